@@ -1,0 +1,206 @@
+"""What can go wrong, sorted by what the caller can do next.
+
+    ClickPostError
+    ├── NotSentError              nothing left, or it was turned away at the door: send it again
+    │   ├── ThrottledError        HTTP 429, after `wait` seconds
+    │   └── DeadlineError         the call's deadline passed while it was still waiting
+    ├── NoReplyError              it left, and nobody knows what became of it: look before repeating
+    ├── UnreadableReplyError      a reply came that cannot be understood: look before repeating
+    └── RefusedError              ClickPost understood, and said no (`status` is its code)
+        ├── CredentialsError      the key, or the courier account behind it
+        ├── InvalidRequestError   the order itself; also raised here, before anything is sent
+        ├── CourierError          the courier refused
+        ├── BusyCourierError      the courier was down or too slow; passes
+        └── ServerError           ClickPost's own fault; passes
+
+No class can hold the key: it is added below everything that raises.
+"""
+
+import enum
+from collections.abc import Iterable
+from typing import Any, Self
+
+from attrs import frozen
+
+
+class Outcome(enum.Enum):
+    """What is known of the order behind a failed call."""
+
+    NOT_SENT = "not sent"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+@frozen
+class Problem:
+    """One mistake: where it is (`pickup_info.pickup_pincode`), and what to do about it."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+    def under(self, prefix: str) -> "Problem":
+        """Return the same mistake as seen from one level further out."""
+        if not self.path:
+            return Problem(prefix, self.message)
+        joint = "" if self.path.startswith("[") else "."
+        return Problem(f"{prefix}{joint}{self.path}", self.message)
+
+
+_LOOK_UP = "look the order up by its reference number before it is sent again"
+
+
+class ClickPostError(Exception):
+    """Any failure of a call; `outcome` says what is known of it, `advice` what to do next."""
+
+    outcome: Outcome = Outcome.UNKNOWN
+    transient: bool = False
+    _advice = "see the message"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        endpoint: str | None = None,
+        status: int | None = None,
+        http_status: int | None = None,
+        reference_number: str | None = None,
+        outcome: Outcome | None = None,
+        transient: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.endpoint = endpoint
+        self.status = status
+        self.http_status = http_status
+        self.reference_number = reference_number
+        self.attempts = 1
+        if outcome is not None:
+            self.outcome = outcome
+        if transient is not None:
+            self.transient = transient
+
+    @property
+    def advice(self) -> str:
+        """What the caller can do next."""
+        return _LOOK_UP if self.outcome is Outcome.UNKNOWN else self._advice
+
+    def __str__(self) -> str:
+        where = f"{self.endpoint}: " if self.endpoint else ""
+        code = f" (status {self.status})" if self.status is not None else ""
+        tries = f", after {self.attempts} attempts" if self.attempts > 1 else ""
+        return f"{where}{self.message}{code}{tries}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keyword arguments do not survive BaseException's own way of pickling.
+        return _rebuilt, (type(self), self.message, self.__dict__.copy())
+
+
+def _rebuilt(kind: type[ClickPostError], message: str, state: dict[str, Any]) -> ClickPostError:
+    error = kind.__new__(kind, message)
+    Exception.__init__(error, message)
+    error.__dict__.update(state)
+    return error
+
+
+class NotSentError(ClickPostError):
+    """Nothing was processed: the same call may be made again at once."""
+
+    outcome = Outcome.NOT_SENT
+    transient = True
+    _advice = "nothing was processed; call again"
+
+
+class ThrottledError(NotSentError):
+    """HTTP 429: too many calls; `wait` is the seconds ClickPost asked for, if it did."""
+
+    _advice = "nothing was processed; call again later, or set a lower rate"
+
+    def __init__(self, message: str, *, wait: float | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.wait = wait
+
+
+class DeadlineError(NotSentError):
+    """The call's deadline passed while it was still waiting for its turn."""
+
+    transient = False
+    _advice = "nothing was processed; call again with more time"
+
+
+class NoReplyError(ClickPostError):
+    """The call left and no answer came: it may or may not have been processed."""
+
+    transient = True
+
+
+class UnreadableReplyError(ClickPostError):
+    """An answer came that is not what ClickPost documents: it may or may not have been processed."""
+
+    transient = True
+
+
+class RefusedError(ClickPostError):
+    """ClickPost understood the call and said no; `status` is its code, `message` its words."""
+
+    outcome = Outcome.REJECTED
+
+
+class CredentialsError(RefusedError):
+    """The key, or the courier account behind it, is wrong, missing or inactive."""
+
+    _advice = "check the key and the account on the dashboard; nothing else will help"
+
+    @property
+    def key_refused(self) -> bool:
+        """Whether the key itself was refused, and with it every other call."""
+        return self.status in _KEY_REFUSED or self.http_status in (401, 403)
+
+
+# 316, 324 and 351-353 speak of one courier account, 306 and 320 of one service.
+_KEY_REFUSED = frozenset({301, 401, 403})
+
+
+class InvalidRequestError(RefusedError, ValueError):
+    """What was asked for is not valid; `problems` has every mistake when it was found here."""
+
+    _advice = "correct the fields named, then send it again"
+
+    def __init__(self, message: str, *, problems: Iterable[Problem] = (), **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.problems = tuple(problems)
+
+    @classmethod
+    def of(cls, problems: Iterable[Problem], *, reference_number: str | None = None) -> Self:
+        """Make the error that names all mistakes, raised before anything is sent."""
+        found = tuple(problems)
+        error = cls(
+            "; ".join(map(str, found)),
+            problems=found,
+            outcome=Outcome.NOT_SENT,
+            reference_number=reference_number,
+        )
+        error.attempts = 0
+        return error
+
+
+class CourierError(RefusedError):
+    """The courier refused the order; its own words follow."""
+
+    _advice = "read the courier's words; correct the order or choose another courier"
+
+
+class BusyCourierError(RefusedError):
+    """The courier's system was down or too slow: it may have booked the order all the same."""
+
+    outcome = Outcome.UNKNOWN
+    transient = True
+
+
+class ServerError(RefusedError):
+    """ClickPost failed inside: the call may or may not have been processed."""
+
+    outcome = Outcome.UNKNOWN
+    transient = True

@@ -1,0 +1,229 @@
+"""Rules for single values, attached to a field by `Annotated`, with messages that teach.
+
+A rule is asked with a value of the right type and answers with what to do, or `None`.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Annotated, Protocol
+
+from attrs import frozen
+
+
+class Rule(Protocol):
+    """Say what is wrong with a value, or `None`."""
+
+    def __call__(self, value: object, /) -> str | None: ...
+
+
+@frozen
+class Wire:
+    """The name a field has on the wire, where Python needs or deserves another.
+
+    `also` are further spellings that answers have been seen with.
+    """
+
+    name: str
+    also: tuple[str, ...] = ()
+
+
+@frozen
+class Personal:
+    """Mark what belongs to a person: it is never shown by a repr."""
+
+
+@frozen
+class Upto:
+    """At most so many characters."""
+
+    length: int
+
+    def __call__(self, value: object) -> str | None:
+        if len(str(value)) > self.length:
+            return f"at most {self.length} characters, this has {len(str(value))}"
+        return None
+
+
+@frozen
+class Filled:
+    """At least one character that is not blank."""
+
+    def __call__(self, value: object) -> str | None:
+        return None if str(value).strip() else "must not be blank"
+
+
+@frozen
+class Pattern:
+    """A regular expression that has to match the whole value."""
+
+    matches: Callable[[str], object]
+    advice: str
+
+    @classmethod
+    def of(cls, expression: str, advice: str) -> "Pattern":
+        return cls(re.compile(expression, re.ASCII).fullmatch, advice)
+
+    def __call__(self, value: object) -> str | None:
+        return None if self.matches(str(value)) else self.advice
+
+
+@frozen
+class AtLeast:
+    """A number that is not below a bound."""
+
+    bound: float
+
+    def __call__(self, value: object) -> str | None:
+        number = _number(value)
+        if number is None or number < self.bound:
+            return f"a number of at least {self.bound:g} is needed"
+        return None
+
+
+@frozen
+class Above:
+    """A number above a bound."""
+
+    bound: float
+
+    def __call__(self, value: object) -> str | None:
+        number = _number(value)
+        if number is None or number <= self.bound:
+            return f"a number above {self.bound:g} is needed"
+        return None
+
+
+@frozen
+class Between:
+    """A number between two bounds, both allowed."""
+
+    low: float
+    high: float
+
+    def __call__(self, value: object) -> str | None:
+        number = _number(value)
+        if number is None or not self.low <= number <= self.high:
+            return f"a number from {self.low:g} to {self.high:g} is needed"
+        return None
+
+
+def _number(value: object) -> float | None:
+    if not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+@frozen
+class Day:
+    """A date as ClickPost writes it."""
+
+    def __call__(self, value: object) -> str | None:
+        text = str(value)
+        try:
+            date.fromisoformat(text)
+        except ValueError:
+            return "a date is written YYYY-MM-DD, like 2026-01-31"
+        return None if _DAY(text) else "a date is written YYYY-MM-DD, like 2026-01-31"
+
+
+@frozen
+class Moment:
+    """A point in time as ClickPost writes it; fraction and offset are accepted, not needed."""
+
+    def __call__(self, value: object) -> str | None:
+        text = str(value)
+        advice = "a time is written YYYY-MM-DDTHH:MM:SS, like 2026-01-31T18:30:00"
+        if not _MOMENT(text):
+            return advice
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            return advice
+        return None
+
+
+@frozen
+class DayOrMoment:
+    """A date, with or without the time of day."""
+
+    def __call__(self, value: object) -> str | None:
+        return Moment()(value) if "T" in str(value) else Day()(value)
+
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
+_MOMENT = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)?", re.ASCII
+).fullmatch
+
+# ISO 3166-1 alpha-2, and XK, which couriers use for Kosovo.
+_COUNTRIES = frozenset(
+    """
+    AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR
+    BS BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ
+    EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW
+    GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY
+    KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV
+    MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY
+    QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG
+    TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA
+    ZM ZW
+    """.split()
+)
+
+
+@frozen
+class Country:
+    """A country by its ISO 3166-1 alpha-2 code."""
+
+    def __call__(self, value: object) -> str | None:
+        if value in _COUNTRIES:
+            return None
+        return "a country is written as its ISO alpha-2 code in capitals, like AE"
+
+
+# Maximum lengths are ClickPost's own (order creation guides and their 2020 forerunner); where two
+# of its pages differ, the longer one is accepted here.
+Name = Annotated[str, Filled(), Upto(100), Personal()]
+Address = Annotated[str, Filled(), Upto(500), Personal()]
+Landmark = Annotated[str, Upto(500), Personal()]
+Phone = Annotated[
+    str,
+    Filled(),
+    Upto(11),
+    Pattern.of(r"[+\d][\d \-]*", "digits only; the country's dialling code goes into phone_code"),
+    Personal(),
+]
+AlternatePhone = Annotated[str, Upto(12), Personal()]
+PhoneCode = Annotated[str, Upto(5)]
+Email = Annotated[str, Upto(100), Personal()]
+Place = Annotated[str, Upto(200)]
+City = Annotated[str, Filled(), Upto(200)]
+Pincode = Annotated[str, Pattern.of(r"[1-9]\d{5}", "a pincode is six digits, like 110001")]
+BlankPincode = Annotated[
+    str, Pattern.of(r"([1-9]\d{5})?", "a pincode is six digits, like 110001, or blank")
+]
+PostalCode = Annotated[str, Upto(50)]
+CountryCode = Annotated[str, Country()]
+India = Annotated[str, Pattern.of(r"IN|India", 'India is written "IN"; other countries are v4')]
+Latitude = Annotated[float, Between(-90, 90)]
+Longitude = Annotated[float, Between(-180, 180)]
+Currency = Annotated[str, Pattern.of(r"[A-Z]{3}", "a currency is three capitals, like INR")]
+Money = Annotated[float, AtLeast(0)]
+Centimetres = Annotated[float, Above(0)]
+Grams = Annotated[float, Above(0)]
+Quantity = Annotated[int, AtLeast(1)]
+CourierPartner = Annotated[int, AtLeast(1)]
+Reference = Annotated[str, Filled(), Upto(100)]
+Code = Annotated[str, Upto(100)]
+InvoiceNumber = Annotated[str, Upto(100)]
+Date = Annotated[str, Day()]
+Time = Annotated[str, Moment()]
+DateOrTime = Annotated[str, DayOrMoment()]
+RvpReason = Annotated[str, Filled(), Upto(500)]
+Urls = Annotated[str, Upto(1000)]

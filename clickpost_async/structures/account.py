@@ -1,0 +1,55 @@
+"""Who did what on the dashboard, and tokens."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from attrs import frozen
+
+from clickpost_async.structures._base import Answer, Listed, Sent
+from clickpost_async.structures._rules import Filled, Personal, Upto, Wire
+from clickpost_async.structures._times import moment
+
+
+@frozen(kw_only=True, repr=False)
+class AuditEntry(Answer):
+    """One thing that somebody did on the dashboard.
+
+    `payload` is whatever the action was given, sometimes as text.
+    """
+
+    service_type: str | None = None
+    uuid: Annotated[str | None, Wire("log_uuid")] = None
+    username: Annotated[str | None, Personal()] = None
+    user_email: Annotated[str | None, Personal()] = None
+    ip_address: Annotated[str | None, Personal()] = None
+    payload: Annotated[Mapping[str, Any] | str | None, Personal()] = None
+    created_at: str | None = None
+
+    @property
+    def created(self) -> datetime | None:
+        """When it was done; ClickPost writes it in UTC."""
+        return moment(self.created_at)
+
+
+@frozen(kw_only=True, repr=False)
+class AuditLog(Answer, Listed[AuditEntry]):
+    """What was done on the dashboard within one hour."""
+
+    rows: Sequence[AuditEntry] = ()
+
+
+@frozen(kw_only=True, repr=False)
+class Login(Sent):
+    """A dashboard user's name and password; neither is shown by a repr."""
+
+    username: Annotated[str, Filled(), Upto(100), Personal()]
+    password: Annotated[str, Filled(), Personal()]
+
+
+@frozen(kw_only=True, repr=False)
+class Token(Answer):
+    """An access token, which no repr shows; `expires_at` is written without its zone."""
+
+    token: Annotated[str | None, Personal()] = None
+    expires_at: str | None = None

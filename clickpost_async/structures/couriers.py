@@ -1,0 +1,176 @@
+"""Which courier to choose, which accounts there are, and where a pincode is."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from attrs import frozen
+
+from clickpost_async.structures._base import Answer, Listed, Sent
+from clickpost_async.structures._rules import (
+    Centimetres,
+    Currency,
+    Date,
+    Filled,
+    Grams,
+    InvoiceNumber,
+    Money,
+    Pincode,
+    Quantity,
+    Reference,
+    Wire,
+)
+from clickpost_async.structures.codes import DeliveryType, OrderType
+from clickpost_async.structures.items import CustomField, Item
+from clickpost_async.structures.world import WorldDrop, WorldPickup
+
+
+@frozen(kw_only=True, repr=False)
+class ParcelAdditional(Sent):
+    """The free fields that a merchant's own rules look at."""
+
+    custom_fields: Sequence[CustomField] | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class IndiaParcel(Sent):
+    """A parcel within India that wants a courier; centimetres, grams and rupees.
+
+    Size and weight may be left out; prices then play no part in the recommendation.
+    """
+
+    pickup_pincode: Pincode
+    drop_pincode: Pincode
+    order_type: OrderType
+    delivery_type: DeliveryType
+    reference_number: Reference
+    item: Annotated[str, Filled()]
+    invoice_value: Money
+    weight: Grams | None = None
+    length: Centimetres | None = None
+    breadth: Centimetres | None = None
+    height: Centimetres | None = None
+    item_count: Quantity | None = None
+    cod_value: Money | None = None
+    # Not in ClickPost's pages, but merchants send it.
+    higher_of_dry_weight_and_volumetric_weight: Grams | None = None
+    additional: ParcelAdditional | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class WorldParcelDetails(Sent):
+    """What is in a parcel, and how it is paid; centimetres and grams."""
+
+    items: Sequence[Item]
+    reference_number: Reference
+    order_type: OrderType
+    delivery_type: DeliveryType
+    invoice_value: Money
+    height: Centimetres
+    breadth: Centimetres
+    length: Centimetres
+    weight: Grams
+    cod_value: Money | None = None
+    invoice_date: Date | None = None
+    invoice_number: InvoiceNumber | None = None
+    currency_code: Currency | None = None
+    additional: ParcelAdditional | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class WorldParcel(Sent):
+    """A parcel outside India or across borders that wants a courier."""
+
+    pickup_info: WorldPickup
+    drop_info: WorldDrop
+    shipment_details: WorldParcelDetails
+
+    @property
+    def reference_number(self) -> str:
+        """The merchant's own number."""
+        return self.shipment_details.reference_number
+
+
+@frozen(kw_only=True, repr=False)
+class Preference(Answer):
+    """One courier account that could take the parcel; `priority` 1 is the first choice."""
+
+    courier_partner: Annotated[int | None, Wire("cp_id", also=("courier_partner_code",))] = None
+    courier_partner_name: Annotated[str | None, Wire("cp_name", also=("courier_partner_name",))] = (
+        None
+    )
+    courier_name: str | None = None
+    account_code: str | None = None
+    account_id: int | None = None
+    priority: int | None = None
+    shipping_charge: float | None = None
+    async_: Annotated[bool | None, Wire("async")] = None
+    scores_computation: Mapping[str, Any] | None = None
+
+
+def _rank(preference: Preference) -> float:
+    return math.inf if preference.priority is None else preference.priority
+
+
+@frozen(kw_only=True, repr=False)
+class Recommendation(Answer):
+    """The courier accounts for one parcel, best first, and the filters that chose them.
+
+    That no courier goes there is an answer too: `preferences` is empty then. `filters_ran` is what
+    the dashboard's rules did, in ClickPost's own changing words.
+    """
+
+    preferences: Annotated[Sequence[Preference], Wire("preference_array")] = ()
+    pincode_serviceable: bool | None = None
+    filters_ran: Mapping[str, Any] | None = None
+    # ClickPost's 2020 answers echo the parcel.
+    request_details: Mapping[str, Any] | None = None
+
+    @property
+    def serviceable(self) -> bool:
+        """Whether there is a courier that takes the parcel."""
+        return self.pincode_serviceable is not False and bool(self.preferences)
+
+    @property
+    def best(self) -> Preference | None:
+        """The first choice, or `None` if no courier takes the parcel."""
+        return min(self.preferences, key=_rank) if self.serviceable else None
+
+
+@frozen(kw_only=True, repr=False)
+class Recommendations(Answer, Listed[Recommendation]):
+    """One recommendation for each parcel that was asked about, in the same order."""
+
+    rows: Sequence[Recommendation] = ()
+
+    @property
+    def serviceable(self) -> bool:
+        """Whether there is a courier for every parcel."""
+        return bool(self.rows) and all(row.serviceable for row in self.rows)
+
+
+@frozen(kw_only=True, repr=False)
+class CourierAccount(Answer):
+    """A merchant's account with a courier, as named on the dashboard."""
+
+    courier_partner: Annotated[int | None, Wire("courier_partner_id")] = None
+    courier_name: str | None = None
+    account_code: str | None = None
+    active: Annotated[bool | None, Wire("account_active")] = None
+
+
+@frozen(kw_only=True, repr=False)
+class CourierAccounts(Answer, Listed[CourierAccount]):
+    """A merchant's accounts with couriers."""
+
+    rows: Annotated[Sequence[CourierAccount], Wire("accounts")] = ()
+    enterprise_name: str | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class Locality(Answer):
+    """Where a pincode is; names are in capitals."""
+
+    pincode: str | None = None
+    city: str | None = None
+    state: str | None = None

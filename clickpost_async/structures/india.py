@@ -1,0 +1,216 @@
+"""An order within India (v3); the fields are those of the API document and ClickPost's guides.
+
+Where ClickPost takes a field in two places or spellings, both are here: `rvp_reason`,
+`account_code`, `delivery_type`, `awb_number` and `order_id` in `shipment_details` or `additional`,
+the consignor's e-mail as `email` or `pickup_email`.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+from attrs import frozen
+
+from clickpost_async.errors import Problem
+from clickpost_async.structures import _shipment
+from clickpost_async.structures._base import Sent
+from clickpost_async.structures._rules import (
+    Address,
+    AlternatePhone,
+    City,
+    Code,
+    DateOrTime,
+    Email,
+    India,
+    InvoiceNumber,
+    Landmark,
+    Latitude,
+    Longitude,
+    Name,
+    Personal,
+    Phone,
+    PhoneCode,
+    Pincode,
+    Place,
+    RvpReason,
+    Time,
+    Upto,
+    Wire,
+)
+from clickpost_async.structures.codes import AddressType, DeliveryType
+from clickpost_async.structures.items import (
+    CustomField,
+    FreeForm,
+    GstInfo,
+    Item,
+    Reseller,
+    UserDefinedField,
+)
+
+
+@frozen(kw_only=True, repr=False)
+class IndiaPickup(Sent):
+    """Where an order starts: the warehouse, or the customer's door for RVP."""
+
+    pickup_name: Name
+    pickup_address: Address
+    pickup_city: City
+    pickup_state: City
+    pickup_pincode: Pincode
+    pickup_phone: Phone
+    pickup_time: Time
+    pickup_country: India = "IN"
+    email: Email | None = None
+    pickup_email: Email | None = None
+    tin: Annotated[str, Upto(100)] | None = None
+    pickup_lat: Latitude | None = None
+    pickup_long: Longitude | None = None
+    pickup_district: Place | None = None
+    pickup_landmark: Landmark | None = None
+    pickup_organisation: Annotated[str, Upto(100)] | None = None
+    pickup_address_type: AddressType | None = None
+    pickup_phone_code: PhoneCode | None = None
+
+    @staticmethod
+    def _has_an_email(pickup: "IndiaPickup") -> Iterable[Problem]:
+        if pickup.email is None and pickup.pickup_email is None:
+            yield Problem("email", "required field missing (here or in pickup_email)")
+
+    rules = (_has_an_email,)
+
+
+@frozen(kw_only=True, repr=False)
+class IndiaDrop(Sent):
+    """Where an order ends: the customer's door, or the warehouse for RVP."""
+
+    drop_name: Name
+    drop_address: Address
+    drop_city: City
+    drop_state: City
+    drop_pincode: Pincode
+    drop_phone: Phone
+    drop_country: India = "IN"
+    drop_email: Email | None = None
+    drop_alternate_phone: AlternatePhone | None = None
+    drop_phone_code: PhoneCode | None = None
+    drop_lat: Latitude | None = None
+    drop_long: Longitude | None = None
+    drop_district: Place | None = None
+    drop_landmark: Landmark | None = None
+    drop_organisation: Annotated[str, Upto(100)] | None = None
+    drop_address_type: AddressType | None = None
+    drop_start_time: Time | None = None
+    drop_end_time: Time | None = None
+    drop_vendor_code: Code | None = None
+    location_type: str | None = None
+    location_value: Annotated[str, Personal()] | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class IndiaReturn(Sent):
+    """Where an undelivered parcel travels back to (RTO)."""
+
+    name: Name
+    phone: Phone
+    address: Address
+    city: City
+    state: Place
+    pincode: Pincode
+    country: India = "IN"
+    email: Email | None = None
+    lat: Latitude | None = None
+    long: Longitude | None = None
+    district: Place | None = None
+    landmark: Landmark | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class IndiaShipment(_shipment.Shipment):
+    """What is sent, how it is paid and by whom it travels; centimetres and grams."""
+
+    delivery_type: DeliveryType | None = None
+
+    rules = _shipment.Shipment.rules
+
+
+@frozen(kw_only=True, repr=False)
+class IndiaAdditional(Sent):
+    """The optional rest of an order; `async_` lets ClickPost answer before the courier does."""
+
+    label: bool | None = None
+    async_: Annotated[bool, Wire("async")] | None = None
+    account_code: Code | None = None
+    delivery_type: DeliveryType | None = None
+    awb_number: Code | None = None
+    rvp_reason: RvpReason | None = None
+    merchant_order_id: Annotated[str, Upto(100), Wire("order_id")] | None = None
+    return_info: IndiaReturn | None = None
+    reseller_info: Reseller | None = None
+    order_date: DateOrTime | None = None
+    estimated_delivery_date: DateOrTime | None = None
+    min_edd: int | None = None
+    max_edd: int | None = None
+    vendor_code: Code | None = None
+    store_code: Code | None = None
+    channel_name: str | None = None
+    zone: str | None = None
+    gst_number: str | None = None
+    is_multi_seller: bool | None = None
+    is_fragile: bool | None = None
+    is_dangerous: bool | None = None
+    insured: bool | None = None
+    insurance_amount: float | None = None
+    invoice_base_64: Annotated[str, Personal()] | None = None
+    invoice_reference: InvoiceNumber | None = None
+    inv_url: str | None = None
+    enable_whatsapp: bool | None = None
+    from_wh: str | None = None
+    to_wh: str | None = None
+    pickup_type: str | None = None
+    otp_based_delivery: bool | None = None
+    otp_code: Annotated[str, Personal()] | None = None
+    data_validation: bool | None = None
+    categories: str | None = None
+    customer_id_number: Annotated[str, Personal()] | None = None
+    template_category: str | None = None
+    template_id: Annotated[str, Upto(100)] | None = None
+    qc_type: str | None = None
+    qc_params: Sequence[str] | None = None
+    exchange_rvp_awb: Code | None = None
+    exchange_shipment_description: str | None = None
+    exchange_address: Address | None = None
+    exchange_city: Place | None = None
+    exchange_state: Place | None = None
+    exchange_pincode: Pincode | None = None
+    exchange_country: India | None = None
+    user_defined_field_array: Sequence[UserDefinedField] | None = None
+    custom_fields: Sequence[CustomField] | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class IndiaOrder(Sent):
+    """An order picked up and delivered within India: `POST /v3/create-order/`."""
+
+    pickup_info: IndiaPickup
+    drop_info: IndiaDrop
+    shipment_details: IndiaShipment
+    additional: IndiaAdditional | None = None
+    gst_info: GstInfo | None = None
+
+    rules = (_shipment.delivery_type_is_said, _shipment.rvp_has_a_reason)
+
+    @property
+    def reference_number(self) -> str:
+        """The merchant's own number, by which ClickPost recognises a repeated order."""
+        return self.shipment_details.reference_number
+
+
+__all__ = [
+    "FreeForm",
+    "IndiaAdditional",
+    "IndiaDrop",
+    "IndiaOrder",
+    "IndiaPickup",
+    "IndiaReturn",
+    "IndiaShipment",
+    "Item",
+]

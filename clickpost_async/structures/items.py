@@ -1,0 +1,164 @@
+"""What is in a parcel: items or cartons, and what the tax office wants to know of them.
+
+In a multi-piece order one entry of `items` is one carton with dimensions of its own (multi-piece
+order guide).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+from attrs import frozen
+
+from clickpost_async.errors import Problem
+from clickpost_async.structures._base import Sent
+from clickpost_async.structures._rules import (
+    Address,
+    BlankPincode,
+    Centimetres,
+    Code,
+    CountryCode,
+    Filled,
+    Grams,
+    Money,
+    Name,
+    Personal,
+    Place,
+    Quantity,
+    Upto,
+    Urls,
+    Wire,
+)
+
+
+@frozen(kw_only=True, repr=False)
+class GstInfo(Sent):
+    """Goods and services tax of an order, or of one item where sellers differ."""
+
+    enterprise_gstin: str | None = None
+    seller_gstin: str | None = None
+    consignee_gstin: str | None = None
+    taxable_value: Money | None = None
+    gst_tax_base: Money | None = None
+    gst_discount: Money | None = None
+    gst_total_tax: Money | None = None
+    cgst_tax_rate: Money | None = None
+    cgst_amount: Money | None = None
+    sgst_tax_rate: Money | None = None
+    sgst_amount: Money | None = None
+    igst_tax_rate: Money | None = None
+    igst_amount: Money | None = None
+    hsn_code: str | None = None
+    place_of_supply: str | None = None
+    is_seller_registered_under_gst: bool | None = None
+    ewaybill_serial_number: str | None = None
+    ewaybill_expiry_date: str | None = None
+    invoice_reference: str | None = None
+    invoice_number: str | None = None
+    invoice_date: str | None = None
+    invoice_value: Money | None = None
+    seller_name: Annotated[str, Upto(100)] | None = None
+    seller_address: Annotated[str, Upto(500)] | None = None
+    seller_state: Place | None = None
+    seller_pincode: BlankPincode | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class CartaPorte(Sent):
+    """Mexico's bill of lading for one item."""
+
+    bienes_transp: Annotated[str, Wire("bienesTransp")]
+    descripcion: str
+    material_peligroso: Annotated[bool, Wire("materialPeligroso")]
+    embalaje: str
+    clave_unidad: Annotated[str, Wire("claveUnidad")]
+    cve_material_peligroso: Annotated[str, Wire("cveMaterialPeligroso")] | None = None
+
+    @staticmethod
+    def _names_the_danger(carta: "CartaPorte") -> Iterable[Problem]:
+        if carta.material_peligroso and not carta.cve_material_peligroso:
+            yield Problem(
+                "cveMaterialPeligroso", "a dangerous material needs its code here, like 1203"
+            )
+
+    rules = (_names_the_danger,)
+
+
+@frozen(kw_only=True, repr=False)
+class ItemDetails(Sent):
+    """The optional facts of an item; ClickPost takes them beside its price or in `additional`."""
+
+    sku: Code | None = None
+    cat: Annotated[str, Upto(50)] | None = None
+    sub_category: str | None = None
+    color: str | None = None
+    brand: str | None = None
+    size: str | None = None
+    imei: str | None = None
+    ean: str | None = None
+    length: Centimetres | None = None
+    breadth: Centimetres | None = None
+    height: Centimetres | None = None
+    weight: Grams | None = None
+    hs_code: str | None = None
+    inbound_hs_code: str | None = None
+    hsn_code: str | None = None
+    manufacture_country: Annotated[str, Upto(100)] | None = None
+    manufacture_country_code: CountryCode | None = None
+    product_id: str | None = None
+    variant_id: str | None = None
+    product_url: Urls | None = None
+    images: Urls | None = None
+    return_days: int | None = None
+    exchange_days: int | None = None
+    return_reason: str | None = None
+    special_instructions: str | None = None
+    final_amount_paid: float | str | None = None
+    store_credits_used: float | str | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class Item(ItemDetails):
+    """One item, or one carton of a multi-piece order; weight in grams, price per unit."""
+
+    description: Annotated[str, Filled(), Upto(500)]
+    quantity: Quantity
+    price: Money
+    gst_info: GstInfo | None = None
+    carta_porte: CartaPorte | None = None
+    additional: ItemDetails | None = None
+
+    @staticmethod
+    def _is_weighed(item: "Item") -> Iterable[Problem]:
+        if item.weight is None and (item.additional is None or item.additional.weight is None):
+            yield Problem("weight", "required field missing")
+
+    rules = (_is_weighed,)
+
+
+@frozen(kw_only=True, repr=False)
+class CustomField(Sent):
+    """One of the free fields agreed with ClickPost."""
+
+    key: str
+    value: Any = None
+
+
+@frozen(kw_only=True, repr=False)
+class UserDefinedField(Sent):
+    """One of the free fields set up on the dashboard."""
+
+    name: str
+    type: str | None = None
+    value: Any = None
+
+
+@frozen(kw_only=True, repr=False)
+class Reseller(Sent):
+    """Who sold the goods, where that is not the shipper."""
+
+    name: Name | None = None
+    phone: Annotated[str, Personal()] | None = None
+    address: Address | None = None
+
+
+FreeForm = Mapping[str, Any]

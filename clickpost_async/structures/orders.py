@@ -1,0 +1,95 @@
+"""What ClickPost says of an order."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from attrs import frozen
+
+from clickpost_async.structures._base import Answer
+from clickpost_async.structures._rules import Wire
+
+_ALREADY_PLACED = 323
+_PENDING = frozenset({102, 202})
+
+
+@frozen(kw_only=True, repr=False)
+class ChildItem(Answer):
+    """The carton behind a child waybill, as ClickPost echoes it."""
+
+    description: str | None = None
+    sku: str | None = None
+    quantity: float | None = None
+    price: float | None = None
+    weight: float | None = None
+    length: float | None = None
+    breadth: float | None = None
+    height: float | None = None
+    hsn_code: str | None = None
+    product_url: str | None = None
+    images: str | None = None
+    image_urls: Sequence[str] | None = None
+    waybill: str | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class ChildShipment(Answer):
+    """One piece of a multi-piece order."""
+
+    waybill: str | None = None
+    reference_number: str | None = None
+    label: str | None = None
+    item: ChildItem | None = None
+    destination_area: Annotated[str | None, Wire("DestinationArea")] = None
+    destination_location: Annotated[str | None, Wire("DestinationLocation")] = None
+
+
+@frozen(kw_only=True, repr=False)
+class Order(Answer):
+    """An order as ClickPost knows it.
+
+    `waybill` is the courier's number (of the master piece, where there are `children`). `order_id`
+    and `tracking_id` are ClickPost's own; the merchant's comes back as `merchant_order_id`. `label`
+    is a URL that may expire after a week, or `None`: no label was asked for, it is not ready, or
+    the parcel is a reverse pickup.
+    """
+
+    waybill: str | None = None
+    reference_number: str | None = None
+    label: str | None = None
+    courier_partner: Annotated[
+        int | None, Wire("courier_partner_id", also=("courier_partner",))
+    ] = None
+    courier_name: str | None = None
+    account_code: str | None = None
+    sort_code: str | None = None
+    security_key: str | None = None
+    commercial_invoice_url: str | None = None
+    order_id: int | None = None
+    tracking_id: int | None = None
+    merchant_order_id: str | None = None
+    children: Sequence[ChildShipment] = ()
+    token_number: str | None = None
+    destination_area: Annotated[str | None, Wire("DestinationArea")] = None
+    destination_location: Annotated[str | None, Wire("DestinationLocation")] = None
+    second_waybill: Annotated[str | None, Wire("waybill1")] = None
+    second_label: Annotated[str | None, Wire("label1")] = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether ClickPost has recorded the order but the courier has not booked it yet."""
+        return self.reply.status in _PENDING
+
+
+@frozen(kw_only=True, repr=False)
+class CreatedOrder(Order):
+    """The answer to a create call."""
+
+    @property
+    def already_placed(self) -> bool:
+        """Whether this reference number had an order before; it is that order then."""
+        return self.reply.status == _ALREADY_PLACED
+
+
+@frozen(kw_only=True, repr=False)
+class FetchedOrder(Order):
+    """The answer to a look-up by waybill or reference number."""

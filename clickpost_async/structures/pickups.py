@@ -1,0 +1,124 @@
+"""A courier is asked to come: what is sent for that, and its confirmation."""
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+from attrs import frozen
+
+from clickpost_async.errors import Problem
+from clickpost_async.structures._base import Answer, Sent
+from clickpost_async.structures._rules import (
+    Address,
+    Centimetres,
+    City,
+    Code,
+    CountryCode,
+    CourierPartner,
+    Date,
+    Email,
+    Filled,
+    Grams,
+    Name,
+    Pattern,
+    Personal,
+    Phone,
+    PhoneCode,
+    Pincode,
+    Place,
+    Reference,
+    Time,
+    Upto,
+    Wire,
+)
+from clickpost_async.structures.items import Item
+
+_City = Annotated[str, Filled(), Upto(100)]
+_ShortEmail = Annotated[str, Filled(), Upto(50), Personal()]
+_OnlyIndia = Annotated[str, Pattern.of("IN", 'India is written "IN"; other countries are v2')]
+_Clock = Annotated[
+    str, Pattern.of(r"([01]\d|2[0-3]):[0-5]\d", "a time of day is written HH:MM, like 10:45")
+]
+
+
+@frozen(kw_only=True, repr=False)
+class IndiaPickupOrder(Sent):
+    """A pickup within India: `POST /v1/create-pickup/`.
+
+    ClickPost's guide names Delhivery (4), FedEx (1), Bluedart (5) and XpressBees Cargo (61) as the
+    couriers that can be asked; others are not refused here. `items` is free text, and `pickup_date`
+    a point in time.
+    """
+
+    pickup_date: Time
+    courier_partner: CourierPartner
+    items: Annotated[str, Filled(), Upto(500)]
+    pickup_name: Name
+    pickup_address: Address
+    pickup_city: _City
+    pickup_state: _City
+    pickup_pincode: Pincode
+    pickup_phone: Phone
+    pickup_email: _ShortEmail
+    pickup_country: _OnlyIndia | None = None
+    account_code: Code | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class WorldPickupShipment(Sent):
+    """Which parcel is picked up, and by whom; centimetres and grams."""
+
+    waybill: Annotated[str, Filled(), Upto(100), Wire("awb_number")]
+    courier_partner: Annotated[CourierPartner, Wire("courier_partner_id")]
+    account_code: Code
+    items: Sequence[Item]
+    length: Centimetres
+    breadth: Centimetres
+    height: Centimetres
+    weight: Grams
+    reference_number: Reference | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class WorldPickupPlace(Sent):
+    """Where the courier is to come, on which day, and from when to when."""
+
+    date: Date
+    start_time: _Clock
+    end_time: _Clock
+    name: Name
+    address: Address
+    city: City
+    state: Place
+    postal_code: Annotated[str | int, Upto(50)]
+    country_code: CountryCode
+    phone: Phone
+    phone_code: PhoneCode
+    email: Email
+
+    @staticmethod
+    def _ends_after_it_starts(place: "WorldPickupPlace") -> Iterable[Problem]:
+        if place.end_time <= place.start_time:
+            yield Problem("end_time", "must be later on the same day than start_time")
+
+    rules = (_ends_after_it_starts,)
+
+
+@frozen(kw_only=True, repr=False)
+class WorldPickupOrder(Sent):
+    """A pickup outside India: `POST /v2/create-pickup/`, which serves DHL International only."""
+
+    shipment_details: WorldPickupShipment
+    pickup_info: WorldPickupPlace
+
+    @property
+    def reference_number(self) -> str | None:
+        """The merchant's own number, which only shows up in ClickPost's logs here."""
+        return self.shipment_details.reference_number
+
+
+@frozen(kw_only=True, repr=False)
+class CreatedPickup(Answer):
+    """The courier's word that it will come; `location` is its own name of the place."""
+
+    confirmation_number: str | None = None
+    location: str | None = None

@@ -1,0 +1,124 @@
+"""Reports that ClickPost makes in its own time."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Self
+
+from attrs import frozen
+
+from clickpost_async.errors import InvalidRequestError, Problem
+from clickpost_async.structures._base import Answer, Sent
+from clickpost_async.structures._rules import Code, Filled, Personal, Wire
+from clickpost_async.structures._times import moment
+
+_WRITTEN = "%Y-%m-%d %H:%M:%S"
+_LONGEST = timedelta(hours=24)
+_DONE = "SUCCESS"
+# ClickPost documents SUCCESS only; these end a report as surely, whichever of them it uses.
+_FAILED = frozenset({"FAILED", "FAILURE", "ERROR"})
+
+
+@frozen
+class _Written:
+    """A moment as report filters want it."""
+
+    def __call__(self, value: object) -> str | None:
+        try:
+            if datetime.strptime(str(value), _WRITTEN).strftime(_WRITTEN) == value:  # noqa: DTZ007
+                return None
+        except ValueError:
+            pass
+        return "a time in UTC is written YYYY-MM-DD HH:MM:SS, like 2026-01-31 18:30:00"
+
+
+_UtcTime = Annotated[str, _Written()]
+
+
+def _is_one_day_at_most(filters: "ReportFilters") -> Iterable[Problem]:
+    start, end = moment(filters.updated_at_start_time), moment(filters.updated_at_end_time)
+    if start is None or end is None:
+        return
+    if end <= start:
+        yield Problem("updated_at_end_time", "must be after updated_at_start_time")
+    elif end - start > _LONGEST:
+        yield Problem(
+            "updated_at_end_time",
+            "at most 24 hours after updated_at_start_time; ask for more in several reports",
+        )
+
+
+@frozen(kw_only=True, repr=False)
+class ReportFilters(Sent):
+    """Which shipments a report tells of: those updated between two times in UTC."""
+
+    updated_at_start_time: _UtcTime
+    updated_at_end_time: _UtcTime
+
+    rules = (_is_one_day_at_most,)
+
+
+@frozen(kw_only=True, repr=False)
+class Report(Sent):
+    """A report to be made; `Report.between(start, end)` is the short way to one.
+
+    Without `fields` it has all that ClickPost knows. There is one kind of report only.
+    """
+
+    filters: ReportFilters
+    report_name: Annotated[Code, Filled()] = "TRACK_ORDER_DASHBOARD_REPORT"
+    fields: Sequence[str] = ()
+
+    @classmethod
+    def between(cls, start: datetime, end: datetime, *, fields: Sequence[str] = ()) -> Self:
+        """Make a report on the shipments updated between two times that know their zone."""
+        problems = [
+            Problem(name, "a datetime with a zone is needed, like datetime.now(UTC)")
+            for name, time in (("start", start), ("end", end))
+            if time.utcoffset() is None
+        ]
+        if problems:
+            raise InvalidRequestError.of(problems)
+        filters = ReportFilters(
+            updated_at_start_time=start.astimezone(UTC).strftime(_WRITTEN),
+            updated_at_end_time=end.astimezone(UTC).strftime(_WRITTEN),
+        )
+        return cls(filters=filters, fields=fields)
+
+
+@frozen(kw_only=True, repr=False)
+class RequestedReport(Answer):
+    """A report that is being made; `reference` is what to ask for it by."""
+
+    reference: Annotated[int | None, Wire("report_reference_number")] = None
+    name: Annotated[str | None, Wire("report_name")] = None
+    created_at: Annotated[str | None, Wire("report_created_at")] = None
+
+    @property
+    def created(self) -> datetime | None:
+        """When the report was asked for."""
+        return moment(self.created_at)
+
+
+@frozen(kw_only=True, repr=False)
+class ReportStatus(Answer):
+    """How far a report is; `url` is a CSV file for some 24 hours, open to whoever has it."""
+
+    name: Annotated[str | None, Wire("report_name")] = None
+    state: Annotated[str | None, Wire("report_status")] = None
+    url: Annotated[str | None, Wire("s3_link", also=("s_link",)), Personal()] = None
+    created_at: Annotated[str | None, Wire("report_created_at")] = None
+
+    @property
+    def created(self) -> datetime | None:
+        """When the report was asked for."""
+        return moment(self.created_at)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can be downloaded."""
+        return bool(self.url) and (self.state or "").upper() == _DONE
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is nothing to wait for any more."""
+        return (self.state or "").upper() in _FAILED

@@ -1,0 +1,47 @@
+"""Returns that customers have asked for."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from attrs import frozen
+
+from clickpost_async.structures._base import Answer, Listed
+from clickpost_async.structures._rules import Personal, Wire
+from clickpost_async.structures._times import moment
+
+
+@frozen(kw_only=True, repr=False)
+class RaisedReturn(Answer):
+    """A return as it stands: who carries it is empty until a courier was booked.
+
+    `webhook_payload` is what ClickPost's return webhook says of it, customer and items included.
+    """
+
+    return_reference_number: str | None = None
+    status: str | None = None
+    requested_at: Annotated[
+        str | None, Wire("Return Request Timestamp", also=("return_request_timestamp",))
+    ] = None
+    courier_partner: Annotated[int | None, Wire("cp_id", also=("courier_partner",))] = None
+    courier_name: Annotated[str | None, Wire("cp_name", also=("courier_name",))] = None
+    account_code: str | None = None
+    return_tracking_id: str | None = None
+    waybill: Annotated[str | None, Wire("awb", also=("waybill",))] = None
+    timestamp: str | None = None
+    refund_mode: str | None = None
+    source: str | None = None
+    webhook_payload: Annotated[Mapping[str, Any] | None, Personal()] = None
+
+    @property
+    def requested(self) -> datetime | None:
+        """When the customer asked for it."""
+        return moment(self.requested_at)
+
+
+@frozen(kw_only=True, repr=False)
+class RaisedReturns(Answer, Listed[RaisedReturn]):
+    """One page of returns; `next_page` asks for the one after it, `None` is the last."""
+
+    rows: Sequence[RaisedReturn] = ()
+    next_page: Mapping[str, str] | None = None
