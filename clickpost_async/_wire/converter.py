@@ -1,0 +1,323 @@
+"""The one cattrs converter, and the two temperaments on it: strict going out, lenient coming in.
+
+A field of a `Sent` structure that cannot be read is a mistake, and all mistakes are told together;
+one of an `Answer` is left `None` with its raw value kept in `extra`, so that a new or odd field
+never costs a waybill.
+"""
+
+import collections.abc
+import enum
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
+
+from clickpost_async._wire.explain import explain
+from clickpost_async.errors import InvalidRequestError, Problem
+from clickpost_async.structures._base import Answer, Reply, Sent, Structure
+from clickpost_async.structures._fields import member_kind, specs
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+T = TypeVar("T")
+A = TypeVar("A", bound=Answer)
+
+
+def structure(data: object, kind: type[T]) -> T:
+    """Make a structure of a plain JSON mapping.
+
+    Raises `InvalidRequestError` that names every mistake with its path.
+    """
+    try:
+        return _converter().structure(data, kind)
+    except (InvalidRequestError, _Unreadable, ValueError, TypeError):
+        problems = explain(data, kind, _read_value)
+    raise InvalidRequestError.of(
+        problems or (Problem("", f"cannot be read as {kind.__name__}"),),
+        reference_number=_reference_of(data),
+    )
+
+
+def unstructure(value: object) -> Any:
+    """Make the plain JSON of a structure, exactly as it was read: `structure` undone."""
+    return _converter().unstructure(value)
+
+
+def canonical(value: Any) -> Any:
+    """Make the plain JSON that is sent: numbers are numbers, however they were written.
+
+    ClickPost refuses a courier partner that is a string (code 302), though some of its own
+    examples send one.
+    """
+    return _wire_converter().unstructure(value)
+
+
+class _Unreadable(Exception):
+    """A value does not fit a field."""
+
+
+@cache
+def _converter() -> "Converter":
+    return _built(keep=lambda _: True)
+
+
+@cache
+def _wire_converter() -> "Converter":
+    return _built(keep=lambda value: value is None)
+
+
+def _built(*, keep: Callable[[object], bool]) -> "Converter":
+    # cattrs costs more to import than the rest of the package together.
+    from cattrs import Converter
+
+    converter = Converter(detailed_validation=False)
+    converter.register_structure_hook_factory(
+        lambda kind: isinstance(kind, type) and issubclass(kind, Sent),
+        lambda kind: _sent_reader(kind, converter),
+    )
+    converter.register_structure_hook_factory(
+        lambda kind: isinstance(kind, type) and issubclass(kind, Answer),
+        lambda kind: _answer_reader(kind, converter),
+    )
+    converter.register_unstructure_hook_factory(
+        lambda kind: isinstance(kind, type) and issubclass(kind, Structure),
+        lambda kind: _writer(kind, converter, keep),
+    )
+    return converter
+
+
+# --- out ----------------------------------------------------------------------------------------
+
+
+def _writer(
+    kind: type[Structure], converter: "Converter", keep: Callable[[object], bool]
+) -> Callable[[Structure], dict[str, Any]]:
+    fields = [(spec.name, spec.wire, _part_writer(spec.kind, converter)) for spec in specs(kind)]
+
+    def write(value: Structure) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for name, wire, part in fields:
+            member = getattr(value, name)
+            if member is not None:
+                out[wire] = member if part is None else part(member)
+        out.update(value.extra)
+        if isinstance(value, Sent):
+            out.update((wire, raw) for wire, raw in value.given.items() if keep(raw))
+        return out
+
+    return write
+
+
+def _part_writer(kind: Any, converter: "Converter") -> Callable[[Any], Any] | None:
+    if isinstance(kind, type) and issubclass(kind, Structure):
+        return converter.get_unstructure_hook(kind)
+    member = member_kind(kind)
+    if member is not None:
+        part = _part_writer(member, converter)
+        return list if part is None else lambda values: [part(value) for value in values]
+    if isinstance(kind, type) and issubclass(kind, str) and kind is not str:
+        return str
+    return None
+
+
+# --- in, strict ---------------------------------------------------------------------------------
+
+
+def _sent_reader(kind: type[Sent], converter: "Converter") -> Callable[[Any, Any], Sent]:
+    readers = {
+        spec.wire: (spec.name, _sent_part(spec.kind, converter), spec.required)
+        for spec in specs(kind)
+    }
+
+    def read(data: Any, _: Any) -> Sent:
+        if isinstance(data, kind):
+            return data
+        if not isinstance(data, Mapping):
+            raise _Unreadable
+        fields: dict[str, Any] = {}
+        extra: dict[str, Any] = {}
+        given: dict[str, Any] = {}
+        for key, raw in data.items():
+            if key not in readers:
+                extra[key] = raw
+                continue
+            name, part, required = readers[key]
+            if raw is None and not required:
+                given[key] = None
+            else:
+                fields[name] = value = raw if part is None else part(raw)
+                if value is not raw and isinstance(raw, str) and not isinstance(value, str):
+                    given[key] = raw
+        return kind(**fields, extra=extra, given=given)
+
+    return read
+
+
+def _sent_part(kind: Any, converter: "Converter") -> Callable[[Any], Any] | None:
+    if isinstance(kind, type) and issubclass(kind, Sent):
+        hook = converter.get_structure_hook(kind)
+        return lambda raw: hook(raw, kind)
+    member = member_kind(kind)
+    if member is not None:
+        part = _sent_part(member, converter)
+        return None if part is None else lambda raw: _each(part, raw)
+    if kind is int or kind is float:
+        return lambda raw: _spoken_number(raw, kind)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        members = {member.value: member for member in kind}
+        return lambda raw: members.get(raw, raw) if isinstance(raw, str) else raw
+    return None
+
+
+def _read_value(raw: Any, kind: Any) -> Any:
+    part = _sent_part(kind, _converter())
+    return raw if part is None else part(raw)
+
+
+def _each(part: Callable[[Any], Any], raw: Any) -> Any:
+    return tuple(map(part, raw)) if isinstance(raw, list | tuple) else raw
+
+
+def _spoken_number(raw: Any, kind: type[int] | type[float]) -> Any:
+    """Read a number that is written as text; leave anything else for the check to refuse."""
+    if not isinstance(raw, str):
+        return raw
+    try:
+        number = float(raw) if kind is float else int(raw)
+    except ValueError:
+        return raw
+    return int(number) if kind is float and number.is_integer() and "." not in raw else number
+
+
+def _reference_of(data: object) -> str | None:
+    shipment = data.get("shipment_details") if isinstance(data, Mapping) else None
+    reference = shipment.get("reference_number") if isinstance(shipment, Mapping) else None
+    return reference if isinstance(reference, str) else None
+
+
+# --- in, lenient --------------------------------------------------------------------------------
+
+
+def as_answer(data: object, kind: type[A], reply: Reply) -> A | None:
+    """Make an answer of what ClickPost sent; `None` if it has not even the shape of one."""
+    try:
+        answer = _converter().structure(data, kind)
+    except _Unreadable:
+        return None
+    # Frozen for everybody else: nobody has seen it yet, and a copy would cost as much again.
+    object.__setattr__(answer, "reply", reply)
+    return answer
+
+
+def _answer_reader(kind: type[Answer], converter: "Converter") -> Callable[[Any, Any], Answer]:
+    readers = {
+        wire: (spec.name, _answer_part(spec.kind, converter))
+        for spec in specs(kind)
+        for wire in (*spec.also, spec.wire)
+    }
+
+    def read(data: Any, _: Any) -> Answer:
+        if not isinstance(data, Mapping):
+            raise _Unreadable
+        fields: dict[str, Any] = {}
+        extra: dict[str, Any] = {}
+        for key, raw in data.items():
+            known = readers.get(key)
+            if known is None:
+                extra[key] = raw
+            elif raw is not None:
+                name, part = known
+                try:
+                    fields[name] = part(raw)
+                except (_Unreadable, ValueError, TypeError, OverflowError):
+                    extra[key] = raw
+        return kind(**fields, extra=extra)
+
+    return read
+
+
+def _answer_part(kind: Any, converter: "Converter") -> Callable[[Any], Any]:
+    if kind in _LENIENT:
+        return _LENIENT[kind]
+    arms = get_args(kind)
+    match get_origin(kind):
+        case collections.abc.Sequence:
+            part = _answer_part(arms[0], converter)
+            return lambda raw: tuple(map(part, _list(raw)))
+        case collections.abc.Mapping:
+            part = _answer_part(arms[1], converter)
+            return lambda raw: {str(key): part(value) for key, value in _object(raw).items()}
+        case typing.Union | types.UnionType:
+            parts = [_answer_part(arm, converter) for arm in arms]
+            return lambda raw: _first_fitting(parts, raw)
+    if issubclass(kind, enum.IntEnum):
+        return lambda raw: kind(_integer(raw))
+    hook = converter.get_structure_hook(kind)
+    return lambda raw: hook(raw, kind)
+
+
+def _first_fitting(parts: Sequence[Callable[[Any], Any]], raw: Any) -> Any:
+    for part in parts:
+        try:
+            return part(raw)
+        except (_Unreadable, ValueError, TypeError):
+            continue
+    raise _Unreadable
+
+
+def _object(raw: Any) -> Mapping[Any, Any]:
+    if not isinstance(raw, Mapping):
+        raise _Unreadable
+    return raw
+
+
+def _list(raw: Any) -> list[Any]:
+    if not isinstance(raw, list):
+        raise _Unreadable
+    return raw
+
+
+def _text(raw: Any) -> str:
+    if isinstance(raw, str):
+        return raw
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        raise _Unreadable
+    return str(raw)
+
+
+def _integer(raw: Any) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
+        raise _Unreadable
+    number = float(raw) if isinstance(raw, str) and "." in raw else raw
+    if int(number) != (number if not isinstance(number, str) else int(number)):
+        raise _Unreadable
+    return int(number)
+
+
+def _float(raw: Any) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
+        raise _Unreadable
+    return float(raw) if isinstance(raw, str) else raw
+
+
+_BOOLEANS: Mapping[object, bool] = {"true": True, "false": False, "1": True, "0": False}
+
+
+def _boolean(raw: Any) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    found = _BOOLEANS.get(str(raw).lower())
+    if found is None:
+        raise _Unreadable
+    return found
+
+
+_LENIENT: Mapping[Any, Callable[[Any], Any]] = {
+    str: _text,
+    int: _integer,
+    float: _float,
+    bool: _boolean,
+    Any: lambda raw: raw,
+}

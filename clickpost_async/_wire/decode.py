@@ -1,0 +1,171 @@
+"""From what arrived to an answer, or to the error that says what to do next.
+
+`meta.status` decides, never `meta.success` and not the HTTP status alone: ClickPost answers its
+errors with HTTP 200, and has put the same code under several HTTP statuses.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, Never
+
+import attrs
+
+from clickpost_async._wire.converter import as_answer
+from clickpost_async._wire.endpoint import Endpoint, R
+from clickpost_async._wire.envelope import Verdict, bare, verdict_of
+from clickpost_async._wire.messages import Response
+from clickpost_async.errors import (
+    BusyCourierError,
+    ClickPostError,
+    CourierError,
+    CredentialsError,
+    InvalidRequestError,
+    NotSentError,
+    Outcome,
+    RefusedError,
+    ServerError,
+    ThrottledError,
+    UnreadableReplyError,
+)
+from clickpost_async.structures import Reply
+
+_TOO_MANY = 429
+
+# ClickPost's code tables (order creation, error codes) and help desk.
+BY_STATUS: Mapping[int, type[ClickPostError]] = {
+    **dict.fromkeys((301, 306, 316, 320, 324, 351, 352, 353, 401, 403), CredentialsError),
+    **dict.fromkeys((302, 303, 304, 305, *range(307, 316)), InvalidRequestError),
+    **dict.fromkeys((321, 325, 326, 327, 328, 330, 355, 400, 404, 422), InvalidRequestError),
+    **dict.fromkeys((319, 350, 354, 420), CourierError),
+    **dict.fromkeys((322, 329), BusyCourierError),
+    **dict.fromkeys((500, 502, 503, 504), ServerError),
+}
+
+# Codes after which nobody can say whether the courier has the order: an error of the courier that
+# ClickPost does not recognise, and any code that is in no table.
+_UNRECOGNISED = frozenset({354})
+
+
+def decode(endpoint: Endpoint[R], response: Response, reply: Reply) -> R:
+    """Read an answer; raises the error that ClickPost's code stands for."""
+    body = _read_json(response.body)
+    if response.http_status == _TOO_MANY:
+        raise ThrottledError(
+            "too many calls (HTTP 429)", wait=response.retry_after, **_facts(endpoint, response)
+        )
+    verdict = verdict_of(body)
+    if verdict is None and endpoint.reads is bare and response.http_status == 200 and body:
+        verdict = Verdict(200, "")
+    if verdict is None or verdict.status is None:
+        _raise_by_http_status(endpoint, response, verdict)
+    if verdict.status not in endpoint.accepts:
+        _raise_refusal(endpoint, response, verdict, verdict.status)
+    if not isinstance(body, Mapping):
+        raise UnreadableReplyError("the answer is not an object", **_facts(endpoint, response))
+    reply = attrs.evolve(
+        reply,
+        status=verdict.status,
+        message=verdict.message,
+        raw=body,
+        http_status=response.http_status,
+    )
+    answer = as_answer(endpoint.reads(body), endpoint.returns, reply)
+    if answer is None:
+        raise UnreadableReplyError(
+            "the answer is not what ClickPost documents",
+            status=verdict.status,
+            **_facts(endpoint, response),
+        )
+    return answer
+
+
+def _facts(endpoint: Endpoint[Any], response: Response) -> dict[str, Any]:
+    return {"endpoint": endpoint.label, "http_status": response.http_status}
+
+
+def _raise_refusal(
+    endpoint: Endpoint[Any], response: Response, verdict: Verdict, status: int
+) -> Never:
+    facts = _facts(endpoint, response) | {"status": status}
+    if status == _TOO_MANY:
+        raise ThrottledError(verdict.message, wait=response.retry_after, **facts)
+    kind: Callable[..., ClickPostError] | None
+    kind = endpoint.means.get(status) or BY_STATUS.get(status)
+    if kind is None or status in _UNRECOGNISED:
+        facts["outcome"] = Outcome.UNKNOWN
+    raise (kind or RefusedError)(verdict.message or "refused without a word", **facts)
+
+
+def _raise_by_http_status(
+    endpoint: Endpoint[Any], response: Response, verdict: Verdict | None
+) -> Never:
+    status = response.http_status
+    facts = _facts(endpoint, response)
+    words = verdict.message if verdict and verdict.message else f"HTTP {status} without a verdict"
+    if 300 <= status < 400:
+        raise NotSentError(
+            f"answered with a redirect (HTTP {status}), which is never followed;"
+            " check the base URL",
+            transient=False,
+            **facts,
+        )
+    if status in (408, 425) or status >= 500:
+        raise ServerError(words, **facts)
+    if status in (401, 403):
+        raise CredentialsError(words, **facts)
+    if 400 <= status < 500:
+        raise RefusedError(words, **facts)
+    raise UnreadableReplyError(
+        f"the answer cannot be understood (HTTP {status}, no meta.status)", **facts
+    )
+
+
+def _read_json(body: bytes) -> Any:
+    """Read JSON strictly: UTF-8, no NaN, no repeated keys; `None` if it is not that."""
+    try:
+        return json.loads(
+            body.decode(), object_pairs_hook=_no_repeats, parse_constant=_no_constants
+        )
+    except (ValueError, RecursionError):
+        return None
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        message = "repeated key"
+        raise ValueError(message)
+    return found
+
+
+def _no_constants(word: str) -> Never:
+    raise ValueError(word)
+
+
+# --- how long to wait ---------------------------------------------------------------------------
+
+_LONGEST_WAIT = 3600.0
+
+
+def retry_after(header: str | None, date: str | None) -> float | None:
+    """Read a Retry-After header in seconds; `None` if it says nothing that can be used.
+
+    A date is compared with the answer's own Date header, so that a wrong clock here does not count.
+    """
+    if header is None:
+        return None
+    text = header.strip()
+    seconds: float
+    if text.isascii() and text.replace(".", "", 1).isdigit():
+        seconds = float(text)
+    else:
+        try:
+            until = parsedate_to_datetime(text)
+            seconds = (until - parsedate_to_datetime(date or "")).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    if math.isnan(seconds):
+        return None
+    return min(max(seconds, 0.0), _LONGEST_WAIT)

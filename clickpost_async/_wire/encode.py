@@ -1,0 +1,56 @@
+"""From a structure and a declaration to the call that is sent."""
+
+import json
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from clickpost_async._wire.converter import canonical, structure
+from clickpost_async._wire.endpoint import Endpoint, Query, Repeat
+from clickpost_async._wire.messages import Request
+from clickpost_async.errors import InvalidRequestError, Problem
+from clickpost_async.settings import BodyStyle
+from clickpost_async.structures import Answer, Sent
+
+
+def encode(
+    endpoint: Endpoint[Answer],
+    query: Query | None = None,
+    body: object = None,
+    *,
+    style: BodyStyle = BodyStyle.PLAIN,
+) -> Request:
+    """Write a call; raises `InvalidRequestError` when something cannot be written."""
+    asked = {name: value for name, value in (query or {}).items() if value is not None}
+    try:
+        written = urlencode(asked, quote_via=quote, errors="strict")
+    except UnicodeEncodeError:
+        problem = Problem("query", "must not contain half a surrogate pair")
+        raise InvalidRequestError.of([problem]) from None
+    if endpoint.takes is not None and not isinstance(body, Sent):
+        body = structure(body, endpoint.takes)
+    reference = getattr(body, "reference_number", None)
+    return Request(
+        label=endpoint.label,
+        method=endpoint.method,
+        host=endpoint.host,
+        target=f"{endpoint.path}?{written}" if written else endpoint.path,
+        body=None if body is None else _json(canonical(body), style),
+        auth=endpoint.auth,
+        patient=endpoint.repeat is Repeat.BY_REFERENCE,
+        reference_number=reference if isinstance(reference, str) else None,
+    )
+
+
+def _json(value: Any, style: BodyStyle) -> bytes:
+    try:
+        if style is BodyStyle.RAW_BODY:
+            value = {"RAW_BODY": _dumps(value)}
+        return _dumps(value).encode()
+    except (ValueError, TypeError, RecursionError):
+        # NaN, half a surrogate pair or a foreign object in a field that takes anything.
+        problem = Problem("", "holds a value that JSON has no word for")
+        raise InvalidRequestError.of([problem]) from None
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -1,0 +1,146 @@
+"""How ClickPost wraps its answers: the verdict, and where the answer itself lies.
+
+The shapes are those of ClickPost's OpenAPI exports (2025), its 2017-2020 documentation, and
+answers seen by others.
+"""
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+
+@frozen
+class Verdict:
+    """What ClickPost says of a call: its code, and its words as one line."""
+
+    status: int | None
+    message: str
+
+
+def verdict_of(body: Any) -> Verdict | None:
+    """Find the verdict in a body; `None` if there is none.
+
+    `meta.success` is not read: it is true for an order that has no waybill yet (202), and has been
+    both true and false for one that was placed before (323).
+    """
+    if not isinstance(body, Mapping):
+        return None
+    meta = body.get("meta")
+    if isinstance(meta, Mapping):
+        inner = meta.get("meta")
+        if isinstance(inner, Mapping):  # NDR feedback wraps its success twice
+            meta = inner
+        status = _status(meta.get("status"))
+        return None if status is None else Verdict(status, _line(meta.get("message")))
+    status = _status(body.get("status_code"))
+    if status is not None:  # the flat answers of 2017
+        return Verdict(status, _line(body.get("message")))
+    if isinstance(body.get("detail"), str):  # Django REST framework's own errors
+        return Verdict(None, body["detail"])
+    return None
+
+
+def _status(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 4:
+        return int(value)
+    return None
+
+
+_LONGEST_MESSAGE = 2000
+
+
+def _line(message: Any) -> str:
+    """Write a message as one line, whatever ClickPost made it of."""
+    return _words(message)[:_LONGEST_MESSAGE]
+
+
+def _words(message: Any, depth: int = 0) -> str:
+    if isinstance(message, str):
+        return _unprinted(message, depth) if message[:1] in ("[", "{") else message
+    if isinstance(message, Mapping) and depth < 4:
+        return "; ".join(f"{key}: {_words(value, depth + 1)}" for key, value in message.items())
+    if isinstance(message, list) and depth < 4:
+        return "; ".join(_words(value, depth + 1) for value in message)
+    return "" if message is None else str(message)
+
+
+def _unprinted(message: str, depth: int) -> str:
+    """Take a Python list or dict apart that ClickPost has printed as one string."""
+    try:
+        parts = ast.literal_eval(message[:_LONGEST_MESSAGE])
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return message
+    return _words(parts, depth + 1) if isinstance(parts, list | dict) else message
+
+
+# --- where the answer lies ----------------------------------------------------------------------
+
+
+def result_of(body: Mapping[str, Any]) -> Any:
+    """Read the answer from `result`; an answer without one is empty."""
+    return body.get("result") or {}
+
+
+def rows_of(body: Mapping[str, Any]) -> Any:
+    """Read a list of objects from `result` as `rows`; anything else there is unreadable."""
+    rows = body.get("result")
+    if rows is None:
+        rows = []
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        return None
+    return {"rows": rows}
+
+
+def bare(body: Mapping[str, Any]) -> Any:
+    """Read the answer from the body itself."""
+    return body
+
+
+def order_of(body: Mapping[str, Any]) -> Any:
+    """Read an order: the result, with ClickPost's ids that stand inside it or beside it.
+
+    `order_id` is used twice. Beside the result it is ClickPost's number, and one inside is then the
+    merchant's text; with none beside, a number inside is ClickPost's (v4, and 323).
+    """
+    result = body.get("result")
+    order = dict(result) if isinstance(result, Mapping) else {}
+    inside, beside = order.pop("order_id", None), body.get("order_id")
+    if beside is None and not isinstance(inside, str):
+        inside, beside = None, inside
+    order |= {"order_id": beside, "merchant_order_id": inside}
+    for name in ("tracking_id", "reference_number"):
+        if order.get(name) is None:
+            order[name] = body.get(name)
+    if order.get("children") is not None:
+        order["children"] = _children(order["children"])
+    return order
+
+
+def _children(children: Any) -> list[Any]:
+    """Give the child waybills of a multi-piece order one shape.
+
+    They come as a list of `{item, waybill, ...}`, as flat `{waybill, description, sku}` where the
+    order was placed before, and are documented as an object.
+    """
+    if isinstance(children, Mapping):
+        single = "waybill" in children or "item" in children
+        children = [children] if single else list(children.values())
+    if not isinstance(children, list):
+        return []
+    return [_child(child) for child in children if isinstance(child, Mapping)]
+
+
+def _child(child: Mapping[str, Any]) -> Mapping[str, Any]:
+    if isinstance(child.get("item"), Mapping):
+        return child
+    own = ("waybill", "reference_number", "label", "DestinationArea", "DestinationLocation")
+    return {
+        **{name: value for name, value in child.items() if name in own},
+        "item": {name: value for name, value in child.items() if name not in own},
+    }

@@ -1,0 +1,15 @@
+"""Every endpoint by its dotted name, as declared in its chapter."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from clickpost_async._wire.endpoint import Get as Get
+from clickpost_async._wire.endpoint import Post as Post
+from clickpost_async.endpoints import management, ndr, orders, returns
+from clickpost_async.structures import Answer
+
+_CHAPTERS = (orders, management, ndr, returns)
+
+CATALOG: Mapping[str, Get[Answer] | Post[Answer]] = MappingProxyType(
+    {endpoint.name: endpoint for chapter in _CHAPTERS for endpoint in chapter.ENDPOINTS}
+)

@@ -1,0 +1,161 @@
+"""Choose a courier, list the accounts with them, and look up a pincode."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from clickpost_async._wire.endpoint import Auth, Get, Post, Repeat
+from clickpost_async._wire.spelling import title
+from clickpost_async.endpoints._namespace import Namespace
+from clickpost_async.errors import InvalidRequestError, Problem, UnreadableReplyError
+from clickpost_async.structures.couriers import (
+    CourierAccounts,
+    IndiaParcel,
+    Locality,
+    Recommendation,
+    Recommendations,
+    WorldParcel,
+)
+
+
+def _objects(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, list) and all(isinstance(member, Mapping) for member in value)
+    )
+
+
+def _recommended(body: Mapping[str, Any]) -> Any:
+    """Read one recommendation; a pincode that nobody serves has no `result` at all."""
+    return _one_recommendation(body.get("result"))
+
+
+def _all_recommended(body: Mapping[str, Any]) -> Any:
+    """Read the recommendations for a list of parcels."""
+    result = body.get("result")
+    if result is None:
+        return {}
+    rows = [_one_recommendation(row) for row in result] if isinstance(result, list) else [None]
+    return None if None in rows else {"rows": rows}
+
+
+def _one_recommendation(result: Any) -> Mapping[str, Any] | None:
+    if result is None:
+        return {}
+    # A damaged list of couriers must not pass for "nobody goes there".
+    readable = isinstance(result, Mapping) and _objects(result.get("preference_array"))
+    return result if readable else None
+
+
+def _accounts(body: Mapping[str, Any]) -> Any:
+    result = body.get("result")
+    if result is None:
+        return {}
+    return result if isinstance(result, Mapping) and _objects(result.get("accounts")) else None
+
+
+RECOMMEND_INDIA = Post(
+    "/v1/recommendation_api/",
+    name="couriers.recommend_india",
+    takes=Sequence[IndiaParcel],
+    returns=Recommendations,
+    reads=_all_recommended,
+    auth=Auth.KEY,
+    repeat=Repeat.FREELY,
+)
+RECOMMEND_WORLD = Post(
+    "/v2/recommendation/",
+    name="couriers.recommend_world",
+    takes=WorldParcel,
+    returns=Recommendation,
+    reads=_recommended,
+    auth=Auth.KEY,
+    repeat=Repeat.FREELY,
+)
+ACCOUNTS = Get(
+    "/v1/fetch-accounts",
+    name="couriers.accounts",
+    returns=CourierAccounts,
+    reads=_accounts,
+    auth=Auth.KEY,
+    repeat=Repeat.FREELY,
+)
+PINCODE = Get(
+    "/v2/pincode_details/",
+    name="couriers.pincode",
+    returns=Locality,
+    auth=Auth.KEY,
+    repeat=Repeat.FREELY,
+)
+
+ENDPOINTS = (RECOMMEND_INDIA, RECOMMEND_WORLD, ACCOUNTS, PINCODE)
+
+_is_pincode = re.compile(r"[1-9]\d{5}", re.ASCII).fullmatch
+
+
+class Couriers(Namespace):
+    """`clickpost.couriers`."""
+
+    async def recommend_india(
+        self, shipments: Sequence[IndiaParcel | Mapping[str, Any]]
+    ) -> Recommendations:
+        """Ask which courier accounts are best for parcels within India.
+
+        The answer has one recommendation for each parcel, in the order they were given in. One that
+        no courier takes is not an error: its `serviceable` is false. ClickPost says so without any
+        result; all parcels of the call are answered that way then.
+
+        Raises:
+            InvalidRequestError: a field is wrong, or there is no parcel.
+            CredentialsError: the key is wrong.
+            UnreadableReplyError: also when there are more or fewer answers than parcels, since they
+                can be told apart by their order only; ask for each parcel by itself then.
+
+        """
+        if not shipments:
+            problem = Problem("shipments", "at least one parcel is needed")
+            raise InvalidRequestError.of([problem])
+        answer = await self._caller.post(RECOMMEND_INDIA, shipments)
+        if not answer.rows:
+            return attrs.evolve(answer, rows=tuple(Recommendation() for _ in shipments))
+        if len(answer) != len(shipments):
+            message = f"{len(answer)} answers to {len(shipments)} parcels: they cannot be matched"
+            raise UnreadableReplyError(
+                message,
+                endpoint=RECOMMEND_INDIA.label,
+                status=answer.reply.status,
+                http_status=answer.reply.http_status,
+                transient=False,
+            )
+        return answer
+
+    async def recommend_world(self, shipment: WorldParcel | Mapping[str, Any]) -> Recommendation:
+        """Ask which courier accounts are best for a parcel outside India.
+
+        A parcel that no courier takes is not an error: `serviceable` is false.
+
+        Raises:
+            InvalidRequestError: a field is wrong.
+            CredentialsError: the key is wrong.
+
+        """
+        return await self._caller.post(RECOMMEND_WORLD, shipment)
+
+    async def accounts(self, *, active: bool | None = True) -> CourierAccounts:
+        """List the merchant's accounts with couriers: active ones, others, or both (`None`).
+
+        Raises `CredentialsError` when the key is wrong.
+        """
+        return await self._caller.get(ACCOUNTS, {"active": title(active)})
+
+    async def pincode(self, pincode: str) -> Locality:
+        """Look up the city and state of an Indian pincode.
+
+        Raises `InvalidRequestError` when it is not six digits (nothing is sent then), or when there
+        is no such pincode (404): in both cases whoever typed it has to correct it.
+        """
+        if not _is_pincode(pincode):
+            problem = Problem("pincode", "a pincode is six digits, like 110001")
+            raise InvalidRequestError.of([problem])
+        return await self._caller.get(PINCODE, {"pincode": pincode})

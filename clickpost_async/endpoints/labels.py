@@ -1,0 +1,89 @@
+"""Fetch labels, and download them.
+
+The address of a label is open to whoever has it, and expires; it is downloaded by a client that
+never carries the key.
+"""
+
+import os
+from pathlib import Path
+
+from clickpost_async._wire.endpoint import Get, Repeat
+from clickpost_async._wire.files import Download, Kind
+from clickpost_async._wire.spelling import lower
+from clickpost_async.endpoints._namespace import Namespace
+from clickpost_async.errors import InvalidRequestError, Problem
+from clickpost_async.structures.labels import Label
+from clickpost_async.structures.orders import Order
+
+FETCH = Get(
+    "/v1/fetch/shippinglabel/",
+    name="labels.fetch",
+    returns=Label,
+    repeat=Repeat.FREELY,
+)
+# The same address, but it makes ClickPost ask the courier for another label.
+REGENERATE = Get(
+    "/v1/fetch/shippinglabel/",
+    name="labels.regenerate",
+    returns=Label,
+    repeat=Repeat.NEVER,
+)
+
+ENDPOINTS = (FETCH, REGENERATE)
+
+LABEL = Download("labels.download", {Kind.PDF, Kind.PNG, Kind.ZPL})
+
+
+class Labels(Namespace):
+    """`clickpost.labels`."""
+
+    async def fetch(self, waybill: str, *, courier_partner: int, regenerate: bool = False) -> Label:
+        """Fetch the address of a parcel's label.
+
+        `regenerate` has ClickPost ask the courier for the label again; its documentation wants that
+        done on its own advice only. Such a call is never repeated.
+
+        Raises:
+            ServerError: also when there is no label to be had (500).
+            CredentialsError: the key is wrong.
+
+        """
+        return await self._caller.get(
+            REGENERATE if regenerate else FETCH,
+            {"waybill": waybill, "cp_id": courier_partner, "regenerate": lower(regenerate)},
+        )
+
+    async def download(
+        self,
+        label: Label | Order | str,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+    ) -> Path:
+        """Download a label into a file, and return its path.
+
+        `label` is what `fetch` or a create call answered, or a URL. The file appears only when it
+        is whole, readable by its owner only; PDF, PNG and ZPL are taken, by their first bytes.
+
+        Raises:
+            InvalidRequestError: there is no label yet, its URL is not one to be followed, or there
+                is a file at `path` already and `overwrite` was not said.
+            RefusedError: the label is not there any more (HTTP 403, 404): fetch it again.
+            UnreadableReplyError: what came is no label.
+            NotSentError, NoReplyError, ServerError: it may work later.
+            OSError: the file cannot be written here.
+
+        """
+        match label:
+            case Label():
+                url = label.url
+            case Order():
+                url = label.label
+            case _:
+                url = label
+        if not url:
+            problem = Problem(
+                "label", "there is none yet; fetch it with labels.fetch a little later"
+            )
+            raise InvalidRequestError.of([problem])
+        return await self._caller.download(LABEL, url, Path(path), overwrite=overwrite)

@@ -1,0 +1,123 @@
+"""Deliveries that failed: what customers say about them, and what the courier is told to do."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from clickpost_async._wire.endpoint import Get, Post, Repeat
+from clickpost_async._wire.management import rest_of
+from clickpost_async._wire.pages import page_of
+from clickpost_async.endpoints._windows import (
+    OVERLAP,
+    Checkpoint,
+    Feed,
+    Page,
+    Timed,
+    Windows,
+)
+from clickpost_async.errors import ClickPostError, InvalidRequestError, ServerError
+from clickpost_async.structures.ndr import (
+    AcceptedNdrAction,
+    NdrAction,
+    NdrFeedback,
+    NdrFeedbacks,
+)
+
+
+def _window_or_fault(message: str, **facts: Any) -> ClickPostError:
+    """Tell the two meanings of 500 apart; nothing but ClickPost's words does.
+
+    "(end_date-start_date) diff can not be more than 3600 seconds" will not pass by waiting.
+    """
+    kind = InvalidRequestError if "can not be more than" in message else ServerError
+    return kind(message, **facts)
+
+
+FEEDBACK = Get(
+    "/v1/ndr_user_feedback/",
+    name="ndr.feedback",
+    returns=NdrFeedbacks,
+    reads=page_of,
+    means={500: _window_or_fault},
+    repeat=Repeat.FREELY,
+)
+ACT = Post(
+    "/v2/ndr-update-api",
+    name="ndr.act",
+    takes=NdrAction,
+    returns=AcceptedNdrAction,
+    reads=rest_of,
+    # Each one is passed on to the courier.
+    repeat=Repeat.NEVER,
+)
+
+ENDPOINTS = (FEEDBACK, ACT)
+
+
+def _identity(feedback: NdrFeedback) -> Sequence[object]:
+    return (feedback.waybill, feedback.kind, feedback.created_at)
+
+
+_FEEDBACK = Feed(name=FEEDBACK.name, longest=timedelta(seconds=3600), identity=_identity)
+
+
+class Ndr(Timed):
+    """`clickpost.ndr`."""
+
+    async def feedback(
+        self, start: datetime, end: datetime, *, page: Page | None = None
+    ) -> NdrFeedbacks:
+        """Fetch the feedback on failed deliveries of a window of at most 3,600 seconds.
+
+        Both ends are cut to the second. `page` is the `next_page` of the page before, if there is
+        one; `iter_feedback` turns the pages by itself.
+
+        Raises `InvalidRequestError` for a longer window, before anything is sent.
+        """
+        _FEEDBACK.check_window(start, end)
+        return await self._caller.get(
+            FEEDBACK,
+            {
+                "start_date": int(start.timestamp()),
+                "end_date": int(end.timestamp()),
+                **(page or {}),
+            },
+        )
+
+    def iter_feedback(
+        self,
+        start: datetime,
+        end: datetime | None = None,
+        *,
+        checkpoint: Checkpoint | None = None,
+        overlap: timedelta = OVERLAP,
+    ) -> Windows[NdrFeedback]:
+        """Iterate over all feedback of a span of any length, oldest window first, each once.
+
+        `end` is now unless it is earlier. To go on where an earlier run stopped, give its
+        `checkpoint`; `start` does not count then. `overlap` is how far clocks may differ, and how
+        late ClickPost may be, without a loss.
+        """
+        return Windows(
+            _FEEDBACK,
+            self.feedback,
+            start=start,
+            end=end,
+            checkpoint=checkpoint,
+            overlap=overlap,
+            now=self._now,
+        )
+
+    async def act(self, action: NdrAction | Mapping[str, Any]) -> AcceptedNdrAction:
+        """Tell the courier what to do with a parcel in India that it could not deliver.
+
+        The answer means that ClickPost has taken the instruction; it tells the courier later, with
+        up to three tries. It is never sent twice by itself, since the courier would be told twice.
+
+        Raises:
+            InvalidRequestError: a field is wrong or missing, found here or there.
+            NoReplyError, UnreadableReplyError, ServerError: nobody knows whether it was taken;
+                look on the dashboard before it is sent again.
+
+        """
+        return await self._caller.post(ACT, action)

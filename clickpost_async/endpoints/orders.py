@@ -1,0 +1,153 @@
+"""Create, fetch and find orders.
+
+Creating an order buys a courier's label. ClickPost recognises a repeated order by its reference
+number and answers 323 with the first one, so a create is repeated under the same number only.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from clickpost_async._wire.endpoint import Get, Post, Repeat
+from clickpost_async._wire.envelope import order_of
+from clickpost_async.endpoints.management import Management
+from clickpost_async.errors import InvalidRequestError, Problem
+from clickpost_async.structures import CreatedOrder, FetchedOrder, IndiaOrder, WorldOrder
+
+_CREATED = {200, 202, 102, 323}
+
+CREATE_INDIA = Post(
+    "/v3/create-order/",
+    name="orders.create_india",
+    takes=IndiaOrder,
+    returns=CreatedOrder,
+    reads=order_of,
+    accepts=_CREATED,
+    repeat=Repeat.BY_REFERENCE,
+)
+CREATE_WORLD = Post(
+    "/v4/create-order/",
+    name="orders.create_world",
+    takes=WorldOrder,
+    returns=CreatedOrder,
+    reads=order_of,
+    accepts=_CREATED,
+    repeat=Repeat.BY_REFERENCE,
+)
+FETCH_INDIA = Get(
+    "/v3/create-order/",
+    name="orders.fetch_india",
+    returns=FetchedOrder,
+    reads=order_of,
+    accepts=_CREATED,
+    repeat=Repeat.FREELY,
+)
+FETCH_WORLD = Get(
+    "/v4/create-order/",
+    name="orders.fetch_world",
+    returns=FetchedOrder,
+    reads=order_of,
+    accepts=_CREATED,
+    repeat=Repeat.FREELY,
+)
+# The look-up by reference number is documented for v3 only, as "globally supported".
+FIND_INDIA = Get(
+    "/v3/create-order/",
+    name="orders.find_india",
+    returns=FetchedOrder,
+    reads=order_of,
+    accepts=_CREATED,
+    repeat=Repeat.FREELY,
+)
+FIND_WORLD = Get(
+    "/v4/create-order/",
+    name="orders.find_world",
+    returns=FetchedOrder,
+    reads=order_of,
+    accepts=_CREATED,
+    repeat=Repeat.FREELY,
+)
+
+ENDPOINTS = (CREATE_INDIA, CREATE_WORLD, FETCH_INDIA, FETCH_WORLD, FIND_INDIA, FIND_WORLD)
+
+
+class Orders(Management):
+    """`clickpost.orders`."""
+
+    async def create(self, order: IndiaOrder | WorldOrder | Mapping[str, Any]) -> CreatedOrder:
+        """Create an order with the endpoint that its shape belongs to.
+
+        A plain mapping is India's if its `pickup_info` has India's names (`pickup_pincode`), and
+        the world's if it has the world's (`country_code`). Raises as `create_india` does.
+        """
+        if isinstance(order, IndiaOrder) or (
+            not isinstance(order, WorldOrder) and is_india(order)
+        ):
+            return await self.create_india(order)
+        return await self.create_world(order)
+
+    async def create_india(self, order: IndiaOrder | Mapping[str, Any]) -> CreatedOrder:
+        """Create an order picked up and delivered within India.
+
+        Weights are in grams, lengths in centimetres, money in rupees. The answer is `pending` when
+        ClickPost has recorded the order but its courier has not, after it was polled for as long as
+        the retry policy says; `already_placed` when the reference number had an order before.
+
+        Raises:
+            InvalidRequestError: a field is wrong; found here, before anything is sent, or there.
+            CourierError: the courier refused, in its own words.
+            CredentialsError: the key or the courier account is wrong.
+            NotSentError: nothing was processed.
+            NoReplyError, UnreadableReplyError, BusyCourierError, ServerError: nobody knows whether
+                the order was placed; look it up with `find_india`.
+
+        """
+        return await self._caller.post(CREATE_INDIA, order)
+
+    async def create_world(self, order: WorldOrder | Mapping[str, Any]) -> CreatedOrder:
+        """Create an order outside India or across borders; otherwise as `create_india`."""
+        return await self._caller.post(CREATE_WORLD, order)
+
+    async def fetch_india(self, waybill: str, *, courier_partner: int) -> FetchedOrder:
+        """Fetch an order within India by the courier's waybill."""
+        return await self._caller.get(FETCH_INDIA, {"awb": waybill, "cp_id": courier_partner})
+
+    async def fetch_world(self, waybill: str, *, courier_partner: int) -> FetchedOrder:
+        """Fetch an order outside India by the courier's waybill."""
+        return await self._caller.get(FETCH_WORLD, {"awb": waybill, "cp_id": courier_partner})
+
+    async def find_india(self, reference_number: str) -> FetchedOrder:
+        """Find an order within India by the merchant's reference number.
+
+        Raises `InvalidRequestError` (321) when ClickPost knows none.
+        """
+        return await self._caller.get(FIND_INDIA, {"reference_number": reference_number})
+
+    async def find_world(self, reference_number: str) -> FetchedOrder:
+        """Find an order outside India by the merchant's reference number.
+
+        Raises `InvalidRequestError` (321) when ClickPost knows none.
+        """
+        return await self._caller.get(FIND_WORLD, {"reference_number": reference_number})
+
+
+_INDIA_MARKS = frozenset({"pickup_pincode", "pickup_name", "pickup_address", "pickup_city"})
+_WORLD_MARKS = frozenset({"country_code", "postal_code", "name", "address"})
+
+
+def is_india(order: Mapping[str, Any]) -> bool:
+    """Tell India's order from the world's by the names in `pickup_info`."""
+    pickup = order.get("pickup_info") if isinstance(order, Mapping) else None
+    names = pickup.keys() if isinstance(pickup, Mapping) else frozenset()
+    if _INDIA_MARKS & names:
+        return True
+    if _WORLD_MARKS & names:
+        return False
+    raise InvalidRequestError.of(
+        [
+            Problem(
+                "pickup_info",
+                "an object is needed with India's names (pickup_pincode …)"
+                " or the world's (country_code …)",
+            )
+        ]
+    )

@@ -1,0 +1,149 @@
+"""Have reports made, wait for them, and download them."""
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clickpost_async._wire.endpoint import Auth, Get, Post, Repeat
+from clickpost_async._wire.files import Download, Kind
+from clickpost_async.endpoints._namespace import Namespace
+from clickpost_async.errors import DeadlineError, InvalidRequestError, Problem, RefusedError
+from clickpost_async.structures.reports import Report, ReportStatus, RequestedReport
+
+Reference = RequestedReport | int | str
+
+
+def _only(body: Mapping[str, Any]) -> Any:
+    """Read the one report that a list of one is made of."""
+    result = body.get("result")
+    if isinstance(result, list):
+        result = result[0] if result else None
+    return result if isinstance(result, Mapping) else None
+
+
+def _only_or_none_yet(body: Mapping[str, Any]) -> Any:
+    """Read the report, if there is one already: ClickPost does not say how it answers before."""
+    return _only(body) if body.get("result") else {}
+
+
+REQUEST = Post(
+    "/v1/reports/enterprise_dashboard_report/",
+    name="reports.request",
+    takes=Report,
+    returns=RequestedReport,
+    reads=_only,
+    auth=Auth.KEY,
+    repeat=Repeat.NEVER,
+)
+STATUS = Get(
+    "/v1/reports/enterprise_dashboard_report/",
+    name="reports.status",
+    returns=ReportStatus,
+    reads=_only_or_none_yet,
+    auth=Auth.KEY,
+    repeat=Repeat.FREELY,
+)
+
+ENDPOINTS = (REQUEST, STATUS)
+
+REPORT = Download("reports.download", {Kind.CSV, Kind.ZIP})
+
+_FIRST_PAUSE = 2.0
+_GROWTH = 1.5
+_LONGEST_PAUSE = 30.0
+
+_is_number = re.compile(r"\d{1,19}", re.ASCII).fullmatch
+
+
+class Reports(Namespace):
+    """`clickpost.reports`."""
+
+    async def request(self, report: Report | Mapping[str, Any]) -> RequestedReport:
+        """Have a report made on the shipments updated within at most 24 hours.
+
+        `Report.between(start, end)` takes times that know their zone; a plain mapping has text in
+        UTC. Asking twice makes two reports, so it is never repeated.
+
+        Raises:
+            InvalidRequestError: a field is wrong; found here, before anything is sent, or there.
+            CredentialsError: the key is wrong.
+            NotSentError: nothing was processed.
+            NoReplyError, UnreadableReplyError, ServerError: nobody knows whether one is being made;
+                another one does no harm.
+
+        """
+        return await self._caller.post(REQUEST, report)
+
+    async def status(self, reference: Reference) -> ReportStatus:
+        """Ask how far a report is; `ready` says whether it can be downloaded.
+
+        Raises:
+            InvalidRequestError: there is no such report (422).
+            CredentialsError: the key is wrong.
+
+        """
+        query = {"report_reference_number": _number(reference)}
+        return await self._caller.get(STATUS, query)
+
+    async def wait(self, reference: Reference, *, patience: float = 600.0) -> ReportStatus:
+        """Ask how far a report is until it is ready, with pauses that grow from 2 s to 30 s.
+
+        `patience` is how many seconds of pauses there are at most; 0 asks once.
+
+        Raises:
+            DeadlineError: it is not ready yet; nothing is lost, wait for it again.
+            RefusedError: ClickPost has given it up.
+            InvalidRequestError, CredentialsError: as `status` does.
+
+        """
+        if not (math.isfinite(patience) and patience >= 0):
+            problem = Problem("patience", "a finite number of seconds, 0 or more, is needed")
+            raise InvalidRequestError.of([problem])
+        number = _number(reference)
+        pause, left = _FIRST_PAUSE, patience
+        while True:
+            report = await self.status(number)
+            if report.ready:
+                return report
+            if report.failed:
+                message = f"report {number} could not be made; request it again"
+                raise RefusedError(message, endpoint="reports.wait", status=report.reply.status)
+            if left <= 0:
+                message = (
+                    f"report {number} is not ready after {patience:g} s of waiting;"
+                    " wait for it again later"
+                )
+                raise DeadlineError(message, endpoint="reports.wait")
+            pause = min(pause, left)
+            await self._caller.pause(pause)
+            left -= pause
+            pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+
+    async def download(
+        self,
+        report: ReportStatus | str,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+    ) -> Path:
+        """Download a report, CSV or ZIP, into a file, and return its path.
+
+        `report` is what `wait` or `status` answered, or a URL; otherwise as `labels.download`.
+        """
+        ready = not isinstance(report, ReportStatus) or report.ready
+        url = report.url if isinstance(report, ReportStatus) else report
+        if not (ready and url):
+            problem = Problem("report", "it is not ready; wait for it with reports.wait")
+            raise InvalidRequestError.of([problem])
+        return await self._caller.download(REPORT, url, Path(path), overwrite=overwrite)
+
+
+def _number(reference: Reference) -> str:
+    found = reference.reference if isinstance(reference, RequestedReport) else reference
+    if found is None or not _is_number(str(found)):
+        problem = Problem("reference", "the number that reports.request answered with is needed")
+        raise InvalidRequestError.of([problem])
+    return str(found)
