@@ -1,0 +1,306 @@
+"""The order of things around one call: repeat( gate( encode, wait for a turn, send, decode )).
+
+The gate comes before encoding, so that a gather of thousands does not encode them all in one turn
+of the loop. The turn is taken inside the gate, so that slow answers do not let turns pile up and
+leave as a burst. A call that pauses before it is repeated holds neither.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+import anyio
+import attrs
+from attrs import Factory, define, field, frozen
+
+from clickpost_async._transport.http import Progress, Sender
+from clickpost_async._transport.retry import Course, RetryPolicy
+from clickpost_async._wire.decode import decode
+from clickpost_async._wire.encode import encode
+from clickpost_async._wire.endpoint import Endpoint, Get, Post, Query
+from clickpost_async._wire.messages import Request
+from clickpost_async.errors import (
+    ClickPostError,
+    CredentialsError,
+    DeadlineError,
+    NoReplyError,
+    NotSentError,
+    Outcome,
+    ThrottledError,
+)
+from clickpost_async.events import Answered, Event, Failed, Held, Observer, Repeating, Started, tell
+from clickpost_async.limits import Limiter
+from clickpost_async.limits.gate import Gate
+from clickpost_async.limits.per_loop import PerLoop
+from clickpost_async.settings import BodyStyle, Priority, Timeouts
+from clickpost_async.structures import Answer, Reply
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Answer)
+
+# How long everybody waits after a 429 that does not say how long.
+_UNSAID_HOLD = 1.0
+
+
+@frozen(kw_only=True)
+class Options:
+    """What `with_options` changes."""
+
+    retry: RetryPolicy
+    deadline: float | None = None
+    priority: Priority = Priority.NORMAL
+
+
+@define(kw_only=True)
+class Counts:
+    """What a client and its light copies have done so far, and whether they are closed."""
+
+    calls: int = 0
+    attempts: int = 0
+    repeats: int = 0
+    throttled: int = 0
+    closed: bool = False
+
+
+@frozen(kw_only=True)
+class Exchange:
+    """What all calls of a client, and of its light copies, share."""
+
+    sender: Sender
+    limiter: Limiter
+    at_once: int
+    body_style: BodyStyle
+    observers: Sequence[Observer]
+    counts: Counts = field(factory=Counts)
+    gates: PerLoop[Gate] = field(
+        default=Factory(lambda self: PerLoop(lambda: Gate(self.at_once)), takes_self=True),
+        repr=False,
+    )
+
+    def with_timeouts(self, timeouts: Timeouts) -> "Exchange":
+        """Return a copy with other timeouts that shares everything else."""
+        return attrs.evolve(self, sender=self.sender.with_timeouts(timeouts))
+
+    def tell(self, event: Event) -> None:
+        tell(self.observers, event)
+
+
+class ResilientCaller:
+    """Calls endpoints: what `endpoints` need of a client."""
+
+    def __init__(self, exchange: Exchange, options: Options) -> None:
+        self._exchange = exchange
+        self._options = options
+
+    async def get(self, endpoint: Get[R], query: Query) -> R:
+        """Ask an endpoint with a query."""
+        return await self._within_deadline(_Call(self._exchange, self._options, endpoint, query))
+
+    async def post(self, endpoint: Post[R], body: object) -> R:
+        """Send an endpoint a body: a structure, or a plain mapping of one."""
+        return await self._within_deadline(
+            _Call(self._exchange, self._options, endpoint, body=body)
+        )
+
+    async def gather(self, calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+        """Make calls together; the answers are in order, the first failure ends the others."""
+        answers: dict[int, T] = {}
+        failures: list[ClickPostError] = []
+
+        async def one(position: int) -> None:
+            try:
+                answers[position] = await calls[position]()
+            except ClickPostError as error:
+                failures.append(error)
+                group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            for position in range(len(calls)):
+                group.start_soon(one, position)
+        if failures:
+            raise failures[0]
+        return [answers[position] for position in range(len(calls))]
+
+    async def pause(self, seconds: float) -> None:
+        """Let time pass."""
+        await anyio.sleep(seconds)
+
+    async def _within_deadline(self, call: "_Call[R]") -> R:
+        deadline = self._options.deadline
+        if deadline is None:
+            return await call.run()
+        with anyio.move_on_after(deadline):
+            return await call.run()
+        raise call.too_late(deadline)
+
+
+class _Call(Generic[R]):
+    """One call, from its first attempt to its last."""
+
+    __slots__ = (
+        "_attempts",
+        "_began",
+        "_body",
+        "_endpoint",
+        "_exchange",
+        "_lost",
+        "_options",
+        "_pending",
+        "_progress",
+        "_query",
+        "_request",
+    )
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        options: Options,
+        endpoint: Endpoint[R],
+        query: Query | None = None,
+        body: object = None,
+    ) -> None:
+        self._exchange = exchange
+        self._options = options
+        self._endpoint = endpoint
+        self._query = query
+        self._body = body
+        self._request: Request | None = None
+        self._progress: Progress | None = None
+        self._attempts = 0
+        self._lost: ClickPostError | None = None
+        self._pending = False
+        self._began = time.perf_counter()
+
+    @property
+    def _reference(self) -> str | None:
+        return None if self._request is None else self._request.reference_number
+
+    async def run(self) -> R:
+        if self._exchange.counts.closed:
+            message = "the client is closed; make a new one"
+            raise NotSentError(message, endpoint=self._endpoint.label, transient=False)
+        self._exchange.counts.calls += 1
+        error: ClickPostError | None = None
+        answer: R | None = None
+        try:
+            answer = await self._attempt()
+        except ClickPostError as failed:
+            error = failed
+        course = Course(self._options.retry, self._endpoint.repeat, self._pausing)
+        if course.goes_on(error, answer):
+            try:
+                return await course.run(self._attempt, error, answer)
+            except ClickPostError as failed:
+                error = failed
+        if error is not None:
+            raise self._final(error)
+        assert answer is not None  # noqa: S101 - no error means an answer
+        return answer
+
+    async def _attempt(self) -> R:
+        exchange = self._exchange
+        priority = self._options.priority
+        async with exchange.gates.here().entered(priority):
+            if self._request is None:
+                self._request = encode(
+                    self._endpoint, self._query, self._body, style=exchange.body_style
+                )
+                self._body = None
+            await exchange.limiter.take(priority)
+            return await self._send(self._request)
+
+    async def _send(self, request: Request) -> R:
+        exchange = self._exchange
+        endpoint = self._endpoint
+        reference = request.reference_number
+        self._attempts += 1
+        exchange.counts.attempts += 1
+        exchange.tell(
+            Started(
+                endpoint=endpoint.label, attempt=self._attempts, reference_number=reference
+            )
+        )
+        self._progress = progress = Progress()
+        try:
+            response = await exchange.sender.send(request, progress)
+            seconds = time.perf_counter() - self._began
+            answer = decode(
+                endpoint, response, Reply(attempts=self._attempts, seconds=seconds)
+            )
+        except ClickPostError as error:
+            error.endpoint = endpoint.label
+            error.reference_number = reference
+            error.attempts = self._attempts
+            if error.outcome is Outcome.UNKNOWN:
+                self._lost = error
+            exchange.tell(
+                Failed(
+                    endpoint=endpoint.label,
+                    attempt=self._attempts,
+                    error=error,
+                    reference_number=reference,
+                )
+            )
+            if isinstance(error, ThrottledError):
+                await self._hold(error)
+            self._progress = None
+            raise
+        # Told and settled; only an attempt that is cut short stays open, or an order that is.
+        self._progress = None
+        self._pending = bool(getattr(answer, "pending", False))
+        exchange.tell(
+            Answered(
+                endpoint=endpoint.label,
+                attempt=self._attempts,
+                status=answer.reply.status,
+                seconds=seconds,
+                reference_number=reference,
+            )
+        )
+        return answer
+
+    async def _hold(self, error: ThrottledError) -> None:
+        self._exchange.counts.throttled += 1
+        seconds = _UNSAID_HOLD if error.wait is None else error.wait
+        self._exchange.tell(Held(endpoint=self._endpoint.label, seconds=seconds))
+        await self._exchange.limiter.hold(seconds)
+
+    def _pausing(self, attempt: int, wait: float) -> None:
+        self._exchange.counts.repeats += 1
+        self._exchange.tell(
+            Repeating(
+                endpoint=self._endpoint.label,
+                attempt=attempt,
+                wait=wait,
+                reference_number=self._reference,
+            )
+        )
+
+    def _final(self, error: ClickPostError) -> ClickPostError:
+        """Return the error that tells the truth about the whole call, not its last attempt alone.
+
+        A sending that got no answer stays unknown, whatever kept a later one from leaving or from
+        being let in.
+        """
+        if self._lost is None or error is self._lost:
+            return error
+        if isinstance(error, NotSentError):
+            self._lost.attempts = self._attempts
+            return self._lost
+        if isinstance(error, CredentialsError) and error.key_refused:
+            error.outcome = Outcome.UNKNOWN
+        return error
+
+    def too_late(self, deadline: float) -> ClickPostError:
+        """Return the error for a deadline that passed, by how far the call had got."""
+        under_way = self._progress is not None and self._progress.left
+        left = self._lost is not None or under_way or self._pending
+        kind = NoReplyError if left else DeadlineError
+        error = kind(
+            f"the deadline of {deadline:g} s passed",
+            endpoint=self._endpoint.label,
+            reference_number=self._reference,
+            transient=False,
+        )
+        error.attempts = max(self._attempts, 1)
+        return error

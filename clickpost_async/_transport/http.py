@@ -1,0 +1,209 @@
+"""One attempt: a call out, its answer in, and an honest word on how far it got.
+
+The key is put in here and nowhere above. Exceptions are made anew outside the `except` block, so
+that neither their chain nor their tracebacks lead to a frame that has seen it.
+"""
+
+import ssl
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+import httpx
+
+from clickpost_async._transport.keyring import Keyring
+from clickpost_async._transport.pool import ScaledTransport
+from clickpost_async._wire.decode import retry_after
+from clickpost_async._wire.messages import Request, Response
+from clickpost_async.errors import (
+    ClickPostError,
+    NoReplyError,
+    NotSentError,
+    UnreadableReplyError,
+)
+from clickpost_async.settings import Hosts, Timeouts
+
+_LARGEST = 2 * 2**20
+_HEADERS = {
+    "Accept": "application/json",
+    # The only encoding that can be unpacked in bounded steps with the standard library; a brotli
+    # bomb of 1.5 kB is 1 GB in its first step.
+    "Accept-Encoding": "gzip",
+    "User-Agent": "clickpost_async",
+}
+
+
+class Progress:
+    """How far an attempt got, told by httpcore's trace: `left` once its first byte may have."""
+
+    __slots__ = ("left", "traced")
+
+    def __init__(self) -> None:
+        self.traced = False
+        self.left = False
+
+    async def trace(self, name: str, _: dict[str, Any]) -> None:
+        self.traced = True
+        if name.endswith("send_request_headers.started"):
+            self.left = True
+
+
+class Sender:
+    """Sends signed calls over any httpx transport."""
+
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        keyring: Keyring,
+        hosts: Hosts,
+        timeouts: Timeouts,
+    ) -> None:
+        self._transport = transport
+        self._keyring = keyring
+        self._hosts = hosts
+        self._timeouts = timeouts
+
+    def with_timeouts(self, timeouts: Timeouts) -> "Sender":
+        """Return a sender over the same connections with other timeouts."""
+        return Sender(self._transport, self._keyring, self._hosts, timeouts)
+
+    async def send(self, request: Request, progress: Progress) -> Response:
+        """Send one attempt; raises `NotSentError`, `NoReplyError` or `UnreadableReplyError`."""
+        failure: ClickPostError
+        try:
+            with anyio.move_on_after(self._timeouts.total):
+                return await self._exchange(request, progress)
+            failure = self._lost(
+                request, progress, f"no whole answer within {self._timeouts.total:g} s"
+            )
+        except ClickPostError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - transports have leaked OSError, ssl and others
+            failure = self._translated(request, progress, error)
+        except BaseException as error:
+            # A cancellation passes, but not with the frames it has passed through.
+            error.__context__ = None
+            raise error.with_traceback(None) from None
+        raise failure.with_traceback(None)
+
+    async def _exchange(self, request: Request, progress: Progress) -> Response:
+        key = await self._keyring.key()
+        target, body = self._keyring.sign(request.target, request.body, request.auth, key)
+        timeouts = self._timeouts
+        sent = httpx.Request(
+            request.method,
+            self._hosts.base(request.host) + target,
+            headers=_HEADERS if body is None else _HEADERS | {"Content-Type": "application/json"},
+            content=body,
+            extensions={
+                "timeout": {
+                    "connect": timeouts.connect,
+                    "write": timeouts.write,
+                    "read": timeouts.create if request.patient else timeouts.read,
+                    "pool": timeouts.connect,
+                },
+                "trace": progress.trace,
+            },
+        )
+        response = await self._transport.handle_async_request(sent)
+        try:
+            unpacked = await _unpacked(response)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await _close(response)
+        return Response(
+            http_status=response.status_code,
+            body=self._keyring.scrub(unpacked, key),
+            retry_after=retry_after(
+                response.headers.get("retry-after"), response.headers.get("date")
+            ),
+        )
+
+    def _translated(self, request: Request, progress: Progress, error: Exception) -> ClickPostError:
+        kind = type(error).__name__
+        certificate = _certificate_fault(error)
+        if certificate:
+            return NotSentError(
+                f"the server's certificate was refused: {certificate}",
+                transient=False,
+                endpoint=request.label,
+                reference_number=request.reference_number,
+            )
+        unsent = _UNSENT if not progress.traced else (() if progress.left else (Exception,))
+        if isinstance(error, unsent):
+            return NotSentError(
+                f"the call did not leave: {kind}",
+                transient=not isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL),
+                endpoint=request.label,
+                reference_number=request.reference_number,
+            )
+        return self._lost(request, progress, f"no answer came: {kind}", sent=True)
+
+    def _lost(
+        self, request: Request, progress: Progress, message: str, *, sent: bool = False
+    ) -> ClickPostError:
+        # A transport that tells nothing of its progress may have sent everything.
+        left = sent or progress.left or not progress.traced
+        kind = NoReplyError if left else NotSentError
+        return kind(message, endpoint=request.label, reference_number=request.reference_number)
+
+
+# What httpx raises before the first byte, for transports that tell nothing of their progress.
+_UNSENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+    httpx.LocalProtocolError,
+)
+
+
+def _certificate_fault(error: BaseException) -> str | None:
+    found: BaseException | None = error
+    for _ in range(8):
+        if isinstance(found, ssl.SSLCertVerificationError):
+            return found.verify_message
+        found = found and (found.__cause__ or found.__context__)
+    return None
+
+
+async def _unpacked(response: httpx.Response) -> bytes:
+    """Read a body that may be packed, never holding more than it may unpack to."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip", ""):
+        message = f"the answer is packed in a way that was not asked for ({encoding[:20]})"
+        raise UnreadableReplyError(message, http_status=response.status_code)
+    unpacker = zlib.decompressobj(31) if "gzip" in encoding else None
+    pieces: list[bytes] = []
+    size = 0
+    assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - narrows httpx's type
+    with _bad_gzip_is_unreadable(response):
+        async for chunk in response.stream:
+            piece = chunk if unpacker is None else unpacker.decompress(chunk, _LARGEST + 1 - size)
+            size += len(piece)
+            if size > _LARGEST or (unpacker is not None and unpacker.unconsumed_tail):
+                message = f"the answer is larger than {_LARGEST} bytes"
+                raise UnreadableReplyError(message, http_status=response.status_code)
+            pieces.append(piece)
+        if unpacker is not None and size and not unpacker.eof:
+            message = "cut off"
+            raise zlib.error(message)
+    return b"".join(pieces)
+
+
+@contextmanager
+def _bad_gzip_is_unreadable(response: httpx.Response) -> Iterator[None]:
+    try:
+        yield
+    except zlib.error:
+        message = "the answer's gzip is damaged"
+        raise UnreadableReplyError(message, http_status=response.status_code) from None
+
+
+async def _close(response: httpx.Response) -> None:
+    if isinstance(response.stream, httpx.AsyncByteStream):
+        await response.stream.aclose()

@@ -1,0 +1,205 @@
+"""The front door: wires the floors together, opens nothing before the first call."""
+
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import attrs
+import httpx
+from attrs import frozen
+
+from clickpost_async._transport.caller import Exchange, Options, ResilientCaller
+from clickpost_async._transport.connections import Connections
+from clickpost_async._transport.http import Sender
+from clickpost_async._transport.keyring import Keyring
+from clickpost_async._transport.retry import RetryPolicy
+from clickpost_async._wire.endpoint import Auth, Get, Post, Query, Repeat
+from clickpost_async.endpoints.ndr import Ndr
+from clickpost_async.endpoints.orders import Orders
+from clickpost_async.endpoints.returns import Returns
+from clickpost_async.events import Observer, log
+from clickpost_async.limits import Limiter, TokenBucket, Unlimited
+from clickpost_async.settings import (
+    BodyStyle,
+    Credentials,
+    Hosts,
+    KeySource,
+    Priority,
+    Rate,
+    Timeouts,
+)
+from clickpost_async.structures import Answer
+
+R = TypeVar("R", bound=Answer)
+
+# The cheapest question there is, and 404 is as good an answer to it as any.
+_HEALTH = Get(
+    "/v2/pincode_details/",
+    name="health",
+    returns=Answer,
+    accepts={200, 404},
+    auth=Auth.KEY,
+    repeat=Repeat.FREELY,
+)
+
+
+@frozen(kw_only=True)
+class Stats:
+    """What a client has done so far, and what it is doing; for probes."""
+
+    calls: int
+    attempts: int
+    repeats: int
+    throttled: int
+    in_flight: int
+    waiting: int
+    connections: int
+
+
+class ClickPost:
+    """A client for ClickPost's API; any number of tasks may share one.
+
+    `rate` is the limit that was agreed with ClickPost, which publishes none; without it a 429 is
+    the only brake. `limiter` replaces it by one of your own, such as one that is shared by many
+    processes. `at_once` bounds how many calls, and so connections, are under way together.
+    `transport` is any of httpx's; without one, connections are kept per event loop.
+
+    Nothing is opened before the first call; `aclose()` or leaving `async with` closes.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        rate: Rate | None = None,
+        limiter: Limiter | None = None,
+        retry: RetryPolicy | None = None,
+        timeouts: Timeouts | None = None,
+        at_once: int = 100,
+        hosts: Hosts | None = None,
+        body_style: BodyStyle = BodyStyle.PLAIN,
+        transport: httpx.AsyncBaseTransport | None = None,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        if rate is not None and limiter is not None:
+            message = "give rate or limiter, not both: a limiter brings its own rate"
+            raise ValueError(message)
+        if at_once < 1:
+            message = "at_once: at least 1 is needed"
+            raise ValueError(message)
+        self._transport = Connections() if transport is None else transport
+        self._exchange = Exchange(
+            sender=Sender(
+                self._transport,
+                Keyring(credentials),
+                Hosts() if hosts is None else hosts,
+                Timeouts() if timeouts is None else timeouts,
+            ),
+            limiter=limiter or _limiter(rate),
+            at_once=at_once,
+            body_style=body_style,
+            observers=(log, *observers),
+        )
+        self._wire(Options(retry=RetryPolicy() if retry is None else retry))
+
+    def _wire(self, options: Options) -> None:
+        self._options = options
+        self._caller = ResilientCaller(self._exchange, options)
+        self.orders = Orders(self._caller)
+        self.ndr = Ndr(self._caller)
+        self.returns = Returns(self._caller)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:
+        """Make a client from the environment.
+
+        Reads `CLICKPOST_USERNAME`, `CLICKPOST_API_KEY` (or `CLICKPOST_KEY`), and if they are there
+        `CLICKPOST_BASE_URL` and `CLICKPOST_RATE` (as `10/1s`). `settings` go before both.
+        """
+        found = os.environ if environ is None else environ
+        if base := found.get("CLICKPOST_BASE_URL"):
+            settings.setdefault("hosts", Hosts.at(base))
+        if (rate := found.get("CLICKPOST_RATE")) and "limiter" not in settings:
+            settings.setdefault("rate", Rate.parse(rate))
+        return cls(Credentials.from_env(found), **settings)
+
+    def with_options(
+        self,
+        *,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        deadline: float | None = None,
+        priority: Priority | None = None,
+    ) -> Self:
+        """Return a light copy that shares connections, limiter and counts.
+
+        `deadline` bounds a whole call in seconds: queue, turn, attempts and pauses. `priority` is
+        who goes first where calls queue up.
+        """
+        copy = object.__new__(type(self))
+        copy._transport = self._transport  # noqa: SLF001 - a copy of ourselves
+        copy._exchange = (  # noqa: SLF001
+            self._exchange if timeouts is None else self._exchange.with_timeouts(timeouts)
+        )
+        changes: dict[str, Any] = {"retry": retry, "deadline": deadline, "priority": priority}
+        copy._wire(  # noqa: SLF001
+            attrs.evolve(
+                self._options,
+                **{name: value for name, value in changes.items() if value is not None},
+            )
+        )
+        return copy
+
+    async def get(self, endpoint: Get[R], query: Query | None = None) -> R:
+        """Ask an endpoint of your own declaration; `query` leaves out what is `None`."""
+        return await self._caller.get(endpoint, query or {})
+
+    async def post(self, endpoint: Post[R], body: object) -> R:
+        """Send a body to an endpoint of your own declaration."""
+        return await self._caller.post(endpoint, body)
+
+    async def health(self) -> Answer:
+        """Ask ClickPost something cheap; raises what any call would."""
+        return await self._caller.get(_HEALTH, {"pincode": "110001"})
+
+    def stats(self) -> Stats:
+        """Tell what the client has done so far, and what it is doing on this event loop."""
+        counts = self._exchange.counts
+        gate = self._exchange.gates.seen()
+        return Stats(
+            calls=counts.calls,
+            attempts=counts.attempts,
+            repeats=counts.repeats,
+            throttled=counts.throttled,
+            in_flight=gate.inside if gate else 0,
+            waiting=gate.waiting if gate else 0,
+            connections=self._transport.count if isinstance(self._transport, Connections) else 0,
+        )
+
+    async def aclose(self) -> None:
+        """Close the client for good; may be called again, and from any task."""
+        if not self._exchange.counts.closed:
+            self._exchange.counts.closed = True
+            await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(at_once={self._exchange.at_once})"
+
+
+def _limiter(rate: Rate | None) -> Limiter:
+    return Unlimited() if rate is None else TokenBucket(rate.calls, rate.burst, per=rate.per)
+
+
+__all__ = ["ClickPost", "KeySource", "Stats"]

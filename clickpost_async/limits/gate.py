@@ -1,0 +1,148 @@
+"""A gate that so many may be behind at once, and the two lanes that wait before it."""
+
+from collections import OrderedDict
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from clickpost_async.settings import Priority
+
+# So many NORMAL ones may go before a waiting BULK one, which then goes first: it waits long, but
+# not for ever.
+_OVERTAKES = 8
+
+
+class Gate:
+    """Bounds how many are inside at once; first come, first served, `NORMAL` before `BULK`.
+
+    Whoever leaves hands the place to one that waits, so nobody is woken in vain and no newcomer
+    slips in between. A free gate is entered without giving up the event loop. A gate that somebody
+    waits at belongs to one event loop.
+    """
+
+    __slots__ = ("_bulk", "_inside", "_normal", "_overtakes", "_width")
+
+    def __init__(self, width: int) -> None:
+        if width < 1:
+            message = "width: at least 1 is needed"
+            raise ValueError(message)
+        self._width = width
+        self._inside = 0
+        self._overtakes = 0
+        # Ordered, so that the first is found and one that gives up is removed in constant time.
+        self._normal: OrderedDict[Place, None] = OrderedDict()
+        self._bulk: OrderedDict[Place, None] = OrderedDict()
+
+    @property
+    def inside(self) -> int:
+        """Return how many are inside, those included that were let in but have not run yet."""
+        return self._inside
+
+    @property
+    def waiting(self) -> int:
+        """Return how many wait before the gate."""
+        return len(self._normal) + len(self._bulk)
+
+    def entered(self, priority: Priority = Priority.NORMAL) -> "Place":
+        """Be inside for the length of an `async with` block."""
+        lane = self._bulk if priority is Priority.BULK else self._normal
+        return Place(self, lane)
+
+    def admit(self) -> bool:
+        """Let one in if there is room; with room, nobody waits."""
+        if self._inside == self._width:
+            return False
+        self._inside += 1
+        return True
+
+    def pass_on(self) -> None:
+        """Hand a place that is given up to the next one, or let it be free."""
+        if not self._bulk:
+            self._overtakes = 0
+        if self._normal and self._overtakes < _OVERTAKES:
+            if self._bulk:
+                self._overtakes += 1
+            self._normal.popitem(last=False)[0].call_in()
+        elif self._bulk:
+            self._overtakes = 0
+            self._bulk.popitem(last=False)[0].call_in(firm=bool(self._normal))
+        else:
+            self._inside -= 1
+
+    def outranks(self, lane: "OrderedDict[Place, None]") -> bool:
+        """Tell whether somebody waits who goes before that lane."""
+        return lane is self._bulk and bool(self._normal)
+
+
+class Place:
+    """One's place at a gate: wanted, waited for, had, given up."""
+
+    __slots__ = ("_called", "_firm", "_gate", "_inside", "_lane")
+
+    _called: anyio.Event
+
+    def __init__(self, gate: Gate, lane: "OrderedDict[Place, None]") -> None:
+        self._gate = gate
+        self._lane = lane
+        self._inside = False
+        self._firm = False
+
+    async def __aenter__(self) -> Self:
+        if self._gate.admit():
+            self._inside = True
+        else:
+            self._queue()
+            await self._wait()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._inside:
+            self._leave()
+
+    async def give_way(self) -> None:
+        """Let a more urgent one in first, and come back before all others of the own lane.
+
+        One that was itself let in because it had been overtaken often enough keeps its place.
+        """
+        if self._firm or not self._gate.outranks(self._lane):
+            return
+        self._queue()
+        self._lane.move_to_end(self, last=False)
+        self._leave()
+        await self._wait()
+
+    def call_in(self, *, firm: bool = False) -> None:
+        """Hand over a place; a firm one is not given away to the more urgent."""
+        self._inside = True
+        self._firm = firm
+        self._called.set()
+
+    def _queue(self) -> None:
+        self._called = anyio.Event()
+        self._lane[self] = None
+
+    def _leave(self) -> None:
+        self._inside = False
+        self._gate.pass_on()
+
+    async def _wait(self) -> None:
+        came = False
+        try:
+            await self._called.wait()
+            came = True
+        finally:
+            if not came:
+                self._withdraw()
+
+    def _withdraw(self) -> None:
+        # Cancelled: out of the lane, or, if the place had been handed over already, on it goes.
+        if self._inside:
+            self._leave()
+        else:
+            del self._lane[self]

@@ -1,0 +1,43 @@
+"""One of something for each event loop, made on first use."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+from anyio.lowlevel import current_token
+
+T = TypeVar("T")
+
+
+class PerLoop(Generic[T]):
+    """What is bound to an event loop, for objects that outlive one: three `asyncio.run`, Django's
+    `async_to_sync`, a forked worker. It goes when its loop goes.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: WeakKeyDictionary[object, T] = WeakKeyDictionary()
+
+    def here(self) -> T:
+        """Return this event loop's, making it if need be."""
+        loop = _loop()
+        made = self._made.get(loop)
+        if made is None:
+            made = self._made[loop] = self._make()
+        return made
+
+    def seen(self) -> T | None:
+        """Return this event loop's if there is one; outside of any loop there is none."""
+        try:
+            return self._made.get(_loop())
+        except RuntimeError:
+            return None
+
+
+def _loop() -> object:
+    try:
+        # Called before every attempt; anyio's own way costs ten times as much.
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return current_token().native_token
