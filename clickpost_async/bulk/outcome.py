@@ -1,0 +1,58 @@
+"""What became of one order of a bulk run."""
+
+from attrs import field, frozen
+
+from clickpost_async.errors import ClickPostError
+from clickpost_async.structures import CreatedOrder
+
+
+@frozen(kw_only=True)
+class _Outcome:
+    """Which order it was: its position in the input from 0, and its row where it has one."""
+
+    position: int
+    reference_number: str | None
+    row: int | None = None
+    attempts: int = 0
+    seconds: float = 0.0
+
+
+@frozen(kw_only=True)
+class Placed(_Outcome):
+    """The order has a waybill; `already_placed` if its reference number had one before."""
+
+    order: CreatedOrder
+
+    @property
+    def already_placed(self) -> bool:
+        """Whether its reference number had an order before."""
+        return self.order.already_placed
+
+
+@frozen(kw_only=True)
+class Rejected(_Outcome):
+    """There is no order: what was wrong with it, found here or by ClickPost or its courier."""
+
+    reasons: tuple[str, ...]
+    error: ClickPostError | None = field(default=None, repr=False)
+
+
+@frozen(kw_only=True)
+class Unknown(_Outcome):
+    """Nobody knows whether there is an order: look it up before it is sent again."""
+
+    error: ClickPostError
+
+
+@frozen(kw_only=True)
+class Pending(_Outcome):
+    """There is no waybill yet, and none is lost: the same order can be sent again.
+
+    Either nothing was processed (`error` says why), or ClickPost is still working on it (`order`).
+    """
+
+    order: CreatedOrder | None = None
+    error: ClickPostError | None = None
+
+
+Outcome = Placed | Rejected | Unknown | Pending

@@ -1,0 +1,118 @@
+"""The main job on one screen: orders from a file become waybills."""
+
+from contextlib import AsyncExitStack
+from importlib import resources
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from clickpost_async import ClickPost, Credentials, Hosts, Rate, RetryPolicy
+from clickpost_async.bulk import Pending, Placed, Rejected, Report, Unknown, create, read_orders
+from clickpost_async.sandbox import Faults, Sandbox, served
+
+# The sandbox's couriers are quick, so the pauses that real ones need would only be waited out.
+_QUICK = RetryPolicy(attempts=6, backoff=0.05, settling=0.2, poll_every=0.1)
+
+async def run(orders: Path | None, *, rate: float, faults: bool) -> int:
+    """Run the demo; returns the exit code: 0 if no order was bought two labels."""
+    console = Console()
+    with resources.as_file(resources.files("clickpost_async.bulk") / "orders.csv") as shipped:
+        return await _run(console, orders or shipped, rate=rate, faults=faults)
+
+
+async def _run(console: Console, file: Path, *, rate: float, faults: bool) -> int:
+    chance = 0.01 if faults else 0.0
+    sandbox = Sandbox(
+        faults=Faults(too_many=chance, busy=chance, drop_before=chance, drop_after=chance)
+    )
+    total = sum(1 for _ in read_orders(file))
+    rejected: list[Rejected] = []
+    undecided: list[Unknown | Pending] = []
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(served(sandbox))
+        clickpost = await stack.enter_async_context(
+            ClickPost(
+                Credentials(sandbox.username, sandbox.key),
+                hosts=Hosts.at(server.url),
+                rate=Rate(rate),
+                retry=_QUICK,
+            )
+        )
+        console.print(f"sandbox at {server.url}, {total} orders in {file.name}")
+        bar = stack.enter_context(_bar(console))
+        task = bar.add_task("creating orders", total=total)
+        run = await stack.enter_async_context(create(clickpost, read_orders(file)))
+        async for outcome in run:
+            bar.advance(task)
+            if isinstance(outcome, Rejected):
+                rejected.append(outcome)
+            elif not isinstance(outcome, Placed):
+                undecided.append(outcome)
+        ledger = sandbox.ledger()
+    twice = sum(1 for waybills in ledger.values() if len(waybills) > 1)
+    console.print(_rejections(rejected))
+    if undecided:
+        console.print(_undecided(undecided))
+    console.print(_summary(run.report, labels=sum(map(len, ledger.values())), twice=twice))
+    return 1 if twice else 0
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )
+
+
+def _rejections(rejected: list[Rejected]) -> Table:
+    table = _listing("rejected", "why")
+    for outcome in sorted(rejected, key=lambda outcome: outcome.row or 0):
+        table.add_row(
+            str(outcome.row or ""), outcome.reference_number or "", "\n".join(outcome.reasons)
+        )
+    return table
+
+
+def _undecided(undecided: list[Unknown | Pending]) -> Table:
+    table = _listing("to be looked at: nobody knows yet", "what happened, and what to do")
+    for outcome in undecided:
+        words = str(outcome.error or "ClickPost is still working on it")
+        advice = f": {outcome.error.advice}" if outcome.error else ""
+        table.add_row(str(outcome.row or ""), outcome.reference_number or "", words + advice)
+    return table
+
+
+def _listing(title: str, last: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("row", justify="right")
+    table.add_column("reference")
+    table.add_column(last)
+    return table
+
+
+def _summary(report: Report, *, labels: int, twice: int) -> Table:
+    table = Table(title="summary", title_justify="left", show_header=False)
+    table.add_column("what")
+    table.add_column("count", justify="right")
+    rows = {
+        "placed": report.placed,
+        "already placed": report.already_placed,
+        "rejected": report.rejected,
+        "unknown": report.unknown,
+        "pending": report.pending,
+        "seconds": f"{report.seconds:.1f}",
+        "requests": report.requests,
+        "retries": report.repeats,
+        "labels bought (the sandbox's ledger)": labels,
+        "orders with two labels": twice,
+    }
+    for what, count in rows.items():
+        table.add_row(what, str(count))
+    return table
+
+

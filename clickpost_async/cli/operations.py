@@ -1,0 +1,127 @@
+"""A verb for every operation, made of `CATALOG` and the coroutines' own signatures."""
+
+import inspect
+import json
+import sys
+import types
+import typing
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from functools import partial
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from clickpost_async.cli.account import client
+from clickpost_async.cli.show import failed, show
+from clickpost_async.client import ClickPost
+from clickpost_async.endpoints import CATALOG
+from clickpost_async.errors import ClickPostError
+from clickpost_async.structures import Answer
+
+Operation = Callable[..., Awaitable[Answer]]
+
+_PLAIN: tuple[Any, ...] = (str, int, bool, float, date, datetime)
+
+_JSON_FILE = Annotated[str, Parameter(help="a JSON file; - reads standard input")]
+
+
+def chapters() -> list[App]:
+    """Make the commands: one for each chapter, with a verb for each of its operations."""
+    found: dict[str, App] = {}
+    for name in CATALOG:
+        chapter, verb = name.split(".")
+        operation = _operation(chapter, verb)
+        if operation is not None:
+            words = sys.modules[operation.__module__].__doc__
+            app = found.setdefault(chapter, App(name=chapter, help=words))
+            app.command(_command(chapter, verb, operation), name=verb.replace("_", "-"))
+    return list(found.values())
+
+
+def _operation(chapter: str, verb: str) -> Operation | None:
+    """Return an operation's coroutine; `None` for a declaration that is another one's variant."""
+    namespace = typing.get_type_hints(ClickPost).get(chapter)
+    operation: Operation | None = getattr(namespace, verb, None)
+    return operation
+
+
+def _command(chapter: str, verb: str, operation: Operation) -> Callable[..., Awaitable[int]]:
+    hints = typing.get_type_hints(operation)
+    _, *parameters = inspect.signature(operation).parameters.values()
+    kept = {
+        parameter.name: parameter.replace(annotation=kind)
+        for parameter in parameters
+        if (kind := _kind(hints[parameter.name])) is not None and parameter.name != "password"
+    }
+    reads = {name for name, parameter in kept.items() if parameter.annotation is _JSON_FILE}
+
+    async def command(*args: Any, **kwargs: Any) -> int:
+        bound = command.__signature__.bind(*args, **kwargs)  # type: ignore[attr-defined]  # set below
+        values = {
+            name: _read_json(value) if name in reads else value
+            for name, value in bound.arguments.items()
+        }
+        if "password" in hints:
+            values["password"] = _password()
+        return await _run(chapter, verb, values)
+
+    command.__name__ = verb
+    command.__doc__ = inspect.cleandoc(operation.__doc__ or "").split("\n\n", maxsplit=1)[0]
+    command.__signature__ = inspect.Signature(list(kept.values()))  # type: ignore[attr-defined]  # as functools.wraps does
+    command.__annotations__ = {name: parameter.annotation for name, parameter in kept.items()}
+    return command
+
+
+def _kind(hint: Any) -> Any:
+    """Return how a parameter is given on a command line, or `None` if it can't be."""
+    arms = [arm for arm in _arms(hint) if arm is not types.NoneType]
+    if any(arm in _PLAIN for arm in arms) and not any(_is_many(arm) for arm in arms):
+        return hint
+    if any(_is_many(arm) and typing.get_args(arm) == (str,) for arm in arms):
+        return list[str]
+    if any(_is_body(arm) for arm in arms):
+        return _JSON_FILE
+    return None
+
+
+def _arms(hint: Any) -> Sequence[Any]:
+    origin = typing.get_origin(hint)
+    return typing.get_args(hint) if origin in (typing.Union, types.UnionType) else (hint,)
+
+
+def _is_many(kind: Any) -> bool:
+    return typing.get_origin(kind) in (Iterable, Sequence, list)
+
+
+def _is_body(kind: Any) -> bool:
+    origin = typing.get_origin(kind)
+    return origin in (Mapping, Sequence) or hasattr(kind, "__attrs_attrs__")
+
+
+def _read_json(file: str) -> Any:
+    try:
+        if file == "-":
+            return json.load(sys.stdin)
+        with open(file, encoding="utf-8") as opened:  # noqa: PTH123 - "-" is no path
+            return json.load(opened)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{file}: {error}") from None
+
+
+def _password() -> str:
+    import getpass
+    import os
+
+    return os.environ.get("CLICKPOST_PASSWORD") or getpass.getpass("password: ")
+
+
+async def _run(chapter: str, verb: str, values: Mapping[str, Any]) -> int:
+    async with client() as clickpost:
+        operation = getattr(getattr(clickpost, chapter), verb)
+        try:
+            answer = await partial(operation, **values)()
+        except ClickPostError as error:
+            return failed(error)
+    show(answer)
+    return 0

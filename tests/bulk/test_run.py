@@ -1,0 +1,457 @@
+"""A bulk run: an outcome for every order, whatever happens to the others."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clickpost_async import (
+    BusyCourierError,
+    ClickPost,
+    CourierError,
+    Credentials,
+    CredentialsError,
+    InvalidRequestError,
+    NoReplyError,
+    NotSentError,
+    Priority,
+    RetryPolicy,
+    UnreadableReplyError,
+    structure,
+)
+from clickpost_async.bulk import Outcome, Pending, Placed, Rejected, Report, Unknown, create
+from clickpost_async.bulk.columns import Market
+from clickpost_async.bulk.rows import Problem, Row
+from clickpost_async.sandbox import Fault, Sandbox
+from clickpost_async.structures import IndiaOrder
+from clickpost_async.testing import run_virtual, virtual_time
+
+from ..sandbox.samples import india_order, world_order
+from ..transport.plays import Line, Play, never_answers, placed, playing, queued, said
+
+INDIA = Market.INDIA
+QUICK = RetryPolicy(attempts=3, backoff=0.01, settling=0.01, poll_every=1, polling=5)
+
+
+def at(sandbox: Sandbox, **changes: Any) -> ClickPost:
+    return ClickPost(
+        Credentials(sandbox.username, sandbox.key),
+        transport=httpx.ASGITransport(app=sandbox),
+        **{"retry": QUICK} | changes,
+    )
+
+
+async def outcomes_of(clickpost: ClickPost, orders: Any, **how: Any) -> tuple[list[Outcome], Report]:
+    async with create(clickpost, orders, **how) as run:
+        outcomes = [outcome async for outcome in run]
+    return sorted(outcomes, key=lambda outcome: outcome.position), run.report
+
+
+def counts(report: Report) -> tuple[int, int, int, int, int]:
+    return (
+        report.placed,
+        report.already_placed,
+        report.rejected,
+        report.unknown,
+        report.pending,
+    )
+
+
+# --- one outcome for each ---------------------------------------------------------------------
+
+
+@virtual_time
+async def test_every_order_has_an_outcome_whatever_shape_it_came_in() -> None:
+    sandbox = Sandbox()
+    row = Row(number=9, last=9, market=INDIA, reference="R-4", order=india_order("R-4"))
+    orders = [
+        india_order("R-1"),
+        structure(india_order("R-2"), IndiaOrder),
+        world_order("R-3"),
+        row,
+        india_order("R-1"),
+    ]
+    async with at(sandbox) as clickpost:
+        outcomes, report = await outcomes_of(clickpost, orders, at_once=1)
+
+    assert [type(outcome) for outcome in outcomes] == [Placed] * 5
+    assert [outcome.reference_number for outcome in outcomes] == [
+        "R-1",
+        "R-2",
+        "R-3",
+        "R-4",
+        "R-1",
+    ]
+    assert [outcome.row for outcome in outcomes] == [None, None, None, 9, None]
+    assert [outcome.already_placed for outcome in outcomes] == [False] * 4 + [True]  # type: ignore[union-attr]
+    assert counts(report) == (4, 1, 0, 0, 0)
+    ledger = sandbox.ledger()
+    assert [outcome.order.waybill for outcome in outcomes] == [  # type: ignore[union-attr]
+        ledger[str(outcome.reference_number)][0] for outcome in outcomes
+    ]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        None,
+        5,
+        "an order",
+        {},
+        [],
+        {"pickup_info": None},
+        {"pickup_info": {"pickup_pincode": "380009"}},
+        {"pickup_info": {"pickup_pincode": object()}, "shipment_details": 7},
+        {"shipment_details": {"reference_number": {}}},
+        {1: 2},
+        india_order("R-1", drop_info__drop_pincode="12"),
+        india_order("R-1", additional__anything=float("nan")),
+        india_order("R-1", additional__anything=object()),
+        india_order("R-1", additional__anything="\ud800"),
+        india_order("\ud800"),
+    ],
+)
+@virtual_time
+async def test_what_is_no_order_is_rejected_and_stops_nobody(bad: Any) -> None:
+    orders = [india_order("R-1"), bad, india_order("R-2")]
+    async with at(Sandbox()) as clickpost:
+        outcomes, report = await outcomes_of(clickpost, orders)
+
+    assert [type(outcome) for outcome in outcomes] == [Placed, Rejected, Placed]
+    wrong = outcomes[1]
+    assert isinstance(wrong, Rejected)
+    assert wrong.reasons
+    assert (wrong.attempts, isinstance(wrong.error, InvalidRequestError)) == (0, True)
+    assert (counts(report), report.requests) == ((2, 0, 1, 0, 0), 2)
+
+
+@virtual_time
+async def test_a_row_that_could_not_be_read_is_rejected_where_it_stands() -> None:
+    problem = Problem(row=7, column="Pincode", message="six digits are needed")
+    bad = Row(number=7, last=8, market=INDIA, reference="R-1", problems=(problem,))
+    async with at(Sandbox()) as clickpost:
+        outcomes, report = await outcomes_of(clickpost, [bad])
+
+    assert outcomes == [
+        Rejected(position=0, reference_number="R-1", row=7, reasons=(str(problem),))
+    ]
+    assert (report.rejected, report.requests) == (1, 0)
+
+
+@virtual_time
+async def test_all_that_is_wrong_with_an_order_is_told() -> None:
+    bad = india_order("R-1", drop_info__drop_pincode="12", shipment_details__cod_value=-1)
+    async with at(Sandbox()) as clickpost:
+        (outcome,), _ = await outcomes_of(clickpost, [bad])
+
+    assert isinstance(outcome, Rejected)
+    assert {reason.partition(":")[0] for reason in outcome.reasons} >= {
+        "drop_info.drop_pincode",
+        "shipment_details.cod_value",
+    }
+
+
+KINDS: dict[str, tuple[list[Line], type[Outcome], type[Exception] | None, int]] = {
+    "200": ([placed()], Placed, None, 1),
+    "323": ([placed(status=323)], Placed, None, 1),
+    "lost, then 323": ([httpx.ReadError(""), placed(status=323)], Placed, None, 2),
+    "202, then 200": ([queued(), placed()], Placed, None, 2),
+    "202 for ever": ([queued()], Pending, None, -1),
+    "307": ([said(307, "order type")], Rejected, InvalidRequestError, 1),
+    "319": ([said(319, "not served")], Rejected, CourierError, 1),
+    "351": ([said(351, "no such account")], Rejected, CredentialsError, 1),
+    "322 for ever": ([said(322, "busy")], Unknown, BusyCourierError, 3),
+    "354": ([said(354, "odd")], Unknown, CourierError, 1),
+    "999": ([said(999, "new")], Unknown, Exception, 1),
+    "no answer": ([httpx.ReadError("")], Unknown, NoReplyError, 3),
+    "no connection": ([httpx.ConnectError("")], Pending, NotSentError, 3),
+    "429 for ever": ([httpx.Response(429)], Pending, NotSentError, 3),
+    "a redirect": ([httpx.Response(302)], Pending, NotSentError, 1),
+    "an answer for another order": ([placed("W-9", "R-9")], Unknown, UnreadableReplyError, 1),
+    "200 without a waybill": (
+        [said(200, "SUCCESS", result={})],
+        Unknown,
+        UnreadableReplyError,
+        3,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", KINDS)
+@virtual_time
+async def test_an_outcome_says_what_is_known(what: str) -> None:
+    lines, kind, error, attempts = KINDS[what]
+    async with playing(lines, retry=QUICK) as clickpost:
+        (outcome,), report = await outcomes_of(clickpost, [india_order("R-1")])
+
+    assert type(outcome) is kind
+    found = getattr(outcome, "error", None)
+    assert found is None if error is None else isinstance(found, error)
+    assert attempts in (outcome.attempts, -1)
+    assert (report.requests, report.repeats) == (outcome.attempts, outcome.attempts - 1)
+    assert report.total == 1
+
+
+# --- memory -----------------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_the_input_is_read_no_faster_than_outcomes_are_taken() -> None:
+    read = 0
+
+    def endless() -> Iterator[Any]:
+        nonlocal read
+        for read in itertools.count(1):  # noqa: B007 - it is what is looked at
+            yield india_order(f"R-{read}")
+
+    taken = 0
+    async with playing([placed()]) as clickpost, create(clickpost, endless(), at_once=5) as run:
+        async for _ in run:
+            taken += 1
+            for _ in range(50):
+                await asyncio.sleep(0)
+            # One in every worker's hands, and one that it would start next.
+            assert read <= taken + 5
+            if taken == 500:
+                break
+        assert taken == run.report.total == 500
+        assert clickpost.stats().calls <= 505
+
+
+@virtual_time
+async def test_an_asynchronous_input_may_take_its_time() -> None:
+    async def slow() -> AsyncIterator[Any]:
+        for number in range(5):
+            await asyncio.sleep(100)
+            yield india_order(f"R-{number}")
+
+    came: list[float] = []
+    async with playing([placed()]) as clickpost, create(clickpost, slow()) as run:
+        async for _ in run:
+            came.append(asyncio.get_running_loop().time())
+
+    # Each one leaves when it is there, not when the next one is.
+    assert came == [100, 200, 300, 400, 500]
+
+
+@virtual_time
+async def test_no_more_than_so_many_are_created_at_once() -> None:
+    inside = most = 0
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(1)
+        inside -= 1
+        return placed()
+
+    async with playing([answer]) as clickpost:
+        orders = [india_order(f"R-{number}") for number in range(40)]
+        _, report = await outcomes_of(clickpost, orders, at_once=8)
+
+    assert (most, report.placed) == (8, 40)
+    assert asyncio.get_running_loop().time() == 5
+
+
+@virtual_time
+async def test_other_calls_go_first() -> None:
+    async def answer(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(1)
+        return placed()
+
+    async with playing([answer], at_once=2) as clickpost:
+        orders = [india_order(f"R-{number}") for number in range(20)]
+        async with create(clickpost, orders) as run:
+            await anext(run)
+            await clickpost.with_options(priority=Priority.NORMAL).orders.create(india_order("N-1"))
+            assert asyncio.get_running_loop().time() <= 3
+            assert len([outcome async for outcome in run]) == 19
+
+
+# --- ends -------------------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_no_orders_are_a_run_too() -> None:
+    async with playing([placed()]) as clickpost:
+        outcomes, report = await outcomes_of(clickpost, [])
+
+    assert (outcomes, report.total, report.requests) == ([], 0, 0)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@virtual_time
+async def test_an_input_that_fails_is_told_after_the_orders_before_it(asynchronous: bool) -> None:
+    def failing() -> Iterator[Any]:
+        for number in range(7):
+            yield india_order(f"R-{number}")
+        message = "line 8 of the file cannot be read"
+        raise UnicodeError(message)
+
+    async def failing_too() -> AsyncIterator[Any]:
+        for order in failing():
+            yield order
+
+    outcomes: list[Outcome] = []
+    async with playing([placed()]) as clickpost:
+        with pytest.raises(UnicodeError, match="line 8"):
+            async with create(
+                clickpost, failing_too() if asynchronous else failing(), at_once=3
+            ) as run:
+                async for outcome in run:
+                    outcomes.append(outcome)
+
+    assert sorted(outcome.position for outcome in outcomes) == list(range(7))
+    assert run.report.placed == 7
+
+
+@virtual_time
+async def test_leaving_early_ends_what_is_under_way() -> None:
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if len(play.times) <= 3:
+            return placed()
+        return await never_answers(request)
+
+    play = Play([answer])
+    async with playing(play) as clickpost:
+        orders = (india_order(f"R-{number}") for number in itertools.count())
+        async with create(clickpost, orders, at_once=4) as run:
+            for _ in range(3):
+                await anext(run)
+        assert run.report.placed == 3
+        assert (clickpost.stats().in_flight, clickpost.stats().waiting) == (0, 0)
+        assert len(asyncio.all_tasks()) == 1
+
+
+@virtual_time
+async def test_an_error_of_the_consumer_comes_out_as_it_is() -> None:
+    class OwnError(Exception):
+        pass
+
+    async with playing([placed()]) as clickpost:
+        with pytest.raises(OwnError):
+            async with create(clickpost, [india_order("R-1"), india_order("R-2")]) as run:
+                async for _ in run:
+                    raise OwnError
+        assert len(asyncio.all_tasks()) == 1
+
+
+@virtual_time
+async def test_a_run_that_is_cancelled_leaves_nothing_behind() -> None:
+    async with playing([never_answers]) as clickpost:
+
+        async def work() -> None:
+            await outcomes_of(clickpost, [india_order("R-1")] * 10)
+
+        task = asyncio.create_task(work())
+        await asyncio.sleep(1)
+        assert clickpost.stats().in_flight == 10
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert clickpost.stats().in_flight == 0
+        assert len(asyncio.all_tasks()) == 1
+
+
+# --- the key is revoked -----------------------------------------------------------------------
+
+
+@virtual_time
+async def test_a_key_that_is_revoked_halts_the_run_and_rejects_nobody() -> None:
+    sandbox = Sandbox()
+    taken: list[Outcome] = []
+    async with at(sandbox) as clickpost:
+        orders = (india_order(f"R-{number}") for number in range(1000))
+        async with create(clickpost, orders, at_once=10) as run:
+            async for outcome in run:
+                taken.append(outcome)
+                if len(taken) == 50:
+                    sandbox.key = "a-new-key-not-a-secret"
+
+    placed_ones = [outcome for outcome in taken if isinstance(outcome, Placed)]
+    pending = [outcome for outcome in taken if isinstance(outcome, Pending)]
+    assert len(placed_ones) + len(pending) == len(taken)
+    assert 0 < len(pending) <= 10
+    assert 50 <= len(placed_ones) == len(sandbox.ledger()) <= 60
+    assert isinstance(run.report.halted, CredentialsError)
+    assert "halted" in str(run.report)
+    # The input was left where it was.
+    assert next(orders)["shipment_details"]["reference_number"] == f"R-{len(taken)}"
+
+
+@virtual_time
+async def test_the_trouble_of_one_courier_account_halts_nobody() -> None:
+    orders = [
+        india_order(f"R-{number}", shipment_details__account_code=code)
+        for number, code in enumerate(["lotus-surface", "inactive-account", "lotus-surface"])
+    ]
+    async with at(Sandbox()) as clickpost:
+        outcomes, report = await outcomes_of(clickpost, orders, at_once=1)
+
+    assert [type(outcome) for outcome in outcomes] == [Placed, Rejected, Placed]
+    assert report.halted is None
+
+
+# --- it adds up -------------------------------------------------------------------------------
+
+WORDS = st.sampled_from(
+    ["", "COURIER-REFUSES", "COURIER-BUSY-1", "COURIER-SLOW", "COURIER-ODD", "CLICKPOST-DOWN-1"]
+)
+SCRIPTS = st.lists(
+    st.tuples(WORDS, st.lists(st.sampled_from(list(Fault)[:-1]), max_size=4), st.booleans()),
+    max_size=12,
+)
+
+
+@settings(max_examples=30)
+@given(SCRIPTS, st.integers(1, 6))
+def test_whatever_goes_wrong_the_report_adds_up_and_the_ledger_agrees(
+    script: list[tuple[str, list[Fault], bool]], at_once: int
+) -> None:
+    sandbox = Sandbox()
+    orders = []
+    for number, (word, faults, asynchronous) in enumerate(script):
+        reference = f"R-{number}-{word}"
+        for fault in faults:
+            sandbox.faults.next(fault, reference_number=reference)
+        orders.append(
+            india_order(reference, additional={"async": True} if asynchronous else {})
+        )
+
+    async def main() -> tuple[list[Outcome], Report]:
+        async with at(sandbox) as clickpost:
+            return await outcomes_of(clickpost, orders, at_once=at_once)
+
+    outcomes, report = run_virtual(main)
+    ledger = sandbox.ledger()
+
+    # Conservation: each order once, and the counts add up.
+    assert [outcome.position for outcome in outcomes] == list(range(len(orders)))
+    assert report.total == sum(counts(report)) == len(orders)
+    assert report.requests == sum(outcome.attempts for outcome in outcomes)
+    assert report.requests == len(sandbox.requests())
+    # Never twice.
+    assert max(map(len, ledger.values()), default=1) == 1
+    for outcome in outcomes:
+        bought = ledger.get(str(outcome.reference_number), ())
+        match outcome:
+            case Placed():
+                assert bought == (outcome.order.waybill,)
+            case Rejected():
+                assert bought == ()
+            case Pending(error=error):
+                assert bought == () or error is None
+
+
+def test_a_report_reads_well() -> None:
+    report = Report(placed=3, rejected=1, unknown=1, requests=7, repeats=2, seconds=1.25)
+    assert str(report) == (
+        "5 orders in 1.2 s: 3 placed, 0 already placed, 1 rejected, 1 unknown, 0 pending;"
+        " 7 requests, 2 repeats, slowest 0.00 s"
+    )
