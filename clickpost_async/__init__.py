@@ -4,8 +4,6 @@
 ...     order = await clickpost.orders.create(order)
 """
 
-from importlib import metadata as _metadata
-
 from clickpost_async._transport.retry import RetryPolicy as RetryPolicy
 from clickpost_async._wire.converter import structure as structure
 from clickpost_async._wire.converter import unstructure as unstructure
@@ -43,6 +41,8 @@ from clickpost_async.structures import WorldOrder as WorldOrder
 
 def __getattr__(name: str) -> str:
     if name == "__version__":
-        return _metadata.version("clickpost_async")
+        from importlib.metadata import version
+
+        return version("clickpost_async")
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)

@@ -11,12 +11,18 @@ from attrs import frozen
 
 from clickpost_async._transport.caller import Exchange, Options, ResilientCaller
 from clickpost_async._transport.connections import Connections
+from clickpost_async._transport.download import Downloader
 from clickpost_async._transport.http import Sender
 from clickpost_async._transport.keyring import Keyring
 from clickpost_async._transport.retry import RetryPolicy
 from clickpost_async._wire.endpoint import Auth, Get, Post, Query, Repeat
+from clickpost_async.endpoints.account import Account
+from clickpost_async.endpoints.couriers import Couriers
+from clickpost_async.endpoints.labels import Labels
 from clickpost_async.endpoints.ndr import Ndr
 from clickpost_async.endpoints.orders import Orders
+from clickpost_async.endpoints.pickups import Pickups
+from clickpost_async.endpoints.reports import Reports
 from clickpost_async.endpoints.returns import Returns
 from clickpost_async.events import Observer, log
 from clickpost_async.limits import Limiter, TokenBucket, Unlimited
@@ -68,6 +74,15 @@ class ClickPost:
     Nothing is opened before the first call; `aclose()` or leaving `async with` closes.
     """
 
+    orders: Orders
+    ndr: Ndr
+    pickups: Pickups
+    labels: Labels
+    couriers: Couriers
+    account: Account
+    reports: Reports
+    returns: Returns
+
     def __init__(
         self,
         credentials: Credentials,
@@ -88,14 +103,16 @@ class ClickPost:
         if at_once < 1:
             message = "at_once: at least 1 is needed"
             raise ValueError(message)
+        hosts = Hosts() if hosts is None else hosts
         self._transport = Connections() if transport is None else transport
         self._exchange = Exchange(
             sender=Sender(
                 self._transport,
                 Keyring(credentials),
-                Hosts() if hosts is None else hosts,
+                hosts,
                 Timeouts() if timeouts is None else timeouts,
             ),
+            downloader=Downloader(hosts=hosts.files, loopback=hosts.local),
             limiter=limiter or _limiter(rate),
             at_once=at_once,
             body_style=body_style,
@@ -108,6 +125,11 @@ class ClickPost:
         self._caller = ResilientCaller(self._exchange, options)
         self.orders = Orders(self._caller)
         self.ndr = Ndr(self._caller)
+        self.pickups = Pickups(self._caller)
+        self.labels = Labels(self._caller)
+        self.couriers = Couriers(self._caller)
+        self.account = Account(self._caller)
+        self.reports = Reports(self._caller)
         self.returns = Returns(self._caller)
 
     @classmethod
@@ -138,12 +160,12 @@ class ClickPost:
         who goes first where calls queue up.
         """
         copy = object.__new__(type(self))
-        copy._transport = self._transport  # noqa: SLF001 - a copy of ourselves
-        copy._exchange = (  # noqa: SLF001
+        copy._transport = self._transport
+        copy._exchange = (
             self._exchange if timeouts is None else self._exchange.with_timeouts(timeouts)
         )
         changes: dict[str, Any] = {"retry": retry, "deadline": deadline, "priority": priority}
-        copy._wire(  # noqa: SLF001
+        copy._wire(
             attrs.evolve(
                 self._options,
                 **{name: value for name, value in changes.items() if value is not None},

@@ -137,7 +137,7 @@ class NoReplyError(ClickPostError):
 
 
 class UnreadableReplyError(ClickPostError):
-    """An answer came that is not what ClickPost documents: it may or may not have been processed."""
+    """An answer came that cannot be understood: the call may or may not have been processed."""
 
     transient = True
 

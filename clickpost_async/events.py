@@ -74,5 +74,5 @@ def tell(observers: Sequence[Observer], event: Event) -> None:
     for observer in observers:
         try:
             observer(event)
-        except Exception:
+        except Exception:  # noqa: BLE001 - it is the caller's own code
             _log.exception("an observer failed")

@@ -9,7 +9,7 @@ import ipaddress
 import math
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Never, Self
 from urllib.parse import urlsplit
 
@@ -93,12 +93,12 @@ class Credentials:
     rotate.
     """
 
-    username: str = field()
+    username: str
     key: Secret | KeySource = field(converter=_secret, repr=lambda _: "…")
 
-    @username.validator
-    def _check_username(self, _: object, value: str) -> None:
-        if not value or not value.isprintable() or len(value) > _LONGEST:
+    def __attrs_post_init__(self) -> None:
+        name = self.username
+        if not name or not name.isprintable() or len(name) > _LONGEST:
             message = f"username: give the enterprise's username, 1 to {_LONGEST} characters"
             raise ValueError(message)
 
@@ -145,6 +145,7 @@ class Rate:
 
     @property
     def per_second(self) -> float:
+        """How many calls that is in a second."""
         return self.calls / self.per
 
     @classmethod
@@ -188,13 +189,18 @@ class Host(enum.StrEnum):
     PREDICTION = "prediction"
 
 
+_PLAIN_URL = re.compile(
+    r"[a-z]+://(\[[\da-f:.]+\]|[\w.-]+)(:\d+)?(/[\w.~%/-]*)?", re.ASCII | re.IGNORECASE
+).fullmatch
+
+
 def _checked_base(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.username or parts.password or parts.query or parts.fragment or not parts.hostname:
+    if not _PLAIN_URL(url):
         message = "base url: give scheme, host and path only, like https://www.clickpost.in/api"
         raise ValueError(message)
+    parts = urlsplit(url)
     if parts.scheme != "https" and not (
-        parts.scheme == "http" and _is_loopback(parts.hostname)
+        parts.scheme == "http" and _is_loopback(parts.hostname or "")
     ):
         message = (
             "base url: the key travels in every URL, so https is needed"
@@ -213,12 +219,16 @@ def _is_loopback(hostname: str) -> bool:
         return False
 
 
+# ClickPost keeps labels and reports in S3 buckets, and hands out presigned URLs.
+FILE_HOSTS = ("amazonaws.com", "clickpost.in")
+
+
 @frozen(kw_only=True)
 class Hosts:
     """The base URL of every group of endpoints.
 
     Tracking reads moved to `api.clickpost.in` in 2020; the others are as ClickPost's OpenAPI
-    exports list them.
+    exports list them. `files` are the domains that labels and reports may be downloaded from.
     """
 
     main: str = field(default="https://www.clickpost.in/api", converter=_checked_base)
@@ -228,11 +238,19 @@ class Hosts:
     )
     prediction: str = field(default="https://ds.clickpost.in/api", converter=_checked_base)
 
+    files: Sequence[str] = FILE_HOSTS
+
+    @property
+    def local(self) -> bool:
+        """Whether ClickPost is played by something on this machine."""
+        return _is_loopback(urlsplit(self.main).hostname or "")
+
     @classmethod
     def at(cls, url: str) -> Self:
         """Send every group to one base, such as a sandbox or a proxy."""
         return cls(main=url, tracking=url, serviceability=url, prediction=url)
 
     def base(self, host: Host) -> str:
+        """Return the base URL of a group."""
         base: str = getattr(self, host.value)
         return base

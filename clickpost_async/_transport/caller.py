@@ -7,17 +7,20 @@ leave as a burst. A call that pauses before it is repeated holds neither.
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import anyio
 import attrs
 from attrs import Factory, define, field, frozen
 
+from clickpost_async._transport.download import Downloader
 from clickpost_async._transport.http import Progress, Sender
 from clickpost_async._transport.retry import Course, RetryPolicy
 from clickpost_async._wire.decode import decode
 from clickpost_async._wire.encode import encode
 from clickpost_async._wire.endpoint import Endpoint, Get, Post, Query
+from clickpost_async._wire.files import Download
 from clickpost_async._wire.messages import Request
 from clickpost_async.errors import (
     ClickPostError,
@@ -27,6 +30,7 @@ from clickpost_async.errors import (
     NotSentError,
     Outcome,
     ThrottledError,
+    UnreadableReplyError,
 )
 from clickpost_async.events import Answered, Event, Failed, Held, Observer, Repeating, Started, tell
 from clickpost_async.limits import Limiter
@@ -67,6 +71,7 @@ class Exchange:
     """What all calls of a client, and of its light copies, share."""
 
     sender: Sender
+    downloader: Downloader
     limiter: Limiter
     at_once: int
     body_style: BodyStyle
@@ -80,6 +85,12 @@ class Exchange:
     def with_timeouts(self, timeouts: Timeouts) -> "Exchange":
         """Return a copy with other timeouts that shares everything else."""
         return attrs.evolve(self, sender=self.sender.with_timeouts(timeouts))
+
+    def refuse_if_closed(self, label: str) -> None:
+        """Raise a clear error where a client is used after it was closed."""
+        if self.counts.closed:
+            message = "the client is closed; make a new one"
+            raise NotSentError(message, endpoint=label, transient=False)
 
     def tell(self, event: Event) -> None:
         tell(self.observers, event)
@@ -124,6 +135,19 @@ class ResilientCaller:
     async def pause(self, seconds: float) -> None:
         """Let time pass."""
         await anyio.sleep(seconds)
+
+    async def download(
+        self, download: Download, url: str, path: Path, *, overwrite: bool = False
+    ) -> Path:
+        """Fetch a file that ClickPost has put somewhere, without the key."""
+        self._exchange.refuse_if_closed(download.name)
+        deadline = self._options.deadline
+        with anyio.move_on_after(deadline):
+            return await self._exchange.downloader.download(
+                download, url, path, overwrite=overwrite
+            )
+        message = f"the deadline of {deadline:g} s passed"
+        raise NoReplyError(message, endpoint=download.name, transient=False)
 
     async def _within_deadline(self, call: "_Call[R]") -> R:
         deadline = self._options.deadline
@@ -176,9 +200,7 @@ class _Call(Generic[R]):
         return None if self._request is None else self._request.reference_number
 
     async def run(self) -> R:
-        if self._exchange.counts.closed:
-            message = "the client is closed; make a new one"
-            raise NotSentError(message, endpoint=self._endpoint.label, transient=False)
+        self._exchange.refuse_if_closed(self._endpoint.label)
         self._exchange.counts.calls += 1
         error: ClickPostError | None = None
         answer: R | None = None
@@ -207,6 +229,7 @@ class _Call(Generic[R]):
                 )
                 self._body = None
             await exchange.limiter.take(priority)
+            exchange.refuse_if_closed(self._endpoint.label)
             return await self._send(self._request)
 
     async def _send(self, request: Request) -> R:
@@ -227,10 +250,15 @@ class _Call(Generic[R]):
             answer = decode(
                 endpoint, response, Reply(attempts=self._attempts, seconds=seconds)
             )
+            if answer.incomplete:
+                message = "placed, says the answer, and gives no waybill"
+                raise UnreadableReplyError(message, status=answer.reply.status)
         except ClickPostError as error:
             error.endpoint = endpoint.label
             error.reference_number = reference
             error.attempts = self._attempts
+            if exchange.counts.closed:
+                error.transient = False
             if error.outcome is Outcome.UNKNOWN:
                 self._lost = error
             exchange.tell(
@@ -247,7 +275,7 @@ class _Call(Generic[R]):
             raise
         # Told and settled; only an attempt that is cut short stays open, or an order that is.
         self._progress = None
-        self._pending = bool(getattr(answer, "pending", False))
+        self._pending = answer.pending
         exchange.tell(
             Answered(
                 endpoint=endpoint.label,
@@ -279,14 +307,19 @@ class _Call(Generic[R]):
     def _final(self, error: ClickPostError) -> ClickPostError:
         """Return the error that tells the truth about the whole call, not its last attempt alone.
 
-        A sending that got no answer stays unknown, whatever kept a later one from leaving or from
-        being let in.
+        A sending that got no answer stays unknown, and an order that was pending does too, whatever
+        kept a later one from leaving or from being let in.
         """
-        if self._lost is None or error is self._lost:
+        if error is self._lost or not (self._lost or self._pending):
             return error
         if isinstance(error, NotSentError):
-            self._lost.attempts = self._attempts
-            return self._lost
+            told = self._lost or NoReplyError(
+                f"ClickPost was still working on the order, then: {error.message}",
+                endpoint=self._endpoint.label,
+                reference_number=self._reference,
+            )
+            told.attempts = self._attempts
+            return told
         if isinstance(error, CredentialsError) and error.key_refused:
             error.outcome = Outcome.UNKNOWN
         return error

@@ -6,7 +6,7 @@ that neither their chain nor their tracebacks lead to a frame that has seen it.
 
 import ssl
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,6 @@ import anyio
 import httpx
 
 from clickpost_async._transport.keyring import Keyring
-from clickpost_async._transport.pool import ScaledTransport
 from clickpost_async._wire.decode import retry_after
 from clickpost_async._wire.messages import Request, Response
 from clickpost_async.errors import (
@@ -36,18 +35,31 @@ _HEADERS = {
 
 
 class Progress:
-    """How far an attempt got, told by httpcore's trace: `left` once its first byte may have."""
+    """How far an attempt got, told by httpcore's trace: `left` once its first byte may have.
 
-    __slots__ = ("left", "traced")
+    A transport that tells nothing may have sent everything once the call was handed to it.
+    """
+
+    __slots__ = ("_sending", "handed_over", "traced")
 
     def __init__(self) -> None:
+        self.handed_over = False
         self.traced = False
-        self.left = False
+        self._sending = False
 
-    async def trace(self, name: str, _: dict[str, Any]) -> None:
+    @property
+    def left(self) -> bool:
+        return self._sending if self.traced else self.handed_over
+
+    async def trace(self, name: str, info: dict[str, Any]) -> None:
         self.traced = True
         if name.endswith("send_request_headers.started"):
-            self.left = True
+            self._sending = True
+        # httpcore writes `info` to its DEBUG log next. An answer's headers may repeat the query
+        # (Location), and so may the words of an error about them.
+        info.pop("return_value", None)
+        if "exception" in info:
+            info["exception"] = type(info["exception"]).__name__
 
 
 class Sender:
@@ -82,10 +94,12 @@ class Sender:
             failure = error
         except Exception as error:  # noqa: BLE001 - transports have leaked OSError, ssl and others
             failure = self._translated(request, progress, error)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is raised again
             # A cancellation passes, but not with the frames it has passed through.
             error.__context__ = None
             raise error.with_traceback(None) from None
+        # What damaged gzip was raised in has seen the answer as it came.
+        failure.__context__ = None
         raise failure.with_traceback(None)
 
     async def _exchange(self, request: Request, progress: Progress) -> Response:
@@ -107,6 +121,7 @@ class Sender:
                 "trace": progress.trace,
             },
         )
+        progress.handed_over = True
         response = await self._transport.handle_async_request(sent)
         try:
             unpacked = await _unpacked(response)
@@ -131,22 +146,17 @@ class Sender:
                 endpoint=request.label,
                 reference_number=request.reference_number,
             )
-        unsent = _UNSENT if not progress.traced else (() if progress.left else (Exception,))
-        if isinstance(error, unsent):
+        if not progress.left or (not progress.traced and isinstance(error, _UNSENT)):
             return NotSentError(
                 f"the call did not leave: {kind}",
                 transient=not isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL),
                 endpoint=request.label,
                 reference_number=request.reference_number,
             )
-        return self._lost(request, progress, f"no answer came: {kind}", sent=True)
+        return self._lost(request, progress, f"no answer came: {kind}")
 
-    def _lost(
-        self, request: Request, progress: Progress, message: str, *, sent: bool = False
-    ) -> ClickPostError:
-        # A transport that tells nothing of its progress may have sent everything.
-        left = sent or progress.left or not progress.traced
-        kind = NoReplyError if left else NotSentError
+    def _lost(self, request: Request, progress: Progress, message: str) -> ClickPostError:
+        kind = NoReplyError if progress.left else NotSentError
         return kind(message, endpoint=request.label, reference_number=request.reference_number)
 
 
@@ -175,7 +185,7 @@ async def _unpacked(response: httpx.Response) -> bytes:
     """Read a body that may be packed, never holding more than it may unpack to."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", ""):
-        message = f"the answer is packed in a way that was not asked for ({encoding[:20]})"
+        message = "the answer is packed in a way that was not asked for"
         raise UnreadableReplyError(message, http_status=response.status_code)
     unpacker = zlib.decompressobj(31) if "gzip" in encoding else None
     pieces: list[bytes] = []
@@ -196,7 +206,7 @@ async def _unpacked(response: httpx.Response) -> bytes:
 
 
 @contextmanager
-def _bad_gzip_is_unreadable(response: httpx.Response) -> Iterator[None]:
+def _bad_gzip_is_unreadable(response: httpx.Response) -> Generator[None]:
     try:
         yield
     except zlib.error:

@@ -1,9 +1,13 @@
 """Adds the secrets at the last moment, below everything that logs, raises or is shown."""
 
 import inspect
-from urllib.parse import quote
+import json
+import re
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
 
 from clickpost_async._wire.endpoint import Auth
+from clickpost_async.errors import NotSentError
 from clickpost_async.settings import Credentials, Secret
 
 
@@ -18,10 +22,19 @@ class Keyring:
         source = self._credentials.key
         if isinstance(source, Secret):
             return source
-        found = source()
-        if inspect.isawaitable(found):
-            found = await found
-        return Secret(found)
+        try:
+            found = source()
+            if inspect.isawaitable(found):
+                found = await found
+        except Exception as error:  # noqa: BLE001 - it is the caller's own code
+            kind = type(error).__name__
+        else:
+            if isinstance(found, str) and found:
+                return Secret(found)
+            kind = "it is not a string, or empty"
+        # Outside the `except` block: whatever failed there may have seen the key.
+        message = f"the key could not be read: {kind}"
+        raise NotSentError(message)
 
     def sign(
         self, target: str, body: bytes | None, auth: Auth, key: Secret
@@ -40,17 +53,27 @@ class Keyring:
 
     def scrub(self, body: bytes, key: Secret) -> bytes:
         """Take the key out of an answer that echoes it, as `meta.next` does."""
-        plain = key.reveal()
-        for spelling in {plain, quote(plain, safe="")}:
-            if (found := spelling.encode()) in body:
-                body = body.replace(found, b"***")
+        for spelling in _spellings(key.reveal()):
+            if spelling in body:
+                body = body.replace(spelling, b"***")
         return body
+
+
+def _spellings(key: str) -> Iterable[bytes]:
+    """Return how URLs and JSON may spell a key; most keys have one spelling only."""
+    if re.fullmatch(r"[\w.~-]+", key, re.ASCII):
+        return (key.encode(),)
+    quoted = {key, quote(key), quote(key, safe=""), quote_plus(key)}
+    quoted |= {re.sub("%..", lambda code: code[0].lower(), text) for text in quoted - {key}}
+    written = {
+        json.dumps(text, ensure_ascii=plain)[1:-1] for text in quoted for plain in (True, False)
+    }
+    written |= {text.replace("/", "\\/") for text in written}
+    return {text.encode() for text in quoted | written}
 
 
 def _with_key(body: bytes | None, key: Secret) -> bytes:
     """Put the key first in a JSON object, where the old registration wants it."""
-    import json
-
     rest = (body or b"{}").removeprefix(b"{")
     comma = b"" if rest == b"}" else b","
     return b'{"key":' + json.dumps(key.reveal()).encode() + comma + rest

@@ -25,7 +25,8 @@ _Origin = tuple[bytes, bytes, int | None]
 
 
 @cache
-def _verified() -> ssl.SSLContext:
+def verified() -> ssl.SSLContext:
+    """Return the TLS settings for every connection: TLS 1.2 and up, certificates checked."""
     # Not create_default_context(), which writes the session's keys to SSLKEYLOGFILE.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -93,16 +94,21 @@ class ScaledTransport(httpx.AsyncBaseTransport):
         scheme, host, port = origin
         return httpcore.AsyncHTTPConnection(
             origin=httpcore.Origin(scheme, host, port or (443 if scheme == b"https" else 80)),
-            ssl_context=(self._verify or _verified()) if scheme == b"https" else None,
+            ssl_context=(self._verify or verified()) if scheme == b"https" else None,
             keepalive_expiry=_KEEP_ALIVE,
-            network_backend=httpcore.AnyIOBackend(),
+            # pyright reads httpcore's stand-in for a missing anyio.
+            network_backend=httpcore.AnyIOBackend(),  # pyright: ignore[reportArgumentType]
         )
 
     async def release(self, origin: _Origin, connection: httpcore.AsyncHTTPConnection) -> None:
         """Take back a connection whose call has ended, one way or another."""
         if connection.is_idle() and not self._closed:
             self._busy.discard(connection)
-            self._idle.setdefault(origin, []).append(connection)
+            pile = self._idle.setdefault(origin, [])
+            pile.append(connection)
+            # The top is used again and again; what a busier time has left below it is closed.
+            while pile and pile[0].has_expired():
+                await pile.pop(0).aclose()
         else:
             await self._discard(connection)
 
@@ -117,8 +123,9 @@ class ScaledTransport(httpx.AsyncBaseTransport):
         connections = [*self._busy, *(one for pile in self._idle.values() for one in pile)]
         self._busy.clear()
         self._idle.clear()
-        for connection in connections:
-            await connection.aclose()
+        with anyio.CancelScope(shield=True):
+            for connection in connections:
+                await connection.aclose()
 
 
 class _Body(httpx.AsyncByteStream):

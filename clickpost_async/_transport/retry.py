@@ -165,7 +165,7 @@ class Course:
         return True
 
     def _polls_on(self, answer: Answer) -> bool:
-        if self._repeat is not Repeat.BY_REFERENCE or not getattr(answer, "pending", False):
+        if self._repeat is not Repeat.BY_REFERENCE or not answer.pending:
             return False
         spread = 0.8 + 0.4 * random.random()  # noqa: S311 - jitter
         grown = self._policy.poll_every + self._polled / 2

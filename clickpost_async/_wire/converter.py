@@ -5,13 +5,14 @@ one of an `Answer` is left `None` with its raw value kept in `extra`, so that a 
 never costs a waybill.
 """
 
-import collections.abc
 import enum
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
+
+import attrs
 
 from clickpost_async._wire.explain import explain
 from clickpost_async.errors import InvalidRequestError, Problem
@@ -32,7 +33,7 @@ def structure(data: object, kind: type[T]) -> T:
     """
     try:
         return _converter().structure(data, kind)
-    except (InvalidRequestError, _Unreadable, ValueError, TypeError):
+    except (InvalidRequestError, _UnreadableError, ValueError, TypeError):
         problems = explain(data, kind, _read_value)
     raise InvalidRequestError.of(
         problems or (Problem("", f"cannot be read as {kind.__name__}"),),
@@ -54,21 +55,21 @@ def canonical(value: Any) -> Any:
     return _wire_converter().unstructure(value)
 
 
-class _Unreadable(Exception):
+class _UnreadableError(Exception):
     """A value does not fit a field."""
 
 
 @cache
 def _converter() -> "Converter":
-    return _built(keep=lambda _: True)
+    return _built(keep=lambda _raw, _now: True)
 
 
 @cache
 def _wire_converter() -> "Converter":
-    return _built(keep=lambda value: value is None)
+    return _built(keep=lambda raw, now: raw is None and now is None)
 
 
-def _built(*, keep: Callable[[object], bool]) -> "Converter":
+def _built(*, keep: Callable[[object, object], bool]) -> "Converter":
     # cattrs costs more to import than the rest of the package together.
     from cattrs import Converter
 
@@ -92,9 +93,20 @@ def _built(*, keep: Callable[[object], bool]) -> "Converter":
 
 
 def _writer(
-    kind: type[Structure], converter: "Converter", keep: Callable[[object], bool]
+    kind: type[Structure], converter: "Converter", keep: Callable[[object, object], bool]
 ) -> Callable[[Structure], dict[str, Any]]:
     fields = [(spec.name, spec.wire, _part_writer(spec.kind, converter)) for spec in specs(kind)]
+    by_wire = {spec.wire: spec for spec in specs(kind)}
+    defaults = {attribute.name: attribute.default for attribute in attrs.fields(kind)}
+
+    def said(value: Sent) -> Iterator[tuple[str, Any]]:
+        """Return what was read, where the field has not been given another value since."""
+        for wire, raw in value.given.items():
+            spec = by_wire[wire]
+            now = getattr(value, spec.name)
+            then = defaults[spec.name] if raw is None else _spoken_number(raw, spec.kind)
+            if now == then and keep(raw, now):
+                yield wire, raw
 
     def write(value: Structure) -> dict[str, Any]:
         out: dict[str, Any] = {}
@@ -102,9 +114,10 @@ def _writer(
             member = getattr(value, name)
             if member is not None:
                 out[wire] = member if part is None else part(member)
-        out.update(value.extra)
-        if isinstance(value, Sent):
-            out.update((wire, raw) for wire, raw in value.given.items() if keep(raw))
+        for key, raw in value.extra.items():
+            out.setdefault(key, raw)
+        if isinstance(value, Sent) and value.given:
+            out.update(said(value))
         return out
 
     return write
@@ -135,7 +148,7 @@ def _sent_reader(kind: type[Sent], converter: "Converter") -> Callable[[Any, Any
         if isinstance(data, kind):
             return data
         if not isinstance(data, Mapping):
-            raise _Unreadable
+            raise _UnreadableError
         fields: dict[str, Any] = {}
         extra: dict[str, Any] = {}
         given: dict[str, Any] = {}
@@ -185,10 +198,13 @@ def _spoken_number(raw: Any, kind: type[int] | type[float]) -> Any:
     if not isinstance(raw, str):
         return raw
     try:
-        number = float(raw) if kind is float else int(raw)
+        return int(raw)
+    except ValueError:
+        pass
+    try:
+        return float(raw) if kind is float else raw
     except ValueError:
         return raw
-    return int(number) if kind is float and number.is_integer() and "." not in raw else number
 
 
 def _reference_of(data: object) -> str | None:
@@ -204,7 +220,7 @@ def as_answer(data: object, kind: type[A], reply: Reply) -> A | None:
     """Make an answer of what ClickPost sent; `None` if it has not even the shape of one."""
     try:
         answer = _converter().structure(data, kind)
-    except _Unreadable:
+    except _UnreadableError:
         return None
     # Frozen for everybody else: nobody has seen it yet, and a copy would cost as much again.
     object.__setattr__(answer, "reply", reply)
@@ -213,14 +229,14 @@ def as_answer(data: object, kind: type[A], reply: Reply) -> A | None:
 
 def _answer_reader(kind: type[Answer], converter: "Converter") -> Callable[[Any, Any], Answer]:
     readers = {
-        wire: (spec.name, _answer_part(spec.kind, converter))
+        wire: (spec.name, _answer_part(spec.kind, converter), wire == spec.wire)
         for spec in specs(kind)
         for wire in (*spec.also, spec.wire)
     }
 
     def read(data: Any, _: Any) -> Answer:
         if not isinstance(data, Mapping):
-            raise _Unreadable
+            raise _UnreadableError
         fields: dict[str, Any] = {}
         extra: dict[str, Any] = {}
         for key, raw in data.items():
@@ -228,10 +244,11 @@ def _answer_reader(kind: type[Answer], converter: "Converter") -> Callable[[Any,
             if known is None:
                 extra[key] = raw
             elif raw is not None:
-                name, part = known
+                name, part, main = known
                 try:
-                    fields[name] = part(raw)
-                except (_Unreadable, ValueError, TypeError, OverflowError):
+                    if main or name not in fields:
+                        fields[name] = part(raw)
+                except (_UnreadableError, ValueError, TypeError, OverflowError):
                     extra[key] = raw
         return kind(**fields, extra=extra)
 
@@ -241,17 +258,16 @@ def _answer_reader(kind: type[Answer], converter: "Converter") -> Callable[[Any,
 def _answer_part(kind: Any, converter: "Converter") -> Callable[[Any], Any]:
     if kind in _LENIENT:
         return _LENIENT[kind]
-    arms = get_args(kind)
-    match get_origin(kind):
-        case collections.abc.Sequence:
-            part = _answer_part(arms[0], converter)
-            return lambda raw: tuple(map(part, _list(raw)))
-        case collections.abc.Mapping:
-            part = _answer_part(arms[1], converter)
-            return lambda raw: {str(key): part(value) for key, value in _object(raw).items()}
-        case typing.Union | types.UnionType:
-            parts = [_answer_part(arm, converter) for arm in arms]
-            return lambda raw: _first_fitting(parts, raw)
+    origin, arms = get_origin(kind), get_args(kind)
+    if origin is Sequence:
+        part = _answer_part(arms[0], converter)
+        return lambda raw: tuple(map(part, _list(raw)))
+    if origin is Mapping:
+        part = _answer_part(arms[1], converter)
+        return lambda raw: {str(key): part(value) for key, value in _object(raw).items()}
+    if origin in (typing.Union, types.UnionType):
+        parts = [_answer_part(arm, converter) for arm in arms]
+        return lambda raw: _first_fitting(parts, raw)
     if issubclass(kind, enum.IntEnum):
         return lambda raw: kind(_integer(raw))
     hook = converter.get_structure_hook(kind)
@@ -262,20 +278,20 @@ def _first_fitting(parts: Sequence[Callable[[Any], Any]], raw: Any) -> Any:
     for part in parts:
         try:
             return part(raw)
-        except (_Unreadable, ValueError, TypeError):
+        except (_UnreadableError, ValueError, TypeError):
             continue
-    raise _Unreadable
+    raise _UnreadableError
 
 
 def _object(raw: Any) -> Mapping[Any, Any]:
     if not isinstance(raw, Mapping):
-        raise _Unreadable
+        raise _UnreadableError
     return raw
 
 
 def _list(raw: Any) -> list[Any]:
     if not isinstance(raw, list):
-        raise _Unreadable
+        raise _UnreadableError
     return raw
 
 
@@ -283,22 +299,22 @@ def _text(raw: Any) -> str:
     if isinstance(raw, str):
         return raw
     if isinstance(raw, bool) or not isinstance(raw, int | float):
-        raise _Unreadable
+        raise _UnreadableError
     return str(raw)
 
 
 def _integer(raw: Any) -> int:
     if isinstance(raw, bool) or not isinstance(raw, int | float | str):
-        raise _Unreadable
+        raise _UnreadableError
     number = float(raw) if isinstance(raw, str) and "." in raw else raw
     if int(number) != (number if not isinstance(number, str) else int(number)):
-        raise _Unreadable
+        raise _UnreadableError
     return int(number)
 
 
 def _float(raw: Any) -> float:
     if isinstance(raw, bool) or not isinstance(raw, int | float | str):
-        raise _Unreadable
+        raise _UnreadableError
     return float(raw) if isinstance(raw, str) else raw
 
 
@@ -310,7 +326,7 @@ def _boolean(raw: Any) -> bool:
         return raw
     found = _BOOLEANS.get(str(raw).lower())
     if found is None:
-        raise _Unreadable
+        raise _UnreadableError
     return found
 
 

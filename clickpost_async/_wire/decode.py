@@ -88,7 +88,7 @@ def _facts(endpoint: Endpoint[Any], response: Response) -> dict[str, Any]:
 def _raise_refusal(
     endpoint: Endpoint[Any], response: Response, verdict: Verdict, status: int
 ) -> Never:
-    facts = _facts(endpoint, response) | {"status": status}
+    facts: dict[str, Any] = {**_facts(endpoint, response), "status": status}
     if status == _TOO_MANY:
         raise ThrottledError(verdict.message, wait=response.retry_after, **facts)
     kind: Callable[..., ClickPostError] | None

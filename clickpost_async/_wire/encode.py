@@ -9,7 +9,7 @@ from clickpost_async._wire.endpoint import Endpoint, Query, Repeat
 from clickpost_async._wire.messages import Request
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.settings import BodyStyle
-from clickpost_async.structures import Answer, Sent
+from clickpost_async.structures import Answer
 
 
 def encode(
@@ -26,7 +26,7 @@ def encode(
     except UnicodeEncodeError:
         problem = Problem("query", "must not contain half a surrogate pair")
         raise InvalidRequestError.of([problem]) from None
-    if endpoint.takes is not None and not isinstance(body, Sent):
+    if endpoint.takes is not None:
         body = structure(body, endpoint.takes)
     reference = getattr(body, "reference_number", None)
     return Request(
@@ -34,15 +34,16 @@ def encode(
         method=endpoint.method,
         host=endpoint.host,
         target=f"{endpoint.path}?{written}" if written else endpoint.path,
-        body=None if body is None else _json(canonical(body), style),
+        body=None if body is None else _json(body, style),
         auth=endpoint.auth,
         patient=endpoint.repeat is Repeat.BY_REFERENCE,
         reference_number=reference if isinstance(reference, str) else None,
     )
 
 
-def _json(value: Any, style: BodyStyle) -> bytes:
+def _json(body: object, style: BodyStyle) -> bytes:
     try:
+        value = canonical(body)
         if style is BodyStyle.RAW_BODY:
             value = {"RAW_BODY": _dumps(value)}
         return _dumps(value).encode()

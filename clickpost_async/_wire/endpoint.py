@@ -1,12 +1,15 @@
 """An endpoint is data: what it is called, takes, returns, and what may be done when it fails."""
 
 import enum
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from attrs import field, frozen
 
 from clickpost_async._wire.envelope import result_of
+from clickpost_async._wire.files import Download
 from clickpost_async.errors import ClickPostError
 from clickpost_async.settings import Host
 from clickpost_async.structures import Answer
@@ -43,6 +46,15 @@ class Auth(enum.Enum):
     NONE = "none"
 
 
+_PATH = re.compile(r"(/[\w.~%-]+)+/?", re.ASCII).fullmatch
+
+
+def _check_path(_: object, __: object, path: str) -> None:
+    if not _PATH(path) or any(part in (".", "..") for part in path.split("/")):
+        message = "path: give it from the base URL on, like /v1/fetch/shippinglabel/"
+        raise ValueError(message)
+
+
 def _codes(values: Iterable[int]) -> frozenset[int]:
     return frozenset(values)
 
@@ -55,7 +67,7 @@ class Endpoint(Generic[R_co]):
     `meta.status` that mean success; `means` overrides which error a code raises.
     """
 
-    path: str = field(kw_only=False)
+    path: str = field(kw_only=False, validator=_check_path)
     name: str = ""
     returns: type[R_co]
     repeat: Repeat
@@ -65,12 +77,6 @@ class Endpoint(Generic[R_co]):
     means: Mapping[int, Callable[..., ClickPostError]] = field(factory=dict)
     auth: Auth = Auth.USERNAME_AND_KEY
     host: Host = Host.MAIN
-
-    @path.validator
-    def _check_path(self, _: object, path: str) -> None:
-        if not path.startswith("/") or any(part in (".", "..") for part in path.split("/")):
-            message = "path: give it from the base URL on, like /v1/fetch/shippinglabel/"
-            raise ValueError(message)
 
     @property
     def method(self) -> str:
@@ -95,12 +101,24 @@ class Post(Endpoint[R_co]):
 class Caller(Protocol):
     """What endpoints need to be called."""
 
-    async def get(self, endpoint: Get[R], query: Query) -> R: ...
+    async def get(self, endpoint: Get[R], query: Query) -> R:
+        """Ask an endpoint with a query."""
+        ...
 
-    async def post(self, endpoint: Post[R], body: object) -> R: ...
+    async def post(self, endpoint: Post[R], body: object) -> R:
+        """Send an endpoint a body."""
+        ...
 
     async def gather(self, calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
         """Make calls together; the answers are in order, the first failure ends the others."""
         ...
 
-    async def pause(self, seconds: float) -> None: ...
+    async def pause(self, seconds: float) -> None:
+        """Let time pass."""
+        ...
+
+    async def download(
+        self, download: Download, url: str, path: Path, *, overwrite: bool = False
+    ) -> Path:
+        """Fetch a file that ClickPost has put somewhere, without the key."""
+        ...

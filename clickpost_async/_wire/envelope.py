@@ -4,7 +4,7 @@ The shapes are those of ClickPost's OpenAPI exports (2025), its 2017-2020 docume
 answers seen by others.
 """
 
-import ast
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +46,7 @@ def _status(value: Any) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
-        return value
+        return value if 0 <= value <= 9999 else None
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 4:
         return int(value)
     return None
@@ -57,12 +57,12 @@ _LONGEST_MESSAGE = 2000
 
 def _line(message: Any) -> str:
     """Write a message as one line, whatever ClickPost made it of."""
-    return _words(message)[:_LONGEST_MESSAGE]
+    return " ".join(_words(message)[:_LONGEST_MESSAGE].split())
 
 
 def _words(message: Any, depth: int = 0) -> str:
     if isinstance(message, str):
-        return _unprinted(message, depth) if message[:1] in ("[", "{") else message
+        return _unprinted(message)
     if isinstance(message, Mapping) and depth < 4:
         return "; ".join(f"{key}: {_words(value, depth + 1)}" for key, value in message.items())
     if isinstance(message, list) and depth < 4:
@@ -70,13 +70,11 @@ def _words(message: Any, depth: int = 0) -> str:
     return "" if message is None else str(message)
 
 
-def _unprinted(message: str, depth: int) -> str:
-    """Take a Python list or dict apart that ClickPost has printed as one string."""
-    try:
-        parts = ast.literal_eval(message[:_LONGEST_MESSAGE])
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return message
-    return _words(parts, depth + 1) if isinstance(parts, list | dict) else message
+def _unprinted(message: str) -> str:
+    """Take a Python list of strings apart that ClickPost has printed as one string."""
+    if message[:2] in ("['", '["') and message[-2:] in ("']", '"]'):
+        return re.sub("""['"], ['"]""", "; ", message[2:-2])
+    return message
 
 
 # --- where the answer lies ----------------------------------------------------------------------
@@ -108,8 +106,10 @@ def order_of(body: Mapping[str, Any]) -> Any:
     `order_id` is used twice. Beside the result it is ClickPost's number, and one inside is then the
     merchant's text; with none beside, a number inside is ClickPost's (v4, and 323).
     """
-    result = body.get("result")
-    order = dict(result) if isinstance(result, Mapping) else {}
+    result = body.get("result") or {}
+    if not isinstance(result, Mapping):
+        return None
+    order = dict(result)
     inside, beside = order.pop("order_id", None), body.get("order_id")
     if beside is None and not isinstance(inside, str):
         inside, beside = None, inside

@@ -6,38 +6,23 @@ the rules between fields as long as the fields they read are sound.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import attrs
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import Sent
+from clickpost_async.structures._base import Broken, Partial, Sent
 from clickpost_async.structures._fields import Spec, check_kind, member_kind, specs
 
 Read = Callable[[Any, Any], Any]
 
 
-class _Broken(Exception):
-    """A value, or a part of it that a rule wants to read, is a mistake that has been told."""
-
-
-class _Partial:
-    """As much of a structure as could be read, for the rules that can still be asked."""
-
-    def __init__(self, fields: Mapping[str, Any]) -> None:
-        self.__dict__.update(fields)
-
-    def __getattr__(self, name: str) -> Any:
-        raise _Broken(name)
-
-
 def explain(data: object, kind: Any, read: Read) -> Sequence[Problem]:
     """Tell every mistake in `data`; `read` is how a single value of a kind is read."""
     walk = _Walk(read)
-    try:
+    with suppress(Broken):
         walk.value(data, kind, walk.problems)
-    except _Broken:
-        pass
     return walk.problems
 
 
@@ -52,16 +37,22 @@ class _Walk:
             return self._fields(data, kind, problems)
         member = member_kind(kind)
         if member is not None and isinstance(data, list | tuple):
-            return tuple(
-                self._under(f"[{position}]", raw, member, problems)
-                for position, raw in enumerate(data)
-            )
+            return self._members(data, member, problems)
         value = self._read(data, kind)
         found = list(check_kind(kind, value))
         problems.extend(found)
         if found:
-            raise _Broken
+            raise Broken
         return value
+
+    def _members(self, data: Sequence[Any], kind: Any, problems: list[Problem]) -> Any:
+        members: list[Any] = []
+        for position, raw in enumerate(data):
+            with suppress(Broken):
+                members.append(self._under(f"[{position}]", raw, kind, problems))
+        if len(members) < len(data):
+            raise Broken
+        return tuple(members)
 
     def _under(self, prefix: str, raw: Any, kind: Any, problems: list[Problem]) -> Any:
         inner: list[Problem] = []
@@ -73,7 +64,7 @@ class _Walk:
     def _fields(self, data: Any, kind: type[Sent], problems: list[Problem]) -> Any:
         if not isinstance(data, Mapping):
             problems.extend(check_kind(kind, data))
-            raise _Broken
+            raise Broken
         fields: dict[str, Any] = {}
         for spec in specs(kind):
             raw = data.get(spec.wire)
@@ -84,7 +75,7 @@ class _Walk:
             else:
                 fields[spec.name] = getattr(attrs.fields(kind), spec.name).default
         known = {spec.wire for spec in specs(kind)}
-        partial = _Partial(
+        partial = Partial(
             {
                 **fields,
                 "extra": {key: raw for key, raw in data.items() if key not in known},
@@ -94,7 +85,7 @@ class _Walk:
         for rule in kind.rules:
             try:
                 problems.extend(rule(partial))
-            except _Broken:
+            except Broken:
                 continue
         return partial
 
@@ -104,10 +95,10 @@ class _Walk:
         before = len(problems)
         try:
             value = self._under(spec.wire, raw, spec.kind, problems)
-        except _Broken:
+        except Broken:
             return
         fields[spec.name] = value
-        if len(problems) > before or isinstance(value, _Partial):
+        if len(problems) > before or isinstance(value, Partial):
             return
         messages = (rule(value) for rule in spec.rules)
         message = next((message for message in messages if message is not None), None)

@@ -5,10 +5,20 @@ from types import MappingProxyType
 
 from clickpost_async._wire.endpoint import Get as Get
 from clickpost_async._wire.endpoint import Post as Post
-from clickpost_async.endpoints import management, ndr, orders, returns
+from clickpost_async.endpoints import (
+    account,
+    couriers,
+    labels,
+    management,
+    ndr,
+    orders,
+    pickups,
+    reports,
+    returns,
+)
 from clickpost_async.structures import Answer
 
-_CHAPTERS = (orders, management, ndr, returns)
+_CHAPTERS = (orders, management, ndr, pickups, labels, couriers, account, reports, returns)
 
 CATALOG: Mapping[str, Get[Answer] | Post[Answer]] = MappingProxyType(
     {endpoint.name: endpoint for chapter in _CHAPTERS for endpoint in chapter.ENDPOINTS}

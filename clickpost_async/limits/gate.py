@@ -4,8 +4,7 @@ from collections import OrderedDict
 from types import TracebackType
 from typing import Self
 
-import anyio
-
+from clickpost_async.limits._bell import Bell, bell
 from clickpost_async.settings import Priority
 
 # So many NORMAL ones may go before a waiting BULK one, which then goes first: it waits long, but
@@ -58,8 +57,6 @@ class Gate:
 
     def pass_on(self) -> None:
         """Hand a place that is given up to the next one, or let it be free."""
-        if not self._bulk:
-            self._overtakes = 0
         if self._normal and self._overtakes < _OVERTAKES:
             if self._bulk:
                 self._overtakes += 1
@@ -80,7 +77,7 @@ class Place:
 
     __slots__ = ("_called", "_firm", "_gate", "_inside", "_lane")
 
-    _called: anyio.Event
+    _called: Bell
 
     def __init__(self, gate: Gate, lane: "OrderedDict[Place, None]") -> None:
         self._gate = gate
@@ -124,7 +121,7 @@ class Place:
         self._called.set()
 
     def _queue(self) -> None:
-        self._called = anyio.Event()
+        self._called = bell()
         self._lane[self] = None
 
     def _leave(self) -> None:

@@ -5,6 +5,7 @@ back: lenient, so that a new or odd field never costs a waybill.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, Generic, TypeVar
 
 from attrs import field, frozen
@@ -30,6 +31,20 @@ class Structure:
         return f"{type(self).__name__}({shown})"
 
 
+class Broken(Exception):  # noqa: N818 - it never leaves the package
+    """A value, or a part of it that a rule wants to read, is a mistake that has been told."""
+
+
+class Partial:
+    """As much of a structure as is sound, for the rules that can still be asked."""
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self.__dict__.update(fields)
+
+    def __getattr__(self, name: str) -> Any:
+        raise Broken(name)
+
+
 @frozen(kw_only=True, repr=False)
 class Sent(Structure):
     """What goes to ClickPost; making one with mistakes raises `InvalidRequestError` naming all.
@@ -43,20 +58,32 @@ class Sent(Structure):
     rules: ClassVar[tuple[CrossRule, ...]] = ()
 
     def __attrs_post_init__(self) -> None:
-        problems = list(self.problems())
+        problems = list(self._problems())
         if problems:
             raise InvalidRequestError.of(problems)
 
-    def problems(self) -> Iterator[Problem]:
+    def _problems(self) -> Iterator[Problem]:
         """Tell what is wrong with the fields themselves, then with how they go together."""
+        unsound: set[str] = set()
         for spec in specs(type(self)):
             value = getattr(self, spec.name)
+            if spec.many and isinstance(value, list):
+                # Nobody can change it any more once it has been looked at.
+                object.__setattr__(self, spec.name, tuple(value))
             if value is not None:
-                yield from spec.check(value)
+                for problem in spec.check(value):
+                    unsound.add(spec.name)
+                    yield problem
             elif spec.required:
+                unsound.add(spec.name)
                 yield Problem(spec.wire, "required field missing")
+        asked: Any = self
+        if unsound:
+            sound = (spec.name for spec in specs(type(self)) if spec.name not in unsound)
+            asked = Partial({name: getattr(self, name) for name in sound})
         for rule in self.rules:
-            yield from rule(self)
+            with suppress(Broken):
+                yield from rule(asked)
 
 
 @frozen(kw_only=True)
@@ -76,6 +103,16 @@ class Answer(Structure):
     """What ClickPost answered with; `reply` tells how."""
 
     reply: Reply = field(factory=Reply, eq=False)
+
+    @property
+    def pending(self) -> bool:
+        """Whether ClickPost is still working on what was asked."""
+        return False
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether it claims success and lacks what success means."""
+        return False
 
 
 T_co = TypeVar("T_co", covariant=True)

@@ -8,7 +8,7 @@ import enum
 import math
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -18,7 +18,8 @@ from attrs import frozen
 from clickpost_async.errors import Problem
 from clickpost_async.structures._rules import Personal, Wire
 
-Check = Callable[[Any], Iterator[Problem]]
+Problems = Sequence[Problem]
+Check = Callable[[Any], Problems]
 
 # Not wire fields: how a structure remembers what is beside its documented ones.
 _MEMORY = frozenset({"extra", "given", "reply"})
@@ -33,21 +34,20 @@ class Spec:
     also: tuple[str, ...]
     kind: Any
     required: bool
+    many: bool
     personal: bool
+    checked: Check
     rules: tuple[Callable[[Any], str | None], ...]
 
-    def check(self, value: Any) -> Iterator[Problem]:
-        wrong = False
-        for problem in check_kind(self.kind, value):
-            wrong = True
-            yield problem.under(self.wire)
-        if wrong:
-            return
+    def check(self, value: Any) -> Problems:
+        """Tell what is wrong with a value: its type, or else the first rule that it breaks."""
+        if wrong := self.checked(value):
+            return [problem.under(self.wire) for problem in wrong]
         for rule in self.rules:
             message = rule(value)
             if message is not None:
-                yield Problem(self.wire, message)
-                return
+                return (Problem(self.wire, message),)
+        return ()
 
 
 def specs(cls: type) -> tuple[Spec, ...]:
@@ -74,6 +74,8 @@ def _spec(attribute: "attrs.Attribute[Any]", hint: Any) -> Spec:
         also=wire.also,
         kind=kind,
         required=attribute.default is attrs.NOTHING,
+        many=member_kind(kind) is not None,
+        checked=_checker(kind),
         personal=any(isinstance(mark, Personal) for mark in marks),
         rules=tuple(mark for mark in marks if not isinstance(mark, Wire | Personal)),
     )
@@ -103,54 +105,104 @@ def member_kind(kind: Any) -> Any:
     return get_args(kind)[0] if get_origin(kind) is Sequence else None
 
 
-def check_kind(kind: Any, value: Any) -> Iterator[Problem]:
+def check_kind(kind: Any, value: Any) -> Problems:
     """Tell what is wrong with the type of a value, wherever inside it."""
+    return _checker(kind)(value)
+
+
+@cache
+def _checker(kind: Any) -> Check:
+    """Make the check of a kind once; most values are in order, and cost one look."""
     origin = get_origin(kind)
     if origin is Sequence:
-        yield from _check_sequence(get_args(kind)[0], value)
-    elif origin in (Union, types.UnionType):
-        if all(any(check_kind(arm, value)) for arm in get_args(kind)):
-            names = " or ".join(_name(arm) for arm in get_args(kind))
-            yield Problem("", f"{names} is needed, not {_name(type(value))}")
-    elif origin is Mapping:
-        if not isinstance(value, Mapping):
-            yield Problem("", f"an object is needed, not {_name(type(value))}")
-    elif kind is Any or kind is object:
-        return
-    elif issubclass(kind, enum.Enum):
-        if not any(value == member.value for member in kind):
-            yield Problem("", f"one of {', '.join(str(member.value) for member in kind)} is needed")
-    elif kind is str:
-        yield from _check_text(value)
-    elif kind is float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            yield Problem("", f"a number is needed, not {_name(type(value))}")
-        elif not math.isfinite(value):
-            yield Problem("", "a finite number is needed")
-    elif kind is int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            yield Problem("", f"a whole number is needed, not {_name(type(value))}")
-    elif not isinstance(value, kind):
-        yield Problem("", f"{_name(kind)} is needed, not {_name(type(value))}")
+        return _sequence_checker(*get_args(kind))
+    if origin in (Union, types.UnionType):
+        return _union_checker(get_args(kind))
+    if origin is Mapping:
+        return _mapping_checker
+    if kind is Any or kind is object:
+        return lambda _: ()
+    if issubclass(kind, enum.Enum):
+        return _member_checker([member.value for member in kind])
+    return _PLAIN_CHECKERS.get(kind) or _instance_checker(kind)
 
 
-def _check_text(value: Any) -> Iterator[Problem]:
+def _sequence_checker(kind: Any) -> Check:
+    check = _checker(_undecorated(kind)[0])
+
+    def checked(value: Any) -> Problems:
+        if not isinstance(value, list | tuple):
+            return _wrong(f"a list is needed, not {_name(type(value))}")
+        return [
+            problem.under(f"[{position}]")
+            for position, member in enumerate(value)
+            for problem in check(member)
+        ]
+
+    return checked
+
+
+def _union_checker(kinds: Sequence[Any]) -> Check:
+    checks = [_checker(kind) for kind in kinds]
+    names = " or ".join(map(_name, kinds))
+
+    def checked(value: Any) -> Problems:
+        if all(check(value) for check in checks):
+            return _wrong(f"{names} is needed, not {_name(type(value))}")
+        return ()
+
+    return checked
+
+
+def _mapping_checker(value: Any) -> Problems:
+    if isinstance(value, Mapping):
+        return ()
+    return _wrong(f"an object is needed, not {_name(type(value))}")
+
+
+def _member_checker(values: Sequence[Any]) -> Check:
+    advice = f"one of {', '.join(map(str, values))} is needed"
+    return lambda value: () if value in values else _wrong(advice)
+
+
+def _instance_checker(kind: type) -> Check:
+    def checked(value: Any) -> Problems:
+        if isinstance(value, kind):
+            return ()
+        if isinstance(value, Mapping) or attrs.has(type(value)):
+            return _wrong(f"{kind.__name__} is needed; `structure` makes one of a mapping")
+        return _wrong(f"{_name(kind)} is needed, not {_name(type(value))}")
+
+    return checked
+
+
+def _check_text(value: Any) -> Problems:
     if not isinstance(value, str):
-        yield Problem("", f"text is needed, not {_name(type(value))}")
-    elif "\x00" in value:
-        yield Problem("", "must not contain a NUL character")
-    elif not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
-        yield Problem("", "must not contain half a surrogate pair")
+        return _wrong(f"text is needed, not {_name(type(value))}")
+    if "\x00" in value:
+        return _wrong("must not contain a NUL character")
+    if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        return _wrong("must not contain half a surrogate pair")
+    return ()
 
 
-def _check_sequence(kind: Any, value: Any) -> Iterator[Problem]:
-    if not isinstance(value, list | tuple):
-        yield Problem("", f"a list is needed, not {_name(type(value))}")
-        return
-    inner, _ = _undecorated(kind)
-    for position, member in enumerate(value):
-        for problem in check_kind(inner, member):
-            yield problem.under(f"[{position}]")
+def _check_float(value: Any) -> Problems:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _wrong(f"a number is needed, not {_name(type(value))}")
+    return () if math.isfinite(value) else _wrong("a finite number is needed")
+
+
+def _check_int(value: Any) -> Problems:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return _wrong(f"a whole number is needed, not {_name(type(value))}")
+    return ()
+
+
+_PLAIN_CHECKERS: Mapping[Any, Check] = {str: _check_text, float: _check_float, int: _check_int}
+
+
+def _wrong(message: str) -> Problems:
+    return (Problem("", message),)
 
 
 _NAMES = {

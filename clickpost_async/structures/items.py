@@ -140,7 +140,7 @@ class CustomField(Sent):
     """One of the free fields agreed with ClickPost."""
 
     key: str
-    value: Any = None
+    value: Annotated[Any, Personal()] = None
 
 
 @frozen(kw_only=True, repr=False)
@@ -149,7 +149,7 @@ class UserDefinedField(Sent):
 
     name: str
     type: str | None = None
-    value: Any = None
+    value: Annotated[Any, Personal()] = None
 
 
 @frozen(kw_only=True, repr=False)

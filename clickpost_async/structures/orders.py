@@ -6,7 +6,7 @@ from typing import Annotated
 from attrs import frozen
 
 from clickpost_async.structures._base import Answer
-from clickpost_async.structures._rules import Wire
+from clickpost_async.structures._rules import Personal, Wire
 
 _ALREADY_PLACED = 323
 _PENDING = frozenset({102, 202})
@@ -55,14 +55,14 @@ class Order(Answer):
 
     waybill: str | None = None
     reference_number: str | None = None
-    label: str | None = None
+    label: Annotated[str | None, Personal()] = None
     courier_partner: Annotated[
         int | None, Wire("courier_partner_id", also=("courier_partner",))
     ] = None
     courier_name: str | None = None
     account_code: str | None = None
     sort_code: str | None = None
-    security_key: str | None = None
+    security_key: Annotated[str | None, Personal()] = None
     commercial_invoice_url: str | None = None
     order_id: int | None = None
     tracking_id: int | None = None
@@ -83,6 +83,11 @@ class Order(Answer):
 @frozen(kw_only=True, repr=False)
 class CreatedOrder(Order):
     """The answer to a create call."""
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether it claims to be placed and has no waybill."""
+        return not self.pending and not (self.waybill or "").strip()
 
     @property
     def already_placed(self) -> bool:

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures._base import Answer, Sent
-from clickpost_async.structures._rules import Code, Filled, Personal, Wire
+from clickpost_async.structures._rules import Code, Filled, Moment, Pattern, Personal, Wire
 from clickpost_async.structures._times import moment
 
 _WRITTEN = "%Y-%m-%d %H:%M:%S"
@@ -18,20 +18,14 @@ _DONE = "SUCCESS"
 _FAILED = frozenset({"FAILED", "FAILURE", "ERROR"})
 
 
-@frozen
-class _Written:
-    """A moment as report filters want it."""
-
-    def __call__(self, value: object) -> str | None:
-        try:
-            if datetime.strptime(str(value), _WRITTEN).strftime(_WRITTEN) == value:  # noqa: DTZ007
-                return None
-        except ValueError:
-            pass
-        return "a time in UTC is written YYYY-MM-DD HH:MM:SS, like 2026-01-31 18:30:00"
-
-
-_UtcTime = Annotated[str, _Written()]
+_UtcTime = Annotated[
+    str,
+    Pattern.of(
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d",
+        "a time in UTC is written YYYY-MM-DD HH:MM:SS, like 2026-01-31 18:30:00",
+    ),
+    Moment(),
+]
 
 
 def _is_one_day_at_most(filters: "ReportFilters") -> Iterable[Problem]:

@@ -44,8 +44,8 @@ _FEDEX_CROSS_BORDER = 330
 
 
 @frozen(kw_only=True, repr=False)
-class WorldReturn(Sent):
-    """Where an undelivered parcel travels back to (RTO): an address without a pickup time."""
+class _Place(Sent):
+    """An address; state and postal code may be blank where a country has none."""
 
     name: Name
     address: Address
@@ -54,8 +54,6 @@ class WorldReturn(Sent):
     postal_code: PostalCode
     country_code: CountryCode
     phone: Phone
-    email: Email | None = None
-    time: Time | None = None
     lat: Latitude | None = None
     long: Longitude | None = None
     district: Place | None = None
@@ -67,12 +65,23 @@ class WorldReturn(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class WorldDrop(WorldReturn):
-    """Where an order ends; state and postal code may be blank where a country has none."""
+class WorldReturn(_Place):
+    """Where an undelivered parcel travels back to (RTO)."""
+
+    email: Email | None = None
+    time: Time | None = None
 
 
 @frozen(kw_only=True, repr=False)
-class WorldPickup(WorldReturn):
+class WorldDrop(_Place):
+    """Where an order ends, and when it is expected there."""
+
+    email: Email | None = None
+    time: Time | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class WorldPickup(_Place):
     """Where an order starts, and when it can be picked up."""
 
     email: Email

@@ -1,0 +1,53 @@
+"""What holds for every test: nobody is called but loopback, and examples take their time."""
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import hypothesis
+import pytest
+
+# Machines differ in speed: an example that takes long has not failed.
+hypothesis.settings.register_profile(
+    "calm", deadline=None, max_examples=40, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("calm")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def only_loopback() -> Iterator[None]:
+    """Refuse every socket and every look-up that leads off this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
+        patch.setattr(socket, "getaddrinfo", _looked_up(socket.getaddrinfo))
+        yield
+
+
+def _guarded(connect: Any) -> Any:
+    def guarded(self: socket.socket, address: Any) -> Any:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            _refuse_foreign(address[0])
+        return connect(self, address)
+
+    return guarded
+
+
+def _looked_up(getaddrinfo: Any) -> Any:
+    def guarded(host: Any, *rest: Any, **more: Any) -> Any:
+        if host:
+            _refuse_foreign(host.decode() if isinstance(host, bytes) else host)
+        return getaddrinfo(host, *rest, **more)
+
+    return guarded
+
+
+def _refuse_foreign(host: str) -> None:
+    try:
+        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        message = f"a test wants to call {host}; only loopback addresses are allowed"
+        raise AssertionError(message)

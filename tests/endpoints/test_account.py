@@ -1,0 +1,127 @@
+import logging
+from datetime import UTC, datetime, timedelta, timezone
+
+import httpx
+import pytest
+
+from clickpost_async import (
+    ClickPost,
+    Credentials,
+    CredentialsError,
+    InvalidRequestError,
+    RefusedError,
+    RetryPolicy,
+    UnreadableReplyError,
+)
+from clickpost_async.endpoints.account import Account
+
+IST = timezone(timedelta(hours=5, minutes=30))
+
+
+class Server:
+    def __init__(self, answer: httpx.Response) -> None:
+        self.answer = answer
+        self.asked: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        return self.answer
+
+
+def client(server: Server) -> ClickPost:
+    return ClickPost(
+        Credentials("acme", "not-a-real-key"),
+        transport=httpx.MockTransport(server),
+        retry=RetryPolicy(attempts=3, backoff=0.001, longest=0.001),
+    )
+
+
+def quiet() -> httpx.Response:
+    return httpx.Response(200, json={"meta": {"status": 200}, "result": []})
+
+
+@pytest.mark.parametrize(
+    "hour",
+    [
+        datetime(2026, 3, 1, 10, tzinfo=UTC),
+        datetime(2026, 3, 1, 15, 30, tzinfo=IST),
+    ],
+)
+@pytest.mark.asyncio
+async def test_an_hour_is_asked_for_by_the_second_it_begins_in(hour: datetime) -> None:
+    server = Server(quiet())
+    async with client(server) as clickpost:
+        assert len(await Account(clickpost._caller).audit_log(hour)) == 0
+    assert dict(server.asked[0].url.params) == {
+        "log_epoch_time": "1772359200",
+        "key": "not-a-real-key",
+    }
+
+
+@pytest.mark.parametrize(
+    ("hour", "advice"),
+    [
+        (datetime(2026, 3, 1, 10), "a datetime with a zone"),  # noqa: DTZ001 - refused
+        (datetime(2026, 3, 1, 10, 1, tzinfo=UTC), "a full hour in UTC"),
+        (datetime(2026, 3, 1, 10, 0, 0, 1, tzinfo=UTC), "a full hour in UTC"),
+        (datetime(2026, 3, 1, 15, tzinfo=IST), "in India those are at half past"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_another_time_is_refused_before_anything_is_asked(
+    hour: datetime, advice: str
+) -> None:
+    server = Server(quiet())
+    async with client(server) as clickpost:
+        with pytest.raises(InvalidRequestError, match=advice):
+            await Account(clickpost._caller).audit_log(hour)
+    assert server.asked == []
+
+
+@pytest.mark.asyncio
+async def test_a_token_is_asked_for_without_the_key_and_shows_no_password(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server = Server(httpx.Response(200, json={"token": "not-a-real-token", "expires_at": "later"}))
+    async with client(server) as clickpost:
+        token = await Account(clickpost._caller).token("someone", "not-a-real-password")
+    assert token.token == "not-a-real-token"
+    assert server.asked[0].url.query == b""
+    assert b"not-a-real-key" not in server.asked[0].content
+    shown = repr(token) + repr(token.reply) + caplog.text
+    assert "not-a-real-token" not in shown
+    assert "not-a-real-password" not in shown
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (httpx.Response(400, json={}), RefusedError),
+        (httpx.Response(401, json={"detail": "Invalid."}), CredentialsError),
+        (httpx.Response(200, json={"meta": {"status": 301, "message": "no"}}), CredentialsError),
+        (httpx.Response(200, json={}), UnreadableReplyError),
+        (httpx.Response(200, json=[]), UnreadableReplyError),
+        (httpx.Response(200, text="<html>"), UnreadableReplyError),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_token_that_is_not_given_is_an_error_and_is_not_asked_for_again(
+    answer: httpx.Response, kind: type[Exception]
+) -> None:
+    server = Server(answer)
+    async with client(server) as clickpost:
+        with pytest.raises(kind) as caught:
+            await Account(clickpost._caller).token("someone", "not-a-real-password")
+    assert type(caught.value) is kind
+    assert len(server.asked) == 1
+    assert "not-a-real-password" not in str(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_a_blank_password_is_not_sent() -> None:
+    server = Server(quiet())
+    async with client(server) as clickpost:
+        with pytest.raises(InvalidRequestError, match="password: must not be blank"):
+            await Account(clickpost._caller).token("someone", " ")
+    assert server.asked == []

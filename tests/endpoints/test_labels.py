@@ -1,0 +1,80 @@
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from clickpost_async import ClickPost, Credentials, InvalidRequestError, RetryPolicy, ServerError
+from clickpost_async._wire.endpoint import Repeat
+from clickpost_async._wire.files import Kind
+from clickpost_async.endpoints import labels as chapter
+from clickpost_async.endpoints.labels import Labels
+from clickpost_async.structures import CreatedOrder, FetchedOrder
+from clickpost_async.structures.labels import Label
+
+URL = "https://nila.s3.amazonaws.com/1.pdf"
+
+
+class Downloads:
+    """A caller that can only download, and remembers what."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    async def download(
+        self, download: Any, url: str, path: Path, *, overwrite: bool = False
+    ) -> Path:
+        self.asked.append((download.name, url, path, overwrite))
+        return path
+
+
+@pytest.mark.parametrize(
+    "label", [URL, Label(url=URL), CreatedOrder(label=URL), FetchedOrder(label=URL)]
+)
+@pytest.mark.asyncio
+async def test_whatever_knows_the_address_of_a_label_can_be_downloaded(label: Any) -> None:
+    caller: Any = Downloads()
+    path = await Labels(caller).download(label, "labels/1.pdf")
+    assert path == Path("labels/1.pdf")
+    assert caller.asked == [("labels.download", URL, Path("labels/1.pdf"), False)]
+
+
+@pytest.mark.parametrize("label", ["", Label(), CreatedOrder(waybill="1")])
+@pytest.mark.asyncio
+async def test_a_label_that_is_not_there_yet_says_what_to_do(label: Any) -> None:
+    caller: Any = Downloads()
+    with pytest.raises(InvalidRequestError, match=r"fetch it with labels\.fetch"):
+        await Labels(caller).download(label, "1.pdf")
+    assert caller.asked == []
+
+
+@pytest.mark.asyncio
+async def test_a_label_is_overwritten_only_when_that_is_said() -> None:
+    caller: Any = Downloads()
+    await Labels(caller).download(URL, Path("1.pdf"), overwrite=True)
+    assert caller.asked == [("labels.download", URL, Path("1.pdf"), True)]
+
+
+@pytest.mark.parametrize(("regenerate", "times"), [(False, 3), (True, 1)])
+@pytest.mark.asyncio
+async def test_only_a_fetch_that_makes_nothing_is_repeated(regenerate: bool, times: int) -> None:
+    asked: list[str] = []
+
+    def server(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params["regenerate"])
+        return httpx.Response(200, json={"meta": {"status": 500, "message": "Ops!"}})
+
+    async with ClickPost(
+        Credentials("acme", "not-a-real-key"),
+        transport=httpx.MockTransport(server),
+        retry=RetryPolicy(attempts=3, backoff=0.001, longest=0.001),
+    ) as clickpost:
+        with pytest.raises(ServerError):
+            await Labels(clickpost._caller).fetch("1", courier_partner=4, regenerate=regenerate)
+    assert asked == ["true" if regenerate else "false"] * times
+
+
+def test_the_two_declarations_differ_in_what_a_repetition_does() -> None:
+    assert chapter.FETCH.path == chapter.REGENERATE.path
+    assert (chapter.FETCH.repeat, chapter.REGENERATE.repeat) == (Repeat.FREELY, Repeat.NEVER)
+    assert chapter.LABEL.kinds == {Kind.PDF, Kind.PNG, Kind.ZPL}

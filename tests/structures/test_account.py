@@ -1,0 +1,40 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from clickpost_async import InvalidRequestError
+from clickpost_async._wire.converter import as_answer
+from clickpost_async.structures import Reply
+from clickpost_async.structures.account import AuditEntry, Login, Token
+
+
+def test_neither_the_password_nor_the_token_is_shown() -> None:
+    token = as_answer({"token": "not-a-real-token", "expires_at": "later"}, Token, Reply())
+    assert repr(token) == "Token(token=…, expires_at='later')"
+    login = Login(username="someone", password="not-a-real-password")
+    assert repr(login) == "Login(username=…, password=…)"
+
+
+def test_a_password_that_is_refused_is_not_told() -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        Login(username="", password="not-a-real-password\0")
+    assert "not-a-real" not in str(caught.value)
+    assert [problem.path for problem in caught.value.problems] == ["username", "password"]
+
+
+def test_an_entry_tells_its_time_in_utc_and_hides_who_it_was() -> None:
+    entry = as_answer(
+        {
+            "created_at": "2026-03-01T10:41:02",
+            "user_email": "ops@nila.example",
+            "username": "ops@nila.example",
+            "ip_address": "203.0.113.9",
+            "payload": {"email_to_list": "ops@nila.example"},
+        },
+        AuditEntry,
+        Reply(),
+    )
+    assert entry is not None
+    assert entry.created == datetime(2026, 3, 1, 10, 41, 2, tzinfo=UTC)
+    assert "nila" not in repr(entry)
+    assert "203.0" not in repr(entry)

@@ -1,0 +1,592 @@
+"""What holds for every structure, by the annotations alone."""
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clickpost_async import InvalidRequestError, structure, unstructure
+from clickpost_async._wire.converter import as_answer, canonical
+from clickpost_async.structures import (
+    Answer,
+    CreatedOrder,
+    IndiaDrop,
+    IndiaOrder,
+    IndiaPickup,
+    IndiaShipment,
+    Item,
+    Reply,
+    Sent,
+    Structure,
+    UserDefinedField,
+    WorldOrder,
+    WorldShipment,
+)
+from clickpost_async.structures._base import Listed
+from clickpost_async.structures._fields import Spec, member_kind, specs
+from clickpost_async.structures._rules import Upto
+from tests.strategies import (
+    changed,
+    every_field,
+    every_sent,
+    india,
+    made,
+    parts_of,
+    payloads,
+    simple_value,
+    simplest,
+    values,
+    world,
+)
+
+CANARY = "Wilhelmina Canary 9876501234 canary@example.org"
+
+kinds = pytest.mark.parametrize("kind", every_sent(), ids=lambda kind: kind.__name__)
+fields = pytest.mark.parametrize(
+    ("kind", "spec"),
+    [pytest.param(kind, spec, id=f"{kind.__name__}.{spec.name}") for kind, spec in every_field()],
+)
+
+
+def told(data: Any, kind: type[Sent]) -> Mapping[str, str]:
+    """Return the mistakes of a payload by path."""
+    with pytest.raises(InvalidRequestError) as caught:
+        structure(data, kind)
+    return {problem.path: problem.message for problem in caught.value.problems}
+
+
+# --- nothing is lost ----------------------------------------------------------------------------
+
+
+@kinds
+@given(data=st.data())
+@settings(max_examples=15)
+def test_what_was_read_is_written_back(kind: type[Sent], data: st.DataObject) -> None:
+    payload = data.draw(payloads(kind))
+
+    read = structure(payload, kind)
+
+    assert unstructure(read) == payload
+    assert structure(unstructure(read), kind) == read
+
+
+@pytest.mark.parametrize("kind", [IndiaOrder, WorldOrder])
+@given(data=st.data())
+@settings(max_examples=15)
+def test_the_json_of_an_order_is_stable(kind: type[Sent], data: st.DataObject) -> None:
+    order = data.draw(made(kind))
+
+    once = json.dumps(canonical(order))
+    again = json.dumps(canonical(structure(json.loads(once), kind)))
+
+    assert again == once
+
+
+@fields
+def test_every_field_takes_a_plain_value_and_gives_it_back(kind: type[Sent], spec: Spec) -> None:
+    payload = simplest(kind) | {spec.wire: simple_value(spec.kind, spec.rules)}
+    if spec.wire in ("order_type", "cod_value"):
+        payload |= {"order_type": "COD", "cod_value": 1}
+    if spec.wire == "end_time":
+        payload["end_time"] = "18:00"
+
+    read = structure(payload, kind)
+
+    assert unstructure(read) == payload
+    assert getattr(read, spec.name) is not None
+    assert spec.wire not in read.extra
+
+
+@fields
+def test_a_null_is_kept_if_a_field_is_optional_and_told_if_it_is_not(
+    kind: type[Sent], spec: Spec
+) -> None:
+    payload = simplest(kind)
+    null_for_a_rule = payload.get(spec.wire) is not None and not spec.required
+    payload[spec.wire] = None
+
+    if spec.required:
+        assert told(payload, kind)[spec.wire] == "required field missing"
+    elif not null_for_a_rule:
+        assert unstructure(structure(payload, kind)) == payload
+
+
+@kinds
+def test_unknown_keys_survive(kind: type[Sent]) -> None:
+    payload = simplest(kind) | {"brand_new": {"deep": [1, None, "two"]}}
+
+    read = structure(payload, kind)
+
+    assert read.extra == {"brand_new": {"deep": [1, None, "two"]}}
+    assert unstructure(read) == payload
+    assert canonical(read)["brand_new"] == {"deep": [1, None, "two"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        pytest.param(kind, spec, id=f"{kind.__name__}.{spec.name}")
+        for kind, spec in every_field()
+        if spec.kind in (int, float)
+    ],
+)
+def test_a_number_written_as_text_is_kept_as_it_was_and_sent_as_a_number(
+    kind: type[Sent], spec: Spec
+) -> None:
+    payload = simplest(kind)
+    number = payload.get(spec.wire) or simple_value(spec.kind, spec.rules)
+    payload[spec.wire] = str(number)
+
+    read = structure(payload, kind)
+
+    assert unstructure(read)[spec.wire] == str(number)
+    assert getattr(read, spec.name) == number
+    assert canonical(read)[spec.wire] == number
+    assert not isinstance(canonical(read)[spec.wire], str)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "ten", "nan", "inf", "-inf", "1e999", "0x10", "9" * 5000]
+)
+def test_text_that_is_no_number_is_told(text: str) -> None:
+    assert list(told(india({"shipment_details.invoice_value": text}), IndiaOrder)) == [
+        "shipment_details.invoice_value"
+    ]
+
+
+def test_what_was_given_does_not_count_for_equality() -> None:
+    as_text = structure(india({"shipment_details.weight": "400"}), IndiaOrder)
+    as_number = structure(india(), IndiaOrder)
+    with_null = structure(india({"gst_info": None}), IndiaOrder)
+
+    assert as_text == as_number == with_null
+    assert unstructure(as_text) != unstructure(as_number)
+
+
+def test_a_changed_copy_sends_the_change_and_not_what_was_read_before() -> None:
+    read = structure(
+        india({"shipment_details.weight": "400", "shipment_details.vendor_code": None}), IndiaOrder
+    )
+
+    shipment = attrs.evolve(read.shipment_details, weight=750, vendor_code="V-7")
+    sent = attrs.evolve(read, shipment_details=shipment)
+
+    assert canonical(sent)["shipment_details"]["vendor_code"] == "V-7"
+    assert unstructure(sent)["shipment_details"]["vendor_code"] == "V-7"
+    assert unstructure(sent)["shipment_details"]["weight"] == 750
+
+
+def test_an_extra_key_does_not_replace_a_field_that_was_checked() -> None:
+    item = Item(description="shirt", quantity=1, price=10, weight=5, extra={"price": -10})
+
+    assert canonical(item)["price"] == 10
+
+
+def test_an_order_made_by_hand_equals_the_same_order_read() -> None:
+    item = Item(description="sandals", quantity=1, price=120, weight=500)
+    shipment = simplest(WorldShipment) | {"items": [item]}
+    by_hand = WorldShipment(**shipment)
+
+    assert structure(unstructure(by_hand), WorldShipment) == by_hand
+
+
+def test_a_list_changed_after_the_check_does_not_change_the_structure() -> None:
+    items = [Item(description="sandals", quantity=1, price=120, weight=500)]
+    shipment = WorldShipment(**simplest(WorldShipment) | {"items": items})
+
+    items.clear()
+
+    assert len(shipment.items) == 1
+
+
+def test_a_structure_is_frozen_and_takes_keywords_only() -> None:
+    item = structure(simplest(Item), Item)
+
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        item.price = 5  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Item("shirt", 1, 10)  # type: ignore[misc, call-arg]
+
+
+def test_a_structure_is_taken_as_it_is() -> None:
+    order = structure(india(), IndiaOrder)
+
+    assert structure(order, IndiaOrder) is order
+
+
+def test_a_mapping_may_hold_finished_parts() -> None:
+    order = structure(india(), IndiaOrder)
+    half_done = {**india(), "drop_info": order.drop_info}
+
+    assert structure(half_done, IndiaOrder) == order
+
+
+def test_reading_leaves_the_payload_alone() -> None:
+    payload = india({"shipment_details.weight": "400", "new": {"x": 1}})
+    before = copy.deepcopy(payload)
+
+    structure(payload, IndiaOrder)
+
+    assert payload == before
+
+
+# --- mistakes -----------------------------------------------------------------------------------
+
+_WRONG: Mapping[Any, Any] = {str: 5, int: "some", float: "some", bool: "yes"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        pytest.param(kind, spec, id=f"{kind.__name__}.{spec.name}")
+        for kind, spec in every_field()
+        if spec.kind is not Any
+    ],
+)
+def test_a_value_of_the_wrong_type_is_told_at_its_field(kind: type[Sent], spec: Spec) -> None:
+    wrong = _WRONG.get(spec.kind, 5)
+    if member_kind(spec.kind) is None and "Union" in str(spec.kind):
+        wrong = []
+
+    problems = told(simplest(kind) | {spec.wire: wrong}, kind)
+
+    assert spec.wire in problems
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "longest"),
+    [
+        pytest.param(kind, spec, rule.length, id=f"{kind.__name__}.{spec.name}")
+        for kind, spec in every_field()
+        for rule in spec.rules
+        if isinstance(rule, Upto)
+    ],
+)
+def test_a_text_may_be_as_long_as_its_limit_and_no_longer(
+    kind: type[Sent], spec: Spec, longest: int
+) -> None:
+    letter = "9" if "phone" in spec.wire else "A"
+    fits = simplest(kind) | {spec.wire: letter * longest}
+    too_long = fits | {spec.wire: letter * (longest + 1)}
+
+    assert getattr(structure(fits, kind), spec.name) == letter * longest
+    assert told(too_long, kind) == {
+        spec.wire: f"at most {longest} characters, this has {longest + 1}"
+    }
+
+
+@kinds
+@pytest.mark.parametrize("junk", [None, 5, "text", [], [{}], True, 1.5])
+def test_what_is_no_object_is_refused_in_words(kind: type[Sent], junk: Any) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        structure(junk, kind)
+
+    assert [problem.path for problem in caught.value.problems] == [""]
+    assert "object is needed" in str(caught.value)
+
+
+@kinds
+@given(data=st.data())
+@settings(max_examples=15)
+def test_a_refusal_always_names_a_mistake(kind: type[Sent], data: st.DataObject) -> None:
+    payload = data.draw(payloads(kind))
+    path = data.draw(st.sampled_from([spec.wire for spec in specs(kind)]))
+    junk = data.draw(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text(max_size=5)
+        | st.lists(st.none() | st.integers() | st.dictionaries(st.text(max_size=2), st.none()))
+        | st.dictionaries(st.text(max_size=5), st.none(), max_size=2)
+    )
+
+    try:
+        structure(payload | {path: junk}, kind)
+    except InvalidRequestError as error:
+        problems = error.problems
+    else:
+        return
+
+    assert problems
+    assert all(problem.message for problem in problems)
+    assert not any("cannot be read" in problem.message for problem in problems)
+
+
+_EIGHT: Mapping[str, Any] = {
+    "pickup_info.pickup_pincode": "38005",
+    "pickup_info.email": None,
+    "drop_info.drop_country": "FR",
+    "drop_info.drop_name": "  ",
+    "shipment_details.cod_value": 0,
+    "shipment_details.items[0].price": -1,
+    "shipment_details.items[0].quantity": "two",
+    "shipment_details.delivery_type": "RVP",
+    "gst_info": {"seller_pincode": "12"},
+}
+_EIGHT_PATHS = [
+    "pickup_info.pickup_pincode",
+    "pickup_info.email",
+    "drop_info.drop_name",
+    "drop_info.drop_country",
+    "shipment_details.items[0].quantity",
+    "shipment_details.items[0].price",
+    "shipment_details.cod_value",
+    "gst_info.seller_pincode",
+    "additional.rvp_reason",
+]
+
+
+def test_all_mistakes_of_a_mapping_are_told_together_with_their_paths() -> None:
+    assert list(told(india(_EIGHT), IndiaOrder)) == _EIGHT_PATHS
+
+
+def test_all_mistakes_are_told_whatever_else_is_broken() -> None:
+    broken = changed(india(_EIGHT), {"additional": "none", "shipment_details.weight": "heavy"})
+
+    assert set(told(broken, IndiaOrder)) == (set(_EIGHT_PATHS) - {"additional.rvp_reason"}) | {
+        "additional",
+        "shipment_details.weight",
+    }
+
+
+def test_the_refusal_of_an_order_knows_its_reference_number() -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        structure(india({"drop_info.drop_pincode": "1"}), IndiaOrder)
+
+    assert caught.value.reference_number == "order-1001"
+
+
+def test_one_broken_item_does_not_hide_the_mistakes_of_the_next() -> None:
+    items = [None, {"description": "shirt", "quantity": 0, "price": 1, "weight": 1}, 5]
+
+    assert list(told(india({"shipment_details.items": items}), IndiaOrder)) == [
+        "shipment_details.items[0]",
+        "shipment_details.items[1].quantity",
+        "shipment_details.items[2]",
+    ]
+
+
+def test_every_wrong_member_of_a_plain_list_is_told() -> None:
+    broken = india({"additional.qc_params": [1, "BRAND", None]})
+
+    assert list(told(broken, IndiaOrder)) == [
+        "additional.qc_params[0]",
+        "additional.qc_params[2]",
+    ]
+
+
+def made_wrong(kind: type[Sent], **fields: Any) -> Mapping[str, str]:
+    """Return the mistakes that making a structure by hand tells of, by path."""
+    with pytest.raises(InvalidRequestError) as caught:
+        kind(**fields)
+    return {problem.path: problem.message for problem in caught.value.problems}
+
+
+def test_all_mistakes_of_a_structure_made_by_hand_are_told_together() -> None:
+    order = structure(india(), IndiaOrder)
+    parts = {
+        spec: getattr(order.shipment_details, spec)
+        for spec in (attribute.name for attribute in attrs.fields(IndiaShipment))
+    }
+
+    problems = made_wrong(
+        IndiaShipment,
+        **parts | {"invoice_date": "01-03-2026", "cod_value": 0, "weight": -1, "height": None},
+    )
+
+    assert list(problems) == ["invoice_date", "height", "weight", "cod_value"]
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"), [("reference_number", 123), ("weight", "500"), ("weight", None)]
+)
+def test_a_rule_between_fields_is_not_asked_about_a_field_that_is_wrong(
+    field: str, wrong: Any
+) -> None:
+    item = Item(description="shirt", quantity=1, price=1, weight=1)
+    shipment = simplest(IndiaShipment) | {"items": (item,), "courier_partner": 5, field: wrong}
+
+    assert list(made_wrong(IndiaShipment, **shipment)) == [field]
+
+
+@pytest.mark.parametrize("part", [None, {"delivery_type": "RVP"}, 5])
+def test_a_part_of_the_wrong_type_is_a_mistake_like_any_other(part: Any) -> None:
+    order = structure(india(), IndiaOrder)
+    world_order = structure(world(), WorldOrder)
+
+    assert list(
+        made_wrong(
+            IndiaOrder,
+            pickup_info=order.pickup_info,
+            drop_info=order.drop_info,
+            shipment_details=part,
+        )
+    ) == ["shipment_details"]
+    assert list(
+        made_wrong(
+            WorldOrder,
+            pickup_info=world_order.pickup_info,
+            drop_info=world_order.drop_info,
+            shipment_details=part,
+        )
+    ) == ["shipment_details"]
+    if part is not None:
+        assert "additional" in made_wrong(
+            Item, description="shirt", quantity=1, price=1, additional=part
+        )
+
+
+@pytest.mark.parametrize("part", [{}, structure(world(), WorldOrder).pickup_info])
+def test_a_part_of_the_wrong_class_is_told_which_class_is_needed(part: Any) -> None:
+    order = structure(india(), IndiaOrder)
+
+    problems = made_wrong(
+        IndiaOrder,
+        pickup_info=part,
+        drop_info=order.drop_info,
+        shipment_details=order.shipment_details,
+    )
+
+    assert "IndiaPickup" in problems["pickup_info"]
+
+
+def test_an_order_of_the_other_kind_is_refused() -> None:
+    with pytest.raises(InvalidRequestError):
+        structure(structure(world(), WorldOrder), IndiaOrder)
+
+
+# --- people are hidden --------------------------------------------------------------------------
+
+_PEOPLE = frozenset(
+    """
+    pickup_name pickup_address pickup_phone email pickup_email pickup_landmark drop_name
+    drop_address drop_phone drop_alternate_phone drop_email drop_landmark location_value name
+    phone address landmark delivery_instructions exchange_address otp_code customer_id_number
+    invoice_base_64 username password value
+    """.split()  # noqa: SIM905 - reads better than a list
+)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    sorted(
+        (parts_of(IndiaOrder) | parts_of(WorldOrder)) - {UserDefinedField},
+        key=lambda kind: kind.__name__,
+    ),
+)
+def test_what_belongs_to_a_person_is_marked(kind: type[Sent]) -> None:
+    personal = {spec.wire for spec in specs(kind) if spec.personal}
+
+    assert personal == {spec.wire for spec in specs(kind)} & _PEOPLE
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        pytest.param(kind, spec, id=f"{kind.__name__}.{spec.name}")
+        for kind, spec in every_field()
+        if spec.personal
+    ],
+)
+@given(data=st.data())
+@settings(max_examples=10)
+def test_a_repr_is_the_same_whoever_it_is(
+    kind: type[Sent], spec: Spec, data: st.DataObject
+) -> None:
+    payload = data.draw(payloads(kind))
+    said = values(spec.kind, spec.rules).filter(lambda value: value is not None)
+    one, other = data.draw(said), data.draw(said)
+
+    shown = repr(structure(payload | {spec.wire: one}, kind))
+
+    assert shown == repr(structure(payload | {spec.wire: other}, kind))
+    assert f"{spec.name}=…" in shown
+
+
+@pytest.mark.parametrize("kind", [IndiaOrder, WorldOrder])
+def test_unknown_keys_are_not_shown_since_nobody_knows_what_they_hold(kind: type[Sent]) -> None:
+    payload = (india if kind is IndiaOrder else world)({"drop_info.nickname": CANARY})
+
+    order = structure(payload, kind)
+
+    assert CANARY not in repr(order)
+    assert CANARY not in str(order)
+
+
+@fields
+def test_no_message_repeats_a_value(kind: type[Sent], spec: Spec) -> None:
+    for wrong in (CANARY * 200, [CANARY], {CANARY: CANARY}, CANARY + "\x00", CANARY + "\ud800"):
+        try:
+            structure(simplest(kind) | {spec.wire: wrong}, kind)
+        except InvalidRequestError as error:
+            for shown in (str(error), repr(error), str(error.problems), str(error.__context__)):
+                assert "Canary" not in shown
+                assert "canary" not in shown
+
+
+# --- answers ------------------------------------------------------------------------------------
+
+
+def test_an_answer_shows_no_unknown_key_and_no_raw_body() -> None:
+    answer = as_answer(
+        {"waybill": "W1", "consignee": CANARY}, CreatedOrder, Reply(raw={"consignee": CANARY})
+    )
+
+    assert answer is not None
+    assert answer.extra == {"consignee": CANARY}
+    assert CANARY not in repr(answer)
+    assert CANARY not in repr(answer.reply)
+    assert "waybill='W1'" in repr(answer)
+
+
+def test_how_an_answer_came_does_not_count_for_equality() -> None:
+    first = as_answer({"waybill": "W1"}, CreatedOrder, Reply(status=200))
+    second = as_answer({"waybill": "W1"}, CreatedOrder, Reply(status=323, attempts=2))
+
+    assert first == second
+
+
+def test_only_sent_and_answer_are_structures() -> None:
+    assert issubclass(Sent, Structure)
+    assert issubclass(Answer, Structure)
+    assert not issubclass(Sent, Answer)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Rows(Answer, Listed[str]):
+    rows: Sequence[str] = ()
+
+
+def test_an_answer_that_is_a_list_is_used_like_one() -> None:
+    rows = Rows(rows=("a", "b", "c"))
+
+    assert list(rows) == ["a", "b", "c"]
+    assert len(rows) == 3
+    assert rows[0] == "a"
+    assert rows[-1] == "c"
+    assert "b" in rows
+    with pytest.raises(IndexError):
+        rows[3]
+
+
+def test_an_empty_list_of_an_answer_is_still_an_answer() -> None:
+    assert list(Rows()) == []
+    assert as_answer({}, Rows, Reply()) == Rows()
+
+
+def test_parts_made_by_hand_make_an_order() -> None:
+    read = structure(india(), IndiaOrder)
+    by_hand = IndiaOrder(
+        pickup_info=IndiaPickup(**india()["pickup_info"]),
+        drop_info=IndiaDrop(**india()["drop_info"]),
+        shipment_details=read.shipment_details,
+    )
+
+    assert by_hand == read
+    assert by_hand.reference_number == "order-1001"

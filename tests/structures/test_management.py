@@ -1,0 +1,139 @@
+"""Edits say what they change; what comes back is read by its status, in its own zone."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from clickpost_async import InvalidRequestError, Reply, structure, unstructure
+from clickpost_async._wire.converter import canonical
+from clickpost_async.structures.management import (
+    CancelledOrder,
+    DailyCount,
+    DailyCounts,
+    OrderEdit,
+    UpdatedOrder,
+)
+
+WHOSE = {"awb_number": "W1", "courier_partner": 4}
+BILL = {
+    "ewaybill_serial_number": "331009876543",
+    "invoice_number": "INV-1",
+    "invoice_date": "2026-03-01",
+    "edit_order_service": 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("edit", "sent"),
+    [
+        (OrderEdit.to_prepaid("W1", courier_partner=4), {"order_type": "PREPAID"}),
+        (
+            OrderEdit.to_cod("W1", courier_partner=4, cod_value=99.5),
+            {"order_type": "COD", "cod_value": 99.5},
+        ),
+        (
+            OrderEdit.with_quality_check("W1", courier_partner=4, sku="MUG"),
+            {"qc_type": "doorstep", "sku": "MUG"},
+        ),
+        (OrderEdit.without_quality_check("W1", courier_partner=4), {"qc_type": None}),
+        (
+            OrderEdit.with_eway_bill(
+                "W1",
+                courier_partner=4,
+                ewaybill_serial_number="331009876543",
+                invoice_number="INV-1",
+                invoice_date=date(2026, 3, 1),
+            ),
+            BILL,
+        ),
+    ],
+)
+def test_each_documented_edit_is_sent_as_documented(
+    edit: OrderEdit, sent: Mapping[str, Any]
+) -> None:
+    assert canonical(edit) == {**WHOSE, **sent}
+    assert unstructure(structure({**WHOSE, **sent}, OrderEdit)) == {**WHOSE, **sent}
+
+
+@pytest.mark.parametrize(
+    ("said", "fields"),
+    [
+        ({"order_type": "COD"}, ["cod_value"]),
+        ({"order_type": "COD", "cod_value": 0}, ["cod_value"]),
+        ({"order_type": "PREPAID", "cod_value": 10}, ["cod_value"]),
+        ({"cod_value": 10}, ["cod_value"]),
+        ({"order_type": "EXCHANGE"}, ["order_type"]),
+        ({"order_type": "GIFT"}, ["order_type"]),
+        ({"qc_type": "doorstop"}, ["qc_type"]),
+        ({"ewaybill_serial_number": "1"}, [*BILL][1:]),
+        ({**BILL, "edit_order_service": 3}, ["edit_order_service"]),
+        ({**BILL, "invoice_date": "01-03-2026"}, ["invoice_date"]),
+        ({"awb_number": " ", "order_type": "PREPAID"}, ["awb_number"]),
+    ],
+)
+def test_an_edit_that_contradicts_itself_is_refused_by_field(
+    said: Mapping[str, Any], fields: list[str]
+) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        structure({**WHOSE, **said}, OrderEdit)
+
+    assert [problem.path for problem in caught.value.problems] == fields
+
+
+def test_an_edit_of_nothing_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="nothing is edited"):
+        OrderEdit(waybill="W1", courier_partner=4)
+
+
+def test_an_edit_that_is_not_documented_yet_is_let_through() -> None:
+    edit = structure({**WHOSE, "shipment_details": {"weight": 500}}, OrderEdit)
+
+    assert edit.extra == {"shipment_details": {"weight": 500}}
+
+
+def test_an_edit_to_prepaid_may_say_that_nothing_is_collected() -> None:
+    edit = structure({**WHOSE, "order_type": "PREPAID", "cod_value": 0}, OrderEdit)
+
+    assert edit.cod_value == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(200, (True, False, False)), (600, (True, False, True)), (202, (False, True, False))],
+)
+def test_a_cancellation_is_told_by_its_status(status: int, told: tuple[bool, ...]) -> None:
+    order = CancelledOrder(reply=Reply(status=status))
+
+    assert (order.cancelled, order.pending, order.already_cancelled) == told
+
+
+def test_the_times_of_an_update_are_read_in_their_zones() -> None:
+    order = UpdatedOrder(
+        timestamp="2026-03-01 15:38:02",
+        created_at="2026-03-01T10:08:02.5Z",
+        updated_at="2026-03-01T10:09:00",
+    )
+
+    assert (order.scanned, order.created, order.updated) == (
+        datetime(2026, 3, 1, 10, 8, 2, tzinfo=UTC),
+        datetime(2026, 3, 1, 10, 8, 2, 500_000, tzinfo=UTC),
+        datetime(2026, 3, 1, 10, 9, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize("text", [None, "", "yesterday", "2026-13-01T00:00:00Z"])
+def test_a_time_that_cannot_be_read_is_none_and_its_text_stays(text: str | None) -> None:
+    order = UpdatedOrder(updated_at=text)
+
+    assert (order.updated, order.updated_at) == (None, text)
+
+
+def test_counts_are_found_by_date_or_by_its_text() -> None:
+    count = DailyCount(manifestation=3, tracking=5)
+    counts = DailyCounts(days={"2026-02-01": count})
+
+    assert counts[date(2026, 2, 1)] is counts["2026-02-01"] is count
+    assert list(counts) == [date(2026, 2, 1)]
+    assert (len(counts), date(2026, 2, 1) in counts, date(2026, 2, 2) in counts) == (1, True, False)

@@ -1,0 +1,23 @@
+"""Returns are read from their odd names, and who asked for them is not shown."""
+
+from datetime import UTC, datetime
+
+from clickpost_async._wire.converter import as_answer
+from clickpost_async.structures import Reply
+from clickpost_async.structures.returns import RaisedReturn
+
+
+def test_a_name_with_spaces_is_read() -> None:
+    row = as_answer(
+        {"Return Request Timestamp": "2026-03-01T10:20:30Z", "new_field": 1}, RaisedReturn, Reply()
+    )
+
+    assert row is not None
+    assert row.requested == datetime(2026, 3, 1, 10, 20, 30, tzinfo=UTC)
+    assert row.extra == {"new_field": 1}
+
+
+def test_the_customer_is_not_shown() -> None:
+    row = RaisedReturn(status="NEW_CASE", webhook_payload={"customer_name": "Test Person"})
+
+    assert repr(row) == "RaisedReturn(status='NEW_CASE', webhook_payload=…)"

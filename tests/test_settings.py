@@ -1,0 +1,391 @@
+"""Settings are checked when they are made, and none of them shows the key."""
+
+import copy
+import json
+import logging
+import pickle
+import traceback
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickpost_async.settings import (
+    BodyStyle,
+    Credentials,
+    Host,
+    Hosts,
+    Priority,
+    Rate,
+    Secret,
+    Timeouts,
+)
+
+KEY = "not-a-real-key-0123456789"
+
+# --- the key ------------------------------------------------------------------------------------
+
+
+def shown_by(value: Any) -> list[str]:
+    """Return all that the usual ways of showing a value show."""
+    return [
+        repr(value),
+        str(value),
+        format(value),
+        f"{value!r:>40} {value!a}",
+        "%s %r" % (value, value),  # noqa: UP031 - that spelling is what is asked about
+        repr([value]),
+        str({"key": value}),
+        repr(dir(value)),
+        json.dumps({"key": value}, default=repr),
+    ]
+
+
+def test_a_secret_is_only_given_out_by_reveal() -> None:
+    secret = Secret(KEY)
+
+    assert secret.reveal() == KEY
+    assert all(KEY not in shown for shown in shown_by(secret))
+    assert repr(secret) == "Secret(…)"
+
+
+def test_credentials_show_the_username_and_not_the_key() -> None:
+    credentials = Credentials("acme", KEY)
+
+    assert isinstance(credentials.key, Secret)
+    assert credentials.key.reveal() == KEY
+    assert "acme" in repr(credentials)
+    for shown in (
+        *shown_by(credentials),
+        str(attrs.asdict(credentials)),
+        str(attrs.astuple(credentials)),
+    ):
+        assert KEY not in shown
+
+
+@pytest.mark.parametrize("value", [Secret(KEY), Credentials("acme", KEY)])
+def test_no_table_of_attributes_has_the_key(value: Any) -> None:
+    with pytest.raises(TypeError):
+        vars(Secret(KEY))
+    for name in dir(value):
+        assert KEY not in repr(getattr(value, name, None))
+
+
+@pytest.mark.parametrize("value", [Secret(KEY), Credentials("acme", KEY)])
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_secret_is_not_pickled(value: Any, protocol: int) -> None:
+    with pytest.raises(TypeError) as caught:
+        pickle.dumps(value, protocol)
+
+    assert KEY not in str(caught.value)
+
+
+def test_a_copy_of_a_secret_is_the_secret() -> None:
+    secret = Secret(KEY)
+
+    assert copy.copy(secret) is secret
+    assert copy.deepcopy(secret) is secret
+    assert KEY not in repr(copy.deepcopy(Credentials("acme", KEY)))
+
+
+def test_secrets_are_compared_without_being_shown() -> None:
+    assert Secret(KEY) == Secret(KEY)
+    assert hash(Secret(KEY)) == hash(Secret(KEY))
+    assert Secret(KEY) != Secret("another")
+    assert Secret(KEY) != KEY
+    assert Credentials("acme", KEY) == Credentials("acme", KEY)
+
+
+def test_a_log_line_shows_no_key(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        logging.getLogger("shop").debug("calling as %s", Credentials("acme", KEY))
+
+    assert "acme" in caplog.text
+    assert KEY not in caplog.text
+
+
+def test_a_traceback_with_locals_shows_no_secret() -> None:
+    def fails(credentials: Credentials) -> None:
+        message = "something else"
+        raise RuntimeError(message)
+
+    try:
+        fails(Credentials("acme", Secret(KEY)))
+    except RuntimeError as error:
+        shown = "".join(
+            traceback.TracebackException.from_exception(error, capture_locals=True).format()
+        )
+
+    assert "credentials = Credentials(" in shown
+    assert "key=…" in shown
+
+
+async def _rotating() -> str:
+    return KEY
+
+
+@pytest.mark.parametrize("source", [lambda: KEY, _rotating])
+def test_a_key_may_be_asked_for(source: Any) -> None:
+    credentials = Credentials("acme", source)
+
+    assert credentials.key is source
+    assert repr(credentials) == "Credentials(username='acme', key=…)"
+
+
+@pytest.mark.parametrize("key", ["", " ", "\t", "key\n", "ke\x00y", "k" * 101])
+def test_a_key_that_cannot_be_one_is_refused_without_being_shown(key: str) -> None:
+    with pytest.raises(ValueError, match="key: give the licence key") as caught:
+        Credentials("acme", key)
+
+    assert not key.strip() or key not in str(caught.value)
+
+
+@pytest.mark.parametrize("username", ["", "ac\nme", "a" * 101])
+def test_a_username_that_cannot_be_one_is_refused(username: str) -> None:
+    with pytest.raises(ValueError, match="username: give the enterprise's username"):
+        Credentials(username, KEY)
+
+
+def test_a_hundred_characters_are_taken() -> None:
+    credentials = Credentials("a" * 100, "k" * 100)
+
+    assert len(credentials.username) == 100
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"CLICKPOST_USERNAME": "acme", "CLICKPOST_API_KEY": KEY},
+        {"CLICKPOST_USERNAME": "acme", "CLICKPOST_KEY": KEY},
+        {"CLICKPOST_USERNAME": "acme", "CLICKPOST_API_KEY": KEY, "CLICKPOST_KEY": "older"},
+        {"CLICKPOST_USERNAME": "acme", "CLICKPOST_API_KEY": "", "CLICKPOST_KEY": KEY},
+    ],
+)
+def test_credentials_are_read_from_the_environment(environ: dict[str, str]) -> None:
+    assert Credentials.from_env(environ) == Credentials("acme", KEY)
+
+
+def test_the_environment_of_the_process_is_read_by_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CLICKPOST_USERNAME", "acme")
+    monkeypatch.setenv("CLICKPOST_API_KEY", KEY)
+
+    assert Credentials.from_env() == Credentials("acme", KEY)
+
+
+@pytest.mark.parametrize(
+    ("environ", "missing"),
+    [
+        ({}, "CLICKPOST_USERNAME and CLICKPOST_API_KEY"),
+        ({"CLICKPOST_USERNAME": "acme"}, "CLICKPOST_API_KEY"),
+        ({"CLICKPOST_KEY": KEY}, "CLICKPOST_USERNAME"),
+        (
+            {"CLICKPOST_USERNAME": "", "CLICKPOST_KEY": ""},
+            "CLICKPOST_USERNAME and CLICKPOST_API_KEY",
+        ),
+    ],
+)
+def test_what_is_missing_in_the_environment_is_named(environ: dict[str, str], missing: str) -> None:
+    with pytest.raises(ValueError, match=f"^set {missing} in the environment$"):
+        Credentials.from_env(environ)
+
+
+# --- rate ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("10/1s", Rate(10)),
+        ("10/s", Rate(10)),
+        ("10/1", Rate(10)),
+        ("600/60s", Rate(600, per=60)),
+        ("600/1m", Rate(600, per=60)),
+        ("600/m", Rate(600, per=60)),
+        ("3600/h", Rate(3600, per=3600)),
+        (" 2.5 / 0.5s ", Rate(2.5, per=0.5)),
+    ],
+)
+def test_a_rate_is_read_as_calls_per_time(text: str, rate: Rate) -> None:
+    assert Rate.parse(text) == rate
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "10",
+        "10/",
+        "/1s",
+        "/s",
+        "ten/s",
+        "10/1d",
+        "-10/1s",
+        "10/-1s",
+        "1e3/s",
+        "10/1s/1s",
+        "10 1s",
+    ],
+)
+def test_a_rate_written_otherwise_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match="like 10/1s or 600/1m"):
+        Rate.parse(text)
+
+
+@pytest.mark.parametrize(("text", "what"), [("0/1s", "calls"), ("10/0s", "per"), ("10/0", "per")])
+def test_a_rate_of_nothing_is_refused(text: str, what: str) -> None:
+    with pytest.raises(ValueError, match=f"{what}: a finite number above 0 is needed"):
+        Rate.parse(text)
+
+
+@pytest.mark.parametrize("number", [0, -1, float("nan"), float("inf"), "10", None])
+def test_a_rate_is_made_of_finite_numbers_above_zero(number: Any) -> None:
+    with pytest.raises(ValueError, match="calls: a finite number above 0 is needed"):
+        Rate(number)
+    with pytest.raises(ValueError, match="per: a finite number above 0 is needed"):
+        Rate(1, per=number)
+
+
+@pytest.mark.parametrize("burst", [0, -1])
+def test_a_burst_is_at_least_one_call(burst: int) -> None:
+    with pytest.raises(ValueError, match="burst: at least 1 is needed"):
+        Rate(10, burst=burst)
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**4), st.sampled_from("smh"))
+def test_a_parsed_rate_is_the_one_written(calls: int, per: int, unit: str) -> None:
+    seconds = per * {"s": 1, "m": 60, "h": 3600}[unit]
+
+    assert Rate.parse(f"{calls}/{per}{unit}").per_second == calls / seconds
+
+
+# --- timeouts -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["connect", "write", "read", "create", "total"])
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), None, "5"])
+def test_a_timeout_is_a_finite_time(what: str, seconds: Any) -> None:
+    with pytest.raises(ValueError, match=f"{what}: a finite number above 0 is needed"):
+        Timeouts(**{what: seconds})
+
+
+def test_an_order_is_waited_for_longer_than_anything_else() -> None:
+    timeouts = Timeouts()
+
+    assert timeouts.total > timeouts.create > timeouts.read
+    # ClickPost asks for at least 8 s before an order is given up.
+    assert timeouts.create >= 30
+
+
+# --- hosts --------------------------------------------------------------------------------------
+
+
+def test_each_group_of_endpoints_has_its_host() -> None:
+    assert {host: Hosts().base(host) for host in Host} == {
+        Host.MAIN: "https://www.clickpost.in/api",
+        Host.TRACKING: "https://api.clickpost.in/api",
+        Host.SERVICEABILITY: "https://serviceability.clickpost.in/api",
+        Host.PREDICTION: "https://ds.clickpost.in/api",
+    }
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8000/api",
+        "http://127.9.9.9/api",
+        "http://localhost:8000/api",
+        "http://[::1]:8000/api",
+        "https://proxy.example.com/clickpost",
+        "https://proxy.example.com:8443",
+        "HTTPS://PROXY.EXAMPLE.COM/api",
+    ],
+)
+def test_every_group_can_be_sent_to_one_base(url: str) -> None:
+    hosts = Hosts.at(url)
+
+    assert {hosts.base(host) for host in Host} == {url}
+
+
+def test_a_trailing_slash_is_taken_off() -> None:
+    assert Hosts.at("https://proxy.example.com/api/").main == "https://proxy.example.com/api"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://www.clickpost.in/api",
+        "http://192.168.0.1/api",
+        "http://10.0.0.1/api",
+        "http://0.0.0.0/api",
+        "http://localhost.example.com/api",
+        "http://127.0.0.1.example.com/api",
+        "http://2130706433/api",
+        "http://[::2]/api",
+        "ftp://127.0.0.1/api",
+        "ws://127.0.0.1/api",
+    ],
+)
+def test_the_key_never_travels_in_the_open(url: str) -> None:
+    with pytest.raises(ValueError, match="base url: the key travels in every URL, so https"):
+        Hosts.at(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user@proxy.example.com/api",
+        "https://user:word@proxy.example.com/api",
+        "https://@proxy.example.com/api",
+        "https://proxy.example.com/api?x=1",
+        "https://proxy.example.com/api?",
+        "https://proxy.example.com/api#part",
+        "https://proxy.example.com/api#",
+        "http://127.0.0.1@example.com/api",
+        "https://",
+        "https:///api",
+        "proxy.example.com",
+        "//127.0.0.1/api",
+        "",
+    ],
+)
+def test_a_base_is_scheme_host_and_path(url: str) -> None:
+    with pytest.raises(ValueError, match="base url: give scheme, host and path only"):
+        Hosts.at(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://exa mple.com/api", "https://exa\nmple.com", "https://host:port/", "https://[x"]
+)
+def test_a_base_that_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        Hosts.at(url)
+
+
+def test_one_group_may_be_sent_elsewhere() -> None:
+    hosts = Hosts(tracking="https://proxy.example.com/api")
+
+    assert hosts.base(Host.TRACKING) == "https://proxy.example.com/api"
+    assert hosts.base(Host.MAIN) == "https://www.clickpost.in/api"
+
+
+# --- the rest -----------------------------------------------------------------------------------
+
+
+def test_a_bulk_run_yields_to_everybody_else() -> None:
+    assert sorted([Priority.BULK, Priority.NORMAL]) == [Priority.NORMAL, Priority.BULK]
+
+
+def test_there_are_two_ways_to_write_a_body() -> None:
+    assert [style.value for style in BodyStyle] == ["plain", "raw_body"]
+
+
+@pytest.mark.parametrize("setting", [Rate(10), Timeouts(), Hosts(), Credentials("acme", KEY)])
+def test_a_setting_is_frozen(setting: Any) -> None:
+    name = attrs.fields(type(setting))[0].name
+
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        setattr(setting, name, "other")

@@ -1,0 +1,178 @@
+"""Never run: what type checkers make of the public surface.
+
+Every `type: ignore` here is a mistake that a user could make; a checker that stops telling of it
+makes the comment unused, which is an error.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, assert_type
+
+from attrs import frozen
+
+from clickpost_async import (
+    BodyStyle,
+    ClickPost,
+    ClickPostError,
+    Credentials,
+    Get,
+    Hosts,
+    IndiaOrder,
+    InvalidRequestError,
+    Outcome,
+    Post,
+    Priority,
+    Problem,
+    Rate,
+    Repeat,
+    Reply,
+    RetryPolicy,
+    ThrottledError,
+    Timeouts,
+    WorldOrder,
+    structure,
+)
+from clickpost_async.structures import (
+    Answer,
+    ChildShipment,
+    CreatedOrder,
+    FetchedOrder,
+    IndiaDrop,
+    IndiaPickup,
+    IndiaShipment,
+    Item,
+    OrderType,
+)
+
+
+async def create(
+    clickpost: ClickPost, india: IndiaOrder, world: WorldOrder, plain: Mapping[str, Any]
+) -> None:
+    assert_type(await clickpost.orders.create(india), CreatedOrder)
+    assert_type(await clickpost.orders.create(world), CreatedOrder)
+    assert_type(await clickpost.orders.create(plain), CreatedOrder)
+    assert_type(await clickpost.orders.create_india(india), CreatedOrder)
+    assert_type(await clickpost.orders.create_world(plain), CreatedOrder)
+
+    await clickpost.orders.create_india(world)  # type: ignore[arg-type]
+    await clickpost.orders.create_world(india)  # type: ignore[arg-type]
+    await clickpost.orders.create("order")  # type: ignore[arg-type]
+    await clickpost.orders.create()  # type: ignore[call-arg]
+
+    many = await asyncio.gather(*(clickpost.orders.create(order) for order in [india, india]))
+    assert_type(many, list[CreatedOrder])
+
+
+async def look_up(clickpost: ClickPost) -> None:
+    assert_type(await clickpost.orders.fetch_india("W1", courier_partner=4), FetchedOrder)
+    assert_type(await clickpost.orders.fetch_world("W1", courier_partner=4), FetchedOrder)
+    assert_type(await clickpost.orders.find_india("order-1"), FetchedOrder)
+    assert_type(await clickpost.orders.find_world("order-1"), FetchedOrder)
+
+    await clickpost.orders.fetch_india("W1", 4)  # type: ignore[call-arg]
+    await clickpost.orders.fetch_india("W1")  # type: ignore[call-arg]
+    await clickpost.orders.fetch_india("W1", courier_partner="4")  # type: ignore[arg-type]
+    await clickpost.orders.find_india(1001)  # type: ignore[arg-type]
+
+
+def read(order: CreatedOrder) -> None:
+    assert_type(order.waybill, str | None)
+    assert_type(order.order_id, int | None)
+    assert_type(order.children, Sequence[ChildShipment])
+    assert_type(order.pending, bool)
+    assert_type(order.already_placed, bool)
+    assert_type(order.reply, Reply)
+    assert_type(order.reply.status, int | None)
+    order.reply.seconds.hex()
+
+    order.waybill.upper()  # type: ignore[union-attr]
+    order.waybill = "W1"  # type: ignore[misc]
+    order.awb  # type: ignore[attr-defined]  # noqa: B018
+
+
+def make(pickup: IndiaPickup, drop: IndiaDrop, shipment: IndiaShipment) -> None:
+    order = IndiaOrder(pickup_info=pickup, drop_info=drop, shipment_details=shipment)
+    assert_type(order.shipment_details.order_type, OrderType)
+    assert_type(order.reference_number, str)
+    Item(description="shirt", quantity=1, price=450.5, weight=200)
+
+    IndiaOrder(pickup, drop, shipment)  # type: ignore[call-arg, arg-type]
+    IndiaOrder(pickup_info=pickup, drop_info=drop)  # type: ignore[call-arg]
+    IndiaOrder(pickup_info=drop, drop_info=drop, shipment_details=shipment)  # type: ignore[arg-type]
+    Item(description="shirt", quantity="1", price=1, weight=1)  # type: ignore[arg-type]
+
+
+def convert(plain: Mapping[str, Any]) -> None:
+    assert_type(structure(plain, IndiaOrder), IndiaOrder)
+    assert_type(structure(plain, WorldOrder), WorldOrder)
+
+
+def configure() -> None:
+    credentials = Credentials("acme", "not-a-real-key")
+    ClickPost(
+        credentials,
+        rate=Rate(10),
+        retry=RetryPolicy(attempts=3),
+        timeouts=Timeouts(create=45),
+        at_once=50,
+        hosts=Hosts.at("http://127.0.0.1:8000/api"),
+        body_style=BodyStyle.RAW_BODY,
+    )
+    assert_type(ClickPost.from_env(), ClickPost)
+    assert_type(ClickPost(credentials).with_options(deadline=5), ClickPost)
+    ClickPost(credentials).with_options(priority=Priority.BULK, retry=RetryPolicy.never())
+
+    ClickPost("acme", "not-a-real-key")  # type: ignore[arg-type, call-arg]
+    ClickPost(credentials, rate=10)  # type: ignore[arg-type]
+    ClickPost(credentials, body_style="plain")  # type: ignore[arg-type]
+    Timeouts(5)  # type: ignore[call-arg]
+
+
+async def rotate() -> str:
+    return "not-a-real-key"
+
+
+def rotating() -> None:
+    Credentials("acme", rotate)
+    Credentials("acme", lambda: "not-a-real-key")
+
+    Credentials("acme", 5)  # type: ignore[arg-type]
+    Credentials("acme")  # type: ignore[call-arg]
+
+
+async def enter(credentials: Credentials) -> None:
+    async with ClickPost(credentials) as clickpost:
+        assert_type(clickpost, ClickPost)
+
+    with ClickPost(credentials):  # type: ignore[attr-defined]
+        pass
+
+
+@frozen(kw_only=True, repr=False)
+class Weather(Answer):
+    """An answer that the package does not know."""
+
+    degrees: float | None = None
+
+
+async def escape(clickpost: ClickPost) -> None:
+    ask = Get("/v9/weather/", returns=Weather, repeat=Repeat.FREELY)
+    tell = Post("/v9/weather/", returns=Weather, repeat=Repeat.NEVER)
+    assert_type(await clickpost.get(ask, {"city": "Pune"}), Weather)
+    assert_type(await clickpost.post(tell, {"city": "Pune"}), Weather)
+
+    await clickpost.get(tell)  # type: ignore[arg-type]
+    Get("/v9/weather/", returns=Weather)  # type: ignore[call-arg]
+    Get("/v9/weather/", returns=dict, repeat=Repeat.FREELY)  # type: ignore[type-var]
+
+
+def catch(error: ClickPostError) -> None:
+    assert_type(error.outcome, Outcome)
+    assert_type(error.transient, bool)
+    assert_type(error.status, int | None)
+    assert_type(error.reference_number, str | None)
+    assert_type(error.advice, str)
+    if isinstance(error, ThrottledError):
+        assert_type(error.wait, float | None)
+    if isinstance(error, InvalidRequestError):
+        assert_type(error.problems, tuple[Problem, ...])
