@@ -1,0 +1,190 @@
+"""The sandbox as an ASGI application."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from os import PathLike
+from typing import Self
+
+import anyio
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from clickpost_async.sandbox import rate as law
+from clickpost_async.sandbox.book import Arrival, Book, Order, fingerprint
+from clickpost_async.sandbox.checks import section
+from clickpost_async.sandbox.control import Control, Setting
+from clickpost_async.sandbox.doors import files_at, router
+from clickpost_async.sandbox.faults import Fault, Faults
+from clickpost_async.sandbox.misbehave import (
+    answer_instead,
+    drop,
+    response_to,
+    throttled,
+    until_gone,
+)
+from clickpost_async.sandbox.operation import Call, Operation, Reply
+from clickpost_async.sandbox.orders import Manners
+from clickpost_async.sandbox.traffic import Traffic
+
+_CREDENTIALS = ("username", "user_name", "key")
+
+
+class Sandbox(Control):
+    """A ClickPost that answers, refuses, remembers and misbehaves like the real one.
+
+    `rate` and `burst` limit the calls per second (429); `courier_seconds` is how long a courier
+    takes; `async_polls` how often an order with `additional.async` answers 102, and a report
+    PENDING, before it is done. `clock` tells the seconds since the epoch, `scan_every` is how many
+    of them a parcel stays at a station; without it parcels move by `advance` alone. A page of
+    updated orders has `page_size` rows. `password` is that of the user who asks for a token.
+    With `racy` a label is bought before its reference is recorded: overlapping creates buy two.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | PathLike[str] | None = None,
+        username: str = "sandbox",
+        key: str = "sandbox-key-not-a-secret",
+        password: str = "sandbox-password-not-a-secret",  # noqa: S107 - nobody's
+        rate: float | None = None,
+        burst: int | None = None,
+        faults: Faults | None = None,
+        courier_seconds: float = 0.0,
+        async_polls: int = 1,
+        racy: bool = False,
+        seed: int = 0,
+        clock: Callable[[], float] | None = None,
+        scan_every: float | None = None,
+        page_size: int = 100,
+    ) -> None:
+        self.username = username
+        self.key = key
+        self.faults = Faults(seed=seed) if faults is None else faults
+        self.traffic = Traffic()
+        self._book = Book(path)
+        self._limit = (
+            None
+            if rate is None
+            else law.Limit(rate=rate, burst=max(1, math.ceil(rate)) if burst is None else burst)
+        )
+        manners = Manners(courier_seconds=courier_seconds, async_polls=async_polls, racy=racy)
+        setting = Setting(
+            username=username,
+            password=password,
+            seed=seed,
+            page_size=page_size,
+            clock=clock,
+            scan_every=scan_every,
+            manners=manners,
+        )
+        super().__init__(self._book, setting)
+        files = (
+            files_at("/labels/{name:path}.pdf", self._labels.file, "application/pdf"),
+            files_at("/reports/{name}.csv", self._reports.file, "text/csv"),
+        )
+        self._router = router(self.operations(), self.answer, files)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as an ASGI application."""
+        if scope["type"] != "http":
+            await self._router(scope, receive, send)
+            return
+        with self.traffic.call():
+            await self._router(scope, receive, send)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; without this it is closed when the sandbox is collected."""
+        self._book.close()
+
+    def ledger(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the waybills of all labels bought, by reference: the truth of "never twice"."""
+        return self._book.ledger()
+
+    def orders(self) -> Mapping[str, Order]:
+        """Return every order that is queued or placed, by reference."""
+        return self._book.orders()
+
+    def requests(self) -> tuple[Arrival, ...]:
+        """Return every call that came, in the order they were answered."""
+        return self._book.arrivals()
+
+    def busiest(self, seconds: float = 1.0) -> int:
+        """Return how many calls came in the fullest window of that length."""
+        return law.busiest(sorted(arrival.moment for arrival in self.requests()), seconds)
+
+    async def answer(
+        self, operation: Operation, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Play one operation, or misbehave."""
+        moment = time.monotonic()
+        request = Request(scope, receive)
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return
+        query = dict(request.query_params)
+        credentials = {name: query.pop(name) for name in _CREDENTIALS if name in query}
+        call = Call(query=query, body=body, payload=_parsed(body), url=str(request.url))
+        reference = _reference(call)
+        wait = 0.0 if self._limit is None else self._limit.wait(moment)
+        fault = None if wait else self.faults.draw(reference)
+        reply: Reply | None = None
+        with self.traffic.create(reference if operation.method == "POST" else ""):
+            if self.faults.latency:
+                await anyio.sleep(self.faults.latency)
+            if not wait and (fault is None or fault.books):
+                self.catch_up()
+                reply = await operation.answer(
+                    call, credentials, username=self.username, key=self.key
+                )
+        response = self._response(reply, wait, fault)
+        self._book.note(
+            Arrival(
+                operation=operation.name,
+                reference_number=reference,
+                payload_hash=fingerprint(body),
+                status=reply.status if reply else None,
+                http_status=response.status_code if response else 0,
+                fault=fault,
+                moment=moment,
+            )
+        )
+        if response is not None:
+            await response(scope, receive, send)
+        elif fault is Fault.HANG:
+            await until_gone(receive)
+        else:
+            half = response_to(reply) if reply and fault is Fault.HALF_ANSWER else None
+            await drop(scope, receive, send, half=half, reset=self.faults.reset)
+
+    def _response(self, reply: Reply | None, wait: float, fault: Fault | None) -> Response | None:
+        if wait:
+            return throttled(max(1, math.ceil(wait)))
+        if fault is not None:
+            return answer_instead(fault, self.faults)
+        return response_to(reply) if reply else None
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        return json.loads(body) if body else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _reference(call: Call) -> str:
+    """Return the reference a call is about, fit for the log."""
+    found: object = call.query.get("reference_number")
+    if isinstance(call.payload, Mapping):
+        found = section(call.payload, "shipment_details").get("reference_number", found)
+    return "" if found is None else str(found).encode("utf-8", "replace").decode()

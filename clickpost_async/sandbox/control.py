@@ -1,0 +1,198 @@
+"""What couriers, customers and time do to the parcels of a sandbox."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from attrs import frozen
+
+from clickpost_async.sandbox.account import Account
+from clickpost_async.sandbox.book import Book
+from clickpost_async.sandbox.choosing import Choosing
+from clickpost_async.sandbox.labels import Labels
+from clickpost_async.sandbox.management import Management
+from clickpost_async.sandbox.ndr import Ndr
+from clickpost_async.sandbox.notes import Notes
+from clickpost_async.sandbox.operation import Operation
+from clickpost_async.sandbox.orders import Manners, Orders
+from clickpost_async.sandbox.parcels import Parcel, Parcels, Scan
+from clickpost_async.sandbox.pickups import Pickups
+from clickpost_async.sandbox.reports import Reports
+from clickpost_async.sandbox.returns import Returns
+from clickpost_async.sandbox.shapes import Shapes
+from clickpost_async.sandbox.times import Clock
+from clickpost_async.sandbox.tracking import Tracking
+from clickpost_async.sandbox.webhooks import Delivery, Webhooks
+
+
+@frozen(kw_only=True)
+class Setting:
+    """How the world behind the sandbox's door is made."""
+
+    username: str
+    password: str
+    seed: int
+    page_size: int
+    clock: Callable[[], float] | None
+    scan_every: float | None
+    manners: Manners
+
+
+class Control:
+    """The part of a sandbox that tests and people play with; nothing here is ClickPost's API."""
+
+    def __init__(self, book: Book, setting: Setting) -> None:
+        if setting.page_size < 1:
+            raise ValueError("page_size: a page has at least one row")
+        if setting.scan_every is not None and setting.scan_every <= 0:
+            raise ValueError("scan_every: more than 0 seconds are needed, or None")
+        self._scan_every = setting.scan_every
+        self._clock = clock = Clock(setting.clock or time.time)
+        self._webhooks = Webhooks()
+        self._notes = notes = Notes(book.store)
+        self._parcels = parcels = Parcels(book.store, clock, self._heard)
+        username, seed = setting.username, setting.seed
+        shapes = Shapes(username=username, seed=seed)
+        self._ndr = Ndr(parcels=parcels, notes=notes, clock=clock, username=username)
+        self._returns = Returns(
+            parcels=parcels, notes=notes, clock=clock, seed=seed, on_change=self._webhooks.returned
+        )
+        self._labels = Labels(parcels=parcels)
+        self._reports = Reports(
+            parcels=parcels, notes=notes, clock=clock, polls=setting.manners.async_polls
+        )
+        self._chapters = (
+            Orders(book, parcels, shapes, setting.manners),
+            Management(parcels=parcels, notes=notes, clock=clock, page_size=setting.page_size),
+            Tracking(parcels=parcels, seed=seed),
+            self._ndr,
+            Pickups(parcels=parcels, notes=notes, clock=clock),
+            self._labels,
+            Choosing(username=username),
+            self._reports,
+            self._returns,
+            Account(
+                notes=notes, clock=clock, username=username, password=setting.password, seed=seed
+            ),
+        )
+
+    def operations(self) -> tuple[Operation, ...]:
+        """Return the table of everything that ClickPost's API does here."""
+        return tuple(row for chapter in self._chapters for row in chapter.operations())
+
+    def now(self) -> float:
+        """Return the sandbox's time, in seconds since the epoch."""
+        return self._clock.now()
+
+    def tick(self, seconds: float) -> None:
+        """Let time pass; with `scan_every` parcels are scanned meanwhile."""
+        self._clock.tick(seconds)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Make the scans that are due with `scan_every`; every call to the sandbox does so."""
+        if self._scan_every is not None:
+            self._parcels.catch_up(self._scan_every)
+
+    def parcels(self) -> Sequence[Parcel]:
+        """Return every parcel, the oldest first."""
+        return self._parcels.everything()
+
+    def scans(self, waybill: str) -> Sequence[Scan]:
+        """Return the scans of a parcel, the newest first."""
+        return self._parcels.scans(self._parcels.named(waybill))
+
+    def advance(self, waybill: str, steps: int = 1) -> int:
+        """Let a parcel go on its way, to the end of it at most; returns its tracking code then.
+
+        A forward parcel is placed (1), picked up (4), in transit (5), out for delivery (6) and
+        delivered (8). One that was not delivered (9) is held (20) and returned (12, 21, 13, 14),
+        unless ClickPost is told otherwise.
+        """
+        return self._parcels.advance(waybill, steps)
+
+    def scan(
+        self,
+        waybill: str,
+        code: int,
+        *,
+        ndr_code: int | None = None,
+        remark: str | None = None,
+    ) -> None:
+        """Let the courier scan a parcel with any code: lost (16), delayed (18), one of its own."""
+        self._parcels.scan(self._parcels.named(waybill), code, ndr_code=ndr_code, remark=remark)
+
+    def fail_delivery(self, waybill: str, ndr_code: int = 1) -> None:
+        """Bring a parcel to the door, and do not deliver it; `ndr_code` says why (1: nobody there).
+
+        Raises ValueError for a parcel that does not go to a customer (any more).
+        """
+        self._parcels.fail(waybill, ndr_code)
+
+    def leave_feedback(
+        self,
+        waybill: str,
+        *,
+        comment: str | None = None,
+        preferred_date: str | None = None,
+        address: str | None = None,
+        phone: str | None = None,
+    ) -> None:
+        """Let the customer say something about a failed delivery."""
+        self._ndr.note(
+            self._parcels.named(waybill),
+            "CUSTOMER_FEED",
+            comment=comment,
+            preferred_date=preferred_date,
+            address=address,
+            phone=phone,
+        )
+
+    def request_return(
+        self, forward_waybill: str, *, reason: str = "Size too small", refund_mode: str = "Credits"
+    ) -> str:
+        """Let the customer ask to give a parcel back; returns the return's reference number."""
+        parcel = self._parcels.named(forward_waybill)
+        return self._returns.request(parcel, reason=reason, refund_mode=refund_mode)
+
+    def approve_return(self, return_reference_number: str) -> str:
+        """Grant a return, and book a courier for it; returns the waybill of the way back."""
+        return self._returns.approve(return_reference_number)
+
+    def webhooks_to(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        header: str = "webhook_key",
+        events: Iterable[int] | None = None,
+        attempts: int = 3,
+        duplicates: int = 0,
+        out_of_order: bool = False,
+    ) -> None:
+        """Push a webhook for every scan and return from now on, to an address on this machine.
+
+        A sandbox on a port pushes by itself, any other when `push_webhooks` is called. `events`
+        are ClickPost's notification events, for selected-event webhooks; without it all scans are
+        told. What is not answered 200 is pushed again, `attempts` times in all. With `duplicates`
+        everything comes that many times more, with `out_of_order` the newest comes first.
+        """
+        self._webhooks.send_to(
+            url,
+            token=token,
+            header=header,
+            events=events,
+            attempts=attempts,
+            duplicates=duplicates,
+            out_of_order=out_of_order,
+        )
+
+    async def push_webhooks(self) -> Sequence[Delivery]:
+        """Deliver every webhook that waits, and return what became of them."""
+        return await self._webhooks.push()
+
+    async def keep_pushing_webhooks(self) -> None:
+        """Deliver webhooks as they come, on asyncio, until cancelled."""
+        await self._webhooks.keep_pushing(self.catch_up, self._scan_every)
+
+    def _heard(self, parcel: Parcel, scan: Scan) -> None:
+        self._webhooks.scanned(self._parcels, parcel, scan)

@@ -1,0 +1,115 @@
+"""How the sandbox misbehaves: by chance, reproducibly, or by a script.
+
+| fault | booked? | what the client sees |
+| --- | --- | --- |
+| `too_many` | no | HTTP 429 with Retry-After |
+| `busy` | no | HTTP 503 with Retry-After |
+| `server_error` | no | HTTP 500 and a page of HTML |
+| `html` | no | HTTP 200 and a maintenance page |
+| `drop_before` | no | the connection closes without an answer |
+| `drop_after` | yes | the connection closes without an answer |
+| `half_answer` | yes | the connection closes in the middle of the answer |
+| `gateway` | yes | HTTP 504 and a page of HTML |
+| `oops` | yes | HTTP 200 with `meta.status` 500 |
+| `hang` | yes | nothing, until the client gives up |
+
+Over HTTP a drop is a real close of the TCP connection (with `reset=True` an RST). An ASGI transport
+has none to close: there a drop is a ConnectionResetError raised out of the application.
+"""
+
+import enum
+import random
+import threading
+from collections import Counter
+
+from attrs import define, field, validators
+
+
+class Fault(enum.StrEnum):
+    """One way to misbehave."""
+
+    TOO_MANY = "too_many"
+    BUSY = "busy"
+    SERVER_ERROR = "server_error"
+    HTML = "html"
+    DROP_BEFORE = "drop_before"
+    DROP_AFTER = "drop_after"
+    HALF_ANSWER = "half_answer"
+    GATEWAY = "gateway"
+    OOPS = "oops"
+    HANG = "hang"
+
+    @property
+    def books(self) -> bool:
+        """Tell whether the call is carried out before things go wrong."""
+        return self in _AFTER_BOOKING
+
+
+_AFTER_BOOKING = frozenset(
+    {Fault.DROP_AFTER, Fault.HALF_ANSWER, Fault.GATEWAY, Fault.OOPS, Fault.HANG}
+)
+
+
+def _chance() -> float:
+    probability: float = field(default=0.0, validator=[validators.ge(0), validators.le(1)])
+    return probability
+
+
+@define
+class _Line:
+    fault: Fault
+    times: int
+    reference_number: str | None
+
+
+@define(kw_only=True)
+class Faults:
+    """Probabilities between 0 and 1 for each fault; `latency` is seconds before every answer."""
+
+    latency: float = field(default=0.0, validator=validators.ge(0))
+    too_many: float = _chance()
+    busy: float = _chance()
+    server_error: float = _chance()
+    html: float = _chance()
+    drop_before: float = _chance()
+    drop_after: float = _chance()
+    half_answer: float = _chance()
+    gateway: float = _chance()
+    oops: float = _chance()
+    hang: float = _chance()
+    reset: bool = False
+    retry_after: int = 1
+    seed: int = 0
+    _script: list[_Line] = field(factory=list, init=False, repr=False)
+    _calls: Counter[str] = field(factory=Counter, init=False, repr=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False, eq=False)
+
+    def next(
+        self, fault: Fault | str, *, times: int = 1, reference_number: str | None = None
+    ) -> None:
+        """Misbehave at the next calls, or at the next ones with that reference."""
+        if times < 1:
+            raise ValueError(f"a fault happens at least once, not {times} times")
+        with self._lock:
+            self._script.append(_Line(Fault(fault), times, reference_number))
+
+    def draw(self, reference_number: str) -> Fault | None:
+        """Return what goes wrong with this call: the script's turn first, then chance."""
+        with self._lock:
+            for line in self._script:
+                if line.reference_number in (None, reference_number):
+                    line.times -= 1
+                    if line.times <= 0:
+                        self._script.remove(line)
+                    return line.fault
+            return self._by_chance(reference_number)
+
+    def _by_chance(self, reference_number: str) -> Fault | None:
+        odds = [(fault, float(getattr(self, fault.value))) for fault in Fault]
+        if not any(chance for _, chance in odds):
+            return None
+        # From the reference and its number of calls: the order of arrival changes nothing.
+        self._calls[reference_number] += 1
+        turn = f"{self.seed}/{reference_number}/{self._calls[reference_number]}"
+        dice = random.Random(turn)  # noqa: S311 - dice, not secrets
+        return next((fault for fault, chance in odds if dice.random() < chance), None)

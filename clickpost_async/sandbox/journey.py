@@ -1,0 +1,154 @@
+"""The stations of a parcel: ClickPost's tracking codes, what comes after each, and what they mean.
+
+Codes and buckets: ClickPost's "tracking status codes" page; events: its "notification events" page.
+Where the buckets' page has no bucket for a code, the nearest one is taken.
+"""
+
+import enum
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from attrs import frozen
+
+PLACED = 1
+OUT_FOR_DELIVERY = 6
+FAILED = 9
+CANCELLED = 10
+RTO_REQUESTED = 11
+RTO_MARKED = 12
+REGISTERED = 28
+HELD = 20
+UNDELIVERED = frozenset({FAILED, HELD})
+
+
+class Kind(enum.StrEnum):
+    """Which way a parcel goes."""
+
+    FORWARD = "FORWARD"
+    RVP = "RVP"
+    EXCHANGE = "EXCHANGE"
+
+
+@frozen
+class Station:
+    """What is said of a tracking code; `event` is that of selected-event webhooks."""
+
+    description: str
+    bucket: int
+    status: str
+    remark: str
+    event: int | None = None
+    at_drop: bool = False
+
+
+STATIONS: Mapping[int, Station] = MappingProxyType(
+    {
+        1: Station("OrderPlaced", 1, "Manifested", "Shipment details manifested", 9),
+        2: Station("PickupPending", 1, "Not Picked", "Shipment not received from client"),
+        3: Station("PickupFailed", 1, "Not Picked", "Shipper unavailable"),
+        4: Station("PickedUp", 2, "Picked Up", "Shipment picked up", 2),
+        5: Station("InTransit", 3, "In Transit", "Added to bag"),
+        6: Station("OutForDelivery", 4, "Dispatched", "Out for delivery", 3, at_drop=True),
+        7: Station("NotServiceable", 5, "Pending", "Pincode not serviced", at_drop=True),
+        8: Station("Delivered", 6, "Delivered", "Delivered to consignee", 5, at_drop=True),
+        9: Station("FailedDelivery", 5, "Pending", "Delivery failed", 4, at_drop=True),
+        10: Station("Cancelled", 1, "Cancelled", "Cancelled by the seller", 10),
+        11: Station("RTO-Requested", 7, "RTO Requested", "Return asked for", at_drop=True),
+        12: Station("RTO-Marked", 7, "RTO", "Marked for return", at_drop=True),
+        13: Station("RTO-OutForDelivery", 7, "RTO Dispatched", "Out to the seller"),
+        14: Station("RTO-Delivered", 7, "RTO Delivered", "Returned to the seller", 12),
+        15: Station("RTO-Failed", 7, "RTO Pending", "The seller did not take it"),
+        16: Station("Lost", 8, "Lost", "Shipment lost", 19),
+        17: Station("Damaged", 9, "Damaged", "Shipment damaged", 20),
+        18: Station("ShipmentDelayed", 3, "Delayed", "Shipment delayed"),
+        19: Station("ContactCustomerCare", 3, "Pending", "Contact customer care"),
+        20: Station("ShipmentHeld", 3, "Held", "Waiting for instructions", at_drop=True),
+        21: Station("RTO-InTransit", 7, "RTO In Transit", "On the way to the seller", 6),
+        23: Station("Expired", 1, "Expired", "Never picked up", 80),
+        25: Station("OutForPickup", 1, "Out for Pickup", "Out for pickup", 1),
+        26: Station("RTO-ContactCustomerCare", 7, "RTO Pending", "Contact customer care"),
+        27: Station("RTO-ShipmentDelay", 7, "RTO Delayed", "Return delayed"),
+        28: Station("AwbRegistered", 1, "AWB Registered", "AWB registered"),
+        30: Station("ExchangePickup", 3, "Exchange Pickup", "Exchanged", 14, at_drop=True),
+        31: Station("ExchangeInTransit", 3, "Exchange In Transit", "On the way to the seller"),
+        32: Station("ExchangeDelivered", 6, "Exchange Delivered", "Exchange delivered", 15),
+        1004: Station("DestinationHubIn", 3, "Reached", "Reached the hub", 13, at_drop=True),
+    }
+)
+
+BUCKETS: Mapping[int, str] = MappingProxyType(
+    {
+        1: "Order placed",
+        2: "Shipped",
+        3: "In transit",
+        4: "Out for delivery",
+        5: "Failed delivery",
+        6: "Delivered",
+        7: "Returned",
+        8: "Lost",
+        9: "Damaged",
+    }
+)
+
+NDR: Mapping[int, str] = MappingProxyType(
+    {
+        0: "Unknown",
+        1: "Customer unavailable",
+        2: "Customer rejected the shipment",
+        3: "Delivery rescheduled",
+        4: "No attempt made",
+        5: "Customer unreachable",
+        6: "Address issue",
+        7: "Payment issue",
+        8: "Out of delivery area",
+        9: "Order already cancelled",
+        10: "Self collect",
+        11: "Shipment seized",
+        12: "Customer wants open delivery",
+        13: "Misrouted",
+    }
+)
+
+_OVER = frozenset({8, 10, 14, 16, 17, 23, 32})
+
+# Without instructions a courier holds what it could not deliver, and then returns it.
+_ONWARD: Mapping[int, int] = MappingProxyType(
+    {25: 4, 4: 5, 5: 6, 9: 20, 20: 12, 11: 21, 12: 21, 21: 13, 13: 14}
+)
+_OF_KIND: Mapping[Kind, Mapping[int, int]] = MappingProxyType(
+    {
+        Kind.FORWARD: {1: 4, 28: 4, 6: 8},
+        Kind.RVP: {1: 25, 28: 25, 3: 25, 6: 8},
+        Kind.EXCHANGE: {1: 4, 28: 4, 6: 30, 30: 31, 31: 32},
+    }
+)
+
+
+def station(code: int) -> Station:
+    """Return what is known of a code; ClickPost pushes some that its pages do not have."""
+    unknown = Station("NoStatusExist", 3, f"Code {code}", f"Code {code}")
+    return STATIONS.get(code, unknown)
+
+
+def after(kind: Kind, code: int, otherwise: int | None) -> int | None:
+    """Return the code that comes after one; a code that is on no route changes nothing."""
+    if code in _OVER:
+        return None
+    return _OF_KIND[kind].get(code) or _ONWARD.get(code, otherwise)
+
+
+def to_the_door(kind: Kind, code: int, upcoming: int | None) -> Sequence[int] | None:
+    """Return the codes until a parcel is out for delivery; None if it never will be."""
+    if kind is Kind.RVP:
+        return None
+    if code == OUT_FOR_DELIVERY:
+        return []
+    if code in UNDELIVERED and upcoming in (HELD, OUT_FOR_DELIVERY, RTO_MARKED):
+        return [OUT_FOR_DELIVERY]
+    way: list[int] = []
+    while upcoming is not None and upcoming not in way:
+        way.append(upcoming)
+        if upcoming == OUT_FOR_DELIVERY:
+            return way
+        upcoming = after(kind, upcoming, None)
+    return None

@@ -1,0 +1,93 @@
+"""What goes wrong on request: words in the order itself that make accounts and couriers fail.
+
+| where | text | what happens |
+| --- | --- | --- |
+| `account_code` | `unknown-account` | 351 |
+| | `shared-account` | 352 |
+| | `inactive-account` | 353 |
+| | `no-credentials` | 316 |
+| | `wrong-credentials` | 324 |
+| | `needs-vendor-code` | 355, unless the order has a `vendor_code` |
+| drop pincode, postal code | `999999` | 319: the courier does not serve it |
+| `reference_number` contains | `COURIER-REFUSES` | 319 |
+| | `COURIER-BUSY-2` | 322 twice, then as usual; any number; without one: always |
+| | `COURIER-SLOW-2` | 329, likewise |
+| | `COURIER-ODD` | 354: an error of the courier that ClickPost does not know |
+| | `WAYBILLS-USED-UP` | 330 |
+| | `CLICKPOST-DOWN-2` | 500, likewise |
+| | `CANCEL-REFUSED` | a cancellation is answered 400 in the courier's own words |
+| | `CANCEL-LATER` | a cancellation is answered 202, until the parcel is scanned again |
+
+Any other account exists. With `additional.async` the courier comes last: 202, 102, failure.
+"""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from clickpost_async.sandbox.operation import RefusalError
+
+UNSERVED = "999999"
+
+INTERNAL_ERROR = "Oops! Internal server error in Clickpost"
+
+_ACCOUNTS: Mapping[str, tuple[int, str]] = MappingProxyType(
+    {
+        "unknown-account": (351, "Account code does not exist for this courier partner"),
+        "shared-account": (352, "Multiple accounts exist with the same account code"),
+        "inactive-account": (353, "Account is not active"),
+        "no-credentials": (316, "No courier credentials found for this account"),
+        "wrong-credentials": (324, "Wrong courier credentials"),
+    }
+)
+
+# A courier's own words travel as the repr of a Python dict.
+_REFUSAL = (
+    "{{'status': {{'reason': '{reason}', 'job_id': '0f0f0f0f-0000-4000-8000-000000000000', "
+    "'success': False, 'value': 'CourierError', 'type': 'Complete'}}}}"
+)
+
+_COURIERS: tuple[tuple[re.Pattern[str], int, str], ...] = tuple(
+    (re.compile(rf"{word}(?:-(\d+))?"), status, message)
+    for word, status, message in (
+        ("COURIER-REFUSES", 319, _REFUSAL.format(reason="the shipment was not accepted")),
+        ("COURIER-BUSY", 322, "Courier partner server error"),
+        ("COURIER-SLOW", 329, "Courier partner API timed out"),
+        ("COURIER-ODD", 354, "Unrecognised error from courier partner"),
+        ("WAYBILLS-USED-UP", 330, "Waybill does not exist"),
+        ("CLICKPOST-DOWN", 500, INTERNAL_ERROR),
+    )
+)
+PASSING = frozenset({322, 329, 500})
+
+
+def check_account(account_code: str, vendor_code: object) -> None:
+    """Refuse the accounts that the table names."""
+    if account_code in _ACCOUNTS:
+        raise RefusalError(*_ACCOUNTS[account_code])
+    if account_code == "needs-vendor-code" and not vendor_code:
+        raise RefusalError(355, "vendor_code is required for this courier partner")
+
+
+def ask_to_cancel(reference_number: str) -> None:
+    """Refuse a cancellation that the courier refuses."""
+    if "CANCEL-REFUSED" in reference_number:
+        raise RefusalError(400, _REFUSAL.format(reason="the shipment is not cancellable"))
+
+
+def decides_later(reference_number: str) -> bool:
+    """Tell whether the courier takes its time over a cancellation."""
+    return "CANCEL-LATER" in reference_number
+
+
+def ask_courier(reference_number: str, pincode: str, attempt: int) -> None:
+    """Refuse what the courier refuses at this attempt (the first is 1)."""
+    if pincode == UNSERVED:
+        raise RefusalError(319, _REFUSAL.format(reason="the drop pincode is not serviceable"))
+    for pattern, status, message in _COURIERS:
+        found = pattern.search(reference_number)
+        if found is None:
+            continue
+        passes = status in PASSING and found[1] is not None
+        if not passes or attempt <= int(found[1]):
+            raise RefusalError(status, message)

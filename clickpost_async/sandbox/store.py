@@ -1,0 +1,63 @@
+"""The SQLite file, or memory, that everything the sandbox knows is kept in."""
+
+import sqlite3
+import threading
+import weakref
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from os import PathLike, fspath
+from typing import Any
+
+
+class Store:
+    """One connection and one lock: calls come on the server's thread, questions on the test's."""
+
+    def __init__(self, path: str | PathLike[str] | None, tables: str) -> None:
+        self._db = sqlite3.connect(
+            ":memory:" if path is None else fspath(path),
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        self._lock = threading.RLock()
+        self._closing = weakref.finalize(self, self._db.close)
+        self._db.row_factory = _named
+        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;" + tables)
+
+    def close(self) -> None:
+        """Close the file; without this it is closed when the store is collected."""
+        self._closing()
+
+    def add_tables(self, tables: str) -> None:
+        """Make tables that are not there yet."""
+        with self._lock:
+            self._db.executescript(tables)
+
+    def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
+        """Return what a query finds."""
+        with self._lock, closing(self._db.execute(statement, values)) as cursor:
+            rows: list[dict[str, Any]] = cursor.fetchall()
+        return rows
+
+    def run(self, statement: str, *values: object) -> int:
+        """Carry a statement out; returns the id of the row it inserted last."""
+        with self._lock, closing(self._db.execute(statement, values)) as cursor:
+            return cursor.lastrowid or 0
+
+    @contextmanager
+    def together(self) -> Generator[None, None, None]:
+        """Make what is written inside one step: all of it survives a crash, or none."""
+        with self._lock:
+            if self._db.in_transaction:
+                yield
+                return
+            self.run("BEGIN")
+            try:
+                yield
+            except BaseException:
+                self.run("ROLLBACK")
+                raise
+            self.run("COMMIT")
+
+
+def _named(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
+    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}

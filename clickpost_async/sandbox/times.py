@@ -1,0 +1,65 @@
+"""The sandbox's clock, and how ClickPost writes times: differently nearly everywhere."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+
+from attrs import define, field
+
+IST = timezone(timedelta(hours=5, minutes=30))
+
+HOUR = 3600
+DAY = 24 * HOUR
+
+
+@define
+class Clock:
+    """Seconds since the epoch; `tick` moves it ahead, nothing moves it back."""
+
+    source: Callable[[], float] = time.time
+    _ahead: float = field(default=0.0, init=False)
+
+    def now(self) -> float:
+        """Return the sandbox's time."""
+        return self.source() + self._ahead
+
+    def tick(self, seconds: float) -> None:
+        """Let time pass."""
+        if seconds < 0:
+            raise ValueError("the sandbox's clock only goes forward")
+        self._ahead += seconds
+
+
+def ist(moment: float) -> str:
+    """Write a scan's time: India's, without saying so."""
+    return f"{datetime.fromtimestamp(moment, IST):%Y-%m-%d %H:%M:%S}"
+
+
+def utc(moment: float) -> str:
+    """Write a time in UTC, without saying so."""
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def exact(moment: float) -> str:
+    """Write a time in UTC with microseconds and a Z."""
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def stamped(moment: float) -> str:
+    """Write a time in UTC with a Z."""
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def stamped_in_ist(moment: float) -> str:
+    """Write a scan's time as tracking webhooks do: India's with a Z, so ClickPost's guide says."""
+    return f"{datetime.fromtimestamp(moment, IST):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def day(moment: float) -> str:
+    """Write the day in UTC."""
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}"
+
+
+def read_utc(text: str, form: str) -> float:
+    """Read a time in UTC; raises ValueError."""
+    return datetime.strptime(text, form).replace(tzinfo=UTC).timestamp()

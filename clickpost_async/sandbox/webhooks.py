@@ -1,0 +1,202 @@
+"""Webhooks: what is pushed of every scan and return, and how, until the receiver says 200."""
+
+import asyncio
+import ipaddress
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import httpx
+from attrs import define, field, frozen
+
+from clickpost_async.sandbox.journey import BUCKETS, NDR, Kind
+from clickpost_async.sandbox.operation import JSON
+from clickpost_async.sandbox.parcels import Parcel, Parcels, Scan, place
+from clickpost_async.sandbox.times import stamped_in_ist
+
+_SECONDS_FOR_AN_ANSWER = 5
+
+
+@frozen(kw_only=True)
+class Hook:
+    """Where webhooks go; all of them, or those of selected notification events."""
+
+    url: str
+    headers: httpx.Headers = field(repr=False)
+    events: frozenset[int] | None
+    attempts: int
+    duplicates: int
+    out_of_order: bool
+
+
+@frozen(kw_only=True)
+class Delivery:
+    """What became of one webhook; `http_status` is that of the last answer, None without one."""
+
+    payload: JSON = field(repr=False)
+    http_status: int | None
+    attempts: int
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the receiver took it."""
+        return self.http_status == HTTPStatus.OK
+
+
+@define
+class Webhooks:
+    """All that is to be pushed."""
+
+    _hooks: list[Hook] = field(factory=list, init=False)
+    _waiting: deque[tuple[Hook, Callable[[Hook], JSON]]] = field(factory=deque, init=False)
+    _wake: Callable[[], object] | None = field(default=None, init=False)
+
+    def send_to(
+        self,
+        url: str,
+        *,
+        token: str | None,
+        header: str,
+        events: Iterable[int] | None,
+        attempts: int,
+        duplicates: int,
+        out_of_order: bool,
+    ) -> None:
+        """Push to this address from now on."""
+        _check_loopback(url)
+        if attempts < 1 or duplicates < 0:
+            raise ValueError("a webhook is pushed at least once")
+        self._hooks.append(
+            Hook(
+                url=url,
+                headers=httpx.Headers({} if token is None else {header: token}),
+                events=None if events is None else frozenset(events),
+                attempts=attempts,
+                duplicates=duplicates,
+                out_of_order=out_of_order,
+            )
+        )
+
+    def scanned(self, parcels: Parcels, parcel: Parcel, scan: Scan) -> None:
+        """Have a scan pushed; what it says of the parcel is what is known when it is."""
+        event = scan.station.event
+
+        def payload(hook: Hook) -> JSON:
+            latest = parcels.scans(parcel)[0]
+            return tracking_payload(parcel, scan, latest, None if hook.events is None else event)
+
+        self._enqueue(event, payload)
+
+    def returned(self, event: int, payload: JSON) -> None:
+        """Have the news of a return pushed."""
+        self._enqueue(event, lambda _: payload)
+
+    async def push(self) -> Sequence[Delivery]:
+        """Deliver everything that waits, and return what became of it."""
+        # Scans are made on other threads meanwhile: what comes now waits for the next time.
+        waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        if not waiting:
+            return []
+        deliveries = []
+        async with httpx.AsyncClient(trust_env=False, timeout=_SECONDS_FOR_AN_ANSWER) as http:
+            for hook in self._hooks:
+                batch = [payload(to) for to, payload in waiting if to is hook]
+                if hook.out_of_order:
+                    batch.reverse()
+                for payload in batch * (1 + hook.duplicates):
+                    deliveries.append(await _deliver(http, hook, payload))  # noqa: PERF401 - one after the other
+        return deliveries
+
+    async def keep_pushing(self, catch_up: Callable[[], None], every: float | None) -> None:
+        """Push whatever comes, until cancelled; catch up with scans every so many seconds."""
+        loop, news = asyncio.get_running_loop(), asyncio.Event()
+        self._wake = lambda: loop.call_soon_threadsafe(news.set)
+        try:
+            while True:
+                catch_up()
+                await self.push()
+                try:
+                    async with asyncio.timeout(every):
+                        await news.wait()
+                except TimeoutError:
+                    continue
+                news.clear()
+        finally:
+            self._wake = None
+
+    def _enqueue(self, event: int | None, payload: Callable[[Hook], JSON]) -> None:
+        for hook in self._hooks:
+            if hook.events is None or event in hook.events:
+                self._waiting.append((hook, payload))
+        if self._waiting and self._wake is not None:
+            self._wake()
+
+
+def tracking_payload(parcel: Parcel, scan: Scan, latest: Scan, event: int | None) -> JSON:
+    """Return what a webhook says of a scan; outside stands the scan, inside the newest one."""
+    failed = scan.ndr_code is not None
+    selected = {} if event is None else {"notification_event_id": event}
+    return {
+        "waybill": parcel.waybill,
+        "cp_id": parcel.courier_partner,
+        "account_code": parcel.account_code,
+        **_status(parcel, scan),
+        "additional": {
+            "latest_status": {
+                **_status(parcel, latest),
+                "reference_number": parcel.reference_number,
+                "clickpost_status_bucket": latest.station.bucket,
+                "clickpost_status_bucket_description": BUCKETS[latest.station.bucket],
+            },
+            "is_rvp": parcel.kind is Kind.RVP,
+            "courier_partner_edd": None,
+            "order_id": parcel.details.get("order_id"),
+            "ndr_status_code": scan.ndr_code,
+            "ndr_status_description": NDR.get(scan.ndr_code or 0) if failed else None,
+            "npr_status_code": None,
+            "npr_status_description": None,
+            "account_code": parcel.account_code,
+            "destination_hub_inscan_ts": None,
+            **selected,
+        },
+    }
+
+
+def _status(parcel: Parcel, scan: Scan) -> JSON:
+    location, city = place(parcel, scan)
+    return {
+        "status": scan.station.status,
+        "remark": scan.remark,
+        "location": location,
+        "clickpost_city": city,
+        "timestamp": stamped_in_ist(scan.moment),
+        "clickpost_status_code": scan.code,
+        "clickpost_status_description": scan.station.description,
+    }
+
+
+async def _deliver(http: httpx.AsyncClient, hook: Hook, payload: JSON) -> Delivery:
+    http_status: int | None = None
+    attempts = 0
+    while attempts < hook.attempts and http_status != HTTPStatus.OK:
+        attempts += 1
+        try:
+            answer = await http.post(hook.url, json=payload, headers=hook.headers)
+            http_status = answer.status_code
+        except httpx.HTTPError:
+            http_status = None
+    return Delivery(payload=payload, http_status=http_status, attempts=attempts)
+
+
+def _check_loopback(url: str) -> None:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        httpx.URL(url)
+        parts.port  # noqa: B018 - raises for one that is none
+        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except (ValueError, httpx.InvalidURL):
+        local = False
+    if parts.scheme not in ("http", "https") or not local:
+        raise ValueError("webhooks are pushed to this machine only, like http://127.0.0.1:9000/")

@@ -1,0 +1,182 @@
+"""The sandbox on a port, in this process and in one of its own."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from clickpost_async.sandbox import Book, Sandbox, served
+
+from .samples import INDIA, client, india_order, placed, raw_client, status_of
+
+
+@contextmanager
+def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [sys.executable, "-W", "error", "-m", "clickpost_async.sandbox", "--port", "0"]
+    with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stdout is not None
+            yield running, running.stdout.readline().strip()
+        finally:
+            running.kill()
+
+
+@pytest.mark.asyncio
+async def test_many_clients_at_once_are_all_answered_and_counted() -> None:
+    sandbox = Sandbox()
+    async with served(sandbox) as server, raw_client(server.url) as http:
+        limit = asyncio.Semaphore(20)
+
+        async def create(number: int) -> int:
+            async with limit:
+                return status_of(await http.post(INDIA, json=india_order(f"PEN-{number}")))
+
+        statuses = await asyncio.gather(*(create(number) for number in range(300)))
+
+    traffic = sandbox.traffic
+    assert statuses == [200] * 300
+    assert {len(waybills) for waybills in sandbox.ledger().values()} == {1}
+    assert len(set(sandbox.ledger().values())) == 300
+    assert (traffic.calls, traffic.in_flight, traffic.open_connections) == (300, 0, 0)
+    assert 1 < traffic.most_open_connections <= 20
+    assert traffic.connections >= traffic.most_open_connections
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("racy", [False, True])
+async def test_overlapping_creates_over_http_buy_twice_only_in_a_racy_sandbox(racy: bool) -> None:
+    sandbox = Sandbox(racy=racy, courier_seconds=0.5)
+    async with served(sandbox) as server, raw_client(server.url) as http:
+        order = india_order("RACE")
+        await asyncio.gather(*(http.post(INDIA, json=order) for _ in range(20)))
+
+    assert (len(sandbox.ledger()["RACE"]) > 1) is racy
+
+
+@pytest.mark.asyncio
+async def test_stopping_cuts_calls_in_flight_and_refuses_new_ones(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sandbox = Sandbox(courier_seconds=60)
+    async with served(sandbox) as server, raw_client(server.url) as http:
+        call = asyncio.create_task(http.post(INDIA, json=india_order("PEN-1")))
+        async with asyncio.timeout(10):
+            while not sandbox.traffic.in_flight:  # noqa: ASYNC110 - it lives on a thread
+                await asyncio.sleep(0.01)
+        server.stop()
+        server.stop()
+        with pytest.raises(httpx.TransportError):
+            await call
+        with pytest.raises(httpx.ConnectError):
+            await http.post(INDIA, json=india_order("PEN-1"))
+
+    assert sandbox.ledger() == {}
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    assert [t.name for t in threading.enumerate() if t.name == "clickpost sandbox"] == []
+
+
+@pytest.mark.asyncio
+async def test_a_stopped_sandbox_can_be_served_again_with_all_it_knows() -> None:
+    sandbox = Sandbox()
+    statuses = []
+    for _ in range(2):
+        async with served(sandbox) as server, raw_client(server.url) as http:
+            statuses.append(status_of(await http.post(INDIA, json=india_order("PEN-1"))))
+
+    assert statuses == [200, 323]
+
+
+@pytest.mark.asyncio
+async def test_a_port_that_is_taken_is_an_error_at_once() -> None:
+    async with served(Sandbox()) as server:
+        with pytest.raises(OSError, match="in use"):
+            async with served(Sandbox(), port=server.port):
+                pass
+
+
+def test_a_file_outlives_its_sandbox(tmp_path: Path) -> None:
+    async def create(path: Path) -> int:
+        with Sandbox(path=path) as sandbox:
+            async with client(sandbox) as http:
+                return status_of(await http.post(INDIA, json=india_order("PEN-1")))
+
+    file = tmp_path / "sandbox.db"
+    assert [asyncio.run(create(file)) for _ in range(2)] == [200, 323]
+
+
+@pytest.mark.asyncio
+async def test_a_killed_process_leaves_a_ledger_that_can_be_read(tmp_path: Path) -> None:
+    file = str(tmp_path / "sandbox.db")
+    with process("--path", file, "--seed", "3") as (running, url):
+        async with raw_client(url) as http:
+            first = (await http.post(INDIA, json=india_order("PEN-1"))).json()
+        running.kill()
+        assert running.wait(10) == -signal.SIGKILL
+
+    book = Book(file)
+    assert book.ledger() == {"PEN-1": (first["result"]["waybill"],)}
+    book.close()
+    with process("--path", file) as (_, url):
+        async with raw_client(url) as http:
+            again = await http.post(INDIA, json=india_order("PEN-1"))
+    assert (status_of(again), again.json()["result"]["waybill"]) == (
+        323,
+        first["result"]["waybill"],
+    )
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("by", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)])
+async def test_a_process_misbehaves_as_told_and_stops_when_asked(
+    by: signal.Signals, code: int
+) -> None:
+    with process("--drop-after", "1", "--rate", "1000") as (running, url):
+        async with raw_client(url) as http:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await http.post(INDIA, json=india_order("PEN-1"))
+            running.send_signal(by)
+            assert running.wait(10) == code
+
+
+@pytest.mark.asyncio
+async def test_a_process_moves_parcels_by_the_clock_and_pages_as_told() -> None:
+    flags = ("--scan-every", "0.01", "--page-size", "1", "--webhooks-to", "http://127.0.0.1:9/")
+    with process(*flags, "--webhook-token", "not-a-real-token") as (_, url):
+        async with raw_client(url) as http:
+            for number in range(2):
+                await placed(http, f"W{number}")
+            track: dict[str, Any] = {"waybill": "W0", "cp_id": 4}
+            async with asyncio.timeout(10):
+                code = 0
+                while code != 8:
+                    reply = await http.get("/v2/track-order/", params=track)
+                    code = reply.json()["result"]["W0"]["latest_status"]["clickpost_status_code"]
+            end = int(time.time()) + 1
+            window = {"start_date": end - 60, "end_date": end}
+            page = (await http.get("/v1/updated-order", params=window)).json()
+
+    assert len(page["result"]) == 1
+    assert page["meta"]["next"].startswith(f"{url}/v1/updated-order?")
+
+
+def test_without_its_libraries_the_sandbox_says_what_to_install() -> None:
+    script = (
+        "import sys; sys.modules['uvicorn'] = None\n"
+        "try: import clickpost_async.sandbox\n"
+        "except ImportError as error: print(error)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert said.stdout.strip() == (
+        "the sandbox needs starlette and uvicorn: pip install 'clickpost_async[sandbox]'"
+    )
