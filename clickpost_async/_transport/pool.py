@@ -107,7 +107,7 @@ class ScaledTransport(httpx.AsyncBaseTransport):
             pile = self._idle.setdefault(origin, [])
             pile.append(connection)
             # The top is used again and again; what a busier time has left below it is closed.
-            while pile and pile[0].has_expired():
+            while len(pile) > 1 and pile[0].has_expired():
                 await pile.pop(0).aclose()
         else:
             await self._discard(connection)

@@ -82,8 +82,8 @@ class Orders(Management):
         if isinstance(order, IndiaOrder) or (
             not isinstance(order, WorldOrder) and is_india(order)
         ):
-            return await self.create_india(order)
-        return await self.create_world(order)
+            return await self._caller.post(CREATE_INDIA, order)
+        return await self._caller.post(CREATE_WORLD, order)
 
     async def create_india(self, order: IndiaOrder | Mapping[str, Any]) -> CreatedOrder:
         """Create an order picked up and delivered within India.

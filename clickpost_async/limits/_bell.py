@@ -1,17 +1,20 @@
 """What one waits for: rung once, heard by one."""
 
 import asyncio
-from typing import Protocol
+from collections.abc import Generator
+from typing import Any, Protocol
 
 import anyio
 
 
 class Bell(Protocol):
-    """Something to wait for."""
+    """Something to wait for, by awaiting it."""
 
-    async def wait(self) -> object: ...
+    def __await__(self) -> Generator[Any, None, object]: ...
 
-    def set(self) -> None: ...
+    def set(self) -> None:
+        """Ring."""
+        ...
 
 
 class _FutureBell:
@@ -24,8 +27,8 @@ class _FutureBell:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._future: asyncio.Future[None] = loop.create_future()
 
-    async def wait(self) -> None:
-        await self._future
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._future.__await__()
 
     def set(self) -> None:
         # A waiter that was cancelled has cancelled its future with it.
@@ -33,9 +36,24 @@ class _FutureBell:
             self._future.set_result(None)
 
 
+class _EventBell:
+    """A bell for any other event loop."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._event.wait().__await__()
+
+    def set(self) -> None:
+        self._event.set()
+
+
 def bell() -> Bell:
     """Make a bell for the event loop that is running."""
     try:
         return _FutureBell(asyncio.get_running_loop())
     except RuntimeError:
-        return anyio.Event()
+        return _EventBell()

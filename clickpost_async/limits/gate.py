@@ -131,7 +131,7 @@ class Place:
     async def _wait(self) -> None:
         came = False
         try:
-            await self._called.wait()
+            await self._called
             came = True
         finally:
             if not came:
