@@ -30,9 +30,8 @@ from clickpost_async.bulk.rows import Problem, Row
 from clickpost_async.sandbox import Fault, Sandbox
 from clickpost_async.structures import IndiaOrder
 from clickpost_async.testing import run_virtual, virtual_time
-
-from ..sandbox.samples import india_order, world_order
-from ..transport.plays import Line, Play, never_answers, placed, playing, queued, said
+from tests.sandbox.samples import india_order, world_order
+from tests.transport.plays import Line, Play, never_answers, placed, playing, queued, said
 
 INDIA = Market.INDIA
 QUICK = RetryPolicy(attempts=3, backoff=0.01, settling=0.01, poll_every=1, polling=5)
@@ -46,7 +45,9 @@ def at(sandbox: Sandbox, **changes: Any) -> ClickPost:
     )
 
 
-async def outcomes_of(clickpost: ClickPost, orders: Any, **how: Any) -> tuple[list[Outcome], Report]:
+async def outcomes_of(
+    clickpost: ClickPost, orders: Any, **how: Any
+) -> tuple[list[Outcome], Report]:
     async with create(clickpost, orders, **how) as run:
         outcomes = [outcome async for outcome in run]
     return sorted(outcomes, key=lambda outcome: outcome.position), run.report
@@ -206,7 +207,7 @@ async def test_the_input_is_read_no_faster_than_outcomes_are_taken() -> None:
 
     def endless() -> Iterator[Any]:
         nonlocal read
-        for read in itertools.count(1):  # noqa: B007 - it is what is looked at
+        for read in itertools.count(1):
             yield india_order(f"R-{read}")
 
     taken = 0
@@ -230,10 +231,8 @@ async def test_an_asynchronous_input_may_take_its_time() -> None:
             await asyncio.sleep(100)
             yield india_order(f"R-{number}")
 
-    came: list[float] = []
     async with playing([placed()]) as clickpost, create(clickpost, slow()) as run:
-        async for _ in run:
-            came.append(asyncio.get_running_loop().time())
+        came = [asyncio.get_running_loop().time() async for _ in run]
 
     # Each one leaves when it is there, not when the next one is.
     assert came == [100, 200, 300, 400, 500]
@@ -298,17 +297,13 @@ async def test_an_input_that_fails_is_told_after_the_orders_before_it(asynchrono
         for order in failing():
             yield order
 
-    outcomes: list[Outcome] = []
-    async with playing([placed()]) as clickpost:
+    orders = failing_too() if asynchronous else failing()
+    async with playing([placed()]) as clickpost, create(clickpost, orders, at_once=3) as run:
+        positions = [(await anext(run)).position for _ in range(7)]
         with pytest.raises(UnicodeError, match="line 8"):
-            async with create(
-                clickpost, failing_too() if asynchronous else failing(), at_once=3
-            ) as run:
-                async for outcome in run:
-                    outcomes.append(outcome)
+            await anext(run)
 
-    assert sorted(outcome.position for outcome in outcomes) == list(range(7))
-    assert run.report.placed == 7
+    assert (sorted(positions), run.report.placed) == (list(range(7)), 7)
 
 
 @virtual_time
@@ -335,10 +330,14 @@ async def test_an_error_of_the_consumer_comes_out_as_it_is() -> None:
         pass
 
     async with playing([placed()]) as clickpost:
-        with pytest.raises(OwnError):
+
+        async def consume() -> None:
             async with create(clickpost, [india_order("R-1"), india_order("R-2")]) as run:
                 async for _ in run:
                     raise OwnError
+
+        with pytest.raises(OwnError):
+            await consume()
         assert len(asyncio.all_tasks()) == 1
 
 
@@ -420,9 +419,7 @@ def test_whatever_goes_wrong_the_report_adds_up_and_the_ledger_agrees(
         reference = f"R-{number}-{word}"
         for fault in faults:
             sandbox.faults.next(fault, reference_number=reference)
-        orders.append(
-            india_order(reference, additional={"async": True} if asynchronous else {})
-        )
+        orders.append(india_order(reference, additional={"async": True} if asynchronous else {}))
 
     async def main() -> tuple[list[Outcome], Report]:
         async with at(sandbox) as clickpost:

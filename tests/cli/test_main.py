@@ -1,0 +1,94 @@
+"""The command line: what it offers, and what it says when something is missing."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+
+import httpx
+import pytest
+
+from tests.sandbox.samples import CREDENTIALS, INDIA, india_order, status_of
+
+MODULE = [sys.executable, "-W", "error", "-m", "clickpost_async"]
+
+
+def said_by(arguments: Sequence[str], **environ: str) -> "subprocess.CompletedProcess[str]":
+    clean = {name: value for name, value in os.environ.items() if "CLICKPOST" not in name}
+    return subprocess.run(
+        [*MODULE, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=clean | environ,
+    )
+
+
+def test_help_names_the_commands() -> None:
+    said = said_by(["--help"])
+
+    assert (said.returncode, said.stderr) == (0, "")
+    for command in ("demo", "sandbox", "orders"):
+        assert command in said.stdout
+
+
+def test_the_version_is_the_packages() -> None:
+    try:
+        version = metadata.version("clickpost_async")
+    except metadata.PackageNotFoundError:
+        pytest.skip("has a version only where it is installed")
+
+    said = said_by(["--version"])
+    assert (said.returncode, said.stdout.strip()) == (0, version)
+
+
+def test_an_unknown_command_is_an_error() -> None:
+    said = said_by(["destroy"])
+    assert said.returncode != 0
+    assert "destroy" in said.stdout + said.stderr
+
+
+def test_the_sandbox_prints_its_address_and_serves() -> None:
+    with subprocess.Popen(
+        [*MODULE, "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True
+    ) as running:
+        try:
+            assert running.stdout is not None
+            url = running.stdout.readline().strip()
+            answer = httpx.post(
+                url + INDIA, params=CREDENTIALS, json=india_order("R-1"), trust_env=False
+            )
+            running.send_signal(signal.SIGINT)
+            code = running.wait(20)
+        finally:
+            running.kill()
+
+    assert url.startswith("http://127.0.0.1:")
+    assert (status_of(answer), code) == (200, 0)
+
+
+def test_without_its_libraries_it_says_what_to_install() -> None:
+    script = (
+        "import sys; sys.modules['cyclopts'] = None\n"
+        "try: import clickpost_async.cli\n"
+        "except ImportError as error: print(error)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert said.stdout.strip() == (
+        "the command line needs cyclopts and rich: pip install 'clickpost_async[cli]'"
+    )
+
+
+@pytest.mark.parametrize("module", ["clickpost_async", "clickpost_async.bulk"])
+def test_the_package_itself_needs_no_command_line(module: str) -> None:
+    script = (
+        "import sys\n"
+        "for name in ('cyclopts', 'rich', 'starlette', 'uvicorn'): sys.modules[name] = None\n"
+        f"import {module}"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)

@@ -1,0 +1,41 @@
+"""A gather of thousands: every answer right and in its place, connections within their bound."""
+
+import asyncio
+
+import pytest
+
+from clickpost_async import ClickPost, Credentials, Hosts
+from tests.sandbox.samples import india_order
+
+from .servers import process
+
+MANY = 10_000
+AT_ONCE = 50
+
+
+@pytest.mark.asyncio
+async def test_ten_thousand_creates_in_one_gather() -> None:
+    credentials = Credentials("sandbox", "sandbox-key-not-a-secret")
+    most = 0
+
+    with process() as server:
+        async with ClickPost(credentials, hosts=Hosts.at(server.url), at_once=AT_ONCE) as clickpost:
+
+            async def create(number: int) -> tuple[str | None, str | None]:
+                nonlocal most
+                order = await clickpost.orders.create(india_order(f"R-{number}"))
+                stats = clickpost.stats()
+                most = max(most, stats.connections, stats.in_flight)
+                return order.reference_number, order.waybill
+
+            found = await asyncio.gather(*(create(number) for number in range(MANY)))
+            stats = clickpost.stats()
+        seen = server.report()
+
+    assert [reference for reference, _ in found] == [f"R-{number}" for number in range(MANY)]
+    assert seen["ledger"] == {reference: [waybill] for reference, waybill in found}
+    assert len({waybill for _, waybill in found}) == MANY
+    assert (stats.calls, stats.attempts, stats.in_flight, stats.waiting) == (MANY, MANY, 0, 0)
+    assert most <= AT_ONCE
+    assert seen["most_open_connections"] <= AT_ONCE
+    assert seen["calls"] == MANY

@@ -1,0 +1,195 @@
+"""One client on several event loops, in a forked process, on another kind of loop."""
+
+import asyncio
+import gc
+import os
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from clickpost_async import ClickPost, Credentials, Hosts, NotSentError, Rate
+from clickpost_async.sandbox import Sandbox, Served
+from tests.sandbox.samples import india_order
+
+CREDENTIALS = Credentials("sandbox", "sandbox-key-not-a-secret")
+
+
+@pytest.fixture
+def server() -> Iterator[Served]:
+    served = Served(Sandbox())
+    yield served
+    served.stop()
+
+
+async def create_some(clickpost: ClickPost, name: str) -> list[str | None]:
+    orders = await asyncio.gather(
+        *(clickpost.orders.create(india_order(f"{name}-{number}")) for number in range(10))
+    )
+    return [order.reference_number for order in orders]
+
+
+def names(name: str) -> list[str]:
+    return [f"{name}-{number}" for number in range(10)]
+
+
+def test_one_client_works_on_loops_that_follow_each_other(server: Served) -> None:
+    clickpost = ClickPost(CREDENTIALS, hosts=Hosts.at(server.url), at_once=3)
+    for name in ("A", "B", "C"):
+        assert asyncio.run(create_some(clickpost, name)) == names(name)
+    assert clickpost.stats().calls == 30
+    asyncio.run(clickpost.aclose())
+    with pytest.raises(NotSentError, match="closed"):
+        asyncio.run(create_some(clickpost, "D"))
+    assert len(server.sandbox.ledger()) == 30
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - they are counted
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts files as Linux lists them")
+def test_a_loop_that_ends_takes_its_connections_along(server: Served) -> None:
+    clickpost = ClickPost(CREDENTIALS, hosts=Hosts.at(server.url))
+    loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+
+    async def main() -> None:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        await create_some(clickpost, f"L-{len(loops)}")
+        assert clickpost.stats().connections == 10
+
+    asyncio.run(main())
+    gc.collect()
+    before = open_files()
+    for _ in range(5):
+        asyncio.run(main())
+    gc.collect()
+    assert [loop() for loop in loops] == [None] * 6
+    # The server is in this process too, and closes its side when it hears of it.
+    for _ in range(1000):
+        if open_files() <= before:
+            break
+        time.sleep(0.005)
+    assert open_files() <= before
+
+
+def test_the_pace_holds_from_one_loop_to_the_next(server: Served) -> None:
+    # Each loop's clock is the same here; what is left to wait is carried over.
+    clickpost = ClickPost(CREDENTIALS, hosts=Hosts.at(server.url), rate=Rate(50, burst=1))
+    for name in ("A", "B"):
+        asyncio.run(create_some(clickpost, name))
+    asyncio.run(clickpost.aclose())
+    moments = sorted(arrival.moment for arrival in server.sandbox.requests())
+    assert len(moments) == 20
+    assert moments[-1] - moments[0] >= 19 / 50 - 0.1
+
+
+def test_loops_in_several_threads_share_a_client(server: Served) -> None:
+    clickpost = ClickPost(CREDENTIALS, hosts=Hosts.at(server.url), at_once=4)
+    found: dict[str, list[str | None]] = {}
+
+    def work(name: str) -> None:
+        found[name] = asyncio.run(create_some(clickpost, name))
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "ABCD"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert found == {name: names(name) for name in "ABCD"}
+    asyncio.run(clickpost.aclose())
+
+
+FORKING = """
+import asyncio, os, sys
+from clickpost_async import ClickPost, Credentials, Get, Hosts, Rate, Repeat
+from clickpost_async.structures import Answer
+
+QUESTION = Get(
+    "/v3/create-order/", returns=Answer, accepts={302, 307, 310, 321, 400}, repeat=Repeat.NEVER
+)
+clickpost = ClickPost(
+    Credentials("sandbox", "sandbox-key-not-a-secret"), hosts=Hosts.at(sys.argv[1]), rate=Rate(1000)
+)
+
+async def ask(times):
+    for _ in range(times):
+        found = await asyncio.gather(*(clickpost.get(QUESTION, {}) for _ in range(5)))
+    return [one.reply.status for one in found]
+
+async def parent():
+    before = await ask(2)
+    # A server that loads its application first, and forks its workers then.
+    child = os.fork()
+    if not child:
+        os._exit(os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", "pass"]) or 7)
+    _, status = await asyncio.to_thread(os.waitpid, child, 0)
+    assert os.waitstatus_to_exitcode(status) == 7
+    assert await ask(2) == before
+
+asyncio.run(parent())
+child = os.fork()
+if not child:
+    code = 1
+    try:
+        asyncio.run(ask(2))
+        code = 0
+    finally:
+        os._exit(code)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0
+asyncio.run(ask(1))
+asyncio.run(clickpost.aclose())
+print("well")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")
+def test_a_forked_process_has_connections_of_its_own(server: Served) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", FORKING, server.url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (said.stderr, said.stdout) == ("", "well\n")
+
+
+def test_it_works_on_trio(server: Served) -> None:
+    async def main() -> tuple[list[str | None], int]:
+        found: list[str | None] = []
+        async with ClickPost(
+            CREDENTIALS, hosts=Hosts.at(server.url), at_once=3, rate=Rate(1000)
+        ) as clickpost:
+
+            async def create(number: int) -> None:
+                order = await clickpost.orders.create(india_order(f"T-{number}"))
+                found.append(order.reference_number)
+
+            async with trio.open_nursery() as nursery:
+                for number in range(10):
+                    nursery.start_soon(create, number)
+            with trio.move_on_after(0):
+                await clickpost.orders.create(india_order("T-given-up"))
+            stats = clickpost.stats()
+            assert (stats.in_flight, stats.waiting) == (0, 0)
+            return sorted(map(str, found)), stats.connections
+
+    found, connections = trio.run(main)
+    assert found == names("T")
+    assert connections <= 3
+
+
+def test_on_trio_a_loop_that_ends_takes_its_connections_along(server: Served) -> None:
+    clickpost = ClickPost(CREDENTIALS, hosts=Hosts.at(server.url))
+    for number in range(3):
+        order = trio.run(clickpost.orders.create, india_order(f"T-{number}"))
+        assert order.reference_number == f"T-{number}"
+    gc.collect()

@@ -1,0 +1,316 @@
+"""The front door: made once, shared by many, closed for good."""
+
+import asyncio
+import logging
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from clickpost_async import (
+    Auth,
+    BodyStyle,
+    ClickPost,
+    Credentials,
+    CredentialsError,
+    Get,
+    Hosts,
+    InvalidRequestError,
+    NoReplyError,
+    NotSentError,
+    Post,
+    Priority,
+    Rate,
+    Repeat,
+    RetryPolicy,
+    Stats,
+    Timeouts,
+    structure,
+)
+from clickpost_async.limits import Unlimited
+from clickpost_async.structures import Answer, CreatedOrder, IndiaOrder
+from clickpost_async.testing import virtual_time
+
+from .sandbox.samples import india_order, world_order
+from .transport.plays import KEY, Listener, Play, never_answers, placed, playing, said
+from .transport.server import serving, until
+from .transport.test_http import hangs
+
+ENVIRON = {"CLICKPOST_USERNAME": "acme", "CLICKPOST_API_KEY": KEY}
+
+
+# --- made -------------------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_the_environment_says_who_calls_whom_and_how_fast() -> None:
+    play = Play([placed()])
+    environ = ENVIRON | {
+        "CLICKPOST_BASE_URL": "http://127.0.0.1:9/mirror/",
+        "CLICKPOST_RATE": "1/10s",
+    }
+    async with ClickPost.from_env(environ, transport=httpx.MockTransport(play)) as clickpost:
+        for number in range(3):
+            await clickpost.orders.create(india_order(f"R-{number}"))
+
+    url = play.requests[0].url
+    assert (url.host, url.port, url.path) == ("127.0.0.1", 9, "/mirror/v3/create-order/")
+    assert dict(url.params) == {"username": "acme", "key": KEY}
+    assert play.times == [0, 10, 20]
+
+
+@virtual_time
+async def test_settings_go_before_the_environment() -> None:
+    play = Play([placed()])
+    environ = ENVIRON | {"CLICKPOST_BASE_URL": "http://127.0.0.1:9/", "CLICKPOST_RATE": "1/10s"}
+    for pace in ({"rate": Rate(1, per=99)}, {"limiter": Unlimited()}):
+        settings: dict[str, Any] = {"hosts": Hosts(), **pace}
+        transport = httpx.MockTransport(play)
+        async with ClickPost.from_env(environ, transport=transport, **settings) as clickpost:
+            for number in range(2):
+                await clickpost.orders.create(india_order(f"R-{number}"))
+
+    assert {request.url.host for request in play.requests} == {"www.clickpost.in"}
+    assert play.pauses == [99, 0, 0]
+
+
+def test_the_processes_own_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    assert isinstance(ClickPost.from_env(), ClickPost)
+
+    monkeypatch.delenv("CLICKPOST_USERNAME")
+    with pytest.raises(ValueError, match="set CLICKPOST_USERNAME in the environment"):
+        ClickPost.from_env()
+
+
+def test_what_makes_no_sense_is_refused_at_once() -> None:
+    credentials = Credentials("acme", KEY)
+    with pytest.raises(ValueError, match="rate or limiter, not both"):
+        ClickPost(credentials, rate=Rate(1), limiter=Unlimited())
+    with pytest.raises(ValueError, match="at_once"):
+        ClickPost(credentials, at_once=0)
+
+
+def test_it_shows_nothing_but_its_width() -> None:
+    assert repr(ClickPost(Credentials("acme", KEY), at_once=7)) == "ClickPost(at_once=7)"
+
+
+def test_it_is_made_outside_of_any_event_loop_and_opens_nothing() -> None:
+    clickpost = ClickPost(Credentials("acme", KEY))
+    assert clickpost.stats() == Stats(
+        calls=0, attempts=0, repeats=0, throttled=0, in_flight=0, waiting=0, connections=0
+    )
+
+
+# --- orders of both kinds ---------------------------------------------------------------------
+
+
+@virtual_time
+async def test_an_order_finds_its_endpoint_by_its_type_or_its_names() -> None:
+    play = Play([placed()])
+    async with playing(play) as clickpost:
+        await clickpost.orders.create(india_order("R-1"))
+        await clickpost.orders.create(structure(india_order("R-1"), IndiaOrder))
+        await clickpost.orders.create(world_order("R-1"))
+        with pytest.raises(InvalidRequestError):
+            await clickpost.orders.create({})
+
+    assert [request.url.path[4:] for request in play.requests] == [
+        "/v3/create-order/",
+        "/v3/create-order/",
+        "/v4/create-order/",
+    ]
+
+
+@virtual_time
+async def test_a_raw_body_is_a_setting() -> None:
+    import json
+
+    plain, raw = Play([placed()]), Play([placed()])
+    async with playing(plain) as clickpost, playing(raw, body_style=BodyStyle.RAW_BODY) as other:
+        for one in (clickpost, other):
+            await one.orders.create(india_order("R-1"))
+
+    inner = json.loads(raw.requests[0].content)
+    assert json.loads(inner["RAW_BODY"]) == json.loads(plain.requests[0].content)
+
+
+# --- ones own endpoints -----------------------------------------------------------------------
+
+
+@virtual_time
+async def test_an_endpoint_of_ones_own_is_called_like_any_other() -> None:
+    get = Get("/v9/own/", returns=Answer, repeat=Repeat.FREELY, auth=Auth.KEY)
+    post = Post("/v9/own/", returns=Answer, repeat=Repeat.NEVER, accepts={200, 777})
+    play = Play([said(200, result={"a": 1}), httpx.ConnectError(""), said(777, result={"b": [2]})])
+    async with playing(play) as clickpost:
+        asked = await clickpost.get(get, {"x": 1, "left_out": None})
+        sent = await clickpost.post(post, {"any": ["thing"]})
+
+    assert (asked.extra, sent.extra, sent.reply.status) == ({"a": 1}, {"b": [2]}, 777)
+    assert sent.reply.attempts == 2
+    assert play.requests[0].url.raw_path == f"/api/v9/own/?x=1&key={KEY}".encode()
+    assert play.requests[-1].content == b'{"any":["thing"]}'
+
+
+@virtual_time
+async def test_health_is_a_question_that_any_answer_answers_and_errors_do_not() -> None:
+    async with playing([said(404, "no such pincode")]) as clickpost:
+        assert (await clickpost.health()).reply.status == 404
+    async with playing([said(301, "wrong key")]) as clickpost:
+        with pytest.raises(CredentialsError, match="health: wrong key"):
+            await clickpost.health()
+
+
+# --- light copies -----------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_a_light_copy_shares_counts_gate_limiter_and_end() -> None:
+    play = Play([placed()])
+    async with playing(play, at_once=1, rate=Rate(1, per=10)) as clickpost:
+        copy = clickpost.with_options(
+            timeouts=Timeouts(create=7), retry=RetryPolicy.never(), priority=Priority.BULK
+        )
+        assert type(copy) is ClickPost
+        await asyncio.gather(
+            clickpost.orders.create(india_order("R-1")), copy.orders.create(india_order("R-2"))
+        )
+        assert clickpost.stats() == copy.stats()
+        assert copy.stats().calls == 2
+
+    # One pace for both; only the copy has other timeouts.
+    assert play.times == [0, 10]
+    assert [request.extensions["timeout"]["read"] for request in play.requests] == [60, 7]
+    with pytest.raises(NotSentError, match="closed"):
+        await copy.orders.create(india_order("R-3"))
+
+
+@virtual_time
+async def test_options_add_up_and_what_is_not_named_stays() -> None:
+    play = Play([httpx.ConnectError("")])
+    async with playing(play) as clickpost:
+        copy = clickpost.with_options(retry=RetryPolicy(attempts=2)).with_options(deadline=1000)
+        with pytest.raises(NotSentError):
+            await copy.orders.create(india_order("R-1"))
+        assert len(play.times) == 2
+        with pytest.raises(NotSentError):
+            await clickpost.orders.create(india_order("R-1"))
+        assert len(play.times) == 2 + 4
+
+
+@pytest.mark.asyncio
+async def test_a_light_copy_shares_connections() -> None:
+    async with serving() as server:
+        async with ClickPost(Credentials("acme", KEY), hosts=Hosts.at(server.url)) as clickpost:
+            copy = clickpost.with_options(timeouts=Timeouts(read=1))
+            for one in (clickpost, copy, clickpost):
+                await one.orders.create(india_order("R-1"))
+            assert clickpost.stats().connections == copy.stats().connections == 1
+        assert server.connections == 1
+
+
+# --- counts -----------------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_stats_tell_what_was_done_and_what_is_being_done() -> None:
+    lines = [httpx.Response(429), httpx.ReadError(""), placed(), never_answers]
+    async with playing(lines, at_once=2) as clickpost:
+        await clickpost.orders.create(india_order("R-1"))
+        calls = [
+            asyncio.create_task(clickpost.orders.create(india_order(f"R-{number}")))
+            for number in range(5)
+        ]
+        await asyncio.sleep(1)
+        assert clickpost.stats() == Stats(
+            calls=6, attempts=5, repeats=2, throttled=1, in_flight=2, waiting=3, connections=0
+        )
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        assert (clickpost.stats().in_flight, clickpost.stats().waiting) == (0, 0)
+
+
+# --- closed -----------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_closing_twice_and_from_any_task_is_fine_and_final() -> None:
+    async with serving() as server:
+        clickpost = ClickPost(Credentials("acme", KEY), hosts=Hosts.at(server.url))
+        await clickpost.orders.create(india_order("R-1"))
+        await asyncio.gather(*(asyncio.create_task(clickpost.aclose()) for _ in range(3)))
+        await clickpost.aclose()
+        assert clickpost.stats().connections == 0
+
+        for call in (
+            lambda: clickpost.orders.create(india_order("R-1")),
+            lambda: clickpost.orders.find_india("R-1"),
+            clickpost.health,
+        ):
+            with pytest.raises(NotSentError, match="the client is closed; make a new one") as no:
+                await call()
+            assert not no.value.transient
+        assert len(server.heads) == 1
+
+
+@pytest.mark.asyncio
+async def test_calls_under_way_when_the_client_closes_end_in_an_error_that_says_so() -> None:
+    async with serving(hangs) as server:
+        clickpost = ClickPost(Credentials("acme", KEY), hosts=Hosts.at(server.url), at_once=2)
+        calls = [
+            asyncio.create_task(clickpost.orders.create(india_order(f"R-{number}")))
+            for number in range(4)
+        ]
+        await until(lambda: len(server.heads) == 2)
+        with anyio.fail_after(10):
+            await clickpost.aclose()
+            errors = await asyncio.gather(*calls, return_exceptions=True)
+
+    # Two were under way, two waited at the gate.
+    assert [type(error) for error in errors] == [NoReplyError] * 2 + [NotSentError] * 2
+    assert [error.transient for error in errors] == [False] * 4  # type: ignore[union-attr]
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_was_never_used_closes_as_well() -> None:
+    async with ClickPost(Credentials("acme", KEY)) as clickpost:
+        pass
+    await clickpost.aclose()
+
+
+@virtual_time
+async def test_a_transport_of_ones_own_is_closed_with_the_client() -> None:
+    class Transport(httpx.MockTransport):
+        closed = 0
+
+        async def aclose(self) -> None:
+            self.closed += 1
+
+    transport = Transport(Play([placed()]))
+    clickpost = ClickPost(Credentials("acme", KEY), transport=transport)
+    await clickpost.aclose()
+    await clickpost.aclose()
+    assert transport.closed == 1
+
+
+# --- observed ---------------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_an_observer_that_fails_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(event: object) -> None:
+        message = "observer"
+        raise RuntimeError(message)
+
+    listener = Listener()
+    async with playing([placed()], observers=[fails, listener]) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert isinstance(order, CreatedOrder)
+    assert len(listener.events) == 2
+    failures = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert {record.getMessage() for record in failures} == {"an observer failed"}

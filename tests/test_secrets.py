@@ -1,0 +1,523 @@
+"""The key is shown nowhere: no log, no error, no traceback with locals, no object one can look at.
+
+The scanner that says so has to find what is planted, in every channel it looks through.
+"""
+
+import asyncio
+import base64
+import contextlib
+import gc
+import io
+import logging
+import pickle
+import re
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from clickpost_async import (
+    Auth,
+    ClickPost,
+    ClickPostError,
+    Credentials,
+    Get,
+    Hosts,
+    NotSentError,
+    Post,
+    Repeat,
+    RetryPolicy,
+    Timeouts,
+)
+from clickpost_async.structures import Answer
+
+from .sandbox.samples import india_order
+from .transport.server import PLACED, Peer, closed_port, envelope, gzipped, http, serving, until
+from .transport.test_http import FAULTS, answers, hangs
+
+CANARY = "canary+4f2a/9c=e1d8"
+
+
+# --- the scanner ------------------------------------------------------------------------------
+
+
+def spellings(key: str) -> set[str]:
+    raw = key.encode()
+    found = {key, quote(key, safe=""), quote(key), quote(key, safe="").lower(), raw.hex()}
+    for shift in range(3):
+        # Wherever it stands in a longer text, some letters of its base64 are its own.
+        whole = base64.b64encode(b"\0" * shift + raw).decode()
+        found.add(whole[4 if shift else 0 : len(whole) // 4 * 4 - 4])
+    return found
+
+
+def leaks(text: str) -> bool:
+    flat = re.sub(r"\s|\\n|\\r", "", text)
+    return any(spelling in flat for spelling in spellings(CANARY))
+
+
+class Listening(logging.Handler):
+    """Keeps all that a log may show of a record, with the locals of its tracebacks."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.NOTSET)
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard += [record.getMessage(), repr(record.args), repr(vars(record))]
+        error = record.exc_info and record.exc_info[1]
+        if isinstance(error, OSError) and record.name == "asyncio":
+            # In its debug mode asyncio logs the failures of its sockets. Their frames hold what is
+            # being written, and there the key has to be.
+            self.heard += traceback.format_exception(error)
+        elif error:
+            self.heard += told_by(error)
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[Listening]:
+    """Set every logger there is to DEBUG, and listen."""
+    handler = Listening()
+    names = [None, *logging.Logger.manager.loggerDict, "httpcore.http11", "asyncio", "tenacity"]
+    loggers = [logging.getLogger(name) for name in names]
+    before = [(logger, logger.level, logger.disabled) for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+        logger.disabled = False
+    logging.getLogger().addHandler(handler)
+    try:
+        yield handler
+    finally:
+        logging.getLogger().removeHandler(handler)
+        for logger, level, disabled in before:
+            logger.setLevel(level)
+            logger.disabled = disabled
+
+
+def family(error: BaseException) -> Iterator[BaseException]:
+    """Go through an error, what caused it, what it happened in, and what it groups."""
+    todo: list[BaseException] = [error]
+    seen: set[int] = set()
+    while todo:
+        one = todo.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        todo += [other for other in (one.__cause__, one.__context__) if other is not None]
+        todo += getattr(one, "exceptions", ())
+
+
+def told_by(error: BaseException) -> list[str]:
+    """Write down everything an error can tell."""
+    told: list[str] = []
+    for one in family(error):
+        told += [str(one), repr(one), repr(one.args), repr(getattr(one, "__notes__", []))]
+        told.append(repr(vars(one)) if hasattr(one, "__dict__") else "")
+        with contextlib.suppress(Exception):
+            told.append(pickle.dumps(one).decode("latin-1"))
+        told += traceback.TracebackException.from_exception(one, capture_locals=True).format()
+    return told
+
+
+def shown_by(root: object, *, deep: int = 8) -> list[str]:
+    """Write down an object, and all that can be reached from it by attributes and items."""
+    shown: list[str] = []
+    todo = [(root, deep)]
+    seen: set[int] = set()
+    while todo:
+        one, left = todo.pop()
+        if id(one) in seen or not left:
+            continue
+        seen.add(id(one))
+        shown.append(repr(one))
+        if isinstance(one, dict):
+            todo += [(value, left - 1) for pair in one.items() for value in pair]
+        elif isinstance(one, list | tuple | set | frozenset):
+            todo += [(value, left - 1) for value in one]
+        elif not isinstance(one, type) and not callable(one):
+            slots = [name for kind in type(one).__mro__ for name in getattr(kind, "__slots__", ())]
+            names = [*getattr(one, "__dict__", {}), *slots]
+            todo += [(getattr(one, name), left - 1) for name in names if hasattr(one, name)]
+    return shown
+
+
+def assert_clean(texts: list[str]) -> None:
+    assert [text[:2000] for text in texts if leaks(text)] == []
+
+
+# --- it finds what is planted -----------------------------------------------------------------
+
+
+def raised(error: BaseException, *, cause: BaseException | None = None) -> BaseException:
+    try:
+        raise error from cause  # noqa: TRY301 - it is planted
+    except BaseException as caught:  # noqa: BLE001 - that is what it is for
+        return caught
+
+
+def with_a_local() -> BaseException:
+    url = f"https://acme.example/?key={quote(CANARY)}"
+    try:
+        raise ValueError("harmless")  # noqa: TRY301 - it is planted
+    except ValueError as error:
+        assert url
+        return error
+
+
+def with_a_note() -> BaseException:
+    error = ValueError("harmless")
+    error.add_note(CANARY)
+    return error
+
+
+def within_another() -> BaseException:
+    try:
+        raise KeyError(CANARY)  # noqa: TRY301 - it is planted
+    except KeyError:
+        return raised(ValueError("harmless"))
+
+
+class Holder:
+    __slots__ = ("key",)
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+
+PLANTED: dict[str, Callable[[], list[str]]] = {
+    "as it is": lambda: [f"key={CANARY}&x"],
+    "percent-encoded": lambda: [quote(CANARY, safe="")],
+    "percent-encoded in part": lambda: [quote(CANARY)],
+    "in hexadecimal": lambda: [f"00{CANARY.encode().hex()}ff"],
+    **{
+        f"in base64, shifted by {shift}": lambda shift=shift: [
+            base64.b64encode(b"x" * shift + CANARY.encode() + b"tail").decode()
+        ]
+        for shift in range(3)
+    },
+    "over two lines": lambda: [f"{CANARY[:7]}\n   {CANARY[7:]}"],
+    "as a repr over two lines": lambda: [repr(f"{CANARY[:7]}\n{CANARY[7:]}")],
+    "in bytes": lambda: [repr(CANARY.encode())],
+    "in an error": lambda: told_by(ValueError(CANARY)),
+    "in an error's attribute": lambda: told_by(ClickPostError("no", reference_number=CANARY)),
+    "in an error's note": lambda: told_by(with_a_note()),
+    "in an error's cause": lambda: told_by(raised(ValueError("no"), cause=KeyError(CANARY))),
+    "in an error's context": lambda: told_by(within_another()),
+    "in a group of errors": lambda: told_by(ExceptionGroup("no", [ValueError(CANARY)])),
+    "in a frame's local": lambda: told_by(with_a_local()),
+    "in an attribute": lambda: shown_by([{"deep": (Holder(CANARY),)}]),
+    "in the name of a task": lambda: [f"<Task name='{CANARY}'>"],
+}
+
+
+@pytest.mark.parametrize("channel", PLANTED)
+def test_the_scanner_finds_what_is_planted(channel: str) -> None:
+    assert any(map(leaks, PLANTED[channel]()))
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        lambda log: log.debug("GET /?key=%s", quote(CANARY)),
+        lambda log: log.debug("no words", extra={"url": CANARY}),
+        lambda log: log.error("failed", exc_info=ValueError(CANARY)),
+        lambda log: log.error("failed", exc_info=with_a_local()),
+    ],
+)
+@pytest.mark.parametrize("name", ["httpcore.http11", "asyncio", "clickpost_async", "anybody"])
+def test_the_scanner_hears_every_log(name: str, plant: Callable[[logging.Logger], None]) -> None:
+    with listening() as handler:
+        plant(logging.getLogger(name))
+    assert any(map(leaks, handler.heard))
+
+
+@pytest.mark.asyncio
+async def test_a_plain_client_with_the_key_among_its_params_is_caught() -> None:
+    async with serving(answers(http(b"", "404 Not Found"))) as server:
+        with listening() as handler:
+            async with httpx.AsyncClient(params={"key": CANARY}, trust_env=False) as plain:
+                try:
+                    (await plain.get(server.url)).raise_for_status()
+                except httpx.HTTPStatusError as error:
+                    told = told_by(error)
+
+    assert any(map(leaks, handler.heard))
+    assert any(map(leaks, told))
+
+
+def test_the_scanner_is_silent_where_there_is_nothing() -> None:
+    assert_clean([*told_by(ValueError("harmless")), *shown_by({"a": Holder("b")}), "canary"])
+
+
+# --- and finds nothing of ours ----------------------------------------------------------------
+
+
+def client(url: str, **settings: Any) -> ClickPost:
+    settings = {
+        "retry": RetryPolicy(attempts=2, backoff=0.001, settling=0.001),
+        "timeouts": Timeouts(connect=0.2, read=0.1, create=0.1, total=0.4),
+    } | settings
+    return ClickPost(Credentials("acme", CANARY), hosts=Hosts.at(url), **settings)
+
+
+def run_and_tell(main: Callable[[], Any]) -> list[str]:
+    """Run in asyncio's debug mode, and write down all that is logged, said and printed."""
+    told: list[str] = []
+    printed = io.StringIO()
+
+    def complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        told.append(repr(context))
+        loop.default_exception_handler(context)
+        if error := context.get("exception"):
+            told.extend(told_by(error))
+
+    async def watched() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(complain)
+        loop.slow_callback_duration = 0.0
+        told.extend(await main())
+        gc.collect()
+        await asyncio.sleep(0)
+
+    with (
+        listening() as handler,
+        contextlib.redirect_stderr(printed),
+        asyncio.Runner(debug=True) as runner,
+    ):
+        runner.run(watched())
+    assert handler.heard  # nothing heard would be no proof
+    return [*told, *handler.heard, printed.getvalue()]
+
+
+async def told_of_call(clickpost: ClickPost) -> list[str]:
+    told: list[str] = []
+    try:
+        answer = await clickpost.orders.create(india_order("R-1"))
+    except ClickPostError as error:
+        told += told_by(error)
+    else:
+        told += shown_by(answer)
+    return [*told, *shown_by(clickpost), repr(clickpost.stats())]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_fault_of_the_wire_shows_the_key(fault: str) -> None:
+    async def main() -> list[str]:
+        async with serving(FAULTS[fault][0]) as server, client(server.url) as clickpost:
+            return await told_of_call(clickpost)
+
+    assert_clean(run_and_tell(main))
+
+
+@pytest.mark.parametrize("auth", Auth)
+def test_a_call_that_goes_well_shows_no_key(auth: Auth) -> None:
+    endpoint = Post("/v9/own/", returns=Answer, repeat=Repeat.NEVER, auth=auth)
+
+    async def main() -> list[str]:
+        seen: list[bytes] = []
+
+        async def talk(peer: Peer) -> None:
+            seen.append(await peer.read())
+            await peer.send(http(PLACED))
+            await peer.until_gone()
+
+        async with serving(talk) as server, client(server.url) as clickpost:
+            answer = await clickpost.post(endpoint, {"a": 1})
+            # It did travel, where it was wanted.
+            assert leaks(seen[0].decode()) is (auth is not Auth.NONE)
+            return [*shown_by(answer), *shown_by(clickpost)]
+
+    assert_clean(run_and_tell(main))
+
+
+def echoing(write: Callable[[str], bytes]) -> Callable[[Peer], Any]:
+    """Answer with what was asked, the key included, in a place of the test's choice."""
+
+    async def talk(peer: Peer) -> None:
+        head = await peer.read()
+        await peer.send(write(head.split(b" ")[1].decode()))
+
+    return talk
+
+
+def damaged(target: str) -> bytes:
+    packed = gzipped(envelope(message=target) + b" " * 50_000)
+    return http(packed[:-12] + b"x" * 12, content_encoding="gzip")
+
+
+ECHOES: dict[str, Callable[[str], bytes]] = {
+    "in the message": lambda target: http(envelope(307, f"{CANARY} is wrong: {target}")),
+    "in a list of messages": lambda target: http(envelope(307, str([CANARY, {"a": target}]))),
+    "in meta.next": lambda target: http(
+        envelope(result={"waybill": "W-1"}, next=f"http://127.0.0.1{target}&page=2")
+    ),
+    "in the result": lambda target: http(envelope(result={"waybill": CANARY, "extra": target})),
+    "in a page of HTML": lambda target: http(f"<p>{target}</p>".encode()),
+    "in a page of an error": lambda target: http(f"<p>{target}</p>".encode(), "500 Oops"),
+    "in a detail": lambda target: http(f'{{"detail": "not {CANARY}"}}'.encode(), "403 No"),
+    "where it is moved to": lambda target: http(b"", "301 Moved", location=target + "&again"),
+    "in a header": lambda target: http(PLACED, x_asked=target),
+    "in the reason": lambda target: http(envelope(307), f"200 {target}"),
+    "in the encoding": lambda target: http(PLACED, content_encoding=CANARY),
+    "in Retry-After": lambda target: http(b"", "429 Slow", retry_after=CANARY),
+    "in a status line that is none": lambda target: f"HTTP/1.1 {target}\r\n\r\n".encode(),
+    "in a header that is none": lambda target: (
+        f"HTTP/1.1 200 OK\r\n{target}\r\ncontent-length: 0\r\n\r\n".encode()
+    ),
+    "in a length that is none": lambda target: http(b"x").replace(b": 1", f": {CANARY}".encode()),
+    "in a chunk that is none": lambda target: (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + f"{target}\r\n".encode()
+    ),
+    "in half an answer": lambda target: http(
+        f'{{"meta": {{"message": "{target}'.encode(), length=999
+    ),
+    "in damaged gzip": damaged,
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+def test_a_server_that_repeats_the_key_does_not_make_us_show_it(echo: str) -> None:
+    async def main() -> list[str]:
+        async with serving(echoing(ECHOES[echo])) as server, client(server.url) as clickpost:
+            return await told_of_call(clickpost)
+
+    assert_clean(run_and_tell(main))
+
+
+def test_what_httpcore_logs_of_a_redirect_would_show_the_key() -> None:
+    # The control: without a trace that takes it out, the answer's headers are logged as they are.
+    async def main() -> list[str]:
+        target = f"/x?key={quote(CANARY, safe='')}"
+        moved = http(b"", "301 Moved", location=target)
+        async with serving(answers(moved)) as server, httpx.AsyncHTTPTransport() as plain:
+            url = f"http://127.0.0.1:{server.port}{target}"
+            response = await plain.handle_async_request(httpx.Request("GET", url))
+            await response.aclose()
+        return []
+
+    assert any(map(leaks, run_and_tell(main)))
+
+
+def test_a_users_own_httpx_transport_shows_no_key_either() -> None:
+    async def main() -> list[str]:
+        told: list[str] = []
+        talks = [echoing(ECHOES["where it is moved to"]), *(talk for talk, _ in FAULTS.values())]
+        for talk in talks[:12]:
+            async with serving(talk) as server:
+                transport = httpx.AsyncHTTPTransport()
+                async with client(server.url, transport=transport) as clickpost:
+                    told += await told_of_call(clickpost)
+        return told
+
+    assert_clean(run_and_tell(main))
+
+
+def test_a_closed_port_shows_no_key() -> None:
+    async def main() -> list[str]:
+        async with client(f"http://127.0.0.1:{closed_port()}/api") as clickpost:
+            return await told_of_call(clickpost)
+
+    assert_clean(run_and_tell(main))
+
+
+def test_a_foreign_error_below_us_shows_no_key() -> None:
+    async def fails(request: httpx.Request) -> httpx.Response:
+        message = f"cannot reach {request.url}"
+        raise RuntimeError(message) from KeyError(str(request.url))
+
+    async def main() -> list[str]:
+        async with client(
+            "https://acme.example/api", transport=httpx.MockTransport(fails)
+        ) as clickpost:
+            return await told_of_call(clickpost)
+
+    assert_clean(run_and_tell(main))
+
+
+def test_a_vault_that_fails_with_the_key_in_its_mouth_is_not_quoted() -> None:
+    def vault() -> str:
+        key = CANARY
+        message = f"cannot read {key}"
+        raise OSError(message)
+
+    async def main() -> list[str]:
+        async with ClickPost(Credentials("acme", vault), retry=RetryPolicy.never()) as clickpost:
+            with pytest.raises(NotSentError) as caught:
+                await clickpost.orders.create(india_order("R-1"))
+            return [*told_by(caught.value), *shown_by(clickpost)]
+
+    assert_clean(run_and_tell(main))
+
+
+def test_a_call_that_is_cancelled_shows_no_key() -> None:
+    async def main() -> list[str]:
+        async with serving(hangs) as server, client(server.url, timeouts=Timeouts()) as clickpost:
+            call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
+            await until(lambda: server.heads)
+            told = [repr(call)]
+            call.cancel("enough")
+            try:
+                await call
+            except asyncio.CancelledError as error:
+                told += told_by(error)
+            with pytest.raises(TimeoutError) as caught:
+                await asyncio.wait_for(clickpost.orders.create(india_order("R-1")), 0.02)
+            told += told_by(caught.value)
+            with pytest.raises(ClickPostError) as late:
+                await clickpost.with_options(deadline=0.02).orders.create(india_order("R-1"))
+            return [*told, repr(call), *told_by(late.value)]
+
+    assert_clean(run_and_tell(main))
+
+
+def test_an_error_that_nobody_looked_at_is_logged_without_the_key() -> None:
+    async def main() -> list[str]:
+        async with serving(answers()) as server, client(server.url) as clickpost:
+            call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
+            await asyncio.wait([call])
+            shown = repr(call)
+            del call
+            gc.collect()
+            return [shown]
+
+    told = run_and_tell(main)
+    assert any("exception was never retrieved" in text for text in told)
+    assert_clean(told)
+
+
+def test_errors_of_a_group_show_no_key() -> None:
+    async def main() -> list[str]:
+        async with serving(answers()) as server, client(server.url) as clickpost:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for number in range(3):
+                        group.create_task(clickpost.orders.create(india_order(f"R-{number}")))
+            except ExceptionGroup as errors:
+                return told_by(errors)
+        raise AssertionError
+
+    assert_clean(run_and_tell(main))
+
+
+def test_a_base_url_never_leads_the_key_to_another_host() -> None:
+    for path in ("//evil.example/x", "https://evil.example/x", "/../../x", "/v1/../x"):
+        hosts: list[str] = []
+
+        async def answer(request: httpx.Request, hosts: list[str] = hosts) -> httpx.Response:
+            hosts.append(request.url.host)
+            return httpx.Response(200, content=envelope())
+
+        async def main(path: str = path, answer: Any = answer) -> None:
+            endpoint = Get(path, returns=Answer, repeat=Repeat.NEVER)
+            async with client(
+                "https://acme.example/api", transport=httpx.MockTransport(answer)
+            ) as clickpost:
+                await clickpost.get(endpoint)
+
+        with contextlib.suppress(ValueError):
+            asyncio.run(main())
+        assert set(hosts) <= {"acme.example"}

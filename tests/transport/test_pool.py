@@ -1,0 +1,225 @@
+"""Connections: one for each call under way, kept for the next one, and never leaked."""
+
+import asyncio
+import os
+import ssl
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from clickpost_async._transport import pool as pool_module
+from clickpost_async._transport.pool import ScaledTransport, verified
+
+from .server import PLACED, Peer, Server, closed_port, http, serving, until, well
+
+
+async def ask(pool: ScaledTransport, server: Server, **extensions: Any) -> bytes:
+    request = httpx.Request("GET", f"{server.url}/x", extensions=extensions)
+    response = await pool.handle_async_request(request)
+    try:
+        return await response.aread()
+    finally:
+        await response.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_connection_is_used_again() -> None:
+    pool = ScaledTransport()
+    async with serving() as server:
+        for _ in range(5):
+            assert await ask(pool, server) == PLACED
+        assert (server.connections, pool.connections) == (1, 1)
+        await pool.aclose()
+        assert pool.connections == 0
+
+
+@pytest.mark.asyncio
+async def test_calls_at_once_have_a_connection_each_and_leave_them_for_the_next() -> None:
+    pool = ScaledTransport()
+    async with serving() as server:
+        for _ in range(3):
+            await asyncio.gather(*(ask(pool, server) for _ in range(20)))
+        assert (server.connections, pool.connections, len(server.heads)) == (20, 20, 60)
+        await pool.aclose()
+
+
+@pytest.mark.asyncio
+async def test_an_answer_that_is_not_read_to_its_end_costs_the_connection() -> None:
+    pool = ScaledTransport()
+    async with serving() as server:
+        response = await pool.handle_async_request(httpx.Request("GET", f"{server.url}/x"))
+        assert pool.connections == 1
+        await response.aclose()
+        assert pool.connections == 0
+        assert await ask(pool, server) == PLACED
+        await pool.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_wants_no_more_calls_is_asked_on_a_new_connection() -> None:
+    async def talk(peer: Peer) -> None:
+        await peer.read()
+        await peer.send(http(PLACED, connection="close"))
+        await peer.until_gone()
+
+    pool = ScaledTransport()
+    async with serving(talk) as server:
+        for number in range(1, 4):
+            assert await ask(pool, server) == PLACED
+            assert (server.connections, pool.connections) == (number, 0)
+
+
+@pytest.mark.asyncio
+async def test_a_connection_that_idled_for_too_long_is_not_trusted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "_KEEP_ALIVE", 0.02)
+    pool = ScaledTransport()
+    async with serving() as server:
+        await asyncio.gather(*(ask(pool, server) for _ in range(5)))
+        await asyncio.sleep(0.05)
+        await ask(pool, server)
+        # None of the five is kept, not even those that were not looked for.
+        assert (server.connections, pool.connections) == (6, 1)
+        await pool.aclose()
+
+
+@pytest.mark.asyncio
+async def test_what_a_busier_time_has_left_is_closed_while_one_connection_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "_KEEP_ALIVE", 0.05)
+    pool = ScaledTransport()
+    async with serving() as server:
+        await asyncio.gather(*(ask(pool, server) for _ in range(5)))
+        for _ in range(6):
+            await asyncio.sleep(0.02)
+            await ask(pool, server)
+        assert pool.connections == 1
+        await pool.aclose()
+
+
+@pytest.mark.asyncio
+async def test_connections_of_one_server_are_not_used_for_another() -> None:
+    pool = ScaledTransport()
+    async with serving() as one, serving() as other:
+        await ask(pool, one)
+        await ask(pool, other)
+        await ask(pool, one)
+        assert (one.connections, other.connections, pool.connections) == (1, 1, 2)
+        await pool.aclose()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("turns", range(1, 40))
+async def test_a_call_that_is_cancelled_at_any_point_leaves_no_connection(turns: int) -> None:
+    pool = ScaledTransport()
+    async with serving() as server:
+        call = asyncio.create_task(ask(pool, server))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        call.cancel()
+        done = await asyncio.gather(call, return_exceptions=True)
+        idle = pool.connections
+        # In use by nobody: either it was read to its end, or it is closed.
+        assert (idle, pool._busy) == (1 if done == [PLACED] else 0, set())
+        assert await ask(pool, server) == PLACED
+        await pool.aclose()
+        await until(lambda: not server.open)
+
+
+@pytest.mark.asyncio
+async def test_cancelling_twice_leaves_no_connection_either() -> None:
+    async def hang(peer: Peer) -> None:
+        await peer.read()
+        await peer.until_gone()
+
+    pool = ScaledTransport()
+    async with serving(hang) as server:
+        call = asyncio.create_task(ask(pool, server))
+        await until(lambda: server.heads)
+        for _ in range(3):
+            call.cancel()
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert pool.connections == 0
+        await until(lambda: not server.open)
+
+
+@pytest.mark.asyncio
+async def test_after_the_end_nothing_is_opened() -> None:
+    pool = ScaledTransport()
+    await pool.aclose()
+    await pool.aclose()
+    async with serving() as server:
+        with pytest.raises(httpx.ConnectError, match="closed"):
+            await ask(pool, server)
+        assert server.connections == 0
+
+
+@pytest.mark.asyncio
+async def test_closing_ends_the_calls_under_way() -> None:
+    async def hang(peer: Peer) -> None:
+        await peer.read()
+        await peer.until_gone()
+
+    pool = ScaledTransport()
+    async with serving(hang) as server:
+        call = asyncio.create_task(ask(pool, server))
+        await until(lambda: server.heads)
+        await pool.aclose()
+        with pytest.raises(httpx.ReadError):
+            await call
+        assert pool.connections == 0
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [({"read": 0.05}, httpx.ReadTimeout), ({"connect": 5.0}, httpx.ConnectError)],
+)
+async def test_errors_are_those_of_httpx(
+    limits: dict[str, float], expected: type[Exception]
+) -> None:
+    async def hang(peer: Peer) -> None:
+        await peer.until_gone()
+
+    pool = ScaledTransport()
+    async with serving(hang) as server:
+        port = server.port
+        if expected is httpx.ConnectError:
+            server.port = closed_port()
+        with pytest.raises(expected):
+            await ask(pool, server, timeout=limits)
+        server.port = port
+        assert pool.connections == 0
+
+
+def test_certificates_are_checked_and_old_tls_is_refused() -> None:
+    context = verified()
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.get_ca_certs()
+
+
+def test_the_keys_of_a_session_are_written_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "SSLKEYLOGFILE", str(tmp_path / "keys"))
+    verified.cache_clear()
+    try:
+        assert verified().keylog_filename is None
+        # The control: the usual way would.
+        assert ssl.create_default_context().keylog_filename == str(tmp_path / "keys")
+    finally:
+        verified.cache_clear()
+
+
+@pytest.mark.asyncio
+async def test_the_server_of_these_tests_is_well() -> None:
+    async with serving(well) as server, httpx.AsyncClient(trust_env=False) as plain:
+        assert (await plain.get(server.url)).content == PLACED

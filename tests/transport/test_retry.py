@@ -1,0 +1,448 @@
+"""What is sent again, after which pause, and what is said when that did not help.
+
+Everything here happens in virtual time.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
+
+from clickpost_async import (
+    BusyCourierError,
+    ClickPostError,
+    CourierError,
+    CredentialsError,
+    DeadlineError,
+    InvalidRequestError,
+    NoReplyError,
+    NotSentError,
+    Outcome,
+    Post,
+    Rate,
+    RefusedError,
+    Repeat,
+    RetryPolicy,
+    ServerError,
+    ThrottledError,
+    UnreadableReplyError,
+)
+from clickpost_async._transport.retry import STEPS, Failure, Step, failure_of, step_after
+from clickpost_async._wire.envelope import order_of
+from clickpost_async.structures import CreatedOrder
+from clickpost_async.testing import virtual_time
+from tests.sandbox.samples import india_order
+
+from .plays import Line, Listener, Play, placed, playing, queued, said
+
+FREELY, SETTLING, REFERENCE, NEVER = Repeat
+
+BACK_OFF, SETTLE, RAISE = Step.BACK_OFF, Step.SETTLE, Step.RAISE
+
+# FREELY, AFTER_SETTLING, BY_REFERENCE, NEVER
+TABLE: dict[Failure, tuple[Step, Step, Step, Step]] = {
+    Failure.NOT_SENT: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
+    Failure.BUSY: (BACK_OFF, SETTLE, SETTLE, RAISE),
+    Failure.LOST: (BACK_OFF, SETTLE, SETTLE, RAISE),
+    Failure.FINAL: (RAISE, RAISE, RAISE, RAISE),
+}
+
+ERRORS: list[tuple[ClickPostError, Failure]] = [
+    (NotSentError("no"), Failure.NOT_SENT),
+    (ThrottledError("no"), Failure.NOT_SENT),
+    (BusyCourierError("no"), Failure.BUSY),
+    (NoReplyError("no"), Failure.LOST),
+    (UnreadableReplyError("no"), Failure.LOST),
+    (ServerError("no"), Failure.LOST),
+    (NotSentError("no", transient=False), Failure.FINAL),
+    (DeadlineError("no"), Failure.FINAL),
+    (CredentialsError("no"), Failure.FINAL),
+    (InvalidRequestError("no"), Failure.FINAL),
+    (CourierError("no"), Failure.FINAL),
+    (RefusedError("no"), Failure.FINAL),
+    (RefusedError("no", outcome=Outcome.UNKNOWN), Failure.FINAL),
+]
+
+
+@pytest.mark.parametrize(("error", "failure"), ERRORS)
+@pytest.mark.parametrize("repeat", Repeat)
+def test_the_table_says_what_follows_a_failure(
+    error: ClickPostError, failure: Failure, repeat: Repeat
+) -> None:
+    assert failure_of(error) is failure
+    assert step_after(error, repeat) is TABLE[failure][list(Repeat).index(repeat)]
+
+
+def test_the_table_has_no_other_rows() -> None:
+    assert set(STEPS) == set(Failure) == set(TABLE)
+    assert all(set(row) == set(Repeat) for row in STEPS.values())
+
+
+# --- the table at work ------------------------------------------------------------------------
+
+SHORT, LONG = (0.0, 0.5), (30.0, 60.0)
+
+
+def page(status: int) -> httpx.Response:
+    return httpx.Response(status, text="<html>")
+
+
+WHAT_HAPPENS: dict[str, tuple[Line, Failure]] = {
+    "the connection fails": (httpx.ConnectError(""), Failure.NOT_SENT),
+    "no place in the pool": (httpx.PoolTimeout(""), Failure.NOT_SENT),
+    "322": (said(322, "busy"), Failure.BUSY),
+    "329": (said(329, "slow"), Failure.BUSY),
+    "the answer is lost": (httpx.ReadError(""), Failure.LOST),
+    "no answer in time": (httpx.ReadTimeout(""), Failure.LOST),
+    "HTML": (page(200), Failure.LOST),
+    "HTTP 500": (page(500), Failure.LOST),
+    "HTTP 502": (page(502), Failure.LOST),
+    "HTTP 503": (page(503), Failure.LOST),
+    "HTTP 504": (page(504), Failure.LOST),
+    "HTTP 408": (page(408), Failure.LOST),
+    "500": (said(500, "oops"), Failure.LOST),
+    "301": (said(301, "wrong key"), Failure.FINAL),
+    "307": (said(307, "wrong order type"), Failure.FINAL),
+    "319": (said(319, "refused"), Failure.FINAL),
+    "354": (said(354, "odd"), Failure.FINAL),
+    "999": (said(999, "new"), Failure.FINAL),
+    "a redirect": (httpx.Response(302), Failure.FINAL),
+    "HTTP 404": (page(404), Failure.FINAL),
+}
+
+
+def own(repeat: Repeat) -> Post[CreatedOrder]:
+    return Post(
+        "/v9/own/",
+        returns=CreatedOrder,
+        reads=order_of,
+        accepts={200, 202, 102, 323},
+        repeat=repeat,
+    )
+
+
+@pytest.mark.parametrize("repeat", Repeat)
+@pytest.mark.parametrize("what", WHAT_HAPPENS)
+@virtual_time
+async def test_a_call_is_sent_again_as_the_table_says(what: str, repeat: Repeat) -> None:
+    line, failure = WHAT_HAPPENS[what]
+    step = TABLE[failure][list(Repeat).index(repeat)]
+    play = Play([line, placed()])
+    async with playing(play) as clickpost:
+        if step is RAISE:
+            with pytest.raises(ClickPostError) as caught:
+                await clickpost.post(own(repeat), {})
+            assert (len(play.times), caught.value.attempts) == (1, 1)
+        else:
+            answer = await clickpost.post(own(repeat), {})
+            assert (len(play.times), answer.waybill, answer.reply.attempts) == (2, "W-1", 2)
+            (pause,) = play.pauses
+            low, high = SHORT if step is BACK_OFF else LONG
+            assert low <= pause <= high
+
+
+@pytest.mark.parametrize("repeat", Repeat)
+@pytest.mark.parametrize(("header", "low"), [({"retry-after": "7"}, 7.0), ({}, 1.0)])
+@virtual_time
+async def test_one_that_was_throttled_waits_as_long_as_it_was_told(
+    repeat: Repeat, header: dict[str, str], low: float
+) -> None:
+    play = Play([httpx.Response(429, headers=header), placed()])
+    async with playing(play) as clickpost:
+        answer = await clickpost.post(own(repeat), {})
+
+    assert answer.reply.attempts == 2
+    assert low <= play.pauses[0] <= low + 0.5
+
+
+@virtual_time
+async def test_a_429_holds_those_too_that_have_not_left_yet() -> None:
+    play = Play([httpx.Response(429, headers={"retry-after": "7"}), placed()])
+    async with playing(play, at_once=2) as clickpost:
+        orders = await asyncio.gather(
+            *(clickpost.orders.create(india_order(f"R-{number}")) for number in range(6))
+        )
+        stats = clickpost.stats()
+
+    assert [time >= 7 for time in play.times] == [False, *[True] * 6]
+    assert (len(orders), stats.throttled, stats.repeats) == (6, 1, 1)
+
+
+@virtual_time
+async def test_the_same_bytes_are_sent_again() -> None:
+    play = Play([httpx.ReadError(""), said(322), placed()])
+    async with playing(play) as clickpost:
+        await clickpost.orders.create(india_order("R-1"))
+
+    bodies = {request.content for request in play.requests}
+    assert (len(play.requests), len(bodies)) == (3, 1)
+
+
+# --- orders that are worked on ----------------------------------------------------------------
+
+
+@virtual_time
+async def test_a_pending_order_is_asked_for_ever_more_slowly_until_it_has_a_waybill() -> None:
+    random.seed(1)
+    play = Play([queued(202), *[queued(102)] * 3, placed()])
+    async with playing(play) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.waybill, order.pending, order.reply.attempts) == ("W-1", False, 5)
+    assert 24 <= play.pauses[0] <= 36
+    assert play.pauses[-1] > 2 * play.pauses[0]
+    assert sum(play.pauses) <= 600
+
+
+@virtual_time
+async def test_an_order_that_stays_pending_is_returned_as_such() -> None:
+    play = Play([queued(202), queued(102)])
+    async with playing(play, retry=RetryPolicy(polling=100)) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.pending, order.waybill, order.order_id) == (True, None, 1)
+    assert 1 < len(play.times) < 6
+    assert sum(play.pauses) <= 100
+
+
+@virtual_time
+async def test_polling_is_no_failure_and_uses_up_no_attempt() -> None:
+    play = Play([httpx.ReadError(""), *[queued(102)] * 3, said(322), placed()])
+    async with playing(play, retry=RetryPolicy(attempts=3)) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.waybill, order.reply.attempts) == ("W-1", 6)
+
+
+@virtual_time
+async def test_only_a_create_is_polled() -> None:
+    for repeat in (FREELY, SETTLING, NEVER):
+        play = Play([queued(202), placed()])
+        async with playing(play) as clickpost:
+            answer = await clickpost.post(own(repeat), {})
+        assert (answer.pending, len(play.times)) == (True, 1)
+
+
+@virtual_time
+async def test_a_known_reference_is_a_success_and_sent_once() -> None:
+    play = Play([placed(status=323)])
+    async with playing(play) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.waybill, order.already_placed, len(play.times)) == ("W-1", True, 1)
+
+
+@virtual_time
+async def test_a_lost_answer_is_found_again_by_the_reference() -> None:
+    play = Play([httpx.ReadTimeout(""), placed("W-7", status=323)])
+    async with playing(play) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.waybill, order.already_placed, order.reply.attempts) == ("W-7", True, 2)
+
+
+# --- how often, how long ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line",
+    [httpx.ConnectError(""), httpx.ReadError(""), said(322), httpx.Response(429), page(503)],
+)
+@virtual_time
+async def test_never_means_never(line: Line) -> None:
+    play = Play([line, placed()])
+    async with playing(play, retry=RetryPolicy.never()) as clickpost:
+        with pytest.raises(ClickPostError) as caught:
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert (len(play.times), caught.value.attempts) == (1, 1)
+
+
+@virtual_time
+async def test_never_does_not_poll_either() -> None:
+    play = Play([queued(), placed()])
+    async with playing(play, retry=RetryPolicy.never()) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.pending, len(play.times)) == (True, 1)
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 5])
+@virtual_time
+async def test_attempts_count_the_first_one_too(attempts: int) -> None:
+    play = Play([httpx.ConnectError("")])
+    async with playing(play, retry=RetryPolicy(attempts=attempts)) as clickpost:
+        with pytest.raises(NotSentError) as caught:
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert (len(play.times), caught.value.attempts) == (attempts, attempts)
+    assert ("after" in str(caught.value)) == (attempts > 1)
+
+
+@virtual_time
+async def test_short_pauses_double_up_to_the_longest() -> None:
+    random.seed(7)
+    play = Play([httpx.ConnectError("")])
+    retry = RetryPolicy(attempts=60, backoff=1, longest=8)
+    async with playing(play, retry=retry) as clickpost:
+        with pytest.raises(NotSentError):
+            await clickpost.orders.create(india_order("R-1"))
+
+    ceilings = [min(8, 2**number) for number in range(59)]
+    assert all(0 <= pause <= most for pause, most in zip(play.pauses, ceilings, strict=True))
+    # Drawn at random below the ceiling, so that those who failed together don't return together.
+    assert max(play.pauses) > 6
+    assert min(play.pauses[5:]) < 2
+
+
+@virtual_time
+async def test_patience_bounds_the_pauses_together() -> None:
+    play = Play([httpx.ReadError("")])
+    retry = RetryPolicy(attempts=1000, patience=200)
+    async with playing(play, retry=retry) as clickpost:
+        with pytest.raises(NoReplyError):
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert 140 <= sum(play.pauses) <= 200
+
+
+@virtual_time
+async def test_patience_is_not_used_up_by_waiting_for_a_turn() -> None:
+    play = Play([placed(), httpx.ConnectError(""), placed()])
+    async with playing(play, rate=Rate(1, per=1000), retry=RetryPolicy(patience=1)) as clickpost:
+        await clickpost.orders.create(india_order("R-1"))
+        order = await clickpost.orders.create(india_order("R-2"))
+
+    assert (order.reply.attempts, play.times) == (2, pytest.approx([0, 1000, 2000]))
+
+
+@virtual_time
+async def test_every_attempt_waits_for_its_turn() -> None:
+    play = Play([httpx.ConnectError("")])
+    async with playing(play, rate=Rate(1, per=10)) as clickpost:
+        with pytest.raises(NotSentError):
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert play.pauses == pytest.approx([10, 10, 10])
+
+
+# --- the truth about the whole call -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("later", "kind"),
+    [
+        (httpx.ConnectError(""), NoReplyError),
+        (httpx.Response(429), NoReplyError),
+        (httpx.Response(301), NoReplyError),
+        (said(301, "wrong key"), CredentialsError),
+        (httpx.Response(401), CredentialsError),
+        (said(322), BusyCourierError),
+    ],
+)
+@virtual_time
+async def test_what_was_lost_once_stays_unknown(later: Line, kind: type[ClickPostError]) -> None:
+    play = Play([httpx.ReadError(""), later])
+    async with playing(play) as clickpost:
+        with pytest.raises(ClickPostError) as caught:
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert (type(caught.value), caught.value.outcome) == (kind, Outcome.UNKNOWN)
+    assert caught.value.attempts == len(play.times)
+    assert "look the order up" in caught.value.advice
+
+
+@virtual_time
+async def test_a_refusal_of_the_order_itself_settles_what_was_lost() -> None:
+    async with playing([httpx.ReadError(""), said(307, "order type")]) as clickpost:
+        with pytest.raises(InvalidRequestError) as caught:
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert (caught.value.outcome, caught.value.attempts) == (Outcome.REJECTED, 2)
+
+
+@pytest.mark.parametrize(
+    "later", [httpx.ConnectError(""), httpx.Response(429), httpx.Response(301), said(301)]
+)
+@virtual_time
+async def test_an_order_that_was_pending_is_not_called_unsent(later: Line) -> None:
+    async with playing([queued(), later]) as clickpost:
+        with pytest.raises(ClickPostError) as caught:
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert caught.value.outcome is Outcome.UNKNOWN
+    assert not isinstance(caught.value, NotSentError)
+
+
+# --- a retrier for each call ------------------------------------------------------------------
+
+MANY = 200
+
+
+def failing_twice() -> Callable[[str], int]:
+    failures: dict[str, int] = {}
+
+    def count(reference: str) -> int:
+        failures[reference] = failures.get(reference, 0) + 1
+        return failures[reference]
+
+    return count
+
+
+@virtual_time
+async def test_calls_that_fail_together_each_get_their_own_answer() -> None:
+    count = failing_twice()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        import json
+
+        reference = json.loads(request.content)["shipment_details"]["reference_number"]
+        await anyio.sleep(0.01)
+        if count(reference) <= 2:
+            raise httpx.ConnectError("")
+        return placed(f"W-{reference}", reference)
+
+    listener = Listener()
+    async with playing([answer], observers=[listener]) as clickpost:
+        orders = await asyncio.gather(
+            *(clickpost.orders.create(india_order(f"R-{number}")) for number in range(MANY))
+        )
+        stats = clickpost.stats()
+
+    assert [order.waybill for order in orders] == [f"W-R-{number}" for number in range(MANY)]
+    assert {order.reply.attempts for order in orders} == {3}
+    assert (stats.calls, stats.attempts, stats.repeats) == (MANY, 3 * MANY, 2 * MANY)
+
+
+@virtual_time
+async def test_one_retrier_for_all_calls_would_mix_them_up() -> None:
+    # The control: what the test above protects from does happen.
+    count = failing_twice()
+
+    async def pause(state: Any) -> float:
+        await anyio.sleep(0.01)
+        return 0.01
+
+    shared = AsyncRetrying(
+        sleep=anyio.sleep,
+        wait=pause,
+        retry=retry_if_exception_type(httpx.ConnectError),
+        stop=stop_after_attempt(4 * MANY),
+    )
+
+    async def call(reference: str) -> str:
+        await anyio.sleep(0.01)
+        if count(reference) <= 2:
+            raise httpx.ConnectError("")
+        return reference
+
+    expected = [f"R-{number}" for number in range(MANY)]
+    found = await asyncio.gather(
+        *(shared(call, reference) for reference in expected), return_exceptions=True
+    )
+    assert found != expected
