@@ -13,6 +13,8 @@ from clickpost_async._wire.endpoint import Post as Post
 from clickpost_async._wire.endpoint import Repeat as Repeat
 from clickpost_async.client import ClickPost as ClickPost
 from clickpost_async.client import Stats as Stats
+from clickpost_async.endpoints._windows import Checkpoint as Checkpoint
+from clickpost_async.endpoints._windows import Windows as Windows
 from clickpost_async.errors import BusyCourierError as BusyCourierError
 from clickpost_async.errors import ClickPostError as ClickPostError
 from clickpost_async.errors import CourierError as CourierError

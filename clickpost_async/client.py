@@ -24,6 +24,7 @@ from clickpost_async.endpoints.orders import Orders
 from clickpost_async.endpoints.pickups import Pickups
 from clickpost_async.endpoints.reports import Reports
 from clickpost_async.endpoints.returns import Returns
+from clickpost_async.endpoints.tracking import Tracking
 from clickpost_async.events import Observer, log
 from clickpost_async.limits import Limiter, TokenBucket, Unlimited
 from clickpost_async.settings import (
@@ -75,6 +76,7 @@ class ClickPost:
     """
 
     orders: Orders
+    tracking: Tracking
     ndr: Ndr
     pickups: Pickups
     labels: Labels
@@ -124,6 +126,7 @@ class ClickPost:
         self._options = options
         self._caller = ResilientCaller(self._exchange, options)
         self.orders = Orders(self._caller)
+        self.tracking = Tracking(self._caller)
         self.ndr = Ndr(self._caller)
         self.pickups = Pickups(self._caller)
         self.labels = Labels(self._caller)

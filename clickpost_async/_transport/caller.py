@@ -241,17 +241,13 @@ class _Call(Generic[R]):
         self._attempts += 1
         exchange.counts.attempts += 1
         exchange.tell(
-            Started(
-                endpoint=endpoint.label, attempt=self._attempts, reference_number=reference
-            )
+            Started(endpoint=endpoint.label, attempt=self._attempts, reference_number=reference)
         )
         self._progress = progress = Progress()
         try:
             response = await exchange.sender.send(request, progress)
             seconds = time.perf_counter() - self._began
-            answer = decode(
-                endpoint, response, Reply(attempts=self._attempts, seconds=seconds)
-            )
+            answer = decode(endpoint, response, Reply(attempts=self._attempts, seconds=seconds))
             if answer.incomplete:
                 message = "placed, says the answer, and gives no waybill"
                 raise UnreadableReplyError(message, status=answer.reply.status)

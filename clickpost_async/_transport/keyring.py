@@ -10,6 +10,9 @@ from clickpost_async._wire.endpoint import Auth
 from clickpost_async.errors import NotSentError
 from clickpost_async.settings import Credentials, Secret
 
+# ClickPost's keys have 36 characters.
+_SHORTEST_KEY = 8
+
 
 class Keyring:
     """The credentials, and where each endpoint wants them."""
@@ -52,9 +55,15 @@ class Keyring:
         return f"{target}{'&' if '?' in target else '?'}{written}", body
 
     def scrub(self, body: bytes, key: Secret) -> bytes:
-        """Take the key out of an answer that echoes it, as `meta.next` does."""
+        """Take the key out of an answer that echoes it, as `meta.next` does.
+
+        A key that is a mere word, as in tests, is only looked for where a URL has it: anywhere else
+        it would be a word.
+        """
         for spelling in _spellings(key.reveal()):
-            if spelling in body:
+            if len(spelling) < _SHORTEST_KEY:
+                body = body.replace(b"key=" + spelling, b"key=***")
+            elif spelling in body:
                 body = body.replace(spelling, b"***")
         return body
 
@@ -73,7 +82,11 @@ def _spellings(key: str) -> Iterable[bytes]:
 
 
 def _with_key(body: bytes | None, key: Secret) -> bytes:
-    """Put the key first in a JSON object, where the old registration wants it."""
-    rest = (body or b"{}").removeprefix(b"{")
-    comma = b"" if rest == b"}" else b","
-    return b'{"key":' + json.dumps(key.reveal()).encode() + comma + rest
+    """Put the key first in a JSON object, where the old registration wants it.
+
+    ClickPost's own example has a key in the payload: the client's takes its place.
+    """
+    fields = json.loads(body or b"{}")
+    fields.pop("key", None)
+    signed = {"key": key.reveal(), **fields}
+    return json.dumps(signed, ensure_ascii=False, separators=(",", ":")).encode()

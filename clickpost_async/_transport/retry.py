@@ -215,4 +215,3 @@ def _outcome(state: RetryCallState) -> tuple[BaseException | None, Answer | None
     assert outcome is not None  # noqa: S101 - tenacity asks only after an attempt
     error = outcome.exception()
     return error, None if error is not None else outcome.result()
-

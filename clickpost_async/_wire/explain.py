@@ -89,9 +89,7 @@ class _Walk:
                 continue
         return partial
 
-    def _field(
-        self, spec: Spec, raw: Any, fields: dict[str, Any], problems: list[Problem]
-    ) -> None:
+    def _field(self, spec: Spec, raw: Any, fields: dict[str, Any], problems: list[Problem]) -> None:
         before = len(problems)
         try:
             value = self._under(spec.wire, raw, spec.kind, problems)

@@ -165,9 +165,7 @@ class Run:
         facts["seconds"] = time.perf_counter() - began
         return _answered(answer, facts)
 
-    def _failed(
-        self, error: ClickPostError, given: BulkOrder, facts: dict[str, Any]
-    ) -> Outcome:
+    def _failed(self, error: ClickPostError, given: BulkOrder, facts: dict[str, Any]) -> Outcome:
         facts["attempts"] = error.attempts
         if isinstance(error, CredentialsError) and error.key_refused:
             # Every further order would be refused, too; those of one courier account are not.

@@ -15,6 +15,7 @@ from clickpost_async.sandbox import Faults, Sandbox, served
 # The sandbox's couriers are quick, so the pauses that real ones need would only be waited out.
 _QUICK = RetryPolicy(attempts=6, backoff=0.05, settling=0.2, poll_every=0.1)
 
+
 async def run(orders: Path | None, *, rate: float, faults: bool) -> int:
     """Run the demo; returns the exit code: 0 if no order was bought two labels."""
     console = Console()
@@ -114,5 +115,3 @@ def _summary(report: Report, *, labels: int, twice: int) -> Table:
     for what, count in rows.items():
         table.add_row(what, str(count))
     return table
-
-

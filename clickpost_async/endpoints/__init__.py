@@ -15,10 +15,22 @@ from clickpost_async.endpoints import (
     pickups,
     reports,
     returns,
+    tracking,
 )
 from clickpost_async.structures import Answer
 
-_CHAPTERS = (orders, management, ndr, pickups, labels, couriers, account, reports, returns)
+_CHAPTERS = (
+    orders,
+    management,
+    tracking,
+    ndr,
+    pickups,
+    labels,
+    couriers,
+    reports,
+    returns,
+    account,
+)
 
 CATALOG: Mapping[str, Get[Answer] | Post[Answer]] = MappingProxyType(
     {endpoint.name: endpoint for chapter in _CHAPTERS for endpoint in chapter.ENDPOINTS}

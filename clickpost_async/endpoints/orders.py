@@ -79,9 +79,7 @@ class Orders(Management):
         A plain mapping is India's if its `pickup_info` has India's names (`pickup_pincode`), and
         the world's if it has the world's (`country_code`). Raises as `create_india` does.
         """
-        if isinstance(order, IndiaOrder) or (
-            not isinstance(order, WorldOrder) and is_india(order)
-        ):
+        if isinstance(order, IndiaOrder) or (not isinstance(order, WorldOrder) and is_india(order)):
             return await self._caller.post(CREATE_INDIA, order)
         return await self._caller.post(CREATE_WORLD, order)
 

@@ -19,7 +19,7 @@ from clickpost_async.structures._rules import (
     Wire,
 )
 from clickpost_async.structures._times import IST, moment
-from clickpost_async.structures.codes import OrderType
+from clickpost_async.structures.codes import OrderType, TrackingCode
 
 # `edit_order_service` of the e-way bill, the only one that ClickPost's reference names.
 _EWAY_BILL = 2
@@ -195,7 +195,7 @@ class UpdatedOrder(Answer):
     reference_number: str | None = None
     order_id: str | None = None
     channel_name: str | None = None
-    clickpost_status_code: int | None = None
+    clickpost_status_code: TrackingCode | int | None = None
     clickpost_status_description: str | None = None
     clickpost_city: str | None = None
     status: str | None = None

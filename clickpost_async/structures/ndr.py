@@ -22,6 +22,7 @@ from clickpost_async.structures._rules import (
     Wire,
 )
 from clickpost_async.structures._times import moment
+from clickpost_async.structures.codes import TrackingCode
 
 
 class NdrStep(enum.StrEnum):
@@ -106,7 +107,7 @@ class NdrFeedback(Answer):
     preferred_date: str | None = None
     preferred_time: str | None = None
     created_at: str | None = None
-    clickpost_status_code: int | None = None
+    clickpost_status_code: TrackingCode | int | None = None
     clickpost_status_description: str | None = None
     api_data_push: bool | None = None
     is_rejected: bool | None = None

@@ -1,0 +1,307 @@
+"""Following parcels: what ClickPost is told of some of them, and what it tells of all."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from attrs import field, frozen
+
+from clickpost_async.structures._base import Answer, Sent
+from clickpost_async.structures._rules import (
+    Centimetres,
+    Code,
+    CountryCode,
+    CourierPartner,
+    DateOrTime,
+    Filled,
+    Grams,
+    Latitude,
+    Longitude,
+    Money,
+    Personal,
+    Place,
+    PostalCode,
+    Upto,
+    Wire,
+)
+from clickpost_async.structures._times import IST, moment
+from clickpost_async.structures.codes import Bucket, DeliveryType, OrderType, TrackingCode
+from clickpost_async.structures.items import FreeForm, ItemDetails
+
+_PersonalText = Annotated[str, Upto(500), Personal()]
+
+
+# --- what ClickPost is told ---------------------------------------------------------------------
+
+
+@frozen(kw_only=True, repr=False)
+class TrackedConsumer(Sent):
+    """Who is told how the parcel travels."""
+
+    name: Annotated[str, Upto(250), Personal()] | None = None
+    email: Annotated[str, Upto(150), Personal()] | None = None
+    phone: Annotated[str, Upto(15), Personal()] | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class TrackedPlace(Sent):
+    """Where a parcel starts or ends; ClickPost's pages write `pincode` or `postal_code`."""
+
+    name: _PersonalText | None = None
+    email: _PersonalText | None = None
+    phone: _PersonalText | None = None
+    phone_code: str | None = None
+    address: _PersonalText | None = None
+    landmark: _PersonalText | None = None
+    pincode: PostalCode | None = None
+    postal_code: PostalCode | None = None
+    country_code: CountryCode | None = None
+    city: Place | None = None
+    district: Place | None = None
+    state: Place | None = None
+    lat: Latitude | None = None
+    long: Longitude | None = None
+    time: DateOrTime | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class TrackedItem(ItemDetails):
+    """What is in the parcel."""
+
+    description: Annotated[str, Upto(500)] | None = None
+    quantity: int | None = None
+    price: Money | None = None
+    additional: ItemDetails | None = None
+    extras: FreeForm | None = None
+    # ClickPost's table says `extras`, its sample `extra`.
+    extra_fields: Annotated[FreeForm, Wire("extra")] | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class TrackedDetails(Sent):
+    """The order behind the parcel; centimetres and grams. `cod_amount` is also `cod_value`."""
+
+    order_type: OrderType | None = None
+    delivery_type: DeliveryType | None = None
+    invoice_value: Money | None = None
+    cod_amount: Money | None = None
+    cod_value: Money | None = None
+    currency_code: Annotated[str, Upto(3)] | None = None
+    reference_number: Code | None = None
+    merchant_order_id: Annotated[str, Upto(100), Wire("order_id")] | None = None
+    length: Centimetres | None = None
+    breadth: Centimetres | None = None
+    height: Centimetres | None = None
+    weight: Grams | None = None
+    items: Sequence[TrackedItem] | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class TrackedAdditional(Sent):
+    """Dates and wishes; `min_edd` and `max_edd` are days."""
+
+    order_date: DateOrTime | None = None
+    ship_date: DateOrTime | None = None
+    estimated_delivery_date: DateOrTime | None = None
+    min_edd: int | None = None
+    max_edd: int | None = None
+    enable_whatsapp: bool | None = None
+    language_code: str | None = None
+    merchant_order_id: Annotated[str, Upto(100), Wire("order_id")] | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class ShipmentToTrack(Sent):
+    """A parcel for `POST /v3/tracking/awb-register/`; only the first three are needed."""
+
+    waybill: Annotated[str, Filled(), Upto(100)]
+    courier_partner: CourierPartner
+    account_code: Annotated[str, Filled(), Upto(100)]
+    consumer_details: TrackedConsumer | None = None
+    shipment_info: TrackedDetails | None = None
+    pickup_info: TrackedPlace | None = None
+    drop_info: TrackedPlace | None = None
+    additional: TrackedAdditional | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class OldTrackedItems(Sent):
+    """Where the old registration keeps the items."""
+
+    items: Sequence[TrackedItem] | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class OldTrackedDetails(TrackedDetails):
+    """The order behind the parcel, as the old registration writes it."""
+
+    item: Annotated[str, Upto(500)] | None = None
+    pickup_pincode: PostalCode | None = None
+    drop_pincode: PostalCode | None = None
+    drop_address: _PersonalText | None = None
+    additional: OldTrackedItems | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class OldShipmentToTrack(Sent):
+    """A parcel for `POST /v2/tracking/awb-register/`, the older way to register one."""
+
+    waybill: Annotated[str, Filled(), Upto(100)]
+    courier_partner: Annotated[CourierPartner, Wire("cp_id")]
+    account_code: Annotated[str, Filled(), Upto(100)]
+    consumer_details: TrackedConsumer | None = None
+    shipment_info: OldTrackedDetails | None = None
+    additional: TrackedAdditional | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class WhatsAppChoice(Sent):
+    """Whether customers are told of a parcel by WhatsApp."""
+
+    waybill: Annotated[str, Filled(), Upto(100), Wire("awb")]
+    whatsapp_disable: bool
+
+
+# --- what ClickPost tells -----------------------------------------------------------------------
+
+
+@frozen(kw_only=True, repr=False)
+class Numbered(Answer):
+    """Something that ClickPost has given a number."""
+
+    id: int | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class RegisteredShipment(Answer):
+    """A parcel that ClickPost follows from now on, or did already.
+
+    Registered before (303), v3 tells nothing more; v2 tells its numbers.
+    """
+
+    tracking_id: int | None = None
+    security_key: Annotated[str | None, Personal()] = None
+    consumer_details: Numbered | None = None
+    shipment_info: Numbered | None = None
+
+    @property
+    def already_registered(self) -> bool:
+        """Whether ClickPost followed it before this call."""
+        return self.reply.status == 303
+
+
+@frozen(kw_only=True, repr=False)
+class NotificationSetting(Answer):
+    """WhatsApp messages are on or off now, as asked; ClickPost's word is in `reply.message`."""
+
+
+@frozen(kw_only=True, repr=False)
+class SecurityKey(Answer):
+    """What a tracking page wants as its `key`."""
+
+    waybill: str | None = None
+    courier_partner: Annotated[int | None, Wire("cp_id")] = None
+    security_key: Annotated[str | None, Personal()] = None
+    reference_number: str | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class Scan(Answer):
+    """One event in a parcel's journey, in ClickPost's words and in the courier's (`status`)."""
+
+    timestamp: str | None = None
+    location: str | None = None
+    remark: str | None = None
+    status: str | None = None
+    clickpost_status_code: TrackingCode | int | None = None
+    clickpost_status_description: str | None = None
+    clickpost_status_bucket: Bucket | int | None = None
+    clickpost_status_bucket_description: str | None = None
+    reference_number: str | None = None
+    clickpost_city: str | None = None
+    created_at: str | None = None
+    checkpoint_id: int | None = None
+    tracking_id: int | None = None
+
+    @property
+    def at(self) -> datetime | None:
+        """When it happened; `timestamp` says no zone, and is India's."""
+        return moment(self.timestamp, IST)
+
+
+@frozen(kw_only=True, repr=False)
+class ExpectedDays(Answer):
+    """In how many days a parcel is expected."""
+
+    min_sla: float | None = None
+    max_sla: float | None = None
+    exact_sla: float | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class FailedDelivery(Answer):
+    """Why a delivery failed."""
+
+    ndr_bucket_code: int | None = None
+    ndr_description: str | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class TrackedOrder(Answer):
+    """The order behind a parcel, as far as ClickPost tells."""
+
+    is_stuck: bool | None = None
+    merchant_order_id: Annotated[str | None, Wire("order_id")] = None
+    sku: Sequence[str] | None = None
+    edd: ExpectedDays | None = None
+    ndr: FailedDelivery | None = None
+    invoice_number: str | None = None
+    pickup_city: str | None = None
+    drop_city: str | None = None
+    cod_value: float | None = None
+    currency_code: str | None = None
+    courier_partner: Annotated[int | None, Wire("courier_partner_id")] = None
+    courier_name: Annotated[str | None, Wire("courier_name", also=("courier_partner_name",))] = None
+    courier_partner_edd: str | None = None
+    channel_name: str | None = None
+    qc_images: Sequence[str] | None = None
+    dest_hub_inscan: str | None = None
+    rto_intransit_timestamp: str | None = None
+    order_detail: Mapping[str, Any] | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class Track(Answer):
+    """A parcel's journey: where it is, and its scans, newest first.
+
+    `known` is false for a waybill that ClickPost does not know for this courier.
+    """
+
+    latest_status: Scan | None = None
+    scans: Sequence[Scan] = ()
+    valid: bool | None = None
+    additional: TrackedOrder | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether ClickPost follows this waybill at this courier."""
+        return self.valid is not False and (self.latest_status is not None or bool(self.scans))
+
+
+@frozen(kw_only=True, repr=False)
+class Tracked(Answer):
+    """The journeys of the waybills that were asked for, each under its own: `tracked[waybill]`."""
+
+    tracks: Mapping[str, Track] = field(factory=dict)
+
+    def __getitem__(self, waybill: str) -> Track:
+        return self.tracks[waybill]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tracks)
+
+    def __len__(self) -> int:
+        return len(self.tracks)
+
+    def __contains__(self, waybill: object) -> bool:
+        return waybill in self.tracks

@@ -1,0 +1,258 @@
+"""Reads the webhooks that ClickPost pushes: a pure function, for any web framework.
+
+    event = webhooks.parse(body, headers, token="the token from the dashboard")
+    if event.identity not in seen and event.supersedes(latest.get(event.waybill)):
+        ...
+
+ClickPost sends neither a signature nor an id. It repeats a push until it is answered with HTTP 200,
+in no certain order, and with keys that come and go. So `identity` tells repeats, `supersedes` tells
+which of two events is the newer, and unknown keys are kept in `extra`. The token is a fixed word
+and weak protection: rotate it (`token` takes several), and take pushes over https only.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import Annotated, Any
+
+from attrs import frozen
+
+from clickpost_async._wire.converter import as_answer
+from clickpost_async.structures import Answer, Bucket, Reply, Scan, TrackingCode
+from clickpost_async.structures._rules import Personal, Wire
+from clickpost_async.structures._times import IST, moment
+
+_LARGEST = 256 * 1024
+
+# Where ClickPost's documentation puts the token, and where receivers have been seen to look for it.
+# Web servers may turn the underscore into a hyphen.
+_TOKEN_HEADERS = frozenset({"webhook_key", "webhook-key", "authorization", "x-api-key"})
+
+_RETURN_CODES = frozenset({TrackingCode.RETURN_PLACED, TrackingCode.RETURN_APPROVED})
+
+# After these a parcel's journey is over; of two scans at the same time they are the later one.
+_FINAL = frozenset(
+    {
+        TrackingCode.DELIVERED,
+        TrackingCode.CANCELLED,
+        TrackingCode.RTO_DELIVERED,
+        TrackingCode.LOST,
+        TrackingCode.EXCHANGE_DELIVERED,
+    }
+)
+
+
+class WebhookError(Exception):
+    """A push that is not taken; `http_status` is what to answer it with."""
+
+    http_status = 400
+
+
+class WebhookTokenError(WebhookError):
+    """The push does not carry the token."""
+
+    http_status = 401
+
+
+class WebhookTooLargeError(WebhookError):
+    """The push is larger than any that ClickPost sends."""
+
+    http_status = 413
+
+
+@frozen(kw_only=True, repr=False)
+class ReturnedItem(Answer):
+    """One item that a customer wants to return."""
+
+    sku: str | None = None
+    quantity: int | None = None
+    description: str | None = None
+    return_reason: str | None = None
+    return_sub_reason: str | None = None
+    return_mode: str | None = None
+    refund_mode: str | None = None
+    customer_comment: Annotated[str | None, Personal()] = None
+
+
+@frozen(kw_only=True, repr=False)
+class EventDetails(Answer):
+    """What stands in a push's `additional`; of returns only some of it does."""
+
+    latest_status: Scan | None = None
+    is_rvp: bool | None = None
+    account_code: str | None = None
+    merchant_order_id: Annotated[str | None, Wire("order_id")] = None
+    courier_partner_edd: str | None = None
+    destination_hub_inscan_ts: str | None = None
+    ndr_status_code: int | None = None
+    ndr_status_description: str | None = None
+    npr_status_code: int | None = None
+    npr_status_description: str | None = None
+    notification_event_id: int | None = None
+    forward_awb: str | None = None
+    forward_reference_number: str | None = None
+    return_reference_number: str | None = None
+    self_shipped: bool | None = None
+    item_info: Sequence[ReturnedItem] | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class Event(Answer):
+    """What every push has: a scan, and in `additional.latest_status` the current state.
+
+    Several scans that ClickPost learns of together are pushed one by one, all with the same current
+    state.
+    """
+
+    waybill: str | None = None
+    courier_partner: Annotated[int | None, Wire("cp_id")] = None
+    status: str | None = None
+    remark: str | None = None
+    location: str | None = None
+    timestamp: str | None = None
+    clickpost_status_code: TrackingCode | int | None = None
+    clickpost_status_description: str | None = None
+    clickpost_status_bucket: Bucket | int | None = None
+    clickpost_status_bucket_description: str | None = None
+    clickpost_city: str | None = None
+    account_code: str | None = None
+    additional: EventDetails | None = None
+
+    @property
+    def at(self) -> datetime | None:
+        """When it happened, as far as its text can be read."""
+        return _read(self.timestamp, IST)
+
+    @property
+    def subject(self) -> str:
+        """What it is about: the waybill."""
+        return self.waybill or ""
+
+    @property
+    def identity(self) -> str:
+        """The same for every push of the same event, and different for any other."""
+        code = self.clickpost_status_code
+        facts = (self.subject, None if code is None else int(code), self.timestamp, self.status)
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def supersedes(self, other: "Event | None") -> bool:
+        """Whether it is newer than another event of the same parcel, however late it comes.
+
+        Events are ordered by when they happened; at the same time, one that ends a journey is the
+        later. An event without a readable time supersedes none but a missing one.
+        """
+        return other is None or self.order > other.order
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """What events are sorted by, oldest first."""
+        at = self.at
+        code = self.clickpost_status_code
+        return (
+            at is not None,
+            at or datetime.min.replace(tzinfo=UTC),
+            code in _FINAL,
+            -1 if code is None else int(code),
+            self.identity,
+        )
+
+
+@frozen(kw_only=True, repr=False)
+class TrackingEvent(Event):
+    """A parcel has moved, or failed to; its `timestamp` is India's time, though it says `Z`."""
+
+
+@frozen(kw_only=True, repr=False)
+class ReturnEvent(Event):
+    """A customer has asked for a return (code 101), or it was approved (102); times are UTC.
+
+    There is no waybill yet, and the courier is -1.
+    """
+
+    notification_event: int | None = None
+    return_reference_number: str | None = None
+    customer_name: Annotated[str | None, Personal()] = None
+    request_placed_time: str | None = None
+    pickup_info: Annotated[Mapping[str, Any] | None, Personal()] = None
+    internal: Annotated[Mapping[str, Any] | None, Personal()] = None
+
+    @property
+    def at(self) -> datetime | None:
+        """When it happened, as far as its text can be read."""
+        return _read(self.timestamp, UTC)
+
+    @property
+    def subject(self) -> str:
+        """What it is about: the return, or the parcel that is returned."""
+        details = self.additional or EventDetails()
+        return (
+            self.return_reference_number
+            or details.return_reference_number
+            or details.forward_reference_number
+            or details.forward_awb
+            or self.waybill
+            or ""
+        )
+
+
+def parse(
+    body: bytes, headers: Mapping[str, str], *, token: str | Iterable[str] | None
+) -> TrackingEvent | ReturnEvent:
+    """Check a push's token and read it.
+
+    `token` is the one that was typed on the dashboard, or several while it is being changed; `None`
+    says that something in front has checked it.
+
+    Raises `WebhookTooLargeError`, `WebhookTokenError`, or `WebhookError` for what is no push.
+    """
+    if len(body) > _LARGEST:
+        raise WebhookTooLargeError(f"a push of more than {_LARGEST} bytes")
+    if token is not None and not _knows(headers, [token] if isinstance(token, str) else token):
+        raise WebhookTokenError("the push does not carry the token")
+    payload = _payload(body)
+    reply = Reply(raw=payload)
+    event: TrackingEvent | ReturnEvent | None
+    if _is_return(payload):
+        event = as_answer(payload, ReturnEvent, reply)
+    else:
+        event = as_answer(payload, TrackingEvent, reply)
+    if event is None or event.clickpost_status_code is None:
+        raise WebhookError("not a push of ClickPost's: it has no clickpost_status_code")
+    return event
+
+
+def _knows(headers: Mapping[str, str], tokens: Iterable[str]) -> bool:
+    """Compare every header with every token, so that the time tells nothing."""
+    accepted = [token.encode() for token in tokens if token]
+    given = [
+        value.encode("utf-8", "surrogateescape")
+        for name, value in headers.items()
+        if name.lower() in _TOKEN_HEADERS
+    ]
+    matches = [hmac.compare_digest(one, other) for one in given for other in accepted]
+    return any(matches)
+
+
+def _payload(body: bytes) -> dict[str, Any]:
+    try:
+        payload = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        payload = None
+    if isinstance(payload, dict) and isinstance(payload.get("payload"), dict):
+        # Approved returns come wrapped.
+        payload = {**payload["payload"], "internal": payload.get("internal")}
+    if not isinstance(payload, dict):
+        raise WebhookError("not a push of ClickPost's: it is no JSON object")
+    return payload
+
+
+def _is_return(payload: Mapping[str, Any]) -> bool:
+    code = payload.get("clickpost_status_code")
+    return code in _RETURN_CODES if isinstance(code, int) else False
+
+
+def _read(text: str | None, zone: tzinfo) -> datetime | None:
+    """Read a time whose zone is known better than its text says."""
+    return moment(None if text is None else text.strip().removesuffix("Z"), zone)

@@ -1,0 +1,282 @@
+import copy
+import itertools
+import json
+import pickle
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickpost_async import webhooks
+from clickpost_async.structures import Bucket, TrackingCode
+from clickpost_async.webhooks import (
+    Event,
+    ReturnEvent,
+    TrackingEvent,
+    WebhookError,
+    WebhookTokenError,
+    WebhookTooLargeError,
+)
+
+TOKEN = "a-word-typed-on-the-dashboard"
+IST = timezone(timedelta(hours=5, minutes=30))
+
+SCAN: dict[str, Any] = {
+    "waybill": "DL8800000001",
+    "cp_id": 4,
+    "status": "Pending",
+    "remark": "door locked",
+    "location": "Indore_Palasia_D (Madhya Pradesh)",
+    "timestamp": "2026-03-04T12:40:00Z",
+    "clickpost_status_code": 9,
+    "clickpost_status_description": "FailedDelivery",
+    "clickpost_city": "Indore",
+    "account_code": "delhivery surface",
+    "additional": {
+        "latest_status": {
+            "status": "Dispatched",
+            "clickpost_status_code": 6,
+            "clickpost_status_bucket": 4,
+            "timestamp": "2026-03-05T09:00:00Z",
+            "reference_number": "SHOP-9",
+        },
+        "is_rvp": False,
+        "order_id": "9",
+        "ndr_status_code": 1,
+        "ndr_status_description": "customer unavailable",
+        "npr_status_code": None,
+    },
+}
+EVENT = {**SCAN, "clickpost_status_code": 8, "additional": {"notification_event_id": 5}}
+PLACED: dict[str, Any] = {
+    "waybill": "",
+    "cp_id": -1,
+    "status": "Return Order Placed",
+    "remark": "Return Order Placed",
+    "timestamp": "2026-03-04 07:10:11.161221",
+    "clickpost_status_code": 101,
+    "clickpost_status_bucket": 8,
+    "notification_event": 11,
+    "additional": {
+        "notification_event_id": 11,
+        "is_rvp": True,
+        "forward_awb": "DL8800000001",
+        "forward_reference_number": "SHOP-9",
+        "self_shipped": False,
+        "item_info": [{"sku": "CUP-2", "quantity": "1", "customer_comment": "chipped"}],
+    },
+}
+APPROVED = {
+    "payload": {
+        **PLACED,
+        "clickpost_status_code": 102,
+        "clickpost_status_bucket_description": 8,
+        "return_reference_number": "RT-17",
+        "customer_name": "Nina Sample",
+    },
+    "internal": {"queue": 3},
+}
+
+
+def parsed(payload: Any, headers: dict[str, str] | None = None, **more: Any) -> Any:
+    more.setdefault("token", None)
+    return webhooks.parse(json.dumps(payload).encode(), headers or {}, **more)
+
+
+# --- what is pushed -----------------------------------------------------------------------------
+
+
+def test_a_scan_has_its_own_state_and_the_current_one() -> None:
+    event = parsed(SCAN)
+
+    assert type(event) is TrackingEvent
+    assert event.clickpost_status_code is TrackingCode.FAILED_DELIVERY
+    assert event.additional.ndr_status_code == 1
+    assert event.additional.latest_status.clickpost_status_code is TrackingCode.OUT_FOR_DELIVERY
+    assert event.additional.latest_status.clickpost_status_bucket is Bucket.OUT_FOR_DELIVERY
+    assert event.at == datetime(2026, 3, 4, 12, 40, tzinfo=IST)
+    assert event.extra == {}
+    assert event.reply.raw == SCAN
+
+
+def test_a_selected_event_says_which() -> None:
+    assert parsed(EVENT).additional.notification_event_id == 5
+
+
+def test_a_return_is_about_what_is_returned() -> None:
+    event = parsed(PLACED)
+
+    assert type(event) is ReturnEvent
+    assert event.clickpost_status_code is TrackingCode.RETURN_PLACED
+    assert event.subject == "SHOP-9"
+    assert event.at == datetime(2026, 3, 4, 7, 10, 11, 161221, tzinfo=UTC)
+    assert event.additional.item_info[0].quantity == 1
+
+
+def test_an_approved_return_comes_wrapped() -> None:
+    event = parsed(APPROVED)
+
+    assert type(event) is ReturnEvent
+    assert event.clickpost_status_code is TrackingCode.RETURN_APPROVED
+    assert event.subject == "RT-17"
+    assert event.clickpost_status_bucket_description == "8"
+    assert event.internal == {"queue": 3}
+
+
+def test_codes_that_nobody_knows_yet_survive() -> None:
+    event = parsed({**SCAN, "clickpost_status_code": 47, "new_key": [1]})
+
+    assert event.clickpost_status_code == 47
+    assert event.extra == {"new_key": [1]}
+
+
+def test_people_are_not_shown() -> None:
+    shown = repr(parsed(APPROVED)) + repr(parsed(PLACED))
+
+    assert "Nina" not in shown
+    assert "chipped" not in shown
+
+
+# --- the token ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "header", ["webhook_key", "Webhook-Key", "AUTHORIZATION", "x-api-key", "X-API-Key"]
+)
+def test_the_token_is_found_wherever_it_may_be(header: str) -> None:
+    assert parsed(SCAN, {header: TOKEN, "Host": "h"}, token=TOKEN).waybill == "DL8800000001"
+
+
+def test_two_tokens_are_taken_while_one_is_changed() -> None:
+    for told in ("old-word", "new-word"):
+        assert parsed(SCAN, {"webhook_key": told}, token=["old-word", "new-word"])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"webhook_key": ""}, {"webhook_key": TOKEN + "x"}, {"cookie": TOKEN}, {"x-api-key": "é"}],
+)
+def test_a_wrong_token_and_none_are_the_same(headers: dict[str, str]) -> None:
+    with pytest.raises(WebhookTokenError) as caught:
+        parsed(SCAN, headers, token=TOKEN)
+
+    assert caught.value.http_status == 401
+    assert str(caught.value) == "the push does not carry the token"
+    assert TOKEN not in repr(caught.value)
+
+
+@pytest.mark.parametrize("nothing", ["", [], [""]])
+def test_an_empty_token_lets_nobody_in(nothing: Any) -> None:
+    with pytest.raises(WebhookTokenError):
+        parsed(SCAN, {"webhook_key": ""}, token=nothing)
+
+
+# --- what is no push ----------------------------------------------------------------------------
+
+
+def test_a_push_of_any_size_is_not_taken() -> None:
+    with pytest.raises(WebhookTooLargeError) as caught:
+        parsed({**SCAN, "remark": "x" * 256 * 1024})
+
+    assert caught.value.http_status == 413
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b'"a"', b"{", b"{}", b"\xff", b"[" * 9999])
+def test_what_is_no_push_is_told(body: bytes) -> None:
+    with pytest.raises(WebhookError) as caught:
+        webhooks.parse(body, {}, token=None)
+
+    assert caught.value.http_status == 400
+    assert type(pickle.loads(pickle.dumps(caught.value))) is type(caught.value)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_end_in_an_event_or_an_error(body: bytes) -> None:
+    try:
+        webhooks.parse(body, {}, token=None)
+    except WebhookError:
+        pass
+
+
+@given(st.sampled_from([SCAN, EVENT, PLACED, APPROVED]), st.data())
+def test_any_change_ends_in_an_event_or_an_error(payload: dict[str, Any], data: Any) -> None:
+    changed = copy.deepcopy(payload)
+    inner = data.draw(
+        st.sampled_from([changed, changed.get("additional") or {}, changed.get("payload") or {}])
+    )
+    for key in data.draw(st.lists(st.sampled_from([*inner, "payload", "new"]), max_size=4)):
+        inner[key] = data.draw(json_values)
+
+    try:
+        event = parsed(changed)
+    except WebhookError:
+        return
+    assert isinstance(event, Event)
+    assert len(event.identity) == 64
+    assert event.supersedes(None)
+
+
+# --- repeats and order --------------------------------------------------------------------------
+
+
+def test_a_repeat_is_told_by_its_identity_whatever_else_has_changed() -> None:
+    again = {**copy.deepcopy(SCAN), "new": 1}
+    again["additional"]["latest_status"]["clickpost_status_code"] = 8
+
+    assert parsed(again).identity == parsed(SCAN).identity
+
+
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [
+        ("waybill", "DL8800000002"),
+        ("clickpost_status_code", 6),
+        ("timestamp", "2026-03-04T12:40:01Z"),
+        ("status", "Not attempted"),
+    ],
+)
+def test_another_event_has_another_identity(field: str, other: Any) -> None:
+    assert parsed({**SCAN, field: other}).identity != parsed(SCAN).identity
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from([4, 5, 6, 8, 9, 47])), min_size=1, max_size=5
+    )
+)
+def test_the_newest_is_the_same_however_pushes_arrive(scans: list[tuple[int, int]]) -> None:
+    events = [
+        parsed({**SCAN, "timestamp": f"2026-03-04T12:4{at}:00Z", "clickpost_status_code": code})
+        for at, code in scans
+    ]
+    expected = max((at, code == 8) for at, code in scans)
+
+    found = set()
+    for arrival in itertools.permutations([*events, events[0]]):
+        latest: Event | None = None
+        for event in arrival:
+            if event.supersedes(latest):
+                latest = event
+        assert latest is not None
+        found.add(latest.identity)
+        assert latest.at is not None
+        assert (latest.at.minute - 40, latest.clickpost_status_code == 8) == expected
+
+    assert len(found) == 1
+
+
+def test_an_event_without_a_time_overwrites_nothing() -> None:
+    timeless = parsed({**SCAN, "timestamp": "yesterday", "clickpost_status_code": 8})
+
+    assert timeless.at is None
+    assert not timeless.supersedes(parsed(SCAN))
+    assert parsed(SCAN).supersedes(timeless)
