@@ -211,6 +211,8 @@ def simple_value(kind: Any, rules: tuple[Any, ...] = ()) -> Any:
         return next(iter(kind)).value
     if kind is bool:
         return False
+    if get_origin(kind) is Mapping:
+        return {"a": 1}
     candidates = (1, 0) if kind in (int, float) else _TEXTS
     return next(value for value in candidates if _keeps(rules, value))
 
@@ -259,6 +261,8 @@ def values(kind: Any, rules: tuple[Any, ...] = ()) -> SearchStrategy[Any]:
         return st.lists(values(*_undecorated(member)), min_size=1, max_size=2)
     if get_origin(kind) is Union:
         return st.one_of([values(arm, rules) for arm in get_args(kind)])
+    if get_origin(kind) is Mapping:
+        return st.dictionaries(texts(), texts(), max_size=2)
     if kind is Any:
         return st.one_of(st.none(), st.booleans(), st.integers(), texts(), st.lists(texts()))
     return _plain_values(kind, rules)

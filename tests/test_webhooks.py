@@ -1,3 +1,4 @@
+import contextlib
 import copy
 import itertools
 import json
@@ -201,10 +202,8 @@ json_values = st.recursive(
 
 @given(st.binary(max_size=200))
 def test_any_bytes_end_in_an_event_or_an_error(body: bytes) -> None:
-    try:
+    with contextlib.suppress(WebhookError):
         webhooks.parse(body, {}, token=None)
-    except WebhookError:
-        pass
 
 
 @given(st.sampled_from([SCAN, EVENT, PLACED, APPROVED]), st.data())

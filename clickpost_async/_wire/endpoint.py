@@ -2,7 +2,7 @@
 
 import enum
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -101,11 +101,11 @@ class Post(Endpoint[R_co]):
 class Caller(Protocol):
     """What endpoints need to be called."""
 
-    async def get(self, endpoint: Get[R], query: Query) -> R:
+    def get(self, endpoint: Get[R], query: Query) -> Coroutine[Any, Any, R]:
         """Ask an endpoint with a query."""
         ...
 
-    async def post(self, endpoint: Post[R], body: object) -> R:
+    def post(self, endpoint: Post[R], body: object) -> Coroutine[Any, Any, R]:
         """Send an endpoint a body."""
         ...
 
