@@ -1,5 +1,6 @@
 import asyncio
 import re
+import time
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def test_the_table_of_operations_is_the_catalogue() -> None:
 
 
 def test_every_block_is_one_of_those_that_are_run_here() -> None:
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
 
 
 @pytest.mark.asyncio
@@ -69,6 +70,24 @@ async def test_a_file_of_orders_is_pushed(
     out = capsys.readouterr().out
     assert len(out.splitlines()) == 13
     assert "12 orders in" in out
+
+
+@pytest.mark.asyncio
+async def test_updates_are_followed_from_where_they_were_left(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = defined(block("async def follow(clickpost"))
+    a_minute_behind = Sandbox(clock=lambda: time.time() - 60)
+    async with served(a_minute_behind) as server:
+        account = Credentials(server.sandbox.username, server.sandbox.key)
+        async with ClickPost(account, hosts=Hosts.at(server.url)) as clickpost:
+            placed = await clickpost.orders.create(india({}))
+            server.sandbox.advance(placed.waybill or "")
+            left = await names["follow"](clickpost, None)
+            again = await names["follow"](clickpost, left)
+
+    assert capsys.readouterr().out.count(placed.waybill or "") == 1
+    assert again != ""
 
 
 def test_a_users_own_test_runs() -> None:

@@ -23,7 +23,9 @@ Operation = Callable[..., Awaitable[Answer]]
 
 _PLAIN: tuple[Any, ...] = (str, int, bool, float, date, datetime)
 
-_JSON_FILE = Annotated[str, Parameter(help="a JSON file; - reads standard input")]
+_JSON_FILE = Annotated[
+    str, Parameter(help="a JSON file; - reads standard input", allow_leading_hyphen=True)
+]
 
 
 def chapters() -> list[App]:
@@ -54,10 +56,11 @@ def _command(chapter: str, verb: str, operation: Operation) -> Callable[..., Awa
         for parameter in parameters
         if (kind := _kind(hints[parameter.name])) is not None and parameter.name != "password"
     }
+    signature = inspect.Signature(list(kept.values()))
     reads = {name for name, parameter in kept.items() if parameter.annotation is _JSON_FILE}
 
     async def command(*args: Any, **kwargs: Any) -> int:
-        bound = command.__signature__.bind(*args, **kwargs)  # type: ignore[attr-defined]  # set below
+        bound = signature.bind(*args, **kwargs)
         values = {
             name: _read_json(value) if name in reads else value
             for name, value in bound.arguments.items()
@@ -68,7 +71,7 @@ def _command(chapter: str, verb: str, operation: Operation) -> Callable[..., Awa
 
     command.__name__ = verb
     command.__doc__ = inspect.cleandoc(operation.__doc__ or "").split("\n\n", maxsplit=1)[0]
-    command.__signature__ = inspect.Signature(list(kept.values()))  # type: ignore[attr-defined]  # as functools.wraps does
+    command.__signature__ = signature  # type: ignore[attr-defined]  # as functools.wraps does
     command.__annotations__ = {name: parameter.annotation for name, parameter in kept.items()}
     return command
 

@@ -1,0 +1,166 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clickpost_async.cli.operations import chapters
+from clickpost_async.endpoints import CATALOG
+from clickpost_async.sandbox import Sandbox
+from clickpost_async.sandbox.serve import Served
+from tests.strategies import india
+
+KEY = "not-a-real-key-of-the-command-line"
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with Sandbox(key=KEY) as sandbox:
+        server = Served(sandbox)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def clickpost(
+    server: Served, *arguments: str, told: str | None = None, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a shell would, with its output going into another program."""
+    account = {"CLICKPOST_USERNAME": "sandbox", "CLICKPOST_API_KEY": KEY}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-m", "clickpost_async", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        input=told,
+        env=inherited | account | {"CLICKPOST_BASE_URL": server.url} | environ,
+    )
+
+
+def test_every_operation_has_a_verb() -> None:
+    verbs = {
+        f"{chapter.name[0]}.{verb}".replace("-", "_")
+        for chapter in chapters()
+        for verb in chapter
+        if not verb.startswith("-")
+    }
+
+    # Regenerating is `labels fetch --regenerate`.
+    assert verbs == CATALOG.keys() - {"labels.regenerate"}
+
+
+def test_no_verb_takes_a_key_or_a_password() -> None:
+    for chapter in chapters():
+        for verb in chapter:
+            if not verb.startswith("-"):
+                taken = {
+                    name
+                    for argument in chapter[verb].assemble_argument_collection()
+                    for name in argument.names
+                }
+                assert not taken & {"--key", "--password", "--api-key"}, (chapter.name, verb)
+
+
+def test_an_order_goes_in_as_json_and_comes_out_as_json(served: Served, tmp_path: Path) -> None:
+    file = tmp_path / "order.json"
+    file.write_text(json.dumps(india({"shipment_details.reference_number": "CLI-1"})))
+
+    created = clickpost(served, "orders", "create-india", str(file))
+    found = clickpost(served, "orders", "find-india", "CLI-1")
+
+    assert (created.returncode, created.stderr) == (0, "")
+    [waybill] = served.sandbox.ledger()["CLI-1"]
+    assert json.loads(created.stdout)["waybill"] == waybill
+    assert json.loads(found.stdout)["waybill"] == waybill
+
+
+def test_a_body_may_come_through_a_pipe(served: Served) -> None:
+    order = india({"shipment_details.reference_number": "CLI-2"})
+
+    ran = clickpost(served, "orders", "create-india", "-", told=json.dumps(order))
+
+    assert ran.returncode == 0
+    assert "CLI-2" in served.sandbox.ledger()
+
+
+def test_several_waybills_are_tracked_at_once(served: Served) -> None:
+    ran = clickpost(served, "tracking", "track", "--courier-partner", "4", "A1", "A2")
+
+    assert ran.returncode == 0
+    assert list(json.loads(ran.stdout)["tracks"]) == ["A1", "A2"]
+
+
+def test_times_and_switches_are_understood(served: Served) -> None:
+    window = ("2026-03-01T10:00:00+0530", "2026-03-01T10:20:00+0530")
+
+    assert json.loads(clickpost(served, "orders", "updated", *window).stdout)["rows"] == []
+    assert json.loads(clickpost(served, "couriers", "accounts", "--no-active").stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("orders", "find-india", "NOBODY"), 2, "AWB not found"),
+        (("couriers", "pincode", "12"), 2, "pincode"),
+        (("orders", "create-india", "/nowhere/order.json"), 1, "/nowhere/order.json"),
+    ],
+)
+def test_what_went_wrong_is_told_with_a_code(
+    served: Served, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    ran = clickpost(served, *arguments)
+
+    assert ran.returncode == code
+    assert ran.stdout == ""
+    assert words in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_wrong_key_has_a_code_of_its_own_and_is_not_shown(served: Served) -> None:
+    wrong = "not-a-real-key-either"
+
+    ran = clickpost(served, "couriers", "pincode", "380055", CLICKPOST_API_KEY=wrong)
+
+    assert ran.returncode == 3
+    assert wrong not in ran.stdout + ran.stderr
+
+
+def test_a_server_that_is_not_there_leaves_nothing_processed(served: Served) -> None:
+    served.stop()
+
+    ran = clickpost(served, "account", "token", "someone", CLICKPOST_PASSWORD="not-a-password")
+
+    assert ran.returncode == 5
+    assert "not-a-password" not in ran.stdout + ran.stderr
+
+
+def test_the_key_may_stand_in_a_file_that_only_its_owner_reads(
+    served: Served, tmp_path: Path
+) -> None:
+    file = tmp_path / "key"
+    file.write_text(KEY + "\n")
+    arguments = ("couriers", "pincode", "380055")
+    named = {"CLICKPOST_API_KEY": "", "CLICKPOST_KEY_FILE": str(file)}
+
+    file.chmod(0o644)
+    open_to_all = clickpost(served, *arguments, **named)
+    file.chmod(0o600)
+    private = clickpost(served, *arguments, **named)
+
+    assert open_to_all.returncode == 1
+    assert "chmod 600" in open_to_all.stderr
+    assert json.loads(private.stdout)["city"] == "AHMEDABAD"
+
+
+def test_without_an_account_it_says_what_is_missing(served: Served) -> None:
+    ran = clickpost(served, "couriers", "pincode", "380055", CLICKPOST_API_KEY="")
+
+    assert ran.returncode == 1
+    assert "CLICKPOST_KEY_FILE" in ran.stderr
+    assert "Traceback" not in ran.stderr
