@@ -53,7 +53,10 @@ _LOOK_UP = "look the order up by its reference number before it is sent again"
 
 
 class ClickPostError(Exception):
-    """Any failure of a call; `outcome` says what is known of it, `advice` what to do next."""
+    """Any failure of a call; `outcome` says what is known of it, `advice` what to do next.
+
+    `wait` is for how many seconds ClickPost asked to be left alone, if it did.
+    """
 
     outcome: Outcome = Outcome.UNKNOWN
     transient: bool = False
@@ -69,6 +72,7 @@ class ClickPostError(Exception):
         reference_number: str | None = None,
         outcome: Outcome | None = None,
         transient: bool | None = None,
+        wait: float | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -77,6 +81,7 @@ class ClickPostError(Exception):
         self.http_status = http_status
         self.reference_number = reference_number
         self.attempts = 1
+        self.wait = wait
         if outcome is not None:
             self.outcome = outcome
         if transient is not None:
@@ -114,13 +119,9 @@ class NotSentError(ClickPostError):
 
 
 class ThrottledError(NotSentError):
-    """HTTP 429: too many calls; `wait` is the seconds ClickPost asked for, if it did."""
+    """HTTP 429: too many calls, for the next `wait` seconds."""
 
     _advice = "nothing was processed; call again later, or set a lower rate"
-
-    def __init__(self, message: str, *, wait: float | None = None, **facts: Any) -> None:
-        super().__init__(message, **facts)
-        self.wait = wait
 
 
 class DeadlineError(NotSentError):

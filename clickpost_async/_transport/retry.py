@@ -99,13 +99,14 @@ class RetryPolicy:
     `attempts` counts sendings that failed, the first one included; `patience` bounds the sum of the
     pauses between them (not the time spent waiting for a turn). `backoff` is the first short pause,
     doubled up to `longest` and drawn at random below that. `settling` is how long a create that got
-    no answer is left alone before the same order is sent again: couriers are slow, and a second
-    sending that overtakes the first may buy a second label. A pending order is asked for every
-    `poll_every` seconds, ever more slowly, for `polling` seconds in all.
+    no answer is left alone at least before the same order is sent again, and twice as long the next
+    time: couriers are slow, and a second sending that overtakes the first may buy a second label. A
+    pending order is asked for every `poll_every` seconds, ever more slowly, for `polling` seconds in
+    all.
     """
 
     attempts: int = field(default=4, validator=validators.ge(1))
-    patience: float = _seconds(300.0)
+    patience: float = _seconds(600.0)
     backoff: float = _seconds(0.5)
     longest: float = _seconds(20.0)
     settling: float = _seconds(30.0)
@@ -118,6 +119,7 @@ class RetryPolicy:
         return cls(attempts=1, polling=0.0)
 
 
+_LONGEST_SETTLING = 600.0
 _LONGEST_POLL = 300.0
 
 
@@ -151,13 +153,17 @@ class Course:
         if step is Step.RAISE or self._failures >= policy.attempts:
             return False
         if step is Step.SETTLE:
-            pause = policy.settling * (1 + random.random())  # noqa: S311 - jitter
+            settling = policy.settling * 2 ** (self._failures - 1)
+            longest = max(policy.settling, _LONGEST_SETTLING)
+            pause = min(settling, longest) * (1 + random.random())  # noqa: S311 - jitter
         else:
             ceiling = min(policy.longest, policy.backoff * 2 ** (self._failures - 1))
             pause = ceiling * random.random()  # noqa: S311 - jitter
         if isinstance(error, ThrottledError) and error.wait is not None:
             # The limiter holds everybody that long already; the rest is spread.
             pause = policy.backoff * random.random()  # noqa: S311 - jitter
+        elif error.wait is not None:
+            pause = max(pause, error.wait)
         if self._paused + pause > policy.patience:
             return False
         self._paused += pause

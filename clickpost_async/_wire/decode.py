@@ -112,7 +112,7 @@ def _raise_by_http_status(
             **facts,
         )
     if status in (408, 425) or status >= 500:
-        raise ServerError(words, **facts)
+        raise ServerError(words, wait=response.retry_after, **facts)
     if status in (401, 403):
         raise CredentialsError(words, **facts)
     if 400 <= status < 500:

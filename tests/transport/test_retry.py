@@ -173,6 +173,27 @@ async def test_a_429_holds_those_too_that_have_not_left_yet() -> None:
     assert (len(orders), stats.throttled, stats.repeats) == (6, 1, 1)
 
 
+@pytest.mark.parametrize(("repeat", "asked"), [(Repeat.FREELY, 45), (Repeat.BY_REFERENCE, 400)])
+@virtual_time
+async def test_a_server_that_asks_to_be_left_alone_is(repeat: Repeat, asked: int) -> None:
+    busy = httpx.Response(503, headers={"retry-after": str(asked)}, text="busy")
+    play = Play([busy, placed()])
+    async with playing(play) as clickpost:
+        await clickpost.post(own(repeat), {})
+
+    assert play.pauses == [asked]
+
+
+@virtual_time
+async def test_settling_takes_twice_as_long_each_time() -> None:
+    play = Play([httpx.ReadError(""), said(322), page(504), placed()])
+    async with playing(play) as clickpost:
+        await clickpost.orders.create(india_order("R-1"))
+
+    for pause, low in zip(play.pauses, (30, 60, 120), strict=True):
+        assert low <= pause <= 2 * low
+
+
 @virtual_time
 async def test_the_same_bytes_are_sent_again() -> None:
     play = Play([httpx.ReadError(""), said(322), placed()])
