@@ -101,8 +101,7 @@ class RetryPolicy:
     doubled up to `longest` and drawn at random below that. `settling` is how long a create that got
     no answer is left alone at least before the same order is sent again, and twice as long the next
     time: couriers are slow, and a second sending that overtakes the first may buy a second label. A
-    pending order is asked for every `poll_every` seconds, ever more slowly, for `polling` seconds in
-    all.
+    pending order is asked for every `poll_every` seconds, ever more slowly, for `polling` seconds.
     """
 
     attempts: int = field(default=4, validator=validators.ge(1))
