@@ -191,14 +191,14 @@ class ClickPost:
     def stats(self) -> Stats:
         """Tell what the client has done so far, and what it is doing on this event loop."""
         counts = self._exchange.counts
-        gate = self._exchange.gates.seen()
+        here = self._exchange.places.seen()
         return Stats(
             calls=counts.calls,
             attempts=counts.attempts,
             repeats=counts.repeats,
             throttled=counts.throttled,
-            in_flight=gate.inside if gate else 0,
-            waiting=gate.waiting if gate else 0,
+            in_flight=here.gate.inside if here else 0,
+            waiting=here.gate.waiting if here else 0,
             connections=self._transport.count if isinstance(self._transport, Connections) else 0,
         )
 

@@ -15,11 +15,13 @@ import attrs
 from attrs import Factory, define, field, frozen
 
 from clickpost_async._transport.download import Downloader
+from clickpost_async._transport.flights import Flights
 from clickpost_async._transport.http import Progress, Sender
 from clickpost_async._transport.retry import Course, RetryPolicy
+from clickpost_async._wire.converter import reference_of
 from clickpost_async._wire.decode import decode
 from clickpost_async._wire.encode import encode
-from clickpost_async._wire.endpoint import Endpoint, Get, Post, Query
+from clickpost_async._wire.endpoint import Endpoint, Get, Post, Query, Repeat
 from clickpost_async._wire.files import Download
 from clickpost_async._wire.messages import Request
 from clickpost_async.errors import (
@@ -66,6 +68,16 @@ class Counts:
     closed: bool = False
 
 
+class Here:
+    """What the calls on one event loop share."""
+
+    __slots__ = ("__weakref__", "flights", "gate")
+
+    def __init__(self, at_once: int) -> None:
+        self.gate = Gate(at_once)
+        self.flights = Flights()
+
+
 @frozen(kw_only=True)
 class Exchange:
     """What all calls of a client, and of its light copies, share."""
@@ -77,8 +89,8 @@ class Exchange:
     body_style: BodyStyle
     observers: Sequence[Observer]
     counts: Counts = field(factory=Counts)
-    gates: PerLoop[Gate] = field(
-        default=Factory(lambda self: PerLoop(lambda: Gate(self.at_once)), takes_self=True),
+    places: PerLoop[Here] = field(
+        default=Factory(lambda self: PerLoop(lambda: Here(self.at_once)), takes_self=True),
         repr=False,
     )
 
@@ -108,13 +120,15 @@ class ResilientCaller:
 
     def get(self, endpoint: Get[R], query: Query) -> Coroutine[Any, Any, R]:
         """Ask an endpoint with a query."""
-        return self._called(_Call(self._exchange, self._options, endpoint, query))
+        call = _Call(self._exchange, self._options, endpoint, query)
+        return self._in_time(call)
 
     def post(self, endpoint: Post[R], body: object) -> Coroutine[Any, Any, R]:
         """Send an endpoint a body: a structure, or a plain mapping of one."""
-        return self._called(_Call(self._exchange, self._options, endpoint, body=body))
+        call = _Call(self._exchange, self._options, endpoint, body=body)
+        return self._in_time(call)
 
-    def _called(self, call: "_Call[R]") -> Coroutine[Any, Any, R]:
+    def _in_time(self, call: "_Call[R]") -> Coroutine[Any, Any, R]:
         deadline = self._options.deadline
         return call.run() if deadline is None else self._within_deadline(call, deadline)
 
@@ -167,14 +181,19 @@ class _Call(Generic[R]):
         "_attempts",
         "_began",
         "_body",
-        "_endpoint",
         "_exchange",
+        "_key",
         "_lost",
         "_options",
         "_pending",
         "_progress",
         "_query",
         "_request",
+        "answer",
+        "endpoint",
+        "error",
+        "here",
+        "landed",
     )
 
     def __init__(
@@ -186,8 +205,9 @@ class _Call(Generic[R]):
         body: object = None,
     ) -> None:
         self._exchange = exchange
+        self.here = exchange.places.here()
         self._options = options
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._query = query
         self._body = body
         self._request: Request | None = None
@@ -196,47 +216,71 @@ class _Call(Generic[R]):
         self._lost: ClickPostError | None = None
         self._pending = False
         self._began = time.perf_counter()
+        # What ClickPost tells creates apart by; other calls may be under way together.
+        self._key: tuple[str, str] | None = None
+        if endpoint.repeat is Repeat.BY_REFERENCE and (reference := reference_of(body)):
+            self._key = (endpoint.path, reference)
+        self.answer: R | None = None
+        self.error: ClickPostError | None = None
+        self.landed: anyio.Event | None = None
 
     @property
     def _reference(self) -> str | None:
         return None if self._request is None else self._request.reference_number
 
     async def run(self) -> R:
-        self._exchange.refuse_if_closed(self._endpoint.label)
+        """Make the call, or share the answer of the same create that is under way."""
+        self._exchange.refuse_if_closed(self.endpoint.label)
         self._exchange.counts.calls += 1
-        error: ClickPostError | None = None
-        answer: R | None = None
+        flights, key = self.here.flights, self._key
+        if key is not None:
+            while flights.under_way(key):
+                shared = await flights.join(key, self)
+                if shared is not None:
+                    return shared
+            flights.start(key, self)
         try:
-            answer = await self._attempt()
-        except ClickPostError as failed:
-            error = failed
-        course = Course(self._options.retry, self._endpoint.repeat, self._pausing)
-        if course.goes_on(error, answer):
             try:
-                return await course.run(self._attempt, error, answer)
+                self.answer = await self._attempt()
             except ClickPostError as failed:
-                error = failed
-        if error is not None:
-            raise self._final(error)
-        assert answer is not None  # noqa: S101 - no error means an answer
-        return answer
+                self.error = failed
+            course = Course(self._options.retry, self.endpoint.repeat, self._pausing)
+            if course.goes_on(self.error, self.answer):
+                first, self.error, self.answer = (self.error, self.answer), None, None
+                try:
+                    self.answer = await course.run(self._attempt, *first)
+                except ClickPostError as failed:
+                    self.error = failed
+            if self.error is not None:
+                self.error = self._final(self.error)
+        finally:
+            if key is not None:
+                flights.land(key, self)
+        if self.error is not None:
+            raise self.error
+        assert self.answer is not None  # noqa: S101 - no error means an answer
+        return self.answer
 
     async def _attempt(self) -> R:
         exchange = self._exchange
         priority = self._options.priority
-        async with exchange.gates.here().entered(priority):
-            if self._request is None:
-                self._request = encode(
-                    self._endpoint, self._query, self._body, style=exchange.body_style
-                )
-                self._body = None
+        async with self.here.gate.entered(priority):
+            request = self._written()
             await exchange.limiter.take(priority)
-            exchange.refuse_if_closed(self._endpoint.label)
-            return await self._send(self._request)
+            exchange.refuse_if_closed(self.endpoint.label)
+            return await self._send(request)
+
+    def _written(self) -> Request:
+        """Return what is sent; it is written once, and not before it is needed."""
+        if self._request is None:
+            style = self._exchange.body_style
+            self._request = encode(self.endpoint, self._query, self._body, style=style)
+            self._body = None
+        return self._request
 
     async def _send(self, request: Request) -> R:
         exchange = self._exchange
-        endpoint = self._endpoint
+        endpoint = self.endpoint
         reference = request.reference_number
         self._attempts += 1
         exchange.counts.attempts += 1
@@ -288,14 +332,14 @@ class _Call(Generic[R]):
     async def _hold(self, error: ThrottledError) -> None:
         self._exchange.counts.throttled += 1
         seconds = _UNSAID_HOLD if error.wait is None else error.wait
-        self._exchange.tell(Held(endpoint=self._endpoint.label, seconds=seconds))
+        self._exchange.tell(Held(endpoint=self.endpoint.label, seconds=seconds))
         await self._exchange.limiter.hold(seconds)
 
     def _pausing(self, attempt: int, wait: float) -> None:
         self._exchange.counts.repeats += 1
         self._exchange.tell(
             Repeating(
-                endpoint=self._endpoint.label,
+                endpoint=self.endpoint.label,
                 attempt=attempt,
                 wait=wait,
                 reference_number=self._reference,
@@ -313,7 +357,7 @@ class _Call(Generic[R]):
         if isinstance(error, NotSentError):
             told = self._lost or NoReplyError(
                 f"ClickPost was still working on the order, then: {error.message}",
-                endpoint=self._endpoint.label,
+                endpoint=self.endpoint.label,
                 reference_number=self._reference,
             )
             told.attempts = self._attempts
@@ -322,14 +366,21 @@ class _Call(Generic[R]):
             error.outcome = Outcome.UNKNOWN
         return error
 
+    def written(self) -> bytes | None:
+        """Write what is sent, to be compared with another call's."""
+        return self._written().body
+
+    def may_have_left(self) -> bool:
+        """Tell whether ClickPost may know of the call without our knowing what became of it."""
+        under_way = self._progress is not None and self._progress.left
+        return self._lost is not None or under_way or self._pending
+
     def too_late(self, deadline: float) -> ClickPostError:
         """Return the error for a deadline that passed, by how far the call had got."""
-        under_way = self._progress is not None and self._progress.left
-        left = self._lost is not None or under_way or self._pending
-        kind = NoReplyError if left else DeadlineError
+        kind = NoReplyError if self.may_have_left() else DeadlineError
         error = kind(
             f"the deadline of {deadline:g} s passed",
-            endpoint=self._endpoint.label,
+            endpoint=self.endpoint.label,
             reference_number=self._reference,
             transient=False,
         )

@@ -37,7 +37,7 @@ def structure(data: object, kind: type[T]) -> T:
         problems = explain(data, kind, _read_value)
     raise InvalidRequestError.of(
         problems or (Problem("", f"cannot be read as {kind.__name__}"),),
-        reference_number=_reference_of(data),
+        reference_number=reference_of(data),
     )
 
 
@@ -207,7 +207,10 @@ def _spoken_number(raw: Any, kind: type[int] | type[float]) -> Any:
         return raw
 
 
-def _reference_of(data: object) -> str | None:
+def reference_of(data: object) -> str | None:
+    """Return an order's reference number, whether it is a structure or a plain mapping."""
+    if isinstance(data, Structure):
+        return getattr(data, "reference_number", None)
     shipment = data.get("shipment_details") if isinstance(data, Mapping) else None
     reference = shipment.get("reference_number") if isinstance(shipment, Mapping) else None
     return reference if isinstance(reference, str) else None

@@ -9,6 +9,7 @@ import anyio
 from anyio.abc import TaskGroup
 from attrs import define, field
 
+from clickpost_async._wire.converter import reference_of
 from clickpost_async.bulk.outcome import Outcome, Pending, Placed, Rejected, Unknown
 from clickpost_async.bulk.rows import Row
 from clickpost_async.client import ClickPost
@@ -152,7 +153,7 @@ class Run:
         order: Any = given.order if isinstance(given, Row) else given
         facts: dict[str, Any] = {
             "position": position,
-            "reference_number": _reference(given),
+            "reference_number": given.reference if isinstance(given, Row) else reference_of(given),
             "row": given.number if isinstance(given, Row) else None,
         }
         if isinstance(given, Row) and given.problems:
@@ -195,16 +196,6 @@ def _reasons(error: InvalidRequestError, given: BulkOrder) -> tuple[str, ...]:
     if not isinstance(given, Row):
         return tuple(map(str, error.problems))
     return tuple(str(given.locate(problem.path, problem.message)) for problem in error.problems)
-
-
-def _reference(given: BulkOrder) -> str | None:
-    if isinstance(given, Row):
-        return given.reference
-    if isinstance(given, IndiaOrder | WorldOrder):
-        return given.reference_number
-    shipment = given.get("shipment_details") if isinstance(given, Mapping) else None
-    reference = shipment.get("reference_number") if isinstance(shipment, Mapping) else None
-    return reference if isinstance(reference, str) else None
 
 
 async def _numbered(

@@ -346,7 +346,7 @@ async def test_a_run_that_is_cancelled_leaves_nothing_behind() -> None:
     async with playing([never_answers]) as clickpost:
 
         async def work() -> None:
-            await outcomes_of(clickpost, [india_order("R-1")] * 10)
+            await outcomes_of(clickpost, [india_order(f"R-{number}") for number in range(10)])
 
         task = asyncio.create_task(work())
         await asyncio.sleep(1)
