@@ -4,6 +4,7 @@
 ...     order = await clickpost.orders.create(order)
 """
 
+from clickpost_async._transport.retry import ReSend as ReSend
 from clickpost_async._transport.retry import RetryPolicy as RetryPolicy
 from clickpost_async._wire.converter import structure as structure
 from clickpost_async._wire.converter import unstructure as unstructure
@@ -28,6 +29,7 @@ from clickpost_async.errors import Problem as Problem
 from clickpost_async.errors import RefusedError as RefusedError
 from clickpost_async.errors import ServerError as ServerError
 from clickpost_async.errors import ThrottledError as ThrottledError
+from clickpost_async.errors import Trouble as Trouble
 from clickpost_async.errors import UnreadableReplyError as UnreadableReplyError
 from clickpost_async.settings import BodyStyle as BodyStyle
 from clickpost_async.settings import Credentials as Credentials

@@ -9,9 +9,10 @@ import attrs
 import httpx
 from attrs import frozen
 
-from clickpost_async._transport.caller import Exchange, Options, ResilientCaller
+from clickpost_async._transport.caller import ResilientCaller
 from clickpost_async._transport.connections import Connections
 from clickpost_async._transport.download import Downloader
+from clickpost_async._transport.exchange import Exchange, Options, guards
 from clickpost_async._transport.http import Sender
 from clickpost_async._transport.keyring import Keyring
 from clickpost_async._transport.retry import RetryPolicy
@@ -25,8 +26,8 @@ from clickpost_async.endpoints.pickups import Pickups
 from clickpost_async.endpoints.reports import Reports
 from clickpost_async.endpoints.returns import Returns
 from clickpost_async.endpoints.tracking import Tracking
-from clickpost_async.events import Observer, log
-from clickpost_async.limits import Limiter, TokenBucket, Unlimited
+from clickpost_async.events import Observer
+from clickpost_async.limits import Adaptive, Limiter, TokenBucket
 from clickpost_async.settings import (
     BodyStyle,
     Credentials,
@@ -58,6 +59,7 @@ class Stats:
     calls: int
     attempts: int
     repeats: int
+    look_ups: int
     throttled: int
     in_flight: int
     waiting: int
@@ -67,10 +69,10 @@ class Stats:
 class ClickPost:
     """A client for ClickPost's API; any number of tasks may share one.
 
-    `rate` is the limit that was agreed with ClickPost, which publishes none; without it a 429 is
-    the only brake. `limiter` replaces it by one of your own, such as one that is shared by many
-    processes. `at_once` bounds how many calls, and so connections, are under way together.
-    `transport` is any of httpx's; without one, connections are kept per event loop.
+    `rate` is the limit that was agreed with ClickPost, which publishes none; without it the limit
+    is learned from the 429 answers. `limiter` replaces it by one of your own, such as one that is
+    shared by many processes. `at_once` bounds how many calls, and so connections, are under way
+    together. `transport` is any of httpx's; without one, connections are kept per event loop.
 
     Nothing is opened before the first call; `aclose()` or leaving `async with` closes.
     """
@@ -106,19 +108,22 @@ class ClickPost:
             message = "at_once: at least 1 is needed"
             raise ValueError(message)
         hosts = Hosts() if hosts is None else hosts
+        timeouts = Timeouts() if timeouts is None else timeouts
+        self._grace = timeouts.closing
         self._transport = Connections() if transport is None else transport
         self._exchange = Exchange(
             sender=Sender(
                 self._transport,
                 Keyring(credentials),
                 hosts,
-                Timeouts() if timeouts is None else timeouts,
+                timeouts,
             ),
             downloader=Downloader(hosts=hosts.files, loopback=hosts.local),
             limiter=limiter or _limiter(rate),
             at_once=at_once,
             body_style=body_style,
-            observers=(log, *observers),
+            observers=tuple(observers),
+            guards=guards(hosts),
         )
         self._wire(Options(retry=RetryPolicy() if retry is None else retry))
 
@@ -164,6 +169,7 @@ class ClickPost:
         """
         copy = object.__new__(type(self))
         copy._transport = self._transport
+        copy._grace = self._grace if timeouts is None else timeouts.closing
         copy._exchange = (
             self._exchange if timeouts is None else self._exchange.with_timeouts(timeouts)
         )
@@ -196,6 +202,7 @@ class ClickPost:
             calls=counts.calls,
             attempts=counts.attempts,
             repeats=counts.repeats,
+            look_ups=counts.look_ups,
             throttled=counts.throttled,
             in_flight=here.gate.inside if here else 0,
             waiting=here.gate.waiting if here else 0,
@@ -203,10 +210,16 @@ class ClickPost:
         )
 
     async def aclose(self) -> None:
-        """Close the client for good; may be called again, and from any task."""
+        """Close the client for good; may be called again, and from any task.
+
+        Calls whose sending is under way have `Timeouts.closing` seconds to end. All others end at
+        once, and so does what came to nothing by then: with what is known of them.
+        """
         if not self._exchange.counts.closed:
-            self._exchange.counts.closed = True
-            await self._transport.aclose()
+            try:
+                await self._exchange.close(self._grace)
+            finally:
+                await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -224,7 +237,7 @@ class ClickPost:
 
 
 def _limiter(rate: Rate | None) -> Limiter:
-    return Unlimited() if rate is None else TokenBucket(rate.calls, rate.burst, per=rate.per)
+    return Adaptive() if rate is None else TokenBucket(rate.calls, rate.burst, per=rate.per)
 
 
 __all__ = ["ClickPost", "KeySource", "Stats"]

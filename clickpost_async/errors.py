@@ -31,6 +31,15 @@ class Outcome(enum.Enum):
     UNKNOWN = "unknown"
 
 
+class Trouble(enum.Enum):
+    """What the transport knows of a failure beyond its class."""
+
+    CROWDED = "this machine had no room: no place in a pool, no file to open"
+    UNFORESEEN = "an exception that no HTTP library tells of"
+    SHUT = "nothing was tried, because most calls had failed lately"
+    UNAFFORDABLE = "not repeated, because too many calls were being repeated"
+
+
 @frozen
 class Problem:
     """One mistake: where it is (`pickup_info.pickup_pincode`), and what to do about it."""
@@ -55,11 +64,15 @@ _LOOK_UP = "look the order up by its reference number before it is sent again"
 class ClickPostError(Exception):
     """Any failure of a call; `outcome` says what is known of it, `advice` what to do next.
 
-    `wait` is for how many seconds ClickPost asked to be left alone, if it did.
+    `wait` is for how many seconds ClickPost asked to be left alone, if it did. `settles_in` is how
+    long a call nobody knows about should be left alone, where a second sending then does no more
+    than the first.
     """
 
     outcome: Outcome = Outcome.UNKNOWN
     transient: bool = False
+    trouble: Trouble | None = None
+    settles_in: float | None = None
     _advice = "see the message"
 
     def __init__(
@@ -92,6 +105,14 @@ class ClickPostError(Exception):
         """What the caller can do next."""
         return _LOOK_UP if self.outcome is Outcome.UNKNOWN else self._advice
 
+    @property
+    def again_in(self) -> float | None:
+        """In how many seconds the very same call may be made again: 0 is at once.
+
+        `None`: not before it was corrected, if it was rejected, or looked up, if it is unknown.
+        """
+        return self.settles_in if self.outcome is Outcome.UNKNOWN else None
+
     def __str__(self) -> str:
         where = f"{self.endpoint}: " if self.endpoint else ""
         code = f" (status {self.status})" if self.status is not None else ""
@@ -116,6 +137,11 @@ class NotSentError(ClickPostError):
     outcome = Outcome.NOT_SENT
     transient = True
     _advice = "nothing was processed; call again"
+
+    @property
+    def again_in(self) -> float | None:
+        """In how many seconds the very same call may be made again: 0 is at once."""
+        return self.wait or 0.0
 
 
 class ThrottledError(NotSentError):

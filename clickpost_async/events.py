@@ -5,72 +5,102 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-from clickpost_async.errors import ClickPostError
+from clickpost_async.errors import ClickPostError, Outcome
 
 
 @frozen(kw_only=True)
-class Started:
+class _Event:
+    """Which call it is about: its number within the client, its endpoint, its order if any."""
+
+    call: int
+    endpoint: str
+    reference_number: str | None = None
+
+
+@frozen(kw_only=True)
+class Started(_Event):
     """An attempt leaves; the first one is number 1."""
 
-    endpoint: str
     attempt: int
-    reference_number: str | None = None
 
 
 @frozen(kw_only=True)
-class Answered:
-    """An attempt got an answer that could be read."""
+class Answered(_Event):
+    """An attempt got an answer that could be read; `seconds` since the call was made."""
 
-    endpoint: str
     attempt: int
     status: int | None
+    http_status: int | None
     seconds: float
-    reference_number: str | None = None
 
 
 @frozen(kw_only=True)
-class Failed:
-    """An attempt failed; `error` tells how."""
+class Failed(_Event):
+    """An attempt failed; `error` tells how, `seconds` are those since the call was made."""
 
-    endpoint: str
     attempt: int
     error: ClickPostError
-    reference_number: str | None = None
-
-
-@frozen(kw_only=True)
-class Held:
-    """A 429 makes every call wait."""
-
-    endpoint: str
     seconds: float
 
 
 @frozen(kw_only=True)
-class Repeating:
+class Held(_Event):
+    """A 429 makes every call wait."""
+
+    seconds: float
+
+
+@frozen(kw_only=True)
+class Repeating(_Event):
     """A call will be sent again after a pause: it failed, or its order is still pending."""
 
-    endpoint: str
     attempt: int
     wait: float
-    reference_number: str | None = None
 
 
-Event = Started | Answered | Failed | Held | Repeating
+@frozen(kw_only=True)
+class Ended(_Event):
+    """A call is over, whichever way.
+
+    `outcome` is `None` after an answer, otherwise what is known of what was asked; `error` is
+    `None` then only if the call was cancelled or its deadline passed. A create that shared the
+    answer of another one made no `attempts`. `reads`: it asks for something, and changes nothing.
+    """
+
+    outcome: Outcome | None
+    attempts: int
+    seconds: float
+    reads: bool = False
+    error: ClickPostError | None = None
+
+
+Event = Started | Answered | Failed | Held | Repeating | Ended
 Observer = Callable[[Event], None]
 
 _log = logging.getLogger("clickpost_async")
+# Whoever wants to read it says so; it is not thrown at a terminal.
+_log.addHandler(logging.NullHandler())
+_DETAILS = (Started, Answered, Ended)
 
 
 def log(event: Event) -> None:
     """Write an event to the standard library's logging, under `clickpost_async`."""
-    level = logging.DEBUG if isinstance(event, Started | Answered) else logging.INFO
+    level = logging.DEBUG if isinstance(event, _DETAILS) else logging.INFO
+    if isinstance(event, Ended) and event.outcome is Outcome.UNKNOWN and not event.reads:
+        # Somebody has to look.
+        level = logging.WARNING
     if _log.isEnabledFor(level):
         _log.log(level, "%s", event)
 
 
+def heard(observers: Sequence[Observer]) -> bool:
+    """Tell whether details are worth making: somebody observes, or they are logged."""
+    return bool(observers) or _log.isEnabledFor(logging.DEBUG)
+
+
 def tell(observers: Sequence[Observer], event: Event) -> None:
-    """Tell every observer; one that fails is logged and breaks nothing."""
+    """Log an event, and tell every observer; one that fails is logged and breaks nothing."""
+    log(event)
     for observer in observers:
         try:
             observer(event)

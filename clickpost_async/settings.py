@@ -166,7 +166,8 @@ class Timeouts:
 
     `create` is how long an order's answer is waited for: couriers answer ClickPost within some
     ten seconds, and an answer that is given up is an order nobody knows about, so it is long.
-    `total` bounds one attempt from its first byte to its last, however slowly they drip.
+    `total` bounds one attempt from its first byte to its last, however slowly they drip. `closing`
+    is what calls under way are given when the client is closed.
     """
 
     connect: float = 5.0
@@ -174,9 +175,10 @@ class Timeouts:
     read: float = 30.0
     create: float = 60.0
     total: float = 90.0
+    closing: float = 5.0
 
     def __attrs_post_init__(self) -> None:
-        for what in ("connect", "write", "read", "create", "total"):
+        for what in ("connect", "write", "read", "create", "total", "closing"):
             _positive(what, getattr(self, what))
 
 

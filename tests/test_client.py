@@ -100,7 +100,14 @@ def test_it_shows_nothing_but_its_width() -> None:
 def test_it_is_made_outside_of_any_event_loop_and_opens_nothing() -> None:
     clickpost = ClickPost(Credentials("acme", KEY))
     assert clickpost.stats() == Stats(
-        calls=0, attempts=0, repeats=0, throttled=0, in_flight=0, waiting=0, connections=0
+        calls=0,
+        attempts=0,
+        repeats=0,
+        look_ups=0,
+        throttled=0,
+        in_flight=0,
+        waiting=0,
+        connections=0,
     )
 
 
@@ -218,7 +225,7 @@ async def test_a_light_copy_shares_connections() -> None:
 @virtual_time
 async def test_stats_tell_what_was_done_and_what_is_being_done() -> None:
     lines = [httpx.Response(429), httpx.ReadError(""), placed(), never_answers]
-    async with playing(lines, at_once=2) as clickpost:
+    async with playing(lines, at_once=2, limiter=Unlimited()) as clickpost:
         await clickpost.orders.create(india_order("R-1"))
         calls = [
             asyncio.create_task(clickpost.orders.create(india_order(f"R-{number}")))
@@ -226,7 +233,14 @@ async def test_stats_tell_what_was_done_and_what_is_being_done() -> None:
         ]
         await asyncio.sleep(1)
         assert clickpost.stats() == Stats(
-            calls=6, attempts=5, repeats=2, throttled=1, in_flight=2, waiting=3, connections=0
+            calls=6,
+            attempts=6,
+            repeats=2,
+            look_ups=1,
+            throttled=1,
+            in_flight=2,
+            waiting=3,
+            connections=0,
         )
         for call in calls:
             call.cancel()
@@ -311,6 +325,6 @@ async def test_an_observer_that_fails_breaks_nothing(caplog: pytest.LogCaptureFi
         order = await clickpost.orders.create(india_order("R-1"))
 
     assert isinstance(order, CreatedOrder)
-    assert len(listener.events) == 2
+    assert len(listener.events) == 3
     failures = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert {record.getMessage() for record in failures} == {"an observer failed"}

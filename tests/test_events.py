@@ -1,22 +1,41 @@
 """What observers hear, and in which order."""
 
+import asyncio
 import contextlib
 import logging
+from typing import Any
 
 import httpx
 import pytest
 
-from clickpost_async import ClickPostError, NoReplyError, ThrottledError
-from clickpost_async.events import Answered, Failed, Held, Repeating, Started, log, tell
+from clickpost_async import (
+    ClickPostError,
+    InvalidRequestError,
+    NoReplyError,
+    Outcome,
+    ThrottledError,
+)
+from clickpost_async.events import (
+    Answered,
+    Ended,
+    Failed,
+    Held,
+    Repeating,
+    Started,
+    heard,
+    log,
+    tell,
+)
 from clickpost_async.testing import virtual_time
 
 from .sandbox.samples import india_order
-from .transport.plays import Line, Listener, placed, playing, queued, said
+from .transport.plays import Line, Listener, never_answers, placed, playing, queued, said
 
-CREATE = "orders.create_india"
+CREATE, FIND = "orders.create_india", "orders.find_india"
+ABOUT: dict[str, Any] = {"call": 1, "endpoint": CREATE}
 
 
-async def heard(*lines: Line) -> Listener:
+async def told(*lines: Line) -> Listener:
     listener = Listener()
     async with playing(list(lines), observers=[listener]) as clickpost:
         with contextlib.suppress(ClickPostError):
@@ -26,17 +45,19 @@ async def heard(*lines: Line) -> Listener:
 
 @virtual_time
 async def test_a_call_that_goes_well_is_started_and_answered() -> None:
-    started, answered = (await heard(placed())).events
+    started, answered, ended = (await told(placed())).events
 
-    assert started == Started(endpoint=CREATE, attempt=1, reference_number="R-1")
+    assert started == Started(call=1, endpoint=CREATE, attempt=1, reference_number="R-1")
     assert isinstance(answered, Answered)
     assert (answered.attempt, answered.status, answered.reference_number) == (1, 200, "R-1")
-    assert answered.seconds >= 0
+    assert isinstance(ended, Ended)
+    assert (ended.outcome, ended.attempts, ended.error) == (None, 1, None)
+    assert 0 <= answered.seconds <= ended.seconds
 
 
 @virtual_time
 async def test_every_turn_of_a_difficult_call_is_told_in_its_order() -> None:
-    listener = await heard(
+    listener = await told(
         httpx.ReadError(""),
         httpx.Response(429, headers={"retry-after": "9"}),
         queued(),
@@ -46,6 +67,10 @@ async def test_every_turn_of_a_difficult_call_is_told_in_its_order() -> None:
     assert [(type(event), getattr(event, "attempt", None)) for event in listener.events] == [
         (Started, 1),
         (Failed, 1),
+        # It is looked for, and not found.
+        (Started, 1),
+        (Failed, 1),
+        (Ended, None),
         (Repeating, 1),
         (Started, 2),
         (Failed, 2),
@@ -56,9 +81,17 @@ async def test_every_turn_of_a_difficult_call_is_told_in_its_order() -> None:
         (Repeating, 3),
         (Started, 4),
         (Answered, 4),
+        (Ended, None),
     ]
-    assert [type(event.error) for event in listener.of(Failed)] == [NoReplyError, ThrottledError]
-    assert listener.of(Held) == [Held(endpoint=CREATE, seconds=9)]
+    assert [event.call for event in listener.events[:5]] == [1, 1, 2, 2, 2]
+    assert {event.endpoint for event in listener.events if event.call == 2} == {FIND}
+    assert {event.reference_number for event in listener.events} == {"R-1"}
+    assert [type(event.error) for event in listener.of(Failed)] == [
+        NoReplyError,
+        InvalidRequestError,
+        ThrottledError,
+    ]
+    assert listener.of(Held) == [Held(call=1, endpoint=CREATE, reference_number="R-1", seconds=9)]
     assert [event.status for event in listener.of(Answered)] == [202, 200]
     lost, throttled, pending = (event.wait for event in listener.of(Repeating))
     assert 30 <= lost <= 60
@@ -68,17 +101,54 @@ async def test_every_turn_of_a_difficult_call_is_told_in_its_order() -> None:
 
 @virtual_time
 async def test_what_is_final_is_told_once() -> None:
-    listener = await heard(said(307, "wrong order type"))
-    assert [type(event) for event in listener.events] == [Started, Failed]
+    listener = await told(said(307, "wrong order type"))
+    assert [type(event) for event in listener.events] == [Started, Failed, Ended]
+    assert listener.of(Ended)[0].outcome is Outcome.REJECTED
 
 
 @virtual_time
-async def test_an_order_with_mistakes_is_not_heard_of() -> None:
+async def test_a_call_that_is_cancelled_tells_what_is_known_of_it() -> None:
+    listener = Listener()
+    async with playing([placed(), never_answers], observers=[listener], at_once=1) as clickpost:
+        await clickpost.orders.create(india_order("R-0"))
+        calls = [
+            asyncio.create_task(clickpost.orders.create(india_order(f"R-{number}")))
+            for number in (1, 2)
+        ]
+        await asyncio.sleep(1)
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
+
+    known = {event.reference_number: event.outcome for event in listener.of(Ended)}
+    assert known == {"R-0": None, "R-1": Outcome.UNKNOWN, "R-2": Outcome.NOT_SENT}
+
+
+@virtual_time
+async def test_one_that_shares_an_answer_made_no_attempt() -> None:
+    listener = Listener()
+
+    async def slowly(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(1)
+        return placed()
+
+    async with playing([slowly], observers=[listener]) as clickpost:
+        await asyncio.gather(*(clickpost.orders.create(india_order("R-1")) for _ in range(2)))
+
+    assert [(event.outcome, event.attempts) for event in listener.of(Ended)] == [
+        (None, 1),
+        (None, 0),
+    ]
+
+
+@virtual_time
+async def test_an_order_with_mistakes_is_not_attempted() -> None:
     listener = Listener()
     async with playing([placed()], observers=[listener]) as clickpost:
         with pytest.raises(ClickPostError):
             await clickpost.orders.create(india_order("R-1", drop_info__drop_pincode="12"))
-    assert listener.events == []
+    assert [type(event) for event in listener.events] == [Ended]
+    assert (listener.events[0].outcome, listener.events[0].attempts) == (Outcome.NOT_SENT, 0)
 
 
 def test_the_log_has_what_went_wrong_and_in_its_details_all() -> None:
@@ -91,19 +161,23 @@ def test_the_log_has_what_went_wrong_and_in_its_details_all() -> None:
     try:
         for level in (logging.INFO, logging.DEBUG):
             logger.setLevel(level)
-            log(Started(endpoint=CREATE, attempt=1))
-            log(Answered(endpoint=CREATE, attempt=1, status=200, seconds=0.5))
-            log(Held(endpoint=CREATE, seconds=3))
-            log(Repeating(endpoint=CREATE, attempt=1, wait=3))
-            log(Failed(endpoint=CREATE, attempt=1, error=NoReplyError("gone")))
+            log(Started(attempt=1, **ABOUT))
+            log(Answered(attempt=1, status=200, http_status=200, seconds=0.5, **ABOUT))
+            log(Ended(outcome=None, attempts=1, seconds=0.5, **ABOUT))
+            log(Held(seconds=3, **ABOUT))
+            log(Repeating(attempt=1, wait=3, **ABOUT))
+            log(Failed(attempt=1, error=NoReplyError("gone"), seconds=0.5, **ABOUT))
+            log(Ended(outcome=Outcome.UNKNOWN, attempts=1, seconds=0.5, **ABOUT))
     finally:
         logger.setLevel(before)
         logger.removeHandler(handler)
 
     assert [record.levelname for record in records] == [
         *["INFO"] * 3,
-        *["DEBUG"] * 2,
+        "WARNING",
+        *["DEBUG"] * 3,
         *["INFO"] * 3,
+        "WARNING",
     ]
     assert "gone" in records[2].getMessage()
 
@@ -114,5 +188,18 @@ def test_all_observers_hear_even_if_one_fails() -> None:
     def fails(event: object) -> None:
         raise KeyError
 
-    tell([fails, listener, fails, listener], Held(endpoint=CREATE, seconds=1))
+    tell([fails, listener, fails, listener], Held(seconds=1, **ABOUT))
     assert len(listener.events) == 2
+
+
+def test_details_are_made_only_for_those_who_want_them() -> None:
+    logger = logging.getLogger("clickpost_async")
+    before = logger.level
+    try:
+        logger.setLevel(logging.INFO)
+        assert not heard(())
+        assert heard([Listener()])
+        logger.setLevel(logging.DEBUG)
+        assert heard(())
+    finally:
+        logger.setLevel(before)

@@ -4,9 +4,10 @@ The key is put in here and nowhere above. Exceptions are made anew outside the `
 that neither their chain nor their tracebacks lead to a frame that has seen it.
 """
 
+import errno
 import ssl
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +21,7 @@ from clickpost_async.errors import (
     ClickPostError,
     NoReplyError,
     NotSentError,
+    Trouble,
     UnreadableReplyError,
 )
 from clickpost_async.settings import Hosts, Timeouts
@@ -146,14 +148,18 @@ class Sender:
                 endpoint=request.label,
                 reference_number=request.reference_number,
             )
+        failure: ClickPostError
         if not progress.left or (not progress.traced and isinstance(error, _UNSENT)):
-            return NotSentError(
+            failure = NotSentError(
                 f"the call did not leave: {kind}",
-                transient=not isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL),
+                transient=not isinstance(error, _HOPELESS),
                 endpoint=request.label,
                 reference_number=request.reference_number,
             )
-        return self._lost(request, progress, f"no answer came: {kind}")
+        else:
+            failure = self._lost(request, progress, f"no answer came: {kind}")
+        failure.trouble = _trouble(error)
+        return failure
 
     def _lost(self, request: Request, progress: Progress, message: str) -> ClickPostError:
         kind = NoReplyError if progress.left else NotSentError
@@ -172,13 +178,42 @@ _UNSENT = (
 )
 
 
+# What cannot be sent now cannot be sent later.
+_HOPELESS = (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)
+
+# What an operating system answers when it has no socket, port or memory left to give.
+_NO_ROOM = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN}
+)
+
+
+def _trouble(error: Exception) -> Trouble | None:
+    if isinstance(error, httpx.PoolTimeout) or any(
+        isinstance(one, OSError) and one.errno in _NO_ROOM for one in _chain(error)
+    ):
+        return Trouble.CROWDED
+    return None if isinstance(error, httpx.HTTPError) else Trouble.UNFORESEEN
+
+
 def _certificate_fault(error: BaseException) -> str | None:
+    return next(
+        (
+            one.verify_message
+            for one in _chain(error)
+            if isinstance(one, ssl.SSLCertVerificationError)
+        ),
+        None,
+    )
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Go through an error and what was behind it; a ring ends after a few rounds."""
     found: BaseException | None = error
     for _ in range(8):
-        if isinstance(found, ssl.SSLCertVerificationError):
-            return found.verify_message
-        found = found and (found.__cause__ or found.__context__)
-    return None
+        if found is None:
+            return
+        yield found
+        found = found.__cause__ or found.__context__
 
 
 async def _unpacked(response: httpx.Response) -> bytes:

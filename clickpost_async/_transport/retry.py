@@ -7,20 +7,23 @@ attempt has failed.
 import enum
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-import anyio
 from attrs import field, frozen, validators
 from tenacity import AsyncRetrying, RetryCallState
 
+from clickpost_async._transport.budget import THROTTLE_PRICE, RetryBudget
 from clickpost_async._wire.endpoint import Repeat
 from clickpost_async.errors import (
     BusyCourierError,
     ClickPostError,
+    CourierError,
     NoReplyError,
     NotSentError,
+    Outcome,
     ServerError,
     ThrottledError,
+    Trouble,
     UnreadableReplyError,
 )
 from clickpost_async.structures import Answer
@@ -31,9 +34,16 @@ R = TypeVar("R", bound=Answer)
 class Failure(enum.Enum):
     """What a failed attempt tells about the call."""
 
-    NOT_SENT = "nothing left, or it was turned away"
+    UNSENT = "no connection, or it was turned away before it was read"
+    CROWDED = "no room on this machine: nothing left"
+    ODD_UNSENT = "something unforeseen failed before anything left"
+    THROTTLED = "turned away with 429"
     BUSY = "the courier was down or too slow"
-    LOST = "it left, and no usable answer came"
+    SERVER = "ClickPost, or something before it, failed inside"
+    LOST = "it left, and no answer came"
+    UNREADABLE = "it left, and what came is no answer"
+    ODD = "it left, and then something unforeseen failed"
+    UNRECOGNISED = "the courier said what ClickPost does not understand"
     FINAL = "ClickPost has decided, or nothing will help"
 
 
@@ -42,49 +52,97 @@ class Step(enum.Enum):
 
     RAISE = "raise"
     BACK_OFF = "repeat after a short, growing pause"
-    SETTLE = "repeat once the first sending has been worked off"
+    ONCE = "repeat once, after a short pause"
+    SETTLE = "look it up, and repeat it once the first sending has been worked off"
+    ON_REQUEST = "settle once, if the policy says so"
 
 
-# Read a row as: after this failure, a call that may be repeated FREELY does …
-STEPS: Mapping[Failure, Mapping[Repeat, Step]] = {
-    Failure.NOT_SENT: {
-        Repeat.FREELY: Step.BACK_OFF,
-        Repeat.AFTER_SETTLING: Step.BACK_OFF,
-        Repeat.BY_REFERENCE: Step.BACK_OFF,
-        Repeat.NEVER: Step.BACK_OFF,
-    },
-    Failure.BUSY: {
-        Repeat.FREELY: Step.BACK_OFF,
-        Repeat.AFTER_SETTLING: Step.SETTLE,
-        Repeat.BY_REFERENCE: Step.SETTLE,
-        Repeat.NEVER: Step.RAISE,
-    },
-    Failure.LOST: {
-        Repeat.FREELY: Step.BACK_OFF,
-        Repeat.AFTER_SETTLING: Step.SETTLE,
-        Repeat.BY_REFERENCE: Step.SETTLE,
-        Repeat.NEVER: Step.RAISE,
-    },
-    Failure.FINAL: dict.fromkeys(Repeat, Step.RAISE),
+class Row(NamedTuple):
+    """What follows a failure, by what a second sending does; and what a repeat costs."""
+
+    freely: Step
+    after_settling: Step
+    by_reference: Step
+    never: Step
+    price: float
+
+
+_RAISE, _BACK_OFF, _ONCE, _SETTLE, _ON_REQUEST = Step
+
+# fmt: off
+STEPS: Mapping[Failure, Row] = {
+    #                         FREELY     AFTER_SETTLING  BY_REFERENCE  NEVER      price
+    Failure.UNSENT:       Row(_BACK_OFF, _BACK_OFF,      _BACK_OFF,    _BACK_OFF, 1),
+    Failure.CROWDED:      Row(_BACK_OFF, _BACK_OFF,      _BACK_OFF,    _BACK_OFF, 0),
+    Failure.ODD_UNSENT:   Row(_ONCE,     _ONCE,          _ONCE,        _ONCE,     1),
+    Failure.THROTTLED:    Row(_BACK_OFF, _BACK_OFF,      _BACK_OFF,    _BACK_OFF, THROTTLE_PRICE),
+    Failure.BUSY:         Row(_BACK_OFF, _SETTLE,        _SETTLE,      _RAISE,    1),
+    Failure.SERVER:       Row(_BACK_OFF, _SETTLE,        _SETTLE,      _RAISE,    1),
+    Failure.LOST:         Row(_BACK_OFF, _SETTLE,        _SETTLE,      _RAISE,    1),
+    Failure.UNREADABLE:   Row(_ONCE,     _SETTLE,        _SETTLE,      _RAISE,    1),
+    Failure.ODD:          Row(_ONCE,     _RAISE,         _SETTLE,      _RAISE,    1),
+    Failure.UNRECOGNISED: Row(_RAISE,    _RAISE,         _ON_REQUEST,  _RAISE,    1),
+    Failure.FINAL:        Row(_RAISE,    _RAISE,         _RAISE,       _RAISE,    0),
+}
+# fmt: on
+
+
+# What says that the server is not well; all other answers are answers, refusals among them.
+SICK = frozenset(
+    {
+        Failure.UNSENT,
+        Failure.ODD_UNSENT,
+        Failure.SERVER,
+        Failure.LOST,
+        Failure.UNREADABLE,
+        Failure.ODD,
+    }
+)
+
+
+_BY_CLASS: Mapping[type[ClickPostError], Failure] = {
+    ThrottledError: Failure.THROTTLED,
+    NotSentError: Failure.UNSENT,
+    NoReplyError: Failure.LOST,
+    UnreadableReplyError: Failure.UNREADABLE,
+    BusyCourierError: Failure.BUSY,
+    ServerError: Failure.SERVER,
+}
+_BY_TROUBLE: Mapping[tuple[Failure, Trouble | None], Failure] = {
+    (Failure.UNSENT, Trouble.CROWDED): Failure.CROWDED,
+    (Failure.UNSENT, Trouble.UNFORESEEN): Failure.ODD_UNSENT,
+    (Failure.UNSENT, Trouble.SHUT): Failure.FINAL,
+    (Failure.LOST, Trouble.UNFORESEEN): Failure.ODD,
 }
 
 
 def failure_of(error: ClickPostError) -> Failure:
     """Sort an error into the table's rows."""
+    if isinstance(error, CourierError) and error.outcome is Outcome.UNKNOWN:
+        return Failure.UNRECOGNISED
     if not error.transient:
         return Failure.FINAL
-    if isinstance(error, NotSentError):
-        return Failure.NOT_SENT
-    if isinstance(error, BusyCourierError):
-        return Failure.BUSY
-    if isinstance(error, NoReplyError | UnreadableReplyError | ServerError):
-        return Failure.LOST
-    return Failure.FINAL
+    kinds = (_BY_CLASS[kind] for kind in _BY_CLASS if isinstance(error, kind))
+    failure = next(kinds, Failure.FINAL)
+    return _BY_TROUBLE.get((failure, error.trouble), failure)
 
 
 def step_after(error: ClickPostError, repeat: Repeat) -> Step:
     """Look up what to do after an error."""
-    return STEPS[failure_of(error)][repeat]
+    step: Step = getattr(STEPS[failure_of(error)], repeat.name.lower())
+    return step
+
+
+class ReSend(enum.Enum):
+    """What is done with an order whose create got no answer, and which a look-up does not find.
+
+    `AFTER_SETTLING`: the same order is sent again under its reference number, by which ClickPost
+    recognises it. `NEVER`: it is looked up again and never sent again; it ends unknown, for a
+    person to decide. Only that is free of second labels whatever ClickPost and its couriers do.
+    """
+
+    AFTER_SETTLING = "after settling"
+    NEVER = "never"
 
 
 def _seconds(default: float) -> float:
@@ -102,6 +160,10 @@ class RetryPolicy:
     no answer is left alone at least before the same order is sent again, and twice as long the next
     time: couriers are slow, and a second sending that overtakes the first may buy a second label. A
     pending order is asked for every `poll_every` seconds, ever more slowly, for `polling` seconds.
+
+    A create without an answer is looked up by its reference number at once, unless `look_up` is
+    off; `resend` says what is done when that does not find it. With `retry_unrecognised` an order
+    whose courier said what ClickPost does not understand (354) is sent once more after settling.
     """
 
     attempts: int = field(default=4, validator=validators.ge(1))
@@ -111,11 +173,14 @@ class RetryPolicy:
     settling: float = _seconds(30.0)
     poll_every: float = _seconds(30.0)
     polling: float = _seconds(600.0)
+    look_up: bool = True
+    resend: ReSend = ReSend.AFTER_SETTLING
+    retry_unrecognised: bool = False
 
     @classmethod
     def never(cls) -> "RetryPolicy":
         """Send once, whatever happens."""
-        return cls(attempts=1, polling=0.0)
+        return cls(attempts=1, polling=0.0, look_up=False)
 
 
 _LONGEST_SETTLING = 600.0
@@ -129,10 +194,14 @@ class Course:
         self,
         policy: RetryPolicy,
         repeat: Repeat,
+        budget: RetryBudget,
+        pause: Callable[[float], Awaitable[None]],
         on_pause: Callable[[int, float], None],
     ) -> None:
         self._policy = policy
         self._repeat = repeat
+        self._budget = budget
+        self._pause = pause
         self._on_pause = on_pause
         self._failures = 0
         self._paused = 0.0
@@ -149,25 +218,36 @@ class Course:
         policy = self._policy
         step = step_after(error, self._repeat)
         self._failures += 1
-        if step is Step.RAISE or self._failures >= policy.attempts:
+        if step is Step.ON_REQUEST:
+            step = Step.SETTLE if policy.retry_unrecognised and self._failures == 1 else Step.RAISE
+        most = min(policy.attempts, 2) if step is Step.ONCE else policy.attempts
+        if step is Step.RAISE or self._failures >= most:
             return False
-        if step is Step.SETTLE:
-            settling = policy.settling * 2 ** (self._failures - 1)
-            longest = max(policy.settling, _LONGEST_SETTLING)
-            pause = min(settling, longest) * (1 + random.random())  # noqa: S311 - jitter
-        else:
-            ceiling = min(policy.longest, policy.backoff * 2 ** (self._failures - 1))
-            pause = ceiling * random.random()  # noqa: S311 - jitter
-        if isinstance(error, ThrottledError) and error.wait is not None:
-            # The limiter holds everybody that long already; the rest is spread.
-            pause = policy.backoff * random.random()  # noqa: S311 - jitter
-        elif error.wait is not None:
+        pause = self._settling() if step is Step.SETTLE else self._backoff(error)
+        if error.wait is not None and not isinstance(error, ThrottledError):
             pause = max(pause, error.wait)
         if self._paused + pause > policy.patience:
+            return False
+        if not self._budget.withdraw(STEPS[failure_of(error)].price):
+            error.trouble = Trouble.UNAFFORDABLE
             return False
         self._paused += pause
         self._wait = pause
         return True
+
+    def _settling(self) -> float:
+        policy = self._policy
+        settling: float = policy.settling * 2 ** (self._failures - 1)
+        longest = max(policy.settling, _LONGEST_SETTLING)
+        return min(settling, longest) * (1 + random.random())  # noqa: S311 - jitter
+
+    def _backoff(self, error: ClickPostError) -> float:
+        policy = self._policy
+        ceiling: float = min(policy.longest, policy.backoff * 2 ** (self._failures - 1))
+        if isinstance(error, ThrottledError):
+            # The limiter holds everybody as long as was asked; the rest is spread.
+            ceiling = policy.backoff if error.wait is not None else ceiling * 2
+        return ceiling * random.random()  # noqa: S311 - jitter
 
     def _polls_on(self, answer: Answer) -> bool:
         if self._repeat is not Repeat.BY_REFERENCE or not answer.pending:
@@ -211,7 +291,7 @@ class Course:
             return self._wait
 
         return await AsyncRetrying(
-            sleep=anyio.sleep, stop=lambda _: False, wait=pause, retry=again
+            sleep=self._pause, stop=lambda _: False, wait=pause, retry=again
         )(once)
 
 

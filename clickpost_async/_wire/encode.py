@@ -28,7 +28,7 @@ def encode(
         raise InvalidRequestError.of([problem]) from None
     if endpoint.takes is not None:
         body = structure(body, endpoint.takes)
-    reference = getattr(body, "reference_number", None)
+    reference = getattr(body, "reference_number", None) or asked.get("reference_number")
     return Request(
         label=endpoint.label,
         method=endpoint.method,

@@ -64,7 +64,8 @@ class Endpoint(Generic[R_co]):
     """What `Get` and `Post` share.
 
     `reads` picks the answer's fields out of the whole body; `accepts` are the values of
-    `meta.status` that mean success; `means` overrides which error a code raises.
+    `meta.status` that mean success; `means` overrides which error a code raises; `found_by` is the
+    endpoint that finds by its reference number what this one has made.
     """
 
     path: str = field(kw_only=False, validator=_check_path)
@@ -77,6 +78,7 @@ class Endpoint(Generic[R_co]):
     means: Mapping[int, Callable[..., ClickPostError]] = field(factory=dict)
     auth: Auth = Auth.USERNAME_AND_KEY
     host: Host = Host.MAIN
+    found_by: "Get[Answer] | None" = None
 
     @property
     def method(self) -> str:

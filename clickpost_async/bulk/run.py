@@ -1,13 +1,14 @@
 """Create many orders: outcomes as they come, memory bounded, one bad order never stops another."""
 
 import time
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 import anyio
 from anyio.abc import TaskGroup
-from attrs import define, field
+from attrs import define, evolve, field
 
 from clickpost_async._wire.converter import reference_of
 from clickpost_async.bulk.outcome import Outcome, Pending, Placed, Rejected, Unknown
@@ -16,7 +17,11 @@ from clickpost_async.client import ClickPost
 from clickpost_async.errors import (
     ClickPostError,
     CredentialsError,
+    DeadlineError,
     InvalidRequestError,
+    NotSentError,
+    RefusedError,
+    Trouble,
     UnreadableReplyError,
 )
 from clickpost_async.errors import Outcome as Evidence
@@ -75,11 +80,52 @@ class Report:
         return text if self.halted is None else f"{text}; halted: {self.halted}"
 
 
+# How often an order is taken up again after all others, where repeats had become too many.
+_ROUNDS = 3
+# So many answers in a row that are not ClickPost's, such as HTTP 404: something else answers there.
+_STRANGERS = 3
+
+
+@define
+class _Turn:
+    """An order of the input; what is known of it, if a first round was not the end of it."""
+
+    position: int
+    given: BulkOrder
+    rounds: int = 0
+    known: Unknown | Pending | None = None
+    due: float = 0.0
+
+    def add(self, outcome: Outcome) -> Outcome:
+        """Return what this round and the ones before it tell together."""
+        self.rounds += 1
+        before = self.known
+        if before is None:
+            return outcome
+        unsent = isinstance(outcome, Pending) and outcome.order is None
+        return evolve(
+            before if unsent and isinstance(before, Unknown) else outcome,
+            attempts=before.attempts + outcome.attempts,
+            seconds=before.seconds + outcome.seconds,
+        )
+
+    def goes_again(self, outcome: Outcome) -> bool:
+        """Tell whether the order comes up once more, behind all others."""
+        if not isinstance(outcome, Unknown | Pending) or outcome.error is None:
+            return False
+        wait = outcome.error.again_in
+        if outcome.error.trouble is not Trouble.UNAFFORDABLE or wait is None:
+            return False
+        self.known, self.due = outcome, anyio.current_time() + wait
+        return self.rounds < _ROUNDS
+
+
 class Run:
     """A bulk run: `async with` starts and ends it, `async for` gives the outcomes as they come.
 
     Leaving it early cancels what is under way. An error of the input itself is raised after the
-    orders that were read before it have their outcomes.
+    orders that were read before it have their outcomes. Orders that could not be repeated, because
+    too many calls were being repeated, come up again after all others.
     """
 
     def __init__(
@@ -94,6 +140,8 @@ class Run:
         self._at_once = at_once
         self._reading = anyio.Lock()
         self._input_error: Exception | None = None
+        self._later: deque[_Turn] = deque()
+        self._strangers = 0
         # No buffer: a consumer that is slow slows the run down, not fills the memory.
         self._done, self._outcomes = anyio.create_memory_object_stream[Outcome]()
         self._group: TaskGroup
@@ -134,19 +182,33 @@ class Run:
                 workers.start_soon(self._worker)
 
     async def _worker(self) -> None:
-        while (read := await self._next()) is not None:
-            outcome = await self._outcome(*read)
-            await self._done.send(outcome)
+        while (turn := await self._next()) is not None:
+            if turn.known is not None:
+                await anyio.sleep(max(0.0, turn.due - anyio.current_time()))
+            if turn.known is not None and self.report.halted is not None:
+                await self._done.send(turn.known)
+                continue
+            outcome = turn.add(await self._outcome(turn.position, turn.given))
+            if turn.goes_again(outcome):
+                self._later.append(turn)
+            else:
+                await self._done.send(outcome)
 
-    async def _next(self) -> tuple[int, BulkOrder] | None:
+    async def _next(self) -> _Turn | None:
         async with self._reading:
-            if self.report.halted is not None or self._input_error is not None:
-                return None
-            try:
-                return await anext(self._orders, None)
-            except Exception as error:  # noqa: BLE001 - it is the caller's own, and is given back
-                self._input_error = error
-                return None
+            read = await self._read()
+        if read is None:
+            return self._later.popleft() if self._later else None
+        return _Turn(*read)
+
+    async def _read(self) -> tuple[int, BulkOrder] | None:
+        if self.report.halted is not None or self._input_error is not None:
+            return None
+        try:
+            return await anext(self._orders, None)
+        except Exception as error:  # noqa: BLE001 - it is the caller's own, and is given back
+            self._input_error = error
+            return None
 
     async def _outcome(self, position: int, given: BulkOrder) -> Outcome:
         began = time.perf_counter()
@@ -163,15 +225,20 @@ class Run:
         except ClickPostError as error:
             facts["seconds"] = time.perf_counter() - began
             return self._failed(error, given, facts)
+        self._strangers = 0
         facts["seconds"] = time.perf_counter() - began
         return _answered(answer, facts)
 
     def _failed(self, error: ClickPostError, given: BulkOrder, facts: dict[str, Any]) -> Outcome:
         facts["attempts"] = error.attempts
-        if isinstance(error, CredentialsError) and error.key_refused:
-            # Every further order would be refused, too; those of one courier account are not.
+        if self._concerns_all(error):
             self.report.halted = error
-            return Pending(error=error, **facts)
+        if isinstance(error, CredentialsError) and error.key_refused:
+            return (
+                Unknown(error=error, **facts)
+                if error.outcome is Evidence.UNKNOWN
+                else Pending(error=error, **facts)
+            )
         if isinstance(error, InvalidRequestError) and error.problems:
             return Rejected(reasons=_reasons(error, given), error=error, **facts)
         if error.outcome is Evidence.UNKNOWN:
@@ -179,6 +246,18 @@ class Run:
         if error.outcome is Evidence.NOT_SENT:
             return Pending(error=error, **facts)
         return Rejected(reasons=(str(error),), error=error, **facts)
+
+    def _concerns_all(self, error: ClickPostError) -> bool:
+        """Tell whether every further order would fail in the same way."""
+        if isinstance(error, CredentialsError):
+            # Of one courier account it speaks otherwise: other orders have others.
+            return error.key_refused
+        if isinstance(error, NotSentError):
+            # A redirect, a certificate that was refused, a client that was closed.
+            return not (error.transient or isinstance(error, DeadlineError))
+        strange = isinstance(error, RefusedError) and error.status is None and error.attempts > 0
+        self._strangers = self._strangers + 1 if strange else 0
+        return self._strangers >= _STRANGERS
 
 
 def _answered(answer: CreatedOrder, facts: dict[str, Any]) -> Outcome:

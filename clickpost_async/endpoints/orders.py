@@ -15,24 +15,6 @@ from clickpost_async.structures import CreatedOrder, FetchedOrder, IndiaOrder, W
 
 _CREATED = {200, 202, 102, 323}
 
-CREATE_INDIA = Post(
-    "/v3/create-order/",
-    name="orders.create_india",
-    takes=IndiaOrder,
-    returns=CreatedOrder,
-    reads=order_of,
-    accepts=_CREATED,
-    repeat=Repeat.BY_REFERENCE,
-)
-CREATE_WORLD = Post(
-    "/v4/create-order/",
-    name="orders.create_world",
-    takes=WorldOrder,
-    returns=CreatedOrder,
-    reads=order_of,
-    accepts=_CREATED,
-    repeat=Repeat.BY_REFERENCE,
-)
 FETCH_INDIA = Get(
     "/v3/create-order/",
     name="orders.fetch_india",
@@ -65,6 +47,26 @@ FIND_WORLD = Get(
     reads=order_of,
     accepts=_CREATED,
     repeat=Repeat.FREELY,
+)
+CREATE_INDIA = Post(
+    "/v3/create-order/",
+    name="orders.create_india",
+    takes=IndiaOrder,
+    returns=CreatedOrder,
+    reads=order_of,
+    accepts=_CREATED,
+    repeat=Repeat.BY_REFERENCE,
+    found_by=FIND_INDIA,
+)
+CREATE_WORLD = Post(
+    "/v4/create-order/",
+    name="orders.create_world",
+    takes=WorldOrder,
+    returns=CreatedOrder,
+    reads=order_of,
+    accepts=_CREATED,
+    repeat=Repeat.BY_REFERENCE,
+    found_by=FIND_WORLD,
 )
 
 ENDPOINTS = (CREATE_INDIA, CREATE_WORLD, FETCH_INDIA, FETCH_WORLD, FIND_INDIA, FIND_WORLD)

@@ -88,7 +88,10 @@ class Sent(Structure):
 
 @frozen(kw_only=True)
 class Reply:
-    """How ClickPost answered: its code and words, the whole answer, and what it took."""
+    """How ClickPost answered: its code and words, the whole answer, and what it took.
+
+    `looked_up`: the answer to a create was lost, and the order was found by its reference number.
+    """
 
     status: int | None = None
     message: str = ""
@@ -96,6 +99,7 @@ class Reply:
     http_status: int | None = None
     attempts: int = 1
     seconds: float = 0.0
+    looked_up: bool = False
 
 
 @frozen(kw_only=True, repr=False)

@@ -1,8 +1,10 @@
 """Calls that are given up, and servers that go away: nothing is leaked, nobody waits for ever."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -18,7 +20,9 @@ from clickpost_async import (
     Rate,
     RetryPolicy,
 )
+from clickpost_async._transport import breaker
 from clickpost_async.bulk import Pending, Placed, Unknown, create
+from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder
 from tests.sandbox.samples import india_order
 from tests.transport.plays import KEY
@@ -163,21 +167,38 @@ async def test_killing_the_server_ends_every_call_in_a_clear_error() -> None:
 
 
 @pytest.mark.asyncio
-async def test_killing_the_server_ends_a_bulk_run_with_an_outcome_for_every_order() -> None:
-    with process("--latency", "0.02") as server, anyio.fail_after(60):
+async def test_a_bulk_run_waits_for_a_server_that_was_killed_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker, "_FIRST_PAUSE", 0.2)
+    book = str(tmp_path / "book.db")
+    with process("--latency", "0.02", "--path", book) as first, anyio.fail_after(60):
+        port = first.url.rsplit(":", 1)[1].partition("/")[0]
         async with ClickPost(
-            SANDBOX, hosts=Hosts.at(server.url), at_once=20, retry=QUICK
+            SANDBOX, hosts=Hosts.at(first.url), at_once=20, retry=QUICK
         ) as clickpost:
             orders = (india_order(f"R-{number}") for number in range(150))
-            kinds: list[type[Any]] = []
-            async with create(clickpost, orders, at_once=20) as run:
-                async for outcome in run:
-                    kinds.append(type(outcome))
-                    if len(kinds) == 50:
-                        server.kill()
+            outcomes: list[Any] = []
+            with contextlib.ExitStack() as later:
+                async with create(clickpost, orders, at_once=20) as run:
+                    async for outcome in run:
+                        outcomes.append(outcome)
+                        if len(outcomes) == 50:
+                            first.kill()
+                            again = process("--port", port, "--path", book)
+                            later.enter_context(again)
 
-    report = run.report
-    assert (report.total, report.rejected) == (150, 0)
-    assert set(kinds) == {Placed, Unknown, Pending}
-    assert 50 <= report.placed < 100
-    assert 0 < report.unknown <= 20
+    assert run.report.total == 150
+    assert {type(outcome) for outcome in outcomes} <= {Placed, Unknown, Pending}
+    with Sandbox(path=book) as sandbox:
+        ledger = sandbox.ledger()
+    for outcome in outcomes:
+        bought = ledger.get(outcome.reference_number, ())
+        if isinstance(outcome, Placed):
+            assert bought == (outcome.order.waybill,)
+        elif isinstance(outcome, Pending):
+            assert bought == ()
+        else:
+            assert len(bought) <= 1
+    # Only those that were under way, and what it took to see that nobody answers.
+    assert run.report.placed >= 150 - 20 - 20

@@ -105,7 +105,9 @@ def test_never_more_inside_than_wide_in_order_and_no_place_is_lost(
     assert (stage.gate.inside, stage.gate.waiting, stage.inside) == (0, 0, set())
     assert stage.most <= width
     for lane in Priority:
-        came = [who for who in stage.entered if who in stage.waited and script[who].priority is lane]
+        came = [
+            who for who in stage.entered if who in stage.waited and script[who].priority is lane
+        ]
         assert came == sorted(came, key=lambda who: (script[who].at, who))
     assert {who for who, it in enumerate(script) if it.cancelled is None} <= set(stage.entered)
 

@@ -8,6 +8,8 @@ import httpx
 from attrs import define, field
 
 from clickpost_async import ClickPost, Credentials
+from clickpost_async._transport.breaker import Breaker, Passage
+from clickpost_async._transport.budget import RetryBudget
 from clickpost_async.events import Event
 
 KEY = "not-a-real-key"
@@ -39,16 +41,25 @@ async def never_answers(request: httpx.Request) -> httpx.Response:
 
 @define
 class Play:
-    """Plays its lines, the last one again and again, and notes when each call came."""
+    """Plays its lines, the last one again and again, and notes when each call came.
+
+    Looking up an order by its reference number is no part of the play: `knows` answers that.
+    """
 
     lines: list[Line] = field(converter=list)
+    knows: Line = field(factory=lambda: said(321, "no such order"))
+    look_ups: list[httpx.Request] = field(factory=list)
     times: list[float] = field(factory=list)
     requests: list[httpx.Request] = field(factory=list)
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.times.append(asyncio.get_running_loop().time())
-        self.requests.append(request)
-        line = self.lines.pop(0) if len(self.lines) > 1 else self.lines[0]
+        if request.method == "GET" and "reference_number" in request.url.params:
+            self.look_ups.append(request)
+            line = self.knows
+        else:
+            self.times.append(asyncio.get_running_loop().time())
+            self.requests.append(request)
+            line = self.lines.pop(0) if len(self.lines) > 1 else self.lines[0]
         if isinstance(line, Exception):
             raise line
         if isinstance(line, httpx.Response):
@@ -65,6 +76,21 @@ def playing(play: Play | Iterable[Line], **settings: Any) -> ClickPost:
     """Return a client whose calls are answered by a play."""
     play = play if isinstance(play, Play) else Play(play)
     return ClickPost(Credentials("acme", KEY), transport=httpx.MockTransport(play), **settings)
+
+
+class Unbreakable(Breaker):
+    """Never opens."""
+
+    def end(self, passage: Passage, era: int, *, failed: bool | None) -> None:
+        pass
+
+
+def unguarded(clickpost: ClickPost) -> ClickPost:
+    """Take away what keeps a client from drowning a sick server: the control of many tests."""
+    for guard in clickpost._exchange.guards.values():
+        object.__setattr__(guard, "breaker", Unbreakable())
+        object.__setattr__(guard, "budget", RetryBudget(1.0, 1e9, 1e9))
+    return clickpost
 
 
 @define

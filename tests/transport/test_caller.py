@@ -103,7 +103,7 @@ async def test_a_deadline_that_passes_before_the_key_is_known_means_that_nothing
 async def test_a_deadline_says_whether_anything_may_have_been_processed(
     lines: list[Line], kind: type[ClickPostError]
 ) -> None:
-    retry = RetryPolicy(attempts=100, backoff=5, longest=5)
+    retry = RetryPolicy(attempts=10, backoff=40, longest=40)
     async with playing(lines, retry=retry) as clickpost:
         error = await deadline_of(clickpost, 50)
         assert clickpost.stats().in_flight == 0

@@ -102,7 +102,7 @@ async def test_a_create_has_these_headers_and_is_patient() -> None:
 async def test_a_question_says_nothing_of_a_body_and_is_less_patient() -> None:
     play = Play([FOUND])
     async with playing(play, timeouts=Timeouts(connect=1, write=2, read=3)) as clickpost:
-        await clickpost.orders.find_india("R-1")
+        await clickpost.orders.fetch_india("W-1", courier_partner=4)
 
     (sent,) = play.requests
     assert "content-type" not in sent.headers

@@ -1,0 +1,45 @@
+"""How many repeats all calls of a client may make together."""
+
+import math
+
+# Everybody is held after a 429, so its repeats can't storm, and each call can afford one.
+THROTTLE_PRICE = 0.1
+# What the look-up, which is a first attempt itself, brings in.
+LOOK_UP_PRICE = 0.1
+
+
+class RetryBudget:
+    """Lets repeats be at most a share of first attempts, so that they can't drown a sick server.
+
+    Each first attempt deposits `share` of a repeat, up to `most` repeats; `at_start` are there from
+    the beginning. It needs no clock: where nothing is called, nothing is repeated.
+    """
+
+    def __init__(self, share: float = 0.1, most: float = 100.0, at_start: float = 10.0) -> None:
+        if not 0 < share <= 1:
+            message = "share: a number above 0, and no more than 1, is needed"
+            raise ValueError(message)
+        if not 0 <= at_start <= most < math.inf:
+            message = "most, at_start: finite numbers are needed, 0 <= at_start <= most"
+            raise ValueError(message)
+        # Kept in first attempts, not in repeats: ten times a tenth is less than one in floats.
+        self._share = share
+        self._most = most / share
+        self._saved = at_start / share
+
+    @property
+    def left(self) -> float:
+        """Return how many repeats could be made now."""
+        return self._saved * self._share
+
+    def deposit(self) -> None:
+        """Note a first attempt."""
+        self._saved = min(self._saved + 1, self._most)
+
+    def withdraw(self, price: float = 1.0) -> bool:
+        """Pay for a repeat, or return that there is not enough for it."""
+        cost = price / self._share
+        if self._saved < cost:
+            return False
+        self._saved -= cost
+        return True

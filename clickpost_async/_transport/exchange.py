@@ -1,0 +1,131 @@
+"""What the calls of a client share: connections, limits, counts, and what protects the server."""
+
+from collections.abc import Mapping, Sequence
+
+import anyio
+import attrs
+from attrs import Factory, define, field, frozen
+
+from clickpost_async._transport.breaker import Breaker
+from clickpost_async._transport.budget import RetryBudget
+from clickpost_async._transport.download import Downloader
+from clickpost_async._transport.flights import Flights
+from clickpost_async._transport.http import Sender
+from clickpost_async._transport.retry import RetryPolicy
+from clickpost_async.errors import NotSentError
+from clickpost_async.events import Observer
+from clickpost_async.limits import Limiter
+from clickpost_async.limits.gate import Gate
+from clickpost_async.limits.per_loop import PerLoop
+from clickpost_async.settings import BodyStyle, Host, Hosts, Priority, Timeouts
+
+
+@frozen(kw_only=True)
+class Options:
+    """What `with_options` changes."""
+
+    retry: RetryPolicy
+    deadline: float | None = None
+    priority: Priority = Priority.NORMAL
+
+
+@define(kw_only=True)
+class Counts:
+    """What a client and its light copies have done so far, and whether they are closed."""
+
+    begun: int = 0
+    look_ups: int = 0
+    attempts: int = 0
+    repeats: int = 0
+    throttled: int = 0
+    closed: bool = False
+
+    @property
+    def calls(self) -> int:
+        """How many calls were made by users; those that look for a lost order are ours."""
+        return self.begun - self.look_ups
+
+
+@frozen
+class Guard:
+    """What keeps calls from drowning a server that is sick already."""
+
+    breaker: Breaker = field(factory=Breaker)
+    budget: RetryBudget = field(factory=RetryBudget)
+
+
+def guards(hosts: Hosts) -> Mapping[Host, Guard]:
+    """Make a guard for every server that there is behind the groups of endpoints."""
+    made = {hosts.base(host): Guard() for host in Host}
+    return {host: made[hosts.base(host)] for host in Host}
+
+
+class Here:
+    """What the calls on one event loop share."""
+
+    __slots__ = ("__weakref__", "_closing", "_quiet", "_under_way", "flights", "gate")
+
+    def __init__(self, at_once: int) -> None:
+        self.gate = Gate(at_once)
+        self.flights = Flights()
+        self._closing = anyio.Event()
+        self._under_way = 0
+        self._quiet: anyio.Event | None = None
+
+    async def rest(self, seconds: float) -> None:
+        """Sleep, but no longer than the client is open."""
+        with anyio.move_on_after(seconds):
+            await self._closing.wait()
+
+    def leaves(self) -> None:
+        """Note that an attempt is on its way."""
+        self._under_way += 1
+
+    def returns(self) -> None:
+        """Note that an attempt is back, or given up."""
+        self._under_way -= 1
+        if self._quiet is not None and not self._under_way:
+            self._quiet.set()
+
+    async def close(self, grace: float) -> None:
+        """Wake those that rest, and wait so long for those that are on their way."""
+        self._closing.set()
+        if self._under_way:
+            self._quiet = anyio.Event()
+            with anyio.move_on_after(grace):
+                await self._quiet.wait()
+
+
+@frozen(kw_only=True)
+class Exchange:
+    """What all calls of a client, and of its light copies, share."""
+
+    sender: Sender
+    downloader: Downloader
+    limiter: Limiter
+    at_once: int
+    body_style: BodyStyle
+    observers: Sequence[Observer]
+    guards: Mapping[Host, Guard]
+    counts: Counts = field(factory=Counts)
+    places: PerLoop[Here] = field(
+        default=Factory(lambda self: PerLoop(lambda: Here(self.at_once)), takes_self=True),
+        repr=False,
+    )
+
+    def with_timeouts(self, timeouts: Timeouts) -> "Exchange":
+        """Return a copy with other timeouts that shares everything else."""
+        return attrs.evolve(self, sender=self.sender.with_timeouts(timeouts))
+
+    def refuse_if_closed(self, label: str) -> None:
+        """Raise a clear error where a client is used after it was closed."""
+        if self.counts.closed:
+            message = "the client is closed; make a new one"
+            raise NotSentError(message, endpoint=label, transient=False)
+
+    async def close(self, grace: float) -> None:
+        """Let nothing more leave; calls that are on their way have so many seconds to come back."""
+        self.counts.closed = True
+        here = self.places.seen()
+        if here is not None:
+            await here.close(grace)

@@ -1,0 +1,114 @@
+"""A pace for a limit that nobody has told: it is learned from the 429 answers."""
+
+import math
+from collections import deque
+from collections.abc import Callable
+
+import anyio
+
+from clickpost_async.limits.bucket import Unlimited
+
+# The pace before the first refusal, in calls per second, and what each call that waits adds to it:
+# a hundred leave within 0.25 s, a thousand within 0.5 s. Opened all at once, a gather would have as
+# many calls refused as may be under way.
+_OPENING = 100.0
+_OPENING_GAIN = 10.0
+# Afterwards 2 % more a second, 4 % after ten seconds of use without a refusal, 18 % after twenty:
+# slow around what was learned, fast where the limit has become another.
+_GAIN = 0.02
+_CALM = 10.0
+# At the very rate that was measured the next refusal would come at once.
+_BELOW = 0.9
+_SLOWEST = 1.0
+# What a pause saves up, in seconds' worth of calls.
+_SLACK = 0.1
+# Refusals that come within a second are one lesson; a hold leaves them time to arrive.
+_LESSON = 1.0
+_SHORTEST_HOLD = 0.5
+_MARKS = 16
+
+
+class Adaptive(Unlimited):
+    """Finds out how many calls a second are let through, by going faster until there is a 429.
+
+    It begins fast and soon keeps no pace worth the name. A 429 holds everybody for as long as it
+    asks, and teaches the rate: calls go on at a little less than was let through, though never at
+    less than half the pace they had. From there the pace grows while it is used, slowly at first.
+    Refusals that come within a second are one lesson. It never goes below one call per second.
+
+    It learns by being refused now and then, and each process learns for itself: a rate that is
+    known is better given.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = anyio.current_time) -> None:
+        super().__init__(clock=clock)
+        self._slack = _SLACK
+        self._interval = 1 / _OPENING
+        # For how long calls have left as fast as they may since the last lesson.
+        self._used = 0.0
+        self._accepted = 0
+        self._refused = 0
+        self._refused_at = -math.inf
+        self._learned_at = -math.inf
+        # Since when a server that keeps a bucket may have filled it, and what it had accepted then.
+        self._marks: deque[tuple[float, int]] = deque(maxlen=_MARKS)
+
+    def __repr__(self) -> str:
+        return "Adaptive()"
+
+    @property
+    def rate(self) -> float | None:
+        """Return the calls per second that may leave, or nothing before the first lesson."""
+        return None if self._learned_at == -math.inf else 1 / self._interval
+
+    async def hold(self, seconds: float) -> None:
+        """Let nobody leave for that long, and learn from it that it was too fast."""
+        await super().hold(max(seconds, _SHORTEST_HOLD))
+        if not self._refused:
+            self._refused_at = self._seen
+        self._refused += 1
+
+    def _spend(self, slack: float) -> None:
+        if self._refused:
+            self._learn()
+        elif self._next > self._seen - self._slack:
+            # A pace that nobody needs is not known to be granted.
+            self._used += self._interval
+            self._interval = 1 / (1 / self._interval + self._gain)
+        if not self._marks or self._seen - self._marks[-1][0] >= 2:
+            # It may have a second's worth in its bucket.
+            self._marks.append((self._seen - 1, self._accepted))
+        self._accepted += 1
+        super()._spend(slack)
+
+    def _learn(self) -> None:
+        # They had been counted when they left.
+        self._accepted -= self._refused
+        self._refused = 0
+        at = self._refused_at
+        if at < self._learned_at + _LESSON or not self._marks:
+            return
+        granted = max((self._accepted - then) / (at - since) for since, then in self._marks)
+        least = (self.rate or 0) / 2
+        self._interval = 1 / max(granted * _BELOW, least, _SLOWEST)
+        self._learned_at = at
+        self._used = 0.0
+        # It refused, so its bucket is empty.
+        self._marks.clear()
+        self._marks.append((at, self._accepted))
+
+    @property
+    def _gain(self) -> float:
+        if self.rate is None:
+            return _OPENING_GAIN
+        return min(_GAIN * (1 + (self._used / _CALM) ** 3), _OPENING_GAIN)
+
+    def _now(self) -> float:
+        before = self._seen
+        now = super()._now()
+        if now < before:
+            # Another event loop, whose clock began elsewhere.
+            self._marks.clear()
+            self._refused = 0
+            self._learned_at = min(self._learned_at, now - _LESSON)
+        return now

@@ -1,0 +1,237 @@
+"""How a limit that nobody has told is found."""
+
+import asyncio
+import math
+import random
+from collections import deque
+from typing import Protocol
+
+import anyio
+import pytest
+from attrs import define, field
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickpost_async.limits import Limiter, Unlimited
+from clickpost_async.limits.adaptive import Adaptive
+from clickpost_async.limits.gate import Gate
+from clickpost_async.sandbox.rate import Limit
+from clickpost_async.testing import run_virtual, virtual_time
+
+from .plays import BULK, NORMAL, Coming, Holding, holdings, impatient, patient, play
+
+near = 1e-6
+
+
+class Law(Protocol):
+    def wait(self, now: float) -> float: ...
+
+
+@define
+class Sliding:
+    """So many in any second, and nothing saved up."""
+
+    rate: int
+    _times: deque[float] = field(factory=deque, init=False)
+
+    def wait(self, now: float) -> float:
+        while self._times and self._times[0] <= now - 1:
+            self._times.popleft()
+        if len(self._times) == self.rate:
+            return self._times[0] + 1 - now
+        self._times.append(now)
+        return 0.0
+
+
+@define
+class Run:
+    refused: int = 0
+    seconds: float = 0.0
+    most_attempts: int = 0
+
+
+def run(limiter: Limiter, law: Law, calls: int, *, latency: float = 0.02) -> Run:
+    """Gather calls, a hundred at once, on a server that obeys a law, and says how long to wait."""
+    chance = random.Random(1)
+    seen = Run()
+
+    async def call(gate: Gate) -> None:
+        attempts, wait = 0, 1.0
+        while wait:
+            async with gate.entered():
+                await limiter.take()
+                attempts += 1
+                half = latency * chance.uniform(0.25, 0.75)
+                await anyio.sleep(half)
+                wait = law.wait(anyio.current_time())
+                await anyio.sleep(half)
+                if wait:
+                    seen.refused += 1
+                    await limiter.hold(max(1, math.ceil(wait)))
+            if wait:
+                await anyio.sleep(chance.uniform(0, 0.5))
+        seen.most_attempts = max(seen.most_attempts, attempts)
+
+    async def main() -> None:
+        gate = Gate(100)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(calls):
+                group.create_task(call(gate))
+        seen.seconds = anyio.current_time()
+
+    run_virtual(main)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("law", "calls", "refused", "ideal", "slower"),
+    [
+        pytest.param(Limit(rate=50, burst=50), 500, 25, 9, 1.3, id="50 a second"),
+        pytest.param(Limit(rate=5, burst=5), 100, 25, 19, 1.3, id="5 a second"),
+        pytest.param(Limit(rate=200, burst=200), 2000, 60, 9, 1.3, id="200 a second"),
+        pytest.param(Limit(rate=1000, burst=1000), 10_000, 80, 9, 1.3, id="1000 a second"),
+        pytest.param(Limit(rate=10, burst=100), 500, 40, 40, 1.3, id="a large bucket"),
+        pytest.param(Limit(rate=50, burst=10), 500, 25, 9.8, 3, id="a small bucket"),
+        pytest.param(Sliding(50), 500, 25, 9, 1.5, id="a sliding window"),
+    ],
+)
+def test_a_gather_finds_the_limit_with_few_refusals_and_keeps_to_it(
+    law: Law, calls: int, refused: int, ideal: float, slower: float
+) -> None:
+    seen = run(Adaptive(), law, calls)
+    assert seen.refused <= refused
+    assert seen.seconds <= ideal * slower
+    # The retry policy gives a call four.
+    assert seen.most_attempts <= 3
+
+
+def test_the_same_gather_without_it_is_refused_again_and_again() -> None:
+    assert run(Unlimited(), Limit(rate=50, burst=50), 500).refused > 500
+
+
+def test_a_server_without_a_limit_is_hardly_slowed() -> None:
+    free = Limit(rate=1e9, burst=10**9)
+    assert run(Adaptive(), free, 2000).seconds <= run(Unlimited(), free, 2000).seconds + 0.3
+
+
+async def leave(limiter: Adaptive, calls: int) -> None:
+    for _ in range(calls):
+        await limiter.take()
+
+
+@virtual_time
+async def test_before_the_first_refusal_there_is_no_rate() -> None:
+    limiter = Adaptive()
+    await leave(limiter, 1000)
+    assert limiter.rate is None
+    assert anyio.current_time() < 0.5
+
+
+@virtual_time
+async def test_it_learns_what_was_let_through() -> None:
+    limiter = Adaptive()
+    await leave(limiter, 60)
+    # A server that had a second's worth in its bucket, and that refuses ten.
+    let_through = 50 / (1 + anyio.current_time())
+    for _ in range(10):
+        await limiter.hold(1)
+    await limiter.take()
+    assert limiter.rate == pytest.approx(0.9 * let_through)
+
+
+@virtual_time
+async def test_refusals_within_a_second_are_one_lesson() -> None:
+    limiter = Adaptive()
+    await leave(limiter, 100)
+    for _ in range(50):
+        await limiter.hold(0)
+    await limiter.take()
+    learned = limiter.rate
+    assert learned is not None
+    for _ in range(3):
+        await limiter.hold(0)
+    assert anyio.current_time() < 1
+    await limiter.take()
+    assert limiter.rate == learned
+
+
+@virtual_time
+async def test_a_lesson_halves_the_pace_at_most() -> None:
+    limiter = Adaptive()
+    await leave(limiter, 200)
+    await limiter.hold(1)
+    await limiter.take()
+    for _ in range(5):
+        before = limiter.rate or 0
+        await anyio.sleep(1)
+        await limiter.hold(1)
+        await limiter.take()
+        assert limiter.rate == pytest.approx(before / 2)
+
+
+@virtual_time
+async def test_it_never_goes_below_one_call_a_second() -> None:
+    limiter = Adaptive()
+    for _ in range(20):
+        await limiter.take()
+        await limiter.hold(2)
+    await limiter.take()
+    assert limiter.rate == 1
+
+
+@virtual_time
+async def test_the_pace_grows_slowly_at_first_and_only_while_it_is_used() -> None:
+    limiter = Adaptive()
+    await leave(limiter, 100)
+    await limiter.hold(1)
+    await limiter.take()
+    learned = limiter.rate or 0
+    for _ in range(100):
+        await anyio.sleep(1)
+        await limiter.take()
+    assert limiter.rate == learned
+    began = anyio.current_time()
+    while anyio.current_time() < began + 5:
+        await limiter.take()
+    assert limiter.rate == pytest.approx(learned * 1.1, rel=0.03)
+    while anyio.current_time() < began + 30:
+        await limiter.take()
+    assert (limiter.rate or 0) > learned * 3
+
+
+def test_a_clock_that_begins_anew_makes_nobody_wait_longer() -> None:
+    limiter = Adaptive()
+
+    async def main() -> float:
+        await leave(limiter, 50)
+        await limiter.hold(3)
+        await limiter.take()
+        await limiter.hold(2)
+        return anyio.current_time()
+
+    assert run_virtual(main) == pytest.approx(3, abs=0.5)
+
+    async def later() -> float:
+        await limiter.take()
+        return anyio.current_time()
+
+    assert run_virtual(later) == pytest.approx(2, abs=near)
+
+
+@given(patient, holdings)
+def test_nobody_leaves_during_a_hold_and_everybody_leaves_once(
+    come: list[Coming], hold: list[Holding]
+) -> None:
+    leavings = play(Adaptive(), come, hold)
+    assert sorted(leaving.who for leaving in leavings) == list(range(len(come)))
+    for one in hold:
+        during = [x for x in leavings if one.at + near < x.at < one.at + one.seconds - near]
+        assert during == []
+
+
+@given(impatient, st.lists(st.builds(Holding, at=st.floats(0, 20), seconds=st.just(1.0))))
+def test_each_lane_is_first_come_first_served(come: list[Coming], hold: list[Holding]) -> None:
+    leavings = play(Adaptive(), come, hold)
+    for lane in (NORMAL, BULK):
+        left = [one.who for one in leavings if come[one.who].priority is lane]
+        assert left == sorted(left, key=lambda who: (come[who].at, who))
