@@ -212,8 +212,9 @@ class ClickPost:
     async def aclose(self) -> None:
         """Close the client for good; may be called again, and from any task.
 
-        Calls whose sending is under way have `Timeouts.closing` seconds to end. All others end at
-        once, and so does what came to nothing by then: with what is known of them.
+        Calls whose sending is under way have `Timeouts.closing` seconds to end. Nothing is sent any
+        more: calls that pause end at once, those that wait for their turn end when it comes, each
+        with what is known of it.
         """
         if not self._exchange.counts.closed:
             try:

@@ -88,7 +88,6 @@ class ClickPostError(Exception):
         wait: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
         self.endpoint = endpoint
         self.status = status
         self.http_status = http_status
@@ -104,6 +103,11 @@ class ClickPostError(Exception):
     def advice(self) -> str:
         """What the caller can do next."""
         return _LOOK_UP if self.outcome is Outcome.UNKNOWN else self._advice
+
+    @property
+    def message(self) -> str:
+        """What happened, in ClickPost's words or ours."""
+        return str(self.args[0])
 
     @property
     def again_in(self) -> float | None:

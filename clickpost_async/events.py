@@ -45,7 +45,7 @@ class Failed(_Event):
 
 @frozen(kw_only=True)
 class Held(_Event):
-    """A 429 makes every call wait."""
+    """A 429 makes every call wait; or most calls failed, and bulk calls wait while others fail."""
 
     seconds: float
 

@@ -64,25 +64,27 @@ class Breaker:
         if passage is not None:
             return passage
         if priority is not Priority.BULK:
-            raise BreakerOpenError(self._wait() or _LOOK)
+            raise BreakerOpenError(self.wait or _LOOK)
         # One timer for all: only the first in line looks.
         async with self._lines.here().entered(priority):
             while True:
                 passage = self.passage()
                 if passage is not None:
                     return passage
-                await anyio.sleep(self._wait() or _LOOK)
+                await anyio.sleep(self.wait or _LOOK)
 
     def passage(self) -> "Passage | None":
         """Return a passage for one attempt if it may leave now."""
         if not self._open:
             return Passage(self, self._era)
-        if self._probe is None and not self._wait():
+        if self._probe is None and not self.wait:
             self._probe = Passage(self, self._era)
             return self._probe
         return None
 
-    def _wait(self) -> float:
+    @property
+    def wait(self) -> float:
+        """Return how many seconds are left until something is tried again."""
         now = self._clock()
         # Further off than was ever set: another event loop, whose clock began elsewhere.
         self._due = min(self._due, now + self._pause)

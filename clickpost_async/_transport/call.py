@@ -30,6 +30,7 @@ from clickpost_async._wire.decode import decode
 from clickpost_async._wire.encode import encode
 from clickpost_async._wire.endpoint import Endpoint, Get, Query, Repeat
 from clickpost_async._wire.messages import Request
+from clickpost_async._wire.personal import masked
 from clickpost_async.errors import (
     ClickPostError,
     CredentialsError,
@@ -255,6 +256,7 @@ class Call(Generic[R]):
             answer = decode(endpoint, response, reply)
             self._refuse_unusable(answer)
         except ClickPostError as error:
+            error.args = (masked(error.message, endpoint.takes, request.body),)
             self._note(error, passage)
             if isinstance(error, ThrottledError):
                 await self._hold(error)
@@ -285,11 +287,11 @@ class Call(Generic[R]):
             raise UnreadableReplyError(message, status=answer.reply.status)
         if self._key is not None:
             reference = getattr(answer, "reference_number", None)
-            if reference not in (None, self._reference) and self._here.flights.under_way(
+            if reference not in (None, self._reference) and self._here.flights.seen(
                 (self.endpoint.path, reference)
             ):
                 # Something on the way has mixed up two answers: the waybill is another order's.
-                message = "the answer is for another order that is under way"
+                message = "the answer is for another of our orders"
                 raise UnreadableReplyError(message, status=answer.reply.status)
 
     def _note(self, error: ClickPostError, passage: Passage) -> None:
@@ -300,13 +302,17 @@ class Call(Generic[R]):
             error.transient = False
         if error.outcome is Outcome.UNKNOWN:
             self._lost = error
-        if failure_of(error) in SICK:
-            passage.failed()
-        elif isinstance(error, ThrottledError) or not isinstance(error, NotSentError):
-            passage.succeeded()
         self._tell(
             Failed(attempt=self._attempts, error=error, seconds=self._seconds, **self._about)
         )
+        if failure_of(error) in SICK:
+            breaker = self._guard.breaker
+            was_open = breaker.is_open
+            passage.failed()
+            if breaker.is_open and not was_open:
+                self._tell(Held(seconds=breaker.wait, **self._about))
+        elif isinstance(error, ThrottledError) or not isinstance(error, NotSentError):
+            passage.succeeded()
 
     async def _hold(self, error: ThrottledError) -> None:
         self._exchange.counts.throttled += 1

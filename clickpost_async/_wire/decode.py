@@ -4,7 +4,6 @@
 errors with HTTP 200, and has put the same code under several HTTP statuses.
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -12,6 +11,7 @@ from typing import Any, Never
 
 import attrs
 
+from clickpost_async._wire import strict_json
 from clickpost_async._wire.converter import as_answer
 from clickpost_async._wire.endpoint import Endpoint, R
 from clickpost_async._wire.envelope import Verdict, bare, verdict_of
@@ -50,7 +50,7 @@ _UNRECOGNISED = frozenset({354})
 
 def decode(endpoint: Endpoint[R], response: Response, reply: Reply) -> R:
     """Read an answer; raises the error that ClickPost's code stands for."""
-    body = _read_json(response.body)
+    body = strict_json.read(response.body)
     if response.http_status == _TOO_MANY:
         raise ThrottledError(
             "too many calls (HTTP 429)", wait=response.retry_after, **_facts(endpoint, response)
@@ -120,28 +120,6 @@ def _raise_by_http_status(
     raise UnreadableReplyError(
         f"the answer cannot be understood (HTTP {status}, no meta.status)", **facts
     )
-
-
-def _read_json(body: bytes) -> Any:
-    """Read JSON strictly: UTF-8, no NaN, no repeated keys; `None` if it is not that."""
-    try:
-        return json.loads(
-            body.decode(), object_pairs_hook=_no_repeats, parse_constant=_no_constants
-        )
-    except (ValueError, RecursionError):
-        return None
-
-
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        message = "repeated key"
-        raise ValueError(message)
-    return found
-
-
-def _no_constants(word: str) -> Never:
-    raise ValueError(word)
 
 
 # --- how long to wait ---------------------------------------------------------------------------
