@@ -126,6 +126,7 @@ def test_an_approved_return_comes_wrapped() -> None:
     assert event.internal == {"queue": 3}
 
 
+@pytest.mark.fault("S07")
 def test_codes_that_nobody_knows_yet_survive() -> None:
     event = parsed({**SCAN, "clickpost_status_code": 47, "new_key": [1]})
 
@@ -155,6 +156,7 @@ def test_two_tokens_are_taken_while_one_is_changed() -> None:
         assert parsed(SCAN, {"webhook_key": told}, token=["old-word", "new-word"])
 
 
+@pytest.mark.fault("S07")
 @pytest.mark.parametrize(
     "headers",
     [{}, {"webhook_key": ""}, {"webhook_key": TOKEN + "x"}, {"cookie": TOKEN}, {"x-api-key": "é"}],
@@ -177,6 +179,7 @@ def test_an_empty_token_lets_nobody_in(nothing: Any) -> None:
 # --- what is no push ----------------------------------------------------------------------------
 
 
+@pytest.mark.fault("S07")
 def test_a_push_of_any_size_is_not_taken() -> None:
     with pytest.raises(WebhookTooLargeError) as caught:
         parsed({**SCAN, "remark": "x" * 256 * 1024})
@@ -227,6 +230,7 @@ def test_any_change_ends_in_an_event_or_an_error(payload: dict[str, Any], data: 
 # --- repeats and order --------------------------------------------------------------------------
 
 
+@pytest.mark.fault("S07")
 def test_a_repeat_is_told_by_its_identity_whatever_else_has_changed() -> None:
     again = {**copy.deepcopy(SCAN), "new": 1}
     again["additional"]["latest_status"]["clickpost_status_code"] = 8
@@ -247,6 +251,7 @@ def test_another_event_has_another_identity(field: str, other: Any) -> None:
     assert parsed({**SCAN, field: other}).identity != parsed(SCAN).identity
 
 
+@pytest.mark.fault("S07")
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.sampled_from([4, 5, 6, 8, 9, 47])), min_size=1, max_size=5

@@ -72,6 +72,7 @@ class Call(Generic[R]):
         "_guard",
         "_here",
         "_key",
+        "_looks_for",
         "_lost",
         "_number",
         "_options",
@@ -92,7 +93,10 @@ class Call(Generic[R]):
         endpoint: Endpoint[R],
         query: Query | None = None,
         body: object = None,
+        *,
+        looks_for: "Call[R] | None" = None,
     ) -> None:
+        self._looks_for = looks_for
         self._exchange = exchange
         self._guard = exchange.guards[endpoint.host]
         self._here = exchange.places.here()
@@ -256,7 +260,6 @@ class Call(Generic[R]):
             answer = decode(endpoint, response, reply)
             self._refuse_unusable(answer)
         except ClickPostError as error:
-            error.args = (masked(error.message, endpoint.takes, request.body),)
             self._note(error, passage)
             if isinstance(error, ThrottledError):
                 await self._hold(error)
@@ -295,6 +298,8 @@ class Call(Generic[R]):
                 raise UnreadableReplyError(message, status=answer.reply.status)
 
     def _note(self, error: ClickPostError, passage: Passage) -> None:
+        create = self._looks_for or self
+        error.args = (masked(error.message, create.endpoint.takes, create.written()),)
         error.endpoint = self.endpoint.label
         error.reference_number = self._reference
         error.attempts = self._attempts
@@ -339,7 +344,8 @@ class Call(Generic[R]):
         options = attrs.evolve(self._options, retry=RetryPolicy.never())
         # As the create would have answered.
         endpoint: Any = attrs.evolve(find, returns=self.endpoint.returns)
-        look_up: Call[R] = Call(self._exchange, options, endpoint, {"reference_number": reference})
+        query = {"reference_number": reference}
+        look_up: Call[R] = Call(self._exchange, options, endpoint, query, looks_for=self)
         self._exchange.counts.look_ups += 1
         try:
             found = await look_up.run()

@@ -30,7 +30,7 @@ from tests.transport.server import PLACED, Peer, http, serving, until
 
 from .servers import process
 
-MANY = 2000
+MANY = 10_000
 AT_ONCE = 20
 SANDBOX = Credentials("sandbox", "sandbox-key-not-a-secret")
 
@@ -49,6 +49,7 @@ def slowly(dice: random.Random) -> Callable[[Peer], Any]:
     return talk
 
 
+@pytest.mark.fault("T20")
 @pytest.mark.asyncio
 @pytest.mark.parametrize("rate", [None, Rate(20_000)])
 async def test_thousands_of_calls_given_up_at_random_leak_nothing(rate: Rate | None) -> None:

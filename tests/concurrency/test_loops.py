@@ -39,6 +39,7 @@ def names(name: str) -> list[str]:
     return [f"{name}-{number}" for number in range(10)]
 
 
+@pytest.mark.fault("X09")
 def test_one_client_works_on_loops_that_follow_each_other(server: Served) -> None:
     clickpost = ClickPost(CREDENTIALS, hosts=Hosts.at(server.url), at_once=3)
     for name in ("A", "B", "C"):
@@ -90,6 +91,7 @@ def test_the_pace_holds_from_one_loop_to_the_next(server: Served) -> None:
     assert moments[-1] - moments[0] >= 19 / 50 - 0.1
 
 
+@pytest.mark.fault("X09")
 def test_loops_in_several_threads_share_a_client(server: Served) -> None:
     clickpost = ClickPost(CREDENTIALS, hosts=Hosts.at(server.url), at_once=4)
     found: dict[str, list[str | None]] = {}
@@ -150,6 +152,7 @@ print("well")
 """
 
 
+@pytest.mark.fault("X09")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")
 def test_a_forked_process_has_connections_of_its_own(server: Served) -> None:
     # Python 3.12 warns of forks beside the thread in which asyncio looks up names.

@@ -131,6 +131,7 @@ async def with_anyio(call: Coroutine[Any, Any, Any]) -> None:
         await call
 
 
+@pytest.mark.fault("X05")
 @pytest.mark.parametrize(
     "within", [with_asyncio, with_anyio, lambda call: asyncio.wait_for(call, 5)]
 )
@@ -273,6 +274,7 @@ async def test_of_calls_made_together_the_first_failure_ends_the_others_and_is_r
 # --- after the end ----------------------------------------------------------------------------
 
 
+@pytest.mark.fault("X07")
 @virtual_time
 async def test_calls_that_wait_for_their_turn_when_the_client_closes_are_told_so() -> None:
     play = Play([placed()])
@@ -287,6 +289,7 @@ async def test_calls_that_wait_for_their_turn_when_the_client_closes_are_told_so
     assert (len(play.times), caught.value.transient) == (1, False)
 
 
+@pytest.mark.fault("X07")
 @virtual_time
 async def test_a_call_that_fails_after_the_client_closed_is_not_sent_again() -> None:
     async def answer(request: httpx.Request) -> httpx.Response:

@@ -169,6 +169,7 @@ def in_turn(run: Callable[[], Any], backend: str) -> None:
 on_both = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
+@pytest.mark.fault("S04")
 @on_both
 def test_a_label_comes_whole_into_a_file_that_only_its_owner_reads(
     tmp_path: Path, backend: str
@@ -184,6 +185,7 @@ def test_a_label_comes_whole_into_a_file_that_only_its_owner_reads(
     in_turn(run, backend)
 
 
+@pytest.mark.fault("S04")
 @on_both
 def test_a_page_is_no_label_and_leaves_no_file(tmp_path: Path, backend: str) -> None:
     async def run() -> None:
@@ -196,6 +198,7 @@ def test_a_page_is_no_label_and_leaves_no_file(tmp_path: Path, backend: str) -> 
     in_turn(run, backend)
 
 
+@pytest.mark.fault("S04")
 @pytest.mark.parametrize(
     ("download", "body", "comes"),
     [
@@ -237,6 +240,7 @@ async def test_the_name_that_a_server_wishes_for_is_ignored(tmp_path: Path) -> N
 # --- where ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("S03")
 @on_both
 def test_the_checked_address_is_called_and_the_certificate_is_held_to_the_name(
     tmp_path: Path, authority: trustme.CA, trusting: ssl.SSLContext, backend: str
@@ -285,6 +289,7 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(
             await downloader.download(LABEL, SIGNED, tmp_path / "label.pdf")
 
 
+@pytest.mark.fault("S03")
 @pytest.mark.parametrize(
     "address",
     [
@@ -351,6 +356,7 @@ async def test_a_host_that_cannot_be_found_is_not_sent(tmp_path: Path) -> None:
         await Downloader(resolve=nowhere).download(LABEL, SIGNED, tmp_path / "label.pdf")
 
 
+@pytest.mark.fault("S03")
 @pytest.mark.parametrize(
     "url",
     [
@@ -467,6 +473,7 @@ async def test_a_third_redirect_is_not_followed(tmp_path: Path) -> None:
     assert len(server.asked) == 3
 
 
+@pytest.mark.fault("S03")
 @pytest.mark.parametrize(
     "location",
     [
@@ -495,6 +502,7 @@ async def test_a_redirect_out_of_what_is_allowed_is_refused(
     assert network.called == [f"{PUBLIC} 443"]
 
 
+@pytest.mark.fault("S03")
 @pytest.mark.asyncio
 async def test_a_redirect_to_a_name_that_leads_inside_is_refused(
     tmp_path: Path, authority: trustme.CA, trusting: ssl.SSLContext
@@ -534,6 +542,7 @@ async def test_a_file_may_be_as_large_as_the_bound_and_no_larger(
     assert path.read_bytes() == PDF
 
 
+@pytest.mark.fault("S04")
 @on_both
 def test_a_file_that_grows_over_the_bound_is_given_up(tmp_path: Path, backend: str) -> None:
     async def endless(stream: ByteStream) -> None:
@@ -596,6 +605,7 @@ def test_a_download_that_is_cancelled_leaves_nothing(tmp_path: Path, backend: st
     in_turn(run, backend)
 
 
+@pytest.mark.fault("S04")
 @pytest.mark.asyncio
 async def test_a_file_that_is_packed_is_refused(tmp_path: Path) -> None:
     async with served(http(PDF, content_encoding="gzip")) as server:
@@ -661,6 +671,7 @@ async def test_a_file_that_turns_up_meanwhile_is_kept(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["label.pdf"]
 
 
+@pytest.mark.fault("S04")
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.asyncio
 async def test_a_link_is_never_followed(tmp_path: Path, there: bool) -> None:

@@ -34,6 +34,7 @@ def slowly(answer: httpx.Response) -> Callable[[httpx.Request], Awaitable[httpx.
     return answered
 
 
+@pytest.mark.fault("X08")
 @virtual_time
 async def test_the_same_order_twice_at_once_is_sent_once() -> None:
     play = Play([slowly(placed())])
@@ -58,6 +59,7 @@ async def test_one_after_the_other_is_sent_twice() -> None:
     assert len(play.requests) == 2
 
 
+@pytest.mark.fault("X08")
 @virtual_time
 async def test_another_order_under_the_same_reference_is_refused() -> None:
     play = Play([slowly(placed())])
@@ -74,6 +76,7 @@ async def test_another_order_under_the_same_reference_is_refused() -> None:
     assert len(play.requests) == 1
 
 
+@pytest.mark.fault("X08")
 @virtual_time
 async def test_a_failure_is_shared_too() -> None:
     play = Play([slowly(said(319, "not that pincode"))])
@@ -141,6 +144,7 @@ async def test_one_that_is_given_up_on_its_way_leaves_the_others_in_doubt() -> N
     assert caught.value.outcome is Outcome.UNKNOWN
 
 
+@pytest.mark.fault("X08")
 @pytest.mark.asyncio
 async def test_a_racy_courier_is_asked_once_for_twenty_at_once() -> None:
     async with served(Sandbox(courier_seconds=0.2, racy=True)) as server:

@@ -347,12 +347,14 @@ def after(seconds: float, line: httpx.Response | Exception) -> Line:
     return answer
 
 
+@pytest.mark.fault("X07")
 @virtual_time
 async def test_a_call_under_way_is_given_time_to_end() -> None:
     order, closed, _ = await closed_during(after(4, placed()))
     assert (getattr(order, "waybill", None), closed) == ("W-1", 4)
 
 
+@pytest.mark.fault("X07")
 @virtual_time
 async def test_it_is_not_waited_for_longer_than_was_said() -> None:
     error, closed, listener = await closed_during(
@@ -362,6 +364,7 @@ async def test_it_is_not_waited_for_longer_than_was_said() -> None:
     assert listener.of(Ended)[-1].outcome is Outcome.UNKNOWN
 
 
+@pytest.mark.fault("X07")
 @pytest.mark.parametrize(
     ("line", "outcome"),
     [

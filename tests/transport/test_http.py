@@ -275,6 +275,7 @@ async def test_without_a_fault_the_same_server_answers() -> None:
         assert (clickpost.stats().connections, server.connections) == (1, 1)
 
 
+@pytest.mark.fault("P10")
 @pytest.mark.asyncio
 async def test_a_redirect_is_followed_nowhere() -> None:
     async with serving() as elsewhere:
@@ -308,6 +309,7 @@ async def test_packed_and_chunked_answers_are_read(body: bytes) -> None:
     assert order.waybill == "W-1"
 
 
+@pytest.mark.fault("P08")
 @pytest.mark.asyncio
 async def test_a_bomb_of_one_megabyte_does_not_unpack_to_its_gigabyte() -> None:
     packed = http(bomb(1024), content_encoding="gzip")

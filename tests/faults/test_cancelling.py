@@ -1,0 +1,362 @@
+"""X: calls that are given up, wherever they are, and clients that are used in odd ways.
+
+What a call that was given up came to is told to observers; the sandbox's ledger says whether that
+is true.
+"""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from clickpost_async import (
+    ClickPost,
+    Credentials,
+    Hosts,
+    Priority,
+    Rate,
+    RetryPolicy,
+    Timeouts,
+)
+from clickpost_async import Outcome as Evidence
+from clickpost_async.bulk import Placed, create
+from clickpost_async.events import Ended, Started
+from clickpost_async.limits import Unlimited
+from clickpost_async.sandbox import Sandbox, served
+from clickpost_async.structures import CreatedOrder
+from clickpost_async.testing import virtual_time
+from tests.sandbox.samples import india_order
+from tests.transport.plays import (
+    KEY,
+    Line,
+    Listener,
+    Play,
+    never_answers,
+    placed,
+    playing,
+    queued,
+    said,
+)
+from tests.transport.server import PLACED, Peer, Talk, http, serving, until
+
+QUICK = RetryPolicy(attempts=3, backoff=0.001, settling=0.05)
+
+
+def at(server: Any, sandbox: Sandbox | None = None, **settings: Any) -> ClickPost:
+    credentials = (
+        Credentials("acme", KEY) if sandbox is None else Credentials(sandbox.username, sandbox.key)
+    )
+    return ClickPost(credentials, hosts=Hosts.at(server.url), **{"retry": QUICK} | settings)
+
+
+async def turns(count: int) -> None:
+    """Let everybody else go on for so many rounds of the event loop."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def ends(listener: Listener) -> list[Evidence | None]:
+    return [end.outcome for end in listener.of(Ended) if end.endpoint.startswith("orders.create")]
+
+
+# --- X01 - X04: at every moment ----------------------------------------------------------------
+
+
+@pytest.mark.fault("X01")
+@pytest.mark.fault("X02")
+@pytest.mark.fault("X03")
+@pytest.mark.fault("X04")
+@pytest.mark.parametrize("blows", [1, 2, 3], ids=["x01_x03_once", "x04_twice", "x04_thrice"])
+@pytest.mark.asyncio
+async def test_x01_to_x04_given_up_in_any_round_a_create_tells_the_truth_about_itself(
+    blows: int,
+) -> None:
+    sandbox = Sandbox(courier_seconds=0.002)
+    told: dict[str, Evidence | None] = {}
+
+    def listen(event: object) -> None:
+        if isinstance(event, Ended) and event.endpoint == "orders.create_india":
+            told[str(event.reference_number)] = event.outcome
+
+    answered = given_up = 0
+    async with (
+        served(sandbox) as server,
+        at(server, sandbox, observers=[listen], limiter=Unlimited()) as clickpost,
+    ):
+        for number in range(120):
+            reference = f"R-{number}"
+            call = asyncio.create_task(clickpost.orders.create(india_order(reference)))
+            await turns(number)
+            for _ in range(blows):
+                call.cancel()
+                await turns(1)
+            await asyncio.wait([call], timeout=10)
+            if call.cancelled():
+                given_up += 1
+            else:
+                answered += 1
+                assert sandbox.ledger()[reference] == (call.result().waybill,)
+                assert told[reference] is None
+        stats = clickpost.stats()
+        # What is under way at the sandbox ends there.
+        await until(lambda: not sandbox.traffic.in_flight)
+        arrived = {one.reference_number for one in sandbox.requests()}
+        for reference, outcome in told.items():
+            if outcome is Evidence.NOT_SENT:
+                assert reference not in arrived
+            if reference in arrived:
+                assert outcome in (None, Evidence.UNKNOWN)
+
+        # Each can be made again, and none is bought twice.
+        first = dict(told)
+        again = await asyncio.gather(
+            *(clickpost.orders.create(india_order(reference)) for reference in first)
+        )
+
+    assert (given_up + answered, len(first)) == (120, 119)  # one had not begun
+    assert given_up > 20
+    assert {*first.values()} >= {Evidence.NOT_SENT, Evidence.UNKNOWN}
+    assert (stats.in_flight, stats.waiting) == (0, 0)
+    ledger = sandbox.ledger()
+    assert {order.reference_number: (order.waybill,) for order in again} == {
+        reference: ledger[reference] for reference in first
+    }
+
+
+@pytest.mark.fault("X02")
+@pytest.mark.parametrize("where", ["gate", "turn", "key", "pause", "breaker"])
+@virtual_time
+async def test_x02_one_that_waits_has_not_been_sent(where: str) -> None:
+    listener = Listener()
+    settings: dict[str, Any] = {}
+    lines: list[Line] = [placed()]
+    if where == "gate":
+        settings, lines = {"at_once": 1}, [never_answers]
+    elif where == "turn":
+        settings = {"rate": Rate(1, per=1000)}
+    elif where == "pause":
+        lines = [httpx.ConnectError("")]
+        settings = {"retry": RetryPolicy(backoff=1e6, longest=1e6, patience=1e9)}
+    elif where == "breaker":
+        lines, settings = [httpx.ConnectError("")], {"retry": RetryPolicy.never()}
+
+    async def key() -> str:
+        await asyncio.sleep(1000)
+        return KEY
+
+    play = Play(lines)
+    clickpost = playing(play, observers=[listener], **settings)
+    if where == "key":
+        clickpost = ClickPost(
+            Credentials("acme", key), transport=httpx.MockTransport(play), observers=[listener]
+        )
+    async with clickpost:
+        before = []
+        if where in ("gate", "turn"):
+            before = [asyncio.create_task(clickpost.orders.create(india_order("R-0")))]
+        if where == "breaker":
+            questions = (clickpost.couriers.pincode(f"{110000 + number}") for number in range(20))
+            await asyncio.gather(*questions, return_exceptions=True)
+        await asyncio.sleep(0.1)
+        sent = len(play.requests)
+        bulk = clickpost.with_options(priority=Priority.BULK)
+        call = asyncio.create_task(bulk.orders.create(india_order("R-1")))
+        await asyncio.sleep(1)
+        call.cancel()
+        await asyncio.wait([call])
+        assert call.cancelled()
+        assert len(play.requests) - sent == (where == "pause")
+        for one in before:
+            one.cancel()
+
+    assert listener.of(Ended)[-1 - (where == "gate")].reference_number == "R-1"
+    assert [end.outcome for end in listener.of(Ended) if end.reference_number == "R-1"] == [
+        Evidence.NOT_SENT
+    ]
+
+
+async def hangs_before_reading(peer: Peer) -> None:
+    await asyncio.sleep(1000)
+
+
+async def hangs_after_reading(peer: Peer) -> None:
+    await peer.read()
+    await peer.until_gone()
+
+
+async def hangs_in_the_head(peer: Peer) -> None:
+    await peer.read()
+    await peer.send(http(PLACED)[:20])
+    await peer.until_gone()
+
+
+async def hangs_in_the_body(peer: Peer) -> None:
+    await peer.read()
+    await peer.send(http(PLACED)[:-20])
+    await peer.until_gone()
+
+
+@pytest.mark.fault("X03")
+@pytest.mark.parametrize(
+    "talk", [hangs_before_reading, hangs_after_reading, hangs_in_the_head, hangs_in_the_body]
+)
+@pytest.mark.asyncio
+async def test_x03_one_that_has_left_is_unknown_and_gone_within_a_few_rounds(talk: Talk) -> None:
+    listener = Listener()
+    async with serving(talk) as server, at(server, observers=[listener]) as clickpost:
+        call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
+        await until(lambda: listener.of(Started) and server.open)
+        await asyncio.sleep(0.05)
+        call.cancel()
+        # Rounds of the event loop, not seconds: nothing is waited for.
+        for _ in range(50):
+            await turns(1)
+            if call.done():
+                break
+        assert call.cancelled()
+        stats = clickpost.stats()
+
+    assert ends(listener) == [Evidence.UNKNOWN]
+    assert (stats.in_flight, stats.connections, len(listener.of(Started))) == (0, 0, 1)
+
+
+@pytest.mark.fault("X03")
+@virtual_time
+async def test_x03_an_answer_that_was_read_is_kept_by_those_who_wait_for_it_too() -> None:
+    async def slowly(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(1)
+        return placed()
+
+    play = Play([slowly], knows=placed())
+    async with playing(play) as clickpost:
+        first, second = (
+            asyncio.create_task(clickpost.orders.create(india_order("R-1"))) for _ in range(2)
+        )
+        await asyncio.sleep(0.5)
+        second.cancel()
+        order = await first
+
+    assert (order.waybill, second.cancelled(), len(play.requests)) == ("W-1", True, 1)
+
+
+# --- X05 - X06: from outside --------------------------------------------------------------------
+
+
+@pytest.mark.fault("X05")
+@pytest.mark.parametrize("line", [never_answers, httpx.ReadError(""), queued(), said(322)])
+@virtual_time
+async def test_x05_a_timeout_from_outside_passes_at_once_and_repeats_nothing(line: Line) -> None:
+    listener = Listener()
+    play = Play([line])
+    async with playing(play, observers=[listener]) as clickpost:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(clickpost.orders.create(india_order("R-1")), 5)
+        passed = asyncio.get_running_loop().time()
+        await asyncio.sleep(5000)
+
+    assert (passed, len(play.requests)) == (5, 1)
+    assert ends(listener) == [Evidence.UNKNOWN]
+
+
+@pytest.mark.fault("X06")
+@pytest.mark.asyncio
+async def test_x06_one_that_raises_in_a_group_costs_the_others_no_label() -> None:
+    sandbox = Sandbox(courier_seconds=0.01)
+    listener = Listener()
+
+    async def fails() -> None:
+        await asyncio.sleep(0.005)
+        raise KeyError
+
+    async def together(clickpost: ClickPost) -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in range(10):
+                group.create_task(clickpost.orders.create(india_order(f"R-{number}")))
+            group.create_task(fails())
+
+    async with served(sandbox) as server, at(server, sandbox, observers=[listener]) as clickpost:
+        with pytest.raises(ExceptionGroup) as caught:
+            await together(clickpost)
+        told = ends(listener)
+        again = await asyncio.gather(
+            *(clickpost.orders.create(india_order(f"R-{number}")) for number in range(10))
+        )
+
+    assert [type(error) for error in caught.value.exceptions] == [KeyError]
+    assert len(told) == 10
+    assert {order.reference_number: (order.waybill,) for order in again} == sandbox.ledger()
+
+
+# --- X09 - X11: in odd ways ---------------------------------------------------------------------
+
+
+@pytest.mark.fault("X10")
+@pytest.mark.asyncio
+async def test_x10_a_run_that_is_left_half_way_can_be_made_again() -> None:
+    sandbox = Sandbox(courier_seconds=0.001)
+    orders = [india_order(f"R-{number}") for number in range(60)]
+    async with served(sandbox) as server, at(server, sandbox) as clickpost:
+        async with create(clickpost, orders, at_once=8) as run:
+            async for _ in run:
+                if run.report.total == 20:
+                    break
+        await until(lambda: not sandbox.traffic.in_flight)
+        stats = clickpost.stats()
+        async with create(clickpost, orders, at_once=8) as run:
+            outcomes = [outcome async for outcome in run]
+
+    assert (stats.in_flight, stats.waiting) == (0, 0)
+    assert {type(outcome) for outcome in outcomes} == {Placed}
+    assert 20 <= run.report.already_placed <= 20 + 8 + 1
+    ledger = sandbox.ledger()
+    assert len(ledger) == 60
+    assert {len(waybills) for waybills in ledger.values()} == {1}
+
+
+@pytest.mark.fault("X10")
+@pytest.mark.asyncio
+async def test_x10_an_iterator_that_is_left_half_way_goes_on_where_it_was() -> None:
+    # A minute ago: what has not happened yet is left to the next run.
+    sandbox = Sandbox(clock=lambda: time.time() - 60)
+    async with served(sandbox) as server, at(server, sandbox) as clickpost:
+        for number in range(12):
+            await clickpost.orders.create(india_order(f"R-{number}"))
+        now = datetime.now(UTC)
+        span = (now - timedelta(hours=1), now + timedelta(minutes=1))
+        seen: list[Any] = []
+        updates = clickpost.orders.iter_updated(*span)
+        async for update in updates:
+            seen.append(update)
+            if len(seen) == 5:
+                break
+        stats = clickpost.stats()
+        seen += [update async for update in updates]
+
+    assert (stats.in_flight, stats.waiting) == (0, 0)
+    assert sorted(update.reference_number for update in seen) == sorted(
+        f"R-{number}" for number in range(12)
+    )
+
+
+@pytest.mark.fault("X11")
+@pytest.mark.parametrize("look_up", [True, False])
+@pytest.mark.asyncio
+async def test_x11_an_event_loop_that_was_blocked_costs_no_second_label(look_up: bool) -> None:
+    retry = RetryPolicy(settling=0.2, look_up=look_up)
+    timeouts = Timeouts(read=0.2, create=0.2)
+    sandbox = Sandbox(courier_seconds=0.05)
+    async with (
+        served(sandbox) as server,
+        at(server, sandbox, retry=retry, timeouts=timeouts) as clickpost,
+    ):
+        call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
+        await until(lambda: sandbox.traffic.in_flight)
+        # The answer comes meanwhile, and every timer rings at once when it is over.
+        time.sleep(0.5)  # noqa: ASYNC251 - that is the fault
+        order = await call
+
+    assert isinstance(order, CreatedOrder)
+    assert sandbox.ledger() == {"R-1": (order.waybill,)}
