@@ -110,7 +110,8 @@ _BARE = """
 import importlib, pkgutil
 import clickpost_async
 
-rooms = {f"clickpost_async.{room}" for room in ("__main__", "cli", "labels", "sandbox")}
+rooms = ("__main__", "cli", "integrations.opentelemetry", "labels", "sandbox")
+rooms = {f"clickpost_async.{room}" for room in rooms}
 for module in pkgutil.walk_packages(clickpost_async.__path__, "clickpost_async."):
     try:
         importlib.import_module(module.name)

@@ -59,6 +59,13 @@ class Repeating(_Event):
 
 
 @frozen(kw_only=True)
+class Doubted(_Event):
+    """An answer was taken, and something about it is odd: `why` says what."""
+
+    why: str
+
+
+@frozen(kw_only=True)
 class Ended(_Event):
     """A call is over, whichever way.
 
@@ -74,7 +81,7 @@ class Ended(_Event):
     error: ClickPostError | None = None
 
 
-Event = Started | Answered | Failed | Held | Repeating | Ended
+Event = Started | Answered | Failed | Held | Repeating | Doubted | Ended
 Observer = Callable[[Event], None]
 
 _log = logging.getLogger("clickpost_async")
@@ -86,11 +93,16 @@ _DETAILS = (Started, Answered, Ended)
 def log(event: Event) -> None:
     """Write an event to the standard library's logging, under `clickpost_async`."""
     level = logging.DEBUG if isinstance(event, _DETAILS) else logging.INFO
-    if isinstance(event, Ended) and event.outcome is Outcome.UNKNOWN and not event.reads:
-        # Somebody has to look.
+    if _somebody_has_to_look(event):
         level = logging.WARNING
     if _log.isEnabledFor(level):
         _log.log(level, "%s", event)
+
+
+def _somebody_has_to_look(event: Event) -> bool:
+    if isinstance(event, Ended):
+        return event.outcome is Outcome.UNKNOWN and not event.reads
+    return isinstance(event, Doubted)
 
 
 def heard(observers: Sequence[Observer]) -> bool:

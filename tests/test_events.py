@@ -17,6 +17,7 @@ from clickpost_async import (
 )
 from clickpost_async.events import (
     Answered,
+    Doubted,
     Ended,
     Failed,
     Held,
@@ -151,6 +152,16 @@ async def test_an_order_with_mistakes_is_not_attempted() -> None:
     assert (listener.events[0].outcome, listener.events[0].attempts) == (Outcome.NOT_SENT, 0)
 
 
+@virtual_time
+async def test_an_answer_with_the_number_of_an_order_that_is_not_ours_is_doubted() -> None:
+    listener = await told(placed("W-1", "R-77"))
+
+    assert [event.why for event in listener.of(Doubted)] == [
+        "the answer has another reference number"
+    ]
+    assert listener.of(Ended)[0].outcome is None
+
+
 def test_the_log_has_what_went_wrong_and_in_its_details_all() -> None:
     records: list[logging.LogRecord] = []
     handler = logging.Handler()
@@ -168,15 +179,19 @@ def test_the_log_has_what_went_wrong_and_in_its_details_all() -> None:
             log(Repeating(attempt=1, wait=3, **ABOUT))
             log(Failed(attempt=1, error=NoReplyError("gone"), seconds=0.5, **ABOUT))
             log(Ended(outcome=Outcome.UNKNOWN, attempts=1, seconds=0.5, **ABOUT))
+            log(Ended(outcome=Outcome.UNKNOWN, attempts=1, seconds=0.5, reads=True, **ABOUT))
+            log(Doubted(why="odd", **ABOUT))
     finally:
         logger.setLevel(before)
         logger.removeHandler(handler)
 
     assert [record.levelname for record in records] == [
         *["INFO"] * 3,
-        "WARNING",
+        *["WARNING"] * 2,
         *["DEBUG"] * 3,
         *["INFO"] * 3,
+        "WARNING",
+        "DEBUG",
         "WARNING",
     ]
     assert "gone" in records[2].getMessage()

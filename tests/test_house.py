@@ -21,7 +21,9 @@ from clickpost_async.structures import Structure
 PACKAGE = Path(clickpost_async.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = ("bulk", "cli", "integrations", "labels", "sandbox", "testing", "webhooks")
-ROOMS_LIBRARIES = ("cyclopts", "pypdf", "redis", "rich", "starlette", "taskiq", "uvicorn")
+ROOMS_LIBRARIES = tuple(
+    "cyclopts opentelemetry pypdf redis rich starlette taskiq uvicorn".split()  # noqa: SIM905
+)
 
 # --- what is public -----------------------------------------------------------------------------
 
@@ -39,6 +41,7 @@ SURFACE = {
         InvalidRequestError NoReplyError NotSentError Outcome Problem RefusedError ServerError
         ThrottledError UnreadableReplyError
     """,
+    "clickpost_async.integrations.opentelemetry": "OpenTelemetry",
     "clickpost_async.limits": "Limiter TokenBucket",
     "clickpost_async.sandbox": "Sandbox",
     "clickpost_async.structures": """

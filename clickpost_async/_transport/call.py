@@ -44,6 +44,7 @@ from clickpost_async.errors import (
 )
 from clickpost_async.events import (
     Answered,
+    Doubted,
     Ended,
     Event,
     Failed,
@@ -288,14 +289,18 @@ class Call(Generic[R]):
         if answer.incomplete:
             message = "placed, says the answer, and gives no waybill"
             raise UnreadableReplyError(message, status=answer.reply.status)
-        if self._key is not None:
-            reference = getattr(answer, "reference_number", None)
-            if reference not in (None, self._reference) and self._here.flights.seen(
-                (self.endpoint.path, reference)
-            ):
-                # Something on the way has mixed up two answers: the waybill is another order's.
-                message = "the answer is for another of our orders"
-                raise UnreadableReplyError(message, status=answer.reply.status)
+        if self._key is None:
+            return
+        reference = getattr(answer, "reference_number", None)
+        if reference in (None, self._reference):
+            return
+        if self._here.flights.seen((self.endpoint.path, reference)):
+            # Something on the way has mixed up two answers: the waybill is another order's.
+            message = "the answer is for another of our orders"
+            raise UnreadableReplyError(message, status=answer.reply.status)
+        # Not one of ours: ClickPost's documents show such answers, with the number of an earlier
+        # order of the merchant's.
+        self._tell(Doubted(why="the answer has another reference number", **self._about))
 
     def _note(self, error: ClickPostError, passage: Passage) -> None:
         create = self._looks_for or self

@@ -102,7 +102,7 @@ class ScaledTransport(httpx.AsyncBaseTransport):
 
     async def release(self, origin: _Origin, connection: httpcore.AsyncHTTPConnection) -> None:
         """Take back a connection whose call has ended, one way or another."""
-        if connection.is_idle() and not self._closed:
+        if connection.is_idle() and not _has_more_to_say(connection) and not self._closed:
             self._busy.discard(connection)
             pile = self._idle.setdefault(origin, [])
             pile.append(connection)
@@ -158,6 +158,13 @@ class _Body(httpx.AsyncByteStream):
             await self._response.aclose()
         finally:
             await self._pool.release(self._origin, self._connection)
+
+
+def _has_more_to_say(connection: httpcore.AsyncHTTPConnection) -> bool:
+    """Tell whether bytes came after the answer: they would be taken for the next call's answer."""
+    http11 = getattr(connection, "_connection", None)
+    wire = getattr(http11, "_h11_state", None)
+    return wire is not None and bool(wire.trailing_data[0])
 
 
 def _reraise_as_httpx(error: BaseException) -> None:

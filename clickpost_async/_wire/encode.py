@@ -11,6 +11,9 @@ from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.settings import BodyStyle
 from clickpost_async.structures import Answer
 
+# An invoice goes along in base64; more than this is no order but a mistake.
+_LARGEST = 8 << 20
+
 
 def encode(
     endpoint: Endpoint[Answer],
@@ -46,11 +49,15 @@ def _json(body: object, style: BodyStyle) -> bytes:
         value = canonical(body)
         if style is BodyStyle.RAW_BODY:
             value = {"RAW_BODY": _dumps(value)}
-        return _dumps(value).encode()
+        written = _dumps(value).encode()
     except (ValueError, TypeError, RecursionError):
         # NaN, half a surrogate pair or a foreign object in a field that takes anything.
         problem = Problem("", "holds a value that JSON has no word for")
         raise InvalidRequestError.of([problem]) from None
+    if len(written) > _LARGEST:
+        problem = Problem("", f"is larger than {_LARGEST >> 20} MiB as JSON")
+        raise InvalidRequestError.of([problem])
+    return written
 
 
 def _dumps(value: Any) -> str:

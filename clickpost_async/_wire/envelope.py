@@ -6,6 +6,7 @@ answers seen by others.
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from attrs import frozen
@@ -53,6 +54,8 @@ def _status(value: Any) -> int | None:
 
 
 _LONGEST_MESSAGE = 2000
+# A message of a megabyte is not put together to be cut off.
+_MOST_PARTS = 200
 
 
 def _line(message: Any) -> str:
@@ -64,9 +67,10 @@ def _words(message: Any, depth: int = 0) -> str:
     if isinstance(message, str):
         return _unprinted(message)
     if isinstance(message, Mapping) and depth < 4:
-        return "; ".join(f"{key}: {_words(value, depth + 1)}" for key, value in message.items())
+        parts = islice(message.items(), _MOST_PARTS)
+        return "; ".join(f"{key}: {_words(value, depth + 1)}" for key, value in parts)
     if isinstance(message, list) and depth < 4:
-        return "; ".join(_words(value, depth + 1) for value in message)
+        return "; ".join(_words(value, depth + 1) for value in islice(message, _MOST_PARTS))
     return "" if message is None else str(message)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Never
 _DEEPEST = 64
 # 2 MiB of the smallest objects would hold up the event loop for a quarter of a second; real answers
 # have an object or list in a hundred bytes or more.
-_MOST = 100_000
+_MOST = 50_000
 
 
 def read(body: bytes) -> Any:

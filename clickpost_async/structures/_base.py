@@ -94,7 +94,8 @@ class Reply:
     """
 
     status: int | None = None
-    message: str = ""
+    # ClickPost's words may repeat what it was sent, and with it a person.
+    message: str = field(default="", repr=False)
     raw: Any = field(default=None, repr=False)
     http_status: int | None = None
     attempts: int = 1

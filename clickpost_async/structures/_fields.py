@@ -189,7 +189,12 @@ def _check_text(value: Any) -> Problems:
 def _check_float(value: Any) -> Problems:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _wrong(f"a number is needed, not {_name(type(value))}")
-    return () if math.isfinite(value) else _wrong("a finite number is needed")
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:
+        # An integer that is larger than any float.
+        finite = False
+    return () if finite else _wrong("a finite number is needed")
 
 
 def _check_int(value: Any) -> Problems:

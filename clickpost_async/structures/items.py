@@ -56,8 +56,8 @@ class GstInfo(Sent):
     invoice_number: str | None = None
     invoice_date: str | None = None
     invoice_value: Money | None = None
-    seller_name: Annotated[str, Upto(100)] | None = None
-    seller_address: Annotated[str, Upto(500)] | None = None
+    seller_name: Annotated[str, Upto(100), Personal()] | None = None
+    seller_address: Annotated[str, Upto(500), Personal()] | None = None
     seller_state: Place | None = None
     seller_pincode: BlankPincode | None = None
 

@@ -10,6 +10,8 @@ from clickpost_async.structures._rules import Personal, Wire
 
 _ALREADY_PLACED = 323
 _PENDING = frozenset({102, 202})
+# What ClickPost takes where a waybill is asked for.
+_LONGEST_WAYBILL = 100
 
 
 @frozen(kw_only=True, repr=False)
@@ -86,8 +88,8 @@ class CreatedOrder(Order):
 
     @property
     def incomplete(self) -> bool:
-        """Whether it claims to be placed and has no waybill."""
-        return not self.pending and not (self.waybill or "").strip()
+        """Whether it claims to be placed and has no waybill that could be one."""
+        return not self.pending and not 0 < len((self.waybill or "").strip()) <= _LONGEST_WAYBILL
 
     @property
     def already_placed(self) -> bool:

@@ -468,7 +468,7 @@ _PEOPLE = frozenset(
     pickup_name pickup_address pickup_phone email pickup_email pickup_landmark drop_name
     drop_address drop_phone drop_alternate_phone drop_email drop_landmark location_value name
     phone address landmark delivery_instructions exchange_address otp_code customer_id_number
-    invoice_base_64 username password value
+    invoice_base_64 username password value seller_name seller_address
     """.split()  # noqa: SIM905 - reads better than a list
 )
 

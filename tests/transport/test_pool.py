@@ -57,6 +57,29 @@ async def test_an_answer_that_is_not_read_to_its_end_costs_the_connection() -> N
         await pool.aclose()
 
 
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.asyncio
+async def test_a_connection_on_which_more_came_than_the_answer_is_not_used_again(
+    later: bool,
+) -> None:
+    first, stray = http(b"first"), http(b"stray")
+
+    async def talk(peer: Peer) -> None:
+        await peer.read()
+        await peer.send(first if later else first + stray)
+        if later:
+            await asyncio.sleep(0.02)
+            await peer.send(stray)
+        await peer.until_gone()
+
+    async with serving(talk) as server, ScaledTransport() as pool:
+        assert await ask(pool, server) == b"first"
+        await asyncio.sleep(0.05)
+        server.talk = well
+        assert await ask(pool, server) == PLACED
+        assert server.connections == 2
+
+
 @pytest.mark.asyncio
 async def test_a_server_that_wants_no_more_calls_is_asked_on_a_new_connection() -> None:
     async def talk(peer: Peer) -> None:

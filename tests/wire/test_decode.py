@@ -93,6 +93,7 @@ def test_a_code_decides_which_error_it_is_under_any_http_status(
     assert error.endpoint == "orders.create_india"
 
 
+@pytest.mark.fault("P13")
 @pytest.mark.parametrize("code", [200, 202, 102, 323])
 @pytest.mark.parametrize("http_status", [200, 202, 301, 400, 500])
 @pytest.mark.parametrize("success", [True, False, None])
@@ -119,6 +120,7 @@ def test_an_accepted_code_is_an_answer_under_any_http_status(
     assert order.already_placed == (code == 323)
 
 
+@pytest.mark.fault("P04")
 @given(
     st.sampled_from([code for code, *_ in TABLE] + [200, 202, 102, 323]),
     st.booleans() | st.none() | st.text(max_size=3),
@@ -176,6 +178,7 @@ BODIES = [
 ]
 
 
+@pytest.mark.fault("P13")
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize(
     ("http_status", "kind", "outcome", "transient"),

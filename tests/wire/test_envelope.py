@@ -77,6 +77,7 @@ def test_without_a_verdict_there_is_none(body: Any) -> None:
     assert verdict_of(body) is None
 
 
+@pytest.mark.fault("P03")
 @pytest.mark.parametrize(
     "status",
     [True, False, 200.0, None, "", "2 00", "two", "20000", "-200", "２００", [200], {"a": 1}],

@@ -1,0 +1,318 @@
+"""Spans and metrics of every call: `pip install 'clickpost_async[opentelemetry]'`.
+
+    clickpost = ClickPost(credentials, observers=[OpenTelemetry()])
+
+A span of kind INTERNAL stands for a call (`orders.create_india`), under the span that is current
+where it is made; one of kind CLIENT under it for each attempt (`POST /v3/create-order/`), with
+OpenTelemetry's conventions for HTTP clients. So does the look-up of an order whose create got no
+answer. The call's span begins with the first attempt, and `clickpost.waited` tells how many seconds
+it had waited by then; an attempt's span ends when its answer has been read.
+
+    http.client.request.duration    s         attempts, by method, template, server and HTTP status
+    clickpost.client.call.duration  s         calls, by endpoint and outcome
+    clickpost.client.call.wait      s         waiting before the first attempt, by endpoint
+    clickpost.client.hold           s         pauses that a call imposed on all, by endpoint
+    clickpost.client.repeats        {repeat}  by endpoint; no `error.type`: the order was pending
+
+`clickpost.outcome` is `answered`, `not_sent`, `rejected` or `unknown`. `error.type` is the class of
+the error, such as `clickpost_async.errors.NoReplyError`, or `cancelled` if the caller or a deadline
+ended the call, or `_OTHER` if its end was never heard. What an error says is left out, and so is
+`url.full`: the key travels in the query.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
+from importlib import metadata
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from attrs import define, frozen
+
+from clickpost_async._wire.endpoint import Get, Post
+from clickpost_async.client import _HEALTH
+from clickpost_async.endpoints import CATALOG
+from clickpost_async.errors import ClickPostError
+from clickpost_async.events import Answered, Ended, Event, Failed, Held, Repeating, Started
+from clickpost_async.settings import Host, Hosts
+from clickpost_async.structures import Answer
+
+try:
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import Histogram, MeterProvider, get_meter
+    from opentelemetry.trace import (
+        Span,
+        SpanKind,
+        StatusCode,
+        TracerProvider,
+        get_tracer,
+        set_span_in_context,
+    )
+except ImportError as missing:
+    message = (
+        "spans and metrics need opentelemetry-api: pip install 'clickpost_async[opentelemetry]'"
+    )
+    raise ImportError(message) from missing
+
+T = TypeVar("T")
+
+# The release of the conventions that the names below were taken from.
+_SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
+
+# As the conventions advise.
+_REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+# A courier takes some ten seconds, and an order settles for half a minute and longer.
+_CALL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 90, 120, 300, 600)
+
+_CANCELLED = "cancelled"
+_OTHER = "_OTHER"
+
+# A task has one call under way, or two while an order is looked for; tasks may share a context.
+_MOST = 100
+
+
+class OpenTelemetry:
+    """An observer that tells OpenTelemetry; any number of clients may share one.
+
+    Without providers it tells the global ones. `hosts` are those of the client. `endpoints` are
+    your own, if they have names or hosts of their own; others are known by their label.
+    """
+
+    def __init__(
+        self,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        hosts: Hosts | None = None,
+        endpoints: Iterable[Get[Answer] | Post[Answer]] = (),
+    ) -> None:
+        hosts = Hosts() if hosts is None else hosts
+        self._servers = {host: _server(hosts.base(host)) for host in Host}
+        self._requests_by_label = {
+            endpoint.label: _request(endpoint.method, endpoint.path, self._servers[endpoint.host])
+            for endpoint in (*CATALOG.values(), _HEALTH, *endpoints)
+        }
+        name, version = "clickpost_async", _version()
+        self._tracer = get_tracer(name, version, tracer_provider, _SCHEMA)
+        meter = get_meter(name, version or "", meter_provider, _SCHEMA)
+
+        def histogram(
+            name: str, description: str, buckets: Sequence[float] = _CALL_BUCKETS
+        ) -> Histogram:
+            return meter.create_histogram(
+                name, "s", description, explicit_bucket_boundaries_advisory=buckets
+            )
+
+        self._attempts = histogram(
+            "http.client.request.duration", "Duration of HTTP client requests.", _REQUEST_BUCKETS
+        )
+        self._calls = histogram(
+            "clickpost.client.call.duration", "Calls, with all their waiting, attempts and pauses."
+        )
+        self._waits = histogram(
+            "clickpost.client.call.wait", "How long calls waited before their first attempt."
+        )
+        self._holds = histogram(
+            "clickpost.client.hold", "Pauses for all, as one was turned away or most have failed."
+        )
+        self._repeats = meter.create_counter(
+            "clickpost.client.repeats", "{repeat}", "How often calls were to be sent again."
+        )
+
+    def __call__(self, event: Event) -> None:
+        """Make spans and metrics of an event."""
+        match event:
+            case Started():
+                self._start(event)
+            case Answered():
+                if call := self._heard_of(event):
+                    call.error = None
+                    self._close(call, http_status=event.http_status, status=event.status)
+            case Failed(error=error):
+                if call := self._heard_of(event):
+                    call.error = _type_of(error)
+                    self._close(call, call.error, error.http_status, error.status)
+            case Held():
+                self._holds.record(event.seconds, self._reason(event))
+            case Repeating():
+                self._repeats.add(1, self._reason(event))
+            case Ended():
+                self._end(event)
+
+    def _heard_of(self, event: Event) -> "_Call | None":
+        # Clients that share an observer count their calls each for itself; the innermost is meant.
+        for call in reversed(_UNDER_WAY.get()):
+            if call.observer is self and call.number == event.call:
+                return call
+        return None
+
+    def _reason(self, event: Event) -> dict[str, str]:
+        call = self._heard_of(event)
+        error = None if call is None else call.error
+        return {"clickpost.endpoint": event.endpoint, **_known({"error.type": error})}
+
+    # --- spans ----------------------------------------------------------------------------------
+
+    def _start(self, event: Started) -> None:
+        call = (self._heard_of(event) if event.attempt > 1 else None) or self._made(event)
+        about = self._request(event.endpoint)
+        again = {"http.request.resend_count": event.attempt - 1} if event.attempt > 1 else {}
+        span = self._tracer.start_span(
+            _name_of(about),
+            set_span_in_context(call.span),
+            SpanKind.CLIENT,
+            {**about, **again},
+        )
+        call.attempt = _Attempt(span, time.perf_counter(), about)
+
+    def _made(self, event: Started) -> "_Call":
+        call = _Call(self, event.call, self._call_span(event), time.perf_counter())
+        kept = (*_UNDER_WAY.get(), call)
+        for lost in kept[:-_MOST]:
+            lost.give_up()
+        _UNDER_WAY.set(kept[-_MOST:])
+        return call
+
+    def _call_span(self, event: Started | Ended, start_time: int | None = None) -> Span:
+        about = _known(
+            {
+                "clickpost.endpoint": event.endpoint,
+                "clickpost.reference_number": _exportable(event.reference_number),
+            }
+        )
+        return self._tracer.start_span(
+            event.endpoint, self._parent(), SpanKind.INTERNAL, about, start_time=start_time
+        )
+
+    def _parent(self) -> Context | None:
+        outer = [call.span for call in _UNDER_WAY.get() if call.observer is self]
+        return set_span_in_context(outer[-1]) if outer else None
+
+    def _close(
+        self,
+        call: "_Call",
+        error: str | None = None,
+        http_status: int | None = None,
+        status: int | None = None,
+    ) -> None:
+        attempt, call.attempt = call.attempt, None
+        if attempt is None:
+            return
+        came = _known({"http.response.status_code": http_status})
+        attempt.span.set_attributes({**came, **_known({"clickpost.status_code": status})})
+        _end_with(attempt.span, error)
+        about = {**attempt.about, **came, **_known({"error.type": error})}
+        self._attempts.record(time.perf_counter() - attempt.began, about)
+
+    def _end(self, event: Ended) -> None:
+        outcome = "answered" if event.outcome is None else event.outcome.name.lower()
+        error = _type_of(event.error) if event.error else _CANCELLED if event.outcome else None
+        endpoint = {"clickpost.endpoint": event.endpoint}
+        if call := self._heard_of(event):
+            _UNDER_WAY.set(tuple(other for other in _UNDER_WAY.get() if other is not call))
+            self._close(call, _CANCELLED)
+            span = call.span
+            waited = max(0.0, event.seconds - (time.perf_counter() - call.began))
+            span.set_attribute("clickpost.waited", waited)
+            self._waits.record(waited, endpoint)
+        else:
+            # Nothing left: its order had a mistake, it shared an answer, or it waited in vain.
+            span = self._call_span(event, time.time_ns() - int(event.seconds * 1e9))
+        status = None if event.error is None else event.error.status
+        span.set_attributes(
+            {
+                "clickpost.attempts": event.attempts,
+                "clickpost.outcome": outcome,
+                **_known({"clickpost.status_code": status}),
+            }
+        )
+        _end_with(span, error)
+        about = {**endpoint, "clickpost.outcome": outcome, **_known({"error.type": error})}
+        self._calls.record(event.seconds, about)
+
+    # --- what is known of an endpoint -----------------------------------------------------------
+
+    def _request(self, label: str) -> Mapping[str, str | int]:
+        about = self._requests_by_label.get(label)
+        if about is None:
+            # Not kept: a label may be made up for a single call.
+            method, _, path = label.partition(" ")
+            known = method in ("GET", "POST") and path.startswith("/")
+            about = _request(
+                method if known else _OTHER, path if known else None, self._servers[Host.MAIN]
+            )
+        return about
+
+
+@frozen
+class _Attempt:
+    span: Span
+    began: float
+    about: Mapping[str, str | int]
+
+
+@define(eq=False)
+class _Call:
+    observer: OpenTelemetry
+    number: int
+    span: Span
+    began: float
+    attempt: _Attempt | None = None
+    error: str | None = None
+
+    def give_up(self) -> None:
+        if self.attempt is not None:
+            _end_with(self.attempt.span, _OTHER)
+        _end_with(self.span, _OTHER)
+
+
+# A call is told of in its caller's own task: what is never told to end is forgotten with the task,
+# and calls of several clients are not mixed up.
+_UNDER_WAY: ContextVar[tuple[_Call, ...]] = ContextVar("clickpost_async.opentelemetry", default=())
+
+
+def _request(
+    method: str, path: str | None, server: Mapping[str, str | int]
+) -> Mapping[str, str | int]:
+    return {"http.request.method": method, **_known({"url.template": path}), **server}
+
+
+def _server(base: str) -> Mapping[str, str | int]:
+    parts = urlsplit(base)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return {"server.address": parts.hostname or "", "server.port": port}
+
+
+def _name_of(about: Mapping[str, str | int]) -> str:
+    template = about.get("url.template")
+    return "HTTP" if template is None else f"{about['http.request.method']} {template}"
+
+
+def _type_of(error: ClickPostError) -> str:
+    kind = type(error)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _end_with(span: Span, error: str | None) -> None:
+    if error is not None:
+        span.set_attribute("error.type", error)
+        span.set_status(StatusCode.ERROR)
+    span.end()
+
+
+def _exportable(reference: str | None) -> str | None:
+    # An order that was refused for its reference number is told of too, and an exporter that cannot
+    # write one attribute loses all that it was about to send.
+    return None if reference is None else reference[:100].encode(errors="replace").decode()
+
+
+def _known(about: Mapping[str, T | None]) -> dict[str, T]:
+    return {name: value for name, value in about.items() if value is not None}
+
+
+def _version() -> str | None:
+    try:
+        return metadata.version("clickpost_async")
+    except metadata.PackageNotFoundError:
+        # It runs from a checkout.
+        return None
