@@ -12,7 +12,7 @@ from attrs import frozen
 from clickpost_async._transport.caller import ResilientCaller
 from clickpost_async._transport.connections import Connections
 from clickpost_async._transport.download import Downloader
-from clickpost_async._transport.exchange import Exchange, Options, guards
+from clickpost_async._transport.exchange import BeforeCreate, Exchange, Options, guards
 from clickpost_async._transport.http import Sender
 from clickpost_async._transport.keyring import Keyring
 from clickpost_async._transport.retry import RetryPolicy
@@ -110,6 +110,7 @@ class ClickPost:
         hosts = Hosts() if hosts is None else hosts
         timeouts = Timeouts() if timeouts is None else timeouts
         self._grace = timeouts.closing
+        self._identity = f"{credentials.username} at {hosts.main}"
         self._transport = Connections() if transport is None else transport
         self._exchange = Exchange(
             sender=Sender(
@@ -161,19 +162,33 @@ class ClickPost:
         retry: RetryPolicy | None = None,
         deadline: float | None = None,
         priority: Priority | None = None,
+        before_create: BeforeCreate | None = None,
+        in_doubt: bool | None = None,
     ) -> Self:
         """Return a light copy that shares connections, limiter and counts.
 
         `deadline` bounds a whole call in seconds: queue, turn, attempts and pauses. `priority` is
         who goes first where calls queue up.
+
+        For those who keep a ledger of their own: `before_create(reference_number, attempt)` is
+        awaited right before the first byte of each sending of an order, when its turn has come;
+        what it raises keeps the order from being sent. With `in_doubt` an order may have been sent
+        before by somebody who did not live to tell: it is looked up before it is sent.
         """
         copy = object.__new__(type(self))
         copy._transport = self._transport
+        copy._identity = self._identity
         copy._grace = self._grace if timeouts is None else timeouts.closing
         copy._exchange = (
             self._exchange if timeouts is None else self._exchange.with_timeouts(timeouts)
         )
-        changes: dict[str, Any] = {"retry": retry, "deadline": deadline, "priority": priority}
+        changes: dict[str, Any] = {
+            "retry": retry,
+            "deadline": deadline,
+            "priority": priority,
+            "before_create": before_create,
+            "in_doubt": in_doubt,
+        }
         copy._wire(
             attrs.evolve(
                 self._options,
@@ -181,6 +196,16 @@ class ClickPost:
             )
         )
         return copy
+
+    @property
+    def identity(self) -> str:
+        """Whose calls these are and where they go; never the key."""
+        return self._identity
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """How calls are repeated."""
+        return self._options.retry
 
     async def get(self, endpoint: Get[R], query: Query | None = None) -> R:
         """Ask an endpoint of your own declaration; `query` leaves out what is `None`."""

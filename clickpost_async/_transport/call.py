@@ -116,6 +116,11 @@ class Call(Generic[R]):
         self._key: tuple[str, str] | None = None
         if endpoint.repeat is Repeat.BY_REFERENCE and (reference := reference_of(body)):
             self._key = (endpoint.path, reference)
+            if options.in_doubt:
+                message = "it is not known whether the order was sent before"
+                self._lost = NoReplyError(
+                    message, endpoint=endpoint.label, reference_number=reference
+                )
         self.answer: R | None = None
         self.error: ClickPostError | None = None
         self.landed: anyio.Event | None = None
@@ -196,6 +201,11 @@ class Call(Generic[R]):
         try:
             if self._lost is not None and self._holds_back:
                 raise self._lost
+            if self._lost is not None and not self._attempts:
+                # Sent before, perhaps, by somebody else: this one has not tried anything yet.
+                found = await self._found_after(self._lost)
+                if found is not None:
+                    return found
             return await self._sent()
         except ClickPostError as error:
             found = await self._found_after(error)
@@ -222,7 +232,16 @@ class Call(Generic[R]):
                     await exchange.limiter.take(priority)
                     exchange.refuse_if_closed(self.endpoint.label)
                     if passage.holds:
+                        await self._announce(request)
                         return await self._send(request, passage)
+
+    async def _announce(self, request: Request) -> None:
+        announce = self._options.before_create
+        reference = request.reference_number
+        if announce is None or reference is None:
+            return
+        if self.endpoint.repeat is Repeat.BY_REFERENCE:
+            await announce(reference, self._attempts + 1)
 
     async def _admitted(self) -> Passage:
         try:

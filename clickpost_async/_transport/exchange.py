@@ -1,6 +1,6 @@
 """What the calls of a client share: connections, limits, counts, and what protects the server."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import anyio
 import attrs
@@ -19,6 +19,8 @@ from clickpost_async.limits.gate import Gate
 from clickpost_async.limits.per_loop import PerLoop
 from clickpost_async.settings import BodyStyle, Host, Hosts, Priority, Timeouts
 
+BeforeCreate = Callable[[str, int], Awaitable[None]]
+
 
 @frozen(kw_only=True)
 class Options:
@@ -27,6 +29,8 @@ class Options:
     retry: RetryPolicy
     deadline: float | None = None
     priority: Priority = Priority.NORMAL
+    before_create: BeforeCreate | None = None
+    in_doubt: bool = False
 
 
 @define(kw_only=True)

@@ -323,3 +323,81 @@ async def test_a_bulk_run_finds_lost_orders_too() -> None:
         (outcome,) = [outcome async for outcome in run]
 
     assert (outcome.attempts, run.report.placed) == (1, 1)
+
+
+# --- for those who keep a ledger ----------------------------------------------------------------
+
+
+@virtual_time
+async def test_a_ledger_is_told_before_every_sending_of_an_order_and_of_nothing_else() -> None:
+    told: list[tuple[str, int, int]] = []
+    play = Play([httpx.ConnectError(""), httpx.ReadError(""), queued(), placed()])
+
+    async def note(reference: str, attempt: int) -> None:
+        await asyncio.sleep(0.01)
+        told.append((reference, attempt, len(play.requests)))
+
+    async with playing(play) as clickpost:
+        keeping = clickpost.with_options(before_create=note)
+        order = await keeping.orders.create(india_order("R-1"))
+        await keeping.orders.fetch_india("W-1", courier_partner=4)
+        await keeping.couriers.pincode("110001")
+
+    assert told == [("R-1", 1, 0), ("R-1", 2, 1), ("R-1", 3, 2), ("R-1", 4, 3)]
+    assert (order.reply.attempts, len(play.look_ups)) == (4, 1)
+
+
+@virtual_time
+async def test_a_ledger_that_cannot_write_keeps_the_order_from_being_sent() -> None:
+    async def full(reference: str, attempt: int) -> None:
+        raise OSError(28, "no space left on device")
+
+    listener = Listener()
+    play = Play([placed()])
+    async with playing(play, observers=[listener]) as clickpost:
+        with pytest.raises(OSError, match="no space"):
+            await clickpost.with_options(before_create=full).orders.create(india_order("R-1"))
+        assert clickpost.stats().in_flight == 0
+        assert (await clickpost.orders.create(india_order("R-1"))).waybill == "W-1"
+
+    assert (len(play.requests), listener.of(Ended)[0].outcome) == (1, Outcome.NOT_SENT)
+
+
+@pytest.mark.parametrize("resend", ReSend)
+@virtual_time
+async def test_an_order_in_doubt_that_is_found_is_not_sent(resend: ReSend) -> None:
+    play = Play([placed()], knows=placed("W-9"))
+    async with playing(play, retry=RetryPolicy(resend=resend)) as clickpost:
+        order = await clickpost.with_options(in_doubt=True).orders.create(india_order("R-1"))
+
+    assert (order.waybill, order.reply.looked_up, order.reply.attempts) == ("W-9", True, 0)
+    assert play.requests == []
+
+
+@virtual_time
+async def test_an_order_in_doubt_that_is_not_found_is_sent() -> None:
+    play = Play([placed("W-1", status=323)])
+    async with playing(play) as clickpost:
+        order = await clickpost.with_options(in_doubt=True).orders.create(india_order("R-1"))
+
+    assert (order.waybill, order.already_placed, order.reply.attempts) == ("W-1", True, 1)
+    assert len(play.look_ups) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "policy"),
+    [
+        (httpx.ConnectError(""), RetryPolicy(attempts=2)),
+        (httpx.Response(429), RetryPolicy(attempts=2)),
+        (placed(), RetryPolicy(attempts=2, resend=ReSend.NEVER)),
+    ],
+)
+@virtual_time
+async def test_an_order_in_doubt_stays_unknown_unless_something_is_known(
+    line: Line, policy: RetryPolicy
+) -> None:
+    async with playing([line], retry=policy) as clickpost:
+        with pytest.raises(NoReplyError) as caught:
+            await clickpost.with_options(in_doubt=True).orders.create(india_order("R-1"))
+
+    assert (caught.value.outcome, caught.value.reference_number) == (Outcome.UNKNOWN, "R-1")
