@@ -9,10 +9,10 @@ import anyio
 from clickpost_async.limits.bucket import Unlimited
 
 # The pace before the first refusal, in calls per second, and what each call that waits adds to it:
-# a hundred leave within 0.25 s, a thousand within 0.5 s. Opened all at once, a gather would have as
+# a hundred leave within 0.4 s, a thousand within 0.8 s. Opened all at once, a gather would have as
 # many calls refused as may be under way.
 _OPENING = 100.0
-_OPENING_GAIN = 10.0
+_OPENING_GAIN = 5.0
 # Afterwards 2 % more a second, 4 % after ten seconds of use without a refusal, 18 % after twenty:
 # slow around what was learned, fast where the limit has become another.
 _GAIN = 0.02

@@ -111,7 +111,7 @@ def test_the_same_gather_without_it_is_refused_again_and_again() -> None:
 
 def test_a_server_without_a_limit_is_hardly_slowed() -> None:
     free = Limit(rate=1e9, burst=10**9)
-    assert run(Adaptive(), free, 2000).seconds <= run(Unlimited(), free, 2000).seconds + 0.3
+    assert run(Adaptive(), free, 2000).seconds <= run(Unlimited(), free, 2000).seconds + 0.8
 
 
 async def leave(limiter: Adaptive, calls: int) -> None:
@@ -124,7 +124,7 @@ async def test_before_the_first_refusal_there_is_no_rate() -> None:
     limiter = Adaptive()
     await leave(limiter, 1000)
     assert limiter.rate is None
-    assert anyio.current_time() < 0.5
+    assert anyio.current_time() < 0.8
 
 
 @virtual_time
