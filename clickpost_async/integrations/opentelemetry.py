@@ -13,6 +13,7 @@ it had waited by then; an attempt's span ends when its answer has been read.
     clickpost.client.call.wait      s         waiting before the first attempt, by endpoint
     clickpost.client.hold           s         pauses that a call imposed on all, by endpoint
     clickpost.client.repeats        {repeat}  by endpoint; no `error.type`: the order was pending
+    clickpost.client.doubts         {answer}  answers that name another order, by endpoint
 
 `clickpost.outcome` is `answered`, `not_sent`, `rejected` or `unknown`. `error.type` is the class of
 the error, such as `clickpost_async.errors.NoReplyError`, or `cancelled` if the caller or a deadline
@@ -33,7 +34,16 @@ from clickpost_async._wire.endpoint import Get, Post
 from clickpost_async.client import _HEALTH
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.errors import ClickPostError
-from clickpost_async.events import Answered, Ended, Event, Failed, Held, Repeating, Started
+from clickpost_async.events import (
+    Answered,
+    Doubted,
+    Ended,
+    Event,
+    Failed,
+    Held,
+    Repeating,
+    Started,
+)
 from clickpost_async.settings import Host, Hosts
 from clickpost_async.structures import Answer
 
@@ -115,6 +125,9 @@ class OpenTelemetry:
         self._holds = histogram(
             "clickpost.client.hold", "Pauses for all, as one was turned away or most have failed."
         )
+        self._doubts = meter.create_counter(
+            "clickpost.client.doubts", "{answer}", "Answers that were taken, and are odd."
+        )
         self._repeats = meter.create_counter(
             "clickpost.client.repeats", "{repeat}", "How often calls were to be sent again."
         )
@@ -136,6 +149,8 @@ class OpenTelemetry:
                 self._holds.record(event.seconds, self._reason(event))
             case Repeating():
                 self._repeats.add(1, self._reason(event))
+            case Doubted():
+                self._doubts.add(1, {"clickpost.endpoint": event.endpoint})
             case Ended():
                 self._end(event)
 

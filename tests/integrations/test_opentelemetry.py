@@ -516,6 +516,13 @@ async def test_attempts_calls_repeats_and_holds_are_counted() -> None:
 
 
 @virtual_time
+async def test_an_answer_that_names_another_order_is_counted() -> None:
+    collected = await told(placed("W-1", "R-77"))
+    doubts = collected.counted("clickpost.client.doubts")
+    assert doubts == [({"clickpost.endpoint": CREATE}, 1)]
+
+
+@virtual_time
 async def test_how_many_series_there_are_does_not_grow_with_the_orders() -> None:
     collected = Collected()
     async with playing([placed()], observers=[collected.tell]) as clickpost:
