@@ -363,6 +363,7 @@ async def tls_server(certificate: trustme.LeafCert) -> Any:
     return server, listener
 
 
+@pytest.mark.fault("T04")
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("name", "trusted", "works"),
@@ -391,6 +392,7 @@ async def test_a_certificate_is_checked_and_refusing_it_is_final(
     await anyio.sleep(0.02)
 
 
+@pytest.mark.fault("T04")
 @pytest.mark.asyncio
 async def test_a_server_that_does_not_speak_tls_is_sent_nothing() -> None:
     async with (

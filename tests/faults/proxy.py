@@ -1,0 +1,99 @@
+"""What stands between a client and a real sandbox, and spoils the line between them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from attrs import define, field
+
+from clickpost_async import ClickPost, Credentials, Hosts, RetryPolicy, Timeouts
+from clickpost_async.sandbox import Sandbox, served
+from tests.transport.server import Peer, Server, serving
+
+QUICK = RetryPolicy(attempts=4, backoff=0.001, settling=0.05)
+SHORT = Timeouts(connect=0.3, write=0.3, read=0.3, create=0.3, total=1.0)
+
+Spoil = Callable[["Line"], Awaitable[None]]
+
+
+@define
+class Line:
+    """One call that came in: what it says, where it came from, and where it should go."""
+
+    peer: Peer
+    call: bytes
+    port: int
+
+    async def answer(self) -> bytes:
+        """Have the sandbox answer it."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(self.call)
+            await writer.drain()
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(
+                int(line.partition(b":")[2])
+                for line in head.lower().split(b"\r\n")
+                if line.startswith(b"content-length")
+            )
+            return head + await reader.readexactly(length)
+        finally:
+            writer.close()
+
+    async def go_on(self) -> None:
+        """Forward whatever else comes on this connection."""
+        while True:
+            await self.peer.send(await Line(self.peer, await self.peer.read(), self.port).answer())
+
+
+@define
+class Proxy:
+    """Forwards calls to the sandbox, but for the first creates, with which it does its worst."""
+
+    sandbox: Sandbox
+    server: Server
+    creates: list[bytes] = field(factory=list)
+
+    @property
+    def bodies(self) -> set[bytes]:
+        """What the creates carried."""
+        return {create.partition(b"\r\n\r\n")[2] for create in self.creates}
+
+    def client(self, **settings: Any) -> ClickPost:
+        credentials = Credentials(self.sandbox.username, self.sandbox.key)
+        usual = {"retry": QUICK, "timeouts": SHORT}
+        return ClickPost(credentials, hosts=Hosts.at(self.server.url), **usual | settings)
+
+
+@asynccontextmanager
+async def proxied(
+    spoil: Spoil | None = None,
+    *,
+    times: int = 1,
+    on_accept: Callable[[Peer], Awaitable[None]] | None = None,
+    **settings: Any,
+) -> AsyncIterator[Proxy]:
+    """Serve a sandbox behind a proxy that spoils the first creates, or the first connections."""
+    sandbox = Sandbox(**settings)
+    accepted = 0
+
+    async def talk(peer: Peer) -> None:
+        nonlocal accepted
+        accepted += 1
+        if on_accept is not None and accepted <= times:
+            await on_accept(peer)
+            return
+        while True:
+            line = Line(peer, await peer.read(), port)
+            if line.call.startswith(b"POST"):
+                proxy.creates.append(line.call)
+                if spoil is not None and len(proxy.creates) <= times:
+                    await spoil(line)
+                    return
+            await peer.send(await line.answer())
+
+    async with served(sandbox) as target, serving(talk) as server:
+        port = int(target.url.rsplit(":", 1)[1].partition("/")[0])
+        proxy = Proxy(sandbox, server)
+        yield proxy

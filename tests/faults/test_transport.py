@@ -1,0 +1,587 @@
+"""T: the line between the client and ClickPost, over real TCP; the ledger has the truth."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from clickpost_async import (
+    ClickPost,
+    ClickPostError,
+    Credentials,
+    Hosts,
+    NoReplyError,
+    NotSentError,
+    Outcome,
+    Post,
+    Repeat,
+    RetryPolicy,
+    Timeouts,
+)
+from clickpost_async._transport import pool
+from clickpost_async._wire.envelope import order_of
+from clickpost_async.bulk import Placed, create
+from clickpost_async.sandbox import Sandbox, served
+from clickpost_async.structures import CreatedOrder, IndiaOrder
+from clickpost_async.testing import virtual_time
+from tests.sandbox.samples import india_order
+from tests.transport.plays import KEY, Play, placed, playing, unguarded
+from tests.transport.server import PLACED, Peer, closed_port, http, serving, until
+
+from .proxy import QUICK, SHORT, Line, Proxy, proxied
+
+# As the create, but of the kind that is never sent twice: what a pickup is.
+ONCE_ONLY = Post(
+    "/v3/create-order/",
+    takes=IndiaOrder,
+    returns=CreatedOrder,
+    reads=order_of,
+    repeat=Repeat.NEVER,
+)
+
+
+async def survives(proxy: Proxy, **settings: Any) -> CreatedOrder:
+    """Create an order through the fault: it is placed, once, and the same bytes were sent."""
+    async with proxy.client(**settings) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+        assert clickpost.stats().in_flight == 0
+    assert proxy.sandbox.ledger() == {"R-1": (order.waybill,)}
+    assert len(proxy.bodies) == 1
+    return order
+
+
+async def is_left_alone(proxy: Proxy, kind: type[ClickPostError] = NoReplyError) -> None:
+    """Make a call that must not be repeated: it is sent once, and its error says what is known."""
+    async with proxy.client() as clickpost:
+        with pytest.raises(kind) as caught:
+            await clickpost.post(ONCE_ONLY, india_order("R-1"))
+    assert caught.value.outcome is Outcome.UNKNOWN
+    assert caught.value.again_in is None
+    assert len(proxy.creates) <= 1
+    assert sum(map(len, proxy.sandbox.ledger().values())) <= 1
+
+
+async def not_sent(clickpost: ClickPost) -> NotSentError:
+    with pytest.raises(NotSentError) as caught:
+        await clickpost.orders.create(india_order("R-1"))
+    assert (caught.value.outcome, caught.value.again_in) == (Outcome.NOT_SENT, 0)
+    return caught.value
+
+
+def at(url: str, **settings: Any) -> ClickPost:
+    settings = {"retry": QUICK, "timeouts": SHORT} | settings
+    return ClickPost(Credentials("acme", KEY), hosts=Hosts.at(url), **settings)
+
+
+# --- no connection ------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("T01")
+@pytest.mark.parametrize("error", [socket.EAI_NONAME, socket.EAI_AGAIN])
+@pytest.mark.asyncio
+async def test_t01_a_name_that_is_not_found_is_tried_again_and_nothing_is_sent(
+    error: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    def no_such_name(*_: Any, **__: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        raise socket.gaierror(error, "no")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_such_name)
+    async with at("https://clickpost.invalid/api") as clickpost:
+        failed = await not_sent(clickpost)
+    assert (failed.attempts, failed.transient, asked) == (4, True, 4)
+
+
+@pytest.mark.fault("T01")
+@pytest.mark.asyncio
+async def test_t01_a_look_up_that_takes_too_long_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def slow(*_: Any, **__: Any) -> Any:
+        await asyncio.sleep(1000)
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", slow)
+    async with at("https://clickpost.invalid/api", retry=RetryPolicy.never()) as clickpost:
+        await not_sent(clickpost)
+
+
+@pytest.mark.fault("T02")
+@pytest.mark.asyncio
+async def test_t02_a_closed_port_is_tried_again_until_somebody_listens() -> None:
+    port = closed_port()
+    async with at(f"http://127.0.0.1:{port}/api") as clickpost:
+        failed = await not_sent(clickpost)
+        assert failed.attempts == 4
+        sandbox = Sandbox()
+        calling = asyncio.create_task(
+            ClickPost(
+                Credentials(sandbox.username, sandbox.key),
+                hosts=Hosts.at(f"http://127.0.0.1:{port}/api"),
+                retry=RetryPolicy(attempts=9, backoff=0.2, longest=0.2),
+            ).orders.create(india_order("R-1"))
+        )
+        await asyncio.sleep(0.05)
+        async with served(sandbox, port=port):
+            order = await calling
+    assert sandbox.ledger() == {"R-1": (order.waybill,)}
+
+
+@pytest.mark.fault("T03")
+@pytest.mark.asyncio
+async def test_t03_a_host_that_never_answers_ends_within_the_timeout() -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        address = deaf.getsockname()
+        # The backlog is full: further first packets are dropped.
+        fillers = [socket.socket() for _ in range(4)]
+        try:
+            for filler in fillers:
+                filler.setblocking(False)
+                filler.connect_ex(address)
+            async with at(
+                f"http://127.0.0.1:{address[1]}/api", retry=RetryPolicy(attempts=2, backoff=0.001)
+            ) as clickpost:
+                failed = await not_sent(clickpost)
+        finally:
+            for filler in fillers:
+                filler.close()
+    assert failed.attempts == 2
+    assert "ConnectTimeout" in failed.message
+
+
+# --- closed, reset, silent ----------------------------------------------------------------------
+
+
+async def closes(peer: Peer) -> None:
+    """Say nothing, and close."""
+
+
+async def resets(peer: Peer) -> None:
+    peer.reset()
+
+
+@pytest.mark.fault("T05")
+@pytest.mark.parametrize("act", [closes, resets])
+@pytest.mark.asyncio
+async def test_t05_a_connection_that_is_closed_unread_leaves_the_order_in_doubt_and_then_placed(
+    act: Callable[[Peer], Awaitable[None]],
+) -> None:
+    async with proxied(on_accept=act) as proxy:
+        order = await survives(proxy)
+    # Headers had been written: the client cannot know that nobody read them.
+    assert order.reply.attempts == 2
+    async with proxied(on_accept=act) as proxy:
+        await is_left_alone(proxy)
+
+
+async def resets_in_the_call(peer: Peer) -> None:
+    await peer._reader.read(1000)
+    peer.reset()
+
+
+@pytest.mark.fault("T06")
+@pytest.mark.asyncio
+async def test_t06_a_reset_in_the_middle_of_the_call_leaves_it_in_doubt() -> None:
+    big = india_order("R-1", additional={"remark": "x" * 4_000_000})
+    async with proxied(on_accept=resets_in_the_call) as proxy, proxy.client() as clickpost:
+        with pytest.raises(NoReplyError):
+            await clickpost.with_options(retry=RetryPolicy.never()).orders.create(big)
+        order = await clickpost.orders.create(big)
+        assert proxy.sandbox.ledger() == {"R-1": (order.waybill,)}
+
+
+async def closes_after(line: Line) -> None:
+    """Close without an answer, unbooked."""
+
+
+async def resets_after(line: Line) -> None:
+    line.peer.reset()
+
+
+async def books_and_closes(line: Line) -> None:
+    await line.answer()
+
+
+async def books_and_resets(line: Line) -> None:
+    await line.answer()
+    line.peer.reset()
+
+
+AFTER_THE_CALL = [closes_after, resets_after, books_and_closes, books_and_resets]
+
+
+@pytest.mark.fault("T07")
+@pytest.mark.parametrize("spoil", AFTER_THE_CALL)
+@pytest.mark.asyncio
+async def test_t07_an_answer_that_is_cut_off_before_it_begins_costs_no_label(
+    spoil: Callable[[Line], Awaitable[None]],
+) -> None:
+    async with proxied(spoil) as proxy:
+        order = await survives(proxy)
+    booked = spoil in (books_and_closes, books_and_resets)
+    assert (order.reply.looked_up, order.reply.attempts) == (booked, 1 if booked else 2)
+    async with proxied(spoil) as proxy:
+        await is_left_alone(proxy)
+
+
+async def hangs(line: Line) -> None:
+    await line.peer.until_gone()
+
+
+async def books_and_hangs(line: Line) -> None:
+    await line.answer()
+    await line.peer.until_gone()
+
+
+@pytest.mark.fault("T07", control=True)
+@pytest.mark.fault("T09", control=True)
+@pytest.mark.fault("T10", control=True)
+@pytest.mark.asyncio
+async def test_t07_without_looking_or_settling_a_slow_courier_sells_two_labels() -> None:
+    hasty = RetryPolicy(attempts=2, settling=0.0, look_up=False)
+    short = Timeouts(create=0.1)
+    async with proxied(times=0, racy=True, courier_seconds=0.5) as proxy:
+        async with proxy.client(retry=hasty, timeouts=short) as clickpost:
+            with pytest.raises(NoReplyError):
+                await clickpost.orders.create(india_order("R-1"))
+        await until(lambda: not proxy.sandbox.traffic.in_flight)
+        assert len(proxy.sandbox.ledger()["R-1"]) == 2
+
+
+@pytest.mark.fault("T08")
+@pytest.mark.asyncio
+async def test_t08_a_connection_that_a_server_closes_early_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def brief(peer: Peer) -> None:
+        await peer.read()
+        await peer.send(http(PLACED))
+        # Kept alive, says the answer, and closed a moment later.
+        await asyncio.sleep(0.01)
+
+    question = Post("/x/", returns=CreatedOrder, reads=order_of, repeat=Repeat.NEVER)
+    async with serving(brief) as server, at(server.url) as clickpost:
+        for _ in range(40):
+            # Answered each time: no call was written into a closed one.
+            assert (await clickpost.post(question, {})).waybill == "W-1"
+            await asyncio.sleep(0.02)
+        assert server.connections == 40
+
+    monkeypatch.setattr(pool, "_KEEP_ALIVE", 0.005)
+    async with serving() as server, at(server.url) as clickpost:
+        for _ in range(5):
+            assert (await clickpost.post(question, {})).waybill == "W-1"
+            await asyncio.sleep(0.02)
+        # Not trusted for longer than a server would keep it.
+        assert server.connections == 5
+
+
+@pytest.mark.fault("T09")
+@pytest.mark.parametrize("spoil", [hangs, books_and_hangs])
+@pytest.mark.asyncio
+async def test_t09_an_answer_that_never_comes_is_settled(
+    spoil: Callable[[Line], Awaitable[None]],
+) -> None:
+    async with proxied(spoil) as proxy:
+        await survives(proxy)
+    async with proxied(spoil) as proxy:
+        await is_left_alone(proxy)
+
+
+@pytest.mark.fault("T09")
+@virtual_time
+async def test_t09_nothing_is_sent_again_before_it_has_settled() -> None:
+    async def never(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(60)
+        raise httpx.ReadTimeout("")
+
+    play = Play([never, placed()])
+    async with playing(play) as clickpost:
+        await clickpost.orders.create(india_order("R-1"))
+    # Sixty seconds until it was given up, then thirty and up to sixty of settling.
+    assert 90 <= play.pauses[0] <= 120
+
+
+@pytest.mark.fault("T10")
+@pytest.mark.asyncio
+async def test_t10_an_answer_that_comes_too_late_is_ignored_and_its_order_found() -> None:
+    async def late(line: Line) -> None:
+        answer = await line.answer()
+        await asyncio.sleep(0.4)
+        await line.peer.send(answer)
+
+    async with proxied(late) as proxy:
+        order = await survives(proxy)
+    assert order.reply.looked_up
+
+    async with proxied(late) as proxy:
+        order = await survives(proxy, retry=RetryPolicy(settling=0.05, look_up=False))
+    assert (order.already_placed, order.reply.attempts) == (True, 2)
+
+
+# --- answers that are cut, garbled, slow --------------------------------------------------------
+
+
+async def half_a_head(line: Line) -> None:
+    await line.peer.send((await line.answer())[:25])
+
+
+async def garbage(line: Line) -> None:
+    await line.answer()
+    await line.peer.send(b"\x16\x03\x01 good day\r\n\r\n")
+
+
+async def a_huge_head(line: Line) -> None:
+    answer = await line.answer()
+    await line.peer.send(answer.replace(b"\r\n", b"\r\nx: " + b"y" * 200_000 + b"\r\n", 1))
+
+
+async def only_continue(line: Line) -> None:
+    await line.answer()
+    await line.peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+async def half_a_body(line: Line) -> None:
+    await line.peer.send((await line.answer())[:-10])
+
+
+async def half_a_body_and_a_reset(line: Line) -> None:
+    await half_a_body(line)
+    await asyncio.sleep(0.02)
+    line.peer.reset()
+
+
+async def half_of_the_chunks(line: Line) -> None:
+    body = (await line.answer()).partition(b"\r\n\r\n")[2]
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    await line.peer.send(head + b"%x\r\n%s\r\n" % (len(body), body))
+
+
+async def drips(line: Line) -> None:
+    await line.peer.drip(await line.answer(), 0.01)
+
+
+HEADS = [half_a_head, garbage, a_huge_head, only_continue]
+BODIES = [half_a_body, half_a_body_and_a_reset, half_of_the_chunks]
+
+
+@pytest.mark.fault("T11")
+@pytest.mark.parametrize("spoil", HEADS)
+@pytest.mark.asyncio
+async def test_t11_an_answer_without_a_proper_head_is_none(
+    spoil: Callable[[Line], Awaitable[None]],
+) -> None:
+    async with proxied(spoil) as proxy:
+        assert (await survives(proxy)).reply.looked_up
+    async with proxied(spoil) as proxy:
+        await is_left_alone(proxy)
+
+
+@pytest.mark.fault("T12")
+@pytest.mark.parametrize("spoil", BODIES)
+@pytest.mark.asyncio
+async def test_t12_an_answer_that_is_cut_off_is_none_and_not_bad_json(
+    spoil: Callable[[Line], Awaitable[None]],
+) -> None:
+    async with proxied(spoil) as proxy:
+        assert (await survives(proxy)).reply.looked_up
+    async with proxied(spoil) as proxy:
+        await is_left_alone(proxy)
+
+
+@pytest.mark.fault("T13")
+@pytest.mark.asyncio
+async def test_t13_an_answer_that_drips_ends_with_the_time_for_the_whole() -> None:
+    dripping = Timeouts(create=0.3, read=0.3, total=0.4)
+    async with proxied(drips) as proxy:
+        assert (await survives(proxy, timeouts=dripping)).reply.looked_up
+
+
+# --- while it is being written ------------------------------------------------------------------
+
+BIG = {"remark": "x" * 6_000_000}
+
+
+@pytest.mark.fault("T14")
+@pytest.mark.asyncio
+async def test_t14_a_server_that_stops_reading_ends_in_doubt() -> None:
+    async def does_not_read(peer: Peer) -> None:
+        await asyncio.sleep(30)
+
+    async with serving(does_not_read) as server, at(server.url) as clickpost:
+        with pytest.raises(NoReplyError, match="WriteTimeout") as caught:
+            await clickpost.with_options(retry=RetryPolicy.never()).orders.create(
+                india_order("R-1", additional=BIG)
+            )
+    assert caught.value.outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.fault("T15")
+@pytest.mark.parametrize("status", ["413 Content Too Large", "400 Bad Request"])
+@pytest.mark.asyncio
+async def test_t15_a_refusal_that_comes_early_is_read_or_the_order_is_in_doubt(status: str) -> None:
+    async def refuses_early(peer: Peer) -> None:
+        await peer._reader.read(1000)
+        await peer.send(http(b"no", status))
+        await asyncio.sleep(0.05)
+
+    async with serving(refuses_early) as server, at(server.url) as clickpost:
+        with pytest.raises(ClickPostError) as caught:
+            await clickpost.with_options(retry=RetryPolicy.never()).orders.create(
+                india_order("R-1", additional=BIG)
+            )
+    # Rejected only if the refusal was read.
+    error = caught.value
+    assert (error.outcome is Outcome.REJECTED) == (error.http_status is not None)
+    assert error.outcome in (Outcome.REJECTED, Outcome.UNKNOWN)
+
+
+@pytest.mark.fault("T16")
+@pytest.mark.asyncio
+async def test_t16_a_slow_line_in_small_pieces_is_no_fault() -> None:
+    async def in_pieces(line: Line) -> None:
+        answer = await line.answer()
+        for start in range(0, len(answer), 7):
+            await line.peer.send(answer[start : start + 7])
+            await asyncio.sleep(0.001)
+
+    patient = Timeouts(total=10)
+    async with proxied(in_pieces) as proxy:
+        order = await survives(proxy, timeouts=patient)
+    assert (order.reply.attempts, order.reply.looked_up) == (1, False)
+
+
+# --- networks -----------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("T17")
+@virtual_time
+async def test_t17_a_network_that_comes_and_goes_is_neither_stormed_nor_given_up() -> None:
+    async def flaps(request: httpx.Request) -> httpx.Response:
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.1)
+        if now < 300 and now % 4 < 3:
+            raise httpx.ConnectError("")
+        return placed()
+
+    play = Play([flaps])
+    async with playing(play) as clickpost:
+        orders = (india_order(f"R-{number}") for number in range(500))
+        async with create(clickpost, orders, at_once=20) as run:
+            outcomes = [outcome async for outcome in run]
+
+    unsent = [one for one in outcomes if not isinstance(one, Placed)]
+    # Each time the network goes, those under way find out, and nobody else.
+    assert {getattr(one, "error", None).__class__ for one in unsent} <= {NotSentError}
+    assert len(outcomes) == 500
+    assert run.report.placed >= 400
+    assert len(play.requests) <= 500 * 1.5
+
+
+@pytest.mark.fault("T19")
+@pytest.mark.asyncio
+async def test_t19_a_narrow_gate_makes_calls_wait_and_fails_none() -> None:
+    async with proxied(times=0, courier_seconds=0.01) as proxy:
+        async with proxy.client(at_once=1) as clickpost:
+            orders = await asyncio.gather(
+                *(clickpost.orders.create(india_order(f"R-{number}")) for number in range(30))
+            )
+            assert clickpost.stats().repeats == 0
+        assert {order.reply.attempts for order in orders} == {1}
+        assert len(proxy.sandbox.ledger()) == 30
+
+
+@pytest.mark.fault("T19")
+@virtual_time
+async def test_t19_a_pool_of_ones_own_that_is_full_is_our_fault_and_not_the_servers() -> None:
+    play = Play([httpx.PoolTimeout(""), httpx.PoolTimeout(""), placed()])
+    async with playing(play) as clickpost:
+        before = clickpost._exchange.guards["main"].budget.left  # type: ignore[index]
+        order = await clickpost.orders.create(india_order("R-1"))
+        assert clickpost._exchange.guards["main"].budget.left >= before  # type: ignore[index]
+    assert order.reply.attempts == 3
+
+
+@pytest.mark.fault("T21")
+@pytest.mark.asyncio
+async def test_t21_a_proxy_of_the_environment_sees_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bytes] = []
+
+    async def listens(peer: Peer) -> None:
+        seen.append(await peer.read())
+
+    async with serving(listens) as evil:
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            for spelled in (name, name.upper()):
+                monkeypatch.setenv(spelled, f"http://127.0.0.1:{evil.port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        async with proxied() as proxy:
+            await survives(proxy)
+        assert seen == []
+        # The control: httpx's own client goes there.
+        async with httpx.AsyncClient() as plain:
+            with pytest.raises(httpx.HTTPError):
+                await plain.get("http://clickpost.example/?key=secret")
+    assert len(seen) == 1
+
+
+# --- answers to other calls ---------------------------------------------------------------------
+
+
+@pytest.mark.fault("T22")
+@pytest.mark.asyncio
+async def test_t22_two_answers_that_were_swapped_are_taken_for_neither_order() -> None:
+    waiting: list[tuple[Line, bytes]] = []
+    both = asyncio.Event()
+
+    async def swaps(line: Line) -> None:
+        waiting.append((line, await line.answer()))
+        if len(waiting) == 2:
+            both.set()
+        await both.wait()
+        (answer,) = (answer for other, answer in waiting if other is not line)
+        await line.peer.send(answer)
+        await line.go_on()
+
+    async with proxied(swaps, times=2) as proxy, proxy.client() as clickpost:
+        orders = await asyncio.gather(
+            *(clickpost.orders.create(india_order(f"R-{number}")) for number in (1, 2))
+        )
+        ledger = proxy.sandbox.ledger()
+    assert {order.reference_number: (order.waybill,) for order in orders} == ledger
+    assert {order.reply.looked_up for order in orders} == {True}
+
+
+@pytest.mark.fault("T22")
+@virtual_time
+async def test_t22_an_answer_for_an_order_that_nobody_knows_is_not_recorded_as_placed() -> None:
+    async with (
+        playing([placed("W-9", "SOMEBODY-ELSES")]) as clickpost,
+        create(clickpost, [india_order("R-1")]) as run,
+    ):
+        (outcome,) = [outcome async for outcome in run]
+    assert not isinstance(outcome, Placed)
+    assert run.report.unknown == 1
+
+
+@pytest.mark.fault("T17", control=True)
+@virtual_time
+async def test_t17_without_a_breaker_the_same_network_is_stormed_at() -> None:
+    async def gone(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.1)
+        raise httpx.ConnectError("")
+
+    play = Play([gone])
+    async with playing(play) as clickpost:
+        orders = (india_order(f"R-{number}") for number in range(100))
+        async with create(unguarded(clickpost), orders, at_once=20) as run:
+            outcomes = [outcome async for outcome in run]
+    assert (len(play.requests), len(outcomes)) == (400, 100)
