@@ -169,7 +169,6 @@ class Call(Generic[R]):
             flights.land(key, self)
 
     async def _make(self) -> None:
-        self._guard.budget.deposit()
         try:
             self.answer = await self._attempt()
         except ClickPostError as failed:
@@ -223,7 +222,7 @@ class Call(Generic[R]):
         priority = self._options.priority
         while True:
             with breaker.passage() or await self._admitted() as passage:
-                async with self._here.gate.entered(priority):
+                async with self._here.gate.entered(priority, again=self._has_waited):
                     exchange.refuse_if_closed(self.endpoint.label)
                     # Most calls may have begun to fail while this one waited.
                     if not passage.holds:
@@ -234,6 +233,11 @@ class Call(Generic[R]):
                     if passage.holds:
                         await self._announce(request)
                         return await self._send(request, passage)
+
+    @property
+    def _has_waited(self) -> bool:
+        # In a gather of thousands, what was lost would otherwise be looked for after all others.
+        return self._attempts > 0 or self._looks_for is not None
 
     async def _announce(self, request: Request) -> None:
         announce = self._options.before_create
@@ -269,6 +273,9 @@ class Call(Generic[R]):
         exchange, endpoint = self._exchange, self.endpoint
         self._attempts += 1
         exchange.counts.attempts += 1
+        if self._attempts == 1:
+            # Now, not when it was made: a gather makes thousands at once, and no budget holds that.
+            self._guard.budget.deposit()
         listening = heard(exchange.observers)
         if listening:
             self._tell(Started(attempt=self._attempts, **self._about))

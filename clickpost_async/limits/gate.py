@@ -43,10 +43,13 @@ class Gate:
         """Return how many wait before the gate."""
         return len(self._normal) + len(self._bulk)
 
-    def entered(self, priority: Priority = Priority.NORMAL) -> "Place":
-        """Be inside for the length of an `async with` block."""
+    def entered(self, priority: Priority = Priority.NORMAL, *, again: bool = False) -> "Place":
+        """Be inside for the length of an `async with` block.
+
+        Who was inside before, and comes `again`, has waited already: it goes first in its lane.
+        """
         lane = self._bulk if priority is Priority.BULK else self._normal
-        return Place(self, lane)
+        return Place(self, lane, again=again)
 
     def admit(self) -> bool:
         """Let one in if there is room; with room, nobody waits."""
@@ -75,13 +78,14 @@ class Gate:
 class Place:
     """One's place at a gate: wanted, waited for, had, given up."""
 
-    __slots__ = ("_called", "_firm", "_gate", "_inside", "_lane")
+    __slots__ = ("_again", "_called", "_firm", "_gate", "_inside", "_lane")
 
     _called: Bell
 
-    def __init__(self, gate: Gate, lane: "OrderedDict[Place, None]") -> None:
+    def __init__(self, gate: Gate, lane: "OrderedDict[Place, None]", *, again: bool) -> None:
         self._gate = gate
         self._lane = lane
+        self._again = again
         self._inside = False
         self._firm = False
 
@@ -109,8 +113,8 @@ class Place:
         """
         if self._firm or not self._gate.outranks(self._lane):
             return
+        self._again = True
         self._queue()
-        self._lane.move_to_end(self, last=False)
         self._leave()
         await self._wait()
 
@@ -123,6 +127,8 @@ class Place:
     def _queue(self) -> None:
         self._called = bell()
         self._lane[self] = None
+        if self._again:
+            self._lane.move_to_end(self, last=False)
 
     def _leave(self) -> None:
         self._inside = False

@@ -138,6 +138,26 @@ def test_normal_goes_before_bulk_but_every_ninth_place_is_bulks() -> None:
     assert order == [*[*[NORMAL] * 8, BULK] * 2, *[NORMAL] * 4, BULK]
 
 
+@virtual_time
+async def test_one_that_comes_again_goes_before_all_others_of_its_lane() -> None:
+    gate = Gate(1)
+    order: list[str] = []
+
+    async def visit(name: str, priority: Priority, *, again: bool = False) -> None:
+        async with gate.entered(priority, again=again):
+            order.append(name)
+
+    async with anyio.create_task_group() as group, gate.entered():
+        group.start_soon(visit, "bulk", BULK)
+        group.start_soon(visit, "normal", NORMAL)
+        await anyio.sleep(1)
+        group.start_soon(lambda: visit("bulk again", BULK, again=True))
+        group.start_soon(lambda: visit("normal again", NORMAL, again=True))
+        await anyio.sleep(1)
+
+    assert order == ["normal again", "normal", "bulk again", "bulk"]
+
+
 def test_gates_work_on_trio() -> None:
     trio = pytest.importorskip("trio")
     order: list[Priority] = []
