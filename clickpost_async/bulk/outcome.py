@@ -8,20 +8,28 @@ from clickpost_async.structures import CreatedOrder
 
 @frozen(kw_only=True)
 class _Outcome:
-    """Which order it was: its position in the input from 0, and its row where it has one."""
+    """Which order it was: its position in the input from 0, and its row where it has one.
+
+    `recorded`: an earlier run came to this, as its journal says, and nothing was sent now.
+    """
 
     position: int
     reference_number: str | None
     row: int | None = None
     attempts: int = 0
     seconds: float = 0.0
+    recorded: bool = False
 
 
 @frozen(kw_only=True)
 class Placed(_Outcome):
-    """The order has a waybill; `already_placed` if its reference number had one before."""
+    """The order has a waybill; `already_placed` if its reference number had one before.
+
+    `found_again`: it had been placed by a sending of ours whose answer was lost.
+    """
 
     order: CreatedOrder
+    found_again: bool = False
 
     @property
     def already_placed(self) -> bool:

@@ -1,18 +1,23 @@
 """Create many orders: outcomes as they come, memory bounded, one bad order never stops another."""
 
+import os
 import time
-from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
 import anyio
 from anyio.abc import TaskGroup
-from attrs import define, evolve, field
+from attrs import evolve
 
 from clickpost_async._wire.converter import reference_of
+from clickpost_async.bulk.journal import Journal
+from clickpost_async.bulk.keeping import Keeper, Kept
 from clickpost_async.bulk.outcome import Outcome, Pending, Placed, Rejected, Unknown
+from clickpost_async.bulk.report import Report
 from clickpost_async.bulk.rows import Row
+from clickpost_async.bulk.turns import BulkOrder, Later, Turn
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import (
     ClickPostError,
@@ -21,103 +26,14 @@ from clickpost_async.errors import (
     InvalidRequestError,
     NotSentError,
     RefusedError,
-    Trouble,
     UnreadableReplyError,
 )
 from clickpost_async.errors import Outcome as Evidence
 from clickpost_async.settings import Priority
-from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
+from clickpost_async.structures import CreatedOrder
 
-BulkOrder = IndiaOrder | WorldOrder | Mapping[str, Any] | Row
-
-
-@define(kw_only=True)
-class Report:
-    """Counts of a run so far, and of the whole of it at its end."""
-
-    placed: int = 0
-    already_placed: int = 0
-    rejected: int = 0
-    unknown: int = 0
-    pending: int = 0
-    requests: int = 0
-    repeats: int = 0
-    seconds: float = 0.0
-    slowest: float = 0.0
-    halted: ClickPostError | None = None
-    _began: float = field(factory=time.perf_counter, repr=False)
-
-    @property
-    def total(self) -> int:
-        """How many orders have an outcome."""
-        return self.placed + self.already_placed + self.rejected + self.unknown + self.pending
-
-    def count(self, outcome: Outcome) -> None:
-        """Count one more outcome."""
-        match outcome:
-            case Placed(already_placed=True):
-                self.already_placed += 1
-            case Placed():
-                self.placed += 1
-            case Rejected():
-                self.rejected += 1
-            case Unknown():
-                self.unknown += 1
-            case Pending():
-                self.pending += 1
-        self.requests += outcome.attempts
-        self.repeats += max(outcome.attempts - 1, 0)
-        self.slowest = max(self.slowest, outcome.seconds)
-        self.seconds = time.perf_counter() - self._began
-
-    def __str__(self) -> str:
-        text = (
-            f"{self.total} orders in {self.seconds:.1f} s: {self.placed} placed,"
-            f" {self.already_placed} already placed, {self.rejected} rejected,"
-            f" {self.unknown} unknown, {self.pending} pending;"
-            f" {self.requests} requests, {self.repeats} repeats, slowest {self.slowest:.2f} s"
-        )
-        return text if self.halted is None else f"{text}; halted: {self.halted}"
-
-
-# How often an order is taken up again after all others, where repeats had become too many.
-_ROUNDS = 3
 # So many answers in a row that are not ClickPost's, such as HTTP 404: something else answers there.
 _STRANGERS = 3
-
-
-@define
-class _Turn:
-    """An order of the input; what is known of it, if a first round was not the end of it."""
-
-    position: int
-    given: BulkOrder
-    rounds: int = 0
-    known: Unknown | Pending | None = None
-    due: float = 0.0
-
-    def add(self, outcome: Outcome) -> Outcome:
-        """Return what this round and the ones before it tell together."""
-        self.rounds += 1
-        before = self.known
-        if before is None:
-            return outcome
-        unsent = isinstance(outcome, Pending) and outcome.order is None
-        return evolve(
-            before if unsent and isinstance(before, Unknown) else outcome,
-            attempts=before.attempts + outcome.attempts,
-            seconds=before.seconds + outcome.seconds,
-        )
-
-    def goes_again(self, outcome: Outcome) -> bool:
-        """Tell whether the order comes up once more, behind all others."""
-        if not isinstance(outcome, Unknown | Pending) or outcome.error is None:
-            return False
-        wait = outcome.error.again_in
-        if outcome.error.trouble is not Trouble.UNAFFORDABLE or wait is None:
-            return False
-        self.known, self.due = outcome, anyio.current_time() + wait
-        return self.rounds < _ROUNDS
 
 
 class Run:
@@ -132,25 +48,47 @@ class Run:
         self,
         client: ClickPost,
         orders: Iterable[BulkOrder] | AsyncIterable[BulkOrder],
+        journal: Journal | str | os.PathLike[str] | None,
         at_once: int,
     ) -> None:
         self.report = Report()
-        self._create = client.with_options(priority=Priority.BULK).orders.create
+        self.waiting = 0
+        self._client = client.with_options(priority=Priority.BULK)
+        self._policy = client.retry
+        self._journal = journal
+        self._keeper: Keeper | None = None
         self._orders = _numbered(orders)
         self._at_once = at_once
         self._reading = anyio.Lock()
         self._input_error: Exception | None = None
-        self._later: deque[_Turn] = deque()
+        self._failure: Exception | None = None
+        self._later = Later()
         self._strangers = 0
         # No buffer: a consumer that is slow slows the run down, not fills the memory.
         self._done, self._outcomes = anyio.create_memory_object_stream[Outcome]()
+        self._stack = AsyncExitStack()
         self._group: TaskGroup
 
     async def __aenter__(self) -> Self:
-        self._group = anyio.create_task_group()
-        await self._group.__aenter__()
+        async with AsyncExitStack() as stack:
+            if self._journal is not None:
+                self._keeper = await self._keep(self._journal, stack)
+            self._group = anyio.create_task_group()
+            await self._group.__aenter__()
+            self._stack = stack.pop_all()
         self._group.start_soon(self._work)
         return self
+
+    async def _keep(
+        self, journal: Journal | str | os.PathLike[str], stack: AsyncExitStack
+    ) -> Keeper:
+        if not isinstance(journal, Journal):
+            opened = Journal.at(journal, account=self._client.identity)
+            journal = await stack.enter_async_context(opened)
+        self._journal = journal
+        # The journal's clock polls what ClickPost has recorded: it goes on after a restart.
+        polled_here = evolve(self._policy, polling=0.0)
+        return Keeper(journal, self._client.with_options(retry=polled_here))
 
     async def __aexit__(
         self,
@@ -160,8 +98,15 @@ class Run:
     ) -> None:
         self._group.cancel_scope.cancel()
         self._outcomes.close()
-        # Not given the body's error, which would come out wrapped in a group.
-        await self._group.__aexit__(None, None, None)
+        try:
+            # Not given the body's error, which would come out wrapped in a group.
+            await self._group.__aexit__(None, None, None)
+        finally:
+            await self._stack.aclose()
+
+    def stop(self) -> None:
+        """Read no more orders; those that are under way come to their end."""
+        self.report.stopped = True
 
     def __aiter__(self) -> AsyncIterator[Outcome]:
         return self
@@ -170,6 +115,8 @@ class Run:
         try:
             outcome = await self._outcomes.receive()
         except anyio.EndOfStream:
+            if self._failure is not None:
+                raise self._failure from None
             if self._input_error is not None:
                 raise self._input_error from None
             raise StopAsyncIteration from None
@@ -179,30 +126,38 @@ class Run:
     async def _work(self) -> None:
         async with self._done, anyio.create_task_group() as workers:
             for _ in range(self._at_once):
-                workers.start_soon(self._worker)
+                workers.start_soon(self._worker, workers.cancel_scope)
 
-    async def _worker(self) -> None:
-        while (turn := await self._next()) is not None:
-            if turn.known is not None:
-                await anyio.sleep(max(0.0, turn.due - anyio.current_time()))
-            if turn.known is not None and self.report.halted is not None:
-                await self._done.send(turn.known)
-                continue
-            outcome = turn.add(await self._outcome(turn.position, turn.given))
-            if turn.goes_again(outcome):
-                self._later.append(turn)
-            else:
-                await self._done.send(outcome)
+    async def _worker(self, others: anyio.CancelScope) -> None:
+        try:
+            while (turn := await self._next()) is not None:
+                outcome = await self._play(turn)
+                if outcome is not None:
+                    self.waiting -= 1
+                    await self._done.send(outcome)
+        except Exception as error:  # noqa: BLE001 - the journal's, above all: nothing may be sent
+            self._failure = self._failure or error
+            others.cancel()
 
-    async def _next(self) -> _Turn | None:
-        async with self._reading:
-            read = await self._read()
-        if read is None:
-            return self._later.popleft() if self._later else None
-        return _Turn(*read)
+    async def _next(self) -> Turn | None:
+        turn = self._later.due()
+        if turn is None:
+            async with self._reading:
+                read = await self._read()
+            if read is not None:
+                self.waiting += 1
+                return Turn(*read)
+            turn = self._later.take()
+        if turn is not None and not self._ends:
+            await anyio.sleep(max(0.0, turn.due - anyio.current_time()))
+        return turn
+
+    @property
+    def _ends(self) -> bool:
+        return self.report.stopped or self.report.halted is not None
 
     async def _read(self) -> tuple[int, BulkOrder] | None:
-        if self.report.halted is not None or self._input_error is not None:
+        if self._ends or self._input_error is not None:
             return None
         try:
             return await anext(self._orders, None)
@@ -210,24 +165,66 @@ class Run:
             self._input_error = error
             return None
 
-    async def _outcome(self, position: int, given: BulkOrder) -> Outcome:
-        began = time.perf_counter()
-        order: Any = given.order if isinstance(given, Row) else given
+    async def _play(self, turn: Turn) -> Outcome | None:
+        """Return an order's outcome; `None`: it comes up again later."""
+        if turn.known is not None and self._ends:
+            return turn.known
+        given = turn.given
         facts: dict[str, Any] = {
-            "position": position,
+            "position": turn.position,
             "reference_number": given.reference if isinstance(given, Row) else reference_of(given),
             "row": given.number if isinstance(given, Row) else None,
         }
         if isinstance(given, Row) and given.problems:
             return Rejected(reasons=tuple(map(str, given.problems)), **facts)
+        if self._keeper is None:
+            outcome = turn.add(await self._outcome(turn, facts))
+        else:
+            try:
+                kept = Kept(given.order if isinstance(given, Row) else given)
+            except InvalidRequestError as error:
+                return self._failed(error, given, facts)
+            if not turn.waits():
+                known = await self._keeper.admit(turn, kept, facts)
+                if known is not None:
+                    return known
+                if turn.waits():
+                    self._later.put(turn)
+                    return None
+            outcome = turn.add(await self._outcome(turn, facts, kept))
+            # Handed over before anything else can happen, a cancellation included.
+            saved = self._keeper.record(kept, outcome)
+            await saved
+        return None if self._comes_again(turn, outcome) else outcome
+
+    def _comes_again(self, turn: Turn, outcome: Outcome) -> bool:
+        wait = turn.repeat_wait(outcome)
+        behind_all = wait is not None
+        if wait is None and self._keeper is not None:
+            wait = turn.poll_wait(outcome, self._policy.poll_every, self._policy.polling)
+        if wait is None:
+            return False
+        turn.wait_for(outcome, wait)
+        self._later.put(turn, behind_all=behind_all)
+        return True
+
+    async def _outcome(
+        self, turn: Turn, facts: dict[str, Any], kept: Kept | None = None
+    ) -> Outcome:
+        began = time.perf_counter()
+        given = turn.given
+        order: Any = given.order if isinstance(given, Row) else given
         try:
-            answer = await self._create(order)
+            if self._keeper is None or kept is None:
+                answer = await self._client.orders.create(order)
+            else:
+                answer = await self._keeper.create(kept, in_doubt=turn.in_doubt)
         except ClickPostError as error:
             facts["seconds"] = time.perf_counter() - began
             return self._failed(error, given, facts)
         self._strangers = 0
         facts["seconds"] = time.perf_counter() - began
-        return _answered(answer, facts)
+        return _answered(answer, facts, in_doubt=turn.in_doubt)
 
     def _failed(self, error: ClickPostError, given: BulkOrder, facts: dict[str, Any]) -> Outcome:
         facts["attempts"] = error.attempts
@@ -255,20 +252,25 @@ class Run:
         if isinstance(error, NotSentError):
             # A redirect, a certificate that was refused, a client that was closed.
             return not (error.transient or isinstance(error, DeadlineError))
-        strange = isinstance(error, RefusedError) and error.status is None and error.attempts > 0
+        # Rejected with an HTTP status and no word of ClickPost's.
+        rejected = isinstance(error, RefusedError) and error.outcome is Evidence.REJECTED
+        strange = rejected and error.status is None and error.http_status is not None
         self._strangers = self._strangers + 1 if strange else 0
         return self._strangers >= _STRANGERS
 
 
-def _answered(answer: CreatedOrder, facts: dict[str, Any]) -> Outcome:
-    facts["attempts"] = answer.reply.attempts
+def _answered(answer: CreatedOrder, facts: dict[str, Any], *, in_doubt: bool) -> Outcome:
+    reply = answer.reply
+    facts["attempts"] = reply.attempts
     if answer.pending:
         return Pending(order=answer, **facts)
     if answer.reference_number not in (None, facts["reference_number"]):
         # Something on the way has mixed up two answers: this waybill is another order's.
         message = "the answer is for another reference number"
         return Unknown(error=UnreadableReplyError(message, transient=False), **facts)
-    return Placed(order=answer, **facts)
+    sent_before = in_doubt or reply.attempts > 1
+    found_again = reply.looked_up or (answer.already_placed and sent_before)
+    return Placed(order=answer, found_again=found_again, **facts)
 
 
 def _reasons(error: InvalidRequestError, given: BulkOrder) -> tuple[str, ...]:
@@ -295,11 +297,22 @@ def create(
     client: ClickPost,
     orders: Iterable[BulkOrder] | AsyncIterable[BulkOrder],
     *,
+    journal: Journal | str | os.PathLike[str] | None = None,
     at_once: int = 100,
 ) -> Run:
     """Create every order of an iterable, `at_once` of them at a time, behind all other calls.
 
     Orders are structures, plain mappings, or rows of `read_orders`. Iterate over the run for the
     outcomes; `run.report` counts them.
+
+    With a `journal`, a file that is made if it is not there, every order is written down durably
+    before its first byte leaves, and its outcome after. To go on after a crash make the same call
+    again: what is done is skipped, what was under way is looked up and sent again once it has
+    settled, and an order that has changed under its old reference number is refused.
+
+    Raises:
+        JournalError: when entered, the journal belongs to another account, is in use, or cannot be
+            read; while iterating, it could not be written, and nothing more was sent.
+
     """
-    return Run(client, orders, at_once)
+    return Run(client, orders, journal, at_once)

@@ -4,6 +4,7 @@ import gzip
 import ssl
 import tracemalloc
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -366,17 +367,23 @@ async def tls_server(certificate: trustme.LeafCert) -> Any:
 @pytest.mark.fault("T04")
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("name", "trusted", "works"),
-    [("127.0.0.1", True, True), ("127.0.0.1", False, False), ("nila.example", True, False)],
+    ("name", "trusted", "until", "works"),
+    [
+        ("127.0.0.1", True, None, True),
+        ("127.0.0.1", False, None, False),
+        ("nila.example", True, None, False),
+        ("127.0.0.1", True, datetime(2020, 1, 1, tzinfo=UTC), False),
+    ],
+    ids=["good", "self-signed", "another's", "expired"],
 )
 async def test_a_certificate_is_checked_and_refusing_it_is_final(
-    name: str, trusted: bool, works: bool
+    name: str, trusted: bool, until: datetime | None, works: bool
 ) -> None:
     authority = trustme.CA()
     trusting = ssl.create_default_context()
     if trusted:
         authority.configure_trust(trusting)
-    server, listener = await tls_server(authority.issue_cert(name))
+    server, listener = await tls_server(authority.issue_cert(name, not_after=until))
     port = listener.sockets[0].getsockname()[1]
     async with client(
         f"https://127.0.0.1:{port}/api", transport=ScaledTransport(verify=trusting)

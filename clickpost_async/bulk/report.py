@@ -1,0 +1,85 @@
+"""What a bulk run has come to, in counts."""
+
+import time
+
+from attrs import define, field
+
+from clickpost_async.bulk.outcome import Outcome, Pending, Placed, Rejected, Unknown
+from clickpost_async.errors import ClickPostError
+
+
+@define(kw_only=True)
+class Report:
+    """Counts of a run so far, and of the whole of it at its end.
+
+    `skipped` orders are those that an earlier run had finished: they are counted as what they came
+    to, too, and nothing was sent for them. `missing` ones are in the journal and no longer in the
+    input. `duplicates_avoided` counts orders that had been placed by a sending whose answer was
+    lost, and were found again instead of being bought twice. `stopped`: it was told to read no
+    further.
+    """
+
+    placed: int = 0
+    already_placed: int = 0
+    rejected: int = 0
+    unknown: int = 0
+    pending: int = 0
+    skipped: int = 0
+    missing: int = 0
+    duplicates_avoided: int = 0
+    requests: int = 0
+    repeats: int = 0
+    seconds: float = 0.0
+    slowest: float = 0.0
+    halted: ClickPostError | None = None
+    stopped: bool = False
+    _began: float = field(factory=time.perf_counter, repr=False)
+
+    @property
+    def total(self) -> int:
+        """How many orders have an outcome."""
+        return self.placed + self.already_placed + self.rejected + self.unknown + self.pending
+
+    def count(self, outcome: Outcome) -> None:
+        """Count one more outcome."""
+        match outcome:
+            case Placed(already_placed=True):
+                self.already_placed += 1
+            case Placed():
+                self.placed += 1
+            case Rejected():
+                self.rejected += 1
+            case Unknown():
+                self.unknown += 1
+            case Pending():
+                self.pending += 1
+        if outcome.recorded:
+            self.skipped += 1
+        else:
+            self.duplicates_avoided += isinstance(outcome, Placed) and outcome.found_again
+            self.requests += outcome.attempts
+            self.repeats += max(outcome.attempts - 1, 0)
+            self.slowest = max(self.slowest, outcome.seconds)
+        self.seconds = time.perf_counter() - self._began
+
+    def __str__(self) -> str:
+        parts = [
+            f"{self.total} orders in {self.seconds:.1f} s: {self.placed} placed",
+            f"{self.already_placed} already placed",
+            f"{self.rejected} rejected",
+            f"{self.unknown} unknown",
+            f"{self.pending} pending",
+            f"{self.requests} requests",
+            f"{self.repeats} repeats",
+            f"{self.duplicates_avoided} duplicates avoided",
+            f"slowest {self.slowest:.2f} s",
+        ]
+        if self.skipped:
+            parts.append(f"{self.skipped} known from the journal")
+        if self.missing:
+            parts.append(f"{self.missing} in the journal and not in the input")
+        if self.stopped:
+            parts.append("stopped")
+        if self.halted is not None:
+            parts.append(f"halted: {self.halted}")
+        return ", ".join(parts)

@@ -1,0 +1,97 @@
+"""What the faults come to in numbers: nothing lost, nothing twice, no storm. All seeded."""
+
+import asyncio
+import random
+from typing import Any
+
+import httpx
+import pytest
+
+from clickpost_async import ClickPost, Credentials, Rate, Stats
+from clickpost_async.limits import Unlimited
+from clickpost_async.sandbox import Faults, Sandbox
+from clickpost_async.structures import CreatedOrder
+from clickpost_async.testing import run_virtual
+from tests.sandbox.samples import india_order
+
+
+def gather(sandbox: Sandbox, orders: int, **settings: Any) -> tuple[list[Any], Stats]:
+    """Gather creates, and hold their answers against the ledger."""
+
+    async def main() -> tuple[list[Any], Stats]:
+        async with ClickPost(
+            Credentials(sandbox.username, sandbox.key),
+            transport=httpx.ASGITransport(app=sandbox),
+            **settings,
+        ) as clickpost:
+            calls = (clickpost.orders.create(india_order(f"R-{n}")) for n in range(orders))
+            return await asyncio.gather(*calls, return_exceptions=True), clickpost.stats()
+
+    random.seed(4)
+    answers, stats = run_virtual(main)
+    ledger = sandbox.ledger()
+    assert all(len(waybills) == 1 for waybills in ledger.values())
+    for answer in answers:
+        if isinstance(answer, CreatedOrder):
+            assert ledger[str(answer.reference_number)] == (answer.waybill,)
+    return answers, stats
+
+
+def posts(sandbox: Sandbox) -> int:
+    return sum(one.operation == "orders.create_india" for one in sandbox.requests())
+
+
+@pytest.mark.fault("T07")
+@pytest.mark.parametrize("seed", range(3))
+def test_answers_lost_to_every_tenth_of_a_thousand_orders_lose_and_double_none(seed: int) -> None:
+    sandbox = Sandbox(faults=Faults(drop_after=0.1, seed=seed))
+    answers, stats = gather(sandbox, 1000)
+    assert {type(answer) for answer in answers} == {CreatedOrder}
+    assert len(sandbox.ledger()) == 1000
+    # The faults did happen, and all but a few were cured by looking.
+    assert stats.look_ups >= 80
+    assert sum(answer.reply.looked_up for answer in answers) >= 70
+    assert posts(sandbox) <= 1020
+
+
+FAULTS = {
+    "calls that are lost": {"drop_before": 0.05},
+    "answers that are lost": {"drop_after": 0.05},
+    "of all kinds": dict.fromkeys(
+        ("drop_before", "drop_after", "busy", "server_error", "gateway"), 0.01
+    ),
+}
+
+
+@pytest.mark.fault("A02")
+@pytest.mark.parametrize("faults", FAULTS)
+def test_faults_of_one_in_twenty_cost_no_more_than_six_calls_in_a_hundred(faults: str) -> None:
+    sandbox = Sandbox(faults=Faults(seed=2, **FAULTS[faults]))
+    answers, stats = gather(sandbox, 5000)
+    assert {type(answer) for answer in answers} == {CreatedOrder}
+    assert stats.look_ups >= 200
+    assert posts(sandbox) <= 5000 * 1.06
+
+
+LIMITERS: dict[str, tuple[dict[str, Any], int]] = {
+    "the rate is given": ({"rate": Rate(50)}, 5),
+    "it is not": ({}, 50),
+}
+
+
+@pytest.mark.fault("A01")
+@pytest.mark.parametrize("how", LIMITERS)
+def test_five_hundred_at_fifty_a_second_are_all_placed_with_few_refusals(how: str) -> None:
+    settings, most = LIMITERS[how]
+    sandbox = Sandbox(rate=50, faults=Faults(latency=0.05))
+    answers, stats = gather(sandbox, 500, **settings)
+    assert {type(answer) for answer in answers} == {CreatedOrder}
+    assert stats.throttled <= most
+    assert sandbox.busiest() <= 100
+
+
+@pytest.mark.fault("A01", control=True)
+def test_without_a_limiter_hundreds_are_refused() -> None:
+    sandbox = Sandbox(rate=50, faults=Faults(latency=0.05))
+    _, stats = gather(sandbox, 500, limiter=Unlimited())
+    assert stats.throttled > 300
