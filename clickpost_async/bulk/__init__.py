@@ -2,6 +2,7 @@
 
 from clickpost_async.bulk.columns import COLUMNS as COLUMNS
 from clickpost_async.bulk.journal import JournalError as JournalError
+from clickpost_async.bulk.journal import status as status
 from clickpost_async.bulk.outcome import Outcome as Outcome
 from clickpost_async.bulk.outcome import Pending as Pending
 from clickpost_async.bulk.outcome import Placed as Placed
@@ -12,3 +13,4 @@ from clickpost_async.bulk.report import Report as Report
 from clickpost_async.bulk.rows import Row as Row
 from clickpost_async.bulk.run import Run as Run
 from clickpost_async.bulk.run import create as create
+from clickpost_async.bulk.run import resolve as resolve

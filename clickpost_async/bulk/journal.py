@@ -1,63 +1,198 @@
-"""The lead's placeholder, so that run.py imports: the journal's owner replaces this whole file."""
+"""The memory of a bulk run that outlives it: every order is in it before its first byte leaves.
 
-import enum
+A thread of its own writes; what comes while it is at it goes into the next transaction together, so
+that a flush of the disk is shared by all who wait for one.
+"""
+
+import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Generic, TypeVar
 
-from attrs import frozen
+from anyio.lowlevel import current_token
 
-Key = tuple[str, str]
+from clickpost_async.bulk.standing import Entry, JournalError, Kept, Key, Standing, State, Status
+from clickpost_async.bulk.store import Store, boot, read_status
+from clickpost_async.limits._bell import Bell, bell
 
+T = TypeVar("T")
 
-class JournalError(Exception):
-    pass
-
-
-class State(enum.Enum):
-    ACCEPTED = "accepted"
-    SENDING = "sending"
-    QUEUED = "queued"
-    UNKNOWN = "unknown"
-    PLACED = "placed"
-    REJECTED = "rejected"
+_PAGE = 200
 
 
-@frozen(kw_only=True)
-class Entry:
-    key: Key
-    position: int
-    row: int | None
-    payload: bytes
-    digest: bytes
+class _Act(Generic[T]):
+    """Something to be written, to be awaited or not: it is written all the same."""
 
+    __slots__ = ("_bell", "_do", "_done", "_error", "_result")
 
-@frozen(kw_only=True)
-class Standing:
-    state: State
-    payload_matches: bool
-    seen: bool  # admitted before in this very run
-    attempts: int
-    since: float
-    outcome: bytes | None
+    _bell: Bell | None
+    _result: T
+
+    def __init__(self, do: Callable[[], T]) -> None:
+        self._do = do
+        self._bell = None
+        self._done = False
+        self._error: Exception | None = None
+
+    def do(self) -> T:
+        return self._do()
+
+    def end(self, result: T) -> None:
+        self._result = result
+        self._ring()
+
+    def fail(self, error: Exception) -> None:
+        self._error = error
+        self._ring()
+
+    def _ring(self) -> None:
+        self._done = True
+        if self._bell is not None:
+            self._bell.set()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        if not self._done:
+            self._bell = bell()
+            yield from self._bell.__await__()
+        if self._error is not None:
+            raise self._error
+        return self._result
 
 
 class Journal:
+    """A journal file, open: `async with Journal.at(path, account=…)`.
+
+    Belongs to one event loop. Once something could not be written, everything raises
+    `JournalError`.
+    """
+
+    def __init__(self, writer: ThreadPoolExecutor) -> None:
+        self._writer = writer
+        self._store: Store
+        self._waiting: list[_Act[Any]] = []
+        self._writing = False
+        self._broken: JournalError | None = None
+
     @classmethod
     @asynccontextmanager
-    async def at(cls, path: "str | os.PathLike[str]", *, account: str) -> "AsyncIterator[Journal]":
-        yield cls()
+    async def at(
+        cls, path: str | os.PathLike[str], *, account: str, keep_payloads: bool = False
+    ) -> AsyncGenerator["Journal", None]:
+        """Open a journal, or make one: readable by its owner only, locked, whole, this account's.
+
+        What is sent is kept until an order is done, unless `keep_payloads` says longer.
+        """
+        with ThreadPoolExecutor(1, "clickpost-journal") as writer:
+            journal = cls(writer)
+            opened: _Act[Store] = _Act(
+                partial(Store, path, account=account, keep_payloads=keep_payloads)
+            )
+            journal._run([opened])
+            journal._store = await opened
+            try:
+                yield journal
+            finally:
+                # What was handed over is written, whoever still waits for it.
+                acts, journal._waiting = journal._waiting, []
+                journal._written(acts, writer.submit(journal._write, acts).result())
+                writer.submit(journal._store.close).result()
+
+    # --- orders -----------------------------------------------------------------------------------
 
     async def admit(self, entry: Entry) -> Standing:
-        raise NotImplementedError
+        """Take an order in, or tell how it stands."""
+        return await self._put(partial(self._store.admit, entry))
 
-    async def sending(self, key: Key, attempt: int) -> None:
-        raise NotImplementedError
+    async def sending(self, key: Key) -> None:
+        """Return when it is durable that the order is about to leave."""
+        await self._put(partial(self._store.mark_sending, key))
 
-    def settle_left(self, standing: Standing, settling: float) -> float:
-        raise NotImplementedError
+    def record(self, key: Key, state: State, outcome: bytes) -> "_Act[None]":
+        """Hand over what an order came to; awaiting it returns when that is durable."""
+        return self._put(partial(self._store.record, key, state, outcome))
 
-    def record(
-        self, key: Key, state: State, outcome: bytes, *, due: float | None = None
-    ) -> Awaitable[None]:
-        raise NotImplementedError
+    def left_to_settle(self, standing: Standing, settling: float) -> float:
+        """Return for how many seconds an order in doubt is to be left alone."""
+        return standing.left_to_settle(settling, now=time.time(), boot=boot())
+
+    async def doubts(self) -> AsyncIterator[Kept]:
+        """Go through the orders in doubt, a page at a time."""
+        after = (-1, "", "")
+        while page := await self._put(partial(self._store.doubts, after, _PAGE)):
+            for kept in page:
+                yield kept
+            after = (page[-1].position, *page[-1].key)
+
+    async def count_unseen(self) -> int:
+        """Count the orders that this run's input did not have."""
+        return await self._put(self._store.count_unseen)
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def _put(self, do: Callable[[], T]) -> _Act[T]:
+        act = _Act(do)
+        if self._broken is not None:
+            act.fail(self._broken)
+        else:
+            self._waiting.append(act)
+            if not self._writing:
+                self._flush()
+        return act
+
+    def _flush(self) -> None:
+        acts, self._waiting = self._waiting, []
+        self._writing = True
+        self._run(acts)
+
+    def _run(self, acts: list[_Act[Any]]) -> None:
+        """Write in the writer's thread, and come back to this event loop."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            soon = current_token().native_token.run_sync_soon  # type: ignore[attr-defined]
+            written = self._writer.submit(self._write, acts)
+            written.add_done_callback(lambda done: soon(self._written, acts, done.result()))
+        else:
+            future = loop.run_in_executor(self._writer, self._write, acts)
+            future.add_done_callback(lambda done: self._written(acts, done.result()))
+
+    def _write(self, acts: list[_Act[Any]]) -> list[Any] | Exception:
+        try:
+            if not hasattr(self, "_store"):
+                return [act.do() for act in acts]
+            return self._store.commit([act.do for act in acts]) if acts else []
+        except Exception as error:  # noqa: BLE001 - everybody who waits is told
+            return error
+
+    def _written(self, acts: list[_Act[Any]], results: list[Any] | Exception) -> None:
+        self._writing = False
+        if isinstance(results, Exception):
+            broken = results if isinstance(results, JournalError) else _unforeseen(results)
+            self._broken = broken
+            unwritten, self._waiting = [*acts, *self._waiting], []
+            for act in unwritten:
+                act.fail(broken)
+            return
+        for act, result in zip(acts, results, strict=True):
+            act.end(result)
+        if self._waiting:
+            self._flush()
+
+
+def _unforeseen(error: Exception) -> JournalError:
+    return JournalError(f"the journal could not be written: {type(error).__name__}: {error}")
+
+
+def status(path: str | os.PathLike[str]) -> Status:
+    """Tell how the orders of a journal stand; a run may be writing it meanwhile.
+
+    Raises `JournalError` for a file that is none.
+    """
+    return read_status(path)
+
+
+__all__ = ["Entry", "Journal", "JournalError", "Kept", "Key", "Standing", "State", "status"]

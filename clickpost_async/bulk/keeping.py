@@ -2,22 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from clickpost_async._wire.converter import canonical, structure
 from clickpost_async.bulk import recorded
-from clickpost_async.bulk.journal import Entry, Journal, Key, Standing, State
+from clickpost_async.bulk.columns import Market
+from clickpost_async.bulk.journal import Journal
 from clickpost_async.bulk.outcome import Outcome, Pending, Placed, Rejected, Unknown
+from clickpost_async.bulk.rows import Row
+from clickpost_async.bulk.standing import DOUBTS, FINAL, Entry, Key, Standing, State
 from clickpost_async.bulk.turns import Turn
 from clickpost_async.client import ClickPost
 from clickpost_async.endpoints.orders import is_india
 from clickpost_async.errors import NoReplyError
 from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
 
-_DOUBTS = frozenset({State.SENDING, State.UNKNOWN, State.QUEUED})
-_FINAL = frozenset({State.PLACED, State.REJECTED})
 _IN_DOUBT = "an earlier run ended while the order was under way"
 
 Create = Callable[[IndiaOrder | WorldOrder], Awaitable[CreatedOrder]]
@@ -44,10 +45,16 @@ def _typed(given: object) -> IndiaOrder | WorldOrder:
     return structure(shaped, IndiaOrder) if is_india(shaped) else structure(shaped, WorldOrder)
 
 
-def rebuilt(key: Key, payload: bytes) -> IndiaOrder | WorldOrder:
-    """Make the order again that an earlier run wrote down."""
-    order = json.loads(payload)
-    return structure(order, IndiaOrder) if key[0] == "india" else structure(order, WorldOrder)
+async def in_doubt(journal: Journal) -> AsyncIterator[tuple[int, Row]]:
+    """Go through what earlier runs have left in doubt, as rows of the input that it was."""
+    async for kept in journal.doubts():
+        market, reference = kept.key
+        row = kept.row or 0
+        order = json.loads(kept.payload)
+        yield (
+            kept.position,
+            Row(number=row, last=row, market=Market(market), reference=reference, order=order),
+        )
 
 
 class Keeper:
@@ -66,8 +73,8 @@ class Keeper:
                 create = orders.create_india if market == "india" else orders.create_world
                 self._creates[market, in_doubt] = create
 
-    async def _announce(self, market: str, reference: str, attempt: int) -> None:
-        await self._journal.sending((market, reference), attempt)
+    async def _announce(self, market: str, reference: str, _: int) -> None:
+        await self._journal.sending((market, reference))
 
     def create(self, kept: Kept, *, in_doubt: bool) -> Awaitable[CreatedOrder]:
         """Create an order; before each of its sendings the journal says so, durably."""
@@ -85,16 +92,16 @@ class Keeper:
             digest=kept.digest,
         )
         standing = await self._journal.admit(entry)
-        if standing.seen and standing.state not in _FINAL:
+        if standing.seen and standing.state not in FINAL:
             # Twice in this input: the first is under way, and the second shares its outcome.
             return None
         if not standing.payload_matches:
             return Rejected(reasons=(_changed(standing),), **facts)
-        if standing.state in _FINAL:
+        if standing.state in FINAL:
             return self._recorded(standing, **facts)
-        if standing.state in _DOUBTS:
+        if standing.state in DOUBTS:
             turn.in_doubt = True
-            left = self._journal.settle_left(standing, self._settling)
+            left = self._journal.left_to_settle(standing, self._settling)
             turn.wait_for(self._doubt(standing, facts), left)
         return None
 

@@ -13,7 +13,7 @@ from attrs import evolve
 
 from clickpost_async._wire.converter import reference_of
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.keeping import Keeper, Kept
+from clickpost_async.bulk.keeping import Keeper, Kept, in_doubt
 from clickpost_async.bulk.outcome import Outcome, Pending, Placed, Rejected, Unknown
 from clickpost_async.bulk.report import Report
 from clickpost_async.bulk.rows import Row
@@ -47,7 +47,7 @@ class Run:
     def __init__(
         self,
         client: ClickPost,
-        orders: Iterable[BulkOrder] | AsyncIterable[BulkOrder],
+        orders: Iterable[BulkOrder] | AsyncIterable[BulkOrder] | None,
         journal: Journal | str | os.PathLike[str] | None,
         at_once: int,
     ) -> None:
@@ -57,7 +57,8 @@ class Run:
         self._policy = client.retry
         self._journal = journal
         self._keeper: Keeper | None = None
-        self._orders = _numbered(orders)
+        self._orders = None if orders is None else _numbered(orders)
+        self._has_input = orders is not None
         self._at_once = at_once
         self._reading = anyio.Lock()
         self._input_error: Exception | None = None
@@ -85,6 +86,8 @@ class Run:
         if not isinstance(journal, Journal):
             opened = Journal.at(journal, account=self._client.identity)
             journal = await stack.enter_async_context(opened)
+        if self._orders is None:
+            self._orders = in_doubt(journal)
         self._journal = journal
         # The journal's clock polls what ClickPost has recorded: it goes on after a restart.
         polled_here = evolve(self._policy, polling=0.0)
@@ -124,9 +127,13 @@ class Run:
         return outcome
 
     async def _work(self) -> None:
-        async with self._done, anyio.create_task_group() as workers:
-            for _ in range(self._at_once):
-                workers.start_soon(self._worker, workers.cancel_scope)
+        async with self._done:
+            async with anyio.create_task_group() as workers:
+                for _ in range(self._at_once):
+                    workers.start_soon(self._worker, workers.cancel_scope)
+            read_all = self._has_input and not (self._ends or self._input_error or self._failure)
+            if read_all and isinstance(self._journal, Journal):
+                self.report.missing = await self._journal.count_unseen()
 
     async def _worker(self, others: anyio.CancelScope) -> None:
         try:
@@ -157,7 +164,7 @@ class Run:
         return self.report.stopped or self.report.halted is not None
 
     async def _read(self) -> tuple[int, BulkOrder] | None:
-        if self._ends or self._input_error is not None:
+        if self._ends or self._input_error is not None or self._orders is None:
             return None
         try:
             return await anext(self._orders, None)
@@ -316,3 +323,13 @@ def create(
 
     """
     return Run(client, orders, journal, at_once)
+
+
+def resolve(client: ClickPost, journal: str | os.PathLike[str], *, at_once: int = 100) -> Run:
+    """Settle every order of a journal that is in doubt, or that ClickPost is still working on.
+
+    Each is looked up, and sent again if it is not found, as `create` would with the same input.
+
+    Raises `JournalError` as `create` does.
+    """
+    return Run(client, None, journal, at_once)

@@ -71,7 +71,8 @@ class Watching(Sandbox):
                 break
         self.posts += 1
         found = body.partition(b'"reference_number":"')[2].partition(b'"')[0].decode()
-        if self._state_of(found) not in ("sending", "placed"):
+        # Nothing, where the client was killed while it was sending.
+        if found and self._state_of(found) not in ("sending", "placed"):
             self.unannounced.append(found)
 
         async def again() -> Any:

@@ -1,0 +1,289 @@
+"""Chapter A, from a run's side: keys, codes and outages that meet many orders at once."""
+
+import asyncio
+import random
+from collections import Counter
+from itertools import count
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from clickpost_async import (
+    ClickPostError,
+    CredentialsError,
+    NotSentError,
+    RetryPolicy,
+    Timeouts,
+    Trouble,
+)
+from clickpost_async import Outcome as Evidence
+from clickpost_async.bulk import Outcome, Rejected, Report, Unknown, create
+from clickpost_async.events import Started
+from clickpost_async.limits import Unlimited
+from clickpost_async.sandbox import Faults, Sandbox
+from clickpost_async.testing import virtual_time
+from tests.sandbox.samples import india_order
+from tests.transport.plays import Line, Listener, said, unguarded
+
+from .journeys import Door, keeps_faith, orders, run
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+# --- A11: the key is revoked --------------------------------------------------------------------
+
+KEYLESS: dict[str, Line] = {
+    "301": said(301, "Authentication Failed"),
+    "HTTP 401": httpx.Response(401, json={"detail": "Invalid token."}),
+    "HTTP 403": httpx.Response(403, text="<h1>Forbidden</h1>"),
+}
+
+
+@pytest.mark.fault("A11")
+@pytest.mark.parametrize("how", KEYLESS)
+@virtual_time
+async def test_a11_a_run_stops_at_a_key_that_is_refused_and_another_run_finishes_it(
+    how: str,
+) -> None:
+    valid = True
+    door = Door(Sandbox(courier_seconds=1), instead=lambda *_: None if valid else KEYLESS[how])
+    given = orders(200)
+    outcomes: dict[str, Outcome] = {}
+    async with door.client() as clickpost:
+        async with create(clickpost, given, at_once=10) as bulk:
+            async for outcome in bulk:
+                outcomes[str(outcome.reference_number)] = outcome
+                valid = len(outcomes) < 50
+        keeps_faith(door, outcomes)
+        assert isinstance(bulk.report.halted, CredentialsError)
+        assert (bulk.report.rejected, bulk.report.unknown) == (0, 0)
+        # No more than were under way, and one more each that had been read.
+        assert 0 < bulk.report.pending <= 20
+        assert len(outcomes) <= 80
+
+        valid = True
+        again, report = await run(clickpost, given, at_once=10)
+    keeps_faith(door, again)
+    assert (report.placed + report.already_placed, len(door.sandbox.ledger())) == (200, 200)
+
+
+@pytest.mark.fault("A11")
+@pytest.mark.parametrize("how", KEYLESS)
+@virtual_time
+async def test_a11_a_key_that_is_refused_says_nothing_of_an_order_that_was_lost_before(
+    how: str,
+) -> None:
+    door = Door(
+        instead=lambda _, number: httpx.ReadError("") if number == 1 else KEYLESS[how],
+        books=["R-0"],
+    )
+    async with door.client(retry=RetryPolicy(look_up=False)) as clickpost:
+        outcomes, report = await run(clickpost, orders(1))
+
+    keeps_faith(door, outcomes)
+    assert isinstance(outcomes["R-0"], Unknown)
+    assert isinstance(report.halted, CredentialsError)
+
+
+# --- A12, A13: refusals and unknown codes -------------------------------------------------------
+
+# The codes after which there is no order, and sending it again would be of no use.
+NO = (302, 303, 304, 305, *range(307, 316), 319, 321, 325, 326, 327, 328, 330, 350, 355, 400, 422)
+OTHERWISE = (306, 316, 320, 324, 351, 352, 353)
+
+
+@pytest.mark.fault("A12")
+@virtual_time
+async def test_a12_every_kind_of_refusal_is_told_in_its_words_and_stops_nobody() -> None:
+    codes = dict(zip((f"R-{number}" for number in count(0, 2)), NO + OTHERWISE, strict=False))
+    door = Door(
+        instead=lambda reference, _: (
+            said(codes[reference], f"words of {codes[reference]}") if reference in codes else None
+        )
+    )
+    async with door.client() as clickpost:
+        outcomes, report = await run(clickpost, orders(2 * len(codes)))
+
+    keeps_faith(door, outcomes)
+    assert (report.placed, report.rejected, report.halted) == (len(codes), len(codes), None)
+    assert door.posts == 2 * len(codes)
+    for reference, code in codes.items():
+        outcome = outcomes[reference]
+        assert isinstance(outcome, Rejected)
+        assert isinstance(outcome.error, ClickPostError)
+        assert (outcome.error.status, outcome.error.again_in) == (code, None)
+        assert f"words of {code}" in outcome.reasons[0]
+
+
+@pytest.mark.fault("A13")
+@pytest.mark.parametrize("code", [1, 199, 201, 299, 399, 600, 999, 9999])
+@pytest.mark.parametrize("booked", [True, False])
+@virtual_time
+async def test_a13_a_code_that_nobody_knows_leaves_its_order_unknown_and_stops_nobody(
+    code: int, booked: bool
+) -> None:
+    door = Door(
+        instead=lambda reference, _: said(code, "new") if int(reference[2:]) % 2 else None,
+        books={f"R-{number}" for number in range(1, 60, 2)} if booked else (),
+    )
+    async with door.client() as clickpost:
+        outcomes, report = await run(clickpost, orders(60))
+
+    keeps_faith(door, outcomes)
+    assert (report.placed, report.unknown, report.rejected, report.halted) == (30, 30, 0, None)
+    # Neither repeated, nor taken for an outage.
+    assert door.posts == 60
+    assert {
+        (outcome.error.status, outcome.error.again_in)
+        for outcome in outcomes.values()
+        if isinstance(outcome, Unknown)
+    } == {(code, 30)}
+
+
+# --- A19: couriers grow slow --------------------------------------------------------------------
+
+
+def slow(sandbox: Sandbox, median: float, p99: float) -> Door:
+    """Return a door behind which answers take their time: half of them more than the median."""
+    chance = random.Random(19)
+    # A log-normal distribution has its p99 at 2.33 standard deviations.
+    spread = (p99 / median) ** (1 / 2.33)
+    inner = httpx.ASGITransport(app=sandbox)
+
+    async def late(request: httpx.Request) -> httpx.Response:
+        response = await inner.handle_async_request(request)
+        await response.aread()
+        await anyio.sleep(median * spread ** chance.gauss(0, 1))
+        return response
+
+    return Door(sandbox, instead=lambda *_: late)
+
+
+@pytest.mark.fault("A19")
+@virtual_time
+async def test_a19_couriers_of_whom_one_in_a_hundred_takes_30_s_are_waited_for() -> None:
+    door = slow(Sandbox(), median=1.5, p99=30)
+    async with door.client(timeouts=Timeouts(total=60)) as clickpost:
+        outcomes, report = await run(clickpost, orders(500))
+        stats = clickpost.stats()
+
+    keeps_faith(door, outcomes)
+    assert report.placed == 500
+    # One in a thousand is given up after a minute, and found by looking.
+    assert (door.posts, stats.look_ups) == (500, report.duplicates_avoided)
+    assert report.duplicates_avoided <= 5
+
+
+@pytest.mark.fault("A19", control=True)
+@virtual_time
+async def test_a19_an_impatient_client_without_a_guard_would_raise_a_storm() -> None:
+    door = slow(Sandbox(), median=1.5, p99=30)
+    hasty = RetryPolicy(settling=0, look_up=False)
+    settings: dict[str, Any] = {"timeouts": Timeouts(total=1), "retry": hasty}
+    async with door.client(**settings) as clickpost:
+        await run(unguarded(clickpost), orders(500))
+
+    assert door.posts >= 1000
+
+
+# --- A20: ten minutes of nothing but failures ---------------------------------------------------
+
+MINUTES = 600
+COUNT = 1000
+
+
+async def heals(sandbox: Sandbox) -> None:
+    await anyio.sleep(MINUTES)
+    sandbox.faults = Faults()
+
+
+OUTAGES: dict[str, dict[str, float]] = {
+    "nothing is booked": {"server_error": 1.0},
+    "all is booked": {"oops": 1.0},
+    "some is booked": {"server_error": 0.3, "gateway": 0.5, "busy": 1.0},
+    "no answer": {"drop_before": 0.5, "drop_after": 1.0},
+}
+
+
+async def outage(how: str, *, guarded: bool = True) -> tuple[Door, dict[str, Outcome], Report]:
+    random.seed(20)
+    sandbox = Sandbox(faults=Faults(latency=0.1, seed=20, **OUTAGES[how]))
+    door = Door(sandbox)
+    healing = asyncio.create_task(heals(sandbox))
+    async with door.client() as clickpost:
+        if not guarded:
+            unguarded(clickpost)
+        outcomes, report = await run(clickpost, orders(COUNT))
+    healing.cancel()
+    return door, outcomes, report
+
+
+@pytest.mark.fault("A20")
+@pytest.mark.parametrize("how", OUTAGES)
+@virtual_time
+async def test_a20_after_ten_minutes_of_failures_all_orders_are_placed_and_no_storm_was_raised(
+    how: str,
+) -> None:
+    door, outcomes, report = await outage(how)
+
+    keeps_faith(door, outcomes)
+    assert now() >= MINUTES
+    assert (report.rejected, report.halted, len(outcomes)) == (0, None, COUNT)
+    assert report.placed + report.already_placed == COUNT
+    assert door.posts <= COUNT * 1.10
+    # Those that were on their way when it opened, and one now and then; look-ups counted too.
+    meanwhile = [one for one in door.sandbox.requests() if one.moment < MINUTES]
+    assert len(meanwhile) <= 100
+
+
+@pytest.mark.fault("A20", control=True)
+@virtual_time
+async def test_a20_without_a_guard_many_are_given_up_after_twice_as_many_calls() -> None:
+    door, _, report = await outage("nothing is booked", guarded=False)
+
+    assert report.unknown > 100
+    assert door.posts >= COUNT * 1.5
+    meanwhile = [one for one in door.sandbox.requests() if one.moment < MINUTES]
+    assert len(meanwhile) >= 1000
+
+
+@pytest.mark.fault("A20")
+@virtual_time
+async def test_a20_single_calls_fail_at_once_and_are_told_when_it_is_tried_again() -> None:
+    sandbox = Sandbox(faults=Faults(server_error=1.0))
+    healing = asyncio.create_task(heals(sandbox))
+    listener = Listener()
+    fates: Counter[str] = Counter()
+    slowest = 0.0
+    door = Door(sandbox)
+    settings: dict[str, Any] = {"observers": [listener], "limiter": Unlimited()}
+    async with door.client(retry=RetryPolicy(attempts=1), **settings) as clickpost:
+        # A checkout: five orders a second, as long as the outage lasts.
+        for number in range(5 * MINUTES):
+            began = now()
+            try:
+                await clickpost.orders.create(india_order(f"R-{number}"))
+            except NotSentError as error:
+                assert error.trouble is Trouble.SHUT
+                assert error.again_in is not None
+                assert 0 < error.again_in <= 60
+                fates["at once"] += 1
+                slowest = max(slowest, now() - began)
+            except ClickPostError as error:
+                assert error.outcome is Evidence.UNKNOWN
+                fates["tried"] += 1
+            await anyio.sleep(0.2)
+        await anyio.sleep(60)
+        assert (await clickpost.orders.create(india_order("R-after"))).waybill
+    healing.cancel()
+
+    # Ten that open it (each looked for, too), then one now and then.
+    assert fates["tried"] <= 40
+    assert (fates["at once"], slowest) == (5 * MINUTES - fates["tried"], 0)
+    probes = [event for event in listener.of(Started) if event.endpoint == "orders.create_india"]
+    assert len(probes) == fates["tried"] + 1
+    assert list(sandbox.ledger()) == ["R-after"]
