@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from attrs import evolve
 
 from clickpost_async._wire.converter import reference_of
@@ -65,10 +66,10 @@ class Run:
         self._failure: Exception | None = None
         self._later = Later()
         self._strangers = 0
-        # No buffer: a consumer that is slow slows the run down, not fills the memory.
-        self._done, self._outcomes = anyio.create_memory_object_stream[Outcome]()
         self._stack = AsyncExitStack()
         self._group: TaskGroup
+        self._done: MemoryObjectSendStream[Outcome]
+        self._outcomes: MemoryObjectReceiveStream[Outcome]
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -77,6 +78,8 @@ class Run:
             self._group = anyio.create_task_group()
             await self._group.__aenter__()
             self._stack = stack.pop_all()
+        # No buffer: a consumer that is slow slows the run down, not fills the memory.
+        self._done, self._outcomes = anyio.create_memory_object_stream[Outcome]()
         self._group.start_soon(self._work)
         return self
 

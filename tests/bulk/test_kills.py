@@ -16,6 +16,7 @@ def waybill_of(verdict: Verdict, number: int) -> str:
     return waybill
 
 
+@pytest.mark.fault("L01")
 @pytest.mark.asyncio
 async def test_fifty_kills_lose_no_order_double_none_and_mix_up_none(tmp_path: Path) -> None:
     orders = 1200
@@ -31,6 +32,7 @@ async def test_fifty_kills_lose_no_order_double_none_and_mix_up_none(tmp_path: P
     assert {reference(n): (waybill_of(verdict, n),) for n in range(orders)} == verdict.ledger
 
 
+@pytest.mark.fault("L01", control=True)
 @pytest.mark.asyncio
 async def test_without_settling_kills_buy_labels_twice(tmp_path: Path) -> None:
     # The control: a courier that is slower than the next start, and nobody waits for it.

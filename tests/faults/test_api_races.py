@@ -9,7 +9,6 @@ import pytest
 from clickpost_async import (
     ClickPost,
     ClickPostError,
-    NoReplyError,
     Outcome,
     ReSend,
     RetryPolicy,
@@ -149,7 +148,7 @@ async def test_a15_sent_again_to_a_server_that_has_forgotten_it_is_bought_twice(
 
 # --- A16: reads that act ------------------------------------------------------------------------
 
-CANCEL = {"courier_partner": 4, "account_code": "lotus-surface"}
+CANCEL: dict[str, Any] = {"courier_partner": 4, "account_code": "lotus-surface"}
 
 
 def at(sandbox: Sandbox, **settings: Any) -> ClickPost:

@@ -1,0 +1,388 @@
+"""A run with a journal: made again after whatever ended it, it goes on where it was."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from clickpost_async import ClickPost, Credentials, NoReplyError, ReSend, RetryPolicy, structure
+from clickpost_async.bulk import (
+    JournalError,
+    Pending,
+    Placed,
+    Rejected,
+    Report,
+    Unknown,
+    create,
+    resolve,
+    status,
+)
+from clickpost_async.bulk.standing import State
+from clickpost_async.sandbox import Sandbox
+from clickpost_async.structures import IndiaOrder
+from clickpost_async.testing import virtual_time
+from tests.faults.test_api import Detached
+from tests.sandbox.samples import india_order, world_order
+from tests.transport.plays import (
+    KEY,
+    Line,
+    Play,
+    never_answers,
+    placed,
+    playing,
+    queued,
+    said,
+    unguarded,
+)
+
+ASYNC = {"async": True}
+
+
+def at(sandbox: Sandbox, **settings: Any) -> ClickPost:
+    credentials = Credentials(sandbox.username, sandbox.key)
+    return ClickPost(credentials, transport=Detached(sandbox), **settings)
+
+
+def orders(*numbers: int, **changes: Any) -> list[dict[str, Any]]:
+    return [india_order(f"R-{number}", **changes) for number in numbers]
+
+
+async def run(
+    clickpost: ClickPost, given: Any, journal: Path, **how: Any
+) -> tuple[dict[str, Any], Report]:
+    async with create(clickpost, given, journal=journal, **how) as bulk:
+        outcomes = {str(outcome.reference_number): outcome async for outcome in bulk}
+    return outcomes, bulk.report
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "run.db"
+
+
+@virtual_time
+async def test_what_is_done_is_skipped_and_told_again(journal: Path) -> None:
+    sandbox = Sandbox()
+    bad = india_order("R-bad", shipment_details__account_code="unknown-account")
+    given = [*orders(*range(20)), world_order("W-1"), bad]
+    async with at(sandbox) as clickpost:
+        first, _ = await run(clickpost, given, journal)
+        calls = len(sandbox.requests())
+        again, report = await run(clickpost, given, journal)
+
+    assert len(sandbox.requests()) == calls
+    assert (report.placed, report.rejected, report.skipped, report.requests) == (21, 1, 22, 0)
+    assert {one.recorded for one in first.values()} == {False}
+    assert {one.recorded for one in again.values()} == {True}
+    for reference, outcome in again.items():
+        before = first[reference]
+        assert type(outcome) is type(before)
+        if isinstance(outcome, Placed):
+            assert outcome.order == before.order
+            assert outcome.order.reply.status == 200
+        else:
+            assert outcome.reasons == before.reasons
+            assert (type(outcome.error), outcome.error.status) == (type(before.error), 351)
+
+
+@pytest.mark.fault("L15")
+@virtual_time
+async def test_l15_new_rows_are_added_and_missing_ones_counted(journal: Path) -> None:
+    sandbox = Sandbox()
+    async with at(sandbox) as clickpost:
+        await run(clickpost, orders(1, 2, 3), journal)
+        _, report = await run(clickpost, orders(4, 3, 5), journal)
+    assert (report.placed, report.skipped, report.missing) == (3, 1, 2)
+    assert "2 in the journal and not in the input" in str(report)
+    assert len(sandbox.ledger()) == 5
+
+
+@pytest.mark.fault("L14")
+@virtual_time
+async def test_l14_a_changed_order_is_refused_under_its_old_reference_number(journal: Path) -> None:
+    sandbox = Sandbox()
+    async with at(sandbox) as clickpost:
+        await run(clickpost, orders(1), journal)
+        changed, _ = await run(clickpost, orders(1, drop_info__drop_city="Thane"), journal)
+        same, _ = await run(clickpost, orders(1), journal)
+    assert isinstance(changed["R-1"], Rejected)
+    assert "give a changed order a reference number of its own" in changed["R-1"].reasons[0]
+    assert (type(same["R-1"]), same["R-1"].recorded) == (Placed, True)
+    assert len(sandbox.requests()) == 1
+
+
+@virtual_time
+async def test_an_order_that_was_rejected_may_be_corrected(journal: Path) -> None:
+    sandbox = Sandbox()
+    async with at(sandbox) as clickpost:
+        bad, _ = await run(clickpost, orders(1, drop_info__drop_pincode="999999"), journal)
+        good, _ = await run(clickpost, orders(1), journal)
+    assert (type(bad["R-1"]), type(good["R-1"])) == (Rejected, Placed)
+
+
+@virtual_time
+async def test_the_same_order_is_the_same_however_it_is_given(journal: Path) -> None:
+    sandbox = Sandbox()
+    shape = india_order("R-1")
+    spelled = india_order("R-1", shipment_details__courier_partner="4")
+    async with at(sandbox) as clickpost:
+        for given in (shape, structure(shape, IndiaOrder), spelled):
+            outcomes, _ = await run(clickpost, [given], journal)
+            assert isinstance(outcomes["R-1"], Placed)
+    assert len(sandbox.requests()) == 1
+
+
+# --- ended in the middle ------------------------------------------------------------------------
+
+
+async def ended_in_the_middle(sandbox: Sandbox, journal: Path) -> None:
+    """Leave a run while its orders are at a slow courier."""
+    async with (
+        at(sandbox) as clickpost,
+        create(clickpost, orders(1, 2, 3), journal=journal) as bulk,
+    ):
+        await asyncio.sleep(1)
+        assert bulk.waiting == 3
+    assert status(journal).counts[State.SENDING] == 3
+
+
+@pytest.mark.fault("L01")
+@virtual_time
+async def test_l01_orders_that_were_under_way_are_found_again(journal: Path) -> None:
+    sandbox = Sandbox(courier_seconds=20)
+    await ended_in_the_middle(sandbox, journal)
+    began = asyncio.get_running_loop().time()
+    async with at(sandbox) as clickpost:
+        outcomes, report = await run(clickpost, orders(1, 2, 3), journal)
+        waited = asyncio.get_running_loop().time() - began
+
+    assert {type(one) for one in outcomes.values()} == {Placed}
+    assert {one.order.reply.looked_up for one in outcomes.values()} == {True}
+    assert {k: (one.order.waybill,) for k, one in outcomes.items()} == sandbox.ledger()
+    assert (report.placed, report.duplicates_avoided) == (3, 3)
+    # The first sending had the time to be worked off.
+    assert 29 <= waited <= 31
+
+
+@pytest.mark.fault("L01", control=True)
+@virtual_time
+async def test_l01_without_settling_and_looking_a_racy_courier_sells_them_twice(
+    journal: Path,
+) -> None:
+    sandbox = Sandbox(courier_seconds=20, racy=True)
+    await ended_in_the_middle(sandbox, journal)
+    async with at(sandbox, retry=RetryPolicy(settling=0.0, look_up=False)) as clickpost:
+        await run(clickpost, orders(1, 2, 3), journal)
+        await asyncio.sleep(60)
+    assert {len(waybills) for waybills in sandbox.ledger().values()} == {2}
+
+
+@virtual_time
+async def test_what_never_leaves_twice_stays_unknown_after_a_crash_too(journal: Path) -> None:
+    sandbox = Sandbox()
+    hold = RetryPolicy(resend=ReSend.NEVER, attempts=2)
+    async with (
+        playing([never_answers]) as clickpost,
+        create(clickpost, orders(1), journal=journal),
+    ):
+        await asyncio.sleep(1)
+    # Nobody but this run's own account may go on with it.
+    with pytest.raises(JournalError, match="belongs to acme"):
+        async with at(sandbox) as other:
+            await run(other, orders(1), journal)
+    play = Play([placed()])
+    async with playing(play, retry=hold) as clickpost:
+        outcomes, _ = await run(clickpost, orders(1), journal)
+    assert isinstance(outcomes["R-1"], Unknown)
+    assert isinstance(outcomes["R-1"].error, NoReplyError)
+    assert (play.requests, len(play.look_ups)) == ([], 2)
+    assert status(journal).counts[State.UNKNOWN] == 1
+
+
+@virtual_time
+async def test_orders_that_did_not_leave_are_sent_at_once_by_the_next_run(journal: Path) -> None:
+    async with playing([httpx.ConnectError("")], retry=RetryPolicy(attempts=1)) as clickpost:
+        outcomes, _ = await run(unguarded(clickpost), orders(*range(30)), journal)
+    assert {type(one) for one in outcomes.values()} == {Pending}
+    assert status(journal).counts[State.ACCEPTED] == 30
+    began = asyncio.get_running_loop().time()
+    async with playing([placed()]) as clickpost:
+        _, report = await run(clickpost, orders(*range(30)), journal)
+    assert report.placed == 30
+    assert asyncio.get_running_loop().time() - began < 5
+
+
+# --- orders that are worked on ------------------------------------------------------------------
+
+
+@pytest.mark.fault("A10")
+@virtual_time
+async def test_a10_the_journals_clock_polls_what_is_worked_on_also_after_a_restart(
+    journal: Path,
+) -> None:
+    sandbox = Sandbox(async_polls=3)
+    given = orders(*range(5), additional=ASYNC)
+    async with at(sandbox) as clickpost, create(clickpost, given, journal=journal) as bulk:
+        await asyncio.sleep(40)
+        assert bulk.waiting == 5
+    assert status(journal).counts[State.QUEUED] == 5
+    assert sandbox.ledger() == {}
+    async with at(sandbox) as clickpost:
+        outcomes, report = await run(clickpost, given, journal)
+    assert {k: (one.order.waybill,) for k, one in outcomes.items()} == sandbox.ledger()
+    assert (report.placed, report.pending) == (5, 0)
+
+
+@virtual_time
+async def test_what_is_worked_on_for_too_long_is_left_to_a_later_run(journal: Path) -> None:
+    play = Play([queued()])
+    async with playing(play, retry=RetryPolicy(polling=100)) as clickpost:
+        outcomes, _ = await run(clickpost, orders(1), journal)
+    assert isinstance(outcomes["R-1"], Pending)
+    assert outcomes["R-1"].order.pending
+    assert 2 <= len(play.requests) <= 4
+    assert status(journal).counts[State.QUEUED] == 1
+
+
+# --- settled ------------------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_everything_in_doubt_can_be_settled_without_the_input(journal: Path) -> None:
+    sandbox = Sandbox(courier_seconds=20)
+    await ended_in_the_middle(sandbox, journal)
+    async with at(sandbox) as clickpost:
+        async with resolve(clickpost, journal) as bulk:
+            outcomes = [outcome async for outcome in bulk]
+        async with resolve(clickpost, journal) as nothing:
+            assert [outcome async for outcome in nothing] == []
+    assert {type(one) for one in outcomes} == {Placed}
+    assert {one.reference_number for one in outcomes} == {"R-1", "R-2", "R-3"}
+    assert sorted(one.position for one in outcomes) == [0, 1, 2]
+    assert (bulk.report.placed, bulk.report.missing) == (3, 0)
+    assert status(journal).in_doubt == 0
+
+
+# --- at once, and in the way --------------------------------------------------------------------
+
+
+@virtual_time
+async def test_an_order_that_comes_twice_in_an_input_is_placed_once(journal: Path) -> None:
+    sandbox = Sandbox(courier_seconds=5)
+    async with (
+        at(sandbox) as clickpost,
+        create(clickpost, orders(1, 1, 2), journal=journal) as bulk,
+    ):
+        outcomes = [outcome async for outcome in bulk]
+    assert [type(one) for one in outcomes] == [Placed] * 3
+    assert {len(waybills) for waybills in sandbox.ledger().values()} == {1}
+    assert asyncio.get_running_loop().time() < 7
+
+
+@pytest.mark.fault("L05")
+@pytest.mark.fault("L13")
+@virtual_time
+async def test_l05_a_journal_that_cannot_be_written_ends_the_run_and_nothing_more_is_sent(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clickpost_async.bulk.store import Store
+
+    sandbox = Sandbox(courier_seconds=1)
+    commit, commits = Store.commit, 0
+
+    def until_full(store: Store, acts: Any) -> Any:
+        nonlocal commits
+        commits += 1
+        if commits > 20:
+            raise JournalError("the journal could not be written: disk full")
+        return commit(store, acts)
+
+    monkeypatch.setattr(Store, "commit", until_full)
+    async with at(sandbox) as clickpost:
+        with pytest.raises(JournalError, match="disk full"):
+            await run(clickpost, orders(*range(300)), journal, at_once=4)
+        await asyncio.sleep(10)
+    monkeypatch.undo()
+    bought = sandbox.ledger()
+    assert 0 < len(bought) < 300
+    known = {reference for reference, state in states(journal).items() if state != "accepted"}
+    assert set(bought) <= known
+    async with at(sandbox) as clickpost:
+        _, report = await run(clickpost, orders(*range(300)), journal)
+    assert report.placed == 300
+    assert {len(waybills) for waybills in sandbox.ledger().values()} == {1}
+
+
+def states(journal: Path) -> dict[str, str]:
+    database = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
+    try:
+        return dict(database.execute("SELECT reference_number, state FROM orders").fetchall())
+    finally:
+        database.close()
+
+
+@pytest.mark.fault("L08")
+@virtual_time
+async def test_l08_a_run_that_is_told_to_stop_ends_what_is_under_way(journal: Path) -> None:
+    sandbox = Sandbox(courier_seconds=5)
+    outcomes = []
+    async with (
+        at(sandbox) as clickpost,
+        create(clickpost, orders(*range(500)), journal=journal, at_once=10) as bulk,
+    ):
+        async for outcome in bulk:
+            outcomes.append(outcome)
+            if len(outcomes) == 20:
+                bulk.stop()
+    assert {type(one) for one in outcomes} == {Placed}
+    assert len(outcomes) == len(sandbox.ledger()) <= 31
+    assert bulk.report.stopped
+    assert "stopped" in str(bulk.report)
+    assert status(journal).in_doubt == 0
+
+
+@pytest.mark.fault("L11")
+@virtual_time
+async def test_l11_an_input_that_fails_loses_nothing_that_was_read(journal: Path) -> None:
+    def fails() -> Any:
+        yield from orders(1, 2, 3)
+        raise KeyError("line 4")
+
+    sandbox = Sandbox()
+    async with at(sandbox) as clickpost:
+        with pytest.raises(KeyError, match="line 4"):
+            await run(clickpost, fails(), journal)
+        _, report = await run(clickpost, orders(1, 2, 3, 4), journal)
+    assert (report.placed, report.skipped) == (4, 3)
+
+
+@pytest.mark.fault("L12")
+@virtual_time
+async def test_l12_outcomes_that_nobody_took_are_in_the_journal(journal: Path) -> None:
+    sandbox = Sandbox()
+    async with at(sandbox) as clickpost:
+        async with create(clickpost, orders(*range(50)), journal=journal, at_once=10):
+            await asyncio.sleep(30)
+        assert 0 < len(sandbox.ledger()) <= 10
+        outcomes, report = await run(clickpost, orders(*range(50)), journal)
+    assert (report.placed, len(outcomes)) == (50, 50)
+    assert report.skipped == 10
+
+
+@pytest.mark.parametrize("line", [said(319, "no"), placed(), httpx.ReadError("")])
+@virtual_time
+async def test_neither_the_key_nor_a_finished_orders_people_are_in_its_files(
+    line: Line, journal: Path
+) -> None:
+    async with playing([line], retry=RetryPolicy(attempts=1, look_up=False)) as clickpost:
+        outcomes, _ = await run(clickpost, orders(1), journal)
+        written = b"".join(file.read_bytes() for file in journal.parent.iterdir())
+    assert KEY.encode() not in written
+    final = not isinstance(outcomes["R-1"], Unknown)
+    with_payload = sqlite3.connect(journal)
+    (payload,) = with_payload.execute("SELECT payload FROM orders").fetchone()
+    with_payload.close()
+    assert (payload is None) == final

@@ -1,0 +1,81 @@
+"""What faults of every kind together come to, in numbers: a thousand orders, in virtual time."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+from attrs import frozen
+
+from clickpost_async import NoReplyError, RetryPolicy, Stats
+from clickpost_async.sandbox import Fault, Faults, Sandbox
+from clickpost_async.structures import CreatedOrder
+from clickpost_async.testing import run_virtual
+
+from .journeys import Door, orders
+
+COUNT = 1000
+ALL_KINDS: dict[str, Any] = {fault.value: 0.05 / len(Fault) for fault in Fault}
+
+
+@frozen
+class Gathered:
+    door: Door
+    answers: list[CreatedOrder | BaseException]
+    stats: Stats
+
+
+def gather(faults: Faults, policy: RetryPolicy) -> Gathered:
+    """Gather creates, and hold those that were placed against the ledger."""
+    door = Door(Sandbox(faults=faults))
+
+    async def main() -> Gathered:
+        async with door.client(retry=policy) as clickpost:
+            creates = (clickpost.orders.create(order) for order in orders(COUNT))
+            answers = await asyncio.gather(*creates, return_exceptions=True)
+            return Gathered(door, answers, clickpost.stats())
+
+    random.seed(faults.seed)
+    gathered = run_virtual(main)
+    ledger = door.sandbox.ledger()
+    assert {len(waybills) for waybills in ledger.values()} == {1}
+    assert {len(set(bodies)) for bodies in door.creates.values()} == {1}
+    for answer in gathered.answers:
+        if isinstance(answer, CreatedOrder):
+            assert ledger[str(answer.reference_number)] == (answer.waybill,)
+    return gathered
+
+
+@pytest.mark.fault("A02")
+@pytest.mark.parametrize("seed", range(3))
+def test_one_call_in_twenty_failing_in_every_way_there_is_costs_six_in_a_hundred_at_most(
+    seed: int,
+) -> None:
+    seen = gather(Faults(latency=0.05, seed=seed, **ALL_KINDS), RetryPolicy())
+
+    assert {type(answer) for answer in seen.answers} == {CreatedOrder}
+    assert len(seen.door.sandbox.ledger()) == COUNT
+    assert seen.door.posts <= COUNT * 1.06
+    # Every kind was met.
+    arrivals = seen.door.sandbox.requests()
+    assert {one.fault for one in arrivals} >= {*Fault}
+
+
+@pytest.mark.fault("A02", control=True)
+def test_a_client_that_sends_once_and_does_not_look_loses_a_tenth_of_its_orders() -> None:
+    seen = gather(Faults(latency=0.05, drop_after=0.1), RetryPolicy.never())
+
+    lost = [answer for answer in seen.answers if isinstance(answer, NoReplyError)]
+    assert len(lost) >= COUNT * 0.08
+    # They were all bought.
+    assert len(seen.door.sandbox.ledger()) == COUNT
+
+
+@pytest.mark.fault("A02", control=True)
+def test_without_looking_first_every_lost_answer_would_cost_a_second_call() -> None:
+    faults = Faults(latency=0.05, drop_after=0.1, seed=1)
+    looking = gather(faults, RetryPolicy())
+    sending = gather(Faults(latency=0.05, drop_after=0.1, seed=1), RetryPolicy(look_up=False))
+
+    assert looking.door.posts <= COUNT * 1.02
+    assert sending.door.posts >= COUNT * 1.08
