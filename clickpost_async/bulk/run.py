@@ -208,7 +208,7 @@ class Run:
         return None if self._comes_again(turn, outcome) else outcome
 
     def _comes_again(self, turn: Turn, outcome: Outcome) -> bool:
-        wait = turn.repeat_wait(outcome)
+        wait = turn.repeat_wait(outcome, self._policy.attempts)
         behind_all = wait is not None
         if wait is None and self._keeper is not None:
             wait = turn.poll_wait(outcome, self._policy.poll_every, self._policy.polling)
@@ -234,7 +234,8 @@ class Run:
             return self._failed(error, given, facts)
         self._strangers = 0
         facts["seconds"] = time.perf_counter() - began
-        return _answered(answer, facts, in_doubt=turn.in_doubt)
+        sent_before = turn.in_doubt or isinstance(turn.known, Unknown)
+        return _answered(answer, facts, sent_before=sent_before)
 
     def _failed(self, error: ClickPostError, given: BulkOrder, facts: dict[str, Any]) -> Outcome:
         facts["attempts"] = error.attempts
@@ -269,7 +270,7 @@ class Run:
         return self._strangers >= _STRANGERS
 
 
-def _answered(answer: CreatedOrder, facts: dict[str, Any], *, in_doubt: bool) -> Outcome:
+def _answered(answer: CreatedOrder, facts: dict[str, Any], *, sent_before: bool) -> Outcome:
     reply = answer.reply
     facts["attempts"] = reply.attempts
     if answer.pending:
@@ -278,7 +279,7 @@ def _answered(answer: CreatedOrder, facts: dict[str, Any], *, in_doubt: bool) ->
         # Something on the way has mixed up two answers: this waybill is another order's.
         message = "the answer is for another reference number"
         return Unknown(error=UnreadableReplyError(message, transient=False), **facts)
-    sent_before = in_doubt or reply.attempts > 1
+    sent_before = sent_before or reply.attempts > 1
     found_again = reply.looked_up or (answer.already_placed and sent_before)
     return Placed(order=answer, found_again=found_again, **facts)
 

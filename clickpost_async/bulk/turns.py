@@ -60,12 +60,13 @@ class Turn:
         self.known = outcome
         self.due = anyio.current_time() + seconds
 
-    def repeat_wait(self, outcome: Outcome) -> float | None:
+    def repeat_wait(self, outcome: Outcome, attempts: int) -> float | None:
         """Return after how many seconds it may be repeated, if only the budget kept it back."""
         if not isinstance(outcome, Unknown | Pending) or outcome.error is None:
             return None
         unaffordable = outcome.error.trouble is Trouble.UNAFFORDABLE
-        return outcome.error.again_in if unaffordable and self.rounds < _ROUNDS else None
+        again = unaffordable and self.rounds < _ROUNDS and outcome.attempts < attempts
+        return outcome.error.again_in if again else None
 
     def poll_wait(self, outcome: Outcome, every: float, longest: float) -> float | None:
         """Return after how many seconds a recorded order is asked for again, ever more slowly."""

@@ -106,7 +106,6 @@ FAULTS = {
 # What is played nowhere yet, and why.
 NOT_PLAYED = {
     "T18": "calls are HTTP/1.1 only: TLS offers nothing else",
-    "A15": "nothing here forgets: `ReSend.NEVER` is the answer to a server that does",
     "C03": "concerns a limit that hosts share, which there is not yet",
     "C04": "concerns a limit that hosts share, which there is not yet",
     "S08": "concerns the tables that a bulk run writes, which it does not yet",

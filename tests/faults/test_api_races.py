@@ -129,6 +129,7 @@ async def lost_and_forgotten(resend: ReSend) -> tuple[Door, dict[str, Any]]:
     return door, outcomes
 
 
+@pytest.mark.fault("A15")
 @virtual_time
 async def test_a15_what_is_never_sent_again_is_bought_once_by_a_server_that_forgets() -> None:
     door, outcomes = await lost_and_forgotten(ReSend.NEVER)
@@ -138,6 +139,7 @@ async def test_a15_what_is_never_sent_again_is_bought_once_by_a_server_that_forg
     assert (door.posts, most_bought(door.sandbox)) == (1, 1)
 
 
+@pytest.mark.fault("A15", control=True)
 @virtual_time
 async def test_a15_sent_again_to_a_server_that_has_forgotten_it_is_bought_twice() -> None:
     door, outcomes = await lost_and_forgotten(ReSend.AFTER_SETTLING)
