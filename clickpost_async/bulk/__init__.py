@@ -1,5 +1,8 @@
 """Create many orders from any iterable or file, with an outcome for each."""
 
+from clickpost_async.bulk.checking import check as check
+from clickpost_async.bulk.column_map import ColumnMap as ColumnMap
+from clickpost_async.bulk.column_map import ColumnMapError as ColumnMapError
 from clickpost_async.bulk.columns import COLUMNS as COLUMNS
 from clickpost_async.bulk.journal import JournalError as JournalError
 from clickpost_async.bulk.journal import status as status

@@ -47,6 +47,9 @@ _ROOTS = (
     "tax_info",
     "courier_custom_fields",
 )
+# A foreign column that is left out.
+IGNORED = Column(name="", kind=Kind.TEXT, india=None, world=None)
+
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII).fullmatch
 _KINDS = {path: column.kind for column in COLUMNS.values() for path in column.paths}
 
@@ -83,7 +86,11 @@ def _advice(name: str, root: str) -> str:
 
 
 def read_headings(
-    titles: Sequence[str], columns: Mapping[str, str], headings: list[Heading]
+    titles: Sequence[str],
+    columns: Mapping[str, str],
+    headings: list[Heading],
+    *,
+    ignore_others: bool = False,
 ) -> Iterator[tuple[str, str]]:
     """Fill in the headings, and tell which columns cannot be understood and why."""
     ours = {folded(foreign): name for foreign, name in columns.items()}
@@ -96,7 +103,10 @@ def read_headings(
         try:
             column = find_column(ours.get(folded(name), name))
         except UnknownColumnError as unknown:
-            yield title, str(unknown)
+            if ignore_others:
+                headings.append(Heading(index=index, title=title, column=IGNORED))
+            else:
+                yield title, str(unknown)
             continue
         if column.name in seen:
             yield title, f"columns {seen[column.name] + 1} and {index + 1} have the same name"

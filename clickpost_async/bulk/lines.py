@@ -2,10 +2,8 @@
 
 import codecs
 import io
-import os
 from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TextIO
 
 # More characters in a line are not an order but a damaged file.
@@ -13,9 +11,8 @@ _LONGEST_LINE = 8 << 20
 _MOST_BLANK_LINES = 100
 
 
-def open_text(path: str | os.PathLike[str]) -> TextIO:
-    """Open a file by the encoding it is in."""
-    raw = Path(path).open("rb")  # noqa: SIM115 - closed by the text file around it
+def decoded(raw: "io.BufferedReader[io.RawIOBase]") -> io.TextIOWrapper:
+    """Return a file's text, by the encoding it is in."""
     if raw.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return io.TextIOWrapper(raw, "utf-16", errors="replace", newline="")
     return io.TextIOWrapper(raw, "utf-8-sig", errors=_OR_WINDOWS, newline="")

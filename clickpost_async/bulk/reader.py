@@ -1,27 +1,31 @@
-"""Read orders from a CSV or JSON Lines file, one at a time and never more than one in memory.
+"""Read orders from a CSV, JSON Lines or XLSX file, one at a time and never more in memory.
 
 A bad row never stops the reading: it becomes a `Row` whose problems name row and column. Only a
 first row that cannot be trusted ends it, since every order below would lack something. Rows are
 counted as a spreadsheet shows them, the names of the columns being row 1; JSON Lines by line.
 
 CSV: comma, semicolon or tab, whichever the first row has most of; quoted values may span lines.
-Files are UTF-8, with or without byte order mark, or UTF-16 with one; bytes that are not UTF-8 are
-taken for Windows-1252, which is what Excel writes where it does not write UTF-8.
+Text is UTF-8, with or without byte order mark, or UTF-16 with one; bytes that are not UTF-8 are
+taken for Windows-1252, which is what Excel writes where it does not write UTF-8. XLSX: the first
+sheet that is shown, its values and not its formulas.
 """
 
 import csv
-import json
-import math
+import io
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NoReturn, TextIO
+from pathlib import Path
+from typing import BinaryIO, Literal, TextIO, cast
 
 from attrs import evolve
 
 from clickpost_async.bulk.cells import BadCellError, Kind, bare, read_cell
-from clickpost_async.bulk.columns import Market
-from clickpost_async.bulk.headings import Heading, read_headings
-from clickpost_async.bulk.lines import Lines, UnreadableLineError, open_text
+from clickpost_async.bulk.column_map import ColumnMap
+from clickpost_async.bulk.headings import Heading, find_column, read_headings
+from clickpost_async.bulk.json_rows import json_rows
+from clickpost_async.bulk.lines import Lines, UnreadableLineError, decoded
 from clickpost_async.bulk.rows import (
     WHOLE_ROW,
     Line,
@@ -31,109 +35,98 @@ from clickpost_async.bulk.rows import (
     is_further_item,
     refused,
 )
+from clickpost_async.bulk.sheets import UnreadableSheetError, sheet_rows
 
-Format = Literal["csv", "jsonl"]
+Format = Literal["csv", "jsonl", "xlsx"]
 
 # More rows in an order are not its items but a damaged file.
 _MOST_ROWS = 1000
 
+_ZIP = b"PK\x03\x04"
+_ENDINGS: Mapping[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".xlsx": "xlsx"}
+
 
 def read_orders(
-    source: str | os.PathLike[str] | TextIO,
+    source: str | os.PathLike[str] | TextIO | BinaryIO,
     *,
     format: Format | None = None,  # noqa: A002 - the word people look for
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str] | ColumnMap | None = None,
 ) -> Iterator[Row]:
-    """Yield the orders of a file as they are read.
+    """Yield the orders of a file as they are read: its path, or what was opened.
 
     Without `format` a name ending in `.jsonl` or `.ndjson`, or a file beginning with a brace, is
-    JSON Lines and everything else is CSV. `columns` translates a file's own column names to ours.
+    JSON Lines, a zip archive is XLSX, and everything else is CSV. `columns` translates a file's own
+    column names to ours; a `ColumnMap` does so for its values too.
     """
-    if not isinstance(source, str | os.PathLike):
-        yield from _read(source, format or _format(getattr(source, "name", "")), columns or {})
-        return
-    with open_text(source) as file:
-        yield from _read(file, format or _format(source), columns or {})
+    if not isinstance(columns, ColumnMap):
+        columns = ColumnMap(columns=dict(columns or {}))
+    if isinstance(source, str | os.PathLike):
+        with Path(source).open("rb") as file:
+            yield from _read(file, format or _format(source), columns)
+    else:
+        yield from _read(source, format or _format(getattr(source, "name", "")), columns)
 
 
 def _format(name: object) -> Format | None:
-    text = str(name).lower()
-    return "jsonl" if text.endswith((".jsonl", ".ndjson")) else None
+    return _ENDINGS.get(Path(str(name)).suffix.lower())
 
 
-def _read(file: TextIO, format: Format | None, columns: Mapping[str, str]) -> Iterator[Row]:  # noqa: A002
+def _read(
+    file: TextIO | BinaryIO,
+    format: Format | None,  # noqa: A002
+    columns: ColumnMap,
+) -> Iterator[Row]:
+    if isinstance(file.read(0), str):
+        yield from _read_text(cast("TextIO", file), format, columns)
+        return
+    # What is read ahead here is not in the file that was given, so all of it is read from here.
+    raw = io.BufferedReader(cast("io.RawIOBase", file))
+    try:
+        if format == "xlsx" or (format is None and raw.peek(len(_ZIP)).startswith(_ZIP)):
+            yield from _sheet_rows(raw, columns)
+            return
+        text = decoded(raw)
+        try:
+            yield from _read_text(text, format, columns)
+        finally:
+            text.detach()
+    finally:
+        raw.detach()
+
+
+def _read_text(
+    file: TextIO,
+    format: Format | None,  # noqa: A002
+    columns: ColumnMap,
+) -> Iterator[Row]:
     lines = Lines(file)
     first = lines.peek()
     if format is None:
         format = "jsonl" if first.lstrip()[:1] in ("{", "[") else "csv"  # noqa: A001
     if format == "jsonl":
-        return _json_rows(lines)
+        return json_rows(lines)
     delimiter = max(",;\t", key=first.count)
     return _table_rows(_records(lines, delimiter), columns)
 
 
-def _json_rows(lines: Lines) -> Iterator[Row]:
-    number = 0
-    while True:
-        number += 1
-        try:
-            text = bare(next(lines))
-            if text:
-                yield _json_row(number, _json_object(text))
-        except StopIteration:
-            return
-        except UnreadableLineError as unreadable:
-            yield refused(Problem(row=number, column=WHOLE_ROW, message=str(unreadable)))
+def _sheet_rows(file: BinaryIO, columns: ColumnMap) -> Iterator[Row]:
+    if file.seekable():
+        yield from _table_rows(_sheet_records(file), columns)
+        return
+    # A zip archive is read from its end.
+    with tempfile.TemporaryFile() as whole:
+        shutil.copyfileobj(file, whole)
+        yield from _table_rows(_sheet_records(whole), columns)
 
 
-def _json_object(text: str) -> Mapping[str, object]:
+def _sheet_records(file: BinaryIO) -> Iterator["_Record"]:
+    number = width = 0
     try:
-        value: object = json.loads(text, parse_constant=_no_number, parse_float=_finite)
-    except RecursionError:
-        raise UnreadableLineError("objects are nested too deeply") from None
-    except json.JSONDecodeError as error:
-        raise UnreadableLineError(
-            f"not JSON at character {error.pos + 1}: {error.msg.lower()}"
-        ) from None
-    except ValueError as error:
-        raise UnreadableLineError(f"not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise UnreadableLineError("every line has to be one order: a JSON object in braces")
-    return value
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError("a number is too large")
-    return number
-
-
-def _json_row(number: int, order: Mapping[str, object]) -> Row:
-    shipment = order.get("shipment_details")
-    reference = shipment.get("reference_number") if isinstance(shipment, dict) else None
-    return Row(
-        number=number,
-        last=number,
-        market=_market(order),
-        reference=reference if isinstance(reference, str) else None,
-        order=order,
-    )
-
-
-def _market(order: Mapping[str, object]) -> Market:
-    for side in ("pickup", "drop"):
-        party = order.get(f"{side}_info")
-        if isinstance(party, dict):
-            if f"{side}_pincode" in party:
-                return Market.INDIA
-            if "postal_code" in party or "country_code" in party:
-                return Market.WORLD
-    return Market.INDIA
+        for number, cells in sheet_rows(file):
+            width = width or len(cells)
+            yield number, (*cells, *[""] * (width - len(cells)))
+    except UnreadableSheetError as error:
+        yield number + 1, UnreadableLineError(str(error))
 
 
 _Record = tuple[int, Sequence[str] | UnreadableLineError]
@@ -170,7 +163,7 @@ def _csv_advice(error: str, first: int, last: int) -> str:
     return f"{reason}; {where} skipped"
 
 
-def _table_rows(records: Iterator[_Record], columns: Mapping[str, str]) -> Iterator[Row]:
+def _table_rows(records: Iterator[_Record], columns: ColumnMap) -> Iterator[Row]:
     number, titles = next(records, (1, ()))
     if isinstance(titles, UnreadableLineError):
         yield refused(Problem(row=number, column=WHOLE_ROW, message=str(titles)))
@@ -178,14 +171,33 @@ def _table_rows(records: Iterator[_Record], columns: Mapping[str, str]) -> Itera
     headings: list[Heading] = []
     problems = [
         Problem(row=number, column=column, message=message)
-        for column, message in read_headings(titles, columns, headings)
+        for column, message in read_headings(
+            titles, columns.columns, headings, ignore_others=columns.ignore_others
+        )
     ]
     if problems:
         yield refused(*problems)
         return
+    fixed = {find_column(name): cell for name, cell in columns.fixed.items()}
+    records = _translated(records, headings, columns)
     lines = (_line(number, cells, headings) for number, cells in records)
     for group in _grouped(lines):
-        yield build(group, headings)
+        yield build(group, headings, fixed)
+
+
+def _translated(
+    records: Iterator[_Record], headings: Sequence[Heading], columns: ColumnMap
+) -> Iterator[_Record]:
+    foreign = [heading for heading in headings if columns.translates(heading.column.name)]
+    for number, cells in records:
+        if not foreign or isinstance(cells, UnreadableLineError):
+            yield number, cells
+            continue
+        ours = list(cells)
+        for heading in foreign:
+            if heading.index < len(ours):
+                ours[heading.index] = columns.translated(heading.column.name, ours[heading.index])
+        yield number, ours
 
 
 def _line(

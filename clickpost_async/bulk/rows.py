@@ -2,19 +2,22 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from attrs import field, frozen
 
 from clickpost_async.bulk.cells import BadCellError, Value, bare, read_cell
-from clickpost_async.bulk.columns import COLUMNS, ITEMS, Market
-from clickpost_async.bulk.headings import Heading
+from clickpost_async.bulk.columns import COLUMNS, ITEMS, Column, Market
+from clickpost_async.bulk.headings import IGNORED, Heading
 
 WHOLE_ROW = "(whole row)"
 
-_SPOKEN = frozenset({"market", "note"})
+_SPOKEN = frozenset({"market", "note", IGNORED.name})
+_NOTHING: Mapping[Column, str] = MappingProxyType({})
 _COUNTRIES = frozenset(
     path for name in ("pickup_country", "drop_country") for path in COLUMNS[name].paths
 )
+_INDIA = ("IN", "INDIA")
 # ClickPost wants a blank text where a country has no postal codes (API document, v4).
 _BLANK_IN_THE_WORLD = ("pickup_info.postal_code", "drop_info.postal_code")
 _ITEM_PATH = re.compile(rf"{re.escape(ITEMS)}\[(\d+)\](.*)", re.DOTALL).fullmatch
@@ -88,9 +91,14 @@ def refused(*problems: Problem) -> Row:
     return Row(number=min(numbers), last=max(numbers), market=Market.INDIA, problems=problems)
 
 
-def build(lines: Sequence[Line], headings: Sequence[Heading]) -> Row:
-    """Make one order of the consecutive lines that have the same reference."""
-    group = _Group(lines, headings)
+def build(
+    lines: Sequence[Line], headings: Sequence[Heading], fixed: Mapping[Column, str] = _NOTHING
+) -> Row:
+    """Make one order of the consecutive lines that have the same reference.
+
+    `fixed` is what columns hold where the file says nothing.
+    """
+    group = _Group(lines, headings, fixed)
     problems = tuple(sorted(group.problems, key=lambda problem: problem.row))
     return Row(
         number=lines[0].number,
@@ -107,10 +115,13 @@ def build(lines: Sequence[Line], headings: Sequence[Heading]) -> Row:
 class _Group:
     """The lines of one order: values by path, those of items also by row."""
 
-    def __init__(self, lines: Sequence[Line], headings: Sequence[Heading]) -> None:
+    def __init__(
+        self, lines: Sequence[Line], headings: Sequence[Heading], fixed: Mapping[Column, str]
+    ) -> None:
         self.problems = [problem for line in lines for problem in line.problems]
         whole = [line for line in lines if not line.problems]
         self._headings = headings
+        self._fixed = fixed
         self.market = self._market(whole)
         self.titles = {
             path: heading.title
@@ -122,6 +133,8 @@ class _Group:
         self._said: dict[str, tuple[int, str]] = {}
         for line in whole:
             self._read(line)
+        for column, cell in fixed.items():
+            self._fix(lines[0].number, column, cell)
 
     def order(self) -> Mapping[str, object]:
         """Return the nested payload."""
@@ -135,7 +148,7 @@ class _Group:
         return nested(fields)
 
     def _market(self, lines: Iterable[Line]) -> Market:
-        market = Market.INDIA
+        market = self._fixed_market()
         for line in lines:
             for heading in self._headings:
                 text = bare(line.cells[heading.index])
@@ -145,9 +158,38 @@ class _Group:
                     if text.lower() in list(Market):
                         return Market(text.lower())
                     self._wrong(line, heading, "india or world is needed")
-                elif heading.column.paths & _COUNTRIES and text.upper() not in ("IN", "INDIA"):
+                elif heading.column.paths & _COUNTRIES and text.upper() not in _INDIA:
                     market = Market.WORLD
         return market
+
+    def _fixed_market(self) -> Market:
+        for column, cell in self._fixed.items():
+            if column.name == "market" and cell.lower() in list(Market):
+                return Market(cell.lower())
+            if column.paths & _COUNTRIES and cell.upper() not in _INDIA:
+                return Market.WORLD
+        return Market.INDIA
+
+    def _fix(self, row: int, column: Column, cell: str) -> None:
+        path = column.path(self.market)
+        if path is None:
+            return
+        try:
+            value = read_cell(cell, column.kind)
+        except BadCellError as bad:
+            self.problems.append(Problem(row=row, column=column.name, message=f"fixed: {bad}"))
+            return
+        if value is None:
+            return
+        self.titles.setdefault(path, column.name)
+        if path.startswith(f"{ITEMS}."):
+            if not self.items:
+                # A file that tells nothing of items has orders of one.
+                self.items[row] = {}
+            for item in self.items.values():
+                item.setdefault(path.removeprefix(f"{ITEMS}."), value)
+        else:
+            self._fields.setdefault(path, value)
 
     def _read(self, line: Line) -> None:
         for heading in self._headings:

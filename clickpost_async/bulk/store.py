@@ -7,7 +7,7 @@ before 3.51.3 could lose a reset of its log where several connections wrote.
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -301,7 +301,7 @@ def _put(database: sqlite3.Connection, **facts: object) -> None:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told(path: Path) -> Generator[None]:
     """Tell what is wrong with a file in words that help."""
     try:
         yield

@@ -17,17 +17,14 @@ COLUMNS = (
 )
 # What a spreadsheet takes for a formula when a cell begins with it, and their full-width twins.
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-_APOSTROPHE = "'"
 
 
 def neutralised(cell: str) -> str:
-    """Put an apostrophe before what a spreadsheet would run (OWASP, CSV injection)."""
-    return f"{_APOSTROPHE}{cell}" if cell.startswith((*_FORMULA, _APOSTROPHE)) else cell
+    """Put an apostrophe before what a spreadsheet would run (OWASP, CSV injection).
 
-
-def restored(cell: str) -> str:
-    """Undo `neutralised`."""
-    return cell.removeprefix(_APOSTROPHE)
+    Read back as a cell of an order, the apostrophe is taken off again.
+    """
+    return f"'{cell}" if cell.startswith((*_FORMULA, "'")) else cell
 
 
 def row_of(outcome: Outcome) -> Mapping[str, str | int | bool | None]:

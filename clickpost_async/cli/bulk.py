@@ -7,6 +7,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from clickpost_async.bulk.reader import Format
+
 app = App(
     name="bulk",
     help="""Create every order of a file; the same command again goes on where it was ended.
@@ -17,7 +19,10 @@ app = App(
     """,
 )
 
-_File = Annotated[Path, Parameter(help="CSV or JSON Lines, one order or item a row; - is stdin")]
+_File = Annotated[
+    Path,
+    Parameter(help="CSV, JSON Lines or XLSX; - is standard input", allow_leading_hyphen=True),
+]
 
 
 @app.default
@@ -29,9 +34,11 @@ async def push(
     errors: Path | None = None,
     labels: Path | None = None,
     merge: Path | None = None,
-    format: str | None = None,  # noqa: A002 - the word people look for
+    format: Format | None = None,  # noqa: A002 - the word people look for
+    map: str | None = None,  # noqa: A002 - as above
     at_once: int = 100,
     hold: bool = False,
+    settling: float = 30.0,
     check: bool = False,
     quiet: bool = False,
 ) -> int:
@@ -51,47 +58,54 @@ async def push(
     merge
         One PDF of all labels, in the order of the file; needs --labels.
     format
-        csv or jsonl, if the file's name does not tell.
+        csv, jsonl or xlsx, if the file's name does not tell.
+    map
+        What the file calls our columns: shopify, unicommerce, or a TOML file.
     at_once
         How many orders are under way together.
     hold
         Never send an order again whose answer was lost: it is looked up, and left to you.
+    settling
+        How many seconds an order whose answer was lost is left alone before it is sent again.
     check
         Only validate: nothing is sent, and no key is needed.
     quiet
         Show no progress.
 
     """
-    from clickpost_async.cli import pushing
+    from clickpost_async.cli import files, pushing
 
     if merge is not None and labels is None:
         print("--merge needs --labels, the folder that labels are downloaded to", file=sys.stderr)
         return 2
+    source = files.Source.of(file, format, map)
     if check:
-        return pushing.check(file, format)
+        return files.check(source)
     with ExitStack() as stack:
         return await pushing.push(
             pushing.Job(
-                file=file,
-                format=format,
+                source=source,
                 journal=journal,
                 labels=labels,
                 merge=merge,
                 at_once=at_once,
                 hold=hold,
+                settling=settling,
                 quiet=quiet,
-                tables=pushing.tables(stack, results, errors),
+                tables=files.tables(stack, results, errors),
             )
         )
 
 
 @app.command
-async def resolve(journal: Path, *, at_once: int = 100, quiet: bool = False) -> int:
+async def resolve(
+    journal: Path, *, at_once: int = 100, settling: float = 30.0, quiet: bool = False
+) -> int:
     """Settle what a journal has in doubt: look every order up, and send it again if need be."""
     from clickpost_async.cli import pushing
 
     return await pushing.push(
-        pushing.Job(file=None, journal=journal, at_once=at_once, quiet=quiet, resolve=True)
+        pushing.Job(journal=journal, at_once=at_once, settling=settling, quiet=quiet)
     )
 
 

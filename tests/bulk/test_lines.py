@@ -1,10 +1,9 @@
 import io
-from pathlib import Path
 
 import pytest
 
 from clickpost_async.bulk import lines as module
-from clickpost_async.bulk.lines import Lines, UnreadableLineError, open_text
+from clickpost_async.bulk.lines import Lines, UnreadableLineError, decoded
 
 
 @pytest.mark.parametrize(
@@ -19,12 +18,8 @@ from clickpost_async.bulk.lines import Lines, UnreadableLineError, open_text
         (b"", ""),
     ],
 )
-def test_a_file_is_read_by_the_encoding_it_is_in(content: bytes, text: str, tmp_path: Path) -> None:
-    path = tmp_path / "orders.csv"
-    path.write_bytes(content)
-
-    with open_text(path) as file:
-        assert file.read() == text
+def test_a_file_is_read_by_the_encoding_it_is_in(content: bytes, text: str) -> None:
+    assert decoded(io.BufferedReader(io.BytesIO(content))).read() == text
 
 
 def test_the_first_line_can_be_looked_at_before_it_is_taken() -> None:

@@ -108,7 +108,6 @@ NOT_PLAYED = {
     "T18": "calls are HTTP/1.1 only: TLS offers nothing else",
     "C03": "concerns a limit that hosts share, which there is not yet",
     "C04": "concerns a limit that hosts share, which there is not yet",
-    "S08": "concerns the tables that a bulk run writes, which it does not yet",
 }
 
 

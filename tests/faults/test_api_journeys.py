@@ -361,7 +361,7 @@ async def test_a10_what_is_worked_on_ends_in_what_is_known_and_never_without_a_w
 async def test_a10_what_is_still_worked_on_is_returned_as_such_and_finished_by_a_later_call() -> (
     None
 ):
-    door = Door(Sandbox(async_polls=12))
+    door = Door(Sandbox(async_polls=15))
     order = india_order("R-1", additional={"async": True})
     async with door.client() as clickpost:
         first = await clickpost.orders.create(order)

@@ -1,0 +1,40 @@
+"""Every mistake of a file, before anything is sent."""
+
+import io
+import json
+
+from clickpost_async.bulk import check, read_orders
+from tests.sandbox.samples import india_order
+
+
+def lines(*orders: object) -> io.StringIO:
+    return io.StringIO("".join(json.dumps(order) + "\n" for order in orders))
+
+
+def test_every_mistake_is_told_with_its_row() -> None:
+    wrong = india_order("C-2")
+    wrong["drop_info"]["drop_pincode"] = "41100"
+    wrong["shipment_details"]["weight"] = -1
+
+    found = list(check(read_orders(lines(india_order("C-1"), wrong), format="jsonl")))
+
+    assert [(row.reference, len(problems)) for row, problems in found] == [("C-1", 0), ("C-2", 2)]
+    assert {(problem.row, problem.column) for problem in found[1][1]} == {
+        (2, "drop_info.drop_pincode"),
+        (2, "shipment_details.weight"),
+    }
+
+
+def test_a_reference_that_comes_twice_is_a_mistake_of_the_second() -> None:
+    found = list(check(read_orders(lines(india_order("C-1"), india_order("C-1")), format="jsonl")))
+
+    assert [[str(problem) for problem in problems] for _, problems in found] == [
+        [],
+        ["row 2, shipment_details.reference_number: row 1 has it, too"],
+    ]
+
+
+def test_what_cannot_even_be_read_is_told_as_it_was_found() -> None:
+    [(row, problems)] = check(read_orders(io.StringIO("reference_number,weight\nC-1,heavy\n")))
+
+    assert (row.number, problems) == (2, row.problems)

@@ -1,0 +1,344 @@
+"""A file of orders, pushed by real processes to a sandbox on a real port."""
+
+import csv
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clickpost_async.bulk import status
+from clickpost_async.bulk.standing import State
+from clickpost_async.sandbox import Faults, Sandbox
+from clickpost_async.sandbox.serve import Served
+from tests.sandbox.samples import india_order
+
+pypdf = pytest.importorskip("pypdf")
+
+KEY = "not-a-real-key-of-the-command-line"
+
+
+# So that a test need not wait as long as a courier deserves.
+BRISK = ("--settling", "0.5")
+
+
+def serve(**settings: Any) -> Iterator[Served]:
+    with Sandbox(key=KEY, **settings) as sandbox:
+        server = Served(sandbox)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    yield from serve()
+
+
+@pytest.fixture
+def slow() -> Iterator[Served]:
+    yield from serve(courier_seconds=1.0)
+
+
+def environ(server: Served, **more: str) -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    account = {"CLICKPOST_USERNAME": "sandbox", "CLICKPOST_API_KEY": KEY}
+    return inherited | account | {"CLICKPOST_BASE_URL": server.url} | more
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-W", "error", "-m", "clickpost_async", "bulk", *map(str, arguments)]
+
+
+def push(
+    server: Served, *arguments: object, told: bytes | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command(*arguments),
+        check=False,
+        capture_output=True,
+        timeout=60,
+        input=told,
+        env=environ(server, **more),
+    )
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
+
+
+def orders(*references: str, **changes: Any) -> str:
+    return "".join(json.dumps(india_order(name, **changes)) + "\n" for name in references)
+
+
+def saved(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def table(path: Path) -> list[Mapping[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_file_becomes_waybills_and_the_same_command_again_buys_nothing(
+    served: Served, tmp_path: Path
+) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2", "B-3"))
+    job = (file, "--journal", tmp_path / "run.db", "--results", tmp_path / "results.csv")
+
+    first = push(served, *job)
+    bought = dict(served.sandbox.ledger())
+    second = push(served, *job)
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert served.sandbox.ledger() == bought
+    assert {
+        row["reference_number"]: (row["waybill"],) for row in table(tmp_path / "results.csv")
+    } == (bought)
+    assert {row["known_from_journal"] for row in table(tmp_path / "results.csv")} == {"True"}
+    assert KEY not in first.stdout + first.stderr
+    assert KEY.encode() not in (tmp_path / "run.db").read_bytes()
+
+
+def test_what_is_rejected_goes_to_the_errors_and_tells_in_the_exit_code(
+    served: Served, tmp_path: Path
+) -> None:
+    wrong = india_order("B-2")
+    wrong["drop_info"]["drop_pincode"] = "41100"
+    file = saved(tmp_path / "day.jsonl", orders("B-1") + json.dumps(wrong) + "\n")
+
+    done = push(served, file, "--errors", tmp_path / "errors.csv")
+
+    assert done.returncode == 3
+    [error] = table(tmp_path / "errors.csv")
+    assert (error["row"], error["reference_number"]) == ("2", "B-2")
+    assert "drop_pincode" in error["reasons"]
+
+
+def test_what_nobody_knows_tells_in_the_exit_code_and_is_settled_by_resolve(
+    served: Served, tmp_path: Path
+) -> None:
+    served.sandbox.faults.drop_after = 1.0
+    file = saved(tmp_path / "day.jsonl", orders("B-1"))
+    journal = tmp_path / "run.db"
+
+    held = push(served, file, "--journal", journal, "--hold", *BRISK)
+    told = push(served, "status", journal)
+    served.sandbox.faults.drop_after = 0.0
+    settled = push(served, "resolve", journal, *BRISK)
+    after = push(served, "status", journal)
+
+    assert (held.returncode, told.returncode, settled.returncode, after.returncode) == (4, 4, 0, 0)
+    assert "in doubt: no answer came" in told.stdout
+    assert "bulk resolve" in told.stdout
+    assert {name: len(bought) for name, bought in served.sandbox.ledger().items()} == {"B-1": 1}
+
+
+def test_a_key_that_is_refused_halts_the_run(served: Served, tmp_path: Path) -> None:
+    file = saved(tmp_path / "day.jsonl", orders(*(f"B-{number}" for number in range(300))))
+
+    done = push(served, file, CLICKPOST_API_KEY="a-wrong-key-that-is-obviously-fake")
+
+    assert done.returncode == 5
+    assert served.sandbox.ledger() == {}
+    assert "give --journal" in done.stderr
+    assert "a-wrong-key" not in done.stderr
+
+
+def test_check_prints_every_mistake_and_needs_no_account(tmp_path: Path) -> None:
+    wrong = india_order("B-1")
+    wrong["drop_info"]["drop_pincode"] = "41100"
+    wrong["pickup_info"]["pickup_phone"] = ""
+    file = saved(tmp_path / "day.jsonl", orders("B-1") + json.dumps(wrong) + "\n")
+
+    done = subprocess.run(
+        command(file, "--check"), check=False, capture_output=True, text=True, timeout=60, env={}
+    )
+
+    assert done.returncode == 3
+    assert len(done.stdout.splitlines()) == 3
+    assert all(line.startswith("row 2, ") for line in done.stdout.splitlines())
+    assert "2 orders, 1 with mistakes" in done.stderr
+
+
+def test_orders_may_come_from_standard_input(served: Served) -> None:
+    done = push(served, "-", told=orders("B-1", "B-2").encode())
+
+    assert done.returncode == 0, done.stderr
+    assert served.sandbox.ledger().keys() == {"B-1", "B-2"}
+
+
+def test_a_foreign_file_is_read_with_a_map(served: Served, tmp_path: Path) -> None:
+    order = india_order("B-1")
+    fields = {
+        **{f"pickup_info.{name}": value for name, value in order["pickup_info"].items()},
+        **{f"drop_info.{name}": value for name, value in order["drop_info"].items()},
+        **{
+            f"shipment_details.{name}": value
+            for name, value in order["shipment_details"].items()
+            if name not in ("items", "reference_number")
+        },
+        **{
+            f"shipment_details.items.{name}": value
+            for name, value in order["shipment_details"]["items"][0].items()
+        },
+    }
+    fixed = "".join(f'"{name}" = {json.dumps(value)}\n' for name, value in fields.items())
+    columns = saved(
+        tmp_path / "map.toml", f'[columns]\n"Our No" = "reference_number"\n[fixed]\n{fixed}'
+    )
+    file = saved(tmp_path / "day.csv", "Our No\nB-1\nB-2\n")
+
+    done = push(served, file, "--map", columns)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert served.sandbox.ledger().keys() == {"B-1", "B-2"}
+
+
+def test_labels_are_downloaded_and_merged_in_the_order_of_the_file(
+    served: Served, tmp_path: Path
+) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B/1", "B-2", "B-3"))
+
+    done = push(served, file, "--labels", tmp_path / "labels", "--merge", tmp_path / "all.pdf")
+
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "labels").iterdir()} == {
+        *("B%2F1.pdf", "B-2.pdf", "B-3.pdf"),
+    }
+    texts = [page.extract_text() for page in pypdf.PdfReader(tmp_path / "all.pdf").pages]
+    bought = served.sandbox.ledger()
+    assert [
+        bought[name][0] in text for name, text in zip(("B/1", "B-2", "B-3"), texts, strict=True)
+    ]
+
+
+def test_merging_needs_the_labels(served: Served, tmp_path: Path) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1"))
+
+    done = push(served, file, "--merge", tmp_path / "all.pdf")
+
+    assert done.returncode == 2
+    assert "--labels" in done.stderr
+    assert served.sandbox.ledger() == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.csv"], "nowhere.csv: there is no such file"),
+        (["day.jsonl", "--map", "nowhere.toml"], "nowhere.toml: No such file"),
+        (["day.jsonl", "--results", "nowhere/results.csv"], "No such file or directory"),
+        (["day.jsonl", "--journal", "nowhere/run.db"], "nowhere/run.db"),
+        (["status", "nowhere.db"], "nowhere.db"),
+        (["resolve", "nowhere.db"], "nowhere.db"),
+    ],
+)
+def test_what_cannot_be_used_is_named_and_nothing_is_sent(
+    arguments: list[str], words: str, served: Served, tmp_path: Path
+) -> None:
+    saved(tmp_path / "day.jsonl", orders("B-1"))
+    names = [f"{tmp_path}/{name}" if "." in name else name for name in arguments]
+
+    done = push(served, *names)
+
+    assert done.returncode not in (0, 3, 4)
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert served.sandbox.ledger() == {}
+
+
+def interrupted(server: Served, tmp_path: Path, *, times: int) -> int:
+    """Interrupt a run of a hundred slow orders after the first of them were placed."""
+    file = saved(tmp_path / "day.jsonl", orders(*(f"B-{number}" for number in range(100))))
+    journal = tmp_path / "run.db"
+    with subprocess.Popen(
+        command(file, "--journal", journal, "--at-once", 5),
+        env=environ(server),
+        stderr=subprocess.PIPE,
+    ) as running:
+        for _ in range(2000):
+            # The first are placed and written down, the next are under way for a second.
+            if server.sandbox.ledger():
+                stands = status(journal)
+                if stands.counts[State.PLACED] == stands.in_doubt == 5:
+                    break
+            time.sleep(0.01)
+        assert running.stderr is not None
+        for number in range(times):
+            running.send_signal(signal.SIGINT)
+            if number == 0:
+                assert b"stopping" in running.stderr.readline()
+        sys.stderr.write(running.stderr.read().decode())
+    return running.returncode
+
+
+@pytest.mark.fault("L08")
+def test_l08_interrupted_once_it_ends_what_is_under_way_and_goes_on_later(
+    slow: Served, tmp_path: Path
+) -> None:
+    ended = interrupted(slow, tmp_path, times=1)
+    stands = status(tmp_path / "run.db")
+    placed = len(slow.sandbox.ledger())
+
+    assert ended == 130
+    assert (stands.in_doubt, placed < 100) == (0, True)
+
+    again = push(slow, tmp_path / "day.jsonl", "--journal", tmp_path / "run.db", *BRISK)
+    assert again.returncode == 0, again.stderr
+    ledger = slow.sandbox.ledger()
+    assert (len(ledger), {len(bought) for bought in ledger.values()}) == (100, {1})
+
+
+@pytest.mark.fault("L08")
+def test_l08_interrupted_twice_it_leaves_at_once_and_what_was_under_way_is_in_doubt(
+    slow: Served, tmp_path: Path
+) -> None:
+    ended = interrupted(slow, tmp_path, times=2)
+
+    assert ended == 130
+    assert status(tmp_path / "run.db").in_doubt > 0
+
+    again = push(slow, tmp_path / "day.jsonl", "--journal", tmp_path / "run.db", *BRISK)
+    assert again.returncode == 0, again.stderr
+    ledger = slow.sandbox.ledger()
+    assert (len(ledger), {len(bought) for bought in ledger.values()}) == (100, {1})
+
+
+def test_a_terminal_shows_a_bar(served: Served, tmp_path: Path) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2"))
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        command(file), env=environ(served, TERM="xterm", COLUMNS="150"), stderr=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    while select.select([ours], [], [], 60)[0]:
+        try:
+            shown += os.read(ours, 65536)
+        except OSError:
+            break
+    os.close(ours)
+
+    assert running.wait(timeout=60) == 0
+    assert b"2 placed, 0 rejected, 0 undecided, 0 waiting" in shown
+    assert b"2/2" in shown
+
+
+def test_faults_on_the_way_cost_no_order(tmp_path: Path) -> None:
+    for server in serve(faults=Faults(seed=5, drop_after=0.1)):
+        names = [f"B-{number}" for number in range(50)]
+        done = push(server, saved(tmp_path / "day.jsonl", orders(*names)))
+        ledger = server.sandbox.ledger()
+
+        assert done.returncode == 0, done.stderr
+        assert {name: len(bought) for name, bought in ledger.items()} == dict.fromkeys(names, 1)
