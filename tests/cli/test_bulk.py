@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pty
+import resource
 import select
 import signal
 import subprocess
@@ -342,3 +343,53 @@ def test_faults_on_the_way_cost_no_order(tmp_path: Path) -> None:
 
         assert done.returncode == 0, done.stderr
         assert {name: len(bought) for name, bought in ledger.items()} == dict.fromkeys(names, 1)
+
+
+@pytest.mark.fault("L09")
+def test_l09_a_process_that_was_stopped_for_a_while_goes_on_without_a_burst_or_a_second_label(
+    tmp_path: Path,
+) -> None:
+    names = [f"B-{number}" for number in range(60)]
+    file = saved(tmp_path / "day.jsonl", orders(*names))
+    for server in serve(courier_seconds=0.05, rate=45, burst=50):
+        with subprocess.Popen(
+            command(file, "--quiet"), env=environ(server, CLICKPOST_RATE="40/1s")
+        ) as running:
+            for _ in range(2000):
+                if len(server.sandbox.ledger()) >= 10:
+                    break
+                time.sleep(0.01)
+            running.send_signal(signal.SIGSTOP)
+            time.sleep(1.5)
+            running.send_signal(signal.SIGCONT)
+            assert running.wait(timeout=60) == 0
+        arrivals = server.sandbox.requests()
+        ledger = server.sandbox.ledger()
+
+        assert {name: len(bought) for name, bought in ledger.items()} == dict.fromkeys(names, 1)
+        assert {arrival.status for arrival in arrivals} == {200}
+
+
+@pytest.mark.fault("L10")
+def test_l10_a_process_without_free_file_descriptors_sends_nothing_it_cannot_account_for(
+    served: Served, tmp_path: Path
+) -> None:
+    names = [f"B-{number}" for number in range(200)]
+    file = saved(tmp_path / "day.jsonl", orders(*names))
+    journal = tmp_path / "run.db"
+
+    starved = subprocess.run(
+        command(file, "--journal", journal, "--quiet"),
+        check=False,
+        capture_output=True,
+        timeout=60,
+        env=environ(served),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)),
+    )
+    fed = push(served, file, "--journal", journal, *BRISK)
+
+    assert b"Traceback" not in starved.stderr
+    assert starved.returncode in (0, 4)
+    assert fed.returncode == 0, fed.stderr
+    ledger = served.sandbox.ledger()
+    assert {name: len(bought) for name, bought in ledger.items()} == dict.fromkeys(names, 1)
