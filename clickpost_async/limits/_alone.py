@@ -1,0 +1,74 @@
+"""What a process may do by itself when it cannot ask, and until all know that they can again."""
+
+import math
+from collections.abc import Callable
+
+# As long as one asks in vain, and then again: what that takes is made up for.
+_CATCH_UP = 0.05
+
+
+class Alone:
+    """A share of the pace, the holds, and whether both must be kept without asking anybody.
+
+    Who is lost asks again every `patience` seconds, and lets nobody leave in between that is not in
+    its share. Who has found back keeps to its share for a little longer than that, since others may
+    not have found back yet: so at no time do all of them go faster than one that is asked.
+    """
+
+    def __init__(self, interval: float, patience: float, clock: Callable[[], float]) -> None:
+        self._interval = interval
+        self._patience = patience
+        self._clock = clock
+        self._seen = -math.inf
+        self._next = -math.inf
+        self.held_until = -math.inf
+        self.ask_at = -math.inf
+        self._until = -math.inf
+        self.lost = False
+
+    def now(self) -> float:
+        """Return the time, by the clock of the event loop that runs."""
+        now = self._clock()
+        if now < self._seen:
+            # Another event loop, whose clock began elsewhere: what is still to be waited stays.
+            ahead = self._seen - now
+            self._next -= ahead
+            self.held_until -= ahead
+            self.ask_at -= ahead
+            self._until -= ahead
+        self._seen = now
+        return now
+
+    def hold(self, until: float) -> None:
+        """Let nobody leave before that; of overlapping holds the later end counts."""
+        self.held_until = max(self.held_until, until)
+
+    def keeps_share(self) -> bool:
+        """Tell whether calls must keep to the share, though there may be somebody to ask."""
+        return self.lost or self._seen < self._until
+
+    def delay(self) -> float:
+        """Return how long the share's next call has to wait."""
+        return max(0.0, self._next - self._seen)
+
+    def spend(self) -> None:
+        """Let one of the share leave."""
+        self._next = max(self._next, self._seen - _CATCH_UP) + self._interval
+
+    def lose(self, line: float) -> bool:
+        """Note that nobody answers; return whether that is new.
+
+        `line` is when the next slot of all would be: the own share begins after it.
+        """
+        was, self.lost = self.lost, True
+        self.ask_at = self._seen + self._patience
+        if not was:
+            self._next = max(self._next, self._seen, line + self._interval)
+        return not was
+
+    def find(self) -> bool:
+        """Note that there is an answer; return whether that is new."""
+        was, self.lost = self.lost, False
+        if was:
+            self._until = self._seen + self._patience * 1.2
+        return was
