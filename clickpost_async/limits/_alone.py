@@ -25,6 +25,8 @@ class Alone:
         self.ask_at = -math.inf
         self._until = -math.inf
         self.lost = False
+        # How many holds there were: what was told before the last one may not hold any more.
+        self.holds = 0
 
     def now(self) -> float:
         """Return the time, by the clock of the event loop that runs."""
@@ -41,15 +43,18 @@ class Alone:
 
     def hold(self, until: float) -> None:
         """Let nobody leave before that; of overlapping holds the later end counts."""
-        self.held_until = max(self.held_until, until)
+        if until > self.held_until:
+            self.held_until = until
+            self.holds += 1
 
     def keeps_share(self) -> bool:
         """Tell whether calls must keep to the share, though there may be somebody to ask."""
         return self.lost or self._seen < self._until
 
     def delay(self) -> float:
-        """Return how long the share's next call has to wait."""
-        return max(0.0, self._next - self._seen)
+        """Return how long a hold still is or, where the share is kept, its next call must wait."""
+        own = self._next if self.keeps_share() else -math.inf
+        return max(0.0, self.held_until - self._seen, own - self._seen)
 
     def spend(self) -> None:
         """Let one of the share leave."""

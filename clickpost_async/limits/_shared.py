@@ -87,6 +87,7 @@ class _Lease:
     due: float = -math.inf
     count: int = 0
     told_at: float = -math.inf
+    holds: int = 0
     # How many it was, and when the last of them was due.
     size: int = 1
     end: float = -math.inf
@@ -165,11 +166,9 @@ class Shared(ABC):
         """Return how long to wait, 0 if one has just been let go, nothing if one has to ask."""
         alone = self._alone
         now = alone.now()
-        if now < alone.held_until:
-            return alone.held_until - now
         if alone.lost and now >= alone.ask_at:
             return None
-        if alone.keeps_share() and (mine := alone.delay()):
+        if mine := alone.delay():
             return min(mine, alone.ask_at - now) if alone.lost else mine
         if not alone.lost and (wait := self._slot(here, now)) != 0:
             return wait
@@ -182,13 +181,10 @@ class Shared(ABC):
             here.granted_until = -math.inf
             return 0
         lease = here.lease
-        usable = lease.count and lease.due >= self._alone.held_until
-        if usable and now < lease.due:
+        if lease.count and now < lease.due:
             return lease.due - now
-        stale = (
-            now > lease.told_at + _FRESH or now > max(lease.due, lease.told_at) + self._law.lapse
-        )
-        if not usable or stale:
+        lapsed = now > min(lease.told_at + _FRESH, max(lease.due, lease.told_at) + self._law.lapse)
+        if not lease.count or lapsed or lease.holds != self._alone.holds:
             return None
         self._use(lease)
         return 0
@@ -228,7 +224,7 @@ class Shared(ABC):
             return
         now = alone.now()
         if answer.kept:
-            old.told_at = now
+            old.told_at, old.holds = now, alone.holds
             if answer.kept == want:
                 return
             # It was the last one, and it is due: it goes now, and the others have just been told.
@@ -241,6 +237,7 @@ class Shared(ABC):
             due=due,
             count=size,
             told_at=now,
+            holds=alone.holds,
             size=size,
             end=max(now, due + size * self._law.interval),
         )

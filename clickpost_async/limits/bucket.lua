@@ -25,7 +25,9 @@ elseif now < seen then
   next, held, era = next - (seen - now), held - (seen - now), exact(now)
 end
 
-held = math.max(held, now + hold)
+if hold > 0 then
+  held = math.max(held, now + hold)
+end
 if told ~= era then
   count = 0
 elseif count > 0 and math.abs(first + count * interval - next) < interval / 1000 then
@@ -34,9 +36,7 @@ elseif count > 0 and math.abs(first + count * interval - next) < interval / 1000
 elseif first < math.max(held, now - lapse) then
   count = 0
 end
-if hold > 0 or next < held then
-  next = math.max(next, held)
-end
+next = math.max(next, held)
 
 local base = next
 local fresh = math.max(0, want - count)
