@@ -60,15 +60,16 @@ class Alone:
         """Let one of the share leave."""
         self._next = max(self._next, self._seen - _CATCH_UP) + self._interval
 
-    def lose(self, line: float) -> bool:
+    def lose(self, line: float, others: int) -> bool:
         """Note that nobody answers; return whether that is new.
 
-        `line` is when the next slot of all would be: the own share begins after it.
+        `line` is when the next slot would be, as far as is known, and `others` how many each of the
+        other processes may have after it: the own share begins behind them.
         """
         was, self.lost = self.lost, True
         self.ask_at = self._seen + self._patience
         if not was:
-            self._next = max(self._next, self._seen, line + self._interval)
+            self._next = max(self._next, self._seen, line + self._interval * others)
         return not was
 
     def find(self) -> bool:

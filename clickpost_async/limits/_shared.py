@@ -254,6 +254,9 @@ class Shared(ABC):
         if lease.count > 1:
             # They are to be confirmed; more would be a second row.
             return lease.count
+        if lease.count and here.gate.waiting:
+            # It is to be confirmed for the one that asks; the others are for those behind.
+            return 1 + min(self._most, here.gate.waiting)
         # One that comes back again and again is as busy as many that wait.
         busy = lease.size * 2 if now <= lease.end else 1
         return min(self._most, max(waiting, busy))
@@ -287,7 +290,8 @@ class Shared(ABC):
     def _lost(self, error: object) -> None:
         alone = self._alone
         line = alone.now() - self._law.slack if self._line is None else self._line
-        if alone.lose(line):
+        # Others may have been told slots after that one: a lease each.
+        if alone.lose(line, self._most):
             _log.warning(
                 "%s: cannot be asked (%s); this process keeps to its own share of the rate"
                 " until it answers",

@@ -2,48 +2,70 @@
 
 import asyncio
 import itertools
+from collections.abc import Iterator
+from typing import Self
 
 import redis
+from attrs import define, field
 
 from clickpost_async.limits import redis as room
-from clickpost_async.limits._shared import Answer, Question, Shared
+from clickpost_async.limits._shared import Answer, Law, Question, Shared
 from clickpost_async.settings import Rate
 
 _CLOCK = "redis.call('TIME')"
 _SCRIPT = room._SCRIPT.replace(_CLOCK, "{ARGV[9], ARGV[10]}")
 assert room._SCRIPT.count(_CLOCK) == 1
 
-_numbers = itertools.count()
+_numbers: Iterator[int] = itertools.count()
+
+
+@define
+class PlayedRedis:
+    """What the processes of a fleet ask; its account is old, so that there is a burst.
+
+    It is asked without the event loop's help: an open socket would make virtual time wait.
+    """
+
+    client: "redis.Redis"
+    key: str = field(factory=lambda: f"clickpost:{{play-{next(_numbers)}}}:rate")
+    # By how much its clock is ahead of everybody's.
+    ahead: float = 0.0
+    failure: Exception | None = None
+    hangs: bool = False
+    asked: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        old = {"next": "-1e6", "held": "-1e6", "seen": "-1e6", "era": "old"}
+        self.client.hset(self.key, mapping=old)
+
+    def forget(self) -> None:
+        """Lose everything, as one that is started again."""
+        self.client.delete(self.key)
+
+    async def answer(self, law: Law, question: Question) -> Answer:
+        """Answer, fail or hang."""
+        self.asked += 1
+        if self.hangs:
+            await asyncio.sleep(3600)
+        if self.failure is not None:
+            raise self.failure
+        now = asyncio.get_running_loop().time() + self.ahead
+        words = room.arguments(law, question)
+        return room.answer(self.client.eval(_SCRIPT, 1, self.key, *words, repr(now), "0"))
 
 
 class PlayedBucket(Shared):
-    """A shared bucket of one process; its account is an old one, so that it has its burst.
+    """The limiter of one process of a fleet."""
 
-    It asks without the event loop's help: an open socket would make virtual time wait.
-    """
+    def __init__(self, at: PlayedRedis, rate: Rate, *, share: int = 1) -> None:
+        super().__init__(rate, share, "the rate of a play")
+        self._at = at
 
-    def __init__(self, client: "redis.Redis", rate: Rate, *, share: int = 1) -> None:
-        super().__init__(rate, share, "the played rate")
-        self.client = client
-        self.key = f"clickpost:{{play-{next(_numbers)}}}:rate"
-        # What a Redis that fails would do, and by how much its clock is ahead.
-        self.failure: Exception | None = None
-        self.ahead = 0.0
-        self.asked = 0
-        state = {"next": "-1e6", "held": "-1e6", "seen": "0", "era": "0"}
-        client.hset(self.key, mapping=state)
-
-    def _open(self) -> "PlayedBucket":
+    def _open(self) -> Self:
         return self
 
     async def ask(self, question: Question) -> Answer:
-        self.asked += 1
-        if self.failure:
-            raise self.failure
-        now = asyncio.get_running_loop().time() + self.ahead
-        words = room.arguments(self._law, question)
-        said = self.client.eval(_SCRIPT, 1, self.key, *words, repr(now), "0")
-        return room.answer(said)
+        return await self._at.answer(self._law, question)
 
     async def aclose(self) -> None:
-        self.client.close()
+        """Close nothing."""

@@ -28,7 +28,7 @@ from .plays import (
     play,
     rates,
 )
-from .shared import PlayedBucket
+from .shared import PlayedBucket, PlayedRedis
 
 NORMAL, BULK = Priority.NORMAL, Priority.BULK
 near = 1e-6
@@ -45,7 +45,7 @@ def bucket(request: pytest.FixtureRequest) -> Iterator[Bucket]:
         return
     server: RedisServer = request.getfixturevalue("redis_server")
     with server.client() as client:
-        yield lambda rate, burst: PlayedBucket(client, Rate(rate, burst=burst))
+        yield lambda rate, burst: PlayedBucket(PlayedRedis(client), Rate(rate, burst=burst))
 
 
 class Naive:
