@@ -18,7 +18,7 @@ import redis
 class RedisServer:
     """A redis-server on a free port, with a directory of its own; gone at the end of `with`.
 
-    `settings` go onto its command line: `RedisServer(requirepass="secret")`.
+    `settings` go onto its command line: `RedisServer(cluster_enabled="yes")`.
     """
 
     def __init__(self, **settings: str) -> None:
@@ -29,6 +29,8 @@ class RedisServer:
             )
         self.port = _free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
+        # Where nodes of a cluster talk to each other.
+        self.bus = _free_port()
         self._directory = tempfile.mkdtemp(prefix="redis-")
         self._settings = settings
         self._command = [found, "--port", str(self.port), "--bind", "127.0.0.1"]
@@ -50,7 +52,13 @@ class RedisServer:
     def start(self) -> None:
         """Start it with what it has saved, and return when it answers."""
         settings = {"save": "", "dir": self._directory, "daemonize": "no", **self._settings}
-        words = [word for name, value in settings.items() for word in (f"--{name}", value)]
+        if "cluster_enabled" in settings:
+            settings["cluster_port"] = str(self.bus)
+        words = [
+            word
+            for name, value in settings.items()
+            for word in (f"--{name.replace('_', '-')}", value)
+        ]
         self._process = subprocess.Popen(
             [*self._command, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

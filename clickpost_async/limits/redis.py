@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 from importlib import resources
 from types import TracebackType
 from typing import Self, cast
+from urllib.parse import urlsplit
 
 from clickpost_async.limits._shared import Answer, Law, Question, Shared
 from clickpost_async.settings import Rate
@@ -19,7 +20,7 @@ try:
     from redis.asyncio import BlockingConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
-    from redis.exceptions import NoScriptError
+    from redis.exceptions import MovedError, NoScriptError
 except ImportError as error:
     message = "a rate for a fleet needs the redis extra: pip install 'clickpost_async[redis]'"
     raise ImportError(message) from error
@@ -51,6 +52,9 @@ class RedisBucket(Shared):
                 "account: a name without braces or blanks is needed, the same in all processes"
             )
             raise ValueError(message)
+        if not url.startswith(("redis://", "rediss://", "unix://")):
+            message = "url: redis://, rediss:// or unix:// is needed"
+            raise ValueError(message)
         if share < 1:
             message = "share: how many processes share the rate is needed, at least 1"
             raise ValueError(message)
@@ -60,7 +64,7 @@ class RedisBucket(Shared):
         self._share = share
         # The braces: all of an account is on one node of a cluster.
         self._key = f"clickpost:{{{account}}}:rate"
-        self._pool()
+        _pool(url)
         super().__init__(rate, share, f"the shared rate of {account}")
 
     def __repr__(self) -> str:
@@ -79,38 +83,70 @@ class RedisBucket(Shared):
         await self.aclose()
 
     def _open(self) -> "_Redis":
-        return _Redis(self._pool(), self._key, self._law)
-
-    def _pool(self) -> BlockingConnectionPool:
-        return BlockingConnectionPool.from_url(
-            self._url,
-            max_connections=_CONNECTIONS,
-            timeout=None,
-            decode_responses=True,
-            # A connection that Redis has closed shows when it is used; asking twice does no harm.
-            retry=Retry(NoBackoff(), 1),
-        )
+        return _Redis(self._url, self._key, self._law)
 
 
 class _Redis:
-    """The script at a Redis."""
+    """The script at a Redis, or at the node of a cluster that it names."""
 
-    def __init__(self, pool: BlockingConnectionPool, key: str, law: Law) -> None:
-        self._redis = Redis.from_pool(pool)
+    def __init__(self, url: str, key: str, law: Law) -> None:
+        self._url = url
         self._key = key
         self._law = law
+        self._redis = Redis.from_pool(_pool(url))
+        self._node: Redis | None = None
 
     async def ask(self, question: Question) -> Answer:
         words = (self._key, *arguments(self._law, question))
+        answered = False
         try:
-            said = await cast("Awaitable[list[str]]", self._redis.evalsha(_SHA, 1, *words))
-        except NoScriptError:
-            # A new one, or SCRIPT FLUSH.
-            said = await cast("Awaitable[list[str]]", self._redis.eval(_SCRIPT, 1, *words))
+            try:
+                said = await _said(self._node or self._redis, words)
+            except MovedError as moved:
+                await self._leave_node()
+                self._node = Redis.from_pool(_pool(_elsewhere(self._url, moved.host, moved.port)))
+                said = await _said(self._node, words)
+            answered = True
+        finally:
+            # The first one knows best where to go next.
+            if not answered:
+                await self._leave_node()
         return answer(said)
 
     async def aclose(self) -> None:
+        await self._leave_node()
         await self._redis.aclose()
+
+    async def _leave_node(self) -> None:
+        node, self._node = self._node, None
+        if node is not None:
+            await node.aclose()
+
+
+async def _said(redis: "Redis", words: tuple[str, ...]) -> list[str]:
+    try:
+        return await cast("Awaitable[list[str]]", redis.evalsha(_SHA, 1, *words))
+    except NoScriptError:
+        # A new one, or SCRIPT FLUSH.
+        return await cast("Awaitable[list[str]]", redis.eval(_SCRIPT, 1, *words))
+
+
+def _pool(url: str) -> BlockingConnectionPool:
+    return BlockingConnectionPool.from_url(
+        url,
+        max_connections=_CONNECTIONS,
+        timeout=None,
+        decode_responses=True,
+        # A connection that Redis has closed shows when it is used; asking twice does no harm.
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
+def _elsewhere(url: str, host: str, port: int) -> str:
+    parts = urlsplit(url)
+    user, at, _ = parts.netloc.rpartition("@")
+    name = f"[{host}]" if ":" in host else host
+    return parts._replace(netloc=f"{user}{at}{name}:{port}").geturl()
 
 
 def arguments(law: Law, question: Question) -> list[str]:

@@ -261,14 +261,12 @@ async def test_r01_it_is_said_once_when_redis_is_gone_and_once_when_it_is_back(
         fail(at, "answers")
         await anyio.sleep(5)
 
-    assert [(one.levelno, one.getMessage()) for one in caplog.records] == [
-        (
-            logging.WARNING,
-            "the rate of a play: cannot be asked (ConnectionError: gone);"
-            + " this process keeps to its own share of the rate until it answers",
-        ),
-        (logging.WARNING, "the rate of a play: answers again, and all share one rate again"),
-    ]
+    assert {one.levelno for one in caplog.records} == {logging.WARNING}
+    gone, back = (one.getMessage() for one in caplog.records)
+    assert gone.startswith(
+        "the rate of a play: cannot be asked (ConnectionError: gone); this process"
+    )
+    assert back == "the rate of a play: answers again, and all share one rate again"
 
 
 @virtual_time
