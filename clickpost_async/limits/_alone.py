@@ -3,21 +3,23 @@
 import math
 from collections.abc import Callable
 
-# As long as one asks in vain, and then again: what that takes is made up for.
+# So soon one that got no answer asks again, then later and later, up to that.
+_SOONEST, _LATEST = 0.05, 1.0
+# As long as one asks in vain: what that takes is made up for.
 _CATCH_UP = 0.05
 
 
 class Alone:
     """A share of the pace, the holds, and whether both must be kept without asking anybody.
 
-    Who is lost asks again every `patience` seconds, and lets nobody leave in between that is not in
-    its share. Who has found back keeps to its share for a little longer than that, since others may
-    not have found back yet: so at no time do all of them go faster than one that is asked.
+    Who is lost asks again after a second at the latest, and lets nobody leave in between that is
+    not in its share. Who has found back keeps to its share for a little longer than that, since
+    others may not have found back yet: so at no time do all of them together go too fast.
     """
 
-    def __init__(self, interval: float, patience: float, clock: Callable[[], float]) -> None:
+    def __init__(self, interval: float, clock: Callable[[], float]) -> None:
         self._interval = interval
-        self._patience = patience
+        self._pause = _SOONEST
         self._clock = clock
         self._seen = -math.inf
         self._next = -math.inf
@@ -60,21 +62,24 @@ class Alone:
         """Let one of the share leave."""
         self._next = max(self._next, self._seen - _CATCH_UP) + self._interval
 
-    def lose(self, line: float, others: int) -> bool:
-        """Note that nobody answers; return whether that is new.
-
-        `line` is when the next slot would be, as far as is known, and `others` how many each of the
-        other processes may have after it: the own share begins behind them.
-        """
+    def lose(self) -> bool:
+        """Note that nobody answers; return whether that is new."""
         was, self.lost = self.lost, True
-        self.ask_at = self._seen + self._patience
-        if not was:
-            self._next = max(self._next, self._seen, line + self._interval * others)
+        self._pause = min(2 * self._pause, _LATEST) if was else _SOONEST
+        self.ask_at = self._seen + self._pause
         return not was
 
     def find(self) -> bool:
         """Note that there is an answer; return whether that is new."""
         was, self.lost = self.lost, False
         if was:
-            self._until = self._seen + self._patience * 1.2
+            self.keep_share()
         return was
+
+    def keep_share(self) -> None:
+        """Keep to the share until all know what has happened."""
+        self._until = self._seen + _LATEST * 1.2
+
+    def begin_after(self, line: float) -> None:
+        """Let the share begin there, or now if that is past."""
+        self._next = max(self._next, self._seen, line)

@@ -15,9 +15,8 @@ from clickpost_async.settings import Priority, Rate
 
 _log = logging.getLogger("clickpost_async")
 
-# How long an answer is waited for, and how long one that got none goes without asking.
+# How long an answer is waited for.
 _PATIENCE = 0.05
-_AGAIN = 1.0
 # An event loop that was blocked has not given the answer its time: so often it is given anew.
 _GRACES = 3
 # At most so many seconds' worth of slots are asked for at once: they are lost if not used.
@@ -117,9 +116,11 @@ class Shared(ABC):
         self._law = Law(interval=interval, slack=(burst - 1) * interval, lapse=lapse)
         self._most = min(max(1, math.floor(_LEASE / interval)), _LARGEST_LEASE)
         self._name = name
-        self._alone = Alone(interval * share, _AGAIN, lambda: _running().time())
+        self._apart = interval * share
+        self._alone = Alone(self._apart, lambda: _running().time())
         # When the next slot of all was, by the last answer.
         self._line: float | None = None
+        self._era = ""
         self._here = PerLoop(lambda: _Here(self._open()))
 
     @abstractmethod
@@ -277,27 +278,40 @@ class Shared(ABC):
             if failure is None:
                 answer = asked.result()
                 alone.hold(alone.now() + answer.held - answer.now)
-                self._found()
+                self._found(answer.era)
                 return answer
             error = f"{type(failure).__name__}: {failure}"
         self._lost(error)
         return None
 
-    def _found(self) -> None:
-        if self._alone.find():
+    def _found(self, era: str) -> None:
+        alone = self._alone
+        if alone.find():
             _log.warning("%s: answers again, and all share one rate again", self._name)
+        elif self._era not in ("", era):
+            # It has forgotten what it told before, and some may have been lost in the meantime.
+            alone.begin_after(self._behind_all)
+            alone.keep_share()
+        self._era = era
 
     def _lost(self, error: object) -> None:
-        alone = self._alone
-        line = alone.now() - self._law.slack if self._line is None else self._line
-        # Others may have been told slots after that one: a lease each.
-        if alone.lose(line, self._most):
+        if self._alone.lose():
+            self._alone.begin_after(self._behind_all)
             _log.warning(
                 "%s: cannot be asked (%s); this process keeps to its own share of the rate"
                 " until it answers",
                 self._name,
                 error,
             )
+
+    @property
+    def _behind_all(self) -> float:
+        """Return when the own share may begin, as far as is known of slots that were told."""
+        if self._line is None:
+            # All may begin at once.
+            return self._alone.now() - self._law.slack + self._apart
+        # Each of the others may have been told some after the last that was told here.
+        return self._line + self._apart * self._most
 
 
 def _looked_at(asked: "asyncio.Future[Answer]") -> None:
