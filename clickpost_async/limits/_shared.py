@@ -26,6 +26,8 @@ _LARGEST_LEASE = 100
 _FRESH = 0.1
 # A slot can be used so much later: an interval, as timers are late, but within these bounds.
 _LAPSE = (0.01, 0.1)
+# Event loops fire timers a nanosecond early: a shorter sleep ends at once.
+_LEAST_SLEEP = 1e-8
 # Calls that waited make up for so much, as in a bucket of one process.
 _CATCH_UP = 0.005
 
@@ -141,7 +143,7 @@ class Shared(ABC):
                     await self._ask(here)
                 else:
                     here.paced = True
-                    await asyncio.sleep(wait)
+                    await asyncio.sleep(max(wait, _LEAST_SLEEP))
                     await place.give_way()
 
     async def hold(self, seconds: float) -> None:
