@@ -40,7 +40,7 @@ class RedisBucket(Shared):
 
     A process asks for some slots at once, at most 20 ms' worth; those that it does not use lapse.
     When Redis does not answer within 50 ms, or answers with an error, the process goes on with its
-    own share, a `share`-th of the rate, asks again every second, and says so in the log, once when
+    own share, a `share`-th of the rate, asks again now and then, and says so in the log, once when
     it begins and once when it is over. `share` is how many processes there are.
 
     It works on asyncio, with connections of its own for each event loop: close it in each.
