@@ -8,6 +8,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests.redis_server import redis_server  # noqa: F401 - a fixture for all
+
 # Machines differ in speed: an example that takes long has not failed.
 hypothesis.settings.register_profile(
     "calm", deadline=None, max_examples=40, suppress_health_check=[hypothesis.HealthCheck.too_slow]

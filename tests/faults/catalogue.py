@@ -86,6 +86,16 @@ FAULTS = {
     "C04": "Redis' clock steps back",
     "C05": "Retry-After as a date, by a clock that is wrong",
     "C06": "odd times in answers",
+    "R01": "a Redis that is down, dies, or starts empty",
+    "R02": "a Redis that hangs",
+    "R03": "a Redis that has dropped its scripts",
+    "R04": "a Redis that has forgotten the last that happened",
+    "R05": "a node of a cluster that has not the account's slot",
+    "R06": "a Redis that refuses: read-only, locked, full, something else at the key",
+    "R07": "given up while waiting for a slot",
+    "R08": "a thousand that wait, in four processes",
+    "R09": "one process with far more calls than the others",
+    "R10": "rates that are none, or tiny",
     "X01": "given up before anything is on its way",
     "X02": "given up before the first byte",
     "X03": "given up while writing, waiting or reading",
@@ -111,8 +121,6 @@ FAULTS = {
 NOT_PLAYED = {
     "L16": "too long for a test: `benchmarks/bulk.py` measures it",
     "T18": "calls are HTTP/1.1 only: TLS offers nothing else",
-    "C03": "concerns a limit that hosts share, which there is not yet",
-    "C04": "concerns a limit that hosts share, which there is not yet",
 }
 
 

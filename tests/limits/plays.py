@@ -1,6 +1,7 @@
 """Plays for limiters: who comes when and gives up when, and what became of everybody."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -74,12 +75,10 @@ def play(
 
 def overshoot(leavings: Sequence[Leaving], rate: float, burst: float) -> float:
     """Return by how many calls the worst of all windows exceeds `burst + rate * window`."""
-    times = [leaving.at for leaving in leavings]
-    worst = 0.0
-    for first in range(len(times)):
-        for last in range(first, len(times)):
-            allowed = burst + rate * (times[last] - times[first])
-            worst = max(worst, last - first + 1 - allowed)
+    worst, begun = 0.0, -math.inf
+    for place, leaving in enumerate(leavings):
+        begun = max(begun, rate * leaving.at - place)
+        worst = max(worst, place + 1 - burst - rate * leaving.at + begun)
     # Sums of floats: a millionth of a call is none.
     return round(worst, 6)
 

@@ -1,7 +1,8 @@
-"""The law of the bucket, played in virtual time."""
+"""The law of the bucket, a process's own and one that is shared, played in virtual time."""
 
 import asyncio
 import math
+from collections.abc import Callable, Iterator
 
 import anyio
 import anyio.lowlevel
@@ -10,12 +11,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clickpost_async.limits import Limiter, TokenBucket, Unlimited
-from clickpost_async.settings import Priority
+from clickpost_async.settings import Priority, Rate
 from clickpost_async.testing import VirtualLoop, run_virtual, virtual_time
+from tests.redis_server import RedisServer
 
 from .plays import (
     Coming,
     Holding,
+    Pace,
     bursts,
     holdings,
     impatient,
@@ -25,9 +28,24 @@ from .plays import (
     play,
     rates,
 )
+from .shared import PlayedBucket, PlayedRedis
 
 NORMAL, BULK = Priority.NORMAL, Priority.BULK
 near = 1e-6
+
+
+Bucket = Callable[[float, float], Pace]
+
+
+@pytest.fixture(scope="module", params=["own", "shared"])
+def bucket(request: pytest.FixtureRequest) -> Iterator[Bucket]:
+    """Makes a bucket of a process's own, and one that is shared through Redis."""
+    if request.param == "own":
+        yield TokenBucket
+        return
+    server: RedisServer = request.getfixturevalue("redis_server")
+    with server.client() as client:
+        yield lambda rate, burst: PlayedBucket(PlayedRedis(client), Rate(rate, burst=burst))
 
 
 class Naive:
@@ -67,9 +85,9 @@ class FixedWindow(Naive):
 
 @given(rates, bursts, impatient, holdings)
 def test_no_window_sees_more_than_the_burst_and_the_rate(
-    rate: float, burst: float, come: list[Coming], hold: list[Holding]
+    bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
 ) -> None:
-    leavings = play(TokenBucket(rate, burst), come, hold)
+    leavings = play(bucket(rate, burst), come, hold)
     assert overshoot(leavings, rate, burst) == 0
 
 
@@ -88,17 +106,17 @@ def test_the_same_check_finds_limiters_that_overshoot(limiter: Naive, come: list
 
 @given(rates, bursts, patient, holdings)
 def test_everybody_who_stays_leaves_once(
-    rate: float, burst: float, come: list[Coming], hold: list[Holding]
+    bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
 ) -> None:
-    leavings = play(TokenBucket(rate, burst), come, hold)
+    leavings = play(bucket(rate, burst), come, hold)
     assert sorted(leaving.who for leaving in leavings) == list(range(len(come)))
 
 
 @given(rates, bursts, impatient, holdings)
 def test_each_lane_is_first_come_first_served(
-    rate: float, burst: float, come: list[Coming], hold: list[Holding]
+    bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
 ) -> None:
-    leavings = play(TokenBucket(rate, burst), come, hold)
+    leavings = play(bucket(rate, burst), come, hold)
     for lane in Priority:
         left = [one.who for one in leavings if come[one.who].priority is lane]
         assert left == sorted(left, key=lambda who: (come[who].at, who))
@@ -106,9 +124,9 @@ def test_each_lane_is_first_come_first_served(
 
 @given(rates, bursts, patient)
 def test_bulk_leaves_before_waiting_normal_ones_only_when_overtaken_eight_times(
-    rate: float, burst: float, come: list[Coming]
+    bucket: Bucket, rate: float, burst: float, come: list[Coming]
 ) -> None:
-    leavings = play(TokenBucket(rate, burst), come)
+    leavings = play(bucket(rate, burst), come)
     lanes = [come[one.who].priority for one in leavings]
     left_at = {one.who: one.at for one in leavings}
     for place, bulk in enumerate(leavings):
@@ -123,9 +141,9 @@ def test_bulk_leaves_before_waiting_normal_ones_only_when_overtaken_eight_times(
 
 @given(rates, bursts, patient, holdings)
 def test_nobody_leaves_during_a_hold(
-    rate: float, burst: float, come: list[Coming], hold: list[Holding]
+    bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
 ) -> None:
-    for limiter in (TokenBucket(rate, burst), Unlimited()):
+    for limiter in (bucket(rate, burst), Unlimited()):
         leavings = play(limiter, come, hold)
         for one in hold:
             during = [x for x in leavings if one.at + near < x.at < one.at + one.seconds - near]
@@ -134,23 +152,23 @@ def test_nobody_leaves_during_a_hold(
 
 @given(st.integers(2, 50).map(float), bursts, moments, st.floats(0.5, 30))
 def test_after_a_hold_calls_leave_at_the_rate_from_its_very_end(
-    rate: float, burst: float, at: float, seconds: float
+    bucket: Bucket, rate: float, burst: float, at: float, seconds: float
 ) -> None:
     hold = Holding(at=at, seconds=seconds)
     come = [Coming(at=at + seconds / 2)] * 10
-    leavings = play(TokenBucket(rate, burst), come, [hold])
+    leavings = play(bucket(rate, burst), come, [hold])
     ideal = [at + seconds + n / rate for n in range(10)]
     assert [one.at for one in leavings] == pytest.approx(ideal, abs=near)
 
 
-def test_of_overlapping_holds_the_later_end_counts() -> None:
+def test_of_overlapping_holds_the_later_end_counts(bucket: Bucket) -> None:
     holds = [
         Holding(at=0, seconds=60),
         Holding(at=1, seconds=5),
         Holding(at=2, seconds=100),
         Holding(at=90, seconds=1),
     ]
-    for limiter in (TokenBucket(5), Unlimited()):
+    for limiter in (bucket(5, 5), Unlimited()):
         (left,) = play(limiter, [Coming(at=3)], holds)
         assert left.at == pytest.approx(102)
 
@@ -158,9 +176,9 @@ def test_of_overlapping_holds_the_later_end_counts() -> None:
 @given(rates, bursts, st.integers(1, 60))
 @settings(max_examples=50)
 def test_while_somebody_waits_the_rate_is_used_to_the_full(
-    rate: float, burst: float, crowd: int
+    bucket: Bucket, rate: float, burst: float, crowd: int
 ) -> None:
-    leavings = play(TokenBucket(rate, burst), [Coming(at=0)] * crowd)
+    leavings = play(bucket(rate, burst), [Coming(at=0)] * crowd)
     ideal = max(0.0, (crowd - burst) / rate)
     assert leavings[-1].at <= ideal * 1.001 + near
 
@@ -168,34 +186,34 @@ def test_while_somebody_waits_the_rate_is_used_to_the_full(
 @given(rates, bursts, impatient, holdings)
 @example(1.0, 1.0, [Coming(at=0), Coming(at=0, patience=0.5), Coming(at=0, patience=1)] * 5, [])
 def test_those_who_give_up_cost_nothing(
-    rate: float, burst: float, come: list[Coming], hold: list[Holding]
+    bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
 ) -> None:
-    leavings = play(TokenBucket(rate, burst), come, hold)
+    leavings = play(bucket(rate, burst), come, hold)
     stayed = [come[who] for who in sorted(one.who for one in leavings)]
     without = [Coming(at=one.at, priority=one.priority) for one in stayed]
-    again = play(TokenBucket(rate, burst), without, hold)
+    again = play(bucket(rate, burst), without, hold)
     assert [one.at for one in leavings] == pytest.approx([one.at for one in again], abs=near)
 
 
-def test_a_normal_one_goes_before_a_bulk_one_that_is_already_sleeping() -> None:
+def test_a_normal_one_goes_before_a_bulk_one_that_is_already_sleeping(bucket: Bucket) -> None:
     come = [Coming(at=0), Coming(at=0, priority=BULK), Coming(at=0.5), Coming(at=0.75)]
-    leavings = play(TokenBucket(1), come)
+    leavings = play(bucket(1, 1), come)
     assert [(one.who, one.at) for one in leavings] == [(0, 0), (2, 1), (3, 2), (1, 3)]
 
 
-def test_a_normal_one_goes_before_a_bulk_one_that_had_queued_for_its_turn() -> None:
+def test_a_normal_one_goes_before_a_bulk_one_that_had_queued_for_its_turn(bucket: Bucket) -> None:
     come = [Coming(at=0), *[Coming(at=0, priority=BULK)] * 2, Coming(at=1.5)]
-    leavings = play(TokenBucket(1), come)
+    leavings = play(bucket(1, 1), come)
     assert [(one.who, one.at) for one in leavings] == [(0, 0), (1, 1), (3, 2), (2, 3)]
 
 
-def test_bulk_gets_every_ninth_turn_of_a_stream_of_normal_ones() -> None:
+def test_bulk_gets_every_ninth_turn_of_a_stream_of_normal_ones(bucket: Bucket) -> None:
     come = [Coming(at=0, priority=BULK)] * 4 + [Coming(at=0.5)] * 40
-    lanes = [come[one.who].priority for one in play(TokenBucket(1), come)]
+    lanes = [come[one.who].priority for one in play(bucket(1, 1), come)]
     assert lanes == [BULK, *([*[NORMAL] * 8, BULK] * 3), *[NORMAL] * 16]
 
 
-def test_one_that_gives_up_while_giving_way_neither_takes_nor_blocks() -> None:
+def test_one_that_gives_up_while_giving_way_neither_takes_nor_blocks(bucket: Bucket) -> None:
     come = [
         Coming(at=0),
         Coming(at=0, priority=BULK, patience=1.5),
@@ -203,7 +221,7 @@ def test_one_that_gives_up_while_giving_way_neither_takes_nor_blocks() -> None:
         Coming(at=0.5),
         Coming(at=0.6, priority=BULK),
     ]
-    leavings = play(TokenBucket(1), come)
+    leavings = play(bucket(1, 1), come)
     assert [(one.who, one.at) for one in leavings] == [(0, 0), (2, 1), (3, 2), (4, 3)]
 
 

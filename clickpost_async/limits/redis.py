@@ -1,0 +1,162 @@
+"""One rate for a whole fleet, in Redis or Valkey: `pip install 'clickpost_async[redis]'`.
+
+async with RedisBucket("redis://127.0.0.1", Rate(200), account="acme", share=4) as limiter:
+    async with ClickPost(credentials, limiter=limiter) as clickpost:
+        ...
+"""
+
+import hashlib
+import re
+from collections.abc import Awaitable
+from importlib import resources
+from types import TracebackType
+from typing import Self, cast
+from urllib.parse import urlsplit
+
+from clickpost_async.limits._shared import Answer, Law, Question, Shared
+from clickpost_async.settings import Rate
+
+try:
+    from redis.asyncio import BlockingConnectionPool, Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import MovedError, NoScriptError
+except ImportError as error:
+    message = "a rate for a fleet needs the redis extra: pip install 'clickpost_async[redis]'"
+    raise ImportError(message) from error
+
+_SCRIPT = resources.files("clickpost_async.limits").joinpath("bucket.lua").read_text("utf-8")
+_SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+_CONNECTIONS = 8
+
+
+class RedisBucket(Shared):
+    """Keeps one rate for all processes that name the same account at the same Redis.
+
+    In any stretch of w seconds at most `burst + rate * w` calls of all of them leave, and those of
+    a few milliseconds more, by which a call may be late. Times are Redis' own. Processes take turns
+    however many calls wait in each; in each, first come, first served, `NORMAL` before `BULK`. A
+    429 that one of them gets holds all. An account that Redis does not know begins without a burst.
+
+    A process asks for some slots at once, at most 20 ms' worth; those that it does not use lapse.
+    When Redis does not answer within 50 ms, or answers with an error, the process goes on with its
+    own share, a `share`-th of the rate, asks again now and then, and says so in the log, once when
+    it begins and once when it is over. `share` is how many processes there are.
+
+    It works on asyncio, with connections of its own for each event loop: close it in each.
+    """
+
+    def __init__(self, url: str, rate: Rate, *, account: str, share: int = 1) -> None:
+        if not re.fullmatch(r"[^{}\s]+", account):
+            message = (
+                "account: a name without braces or blanks is needed, the same in all processes"
+            )
+            raise ValueError(message)
+        if not url.startswith(("redis://", "rediss://", "unix://")):
+            message = "url: redis://, rediss:// or unix:// is needed"
+            raise ValueError(message)
+        if share < 1:
+            message = "share: how many processes share the rate is needed, at least 1"
+            raise ValueError(message)
+        self._url = url
+        self._rate = rate
+        self._account = account
+        self._share = share
+        # The braces: all of an account is on one node of a cluster.
+        self._key = f"clickpost:{{{account}}}:rate"
+        _pool(url)
+        super().__init__(rate, share, f"the shared rate of {account}")
+
+    def __repr__(self) -> str:
+        # Without the URL: it may carry a password.
+        return f"RedisBucket({self._rate}, account={self._account!r}, share={self._share})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def _open(self) -> "_Redis":
+        return _Redis(self._url, self._key, self._law)
+
+
+class _Redis:
+    """The script at a Redis, or at the node of a cluster that it names."""
+
+    def __init__(self, url: str, key: str, law: Law) -> None:
+        self._url = url
+        self._key = key
+        self._law = law
+        self._redis = Redis.from_pool(_pool(url))
+        self._node: Redis | None = None
+
+    async def ask(self, question: Question) -> Answer:
+        words = (self._key, *arguments(self._law, question))
+        answered = False
+        try:
+            try:
+                said = await _said(self._node or self._redis, words)
+            except MovedError as moved:
+                await self._leave_node()
+                self._node = Redis.from_pool(_pool(_elsewhere(self._url, moved.host, moved.port)))
+                said = await _said(self._node, words)
+            answered = True
+        finally:
+            # The first one knows best where to go next.
+            if not answered:
+                await self._leave_node()
+        return answer(said)
+
+    async def aclose(self) -> None:
+        await self._leave_node()
+        await self._redis.aclose()
+
+    async def _leave_node(self) -> None:
+        node, self._node = self._node, None
+        if node is not None:
+            await node.aclose()
+
+
+async def _said(redis: "Redis", words: tuple[str, ...]) -> list[str]:
+    try:
+        return await cast("Awaitable[list[str]]", redis.evalsha(_SHA, 1, *words))
+    except NoScriptError:
+        # A new one, or SCRIPT FLUSH.
+        return await cast("Awaitable[list[str]]", redis.eval(_SCRIPT, 1, *words))
+
+
+def _pool(url: str) -> BlockingConnectionPool:
+    return BlockingConnectionPool.from_url(
+        url,
+        max_connections=_CONNECTIONS,
+        timeout=None,
+        decode_responses=True,
+        # A connection that Redis has closed shows when it is used; asking twice does no harm.
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
+def _elsewhere(url: str, host: str, port: int) -> str:
+    parts = urlsplit(url)
+    user, at, _ = parts.netloc.rpartition("@")
+    name = f"[{host}]" if ":" in host else host
+    return parts._replace(netloc=f"{user}{at}{name}:{port}").geturl()
+
+
+def arguments(law: Law, question: Question) -> list[str]:
+    """Write what the script is given."""
+    numbers = (law.interval, question.slack, law.lapse, question.want, question.hold)
+    told = (question.era, repr(question.first), str(question.count))
+    return [*map(repr, numbers), *told]
+
+
+def answer(said: list[str]) -> Answer:
+    """Read what the script returns."""
+    era, now, kept, first, held = said
+    return Answer(era=era, now=float(now), kept=int(kept), first=float(first), held=float(held))

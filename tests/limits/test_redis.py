@@ -1,0 +1,438 @@
+"""The shared bucket at a real Redis: processes, event loops, and a server that fails."""
+
+import asyncio
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from clickpost_async import ClickPost, Credentials
+from clickpost_async.limits import Limiter
+from clickpost_async.limits.redis import RedisBucket
+from clickpost_async.settings import Priority, Rate
+from tests.redis_server import RedisServer
+
+from .plays import Leaving
+
+ROOT = Path(__file__).parent.parent.parent
+RATE = Rate(200, burst=20)
+KEY = "clickpost:{acme}:rate"
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+def bucket_at(server: RedisServer, rate: Rate = RATE, *, share: int = 4) -> RedisBucket:
+    return RedisBucket(server.url, rate, account="acme", share=share)
+
+
+async def left(bucket: RedisBucket, calls: int) -> list[float]:
+    """Let so many come at once, and return when they left."""
+    times: list[float] = []
+
+    async def come() -> None:
+        await bucket.take()
+        times.append(time.monotonic())
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(calls):
+            group.create_task(come())
+    return times
+
+
+def least(times: list[float]) -> float:
+    return times[-1] - times[0]
+
+
+# --- what it is given --------------------------------------------------------------------------
+
+
+@pytest.mark.fault("R10")
+@pytest.mark.parametrize("account", ["", "a b", "a{b", "}", "a\n"])
+def test_r10_an_account_that_cannot_be_a_key_is_refused(account: str) -> None:
+    with pytest.raises(ValueError, match=r"^account: a name without braces or blanks"):
+        RedisBucket("redis://127.0.0.1", RATE, account=account)
+
+
+@pytest.mark.fault("R10")
+@pytest.mark.parametrize("share", [0, -1])
+def test_r10_a_share_of_nobody_is_refused(share: int) -> None:
+    with pytest.raises(ValueError, match=r"^share: how many processes"):
+        RedisBucket("redis://127.0.0.1", RATE, account="acme", share=share)
+
+
+@pytest.mark.fault("R10")
+@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf")])
+def test_r10_a_rate_that_is_none_is_refused(wrong: float) -> None:
+    with pytest.raises(ValueError, match="calls"):
+        RedisBucket("redis://127.0.0.1", Rate(wrong), account="acme")
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:6379", "http://127.0.0.1", ""])
+def test_a_url_that_is_not_of_redis_is_refused_without_being_repeated(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^url: redis://, rediss:// or unix:// is needed$"):
+        RedisBucket(url, RATE, account="acme")
+
+
+def test_it_shows_what_it_was_made_of_but_not_the_password() -> None:
+    bucket = RedisBucket("redis://:not-a-real-password@127.0.0.1", RATE, account="acme", share=4)
+
+    assert repr(bucket) == f"RedisBucket({RATE}, account='acme', share=4)"
+    assert "password" not in repr(bucket)
+
+
+def test_it_is_a_limiter_that_a_client_takes() -> None:
+    limiter: Limiter = RedisBucket("redis://127.0.0.1", RATE, account="acme")
+
+    assert ClickPost(Credentials("acme", "not-a-real-key"), limiter=limiter)
+
+
+def test_on_trio_it_says_that_it_works_on_asyncio_only() -> None:
+    trio = pytest.importorskip("trio")
+    bucket = RedisBucket("redis://127.0.0.1", RATE, account="acme")
+
+    for call in (bucket.take, lambda: bucket.hold(1)):
+        with pytest.raises(RuntimeError, match="works on asyncio only; on trio use TokenBucket"):
+            trio.run(call)
+
+
+@pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf")])
+@pytest.mark.asyncio
+async def test_a_wrong_hold_is_refused_by_name(wrong: float) -> None:
+    bucket = RedisBucket("redis://127.0.0.1", RATE, account="acme")
+
+    with pytest.raises(ValueError, match=r"^seconds: a finite number, 0 or more"):
+        await bucket.hold(wrong)
+
+
+# --- where it works ----------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_an_account_is_one_key_in_a_place_of_its_own_that_is_forgotten_in_time(
+    server: RedisServer,
+) -> None:
+    async with bucket_at(server) as bucket:
+        await bucket.take()
+
+    with server.client() as client:
+        assert client.keys() == [KEY]
+        assert 2_500_000 < client.ttl(KEY) < 2_700_000
+
+
+@pytest.mark.asyncio
+async def test_a_hold_of_one_is_kept_by_another(server: RedisServer) -> None:
+    async with bucket_at(server) as one, bucket_at(server) as other:
+        began = time.monotonic()
+        await one.hold(0.3)
+        await other.take(Priority.BULK)
+
+    assert time.monotonic() - began >= 0.29
+
+
+def test_event_loops_one_after_the_other_have_connections_of_their_own(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket = bucket_at(server)
+
+    async def once() -> None:
+        await bucket.take()
+        await bucket.aclose()
+
+    for _ in range(3):
+        asyncio.run(once())
+    assert caplog.records == []
+
+
+@pytest.mark.asyncio
+async def test_event_loops_at_the_same_time_share_the_rate(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket = bucket_at(server)
+
+    async def many() -> list[float]:
+        times = await left(bucket, 30)
+        await bucket.aclose()
+        return times
+
+    found = await asyncio.gather(*(asyncio.to_thread(asyncio.run, many()) for _ in range(2)))
+
+    times = sorted([*found[0], *found[1]])
+    assert least(times) >= (60 - 1) / 200 - 0.03
+    assert caplog.records == []
+
+
+def test_a_forked_process_shares_the_rate_and_leaves_the_parents_connection_alone(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket = bucket_at(server)
+    with asyncio.Runner() as runner:
+        runner.run(bucket.take())
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                asyncio.run(left(bucket, 10))
+                code = len(caplog.records)
+            finally:
+                os._exit(code)
+        runner.run(left(bucket, 10))
+        assert os.waitpid(child, 0)[1] == 0
+        runner.run(left(bucket, 10))
+        runner.run(bucket.aclose())
+    assert caplog.records == []
+
+
+# --- a server that fails -----------------------------------------------------------------------
+
+
+@pytest.mark.fault("R01")
+@pytest.mark.asyncio
+async def test_r01_without_a_redis_calls_leave_at_the_own_share(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.kill()
+    async with bucket_at(server) as bucket:
+        times = await left(bucket, 20)
+
+    # Fifty a second; a probe that takes long is made up for.
+    assert least(times) >= 19 / 50 - 0.06
+    assert [one.levelno for one in caplog.records] == [logging.WARNING]
+    assert "the shared rate of acme: cannot be asked (ConnectionError" in caplog.text
+
+
+@pytest.mark.fault("R01")
+@pytest.mark.asyncio
+async def test_r01_a_redis_that_dies_and_starts_empty_gives_no_burst(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bucket_at(server, share=1) as bucket:
+        await bucket.take()
+        server.kill()
+        await left(bucket, 40)
+        server.start()
+        await asyncio.sleep(1)
+        times = await left(bucket, 30)
+
+    assert least(times) >= 29 / 200 - 0.06
+    assert [one.getMessage().split(": ")[1][:13] for one in caplog.records] == [
+        "cannot be ask",
+        "answers again",
+    ]
+
+
+@pytest.mark.fault("R02")
+@pytest.mark.asyncio
+async def test_r02_a_frozen_redis_is_given_up_and_found_again(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bucket_at(server) as bucket:
+        await bucket.take()
+        server.freeze()
+        times = await left(bucket, 10)
+        assert least(times) >= 9 / 50 - 0.06
+        assert "no answer within 50 ms" in caplog.text
+        server.thaw()
+        await asyncio.sleep(1.1)
+        await left(bucket, 5)
+
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.fault("R03")
+@pytest.mark.asyncio
+async def test_r03_scripts_that_are_flushed_are_sent_again(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bucket_at(server) as bucket:
+        with server.client() as client:
+            for _ in range(5):
+                client.script_flush()
+                await left(bucket, 5)
+            calls = client.info("commandstats")
+
+    assert calls["cmdstat_eval"]["calls"] == 5
+    assert caplog.records == []
+
+
+def _read_only(client: "redis.Redis") -> None:
+    client.replicaof("127.0.0.1", "1")
+
+
+def _locked(client: "redis.Redis") -> None:
+    client.config_set("requirepass", "not-a-real-password")
+
+
+def _full(client: "redis.Redis") -> None:
+    client.config_set("maxmemory", "1")
+
+
+def _taken(client: "redis.Redis") -> None:
+    client.set(KEY, "another's")
+
+
+def _nonsense(client: "redis.Redis") -> None:
+    client.hset(KEY, mapping={"next": "soon", "held": "never", "seen": "x", "era": ""})
+    client.hset(KEY, "next", "nan")
+
+
+@pytest.mark.fault("R06")
+@pytest.mark.parametrize(
+    ("break_it", "said"),
+    [
+        (_read_only, "ReadOnlyError"),
+        (_locked, "AuthenticationError"),
+        (_full, "OutOfMemoryError"),
+        (_taken, "WRONGTYPE"),
+        (_nonsense, "ResponseError"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_r06_a_redis_that_refuses_is_done_without_and_nothing_is_deleted(
+    server: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+    break_it: Callable[["redis.Redis"], None],
+    said: str,
+) -> None:
+    with server.client() as client:
+        break_it(client)
+        async with bucket_at(server) as bucket:
+            times = await left(bucket, 10)
+        if break_it is _taken:
+            assert client.get(KEY) == "another's"
+
+    assert least(times) >= 9 / 50 - 0.06
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert said in record.getMessage()
+    assert "not-a-real-password" not in caplog.text
+
+
+@pytest.mark.fault("R05")
+@pytest.mark.asyncio
+async def test_r05_a_node_of_a_cluster_sends_on_to_the_one_that_has_the_slot(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cluster = {"cluster_enabled": "yes", "cluster_node_timeout": "1000"}
+    with (
+        RedisServer(**cluster) as first,
+        RedisServer(**cluster) as second,
+        first.client() as asked,
+        second.client() as owner,
+    ):
+        owner.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+        asked.execute_command("CLUSTER MEET", "127.0.0.1", second.port, second.bus)
+        for _ in range(1000):
+            if asked.execute_command("CLUSTER INFO")["cluster_state"] == "ok":
+                break
+            await asyncio.sleep(0.01)
+        async with bucket_at(first) as bucket:
+            await left(bucket, 10)
+            assert owner.keys() == [KEY]
+            assert caplog.records == []
+            second.kill()
+            await left(bucket, 5)
+
+    assert len(caplog.records) == 1
+
+
+# --- a fleet -----------------------------------------------------------------------------------
+
+
+class Fleet:
+    """Four processes with clocks that differ, each with so many calls that come again."""
+
+    def __init__(self, url: str, rate: Rate, crowds: list[int], seconds: float) -> None:
+        self._seconds = seconds
+        self._processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.limits.fleet"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd=ROOT,
+            )
+            for _ in crowds
+        ]
+        told = {"url": url, "calls": rate.calls, "burst": rate.burst, "seconds": seconds}
+        skews = [5, -5, 0, 2.5]
+        for process, crowd, skew in zip(self._processes, crowds, skews, strict=True):
+            self._tell(process, json.dumps({**told, "crowd": crowd, "skew": skew}))
+        for process in self._processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+
+    def start(self) -> None:
+        for process in self._processes:
+            self._tell(process, "go")
+
+    def leavings(self) -> list[Leaving]:
+        """Return who left when, once all have come to their end."""
+        found: list[Leaving] = []
+        for who, process in enumerate(self._processes):
+            said, _ = process.communicate(timeout=self._seconds + 30)
+            found += [Leaving(who=who, at=at) for at in json.loads(said)]
+        return sorted(found, key=lambda one: one.at)
+
+    def _tell(self, process: "subprocess.Popen[str]", line: str) -> None:
+        assert process.stdin is not None
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
+
+
+def excess(leavings: list[Leaving], rate: Rate) -> float:
+    """Return by what part of the law the worst window of at least a second is over it."""
+    times = [one.at for one in leavings]
+    assert rate.burst is not None
+    worst = 0.0
+    for first in range(len(times)):
+        for last in range(first, len(times)):
+            allowed = rate.burst + rate.calls * max(1.0, times[last] - times[first])
+            worst = max(worst, (last - first + 1) / allowed - 1)
+    return worst
+
+
+@pytest.mark.fault("C03")
+@pytest.mark.fault("R08")
+@pytest.mark.fault("R09")
+def test_r08_r09_c03_a_fleet_whose_clocks_differ_keeps_one_rate_and_takes_turns(
+    server: RedisServer,
+) -> None:
+    fleet = Fleet(server.url, RATE, [985, 5, 5, 5], seconds=3)
+    fleet.start()
+    leavings = fleet.leavings()
+    with server.client() as client:
+        asked = client.info("commandstats")["cmdstat_evalsha"]["calls"]
+
+    counts = [sum(one.who == who for one in leavings) for who in range(4)]
+    assert excess(leavings, RATE) <= 0.01
+    assert max(counts) / min(counts) <= 1.5
+    assert asked <= len(leavings)
+
+
+@pytest.mark.fault("R01")
+@pytest.mark.fault("R03")
+def test_r01_r03_a_fleet_keeps_one_rate_while_its_redis_is_flushed_and_restarted(
+    server: RedisServer,
+) -> None:
+    fleet = Fleet(server.url, RATE, [50, 50, 50, 50], seconds=5)
+    fleet.start()
+    with server.client() as client:
+        time.sleep(1)
+        client.script_flush()
+    time.sleep(1)
+    server.restart()
+    leavings = fleet.leavings()
+
+    assert excess(leavings, RATE) <= 0.01
+    assert len(leavings) >= 500

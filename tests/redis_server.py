@@ -1,0 +1,120 @@
+"""A real redis-server of the tests' own, to be stopped, killed, frozen and started again."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+import redis
+
+
+class RedisServer:
+    """A redis-server on a free port, with a directory of its own; gone at the end of `with`.
+
+    `settings` go onto its command line: `RedisServer(cluster_enabled="yes")`.
+    """
+
+    def __init__(self, **settings: str) -> None:
+        found = shutil.which("redis-server")
+        if found is None:
+            pytest.fail(
+                "redis-server is missing; on Debian: apt install redis-server", pytrace=False
+            )
+        self.port = _free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+        # Where nodes of a cluster talk to each other.
+        self.bus = _free_port()
+        self._directory = tempfile.mkdtemp(prefix="redis-")
+        self._settings = settings
+        self._command = [found, "--port", str(self.port), "--bind", "127.0.0.1"]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def start(self) -> None:
+        """Start it with what it has saved, and return when it answers."""
+        settings = {"save": "", "dir": self._directory, "daemonize": "no", **self._settings}
+        if "cluster_enabled" in settings:
+            settings["cluster_port"] = str(self.bus)
+        words = [
+            word
+            for name, value in settings.items()
+            for word in (f"--{name.replace('_', '-')}", value)
+        ]
+        self._process = subprocess.Popen(
+            [*self._command, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for _ in range(500):
+            try:
+                self._ping()
+            except redis.ConnectionError:
+                time.sleep(0.01)
+            else:
+                return
+        pytest.fail("redis-server did not answer within 5 s of its start")
+
+    def kill(self) -> None:
+        """End it with SIGKILL, asleep or not: what it had not saved is lost."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def restart(self) -> None:
+        """Kill it and start it again on the same port."""
+        self.kill()
+        self.start()
+
+    def freeze(self) -> None:
+        """Stop it with SIGSTOP: it takes connections and answers nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def client(self, **settings: Any) -> "redis.Redis":
+        """Return a client that blocks, to look and to meddle; use it in `with`."""
+        return redis.Redis(port=self.port, decode_responses=True, **settings)
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, number)
+
+    def _ping(self) -> None:
+        with self.client(socket_timeout=1) as client:
+            try:
+                client.ping()
+            except redis.AuthenticationError:
+                return
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One for all tests that let it live and keep to keys of their own."""
+    with RedisServer() as server:
+        yield server
