@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Self
+from urllib.parse import urlsplit
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
@@ -28,7 +29,9 @@ from clickpost_async.sandbox.operation import Call, Operation, Reply
 from clickpost_async.sandbox.orders import Manners
 from clickpost_async.sandbox.traffic import Traffic
 
-_CREDENTIALS = ("username", "user_name", "key")
+_NOBODYS_KEY = "not-a-real-key"
+_STAND_INS = {"username": "acme", "user_name": "acme", "key": _NOBODYS_KEY}
+_ASK_THE_COURIER = frozenset({"orders.create_india", "orders.create_world"})
 
 
 class Sandbox(Control):
@@ -62,9 +65,7 @@ class Sandbox(Control):
     ) -> None:
         self.username = username
         self.key = key
-        self.faults = Faults(seed=seed) if faults is None else faults
         self.traffic = Traffic()
-        self._book = Book(path)
         self._limit = (
             None
             if rate is None
@@ -79,8 +80,9 @@ class Sandbox(Control):
             clock=clock,
             scan_every=scan_every,
             manners=manners,
+            faults=Faults(seed=seed) if faults is None else faults,
         )
-        super().__init__(self._book, setting)
+        super().__init__(Book(path), setting)
         files = (
             files_at("/labels/{name:path}.pdf", self._labels.file, "application/pdf"),
             files_at("/reports/{name}.csv", self._reports.file, "text/csv"),
@@ -133,11 +135,12 @@ class Sandbox(Control):
         except ClientDisconnect:
             return
         query = dict(request.query_params)
-        credentials = {name: query.pop(name) for name in _CREDENTIALS if name in query}
+        credentials = {name: query.pop(name) for name in _STAND_INS if name in query}
         call = Call(query=query, body=body, payload=_parsed(body), url=str(request.url))
         reference = _reference(call)
         wait = 0.0 if self._limit is None else self._limit.wait(moment)
-        fault = None if wait else self.faults.draw(reference)
+        asks = operation.name in _ASK_THE_COURIER
+        fault = None if wait else self.faults.draw(reference, asks_courier=asks)
         reply: Reply | None = None
         with self.traffic.create(reference if operation.method == "POST" else ""):
             if self.faults.latency:
@@ -148,6 +151,7 @@ class Sandbox(Control):
                     call, credentials, username=self.username, key=self.key
                 )
         response = self._response(reply, wait, fault)
+        self._keep(operation, call, credentials, response, fault=fault, moment=moment)
         self._book.note(
             Arrival(
                 operation=operation.name,
@@ -166,6 +170,31 @@ class Sandbox(Control):
         else:
             half = response_to(reply) if reply and fault is Fault.HALF_ANSWER else None
             await drop(scope, receive, send, half=half, reset=self.faults.reset)
+
+    def _keep(
+        self,
+        operation: Operation,
+        call: Call,
+        credentials: Mapping[str, str],
+        response: Response | None,
+        *,
+        fault: Fault | None,
+        moment: float,
+    ) -> None:
+        key = self.key.encode()
+        self._exchanges.note(
+            operation.name,
+            (_reference(call) or _waybill(call)).replace(self.key, _NOBODYS_KEY),
+            method=operation.method,
+            path=urlsplit(call.url).path,
+            query={**{name: _STAND_INS[name] for name in credentials}, **call.query},
+            body=call.body.replace(key, _NOBODYS_KEY.encode()) if key else call.body,
+            http_status=response.status_code if response else 0,
+            answer=bytes(response.body) if response else b"",
+            fault=fault,
+            seconds=anyio.current_time() - moment,
+            moment=self.now(),
+        )
 
     def _response(self, reply: Reply | None, wait: float, fault: Fault | None) -> Response | None:
         if wait:
@@ -187,4 +216,16 @@ def _reference(call: Call) -> str:
     found: object = call.query.get("reference_number")
     if isinstance(call.payload, Mapping):
         found = section(call.payload, "shipment_details").get("reference_number", found)
+    return _fit(found)
+
+
+def _waybill(call: Call) -> str:
+    """Return the waybill a call is about."""
+    payload = call.payload if isinstance(call.payload, Mapping) else {}
+    names = ("waybill", "awb", "awb_number")
+    said = (part.get(name) for part in (call.query, payload) for name in names)
+    return _fit(next((found for found in said if found), None))
+
+
+def _fit(found: object) -> str:
     return "" if found is None else str(found).encode("utf-8", "replace").decode()

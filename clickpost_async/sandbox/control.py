@@ -1,18 +1,23 @@
 """What couriers, customers and time do to the parcels of a sandbox."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 
 from attrs import frozen
 
+from clickpost_async.sandbox import samples
 from clickpost_async.sandbox.account import Account
 from clickpost_async.sandbox.book import Book
 from clickpost_async.sandbox.choosing import Choosing
+from clickpost_async.sandbox.exchanges import Exchange, Exchanges
+from clickpost_async.sandbox.faults import Faults
 from clickpost_async.sandbox.labels import Labels
 from clickpost_async.sandbox.management import Management
 from clickpost_async.sandbox.ndr import Ndr
 from clickpost_async.sandbox.notes import Notes
-from clickpost_async.sandbox.operation import Operation
+from clickpost_async.sandbox.operation import JSON, Operation
 from clickpost_async.sandbox.orders import Manners, Orders
 from clickpost_async.sandbox.parcels import Parcel, Parcels, Scan
 from clickpost_async.sandbox.pickups import Pickups
@@ -35,6 +40,7 @@ class Setting:
     clock: Callable[[], float] | None
     scan_every: float | None
     manners: Manners
+    faults: Faults
 
 
 class Control:
@@ -45,6 +51,9 @@ class Control:
             raise ValueError("page_size: a page has at least one row")
         if setting.scan_every is not None and setting.scan_every <= 0:
             raise ValueError("scan_every: more than 0 seconds are needed, or None")
+        self.faults = setting.faults
+        self._book = book
+        self._exchanges = Exchanges()
         self._scan_every = setting.scan_every
         self._clock = clock = Clock(setting.clock or time.time)
         self._webhooks = Webhooks()
@@ -56,7 +65,7 @@ class Control:
         self._returns = Returns(
             parcels=parcels, notes=notes, clock=clock, seed=seed, on_change=self._webhooks.returned
         )
-        self._labels = Labels(parcels=parcels)
+        self._labels = Labels(book=book, parcels=parcels)
         self._reports = Reports(
             parcels=parcels, notes=notes, clock=clock, polls=setting.manners.async_polls
         )
@@ -109,6 +118,10 @@ class Control:
         unless ClickPost is told otherwise.
         """
         return self._parcels.advance(waybill, steps)
+
+    def advance_all(self) -> int:
+        """Let every parcel go one step on its way; returns how many did."""
+        return self._parcels.advance_all()
 
     def scan(
         self,
@@ -185,6 +198,33 @@ class Control:
             duplicates=duplicates,
             out_of_order=out_of_order,
         )
+
+    def deliveries(self) -> Sequence[Delivery]:
+        """Return the latest webhooks that were pushed, the newest first."""
+        return self._webhooks.deliveries()
+
+    def push_again(self, number: int) -> None:
+        """Have a webhook that was pushed, by its `id`, pushed once more as it was."""
+        self._webhooks.push_again(number)
+
+    def exchanges(self) -> Sequence[Exchange]:
+        """Return the latest calls with their answers, the newest first."""
+        return self._exchanges.latest()
+
+    def samples(self) -> Mapping[str, JSON]:
+        """Return the latest calls with their answers as samples, by file name, about nobody."""
+        return samples.of(self.exchanges())
+
+    def write_samples(self, folder: str | PathLike[str]) -> Sequence[Path]:
+        """Write the samples as JSON files below a folder; returns their paths."""
+        return samples.write(self.samples(), Path(folder))
+
+    def reset(self) -> None:
+        """Forget orders, parcels, calls and faults; the clock goes on from where it is."""
+        self._book.store.clear()
+        self._exchanges.clear()
+        self._webhooks.forget()
+        self.faults.forget()
 
     async def push_webhooks(self) -> Sequence[Delivery]:
         """Deliver every webhook that waits, and return what became of them."""
