@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Self
@@ -12,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from clickpost_async.sandbox import commands
 from clickpost_async.sandbox import rate as law
 from clickpost_async.sandbox.book import Arrival, Book, Order, fingerprint
 from clickpost_async.sandbox.checks import section
@@ -27,8 +29,11 @@ from clickpost_async.sandbox.misbehave import (
 )
 from clickpost_async.sandbox.operation import Call, Operation, Reply
 from clickpost_async.sandbox.orders import Manners
+from clickpost_async.sandbox.page import routes as page
 from clickpost_async.sandbox.traffic import Traffic
 
+# What people and tests do at the desk is no traffic of ClickPost's.
+_AT_THE_DESK = re.compile(r"/$|/favicon\.ico$|/(control|page)(/|$)").match
 _NOBODYS_KEY = "not-a-real-key"
 _STAND_INS = {"username": "acme", "user_name": "acme", "key": _NOBODYS_KEY}
 _ASK_THE_COURIER = frozenset({"orders.create_india", "orders.create_world"})
@@ -87,11 +92,12 @@ class Sandbox(Control):
             files_at("/labels/{name:path}.pdf", self._labels.file, "application/pdf"),
             files_at("/reports/{name}.csv", self._reports.file, "text/csv"),
         )
-        self._router = router(self.operations(), self.answer, files)
+        desk = (*commands.routes(self), *page.routes(self))
+        self._router = router(self.operations(), self.answer, (*files, *desk))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or _AT_THE_DESK(scope["path"]):
             await self._router(scope, receive, send)
             return
         with self.traffic.call():
@@ -106,14 +112,6 @@ class Sandbox(Control):
     def close(self) -> None:
         """Close the file; without this it is closed when the sandbox is collected."""
         self._book.close()
-
-    def ledger(self) -> Mapping[str, tuple[str, ...]]:
-        """Return the waybills of all labels bought, by reference: the truth of "never twice"."""
-        return self._book.ledger()
-
-    def orders(self) -> Mapping[str, Order]:
-        """Return every order that is queued or placed, by reference."""
-        return self._book.orders()
 
     def requests(self) -> tuple[Arrival, ...]:
         """Return every call that came, in the order they were answered."""

@@ -22,6 +22,7 @@ import enum
 import random
 import threading
 from collections import Counter
+from collections.abc import Mapping
 
 from attrs import define, field, validators
 
@@ -109,6 +110,20 @@ class Faults:
                     return line.fault
             fault = self._by_chance(reference_number)
         return None if fault is Fault.COURIER_DOWN and not asks_courier else fault
+
+    def scripted(self) -> Mapping[Fault, int]:
+        """Return how often each fault is still to happen by the script."""
+        with self._lock:
+            waiting: Counter[Fault] = Counter()
+            for line in self._script:
+                waiting[line.fault] += line.times
+        return waiting
+
+    def state(self) -> Mapping[str, float]:
+        """Return the latency, and the chance and the script of each fault."""
+        chances = {fault.value: float(getattr(self, fault.value)) for fault in Fault}
+        scripted = {f"next {fault}": float(times) for fault, times in self.scripted().items()}
+        return {"latency": self.latency, **chances, **scripted}
 
     def forget(self) -> None:
         """Behave from now on: drop the script, and set every chance and the latency to 0."""

@@ -43,9 +43,9 @@ class Store:
         with self._lock:
             self._db.executescript(tables)
 
-    def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
-        """Return what a query finds."""
-        with self._lock, closing(self._db.execute(statement, values)) as cursor:
+    def rows(self, statement: str, *values: object, **named: object) -> list[dict[str, Any]]:
+        """Return what a query finds; its values stand in order, or by name."""
+        with self._lock, closing(self._db.execute(statement, named or values)) as cursor:
             rows: list[dict[str, Any]] = cursor.fetchall()
         return rows
 

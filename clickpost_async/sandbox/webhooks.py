@@ -3,7 +3,7 @@
 import asyncio
 import ipaddress
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -43,6 +43,19 @@ class Delivery:
     attempts: int
 
     @property
+    def about(self) -> str:
+        """The waybill it tells of, or the reference number of a return."""
+        said = self.payload.get("payload", self.payload)
+        inner = said if isinstance(said, Mapping) else {}
+        return str(inner.get("waybill") or inner.get("return_reference_number") or "")
+
+    @property
+    def said(self) -> str:
+        """What it tells."""
+        said = self.payload.get("payload", self.payload)
+        return str(said.get("clickpost_status_description")) if isinstance(said, Mapping) else ""
+
+    @property
     def delivered(self) -> bool:
         """Whether the receiver took it."""
         return self.http_status == HTTPStatus.OK
@@ -56,7 +69,7 @@ class Webhooks:
     _waiting: deque[tuple[Hook, Callable[[Hook], JSON]]] = field(factory=deque, init=False)
     _wake: Callable[[], object] | None = field(default=None, init=False)
     _made: deque[tuple[Hook, Delivery]] = field(factory=lambda: deque(maxlen=_KEPT), init=False)
-    _count: int = field(default=0, init=False)
+    count: int = field(default=0, init=False)
 
     @property
     def urls(self) -> Sequence[str]:
@@ -134,8 +147,8 @@ class Webhooks:
                 if hook.out_of_order:
                     batch.reverse()
                 for payload in batch * (1 + hook.duplicates):
-                    self._count += 1
-                    delivery = await _deliver(http, hook, payload, self._count)
+                    self.count += 1
+                    delivery = await _deliver(http, hook, payload, self.count)
                     deliveries.append(delivery)
                     self._made.append((hook, delivery))
         return deliveries
