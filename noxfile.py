@@ -110,7 +110,7 @@ _BARE = """
 import importlib, pkgutil
 import clickpost_async
 
-rooms = ("__main__", "cli", "integrations.opentelemetry", "labels", "sandbox")
+rooms = ("__main__", "cli", "integrations.opentelemetry", "labels", "sandbox", "testing.fixtures")
 rooms = {f"clickpost_async.{room}" for room in rooms}
 for module in pkgutil.walk_packages(clickpost_async.__path__, "clickpost_async."):
     try:

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from clickpost_async.sandbox import commands
 from clickpost_async.sandbox import rate as law
-from clickpost_async.sandbox.book import Arrival, Book, Order, fingerprint
+from clickpost_async.sandbox.book import Arrival, Book, fingerprint
 from clickpost_async.sandbox.checks import section
 from clickpost_async.sandbox.control import Control, Setting
 from clickpost_async.sandbox.doors import files_at, router
@@ -39,16 +39,8 @@ _STAND_INS = {"username": "acme", "user_name": "acme", "key": _NOBODYS_KEY}
 _ASK_THE_COURIER = frozenset({"orders.create_india", "orders.create_world"})
 
 
-class Sandbox(Control):
-    """A ClickPost that answers, refuses, remembers and misbehaves like the real one.
-
-    `rate` and `burst` limit the calls per second (429); `courier_seconds` is how long a courier
-    takes; `async_polls` how often an order with `additional.async` answers 102, and a report
-    PENDING, before it is done. `clock` tells the seconds since the epoch, `scan_every` is how many
-    of them a parcel stays at a station; without it parcels move by `advance` alone. A page of
-    updated orders has `page_size` rows. `password` is that of the user who asks for a token.
-    With `racy` a label is bought before its reference is recorded: overlapping creates buy two.
-    """
+class Application(Control):
+    """Everything a sandbox does; `Sandbox` adds an address."""
 
     def __init__(
         self,

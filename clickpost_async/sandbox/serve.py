@@ -12,7 +12,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from clickpost_async.sandbox.app import Sandbox
+from clickpost_async.sandbox.app import Application
 from clickpost_async.sandbox.faults import Faults
 from clickpost_async.sandbox.misbehave import CONNECTION
 from clickpost_async.sandbox.traffic import Traffic
@@ -26,7 +26,7 @@ _KEEP_ALIVE = 120
 class Served:
     """A sandbox on a port, in a thread of its own: it answers while the caller's loop is busy."""
 
-    def __init__(self, sandbox: Sandbox, *, port: int = 0) -> None:
+    def __init__(self, sandbox: Application, *, port: int = 0) -> None:
         self.sandbox = sandbox
         self._socket = _listening(port)
         self.port: int = self._socket.getsockname()[1]
@@ -53,7 +53,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(sandbox: Sandbox, *, port: int = 0) -> AsyncGenerator[Served, None]:
+async def served(sandbox: Application, *, port: int = 0) -> AsyncGenerator[Served, None]:
     """Serve a sandbox while the block runs; port 0 takes any free one."""
     server = Served(sandbox, port=port)
     try:
@@ -82,7 +82,7 @@ def main(
 
     With `webhooks_to` it pushes webhooks to that address of this machine.
     """
-    sandbox = Sandbox(
+    sandbox = Application(
         path=path,
         rate=rate,
         burst=burst,
@@ -97,7 +97,10 @@ def main(
     if webhooks_to:
         sandbox.webhooks_to(webhooks_to, token=webhook_token)
     with sandbox, _listening(port) as listener:
-        print(f"http://{_HOST}:{listener.getsockname()[1]}/api", flush=True)  # noqa: T201 - who started it waits for this
+        origin = f"http://{_HOST}:{listener.getsockname()[1]}"
+        # Who started it waits for the first line.
+        print(f"{origin}/api", flush=True)  # noqa: T201
+        print(f"in a browser: {origin}/", flush=True)  # noqa: T201
         try:
             asyncio.run(_Server(sandbox).serve(sockets=[listener]))
         except KeyboardInterrupt:
@@ -128,7 +131,7 @@ def _counting(traffic: Traffic) -> type[H11Protocol]:
 class _Server(uvicorn.Server):
     """Uvicorn without its pauses: it stops at once, and waits for nobody."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Application) -> None:
         super().__init__(
             uvicorn.Config(
                 self._app,

@@ -59,7 +59,7 @@ document.addEventListener("DOMContentLoaded", () => {
     }
     for (const row of known.values()) row.remove();
     list.scrollTop = top;
-    document.querySelector(`[data-count="${name}"]`).textContent = keys.length || "";
+    document.querySelector(`[data-count="${name}"]`).textContent = keys.length < 100 ? keys.length || "" : "latest 100";
     document.querySelector(`[data-empty="${name}"]`).hidden = keys.length > 0;
     mark();
   }

@@ -4,19 +4,17 @@ A window remembers the rows it has told, no events: a browser that is slow to re
 between, and costs no memory.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 from attrs import define, field, frozen
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from clickpost_async.sandbox import couriers, journey
 from clickpost_async.sandbox.book import Order
 from clickpost_async.sandbox.control import Control
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.page import words
-from clickpost_async.sandbox.parcels import place
 from clickpost_async.sandbox.persons import cover, covered, people_in
 
 FOLDER = Path(__file__).parent
@@ -35,14 +33,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    written = ("clock", "date", "duration", "nth", "amount", "percent", "tone", "pretty", "quoted", "span")
-    made.filters.update({name: getattr(words, name) for name in written})
-    made.globals.update(
-        fault_words=words.FAULTS,
-        courier_name=couriers.name_of,
-        place=place,
-        bucket_of=lambda code: journey.station(code).bucket,
-    )
+    made.filters.update(words.FILTERS)
     return made
 
 
@@ -67,7 +58,7 @@ class Window:
     _seen: object = field(default=None, init=False)
 
     def news(self) -> JSON | None:
-        """Return the rows and parts that are new or other than told last; None if all is as it was."""
+        """Return the rows and parts that are not as told last; None if all of them are."""
         seen = self._control.changes()
         if seen == self._seen:
             return None
@@ -92,8 +83,11 @@ class Window:
         if told == now:
             return None
         self._rows[name] = now
-        row: Callable[[object], str] = getattr(self._template("rows.html").module, name)
-        other = {key: row(it) for key, it in now.items() if not told or told.get(key) != it}
+        other = {
+            key: self._write("rows", name, it)
+            for key, it in now.items()
+            if not told or told.get(key) != it
+        }
         return {"keys": list(now), "rows": other}
 
     def _rendered(self) -> Iterable[tuple[str, str]]:
@@ -101,20 +95,23 @@ class Window:
         scripted = control.faults.scripted()
         chances = {fault: getattr(control.faults, fault.value) for fault in words.FAULTS}
         pulse = control.pulse()
-        parts = self._template("parts.html").module
         yield (
             "totals",
-            parts.totals(
+            self._write(
+                "parts",
+                "totals",
                 attrs.asdict(control.board.totals()),
                 control.counts(),
                 pulse,
                 max(10, *(calls for calls, _ in pulse)),
             ),
         )
-        yield "clock", parts.clock(control.now(), control.scan_every)
+        yield "clock", self._write("parts", "clock", control.now(), control.scan_every)
         yield (
             "faults",
-            parts.faults(
+            self._write(
+                "parts",
+                "faults",
                 [
                     (fault, chance, sorted({*_CHANCES, chance}), scripted.get(fault, 0))
                     for fault, chance in chances.items()
@@ -123,19 +120,18 @@ class Window:
                 sorted({*_DELAYS, control.faults.latency}),
             ),
         )
-        yield "hooks", parts.hooks(control.webhook_urls())
+        yield "hooks", self._write("parts", "hooks", control.webhook_urls())
         yield "detail", self._detail()
 
     def _detail(self) -> str:
         kind, _, name = self._look.shown.partition("/")
-        details = self._template("details.html").module
         if kind == "request":
             exchange = self._control.exchange(int(name)) if name.isdecimal() else None
             if exchange is None:
-                return details.gone("This call is not kept any more.")
+                return self._write("details", "gone", "This call is not kept any more.")
             show = (lambda it: it) if self._look.persons else covered
             sent, answered = show(exchange.sent), show(exchange.answered)
-            return details.request(exchange, sent, answered, self._look.persons)
+            return self._write("details", "request", exchange, sent, answered, self._look.persons)
         if kind not in ("order", "parcel"):
             return ""
         return self._order(name) if kind == "order" else self._parcel(name)
@@ -143,7 +139,7 @@ class Window:
     def _order(self, reference: str) -> str:
         order = self._control.board.order(reference)
         if order is None:
-            return self._template("details.html").module.gone("There is no such order.")
+            return self._write("details", "gone", "There is no such order.")
         return self._told(order, reference, order.waybill, order.courier_partner)
 
     def _parcel(self, waybill: str) -> str:
@@ -152,11 +148,11 @@ class Window:
     def _told(
         self, order: Order | None, reference: str, waybill: str | None, courier: int | None
     ) -> str:
-        details, board = self._template("details.html").module, self._control.board
+        board = self._control.board
         try:
             way = board.journey(waybill, courier) if waybill else None
         except LookupError:
-            return details.gone("There is no such parcel.")
+            return self._write("details", "gone", "There is no such parcel.")
         people = people_in(order.payload) if order else {}
         if not self._look.persons:
             people = {
@@ -165,7 +161,9 @@ class Window:
             }
         calls = self._control.exchanges(ROWS, reference) if reference else []
         pushed = [push for push in self._control.deliveries() if waybill and push.about == waybill]
-        return details.order(
+        return self._write(
+            "details",
+            "order",
             order,
             way,
             people,
@@ -175,5 +173,6 @@ class Window:
             pushed[:12],
         )
 
-    def _template(self, name: str) -> Template:
-        return self._templates.get_template(name)
+    def _write(self, file: str, macro: str, *values: object) -> str:
+        module = self._templates.get_template(f"{file}.html").module
+        return str(getattr(module, macro)(*values))
