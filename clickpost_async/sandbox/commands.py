@@ -2,7 +2,7 @@
 
 | call | body | answer |
 | --- | --- | --- |
-| `GET /control` | | the time, the faults, the totals, where webhooks go |
+| `GET /control/state` | | the time, the faults, the totals, where webhooks go |
 | `GET /control/orders?search=…&limit=…` | | orders and where their parcels are, the newest first |
 | `GET /control/parcels/WAYBILL` | | every scan of a parcel, and what comes |
 | `GET /control/requests?search=…&limit=…` | | the latest calls, the newest first |
@@ -48,7 +48,7 @@ Wish = Mapping[str, object]
 def routes(control: Control) -> list[Route]:
     """Return the routes of the table above."""
     looks: Mapping[str, Callable[[Request], object]] = {
-        "": lambda _: _state(control),
+        "/state": lambda _: _state(control),
         "/orders": lambda request: [
             {**attrs.asdict(line), "status": line.status}
             for line in control.board.orders(*_window(request))

@@ -1,0 +1,311 @@
+"""The page in a real browser: what it shows, what can be done from it, and what it keeps quiet."""
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from clickpost_async import ClickPost, RetryPolicy, bulk
+from clickpost_async.sandbox import Fault, Faults, Sandbox
+from clickpost_async.sandbox.exchanges import KEPT
+
+from .browser import looking_at
+from .samples import INDIA, india_order, raw_client
+from .test_webhooks import Receiver, receiver
+
+__all__ = ["receiver"]  # a fixture
+
+NAME, PHONE, STREET = "Meera Reader", "9000000012", "7 Banyan Road"
+QUICK = RetryPolicy(attempts=8, backoff=0.02, settling=0.05)
+
+
+async def text(page: Page, selector: str) -> str:
+    return " ".join((await page.inner_text(selector)).split())
+
+
+async def place(sandbox: Sandbox, *references: str, **changes: Any) -> None:
+    async with raw_client(sandbox.url) as http:
+        for reference in references:
+            await http.post(INDIA, json=india_order(reference, **changes))
+
+
+def client(sandbox: Sandbox) -> ClickPost:
+    return ClickPost(sandbox.credentials, hosts=sandbox.hosts, retry=QUICK)
+
+
+# --- what it shows ------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_a_call_shows_up_while_one_looks() -> None:
+    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+        await expect(page.locator("#requests li")).to_have_count(0)
+        await place(sandbox, "PEN-1")
+        row = page.locator("#requests li")
+        await expect(row).to_contain_text("orders.create_india")
+        await expect(row).to_contain_text("PEN-1")
+        await expect(row.locator(".code")).to_have_text("200")
+        await place(sandbox, "PEN-1")
+        await expect(page.locator("#requests li")).to_have_count(2)
+        again = page.locator("#requests li").first
+        await expect(again.locator(".code")).to_have_text("323")
+        await expect(again.locator(".again")).to_have_text("2nd")
+        order = page.locator("#orders li")
+        await expect(order).to_contain_text("OrderPlaced")
+        sandbox.advance(sandbox.ledger()["PEN-1"][0], 3)
+        await expect(order).to_contain_text("OutForDelivery")
+        await expect(page.locator("#total-requests")).to_have_text("2")
+        await expect(page.locator("#total-labels")).to_have_text("1")
+
+
+@pytest.mark.asyncio
+async def test_an_order_tells_its_journey_and_what_is_to_come() -> None:
+    async with Sandbox() as sandbox:
+        await place(sandbox, "PEN-1")
+        waybill = sandbox.ledger()["PEN-1"][0]
+        async with looking_at(sandbox.page) as page:
+            await page.click("#orders a")
+            stations = page.locator("#detail .journey li:not(.ahead) b")
+            await expect(stations).to_have_text(["OrderPlaced"])
+            await page.click("text=Next scan")
+            await page.click("text=Fail the delivery")
+            await expect(stations.last).to_have_text("FailedDelivery")
+            await expect(page.locator("#detail .journey .ahead").first).to_have_text("ShipmentHeld")
+            label = page.locator("#detail a", has_text="Open label")
+            assert await label.get_attribute("href") == f"/labels/{waybill}.pdf"
+            await page.keyboard.press("Escape")
+            await expect(page.locator("#detail")).to_be_hidden()
+
+    assert [scan.code for scan in sandbox.scans(waybill)] == [9, 6, 5, 4, 1]
+
+
+@pytest.mark.asyncio
+async def test_a_label_bought_twice_raises_an_alarm() -> None:
+    racy = Sandbox(racy=True, courier_seconds=0.2)
+    async with racy as sandbox, looking_at(sandbox.page) as page:
+        await expect(page.locator(".tile.alarm")).to_have_count(0)
+        await asyncio.gather(*(place(sandbox, "RACE") for _ in range(2)))
+        await expect(page.locator(".tile.alarm b")).to_have_text("1")
+        await page.click("text=Ledger")
+        await expect(page.locator("#ledger .bad")).to_contain_text("bought a 2nd time")
+
+
+@pytest.mark.asyncio
+async def test_searching_leaves_what_has_the_words_in_it() -> None:
+    async with Sandbox() as sandbox:
+        await place(sandbox, *(f"PEN-{number}" for number in range(120)), "INK-7")
+        async with looking_at(sandbox.page) as page:
+            await expect(page.locator("#orders li")).to_have_count(100)
+            await page.keyboard.press("/")
+            await page.keyboard.type("pen-5")
+            await expect(page.locator("#orders li")).to_have_count(11)
+            await expect(page.locator("#requests li")).to_have_count(11)
+            await page.fill("#search", "nothing like it")
+            await expect(page.locator("#orders li")).to_have_count(0)
+
+
+@pytest.mark.asyncio
+async def test_it_is_dark_where_the_system_is_and_where_one_says_so() -> None:
+    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+
+        async def ground() -> str:
+            script = "getComputedStyle(document.body).backgroundColor"
+            colour: str = await page.evaluate(script)
+            return colour
+
+        light = await ground()
+        await page.emulate_media(color_scheme="dark")
+        dark = await ground()
+        await page.click("#theme")
+        chosen = await ground()
+        await page.reload()
+
+        assert (light, dark) == ("rgb(244, 245, 248)", "rgb(14, 17, 22)")
+        assert chosen == await ground() == light
+
+
+# --- what can be done from it -------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_a_fault_switched_on_there_makes_a_running_bulk_retry() -> None:
+    orders = [india_order(f"PEN-{number}") for number in range(60)]
+    async with Sandbox() as sandbox, looking_at(sandbox.page) as page, client(sandbox) as clickpost:
+        async with bulk.create(clickpost, orders) as run:
+            outcomes = aiter(run)
+            calm = [await anext(outcomes) for _ in range(10)]
+            repeats_before = run.report.repeats
+            await page.select_option("#too_many", "0.5")
+            await expect(page.locator(".fault.on")).to_contain_text("Too many calls")
+            stormy = [outcome async for outcome in outcomes]
+        await expect(page.locator("#total-requests")).to_have_text(str(len(sandbox.requests())))
+
+    assert repeats_before == 0
+    assert {type(outcome) for outcome in (*calm, *stormy)} == {bulk.Placed}
+    assert run.report.repeats > 0
+    assert {len(bought) for bought in sandbox.ledger().values()} == {1}
+    assert len(sandbox.ledger()) == 60
+
+
+@pytest.mark.asyncio
+async def test_every_fault_can_be_switched_on_and_off_there() -> None:
+    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+        for fault in Fault:
+            await page.select_option(f"#{fault.value}", "1.0")
+        await page.select_option("#latency", "0.2")
+        await expect(page.locator(".fault.on")).to_have_count(len(Fault) + 1)
+        on = sandbox.faults.state()
+        for name in (*(fault.value for fault in Fault), "latency"):
+            await page.select_option(f"#{name}", "0.0")
+        await expect(page.locator(".fault.on")).to_have_count(0)
+
+        await page.hover("label[for=drop_after]")
+        await page.click("#once-drop_after")
+        await expect(page.locator("#once-drop_after")).to_have_text("next 1")
+
+    assert on == {"latency": 0.2, **dict.fromkeys(map(str, Fault), 1.0)}
+    assert sandbox.faults.draw("PEN-1") is Fault.DROP_AFTER
+    assert sandbox.faults == Faults()
+
+
+@pytest.mark.asyncio
+async def test_time_passes_when_one_says_so() -> None:
+    async with Sandbox(scan_every=3600) as sandbox, looking_at(sandbox.page) as page:
+        await place(sandbox, "PEN-1", "PEN-2")
+        before = sandbox.now()
+        await page.click("text=+6 h")
+        await expect(page.locator("#orders .b6")).to_have_text(["Delivered", "Delivered"])
+        await place(sandbox, "PEN-3")
+        await page.click("text=Move every parcel one step")
+        await expect(page.locator("#orders li").first).to_contain_text("PickedUp")
+
+    assert 6 * 3600 <= sandbox.now() - before < 7 * 3600
+
+
+@pytest.mark.asyncio
+async def test_a_return_is_asked_for_and_approved_there() -> None:
+    async with Sandbox() as sandbox:
+        await place(sandbox, "PEN-1")
+        sandbox.advance(sandbox.ledger()["PEN-1"][0], 9)
+        async with looking_at(sandbox.page) as page:
+            await page.click("#orders a")
+            await page.click("text=Ask for a return")
+            await page.click("#returns >> text=Approve")
+            await page.click("#returns .end a")
+            await expect(page.locator("#detail h2")).to_contain_text("Parcel")
+            await expect(page.locator("#detail .journey .ahead").first).to_have_text("OutForPickup")
+
+
+@pytest.mark.asyncio
+async def test_a_webhook_is_pushed_again_from_there(receiver: Receiver) -> None:
+    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+        await page.fill("#hook-url", "http://example.com/")
+        await page.click("#hooks button")
+        await expect(page.locator("#toast")).to_contain_text("to this machine only")
+        await page.fill("#hook-url", receiver.url)
+        await page.click("#hooks button")
+        await expect(page.locator("#hooks")).to_contain_text(receiver.url)
+        await place(sandbox, "PEN-1")
+        await page.click("[data-tab=webhooks]")
+        await page.click("#webhooks >> text=Push again")
+        await expect(page.locator("#webhooks li")).to_have_count(2)
+
+    first, second = receiver.payloads
+    assert first == second
+
+
+# --- what it keeps quiet, and what it keeps -----------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_persons_are_covered_until_asked_for_and_the_key_never_shows() -> None:
+    async with Sandbox() as sandbox:
+        await place(sandbox, "PEN-1", shipment_details__account_code=f"acc-{'x' * 3}")
+        async with raw_client(sandbox.url) as http:
+            body = {"waybill": "T-1", "cp_id": 4, "account_code": "a", "key": sandbox.key}
+            await http.post("/v2/tracking/awb-register/", json=body)
+        async with looking_at(sandbox.page) as page:
+            seen: list[str] = []
+            for show in ("#orders a >> nth=1", "#requests a >> nth=1", "#requests a >> nth=0"):
+                await page.keyboard.press("Escape")
+                await page.click(show)
+                await expect(page.locator("#detail h3").first).to_be_visible()
+                seen.append(await page.content())
+            covered = "".join(seen)
+            await page.keyboard.press("Escape")
+            await page.click("#orders a >> nth=1")
+            await page.click("#reveal")
+            await expect(page.locator("#detail")).to_contain_text(NAME)
+            shown = await page.content()
+            await page.keyboard.press("Escape")
+            await page.click("#orders a >> nth=1")
+            await expect(page.locator("#detail .people")).to_contain_text("M•••• R••••")
+
+    assert [word for word in (NAME, PHONE, STREET, sandbox.key) if word in covered] == []
+    assert all(word in shown for word in (NAME, PHONE, STREET))
+    assert sandbox.key not in shown
+
+
+HOSTILE = "<script>window.hit=1</script><img src=x onerror=window.hit=2>\"'&{{7*7}}"
+
+
+@pytest.mark.asyncio
+async def test_whatever_an_order_is_called_is_text() -> None:
+    async with Sandbox() as sandbox:
+        await place(
+            sandbox,
+            HOSTILE,
+            drop_info__drop_name=HOSTILE,
+            drop_info__drop_city=HOSTILE,
+            shipment_details__account_code=HOSTILE,
+            shipment_details__awb_number=HOSTILE,
+        )
+        sandbox.advance(HOSTILE, 3)
+        async with looking_at(sandbox.page) as page:
+            await expect(page.locator("#orders li")).to_contain_text(HOSTILE)
+            await page.click("#orders a")
+            await page.click("#reveal")
+            await expect(page.locator("#detail .people")).to_contain_text(HOSTILE)
+            await page.click("text=Next scan")
+            await expect(page.locator("#detail .journey")).to_contain_text("Delivered")
+            await page.keyboard.press("Escape")
+            await page.click("#requests a")
+            await expect(page.locator("#detail pre").first).to_contain_text("window.hit=1")
+            assert await page.evaluate("window.hit") is None
+            assert await page.locator("main script, main img").count() == 0
+
+
+@pytest.mark.asyncio
+async def test_only_the_latest_is_kept_and_shown() -> None:
+    async with Sandbox() as sandbox:
+        async with raw_client(sandbox.url) as http:
+            for number in range(KEPT + 40):
+                await http.get("/v1/fetch/shippinglabel/", params={"waybill": f"W-{number}"})
+        async with looking_at(sandbox.page) as page:
+            await expect(page.locator("#requests li")).to_have_count(100)
+            await expect(page.locator("#requests li").first).to_contain_text(f"W-{KEPT + 39}")
+            await expect(page.locator("#total-requests")).to_have_text(str(KEPT + 40))
+
+    assert len(sandbox.exchanges()) == KEPT
+
+
+@pytest.mark.asyncio
+async def test_a_browser_that_does_not_read_is_told_the_end_and_not_every_step() -> None:
+    async with Sandbox() as sandbox:
+        port = int(sandbox.url.split(":")[2].split("/")[0])
+        with socket.create_connection(("127.0.0.1", port)) as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.sendall(b"GET /page/news HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            for number in range(400):
+                await place(sandbox, f"PEN-{number}")
+            slow.settimeout(10)
+            read = b""
+            while b"PEN-399" not in read:
+                read += await asyncio.to_thread(slow.recv, 65536)
+
+    told = [line for line in read.split(b"\r\n") if line.startswith(b"data: ")]
+    assert 0 < len(told) < 100
+    assert "lists" in json.loads(told[0].removeprefix(b"data: "))
