@@ -119,6 +119,10 @@ def _counting(traffic: Traffic) -> type[H11Protocol]:
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
             super().connection_made(transport)
             self.app_state = {**self.app_state, CONNECTION: transport}
+            # asyncio does so for sockets that name their protocol, which create_server's do not:
+            # each answer but the first would wait 40 ms for the client to acknowledge its head.
+            wire = transport.get_extra_info("socket")
+            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             traffic.connected()
 
         def connection_lost(self, exc: Exception | None) -> None:

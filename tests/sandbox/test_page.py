@@ -11,6 +11,7 @@ from playwright.async_api import Page, expect
 from clickpost_async import ClickPost, RetryPolicy, bulk
 from clickpost_async.sandbox import Fault, Faults, Sandbox
 from clickpost_async.sandbox.exchanges import KEPT
+from clickpost_async.sandbox.page.window import ROWS, Look, Window, environment
 
 from .browser import looking_at
 from .samples import INDIA, india_order, raw_client
@@ -138,8 +139,8 @@ async def test_a_fault_switched_on_there_makes_a_running_bulk_retry() -> None:
             outcomes = aiter(run)
             calm = [await anext(outcomes) for _ in range(10)]
             repeats_before = run.report.repeats
-            await page.select_option("#too_many", "0.5")
-            await expect(page.locator(".fault.on")).to_contain_text("Too many calls")
+            await page.select_option("#drop_before", "0.25")
+            await expect(page.locator(".fault.on")).to_contain_text("Cut before booking")
             stormy = [outcome async for outcome in outcomes]
         await expect(page.locator("#total-requests")).to_have_text(str(len(sandbox.requests())))
 
@@ -201,7 +202,7 @@ async def test_a_return_is_asked_for_and_approved_there() -> None:
 
 @pytest.mark.asyncio
 async def test_a_webhook_is_pushed_again_from_there(receiver: Receiver) -> None:
-    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+    async with Sandbox() as sandbox, looking_at(sandbox.page, refused=1) as page:
         await page.fill("#hook-url", "http://example.com/")
         await page.click("#hooks button")
         await expect(page.locator("#toast")).to_contain_text("to this machine only")
@@ -293,19 +294,38 @@ async def test_only_the_latest_is_kept_and_shown() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_browser_that_looks_away_is_told_what_is_and_not_what_was() -> None:
+    async with Sandbox() as sandbox:
+        await place(sandbox, "PEN-0")
+        window = Window(sandbox, environment(), Look())
+        first = window.news()
+        assert window.news() is None
+        await place(sandbox, *(f"PEN-{number}" for number in range(1, 301)))
+        sandbox.advance(sandbox.ledger()["PEN-0"][0])
+        news = window.news()
+
+    assert first
+    assert list(first["lists"]["orders"]["rows"]) == ["order/PEN-0"]
+    assert news
+    assert {name: len(told["rows"]) for name, told in news["lists"].items()} == dict.fromkeys(
+        ("requests", "orders", "ledger"), ROWS
+    )
+    assert window.news() is None
+
+
+@pytest.mark.asyncio
 async def test_a_browser_that_does_not_read_is_told_the_end_and_not_every_step() -> None:
     async with Sandbox() as sandbox:
         port = int(sandbox.url.split(":")[2].split("/")[0])
         with socket.create_connection(("127.0.0.1", port)) as slow:
-            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
             slow.sendall(b"GET /page/news HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            for number in range(400):
-                await place(sandbox, f"PEN-{number}")
+            await place(sandbox, *(f"PEN-{number}" for number in range(200)))
             slow.settimeout(10)
             read = b""
-            while b"PEN-399" not in read:
+            while b"PEN-199" not in read:
                 read += await asyncio.to_thread(slow.recv, 65536)
 
     told = [line for line in read.split(b"\r\n") if line.startswith(b"data: ")]
-    assert 0 < len(told) < 100
+    assert 0 < len(told) < 50
     assert "lists" in json.loads(told[0].removeprefix(b"data: "))

@@ -16,20 +16,24 @@ from .samples import india_order, world_order
 async def played() -> Sandbox:
     """Let a client make a few calls of all sorts."""
     never = RetryPolicy.never()
-    async with Sandbox() as sandbox:
+    sandbox = Sandbox()
+    sandbox.start()
+    try:
         async with ClickPost(sandbox.credentials, hosts=sandbox.hosts, retry=never) as clickpost:
             placed = await clickpost.orders.create_india(india_order("PEN-1"))
             await clickpost.orders.create_world(world_order("LAMP-1"))
             await clickpost.orders.create_india(india_order("PEN-1"))
             await clickpost.orders.find_india("PEN-1")
             await clickpost.orders.fetch_india(placed.waybill or "", courier_partner=4)
-            sandbox.faults.next("server_error")
+            sandbox.faults.next("server_error", reference_number="PEN-2")
             for reference in ("COURIER-REFUSES", "PEN-2"):
                 with pytest.raises(ClickPostError):
                     await clickpost.orders.create_india(india_order(reference))
             sandbox.faults.next("drop_before")
             with pytest.raises(ClickPostError):
                 await clickpost.orders.create_india(india_order("PEN-3"))
+    finally:
+        sandbox.stop()
     return sandbox
 
 

@@ -5,6 +5,7 @@ between, and costs no memory.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import attrs
@@ -24,6 +25,7 @@ _CHANCES = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0)
 _DELAYS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
+@cache
 def environment() -> Environment:
     """Return what renders the page: everything is escaped, and a name that is missing is a bug."""
     made = Environment(
