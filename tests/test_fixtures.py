@@ -20,7 +20,7 @@ WAYBILLS: list[str | None] = []
 async def test_every_test_gets_a_sandbox_of_its_own_that_is_the_same(
     clickpost_sandbox: Sandbox, time: str
 ) -> None:
-    clickpost_sandbox.faults.next("busy")
+    clickpost_sandbox.faults.next("drop_after")
     async with ClickPost(clickpost_sandbox.credentials, hosts=clickpost_sandbox.hosts) as clickpost:
         created = await clickpost.orders.create(india_order("PEN-1"))
 
