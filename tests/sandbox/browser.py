@@ -3,9 +3,14 @@
 import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
+
+from clickpost_async.sandbox import Sandbox
+
+from .samples import INDIA, india_order, raw_client
 
 ARGUMENTS = [
     "--headless",
@@ -48,3 +53,10 @@ async def looking_at(address: str, *, refused: int = 0) -> AsyncGenerator[Page, 
         yield page
         told = [words for words in said if "400 (Bad Request)" not in words]
         assert (told, len(said)) == ([], refused)
+
+
+async def place(sandbox: Sandbox, *references: str, **changes: Any) -> None:
+    """Place orders at a sandbox that is served."""
+    async with raw_client(sandbox.url) as http:
+        for reference in references:
+            await http.post(INDIA, json=india_order(reference, **changes))
