@@ -22,7 +22,7 @@ PACKAGE = Path(clickpost_async.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = ("bulk", "cli", "integrations", "labels", "sandbox", "testing", "webhooks")
 ROOMS_LIBRARIES = tuple(
-    "cyclopts opentelemetry pypdf redis rich starlette taskiq uvicorn".split()  # noqa: SIM905
+    "cyclopts jinja2 opentelemetry pypdf redis reportlab rich starlette taskiq uvicorn".split()  # noqa: SIM905
 )
 
 # --- what is public -----------------------------------------------------------------------------
@@ -254,7 +254,9 @@ def test_no_test_can_call_anybody_but_this_machine(host: str) -> None:
 # --- the package --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["py.typed", "bulk/orders.csv", "limits/bucket.lua"])
+@pytest.mark.parametrize(
+    "name", ["py.typed", "bulk/orders.csv", "limits/bucket.lua", "sandbox/page/page.js"]
+)
 def test_the_package_carries_its_data(name: str) -> None:
     assert resources.files("clickpost_async").joinpath(name).is_file()
 

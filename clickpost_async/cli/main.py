@@ -34,8 +34,16 @@ async def demo(orders: Path | None = None, *, rate: float = 100.0, faults: bool 
 
 
 @app.command
-def sandbox(*, port: int = 8000, file: Path | None = None) -> None:
-    """Serve a ClickPost that lives on this machine, until interrupted.
+def sandbox(
+    *,
+    port: int = 8000,
+    file: Path | None = None,
+    rate: float | None = None,
+    scan_every: float = 21600.0,
+    seed: int = 0,
+    webhooks_to: str | None = None,
+) -> None:
+    """Serve a ClickPost that lives on this machine, with a page to watch it, until interrupted.
 
     Parameters
     ----------
@@ -43,11 +51,26 @@ def sandbox(*, port: int = 8000, file: Path | None = None) -> None:
         The port on 127.0.0.1; 0 takes any free one.
     file
         Where it remembers its orders; without one, it forgets them at the end.
+    rate
+        How many calls per second it takes before it answers 429; without one, any number.
+    scan_every
+        How many seconds a parcel stays at a station; the page can let time pass.
+    seed
+        What waybills and chances are made of.
+    webhooks_to
+        An address on this machine, which hears of every scan.
 
     """
     from clickpost_async.sandbox.serve import main as serve
 
-    serve(port, None if file is None else str(file))
+    serve(
+        port,
+        None if file is None else str(file),
+        rate=rate,
+        scan_every=scan_every,
+        seed=seed,
+        webhooks_to=webhooks_to,
+    )
 
 
 def main() -> None:

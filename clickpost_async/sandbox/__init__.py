@@ -1,32 +1,34 @@
 """A ClickPost that lives in your process: an ASGI application, and a server to put it on a port.
 
-async with served(Sandbox()) as server:
-    credentials = Credentials("sandbox", "sandbox-key-not-a-secret")
-    clickpost = ClickPost(credentials, hosts=Hosts.at(server.url))
+async with Sandbox() as sandbox:
+    clickpost = ClickPost(sandbox.credentials, hosts=sandbox.hosts)
 
 Parcels go their way as they are told: `sandbox.advance(waybill)`, `sandbox.fail_delivery(waybill)`,
 `sandbox.request_return(waybill)`, or by the clock with `Sandbox(scan_every=60)`; and with
-`sandbox.webhooks_to("http://127.0.0.1:9000/")` the sandbox tells what happens to them.
+`sandbox.webhooks_to("http://127.0.0.1:9000/")` the sandbox tells what happens to them. A browser
+shows all of it at `sandbox.page`, and `clickpost_async.sandbox.commands` lists the same over HTTP.
 """
 
-try:
-    import starlette as starlette
-    import uvicorn as uvicorn
-except ImportError as missing:
-    raise ImportError(
-        "the sandbox needs starlette and uvicorn: pip install 'clickpost_async[sandbox]'"
-    ) from missing
+from importlib.util import find_spec
 
-from clickpost_async.sandbox.app import Sandbox as Sandbox
+# Looked for, not imported: drawing a label and showing a page come after the start.
+if any(find_spec(library) is None for library in ("jinja2", "reportlab", "starlette", "uvicorn")):
+    raise ImportError(
+        "the sandbox needs jinja2, reportlab, starlette and uvicorn:"
+        " pip install 'clickpost_async[sandbox]'"
+    )
+
 from clickpost_async.sandbox.book import Arrival as Arrival
 from clickpost_async.sandbox.book import Book as Book
 from clickpost_async.sandbox.book import Order as Order
 from clickpost_async.sandbox.book import State as State
+from clickpost_async.sandbox.exchanges import Exchange as Exchange
 from clickpost_async.sandbox.faults import Fault as Fault
 from clickpost_async.sandbox.faults import Faults as Faults
 from clickpost_async.sandbox.journey import Kind as Kind
 from clickpost_async.sandbox.parcels import Parcel as Parcel
 from clickpost_async.sandbox.parcels import Scan as Scan
+from clickpost_async.sandbox.sandbox import Sandbox as Sandbox
 from clickpost_async.sandbox.serve import Served as Served
 from clickpost_async.sandbox.serve import served as served
 from clickpost_async.sandbox.traffic import Traffic as Traffic
@@ -36,6 +38,7 @@ __all__ = [
     "Arrival",
     "Book",
     "Delivery",
+    "Exchange",
     "Fault",
     "Faults",
     "Kind",

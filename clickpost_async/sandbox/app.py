@@ -2,17 +2,20 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Self
+from urllib.parse import urlsplit
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from clickpost_async.sandbox import commands
 from clickpost_async.sandbox import rate as law
-from clickpost_async.sandbox.book import Arrival, Book, Order, fingerprint
+from clickpost_async.sandbox.book import Arrival, Book, fingerprint
 from clickpost_async.sandbox.checks import section
 from clickpost_async.sandbox.control import Control, Setting
 from clickpost_async.sandbox.doors import files_at, router
@@ -26,21 +29,18 @@ from clickpost_async.sandbox.misbehave import (
 )
 from clickpost_async.sandbox.operation import Call, Operation, Reply
 from clickpost_async.sandbox.orders import Manners
+from clickpost_async.sandbox.page import routes as page
 from clickpost_async.sandbox.traffic import Traffic
 
-_CREDENTIALS = ("username", "user_name", "key")
+# What people and tests do at the desk is no traffic of ClickPost's.
+_AT_THE_DESK = re.compile(r"/$|/favicon\.ico$|/(control|page)(/|$)").match
+_NOBODYS_KEY = "not-a-real-key"
+_STAND_INS = {"username": "acme", "user_name": "acme", "key": _NOBODYS_KEY}
+_ASK_THE_COURIER = frozenset({"orders.create_india", "orders.create_world"})
 
 
-class Sandbox(Control):
-    """A ClickPost that answers, refuses, remembers and misbehaves like the real one.
-
-    `rate` and `burst` limit the calls per second (429); `courier_seconds` is how long a courier
-    takes; `async_polls` how often an order with `additional.async` answers 102, and a report
-    PENDING, before it is done. `clock` tells the seconds since the epoch, `scan_every` is how many
-    of them a parcel stays at a station; without it parcels move by `advance` alone. A page of
-    updated orders has `page_size` rows. `password` is that of the user who asks for a token.
-    With `racy` a label is bought before its reference is recorded: overlapping creates buy two.
-    """
+class Application(Control):
+    """Everything a sandbox does; `Sandbox` adds an address."""
 
     def __init__(
         self,
@@ -62,9 +62,7 @@ class Sandbox(Control):
     ) -> None:
         self.username = username
         self.key = key
-        self.faults = Faults(seed=seed) if faults is None else faults
         self.traffic = Traffic()
-        self._book = Book(path)
         self._limit = (
             None
             if rate is None
@@ -79,17 +77,19 @@ class Sandbox(Control):
             clock=clock,
             scan_every=scan_every,
             manners=manners,
+            faults=Faults(seed=seed) if faults is None else faults,
         )
-        super().__init__(self._book, setting)
+        super().__init__(Book(path), setting)
         files = (
             files_at("/labels/{name:path}.pdf", self._labels.file, "application/pdf"),
             files_at("/reports/{name}.csv", self._reports.file, "text/csv"),
         )
-        self._router = router(self.operations(), self.answer, files)
+        desk = (*commands.routes(self), *page.routes(self))
+        self._router = router(self.operations(), self.answer, (*files, *desk))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or _AT_THE_DESK(scope["path"]):
             await self._router(scope, receive, send)
             return
         with self.traffic.call():
@@ -104,14 +104,6 @@ class Sandbox(Control):
     def close(self) -> None:
         """Close the file; without this it is closed when the sandbox is collected."""
         self._book.close()
-
-    def ledger(self) -> Mapping[str, tuple[str, ...]]:
-        """Return the waybills of all labels bought, by reference: the truth of "never twice"."""
-        return self._book.ledger()
-
-    def orders(self) -> Mapping[str, Order]:
-        """Return every order that is queued or placed, by reference."""
-        return self._book.orders()
 
     def requests(self) -> tuple[Arrival, ...]:
         """Return every call that came, in the order they were answered."""
@@ -133,11 +125,12 @@ class Sandbox(Control):
         except ClientDisconnect:
             return
         query = dict(request.query_params)
-        credentials = {name: query.pop(name) for name in _CREDENTIALS if name in query}
+        credentials = {name: query.pop(name) for name in _STAND_INS if name in query}
         call = Call(query=query, body=body, payload=_parsed(body), url=str(request.url))
         reference = _reference(call)
         wait = 0.0 if self._limit is None else self._limit.wait(moment)
-        fault = None if wait else self.faults.draw(reference)
+        asks = operation.name in _ASK_THE_COURIER
+        fault = None if wait else self.faults.draw(reference, asks_courier=asks)
         reply: Reply | None = None
         with self.traffic.create(reference if operation.method == "POST" else ""):
             if self.faults.latency:
@@ -148,6 +141,7 @@ class Sandbox(Control):
                     call, credentials, username=self.username, key=self.key
                 )
         response = self._response(reply, wait, fault)
+        self._keep(operation, call, credentials, response, fault=fault, moment=moment)
         self._book.note(
             Arrival(
                 operation=operation.name,
@@ -166,6 +160,31 @@ class Sandbox(Control):
         else:
             half = response_to(reply) if reply and fault is Fault.HALF_ANSWER else None
             await drop(scope, receive, send, half=half, reset=self.faults.reset)
+
+    def _keep(
+        self,
+        operation: Operation,
+        call: Call,
+        credentials: Mapping[str, str],
+        response: Response | None,
+        *,
+        fault: Fault | None,
+        moment: float,
+    ) -> None:
+        key = self.key.encode()
+        self._exchanges.note(
+            operation.name,
+            (_reference(call) or _waybill(call)).replace(self.key, _NOBODYS_KEY),
+            method=operation.method,
+            path=urlsplit(call.url).path,
+            query={**{name: _STAND_INS[name] for name in credentials}, **call.query},
+            body=call.body.replace(key, _NOBODYS_KEY.encode()) if key else call.body,
+            http_status=response.status_code if response else 0,
+            answer=bytes(response.body) if response else b"",
+            fault=fault,
+            seconds=anyio.current_time() - moment,
+            moment=self.now(),
+        )
 
     def _response(self, reply: Reply | None, wait: float, fault: Fault | None) -> Response | None:
         if wait:
@@ -187,4 +206,16 @@ def _reference(call: Call) -> str:
     found: object = call.query.get("reference_number")
     if isinstance(call.payload, Mapping):
         found = section(call.payload, "shipment_details").get("reference_number", found)
+    return _fit(found)
+
+
+def _waybill(call: Call) -> str:
+    """Return the waybill a call is about."""
+    payload = call.payload if isinstance(call.payload, Mapping) else {}
+    names = ("waybill", "awb", "awb_number")
+    said = (part.get(name) for part in (call.query, payload) for name in names)
+    return _fit(next((found for found in said if found), None))
+
+
+def _fit(found: object) -> str:
     return "" if found is None else str(found).encode("utf-8", "replace").decode()

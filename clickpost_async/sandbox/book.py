@@ -82,6 +82,7 @@ CREATE TABLE IF NOT EXISTS orders (
     label TEXT
 );
 CREATE INDEX IF NOT EXISTS orders_by_waybill ON orders (waybill, courier_partner);
+CREATE INDEX IF NOT EXISTS orders_by_state ON orders (state);
 CREATE TABLE IF NOT EXISTS labels (
     id INTEGER PRIMARY KEY,
     reference_number TEXT NOT NULL,

@@ -1,18 +1,24 @@
 """What couriers, customers and time do to the parcels of a sandbox."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 
 from attrs import frozen
 
+from clickpost_async.sandbox import samples
 from clickpost_async.sandbox.account import Account
-from clickpost_async.sandbox.book import Book
+from clickpost_async.sandbox.board import Board
+from clickpost_async.sandbox.book import Book, Order
 from clickpost_async.sandbox.choosing import Choosing
+from clickpost_async.sandbox.exchanges import KEPT, Exchange, Exchanges
+from clickpost_async.sandbox.faults import Faults
 from clickpost_async.sandbox.labels import Labels
 from clickpost_async.sandbox.management import Management
 from clickpost_async.sandbox.ndr import Ndr
 from clickpost_async.sandbox.notes import Notes
-from clickpost_async.sandbox.operation import Operation
+from clickpost_async.sandbox.operation import JSON, Operation
 from clickpost_async.sandbox.orders import Manners, Orders
 from clickpost_async.sandbox.parcels import Parcel, Parcels, Scan
 from clickpost_async.sandbox.pickups import Pickups
@@ -35,6 +41,7 @@ class Setting:
     clock: Callable[[], float] | None
     scan_every: float | None
     manners: Manners
+    faults: Faults
 
 
 class Control:
@@ -45,7 +52,10 @@ class Control:
             raise ValueError("page_size: a page has at least one row")
         if setting.scan_every is not None and setting.scan_every <= 0:
             raise ValueError("scan_every: more than 0 seconds are needed, or None")
-        self._scan_every = setting.scan_every
+        self.faults = setting.faults
+        self._book = book
+        self._exchanges = Exchanges()
+        self.scan_every = setting.scan_every
         self._clock = clock = Clock(setting.clock or time.time)
         self._webhooks = Webhooks()
         self._notes = notes = Notes(book.store)
@@ -56,7 +66,8 @@ class Control:
         self._returns = Returns(
             parcels=parcels, notes=notes, clock=clock, seed=seed, on_change=self._webhooks.returned
         )
-        self._labels = Labels(parcels=parcels)
+        self._labels = Labels(book=book, parcels=parcels)
+        self.board = Board(book=book, parcels=parcels, returns=self._returns)
         self._reports = Reports(
             parcels=parcels, notes=notes, clock=clock, polls=setting.manners.async_polls
         )
@@ -90,8 +101,8 @@ class Control:
 
     def catch_up(self) -> None:
         """Make the scans that are due with `scan_every`; every call to the sandbox does so."""
-        if self._scan_every is not None:
-            self._parcels.catch_up(self._scan_every)
+        if self.scan_every is not None:
+            self._parcels.catch_up(self.scan_every)
 
     def parcels(self) -> Sequence[Parcel]:
         """Return every parcel, the oldest first."""
@@ -109,6 +120,10 @@ class Control:
         unless ClickPost is told otherwise.
         """
         return self._parcels.advance(waybill, steps)
+
+    def advance_all(self) -> int:
+        """Let every parcel go one step on its way; returns how many did."""
+        return self._parcels.advance_all()
 
     def scan(
         self,
@@ -186,13 +201,76 @@ class Control:
             out_of_order=out_of_order,
         )
 
+    def deliveries(self) -> Sequence[Delivery]:
+        """Return the latest webhooks that were pushed, the newest first."""
+        return self._webhooks.deliveries()
+
+    def push_again(self, number: int) -> None:
+        """Have a webhook that was pushed, by its `id`, pushed once more as it was."""
+        self._webhooks.push_again(number)
+
+    def ledger(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the waybills of all labels bought, by reference: the truth of "never twice"."""
+        return self._book.ledger()
+
+    def orders(self) -> Mapping[str, Order]:
+        """Return every order that is queued or placed, by reference."""
+        return self._book.orders()
+
+    def webhook_urls(self) -> Sequence[str]:
+        """Return where webhooks are pushed to."""
+        return self._webhooks.urls
+
+    def exchanges(self, limit: int = KEPT, search: str = "") -> Sequence[Exchange]:
+        """Return the latest calls with their answers, the newest first."""
+        return self._exchanges.latest(limit, search)
+
+    def exchange(self, number: int) -> Exchange | None:
+        """Return one of the latest calls by its `id`."""
+        return self._exchanges.numbered(number)
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many calls came, and how many of them a fault met."""
+        return self._exchanges.total, self._exchanges.misbehaved
+
+    def pulse(self) -> Sequence[tuple[int, int]]:
+        """Return how many calls each of the last 60 seconds had, and how many a fault met."""
+        return self._exchanges.pulse()
+
+    def changes(self) -> object:
+        """Return what is another value once there is anything new to see."""
+        return (
+            self._book.store.changes,
+            self.counts(),
+            self._exchanges.pulse(),
+            self._webhooks.count,
+            self._webhooks.urls,
+            self.faults.state(),
+            self._clock.ahead,
+        )
+
+    def samples(self) -> Mapping[str, JSON]:
+        """Return the latest calls with their answers as samples, by file name, about nobody."""
+        return samples.of(self.exchanges())
+
+    def write_samples(self, folder: str | PathLike[str]) -> Sequence[Path]:
+        """Write the samples as JSON files below a folder; returns their paths."""
+        return samples.write(self.samples(), Path(folder))
+
+    def reset(self) -> None:
+        """Forget orders, parcels, calls and faults; the clock goes on from where it is."""
+        self._book.store.clear()
+        self._exchanges.clear()
+        self._webhooks.forget()
+        self.faults.forget()
+
     async def push_webhooks(self) -> Sequence[Delivery]:
         """Deliver every webhook that waits, and return what became of them."""
         return await self._webhooks.push()
 
     async def keep_pushing_webhooks(self) -> None:
         """Deliver webhooks as they come, on asyncio, until cancelled."""
-        await self._webhooks.keep_pushing(self.catch_up, self._scan_every)
+        await self._webhooks.keep_pushing(self.catch_up, self.scan_every)
 
     def _heard(self, parcel: Parcel, scan: Scan) -> None:
         self._webhooks.scanned(self._parcels, parcel, scan)

@@ -12,6 +12,7 @@
 | `gateway` | yes | HTTP 504 and a page of HTML |
 | `oops` | yes | HTTP 200 with `meta.status` 500 |
 | `hang` | yes | nothing, until the client gives up |
+| `courier_down` | no | HTTP 200 with `meta.status` 322; creates alone ask the courier |
 
 Over HTTP a drop is a real close of the TCP connection (with `reset=True` an RST). An ASGI transport
 has none to close: there a drop is a ConnectionResetError raised out of the application.
@@ -21,6 +22,7 @@ import enum
 import random
 import threading
 from collections import Counter
+from collections.abc import Mapping
 
 from attrs import define, field, validators
 
@@ -38,6 +40,7 @@ class Fault(enum.StrEnum):
     GATEWAY = "gateway"
     OOPS = "oops"
     HANG = "hang"
+    COURIER_DOWN = "courier_down"
 
     @property
     def books(self) -> bool:
@@ -77,6 +80,7 @@ class Faults:
     gateway: float = _chance()
     oops: float = _chance()
     hang: float = _chance()
+    courier_down: float = _chance()
     reset: bool = False
     retry_after: int = 1
     seed: int = 0
@@ -93,16 +97,42 @@ class Faults:
         with self._lock:
             self._script.append(_Line(Fault(fault), times, reference_number))
 
-    def draw(self, reference_number: str) -> Fault | None:
+    def draw(self, reference_number: str, *, asks_courier: bool = True) -> Fault | None:
         """Return what goes wrong with this call: the script's turn first, then chance."""
         with self._lock:
             for line in self._script:
+                if line.fault is Fault.COURIER_DOWN and not asks_courier:
+                    continue
                 if line.reference_number in (None, reference_number):
                     line.times -= 1
                     if line.times <= 0:
                         self._script.remove(line)
                     return line.fault
-            return self._by_chance(reference_number)
+            fault = self._by_chance(reference_number)
+        return None if fault is Fault.COURIER_DOWN and not asks_courier else fault
+
+    def scripted(self) -> Mapping[Fault, int]:
+        """Return how often each fault is still to happen by the script."""
+        with self._lock:
+            waiting: Counter[Fault] = Counter()
+            for line in self._script:
+                waiting[line.fault] += line.times
+        return waiting
+
+    def state(self) -> Mapping[str, float]:
+        """Return the latency, and the chance and the script of each fault."""
+        chances = {fault.value: float(getattr(self, fault.value)) for fault in Fault}
+        scripted = {f"next {fault}": float(times) for fault, times in self.scripted().items()}
+        return {"latency": self.latency, **chances, **scripted}
+
+    def forget(self) -> None:
+        """Behave from now on: drop the script, and set every chance and the latency to 0."""
+        with self._lock:
+            self._script.clear()
+            self._calls.clear()
+        self.latency = 0.0
+        for fault in Fault:
+            setattr(self, fault.value, 0.0)
 
     def _by_chance(self, reference_number: str) -> Fault | None:
         odds = [(fault, float(getattr(self, fault.value))) for fault in Fault]

@@ -12,6 +12,7 @@ from attrs import frozen
 
 PLACED = 1
 OUT_FOR_DELIVERY = 6
+DELIVERED = 8
 FAILED = 9
 CANCELLED = 10
 RTO_REQUESTED = 11

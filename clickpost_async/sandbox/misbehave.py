@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from clickpost_async.sandbox.faults import Fault, Faults
 from clickpost_async.sandbox.operation import Reply, refusal
-from clickpost_async.sandbox.scenarios import INTERNAL_ERROR
+from clickpost_async.sandbox.scenarios import COURIER_ERROR, INTERNAL_ERROR
 
 # Under this name the server hands the connection itself to the application, in the scope's state.
 CONNECTION = "clickpost_async.sandbox.connection"
@@ -55,6 +55,8 @@ def answer_instead(fault: Fault, faults: Faults) -> Response | None:
         return throttled(faults.retry_after)
     if fault is Fault.OOPS:
         return response_to(refusal(500, INTERNAL_ERROR))
+    if fault is Fault.COURIER_DOWN:
+        return response_to(refusal(322, COURIER_ERROR))
     if fault not in _PAGES:
         return None
     answer = page(*_PAGES[fault])

@@ -1,7 +1,7 @@
 """Returns that customers ask for: requested, polled, approved, and on their way back."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
 from attrs import frozen
@@ -55,9 +55,13 @@ class Returns:
             raise RefusalError(400, {"Time Difference": [text]})
         return success([_row(note) for note in self.notes.between(notes.RETURN, start, end)])
 
+    def everything(self) -> Sequence[Note]:
+        """Return every return that was asked for, the oldest first."""
+        return self.notes.between(notes.RETURN, 0, math.inf)
+
     def request(self, parcel: Parcel, *, reason: str, refund_mode: str) -> str:
         """Let the customer of a parcel ask for its return; returns the return's reference."""
-        earlier = len(self.notes.between(notes.RETURN, 0, math.inf))
+        earlier = len(self.everything())
         reference = f"RE{self._noise(f'return/{earlier}')}"
         now = self.clock.now()
         said = {

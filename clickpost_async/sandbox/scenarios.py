@@ -30,6 +30,7 @@ from clickpost_async.sandbox.operation import RefusalError
 UNSERVED = "999999"
 
 INTERNAL_ERROR = "Oops! Internal server error in Clickpost"
+COURIER_ERROR = "Courier partner server error"
 
 _ACCOUNTS: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
@@ -51,7 +52,7 @@ _COURIERS: tuple[tuple[re.Pattern[str], int, str], ...] = tuple(
     (re.compile(rf"{word}(?:-(\d+))?"), status, message)
     for word, status, message in (
         ("COURIER-REFUSES", 319, _REFUSAL.format(reason="the shipment was not accepted")),
-        ("COURIER-BUSY", 322, "Courier partner server error"),
+        ("COURIER-BUSY", 322, COURIER_ERROR),
         ("COURIER-SLOW", 329, "Courier partner API timed out"),
         ("COURIER-ODD", 354, "Unrecognised error from courier partner"),
         ("WAYBILLS-USED-UP", 330, "Waybill does not exist"),

@@ -12,7 +12,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from clickpost_async.sandbox.app import Sandbox
+from clickpost_async.sandbox.app import Application
 from clickpost_async.sandbox.faults import Faults
 from clickpost_async.sandbox.misbehave import CONNECTION
 from clickpost_async.sandbox.traffic import Traffic
@@ -26,7 +26,7 @@ _KEEP_ALIVE = 120
 class Served:
     """A sandbox on a port, in a thread of its own: it answers while the caller's loop is busy."""
 
-    def __init__(self, sandbox: Sandbox, *, port: int = 0) -> None:
+    def __init__(self, sandbox: Application, *, port: int = 0) -> None:
         self.sandbox = sandbox
         self._socket = _listening(port)
         self.port: int = self._socket.getsockname()[1]
@@ -53,7 +53,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(sandbox: Sandbox, *, port: int = 0) -> AsyncGenerator[Served, None]:
+async def served(sandbox: Application, *, port: int = 0) -> AsyncGenerator[Served, None]:
     """Serve a sandbox while the block runs; port 0 takes any free one."""
     server = Served(sandbox, port=port)
     try:
@@ -82,7 +82,7 @@ def main(
 
     With `webhooks_to` it pushes webhooks to that address of this machine.
     """
-    sandbox = Sandbox(
+    sandbox = Application(
         path=path,
         rate=rate,
         burst=burst,
@@ -97,7 +97,10 @@ def main(
     if webhooks_to:
         sandbox.webhooks_to(webhooks_to, token=webhook_token)
     with sandbox, _listening(port) as listener:
-        print(f"http://{_HOST}:{listener.getsockname()[1]}/api", flush=True)  # noqa: T201 - who started it waits for this
+        origin = f"http://{_HOST}:{listener.getsockname()[1]}"
+        # Who started it waits for the first line.
+        print(f"{origin}/api", flush=True)  # noqa: T201
+        print(f"in a browser: {origin}/", flush=True)  # noqa: T201
         try:
             asyncio.run(_Server(sandbox).serve(sockets=[listener]))
         except KeyboardInterrupt:
@@ -116,6 +119,10 @@ def _counting(traffic: Traffic) -> type[H11Protocol]:
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
             super().connection_made(transport)
             self.app_state = {**self.app_state, CONNECTION: transport}
+            # asyncio does so for sockets that name their protocol, which create_server's do not:
+            # each answer but the first would wait 40 ms for the client to acknowledge its head.
+            wire = transport.get_extra_info("socket")
+            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             traffic.connected()
 
         def connection_lost(self, exc: Exception | None) -> None:
@@ -128,7 +135,7 @@ def _counting(traffic: Traffic) -> type[H11Protocol]:
 class _Server(uvicorn.Server):
     """Uvicorn without its pauses: it stops at once, and waits for nobody."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Application) -> None:
         super().__init__(
             uvicorn.Config(
                 self._app,

@@ -27,14 +27,25 @@ class Store:
         """Close the file; without this it is closed when the store is collected."""
         self._closing()
 
+    @property
+    def changes(self) -> int:
+        """How many rows were written or deleted: a number that says whether anything is new."""
+        return self._db.total_changes
+
+    def clear(self) -> None:
+        """Forget everything; numbers begin again at 1."""
+        with self.together():
+            for table in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
+                self.run(f"DELETE FROM {table['name']}")  # noqa: S608 - our own tables
+
     def add_tables(self, tables: str) -> None:
         """Make tables that are not there yet."""
         with self._lock:
             self._db.executescript(tables)
 
-    def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
-        """Return what a query finds."""
-        with self._lock, closing(self._db.execute(statement, values)) as cursor:
+    def rows(self, statement: str, *values: object, **named: object) -> list[dict[str, Any]]:
+        """Return what a query finds; its values stand in order, or by name."""
+        with self._lock, closing(self._db.execute(statement, named or values)) as cursor:
             rows: list[dict[str, Any]] = cursor.fetchall()
         return rows
 

@@ -17,17 +17,17 @@ class Clock:
     """Seconds since the epoch; `tick` moves it ahead, nothing moves it back."""
 
     source: Callable[[], float] = time.time
-    _ahead: float = field(default=0.0, init=False)
+    ahead: float = field(default=0.0, init=False)
 
     def now(self) -> float:
         """Return the sandbox's time."""
-        return self.source() + self._ahead
+        return self.source() + self.ahead
 
     def tick(self, seconds: float) -> None:
         """Let time pass."""
         if seconds < 0:
             raise ValueError("the sandbox's clock only goes forward")
-        self._ahead += seconds
+        self.ahead += seconds
 
 
 def ist(moment: float) -> str:

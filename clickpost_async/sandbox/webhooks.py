@@ -3,7 +3,7 @@
 import asyncio
 import ipaddress
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -16,6 +16,8 @@ from clickpost_async.sandbox.parcels import Parcel, Parcels, Scan, place
 from clickpost_async.sandbox.times import stamped_in_ist
 
 _SECONDS_FOR_AN_ANSWER = 5
+# So many are kept for people to look at, and to push again.
+_KEPT = 200
 
 
 @frozen(kw_only=True)
@@ -34,9 +36,24 @@ class Hook:
 class Delivery:
     """What became of one webhook; `http_status` is that of the last answer, None without one."""
 
+    id: int
+    url: str
     payload: JSON = field(repr=False)
     http_status: int | None
     attempts: int
+
+    @property
+    def about(self) -> str:
+        """The waybill it tells of, or the reference number of a return."""
+        said = self.payload.get("payload", self.payload)
+        inner = said if isinstance(said, Mapping) else {}
+        return str(inner.get("waybill") or inner.get("return_reference_number") or "")
+
+    @property
+    def said(self) -> str:
+        """What it tells."""
+        said = self.payload.get("payload", self.payload)
+        return str(said.get("clickpost_status_description")) if isinstance(said, Mapping) else ""
 
     @property
     def delivered(self) -> bool:
@@ -51,6 +68,31 @@ class Webhooks:
     _hooks: list[Hook] = field(factory=list, init=False)
     _waiting: deque[tuple[Hook, Callable[[Hook], JSON]]] = field(factory=deque, init=False)
     _wake: Callable[[], object] | None = field(default=None, init=False)
+    _made: deque[tuple[Hook, Delivery]] = field(factory=lambda: deque(maxlen=_KEPT), init=False)
+    count: int = field(default=0, init=False)
+
+    @property
+    def urls(self) -> Sequence[str]:
+        """Where webhooks go."""
+        return [hook.url for hook in self._hooks]
+
+    def deliveries(self) -> Sequence[Delivery]:
+        """Return the latest deliveries, the newest first."""
+        return [delivery for _, delivery in reversed(self._made.copy())]
+
+    def push_again(self, number: int) -> None:
+        """Have a webhook pushed once more, as it was; raises LookupError."""
+        made = {delivery.id: (hook, delivery) for hook, delivery in self._made.copy()}
+        if number not in made:
+            raise LookupError(f"the sandbox keeps no webhook {number}")
+        hook, delivery = made[number]
+        self._waiting.append((hook, lambda _: delivery.payload))
+        self._tell()
+
+    def forget(self) -> None:
+        """Forget what was pushed and what waits; the addresses stay."""
+        self._waiting.clear()
+        self._made.clear()
 
     def send_to(
         self,
@@ -105,7 +147,10 @@ class Webhooks:
                 if hook.out_of_order:
                     batch.reverse()
                 for payload in batch * (1 + hook.duplicates):
-                    deliveries.append(await _deliver(http, hook, payload))  # noqa: PERF401 - one after the other
+                    self.count += 1
+                    delivery = await _deliver(http, hook, payload, self.count)
+                    deliveries.append(delivery)
+                    self._made.append((hook, delivery))
         return deliveries
 
     async def keep_pushing(self, catch_up: Callable[[], None], every: float | None) -> None:
@@ -129,6 +174,9 @@ class Webhooks:
         for hook in self._hooks:
             if hook.events is None or event in hook.events:
                 self._waiting.append((hook, payload))
+        self._tell()
+
+    def _tell(self) -> None:
         if self._waiting and self._wake is not None:
             self._wake()
 
@@ -176,7 +224,7 @@ def _status(parcel: Parcel, scan: Scan) -> JSON:
     }
 
 
-async def _deliver(http: httpx.AsyncClient, hook: Hook, payload: JSON) -> Delivery:
+async def _deliver(http: httpx.AsyncClient, hook: Hook, payload: JSON, number: int) -> Delivery:
     http_status: int | None = None
     attempts = 0
     while attempts < hook.attempts and http_status != HTTPStatus.OK:
@@ -186,7 +234,9 @@ async def _deliver(http: httpx.AsyncClient, hook: Hook, payload: JSON) -> Delive
             http_status = answer.status_code
         except httpx.HTTPError:
             http_status = None
-    return Delivery(payload=payload, http_status=http_status, attempts=attempts)
+    return Delivery(
+        id=number, url=hook.url, payload=payload, http_status=http_status, attempts=attempts
+    )
 
 
 def _check_loopback(url: str) -> None:

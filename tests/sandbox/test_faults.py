@@ -149,3 +149,18 @@ def test_chance_depends_on_the_seed_and_the_reference_not_on_the_order_of_arriva
 def test_certain_and_impossible_faults_are_just_that() -> None:
     assert {Faults(gateway=1).draw(str(n)) for n in range(50)} == {Fault.GATEWAY}
     assert {Faults().draw(str(n)) for n in range(50)} == {None}
+
+
+@pytest.mark.asyncio
+async def test_a_courier_that_is_down_refuses_creates_and_nothing_else() -> None:
+    sandbox = Sandbox()
+    sandbox.faults.courier_down = 1.0
+    sandbox.faults.next(Fault.COURIER_DOWN)
+    async with client(sandbox) as http:
+        found = await http.get(INDIA, params={"reference_number": "PEN-1"})
+        refused = [await http.post(INDIA, json=india_order("PEN-1")) for _ in range(2)]
+        sandbox.faults.courier_down = 0.0
+        placed = await http.post(INDIA, json=india_order("PEN-1"))
+
+    assert [status_of(reply) for reply in (found, *refused, placed)] == [321, 322, 322, 200]
+    assert [len(bought) for bought in sandbox.ledger().values()] == [1]

@@ -178,5 +178,6 @@ def test_without_its_libraries_the_sandbox_says_what_to_install() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
     )
     assert said.stdout.strip() == (
-        "the sandbox needs starlette and uvicorn: pip install 'clickpost_async[sandbox]'"
+        "the sandbox needs jinja2, reportlab, starlette and uvicorn:"
+        " pip install 'clickpost_async[sandbox]'"
     )

@@ -1,0 +1,58 @@
+"""Who may look at the sandbox's page and turn its knobs: this machine, and no other site's page."""
+
+import ipaddress
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src"
+        " 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def guarded(endpoint: Endpoint) -> Endpoint:
+    """Let through what comes from this machine, and send browsers' safeguards along."""
+
+    async def answer(request: Request) -> Response:
+        refused = _refusal(request)
+        response = JSONResponse({"error": refused}, 403) if refused else await endpoint(request)
+        response.headers.update(_HEADERS)
+        return response
+
+    return answer
+
+
+def _refusal(request: Request) -> str | None:
+    # A page elsewhere may give its own name this machine's address; the name then stands in Host.
+    if not _is_loopback(request.url.hostname or ""):
+        return "the sandbox is for this machine alone: call it at http://127.0.0.1"
+    if request.method in ("GET", "HEAD"):
+        return None
+    origin, site = (request.headers.get(name) for name in ("origin", "sec-fetch-site"))
+    # Programs send neither header, browsers at least one.
+    if site not in (None, "same-origin") or (origin and urlsplit(origin).netloc != _host(request)):
+        return "another site's page may not turn the sandbox's knobs"
+    return None
+
+
+def _host(request: Request) -> str:
+    return request.headers.get("host", "")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,110 @@
+"""What belongs to a person in what was sent and answered: covered, or replaced by nobody's."""
+
+import re
+from collections.abc import Callable, Mapping
+
+from clickpost_async.sandbox.operation import JSON
+
+_SECRETS = frozenset({"key", "username", "user_name", "password", "token", "security_key"})
+_NAMES_OF_THINGS = ("courier_name", "cp_name", "report_name", "channel_name", "product_name")
+
+NOBODY: Mapping[str, str] = {
+    "name": "Asha Tester",
+    "phone": "9000000001",
+    "email": "asha@example.com",
+    "address": "7 Lake View",
+    "comment": "call me",
+}
+
+_KINDS = (
+    ("phone", re.compile(r"phone|mobile")),
+    ("email", re.compile(r"e_?mail")),
+    ("address", re.compile(r"address(?!_type)|landmark|latitude|longitude|^lat$|^long$")),
+    ("name", re.compile(r"(?:^|_)name$")),
+    ("comment", re.compile(r"comment")),
+)
+
+
+def covered(value: object) -> object:
+    """Return JSON with persons and secrets covered."""
+    return _changed(value, cover, lambda _: "•••")
+
+
+def replaced(value: object) -> object:
+    """Return JSON that is about nobody, and still passes every check."""
+    secrets = {"key": "not-a-real-key", "username": "acme", "user_name": "acme"}
+    return _changed(
+        value, lambda kind, _: NOBODY[kind], lambda name: secrets.get(name, f"not-a-real-{name}")
+    )
+
+
+def cover(kind: str, text: str) -> str:
+    """Return what may be shown of a person's name, phone, e-mail or address."""
+    text = text.strip()
+    if not text:
+        return ""
+    if kind == "phone":
+        return f"••••••{text[-2:]}"
+    if kind == "name":
+        return " ".join(f"{word[0]}••••" for word in text.split())
+    return "•••••••"
+
+
+def _changed(
+    value: object, person: Callable[[str, str], str], secret: Callable[[str], str]
+) -> object:
+    if isinstance(value, Mapping):
+        return {name: _field(name, part, person, secret) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_changed(part, person, secret) for part in value]
+    return value
+
+
+def _field(
+    name: str, value: object, person: Callable[[str, str], str], secret: Callable[[str], str]
+) -> object:
+    plain = name.lower()
+    if isinstance(value, Mapping | list) or value is None or value == "":
+        return _changed(value, person, secret)
+    if plain in _SECRETS:
+        return secret(plain)
+    kind = _kind(plain)
+    if kind is None or isinstance(value, bool):
+        return value
+    return person(kind, str(value))
+
+
+def _kind(name: str) -> str | None:
+    if name in _NAMES_OF_THINGS:
+        return None
+    return next((kind for kind, words in _KINDS if words.search(name)), None)
+
+
+def people_in(payload: JSON) -> Mapping[str, Mapping[str, str]]:
+    """Return who sends and who gets an order, v3 or v4: name, phone, e-mail and address of each."""
+    return {
+        role: _party(payload.get(part), prefix)
+        for role, part, prefix in (
+            ("from", "pickup_info", "pickup_"),
+            ("to", "drop_info", "drop_"),
+            ("back to", "return_info", "return_"),
+        )
+        if isinstance(payload.get(part), Mapping) and payload.get(part)
+    }
+
+
+def _party(info: object, prefix: str) -> Mapping[str, str]:
+    if not isinstance(info, Mapping):
+        return {}
+
+    def said(*names: str) -> str:
+        found = (info.get(prefix + name) or info.get(name) for name in names)
+        return ", ".join(str(value) for value in found if value)
+
+    return {
+        "name": said("name"),
+        "phone": said("phone"),
+        "email": said("email"),
+        "address": said("address"),
+        "place": said("city", "state", "pincode", "postal_code", "country", "country_code"),
+    }

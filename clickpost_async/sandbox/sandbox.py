@@ -1,0 +1,65 @@
+"""The sandbox that users make: an application that can put itself on a port."""
+
+from typing import Self
+
+from clickpost_async.sandbox.app import Application
+from clickpost_async.sandbox.serve import Served
+from clickpost_async.settings import Credentials, Hosts
+
+
+class Sandbox(Application):
+    """A ClickPost that answers, refuses, remembers and misbehaves like the real one.
+
+    `rate` and `burst` limit the calls per second (429); `courier_seconds` is how long a courier
+    takes; `async_polls` how often an order with `additional.async` answers 102, and a report
+    PENDING, before it is done. `clock` tells the seconds since the epoch, `scan_every` is how many
+    of them a parcel stays at a station; without it parcels move by `advance` alone. A page of
+    updated orders has `page_size` rows. `password` is that of the user who asks for a token.
+    With `racy` a label is bought before its reference is recorded: overlapping creates buy two.
+
+    `async with Sandbox() as sandbox:` serves it on a free port while the block runs, with its page
+    at `sandbox.page`; what it remembers can still be asked for afterwards.
+    """
+
+    _server: Served | None = None
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.stop()
+
+    def start(self, port: int = 0) -> None:
+        """Serve from a thread of its own until `stop`; port 0 takes any free one."""
+        if self._server is not None:
+            raise RuntimeError(f"this sandbox is served already, at {self.url}")
+        self._server = Served(self, port=port)
+
+    def stop(self) -> None:
+        """Close the port, and cut every connection; may be repeated."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    @property
+    def url(self) -> str:
+        """The base of the API."""
+        if self._server is None:
+            raise RuntimeError("this sandbox has no address: use `async with`, or `start()`")
+        return self._server.url
+
+    @property
+    def page(self) -> str:
+        """Where a browser shows what happens."""
+        return self.url.removesuffix("api")
+
+    @property
+    def hosts(self) -> Hosts:
+        """Where a client finds it: `ClickPost(sandbox.credentials, hosts=sandbox.hosts)`."""
+        return Hosts.at(self.url)
+
+    @property
+    def credentials(self) -> Credentials:
+        """Who a client says it is."""
+        return Credentials(self.username, self.key)

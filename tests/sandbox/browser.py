@@ -1,0 +1,62 @@
+"""Debian's chromium, driven by playwright, looking at a sandbox."""
+
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from clickpost_async.sandbox import Sandbox
+
+from .samples import INDIA, india_order, raw_client
+
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@asynccontextmanager
+async def chromium() -> AsyncGenerator[Browser, None]:
+    """Run a browser while the block runs; a machine without one fails the test."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.fail("there is no chromium to look at the page with; Debian: apt install chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def looking_at(address: str, *, refused: int = 0) -> AsyncGenerator[Page, None]:
+    """Open a page, and fail at the end if it complained; of calls refused a browser tells."""
+    async with chromium() as browser:
+        page = await browser.new_page(viewport={"width": 1440, "height": 900})
+        said: list[str] = []
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda line: said.append(line.text))
+        page.on("dialog", lambda dialog: said.append(dialog.message))
+        page.set_default_timeout(10_000)
+        await page.goto(address)
+        await page.wait_for_selector("#live[data-state=live]")
+        yield page
+        told = [words for words in said if "400 (Bad Request)" not in words]
+        assert (told, len(said)) == ([], refused)
+
+
+async def place(sandbox: Sandbox, *references: str, **changes: Any) -> None:
+    """Place orders at a sandbox that is served."""
+    async with raw_client(sandbox.url) as http:
+        for reference in references:
+            await http.post(INDIA, json=india_order(reference, **changes))

@@ -1,0 +1,202 @@
+"""The knobs over HTTP: each does what its method does, and only this machine may turn them."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from clickpost_async.sandbox import Fault, Sandbox
+
+from .samples import INDIA, at_midnight, client, india_order, placed
+
+
+def desk(sandbox: Sandbox, **headers: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url="http://127.0.0.1/control",
+        headers=headers,
+        transport=httpx.ASGITransport(app=sandbox),
+    )
+
+
+async def parcel(sandbox: Sandbox, waybill: str = "W/1") -> None:
+    async with client(sandbox) as http:
+        await placed(http, waybill, reference="PEN-1")
+
+
+@pytest.mark.asyncio
+async def test_a_parcel_is_moved_not_delivered_and_returned() -> None:
+    sandbox = at_midnight()
+    await parcel(sandbox)
+    async with desk(sandbox) as http:
+        moved = await http.post("/parcels/W%2F1/advance", json={"steps": 2})
+        failed = await http.post("/parcels/W%2F1/fail", json={"ndr_code": 5})
+        all_moved = await http.post("/parcels")
+        journey = (await http.get("/parcels/W%2F1")).json()
+        asked = (await http.post("/parcels/W%2F1/return", json={"reason": "too small"})).json()
+        reference = asked["return_reference_number"]
+        back = (await http.post(f"/returns/{reference}/approve")).json()["waybill"]
+
+    assert (moved.json(), failed.json(), all_moved.json()) == ({"code": 5}, {}, {"moved": 1})
+    assert [scan["code"] for scan in journey["scans"]] == [1, 4, 5, 6, 9, 20]
+    assert journey["scans"][4]["ndr_code"] == 5
+    assert journey["ahead"][0] == "RTO-Marked"
+    assert sandbox.scans(back)[0].code == 1
+
+
+@pytest.mark.asyncio
+async def test_the_clock_goes_on_and_never_back() -> None:
+    sandbox = at_midnight(scan_every=60)
+    await parcel(sandbox)
+    async with desk(sandbox) as http:
+        now = (await http.post("/clock", json={"seconds": 90})).json()["now"]
+        back = await http.post("/clock", json={"seconds": -1})
+
+    assert now == sandbox.now()
+    assert sandbox.scans("W/1")[0].code == 4
+    assert (back.status_code, back.json()) == (
+        400,
+        {"error": "the sandbox's clock only goes forward"},
+    )
+
+
+@pytest.mark.asyncio
+async def test_faults_are_set_by_chance_and_by_script() -> None:
+    sandbox = Sandbox()
+    async with desk(sandbox) as http:
+        said = (await http.post("/faults", json={"too_many": 0.25, "latency": 1.5})).json()
+        await http.post("/faults/next", json={"fault": "oops", "reference_number": "PEN-1"})
+        state = (await http.get("/state")).json()
+
+    assert (said["too_many"], said["latency"], said["hang"]) == (0.25, 1.5, 0.0)
+    assert state["faults"] == said
+    assert sandbox.faults.draw("PEN-1") is Fault.OOPS
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("path", "wish", "status", "words"),
+    [
+        ("/faults", {"rain": 1}, 400, "rain is none of latency, too_many"),
+        ("/faults", {"too_many": 2}, 400, "'too_many' must be <= 1"),
+        ("/faults", {"too_many": "1"}, 400, "too_many: a number is needed"),
+        ("/faults/next", {"fault": "rain"}, 400, "'rain' is not a valid Fault"),
+        ("/clock", {}, 400, "seconds: a number is needed"),
+        ("/clock", [], 400, "the body is no JSON object"),
+        ("/parcels/W9/advance", {}, 404, "no parcel with waybill W9"),
+        ("/parcels/W9/advance", {"steps": 1.5}, 400, "steps: a whole number is needed"),
+        ("/returns/RE9/approve", {}, 404, "no return RE9"),
+        ("/webhooks", {"url": "http://example.com/"}, 400, "to this machine only"),
+        ("/webhooks", {"url": 5}, 400, "url: a text is needed"),
+        ("/webhooks/9/push", {}, 404, "no webhook 9"),
+    ],
+)
+async def test_what_can_not_be_done_says_why(path: str, wish: Any, status: int, words: str) -> None:
+    async with desk(Sandbox()) as http:
+        answer = await http.post(path, json=wish)
+
+    assert answer.status_code == status
+    assert words in answer.json()["error"]
+
+
+@pytest.mark.asyncio
+async def test_one_may_look_at_everything_without_a_person_in_it() -> None:
+    sandbox = at_midnight()
+    await parcel(sandbox)
+    async with desk(sandbox) as http:
+        looks = {
+            path: (await http.get(path)).json()
+            for path in ("/state", "/orders", "/parcels/W%2F1", "/requests", "/ledger", "/webhooks")
+        }
+        few = (await http.get("/requests", params={"limit": 1, "search": "nothing"})).json()
+        too_many = await http.get("/orders", params={"limit": "99999"})
+
+    assert looks["/state"]["totals"] == {"placed": 1, "queued": 0, "labels": 1, "twice": 0}
+    assert [order["status"] for order in looks["/orders"]] == ["OrderPlaced"]
+    assert [call["code"] for call in looks["/requests"]] == [200]
+    assert looks["/ledger"] == {"PEN-1": ["W/1"]}
+    assert few == []
+    assert too_many.status_code == 400
+    assert not any(word in str(looks) for word in ("Meera", "9000000012", sandbox.key))
+
+
+@pytest.mark.asyncio
+async def test_everything_is_forgotten_at_once_and_begins_again_alike() -> None:
+    sandbox = at_midnight()
+    await parcel(sandbox)
+    before = sandbox.parcels()
+    sandbox.faults.too_many = 1.0
+    async with desk(sandbox) as http:
+        await http.post("/reset")
+
+    assert (sandbox.ledger(), sandbox.orders(), sandbox.requests()) == ({}, {}, ())
+    assert (sandbox.exchanges(), sandbox.parcels()) == ([], [])
+    await parcel(sandbox)
+    assert sandbox.parcels() == before
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "127.0.0.1.evil.example"},
+        {"origin": "http://evil.example"},
+        {"origin": "http://127.0.0.1:1"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+async def test_another_site_turns_no_knob(headers: dict[str, str]) -> None:
+    sandbox = Sandbox()
+    async with desk(sandbox, **headers) as http:
+        answer = await http.post("/faults", json={"too_many": 1})
+
+    assert answer.status_code == 403
+    assert sandbox.faults.too_many == 0
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"origin": "http://127.0.0.1"},
+        {"origin": "http://localhost:8000", "host": "localhost:8000"},
+        {"sec-fetch-site": "same-origin", "host": "[::1]:8000"},
+    ],
+)
+async def test_the_page_itself_and_programs_turn_knobs(headers: dict[str, str]) -> None:
+    sandbox = Sandbox()
+    async with desk(sandbox, **headers) as http:
+        answer = await http.post("/faults", json={"too_many": 1})
+
+    assert answer.status_code == 200
+    assert sandbox.faults.too_many == 1
+
+
+@pytest.mark.asyncio
+async def test_a_stranger_s_name_for_this_machine_may_not_even_look() -> None:
+    async with desk(Sandbox(), host="evil.example") as http:
+        answers = [await http.get(path) for path in ("/state", "/samples", "http://evil.example/")]
+
+    assert [answer.status_code for answer in answers] == [403, 403, 403]
+
+
+@pytest.mark.asyncio
+async def test_a_knob_is_not_turned_by_looking_at_it() -> None:
+    async with desk(Sandbox()) as http:
+        answers = [await http.get(path) for path in ("/clock", "/reset", "/parcels/W1/advance")]
+
+    assert {answer.status_code for answer in answers} <= {404, 405}
+
+
+@pytest.mark.asyncio
+async def test_the_desk_is_no_traffic_of_clickpost_s() -> None:
+    sandbox = Sandbox()
+    async with desk(sandbox) as http, client(sandbox) as clickpost:
+        for path in ("/state", "/orders", "http://127.0.0.1/", "http://127.0.0.1/page/page.css"):
+            assert (await http.get(path)).status_code == 200
+        await clickpost.post(INDIA, json=india_order("PEN-1"))
+
+    assert sandbox.traffic.calls == 1

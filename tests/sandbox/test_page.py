@@ -1,0 +1,213 @@
+"""The page in a real browser: what it shows, and what can be done from it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+
+from clickpost_async import ClickPost, RetryPolicy, bulk
+from clickpost_async.sandbox import Fault, Faults, Sandbox
+
+from .browser import looking_at, place
+from .samples import india_order
+from .test_webhooks import Receiver, receiver
+
+__all__ = ["receiver"]  # a fixture
+
+QUICK = RetryPolicy(attempts=8, backoff=0.02, settling=0.05)
+
+
+def client(sandbox: Sandbox) -> ClickPost:
+    return ClickPost(sandbox.credentials, hosts=sandbox.hosts, retry=QUICK)
+
+
+# --- what it shows ------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_a_call_shows_up_while_one_looks() -> None:
+    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+        await expect(page.locator("#requests li")).to_have_count(0)
+        await place(sandbox, "PEN-1")
+        row = page.locator("#requests li")
+        await expect(row).to_contain_text("orders.create_india")
+        await expect(row).to_contain_text("PEN-1")
+        await expect(row.locator(".code")).to_have_text("200")
+        await place(sandbox, "PEN-1")
+        await expect(page.locator("#requests li")).to_have_count(2)
+        again = page.locator("#requests li").first
+        await expect(again.locator(".code")).to_have_text("323")
+        await expect(again.locator(".again")).to_have_text("2nd")
+        order = page.locator("#orders li")
+        await expect(order).to_contain_text("OrderPlaced")
+        sandbox.advance(sandbox.ledger()["PEN-1"][0], 3)
+        await expect(order).to_contain_text("OutForDelivery")
+        await expect(page.locator("#total-requests")).to_have_text("2")
+        await expect(page.locator("#total-labels")).to_have_text("1")
+
+
+@pytest.mark.asyncio
+async def test_an_order_tells_its_journey_and_what_is_to_come() -> None:
+    async with Sandbox() as sandbox:
+        await place(sandbox, "PEN-1")
+        waybill = sandbox.ledger()["PEN-1"][0]
+        async with looking_at(sandbox.page) as page:
+            await page.click("#orders a")
+            stations = page.locator("#detail .journey li:not(.ahead) b")
+            await expect(stations).to_have_text(["OrderPlaced"])
+            await page.click("text=Next scan")
+            await page.click("text=Fail the delivery")
+            await expect(stations.last).to_have_text("FailedDelivery")
+            await expect(page.locator("#detail .journey .ahead").first).to_have_text("ShipmentHeld")
+            label = page.locator("#detail a", has_text="Open label")
+            assert await label.get_attribute("href") == f"/labels/{waybill}.pdf"
+            await page.keyboard.press("Escape")
+            await expect(page.locator("#detail")).to_be_hidden()
+
+    assert [scan.code for scan in sandbox.scans(waybill)] == [9, 6, 5, 4, 1]
+
+
+@pytest.mark.asyncio
+async def test_a_label_bought_twice_raises_an_alarm() -> None:
+    racy = Sandbox(racy=True, courier_seconds=0.2)
+    async with racy as sandbox, looking_at(sandbox.page) as page:
+        await expect(page.locator(".tile.alarm")).to_have_count(0)
+        await asyncio.gather(*(place(sandbox, "RACE") for _ in range(2)))
+        await expect(page.locator(".tile.alarm b")).to_have_text("1")
+        await page.click("text=Ledger")
+        await expect(page.locator("#ledger .bad")).to_contain_text("bought a 2nd time")
+
+
+@pytest.mark.asyncio
+async def test_searching_leaves_what_has_the_words_in_it() -> None:
+    async with Sandbox() as sandbox:
+        await place(sandbox, *(f"PEN-{number}" for number in range(120)), "INK-7")
+        async with looking_at(sandbox.page) as page:
+            await expect(page.locator("#orders li")).to_have_count(100)
+            await page.keyboard.press("/")
+            await page.keyboard.type("pen-5")
+            await expect(page.locator("#orders li")).to_have_count(11)
+            await expect(page.locator("#requests li")).to_have_count(11)
+            await page.fill("#search", "nothing like it")
+            await expect(page.locator("#orders li")).to_have_count(0)
+
+
+@pytest.mark.asyncio
+async def test_it_is_dark_where_the_system_is_and_where_one_says_so() -> None:
+    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+
+        async def ground() -> str:
+            script = "getComputedStyle(document.body).backgroundColor"
+            colour: str = await page.evaluate(script)
+            return colour
+
+        light = await ground()
+        await page.emulate_media(color_scheme="dark")
+        dark = await ground()
+        await page.click("#theme")
+        chosen = await ground()
+        await page.reload()
+
+        assert (light, dark) == ("rgb(244, 245, 248)", "rgb(14, 17, 22)")
+        assert chosen == await ground() == light
+
+
+# --- what can be done from it -------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_a_fault_switched_on_there_makes_a_running_bulk_retry() -> None:
+    switched_on = asyncio.Event()
+
+    async def orders() -> AsyncIterator[dict[str, Any]]:
+        for number in range(60):
+            if number == 10:
+                await switched_on.wait()
+            yield india_order(f"PEN-{number}")
+
+    async with Sandbox() as sandbox, looking_at(sandbox.page) as page, client(sandbox) as clickpost:
+        async with bulk.create(clickpost, orders()) as run:
+            outcomes = aiter(run)
+            calm = [await anext(outcomes) for _ in range(10)]
+            repeats_before = run.report.repeats
+            await page.select_option("#drop_before", "0.25")
+            await expect(page.locator(".fault.on")).to_contain_text("Cut before booking")
+            switched_on.set()
+            stormy = [outcome async for outcome in outcomes]
+        await expect(page.locator("#total-requests")).to_have_text(str(len(sandbox.requests())))
+        assert await page.locator("#requests .again").count() > 0
+
+    assert repeats_before == 0
+    assert {type(outcome) for outcome in (*calm, *stormy)} == {bulk.Placed}
+    assert run.report.repeats > 0
+    assert {len(bought) for bought in sandbox.ledger().values()} == {1}
+    assert len(sandbox.ledger()) == 60
+
+
+@pytest.mark.asyncio
+async def test_every_fault_can_be_switched_on_and_off_there() -> None:
+    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+        for fault in Fault:
+            await page.select_option(f"#{fault.value}", "1.0")
+        await page.select_option("#latency", "0.2")
+        await expect(page.locator(".fault.on")).to_have_count(len(Fault) + 1)
+        on = sandbox.faults.state()
+        for name in (*(fault.value for fault in Fault), "latency"):
+            await page.select_option(f"#{name}", "0.0")
+        await expect(page.locator(".fault.on")).to_have_count(0)
+
+        await page.hover("label[for=drop_after]")
+        await page.click("#once-drop_after")
+        await expect(page.locator("#once-drop_after")).to_have_text("next 1")
+
+    assert on == {"latency": 0.2, **dict.fromkeys(map(str, Fault), 1.0)}
+    assert sandbox.faults.draw("PEN-1") is Fault.DROP_AFTER
+    assert sandbox.faults == Faults()
+
+
+@pytest.mark.asyncio
+async def test_time_passes_when_one_says_so() -> None:
+    async with Sandbox(scan_every=3600) as sandbox, looking_at(sandbox.page) as page:
+        await place(sandbox, "PEN-1", "PEN-2")
+        before = sandbox.now()
+        await page.click("text=+6 h")
+        await expect(page.locator("#orders .b6")).to_have_text(["Delivered", "Delivered"])
+        await place(sandbox, "PEN-3")
+        await page.click("text=Move every parcel one step")
+        await expect(page.locator("#orders li").first).to_contain_text("PickedUp")
+
+    assert 6 * 3600 <= sandbox.now() - before < 7 * 3600
+
+
+@pytest.mark.asyncio
+async def test_a_return_is_asked_for_and_approved_there() -> None:
+    async with Sandbox() as sandbox:
+        await place(sandbox, "PEN-1")
+        sandbox.advance(sandbox.ledger()["PEN-1"][0], 9)
+        async with looking_at(sandbox.page) as page:
+            await page.click("#orders a")
+            await page.click("text=Ask for a return")
+            await page.click("#returns >> text=Approve")
+            await page.click("#returns .end a")
+            await expect(page.locator("#detail h2")).to_contain_text("Parcel")
+            await expect(page.locator("#detail .journey .ahead").first).to_have_text("OutForPickup")
+
+
+@pytest.mark.asyncio
+async def test_a_webhook_is_pushed_again_from_there(receiver: Receiver) -> None:
+    async with Sandbox() as sandbox, looking_at(sandbox.page, refused=1) as page:
+        await page.fill("#hook-url", "http://example.com/")
+        await page.click("#hooks button")
+        await expect(page.locator("#toast")).to_contain_text("to this machine only")
+        await page.fill("#hook-url", receiver.url)
+        await page.click("#hooks button")
+        await expect(page.locator("#hooks")).to_contain_text(receiver.url)
+        await place(sandbox, "PEN-1")
+        await page.click("[data-tab=webhooks]")
+        await page.click("#webhooks >> text=Push again")
+        await expect(page.locator("#webhooks li")).to_have_count(2)
+
+    first, second = receiver.payloads
+    assert first == second

@@ -1,0 +1,169 @@
+"""The page: what it keeps quiet, how much it keeps, and what else is served."""
+
+import asyncio
+import json
+import re
+import socket
+
+import httpx
+import pytest
+from playwright.async_api import expect
+
+from clickpost_async.sandbox import Sandbox
+from clickpost_async.sandbox.exchanges import KEPT
+from clickpost_async.sandbox.page.window import ROWS, Look, Window, environment
+
+from .browser import looking_at, place
+from .samples import raw_client
+
+NAME, PHONE, STREET = "Meera Reader", "9000000012", "7 Banyan Road"
+
+
+@pytest.mark.asyncio
+async def test_persons_are_covered_until_asked_for_and_the_key_never_shows() -> None:
+    async with Sandbox() as sandbox:
+        await place(sandbox, "PEN-1", shipment_details__account_code=f"acc-{'x' * 3}")
+        async with raw_client(sandbox.url) as http:
+            body = {"waybill": "T-1", "cp_id": 4, "account_code": "a", "key": sandbox.key}
+            await http.post("/v2/tracking/awb-register/", json=body)
+        async with looking_at(sandbox.page) as page:
+            seen: list[str] = []
+            for show in ("#orders a >> nth=1", "#requests a >> nth=1", "#requests a >> nth=0"):
+                await page.keyboard.press("Escape")
+                await page.click(show)
+                await expect(page.locator("#detail h3").first).to_be_visible()
+                seen.append(await page.content())
+            covered = "".join(seen)
+            await page.keyboard.press("Escape")
+            await page.click("#orders a >> nth=1")
+            await page.click("#reveal")
+            await expect(page.locator("#detail")).to_contain_text(NAME)
+            shown = await page.content()
+            await page.keyboard.press("Escape")
+            await page.click("#orders a >> nth=1")
+            await expect(page.locator("#detail .people")).to_contain_text("M•••• R••••")
+
+    assert [word for word in (NAME, PHONE, STREET, sandbox.key) if word in covered] == []
+    assert all(word in shown for word in (NAME, PHONE, STREET))
+    assert sandbox.key not in shown
+
+
+HOSTILE = "<script>window.hit=1</script><img src=x onerror=window.hit=2>\"'&{{7*7}}"
+
+
+@pytest.mark.asyncio
+async def test_whatever_an_order_is_called_is_text() -> None:
+    async with Sandbox() as sandbox:
+        await place(
+            sandbox,
+            HOSTILE,
+            drop_info__drop_name=HOSTILE,
+            drop_info__drop_city=HOSTILE,
+            shipment_details__account_code=HOSTILE,
+            shipment_details__awb_number=HOSTILE,
+        )
+        sandbox.advance(HOSTILE, 3)
+        async with looking_at(sandbox.page) as page:
+            await expect(page.locator("#orders li")).to_contain_text(HOSTILE)
+            await page.click("#orders a")
+            await page.click("#reveal")
+            await expect(page.locator("#detail .people")).to_contain_text(HOSTILE)
+            await page.click("text=Next scan")
+            await expect(page.locator("#detail .journey")).to_contain_text("Delivered")
+            await page.keyboard.press("Escape")
+            await page.click("#requests a")
+            await expect(page.locator("#detail pre").first).to_contain_text("window.hit=1")
+            assert await page.evaluate("window.hit") is None
+            assert await page.locator("main script, main img").count() == 0
+
+
+@pytest.mark.asyncio
+async def test_only_the_latest_is_kept_and_shown() -> None:
+    async with Sandbox() as sandbox:
+        async with raw_client(sandbox.url) as http:
+            for number in range(KEPT + 40):
+                await http.get("/v1/fetch/shippinglabel/", params={"waybill": f"W-{number}"})
+        async with looking_at(sandbox.page) as page:
+            await expect(page.locator("#requests li")).to_have_count(100)
+            await expect(page.locator("#requests li").first).to_contain_text(f"W-{KEPT + 39}")
+            await expect(page.locator("#total-requests")).to_have_text(str(KEPT + 40))
+
+    assert len(sandbox.exchanges()) == KEPT
+
+
+@pytest.mark.asyncio
+async def test_a_browser_that_looks_away_is_told_what_is_and_not_what_was() -> None:
+    async with Sandbox() as sandbox:
+        await place(sandbox, "PEN-0")
+        window = Window(sandbox, environment(), Look())
+        first = window.news()
+        assert window.news() is None
+        await place(sandbox, *(f"PEN-{number}" for number in range(1, 301)))
+        sandbox.advance(sandbox.ledger()["PEN-0"][0])
+        news = window.news()
+
+    assert first
+    assert list(first["lists"]["orders"]["rows"]) == ["order/PEN-0"]
+    assert news
+    assert {name: len(told["rows"]) for name, told in news["lists"].items()} == dict.fromkeys(
+        ("requests", "orders", "ledger"), ROWS
+    )
+    assert window.news() is None
+
+
+@pytest.mark.asyncio
+async def test_a_browser_that_does_not_read_is_told_the_end_and_not_every_step() -> None:
+    async with Sandbox() as sandbox:
+        port = int(sandbox.url.split(":")[2].split("/")[0])
+        with socket.create_connection(("127.0.0.1", port)) as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+            slow.sendall(b"GET /page/news HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            await place(sandbox, *(f"PEN-{number}" for number in range(200)))
+            slow.settimeout(10)
+            read = b""
+            while b"PEN-199" not in read:
+                read += await asyncio.to_thread(slow.recv, 65536)
+
+    told = [line for line in read.split(b"\r\n") if line.startswith(b"data: ")]
+    assert 0 < len(told) < 50
+    assert "lists" in json.loads(told[0].removeprefix(b"data: "))
+
+
+@pytest.mark.asyncio
+async def test_a_sandbox_stops_while_somebody_looks() -> None:
+    async with (
+        asyncio.timeout(10),
+        Sandbox() as sandbox,
+        httpx.AsyncClient(trust_env=False) as http,
+        http.stream("GET", f"{sandbox.page}page/news") as news,
+    ):
+        lines = news.aiter_lines()
+        assert (await anext(lines)).startswith("data: ")
+        await asyncio.to_thread(sandbox.stop)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await anext(line async for line in lines if line)
+
+
+@pytest.mark.asyncio
+async def test_nothing_comes_from_elsewhere_and_nothing_else_is_served() -> None:
+    async with Sandbox() as sandbox, httpx.AsyncClient(trust_env=False) as http:
+        page = await http.get(sandbox.page)
+        files = {
+            name: await http.get(f"{sandbox.page}{name}")
+            for name in ("page/page.css", "page/page.js", "page/favicon.svg", "favicon.ico")
+        }
+        others = [
+            await http.get(f"{sandbox.page}page/{name}")
+            for name in ("window.py", "rows.html", "..%2Fapp.py", "nothing")
+        ]
+
+    assert {file.status_code for file in files.values()} == {200}
+    assert {other.status_code for other in others} == {404}
+    assert re.findall(r"https?://[^\s\"<]*", page.text) == [sandbox_api(page)] * 3
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "unsafe" not in policy
+
+
+def sandbox_api(page: httpx.Response) -> str:
+    return f"http://127.0.0.1:{page.url.port}/api"

@@ -1,0 +1,80 @@
+"""What happened, exported: samples that hold at the contract tests, and are about nobody."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clickpost_async import ClickPost, ClickPostError, RetryPolicy
+from clickpost_async.sandbox import Sandbox
+from tests.test_contract import Sample, called
+
+from .samples import india_order, world_order
+
+
+async def played() -> Sandbox:
+    """Let a client make a few calls of all sorts."""
+    never = RetryPolicy.never()
+    sandbox = Sandbox()
+    sandbox.start()
+    try:
+        async with ClickPost(sandbox.credentials, hosts=sandbox.hosts, retry=never) as clickpost:
+            placed = await clickpost.orders.create_india(india_order("PEN-1"))
+            await clickpost.orders.create_world(world_order("LAMP-1"))
+            await clickpost.orders.create_india(india_order("PEN-1"))
+            await clickpost.orders.find_india("PEN-1")
+            await clickpost.orders.fetch_india(placed.waybill or "", courier_partner=4)
+            sandbox.faults.next("server_error", reference_number="PEN-2")
+            for reference in ("COURIER-REFUSES", "PEN-2"):
+                with pytest.raises(ClickPostError):
+                    await clickpost.orders.create_india(india_order(reference))
+            sandbox.faults.next("drop_before")
+            with pytest.raises(ClickPostError):
+                await clickpost.orders.create_india(india_order("PEN-3"))
+    finally:
+        sandbox.stop()
+    return sandbox
+
+
+@pytest.mark.asyncio
+async def test_samples_have_the_shape_of_the_golden_ones_and_hold() -> None:
+    samples = (await played()).samples()
+
+    calls = [sample["call"] for sample in samples.values()]
+    assert calls.count("orders.create_india") == 4
+    assert {"orders.find_india", "orders.fetch_india", "orders.create_world"} <= set(calls)
+    for name, said in samples.items():
+        sample = Sample(name.replace("/", ".", 1).removesuffix(".json"), said)
+        answer, (request,) = await called(sample)
+        assert request.method == said["sent"]["method"]
+        assert dict(request.url.params) == said["sent"]["query"]
+        assert json.loads(request.content or b"null") == said["sent"]["body"]
+        if "raises" in said:
+            assert type(answer).__name__ == said["raises"]["kind"]
+            assert answer.outcome.value == said["raises"]["outcome"]
+        else:
+            assert answer.reply.status == said["expect"]["reply.status"]
+
+
+@pytest.mark.asyncio
+async def test_samples_are_files_about_nobody(tmp_path: Path) -> None:
+    sandbox = await played()
+
+    paths = sandbox.write_samples(tmp_path)
+
+    assert {path.parent.name for path in paths} == {"orders"}
+    written = "".join(path.read_text("utf-8") for path in paths)
+    persons = ("Meera", "Banyan", "9000000012", "Lotus Stationers", "Omar", "lotus.example")
+    assert [word for word in (*persons, sandbox.key) if word in written] == []
+    assert "Asha Tester" in written
+    assert "PEN-1" in written
+
+
+@pytest.mark.asyncio
+async def test_the_same_calls_are_the_same_samples_each_time() -> None:
+    def stable(samples: Any) -> str:
+        told = json.dumps({name: sample["answered"] for name, sample in samples.items()})
+        return told[: told.index("http://127")] if "http://127" in told else told
+
+    assert stable((await played()).samples()) == stable((await played()).samples())

@@ -1,0 +1,49 @@
+"""The fixture that users import, used as they do."""
+
+import threading
+
+import pytest
+
+from clickpost_async import ClickPost
+from clickpost_async.sandbox import Sandbox
+from clickpost_async.testing.fixtures import clickpost_sandbox
+
+from .sandbox.samples import india_order
+
+__all__ = ["clickpost_sandbox"]
+
+WAYBILLS: list[str | None] = []
+
+
+@pytest.mark.parametrize("time", ["first", "second"])
+@pytest.mark.asyncio
+async def test_every_test_gets_a_sandbox_of_its_own_that_is_the_same(
+    clickpost_sandbox: Sandbox, time: str
+) -> None:
+    clickpost_sandbox.faults.next("drop_after")
+    async with ClickPost(clickpost_sandbox.credentials, hosts=clickpost_sandbox.hosts) as clickpost:
+        created = await clickpost.orders.create(india_order("PEN-1"))
+
+    WAYBILLS.append(created.waybill)
+    assert clickpost_sandbox.ledger() == {"PEN-1": (created.waybill,)}
+    assert len({*WAYBILLS}) == 1
+
+
+def test_an_ordinary_test_may_take_it_too(clickpost_sandbox: Sandbox) -> None:
+    assert clickpost_sandbox.url.startswith("http://127.0.0.1:")
+    assert clickpost_sandbox.page == clickpost_sandbox.url.removesuffix("api")
+
+
+@pytest.mark.asyncio
+async def test_a_sandbox_serves_while_the_block_runs_and_remembers_afterwards() -> None:
+    async with Sandbox() as sandbox:
+        async with ClickPost(sandbox.credentials, hosts=sandbox.hosts) as clickpost:
+            await clickpost.orders.create(india_order("PEN-1"))
+        with pytest.raises(RuntimeError, match="is served already"):
+            sandbox.start()
+
+    assert list(sandbox.ledger()) == ["PEN-1"]
+    assert [exchange.operation for exchange in sandbox.exchanges()] == ["orders.create_india"]
+    assert "clickpost sandbox" not in {thread.name for thread in threading.enumerate()}
+    with pytest.raises(RuntimeError, match="has no address"):
+        _ = sandbox.url
