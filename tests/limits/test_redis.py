@@ -323,7 +323,7 @@ async def test_r06_a_redis_that_refuses_is_done_without_and_nothing_is_deleted(
 async def test_r05_a_node_of_a_cluster_sends_on_to_the_one_that_has_the_slot(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    cluster = {"cluster_enabled": "yes", "cluster_node_timeout": "1000"}
+    cluster = {"cluster_enabled": "yes", "cluster_node_timeout": "60000"}
     with (
         RedisServer(**cluster) as first,
         RedisServer(**cluster) as second,
@@ -333,7 +333,8 @@ async def test_r05_a_node_of_a_cluster_sends_on_to_the_one_that_has_the_slot(
         owner.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
         asked.execute_command("CLUSTER MEET", "127.0.0.1", second.port, second.bus)
         for _ in range(1000):
-            if asked.execute_command("CLUSTER INFO")["cluster_state"] == "ok":
+            states = [n.execute_command("CLUSTER INFO")["cluster_state"] for n in (asked, owner)]
+            if states == ["ok", "ok"]:
                 break
             await asyncio.sleep(0.01)
         async with bucket_at(first) as bucket:
