@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from clickpost_async._wire.converter import canonical, structure
 from clickpost_async.bulk import recorded
@@ -22,6 +22,16 @@ from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
 _IN_DOUBT = "an earlier run ended while the order was under way"
 
 Create = Callable[[IndiaOrder | WorldOrder], Awaitable[CreatedOrder]]
+
+
+class Elsewhere(Protocol):
+    """Creates orders in other processes, such as a `Fleet`."""
+
+    async def create(
+        self, order: Any, *, in_doubt: bool = False, polls: bool = True
+    ) -> CreatedOrder:
+        """Create an order; raises what `orders.create` does."""
+        ...
 
 
 class Kept:
@@ -60,8 +70,11 @@ async def in_doubt(journal: Journal) -> AsyncIterator[tuple[int, Row]]:
 class Keeper:
     """Keeps a run's journal."""
 
-    def __init__(self, journal: Journal, client: ClickPost) -> None:
+    def __init__(
+        self, journal: Journal, client: ClickPost, elsewhere: Elsewhere | None = None
+    ) -> None:
         self._journal = journal
+        self._elsewhere = elsewhere
         self._settling = client.retry.settling
         self._creates: dict[tuple[str, bool], Any] = {}
         for in_doubt in (False, True):
@@ -76,10 +89,13 @@ class Keeper:
     async def _announce(self, market: str, reference: str, _: int) -> None:
         await self._journal.sending((market, reference))
 
-    def create(self, kept: Kept, *, in_doubt: bool) -> Awaitable[CreatedOrder]:
+    async def create(self, kept: Kept, *, in_doubt: bool) -> CreatedOrder:
         """Create an order; before each of its sendings the journal says so, durably."""
+        if self._elsewhere is not None:
+            await self._journal.sending(kept.key)
+            return await self._elsewhere.create(kept.order, in_doubt=in_doubt, polls=False)
         create: Create = self._creates[kept.key[0], in_doubt]
-        return create(kept.order)
+        return await create(kept.order)
 
     async def admit(self, turn: Turn, kept: Kept, facts: dict[str, Any]) -> Outcome | None:
         """Return what an earlier run came to; `None`: the order is to be sent, now or later."""

@@ -18,13 +18,13 @@ def write(outcome: Outcome) -> bytes:
     written: dict[str, Any] = {"attempts": outcome.attempts, "seconds": outcome.seconds}
     match outcome:
         case Placed():
-            written |= _order(outcome.order) | {"found_again": outcome.found_again}
+            written |= write_order(outcome.order) | {"found_again": outcome.found_again}
         case Pending(order=CreatedOrder() as order):
-            written |= _order(order)
+            written |= write_order(order)
         case Rejected():
-            written |= {"reasons": outcome.reasons} | _error(outcome.error)
+            written |= {"reasons": outcome.reasons} | write_error(outcome.error)
         case Unknown() | Pending():
-            written |= _error(outcome.error)
+            written |= write_error(outcome.error)
     return json.dumps(written, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -33,18 +33,20 @@ def read(kind: str, written: bytes, **facts: Any) -> Outcome:
     told = json.loads(written)
     facts |= {"attempts": told["attempts"], "seconds": told["seconds"]}
     if kind == "placed":
-        return Placed(order=_read_order(told), found_again=told["found_again"], **facts)
+        return Placed(order=read_order(told), found_again=told["found_again"], **facts)
     if kind == "rejected":
-        return Rejected(reasons=tuple(told["reasons"]), error=_read_error(told), **facts)
+        return Rejected(reasons=tuple(told["reasons"]), error=read_error(told), **facts)
     if kind == "queued":
-        return Pending(order=_read_order(told), **facts)
-    error = _read_error(told)
+        return Pending(order=read_order(told), **facts)
+    error = read_error(told)
     if kind == "accepted":
         return Pending(error=error, **facts)
     return Unknown(error=error or NoReplyError("an earlier run did not live to tell"), **facts)
 
 
-def _order(order: CreatedOrder) -> dict[str, Any]:
+def write_order(order: CreatedOrder) -> dict[str, Any]:
+    """Return an answer as plain values."""
+    """Return an answer as plain values."""
     reply = order.reply
     return {
         "order": unstructure(order),
@@ -54,7 +56,9 @@ def _order(order: CreatedOrder) -> dict[str, Any]:
     }
 
 
-def _read_order(told: dict[str, Any]) -> CreatedOrder:
+def read_order(told: dict[str, Any]) -> CreatedOrder:
+    """Read an answer again; `attempts` and `seconds` are beside it."""
+    """Read an answer again; `attempts` and `seconds` are beside it."""
     reply = Reply(
         status=told["status"],
         http_status=told["http_status"],
@@ -67,7 +71,9 @@ def _read_order(told: dict[str, Any]) -> CreatedOrder:
     return order
 
 
-def _error(error: ClickPostError | None) -> dict[str, Any]:
+def write_error(error: ClickPostError | None) -> dict[str, Any]:
+    """Return an error as plain values; nothing, if there is none."""
+    """Return an error as plain values; nothing, if there is none."""
     if error is None:
         return {}
     facts = {name: getattr(error, name) for name in _FACTS}
@@ -79,7 +85,9 @@ def _error(error: ClickPostError | None) -> dict[str, Any]:
     }
 
 
-def _read_error(told: dict[str, Any]) -> ClickPostError | None:
+def read_error(told: dict[str, Any]) -> ClickPostError | None:
+    """Read an error again; `attempts` is beside it."""
+    """Read an error again; `attempts` is beside it."""
     if "error" not in told:
         return None
     kind: type[ClickPostError] = getattr(errors, told["error"])

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from clickpost_async._wire.converter import reference_of
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.keeping import Keeper, Kept, in_doubt
+from clickpost_async.bulk.keeping import Elsewhere, Keeper, Kept, in_doubt
 from clickpost_async.bulk.outcome import Outcome, Pending, Placed, Rejected, Unknown
 from clickpost_async.bulk.report import Report
 from clickpost_async.bulk.rows import Row
@@ -51,11 +51,13 @@ class Run:
         orders: Iterable[BulkOrder] | AsyncIterable[BulkOrder] | None,
         journal: Journal | str | os.PathLike[str] | None,
         at_once: int,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.report = Report()
         self.waiting = 0
         self._client = client.with_options(priority=Priority.BULK)
         self._policy = client.retry
+        self._elsewhere = elsewhere
         self._journal = journal
         self._keeper: Keeper | None = None
         self._orders = None if orders is None else _numbered(orders)
@@ -94,7 +96,7 @@ class Run:
         self._journal = journal
         # The journal's clock polls what ClickPost has recorded: it goes on after a restart.
         polled_here = evolve(self._policy, polling=0.0)
-        return Keeper(journal, self._client.with_options(retry=polled_here))
+        return Keeper(journal, self._client.with_options(retry=polled_here), self._elsewhere)
 
     async def __aexit__(
         self,
@@ -225,10 +227,12 @@ class Run:
         given = turn.given
         order: Any = given.order if isinstance(given, Row) else given
         try:
-            if self._keeper is None or kept is None:
-                answer = await self._client.orders.create(order)
-            else:
+            if self._keeper is not None and kept is not None:
                 answer = await self._keeper.create(kept, in_doubt=turn.in_doubt)
+            elif self._elsewhere is not None:
+                answer = await self._elsewhere.create(order)
+            else:
+                answer = await self._client.orders.create(order)
         except ClickPostError as error:
             facts["seconds"] = time.perf_counter() - began
             return self._failed(error, given, facts)
@@ -310,6 +314,7 @@ def create(
     *,
     journal: Journal | str | os.PathLike[str] | None = None,
     at_once: int = 100,
+    elsewhere: Elsewhere | None = None,
 ) -> Run:
     """Create every order of an iterable, `at_once` of them at a time, behind all other calls.
 
@@ -321,19 +326,27 @@ def create(
     again: what is done is skipped, what was under way is looked up and sent again once it has
     settled, and an order that has changed under its old reference number is refused.
 
+    `elsewhere`, a `clickpost_async.fleet.Fleet`, has the orders created by other processes.
+
     Raises:
         JournalError: when entered, the journal belongs to another account, is in use, or cannot be
             read; while iterating, it could not be written, and nothing more was sent.
 
     """
-    return Run(client, orders, journal, at_once)
+    return Run(client, orders, journal, at_once, elsewhere)
 
 
-def resolve(client: ClickPost, journal: str | os.PathLike[str], *, at_once: int = 100) -> Run:
+def resolve(
+    client: ClickPost,
+    journal: str | os.PathLike[str],
+    *,
+    at_once: int = 100,
+    elsewhere: Elsewhere | None = None,
+) -> Run:
     """Settle every order of a journal that is in doubt, or that ClickPost is still working on.
 
     Each is looked up, and sent again if it is not found, as `create` would with the same input.
 
     Raises `JournalError` as `create` does.
     """
-    return Run(client, None, journal, at_once)
+    return Run(client, None, journal, at_once, elsewhere)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from clickpost_async.client import ClickPost
+from clickpost_async.limits import Limiter
 
 _NO_KEY = """\
 no account: set CLICKPOST_USERNAME, and the key in one of
@@ -15,13 +16,13 @@ no account: set CLICKPOST_USERNAME, and the key in one of
   a keyring              keyring set clickpost <username> (needs the package keyring)"""
 
 
-def client() -> ClickPost:
+def client(limiter: Limiter | None = None) -> ClickPost:
     """Make the client that the environment describes, or end with what is missing."""
     environ = dict(os.environ)
     if not (environ.get("CLICKPOST_API_KEY") or environ.get("CLICKPOST_KEY")):
         environ["CLICKPOST_API_KEY"] = _from_file(environ) or _from_keyring(environ) or ""
     try:
-        return ClickPost.from_env(environ)
+        return ClickPost.from_env(environ, limiter=limiter)
     except ValueError as error:
         raise SystemExit(f"{error}\n{_NO_KEY}") from None
 

@@ -36,7 +36,8 @@ async def push(
     merge: Path | None = None,
     format: Format | None = None,  # noqa: A002 - the word people look for
     map: str | None = None,  # noqa: A002 - as above
-    at_once: int = 100,
+    at_once: int | None = None,
+    fleet: str | None = None,
     hold: bool = False,
     settling: float = 30.0,
     check: bool = False,
@@ -62,7 +63,9 @@ async def push(
     map
         What the file calls our columns: shopify, unicommerce, or a TOML file.
     at_once
-        How many orders are under way together.
+        How many orders are under way together: 100, in a fleet 1,000.
+    fleet
+        Have the orders created by workers (see `worker`) that share this Redis, as redis://host.
     hold
         Never send an order again whose answer was lost: it is looked up, and left to you.
     settling
@@ -89,6 +92,7 @@ async def push(
                 labels=labels,
                 merge=merge,
                 at_once=at_once,
+                fleet=fleet,
                 hold=hold,
                 settling=settling,
                 quiet=quiet,
@@ -99,13 +103,18 @@ async def push(
 
 @app.command
 async def resolve(
-    journal: Path, *, at_once: int = 100, settling: float = 30.0, quiet: bool = False
+    journal: Path,
+    *,
+    at_once: int | None = None,
+    fleet: str | None = None,
+    settling: float = 30.0,
+    quiet: bool = False,
 ) -> int:
     """Settle what a journal has in doubt: look every order up, and send it again if need be."""
     from clickpost_async.cli import pushing
 
     return await pushing.push(
-        pushing.Job(journal=journal, at_once=at_once, settling=settling, quiet=quiet)
+        pushing.Job(journal=journal, at_once=at_once, fleet=fleet, settling=settling, quiet=quiet)
     )
 
 

@@ -1,8 +1,9 @@
 """The commands; each is thin, and imports what it needs when it runs."""
 
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from clickpost_async.cli.bulk import app as bulk
 from clickpost_async.cli.operations import chapters
@@ -71,6 +72,37 @@ def sandbox(
         seed=seed,
         webhooks_to=webhooks_to,
     )
+
+
+@app.command
+def worker(
+    redis: str,
+    *,
+    rate: Annotated[str, Parameter(env_var="CLICKPOST_RATE")],
+    processes: int = 2,
+    at_once: int = 100,
+    share: int | None = None,
+) -> int:
+    """Create orders that `bulk --fleet` feeds, with all other workers of the same Redis.
+
+    Parameters
+    ----------
+    redis
+        Where the fleet meets, as redis://host.
+    rate
+        How many calls all workers together may make, such as 200/1s: ClickPost's limit.
+    processes
+        How many processes are started here; one that dies is started again.
+    at_once
+        How many orders each has under way.
+    share
+        How many processes there are on all machines, when Redis is gone and each keeps to its part
+        of the rate; by default as many as are started here.
+
+    """
+    from clickpost_async.cli.worker import work
+
+    return work(redis, rate=rate, processes=processes, at_once=at_once, share=share or processes)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import anyio
@@ -21,6 +21,7 @@ from rich.progress import (
 from clickpost_async import bulk
 from clickpost_async._transport.retry import ReSend
 from clickpost_async.bulk import JournalError, Outcome, Placed, Run
+from clickpost_async.bulk.keeping import Elsewhere
 from clickpost_async.bulk.standing import State
 from clickpost_async.bulk.tables import Table
 from clickpost_async.cli.account import client
@@ -40,37 +41,48 @@ class Job:
 
     source: Source | None = None
     journal: Path | None
-    at_once: int
+    at_once: int | None
     settling: float
     quiet: bool
     labels: Path | None = None
     merge: Path | None = None
     hold: bool = False
+    fleet: str | None = None
     tables: tuple[Table | None, Table | None] = (None, None)
 
 
 async def push(job: Job) -> int:
     """Push a file, or settle a journal; returns the exit code."""
-    async with client() as clickpost:
-        resend = ReSend.NEVER if job.hold else clickpost.retry.resend
-        retry = evolve(clickpost.retry, settling=job.settling, resend=resend)
+    async with client() as opened:
+        resend = ReSend.NEVER if job.hold else opened.retry.resend
+        retry = evolve(opened.retry, settling=job.settling, resend=resend)
         try:
-            return await _push(job, clickpost.with_options(retry=retry))
+            async with AsyncExitStack() as stack:
+                clickpost = opened.with_options(retry=retry)
+                elsewhere = None
+                if job.fleet is not None:
+                    from clickpost_async.cli import worker
+
+                    elsewhere = await stack.enter_async_context(worker.fleet(job.fleet, clickpost))
+                return await _push(job, clickpost, elsewhere)
         except (JournalError, OSError) as error:
             say(error)
             return 1
 
 
-async def _push(job: Job, clickpost: ClickPost) -> int:
+async def _push(job: Job, clickpost: ClickPost, elsewhere: Elsewhere | None) -> int:
     total: int | None
+    at_once = job.at_once or (100 if elsewhere is None else 1000)
     if job.source is None:
         assert job.journal is not None  # noqa: S101 - the command requires it
         total = bulk.status(job.journal).in_doubt
-        run = bulk.resolve(clickpost, job.journal, at_once=job.at_once)
+        run = bulk.resolve(clickpost, job.journal, at_once=at_once, elsewhere=elsewhere)
     else:
         total = None if job.quiet else job.source.count()
         rows = job.source.rows()
-        run = bulk.create(clickpost, rows, journal=job.journal, at_once=job.at_once)
+        run = bulk.create(
+            clickpost, rows, journal=job.journal, at_once=at_once, elsewhere=elsewhere
+        )
     labels = Labels(clickpost, job.labels) if job.labels else None
     results, errors = job.tables
     with anyio.CancelScope() as everything:

@@ -1,0 +1,79 @@
+"""Processes that create orders for a fleet, and what feeds them."""
+
+import os
+import re
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from taskiq.cli.common_args import LogLevel
+from taskiq.cli.worker.args import WorkerArgs
+from taskiq.cli.worker.run import run_worker
+
+from clickpost_async.cli import account
+from clickpost_async.client import ClickPost
+from clickpost_async.fleet import Fleet, Ledger
+from clickpost_async.integrations.taskiq import OrderBroker, feed, order_broker, order_task
+from clickpost_async.limits.redis import RedisBucket
+from clickpost_async.settings import Rate
+
+_URL, _RATE, _SHARE = "CLICKPOST_REDIS_URL", "CLICKPOST_RATE", "CLICKPOST_SHARE"
+
+
+def work(redis: str, *, rate: str, processes: int, at_once: int, share: int) -> int:
+    """Work for a fleet until told to end."""
+    Rate.parse(rate)
+    # Its processes read them again: they are started by taskiq.
+    os.environ |= {_URL: redis, _RATE: rate, _SHARE: str(share)}
+    print(f"{processes} workers wait for orders of {_account()}", file=sys.stderr, flush=True)
+    ended = run_worker(
+        WorkerArgs(
+            broker=f"{__name__}:broker",
+            modules=[],
+            workers=processes,
+            max_async_tasks=at_once,
+            log_level=LogLevel.WARNING,
+        )
+    )
+    return ended or 0
+
+
+def broker() -> OrderBroker:
+    """Make the broker that a worker process listens to."""
+    url, name = os.environ[_URL], _account()
+    orders = order_broker(url, account=name)
+
+    @asynccontextmanager
+    async def client() -> AsyncGenerator[ClickPost]:
+        rate, share = Rate.parse(os.environ[_RATE]), int(os.environ[_SHARE])
+        async with (
+            RedisBucket(url, rate, account=name, share=share) as limiter,
+            account.client(limiter) as clickpost,
+        ):
+            yield clickpost
+
+    order_task(orders, client=client, ledger=Ledger(url=url, account=name))
+    return orders
+
+
+@asynccontextmanager
+async def fleet(redis: str, clickpost: ClickPost) -> AsyncGenerator[Fleet]:
+    """Feed the workers of a client's account."""
+    name = _slug(clickpost.identity)
+    orders, ledger = order_broker(redis, account=name), Ledger(url=redis, account=name)
+    task = order_task(orders, client=lambda: clickpost, ledger=ledger)
+    await orders.startup()
+    try:
+        async with Fleet.open(feed(task), clickpost, ledger, bulk=True) as opened:
+            yield opened
+    finally:
+        await orders.shutdown()
+
+
+def _account() -> str:
+    # Who it is and where its calls go: a sandbox's orders never reach the workers of the real one.
+    return _slug(account.client().identity)
+
+
+def _slug(identity: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", identity).strip("-")

@@ -1,0 +1,161 @@
+"""The feeder's side of a fleet: orders go into a queue, and their answers come back."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+from attrs import define
+
+from clickpost_async._transport.retry import ReSend
+from clickpost_async._wire.converter import unstructure
+from clickpost_async.client import ClickPost
+from clickpost_async.fleet import answers
+from clickpost_async.fleet.ledger import Ledger, OpenLedger, Patience, RedisError
+from clickpost_async.fleet.work import Terms
+from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
+
+# Puts an order and its terms into the queue.
+Feed = Callable[[dict[str, Any], dict[str, Any]], Awaitable[object]]
+
+_COLLECT = 1
+# An order without an answer for so long is put into the queue once more: that does no harm.
+_LONGEST = 600.0
+
+
+@define
+class _Fed:
+    """An order in the queue, and who waits for it."""
+
+    order: dict[str, Any]
+    terms: dict[str, Any]
+    answer: "asyncio.Future[str]"
+    since: float
+
+
+class Fleet:
+    """Lets the workers of a fleet create orders, and waits for their answers.
+
+    Use `Fleet.open`. A Redis that dies and comes back is waited for, and orders that it has
+    forgotten are fed again: they are looked up before they are sent.
+    """
+
+    def __init__(
+        self, feed: Feed, client: ClickPost, opened: OpenLedger, era: str, *, bulk: bool
+    ) -> None:
+        self._feed = feed
+        self._bulk = bulk
+        self._client = client
+        self._ledger = opened
+        self._mailbox = opened.mailbox()
+        self._era = era
+        self._fed: dict[int, _Fed] = {}
+        self._tickets = itertools.count(1)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, feed: Feed, client: ClickPost, ledger: Ledger, *, bulk: bool = False
+    ) -> "AsyncGenerator[Fleet]":
+        """Begin to feed a queue with `feed(order, terms)`, on behalf of a client.
+
+        Of the client its identity and its retry policy are used; its limit is the workers' affair.
+        With `bulk` its orders yield to others.
+        """
+        async with ledger.open() as opened:
+            fleet = cls(feed, client, opened, await opened.era(), bulk=bulk)
+            collecting = asyncio.create_task(fleet._collect())
+            try:
+                yield fleet
+            finally:
+                collecting.cancel()
+                await asyncio.gather(collecting, return_exceptions=True)
+
+    async def create(
+        self,
+        order: IndiaOrder | WorldOrder | Mapping[str, Any],
+        *,
+        in_doubt: bool = False,
+        polls: bool = True,
+    ) -> CreatedOrder:
+        """Let a worker create an order.
+
+        With `in_doubt` it may have been sent before, and is looked up unless the ledger knows more.
+        `polls`: one that ClickPost has only recorded is asked for by the worker. Cancelling leaves
+        the order in the queue. Raises what `orders.create` does.
+        """
+        retry = self._client.retry
+        terms = Terms(
+            settling=retry.settling,
+            hold=retry.resend is ReSend.NEVER,
+            polls=polls,
+            bulk=self._bulk,
+            # No era is named like that: what was in doubt is in doubt in all of them.
+            fed_in="in doubt" if in_doubt else self._era,
+            identity=self._client.identity,
+            mailbox=self._mailbox,
+            ticket=next(self._tickets),
+        )
+        plain = order if isinstance(order, Mapping) else unstructure(order)
+        loop = asyncio.get_running_loop()
+        fed = _Fed(dict(plain), attrs.asdict(terms), loop.create_future(), loop.time())
+        self._fed[terms.ticket] = fed
+        try:
+            await self._put(fed)
+            return answers.created(await fed.answer)
+        finally:
+            del self._fed[terms.ticket]
+
+    async def _put(self, fed: _Fed) -> None:
+        patience = Patience("feeding a fleet")
+        while not fed.answer.done():
+            try:
+                await self._feed(fed.order, fed.terms)
+            except Exception as error:
+                if not _passes(error):
+                    raise
+                await patience.wait(error)
+            else:
+                patience.over()
+                return
+
+    async def _collect(self) -> None:
+        patience = Patience("a fleet's feeder")
+        while True:
+            try:
+                for told in await self._ledger.collect(self._mailbox, _COLLECT):
+                    self._hand_over(told)
+                era = await self._ledger.era()
+            except RedisError as error:
+                await patience.wait(error)
+                continue
+            patience.over()
+            forgotten, self._era = era != self._era, era
+            for fed in self._unanswered(all_of_them=forgotten):
+                try:
+                    await self._put(fed)
+                except Exception as error:  # noqa: BLE001 - who waits for it is told
+                    if not fed.answer.done():
+                        fed.answer.set_exception(error)
+
+    def _hand_over(self, told: str) -> None:
+        message = json.loads(told)
+        fed = self._fed.get(message["ticket"])
+        # Answered before: it was fed twice.
+        if fed is not None and not fed.answer.done():
+            fed.answer.set_result(json.dumps(message["answer"]))
+
+    def _unanswered(self, *, all_of_them: bool) -> list[_Fed]:
+        now = asyncio.get_running_loop().time()
+        late = [fed for fed in self._fed.values() if all_of_them or now - fed.since > _LONGEST]
+        for fed in late:
+            fed.since = now
+        return late
+
+
+def _passes(error: Exception) -> bool:
+    """Tell whether the queue's own server did not answer, as its library's exceptions say."""
+    return isinstance(error, RedisError | OSError | TimeoutError)

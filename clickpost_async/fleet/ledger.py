@@ -1,0 +1,237 @@
+"""Who works on which order of a fleet, and what was sent: in Redis, on Redis' own clock."""
+
+import asyncio
+import hashlib
+import logging
+import re
+import uuid
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import asynccontextmanager
+from importlib import resources
+from typing import Any, cast
+
+from attrs import field, frozen
+
+try:
+    from redis.asyncio import BlockingConnectionPool, Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import NoScriptError, RedisError
+except ImportError as error:
+    message = "a fleet's ledger needs the redis extra: pip install 'clickpost_async[redis]'"
+    raise ImportError(message) from error
+
+from clickpost_async.bulk.standing import Key
+
+_log = logging.getLogger("clickpost_async")
+
+_SCRIPT = resources.files("clickpost_async.fleet").joinpath("ledger.lua").read_text("utf-8")
+_SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+_CONNECTIONS = 16
+# A worker that has not been heard of for so long is dead, and what was its is anybody's.
+_ALIVE = 15.0
+_HEARTBEATS = 5
+# Answers that nobody collects are forgotten after so many seconds.
+_MAILBOX = 3600
+_LONGEST_PAUSE = 1.0
+
+
+class LostError(Exception):
+    """The order has become another worker's, because this one was not heard of for too long."""
+
+
+@frozen
+class Placed:
+    """An order that was placed before: its answer, as it was written."""
+
+    answer: str
+
+
+@frozen
+class Yours:
+    """An order that is the claimer's now; `sent` so many seconds ago by nobody knows whom."""
+
+    sent: float | None
+
+
+@frozen
+class Changed:
+    """An order that was sent, or placed, with other contents."""
+
+
+@frozen
+class Busy:
+    """An order that a living worker has."""
+
+
+Claim = Placed | Yours | Changed | Busy
+
+
+@frozen(kw_only=True)
+class Ledger:
+    """Keeps for a fleet which orders are under way, and what placed ones came to.
+
+    What it knows of an order is forgotten `keep` seconds after it was last touched. An order that
+    is fed again later than that is sent again, and ClickPost answers with the first one's waybill.
+    Let Redis save what it has (`appendonly yes`): an order that was queued before a Redis was
+    restarted, and of which it has no memory, is looked up before it is sent.
+    """
+
+    url: str = field(repr=False)
+    account: str
+    keep: float = 7 * 86_400.0
+
+    def __attrs_post_init__(self) -> None:
+        """Check what was given."""
+        if not re.fullmatch(r"[^{}\s]+", self.account):
+            message = (
+                "account: a name without braces or blanks is needed, the same in all processes"
+            )
+            raise ValueError(message)
+
+    @asynccontextmanager
+    async def open(self) -> "AsyncGenerator[OpenLedger]":
+        """Connect as a worker of its own, which lives as long as this is open."""
+        pool = BlockingConnectionPool.from_url(
+            self.url,
+            max_connections=_CONNECTIONS,
+            timeout=None,
+            decode_responses=True,
+            retry=Retry(NoBackoff(), 1),
+        )
+        async with Redis.from_pool(pool) as redis:
+            ledger = OpenLedger(redis, self.account, round(self.keep))
+            await ledger.beat()
+            beating = asyncio.create_task(ledger.beat_on())
+            try:
+                yield ledger
+            finally:
+                beating.cancel()
+                await asyncio.gather(beating, return_exceptions=True)
+                await ledger.leave()
+
+
+class OpenLedger:
+    """A ledger as one worker sees it."""
+
+    def __init__(self, redis: "Redis", account: str, keep: int) -> None:
+        self.me = uuid.uuid4().hex
+        self._redis = redis
+        self._keep = str(keep)
+        # The braces: all of an account is on one node of a cluster.
+        self._prefix = f"clickpost:{{{account}}}:"
+
+    async def claim(self, key: Key, digest: str, *, fed_in: str) -> Claim:
+        """Ask for an order that was fed in an era; an empty one trusts the ledger's memory."""
+        alive = f"{self._prefix}worker:"
+        match await self._act(key, "claim", digest, fed_in, alive, self._keep):
+            case ["placed", answer]:
+                return Placed(answer)
+            case ["changed"]:
+                return Changed()
+            case ["busy"]:
+                return Busy()
+            case [_, sent]:
+                return Yours(float(sent) if sent else None)
+            case told:
+                raise ValueError(told)
+
+    async def sending(self, key: Key, digest: str) -> None:
+        """Write down that the order's bytes are about to leave.
+
+        Raises `LostError` when the order is another worker's.
+        """
+        if await self._act(key, "sending", digest, self._keep) == ["lost"]:
+            message = f"{key[1]}: another worker has the order"
+            raise LostError(message)
+
+    async def end(self, key: Key, digest: str, became: str, answer: str) -> None:
+        """Write down what the order became: `placed`, `nothing`, or `open`."""
+        await self._act(key, "end", became, digest, answer, self._keep)
+
+    async def tell(self, mailbox: str, answer: str) -> None:
+        """Put an answer where a feeder waits for it."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.rpush(mailbox, answer)
+            pipe.expire(mailbox, _MAILBOX)
+            await pipe.execute()
+
+    async def collect(self, mailbox: str, seconds: int) -> list[str]:
+        """Take what was put there, waiting for so long if there is nothing."""
+        first = await cast("Awaitable[Any]", self._redis.blpop([mailbox], seconds))
+        if first is None:
+            return []
+        more = await cast("Awaitable[Any]", self._redis.lpop(mailbox, 100))
+        return [first[1], *(more or [])]
+
+    def mailbox(self) -> str:
+        """Name a place for this one's answers."""
+        return f"{self._prefix}answers:{self.me}"
+
+    async def era(self) -> str:
+        """Name the life of this Redis: a restart, or another one's turn, begins a new one."""
+        return str((await self._redis.info("server"))["run_id"])
+
+    async def beat(self) -> None:
+        """Let the others know that this worker lives."""
+        await self._redis.set(f"{self._prefix}worker:{self.me}", "1", px=round(_ALIVE * 1000))
+
+    async def beat_on(self) -> None:
+        """Let them know until cancelled."""
+        while True:
+            await asyncio.sleep(_ALIVE / _HEARTBEATS)
+            try:
+                await self.beat()
+            except RedisError as error:
+                _log.debug("the fleet's ledger cannot be reached: %s", type(error).__name__)
+
+    async def leave(self) -> None:
+        """Let the others know at once that this worker is gone."""
+        try:
+            await self._redis.delete(f"{self._prefix}worker:{self.me}")
+        except RedisError:
+            return
+
+    async def _act(self, key: Key, act: str, *told: str) -> list[str]:
+        words = (f"{self._prefix}order:{key[0]}:{key[1]}", act, self.me, *told)
+        try:
+            return await cast("Awaitable[list[str]]", self._redis.evalsha(_SHA, 1, *words))
+        except NoScriptError:
+            # A new one, or SCRIPT FLUSH.
+            return await cast("Awaitable[list[str]]", self._redis.eval(_SCRIPT, 1, *words))
+
+
+class Patience:
+    """Waits ever longer for a Redis that does not answer, and says so once."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._pause = 0.0
+
+    async def wait(self, error: Exception) -> None:
+        """Wait, because of that error."""
+        if not self._pause:
+            kind = type(error).__name__
+            _log.warning("%s waits for Redis, which does not answer (%s)", self._what, kind)
+        self._pause = min(2 * self._pause + 0.05, _LONGEST_PAUSE)
+        await asyncio.sleep(self._pause)
+
+    def over(self) -> None:
+        """Begin anew: it has answered."""
+        if self._pause:
+            _log.warning("%s goes on: Redis answers again", self._what)
+        self._pause = 0.0
+
+
+__all__ = [
+    "Busy",
+    "Changed",
+    "Claim",
+    "Ledger",
+    "LostError",
+    "OpenLedger",
+    "Patience",
+    "Placed",
+    "RedisError",
+    "Yours",
+]
