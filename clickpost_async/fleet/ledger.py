@@ -34,6 +34,7 @@ _HEARTBEATS = 5
 # Answers that nobody collects are forgotten after so many seconds.
 _MAILBOX = 3600
 _LONGEST_PAUSE = 1.0
+_UNUSUAL = 0.5
 
 
 class LostError(Exception):
@@ -202,15 +203,20 @@ class OpenLedger:
 
 
 class Patience:
-    """Waits ever longer for a Redis that does not answer, and says so once."""
+    """Waits ever longer for a Redis that does not answer, and says so once.
+
+    It is silent while no more than connections were lost, which Redis does when it is restarted.
+    """
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._pause = 0.0
+        self._said = False
 
     async def wait(self, error: Exception) -> None:
         """Wait, because of that error."""
-        if not self._pause:
+        if not self._said and self._pause > _UNUSUAL:
+            self._said = True
             kind = type(error).__name__
             _log.warning("%s waits for Redis, which does not answer (%s)", self._what, kind)
         self._pause = min(2 * self._pause + 0.05, _LONGEST_PAUSE)
@@ -218,9 +224,9 @@ class Patience:
 
     def over(self) -> None:
         """Begin anew: it has answered."""
-        if self._pause:
+        if self._said:
             _log.warning("%s goes on: Redis answers again", self._what)
-        self._pause = 0.0
+        self._pause, self._said = 0.0, False
 
 
 __all__ = [
