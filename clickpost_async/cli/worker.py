@@ -52,7 +52,7 @@ def broker() -> OrderBroker:
         ):
             yield clickpost
 
-    order_task(orders, client=client, ledger=Ledger(url=url, account=name))
+    order_task(orders, client=client, ledger=Ledger(url, account=name))
     return orders
 
 
@@ -60,7 +60,7 @@ def broker() -> OrderBroker:
 async def fleet(redis: str, clickpost: ClickPost) -> AsyncGenerator[Fleet]:
     """Feed the workers of a client's account."""
     name = _slug(clickpost.identity)
-    orders, ledger = order_broker(redis, account=name), Ledger(url=redis, account=name)
+    orders, ledger = order_broker(redis, account=name), Ledger(redis, account=name)
     task = order_task(orders, client=lambda: clickpost, ledger=ledger)
     await orders.startup()
     try:

@@ -4,7 +4,13 @@ import json
 from typing import Any
 
 from clickpost_async.bulk import recorded
-from clickpost_async.errors import ClickPostError, NoReplyError, Trouble
+from clickpost_async.errors import (
+    ClickPostError,
+    InvalidRequestError,
+    NoReplyError,
+    Problem,
+    Trouble,
+)
 from clickpost_async.structures import CreatedOrder
 
 
@@ -19,6 +25,8 @@ def write(came: CreatedOrder | ClickPostError, seconds: float) -> str:
             "settles_in": came.settles_in,
             "trouble": came.trouble.name if came.trouble else None,
         }
+        if isinstance(came, InvalidRequestError):
+            told["problems"] = [[problem.path, problem.message] for problem in came.problems]
     written = {"attempts": attempts, "seconds": seconds, **told}
     return json.dumps(written, ensure_ascii=False, separators=(",", ":"))
 
@@ -35,4 +43,6 @@ def created(answer: str) -> CreatedOrder:
     error.transient = told["transient"]
     error.settles_in = told["settles_in"]
     error.trouble = Trouble[told["trouble"]] if told["trouble"] else None
+    if isinstance(error, InvalidRequestError):
+        error.problems = tuple(Problem(*problem) for problem in told["problems"])
     raise error

@@ -68,7 +68,7 @@ class Busy:
 Claim = Placed | Yours | Changed | Busy
 
 
-@frozen(kw_only=True)
+@frozen
 class Ledger:
     """Keeps for a fleet which orders are under way, and what placed ones came to.
 
@@ -79,8 +79,8 @@ class Ledger:
     """
 
     url: str = field(repr=False)
-    account: str
-    keep: float = 7 * 86_400.0
+    account: str = field(kw_only=True)
+    keep: float = field(default=7 * 86_400.0, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         """Check what was given."""

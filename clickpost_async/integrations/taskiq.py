@@ -4,7 +4,7 @@ broker = order_broker("redis://127.0.0.1", account="acme")
 create_order = order_task(
     broker,
     client=lambda: ClickPost.from_env(),
-    ledger=Ledger(url="redis://127.0.0.1", account="acme"),
+    ledger=Ledger("redis://127.0.0.1", account="acme"),
 )
 
 A queue delivers at least once, so a worker asks the ledger first: an order that was placed gives

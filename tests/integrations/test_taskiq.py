@@ -1,0 +1,211 @@
+"""Workers on taskiq: its in-memory broker, and streams of a real Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+from taskiq import AckableMessage, InMemoryBroker
+from taskiq.exceptions import SendTaskError
+from taskiq.message import BrokerMessage
+
+from clickpost_async import ClickPost, InvalidRequestError
+from clickpost_async.fleet import Fleet, Ledger, created
+from clickpost_async.integrations.taskiq import OrderBroker, feed, order_broker, order_task
+from clickpost_async.sandbox import Sandbox
+from tests.redis_server import RedisServer
+from tests.sandbox.samples import india_order
+
+QUEUE = "clickpost:{acme}:orders"
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    with RedisServer(appendonly="yes") as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.mark.asyncio
+async def test_a_task_of_any_broker_creates_an_order_once(
+    sandbox: Sandbox, server: RedisServer
+) -> None:
+    broker = InMemoryBroker()
+    opened: list[ClickPost] = []
+
+    def client() -> ClickPost:
+        opened.append(ClickPost(sandbox.credentials, hosts=sandbox.hosts))
+        return opened[-1]
+
+    create_order = order_task(broker, client=client, ledger=Ledger(server.url, account="acme"))
+    await broker.startup()
+    tasks = [await create_order.kiq(india_order("INK-1")) for _ in range(3)]
+    results = [await task.wait_result(timeout=10) for task in tasks]
+    refused = await create_order.kiq(india_order("INK-2", shipment_details__weight=-1))
+    answer = (await refused.wait_result(timeout=10)).return_value
+    await broker.shutdown()
+
+    (waybill,) = {created(str(result.return_value)).waybill for result in results}
+    assert sandbox.ledger() == {"INK-1": (waybill,)}
+    with pytest.raises(InvalidRequestError, match="weight"):
+        created(str(answer))
+    # One client for the worker's whole life, and closed at its end.
+    (clickpost,) = opened
+    with pytest.raises(Exception, match="closed"):
+        await clickpost.health()
+
+
+class Listening:
+    """A consumer's view of the stream."""
+
+    def __init__(self, broker: OrderBroker) -> None:
+        self.broker = broker
+        self._messages = broker.listen()
+
+    async def next(self) -> AckableMessage:
+        return await asyncio.wait_for(anext(self._messages), 10)
+
+    async def stop(self) -> None:
+        await self._messages.aclose()
+        await self.broker.shutdown()
+
+
+def message(text: str) -> BrokerMessage:
+    return BrokerMessage(task_id="1", task_name="any", message=text.encode(), labels={})
+
+
+@pytest_asyncio.fixture
+async def one(server: RedisServer) -> AsyncIterator[Listening]:
+    broker = order_broker(server.url, account="acme", idle=0.3)
+    await broker.startup()
+    listening = Listening(broker)
+    yield listening
+    await listening.stop()
+
+
+@pytest.mark.asyncio
+async def test_what_was_fed_before_the_first_worker_came_is_delivered(server: RedisServer) -> None:
+    feeder = order_broker(server.url, account="acme")
+    await feeder.startup()
+    await feeder.kick(message("early"))
+    await feeder.shutdown()
+
+    broker = order_broker(server.url, account="acme")
+    await broker.startup()
+    worker = Listening(broker)
+    assert (await worker.next()).data == b"early"
+    await worker.stop()
+
+
+@pytest.mark.asyncio
+async def test_what_is_acknowledged_leaves_nothing_behind(
+    server: RedisServer, one: Listening
+) -> None:
+    await one.broker.kick(message("an address"))
+    got = await one.next()
+    with server.client() as client:
+        assert client.xlen(QUEUE) == 1
+        await acknowledge(got)
+        assert client.xlen(QUEUE) == 0
+        assert client.xpending(QUEUE, "workers")["pending"] == 0
+
+
+async def acknowledge(got: AckableMessage) -> None:
+    done: Any = got.ack()
+    await done
+
+
+@pytest.mark.asyncio
+async def test_a_dead_workers_message_is_anothers_though_no_new_ones_come(
+    server: RedisServer, one: Listening
+) -> None:
+    dead = order_broker(server.url, account="acme", idle=0.3)
+    await dead.startup()
+    listening = Listening(dead)
+    await one.broker.kick(message("left behind"))
+    assert (await listening.next()).data == b"left behind"
+    await listening.stop()
+
+    assert (await one.next()).data == b"left behind"
+
+
+@pytest.mark.asyncio
+async def test_a_living_workers_message_stays_its_own_however_long_it_takes(
+    server: RedisServer, one: Listening
+) -> None:
+    await one.broker.kick(message("slow"))
+    await one.next()
+    broker = order_broker(server.url, account="acme", idle=0.3)
+    await broker.startup()
+    other = Listening(broker)
+    waiting = asyncio.create_task(other.next())
+    # Three times as long as a dead worker's would be left alone.
+    await asyncio.sleep(1.0)
+    assert not waiting.done()
+
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await other.stop()
+
+
+@pytest.mark.fault("R01")
+@pytest.mark.parametrize("appendonly", ["yes", "no"])
+@pytest.mark.asyncio
+async def test_a_worker_outlives_a_redis_that_is_restarted(appendonly: str) -> None:
+    with RedisServer(appendonly=appendonly) as server:
+        broker = order_broker(server.url, account="acme")
+        await broker.startup()
+        worker = Listening(broker)
+        waiting = asyncio.create_task(worker.next())
+        await asyncio.sleep(0.1)
+        server.restart()
+        async with Redis.from_url(server.url) as redis:
+            # The group comes back with the worker, wherever it was lost.
+            for _ in range(500):
+                if await redis.exists(QUEUE):
+                    break
+                await asyncio.sleep(0.01)
+            await redis.xadd(QUEUE, {b"data": b"after"})
+        assert (await waiting).data == b"after"
+        await worker.stop()
+
+
+@pytest.mark.asyncio
+async def test_a_fleet_is_fed_through_a_broker(sandbox: Sandbox, server: RedisServer) -> None:
+    broker = InMemoryBroker()
+    ledger = Ledger(server.url, account="acme")
+
+    def client() -> ClickPost:
+        return ClickPost(sandbox.credentials, hosts=sandbox.hosts)
+
+    task = order_task(broker, client=client, ledger=ledger)
+    await broker.startup()
+    async with client() as clickpost, Fleet.open(feed(task), clickpost, ledger) as fleet:
+        placed = await fleet.create(india_order("INK-3"))
+    await broker.shutdown()
+
+    assert sandbox.ledger() == {"INK-3": (placed.waybill,)}
+
+
+@pytest.mark.asyncio
+async def test_what_a_broker_refuses_is_told_by_its_cause(server: RedisServer) -> None:
+    class Refusing(InMemoryBroker):
+        async def kick(self, message: BrokerMessage) -> None:
+            raise PermissionError(message.task_name)
+
+    task = order_task(
+        Refusing(),
+        client=lambda: pytest.fail("a feeder opens no client"),
+        ledger=Ledger(server.url, account="acme"),
+    )
+    with pytest.raises(PermissionError, match="create_order"):
+        await feed(task)(india_order("INK-4"), {})
+    with pytest.raises(SendTaskError):
+        await task.kiq({})
