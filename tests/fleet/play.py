@@ -31,12 +31,15 @@ from tests.sandbox.samples import CREDENTIALS, india_order
 # The control: a ledger that remembers nothing.
 _FORGETFUL = """
 from clickpost_async.fleet import ledger
-from clickpost_async.__main__ import main
+from clickpost_async.cli.main import main
 
 async def claim(self, key, digest, *, fed_in):
     return ledger.Yours(None)
 
-ledger.OpenLedger.claim = claim
+async def sending(self, key, digest):
+    return None
+
+ledger.OpenLedger.claim, ledger.OpenLedger.sending = claim, sending
 """
 
 
@@ -138,6 +141,7 @@ async def play(
     settling: float = 1.0,
     appendonly: str = "yes",
     remember: bool = True,
+    patience: float = 120,
 ) -> Verdict:
     """Push orders; kill a worker after a third of them, restart Redis after two thirds."""
     file = folder / "orders.jsonl"
@@ -156,6 +160,7 @@ async def play(
                 for _ in range(workers)
             ]
             started = [one.__enter__() for one in crew]
+            pushing: asyncio.subprocess.Process | None = None
             try:
                 pushing = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-m", "clickpost_async", "bulk", str(file), "--quiet"),
@@ -169,10 +174,12 @@ async def play(
                 await reached(sandbox, 2 * orders // 3)
                 redis.kill()
                 redis.start()
-                _, told = await pushing.communicate()
+                _, told = await asyncio.wait_for(pushing.communicate(), patience)
                 with redis.client() as client:
                     queued = sum(int(client.xlen(key)) for key in client.keys("*:orders"))
             finally:
+                if pushing is not None and pushing.returncode is None:
+                    pushing.kill()
                 for one in crew:
                     one.__exit__(None, None, None)
     reader = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
@@ -211,6 +218,7 @@ def main() -> int:
             play(
                 Path(folder),
                 orders=given.orders,
+                patience=3600,
                 workers=given.workers,
                 rate=given.rate,
                 appendonly="no" if given.forget else "yes",
