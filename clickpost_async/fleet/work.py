@@ -5,11 +5,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
 from attrs import define, evolve, field, frozen
 
 from clickpost_async._transport.retry import ReSend
 from clickpost_async.bulk.keeping import Kept
+from clickpost_async.bulk.standing import Key
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import (
     ClickPostError,
@@ -68,6 +70,8 @@ class Worker:
     def __init__(self, client: ClickPost, opened: OpenLedger) -> None:
         self._client = client
         self._ledger = opened
+        # The ledger tells workers apart, not the tasks of one.
+        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
     async def create(self, order: Mapping[str, Any], terms: Terms | None = None) -> str:
         """Create an order and return the answer as `fleet.created` reads it.
@@ -79,7 +83,9 @@ class Worker:
         terms = Terms() if terms is None else terms
         began = time.perf_counter()
         try:
-            answer = await self._answer(_Order(self._admitted(order, terms)), terms)
+            kept = self._admitted(order, terms)
+            async with self._turns.setdefault(kept.key, asyncio.Lock()):
+                answer = await self._answer(_Order(kept), terms)
         except ClickPostError as error:
             answer = answers.write(error, time.perf_counter() - began)
         if terms.mailbox:

@@ -107,10 +107,11 @@ def environ(url: str) -> dict[str, str]:
 
 @contextmanager
 def worker(
-    url: str, redis: str, *, rate: str, share: int, script: str | None = None
+    url: str, redis: str, *, rate: str, share: int, at_once: int, script: str | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a worker, in a process group of its own."""
     words = ["worker", redis, "--rate", rate, "--processes", "1", "--share", str(share)]
+    words += ["--at-once", str(at_once)]
     what = ["-m", "clickpost_async"] if script is None else [script]
     process = subprocess.Popen(
         [sys.executable, *what, *words],
@@ -156,7 +157,15 @@ async def play(
         with RedisServer(appendonly=appendonly) as redis:
             spelled = f"{rate:g}/1s"
             crew = [
-                worker(server.url, redis.url, rate=spelled, share=workers, script=script)
+                worker(
+                    server.url,
+                    redis.url,
+                    rate=spelled,
+                    share=workers,
+                    # So that the others have enough to go on with when one is dead.
+                    at_once=min(100, orders // (4 * workers)),
+                    script=script,
+                )
                 for _ in range(workers)
             ]
             started = [one.__enter__() for one in crew]

@@ -32,7 +32,7 @@ async def test_without_the_ledgers_memory_a_killed_worker_makes_labels_be_bought
 ) -> None:
     # The control: what is delivered again is sent again, to a courier that is still at the first.
     verdict = await play(
-        tmp_path, orders=240, workers=3, rate=RATE, courier_seconds=3.0, remember=False
+        tmp_path, orders=240, workers=3, rate=RATE, courier_seconds=2.0, remember=False
     )
 
     assert verdict.twice > 0

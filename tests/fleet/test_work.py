@@ -86,6 +86,18 @@ async def test_the_same_order_given_to_many_workers_is_placed_once(
 
 
 @pytest.mark.asyncio
+async def test_a_second_task_of_a_worker_waits_for_the_first_and_not_for_it_to_settle(
+    crew: Crew, sandbox: Sandbox
+) -> None:
+    # It would never end, if what the first one has sent were in doubt for the second.
+    worker = await crew.worker(RetryPolicy(settling=1e6))
+    answers = await asyncio.gather(*(worker.create(india_order("PEN-17")) for _ in range(3)))
+
+    assert len(set(answers)) == 1
+    assert len(sandbox.ledger()["PEN-17"]) == 1
+
+
+@pytest.mark.asyncio
 async def test_an_order_that_has_changed_is_refused(crew: Crew, sandbox: Sandbox) -> None:
     worker = await crew.worker()
     await worker.create(india_order("PEN-7"))
