@@ -20,7 +20,7 @@ from clickpost_async.structures import Structure
 
 PACKAGE = Path(clickpost_async.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ROOMS = ("bulk", "cli", "integrations", "labels", "sandbox", "testing", "webhooks")
+ROOMS = ("bulk", "cli", "fleet", "integrations", "labels", "sandbox", "testing", "webhooks")
 ROOMS_LIBRARIES = tuple(
     "cyclopts jinja2 opentelemetry pypdf redis reportlab rich starlette taskiq uvicorn".split()  # noqa: SIM905
 )
@@ -255,7 +255,14 @@ def test_no_test_can_call_anybody_but_this_machine(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["py.typed", "bulk/orders.csv", "limits/bucket.lua", "sandbox/page/page.js"]
+    "name",
+    [
+        "py.typed",
+        "bulk/orders.csv",
+        "fleet/ledger.lua",
+        "limits/bucket.lua",
+        "sandbox/page/page.js",
+    ],
 )
 def test_the_package_carries_its_data(name: str) -> None:
     assert resources.files("clickpost_async").joinpath(name).is_file()

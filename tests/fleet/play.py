@@ -40,6 +40,7 @@ async def sending(self, key, digest):
     return None
 
 ledger.OpenLedger.claim, ledger.OpenLedger.sending = claim, sending
+main()
 """
 
 
@@ -112,7 +113,7 @@ def worker(
     """Start a worker, in a process group of its own."""
     words = ["worker", redis, "--rate", rate, "--processes", "1", "--share", str(share)]
     words += ["--at-once", str(at_once)]
-    what = ["-m", "clickpost_async"] if script is None else [script]
+    what = ["-m", "clickpost_async"] if script is None else ["-c", script]
     process = subprocess.Popen(
         [sys.executable, *what, *words],
         env=environ(url),
@@ -147,10 +148,7 @@ async def play(
     """Push orders; kill a worker after a third of them, restart Redis after two thirds."""
     file = folder / "orders.jsonl"
     file.write_text("".join(json.dumps(india_order(reference(n))) + "\n" for n in range(orders)))
-    script = None
-    if not remember:
-        script = str(folder / "forgetful.py")
-        Path(script).write_text(_FORGETFUL + "\nmain()\n")
+    script = None if remember else _FORGETFUL
     journal = folder / "run.db"
     sandbox = Timing(racy=True, courier_seconds=courier_seconds)
     async with served(sandbox) as server:
