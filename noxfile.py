@@ -33,7 +33,7 @@ if nox:
     nox.options.download_python = "never"
     nox.options.error_on_missing_interpreters = False
     nox.options.reuse_venv = "yes"
-    nox.options.sessions = ["lint", "types", "tests_all", "bare", "build"]
+    nox.options.sessions = ["lint", "types", "tests_all", "bare", "docs", "build"]
 
     @nox.session
     def demo(session: nox.Session) -> None:
@@ -83,6 +83,16 @@ if nox:
         """Import the core with its own dependencies alone; the rooms say what they need."""
         session.install(".")
         session.run("python", "-I", "-c", _BARE)
+
+    @nox.session
+    def docs(session: nox.Session) -> None:
+        """Build the documentation; a warning, such as a link to nowhere, is an error."""
+        session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "docs"))
+        out = Path(session.create_tmp()) / "html"
+        shutil.rmtree(out, ignore_errors=True)
+        strict = ("--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env")
+        session.run("sphinx-build", *strict, "--quiet", *session.posargs, "docs", str(out))
+        session.log(f"the first page is {out / 'index.html'}")
 
     @nox.session
     def build(session: nox.Session) -> None:
