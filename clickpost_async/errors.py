@@ -201,7 +201,7 @@ class InvalidRequestError(RefusedError, ValueError):
 
     def __init__(self, message: str, *, problems: Iterable[Problem] = (), **facts: Any) -> None:
         super().__init__(message, **facts)
-        self.problems = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems)
 
     @classmethod
     def of(cls, problems: Iterable[Problem], *, reference_number: str | None = None) -> Self:

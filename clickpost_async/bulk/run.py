@@ -52,8 +52,8 @@ class Run:
         journal: Journal | str | os.PathLike[str] | None,
         at_once: int,
     ) -> None:
-        self.report = Report()
-        self.waiting = 0
+        self.report: Report = Report()
+        self.waiting: int = 0
         self._client = client.with_options(priority=Priority.BULK)
         self._policy = client.retry
         self._journal = journal

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from attrs import field, frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import Answer, Listed, Sent
+from clickpost_async.structures._base import Answer, Listed, Rules, Sent
 from clickpost_async.structures._rules import (
     Code,
     CourierPartner,
@@ -141,7 +141,7 @@ class OrderEdit(Sent):
                 "", "nothing is edited; say order_type, qc_type or ewaybill_serial_number"
             )
 
-    rules = (
+    rules: ClassVar[Rules] = (
         _is_cod_or_prepaid,
         _collects_what_its_type_says,
         *map(_goes_with_the_bill, _EWAY_BILL_FIELDS),

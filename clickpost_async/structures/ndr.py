@@ -3,12 +3,12 @@
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from attrs import frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import Answer, Listed, Sent
+from clickpost_async.structures._base import Answer, Listed, Rules, Sent
 from clickpost_async.structures._rules import (
     Address,
     Code,
@@ -60,7 +60,7 @@ class NdrAction(Sent):
     preferred_date: Date | None = None
     source: str | None = None
 
-    rules = tuple(
+    rules: ClassVar[Rules] = tuple(
         map(
             _needed_for_a_reattempt,
             ("address", "landmark", "drop_pincode", "phone_number", "preferred_date"),
