@@ -111,7 +111,7 @@ class ClickPostError(Exception):
 
     @property
     def again_in(self) -> float | None:
-        """In how many seconds the very same call may be made again: 0 is at once.
+        """In how many seconds the very same call may be made again; 0 is at once.
 
         `None`: not before it was corrected, if it was rejected, or looked up, if it is unknown.
         """
@@ -144,7 +144,7 @@ class NotSentError(ClickPostError):
 
     @property
     def again_in(self) -> float | None:
-        """In how many seconds the very same call may be made again: 0 is at once."""
+        """In how many seconds the very same call may be made again; 0 is at once."""
         return self.wait or 0.0
 
 

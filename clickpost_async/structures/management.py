@@ -170,7 +170,7 @@ class CancelledOrder(Answer):
 
     @property
     def pending(self) -> bool:
-        """Whether it was only asked for: the courier decides later."""
+        """Whether it was only asked for; the courier decides later."""
         return self.reply.status == _PENDING
 
     @property
@@ -208,7 +208,7 @@ class UpdatedOrder(Answer):
 
     @property
     def scanned(self) -> datetime | None:
-        """When the courier scanned the parcel: `timestamp`, which is India's time."""
+        """When the courier scanned the parcel, its `timestamp`, which is India's time."""
         return moment(self.timestamp, IST)
 
     @property

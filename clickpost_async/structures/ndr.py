@@ -34,7 +34,7 @@ class NdrStep(enum.StrEnum):
 
 def _needed_for_a_reattempt(name: str) -> Callable[["NdrAction"], Iterable[Problem]]:
     def rule(action: "NdrAction") -> Iterable[Problem]:
-        if action.action is NdrStep.REATTEMPT and getattr(action, name) is None:
+        if action.action == NdrStep.REATTEMPT and getattr(action, name) is None:
             yield Problem(name, "required field missing: REATTEMPT needs where, whom and when")
 
     return rule

@@ -16,6 +16,7 @@ from types import CodeType
 from attrs import frozen
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+FIRST = ROOT / "docs" / "index.md"
 PAGES = tuple(sorted((ROOT / "docs").rglob("*.md")))
 
 # Read, not run: what is sent, what is written, and pictures of letters.

@@ -1,6 +1,7 @@
 """Everything that the documentation tells readers to run is run here, as it is written."""
 
 import asyncio
+import builtins
 import io
 import os
 import re
@@ -19,7 +20,9 @@ import pytest
 
 from clickpost_async.sandbox import Sandbox
 
-from .pages import PAGES, ROOT, RUN, SHOWN, Block, blocks, prints
+from tests.redis_server import RedisServer
+
+from .pages import FIRST, PAGES, ROOT, RUN, SHOWN, Block, blocks, prints
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 PROGRAMS = ("python -m clickpost_async ", "python -m pytest", "python ", "clickpost ")
@@ -30,6 +33,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
     """Serve a sandbox, say so in the environment, and go to a folder of the reader's own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     sandbox = Sandbox()
     sandbox.start()
     monkeypatch.setenv("CLICKPOST_USERNAME", sandbox.username)
@@ -41,6 +45,8 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
     finally:
         sandbox.stop()
         sandbox.close()
+        for file in tmp_path.glob("*.py"):
+            sys.modules.pop(file.stem, None)
 
 
 def name(page: Path) -> str:
@@ -57,21 +63,27 @@ def test_every_block_is_run_or_listed_as_one_to_be_read(page: Path) -> None:
 
 
 @pages
-def test_what_a_page_tells_to_run_runs(page: Path, sandbox: Sandbox) -> None:
-    Reader(page, sandbox).read()
+def test_what_a_page_tells_to_run_runs(
+    page: Path, sandbox: Sandbox, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+
+    Reader(page).read()
 
 
 class Reader:
-    """Somebody who does what a page says, from the top."""
+    """Somebody who has kept the first page's files, and does what a page says, from the top."""
 
-    def __init__(self, page: Path, sandbox: Sandbox) -> None:
+    def __init__(self, page: Path) -> None:
         self._page = name(page)
         self._blocks = tuple(blocks(page))
-        self._sandbox = sandbox
-        self._names: dict[str, Any] = {"__name__": "page"}
+        self._names: dict[str, Any] = {"__name__": "page", "__builtins__": builtins}
         self._printed = ""
 
     def read(self) -> None:
+        for block in blocks(FIRST):
+            if block.caption is not None:
+                Path(block.caption).write_text(block.text, encoding="utf-8")
         with asyncio.Runner() as runner:
             for block in self._blocks:
                 self._do(block, runner)
