@@ -17,7 +17,8 @@ from attrs import frozen
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FIRST = ROOT / "docs" / "index.md"
-PAGES = tuple(sorted((ROOT / "docs").rglob("*.md")))
+README = ROOT / "README.md"
+PAGES = (README, *sorted((ROOT / "docs").rglob("*.md")))
 
 # Read, not run: what is sent, what is written, and pictures of letters.
 SHOWN = frozenset({"json", "toml", "csv", "yaml"})

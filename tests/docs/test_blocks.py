@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 
 from clickpost_async.sandbox import Sandbox
-
 from tests.redis_server import RedisServer
 
 from .pages import FIRST, PAGES, ROOT, RUN, SHOWN, Block, blocks, prints
