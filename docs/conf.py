@@ -19,15 +19,16 @@ from clickpost_async.endpoints._namespace import Namespace
 
 project = "clickpost_async"
 author = "The clickpost_async authors"
-release = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"][
-    "version"
-]
+release = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())[
+    "project"
+]["version"]
 html_title = f"clickpost_async {release}"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["README.md"]
 html_theme = "furo"
 html_copy_source = False
+html_show_copyright = False
 html_show_sphinx = False
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
@@ -48,13 +49,19 @@ maximum_signature_line_length = 88
 nitpicky = True
 # What is documented elsewhere, and what no page has: type variables, and names behind the doors.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(anyio|asyncio|collections|datetime|enum|httpx|os|pathlib|types|typing)\..*"),
+    (
+        r"py:.*",
+        r"(anyio|asyncio|collections|datetime|enum|httpx|os|pathlib|types|typing)\..*",
+    ),
     (r"py:.*", r"(_io|array|functools|opentelemetry|redis|starlette|pytest|attrs)\..*"),
     (r"py:.*", r"[A-Z][a-z]?|[A-Z]_co|.*\.[A-Z][a-z]?|.*\.[A-Z]_co"),
     (r"py:.*", r"optional|default|[a-z ]*|.*, .*|.*\[.*"),
     # Handed through, and made by nobody but the package.
     (r"py:.*", r"clickpost_async\.(bulk\.journal\.Journal|settings\.Secret)"),
-    (r"py:.*", r"(Any|Path|Awaitable|Callable|Iterable|Mapping|Sequence|Self|datetime)"),
+    (
+        r"py:.*",
+        r"(Any|Path|Awaitable|Callable|Iterable|Mapping|Sequence|Self|datetime)",
+    ),
 ]
 
 
@@ -111,7 +118,9 @@ def public_name(
     ]
     if not found:
         return None
-    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", found[0], node, contents)
+    return domain.resolve_xref(
+        env, node["refdoc"], app.builder, "obj", found[0], node, contents
+    )
 
 
 def named(module: str, name: str) -> object:

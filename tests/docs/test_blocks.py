@@ -62,6 +62,13 @@ def test_every_block_is_run_or_listed_as_one_to_be_read(page: Path) -> None:
 
 
 @pages
+def test_no_line_of_a_block_is_cut_off_by_its_frame(page: Path) -> None:
+    lines = [line for block in blocks(page) for line in block.text.splitlines()]
+
+    assert [line for line in lines if len(line) > 92] == []
+
+
+@pages
 def test_what_a_page_tells_to_run_runs(
     page: Path, sandbox: Sandbox, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
