@@ -47,7 +47,7 @@ add_module_names = False
 maximum_signature_line_length = 88
 
 nitpicky = True
-# What is documented elsewhere, and what no page has: type variables, and names behind the doors.
+# What is documented elsewhere, and what no page has: type variables, and names within.
 nitpick_ignore_regex = [
     (
         r"py:.*",

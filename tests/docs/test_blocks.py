@@ -81,7 +81,7 @@ class Reader:
     """Somebody who has kept the first page's files, and does what a page says, from the top."""
 
     def __init__(self, page: Path) -> None:
-        self._page = name(page)
+        self._page = page.name
         self._blocks = tuple(blocks(page))
         self._names: dict[str, Any] = {"__name__": "page", "__builtins__": builtins}
         self._printed = ""
@@ -130,6 +130,7 @@ class Reader:
                 env=os.environ,
             )
             printed = done.stdout + done.stderr
+            assert done.returncode == 0, f"{where}: {command} ends with {printed}"
             assert prints(wanted, printed), f"{where}: it prints {printed!r}"
 
     def _believe(self, command: str, where: str) -> None:
