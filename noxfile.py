@@ -33,7 +33,7 @@ if nox:
     nox.options.download_python = "never"
     nox.options.error_on_missing_interpreters = False
     nox.options.reuse_venv = "yes"
-    nox.options.sessions = ["lint", "types", "tests_all", "bare", "build"]
+    nox.options.sessions = ["lint", "types", "tests_all", "bare", "docs", "build"]
 
     @nox.session
     def demo(session: nox.Session) -> None:
@@ -73,16 +73,27 @@ if nox:
 
     @nox.session
     def types(session: nox.Session) -> None:
-        """Check types with the two checkers that users run."""
+        """Check types with the two checkers that users run, and that nothing public is without."""
         session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "types"))
         session.run("mypy")
         session.run("pyright")
+        session.run("pyright", "--verifytypes", "clickpost_async", "--ignoreexternal")
 
     @nox.session
     def bare(session: nox.Session) -> None:
         """Import the core with its own dependencies alone; the rooms say what they need."""
         session.install(".")
         session.run("python", "-I", "-c", _BARE)
+
+    @nox.session
+    def docs(session: nox.Session) -> None:
+        """Build the documentation; a warning, such as a link to nowhere, is an error."""
+        session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "docs"))
+        out = Path(session.create_tmp()) / "html"
+        shutil.rmtree(out, ignore_errors=True)
+        strict = ("--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env")
+        session.run("sphinx-build", *strict, "--quiet", *session.posargs, "docs", str(out))
+        session.log(f"the first page is {out / 'index.html'}")
 
     @nox.session
     def build(session: nox.Session) -> None:

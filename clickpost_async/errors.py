@@ -111,7 +111,7 @@ class ClickPostError(Exception):
 
     @property
     def again_in(self) -> float | None:
-        """In how many seconds the very same call may be made again: 0 is at once.
+        """In how many seconds the very same call may be made again; 0 is at once.
 
         `None`: not before it was corrected, if it was rejected, or looked up, if it is unknown.
         """
@@ -144,7 +144,7 @@ class NotSentError(ClickPostError):
 
     @property
     def again_in(self) -> float | None:
-        """In how many seconds the very same call may be made again: 0 is at once."""
+        """In how many seconds the very same call may be made again; 0 is at once."""
         return self.wait or 0.0
 
 
@@ -201,7 +201,7 @@ class InvalidRequestError(RefusedError, ValueError):
 
     def __init__(self, message: str, *, problems: Iterable[Problem] = (), **facts: Any) -> None:
         super().__init__(message, **facts)
-        self.problems = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems)
 
     @classmethod
     def of(cls, problems: Iterable[Problem], *, reference_number: str | None = None) -> Self:

@@ -10,9 +10,9 @@ from clickpost_async._wire.files import HEAD, Kind, kind_of
 
 try:
     from pypdf import PdfWriter
-except ImportError as error:
+except ImportError as _error:
     message = "merging labels needs pypdf: pip install 'clickpost_async[labels]'"
-    raise ImportError(message) from error
+    raise ImportError(message) from _error
 
 Place = str | os.PathLike[str]
 

@@ -127,7 +127,7 @@ class Event(Answer):
 
     @property
     def subject(self) -> str:
-        """What it is about: the waybill."""
+        """What it is about, the waybill."""
         return self.waybill or ""
 
     @property
@@ -185,7 +185,7 @@ class ReturnEvent(Event):
 
     @property
     def subject(self) -> str:
-        """What it is about: the return, or the parcel that is returned."""
+        """What it is about, the return or the parcel that is returned."""
         details = self.additional or EventDetails()
         return (
             self.return_reference_number

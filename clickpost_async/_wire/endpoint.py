@@ -82,6 +82,7 @@ class Endpoint(Generic[R_co]):
 
     @property
     def method(self) -> str:
+        """Its HTTP method."""
         return type(self).__name__.upper()
 
     @property

@@ -43,8 +43,8 @@ class Kept:
         self.order = order
         self.key: Key = ("india" if india else "world", str(order.reference_number))
         written = json.dumps(canonical(order), ensure_ascii=False, sort_keys=True)
-        self.payload = written.encode()
-        self.digest = hashlib.sha256(self.payload).digest()
+        self.payload: bytes = written.encode()
+        self.digest: bytes = hashlib.sha256(self.payload).digest()
 
 
 def _typed(given: object) -> IndiaOrder | WorldOrder:

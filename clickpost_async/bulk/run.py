@@ -53,8 +53,8 @@ class Run:
         at_once: int,
         elsewhere: Elsewhere | None = None,
     ) -> None:
-        self.report = Report()
-        self.waiting = 0
+        self.report: Report = Report()
+        self.waiting: int = 0
         self._client = client.with_options(priority=Priority.BULK)
         self._policy = client.retry
         self._elsewhere = elsewhere

@@ -3,9 +3,9 @@
 try:
     import cyclopts as cyclopts
     import rich as rich
-except ImportError as missing:
+except ImportError as _missing:
     raise ImportError(
         "the command line needs cyclopts and rich: pip install 'clickpost_async[cli]'"
-    ) from missing
+    ) from _missing
 
 from clickpost_async.cli.main import main as main

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from clickpost_async.bulk.reader import Format
 
-app = App(
+app: App = App(
     name="bulk",
     help="""Create every order of a file; the same command again goes on where it was ended.
 

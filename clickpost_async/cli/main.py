@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 from clickpost_async.cli.bulk import app as bulk
 from clickpost_async.cli.operations import chapters
 
-app = App(
+app: App = App(
     name="clickpost",
     help="Create, label, track and return parcels through ClickPost.",
     version=lambda: __import__("clickpost_async").__version__,

@@ -58,11 +58,11 @@ try:
         get_tracer,
         set_span_in_context,
     )
-except ImportError as missing:
+except ImportError as _missing:
     message = (
         "spans and metrics need opentelemetry-api: pip install 'clickpost_async[opentelemetry]'"
     )
-    raise ImportError(message) from missing
+    raise ImportError(message) from _missing
 
 T = TypeVar("T")
 

@@ -21,9 +21,9 @@ try:
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import MovedError, NoScriptError
-except ImportError as error:
+except ImportError as _error:
     message = "a rate for a fleet needs the redis extra: pip install 'clickpost_async[redis]'"
-    raise ImportError(message) from error
+    raise ImportError(message) from _error
 
 _SCRIPT = resources.files("clickpost_async.limits").joinpath("bucket.lua").read_text("utf-8")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()

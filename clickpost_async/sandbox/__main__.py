@@ -1,6 +1,7 @@
 """Serve a sandbox from a process of its own: `python -m clickpost_async.sandbox --port 0`."""
 
 import argparse
+from typing import Any
 
 from clickpost_async.sandbox.faults import Fault, Faults
 from clickpost_async.sandbox.serve import main
@@ -31,9 +32,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-if __name__ == "__main__":
-    given = _arguments()
-    chances = {fault.value: getattr(given, fault) for fault in Fault}
+def _serve(given: argparse.Namespace) -> None:
+    chances: dict[str, Any] = {fault.value: getattr(given, fault) for fault in Fault}
     main(
         given.port,
         given.path,
@@ -49,3 +49,7 @@ if __name__ == "__main__":
         webhook_token=given.webhook_token,
         faults=Faults(latency=given.latency, reset=given.reset, seed=given.seed, **chances),
     )
+
+
+if __name__ == "__main__":
+    _serve(_arguments())

@@ -62,7 +62,7 @@ class Application(Control):
     ) -> None:
         self.username = username
         self.key = key
-        self.traffic = Traffic()
+        self.traffic: Traffic = Traffic()
         self._limit = (
             None
             if rate is None

@@ -106,7 +106,7 @@ class Book:
     """The sandbox's memory; with a path it outlives the process and can be read by another."""
 
     def __init__(self, path: str | PathLike[str] | None = None) -> None:
-        self.store = Store(path, _TABLES)
+        self.store: Store = Store(path, _TABLES)
 
     def close(self) -> None:
         """Close the file; without this it is closed when the book is collected."""

@@ -52,10 +52,10 @@ class Control:
             raise ValueError("page_size: a page has at least one row")
         if setting.scan_every is not None and setting.scan_every <= 0:
             raise ValueError("scan_every: more than 0 seconds are needed, or None")
-        self.faults = setting.faults
+        self.faults: Faults = setting.faults
         self._book = book
         self._exchanges = Exchanges()
-        self.scan_every = setting.scan_every
+        self.scan_every: float | None = setting.scan_every
         self._clock = clock = Clock(setting.clock or time.time)
         self._webhooks = Webhooks()
         self._notes = notes = Notes(book.store)
@@ -67,7 +67,7 @@ class Control:
             parcels=parcels, notes=notes, clock=clock, seed=seed, on_change=self._webhooks.returned
         )
         self._labels = Labels(book=book, parcels=parcels)
-        self.board = Board(book=book, parcels=parcels, returns=self._returns)
+        self.board: Board = Board(book=book, parcels=parcels, returns=self._returns)
         self._reports = Reports(
             parcels=parcels, notes=notes, clock=clock, polls=setting.manners.async_polls
         )

@@ -56,7 +56,7 @@ class Sandbox(Application):
 
     @property
     def hosts(self) -> Hosts:
-        """Where a client finds it: `ClickPost(sandbox.credentials, hosts=sandbox.hosts)`."""
+        """Where a client finds it, as in `ClickPost(sandbox.credentials, hosts=sandbox.hosts)`."""
         return Hosts.at(self.url)
 
     @property

@@ -30,7 +30,7 @@ class Served:
         self.sandbox = sandbox
         self._socket = _listening(port)
         self.port: int = self._socket.getsockname()[1]
-        self.url = f"http://{_HOST}:{self.port}/api"
+        self.url: str = f"http://{_HOST}:{self.port}/api"
         self._server = _Server(sandbox)
         self._thread = threading.Thread(target=self._run, name="clickpost sandbox", daemon=True)
         self._thread.start()

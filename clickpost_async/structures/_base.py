@@ -14,6 +14,7 @@ from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures._fields import specs
 
 CrossRule = Callable[[Any], Iterable[Problem]]
+Rules = tuple[CrossRule, ...]
 
 
 @frozen(kw_only=True, repr=False)
@@ -55,7 +56,7 @@ class Sent(Structure):
 
     given: Mapping[str, Any] = field(factory=dict, eq=False)
 
-    rules: ClassVar[tuple[CrossRule, ...]] = ()
+    rules: ClassVar[Rules] = ()
 
     def __attrs_post_init__(self) -> None:
         problems = list(self._problems())

@@ -1,12 +1,12 @@
 """What the shipments of India and the world share, and the rules between an order's parts."""
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from attrs import frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import Sent
+from clickpost_async.structures._base import Rules, Sent
 from clickpost_async.structures._rules import (
     Centimetres,
     Code,
@@ -74,7 +74,7 @@ class Shipment(Sent):
     currency_code: Annotated[str, Upto(3)] | None = None
     items_in_shipment: Sequence[Any] | None = None
 
-    rules = (_items_are_there, _cod_fits_the_order_type, _fits_bluedart)
+    rules: ClassVar[Rules] = (_items_are_there, _cod_fits_the_order_type, _fits_bluedart)
 
 
 def said(order: Any, name: str) -> Any:

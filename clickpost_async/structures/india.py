@@ -6,13 +6,13 @@ the consignor's e-mail as `email` or `pickup_email`.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from attrs import frozen
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures import _shipment
-from clickpost_async.structures._base import Sent
+from clickpost_async.structures._base import Rules, Sent
 from clickpost_async.structures._rules import (
     Address,
     AlternatePhone,
@@ -75,7 +75,7 @@ class IndiaPickup(Sent):
         if pickup.email is None and pickup.pickup_email is None:
             yield Problem("email", "required field missing (here or in pickup_email)")
 
-    rules = (_has_an_email,)
+    rules: ClassVar[Rules] = (_has_an_email,)
 
 
 @frozen(kw_only=True, repr=False)
@@ -129,7 +129,7 @@ class IndiaShipment(_shipment.Shipment):
 
     delivery_type: DeliveryType | None = None
 
-    rules = _shipment.Shipment.rules
+    rules: ClassVar[Rules] = _shipment.Shipment.rules
 
 
 @frozen(kw_only=True, repr=False)
@@ -196,7 +196,7 @@ class IndiaOrder(Sent):
     additional: IndiaAdditional | None = None
     gst_info: GstInfo | None = None
 
-    rules = (_shipment.delivery_type_is_said, _shipment.rvp_has_a_reason)
+    rules: ClassVar[Rules] = (_shipment.delivery_type_is_said, _shipment.rvp_has_a_reason)
 
     @property
     def reference_number(self) -> str:

@@ -5,12 +5,12 @@ order guide).
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from attrs import frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import Sent
+from clickpost_async.structures._base import Rules, Sent
 from clickpost_async.structures._rules import (
     Address,
     BlankPincode,
@@ -80,7 +80,7 @@ class CartaPorte(Sent):
                 "cveMaterialPeligroso", "a dangerous material needs its code here, like 1203"
             )
 
-    rules = (_names_the_danger,)
+    rules: ClassVar[Rules] = (_names_the_danger,)
 
 
 @frozen(kw_only=True, repr=False)
@@ -132,7 +132,7 @@ class Item(ItemDetails):
         if item.weight is None and (item.additional is None or item.additional.weight is None):
             yield Problem("weight", "required field missing")
 
-    rules = (_is_weighed,)
+    rules: ClassVar[Rules] = (_is_weighed,)
 
 
 @frozen(kw_only=True, repr=False)

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from attrs import field, frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import Answer, Listed, Sent
+from clickpost_async.structures._base import Answer, Listed, Rules, Sent
 from clickpost_async.structures._rules import (
     Code,
     CourierPartner,
@@ -141,7 +141,7 @@ class OrderEdit(Sent):
                 "", "nothing is edited; say order_type, qc_type or ewaybill_serial_number"
             )
 
-    rules = (
+    rules: ClassVar[Rules] = (
         _is_cod_or_prepaid,
         _collects_what_its_type_says,
         *map(_goes_with_the_bill, _EWAY_BILL_FIELDS),
@@ -170,7 +170,7 @@ class CancelledOrder(Answer):
 
     @property
     def pending(self) -> bool:
-        """Whether it was only asked for: the courier decides later."""
+        """Whether it was only asked for; the courier decides later."""
         return self.reply.status == _PENDING
 
     @property
@@ -208,7 +208,7 @@ class UpdatedOrder(Answer):
 
     @property
     def scanned(self) -> datetime | None:
-        """When the courier scanned the parcel: `timestamp`, which is India's time."""
+        """When the courier scanned the parcel, its `timestamp`, which is India's time."""
         return moment(self.timestamp, IST)
 
     @property

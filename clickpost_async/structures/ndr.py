@@ -3,12 +3,12 @@
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from attrs import frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import Answer, Listed, Sent
+from clickpost_async.structures._base import Answer, Listed, Rules, Sent
 from clickpost_async.structures._rules import (
     Address,
     Code,
@@ -34,7 +34,7 @@ class NdrStep(enum.StrEnum):
 
 def _needed_for_a_reattempt(name: str) -> Callable[["NdrAction"], Iterable[Problem]]:
     def rule(action: "NdrAction") -> Iterable[Problem]:
-        if action.action is NdrStep.REATTEMPT and getattr(action, name) is None:
+        if action.action == NdrStep.REATTEMPT and getattr(action, name) is None:
             yield Problem(name, "required field missing: REATTEMPT needs where, whom and when")
 
     return rule
@@ -60,7 +60,7 @@ class NdrAction(Sent):
     preferred_date: Date | None = None
     source: str | None = None
 
-    rules = tuple(
+    rules: ClassVar[Rules] = tuple(
         map(
             _needed_for_a_reattempt,
             ("address", "landmark", "drop_pincode", "phone_number", "preferred_date"),

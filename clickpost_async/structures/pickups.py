@@ -1,12 +1,12 @@
 """A courier is asked to come: what is sent for that, and its confirmation."""
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from attrs import frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import Answer, Sent
+from clickpost_async.structures._base import Answer, Rules, Sent
 from clickpost_async.structures._rules import (
     Address,
     Centimetres,
@@ -100,7 +100,7 @@ class WorldPickupPlace(Sent):
         if place.end_time <= place.start_time:
             yield Problem("end_time", "must be later on the same day than start_time")
 
-    rules = (_ends_after_it_starts,)
+    rules: ClassVar[Rules] = (_ends_after_it_starts,)
 
 
 @frozen(kw_only=True, repr=False)

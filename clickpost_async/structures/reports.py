@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from attrs import frozen
 
 from clickpost_async.errors import InvalidRequestError, Problem
-from clickpost_async.structures._base import Answer, Sent
+from clickpost_async.structures._base import Answer, Rules, Sent
 from clickpost_async.structures._rules import Code, Filled, Moment, Pattern, Personal, Wire
 from clickpost_async.structures._times import moment
 
@@ -48,7 +48,7 @@ class ReportFilters(Sent):
     updated_at_start_time: _UtcTime
     updated_at_end_time: _UtcTime
 
-    rules = (_is_one_day_at_most,)
+    rules: ClassVar[Rules] = (_is_one_day_at_most,)
 
 
 @frozen(kw_only=True, repr=False)

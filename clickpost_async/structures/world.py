@@ -6,13 +6,13 @@ Where ClickPost takes a field in two places both are here: `rvp_reason`, `accoun
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from attrs import frozen
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures import _shipment
-from clickpost_async.structures._base import Sent
+from clickpost_async.structures._base import Rules, Sent
 from clickpost_async.structures._rules import (
     Address,
     City,
@@ -95,7 +95,7 @@ class WorldShipment(_shipment.Shipment):
     delivery_type: DeliveryType
     currency_code: Currency | None = None
 
-    rules = _shipment.Shipment.rules
+    rules: ClassVar[Rules] = _shipment.Shipment.rules
 
 
 @frozen(kw_only=True, repr=False)
@@ -176,7 +176,7 @@ class WorldOrder(Sent):
     courier_custom_fields: CourierCustomFields | None = None
     gst_info: GstInfo | None = None
 
-    rules = (_shipment.rvp_has_a_reason, _fedex_knows_who_pays)
+    rules: ClassVar[Rules] = (_shipment.rvp_has_a_reason, _fedex_knows_who_pays)
 
     @property
     def reference_number(self) -> str:

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 
 try:
     import pytest
-except ImportError as missing:
-    raise ImportError("the fixtures need pytest: pip install pytest") from missing
+except ImportError as _missing:
+    raise ImportError("the fixtures need pytest: pip install pytest") from _missing
 
 from clickpost_async.sandbox import Sandbox
 

@@ -40,6 +40,15 @@ def test_a_reattempt_needs_all_five(missing: str) -> None:
     assert [problem.path for problem in caught.value.problems] == [missing]
 
 
+def test_a_reattempt_that_is_told_as_text_needs_them_too() -> None:
+    plain: Any = "REATTEMPT"
+
+    with pytest.raises(InvalidRequestError) as caught:
+        NdrAction(action=plain, waybill="W1", courier_partner=4, account_code="main")
+
+    assert [problem.path for problem in caught.value.problems] == REATTEMPT
+
+
 def test_every_missing_and_every_wrong_field_is_named_together() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         structure(

@@ -1,0 +1,131 @@
+"""How Sphinx builds these pages: `nox -s docs`."""
+
+import importlib
+import inspect
+import re
+import tomllib
+import typing
+from pathlib import Path
+
+import attrs
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.inspect import stringify_signature
+
+from clickpost_async import Windows
+from clickpost_async.bulk import Run
+from clickpost_async.endpoints._namespace import Namespace
+
+project = "clickpost_async"
+author = "The clickpost_async authors"
+release = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())[
+    "project"
+]["version"]
+html_title = f"clickpost_async {release}"
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["README.md"]
+html_theme = "furo"
+html_copy_source = False
+html_show_copyright = False
+html_show_sphinx = False
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+# Docstrings are written as Markdown: one backtick is code.
+default_role = "code"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_inherit_docstrings = False
+add_module_names = False
+maximum_signature_line_length = 88
+
+nitpicky = True
+# What is documented elsewhere, and what no page has: type variables, and names within.
+nitpick_ignore_regex = [
+    (
+        r"py:.*",
+        r"(anyio|asyncio|collections|datetime|enum|httpx|os|pathlib|types|typing)\..*",
+    ),
+    (r"py:.*", r"(_io|array|functools|opentelemetry|redis|starlette|pytest|attrs)\..*"),
+    (r"py:.*", r"[A-Z][a-z]?|[A-Z]_co|.*\.[A-Z][a-z]?|.*\.[A-Z]_co"),
+    (r"py:.*", r"optional|default|[a-z ]*|.*, .*|.*\[.*"),
+    # Handed through, and made by nobody but the package.
+    (r"py:.*", r"clickpost_async\.(bulk\.journal\.Journal|settings\.Secret)"),
+    (
+        r"py:.*",
+        r"(Any|Path|Awaitable|Callable|Iterable|Mapping|Sequence|Self|datetime)",
+    ),
+]
+
+
+def setup(app: Sphinx) -> None:
+    """Let annotations be read as users write them."""
+    app.connect("autodoc-process-signature", written_signature)
+    app.connect("missing-reference", public_name)
+
+
+def written_signature(
+    _app: Sphinx,
+    what: str,
+    _name: str,
+    kind: object,
+    _options: object,
+    _signature: str | None,
+    returned: str | None,
+) -> tuple[str | None, str | None] | None:
+    """Show a structure's fields without the rules that stand beside their types."""
+    if what != "class" or not isinstance(kind, type):
+        return None
+    if issubclass(kind, (Namespace, Run, Windows)):
+        return "", None  # nobody else makes them
+    if not attrs.has(kind):
+        return None
+    hints = typing.get_type_hints(kind)
+    own = inspect.signature(kind)
+    parameters = [
+        parameter.replace(annotation=hints.get(name, parameter.annotation))
+        for name, parameter in own.parameters.items()
+        if name not in ("extra", "given", "reply")
+    ]
+    bare = own.replace(parameters=parameters, return_annotation=own.empty)
+    text = stringify_signature(bare, unqualified_typehints=True)
+    return re.sub(r"=<factory>|=Factory\([^)]*\)|=NOTHING", "=…", text), returned
+
+
+def public_name(
+    app: Sphinx, env: BuildEnvironment, node: nodes.Element, contents: nodes.Element
+) -> nodes.Element | None:
+    """Find a name of a private module under the public one that it is documented by."""
+    if node.get("refdomain") != "py":
+        return None
+    module, _, last = node["reftarget"].rpartition(".")
+    if not module.startswith("clickpost_async"):
+        return None
+    domain = env.domains.python_domain
+    meant = named(module, last)
+    alike = (name.rpartition(".") for name in domain.objects)
+    found = [
+        f"{place}.{name}"
+        for place, _, name in alike
+        if meant is not None and name == last and named(place, name) is meant
+    ]
+    if not found:
+        return None
+    return domain.resolve_xref(
+        env, node["refdoc"], app.builder, "obj", found[0], node, contents
+    )
+
+
+def named(module: str, name: str) -> object:
+    """Return what a module calls by a name, if it is a module."""
+    try:
+        return getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return None

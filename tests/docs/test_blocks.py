@@ -1,0 +1,149 @@
+"""Everything that the documentation tells readers to run is run here, as it is written."""
+
+import asyncio
+import builtins
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from inspect import CO_COROUTINE
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import pytest
+
+from clickpost_async.sandbox import Sandbox
+from tests.redis_server import RedisServer
+
+from .pages import FIRST, PAGES, ROOT, RUN, SHOWN, Block, blocks, prints
+
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+PROGRAMS = ("python -m clickpost_async ", "python -m pytest", "python ", "clickpost ")
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """Serve a sandbox, say so in the environment, and go to a folder of the reader's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    sandbox = Sandbox()
+    sandbox.start()
+    monkeypatch.setenv("CLICKPOST_USERNAME", sandbox.username)
+    monkeypatch.setenv("CLICKPOST_API_KEY", sandbox.key)
+    monkeypatch.setenv("CLICKPOST_BASE_URL", sandbox.url)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    try:
+        yield sandbox
+    finally:
+        sandbox.stop()
+        sandbox.close()
+        for file in tmp_path.glob("*.py"):
+            sys.modules.pop(file.stem, None)
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+pages = pytest.mark.parametrize("page", PAGES, ids=name)
+
+
+@pages
+def test_every_block_is_run_or_listed_as_one_to_be_read(page: Path) -> None:
+    for block in blocks(page):
+        assert block.language in RUN | SHOWN, f"{name(page)}:{block.line}: {block.language!r}"
+
+
+@pages
+def test_no_line_of_a_block_is_cut_off_by_its_frame(page: Path) -> None:
+    lines = [line for block in blocks(page) for line in block.text.splitlines()]
+
+    assert [line for line in lines if len(line) > 92] == []
+
+
+@pages
+def test_what_a_page_tells_to_run_runs(
+    page: Path, sandbox: Sandbox, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+
+    Reader(page).read()
+
+
+class Reader:
+    """Somebody who has kept the first page's files, and does what a page says, from the top."""
+
+    def __init__(self, page: Path) -> None:
+        self._page = page.name
+        self._blocks = tuple(blocks(page))
+        self._names: dict[str, Any] = {"__name__": "page", "__builtins__": builtins}
+        self._printed = ""
+
+    def read(self) -> None:
+        for block in blocks(FIRST):
+            if block.caption is not None:
+                Path(block.caption).write_text(block.text, encoding="utf-8")
+        with asyncio.Runner() as runner:
+            for block in self._blocks:
+                self._do(block, runner)
+
+    def _do(self, block: Block, runner: asyncio.Runner) -> None:
+        where = f"{self._page}:{block.line}"
+        if block.caption is not None:
+            Path(block.caption).write_text(block.text, encoding="utf-8")
+        elif block.language == "python":
+            with redirect_stdout(io.StringIO()) as out:
+                done = FunctionType(block.code, self._names)()
+                if block.code.co_flags & CO_COROUTINE:
+                    runner.run(done)
+            self._printed = out.getvalue()
+        elif block.language == "text":
+            assert prints(block.text, self._printed), f"{where}: it prints {self._printed!r}"
+        elif block.language == "console":
+            for command, wanted in block.commands:
+                self._type(command, wanted, where)
+
+    def _type(self, command: str, wanted: str, where: str) -> None:
+        """Run a command, or see that it would do what the page says."""
+        if command.startswith("pip install "):
+            for extras in re.findall(r"clickpost_async\[([\w,]+)\]", command):
+                assert set(extras.split(",")) <= set(EXTRAS), where
+        elif command.startswith("export "):
+            self._believe(command, where)
+        elif command.startswith("python -m clickpost_async sandbox"):
+            self._serve(command, wanted)
+        else:
+            assert command.startswith(PROGRAMS), f"{where}: nobody runs {command!r}"
+            done = subprocess.run(
+                ["bash", "-c", command.replace("python ", f"{shlex.quote(sys.executable)} ", 1)],
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                env=os.environ,
+            )
+            printed = done.stdout + done.stderr
+            assert done.returncode == 0, f"{where}: {command} ends with {printed}"
+            assert prints(wanted, printed), f"{where}: it prints {printed!r}"
+
+    def _believe(self, command: str, where: str) -> None:
+        variable, _, value = command.removeprefix("export ").partition("=")
+        said = os.environ[variable]
+        assert value == said or variable == "CLICKPOST_BASE_URL", where
+
+    def _serve(self, command: str, wanted: str) -> None:
+        """Start what does not end by itself, on a free port, and stop it when it has spoken."""
+        words = [sys.executable, *shlex.split(command)[1:], "--port", "0"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            printed = "".join(process.stdout.readline() for _ in wanted.splitlines())
+            process.terminate()
+        port = re.compile(r":\d+")
+        assert port.sub("", printed) == port.sub("", wanted)

@@ -1,0 +1,34 @@
+"""The reference leaves nothing public out."""
+
+import importlib
+import re
+
+import pytest
+
+from .pages import ROOT
+
+TOLD = frozenset(
+    name
+    for page in (ROOT / "docs" / "reference").glob("*.md")
+    for name in re.findall(r"^\.\. auto\w+:: ([\w.]+)", page.read_text(), re.MULTILINE)
+)
+MODULES = ("", ".bulk", ".errors", ".limits", ".structures", ".testing")
+# Types to annotate with.
+ALIASES = frozenset({"Outcome"})
+
+
+@pytest.mark.parametrize("module", [f"clickpost_async{name}" for name in MODULES])
+def test_every_public_class_and_function_is_in_the_reference(module: str) -> None:
+    told = {_meant(name) for name in TOLD}
+    public = {
+        name: value
+        for name, value in vars(importlib.import_module(module)).items()
+        if not name.startswith("_") and getattr(value, "__module__", "").startswith("clickpost")
+    }
+
+    assert {name for name, value in public.items() if value not in told} <= ALIASES
+
+
+def _meant(name: str) -> object:
+    module, _, last = name.rpartition(".")
+    return getattr(importlib.import_module(module), last)

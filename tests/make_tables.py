@@ -1,0 +1,135 @@
+"""Writes the documentation's tables of operations and of codes, which are made of the code's own.
+
+Run it after adding one: `python -m tests.make_tables`. Each stands between two marks of its name.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+from clickpost_async._wire.decode import _UNRECOGNISED, BY_STATUS
+from clickpost_async.endpoints import CATALOG
+from clickpost_async.errors import Outcome
+from clickpost_async.sandbox import commands as control_module
+from clickpost_async.sandbox import faults as faults_module
+from clickpost_async.structures import Bucket, TrackingCode
+
+REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
+
+# Our words for ClickPost's codes of refusal.
+_REFUSALS: Mapping[int, str] = {
+    301: "the key is wrong, missing or inactive",
+    302: "the courier's number is missing or unknown",
+    303: "the waybill is registered already",
+    304: "registered for this service already",
+    305: "a webhook is registered already",
+    306: "the account has no such service",
+    307: "`order_type` is none of its values",
+    308: "`priority` is none of its values",
+    309: "`delivery_type` is none of its values",
+    310: "a reverse pickup needs `rvp_reason`, up to 500 characters",
+    311: "the courier takes no reverse pickups",
+    312: "there are no items",
+    313: "an item lacks a field, or is none",
+    314: "the order is not valid; the message says where",
+    315: "`cod_value` does not fit `order_type`",
+    316: "the account has no credentials of the courier's",
+    319: "the courier refused, in its own words",
+    320: "the account has no such service",
+    321: "nothing is known by this waybill or reference number",
+    322: "the courier's server failed",
+    324: "the courier's credentials are wrong",
+    325: "the status cannot be set",
+    326: "the tracking id is not valid",
+    327: "no webhook is registered",
+    328: "a mandatory field is missing",
+    329: "the courier did not answer in time",
+    330: "there is no such waybill, or those set aside are used up",
+    350: "the courier did not cancel",
+    351: "there is no such account for this courier",
+    352: "several accounts have this name",
+    353: "the account is inactive",
+    354: "the courier said what ClickPost does not understand",
+    355: "this courier needs `vendor_code`",
+    400: "a bad request; the message says why",
+    401: "not authorised",
+    403: "forbidden",
+    404: "not found, a pincode for one",
+    420: "the courier refused a B2B order later on",
+    422: "what was named does not exist",
+    500: "ClickPost failed inside",
+    502: "a gateway failed",
+    503: "ClickPost is too busy",
+    504: "a gateway gave up waiting",
+}
+
+
+def operations() -> str:
+    """Return a row for each declaration."""
+    rows = ["| `clickpost.` | ClickPost's endpoint | sent twice |", "| --- | --- | --- |"]
+    for name, endpoint in sorted(CATALOG.items()):
+        path = f"{endpoint.method} {endpoint.path}"
+        rows.append(f"| `{name}` | `{path}` | {endpoint.repeat.value} |")
+    return "\n".join(rows) + "\n"
+
+
+def refusals() -> str:
+    """Return a row for each code that raises."""
+    rows = ["| `status` | what it says | raised | outcome |", "| ---: | --- | --- | --- |"]
+    for code, kind in sorted(BY_STATUS.items()):
+        outcome = Outcome.UNKNOWN if code in _UNRECOGNISED else kind.outcome
+        rows.append(f"| {code} | {_REFUSALS[code]} | `{kind.__name__}` | {outcome.value} |")
+    return "\n".join(rows) + "\n"
+
+
+def tracking() -> str:
+    """Return a row for each state of a parcel."""
+    rows = ["| code | `TrackingCode.` |", "| ---: | --- |"]
+    rows += [f"| {code.value} | `{code.name}` |" for code in TrackingCode]
+    return "\n".join(rows) + "\n"
+
+
+def buckets() -> str:
+    """Return a row for each group of states."""
+    rows = ["| bucket | `Bucket.` |", "| ---: | --- |"]
+    rows += [f"| {bucket.value} | `{bucket.name}` |" for bucket in Bucket]
+    return "\n".join(rows) + "\n"
+
+
+def _table_in(module: ModuleType) -> str:
+    """Return the table of a module's docstring."""
+    lines = (module.__doc__ or "").splitlines()
+    return "\n".join(line for line in lines if line.startswith("|")) + "\n"
+
+
+def faults() -> str:
+    """Return a row for each way the sandbox misbehaves."""
+    return _table_in(faults_module)
+
+
+def control() -> str:
+    """Return a row for each of the sandbox's knobs over HTTP."""
+    return _table_in(control_module)
+
+
+TABLES: Mapping[str, tuple[Path, Callable[[], str]]] = {
+    "operations": (REFERENCE / "operations.md", operations),
+    "refusals": (REFERENCE / "codes.md", refusals),
+    "tracking": (REFERENCE / "codes.md", tracking),
+    "buckets": (REFERENCE / "codes.md", buckets),
+    "faults": (REFERENCE / "sandbox.md", faults),
+    "control": (REFERENCE / "sandbox.md", control),
+}
+
+
+def written(name: str, page: str) -> str:
+    """Return a page with one of its tables as it has to be."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    between = re.compile(f"(?<={begin}).*?(?={end})", re.DOTALL)
+    return between.sub(lambda _: f"\n{TABLES[name][1]()}\n", page)
+
+
+if __name__ == "__main__":
+    for name, (path, _) in TABLES.items():
+        path.write_text(written(name, path.read_text(encoding="utf-8")), encoding="utf-8")
