@@ -6,6 +6,7 @@ import io
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tomllib
@@ -74,7 +75,11 @@ def test_what_a_page_tells_to_run_runs(
 ) -> None:
     monkeypatch.setenv("REDIS_URL", redis_server.url)
 
-    Reader(page).read()
+    reader = Reader(page)
+    try:
+        reader.read()
+    finally:
+        reader.leave()
 
 
 class Reader:
@@ -85,6 +90,13 @@ class Reader:
         self._blocks = tuple(blocks(page))
         self._names: dict[str, Any] = {"__name__": "page", "__builtins__": builtins}
         self._printed = ""
+        self._running: list[subprocess.Popen[str]] = []
+
+    def leave(self) -> None:
+        """End what the page has started and left running."""
+        for process in self._running:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
     def read(self) -> None:
         for block in blocks(FIRST):
@@ -119,6 +131,8 @@ class Reader:
             self._believe(command, where)
         elif command.startswith("python -m clickpost_async sandbox"):
             self._serve(command, wanted)
+        elif command.startswith("python -m clickpost_async worker"):
+            self._start(command, wanted)
         else:
             assert command.startswith(PROGRAMS), f"{where}: nobody runs {command!r}"
             done = subprocess.run(
@@ -132,6 +146,19 @@ class Reader:
             printed = done.stdout + done.stderr
             assert done.returncode == 0, f"{where}: {command} ends with {printed}"
             assert prints(wanted, printed), f"{where}: it prints {printed!r}"
+
+    def _start(self, command: str, wanted: str) -> None:
+        """Start what the rest of the page needs, and hear what it says first."""
+        process = subprocess.Popen(
+            ["bash", "-c", command.replace("python ", f"{shlex.quote(sys.executable)} ", 1)],
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._running.append(process)
+        assert process.stderr is not None
+        port = re.compile(r"-\d{4,}-")
+        assert port.sub("", process.stderr.readline()) == port.sub("", wanted)
 
     def _believe(self, command: str, where: str) -> None:
         variable, _, value = command.removeprefix("export ").partition("=")
