@@ -17,9 +17,9 @@ try:
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import NoScriptError, RedisError
-except ImportError as error:
+except ImportError as _error:
     message = "a fleet's ledger needs the redis extra: pip install 'clickpost_async[redis]'"
-    raise ImportError(message) from error
+    raise ImportError(message) from _error
 
 from clickpost_async.bulk.standing import Key
 
@@ -116,7 +116,7 @@ class OpenLedger:
     """A ledger as one worker sees it."""
 
     def __init__(self, redis: "Redis", account: str, keep: int) -> None:
-        self.me = uuid.uuid4().hex
+        self.me: str = uuid.uuid4().hex
         self._redis = redis
         self._keep = str(keep)
         # The braces: all of an account is on one node of a cluster.

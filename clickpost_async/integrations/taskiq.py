@@ -31,9 +31,9 @@ try:
     from taskiq import AckableMessage, AsyncBroker, AsyncTaskiqDecoratedTask, TaskiqEvents
     from taskiq.exceptions import SendTaskError
     from taskiq_redis import RedisStreamBroker
-except ImportError as error:
+except ImportError as _error:
     message = "workers on taskiq need the taskiq extra: pip install 'clickpost_async[taskiq]'"
-    raise ImportError(message) from error
+    raise ImportError(message) from _error
 
 _log = logging.getLogger("clickpost_async")
 
