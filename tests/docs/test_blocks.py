@@ -125,8 +125,9 @@ class Reader:
     def _type(self, command: str, wanted: str, where: str) -> None:
         """Run a command, or see that it would do what the page says."""
         if command.startswith("pip install "):
-            for extras in re.findall(r"clickpost_async\[([\w,]+)\]", command):
-                assert set(extras.split(",")) <= set(EXTRAS), where
+            extras = re.search(r"'(?:clickpost_async|\.)\[([\w,]+)\]'$", command)
+            assert extras is not None, where
+            assert set(extras[1].split(",")) <= set(EXTRAS), where
         elif command.startswith("export "):
             self._believe(command, where)
         elif command.startswith("python -m clickpost_async sandbox"):
