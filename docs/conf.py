@@ -53,7 +53,10 @@ nitpick_ignore_regex = [
         r"py:.*",
         r"(anyio|asyncio|collections|datetime|enum|httpx|os|pathlib|types|typing)\..*",
     ),
-    (r"py:.*", r"(_io|array|functools|opentelemetry|redis|starlette|pytest|attrs)\..*"),
+    (
+        r"py:.*",
+        r"(_io|array|functools|contextlib|opentelemetry|redis|starlette|taskiq|taskiq_redis|pytest|attrs)\..*",
+    ),
     (r"py:.*", r"[A-Z][a-z]?|[A-Z]_co|.*\.[A-Z][a-z]?|.*\.[A-Z]_co"),
     (r"py:.*", r"optional|default|[a-z ]*|.*, .*|.*\[.*"),
     # Handed through, and made by nobody but the package.

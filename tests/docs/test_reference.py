@@ -12,7 +12,7 @@ TOLD = frozenset(
     for page in (ROOT / "docs" / "reference").glob("*.md")
     for name in re.findall(r"^\.\. auto\w+:: ([\w.]+)", page.read_text(), re.MULTILINE)
 )
-MODULES = ("", ".bulk", ".errors", ".limits", ".structures", ".testing")
+MODULES = ("", ".bulk", ".errors", ".fleet", ".limits", ".structures", ".testing")
 # Types to annotate with.
 ALIASES = frozenset({"Outcome"})
 
