@@ -149,7 +149,8 @@ class Worker:
         answer = answers.write(came, time.perf_counter() - began)
         became = _became(came, order)
         if became != "placed" and not terms.mailbox:
-            _log.warning("%s: %s", order.kept.key[1], came if became == "nothing" else "in doubt")
+            # Nobody may be waiting for it. Without ClickPost's words, which may name a person.
+            _log.warning("%s is not placed: %s", order.kept.key[1], type(came).__name__)
         key, digest = order.kept.key, order.digest
         await self._surely(lambda: self._ledger.end(key, digest, became, answer))
         return answer
