@@ -14,7 +14,7 @@ from clickpost_async._transport.retry import ReSend
 from clickpost_async._wire.converter import unstructure
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import answers
-from clickpost_async.fleet.ledger import Ledger, OpenLedger, Patience, RedisError
+from clickpost_async.fleet.ledger import Ledger, OpenLedger, Patience, RedisError, ended
 from clickpost_async.fleet.work import Terms
 from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
 
@@ -71,8 +71,7 @@ class Fleet:
             try:
                 yield fleet
             finally:
-                collecting.cancel()
-                await asyncio.gather(collecting, return_exceptions=True)
+                await ended(collecting)
 
     async def create(
         self,

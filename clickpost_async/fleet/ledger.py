@@ -107,8 +107,7 @@ class Ledger:
             try:
                 yield ledger
             finally:
-                beating.cancel()
-                await asyncio.gather(beating, return_exceptions=True)
+                await ended(beating)
                 await ledger.leave()
 
 
@@ -215,6 +214,10 @@ class Patience:
 
     async def wait(self, error: Exception) -> None:
         """Wait, because of that error."""
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # redis-py may tell of a connection that was lost where it was cancelled.
+            raise asyncio.CancelledError
         if not self._said and self._pause > _UNUSUAL:
             self._said = True
             kind = type(error).__name__
@@ -229,6 +232,13 @@ class Patience:
         self._pause, self._said = 0.0, False
 
 
+async def ended(task: "asyncio.Task[None]") -> None:
+    """Cancel a task that asks Redis, until it has ended: one cancellation may get lost there."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.1)
+
+
 __all__ = [
     "Busy",
     "Changed",
@@ -240,4 +250,5 @@ __all__ = [
     "Placed",
     "RedisError",
     "Yours",
+    "ended",
 ]

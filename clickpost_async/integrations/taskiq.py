@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet.feeding import Feed
-from clickpost_async.fleet.ledger import Ledger, Patience
+from clickpost_async.fleet.ledger import Ledger, Patience, ended
 from clickpost_async.fleet.work import Terms, Worker
 
 try:
@@ -92,7 +92,7 @@ class OrderBroker(RedisStreamBroker):
                         self._held.add(number)
                         yield AckableMessage(data=fields[b"data"], ack=self._ack(redis, number))
             finally:
-                touching.cancel()
+                await ended(touching)
 
     async def _new(self, redis: "Redis") -> list[tuple[bytes, dict[bytes, bytes]]]:
         read = await cast(

@@ -62,8 +62,11 @@ class Crew:
 
 
 async def gone(task: asyncio.Task[str]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    for _ in range(100):
+        task.cancel()
+        if (await asyncio.wait([task], timeout=0.1))[0]:
+            return
+    pytest.fail("a worker's task cannot be cancelled")
 
 
 @pytest_asyncio.fixture
