@@ -32,7 +32,7 @@ from clickpost_async._wire.decode import decode
 from clickpost_async._wire.encode import encode
 from clickpost_async._wire.messages import Response
 from clickpost_async.endpoints import CATALOG
-from clickpost_async.structures import Answer, Reply
+from clickpost_async.structures import Answer
 
 _KEY = "not-a-real-key"
 _FOLDER = Path(__file__).parent / "samples"
@@ -325,7 +325,7 @@ def test_every_changed_answer_ends_in_an_answer_or_in_an_error_of_ours(
     response = Response(http_status=http_status, body=json.dumps(body).encode())
 
     try:
-        answer = decode(sample.endpoint, response, Reply())
+        answer = decode(sample.endpoint, response)
     except ClickPostError:
         return
 

@@ -54,7 +54,7 @@ from clickpost_async.events import (
     heard,
     tell,
 )
-from clickpost_async.structures import Answer, Reply
+from clickpost_async.structures import Answer
 
 R = TypeVar("R", bound=Answer)
 
@@ -283,8 +283,7 @@ class Call(Generic[R]):
         self._here.leaves()
         try:
             response = await exchange.sender.send(request, progress)
-            reply = Reply(attempts=self._attempts, seconds=self._seconds)
-            answer = decode(endpoint, response, reply)
+            answer = decode(endpoint, response, attempts=self._attempts, seconds=self._seconds)
             self._refuse_unusable(answer)
         except ClickPostError as error:
             self._note(error, passage)

@@ -39,7 +39,8 @@ def answered(body: Any, http_status: int = 200, wait: float | None = None) -> Cr
     return decode(
         CREATE_INDIA,
         Response(http_status=http_status, body=content, retry_after=wait),
-        Reply(attempts=2, seconds=1.5),
+        attempts=2,
+        seconds=1.5,
     )
 
 
@@ -149,7 +150,7 @@ def test_a_declaration_may_give_a_code_another_meaning() -> None:
 
     def ask(status: int) -> Answer:
         body = json.dumps(meta(status)).encode()
-        return decode(endpoint, Response(http_status=200, body=body), Reply())
+        return decode(endpoint, Response(http_status=200, body=body))
 
     with pytest.raises(InvalidRequestError) as caught:
         ask(500)
@@ -237,7 +238,7 @@ def test_429_in_the_body_tells_how_long_too() -> None:
 
 def test_an_answer_without_envelope_is_read_where_that_is_how_it_comes() -> None:
     def ask(body: bytes, http_status: int = 200) -> Answer:
-        return decode(TOKEN, Response(http_status=http_status, body=body), Reply())
+        return decode(TOKEN, Response(http_status=http_status, body=body))
 
     assert ask(b'{"token": "t"}').extra == {"token": "t"}
     assert ask(b'{"token": "t"}').reply.status == 200
@@ -325,7 +326,6 @@ def test_a_result_that_is_no_order_is_unreadable() -> None:
         decode(
             Get("/v1/shipment-security-key", returns=Answer, repeat=Repeat.FREELY),
             Response(http_status=200, body=b'{"meta":{"status":200},"result":["x"]}'),
-            Reply(),
         )
 
     assert caught.value.status == 200
@@ -348,7 +348,7 @@ def test_an_order_that_is_not_done_has_none() -> None:
 def test_looking_up_accepts_what_creating_does() -> None:
     body = json.dumps(meta(102, result={"waybill": None})).encode()
 
-    found = decode(FIND_INDIA, Response(http_status=200, body=body), Reply())
+    found = decode(FIND_INDIA, Response(http_status=200, body=body))
 
     assert found.pending
 
