@@ -38,7 +38,7 @@ from clickpost_async.structures import Answer
 
 from .sandbox.samples import india_order
 from .transport.server import PLACED, Peer, closed_port, envelope, gzipped, http, serving, until
-from .transport.test_http import FAULTS, answers, hangs
+from .transport.talks import FAULTS, answers, hangs
 
 CANARY = "canary+4f2a/9c=e1d8"
 

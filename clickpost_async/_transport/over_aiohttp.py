@@ -1,0 +1,175 @@
+"""aiohttp as a wire, on asyncio alone: what costs least.
+
+It has no timeout for writing: a server that stops reading is given up when the time for the whole
+attempt is over. Else it is held to what the other wires do: nothing is redirected, unpacked, kept
+in cookies, read from the environment, or sent a second time.
+"""
+
+import asyncio
+import io
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import lru_cache
+from http.cookies import SimpleCookie
+from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
+
+import aiohttp
+from yarl import URL
+
+from clickpost_async._transport import tls
+from clickpost_async._transport.incoming import Incoming
+from clickpost_async._transport.liveness import readable
+from clickpost_async._transport.wire import (
+    HEADERS,
+    JSON_HEADERS,
+    KEEP_ALIVE,
+    Base,
+    Fault,
+    Limits,
+    Outgoing,
+    Progress,
+)
+from clickpost_async.errors import NotSentError
+
+# Larger bodies are read by aiohttp piece by piece; it warns of those in one piece.
+_LARGE = 2**20
+
+_progress: ContextVar[Progress] = ContextVar("clickpost_async.progress")
+
+
+class AiohttpWire:
+    """Sends calls through a session of one event loop."""
+
+    def __init__(self) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            message = "aiohttp needs asyncio; with trio leave `transport` out, or give httpx's"
+            raise NotSentError(message, transient=False) from None
+        self._connector = _Connector(
+            limit=0,
+            keepalive_timeout=KEEP_ALIVE,
+            resolver=aiohttp.ThreadedResolver(),
+            ssl=tls.verified(),
+        )
+        self._session = aiohttp.ClientSession(
+            connector=self._connector,
+            cookie_jar=_NoCookies(),
+            auto_decompress=False,
+            trust_env=False,
+            raise_for_status=False,
+        )
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are, idle or not."""
+        return self._connector.connections
+
+    def fault(self, error: Exception) -> Fault:
+        """Sort an exception of aiohttp."""
+        if isinstance(error, aiohttp.InvalidURL):
+            return Fault.HOPELESS
+        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+            return Fault.UNSENT
+        if isinstance(error, aiohttp.ClientError | TimeoutError):
+            return Fault.LOST
+        return Fault.UNFORESEEN
+
+    async def send(self, call: Outgoing, progress: Progress, answer: Incoming) -> None:
+        """Send a call once."""
+        progress.proven = True
+        said = _progress.set(progress)
+        try:
+            body: Any = call.body
+            response = await self._session.request(
+                call.method,
+                _url(call.base, call.target),
+                data=io.BytesIO(body) if body is not None and len(body) > _LARGE else body,
+                headers=HEADERS if body is None else JSON_HEADERS,
+                allow_redirects=False,
+                timeout=_timeout(call.limits),
+            )
+        finally:
+            _progress.reset(said)
+        try:
+            answer.begin(response.status, response.raw_headers)
+            content = response.content
+            while not content.at_eof():
+                answer.take(await content.readany())
+        finally:
+            # Does nothing where the answer was read to its end; else its connection is closed.
+            response.close()
+
+    async def aclose(self) -> None:
+        """Close the session, and all connections, also those in use."""
+        await self._session.close()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Connects, says so, and does not connect a second time for the same call.
+
+    aiohttp sends a GET again by itself where an idle connection turns out to be dead. What is sent
+    again, and when, is decided above, for GETs that act are among ClickPost's.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._open: WeakKeyDictionary[Any, Callable[[], bool]] = WeakKeyDictionary()
+        self._new: WeakSet[Any] = WeakSet()
+
+    @property
+    def connections(self) -> int:
+        return sum(protocol.is_connected() for protocol in self._open)
+
+    async def connect(self, *args: Any, **settings: Any) -> Any:
+        progress = _progress.get()
+        if progress.left:
+            raise aiohttp.ServerDisconnectedError
+        while True:
+            connection = await super().connect(*args, **settings)
+            protocol = connection.protocol
+            if protocol in self._new:
+                self._new.discard(protocol)
+                break
+            if not self._open[protocol]():
+                break
+            connection.close()
+        progress.left = True
+        return connection
+
+    async def _create_connection(self, *args: Any, **settings: Any) -> Any:
+        protocol: Any = await super()._create_connection(*args, **settings)
+        self._open[protocol] = readable(protocol.transport.get_extra_info("socket").fileno())
+        self._new.add(protocol)
+        return protocol
+
+
+class _NoCookies(aiohttp.DummyCookieJar):
+    """Keeps no cookies, and does not even read them: aiohttp logs those that it cannot read."""
+
+    _none: "SimpleCookie" = SimpleCookie()
+
+    def filter_cookies(self, request_url: URL) -> Any:  # noqa: ARG002 - aiohttp's interface
+        return self._none
+
+    def update_cookies_from_headers(self, headers: Any, response_url: URL) -> None:
+        """Leave them."""
+
+
+@lru_cache(maxsize=32)
+def _timeout(limits: Limits) -> aiohttp.ClientTimeout:
+    connect, _, read = limits
+    return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read)
+
+
+def _url(base: Base, target: str) -> URL:
+    """Write a URL as it is to be sent, byte by byte.
+
+    yarl remembers the URLs that its constructors have read, and this one has the key in it. So it
+    is made as a URL is that comes out of a pickle.
+    """
+    path, _, query = target.partition("?")
+    url = URL.__new__(URL)
+    url.__setstate__(((base.scheme, base.authority, base.path + path, query, ""),))
+    return url
