@@ -47,13 +47,14 @@ class AiohttpWire:
         except RuntimeError:
             message = "aiohttp needs asyncio; with trio leave `transport` out, or give httpx's"
             raise NotSentError(message, transient=False) from None
-        self._connector = _Connector(
+        # Both know their event loop, and are let go of with it.
+        self._connector: _Connector | None = _Connector(
             limit=0,
             keepalive_timeout=KEEP_ALIVE,
             resolver=aiohttp.ThreadedResolver(),
             ssl=tls.verified(),
         )
-        self._session = aiohttp.ClientSession(
+        self._session: aiohttp.ClientSession | None = aiohttp.ClientSession(
             connector=self._connector,
             cookie_jar=_NoCookies(),
             auto_decompress=False,
@@ -64,7 +65,7 @@ class AiohttpWire:
     @property
     def connections(self) -> int:
         """How many connections there are, idle or not."""
-        return self._connector.connections
+        return 0 if self._connector is None else self._connector.connections
 
     def fault(self, error: Exception) -> Fault:
         """Sort an exception of aiohttp."""
@@ -79,10 +80,14 @@ class AiohttpWire:
     async def send(self, call: Outgoing, progress: Progress, answer: Incoming) -> None:
         """Send a call once."""
         progress.proven = True
+        session = self._session
+        if session is None:
+            message = "the connections are closed"
+            raise NotSentError(message)
         said = _progress.set(progress)
         try:
             body: Any = call.body
-            response = await self._session.request(
+            response = await session.request(
                 call.method,
                 _url(call.base, call.target),
                 data=io.BytesIO(body) if body is not None and len(body) > _LARGE else body,
@@ -103,7 +108,9 @@ class AiohttpWire:
 
     async def aclose(self) -> None:
         """Close the session, and all connections, also those in use."""
-        await self._session.close()
+        session, self._session, self._connector = self._session, None, None
+        if session is not None:
+            await session.close()
 
 
 class _Connector(aiohttp.TCPConnector):
