@@ -47,10 +47,10 @@ class Tap(httpcore.AsyncNetworkBackend):
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            network = httpcore.AnyIOBackend()
-            stream = await network.connect_tcp(host, port, timeout, local_address, socket_options)
             # pyright reads httpcore's stand-in for a missing anyio.
-            return _Tapped(self, stream)  # pyright: ignore[reportArgumentType]
+            network: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()  # pyright: ignore[reportAssignmentType]
+            stream = await network.connect_tcp(host, port, timeout, local_address, socket_options)
+            return _Tapped(self, stream)
         line = Line(self, loop)
         try:
             async with asyncio.timeout(timeout):
@@ -213,19 +213,20 @@ class Line(asyncio.Protocol, httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
     ) -> httpcore.AsyncNetworkStream:
         """Go on in TLS."""
-        secured: asyncio.Transport | None = None
         try:
             async with asyncio.timeout(timeout):
                 secured = await self._loop.start_tls(
                     self._transport, self, ssl_context, server_hostname=server_hostname
                 )
-        except TimeoutError as error:
-            raise httpcore.ConnectTimeout(str(error)) from error
-        except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
-        finally:
-            if secured is None:
-                self._transport.abort()
+        except BaseException as error:
+            self._transport.abort()
+            if isinstance(error, TimeoutError):
+                raise httpcore.ConnectTimeout(str(error)) from error
+            if isinstance(error, OSError):
+                raise httpcore.ConnectError(str(error)) from error
+            raise
+        if secured is None:  # a line that was cut while it was secured
+            raise httpcore.ConnectError
         self._transport = secured
         return self
 

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from http.cookies import SimpleCookie
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from yarl import URL
@@ -22,7 +22,7 @@ from clickpost_async._transport.incoming import Incoming
 from clickpost_async._transport.liveness import readable
 from clickpost_async._transport.wire import (
     HEADERS,
-    JSON_HEADERS,
+    JSON,
     KEEP_ALIVE,
     Base,
     Fault,
@@ -56,6 +56,7 @@ class AiohttpWire:
         )
         self._session: aiohttp.ClientSession | None = aiohttp.ClientSession(
             connector=self._connector,
+            headers=HEADERS,
             cookie_jar=_NoCookies(),
             auto_decompress=False,
             trust_env=False,
@@ -86,12 +87,10 @@ class AiohttpWire:
             raise NotSentError(message)
         said = _progress.set(progress)
         try:
-            body: Any = call.body
             response = await session.request(
                 call.method,
                 _url(call.base, call.target),
-                data=io.BytesIO(body) if body is not None and len(body) > _LARGE else body,
-                headers=HEADERS if body is None else JSON_HEADERS,
+                data=None if call.body is None else _payload(call.body),
                 allow_redirects=False,
                 timeout=_timeout(call.limits),
             )
@@ -123,7 +122,6 @@ class _Connector(aiohttp.TCPConnector):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._open: WeakKeyDictionary[Any, Callable[[], bool]] = WeakKeyDictionary()
-        self._new: WeakSet[Any] = WeakSet()
 
     @property
     def connections(self) -> int:
@@ -135,20 +133,16 @@ class _Connector(aiohttp.TCPConnector):
             raise aiohttp.ServerDisconnectedError
         while True:
             connection = await super().connect(*args, **settings)
-            protocol = connection.protocol
-            if protocol in self._new:
-                self._new.discard(protocol)
-                break
-            if not self._open[protocol]():
-                break
+            # A new one has said so itself; a used one may be about to be closed.
+            if progress.left or not self._open[connection.protocol]():
+                progress.left = True
+                return connection
             connection.close()
-        progress.left = True
-        return connection
 
     async def _create_connection(self, *args: Any, **settings: Any) -> Any:
         protocol: Any = await super()._create_connection(*args, **settings)
         self._open[protocol] = readable(protocol.transport.get_extra_info("socket").fileno())
-        self._new.add(protocol)
+        _progress.get().left = True
         return protocol
 
 
@@ -168,6 +162,12 @@ class _NoCookies(aiohttp.DummyCookieJar):
 def _timeout(limits: Limits) -> aiohttp.ClientTimeout:
     connect, _, read = limits
     return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read)
+
+
+def _payload(body: bytes) -> aiohttp.Payload:
+    if len(body) > _LARGE:
+        return aiohttp.BytesIOPayload(io.BytesIO(body), content_type=JSON)
+    return aiohttp.BytesPayload(body, content_type=JSON)
 
 
 def _url(base: Base, target: str) -> URL:

@@ -1,5 +1,6 @@
 """Any transport of httpx, or of httpx2, as a wire: a user's own, or one that is made here."""
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,9 +16,8 @@ from clickpost_async._transport.wire import (
 )
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     import httpx
+    import httpx2
 
 
 class HttpxWire:
@@ -25,8 +25,12 @@ class HttpxWire:
 
     connections = 0
 
-    def __init__(self, transport: "httpx.AsyncBaseTransport", library: "ModuleType") -> None:
-        self._transport = transport
+    def __init__(
+        self,
+        transport: "httpx.AsyncBaseTransport | httpx2.AsyncBaseTransport",
+        library: ModuleType,
+    ) -> None:
+        self._transport: Any = transport
         self._library = library
 
     def fault(self, error: Exception) -> Fault:

@@ -145,9 +145,8 @@ class _Server:
         self.origin = httpcore.Origin(scheme, host, base.port)
         self.idle: list[_Link] = []
         self._path = base.path
-        named = {"Host": base.authority}
-        self._headers = _raw(named | HEADERS)
-        self._json_headers = _raw(named | JSON_HEADERS)
+        self._headers = _raw({"Host": base.authority, **HEADERS})
+        self._json_headers = _raw({"Host": base.authority, **JSON_HEADERS})
 
     def request(self, call: Outgoing) -> httpcore.Request:
         """Write a call as httpcore wants it."""

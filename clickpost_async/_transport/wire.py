@@ -21,7 +21,8 @@ HEADERS: Mapping[str, str] = {
     "Accept-Encoding": "gzip",
     "User-Agent": "clickpost_async",
 }
-JSON_HEADERS: Mapping[str, str] = {**HEADERS, "Content-Type": "application/json"}
+JSON = "application/json"
+JSON_HEADERS: Mapping[str, str] = {**HEADERS, "Content-Type": JSON}
 
 # Below the time after which servers commonly close idle connections (uvicorn 5 s, others more):
 # a call written to a connection that is just being closed is a call nobody knows about.
