@@ -9,7 +9,6 @@ import attrs
 from attrs import frozen
 
 from clickpost_async._transport.caller import ResilientCaller
-from clickpost_async._transport.download import Downloader
 from clickpost_async._transport.exchange import BeforeCreate, Exchange, Options, guards
 from clickpost_async._transport.http import Sender
 from clickpost_async._transport.keyring import Keyring
@@ -104,6 +103,9 @@ class ClickPost:
         transport: "httpx.AsyncBaseTransport | Literal['aiohttp', 'httpx2'] | None" = None,
         observers: Sequence[Observer] = (),
     ) -> None:
+        # What takes long to import, and is not needed to declare or to check anything.
+        from clickpost_async._transport.download import Downloader
+
         if rate is not None and limiter is not None:
             message = "give rate or limiter, not both: a limiter brings its own rate"
             raise ValueError(message)

@@ -14,9 +14,6 @@ from http.cookies import SimpleCookie
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import aiohttp
-from yarl import URL
-
 from clickpost_async._transport import tls
 from clickpost_async._transport.incoming import Incoming
 from clickpost_async._transport.liveness import readable
@@ -31,6 +28,13 @@ from clickpost_async._transport.wire import (
     Progress,
 )
 from clickpost_async.errors import NotSentError
+
+try:
+    import aiohttp
+    from yarl import URL
+except ImportError as _error:
+    message = "transport='aiohttp' needs its extra: pip install 'clickpost_async[aiohttp]'"
+    raise ImportError(message) from _error
 
 # Larger bodies are read by aiohttp piece by piece; it warns of those in one piece.
 _LARGE = 2**20

@@ -21,7 +21,9 @@ def wire_of(transport: object) -> Wire:
 
             return Connections(Pool)
         case "aiohttp":
-            return _over_aiohttp()
+            from clickpost_async._transport.over_aiohttp import AiohttpWire
+
+            return Connections(AiohttpWire)
         case "httpx2":
             return _over_httpx2()
         case str():
@@ -34,19 +36,12 @@ def wire_of(transport: object) -> Wire:
             return HttpxWire(given, _library_of(transport))
 
 
-def _over_aiohttp() -> Wire:
-    try:
-        from clickpost_async._transport.over_aiohttp import AiohttpWire
-    except ImportError as error:
-        raise _missing("aiohttp") from error
-    return Connections(AiohttpWire)
-
-
 def _over_httpx2() -> Wire:
     try:
         import httpx2
     except ImportError as error:
-        raise _missing("httpx2") from error
+        message = "transport='httpx2' needs its extra: pip install 'clickpost_async[httpx2]'"
+        raise ImportError(message) from error
     from clickpost_async._transport import tls
     from clickpost_async._transport.over_httpx import HttpxWire
 
@@ -71,8 +66,3 @@ def _library_of(transport: object) -> ModuleType:
         if kind.__name__ == "AsyncBaseTransport" and name in ("httpx", "httpx2"):
             return importlib.import_module(name)
     return importlib.import_module("httpx")
-
-
-def _missing(name: str) -> ImportError:
-    message = f"transport={name!r} needs {name}: pip install 'clickpost_async[{name}]'"
-    return ImportError(message, name=name)
