@@ -39,6 +39,7 @@ except ImportError as _error:
 # Larger bodies are read by aiohttp piece by piece; it warns of those in one piece.
 _LARGE = 2**20
 
+# Whose call it is that the connector connects for: aiohttp hands nothing of ours through.
 _progress: ContextVar[Progress] = ContextVar("clickpost_async.progress")
 
 
@@ -89,17 +90,14 @@ class AiohttpWire:
         if session is None:
             message = "the connections are closed"
             raise NotSentError(message)
-        said = _progress.set(progress)
-        try:
-            response = await session.request(
-                call.method,
-                _url(call.base, call.target),
-                data=None if call.body is None else _payload(call.body),
-                allow_redirects=False,
-                timeout=_timeout(call.limits),
-            )
-        finally:
-            _progress.reset(said)
+        _progress.set(progress)
+        response = await session.request(
+            call.method,
+            _url(call.base, call.target),
+            data=None if call.body is None else _payload(call.body),
+            allow_redirects=False,
+            timeout=_timeout(call.limits),
+        )
         try:
             answer.begin(response.status, response.raw_headers)
             content = response.content
