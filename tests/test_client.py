@@ -35,7 +35,7 @@ from clickpost_async.testing import virtual_time
 from .sandbox.samples import india_order, world_order
 from .transport.plays import KEY, Listener, Play, never_answers, placed, playing, said
 from .transport.server import serving, until
-from .transport.test_http import hangs
+from .transport.talks import hangs
 
 ENVIRON = {"CLICKPOST_USERNAME": "acme", "CLICKPOST_API_KEY": KEY}
 

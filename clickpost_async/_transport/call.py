@@ -15,7 +15,6 @@ import attrs
 from clickpost_async._transport.breaker import BreakerOpenError, Passage
 from clickpost_async._transport.budget import LOOK_UP_PRICE
 from clickpost_async._transport.exchange import Exchange, Options
-from clickpost_async._transport.http import Progress
 from clickpost_async._transport.retry import (
     SICK,
     Course,
@@ -25,6 +24,7 @@ from clickpost_async._transport.retry import (
     failure_of,
     step_after,
 )
+from clickpost_async._transport.wire import Progress
 from clickpost_async._wire.converter import reference_of
 from clickpost_async._wire.decode import decode
 from clickpost_async._wire.encode import encode
