@@ -66,6 +66,7 @@ class WebhookTooLargeError(WebhookError):
 class ReturnedItem(Answer):
     """One item that a customer wants to return."""
 
+    id: str | None = None
     sku: str | None = None
     quantity: int | None = None
     description: str | None = None
@@ -74,6 +75,9 @@ class ReturnedItem(Answer):
     return_mode: str | None = None
     refund_mode: str | None = None
     customer_comment: Annotated[str | None, Personal()] = None
+    images: str | None = None
+    customer_uploaded_images: Annotated[str | None, Personal()] = None
+    shopify_line_item_id: str | None = None
 
 
 @frozen(kw_only=True, repr=False)
@@ -91,11 +95,18 @@ class EventDetails(Answer):
     npr_status_code: int | None = None
     npr_status_description: str | None = None
     notification_event_id: int | None = None
+    source: str | None = None
     forward_awb: str | None = None
+    forward_order_id: str | None = None
     forward_reference_number: str | None = None
     return_reference_number: str | None = None
     self_shipped: bool | None = None
     item_info: Sequence[ReturnedItem] | None = None
+    drop_store_id: str | None = None
+    return_address: Annotated[str | None, Personal()] = None
+    return_phone_number: Annotated[str | None, Personal()] = None
+    return_pickup_address: Annotated[str | None, Personal()] = None
+    return_pickup_phone_number: Annotated[str | None, Personal()] = None
 
 
 @frozen(kw_only=True, repr=False)

@@ -69,6 +69,41 @@ PLACED: dict[str, Any] = {
         "item_info": [{"sku": "CUP-2", "quantity": "1", "customer_comment": "chipped"}],
     },
 }
+# The shape of 2025, which the poll of returns repeats.
+RAISED: dict[str, Any] = {
+    **PLACED,
+    "return_reference_number": "RT-18",
+    "customer_name": "Nina Sample",
+    "request_placed_time": "2026-03-04T07:10:11Z",
+    "pickup_info": {"customer_name": "Nina Sample", "pickup_pincode": "452001"},
+    "additional": {
+        **PLACED["additional"],
+        "source": "API",
+        "forward_order_id": "9",
+        "return_reference_number": "RT-18",
+        "drop_store_id": "Store 4",
+        "return_address": "5 Depot Lane",
+        "return_phone_number": "9000000044",
+        "return_pickup_address": "7 Lake View",
+        "return_pickup_phone_number": "9000000045",
+        "item_info": [
+            {
+                "id": 17827,
+                "sku": "CUP-2",
+                "quantity": 1,
+                "description": "cup",
+                "return_reason": "damaged",
+                "return_sub_reason": None,
+                "return_mode": "REFUND",
+                "refund_mode": "Credits",
+                "customer_comment": "",
+                "images": "https://shop.example.com/cup.jpg",
+                "customer_uploaded_images": "https://shop.example.com/mine.jpg",
+                "shopify_line_item_id": None,
+            }
+        ],
+    },
+}
 APPROVED = {
     "payload": {
         **PLACED,
@@ -114,6 +149,20 @@ def test_a_return_is_about_what_is_returned() -> None:
     assert event.subject == "SHOP-9"
     assert event.at == datetime(2026, 3, 4, 7, 10, 11, 161221, tzinfo=UTC)
     assert event.additional.item_info[0].quantity == 1
+
+
+def test_a_return_tells_from_whom_and_to_where() -> None:
+    event = parsed(RAISED)
+
+    details = event.additional
+    (item,) = details.item_info
+    assert details.forward_order_id == "9"
+    assert details.drop_store_id == "Store 4"
+    assert details.return_pickup_phone_number == "9000000045"
+    assert (item.id, item.images) == ("17827", "https://shop.example.com/cup.jpg")
+    assert event.extra == details.extra == item.extra == {}
+    for person in ("Nina", "7 Lake View", "5 Depot Lane", "9000000044", "9000000045", "mine.jpg"):
+        assert person not in repr(event)
 
 
 def test_an_approved_return_comes_wrapped() -> None:
@@ -209,7 +258,7 @@ def test_any_bytes_end_in_an_event_or_an_error(body: bytes) -> None:
         webhooks.parse(body, {}, token=None)
 
 
-@given(st.sampled_from([SCAN, EVENT, PLACED, APPROVED]), st.data())
+@given(st.sampled_from([SCAN, EVENT, PLACED, RAISED, APPROVED]), st.data())
 def test_any_change_ends_in_an_event_or_an_error(payload: dict[str, Any], data: Any) -> None:
     changed = copy.deepcopy(payload)
     inner = data.draw(
