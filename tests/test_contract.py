@@ -6,7 +6,7 @@ A sample is `tests/samples/<chapter>/<verb>--<what>.json`, and belongs to the de
 
 import copy
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -204,6 +204,26 @@ async def test_the_documented_answer_comes_back(sample: Sample) -> None:
     assert answer.reply.attempts == 1
     found = {path: _at(answer, path) for path in sample.said["expect"]}
     assert found == _timed(sample.said["expect"])
+
+
+@samples
+@pytest.mark.asyncio
+async def test_nothing_documented_is_left_over(sample: Sample) -> None:
+    answer, _ = await called(sample)
+
+    assert isinstance(answer, ClickPostError) or dict(_left_over(answer)) == {}
+
+
+def _left_over(part: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Go through what an answer has no field for, wherever inside it."""
+    if isinstance(part, Answer):
+        yield from ((f"{path}.{name}", value) for name, value in part.extra.items())
+        for attribute in attrs.fields(type(part)):
+            yield from _left_over(getattr(part, attribute.name), f"{path}.{attribute.name}")
+    elif isinstance(part, Mapping | tuple):
+        members = part.items() if isinstance(part, Mapping) else enumerate(part)
+        for name, member in members:
+            yield from _left_over(member, f"{path}.{name}")
 
 
 def _check_error(error: Any, raises: Mapping[str, Any]) -> None:

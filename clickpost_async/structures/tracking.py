@@ -41,6 +41,8 @@ class TrackedConsumer(Sent):
     name: Annotated[str, Upto(250), Personal()] | None = None
     email: Annotated[str, Upto(150), Personal()] | None = None
     phone: Annotated[str, Upto(15), Personal()] | None = None
+    # A table of ClickPost's calls it so, all its samples say `phone`.
+    phone_number: Annotated[str, Upto(15), Personal()] | None = None
 
 
 @frozen(kw_only=True, repr=False)
