@@ -15,6 +15,7 @@ from clickpost_async.endpoints._windows import (
     Page,
     Timed,
     Windows,
+    window_or_fault,
 )
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.settings import Host
@@ -51,6 +52,8 @@ UPDATED = Get(
     returns=UpdatedOrders,
     reads=page_of,
     host=Host.TRACKING,
+    # What it answers to a long window is not documented; its sibling, NDR feedback, says 500.
+    means={500: window_or_fault},
     repeat=Repeat.FREELY,
 )
 DAILY_COUNTS = Get(
