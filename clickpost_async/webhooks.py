@@ -20,7 +20,15 @@ from typing import Annotated, Any
 from attrs import frozen
 
 from clickpost_async._wire.converter import as_answer
-from clickpost_async.structures import Answer, Bucket, Reply, Scan, TrackingCode
+from clickpost_async.structures import (
+    Answer,
+    Bucket,
+    NdrCode,
+    NotificationEvent,
+    Reply,
+    Scan,
+    TrackingCode,
+)
 from clickpost_async.structures._rules import Personal, Wire
 from clickpost_async.structures._times import IST, moment
 
@@ -90,11 +98,11 @@ class EventDetails(Answer):
     merchant_order_id: Annotated[str | None, Wire("order_id")] = None
     courier_partner_edd: str | None = None
     destination_hub_inscan_ts: str | None = None
-    ndr_status_code: int | None = None
+    ndr_status_code: NdrCode | int | None = None
     ndr_status_description: str | None = None
     npr_status_code: int | None = None
     npr_status_description: str | None = None
-    notification_event_id: int | None = None
+    notification_event_id: NotificationEvent | int | None = None
     source: str | None = None
     forward_awb: str | None = None
     forward_order_id: str | None = None
@@ -182,7 +190,7 @@ class ReturnEvent(Event):
     There is no waybill yet, and the courier is -1.
     """
 
-    notification_event: int | None = None
+    notification_event: NotificationEvent | int | None = None
     return_reference_number: str | None = None
     customer_name: Annotated[str | None, Personal()] = None
     request_placed_time: str | None = None

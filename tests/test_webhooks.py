@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickpost_async import webhooks
-from clickpost_async.structures import Bucket, TrackingCode
+from clickpost_async.structures import Bucket, NdrCode, NotificationEvent, TrackingCode
 from clickpost_async.webhooks import (
     Event,
     ReturnEvent,
@@ -129,7 +129,7 @@ def test_a_scan_has_its_own_state_and_the_current_one() -> None:
 
     assert type(event) is TrackingEvent
     assert event.clickpost_status_code is TrackingCode.FAILED_DELIVERY
-    assert event.additional.ndr_status_code == 1
+    assert event.additional.ndr_status_code is NdrCode.CUSTOMER_UNAVAILABLE
     assert event.additional.latest_status.clickpost_status_code is TrackingCode.OUT_FOR_DELIVERY
     assert event.additional.latest_status.clickpost_status_bucket is Bucket.OUT_FOR_DELIVERY
     assert event.at == datetime(2026, 3, 4, 12, 40, tzinfo=IST)
@@ -138,7 +138,7 @@ def test_a_scan_has_its_own_state_and_the_current_one() -> None:
 
 
 def test_a_selected_event_says_which() -> None:
-    assert parsed(EVENT).additional.notification_event_id == 5
+    assert parsed(EVENT).additional.notification_event_id is NotificationEvent.DELIVERED
 
 
 def test_a_return_is_about_what_is_returned() -> None:
@@ -177,9 +177,11 @@ def test_an_approved_return_comes_wrapped() -> None:
 
 @pytest.mark.fault("S07")
 def test_codes_that_nobody_knows_yet_survive() -> None:
-    event = parsed({**SCAN, "clickpost_status_code": 47, "new_key": [1]})
+    unheard_of = {"notification_event_id": 99, "ndr_status_code": 14}
+    event = parsed({**SCAN, "clickpost_status_code": 47, "new_key": [1], "additional": unheard_of})
 
     assert event.clickpost_status_code == 47
+    assert (event.additional.notification_event_id, event.additional.ndr_status_code) == (99, 14)
     assert event.extra == {"new_key": [1]}
 
 

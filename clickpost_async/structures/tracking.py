@@ -25,7 +25,13 @@ from clickpost_async.structures._rules import (
     Wire,
 )
 from clickpost_async.structures._times import IST, moment
-from clickpost_async.structures.codes import Bucket, DeliveryType, OrderType, TrackingCode
+from clickpost_async.structures.codes import (
+    Bucket,
+    DeliveryType,
+    NdrCode,
+    OrderType,
+    TrackingCode,
+)
 from clickpost_async.structures.items import FreeForm, ItemDetails
 
 _PersonalText = Annotated[str, Upto(500), Personal()]
@@ -244,7 +250,7 @@ class ExpectedDays(Answer):
 class FailedDelivery(Answer):
     """Why a delivery failed."""
 
-    ndr_bucket_code: int | None = None
+    ndr_bucket_code: NdrCode | int | None = None
     ndr_description: str | None = None
 
 
