@@ -61,7 +61,7 @@ class ChildShipment(Answer):
 
     waybill: str | None = None
     reference_number: str | None = None
-    label: str | None = None
+    label: Annotated[str | None, Personal()] = None
     item: ChildItem | None = None
     destination_area: Annotated[str | None, Wire("DestinationArea")] = None
     destination_location: Annotated[str | None, Wire("DestinationLocation")] = None
@@ -87,7 +87,7 @@ class Order(Answer):
     account_code: str | None = None
     sort_code: str | None = None
     security_key: Annotated[str | None, Personal()] = None
-    commercial_invoice_url: str | None = None
+    commercial_invoice_url: Annotated[str | None, Personal()] = None
     order_id: int | None = None
     tracking_id: int | None = None
     merchant_order_id: str | None = None
@@ -96,7 +96,7 @@ class Order(Answer):
     destination_area: Annotated[str | None, Wire("DestinationArea")] = None
     destination_location: Annotated[str | None, Wire("DestinationLocation")] = None
     second_waybill: Annotated[str | None, Wire("waybill1")] = None
-    second_label: Annotated[str | None, Wire("label1")] = None
+    second_label: Annotated[str | None, Wire("label1"), Personal()] = None
 
     @property
     def pending(self) -> bool:
