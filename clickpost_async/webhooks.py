@@ -38,7 +38,8 @@ _LARGEST = 256 * 1024
 # Web servers may turn the underscore into a hyphen.
 _TOKEN_HEADERS = frozenset({"webhook_key", "webhook-key", "authorization", "x-api-key"})
 
-_RETURN_CODES = frozenset({TrackingCode.RETURN_PLACED, TrackingCode.RETURN_APPROVED})
+_RETURN_CODES = frozenset({"101", "102"})
+_NO_COURIER = "-1"
 
 # After these a parcel's journey is over; of two scans at the same time they are the later one.
 _FINAL = frozenset(
@@ -268,8 +269,11 @@ def _payload(body: bytes) -> dict[str, Any]:
 
 
 def _is_return(payload: Mapping[str, Any]) -> bool:
-    code = payload.get("clickpost_status_code")
-    return code in _RETURN_CODES if isinstance(code, int) else False
+    """Tell a return by its code, or by having no courier yet, whatever becomes of it."""
+    return (
+        str(payload.get("clickpost_status_code")) in _RETURN_CODES
+        or str(payload.get("cp_id")) == _NO_COURIER
+    )
 
 
 def _read(text: str | None, zone: tzinfo) -> datetime | None:

@@ -165,6 +165,21 @@ def test_a_return_tells_from_whom_and_to_where() -> None:
         assert person not in repr(event)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"clickpost_status_code": "101"},
+        {"clickpost_status_code": 103, "status": "Return Request Rejected"},
+        {"clickpost_status_code": 102, "cp_id": 4, "waybill": "DL8800000009"},
+    ],
+)
+def test_a_return_is_known_by_its_code_or_by_having_no_courier(change: dict[str, Any]) -> None:
+    event = parsed({**RAISED, **change})
+
+    assert type(event) is ReturnEvent
+    assert event.subject == "RT-18"
+
+
 def test_an_approved_return_comes_wrapped() -> None:
     event = parsed(APPROVED)
 
