@@ -3,13 +3,15 @@
 `None` would be left out of the query, and ClickPost be asked about something else.
 """
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Annotated
 
 from attrs import frozen
 
 from clickpost_async.errors import InvalidRequestError
 from clickpost_async.structures import Structure
-from clickpost_async.structures._fields import specs
+from clickpost_async.structures._fields import Spec, specs
 from clickpost_async.structures._rules import Code, Filled, Pattern, Pincode, Reference
 
 # A number that is written as text is one too, as in the payloads.
@@ -31,16 +33,19 @@ class _Arguments(Structure):
     manually_update_status: bool | None = None
 
 
-_SPECS = {spec.name: spec for spec in specs(_Arguments)}
+@cache
+def _by_name() -> Mapping[str, Spec]:
+    return {spec.name: spec for spec in specs(_Arguments)}
 
 
 def check(**asked: object) -> None:
     """Refuse arguments that cannot be meant; raises `InvalidRequestError` that names all."""
+    known = _by_name()
     problems = [
         problem
         for name, value in asked.items()
-        if value is not None or _SPECS[name].required
-        for problem in _SPECS[name].check(value)
+        if value is not None or known[name].required
+        for problem in known[name].check(value)
     ]
     if problems:
         raise InvalidRequestError.of(problems)
