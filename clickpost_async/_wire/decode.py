@@ -27,7 +27,7 @@ from clickpost_async.errors import (
     ThrottledError,
     UnreadableReplyError,
 )
-from clickpost_async.structures import Reply
+from clickpost_async.structures import Answer, Reply
 
 _TOO_MANY = 429
 
@@ -75,7 +75,11 @@ def decode(
         attempts=attempts,
         seconds=seconds,
     )
-    answer = as_answer(endpoint.reads(body), endpoint.returns, reply)
+    found = endpoint.reads(body)
+    if isinstance(found, list) and endpoint.returns is Answer:
+        # Nobody has said what the rows are, and that they are rows is all there is to be said.
+        found = {"rows": found}
+    answer = as_answer(found, endpoint.returns, reply)
     if answer is None:
         raise UnreadableReplyError(
             "the answer is not what ClickPost documents",

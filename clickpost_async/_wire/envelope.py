@@ -34,10 +34,10 @@ def verdict_of(body: Any) -> Verdict | None:
         if isinstance(inner, dict):  # NDR feedback wraps its success twice
             meta = inner
         status = _status(meta.get("status"))
-        return None if status is None else Verdict(status, _line(meta.get("message")))
+        return None if status is None else Verdict(status, _said(meta))
     status = _status(body.get("status_code"))
     if status is not None:  # the flat answers of 2017
-        return Verdict(status, _line(body.get("message")))
+        return Verdict(status, _said(body))
     if isinstance(body.get("detail"), str):  # Django REST framework's own errors
         return Verdict(None, body["detail"])
     return None
@@ -51,6 +51,11 @@ def _status(value: Any) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 4:
         return int(value)
     return None
+
+
+def _said(meta: Mapping[str, Any]) -> str:
+    """Read the words, which one of ClickPost's own samples misspells."""
+    return _line(meta.get("message") or meta.get("messsage"))
 
 
 _LONGEST_MESSAGE = 2000
@@ -84,8 +89,16 @@ def _unprinted(message: str) -> str:
 # --- where the answer lies ----------------------------------------------------------------------
 
 
+_FLAT_VERDICT = frozenset({"status_code", "message", "messsage", "success"})
+
+
 def result_of(body: Mapping[str, Any]) -> Any:
-    """Read the answer from `result`; an answer without one is empty."""
+    """Read the answer from `result`; an answer without one is empty.
+
+    The flat answers of 2017 have theirs beside the verdict.
+    """
+    if "meta" not in body and "result" not in body:
+        return {name: value for name, value in body.items() if name not in _FLAT_VERDICT}
     return body.get("result") or {}
 
 

@@ -26,7 +26,7 @@ from clickpost_async.errors import (
     ThrottledError,
     UnreadableReplyError,
 )
-from clickpost_async.structures import Answer, CreatedOrder, Reply
+from clickpost_async.structures import Answer, CreatedOrder, Reply, SecurityKey
 
 REJECTED, UNKNOWN, NOT_SENT = Outcome.REJECTED, Outcome.UNKNOWN, Outcome.NOT_SENT
 
@@ -324,12 +324,22 @@ def test_no_error_shows_the_body() -> None:
 def test_a_result_that_is_no_order_is_unreadable() -> None:
     with pytest.raises(UnreadableReplyError) as caught:
         decode(
-            Get("/v1/shipment-security-key", returns=Answer, repeat=Repeat.FREELY),
+            Get("/v1/shipment-security-key", returns=SecurityKey, repeat=Repeat.FREELY),
             Response(http_status=200, body=b'{"meta":{"status":200},"result":["x"]}'),
         )
 
     assert caught.value.status == 200
     assert caught.value.message == "the answer is not what ClickPost documents"
+
+
+def test_a_list_that_nobody_has_described_is_kept_as_rows() -> None:
+    answer = decode(
+        Get("/v9/own/", returns=Answer, repeat=Repeat.FREELY),
+        Response(http_status=200, body=b'{"meta":{"status":200},"result":[{"a":1},"b"]}'),
+        Reply(),
+    )
+
+    assert answer.extra == {"rows": [{"a": 1}, "b"]}
 
 
 @pytest.mark.parametrize("result", ["oops", [1], 5, True])
