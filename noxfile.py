@@ -123,6 +123,7 @@ import clickpost_async
 
 rooms = ("__main__", "cli", "integrations.opentelemetry", "labels", "limits.redis", "sandbox")
 rooms = (*rooms, "testing.fixtures", "fleet", "integrations.taskiq")
+rooms = (*rooms, "integrations.litestar", "integrations.starlette")
 rooms = {f"clickpost_async.{room}" for room in rooms}
 for module in pkgutil.walk_packages(clickpost_async.__path__, "clickpost_async."):
     try:

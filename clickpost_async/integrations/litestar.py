@@ -9,7 +9,9 @@ app = Litestar(
 
 
 @post("/orders")
-async def place(data: dict[str, Any], clickpost: NamedDependency[ClickPost]) -> dict[str, Any]:
+async def place(
+    data: JSONBody[dict[str, Any]], clickpost: NamedDependency[ClickPost]
+) -> dict[str, Any]:
     created = await clickpost.orders.create(data)
     return {"waybill": created.waybill}
 """

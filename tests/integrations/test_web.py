@@ -83,9 +83,7 @@ def test_every_class_of_errors_is_answered() -> None:
 
 def _is_raised(kind: object) -> bool:
     return (
-        isinstance(kind, type)
-        and issubclass(kind, ClickPostError)
-        and kind is not ClickPostError
+        isinstance(kind, type) and issubclass(kind, ClickPostError) and kind is not ClickPostError
     )
 
 
