@@ -51,10 +51,7 @@ def lifespan(
 
     Every process, and every event loop, that serves the application has a client of its own, opened
     by `client`. It travels in the lifespan's state, which mounted applications see as well. A
-    lifespan of your own enters this one and hands on what it gives:
-
-        async with lifespan(ClickPost.from_env)(app) as state, database() as db:
-            yield {**state, "db": db}
+    lifespan of your own enters this one, and hands its state on with yours.
     """
 
     @asynccontextmanager
