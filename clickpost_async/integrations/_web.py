@@ -78,7 +78,7 @@ def _status_of(error: ClickPostError) -> int:
 # --- probes ---------------------------------------------------------------------------------------
 
 
-def seen_of(clickpost: ClickPost) -> dict[str, int]:
+def load_of(clickpost: ClickPost) -> dict[str, int]:
     """Tell how busy a client is on this event loop; asks nobody."""
     stats = clickpost.stats()
     return {"in_flight": stats.in_flight, "waiting": stats.waiting}

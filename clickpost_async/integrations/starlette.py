@@ -31,7 +31,7 @@ from clickpost_async.integrations._web import (
     Turn,
     answer_to,
     answers,
-    seen_of,
+    load_of,
 )
 
 try:
@@ -92,7 +92,7 @@ async def answer_error(request: Request, error: Exception) -> Response:  # noqa:
 
 async def health(request: Request) -> Response:
     """Answer that the application lives, and how busy its client is; nobody is asked."""
-    return JSONResponse(seen_of(await get_clickpost(request)))
+    return JSONResponse(load_of(await get_clickpost(request)))
 
 
 async def clickpost_health(request: Request) -> Response:

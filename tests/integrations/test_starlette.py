@@ -15,7 +15,8 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from clickpost_async import ClickPost, ClickPostError, NotSentError, RetryPolicy
 from clickpost_async.integrations.starlette import (
@@ -175,6 +176,29 @@ async def test_an_application_without_the_lifespan_is_told_what_it_lacks(make: A
     async with httpx.AsyncClient(transport=unstarted, base_url="http://shop.test") as http:
         with pytest.raises(RuntimeError, match=r"make it with lifespan=lifespan\("):
             await http.post("/orders", json=india_order("R-1"))
+
+
+@pytest.mark.asyncio
+async def test_a_websocket_has_the_client_too() -> None:
+    async def talk(socket: WebSocket) -> None:
+        await socket.accept()
+        created = await (await get_clickpost(socket)).orders.create(india_order("R-1"))
+        await socket.send_text(str(created.waybill))
+
+    app = Starlette(routes=[WebSocketRoute("/", talk)])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async with lifespan(lambda: playing([placed("W-8")]))(app) as state:
+        scope = {"type": "websocket", "path": "/", "headers": [], "state": state}
+        await app(scope, receive, send)
+
+    assert [message.get("text") for message in sent] == [None, "W-8"]
 
 
 @pytest.mark.asyncio
