@@ -55,9 +55,9 @@ nitpick_ignore_regex = [
     ),
     (
         r"py:.*",
-        r"(_io|array|functools|contextlib|opentelemetry|redis|starlette|taskiq|taskiq_redis|pytest|attrs)\..*",
+        r"(_io|array|functools|contextlib|opentelemetry|redis|starlette|litestar|taskiq|taskiq_redis|pytest|attrs)\..*",
     ),
-    (r"py:.*", r"[A-Z][a-z]?|[A-Z]_co|.*\.[A-Z][a-z]?|.*\.[A-Z]_co"),
+    (r"py:.*", r"[A-Z][a-z]?|[A-Z]_co|.*_contra|.*\.[A-Z][a-z]?|.*\.[A-Z]_co"),
     (r"py:.*", r"optional|default|[a-z ]*|.*, .*|.*\[.*"),
     # Handed through, and made by nobody but the package.
     (r"py:.*", r"clickpost_async\.(bulk\.journal\.Journal|settings\.Secret)"),
