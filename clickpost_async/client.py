@@ -58,7 +58,10 @@ _HEALTH = Get(
 
 @frozen(kw_only=True)
 class Stats:
-    """What a client has done so far, and what it is doing; for probes."""
+    """What a client has done so far, and what it is doing; for probes.
+
+    `connections` is 0 where the transport does not tell: httpx's own, and `"httpx2"`.
+    """
 
     calls: int
     attempts: int
