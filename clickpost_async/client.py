@@ -151,7 +151,7 @@ class ClickPost:
         found = os.environ if environ is None else environ
         if base := found.get("CLICKPOST_BASE_URL"):
             settings.setdefault("hosts", Hosts.at(base))
-        if (rate := found.get("CLICKPOST_RATE")) and "limiter" not in settings:
+        if (rate := found.get("CLICKPOST_RATE")) and settings.get("limiter") is None:
             settings.setdefault("rate", Rate.parse(rate))
         return cls(Credentials.from_env(found), **settings)
 

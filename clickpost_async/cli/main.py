@@ -46,6 +46,8 @@ def sandbox(
 ) -> None:
     """Serve a ClickPost that lives on this machine, with a page to watch it, until interrupted.
 
+    Its CLICKPOST_USERNAME is sandbox, and its CLICKPOST_API_KEY sandbox-key-not-a-secret.
+
     Parameters
     ----------
     port

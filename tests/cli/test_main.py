@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -68,6 +69,15 @@ def test_the_sandbox_prints_its_address_and_serves() -> None:
 
     assert url.startswith("http://127.0.0.1:")
     assert (status_of(answer), code) == (200, 0)
+
+
+def test_a_port_that_is_taken_is_told_in_a_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = said_by(["sandbox", "--port", str(port)])
+
+    assert said.returncode == 1
+    assert said.stderr.strip() == f"port {port}: address already in use; 0 takes any free one"
 
 
 def test_without_its_libraries_it_says_what_to_install() -> None:
