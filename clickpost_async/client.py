@@ -54,7 +54,13 @@ _HEALTH = Get(
 
 @frozen(kw_only=True)
 class Stats:
-    """What a client has done so far, and what it is doing; for probes."""
+    """What a client and its light copies have done so far, and what they are doing; for probes.
+
+    `calls` were made by you; `attempts` left for them, with those of `look_ups` that found out
+    what became of an order. `repeats` are pauses before a call was sent again, `throttled` answers
+    were HTTP 429. On this event loop `in_flight` calls are under way, `waiting` ones wait for a
+    place among them, and `connections` are open.
+    """
 
     calls: int
     attempts: int
