@@ -110,6 +110,7 @@ def test_times_and_switches_are_understood(served: Served) -> None:
     [
         (("orders", "find-india", "NOBODY"), 2, "AWB not found"),
         (("couriers", "pincode", "12"), 2, "pincode"),
+        (("labels", "fetch", "NOBODYS", "--courier-partner", "4"), 4, "may be made again"),
         (("orders", "create-india", "/nowhere/order.json"), 1, "/nowhere/order.json"),
     ],
 )
