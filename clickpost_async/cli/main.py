@@ -112,4 +112,10 @@ def main() -> None:
     app.command(bulk)
     for chapter in chapters():
         app.command(chapter)
-    app()
+    try:
+        app()
+    except ImportError as error:
+        # A room says itself what it needs; whatever else is missing is a bug.
+        if "pip install" not in str(error):
+            raise
+        raise SystemExit(str(error)) from None

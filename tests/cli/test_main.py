@@ -94,6 +94,31 @@ def test_without_its_libraries_it_says_what_to_install() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("missing", "arguments", "extra"),
+    [
+        ("starlette", ["sandbox"], "sandbox"),
+        ("starlette", ["demo"], "sandbox"),
+        ("taskiq", ["worker", "redis://127.0.0.1:1", "--rate", "1/1s"], "taskiq"),
+    ],
+)
+def test_a_command_without_its_libraries_says_so_in_a_line(
+    missing: str, arguments: Sequence[str], extra: str
+) -> None:
+    script = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        f"sys.argv = ['clickpost', *{arguments!r}]\n"
+        "from clickpost_async.cli import main; main()"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30
+    )
+
+    [line] = said.stderr.splitlines()
+    assert said.returncode == 1
+    assert line.endswith(f"pip install 'clickpost_async[{extra}]'")
+
+
 @pytest.mark.parametrize("module", ["clickpost_async", "clickpost_async.bulk"])
 def test_the_package_itself_needs_no_command_line(module: str) -> None:
     script = (
