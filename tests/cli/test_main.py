@@ -71,6 +71,27 @@ def test_the_sandbox_prints_its_address_and_serves() -> None:
     assert (status_of(answer), code) == (200, 0)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "demo /nowhere/orders.csv",
+        "demo --rate -1",
+        "sandbox --rate 0",
+        "sandbox --port 99999",
+        "sandbox --port 0 --file /nowhere/sandbox.db",
+        "sandbox --port 0 --webhooks-to http://example.com/",
+        "bulk orders.csv --at-once 0",
+        "bulk orders.csv --settling -1",
+    ],
+)
+def test_what_cannot_be_is_told_without_a_traceback(arguments: str) -> None:
+    said = said_by(arguments.split())
+
+    assert said.returncode != 0
+    assert said.stdout + said.stderr
+    assert "Traceback" not in said.stderr
+
+
 def test_a_port_that_is_taken_is_told_in_a_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
