@@ -36,7 +36,7 @@ from clickpost_async.cli.main import main
 async def claim(self, key, digest, *, fed_in):
     return ledger.Yours(None)
 
-async def sending(self, key, digest):
+async def sending(self, key):
     return None
 
 ledger.OpenLedger.claim, ledger.OpenLedger.sending = claim, sending
