@@ -143,6 +143,7 @@ async def play(
     settling: float = 1.0,
     appendonly: str = "yes",
     remember: bool = True,
+    at_once: int | None = None,
     patience: float = 120,
 ) -> Verdict:
     """Push orders; kill a worker after a third of them, restart Redis after two thirds."""
@@ -161,7 +162,7 @@ async def play(
                     rate=spelled,
                     share=workers,
                     # So that the others have enough to go on with when one is dead.
-                    at_once=min(100, orders // (4 * workers)),
+                    at_once=at_once or min(100, orders // (4 * workers)),
                     script=script,
                 )
                 for _ in range(workers)

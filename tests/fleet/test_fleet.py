@@ -30,9 +30,15 @@ async def test_a_killed_worker_and_a_restarted_redis_lose_no_order_and_double_no
 async def test_without_the_ledgers_memory_a_killed_worker_makes_labels_be_bought_twice(
     tmp_path: Path,
 ) -> None:
-    # The control: what is delivered again is sent again, to a courier that is still at the first.
+    # The control: what is fed again is sent again at once, to a courier that is still at the first.
     verdict = await play(
-        tmp_path, orders=240, workers=3, rate=RATE, courier_seconds=2.0, remember=False
+        tmp_path,
+        orders=240,
+        workers=3,
+        rate=RATE,
+        courier_seconds=4.0,
+        at_once=240,
+        remember=False,
     )
 
     assert verdict.twice > 0
