@@ -77,8 +77,8 @@ class Ledger:
 
     What it knows of an order is forgotten `keep` seconds after it was last touched. An order that
     is fed again later than that is sent again, and ClickPost answers with the first one's waybill.
-    Let Redis save what it has (`appendonly yes`): an order that was queued before a Redis was
-    restarted, and of which it has no memory, is looked up before it is sent.
+    Let Redis save what it has (`appendonly yes`). What was under way when it was restarted, and
+    what a `Fleet` had queued before that without its knowing, is looked up before it is sent.
     """
 
     url: str = field(repr=False)
