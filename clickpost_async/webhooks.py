@@ -29,7 +29,7 @@ from clickpost_async.structures import (
     Scan,
     TrackingCode,
 )
-from clickpost_async.structures._rules import Personal, Wire
+from clickpost_async.structures._marks import Personal, Wire
 from clickpost_async.structures._times import IST, moment
 
 LARGEST = 256 * 1024

@@ -17,7 +17,7 @@ import attrs
 from attrs import frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._rules import Personal, Wire
+from clickpost_async.structures._marks import Personal, Wire
 
 Problems = Sequence[Problem]
 Check = Callable[[Any], Problems]

@@ -11,27 +11,13 @@ from typing import Annotated, Protocol
 
 from attrs import frozen
 
+from clickpost_async.structures._marks import Personal
+
 
 class Rule(Protocol):
     """Say what is wrong with a value, or `None`."""
 
     def __call__(self, value: object, /) -> str | None: ...
-
-
-@frozen
-class Wire:
-    """The name a field has on the wire, where Python needs or deserves another.
-
-    `also` are further spellings that answers have been seen with.
-    """
-
-    name: str
-    also: tuple[str, ...] = ()
-
-
-@frozen
-class Personal:
-    """Mark what belongs to a person, or opens something: it is never shown by a repr."""
 
 
 @frozen

@@ -7,6 +7,7 @@ from attrs import frozen
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures._base import Rules, Sent
+from clickpost_async.structures._marks import Wire
 from clickpost_async.structures._rules import (
     Centimetres,
     Code,
@@ -18,7 +19,6 @@ from clickpost_async.structures._rules import (
     Reference,
     RvpReason,
     Upto,
-    Wire,
 )
 from clickpost_async.structures.codes import DeliveryType, OrderType
 from clickpost_async.structures.items import Item

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from attrs import frozen
 
 from clickpost_async.structures._base import Answer, Listed, Sent
-from clickpost_async.structures._rules import Filled, Personal, Upto, Wire
+from clickpost_async.structures._marks import Personal, Wire
+from clickpost_async.structures._rules import Filled, Upto
 from clickpost_async.structures._times import moment
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from attrs import frozen
 
 from clickpost_async.structures._base import Answer, Listed, Sent
+from clickpost_async.structures._marks import Wire
 from clickpost_async.structures._rules import (
     Centimetres,
     Currency,
@@ -18,7 +19,6 @@ from clickpost_async.structures._rules import (
     Pincode,
     Quantity,
     Reference,
-    Wire,
 )
 from clickpost_async.structures.codes import DeliveryType, OrderType
 from clickpost_async.structures.items import CustomField, Item

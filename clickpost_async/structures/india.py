@@ -13,6 +13,7 @@ from attrs import frozen
 from clickpost_async.errors import Problem
 from clickpost_async.structures import _shipment
 from clickpost_async.structures._base import Rules, Sent
+from clickpost_async.structures._marks import Personal, Wire
 from clickpost_async.structures._rules import (
     Address,
     AlternatePhone,
@@ -26,7 +27,6 @@ from clickpost_async.structures._rules import (
     Latitude,
     Longitude,
     Name,
-    Personal,
     Phone,
     PhoneCode,
     Pincode,
@@ -34,7 +34,6 @@ from clickpost_async.structures._rules import (
     RvpReason,
     Time,
     Upto,
-    Wire,
 )
 from clickpost_async.structures.codes import AddressType, DeliveryType
 from clickpost_async.structures.items import (

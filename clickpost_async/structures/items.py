@@ -11,6 +11,7 @@ from attrs import frozen
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures._base import Rules, Sent
+from clickpost_async.structures._marks import Personal, Wire
 from clickpost_async.structures._rules import (
     Address,
     BlankPincode,
@@ -21,12 +22,10 @@ from clickpost_async.structures._rules import (
     Grams,
     Money,
     Name,
-    Personal,
     Place,
     Quantity,
     Upto,
     Urls,
-    Wire,
 )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from attrs import frozen
 
 from clickpost_async.structures._base import Answer
-from clickpost_async.structures._rules import Personal, Wire
+from clickpost_async.structures._marks import Personal, Wire
 
 
 @frozen(kw_only=True, repr=False)

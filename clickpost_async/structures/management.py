@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures._base import Answer, Listed, Rules, Sent
+from clickpost_async.structures._marks import Wire
 from clickpost_async.structures._rules import (
     Code,
     CourierPartner,
@@ -16,7 +17,6 @@ from clickpost_async.structures._rules import (
     InvoiceNumber,
     Money,
     Pattern,
-    Wire,
 )
 from clickpost_async.structures._times import IST, moment
 from clickpost_async.structures.codes import OrderType, TrackingCode

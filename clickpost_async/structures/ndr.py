@@ -9,6 +9,7 @@ from attrs import frozen
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures._base import Answer, Listed, Rules, Sent
+from clickpost_async.structures._marks import Personal, Wire
 from clickpost_async.structures._rules import (
     Address,
     Code,
@@ -16,10 +17,8 @@ from clickpost_async.structures._rules import (
     Date,
     Filled,
     Landmark,
-    Personal,
     Phone,
     Pincode,
-    Wire,
 )
 from clickpost_async.structures._times import moment
 from clickpost_async.structures.codes import TrackingCode

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from attrs import frozen
 
 from clickpost_async.structures._base import Answer
-from clickpost_async.structures._rules import Personal, Wire
+from clickpost_async.structures._marks import Personal, Wire
 
 _ALREADY_PLACED = 323
 _PENDING = frozenset({102, 202})

@@ -7,6 +7,7 @@ from attrs import frozen
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures._base import Answer, Rules, Sent
+from clickpost_async.structures._marks import Personal, Wire
 from clickpost_async.structures._rules import (
     Address,
     Centimetres,
@@ -20,7 +21,6 @@ from clickpost_async.structures._rules import (
     Grams,
     Name,
     Pattern,
-    Personal,
     Phone,
     PhoneCode,
     Pincode,
@@ -28,7 +28,6 @@ from clickpost_async.structures._rules import (
     Reference,
     Time,
     Upto,
-    Wire,
 )
 from clickpost_async.structures.items import Item
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from attrs import frozen
 
 from clickpost_async.structures._base import Answer, Listed
-from clickpost_async.structures._rules import Personal, Wire
+from clickpost_async.structures._marks import Personal, Wire
 from clickpost_async.structures._times import moment
 
 

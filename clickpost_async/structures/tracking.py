@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from attrs import field, frozen
 
 from clickpost_async.structures._base import Answer, Sent
+from clickpost_async.structures._marks import Personal, Wire
 from clickpost_async.structures._rules import (
     Centimetres,
     Code,
@@ -18,11 +19,9 @@ from clickpost_async.structures._rules import (
     Latitude,
     Longitude,
     Money,
-    Personal,
     Place,
     PostalCode,
     Upto,
-    Wire,
 )
 from clickpost_async.structures._times import IST, moment
 from clickpost_async.structures.codes import (

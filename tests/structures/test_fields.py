@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from clickpost_async.errors import Problem
 from clickpost_async.structures import Answer, Item, OrderType, Sent
 from clickpost_async.structures._fields import check_kind, member_kind, specs
+from clickpost_async.structures._marks import Personal, Wire
 from clickpost_async.structures._rules import (
     Above,
     AtLeast,
@@ -23,12 +24,10 @@ from clickpost_async.structures._rules import (
     DateOrTime,
     Filled,
     India,
-    Personal,
     Phone,
     Pincode,
     Time,
     Upto,
-    Wire,
 )
 
 

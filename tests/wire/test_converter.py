@@ -22,7 +22,7 @@ from clickpost_async.structures import (
     Sent,
 )
 from clickpost_async.structures._fields import specs
-from clickpost_async.structures._rules import Wire
+from clickpost_async.structures._marks import Wire
 from tests.strategies import india
 
 
