@@ -4,6 +4,7 @@ asyncio can do that too, and leaves sockets open where it is cancelled in the mi
 """
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Iterable
 from itertools import zip_longest
@@ -14,12 +15,14 @@ import anyio
 # When the next address is tried beside one that has not answered yet (RFC 8305).
 _HEAD_START = 0.25
 
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+
 Address = tuple[int, int, int, str, Any]
 
 
 async def dialled(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
     """Return a connected socket; raises `OSError`."""
-    addresses = list(_in_turn(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+    addresses = await _addresses(loop, host, port)
     if len(addresses) == 1:
         return await _connected(loop, addresses[0])
     found: list[socket.socket] = []
@@ -48,6 +51,15 @@ async def dialled(loop: asyncio.AbstractEventLoop, host: str, port: int) -> sock
         # Two may have answered at once, or nobody wants the one any more.
         for late in found:
             late.close()
+
+
+async def _addresses(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[Address]:
+    try:
+        family = _FAMILIES[ipaddress.ip_address(host).version]
+    except ValueError:
+        return list(_in_turn(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+    # An address is not looked up: that would take a thread.
+    return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
 
 
 def _in_turn(addresses: Iterable[Address]) -> Iterable[Address]:

@@ -45,6 +45,15 @@ async def port_of(host: str = "acme.example") -> int:
 
 
 @pytest.mark.asyncio
+async def test_an_address_is_not_looked_up(addresses: Any) -> None:
+    async with serving() as server:
+        addresses(closed_port())
+        made = await dialled(asyncio.get_running_loop(), "127.0.0.1", server.port)
+        assert made.getpeername() == ("127.0.0.1", server.port)
+        made.close()
+
+
+@pytest.mark.asyncio
 async def test_the_next_address_is_tried_at_once_where_the_first_is_refused(addresses: Any) -> None:
     async with serving() as server:
         addresses(closed_port(), server.port)

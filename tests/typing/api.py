@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, assert_type
 
+import httpx
 from attrs import frozen
 from fastapi import FastAPI
 from starlette.applications import Starlette
@@ -131,7 +132,9 @@ def configure() -> None:
         at_once=50,
         hosts=Hosts.at("http://127.0.0.1:8000/api"),
         body_style=BodyStyle.RAW_BODY,
+        transport="aiohttp",
     )
+    ClickPost(credentials, transport=httpx.AsyncHTTPTransport())
     assert_type(ClickPost.from_env(), ClickPost)
     assert_type(ClickPost(credentials).with_options(deadline=5), ClickPost)
     ClickPost(credentials).with_options(priority=Priority.BULK, retry=RetryPolicy.never())
@@ -139,6 +142,7 @@ def configure() -> None:
     ClickPost("acme", "not-a-real-key")  # type: ignore[arg-type, call-arg]
     ClickPost(credentials, rate=10)  # type: ignore[arg-type]
     ClickPost(credentials, body_style="plain")  # type: ignore[arg-type]
+    ClickPost(credentials, transport="curl")  # type: ignore[arg-type]
     Timeouts(5)  # type: ignore[call-arg]
 
 
