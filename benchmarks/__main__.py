@@ -9,6 +9,7 @@ import datetime as dt
 import importlib
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +31,8 @@ def main() -> int:
     if sys.platform != "linux":
         print("the benchmarks need Linux: they read memory and pin processes as Linux has it")
         return 1
+    # So that being ended from outside ends what was started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder: Path = chosen.results or (_QUICK if chosen.quick else _RESULTS)
     folder.mkdir(parents=True, exist_ok=True)
     wrong = False

@@ -26,13 +26,19 @@ class MissingError(ChildError):
 
 
 def call(
-    where: str, told: Mapping[str, Any], *, timeout: float, without: Sequence[str] = ()
+    where: str,
+    told: Mapping[str, Any],
+    *,
+    timeout: float,
+    needs: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> dict[str, float]:
     """Call `module:function` of the benchmarks in a new process, and return what it returned.
 
-    `without` names modules that it cannot import, as if they were not installed.
+    `without` names modules that it cannot import, as if they were not installed; `needs` those
+    without which it would measure something else.
     """
-    said = json.dumps({"told": told, "without": without})
+    said = json.dumps({"told": told, "needs": needs, "without": without})
     command = [sys.executable, "-m", "benchmarks._child", where, said]
     try:
         ran = subprocess.run(
@@ -53,6 +59,8 @@ def main() -> None:
     told = json.loads(said)
     for name in told["without"]:
         sys.modules[name] = None  # type: ignore[assignment]
+    for name in told["needs"]:
+        importlib.import_module(name)
     module, _, function = where.partition(":")
     found = getattr(importlib.import_module(f"benchmarks.{module}"), function)(**told["told"])
     print(json.dumps(found))

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from benchmarks._child import ChildError, MissingError
+from benchmarks._child import ChildError, MissingError, call
 
 # How often the event loop is asked whether it still comes round: a block is seen to so many
 # seconds, and asking costs less than a thousandth of the processor.
@@ -26,9 +26,20 @@ class Case:
 
     labels: Mapping[str, Any]
     told: Mapping[str, Any]
+    needs: Sequence[str] = ()
     without: Sequence[str] = ()
     rounds: int = 3
     timeout: float = 300.0
+
+    def call(self, where: str, **more: Any) -> Mapping[str, float]:
+        """Call a function of the benchmarks in a process of its own, as this case has it."""
+        return call(
+            where,
+            {**self.told, **more},
+            timeout=self.timeout,
+            needs=self.needs,
+            without=self.without,
+        )
 
 
 @frozen(kw_only=True)

@@ -7,7 +7,7 @@ from benchmarks._child import ROOT
 from benchmarks._figures import Figures, Part
 from benchmarks._tables import Column, put, table
 
-_COLUMNS = {
+COLUMNS = {
     "gather": gather.COLUMNS,
     "where": where.COLUMNS,
     "codec": codec.COLUMNS,
@@ -18,7 +18,7 @@ _COLUMNS = {
     "fleet_rate": fleet_rate.COLUMNS,
 }
 # The last is a script of its own, which prints its table.
-PARTS = (*_COLUMNS, "web")
+PARTS = (*COLUMNS, "web")
 
 _FIRST = (gather.PLAIN, gather.FAST, gather.OBVIOUS, gather.OBVIOUS_2, gather.SCRIPT)
 _FIRST_COLUMNS = (
@@ -73,7 +73,7 @@ def _picture(folder: str, what: str, alt: str) -> str:
 
 
 def _part(name: str, part: Part) -> str:
-    text = part.printed or table(part.rows, _COLUMNS[name])
+    text = part.printed or table(part.rows, COLUMNS[name])
     return f"{text}\n\n{_where(part)}"
 
 

@@ -97,9 +97,8 @@ def measure(*, quick: bool) -> Sequence[Row]:
 
 def _pushed(case: Case) -> Mapping[str, float]:
     with tempfile.TemporaryDirectory() as folder, _sandbox() as url:
-        told = {"url": url, "folder": folder, **case.told}
         _write(Path(folder) / "orders.csv", case.told["orders"])
-        found = call("bulk:push", told, timeout=case.timeout)
+        found = case.call("bulk:push", url=url, folder=folder)
         if case.told["journal"]:
             found |= call("bulk:push_again", {"url": url, "folder": folder}, timeout=case.timeout)
     return found

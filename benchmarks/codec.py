@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks import _models
-from benchmarks._child import call
 from benchmarks._measure import Case, Row, client_core, cpu, interleaved
 from benchmarks._orders import ANSWER, ANSWERED, WAYBILL, mapping
 from benchmarks._tables import Column
@@ -197,14 +196,14 @@ def _waybill(answer: Any) -> str:
     return str(answer.result.waybill)
 
 
-_CODECS: Mapping[str, tuple[str, Sequence[str], Sequence[str]]] = {
-    PLAIN: ("ours", [], ["orjson"]),
-    FAST: ("ours", [], []),
-    BY_HAND: ("by_hand", [], []),
-    "cattrs as it comes, orjson": ("cattrs", ["orjson"], []),
-    "cattrs as it comes, json": ("cattrs", ["json"], []),
-    "pydantic": ("pydantic", [], []),
-    "msgspec.Struct": ("msgspec", [], []),
+_CODECS: Mapping[str, tuple[str, Sequence[str]]] = {
+    PLAIN: ("ours", []),
+    FAST: ("ours", []),
+    BY_HAND: ("by_hand", []),
+    "cattrs as it comes, orjson": ("cattrs", ["orjson"]),
+    "cattrs as it comes, json": ("cattrs", ["json"]),
+    "pydantic": ("pydantic", []),
+    "msgspec.Struct": ("msgspec", []),
 }
 
 
@@ -214,16 +213,14 @@ def measure(*, quick: bool) -> Sequence[Row]:
         Case(
             labels={"with": name},
             told={"function": function, "given": given, "times": 200 if quick else 50_000},
-            without=without,
+            needs=["orjson"] if name == FAST else [],
+            without=["orjson"] if name == PLAIN else [],
             rounds=1 if quick else 5,
             timeout=60,
         )
-        for name, (function, given, without) in _CODECS.items()
+        for name, (function, given) in _CODECS.items()
     ]
-    return interleaved(
-        cases,
-        lambda case: call("codec:once", case.told, timeout=case.timeout, without=case.without),
-    )
+    return interleaved(cases, lambda case: case.call("codec:once"))
 
 
 def once(function: str, given: Sequence[str], times: int) -> Mapping[str, float]:

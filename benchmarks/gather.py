@@ -9,7 +9,6 @@ from typing import Any
 
 from attrs import frozen
 
-from benchmarks._child import call
 from benchmarks._measure import Case, Row, Watch, client_core, cpu, interleaved, memory
 from benchmarks._nginx import accepted, nginx
 from benchmarks._nginx import versions as server_versions
@@ -46,6 +45,7 @@ class Client:
 
     module: str
     settings: Mapping[str, Any] = {}
+    needs: Sequence[str] = ()
     without: Sequence[str] = ()
     rounds: Mapping[int, int] = {}
 
@@ -57,13 +57,13 @@ _ONCE_50_000 = {50_000: 1}
 
 CLIENTS: Mapping[str, Client] = {
     PLAIN: Client(module="ours", without=["orjson"]),
-    "clickpost_async[orjson]": Client(module="ours", rounds=_NOT_50_000),
+    "clickpost_async[orjson]": Client(module="ours", needs=["orjson"], rounds=_NOT_50_000),
     "clickpost_async[aiohttp]": Client(
         module="ours", settings={"transport": "aiohttp"}, without=["orjson"], rounds=_NOT_50_000
     ),
-    FAST: Client(module="ours", settings={"transport": "aiohttp"}),
+    FAST: Client(module="ours", settings={"transport": "aiohttp"}, needs=["orjson"]),
     "clickpost_async[httpx2,orjson]": Client(
-        module="ours", settings={"transport": "httpx2"}, rounds=_ONLY_10_000
+        module="ours", settings={"transport": "httpx2"}, needs=["orjson"], rounds=_ONLY_10_000
     ),
     "clickpost_async, no rate given": Client(
         module="ours", settings={"paced": False}, without=["orjson"], rounds=_ONLY_10_000
@@ -88,6 +88,7 @@ def measure(*, quick: bool) -> Sequence[Row]:
         Case(
             labels={"orders": size, "client": name},
             told={"module": client.module, "settings": client.settings, "size": size},
+            needs=client.needs,
             without=client.without,
             rounds=client.rounds.get(size, 1 if quick else 3),
         )
@@ -95,12 +96,10 @@ def measure(*, quick: bool) -> Sequence[Row]:
         for name, client in CLIENTS.items()
     ]
     with nginx() as server:
-
-        def one(case: Case) -> Mapping[str, float]:
-            told = {**case.told, "url": server.url, "status": server.status}
-            return call("gather:once", told, timeout=case.timeout, without=case.without)
-
-        return interleaved([case for case in cases if case.rounds], one)
+        return interleaved(
+            [case for case in cases if case.rounds],
+            lambda case: case.call("gather:once", url=server.url, status=server.status),
+        )
 
 
 def once(

@@ -9,7 +9,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks._child import call
 from benchmarks._measure import Case, Row, interleaved
 from benchmarks._orders import PATH, mapping
 from benchmarks._tables import Column
@@ -138,8 +137,7 @@ def _at_a_sandbox(case: Case) -> Mapping[str, float]:
     sandbox.start()
     try:
         query = {"username": sandbox.username, "key": sandbox.key}
-        told = {**case.told, "url": sandbox.url, "query": query}
-        found = call("limited:once", told, timeout=case.timeout)
+        found = case.call("limited:once", url=sandbox.url, query=query)
         refused = sum(arrival.http_status == 429 for arrival in sandbox.requests())
         # What the client takes for answered has been bought, once each.
         bought = sandbox.ledger()

@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks._child import call
 from benchmarks._law import fullest, over
 from benchmarks._measure import Case, Row, client_core, cpu, interleaved
 from benchmarks._tables import Column
@@ -90,7 +89,7 @@ def measure(*, quick: bool) -> Sequence[Row]:
         )
         for name, (function, burst) in _LIMITERS.items()
     ]
-    return interleaved(cases, lambda case: call("limiters:once", case.told, timeout=case.timeout))
+    return interleaved(cases, lambda case: case.call("limiters:once"))
 
 
 def once(function: str, burst: int, waiting: int, free: int, seconds: float) -> Mapping[str, float]:

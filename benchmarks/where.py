@@ -14,7 +14,6 @@ from types import FrameType
 from typing import Any
 
 from benchmarks import gather
-from benchmarks._child import call
 from benchmarks._measure import Case, Row, cpu, interleaved
 from benchmarks._nginx import nginx
 from benchmarks._tables import Column
@@ -41,18 +40,15 @@ def measure(*, quick: bool) -> Sequence[Row]:
                 "settings": gather.CLIENTS[name].settings,
                 "size": 500 if quick else 20_000,
             },
+            needs=gather.CLIENTS[name].needs,
             without=gather.CLIENTS[name].without,
             rounds=1,
         )
         for name in (gather.PLAIN, gather.FAST, gather.SCRIPT)
     ]
     with nginx() as server:
-
-        def one(case: Case) -> Mapping[str, float]:
-            told = {**case.told, "url": server.url}
-            return call("where:once", told, timeout=case.timeout, without=case.without)
-
-        return [part for row in interleaved(cases, one) for part in _parts(row)]
+        found = interleaved(cases, lambda case: case.call("where:once", url=server.url))
+    return [part for row in found for part in _parts(row)]
 
 
 def _parts(row: Row) -> Sequence[Row]:
