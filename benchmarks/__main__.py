@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import _pages, _plots
-from benchmarks._child import ROOT, ChildError, MissingError
+from benchmarks._child import ROOT, ChildError, MissingError, failure
 from benchmarks._figures import Figures, Part
 from benchmarks._measure import machine, say, versions
 
@@ -94,25 +94,24 @@ def _printed(script: Path, *, quick: bool) -> str:
     if not script.exists():
         raise MissingError(f"there is no {script.name}")
     command = [sys.executable, str(script)]
-    if quick and "--quick" in script.read_text(encoding="utf-8"):
-        command.append("--quick")
+    if quick:
+        command += ["--rounds", "1", "--seconds", "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    try:
-        ran = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=True,
-        )
-    except subprocess.TimeoutExpired:
-        raise ChildError(f"{script.name} did not end within 300 s") from None
-    except subprocess.CalledProcessError as error:
-        last = error.stderr.strip().splitlines()[-1:] or [f"ended with {error.returncode}"]
-        raise ChildError(last[0]) from None
-    return ran.stdout.strip()
+    pipe = subprocess.PIPE
+    # It starts processes of its own: all of them are ended with it.
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True, process_group=0
+    ) as process:
+        try:
+            printed, errors = process.communicate(timeout=300)
+        except subprocess.TimeoutExpired:
+            raise ChildError(f"{script.name} did not end within 300 s") from None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode:
+        raise failure(errors, process.returncode)
+    return printed.strip()
 
 
 if __name__ == "__main__":

@@ -47,10 +47,15 @@ def call(
     except subprocess.TimeoutExpired:
         raise ChildError(f"did not end within {timeout:g} s") from None
     if ran.returncode:
-        last = ran.stderr.strip().splitlines()[-1:] or [f"ended with {ran.returncode}"]
-        raise (MissingError if last[0].startswith(_NOT_INSTALLED) else ChildError)(last[0])
+        raise failure(ran.stderr, ran.returncode)
     found: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
     return found
+
+
+def failure(errors: str, code: int) -> ChildError:
+    """Return what a process has failed by, from what it said at its end."""
+    last = (errors.strip().splitlines() or [f"ended with {code}"])[-1]
+    return (MissingError if last.startswith(_NOT_INSTALLED) else ChildError)(last)
 
 
 def main() -> None:
