@@ -35,6 +35,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder: Path = chosen.results or (_QUICK if chosen.quick else _RESULTS)
     folder.mkdir(parents=True, exist_ok=True)
+    # What is not measured now stays, but for figures that mean nothing.
+    part_of_it = set(chosen.only) < set(_pages.PARTS) and not chosen.quick
+    parts = dict(Figures.read(folder / "figures.json").parts) if part_of_it else {}
     wrong = False
     for name in chosen.only:
         say(name)
@@ -42,10 +45,11 @@ def main() -> int:
         part, sound = _measured(name, quick=chosen.quick)
         wrong = wrong or not sound
         if part is not None:
-            before = Figures.read(folder / "figures.json")
-            Figures({**before.parts, name: part}).write(folder / "figures.json")
+            parts[name] = part
+            # At once: it took long.
+            Figures(parts).write(folder / "figures.json")
         say(f"  {time.perf_counter() - began:.0f} s in all")
-    figures = Figures.read(folder / "figures.json")
+    figures = Figures(parts)
     text = _pages.everything(figures)
     (folder / "tables.md").write_text(text + "\n", encoding="utf-8")
     print(text)
