@@ -3,19 +3,17 @@
 import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import attrs
-import httpx
 from attrs import frozen
 
 from clickpost_async._transport.caller import ResilientCaller
-from clickpost_async._transport.connections import Connections
-from clickpost_async._transport.download import Downloader
 from clickpost_async._transport.exchange import BeforeCreate, Exchange, Options, guards
 from clickpost_async._transport.http import Sender
 from clickpost_async._transport.keyring import Keyring
 from clickpost_async._transport.retry import RetryPolicy
+from clickpost_async._transport.transports import wire_of
 from clickpost_async._wire.endpoint import Auth, Get, Post, Query, Repeat
 from clickpost_async.endpoints.account import Account
 from clickpost_async.endpoints.couriers import Couriers
@@ -38,6 +36,9 @@ from clickpost_async.settings import (
     Timeouts,
 )
 from clickpost_async.structures import Answer
+
+if TYPE_CHECKING:
+    import httpx
 
 R = TypeVar("R", bound=Answer)
 
@@ -72,7 +73,8 @@ class ClickPost:
     `rate` is the limit that was agreed with ClickPost, which publishes none; without it the limit
     is learned from the 429 answers. `limiter` replaces it by one of your own, such as one that is
     shared by many processes. `at_once` bounds how many calls, and so connections, are under way
-    together. `transport` is any of httpx's; without one, connections are kept per event loop.
+    together. `transport` is `"aiohttp"` or `"httpx2"`, with the extra of that name, or any that is
+    made for httpx; but for the last, connections are kept per event loop.
 
     Nothing is opened before the first call; `aclose()` or leaving `async with` closes.
     """
@@ -98,9 +100,12 @@ class ClickPost:
         at_once: int = 100,
         hosts: Hosts | None = None,
         body_style: BodyStyle = BodyStyle.PLAIN,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: "httpx.AsyncBaseTransport | Literal['aiohttp', 'httpx2'] | None" = None,
         observers: Sequence[Observer] = (),
     ) -> None:
+        # What takes long to import, and is not needed to declare or to check anything.
+        from clickpost_async._transport.download import Downloader
+
         if rate is not None and limiter is not None:
             message = "give rate or limiter, not both: a limiter brings its own rate"
             raise ValueError(message)
@@ -111,7 +116,7 @@ class ClickPost:
         timeouts = Timeouts() if timeouts is None else timeouts
         self._grace = timeouts.closing
         self._identity = f"{credentials.username} at {hosts.main}"
-        self._transport = Connections() if transport is None else transport
+        self._transport = wire_of(transport)
         self._exchange = Exchange(
             sender=Sender(
                 self._transport,
@@ -231,7 +236,7 @@ class ClickPost:
             throttled=counts.throttled,
             in_flight=here.gate.inside if here else 0,
             waiting=here.gate.waiting if here else 0,
-            connections=self._transport.count if isinstance(self._transport, Connections) else 0,
+            connections=self._transport.connections,
         )
 
     async def aclose(self) -> None:

@@ -187,7 +187,9 @@ class CredentialsError(RefusedError):
     @property
     def key_refused(self) -> bool:
         """Whether the key itself was refused, and with it every other call."""
-        return self.status in _KEY_REFUSED or self.http_status in (401, 403)
+        # A service that is not subscribed is told under HTTP 401 too, with a code of its own (320).
+        said = self.http_status if self.status is None else self.status
+        return said in _KEY_REFUSED
 
 
 # 316, 324 and 351-353 speak of one courier account, 306 and 320 of one service.

@@ -189,6 +189,7 @@ class Host(enum.StrEnum):
     TRACKING = "tracking"
     SERVICEABILITY = "serviceability"
     PREDICTION = "prediction"
+    PROOF = "proof"
 
 
 _PLAIN_URL = re.compile(
@@ -230,7 +231,8 @@ class Hosts:
     """The base URL of every group of endpoints.
 
     Tracking reads moved to `api.clickpost.in` in 2020; the others are as ClickPost's OpenAPI
-    exports list them. `files` are the domains that labels and reports may be downloaded from.
+    exports list them, where a proof of delivery is asked for without `/api`. `files` are the
+    domains that labels and reports may be downloaded from.
     """
 
     main: str = field(default="https://www.clickpost.in/api", converter=_checked_base)
@@ -239,6 +241,7 @@ class Hosts:
         default="https://serviceability.clickpost.in/api", converter=_checked_base
     )
     prediction: str = field(default="https://ds.clickpost.in/api", converter=_checked_base)
+    proof: str = field(default="https://api.clickpost.in", converter=_checked_base)
 
     files: Sequence[str] = FILE_HOSTS
 
@@ -250,7 +253,7 @@ class Hosts:
     @classmethod
     def at(cls, url: str) -> Self:
         """Send every group to one base, such as a sandbox or a proxy."""
-        return cls(main=url, tracking=url, serviceability=url, prediction=url)
+        return cls(main=url, tracking=url, serviceability=url, prediction=url, proof=url)
 
     def base(self, host: Host) -> str:
         """Return the base URL of a group."""

@@ -20,7 +20,15 @@ from typing import Annotated, Any
 from attrs import frozen
 
 from clickpost_async._wire.converter import as_answer
-from clickpost_async.structures import Answer, Bucket, Reply, Scan, TrackingCode
+from clickpost_async.structures import (
+    Answer,
+    Bucket,
+    NdrCode,
+    NotificationEvent,
+    Reply,
+    Scan,
+    TrackingCode,
+)
 from clickpost_async.structures._rules import Personal, Wire
 from clickpost_async.structures._times import IST, moment
 
@@ -30,7 +38,8 @@ _LARGEST = 256 * 1024
 # Web servers may turn the underscore into a hyphen.
 _TOKEN_HEADERS = frozenset({"webhook_key", "webhook-key", "authorization", "x-api-key"})
 
-_RETURN_CODES = frozenset({TrackingCode.RETURN_PLACED, TrackingCode.RETURN_APPROVED})
+_RETURN_CODES = frozenset({"101", "102"})
+_NO_COURIER = "-1"
 
 # After these a parcel's journey is over; of two scans at the same time they are the later one.
 _FINAL = frozenset(
@@ -66,6 +75,7 @@ class WebhookTooLargeError(WebhookError):
 class ReturnedItem(Answer):
     """One item that a customer wants to return."""
 
+    id: str | None = None
     sku: str | None = None
     quantity: int | None = None
     description: str | None = None
@@ -74,6 +84,9 @@ class ReturnedItem(Answer):
     return_mode: str | None = None
     refund_mode: str | None = None
     customer_comment: Annotated[str | None, Personal()] = None
+    images: str | None = None
+    customer_uploaded_images: Annotated[str | None, Personal()] = None
+    shopify_line_item_id: str | None = None
 
 
 @frozen(kw_only=True, repr=False)
@@ -86,16 +99,23 @@ class EventDetails(Answer):
     merchant_order_id: Annotated[str | None, Wire("order_id")] = None
     courier_partner_edd: str | None = None
     destination_hub_inscan_ts: str | None = None
-    ndr_status_code: int | None = None
+    ndr_status_code: NdrCode | int | None = None
     ndr_status_description: str | None = None
     npr_status_code: int | None = None
     npr_status_description: str | None = None
-    notification_event_id: int | None = None
+    notification_event_id: NotificationEvent | int | None = None
+    source: str | None = None
     forward_awb: str | None = None
+    forward_order_id: str | None = None
     forward_reference_number: str | None = None
     return_reference_number: str | None = None
     self_shipped: bool | None = None
     item_info: Sequence[ReturnedItem] | None = None
+    drop_store_id: str | None = None
+    return_address: Annotated[str | None, Personal()] = None
+    return_phone_number: Annotated[str | None, Personal()] = None
+    return_pickup_address: Annotated[str | None, Personal()] = None
+    return_pickup_phone_number: Annotated[str | None, Personal()] = None
 
 
 @frozen(kw_only=True, repr=False)
@@ -171,7 +191,7 @@ class ReturnEvent(Event):
     There is no waybill yet, and the courier is -1.
     """
 
-    notification_event: int | None = None
+    notification_event: NotificationEvent | int | None = None
     return_reference_number: str | None = None
     customer_name: Annotated[str | None, Personal()] = None
     request_placed_time: str | None = None
@@ -249,8 +269,11 @@ def _payload(body: bytes) -> dict[str, Any]:
 
 
 def _is_return(payload: Mapping[str, Any]) -> bool:
-    code = payload.get("clickpost_status_code")
-    return code in _RETURN_CODES if isinstance(code, int) else False
+    """Tell a return by its code, or by having no courier yet, whatever becomes of it."""
+    return (
+        str(payload.get("clickpost_status_code")) in _RETURN_CODES
+        or str(payload.get("cp_id")) == _NO_COURIER
+    )
 
 
 def _read(text: str | None, zone: tzinfo) -> datetime | None:

@@ -13,7 +13,7 @@ from clickpost_async.endpoints import CATALOG
 from clickpost_async.errors import Outcome
 from clickpost_async.sandbox import commands as control_module
 from clickpost_async.sandbox import faults as faults_module
-from clickpost_async.structures import Bucket, TrackingCode
+from clickpost_async.structures import Bucket, NdrCode, NotificationEvent, TrackingCode
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
@@ -97,6 +97,20 @@ def buckets() -> str:
     return "\n".join(rows) + "\n"
 
 
+def ndr() -> str:
+    """Return a row for each reason of a failed delivery."""
+    rows = ["| code | `NdrCode.` |", "| ---: | --- |"]
+    rows += [f"| {code.value} | `{code.name}` |" for code in NdrCode]
+    return "\n".join(rows) + "\n"
+
+
+def notifications() -> str:
+    """Return a row for each event that a push may be selected for."""
+    rows = ["| event | `NotificationEvent.` |", "| ---: | --- |"]
+    rows += [f"| {event.value} | `{event.name}` |" for event in NotificationEvent]
+    return "\n".join(rows) + "\n"
+
+
 def _table_in(module: ModuleType) -> str:
     """Return the table of a module's docstring."""
     lines = (module.__doc__ or "").splitlines()
@@ -118,6 +132,8 @@ TABLES: Mapping[str, tuple[Path, Callable[[], str]]] = {
     "refusals": (REFERENCE / "codes.md", refusals),
     "tracking": (REFERENCE / "codes.md", tracking),
     "buckets": (REFERENCE / "codes.md", buckets),
+    "ndr": (REFERENCE / "codes.md", ndr),
+    "notifications": (REFERENCE / "codes.md", notifications),
     "faults": (REFERENCE / "sandbox.md", faults),
     "control": (REFERENCE / "sandbox.md", control),
 }

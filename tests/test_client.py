@@ -15,6 +15,7 @@ from clickpost_async import (
     Credentials,
     CredentialsError,
     Get,
+    Host,
     Hosts,
     InvalidRequestError,
     NoReplyError,
@@ -35,7 +36,7 @@ from clickpost_async.testing import virtual_time
 from .sandbox.samples import india_order, world_order
 from .transport.plays import KEY, Listener, Play, never_answers, placed, playing, said
 from .transport.server import serving, until
-from .transport.test_http import hangs
+from .transport.talks import hangs
 
 ENVIRON = {"CLICKPOST_USERNAME": "acme", "CLICKPOST_API_KEY": KEY}
 
@@ -160,6 +161,90 @@ async def test_an_endpoint_of_ones_own_is_called_like_any_other() -> None:
     assert sent.reply.attempts == 2
     assert play.requests[0].url.raw_path == f"/api/v9/own/?x=1&key={KEY}".encode()
     assert play.requests[-1].content == b'{"any":["thing"]}'
+
+
+_BEYOND: dict[str, tuple[Any, Any, str, Any, dict[str, Any]]] = {
+    "an old registration, flat": (
+        Post("/v1/tracking/awb-register/", returns=Answer, repeat=Repeat.AFTER_SETTLING),
+        {"waybill": "W-9", "cp_id": 11},
+        "https://www.clickpost.in/api/v1/tracking/awb-register/",
+        {"message": "SUCCESS", "status_code": 200, "success": True, "tracking_id": 41},
+        {"tracking_id": 41},
+    ),
+    "a webhook's registration, flat": (
+        Post("/v1/tracking/register-webhook/", returns=Answer, repeat=Repeat.NEVER),
+        {"service_id": 2, "webhook_url": "https://shop.example.com/hook"},
+        "https://www.clickpost.in/api/v1/tracking/register-webhook/",
+        {"status_code": 200, "webhook_key": "wk-1", "message": "SUCCESS", "success": True},
+        {"webhook_key": "wk-1"},
+    ),
+    "serviceability, a list": (
+        Post(
+            "/v1/serviceability_api/",
+            returns=Answer,
+            repeat=Repeat.FREELY,
+            host=Host.SERVICEABILITY,
+        ),
+        [{"pickup_pincode": "380015", "drop_pincode": "682001"}],
+        "https://serviceability.clickpost.in/api/v1/serviceability_api/",
+        {"meta": {"status": 200}, "result": [{"cp_id": 4, "comitted_sla": 2}]},
+        {"rows": [{"cp_id": 4, "comitted_sla": 2}]},
+    ),
+    "serviceability, an object": (
+        Post(
+            "/v3/serviceability_api/",
+            returns=Answer,
+            repeat=Repeat.FREELY,
+            host=Host.SERVICEABILITY,
+        ),
+        [{"drop_pincode": "682001", "order_type": "COD"}],
+        "https://serviceability.clickpost.in/api/v3/serviceability_api/",
+        {"meta": {"status": 200}, "result": {"serviceable": True, "COD": False}},
+        {"serviceable": True, "COD": False},
+    ),
+    "a prediction": (
+        Post("/v2/predicted_sla_api/", returns=Answer, repeat=Repeat.FREELY, host=Host.PREDICTION),
+        [{"pickup_pincode": "380015", "drop_pincode": "682001"}],
+        "https://ds.clickpost.in/api/v2/predicted_sla_api/",
+        {"meta": {"status": 200}, "result": [{"predicted_sla_min": 2}]},
+        {"rows": [{"predicted_sla_min": 2}]},
+    ),
+    "a proof of delivery": (
+        Get(
+            "/v1/pod/pod_from_shipment_details/",
+            returns=Answer,
+            repeat=Repeat.FREELY,
+            host=Host.PROOF,
+            auth=Auth.KEY,
+        ),
+        {"waybill": "W-9", "cp_id": 4},
+        "https://api.clickpost.in/v1/pod/pod_from_shipment_details/",
+        {"result": {"pod_url": "https://files.example.com/p.pdf"}, "meta": {"status": 200}},
+        {"pod_url": "https://files.example.com/p.pdf"},
+    ),
+    "old NDR actions, of which one failed": (
+        Post("/v1/ndr/update/", returns=Answer, repeat=Repeat.NEVER),
+        [{"waybill": "W-9", "act": "RE-ATTEMPT"}],
+        "https://www.clickpost.in/api/v1/ndr/update/",
+        {"meta": {"status": 200}, "result": {"ndr_update_status": [{"status": False}]}},
+        {"ndr_update_status": [{"status": False}]},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", _BEYOND)
+@virtual_time
+async def test_what_clickpost_offers_beyond_the_operations_is_called_by_ones_own(
+    what: str,
+) -> None:
+    endpoint, asked, url, answered, found = _BEYOND[what]
+    play = Play([httpx.Response(200, json=answered)])
+    async with playing(play) as clickpost:
+        ask = clickpost.get if endpoint.method == "GET" else clickpost.post
+        answer = await ask(endpoint, asked)
+
+    assert str(play.requests[0].url).partition("?")[0] == url
+    assert answer.extra == found
 
 
 @virtual_time

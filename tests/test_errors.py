@@ -220,6 +220,8 @@ def test_a_throttle_tells_how_long_to_wait() -> None:
         ({"http_status": 403}, True),
         ({"status": 316, "http_status": 200}, False),
         ({"status": 320, "http_status": 200}, False),
+        ({"status": 320, "http_status": 401}, False),
+        ({"status": 301, "http_status": 200}, True),
         ({"status": 351}, False),
         ({"status": 353}, False),
         ({}, False),

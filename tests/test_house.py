@@ -268,6 +268,28 @@ def test_the_package_carries_its_data(name: str) -> None:
     assert resources.files("clickpost_async").joinpath(name).is_file()
 
 
+_QUICK = """
+import sys
+import clickpost_async
+names = "aiohttp certifi h11 httpcore httpcore2 httpx httpx2 yarl".split()
+print(*(name for name in names if name in sys.modules))
+clickpost_async.ClickPost(clickpost_async.Credentials("acme", "not-a-real-key"))
+print(*(name for name in names if name in sys.modules))
+"""
+
+
+def test_no_http_library_is_loaded_before_there_is_a_client_and_then_only_its_own() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _QUICK],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PACKAGE.parent,
+    )
+
+    assert done.stdout.splitlines() == ["", "certifi h11 httpcore"]
+
+
 _ALONE = """
 import sys
 import clickpost_async

@@ -22,7 +22,7 @@ from .sandbox.samples import india_order
 from .test_secrets import client, family, listening
 from .transport.plays import Listener, placed, playing, said
 from .transport.server import envelope, http, serving
-from .transport.test_http import FAULTS
+from .transport.talks import FAULTS
 
 NAME, STREET, PHONE, MAIL = (
     "Quentessa Vorrabel",

@@ -38,7 +38,8 @@ from clickpost_async.structures import Answer
 
 from .sandbox.samples import india_order
 from .transport.server import PLACED, Peer, closed_port, envelope, gzipped, http, serving, until
-from .transport.test_http import FAULTS, answers, hangs
+from .transport.talks import FAULTS, answers, hangs
+from .transport.test_wires import WIRES, every_wire
 
 CANARY = "canary+4f2a/9c=e1d8"
 
@@ -84,6 +85,7 @@ def listening() -> Iterator[Listening]:
     """Set every logger there is to DEBUG, and listen."""
     handler = Listening()
     names = [None, *logging.Logger.manager.loggerDict, "httpcore.http11", "asyncio", "tenacity"]
+    names += ["httpcore2.http11", "aiohttp.client", "aiohttp.internal"]
     loggers = [logging.getLogger(name) for name in names]
     before = [(logger, logger.level, logger.disabled) for logger in loggers]
     for logger in loggers:
@@ -308,18 +310,23 @@ async def told_of_call(clickpost: ClickPost) -> list[str]:
 
 
 @pytest.mark.fault("S05")
+@every_wire
 @pytest.mark.parametrize("fault", FAULTS)
-def test_no_fault_of_the_wire_shows_the_key(fault: str) -> None:
+def test_no_fault_of_the_wire_shows_the_key(fault: str, wire: str) -> None:
     async def main() -> list[str]:
-        async with serving(FAULTS[fault][0]) as server, client(server.url) as clickpost:
+        async with (
+            serving(FAULTS[fault][0]) as server,
+            client(server.url, transport=WIRES[wire]()) as clickpost,
+        ):
             return await told_of_call(clickpost)
 
     assert_clean(run_and_tell(main))
 
 
 @pytest.mark.fault("S05")
+@every_wire
 @pytest.mark.parametrize("auth", Auth)
-def test_a_call_that_goes_well_shows_no_key(auth: Auth) -> None:
+def test_a_call_that_goes_well_shows_no_key(auth: Auth, wire: str) -> None:
     endpoint = Post("/v9/own/", returns=Answer, repeat=Repeat.NEVER, auth=auth)
 
     async def main() -> list[str]:
@@ -330,7 +337,10 @@ def test_a_call_that_goes_well_shows_no_key(auth: Auth) -> None:
             await peer.send(http(PLACED))
             await peer.until_gone()
 
-        async with serving(talk) as server, client(server.url) as clickpost:
+        async with (
+            serving(talk) as server,
+            client(server.url, transport=WIRES[wire]()) as clickpost,
+        ):
             answer = await clickpost.post(endpoint, {"a": 1})
             # It did travel, where it was wanted.
             assert leaks(seen[0].decode()) is (auth is not Auth.NONE)
@@ -366,6 +376,7 @@ ECHOES: dict[str, Callable[[str], bytes]] = {
     "in a detail": lambda target: http(f'{{"detail": "not {CANARY}"}}'.encode(), "403 No"),
     "where it is moved to": lambda target: http(b"", "301 Moved", location=target + "&again"),
     "in a header": lambda target: http(PLACED, x_asked=target),
+    "in a cookie": lambda target: http(PLACED, set_cookie=f"{target}={target}; {target}"),
     "in the reason": lambda target: http(envelope(307), f"200 {target}"),
     "in the encoding": lambda target: http(PLACED, content_encoding=CANARY),
     "in Retry-After": lambda target: http(b"", "429 Slow", retry_after=CANARY),
@@ -385,10 +396,14 @@ ECHOES: dict[str, Callable[[str], bytes]] = {
 
 
 @pytest.mark.fault("S06")
+@every_wire
 @pytest.mark.parametrize("echo", ECHOES)
-def test_a_server_that_repeats_the_key_does_not_make_us_show_it(echo: str) -> None:
+def test_a_server_that_repeats_the_key_does_not_make_us_show_it(echo: str, wire: str) -> None:
     async def main() -> list[str]:
-        async with serving(echoing(ECHOES[echo])) as server, client(server.url) as clickpost:
+        async with (
+            serving(echoing(ECHOES[echo])) as server,
+            client(server.url, transport=WIRES[wire]()) as clickpost,
+        ):
             return await told_of_call(clickpost)
 
     assert_clean(run_and_tell(main))
@@ -410,24 +425,11 @@ def test_what_httpcore_logs_of_a_redirect_would_show_the_key() -> None:
 
 
 @pytest.mark.fault("S05")
-def test_a_users_own_httpx_transport_shows_no_key_either() -> None:
+@every_wire
+def test_a_closed_port_shows_no_key(wire: str) -> None:
     async def main() -> list[str]:
-        told: list[str] = []
-        talks = [echoing(ECHOES["where it is moved to"]), *(talk for talk, _ in FAULTS.values())]
-        for talk in talks[:12]:
-            async with serving(talk) as server:
-                transport = httpx.AsyncHTTPTransport()
-                async with client(server.url, transport=transport) as clickpost:
-                    told += await told_of_call(clickpost)
-        return told
-
-    assert_clean(run_and_tell(main))
-
-
-@pytest.mark.fault("S05")
-def test_a_closed_port_shows_no_key() -> None:
-    async def main() -> list[str]:
-        async with client(f"http://127.0.0.1:{closed_port()}/api") as clickpost:
+        url = f"http://127.0.0.1:{closed_port()}/api"
+        async with client(url, transport=WIRES[wire]()) as clickpost:
             return await told_of_call(clickpost)
 
     assert_clean(run_and_tell(main))
@@ -465,9 +467,13 @@ def test_a_vault_that_fails_with_the_key_in_its_mouth_is_not_quoted() -> None:
 
 
 @pytest.mark.fault("S05")
-def test_a_call_that_is_cancelled_shows_no_key() -> None:
+@every_wire
+def test_a_call_that_is_cancelled_shows_no_key(wire: str) -> None:
     async def main() -> list[str]:
-        async with serving(hangs) as server, client(server.url, timeouts=Timeouts()) as clickpost:
+        async with (
+            serving(hangs) as server,
+            client(server.url, timeouts=Timeouts(), transport=WIRES[wire]()) as clickpost,
+        ):
             call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
             await until(lambda: server.heads)
             told = [repr(call)]
@@ -555,14 +561,18 @@ class Forgotten:
         self.url = url
 
 
-def look_into_the_heap() -> None:
+def look_into_the_heap(wire: str) -> None:
     # Made here, so that no constant of the source holds it.
     needle = base64.b32encode(b"the key of this one test")
 
     async def main() -> ClickPost:
         clickpost = None
         async with serving(answers(http(PLACED))) as server:
-            clickpost = ClickPost(Credentials("acme", needle.decode()), hosts=Hosts.at(server.url))
+            clickpost = ClickPost(
+                Credentials("acme", needle.decode()),
+                hosts=Hosts.at(server.url),
+                transport=WIRES[wire](),
+            )
             await clickpost.orders.create(india_order("R-1"))
             with contextlib.suppress(ClickPostError):
                 once = clickpost.with_options(retry=RetryPolicy.never())
@@ -582,10 +592,12 @@ def look_into_the_heap() -> None:
 
 
 @pytest.mark.skipif(sys.version_info[:2] == (3, 12), reason="a walk over its heap kills 3.12.1")
-def test_after_the_end_the_key_is_held_by_nothing_but_the_secret() -> None:
+@every_wire
+def test_after_the_end_the_key_is_held_by_nothing_but_the_secret(wire: str) -> None:
     # In a process of its own, whose heap is small.
+    script = "import sys, tests.test_secrets as it; it.look_into_the_heap(sys.argv[1])"
     looked = subprocess.run(
-        [sys.executable, "-c", "import tests.test_secrets as it; it.look_into_the_heap()"],
+        [sys.executable, "-c", script, wire],
         check=False,
         capture_output=True,
         text=True,

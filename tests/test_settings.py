@@ -289,6 +289,7 @@ def test_each_group_of_endpoints_has_its_host() -> None:
         Host.TRACKING: "https://api.clickpost.in/api",
         Host.SERVICEABILITY: "https://serviceability.clickpost.in/api",
         Host.PREDICTION: "https://ds.clickpost.in/api",
+        Host.PROOF: "https://api.clickpost.in",
     }
 
 

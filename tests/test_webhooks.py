@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickpost_async import webhooks
-from clickpost_async.structures import Bucket, TrackingCode
+from clickpost_async.structures import Bucket, NdrCode, NotificationEvent, TrackingCode
 from clickpost_async.webhooks import (
     Event,
     ReturnEvent,
@@ -69,6 +69,41 @@ PLACED: dict[str, Any] = {
         "item_info": [{"sku": "CUP-2", "quantity": "1", "customer_comment": "chipped"}],
     },
 }
+# The shape of 2025, which the poll of returns repeats.
+RAISED: dict[str, Any] = {
+    **PLACED,
+    "return_reference_number": "RT-18",
+    "customer_name": "Nina Sample",
+    "request_placed_time": "2026-03-04T07:10:11Z",
+    "pickup_info": {"customer_name": "Nina Sample", "pickup_pincode": "452001"},
+    "additional": {
+        **PLACED["additional"],
+        "source": "API",
+        "forward_order_id": "9",
+        "return_reference_number": "RT-18",
+        "drop_store_id": "Store 4",
+        "return_address": "5 Depot Lane",
+        "return_phone_number": "9000000044",
+        "return_pickup_address": "7 Lake View",
+        "return_pickup_phone_number": "9000000045",
+        "item_info": [
+            {
+                "id": 17827,
+                "sku": "CUP-2",
+                "quantity": 1,
+                "description": "cup",
+                "return_reason": "damaged",
+                "return_sub_reason": None,
+                "return_mode": "REFUND",
+                "refund_mode": "Credits",
+                "customer_comment": "",
+                "images": "https://shop.example.com/cup.jpg",
+                "customer_uploaded_images": "https://shop.example.com/mine.jpg",
+                "shopify_line_item_id": None,
+            }
+        ],
+    },
+}
 APPROVED = {
     "payload": {
         **PLACED,
@@ -94,7 +129,7 @@ def test_a_scan_has_its_own_state_and_the_current_one() -> None:
 
     assert type(event) is TrackingEvent
     assert event.clickpost_status_code is TrackingCode.FAILED_DELIVERY
-    assert event.additional.ndr_status_code == 1
+    assert event.additional.ndr_status_code is NdrCode.CUSTOMER_UNAVAILABLE
     assert event.additional.latest_status.clickpost_status_code is TrackingCode.OUT_FOR_DELIVERY
     assert event.additional.latest_status.clickpost_status_bucket is Bucket.OUT_FOR_DELIVERY
     assert event.at == datetime(2026, 3, 4, 12, 40, tzinfo=IST)
@@ -103,7 +138,7 @@ def test_a_scan_has_its_own_state_and_the_current_one() -> None:
 
 
 def test_a_selected_event_says_which() -> None:
-    assert parsed(EVENT).additional.notification_event_id == 5
+    assert parsed(EVENT).additional.notification_event_id is NotificationEvent.DELIVERED
 
 
 def test_a_return_is_about_what_is_returned() -> None:
@@ -114,6 +149,35 @@ def test_a_return_is_about_what_is_returned() -> None:
     assert event.subject == "SHOP-9"
     assert event.at == datetime(2026, 3, 4, 7, 10, 11, 161221, tzinfo=UTC)
     assert event.additional.item_info[0].quantity == 1
+
+
+def test_a_return_tells_from_whom_and_to_where() -> None:
+    event = parsed(RAISED)
+
+    details = event.additional
+    (item,) = details.item_info
+    assert details.forward_order_id == "9"
+    assert details.drop_store_id == "Store 4"
+    assert details.return_pickup_phone_number == "9000000045"
+    assert (item.id, item.images) == ("17827", "https://shop.example.com/cup.jpg")
+    assert event.extra == details.extra == item.extra == {}
+    for person in ("Nina", "7 Lake View", "5 Depot Lane", "9000000044", "9000000045", "mine.jpg"):
+        assert person not in repr(event)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"clickpost_status_code": "101"},
+        {"clickpost_status_code": 103, "status": "Return Request Rejected"},
+        {"clickpost_status_code": 102, "cp_id": 4, "waybill": "DL8800000009"},
+    ],
+)
+def test_a_return_is_known_by_its_code_or_by_having_no_courier(change: dict[str, Any]) -> None:
+    event = parsed({**RAISED, **change})
+
+    assert type(event) is ReturnEvent
+    assert event.subject == "RT-18"
 
 
 def test_an_approved_return_comes_wrapped() -> None:
@@ -128,9 +192,11 @@ def test_an_approved_return_comes_wrapped() -> None:
 
 @pytest.mark.fault("S07")
 def test_codes_that_nobody_knows_yet_survive() -> None:
-    event = parsed({**SCAN, "clickpost_status_code": 47, "new_key": [1]})
+    unheard_of = {"notification_event_id": 99, "ndr_status_code": 14}
+    event = parsed({**SCAN, "clickpost_status_code": 47, "new_key": [1], "additional": unheard_of})
 
     assert event.clickpost_status_code == 47
+    assert (event.additional.notification_event_id, event.additional.ndr_status_code) == (99, 14)
     assert event.extra == {"new_key": [1]}
 
 
@@ -209,7 +275,7 @@ def test_any_bytes_end_in_an_event_or_an_error(body: bytes) -> None:
         webhooks.parse(body, {}, token=None)
 
 
-@given(st.sampled_from([SCAN, EVENT, PLACED, APPROVED]), st.data())
+@given(st.sampled_from([SCAN, EVENT, PLACED, RAISED, APPROVED]), st.data())
 def test_any_change_ends_in_an_event_or_an_error(payload: dict[str, Any], data: Any) -> None:
     changed = copy.deepcopy(payload)
     inner = data.draw(

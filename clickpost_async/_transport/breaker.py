@@ -8,7 +8,7 @@ from typing import Self
 import anyio
 
 from clickpost_async.limits.gate import Gate
-from clickpost_async.limits.per_loop import PerLoop
+from clickpost_async.limits.per_loop import PerLoop, loop_time
 from clickpost_async.settings import Priority
 
 # It opens when half of at least twenty attempts in ten seconds failed.
@@ -42,7 +42,7 @@ class Breaker:
             passage.succeeded()
     """
 
-    def __init__(self, *, clock: Callable[[], float] = anyio.current_time) -> None:
+    def __init__(self, *, clock: Callable[[], float] = loop_time) -> None:
         self._clock = clock
         self._recent = _Recent()
         self._open = False

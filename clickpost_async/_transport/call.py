@@ -15,7 +15,6 @@ import attrs
 from clickpost_async._transport.breaker import BreakerOpenError, Passage
 from clickpost_async._transport.budget import LOOK_UP_PRICE
 from clickpost_async._transport.exchange import Exchange, Options
-from clickpost_async._transport.http import Progress
 from clickpost_async._transport.retry import (
     SICK,
     Course,
@@ -25,6 +24,7 @@ from clickpost_async._transport.retry import (
     failure_of,
     step_after,
 )
+from clickpost_async._transport.wire import Progress
 from clickpost_async._wire.converter import reference_of
 from clickpost_async._wire.decode import decode
 from clickpost_async._wire.encode import encode
@@ -54,7 +54,7 @@ from clickpost_async.events import (
     heard,
     tell,
 )
-from clickpost_async.structures import Answer, Reply
+from clickpost_async.structures import Answer
 
 R = TypeVar("R", bound=Answer)
 
@@ -283,8 +283,7 @@ class Call(Generic[R]):
         self._here.leaves()
         try:
             response = await exchange.sender.send(request, progress)
-            reply = Reply(attempts=self._attempts, seconds=self._seconds)
-            answer = decode(endpoint, response, reply)
+            answer = decode(endpoint, response, attempts=self._attempts, seconds=self._seconds)
             self._refuse_unusable(answer)
         except ClickPostError as error:
             self._note(error, passage)

@@ -1,50 +1,55 @@
-"""One transport for each event loop that a client is used on.
+"""One wire for each event loop that a client is used on.
 
 Sockets belong to the loop they were opened on: a second `asyncio.run`, Django's `async_to_sync` and
 a forked worker each get connections of their own. A loop that ends takes its connections along.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
-import httpx
-
-from clickpost_async._transport.pool import ScaledTransport
+from clickpost_async._transport.incoming import Incoming
+from clickpost_async._transport.wire import Fault, Outgoing, Progress, Wire
 from clickpost_async.limits.per_loop import PerLoop
 
 
-class Connections(httpx.AsyncBaseTransport):
-    """The default transport: stock httpx's interface, opened on first use, once per event loop."""
+class Connections:
+    """A wire that is opened on first use, once per event loop."""
 
-    def __init__(self) -> None:
-        self._pools = PerLoop(ScaledTransport)
+    def __init__(self, open_wire: Callable[[], Wire]) -> None:
+        self._wires = PerLoop(open_wire)
         self._ends: dict[int, AsyncGenerator[None]] = {}
 
     @property
-    def count(self) -> int:
+    def connections(self) -> int:
         """How many connections are open on this event loop."""
-        pool = self._pools.seen()
-        return 0 if pool is None else pool.connections
+        wire = self._wires.seen()
+        return 0 if wire is None else wire.connections
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        pool = self._pools.seen() or await self._opened()
-        return await pool.handle_async_request(request)
+    async def send(self, call: Outgoing, progress: Progress, answer: Incoming) -> None:
+        """Send a call over this event loop's wire."""
+        wire = self._wires.seen() or await self._opened()
+        await wire.send(call, progress, answer)
 
-    async def _opened(self) -> ScaledTransport:
-        pool = self._pools.here()
+    def fault(self, error: Exception) -> Fault:
+        """Sort an exception of the library behind."""
+        wire = self._wires.seen()
+        return Fault.UNFORESEEN if wire is None else wire.fault(error)
+
+    async def _opened(self) -> Wire:
+        wire = self._wires.here()
         # An event loop tells nobody that it ends, but it closes its asynchronous generators.
-        end = self._ends[id(pool)] = self._end_of(pool)
+        end = self._ends[id(wire)] = self._end_of(wire)
         await anext(end)
-        return pool
+        return wire
 
-    async def _end_of(self, pool: ScaledTransport) -> AsyncGenerator[None]:
+    async def _end_of(self, wire: Wire) -> AsyncGenerator[None]:
         try:
             yield
         finally:
-            self._ends.pop(id(pool), None)
-            await pool.aclose()
+            self._ends.pop(id(wire), None)
+            await wire.aclose()
 
     async def aclose(self) -> None:
         """Close what this event loop has open."""
-        end = self._ends.get(id(self._pools.seen()))
+        end = self._ends.get(id(self._wires.seen()))
         if end is not None:
             await end.aclose()

@@ -27,7 +27,7 @@ from clickpost_async._transport.links import (
     refuse,
     resolved,
 )
-from clickpost_async._transport.pool import verified
+from clickpost_async._transport.tls import verified
 from clickpost_async._wire.files import HEAD, Download, Kind, kind_of
 from clickpost_async.errors import (
     ClickPostError,

@@ -1,6 +1,7 @@
 """What the calls of a client share: connections, limits, counts, and what protects the server."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import anyio
 import attrs
@@ -8,7 +9,6 @@ from attrs import Factory, define, field, frozen
 
 from clickpost_async._transport.breaker import Breaker
 from clickpost_async._transport.budget import RetryBudget
-from clickpost_async._transport.download import Downloader
 from clickpost_async._transport.flights import Flights
 from clickpost_async._transport.http import Sender
 from clickpost_async._transport.retry import RetryPolicy
@@ -18,6 +18,9 @@ from clickpost_async.limits import Limiter
 from clickpost_async.limits.gate import Gate
 from clickpost_async.limits.per_loop import PerLoop
 from clickpost_async.settings import BodyStyle, Host, Hosts, Priority, Timeouts
+
+if TYPE_CHECKING:
+    from clickpost_async._transport.download import Downloader
 
 BeforeCreate = Callable[[str, int], Awaitable[None]]
 
@@ -105,7 +108,7 @@ class Exchange:
     """What all calls of a client, and of its light copies, share."""
 
     sender: Sender
-    downloader: Downloader
+    downloader: "Downloader"
     limiter: Limiter
     at_once: int
     body_style: BodyStyle

@@ -10,6 +10,9 @@ from clickpost_async._wire.endpoint import Auth
 from clickpost_async.errors import NotSentError
 from clickpost_async.settings import Credentials, Secret
 
+# What is spelt alike everywhere, as ClickPost's own keys are.
+_plain = re.compile(r"[\w.~-]+", re.ASCII).fullmatch
+
 # ClickPost's keys have 36 characters.
 _SHORTEST_KEY = 8
 
@@ -19,6 +22,12 @@ class Keyring:
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
+        username = quote(credentials.username, safe="")
+        self._before_key = {
+            Auth.USERNAME_AND_KEY: f"username={username}&",
+            Auth.USER_NAME_AND_KEY: f"user_name={username}&",
+            Auth.KEY: "",
+        }
 
     async def key(self) -> Secret:
         """Return the key that is valid now; a callable is asked each time."""
@@ -47,12 +56,10 @@ class Keyring:
             return target, body
         if auth is Auth.KEY_IN_BODY:
             return target, _with_key(body, key)
-        written = f"key={quote(key.reveal(), safe='')}"
-        names = {Auth.USERNAME_AND_KEY: "username", Auth.USER_NAME_AND_KEY: "user_name"}
-        if auth in names:
-            username = quote(self._credentials.username, safe="")
-            written = f"{names[auth]}={username}&{written}"
-        return f"{target}{'&' if '?' in target else '?'}{written}", body
+        text = key.reveal()
+        written = text if _plain(text) else quote(text, safe="")
+        joint = "&" if "?" in target else "?"
+        return f"{target}{joint}{self._before_key[auth]}key={written}", body
 
     def scrub(self, body: bytes, key: Secret) -> bytes:
         """Take the key out of an answer that echoes it, as `meta.next` does.
@@ -70,7 +77,7 @@ class Keyring:
 
 def _spellings(key: str) -> Iterable[bytes]:
     """Return how URLs and JSON may spell a key; most keys have one spelling only."""
-    if re.fullmatch(r"[\w.~-]+", key, re.ASCII):
+    if _plain(key):
         return (key.encode(),)
     quoted = {key, quote(key), quote(key, safe=""), quote_plus(key)}
     quoted |= {re.sub("%..", lambda code: code[0].lower(), text) for text in quoted - {key}}

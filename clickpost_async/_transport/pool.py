@@ -1,176 +1,225 @@
-"""A pool of httpcore's connections under httpx's transport interface.
+"""The default wire: a pool of httpcore's connections, without httpcore's pool.
 
-httpcore's own pool looks through all its connections and waiting calls at every event, which makes
-a gather of thousands collapse, and it can lose slots to cancelled calls (encode/httpcore #1035,
-#1093). Here a call owns its connection from the first byte to the last: it is taken off the pile of
-idle ones or made new, and goes back only if its answer was read to the end. Nothing is looked
-through, and there is no slot to lose: how many calls there are at once is the gate's business.
+That one looks through all its connections and waiting calls at every event, which makes a gather of
+thousands collapse, and it can lose slots to cancelled calls (encode/httpcore #1035, #1093). Here a
+call owns its connection from the first byte to the last: it is taken off the pile of idle ones or
+made new, and goes back only if its answer was read to the end. Nothing is looked through, and there
+is no slot to lose: how many calls there are at once is the gate's business.
+
+Nor are there objects of httpx in between: a URL that is parsed, and headers that are looked up, for
+every call cost as much as the call itself.
 """
 
+import logging
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator
-from functools import cache
+from collections.abc import AsyncIterable
 from typing import Any
 
 import anyio
-import certifi
 import httpcore
-import httpx
 
-# Below the time after which servers commonly close idle connections (uvicorn 5 s, others more):
-# a call written to a connection that is just being closed is a call nobody knows about.
-_KEEP_ALIVE = 4.0
+from clickpost_async._transport import tls
+from clickpost_async._transport.family import fault_of, unquoted
+from clickpost_async._transport.incoming import Incoming
+from clickpost_async._transport.line import Tap
+from clickpost_async._transport.wire import (
+    HEADERS,
+    JSON_HEADERS,
+    KEEP_ALIVE,
+    Base,
+    Fault,
+    Outgoing,
+    Progress,
+)
+from clickpost_async.errors import NotSentError
 
-_Origin = tuple[bytes, bytes, int | None]
+_log = logging.getLogger("httpcore.http11")
 
 
-@cache
-def verified() -> ssl.SSLContext:
-    """Return the TLS settings for every connection: TLS 1.2 and up, certificates checked."""
-    # Not create_default_context(), which writes the session's keys to SSLKEYLOGFILE.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(certifi.where())
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+class Pool:
+    """Connections of one event loop: keep-alive, TLS, HTTP/1.1; flat in the number of calls."""
 
-
-class ScaledTransport(httpx.AsyncBaseTransport):
-    """httpx's transport interface, flat in the number of calls; keep-alive, TLS, HTTP/1.1."""
-
-    def __init__(self, *, verify: ssl.SSLContext | None = None) -> None:
-        self._verify = verify
-        self._idle: dict[_Origin, list[httpcore.AsyncHTTPConnection]] = {}
-        self._busy: set[httpcore.AsyncHTTPConnection] = set()
+    def __init__(self) -> None:
+        self._servers: dict[Base, _Server] = {}
+        self._busy: set[_Link] = set()
         self._closed = False
 
     @property
     def connections(self) -> int:
         """How many connections there are, idle or not."""
-        return len(self._busy) + sum(map(len, self._idle.values()))
+        return len(self._busy) + sum(len(server.idle) for server in self._servers.values())
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request on a connection of its own."""
-        url = request.url
-        origin = (url.raw_scheme, url.raw_host, url.port)
-        connection = await self._connection(origin)
-        self._busy.add(connection)
+    def fault(self, error: Exception) -> Fault:
+        """Sort an exception of httpcore, or of what stands in for it in a test."""
+        return fault_of(error)
+
+    async def send(self, call: Outgoing, progress: Progress, answer: Incoming) -> None:
+        """Send a call on a connection of its own."""
+        server = self._servers.get(call.base)
+        if server is None:
+            server = self._servers[call.base] = _Server(call.base)
+        link = await self._link(server)
+        self._busy.add(link)
+        link.tap.watch(progress)
         try:
-            response = await connection.handle_async_request(
-                httpcore.Request(
-                    method=request.method,
-                    url=httpcore.URL(
-                        scheme=url.raw_scheme,
-                        host=url.raw_host,
-                        port=url.port,
-                        target=url.raw_path,
-                    ),
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
-                )
-            )
-        except BaseException as error:
-            await self._discard(connection)
-            _reraise_as_httpx(error)
+            response = await link.connection.handle_async_request(server.request(call))
+            answer.begin(response.status, response.headers)
+            stream = response.stream
+            assert isinstance(stream, AsyncIterable)  # noqa: S101 - typed for both worlds
+            async for chunk in stream:
+                answer.take(chunk)
+            await response.aclose()
+        except BaseException:
+            await self._discard(link)
             raise
-        return httpx.Response(
-            status_code=response.status,
-            headers=response.headers,
-            stream=_Body(self, origin, connection, response),
-            extensions=response.extensions,
-        )
+        await self._release(server, link)
 
-    async def _connection(self, origin: _Origin) -> httpcore.AsyncHTTPConnection:
+    async def _link(self, server: "_Server") -> "_Link":
         if self._closed:
-            message = "the transport is closed"
-            raise httpx.ConnectError(message)
-        idle = self._idle.get(origin, [])
-        while idle:
-            connection = idle.pop()
-            if not connection.has_expired():
-                return connection
-            await connection.aclose()
-        scheme, host, port = origin
-        return httpcore.AsyncHTTPConnection(
-            origin=httpcore.Origin(scheme, host, port or (443 if scheme == b"https" else 80)),
-            ssl_context=(self._verify or verified()) if scheme == b"https" else None,
-            keepalive_expiry=_KEEP_ALIVE,
-            # pyright reads httpcore's stand-in for a missing anyio.
-            network_backend=httpcore.AnyIOBackend(),  # pyright: ignore[reportArgumentType]
-        )
+            message = "the connections are closed"
+            raise NotSentError(message)
+        while server.idle:
+            link = server.idle.pop()
+            if not link.connection.has_expired():
+                return link
+            await link.connection.aclose()
+        secure = server.origin.scheme == b"https"
+        return _Link(server.origin, tls.verified() if secure else None)
 
-    async def release(self, origin: _Origin, connection: httpcore.AsyncHTTPConnection) -> None:
-        """Take back a connection whose call has ended, one way or another."""
-        if connection.is_idle() and not _has_more_to_say(connection) and not self._closed:
-            self._busy.discard(connection)
-            pile = self._idle.setdefault(origin, [])
-            pile.append(connection)
-            # The top is used again and again; what a busier time has left below it is closed.
-            while len(pile) > 1 and pile[0].has_expired():
-                await pile.pop(0).aclose()
-        else:
-            await self._discard(connection)
+    async def _release(self, server: "_Server", link: "_Link") -> None:
+        """Take back a connection whose call has ended well."""
+        if self._closed or not link.connection.is_idle() or link.has_more_to_say():
+            await self._discard(link)
+            return
+        self._busy.discard(link)
+        idle = server.idle
+        idle.append(link)
+        # The top is used again and again; what a busier time has left below it is closed.
+        while len(idle) > 1 and idle[0].connection.has_expired():
+            await idle.pop(0).connection.aclose()
 
-    async def _discard(self, connection: httpcore.AsyncHTTPConnection) -> None:
-        self._busy.discard(connection)
+    async def _discard(self, link: "_Link") -> None:
+        self._busy.discard(link)
         with anyio.CancelScope(shield=True):
-            await connection.aclose()
+            await link.connection.aclose()
 
     async def aclose(self) -> None:
         """Close all connections, also those in use."""
         self._closed = True
-        connections = [*self._busy, *(one for pile in self._idle.values() for one in pile)]
+        links = [*self._busy, *(link for server in self._servers.values() for link in server.idle)]
         self._busy.clear()
-        self._idle.clear()
+        self._servers.clear()
         with anyio.CancelScope(shield=True):
-            for connection in connections:
-                await connection.aclose()
+            for link in links:
+                await link.connection.aclose()
 
 
-class _Body(httpx.AsyncByteStream):
-    """An answer's body; closing it gives the connection back."""
+class _Link:
+    """One connection, and who tells how far its call has got."""
+
+    __slots__ = ("connection", "tap")
+
+    def __init__(self, origin: httpcore.Origin, context: ssl.SSLContext | None) -> None:
+        self.tap = Tap()
+        self.connection = httpcore.AsyncHTTPConnection(
+            origin=origin,
+            ssl_context=context,
+            keepalive_expiry=KEEP_ALIVE,
+            network_backend=self.tap,
+        )
+
+    def has_more_to_say(self) -> bool:
+        """Tell whether bytes came after the answer: they would be taken for the next call's."""
+        http11 = getattr(self.connection, "_connection", None)
+        wire = getattr(http11, "_h11_state", None)
+        return wire is not None and bool(wire.trailing_data[0])
+
+
+class _Server:
+    """What all calls to one base have in common, and the connections that wait for the next."""
+
+    __slots__ = ("_headers", "_json_headers", "_path", "idle", "origin")
+
+    def __init__(self, base: Base) -> None:
+        scheme, host = base.scheme.encode("ascii"), base.host.encode("ascii")
+        self.origin = httpcore.Origin(scheme, host, base.port)
+        self.idle: list[_Link] = []
+        self._path = base.path
+        self._headers = _raw({"Host": base.authority, **HEADERS})
+        self._json_headers = _raw({"Host": base.authority, **JSON_HEADERS})
+
+    def request(self, call: Outgoing) -> httpcore.Request:
+        """Write a call as httpcore wants it."""
+        body = call.body
+        headers = self._headers
+        if body is not None:
+            headers = [*self._json_headers, (b"Content-Length", b"%d" % len(body))]
+        connect, write, read = call.limits
+        extensions: dict[str, Any] = {
+            "timeout": {"connect": connect, "write": write, "read": read, "pool": connect}
+        }
+        if _log.isEnabledFor(logging.DEBUG):
+            extensions["trace"] = _without_words
+        url = _URL(self.origin, (self._path + call.target).encode("ascii"))
+        return _Request(call.method.encode("ascii"), url, headers, body, extensions)
+
+
+def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+
+
+async def _without_words(_: str, info: dict[str, Any]) -> None:
+    unquoted(info)
+
+
+class _URL(httpcore.URL):
+    """A URL whose parts are known, and whose origin is not made anew at every question."""
+
+    def __init__(self, origin: httpcore.Origin, target: bytes) -> None:
+        self.scheme = origin.scheme
+        self.host = origin.host
+        self.port = origin.port
+        self.target = target
+        self._origin = origin
+
+    @property
+    def origin(self) -> httpcore.Origin:
+        return self._origin
+
+
+class _Request(httpcore.Request):
+    """A request whose parts are of the right types already."""
 
     def __init__(
         self,
-        pool: ScaledTransport,
-        origin: _Origin,
-        connection: httpcore.AsyncHTTPConnection,
-        response: httpcore.Response,
+        method: bytes,
+        url: httpcore.URL,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes | None,
+        extensions: dict[str, Any],
     ) -> None:
-        self._pool = pool
-        self._origin = origin
-        self._connection = connection
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        stream = self._response.stream
-        assert isinstance(stream, AsyncIterable)  # noqa: S101 - httpcore types it for both worlds
-        try:
-            async for chunk in stream:
-                yield chunk
-        except Exception as error:
-            _reraise_as_httpx(error)
-            raise
-
-    async def aclose(self) -> None:
-        try:
-            await self._response.aclose()
-        finally:
-            await self._pool.release(self._origin, self._connection)
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.stream = _Body(body)
+        self.extensions = extensions
 
 
-def _has_more_to_say(connection: httpcore.AsyncHTTPConnection) -> bool:
-    """Tell whether bytes came after the answer: they would be taken for the next call's answer."""
-    http11 = getattr(connection, "_connection", None)
-    wire = getattr(http11, "_h11_state", None)
-    return wire is not None and bool(wire.trailing_data[0])
+class _Body:
+    """A body in one piece, or none; it may be read more than once."""
 
+    __slots__ = ("_left", "_whole")
 
-def _reraise_as_httpx(error: BaseException) -> None:
-    """Raise what httpx's own transport would: its exceptions are named like httpcore's."""
-    if not type(error).__module__.startswith("httpcore"):
-        return
-    kind: Any = getattr(httpx, type(error).__name__, None)
-    if kind is not None:
-        raise kind(str(error)) from error
+    def __init__(self, body: bytes | None) -> None:
+        self._whole = self._left = body
+
+    def __aiter__(self) -> "_Body":
+        self._left = self._whole
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = self._left
+        if piece is None:
+            raise StopAsyncIteration
+        self._left = None
+        return piece

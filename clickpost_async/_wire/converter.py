@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
-import attrs
-
 from clickpost_async._wire.explain import explain
+from clickpost_async._wire.strict_json import plain
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures._base import Answer, Reply, Sent, Structure
-from clickpost_async.structures._fields import member_kind, specs
+from clickpost_async.structures._fields import MEMORY, member_kind, specs
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -50,9 +49,14 @@ def canonical(value: Any) -> Any:
     """Make the plain JSON that is sent: numbers are numbers, however they were written.
 
     ClickPost refuses a courier partner that is a string (code 302), though some of its own
-    examples send one.
+    examples send one. Raises `ValueError` for what JSON has no word for.
     """
-    return _wire_converter().unstructure(value)
+    written = _wire_converter().unstructure(value)
+    return written if isinstance(value, Structure) else plain(written)
+
+
+# A dictionary is told at once; the abstract class costs more than reading a field.
+_OBJECT = (dict, Mapping)
 
 
 class _UnreadableError(Exception):
@@ -61,15 +65,15 @@ class _UnreadableError(Exception):
 
 @cache
 def _converter() -> "Converter":
-    return _built(keep=lambda _raw, _now: True)
+    return _built(keep=lambda _raw, _now: True, foreign=lambda raw: raw)
 
 
 @cache
 def _wire_converter() -> "Converter":
-    return _built(keep=lambda raw, now: raw is None and now is None)
+    return _built(keep=lambda raw, now: raw is None and now is None, foreign=plain)
 
 
-def _built(*, keep: Callable[[object, object], bool]) -> "Converter":
+def _built(*, keep: Callable[[object, object], bool], foreign: Callable[[Any], Any]) -> "Converter":
     # cattrs costs more to import than the rest of the package together.
     from cattrs import Converter
 
@@ -84,7 +88,7 @@ def _built(*, keep: Callable[[object, object], bool]) -> "Converter":
     )
     converter.register_unstructure_hook_factory(
         lambda kind: isinstance(kind, type) and issubclass(kind, Structure),
-        lambda kind: _writer(kind, converter, keep),
+        lambda kind: _writer(kind, converter, keep, foreign),
     )
     return converter
 
@@ -93,29 +97,41 @@ def _built(*, keep: Callable[[object, object], bool]) -> "Converter":
 
 
 def _writer(
-    kind: type[Structure], converter: "Converter", keep: Callable[[object, object], bool]
+    kind: type[Structure],
+    converter: "Converter",
+    keep: Callable[[object, object], bool],
+    foreign: Callable[[Any], Any],
 ) -> Callable[[Structure], dict[str, Any]]:
-    fields = [(spec.name, spec.wire, _part_writer(spec.kind, converter)) for spec in specs(kind)]
+    from cattrs.gen import make_dict_unstructure_fn, override
+
+    how: dict[str, Any] = {name: override(omit=True) for name in MEMORY if hasattr(kind, name)}
+    how |= {
+        spec.name: override(
+            rename=spec.wire,
+            omit_if_default=spec.default is None,
+            unstruct_hook=_part_writer(spec.kind, converter, foreign),
+        )
+        for spec in specs(kind)
+    }
+    write_fields: Callable[[Structure], dict[str, Any]] = make_dict_unstructure_fn(
+        kind, converter, _cattrs_use_linecache=False, **how
+    )
     by_wire = {spec.wire: spec for spec in specs(kind)}
-    defaults = {attribute.name: attribute.default for attribute in attrs.fields(kind)}
 
     def said(value: Sent) -> Iterator[tuple[str, Any]]:
         """Return what was read, where the field has not been given another value since."""
         for wire, raw in value.given.items():
             spec = by_wire[wire]
             now = getattr(value, spec.name)
-            then = defaults[spec.name] if raw is None else _spoken_number(raw, spec.kind)
+            then = spec.default if raw is None else _spoken_number(raw, spec.kind)
             if now == then and keep(raw, now):
                 yield wire, raw
 
     def write(value: Structure) -> dict[str, Any]:
-        out: dict[str, Any] = {}
-        for name, wire, part in fields:
-            member = getattr(value, name)
-            if member is not None:
-                out[wire] = member if part is None else part(member)
-        for key, raw in value.extra.items():
-            out.setdefault(key, raw)
+        out = write_fields(value)
+        if value.extra:
+            for key, raw in value.extra.items():
+                out.setdefault(key, foreign(raw))
         if isinstance(value, Sent) and value.given:
             out.update(said(value))
         return out
@@ -123,16 +139,20 @@ def _writer(
     return write
 
 
-def _part_writer(kind: Any, converter: "Converter") -> Callable[[Any], Any] | None:
+def _part_writer(
+    kind: Any, converter: "Converter", foreign: Callable[[Any], Any]
+) -> Callable[[Any], Any]:
+    from cattrs.fns import identity
+
     if isinstance(kind, type) and issubclass(kind, Structure):
         return converter.get_unstructure_hook(kind)
     member = member_kind(kind)
     if member is not None:
-        part = _part_writer(member, converter)
-        return list if part is None else lambda values: [part(value) for value in values]
-    if isinstance(kind, type) and issubclass(kind, str) and kind is not str:
-        return str
-    return None
+        part = _part_writer(member, converter, foreign)
+        return list if part is identity else lambda values: [part(value) for value in values]
+    if kind in (str, int, float, bool):
+        return identity
+    return str if isinstance(kind, type) and issubclass(kind, str) else foreign
 
 
 # --- in, strict ---------------------------------------------------------------------------------
@@ -147,7 +167,7 @@ def _sent_reader(kind: type[Sent], converter: "Converter") -> Callable[[Any, Any
     def read(data: Any, _: Any) -> Sent:
         if isinstance(data, kind):
             return data
-        if not isinstance(data, Mapping):
+        if not isinstance(data, _OBJECT):
             raise _UnreadableError
         fields: dict[str, Any] = {}
         extra: dict[str, Any] = {}
@@ -232,13 +252,13 @@ def as_answer(data: object, kind: type[A], reply: Reply) -> A | None:
 
 def _answer_reader(kind: type[Answer], converter: "Converter") -> Callable[[Any, Any], Answer]:
     readers = {
-        wire: (spec.name, _answer_part(spec.kind, converter), wire == spec.wire)
+        wire: (spec.name, spec.kind, _answer_part(spec.kind, converter), wire == spec.wire)
         for spec in specs(kind)
         for wire in (*spec.also, spec.wire)
     }
 
     def read(data: Any, _: Any) -> Answer:
-        if not isinstance(data, Mapping):
+        if not isinstance(data, _OBJECT):
             raise _UnreadableError
         fields: dict[str, Any] = {}
         extra: dict[str, Any] = {}
@@ -247,10 +267,11 @@ def _answer_reader(kind: type[Answer], converter: "Converter") -> Callable[[Any,
             if known is None:
                 extra[key] = raw
             elif raw is not None:
-                name, part, main = known
+                name, wanted, part, main = known
                 try:
                     if main or name not in fields:
-                        fields[name] = part(raw)
+                        # Most values are what they should be, and cost one look.
+                        fields[name] = raw if type(raw) is wanted else part(raw)
                 except (_UnreadableError, ValueError, TypeError, OverflowError):
                     extra[key] = raw
         return kind(**fields, extra=extra)
@@ -287,7 +308,7 @@ def _first_fitting(parts: Sequence[Callable[[Any], Any]], raw: Any) -> Any:
 
 
 def _object(raw: Any) -> Mapping[Any, Any]:
-    if not isinstance(raw, Mapping):
+    if not isinstance(raw, _OBJECT):
         raise _UnreadableError
     return raw
 

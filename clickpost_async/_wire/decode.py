@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Never
 
-import attrs
-
 from clickpost_async._wire import strict_json
 from clickpost_async._wire.converter import as_answer
 from clickpost_async._wire.endpoint import Endpoint, R
@@ -29,7 +27,7 @@ from clickpost_async.errors import (
     ThrottledError,
     UnreadableReplyError,
 )
-from clickpost_async.structures import Reply
+from clickpost_async.structures import Answer, Reply
 
 _TOO_MANY = 429
 
@@ -48,8 +46,13 @@ BY_STATUS: Mapping[int, type[ClickPostError]] = {
 _UNRECOGNISED = frozenset({354})
 
 
-def decode(endpoint: Endpoint[R], response: Response, reply: Reply) -> R:
-    """Read an answer; raises the error that ClickPost's code stands for."""
+def decode(
+    endpoint: Endpoint[R], response: Response, *, attempts: int = 1, seconds: float = 0.0
+) -> R:
+    """Read an answer that took so many attempts and seconds.
+
+    Raises the error that ClickPost's code stands for.
+    """
     body = strict_json.read(response.body)
     if response.http_status == _TOO_MANY:
         raise ThrottledError(
@@ -62,16 +65,21 @@ def decode(endpoint: Endpoint[R], response: Response, reply: Reply) -> R:
         _raise_by_http_status(endpoint, response, verdict)
     if verdict.status not in endpoint.accepts:
         _raise_refusal(endpoint, response, verdict, verdict.status)
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict):
         raise UnreadableReplyError("the answer is not an object", **_facts(endpoint, response))
-    reply = attrs.evolve(
-        reply,
+    reply = Reply(
         status=verdict.status,
         message=verdict.message,
         raw=body,
         http_status=response.http_status,
+        attempts=attempts,
+        seconds=seconds,
     )
-    answer = as_answer(endpoint.reads(body), endpoint.returns, reply)
+    found = endpoint.reads(body)
+    if isinstance(found, list) and endpoint.returns is Answer:
+        # Nobody has said what the rows are, and that they are rows is all there is to be said.
+        found = {"rows": found}
+    answer = as_answer(found, endpoint.returns, reply)
     if answer is None:
         raise UnreadableReplyError(
             "the answer is not what ClickPost documents",

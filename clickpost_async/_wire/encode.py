@@ -1,9 +1,8 @@
 """From a structure and a declaration to the call that is sent."""
 
-import json
-from typing import Any
 from urllib.parse import quote, urlencode
 
+from clickpost_async._wire import strict_json
 from clickpost_async._wire.converter import canonical, structure
 from clickpost_async._wire.endpoint import Endpoint, Query, Repeat
 from clickpost_async._wire.messages import Request
@@ -23,20 +22,15 @@ def encode(
     style: BodyStyle = BodyStyle.PLAIN,
 ) -> Request:
     """Write a call; raises `InvalidRequestError` when something cannot be written."""
-    asked = {name: value for name, value in (query or {}).items() if value is not None}
-    try:
-        written = urlencode(asked, quote_via=quote, errors="strict")
-    except UnicodeEncodeError:
-        problem = Problem("query", "must not contain half a surrogate pair")
-        raise InvalidRequestError.of([problem]) from None
-    if endpoint.takes is not None:
+    asked = {name: value for name, value in query.items() if value is not None} if query else {}
+    if endpoint.takes is not None and type(body) is not endpoint.takes:
         body = structure(body, endpoint.takes)
     reference = getattr(body, "reference_number", None) or asked.get("reference_number")
     return Request(
         label=endpoint.label,
         method=endpoint.method,
         host=endpoint.host,
-        target=f"{endpoint.path}?{written}" if written else endpoint.path,
+        target=f"{endpoint.path}?{_query(asked)}" if asked else endpoint.path,
         body=None if body is None else _json(body, style),
         auth=endpoint.auth,
         patient=endpoint.repeat is Repeat.BY_REFERENCE,
@@ -44,12 +38,20 @@ def encode(
     )
 
 
+def _query(asked: Query) -> str:
+    try:
+        return urlencode(asked, quote_via=quote, errors="strict")
+    except UnicodeEncodeError:
+        problem = Problem("query", "must not contain half a surrogate pair")
+        raise InvalidRequestError.of([problem]) from None
+
+
 def _json(body: object, style: BodyStyle) -> bytes:
     try:
         value = canonical(body)
+        written = strict_json.write(value)
         if style is BodyStyle.RAW_BODY:
-            value = {"RAW_BODY": _dumps(value)}
-        written = _dumps(value).encode()
+            written = strict_json.write({"RAW_BODY": written.decode()})
     except (ValueError, TypeError, RecursionError):
         # NaN, half a surrogate pair or a foreign object in a field that takes anything.
         problem = Problem("", "holds a value that JSON has no word for")
@@ -58,7 +60,3 @@ def _json(body: object, style: BodyStyle) -> bytes:
         problem = Problem("", f"is larger than {_LARGEST >> 20} MiB as JSON")
         raise InvalidRequestError.of([problem])
     return written
-
-
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -26,18 +26,18 @@ def verdict_of(body: Any) -> Verdict | None:
     `meta.success` is not read: it is true for an order that has no waybill yet (202), and has been
     both true and false for one that was placed before (323).
     """
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict):
         return None
     meta = body.get("meta")
-    if isinstance(meta, Mapping):
+    if isinstance(meta, dict):
         inner = meta.get("meta")
-        if isinstance(inner, Mapping):  # NDR feedback wraps its success twice
+        if isinstance(inner, dict):  # NDR feedback wraps its success twice
             meta = inner
         status = _status(meta.get("status"))
-        return None if status is None else Verdict(status, _line(meta.get("message")))
+        return None if status is None else Verdict(status, _said(meta))
     status = _status(body.get("status_code"))
     if status is not None:  # the flat answers of 2017
-        return Verdict(status, _line(body.get("message")))
+        return Verdict(status, _said(body))
     if isinstance(body.get("detail"), str):  # Django REST framework's own errors
         return Verdict(None, body["detail"])
     return None
@@ -53,6 +53,11 @@ def _status(value: Any) -> int | None:
     return None
 
 
+def _said(meta: Mapping[str, Any]) -> str:
+    """Read the words, which one of ClickPost's own samples misspells."""
+    return _line(meta.get("message") or meta.get("messsage"))
+
+
 _LONGEST_MESSAGE = 2000
 # A message of a megabyte is not put together to be cut off.
 _MOST_PARTS = 200
@@ -66,7 +71,7 @@ def _line(message: Any) -> str:
 def _words(message: Any, depth: int = 0) -> str:
     if isinstance(message, str):
         return _unprinted(message)
-    if isinstance(message, Mapping) and depth < 4:
+    if isinstance(message, dict) and depth < 4:
         parts = islice(message.items(), _MOST_PARTS)
         return "; ".join(f"{key}: {_words(value, depth + 1)}" for key, value in parts)
     if isinstance(message, list) and depth < 4:
@@ -84,8 +89,16 @@ def _unprinted(message: str) -> str:
 # --- where the answer lies ----------------------------------------------------------------------
 
 
+_FLAT_VERDICT = frozenset({"status_code", "message", "messsage", "success"})
+
+
 def result_of(body: Mapping[str, Any]) -> Any:
-    """Read the answer from `result`; an answer without one is empty."""
+    """Read the answer from `result`; an answer without one is empty.
+
+    The flat answers of 2017 have theirs beside the verdict.
+    """
+    if "meta" not in body and "result" not in body:
+        return {name: value for name, value in body.items() if name not in _FLAT_VERDICT}
     return body.get("result") or {}
 
 
@@ -94,7 +107,7 @@ def rows_of(body: Mapping[str, Any]) -> Any:
     rows = body.get("result")
     if rows is None:
         rows = []
-    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return None
     return {"rows": rows}
 
@@ -111,7 +124,7 @@ def order_of(body: Mapping[str, Any]) -> Any:
     merchant's text; with none beside, a number inside is ClickPost's (v4, and 323).
     """
     result = body.get("result") or {}
-    if not isinstance(result, Mapping):
+    if not isinstance(result, dict):
         return None
     order = dict(result)
     inside, beside = order.pop("order_id", None), body.get("order_id")
@@ -132,16 +145,16 @@ def _children(children: Any) -> list[Any]:
     They come as a list of `{item, waybill, ...}`, as flat `{waybill, description, sku}` where the
     order was placed before, and are documented as an object.
     """
-    if isinstance(children, Mapping):
+    if isinstance(children, dict):
         single = "waybill" in children or "item" in children
         children = [children] if single else list(children.values())
     if not isinstance(children, list):
         return []
-    return [_child(child) for child in children if isinstance(child, Mapping)]
+    return [_child(child) for child in children if isinstance(child, dict)]
 
 
 def _child(child: Mapping[str, Any]) -> Mapping[str, Any]:
-    if isinstance(child.get("item"), Mapping):
+    if isinstance(child.get("item"), dict):
         return child
     own = ("waybill", "reference_number", "label", "DestinationArea", "DestinationLocation")
     return {

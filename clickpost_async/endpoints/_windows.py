@@ -11,14 +11,20 @@ import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from attrs import field, frozen
 
 from clickpost_async._wire.converter import unstructure
 from clickpost_async._wire.endpoint import Caller
 from clickpost_async.endpoints._namespace import Namespace
-from clickpost_async.errors import InvalidRequestError, Problem, UnreadableReplyError
+from clickpost_async.errors import (
+    ClickPostError,
+    InvalidRequestError,
+    Problem,
+    ServerError,
+    UnreadableReplyError,
+)
 from clickpost_async.structures import Answer
 
 T = TypeVar("T", bound=Answer)
@@ -35,6 +41,15 @@ _ALL_BUT_A_SECOND = timedelta(microseconds=999_999)
 def utc_now() -> datetime:
     """Tell the time."""
     return datetime.now(UTC)
+
+
+def window_or_fault(message: str, **facts: Any) -> ClickPostError:
+    """Tell the two meanings of 500 apart; nothing but ClickPost's words does.
+
+    "(end_date-start_date) diff can not be more than 3600 seconds" will not pass by waiting.
+    """
+    kind = InvalidRequestError if "can not be more than" in message else ServerError
+    return kind(message, **facts)
 
 
 class Timed(Namespace):

@@ -1,6 +1,6 @@
 """Read the dashboard's audit log, and get access tokens."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from clickpost_async._wire.endpoint import Auth, Get, Post, Repeat
 from clickpost_async._wire.envelope import bare, rows_of
@@ -35,11 +35,12 @@ class Account(Namespace):
     async def audit_log(self, hour: datetime) -> AuditLog:
         """Read what was done on the dashboard within the hour that begins at `hour`.
 
-        `hour` is the start of a full hour in UTC: ClickPost does not say how it cuts other hours,
-        and India's own begin at half past. The log has to be switched on by ClickPost.
+        `hour` is cut to the second. It need not be a full one: ClickPost's own example begins at
+        twenty past, and India's hours begin at half past in UTC. The log has to be switched on by
+        ClickPost.
 
         Raises:
-            InvalidRequestError: `hour` has no time zone, or is not the start of an hour.
+            InvalidRequestError: `hour` has no time zone.
             CredentialsError: the key is wrong.
 
         """
@@ -59,13 +60,7 @@ class Account(Namespace):
 
 
 def _start_of_hour(hour: datetime) -> int:
-    if hour.utcoffset() is None:
-        message = "a datetime with a zone is needed, like datetime(2026, 1, 31, 18, tzinfo=UTC)"
-    else:
-        start = hour.astimezone(UTC)
-        if start == start.replace(minute=0, second=0, microsecond=0):
-            return int(start.timestamp())
-        message = (
-            "must be the start of a full hour in UTC, like 18:00; in India those are at half past"
-        )
+    if isinstance(hour, datetime) and hour.utcoffset() is not None:
+        return int(hour.timestamp())
+    message = "a datetime with a zone is needed, like datetime(2026, 1, 31, 18, tzinfo=UTC)"
     raise InvalidRequestError.of([Problem("hour", message)])

@@ -1,6 +1,5 @@
 """Choose a courier, list the accounts with them, and look up a pincode."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import attrs
 
 from clickpost_async._wire.endpoint import Auth, Get, Post, Repeat
 from clickpost_async._wire.spelling import title
+from clickpost_async.endpoints._asked import check
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import InvalidRequestError, Problem, UnreadableReplyError
 from clickpost_async.structures.couriers import (
@@ -91,8 +91,6 @@ PINCODE = Get(
 
 ENDPOINTS = (RECOMMEND_INDIA, RECOMMEND_WORLD, ACCOUNTS, PINCODE)
 
-_is_pincode = re.compile(r"[1-9]\d{5}", re.ASCII).fullmatch
-
 
 class Couriers(Namespace):
     """`clickpost.couriers`."""
@@ -147,6 +145,7 @@ class Couriers(Namespace):
 
         Raises `CredentialsError` when the key is wrong.
         """
+        check(active=active)
         return await self._caller.get(ACCOUNTS, {"active": title(active)})
 
     async def pincode(self, pincode: str) -> Locality:
@@ -155,7 +154,5 @@ class Couriers(Namespace):
         Raises `InvalidRequestError` when it is not six digits (nothing is sent then), or when there
         is no such pincode (404): in both cases whoever typed it has to correct it.
         """
-        if not _is_pincode(pincode):
-            problem = Problem("pincode", "a pincode is six digits, like 110001")
-            raise InvalidRequestError.of([problem])
+        check(pincode=pincode)
         return await self._caller.get(PINCODE, {"pincode": pincode})

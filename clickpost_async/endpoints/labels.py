@@ -10,6 +10,7 @@ from pathlib import Path
 from clickpost_async._wire.endpoint import Get, Repeat
 from clickpost_async._wire.files import Download, Kind
 from clickpost_async._wire.spelling import lower
+from clickpost_async.endpoints._asked import check
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures.labels import Label
@@ -48,6 +49,7 @@ class Labels(Namespace):
             CredentialsError: the key is wrong.
 
         """
+        check(waybill=waybill, courier_partner=courier_partner, regenerate=regenerate)
         return await self._caller.get(
             REGENERATE if regenerate else FETCH,
             {"waybill": waybill, "cp_id": courier_partner, "regenerate": lower(regenerate)},
@@ -81,7 +83,7 @@ class Labels(Namespace):
                 url = label.label
             case _:
                 url = label
-        if not url:
+        if not (isinstance(url, str) and url):
             problem = Problem(
                 "label", "there is none yet; fetch it with labels.fetch a little later"
             )

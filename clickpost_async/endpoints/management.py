@@ -8,6 +8,7 @@ from clickpost_async._wire.endpoint import Auth, Get, Post, Repeat
 from clickpost_async._wire.management import days_of, rest_of
 from clickpost_async._wire.pages import page_of
 from clickpost_async._wire.spelling import title
+from clickpost_async.endpoints._asked import check
 from clickpost_async.endpoints._windows import (
     OVERLAP,
     Checkpoint,
@@ -15,6 +16,7 @@ from clickpost_async.endpoints._windows import (
     Page,
     Timed,
     Windows,
+    window_or_fault,
 )
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.settings import Host
@@ -51,6 +53,8 @@ UPDATED = Get(
     returns=UpdatedOrders,
     reads=page_of,
     host=Host.TRACKING,
+    # What it answers to a long window is not documented; its sibling, NDR feedback, says 500.
+    means={500: window_or_fault},
     repeat=Repeat.FREELY,
 )
 DAILY_COUNTS = Get(
@@ -113,13 +117,12 @@ class Management(Timed):
             NoReplyError, UnreadableReplyError, ServerError: nobody knows; cancel again.
 
         """
-        blank = [
-            Problem(name, "must not be blank")
-            for name, value in (("waybill", waybill), ("account_code", account_code))
-            if not value.strip()
-        ]
-        if blank:
-            raise InvalidRequestError.of(blank)
+        check(
+            waybill=waybill,
+            courier_partner=courier_partner,
+            account_code=account_code,
+            manually_update_status=manually_update_status,
+        )
         return await self._caller.get(
             CANCEL,
             {

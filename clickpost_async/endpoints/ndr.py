@@ -14,8 +14,8 @@ from clickpost_async.endpoints._windows import (
     Page,
     Timed,
     Windows,
+    window_or_fault,
 )
-from clickpost_async.errors import ClickPostError, InvalidRequestError, ServerError
 from clickpost_async.structures.ndr import (
     AcceptedNdrAction,
     NdrAction,
@@ -23,22 +23,12 @@ from clickpost_async.structures.ndr import (
     NdrFeedbacks,
 )
 
-
-def _window_or_fault(message: str, **facts: Any) -> ClickPostError:
-    """Tell the two meanings of 500 apart; nothing but ClickPost's words does.
-
-    "(end_date-start_date) diff can not be more than 3600 seconds" will not pass by waiting.
-    """
-    kind = InvalidRequestError if "can not be more than" in message else ServerError
-    return kind(message, **facts)
-
-
 FEEDBACK = Get(
     "/v1/ndr_user_feedback/",
     name="ndr.feedback",
     returns=NdrFeedbacks,
     reads=page_of,
-    means={500: _window_or_fault},
+    means={500: window_or_fault},
     repeat=Repeat.FREELY,
 )
 ACT = Post(

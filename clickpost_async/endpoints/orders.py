@@ -9,6 +9,7 @@ from typing import Any
 
 from clickpost_async._wire.endpoint import Get, Post, Repeat
 from clickpost_async._wire.envelope import order_of
+from clickpost_async.endpoints._asked import check
 from clickpost_async.endpoints.management import Management
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures import CreatedOrder, FetchedOrder, IndiaOrder, WorldOrder
@@ -109,10 +110,12 @@ class Orders(Management):
 
     async def fetch_india(self, waybill: str, *, courier_partner: int) -> FetchedOrder:
         """Fetch an order within India by the courier's waybill."""
+        check(waybill=waybill, courier_partner=courier_partner)
         return await self._caller.get(FETCH_INDIA, {"awb": waybill, "cp_id": courier_partner})
 
     async def fetch_world(self, waybill: str, *, courier_partner: int) -> FetchedOrder:
         """Fetch an order outside India by the courier's waybill."""
+        check(waybill=waybill, courier_partner=courier_partner)
         return await self._caller.get(FETCH_WORLD, {"awb": waybill, "cp_id": courier_partner})
 
     async def find_india(self, reference_number: str) -> FetchedOrder:
@@ -120,6 +123,7 @@ class Orders(Management):
 
         Raises `InvalidRequestError` (321) when ClickPost knows none.
         """
+        check(reference_number=reference_number)
         return await self._caller.get(FIND_INDIA, {"reference_number": reference_number})
 
     async def find_world(self, reference_number: str) -> FetchedOrder:
@@ -127,6 +131,7 @@ class Orders(Management):
 
         Raises `InvalidRequestError` (321) when ClickPost knows none.
         """
+        check(reference_number=reference_number)
         return await self._caller.get(FIND_WORLD, {"reference_number": reference_number})
 
 

@@ -99,7 +99,7 @@ class Reports(Namespace):
             InvalidRequestError, CredentialsError: as `status` does.
 
         """
-        if not (math.isfinite(patience) and patience >= 0):
+        if not (isinstance(patience, int | float) and 0 <= patience < math.inf):
             problem = Problem("patience", "a finite number of seconds, 0 or more, is needed")
             raise InvalidRequestError.of([problem])
         number = _number(reference)
@@ -135,7 +135,7 @@ class Reports(Namespace):
         """
         ready = not isinstance(report, ReportStatus) or report.ready
         url = report.url if isinstance(report, ReportStatus) else report
-        if not (ready and url):
+        if not (ready and isinstance(url, str) and url):
             problem = Problem("report", "it is not ready; wait for it with reports.wait")
             raise InvalidRequestError.of([problem])
         return await self._caller.download(REPORT, url, Path(path), overwrite=overwrite)

@@ -6,6 +6,7 @@ from typing import Any
 
 from clickpost_async._wire.endpoint import Auth, Get, Post, Repeat
 from clickpost_async._wire.management import rest_of
+from clickpost_async.endpoints._asked import check
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.settings import Host
@@ -110,10 +111,12 @@ class Tracking(Namespace):
 
     async def set_whatsapp(self, waybill: str, *, disabled: bool) -> NotificationSetting:
         """Switch WhatsApp messages about a parcel off, or on again."""
+        check(waybill=waybill, disabled=disabled)
         return await self._caller.post(SET_WHATSAPP, {"awb": waybill, "whatsapp_disable": disabled})
 
     async def security_key(self, waybill: str, *, courier_partner: int) -> SecurityKey:
         """Fetch what the public tracking page of a parcel wants as its key."""
+        check(waybill=waybill, courier_partner=courier_partner)
         return await self._caller.get(SECURITY_KEY, {"waybill": waybill, "cp_id": courier_partner})
 
     async def track(self, waybills: str | Iterable[str], *, courier_partner: int) -> Tracked:
@@ -124,6 +127,7 @@ class Tracking(Namespace):
 
         Raises `InvalidRequestError` for a waybill that cannot be one, before anything is sent.
         """
+        check(courier_partner=courier_partner)
         asked = list(dict.fromkeys([waybills] if isinstance(waybills, str) else waybills))
         _check(asked)
         answers = await self._caller.gather(

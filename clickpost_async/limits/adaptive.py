@@ -4,9 +4,8 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-import anyio
-
 from clickpost_async.limits.bucket import Unlimited
+from clickpost_async.limits.per_loop import loop_time
 
 # The pace before the first refusal, in calls per second, and what each call that waits adds to it:
 # a hundred leave within 0.4 s, a thousand within 0.8 s. Opened all at once, a gather would have as
@@ -40,7 +39,7 @@ class Adaptive(Unlimited):
     known is better given.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = anyio.current_time) -> None:
+    def __init__(self, *, clock: Callable[[], float] = loop_time) -> None:
         super().__init__(clock=clock)
         self._slack = _SLACK
         self._interval = 1 / _OPENING

@@ -7,7 +7,7 @@ from typing import Protocol
 import anyio
 
 from clickpost_async.limits.gate import Gate
-from clickpost_async.limits.per_loop import PerLoop
+from clickpost_async.limits.per_loop import PerLoop, loop_time
 from clickpost_async.settings import Priority
 
 # A timer wakes some milliseconds late. Making up for so much keeps fast rates fully used; making up
@@ -103,7 +103,7 @@ class TokenBucket(_Turns):
         burst: float | None = None,
         *,
         per: float = 1.0,
-        clock: Callable[[], float] = anyio.current_time,
+        clock: Callable[[], float] = loop_time,
     ) -> None:
         for what, value in (("rate", rate), ("per", per), ("rate", rate / (per or 1))):
             if not (math.isfinite(value) and value > 0):
@@ -125,7 +125,7 @@ class TokenBucket(_Turns):
 class Unlimited(_Turns):
     """Keeps no pace, but obeys holds: a 429 makes everybody wait, and they leave in order."""
 
-    def __init__(self, *, clock: Callable[[], float] = anyio.current_time) -> None:
+    def __init__(self, *, clock: Callable[[], float] = loop_time) -> None:
         super().__init__(interval=0.0, slack=0.0, clock=clock)
 
     def __repr__(self) -> str:

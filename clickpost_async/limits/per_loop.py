@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
+import anyio
 from anyio.lowlevel import current_token
 
 T = TypeVar("T")
@@ -41,3 +42,12 @@ def _loop() -> object:
         return asyncio.get_running_loop()
     except RuntimeError:
         return current_token().native_token
+
+
+def loop_time() -> float:
+    """Return the event loop's time: seconds since some beginning, which a test may turn."""
+    try:
+        # Asked twice a call; anyio's own way costs ten times as much.
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return anyio.current_time()

@@ -18,7 +18,6 @@ from clickpost_async.sandbox.exchanges import Exchange
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.persons import replaced
 from clickpost_async.sandbox.times import day
-from clickpost_async.structures import Reply
 
 
 def of(exchanges: Sequence[Exchange]) -> Mapping[str, JSON]:
@@ -90,7 +89,7 @@ def _meaning(call: str, http_status: int, answered: object) -> JSON:
     text = answered if isinstance(answered, str) else json.dumps(answered)
     response = Response(http_status=http_status, body=text.encode())
     try:
-        answer = decode(CATALOG[call], response, Reply())
+        answer = decode(CATALOG[call], response)
     except ClickPostError as error:
         said = {"kind": type(error).__name__, "outcome": error.outcome.value}
         return {"raises": said}

@@ -13,6 +13,8 @@ from clickpost_async.structures.codes import Bucket as Bucket
 from clickpost_async.structures.codes import DeliveryType as DeliveryType
 from clickpost_async.structures.codes import DutyPayer as DutyPayer
 from clickpost_async.structures.codes import Level as Level
+from clickpost_async.structures.codes import NdrCode as NdrCode
+from clickpost_async.structures.codes import NotificationEvent as NotificationEvent
 from clickpost_async.structures.codes import OrderType as OrderType
 from clickpost_async.structures.codes import TrackingCode as TrackingCode
 from clickpost_async.structures.couriers import CourierAccount as CourierAccount

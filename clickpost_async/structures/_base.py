@@ -68,16 +68,17 @@ class Sent(Structure):
         unsound: set[str] = set()
         for spec in specs(type(self)):
             value = getattr(self, spec.name)
+            if value is None:
+                if spec.default is not None:
+                    unsound.add(spec.name)
+                    yield Problem(spec.wire, "required field missing")
+                continue
             if spec.many and isinstance(value, list):
                 # Nobody can change it any more once it has been looked at.
                 object.__setattr__(self, spec.name, tuple(value))
-            if value is not None:
-                for problem in spec.check(value):
-                    unsound.add(spec.name)
-                    yield problem
-            elif spec.required:
+            for problem in spec.check(value):
                 unsound.add(spec.name)
-                yield Problem(spec.wire, "required field missing")
+                yield problem
         asked: Any = self
         if unsound:
             sound = (spec.name for spec in specs(type(self)) if spec.name not in unsound)
@@ -108,7 +109,7 @@ class Reply:
 class Answer(Structure):
     """What ClickPost answered with; `reply` tells how."""
 
-    reply: Reply = field(factory=Reply, eq=False)
+    reply: Reply = field(default=Reply(), eq=False)
 
     @property
     def pending(self) -> bool:

@@ -22,32 +22,26 @@ Problems = Sequence[Problem]
 Check = Callable[[Any], Problems]
 
 # Not wire fields: how a structure remembers what is beside its documented ones.
-_MEMORY = frozenset({"extra", "given", "reply"})
+MEMORY = frozenset({"extra", "given", "reply"})
 
 
 @frozen
 class Spec:
-    """One field: its names, its type without decoration, and how a value of it is checked."""
+    """One field: its names, its type without decoration, and how a value of it is checked.
+
+    `check` tells what is wrong with a value: its type, or else the first rule that it breaks.
+    """
 
     name: str
     wire: str
     also: tuple[str, ...]
     kind: Any
+    default: Any
     required: bool
     many: bool
     personal: bool
-    checked: Check
     rules: tuple[Callable[[Any], str | None], ...]
-
-    def check(self, value: Any) -> Problems:
-        """Tell what is wrong with a value: its type, or else the first rule that it breaks."""
-        if wrong := self.checked(value):
-            return [problem.under(self.wire) for problem in wrong]
-        for rule in self.rules:
-            message = rule(value)
-            if message is not None:
-                return (Problem(self.wire, message),)
-        return ()
+    check: Check
 
 
 def specs(cls: type) -> tuple[Spec, ...]:
@@ -61,24 +55,39 @@ def _specs(cls: type) -> tuple[Spec, ...]:
     return tuple(
         _spec(attribute, hints[attribute.name])
         for attribute in attrs.fields(cls)
-        if attribute.name not in _MEMORY
+        if attribute.name not in MEMORY
     )
 
 
 def _spec(attribute: "attrs.Attribute[Any]", hint: Any) -> Spec:
     kind, marks = _undecorated(hint)
     wire = next((mark for mark in marks if isinstance(mark, Wire)), Wire(attribute.name))
+    rules = tuple(mark for mark in marks if not isinstance(mark, Wire | Personal))
     return Spec(
         name=attribute.name,
         wire=wire.name,
         also=wire.also,
         kind=kind,
+        default=attribute.default,
         required=attribute.default is attrs.NOTHING,
         many=member_kind(kind) is not None,
-        checked=_checker(kind),
         personal=any(isinstance(mark, Personal) for mark in marks),
-        rules=tuple(mark for mark in marks if not isinstance(mark, Wire | Personal)),
+        rules=rules,
+        check=_field_checker(wire.name, _checker(kind), rules),
     )
+
+
+def _field_checker(wire: str, check: Check, rules: Sequence[Callable[[Any], str | None]]) -> Check:
+    def checked(value: Any) -> Problems:
+        if wrong := check(value):
+            return [problem.under(wire) for problem in wrong]
+        for rule in rules:
+            message = rule(value)
+            if message is not None:
+                return (Problem(wire, message),)
+        return ()
+
+    return checked
 
 
 def _undecorated(hint: Any) -> tuple[Any, tuple[Any, ...]]:

@@ -36,13 +36,14 @@ class Personal:
 
 @frozen
 class Upto:
-    """At most so many characters."""
+    """At most so many characters; `advice` is for those whose value has more."""
 
     length: int
+    advice: str = ""
 
     def __call__(self, value: object) -> str | None:
         if len(str(value)) > self.length:
-            return f"at most {self.length} characters, this has {len(str(value))}"
+            return f"at most {self.length} characters, this has {len(str(value))}{self.advice}"
         return None
 
 
@@ -195,7 +196,7 @@ Landmark = Annotated[str, Upto(500), Personal()]
 Phone = Annotated[
     str,
     Filled(),
-    Upto(11),
+    Upto(11, "; the country's dialling code goes into phone_code"),
     Pattern.of(r"[+\d][\d \-]*", "digits only; the country's dialling code goes into phone_code"),
     Personal(),
 ]

@@ -95,3 +95,57 @@ class Bucket(enum.IntEnum):
     RETURNED = 7
     LOST = 8
     DAMAGED = 9
+
+
+class NdrCode(enum.IntEnum):
+    """Why a delivery failed; answers may hold others, which stay plain integers.
+
+    Source: ClickPost's documentation of 2020. A 14 has been seen with the words of a 1.
+    """
+
+    UNKNOWN = 0
+    CUSTOMER_UNAVAILABLE = 1
+    REJECTED = 2
+    RESCHEDULED = 3
+    NOT_ATTEMPTED = 4
+    UNREACHABLE = 5
+    ADDRESS_ISSUE = 6
+    PAYMENT_ISSUE = 7
+    OUT_OF_DELIVERY_AREA = 8
+    ALREADY_CANCELLED = 9
+    SELF_COLLECT = 10
+    SEIZED = 11
+    OPEN_DELIVERY_WANTED = 12
+    MISROUTED = 13
+
+
+class NotificationEvent(enum.IntEnum):
+    """What a selected push is about; pushes may hold others, which stay plain integers.
+
+    Source: ClickPost's page of notification events.
+    """
+
+    OUT_FOR_PICKUP = 1
+    SHIPPED = 2
+    OUT_FOR_DELIVERY = 3
+    FAILED_DELIVERY = 4
+    DELIVERED = 5
+    RTO_IN_TRANSIT = 6
+    AWB_GENERATED = 9
+    CANCELLED = 10
+    RETURN_PLACED = 11
+    RTO_DELIVERED = 12
+    DESTINATION_HUB_IN = 13
+    EXCHANGE_PICKUP = 14
+    EXCHANGE_DELIVERED = 15
+    PICKUP_CANCELLED = 16
+    STUCK = 17
+    SLA_BREACHED = 18
+    LOST = 19
+    DAMAGED = 20
+    RETURN_APPROVED = 22
+    RETURN_REJECTED = 23
+    EXCHANGE_APPROVED = 29
+    EXCHANGE_PLACED = 30
+    EXCHANGE_REJECTED = 31
+    EXPIRED = 80

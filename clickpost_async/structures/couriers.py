@@ -123,8 +123,9 @@ class Recommendation(Answer):
     preferences: Annotated[Sequence[Preference], Wire("preference_array")] = ()
     pincode_serviceable: bool | None = None
     filters_ran: Mapping[str, Any] | None = None
-    # ClickPost's 2020 answers echo the parcel.
+    # ClickPost's 2020 answers echo the parcel, and name the forms that it needs.
     request_details: Mapping[str, Any] | None = None
+    form_tax_details: Sequence[Mapping[str, Any]] | None = None
 
     @property
     def serviceable(self) -> bool:

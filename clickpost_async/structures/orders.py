@@ -1,7 +1,7 @@
 """What ClickPost says of an order."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 from attrs import frozen
 
@@ -16,7 +16,7 @@ _LONGEST_WAYBILL = 100
 
 @frozen(kw_only=True, repr=False)
 class ChildItem(Answer):
-    """The carton behind a child waybill, as ClickPost echoes it."""
+    """The carton behind a child waybill: ClickPost echoes whatever the order said of it."""
 
     description: str | None = None
     sku: str | None = None
@@ -26,10 +26,32 @@ class ChildItem(Answer):
     length: float | None = None
     breadth: float | None = None
     height: float | None = None
+    hs_code: str | None = None
     hsn_code: str | None = None
+    inbound_hs_code: str | None = None
+    cat: str | None = None
+    sub_category: str | None = None
+    brand: str | None = None
+    color: str | None = None
+    size: str | None = None
+    ean: str | None = None
+    imei: str | None = None
+    manufacture_country: str | None = None
+    manufacture_country_code: str | None = None
+    product_id: str | None = None
+    variant_id: str | None = None
     product_url: str | None = None
     images: str | None = None
     image_urls: Sequence[str] | None = None
+    return_days: int | None = None
+    exchange_days: int | None = None
+    return_reason: str | None = None
+    special_instructions: str | None = None
+    final_amount_paid: str | None = None
+    store_credits_used: str | None = None
+    gst_info: Mapping[str, Any] | None = None
+    carta_porte: Mapping[str, Any] | None = None
+    additional: Mapping[str, Any] | None = None
     waybill: str | None = None
 
 
@@ -39,7 +61,7 @@ class ChildShipment(Answer):
 
     waybill: str | None = None
     reference_number: str | None = None
-    label: str | None = None
+    label: Annotated[str | None, Personal()] = None
     item: ChildItem | None = None
     destination_area: Annotated[str | None, Wire("DestinationArea")] = None
     destination_location: Annotated[str | None, Wire("DestinationLocation")] = None
@@ -65,7 +87,7 @@ class Order(Answer):
     account_code: str | None = None
     sort_code: str | None = None
     security_key: Annotated[str | None, Personal()] = None
-    commercial_invoice_url: str | None = None
+    commercial_invoice_url: Annotated[str | None, Personal()] = None
     order_id: int | None = None
     tracking_id: int | None = None
     merchant_order_id: str | None = None
@@ -74,7 +96,7 @@ class Order(Answer):
     destination_area: Annotated[str | None, Wire("DestinationArea")] = None
     destination_location: Annotated[str | None, Wire("DestinationLocation")] = None
     second_waybill: Annotated[str | None, Wire("waybill1")] = None
-    second_label: Annotated[str | None, Wire("label1")] = None
+    second_label: Annotated[str | None, Wire("label1"), Personal()] = None
 
     @property
     def pending(self) -> bool:

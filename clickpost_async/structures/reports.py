@@ -68,7 +68,7 @@ class Report(Sent):
         problems = [
             Problem(name, "a datetime with a zone is needed, like datetime.now(UTC)")
             for name, time in (("start", start), ("end", end))
-            if time.utcoffset() is None
+            if not isinstance(time, datetime) or time.utcoffset() is None
         ]
         if problems:
             raise InvalidRequestError.of(problems)

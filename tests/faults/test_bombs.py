@@ -13,7 +13,7 @@ import pytest
 from clickpost_async import ClickPost, ClickPostError, Credentials, Hosts, Outcome, RetryPolicy
 from tests.sandbox.samples import india_order
 from tests.transport.server import PLACED, Peer, Talk, bomb, envelope, gzipped, http, serving
-from tests.transport.test_http import answers
+from tests.transport.talks import answers
 
 from .spoiling import outcome_of
 

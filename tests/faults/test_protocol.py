@@ -31,7 +31,7 @@ from clickpost_async.testing import run_virtual, virtual_time
 from tests.sandbox.samples import india_order
 from tests.transport.plays import Play, playing, said
 from tests.transport.server import PLACED, Server, http, serving
-from tests.transport.test_http import answers
+from tests.transport.talks import answers
 
 from .spoiling import (
     FOREVER,

@@ -274,7 +274,7 @@ async def test_t08_a_connection_that_a_server_closes_early_is_noticed(
             await asyncio.sleep(0.02)
         assert server.connections == 40
 
-    monkeypatch.setattr(pool, "_KEEP_ALIVE", 0.005)
+    monkeypatch.setattr(pool, "KEEP_ALIVE", 0.005)
     async with serving() as server, at(server.url) as clickpost:
         for _ in range(5):
             assert (await clickpost.post(question, {})).waybill == "W-1"

@@ -275,9 +275,9 @@ def test_a_text_may_be_as_long_as_its_limit_and_no_longer(
     too_long = fits | {spec.wire: letter * (longest + 1)}
 
     assert getattr(structure(fits, kind), spec.name) == letter * longest
-    assert told(too_long, kind) == {
-        spec.wire: f"at most {longest} characters, this has {longest + 1}"
-    }
+    ((path, message),) = told(too_long, kind).items()
+    assert path == spec.wire
+    assert message.startswith(f"at most {longest} characters, this has {longest + 1}")
 
 
 @kinds

@@ -241,3 +241,10 @@ def test_mistakes_in_five_places_are_told_together() -> None:
         "additional.rvp_reason",
         "courier_custom_fields.payor_fedex_account_number",
     ]
+
+
+@pytest.mark.parametrize("phone", ["+966 500000002", "00966500000002", "(0)50 000"])
+def test_a_phone_with_its_dialling_code_is_told_where_that_goes(phone: str) -> None:
+    (message,) = told({"drop_info.phone": phone}).values()
+
+    assert message.endswith("the country's dialling code goes into phone_code")

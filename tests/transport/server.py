@@ -142,9 +142,9 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(talk: Talk = well) -> AsyncIterator[Server]:
+async def serving(talk: Talk = well, *, port: int = 0) -> AsyncIterator[Server]:
     server = Server(talk)
-    listener = await asyncio.start_server(server.connected, "127.0.0.1", 0)
+    listener = await asyncio.start_server(server.connected, "127.0.0.1", port)
     server.port = listener.sockets[0].getsockname()[1]
     try:
         yield server

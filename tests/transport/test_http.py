@@ -1,19 +1,12 @@
 """What goes over the wire, what comes back, and an honest word on how far a call got."""
 
-import gzip
-import ssl
-import tracemalloc
-from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import anyio
-import anyio.lowlevel
 import httpx
 import pytest
 import respx
-import trustme
 
 from clickpost_async import (
     Auth,
@@ -29,25 +22,12 @@ from clickpost_async import (
     Repeat,
     RetryPolicy,
     Timeouts,
-    UnreadableReplyError,
 )
-from clickpost_async._transport.pool import ScaledTransport
 from clickpost_async.structures import Answer
 from tests.sandbox.samples import india_order
 
 from .plays import KEY, Play, placed, playing, said
-from .server import (
-    PLACED,
-    Peer,
-    Server,
-    bomb,
-    closed_port,
-    gzipped,
-    http,
-    serving,
-    until,
-    well,
-)
+from .talks import NO_ANSWER, verdict
 
 FOUND = said(200, "SUCCESS", result={"waybill": "W-1", "reference_number": "R-1"})
 LIVE = "https://www.clickpost.in/api"
@@ -144,272 +124,6 @@ async def test_the_credentials_go_where_the_endpoint_wants_them(
     sent = play.requests[0]
     assert dict(parse_qsl(urlsplit(str(sent.url)).query)) == query
     assert sent.content == body
-
-
-# --- what a server does to one ----------------------------------------------------------------
-
-
-def answers(*parts: bytes) -> Callable[[Peer], Any]:
-    async def talk(peer: Peer) -> None:
-        await peer.read()
-        await peer.send(*parts)
-
-    return talk
-
-
-async def closes_at_once(peer: Peer) -> None:
-    """Say nothing."""
-
-
-async def resets_at_once(peer: Peer) -> None:
-    peer.reset()
-
-
-async def resets_after_the_call(peer: Peer) -> None:
-    await peer.read()
-    peer.reset()
-
-
-async def hangs(peer: Peer) -> None:
-    await peer.read()
-    await peer.until_gone()
-
-
-async def resets_in_the_body(peer: Peer) -> None:
-    await peer.read()
-    await peer.send(http(PLACED[:30], length=len(PLACED)))
-    await anyio.sleep(0.02)
-    peer.reset()
-
-
-async def stalls_in_the_body(peer: Peer) -> None:
-    await peer.read()
-    await peer.send(http(PLACED[:30], length=len(PLACED)))
-    await peer.until_gone()
-
-
-async def drips(peer: Peer) -> None:
-    await peer.read()
-    await peer.drip(http(PLACED), 0.02)
-
-
-def chunked(*parts: bytes) -> bytes:
-    return b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"".join(
-        b"%x\r\n%s\r\n" % (len(part), part) for part in parts
-    )
-
-
-NO_ANSWER = (NoReplyError, Outcome.UNKNOWN, True)
-UNREADABLE = (UnreadableReplyError, Outcome.UNKNOWN, True)
-MOVED = (NotSentError, Outcome.NOT_SENT, False)
-FAULTS = {
-    "closed on accept": (closes_at_once, NO_ANSWER),
-    "reset on accept": (resets_at_once, NO_ANSWER),
-    "reset after the call": (resets_after_the_call, NO_ANSWER),
-    "closed after the call": (answers(), NO_ANSWER),
-    "hangs": (hangs, NO_ANSWER),
-    "half a head": (answers(b"HTTP/1.1 200 OK\r\ncontent-"), NO_ANSWER),
-    "no HTTP at all": (answers(b"\x16\x03\x01 good day\r\n\r\n"), NO_ANSWER),
-    "a head of 200 kB": (answers(http(PLACED, x="y" * 200_000)), NO_ANSWER),
-    "100 and no more": (answers(b"HTTP/1.1 100 Continue\r\n\r\n"), NO_ANSWER),
-    "half a body": (answers(http(PLACED[:30], length=len(PLACED))), NO_ANSWER),
-    "half a body and a reset": (resets_in_the_body, NO_ANSWER),
-    "half a body and silence": (stalls_in_the_body, NO_ANSWER),
-    "half of the chunks": (answers(chunked(PLACED[:30])), NO_ANSWER),
-    "drips for longer than the whole may take": (drips, NO_ANSWER),
-    "damaged gzip": (answers(http(b"\x1f\x8bnot", content_encoding="gzip")), UNREADABLE),
-    "cut gzip": (answers(http(gzipped(PLACED)[:-9], content_encoding="gzip")), UNREADABLE),
-    "brotli": (answers(http(b"\x0b\x02\x80hey\x03", content_encoding="br")), UNREADABLE),
-    "gzip twice": (answers(http(PLACED, content_encoding="gzip, gzip")), UNREADABLE),
-    "3 MB": (answers(http(b'"' + b"x" * 3_000_000 + b'"')), UNREADABLE),
-    "3 MB in gzip": (
-        answers(http(gzipped(b'"' + b"x" * 3_000_000 + b'"'), content_encoding="gzip")),
-        UNREADABLE,
-    ),
-    "a page of HTML": (answers(http(b"<html>", content_type="text/html")), UNREADABLE),
-    "nothing": (answers(http(b"")), UNREADABLE),
-    **{
-        f"redirected by {status}": (
-            answers(http(b"", f"{status} Moved", location="http://127.0.0.1:9/elsewhere")),
-            MOVED,
-        )
-        for status in (301, 302, 303, 307, 308)
-    },
-}
-
-
-def verdict(error: ClickPostError) -> tuple[type[ClickPostError], Outcome, bool]:
-    return type(error), error.outcome, error.transient
-
-
-async def call_is_well(clickpost: ClickPost, server: Server) -> None:
-    server.talk = well
-    assert (await clickpost.orders.create(india_order("R-1"))).waybill == "W-1"
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_a_fault_on_the_wire_says_what_is_known_and_leaves_nothing_behind(
-    fault: str,
-) -> None:
-    talk, expected = FAULTS[fault]
-    quick = Timeouts(read=0.15, create=0.15, total=0.6)
-    async with serving(talk) as server, client(server.url, timeouts=quick) as clickpost:
-        with pytest.raises(ClickPostError) as caught:
-            await clickpost.orders.create(india_order("R-1"))
-        error, stats = caught.value, clickpost.stats()
-        await call_is_well(clickpost.with_options(timeouts=Timeouts()), server)
-        after = clickpost.stats()
-
-    assert verdict(error) == expected
-    assert (error.endpoint, error.reference_number) == ("orders.create_india", "R-1")
-    assert error.attempts == 1
-    # An answer that was read to its end leaves its connection idle.
-    assert (stats.in_flight, stats.waiting, stats.connections in (0, 1)) == (0, 0, True)
-    assert (after.in_flight, after.connections) == (0, 1)
-
-
-@pytest.mark.asyncio
-async def test_without_a_fault_the_same_server_answers() -> None:
-    async with serving() as server, client(server.url) as clickpost:
-        await call_is_well(clickpost, server)
-        assert (clickpost.stats().connections, server.connections) == (1, 1)
-
-
-@pytest.mark.fault("P10")
-@pytest.mark.asyncio
-async def test_a_redirect_is_followed_nowhere() -> None:
-    async with serving() as elsewhere:
-        moved = http(b"", "307 Moved", location=f"{elsewhere.url}/v3/create-order/")
-        async with serving(answers(moved)) as server, client(server.url) as clickpost:
-            with pytest.raises(NotSentError, match="check the base URL"):
-                await clickpost.orders.create(india_order("R-1"))
-
-    assert (len(server.heads), elsewhere.connections) == (1, 0)
-
-
-@pytest.mark.asyncio
-async def test_a_closed_port_means_that_nothing_left() -> None:
-    async with client(f"http://127.0.0.1:{closed_port()}/api") as clickpost:
-        with pytest.raises(NotSentError) as caught:
-            await clickpost.orders.create(india_order("R-1"))
-        assert clickpost.stats().connections == 0
-
-    assert verdict(caught.value) == (NotSentError, Outcome.NOT_SENT, True)
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    "body",
-    [http(gzip.compress(PLACED), content_encoding="gzip"), chunked(PLACED[:9], PLACED[9:], b"")],
-)
-async def test_packed_and_chunked_answers_are_read(body: bytes) -> None:
-    async with serving(answers(body)) as server, client(server.url) as clickpost:
-        order = await clickpost.orders.create(india_order("R-1"))
-
-    assert order.waybill == "W-1"
-
-
-@pytest.mark.fault("P08")
-@pytest.mark.asyncio
-async def test_a_bomb_of_one_megabyte_does_not_unpack_to_its_gigabyte() -> None:
-    packed = http(bomb(1024), content_encoding="gzip")
-    async with serving(answers(packed)) as server, client(server.url) as clickpost:
-        tracemalloc.start()
-        with pytest.raises(UnreadableReplyError, match="larger than"):
-            await clickpost.orders.create(india_order("R-1"))
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        assert clickpost.stats().connections == 0
-
-    assert peak < 16 * 2**20
-
-
-@pytest.mark.asyncio
-async def test_a_connection_that_was_closed_while_idle_is_noticed() -> None:
-    async with serving(answers(http(PLACED))) as server, client(server.url) as clickpost:
-        for _ in range(3):
-            await clickpost.orders.create(india_order("R-1"))
-            await until(lambda: not server.open)
-            await anyio.sleep(0.01)
-
-    assert (server.connections, len(server.heads)) == (3, 3)
-
-
-@pytest.mark.asyncio
-async def test_a_connection_that_breaks_at_its_second_call_leaves_that_one_unknown() -> None:
-    async def talk(peer: Peer) -> None:
-        await peer.read()
-        await peer.send(http(PLACED))
-        await peer.read()
-        peer.reset()
-
-    async with serving(talk) as server, client(server.url) as clickpost:
-        await clickpost.orders.create(india_order("R-1"))
-        with pytest.raises(NoReplyError):
-            await clickpost.orders.create(india_order("R-1"))
-        assert (server.connections, clickpost.stats().connections) == (1, 0)
-
-
-# --- certificates -----------------------------------------------------------------------------
-
-
-async def tls_server(certificate: trustme.LeafCert) -> Any:
-    import asyncio
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
-    server = Server(well)
-    listener = await asyncio.start_server(server.connected, "127.0.0.1", 0, ssl=context)
-    return server, listener
-
-
-@pytest.mark.fault("T04")
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("name", "trusted", "until", "works"),
-    [
-        ("127.0.0.1", True, None, True),
-        ("127.0.0.1", False, None, False),
-        ("nila.example", True, None, False),
-        ("127.0.0.1", True, datetime(2020, 1, 1, tzinfo=UTC), False),
-    ],
-    ids=["good", "self-signed", "another's", "expired"],
-)
-async def test_a_certificate_is_checked_and_refusing_it_is_final(
-    name: str, trusted: bool, until: datetime | None, works: bool
-) -> None:
-    authority = trustme.CA()
-    trusting = ssl.create_default_context()
-    if trusted:
-        authority.configure_trust(trusting)
-    server, listener = await tls_server(authority.issue_cert(name, not_after=until))
-    port = listener.sockets[0].getsockname()[1]
-    async with client(
-        f"https://127.0.0.1:{port}/api", transport=ScaledTransport(verify=trusting)
-    ) as clickpost:
-        if works:
-            await call_is_well(clickpost, server)
-        else:
-            with pytest.raises(NotSentError, match="certificate") as caught:
-                await clickpost.orders.create(india_order("R-1"))
-            assert (caught.value.transient, server.heads) == (False, [])
-    listener.close()
-    server.hang_up()
-    await anyio.sleep(0.02)
-
-
-@pytest.mark.fault("T04")
-@pytest.mark.asyncio
-async def test_a_server_that_does_not_speak_tls_is_sent_nothing() -> None:
-    async with (
-        serving(answers(http(PLACED))) as server,
-        client(f"https://127.0.0.1:{server.port}/api", timeouts=Timeouts(connect=0.2)) as clickpost,
-    ):
-        with pytest.raises(NotSentError):
-            await clickpost.orders.create(india_order("R-1"))
-
-    assert server.heads == []
 
 
 # --- how far it got ---------------------------------------------------------------------------

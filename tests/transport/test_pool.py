@@ -3,30 +3,38 @@
 import asyncio
 import os
 import ssl
+from functools import cache
 from pathlib import Path
-from typing import Any
 
+import httpcore
 import httpx
 import pytest
 
+from clickpost_async import NotSentError, UnreadableReplyError
 from clickpost_async._transport import pool as pool_module
-from clickpost_async._transport.pool import ScaledTransport, verified
+from clickpost_async._transport.incoming import Incoming
+from clickpost_async._transport.pool import Pool
+from clickpost_async._transport.tls import verified
+from clickpost_async._transport.wire import Base, Limits, Outgoing, Progress
 
 from .server import PLACED, Peer, Server, closed_port, http, serving, until, well
 
+_base = cache(Base.parse)
+LIMITS = Limits(5, 5, 5)
 
-async def ask(pool: ScaledTransport, server: Server, **extensions: Any) -> bytes:
-    request = httpx.Request("GET", f"{server.url}/x", extensions=extensions)
-    response = await pool.handle_async_request(request)
-    try:
-        return await response.aread()
-    finally:
-        await response.aclose()
+
+async def ask(
+    pool: Pool, server: Server, limits: Limits = LIMITS, progress: Progress | None = None
+) -> bytes:
+    answer = Incoming()
+    call = Outgoing("GET", _base(server.url), "/x", None, limits)
+    await pool.send(call, progress or Progress(), answer)
+    return answer.whole()
 
 
 @pytest.mark.asyncio
 async def test_a_connection_is_used_again() -> None:
-    pool = ScaledTransport()
+    pool = Pool()
     async with serving() as server:
         for _ in range(5):
             assert await ask(pool, server) == PLACED
@@ -37,7 +45,7 @@ async def test_a_connection_is_used_again() -> None:
 
 @pytest.mark.asyncio
 async def test_calls_at_once_have_a_connection_each_and_leave_them_for_the_next() -> None:
-    pool = ScaledTransport()
+    pool = Pool()
     async with serving() as server:
         for _ in range(3):
             await asyncio.gather(*(ask(pool, server) for _ in range(20)))
@@ -47,12 +55,18 @@ async def test_calls_at_once_have_a_connection_each_and_leave_them_for_the_next(
 
 @pytest.mark.asyncio
 async def test_an_answer_that_is_not_read_to_its_end_costs_the_connection() -> None:
-    pool = ScaledTransport()
-    async with serving() as server:
-        response = await pool.handle_async_request(httpx.Request("GET", f"{server.url}/x"))
-        assert pool.connections == 1
-        await response.aclose()
+    async def talk(peer: Peer) -> None:
+        await peer.read()
+        await peer.send(http(b"x" * 3_000_000))
+        await peer.until_gone()
+
+    pool = Pool()
+    async with serving(talk) as server:
+        with pytest.raises(UnreadableReplyError, match="larger"):
+            await ask(pool, server)
         assert pool.connections == 0
+        await until(lambda: not server.open)
+        server.talk = well
         assert await ask(pool, server) == PLACED
         await pool.aclose()
 
@@ -72,12 +86,14 @@ async def test_a_connection_on_which_more_came_than_the_answer_is_not_used_again
             await peer.send(stray)
         await peer.until_gone()
 
-    async with serving(talk) as server, ScaledTransport() as pool:
+    pool = Pool()
+    async with serving(talk) as server:
         assert await ask(pool, server) == b"first"
         await asyncio.sleep(0.05)
         server.talk = well
         assert await ask(pool, server) == PLACED
         assert server.connections == 2
+        await pool.aclose()
 
 
 @pytest.mark.asyncio
@@ -87,7 +103,7 @@ async def test_a_server_that_wants_no_more_calls_is_asked_on_a_new_connection() 
         await peer.send(http(PLACED, connection="close"))
         await peer.until_gone()
 
-    pool = ScaledTransport()
+    pool = Pool()
     async with serving(talk) as server:
         for number in range(1, 4):
             assert await ask(pool, server) == PLACED
@@ -98,8 +114,8 @@ async def test_a_server_that_wants_no_more_calls_is_asked_on_a_new_connection() 
 async def test_a_connection_that_idled_for_too_long_is_not_trusted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pool_module, "_KEEP_ALIVE", 0.02)
-    pool = ScaledTransport()
+    monkeypatch.setattr(pool_module, "KEEP_ALIVE", 0.02)
+    pool = Pool()
     async with serving() as server:
         await asyncio.gather(*(ask(pool, server) for _ in range(5)))
         await asyncio.sleep(0.05)
@@ -113,8 +129,8 @@ async def test_a_connection_that_idled_for_too_long_is_not_trusted(
 async def test_what_a_busier_time_has_left_is_closed_while_one_connection_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pool_module, "_KEEP_ALIVE", 0.05)
-    pool = ScaledTransport()
+    monkeypatch.setattr(pool_module, "KEEP_ALIVE", 0.05)
+    pool = Pool()
     async with serving() as server:
         await asyncio.gather(*(ask(pool, server) for _ in range(5)))
         for _ in range(6):
@@ -126,7 +142,7 @@ async def test_what_a_busier_time_has_left_is_closed_while_one_connection_goes_o
 
 @pytest.mark.asyncio
 async def test_connections_of_one_server_are_not_used_for_another() -> None:
-    pool = ScaledTransport()
+    pool = Pool()
     async with serving() as one, serving() as other:
         await ask(pool, one)
         await ask(pool, other)
@@ -138,7 +154,7 @@ async def test_connections_of_one_server_are_not_used_for_another() -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("turns", range(1, 40))
 async def test_a_call_that_is_cancelled_at_any_point_leaves_no_connection(turns: int) -> None:
-    pool = ScaledTransport()
+    pool = Pool()
     async with serving() as server:
         call = asyncio.create_task(ask(pool, server))
         for _ in range(turns):
@@ -159,7 +175,7 @@ async def test_cancelling_twice_leaves_no_connection_either() -> None:
         await peer.read()
         await peer.until_gone()
 
-    pool = ScaledTransport()
+    pool = Pool()
     async with serving(hang) as server:
         call = asyncio.create_task(ask(pool, server))
         await until(lambda: server.heads)
@@ -174,11 +190,11 @@ async def test_cancelling_twice_leaves_no_connection_either() -> None:
 
 @pytest.mark.asyncio
 async def test_after_the_end_nothing_is_opened() -> None:
-    pool = ScaledTransport()
+    pool = Pool()
     await pool.aclose()
     await pool.aclose()
     async with serving() as server:
-        with pytest.raises(httpx.ConnectError, match="closed"):
+        with pytest.raises(NotSentError, match="closed"):
             await ask(pool, server)
         assert server.connections == 0
 
@@ -189,12 +205,12 @@ async def test_closing_ends_the_calls_under_way() -> None:
         await peer.read()
         await peer.until_gone()
 
-    pool = ScaledTransport()
+    pool = Pool()
     async with serving(hang) as server:
         call = asyncio.create_task(ask(pool, server))
         await until(lambda: server.heads)
         await pool.aclose()
-        with pytest.raises(httpx.ReadError):
+        with pytest.raises(httpcore.ReadError):
             await call
         assert pool.connections == 0
 
@@ -202,23 +218,53 @@ async def test_closing_ends_the_calls_under_way() -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("limits", "expected"),
-    [({"read": 0.05}, httpx.ReadTimeout), ({"connect": 5.0}, httpx.ConnectError)],
+    [
+        (Limits(5, 5, 0.05), httpcore.ReadTimeout),
+        (Limits(5, 5, 5), httpcore.ConnectError),
+    ],
 )
-async def test_errors_are_those_of_httpx(
-    limits: dict[str, float], expected: type[Exception]
-) -> None:
+async def test_errors_are_those_of_httpcore(limits: Limits, expected: type[Exception]) -> None:
     async def hang(peer: Peer) -> None:
         await peer.until_gone()
 
-    pool = ScaledTransport()
+    pool = Pool()
     async with serving(hang) as server:
         port = server.port
-        if expected is httpx.ConnectError:
+        if expected is httpcore.ConnectError:
             server.port = closed_port()
         with pytest.raises(expected):
-            await ask(pool, server, timeout=limits)
+            await ask(pool, server, limits)
         server.port = port
         assert pool.connections == 0
+
+
+@pytest.mark.asyncio
+async def test_a_call_is_told_how_far_it_got_on_a_new_connection_and_on_a_used_one() -> None:
+    async def silent(peer: Peer) -> None:
+        await peer.until_gone()
+
+    pool, soon = Pool(), Limits(5, 5, 0.05)
+    async with serving() as server:
+        port = server.port
+        server.port = closed_port()
+        unsent = Progress()
+        with pytest.raises(httpcore.ConnectError):
+            await ask(pool, server, soon, unsent)
+        assert (unsent.proven, unsent.left) == (True, False)
+
+        server.port = port
+        for _ in range(2):
+            answered = Progress()
+            await ask(pool, server, soon, answered)
+            assert (answered.proven, answered.left) == (True, True)
+
+        server.talk = silent
+        lost = Progress()
+        other = Pool()
+        with pytest.raises(httpcore.ReadTimeout):
+            await ask(other, server, soon, lost)
+        assert (lost.proven, lost.left) == (True, True)
+        await pool.aclose()
 
 
 def test_certificates_are_checked_and_old_tls_is_refused() -> None:

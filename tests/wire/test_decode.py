@@ -26,7 +26,7 @@ from clickpost_async.errors import (
     ThrottledError,
     UnreadableReplyError,
 )
-from clickpost_async.structures import Answer, CreatedOrder, Reply
+from clickpost_async.structures import Answer, CreatedOrder, Reply, SecurityKey
 
 REJECTED, UNKNOWN, NOT_SENT = Outcome.REJECTED, Outcome.UNKNOWN, Outcome.NOT_SENT
 
@@ -39,7 +39,8 @@ def answered(body: Any, http_status: int = 200, wait: float | None = None) -> Cr
     return decode(
         CREATE_INDIA,
         Response(http_status=http_status, body=content, retry_after=wait),
-        Reply(attempts=2, seconds=1.5),
+        attempts=2,
+        seconds=1.5,
     )
 
 
@@ -149,7 +150,7 @@ def test_a_declaration_may_give_a_code_another_meaning() -> None:
 
     def ask(status: int) -> Answer:
         body = json.dumps(meta(status)).encode()
-        return decode(endpoint, Response(http_status=200, body=body), Reply())
+        return decode(endpoint, Response(http_status=200, body=body))
 
     with pytest.raises(InvalidRequestError) as caught:
         ask(500)
@@ -237,7 +238,7 @@ def test_429_in_the_body_tells_how_long_too() -> None:
 
 def test_an_answer_without_envelope_is_read_where_that_is_how_it_comes() -> None:
     def ask(body: bytes, http_status: int = 200) -> Answer:
-        return decode(TOKEN, Response(http_status=http_status, body=body), Reply())
+        return decode(TOKEN, Response(http_status=http_status, body=body))
 
     assert ask(b'{"token": "t"}').extra == {"token": "t"}
     assert ask(b'{"token": "t"}').reply.status == 200
@@ -323,13 +324,22 @@ def test_no_error_shows_the_body() -> None:
 def test_a_result_that_is_no_order_is_unreadable() -> None:
     with pytest.raises(UnreadableReplyError) as caught:
         decode(
-            Get("/v1/shipment-security-key", returns=Answer, repeat=Repeat.FREELY),
+            Get("/v1/shipment-security-key", returns=SecurityKey, repeat=Repeat.FREELY),
             Response(http_status=200, body=b'{"meta":{"status":200},"result":["x"]}'),
-            Reply(),
         )
 
     assert caught.value.status == 200
     assert caught.value.message == "the answer is not what ClickPost documents"
+
+
+def test_a_list_that_nobody_has_described_is_kept_as_rows() -> None:
+    answer = decode(
+        Get("/v9/own/", returns=Answer, repeat=Repeat.FREELY),
+        Response(http_status=200, body=b'{"meta":{"status":200},"result":[{"a":1},"b"]}'),
+        Reply(),
+    )
+
+    assert answer.extra == {"rows": [{"a": 1}, "b"]}
 
 
 @pytest.mark.parametrize("result", ["oops", [1], 5, True])
@@ -348,7 +358,7 @@ def test_an_order_that_is_not_done_has_none() -> None:
 def test_looking_up_accepts_what_creating_does() -> None:
     body = json.dumps(meta(102, result={"waybill": None})).encode()
 
-    found = decode(FIND_INDIA, Response(http_status=200, body=body), Reply())
+    found = decode(FIND_INDIA, Response(http_status=200, body=body))
 
     assert found.pending
 

@@ -47,6 +47,8 @@ JSON = st.recursive(
         ({"detail": 'Method "PUT" not allowed.'}, Verdict(None, 'Method "PUT" not allowed.')),
         ({"meta": {"status": "301", "message": "bad key"}}, Verdict(301, "bad key")),
         ({"meta": {"status": 202}}, Verdict(202, "")),
+        ({"meta": {"status": 314, "messsage": "no city"}}, Verdict(314, "no city")),
+        ({"messsage": "done", "status_code": 200, "success": True}, Verdict(200, "done")),
         ({"meta": {"status": 200, "message": None}}, Verdict(200, "")),
         ({"meta": {"status": 200, "username": "acme", "next": None}}, Verdict(200, "")),
     ],
@@ -205,6 +207,14 @@ def test_a_result_is_taken_as_it_is() -> None:
     assert result_of({"result": {"waybill": "W1"}}) == {"waybill": "W1"}
     assert rows_of({"result": [{"waybill": "W1"}]}) == {"rows": [{"waybill": "W1"}]}
     assert bare({"token": "t"}) == {"token": "t"}
+
+
+def test_a_flat_answer_lies_beside_its_verdict() -> None:
+    flat = {"status_code": 200, "success": True, "message": "SUCCESS"}
+
+    assert result_of({**flat, "tracking_id": 7}) == {"tracking_id": 7}
+    assert result_of({**flat, "result": {"waybill": "W1"}}) == {"waybill": "W1"}
+    assert result_of(flat) == {}
 
 
 @pytest.mark.parametrize("result", ["rows", {"a": 1}, 5, [1], [{}, None], [[]], True])

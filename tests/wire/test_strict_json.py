@@ -1,17 +1,32 @@
-"""JSON that can be read in one way only: anything else is nothing."""
+"""JSON that can be read in one way only: anything else is nothing, with orjson and without."""
 
 import json
+import math
 import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clickpost_async._wire.strict_json import read
+from clickpost_async._wire import strict_json
+from clickpost_async._wire.strict_json import read, write
 
 ORDER = '{"meta":{"status":200,"message":"ठीक है"},"result":{"waybill":"W1","cod":890.5}}'
+
+
+@pytest.fixture(params=["orjson", "the standard library"], scope="module", autouse=True)
+def library(request: pytest.FixtureRequest) -> Iterator[None]:
+    assert strict_json.orjson is not None, "install clickpost_async[orjson]"
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param != "orjson":
+            patch.setattr(strict_json, "orjson", None)
+        yield
 
 
 def nested(depth: int, *, opening: bytes = b"[", closing: bytes = b"]") -> bytes:
@@ -48,6 +63,24 @@ def test_what_is_json_is_read_as_the_standard_library_reads_it(
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
 
     assert read(text.encode()) == json.loads(text)
+
+
+@given(st.text('{}[]":,\\ud8dc0e19.-NaInfty ', max_size=40))
+@example('{"a":12345678901234567890123}')
+@example('{"a":-9223372036854775809,"b":18446744073709551616}')
+@example('{"a":1,"b":{"c":"x:y","c":2}}')
+@example('{"a" :1,"a": 2}')
+@example(r'{"a":"\"","b":1,"b":"\""}')
+@example(r'{"\u0061":1,"a":2}')
+@example('{"a":1e400}')
+@example('{"a":-0,"b":-0.0,"c":1E5,"d":100000000000000000000.0}')
+def test_what_is_read_does_not_depend_on_the_library(text: str) -> None:
+    body = text.encode()
+    with pytest.MonkeyPatch.context() as patch:
+        found = repr(read(body))
+        patch.setattr(strict_json, "orjson", None)
+
+        assert repr(read(body)) == found
 
 
 def test_an_order_is_read() -> None:
@@ -195,6 +228,57 @@ def test_whatever_is_read_can_be_written_again(text: str) -> None:
     value = read(text.encode())
 
     assert read(json.dumps(value, ensure_ascii=False, allow_nan=False).encode()) == value
+
+
+@given(json_values)
+@example({"long": 2**64, "longer": -(10**40)})
+@example([1e16, 1.5e-7, 5e-324, 1.7976931348623157e308, -0.0])
+def test_what_is_written_is_read_again(value: Any) -> None:
+    assert repr(read(write(value))) == repr(value)
+
+
+@given(json_values)
+def test_what_is_written_has_no_space_between_its_words(value: Any) -> None:
+    compact = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    assert write(value).count(b" ") == compact.count(" ")
+
+
+@pytest.mark.parametrize("text", ["\ud83d", "a\udfff"])
+def test_half_a_surrogate_pair_is_not_written(text: str) -> None:
+    for value in (text, {text: 1}, [{"a": text}]):
+        with pytest.raises(ValueError, match="surrogates not allowed"):
+            write(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        math.nan,
+        math.inf,
+        datetime(2026, 1, 31, tzinfo=UTC),
+        UUID(int=7),
+        b"bytes",
+        {"a", "b"},
+        {1: "a key that is no text"},
+        object(),
+    ],
+)
+def test_what_is_not_json_is_not_made_plain(value: Any) -> None:
+    for around in (value, [value], {"a": [{"b": value}]}):
+        with pytest.raises(ValueError, match="is not JSON"):
+            strict_json.plain(around)
+
+
+@given(json_values)
+def test_what_is_json_is_plain_already(value: Any) -> None:
+    assert repr(strict_json.plain(value)) == repr(value)
+
+
+def test_mappings_and_tuples_are_made_plain() -> None:
+    given = MappingProxyType({"a": (1, MappingProxyType({"b": ()}))})
+
+    assert strict_json.plain(given) == {"a": [1, {"b": []}]}
 
 
 def test_a_process_that_reads_the_deepest_bodies_lives_on() -> None:

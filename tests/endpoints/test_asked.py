@@ -1,0 +1,144 @@
+"""Arguments that go into a query: what cannot be meant is refused before anything is sent."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from clickpost_async import ClickPost, Credentials, InvalidRequestError, Outcome, RetryPolicy
+
+LONG = "w" * 101
+
+Ask = Callable[[ClickPost, Any], Awaitable[object]]
+
+BY_WAYBILL: dict[str, Ask] = {
+    "fetch_india": lambda c, waybill: c.orders.fetch_india(waybill, courier_partner=4),
+    "fetch_world": lambda c, waybill: c.orders.fetch_world(waybill, courier_partner=4),
+    "cancel": lambda c, waybill: c.orders.cancel(waybill, courier_partner=4, account_code="main"),
+    "label": lambda c, waybill: c.labels.fetch(waybill, courier_partner=4),
+    "security_key": lambda c, waybill: c.tracking.security_key(waybill, courier_partner=4),
+    "set_whatsapp": lambda c, waybill: c.tracking.set_whatsapp(waybill, disabled=True),
+}
+BY_COURIER: dict[str, Ask] = {
+    "fetch_india": lambda c, courier: c.orders.fetch_india("W1", courier_partner=courier),
+    "fetch_world": lambda c, courier: c.orders.fetch_world("W1", courier_partner=courier),
+    "cancel": lambda c, courier: c.orders.cancel(
+        "W1", courier_partner=courier, account_code="main"
+    ),
+    "label": lambda c, courier: c.labels.fetch("W1", courier_partner=courier),
+    "security_key": lambda c, courier: c.tracking.security_key("W1", courier_partner=courier),
+    "track": lambda c, courier: c.tracking.track(["W1"], courier_partner=courier),
+}
+BY_REFERENCE: dict[str, Ask] = {
+    "find_india": lambda c, reference: c.orders.find_india(reference),
+    "find_world": lambda c, reference: c.orders.find_world(reference),
+}
+BY_SWITCH: dict[str, Ask] = {
+    "active": lambda c, said: c.couriers.accounts(active=said),
+    "regenerate": lambda c, said: c.labels.fetch("W1", courier_partner=4, regenerate=said),
+    "disabled": lambda c, said: c.tracking.set_whatsapp("W1", disabled=said),
+    "manually_update_status": lambda c, said: c.orders.cancel(
+        "W1", courier_partner=4, account_code="main", manually_update_status=said
+    ),
+}
+
+
+async def refused(ask: Ask, value: Any) -> InvalidRequestError:
+    """Return what an argument is refused with, of which nothing may have left."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise AssertionError(f"{request.url.path} was asked")
+
+    async with ClickPost(
+        Credentials("acme", "not-a-real-key"),
+        transport=httpx.MockTransport(answer),
+        retry=RetryPolicy.never(),
+    ) as clickpost:
+        with pytest.raises(InvalidRequestError) as caught:
+            await ask(clickpost, value)
+    assert (caught.value.outcome, caught.value.attempts) == (Outcome.NOT_SENT, 0)
+    return caught.value
+
+
+@pytest.mark.parametrize("name", BY_WAYBILL)
+@pytest.mark.parametrize(
+    ("waybill", "message"),
+    [
+        ("", "waybill: must not be blank"),
+        ("  ", "waybill: must not be blank"),
+        (None, "waybill: text is needed, not null"),
+        (7700000001, "waybill: text is needed, not a whole number"),
+        (b"W1", "waybill: text is needed, not bytes"),
+        (LONG, "waybill: at most 100 characters, this has 101"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_what_is_no_waybill_is_not_asked_for(name: str, waybill: Any, message: str) -> None:
+    assert str(await refused(BY_WAYBILL[name], waybill)) == message
+
+
+@pytest.mark.parametrize("name", BY_COURIER)
+@pytest.mark.parametrize("courier", [None, 0, -4, 4.0, True, "", "delhivery", "4,5", "٤"])
+@pytest.mark.asyncio
+async def test_what_is_no_courier_is_not_asked_for(name: str, courier: Any) -> None:
+    error = await refused(BY_COURIER[name], courier)
+
+    assert [problem.path for problem in error.problems] == ["courier_partner"]
+
+
+@pytest.mark.parametrize("name", BY_REFERENCE)
+@pytest.mark.parametrize("reference", ["", " ", None, 7, LONG])
+@pytest.mark.asyncio
+async def test_what_is_no_reference_number_is_not_looked_up(name: str, reference: Any) -> None:
+    error = await refused(BY_REFERENCE[name], reference)
+
+    assert [problem.path for problem in error.problems] == ["reference_number"]
+
+
+@pytest.mark.parametrize("name", BY_SWITCH)
+@pytest.mark.parametrize("said", ["True", "yes", 1, 0, []])
+@pytest.mark.asyncio
+async def test_what_is_neither_true_nor_false_switches_nothing(name: str, said: Any) -> None:
+    assert str(await refused(BY_SWITCH[name], said)).startswith(f"{name}: true or false is needed")
+
+
+@pytest.mark.parametrize("pincode", [110001, None, ["110001"]])
+@pytest.mark.asyncio
+async def test_a_pincode_is_text(pincode: Any) -> None:
+    error = await refused(lambda c, pincode: c.couriers.pincode(pincode), pincode)
+
+    assert str(error).startswith("pincode: text is needed")
+
+
+@pytest.mark.asyncio
+async def test_all_that_is_wrong_is_told_together() -> None:
+    error = await refused(
+        lambda c, nothing: c.orders.cancel(
+            nothing, courier_partner=nothing, account_code=nothing, manually_update_status=None
+        ),
+        "",
+    )
+
+    assert [problem.path for problem in error.problems] == [
+        "waybill",
+        "courier_partner",
+        "account_code",
+    ]
+
+
+@pytest.mark.parametrize("courier", [325, "325"])
+@pytest.mark.asyncio
+async def test_a_couriers_number_may_be_written_as_text(courier: Any) -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, json={"meta": {"status": 200}, "result": {"waybill": "W1"}})
+
+    async with ClickPost(
+        Credentials("acme", "not-a-real-key"), transport=httpx.MockTransport(answer)
+    ) as clickpost:
+        await clickpost.orders.fetch_world("W1", courier_partner=courier)
+
+    assert asked[0].url.params["cp_id"] == "325"

@@ -1,0 +1,99 @@
+"""Connecting: the first address that answers is taken, and no socket is left open."""
+
+import asyncio
+import gc
+import socket
+from typing import Any
+
+import pytest
+
+from clickpost_async._transport import dial
+from clickpost_async._transport.dial import dialled
+
+from .server import closed_port, serving
+
+
+@pytest.fixture
+def addresses(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return what lets a name lead to some ports of this machine, and others to nowhere."""
+
+    def lead(*ports: int, deaf: frozenset[int] = frozenset()) -> None:
+        loop = asyncio.get_running_loop()
+        connect = loop.sock_connect
+
+        async def looked_up(*_: Any, **__: Any) -> Any:
+            return [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports
+            ]
+
+        async def connects(made: socket.socket, where: Any) -> None:
+            if where[1] in deaf:
+                await asyncio.sleep(1000)
+            await connect(made, where)
+
+        monkeypatch.setattr(dial, "_HEAD_START", 0.01)
+        monkeypatch.setattr(loop, "getaddrinfo", looked_up)
+        monkeypatch.setattr(loop, "sock_connect", connects)
+
+    return lead
+
+
+async def port_of(host: str = "acme.example") -> int:
+    with await dialled(asyncio.get_running_loop(), host, 443) as made:
+        port: int = made.getpeername()[1]
+        return port
+
+
+@pytest.mark.asyncio
+async def test_the_next_address_is_tried_at_once_where_the_first_is_refused(addresses: Any) -> None:
+    async with serving() as server:
+        addresses(closed_port(), server.port)
+        assert await port_of() == server.port
+
+
+@pytest.mark.asyncio
+async def test_the_next_address_is_tried_beside_a_first_that_says_nothing(addresses: Any) -> None:
+    async with serving() as server:
+        addresses(1, 2, server.port, deaf=frozenset({1, 2}))
+        assert await port_of() == server.port
+
+
+@pytest.mark.asyncio
+async def test_two_that_answer_at_once_leave_one_connection(addresses: Any) -> None:
+    async with serving() as server:
+        addresses(server.port, server.port)
+        assert await port_of() == server.port
+        gc.collect()  # a socket that is left open is warned of here
+
+
+@pytest.mark.asyncio
+async def test_where_none_answers_the_last_ones_error_is_raised(addresses: Any) -> None:
+    addresses(closed_port(), closed_port())
+    with pytest.raises(ConnectionRefusedError):
+        await port_of()
+    addresses()
+    with pytest.raises(OSError, match=r"acme\.example has no address"):
+        await port_of()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("turns", range(1, 12))
+async def test_being_cancelled_leaves_no_socket_open(addresses: Any, turns: int) -> None:
+    async with serving() as server:
+        addresses(1, server.port, deaf=frozenset({1}))
+        dialling = asyncio.create_task(port_of())
+        for _ in range(turns):
+            await asyncio.sleep(0.002)
+        dialling.cancel()
+        await asyncio.gather(dialling, return_exceptions=True)
+        gc.collect()
+
+
+def test_the_two_kinds_of_addresses_take_turns() -> None:
+    def address(family: int, number: int) -> dial.Address:
+        return (family, socket.SOCK_STREAM, 6, "", (str(number), 443))
+
+    six, four = socket.AF_INET6, socket.AF_INET
+    given = [address(six, 1), address(six, 2), address(four, 3), address(six, 4)]
+
+    assert [one[4][0] for one in dial._in_turn(given)] == ["1", "3", "2", "4"]
