@@ -34,7 +34,7 @@ class Codec(NamedTuple):
 
 def ours() -> Codec:
     """Return what this library does to what it sends and gets, with every check."""
-    from clickpost_async import IndiaOrder, Reply, structure
+    from clickpost_async import IndiaOrder, structure
     from clickpost_async._wire.decode import decode
     from clickpost_async._wire.encode import encode
     from clickpost_async._wire.messages import Response
@@ -50,7 +50,7 @@ def ours() -> Codec:
     return Codec(
         read=lambda order: structure(order, IndiaOrder),
         write=write,
-        answer=lambda body: decode(endpoint, Response(http_status=200, body=body), Reply()),
+        answer=lambda body: decode(endpoint, Response(http_status=200, body=body)),
         waybill=lambda answer: answer.waybill,
     )
 

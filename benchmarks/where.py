@@ -27,6 +27,9 @@ _EVERY = 0.001
 _LEAST_PERCENT = 2
 _REST = "elsewhere"
 
+# What an event loop is made of.
+_FOR = {"selectors": "asyncio", "socket": "asyncio"}
+
 _LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 
@@ -106,5 +109,6 @@ def _place(file: str) -> str:
     if "site-packages" in parts:
         return parts[parts.index("site-packages") + 1]
     if path.is_relative_to(_LIBRARY):
-        return path.relative_to(_LIBRARY).with_suffix("").parts[0]
+        module = path.relative_to(_LIBRARY).with_suffix("").parts[0]
+        return _FOR.get(module, module)
     return _REST
