@@ -29,7 +29,7 @@ class Case:
     needs: Sequence[str] = ()
     without: Sequence[str] = ()
     rounds: int = 3
-    timeout: float = 300.0
+    timeout: float = 600.0
 
     def call(self, where: str, **more: Any) -> Mapping[str, float]:
         """Call a function of the benchmarks in a process of its own, as this case has it."""
