@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -14,16 +15,8 @@ from clickpost_async._transport.http import Sender
 from clickpost_async._transport.keyring import Keyring
 from clickpost_async._transport.retry import RetryPolicy
 from clickpost_async._transport.transports import wire_of
+from clickpost_async._wire.converter import prepare
 from clickpost_async._wire.endpoint import Auth, Get, Post, Query, Repeat
-from clickpost_async.endpoints.account import Account
-from clickpost_async.endpoints.couriers import Couriers
-from clickpost_async.endpoints.labels import Labels
-from clickpost_async.endpoints.ndr import Ndr
-from clickpost_async.endpoints.orders import Orders
-from clickpost_async.endpoints.pickups import Pickups
-from clickpost_async.endpoints.reports import Reports
-from clickpost_async.endpoints.returns import Returns
-from clickpost_async.endpoints.tracking import Tracking
 from clickpost_async.events import Observer
 from clickpost_async.limits import Adaptive, Limiter, TokenBucket
 from clickpost_async.settings import (
@@ -35,10 +28,20 @@ from clickpost_async.settings import (
     Rate,
     Timeouts,
 )
-from clickpost_async.structures import Answer
+from clickpost_async.structures._base import Answer
 
 if TYPE_CHECKING:
     import httpx
+
+    from clickpost_async.endpoints.account import Account
+    from clickpost_async.endpoints.couriers import Couriers
+    from clickpost_async.endpoints.labels import Labels
+    from clickpost_async.endpoints.ndr import Ndr
+    from clickpost_async.endpoints.orders import Orders
+    from clickpost_async.endpoints.pickups import Pickups
+    from clickpost_async.endpoints.reports import Reports
+    from clickpost_async.endpoints.returns import Returns
+    from clickpost_async.endpoints.tracking import Tracking
 
 R = TypeVar("R", bound=Answer)
 
@@ -79,16 +82,6 @@ class ClickPost:
     Nothing is opened before the first call; `aclose()` or leaving `async with` closes.
     """
 
-    orders: Orders
-    tracking: Tracking
-    ndr: Ndr
-    pickups: Pickups
-    labels: Labels
-    couriers: Couriers
-    account: Account
-    reports: Reports
-    returns: Returns
-
     def __init__(
         self,
         credentials: Credentials,
@@ -103,9 +96,10 @@ class ClickPost:
         transport: "httpx.AsyncBaseTransport | Literal['aiohttp', 'httpx2'] | None" = None,
         observers: Sequence[Observer] = (),
     ) -> None:
-        # What takes long to import, and is not needed to declare or to check anything.
+        # What takes long to import is loaded now, and not in the middle of the first call.
         from clickpost_async._transport.download import Downloader
 
+        prepare()
         if rate is not None and limiter is not None:
             message = "give rate or limiter, not both: a limiter brings its own rate"
             raise ValueError(message)
@@ -136,15 +130,71 @@ class ClickPost:
     def _wire(self, options: Options) -> None:
         self._options = options
         self._caller = ResilientCaller(self._exchange, options)
-        self.orders = Orders(self._caller)
-        self.tracking = Tracking(self._caller)
-        self.ndr = Ndr(self._caller)
-        self.pickups = Pickups(self._caller)
-        self.labels = Labels(self._caller)
-        self.couriers = Couriers(self._caller)
-        self.account = Account(self._caller)
-        self.reports = Reports(self._caller)
-        self.returns = Returns(self._caller)
+
+    # A program that creates orders loads nothing for reports or returns.
+
+    @cached_property
+    def orders(self) -> "Orders":
+        """Create, find, edit and cancel orders, and see what became of them."""
+        from clickpost_async.endpoints.orders import Orders
+
+        return Orders(self._caller)
+
+    @cached_property
+    def tracking(self) -> "Tracking":
+        """Have parcels tracked that were not created here, and ask where they are."""
+        from clickpost_async.endpoints.tracking import Tracking
+
+        return Tracking(self._caller)
+
+    @cached_property
+    def ndr(self) -> "Ndr":
+        """Failed deliveries: what customers say, and what is to be done."""
+        from clickpost_async.endpoints.ndr import Ndr
+
+        return Ndr(self._caller)
+
+    @cached_property
+    def pickups(self) -> "Pickups":
+        """Have couriers come and fetch."""
+        from clickpost_async.endpoints.pickups import Pickups
+
+        return Pickups(self._caller)
+
+    @cached_property
+    def labels(self) -> "Labels":
+        """Fetch labels, and download them."""
+        from clickpost_async.endpoints.labels import Labels
+
+        return Labels(self._caller)
+
+    @cached_property
+    def couriers(self) -> "Couriers":
+        """Which couriers there are, and which to choose."""
+        from clickpost_async.endpoints.couriers import Couriers
+
+        return Couriers(self._caller)
+
+    @cached_property
+    def account(self) -> "Account":
+        """What was done in the account, and tokens for it."""
+        from clickpost_async.endpoints.account import Account
+
+        return Account(self._caller)
+
+    @cached_property
+    def reports(self) -> "Reports":
+        """Order reports, and wait for them."""
+        from clickpost_async.endpoints.reports import Reports
+
+        return Reports(self._caller)
+
+    @cached_property
+    def returns(self) -> "Returns":
+        """What customers want to return."""
+        from clickpost_async.endpoints.returns import Returns
+
+        return Returns(self._caller)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:

@@ -167,7 +167,7 @@ def every_sent() -> list[type[Sent]]:
     """Return the structures that can be sent, whose rules between fields are known here."""
     return [
         kind
-        for kind in vars(structures).values()
+        for kind in (getattr(structures, name) for name in dir(structures))
         if isinstance(kind, type)
         and issubclass(kind, Sent)
         and kind is not Sent

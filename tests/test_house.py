@@ -116,7 +116,7 @@ def test_the_client_takes_the_documented_settings() -> None:
     "kind",
     [
         kind
-        for kind in vars(structures).values()
+        for kind in (getattr(structures, name) for name in dir(structures))
         if isinstance(kind, type) and issubclass(kind, Structure)
     ],
 )
@@ -139,7 +139,7 @@ def test_every_structure_of_a_module_is_exported() -> None:
         if isinstance(kind, type) and issubclass(kind, Structure)
     }
 
-    assert {name for name in defined if not name.startswith("_")} <= set(vars(structures))
+    assert {name for name in defined if not name.startswith("_")} <= set(dir(structures))
 
 
 # --- floors -------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ from clickpost_async.events import (
     heard,
     tell,
 )
-from clickpost_async.structures import Answer
+from clickpost_async.structures._base import Answer
 
 R = TypeVar("R", bound=Answer)
 

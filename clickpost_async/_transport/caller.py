@@ -11,7 +11,7 @@ from clickpost_async._transport.exchange import Exchange, Options
 from clickpost_async._wire.endpoint import Get, Post, Query
 from clickpost_async._wire.files import Download
 from clickpost_async.errors import ClickPostError, NoReplyError
-from clickpost_async.structures import Answer
+from clickpost_async.structures._base import Answer
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Answer)

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import anyio
 
 from clickpost_async.errors import ClickPostError, InvalidRequestError, NoReplyError, Problem
-from clickpost_async.structures import Answer
+from clickpost_async.structures._base import Answer
 
 R = TypeVar("R", bound=Answer)
 

@@ -7,10 +7,9 @@ attempt has failed.
 import enum
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from attrs import field, frozen, validators
-from tenacity import AsyncRetrying, RetryCallState
 
 from clickpost_async._transport.budget import THROTTLE_PRICE, RetryBudget
 from clickpost_async._wire.endpoint import Repeat
@@ -26,7 +25,10 @@ from clickpost_async.errors import (
     Trouble,
     UnreadableReplyError,
 )
-from clickpost_async.structures import Answer
+from clickpost_async.structures._base import Answer
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 R = TypeVar("R", bound=Answer)
 
@@ -268,6 +270,8 @@ class Course:
         first_answer: R | None,
     ) -> R:
         """Go on after a first attempt that already went wrong, or left an order pending."""
+        from tenacity import AsyncRetrying
+
         first = True
 
         async def once() -> R:
@@ -280,13 +284,13 @@ class Course:
             assert first_answer is not None  # noqa: S101 - one of the two is always given
             return first_answer
 
-        def again(state: RetryCallState) -> bool:
+        def again(state: "RetryCallState") -> bool:
             error, answer = _outcome(state)
             if error is not None and not isinstance(error, ClickPostError):
                 return False
             return state.attempt_number == 1 or self.goes_on(error, answer)
 
-        def pause(state: RetryCallState) -> float:
+        def pause(state: "RetryCallState") -> float:
             self._on_pause(state.attempt_number, self._wait)
             return self._wait
 
@@ -295,7 +299,7 @@ class Course:
         )(once)
 
 
-def _outcome(state: RetryCallState) -> tuple[BaseException | None, Answer | None]:
+def _outcome(state: "RetryCallState") -> tuple[BaseException | None, Answer | None]:
     outcome = state.outcome
     assert outcome is not None  # noqa: S101 - tenacity asks only after an attempt
     error = outcome.exception()

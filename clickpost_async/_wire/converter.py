@@ -59,6 +59,12 @@ def canonical(value: Any) -> Any:
 _OBJECT = (dict, Mapping)
 
 
+def prepare() -> None:
+    """Load what takes long, before somebody waits for it."""
+    _converter()
+    _wire_converter()
+
+
 class _UnreadableError(Exception):
     """A value does not fit a field."""
 

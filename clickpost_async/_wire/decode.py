@@ -6,7 +6,6 @@ errors with HTTP 200, and has put the same code under several HTTP statuses.
 
 import math
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any, Never
 
 from clickpost_async._wire import strict_json
@@ -27,7 +26,7 @@ from clickpost_async.errors import (
     ThrottledError,
     UnreadableReplyError,
 )
-from clickpost_async.structures import Answer, Reply
+from clickpost_async.structures._base import Answer, Reply
 
 _TOO_MANY = 429
 
@@ -147,6 +146,8 @@ def retry_after(header: str | None, date: str | None) -> float | None:
     if text.isascii() and text.replace(".", "", 1).isdigit():
         seconds = float(text)
     else:
+        from email.utils import parsedate_to_datetime
+
         try:
             until = parsedate_to_datetime(text)
             seconds = (until - parsedate_to_datetime(date or "")).total_seconds()

@@ -8,7 +8,7 @@ from clickpost_async._wire.endpoint import Endpoint, Query, Repeat
 from clickpost_async._wire.messages import Request
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.settings import BodyStyle
-from clickpost_async.structures import Answer
+from clickpost_async.structures._base import Answer
 
 # An invoice goes along in base64; more than this is no order but a mistake.
 _LARGEST = 8 << 20

@@ -12,7 +12,7 @@ from clickpost_async._wire.envelope import result_of
 from clickpost_async._wire.files import Download
 from clickpost_async.errors import ClickPostError
 from clickpost_async.settings import Host
-from clickpost_async.structures import Answer
+from clickpost_async.structures._base import Answer
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Answer)

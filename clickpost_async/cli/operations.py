@@ -8,13 +8,13 @@ import typing
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
+from importlib import import_module
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from clickpost_async.cli.account import client
 from clickpost_async.cli.show import failed, show
-from clickpost_async.client import ClickPost
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.errors import ClickPostError
 from clickpost_async.structures import Answer
@@ -43,7 +43,8 @@ def chapters() -> list[App]:
 
 def _operation(chapter: str, verb: str) -> Operation | None:
     """Return an operation's coroutine; `None` for a declaration that is another one's variant."""
-    namespace = typing.get_type_hints(ClickPost).get(chapter)
+    module = import_module(f"clickpost_async.endpoints.{chapter}")
+    namespace = getattr(module, chapter.title(), None)
     operation: Operation | None = getattr(namespace, verb, None)
     return operation
 

@@ -1,37 +1,38 @@
 """Every endpoint by its dotted name, as declared in its chapter."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from clickpost_async._wire.endpoint import Get as Get
 from clickpost_async._wire.endpoint import Post as Post
-from clickpost_async.endpoints import (
-    account,
-    couriers,
-    labels,
-    management,
-    ndr,
-    orders,
-    pickups,
-    reports,
-    returns,
-    tracking,
-)
-from clickpost_async.structures import Answer
+
+if TYPE_CHECKING:
+    from clickpost_async.structures import Answer
+
+    CATALOG: Mapping[str, Get[Answer] | Post[Answer]]
 
 _CHAPTERS = (
-    orders,
-    management,
-    tracking,
-    ndr,
-    pickups,
-    labels,
-    couriers,
-    reports,
-    returns,
-    account,
+    "orders",
+    "management",
+    "tracking",
+    "ndr",
+    "pickups",
+    "labels",
+    "couriers",
+    "reports",
+    "returns",
+    "account",
 )
 
-CATALOG: Mapping[str, Get[Answer] | Post[Answer]] = MappingProxyType(
-    {endpoint.name: endpoint for chapter in _CHAPTERS for endpoint in chapter.ENDPOINTS}
-)
+
+def __getattr__(name: str) -> Any:
+    # All chapters are loaded for whoever wants the whole catalogue; a call needs one.
+    if name == "CATALOG":
+        chapters = [import_module(f"{__name__}.{chapter}") for chapter in _CHAPTERS]
+        catalog = {endpoint.name: endpoint for each in chapters for endpoint in each.ENDPOINTS}
+        globals()[name] = found = MappingProxyType(catalog)
+        return found
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

@@ -1,101 +1,152 @@
-"""Everything that goes to ClickPost and comes back, as frozen, keyword-only attrs classes."""
+"""Everything that goes to ClickPost and comes back, as frozen, keyword-only attrs classes.
+
+A chapter is loaded when something of it is wanted: to make all classes takes longer than to import
+the rest of the package.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from clickpost_async.structures._base import Answer as Answer
 from clickpost_async.structures._base import Reply as Reply
 from clickpost_async.structures._base import Sent as Sent
 from clickpost_async.structures._base import Structure as Structure
-from clickpost_async.structures.account import AuditEntry as AuditEntry
-from clickpost_async.structures.account import AuditLog as AuditLog
-from clickpost_async.structures.account import Login as Login
-from clickpost_async.structures.account import Token as Token
-from clickpost_async.structures.codes import AddressType as AddressType
-from clickpost_async.structures.codes import Bucket as Bucket
-from clickpost_async.structures.codes import DeliveryType as DeliveryType
-from clickpost_async.structures.codes import DutyPayer as DutyPayer
-from clickpost_async.structures.codes import Level as Level
-from clickpost_async.structures.codes import NdrCode as NdrCode
-from clickpost_async.structures.codes import NotificationEvent as NotificationEvent
-from clickpost_async.structures.codes import OrderType as OrderType
-from clickpost_async.structures.codes import TrackingCode as TrackingCode
-from clickpost_async.structures.couriers import CourierAccount as CourierAccount
-from clickpost_async.structures.couriers import CourierAccounts as CourierAccounts
-from clickpost_async.structures.couriers import IndiaParcel as IndiaParcel
-from clickpost_async.structures.couriers import Locality as Locality
-from clickpost_async.structures.couriers import ParcelAdditional as ParcelAdditional
-from clickpost_async.structures.couriers import Preference as Preference
-from clickpost_async.structures.couriers import Recommendation as Recommendation
-from clickpost_async.structures.couriers import Recommendations as Recommendations
-from clickpost_async.structures.couriers import WorldParcel as WorldParcel
-from clickpost_async.structures.couriers import WorldParcelDetails as WorldParcelDetails
-from clickpost_async.structures.india import IndiaAdditional as IndiaAdditional
-from clickpost_async.structures.india import IndiaDrop as IndiaDrop
-from clickpost_async.structures.india import IndiaOrder as IndiaOrder
-from clickpost_async.structures.india import IndiaPickup as IndiaPickup
-from clickpost_async.structures.india import IndiaReturn as IndiaReturn
-from clickpost_async.structures.india import IndiaShipment as IndiaShipment
-from clickpost_async.structures.items import CartaPorte as CartaPorte
-from clickpost_async.structures.items import CustomField as CustomField
-from clickpost_async.structures.items import GstInfo as GstInfo
-from clickpost_async.structures.items import Item as Item
-from clickpost_async.structures.items import ItemDetails as ItemDetails
-from clickpost_async.structures.items import Reseller as Reseller
-from clickpost_async.structures.items import UserDefinedField as UserDefinedField
-from clickpost_async.structures.labels import Label as Label
-from clickpost_async.structures.management import CancelledOrder as CancelledOrder
-from clickpost_async.structures.management import DailyCount as DailyCount
-from clickpost_async.structures.management import DailyCounts as DailyCounts
-from clickpost_async.structures.management import EditedOrder as EditedOrder
-from clickpost_async.structures.management import OrderEdit as OrderEdit
-from clickpost_async.structures.management import UpdatedOrder as UpdatedOrder
-from clickpost_async.structures.management import UpdatedOrders as UpdatedOrders
-from clickpost_async.structures.ndr import AcceptedNdrAction as AcceptedNdrAction
-from clickpost_async.structures.ndr import FeedbackKind as FeedbackKind
-from clickpost_async.structures.ndr import FeedbackNotes as FeedbackNotes
-from clickpost_async.structures.ndr import NdrAction as NdrAction
-from clickpost_async.structures.ndr import NdrFeedback as NdrFeedback
-from clickpost_async.structures.ndr import NdrFeedbacks as NdrFeedbacks
-from clickpost_async.structures.ndr import NdrStep as NdrStep
-from clickpost_async.structures.orders import ChildItem as ChildItem
-from clickpost_async.structures.orders import ChildShipment as ChildShipment
-from clickpost_async.structures.orders import CreatedOrder as CreatedOrder
-from clickpost_async.structures.orders import FetchedOrder as FetchedOrder
-from clickpost_async.structures.orders import Order as Order
-from clickpost_async.structures.pickups import CreatedPickup as CreatedPickup
-from clickpost_async.structures.pickups import IndiaPickupOrder as IndiaPickupOrder
-from clickpost_async.structures.pickups import WorldPickupOrder as WorldPickupOrder
-from clickpost_async.structures.pickups import WorldPickupPlace as WorldPickupPlace
-from clickpost_async.structures.pickups import WorldPickupShipment as WorldPickupShipment
-from clickpost_async.structures.reports import Report as Report
-from clickpost_async.structures.reports import ReportFilters as ReportFilters
-from clickpost_async.structures.reports import ReportStatus as ReportStatus
-from clickpost_async.structures.reports import RequestedReport as RequestedReport
-from clickpost_async.structures.returns import RaisedReturn as RaisedReturn
-from clickpost_async.structures.returns import RaisedReturns as RaisedReturns
-from clickpost_async.structures.tracking import ExpectedDays as ExpectedDays
-from clickpost_async.structures.tracking import FailedDelivery as FailedDelivery
-from clickpost_async.structures.tracking import NotificationSetting as NotificationSetting
-from clickpost_async.structures.tracking import Numbered as Numbered
-from clickpost_async.structures.tracking import OldShipmentToTrack as OldShipmentToTrack
-from clickpost_async.structures.tracking import OldTrackedDetails as OldTrackedDetails
-from clickpost_async.structures.tracking import OldTrackedItems as OldTrackedItems
-from clickpost_async.structures.tracking import RegisteredShipment as RegisteredShipment
-from clickpost_async.structures.tracking import Scan as Scan
-from clickpost_async.structures.tracking import SecurityKey as SecurityKey
-from clickpost_async.structures.tracking import ShipmentToTrack as ShipmentToTrack
-from clickpost_async.structures.tracking import Track as Track
-from clickpost_async.structures.tracking import Tracked as Tracked
-from clickpost_async.structures.tracking import TrackedAdditional as TrackedAdditional
-from clickpost_async.structures.tracking import TrackedConsumer as TrackedConsumer
-from clickpost_async.structures.tracking import TrackedDetails as TrackedDetails
-from clickpost_async.structures.tracking import TrackedItem as TrackedItem
-from clickpost_async.structures.tracking import TrackedOrder as TrackedOrder
-from clickpost_async.structures.tracking import TrackedPlace as TrackedPlace
-from clickpost_async.structures.tracking import WhatsAppChoice as WhatsAppChoice
-from clickpost_async.structures.world import CourierCustomFields as CourierCustomFields
-from clickpost_async.structures.world import TaxInfo as TaxInfo
-from clickpost_async.structures.world import WorldAdditional as WorldAdditional
-from clickpost_async.structures.world import WorldDrop as WorldDrop
-from clickpost_async.structures.world import WorldOrder as WorldOrder
-from clickpost_async.structures.world import WorldPickup as WorldPickup
-from clickpost_async.structures.world import WorldReturn as WorldReturn
-from clickpost_async.structures.world import WorldShipment as WorldShipment
+
+if TYPE_CHECKING:
+    from clickpost_async.structures.account import AuditEntry as AuditEntry
+    from clickpost_async.structures.account import AuditLog as AuditLog
+    from clickpost_async.structures.account import Login as Login
+    from clickpost_async.structures.account import Token as Token
+    from clickpost_async.structures.codes import AddressType as AddressType
+    from clickpost_async.structures.codes import Bucket as Bucket
+    from clickpost_async.structures.codes import DeliveryType as DeliveryType
+    from clickpost_async.structures.codes import DutyPayer as DutyPayer
+    from clickpost_async.structures.codes import Level as Level
+    from clickpost_async.structures.codes import NdrCode as NdrCode
+    from clickpost_async.structures.codes import NotificationEvent as NotificationEvent
+    from clickpost_async.structures.codes import OrderType as OrderType
+    from clickpost_async.structures.codes import TrackingCode as TrackingCode
+    from clickpost_async.structures.couriers import CourierAccount as CourierAccount
+    from clickpost_async.structures.couriers import CourierAccounts as CourierAccounts
+    from clickpost_async.structures.couriers import IndiaParcel as IndiaParcel
+    from clickpost_async.structures.couriers import Locality as Locality
+    from clickpost_async.structures.couriers import ParcelAdditional as ParcelAdditional
+    from clickpost_async.structures.couriers import Preference as Preference
+    from clickpost_async.structures.couriers import Recommendation as Recommendation
+    from clickpost_async.structures.couriers import Recommendations as Recommendations
+    from clickpost_async.structures.couriers import WorldParcel as WorldParcel
+    from clickpost_async.structures.couriers import WorldParcelDetails as WorldParcelDetails
+    from clickpost_async.structures.india import IndiaAdditional as IndiaAdditional
+    from clickpost_async.structures.india import IndiaDrop as IndiaDrop
+    from clickpost_async.structures.india import IndiaOrder as IndiaOrder
+    from clickpost_async.structures.india import IndiaPickup as IndiaPickup
+    from clickpost_async.structures.india import IndiaReturn as IndiaReturn
+    from clickpost_async.structures.india import IndiaShipment as IndiaShipment
+    from clickpost_async.structures.items import CartaPorte as CartaPorte
+    from clickpost_async.structures.items import CustomField as CustomField
+    from clickpost_async.structures.items import GstInfo as GstInfo
+    from clickpost_async.structures.items import Item as Item
+    from clickpost_async.structures.items import ItemDetails as ItemDetails
+    from clickpost_async.structures.items import Reseller as Reseller
+    from clickpost_async.structures.items import UserDefinedField as UserDefinedField
+    from clickpost_async.structures.labels import Label as Label
+    from clickpost_async.structures.management import CancelledOrder as CancelledOrder
+    from clickpost_async.structures.management import DailyCount as DailyCount
+    from clickpost_async.structures.management import DailyCounts as DailyCounts
+    from clickpost_async.structures.management import EditedOrder as EditedOrder
+    from clickpost_async.structures.management import OrderEdit as OrderEdit
+    from clickpost_async.structures.management import UpdatedOrder as UpdatedOrder
+    from clickpost_async.structures.management import UpdatedOrders as UpdatedOrders
+    from clickpost_async.structures.ndr import AcceptedNdrAction as AcceptedNdrAction
+    from clickpost_async.structures.ndr import FeedbackKind as FeedbackKind
+    from clickpost_async.structures.ndr import FeedbackNotes as FeedbackNotes
+    from clickpost_async.structures.ndr import NdrAction as NdrAction
+    from clickpost_async.structures.ndr import NdrFeedback as NdrFeedback
+    from clickpost_async.structures.ndr import NdrFeedbacks as NdrFeedbacks
+    from clickpost_async.structures.ndr import NdrStep as NdrStep
+    from clickpost_async.structures.orders import ChildItem as ChildItem
+    from clickpost_async.structures.orders import ChildShipment as ChildShipment
+    from clickpost_async.structures.orders import CreatedOrder as CreatedOrder
+    from clickpost_async.structures.orders import FetchedOrder as FetchedOrder
+    from clickpost_async.structures.orders import Order as Order
+    from clickpost_async.structures.pickups import CreatedPickup as CreatedPickup
+    from clickpost_async.structures.pickups import IndiaPickupOrder as IndiaPickupOrder
+    from clickpost_async.structures.pickups import WorldPickupOrder as WorldPickupOrder
+    from clickpost_async.structures.pickups import WorldPickupPlace as WorldPickupPlace
+    from clickpost_async.structures.pickups import WorldPickupShipment as WorldPickupShipment
+    from clickpost_async.structures.reports import Report as Report
+    from clickpost_async.structures.reports import ReportFilters as ReportFilters
+    from clickpost_async.structures.reports import ReportStatus as ReportStatus
+    from clickpost_async.structures.reports import RequestedReport as RequestedReport
+    from clickpost_async.structures.returns import RaisedReturn as RaisedReturn
+    from clickpost_async.structures.returns import RaisedReturns as RaisedReturns
+    from clickpost_async.structures.tracking import ExpectedDays as ExpectedDays
+    from clickpost_async.structures.tracking import FailedDelivery as FailedDelivery
+    from clickpost_async.structures.tracking import NotificationSetting as NotificationSetting
+    from clickpost_async.structures.tracking import Numbered as Numbered
+    from clickpost_async.structures.tracking import OldShipmentToTrack as OldShipmentToTrack
+    from clickpost_async.structures.tracking import OldTrackedDetails as OldTrackedDetails
+    from clickpost_async.structures.tracking import OldTrackedItems as OldTrackedItems
+    from clickpost_async.structures.tracking import RegisteredShipment as RegisteredShipment
+    from clickpost_async.structures.tracking import Scan as Scan
+    from clickpost_async.structures.tracking import SecurityKey as SecurityKey
+    from clickpost_async.structures.tracking import ShipmentToTrack as ShipmentToTrack
+    from clickpost_async.structures.tracking import Track as Track
+    from clickpost_async.structures.tracking import Tracked as Tracked
+    from clickpost_async.structures.tracking import TrackedAdditional as TrackedAdditional
+    from clickpost_async.structures.tracking import TrackedConsumer as TrackedConsumer
+    from clickpost_async.structures.tracking import TrackedDetails as TrackedDetails
+    from clickpost_async.structures.tracking import TrackedItem as TrackedItem
+    from clickpost_async.structures.tracking import TrackedOrder as TrackedOrder
+    from clickpost_async.structures.tracking import TrackedPlace as TrackedPlace
+    from clickpost_async.structures.tracking import WhatsAppChoice as WhatsAppChoice
+    from clickpost_async.structures.world import CourierCustomFields as CourierCustomFields
+    from clickpost_async.structures.world import TaxInfo as TaxInfo
+    from clickpost_async.structures.world import WorldAdditional as WorldAdditional
+    from clickpost_async.structures.world import WorldDrop as WorldDrop
+    from clickpost_async.structures.world import WorldOrder as WorldOrder
+    from clickpost_async.structures.world import WorldPickup as WorldPickup
+    from clickpost_async.structures.world import WorldReturn as WorldReturn
+    from clickpost_async.structures.world import WorldShipment as WorldShipment
+
+# In the order in which their names are looked for, so that orders load nothing but orders.
+_CHAPTERS = (
+    "codes",
+    "items",
+    "india",
+    "world",
+    "orders",
+    "labels",
+    "tracking",
+    "pickups",
+    "ndr",
+    "management",
+    "couriers",
+    "reports",
+    "returns",
+    "account",
+)
+
+
+def __getattr__(name: str) -> Any:
+    if not name.startswith("_"):
+        for chapter in _CHAPTERS:
+            found = _names_of(chapter).get(name)
+            if found is not None:
+                globals()[name] = found
+                return found
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals()}.union(*map(_names_of, _CHAPTERS)))
+
+
+def _names_of(chapter: str) -> dict[str, Any]:
+    module = import_module(f"{__name__}.{chapter}")
+    return {
+        name: found
+        for name, found in vars(module).items()
+        if not name.startswith("_") and getattr(found, "__module__", None) == module.__name__
+    }
