@@ -87,9 +87,9 @@ def _measured(name: str, *, quick: bool) -> tuple[Part | None, bool]:
             found = versions(["clickpost_async", *module.LIBRARIES])
             found |= getattr(module, "programs", dict)()
             part = Part(**told, versions=found, rows=module.measure(quick=quick))
-    except (ChildError, ImportError) as error:
+    except (ChildError, ModuleNotFoundError) as error:
         say(f"  left out: {error}")
-        return None, isinstance(error, MissingError | ImportError)
+        return None, isinstance(error, MissingError | ModuleNotFoundError)
     return part, all(row.failed is None or row.missing for row in part.rows)
 
 

@@ -14,8 +14,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
-_NOT_INSTALLED = ("ModuleNotFoundError", "ImportError")
-
 
 class ChildError(Exception):
     """A measurement came to nothing; the message says why in one line."""
@@ -55,7 +53,9 @@ def call(
 def failure(errors: str, code: int) -> ChildError:
     """Return what a process has failed by, from what it said at its end."""
     last = (errors.strip().splitlines() or [f"ended with {code}"])[-1]
-    return (MissingError if last.startswith(_NOT_INSTALLED) else ChildError)(last)
+    # Rooms of ours say what to install.
+    missing = last.startswith("ModuleNotFoundError") or "pip install" in last
+    return (MissingError if missing else ChildError)(last)
 
 
 def main() -> None:
