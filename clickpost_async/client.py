@@ -58,7 +58,14 @@ _HEALTH = Get(
 
 @frozen(kw_only=True)
 class Stats:
-    """What a client has done so far, and what it is doing; for probes."""
+    """What a client and its light copies have done so far, and what they are doing; for probes.
+
+    `calls` were made by you; `attempts` left for them, with those of `look_ups` that found out
+    what became of an order. `repeats` are pauses before a call was sent again, `throttled` answers
+    were HTTP 429. On this event loop `in_flight` calls are under way, `waiting` ones wait for a
+    place among them, and `connections` are open: 0 where the transport does not tell, as httpx's
+    own and `"httpx2"`.
+    """
 
     calls: int
     attempts: int
@@ -206,7 +213,7 @@ class ClickPost:
         found = os.environ if environ is None else environ
         if base := found.get("CLICKPOST_BASE_URL"):
             settings.setdefault("hosts", Hosts.at(base))
-        if (rate := found.get("CLICKPOST_RATE")) and "limiter" not in settings:
+        if (rate := found.get("CLICKPOST_RATE")) and settings.get("limiter") is None:
             settings.setdefault("rate", Rate.parse(rate))
         return cls(Credentials.from_env(found), **settings)
 

@@ -59,6 +59,8 @@ class Problem:
 
 
 _LOOK_UP = "look the order up by its reference number before it is sent again"
+_FIND_OUT = "find out what became of it before it is sent again"
+_AGAIN = "nobody knows what became of it; the very same call may be made again"
 
 
 class ClickPostError(Exception):
@@ -102,7 +104,11 @@ class ClickPostError(Exception):
     @property
     def advice(self) -> str:
         """What the caller can do next."""
-        return _LOOK_UP if self.outcome is Outcome.UNKNOWN else self._advice
+        if self.outcome is not Outcome.UNKNOWN:
+            return self._advice
+        if self.reference_number or self.endpoint is None:
+            return _LOOK_UP
+        return _FIND_OUT if self.settles_in is None else _AGAIN
 
     @property
     def message(self) -> str:

@@ -32,7 +32,7 @@ from clickpost_async.structures import (
 from clickpost_async.structures._rules import Personal, Wire
 from clickpost_async.structures._times import IST, moment
 
-_LARGEST = 256 * 1024
+LARGEST = 256 * 1024
 
 # Where ClickPost's documentation puts the token, and where receivers have been seen to look for it.
 # Web servers may turn the underscore into a hyphen.
@@ -227,8 +227,8 @@ def parse(
 
     Raises `WebhookTooLargeError`, `WebhookTokenError`, or `WebhookError` for what is no push.
     """
-    if len(body) > _LARGEST:
-        raise WebhookTooLargeError(f"a push of more than {_LARGEST} bytes")
+    if len(body) > LARGEST:
+        raise WebhookTooLargeError(f"a push of more than {LARGEST} bytes")
     if token is not None and not _knows(headers, [token] if isinstance(token, str) else token):
         raise WebhookTokenError("the push does not carry the token")
     payload = _payload(body)

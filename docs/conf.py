@@ -1,5 +1,6 @@
 """How Sphinx builds these pages: `nox -s docs`."""
 
+import enum
 import importlib
 import inspect
 import re
@@ -55,9 +56,9 @@ nitpick_ignore_regex = [
     ),
     (
         r"py:.*",
-        r"(_io|array|functools|contextlib|opentelemetry|redis|starlette|taskiq|taskiq_redis|pytest|attrs)\..*",
+        r"(_io|array|functools|contextlib|opentelemetry|redis|starlette|litestar|taskiq|taskiq_redis|pytest|attrs)\..*",
     ),
-    (r"py:.*", r"[A-Z][a-z]?|[A-Z]_co|.*\.[A-Z][a-z]?|.*\.[A-Z]_co"),
+    (r"py:.*", r"[A-Z][a-z]?|[A-Z]_co|.*_contra|.*\.[A-Z][a-z]?|.*\.[A-Z]_co"),
     (r"py:.*", r"optional|default|[a-z ]*|.*, .*|.*\[.*"),
     # Handed through, and made by nobody but the package.
     (r"py:.*", r"clickpost_async\.(bulk\.journal\.Journal|settings\.Secret)"),
@@ -71,6 +72,7 @@ nitpick_ignore_regex = [
 def setup(app: Sphinx) -> None:
     """Let annotations be read as users write them."""
     app.connect("autodoc-process-signature", written_signature)
+    app.connect("autodoc-process-docstring", with_members)
     app.connect("missing-reference", public_name)
 
 
@@ -80,16 +82,16 @@ def written_signature(
     _name: str,
     kind: object,
     _options: object,
-    _signature: str | None,
+    signature: str | None,
     returned: str | None,
 ) -> tuple[str | None, str | None] | None:
     """Show a structure's fields without the rules that stand beside their types."""
     if what != "class" or not isinstance(kind, type):
         return None
-    if issubclass(kind, (Namespace, Run, Windows)):
+    if issubclass(kind, (Namespace, Run, Windows, enum.Enum)):
         return "", None  # nobody else makes them
     if not attrs.has(kind):
-        return None
+        return None if signature is None else (legible(signature), returned)
     hints = typing.get_type_hints(kind)
     own = inspect.signature(kind)
     parameters = [
@@ -99,7 +101,32 @@ def written_signature(
     ]
     bare = own.replace(parameters=parameters, return_annotation=own.empty)
     text = stringify_signature(bare, unqualified_typehints=True)
-    return re.sub(r"=<factory>|=Factory\([^)]*\)|=NOTHING", "=…", text), returned
+    return legible(text), returned
+
+
+def legible(signature: str) -> str:
+    """Write defaults as Python does, so that the signature can be read and linked."""
+    signature = re.sub(r"<factory>|Factory\([^)]*\)|NOTHING", "...", signature)
+    return re.sub(r"<function (\w+).*?>", r"\1", signature)
+
+
+def with_members(
+    _app: Sphinx,
+    what: str,
+    _name: str,
+    kind: object,
+    _options: object,
+    lines: list[str],
+) -> None:
+    """Tell the members of an enumeration."""
+    if what == "class" and isinstance(kind, type) and issubclass(kind, enum.Enum):
+        values = (
+            f" ({each.value})" if each.value != each.name else "" for each in kind
+        )
+        told = (
+            f"`{each.name}`{value}" for each, value in zip(kind, values, strict=True)
+        )
+        lines += ["", ", ".join(told), ""]
 
 
 def public_name(

@@ -198,6 +198,15 @@ def test_every_error_gives_advice(kind: type[ClickPostError]) -> None:
     assert not advice.endswith(".")
 
 
+def test_what_is_no_order_is_not_looked_up_by_a_reference_number() -> None:
+    pickup = NoReplyError("words", endpoint="pickups.create_india")
+    label = NoReplyError("words", endpoint="labels.fetch")
+    label.settles_in = 0.0
+
+    assert "find out" in pickup.advice
+    assert "may be made again" in label.advice
+
+
 def test_advice_fits_what_is_known() -> None:
     assert "nothing was processed" in NotSentError("words").advice
     assert "by its reference number" in NoReplyError("words").advice

@@ -22,7 +22,8 @@ PACKAGE = Path(clickpost_async.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = ("bulk", "cli", "fleet", "integrations", "labels", "sandbox", "testing", "webhooks")
 ROOMS_LIBRARIES = tuple(
-    "cyclopts jinja2 opentelemetry pypdf redis reportlab rich starlette taskiq uvicorn".split()  # noqa: SIM905
+    "cyclopts jinja2 litestar opentelemetry pypdf redis reportlab rich starlette taskiq"  # noqa: SIM905
+    " uvicorn".split()
 )
 
 # --- what is public -----------------------------------------------------------------------------
@@ -41,7 +42,11 @@ SURFACE = {
         InvalidRequestError NoReplyError NotSentError Outcome Problem RefusedError ServerError
         ThrottledError UnreadableReplyError
     """,
+    "clickpost_async.integrations.litestar": "answer_error get_clickpost lifespan webhook",
     "clickpost_async.integrations.opentelemetry": "OpenTelemetry",
+    "clickpost_async.integrations.starlette": """
+        answer_error clickpost_health get_clickpost health lifespan webhook
+    """,
     "clickpost_async.limits": "Limiter TokenBucket",
     "clickpost_async.limits.redis": "RedisBucket",
     "clickpost_async.sandbox": "Sandbox",

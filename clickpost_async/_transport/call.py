@@ -58,6 +58,9 @@ from clickpost_async.structures._base import Answer
 
 R = TypeVar("R", bound=Answer)
 
+# ClickPost has an order for this waybill (its code table), which a sending that was lost may have
+# placed.
+_ORDER_EXISTS = 303
 # How long everybody waits after a 429 that does not say how long.
 _UNSAID_HOLD = 1.0
 
@@ -441,7 +444,9 @@ class Call(Generic[R]):
                 )
                 error.trouble = error.trouble or trouble
                 error.attempts = self._attempts
-            elif isinstance(error, CredentialsError) and error.key_refused:
+            elif error.status == _ORDER_EXISTS or (
+                isinstance(error, CredentialsError) and error.key_refused
+            ):
                 error.outcome = Outcome.UNKNOWN
         if error.outcome is Outcome.UNKNOWN:
             error.settles_in = self._settles_in(error)

@@ -20,17 +20,22 @@ from clickpost_async._transport.wire import Progress
 _FULL = 2**18
 
 
+class StaleError(Exception):
+    """A connection that was used before is one no more, and nothing of the call has left."""
+
+
 class Tap(httpcore.AsyncNetworkBackend):
     """Opens the one connection of an owner, and tells its call when a byte of it may have left."""
 
     def __init__(self) -> None:
         self.progress = Progress()
         self.opened = False
+        self.used = False
 
     def watch(self, progress: Progress) -> None:
         """Tell this call from now on; before the connection there is nobody who could."""
         self.progress = progress
-        progress.proven = self.opened
+        self.used = progress.proven = self.opened
         progress.left = not self.opened
 
     async def connect_tcp(
@@ -145,7 +150,6 @@ class Line(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Take what is to be sent; it leaves with the next read."""
-        self._tap.progress.left = True
         if buffer:
             self._unsent.append(buffer)
             self._write_timeout = timeout
@@ -175,6 +179,12 @@ class Line(asyncio.Protocol, httpcore.AsyncNetworkStream):
     async def _flush(self) -> None:
         unsent = self._unsent
         self._unsent = []
+        tap = self._tap
+        if not tap.progress.left:
+            # Asked when the connection was taken, too; but other tasks have had their turn since.
+            if tap.used and self._has_news():
+                raise StaleError
+            tap.progress.left = True
         if self._ended:
             return  # whatever came before the end is still read
         self._transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
@@ -232,9 +242,10 @@ class Line(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """Tell what httpcore wants to know of a connection."""
-        if info == "is_readable":
-            return bool(self._received) or self._ended or self._is_readable()
-        return self._transport.get_extra_info(info)
+        return self._has_news() if info == "is_readable" else self._transport.get_extra_info(info)
+
+    def _has_news(self) -> bool:
+        return bool(self._received) or self._ended or self._is_readable()
 
 
 def _give_up(waiter: "asyncio.Future[None]", too_late: type[Exception]) -> None:

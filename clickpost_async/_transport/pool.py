@@ -21,7 +21,7 @@ import httpcore
 from clickpost_async._transport import tls
 from clickpost_async._transport.family import fault_of, unquoted
 from clickpost_async._transport.incoming import Incoming
-from clickpost_async._transport.line import Tap
+from clickpost_async._transport.line import StaleError, Tap
 from clickpost_async._transport.wire import (
     HEADERS,
     JSON_HEADERS,
@@ -58,7 +58,22 @@ class Pool:
         server = self._servers.get(call.base)
         if server is None:
             server = self._servers[call.base] = _Server(call.base)
-        link = await self._link(server)
+        while True:
+            link = await self._link(server)
+            try:
+                await self._send(call, server, link, progress, answer)
+            except StaleError:
+                continue
+            return
+
+    async def _send(
+        self,
+        call: Outgoing,
+        server: "_Server",
+        link: "_Link",
+        progress: Progress,
+        answer: Incoming,
+    ) -> None:
         self._busy.add(link)
         link.tap.watch(progress)
         try:

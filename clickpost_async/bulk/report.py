@@ -15,8 +15,10 @@ class Report:
     `skipped` orders are those that an earlier run had finished: they are counted as what they came
     to, too, and nothing was sent for them. `missing` ones are in the journal and no longer in the
     input. `duplicates_avoided` counts orders that had been placed by a sending whose answer was
-    lost, and were found again instead of being bought twice. `stopped`: it was told to read no
-    further.
+    lost, and were found again instead of being bought twice. `requests` are sendings of orders,
+    `repeats` those that were not an order's first. `slowest` is how many seconds the
+    slowest order took. `halted` is what would have failed every order, such as a refused key;
+    `stopped`: it was told to read no further.
     """
 
     placed: int = 0

@@ -24,7 +24,10 @@ def client(limiter: Limiter | None = None) -> ClickPost:
     try:
         return ClickPost.from_env(environ, limiter=limiter)
     except ValueError as error:
-        raise SystemExit(f"{error}\n{_NO_KEY}") from None
+        known = environ.get("CLICKPOST_USERNAME") and (
+            environ.get("CLICKPOST_API_KEY") or environ.get("CLICKPOST_KEY")
+        )
+        raise SystemExit(str(error) if known else f"{error}\n{_NO_KEY}") from None
 
 
 def _from_file(environ: dict[str, str]) -> str | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.types import NonNegativeFloat, PositiveInt
 
 from clickpost_async.bulk.reader import Format
 
@@ -36,10 +37,10 @@ async def push(
     merge: Path | None = None,
     format: Format | None = None,  # noqa: A002 - the word people look for
     map: str | None = None,  # noqa: A002 - as above
-    at_once: int | None = None,
+    at_once: PositiveInt | None = None,
     fleet: str | None = None,
     hold: bool = False,
-    settling: float = 30.0,
+    settling: NonNegativeFloat = 30.0,
     check: bool = False,
     quiet: bool = False,
 ) -> int:
@@ -105,9 +106,9 @@ async def push(
 async def resolve(
     journal: Path,
     *,
-    at_once: int | None = None,
+    at_once: PositiveInt | None = None,
     fleet: str | None = None,
-    settling: float = 30.0,
+    settling: NonNegativeFloat = 30.0,
     quiet: bool = False,
 ) -> int:
     """Settle what a journal has in doubt: look every order up, and send it again if need be."""

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.types import ExistingFile, PositiveFloat, PositiveInt
+from cyclopts.validators import Number
 
 from clickpost_async.cli.bulk import app as bulk
 from clickpost_async.cli.operations import chapters
@@ -16,7 +18,9 @@ app: App = App(
 
 
 @app.command
-async def demo(orders: Path | None = None, *, rate: float = 100.0, faults: bool = True) -> int:
+async def demo(
+    orders: ExistingFile | None = None, *, rate: PositiveFloat = 100.0, faults: bool = True
+) -> int:
     """Create a file of orders at a sandbox of its own, and show what became of each.
 
     Parameters
@@ -37,14 +41,16 @@ async def demo(orders: Path | None = None, *, rate: float = 100.0, faults: bool 
 @app.command
 def sandbox(
     *,
-    port: int = 8000,
+    port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 8000,
     file: Path | None = None,
-    rate: float | None = None,
-    scan_every: float = 21600.0,
+    rate: PositiveFloat | None = None,
+    scan_every: PositiveFloat = 21600.0,
     seed: int = 0,
     webhooks_to: str | None = None,
 ) -> None:
     """Serve a ClickPost that lives on this machine, with a page to watch it, until interrupted.
+
+    Its CLICKPOST_USERNAME is sandbox, and its CLICKPOST_API_KEY sandbox-key-not-a-secret.
 
     Parameters
     ----------
@@ -62,16 +68,23 @@ def sandbox(
         An address on this machine, which hears of every scan.
 
     """
+    import sqlite3
+
     from clickpost_async.sandbox.serve import main as serve
 
-    serve(
-        port,
-        None if file is None else str(file),
-        rate=rate,
-        scan_every=scan_every,
-        seed=seed,
-        webhooks_to=webhooks_to,
-    )
+    try:
+        serve(
+            port,
+            None if file is None else str(file),
+            rate=rate,
+            scan_every=scan_every,
+            seed=seed,
+            webhooks_to=webhooks_to,
+        )
+    except sqlite3.Error as error:
+        raise SystemExit(f"{file}: {error}") from None
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
 
 
 @app.command
@@ -79,9 +92,9 @@ def worker(
     redis: str,
     *,
     rate: Annotated[str, Parameter(env_var="CLICKPOST_RATE")],
-    processes: int = 2,
-    at_once: int = 100,
-    share: int | None = None,
+    processes: PositiveInt = 2,
+    at_once: PositiveInt = 100,
+    share: PositiveInt | None = None,
 ) -> int:
     """Create orders that `bulk --fleet` feeds, with all other workers of the same Redis.
 
@@ -110,4 +123,10 @@ def main() -> None:
     app.command(bulk)
     for chapter in chapters():
         app.command(chapter)
-    app()
+    try:
+        app()
+    except ImportError as error:
+        # A room says itself what it needs; whatever else is missing is a bug.
+        if "pip install" not in str(error):
+            raise
+        raise SystemExit(str(error)) from None

@@ -109,8 +109,10 @@ def _read_json(file: str) -> Any:
             return json.load(sys.stdin)
         with open(file, encoding="utf-8") as opened:  # noqa: PTH123 - "-" is no path
             return json.load(opened)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"{file}: {error}") from None
+    except OSError as error:
+        raise SystemExit(f"{file}: {error.strerror}") from None
+    except ValueError as error:
+        raise SystemExit(f"{file}: not JSON: {error}") from None
 
 
 def _password() -> str:

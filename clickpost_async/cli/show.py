@@ -18,7 +18,8 @@ def show(answer: object) -> None:
     if not sys.stdout.isatty():
         print(json.dumps(data, ensure_ascii=False, default=str))
         return
-    console = Console()
+    # What merchants and couriers write is shown as it is, brackets and colons too.
+    console = Console(markup=False, emoji=False)
     rows = data.get("rows") if isinstance(data, Mapping) else None
     if isinstance(rows, list) and rows:
         console.print(_grid(rows))

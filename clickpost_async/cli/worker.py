@@ -6,16 +6,20 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from taskiq.cli.common_args import LogLevel
-from taskiq.cli.worker.args import WorkerArgs
-from taskiq.cli.worker.run import run_worker
-
 from clickpost_async.cli import account
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import Fleet, Ledger
 from clickpost_async.integrations.taskiq import OrderBroker, feed, order_broker, order_task
 from clickpost_async.limits.redis import RedisBucket
 from clickpost_async.settings import Rate
+
+try:
+    from taskiq.cli.common_args import LogLevel
+    from taskiq.cli.worker.args import WorkerArgs
+    from taskiq.cli.worker.run import run_worker
+except ImportError as _error:
+    _message = "workers need the taskiq extra: pip install 'clickpost_async[taskiq]'"
+    raise ImportError(_message) from _error
 
 _URL, _RATE, _SHARE = "CLICKPOST_REDIS_URL", "CLICKPOST_RATE", "CLICKPOST_SHARE"
 

@@ -10,17 +10,21 @@ from clickpost_async.settings import Priority
 # So many NORMAL ones may go before a waiting BULK one, which then goes first: it waits long, but
 # not for ever.
 _OVERTAKES = 8
+# While NORMAL ones are inside, more are likely to come: BULK leaves one place in so many to them,
+# or the next would wait until a whole order is back.
+_KEPT_FREE = 10
 
 
 class Gate:
     """Bounds how many are inside at once; first come, first served, `NORMAL` before `BULK`.
 
     Whoever leaves hands the place to one that waits, so nobody is woken in vain and no newcomer
-    slips in between. A free gate is entered without giving up the event loop. A gate that somebody
-    waits at belongs to one event loop.
+    slips in between. While `NORMAL` ones are inside, `BULK` leaves a tenth of the places free. A
+    free gate is entered without giving up the event loop. A gate that somebody waits at belongs to
+    one event loop.
     """
 
-    __slots__ = ("_bulk", "_inside", "_normal", "_overtakes", "_width")
+    __slots__ = ("_bulk", "_inside", "_normal", "_normal_inside", "_overtakes", "_width")
 
     def __init__(self, width: int) -> None:
         if width < 1:
@@ -28,6 +32,7 @@ class Gate:
             raise ValueError(message)
         self._width = width
         self._inside = 0
+        self._normal_inside = 0
         self._overtakes = 0
         # Ordered, so that the first is found and one that gives up is removed in constant time.
         self._normal: OrderedDict[Place, None] = OrderedDict()
@@ -51,24 +56,39 @@ class Gate:
         lane = self._bulk if priority is Priority.BULK else self._normal
         return Place(self, lane, again=again)
 
-    def admit(self) -> bool:
-        """Let one in if there is room; with room, nobody waits."""
-        if self._inside == self._width:
+    def admit(self, lane: "OrderedDict[Place, None]") -> bool:
+        """Let one in if there is room for it and nobody of its lane waits."""
+        if lane or not self._has_room(lane):
             return False
-        self._inside += 1
+        self._count(lane, 1)
         return True
 
-    def pass_on(self) -> None:
-        """Hand a place that is given up to the next one, or let it be free."""
-        if self._normal and self._overtakes < _OVERTAKES:
-            if self._bulk:
+    def leave(self, lane: "OrderedDict[Place, None]") -> None:
+        """Give a place up, and let in who can be let in now."""
+        self._count(lane, -1)
+        while (next_lane := self._next_lane()) is not None:
+            firm = next_lane is self._bulk and bool(self._normal)
+            if next_lane is self._bulk:
+                self._overtakes = 0
+            elif self._bulk:
                 self._overtakes += 1
-            self._normal.popitem(last=False)[0].call_in()
-        elif self._bulk:
-            self._overtakes = 0
-            self._bulk.popitem(last=False)[0].call_in(firm=bool(self._normal))
-        else:
-            self._inside -= 1
+            self._count(next_lane, 1)
+            next_lane.popitem(last=False)[0].call_in(firm=firm)
+
+    def _count(self, lane: "OrderedDict[Place, None]", change: int) -> None:
+        self._inside += change
+        if lane is self._normal:
+            self._normal_inside += change
+
+    def _has_room(self, lane: "OrderedDict[Place, None]") -> bool:
+        kept = self._width // _KEPT_FREE if lane is self._bulk and self._normal_inside else 0
+        return self._inside < self._width - kept
+
+    def _next_lane(self) -> "OrderedDict[Place, None] | None":
+        lanes = [self._normal, self._bulk]
+        if self._overtakes >= _OVERTAKES:
+            lanes.reverse()
+        return next((lane for lane in lanes if lane and self._has_room(lane)), None)
 
     def outranks(self, lane: "OrderedDict[Place, None]") -> bool:
         """Tell whether somebody waits who goes before that lane."""
@@ -90,7 +110,7 @@ class Place:
         self._firm = False
 
     async def __aenter__(self) -> Self:
-        if self._gate.admit():
+        if self._gate.admit(self._lane):
             self._inside = True
         else:
             self._queue()
@@ -132,7 +152,7 @@ class Place:
 
     def _leave(self) -> None:
         self._inside = False
-        self._gate.pass_on()
+        self._gate.leave(self._lane)
 
     async def _wait(self) -> None:
         came = False

@@ -10,12 +10,16 @@ from clickpost_async.settings import Credentials, Hosts
 class Sandbox(Application):
     """A ClickPost that answers, refuses, remembers and misbehaves like the real one.
 
-    `rate` and `burst` limit the calls per second (429); `courier_seconds` is how long a courier
-    takes; `async_polls` how often an order with `additional.async` answers 102, and a report
-    PENDING, before it is done. `clock` tells the seconds since the epoch, `scan_every` is how many
-    of them a parcel stays at a station; without it parcels move by `advance` alone. A page of
-    updated orders has `page_size` rows. `password` is that of the user who asks for a token.
-    With `racy` a label is bought before its reference is recorded: overlapping creates buy two.
+    `path` is a SQLite file that keeps what it knows; without one that is kept in memory. `seed` is
+    what waybills and chances are made of: the same calls at the same seed are answered alike.
+    `rate` and `burst` limit the calls per second (429); `faults` go wrong from the start on.
+
+    `courier_seconds` is how long a courier takes; `async_polls` how often an order with
+    `additional.async` answers 102, and a report PENDING, before it is done. `clock` tells the
+    seconds since the epoch, `scan_every` is how many of them a parcel stays at a station; without
+    it parcels move by `advance` alone. A page of updated orders has `page_size` rows. `password` is
+    that of the user who asks for a token. With `racy` a label is bought before its reference is
+    recorded: overlapping creates buy two.
 
     `async with Sandbox() as sandbox:` serves it on a free port while the block runs, with its page
     at `sandbox.page`; what it remembers can still be asked for afterwards.

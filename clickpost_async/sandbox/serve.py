@@ -1,6 +1,7 @@
 """Put a sandbox on a port of this machine, with uvicorn."""
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import AsyncGenerator
@@ -96,7 +97,12 @@ def main(
     )
     if webhooks_to:
         sandbox.webhooks_to(webhooks_to, token=webhook_token)
-    with sandbox, _listening(port) as listener:
+    try:
+        listening = _listening(port)
+    except OSError as error:
+        said = os.strerror(error.errno).lower() if error.errno else error
+        raise SystemExit(f"port {port}: {said}; 0 takes any free one") from None
+    with sandbox, listening as listener:
         origin = f"http://{_HOST}:{listener.getsockname()[1]}"
         # Who started it waits for the first line.
         print(f"{origin}/api", flush=True)  # noqa: T201

@@ -9,6 +9,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -187,7 +188,8 @@ def _instance_checker(kind: type) -> Check:
 
 def _check_text(value: Any) -> Problems:
     if not isinstance(value, str):
-        return _wrong(f"text is needed, not {_name(type(value))}")
+        how = ": use its isoformat()" if isinstance(value, date) else ""
+        return _wrong(f"text is needed, not {_name(type(value))}{how}")
     if "\x00" in value:
         return _wrong("must not contain a NUL character")
     if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):

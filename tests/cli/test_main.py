@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -70,6 +71,36 @@ def test_the_sandbox_prints_its_address_and_serves() -> None:
     assert (status_of(answer), code) == (200, 0)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "demo /nowhere/orders.csv",
+        "demo --rate -1",
+        "sandbox --rate 0",
+        "sandbox --port 99999",
+        "sandbox --port 0 --file /nowhere/sandbox.db",
+        "sandbox --port 0 --webhooks-to http://example.com/",
+        "bulk orders.csv --at-once 0",
+        "bulk orders.csv --settling -1",
+    ],
+)
+def test_what_cannot_be_is_told_without_a_traceback(arguments: str) -> None:
+    said = said_by(arguments.split())
+
+    assert said.returncode != 0
+    assert said.stdout + said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_a_port_that_is_taken_is_told_in_a_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = said_by(["sandbox", "--port", str(port)])
+
+    assert said.returncode == 1
+    assert said.stderr.strip() == f"port {port}: address already in use; 0 takes any free one"
+
+
 def test_without_its_libraries_it_says_what_to_install() -> None:
     script = (
         "import sys; sys.modules['cyclopts'] = None\n"
@@ -82,6 +113,31 @@ def test_without_its_libraries_it_says_what_to_install() -> None:
     assert said.stdout.strip() == (
         "the command line needs cyclopts and rich: pip install 'clickpost_async[cli]'"
     )
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "extra"),
+    [
+        ("starlette", ["sandbox"], "sandbox"),
+        ("starlette", ["demo"], "sandbox"),
+        ("taskiq", ["worker", "redis://127.0.0.1:1", "--rate", "1/1s"], "taskiq"),
+    ],
+)
+def test_a_command_without_its_libraries_says_so_in_a_line(
+    missing: str, arguments: Sequence[str], extra: str
+) -> None:
+    script = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        f"sys.argv = ['clickpost', *{arguments!r}]\n"
+        "from clickpost_async.cli import main; main()"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30
+    )
+
+    [line] = said.stderr.splitlines()
+    assert said.returncode == 1
+    assert line.endswith(f"pip install 'clickpost_async[{extra}]'")
 
 
 @pytest.mark.parametrize("module", ["clickpost_async", "clickpost_async.bulk"])

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from clickpost_async.cli.operations import chapters
+from clickpost_async.cli.show import show
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.sandbox.serve import Served
+from clickpost_async.structures import CreatedOrder
 from tests.strategies import india
 
 KEY = "not-a-real-key-of-the-command-line"
@@ -108,6 +110,7 @@ def test_times_and_switches_are_understood(served: Served) -> None:
     [
         (("orders", "find-india", "NOBODY"), 2, "AWB not found"),
         (("couriers", "pincode", "12"), 2, "pincode"),
+        (("labels", "fetch", "NOBODYS", "--courier-partner", "4"), 4, "may be made again"),
         (("orders", "create-india", "/nowhere/order.json"), 1, "/nowhere/order.json"),
     ],
 )
@@ -156,6 +159,28 @@ def test_the_key_may_stand_in_a_file_that_only_its_owner_reads(
     assert open_to_all.returncode == 1
     assert "chmod 600" in open_to_all.stderr
     assert json.loads(private.stdout)["city"] == "AHMEDABAD"
+
+
+def test_the_rate_of_the_environment_is_read(served: Served) -> None:
+    ran = clickpost(served, "couriers", "pincode", "380055", CLICKPOST_RATE="a lot")
+
+    assert ran.returncode == 1
+    assert "like 10/1s" in ran.stderr
+    # The account is not what is missing.
+    assert "CLICKPOST_KEY_FILE" not in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_what_comes_back_is_shown_as_it_is_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+
+    show(CreatedOrder(waybill="[/b] :box:", reference_number="[red]1"))
+
+    shown = capsys.readouterr().out
+    assert "[/b] :box:" in shown
+    assert "[red]1" in shown
 
 
 def test_without_an_account_it_says_what_is_missing(served: Served) -> None:

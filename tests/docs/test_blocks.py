@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tomllib
@@ -17,6 +18,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+import attrs
 import pytest
 
 from clickpost_async.sandbox import Sandbox
@@ -91,6 +93,7 @@ class Reader:
         self._names: dict[str, Any] = {"__name__": "page", "__builtins__": builtins}
         self._printed = ""
         self._running: list[subprocess.Popen[str]] = []
+        self._ports: dict[str, str] = {}
 
     def leave(self) -> None:
         """End what the page has started and left running."""
@@ -108,6 +111,8 @@ class Reader:
 
     def _do(self, block: Block, runner: asyncio.Runner) -> None:
         where = f"{self._page}:{block.line}"
+        for shown, port in self._ports.items():
+            block = attrs.evolve(block, text=block.text.replace(f":{shown}", f":{port}"))
         if block.caption is not None:
             Path(block.caption).write_text(block.text, encoding="utf-8")
         elif block.language == "python":
@@ -134,6 +139,8 @@ class Reader:
             self._serve(command, wanted)
         elif command.startswith("python -m clickpost_async worker"):
             self._start(command, wanted)
+        elif command.startswith("uvicorn "):
+            self._host(command, where)
         else:
             assert command.startswith(PROGRAMS), f"{where}: nobody runs {command!r}"
             done = subprocess.run(
@@ -160,6 +167,29 @@ class Reader:
         assert process.stderr is not None
         port = re.compile(r"-\d{4,}-")
         assert port.sub("", process.stderr.readline()) == port.sub("", wanted)
+
+    def _host(self, command: str, where: str) -> None:
+        """Serve an application on a free port, and ask there what the page asks at its own."""
+        shown = re.search(r"--port (\d+)", command)
+        assert shown is not None, where
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = self._ports[shown[1]] = str(free.getsockname()[1])
+        served = command.replace(f"--port {shown[1]}", f"--port {port}")
+        process = subprocess.Popen(
+            [sys.executable, "-m", *shlex.split(served)],
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._running.append(process)
+        assert process.stderr is not None
+        said = ""
+        # In this order or the other, with one worker or with several.
+        while not ("Uvicorn running" in said and "startup complete" in said):
+            line = process.stderr.readline()
+            assert line, f"{where}: {said}"
+            said += line
 
     def _believe(self, command: str, where: str) -> None:
         variable, _, value = command.removeprefix("export ").partition("=")

@@ -248,3 +248,72 @@ async def test_of_ten_thousand_half_give_up_and_all_others_get_in() -> None:
 def test_a_gate_without_width_is_refused() -> None:
     with pytest.raises(ValueError, match="width: at least 1 is needed"):
         Gate(0)
+
+
+async def stand(gate: Gate, priority: Priority, leave: anyio.Event, seen: list[Priority]) -> None:
+    async with gate.entered(priority):
+        seen.append(priority)
+        await leave.wait()
+
+
+def test_bulk_leaves_a_tenth_of_the_places_free_while_normal_ones_are_inside() -> None:
+    async def play() -> list[int]:
+        gate, leave, inside = Gate(20), [anyio.Event(), anyio.Event()], []
+        found: list[int] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(stand, gate, NORMAL, leave[0], inside)
+            await anyio.sleep(1)
+            for _ in range(30):
+                group.start_soon(stand, gate, BULK, leave[1], inside)
+            await anyio.sleep(1)
+            found.append(gate.inside)
+            for _ in range(2):
+                group.start_soon(stand, gate, NORMAL, leave[0], inside)
+            await anyio.sleep(1)
+            found.append(gate.inside)
+            leave[0].set()
+            await anyio.sleep(1)
+            found.append(gate.inside)
+            leave[1].set()
+        return [*found, gate.inside, gate.waiting]
+
+    assert run_virtual(play) == [18, 20, 20, 0, 0]
+
+
+def test_bulk_alone_has_every_place() -> None:
+    async def play() -> int:
+        gate, leave = Gate(20), anyio.Event()
+        async with anyio.create_task_group() as group:
+            for _ in range(30):
+                group.start_soon(stand, gate, BULK, leave, [])
+            await anyio.sleep(1)
+            inside = gate.inside
+            leave.set()
+        return inside
+
+    assert run_virtual(play) == 20
+
+
+@given(visits, st.booleans())
+def test_no_place_is_lost_at_a_gate_that_keeps_some_free(
+    script: list[Visit], cancel_first: bool
+) -> None:
+    gate = Gate(10)
+
+    async def visit(it: Visit) -> None:
+        await anyio.sleep(it.at)
+        with anyio.move_on_after(None if it.cancelled is None else it.cancelled):
+            async with gate.entered(it.priority) as place:
+                await anyio.sleep(it.stays)
+                if it.gives_way:
+                    await place.give_way()
+
+    async def play() -> None:
+        async with anyio.create_task_group() as group:
+            for it in script:
+                group.start_soon(visit, it)
+
+    run_virtual(play)
+
+    assert (gate.inside, gate.waiting) == (0, 0)
+    assert all(gate.admit(lane) for lane in (gate._normal, gate._bulk) for _ in range(4))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -114,6 +115,36 @@ async def test_it_is_dark_where_the_system_is_and_where_one_says_so() -> None:
         assert chosen == await ground() == light
 
 
+@pytest.mark.asyncio
+async def test_a_narrow_window_goes_to_what_is_opened() -> None:
+    async with Sandbox() as sandbox:
+        await place(sandbox, *(f"PEN-{number}" for number in range(40)))
+        async with looking_at(sandbox.page) as page:
+            await page.set_viewport_size({"width": 390, "height": 800})
+            await page.click("#orders a:has-text('PEN-30')")
+            await expect(page.locator("#detail h2")).to_be_in_viewport()
+            width = await page.evaluate("document.documentElement.scrollWidth")
+
+    assert width == 390
+
+
+@pytest.mark.asyncio
+async def test_the_keyboard_stays_where_it_was_when_news_come() -> None:
+    async with Sandbox(scan_every=3600) as sandbox, looking_at(sandbox.page) as page:
+        await place(sandbox, "PEN-1", "PEN-2")
+        hour = page.locator("text=+6 h")
+        await hour.focus()
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#orders .b6")).to_have_count(2)
+        await expect(hour).to_be_focused()
+        row = page.locator("#orders a", has_text="PEN-1")
+        await row.focus()
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#detail")).to_be_focused()
+        await page.keyboard.press("Escape")
+        await expect(row).to_be_focused()
+
+
 # --- what can be done from it -------------------------------------------------------------------
 
 
@@ -179,6 +210,15 @@ async def test_time_passes_when_one_says_so() -> None:
         await expect(page.locator("#orders li").first).to_contain_text("PickedUp")
 
     assert 6 * 3600 <= sandbox.now() - before < 7 * 3600
+
+
+@pytest.mark.asyncio
+async def test_the_clock_tells_the_day_of_india() -> None:
+    noon = datetime(2026, 3, 5, 12, tzinfo=UTC).timestamp()
+    async with Sandbox(clock=lambda: noon) as sandbox, looking_at(sandbox.page) as page:
+        await expect(page.locator("#clock .now")).to_contain_text("05 Mar 17:3")
+        await page.click("text=+1 day")
+        await expect(page.locator("#clock .now")).to_contain_text("06 Mar 17:3")
 
 
 @pytest.mark.asyncio

@@ -1,6 +1,7 @@
 """How annotations are read, and what each rule for a single value takes and refuses."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Annotated, Any
 
 import pytest
@@ -96,6 +97,7 @@ def test_a_value_of_the_right_type_is_taken(kind: Any, value: Any) -> None:
     [
         (str, 5, "text is needed, not a whole number"),
         (str, None, "text is needed, not null"),
+        (str, date(2026, 1, 31), "text is needed, not date: use its isoformat()"),
         (str, "a\x00b", "must not contain a NUL character"),
         (str, "a\ud800", "must not contain half a surrogate pair"),
         (int, True, "a whole number is needed, not true or false"),

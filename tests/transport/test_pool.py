@@ -5,6 +5,7 @@ import os
 import ssl
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpcore
 import httpx
@@ -236,6 +237,27 @@ async def test_errors_are_those_of_httpcore(limits: Limits, expected: type[Excep
             await ask(pool, server, limits)
         server.port = port
         assert pool.connections == 0
+
+
+@pytest.mark.asyncio
+async def test_a_connection_that_is_closed_after_it_was_taken_is_noticed_before_the_first_byte(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = Pool()
+    async with serving() as server:
+        await ask(pool, server)
+        handle = httpcore.AsyncHTTPConnection.handle_async_request
+
+        async def late(self: Any, request: httpcore.Request) -> httpcore.Response:
+            # What other tasks do between the look at the connection and the first byte.
+            server.hang_up()
+            await until(lambda: not server.open)
+            return await handle(self, request)
+
+        monkeypatch.setattr(httpcore.AsyncHTTPConnection, "handle_async_request", late)
+        assert await ask(pool, server) == PLACED
+        assert (server.connections, len(server.heads), pool.connections) == (2, 2, 1)
+        await pool.aclose()
 
 
 @pytest.mark.asyncio

@@ -395,6 +395,7 @@ async def test_every_attempt_waits_for_its_turn() -> None:
         (said(301, "wrong key"), CredentialsError),
         (httpx.Response(401), CredentialsError),
         (said(322), BusyCourierError),
+        (said(303, "waybill registered"), InvalidRequestError),
     ],
 )
 @virtual_time
@@ -409,13 +410,16 @@ async def test_what_was_lost_once_stays_unknown(later: Line, kind: type[ClickPos
     assert "look the order up" in caught.value.advice
 
 
+@pytest.mark.parametrize(
+    "lines", [[httpx.ReadError(""), said(307, "order type")], [said(303, "waybill registered")]]
+)
 @virtual_time
-async def test_a_refusal_of_the_order_itself_settles_what_was_lost() -> None:
-    async with playing([httpx.ReadError(""), said(307, "order type")]) as clickpost:
+async def test_a_refusal_of_the_order_itself_settles_what_was_lost(lines: list[Line]) -> None:
+    async with playing(lines) as clickpost:
         with pytest.raises(InvalidRequestError) as caught:
             await clickpost.orders.create(india_order("R-1"))
 
-    assert (caught.value.outcome, caught.value.attempts) == (Outcome.REJECTED, 2)
+    assert (caught.value.outcome, caught.value.attempts) == (Outcome.REJECTED, len(lines))
 
 
 @pytest.mark.parametrize(

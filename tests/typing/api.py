@@ -9,6 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, assert_type
 
 from attrs import frozen
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
 
 from clickpost_async import (
     BodyStyle,
@@ -32,6 +36,15 @@ from clickpost_async import (
     WorldOrder,
     structure,
 )
+from clickpost_async.integrations.starlette import (
+    PushedEvent,
+    SeenHere,
+    answer_error,
+    get_clickpost,
+    health,
+    lifespan,
+    webhook,
+)
 from clickpost_async.structures import (
     Answer,
     ChildShipment,
@@ -43,6 +56,7 @@ from clickpost_async.structures import (
     Item,
     OrderType,
 )
+from clickpost_async.webhooks import ReturnEvent, TrackingEvent
 
 
 async def create(
@@ -164,6 +178,31 @@ async def escape(clickpost: ClickPost) -> None:
     await clickpost.get(tell)  # type: ignore[arg-type]
     Get("/v9/weather/", returns=Weather)  # type: ignore[call-arg]
     Get("/v9/weather/", returns=dict, repeat=Repeat.FREELY)  # type: ignore[type-var]
+
+
+async def handle(event: PushedEvent, request: Request) -> None:
+    assert_type(event, TrackingEvent | ReturnEvent)
+    assert_type(await get_clickpost(request), ClickPost)
+
+
+async def handle_nothing() -> None: ...
+
+
+def serve() -> None:
+    Starlette(
+        lifespan=lifespan(ClickPost.from_env),
+        exception_handlers={ClickPostError: answer_error},
+        routes=[
+            Route("/health", health),
+            Route("/hook", webhook(handle, token=["old", "new"]), methods=["POST"]),
+        ],
+    )
+    FastAPI(lifespan=lifespan(ClickPost.from_env))
+    webhook(handle, token="word", seen=SeenHere(most=100))
+
+    lifespan(ClickPost)  # type: ignore[arg-type]
+    webhook(handle)  # type: ignore[call-arg]
+    webhook(handle_nothing, token="word")  # type: ignore[arg-type]
 
 
 def catch(error: ClickPostError) -> None:

@@ -8,6 +8,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const find = (id) => document.getElementById(id);
   const view = { search: "", shown: "", persons: false };
   let source = null;
+  let arranged = "";
 
   // --- news ---------------------------------------------------------------------------------------
 
@@ -33,6 +34,10 @@ document.addEventListener("DOMContentLoaded", () => {
     find("live").dataset.state = word;
   }
 
+  // What has the focus is found again by this when it is written anew.
+  const FOCUSABLE = "a, button, select, input";
+  const sign = ({ id, href, dataset }) => id || href || dataset.post + dataset.body;
+
   function element(html) {
     const template = document.createElement("template");
     template.innerHTML = html.trim();
@@ -44,12 +49,14 @@ document.addEventListener("DOMContentLoaded", () => {
     const known = new Map([...list.children].map((row) => [row.dataset.key, row]));
     const top = list.scrollTop;
     let place = list.firstElementChild;
+    let held = null;
     for (const key of keys) {
       let row = known.get(key);
       if (rows[key] !== undefined) {
         const made = element(rows[key]);
         if (!first) made.classList.add(row ? "changed" : "new");
         if (row === place) place = place && place.nextElementSibling;
+        if (row && row.contains(document.activeElement)) held = made;
         if (row) row.remove();
         row = made;
       }
@@ -59,20 +66,21 @@ document.addEventListener("DOMContentLoaded", () => {
     }
     for (const row of known.values()) row.remove();
     list.scrollTop = top;
+    if (held) held.querySelector(FOCUSABLE)?.focus({ preventScroll: true });
     document.querySelector(`[data-count="${name}"]`).textContent = keys.length < 100 ? keys.length || "" : "latest 100";
     document.querySelector(`[data-empty="${name}"]`).hidden = keys.length > 0;
     mark();
   }
 
   function replace(part, html) {
-    const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
+    const focused = part.contains(document.activeElement) ? sign(document.activeElement) : "";
     const body = part.querySelector(".body");
     const top = body ? body.scrollTop : 0;
     const typed = part.querySelector("input") && part.querySelector("input").value;
     part.innerHTML = html;
     if (body && part.querySelector(".body")) part.querySelector(".body").scrollTop = top;
     if (typed && part.querySelector("input")) part.querySelector("input").value = typed;
-    if (focused && find(focused)) find(focused).focus();
+    if (focused) [...part.querySelectorAll(FOCUSABLE)].find((it) => sign(it) === focused)?.focus();
     const now = part.querySelector("[data-now]");
     if (now) now.dataset.since = Date.now();
   }
@@ -87,8 +95,19 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   function arrange() {
-    find("main").dataset.shown = find("detail").innerHTML.trim() ? view.shown.split("/")[0] : "";
+    const opened = find("detail").innerHTML.trim() ? view.shown : "";
+    find("main").dataset.shown = opened.split("/")[0];
     mark();
+    if (opened === arranged) return;
+    arranged = opened;
+    if (!opened) return;
+    find("detail").focus({ preventScroll: true });
+    find("detail").scrollIntoView({ block: "nearest" });
+  }
+
+  function shut() {
+    document.querySelector(".rows a.opened")?.focus({ preventScroll: true });
+    location.hash = "";
   }
 
   function mark() {
@@ -170,7 +189,7 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") location.hash = "";
+    if (event.key === "Escape" && location.hash) shut();
     if (event.key === "/" && !event.target.closest("input, select")) {
       event.preventDefault();
       find("search").focus();
@@ -180,7 +199,7 @@ document.addEventListener("DOMContentLoaded", () => {
   setInterval(() => {
     for (const now of document.querySelectorAll("[data-now]")) {
       const moment = Number(now.dataset.now) * 1000 + Date.now() - Number(now.dataset.since);
-      now.textContent = new Date(moment + 19800000).toISOString().slice(11, 19);
+      now.textContent = new Date(moment + 19800000).toUTCString().replace(/^.{5}(.+) \d{4} (.+) GMT$/, "$1 $2");
     }
   }, 500);
 

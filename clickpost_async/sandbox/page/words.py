@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -9,7 +10,7 @@ from clickpost_async.sandbox.couriers import name_of
 from clickpost_async.sandbox.faults import Fault
 from clickpost_async.sandbox.journey import station
 from clickpost_async.sandbox.parcels import Parcel, Scan, place
-from clickpost_async.sandbox.times import ist
+from clickpost_async.sandbox.times import IST, ist
 
 FAULTS: Mapping[Fault, tuple[str, str]] = MappingProxyType(
     {
@@ -52,6 +53,11 @@ def bucket(code: int) -> int:
 def clock(moment: float) -> str:
     """Write the time of day, India's as couriers do."""
     return ist(moment)[11:]
+
+
+def moment(at: float) -> str:
+    """Write a day of the year and the time of day."""
+    return f"{datetime.fromtimestamp(at, IST):%d %b %H:%M:%S}"
 
 
 def date(moment: float) -> str:
@@ -116,6 +122,7 @@ FILTERS: Mapping[str, Callable[..., object]] = MappingProxyType(
         "date": date,
         "duration": duration,
         "hint": hint,
+        "moment": moment,
         "nth": nth,
         "percent": percent,
         "pretty": pretty,

@@ -1,0 +1,81 @@
+"""Applications on a real uvicorn, in processes of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from attrs import define
+
+APP = "tests.integrations.web_app:app"
+
+
+@define
+class Server:
+    """A running server, and all that it has said so far."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+    output: Path
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text(errors="replace")
+
+    def stop(self) -> int:
+        """Tell it to stop, as a supervisor does, and return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+@contextmanager
+def serving(environ: Mapping[str, str], *words: str) -> Iterator[Server]:
+    """Serve the application with uvicorn while the block runs."""
+    port = free_port()
+    command = [sys.executable, "-W", "error", "-m", "uvicorn", APP, "--port", str(port)]
+    inherited = {n: os.environ[n] for n in ("PATH", "HOME", "PYTHONPATH") if n in os.environ}
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "output"
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                [*command, *words],
+                env=inherited | dict(environ),
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        server = Server(f"http://127.0.0.1:{port}", process, output)
+        try:
+            wait_for(server)
+            yield server
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def wait_for(server: Server) -> None:
+    """Return when it answers."""
+    for _ in range(1200):
+        try:
+            answer = httpx.get(f"{server.url}/health", trust_env=False)
+        except httpx.TransportError:
+            assert server.process.poll() is None, server.said
+            time.sleep(0.05)
+        else:
+            assert answer.status_code == 200, server.said
+            return
+    raise TimeoutError(server.said)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

@@ -1,0 +1,122 @@
+"""Applications on Litestar, in process."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from litestar import Litestar, Request, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import JSONBody
+
+from clickpost_async import ClickPost, ClickPostError, NotSentError, RetryPolicy
+from clickpost_async.integrations.litestar import (
+    PushedEvent,
+    answer_error,
+    get_clickpost,
+    lifespan,
+    webhook,
+)
+from clickpost_async.sandbox import Sandbox
+from tests.integrations.asgi import running
+from tests.sandbox.samples import india_order
+from tests.transport.plays import playing, said
+
+TOKEN = "a-word-typed-on-the-dashboard"
+PUSH = {"waybill": "W-1", "clickpost_status_code": 8, "timestamp": "2026-03-04T12:40:00Z"}
+ONCE = RetryPolicy(attempts=1, look_up=False, settling=7)
+
+
+@post("/orders", status_code=200)
+async def place(
+    data: JSONBody[dict[str, Any]], clickpost: NamedDependency[ClickPost]
+) -> dict[str, Any]:
+    created = await clickpost.orders.create(data)
+    return {"waybill": created.waybill}
+
+
+def shop(client: Any, *routes: Any, **more: Any) -> Litestar:
+    return Litestar(
+        [place, *routes],
+        lifespan=[lifespan(client)] if client else [],
+        dependencies={"clickpost": Provide(get_clickpost)},
+        exception_handlers={ClickPostError: answer_error},
+        openapi_config=None,
+        **more,
+    )
+
+
+@pytest.mark.asyncio
+async def test_requests_share_a_client_that_lives_as_long_as_the_application() -> None:
+    opened: list[ClickPost] = []
+
+    def client() -> ClickPost:
+        opened.append(ClickPost(sandbox.credentials, hosts=sandbox.hosts))
+        return opened[-1]
+
+    async with Sandbox() as sandbox, running(shop(client)) as http:
+        answers = await asyncio.gather(
+            *(http.post("/orders", json=india_order(f"PEN-{number}")) for number in range(20))
+        )
+        (clickpost,) = opened
+        assert clickpost.stats().calls == 20
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert {(answer.json()["waybill"],) for answer in answers} == set(sandbox.ledger().values())
+    with pytest.raises(NotSentError, match="closed"):
+        await clickpost.health()
+
+
+@pytest.mark.asyncio
+async def test_an_application_without_the_lifespan_is_told_what_it_lacks() -> None:
+    app = shop(None, debug=True)
+    async with running(app) as http:
+        answer = await http.post("/orders", json=india_order("R-1"))
+
+    assert answer.status_code == 500
+    assert "give it lifespan=[lifespan(" in answer.text
+
+
+@pytest.mark.asyncio
+async def test_what_goes_wrong_is_answered_by_what_is_known() -> None:
+    words = "the courier's own words"
+    play = [said(319, words), said(353, words), said(322, words)]
+    async with running(shop(lambda: playing(play, retry=ONCE))) as http:
+        wrong = await http.post(
+            "/orders", json=india_order("R-0", shipment_details__order_type="CASH")
+        )
+        answers = [await http.post("/orders", json=india_order(f"R-{n}")) for n in (1, 2, 3)]
+
+    assert wrong.status_code == 422
+    (problem,) = wrong.json()["problems"]
+    assert problem["path"] == "shipment_details.order_type"
+    assert [(answer.status_code, answer.headers.get("Retry-After")) for answer in answers] == [
+        (409, None),
+        (500, None),
+        (504, "7"),
+    ]
+    assert answers[2].json() == {"outcome": "unknown", "reference_number": "R-3"}
+    assert words not in "".join(answer.text for answer in answers)
+
+
+@pytest.mark.asyncio
+async def test_a_push_is_handed_over_until_it_was_handled_once() -> None:
+    handled: list[str] = []
+    fails = True
+
+    async def handle(event: PushedEvent, request: Request[Any, Any, Any]) -> None:
+        assert request.url.path == "/hook"
+        if fails:
+            raise LookupError("told to fail")
+        handled.append(event.subject)
+
+    hook = webhook("/hook", handle, token=["old-word", TOKEN])
+    key = {"webhook_key": TOKEN}
+    async with running(shop(lambda: playing([said(200)]), hook)) as http:
+        assert (await http.post("/hook", json=PUSH)).status_code == 401
+        assert (await http.post("/hook", json=PUSH, headers=key)).status_code == 500
+        fails = False
+        assert (await http.post("/hook", json=PUSH, headers=key)).status_code == 200
+        assert (await http.post("/hook", json=PUSH, headers=key)).status_code == 200
+        assert (await http.post("/hook", content=b"x" * 2**21, headers=key)).status_code == 413
+
+    assert handled == ["W-1"]

@@ -1,0 +1,381 @@
+"""An application on uvicorn with several workers, at a sandbox on its port, and told to stop."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from clickpost_async.sandbox import Delivery, Sandbox
+from tests.integrations.servers import Server, serving
+from tests.redis_server import RedisServer
+from tests.sandbox.samples import india_order
+from tests.test_persons import leaks as shows_person
+from tests.test_persons import order as somebodys_order
+from tests.test_secrets import CANARY
+from tests.test_secrets import leaks as shows_key
+
+TOKEN = "new-word"
+
+
+@pytest.fixture
+def notes() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox(key=CANARY) as sandbox:
+        yield sandbox
+
+
+def environ(sandbox: Sandbox, notes: RedisServer, **more: str) -> dict[str, str]:
+    return {
+        "CLICKPOST_USERNAME": sandbox.username,
+        "CLICKPOST_API_KEY": sandbox.key,
+        "CLICKPOST_BASE_URL": sandbox.url,
+        "NOTES_URL": notes.url,
+        **more,
+    }
+
+
+def calling(server: Server) -> httpx.AsyncClient:
+    # A connection for each call: any worker may take it.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30, limits=limits)
+
+
+async def gone(sandbox: Sandbox) -> None:
+    """Return when nobody is connected to the sandbox any more."""
+    async with asyncio.timeout(10):
+        while sandbox.traffic.open_connections:  # noqa: ASYNC110 - it lives on a thread
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.fault("X09")
+@pytest.mark.asyncio
+async def test_every_worker_places_orders_and_leaves_no_connection(
+    sandbox: Sandbox, notes: RedisServer
+) -> None:
+    sandbox.faults.latency = 0.02
+    workers: set[int] = set()
+    waybills: dict[str, str] = {}
+    with serving(environ(sandbox, notes), "--workers", "2") as server:
+        async with calling(server) as http:
+            for turn in range(50):
+                names = [f"PEN-{turn}-{number}" for number in range(10)]
+                answers = await asyncio.gather(
+                    *(http.post("/orders", json=india_order(name)) for name in names)
+                )
+                for name, answer in zip(names, answers, strict=True):
+                    assert answer.status_code == 200, answer.text
+                    waybills[name] = answer.json()["waybill"]
+                    workers.add(answer.json()["worker"])
+                if len(workers) == 2:
+                    break
+        assert sandbox.traffic.open_connections > 0
+        assert server.stop() == 0
+
+    assert len(workers) == 2
+    assert sandbox.ledger() == {name: (waybill,) for name, waybill in waybills.items()}
+    await gone(sandbox)
+
+
+@pytest.mark.asyncio
+async def test_an_order_under_way_is_answered_when_the_server_is_told_to_stop(
+    notes: RedisServer,
+) -> None:
+    async with Sandbox(key=CANARY, courier_seconds=1.0) as sandbox:
+        with serving(environ(sandbox, notes)) as server:
+            async with calling(server) as http:
+                call = asyncio.create_task(http.post("/orders", json=india_order("PEN-1")))
+                async with asyncio.timeout(10):
+                    while not sandbox.traffic.in_flight:  # noqa: ASYNC110 - it lives on a thread
+                        await asyncio.sleep(0.01)
+                code = await asyncio.to_thread(server.stop)
+                answer = await call
+
+        assert (answer.status_code, code) == (200, -signal.SIGTERM)
+        assert sandbox.ledger() == {"PEN-1": (answer.json()["waybill"],)}
+        await gone(sandbox)
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+WRONG = {"shipment_details__order_type": "CASH", "pickup_info__pickup_pincode": "1"}
+
+SCENARIOS: dict[str, tuple[dict[str, Any], str | None, int, str | None]] = {
+    "R-WRONG": (WRONG, None, 422, None),
+    "R-COURIER-REFUSES": ({}, None, 409, None),
+    "R-ACCOUNT": ({"shipment_details__account_code": "inactive-account"}, None, 500, None),
+    "R-COURIER-BUSY": ({}, None, 504, "7"),
+    "R-COURIER-ODD": ({}, None, 504, "7"),
+    "R-CLICKPOST-DOWN": ({}, None, 504, "7"),
+    "R-LOST": ({}, "drop_after", 504, "7"),
+    "R-HTML": ({}, "html", 504, "7"),
+    # The last: it holds whoever comes after it.
+    "R-TOO-MANY": ({}, "too_many", 503, "1"),
+}
+
+
+@pytest.mark.fault("S05")
+@pytest.mark.asyncio
+async def test_no_answer_and_no_log_shows_the_key_or_a_person(
+    sandbox: Sandbox, notes: RedisServer
+) -> None:
+    told: list[str] = []
+    with serving(environ(sandbox, notes), "--log-level", "trace") as server:
+        async with calling(server) as http:
+            for name, (changes, fault, status, retry_after) in SCENARIOS.items():
+                if fault is not None:
+                    sandbox.faults.next(fault, reference_number=name)
+                answer = await http.post("/orders", json=somebodys_order(name, **changes))
+                told += [answer.text, repr(answer.headers)]
+                assert (answer.status_code, answer.headers.get("Retry-After")) == (
+                    status,
+                    retry_after,
+                ), name
+            for path in ("/health", "/clickpost-health", "/hook"):
+                answer = await http.get(path)
+                told += [answer.text, repr(answer.headers)]
+        server.stop()
+        said = server.said
+
+    assert "orders.create_india" in said  # it did listen
+    assert [text for text in [*told, said] if shows_key(text)] == []
+    assert shows_person([*told, said]) == []
+
+
+@pytest.mark.fault("S05", control=True)
+@pytest.mark.asyncio
+async def test_an_application_that_logs_and_answers_too_much_is_caught(
+    sandbox: Sandbox, notes: RedisServer
+) -> None:
+    with serving(environ(sandbox, notes)) as server:
+        async with calling(server) as http:
+            answer = await http.post("/careless", json=somebodys_order("R-1"))
+        server.stop()
+        said = server.said
+
+    assert shows_person([answer.text])
+    assert shows_person([said])
+    assert shows_key(said)
+
+
+# --- webhooks -------------------------------------------------------------------------------------
+
+
+PUSH = {"waybill": "W-1", "clickpost_status_code": 8, "timestamp": "2026-03-04T12:40:00Z"}
+EVENTS = sorted(f"W{number} {code}" for number in range(4) for code in (1, 4, 5, 6, 8))
+
+
+def handled(notes: RedisServer) -> list[str]:
+    with notes.client() as client:
+        return sorted(client.lrange("handled", 0, -1))
+
+
+async def pushes(sandbox: Sandbox, http: httpx.AsyncClient, count: int) -> list[Delivery]:
+    """Place orders, move their parcels, and return what became of so many pushes."""
+    for number in range(4):
+        order = india_order(f"PEN-{number}", shipment_details__awb_number=f"W{number}")
+        assert (await http.post("/orders", json=order)).status_code == 200
+        sandbox.advance(f"W{number}", steps=4)
+    # It pushes by itself.
+    async with asyncio.timeout(30):
+        while len(sandbox.deliveries()) < count:  # noqa: ASYNC110 - it lives on a thread
+            await asyncio.sleep(0.01)
+    return list(sandbox.deliveries())
+
+
+async def push_at_once(http: httpx.AsyncClient) -> set[int]:
+    """Push one event many times together, over as many connections."""
+    headers = {"webhook_key": TOKEN}
+    answers = await asyncio.gather(
+        *(http.post("/hook", json=PUSH, headers=headers) for _ in range(20))
+    )
+    return {answer.status_code for answer in answers}
+
+
+@pytest.mark.fault("S07")
+@pytest.mark.asyncio
+async def test_what_a_sandbox_pushes_is_handled_once_however_often_and_late_it_comes(
+    sandbox: Sandbox, notes: RedisServer
+) -> None:
+    with serving(environ(sandbox, notes, SHARED="yes"), "--workers", "2") as server:
+        async with calling(server) as http:
+            sandbox.webhooks_to(
+                f"{server.url}/hook", token=TOKEN, attempts=10, duplicates=2, out_of_order=True
+            )
+            deliveries = await pushes(sandbox, http, 3 * len(EVENTS))
+        server.stop()
+
+    assert all(delivery.delivered for delivery in deliveries)
+    assert handled(notes) == EVENTS
+
+
+@pytest.mark.fault("S07")
+@pytest.mark.asyncio
+async def test_workers_that_share_a_store_handle_an_event_once(
+    sandbox: Sandbox, notes: RedisServer
+) -> None:
+    with serving(environ(sandbox, notes, SHARED="yes"), "--workers", "2") as server:
+        async with calling(server) as http:
+            answers = [await push_at_once(http) for _ in range(20)]
+        server.stop()
+
+    assert answers[0] <= {200, 503}
+    assert answers[1:] == [{200}] * 19
+    assert handled(notes) == ["W-1 8"]
+
+
+@pytest.mark.fault("S07", control=True)
+@pytest.mark.asyncio
+async def test_workers_with_a_memory_each_handle_an_event_once_each(
+    sandbox: Sandbox, notes: RedisServer
+) -> None:
+    with serving(environ(sandbox, notes), "--workers", "2") as server:
+        async with calling(server) as http:
+            for _ in range(20):
+                await push_at_once(http)
+                if len(handled(notes)) > 1:
+                    break
+        server.stop()
+
+    assert handled(notes) == ["W-1 8", "W-1 8"]
+
+
+@pytest.mark.fault("S07")
+@pytest.mark.asyncio
+async def test_an_event_whose_handler_fails_is_pushed_and_handled_again(
+    sandbox: Sandbox, notes: RedisServer
+) -> None:
+    with notes.client() as client:
+        client.rpush("to fail", "W1", "W3", "W3")
+    with serving(environ(sandbox, notes, SHARED="yes"), "--workers", "2") as server:
+        async with calling(server) as http:
+            sandbox.webhooks_to(f"{server.url}/hook", token="old-word", attempts=10)
+            deliveries = await pushes(sandbox, http, len(EVENTS))
+        server.stop()
+        said = server.said
+
+    assert all(delivery.delivered for delivery in deliveries)
+    found = Counter(handled(notes))
+    assert found.keys() == set(EVENTS)
+    assert found.total() == len(EVENTS) + 3
+    assert "told to fail" in said
+    assert not shows_key(said)
+
+
+@pytest.mark.fault("S07")
+@pytest.mark.asyncio
+async def test_a_push_of_any_size_is_turned_away(sandbox: Sandbox, notes: RedisServer) -> None:
+    with serving(environ(sandbox, notes)) as server:
+        async with calling(server) as http:
+            answer = await http.post("/hook", content=b"x" * 2**21, headers={"webhook_key": TOKEN})
+            assert answer.status_code == 413
+            assert (await http.get("/health")).status_code == 200
+        server.stop()
+
+    assert handled(notes) == []
+
+
+# --- an application that is loaded first, and forked then -----------------------------------------
+
+PRELOADING = """
+import asyncio, os, signal, socket, sys
+import uvicorn
+from clickpost_async import ClickPost, ClickPostError
+from clickpost_async.integrations.starlette import answer_error, get_clickpost, health, lifespan
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+# Made before the fork, and used before it: the worst that a preloading server can do.
+clickpost = ClickPost.from_env()
+asyncio.run(clickpost.health())
+
+async def place(request):
+    clickpost = await get_clickpost(request)
+    created = await clickpost.orders.create(await request.json())
+    return JSONResponse({"waybill": created.waybill, "worker": os.getpid()})
+
+app = Starlette(
+    lifespan=lifespan(lambda: clickpost),
+    exception_handlers={ClickPostError: answer_error},
+    routes=[Route("/orders", place, methods=["POST"]), Route("/health", health)],
+)
+
+listening = socket.create_server(("127.0.0.1", 0))
+children = []
+for _ in range(2):
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+            # After a graceful end uvicorn raises the signal again.
+            signal.signal(signal.SIGTERM, lambda *_: None)
+            server.run(sockets=[listening])
+            code = 0
+        finally:
+            os._exit(code)
+    children.append(child)
+print(listening.getsockname()[1], flush=True)
+sys.stdin.readline()
+for child in children:
+    os.kill(child, 15)
+print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])
+"""
+
+
+@pytest.mark.fault("X09")
+@pytest.mark.asyncio
+async def test_a_client_that_was_used_before_the_fork_serves_every_worker(
+    sandbox: Sandbox, notes: RedisServer
+) -> None:
+    sandbox.faults.latency = 0.02
+    process = subprocess.Popen(
+        [sys.executable, "-c", PRELOADING],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environ(sandbox, notes),
+    )
+    assert process.stdout is not None
+    try:
+        port = (await asyncio.to_thread(process.stdout.readline)).strip()
+        workers: set[int] = set()
+        names: list[str] = []
+        limits = httpx.Limits(max_keepalive_connections=0)
+        url = f"http://127.0.0.1:{port}"
+        async with httpx.AsyncClient(
+            base_url=url, trust_env=False, timeout=30, limits=limits
+        ) as http:
+            for turn in range(50):
+                made = [f"PEN-{turn}-{number}" for number in range(10)]
+                answers = await asyncio.gather(
+                    *(http.post("/orders", json=india_order(name)) for name in made)
+                )
+                assert {answer.status_code for answer in answers} == {200}
+                names += made
+                workers |= {answer.json()["worker"] for answer in answers}
+                if len(workers) == 2:
+                    break
+        said, complained = await asyncio.to_thread(process.communicate, "stop\n", 30)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert (said, complained) == ("[0, 0]\n", "")
+    assert len(workers) == 2
+    assert sandbox.ledger().keys() == set(names)
+    assert {len(waybills) for waybills in sandbox.ledger().values()} == {1}
+    await gone(sandbox)
