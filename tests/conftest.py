@@ -8,7 +8,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-from tests.redis_server import redis_server  # noqa: F401 - a fixture for all
+from tests.postgres_server import postgres_server  # noqa: F401 - a fixture for all
+from tests.redis_server import redis_server  # noqa: F401 - as above
 
 # Machines differ in speed: an example that takes long has not failed.
 hypothesis.settings.register_profile(

@@ -27,10 +27,10 @@ class RedisServer:
             pytest.fail(
                 "redis-server is missing; on Debian: apt install redis-server", pytrace=False
             )
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         # Where nodes of a cluster talk to each other.
-        self.bus = _free_port()
+        self.bus = free_port()
         self._directory = tempfile.mkdtemp(prefix="redis-")
         self._settings = settings
         self._command = [found, "--port", str(self.port), "--bind", "127.0.0.1"]
@@ -107,7 +107,7 @@ class RedisServer:
                 return
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

@@ -4,11 +4,12 @@ import os
 import re
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from clickpost_async.cli import account
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import Fleet, Ledger
+from clickpost_async.fleet.ledger import RedisError
 from clickpost_async.integrations.taskiq import OrderBroker, feed, order_broker, order_task
 from clickpost_async.limits.redis import RedisBucket
 from clickpost_async.settings import Rate
@@ -26,7 +27,11 @@ _URL, _RATE, _SHARE = "CLICKPOST_REDIS_URL", "CLICKPOST_RATE", "CLICKPOST_SHARE"
 
 def work(redis: str, *, rate: str, processes: int, at_once: int, share: int) -> int:
     """Work for a fleet until told to end."""
-    Rate.parse(rate)
+    try:
+        RedisBucket(redis, Rate.parse(rate), account="any", share=share)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
     # Its processes read them again: they are started by taskiq.
     os.environ |= {_URL: redis, _RATE: rate, _SHARE: str(share)}
     print(f"{processes} workers wait for orders of {_account()}", file=sys.stderr, flush=True)
@@ -62,16 +67,23 @@ def broker() -> OrderBroker:
 
 @asynccontextmanager
 async def fleet(redis: str, clickpost: ClickPost) -> AsyncGenerator[Fleet]:
-    """Feed the workers of a client's account."""
+    """Feed the workers of a client's account.
+
+    Raises `OSError` when their Redis does not answer at the start; later on it is waited for.
+    """
     name = _slug(clickpost.identity)
-    orders, ledger = order_broker(redis, account=name), Ledger(redis, account=name)
-    task = order_task(orders, client=lambda: clickpost, ledger=ledger)
-    await orders.startup()
-    try:
-        async with Fleet.open(feed(task), clickpost, ledger, bulk=True) as opened:
-            yield opened
-    finally:
-        await orders.shutdown()
+    async with AsyncExitStack() as stack:
+        try:
+            orders, ledger = order_broker(redis, account=name), Ledger(redis, account=name)
+            stack.push_async_callback(orders.shutdown)
+            task = order_task(orders, client=lambda: clickpost, ledger=ledger)
+            await orders.startup()
+            opened = Fleet.open(feed(task), clickpost, ledger, bulk=True)
+            feeding = await stack.enter_async_context(opened)
+        except (RedisError, ValueError) as error:
+            message = f"the fleet's Redis cannot be asked: {error}"
+            raise ConnectionError(message) from None
+        yield feeding
 
 
 def _account() -> str:

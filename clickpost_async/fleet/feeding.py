@@ -21,7 +21,8 @@ from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
 # Puts an order and its terms into the queue.
 Feed = Callable[[dict[str, Any], dict[str, Any]], Awaitable[object]]
 
-_COLLECT = 1
+_COLLECT = 1.0
+_BEGINNING = "0-0"
 # An order without an answer for so long is put into the queue once more: that does no harm.
 _LONGEST = 600.0
 
@@ -123,16 +124,20 @@ class Fleet:
 
     async def _collect(self) -> None:
         patience = Patience("a fleet's feeder")
+        last = _BEGINNING
         while True:
             try:
-                for told in await self._ledger.collect(self._mailbox, _COLLECT):
+                for place, told in await self._ledger.collect(self._mailbox, last, _COLLECT):
                     self._hand_over(told)
+                    last = place
                 era = await self._ledger.era()
             except RedisError as error:
                 await patience.wait(error)
                 continue
             patience.over()
             forgotten, self._era = era != self._era, era
+            if forgotten:
+                last = _BEGINNING
             for fed in self._unanswered(all_of_them=forgotten):
                 try:
                     await self._put(fed)

@@ -5,10 +5,10 @@ import hashlib
 import logging
 import re
 import uuid
-from collections.abc import AsyncGenerator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from importlib import resources
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from attrs import field, frozen
 
@@ -23,16 +23,19 @@ except ImportError as _error:
 
 from clickpost_async.bulk.standing import Key
 
+T = TypeVar("T")
+
 _log = logging.getLogger("clickpost_async")
 
 _SCRIPT = resources.files("clickpost_async.fleet").joinpath("ledger.lua").read_text("utf-8")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _CONNECTIONS = 16
 # A worker that has not been heard of for so long is dead, and what was its is anybody's.
-_ALIVE = 15.0
+_ALIVE = 15
 _HEARTBEATS = 5
 # Answers that nobody collects are forgotten after so many seconds.
 _MAILBOX = 3600
+_AT_ONCE = 100
 _LONGEST_PAUSE = 1.0
 _UNUSUAL = 0.5
 
@@ -74,8 +77,8 @@ class Ledger:
 
     What it knows of an order is forgotten `keep` seconds after it was last touched. An order that
     is fed again later than that is sent again, and ClickPost answers with the first one's waybill.
-    Let Redis save what it has (`appendonly yes`): an order that was queued before a Redis was
-    restarted, and of which it has no memory, is looked up before it is sent.
+    Let Redis save what it has (`appendonly yes`). What was under way when it was restarted, and
+    what a `Fleet` had queued before that without its knowing, is looked up before it is sent.
     """
 
     url: str = field(repr=False)
@@ -102,7 +105,6 @@ class Ledger:
         )
         async with Redis.from_pool(pool) as redis:
             ledger = OpenLedger(redis, self.account, round(self.keep))
-            await ledger.beat()
             beating = asyncio.create_task(ledger.beat_on())
             try:
                 yield ledger
@@ -120,11 +122,24 @@ class OpenLedger:
         self._keep = str(keep)
         # The braces: all of an account is on one node of a cluster.
         self._prefix = f"clickpost:{{{account}}}:"
+        self._workers = f"{self._prefix}worker:"
+        self._held: set[str] = set()
+
+    @contextmanager
+    def holding(self, key: Key) -> Generator[None]:
+        """Say in every heartbeat that this worker has the order, until this is left."""
+        self._held.add(self._order(key))
+        try:
+            yield
+        finally:
+            self._held.discard(self._order(key))
 
     async def claim(self, key: Key, digest: str, *, fed_in: str) -> Claim:
-        """Ask for an order that was fed in an era; an empty one trusts the ledger's memory."""
-        alive = f"{self._prefix}worker:"
-        match await self._act(key, "claim", digest, fed_in, alive, self._keep):
+        """Ask for an order that was fed in an era; an empty one trusts the ledger's memory.
+
+        It is this worker's for as long as it is `holding` it, or a heartbeat longer.
+        """
+        match await self._act(key, "claim", digest, fed_in, self._keep):
             case ["placed", answer]:
                 return Placed(answer)
             case ["changed"]:
@@ -136,13 +151,13 @@ class OpenLedger:
             case told:
                 raise ValueError(told)
 
-    async def sending(self, key: Key, digest: str) -> None:
+    async def sending(self, key: Key) -> None:
         """Write down that the order's bytes are about to leave.
 
-        Raises `LostError` when the order is another worker's.
+        Raises `LostError` when the order is not this worker's any more.
         """
-        if await self._act(key, "sending", digest, self._keep) == ["lost"]:
-            message = f"{key[1]}: another worker has the order"
+        if await self._act(key, "sending", self._keep) == ["lost"]:
+            message = f"{key[1]}: it may have become another worker's, and is asked for again"
             raise LostError(message)
 
     async def end(self, key: Key, digest: str, became: str, answer: str) -> None:
@@ -152,17 +167,21 @@ class OpenLedger:
     async def tell(self, mailbox: str, answer: str) -> None:
         """Put an answer where a feeder waits for it."""
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.rpush(mailbox, answer)
+            pipe.xadd(mailbox, {"answer": answer})
             pipe.expire(mailbox, _MAILBOX)
             await pipe.execute()
 
-    async def collect(self, mailbox: str, seconds: int) -> list[str]:
-        """Take what was put there, waiting for so long if there is nothing."""
-        first = await cast("Awaitable[Any]", self._redis.blpop([mailbox], seconds))
-        if first is None:
-            return []
-        more = await cast("Awaitable[Any]", self._redis.lpop(mailbox, 100))
-        return [first[1], *(more or [])]
+    async def collect(self, mailbox: str, after: str, seconds: float) -> list[tuple[str, str]]:
+        """Return what was put there after that place, and each one's place.
+
+        Waits for so long if there is nothing. What a lost connection kept back is there again.
+        """
+        milliseconds = round(seconds * 1000)
+        asked = self._redis.xread({mailbox: after}, count=_AT_ONCE, block=milliseconds)
+        read = await cast("Awaitable[Any]", asked)
+        # What was read before has arrived.
+        await self._redis.xtrim(mailbox, minid=after, approximate=False)
+        return [(place, told["answer"]) for _, found in read for place, told in found]
 
     def mailbox(self) -> str:
         """Name a place for this one's answers."""
@@ -173,8 +192,15 @@ class OpenLedger:
         return str((await self._redis.info("server"))["run_id"])
 
     async def beat(self) -> None:
-        """Let the others know that this worker lives."""
-        await self._redis.set(f"{self._prefix}worker:{self.me}", "1", px=round(_ALIVE * 1000))
+        """Let the others know that this worker lives, and which orders it has."""
+        me = self._workers + self.me
+        async with self._redis.pipeline(transaction=True) as pipe:
+            # Anew: a Redis that was restarted may remember some that it has no more.
+            pipe.delete(me)
+            if self._held:
+                pipe.sadd(me, *self._held)
+                pipe.expire(me, _ALIVE)
+            await pipe.execute()
 
     async def beat_on(self) -> None:
         """Let them know until cancelled."""
@@ -188,17 +214,20 @@ class OpenLedger:
     async def leave(self) -> None:
         """Let the others know at once that this worker is gone."""
         try:
-            await self._redis.delete(f"{self._prefix}worker:{self.me}")
+            await self._redis.delete(self._workers + self.me)
         except RedisError:
             return
 
     async def _act(self, key: Key, act: str, *told: str) -> list[str]:
-        words = (f"{self._prefix}order:{key[0]}:{key[1]}", act, self.me, *told)
+        words = (self._order(key), self._workers, act, self.me, str(_ALIVE), *told)
         try:
-            return await cast("Awaitable[list[str]]", self._redis.evalsha(_SHA, 1, *words))
+            return await cast("Awaitable[list[str]]", self._redis.evalsha(_SHA, 2, *words))
         except NoScriptError:
             # A new one, or SCRIPT FLUSH.
-            return await cast("Awaitable[list[str]]", self._redis.eval(_SCRIPT, 1, *words))
+            return await cast("Awaitable[list[str]]", self._redis.eval(_SCRIPT, 2, *words))
+
+    def _order(self, key: Key) -> str:
+        return f"{self._prefix}order:{key[0]}:{key[1]}"
 
 
 class Patience:
@@ -232,6 +261,19 @@ class Patience:
         self._pause, self._said = 0.0, False
 
 
+async def surely(what: str, act: Callable[[], Awaitable[T]]) -> T:
+    """Do what must not be left out, however long Redis does not answer."""
+    patience = Patience(what)
+    while True:
+        try:
+            done = await act()
+        except (RedisError, OSError) as error:
+            await patience.wait(error)
+        else:
+            patience.over()
+            return done
+
+
 async def ended(task: "asyncio.Task[None]") -> None:
     """Cancel a task that asks Redis, until it has ended: one cancellation may get lost there."""
     while not task.done():
@@ -251,4 +293,5 @@ __all__ = [
     "RedisError",
     "Yours",
     "ended",
+    "surely",
 ]

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -22,7 +22,7 @@ from clickpost_async.errors import (
     Problem,
 )
 from clickpost_async.fleet import answers, ledger
-from clickpost_async.fleet.ledger import LostError, OpenLedger, Patience, RedisError
+from clickpost_async.fleet.ledger import LostError, OpenLedger, Patience, RedisError, surely
 from clickpost_async.settings import Priority
 from clickpost_async.structures import CreatedOrder
 
@@ -30,6 +30,7 @@ _log = logging.getLogger("clickpost_async")
 
 # How often it is asked whether a living worker is done with an order.
 _BUSY = 1.0
+_ANSWER = "a worker's answer"
 
 
 @frozen(kw_only=True)
@@ -84,13 +85,15 @@ class Worker:
         began = time.perf_counter()
         try:
             kept = self._admitted(order, terms)
-            async with self._turns.setdefault(kept.key, asyncio.Lock()):
-                answer = await self._answer(_Order(kept), terms)
+            turn = self._turns.setdefault(kept.key, asyncio.Lock())
+            async with turn:
+                with self._ledger.holding(kept.key):
+                    answer = await self._answer(_Order(kept), terms)
         except ClickPostError as error:
             answer = answers.write(error, time.perf_counter() - began)
         if terms.mailbox:
             told = f'{{"ticket":{terms.ticket},"answer":{answer}}}'
-            await self._surely(lambda: self._ledger.tell(terms.mailbox, told))
+            await surely(_ANSWER, lambda: self._ledger.tell(terms.mailbox, told))
         return answer
 
     def _admitted(self, order: Mapping[str, Any], terms: Terms) -> Kept:
@@ -130,7 +133,7 @@ class Worker:
 
         async def announce(reference_number: str, attempt: int) -> None:
             del reference_number, attempt
-            await self._ledger.sending(order.kept.key, order.digest)
+            await self._ledger.sending(order.kept.key)
             order.sent_at = time.monotonic()
 
         kept = client.with_options(before_create=announce, in_doubt=order.in_doubt)
@@ -152,7 +155,7 @@ class Worker:
             # Nobody may be waiting for it. Without ClickPost's words, which may name a person.
             _log.warning("%s is not placed: %s", order.kept.key[1], type(came).__name__)
         key, digest = order.kept.key, order.digest
-        await self._surely(lambda: self._ledger.end(key, digest, became, answer))
+        await surely(_ANSWER, lambda: self._ledger.end(key, digest, became, answer))
         return answer
 
     def _on(self, terms: Terms) -> ClickPost:
@@ -165,18 +168,6 @@ class Worker:
             retry=evolve(retry, settling=settling, resend=resend, polling=polling),
             priority=priority,
         )
-
-    async def _surely(self, act: Callable[[], Awaitable[None]]) -> None:
-        """Do what must not be left out, however long Redis does not answer."""
-        patience = Patience("a worker's answer")
-        while True:
-            try:
-                await act()
-            except RedisError as error:
-                await patience.wait(error)
-            else:
-                patience.over()
-                return
 
 
 def _became(came: CreatedOrder | ClickPostError, order: _Order) -> str:

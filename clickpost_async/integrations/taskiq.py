@@ -20,14 +20,12 @@ from typing import Any, cast
 
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet.feeding import Feed
-from clickpost_async.fleet.ledger import Ledger, Patience, ended
+from clickpost_async.fleet.ledger import Ledger, ended, surely
 from clickpost_async.fleet.work import Terms, Worker
 
 try:
     from redis.asyncio import Redis
-    from redis.exceptions import ConnectionError as Unreachable
-    from redis.exceptions import ResponseError
-    from redis.exceptions import TimeoutError as TooSlow
+    from redis.exceptions import RedisError, ResponseError
     from taskiq import AckableMessage, AsyncBroker, AsyncTaskiqDecoratedTask, TaskiqEvents
     from taskiq.exceptions import SendTaskError
     from taskiq_redis import RedisStreamBroker
@@ -68,31 +66,39 @@ class OrderBroker(RedisStreamBroker):
         )
         self._idle = idle
         self._held: set[bytes] = set()
+        # How far the search for messages of the dead has come.
+        self._searched: Any = "0-0"
 
     async def listen(self) -> AsyncGenerator[AckableMessage, None]:
         """Give messages as they come: new ones, and those of the dead."""
         async with Redis(connection_pool=self.connection_pool) as redis:
             touching = asyncio.create_task(self._touch(redis))
-            patience = Patience("a worker's queue")
             try:
                 while True:
-                    try:
-                        found = await self._left(redis) or await self._new(redis)
-                        patience.over()
-                    except (Unreachable, TooSlow, OSError) as error:
-                        await patience.wait(error)
-                        continue
-                    except ResponseError as error:
-                        # Redis was started anew, and empty.
-                        if not str(error).startswith("NOGROUP"):
-                            raise
-                        await self._declare_consumer_group()
-                        continue
+                    found = await surely("a worker's queue", lambda: self._found(redis))
                     for number, fields in found:
                         self._held.add(number)
                         yield AckableMessage(data=fields[b"data"], ack=self._ack(redis, number))
             finally:
                 await ended(touching)
+
+    async def _found(self, redis: "Redis") -> list[tuple[bytes, dict[bytes, bytes]]]:
+        try:
+            return await self._left(redis) or await self._new(redis)
+        except ResponseError as error:
+            # Redis was started anew, and empty.
+            if not str(error).startswith("NOGROUP"):
+                raise
+            await self._declare_consumer_group()
+            return []
+
+    async def _declare_consumer_group(self) -> None:
+        try:
+            await super()._declare_consumer_group()
+        except (RedisError, OSError):
+            # A worker waits for its Redis where it listens, and can be told there to end.
+            if not self.is_worker_process:
+                raise
 
     async def _new(self, redis: "Redis") -> list[tuple[bytes, dict[bytes, bytes]]]:
         read = await cast(
@@ -116,28 +122,26 @@ class OrderBroker(RedisStreamBroker):
                 self.consumer_group_name,
                 self.consumer_name,
                 min_idle_time=round(self._idle * 1000),
+                # It looks at so many at a time: a dead one's may be behind all that are under way.
+                start_id=self._searched,
                 count=_READ,
             ),
         )
+        self._searched = claimed[0]
         # Those that were frozen here are still under way here.
         return [(n, fields) for n, fields in claimed[1] if fields and n not in self._held]
 
     def _ack(self, redis: "Redis", number: bytes) -> Callable[[], Awaitable[None]]:
+        async def done() -> None:
+            async with redis.pipeline(transaction=True) as pipe:
+                pipe.xack(self.queue_name, self.consumer_group_name, number)
+                # An acknowledged one would stay, with a person's address in it.
+                pipe.xdel(self.queue_name, number)
+                await pipe.execute()
+
         async def ack() -> None:
-            patience = Patience("a worker's acknowledgement")
-            while True:
-                try:
-                    async with redis.pipeline(transaction=True) as pipe:
-                        pipe.xack(self.queue_name, self.consumer_group_name, number)
-                        # An acknowledged one would stay, with a person's address in it.
-                        pipe.xdel(self.queue_name, number)
-                        await pipe.execute()
-                except (Unreachable, TooSlow, OSError) as error:
-                    await patience.wait(error)
-                else:
-                    patience.over()
-                    self._held.discard(number)
-                    return
+            await surely("a worker's acknowledgement", done)
+            self._held.discard(number)
 
         return ack
 
@@ -159,7 +163,7 @@ class OrderBroker(RedisStreamBroker):
                         justid=True,
                     ),
                 )
-            except (Unreachable, TooSlow, OSError, ResponseError) as error:
+            except (RedisError, OSError) as error:
                 _log.debug("a worker's messages could not be kept: %s", type(error).__name__)
 
 

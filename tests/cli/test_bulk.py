@@ -394,3 +394,19 @@ def test_l10_a_process_without_free_file_descriptors_sends_nothing_it_cannot_acc
     assert fed.returncode == 0, fed.stderr
     ledger = served.sandbox.ledger()
     assert {name: len(bought) for name, bought in ledger.items()} == dict.fromkeys(names, 1)
+
+
+@pytest.mark.fault("R01")
+@pytest.mark.parametrize("redis", ["redis://:not-a-real-password@127.0.0.1:1", "nonsense"])
+def test_r01_a_fleet_that_cannot_be_reached_is_told_in_a_line(
+    served: Served, tmp_path: Path, redis: str
+) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1"))
+
+    done = push(served, file, "--fleet", redis)
+
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("the fleet's Redis cannot be asked: ")
+    assert "password" not in line
+    assert served.sandbox.ledger() == {}

@@ -52,6 +52,20 @@ def test_an_unknown_command_is_an_error() -> None:
     assert "destroy" in said.stdout + said.stderr
 
 
+@pytest.mark.parametrize(
+    ("redis", "rate", "message"),
+    [
+        ("nonsense", "10/1s", "url: redis://, rediss:// or unix:// is needed"),
+        ("redis://127.0.0.1", "much", "a rate is written as calls per time"),
+    ],
+)
+def test_a_worker_that_is_started_wrongly_says_how(redis: str, rate: str, message: str) -> None:
+    said = said_by(["worker", redis, "--rate", rate])
+
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr.startswith(message)
+
+
 def test_the_sandbox_prints_its_address_and_serves() -> None:
     with subprocess.Popen(
         [*MODULE, "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True

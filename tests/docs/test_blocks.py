@@ -22,11 +22,13 @@ import attrs
 import pytest
 
 from clickpost_async.sandbox import Sandbox
-from tests.redis_server import RedisServer
+from tests.postgres_server import PostgresServer
+from tests.redis_server import RedisServer, free_port
 
 from .pages import FIRST, PAGES, ROOT, RUN, SHOWN, Block, blocks, prints
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+PACKAGES = frozenset({"postgresql", "redis-server"})  # what .ci/run installs
 PROGRAMS = ("python -m clickpost_async ", "python -m pytest", "python ", "clickpost ")
 
 
@@ -73,9 +75,15 @@ def test_no_line_of_a_block_is_cut_off_by_its_frame(page: Path) -> None:
 
 @pages
 def test_what_a_page_tells_to_run_runs(
-    page: Path, sandbox: Sandbox, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    page: Path,
+    sandbox: Sandbox,
+    redis_server: RedisServer,
+    postgres_server: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("REDIS_URL", redis_server.url)
+    for variable, value in postgres_server.environ.items():
+        monkeypatch.setenv(variable, value)
 
     reader = Reader(page)
     try:
@@ -133,6 +141,10 @@ class Reader:
             extras = re.search(r"'(?:clickpost_async|\.)\[([\w,]+)\]'$", command)
             assert extras is not None, where
             assert set(extras[1].split(",")) <= set(EXTRAS), where
+        elif command.startswith("apt install "):
+            assert command.removeprefix("apt install ") in PACKAGES, where
+        elif command.startswith("redis-server"):
+            self._see_ready(command)
         elif command.startswith("export "):
             self._believe(command, where)
         elif command.startswith("python -m clickpost_async sandbox"):
@@ -190,6 +202,15 @@ class Reader:
             line = process.stderr.readline()
             assert line, f"{where}: {said}"
             said += line
+
+    def _see_ready(self, command: str) -> None:
+        """Start a server on a free port, and stop it when it says that it is there."""
+        words = [*shlex.split(command), "--port", str(free_port())]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            ready = any("Ready to accept connections" in line for line in process.stdout)
+            process.terminate()
+        assert ready, command
 
     def _believe(self, command: str, where: str) -> None:
         variable, _, value = command.removeprefix("export ").partition("=")

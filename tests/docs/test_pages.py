@@ -60,6 +60,8 @@ def test_a_page_that_is_right_is_read_to_its_end(page: Path, sandbox: Sandbox) -
         ("python words.py", "python words.py\nink"),
         ("python words.py", "export CLICKPOST_USERNAME=somebody"),
         ("python words.py", "pip install 'clickpost_async[nothing]'"),
+        ("python words.py", "apt install nothing"),
+        ("python words.py", "redis-server --no-such-setting"),
     ],
 )
 def test_a_page_that_is_wrong_fails(page: Path, sandbox: Sandbox, right: str, wrong: str) -> None:

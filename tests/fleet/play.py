@@ -36,7 +36,7 @@ from clickpost_async.cli.main import main
 async def claim(self, key, digest, *, fed_in):
     return ledger.Yours(None)
 
-async def sending(self, key, digest):
+async def sending(self, key):
     return None
 
 ledger.OpenLedger.claim, ledger.OpenLedger.sending = claim, sending
@@ -68,7 +68,7 @@ class Verdict:
     code: int
     told: str
     ledger: Mapping[str, tuple[str, ...]]
-    journal: Mapping[str, tuple[str, str | None]]
+    journal: Mapping[str, str]
     times: list[float]
     queued: int
 
@@ -133,6 +133,33 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+def written(folder: Path, orders: int) -> Path:
+    """Write so many orders into a file."""
+    file = folder / "orders.jsonl"
+    file.write_text("".join(json.dumps(india_order(reference(n))) + "\n" for n in range(orders)))
+    return file
+
+
+async def push(
+    file: Path, journal: Path, url: str, redis: str, *, settling: float = 1.0
+) -> asyncio.subprocess.Process:
+    """Start to feed a fleet."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "clickpost_async", "bulk", str(file), "--quiet"),
+        *("--journal", str(journal), "--fleet", redis, "--settling", str(settling)),
+        env=environ(url),
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+def states(journal: Path) -> Mapping[str, str]:
+    """Return what each order of a journal came to."""
+    reader = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
+    rows = reader.execute("SELECT reference_number, state FROM orders").fetchall()
+    reader.close()
+    return dict(rows)
+
+
 async def play(
     folder: Path,
     *,
@@ -143,11 +170,11 @@ async def play(
     settling: float = 1.0,
     appendonly: str = "yes",
     remember: bool = True,
+    at_once: int | None = None,
     patience: float = 120,
 ) -> Verdict:
     """Push orders; kill a worker after a third of them, restart Redis after two thirds."""
-    file = folder / "orders.jsonl"
-    file.write_text("".join(json.dumps(india_order(reference(n))) + "\n" for n in range(orders)))
+    file = written(folder, orders)
     script = None if remember else _FORGETFUL
     journal = folder / "run.db"
     sandbox = Timing(racy=True, courier_seconds=courier_seconds)
@@ -161,7 +188,7 @@ async def play(
                     rate=spelled,
                     share=workers,
                     # So that the others have enough to go on with when one is dead.
-                    at_once=min(100, orders // (4 * workers)),
+                    at_once=at_once or min(100, orders // (4 * workers)),
                     script=script,
                 )
                 for _ in range(workers)
@@ -169,13 +196,7 @@ async def play(
             started = [one.__enter__() for one in crew]
             pushing: asyncio.subprocess.Process | None = None
             try:
-                pushing = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "clickpost_async", "bulk", str(file), "--quiet"),
-                    *("--journal", str(journal), "--fleet", redis.url),
-                    *("--settling", str(settling)),
-                    env=environ(server.url),
-                    stderr=asyncio.subprocess.PIPE,
-                )
+                pushing = await push(file, journal, server.url, redis.url, settling=settling)
                 await reached(sandbox, orders // 3)
                 kill(started[0])
                 await reached(sandbox, 2 * orders // 3)
@@ -189,14 +210,11 @@ async def play(
                     pushing.kill()
                 for one in crew:
                     one.__exit__(None, None, None)
-    reader = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
-    rows = reader.execute("SELECT reference_number, state, outcome FROM orders").fetchall()
-    reader.close()
     return Verdict(
         code=pushing.returncode or 0,
         told=told.decode(),
         ledger=sandbox.ledger(),
-        journal={row[0]: (row[1], row[2]) for row in rows},
+        journal=states(journal),
         times=sandbox.times,
         queued=queued,
     )
@@ -231,12 +249,12 @@ def main() -> int:
                 appendonly="no" if given.forget else "yes",
             )
         )
-    states = Counter(state for state, _ in verdict.journal.values())
+    counts = Counter(verdict.journal.values())
     print(  # noqa: T201 - what it was started for
         f"{given.orders} orders, {given.workers} workers, {given.rate:g}/s shared, one worker"
         f" killed, Redis restarted ({'empty' if given.forget else 'with its log'}):"
         f" {time.monotonic() - began:.1f} s, exit code {verdict.code},"
-        f" {len(verdict.ledger)} bought, {verdict.twice} twice, {dict(states)},"
+        f" {len(verdict.ledger)} bought, {verdict.twice} twice, {dict(counts)},"
         f" {len(verdict.times)} calls, worst second {verdict.worst_second},"
         f" over the law by {max(0.0, verdict.over(given.rate, given.rate)):.2f},"
         f" {verdict.queued} left in the queue\n{verdict.told}"

@@ -1,10 +1,14 @@
 """A fleet of real processes: one is killed, Redis is restarted, and every order is bought once."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from .play import play
+from clickpost_async.sandbox import served
+from tests.redis_server import RedisServer
+
+from .play import Timing, play, push, reached, states, worker, written
 
 RATE = 100
 
@@ -20,7 +24,7 @@ async def test_a_killed_worker_and_a_restarted_redis_lose_no_order_and_double_no
     assert verdict.code == 0, verdict.told
     assert len(verdict.ledger) == len(verdict.journal) == 240
     assert verdict.twice == 0
-    assert {state for state, _ in verdict.journal.values()} == {"placed"}
+    assert set(verdict.journal.values()) == {"placed"}
     # All of them together keep to the rate; a call may be some milliseconds late.
     assert verdict.over(RATE, burst=RATE) <= 0.01 * RATE
 
@@ -30,9 +34,45 @@ async def test_a_killed_worker_and_a_restarted_redis_lose_no_order_and_double_no
 async def test_without_the_ledgers_memory_a_killed_worker_makes_labels_be_bought_twice(
     tmp_path: Path,
 ) -> None:
-    # The control: what is delivered again is sent again, to a courier that is still at the first.
+    # The control: what is fed again is sent again at once, to a courier that is still at the first.
     verdict = await play(
-        tmp_path, orders=240, workers=3, rate=RATE, courier_seconds=2.0, remember=False
+        tmp_path,
+        orders=240,
+        workers=3,
+        rate=RATE,
+        courier_seconds=4.0,
+        at_once=240,
+        remember=False,
     )
 
     assert verdict.twice > 0
+
+
+@pytest.mark.fault("L01")
+@pytest.mark.asyncio
+async def test_l01_a_feeder_that_is_killed_goes_on_beside_another_one_with_the_same_orders(
+    tmp_path: Path,
+) -> None:
+    orders = 120
+    file, first, second = written(tmp_path, orders), tmp_path / "one.db", tmp_path / "two.db"
+    sandbox = Timing(racy=True, courier_seconds=0.1)
+    async with served(sandbox) as server:
+        with (
+            RedisServer(appendonly="yes") as redis,
+            worker(server.url, redis.url, rate="50/1s", share=2, at_once=20),
+            worker(server.url, redis.url, rate="50/1s", share=2, at_once=20),
+        ):
+            killed = await push(file, first, server.url, redis.url)
+            await reached(sandbox, orders // 3)
+            killed.kill()
+            await killed.communicate()
+            assert set(states(first).values()) != {"placed"}
+
+            pushing = [await push(file, one, server.url, redis.url) for one in (first, second)]
+            told = await asyncio.gather(*(one.communicate() for one in pushing))
+
+    assert [one.returncode for one in pushing] == [0, 0], told
+    assert {len(waybills) for waybills in sandbox.ledger().values()} == {1}
+    for journal in (first, second):
+        assert len(states(journal)) == len(sandbox.ledger()) == orders
+        assert set(states(journal).values()) == {"placed"}

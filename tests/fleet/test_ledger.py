@@ -1,5 +1,6 @@
 """The ledger of a fleet, at a real Redis: who has an order, and what was sent."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -50,7 +51,7 @@ async def test_an_order_is_one_workers_and_the_others_wait(
 @pytest.mark.asyncio
 async def test_a_placed_order_gives_its_answer_to_all(one: OpenLedger, other: OpenLedger) -> None:
     await claimed(one)
-    await one.sending(KEY, "aa")
+    await one.sending(KEY)
     await one.end(KEY, "aa", "placed", "the answer")
 
     assert await claimed(one) == await claimed(other) == Placed("the answer")
@@ -63,7 +64,7 @@ async def test_what_a_dead_worker_has_sent_is_in_doubt(
 ) -> None:
     async with Ledger(server.url, account="acme").open() as dead:
         await claimed(dead)
-        await dead.sending(KEY, "aa")
+        await dead.sending(KEY)
 
     claim = await claimed(one)
     assert isinstance(claim, Yours)
@@ -92,7 +93,7 @@ async def test_a_worker_that_was_thought_dead_must_not_send(
     assert await claimed(other) == Yours(None)
 
     with pytest.raises(LostError, match="PEN-5"):
-        await one.sending(KEY, "aa")
+        await one.sending(KEY)
     # Nor does it undo what the other one does; only an order that is placed is placed.
     await one.end(KEY, "aa", "nothing", "refused")
     assert await claimed(one) == Busy()
@@ -100,12 +101,115 @@ async def test_a_worker_that_was_thought_dead_must_not_send(
     assert await claimed(other) == Placed("late")
 
 
+@pytest.mark.parametrize("became", ["placed", "open", "nothing"])
+@pytest.mark.asyncio
+async def test_nor_may_it_send_when_the_other_one_is_done_with_the_order(
+    server: RedisServer, one: OpenLedger, other: OpenLedger, became: str
+) -> None:
+    # It would be sent a second time with no time to settle in between.
+    await claimed(one)
+    await one.beat()
+    await claimed(other)
+    await other.sending(KEY)
+    await other.end(KEY, "aa", became, "the answer")
+
+    with pytest.raises(LostError):
+        await one.sending(KEY)
+
+
+@pytest.mark.asyncio
+async def test_a_worker_that_lives_keeps_what_it_says_it_has_and_no_more(
+    one: OpenLedger, other: OpenLedger
+) -> None:
+    with one.holding(KEY):
+        await claimed(one)
+        await one.beat()
+        assert await claimed(other) == Busy()
+    await one.beat()
+
+    # Given up, as by a task that was cancelled: the worker lives on, and the order is free.
+    assert await claimed(other) == Yours(None)
+
+
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let workers that are not heard of be dead after two seconds."""
+    monkeypatch.setattr("clickpost_async.fleet.ledger._ALIVE", 2)
+
+
+@pytest.mark.fault("R04")
+@pytest.mark.asyncio
+async def test_r04_what_an_older_redis_says_is_under_way_is_in_doubt_and_nobodys(
+    brief: None,
+) -> None:
+    with RedisServer(save="3600 1000") as server:
+        account = Ledger(server.url, account="acme")
+        async with account.open() as one, account.open() as other:
+            with one.holding(KEY):
+                await claimed(one)
+                with server.client() as client:
+                    client.save()
+                # What comes now is forgotten.
+                await one.sending(KEY)
+                await one.end(KEY, "aa", "open", "no answer")
+            server.restart()
+
+            await eventually_free(other)
+
+
+async def eventually_free(ledger: OpenLedger) -> None:
+    for _ in range(60):
+        claim = await claimed(ledger)
+        if claim != Busy():
+            # Its bytes may have left, though this Redis has never heard of it: it is to settle.
+            assert claim == Yours(0.0)
+            return
+        await asyncio.sleep(0.1)
+    pytest.fail("the order stays with a worker that does not have it")
+
+
+@pytest.mark.fault("R04")
+@pytest.mark.asyncio
+async def test_r04_a_worker_that_still_has_its_order_keeps_it_when_redis_comes_back(
+    brief: None,
+) -> None:
+    with RedisServer(appendonly="yes") as server:
+        account = Ledger(server.url, account="acme")
+        async with account.open() as one, account.open() as other:
+            with one.holding(KEY):
+                await claimed(one)
+                server.kill()
+                # Long enough for all that was known to live to have ended.
+                await asyncio.sleep(2.2)
+                server.start()
+                for _ in range(30):
+                    assert await claimed(other) == Busy()
+                    await asyncio.sleep(0.1)
+                await one.sending(KEY)
+
+
+@pytest.mark.asyncio
+async def test_an_answer_that_did_not_arrive_is_there_again(
+    one: OpenLedger, server: RedisServer
+) -> None:
+    box = one.mailbox()
+    await one.tell(box, "first")
+    await one.tell(box, "second")
+
+    # As if the connection had been lost on the way back.
+    assert await one.collect(box, "0-0", 1.0) == (read := await one.collect(box, "0-0", 1.0))
+    assert [answer for _, answer in read] == ["first", "second"]
+    assert await one.collect(box, read[-1][0], 0.01) == []
+    with server.client() as client:
+        assert client.xlen(box) == 1
+
+
 @pytest.mark.asyncio
 async def test_an_order_that_was_refused_is_forgotten_and_may_change(
     one: OpenLedger, server: RedisServer
 ) -> None:
     await claimed(one)
-    await one.sending(KEY, "aa")
+    await one.sending(KEY)
     await one.end(KEY, "aa", "nothing", "refused")
 
     with server.client() as client:
@@ -118,7 +222,7 @@ async def test_an_order_that_stays_open_is_still_in_doubt(
     one: OpenLedger, other: OpenLedger
 ) -> None:
     await claimed(one)
-    await one.sending(KEY, "aa")
+    await one.sending(KEY)
     await one.end(KEY, "aa", "open", "no answer")
 
     claim = await claimed(other)

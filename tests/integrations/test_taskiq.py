@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 from taskiq import AckableMessage, InMemoryBroker
 from taskiq.exceptions import SendTaskError
 from taskiq.message import BrokerMessage
@@ -153,6 +154,73 @@ async def test_a_living_workers_message_stays_its_own_however_long_it_takes(
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     await other.stop()
+
+
+@pytest.mark.asyncio
+async def test_a_dead_workers_message_is_found_behind_many_that_are_under_way(
+    server: RedisServer, one: Listening
+) -> None:
+    for number in range(120):
+        await one.broker.kick(message(f"slow {number}"))
+    for _ in range(120):
+        await one.next()
+    dead = order_broker(server.url, account="acme", idle=0.3)
+    await dead.startup()
+    listening = Listening(dead)
+    await one.broker.kick(message("left behind"))
+    assert (await listening.next()).data == b"left behind"
+    await listening.stop()
+
+    assert (await one.next()).data == b"left behind"
+
+
+@pytest.mark.fault("R06")
+@pytest.mark.asyncio
+async def test_r06_a_redis_that_may_not_be_written_for_a_while_is_waited_for(
+    server: RedisServer, one: Listening
+) -> None:
+    await one.broker.kick(message("an address"))
+    got = await one.next()
+    with server.client() as client:
+        client.replicaof("127.0.0.1", "1")
+        acknowledging = asyncio.create_task(acknowledge(got))
+        listening = asyncio.create_task(one.next())
+        await asyncio.sleep(0.3)
+        assert not acknowledging.done()
+        assert not listening.done()
+        client.replicaof("NO", "ONE")
+        await acknowledging
+        await one.broker.kick(message("another"))
+        assert (await listening).data == b"another"
+        assert client.xlen(QUEUE) == 1
+
+
+@pytest.mark.fault("R01")
+@pytest.mark.asyncio
+async def test_r01_a_worker_that_is_started_before_its_redis_waits_and_a_feeder_is_told(
+    sandbox: Sandbox, server: RedisServer
+) -> None:
+    server.kill()
+    feeder = order_broker(server.url, account="acme")
+    with pytest.raises(RedisError):
+        await feeder.startup()
+
+    broker = order_broker(server.url, account="acme")
+    broker.is_worker_process = True
+    order_task(
+        broker,
+        client=lambda: ClickPost(sandbox.credentials, hosts=sandbox.hosts),
+        ledger=Ledger(server.url, account="acme"),
+    )
+    await broker.startup()
+    worker = Listening(broker)
+    waiting = asyncio.create_task(worker.next())
+    server.start()
+    await feeder.startup()
+    await feeder.kick(message("at last"))
+    assert (await waiting).data == b"at last"
+    await worker.stop()
+    await feeder.shutdown()
 
 
 @pytest.mark.fault("R01")
