@@ -96,6 +96,12 @@ if nox:
         session.log(f"the first page is {out / 'index.html'}")
 
     @nox.session
+    def bench(session: nox.Session) -> None:
+        """Measure it beside its peers, for 25 minutes; with `-- --quick` see that it all runs."""
+        session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "bench"))
+        session.run("python", "-m", "benchmarks", *session.posargs)
+
+    @nox.session
     def build(session: nox.Session) -> None:
         """Build the wheel by way of the source archive, and look at what is in it."""
         session.install("build")

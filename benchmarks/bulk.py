@@ -1,26 +1,41 @@
-"""Create orders from a CSV, with and without a journal: how fast, and how much memory.
+"""Orders from a CSV, with and without a journal: how fast, and how much memory.
 
 Each run is a process of its own; the sandbox, which keeps every order in memory, is another.
 """
 
-import argparse
 import asyncio
 import csv
-import json
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from clickpost_async import ClickPost, Credentials, Hosts, Rate
+from benchmarks._child import call
+from benchmarks._measure import Case, Row, cpu, interleaved, memory
+from benchmarks._tables import Column
+from clickpost_async import ClickPost, Credentials, Hosts
 from clickpost_async.bulk import create, read_orders
 from clickpost_async.limits import TokenBucket, Unlimited
 from clickpost_async.sandbox import Sandbox
 
-ACCOUNT = Sandbox()
-ROW = {
+COLUMNS = (
+    Column("orders/s", "per_second", 1),
+    Column("CPU µs/order", "cpu_us"),
+    Column("memory growth MB", "growth_mb", 1),
+    Column("journal MB", "journal_mb", 1),
+    Column("again: first outcome s", "first", 2),
+    Column("again: all known s", "whole", 1),
+)
+
+LIBRARIES = ("httpcore", "httpx")
+
+FREE = "as fast as it goes"
+
+_ACCOUNT = Sandbox()
+_ROW = {
     "courier_partner": "4",
     "account_code": "bazaar-surface",
     "order_type": "PREPAID",
@@ -56,129 +71,107 @@ ROW = {
     "item_price": "499",
     "item_weight": "500",
 }
+# Memory grows from here on, if it does: by then the run is under way.
+_UNDER_WAY = 0.01
 
 
-def rss(which: str) -> float:
-    """Return this process's memory in MiB: `VmRSS` now, `VmHWM` at most."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(which):
-            return int(line.split()[1]) / 1024
-    raise OSError(which)
-
-
-def size_of(journal: str | None) -> float:
-    """Return a file's size in MiB."""
-    return Path(journal).stat().st_size / 2**20 if journal else 0.0
-
-
-async def push(url: str, file: str, journal: str | None, rate: float | None) -> None:
-    """Run one bulk run and print what it took."""
-    limiter = Unlimited() if rate is None else TokenBucket(*_bucket(Rate(rate)))
-    early = 0.0
-    async with ClickPost(
-        Credentials(ACCOUNT.username, ACCOUNT.key), hosts=Hosts.at(url), limiter=limiter
-    ) as clickpost:
-        began = time.perf_counter()
-        async with create(clickpost, read_orders(file), journal=journal) as run:
-            async for _ in run:
-                if run.report.total == 1000:
-                    early = rss("VmRSS")
-        seconds = time.perf_counter() - began
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    total = run.report.total
-    assert run.report.placed + run.report.skipped >= total, run.report
-    print(
-        json.dumps(
-            {
-                "orders": total,
-                "per_second": total / seconds,
-                "cpu_us": (used.ru_utime + used.ru_stime) / total * 1e6,
-                "rss_growth_mib": rss("VmHWM") - early,
-                "journal_mib": size_of(journal),
-            }
+def measure(*, quick: bool) -> Sequence[Row]:
+    """Push as fast as it goes, and at 100 calls a second; without a journal and with one."""
+    paces = ((500, None), (200, 100)) if quick else ((100_000, None), (3_000, 100))
+    cases = [
+        Case(
+            labels={
+                "orders": orders,
+                "pace": f"{rate}/s" if rate else FREE,
+                "journal": "yes" if journal else "no",
+            },
+            told={"orders": orders, "rate": rate, "journal": journal},
+            rounds=1,
+            timeout=900,
         )
-    )
+        for orders, rate in paces
+        for journal in (False, True)
+    ]
+    return interleaved(cases, _pushed)
 
 
-def _bucket(rate: Rate) -> tuple[float, float]:
-    return rate.per_second, max(1.0, rate.per_second / 10)
-
-
-async def reopen(url: str, file: str, journal: str) -> None:
-    """Make the same run again, and print how long it takes to its first outcome and to its end."""
-    async with ClickPost(
-        Credentials(ACCOUNT.username, ACCOUNT.key), hosts=Hosts.at(url)
-    ) as clickpost:
-        began = time.perf_counter()
-        first = 0.0
-        async with create(clickpost, read_orders(file), journal=journal) as run:
-            async for _ in run:
-                first = first or time.perf_counter() - began
-    print(json.dumps({"first": first, "whole": time.perf_counter() - began}))
-    assert run.report.skipped == run.report.total
-
-
-def written(folder: Path, orders: int) -> Path:
-    """Write a CSV of so many orders."""
-    path = folder / "orders.csv"
-    with path.open("w", newline="") as file:
-        table = csv.DictWriter(file, ["reference_number", *ROW])
-        table.writeheader()
-        for number in range(orders):
-            table.writerow({"reference_number": f"BULK-{number}", **ROW})
-    return path
-
-
-def child(*arguments: str) -> dict[str, float]:
-    """Run one measurement in a process of its own."""
-    ran = subprocess.run(
-        [sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True, check=True
-    )
-    found: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
+def _pushed(case: Case) -> Mapping[str, float]:
+    with tempfile.TemporaryDirectory() as folder, _sandbox() as url:
+        _write(Path(folder) / "orders.csv", case.told["orders"])
+        found = case.call("bulk:push", url=url, folder=folder)
+        if case.told["journal"]:
+            found |= call("bulk:push_again", {"url": url, "folder": folder}, timeout=case.timeout)
     return found
 
 
-def main() -> None:
-    """Run with and without a journal, each against a sandbox of its own."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--orders", type=int, default=100_000)
-    arguments.add_argument("--rate", type=float, help="calls per second; without it, what goes")
-    arguments.add_argument("--push", nargs=4, help=argparse.SUPPRESS)
-    arguments.add_argument("--reopen", nargs=3, help=argparse.SUPPRESS)
-    chosen = arguments.parse_args()
-    if chosen.push:
-        url, file, journal, rate = chosen.push
-        asyncio.run(push(url, file, journal or None, float(rate) if rate else None))
-        return
-    if chosen.reopen:
-        asyncio.run(reopen(*chosen.reopen))
-        return
-    print("| orders | journal | orders/s | CPU µs/order | RSS growth MiB | journal MiB |")
-    print("| ---: | --- | ---: | ---: | ---: | ---: |")
-    with tempfile.TemporaryDirectory() as folder:
-        file = written(Path(folder), chosen.orders)
-        for journal in ("", str(Path(folder) / "run.db")):
-            command = [sys.executable, "-m", "clickpost_async.sandbox", "--port", "0"]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-                assert server.stdout is not None
-                url = server.stdout.readline().strip()
-                try:
-                    found = child("--push", url, str(file), journal, str(chosen.rate or ""))
-                    again = child("--reopen", url, str(file), journal) if journal else None
-                finally:
-                    server.kill()
-            print(
-                f"| {found['orders']:,} | {'yes' if journal else 'no'} |"
-                f" {found['per_second']:,.0f} | {found['cpu_us']:,.0f} |"
-                f" {found['rss_growth_mib']:.1f} | {found['journal_mib']:.1f} |",
-                flush=True,
-            )
-            if again:
-                print(
-                    f"\nThe same run again: first outcome after {again['first']:.2f} s,"
-                    f" all {found['orders']:,} known from the journal after {again['whole']:.1f} s."
-                )
+@contextmanager
+def _sandbox() -> Generator[str]:
+    command = [sys.executable, "-m", "clickpost_async.sandbox", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.kill()
 
 
-if __name__ == "__main__":
-    main()
+def _write(path: Path, orders: int) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, ["reference_number", *_ROW])
+        table.writeheader()
+        for number in range(orders):
+            table.writerow({"reference_number": f"BULK-{number}", **_ROW})
+
+
+def push(
+    url: str, folder: str, orders: int, *, rate: float | None, journal: bool
+) -> Mapping[str, float]:
+    """Run the file once."""
+    book = Path(folder) / "run.db" if journal else None
+    found = asyncio.run(_push(url, Path(folder) / "orders.csv", book, orders, rate))
+    return {**found, "journal_mb": book.stat().st_size / 1e6 if book else 0.0}
+
+
+async def _push(
+    url: str, file: Path, journal: Path | None, orders: int, rate: float | None
+) -> Mapping[str, float]:
+    # A small burst: otherwise a short run is over before the pace shows.
+    limiter = Unlimited() if rate is None else TokenBucket(rate, max(1.0, rate / 10))
+    under_way = max(1, int(orders * _UNDER_WAY))
+    early = 0
+    async with _client(url, limiter) as clickpost:
+        began, spent = time.perf_counter(), cpu()
+        async with create(clickpost, read_orders(file), journal=journal) as run:
+            async for _ in run:
+                if run.report.total == under_way:
+                    early = memory("VmRSS")
+        seconds, spent = time.perf_counter() - began, cpu() - spent
+    assert run.report.placed == orders, run.report
+    return {
+        "per_second": orders / seconds,
+        "cpu_us": spent / orders * 1e6,
+        "growth_mb": (memory("VmHWM") - early) / 1e6,
+    }
+
+
+def push_again(url: str, folder: str) -> Mapping[str, float]:
+    """Run the file again with its journal, which knows every order."""
+    return asyncio.run(_push_again(url, Path(folder)))
+
+
+async def _push_again(url: str, folder: Path) -> Mapping[str, float]:
+    first = 0.0
+    async with _client(url, Unlimited()) as clickpost:
+        began = time.perf_counter()
+        file, journal = folder / "orders.csv", folder / "run.db"
+        async with create(clickpost, read_orders(file), journal=journal) as run:
+            async for _ in run:
+                first = first or time.perf_counter() - began
+        whole = time.perf_counter() - began
+    assert run.report.skipped == run.report.total, run.report
+    return {"first": first, "whole": whole}
+
+
+def _client(url: str, limiter: TokenBucket | Unlimited) -> ClickPost:
+    credentials = Credentials(_ACCOUNT.username, _ACCOUNT.key)
+    return ClickPost(credentials, hosts=Hosts.at(url), limiter=limiter)

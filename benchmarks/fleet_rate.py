@@ -1,9 +1,10 @@
-"""Let four processes take from one rate in Redis: what gets through, and what it costs."""
+"""Let four processes take from one rate in Redis: what gets through, and what it costs.
 
-import argparse
+Their wall clocks differ by up to 10 s. Each runs `python -m benchmarks.fleet_rate`.
+"""
+
 import asyncio
 import json
-import resource
 import shutil
 import socket
 import statistics
@@ -11,21 +12,39 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
 
-import redis
-
+from benchmarks._child import ROOT, ChildError, MissingError
+from benchmarks._law import fullest, over
+from benchmarks._measure import Case, Row, cpu, interleaved
+from benchmarks._tables import Column
 from clickpost_async import Rate
-from clickpost_async.limits.redis import RedisBucket
 
+if TYPE_CHECKING:
+    import redis
+
+COLUMNS = (
+    Column("calls", "calls"),
+    Column("more than allowed, calls", "over"),
+    Column("fullest second", "fullest_second"),
+    Column("most/least in one process", "max_min", 2),
+    Column("asked per call", "asked", 2),
+    Column("CPU µs/call", "cpu_us"),
+    Column("wait ms", "wait_ms", 2),
+    Column("wait ms, p99", "wait_p99_ms", 2),
+)
+
+LIBRARIES = ("redis",)
+
+RATE, BURST = 200, 20
 SKEWS = (5.0, -5.0, 0.0, 2.5)
 CROWDS = {"even": (50, 50, 50, 50), "one greedy": (985, 5, 5, 5)}
 
 
 @contextmanager
-def server() -> Iterator["Server"]:
+def server() -> Generator["Server"]:
     """Run a redis-server of our own."""
     with tempfile.TemporaryDirectory() as directory:
         one = Server(directory)
@@ -42,7 +61,7 @@ class Server:
     def __init__(self, directory: str) -> None:
         found = shutil.which("redis-server")
         if found is None:
-            sys.exit("redis-server is missing; on Debian: apt install redis-server")
+            raise MissingError("redis-server is missing; on Debian: apt install redis-server")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
@@ -50,6 +69,8 @@ class Server:
 
     def start(self) -> None:
         """Start it, and return when it answers."""
+        import redis
+
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
         for _ in range(500):
             try:
@@ -58,7 +79,8 @@ class Server:
                 time.sleep(0.01)
             else:
                 return
-        sys.exit("redis-server did not answer within 5 s")
+        self.kill()
+        raise ChildError("redis-server did not answer within 5 s")
 
     def kill(self) -> None:
         """End it with SIGKILL."""
@@ -67,11 +89,15 @@ class Server:
 
     def client(self) -> "redis.Redis":
         """Return a client that blocks."""
+        import redis
+
         return redis.Redis(port=self.port, decode_responses=True)
 
 
 async def work(told: dict[str, Any]) -> None:
     """Take as fast as it is let, in one process of the fleet."""
+    from clickpost_async.limits.redis import RedisBucket
+
     wall, skew = time.time, told["skew"]
     time.time = lambda: wall() + skew
     left: list[float] = []
@@ -89,10 +115,10 @@ async def work(told: dict[str, Any]) -> None:
                 await bucket.take()
                 left.append(time.monotonic())
 
-        before = _cpu()
+        before = cpu()
         crowd = [asyncio.ensure_future(come()) for _ in range(told["crowd"])]
         await asyncio.wait(crowd, timeout=told["seconds"] + 0.2)
-        spent = _cpu() - before
+        spent = cpu() - before
         for one in crowd:
             one.cancel()
         await asyncio.wait(crowd)
@@ -106,65 +132,94 @@ async def work(told: dict[str, Any]) -> None:
     print(json.dumps({"left": left, "cpu": spent, "waits": waits}), flush=True)
 
 
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+def measure(*, quick: bool) -> Sequence[Row]:
+    """Let fleets of several kinds take, and one process that is alone."""
+    seconds = 1.0 if quick else 6.0
+    cases = [
+        Case(
+            labels={"fleet": f"{name}{', flushed and restarted' if faults else ''}"},
+            told={"crowds": CROWDS[name], "seconds": seconds, "faults": faults},
+            rounds=1 if quick else 3,
+        )
+        for name, faults in (("even", False), ("one greedy", False), ("even", True))
+    ]
+    alone = Case(labels={"fleet": "one process, and no need to wait"}, told={}, rounds=1)
+    return [
+        *interleaved(cases, lambda case: run(**case.told)),
+        *interleaved([alone], lambda _: delay(20 if quick else 500)),
+    ]
 
 
-def run(crowds: tuple[int, ...], chosen: argparse.Namespace, *, faults: bool) -> dict[str, float]:
+def run(crowds: Sequence[int], seconds: float, *, faults: bool) -> Mapping[str, float]:
     """Run a fleet once, with or without faults on its way."""
-    with server() as at:
-        told = {"port": at.port, "calls": chosen.rate, "burst": chosen.burst}
-        told |= {"seconds": chosen.seconds, "pause": 2, "alone": 0}
+    with server() as at, ExitStack() as ending:
+        told = {"port": at.port, "calls": RATE, "burst": BURST}
+        told |= {"seconds": seconds, "pause": 2, "alone": 0}
         workers = [
-            _started({**told, "skew": s, "crowd": n}) for s, n in zip(SKEWS, crowds, strict=True)
+            ending.enter_context(_worker({**told, "skew": skew, "crowd": crowd}))
+            for skew, crowd in zip(SKEWS, crowds, strict=True)
         ]
         asked = _asked(at)
         for worker in workers:
             _say(worker, "go")
         if faults:
-            time.sleep(chosen.seconds / 3)
+            time.sleep(seconds / 3)
             at.client().script_flush()
-            time.sleep(chosen.seconds / 6)
+            time.sleep(seconds / 6)
             at.kill()
             at.start()
-        found = [json.loads(worker.communicate()[0]) for worker in workers]
+        found = [_said(worker, seconds) for worker in workers]
         asked = 0 if faults else _asked(at) - asked
-    times = sorted(at for one in found for at in one["left"])
+    times = sorted(moment for one in found for moment in one["left"])
     counts = [len(one["left"]) for one in found]
     return {
         "calls": len(times),
-        "over": over(times, chosen.rate, chosen.burst),
-        "worst second": max(_within(times, 1.0)),
-        "max/min": max(counts) / min(counts),
-        "asked per call": asked / len(times),
-        "cpu us per call": sum(one["cpu"] for one in found) / len(times) * 1e6,
+        "over": over(times, RATE, BURST),
+        "fullest_second": fullest(times, 1.0),
+        "max_min": max(counts) / min(counts),
+        "cpu_us": sum(one["cpu"] for one in found) / len(times) * 1e6,
+        # What it was asked before it was restarted it does not know any more.
+        **({} if faults else {"asked": asked / len(times)}),
     }
 
 
-def delay(chosen: argparse.Namespace) -> list[float]:
+def delay(times: int) -> Mapping[str, float]:
     """Return what a call waits in a fleet that has nothing else to do."""
-    with server() as at:
-        told = {"port": at.port, "calls": 1000, "burst": 1000, "seconds": 0, "crowd": 0}
-        told |= {"pause": 1, "alone": chosen.alone, "skew": 0}
-        worker = _started({**told, "crowd": 1})
-        return list(json.loads(worker.communicate("go\n")[0])["waits"])
+    told = {"calls": 1000, "burst": 1000, "seconds": 0, "crowd": 1}
+    told |= {"pause": 1, "alone": times, "skew": 0}
+    with server() as at, _worker({**told, "port": at.port}) as worker:
+        _say(worker, "go")
+        waits = sorted(_said(worker, times * 0.03)["waits"])
+    return {
+        "wait_ms": statistics.median(waits) * 1e3,
+        "wait_p99_ms": waits[int(len(waits) * 0.99)] * 1e3,
+    }
 
 
-def _started(told: dict[str, Any]) -> "subprocess.Popen[str]":
-    command = [sys.executable, __file__, "--worker"]
+@contextmanager
+def _worker(told: Mapping[str, Any]) -> Generator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-m", "benchmarks.fleet_rate"]
     pipe = subprocess.PIPE
-    worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
-    _say(worker, json.dumps(told))
-    assert worker.stdout is not None
-    assert worker.stdout.readline() == "ready\n"
-    return worker
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as worker:
+        try:
+            _say(worker, json.dumps(told))
+            assert worker.stdout is not None
+            if worker.stdout.readline() != "ready\n":
+                raise ChildError("a process of the fleet did not start")
+            yield worker
+        finally:
+            worker.kill()
 
 
 def _say(worker: "subprocess.Popen[str]", line: str) -> None:
     assert worker.stdin is not None
     worker.stdin.write(line + "\n")
     worker.stdin.flush()
+
+
+def _said(worker: "subprocess.Popen[str]", seconds: float) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(worker.communicate(timeout=seconds + 30)[0])
+    return found
 
 
 def _asked(at: Server) -> int:
@@ -174,57 +229,5 @@ def _asked(at: Server) -> int:
     )
 
 
-def over(times: list[float], rate: float, burst: float) -> float:
-    """Return by how many calls the worst of all windows exceeds `burst + rate * window`."""
-    worst, begun = 0.0, -float("inf")
-    for place, at in enumerate(times):
-        begun = max(begun, rate * at - place)
-        worst = max(worst, place + 1 - burst - rate * at + begun)
-    return worst
-
-
-def _within(times: list[float], window: float) -> Iterator[int]:
-    first = 0
-    for last, at in enumerate(times):
-        while times[first] < at - window:
-            first += 1
-        yield last - first + 1
-
-
-def main() -> None:
-    """Run the rounds and print the table."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    arguments.add_argument("--rate", type=float, default=200)
-    arguments.add_argument("--burst", type=int, default=20)
-    arguments.add_argument("--seconds", type=float, default=6)
-    arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--alone", type=int, default=500)
-    chosen = arguments.parse_args()
-    if chosen.worker:
-        asyncio.run(work(json.loads(sys.stdin.readline())))
-        return
-    print(f"{chosen.rate:g} calls/s, burst {chosen.burst}, {chosen.seconds:g} s, 4 processes")
-    kinds = [(name, False) for name in CROWDS] + [("even", True)]
-    header = True
-    for name, faults in kinds:
-        found = [run(CROWDS[name], chosen, faults=faults) for _ in range(chosen.rounds)]
-        if header:
-            print("| fleet |", " | ".join(found[0]), "|")
-            print("| --- |", " | ".join("---:" for _ in found[0]), "|")
-            header = False
-        cells = " | ".join(spread([one[what] for one in found]) for what in found[0])
-        print(f"| {name}{', flushed and restarted' if faults else ''} | {cells} |")
-    waits = sorted(delay(chosen))
-    middle, high = statistics.median(waits) * 1e3, waits[int(len(waits) * 0.99)] * 1e3
-    print(f"a call that need not wait: median {middle:.2f} ms, p99 {high:.2f} ms")
-
-
-def spread(values: list[float]) -> str:
-    """Write a median with its lowest and highest."""
-    middle = statistics.median(values)
-    return f"{middle:,.2f} ({min(values):,.2f}–{max(values):,.2f})"
-
-
 if __name__ == "__main__":
-    main()
+    asyncio.run(work(json.loads(sys.stdin.readline())))

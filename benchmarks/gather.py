@@ -1,172 +1,161 @@
-"""Gather creates at a sandbox: ours, and plain httpx behind a semaphore, interleaved."""
+"""Gather creates of typed orders at nginx: what an order costs, from 1,000 at once to 50,000."""
 
-import argparse
 import asyncio
 import gc
-import json
-import statistics
-import subprocess
-import sys
+import importlib
 import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import httpx
+from attrs import frozen
 
-from clickpost_async import ClickPost, Credentials, Hosts, IndiaOrder, structure, unstructure
-from clickpost_async.sandbox import Sandbox
+from benchmarks._measure import Case, Row, Watch, client_core, cpu, interleaved, memory
+from benchmarks._nginx import accepted, nginx
+from benchmarks._nginx import versions as server_versions
+from benchmarks._orders import WAYBILL, mapping
+from benchmarks._tables import Column
 
-ACCOUNT = Sandbox()
-PLAIN_AT_ONCE = 20  # what suits httpx's pool best; 100 costs it a third more
+PLAIN = "clickpost_async"
+FAST = "clickpost_async[aiohttp,orjson]"
+OBVIOUS = "httpx + cattrs + tenacity + aiolimiter"
+OBVIOUS_2 = "httpx2 + cattrs + tenacity + aiolimiter"
+SCRIPT = "a script: aiohttp + msgspec"
 
+COLUMNS = (
+    Column("CPU µs/order", "cpu_us"),
+    Column("orders/s", "per_second"),
+    Column("connections", "connections"),
+    Column("longest block ms", "longest_block_ms"),
+    Column("bytes per waiting call", "waiting_bytes"),
+    Column("peak MB", "peak_mb"),
+)
 
-def order(reference: str) -> IndiaOrder:
-    """Return an ordinary order with two items."""
-    return structure(
-        {
-            "pickup_info": {
-                "pickup_name": "Dock Four",
-                "pickup_address": "4 Harbour Road",
-                "pickup_city": "Mumbai",
-                "pickup_state": "Maharashtra",
-                "pickup_pincode": "400001",
-                "pickup_country": "IN",
-                "email": "dock@example.com",
-                "pickup_phone": "9000000001",
-                "pickup_time": "2026-12-01T10:00:00",
-                "tin": "27AAAAA0000A1Z5",
-            },
-            "drop_info": {
-                "drop_name": "Asha Example",
-                "drop_address": "17 Garden Lane",
-                "drop_city": "Delhi",
-                "drop_state": "Delhi",
-                "drop_pincode": "110001",
-                "drop_country": "IN",
-                "drop_phone": "9000000002",
-            },
-            "shipment_details": {
-                "items": [
-                    {"description": "shirt", "quantity": 1, "price": 799.5, "weight": 200},
-                    {"description": "belt", "quantity": 2, "price": 349, "weight": 150},
-                ],
-                "account_code": "dock-four",
-                "courier_partner": 4,
-                "reference_number": reference,
-                "invoice_value": 1497.5,
-                "invoice_date": "2026-11-30",
-                "delivery_type": "FORWARD",
-                "order_type": "PREPAID",
-                "cod_value": 0,
-                "height": 10,
-                "breadth": 20,
-                "length": 30,
-                "weight": 500,
-            },
-        },
-        IndiaOrder,
-    )
+LIBRARIES = (
+    *("aiohttp", "aiolimiter", "anyio", "attrs", "cattrs", "httpcore", "httpx"),
+    *("httpx-aiohttp", "httpx2", "msgspec", "orjson", "tenacity"),
+)
+programs = server_versions
+
+_WARM = 200
 
 
-async def ours(url: str, orders: list[IndiaOrder]) -> int:
-    """Create with this library: typed in, typed out; return the connections at the end."""
-    credentials = Credentials(ACCOUNT.username, ACCOUNT.key)
-    async with ClickPost(credentials, hosts=Hosts.at(url)) as clickpost:
-        answers = await asyncio.gather(*map(clickpost.orders.create, orders))
-        assert [a.reference_number for a in answers] == [o.reference_number for o in orders]
-        assert len({answer.waybill for answer in answers}) == len(orders)
-        return clickpost.stats().connections
+@frozen(kw_only=True)
+class Client:
+    """A way to create orders; `rounds` says how often at which size, 3 times unless told."""
+
+    module: str
+    settings: Mapping[str, Any] = {}
+    needs: Sequence[str] = ()
+    without: Sequence[str] = ()
+    rounds: Mapping[int, int] = {}
 
 
-async def plain(url: str, orders: list[IndiaOrder]) -> int:
-    """Post with httpx alone, as far as it goes: no types, no retry, no outcome."""
-    gate = asyncio.Semaphore(PLAIN_AT_ONCE)
-    query = {"username": ACCOUNT.username, "key": ACCOUNT.key}
-    bodies = [unstructure(each) for each in orders]
-    async with httpx.AsyncClient(base_url=url, params=query, timeout=60) as client:
+_NOT_50_000 = {50_000: 0}
+_ONLY_10_000 = {1_000: 0, 50_000: 0}
+_ONCE_10_000 = {1_000: 0, 10_000: 1, 50_000: 0}
+_ONCE_1_000 = {500: 0, 1_000: 1, 10_000: 0, 50_000: 0}
+_ONCE_50_000 = {50_000: 1}
 
-        async def one(body: Any) -> str:
-            async with gate:
-                answer = await client.post("/v3/create-order/", json=body)
-            return str(answer.json()["result"]["waybill"])
-
-        waybills = await asyncio.gather(*map(one, bodies))
-        assert len(set(waybills)) == len(orders)
-    return PLAIN_AT_ONCE
-
-
-async def measured(
-    run: Callable[[str, list[IndiaOrder]], Awaitable[int]], url: str, orders: list[IndiaOrder]
-) -> dict[str, float]:
-    """Run once; return what it took."""
-    longest = 0.0
-
-    async def watch() -> None:
-        nonlocal longest
-        while True:
-            before = time.perf_counter()
-            await asyncio.sleep(0.001)
-            longest = max(longest, time.perf_counter() - before - 0.001)
-
-    watching = asyncio.create_task(watch())
-    await asyncio.sleep(0.01)
-    began, cpu = time.perf_counter(), time.process_time()
-    connections = await run(url, orders)
-    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-    watching.cancel()
-    return {
-        "cpu_us": cpu / len(orders) * 1e6,
-        "per_second": len(orders) / seconds,
-        "longest_block_ms": longest * 1e3,
-        "connections": connections,
-    }
+CLIENTS: Mapping[str, Client] = {
+    PLAIN: Client(module="ours", without=["orjson"]),
+    "clickpost_async[orjson]": Client(module="ours", needs=["orjson"], rounds=_NOT_50_000),
+    "clickpost_async[aiohttp]": Client(
+        module="ours", settings={"transport": "aiohttp"}, without=["orjson"], rounds=_NOT_50_000
+    ),
+    FAST: Client(module="ours", settings={"transport": "aiohttp"}, needs=["orjson"]),
+    "clickpost_async[httpx2,orjson]": Client(
+        module="ours", settings={"transport": "httpx2"}, needs=["orjson"], rounds=_ONCE_10_000
+    ),
+    "clickpost_async, no rate given": Client(
+        module="ours", settings={"paced": False}, without=["orjson"], rounds=_ONLY_10_000
+    ),
+    OBVIOUS: Client(module="put_together", rounds=_ONCE_50_000),
+    OBVIOUS_2: Client(module="put_together", settings={"library": "httpx2"}, rounds=_ONCE_50_000),
+    "httpx on httpx-aiohttp + cattrs + tenacity + aiolimiter": Client(
+        module="put_together",
+        settings={"over_aiohttp": True, "at_once": 100},
+        rounds=_ONCE_10_000,
+    ),
+    "httpx + …, without a semaphore": Client(
+        module="put_together", settings={"at_once": 1_000_000}, rounds=_ONCE_1_000
+    ),
+    SCRIPT: Client(module="script"),
+}
 
 
-def main() -> None:
-    """Run the rounds and print the table."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000])
-    arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--json", type=Path)
-    chosen = arguments.parse_args()
-    command = [sys.executable, "-m", "clickpost_async.sandbox", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        url = server.stdout.readline().strip()
-        try:
-            figures = {size: rounds(url, size, chosen.rounds) for size in chosen.sizes}
-        finally:
-            server.kill()
-    if chosen.json:
-        chosen.json.write_text(json.dumps(figures, indent=1))
-    print("| orders | client | CPU µs/order | orders/s | longest block ms | connections |")
-    print("| ---: | --- | ---: | ---: | ---: | ---: |")
-    for size, clients in figures.items():
-        for name, found in clients.items():
-            cells = " | ".join(spread([each[what] for each in found]) for what in found[0])
-            print(f"| {size:,} | {name} | {cells} |")
+def measure(*, quick: bool) -> Sequence[Row]:
+    """Measure all clients at all sizes."""
+    cases = [
+        Case(
+            labels={"orders": size, "client": name},
+            told={"module": client.module, "settings": client.settings, "size": size},
+            needs=client.needs,
+            without=client.without,
+            rounds=client.rounds.get(size, 1 if quick else 3),
+        )
+        for size in ([500] if quick else [1_000, 10_000, 50_000])
+        for name, client in CLIENTS.items()
+    ]
+    with nginx() as server:
+        return interleaved(
+            [case for case in cases if case.rounds],
+            lambda case: case.call("gather:once", url=server.url, status=server.status),
+        )
 
 
-def rounds(url: str, size: int, times: int) -> dict[str, list[dict[str, float]]]:
-    """Run each client in turn, several times."""
-    found: dict[str, list[dict[str, float]]] = {"clickpost_async": [], "plain httpx": []}
-    for turn in range(times):
-        for name, run in (("clickpost_async", ours), ("plain httpx", plain)):
-            orders = [order(f"{name}-{size}-{turn}-{n}") for n in range(size)]
-            # The orders are the caller's: a full pass of the garbage collector over ten thousand of
-            # them stops any loop for about 0.1 s, and says nothing of the client.
-            gc.collect()
-            gc.freeze()
-            found[name].append(asyncio.run(measured(run, url, orders)))
+def once(
+    module: str, settings: Mapping[str, Any], size: int, url: str, status: str
+) -> Mapping[str, float]:
+    """Create so many orders with a client that has its code warm and no connections."""
+    client = warm(module, settings, url)
+    orders = read(client, size)
+    before = accepted(status)
+    found = asyncio.run(_created(client, url, orders, settings))
+    # The last one is this question.
+    found["connections"] = accepted(status) - before - 1
+    found["peak_mb"] = memory("VmHWM") / 1e6
     return found
 
 
-def spread(values: list[float]) -> str:
-    """Write a median with its lowest and highest."""
-    middle = statistics.median(values)
-    return f"{middle:,.0f} ({min(values):,.0f}–{max(values):,.0f})"
+def warm(module: str, settings: Mapping[str, Any], url: str) -> Any:
+    """Return the module of a client that has been used for a while."""
+    client_core()
+    client = importlib.import_module(f"benchmarks.clients.{module}")
+    orders = [client.read(mapping(f"warm-{number}")) for number in range(_WARM)]
+    asyncio.run(client.create_all(url, orders, **settings))
+    return client
 
 
-if __name__ == "__main__":
-    main()
+def read(client: Any, size: int) -> Sequence[Any]:
+    """Return so many orders, and nothing else for the garbage collector to look at.
+
+    The orders are the caller's: a full pass over ten thousand of them stops any loop for about
+    0.1 s, and says nothing of the client.
+    """
+    orders = [client.read(mapping(f"gather-{number}")) for number in range(size)]
+    gc.collect()
+    gc.freeze()
+    return orders
+
+
+async def _created(
+    client: Any, url: str, orders: Sequence[Any], settings: Mapping[str, Any]
+) -> dict[str, float]:
+    without = memory("VmRSS")
+    watch = Watch()
+    began, spent = time.perf_counter(), cpu()
+    creating = asyncio.ensure_future(client.create_all(url, orders, **settings))
+    # All of them begin in one turn of the loop. After it none has been answered.
+    for _ in range(3):
+        await asyncio.sleep(0)
+    waiting = memory("VmRSS") - without
+    answers = await creating
+    seconds, spent = time.perf_counter() - began, cpu() - spent
+    watch.stop()
+    assert [client.waybill(answer) for answer in answers] == [WAYBILL] * len(orders)
+    return {
+        "cpu_us": spent / len(orders) * 1e6,
+        "per_second": len(orders) / seconds,
+        "longest_block_ms": watch.longest * 1e3,
+        "waiting_bytes": waiting / len(orders),
+    }

@@ -22,11 +22,14 @@ from typing import Annotated, Any
 import httpx
 import uvicorn
 from fastapi import Depends, FastAPI
-from gather import ACCOUNT, order
 
-from clickpost_async import ClickPost, Credentials, Hosts, IndiaOrder, Rate, unstructure
+from benchmarks._orders import mapping
+from clickpost_async import ClickPost, Credentials, Hosts, IndiaOrder, Rate, structure
 from clickpost_async.bulk import create
 from clickpost_async.integrations.starlette import get_clickpost, health, lifespan
+from clickpost_async.sandbox import Sandbox
+
+ACCOUNT = Sandbox()
 
 Client = Annotated[ClickPost, Depends(get_clickpost)]
 
@@ -80,7 +83,7 @@ async def endless(name: str) -> AsyncIterator[IndiaOrder]:
     number = 0
     while True:
         number += 1
-        yield order(f"{name}-{number}")
+        yield structure(mapping(f"{name}-{number}"), IndiaOrder)
 
 
 # --- who asks -------------------------------------------------------------------------------------
@@ -90,7 +93,7 @@ async def ask(http: httpx.AsyncClient, name: str, chosen: argparse.Namespace) ->
     """Ask for single orders at a steady rate; return how long each took, in seconds."""
     took: list[float] = []
     dice = random.Random(name)
-    bodies = [unstructure(order(f"{name}-{n}")) for n in range(round(chosen.load * chosen.seconds))]
+    bodies = [mapping(f"{name}-{n}") for n in range(round(chosen.load * chosen.seconds))]
     at = time.perf_counter()
 
     async def one(body: Any, due: float) -> None:
@@ -189,11 +192,13 @@ def main() -> None:
         f"{chosen.load:g} single orders/s, {chosen.rate:g} calls/s in all,"
         f" a courier that takes {chosen.latency * 1e3:g} ms, {chosen.rounds} rounds"
     )
+    print()
     print("| beside them | requests | p50 ms | p99 ms | bulk orders/s |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name, beside in (("idle", "nothing"), ("bulk", "a bulk run")):
         cells = " | ".join(spread([each[what] for each in found[name]]) for what in found[name][0])
         print(f"| {beside} | {cells} |")
+    print()
     print(f"p99 beside a bulk run / with nothing: {spread(ratios, '.2f')}")
 
 

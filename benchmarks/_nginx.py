@@ -1,0 +1,113 @@
+"""A real web server that answers every create at once with the same bytes."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrs import frozen
+
+from benchmarks._child import ChildError, MissingError
+from benchmarks._measure import server_cores
+from benchmarks._orders import ANSWERED, PATH
+
+# One process, and connections that live as long as the client wants: by itself nginx closes each
+# after a thousand calls.
+_CONFIGURATION = """\
+daemon off;
+master_process off;
+pid {home}/nginx.pid;
+error_log {home}/error.log crit;
+events {{ worker_connections 8192; }}
+http {{
+    access_log off;
+    keepalive_requests 100000000;
+    keepalive_timeout 3600s;
+    default_type application/json;
+    client_body_temp_path {home}/body;
+    proxy_temp_path {home}/proxy;
+    fastcgi_temp_path {home}/fastcgi;
+    uwsgi_temp_path {home}/uwsgi;
+    scgi_temp_path {home}/scgi;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location = /api{path} {{ return 200 '{answer}'; }}
+        location = /status {{ stub_status; }}
+    }}
+}}
+"""
+
+
+@frozen(kw_only=True)
+class Nginx:
+    """Where it is."""
+
+    url: str
+    status: str
+
+
+@contextmanager
+def nginx() -> Generator[Nginx]:
+    """Run nginx on a free port, on another core than the client's; it ends with the block."""
+    program = _program()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    with tempfile.TemporaryDirectory() as home:
+        configuration = Path(home) / "nginx.conf"
+        configuration.write_text(
+            _CONFIGURATION.format(home=home, port=port, path=PATH, answer=ANSWERED.decode())
+        )
+        command = [program, "-p", home, "-c", str(configuration), "-e", f"{home}/error.log"]
+        with subprocess.Popen(command) as process:
+            try:
+                server_cores(process.pid)
+                base = f"http://127.0.0.1:{port}"
+                _wait_for(f"{base}/status", process)
+                yield Nginx(url=f"{base}/api", status=f"{base}/status")
+            finally:
+                process.kill()
+
+
+def _program() -> str:
+    # Debian has it where only root looks.
+    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        raise MissingError("nginx is missing; on Debian: apt install nginx-light")
+    return program
+
+
+def versions() -> Mapping[str, str]:
+    """Return which nginx it is."""
+    told = subprocess.run([_program(), "-v"], capture_output=True, text=True, check=True)
+    return {"nginx": told.stderr.strip().partition("/")[2]}
+
+
+def _wait_for(status: str, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(500):
+        try:
+            accepted(status)
+        except urllib.error.URLError:
+            if process.poll() is not None:
+                break
+            time.sleep(0.01)
+        else:
+            return
+    raise ChildError("nginx does not answer")
+
+
+def accepted(status: str) -> int:
+    """Return how many connections were opened so far, the one of this question among them."""
+    with urllib.request.urlopen(status, timeout=5) as answer:
+        text = answer.read().decode()
+    found = re.search(r"^ (\d+) \d+ \d+", text, re.MULTILINE)
+    assert found, text
+    return int(found[1])

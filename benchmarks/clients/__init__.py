@@ -1,0 +1,1 @@
+"""What is compared: each gathers creates of orders that it has read before."""

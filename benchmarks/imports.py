@@ -1,0 +1,48 @@
+"""How long an import takes: what `python -X importtime` says of every module that it brings."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+from benchmarks._child import MissingError
+from benchmarks._measure import Case, Row, interleaved
+from benchmarks._tables import Column
+
+OURS = "clickpost_async"
+
+COLUMNS = (Column("ms", "ms"), Column("modules", "modules"))
+
+LIBRARIES = ("aiohttp", "httpx", "httpx2", "openai", "stripe")
+
+_LINE = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
+
+
+def measure(*, quick: bool) -> Sequence[Row]:
+    """Measure this library and some that are like it or below it."""
+    cases = [
+        Case(labels={"import": name}, told={}, rounds=2 if quick else 10, timeout=60)
+        for name in (OURS, *LIBRARIES)
+    ]
+    for case in cases:
+        # So that all are compiled.
+        _imported(f"import {case.labels['import']}", missing_too=True)
+    return interleaved(cases, lambda case: _figures(case.labels["import"]))
+
+
+def _figures(name: str) -> Mapping[str, float]:
+    started = _imported("pass")
+    brought = {
+        module: microseconds
+        for module, microseconds in _imported(f"import {name}").items()
+        if module not in started
+    }
+    return {"ms": sum(brought.values()) / 1e3, "modules": len(brought)}
+
+
+def _imported(code: str, *, missing_too: bool = False) -> Mapping[str, int]:
+    command = [sys.executable, "-X", "importtime", "-c", code]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if ran.returncode and not missing_too:
+        raise MissingError(ran.stderr.strip().splitlines()[-1])
+    return {module: int(own) for own, module in _LINE.findall(ran.stderr)}

@@ -1,0 +1,166 @@
+"""500 creates at once where 50 a second are let in: who gets answers, how soon, how politely.
+
+ClickPost is played by the sandbox, which answers what is too much with 429 and Retry-After.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from benchmarks._measure import Case, Row, interleaved
+from benchmarks._orders import PATH, mapping
+from benchmarks._tables import Column
+from clickpost_async.sandbox import Sandbox
+
+GIVEN, LEARNED = "clickpost_async, rate given", "clickpost_async"
+RATE, BURST = 50, 50
+
+COLUMNS = (
+    Column("answered", "answered"),
+    Column("429", "refused"),
+    Column("seconds", "seconds", 1),
+    Column("ideal", "ideal", 1),
+)
+
+LIBRARIES = ("aiohttp", "aiohttp-retry", "httpx", "httpx-retries", "openai", "tenacity")
+
+Orders = Sequence[dict[str, Any]]
+Query = Mapping[str, str]
+
+
+async def ours(url: str, query: Query, orders: Orders, rate: int | None = None) -> int:
+    """Return how many this library has answered."""
+    from clickpost_async import ClickPost, Credentials, Hosts, IndiaOrder, Rate, structure
+
+    typed = [structure(order, IndiaOrder) for order in orders]
+    async with ClickPost(
+        Credentials(query["username"], query["key"]),
+        hosts=Hosts.at(url),
+        rate=Rate(rate, burst=BURST) if rate else None,
+    ) as clickpost:
+        return await _answered(clickpost.orders.create(order) for order in typed)
+
+
+async def tenacity(url: str, query: Query, orders: Orders) -> int:
+    """Return how many httpx has answered behind a semaphore, with tenacity's usual decorator."""
+    import httpx
+    from tenacity import retry, stop_after_attempt, wait_random_exponential
+
+    gate = asyncio.Semaphore(20)
+    async with httpx.AsyncClient(base_url=url, params=query, timeout=60) as client:
+
+        @retry(stop=stop_after_attempt(4), wait=wait_random_exponential(max=20), reraise=True)
+        async def create(order: dict[str, Any]) -> None:
+            async with gate:
+                response = await client.post(PATH, json=order)
+            response.raise_for_status()
+
+        return await _answered(create(order) for order in orders)
+
+
+async def httpx_retries(url: str, query: Query, orders: Orders) -> int:
+    """Return how many httpx has answered with httpx-retries, told that a POST may be repeated."""
+    import httpx
+    from httpx_retries import Retry, RetryTransport
+
+    transport = RetryTransport(retry=Retry(allowed_methods=["POST"]))
+    gate = asyncio.Semaphore(20)
+    async with httpx.AsyncClient(
+        base_url=url, params=query, timeout=60, transport=transport
+    ) as client:
+
+        async def create(order: dict[str, Any]) -> None:
+            async with gate:
+                response = await client.post(PATH, json=order)
+            response.raise_for_status()
+
+        return await _answered(create(order) for order in orders)
+
+
+async def aiohttp_retry(url: str, query: Query, orders: Orders) -> int:
+    """Return how many aiohttp has answered with aiohttp-retry, told that 429 may be repeated."""
+    from aiohttp_retry import ExponentialRetry, RetryClient
+
+    async with RetryClient(retry_options=ExponentialRetry(statuses={429})) as client:
+
+        async def create(order: dict[str, Any]) -> None:
+            async with client.post(url + PATH, json=order, params=query) as response:
+                response.raise_for_status()
+
+        return await _answered(create(order) for order in orders)
+
+
+async def openai(url: str, query: Query, orders: Orders) -> int:
+    """Return how many the client of a large API has answered, pointed at this one."""
+    from openai import AsyncOpenAI
+
+    async with AsyncOpenAI(api_key="not-a-real-key", base_url=url) as client:
+        return await _answered(
+            client.post(PATH, cast_to=object, body=order, options={"params": dict(query)})
+            for order in orders
+        )
+
+
+async def _answered(calls: Any) -> int:
+    ends = await asyncio.gather(*calls, return_exceptions=True)
+    return sum(not isinstance(end, BaseException) for end in ends)
+
+
+_CLIENTS: Mapping[str, tuple[str, Mapping[str, Any], int]] = {
+    GIVEN: ("ours", {"rate": RATE}, 3),
+    LEARNED: ("ours", {}, 3),
+    "openai's client, as it comes": ("openai", {}, 1),
+    "httpx + tenacity": ("tenacity", {}, 1),
+    "httpx + httpx-retries": ("httpx_retries", {}, 1),
+    "aiohttp + aiohttp-retry": ("aiohttp_retry", {}, 1),
+}
+
+
+def measure(*, quick: bool) -> Sequence[Row]:
+    """Measure all of them, each at a sandbox of its own."""
+    cases = [
+        Case(
+            labels={"client": name},
+            told={"function": function, "settings": settings, "count": 60 if quick else 500},
+            rounds=1 if quick else rounds,
+            timeout=120,
+        )
+        for name, (function, settings, rounds) in _CLIENTS.items()
+    ]
+    return interleaved(cases, _at_a_sandbox)
+
+
+def _at_a_sandbox(case: Case) -> Mapping[str, float]:
+    sandbox = Sandbox(rate=RATE, burst=BURST)
+    sandbox.start()
+    try:
+        query = {"username": sandbox.username, "key": sandbox.key}
+        found = case.call("limited:once", url=sandbox.url, query=query)
+        refused = sum(arrival.http_status == 429 for arrival in sandbox.requests())
+        # What the client takes for answered has been bought, once each.
+        bought = sandbox.ledger()
+        assert all(len(labels) == 1 for labels in bought.values()), bought
+        assert found["answered"] <= len(bought), found
+    finally:
+        sandbox.stop()
+        sandbox.close()
+    ideal = (case.told["count"] - BURST) / RATE
+    return {**found, "refused": refused, "ideal": ideal}
+
+
+def once(
+    function: str, settings: Mapping[str, Any], count: int, url: str, query: Query
+) -> Mapping[str, float]:
+    """Create so many orders, once the client's code has been imported."""
+    create: Callable[..., Awaitable[int]] = getattr(sys.modules[__name__], function)
+
+    async def run() -> Mapping[str, float]:
+        await create(url, query, [], **settings)
+        orders = [mapping(f"limited-{number}") for number in range(count)]
+        began = time.perf_counter()
+        answered = await create(url, query, orders, **settings)
+        return {"answered": answered, "seconds": time.perf_counter() - began}
+
+    return asyncio.run(run())
