@@ -141,8 +141,17 @@ class _Connector(aiohttp.TCPConnector):
                 return connection
             connection.close()
 
-    async def _create_connection(self, *args: Any, **settings: Any) -> Any:
-        protocol: Any = await super()._create_connection(*args, **settings)
+    async def _create_connection(
+        self,
+        req: Any,
+        traces: Any,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's interface
+    ) -> Any:
+        try:
+            async with asyncio.timeout(timeout.sock_connect):
+                protocol: Any = await super()._create_connection(req, traces, timeout)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError from error
         self._open[protocol] = readable(protocol.transport.get_extra_info("socket").fileno())
         _progress.get().left = True
         return protocol
@@ -163,7 +172,8 @@ class _NoCookies(aiohttp.DummyCookieJar):
 @lru_cache(maxsize=32)
 def _timeout(limits: Limits) -> aiohttp.ClientTimeout:
     connect, _, read = limits
-    return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read)
+    # With `connect` aiohttp would set a timer for every call, connected or not.
+    return aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
 
 
 def _payload(body: bytes) -> aiohttp.Payload:
