@@ -140,48 +140,46 @@ class Call(Generic[R]):
 
     async def run(self) -> R:
         """Make the call, or share the answer of the same create that is under way."""
-        exchange = self._exchange
+        # In one coroutine, not in one for each step: a gather has thousands of them wait.
+        exchange, key, flights = self._exchange, self._key, self._here.flights
         exchange.refuse_if_closed(self.endpoint.label)
         exchange.counts.begun += 1
         self._number = exchange.counts.begun
+        alone = False
         try:
-            if self._key is None:
-                await self._make()
-            else:
-                await self._make_alone(self._key)
+            while key is not None and not self._has_ended and flights.under_way(key):
+                await self._join(key)
+            if not self._has_ended:
+                if key is not None:
+                    flights.start(key, self)
+                    alone = True
+                try:
+                    self.answer = await self._attempt()
+                except ClickPostError as failed:
+                    self.error = failed
+                if self.error is not None or self._pending:
+                    await self._go_on()
         finally:
+            if alone:
+                flights.land(key, self)
             self._tell_end()
         if self.error is not None:
             raise self.error
         assert self.answer is not None  # noqa: S101 - no error means an answer
         return self.answer
 
-    async def _make_alone(self, key: tuple[str, str]) -> None:
-        flights = self._here.flights
-        while flights.under_way(key):
-            try:
-                self.answer = await flights.join(key, self)
-            except ClickPostError as error:
-                self.error = error
-            if self.answer is not None or self.error is not None:
-                return
-        flights.start(key, self)
-        try:
-            await self._make()
-        finally:
-            flights.land(key, self)
+    @property
+    def _has_ended(self) -> bool:
+        return self.answer is not None or self.error is not None
 
-    async def _make(self) -> None:
+    async def _join(self, key: tuple[str, str]) -> None:
         try:
-            self.answer = await self._attempt()
-        except ClickPostError as failed:
-            self.error = failed
-        if self.error is not None or self._pending:
-            await self._go_on()
-        if self.error is not None:
-            self.error = self._final(self.error)
+            self.answer = await self._here.flights.join(key, self)
+        except ClickPostError as error:
+            self.error = error
 
     async def _go_on(self) -> None:
+        """Repeat what failed or is pending as long as that makes sense, and say how it ended."""
         course = Course(
             self._options.retry,
             self.endpoint.repeat,
@@ -189,13 +187,14 @@ class Call(Generic[R]):
             self._here.rest,
             self._pausing,
         )
-        if not course.goes_on(self.error, self.answer):
-            return
-        first, self.error, self.answer = (self.error, self.answer), None, None
-        try:
-            self.answer = await course.run(self._attempt, *first)
-        except ClickPostError as failed:
-            self.error = failed
+        if course.goes_on(self.error, self.answer):
+            first, self.error, self.answer = (self.error, self.answer), None, None
+            try:
+                self.answer = await course.run(self._attempt, *first)
+            except ClickPostError as failed:
+                self.error = failed
+        if self.error is not None:
+            self.error = self._final(self.error)
 
     # --- one attempt --------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 """A gate that so many may be behind at once, and the two lanes that wait before it."""
 
 from collections import OrderedDict
+from collections.abc import Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from clickpost_async.limits._bell import Bell, bell
 from clickpost_async.settings import Priority
@@ -109,13 +110,13 @@ class Place:
         self._inside = False
         self._firm = False
 
-    async def __aenter__(self) -> Self:
+    def __aenter__(self) -> Coroutine[Any, Any, Self]:
+        # No coroutine around another one: thousands wait here.
         if self._gate.admit(self._lane):
             self._inside = True
         else:
             self._queue()
-            await self._wait()
-        return self
+        return self._entered()
 
     async def __aexit__(
         self,
@@ -136,7 +137,7 @@ class Place:
         self._again = True
         self._queue()
         self._leave()
-        await self._wait()
+        await self._entered()
 
     def call_in(self, *, firm: bool = False) -> None:
         """Hand over a place; a firm one is not given away to the more urgent."""
@@ -154,14 +155,16 @@ class Place:
         self._inside = False
         self._gate.leave(self._lane)
 
-    async def _wait(self) -> None:
-        came = False
+    async def _entered(self) -> Self:
+        came = self._inside
         try:
-            await self._called
-            came = True
+            if not came:
+                await self._called
+                came = True
         finally:
             if not came:
                 self._withdraw()
+        return self
 
     def _withdraw(self) -> None:
         # Cancelled: out of the lane, or, if the place had been handed over already, on it goes.
