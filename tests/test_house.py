@@ -77,6 +77,31 @@ def test_a_public_name_is_where_users_look_for_it(module: str, name: str) -> Non
     assert getattr(importlib.import_module(module), name) is not None
 
 
+def test_what_type_checkers_are_told_of_the_package_is_what_it_loads() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    told = {
+        alias.name: str(node.module).removeprefix("clickpost_async.")
+        for branch in tree.body
+        if isinstance(branch, ast.If)
+        for node in branch.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+    assert told == clickpost_async._HOME_OF
+    assert set(told) <= set(dir(clickpost_async))
+
+
+def test_a_module_need_not_be_imported_by_name() -> None:
+    script = """
+import clickpost_async
+print(clickpost_async.errors.NotSentError.__name__, clickpost_async.limits.TokenBucket.__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+
+    assert done.stdout == b"NotSentError TokenBucket\n"
+
+
 def test_an_unknown_name_is_missed_in_the_ordinary_way() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Clickpost'"):
         clickpost_async.Clickpost  # noqa: B018
