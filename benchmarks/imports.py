@@ -12,12 +12,13 @@ from benchmarks._tables import Column
 
 COLUMNS = (Column("ms", "ms"), Column("modules", "modules"))
 
+LIBRARIES = ("aiohttp", "httpx", "httpx2", "openai", "stripe")
+
 # The package loads a name when it is asked for: what it takes to have a client is told beside it.
 STATEMENTS = {
     "clickpost_async": "import clickpost_async",
     "clickpost_async.ClickPost": "from clickpost_async import ClickPost",
-    **{name: f"import {name}" for name in ("asyncio", "aiohttp", "httpx", "httpx2")},
-    **{name: f"import {name}" for name in ("openai", "stripe")},
+    **{name: f"import {name}" for name in ("asyncio", *LIBRARIES)},
 }
 
 _NOT_COMPILED = "PYTHONDONTWRITEBYTECODE"
