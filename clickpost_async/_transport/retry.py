@@ -164,8 +164,10 @@ class RetryPolicy:
     pending order is asked for every `poll_every` seconds, ever more slowly, for `polling` seconds.
 
     A create without an answer is looked up by its reference number at once, unless `look_up` is
-    off; `resend` says what is done when that does not find it. With `retry_unrecognised` an order
-    whose courier said what ClickPost does not understand (354) is sent once more after settling.
+    off; `resend` says what is done when that does not find it. One that an earlier bulk run left in
+    doubt for longer than `resend_within` is looked up and not sent again: for how long ClickPost
+    knows a reference number is documented nowhere. With `retry_unrecognised` an order whose courier
+    said what ClickPost does not understand (354) is sent once more after settling.
     """
 
     attempts: int = field(default=4, validator=validators.ge(1))
@@ -177,6 +179,7 @@ class RetryPolicy:
     polling: float = _seconds(600.0)
     look_up: bool = True
     resend: ReSend = ReSend.AFTER_SETTLING
+    resend_within: float = _seconds(86_400.0)
     retry_unrecognised: bool = False
 
     @classmethod

@@ -119,6 +119,10 @@ class Journal:
         """Return for how many seconds an order in doubt is to be left alone."""
         return standing.left_to_settle(settling, now=time.time(), boot=boot())
 
+    def is_older_than(self, standing: Standing, seconds: float) -> bool:
+        """Tell whether an order has been in doubt for so long."""
+        return standing.is_older_than(seconds, now=time.time())
+
     async def doubts(self) -> AsyncIterator[Kept]:
         """Go through the orders in doubt, a page at a time."""
         after = (-1, "", "")

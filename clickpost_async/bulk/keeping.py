@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol
 
+from attrs import evolve
+
+from clickpost_async._transport.retry import ReSend
 from clickpost_async._wire.converter import canonical, structure
 from clickpost_async.bulk import recorded
 from clickpost_async.bulk.columns import Market
@@ -75,26 +78,31 @@ class Keeper:
     ) -> None:
         self._journal = journal
         self._elsewhere = elsewhere
-        self._settling = client.retry.settling
-        self._creates: dict[tuple[str, bool], Any] = {}
-        for in_doubt in (False, True):
+        self._policy = client.retry
+        never = evolve(client.retry, resend=ReSend.NEVER)
+        doubts = {
+            "none": client.with_options(in_doubt=False),
+            "some": client.with_options(in_doubt=True),
+            "old": client.with_options(in_doubt=True, retry=never),
+        }
+        self._creates: dict[tuple[str, str], Any] = {}
+        for doubt, doubting in doubts.items():
             for market in ("india", "world"):
-                kept = client.with_options(
-                    before_create=partial(self._announce, market), in_doubt=in_doubt
-                )
+                kept = doubting.with_options(before_create=partial(self._announce, market))
                 orders = kept.orders
                 create = orders.create_india if market == "india" else orders.create_world
-                self._creates[market, in_doubt] = create
+                self._creates[market, doubt] = create
 
     async def _announce(self, market: str, reference: str, _: int) -> None:
         await self._journal.sending((market, reference))
 
-    async def create(self, kept: Kept, *, in_doubt: bool) -> CreatedOrder:
+    async def create(self, kept: Kept, turn: Turn) -> CreatedOrder:
         """Create an order; before each of its sendings the journal says so, durably."""
-        if self._elsewhere is not None:
+        if self._elsewhere is not None and not turn.is_old:
             await self._journal.sending(kept.key)
-            return await self._elsewhere.create(kept.order, in_doubt=in_doubt, polls=False)
-        create: Create = self._creates[kept.key[0], in_doubt]
+            return await self._elsewhere.create(kept.order, in_doubt=turn.in_doubt, polls=False)
+        doubt = "old" if turn.is_old else "some" if turn.in_doubt else "none"
+        create: Create = self._creates[kept.key[0], doubt]
         return await create(kept.order)
 
     async def admit(self, turn: Turn, kept: Kept, facts: dict[str, Any]) -> Outcome | None:
@@ -117,7 +125,8 @@ class Keeper:
             return self._recorded(standing, **facts)
         if standing.state in DOUBTS:
             turn.in_doubt = True
-            left = self._journal.left_to_settle(standing, self._settling)
+            turn.is_old = self._journal.is_older_than(standing, self._policy.resend_within)
+            left = self._journal.left_to_settle(standing, self._policy.settling)
             turn.wait_for(self._doubt(standing, facts), left)
         return None
 

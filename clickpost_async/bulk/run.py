@@ -228,7 +228,7 @@ class Run:
         order: Any = given.order if isinstance(given, Row) else given
         try:
             if self._keeper is not None and kept is not None:
-                answer = await self._keeper.create(kept, in_doubt=turn.in_doubt)
+                answer = await self._keeper.create(kept, turn)
             elif self._elsewhere is not None:
                 answer = await self._elsewhere.create(order)
             else:

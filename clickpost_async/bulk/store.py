@@ -230,10 +230,12 @@ class Store:
     def record(self, key: Key, state: State, outcome: bytes) -> None:
         """Note what it came to; what is final needs its payload no more."""
         purge = ", payload = NULL" if state in FINAL and not self._keep_payloads else ""
+        # What stays unknown has been so since it was last sent.
+        since, boot = (None, None) if state is State.UNKNOWN else (time.time(), self._boot)
         self._database.execute(
-            f"UPDATE orders SET state = ?, outcome = ?, since = ?, boot = ?{purge}"  # noqa: S608
-            f" WHERE {_ONE}",
-            (state.value, outcome, time.time(), self._boot, *key),
+            "UPDATE orders SET state = ?, outcome = ?, since = COALESCE(?, since),"  # noqa: S608
+            f" boot = COALESCE(?, boot){purge} WHERE {_ONE}",
+            (state.value, outcome, since, boot, *key),
         )
 
     def count_unseen(self) -> int:

@@ -24,8 +24,8 @@ _LONGEST_POLL = 300.0
 class Turn:
     """An order of the input; what is known of it, if a first round was not the end of it.
 
-    `in_doubt`: an earlier run ended while it was under way. `polled` is for how many seconds it has
-    been asked for since ClickPost recorded it.
+    `in_doubt`: an earlier run ended while it was under way; `is_old`: so long ago that it is not
+    sent again. `polled` is for how many seconds it has been asked for since ClickPost recorded it.
     """
 
     position: int
@@ -33,6 +33,7 @@ class Turn:
     rounds: int = 0
     known: Unknown | Pending | None = None
     in_doubt: bool = False
+    is_old: bool = False
     polled: float = 0.0
     due: float = 0.0
 

@@ -1,6 +1,7 @@
 """A run with a journal: made again after whatever ended it, it goes on where it was."""
 
 import asyncio
+import contextlib
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,44 @@ async def test_l01_orders_that_were_under_way_are_found_again(journal: Path) -> 
     assert (report.placed, report.duplicates_avoided) == (3, 3)
     # The first sending had the time to be worked off.
     assert 29 <= waited <= 31
+
+
+def aged(journal: Path, seconds: float) -> None:
+    with contextlib.closing(sqlite3.connect(journal)) as database, database:
+        database.execute("UPDATE orders SET since = since - ?", (seconds,))
+
+
+@pytest.mark.fault("A15")
+@virtual_time
+async def test_a15_orders_that_have_been_in_doubt_for_a_day_are_looked_up_and_not_sent_again(
+    journal: Path,
+) -> None:
+    await ended_in_the_middle(Sandbox(courier_seconds=20), journal)
+    aged(journal, 86_401)
+    # It has forgotten all.
+    sandbox = Sandbox()
+    for _ in range(2):
+        async with at(sandbox) as clickpost:
+            outcomes, report = await run(clickpost, orders(1, 2, 3), journal)
+
+        assert {type(one) for one in outcomes.values()} == {Unknown}
+        assert {one.error.again_in for one in outcomes.values()} == {None}
+        assert (report.unknown, status(journal).in_doubt) == (3, 3)
+    assert {seen.operation for seen in sandbox.requests()} == {"orders.fetch_india"}
+    assert sandbox.ledger() == {}
+
+
+@pytest.mark.fault("A15", control=True)
+@virtual_time
+async def test_a15_with_a_longer_trust_in_its_memory_they_are_sent_again(journal: Path) -> None:
+    await ended_in_the_middle(Sandbox(courier_seconds=20), journal)
+    aged(journal, 86_401)
+    sandbox = Sandbox()
+    async with at(sandbox, retry=RetryPolicy(resend_within=172_800)) as clickpost:
+        outcomes, _ = await run(clickpost, orders(1, 2, 3), journal)
+
+    assert {type(one) for one in outcomes.values()} == {Placed}
+    assert len(sandbox.ledger()) == 3
 
 
 @pytest.mark.fault("L01", control=True)
