@@ -128,12 +128,8 @@ import importlib, pkgutil
 import clickpost_async
 
 rooms = ("__main__", "cli", "integrations.opentelemetry", "labels", "limits.redis", "sandbox")
-<<<<<<< HEAD
 rooms = (*rooms, "testing.fixtures", "fleet", "integrations.taskiq", "_transport.over_aiohttp")
-=======
-rooms = (*rooms, "testing.fixtures", "fleet", "integrations.taskiq")
 rooms = (*rooms, "integrations.litestar", "integrations.starlette")
->>>>>>> web
 rooms = {f"clickpost_async.{room}" for room in rooms}
 for module in pkgutil.walk_packages(clickpost_async.__path__, "clickpost_async."):
     try:
