@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from clickpost_async import ClickPost, Credentials
-from clickpost_async.limits import Limiter
+from clickpost_async.limits import Limiter, _shared
 from clickpost_async.limits.redis import RedisBucket
 from clickpost_async.settings import Priority, Rate
 from tests.redis_server import RedisServer
@@ -30,6 +30,12 @@ KEY = "clickpost:{acme}:rate"
 def server() -> Iterator[RedisServer]:
     with RedisServer() as server:
         yield server
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a Redis that answers, however busy the machine is."""
+    monkeypatch.setattr(_shared, "_PATIENCE", 5.0)
 
 
 def bucket_at(server: RedisServer, rate: Rate = RATE, *, share: int = 4) -> RedisBucket:
@@ -119,6 +125,7 @@ async def test_a_wrong_hold_is_refused_by_name(wrong: float) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("patient")
 async def test_an_account_is_one_key_in_a_place_of_its_own_that_is_forgotten_in_time(
     server: RedisServer,
 ) -> None:
@@ -140,6 +147,7 @@ async def test_a_hold_of_one_is_kept_by_another(server: RedisServer) -> None:
     assert time.monotonic() - began >= 0.29
 
 
+@pytest.mark.usefixtures("patient")
 def test_event_loops_one_after_the_other_have_connections_of_their_own(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -155,6 +163,7 @@ def test_event_loops_one_after_the_other_have_connections_of_their_own(
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("patient")
 async def test_event_loops_at_the_same_time_share_the_rate(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -251,6 +260,7 @@ async def test_r02_a_frozen_redis_is_given_up_and_found_again(
 
 @pytest.mark.fault("R03")
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("patient")
 async def test_r03_scripts_that_are_flushed_are_sent_again(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -298,6 +308,7 @@ def _nonsense(client: "redis.Redis") -> None:
     ],
 )
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("patient")
 async def test_r06_a_redis_that_refuses_is_done_without_and_nothing_is_deleted(
     server: RedisServer,
     caplog: pytest.LogCaptureFixture,
@@ -320,6 +331,7 @@ async def test_r06_a_redis_that_refuses_is_done_without_and_nothing_is_deleted(
 
 @pytest.mark.fault("R05")
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("patient")
 async def test_r05_a_node_of_a_cluster_sends_on_to_the_one_that_has_the_slot(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
