@@ -67,8 +67,9 @@ def plain(value: Any) -> Any:
             return {key: plain(inner) for key, inner in value.items()}
         case list() | tuple():
             return [plain(inner) for inner in value]
-    message = f"{type(value).__name__} is not JSON"
-    raise ValueError(message)
+        case _:
+            message = f"{type(value).__name__} is not JSON"
+            raise ValueError(message)
 
 
 # As many digits as an integer may need that orjson would round.
