@@ -65,7 +65,7 @@ def _first(part: Part) -> str:
         if row.labels == {"orders": 10_000, "client": name}
     ]
     picture = _picture("benchmarks/results", "cpu", _CPU)
-    return f"{picture}\n{table(chosen, _FIRST_COLUMNS)}\n\n{_where(part)}"
+    return f"{picture}{table(chosen, _FIRST_COLUMNS)}\n\n{_where(part)}"
 
 
 def _picture(folder: str, what: str, alt: str) -> str:
