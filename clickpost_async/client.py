@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from clickpost_async.endpoints.tracking import Tracking
 
 R = TypeVar("R", bound=Answer)
+
+# What a call may need after the first one has failed.
+_LOADED_LATE = ("email.utils", "tenacity")
 
 # The cheapest question there is, and 404 is as good an answer to it as any.
 _HEALTH = Get(
@@ -103,10 +107,13 @@ class ClickPost:
         transport: "httpx.AsyncBaseTransport | Literal['aiohttp', 'httpx2'] | None" = None,
         observers: Sequence[Observer] = (),
     ) -> None:
-        # What takes long to import is loaded now, and not in the middle of the first call.
+        # What takes long to import is loaded now, not in the middle of a call, when there may be no
+        # file descriptor left for it.
         from clickpost_async._transport.download import Downloader
 
         prepare()
+        for name in _LOADED_LATE:
+            import_module(name)
         if rate is not None and limiter is not None:
             message = "give rate or limiter, not both: a limiter brings its own rate"
             raise ValueError(message)

@@ -102,6 +102,30 @@ print(clickpost_async.errors.NotSentError.__name__, clickpost_async.limits.Token
     assert done.stdout == b"NotSentError TokenBucket\n"
 
 
+def test_a_client_loads_nothing_more_when_a_call_fails() -> None:
+    script = """
+import asyncio, sys
+from clickpost_async import ClickPost, Credentials, Hosts, RetryPolicy
+
+async def main():
+    hosts = Hosts.at("http://127.0.0.1:9/api")
+    policy = RetryPolicy(attempts=2, backoff=0.0)
+    async with ClickPost(Credentials("acme", "not-a-real-key"), hosts=hosts, retry=policy) as one:
+        couriers = one.couriers
+        loaded = {name.partition(".")[0] for name in sys.modules}
+        try:
+            await couriers.pincode("110001")
+        except Exception as error:
+            more = {name.partition(".")[0] for name in sys.modules} - loaded
+            print(error.attempts, sorted(more))
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+
+    assert done.stdout == b"2 []\n", done.stderr
+
+
 def test_an_unknown_name_is_missed_in_the_ordinary_way() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Clickpost'"):
         clickpost_async.Clickpost  # noqa: B018

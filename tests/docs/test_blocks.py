@@ -2,6 +2,7 @@
 
 import asyncio
 import builtins
+import contextlib
 import io
 import os
 import re
@@ -10,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -202,6 +204,13 @@ class Reader:
             line = process.stderr.readline()
             assert line, f"{where}: {said}"
             said += line
+        # It says so, and then it listens.
+        for _ in range(1000):
+            with contextlib.suppress(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", int(port))).close()
+                return
+            time.sleep(0.01)
+        raise AssertionError(where)
 
     def _see_ready(self, command: str) -> None:
         """Start a server on a free port, and stop it when it says that it is there."""
