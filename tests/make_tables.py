@@ -5,6 +5,7 @@ Run it after adding one: `python -m tests.make_tables`. Each stands between two 
 
 import re
 from collections.abc import Callable, Mapping
+from enum import IntEnum
 from pathlib import Path
 from types import ModuleType
 
@@ -85,29 +86,27 @@ def refusals() -> str:
 
 def tracking() -> str:
     """Return a row for each state of a parcel."""
-    rows = ["| code | `TrackingCode.` |", "| ---: | --- |"]
-    rows += [f"| {code.value} | `{code.name}` |" for code in TrackingCode]
-    return "\n".join(rows) + "\n"
+    return _members("code", TrackingCode)
 
 
 def buckets() -> str:
     """Return a row for each group of states."""
-    rows = ["| bucket | `Bucket.` |", "| ---: | --- |"]
-    rows += [f"| {bucket.value} | `{bucket.name}` |" for bucket in Bucket]
-    return "\n".join(rows) + "\n"
+    return _members("bucket", Bucket)
 
 
 def ndr() -> str:
     """Return a row for each reason of a failed delivery."""
-    rows = ["| code | `NdrCode.` |", "| ---: | --- |"]
-    rows += [f"| {code.value} | `{code.name}` |" for code in NdrCode]
-    return "\n".join(rows) + "\n"
+    return _members("code", NdrCode)
 
 
 def notifications() -> str:
     """Return a row for each event that a push may be selected for."""
-    rows = ["| event | `NotificationEvent.` |", "| ---: | --- |"]
-    rows += [f"| {event.value} | `{event.name}` |" for event in NotificationEvent]
+    return _members("event", NotificationEvent)
+
+
+def _members(what: str, kind: type[IntEnum]) -> str:
+    rows = [f"| {what} | `{kind.__name__}.` |", "| ---: | --- |"]
+    rows += [f"| {member.value} | `{member.name}` |" for member in kind]
     return "\n".join(rows) + "\n"
 
 

@@ -75,10 +75,6 @@ class Standing:
         age = now - self.since
         return settling if boot != self.boot or age < 0 else max(0.0, settling - age)
 
-    def is_older_than(self, seconds: float, *, now: float) -> bool:
-        """Tell whether it got into its state so long ago, by a clock that may have been set."""
-        return now - self.since > seconds
-
 
 @frozen(kw_only=True)
 class Kept:
