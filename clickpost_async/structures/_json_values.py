@@ -115,7 +115,7 @@ def _is_json(value: Any, depth: int) -> bool:
             )
         return all(_is_json(member, inner) for member in value)
     if kind is int or kind is float:
-        return -_LARGEST < value < _LARGEST
+        return bool(-_LARGEST < value < _LARGEST)
     return value is None or kind is bool
 
 
