@@ -187,8 +187,8 @@ class ClickPost:
         `CLICKPOST_BASE_URL` and `CLICKPOST_RATE` (as `10/1s`). `settings` go before both.
         """
         found = os.environ if environ is None else environ
-        if base := found.get("CLICKPOST_BASE_URL"):
-            settings.setdefault("hosts", Hosts.at(base))
+        if settings.get("hosts") is None:
+            settings["hosts"] = Hosts.from_env(found)
         if (rate := found.get("CLICKPOST_RATE")) and settings.get("limiter") is None:
             settings.setdefault("rate", Rate.parse(rate))
         return cls(Credentials.from_env(found), **settings)
