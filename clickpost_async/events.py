@@ -60,7 +60,7 @@ class Repeating(_Event):
 
 @frozen(kw_only=True)
 class Doubted(_Event):
-    """An answer was taken, and something about it is odd: `why` says what."""
+    """A response is inconsistent, and was not believed: `why` says what is wrong with it."""
 
     why: str
 

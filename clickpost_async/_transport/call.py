@@ -15,6 +15,7 @@ import attrs
 from clickpost_async._transport.breaker import BreakerOpenError, Passage
 from clickpost_async._transport.budget import LOOK_UP_PRICE
 from clickpost_async._transport.exchange import Exchange, Options
+from clickpost_async._transport.plausibility import names_another_order
 from clickpost_async._transport.retry import (
     SICK,
     Course,
@@ -313,21 +314,15 @@ class Call(Generic[R]):
         return answer
 
     def _refuse_unusable(self, answer: R) -> None:
-        if answer.incomplete:
+        message: str | None = None
+        if names_another_order(answer, self._reference):
+            # Whosever it is: the order is looked up before anything is believed.
+            message = "the response has another reference number"
+            self._tell(Doubted(why=message, **self._about))
+        elif answer.incomplete:
             message = "placed, says the answer, and gives no waybill"
+        if message is not None:
             raise UnreadableReplyError(message, status=answer.reply.status)
-        if self._key is None:
-            return
-        reference = getattr(answer, "reference_number", None)
-        if reference in (None, self._reference):
-            return
-        if self._here.flights.seen((self.endpoint.path, reference)):
-            # Something on the way has mixed up two answers: the waybill is another order's.
-            message = "the answer is for another of our orders"
-            raise UnreadableReplyError(message, status=answer.reply.status)
-        # Not one of ours: ClickPost's documents show such answers, with the number of an earlier
-        # order of the merchant's.
-        self._tell(Doubted(why="the answer has another reference number", **self._about))
 
     def _note(self, error: ClickPostError, passage: Passage) -> None:
         create = self._looks_for or self
@@ -383,8 +378,6 @@ class Call(Generic[R]):
             found = await look_up.run()
         except ClickPostError:
             # Not found, or not to be found out now: whatever it is, the order stays unknown.
-            return None
-        if getattr(found, "reference_number", None) not in (None, reference):
             return None
         self._pending = found.pending
         reply = attrs.evolve(found.reply, attempts=self._attempts, looked_up=True)

@@ -32,25 +32,15 @@ class Create(Protocol[R]):
         ...
 
 
-# As many as may have been under way together with one that is slow.
-_REMEMBERED = 1000
-
-
 class Flights:
     """The creates that are under way on one event loop, by what ClickPost tells them apart by."""
 
     def __init__(self) -> None:
         self._flights: dict[Hashable, Create[Any]] = {}
-        # In the order of their landing.
-        self._landed: dict[Hashable, None] = {}
 
     def under_way(self, key: Hashable) -> bool:
         """Tell whether there is one to be joined."""
         return key in self._flights
-
-    def seen(self, key: Hashable) -> bool:
-        """Tell whether there is one, or was one lately."""
-        return key in self._flights or key in self._landed
 
     def start(self, key: Hashable, create: Create[Any]) -> None:
         """Have others join this one from now on."""
@@ -59,9 +49,6 @@ class Flights:
     def land(self, key: Hashable, create: Create[Any]) -> None:
         """Let those that have joined know that this one has ended."""
         del self._flights[key]
-        self._landed[key] = None
-        if len(self._landed) > _REMEMBERED:
-            del self._landed[next(iter(self._landed))]
         if create.landed is not None:
             create.landed.set()
 
