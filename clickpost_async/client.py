@@ -11,7 +11,13 @@ import attrs
 from attrs import frozen
 
 from clickpost_async._transport.caller import ResilientCaller
-from clickpost_async._transport.exchange import BeforeCreate, Exchange, Options, guards
+from clickpost_async._transport.exchange import (
+    BeforeCreate,
+    Exchange,
+    Options,
+    accounts,
+    guards,
+)
 from clickpost_async._transport.http import Sender
 from clickpost_async._transport.keyring import Keyring
 from clickpost_async._transport.retry import RetryPolicy
@@ -138,6 +144,7 @@ class ClickPost:
             body_style=body_style,
             observers=tuple(observers),
             guards=guards(hosts),
+            accounts=accounts(credentials.username, hosts),
         )
         self._wire(Options(retry=RetryPolicy() if retry is None else retry))
 

@@ -212,7 +212,13 @@ class InvalidRequestError(RefusedError, ValueError):
         self.problems: tuple[Problem, ...] = tuple(problems)
 
     @classmethod
-    def of(cls, problems: Iterable[Problem], *, reference_number: str | None = None) -> Self:
+    def of(
+        cls,
+        problems: Iterable[Problem],
+        *,
+        reference_number: str | None = None,
+        advice: str | None = None,
+    ) -> Self:
         """Make the error that names all mistakes, raised before anything is sent."""
         found = tuple(problems)
         error = cls(
@@ -222,6 +228,8 @@ class InvalidRequestError(RefusedError, ValueError):
             reference_number=reference_number,
         )
         error.attempts = 0
+        if advice is not None:
+            error._advice = advice
         return error
 
 

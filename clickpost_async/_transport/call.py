@@ -6,15 +6,15 @@ leave as a burst. A call that pauses before it is repeated, or that waits for a 
 neither.
 """
 
+import copy
 import time
 from typing import Any, Generic, TypeVar
 
-import anyio
 import attrs
 
 from clickpost_async._transport.breaker import BreakerOpenError, Passage
 from clickpost_async._transport.budget import LOOK_UP_PRICE
-from clickpost_async._transport.exchange import Exchange, Options
+from clickpost_async._transport.exchange import Counts, Exchange, Options
 from clickpost_async._transport.plausibility import names_another_order
 from clickpost_async._transport.retry import (
     SICK,
@@ -25,6 +25,7 @@ from clickpost_async._transport.retry import (
     failure_of,
     step_after,
 )
+from clickpost_async._transport.single_flight import Doubt, Key, Moment, contents_of
 from clickpost_async._transport.wire import Progress
 from clickpost_async._wire.converter import reference_of
 from clickpost_async._wire.decode import decode
@@ -36,9 +37,11 @@ from clickpost_async.errors import (
     ClickPostError,
     CredentialsError,
     DeadlineError,
+    InvalidRequestError,
     NoReplyError,
     NotSentError,
     Outcome,
+    Problem,
     ThrottledError,
     Trouble,
     UnreadableReplyError,
@@ -77,6 +80,8 @@ class Call(Generic[R]):
         "_guard",
         "_here",
         "_key",
+        "_last_sent",
+        "_leader",
         "_looks_for",
         "_lost",
         "_number",
@@ -84,11 +89,11 @@ class Call(Generic[R]):
         "_pending",
         "_progress",
         "_query",
+        "_remembered",
         "_request",
         "answer",
         "endpoint",
         "error",
-        "landed",
     )
 
     def __init__(
@@ -116,23 +121,22 @@ class Call(Generic[R]):
         self._lost: ClickPostError | None = None
         self._pending = False
         self._began = time.perf_counter()
-        # What ClickPost tells creates apart by; other calls may be under way together.
-        self._key: tuple[str, str] | None = None
+        # Creates of one key are made one at a time; all other calls may be under way together.
+        self._key: Key | None = None
+        self._leader: Call[R] | None = None
+        self._remembered: Doubt | None = None
+        self._last_sent: Moment | None = None
         if endpoint.repeat is Repeat.BY_REFERENCE and (reference := reference_of(body)):
-            self._key = (endpoint.path, reference)
+            self._key = (exchange.accounts[endpoint.host], endpoint.path, reference)
             if options.in_doubt:
-                message = "it is not known whether the order was sent before"
-                self._lost = NoReplyError(
-                    message, endpoint=endpoint.label, reference_number=reference
-                )
+                self._lost = self._unknown("it is not known whether the order was sent before")
         self.answer: R | None = None
         self.error: ClickPostError | None = None
-        self.landed: anyio.Event | None = None
 
     @property
     def _reference(self) -> str | None:
         if self._key is not None:
-            return self._key[1]
+            return self._key[2]
         return None if self._request is None else self._request.reference_number
 
     @property
@@ -142,18 +146,23 @@ class Call(Generic[R]):
     async def run(self) -> R:
         """Make the call, or share the answer of the same create that is under way."""
         # In one coroutine, not in one for each step: a gather has thousands of them wait.
-        exchange, key, flights = self._exchange, self._key, self._here.flights
+        exchange, key, single_flight = self._exchange, self._key, self._exchange.single_flight
         exchange.refuse_if_closed(self.endpoint.label)
         exchange.counts.begun += 1
         self._number = exchange.counts.begun
-        alone = False
+        leads = False
         try:
-            while key is not None and not self._has_ended and flights.under_way(key):
-                await self._join(key)
+            while key is not None and not (leads or self._has_ended):
+                leader: Any = single_flight.begin(key, self)
+                leads = leader is None
+                try:
+                    if leads:
+                        self._take_on(single_flight.doubt_about(key))
+                    else:
+                        await self._join(key, leader)
+                except InvalidRequestError as refused:
+                    self.error = refused
             if not self._has_ended:
-                if key is not None:
-                    flights.start(key, self)
-                    alone = True
                 try:
                     self.answer = await self._attempt()
                 except ClickPostError as failed:
@@ -161,8 +170,8 @@ class Call(Generic[R]):
                 if self.error is not None or self._pending:
                     await self._go_on()
         finally:
-            if alone:
-                flights.land(key, self)
+            if leads and key is not None:
+                single_flight.finish(key, self, self.doubt())
             self._tell_end()
         if self.error is not None:
             raise self.error
@@ -173,11 +182,91 @@ class Call(Generic[R]):
     def _has_ended(self) -> bool:
         return self.answer is not None or self.error is not None
 
-    async def _join(self, key: tuple[str, str]) -> None:
+    # --- one create at a time -------------------------------------------------------------------
+
+    async def _join(self, key: Key, leader: "Call[R]") -> None:
+        """Wait for the create under way, and share its result if it has one for this call too."""
+        contents = leader.contents()
+        if contents is not None:
+            self._refuse_unless_equal(contents, "is being created")
+        self._leader = leader
+        await self._exchange.single_flight.wait(key, leader)
+        self._leader = None
+        if contents is not None and leader.speaks_for(self._exchange.counts):
+            self.answer = leader.answer
+            self.error = copy.copy(leader.error)
+
+    def speaks_for(self, counts: Counts) -> bool:
+        """Tell whether its result is that of an equal create of the client with those counts.
+
+        One that was given up has none. What kept another client from sending, or was cut off when
+        that was closed, need not keep this one.
+        """
+        if self.error is None:
+            return self.answer is not None
+        mine = self._exchange.counts
+        return mine is counts or not (mine.closed or self.error.outcome is Outcome.NOT_SENT)
+
+    def _take_on(self, doubt: Doubt | None) -> None:
+        """Go on from what an earlier create of the same reference number has left in doubt."""
+        if doubt is not None:
+            self._remembered = doubt
+            self._refuse_unless_equal(doubt.contents, "was sent, and has an unknown outcome,")
+            self._lost = self._unknown("an earlier create of the order has an unknown outcome")
+
+    def _refuse_unless_equal(self, contents: bytes, state: str) -> None:
+        self._written()
+        if contents == self.contents():
+            return
+        find = self.endpoint.found_by
+        how = "look it up" if find is None else f"look it up with {find.label}"
+        raise InvalidRequestError.of(
+            [
+                Problem(
+                    "reference_number",
+                    f"an order with other contents {state} under this reference number;"
+                    " this one was not sent",
+                )
+            ],
+            reference_number=self._reference,
+            advice=f"find out first what became of the other order: {how}",
+        )
+
+    def _unknown(self, message: str) -> NoReplyError:
+        return NoReplyError(message, endpoint=self.endpoint.label, reference_number=self._reference)
+
+    def contents(self) -> bytes | None:
+        """Return what tells orders under one reference number apart; `None` if it is invalid."""
         try:
-            self.answer = await self._here.flights.join(key, self)
-        except ClickPostError as error:
-            self.error = error
+            return contents_of(self._written().body or b"null")
+        except InvalidRequestError:
+            return None
+
+    def doubt(self, sent: Moment | None = None) -> Doubt | None:
+        """Return what is in doubt if it ends here; with `sent`, it may have been sent then."""
+        if sent is None:
+            if self._is_resolved:
+                return None
+            if self._remembered is not None and self._last_sent is None:
+                return self._remembered
+            if not self.may_have_left():
+                return None
+        contents = self.contents()
+        if contents is None:
+            return None
+        return Doubt(
+            contents=contents,
+            last_sent=sent or self._last_sent or Moment.now(),
+            settle_delay=self._options.retry.settling,
+            resend_window=self._options.retry.resend_within,
+        )
+
+    @property
+    def _is_resolved(self) -> bool:
+        """Whether it is known that there is an order, or that there is none."""
+        if self.answer is not None:
+            return not self.answer.pending
+        return self.error is not None and self.error.outcome is Outcome.REJECTED
 
     async def _go_on(self) -> None:
         """Repeat what failed or is pending as long as that makes sense, and say how it ended."""
@@ -204,16 +293,27 @@ class Call(Generic[R]):
             if self._lost is not None and self._holds_back:
                 raise self._lost
             if self._lost is not None and not self._attempts:
-                # Sent before, perhaps, by somebody else: this one has not tried anything yet.
+                # Sent before, perhaps, by an earlier create: this one has not tried anything yet.
                 found = await self._found_after(self._lost)
                 if found is not None:
                     return found
+                await self._settle(self._lost)
             return await self._sent()
         except ClickPostError as error:
             found = await self._found_after(error)
             if found is None:
                 raise
             return found
+
+    async def _settle(self, lost: ClickPostError) -> None:
+        """Leave what an earlier create may have sent alone until its settle delay has passed."""
+        policy = self._options.retry
+        wait = 0.0 if self._remembered is None else self._remembered.left_to_settle(policy.settling)
+        if wait > policy.patience:
+            raise lost
+        if wait:
+            self._pausing(self._attempts, wait)
+            await self._here.rest(wait)
 
     @property
     def _holds_back(self) -> bool:
@@ -266,11 +366,13 @@ class Call(Generic[R]):
 
     def _written(self) -> Request:
         """Return what is sent; it is written once, and not before it is needed."""
-        if self._request is None:
+        # In this order: another thread's create may ask for it, to compare it with its own.
+        body, request = self._body, self._request
+        if request is None:
             style = self._exchange.body_style
-            self._request = encode(self.endpoint, self._query, self._body, style=style)
+            request = self._request = encode(self.endpoint, self._query, body, style=style)
             self._body = None
-        return self._request
+        return request
 
     async def _send(self, request: Request, passage: Passage) -> R:
         exchange, endpoint = self._exchange, self.endpoint
@@ -296,6 +398,8 @@ class Call(Generic[R]):
             raise
         finally:
             self._here.returns()
+            if self._progress is not None and progress.left:
+                self._last_sent = Moment.now()
         passage.succeeded()
         # Told and settled; only an attempt that is cut short stays open, or an order that is.
         self._progress = None
@@ -334,6 +438,7 @@ class Call(Generic[R]):
             error.transient = False
         if error.outcome is Outcome.UNKNOWN:
             self._lost = error
+            self._last_sent = Moment.now()
         self._tell(
             Failed(attempt=self._attempts, error=error, seconds=self._seconds, **self._about)
         )
@@ -429,10 +534,8 @@ class Call(Generic[R]):
         if error is not self._lost and (self._lost or self._pending):
             if isinstance(error, NotSentError):
                 trouble = error.trouble
-                error = self._lost or NoReplyError(
-                    f"ClickPost was still working on the order, then: {error.message}",
-                    endpoint=self.endpoint.label,
-                    reference_number=self._reference,
+                error = self._lost or self._unknown(
+                    f"ClickPost was still working on the order, then: {error.message}"
                 )
                 error.trouble = error.trouble or trouble
                 error.attempts = self._attempts
@@ -461,7 +564,8 @@ class Call(Generic[R]):
     def may_have_left(self) -> bool:
         """Tell whether ClickPost may know of the call without our knowing what became of it."""
         under_way = self._progress is not None and self._progress.left
-        return self._lost is not None or under_way or self._pending
+        joined = self._leader is not None and self._leader.may_have_left()
+        return self._lost is not None or under_way or self._pending or joined
 
     def too_late(self, deadline: float) -> ClickPostError:
         """Return the error for a deadline that passed, by how far the call had got."""

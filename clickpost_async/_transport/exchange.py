@@ -9,9 +9,9 @@ from attrs import Factory, define, field, frozen
 
 from clickpost_async._transport.breaker import Breaker
 from clickpost_async._transport.budget import RetryBudget
-from clickpost_async._transport.flights import Flights
 from clickpost_async._transport.http import Sender
 from clickpost_async._transport.retry import RetryPolicy
+from clickpost_async._transport.single_flight import PROCESS_WIDE, SingleFlight
 from clickpost_async.errors import NotSentError
 from clickpost_async.events import Observer
 from clickpost_async.limits import Limiter
@@ -67,14 +67,18 @@ def guards(hosts: Hosts) -> Mapping[Host, Guard]:
     return {host: made[hosts.base(host)] for host in Host}
 
 
+def accounts(username: str, hosts: Hosts) -> Mapping[Host, str]:
+    """Name whose orders they are, for every group of endpoints: the account and the base URL."""
+    return {host: f"{username} at {hosts.base(host)}" for host in Host}
+
+
 class Here:
     """What the calls on one event loop share."""
 
-    __slots__ = ("__weakref__", "_closing", "_quiet", "_under_way", "flights", "gate")
+    __slots__ = ("__weakref__", "_closing", "_quiet", "_under_way", "gate")
 
     def __init__(self, at_once: int) -> None:
         self.gate = Gate(at_once)
-        self.flights = Flights()
         self._closing = anyio.Event()
         self._under_way = 0
         self._quiet: anyio.Event | None = None
@@ -114,6 +118,8 @@ class Exchange:
     body_style: BodyStyle
     observers: Sequence[Observer]
     guards: Mapping[Host, Guard]
+    accounts: Mapping[Host, str]
+    single_flight: SingleFlight = PROCESS_WIDE
     counts: Counts = field(factory=Counts)
     places: PerLoop[Here] = field(
         default=Factory(lambda self: PerLoop(lambda: Here(self.at_once)), takes_self=True),
