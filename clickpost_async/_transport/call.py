@@ -192,11 +192,11 @@ class Call(Generic[R]):
         self._leader = leader
         await self._exchange.single_flight.wait(key, leader)
         self._leader = None
-        if contents is not None and leader.speaks_for(self._exchange.counts):
+        if contents is not None and leader.has_result_for(self._exchange.counts):
             self.answer = leader.answer
             self.error = copy.copy(leader.error)
 
-    def speaks_for(self, counts: Counts) -> bool:
+    def has_result_for(self, counts: Counts) -> bool:
         """Tell whether its result is that of an equal create of the client with those counts.
 
         One that was given up has none. What kept another client from sending, or was cut off when
@@ -466,7 +466,7 @@ class Call(Generic[R]):
             find is None
             or self._reference is None
             or not policy.look_up
-            or step_after(error, self.endpoint.repeat) is not Step.SETTLE
+            or step_after(error, self.endpoint.repeat) not in (Step.SETTLE, Step.LOOK_UP)
             or not self._guard.budget.withdraw(LOOK_UP_PRICE)
         ):
             return None

@@ -45,6 +45,7 @@ class Failure(enum.Enum):
     LOST = "it left, and no answer came"
     UNREADABLE = "it left, and what came is no answer"
     ODD = "it left, and then something unforeseen failed"
+    NOT_CLICKPOST = "something other than ClickPost answered"
     UNRECOGNISED = "the courier said what ClickPost does not understand"
     FINAL = "ClickPost has decided, or nothing will help"
 
@@ -56,6 +57,7 @@ class Step(enum.Enum):
     BACK_OFF = "repeat after a short, growing pause"
     ONCE = "repeat once, after a short pause"
     SETTLE = "look it up, and repeat it once the first sending has been worked off"
+    LOOK_UP = "look it up once, and do not repeat it"
     ON_REQUEST = "settle once, if the policy says so"
 
 
@@ -69,7 +71,7 @@ class Row(NamedTuple):
     price: float
 
 
-_RAISE, _BACK_OFF, _ONCE, _SETTLE, _ON_REQUEST = Step
+_RAISE, _BACK_OFF, _ONCE, _SETTLE, _LOOK_UP, _ON_REQUEST = Step
 
 # fmt: off
 STEPS: Mapping[Failure, Row] = {
@@ -83,6 +85,7 @@ STEPS: Mapping[Failure, Row] = {
     Failure.LOST:         Row(_BACK_OFF, _SETTLE,        _SETTLE,      _RAISE,    1),
     Failure.UNREADABLE:   Row(_ONCE,     _SETTLE,        _SETTLE,      _RAISE,    1),
     Failure.ODD:          Row(_ONCE,     _RAISE,         _SETTLE,      _RAISE,    1),
+    Failure.NOT_CLICKPOST: Row(_RAISE,   _RAISE,         _LOOK_UP,    _RAISE,    0),
     Failure.UNRECOGNISED: Row(_RAISE,    _RAISE,         _ON_REQUEST,  _RAISE,    1),
     Failure.FINAL:        Row(_RAISE,    _RAISE,         _RAISE,       _RAISE,    0),
 }
@@ -122,6 +125,8 @@ def failure_of(error: ClickPostError) -> Failure:
     """Sort an error into the table's rows."""
     if isinstance(error, CourierError) and error.outcome is Outcome.UNKNOWN:
         return Failure.UNRECOGNISED
+    if error.trouble is Trouble.NOT_CLICKPOST:
+        return Failure.NOT_CLICKPOST
     if not error.transient:
         return Failure.FINAL
     kinds = (_BY_CLASS[kind] for kind in _BY_CLASS if isinstance(error, kind))
@@ -226,7 +231,7 @@ class Course:
         if step is Step.ON_REQUEST:
             step = Step.SETTLE if policy.retry_unrecognised and self._failures == 1 else Step.RAISE
         most = min(policy.attempts, 2) if step is Step.ONCE else policy.attempts
-        if step is Step.RAISE or self._failures >= most:
+        if step in (Step.RAISE, Step.LOOK_UP) or self._failures >= most:
             return False
         pause = self._settling() if step is Step.SETTLE else self._backoff(error)
         if error.wait is not None and not isinstance(error, ThrottledError):

@@ -26,7 +26,7 @@ from clickpost_async.errors import (
     DeadlineError,
     InvalidRequestError,
     NotSentError,
-    RefusedError,
+    Trouble,
     UnreadableReplyError,
 )
 from clickpost_async.errors import Outcome as Evidence
@@ -267,9 +267,7 @@ class Run:
         if isinstance(error, NotSentError):
             # A redirect, a certificate that was refused, a client that was closed.
             return not (error.transient or isinstance(error, DeadlineError))
-        # Rejected with an HTTP status and no word of ClickPost's.
-        rejected = isinstance(error, RefusedError) and error.outcome is Evidence.REJECTED
-        strange = rejected and error.status is None and error.http_status is not None
+        strange = error.trouble is Trouble.NOT_CLICKPOST
         self._strangers = self._strangers + 1 if strange else 0
         return self._strangers >= _STRANGERS
 

@@ -294,7 +294,7 @@ async def test_what_is_lost_in_one_round_and_not_sent_in_the_next_stays_unknown(
     [
         (httpx.Response(302), {Pending}, 1),
         (said(301, "wrong key"), {Pending}, 1),
-        (httpx.Response(404, text="<html>"), {Rejected}, 3),
+        (httpx.Response(404, text="<html>"), {Unknown}, 3),
         (said(307, "order type"), {Rejected}, 20),
         (said(351, "account"), {Rejected}, 20),
     ],
@@ -318,7 +318,7 @@ async def test_strange_answers_that_do_not_follow_each_other_halt_nothing() -> N
     async with playing(lines) as clickpost:
         outcomes, report = await run(clickpost, 15, at_once=1)
 
-    assert (len(outcomes), report.placed, report.rejected, report.halted) == (15, 5, 10, None)
+    assert (len(outcomes), report.placed, report.unknown, report.halted) == (15, 5, 10, None)
 
 
 # --- closing ----------------------------------------------------------------------------------

@@ -110,6 +110,38 @@ async def test_an_order_that_is_found_unfinished_is_polled_with_the_create() -> 
     assert 24 <= play.pauses[0] <= 36
 
 
+GATEWAYS: dict[str, httpx.Response] = {
+    f"HTTP {status}": httpx.Response(status, text="<html>")
+    for status in (303, 400, 402, 404, 405, 409, 410, 413, 418, 422, 451)
+}
+
+
+@pytest.mark.parametrize("what", GATEWAYS)
+@virtual_time
+async def test_a_page_of_a_gateway_is_looked_up_once_and_decides_nothing(what: str) -> None:
+    play = Play([GATEWAYS[what], placed()])
+    async with playing(play) as clickpost:
+        with pytest.raises(UnreadableReplyError) as caught:
+            await clickpost.orders.create(india_order("R-1"))
+        assert (len(play.requests), len(play.look_ups), play.times) == (1, 1, [0])
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    error = caught.value
+    assert (error.outcome, error.transient, error.again_in) == (Outcome.UNKNOWN, False, 30)
+    # It was in doubt until then.
+    assert (order.waybill, play.times) == ("W-1", [0, 30])
+
+
+@pytest.mark.parametrize("what", GATEWAYS)
+@virtual_time
+async def test_an_order_behind_a_page_of_a_gateway_is_found(what: str) -> None:
+    play = Play([GATEWAYS[what]], knows=placed("W-9", "R-1"))
+    async with playing(play) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.waybill, order.reply.looked_up) == ("W-9", True)
+
+
 @pytest.mark.parametrize("line", [said(307), said(319), said(999), httpx.ConnectError("")])
 @virtual_time
 async def test_nothing_is_looked_for_that_is_not_in_doubt(line: Line) -> None:
