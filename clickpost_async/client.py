@@ -243,8 +243,8 @@ class ClickPost:
     ) -> Self:
         """Return a light copy that shares connections, limiter and counts.
 
-        `deadline` bounds a whole call in seconds: queue, turn, attempts and pauses. `priority` is
-        who goes first where calls queue up.
+        `deadline` bounds a whole call in seconds: queue, turn, attempts and pauses; one that is
+        over, 0 or less, sends nothing. `priority` is who goes first where calls queue up.
 
         For those who keep a ledger of their own: `before_create(reference_number, attempt)` is
         awaited right before the first byte of each sending of an order, when its turn has come;

@@ -7,6 +7,7 @@ neither.
 """
 
 import copy
+import math
 import time
 from typing import Any, Generic, TypeVar
 
@@ -58,6 +59,7 @@ from clickpost_async.events import (
     heard,
     tell,
 )
+from clickpost_async.limits.per_loop import loop_time
 from clickpost_async.structures._base import Answer
 
 R = TypeVar("R", bound=Answer)
@@ -76,6 +78,8 @@ class Call(Generic[R]):
         "_attempts",
         "_began",
         "_body",
+        "_deadline",
+        "_ends_at",
         "_exchange",
         "_guard",
         "_here",
@@ -120,6 +124,7 @@ class Call(Generic[R]):
         self._attempts = 0
         self._lost: ClickPostError | None = None
         self._pending = False
+        self._deadline = self._ends_at = math.inf
         self._began = time.perf_counter()
         # Creates of one key are made one at a time; all other calls may be under way together.
         self._key: Key | None = None
@@ -152,6 +157,8 @@ class Call(Generic[R]):
         self._number = exchange.counts.begun
         leads = False
         try:
+            if self._is_too_late:
+                self.error = self.too_late()
             while key is not None and not (leads or self._has_ended):
                 leader: Any = single_flight.begin(key, self)
                 leads = leader is None
@@ -333,6 +340,8 @@ class Call(Generic[R]):
                     request = self._written()
                     await exchange.limiter.take(priority)
                     exchange.refuse_if_closed(self.endpoint.label)
+                    if self._is_too_late:
+                        raise self.too_late()
                     if passage.holds:
                         await self._announce(request)
                         return await self._send(request, passage)
@@ -567,11 +576,21 @@ class Call(Generic[R]):
         joined = self._leader is not None and self._leader.may_have_left()
         return self._lost is not None or under_way or self._pending or joined
 
-    def too_late(self, deadline: float) -> ClickPostError:
+    def end_within(self, seconds: float) -> None:
+        """Send nothing any more once so many seconds have passed."""
+        self._deadline = seconds
+        self._ends_at = loop_time() + seconds
+
+    @property
+    def _is_too_late(self) -> bool:
+        # No timer tells it where the event loop was blocked, or nothing was left from the start.
+        return loop_time() >= self._ends_at
+
+    def too_late(self) -> ClickPostError:
         """Return the error for a deadline that passed, by how far the call had got."""
         kind = NoReplyError if self.may_have_left() else DeadlineError
         error = kind(
-            f"the deadline of {deadline:g} s passed",
+            f"the deadline of {self._deadline:g} s passed",
             endpoint=self.endpoint.label,
             reference_number=self._reference,
             transient=False,

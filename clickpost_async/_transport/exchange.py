@@ -1,5 +1,6 @@
 """What the calls of a client share: connections, limits, counts, and what protects the server."""
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,12 +26,21 @@ if TYPE_CHECKING:
 BeforeCreate = Callable[[str, int], Awaitable[None]]
 
 
+def _check_deadline(_: object, __: object, deadline: float | None) -> None:
+    is_number = isinstance(deadline, int | float) and not isinstance(deadline, bool)
+    if deadline is not None and (not is_number or math.isnan(deadline)):
+        message = (
+            "deadline: a number of seconds is needed; one that is over, 0 or less, sends nothing"
+        )
+        raise ValueError(message)
+
+
 @frozen(kw_only=True)
 class Options:
     """What `with_options` changes."""
 
     retry: RetryPolicy
-    deadline: float | None = None
+    deadline: float | None = field(default=None, validator=_check_deadline)
     priority: Priority = Priority.NORMAL
     before_create: BeforeCreate | None = None
     in_doubt: bool = False
