@@ -38,6 +38,8 @@ class Trouble(enum.Enum):
     UNFORESEEN = "an exception that no HTTP library tells of"
     SHUT = "nothing was tried, because most calls had failed lately"
     UNAFFORDABLE = "not repeated, because too many calls were being repeated"
+    HELD = "not tried, because ClickPost had asked for a longer pause than the call may wait"
+    DEADLINE = "the call's own deadline passed"
     NOT_CLICKPOST = "the response is a gateway's or another server's, not ClickPost's"
 
 

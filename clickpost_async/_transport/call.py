@@ -15,6 +15,7 @@ import attrs
 
 from clickpost_async._transport.breaker import BreakerOpenError, Passage
 from clickpost_async._transport.budget import LOOK_UP_PRICE
+from clickpost_async._transport.event_loops import Moment
 from clickpost_async._transport.exchange import Counts, Exchange, Options
 from clickpost_async._transport.plausibility import names_another_order
 from clickpost_async._transport.retry import (
@@ -26,7 +27,8 @@ from clickpost_async._transport.retry import (
     failure_of,
     step_after,
 )
-from clickpost_async._transport.single_flight import Doubt, Key, Moment, contents_of
+from clickpost_async._transport.single_flight import Doubt, Key, contents_of
+from clickpost_async._transport.throttle import Limit
 from clickpost_async._transport.wire import Progress
 from clickpost_async._wire.converter import reference_of
 from clickpost_async._wire.decode import decode
@@ -60,6 +62,7 @@ from clickpost_async.events import (
     tell,
 )
 from clickpost_async.limits.per_loop import loop_time
+from clickpost_async.settings import Priority
 from clickpost_async.structures._base import Answer
 
 R = TypeVar("R", bound=Answer)
@@ -78,10 +81,12 @@ class Call(Generic[R]):
         "_attempts",
         "_began",
         "_body",
+        "_course",
         "_deadline",
         "_ends_at",
         "_exchange",
         "_guard",
+        "_held",
         "_here",
         "_key",
         "_last_sent",
@@ -125,6 +130,8 @@ class Call(Generic[R]):
         self._lost: ClickPostError | None = None
         self._pending = False
         self._deadline = self._ends_at = math.inf
+        self._course: Course | None = None
+        self._held = 0.0
         self._began = time.perf_counter()
         # Creates of one key are made one at a time; all other calls may be under way together.
         self._key: Key | None = None
@@ -206,11 +213,13 @@ class Call(Generic[R]):
     def has_result_for(self, counts: Counts) -> bool:
         """Tell whether its result is that of an equal create of the client with those counts.
 
-        One that was given up has none. What kept another client from sending, or was cut off when
-        that was closed, need not keep this one.
+        One that was given up, or ran out of its own time, has none. What kept another client from
+        sending, or was cut off when that was closed, need not keep this one.
         """
         if self.error is None:
             return self.answer is not None
+        if self.error.trouble in (Trouble.DEADLINE, Trouble.HELD):
+            return False
         mine = self._exchange.counts
         return mine is counts or not (mine.closed or self.error.outcome is Outcome.NOT_SENT)
 
@@ -277,12 +286,13 @@ class Call(Generic[R]):
 
     async def _go_on(self) -> None:
         """Repeat what failed or is pending as long as that makes sense, and say how it ended."""
-        course = Course(
+        self._course = course = Course(
             self._options.retry,
             self.endpoint.repeat,
             self._guard.budget,
             self._here.rest,
             self._pausing,
+            paused=self._held,
         )
         if course.goes_on(self.error, self.answer):
             first, self.error, self.answer = (self.error, self.answer), None, None
@@ -338,13 +348,51 @@ class Call(Generic[R]):
                     if not passage.holds:
                         continue
                     request = self._written()
-                    await exchange.limiter.take(priority)
+                    await self._take_turn(priority)
                     exchange.refuse_if_closed(self.endpoint.label)
                     if self._is_too_late:
                         raise self.too_late()
                     if passage.holds:
                         await self._announce(request)
                         return await self._send(request, passage)
+
+    async def _take_turn(self, priority: Priority) -> None:
+        """Wait for the limiter, unless ClickPost has asked for a longer pause than may be waited.
+
+        Raises ThrottledError, which says how long the pause is.
+        """
+        exchange = self._exchange
+        left = exchange.pause_left
+        if not left and exchange.try_take():
+            return
+        limit = self._limit
+        if not left or limit.allows(left):
+            with exchange.throttle.waiting(limit) as scope:
+                await exchange.limiter.take(priority)
+            if not scope.cancelled_caught:
+                self._note_held(left)
+                return
+            left = exchange.pause_left
+        error = ThrottledError(
+            f"ClickPost has asked for a pause (HTTP 429): {left:.0f} s of it are left,"
+            " which is longer than the call may wait",
+            endpoint=self.endpoint.label,
+            reference_number=self._reference,
+            wait=left,
+        )
+        error.trouble = Trouble.HELD
+        raise error
+
+    @property
+    def _limit(self) -> Limit:
+        paused = self._held if self._course is None else self._course.paused
+        return Limit(self._options.retry.patience - paused, self._ends_at)
+
+    def _note_held(self, seconds: float) -> None:
+        if self._course is None:
+            self._held += seconds
+        else:
+            self._course.paused += seconds
 
     @property
     def _has_waited(self) -> bool:
@@ -461,10 +509,16 @@ class Call(Generic[R]):
             passage.succeeded()
 
     async def _hold(self, error: ThrottledError) -> None:
-        self._exchange.counts.throttled += 1
+        exchange, patience = self._exchange, self._options.retry.patience
+        exchange.counts.throttled += 1
         seconds = _UNSAID_HOLD if error.wait is None else error.wait
-        self._tell(Held(seconds=seconds, **self._about))
-        await self._exchange.limiter.hold(seconds)
+        # Said once, however many calls are turned away together.
+        fails_calls = seconds > patience >= exchange.pause_left
+        self._tell(Held(seconds=seconds, fails_calls=fails_calls, **self._about))
+        if not self._limit.allows(seconds):
+            error.trouble = Trouble.HELD
+        exchange.throttle.pause(seconds)
+        await exchange.limiter.hold(seconds)
 
     # --- an order whose create got no answer ---------------------------------------------------
 
@@ -564,7 +618,8 @@ class Call(Generic[R]):
                 return None
             case _:
                 settling = self._options.retry.settling
-                return None if self._holds_back else max(settling, error.wait or 0.0)
+                held = self._exchange.pause_left
+                return None if self._holds_back else max(settling, error.wait or 0.0, held)
 
     def written(self) -> bytes | None:
         """Write what is sent, to be compared with another call's."""
@@ -594,6 +649,9 @@ class Call(Generic[R]):
             endpoint=self.endpoint.label,
             reference_number=self._reference,
             transient=False,
+            # What it waited for when the time was over, if that can be told.
+            wait=self._exchange.pause_left or None,
         )
+        error.trouble = Trouble.DEADLINE
         error.attempts = max(self._attempts, 1)
         return self._final(error)

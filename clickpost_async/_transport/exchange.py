@@ -13,6 +13,7 @@ from clickpost_async._transport.budget import RetryBudget
 from clickpost_async._transport.http import Sender
 from clickpost_async._transport.retry import RetryPolicy
 from clickpost_async._transport.single_flight import PROCESS_WIDE, SingleFlight
+from clickpost_async._transport.throttle import Throttle
 from clickpost_async.errors import NotSentError
 from clickpost_async.events import Observer
 from clickpost_async.limits import Limiter
@@ -130,6 +131,7 @@ class Exchange:
     guards: Mapping[Host, Guard]
     accounts: Mapping[Host, str]
     single_flight: SingleFlight = PROCESS_WIDE
+    throttle: Throttle = field(factory=Throttle)
     counts: Counts = field(factory=Counts)
     places: PerLoop[Here] = field(
         default=Factory(lambda self: PerLoop(lambda: Here(self.at_once)), takes_self=True),
@@ -139,6 +141,20 @@ class Exchange:
     def with_timeouts(self, timeouts: Timeouts) -> "Exchange":
         """Return a copy with other timeouts that shares everything else."""
         return attrs.evolve(self, sender=self.sender.with_timeouts(timeouts))
+
+    @property
+    def pause_left(self) -> float:
+        """Return how many seconds of a pause are left that ClickPost has asked for.
+
+        A limiter that many processes share may know of one that another process was asked for.
+        """
+        held: float = getattr(self.limiter, "held", 0.0)
+        return max(self.throttle.left, held)
+
+    def try_take(self) -> bool:
+        """Take a turn of the limiter's if that needs no waiting and it can tell."""
+        try_take = getattr(self.limiter, "try_take", None)
+        return try_take is not None and try_take() is True
 
     def refuse_if_closed(self, label: str) -> None:
         """Raise a clear error where a client is used after it was closed."""

@@ -117,6 +117,7 @@ _BY_TROUBLE: Mapping[tuple[Failure, Trouble | None], Failure] = {
     (Failure.UNSENT, Trouble.CROWDED): Failure.CROWDED,
     (Failure.UNSENT, Trouble.UNFORESEEN): Failure.ODD_UNSENT,
     (Failure.UNSENT, Trouble.SHUT): Failure.FINAL,
+    (Failure.THROTTLED, Trouble.HELD): Failure.FINAL,
     (Failure.LOST, Trouble.UNFORESEEN): Failure.ODD,
 }
 
@@ -207,6 +208,8 @@ class Course:
         budget: RetryBudget,
         pause: Callable[[float], Awaitable[None]],
         on_pause: Callable[[int, float], None],
+        *,
+        paused: float = 0.0,
     ) -> None:
         self._policy = policy
         self._repeat = repeat
@@ -214,7 +217,8 @@ class Course:
         self._pause = pause
         self._on_pause = on_pause
         self._failures = 0
-        self._paused = 0.0
+        # For how many seconds it has paused, or was held by a 429.
+        self.paused = paused
         self._polled = 0.0
         self._wait = 0.0
 
@@ -236,12 +240,13 @@ class Course:
         pause = self._settling() if step is Step.SETTLE else self._backoff(error)
         if error.wait is not None and not isinstance(error, ThrottledError):
             pause = max(pause, error.wait)
-        if self._paused + pause > policy.patience:
+        # Before the next attempt the limiter waits as long as a 429 asks for, this pause included.
+        if self.paused + max(pause, error.wait or 0.0) > policy.patience:
             return False
         if not self._budget.withdraw(STEPS[failure_of(error)].price):
             error.trouble = Trouble.UNAFFORDABLE
             return False
-        self._paused += pause
+        self.paused += pause
         self._wait = pause
         return True
 

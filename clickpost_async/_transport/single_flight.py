@@ -12,14 +12,12 @@ import json
 import os
 import threading
 import weakref
-from contextlib import suppress
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import anyio
 from attrs import define, field, frozen
 
-from clickpost_async._clock import boottime
-from clickpost_async.limits.per_loop import _loop, loop_time
+from clickpost_async._transport.event_loops import Moment, call_on, running_loop
 
 # The account and base URL, the path, the reference number.
 Key = tuple[str, str, str]
@@ -34,33 +32,6 @@ _MOST_DOUBTS = 100_000
 def contents_of(body: bytes) -> bytes:
     """Return what is the same for two bodies that say the same, in whatever order of keys."""
     return hashlib.sha256(json.dumps(json.loads(body), sort_keys=True).encode()).digest()
-
-
-@frozen
-class Moment:
-    """When something happened; its age can be told on any event loop."""
-
-    _loop: "weakref.ref[Any] | None"
-    _loop_time: float
-    _boottime: float
-
-    @classmethod
-    def now(cls) -> Self:
-        """Return this moment; may be called outside of any event loop."""
-        loop = _running_loop()
-        if loop is None:
-            return cls(None, 0.0, boottime())
-        return cls(weakref.ref(loop), loop_time(), boottime())
-
-    def age(self) -> float:
-        """Return the seconds since then.
-
-        On the same event loop by the loop's own time, which a test may turn; otherwise by a clock
-        that nobody can set.
-        """
-        if self._loop is not None and self._loop() is _running_loop():
-            return loop_time() - self._loop_time
-        return boottime() - self._boottime
 
 
 @frozen(kw_only=True)
@@ -180,7 +151,7 @@ class SingleFlight:
         """In a forked child: what was under way in the parent still is, and is in doubt here."""
         # Another thread of the parent's may have held the lock.
         self._lock = threading.RLock()
-        now = Moment(None, 0.0, boottime())
+        now = Moment.now()
         self._inherited |= {key: (one.create, now) for key, one in self._flights.items()}
         self._flights.clear()
 
@@ -201,11 +172,11 @@ class _Flight:
 
     create: InFlightCreate
     waiters: "list[_Waiter]" = field(factory=list)
-    _loop: "weakref.ref[Any]" = field(factory=lambda: weakref.ref(_loop()))
+    _loop: "weakref.ref[Any]" = field(factory=lambda: weakref.ref(running_loop()))
 
     @property
     def is_here(self) -> bool:
-        return self._loop() is _running_loop()
+        return self._loop() is running_loop()
 
     @property
     def is_abandoned(self) -> bool:
@@ -223,7 +194,7 @@ class _Waiter:
     """An event that is awaited on one event loop, and may be set from any thread."""
 
     def __init__(self) -> None:
-        self._loop: Any = _loop()
+        self._loop: Any = running_loop()
         self._event = anyio.Event()
 
     @property
@@ -234,20 +205,7 @@ class _Waiter:
         await self._event.wait()
 
     def wake(self) -> None:
-        if self._loop is _running_loop():
-            self._event.set()
-            return
-        # A loop that is closed, or a trio run that has ended, has nobody to wake.
-        with suppress(RuntimeError):
-            schedule = getattr(self._loop, "call_soon_threadsafe", None)
-            (schedule or self._loop.run_sync_soon)(self._event.set)
-
-
-def _running_loop() -> object | None:
-    try:
-        return _loop()
-    except RuntimeError:
-        return None
+        call_on(self._loop, self._event.set)
 
 
 PROCESS_WIDE = SingleFlight()

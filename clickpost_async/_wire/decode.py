@@ -146,12 +146,14 @@ def _raise_by_http_status(
 
 # --- how long to wait ---------------------------------------------------------------------------
 
+# What is longer may be in milliseconds, or a mistake.
 _LONGEST_WAIT = 3600.0
 
 
 def retry_after(header: str | None, date: str | None) -> float | None:
     """Read a Retry-After header in seconds; `None` if it says nothing that can be used.
 
+    No more than an hour is believed, and nothing below 0.
     A date is compared with the answer's own Date header, so that a wrong clock here does not count.
     """
     if header is None:

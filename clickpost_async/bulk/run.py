@@ -26,6 +26,7 @@ from clickpost_async.errors import (
     DeadlineError,
     InvalidRequestError,
     NotSentError,
+    ThrottledError,
     Trouble,
     UnreadableReplyError,
 )
@@ -264,6 +265,9 @@ class Run:
         if isinstance(error, CredentialsError):
             # Of one courier account it speaks otherwise: other orders have others.
             return error.key_refused
+        if isinstance(error, ThrottledError):
+            # Every other order would be told to wait for so long, too.
+            return error.trouble is Trouble.HELD
         if isinstance(error, NotSentError):
             # A redirect, a certificate that was refused, a client that was closed.
             return not (error.transient or isinstance(error, DeadlineError))

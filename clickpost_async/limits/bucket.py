@@ -50,9 +50,7 @@ class _Turns:
 
     async def take(self, priority: Priority = Priority.NORMAL) -> None:
         """Return when one call may leave; at once, and without a pause, if nobody waits."""
-        # After a fork the count may tell of tasks that live in the parent: the gate knows better.
-        if (not self._waiting or not self._turns.here().inside) and not self.delay():
-            self._spend(self._slack)
+        if self.try_take():
             return
         self._waiting += 1
         try:
@@ -63,6 +61,14 @@ class _Turns:
                 self._spend(min(self._slack, _CATCH_UP))
         finally:
             self._waiting -= 1
+
+    def try_take(self) -> bool:
+        """Take a turn if one call may leave now, and nobody waits."""
+        # After a fork the count may tell of tasks that live in the parent: the gate knows better.
+        if (self._waiting and self._turns.here().inside) or self.delay():
+            return False
+        self._spend(self._slack)
+        return True
 
     async def hold(self, seconds: float) -> None:
         """Let nobody leave for that long, and then no burst; a later end wins."""

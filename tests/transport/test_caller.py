@@ -96,7 +96,6 @@ async def test_a_deadline_that_passes_before_the_key_is_known_means_that_nothing
     [
         ([never_answers], NoReplyError),
         ([httpx.ConnectError("")], DeadlineError),
-        ([httpx.Response(429, headers={"retry-after": "60"})], DeadlineError),
         ([httpx.ReadError("")], NoReplyError),
         ([httpx.ReadError(""), never_answers], NoReplyError),
         ([queued()], NoReplyError),

@@ -30,8 +30,9 @@ from clickpost_async import (
     RetryPolicy,
     structure,
 )
-from clickpost_async._transport import single_flight
-from clickpost_async._transport.single_flight import Doubt, Moment, SingleFlight
+from clickpost_async._transport import event_loops, single_flight
+from clickpost_async._transport.event_loops import Moment
+from clickpost_async._transport.single_flight import Doubt, SingleFlight
 from clickpost_async.events import Ended
 from clickpost_async.sandbox import Sandbox, Served, served
 from clickpost_async.structures import IndiaOrder
@@ -646,7 +647,7 @@ def test_the_age_of_a_doubt_on_another_loop_is_told_by_a_clock_that_nobody_can_s
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     uptime = 1000.0
-    monkeypatch.setattr(single_flight, "boottime", lambda: uptime)
+    monkeypatch.setattr(event_loops, "boottime", lambda: uptime)
     play = Play([httpx.ReadError(""), placed()])
     clickpost = playing(play)
     run_virtual(lambda: gets_no_reply(clickpost))
