@@ -7,7 +7,7 @@ from typing import Protocol
 import anyio
 
 from clickpost_async.limits.gate import Gate
-from clickpost_async.limits.per_loop import PerLoop, loop_time
+from clickpost_async.limits.per_loop import PerLoop, is_clock_frozen, loop_time
 from clickpost_async.settings import Priority
 
 # A timer wakes some milliseconds late. Making up for so much keeps fast rates fully used; making up
@@ -78,8 +78,13 @@ class _Turns:
         self._next = max(self._next, self._now() + seconds)
 
     def delay(self) -> float:
-        """Return how many seconds one that came now would wait if nobody waited before it."""
+        """Return how many seconds one that came now would wait if nobody waited before it.
+
+        By a clock that was frozen there is no pace, and nobody waits.
+        """
         now = self._now()
+        if self._next > now and is_clock_frozen():
+            self._next = now
         return max(0.0, self._next - now)
 
     def _spend(self, slack: float) -> None:
