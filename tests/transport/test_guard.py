@@ -20,6 +20,7 @@ from clickpost_async import (
     Outcome,
     Priority,
     RetryPolicy,
+    ThrottledError,
     Timeouts,
     Trouble,
 )
@@ -211,6 +212,45 @@ async def test_a_lost_order_stays_unknown_where_its_second_sending_was_not_tried
             await lost
 
     assert caught.value.outcome is Outcome.UNKNOWN
+
+
+@virtual_time
+async def test_a_429_is_an_answer_and_closes_the_breaker_that_it_was_the_probe_of() -> None:
+    away = httpx.Response(429, headers={"retry-after": "0"})
+    play = Play([*[httpx.ConnectError("")] * 20, away])
+    async with playing(play, retry=ONCE, limiter=Unlimited()) as clickpost:
+        await fail(clickpost, 20)
+        await asyncio.sleep(5)
+        (probe,) = await fail(clickpost, 1)
+        (after,) = await fail(clickpost, 1)
+
+    assert [type(error) for error in (probe, after)] == [ThrottledError] * 2
+    assert len(play.requests) == 22
+
+
+@virtual_time
+async def test_429s_among_failures_keep_the_breaker_shut() -> None:
+    away = httpx.Response(429, headers={"retry-after": "0"})
+    play = Play([*[httpx.ConnectError(""), away, away] * 20])
+    async with playing(play, retry=ONCE, limiter=Unlimited()) as clickpost:
+        await fail(clickpost, 60)
+
+    assert len(play.requests) == 60
+
+
+@virtual_time
+async def test_look_ups_are_paid_for_from_the_budget_and_left_out_when_it_is_empty() -> None:
+    play = Play([httpx.ReadError(""), placed()], knows=placed("W-9"))
+    async with playing(play, retry=ONCE) as clickpost:
+        budget = clickpost._exchange.guards["main"].budget  # type: ignore[index]
+        found = await clickpost.orders.create(india_order("R-1"))
+        # A first attempt, and a look-up that is one itself, have each brought in a tenth.
+        assert budget.left == pytest.approx(10 + 0.1 + 0.1 - 0.1)
+        while budget.withdraw(0.01):
+            pass
+        sent = await clickpost.with_options(in_doubt=True).orders.create(india_order("R-2"))
+
+    assert (found.waybill, sent.waybill, len(play.look_ups)) == ("W-9", "W-1", 1)
 
 
 # --- bulk -------------------------------------------------------------------------------------

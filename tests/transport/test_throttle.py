@@ -69,6 +69,25 @@ async def test_a_pause_longer_than_the_patience_ends_the_call_at_once(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
+@pytest.mark.parametrize(
+    ("header", "seconds"), [({"retry-after": "0"}, 0.0), ({"retry-after": "0.5"}, 0.5), ({}, 1.0)]
+)
+@virtual_time
+async def test_everybody_pauses_for_as_long_as_was_said_and_for_a_second_if_nothing_was(
+    header: dict[str, str], seconds: float
+) -> None:
+    listener = Listener()
+    play = Play([httpx.Response(429, headers=header), placed()])
+    limiter = Unlimited()
+    async with playing(play, observers=[listener], limiter=limiter) as clickpost:
+        with pytest.raises(ThrottledError):
+            await clickpost.with_options(retry=RetryPolicy.never()).orders.create(india_order("R"))
+        await clickpost.orders.create(india_order("R-1"))
+
+    assert [held.seconds for held in listener.of(Held)] == [seconds]
+    assert play.times == [0, seconds]
+
+
 @virtual_time
 async def test_a_pause_within_the_patience_is_waited_for_and_no_warning() -> None:
     listener = Listener()
