@@ -453,14 +453,18 @@ class Call(Generic[R]):
                 await self._hold(error)
             self._progress = None
             raise
+        except BaseException:
+            if progress.left:
+                self._last_sent = Moment.now()
+            raise
         finally:
             self._here.returns()
-            if self._progress is not None and progress.left:
-                self._last_sent = Moment.now()
         passage.succeeded()
         # Told and settled; only an attempt that is cut short stays open, or an order that is.
         self._progress = None
         self._pending = answer.pending
+        if answer.pending:
+            self._last_sent = Moment.now()
         if listening:
             reply = answer.reply
             self._tell(

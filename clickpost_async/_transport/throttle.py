@@ -5,7 +5,7 @@ them wait in silence.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 
@@ -50,7 +50,7 @@ class Throttle:
             call_on(waiting.loop, partial(waiting.end_unless_allowed, seconds))
 
     @contextmanager
-    def waiting(self, limit: Limit) -> Iterator[anyio.CancelScope]:
+    def waiting(self, limit: Limit) -> Generator[anyio.CancelScope, None, None]:
         """Wait for a turn; the scope is cancelled by a pause that the limit does not allow."""
         with anyio.CancelScope() as scope:
             waiting = _Waiting(limit, scope, running_loop())

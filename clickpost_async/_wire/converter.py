@@ -287,13 +287,14 @@ def _answer_reader(kind: type[Answer], converter: "Converter") -> Callable[[Any,
 
 def _answer_field(spec: Spec, converter: "Converter") -> tuple[Any, Callable[[Any], Any]]:
     """Return the type whose values are taken as they are, if any, and how others are read."""
-    part = _answer_part(spec.kind, converter)
-    if not spec.rules:
+    part, rules = _answer_part(spec.kind, converter), spec.rules
+    if not rules:
         return spec.kind, part
 
     def read(raw: Any) -> Any:
-        if any(rule(raw) is not None for rule in spec.rules):
-            raise _UnreadableError
+        for rule in rules:
+            if rule(raw) is not None:
+                raise _UnreadableError
         return part(raw)
 
     return None, read

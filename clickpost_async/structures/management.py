@@ -18,6 +18,7 @@ from clickpost_async.structures._rules import (
     Money,
     Pattern,
     Waybill,
+    WaybillToSend,
 )
 from clickpost_async.structures._times import IST, moment
 from clickpost_async.structures.codes import OrderType, TrackingCode
@@ -53,7 +54,7 @@ class OrderEdit(Sent):
     the door (`qc_type`, of one `sku` or of all), and an e-way bill.
     """
 
-    waybill: Annotated[Waybill, Wire("awb_number")]
+    waybill: Annotated[WaybillToSend, Wire("awb_number")]
     courier_partner: CourierPartner
     order_type: OrderType | None = None
     cod_value: Money | None = None

@@ -20,6 +20,7 @@ from clickpost_async.structures._rules import (
     Phone,
     Pincode,
     Waybill,
+    WaybillToSend,
 )
 from clickpost_async.structures._times import moment
 from clickpost_async.structures.codes import TrackingCode
@@ -50,7 +51,7 @@ class NdrAction(Sent):
     """
 
     action: NdrStep
-    waybill: Waybill
+    waybill: WaybillToSend
     courier_partner: Annotated[CourierPartner, Wire("cp_id")]
     account_code: Annotated[Code, Filled()]
     address: Address | None = None

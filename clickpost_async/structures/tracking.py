@@ -23,6 +23,7 @@ from clickpost_async.structures._rules import (
     PostalCode,
     Upto,
     Waybill,
+    WaybillToSend,
 )
 from clickpost_async.structures._times import IST, moment
 from clickpost_async.structures.codes import (
@@ -122,7 +123,7 @@ class TrackedAdditional(Sent):
 class ShipmentToTrack(Sent):
     """A parcel for `POST /v3/tracking/awb-register/`; only the first three are needed."""
 
-    waybill: Waybill
+    waybill: WaybillToSend
     courier_partner: CourierPartner
     account_code: Annotated[str, Filled(), Upto(100)]
     consumer_details: TrackedConsumer | None = None
@@ -154,7 +155,7 @@ class OldTrackedDetails(TrackedDetails):
 class OldShipmentToTrack(Sent):
     """A parcel for `POST /v2/tracking/awb-register/`, the older way to register one."""
 
-    waybill: Waybill
+    waybill: WaybillToSend
     courier_partner: Annotated[CourierPartner, Wire("cp_id")]
     account_code: Annotated[str, Filled(), Upto(100)]
     consumer_details: TrackedConsumer | None = None
