@@ -27,7 +27,7 @@ from clickpost_async._transport.retry import (
     failure_of,
     step_after,
 )
-from clickpost_async._transport.single_flight import Doubt, Key, contents_of
+from clickpost_async._transport.single_flight import Doubt, Key, contents_of, other_contents
 from clickpost_async._transport.throttle import Limit
 from clickpost_async._transport.wire import Progress
 from clickpost_async._wire.converter import reference_of
@@ -44,7 +44,6 @@ from clickpost_async.errors import (
     NoReplyError,
     NotSentError,
     Outcome,
-    Problem,
     ThrottledError,
     Trouble,
     UnreadableReplyError,
@@ -231,22 +230,11 @@ class Call(Generic[R]):
             self._lost = self._unknown("an earlier create of the order has an unknown outcome")
 
     def _refuse_unless_equal(self, contents: bytes, state: str) -> None:
+        # Raises what is wrong with this order itself, if it is invalid.
         self._written()
-        if contents == self.contents():
-            return
-        find = self.endpoint.found_by
-        how = "look it up" if find is None else f"look it up with {find.label}"
-        raise InvalidRequestError.of(
-            [
-                Problem(
-                    "reference_number",
-                    f"an order with other contents {state} under this reference number;"
-                    " this one was not sent",
-                )
-            ],
-            reference_number=self._reference,
-            advice=f"find out first what became of the other order: {how}",
-        )
+        if contents != self.contents():
+            find = self.endpoint.found_by
+            raise other_contents(state, self._reference, find.label if find else None)
 
     def _unknown(self, message: str) -> NoReplyError:
         return NoReplyError(message, endpoint=self.endpoint.label, reference_number=self._reference)

@@ -18,6 +18,7 @@ import anyio
 from attrs import define, field, frozen
 
 from clickpost_async._transport.event_loops import Moment, call_on, running_loop
+from clickpost_async.errors import InvalidRequestError, Problem
 
 # The account and base URL, the path, the reference number.
 Key = tuple[str, str, str]
@@ -32,6 +33,21 @@ _MOST_DOUBTS = 100_000
 def contents_of(body: bytes) -> bytes:
     """Return what is the same for two bodies that say the same, in whatever order of keys."""
     return hashlib.sha256(json.dumps(json.loads(body), sort_keys=True).encode()).digest()
+
+
+def other_contents(
+    state: str, reference_number: str | None, look_up: str | None
+) -> InvalidRequestError:
+    """Make the error for an order under a reference number that another one has taken."""
+    message = (
+        f"an order with other contents {state} under this reference number; this one was not sent"
+    )
+    how = f"look it up with {look_up}" if look_up else "look it up"
+    return InvalidRequestError.of(
+        [Problem("reference_number", message)],
+        reference_number=reference_number,
+        advice=f"find out first what became of the other order: {how}",
+    )
 
 
 @frozen(kw_only=True)
