@@ -11,7 +11,13 @@ import attrs
 from attrs import frozen
 
 from clickpost_async._transport.caller import ResilientCaller
-from clickpost_async._transport.exchange import BeforeCreate, Exchange, Options, guards
+from clickpost_async._transport.exchange import (
+    BeforeCreate,
+    Exchange,
+    Options,
+    accounts,
+    guards,
+)
 from clickpost_async._transport.http import Sender
 from clickpost_async._transport.keyring import Keyring
 from clickpost_async._transport.retry import RetryPolicy
@@ -138,6 +144,7 @@ class ClickPost:
             body_style=body_style,
             observers=tuple(observers),
             guards=guards(hosts),
+            accounts=accounts(credentials.username, hosts),
         )
         self._wire(Options(retry=RetryPolicy() if retry is None else retry))
 
@@ -236,8 +243,8 @@ class ClickPost:
     ) -> Self:
         """Return a light copy that shares connections, limiter and counts.
 
-        `deadline` bounds a whole call in seconds: queue, turn, attempts and pauses. `priority` is
-        who goes first where calls queue up.
+        `deadline` bounds a whole call in seconds: queue, turn, attempts and pauses; one that is
+        over, 0 or less, sends nothing. `priority` is who goes first where calls queue up.
 
         For those who keep a ledger of their own: `before_create(reference_number, attempt)` is
         awaited right before the first byte of each sending of an order, when its turn has come;

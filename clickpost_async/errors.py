@@ -38,6 +38,9 @@ class Trouble(enum.Enum):
     UNFORESEEN = "an exception that no HTTP library tells of"
     SHUT = "nothing was tried, because most calls had failed lately"
     UNAFFORDABLE = "not repeated, because too many calls were being repeated"
+    HELD = "not tried, because ClickPost had asked for a longer pause than the call may wait"
+    DEADLINE = "the call's own deadline passed"
+    NOT_CLICKPOST = "the response is a gateway's or another server's, not ClickPost's"
 
 
 @frozen
@@ -212,7 +215,13 @@ class InvalidRequestError(RefusedError, ValueError):
         self.problems: tuple[Problem, ...] = tuple(problems)
 
     @classmethod
-    def of(cls, problems: Iterable[Problem], *, reference_number: str | None = None) -> Self:
+    def of(
+        cls,
+        problems: Iterable[Problem],
+        *,
+        reference_number: str | None = None,
+        advice: str | None = None,
+    ) -> Self:
         """Make the error that names all mistakes, raised before anything is sent."""
         found = tuple(problems)
         error = cls(
@@ -222,6 +231,8 @@ class InvalidRequestError(RefusedError, ValueError):
             reference_number=reference_number,
         )
         error.attempts = 0
+        if advice is not None:
+            error._advice = advice
         return error
 
 

@@ -165,6 +165,18 @@ async def test_a_hold_of_one_process_holds_all(at: PlayedRedis) -> None:
     assert overshoot(crowd.leavings, 200, 20) == 0
 
 
+@virtual_time
+async def test_a_hold_of_one_process_is_known_to_another_that_has_asked(at: PlayedRedis) -> None:
+    first, second, *_ = fleet(at)
+    assert (first.held, second.held) == (0, 0)
+
+    await first.hold(30)
+    with anyio.move_on_after(1):
+        await second.take()
+
+    assert first.held == second.held == pytest.approx(29, abs=0.1)
+
+
 @pytest.mark.parametrize("calls", [2, 40])
 @virtual_time
 async def test_a_hold_holds_those_too_that_were_told_their_slot_long_before(

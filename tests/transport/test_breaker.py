@@ -327,3 +327,34 @@ async def test_a_network_that_flaps_gets_its_bulk_calls_done_without_a_storm() -
             group.create_task(call())
     assert done == 200
     assert sent <= 200 * 2.1
+
+
+@virtual_time
+async def test_a_probe_without_a_verdict_leaves_it_open_and_the_next_one_is_tried_at_once() -> None:
+    breaker = await opened(Breaker())
+    await anyio.sleep(5)
+    for _ in range(3):
+        with await breaker.admit():
+            assert await refused(breaker) > 0
+        assert breaker.is_open
+    with await breaker.admit() as probe:
+        probe.failed()
+    # It was the first probe that told anything.
+    assert await refused(breaker) == 10
+
+
+@virtual_time
+async def test_a_permit_from_before_an_outage_does_not_hold_after_it() -> None:
+    breaker = Breaker()
+    with await breaker.admit() as before:
+        assert before.holds
+        await opened(breaker)
+        assert not before.holds
+        await anyio.sleep(5)
+        with await breaker.admit() as probe:
+            assert probe.holds
+            probe.succeeded()
+        assert not breaker.is_open
+        assert not before.holds
+        with await breaker.admit() as after:
+            assert after.holds

@@ -44,7 +44,7 @@ from .plays import Line, Listener, Play, placed, playing, queued, said, unguarde
 
 FREELY, SETTLING, REFERENCE, NEVER = Repeat
 
-RAISE, BACK_OFF, ONCE, SETTLE, ON_REQUEST = Step
+RAISE, BACK_OFF, ONCE, SETTLE, LOOK_UP, ON_REQUEST = Step
 
 # FREELY, AFTER_SETTLING, BY_REFERENCE, NEVER
 TABLE: dict[Failure, tuple[Step, Step, Step, Step]] = {
@@ -57,6 +57,7 @@ TABLE: dict[Failure, tuple[Step, Step, Step, Step]] = {
     Failure.LOST: (BACK_OFF, SETTLE, SETTLE, RAISE),
     Failure.UNREADABLE: (ONCE, SETTLE, SETTLE, RAISE),
     Failure.ODD: (ONCE, RAISE, SETTLE, RAISE),
+    Failure.NOT_CLICKPOST: (RAISE, RAISE, LOOK_UP, RAISE),
     Failure.UNRECOGNISED: (RAISE, RAISE, ON_REQUEST, RAISE),
     Failure.FINAL: (RAISE, RAISE, RAISE, RAISE),
 }
@@ -79,6 +80,10 @@ ERRORS: list[tuple[ClickPostError, Failure]] = [
     # It did leave: that this machine had no room for its answer changes nothing.
     (troubled(NoReplyError("no"), Trouble.CROWDED), Failure.LOST),
     (UnreadableReplyError("no"), Failure.UNREADABLE),
+    (
+        troubled(UnreadableReplyError("no", transient=False), Trouble.NOT_CLICKPOST),
+        Failure.NOT_CLICKPOST,
+    ),
     (ServerError("no"), Failure.SERVER),
     (CourierError("no", outcome=Outcome.UNKNOWN), Failure.UNRECOGNISED),
     (NotSentError("no", transient=False), Failure.FINAL),
@@ -106,7 +111,12 @@ def test_the_table_has_no_other_rows() -> None:
 
 def test_only_what_is_our_own_fault_or_holds_everybody_is_repeated_for_less() -> None:
     prices = {failure: row.price for failure, row in STEPS.items() if row.price != 1}
-    assert prices == {Failure.CROWDED: 0, Failure.THROTTLED: 0.1, Failure.FINAL: 0}
+    assert prices == {
+        Failure.CROWDED: 0,
+        Failure.THROTTLED: 0.1,
+        Failure.NOT_CLICKPOST: 0,
+        Failure.FINAL: 0,
+    }
 
 
 # --- the table at work ------------------------------------------------------------------------
@@ -143,7 +153,8 @@ WHAT_HAPPENS: dict[str, tuple[Line, Failure]] = {
     "354": (said(354, "odd"), Failure.FINAL),
     "999": (said(999, "new"), Failure.FINAL),
     "a redirect": (httpx.Response(302), Failure.FINAL),
-    "HTTP 404": (page(404), Failure.FINAL),
+    "HTTP 303": (httpx.Response(303), Failure.NOT_CLICKPOST),
+    "HTTP 404": (page(404), Failure.NOT_CLICKPOST),
 }
 
 
@@ -165,7 +176,7 @@ async def test_a_call_is_sent_again_as_the_table_says(what: str, repeat: Repeat)
     step = TABLE[failure][list(Repeat).index(repeat)]
     play = Play([line, placed()])
     async with playing(play) as clickpost:
-        if step is RAISE:
+        if step in (RAISE, LOOK_UP):
             with pytest.raises(ClickPostError) as caught:
                 await clickpost.post(own(repeat), {})
             assert (len(play.times), caught.value.attempts) == (1, 1)
