@@ -8,7 +8,7 @@ until an answer is waited for, so that a call leaves in one piece. On trio httpc
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import httpcore
 
@@ -119,8 +119,8 @@ class Line(asyncio.Protocol, httpcore.AsyncNetworkStream):
     # --- what asyncio tells -----------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows asyncio's type
-        self._transport = transport
+        # Not checked with isinstance: uvloop's transports only look like asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
         self._is_readable = readable(transport.get_extra_info("socket").fileno())
 
     def data_received(self, data: bytes) -> None:
