@@ -15,6 +15,7 @@ import httpcore
 from clickpost_async._transport.dial import dialled
 from clickpost_async._transport.liveness import readable
 from clickpost_async._transport.wire import Progress
+from clickpost_async.limits.per_loop import close_orphan
 
 # Beyond this the server has to wait until what came is read.
 _FULL = 2**18
@@ -31,6 +32,7 @@ class Tap(httpcore.AsyncNetworkBackend):
         self.progress = Progress()
         self.opened = False
         self.used = False
+        self._line: Line | None = None
 
     def watch(self, progress: Progress) -> None:
         """Tell this call from now on; before the connection there is nobody who could."""
@@ -65,7 +67,13 @@ class Tap(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectTimeout(str(error)) from error
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
+        self._line = line
         return line
+
+    def abandon(self) -> None:
+        """Close the connection of an event loop that is closed."""
+        if self._line is not None:
+            self._line.abandon()
 
 
 class _Tapped(httpcore.AsyncNetworkStream):
@@ -215,6 +223,10 @@ class Line(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._failure = self._failure or ConnectionAbortedError("closed on this side")
         self._unsent = []
         self._transport.abort()
+
+    def abandon(self) -> None:
+        """Close the socket of an event loop that is closed."""
+        close_orphan(self._transport)
 
     async def start_tls(
         self,

@@ -113,6 +113,10 @@ class AiohttpWire:
         if session is not None:
             await session.close()
 
+    def abandon(self) -> None:
+        """Leave its sockets to the garbage collector: aiohttp needs its event loop to close any."""
+        self._session = self._connector = None
+
 
 class _Connector(aiohttp.TCPConnector):
     """Connects, says so, and does not connect a second time for the same call.

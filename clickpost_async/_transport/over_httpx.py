@@ -65,6 +65,9 @@ class HttpxWire:
         """Close the transport."""
         await self._transport.aclose()
 
+    def abandon(self) -> None:
+        """Leave its sockets to the garbage collector: httpx closes none without its event loop."""
+
 
 class _Trace:
     """Reads a call's progress from what httpcore tells of its steps, where a transport has one."""

@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from clickpost_async._transport.connections import Connections
-from clickpost_async._transport.wire import KEEP_ALIVE, Wire
+from clickpost_async._transport.wire import KEEP_ALIVE, LoopWire, Wire
 
 # What is imported here is imported by those who use it.
 
@@ -45,7 +45,7 @@ def _over_httpx2() -> Wire:
     from clickpost_async._transport import tls
     from clickpost_async._transport.over_httpx import HttpxWire
 
-    def opened() -> Wire:
+    def opened() -> LoopWire:
         transport = httpx2.AsyncHTTPTransport(
             verify=tls.verified(),
             trust_env=False,

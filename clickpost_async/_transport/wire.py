@@ -122,3 +122,11 @@ class Wire(Protocol):
     async def aclose(self) -> None:
         """Close what this event loop has open, calls under way included."""
         ...
+
+
+class LoopWire(Wire, Protocol):
+    """Sends calls on one event loop, which may be closed without closing this first."""
+
+    def abandon(self) -> None:
+        """Close what the event loop has left open; it is closed, and of no more use."""
+        ...

@@ -13,7 +13,7 @@ except ImportError:  # not made for every Python yet
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 _ASYNCIO: Mapping[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
-_EVERY_LOOP: Mapping[str, LoopFactory] = {
+EVERY_LOOP: Mapping[str, LoopFactory] = {
     **_ASYNCIO,
     **({} if uvloop is None else {"uvloop": uvloop.new_event_loop}),
 }
@@ -24,4 +24,4 @@ def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, LoopFactory]:
     """Return the event loops that a test is run on."""
-    return _EVERY_LOOP if item.path.stem in _RUN_ON_EVERY_LOOP else _ASYNCIO
+    return EVERY_LOOP if item.path.stem in _RUN_ON_EVERY_LOOP else _ASYNCIO
