@@ -85,10 +85,11 @@ class Sender:
     async def _exchange(self, request: Request, progress: Progress) -> Response:
         keyring = self._keyring
         key = await keyring.key()
-        target, body = keyring.sign(request.target, request.body, request.auth, key)
+        target, body, signature = keyring.sign(request.target, request.body, request.auth, key)
         limits = self._patient_limits if request.patient else self._limits
         answer = Incoming()
-        call = Outgoing(request.method, self._bases[request.host], target, body, limits)
+        base = self._bases[request.host]
+        call = Outgoing(request.method, base, target, body, limits, signature)
         await self._wire.send(call, progress, answer)
         headers = answer.headers
         return Response(

@@ -14,6 +14,7 @@ import httpcore
 
 from clickpost_async._transport.dial import dialled
 from clickpost_async._transport.liveness import readable
+from clickpost_async._transport.signature import Signature
 from clickpost_async._transport.wire import Progress
 from clickpost_async.limits.per_loop import close_orphan
 
@@ -26,16 +27,22 @@ class StaleError(Exception):
 
 
 class Tap(httpcore.AsyncNetworkBackend):
-    """Opens the one connection of an owner, and tells its call when a byte of it may have left."""
+    """Opens the one connection of an owner, puts the key into each of its calls as it is written,
+    and tells the call when a byte of it may have left.
+    """
 
     def __init__(self) -> None:
         self.progress = Progress()
         self.opened = False
         self.used = False
         self._line: Line | None = None
+        self.unsigned: Signature | None = None
+        self._held_back = b""
 
-    def watch(self, progress: Progress) -> None:
+    def watch(self, progress: Progress, signature: Signature | None) -> None:
         """Tell this call from now on; before the connection there is nobody who could."""
+        self.unsigned = signature
+        self._held_back = b""
         self.progress = progress
         self.used = progress.proven = self.opened
         progress.left = not self.opened
@@ -70,6 +77,16 @@ class Tap(httpcore.AsyncNetworkBackend):
         self._line = line
         return line
 
+    def sign(self, buffer: bytes) -> bytes:
+        """Return what can be written of an unsigned call, with the key in it."""
+        buffer = self._held_back + buffer
+        signed = buffer if self.unsigned is None else self.unsigned.sign_bytes(buffer)
+        self._held_back = buffer if signed is None else b""
+        if signed is None:
+            return b""
+        self.unsigned = None
+        return signed
+
     def abandon(self) -> None:
         """Close the connection of an event loop that is closed."""
         if self._line is not None:
@@ -87,8 +104,11 @@ class _Tapped(httpcore.AsyncNetworkStream):
         return await self._stream.read(max_bytes, timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        self._tap.progress.left = True
-        await self._stream.write(buffer, timeout)
+        if self._tap.unsigned:
+            buffer = self._tap.sign(buffer)
+        if buffer:
+            self._tap.progress.left = True
+            await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
         await self._stream.aclose()
@@ -158,6 +178,8 @@ class Line(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Take what is to be sent; it leaves with the next read."""
+        if self._tap.unsigned:
+            buffer = self._tap.sign(buffer)
         if buffer:
             self._unsent.append(buffer)
             self._write_timeout = timeout

@@ -75,7 +75,7 @@ class Pool:
         answer: Incoming,
     ) -> None:
         self._busy.add(link)
-        link.tap.watch(progress)
+        link.tap.watch(progress, call.signature)
         try:
             response = await link.connection.handle_async_request(server.request(call))
             answer.begin(response.status, response.headers)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from clickpost_async._transport.incoming import Incoming
+from clickpost_async._transport.signature import Signature
 
 # Every call has these, and no others but those of its body.
 HEADERS: Mapping[str, str] = {
@@ -70,13 +71,26 @@ class Base:
 
 @frozen(eq=False)
 class Outgoing:
-    """A call as it leaves: signed, so that neither target nor body may be shown."""
+    """A call as it leaves, but for the key: `signature` puts that into target or body.
+
+    A wire whose connections are its own lets it do so as the bytes are written; `signed` is for the
+    others.
+    """
 
     method: str
     base: Base
-    target: str = field(repr=False)
+    target: str
     body: bytes | None = field(repr=False)
     limits: Limits
+    signature: Signature | None = None
+
+    def signed(self) -> tuple[str, bytes | None]:
+        """Return target and body with the key in them; neither may be shown."""
+        signature, body = self.signature, self.body
+        if signature is None:
+            return self.target, body
+        target = signature.sign_target(self.target.encode("ascii")).decode("ascii")
+        return target, body if body is None else signature.sign_body(body)
 
 
 class Progress:

@@ -12,6 +12,7 @@ from clickpost_async import UnreadableReplyError
 from clickpost_async._transport import incoming
 from clickpost_async._transport.family import fault_of, unquoted
 from clickpost_async._transport.incoming import Incoming
+from clickpost_async._transport.signature import Signature
 from clickpost_async._transport.wire import Base, Fault, Limits, Outgoing
 
 from .plays import KEY
@@ -34,11 +35,14 @@ def test_a_base_url_is_read_once(url: str, expected: tuple[str, str, int, str]) 
     assert base.authority == usual
 
 
-def test_a_signed_call_shows_neither_its_target_nor_its_body() -> None:
+def test_a_call_shows_neither_its_key_nor_its_body() -> None:
     base = Base.parse("https://acme.example/api")
-    call = Outgoing("POST", base, f"/x?key={KEY}", f'{{"key":"{KEY}"}}'.encode(), Limits(1, 2, 3))
+    signature = Signature("key=REDACTED", f"key={KEY}", in_body=False)
+    call = Outgoing("POST", base, "/x?key=REDACTED", b"body", Limits(1, 2, 3), signature)
 
     assert KEY not in repr(call)
+    assert "body'" not in repr(call)
+    assert call.signed() == (f"/x?key={KEY}", b"body")
 
 
 def test_only_three_headers_are_read_and_each_as_a_whole() -> None:
