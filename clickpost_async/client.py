@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Answer)
 
-# What a call may need after the first one has failed.
-_LOADED_LATE = ("email.utils", "tenacity")
+# What the first call needs, or another after one has failed.
+_LOADED_LATE = ("anyio._backends._asyncio", "email.utils", "tenacity")
 
 # The cheapest question there is, and 404 is as good an answer to it as any.
 _HEALTH = Get(

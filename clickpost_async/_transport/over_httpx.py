@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from clickpost_async._transport.connection_errors import address
 from clickpost_async._transport.family import fault_of, unquoted
 from clickpost_async._transport.incoming import Incoming
 from clickpost_async._transport.signature import Signature
 from clickpost_async._transport.wire import (
     HEADERS,
     JSON_HEADERS,
+    Base,
     Fault,
     Outgoing,
     Progress,
@@ -51,7 +53,7 @@ class HttpxWire:
             content=body,
             extensions={
                 "timeout": {"connect": connect, "write": write, "read": read, "pool": connect},
-                "trace": _Trace(progress, call.signature if traced else None).step,
+                "trace": _Trace(call.base, progress, call.signature if traced else None).step,
             },
         )
         progress.left = True
@@ -80,9 +82,10 @@ class _Trace:
     request of httpcore, which is made from the one that libraries and their hooks are given.
     """
 
-    __slots__ = ("_progress", "_signature", "_unsigned")
+    __slots__ = ("_base", "_progress", "_signature", "_unsigned")
 
-    def __init__(self, progress: Progress, signature: Signature | None) -> None:
+    def __init__(self, base: Base, progress: Progress, signature: Signature | None) -> None:
+        self._base = base
         self._progress = progress
         self._signature = signature
         self._unsigned: tuple[Any, bytes, Any] | None = None
@@ -92,6 +95,8 @@ class _Trace:
         if not progress.proven:
             progress.proven = True
             progress.left = False
+        if name.endswith("connect_tcp.started"):
+            progress.via = self._proxy(info)
         request: Any = info.get("request")
         # Asking a proxy for a tunnel comes before the call itself.
         tunnel = request is not None and request.method == b"CONNECT"
@@ -102,6 +107,12 @@ class _Trace:
             (written, target, stream), self._unsigned = self._unsigned, None
             written.url.target, written.stream = target, stream
         unquoted(info)
+
+    def _proxy(self, info: dict[str, Any]) -> str | None:
+        host, port = str(info.get("host")), info.get("port")
+        base = self._base
+        direct = (host, port) == (base.host, base.port)
+        return None if direct or not isinstance(port, int) else address(host, port)
 
     def _sign(self, request: Any) -> None:
         signature = self._signature

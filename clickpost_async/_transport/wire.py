@@ -97,14 +97,16 @@ class Progress:
     """How far an attempt got: `left` once its first byte may have.
 
     A wire that cannot tell may have sent everything once the call was handed to it. `proven` says
-    that it can, so that a `left` that is false is no mere want of news.
+    that it can, so that a `left` that is false is no mere want of news. `via` is the proxy that was
+    connected to, if there is one.
     """
 
-    __slots__ = ("left", "proven")
+    __slots__ = ("left", "proven", "via")
 
     def __init__(self) -> None:
         self.left = False
         self.proven = False
+        self.via: str | None = None
 
 
 class Fault(enum.Enum):
