@@ -15,7 +15,7 @@ from clickpost_async._transport.exchange import BeforeCreate, Exchange, Options,
 from clickpost_async._transport.http import Sender
 from clickpost_async._transport.keyring import Keyring
 from clickpost_async._transport.retry import RetryPolicy
-from clickpost_async._transport.transports import wire_of
+from clickpost_async._transport.transports import fetcher_of, wire_of
 from clickpost_async._wire.converter import prepare
 from clickpost_async._wire.endpoint import Auth, Get, Post, Query, Repeat
 from clickpost_async.events import Observer
@@ -132,7 +132,9 @@ class ClickPost:
                 hosts,
                 timeouts,
             ),
-            downloader=Downloader(hosts=hosts.files, loopback=hosts.local),
+            downloader=Downloader(
+                hosts=hosts.files, loopback=hosts.local, through=fetcher_of(self._transport)
+            ),
             limiter=limiter or _limiter(rate),
             at_once=at_once,
             body_style=body_style,

@@ -63,9 +63,9 @@ def reason_of(error: BaseException, where: str) -> Reason:
             said = one.strerror or "unknown reason"
             cause = socket.gaierror(one.errno, said)
             return Reason(f"the name cannot be resolved: {said}", cause)
-        elif isinstance(one, OSError) and (number := one.errno or 0) > 0:
+        elif isinstance(one, OSError) and isinstance(one.errno, int) and one.errno > 0:
             # Below are those of names, which aiohttp repeats.
-            return _of_system(number, where)
+            return _of_system(one.errno, where)
     kind = type(error).__name__
     return Reason(f"timed out ({kind})" if "Timeout" in kind else kind)
 

@@ -1,6 +1,6 @@
 """Any transport of httpx, or of httpx2, as a wire: a user's own, or one that is made here."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from clickpost_async._transport.wire import (
     JSON_HEADERS,
     Base,
     Fault,
+    Fetched,
+    Limits,
     Outgoing,
     Progress,
 )
@@ -43,7 +45,6 @@ class HttpxWire:
 
     async def send(self, call: Outgoing, progress: Progress, answer: Incoming) -> None:
         """Send a call, in the hands of the transport from here on."""
-        connect, write, read = call.limits
         traced = isinstance(self._transport, self._library.AsyncHTTPTransport)
         target, body = (call.target, call.body) if traced else call.signed()
         request = self._library.Request(
@@ -52,7 +53,7 @@ class HttpxWire:
             headers=HEADERS if body is None else JSON_HEADERS,
             content=body,
             extensions={
-                "timeout": {"connect": connect, "write": write, "read": read, "pool": connect},
+                "timeout": _timeouts(call.limits),
                 "trace": _Trace(call.base, progress, call.signature if traced else None).step,
             },
         )
@@ -67,12 +68,26 @@ class HttpxWire:
             with anyio.CancelScope(shield=True):
                 await stream.aclose()
 
+    async def fetch(self, url: str, headers: Sequence[tuple[str, str]], limits: Limits) -> Fetched:
+        """Ask for a file, without credentials."""
+        request = self._library.Request(
+            "GET", url, headers=headers, extensions={"timeout": _timeouts(limits)}
+        )
+        response = await self._transport.handle_async_request(request)
+        stream: Any = response.stream
+        return Fetched(response.status_code, response.headers.raw, stream, stream.aclose)
+
     async def aclose(self) -> None:
         """Close the transport."""
         await self._transport.aclose()
 
     def abandon(self) -> None:
         """Leave its sockets to the garbage collector: httpx closes none without its event loop."""
+
+
+def _timeouts(limits: Limits) -> dict[str, float]:
+    connect, write, read = limits
+    return {"connect": connect, "write": write, "read": read, "pool": connect}
 
 
 class _Trace:

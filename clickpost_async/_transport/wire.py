@@ -5,7 +5,7 @@ sends one call, says how far it got, and hands over what comes back as it comes.
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
@@ -145,4 +145,21 @@ class LoopWire(Wire, Protocol):
 
     def abandon(self) -> None:
         """Close what the event loop has left open; it is closed, and of no more use."""
+        ...
+
+
+class Fetched(NamedTuple):
+    """The response to a request for a file, as it comes."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    stream: AsyncIterable[bytes]
+    aclose: Callable[[], Awaitable[None]]
+
+
+class Fetcher(Protocol):
+    """Asks for files, wherever they are, in place of connections of our own."""
+
+    async def fetch(self, url: str, headers: Sequence[tuple[str, str]], limits: Limits) -> Fetched:
+        """Send a GET without credentials; raises what the library raises."""
         ...

@@ -1,8 +1,15 @@
 """Through a proxy: what it refuses has not left, and what it passes on arrives as it was."""
 
+import asyncio
 import ssl
+import subprocess
+import traceback
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import httpcore
 import httpx
 import httpx2
 import pytest
@@ -13,17 +20,22 @@ from clickpost_async import (
     ClickPostError,
     Credentials,
     Hosts,
+    InvalidRequestError,
+    NoReplyError,
     NotSentError,
     Outcome,
     RetryPolicy,
     Timeouts,
 )
+from clickpost_async._transport import tls
+from clickpost_async._transport.download import Downloader
 from tests.sandbox.samples import india_order
 
 from .proxies import Proxy, proxying
-from .server import closed_port, serving
+from .server import Peer, Server, closed_port, http, serving
+from .test_download import LABEL
 from .test_signature import CANARY, has_canary
-from .test_wires import serving_tls
+from .test_wires import WIRES, serving_tls
 
 QUICK = Timeouts(connect=0.5, read=0.3, create=0.3, total=2)
 LIBRARIES = {"httpx": httpx, "httpx2": httpx2}
@@ -199,3 +211,192 @@ async def test_plain_http_is_handed_to_the_proxy_itself(
         assert (await clickpost.orders.create(india_order("R-1"))).waybill == "W-1"
 
     assert [has_canary(head.decode()) for head in origin.heads] == [True]
+
+
+# --- downloads --------------------------------------------------------------------------------
+
+NAME = "nila-labels.s3.amazonaws.com"
+SIGNED = f"https://{NAME}/DL1.pdf?X-Amz-Signature=a%2Fb%3D&X-Amz-Date=20261127T000000Z"
+PDF = b"%PDF-1.4\n" + b"a label, line by line\n" * 200 + b"%%EOF\n"
+
+
+@asynccontextmanager
+async def serving_labels(
+    authority: trustme.CA, answer: bytes | None = None
+) -> AsyncIterator[tuple[Server, list[bytes]]]:
+    asked: list[bytes] = []
+
+    async def talk(peer: Peer) -> None:
+        asked.append(await peer.read())
+        await peer.send(http(PDF) if answer is None else answer)
+
+    async with serving_tls(authority.issue_cert(NAME)) as server:
+        server.talk = talk
+        yield server, asked
+
+
+@every_library
+@pytest.mark.asyncio
+async def test_labels_are_downloaded_through_the_transport_that_calls_are_made_through(
+    library: Any, authority: trustme.CA, trusting: ssl.SSLContext, tmp_path: Path
+) -> None:
+    async with (
+        serving_labels(authority) as (server, asked),
+        proxying(credentials="acme:right", routes={f"{NAME}:443": server.port}) as proxy,
+        client(
+            through(library, proxy, trusting, auth=("acme", "right")), "https://acme.example/api"
+        ) as clickpost,
+    ):
+        path = await clickpost.labels.download(SIGNED, tmp_path / "label.pdf")
+
+    assert path.read_bytes() == PDF
+    assert proxy.asked == [f"CONNECT {NAME}:443 HTTP/1.1"]
+    (head,) = asked
+    assert head.startswith(b"GET " + SIGNED.partition(NAME)[2].encode() + b" HTTP/1.1\r\n")
+    assert not has_canary(head.decode())
+    assert b"acme" not in head
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://evil.example/DL1.pdf", "not from evil.example"),
+        (f"http://{NAME}/DL1.pdf", "https is needed"),
+        (f"https://{NAME}:8443/DL1.pdf", "usual port"),
+        ("https://169.254.169.254/latest", "not from 169.254.169.254"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_transport_is_asked_for_nothing_that_would_not_be_downloaded_without_it(
+    url: str, words: str, authority: trustme.CA, trusting: ssl.SSLContext, tmp_path: Path
+) -> None:
+    moved = http(b"", "302 Found", location=url)
+    async with (
+        serving_labels(authority, moved) as (server, asked),
+        proxying(routes={f"{NAME}:443": server.port}) as proxy,
+        client(through(httpx, proxy, trusting), "https://acme.example/api") as clickpost,
+    ):
+        for start in (url, SIGNED):  # at once, and after a redirect
+            with pytest.raises(InvalidRequestError, match=words):
+                await clickpost.labels.download(start, tmp_path / "label.pdf")
+
+    assert (len(proxy.asked), len(asked)) == (1, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@every_library
+@pytest.mark.asyncio
+async def test_a_download_that_a_proxy_refuses_or_cuts_leaves_no_file(
+    library: Any, authority: trustme.CA, trusting: ssl.SSLContext, tmp_path: Path
+) -> None:
+    cut = http(PDF[:100], length=len(PDF))
+    async with (
+        serving_labels(authority, cut) as (server, _),
+        proxying(credentials="acme:right", routes={f"{NAME}:443": server.port}) as proxy,
+    ):
+        for auth, kind, words in (
+            (("acme", "wrong"), NotSentError, "password"),
+            (("acme", "right"), NoReplyError, "did not come whole"),
+        ):
+            transport = through(library, proxy, trusting, auth=auth)
+            async with client(transport, "https://acme.example/api") as clickpost:
+                with pytest.raises(kind, match=words) as caught:
+                    await clickpost.labels.download(SIGNED, tmp_path / "label.pdf")
+            told = "".join(traceback.format_exception(caught.value))
+            assert "X-Amz-Signature" not in told
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.asyncio
+async def test_a_mock_is_asked_for_labels_too(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def mock(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200, content=PDF)
+
+    async with client(httpx.MockTransport(mock), "https://acme.example/api") as clickpost:
+        await clickpost.labels.download(SIGNED, tmp_path / "label.pdf")
+
+    assert asked == [SIGNED]
+    assert (tmp_path / "label.pdf").read_bytes() == PDF
+
+
+# --- certificates of the environment ----------------------------------------------------------
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    tls.verified.cache_clear()
+    yield monkeypatch
+    tls.verified.cache_clear()
+
+
+@pytest.mark.parametrize("wire", ["default", "aiohttp", "httpx2"])
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+@pytest.mark.asyncio
+async def test_an_authority_of_the_environment_is_trusted(
+    name: str, wire: str, environment: pytest.MonkeyPatch, authority: trustme.CA, tmp_path: Path
+) -> None:
+    file = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(file)
+    # OpenSSL finds certificates in a directory by a hash of their subject.
+    hashed = await asyncio.to_thread(
+        subprocess.run,
+        ["openssl", "x509", "-hash", "-noout", "-in", file],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    file.with_name(f"{hashed.stdout.strip()}.0").write_bytes(file.read_bytes())
+    async with serving_tls(authority.issue_cert("127.0.0.1")) as server:
+        url = f"https://127.0.0.1:{server.port}/api"
+        async with client(WIRES[wire](), url) as clickpost:
+            with pytest.raises(NotSentError, match="certificate was refused"):
+                await clickpost.orders.create(india_order("R-1"))
+
+        environment.setenv(name, str(file if name == "SSL_CERT_FILE" else tmp_path))
+        tls.verified.cache_clear()
+        async with client(WIRES[wire](), url) as clickpost:
+            assert (await clickpost.orders.create(india_order("R-1"))).waybill == "W-1"
+
+
+@pytest.mark.asyncio
+async def test_an_authority_of_the_environment_is_trusted_for_downloads(
+    environment: pytest.MonkeyPatch, authority: trustme.CA, tmp_path: Path
+) -> None:
+    file = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(file)
+    environment.setenv("SSL_CERT_FILE", str(file))
+
+    async with serving_labels(authority) as (server, _):
+
+        async def resolve(host: str, port: int) -> list[str]:
+            return ["52.219.64.10"]
+
+        class Network(httpcore.AnyIOBackend):
+            async def connect_tcp(self, host: str, port: int, *rest: Any, **more: Any) -> Any:
+                return await super().connect_tcp("127.0.0.1", server.port)
+
+        downloader = Downloader(resolve=resolve, network=Network())
+        await downloader.download(LABEL, SIGNED, tmp_path / "label.pdf")
+    assert (tmp_path / "label.pdf").read_bytes() == PDF
+
+
+@pytest.mark.parametrize("content", [None, b"no certificate"])
+@pytest.mark.asyncio
+async def test_a_file_of_authorities_that_cannot_be_read_is_named(
+    content: bytes | None, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "authority.pem"
+    if content is not None:
+        file.write_bytes(content)
+    environment.setenv("SSL_CERT_FILE", str(file))
+    async with client(None, "https://127.0.0.1:9/api") as clickpost:
+        with pytest.raises(NotSentError, match=f"{file} cannot be read.*SSL_CERT_FILE") as caught:
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert not caught.value.transient
