@@ -23,6 +23,7 @@ from attrs import field, frozen
 
 from clickpost_async._transport.connection_errors import address, not_sent, reason_of
 from clickpost_async._transport.family import fault_of
+from clickpost_async._transport.incoming import codings_of
 from clickpost_async._transport.links import (
     Link,
     Pinned,
@@ -260,9 +261,8 @@ def _redirect(response: Fetched) -> str | None:
 def _check_answer(link: Link, response: Fetched, largest: int) -> None:
     status = response.status
     if status == 200:
-        packed = _header(response, b"content-encoding")
-        if packed is not None and packed.lower() != "identity":
-            message = "the file is packed in a way that was not asked for"
+        if codings := codings_of(_header(response, b"content-encoding") or ""):
+            message = f"unexpected Content-Encoding of the file: {', '.join(codings)}"
             raise UnreadableReplyError(message, http_status=status, transient=False)
         length = _header(response, b"content-length") or ""
         _check_size(int(length) if length.isdecimal() else 0, largest)

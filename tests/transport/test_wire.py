@@ -80,9 +80,43 @@ def test_an_answer_may_be_as_large_as_is_bearable_and_no_larger(
             answer.take(pack(b"x" * 101))
 
 
+PLAIN = ["", "identity", "identity, identity", "none", "UTF-8", "utf8", "8bit", " Identity ,", "x"]
+
+
+@pytest.mark.parametrize("encoding", PLAIN)
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_a_body_that_is_plain_is_read_whatever_its_encoding_claims(
+    encoding: str, size: int
+) -> None:
+    body = b'{"meta": {"status": 200}}'
+    answer = Incoming()
+    answer.begin(200, [(b"content-encoding", encoding.encode())])
+    for start in range(0, len(body), size):
+        answer.take(body[start : start + size])
+
+    assert answer.whole() == body
+
+
+@pytest.mark.parametrize(
+    "encoding", ["br", "deflate", "zstd", "gzip, gzip", "gzip, br", "utf-8, compress"]
+)
+def test_a_body_that_is_compressed_in_another_way_is_refused(encoding: str) -> None:
+    answer = Incoming()
+    with pytest.raises(UnreadableReplyError, match="unexpected Content-Encoding"):
+        answer.begin(200, [(b"content-encoding", encoding.encode())])
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP, identity", "gzip,", "identity,gzip"])
+def test_a_body_that_is_not_packed_although_it_claims_to_be_is_refused(encoding: str) -> None:
+    answer = Incoming()
+    answer.begin(200, [(b"content-encoding", encoding.encode())])
+    with pytest.raises(UnreadableReplyError, match="gzip is damaged"):
+        answer.take(b'{"meta": {"status": 200}}')
+
+
 def test_a_deflated_answer_was_not_asked_for() -> None:
     answer = Incoming()
-    with pytest.raises(UnreadableReplyError, match="not asked for") as caught:
+    with pytest.raises(UnreadableReplyError, match="in the response: deflate") as caught:
         answer.begin(207, [(b"content-encoding", b"deflate")])
 
     assert caught.value.http_status == 207
