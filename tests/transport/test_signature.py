@@ -2,16 +2,21 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
+import h2.config
+import h2.connection
+import h2.events
 import httpcore
 import httpcore2
 import httpx
 import httpx2
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -279,6 +284,49 @@ async def test_a_call_that_moves_to_another_connection_is_signed_again(
         assert server.connections == 2
 
     assert [has_canary(call.decode()) for call in calls] == [True, True]
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+@pytest.mark.parametrize("auth", [Auth.KEY, Auth.KEY_IN_BODY])
+@pytest.mark.asyncio
+async def test_the_key_is_put_into_http2_as_well(
+    auth: Auth, library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    serving_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trusting = ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(serving_context)
+    authority.configure_trust(trusting)
+    serving_context.set_alpn_protocols(["h2"])
+    asked: list[str] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+        connection.initiate_connection()
+        writer.write(connection.data_to_send())
+        text = ""
+        while data := await reader.read(65536):
+            for event in connection.receive_data(data):
+                if isinstance(event, h2.events.RequestReceived):
+                    text += repr(event.headers)
+                elif isinstance(event, h2.events.DataReceived):
+                    text += event.data.decode()
+                elif isinstance(event, h2.events.StreamEnded):
+                    asked.append(text)
+                    connection.send_headers(event.stream_id, [(":status", "200")])
+                    connection.send_data(event.stream_id, PLACED, end_stream=True)
+            writer.write(connection.data_to_send())
+        writer.close()
+
+    seen = hook(monkeypatch, "httpx" if library is httpx else "httpx2")
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=serving_context)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/api"
+    transport = library.AsyncHTTPTransport(http2=True, verify=trusting)
+    async with server, client("default", url, transport=transport) as clickpost:
+        await clickpost.post(posting(auth), {"a": "b"})
+
+    assert [has_canary(text) for text in asked] == [True]
+    assert [text for text in seen if has_canary(text)] == []
 
 
 # --- transports that are no wire of ours ------------------------------------------------------
