@@ -21,7 +21,7 @@ from clickpost_async._transport.exchange import (
 from clickpost_async._transport.http import Sender
 from clickpost_async._transport.keyring import Keyring
 from clickpost_async._transport.retry import RetryPolicy
-from clickpost_async._transport.transports import wire_of
+from clickpost_async._transport.transports import fetcher_of, wire_of
 from clickpost_async._wire.converter import prepare
 from clickpost_async._wire.endpoint import Auth, Get, Post, Query, Repeat
 from clickpost_async.events import Observer
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Answer)
 
-# What a call may need after the first one has failed.
-_LOADED_LATE = ("email.utils", "tenacity")
+# What the first call needs, or another after one has failed.
+_LOADED_LATE = ("anyio._backends._asyncio", "email.utils", "tenacity")
 
 # The cheapest question there is, and 404 is as good an answer to it as any.
 _HEALTH = Get(
@@ -138,7 +138,9 @@ class ClickPost:
                 hosts,
                 timeouts,
             ),
-            downloader=Downloader(hosts=hosts.files, loopback=hosts.local),
+            downloader=Downloader(
+                hosts=hosts.files, loopback=hosts.local, through=fetcher_of(self._transport)
+            ),
             limiter=limiter or _limiter(rate),
             at_once=at_once,
             body_style=body_style,

@@ -63,6 +63,7 @@ class Problem:
 
 _LOOK_UP = "look the order up by its reference number before it is sent again"
 _FIND_OUT = "find out what became of it before it is sent again"
+_CORRECT = "nothing was processed; correct what the message names, then call again"
 _AGAIN = "nobody knows what became of it; the very same call may be made again"
 
 
@@ -152,9 +153,18 @@ class NotSentError(ClickPostError):
     _advice = "nothing was processed; call again"
 
     @property
+    def advice(self) -> str:
+        """What the caller can do next."""
+        final = self.outcome is Outcome.NOT_SENT and self.again_in is None
+        return _CORRECT if final else super().advice
+
+    @property
     def again_in(self) -> float | None:
-        """In how many seconds the very same call may be made again; 0 is at once."""
-        return self.wait or 0.0
+        """In how many seconds the very same call may be made again; 0 is at once.
+
+        `None`: not before its cause was corrected, which no repeat can do.
+        """
+        return self.wait or 0.0 if self.transient else None
 
 
 class ThrottledError(NotSentError):
@@ -168,6 +178,11 @@ class DeadlineError(NotSentError):
 
     transient = False
     _advice = "nothing was processed; call again with more time"
+
+    @property
+    def again_in(self) -> float | None:
+        """In how many seconds the very same call may be made again; 0 is at once."""
+        return self.wait or 0.0
 
 
 class NoReplyError(ClickPostError):

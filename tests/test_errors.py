@@ -208,7 +208,9 @@ def test_what_is_no_order_is_not_looked_up_by_a_reference_number() -> None:
 
 
 def test_advice_fits_what_is_known() -> None:
-    assert "nothing was processed" in NotSentError("words").advice
+    assert "nothing was processed; call again" in NotSentError("words").advice
+    assert "correct what" in NotSentError("words", transient=False).advice
+    assert "with more time" in DeadlineError("words").advice
     assert "by its reference number" in NoReplyError("words").advice
     assert "by its reference number" in BusyCourierError("words").advice
     assert "correct the fields" in InvalidRequestError("words").advice

@@ -78,6 +78,10 @@ class Oracle(Protocol):
         """Close connections."""
         ...
 
+    def abandon(self) -> None:
+        """Close the sockets of an event loop that is closed."""
+        ...
+
 
 @define
 class _Lease:
@@ -123,7 +127,7 @@ class Shared(ABC):
         # When the next slot of all was, by the last answer.
         self._line: float | None = None
         self._era = ""
-        self._here = PerLoop(lambda: _Here(self._open()))
+        self._here = PerLoop(lambda: _Here(self._open()), lambda here: here.oracle.abandon())
 
     @abstractmethod
     def _open(self) -> Oracle:
@@ -165,7 +169,8 @@ class Shared(ABC):
         return max(0.0, alone.held_until - alone.now())
 
     async def aclose(self) -> None:
-        """Close what this event loop has opened."""
+        """Close what this event loop has opened, and what closed ones have left open."""
+        self._here.sweep()
         if here := self._here.seen():
             if here.asking:
                 await asyncio.wait({here.asking})

@@ -162,6 +162,28 @@ def test_event_loops_one_after_the_other_have_connections_of_their_own(
     assert caplog.records == []
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts as Linux lists them")
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("closed_by_hand", [False, True])
+def test_event_loops_that_end_leave_no_descriptor(
+    server: RedisServer, closed_by_hand: bool
+) -> None:
+    bucket = bucket_at(server)
+
+    def use_loop() -> int:
+        if closed_by_hand:
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(bucket.take())
+            loop.close()
+        else:
+            asyncio.run(bucket.take())
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - they are counted
+
+    before = use_loop()
+    assert [use_loop() for _ in range(30)] == [before] * 30
+    asyncio.run(bucket.aclose())
+
+
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("patient")
 async def test_event_loops_at_the_same_time_share_the_rate(

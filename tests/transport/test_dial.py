@@ -12,6 +12,8 @@ from clickpost_async._transport.dial import dialled
 
 from .server import closed_port, serving
 
+NAME = "acme.example"
+
 
 @pytest.fixture
 def addresses(monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -19,9 +21,11 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def lead(*ports: int, deaf: frozenset[int] = frozenset()) -> None:
         loop = asyncio.get_running_loop()
-        connect = loop.sock_connect
+        connect, look_up = loop.sock_connect, loop.getaddrinfo
 
-        async def looked_up(*_: Any, **__: Any) -> Any:
+        async def looked_up(host: Any, *rest: Any, **more: Any) -> Any:
+            if host != NAME:  # uvloop looks up addresses, too, when it connects
+                return await look_up(host, *rest, **more)
             return [
                 (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports
             ]
@@ -38,8 +42,8 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> Any:
     return lead
 
 
-async def port_of(host: str = "acme.example") -> int:
-    with await dialled(asyncio.get_running_loop(), host, 443) as made:
+async def port_of() -> int:
+    with await dialled(asyncio.get_running_loop(), NAME, 443) as made:
         port: int = made.getpeername()[1]
         return port
 
