@@ -14,7 +14,14 @@ from clickpost_async._transport.retry import ReSend
 from clickpost_async._wire.converter import unstructure
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import answers
-from clickpost_async.fleet.ledger import Ledger, OpenLedger, Patience, RedisError, ended
+from clickpost_async.fleet.ledger import (
+    Ledger,
+    OpenLedger,
+    Patience,
+    RedisError,
+    ended,
+    raise_if_cancelled,
+)
 from clickpost_async.fleet.work import Terms
 from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
 
@@ -105,6 +112,7 @@ class Fleet:
         self._fed[terms.ticket] = fed
         try:
             await self._put(fed)
+            raise_if_cancelled()
             return answers.created(await fed.answer)
         finally:
             del self._fed[terms.ticket]

@@ -6,7 +6,7 @@ import logging
 import re
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib import resources
 from typing import Any, TypeVar, cast
 
@@ -33,6 +33,8 @@ _CONNECTIONS = 16
 # A worker that has not been heard of for so long is dead, and what was its is anybody's.
 _ALIVE = 15
 _HEARTBEATS = 5
+# How long a worker that ends waits for a Redis that does not answer, in seconds.
+_FAREWELL = 1.0
 # Answers that nobody collects are forgotten after so many seconds.
 _MAILBOX = 3600
 _AT_ONCE = 100
@@ -212,19 +214,20 @@ class OpenLedger:
                 _log.debug("the fleet's ledger cannot be reached: %s", type(error).__name__)
 
     async def leave(self) -> None:
-        """Let the others know at once that this worker is gone."""
-        try:
-            await self._redis.delete(self._workers + self.me)
-        except RedisError:
-            return
+        """Let the others know at once that this worker is gone, or let them find out."""
+        with suppress(RedisError, TimeoutError):
+            async with asyncio.timeout(_FAREWELL):
+                await self._redis.delete(self._workers + self.me)
 
     async def _act(self, key: Key, act: str, *told: str) -> list[str]:
         words = (self._order(key), self._workers, act, self.me, str(_ALIVE), *told)
         try:
-            return await cast("Awaitable[list[str]]", self._redis.evalsha(_SHA, 2, *words))
+            done = await cast("Awaitable[list[str]]", self._redis.evalsha(_SHA, 2, *words))
         except NoScriptError:
             # A new one, or SCRIPT FLUSH.
-            return await cast("Awaitable[list[str]]", self._redis.eval(_SCRIPT, 2, *words))
+            done = await cast("Awaitable[list[str]]", self._redis.eval(_SCRIPT, 2, *words))
+        raise_if_cancelled()
+        return done
 
     def _order(self, key: Key) -> str:
         return f"{self._prefix}order:{key[0]}:{key[1]}"
@@ -243,10 +246,8 @@ class Patience:
 
     async def wait(self, error: Exception) -> None:
         """Wait, because of that error."""
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            # redis-py may tell of a connection that was lost where it was cancelled.
-            raise asyncio.CancelledError
+        # redis-py may tell of a connection that was lost where it was cancelled.
+        raise_if_cancelled()
         if not self._said and self._pause > _UNUSUAL:
             self._said = True
             kind = type(error).__name__
@@ -259,6 +260,17 @@ class Patience:
         if self._said:
             _log.warning("%s goes on: Redis answers again", self._what)
         self._pause, self._said = 0.0, False
+
+
+def raise_if_cancelled() -> None:
+    """Raise `CancelledError` if the current task was cancelled and has not noticed.
+
+    redis-py sends within `asyncio.wait_for`, which until Python 3.12 drops a cancellation that
+    comes when the bytes have just been written (python/cpython#86296).
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def surely(what: str, act: Callable[[], Awaitable[T]]) -> T:
@@ -293,5 +305,6 @@ __all__ = [
     "RedisError",
     "Yours",
     "ended",
+    "raise_if_cancelled",
     "surely",
 ]

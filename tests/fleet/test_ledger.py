@@ -1,6 +1,7 @@
 """The ledger of a fleet, at a real Redis: who has an order, and what was sent."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -240,6 +241,45 @@ async def test_an_order_of_an_earlier_redis_is_in_doubt_and_one_of_this_is_not(
     assert await one.claim(("india", "OLD"), "aa", fed_in="another") == Yours(0.0)
     # It stays in doubt, whoever claims it next.
     assert await one.claim(("india", "OLD"), "aa", fed_in=era) != Yours(None)
+
+
+@pytest.mark.asyncio
+async def test_cancelled_worker_does_not_send_though_redis_py_lost_the_cancellation(
+    one: OpenLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As asyncio.wait_for does before Python 3.12.
+    asked = asyncio.Event()
+
+    async def losing(*_: object) -> list[str]:
+        asked.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        return ["yours"]
+
+    monkeypatch.setattr(one._redis, "evalsha", losing)
+    task = asyncio.create_task(one.sending(KEY))
+    await asked.wait()
+    task.cancel()
+    await asyncio.wait([task], timeout=10)
+
+    assert task.cancelled()
+
+
+@pytest.mark.asyncio
+async def test_leaving_does_not_wait_for_a_redis_that_does_not_answer(
+    one: OpenLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def silent(*_: object) -> None:
+        asked.set()
+        await asyncio.sleep(3600)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("clickpost_async.fleet.ledger._FAREWELL", 0.01)
+        patch.setattr(one._redis, "delete", silent)
+        await asyncio.wait_for(one.leave(), 10)
+    assert asked.is_set()
 
 
 @pytest.mark.asyncio

@@ -1,6 +1,7 @@
 """Workers of a fleet at a sandbox and a real Redis: each order once, whoever had it before."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -258,6 +259,25 @@ async def test_an_order_in_doubt_is_looked_up_by_the_worker(crew: Crew, sandbox:
     answer = await fleet.create(order, in_doubt=True)
     assert answer.waybill == placed.waybill
     assert answer.reply.looked_up
+
+
+@pytest.mark.asyncio
+async def test_feeding_ends_though_redis_py_lost_the_only_cancellation(crew: Crew) -> None:
+    # As asyncio.wait_for does before Python 3.12; the queue's own library may do so too.
+    feeding = asyncio.Event()
+
+    async def losing(order: dict[str, Any], terms: dict[str, Any]) -> None:
+        feeding.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+
+    async with Fleet.open(losing, await crew.client(), crew.ledger) as fleet:
+        task = asyncio.create_task(fleet.create(india_order("PEN-18")))
+        await feeding.wait()
+        task.cancel()
+        await asyncio.wait([task], timeout=10)
+
+    assert task.cancelled()
 
 
 @pytest.mark.asyncio
