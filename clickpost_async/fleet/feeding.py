@@ -12,6 +12,7 @@ from attrs import define
 
 from clickpost_async._transport.retry import ReSend
 from clickpost_async._wire.converter import unstructure
+from clickpost_async.bulk.keeping import Kept
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import answers
 from clickpost_async.fleet.ledger import (
@@ -21,6 +22,7 @@ from clickpost_async.fleet.ledger import (
     RedisError,
     ended,
     raise_if_cancelled,
+    surely,
 )
 from clickpost_async.fleet.work import Terms
 from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
@@ -94,14 +96,14 @@ class Fleet:
         `polls`: one that ClickPost has only recorded is asked for by the worker. Cancelling leaves
         the order in the queue. Raises what `orders.create` does.
         """
+        key = Kept(order).key
         retry = self._client.retry
         terms = Terms(
             settling=retry.settling,
             hold=retry.resend is ReSend.NEVER,
             polls=polls,
             bulk=self._bulk,
-            # No era is named like that: what was in doubt is in doubt in all of them.
-            fed_in="in doubt" if in_doubt else self._era,
+            registered=True,
             identity=self._client.identity,
             mailbox=self._mailbox,
             ticket=next(self._tickets),
@@ -111,6 +113,8 @@ class Fleet:
         fed = _Fed(dict(plain), attrs.asdict(terms), loop.create_future(), loop.time())
         self._fed[terms.ticket] = fed
         try:
+            if not in_doubt:
+                await surely("feeding a fleet", lambda: self._ledger.register(key))
             await self._put(fed)
             raise_if_cancelled()
             return answers.created(await fed.answer)

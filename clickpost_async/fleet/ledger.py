@@ -37,6 +37,8 @@ _HEARTBEATS = 5
 _FAREWELL = 1.0
 # Answers that nobody collects are forgotten after so many seconds.
 _MAILBOX = 3600
+# A feeder that has not asked for so many seconds takes all that it has queued for forgotten.
+_MARKER = 3600
 _AT_ONCE = 100
 _LONGEST_PAUSE = 1.0
 _UNUSUAL = 0.5
@@ -80,7 +82,8 @@ class Ledger:
     What it knows of an order is forgotten `keep` seconds after it was last touched. An order that
     is fed again later than that is sent again, and ClickPost answers with the first one's waybill.
     Let Redis save what it has (`appendonly yes`). What was under way when it was restarted, and
-    what a `Fleet` had queued before that without its knowing, is looked up before it is sent.
+    what a `Fleet` had queued and Redis has lost (FLUSHALL, an old snapshot, eviction), is looked up
+    before it is sent.
     """
 
     url: str = field(repr=False)
@@ -126,6 +129,9 @@ class OpenLedger:
         self._prefix = f"clickpost:{{{account}}}:"
         self._workers = f"{self._prefix}worker:"
         self._held: set[str] = set()
+        self._marker = f"{self._prefix}feeder:{self.me}"
+        self._memory = ""
+        self._run_id = ""
 
     @contextmanager
     def holding(self, key: Key) -> Generator[None]:
@@ -136,12 +142,21 @@ class OpenLedger:
         finally:
             self._held.discard(self._order(key))
 
-    async def claim(self, key: Key, digest: str, *, fed_in: str) -> Claim:
-        """Ask for an order that was fed in an era; an empty one trusts the ledger's memory.
+    async def register(self, key: Key) -> None:
+        """Note that an order is going to be queued, so that one that is missing was forgotten."""
+        order = self._order(key)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hsetnx(order, "era", self._run_id)
+            pipe.expire(order, int(self._keep))
+            await pipe.execute()
+
+    async def claim(self, key: Key, digest: str, *, registered: bool = False) -> Claim:
+        """Ask for an order; one that was `registered` and is missing may have been sent.
 
         It is this worker's for as long as it is `holding` it, or a heartbeat longer.
         """
-        match await self._act(key, "claim", digest, fed_in, self._keep):
+        known = "registered" if registered else ""
+        match await self._act(key, "claim", digest, known, self._keep):
             case ["placed", answer]:
                 return Placed(answer)
             case ["changed"]:
@@ -190,8 +205,19 @@ class OpenLedger:
         return f"{self._prefix}answers:{self.me}"
 
     async def era(self) -> str:
-        """Name the life of this Redis: a restart, or another one's turn, begins a new one."""
-        return str((await self._redis.info("server"))["run_id"])
+        """Name the memory of this Redis: a restart, a failover and FLUSHALL begin a new one.
+
+        The run id alone does not tell of FLUSHALL: this one's marker is gone then, and set anew.
+        """
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.info("server")
+            pipe.expire(self._marker, _MARKER)
+            server, is_remembered = await pipe.execute()
+        if not is_remembered:
+            self._memory = uuid.uuid4().hex
+            await self._redis.set(self._marker, self._memory, ex=_MARKER)
+        self._run_id = str(server["run_id"])
+        return f"{self._run_id} {self._memory}"
 
     async def beat(self) -> None:
         """Let the others know that this worker lives, and which orders it has."""

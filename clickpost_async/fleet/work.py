@@ -38,15 +38,16 @@ class Terms:
     """How an order is to be created, and who waits for the answer.
 
     `settling` and `hold` are the retry policy's; `polls`: an order that ClickPost has only recorded
-    is asked for by the worker. `fed_in` is the era of the Redis in which the order was first fed:
-    in another one it is looked up first. `identity`: whose orders these are.
+    is asked for by the worker. `registered`: the ledger knows the order, or knew it and has
+    forgotten it; then it may have been sent, and is looked up first. `identity`: whose orders these
+    are.
     """
 
     settling: float | None = None
     hold: bool = False
     polls: bool = True
     bulk: bool = False
-    fed_in: str = ""
+    registered: bool = False
     identity: str = ""
     mailbox: str = ""
     ticket: int = 0
@@ -104,9 +105,10 @@ class Worker:
 
     async def _answer(self, order: _Order, terms: Terms) -> str:
         patience = Patience("a worker")
+        key, digest, registered = order.kept.key, order.digest, terms.registered
         while True:
             try:
-                claim = await self._ledger.claim(order.kept.key, order.digest, fed_in=terms.fed_in)
+                claim = await self._ledger.claim(key, digest, registered=registered)
                 patience.over()
                 match claim:
                     case ledger.Placed(answer):
@@ -121,6 +123,7 @@ class Worker:
                 await patience.wait(error)
             except LostError as error:
                 _log.warning("%s", error)
+                registered = True
 
     async def _create(self, order: _Order, sent: float | None, terms: Terms) -> str:
         client = self._on(terms)

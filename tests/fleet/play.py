@@ -33,7 +33,7 @@ _FORGETFUL = """
 from clickpost_async.fleet import ledger
 from clickpost_async.cli.main import main
 
-async def claim(self, key, digest, *, fed_in):
+async def claim(self, key, digest, *, registered):
     return ledger.Yours(None)
 
 async def sending(self, key):
