@@ -1,12 +1,14 @@
 """Processes that create orders for a fleet, and what feeds them."""
 
+import logging
 import os
 import re
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from clickpost_async.cli import account
+from clickpost_async.cli.files import say
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import Fleet, Ledger
 from clickpost_async.fleet.ledger import RedisError
@@ -73,6 +75,7 @@ async def fleet(redis: str, clickpost: ClickPost) -> AsyncGenerator[Fleet]:
     """
     name = _slug(clickpost.identity)
     async with AsyncExitStack() as stack:
+        stack.enter_context(_show_warnings())
         try:
             orders, ledger = order_broker(redis, account=name), Ledger(redis, account=name)
             stack.push_async_callback(orders.shutdown)
@@ -84,6 +87,22 @@ async def fleet(redis: str, clickpost: ClickPost) -> AsyncGenerator[Fleet]:
             message = f"the fleet's Redis cannot be asked: {error}"
             raise ConnectionError(message) from None
         yield feeding
+
+
+@contextmanager
+def _show_warnings() -> Generator[None]:
+    """Print what the package logs at WARNING: that workers are missing, that Redis is gone."""
+
+    class Printing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(record.getMessage())
+
+    log, printing = logging.getLogger("clickpost_async"), Printing(logging.WARNING)
+    log.addHandler(printing)
+    try:
+        yield
+    finally:
+        log.removeHandler(printing)
 
 
 def _account() -> str:

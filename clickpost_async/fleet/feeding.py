@@ -24,6 +24,7 @@ from clickpost_async.fleet.ledger import (
     raise_if_cancelled,
     surely,
 )
+from clickpost_async.fleet.stall import StallMonitor
 from clickpost_async.fleet.work import Terms
 from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
 
@@ -54,12 +55,20 @@ class Fleet:
     """
 
     def __init__(
-        self, feed: Feed, client: ClickPost, opened: OpenLedger, era: str, *, bulk: bool
+        self,
+        feed: Feed,
+        client: ClickPost,
+        opened: OpenLedger,
+        stall: StallMonitor,
+        era: str,
+        *,
+        bulk: bool,
     ) -> None:
         self._feed = feed
         self._bulk = bulk
         self._client = client
         self._ledger = opened
+        self._stall = stall
         self._mailbox = opened.mailbox()
         self._era = era
         self._fed: dict[int, _Fed] = {}
@@ -76,7 +85,8 @@ class Fleet:
         With `bulk` its orders yield to others.
         """
         async with ledger.open() as opened:
-            fleet = cls(feed, client, opened, await opened.era(), bulk=bulk)
+            stall = StallMonitor(ledger.account)
+            fleet = cls(feed, client, opened, stall, await opened.era(), bulk=bulk)
             collecting = asyncio.create_task(fleet._collect())
             try:
                 yield fleet
@@ -143,6 +153,8 @@ class Fleet:
                     self._hand_over(told)
                     last = place
                 era = await self._ledger.era()
+                now = asyncio.get_running_loop().time()
+                await self._stall.check(len(self._fed), now, self._ledger.workers)
             except RedisError as error:
                 await patience.wait(error)
                 continue
@@ -159,6 +171,7 @@ class Fleet:
 
     def _hand_over(self, told: str) -> None:
         message = json.loads(told)
+        self._stall.note(message["answer"], asyncio.get_running_loop().time())
         fed = self._fed.get(message["ticket"])
         # Answered before: it was fed twice.
         if fed is not None and not fed.answer.done():

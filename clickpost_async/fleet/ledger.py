@@ -129,9 +129,15 @@ class OpenLedger:
         self._prefix = f"clickpost:{{{account}}}:"
         self._workers = f"{self._prefix}worker:"
         self._held: set[str] = set()
+        self._roster = f"{self._prefix}workers"
+        self._works = False
         self._marker = f"{self._prefix}feeder:{self.me}"
         self._memory = ""
         self._run_id = ""
+
+    def enlist(self) -> None:
+        """Count as a worker from the next heartbeat on."""
+        self._works = True
 
     @contextmanager
     def holding(self, key: Key) -> Generator[None]:
@@ -219,15 +225,24 @@ class OpenLedger:
         self._run_id = str(server["run_id"])
         return f"{self._run_id} {self._memory}"
 
+    async def workers(self) -> int:
+        """Count the workers that have been heard of lately."""
+        return int(await self._redis.zcount(self._roster, await self._now() - _ALIVE, "+inf"))
+
     async def beat(self) -> None:
         """Let the others know that this worker lives, and which orders it has."""
         me = self._workers + self.me
+        now = await self._now() if self._works else 0
         async with self._redis.pipeline(transaction=True) as pipe:
             # Anew: a Redis that was restarted may remember some that it has no more.
             pipe.delete(me)
             if self._held:
                 pipe.sadd(me, *self._held)
                 pipe.expire(me, _ALIVE)
+            if self._works:
+                pipe.zadd(self._roster, {self.me: now})
+                pipe.zremrangebyscore(self._roster, "-inf", now - _ALIVE)
+                pipe.expire(self._roster, _ALIVE)
             await pipe.execute()
 
     async def beat_on(self) -> None:
@@ -242,8 +257,14 @@ class OpenLedger:
     async def leave(self) -> None:
         """Let the others know at once that this worker is gone, or let them find out."""
         with suppress(RedisError, TimeoutError):
-            async with asyncio.timeout(_FAREWELL):
-                await self._redis.delete(self._workers + self.me)
+            async with asyncio.timeout(_FAREWELL), self._redis.pipeline() as pipe:
+                pipe.delete(self._workers + self.me)
+                pipe.zrem(self._roster, self.me)
+                await pipe.execute()
+
+    async def _now(self) -> int:
+        # The clocks of the machines may differ.
+        return int((await self._redis.time())[0])
 
     async def _act(self, key: Key, act: str, *told: str) -> list[str]:
         words = (self._order(key), self._workers, act, self.me, str(_ALIVE), *told)

@@ -72,6 +72,7 @@ class Worker:
     def __init__(self, client: ClickPost, opened: OpenLedger) -> None:
         self._client = client
         self._ledger = opened
+        opened.enlist()
         # The ledger tells workers apart, not the tasks of one.
         self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 

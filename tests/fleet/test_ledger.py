@@ -351,7 +351,7 @@ async def test_leaving_does_not_wait_for_a_redis_that_does_not_answer(
 
     with monkeypatch.context() as patch:
         patch.setattr("clickpost_async.fleet.ledger._FAREWELL", 0.01)
-        patch.setattr(one._redis, "delete", silent)
+        patch.setattr("redis.asyncio.client.Pipeline.execute", silent)
         await asyncio.wait_for(one.leave(), 10)
     assert asked.is_set()
 
