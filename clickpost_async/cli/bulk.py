@@ -38,7 +38,7 @@ async def push(
     format: Format | None = None,  # noqa: A002 - the word people look for
     map: str | None = None,  # noqa: A002 - as above
     at_once: PositiveInt | None = None,
-    fleet: str | None = None,
+    fleet: bool | str = False,
     hold: bool = False,
     settling: NonNegativeFloat = 30.0,
     check: bool = False,
@@ -66,7 +66,8 @@ async def push(
     at_once
         How many orders are under way together: 100, in a fleet 1,000.
     fleet
-        Have the orders created by workers (see `worker`) that share this Redis, as redis://host.
+        Have the orders created by workers (see `worker`) that share the Redis of
+        CLICKPOST_REDIS_URL, or this one, as redis://host.
     hold
         Never send an order again whose answer was lost: it is looked up, and left to you.
     settling
@@ -107,7 +108,7 @@ async def resolve(
     journal: Path,
     *,
     at_once: PositiveInt | None = None,
-    fleet: str | None = None,
+    fleet: bool | str = False,
     settling: NonNegativeFloat = 30.0,
     quiet: bool = False,
 ) -> int:

@@ -47,7 +47,7 @@ class Job:
     labels: Path | None = None
     merge: Path | None = None
     hold: bool = False
-    fleet: str | None = None
+    fleet: bool | str = False
     tables: tuple[Table | None, Table | None] = (None, None)
 
 
@@ -60,10 +60,11 @@ async def push(job: Job) -> int:
             async with AsyncExitStack() as stack:
                 clickpost = opened.with_options(retry=retry)
                 elsewhere = None
-                if job.fleet is not None:
+                if job.fleet:
                     from clickpost_async.cli import worker
 
-                    elsewhere = await stack.enter_async_context(worker.fleet(job.fleet, clickpost))
+                    url = job.fleet if isinstance(job.fleet, str) else None
+                    elsewhere = await stack.enter_async_context(worker.fleet(url, clickpost))
                 return await _push(job, clickpost, elsewhere)
         except (JournalError, OSError) as error:
             say(error)
