@@ -130,7 +130,7 @@ class Worker:
         client = self._on(terms)
         # Not only what the ledger knows: it may have forgotten what was sent from here.
         if order.sent_at is not None:
-            sent = time.monotonic() - order.sent_at
+            sent = _now() - order.sent_at
         if sent is not None:
             order.in_doubt = True
             await asyncio.sleep(max(0.0, client.retry.settling - sent))
@@ -138,7 +138,7 @@ class Worker:
         async def announce(reference_number: str, attempt: int) -> None:
             del reference_number, attempt
             await self._ledger.sending(order.kept.key)
-            order.sent_at = time.monotonic()
+            order.sent_at = _now()
 
         kept = client.with_options(before_create=announce, in_doubt=order.in_doubt)
         began = time.perf_counter()
@@ -179,8 +179,12 @@ def _became(came: CreatedOrder | ClickPostError, order: _Order) -> str:
         return "open" if came.pending else "placed"
     if came.outcome is Outcome.REJECTED:
         return "nothing"
-    left = order.in_doubt or order.sent_at is not None
-    return "open" if came.outcome is Outcome.UNKNOWN or left else "nothing"
+    # That nothing was sent from here says nothing of what another worker has sent.
+    return "open" if came.outcome is Outcome.UNKNOWN or order.in_doubt else "nothing"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _changed() -> InvalidRequestError:
