@@ -52,6 +52,7 @@ class StallMonitor:
         if self._warned_at is not None and now - self._warned_at < _INTERVAL:
             return
         silent = now - self._answered_at
+        workers = await count_workers() if silent >= _WITHOUT_WORKERS else None
         if self._latest is not None and self._failures >= _FAILURES:
             _log.warning(
                 "the last %d answers of the workers of %s were failures, the latest %s;"
@@ -62,13 +63,13 @@ class StallMonitor:
                 waiting,
             )
             self._latest = None
-        elif silent >= _WITHOUT_WORKERS and not (workers := await count_workers()):
+        elif workers == 0:
             _log.warning(
                 "%d orders wait, and no worker of %s is connected to this Redis: start workers",
                 waiting,
                 self.account,
             )
-        elif silent >= _WITHOUT_ANSWER:
+        elif workers is not None and silent >= _WITHOUT_ANSWER:
             _log.warning(
                 "%d orders wait, and %d workers of %s have answered nothing for %.0f s",
                 waiting,
