@@ -155,6 +155,8 @@ class Reader:
             self._serve(command, wanted)
         elif command.startswith("python -m clickpost_async worker"):
             self._start(command, wanted)
+        elif command.startswith("celery "):
+            self._work(command)
         elif command.startswith("uvicorn "):
             self._host(command, where)
         else:
@@ -183,6 +185,17 @@ class Reader:
         assert process.stderr is not None
         port = re.compile(r"-\d{4,}-")
         assert port.sub("", process.stderr.readline()) == port.sub("", wanted)
+
+    def _work(self, command: str) -> None:
+        """Start workers that take what the rest of the page gives them, whenever they are up."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", *shlex.split(command)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._running.append(process)
 
     def _host(self, command: str, where: str) -> None:
         """Serve an application on a free port, and ask there what the page asks at its own."""
