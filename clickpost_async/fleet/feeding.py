@@ -55,20 +55,13 @@ class Fleet:
     """
 
     def __init__(
-        self,
-        feed: Feed,
-        client: ClickPost,
-        opened: OpenLedger,
-        stall: StallMonitor,
-        era: str,
-        *,
-        bulk: bool,
+        self, feed: Feed, client: ClickPost, opened: OpenLedger, era: str, *, bulk: bool
     ) -> None:
         self._feed = feed
         self._bulk = bulk
         self._client = client
         self._ledger = opened
-        self._stall = stall
+        self._stall = StallMonitor(opened.account)
         self._mailbox = opened.mailbox()
         self._era = era
         self._fed: dict[int, _Fed] = {}
@@ -85,8 +78,7 @@ class Fleet:
         With `bulk` its orders yield to others.
         """
         async with ledger.open() as opened:
-            stall = StallMonitor(ledger.account)
-            fleet = cls(feed, client, opened, stall, await opened.era(), bulk=bulk)
+            fleet = cls(feed, client, opened, await opened.era(), bulk=bulk)
             collecting = asyncio.create_task(fleet._collect())
             try:
                 yield fleet

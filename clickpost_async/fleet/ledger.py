@@ -123,6 +123,7 @@ class OpenLedger:
 
     def __init__(self, redis: "Redis", account: str, keep: int) -> None:
         self.me: str = uuid.uuid4().hex
+        self.account: str = account
         self._redis = redis
         self._keep = str(keep)
         # The braces: all of an account is on one node of a cluster.
