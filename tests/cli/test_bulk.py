@@ -417,9 +417,11 @@ def test_a_redis_password_among_the_arguments_is_warned_about(
 ) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1"))
 
-    done = push(served, file, "--fleet", "redis://:not-a-real-password@127.0.0.1:1")
+    # Without --fleet, which it implies: the orders are not sent from here.
+    done = push(served, file, "--redis", "redis://:not-a-real-password@127.0.0.1:1")
 
     warning, reason = done.stderr.splitlines()
     assert "set CLICKPOST_REDIS_URL instead" in warning
     assert reason.startswith("the fleet's Redis cannot be asked: ")
     assert "not-a-real-password" not in done.stderr
+    assert served.sandbox.ledger() == {}
