@@ -263,8 +263,6 @@ def _header_forms(token: str) -> Iterator[bytes]:
     and WSGI as Latin-1, aiohttp as UTF-8 with surrogate escapes.
     """
     yield token.encode("utf-8", "surrogatepass")
-    if token.isascii():
-        return
     with suppress(UnicodeEncodeError):
         yield token.encode().decode("latin-1").encode()
     with suppress(UnicodeEncodeError):

@@ -303,6 +303,22 @@ async def test_what_became_of_a_forgotten_order_is_written_down(
 
 
 @pytest.mark.asyncio
+async def test_worker_that_lost_its_claim_changes_nothing_about_anothers(
+    one: OpenLedger, other: OpenLedger, server: RedisServer
+) -> None:
+    await claimed(one)
+    with server.client() as client:
+        client.flushall()
+    await claimed(other, digest="bb")
+    await other.sending(KEY)
+    await one.end(KEY, "aa", "open", "no answer")
+    assert await claimed(one, digest="bb") == Busy()
+    await other.end(KEY, "bb", "open", "no answer")
+
+    assert isinstance(await claimed(one, digest="bb"), Yours)
+
+
+@pytest.mark.asyncio
 async def test_era_changes_with_a_restart_and_with_flushall_only() -> None:
     with RedisServer(appendonly="yes") as server:
         async with Ledger(server.url, account="acme").open() as ledger:

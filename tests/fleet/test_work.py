@@ -294,6 +294,39 @@ async def test_a_feeder_gets_the_answers_of_many_workers(crew: Crew, sandbox: Sa
 
 
 @pytest.mark.asyncio
+async def test_new_order_of_a_feeder_is_not_looked_up(crew: Crew, sandbox: Sandbox) -> None:
+    fleet = await crew.fleet(await crew.worker())
+    answer = await fleet.create(india_order("PEN-19"))
+
+    assert sandbox.ledger() == {"PEN-19": (answer.waybill,)}
+    assert [call.operation for call in sandbox.requests()] == ["orders.create_india"]
+
+
+@pytest.mark.asyncio
+async def test_answers_of_a_redis_that_begins_anew_are_read_from_its_beginning(
+    crew: Crew, server: RedisServer
+) -> None:
+    fed, feed = recording()
+    answer = await (await crew.worker()).create(india_order("PEN-20"))
+    async with Fleet.open(feed, await crew.client(), crew.ledger) as fleet:
+        first = asyncio.create_task(fleet.create(india_order("PEN-20")))
+        await until(lambda: len(fed) == 1)
+        told = {"answer": f'{{"ticket":1,"answer":{answer}}}'}
+        with server.client() as client:
+            client.xadd(fed[0][1]["mailbox"], told)
+            placed = await first
+            second = asyncio.create_task(fleet.create(india_order("PEN-20")))
+            await until(lambda: len(fed) == 2)
+            client.flushall()
+            await until(lambda: len(fed) == 3)
+            # Its clock is behind that of the one before.
+            client.xadd(
+                fed[0][1]["mailbox"], {"answer": told["answer"].replace("1", "2", 1)}, "1-1"
+            )
+        assert (await asyncio.wait_for(second, 10)).waybill == placed.waybill
+
+
+@pytest.mark.asyncio
 async def test_an_order_in_doubt_is_looked_up_by_the_worker(crew: Crew, sandbox: Sandbox) -> None:
     order = india_order("PEN-13")
     placed = await (await crew.client()).orders.create(order)
