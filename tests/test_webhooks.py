@@ -236,6 +236,39 @@ def test_a_wrong_token_and_none_are_the_same(headers: dict[str, str]) -> None:
     assert TOKEN not in repr(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("token", "sent_as"),
+    [
+        ("mot-de-passe-\u00e9t\u00e9", "utf-8"),
+        ("mot-de-passe-\u00e9t\u00e9", "latin-1"),
+        ("\u0936\u092c\u094d\u0926", "utf-8"),
+        ("\u20ac5", "utf-8"),
+    ],
+)
+@pytest.mark.parametrize("read_as", ["utf-8", "latin-1"])
+def test_a_token_that_is_not_ascii_matches_however_it_is_encoded(
+    token: str, sent_as: str, read_as: str
+) -> None:
+    header = token.encode(sent_as).decode(read_as, "surrogateescape")
+
+    assert parsed(SCAN, {"webhook_key": header}, token=["another", token])
+    for wrong in (header + "x", header[:-1], ""):
+        with pytest.raises(WebhookTokenError):
+            parsed(SCAN, {"webhook_key": wrong}, token=token)
+
+
+@given(st.text(st.characters(exclude_categories=())), st.text(st.characters()))
+def test_any_other_header_is_a_wrong_token(header: str, token: str) -> None:
+    forms = {token, token.encode("utf-8", "surrogatepass").decode("latin-1")}
+    with contextlib.suppress(UnicodeEncodeError):
+        forms.add(token.encode("latin-1").decode("utf-8", "surrogateescape"))
+    if token and header in forms:
+        assert parsed(SCAN, {"webhook_key": header}, token=token)
+    else:
+        with pytest.raises(WebhookTokenError):
+            parsed(SCAN, {"webhook_key": header}, token=token)
+
+
 @pytest.mark.parametrize("nothing", ["", [], [""]])
 def test_an_empty_token_lets_nobody_in(nothing: Any) -> None:
     with pytest.raises(WebhookTokenError):
