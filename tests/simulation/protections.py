@@ -7,21 +7,24 @@ that another violation of the same seed is not taken for it.
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from attrs import evolve, frozen
 
-from clickpost_async._transport import call, flights, retry
-from clickpost_async._transport.exchange import Exchange
-from clickpost_async.bulk import Pending, Placed, Rejected, journal, keeping, run
+from clickpost_async.bulk import Pending, Placed, Rejected
 from clickpost_async.errors import CredentialsError, UnreadableReplyError
-from clickpost_async.fleet import ledger, work
-from clickpost_async.limits import bucket
-from clickpost_async.structures import CreatedOrder
 
 if TYPE_CHECKING:
     from tests.simulation.disk import Disk
+
+_PACKAGE = "clickpost_async"
+_FLIGHTS = "_transport.flights:Flights"
+_CALL = "_transport.call:Call"
+_JOURNAL = "bulk.journal:Journal"
+_KEEPER = "bulk.keeping:Keeper"
+_LEDGER = "fleet.ledger:OpenLedger"
 
 Switch = Callable[[ExitStack, "Disk"], None]
 
@@ -35,9 +38,11 @@ class Protection:
     off: Switch
 
 
-def _replaced(target: object, name: str, by: object) -> Switch:
+def _replaced(target: str, name: str, by: object) -> Switch:
+    """Replace what is found there; it is looked for when the switch is used, not before."""
+
     def off(stack: ExitStack, disk: "Disk") -> None:
-        stack.enter_context(mock.patch.object(target, name, by))
+        stack.enter_context(mock.patch.object(resolve_name(f"{_PACKAGE}.{target}"), name, by))
 
     return off
 
@@ -68,21 +73,27 @@ async def _announces_nothing(self: Any, market: str, reference: str, attempt: in
     return None
 
 
-_admit = keeping.Keeper.admit
+def _doubts_are_forgotten(stack: ExitStack, disk: "Disk") -> None:
+    keeper = resolve_name(f"{_PACKAGE}.{_KEEPER}")
+    admit = keeper.admit
+
+    async def admits_as_new(self: Any, turn: Any, kept: Any, facts: Any) -> Any:
+        known = await admit(self, turn, kept, facts)
+        turn.in_doubt = turn.is_old = False
+        turn.known = None
+        return known
+
+    stack.enter_context(mock.patch.object(keeper, "admit", admits_as_new))
 
 
-async def _admits_as_new(self: Any, turn: Any, kept: Any, facts: Any) -> Any:
-    known = await _admit(self, turn, kept, facts)
-    turn.in_doubt = turn.is_old = False
-    turn.known = None
-    return known
+def _digest_always_matches(stack: ExitStack, disk: "Disk") -> None:
+    journal = resolve_name(f"{_PACKAGE}.{_JOURNAL}")
+    admit = journal.admit
 
+    async def admits_whatever_it_says(self: Any, entry: Any) -> Any:
+        return evolve(await admit(self, entry), payload_matches=True)
 
-_admit_entry = journal.Journal.admit
-
-
-async def _admits_whatever_it_says(self: Any, entry: Any) -> Any:
-    return evolve(await _admit_entry(self, entry), payload_matches=True)
+    stack.enter_context(mock.patch.object(journal, "admit", admits_whatever_it_says))
 
 
 def _answered(answer: Any, facts: dict[str, Any], *, sent_before: bool) -> Any:
@@ -108,18 +119,19 @@ def _asynchronous(stack: ExitStack, disk: "Disk") -> None:
 
 def _key_is_refused(stack: ExitStack, disk: "Disk") -> None:
     """Take a gateway's 403 for ClickPost's word on the order."""
-    failed = run.Run._failed
+    run = resolve_name(f"{_PACKAGE}.bulk.run:Run")
+    failed = run._failed
 
     def rejects(self: Any, error: Any, given: Any, facts: Any) -> Any:
         if isinstance(error, CredentialsError) and error.status is None:
             return Rejected(reasons=(str(error),), error=error, **facts)
         return failed(self, error, given, facts)
 
-    stack.enter_context(mock.patch.object(run.Run, "_failed", rejects))
+    stack.enter_context(mock.patch.object(run, "_failed", rejects))
 
 
 async def _claims_everything(self: Any, key: Any, digest: str, *, fed_in: str) -> Any:
-    return ledger.Yours(None)
+    return resolve_name(f"{_PACKAGE}.fleet.ledger:Yours")(None)
 
 
 async def _marks_nothing(self: Any, key: Any) -> None:
@@ -136,10 +148,6 @@ class _Impatient:
         await asyncio.sleep(0)
 
 
-def _without_doubts(stack: ExitStack, disk: "Disk") -> None:
-    stack.enter_context(mock.patch.object(keeping.Keeper, "admit", _admits_as_new))
-
-
 def _laws(*names: str) -> frozenset[str]:
     return frozenset(names)
 
@@ -151,57 +159,57 @@ PROTECTIONS: dict[str, Protection] = {
             name="single flight",
             laws=_laws("settle", "double", "hold"),
             off=_all(
-                _replaced(flights.Flights, "under_way", lambda self, key: False),
-                _replaced(flights.Flights, "land", _land),
+                _replaced(_FLIGHTS, "under_way", lambda self, key: False),
+                _replaced(_FLIGHTS, "land", _land),
             ),
         ),
         Protection(
             name="look-up before a resend",
             laws=_laws("looked-up"),
-            off=_replaced(call.Call, "_found_after", _finds_nothing),
+            off=_replaced(_CALL, "_found_after", _finds_nothing),
         ),
         Protection(
             name="settle delay",
             laws=_laws("settle", "double"),
-            off=_replaced(retry.Course, "_settling", lambda self: 0.0),
+            off=_replaced("_transport.retry:Course", "_settling", lambda self: 0.0),
         ),
         Protection(
             name="Resend.NEVER",
             laws=_laws("hold"),
-            off=_replaced(call.Call, "_holds_back", False),
+            off=_replaced(_CALL, "_holds_back", False),
         ),
         Protection(
             name="intent in the journal before the first byte",
             laws=_laws("intent"),
-            off=_replaced(keeping.Keeper, "_announce", _announces_nothing),
+            off=_replaced(_KEEPER, "_announce", _announces_nothing),
         ),
         Protection(
             name="doubt on resume",
             laws=_laws("settle", "double", "hold"),
-            off=_without_doubts,
+            off=_doubts_are_forgotten,
         ),
         Protection(
             name="settle delay on resume",
             laws=_laws("settle", "double"),
-            off=_replaced(journal.Journal, "left_to_settle", lambda self, *_: 0.0),
+            off=_replaced(_JOURNAL, "left_to_settle", lambda self, *_: 0.0),
         ),
         Protection(
             name="digest of the contents",
             laws=_laws("contradiction"),
-            off=_replaced(journal.Journal, "admit", _admits_whatever_it_says),
+            off=_digest_always_matches,
         ),
         Protection(
             name="own reference in a response",
             laws=_laws("own"),
             off=_all(
-                _replaced(run, "_answered", _answered),
-                _replaced(call.Call, "_refuse_unusable", _refuses_what_is_incomplete),
+                _replaced("bulk.run", "_answered", _answered),
+                _replaced(_CALL, "_refuse_unusable", _refuses_what_is_incomplete),
             ),
         ),
         Protection(
             name="a waybill in a response",
             laws=_laws("own"),
-            off=_replaced(CreatedOrder, "incomplete", False),
+            off=_replaced("structures:CreatedOrder", "incomplete", False),
         ),
         Protection(
             name="a gateway's 403 decides nothing", laws=_laws("rejected"), off=_key_is_refused
@@ -209,31 +217,33 @@ PROTECTIONS: dict[str, Protection] = {
         Protection(
             name="rate limiter",
             laws=_laws("rate"),
-            off=_replaced(bucket.TokenBucket, "take", _leaves_at_once),
+            off=_replaced("limits.bucket:TokenBucket", "take", _leaves_at_once),
         ),
         Protection(
             name="nothing leaves a closed client",
             laws=_laws("closed"),
-            off=_replaced(Exchange, "refuse_if_closed", lambda self, label: None),
+            off=_replaced(
+                "_transport.exchange:Exchange", "refuse_if_closed", lambda self, label: None
+            ),
         ),
         Protection(name="a journal that is synced", laws=_laws("intent"), off=_asynchronous),
         Protection(
             name="the ledger's claim",
             laws=_laws("settle", "double"),
             off=_all(
-                _replaced(ledger.OpenLedger, "claim", _claims_everything),
-                _replaced(ledger.OpenLedger, "sending", _marks_nothing),
+                _replaced(_LEDGER, "claim", _claims_everything),
+                _replaced(_LEDGER, "sending", _marks_nothing),
             ),
         ),
         Protection(
             name="the ledger's mark of what was sent",
             laws=_laws("settle", "double"),
-            off=_replaced(ledger.OpenLedger, "sending", _marks_nothing),
+            off=_replaced(_LEDGER, "sending", _marks_nothing),
         ),
         Protection(
             name="settle delay of a worker",
             laws=_laws("settle", "double"),
-            off=_replaced(work, "asyncio", _Impatient),
+            off=_replaced("fleet.work", "asyncio", _Impatient),
         ),
     )
 }
