@@ -157,6 +157,62 @@ def _scard(redis: Redis, key: str) -> Reply:
     return len(redis.get(key) or {})
 
 
+def _hsetnx(redis: Redis, key: str, name: str, value: str) -> Reply:
+    found = redis.get(key, dict)
+    if name in found:
+        return 0
+    found[name] = value
+    return 1
+
+
+# --- sorted sets ----------------------------------------------------------------------------------
+
+
+def _zadd(redis: Redis, key: str, *pairs: str) -> Reply:
+    found = redis.get(key, dict)
+    before = len(found)
+    found.update(
+        (member, float(score)) for score, member in zip(pairs[::2], pairs[1::2], strict=True)
+    )
+    return len(found) - before
+
+
+def _zcard(redis: Redis, key: str) -> Reply:
+    return len(redis.get(key) or {})
+
+
+def _zscore(redis: Redis, key: str, member: str) -> Reply:
+    score = (redis.get(key) or {}).get(member)
+    return None if score is None else f"{score:g}"
+
+
+def _within(redis: Redis, key: str, least: str, most: str) -> list[str]:
+    found = redis.get(key) or {}
+    return [member for member, score in found.items() if float(least) <= score <= float(most)]
+
+
+def _zcount(redis: Redis, key: str, least: str, most: str) -> Reply:
+    return len(_within(redis, key, least, most))
+
+
+def _zrange(redis: Redis, key: str, first: str, last: str) -> Reply:
+    found = redis.get(key) or {}
+    members = sorted(found, key=lambda member: (found[member], member))
+    return members[int(first) : None if last == "-1" else int(last) + 1]
+
+
+def _zrem(redis: Redis, key: str, *members: str) -> Reply:
+    found = redis.get(key) or {}
+    gone = sum(found.pop(member, None) is not None for member in members)
+    if not found:
+        redis.drop(key)
+    return gone
+
+
+def _zremrangebyscore(redis: Redis, key: str, least: str, most: str) -> Reply:
+    return _zrem(redis, key, *_within(redis, key, least, most))
+
+
 # --- streams --------------------------------------------------------------------------------------
 
 
@@ -253,6 +309,14 @@ COMMANDS: Mapping[str, Callable[..., Reply]] = {
     "hmget": _hmget,
     "hgetall": _hgetall,
     "hdel": _hdel,
+    "hsetnx": _hsetnx,
+    "zadd": _zadd,
+    "zcard": _zcard,
+    "zcount": _zcount,
+    "zrange": _zrange,
+    "zrem": _zrem,
+    "zremrangebyscore": _zremrangebyscore,
+    "zscore": _zscore,
     "sadd": _sadd,
     "srem": _srem,
     "sismember": _sismember,

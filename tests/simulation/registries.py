@@ -35,8 +35,7 @@ def _is_registry(value: object) -> bool:
         return False
     if not kind.__module__.startswith(_PACKAGE):
         return False
-    frozen = getattr(kind, "__setattr__", None) is not object.__setattr__
-    return not frozen
+    return hasattr(value, "__dict__") and kind.__setattr__ is object.__setattr__
 
 
 @cache
@@ -52,34 +51,41 @@ def found() -> tuple[tuple[types.ModuleType, str, Any], ...]:
     return tuple(places)
 
 
-def _copied(value: Any) -> Any:
-    try:
-        return copy.deepcopy(value)
-    except TypeError:
-        # A lock, or something else that belongs to one process.
-        return type(value)()
-
-
 class Globals:
-    """The registries of one process, which are the code's while that process runs."""
+    """The registries of one process, which are the code's while that process runs.
+
+    An object stays the same one, since others may have kept it, and gets what it holds exchanged;
+    a bare container is exchanged itself.
+    """
 
     def __init__(self) -> None:
+        self._containers: list[tuple[types.ModuleType, str, Any, Any]] = []
+        objects: dict[int, tuple[Any, dict[str, Any], dict[str, Any]]] = {}
         copies: dict[int, Any] = {}
-        self._own: list[tuple[types.ModuleType, str, Any, Any]] = []
         for module, attribute, value in found():
-            own = copies.setdefault(id(value), _copied(value))
-            self._own.append((module, attribute, own, value))
+            if isinstance(value, _CONTAINERS):
+                own = copies.setdefault(id(value), copy.copy(value))
+                self._containers.append((module, attribute, own, value))
+            elif id(value) not in objects:
+                # As it is made for a new process.
+                objects[id(value)] = (value, vars(type(value)()), vars(value))
+        self._objects = list(objects.values())
 
     def enter(self) -> None:
         """Put them in place."""
-        for module, attribute, own, _ in self._own:
+        for module, attribute, own, _ in self._containers:
             setattr(module, attribute, own)
+        for value, own, _ in self._objects:
+            value.__dict__ = own
 
     def leave(self) -> None:
         """Put back what was there."""
-        for module, attribute, _, original in self._own:
+        for module, attribute, _, original in self._containers:
             setattr(module, attribute, original)
+        for value, _, original in self._objects:
+            value.__dict__ = original
 
     def clear(self) -> None:
         """Let go of them."""
-        self._own.clear()
+        self._containers.clear()
+        self._objects.clear()

@@ -55,7 +55,19 @@ XREAD COUNT 5 STREAMS empty 0-0
 XDEL t 0-1
 PING
 EVALSHA 0000000000000000000000000000000000000000 0
-NOSUCH 1
+HSETNX h x 1
+HSETNX h x 2
+ZADD z 1 a 2 b
+ZADD z 3 a
+ZADD z 1 c
+ZCARD z
+ZCOUNT z 2 +inf
+ZSCORE z b
+ZSCORE z d
+ZRANGE z 0 -1
+ZREMRANGEBYSCORE z -inf 1
+ZREM z a d
+ZCARD z
 """
 
 # What two workers ask the ledger: an act, who asks, and what the act is about.
