@@ -37,7 +37,7 @@ LAWS = {
     "looked-up": "An order is told as unknown only after it was looked up, where there was time.",
     "told": "A run that comes to its end tells one outcome of every row.",
     "intent": "Before the first byte of an order leaves, its journal says so, durably.",
-    "closed": "Nothing leaves after the client was closed.",
+    "closed": "No call begins to leave after the client was closed.",
     "rate": "In any stretch of w seconds at most burst + rate * w calls leave.",
     "hang": "Every run ends within its bound.",
     "left-behind": "When a process has closed its clients, no task and no response is left.",

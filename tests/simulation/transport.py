@@ -49,6 +49,8 @@ class Transport(httpx.AsyncBaseTransport):
         timeouts = request.extensions["timeout"]
         history.departures.setdefault(self.name, []).append(world.now)
         key = _key_of(request)
+        if self.closed_at is not None:
+            history.blame("closed", f"a call for {key[1]} began after its client was closed")
         if request.method == "GET":
             history.look_ups.append(LookUp(process=self._process.name, key=key, left=world.now))
         await step("connection.connect_tcp.started", {})
@@ -85,8 +87,6 @@ class Transport(httpx.AsyncBaseTransport):
     def _note_sending(self, key: Key, content: bytes) -> Sending:
         history = self._network.history
         contents = contents_of(content)
-        if self.closed_at is not None:
-            history.blame("closed", f"{contents} left after its client was closed")
         if self._before_sending is not None:
             self._before_sending(key)
         sending = Sending(
