@@ -128,9 +128,10 @@ class Worker:
 
     async def _create(self, order: _Order, sent: float | None, terms: Terms) -> str:
         client = self._on(terms)
-        # Not only what the ledger knows: it may have forgotten what was sent from here.
+        # The ledger may have forgotten what was sent from here; another worker may have sent later.
         if order.sent_at is not None:
-            sent = _now() - order.sent_at
+            own = _now() - order.sent_at
+            sent = own if sent is None else min(own, sent)
         if sent is not None:
             order.in_doubt = True
             await asyncio.sleep(max(0.0, client.retry.settling - sent))

@@ -122,6 +122,19 @@ async def test_order_sent_from_here_settles_from_when_it_was_sent() -> None:
 
 
 @virtual_time
+async def test_order_sent_from_here_settles_from_a_later_sending_of_another_worker() -> None:
+    # The client waits out the 429; by then another worker has sent the order, 5 s ago.
+    refused = httpx.Response(429, headers={"Retry-After": "40"})
+    play = Play([refused, placed()])
+    ledger = ScriptedLedger(Yours(None), Yours(5.0), lost=(2,))
+    async with playing(play, retry=RetryPolicy(attempts=2, settling=30.0)) as clickpost:
+        await worker(clickpost, ledger).create(new_order())
+
+    assert ledger.sent_at[1] >= 40
+    assert play.times[-1] - ledger.sent_at[1] >= 25
+
+
+@virtual_time
 async def test_claim_that_was_lost_is_not_trusted_to_be_new() -> None:
     play = Play([placed()])
     ledger = ScriptedLedger(Yours(None), Yours(0.0), lost=(1,))
