@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clickpost_async import webhooks
@@ -278,6 +278,15 @@ def test_an_empty_token_lets_nobody_in(nothing: Any) -> None:
 # --- what is no push ----------------------------------------------------------------------------
 
 
+def test_largest_push_is_taken() -> None:
+    body = json.dumps(SCAN).encode()
+    padded = body + b" " * (256 * 1024 - len(body))
+
+    assert parse(padded, {}, token=None).waybill == "DL8800000001"
+    with pytest.raises(WebhookTooLargeError):
+        parse(padded + b" ", {}, token=None)
+
+
 @pytest.mark.fault("S07")
 def test_a_push_of_any_size_is_not_taken() -> None:
     with pytest.raises(WebhookTooLargeError) as caught:
@@ -356,6 +365,7 @@ def test_another_event_has_another_identity(field: str, other: Any) -> None:
         st.tuples(st.integers(0, 3), st.sampled_from([4, 5, 6, 8, 9, 47])), min_size=1, max_size=5
     )
 )
+@example([(1, 47), (1, 8)])
 def test_the_newest_is_the_same_however_pushes_arrive(scans: list[tuple[int, int]]) -> None:
     events = [
         parsed({**SCAN, "timestamp": f"2026-03-04T12:4{at}:00Z", "clickpost_status_code": code})
@@ -375,6 +385,10 @@ def test_the_newest_is_the_same_however_pushes_arrive(scans: list[tuple[int, int
         assert (latest.at.minute - 40, latest.clickpost_status_code == 8) == expected
 
     assert len(found) == 1
+
+
+def test_repeated_push_does_not_supersede_the_first() -> None:
+    assert not parsed(SCAN).supersedes(parsed({**SCAN, "new": 1}))
 
 
 def test_an_event_without_a_time_overwrites_nothing() -> None:

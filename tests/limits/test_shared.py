@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickpost_async.limits import TokenBucket
-from clickpost_async.limits._shared import Shared
+from clickpost_async.limits._shared import Law, Question, Shared
 from clickpost_async.settings import Priority, Rate
 from clickpost_async.testing import run_virtual, virtual_time
 from tests.redis_server import RedisServer
@@ -296,6 +296,18 @@ async def test_a_hold_while_redis_is_gone_is_told_to_all_when_it_is_back(at: Pla
     assert sum(crowd.counts(30 - near, 40)) >= 1500
 
 
+@virtual_time
+async def test_hold_of_another_process_is_kept_when_redis_is_gone(at: PlayedRedis) -> None:
+    throttled, other = fleet(at, processes=2)
+    await throttled.hold(30)
+    await other.hold(1)
+    fail(at, "is gone")
+
+    await other.take()
+
+    assert anyio.current_time() >= 30 - near
+
+
 @pytest.mark.fault("R04")
 @virtual_time
 async def test_r04_a_redis_that_has_forgotten_the_last_seconds_lets_a_burst_more_go(
@@ -324,6 +336,94 @@ async def test_r04_a_redis_that_has_forgotten_everything_begins_without_a_burst(
         await anyio.sleep(2)
 
     assert overshoot(crowd.leavings, 200, 1) <= 4 * 4
+
+
+@virtual_time
+async def test_slots_of_a_redis_that_has_forgotten_everything_are_not_kept(
+    at: PlayedRedis,
+) -> None:
+    first = await at.answer(LAW, Question(want=3))
+    at.forget()
+    again = await at.answer(LAW, Question(want=3, era=first.era, first=first.first, count=3))
+
+    assert (first.kept, again.kept) == (0, 0)
+    assert again.era != first.era
+
+
+@virtual_time
+async def test_process_keeps_to_its_share_while_others_may_not_have_found_redis_again(
+    at: PlayedRedis,
+) -> None:
+    *lost, other = fleet(at)
+    await other.take()
+
+    async with Crowd(lost, [10] * 3) as crowd:
+        await anyio.sleep(1)
+        fail(at, "is gone")
+        # Long enough for them to ask once a second only.
+        await anyio.sleep(2.1)
+        at.forget()
+        fail(at, "answers")
+        async with Crowd([other], [10]) as late:
+            await anyio.sleep(1)
+
+    leavings = sorted([*crowd.leavings, *late.leavings], key=lambda one: one.at)
+    assert overshoot(leavings, 200, 20) <= 2
+    assert len(late.leavings) >= 40
+
+
+@virtual_time
+async def test_process_that_was_without_redis_does_not_ask_for_a_burst(at: PlayedRedis) -> None:
+    # One call at a time in each: they are not in line, and so would be granted what was saved up.
+    async with Crowd(fleet(at), [1] * 4) as crowd:
+        await anyio.sleep(1)
+        fail(at, "is gone")
+        await anyio.sleep(2)
+        fail(at, "answers")
+        await anyio.sleep(4)
+
+    assert overshoot(crowd.leavings, 200, 20) <= 2
+
+
+# --- what the script keeps ---------------------------------------------------------------------
+
+LAW = Law(interval=0.1, slack=0.5, lapse=0.1)
+
+
+@virtual_time
+async def test_script_keeps_the_later_end_of_two_holds(at: PlayedRedis) -> None:
+    await at.answer(LAW, Question(hold=10))
+    answer = await at.answer(LAW, Question(hold=1))
+
+    assert answer.held == 10
+
+
+@virtual_time
+async def test_script_tells_slots_from_the_end_of_a_hold_on_and_without_a_burst(
+    at: PlayedRedis,
+) -> None:
+    told = await at.answer(LAW, Question(want=2))
+    await at.answer(LAW, Question(hold=5))
+    kept = await at.answer(LAW, Question(want=2, era=told.era, first=told.first, count=2))
+    assert (kept.kept, kept.first) == (0, 5)
+
+    await anyio.sleep(7)
+    await at.answer(LAW, Question(hold=1))
+    after = await at.answer(LAW, Question(want=1, slack=LAW.slack))
+    assert after.first == 8
+
+
+@virtual_time
+async def test_script_keeps_what_is_left_of_a_hold_when_its_clock_steps_back(
+    at: PlayedRedis,
+) -> None:
+    at.ahead = 1000
+    await at.answer(LAW, Question(hold=5))
+    at.ahead = 400
+    answer = await at.answer(LAW, Question(want=1))
+
+    assert answer.held - answer.now == 5
+    assert answer.first == answer.held
 
 
 # --- calls that are given up -------------------------------------------------------------------

@@ -347,10 +347,11 @@ async def test_a_host_that_leads_outside_is_called(tmp_path: Path, address: str)
     assert caught.value.transient is True
 
 
+@pytest.mark.parametrize("error", [OSError("no such host"), UnicodeError("label too long")])
 @pytest.mark.asyncio
-async def test_a_host_that_cannot_be_found_is_not_sent(tmp_path: Path) -> None:
+async def test_a_host_that_cannot_be_found_is_not_sent(tmp_path: Path, error: Exception) -> None:
     async def nowhere(host: str, port: int) -> Sequence[str]:
-        raise OSError(host, port)
+        raise error
 
     with pytest.raises(NotSentError, match=f"cannot connect to {NAME}:443: OSError"):
         await Downloader(resolve=nowhere).download(LABEL, SIGNED, tmp_path / "label.pdf")

@@ -97,6 +97,20 @@ async def test_polling_is_no_repeat() -> None:
 
 
 @virtual_time
+async def test_lookup_pays_no_more_into_the_budget_than_it_costs() -> None:
+    play = Play([httpx.ReadError("")])
+    async with playing(play, retry=RetryPolicy(attempts=1)) as clickpost:
+        for number in range(5):
+            with pytest.raises(NoReplyError):
+                await clickpost.orders.create(india_order(f"R-{number}"))
+        left = clickpost._exchange.guards["main"].budget.left  # type: ignore[index]
+
+    assert len(play.look_ups) == 5
+    # What the creates themselves bring in.
+    assert left == pytest.approx(10 + 5 * 0.1)
+
+
+@virtual_time
 async def test_a_light_copy_has_no_budget_of_its_own_and_another_host_has() -> None:
     hosts = Hosts(tracking="https://elsewhere.example/api")
     play = Play([httpx.Response(500)])

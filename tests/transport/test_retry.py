@@ -40,7 +40,7 @@ from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
 from tests.sandbox.samples import india_order
 
-from .plays import Line, Listener, Play, placed, playing, queued, said, unguarded
+from .plays import Line, Listener, Play, never_answers, placed, playing, queued, said, unguarded
 
 FREELY, SETTLING, REFERENCE, NEVER = Repeat
 
@@ -93,6 +93,8 @@ ERRORS: list[tuple[ClickPostError, Failure]] = [
     (CourierError("no"), Failure.FINAL),
     (RefusedError("no"), Failure.FINAL),
     (RefusedError("no", outcome=Outcome.UNKNOWN), Failure.FINAL),
+    # As an endpoint of one's own may raise it: no row says that a retry would help.
+    (RefusedError("no", transient=True), Failure.FINAL),
 ]
 
 
@@ -227,6 +229,53 @@ async def test_a_server_that_asks_to_be_left_alone_is(repeat: Repeat, asked: int
 
 
 @virtual_time
+async def test_short_retry_after_does_not_shorten_the_settle_delay() -> None:
+    play = Play([httpx.Response(503, headers={"retry-after": "5"}, text="busy"), placed()])
+    async with playing(play) as clickpost:
+        await clickpost.orders.create(india_order("R-1"))
+
+    assert 30 <= play.pauses[0] <= 60
+
+
+@virtual_time
+async def test_settle_delay_grows_to_ten_minutes_and_is_never_less_than_asked_for() -> None:
+    for settling, delays in ((300, (300, 600, 600, 600)), (1000, (1000,) * 4)):
+        play = Play([*[httpx.ReadError("")] * 4, placed()])
+        retry = RetryPolicy(attempts=5, settling=settling, patience=100_000)
+        async with playing(play, retry=retry) as clickpost:
+            await clickpost.orders.create(india_order("R-1"))
+
+        for pause, low in zip(play.pauses, delays, strict=True):
+            assert low <= pause <= 2 * low
+
+
+@virtual_time
+async def test_calls_that_were_throttled_without_a_retry_after_spread_out_more_each_time() -> None:
+    random.seed(1)
+    third_pauses: list[float] = []
+    for number in range(30):
+        play = Play([httpx.Response(429)] * 3 + [placed()])
+        async with playing(play) as clickpost:
+            await clickpost.orders.create(india_order(f"R-{number}"))
+        third_pauses.append(play.pauses[2])
+
+    # The limiter holds them for a second; beyond that they are drawn from 0.5 s * 2 ** 2 * 2.
+    assert all(1 <= pause <= 4 for pause in third_pauses)
+    assert max(third_pauses) > 3
+
+
+@pytest.mark.parametrize("line", [page(200), RuntimeError("?")])
+@virtual_time
+async def test_what_helps_once_or_never_is_retried_once(line: Line) -> None:
+    play = Play([line])
+    async with playing(play) as clickpost:
+        with pytest.raises(ClickPostError):
+            await clickpost.post(own(Repeat.FREELY), {})
+
+    assert len(play.times) == 2
+
+
+@virtual_time
 async def test_settling_takes_twice_as_long_each_time() -> None:
     play = Play([httpx.ReadError(""), said(322), page(504), placed()])
     async with playing(play) as clickpost:
@@ -307,6 +356,21 @@ async def test_a_lost_answer_is_found_again_by_the_reference() -> None:
         order = await clickpost.orders.create(india_order("R-1"))
 
     assert (order.waybill, order.already_placed, order.reply.attempts) == ("W-7", True, 2)
+
+
+@pytest.mark.parametrize("repeat", Repeat)
+@virtual_time
+async def test_call_that_is_cancelled_in_a_later_attempt_ends_as_cancelled(repeat: Repeat) -> None:
+    play = Play([httpx.ConnectError(""), never_answers, placed()])
+    async with playing(play) as clickpost:
+        task = asyncio.create_task(clickpost.post(own(repeat), {}))
+        await asyncio.sleep(10)
+        task.cancel()
+        await asyncio.wait([task])
+        await asyncio.sleep(1000)
+
+    assert task.cancelled()
+    assert len(play.times) == 2
 
 
 # --- how often, how long ----------------------------------------------------------------------
