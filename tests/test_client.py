@@ -2,10 +2,18 @@
 
 import asyncio
 import logging
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import anyio
+import attrs
 import httpx
+import pandas as pd
+import pydantic
 import pytest
 
 from clickpost_async import (
@@ -27,6 +35,7 @@ from clickpost_async import (
     RetryPolicy,
     Stats,
     Timeouts,
+    WorldOrder,
     structure,
 )
 from clickpost_async.limits import Unlimited
@@ -130,6 +139,117 @@ async def test_an_order_finds_its_endpoint_by_its_type_or_its_names() -> None:
         "/v3/create-order/",
         "/v4/create-order/",
     ]
+
+
+class ShopOrder(pydantic.BaseModel):
+    reference_number: str = "R-1"
+
+
+@attrs.frozen
+class AttrsOrder:
+    reference_number: str = "R-1"
+
+
+@dataclass
+class DataclassOrder:
+    reference_number: str = "R-1"
+
+
+class DjangoOrder:
+    """What a Django model has: enough to be known as one."""
+
+    _meta = object()
+    pk = 1
+
+
+async def later() -> dict[str, Any]:
+    return india_order("R-1")
+
+
+def database_row() -> sqlite3.Row:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        return sqlite3.Row(connection.cursor(), ())
+
+
+ORDERS_THAT_ARE_NONE: Mapping[str, tuple[Callable[[], Any], str]] = {
+    "list": (
+        lambda: [india_order("R-1")],
+        "a list: pass one per call; asyncio.gather or bulk.create take many",
+    ),
+    "generator": (
+        lambda: (order for order in ()),
+        "generator: pass one per call; asyncio.gather or bulk.create take many",
+    ),
+    "text": (lambda: "{}", "text: parse it first, as with json.loads"),
+    "bytes": (lambda: b"{}", "bytes: parse it first, as with json.loads"),
+    "number": (lambda: 5, "a whole number"),
+    "nothing": (lambda: None, "null"),
+    "pydantic": (ShopOrder, "ShopOrder: give its model_dump()"),
+    "attrs": (AttrsOrder, "AttrsOrder: give its fields as a mapping (asdict)"),
+    "dataclass": (DataclassOrder, "DataclassOrder: give its fields as a mapping (asdict)"),
+    "django": (
+        DjangoOrder,
+        "DjangoOrder: make a mapping of the model's fields, with ClickPost's names",
+    ),
+    "row": (lambda: pd.Series({"a": 1}), "Series: give its to_dict()"),
+    "row of a database": (database_row, "Row: give dict(x)"),
+    "a part": (lambda: structure(india_order("R-1"), IndiaOrder).drop_info, "IndiaDrop"),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS_THAT_ARE_NONE)
+@virtual_time
+async def test_what_is_no_order_is_told_by_what_was_given_and_what_to_give(name: str) -> None:
+    given, message = ORDERS_THAT_ARE_NONE[name]
+    play = Play([placed()])
+    async with playing(play) as clickpost:
+        orders = clickpost.orders
+        for create, wanted in (
+            (orders.create, "IndiaOrder or WorldOrder"),
+            (orders.create_india, "IndiaOrder"),
+            (orders.create_world, "WorldOrder"),
+        ):
+            with pytest.raises(InvalidRequestError) as caught:
+                await create(given())
+            assert str(caught.value) == f"expected a mapping or {wanted}, got {message}"
+
+    assert play.requests == []
+
+
+@virtual_time
+async def test_a_call_that_was_not_awaited_is_no_order() -> None:
+    coroutine: Any = later()
+    async with playing(Play([placed()])) as clickpost:
+        with pytest.raises(InvalidRequestError, match="got coroutine: await it first"):
+            await clickpost.orders.create(coroutine)
+    coroutine.close()
+
+
+@virtual_time
+async def test_an_order_of_the_other_market_is_told_by_its_name() -> None:
+    world: Any = structure(world_order("R-1"), WorldOrder)
+    async with playing(Play([placed()])) as clickpost:
+        with pytest.raises(InvalidRequestError, match="mapping or IndiaOrder, got WorldOrder"):
+            await clickpost.orders.create_india(world)
+
+
+@virtual_time
+async def test_all_mistakes_of_an_order_are_told_at_once_before_anything_is_sent() -> None:
+    order = india_order("R-1")
+    order["drop_info"]["drop_pincode"] = "1"
+    order["drop_info"]["since"] = date(2026, 1, 31)
+    order["shipment_details"]["weight"] = float("nan")
+    play = Play([placed()])
+    async with playing(play) as clickpost:
+        with pytest.raises(InvalidRequestError) as caught:
+            await clickpost.orders.create(order)
+
+    assert {problem.path for problem in caught.value.problems} == {
+        "drop_info.drop_pincode",
+        "drop_info.since",
+        "shipment_details.weight",
+    }
+    assert play.requests == []
 
 
 @virtual_time

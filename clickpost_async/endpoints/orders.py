@@ -13,6 +13,7 @@ from clickpost_async.endpoints._asked import check
 from clickpost_async.endpoints.management import Management
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures import CreatedOrder, FetchedOrder, IndiaOrder, WorldOrder
+from clickpost_async.structures._base import not_a_mapping
 
 _CREATED = {200, 202, 102, 323}
 
@@ -146,7 +147,9 @@ _WORLD_MARKS = frozenset({"country_code", "postal_code", "name", "address"})
 
 def is_india(order: Mapping[str, Any]) -> bool:
     """Tell India's order from the world's by the names in `pickup_info`."""
-    pickup = order.get("pickup_info") if isinstance(order, Mapping) else None
+    if not isinstance(order, Mapping):
+        raise InvalidRequestError.of([not_a_mapping(order, "IndiaOrder or WorldOrder")])
+    pickup = order.get("pickup_info")
     names = pickup.keys() if isinstance(pickup, Mapping) else frozenset()
     if _INDIA_MARKS & names:
         return True
