@@ -103,7 +103,8 @@ def _is_json(value: Any, depth: int) -> bool:
     """Tell of most of what is JSON, in a fraction of the time, that it is."""
     kind = type(value)
     if kind is str:
-        return value.isascii() or text_problem(value) is None
+        text: str = value
+        return text.isascii() or text_problem(text) is None
     if kind is dict or kind is list or kind is tuple:
         inner = depth + 1
         if inner > _MAX_DEPTH:
