@@ -103,8 +103,7 @@ def _is_json(value: Any, depth: int) -> bool:
     """Tell of most of what is JSON, in a fraction of the time, that it is."""
     kind = type(value)
     if kind is str:
-        text: str = value
-        return text.isascii() or text_problem(text) is None
+        return value.isascii() or text_problem(value) is None
     if kind is dict or kind is list or kind is tuple:
         inner = depth + 1
         if inner > _MAX_DEPTH:
@@ -116,7 +115,7 @@ def _is_json(value: Any, depth: int) -> bool:
             )
         return all(_is_json(member, inner) for member in value)
     if kind is int or kind is float:
-        return -_LARGEST < value < _LARGEST
+        return bool(-_LARGEST < value < _LARGEST)
     return value is None or kind is bool
 
 
