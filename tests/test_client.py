@@ -3,11 +3,15 @@
 import asyncio
 import logging
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from functools import cached_property
+from typing import Any, Never
+from unittest.mock import AsyncMock, create_autospec
 
 import anyio
 import attrs
@@ -20,6 +24,7 @@ from clickpost_async import (
     Auth,
     BodyStyle,
     ClickPost,
+    ClickPostError,
     Credentials,
     CredentialsError,
     Get,
@@ -38,6 +43,7 @@ from clickpost_async import (
     WorldOrder,
     structure,
 )
+from clickpost_async.endpoints.orders import Orders
 from clickpost_async.limits import Unlimited
 from clickpost_async.structures import Answer, CreatedOrder, IndiaOrder
 from clickpost_async.testing import virtual_time
@@ -422,6 +428,146 @@ async def test_a_light_copy_shares_connections() -> None:
                 await one.orders.create(india_order("R-1"))
             assert clickpost.stats().connections == copy.stats().connections == 1
         assert server.connections == 1
+
+
+class Shop(ClickPost):
+    """A client of a merchant's own: with a setting, a slot, a value that is cached, a namespace."""
+
+    __slots__ = ("till",)
+
+    def __init__(self, *args: Any, shop: str, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.shop = shop
+        self.till = object()
+        self.warehouse = Orders(self._caller)
+
+    @cached_property
+    def attempts(self) -> int:
+        return self.retry.attempts
+
+    def __reduce__(self) -> Never:
+        raise TypeError("a shop is not pickled")
+
+
+@virtual_time
+async def test_a_light_copy_of_a_subclass_keeps_its_attributes() -> None:
+    play = Play([said(503, http=503)])
+    async with Shop(
+        Credentials("acme", KEY), shop="Lotus", transport=httpx.MockTransport(play)
+    ) as shop:
+        assert shop.attempts == 4
+        copy = shop.with_options(retry=RetryPolicy.never())
+
+        assert (type(copy), copy.shop, copy.till) == (Shop, "Lotus", shop.till)
+        assert copy.attempts == 1
+        for orders in (copy.warehouse, copy.orders):
+            with pytest.raises(ClickPostError):
+                await orders.create(india_order("R-1"))
+        assert len(play.times) == 2
+        assert (shop.attempts, shop.warehouse is copy.warehouse) == (4, False)
+
+
+@virtual_time
+async def test_a_namespace_that_was_used_before_has_the_options_of_each_copy() -> None:
+    play = Play([said(503, http=503)])
+    async with playing(play) as clickpost:
+        await asyncio.gather(clickpost.orders.create(india_order("R-1")), return_exceptions=True)
+        before = len(play.times)
+        once = clickpost.with_options(retry=RetryPolicy.never())
+        await asyncio.gather(once.orders.create(india_order("R-2")), return_exceptions=True)
+
+    assert before == 4
+    assert len(play.times) == before + 1
+
+
+@virtual_time
+async def test_a_namespace_that_a_test_has_replaced_stays_replaced_in_a_light_copy() -> None:
+    async with playing(Play([placed()])) as clickpost:
+        fake: Any = object()
+        clickpost.orders = fake
+
+        assert clickpost.with_options(deadline=5).orders is fake
+
+
+@pytest.mark.parametrize("close", ["async with", "aclose"])
+@virtual_time
+async def test_closing_a_light_copy_closes_nothing(close: str) -> None:
+    async with playing(Play([placed()])) as clickpost:
+        copy = clickpost.with_options(deadline=5)
+        if close == "aclose":
+            await copy.aclose()
+        else:
+            async with copy, copy.with_options(priority=Priority.BULK):
+                await copy.orders.create(india_order("R-1"))
+
+        await clickpost.orders.create(india_order("R-2"))
+        await copy.orders.create(india_order("R-3"))
+
+    with pytest.raises(NotSentError, match="closed"):
+        await copy.orders.create(india_order("R-4"))
+
+
+# --- as a spec --------------------------------------------------------------------------------
+
+NAMESPACES = (
+    *("orders", "tracking", "ndr", "pickups", "labels", "couriers", "account", "reports"),
+    "returns",
+)
+
+
+@pytest.mark.parametrize("name", NAMESPACES)
+def test_the_class_has_the_classes_of_its_namespaces(name: str) -> None:
+    clickpost = ClickPost(Credentials("acme", KEY))
+
+    assert type(getattr(clickpost, name)) is getattr(ClickPost, name)
+    assert getattr(clickpost, name) is getattr(clickpost, name)
+
+
+@pytest.mark.parametrize(
+    "mock",
+    [
+        create_autospec(ClickPost, instance=True),
+        create_autospec(ClickPost)(Credentials("acme", KEY)),
+        create_autospec(ClickPost(Credentials("acme", KEY))),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_mock_that_is_made_by_autospec_has_the_namespaces_and_their_signatures(
+    mock: Any,
+) -> None:
+    mock.orders.create.return_value = "placed"
+
+    assert await mock.orders.create({"a": 1}) == "placed"
+    mock.orders.create.assert_awaited_once_with({"a": 1})
+    with pytest.raises(TypeError, match="courier_partner"):
+        await mock.orders.fetch_india("W1")
+    with pytest.raises(AttributeError):
+        mock.orders.craete  # noqa: B018 - asking is the test
+    for name in NAMESPACES:
+        assert getattr(mock, name)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="their AsyncMock asks the namespace's class")
+@pytest.mark.asyncio
+async def test_an_async_mock_of_the_client_has_namespaces_that_can_be_awaited() -> None:
+    mock = AsyncMock(spec=ClickPost)
+    mock.orders.create.return_value = "placed"
+
+    assert await mock.orders.create({}) == "placed"
+    with pytest.raises(AttributeError):
+        mock.shipments  # noqa: B018 - asking is the test
+
+
+def test_a_client_loads_no_namespace_that_is_not_used() -> None:
+    script = """
+import sys
+from clickpost_async import ClickPost, Credentials
+clickpost = ClickPost(Credentials("acme", "not-a-real-key"))
+clickpost.orders
+print([name for name in sys.modules if name.endswith((".reports", ".returns", ".ndr"))])
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
 
 
 # --- counts -----------------------------------------------------------------------------------
