@@ -249,9 +249,9 @@ def test_largest_push_is_taken() -> None:
     body = json.dumps(SCAN).encode()
     padded = body + b" " * (256 * 1024 - len(body))
 
-    assert parse(padded, {}, token=None).waybill == "DL8800000001"
+    assert webhooks.parse(padded, {}, token=None).waybill == "DL8800000001"
     with pytest.raises(WebhookTooLargeError):
-        parse(padded + b" ", {}, token=None)
+        webhooks.parse(padded + b" ", {}, token=None)
 
 
 @pytest.mark.fault("S07")
