@@ -373,16 +373,36 @@ async def test_process_keeps_to_its_share_while_others_may_not_have_found_redis_
 
 
 @virtual_time
-async def test_process_that_was_without_redis_does_not_ask_for_a_burst(at: PlayedRedis) -> None:
-    # One call at a time in each: they are not in line, and so would be granted what was saved up.
-    async with Crowd(fleet(at), [1] * 4) as crowd:
-        await anyio.sleep(1)
-        fail(at, "is gone")
-        await anyio.sleep(2)
-        fail(at, "answers")
-        await anyio.sleep(4)
+async def test_burst_that_was_used_is_not_granted_again_after_redis_was_gone(
+    at: PlayedRedis,
+) -> None:
+    buckets = fleet(at, Rate(200, burst=100))
+    leavings: list[Leaving] = []
 
-    assert overshoot(crowd.leavings, 200, 20) <= 2
+    async def leave(who: int) -> None:
+        await buckets[who].take()
+        leavings.append(Leaving(who=who, at=anyio.current_time()))
+
+    async def leave_steadily(who: int) -> None:
+        # Just below the share of each, so that nobody waits in line.
+        while anyio.current_time() < 2.2:
+            await leave(who)
+            await anyio.sleep(0.0201)
+
+    for _ in range(100):
+        await leave(0)
+    async with anyio.create_task_group() as group:
+        for who in range(4):
+            group.start_soon(leave_steadily, who)
+        await anyio.sleep(0.5)
+        fail(at, "is gone")
+        await anyio.sleep(0.3)
+        fail(at, "answers")
+    async with anyio.create_task_group() as group:
+        for _ in range(120):
+            group.start_soon(leave, 0)
+
+    assert overshoot(leavings, 200, 100) <= 2
 
 
 # --- what the script keeps ---------------------------------------------------------------------

@@ -71,6 +71,8 @@ class Copy:
     root: Path
     # Seconds that tests take without a mutant.
     baselines: dict[tuple[str, ...], float] = field(factory=dict)
+    # What tests say that fail without a mutant.
+    broken: dict[tuple[str, ...], str] = field(factory=dict)
 
     @classmethod
     def make(cls, home: Path) -> "Copy":
@@ -107,10 +109,11 @@ class Copy:
         if tests not in self.baselines:
             began = time.monotonic()
             status, said = await self._run_tests(tests, 600)
-            if status != _PASSED:
-                message = f"without a mutant these fail too: {' '.join(tests)}\n{said}"
-                raise BrokenRunError(message)
             self.baselines[tests] = time.monotonic() - began
+            if status != _PASSED:
+                self.broken[tests] = f"without a mutant these fail too: {' '.join(tests)}\n{said}"
+        if tests in self.broken:
+            raise BrokenRunError(self.broken[tests])
         return self.baselines[tests]
 
     async def _run_tests(self, tests: Iterable[str], limit: float) -> tuple[int | None, str]:
@@ -165,7 +168,8 @@ class Run:
 
     mutants: Sequence[Mutant]
     results: dict[Mutant, Result] = field(factory=dict)
-    broken: list[BrokenRunError] = field(factory=list)
+    # What went wrong, and how many mutants it concerns.
+    broken: Counter[str] = field(factory=Counter)
 
     async def work(self, jobs: int, home: Path) -> None:
         """Test them all; those of the same tests follow each other."""
@@ -178,8 +182,9 @@ class Run:
                     self.results[mutant] = result = await copy.test(mutant)
                     print(result, flush=True)
                 except BrokenRunError as error:
-                    self.broken.append(error)
-                    print(error, flush=True)
+                    if not self.broken[str(error)]:
+                        print(error, flush=True)
+                    self.broken[str(error)] += 1
 
         await asyncio.gather(*(work(Copy.make(home / str(number))) for number in range(jobs)))
 
@@ -196,12 +201,16 @@ def _table(results: Sequence[Result]) -> str:
     lines += [f"| {module} | {count} | {killed[module]} |" for module, count in modules.items()]
     lines += ["", "| survivor | why no test can notice it |", "| --- | --- |"]
     lines += [
-        f"| {result.mutant.module}: `{result.mutant.title}` |"
+        f"| {result.mutant.module}: `{_escape(result.mutant.title)}` |"
         f" {result.mutant.equivalent or '**none does**: ' + result.mutant.harm} |"
         for result in results
         if not result.killed_by
     ]
     return "\n".join(lines)
+
+
+def _escape(cell: str) -> str:
+    return cell.replace("|", "\\|")
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -246,8 +255,8 @@ def _judge(run: Run) -> int:
         print(f"is no equivalent, since a test notices it: {result}")
     print(
         f"{killed} of {len(results)} mutants killed: {rate:.1f} %, at least {THRESHOLD:g} % are"
-        f" needed; {len(unexplained)} survivors without an explanation; {len(run.broken)} failed"
-        " to run"
+        f" needed; {len(unexplained)} survivors without an explanation;"
+        f" {run.broken.total()} failed to run"
     )
     if run.broken:
         return 2

@@ -87,11 +87,11 @@ async def test_second_of_two_sockets_that_connect_at_once_is_closed(
         made: list[socket.socket] = []
 
         async def connects(one: socket.socket, where: Any) -> None:
+            await connect(one, where)
             made.append(one)
             if len(made) == 2:
                 both.set()
             await both.wait()
-            await connect(one, where)
 
         monkeypatch.setattr(loop, "sock_connect", connects)
         with await dialled(loop, "acme.example", 443) as taken:
