@@ -11,11 +11,17 @@ import attrs
 from attrs import frozen
 
 from clickpost_async._transport.caller import ResilientCaller
-from clickpost_async._transport.exchange import BeforeCreate, Exchange, Options, guards
+from clickpost_async._transport.exchange import (
+    BeforeCreate,
+    Exchange,
+    Options,
+    accounts,
+    guards,
+)
 from clickpost_async._transport.http import Sender
 from clickpost_async._transport.keyring import Keyring
 from clickpost_async._transport.retry import RetryPolicy
-from clickpost_async._transport.transports import wire_of
+from clickpost_async._transport.transports import fetcher_of, wire_of
 from clickpost_async._wire.converter import prepare
 from clickpost_async._wire.endpoint import Auth, Get, Post, Query, Repeat
 from clickpost_async.endpoints._namespace import LazyNamespace, Namespace
@@ -47,8 +53,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Answer)
 
-# What a call may need after the first one has failed.
-_LOADED_LATE = ("email.utils", "tenacity")
+# What the first call needs, or another after one has failed.
+_LOADED_LATE = ("anyio._backends._asyncio", "email.utils", "tenacity")
 
 # The cheapest question there is, and 404 is as good an answer to it as any.
 _HEALTH = Get(
@@ -163,12 +169,15 @@ class ClickPost:
                 hosts,
                 timeouts,
             ),
-            downloader=Downloader(hosts=hosts.files, loopback=hosts.local),
+            downloader=Downloader(
+                hosts=hosts.files, loopback=hosts.local, through=fetcher_of(self._transport)
+            ),
             limiter=limiter or _limiter(rate),
             at_once=at_once,
             body_style=body_style,
             observers=tuple(observers),
             guards=guards(hosts),
+            accounts=accounts(credentials.username, hosts),
         )
         self._wire(Options(retry=RetryPolicy() if retry is None else retry))
 
@@ -208,8 +217,8 @@ class ClickPost:
         It keeps the attributes of a subclass, as they are, and closes nothing: its `aclose()`, and
         leaving it by `async with`, leave the client that it was made from open.
 
-        `deadline` bounds a whole call in seconds: queue, turn, attempts and pauses. `priority` is
-        who goes first where calls queue up.
+        `deadline` bounds a whole call in seconds: queue, turn, attempts and pauses; one that is
+        over, 0 or less, sends nothing. `priority` is who goes first where calls queue up.
 
         For those who keep a ledger of their own: `before_create(reference_number, attempt)` is
         awaited right before the first byte of each sending of an order, when its turn has come;

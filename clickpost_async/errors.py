@@ -18,7 +18,7 @@ No class can hold the key: it is added below everything that raises.
 
 import enum
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from attrs import frozen
 
@@ -38,6 +38,9 @@ class Trouble(enum.Enum):
     UNFORESEEN = "an exception that no HTTP library tells of"
     SHUT = "nothing was tried, because most calls had failed lately"
     UNAFFORDABLE = "not repeated, because too many calls were being repeated"
+    HELD = "not tried, because ClickPost had asked for a longer pause than the call may wait"
+    DEADLINE = "the call's own deadline passed"
+    NOT_CLICKPOST = "the response is a gateway's or another server's, not ClickPost's"
 
 
 @frozen
@@ -60,6 +63,7 @@ class Problem:
 
 _LOOK_UP = "look the order up by its reference number before it is sent again"
 _FIND_OUT = "find out what became of it before it is sent again"
+_CORRECT = "nothing was processed; correct what the message names, then call again"
 _AGAIN = "nobody knows what became of it; the very same call may be made again"
 
 
@@ -80,12 +84,12 @@ class ClickPostError(Exception):
     def __init__(
         self,
         message: str,
+        outcome: Outcome | str | None = None,
         *,
         endpoint: str | None = None,
         status: int | None = None,
         http_status: int | None = None,
         reference_number: str | None = None,
-        outcome: Outcome | None = None,
         transient: bool | None = None,
         wait: float | None = None,
     ) -> None:
@@ -97,7 +101,7 @@ class ClickPostError(Exception):
         self.attempts = 1
         self.wait = wait
         if outcome is not None:
-            self.outcome = outcome
+            self.outcome = Outcome(outcome)
         if transient is not None:
             self.transient = transient
 
@@ -109,6 +113,21 @@ class ClickPostError(Exception):
         if self.reference_number or self.endpoint is None:
             return _LOOK_UP
         return _FIND_OUT if self.settles_in is None else _AGAIN
+
+    if not TYPE_CHECKING:  # to a checker it stays the plain attribute that it overrides
+
+        @property
+        def args(self) -> tuple[Any, ...]:
+            """The message, and the outcome unless it is that of the class.
+
+            A result backend that keeps JSON, such as Celery's, makes the error anew of these alone.
+            """
+            message = BaseException.args.__get__(self)[:1]
+            return message if self.outcome is type(self).outcome else (*message, self.outcome.value)
+
+        @args.setter
+        def args(self, args: tuple[Any, ...]) -> None:
+            BaseException.args.__set__(self, args)
 
     @property
     def message(self) -> str:
@@ -149,9 +168,18 @@ class NotSentError(ClickPostError):
     _advice = "nothing was processed; call again"
 
     @property
+    def advice(self) -> str:
+        """What the caller can do next."""
+        final = self.outcome is Outcome.NOT_SENT and self.again_in is None
+        return _CORRECT if final else super().advice
+
+    @property
     def again_in(self) -> float | None:
-        """In how many seconds the very same call may be made again; 0 is at once."""
-        return self.wait or 0.0
+        """In how many seconds the very same call may be made again; 0 is at once.
+
+        `None`: not before its cause was corrected, which no repeat can do.
+        """
+        return self.wait or 0.0 if self.transient else None
 
 
 class ThrottledError(NotSentError):
@@ -165,6 +193,11 @@ class DeadlineError(NotSentError):
 
     transient = False
     _advice = "nothing was processed; call again with more time"
+
+    @property
+    def again_in(self) -> float | None:
+        """In how many seconds the very same call may be made again; 0 is at once."""
+        return self.wait or 0.0
 
 
 class NoReplyError(ClickPostError):
@@ -207,12 +240,25 @@ class InvalidRequestError(RefusedError, ValueError):
 
     _advice = "correct the fields named, then send it again"
 
-    def __init__(self, message: str, *, problems: Iterable[Problem] = (), **facts: Any) -> None:
-        super().__init__(message, **facts)
+    def __init__(
+        self,
+        message: str,
+        outcome: Outcome | str | None = None,
+        *,
+        problems: Iterable[Problem] = (),
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, outcome, **facts)
         self.problems: tuple[Problem, ...] = tuple(problems)
 
     @classmethod
-    def of(cls, problems: Iterable[Problem], *, reference_number: str | None = None) -> Self:
+    def of(
+        cls,
+        problems: Iterable[Problem],
+        *,
+        reference_number: str | None = None,
+        advice: str | None = None,
+    ) -> Self:
         """Make the error that names all mistakes, raised before anything is sent."""
         found = tuple(problems)
         error = cls(
@@ -222,6 +268,8 @@ class InvalidRequestError(RefusedError, ValueError):
             reference_number=reference_number,
         )
         error.attempts = 0
+        if advice is not None:
+            error._advice = advice
         return error
 
 

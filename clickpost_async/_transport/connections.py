@@ -1,21 +1,21 @@
 """One wire for each event loop that a client is used on.
 
 Sockets belong to the loop they were opened on: a second `asyncio.run`, Django's `async_to_sync` and
-a forked worker each get connections of their own. A loop that ends takes its connections along.
+a forked worker each get connections of their own, which are closed when their loop has ended.
 """
 
 from collections.abc import AsyncGenerator, Callable
 
 from clickpost_async._transport.incoming import Incoming
-from clickpost_async._transport.wire import Fault, Outgoing, Progress, Wire
+from clickpost_async._transport.wire import Fault, LoopWire, Outgoing, Progress
 from clickpost_async.limits.per_loop import PerLoop
 
 
 class Connections:
     """A wire that is opened on first use, once per event loop."""
 
-    def __init__(self, open_wire: Callable[[], Wire]) -> None:
-        self._wires = PerLoop(open_wire)
+    def __init__(self, open_wire: Callable[[], LoopWire]) -> None:
+        self._wires = PerLoop(open_wire, self._abandon)
         self._ends: dict[int, AsyncGenerator[None]] = {}
 
     @property
@@ -34,22 +34,28 @@ class Connections:
         wire = self._wires.seen()
         return Fault.UNFORESEEN if wire is None else wire.fault(error)
 
-    async def _opened(self) -> Wire:
+    async def _opened(self) -> LoopWire:
         wire = self._wires.here()
-        # An event loop tells nobody that it ends, but it closes its asynchronous generators.
+        # An event loop tells nobody that it ends, but those that are shut down in good order, as
+        # by asyncio.run, close their asynchronous generators. For the others see `PerLoop`.
         end = self._ends[id(wire)] = self._end_of(wire)
         await anext(end)
         return wire
 
-    async def _end_of(self, wire: Wire) -> AsyncGenerator[None]:
+    async def _end_of(self, wire: LoopWire) -> AsyncGenerator[None]:
         try:
             yield
         finally:
             self._ends.pop(id(wire), None)
             await wire.aclose()
 
+    def _abandon(self, wire: LoopWire) -> None:
+        self._ends.pop(id(wire), None)
+        wire.abandon()
+
     async def aclose(self) -> None:
-        """Close what this event loop has open."""
+        """Close what this event loop has open, and what loops have left open that are closed."""
+        self._wires.sweep()
         end = self._ends.get(id(self._wires.seen()))
         if end is not None:
             await end.aclose()

@@ -1,23 +1,29 @@
 """Downloads labels and reports, from wherever an answer says they are.
 
-There is no key here, no cookie, and nothing of the client that calls ClickPost. Errors name the
-host and never the rest of a URL, which carries a signature. A file appears whole or not at all.
+There is no key here, and no cookie. Errors name the host and never the rest of a URL, which carries
+a signature. A file appears whole or not at all.
+
+Connections go to addresses that were checked before. Through a transport that a user gives, for its
+proxy or its certificates, the hosts are checked all the same, but the transport looks them up.
 """
 
 import os
 import secrets
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import anyio
 import httpcore
 from anyio import to_thread
 from attrs import field, frozen
 
+from clickpost_async._transport.connection_errors import address, not_sent, reason_of
+from clickpost_async._transport.family import fault_of
+from clickpost_async._transport.incoming import codings_of
 from clickpost_async._transport.links import (
     Link,
     Pinned,
@@ -28,11 +34,11 @@ from clickpost_async._transport.links import (
     resolved,
 )
 from clickpost_async._transport.tls import verified
+from clickpost_async._transport.wire import Fault, Fetched, Fetcher, Limits
 from clickpost_async._wire.files import HEAD, Download, Kind, kind_of
 from clickpost_async.errors import (
     ClickPostError,
     NoReplyError,
-    NotSentError,
     RefusedError,
     ServerError,
     ThrottledError,
@@ -42,7 +48,13 @@ from clickpost_async.settings import FILE_HOSTS
 
 _LARGEST = 20 * 2**20
 _REDIRECTS = 2
-_TIMEOUTS = {"connect": 10.0, "write": 10.0, "read": 30.0}
+_HEADERS = (
+    ("Accept", "*/*"),
+    ("Accept-Encoding", "identity"),
+    ("Connection", "close"),
+    ("User-Agent", "clickpost_async"),
+)
+_LIMITS = Limits(connect=10.0, write=10.0, read=30.0)
 
 
 @frozen(kw_only=True)
@@ -50,11 +62,13 @@ class Downloader:
     """Downloads files from the hosts it is told, and from nowhere else.
 
     `hosts` are names whose sub-domains count too. `loopback` lets a sandbox on this machine be
-    asked, also in plain http. `seconds` bounds a whole download, `largest` its bytes.
+    asked, also in plain http. `through` is asked for files instead of the network. `seconds` bounds
+    a whole download, `largest` its bytes.
     """
 
     hosts: Sequence[str] = FILE_HOSTS
     loopback: bool = False
+    through: Fetcher | None = None
     largest: int = _LARGEST
     seconds: float = 120.0
     verify: ssl.SSLContext | None = None
@@ -77,10 +91,8 @@ class Downloader:
             failure = NoReplyError(f"the file did not come whole within {self.seconds:g} s")
         except ClickPostError as error:
             failure = error
-        except _CONNECTING as error:
-            failure = _unreached(error)
-        except _EXCHANGING as error:
-            failure = NoReplyError(f"the file did not come whole: {type(error).__name__}")
+        except _NetworkError as error:
+            failure = error.failure()
         failure.endpoint = download.name
         raise failure
 
@@ -92,13 +104,26 @@ class Downloader:
                 location = _redirect(response)
                 if location is None:
                     _check_answer(link, response, self.largest)
-                    return await self._save(download, response, path, overwrite=overwrite)
+                    return await self._save(download, link, response, path, overwrite=overwrite)
             url = location
         message = f"redirected more than {_REDIRECTS} times"
         raise RefusedError(message)
 
     @asynccontextmanager
-    async def _asked(self, link: Link) -> AsyncGenerator[httpcore.Response, None]:
+    async def _asked(self, link: Link) -> AsyncGenerator[Fetched, None]:
+        if self.through is not None:
+            with _network(link):
+                response = await self.through.fetch(link.url, _HEADERS, _LIMITS)
+        else:
+            response = await self._pinned(link)
+        try:
+            yield response
+        finally:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+
+    async def _pinned(self, link: Link) -> Fetched:
+        """Ask one of the addresses that the link's host leads to, after they were checked."""
         scheme, host = link.scheme.encode("ascii"), link.host.encode("ascii")
         addresses = await addresses_of(link, self.resolve)
         connection = httpcore.AsyncHTTPConnection(
@@ -106,28 +131,28 @@ class Downloader:
             ssl_context=(self.verify or verified()) if link.scheme == "https" else None,
             network_backend=Pinned(addresses, self.network),
         )
+        headers = (("Host", link.authority), *_HEADERS)
         request = httpcore.Request(
             method=b"GET",
             url=httpcore.URL(scheme=scheme, host=host, port=link.port, target=link.target),
-            headers=[
-                (b"Host", link.authority.encode("ascii")),
-                (b"Accept", b"*/*"),
-                (b"Accept-Encoding", b"identity"),
-                (b"Connection", b"close"),
-                (b"User-Agent", b"clickpost_async"),
-            ],
-            extensions={"timeout": _TIMEOUTS},
+            headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in headers],
+            extensions={"timeout": _LIMITS._asdict()},
         )
         try:
-            yield await connection.handle_async_request(request)
-        finally:
+            with _network(link):
+                response = await connection.handle_async_request(request)
+        except BaseException:
             with anyio.CancelScope(shield=True):
                 await connection.aclose()
+            raise
+        stream = response.stream
+        assert isinstance(stream, AsyncIterable)  # noqa: S101 - narrows httpcore's type
+        return Fetched(response.status, response.headers, stream, connection.aclose)
 
     async def _save(
-        self, download: Download, response: httpcore.Response, path: Path, *, overwrite: bool
+        self, download: Download, link: Link, response: Fetched, path: Path, *, overwrite: bool
     ) -> None:
-        async with _body(response) as chunks:
+        async with _body(link, response) as chunks:
             head = b""
             async for chunk in chunks:
                 head += chunk
@@ -150,49 +175,80 @@ class Downloader:
 
 
 @asynccontextmanager
-async def _body(
-    response: httpcore.Response,
-) -> AsyncGenerator[AsyncIterator[bytes], None]:
-    """Read an answer's body, which may be left early."""
-    assert isinstance(response.stream, AsyncIterable)  # noqa: S101 - narrows httpcore's type
+async def _body(link: Link, response: Fetched) -> AsyncGenerator[AsyncIterator[bytes], None]:
+    """Read a response's body, which may be left early."""
     chunks = aiter(response.stream)
     try:
-        yield chunks
+        yield _Received(link, chunks)
     finally:
-        # httpcore's generators cannot all be closed from here, and trio warns of those that are
-        # left standing; over a closed connection they come to their end by themselves.
-        with anyio.CancelScope(shield=True), suppress(*_EXCHANGING):
+        # The generators of HTTP libraries cannot all be closed from here, and trio warns of those
+        # that are left standing; over a closed connection they come to their end by themselves.
+        with anyio.CancelScope(shield=True), suppress(Exception):
             await response.aclose()
-            async for _ in chunks:
-                pass
+            for _ in range(_LEFT_OVER):
+                await anext(chunks)
+
+
+# Of pieces that may still come when a connection is closed.
+_LEFT_OVER = 8
+
+
+class _Received:
+    """The pieces of a body; no generator, for one that is left early is warned of on trio."""
+
+    def __init__(self, link: Link, chunks: AsyncIterator[bytes]) -> None:
+        self._link = link
+        self._chunks = chunks
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        with _network(self._link):
+            return await anext(self._chunks)
 
 
 # --- what came ------------------------------------------------------------------------------------
 
-_CONNECTING = (httpcore.ConnectError, httpcore.ConnectTimeout)
-_EXCHANGING = (
-    httpcore.NetworkError,
-    httpcore.TimeoutException,
-    httpcore.ProtocolError,
-    ssl.SSLError,
-)
+
+class _NetworkError(Exception):
+    """What the network did, as opposed to what is written here."""
+
+    def __init__(self, link: Link, error: Exception) -> None:
+        super().__init__()
+        self._where = address(link.host, link.port)
+        self._error = error
+
+    def failure(self) -> ClickPostError:
+        """Make the error for it, which leads to no frame that has seen the URL."""
+        reason = reason_of(self._error, self._where)
+        if reason.final or fault_of(self._error) in _UNCONNECTED:
+            return not_sent(reason, self._where)
+        failure = NoReplyError(f"the file did not come whole: {reason.text}")
+        failure.__cause__ = reason.cause
+        return failure
 
 
-def _unreached(error: Exception) -> ClickPostError:
-    cause = error.__cause__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        message = f"the server's certificate was refused: {cause.verify_message}"
-        return NotSentError(message, transient=False)
-    return NotSentError(f"the server was not reached: {type(error).__name__}")
+_UNCONNECTED = (Fault.UNSENT, Fault.HOPELESS, Fault.CROWDED)
 
 
-def _header(response: httpcore.Response, name: bytes) -> str | None:
+@contextmanager
+def _network(link: Link) -> Generator[None]:
+    try:
+        yield
+    except (ClickPostError, StopAsyncIteration):
+        raise
+    except Exception as error:  # transports have leaked OSError, ssl and others
+        raise _NetworkError(link, error) from error
+
+
+def _header(response: Fetched, name: bytes) -> str | None:
     found = (value for key, value in response.headers if key.lower() == name)
     value = next(found, None)
     return None if value is None else value.decode(errors="replace").strip()
 
 
-def _redirect(response: httpcore.Response) -> str | None:
+def _redirect(response: Fetched) -> str | None:
     if response.status not in (301, 302, 303, 307, 308):
         return None
     location = _header(response, b"location")
@@ -202,12 +258,11 @@ def _redirect(response: httpcore.Response) -> str | None:
     return location
 
 
-def _check_answer(link: Link, response: httpcore.Response, largest: int) -> None:
+def _check_answer(link: Link, response: Fetched, largest: int) -> None:
     status = response.status
     if status == 200:
-        packed = _header(response, b"content-encoding")
-        if packed is not None and packed.lower() != "identity":
-            message = "the file is packed in a way that was not asked for"
+        if codings := codings_of(_header(response, b"content-encoding") or ""):
+            message = f"unexpected Content-Encoding of the file: {', '.join(codings)}"
             raise UnreadableReplyError(message, http_status=status, transient=False)
         length = _header(response, b"content-length") or ""
         _check_size(int(length) if length.isdecimal() else 0, largest)

@@ -5,18 +5,22 @@ that neither their chain nor their tracebacks lead to a frame that has seen it.
 """
 
 import asyncio
-import errno
-import ssl
-from collections.abc import Iterator
 
 import anyio
 
+from clickpost_async._transport.connection_errors import (
+    address,
+    not_sent,
+    proxy_reason,
+    reason_of,
+    trouble_of,
+)
 from clickpost_async._transport.incoming import Incoming
 from clickpost_async._transport.keyring import Keyring
 from clickpost_async._transport.wire import Base, Fault, Limits, Outgoing, Progress, Wire
 from clickpost_async._wire.decode import retry_after
 from clickpost_async._wire.messages import Request, Response
-from clickpost_async.errors import ClickPostError, NoReplyError, NotSentError, Trouble
+from clickpost_async.errors import ClickPostError, NoReplyError, NotSentError
 from clickpost_async.settings import Host, Hosts, Timeouts
 
 
@@ -51,7 +55,7 @@ class Sender:
             response = await self._in_time(request, progress)
             if response is not None:
                 return response
-            failure = self._lost(request, progress, f"no whole answer within {self._total:g} s")
+            failure = self._too_late(request, progress)
         except ClickPostError as error:
             failure = error
         except Exception as error:  # noqa: BLE001 - transports have leaked OSError, ssl and others
@@ -60,6 +64,8 @@ class Sender:
             # A cancellation passes, but not with the frames it has passed through.
             error.__context__ = None
             raise error.with_traceback(None) from None
+        failure.endpoint = request.label
+        failure.reference_number = request.reference_number
         # What damaged gzip was raised in has seen the answer as it came.
         failure.__context__ = None
         raise failure.with_traceback(None)
@@ -85,11 +91,15 @@ class Sender:
     async def _exchange(self, request: Request, progress: Progress) -> Response:
         keyring = self._keyring
         key = await keyring.key()
-        target, body = keyring.sign(request.target, request.body, request.auth, key)
+        target, body, signature = keyring.sign(request.target, request.body, request.auth, key)
         limits = self._patient_limits if request.patient else self._limits
         answer = Incoming()
-        call = Outgoing(request.method, self._bases[request.host], target, body, limits)
+        base = self._bases[request.host]
+        call = Outgoing(request.method, base, target, body, limits, signature)
         await self._wire.send(call, progress, answer)
+        if answer.status == _PROXY_REFUSED:
+            reason = proxy_reason(answer.status)
+            raise not_sent(reason, address(base.host, base.port), via=progress.via)
         headers = answer.headers
         return Response(
             http_status=answer.status,
@@ -97,65 +107,37 @@ class Sender:
             retry_after=retry_after(headers.get("retry-after"), headers.get("date")),
         )
 
+    def _too_late(self, request: Request, progress: Progress) -> ClickPostError:
+        within = f"within {self._total:g} s"
+        if progress.left:
+            return NoReplyError(f"no complete response from {self._where(request)} {within}")
+        return NotSentError(f"the request was not sent {within}")
+
     def _translated(self, request: Request, progress: Progress, error: Exception) -> ClickPostError:
-        kind = type(error).__name__
-        certificate = _certificate_fault(error)
-        if certificate:
-            return NotSentError(
-                f"the server's certificate was refused: {certificate}",
-                transient=False,
-                endpoint=request.label,
-                reference_number=request.reference_number,
-            )
+        where = self._where(request)
         fault = self._wire.fault(error)
+        reason = reason_of(error, where)
+        unconnected = reason.final or fault in _UNSENT
         failure: ClickPostError
-        if not progress.left or (not progress.proven and fault in _UNSENT):
-            failure = NotSentError(
-                f"the call did not leave: {kind}",
-                transient=fault is not Fault.HOPELESS,
-                endpoint=request.label,
-                reference_number=request.reference_number,
-            )
+        if progress.left and (progress.proven or not unconnected):
+            failure = NoReplyError(f"no complete response from {where}: {reason.text}")
+            failure.__cause__ = reason.cause
+        elif fault is Fault.HOPELESS:
+            failure = NotSentError(f"the request cannot be sent: {reason.text}", transient=False)
+        elif unconnected or reason.cause is not None:
+            failure = not_sent(reason, where, via=progress.via)
         else:
-            failure = self._lost(request, progress, f"no answer came: {kind}")
-        failure.trouble = _trouble(error, fault)
+            failure = NotSentError(f"the request was not sent: {reason.text}")
+        failure.trouble = trouble_of(error, fault)
         return failure
 
-    def _lost(self, request: Request, progress: Progress, message: str) -> ClickPostError:
-        kind = NoReplyError if progress.left else NotSentError
-        return kind(message, endpoint=request.label, reference_number=request.reference_number)
+    def _where(self, request: Request) -> str:
+        base = self._bases[request.host]
+        return address(base.host, base.port)
 
 
 # What proves that nothing left, of a wire that tells nothing of its progress.
 _UNSENT = frozenset({Fault.UNSENT, Fault.HOPELESS, Fault.CROWDED})
 
-# What an operating system answers when it has no socket, port or memory left to give.
-_NO_ROOM = frozenset(
-    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN}
-)
-
-
-def _trouble(error: Exception, fault: Fault) -> Trouble | None:
-    if fault is Fault.CROWDED or any(
-        isinstance(one, OSError) and one.errno in _NO_ROOM for one in _chain(error)
-    ):
-        return Trouble.CROWDED
-    return Trouble.UNFORESEEN if fault is Fault.UNFORESEEN else None
-
-
-def _certificate_fault(error: BaseException) -> str | None:
-    for one in _chain(error):
-        # aiohttp wraps them in one of the same kind, which says nothing.
-        if isinstance(one, ssl.SSLCertVerificationError) and hasattr(one, "verify_message"):
-            return one.verify_message
-    return None
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Go through an error and what was behind it; a ring ends after a few rounds."""
-    found: BaseException | None = error
-    for _ in range(8):
-        if found is None:
-            return
-        yield found
-        found = found.__cause__ or found.__context__
+# Proxies alone answer this (RFC 9110, section 15.5.8), and pass nothing on before.
+_PROXY_REFUSED = 407

@@ -8,8 +8,13 @@ from clickpost_async.errors import UnreadableReplyError
 LARGEST = 2 * 2**20
 # What is read of an answer's headers, in the only spelling that is compared.
 _READ = {name.encode(): name for name in ("content-encoding", "date", "retry-after")}
-_PLAIN = frozenset({"", "identity"})
-_GZIP = frozenset({"gzip", "x-gzip"})
+_GZIP = ["gzip"], ["x-gzip"]
+# Every content coding that IANA lists, but for those that change nothing. Servers also name what is
+# none, such as a character set or "none", and the body is as it is.
+_CODINGS = frozenset(
+    {"aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "pack200-gzip"}
+    | {"x-compress", "x-gzip", "zstd"}
+)
 
 
 class Incoming:
@@ -25,7 +30,7 @@ class Incoming:
         self._unpacker: zlib._Decompress | None = None
 
     def begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Note status and headers; an answer that is packed in an odd way is not read on."""
+        """Note status and headers; raises where the body is compressed in another way than gzip."""
         self.status = status
         found = self.headers
         for name, value in headers:
@@ -33,11 +38,11 @@ class Incoming:
             if read is not None:
                 text = value.decode("latin-1").strip()
                 found[read] = f"{found[read]}, {text}" if read in found else text
-        encoding = found.get("content-encoding", "").lower()
-        if encoding in _GZIP:
+        codings = codings_of(found.get("content-encoding", ""))
+        if codings in _GZIP:
             self._unpacker = zlib.decompressobj(31)
-        elif encoding not in _PLAIN:
-            message = "the answer is packed in a way that was not asked for"
+        elif codings:
+            message = f"unexpected Content-Encoding in the response: {', '.join(codings)}"
             raise UnreadableReplyError(message, http_status=status)
 
     def take(self, chunk: bytes) -> None:
@@ -67,3 +72,11 @@ class Incoming:
     def _damaged(self) -> UnreadableReplyError:
         message = "the answer's gzip is damaged"
         return UnreadableReplyError(message, http_status=self.status)
+
+
+def codings_of(header: str) -> list[str]:
+    """Return by what a body is compressed, from its Content-Encoding header."""
+    if not header:
+        return []
+    named = (name.strip().lower() for name in header.split(","))
+    return [name for name in named if name in _CODINGS]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
+from clickpost_async._transport.signature import PLACEHOLDER, Signature
 from clickpost_async._wire.endpoint import Auth
 from clickpost_async.errors import NotSentError
 from clickpost_async.settings import Credentials, Secret, white_space_in
@@ -22,6 +23,7 @@ class Keyring:
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
+        self._last: tuple[Secret | None, Signature | None] = None, None
         username = quote(credentials.username, safe="")
         self._before_key = {
             Auth.USERNAME_AND_KEY: f"username={username}&",
@@ -52,16 +54,23 @@ class Keyring:
 
     def sign(
         self, target: str, body: bytes | None, auth: Auth, key: Secret
-    ) -> tuple[str, bytes | None]:
-        """Return the target and body that are sent, with the secrets where `auth` wants them."""
+    ) -> tuple[str, bytes | None, Signature | None]:
+        """Add the credentials where `auth` wants them.
+
+        Returns target and body with a placeholder for the key, and the signature that replaces it.
+        """
         if auth is Auth.NONE:
-            return target, body
+            return target, body, None
         if auth is Auth.KEY_IN_BODY:
-            return target, _with_key(body, key)
-        text = key.reveal()
-        written = text if _plain(text) else quote(text, safe="")
+            return target, *_with_key(body, key)
+        known, signature = self._last
+        if known is not key:
+            text = key.reveal()
+            written = text if _plain(text) else quote(text, safe="")
+            signature = Signature(f"key={PLACEHOLDER}", f"key={written}", in_body=False)
+            self._last = key, signature
         joint = "&" if "?" in target else "?"
-        return f"{target}{joint}{self._before_key[auth]}key={written}", body
+        return f"{target}{joint}{self._before_key[auth]}key={PLACEHOLDER}", body, signature
 
     def scrub(self, body: bytes, key: Secret) -> bytes:
         """Take the key out of an answer that echoes it, as `meta.next` does.
@@ -97,12 +106,21 @@ def _spellings(key: str) -> Iterable[bytes]:
     return {text.encode() for text in quoted | written}
 
 
-def _with_key(body: bytes | None, key: Secret) -> bytes:
+def _with_key(body: bytes | None, key: Secret) -> tuple[bytes, Signature]:
     """Put the key first in a JSON object, where the old registration wants it.
 
-    ClickPost's own example has a key in the payload: the client's takes its place.
+    ClickPost's own example has a key in the payload: the client's takes its place. Blanks make
+    placeholder and key as long as each other, for the body's length is in the head.
     """
     fields = json.loads(body or b"{}")
     fields.pop("key", None)
-    signed = {"key": key.reveal(), **fields}
-    return json.dumps(signed, ensure_ascii=False, separators=(",", ":")).encode()
+    rest = _compact(fields).encode()
+    marked, signed = (f'{{"key":{_compact(text)}' for text in (PLACEHOLDER, key.reveal()))
+    longer = len(signed.encode()) - len(marked.encode())
+    marked, signed = marked + " " * longer, signed + " " * -longer
+    joint = b"," if fields else b""
+    return marked.encode() + joint + rest[1:], Signature(marked, signed, in_body=True)
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

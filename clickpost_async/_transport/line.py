@@ -8,13 +8,15 @@ until an answer is waited for, so that a call leaves in one piece. On trio httpc
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import httpcore
 
 from clickpost_async._transport.dial import dialled
 from clickpost_async._transport.liveness import readable
+from clickpost_async._transport.signature import Signature
 from clickpost_async._transport.wire import Progress
+from clickpost_async.limits.per_loop import close_orphan
 
 # Beyond this the server has to wait until what came is read.
 _FULL = 2**18
@@ -25,15 +27,22 @@ class StaleError(Exception):
 
 
 class Tap(httpcore.AsyncNetworkBackend):
-    """Opens the one connection of an owner, and tells its call when a byte of it may have left."""
+    """Opens the one connection of an owner, puts the key into each of its calls as it is written,
+    and tells the call when a byte of it may have left.
+    """
 
     def __init__(self) -> None:
         self.progress = Progress()
         self.opened = False
         self.used = False
+        self._line: Line | None = None
+        self.unsigned: Signature | None = None
+        self._held_back = b""
 
-    def watch(self, progress: Progress) -> None:
+    def watch(self, progress: Progress, signature: Signature | None) -> None:
         """Tell this call from now on; before the connection there is nobody who could."""
+        self.unsigned = signature
+        self._held_back = b""
         self.progress = progress
         self.used = progress.proven = self.opened
         progress.left = not self.opened
@@ -65,7 +74,23 @@ class Tap(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectTimeout(str(error)) from error
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
+        self._line = line
         return line
+
+    def sign(self, buffer: bytes) -> bytes:
+        """Return what can be written of an unsigned call, with the key in it."""
+        buffer = self._held_back + buffer
+        signed = buffer if self.unsigned is None else self.unsigned.sign_bytes(buffer)
+        self._held_back = buffer if signed is None else b""
+        if signed is None:
+            return b""
+        self.unsigned = None
+        return signed
+
+    def abandon(self) -> None:
+        """Close the connection of an event loop that is closed."""
+        if self._line is not None:
+            self._line.abandon()
 
 
 class _Tapped(httpcore.AsyncNetworkStream):
@@ -79,8 +104,11 @@ class _Tapped(httpcore.AsyncNetworkStream):
         return await self._stream.read(max_bytes, timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        self._tap.progress.left = True
-        await self._stream.write(buffer, timeout)
+        if self._tap.unsigned:
+            buffer = self._tap.sign(buffer)
+        if buffer:
+            self._tap.progress.left = True
+            await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
         await self._stream.aclose()
@@ -119,8 +147,8 @@ class Line(asyncio.Protocol, httpcore.AsyncNetworkStream):
     # --- what asyncio tells -----------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows asyncio's type
-        self._transport = transport
+        # Not checked with isinstance: uvloop's transports only look like asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
         self._is_readable = readable(transport.get_extra_info("socket").fileno())
 
     def data_received(self, data: bytes) -> None:
@@ -150,6 +178,8 @@ class Line(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Take what is to be sent; it leaves with the next read."""
+        if self._tap.unsigned:
+            buffer = self._tap.sign(buffer)
         if buffer:
             self._unsent.append(buffer)
             self._write_timeout = timeout
@@ -215,6 +245,10 @@ class Line(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._failure = self._failure or ConnectionAbortedError("closed on this side")
         self._unsent = []
         self._transport.abort()
+
+    def abandon(self) -> None:
+        """Close the socket of an event loop that is closed."""
+        close_orphan(self._transport)
 
     async def start_tls(
         self,

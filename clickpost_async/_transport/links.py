@@ -16,7 +16,8 @@ import anyio
 import httpcore
 from attrs import field, frozen
 
-from clickpost_async.errors import InvalidRequestError, NotSentError, Problem
+from clickpost_async._transport.connection_errors import Reason, address, not_sent, reason_of
+from clickpost_async.errors import InvalidRequestError, Problem
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -49,6 +50,11 @@ class Link:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
+    @property
+    def url(self) -> str:
+        """The whole URL, which may carry a signature and is not shown."""
+        return f"{self.scheme}://{self.authority}{self.target}"
+
 
 def link_of(url: str, *, hosts: Sequence[str], loopback: bool, before: Link | None) -> Link:
     """Check a URL, or what the link `before` it redirected to; raises `InvalidRequestError`.
@@ -58,9 +64,7 @@ def link_of(url: str, *, hosts: Sequence[str], loopback: bool, before: Link | No
     """
     name = "redirect" if before else "url"
     try:
-        parts = urlsplit(
-            urljoin(f"{before.scheme}://{before.authority}{before.target}", url) if before else url
-        )
+        parts = urlsplit(urljoin(before.url, url) if before else url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         refuse(name, "cannot be read as a URL")
@@ -91,15 +95,17 @@ async def resolved(host: str, port: int) -> Sequence[str]:
 
 async def addresses_of(link: Link, resolve: Resolve) -> Sequence[str]:
     """Look up a link's host once, and check all that it leads to."""
+    where = address(link.host, link.port)
+    reason = Reason("the name has no address")
     try:
         addresses = await resolve(link.host, link.port)
-    except (OSError, UnicodeError):
+    except (OSError, UnicodeError) as error:
+        reason = reason_of(error, where)
         addresses = ()
     if not addresses:
-        message = f"{link.host} cannot be found"
-        raise NotSentError(message)
-    for address in addresses:
-        if not (_is_loopback(address) if link.local else _is_public(address)):
+        raise not_sent(reason, where)
+    for found in addresses:
+        if not (_is_loopback(found) if link.local else _is_public(found)):
             refuse("url", f"{link.host} leads to an address that is not public")
     return addresses
 
@@ -145,10 +151,10 @@ class Pinned(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first address that answers."""
         *others, last = self._addresses
-        for address in others:
+        for other in others:
             try:
                 return await self._network.connect_tcp(
-                    address, port, timeout, local_address, socket_options
+                    other, port, timeout, local_address, socket_options
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 continue

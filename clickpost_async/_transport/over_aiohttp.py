@@ -91,10 +91,11 @@ class AiohttpWire:
             message = "the connections are closed"
             raise NotSentError(message)
         _progress.set(progress)
+        target, body = call.signed()
         response = await session.request(
             call.method,
-            _url(call.base, call.target),
-            data=None if call.body is None else _payload(call.body),
+            _url(call.base, target),
+            data=None if body is None else _payload(body),
             allow_redirects=False,
             timeout=_timeout(call.limits),
         )
@@ -112,6 +113,10 @@ class AiohttpWire:
         session, self._session, self._connector = self._session, None, None
         if session is not None:
             await session.close()
+
+    def abandon(self) -> None:
+        """Leave its sockets to the garbage collector: aiohttp needs its event loop to close any."""
+        self._session = self._connector = None
 
 
 class _Connector(aiohttp.TCPConnector):

@@ -75,7 +75,7 @@ class Pool:
         answer: Incoming,
     ) -> None:
         self._busy.add(link)
-        link.tap.watch(progress)
+        link.tap.watch(progress, call.signature)
         try:
             response = await link.connection.handle_async_request(server.request(call))
             answer.begin(response.status, response.headers)
@@ -120,13 +120,21 @@ class Pool:
 
     async def aclose(self) -> None:
         """Close all connections, also those in use."""
+        with anyio.CancelScope(shield=True):
+            for link in self._taken():
+                await link.connection.aclose()
+
+    def abandon(self) -> None:
+        """Close the sockets of an event loop that is closed."""
+        for link in self._taken():
+            link.tap.abandon()
+
+    def _taken(self) -> "list[_Link]":
         self._closed = True
         links = [*self._busy, *(link for server in self._servers.values() for link in server.idle)]
         self._busy.clear()
         self._servers.clear()
-        with anyio.CancelScope(shield=True):
-            for link in links:
-                await link.connection.aclose()
+        return links
 
 
 class _Link:

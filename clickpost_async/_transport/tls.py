@@ -1,17 +1,35 @@
 """The TLS settings of every connection, whichever library makes it."""
 
+import os
 import ssl
 from functools import cache
 
 import certifi
 
+from clickpost_async.errors import NotSentError
+
 
 @cache
 def verified() -> ssl.SSLContext:
-    """Return the TLS settings for every connection: TLS 1.2 and up, certificates checked."""
+    """Return the TLS settings for every connection: TLS 1.2 and up, certificates checked.
+
+    `SSL_CERT_FILE` and `SSL_CERT_DIR` of the environment name the authorities that are trusted, in
+    place of certifi's. Raises `NotSentError` where they cannot be read.
+    """
     # Not create_default_context(), which writes the session's keys to SSLKEYLOGFILE.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(certifi.where())
     context.set_alpn_protocols(["http/1.1"])
+    file = os.environ.get("SSL_CERT_FILE") or None
+    directory = os.environ.get("SSL_CERT_DIR") or None
+    try:
+        if file is None and directory is None:
+            file = certifi.where()
+        context.load_verify_locations(file, directory)
+    except (ssl.SSLError, FileNotFoundError, PermissionError) as error:
+        message = (
+            f"the certificates in {file or directory} cannot be read:"
+            f" {error.strerror or type(error).__name__}; correct SSL_CERT_FILE and SSL_CERT_DIR"
+        )
+        raise NotSentError(message, transient=False) from None
     return context

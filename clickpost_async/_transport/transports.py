@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from clickpost_async._transport.connections import Connections
-from clickpost_async._transport.wire import KEEP_ALIVE, Wire
+from clickpost_async._transport.wire import KEEP_ALIVE, Fetcher, LoopWire, Wire
 
 # What is imported here is imported by those who use it.
 
@@ -36,6 +36,15 @@ def wire_of(transport: object) -> Wire:
             return HttpxWire(given, _library_of(transport))
 
 
+def fetcher_of(wire: Wire) -> Fetcher | None:
+    """Return what asks for files too: a transport that was given, for its proxy or certificates."""
+    if isinstance(wire, Connections):
+        return None
+    from clickpost_async._transport.over_httpx import HttpxWire
+
+    return wire if isinstance(wire, HttpxWire) else None
+
+
 def _over_httpx2() -> Wire:
     try:
         import httpx2
@@ -45,7 +54,7 @@ def _over_httpx2() -> Wire:
     from clickpost_async._transport import tls
     from clickpost_async._transport.over_httpx import HttpxWire
 
-    def opened() -> Wire:
+    def opened() -> LoopWire:
         transport = httpx2.AsyncHTTPTransport(
             verify=tls.verified(),
             trust_env=False,

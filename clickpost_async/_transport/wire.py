@@ -5,13 +5,14 @@ sends one call, says how far it got, and hands over what comes back as it comes.
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
 from clickpost_async._transport.incoming import Incoming
+from clickpost_async._transport.signature import Signature
 
 # Every call has these, and no others but those of its body.
 HEADERS: Mapping[str, str] = {
@@ -70,27 +71,42 @@ class Base:
 
 @frozen(eq=False)
 class Outgoing:
-    """A call as it leaves: signed, so that neither target nor body may be shown."""
+    """A call as it leaves, but for the key: `signature` puts that into target or body.
+
+    A wire whose connections are its own lets it do so as the bytes are written; `signed` is for the
+    others.
+    """
 
     method: str
     base: Base
-    target: str = field(repr=False)
+    target: str
     body: bytes | None = field(repr=False)
     limits: Limits
+    signature: Signature | None = None
+
+    def signed(self) -> tuple[str, bytes | None]:
+        """Return target and body with the key in them; neither may be shown."""
+        signature, body = self.signature, self.body
+        if signature is None:
+            return self.target, body
+        target = signature.sign_target(self.target.encode("ascii")).decode("ascii")
+        return target, body if body is None else signature.sign_body(body)
 
 
 class Progress:
     """How far an attempt got: `left` once its first byte may have.
 
     A wire that cannot tell may have sent everything once the call was handed to it. `proven` says
-    that it can, so that a `left` that is false is no mere want of news.
+    that it can, so that a `left` that is false is no mere want of news. `via` is the proxy that was
+    connected to, if there is one.
     """
 
-    __slots__ = ("left", "proven")
+    __slots__ = ("left", "proven", "via")
 
     def __init__(self) -> None:
         self.left = False
         self.proven = False
+        self.via: str | None = None
 
 
 class Fault(enum.Enum):
@@ -121,4 +137,29 @@ class Wire(Protocol):
 
     async def aclose(self) -> None:
         """Close what this event loop has open, calls under way included."""
+        ...
+
+
+class LoopWire(Wire, Protocol):
+    """Sends calls on one event loop, which may be closed without closing this first."""
+
+    def abandon(self) -> None:
+        """Close what the event loop has left open; it is closed, and of no more use."""
+        ...
+
+
+class Fetched(NamedTuple):
+    """The response to a request for a file, as it comes."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    stream: AsyncIterable[bytes]
+    aclose: Callable[[], Awaitable[None]]
+
+
+class Fetcher(Protocol):
+    """Asks for files, wherever they are, in place of connections of our own."""
+
+    async def fetch(self, url: str, headers: Sequence[tuple[str, str]], limits: Limits) -> Fetched:
+        """Send a GET without credentials; raises what the library raises."""
         ...

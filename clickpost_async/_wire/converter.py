@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 from clickpost_async._wire.explain import explain
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures._base import Answer, Reply, Sent, Structure, not_a_mapping
-from clickpost_async.structures._fields import MEMORY, member_kind, specs
+from clickpost_async.structures._fields import MEMORY, Spec, member_kind, specs
 from clickpost_async.structures._json_values import to_json
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ def as_answer(data: object, kind: type[A], reply: Reply) -> A | None:
 
 def _answer_reader(kind: type[Answer], converter: "Converter") -> Callable[[Any, Any], Answer]:
     readers = {
-        wire: (spec.name, spec.kind, _answer_part(spec.kind, converter), wire == spec.wire)
+        wire: (spec.name, *_answer_field(spec, converter), wire == spec.wire)
         for spec in specs(kind)
         for wire in (*spec.also, spec.wire)
     }
@@ -289,6 +289,21 @@ def _answer_reader(kind: type[Answer], converter: "Converter") -> Callable[[Any,
         return kind(**fields, extra=extra)
 
     return read
+
+
+def _answer_field(spec: Spec, converter: "Converter") -> tuple[Any, Callable[[Any], Any]]:
+    """Return the type whose values are taken as they are, if any, and how others are read."""
+    part, rules = _answer_part(spec.kind, converter), spec.rules
+    if not rules:
+        return spec.kind, part
+
+    def read(raw: Any) -> Any:
+        for rule in rules:
+            if rule(raw) is not None:
+                raise _UnreadableError
+        return part(raw)
+
+    return None, read
 
 
 def _answer_part(kind: Any, converter: "Converter") -> Callable[[Any], Any]:

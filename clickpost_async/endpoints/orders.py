@@ -94,11 +94,16 @@ class Orders(Management):
         ClickPost has recorded the order but its courier has not, after it was polled for as long as
         the retry policy says; `already_placed` when the reference number had an order before.
 
+        Equal creates of one process are sent once, and share the result. One that an earlier create
+        left in doubt is looked up first, and not sent before its settle delay has passed.
+
         Raises:
-            InvalidRequestError: a field is wrong; found here, before anything is sent, or there.
+            InvalidRequestError: a field is wrong; found here, before anything is sent, or there. Or
+                an order with other contents is under way, or in doubt, under its reference number.
             CourierError: the courier refused, in its own words.
             CredentialsError: the key or the courier account is wrong.
-            NotSentError: nothing was processed.
+            NotSentError: nothing was processed; `ThrottledError` when ClickPost has asked for a
+                longer pause than the call may wait.
             NoReplyError, UnreadableReplyError, BusyCourierError, ServerError: nobody knows whether
                 the order was placed; look it up with `find_india`.
 

@@ -78,6 +78,10 @@ class Oracle(Protocol):
         """Close connections."""
         ...
 
+    def abandon(self) -> None:
+        """Close the sockets of an event loop that is closed."""
+        ...
+
 
 @define
 class _Lease:
@@ -123,7 +127,7 @@ class Shared(ABC):
         # When the next slot of all was, by the last answer.
         self._line: float | None = None
         self._era = ""
-        self._here = PerLoop(lambda: _Here(self._open()))
+        self._here = PerLoop(lambda: _Here(self._open()), lambda here: here.oracle.abandon())
 
     @abstractmethod
     def _open(self) -> Oracle:
@@ -158,8 +162,15 @@ class Shared(ABC):
             here = self._here.here()
             await self._heard(here, Question(hold=seconds))
 
+    @property
+    def held(self) -> float:
+        """Return how many seconds of a hold are left, whichever process asked for it."""
+        alone = self._alone
+        return max(0.0, alone.held_until - alone.now())
+
     async def aclose(self) -> None:
-        """Close what this event loop has opened."""
+        """Close what this event loop has opened, and what closed ones have left open."""
+        self._here.sweep()
         if here := self._here.seen():
             if here.asking:
                 await asyncio.wait({here.asking})

@@ -10,10 +10,11 @@ import re
 from collections.abc import Awaitable
 from importlib import resources
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 from clickpost_async.limits._shared import Answer, Law, Question, Shared
+from clickpost_async.limits.per_loop import close_orphan
 from clickpost_async.settings import Rate
 
 try:
@@ -117,6 +118,12 @@ class _Redis:
         await self._leave_node()
         await self._redis.aclose()
 
+    def abandon(self) -> None:
+        clients, self._node = (self._redis, self._node), None
+        for client in clients:
+            if client is not None:
+                _abandon(client.connection_pool)
+
     async def _leave_node(self) -> None:
         node, self._node = self._node, None
         if node is not None:
@@ -140,6 +147,14 @@ def _pool(url: str) -> BlockingConnectionPool:
         # A connection that Redis has closed shows when it is used; asking twice does no harm.
         retry=Retry(NoBackoff(), 1),
     )
+
+
+def _abandon(pool: Any) -> None:
+    # Nothing public of redis closes connections without their event loop.
+    for connection in (*pool._available_connections, *pool._in_use_connections):  # noqa: SLF001
+        if (writer := connection._writer) is not None:  # noqa: SLF001
+            close_orphan(writer.transport)
+            connection._writer = connection._reader = None  # noqa: SLF001
 
 
 def _elsewhere(url: str, host: str, port: int) -> str:

@@ -51,6 +51,7 @@ MAPPED: dict[str, tuple[ClickPostError, int, str | None]] = {
     "an inactive account": (CredentialsError(WORDS, status=353), 500, None),
     "a key refused after an order was lost": (unknown(CredentialsError, 30.0), 504, "30"),
     "nothing sent": (NotSentError(WORDS), 503, "1"),
+    "nothing sent, for a reason that stays": (NotSentError(WORDS, transient=False), 503, None),
     "too many": (ThrottledError(WORDS, wait=12.3), 503, "13"),
     "too late": (DeadlineError(WORDS), 503, "1"),
     "no reply": (unknown(NoReplyError, 30.0), 504, "30"),

@@ -69,3 +69,6 @@ class PlayedBucket(Shared):
 
     async def aclose(self) -> None:
         """Close nothing."""
+
+    def abandon(self) -> None:
+        """Close nothing."""

@@ -12,6 +12,8 @@ from clickpost_async._transport.dial import dialled
 
 from .server import closed_port, serving
 
+NAME = "acme.example"
+
 
 @pytest.fixture
 def addresses(monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -19,9 +21,11 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def lead(*ports: int, deaf: frozenset[int] = frozenset()) -> None:
         loop = asyncio.get_running_loop()
-        connect = loop.sock_connect
+        connect, look_up = loop.sock_connect, loop.getaddrinfo
 
-        async def looked_up(*_: Any, **__: Any) -> Any:
+        async def looked_up(host: Any, *rest: Any, **more: Any) -> Any:
+            if host != NAME:  # uvloop looks up addresses, too, when it connects
+                return await look_up(host, *rest, **more)
             return [
                 (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports
             ]
@@ -38,8 +42,8 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> Any:
     return lead
 
 
-async def port_of(host: str = "acme.example") -> int:
-    with await dialled(asyncio.get_running_loop(), host, 443) as made:
+async def port_of() -> int:
+    with await dialled(asyncio.get_running_loop(), NAME, 443) as made:
         port: int = made.getpeername()[1]
         return port
 
@@ -58,6 +62,41 @@ async def test_the_next_address_is_tried_at_once_where_the_first_is_refused(addr
     async with serving() as server:
         addresses(closed_port(), server.port)
         assert await port_of() == server.port
+
+
+@pytest.mark.asyncio
+async def test_refused_address_does_not_cost_the_head_start(
+    addresses: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving() as server:
+        addresses(closed_port(), server.port)
+        monkeypatch.setattr(dial, "_HEAD_START", 10_000)
+        async with asyncio.timeout(60):
+            assert await port_of() == server.port
+
+
+@pytest.mark.asyncio
+async def test_second_of_two_sockets_that_connect_at_once_is_closed(
+    addresses: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving() as server:
+        addresses(server.port, server.port)
+        loop = asyncio.get_running_loop()
+        connect = loop.sock_connect
+        both = asyncio.Event()
+        made: list[socket.socket] = []
+
+        async def connects(one: socket.socket, where: Any) -> None:
+            await connect(one, where)
+            made.append(one)
+            if len(made) == 2:
+                both.set()
+            await both.wait()
+
+        monkeypatch.setattr(loop, "sock_connect", connects)
+        with await dialled(loop, "acme.example", 443) as taken:
+            assert [one.fileno() != -1 for one in made].count(True) == 1
+            assert taken in made
 
 
 @pytest.mark.asyncio

@@ -339,7 +339,7 @@ async def test_a_host_that_leads_inside_is_refused(
 async def test_a_host_that_leads_outside_is_called(tmp_path: Path, address: str) -> None:
     network = Network()
     names = Names(**{NAME.replace(".", "_"): [[address, PUBLIC]]})
-    with pytest.raises(NotSentError, match="not reached: ConnectError") as caught:
+    with pytest.raises(NotSentError, match=r"cannot connect to .*:443: ConnectError") as caught:
         await Downloader(resolve=names, network=network).download(
             LABEL, SIGNED, tmp_path / "label.pdf"
         )
@@ -347,12 +347,13 @@ async def test_a_host_that_leads_outside_is_called(tmp_path: Path, address: str)
     assert caught.value.transient is True
 
 
+@pytest.mark.parametrize("error", [OSError("no such host"), UnicodeError("label too long")])
 @pytest.mark.asyncio
-async def test_a_host_that_cannot_be_found_is_not_sent(tmp_path: Path) -> None:
+async def test_a_host_that_cannot_be_found_is_not_sent(tmp_path: Path, error: Exception) -> None:
     async def nowhere(host: str, port: int) -> Sequence[str]:
-        raise OSError(host, port)
+        raise error
 
-    with pytest.raises(NotSentError, match=f"{NAME} cannot be found"):
+    with pytest.raises(NotSentError, match=f"cannot connect to {NAME}:443: OSError"):
         await Downloader(resolve=nowhere).download(LABEL, SIGNED, tmp_path / "label.pdf")
 
 
@@ -609,7 +610,7 @@ def test_a_download_that_is_cancelled_leaves_nothing(tmp_path: Path, backend: st
 @pytest.mark.asyncio
 async def test_a_file_that_is_packed_is_refused(tmp_path: Path) -> None:
     async with served(http(PDF, content_encoding="gzip")) as server:
-        with pytest.raises(UnreadableReplyError, match="packed"):
+        with pytest.raises(UnreadableReplyError, match="unexpected Content-Encoding"):
             await fetched(server, tmp_path / "label.pdf")
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from clickpost_async import Auth, Credentials, Get, NotSentError, Repeat
 from clickpost_async._transport.keyring import Keyring
+from clickpost_async._transport.wire import Base, Limits, Outgoing
 from clickpost_async._wire.encode import encode
 from clickpost_async.settings import Secret
 from clickpost_async.structures import Answer
@@ -17,6 +18,16 @@ KEY = Secret('k/+&= é"\\')
 PRINTABLE = st.text(
     st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=40
 ).filter(lambda text: text.isprintable() and bool(text.strip()))
+
+
+def signed(
+    ring: Keyring, target: str, body: bytes | None, auth: Auth, key: Secret = KEY
+) -> tuple[str, bytes | None]:
+    """Return what is sent in the end."""
+    marked, marked_body, signature = ring.sign(target, body, auth, key)
+    return Outgoing(
+        "GET", Base.parse("https://acme.example"), marked, marked_body, Limits(1, 1, 1), signature
+    ).signed()
 
 
 def keyring(username: str = "acme & sons", key: str = "fake-key") -> Keyring:
@@ -35,25 +46,25 @@ def keyring(username: str = "acme & sons", key: str = "fake-key") -> Keyring:
     ],
 )
 def test_the_query_has_what_the_endpoint_wants(auth: Auth, names: list[str], target: str) -> None:
-    signed, _ = keyring().sign(target, b"{}", auth, KEY)
+    sent, _ = signed(keyring(), target, b"{}", auth)
 
     values = {"username": "acme & sons", "user_name": "acme & sons", "key": KEY.reveal()}
     asked = [("awb", "1")] if "?" in target else []
-    assert parse_qsl(urlsplit(signed).query) == asked + [(name, values[name]) for name in names]
-    assert signed.startswith(target)
+    assert parse_qsl(urlsplit(sent).query) == asked + [(name, values[name]) for name in names]
+    assert sent.startswith(target)
 
 
 @pytest.mark.parametrize("auth", [auth for auth in Auth if auth is not Auth.KEY_IN_BODY])
 def test_a_body_is_left_alone_unless_the_key_belongs_in_it(auth: Auth) -> None:
-    assert keyring().sign("/x", b'{"a":1}', auth, KEY)[1] == b'{"a":1}'
+    assert signed(keyring(), "/x", b'{"a":1}', auth)[1] == b'{"a":1}'
 
 
 @pytest.mark.parametrize(("body", "rest"), [(b'{"a":1}', {"a": 1}), (b"{}", {}), (None, {})])
 def test_in_a_body_the_key_comes_first(body: bytes | None, rest: dict[str, int]) -> None:
-    _, signed = keyring().sign("/x", body, Auth.KEY_IN_BODY, KEY)
+    _, sent = signed(keyring(), "/x", body, Auth.KEY_IN_BODY)
 
-    assert signed is not None
-    assert list(json.loads(signed).items()) == [("key", KEY.reveal()), *rest.items()]
+    assert sent is not None
+    assert list(json.loads(sent).items()) == [("key", KEY.reveal()), *rest.items()]
 
 
 @given(
@@ -66,7 +77,7 @@ def test_nothing_that_is_said_changes_the_path_or_hides_the_key(
 ) -> None:
     endpoint = Get("/v1/x/", returns=Answer, repeat=Repeat.FREELY)
     request = encode(endpoint, query)
-    target, _ = keyring(username).sign(request.target, None, request.auth, Secret(key))
+    target, _ = signed(keyring(username), request.target, None, request.auth, Secret(key))
 
     parts = urlsplit(target)
     assert (parts.path, parts.fragment, parts.netloc) == ("/v1/x/", "", "")

@@ -12,6 +12,7 @@ from clickpost_async import UnreadableReplyError
 from clickpost_async._transport import incoming
 from clickpost_async._transport.family import fault_of, unquoted
 from clickpost_async._transport.incoming import Incoming
+from clickpost_async._transport.signature import Signature
 from clickpost_async._transport.wire import Base, Fault, Limits, Outgoing
 
 from .plays import KEY
@@ -34,11 +35,14 @@ def test_a_base_url_is_read_once(url: str, expected: tuple[str, str, int, str]) 
     assert base.authority == usual
 
 
-def test_a_signed_call_shows_neither_its_target_nor_its_body() -> None:
+def test_a_call_shows_neither_its_key_nor_its_body() -> None:
     base = Base.parse("https://acme.example/api")
-    call = Outgoing("POST", base, f"/x?key={KEY}", f'{{"key":"{KEY}"}}'.encode(), Limits(1, 2, 3))
+    signature = Signature("key=REDACTED", f"key={KEY}", in_body=False)
+    call = Outgoing("POST", base, "/x?key=REDACTED", b"body", Limits(1, 2, 3), signature)
 
     assert KEY not in repr(call)
+    assert "body'" not in repr(call)
+    assert call.signed() == (f"/x?key={KEY}", b"body")
 
 
 def test_only_three_headers_are_read_and_each_as_a_whole() -> None:
@@ -76,9 +80,43 @@ def test_an_answer_may_be_as_large_as_is_bearable_and_no_larger(
             answer.take(pack(b"x" * 101))
 
 
+PLAIN = ["", "identity", "identity, identity", "none", "UTF-8", "utf8", "8bit", " Identity ,", "x"]
+
+
+@pytest.mark.parametrize("encoding", PLAIN)
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_a_body_that_is_plain_is_read_whatever_its_encoding_claims(
+    encoding: str, size: int
+) -> None:
+    body = b'{"meta": {"status": 200}}'
+    answer = Incoming()
+    answer.begin(200, [(b"content-encoding", encoding.encode())])
+    for start in range(0, len(body), size):
+        answer.take(body[start : start + size])
+
+    assert answer.whole() == body
+
+
+@pytest.mark.parametrize(
+    "encoding", ["br", "deflate", "zstd", "gzip, gzip", "gzip, br", "utf-8, compress"]
+)
+def test_a_body_that_is_compressed_in_another_way_is_refused(encoding: str) -> None:
+    answer = Incoming()
+    with pytest.raises(UnreadableReplyError, match="unexpected Content-Encoding"):
+        answer.begin(200, [(b"content-encoding", encoding.encode())])
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP, identity", "gzip,", "identity,gzip"])
+def test_a_body_that_is_not_packed_although_it_claims_to_be_is_refused(encoding: str) -> None:
+    answer = Incoming()
+    answer.begin(200, [(b"content-encoding", encoding.encode())])
+    with pytest.raises(UnreadableReplyError, match="gzip is damaged"):
+        answer.take(b'{"meta": {"status": 200}}')
+
+
 def test_a_deflated_answer_was_not_asked_for() -> None:
     answer = Incoming()
-    with pytest.raises(UnreadableReplyError, match="not asked for") as caught:
+    with pytest.raises(UnreadableReplyError, match="in the response: deflate") as caught:
         answer.begin(207, [(b"content-encoding", b"deflate")])
 
     assert caught.value.http_status == 207

@@ -68,6 +68,7 @@ def test_what_is_json_is_read_as_the_standard_library_reads_it(
 @example('{"a" :1,"a": 2}')
 @example(r'{"a":"\"","b":1,"b":"\""}')
 @example(r'{"\u0061":1,"a":2}')
+@example(r'{"a":1,"a":"\u0022\u0022"}')
 @example('{"a":1e400}')
 @example('{"a":-0,"b":-0.0,"c":1E5,"d":100000000000000000000.0}')
 def test_what_is_read_does_not_depend_on_the_library(text: str) -> None:

@@ -1,0 +1,56 @@
+"""Keeps the licence key out of a request until its bytes are written.
+
+HTTP libraries hand the requests they send to tracers, error trackers, event hooks and recorders. So
+the requests they get have a placeholder where ClickPost wants the key, and the connection puts the
+key in.
+"""
+
+from collections.abc import Callable
+
+PLACEHOLDER = "REDACTED"
+
+
+class Signature:
+    """The place of the key in a request, and what is sent there.
+
+    With `in_body` they are how the body begins, and of one length; else how the target ends. The
+    placeholder is looked for nowhere else, so whatever users send is left alone.
+    """
+
+    __slots__ = ("_found", "_in_body", "_marked", "_signed")
+
+    def __init__(self, marked: str, signed: str, *, in_body: bool) -> None:
+        before, after = ("\r\n\r\n", "") if in_body else ("", " HTTP/1.1\r\n")
+        self._in_body = in_body
+        self._marked, self._found = marked.encode(), f"{before}{marked}{after}".encode()
+        self._signed = _hidden(signed.encode(), f"{before}{signed}{after}".encode())
+
+    def sign_target(self, target: bytes) -> bytes:
+        """Return a target, also one in absolute form, with the key in it."""
+        if self._in_body or not target.endswith(self._marked):
+            return target
+        return target[: -len(self._marked)] + self._signed()[0]
+
+    def sign_body(self, body: bytes) -> bytes:
+        """Return a body with the key in it; it is as long as before."""
+        if not self._in_body or not body.startswith(self._marked):
+            return body
+        return self._signed()[0] + body[len(self._marked) :]
+
+    def sign_bytes(self, data: bytes) -> bytes | None:
+        """Return the bytes of an HTTP/1.1 request with the key in them.
+
+        `data` is its beginning; `None` says that more of it is needed.
+        """
+        # A line break is neither in a target nor in JSON, so this is found in its place alone.
+        if self._found in data:
+            return data.replace(self._found, self._signed()[1], 1)
+        _, found, body = data.partition(b"\r\n\r\n")
+        if not found or (self._in_body and len(body) < len(self._marked)):
+            return None
+        return data  # somebody has taken the placeholder out
+
+
+def _hidden(*values: bytes) -> Callable[[], tuple[bytes, ...]]:
+    """Keep the key where no `repr`, `vars` or debugger's table shows it."""
+    return lambda: values

@@ -1,0 +1,250 @@
+"""What a client does wherever it runs, each as a function that is given an event loop to run on."""
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import trustme
+
+from clickpost_async import (
+    ClickPost,
+    Credentials,
+    Hosts,
+    NoReplyError,
+    NotSentError,
+    Outcome,
+    RetryPolicy,
+    Timeouts,
+)
+from clickpost_async._transport import tls
+from clickpost_async.bulk import Placed, create
+from clickpost_async.fleet import Ledger, Terms, Worker, created
+from clickpost_async.sandbox import Sandbox, Served
+from tests.redis_server import RedisServer
+from tests.sandbox.samples import CREDENTIALS, india_order
+from tests.transport.server import Server, Talk, until, well
+from tests.transport.talks import hangs
+
+from .runners import Run
+
+
+def client(url: str, **settings: Any) -> ClickPost:
+    credentials = Credentials(CREDENTIALS["username"], CREDENTIALS["key"])
+    return ClickPost(credentials, hosts=Hosts.at(url), **settings)
+
+
+@contextmanager
+def sandbox() -> Iterator[Served]:
+    """Serve a sandbox from a thread of its own."""
+    server = Served(Sandbox())
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def serving_from_a_thread(talk: Talk, context: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """Serve a test server from a thread of its own, so that a client may be on any loop."""
+    server = Server(talk)
+    ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def main() -> None:
+        stopped = asyncio.Event()
+        listener = await asyncio.start_server(server.connected, "127.0.0.1", 0, ssl=context)
+        server.port = listener.sockets[0].getsockname()[1]
+        ready.set_result((asyncio.get_running_loop(), stopped))
+        await stopped.wait()
+        listener.close()
+        server.hang_up()
+        await until(lambda: not server.open)
+
+    thread = threading.Thread(target=asyncio.run, args=(main(),))
+    thread.start()
+    loop, stopped = ready.result(10)
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(stopped.set)
+        thread.join(10)
+
+
+async def came(holds: Callable[[], object]) -> None:
+    """Wait, for ten seconds at most, until something holds; on any loop."""
+    with anyio.fail_after(10):
+        while not holds():  # noqa: ASYNC110 - a server in another thread has no event for it
+            await anyio.sleep(0.001)
+
+
+# --- the contract -----------------------------------------------------------------------------
+
+
+def creates_an_order(run: Run, folder: Path) -> None:
+    with sandbox() as server:
+
+        async def main() -> str | None:
+            async with client(server.url) as clickpost:
+                return (await clickpost.orders.create(india_order("R-1"))).waybill
+
+        waybill = run(main)
+        assert waybill
+        assert server.sandbox.ledger() == {"R-1": (waybill,)}
+
+
+def gathers_200_creates(run: Run, folder: Path) -> None:
+    waybills: dict[str, tuple[str | None]] = {}
+    with sandbox() as server:
+
+        async def main() -> int:
+            async with client(server.url, at_once=20) as clickpost:
+
+                async def place(reference: str) -> None:
+                    order = await clickpost.orders.create(india_order(reference))
+                    waybills[reference] = (order.waybill,)
+
+                async with anyio.create_task_group() as group:
+                    for number in range(200):
+                        group.start_soon(place, f"R-{number}")
+                return clickpost.stats().connections
+
+        assert run(main) <= 20
+        assert len(waybills) == 200
+        assert server.sandbox.ledger() == waybills
+
+
+def cancels_calls_in_flight(run: Run, folder: Path) -> None:
+    with serving_from_a_thread(hangs) as server:
+
+        async def main() -> str | None:
+            async with client(server.url, retry=RetryPolicy.never()) as clickpost:
+                async with anyio.create_task_group() as group:
+                    for number in range(5):
+                        group.start_soon(clickpost.orders.create, india_order(f"R-{number}"))
+                    await came(lambda: len(server.heads) == 5)
+                    group.cancel_scope.cancel()
+                stats = clickpost.stats()
+                assert (stats.in_flight, stats.waiting, stats.connections) == (0, 0, 0)
+                await came(lambda: not server.open)
+                server.talk = well
+                return (await clickpost.orders.create(india_order("R-1"))).waybill
+
+        assert run(main) == "W-1"
+
+
+def speaks_tls(run: Run, folder: Path) -> None:
+    authority, stranger = trustme.CA(), trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    def trusting(authority: trustme.CA) -> ssl.SSLContext:
+        trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        authority.configure_trust(trusting)
+        return trusting
+
+    with pytest.MonkeyPatch.context() as patch, serving_from_a_thread(well, context) as server:
+        url = f"https://127.0.0.1:{server.port}/api"
+
+        async def main() -> None:
+            patch.setattr(tls, "verified", lambda: trusting(authority))
+            async with client(url) as clickpost:
+                for _ in range(3):
+                    order = await clickpost.orders.create(india_order("R-1", additional={}))
+                    assert order.waybill == "W-1"
+            patch.setattr(tls, "verified", lambda: trusting(stranger))
+            async with client(url, retry=RetryPolicy.never()) as clickpost:
+                with pytest.raises(NotSentError, match="certificate"):
+                    await clickpost.orders.create(india_order("R-1"))
+
+        run(main)
+        assert len(server.heads) == 3
+
+
+def reuses_connections(run: Run, folder: Path) -> None:
+    with serving_from_a_thread(well) as server:
+
+        async def main() -> int:
+            async with client(server.url) as clickpost:
+                for _ in range(5):
+                    await clickpost.health()
+                return clickpost.stats().connections
+
+        assert run(main) == 1
+        assert (server.connections, len(server.heads)) == (1, 5)
+
+
+def times_out(run: Run, folder: Path) -> None:
+    with serving_from_a_thread(hangs) as server:
+
+        async def main() -> Outcome:
+            timeouts = Timeouts(create=0.05)
+            async with client(
+                server.url, timeouts=timeouts, retry=RetryPolicy.never()
+            ) as clickpost:
+                with pytest.raises(NoReplyError) as caught:
+                    await clickpost.orders.create(india_order("R-1"))
+                assert clickpost.stats().in_flight == 0
+                return caught.value.outcome
+
+        assert run(main) is Outcome.UNKNOWN
+        assert len(server.heads) == 1
+
+
+def resumes_a_bulk_run(run: Run, folder: Path) -> None:
+    journal = folder / "run.db"
+
+    async def main() -> list[tuple[bool, bool]]:
+        async with client(server.url) as clickpost:
+            rows = (india_order(f"R-{number}") for number in range(40))
+            async with create(clickpost, rows, journal=journal, at_once=8) as outcomes:
+                return [(isinstance(one, Placed), one.recorded) async for one in outcomes]
+
+    with sandbox() as server:
+        assert run(main) == [(True, False)] * 40
+        assert run(main) == [(True, True)] * 40
+        assert len(server.sandbox.ledger()) == 40
+        assert {len(waybills) for waybills in server.sandbox.ledger().values()} == {1}
+
+
+def works_for_a_fleet(run: Run, folder: Path) -> None:
+    with RedisServer() as redis, sandbox() as server:
+
+        async def main() -> list[str | None]:
+            async with (
+                client(server.url) as clickpost,
+                Ledger(redis.url, account="sandbox").open() as ledger,
+            ):
+                worker = Worker(clickpost, ledger)
+                # Each of them is given twice, as a queue that is restarted does.
+                answers = await asyncio.gather(
+                    *(worker.create(india_order(f"R-{n % 10}"), Terms()) for n in range(20))
+                )
+            return [created(answer).waybill for answer in answers]
+
+        waybills = run(main)
+        ledger = {f"R-{number}": (waybills[number],) for number in range(10)}
+        assert waybills[10:] == waybills[:10]
+        assert server.sandbox.ledger() == ledger
+
+
+CONTRACT: Mapping[str, Callable[[Run, Path], None]] = {
+    check.__name__.replace("_", " "): check
+    for check in (
+        creates_an_order,
+        gathers_200_creates,
+        cancels_calls_in_flight,
+        speaks_tls,
+        reuses_connections,
+        times_out,
+        resumes_a_bulk_run,
+        works_for_a_fleet,
+    )
+}
+# Redis' own client and the queues that a fleet is fed from are asyncio's.
+NEEDS_ASYNCIO = frozenset({"works for a fleet"})
