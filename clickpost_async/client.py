@@ -170,7 +170,10 @@ class ClickPost:
                 timeouts,
             ),
             downloader=Downloader(
-                hosts=hosts.files, loopback=hosts.local, through=fetcher_of(self._transport)
+                hosts=hosts.files,
+                loopback=hosts.local,
+                plain_http=hosts.plain_http,
+                through=fetcher_of(self._transport),
             ),
             limiter=limiter or _limiter(rate),
             at_once=at_once,

@@ -296,6 +296,11 @@ class Hosts:
         """Whether ClickPost is played by something on this machine."""
         return _is_loopback(urlsplit(self.main).hostname or "")
 
+    @property
+    def plain_http(self) -> str | None:
+        """Host and port of what plays ClickPost in plain http on another machine, if anything."""
+        return urlsplit(self.main).netloc if _is_plain(self.main) else None
+
     @classmethod
     def at(cls, url: str, *, allow_http: bool = False) -> Self:
         """Send every group to one base, such as a sandbox or a proxy."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Never
 from unittest.mock import AsyncMock, create_autospec
 
@@ -45,13 +47,17 @@ from clickpost_async import (
 )
 from clickpost_async.endpoints.orders import Orders
 from clickpost_async.limits import Unlimited
+from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import Answer, CreatedOrder, IndiaOrder
 from clickpost_async.testing import virtual_time
+from clickpost_async.testing.fixtures import clickpost_sandbox
 
 from .sandbox.samples import india_order, world_order
 from .transport.plays import KEY, Listener, Play, never_answers, placed, playing, said
 from .transport.server import serving, until
 from .transport.talks import hangs
+
+__all__ = ["clickpost_sandbox"]
 
 ENVIRON = {"CLICKPOST_USERNAME": "acme", "CLICKPOST_API_KEY": KEY}
 
@@ -568,6 +574,37 @@ print([name for name in sys.modules if name.endswith((".reports", ".returns", ".
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+# --- a sandbox in a container ---------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_a_sandbox_in_a_container_is_called_in_plain_http_and_gives_its_labels(
+    clickpost_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    look_up = socket.getaddrinfo
+
+    def as_the_containers_network(host: Any, *rest: Any, **more: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        return look_up("127.0.0.1" if name == "sandbox" else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", as_the_containers_network)
+    environ = {
+        "CLICKPOST_USERNAME": clickpost_sandbox.username,
+        "CLICKPOST_API_KEY": clickpost_sandbox.key,
+        "CLICKPOST_BASE_URL": clickpost_sandbox.url.replace("127.0.0.1", "sandbox"),
+        "CLICKPOST_ALLOW_HTTP": "1",
+    }
+    async with ClickPost.from_env(environ) as clickpost:
+        created = await clickpost.orders.create(india_order("R-1"))
+        assert created.label is not None
+        assert created.label.startswith("http://sandbox:")
+        await clickpost.labels.download(created, tmp_path / "label.pdf")
+
+    assert (tmp_path / "label.pdf").read_bytes().startswith(b"%PDF")
 
 
 # --- counts -----------------------------------------------------------------------------------
