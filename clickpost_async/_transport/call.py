@@ -35,6 +35,7 @@ from clickpost_async.errors import (
     ClickPostError,
     CredentialsError,
     DeadlineError,
+    InvalidRequestError,
     NoReplyError,
     NotSentError,
     Outcome,
@@ -267,7 +268,11 @@ class Call(Generic[R]):
         """Return what is sent; it is written once, and not before it is needed."""
         if self._request is None:
             style = self._exchange.body_style
-            self._request = encode(self.endpoint, self._query, self._body, style=style)
+            try:
+                self._request = encode(self.endpoint, self._query, self._body, style=style)
+            except InvalidRequestError as error:
+                # Error trackers export the variables of frames, and these have seen the order.
+                raise error.with_traceback(None) from None
             self._body = None
         return self._request
 
