@@ -62,9 +62,7 @@ async def test_workers_on_uvloop_place_orders_and_answer_those_in_flight_before_
         assert code == 0, said
         assert "Traceback" not in said
         assert len(sandbox.ledger()) == len(answers)
-        assert {waybills for waybills in sandbox.ledger().values()} == {
-            (answer.json()["waybill"],) for answer in answers
-        }
+        assert set(sandbox.ledger().values()) == {(answer.json()["waybill"],) for answer in answers}
         async with asyncio.timeout(10):
             while sandbox.traffic.open_connections:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
