@@ -415,7 +415,11 @@ class Call(Generic[R]):
         body, request = self._body, self._request
         if request is None:
             style = self._exchange.body_style
-            request = self._request = encode(self.endpoint, self._query, body, style=style)
+            try:
+                request = self._request = encode(self.endpoint, self._query, body, style=style)
+            except InvalidRequestError as error:
+                # Error trackers export the variables of frames, and these have seen the order.
+                raise error.with_traceback(None) from None
             self._body = None
         return request
 

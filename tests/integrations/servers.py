@@ -36,10 +36,10 @@ class Server:
 
 
 @contextmanager
-def serving(environ: Mapping[str, str], *words: str) -> Iterator[Server]:
-    """Serve the application with uvicorn while the block runs."""
+def serving(environ: Mapping[str, str], *words: str, app: str = APP) -> Iterator[Server]:
+    """Serve an application with uvicorn while the block runs."""
     port = free_port()
-    command = [sys.executable, "-W", "error", "-m", "uvicorn", APP, "--port", str(port)]
+    command = [sys.executable, "-W", "error", "-m", "uvicorn", app, "--port", str(port)]
     inherited = {n: os.environ[n] for n in ("PATH", "HOME", "PYTHONPATH") if n in os.environ}
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "output"
