@@ -16,6 +16,7 @@ from clickpost_async._transport.http import Sender
 from clickpost_async._transport.keyring import Keyring
 from clickpost_async._transport.retry import RetryPolicy
 from clickpost_async._transport.transports import wire_of
+from clickpost_async._transport.wire import Base
 from clickpost_async._wire.converter import prepare
 from clickpost_async._wire.endpoint import Auth, Get, Post, Query, Repeat
 from clickpost_async.events import Observer
@@ -124,6 +125,7 @@ class ClickPost:
         timeouts = Timeouts() if timeouts is None else timeouts
         self._grace = timeouts.closing
         self._identity = f"{credentials.username} at {hosts.main}"
+        self._address = Base.parse(hosts.main).address
         self._transport = wire_of(transport)
         self._exchange = Exchange(
             sender=Sender(
@@ -233,11 +235,13 @@ class ClickPost:
         priority: Priority | None = None,
         before_create: BeforeCreate | None = None,
         in_doubt: bool | None = None,
+        observer: Observer | None = None,
     ) -> Self:
         """Return a light copy that shares connections, limiter and counts.
 
         `deadline` bounds a whole call in seconds: queue, turn, attempts and pauses. `priority` is
-        who goes first where calls queue up.
+        who goes first where calls queue up. `observer` is called with the events of the copy's
+        calls, after those of the client.
 
         For those who keep a ledger of their own: `before_create(reference_number, attempt)` is
         awaited right before the first byte of each sending of an order, when its turn has come;
@@ -247,10 +251,13 @@ class ClickPost:
         copy = object.__new__(type(self))
         copy._transport = self._transport
         copy._identity = self._identity
+        copy._address = self._address
         copy._grace = self._grace if timeouts is None else timeouts.closing
         copy._exchange = (
             self._exchange if timeouts is None else self._exchange.with_timeouts(timeouts)
         )
+        if observer is not None:
+            copy._exchange = copy._exchange.with_observer(observer)
         changes: dict[str, Any] = {
             "retry": retry,
             "deadline": deadline,
@@ -270,6 +277,11 @@ class ClickPost:
     def identity(self) -> str:
         """Whose calls these are and where they go; never the key."""
         return self._identity
+
+    @property
+    def address(self) -> str:
+        """Host and port of the server that orders are created at."""
+        return self._address
 
     @property
     def retry(self) -> RetryPolicy:

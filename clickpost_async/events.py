@@ -45,7 +45,10 @@ class Failed(_Event):
 
 @frozen(kw_only=True)
 class Held(_Event):
-    """A 429 makes every call wait; or most calls failed, and bulk calls wait while others fail."""
+    """A 429 makes every call wait; or most calls failed, and bulk calls wait while others fail.
+
+    It comes again for each probe of the circuit breaker that fails, with the seconds to the next.
+    """
 
     seconds: float
 

@@ -344,9 +344,9 @@ class Call(Generic[R]):
         )
         if failure_of(error) in SICK:
             breaker = self._guard.breaker
-            was_open = breaker.is_open
+            wait = breaker.wait
             passage.failed()
-            if breaker.is_open and not was_open:
+            if breaker.wait > wait:
                 self._tell(Held(seconds=breaker.wait, **self._about))
         elif isinstance(error, ThrottledError) or not isinstance(error, NotSentError):
             passage.succeeded()

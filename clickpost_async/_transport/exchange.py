@@ -124,6 +124,10 @@ class Exchange:
         """Return a copy with other timeouts that shares everything else."""
         return attrs.evolve(self, sender=self.sender.with_timeouts(timeouts))
 
+    def with_observer(self, observer: Observer) -> "Exchange":
+        """Return a copy that one more observer hears of, and that shares everything else."""
+        return attrs.evolve(self, observers=(*self.observers, observer))
+
     def refuse_if_closed(self, label: str) -> None:
         """Raise a clear error where a client is used after it was closed."""
         if self.counts.closed:
