@@ -90,7 +90,7 @@ class Report:
         if self.changed:
             parts.append(f"{self.changed} changed since they were sent, and left as they were")
         if self.duplicates:
-            parts.append(f"{self.duplicates} rows that repeat an earlier one")
+            parts.append(f"{self.duplicates} duplicates of earlier rows")
         if self.stopped:
             parts.append("stopped")
         if self.halted is not None:

@@ -86,7 +86,7 @@ async def test_the_same_order_again_shares_the_outcome_of_the_first(
     assert len(sandbox.requests()) == apart + 1
     assert (report.placed, report.already_placed, report.duplicates) == (apart + 1, 2, 2)
     assert (report.requests, report.skipped, report.total) == (apart + 1, 0, apart + 3)
-    assert "2 rows that repeat an earlier one" in str(report)
+    assert "2 duplicates of earlier rows" in str(report)
 
 
 @virtual_time
