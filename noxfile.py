@@ -89,6 +89,12 @@ if nox:
         session.run("coverage", "report")
 
     @nox.session
+    def mutants(session: nox.Session) -> None:
+        """Make each change of a fixed list, and see that a test notices; for some 15 minutes."""
+        session.install("-e", ".[tests]")
+        session.run("python", "-m", "tests.mutants", *session.posargs)
+
+    @nox.session
     def lint(session: nox.Session) -> None:
         """Check style, format, and which floor imports which."""
         session.install(*nox.project.dependency_groups(PROJECT, "lint"))

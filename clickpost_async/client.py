@@ -1,7 +1,7 @@
 """The front door: wires the floors together, opens nothing before the first call."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from types import TracebackType
@@ -11,13 +11,20 @@ import attrs
 from attrs import frozen
 
 from clickpost_async._transport.caller import ResilientCaller
-from clickpost_async._transport.exchange import BeforeCreate, Exchange, Options, guards
+from clickpost_async._transport.exchange import (
+    BeforeCreate,
+    Exchange,
+    Options,
+    accounts,
+    guards,
+)
 from clickpost_async._transport.http import Sender
 from clickpost_async._transport.keyring import Keyring
 from clickpost_async._transport.retry import RetryPolicy
 from clickpost_async._transport.transports import fetcher_of, wire_of
 from clickpost_async._wire.converter import prepare
 from clickpost_async._wire.endpoint import Auth, Get, Post, Query, Repeat
+from clickpost_async.endpoints._namespace import LazyNamespace, Namespace
 from clickpost_async.events import Observer
 from clickpost_async.limits import Adaptive, Limiter, TokenBucket
 from clickpost_async.settings import (
@@ -93,6 +100,35 @@ class ClickPost:
     Nothing is opened before the first call; `aclose()` or leaving `async with` closes.
     """
 
+    # A program that creates orders loads nothing for reports or returns.
+
+    orders: "LazyNamespace[Orders]" = LazyNamespace()
+    """Create, find, edit and cancel orders, and see what became of them."""
+
+    tracking: "LazyNamespace[Tracking]" = LazyNamespace()
+    """Have parcels tracked that were not created here, and ask where they are."""
+
+    ndr: "LazyNamespace[Ndr]" = LazyNamespace()
+    """Failed deliveries: what customers say, and what is to be done."""
+
+    pickups: "LazyNamespace[Pickups]" = LazyNamespace()
+    """Have couriers come and fetch."""
+
+    labels: "LazyNamespace[Labels]" = LazyNamespace()
+    """Fetch labels, and download them."""
+
+    couriers: "LazyNamespace[Couriers]" = LazyNamespace()
+    """Which couriers there are, and which to choose."""
+
+    account: "LazyNamespace[Account]" = LazyNamespace()
+    """What was done in the account, and tokens for it."""
+
+    reports: "LazyNamespace[Reports]" = LazyNamespace()
+    """Order reports, and wait for them."""
+
+    returns: "LazyNamespace[Returns]" = LazyNamespace()
+    """What customers want to return."""
+
     def __init__(
         self,
         credentials: Credentials,
@@ -122,6 +158,7 @@ class ClickPost:
             raise ValueError(message)
         hosts = Hosts() if hosts is None else hosts
         timeouts = Timeouts() if timeouts is None else timeouts
+        self._is_copy = False
         self._grace = timeouts.closing
         self._identity = f"{credentials.username} at {hosts.main}"
         self._transport = wire_of(transport)
@@ -133,84 +170,26 @@ class ClickPost:
                 timeouts,
             ),
             downloader=Downloader(
-                hosts=hosts.files, loopback=hosts.local, through=fetcher_of(self._transport)
+                hosts=hosts.files,
+                loopback=hosts.local,
+                plain_http=hosts.plain_http,
+                through=fetcher_of(self._transport),
             ),
             limiter=limiter or _limiter(rate),
             at_once=at_once,
             body_style=body_style,
             observers=tuple(observers),
             guards=guards(hosts),
+            accounts=accounts(credentials.username, hosts),
         )
         self._wire(Options(retry=RetryPolicy() if retry is None else retry))
 
     def _wire(self, options: Options) -> None:
         self._options = options
         self._caller = ResilientCaller(self._exchange, options)
-
-    # A program that creates orders loads nothing for reports or returns.
-
-    @cached_property
-    def orders(self) -> "Orders":
-        """Create, find, edit and cancel orders, and see what became of them."""
-        from clickpost_async.endpoints.orders import Orders
-
-        return Orders(self._caller)
-
-    @cached_property
-    def tracking(self) -> "Tracking":
-        """Have parcels tracked that were not created here, and ask where they are."""
-        from clickpost_async.endpoints.tracking import Tracking
-
-        return Tracking(self._caller)
-
-    @cached_property
-    def ndr(self) -> "Ndr":
-        """Failed deliveries: what customers say, and what is to be done."""
-        from clickpost_async.endpoints.ndr import Ndr
-
-        return Ndr(self._caller)
-
-    @cached_property
-    def pickups(self) -> "Pickups":
-        """Have couriers come and fetch."""
-        from clickpost_async.endpoints.pickups import Pickups
-
-        return Pickups(self._caller)
-
-    @cached_property
-    def labels(self) -> "Labels":
-        """Fetch labels, and download them."""
-        from clickpost_async.endpoints.labels import Labels
-
-        return Labels(self._caller)
-
-    @cached_property
-    def couriers(self) -> "Couriers":
-        """Which couriers there are, and which to choose."""
-        from clickpost_async.endpoints.couriers import Couriers
-
-        return Couriers(self._caller)
-
-    @cached_property
-    def account(self) -> "Account":
-        """What was done in the account, and tokens for it."""
-        from clickpost_async.endpoints.account import Account
-
-        return Account(self._caller)
-
-    @cached_property
-    def reports(self) -> "Reports":
-        """Order reports, and wait for them."""
-        from clickpost_async.endpoints.reports import Reports
-
-        return Reports(self._caller)
-
-    @cached_property
-    def returns(self) -> "Returns":
-        """What customers want to return."""
-        from clickpost_async.endpoints.returns import Returns
-
-        return Returns(self._caller)
+        for name, value in vars(self).items():
+            if isinstance(value, Namespace):
+                setattr(self, name, value.bound_to(self._caller))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:
@@ -220,8 +199,8 @@ class ClickPost:
         `CLICKPOST_BASE_URL` and `CLICKPOST_RATE` (as `10/1s`). `settings` go before both.
         """
         found = os.environ if environ is None else environ
-        if base := found.get("CLICKPOST_BASE_URL"):
-            settings.setdefault("hosts", Hosts.at(base))
+        if settings.get("hosts") is None:
+            settings["hosts"] = Hosts.from_env(found)
         if (rate := found.get("CLICKPOST_RATE")) and settings.get("limiter") is None:
             settings.setdefault("rate", Rate.parse(rate))
         return cls(Credentials.from_env(found), **settings)
@@ -238,8 +217,11 @@ class ClickPost:
     ) -> Self:
         """Return a light copy that shares connections, limiter and counts.
 
-        `deadline` bounds a whole call in seconds: queue, turn, attempts and pauses. `priority` is
-        who goes first where calls queue up.
+        It keeps the attributes of a subclass, as they are, and closes nothing: its `aclose()`, and
+        leaving it by `async with`, leave the client that it was made from open.
+
+        `deadline` bounds a whole call in seconds: queue, turn, attempts and pauses; one that is
+        over, 0 or less, sends nothing. `priority` is who goes first where calls queue up.
 
         For those who keep a ledger of their own: `before_create(reference_number, attempt)` is
         awaited right before the first byte of each sending of an order, when its turn has come;
@@ -247,12 +229,12 @@ class ClickPost:
         before by somebody who did not live to tell: it is looked up before it is sent.
         """
         copy = object.__new__(type(self))
-        copy._transport = self._transport
-        copy._identity = self._identity
-        copy._grace = self._grace if timeouts is None else timeouts.closing
-        copy._exchange = (
-            self._exchange if timeouts is None else self._exchange.with_timeouts(timeouts)
-        )
+        for name, value in _attributes(self):
+            object.__setattr__(copy, name, value)
+        copy._is_copy = True
+        if timeouts is not None:
+            copy._grace = timeouts.closing
+            copy._exchange = self._exchange.with_timeouts(timeouts)
         changes: dict[str, Any] = {
             "retry": retry,
             "deadline": deadline,
@@ -260,12 +242,8 @@ class ClickPost:
             "before_create": before_create,
             "in_doubt": in_doubt,
         }
-        copy._wire(
-            attrs.evolve(
-                self._options,
-                **{name: value for name, value in changes.items() if value is not None},
-            )
-        )
+        named = {name: value for name, value in changes.items() if value is not None}
+        copy._wire(attrs.evolve(self._options, **named))
         return copy
 
     @property
@@ -308,11 +286,13 @@ class ClickPost:
     async def aclose(self) -> None:
         """Close the client for good; may be called again, and from any task.
 
+        A light copy that `with_options` has made closes nothing.
+
         Calls whose sending is under way have `Timeouts.closing` seconds to end. Nothing is sent any
         more: calls that pause end at once, those that wait for their turn end when it comes, each
         with what is known of it.
         """
-        if not self._exchange.counts.closed:
+        if not (self._is_copy or self._exchange.counts.closed):
             try:
                 await self._exchange.close(self._grace)
             finally:
@@ -331,6 +311,17 @@ class ClickPost:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(at_once={self._exchange.at_once})"
+
+
+def _attributes(client: ClickPost) -> Iterator[tuple[str, Any]]:
+    """Return what a subclass, too, has set, but not what it has computed from the options."""
+    state: Any = object.__getstate__(client)
+    bases = type(client).__mro__
+    # Those with `__slots__` have a second part for them.
+    for part in state if isinstance(state, tuple) else (state,):
+        for name, value in (part or {}).items():
+            if not any(isinstance(vars(base).get(name), cached_property) for base in bases):
+                yield name, value
 
 
 def _limiter(rate: Rate | None) -> Limiter:

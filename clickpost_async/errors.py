@@ -18,7 +18,7 @@ No class can hold the key: it is added below everything that raises.
 
 import enum
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from attrs import frozen
 
@@ -38,6 +38,9 @@ class Trouble(enum.Enum):
     UNFORESEEN = "an exception that no HTTP library tells of"
     SHUT = "nothing was tried, because most calls had failed lately"
     UNAFFORDABLE = "not repeated, because too many calls were being repeated"
+    HELD = "not tried, because ClickPost had asked for a longer pause than the call may wait"
+    DEADLINE = "the call's own deadline passed"
+    NOT_CLICKPOST = "the response is a gateway's or another server's, not ClickPost's"
 
 
 @frozen
@@ -81,12 +84,12 @@ class ClickPostError(Exception):
     def __init__(
         self,
         message: str,
+        outcome: Outcome | str | None = None,
         *,
         endpoint: str | None = None,
         status: int | None = None,
         http_status: int | None = None,
         reference_number: str | None = None,
-        outcome: Outcome | None = None,
         transient: bool | None = None,
         wait: float | None = None,
     ) -> None:
@@ -98,7 +101,7 @@ class ClickPostError(Exception):
         self.attempts = 1
         self.wait = wait
         if outcome is not None:
-            self.outcome = outcome
+            self.outcome = Outcome(outcome)
         if transient is not None:
             self.transient = transient
 
@@ -110,6 +113,21 @@ class ClickPostError(Exception):
         if self.reference_number or self.endpoint is None:
             return _LOOK_UP
         return _FIND_OUT if self.settles_in is None else _AGAIN
+
+    if not TYPE_CHECKING:  # to a checker it stays the plain attribute that it overrides
+
+        @property
+        def args(self) -> tuple[Any, ...]:
+            """The message, and the outcome unless it is that of the class.
+
+            A result backend that keeps JSON, such as Celery's, makes the error anew of these alone.
+            """
+            message = BaseException.args.__get__(self)[:1]
+            return message if self.outcome is type(self).outcome else (*message, self.outcome.value)
+
+        @args.setter
+        def args(self, args: tuple[Any, ...]) -> None:
+            BaseException.args.__set__(self, args)
 
     @property
     def message(self) -> str:
@@ -222,12 +240,25 @@ class InvalidRequestError(RefusedError, ValueError):
 
     _advice = "correct the fields named, then send it again"
 
-    def __init__(self, message: str, *, problems: Iterable[Problem] = (), **facts: Any) -> None:
-        super().__init__(message, **facts)
+    def __init__(
+        self,
+        message: str,
+        outcome: Outcome | str | None = None,
+        *,
+        problems: Iterable[Problem] = (),
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, outcome, **facts)
         self.problems: tuple[Problem, ...] = tuple(problems)
 
     @classmethod
-    def of(cls, problems: Iterable[Problem], *, reference_number: str | None = None) -> Self:
+    def of(
+        cls,
+        problems: Iterable[Problem],
+        *,
+        reference_number: str | None = None,
+        advice: str | None = None,
+    ) -> Self:
         """Make the error that names all mistakes, raised before anything is sent."""
         found = tuple(problems)
         error = cls(
@@ -237,6 +268,8 @@ class InvalidRequestError(RefusedError, ValueError):
             reference_number=reference_number,
         )
         error.attempts = 0
+        if advice is not None:
+            error._advice = advice
         return error
 
 

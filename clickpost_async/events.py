@@ -45,9 +45,14 @@ class Failed(_Event):
 
 @frozen(kw_only=True)
 class Held(_Event):
-    """A 429 makes every call wait; or most calls failed, and bulk calls wait while others fail."""
+    """A 429 makes every call wait; or most calls failed, and bulk calls wait while others fail.
+
+    `fails_calls`: the pause is longer than the retry policy lets a call wait, so until it is over
+    calls fail at once.
+    """
 
     seconds: float
+    fails_calls: bool = False
 
 
 @frozen(kw_only=True)
@@ -60,7 +65,7 @@ class Repeating(_Event):
 
 @frozen(kw_only=True)
 class Doubted(_Event):
-    """An answer was taken, and something about it is odd: `why` says what."""
+    """A response is inconsistent, and was not believed: `why` says what is wrong with it."""
 
     why: str
 
@@ -102,7 +107,7 @@ def log(event: Event) -> None:
 def _somebody_has_to_look(event: Event) -> bool:
     if isinstance(event, Ended):
         return event.outcome is Outcome.UNKNOWN and not event.reads
-    return isinstance(event, Doubted)
+    return isinstance(event, Doubted) or (isinstance(event, Held) and event.fails_calls)
 
 
 def heard(observers: Sequence[Observer]) -> bool:

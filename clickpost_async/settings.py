@@ -1,7 +1,7 @@
 """What a client is told once: who calls, how fast, how long, and where to.
 
-Every setting is a frozen value that is passed whole; none of them reads the environment but the
-two `from_env` constructors, and none can show the key.
+Every setting is a frozen value that is passed whole, and none can show the key. The environment is
+read by the `from_env` constructors alone, but for `CLICKPOST_ALLOW_HTTP`, which is a machine's.
 """
 
 import enum
@@ -74,15 +74,35 @@ class Secret:
 
 
 def _secret(key: "str | Secret | KeySource") -> "Secret | KeySource":
-    if not isinstance(key, str):
+    if isinstance(key, Secret) or callable(key):
         return key
-    if not key.strip() or not key.isprintable() or len(key) > _LONGEST:
-        message = f"key: give the licence key from the dashboard, 1 to {_LONGEST} characters"
-        raise ValueError(message)
+    check_word("key", key, "the licence key from the dashboard")
     return Secret(key)
 
 
 _LONGEST = 100  # "username", "key": max 100, ClickPost's OpenAPI export
+
+
+def check_word(name: str, value: object, meaning: str) -> None:
+    """Raise `ValueError` if a key or a username cannot be meant; the message does not show it."""
+    if not isinstance(value, str):
+        raise ValueError(f"{name}: give {meaning} as text, not {type(value).__name__}")  # noqa: TRY004 - as for all that is wrong with it
+    problem = white_space_in(value)
+    if problem is not None and value.strip():
+        raise ValueError(f"{name} {problem}")
+    if not value.strip() or not value.isprintable() or len(value) > _LONGEST:
+        raise ValueError(f"{name}: give {meaning}, 1 to {_LONGEST} printable characters")
+
+
+def white_space_in(value: str) -> str | None:
+    """Say where a value has white space that a file or a shell has added, or `None`."""
+    if value.rstrip("\r\n") != value:
+        return "ends with a line break: strip it, as with Path(…).read_text().strip()"
+    if value.strip() != value:
+        return f"{'starts' if value.lstrip() != value else 'ends'} with white space: strip it"
+    if "\n" in value or "\r" in value:
+        return "contains a line break: give one line"
+    return None
 
 
 @frozen
@@ -97,26 +117,25 @@ class Credentials:
     key: Secret | KeySource = field(converter=_secret, repr=lambda _: "…")
 
     def __attrs_post_init__(self) -> None:
-        name = self.username
-        if not name or not name.isprintable() or len(name) > _LONGEST:
-            message = f"username: give the enterprise's username, 1 to {_LONGEST} characters"
-            raise ValueError(message)
+        check_word("username", self.username, "the enterprise's username")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read `CLICKPOST_USERNAME` and `CLICKPOST_API_KEY` (or `CLICKPOST_KEY`)."""
         found = os.environ if environ is None else environ
-        username = found.get("CLICKPOST_USERNAME", "")
-        key = found.get("CLICKPOST_API_KEY") or found.get("CLICKPOST_KEY") or ""
-        missing = [
-            name
-            for name, value in (("CLICKPOST_USERNAME", username), ("CLICKPOST_API_KEY", key))
-            if not value
-        ]
+        key_name = "CLICKPOST_API_KEY"
+        if not found.get(key_name) and found.get("CLICKPOST_KEY"):
+            key_name = "CLICKPOST_KEY"
+        names = ("CLICKPOST_USERNAME", key_name)
+        missing = [name for name in names if not found.get(name)]
         if missing:
             message = f"set {' and '.join(missing)} in the environment"
             raise ValueError(message)
-        return cls(username, key)
+        for name in names:
+            # Before the other checks, which cannot name the variable.
+            if problem := white_space_in(found[name]):
+                raise ValueError(f"{name} {problem}")
+        return cls(*(found[name] for name in names))
 
 
 def _positive(what: str, value: float) -> None:
@@ -197,20 +216,31 @@ _PLAIN_URL = re.compile(
 ).fullmatch
 
 
+ALLOW_HTTP = "CLICKPOST_ALLOW_HTTP"
+
+
+_HTTPS_NEEDED = "base url: the key travels in every URL, so https is needed"
+
+
 def _checked_base(url: str) -> str:
+    if problem := white_space_in(url):
+        raise ValueError(f"base url {problem}")
     if not _PLAIN_URL(url):
         message = "base url: give scheme, host and path only, like https://www.clickpost.in/api"
         raise ValueError(message)
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not (
-        parts.scheme == "http" and _is_loopback(parts.hostname or "")
-    ):
-        message = (
-            "base url: the key travels in every URL, so https is needed"
-            " (plain http is accepted for loopback addresses only)"
-        )
-        raise ValueError(message)
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ValueError(f"{_HTTPS_NEEDED}, not {urlsplit(url).scheme}")
     return url.rstrip("/")
+
+
+def _is_plain(url: str) -> bool:
+    """Tell whether what is sent to a URL can be read on the way."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+
+
+def _switched_on(value: str | None) -> bool:
+    return value is not None and value.strip().lower() in {"1", "true", "yes", "on"}
 
 
 def _is_loopback(hostname: str) -> bool:
@@ -233,6 +263,10 @@ class Hosts:
     Tracking reads moved to `api.clickpost.in` in 2020; the others are as ClickPost's OpenAPI
     exports list them, where a proof of delivery is asked for without `/api`. `files` are the
     domains that labels and reports may be downloaded from.
+
+    The key travels in every URL, so they are https. Plain http is taken for loopback addresses;
+    elsewhere, as for a sandbox in a container beside the application, `allow_http=True` takes it,
+    or `CLICKPOST_ALLOW_HTTP=1` in the environment.
     """
 
     main: str = field(default="https://www.clickpost.in/api", converter=_checked_base)
@@ -244,16 +278,50 @@ class Hosts:
     proof: str = field(default="https://api.clickpost.in", converter=_checked_base)
 
     files: Sequence[str] = FILE_HOSTS
+    allow_http: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if self.allow_http or _switched_on(os.environ.get(ALLOW_HTTP)):
+            return
+        for host in Host:
+            if _is_plain(self.base(host)):
+                raise ValueError(
+                    f"{_HTTPS_NEEDED} for {urlsplit(self.base(host)).netloc}; plain http is taken"
+                    " for loopback addresses, and for a sandbox in a network of your own with"
+                    f" Hosts.at(url, allow_http=True) or {ALLOW_HTTP}=1"
+                )
 
     @property
     def local(self) -> bool:
         """Whether ClickPost is played by something on this machine."""
         return _is_loopback(urlsplit(self.main).hostname or "")
 
+    @property
+    def plain_http(self) -> str | None:
+        """Host and port of what plays ClickPost in plain http on another machine, if anything."""
+        return urlsplit(self.main).netloc if _is_plain(self.main) else None
+
     @classmethod
-    def at(cls, url: str) -> Self:
+    def at(cls, url: str, *, allow_http: bool = False) -> Self:
         """Send every group to one base, such as a sandbox or a proxy."""
-        return cls(main=url, tracking=url, serviceability=url, prediction=url, proof=url)
+        return cls(
+            main=url,
+            tracking=url,
+            serviceability=url,
+            prediction=url,
+            proof=url,
+            allow_http=allow_http,
+        )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read `CLICKPOST_BASE_URL` and `CLICKPOST_ALLOW_HTTP`; without the first, ClickPost's."""
+        found = os.environ if environ is None else environ
+        allow_http = _switched_on(found.get(ALLOW_HTTP))
+        base = found.get("CLICKPOST_BASE_URL")
+        if base and (problem := white_space_in(base)):
+            raise ValueError(f"CLICKPOST_BASE_URL {problem}")
+        return cls.at(base, allow_http=allow_http) if base else cls(allow_http=allow_http)
 
     def base(self, host: Host) -> str:
         """Return the base URL of a group."""

@@ -13,7 +13,8 @@ and weak protection: rotate it (`token` takes several), and take pushes over htt
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any
 
@@ -245,14 +246,28 @@ def parse(
 
 def _knows(headers: Mapping[str, str], tokens: Iterable[str]) -> bool:
     """Compare every header with every token, so that the time tells nothing."""
-    accepted = [token.encode() for token in tokens if token]
+    accepted = [form for token in tokens if token for form in _header_forms(token)]
     given = [
-        value.encode("utf-8", "surrogateescape")
+        value.encode("utf-8", "surrogatepass")
         for name, value in headers.items()
         if name.lower() in _TOKEN_HEADERS
     ]
     matches = [hmac.compare_digest(one, other) for one in given for other in accepted]
     return any(matches)
+
+
+def _header_forms(token: str) -> Iterator[bytes]:
+    """Return how a token may stand in a header, as UTF-8.
+
+    It is sent as UTF-8 or Latin-1, and frameworks read a header's bytes as one or the other: ASGI
+    and WSGI as Latin-1, aiohttp as UTF-8 with surrogate escapes.
+    """
+    yield token.encode("utf-8", "surrogatepass")
+    with suppress(UnicodeEncodeError):
+        yield token.encode().decode("latin-1").encode()
+    with suppress(UnicodeEncodeError):
+        as_utf8 = token.encode("latin-1").decode("utf-8", "surrogateescape")
+        yield as_utf8.encode("utf-8", "surrogatepass")
 
 
 def _payload(body: bytes) -> dict[str, Any]:

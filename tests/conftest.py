@@ -8,6 +8,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from clickpost_async.testing.fixtures import clickpost_reset  # noqa: F401 - for every test
 from tests.postgres_server import postgres_server  # noqa: F401 - a fixture for all
 from tests.redis_server import redis_server  # noqa: F401 - as above
 

@@ -2,16 +2,31 @@
 
 import asyncio
 import logging
-from typing import Any
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Never
+from unittest.mock import AsyncMock, create_autospec
 
 import anyio
+import attrs
 import httpx
+import pandas as pd
+import pydantic
 import pytest
 
 from clickpost_async import (
     Auth,
     BodyStyle,
     ClickPost,
+    ClickPostError,
     Credentials,
     CredentialsError,
     Get,
@@ -27,16 +42,22 @@ from clickpost_async import (
     RetryPolicy,
     Stats,
     Timeouts,
+    WorldOrder,
     structure,
 )
+from clickpost_async.endpoints.orders import Orders
 from clickpost_async.limits import Unlimited
+from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import Answer, CreatedOrder, IndiaOrder
 from clickpost_async.testing import virtual_time
+from clickpost_async.testing.fixtures import clickpost_sandbox
 
 from .sandbox.samples import india_order, world_order
 from .transport.plays import KEY, Listener, Play, never_answers, placed, playing, said
 from .transport.server import serving, until
 from .transport.talks import hangs
+
+__all__ = ["clickpost_sandbox"]
 
 ENVIRON = {"CLICKPOST_USERNAME": "acme", "CLICKPOST_API_KEY": KEY}
 
@@ -130,6 +151,117 @@ async def test_an_order_finds_its_endpoint_by_its_type_or_its_names() -> None:
         "/v3/create-order/",
         "/v4/create-order/",
     ]
+
+
+class ShopOrder(pydantic.BaseModel):
+    reference_number: str = "R-1"
+
+
+@attrs.frozen
+class AttrsOrder:
+    reference_number: str = "R-1"
+
+
+@dataclass
+class DataclassOrder:
+    reference_number: str = "R-1"
+
+
+class DjangoOrder:
+    """What a Django model has: enough to be known as one."""
+
+    _meta = object()
+    pk = 1
+
+
+async def later() -> dict[str, Any]:
+    return india_order("R-1")
+
+
+def database_row() -> sqlite3.Row:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        return sqlite3.Row(connection.cursor(), ())
+
+
+ORDERS_THAT_ARE_NONE: Mapping[str, tuple[Callable[[], Any], str]] = {
+    "list": (
+        lambda: [india_order("R-1")],
+        "a list: pass one per call; asyncio.gather or bulk.create take many",
+    ),
+    "generator": (
+        lambda: (order for order in ()),
+        "generator: pass one per call; asyncio.gather or bulk.create take many",
+    ),
+    "text": (lambda: "{}", "text: parse it first, as with json.loads"),
+    "bytes": (lambda: b"{}", "bytes: parse it first, as with json.loads"),
+    "number": (lambda: 5, "a whole number"),
+    "nothing": (lambda: None, "null"),
+    "pydantic": (ShopOrder, "ShopOrder: give its model_dump()"),
+    "attrs": (AttrsOrder, "AttrsOrder: give its fields as a mapping (asdict)"),
+    "dataclass": (DataclassOrder, "DataclassOrder: give its fields as a mapping (asdict)"),
+    "django": (
+        DjangoOrder,
+        "DjangoOrder: make a mapping of the model's fields, with ClickPost's names",
+    ),
+    "row": (lambda: pd.Series({"a": 1}), "Series: give its to_dict()"),
+    "row of a database": (database_row, "Row: give dict(x)"),
+    "a part": (lambda: structure(india_order("R-1"), IndiaOrder).drop_info, "IndiaDrop"),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS_THAT_ARE_NONE)
+@virtual_time
+async def test_what_is_no_order_is_told_by_what_was_given_and_what_to_give(name: str) -> None:
+    given, message = ORDERS_THAT_ARE_NONE[name]
+    play = Play([placed()])
+    async with playing(play) as clickpost:
+        orders = clickpost.orders
+        for create, wanted in (
+            (orders.create, "IndiaOrder or WorldOrder"),
+            (orders.create_india, "IndiaOrder"),
+            (orders.create_world, "WorldOrder"),
+        ):
+            with pytest.raises(InvalidRequestError) as caught:
+                await create(given())
+            assert str(caught.value) == f"expected a mapping or {wanted}, got {message}"
+
+    assert play.requests == []
+
+
+@virtual_time
+async def test_a_call_that_was_not_awaited_is_no_order() -> None:
+    coroutine: Any = later()
+    async with playing(Play([placed()])) as clickpost:
+        with pytest.raises(InvalidRequestError, match="got coroutine: await it first"):
+            await clickpost.orders.create(coroutine)
+    coroutine.close()
+
+
+@virtual_time
+async def test_an_order_of_the_other_market_is_told_by_its_name() -> None:
+    world: Any = structure(world_order("R-1"), WorldOrder)
+    async with playing(Play([placed()])) as clickpost:
+        with pytest.raises(InvalidRequestError, match="mapping or IndiaOrder, got WorldOrder"):
+            await clickpost.orders.create_india(world)
+
+
+@virtual_time
+async def test_all_mistakes_of_an_order_are_told_at_once_before_anything_is_sent() -> None:
+    order = india_order("R-1")
+    order["drop_info"]["drop_pincode"] = "1"
+    order["drop_info"]["since"] = date(2026, 1, 31)
+    order["shipment_details"]["weight"] = float("nan")
+    play = Play([placed()])
+    async with playing(play) as clickpost:
+        with pytest.raises(InvalidRequestError) as caught:
+            await clickpost.orders.create(order)
+
+    assert {problem.path for problem in caught.value.problems} == {
+        "drop_info.drop_pincode",
+        "drop_info.since",
+        "shipment_details.weight",
+    }
+    assert play.requests == []
 
 
 @virtual_time
@@ -302,6 +434,177 @@ async def test_a_light_copy_shares_connections() -> None:
                 await one.orders.create(india_order("R-1"))
             assert clickpost.stats().connections == copy.stats().connections == 1
         assert server.connections == 1
+
+
+class Shop(ClickPost):
+    """A client of a merchant's own: with a setting, a slot, a value that is cached, a namespace."""
+
+    __slots__ = ("till",)
+
+    def __init__(self, *args: Any, shop: str, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.shop = shop
+        self.till = object()
+        self.warehouse = Orders(self._caller)
+
+    @cached_property
+    def attempts(self) -> int:
+        return self.retry.attempts
+
+    def __reduce__(self) -> Never:
+        raise TypeError("a shop is not pickled")
+
+
+@virtual_time
+async def test_a_light_copy_of_a_subclass_keeps_its_attributes() -> None:
+    play = Play([said(503, http=503)])
+    async with Shop(
+        Credentials("acme", KEY), shop="Lotus", transport=httpx.MockTransport(play)
+    ) as shop:
+        assert shop.attempts == 4
+        copy = shop.with_options(retry=RetryPolicy.never())
+
+        assert (type(copy), copy.shop, copy.till) == (Shop, "Lotus", shop.till)
+        assert copy.attempts == 1
+        for orders in (copy.warehouse, copy.orders):
+            with pytest.raises(ClickPostError):
+                await orders.create(india_order("R-1"))
+        assert len(play.times) == 2
+        assert (shop.attempts, shop.warehouse is copy.warehouse) == (4, False)
+
+
+@virtual_time
+async def test_a_namespace_that_was_used_before_has_the_options_of_each_copy() -> None:
+    play = Play([said(503, http=503)])
+    async with playing(play) as clickpost:
+        await asyncio.gather(clickpost.orders.create(india_order("R-1")), return_exceptions=True)
+        before = len(play.times)
+        once = clickpost.with_options(retry=RetryPolicy.never())
+        await asyncio.gather(once.orders.create(india_order("R-2")), return_exceptions=True)
+
+    assert before == 4
+    assert len(play.times) == before + 1
+
+
+@virtual_time
+async def test_a_namespace_that_a_test_has_replaced_stays_replaced_in_a_light_copy() -> None:
+    async with playing(Play([placed()])) as clickpost:
+        fake: Any = object()
+        clickpost.orders = fake
+
+        assert clickpost.with_options(deadline=5).orders is fake
+
+
+@pytest.mark.parametrize("close", ["async with", "aclose"])
+@virtual_time
+async def test_closing_a_light_copy_closes_nothing(close: str) -> None:
+    async with playing(Play([placed()])) as clickpost:
+        copy = clickpost.with_options(deadline=5)
+        if close == "aclose":
+            await copy.aclose()
+        else:
+            async with copy, copy.with_options(priority=Priority.BULK):
+                await copy.orders.create(india_order("R-1"))
+
+        await clickpost.orders.create(india_order("R-2"))
+        await copy.orders.create(india_order("R-3"))
+
+    with pytest.raises(NotSentError, match="closed"):
+        await copy.orders.create(india_order("R-4"))
+
+
+# --- as a spec --------------------------------------------------------------------------------
+
+NAMESPACES = (
+    *("orders", "tracking", "ndr", "pickups", "labels", "couriers", "account", "reports"),
+    "returns",
+)
+
+
+@pytest.mark.parametrize("name", NAMESPACES)
+def test_the_class_has_the_classes_of_its_namespaces(name: str) -> None:
+    clickpost = ClickPost(Credentials("acme", KEY))
+
+    assert type(getattr(clickpost, name)) is getattr(ClickPost, name)
+    assert getattr(clickpost, name) is getattr(clickpost, name)
+
+
+@pytest.mark.parametrize(
+    "mock",
+    [
+        create_autospec(ClickPost, instance=True),
+        create_autospec(ClickPost)(Credentials("acme", KEY)),
+        create_autospec(ClickPost(Credentials("acme", KEY))),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_mock_that_is_made_by_autospec_has_the_namespaces_and_their_signatures(
+    mock: Any,
+) -> None:
+    mock.orders.create.return_value = "placed"
+
+    assert await mock.orders.create({"a": 1}) == "placed"
+    mock.orders.create.assert_awaited_once_with({"a": 1})
+    with pytest.raises(TypeError, match="courier_partner"):
+        await mock.orders.fetch_india("W1")
+    with pytest.raises(AttributeError):
+        mock.orders.craete  # noqa: B018 - asking is the test
+    for name in NAMESPACES:
+        assert getattr(mock, name)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="their AsyncMock asks the namespace's class")
+@pytest.mark.asyncio
+async def test_an_async_mock_of_the_client_has_namespaces_that_can_be_awaited() -> None:
+    mock = AsyncMock(spec=ClickPost)
+    mock.orders.create.return_value = "placed"
+
+    assert await mock.orders.create({}) == "placed"
+    with pytest.raises(AttributeError):
+        mock.shipments  # noqa: B018 - asking is the test
+
+
+def test_a_client_loads_no_namespace_that_is_not_used() -> None:
+    script = """
+import sys
+from clickpost_async import ClickPost, Credentials
+clickpost = ClickPost(Credentials("acme", "not-a-real-key"))
+clickpost.orders
+print([name for name in sys.modules if name.endswith((".reports", ".returns", ".ndr"))])
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
+
+
+# --- a sandbox in a container ---------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_a_sandbox_in_a_container_is_called_in_plain_http_and_gives_its_labels(
+    clickpost_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    look_up = socket.getaddrinfo
+
+    def as_the_containers_network(host: Any, *rest: Any, **more: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        return look_up("127.0.0.1" if name == "sandbox" else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", as_the_containers_network)
+    environ = {
+        "CLICKPOST_USERNAME": clickpost_sandbox.username,
+        "CLICKPOST_API_KEY": clickpost_sandbox.key,
+        "CLICKPOST_BASE_URL": clickpost_sandbox.url.replace("127.0.0.1", "sandbox"),
+        "CLICKPOST_ALLOW_HTTP": "1",
+    }
+    async with ClickPost.from_env(environ) as clickpost:
+        created = await clickpost.orders.create(india_order("R-1"))
+        assert created.label is not None
+        assert created.label.startswith("http://sandbox:")
+        await clickpost.labels.download(created, tmp_path / "label.pdf")
+
+    assert (tmp_path / "label.pdf").read_bytes().startswith(b"%PDF")
 
 
 # --- counts -----------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from clickpost_async._wire.encode import encode
 from clickpost_async._wire.messages import Response
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.structures import Answer
+from clickpost_async.testing import reset
 
 _KEY = "not-a-real-key"
 _FOLDER = Path(__file__).parent / "samples"
@@ -291,6 +292,7 @@ async def test_a_gateway_may_be_sent_the_body_as_a_string(sample: Sample) -> Non
     assert json.loads(text) == sample.said["sent"]["body"]
     assert text == _compact(json.loads(text)).decode()
     assert request.content == _compact({"RAW_BODY": text})
+    reset()
     plain, _ = await called(sample)
     assert type(answer) is type(plain)
 

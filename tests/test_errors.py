@@ -1,6 +1,7 @@
 """Errors are sorted by what the caller can do next, and travel between processes whole."""
 
 import copy
+import json
 import pickle
 import re
 from typing import Any
@@ -164,6 +165,44 @@ def test_an_error_without_facts_survives_too(kind: type[ClickPostError]) -> None
     assert type(again) is kind
     assert (again.endpoint, again.status, again.attempts) == (None, None, 1)
     assert again.outcome is kind.outcome
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("outcome", [None, *Outcome])
+def test_outcome_survives_in_args_alone(
+    kind: type[ClickPostError], outcome: Outcome | None
+) -> None:
+    # As JSON result backends make an error anew, Celery's for one.
+    error = kind("words", outcome=outcome)
+    again = kind(*json.loads(json.dumps(error.args)))
+
+    assert (again.outcome, again.message) == (outcome or kind.outcome, "words")
+    assert error.args[0] == again.args[0] == "words"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_outcome_in_args_follows_what_is_found_out_later(kind: type[ClickPostError]) -> None:
+    error = kind("words")
+    assert error.args == ("words",)
+    error.outcome = next(one for one in Outcome if one is not kind.outcome)
+    error.args = ("words without the customer's name",)
+
+    assert error.args == ("words without the customer's name", error.outcome.value)
+    assert kind(*error.args).outcome is error.outcome
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert again.args == error.args
+
+
+def test_mistakes_found_here_are_not_sent_when_only_args_survive() -> None:
+    error = InvalidRequestError.of([Problem("items[0].price", "too low")])
+
+    again = InvalidRequestError(*error.args)
+    assert (again.outcome, again.message) == (Outcome.NOT_SENT, "items[0].price: too low")
+
+
+def test_an_outcome_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="perhaps"):
+        ClickPostError("words", "perhaps")
 
 
 def test_an_error_made_outside_of_the_package_survives_pickling() -> None:

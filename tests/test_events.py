@@ -153,13 +153,13 @@ async def test_an_order_with_mistakes_is_not_attempted() -> None:
 
 
 @virtual_time
-async def test_an_answer_with_the_number_of_an_order_that_is_not_ours_is_doubted() -> None:
+async def test_a_response_with_another_reference_number_is_doubted_and_not_taken() -> None:
     listener = await told(placed("W-1", "R-77"))
 
-    assert [event.why for event in listener.of(Doubted)] == [
-        "the answer has another reference number"
-    ]
-    assert listener.of(Ended)[0].outcome is None
+    assert {event.why for event in listener.of(Doubted)} == {
+        "the response has another reference number"
+    }
+    assert listener.of(Ended)[-1].outcome is Outcome.UNKNOWN
 
 
 def test_the_log_has_what_went_wrong_and_in_its_details_all() -> None:

@@ -4,6 +4,7 @@ import copy
 import json
 import logging
 import pickle
+import re
 import traceback
 from typing import Any
 
@@ -134,7 +135,7 @@ def test_a_key_may_be_asked_for(source: Any) -> None:
     assert repr(credentials) == "Credentials(username='acme', key=…)"
 
 
-@pytest.mark.parametrize("key", ["", " ", "\t", "key\n", "ke\x00y", "k" * 101])
+@pytest.mark.parametrize("key", ["", " ", "\t", "\n", "ke\x00y", "k" * 101])
 def test_a_key_that_cannot_be_one_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(ValueError, match="key: give the licence key") as caught:
         Credentials("acme", key)
@@ -142,10 +143,66 @@ def test_a_key_that_cannot_be_one_is_refused_without_being_shown(key: str) -> No
     assert not key.strip() or key not in str(caught.value)
 
 
-@pytest.mark.parametrize("username", ["", "ac\nme", "a" * 101])
+@pytest.mark.parametrize("username", ["", "ac\x00me", "a" * 101])
 def test_a_username_that_cannot_be_one_is_refused(username: str) -> None:
     with pytest.raises(ValueError, match="username: give the enterprise's username"):
         Credentials(username, KEY)
+
+
+WHITE_SPACE = [
+    ("{}\n", "ends with a line break: strip it, as with Path(…).read_text().strip()"),
+    ("{}\r\n", "ends with a line break: strip it, as with Path(…).read_text().strip()"),
+    ("{} \n", "ends with a line break: strip it, as with Path(…).read_text().strip()"),
+    ("{} ", "ends with white space: strip it"),
+    ("{}\u00a0", "ends with white space: strip it"),
+    ("\t{}", "starts with white space: strip it"),
+    ("\n{}", "starts with white space: strip it"),
+    ("{0}\n{0}", "contains a line break: give one line"),
+]
+
+
+@pytest.mark.parametrize(("around", "problem"), WHITE_SPACE)
+def test_white_space_around_a_key_or_a_username_is_told_without_showing_them(
+    around: str, problem: str
+) -> None:
+    for name, username, key in (
+        ("username", around.format("acme"), KEY),
+        ("key", "acme", around.format(KEY)),
+    ):
+        with pytest.raises(ValueError, match=re.escape(f"{name} {problem}")) as caught:
+            Credentials(username, key)
+        assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(("around", "problem"), WHITE_SPACE)
+@pytest.mark.parametrize("name", ["CLICKPOST_USERNAME", "CLICKPOST_API_KEY", "CLICKPOST_KEY"])
+def test_white_space_in_the_environment_is_told_with_the_variables_name(
+    name: str, around: str, problem: str
+) -> None:
+    environ = {"CLICKPOST_USERNAME": "acme", "CLICKPOST_KEY": KEY}
+    environ[name] = around.format(KEY)
+
+    with pytest.raises(ValueError, match=re.escape(f"{name} {problem}")) as caught:
+        Credentials.from_env(environ)
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(("around", "problem"), WHITE_SPACE)
+def test_white_space_around_a_base_url_is_told(around: str, problem: str) -> None:
+    url = around.format("https://proxy.example.com/api")
+
+    with pytest.raises(ValueError, match=re.escape(f"base url {problem}")):
+        Hosts.at(url)
+    with pytest.raises(ValueError, match=re.escape(f"CLICKPOST_BASE_URL {problem}")):
+        Hosts.from_env({"CLICKPOST_BASE_URL": url})
+
+
+@pytest.mark.parametrize("value", [b"key", None, 5])
+def test_what_is_neither_text_nor_a_callable_is_no_key(value: Any) -> None:
+    with pytest.raises(ValueError, match=f"as text, not {type(value).__name__}"):
+        Credentials("acme", value)
+    with pytest.raises(ValueError, match=f"as text, not {type(value).__name__}"):
+        Credentials(value, KEY)
 
 
 def test_a_hundred_characters_are_taken() -> None:
@@ -356,6 +413,41 @@ def test_the_key_never_travels_in_the_open(url: str) -> None:
 def test_a_base_is_scheme_host_and_path(url: str) -> None:
     with pytest.raises(ValueError, match="base url: give scheme, host and path only"):
         Hosts.at(url)
+
+
+SANDBOX = "http://sandbox:8000"
+
+
+def test_a_container_is_called_in_plain_http_behind_a_switch_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ValueError, match="needed for sandbox:8000") as caught:
+        Hosts.at(SANDBOX)
+    assert "Hosts.at(url, allow_http=True)" in str(caught.value)
+    assert "CLICKPOST_ALLOW_HTTP=1" in str(caught.value)
+
+    assert Hosts.at(SANDBOX, allow_http=True).main == SANDBOX
+    assert Hosts(tracking=SANDBOX, allow_http=True).tracking == SANDBOX
+    environ = {"CLICKPOST_BASE_URL": SANDBOX, "CLICKPOST_ALLOW_HTTP": "1"}
+    assert Hosts.from_env(environ).main == SANDBOX
+
+    monkeypatch.setenv("CLICKPOST_ALLOW_HTTP", "1")
+    assert Hosts.at(SANDBOX).main == SANDBOX
+
+
+@pytest.mark.parametrize("value", ["", "0", "false", "no"])
+def test_a_switch_that_is_off_allows_nothing(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLICKPOST_ALLOW_HTTP", value)
+
+    with pytest.raises(ValueError, match="https is needed"):
+        Hosts.at(SANDBOX)
+    with pytest.raises(ValueError, match="https is needed"):
+        Hosts.from_env({"CLICKPOST_BASE_URL": SANDBOX, "CLICKPOST_ALLOW_HTTP": value})
+
+
+def test_no_switch_takes_another_protocol() -> None:
+    with pytest.raises(ValueError, match="https is needed, not ftp"):
+        Hosts.at("ftp://sandbox:8000", allow_http=True)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clickpost_async import webhooks
@@ -236,6 +236,39 @@ def test_a_wrong_token_and_none_are_the_same(headers: dict[str, str]) -> None:
     assert TOKEN not in repr(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("token", "sent_as"),
+    [
+        ("mot-de-passe-\u00e9t\u00e9", "utf-8"),
+        ("mot-de-passe-\u00e9t\u00e9", "latin-1"),
+        ("\u0936\u092c\u094d\u0926", "utf-8"),
+        ("\u20ac5", "utf-8"),
+    ],
+)
+@pytest.mark.parametrize("read_as", ["utf-8", "latin-1"])
+def test_a_token_that_is_not_ascii_matches_however_it_is_encoded(
+    token: str, sent_as: str, read_as: str
+) -> None:
+    header = token.encode(sent_as).decode(read_as, "surrogateescape")
+
+    assert parsed(SCAN, {"webhook_key": header}, token=["another", token])
+    for wrong in (header + "x", header[:-1], ""):
+        with pytest.raises(WebhookTokenError):
+            parsed(SCAN, {"webhook_key": wrong}, token=token)
+
+
+@given(st.text(st.characters(exclude_categories=())), st.text(st.characters()))
+def test_any_other_header_is_a_wrong_token(header: str, token: str) -> None:
+    forms = {token, token.encode("utf-8", "surrogatepass").decode("latin-1")}
+    with contextlib.suppress(UnicodeEncodeError):
+        forms.add(token.encode("latin-1").decode("utf-8", "surrogateescape"))
+    if token and header in forms:
+        assert parsed(SCAN, {"webhook_key": header}, token=token)
+    else:
+        with pytest.raises(WebhookTokenError):
+            parsed(SCAN, {"webhook_key": header}, token=token)
+
+
 @pytest.mark.parametrize("nothing", ["", [], [""]])
 def test_an_empty_token_lets_nobody_in(nothing: Any) -> None:
     with pytest.raises(WebhookTokenError):
@@ -243,6 +276,15 @@ def test_an_empty_token_lets_nobody_in(nothing: Any) -> None:
 
 
 # --- what is no push ----------------------------------------------------------------------------
+
+
+def test_largest_push_is_taken() -> None:
+    body = json.dumps(SCAN).encode()
+    padded = body + b" " * (256 * 1024 - len(body))
+
+    assert webhooks.parse(padded, {}, token=None).waybill == "DL8800000001"
+    with pytest.raises(WebhookTooLargeError):
+        webhooks.parse(padded + b" ", {}, token=None)
 
 
 @pytest.mark.fault("S07")
@@ -323,6 +365,7 @@ def test_another_event_has_another_identity(field: str, other: Any) -> None:
         st.tuples(st.integers(0, 3), st.sampled_from([4, 5, 6, 8, 9, 47])), min_size=1, max_size=5
     )
 )
+@example([(1, 47), (1, 8)])
 def test_the_newest_is_the_same_however_pushes_arrive(scans: list[tuple[int, int]]) -> None:
     events = [
         parsed({**SCAN, "timestamp": f"2026-03-04T12:4{at}:00Z", "clickpost_status_code": code})
@@ -342,6 +385,10 @@ def test_the_newest_is_the_same_however_pushes_arrive(scans: list[tuple[int, int
         assert (latest.at.minute - 40, latest.clickpost_status_code == 8) == expected
 
     assert len(found) == 1
+
+
+def test_repeated_push_does_not_supersede_the_first() -> None:
+    assert not parsed(SCAN).supersedes(parsed({**SCAN, "new": 1}))
 
 
 def test_an_event_without_a_time_overwrites_nothing() -> None:

@@ -6,15 +6,18 @@ leave as a burst. A call that pauses before it is repeated, or that waits for a 
 neither.
 """
 
+import copy
+import math
 import time
 from typing import Any, Generic, TypeVar
 
-import anyio
 import attrs
 
 from clickpost_async._transport.breaker import BreakerOpenError, Passage
 from clickpost_async._transport.budget import LOOK_UP_PRICE
-from clickpost_async._transport.exchange import Exchange, Options
+from clickpost_async._transport.event_loops import Moment
+from clickpost_async._transport.exchange import Counts, Exchange, Options
+from clickpost_async._transport.plausibility import names_another_order
 from clickpost_async._transport.retry import (
     SICK,
     Course,
@@ -24,6 +27,8 @@ from clickpost_async._transport.retry import (
     failure_of,
     step_after,
 )
+from clickpost_async._transport.single_flight import Doubt, Key, contents_of, other_contents
+from clickpost_async._transport.throttle import Limit
 from clickpost_async._transport.wire import Progress
 from clickpost_async._wire.converter import reference_of
 from clickpost_async._wire.decode import decode
@@ -55,6 +60,8 @@ from clickpost_async.events import (
     heard,
     tell,
 )
+from clickpost_async.limits.per_loop import loop_time
+from clickpost_async.settings import Priority
 from clickpost_async.structures._base import Answer
 
 R = TypeVar("R", bound=Answer)
@@ -73,10 +80,16 @@ class Call(Generic[R]):
         "_attempts",
         "_began",
         "_body",
+        "_course",
+        "_deadline",
+        "_ends_at",
         "_exchange",
         "_guard",
+        "_held",
         "_here",
         "_key",
+        "_last_sent",
+        "_leader",
         "_looks_for",
         "_lost",
         "_number",
@@ -84,11 +97,11 @@ class Call(Generic[R]):
         "_pending",
         "_progress",
         "_query",
+        "_remembered",
         "_request",
         "answer",
         "endpoint",
         "error",
-        "landed",
     )
 
     def __init__(
@@ -115,24 +128,26 @@ class Call(Generic[R]):
         self._attempts = 0
         self._lost: ClickPostError | None = None
         self._pending = False
+        self._deadline = self._ends_at = math.inf
+        self._course: Course | None = None
+        self._held = 0.0
         self._began = time.perf_counter()
-        # What ClickPost tells creates apart by; other calls may be under way together.
-        self._key: tuple[str, str] | None = None
+        # Creates of one key are made one at a time; all other calls may be under way together.
+        self._key: Key | None = None
+        self._leader: Call[R] | None = None
+        self._remembered: Doubt | None = None
+        self._last_sent: Moment | None = None
         if endpoint.repeat is Repeat.BY_REFERENCE and (reference := reference_of(body)):
-            self._key = (endpoint.path, reference)
+            self._key = (exchange.accounts[endpoint.host], endpoint.path, reference)
             if options.in_doubt:
-                message = "it is not known whether the order was sent before"
-                self._lost = NoReplyError(
-                    message, endpoint=endpoint.label, reference_number=reference
-                )
+                self._lost = self._unknown("it is not known whether the order was sent before")
         self.answer: R | None = None
         self.error: ClickPostError | None = None
-        self.landed: anyio.Event | None = None
 
     @property
     def _reference(self) -> str | None:
         if self._key is not None:
-            return self._key[1]
+            return self._key[2]
         return None if self._request is None else self._request.reference_number
 
     @property
@@ -142,18 +157,25 @@ class Call(Generic[R]):
     async def run(self) -> R:
         """Make the call, or share the answer of the same create that is under way."""
         # In one coroutine, not in one for each step: a gather has thousands of them wait.
-        exchange, key, flights = self._exchange, self._key, self._here.flights
+        exchange, key, single_flight = self._exchange, self._key, self._exchange.single_flight
         exchange.refuse_if_closed(self.endpoint.label)
         exchange.counts.begun += 1
         self._number = exchange.counts.begun
-        alone = False
+        leads = False
         try:
-            while key is not None and not self._has_ended and flights.under_way(key):
-                await self._join(key)
+            if self._is_too_late:
+                self.error = self.too_late()
+            while key is not None and not (leads or self._has_ended):
+                leader: Any = single_flight.begin(key, self)
+                leads = leader is None
+                try:
+                    if leads:
+                        self._take_on(single_flight.doubt_about(key))
+                    else:
+                        await self._join(key, leader)
+                except InvalidRequestError as refused:
+                    self.error = refused
             if not self._has_ended:
-                if key is not None:
-                    flights.start(key, self)
-                    alone = True
                 try:
                     self.answer = await self._attempt()
                 except ClickPostError as failed:
@@ -161,8 +183,8 @@ class Call(Generic[R]):
                 if self.error is not None or self._pending:
                     await self._go_on()
         finally:
-            if alone:
-                flights.land(key, self)
+            if leads and key is not None:
+                single_flight.finish(key, self, self.doubt())
             self._tell_end()
         if self.error is not None:
             raise self.error
@@ -173,20 +195,92 @@ class Call(Generic[R]):
     def _has_ended(self) -> bool:
         return self.answer is not None or self.error is not None
 
-    async def _join(self, key: tuple[str, str]) -> None:
+    # --- one create at a time -------------------------------------------------------------------
+
+    async def _join(self, key: Key, leader: "Call[R]") -> None:
+        """Wait for the create under way, and share its result if it has one for this call too."""
+        contents = leader.contents()
+        if contents is not None:
+            self._refuse_unless_equal(contents, "is being created")
+        self._leader = leader
+        await self._exchange.single_flight.wait(key, leader)
+        self._leader = None
+        if contents is not None and leader.has_result_for(self._exchange.counts):
+            self.answer = leader.answer
+            self.error = copy.copy(leader.error)
+
+    def has_result_for(self, counts: Counts) -> bool:
+        """Tell whether its result is that of an equal create of the client with those counts.
+
+        One that was given up, or ran out of its own time, has none. What kept another client from
+        sending, or was cut off when that was closed, need not keep this one.
+        """
+        if self.error is None:
+            return self.answer is not None
+        if self.error.trouble in (Trouble.DEADLINE, Trouble.HELD):
+            return False
+        mine = self._exchange.counts
+        return mine is counts or not (mine.closed or self.error.outcome is Outcome.NOT_SENT)
+
+    def _take_on(self, doubt: Doubt | None) -> None:
+        """Go on from what an earlier create of the same reference number has left in doubt."""
+        if doubt is not None:
+            self._remembered = doubt
+            self._refuse_unless_equal(doubt.contents, "was sent, and has an unknown outcome,")
+            self._lost = self._unknown("an earlier create of the order has an unknown outcome")
+
+    def _refuse_unless_equal(self, contents: bytes, state: str) -> None:
+        # Raises what is wrong with this order itself, if it is invalid.
+        self._written()
+        if contents != self.contents():
+            find = self.endpoint.found_by
+            raise other_contents(state, self._reference, find.label if find else None)
+
+    def _unknown(self, message: str) -> NoReplyError:
+        return NoReplyError(message, endpoint=self.endpoint.label, reference_number=self._reference)
+
+    def contents(self) -> bytes | None:
+        """Return what tells orders under one reference number apart; `None` if it is invalid."""
         try:
-            self.answer = await self._here.flights.join(key, self)
-        except ClickPostError as error:
-            self.error = error
+            return contents_of(self._written().body or b"null")
+        except InvalidRequestError:
+            return None
+
+    def doubt(self, sent: Moment | None = None) -> Doubt | None:
+        """Return what is in doubt if it ends here; with `sent`, it may have been sent then."""
+        if sent is None:
+            if self._is_resolved:
+                return None
+            if self._remembered is not None and self._last_sent is None:
+                return self._remembered
+            if not self.may_have_left():
+                return None
+        contents = self.contents()
+        if contents is None:
+            return None
+        return Doubt(
+            contents=contents,
+            last_sent=sent or self._last_sent or Moment.now(),
+            settle_delay=self._options.retry.settling,
+            resend_window=self._options.retry.resend_within,
+        )
+
+    @property
+    def _is_resolved(self) -> bool:
+        """Whether it is known that there is an order, or that there is none."""
+        if self.answer is not None:
+            return not self.answer.pending
+        return self.error is not None and self.error.outcome is Outcome.REJECTED
 
     async def _go_on(self) -> None:
         """Repeat what failed or is pending as long as that makes sense, and say how it ended."""
-        course = Course(
+        self._course = course = Course(
             self._options.retry,
             self.endpoint.repeat,
             self._guard.budget,
             self._here.rest,
             self._pausing,
+            paused=self._held,
         )
         if course.goes_on(self.error, self.answer):
             first, self.error, self.answer = (self.error, self.answer), None, None
@@ -204,16 +298,27 @@ class Call(Generic[R]):
             if self._lost is not None and self._holds_back:
                 raise self._lost
             if self._lost is not None and not self._attempts:
-                # Sent before, perhaps, by somebody else: this one has not tried anything yet.
+                # Sent before, perhaps, by an earlier create: this one has not tried anything yet.
                 found = await self._found_after(self._lost)
                 if found is not None:
                     return found
+                await self._settle(self._lost)
             return await self._sent()
         except ClickPostError as error:
             found = await self._found_after(error)
             if found is None:
                 raise
             return found
+
+    async def _settle(self, lost: ClickPostError) -> None:
+        """Leave what an earlier create may have sent alone until its settle delay has passed."""
+        policy = self._options.retry
+        wait = 0.0 if self._remembered is None else self._remembered.left_to_settle(policy.settling)
+        if wait > policy.patience:
+            raise lost
+        if wait:
+            self._pausing(self._attempts, wait)
+            await self._here.rest(wait)
 
     @property
     def _holds_back(self) -> bool:
@@ -231,11 +336,51 @@ class Call(Generic[R]):
                     if not passage.holds:
                         continue
                     request = self._written()
-                    await exchange.limiter.take(priority)
+                    await self._take_turn(priority)
                     exchange.refuse_if_closed(self.endpoint.label)
+                    if self._is_too_late:
+                        raise self.too_late()
                     if passage.holds:
                         await self._announce(request)
                         return await self._send(request, passage)
+
+    async def _take_turn(self, priority: Priority) -> None:
+        """Wait for the limiter, unless ClickPost has asked for a longer pause than may be waited.
+
+        Raises ThrottledError, which says how long the pause is.
+        """
+        exchange = self._exchange
+        left = exchange.pause_left
+        if not left and exchange.try_take():
+            return
+        limit = self._limit
+        if not left or limit.allows(left):
+            with exchange.throttle.waiting(limit) as scope:
+                await exchange.limiter.take(priority)
+            if not scope.cancelled_caught:
+                self._note_held(left)
+                return
+            left = exchange.pause_left
+        error = ThrottledError(
+            f"ClickPost has asked for a pause (HTTP 429): {left:.0f} s of it are left,"
+            " which is longer than the call may wait",
+            endpoint=self.endpoint.label,
+            reference_number=self._reference,
+            wait=left,
+        )
+        error.trouble = Trouble.HELD
+        raise error
+
+    @property
+    def _limit(self) -> Limit:
+        paused = self._held if self._course is None else self._course.paused
+        return Limit(self._options.retry.patience - paused, self._ends_at)
+
+    def _note_held(self, seconds: float) -> None:
+        if self._course is None:
+            self._held += seconds
+        else:
+            self._course.paused += seconds
 
     @property
     def _has_waited(self) -> bool:
@@ -266,15 +411,17 @@ class Call(Generic[R]):
 
     def _written(self) -> Request:
         """Return what is sent; it is written once, and not before it is needed."""
-        if self._request is None:
+        # In this order: another thread's create may ask for it, to compare it with its own.
+        body, request = self._body, self._request
+        if request is None:
             style = self._exchange.body_style
             try:
-                self._request = encode(self.endpoint, self._query, self._body, style=style)
+                request = self._request = encode(self.endpoint, self._query, body, style=style)
             except InvalidRequestError as error:
                 # Error trackers export the variables of frames, and these have seen the order.
                 raise error.with_traceback(None) from None
             self._body = None
-        return self._request
+        return request
 
     async def _send(self, request: Request, passage: Passage) -> R:
         exchange, endpoint = self._exchange, self.endpoint
@@ -298,12 +445,18 @@ class Call(Generic[R]):
                 await self._hold(error)
             self._progress = None
             raise
+        except BaseException:
+            if progress.left:
+                self._last_sent = Moment.now()
+            raise
         finally:
             self._here.returns()
         passage.succeeded()
         # Told and settled; only an attempt that is cut short stays open, or an order that is.
         self._progress = None
         self._pending = answer.pending
+        if answer.pending:
+            self._last_sent = Moment.now()
         if listening:
             reply = answer.reply
             self._tell(
@@ -318,21 +471,15 @@ class Call(Generic[R]):
         return answer
 
     def _refuse_unusable(self, answer: R) -> None:
-        if answer.incomplete:
+        message: str | None = None
+        if names_another_order(answer, self._reference):
+            # Whosever it is: the order is looked up before anything is believed.
+            message = "the response has another reference number"
+            self._tell(Doubted(why=message, **self._about))
+        elif answer.incomplete:
             message = "placed, says the answer, and gives no waybill"
+        if message is not None:
             raise UnreadableReplyError(message, status=answer.reply.status)
-        if self._key is None:
-            return
-        reference = getattr(answer, "reference_number", None)
-        if reference in (None, self._reference):
-            return
-        if self._here.flights.seen((self.endpoint.path, reference)):
-            # Something on the way has mixed up two answers: the waybill is another order's.
-            message = "the answer is for another of our orders"
-            raise UnreadableReplyError(message, status=answer.reply.status)
-        # Not one of ours: ClickPost's documents show such answers, with the number of an earlier
-        # order of the merchant's.
-        self._tell(Doubted(why="the answer has another reference number", **self._about))
 
     def _note(self, error: ClickPostError, passage: Passage) -> None:
         create = self._looks_for or self
@@ -344,6 +491,7 @@ class Call(Generic[R]):
             error.transient = False
         if error.outcome is Outcome.UNKNOWN:
             self._lost = error
+            self._last_sent = Moment.now()
         self._tell(
             Failed(attempt=self._attempts, error=error, seconds=self._seconds, **self._about)
         )
@@ -357,10 +505,16 @@ class Call(Generic[R]):
             passage.succeeded()
 
     async def _hold(self, error: ThrottledError) -> None:
-        self._exchange.counts.throttled += 1
+        exchange, patience = self._exchange, self._options.retry.patience
+        exchange.counts.throttled += 1
         seconds = _UNSAID_HOLD if error.wait is None else error.wait
-        self._tell(Held(seconds=seconds, **self._about))
-        await self._exchange.limiter.hold(seconds)
+        # Said once, however many calls are turned away together.
+        fails_calls = seconds > patience >= exchange.pause_left
+        self._tell(Held(seconds=seconds, fails_calls=fails_calls, **self._about))
+        if not self._limit.allows(seconds):
+            error.trouble = Trouble.HELD
+        exchange.throttle.pause(seconds)
+        await exchange.limiter.hold(seconds)
 
     # --- an order whose create got no answer ---------------------------------------------------
 
@@ -371,7 +525,7 @@ class Call(Generic[R]):
             find is None
             or self._reference is None
             or not policy.look_up
-            or step_after(error, self.endpoint.repeat) is not Step.SETTLE
+            or step_after(error, self.endpoint.repeat) not in (Step.SETTLE, Step.LOOK_UP)
             or not self._guard.budget.withdraw(LOOK_UP_PRICE)
         ):
             return None
@@ -388,8 +542,6 @@ class Call(Generic[R]):
             found = await look_up.run()
         except ClickPostError:
             # Not found, or not to be found out now: whatever it is, the order stays unknown.
-            return None
-        if getattr(found, "reference_number", None) not in (None, reference):
             return None
         self._pending = found.pending
         reply = attrs.evolve(found.reply, attempts=self._attempts, looked_up=True)
@@ -441,10 +593,8 @@ class Call(Generic[R]):
         if error is not self._lost and (self._lost or self._pending):
             if isinstance(error, NotSentError):
                 trouble = error.trouble
-                error = self._lost or NoReplyError(
-                    f"ClickPost was still working on the order, then: {error.message}",
-                    endpoint=self.endpoint.label,
-                    reference_number=self._reference,
+                error = self._lost or self._unknown(
+                    f"ClickPost was still working on the order, then: {error.message}"
                 )
                 error.trouble = error.trouble or trouble
                 error.attempts = self._attempts
@@ -464,7 +614,8 @@ class Call(Generic[R]):
                 return None
             case _:
                 settling = self._options.retry.settling
-                return None if self._holds_back else max(settling, error.wait or 0.0)
+                held = self._exchange.pause_left
+                return None if self._holds_back else max(settling, error.wait or 0.0, held)
 
     def written(self) -> bytes | None:
         """Write what is sent, to be compared with another call's."""
@@ -473,16 +624,30 @@ class Call(Generic[R]):
     def may_have_left(self) -> bool:
         """Tell whether ClickPost may know of the call without our knowing what became of it."""
         under_way = self._progress is not None and self._progress.left
-        return self._lost is not None or under_way or self._pending
+        joined = self._leader is not None and self._leader.may_have_left()
+        return self._lost is not None or under_way or self._pending or joined
 
-    def too_late(self, deadline: float) -> ClickPostError:
+    def end_within(self, seconds: float) -> None:
+        """Send nothing any more once so many seconds have passed."""
+        self._deadline = seconds
+        self._ends_at = loop_time() + seconds
+
+    @property
+    def _is_too_late(self) -> bool:
+        # No timer tells it where the event loop was blocked, or nothing was left from the start.
+        return loop_time() >= self._ends_at
+
+    def too_late(self) -> ClickPostError:
         """Return the error for a deadline that passed, by how far the call had got."""
         kind = NoReplyError if self.may_have_left() else DeadlineError
         error = kind(
-            f"the deadline of {deadline:g} s passed",
+            f"the deadline of {self._deadline:g} s passed",
             endpoint=self.endpoint.label,
             reference_number=self._reference,
             transient=False,
+            # What it waited for when the time was over, if that can be told.
+            wait=self._exchange.pause_left or None,
         )
+        error.trouble = Trouble.DEADLINE
         error.attempts = max(self._attempts, 1)
         return self._final(error)

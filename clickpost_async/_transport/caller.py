@@ -10,7 +10,7 @@ from clickpost_async._transport.call import Call
 from clickpost_async._transport.exchange import Exchange, Options
 from clickpost_async._wire.endpoint import Get, Post, Query
 from clickpost_async._wire.files import Download
-from clickpost_async.errors import ClickPostError, NoReplyError
+from clickpost_async.errors import ClickPostError, DeadlineError, NoReplyError
 from clickpost_async.structures._base import Answer
 
 T = TypeVar("T")
@@ -40,9 +40,10 @@ class ResilientCaller:
         return call.run() if deadline is None else self._within_deadline(call, deadline)
 
     async def _within_deadline(self, call: Call[R], deadline: float) -> R:
+        call.end_within(deadline)
         with anyio.move_on_after(deadline):
             return await call.run()
-        raise call.too_late(deadline)
+        raise call.too_late()
 
     async def gather(self, calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
         """Make calls together; the answers are in order, the first failure ends the others."""
@@ -73,9 +74,11 @@ class ResilientCaller:
         """Fetch a file that ClickPost has put somewhere, without the key."""
         self._exchange.refuse_if_closed(download.name)
         deadline = self._options.deadline
+        message = f"the deadline of {deadline} s passed"
+        if deadline is not None and deadline <= 0:
+            raise DeadlineError(message, endpoint=download.name)
         with anyio.move_on_after(deadline):
             return await self._exchange.downloader.download(
                 download, url, path, overwrite=overwrite
             )
-        message = f"the deadline of {deadline:g} s passed"
         raise NoReplyError(message, endpoint=download.name, transient=False)

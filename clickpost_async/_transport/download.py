@@ -62,12 +62,13 @@ class Downloader:
     """Downloads files from the hosts it is told, and from nowhere else.
 
     `hosts` are names whose sub-domains count too. `loopback` lets a sandbox on this machine be
-    asked, also in plain http. `through` is asked for files instead of the network. `seconds` bounds
-    a whole download, `largest` its bytes.
+    asked, also in plain http; `plain_http` is the host and port of one elsewhere. `through` is
+    asked for files instead of the network. `seconds` bounds a whole download, `largest` its bytes.
     """
 
     hosts: Sequence[str] = FILE_HOSTS
     loopback: bool = False
+    plain_http: str | None = None
     through: Fetcher | None = None
     largest: int = _LARGEST
     seconds: float = 120.0
@@ -99,7 +100,13 @@ class Downloader:
     async def _follow(self, download: Download, url: str, path: Path, *, overwrite: bool) -> None:
         link: Link | None = None
         for _ in range(_REDIRECTS + 1):
-            link = link_of(url, hosts=self.hosts, loopback=self.loopback, before=link)
+            link = link_of(
+                url,
+                hosts=self.hosts,
+                loopback=self.loopback,
+                plain_http=self.plain_http,
+                before=link,
+            )
             async with self._asked(link) as response:
                 location = _redirect(response)
                 if location is None:

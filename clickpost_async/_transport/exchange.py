@@ -1,5 +1,6 @@
 """What the calls of a client share: connections, limits, counts, and what protects the server."""
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ from attrs import Factory, define, field, frozen
 
 from clickpost_async._transport.breaker import Breaker
 from clickpost_async._transport.budget import RetryBudget
-from clickpost_async._transport.flights import Flights
 from clickpost_async._transport.http import Sender
 from clickpost_async._transport.retry import RetryPolicy
+from clickpost_async._transport.single_flight import PROCESS_WIDE, SingleFlight
+from clickpost_async._transport.throttle import Throttle
 from clickpost_async.errors import NotSentError
 from clickpost_async.events import Observer
 from clickpost_async.limits import Limiter
@@ -25,12 +27,21 @@ if TYPE_CHECKING:
 BeforeCreate = Callable[[str, int], Awaitable[None]]
 
 
+def _check_deadline(_: object, __: object, deadline: float | None) -> None:
+    is_number = isinstance(deadline, int | float) and not isinstance(deadline, bool)
+    if deadline is not None and (not is_number or math.isnan(deadline)):
+        message = (
+            "deadline: a number of seconds is needed; one that is over, 0 or less, sends nothing"
+        )
+        raise ValueError(message)
+
+
 @frozen(kw_only=True)
 class Options:
     """What `with_options` changes."""
 
     retry: RetryPolicy
-    deadline: float | None = None
+    deadline: float | None = field(default=None, validator=_check_deadline)
     priority: Priority = Priority.NORMAL
     before_create: BeforeCreate | None = None
     in_doubt: bool = False
@@ -67,14 +78,18 @@ def guards(hosts: Hosts) -> Mapping[Host, Guard]:
     return {host: made[hosts.base(host)] for host in Host}
 
 
+def accounts(username: str, hosts: Hosts) -> Mapping[Host, str]:
+    """Name whose orders they are, for every group of endpoints: the account and the base URL."""
+    return {host: f"{username} at {hosts.base(host)}" for host in Host}
+
+
 class Here:
     """What the calls on one event loop share."""
 
-    __slots__ = ("__weakref__", "_closing", "_quiet", "_under_way", "flights", "gate")
+    __slots__ = ("__weakref__", "_closing", "_quiet", "_under_way", "gate")
 
     def __init__(self, at_once: int) -> None:
         self.gate = Gate(at_once)
-        self.flights = Flights()
         self._closing = anyio.Event()
         self._under_way = 0
         self._quiet: anyio.Event | None = None
@@ -114,6 +129,9 @@ class Exchange:
     body_style: BodyStyle
     observers: Sequence[Observer]
     guards: Mapping[Host, Guard]
+    accounts: Mapping[Host, str]
+    single_flight: SingleFlight = PROCESS_WIDE
+    throttle: Throttle = field(factory=Throttle)
     counts: Counts = field(factory=Counts)
     places: PerLoop[Here] = field(
         default=Factory(lambda self: PerLoop(lambda: Here(self.at_once)), takes_self=True),
@@ -123,6 +141,20 @@ class Exchange:
     def with_timeouts(self, timeouts: Timeouts) -> "Exchange":
         """Return a copy with other timeouts that shares everything else."""
         return attrs.evolve(self, sender=self.sender.with_timeouts(timeouts))
+
+    @property
+    def pause_left(self) -> float:
+        """Return how many seconds of a pause are left that ClickPost has asked for.
+
+        A limiter that many processes share may know of one that another process was asked for.
+        """
+        held: float = getattr(self.limiter, "held", 0.0)
+        return max(self.throttle.left, held)
+
+    def try_take(self) -> bool:
+        """Take a turn of the limiter's if that needs no waiting and it can tell."""
+        try_take = getattr(self.limiter, "try_take", None)
+        return try_take is not None and try_take() is True
 
     def refuse_if_closed(self, label: str) -> None:
         """Raise a clear error where a client is used after it was closed."""

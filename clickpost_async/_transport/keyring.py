@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 from clickpost_async._transport.signature import PLACEHOLDER, Signature
 from clickpost_async._wire.endpoint import Auth
 from clickpost_async.errors import NotSentError
-from clickpost_async.settings import Credentials, Secret
+from clickpost_async.settings import Credentials, Secret, white_space_in
 
 # What is spelt alike everywhere, as ClickPost's own keys are.
 _plain = re.compile(r"[\w.~-]+", re.ASCII).fullmatch
@@ -36,19 +36,21 @@ class Keyring:
         source = self._credentials.key
         if isinstance(source, Secret):
             return source
+        found: object = None
+        failure = ""
         try:
             found = source()
             if inspect.isawaitable(found):
                 found = await found
         except Exception as error:  # noqa: BLE001 - it is the caller's own code
-            kind = type(error).__name__
-        else:
-            if isinstance(found, str) and found:
-                return Secret(found)
-            kind = "it is not a string, or empty"
+            failure = type(error).__name__
         # Outside the `except` block: whatever failed there may have seen the key.
-        message = f"the key could not be read: {kind}"
-        raise NotSentError(message)
+        problem = failure or _key_problem(found)
+        if problem is None and isinstance(found, str):
+            return Secret(found)
+        # A vault that did not answer may do so next time; a key that cannot be one stays so.
+        message = f"the key could not be read: {problem}"
+        raise NotSentError(message, transient=bool(failure))
 
     def sign(
         self, target: str, body: bytes | None, auth: Auth, key: Secret
@@ -82,6 +84,13 @@ class Keyring:
             elif spelling in body:
                 body = body.replace(spelling, b"***")
         return body
+
+
+def _key_problem(found: object) -> str | None:
+    if not isinstance(found, str) or not found:
+        return "it is not a string, or empty"
+    problem = white_space_in(found)
+    return problem and f"it {problem}"
 
 
 def _spellings(key: str) -> Iterable[bytes]:

@@ -36,7 +36,10 @@ def refuse(name: str, message: str) -> Never:
 
 @frozen(kw_only=True)
 class Link:
-    """A URL that may be followed; `local` if it leads to this machine. Its target is not shown."""
+    """A URL that may be followed; `local` if it leads to this machine, or a sandbox elsewhere.
+
+    Its target is not shown.
+    """
 
     scheme: str
     host: str
@@ -56,11 +59,19 @@ class Link:
         return f"{self.scheme}://{self.authority}{self.target}"
 
 
-def link_of(url: str, *, hosts: Sequence[str], loopback: bool, before: Link | None) -> Link:
+def link_of(
+    url: str,
+    *,
+    hosts: Sequence[str],
+    loopback: bool,
+    before: Link | None,
+    plain_http: str | None = None,
+) -> Link:
     """Check a URL, or what the link `before` it redirected to; raises `InvalidRequestError`.
 
     `hosts` are names whose sub-domains count too. `loopback` is whether this machine may be asked;
-    nobody else is followed to it.
+    nobody else is followed to it. `plain_http` is the host and port of a sandbox elsewhere, which
+    counts as this machine does.
     """
     name = "redirect" if before else "url"
     try:
@@ -70,7 +81,9 @@ def link_of(url: str, *, hosts: Sequence[str], loopback: bool, before: Link | No
         refuse(name, "cannot be read as a URL")
     if _CONTROL(url) or not _HOST(host) or parts.username is not None:
         refuse(name, "a plain https URL is needed, with a host and without a user name")
-    local = loopback and (before is None or before.local) and _is_loopback(host)
+    local = (before is None or before.local) and (
+        (loopback and _is_loopback(host)) or parts.netloc == plain_http
+    )
     if parts.scheme != "https" and not (parts.scheme == "http" and local):
         refuse(name, "https is needed")
     if not local and port not in (None, 443):
@@ -105,9 +118,14 @@ async def addresses_of(link: Link, resolve: Resolve) -> Sequence[str]:
     if not addresses:
         raise not_sent(reason, where)
     for found in addresses:
-        if not (_is_loopback(found) if link.local else _is_public(found)):
+        if not (_is_of_sandbox(found, link) if link.local else _is_public(found)):
             refuse("url", f"{link.host} leads to an address that is not public")
     return addresses
+
+
+def _is_of_sandbox(found: str, link: Link) -> bool:
+    # Calls go to a sandbox elsewhere as well, wherever its name leads to.
+    return _is_loopback(found) or not _is_loopback(link.host)
 
 
 def _is_loopback(host: str) -> bool:

@@ -45,6 +45,7 @@ class Failure(enum.Enum):
     LOST = "it left, and no answer came"
     UNREADABLE = "it left, and what came is no answer"
     ODD = "it left, and then something unforeseen failed"
+    NOT_CLICKPOST = "something other than ClickPost answered"
     UNRECOGNISED = "the courier said what ClickPost does not understand"
     FINAL = "ClickPost has decided, or nothing will help"
 
@@ -56,6 +57,7 @@ class Step(enum.Enum):
     BACK_OFF = "repeat after a short, growing pause"
     ONCE = "repeat once, after a short pause"
     SETTLE = "look it up, and repeat it once the first sending has been worked off"
+    LOOK_UP = "look it up once, and do not repeat it"
     ON_REQUEST = "settle once, if the policy says so"
 
 
@@ -69,7 +71,7 @@ class Row(NamedTuple):
     price: float
 
 
-_RAISE, _BACK_OFF, _ONCE, _SETTLE, _ON_REQUEST = Step
+_RAISE, _BACK_OFF, _ONCE, _SETTLE, _LOOK_UP, _ON_REQUEST = Step
 
 # fmt: off
 STEPS: Mapping[Failure, Row] = {
@@ -83,6 +85,7 @@ STEPS: Mapping[Failure, Row] = {
     Failure.LOST:         Row(_BACK_OFF, _SETTLE,        _SETTLE,      _RAISE,    1),
     Failure.UNREADABLE:   Row(_ONCE,     _SETTLE,        _SETTLE,      _RAISE,    1),
     Failure.ODD:          Row(_ONCE,     _RAISE,         _SETTLE,      _RAISE,    1),
+    Failure.NOT_CLICKPOST: Row(_RAISE,   _RAISE,         _LOOK_UP,    _RAISE,    0),
     Failure.UNRECOGNISED: Row(_RAISE,    _RAISE,         _ON_REQUEST,  _RAISE,    1),
     Failure.FINAL:        Row(_RAISE,    _RAISE,         _RAISE,       _RAISE,    0),
 }
@@ -114,6 +117,7 @@ _BY_TROUBLE: Mapping[tuple[Failure, Trouble | None], Failure] = {
     (Failure.UNSENT, Trouble.CROWDED): Failure.CROWDED,
     (Failure.UNSENT, Trouble.UNFORESEEN): Failure.ODD_UNSENT,
     (Failure.UNSENT, Trouble.SHUT): Failure.FINAL,
+    (Failure.THROTTLED, Trouble.HELD): Failure.FINAL,
     (Failure.LOST, Trouble.UNFORESEEN): Failure.ODD,
 }
 
@@ -122,6 +126,8 @@ def failure_of(error: ClickPostError) -> Failure:
     """Sort an error into the table's rows."""
     if isinstance(error, CourierError) and error.outcome is Outcome.UNKNOWN:
         return Failure.UNRECOGNISED
+    if error.trouble is Trouble.NOT_CLICKPOST:
+        return Failure.NOT_CLICKPOST
     if not error.transient:
         return Failure.FINAL
     kinds = (_BY_CLASS[kind] for kind in _BY_CLASS if isinstance(error, kind))
@@ -202,6 +208,8 @@ class Course:
         budget: RetryBudget,
         pause: Callable[[float], Awaitable[None]],
         on_pause: Callable[[int, float], None],
+        *,
+        paused: float = 0.0,
     ) -> None:
         self._policy = policy
         self._repeat = repeat
@@ -209,7 +217,8 @@ class Course:
         self._pause = pause
         self._on_pause = on_pause
         self._failures = 0
-        self._paused = 0.0
+        # For how many seconds it has paused, or was held by a 429.
+        self.paused = paused
         self._polled = 0.0
         self._wait = 0.0
 
@@ -226,17 +235,18 @@ class Course:
         if step is Step.ON_REQUEST:
             step = Step.SETTLE if policy.retry_unrecognised and self._failures == 1 else Step.RAISE
         most = min(policy.attempts, 2) if step is Step.ONCE else policy.attempts
-        if step is Step.RAISE or self._failures >= most:
+        if step in (Step.RAISE, Step.LOOK_UP) or self._failures >= most:
             return False
         pause = self._settling() if step is Step.SETTLE else self._backoff(error)
         if error.wait is not None and not isinstance(error, ThrottledError):
             pause = max(pause, error.wait)
-        if self._paused + pause > policy.patience:
+        # Before the next attempt the limiter waits as long as a 429 asks for, this pause included.
+        if self.paused + max(pause, error.wait or 0.0) > policy.patience:
             return False
         if not self._budget.withdraw(STEPS[failure_of(error)].price):
             error.trouble = Trouble.UNAFFORDABLE
             return False
-        self._paused += pause
+        self.paused += pause
         self._wait = pause
         return True
 

@@ -13,10 +13,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 from clickpost_async._wire.explain import explain
-from clickpost_async._wire.strict_json import plain
 from clickpost_async.errors import InvalidRequestError, Problem
-from clickpost_async.structures._base import Answer, Reply, Sent, Structure
-from clickpost_async.structures._fields import MEMORY, member_kind, specs
+from clickpost_async.structures._base import Answer, Reply, Sent, Structure, not_a_mapping
+from clickpost_async.structures._fields import MEMORY, Spec, member_kind, specs
+from clickpost_async.structures._json_values import to_json
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -33,11 +33,17 @@ def structure(data: object, kind: type[T]) -> T:
     try:
         return _converter().structure(data, kind)
     except (InvalidRequestError, _UnreadableError, ValueError, TypeError):
-        problems = explain(data, kind, _read_value)
+        problems = _explain(data, kind)
     raise InvalidRequestError.of(
         problems or (Problem("", f"cannot be read as {kind.__name__}"),),
         reference_number=reference_of(data),
     )
+
+
+def _explain(data: object, kind: Any) -> Sequence[Problem]:
+    if isinstance(kind, type) and issubclass(kind, Sent) and not isinstance(data, Mapping):
+        return (not_a_mapping(data, kind.__name__),)
+    return explain(data, kind, _read_value)
 
 
 def unstructure(value: object) -> Any:
@@ -49,10 +55,10 @@ def canonical(value: Any) -> Any:
     """Make the plain JSON that is sent: numbers are numbers, however they were written.
 
     ClickPost refuses a courier partner that is a string (code 302), though some of its own
-    examples send one. Raises `ValueError` for what JSON has no word for.
+    examples send one. Raises `ValueError` for what cannot be encoded as JSON.
     """
     written = _wire_converter().unstructure(value)
-    return written if isinstance(value, Structure) else plain(written)
+    return written if isinstance(value, Structure) else to_json(written)
 
 
 # A dictionary is told at once; the abstract class costs more than reading a field.
@@ -71,15 +77,15 @@ class _UnreadableError(Exception):
 
 @cache
 def _converter() -> "Converter":
-    return _built(keep=lambda _raw, _now: True, foreign=lambda raw: raw)
+    return _built(keep=lambda _raw, _now: True)
 
 
 @cache
 def _wire_converter() -> "Converter":
-    return _built(keep=lambda raw, now: raw is None and now is None, foreign=plain)
+    return _built(keep=lambda raw, now: raw is None and now is None)
 
 
-def _built(*, keep: Callable[[object, object], bool], foreign: Callable[[Any], Any]) -> "Converter":
+def _built(*, keep: Callable[[object, object], bool]) -> "Converter":
     # cattrs costs more to import than the rest of the package together.
     from cattrs import Converter
 
@@ -94,7 +100,7 @@ def _built(*, keep: Callable[[object, object], bool], foreign: Callable[[Any], A
     )
     converter.register_unstructure_hook_factory(
         lambda kind: isinstance(kind, type) and issubclass(kind, Structure),
-        lambda kind: _writer(kind, converter, keep, foreign),
+        lambda kind: _writer(kind, converter, keep),
     )
     return converter
 
@@ -103,13 +109,13 @@ def _built(*, keep: Callable[[object, object], bool], foreign: Callable[[Any], A
 
 
 def _writer(
-    kind: type[Structure],
-    converter: "Converter",
-    keep: Callable[[object, object], bool],
-    foreign: Callable[[Any], Any],
+    kind: type[Structure], converter: "Converter", keep: Callable[[object, object], bool]
 ) -> Callable[[Structure], dict[str, Any]]:
+    from cattrs.fns import identity
     from cattrs.gen import make_dict_unstructure_fn, override
 
+    # What is sent was checked; an answer may hold what no JSON does.
+    foreign = to_json if issubclass(kind, Sent) else identity
     how: dict[str, Any] = {name: override(omit=True) for name in MEMORY if hasattr(kind, name)}
     how |= {
         spec.name: override(
@@ -258,7 +264,7 @@ def as_answer(data: object, kind: type[A], reply: Reply) -> A | None:
 
 def _answer_reader(kind: type[Answer], converter: "Converter") -> Callable[[Any, Any], Answer]:
     readers = {
-        wire: (spec.name, spec.kind, _answer_part(spec.kind, converter), wire == spec.wire)
+        wire: (spec.name, *_answer_field(spec, converter), wire == spec.wire)
         for spec in specs(kind)
         for wire in (*spec.also, spec.wire)
     }
@@ -283,6 +289,21 @@ def _answer_reader(kind: type[Answer], converter: "Converter") -> Callable[[Any,
         return kind(**fields, extra=extra)
 
     return read
+
+
+def _answer_field(spec: Spec, converter: "Converter") -> tuple[Any, Callable[[Any], Any]]:
+    """Return the type whose values are taken as they are, if any, and how others are read."""
+    part, rules = _answer_part(spec.kind, converter), spec.rules
+    if not rules:
+        return spec.kind, part
+
+    def read(raw: Any) -> Any:
+        for rule in rules:
+            if rule(raw) is not None:
+                raise _UnreadableError
+        return part(raw)
+
+    return None, read
 
 
 def _answer_part(kind: Any, converter: "Converter") -> Callable[[Any], Any]:

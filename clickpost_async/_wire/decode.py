@@ -1,7 +1,8 @@
 """From what arrived to an answer, or to the error that says what to do next.
 
 `meta.status` decides, never `meta.success` and not the HTTP status alone: ClickPost answers its
-errors with HTTP 200, and has put the same code under several HTTP statuses.
+errors with HTTP 200, and has put the same code under several HTTP statuses. What has no such status
+may be a gateway's page, and rejects nothing.
 """
 
 import math
@@ -10,7 +11,7 @@ from typing import Any, Never
 
 from clickpost_async._wire import strict_json
 from clickpost_async._wire.converter import as_answer
-from clickpost_async._wire.endpoint import Endpoint, R
+from clickpost_async._wire.endpoint import Endpoint, R, Repeat
 from clickpost_async._wire.envelope import Verdict, bare, verdict_of
 from clickpost_async._wire.messages import Response
 from clickpost_async.errors import (
@@ -24,6 +25,7 @@ from clickpost_async.errors import (
     RefusedError,
     ServerError,
     ThrottledError,
+    Trouble,
     UnreadableReplyError,
 )
 from clickpost_async.structures._base import Answer, Reply
@@ -61,8 +63,14 @@ def decode(
     if verdict is None and endpoint.reads is bare and response.http_status == 200 and body:
         verdict = Verdict(200, "")
     if verdict is None or verdict.status is None:
+        if endpoint.reads is bare and isinstance(body, dict) and response.http_status == 400:
+            # Where ClickPost documents no envelope at all, it refuses without one.
+            raise RefusedError("refused without a word", **_facts(endpoint, response))
         _raise_by_http_status(endpoint, response, verdict)
     if verdict.status not in endpoint.accepts:
+        if endpoint.repeat is Repeat.BY_REFERENCE and not isinstance(body.get("meta"), dict):
+            # Any gateway may say `status_code`; only ClickPost decides what became of an order.
+            _raise_by_http_status(endpoint, response, verdict)
         _raise_refusal(endpoint, response, verdict, verdict.status)
     if not isinstance(body, dict):
         raise UnreadableReplyError("the answer is not an object", **_facts(endpoint, response))
@@ -108,10 +116,15 @@ def _raise_refusal(
 def _raise_by_http_status(
     endpoint: Endpoint[Any], response: Response, verdict: Verdict | None
 ) -> Never:
+    """Raise what an answer without ClickPost's status leaves open; it rejects nothing."""
     status = response.http_status
     facts = _facts(endpoint, response)
-    words = verdict.message if verdict and verdict.message else f"HTTP {status} without a verdict"
-    if 300 <= status < 400:
+    words = f"HTTP {status} without a ClickPost status"
+    if verdict and verdict.message:
+        words = f"{words}: {verdict.message}"
+    # What See Other points to may be the result of what was sent: RFC 9110, section 15.4.4.
+    may_have_acted = status == 303 and endpoint.repeat is not Repeat.FREELY
+    if 300 <= status < 400 and not may_have_acted:
         raise NotSentError(
             f"answered with a redirect (HTTP {status}), which is never followed;"
             " check the base URL",
@@ -121,9 +134,11 @@ def _raise_by_http_status(
     if status in (408, 425) or status >= 500:
         raise ServerError(words, wait=response.retry_after, **facts)
     if status in (401, 403):
-        raise CredentialsError(words, **facts)
-    if 400 <= status < 500:
-        raise RefusedError(words, **facts)
+        raise CredentialsError(words, outcome=Outcome.NOT_SENT, **facts)
+    if 300 <= status < 500:
+        error = UnreadableReplyError(words, transient=False, **facts)
+        error.trouble = Trouble.NOT_CLICKPOST
+        raise error
     raise UnreadableReplyError(
         f"the answer cannot be understood (HTTP {status}, no meta.status)", **facts
     )
@@ -131,12 +146,14 @@ def _raise_by_http_status(
 
 # --- how long to wait ---------------------------------------------------------------------------
 
+# What is longer may be in milliseconds, or a mistake.
 _LONGEST_WAIT = 3600.0
 
 
 def retry_after(header: str | None, date: str | None) -> float | None:
     """Read a Retry-After header in seconds; `None` if it says nothing that can be used.
 
+    No more than an hour is believed, and nothing below 0.
     A date is compared with the answer's own Date header, so that a wrong clock here does not count.
     """
     if header is None:

@@ -13,7 +13,8 @@ import attrs
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures._base import Broken, Partial, Sent
-from clickpost_async.structures._fields import Spec, check_kind, member_kind, specs
+from clickpost_async.structures._fields import Spec, check_kind, converter, member_kind, specs
+from clickpost_async.structures._json_values import json_problems
 
 Read = Callable[[Any, Any], Any]
 
@@ -38,7 +39,7 @@ class _Walk:
         member = member_kind(kind)
         if member is not None and isinstance(data, list | tuple):
             return self._members(data, member, problems)
-        value = self._read(data, kind)
+        value = converter(kind)(self._read(data, kind))
         found = list(check_kind(kind, value))
         problems.extend(found)
         if found:
@@ -75,10 +76,12 @@ class _Walk:
             else:
                 fields[spec.name] = getattr(attrs.fields(kind), spec.name).default
         known = {spec.wire for spec in specs(kind)}
+        extra = {key: raw for key, raw in data.items() if key not in known}
+        problems.extend(json_problems(extra))
         partial = Partial(
             {
                 **fields,
-                "extra": {key: raw for key, raw in data.items() if key not in known},
+                "extra": extra,
                 "given": {key: None for key, raw in data.items() if key in known and raw is None},
             }
         )

@@ -6,12 +6,15 @@ structure marks them `Personal`.
 
 Values are looked for word by word, so that neither case nor punctuation hides them, and a part of
 an address or a name is found too.
+
+No pattern is made of a value: `re` would keep it, with the person in it, in a cache of the whole
+process, and throw the application's own patterns out of it.
 """
 
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -27,6 +30,10 @@ _MASK = "***"
 _WORD = re.compile(r"[^\s!-/:-@\[-`{-~«»\u2010-\u205e]+")
 _PHONE = re.compile(r"[+(\d][\d\s().-]*").fullmatch
 _PHONE_DIGITS = range(7, 14)
+# Digits with nothing but blanks and punctuation between them.
+_DIGITS = re.compile(r"\d(?:[\W_]*\d)*")
+# The country's part of a phone number, which may stand before it.
+_COUNTRY_DIGITS = 3
 # Without the country's.
 _LOCAL_DIGITS = 10
 # No message is longer; an invoice in base64 is.
@@ -68,7 +75,7 @@ class _Persons:
 
     def add(self, text: str, *, is_name: bool) -> None:
         text = text[:_LONGEST]
-        digits = re.sub(r"\D", "", text)
+        digits = "".join(filter(str.isdecimal, text))
         if _PHONE(text.strip()) and len(digits) in _PHONE_DIGITS:
             self.phones.add(digits[-_LOCAL_DIGITS:])
             return
@@ -82,7 +89,7 @@ class _Persons:
         self.alone.update(word for word in alone - self.harmless if _tells(word))
 
     def masked(self, words: str) -> str:
-        kept = [found.span() for code in self.codes for found in _as_a_whole(code, words)]
+        kept = [span for code in self.codes for span in _as_a_whole(code, words)]
         found = [
             span
             for span in (*self._in_digits(words), *self._in_words(words))
@@ -93,10 +100,15 @@ class _Persons:
         return words
 
     def _in_digits(self, words: str) -> Iterator[tuple[int, int]]:
-        for phone in self.phones:
-            spaced = r"[\W_]*".join(phone)
-            for found in re.finditer(rf"(?<!\d)(?:[+(]*\d{{1,3}}[\W_]*)?{spaced}(?!\d)", words):
-                yield found.span()
+        for found in _DIGITS.finditer(words) if self.phones else ():
+            places = [place for place in range(*found.span()) if words[place].isdecimal()]
+            digits = "".join(words[place] for place in places)
+            for phone in self.phones:
+                for first in _occurrences(phone, digits):
+                    start = _start_of_phone(words, places, first)
+                    end = places[first + len(phone) - 1] + 1
+                    if start is not None and not words[end : end + 1].isdecimal():
+                        yield start, end
 
     def _in_words(self, words: str) -> Iterator[tuple[int, int]]:
         found = [(_plain(one[0]), one.span()) for one in _WORD.finditer(words)]
@@ -117,8 +129,39 @@ def _plain(word: str) -> str:
     return unicodedata.normalize("NFKC", word).casefold()
 
 
-def _as_a_whole(code: str, words: str) -> Iterator[re.Match[str]]:
-    return re.finditer(rf"(?<!\w){re.escape(code)}(?!\w)", words)
+def _as_a_whole(code: str, words: str) -> Iterator[tuple[int, int]]:
+    for start in _occurrences(code, words):
+        end = start + len(code)
+        if not (_is_of_word(words[start - 1 : start]) or _is_of_word(words[end : end + 1])):
+            yield start, end
+
+
+def _is_of_word(letter: str) -> bool:
+    return letter.isalnum() or letter == "_"
+
+
+def _occurrences(part: str, whole: str) -> Iterator[int]:
+    start = whole.find(part) if part else -1
+    while start >= 0:
+        yield start
+        start = whole.find(part, start + 1)
+
+
+def _start_of_phone(words: str, places: Sequence[int], first: int) -> int | None:
+    """Return where a phone number starts with its country's part; `None` within a longer number.
+
+    `places` are where digits are, and `first` is the number's first among them.
+    """
+    code = first
+    while code and (code == first or places[code] - places[code - 1] == 1):
+        code -= 1
+    if first - code not in range(1, _COUNTRY_DIGITS + 1):
+        within = code < first and places[first] - places[first - 1] == 1
+        return None if within else places[first]
+    start = places[code]
+    while start and words[start - 1] in "+(":
+        start -= 1
+    return start
 
 
 def _joined(spans: Iterable[tuple[int, int]], words: str) -> list[tuple[int, int]]:

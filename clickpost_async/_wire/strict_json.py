@@ -10,7 +10,7 @@ or may have lost is read, and what it can't write is written, by the standard li
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any, Never
 
@@ -44,7 +44,7 @@ def read(body: bytes) -> Any:
 
 
 def write(value: Any) -> bytes:
-    """Return plain JSON as bytes; raises `ValueError` for NaN and for half a surrogate pair."""
+    """Return plain JSON as bytes; raises `ValueError` for what `json_problems` tells of."""
     if orjson is not None:
         try:
             written: bytes = orjson.dumps(value)
@@ -54,22 +54,6 @@ def write(value: Any) -> bytes:
         else:
             return written
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-
-
-def plain(value: Any) -> Any:
-    """Copy what is JSON already; raises `ValueError` for anything else, such as NaN or a date."""
-    match value:
-        case None | bool() | str() | int():
-            return value
-        case float() if math.isfinite(value):
-            return value
-        case Mapping() if all(isinstance(key, str) for key in value):
-            return {key: plain(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [plain(inner) for inner in value]
-        case _:
-            message = f"{type(value).__name__} is not JSON"
-            raise ValueError(message)
 
 
 # As many digits as an integer may need that orjson would round.

@@ -46,7 +46,6 @@ def read(kind: str, written: bytes, **facts: Any) -> Outcome:
 
 def write_order(order: CreatedOrder) -> dict[str, Any]:
     """Return an answer as plain values."""
-    """Return an answer as plain values."""
     reply = order.reply
     return {
         "order": unstructure(order),
@@ -57,7 +56,6 @@ def write_order(order: CreatedOrder) -> dict[str, Any]:
 
 
 def read_order(told: dict[str, Any]) -> CreatedOrder:
-    """Read an answer again; `attempts` and `seconds` are beside it."""
     """Read an answer again; `attempts` and `seconds` are beside it."""
     reply = Reply(
         status=told["status"],
@@ -73,7 +71,6 @@ def read_order(told: dict[str, Any]) -> CreatedOrder:
 
 def write_error(error: ClickPostError | None) -> dict[str, Any]:
     """Return an error as plain values; nothing, if there is none."""
-    """Return an error as plain values; nothing, if there is none."""
     if error is None:
         return {}
     facts = {name: getattr(error, name) for name in _FACTS}
@@ -86,7 +83,6 @@ def write_error(error: ClickPostError | None) -> dict[str, Any]:
 
 
 def read_error(told: dict[str, Any]) -> ClickPostError | None:
-    """Read an error again; `attempts` is beside it."""
     """Read an error again; `attempts` is beside it."""
     if "error" not in told:
         return None

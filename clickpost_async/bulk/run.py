@@ -26,7 +26,8 @@ from clickpost_async.errors import (
     DeadlineError,
     InvalidRequestError,
     NotSentError,
-    RefusedError,
+    ThrottledError,
+    Trouble,
     UnreadableReplyError,
 )
 from clickpost_async.errors import Outcome as Evidence
@@ -264,12 +265,13 @@ class Run:
         if isinstance(error, CredentialsError):
             # Of one courier account it speaks otherwise: other orders have others.
             return error.key_refused
+        if isinstance(error, ThrottledError):
+            # Every other order would be told to wait for so long, too.
+            return error.trouble is Trouble.HELD
         if isinstance(error, NotSentError):
             # A redirect, a certificate that was refused, a client that was closed.
             return not (error.transient or isinstance(error, DeadlineError))
-        # Rejected with an HTTP status and no word of ClickPost's.
-        rejected = isinstance(error, RefusedError) and error.outcome is Evidence.REJECTED
-        strange = rejected and error.status is None and error.http_status is not None
+        strange = error.trouble is Trouble.NOT_CLICKPOST
         self._strangers = self._strangers + 1 if strange else 0
         return self._strangers >= _STRANGERS
 

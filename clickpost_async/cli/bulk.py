@@ -38,7 +38,8 @@ async def push(
     format: Format | None = None,  # noqa: A002 - the word people look for
     map: str | None = None,  # noqa: A002 - as above
     at_once: PositiveInt | None = None,
-    fleet: str | None = None,
+    fleet: bool = False,
+    redis: str | None = None,
     hold: bool = False,
     settling: NonNegativeFloat = 30.0,
     check: bool = False,
@@ -66,7 +67,9 @@ async def push(
     at_once
         How many orders are under way together: 100, in a fleet 1,000.
     fleet
-        Have the orders created by workers (see `worker`) that share this Redis, as redis://host.
+        Have the orders created by workers (see `worker`) that share a Redis; --redis implies it.
+    redis
+        Where that is, as redis://host; without it, CLICKPOST_REDIS_URL.
     hold
         Never send an order again whose answer was lost: it is looked up, and left to you.
     settling
@@ -94,6 +97,7 @@ async def push(
                 merge=merge,
                 at_once=at_once,
                 fleet=fleet,
+                redis=redis,
                 hold=hold,
                 settling=settling,
                 quiet=quiet,
@@ -107,7 +111,8 @@ async def resolve(
     journal: Path,
     *,
     at_once: PositiveInt | None = None,
-    fleet: str | None = None,
+    fleet: bool = False,
+    redis: str | None = None,
     settling: NonNegativeFloat = 30.0,
     quiet: bool = False,
 ) -> int:
@@ -115,7 +120,14 @@ async def resolve(
     from clickpost_async.cli import pushing
 
     return await pushing.push(
-        pushing.Job(journal=journal, at_once=at_once, fleet=fleet, settling=settling, quiet=quiet)
+        pushing.Job(
+            journal=journal,
+            at_once=at_once,
+            fleet=fleet,
+            redis=redis,
+            settling=settling,
+            quiet=quiet,
+        )
     )
 
 

@@ -89,7 +89,7 @@ def sandbox(
 
 @app.command
 def worker(
-    redis: str,
+    redis: str | None = None,
     *,
     rate: Annotated[str, Parameter(env_var="CLICKPOST_RATE")],
     processes: PositiveInt = 2,
@@ -101,7 +101,8 @@ def worker(
     Parameters
     ----------
     redis
-        Where the fleet meets, as redis://host.
+        Where the fleet meets, as redis://host; without it, CLICKPOST_REDIS_URL, which is the place
+        for a URL with a password.
     rate
         How many calls all workers together may make, such as 200/1s: ClickPost's limit.
     processes

@@ -47,7 +47,8 @@ class Job:
     labels: Path | None = None
     merge: Path | None = None
     hold: bool = False
-    fleet: str | None = None
+    fleet: bool = False
+    redis: str | None = None
     tables: tuple[Table | None, Table | None] = (None, None)
 
 
@@ -60,10 +61,10 @@ async def push(job: Job) -> int:
             async with AsyncExitStack() as stack:
                 clickpost = opened.with_options(retry=retry)
                 elsewhere = None
-                if job.fleet is not None:
+                if job.fleet or job.redis is not None:
                     from clickpost_async.cli import worker
 
-                    elsewhere = await stack.enter_async_context(worker.fleet(job.fleet, clickpost))
+                    elsewhere = await stack.enter_async_context(worker.fleet(job.redis, clickpost))
                 return await _push(job, clickpost, elsewhere)
         except (JournalError, OSError) as error:
             say(error)

@@ -1,12 +1,14 @@
 """Processes that create orders for a fleet, and what feeds them."""
 
+import logging
 import os
 import re
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from clickpost_async.cli import account
+from clickpost_async.cli.files import say
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import Fleet, Ledger
 from clickpost_async.fleet.ledger import RedisError
@@ -15,6 +17,7 @@ from clickpost_async.limits.redis import RedisBucket
 from clickpost_async.settings import Rate
 
 try:
+    from redis.asyncio.connection import parse_url
     from taskiq.cli.common_args import LogLevel
     from taskiq.cli.worker.args import WorkerArgs
     from taskiq.cli.worker.run import run_worker
@@ -25,9 +28,10 @@ except ImportError as _error:
 _URL, _RATE, _SHARE = "CLICKPOST_REDIS_URL", "CLICKPOST_RATE", "CLICKPOST_SHARE"
 
 
-def work(redis: str, *, rate: str, processes: int, at_once: int, share: int) -> int:
-    """Work for a fleet until told to end."""
+def work(redis: str | None, *, rate: str, processes: int, at_once: int, share: int) -> int:
+    """Work for a fleet until told to end; without a URL it is read from the environment."""
     try:
+        redis = redis_url(redis)
         RedisBucket(redis, Rate.parse(rate), account="any", share=share)
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -45,6 +49,31 @@ def work(redis: str, *, rate: str, processes: int, at_once: int, share: int) -> 
         )
     )
     return ended or 0
+
+
+def redis_url(given: str | None) -> str:
+    """Return the Redis URL: the one given as an argument, or that of the environment.
+
+    Warns of a password among the arguments. Raises `ValueError`, without the password, where there
+    is no URL or it is not one of Redis.
+    """
+    url = (given or os.environ.get(_URL, "")).strip()
+    if not url:
+        raise ValueError(f"no Redis: set {_URL}, such as redis://127.0.0.1:6379")
+    try:
+        has_password = bool(parse_url(url).get("password"))
+    except ValueError:
+        # Its message may quote a part of the password.
+        raise ValueError(
+            "not a Redis URL: redis://, rediss:// or unix:// is needed, such as"
+            " redis://user:password@host:6379/0; percent-encode special characters of the password"
+        ) from None
+    if given and has_password:
+        say(
+            "warning: all users of this machine can read the Redis password in the command line:"
+            f" set {_URL} instead"
+        )
+    return url
 
 
 def broker() -> OrderBroker:
@@ -66,15 +95,17 @@ def broker() -> OrderBroker:
 
 
 @asynccontextmanager
-async def fleet(redis: str, clickpost: ClickPost) -> AsyncGenerator[Fleet]:
-    """Feed the workers of a client's account.
+async def fleet(redis: str | None, clickpost: ClickPost) -> AsyncGenerator[Fleet]:
+    """Feed the workers of a client's account; without a URL it is read from the environment.
 
     Raises `OSError` when their Redis does not answer at the start; later on it is waited for.
     """
     name = _slug(clickpost.identity)
     async with AsyncExitStack() as stack:
+        stack.enter_context(_show_warnings())
         try:
-            orders, ledger = order_broker(redis, account=name), Ledger(redis, account=name)
+            url = redis_url(redis)
+            orders, ledger = order_broker(url, account=name), Ledger(url, account=name)
             stack.push_async_callback(orders.shutdown)
             task = order_task(orders, client=lambda: clickpost, ledger=ledger)
             await orders.startup()
@@ -84,6 +115,22 @@ async def fleet(redis: str, clickpost: ClickPost) -> AsyncGenerator[Fleet]:
             message = f"the fleet's Redis cannot be asked: {error}"
             raise ConnectionError(message) from None
         yield feeding
+
+
+@contextmanager
+def _show_warnings() -> Generator[None]:
+    """Print what the package logs at WARNING: that workers are missing, that Redis is gone."""
+
+    class Printing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(record.getMessage())
+
+    log, printing = logging.getLogger("clickpost_async"), Printing(logging.WARNING)
+    log.addHandler(printing)
+    try:
+        yield
+    finally:
+        log.removeHandler(printing)
 
 
 def _account() -> str:

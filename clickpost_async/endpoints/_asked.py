@@ -45,7 +45,7 @@ def check(**asked: object) -> None:
         problem
         for name, value in asked.items()
         if value is not None or known[name].required
-        for problem in known[name].check(value)
+        for problem in known[name].check(known[name].convert(value))
     ]
     if problems:
         raise InvalidRequestError.of(problems)

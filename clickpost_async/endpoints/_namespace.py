@@ -1,4 +1,10 @@
-"""What every chapter of endpoints is made of."""
+"""What every chapter of endpoints is made of, and how a client has them."""
+
+import copy
+import inspect
+import sys
+from importlib import import_module
+from typing import Any, Generic, Self, TypeVar, overload
 
 from clickpost_async._wire.endpoint import Caller
 
@@ -10,3 +16,40 @@ class Namespace:
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
+
+    def bound_to(self, caller: Caller) -> Self:
+        """Return a copy that calls by another caller."""
+        bound = copy.copy(self)
+        bound._caller = caller  # noqa: SLF001 - it is of this class
+        return bound
+
+
+N = TypeVar("N", bound=Namespace)
+
+
+class LazyNamespace(Generic[N]):
+    """A namespace of a client, under its module's name: imported and made when it is first used.
+
+    On the class it is the namespace's class, so that `create_autospec` and `help` find its methods.
+    """
+
+    def __init__(self) -> None:
+        if sys.version_info >= (3, 12):
+            # AsyncMock(spec=ClickPost) makes an AsyncMock of it then, whose methods can be awaited.
+            inspect.markcoroutinefunction(self)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, client: None, owner: type) -> type[N]: ...
+    @overload
+    def __get__(self, client: object, owner: type) -> N: ...
+    def __get__(self, client: Any, owner: type) -> N | type[N]:
+        module = import_module(f"clickpost_async.endpoints.{self._name}")
+        kind: type[N] = getattr(module, self._name.capitalize())
+        if client is None:
+            return kind
+        # An attribute of the instance goes before this, which is not asked again.
+        namespace = client.__dict__[self._name] = kind(client._caller)  # noqa: SLF001 - the client is its owner
+        return namespace

@@ -13,6 +13,7 @@ from clickpost_async.endpoints._asked import check
 from clickpost_async.endpoints.management import Management
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures import CreatedOrder, FetchedOrder, IndiaOrder, WorldOrder
+from clickpost_async.structures._base import not_a_mapping
 
 _CREATED = {200, 202, 102, 323}
 
@@ -103,11 +104,16 @@ class Orders(Management):
         ClickPost has recorded the order but its courier has not, after it was polled for as long as
         the retry policy says; `already_placed` when the reference number had an order before.
 
+        Equal creates of one process are sent once, and share the result. One that an earlier create
+        left in doubt is looked up first, and not sent before its settle delay has passed.
+
         Raises:
-            InvalidRequestError: a field is wrong; found here, before anything is sent, or there.
+            InvalidRequestError: a field is wrong; found here, before anything is sent, or there. Or
+                an order with other contents is under way, or in doubt, under its reference number.
             CourierError: the courier refused, in its own words.
             CredentialsError: the key or the courier account is wrong.
-            NotSentError: nothing was processed.
+            NotSentError: nothing was processed; `ThrottledError` when ClickPost has asked for a
+                longer pause than the call may wait.
             NoReplyError, UnreadableReplyError, BusyCourierError, ServerError: nobody knows whether
                 the order was placed; look it up with `find_india`.
 
@@ -155,7 +161,9 @@ _WORLD_MARKS = frozenset({"country_code", "postal_code", "name", "address"})
 
 def is_india(order: Mapping[str, Any]) -> bool:
     """Tell India's order from the world's by the names in `pickup_info`."""
-    pickup = order.get("pickup_info") if isinstance(order, Mapping) else None
+    if not isinstance(order, Mapping):
+        raise InvalidRequestError.of([not_a_mapping(order, "IndiaOrder or WorldOrder")])
+    pickup = order.get("pickup_info")
     names = pickup.keys() if isinstance(pickup, Mapping) else frozenset()
     if _INDIA_MARKS & names:
         return True

@@ -12,9 +12,19 @@ from attrs import define
 
 from clickpost_async._transport.retry import ReSend
 from clickpost_async._wire.converter import unstructure
+from clickpost_async.bulk.keeping import Kept
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import answers
-from clickpost_async.fleet.ledger import Ledger, OpenLedger, Patience, RedisError, ended
+from clickpost_async.fleet.ledger import (
+    Ledger,
+    OpenLedger,
+    Patience,
+    RedisError,
+    ended,
+    raise_if_cancelled,
+    surely,
+)
+from clickpost_async.fleet.stall import StallMonitor
 from clickpost_async.fleet.work import Terms
 from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
 
@@ -51,6 +61,7 @@ class Fleet:
         self._bulk = bulk
         self._client = client
         self._ledger = opened
+        self._stall = StallMonitor(opened.account)
         self._mailbox = opened.mailbox()
         self._era = era
         self._fed: dict[int, _Fed] = {}
@@ -87,14 +98,14 @@ class Fleet:
         `polls`: one that ClickPost has only recorded is asked for by the worker. Cancelling leaves
         the order in the queue. Raises what `orders.create` does.
         """
+        key = Kept(order).key
         retry = self._client.retry
         terms = Terms(
             settling=retry.settling,
             hold=retry.resend is ReSend.NEVER,
             polls=polls,
             bulk=self._bulk,
-            # No era is named like that: what was in doubt is in doubt in all of them.
-            fed_in="in doubt" if in_doubt else self._era,
+            registered=True,
             identity=self._client.identity,
             mailbox=self._mailbox,
             ticket=next(self._tickets),
@@ -104,7 +115,10 @@ class Fleet:
         fed = _Fed(dict(plain), attrs.asdict(terms), loop.create_future(), loop.time())
         self._fed[terms.ticket] = fed
         try:
+            if not in_doubt:
+                await surely("feeding a fleet", lambda: self._ledger.register(key))
             await self._put(fed)
+            raise_if_cancelled()
             return answers.created(await fed.answer)
         finally:
             del self._fed[terms.ticket]
@@ -131,6 +145,8 @@ class Fleet:
                     self._hand_over(told)
                     last = place
                 era = await self._ledger.era()
+                now = asyncio.get_running_loop().time()
+                await self._stall.check(len(self._fed), now, self._ledger.workers)
             except RedisError as error:
                 await patience.wait(error)
                 continue
@@ -147,6 +163,7 @@ class Fleet:
 
     def _hand_over(self, told: str) -> None:
         message = json.loads(told)
+        self._stall.note(message["answer"], asyncio.get_running_loop().time())
         fed = self._fed.get(message["ticket"])
         # Answered before: it was fed twice.
         if fed is not None and not fed.answer.done():

@@ -1,7 +1,8 @@
 -- What a fleet knows of one order. Until it is placed, a hash: whose it is (`owner`), in which life
 -- of this Redis that was said (`era`), what is sent (`digest`), and when its bytes were last about
 -- to leave (`sent`); then the `answer`, too. Beside it a set for every worker that lives, of the
--- orders that it has.
+-- orders that it has. A feeder writes `era` before it queues an order: a hash that is missing later
+-- was forgotten (FLUSHALL, eviction, a restart), and the order may have been sent.
 local order, workers = KEYS[1], KEYS[2]
 local act, me, alive = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local time = redis.call('TIME')
@@ -15,7 +16,7 @@ local function note_sent(at)
 end
 
 if act == 'claim' then
-  local content, fed_in, keep = ARGV[4], ARGV[5], ARGV[6]
+  local content, registered, keep = ARGV[4], ARGV[5] == 'registered', ARGV[6]
   local server = redis.call('INFO', 'server')
   local this_era = string.match(server, 'run_id:(%w+)')
   if owner and owner ~= me then
@@ -32,9 +33,8 @@ if act == 'claim' then
   if answer then
     return { 'placed', answer }
   end
-  local told_in = era or fed_in
-  if told_in ~= '' and told_in ~= this_era then
-    -- Another Redis, or this one before it was restarted, may have known of a later sending.
+  if (era and era ~= this_era) or (registered and not era) then
+    -- Another Redis, or this one before it was restarted or emptied, may have known of a sending.
     note_sent(now)
   end
   redis.call('HSET', order, 'owner', me, 'era', this_era, 'digest', content)
@@ -67,5 +67,10 @@ elseif owner == me then
   else
     redis.call('HDEL', order, 'owner')
   end
+elseif became == 'open' and not owner and not digest then
+  -- Forgotten while it was under way; without an era, it is in doubt for whoever is next.
+  redis.call('HSET', order, 'era', '', 'digest', content)
+  note_sent(now)
+  redis.call('EXPIRE', order, keep)
 end
 return { 'ended' }

@@ -6,7 +6,7 @@ import logging
 import re
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib import resources
 from typing import Any, TypeVar, cast
 
@@ -33,8 +33,12 @@ _CONNECTIONS = 16
 # A worker that has not been heard of for so long is dead, and what was its is anybody's.
 _ALIVE = 15
 _HEARTBEATS = 5
+# How long a worker that ends waits for a Redis that does not answer, in seconds.
+_FAREWELL = 1.0
 # Answers that nobody collects are forgotten after so many seconds.
 _MAILBOX = 3600
+# A feeder that has not asked for so many seconds takes all that it has queued for forgotten.
+_MARKER = 3600
 _AT_ONCE = 100
 _LONGEST_PAUSE = 1.0
 _UNUSUAL = 0.5
@@ -78,7 +82,8 @@ class Ledger:
     What it knows of an order is forgotten `keep` seconds after it was last touched. An order that
     is fed again later than that is sent again, and ClickPost answers with the first one's waybill.
     Let Redis save what it has (`appendonly yes`). What was under way when it was restarted, and
-    what a `Fleet` had queued before that without its knowing, is looked up before it is sent.
+    what a `Fleet` had queued and Redis has lost (FLUSHALL, an old snapshot, eviction), is looked up
+    before it is sent.
     """
 
     url: str = field(repr=False)
@@ -118,12 +123,22 @@ class OpenLedger:
 
     def __init__(self, redis: "Redis", account: str, keep: int) -> None:
         self.me: str = uuid.uuid4().hex
+        self.account: str = account
         self._redis = redis
         self._keep = str(keep)
         # The braces: all of an account is on one node of a cluster.
         self._prefix = f"clickpost:{{{account}}}:"
         self._workers = f"{self._prefix}worker:"
         self._held: set[str] = set()
+        self._roster = f"{self._prefix}workers"
+        self._works = False
+        self._marker = f"{self._prefix}feeder:{self.me}"
+        self._memory = ""
+        self._run_id = ""
+
+    def enlist(self) -> None:
+        """Count as a worker from the next heartbeat on."""
+        self._works = True
 
     @contextmanager
     def holding(self, key: Key) -> Generator[None]:
@@ -134,12 +149,21 @@ class OpenLedger:
         finally:
             self._held.discard(self._order(key))
 
-    async def claim(self, key: Key, digest: str, *, fed_in: str) -> Claim:
-        """Ask for an order that was fed in an era; an empty one trusts the ledger's memory.
+    async def register(self, key: Key) -> None:
+        """Note that an order is going to be queued, so that one that is missing was forgotten."""
+        order = self._order(key)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hsetnx(order, "era", self._run_id)
+            pipe.expire(order, int(self._keep))
+            await pipe.execute()
+
+    async def claim(self, key: Key, digest: str, *, registered: bool = False) -> Claim:
+        """Ask for an order; one that was `registered` and is missing may have been sent.
 
         It is this worker's for as long as it is `holding` it, or a heartbeat longer.
         """
-        match await self._act(key, "claim", digest, fed_in, self._keep):
+        known = "registered" if registered else ""
+        match await self._act(key, "claim", digest, known, self._keep):
             case ["placed", answer]:
                 return Placed(answer)
             case ["changed"]:
@@ -188,18 +212,38 @@ class OpenLedger:
         return f"{self._prefix}answers:{self.me}"
 
     async def era(self) -> str:
-        """Name the life of this Redis: a restart, or another one's turn, begins a new one."""
-        return str((await self._redis.info("server"))["run_id"])
+        """Name the memory of this Redis: a restart, a failover and FLUSHALL begin a new one.
+
+        The run id alone does not tell of FLUSHALL: this one's marker is gone then, and set anew.
+        """
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.info("server")
+            pipe.expire(self._marker, _MARKER)
+            server, is_remembered = await pipe.execute()
+        if not is_remembered:
+            self._memory = uuid.uuid4().hex
+            await self._redis.set(self._marker, self._memory, ex=_MARKER)
+        self._run_id = str(server["run_id"])
+        return f"{self._run_id} {self._memory}"
+
+    async def workers(self) -> int:
+        """Count the workers that have been heard of lately."""
+        return int(await self._redis.zcount(self._roster, await self._now() - _ALIVE, "+inf"))
 
     async def beat(self) -> None:
         """Let the others know that this worker lives, and which orders it has."""
         me = self._workers + self.me
+        now = await self._now() if self._works else 0
         async with self._redis.pipeline(transaction=True) as pipe:
             # Anew: a Redis that was restarted may remember some that it has no more.
             pipe.delete(me)
             if self._held:
                 pipe.sadd(me, *self._held)
                 pipe.expire(me, _ALIVE)
+            if self._works:
+                pipe.zadd(self._roster, {self.me: now})
+                pipe.zremrangebyscore(self._roster, "-inf", now - _ALIVE)
+                pipe.expire(self._roster, _ALIVE)
             await pipe.execute()
 
     async def beat_on(self) -> None:
@@ -212,19 +256,26 @@ class OpenLedger:
                 _log.debug("the fleet's ledger cannot be reached: %s", type(error).__name__)
 
     async def leave(self) -> None:
-        """Let the others know at once that this worker is gone."""
-        try:
-            await self._redis.delete(self._workers + self.me)
-        except RedisError:
-            return
+        """Let the others know at once that this worker is gone, or let them find out."""
+        with suppress(RedisError, TimeoutError):
+            async with asyncio.timeout(_FAREWELL), self._redis.pipeline() as pipe:
+                pipe.delete(self._workers + self.me)
+                pipe.zrem(self._roster, self.me)
+                await pipe.execute()
+
+    async def _now(self) -> int:
+        # The clocks of the machines may differ.
+        return int((await self._redis.time())[0])
 
     async def _act(self, key: Key, act: str, *told: str) -> list[str]:
         words = (self._order(key), self._workers, act, self.me, str(_ALIVE), *told)
         try:
-            return await cast("Awaitable[list[str]]", self._redis.evalsha(_SHA, 2, *words))
+            done = await cast("Awaitable[list[str]]", self._redis.evalsha(_SHA, 2, *words))
         except NoScriptError:
             # A new one, or SCRIPT FLUSH.
-            return await cast("Awaitable[list[str]]", self._redis.eval(_SCRIPT, 2, *words))
+            done = await cast("Awaitable[list[str]]", self._redis.eval(_SCRIPT, 2, *words))
+        raise_if_cancelled()
+        return done
 
     def _order(self, key: Key) -> str:
         return f"{self._prefix}order:{key[0]}:{key[1]}"
@@ -243,10 +294,8 @@ class Patience:
 
     async def wait(self, error: Exception) -> None:
         """Wait, because of that error."""
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            # redis-py may tell of a connection that was lost where it was cancelled.
-            raise asyncio.CancelledError
+        # redis-py may tell of a connection that was lost where it was cancelled.
+        raise_if_cancelled()
         if not self._said and self._pause > _UNUSUAL:
             self._said = True
             kind = type(error).__name__
@@ -259,6 +308,17 @@ class Patience:
         if self._said:
             _log.warning("%s goes on: Redis answers again", self._what)
         self._pause, self._said = 0.0, False
+
+
+def raise_if_cancelled() -> None:
+    """Raise `CancelledError` if the current task was cancelled and has not noticed.
+
+    redis-py sends within `asyncio.wait_for`, which until Python 3.12 drops a cancellation that
+    comes when the bytes have just been written (python/cpython#86296).
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def surely(what: str, act: Callable[[], Awaitable[T]]) -> T:
@@ -293,5 +353,6 @@ __all__ = [
     "RedisError",
     "Yours",
     "ended",
+    "raise_if_cancelled",
     "surely",
 ]

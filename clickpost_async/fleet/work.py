@@ -38,15 +38,16 @@ class Terms:
     """How an order is to be created, and who waits for the answer.
 
     `settling` and `hold` are the retry policy's; `polls`: an order that ClickPost has only recorded
-    is asked for by the worker. `fed_in` is the era of the Redis in which the order was first fed:
-    in another one it is looked up first. `identity`: whose orders these are.
+    is asked for by the worker. `registered`: the ledger knows the order, or knew it and has
+    forgotten it; then it may have been sent, and is looked up first. `identity`: whose orders these
+    are.
     """
 
     settling: float | None = None
     hold: bool = False
     polls: bool = True
     bulk: bool = False
-    fed_in: str = ""
+    registered: bool = False
     identity: str = ""
     mailbox: str = ""
     ticket: int = 0
@@ -71,6 +72,7 @@ class Worker:
     def __init__(self, client: ClickPost, opened: OpenLedger) -> None:
         self._client = client
         self._ledger = opened
+        opened.enlist()
         # The ledger tells workers apart, not the tasks of one.
         self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
@@ -104,9 +106,10 @@ class Worker:
 
     async def _answer(self, order: _Order, terms: Terms) -> str:
         patience = Patience("a worker")
+        key, digest, registered = order.kept.key, order.digest, terms.registered
         while True:
             try:
-                claim = await self._ledger.claim(order.kept.key, order.digest, fed_in=terms.fed_in)
+                claim = await self._ledger.claim(key, digest, registered=registered)
                 patience.over()
                 match claim:
                     case ledger.Placed(answer):
@@ -121,12 +124,14 @@ class Worker:
                 await patience.wait(error)
             except LostError as error:
                 _log.warning("%s", error)
+                registered = True
 
     async def _create(self, order: _Order, sent: float | None, terms: Terms) -> str:
         client = self._on(terms)
-        # Not only what the ledger knows: it may have forgotten what was sent from here.
+        # The ledger may have forgotten what was sent from here; another worker may have sent later.
         if order.sent_at is not None:
-            sent = time.monotonic() - order.sent_at
+            own = _now() - order.sent_at
+            sent = own if sent is None else min(own, sent)
         if sent is not None:
             order.in_doubt = True
             await asyncio.sleep(max(0.0, client.retry.settling - sent))
@@ -134,7 +139,7 @@ class Worker:
         async def announce(reference_number: str, attempt: int) -> None:
             del reference_number, attempt
             await self._ledger.sending(order.kept.key)
-            order.sent_at = time.monotonic()
+            order.sent_at = _now()
 
         kept = client.with_options(before_create=announce, in_doubt=order.in_doubt)
         began = time.perf_counter()
@@ -175,8 +180,12 @@ def _became(came: CreatedOrder | ClickPostError, order: _Order) -> str:
         return "open" if came.pending else "placed"
     if came.outcome is Outcome.REJECTED:
         return "nothing"
-    left = order.in_doubt or order.sent_at is not None
-    return "open" if came.outcome is Outcome.UNKNOWN or left else "nothing"
+    # That nothing was sent from here says nothing of what another worker has sent.
+    return "open" if came.outcome is Outcome.UNKNOWN or order.in_doubt else "nothing"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _changed() -> InvalidRequestError:

@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet.feeding import Feed
-from clickpost_async.fleet.ledger import Ledger, ended, surely
+from clickpost_async.fleet.ledger import Ledger, ended, raise_if_cancelled, surely
 from clickpost_async.fleet.work import Terms, Worker
 
 try:
@@ -76,6 +76,9 @@ class OrderBroker(RedisStreamBroker):
             try:
                 while True:
                     found = await surely("a worker's queue", lambda: self._found(redis))
+                    if not found:
+                        # taskiq cancels it once, and then waits for it.
+                        raise_if_cancelled()
                     for number, fields in found:
                         self._held.add(number)
                         yield AckableMessage(data=fields[b"data"], ack=self._ack(redis, number))

@@ -162,6 +162,12 @@ class Shared(ABC):
             here = self._here.here()
             await self._heard(here, Question(hold=seconds))
 
+    @property
+    def held(self) -> float:
+        """Return how many seconds of a hold are left, whichever process asked for it."""
+        alone = self._alone
+        return max(0.0, alone.held_until - alone.now())
+
     async def aclose(self) -> None:
         """Close what this event loop has opened, and what closed ones have left open."""
         self._here.sweep()

@@ -7,7 +7,7 @@ from typing import Protocol
 import anyio
 
 from clickpost_async.limits.gate import Gate
-from clickpost_async.limits.per_loop import PerLoop, loop_time
+from clickpost_async.limits.per_loop import PerLoop, is_clock_frozen, loop_time
 from clickpost_async.settings import Priority
 
 # A timer wakes some milliseconds late. Making up for so much keeps fast rates fully used; making up
@@ -50,9 +50,7 @@ class _Turns:
 
     async def take(self, priority: Priority = Priority.NORMAL) -> None:
         """Return when one call may leave; at once, and without a pause, if nobody waits."""
-        # After a fork the count may tell of tasks that live in the parent: the gate knows better.
-        if (not self._waiting or not self._turns.here().inside) and not self.delay():
-            self._spend(self._slack)
+        if self.try_take():
             return
         self._waiting += 1
         try:
@@ -64,6 +62,14 @@ class _Turns:
         finally:
             self._waiting -= 1
 
+    def try_take(self) -> bool:
+        """Take a turn if one call may leave now, and nobody waits."""
+        # After a fork the count may tell of tasks that live in the parent: the gate knows better.
+        if (self._waiting and self._turns.here().inside) or self.delay():
+            return False
+        self._spend(self._slack)
+        return True
+
     async def hold(self, seconds: float) -> None:
         """Let nobody leave for that long, and then no burst; a later end wins."""
         if not (math.isfinite(seconds) and seconds >= 0):
@@ -72,8 +78,13 @@ class _Turns:
         self._next = max(self._next, self._now() + seconds)
 
     def delay(self) -> float:
-        """Return how many seconds one that came now would wait if nobody waited before it."""
+        """Return how many seconds one that came now would wait if nobody waited before it.
+
+        By a clock that was frozen there is no pace, and nobody waits.
+        """
         now = self._now()
+        if self._next > now and is_clock_frozen():
+            self._next = now
         return max(0.0, self._next - now)
 
     def _spend(self, slack: float) -> None:

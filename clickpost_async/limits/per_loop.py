@@ -1,8 +1,10 @@
 """One of something for each event loop, made on first use."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from types import BuiltinFunctionType
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -10,6 +12,9 @@ import anyio
 from anyio.lowlevel import current_token
 
 T = TypeVar("T")
+
+# A clock that ticks once in a microsecond has moved by then.
+_READS = 1000
 
 
 class PerLoop(Generic[T]):
@@ -86,3 +91,21 @@ def loop_time() -> float:
         return asyncio.get_running_loop().time()
     except RuntimeError:
         return anyio.current_time()
+
+
+def is_clock_frozen() -> bool:
+    """Return whether the event loop's clock stands still, so that no sleep would ever end.
+
+    Tests do that: freezegun replaces `time.monotonic`, which asyncio's own event loops read. A loop
+    with a clock of its own, as in virtual time, moves it when everybody waits.
+    """
+    if isinstance(time.monotonic, BuiltinFunctionType):
+        return False
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    if type(loop).time is not asyncio.BaseEventLoop.time:
+        return False
+    now = loop.time()
+    return all(loop.time() == now for _ in range(_READS))

@@ -27,8 +27,11 @@ What cannot be done is answered 400 or 404 with `{"error": "…"}`. It is for th
 
 import json
 import math
+import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import attrs
 from starlette.requests import Request
@@ -36,11 +39,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from clickpost_async.sandbox.control import Control
-from clickpost_async.sandbox.faults import Fault
+from clickpost_async.sandbox.faults import MOST_TIMES, Fault, Faults
 from clickpost_async.sandbox.guard import guarded
 from clickpost_async.sandbox.operation import JSON
 
 _MOST = 1000
+_LONGEST_TEXT = 1000
+_LARGEST_CODE = 9999
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
 
 Wish = Mapping[str, object]
 
@@ -67,7 +73,7 @@ def routes(control: Control) -> list[Route]:
         "/parcels/{waybill:path}/return": partial(_return, control),
         "/returns/{reference:path}/approve": partial(_approve, control),
         "/webhooks": partial(_send_webhooks, control),
-        "/webhooks/{number:int}/push": lambda _, number: control.push_again(number),
+        "/webhooks/{number}/push": partial(_push_again, control),
         "/faults": partial(_set_faults, control),
         "/faults/next": partial(_script, control),
         "/reset": lambda _: control.reset(),
@@ -93,7 +99,7 @@ def _acting(act: Callable[..., object]) -> Callable[[Request], Awaitable[Respons
         body = await request.body()
 
         def play() -> object:
-            wish = json.loads(body) if body else {}
+            wish = _parsed(body) if body else {}
             if not isinstance(wish, dict):
                 raise ValueError("the body is no JSON object")  # noqa: TRY004 - theirs, not ours
             return act(wish, **request.path_params) or {}
@@ -108,8 +114,15 @@ def _tried(play: Callable[[], object]) -> Response:
         return JSONResponse(play())
     except LookupError as error:
         return JSONResponse({"error": str(error)}, 404)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return JSONResponse({"error": str(error)}, 400)
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise ValueError("the body is no JSON") from None
 
 
 # --- looks --------------------------------------------------------------------------------------
@@ -131,9 +144,10 @@ def _faults(control: Control) -> JSON:
 
 def _window(request: Request) -> tuple[int, str]:
     limit = request.query_params.get("limit", "100")
-    if not limit.isdecimal() or not 1 <= int(limit) <= _MOST:
+    number = int(limit) if _is_short_number(limit) else 0
+    if not 1 <= number <= _MOST:
         raise ValueError(f"limit: 1 to {_MOST}")
-    return int(limit), request.query_params.get("search", "")
+    return number, request.query_params.get("search", "")
 
 
 def _journey(control: Control, request: Request) -> JSON:
@@ -168,11 +182,12 @@ def _tick(control: Control, wish: Wish) -> JSON:
 
 
 def _advance(control: Control, wish: Wish, waybill: str) -> JSON:
-    return {"code": control.advance(waybill, _whole(wish, "steps", 1))}
+    return {"code": control.advance(waybill, _whole(wish, "steps", 1, least=1, most=_MOST))}
 
 
 def _fail(control: Control, wish: Wish, waybill: str) -> None:
-    control.fail_delivery(waybill, _whole(wish, "ndr_code", 1))
+    code = _whole(wish, "ndr_code", 1, least=0, most=_LARGEST_CODE)
+    control.fail_delivery(waybill, code)
 
 
 def _return(control: Control, wish: Wish, waybill: str) -> JSON:
@@ -188,12 +203,19 @@ def _send_webhooks(control: Control, wish: Wish) -> None:
     control.webhooks_to(_text(wish, "url", ""), token=_text(wish, "token", "") or None)
 
 
+def _push_again(control: Control, _: Wish, number: str) -> None:
+    if not _is_short_number(number):
+        raise LookupError("the sandbox keeps no webhook with that number")
+    control.push_again(int(number))
+
+
 def _set_faults(control: Control, wish: Wish) -> JSON:
     known = _faults(control).keys()
     for name in wish:
         if name not in known:
-            raise ValueError(f"faults: {name} is none of {', '.join(known)}")
-    chances = {name: _number(wish, name) for name in wish}
+            raise ValueError(f"faults: {name[:40]!r} is none of {', '.join(known)}")
+    chances: dict[str, Any] = {name: _number(wish, name) for name in wish}
+    Faults(**chances)  # All are checked before one is set.
     for name, chance in chances.items():
         setattr(control.faults, name, chance)
     return _faults(control)
@@ -201,27 +223,38 @@ def _set_faults(control: Control, wish: Wish) -> JSON:
 
 def _script(control: Control, wish: Wish) -> None:
     reference = _text(wish, "reference_number", "") or None
-    control.faults.next(
-        Fault(_text(wish, "fault", "")), times=_whole(wish, "times", 1), reference_number=reference
-    )
+    times = _whole(wish, "times", 1, least=1, most=MOST_TIMES)
+    control.faults.next(Fault(_text(wish, "fault", "")), times=times, reference_number=reference)
 
 
 def _number(wish: Wish, name: str) -> float:
     value = wish.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    number = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            number = float(value)
+    if not math.isfinite(number):
         raise ValueError(f"{name}: a number is needed")
-    return float(value)
+    return number
 
 
-def _whole(wish: Wish, name: str, otherwise: int) -> int:
+def _whole(wish: Wish, name: str, otherwise: int, *, least: int, most: int) -> int:
     value = wish.get(name, otherwise)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{name}: a whole number is needed")  # noqa: TRY004 - theirs, not ours
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{name}: a whole number from {least} to {most} is needed")
     return value
 
 
 def _text(wish: Wish, name: str, otherwise: str) -> str:
     value = wish.get(name, otherwise)
-    if not isinstance(value, str):
-        raise ValueError(f"{name}: a text is needed")  # noqa: TRY004 - theirs, not ours
+    # A lone surrogate is no character, and cannot be written as UTF-8.
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or _UNPRINTABLE(value):
+        raise ValueError(
+            f"{name}: a string of at most {_LONGEST_TEXT} characters is needed, without control"
+            " characters"
+        )
     return value
+
+
+def _is_short_number(text: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,15}", text) is not None

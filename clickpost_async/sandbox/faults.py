@@ -53,6 +53,11 @@ _AFTER_BOOKING = frozenset(
 )
 
 
+# More is no test, and a float would not hold it.
+MOST_TIMES = 1_000_000
+_LONGEST_LATENCY = 3600
+
+
 def _chance() -> float:
     probability: float = field(default=0.0, validator=[validators.ge(0), validators.le(1)])
     return probability
@@ -69,7 +74,9 @@ class _Line:
 class Faults:
     """Probabilities between 0 and 1 for each fault; `latency` is seconds before every answer."""
 
-    latency: float = field(default=0.0, validator=validators.ge(0))
+    latency: float = field(
+        default=0.0, validator=[validators.ge(0), validators.le(_LONGEST_LATENCY)]
+    )
     too_many: float = _chance()
     busy: float = _chance()
     server_error: float = _chance()
@@ -92,8 +99,8 @@ class Faults:
         self, fault: Fault | str, *, times: int = 1, reference_number: str | None = None
     ) -> None:
         """Misbehave at the next calls, or at the next ones with that reference."""
-        if times < 1:
-            raise ValueError(f"a fault happens at least once, not {times} times")
+        if not 1 <= times <= MOST_TIMES:
+            raise ValueError(f"times: 1 to {MOST_TIMES:,} is needed")
         with self._lock:
             self._script.append(_Line(Fault(fault), times, reference_number))
 

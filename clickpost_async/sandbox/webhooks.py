@@ -112,7 +112,8 @@ class Webhooks:
         self._hooks.append(
             Hook(
                 url=url,
-                headers=httpx.Headers({} if token is None else {header: token}),
+                # As the dashboard's form would send it.
+                headers=httpx.Headers([] if token is None else [(header.encode(), token.encode())]),
                 events=None if events is None else frozenset(events),
                 attempts=attempts,
                 duplicates=duplicates,

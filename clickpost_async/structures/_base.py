@@ -4,7 +4,7 @@
 back: lenient, so that a new or odd field never costs a waybill.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures._fields import specs
+from clickpost_async.structures._json_values import advice, json_problems, type_name
 
 CrossRule = Callable[[Any], Iterable[Problem]]
 Rules = tuple[CrossRule, ...]
@@ -30,6 +31,33 @@ class Structure:
             if (value := getattr(self, spec.name)) is not None
         )
         return f"{type(self).__name__}({shown})"
+
+
+def not_a_mapping(value: object, wanted: str) -> Problem:
+    """Say that something else than an object's fields was given, what, and what to give."""
+    how = _how_to_give(value)
+    return Problem("", f"expected a mapping or {wanted}, got {type_name(value)}{how}")
+
+
+def _how_to_give(value: object) -> str:
+    if isinstance(value, Structure):
+        # Of the other market, or a part of an order.
+        return ""
+    if hasattr(value, "_meta") and hasattr(value, "pk"):
+        return ": make a mapping of the model's fields, with ClickPost's names"
+    for kind, how in _INSTEAD:
+        if isinstance(value, kind):
+            return how
+    if how := advice(value):
+        return how
+    many = ": pass one per call; asyncio.gather or bulk.create take many"
+    return many if isinstance(value, Iterable) else ""
+
+
+_INSTEAD = (
+    (str | bytes, ": parse it first, as with json.loads"),
+    (Awaitable, ": await it first"),
+)
 
 
 class Broken(Exception):  # noqa: N818 - it never leaves the package
@@ -73,12 +101,15 @@ class Sent(Structure):
                     unsound.add(spec.name)
                     yield Problem(spec.wire, "required field missing")
                 continue
-            if spec.many and isinstance(value, list):
-                # Nobody can change it any more once it has been looked at.
-                object.__setattr__(self, spec.name, tuple(value))
+            if type(value) not in spec.exact_types:
+                # A list becomes a tuple, which nobody can change once it has been checked.
+                value = spec.convert(value)
+                object.__setattr__(self, spec.name, value)
             for problem in spec.check(value):
                 unsound.add(spec.name)
                 yield problem
+        if self.extra:
+            yield from json_problems(self.extra)
         asked: Any = self
         if unsound:
             sound = (spec.name for spec in specs(type(self)) if spec.name not in unsound)

@@ -9,7 +9,6 @@ import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
 from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -17,6 +16,18 @@ import attrs
 from attrs import frozen
 
 from clickpost_async.errors import Problem
+from clickpost_async.structures._json_values import (
+    MISSING,
+    advice,
+    integer_problem,
+    is_missing,
+    json_problems,
+    kind_name,
+    text_problem,
+    to_integer,
+    to_plain,
+    type_name,
+)
 from clickpost_async.structures._marks import Personal, Wire
 
 Problems = Sequence[Problem]
@@ -30,7 +41,9 @@ MEMORY = frozenset({"extra", "given", "reply"})
 class Spec:
     """One field: its names, its type without decoration, and how a value of it is checked.
 
-    `check` tells what is wrong with a value: its type, or else the first rule that it breaks.
+    `convert` makes a value of the field's type of one that says exactly the same, such as a Decimal
+    or a list; those of `exact_types` are left as they are. `check` tells what is wrong with a value
+    then: its type, or else the first rule that it breaks.
     """
 
     name: str
@@ -39,9 +52,10 @@ class Spec:
     kind: Any
     default: Any
     required: bool
-    many: bool
     personal: bool
     rules: tuple[Callable[[Any], str | None], ...]
+    exact_types: frozenset[type]
+    convert: Callable[[Any], Any]
     check: Check
 
 
@@ -71,9 +85,10 @@ def _spec(attribute: "attrs.Attribute[Any]", hint: Any) -> Spec:
         kind=kind,
         default=attribute.default,
         required=attribute.default is attrs.NOTHING,
-        many=member_kind(kind) is not None,
         personal=any(isinstance(mark, Personal) for mark in marks),
         rules=rules,
+        exact_types=_exact_types(kind),
+        convert=converter(kind),
         check=_field_checker(wire.name, _checker(kind), rules),
     )
 
@@ -115,6 +130,27 @@ def member_kind(kind: Any) -> Any:
     return get_args(kind)[0] if get_origin(kind) is Sequence else None
 
 
+def _exact_types(kind: Any) -> frozenset[type]:
+    """Return the types whose values need no conversion; a look at them is all that most cost."""
+    if get_origin(kind) in (Union, types.UnionType):
+        return frozenset[type]().union(*map(_exact_types, get_args(kind)))
+    if kind is float:
+        return frozenset({float, int})
+    return frozenset({kind}) if isinstance(kind, type) else frozenset()
+
+
+@cache
+def converter(kind: Any) -> Callable[[Any], Any]:
+    """Return what makes a value of a kind where another one says exactly the same."""
+    member = member_kind(kind)
+    if member is not None:
+        convert = converter(_undecorated(member)[0])
+        return lambda value: (
+            tuple(map(convert, value)) if isinstance(value, list | tuple) else value
+        )
+    return to_integer if kind is int else to_plain
+
+
 def check_kind(kind: Any, value: Any) -> Problems:
     """Tell what is wrong with the type of a value, wherever inside it."""
     return _checker(kind)(value)
@@ -131,7 +167,7 @@ def _checker(kind: Any) -> Check:
     if origin is Mapping:
         return _mapping_checker
     if kind is Any or kind is object:
-        return lambda _: ()
+        return json_problems
     if issubclass(kind, enum.Enum):
         return _member_checker([member.value for member in kind])
     return _PLAIN_CHECKERS.get(kind) or _instance_checker(kind)
@@ -142,7 +178,7 @@ def _sequence_checker(kind: Any) -> Check:
 
     def checked(value: Any) -> Problems:
         if not isinstance(value, list | tuple):
-            return _wrong(f"a list is needed, not {_name(type(value))}")
+            return _mistyped("a list", value)
         return [
             problem.under(f"[{position}]")
             for position, member in enumerate(value)
@@ -154,25 +190,23 @@ def _sequence_checker(kind: Any) -> Check:
 
 def _union_checker(kinds: Sequence[Any]) -> Check:
     checks = [_checker(kind) for kind in kinds]
-    names = " or ".join(map(_name, kinds))
+    names = " or ".join(map(kind_name, kinds))
 
     def checked(value: Any) -> Problems:
         if all(check(value) for check in checks):
-            return _wrong(f"{names} is needed, not {_name(type(value))}")
+            return _mistyped(names, value)
         return ()
 
     return checked
 
 
 def _mapping_checker(value: Any) -> Problems:
-    if isinstance(value, Mapping):
-        return ()
-    return _wrong(f"an object is needed, not {_name(type(value))}")
+    return json_problems(value) if isinstance(value, Mapping) else _mistyped("an object", value)
 
 
 def _member_checker(values: Sequence[Any]) -> Check:
-    advice = f"one of {', '.join(map(str, values))} is needed"
-    return lambda value: () if value in values else _wrong(advice)
+    wanted = f"one of {', '.join(map(str, values))} is needed"
+    return lambda value: () if isinstance(value, str | int) and value in values else _wrong(wanted)
 
 
 def _instance_checker(kind: type) -> Check:
@@ -181,61 +215,50 @@ def _instance_checker(kind: type) -> Check:
             return ()
         if isinstance(value, Mapping) or attrs.has(type(value)):
             return _wrong(f"{kind.__name__} is needed; `structure` makes one of a mapping")
-        return _wrong(f"{_name(kind)} is needed, not {_name(type(value))}")
+        return _mistyped(kind_name(kind), value)
 
     return checked
 
 
 def _check_text(value: Any) -> Problems:
     if not isinstance(value, str):
-        how = ": use its isoformat()" if isinstance(value, date) else ""
-        return _wrong(f"text is needed, not {_name(type(value))}{how}")
+        return _mistyped("text", value)
     if "\x00" in value:
         return _wrong("must not contain a NUL character")
-    if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
-        return _wrong("must not contain half a surrogate pair")
-    return ()
+    problem = None if value.isascii() else text_problem(value)
+    return () if problem is None else _wrong(problem)
 
 
 def _check_float(value: Any) -> Problems:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return _wrong(f"a number is needed, not {_name(type(value))}")
+        return _mistyped("a number", value)
     try:
         finite = math.isfinite(value)
     except OverflowError:
         # An integer that is larger than any float.
         finite = False
-    return () if finite else _wrong("a finite number is needed")
+    if finite:
+        return ()
+    return _wrong(MISSING if is_missing(value) else "a finite number is needed")
 
 
 def _check_int(value: Any) -> Problems:
     if isinstance(value, bool) or not isinstance(value, int):
-        return _wrong(f"a whole number is needed, not {_name(type(value))}")
-    return ()
+        return _mistyped("a whole number", value)
+    problem = integer_problem(value)
+    return () if problem is None else _wrong(problem)
 
 
 _PLAIN_CHECKERS: Mapping[Any, Check] = {str: _check_text, float: _check_float, int: _check_int}
 
 
+def _mistyped(wanted: str, value: Any) -> Problems:
+    if is_missing(value):
+        return _wrong(MISSING)
+    is_whole = wanted == "text" and isinstance(value, int) and not isinstance(value, bool)
+    how = ": give str(x)" if is_whole else advice(value)
+    return _wrong(f"{wanted} is needed, not {type_name(value)}{how}")
+
+
 def _wrong(message: str) -> Problems:
     return (Problem("", message),)
-
-
-_NAMES = {
-    str: "text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    type(None): "null",
-    list: "a list",
-    tuple: "a list",
-    dict: "an object",
-}
-
-
-def _name(kind: Any) -> str:
-    if kind in _NAMES:
-        return _NAMES[kind]
-    if attrs.has(kind):
-        return "an object"
-    return str(getattr(kind, "__name__", kind))

@@ -197,6 +197,48 @@ BlankPincode = Annotated[
 ]
 PostalCode = Annotated[str, Upto(50)]
 CountryCode = Annotated[str, Country()]
+_LONGEST_WAYBILL = 100
+# How programs write nothing, or what is no text, where a text is wanted.
+_NO_WAYBILLS = frozenset(
+    {"none", "null", "nil", "nan", "nat", "<na>", "n/a", "undefined", "true", "false"}
+    | {"inf", "infinity"}
+)
+_FLOAT = re.compile(r"\d+\.\d+(e[+-]?\d+)?|\d+e\+\d+", re.ASCII | re.IGNORECASE).fullmatch
+
+
+def is_waybill(value: object) -> bool:
+    """Return whether a JSON value can be a courier's number.
+
+    A number with a decimal point has lost digits, and 0 or "None" is what a program writes where it
+    has no waybill.
+    """
+    if isinstance(value, int):
+        return value > 0 and not isinstance(value, bool)
+    if not isinstance(value, str) or not value.isprintable():
+        return False
+    text = value.strip()
+    return (
+        any(letter.isalnum() for letter in text)
+        and len(value) <= _LONGEST_WAYBILL
+        and text.strip("0") != ""
+        and text.casefold() not in _NO_WAYBILLS
+        and not _FLOAT(text)
+    )
+
+
+@frozen
+class CanBeWaybill:
+    """A courier's number."""
+
+    def __call__(self, value: object) -> str | None:
+        if is_waybill(value):
+            return None
+        return (
+            "a courier's waybill is needed, without control characters,"
+            ' and not a placeholder such as "None" or "0"'
+        )
+
+
 India = Annotated[str, Pattern.of(r"IN|India", 'India is written "IN"; other countries are v4')]
 Latitude = Annotated[float, Between(-90, 90)]
 Longitude = Annotated[float, Between(-180, 180)]
@@ -208,6 +250,9 @@ Quantity = Annotated[int, AtLeast(1)]
 CourierPartner = Annotated[int, AtLeast(1)]
 Reference = Annotated[str, Filled(), Upto(100)]
 Code = Annotated[str, Upto(100)]
+Waybill = Annotated[str, CanBeWaybill()]
+# With the messages that a request deserves.
+WaybillToSend = Annotated[str, Filled(), Upto(_LONGEST_WAYBILL), CanBeWaybill()]
 InvoiceNumber = Annotated[str, Upto(100)]
 Date = Annotated[str, Day()]
 Time = Annotated[str, Moment()]

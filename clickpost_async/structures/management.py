@@ -17,6 +17,8 @@ from clickpost_async.structures._rules import (
     InvoiceNumber,
     Money,
     Pattern,
+    Waybill,
+    WaybillToSend,
 )
 from clickpost_async.structures._times import IST, moment
 from clickpost_async.structures.codes import OrderType, TrackingCode
@@ -52,7 +54,7 @@ class OrderEdit(Sent):
     the door (`qc_type`, of one `sku` or of all), and an e-way bill.
     """
 
-    waybill: Annotated[Code, Filled(), Wire("awb_number")]
+    waybill: Annotated[WaybillToSend, Wire("awb_number")]
     courier_partner: CourierPartner
     order_type: OrderType | None = None
     cod_value: Money | None = None
@@ -187,7 +189,7 @@ class CancelledOrder(Answer):
 class UpdatedOrder(Answer):
     """The newest scan of an order, as ClickPost has it."""
 
-    waybill: Annotated[str | None, Wire("waybill", also=("awb",))] = None
+    waybill: Annotated[Waybill | None, Wire("waybill", also=("awb",))] = None
     courier_partner: Annotated[
         int | None, Wire("courier_partner", also=("carrier_partner", "cp_id"))
     ] = None

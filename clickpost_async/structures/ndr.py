@@ -19,6 +19,8 @@ from clickpost_async.structures._rules import (
     Landmark,
     Phone,
     Pincode,
+    Waybill,
+    WaybillToSend,
 )
 from clickpost_async.structures._times import moment
 from clickpost_async.structures.codes import TrackingCode
@@ -49,7 +51,7 @@ class NdrAction(Sent):
     """
 
     action: NdrStep
-    waybill: Annotated[Code, Filled()]
+    waybill: WaybillToSend
     courier_partner: Annotated[CourierPartner, Wire("cp_id")]
     account_code: Annotated[Code, Filled()]
     address: Address | None = None
@@ -96,7 +98,7 @@ class NdrFeedback(Answer):
     """
 
     kind: Annotated[FeedbackKind | str | None, Wire("type")] = None
-    waybill: Annotated[str | None, Wire("awb", also=("waybill",))] = None
+    waybill: Annotated[Waybill | None, Wire("awb", also=("waybill",))] = None
     reference_number: str | None = None
     address: Annotated[str | None, Personal()] = None
     landmark: Annotated[str | None, Personal()] = None

@@ -7,11 +7,10 @@ from attrs import frozen
 
 from clickpost_async.structures._base import Answer
 from clickpost_async.structures._marks import Personal, Wire
+from clickpost_async.structures._rules import Waybill, is_waybill
 
 _ALREADY_PLACED = 323
 _PENDING = frozenset({102, 202})
-# What ClickPost takes where a waybill is asked for.
-_LONGEST_WAYBILL = 100
 
 
 @frozen(kw_only=True, repr=False)
@@ -52,14 +51,14 @@ class ChildItem(Answer):
     gst_info: Mapping[str, Any] | None = None
     carta_porte: Mapping[str, Any] | None = None
     additional: Mapping[str, Any] | None = None
-    waybill: str | None = None
+    waybill: Waybill | None = None
 
 
 @frozen(kw_only=True, repr=False)
 class ChildShipment(Answer):
     """One piece of a multi-piece order."""
 
-    waybill: str | None = None
+    waybill: Waybill | None = None
     reference_number: str | None = None
     label: Annotated[str | None, Personal()] = None
     item: ChildItem | None = None
@@ -71,13 +70,14 @@ class ChildShipment(Answer):
 class Order(Answer):
     """An order as ClickPost knows it.
 
-    `waybill` is the courier's number (of the master piece, where there are `children`). `order_id`
-    and `tracking_id` are ClickPost's own; the merchant's comes back as `merchant_order_id`. `label`
-    is a URL that may expire after a week, or `None`: no label was asked for, it is not ready, or
-    the parcel is a reverse pickup.
+    `waybill` is the courier's number (of the master piece, where there are `children`); what cannot
+    be one, such as "None" or 1.5e+20, is not taken, and stays in `extra`. `order_id` and
+    `tracking_id` are ClickPost's own; the merchant's comes back as `merchant_order_id`. `label` is
+    a URL that may expire after a week, or `None`: no label was asked for, it is not ready, or the
+    parcel is a reverse pickup.
     """
 
-    waybill: str | None = None
+    waybill: Waybill | None = None
     reference_number: str | None = None
     label: Annotated[str | None, Personal()] = None
     courier_partner: Annotated[
@@ -95,7 +95,7 @@ class Order(Answer):
     token_number: str | None = None
     destination_area: Annotated[str | None, Wire("DestinationArea")] = None
     destination_location: Annotated[str | None, Wire("DestinationLocation")] = None
-    second_waybill: Annotated[str | None, Wire("waybill1")] = None
+    second_waybill: Annotated[Waybill | None, Wire("waybill1")] = None
     second_label: Annotated[str | None, Wire("label1"), Personal()] = None
 
     @property
@@ -111,7 +111,7 @@ class CreatedOrder(Order):
     @property
     def incomplete(self) -> bool:
         """Whether it claims to be placed and has no waybill that could be one."""
-        return not self.pending and not 0 < len((self.waybill or "").strip()) <= _LONGEST_WAYBILL
+        return not self.pending and not is_waybill(self.waybill)
 
     @property
     def already_placed(self) -> bool:

@@ -28,6 +28,7 @@ from clickpost_async.structures._rules import (
     Reference,
     Time,
     Upto,
+    WaybillToSend,
 )
 from clickpost_async.structures.items import Item
 
@@ -66,7 +67,7 @@ class IndiaPickupOrder(Sent):
 class WorldPickupShipment(Sent):
     """Which parcel is picked up, and by whom; centimetres and grams."""
 
-    waybill: Annotated[str, Filled(), Upto(100), Wire("awb_number")]
+    waybill: Annotated[WaybillToSend, Wire("awb_number")]
     courier_partner: Annotated[CourierPartner, Wire("courier_partner_id")]
     account_code: Code
     items: Sequence[Item]

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from clickpost_async.structures._base import Answer, Listed
 from clickpost_async.structures._marks import Personal, Wire
+from clickpost_async.structures._rules import Waybill
 from clickpost_async.structures._times import moment
 
 
@@ -27,7 +28,7 @@ class RaisedReturn(Answer):
     courier_name: Annotated[str | None, Wire("cp_name", also=("courier_name",))] = None
     account_code: str | None = None
     return_tracking_id: str | None = None
-    waybill: Annotated[str | None, Wire("awb", also=("waybill",))] = None
+    waybill: Annotated[Waybill | None, Wire("awb", also=("waybill",))] = None
     timestamp: str | None = None
     refund_mode: str | None = None
     source: str | None = None

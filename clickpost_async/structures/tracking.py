@@ -22,6 +22,8 @@ from clickpost_async.structures._rules import (
     Place,
     PostalCode,
     Upto,
+    Waybill,
+    WaybillToSend,
 )
 from clickpost_async.structures._times import IST, moment
 from clickpost_async.structures.codes import (
@@ -121,7 +123,7 @@ class TrackedAdditional(Sent):
 class ShipmentToTrack(Sent):
     """A parcel for `POST /v3/tracking/awb-register/`; only the first three are needed."""
 
-    waybill: Annotated[str, Filled(), Upto(100)]
+    waybill: WaybillToSend
     courier_partner: CourierPartner
     account_code: Annotated[str, Filled(), Upto(100)]
     consumer_details: TrackedConsumer | None = None
@@ -153,7 +155,7 @@ class OldTrackedDetails(TrackedDetails):
 class OldShipmentToTrack(Sent):
     """A parcel for `POST /v2/tracking/awb-register/`, the older way to register one."""
 
-    waybill: Annotated[str, Filled(), Upto(100)]
+    waybill: WaybillToSend
     courier_partner: Annotated[CourierPartner, Wire("cp_id")]
     account_code: Annotated[str, Filled(), Upto(100)]
     consumer_details: TrackedConsumer | None = None
@@ -165,6 +167,7 @@ class OldShipmentToTrack(Sent):
 class WhatsAppChoice(Sent):
     """Whether customers are told of a parcel by WhatsApp."""
 
+    # ClickPost's own example asks for "NONE".
     waybill: Annotated[str, Filled(), Upto(100), Wire("awb")]
     whatsapp_disable: bool
 
@@ -206,7 +209,7 @@ class NotificationSetting(Answer):
 class SecurityKey(Answer):
     """What a tracking page wants as its `key`."""
 
-    waybill: str | None = None
+    waybill: Waybill | None = None
     courier_partner: Annotated[int | None, Wire("cp_id")] = None
     security_key: Annotated[str | None, Personal()] = None
     reference_number: str | None = None

@@ -1,7 +1,12 @@
-"""For tests: an event loop that does not wait, and in `fixtures` a sandbox for pytest."""
+"""For tests: an event loop that does not wait, and in `fixtures` a sandbox for pytest.
 
+A process remembers which orders it is creating, and which of them are in doubt, by account, base
+URL and reference number. Tests that use a reference number again begin with `reset`.
+"""
+
+from clickpost_async._transport.single_flight import reset as reset
 from clickpost_async.testing.virtual import VirtualLoop as VirtualLoop
 from clickpost_async.testing.virtual import run_virtual as run_virtual
 from clickpost_async.testing.virtual import virtual_time as virtual_time
 
-__all__ = ["VirtualLoop", "run_virtual", "virtual_time"]
+__all__ = ["VirtualLoop", "reset", "run_virtual", "virtual_time"]

@@ -37,6 +37,7 @@ def test_an_empty_cell_is_an_absent_field(cell: str, kind: Kind) -> None:
         ("-3", Kind.NUMBER, -3),
         ("'7", Kind.NUMBER, 7),
         ("1E+03", Kind.NUMBER, 1000),
+        ("12345678901234567", Kind.NUMBER, 12345678901234567),
         ("4", Kind.WHOLE, 4),
         ("4.0", Kind.WHOLE, 4),
         ("true", Kind.FLAG, True),

@@ -173,7 +173,7 @@ KINDS: dict[str, tuple[list[Line], type[Outcome], type[Exception] | None, int]] 
     "no connection": ([httpx.ConnectError("")], Pending, NotSentError, 3),
     "429 for ever": ([httpx.Response(429)], Pending, NotSentError, 3),
     "a redirect": ([httpx.Response(302)], Pending, NotSentError, 1),
-    "an answer for another order": ([placed("W-9", "R-9")], Unknown, UnreadableReplyError, 1),
+    "an answer for another order": ([placed("W-9", "R-9")], Unknown, UnreadableReplyError, 3),
     "200 without a waybill": (
         [said(200, "SUCCESS", result={})],
         Unknown,

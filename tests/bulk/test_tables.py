@@ -12,7 +12,7 @@ from clickpost_async.bulk import Outcome, Pending, Placed, Rejected, Unknown
 from clickpost_async.bulk.cells import Kind, read_cell
 from clickpost_async.bulk.tables import COLUMNS, Table, neutralised
 from clickpost_async.errors import NoReplyError, NotSentError
-from clickpost_async.structures import CreatedOrder
+from clickpost_async.structures import CreatedOrder, Reply
 
 PLACED = CreatedOrder(
     waybill="7700000001", courier_partner=4, label="https://labels.example/7700000001.pdf"
@@ -52,6 +52,15 @@ def test_a_csv_has_a_row_for_every_outcome(tmp_path: Path) -> None:
     assert written[2]["reasons"] == "row 4, weight: missing"
     # Whatever has no waybill says what to do about it.
     assert all(row["advice"] for row in written[2:])
+
+
+def test_order_that_was_placed_before_is_told_as_such(tmp_path: Path) -> None:
+    order = CreatedOrder(waybill="7700000001", reply=Reply(status=323))
+    path = tmp_path / "results.csv"
+    with Table(path) as table:
+        table.add(Placed(position=0, reference_number="T-1", order=order))
+
+    assert first_cell(path, "outcome") == "already placed"
 
 
 def test_json_lines_hold_the_same(tmp_path: Path) -> None:

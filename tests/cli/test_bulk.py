@@ -397,16 +397,31 @@ def test_l10_a_process_without_free_file_descriptors_sends_nothing_it_cannot_acc
 
 
 @pytest.mark.fault("R01")
-@pytest.mark.parametrize("redis", ["redis://:not-a-real-password@127.0.0.1:1", "nonsense"])
+@pytest.mark.parametrize("redis", ["redis://:not-a-real-password@127.0.0.1:1", "nonsense", ""])
 def test_r01_a_fleet_that_cannot_be_reached_is_told_in_a_line(
     served: Served, tmp_path: Path, redis: str
 ) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1"))
 
-    done = push(served, file, "--fleet", redis)
+    done = push(served, file, "--fleet", CLICKPOST_REDIS_URL=redis)
 
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("the fleet's Redis cannot be asked: ")
-    assert "password" not in line
+    assert "not-a-real-password" not in line
+    assert served.sandbox.ledger() == {}
+
+
+def test_a_redis_password_among_the_arguments_is_warned_about(
+    served: Served, tmp_path: Path
+) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1"))
+
+    # Without --fleet, which it implies: the orders are not sent from here.
+    done = push(served, file, "--redis", "redis://:not-a-real-password@127.0.0.1:1")
+
+    warning, reason = done.stderr.splitlines()
+    assert "set CLICKPOST_REDIS_URL instead" in warning
+    assert reason.startswith("the fleet's Redis cannot be asked: ")
+    assert "not-a-real-password" not in done.stderr
     assert served.sandbox.ledger() == {}

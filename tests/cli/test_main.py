@@ -55,7 +55,7 @@ def test_an_unknown_command_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("redis", "rate", "message"),
     [
-        ("nonsense", "10/1s", "url: redis://, rediss:// or unix:// is needed"),
+        ("nonsense", "10/1s", "not a Redis URL: redis://, rediss:// or unix:// is needed"),
         ("redis://127.0.0.1", "much", "a rate is written as calls per time"),
     ],
 )
@@ -64,6 +64,47 @@ def test_a_worker_that_is_started_wrongly_says_how(redis: str, rate: str, messag
 
     assert (said.returncode, said.stdout) == (2, "")
     assert said.stderr.startswith(message)
+
+
+def test_a_worker_without_a_redis_url_names_the_variable() -> None:
+    said = said_by(["worker", "--rate", "10/1s"])
+
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr == "no Redis: set CLICKPOST_REDIS_URL, such as redis://127.0.0.1:6379\n"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:not-a-real-password@127.0.0.1",
+        "redis://127.0.0.1?password=not-a-real-password",
+        "unix:///run/redis.sock?password=not-a-real-password",
+    ],
+)
+def test_a_redis_password_is_taken_from_the_environment_and_warned_about_as_an_argument(
+    url: str,
+) -> None:
+    wrong_rate = ["--rate", "much"]  # so that it ends
+    argument = said_by(["worker", url, *wrong_rate])
+    variable = said_by(["worker", *wrong_rate], CLICKPOST_REDIS_URL=f"{url}\n")
+
+    warning, reason = argument.stderr.splitlines()
+    assert warning == (
+        "warning: all users of this machine can read the Redis password in the command line:"
+        " set CLICKPOST_REDIS_URL instead"
+    )
+    assert variable.stderr.splitlines() == [reason]
+    assert argument.returncode == variable.returncode == 2
+    assert "not-a-real-password" not in argument.stderr + variable.stderr
+
+
+def test_a_redis_url_that_cannot_be_read_is_refused_without_its_password() -> None:
+    # Where urllib takes what follows the colon for a port.
+    said = said_by(["worker", "--rate", "10/1s"], CLICKPOST_REDIS_URL="redis://:fake/word@host")
+
+    assert said.returncode == 2
+    assert said.stderr.startswith("not a Redis URL: ")
+    assert "fake" not in said.stderr
 
 
 def test_the_sandbox_prints_its_address_and_serves() -> None:

@@ -31,6 +31,7 @@ from .pages import FIRST, PAGES, ROOT, RUN, SHOWN, Block, blocks, prints
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 PACKAGES = frozenset({"postgresql", "redis-server"})  # what .ci/run installs
+PLACES = frozenset({"CLICKPOST_BASE_URL", "CLICKPOST_REDIS_URL"})  # the tests have their own
 PROGRAMS = ("python -m clickpost_async ", "python -m pytest", "python ", "clickpost ")
 
 
@@ -84,6 +85,7 @@ def test_what_a_page_tells_to_run_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("REDIS_URL", redis_server.url)
+    monkeypatch.setenv("CLICKPOST_REDIS_URL", redis_server.url)
     for variable, value in postgres_server.environ.items():
         monkeypatch.setenv(variable, value)
 
@@ -153,6 +155,8 @@ class Reader:
             self._serve(command, wanted)
         elif command.startswith("python -m clickpost_async worker"):
             self._start(command, wanted)
+        elif command.startswith("celery "):
+            self._work(command)
         elif command.startswith("uvicorn "):
             self._host(command, where)
         else:
@@ -181,6 +185,17 @@ class Reader:
         assert process.stderr is not None
         port = re.compile(r"-\d{4,}-")
         assert port.sub("", process.stderr.readline()) == port.sub("", wanted)
+
+    def _work(self, command: str) -> None:
+        """Start workers that take what the rest of the page gives them, whenever they are up."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", *shlex.split(command)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._running.append(process)
 
     def _host(self, command: str, where: str) -> None:
         """Serve an application on a free port, and ask there what the page asks at its own."""
@@ -224,7 +239,7 @@ class Reader:
     def _believe(self, command: str, where: str) -> None:
         variable, _, value = command.removeprefix("export ").partition("=")
         said = os.environ[variable]
-        assert value == said or variable == "CLICKPOST_BASE_URL", where
+        assert value == said or variable in PLACES, where
 
     def _serve(self, command: str, wanted: str) -> None:
         """Start what does not end by itself, on a free port, and stop it when it has spoken."""

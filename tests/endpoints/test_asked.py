@@ -68,8 +68,8 @@ async def refused(ask: Ask, value: Any) -> InvalidRequestError:
         ("", "waybill: must not be blank"),
         ("  ", "waybill: must not be blank"),
         (None, "waybill: text is needed, not null"),
-        (7700000001, "waybill: text is needed, not a whole number"),
-        (b"W1", "waybill: text is needed, not bytes"),
+        (7700000001, "waybill: text is needed, not a whole number: give str(x)"),
+        (b"W1", "waybill: text is needed, not bytes: give text, by decode() or base64"),
         (LONG, "waybill: at most 100 characters, this has 101"),
     ],
 )

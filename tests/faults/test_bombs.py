@@ -23,6 +23,7 @@ CALLER = """
 import asyncio, sys
 import httpx
 from clickpost_async import ClickPost, ClickPostError, Credentials, Hosts, RetryPolicy, Timeouts
+from clickpost_async.testing import reset
 from tests.sandbox.samples import india_order
 
 def peak():
@@ -38,6 +39,7 @@ async def ours(url):
         timeouts=Timeouts(total=10),
     ) as clickpost:
         while True:
+            reset()
             try:
                 yield (await clickpost.orders.create(india_order("R-1"))).waybill
             except ClickPostError as error:

@@ -37,8 +37,9 @@ def course(limited: bool) -> list[tuple[str, str, float]]:
 
     async def main() -> None:
         settings: dict[str, Any] = {"rate": Rate(20)} if limited else {}
-        async with door.client(**settings).with_options(deadline=2 * HOUR) as clickpost:
-            outcomes, _ = await run(clickpost, orders(150, additional={"async": True}))
+        async with door.client(**settings) as clickpost:
+            bounded = clickpost.with_options(deadline=2 * HOUR)
+            outcomes, _ = await run(bounded, orders(150, additional={"async": True}))
         keeps_faith(door, outcomes)
 
     run_virtual(main)

@@ -296,7 +296,7 @@ def numbered(waybill: int) -> Mapping[str, Any]:
 
 # --- P10 ----------------------------------------------------------------------------------------
 
-REDIRECTS = [301, 302, 303, 307, 308]
+REDIRECTS = [301, 302, 307, 308]
 ELSEWHERE = {
     "another host": "https://evil.example/api/v3/create-order/",
     "plain http": "http://acme.example/api/v3/create-order/",
@@ -329,6 +329,21 @@ async def test_p10_a_redirect_is_followed_nowhere_and_nothing_was_processed(
     assert [request.url.host for request in play.requests] == ["acme.example"] * 2
     assert (caught.value.outcome, caught.value.transient) == (Outcome.NOT_SENT, False)
     assert caught.value.reference_number == "R-1"
+
+
+@pytest.mark.fault("P10")
+@pytest.mark.parametrize("location", ELSEWHERE.values(), ids=list(ELSEWHERE))
+@virtual_time
+async def test_p10_see_other_is_followed_nowhere_and_leaves_the_order_unknown(
+    location: str,
+) -> None:
+    play = moving(303, location)
+    async with playing(play, hosts=Hosts.at("https://acme.example/api")) as clickpost:
+        with pytest.raises(UnreadableReplyError) as caught:
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert [request.url.host for request in play.requests] == ["acme.example"]
+    assert (caught.value.outcome, caught.value.transient) == (Outcome.UNKNOWN, False)
 
 
 @pytest.mark.fault("P10")

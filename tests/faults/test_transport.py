@@ -29,7 +29,7 @@ from clickpost_async.structures import CreatedOrder, IndiaOrder
 from clickpost_async.testing import virtual_time
 from tests.sandbox.samples import india_order
 from tests.transport.plays import KEY, Play, placed, playing, unguarded
-from tests.transport.server import PLACED, Peer, closed_port, http, serving, until
+from tests.transport.server import PLACED, Peer, closed_port, envelope, http, serving, until
 
 from .proxy import QUICK, SHORT, Line, Proxy, proxied
 
@@ -426,10 +426,13 @@ async def test_t14_a_server_that_stops_reading_ends_in_doubt() -> None:
 @pytest.mark.fault("T15")
 @pytest.mark.parametrize("status", ["413 Content Too Large", "400 Bad Request"])
 @pytest.mark.asyncio
-async def test_t15_a_refusal_that_comes_early_is_read_or_the_order_is_in_doubt(status: str) -> None:
+@pytest.mark.parametrize("said", [True, False], ids=["clickpost", "gateway"])
+async def test_t15_a_refusal_that_comes_early_is_read_or_the_order_is_in_doubt(
+    status: str, said: bool
+) -> None:
     async def refuses_early(peer: Peer) -> None:
         await peer._reader.read(1000)
-        await peer.send(http(b"no", status))
+        await peer.send(http(envelope(307) if said else b"no", status))
         await asyncio.sleep(0.05)
 
     async with serving(refuses_early) as server, at(server.url) as clickpost:
@@ -437,9 +440,9 @@ async def test_t15_a_refusal_that_comes_early_is_read_or_the_order_is_in_doubt(s
             await clickpost.with_options(retry=RetryPolicy.never()).orders.create(
                 india_order("R-1", additional=BIG)
             )
-    # Rejected only if the refusal was read.
+    # Rejected only if the refusal was read, and is ClickPost's.
     error = caught.value
-    assert (error.outcome is Outcome.REJECTED) == (error.http_status is not None)
+    assert (error.outcome is Outcome.REJECTED) == (said and error.http_status is not None)
     assert error.outcome in (Outcome.REJECTED, Outcome.UNKNOWN)
 
 

@@ -33,7 +33,7 @@ _FORGETFUL = """
 from clickpost_async.fleet import ledger
 from clickpost_async.cli.main import main
 
-async def claim(self, key, digest, *, fed_in):
+async def claim(self, key, digest, *, registered):
     return ledger.Yours(None)
 
 async def sending(self, key):
@@ -146,7 +146,7 @@ async def push(
     """Start to feed a fleet."""
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "clickpost_async", "bulk", str(file), "--quiet"),
-        *("--journal", str(journal), "--fleet", redis, "--settling", str(settling)),
+        *("--journal", str(journal), "--fleet", "--redis", redis, "--settling", str(settling)),
         env=environ(url),
         stderr=asyncio.subprocess.PIPE,
     )

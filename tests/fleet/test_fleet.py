@@ -76,3 +76,27 @@ async def test_l01_a_feeder_that_is_killed_goes_on_beside_another_one_with_the_s
     for journal in (first, second):
         assert len(states(journal)) == len(sandbox.ledger()) == orders
         assert set(states(journal).values()) == {"placed"}
+
+
+@pytest.mark.fault("R01")
+@pytest.mark.asyncio
+async def test_flushall_in_mid_run_loses_no_order_and_doubles_none(tmp_path: Path) -> None:
+    orders = 150
+    file, journal = written(tmp_path, orders), tmp_path / "run.db"
+    sandbox = Timing(racy=True, courier_seconds=0.2)
+    async with served(sandbox) as server:
+        with (
+            RedisServer(appendonly="yes") as redis,
+            worker(server.url, redis.url, rate="50/1s", share=2, at_once=20),
+            worker(server.url, redis.url, rate="50/1s", share=2, at_once=20),
+        ):
+            feeding = await push(file, journal, server.url, redis.url)
+            await reached(sandbox, orders // 3)
+            with redis.client() as client:
+                client.flushall()
+            _, told = await asyncio.wait_for(feeding.communicate(), 120)
+
+    assert feeding.returncode == 0, told
+    assert len(sandbox.ledger()) == len(states(journal)) == orders
+    assert {len(waybills) for waybills in sandbox.ledger().values()} == {1}
+    assert set(states(journal).values()) == {"placed"}

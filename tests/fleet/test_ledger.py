@@ -1,6 +1,7 @@
 """The ledger of a fleet, at a real Redis: who has an order, and what was sent."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -12,6 +13,7 @@ from clickpost_async.fleet.ledger import Busy, Changed, LostError, OpenLedger, P
 from tests.redis_server import RedisServer
 
 KEY = ("india", "PEN-5")
+ORDER = "clickpost:{acme}:order:india:PEN-5"
 
 
 @pytest.fixture
@@ -34,9 +36,9 @@ async def other(server: RedisServer) -> AsyncIterator[OpenLedger]:
 
 
 async def claimed(
-    ledger: OpenLedger, *, digest: str = "aa", fed_in: str = ""
+    ledger: OpenLedger, *, digest: str = "aa", registered: bool = False
 ) -> Yours | Busy | Placed | Changed:
-    return await ledger.claim(KEY, digest, fed_in=fed_in)
+    return await ledger.claim(KEY, digest, registered=registered)
 
 
 @pytest.mark.asyncio
@@ -231,15 +233,143 @@ async def test_an_order_that_stays_open_is_still_in_doubt(
 
 
 @pytest.mark.asyncio
-async def test_an_order_of_an_earlier_redis_is_in_doubt_and_one_of_this_is_not(
-    one: OpenLedger,
-) -> None:
-    era = await one.era()
-    assert await one.claim(("india", "NEW"), "aa", fed_in=era) == Yours(None)
+async def test_registered_order_of_this_redis_is_new(one: OpenLedger) -> None:
+    await one.era()
+    await one.register(KEY)
 
-    assert await one.claim(("india", "OLD"), "aa", fed_in="another") == Yours(0.0)
-    # It stays in doubt, whoever claims it next.
-    assert await one.claim(("india", "OLD"), "aa", fed_in=era) != Yours(None)
+    assert await claimed(one, registered=True) == Yours(None)
+
+
+@pytest.mark.asyncio
+async def test_registered_order_of_an_earlier_redis_is_in_doubt_and_stays_so(
+    one: OpenLedger, server: RedisServer
+) -> None:
+    await one.era()
+    await one.register(KEY)
+    with server.client() as client:
+        client.hset(ORDER, "era", "an earlier one")
+
+    assert await claimed(one, registered=True) == Yours(0.0)
+    assert await claimed(one) != Yours(None)
+
+
+@pytest.mark.parametrize("forget", ["flushall", "delete"])
+@pytest.mark.asyncio
+async def test_registered_order_that_redis_forgot_is_in_doubt(
+    one: OpenLedger, other: OpenLedger, server: RedisServer, forget: str
+) -> None:
+    await one.era()
+    await one.register(KEY)
+    await claimed(one, registered=True)
+    await one.sending(KEY)
+    with server.client() as client:
+        client.flushall() if forget == "flushall" else client.delete(ORDER)
+
+    assert await claimed(other, registered=True) == Yours(0.0)
+    with pytest.raises(LostError, match="PEN-5"):
+        await one.sending(KEY)
+
+
+@pytest.mark.asyncio
+async def test_registering_keeps_what_the_ledger_knows(one: OpenLedger, other: OpenLedger) -> None:
+    await other.era()
+    await claimed(one)
+    await one.sending(KEY)
+    await one.end(KEY, "aa", "open", "no answer")
+    await other.register(KEY)
+
+    claim = await claimed(other, registered=True)
+    assert isinstance(claim, Yours)
+    assert claim.sent is not None
+    assert await claimed(other, digest="bb", registered=True) == Changed()
+
+
+@pytest.mark.parametrize("became", ["open", "placed"])
+@pytest.mark.asyncio
+async def test_what_became_of_a_forgotten_order_is_written_down(
+    one: OpenLedger, other: OpenLedger, server: RedisServer, became: str
+) -> None:
+    await claimed(one)
+    await one.sending(KEY)
+    with server.client() as client:
+        client.flushall()
+        await one.end(KEY, "aa", became, "the answer")
+        assert client.ttl(ORDER) > 0
+
+    # Nobody has registered it: without a record it would be sent at once.
+    claim = await claimed(other)
+    assert claim == Placed("the answer") if became == "placed" else claim == Yours(0.0)
+    assert await claimed(other, digest="bb") == Changed()
+
+
+@pytest.mark.asyncio
+async def test_worker_that_lost_its_claim_changes_nothing_about_anothers(
+    one: OpenLedger, other: OpenLedger, server: RedisServer
+) -> None:
+    await claimed(one)
+    with server.client() as client:
+        client.flushall()
+    await claimed(other, digest="bb")
+    await other.sending(KEY)
+    await one.end(KEY, "aa", "open", "no answer")
+    assert await claimed(one, digest="bb") == Busy()
+    await other.end(KEY, "bb", "open", "no answer")
+
+    assert isinstance(await claimed(one, digest="bb"), Yours)
+
+
+@pytest.mark.asyncio
+async def test_era_changes_with_a_restart_and_with_flushall_only() -> None:
+    with RedisServer(appendonly="yes") as server:
+        async with Ledger(server.url, account="acme").open() as ledger:
+            first = await ledger.era()
+            assert await ledger.era() == first
+            with server.client() as client:
+                client.flushall()
+            emptied = await ledger.era()
+            assert emptied != first
+            assert await ledger.era() == emptied
+            server.restart()
+            assert await ledger.era() not in (first, emptied)
+
+
+@pytest.mark.asyncio
+async def test_cancelled_worker_does_not_send_though_redis_py_lost_the_cancellation(
+    one: OpenLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As asyncio.wait_for does before Python 3.12.
+    asked = asyncio.Event()
+
+    async def losing(*_: object) -> list[str]:
+        asked.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        return ["yours"]
+
+    monkeypatch.setattr(one._redis, "evalsha", losing)
+    task = asyncio.create_task(one.sending(KEY))
+    await asked.wait()
+    task.cancel()
+    await asyncio.wait([task], timeout=10)
+
+    assert task.cancelled()
+
+
+@pytest.mark.asyncio
+async def test_leaving_does_not_wait_for_a_redis_that_does_not_answer(
+    one: OpenLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def silent(*_: object) -> None:
+        asked.set()
+        await asyncio.sleep(3600)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("clickpost_async.fleet.ledger._FAREWELL", 0.01)
+        patch.setattr("redis.asyncio.client.Pipeline.execute", silent)
+        await asyncio.wait_for(one.leave(), 10)
+    assert asked.is_set()
 
 
 @pytest.mark.asyncio
@@ -259,11 +389,13 @@ async def test_accounts_do_not_see_each_other(one: OpenLedger, server: RedisServ
 
 @pytest.mark.asyncio
 async def test_all_that_is_kept_ends_one_day(one: OpenLedger, server: RedisServer) -> None:
+    await one.era()
+    await one.register(("india", "PEN-6"))
     await claimed(one)
     await one.tell(one.mailbox(), "{}")
     with server.client() as client:
         kept = client.keys("*")
-        assert len(kept) == 3
+        assert len(kept) == 5
         assert min(client.ttl(key) for key in kept) > 0
 
 

@@ -1,6 +1,7 @@
 """Workers of a fleet at a sandbox and a real Redis: each order once, whoever had it before."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -12,6 +13,8 @@ import pytest_asyncio
 from clickpost_async import ClickPost, InvalidRequestError, NotSentError, RetryPolicy
 from clickpost_async.errors import NoReplyError, Outcome
 from clickpost_async.fleet import Fleet, Ledger, Terms, Worker, created
+from clickpost_async.fleet.feeding import Feed
+from clickpost_async.fleet.ledger import OpenLedger
 from clickpost_async.sandbox import Fault, Sandbox
 from tests.redis_server import RedisServer
 from tests.sandbox.samples import india_order
@@ -202,19 +205,16 @@ async def test_nothing_is_sent_while_redis_is_down(
 
 
 @pytest.mark.fault("R01")
+@pytest.mark.parametrize("forget", ["restart", "flushall"])
 @pytest.mark.asyncio
 async def test_orders_that_redis_forgot_are_fed_again_and_placed_once(
-    sandbox: Sandbox, server: RedisServer
+    sandbox: Sandbox, forget: str
 ) -> None:
     # Without its log: neither the queue nor what was claimed survives.
     async with AsyncExitStack() as stack:
         with RedisServer() as forgetful:
             crew = Crew(stack, sandbox, forgetful)
-            fed: list[tuple[dict[str, Any], dict[str, Any]]] = []
-
-            async def feed(order: dict[str, Any], terms: dict[str, Any]) -> None:
-                fed.append((order, terms))
-
+            fed, feed = recording()
             fleet = await stack.enter_async_context(
                 Fleet.open(feed, await crew.client(), crew.ledger)
             )
@@ -223,7 +223,10 @@ async def test_orders_that_redis_forgot_are_fed_again_and_placed_once(
             # A worker places it, and dies with Redis before anybody hears of it.
             clickpost = await crew.client()
             placed = await clickpost.orders.create(fed[0][0])
-            forgetful.restart()
+            if forget == "restart":
+                forgetful.restart()
+            else:
+                flush(forgetful)
             await until(lambda: len(fed) == 2)
 
             worker = await crew.worker()
@@ -235,6 +238,47 @@ async def test_orders_that_redis_forgot_are_fed_again_and_placed_once(
     # Not by ClickPost's refusal of a known number, but because it was looked up.
     assert answer.reply.looked_up
     assert sandbox.ledger() == {"PEN-12": (placed.waybill,)}
+
+
+@pytest.mark.fault("R01", control=True)
+@pytest.mark.asyncio
+async def test_without_the_feeders_marker_a_flushed_order_waits_unnoticed(
+    crew: Crew, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = 0
+
+    async def run_id_alone(self: OpenLedger) -> str:
+        nonlocal rounds
+        rounds += 1
+        return str((await self._redis.info("server"))["run_id"])
+
+    monkeypatch.setattr(OpenLedger, "era", run_id_alone)
+    fed, feed = recording()
+    async with Fleet.open(feed, await crew.client(), crew.ledger) as fleet:
+        waiting = asyncio.create_task(fleet.create(india_order("PEN-12")))
+        await until(lambda: len(fed) == 1)
+        flush(server)
+        seen = rounds
+        await until(lambda: rounds >= seen + 3)
+        assert len(fed) == 1
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+
+def recording() -> tuple[list[tuple[dict[str, Any], dict[str, Any]]], Feed]:
+    """Return a queue that nobody works on, and what puts orders into it."""
+    fed: list[tuple[dict[str, Any], dict[str, Any]]] = []
+
+    async def feed(order: dict[str, Any], terms: dict[str, Any]) -> None:
+        fed.append((order, terms))
+
+    return fed, feed
+
+
+def flush(server: RedisServer) -> None:
+    with server.client() as client:
+        client.flushall()
 
 
 @pytest.mark.asyncio
@@ -250,6 +294,39 @@ async def test_a_feeder_gets_the_answers_of_many_workers(crew: Crew, sandbox: Sa
 
 
 @pytest.mark.asyncio
+async def test_new_order_of_a_feeder_is_not_looked_up(crew: Crew, sandbox: Sandbox) -> None:
+    fleet = await crew.fleet(await crew.worker())
+    answer = await fleet.create(india_order("PEN-19"))
+
+    assert sandbox.ledger() == {"PEN-19": (answer.waybill,)}
+    assert [call.operation for call in sandbox.requests()] == ["orders.create_india"]
+
+
+@pytest.mark.asyncio
+async def test_answers_of_a_redis_that_begins_anew_are_read_from_its_beginning(
+    crew: Crew, server: RedisServer
+) -> None:
+    fed, feed = recording()
+    answer = await (await crew.worker()).create(india_order("PEN-20"))
+    async with Fleet.open(feed, await crew.client(), crew.ledger) as fleet:
+        first = asyncio.create_task(fleet.create(india_order("PEN-20")))
+        await until(lambda: len(fed) == 1)
+        told = {"answer": f'{{"ticket":1,"answer":{answer}}}'}
+        with server.client() as client:
+            client.xadd(fed[0][1]["mailbox"], told)
+            placed = await first
+            second = asyncio.create_task(fleet.create(india_order("PEN-20")))
+            await until(lambda: len(fed) == 2)
+            client.flushall()
+            await until(lambda: len(fed) == 3)
+            # Its clock is behind that of the one before.
+            client.xadd(
+                fed[0][1]["mailbox"], {"answer": told["answer"].replace("1", "2", 1)}, "1-1"
+            )
+        assert (await asyncio.wait_for(second, 10)).waybill == placed.waybill
+
+
+@pytest.mark.asyncio
 async def test_an_order_in_doubt_is_looked_up_by_the_worker(crew: Crew, sandbox: Sandbox) -> None:
     order = india_order("PEN-13")
     placed = await (await crew.client()).orders.create(order)
@@ -258,6 +335,25 @@ async def test_an_order_in_doubt_is_looked_up_by_the_worker(crew: Crew, sandbox:
     answer = await fleet.create(order, in_doubt=True)
     assert answer.waybill == placed.waybill
     assert answer.reply.looked_up
+
+
+@pytest.mark.asyncio
+async def test_feeding_ends_though_redis_py_lost_the_only_cancellation(crew: Crew) -> None:
+    # As asyncio.wait_for does before Python 3.12; the queue's own library may do so too.
+    feeding = asyncio.Event()
+
+    async def losing(order: dict[str, Any], terms: dict[str, Any]) -> None:
+        feeding.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+
+    async with Fleet.open(losing, await crew.client(), crew.ledger) as fleet:
+        task = asyncio.create_task(fleet.create(india_order("PEN-18")))
+        await feeding.wait()
+        task.cancel()
+        await asyncio.wait([task], timeout=10)
+
+    assert task.cancelled()
 
 
 @pytest.mark.asyncio

@@ -516,8 +516,8 @@ async def test_attempts_calls_repeats_and_holds_are_counted() -> None:
 
 
 @virtual_time
-async def test_an_answer_that_names_another_order_is_counted() -> None:
-    collected = await told(placed("W-1", "R-77"))
+async def test_a_response_that_names_another_order_is_counted() -> None:
+    collected = await told(placed("W-1", "R-77"), placed())
     doubts = collected.counted("clickpost.client.doubts")
     assert doubts == [({"clickpost.endpoint": CREATE}, 1)]
 

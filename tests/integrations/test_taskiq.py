@@ -1,6 +1,7 @@
 """Workers on taskiq: its in-memory broker, and streams of a real Redis."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -243,6 +244,28 @@ async def test_a_worker_outlives_a_redis_that_is_restarted(appendonly: str) -> N
             await redis.xadd(QUEUE, {b"data": b"after"})
         assert (await waiting).data == b"after"
         await worker.stop()
+
+
+@pytest.mark.asyncio
+async def test_listening_ends_though_redis_py_lost_the_only_cancellation(
+    one: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As asyncio.wait_for does before Python 3.12, and taskiq cancels once.
+    asked = asyncio.Event()
+
+    async def losing(_: object) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        asked.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        return []
+
+    monkeypatch.setattr(one.broker, "_new", losing)
+    task = asyncio.create_task(one.next())
+    await asked.wait()
+    task.cancel()
+
+    await asyncio.wait([task], timeout=10)
+    assert task.cancelled()
 
 
 @pytest.mark.asyncio

@@ -199,6 +199,34 @@ async def test_the_pace_grows_slowly_at_first_and_only_while_it_is_used() -> Non
     assert (limiter.rate or 0) > learned * 3
 
 
+@virtual_time
+async def test_pace_grows_slowly_again_after_each_lesson() -> None:
+    limiter = Adaptive()
+    await leave(limiter, 100)
+    for _ in range(2):
+        await limiter.hold(1)
+        await limiter.take()
+        learned = limiter.rate or 0
+        began = anyio.current_time()
+        while anyio.current_time() < began + 5:
+            await limiter.take()
+        assert limiter.rate == pytest.approx(learned * 1.1, rel=0.03)
+        # For so long without a refusal that it grows fast.
+        while anyio.current_time() < began + 25:
+            await limiter.take()
+        assert (limiter.rate or 0) > learned * 2
+
+
+@virtual_time
+async def test_hold_of_no_time_leaves_other_refusals_half_a_second_to_arrive() -> None:
+    limiter = Adaptive()
+    await leave(limiter, 3)
+    began = anyio.current_time()
+    await limiter.hold(0)
+    await limiter.take()
+    assert anyio.current_time() == pytest.approx(began + 0.5)
+
+
 def test_a_clock_that_begins_anew_makes_nobody_wait_longer() -> None:
     limiter = Adaptive()
 

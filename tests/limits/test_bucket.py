@@ -168,9 +168,11 @@ def test_of_overlapping_holds_the_later_end_counts(bucket: Bucket) -> None:
         Holding(at=2, seconds=100),
         Holding(at=90, seconds=1),
     ]
-    for limiter in (bucket(5, 5), Unlimited()):
-        (left,) = play(limiter, [Coming(at=3)], holds)
-        assert left.at == pytest.approx(102)
+    # One that waits already, and one that comes after the last hold was asked for.
+    for come in (Coming(at=3), Coming(at=95)):
+        for limiter in (bucket(5, 5), Unlimited()):
+            (left,) = play(limiter, [come], holds)
+            assert left.at == pytest.approx(102)
 
 
 @given(rates, bursts, st.integers(1, 60))
@@ -211,6 +213,14 @@ def test_bulk_gets_every_ninth_turn_of_a_stream_of_normal_ones(bucket: Bucket) -
     come = [Coming(at=0, priority=BULK)] * 4 + [Coming(at=0.5)] * 40
     lanes = [come[one.who].priority for one in play(bucket(1, 1), come)]
     assert lanes == [BULK, *([*[NORMAL] * 8, BULK] * 3), *[NORMAL] * 16]
+
+
+def test_sleeping_bulk_call_is_overtaken_eight_times_where_no_other_bulk_call_waits(
+    bucket: Bucket,
+) -> None:
+    come = [Coming(at=0, priority=BULK)] * 2 + [Coming(at=0.5)] * 20
+    lanes = [come[one.who].priority for one in play(bucket(1, 1), come)]
+    assert lanes == [BULK, *[NORMAL] * 8, BULK, *[NORMAL] * 12]
 
 
 def test_one_that_gives_up_while_giving_way_neither_takes_nor_blocks(bucket: Bucket) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickpost_async.limits import TokenBucket
-from clickpost_async.limits._shared import Shared
+from clickpost_async.limits._shared import Law, Question, Shared
 from clickpost_async.settings import Priority, Rate
 from clickpost_async.testing import run_virtual, virtual_time
 from tests.redis_server import RedisServer
@@ -165,6 +165,18 @@ async def test_a_hold_of_one_process_holds_all(at: PlayedRedis) -> None:
     assert overshoot(crowd.leavings, 200, 20) == 0
 
 
+@virtual_time
+async def test_a_hold_of_one_process_is_known_to_another_that_has_asked(at: PlayedRedis) -> None:
+    first, second, *_ = fleet(at)
+    assert (first.held, second.held) == (0, 0)
+
+    await first.hold(30)
+    with anyio.move_on_after(1):
+        await second.take()
+
+    assert first.held == second.held == pytest.approx(29, abs=0.1)
+
+
 @pytest.mark.parametrize("calls", [2, 40])
 @virtual_time
 async def test_a_hold_holds_those_too_that_were_told_their_slot_long_before(
@@ -284,6 +296,18 @@ async def test_a_hold_while_redis_is_gone_is_told_to_all_when_it_is_back(at: Pla
     assert sum(crowd.counts(30 - near, 40)) >= 1500
 
 
+@virtual_time
+async def test_hold_of_another_process_is_kept_when_redis_is_gone(at: PlayedRedis) -> None:
+    throttled, other = fleet(at, processes=2)
+    await throttled.hold(30)
+    await other.hold(1)
+    fail(at, "is gone")
+
+    await other.take()
+
+    assert anyio.current_time() >= 30 - near
+
+
 @pytest.mark.fault("R04")
 @virtual_time
 async def test_r04_a_redis_that_has_forgotten_the_last_seconds_lets_a_burst_more_go(
@@ -312,6 +336,114 @@ async def test_r04_a_redis_that_has_forgotten_everything_begins_without_a_burst(
         await anyio.sleep(2)
 
     assert overshoot(crowd.leavings, 200, 1) <= 4 * 4
+
+
+@virtual_time
+async def test_slots_of_a_redis_that_has_forgotten_everything_are_not_kept(
+    at: PlayedRedis,
+) -> None:
+    first = await at.answer(LAW, Question(want=3))
+    at.forget()
+    again = await at.answer(LAW, Question(want=3, era=first.era, first=first.first, count=3))
+
+    assert (first.kept, again.kept) == (0, 0)
+    assert again.era != first.era
+
+
+@virtual_time
+async def test_process_keeps_to_its_share_while_others_may_not_have_found_redis_again(
+    at: PlayedRedis,
+) -> None:
+    *lost, other = fleet(at)
+    await other.take()
+
+    async with Crowd(lost, [10] * 3) as crowd:
+        await anyio.sleep(1)
+        fail(at, "is gone")
+        # Long enough for them to ask once a second only.
+        await anyio.sleep(2.1)
+        at.forget()
+        fail(at, "answers")
+        async with Crowd([other], [10]) as late:
+            await anyio.sleep(1)
+
+    leavings = sorted([*crowd.leavings, *late.leavings], key=lambda one: one.at)
+    assert overshoot(leavings, 200, 20) <= 2
+    assert len(late.leavings) >= 40
+
+
+@virtual_time
+async def test_burst_that_was_used_is_not_granted_again_after_redis_was_gone(
+    at: PlayedRedis,
+) -> None:
+    buckets = fleet(at, Rate(200, burst=100))
+    leavings: list[Leaving] = []
+
+    async def leave(who: int) -> None:
+        await buckets[who].take()
+        leavings.append(Leaving(who=who, at=anyio.current_time()))
+
+    async def leave_steadily(who: int) -> None:
+        # Just below the share of each, so that nobody waits in line.
+        while anyio.current_time() < 2.2:
+            await leave(who)
+            await anyio.sleep(0.0201)
+
+    for _ in range(100):
+        await leave(0)
+    async with anyio.create_task_group() as group:
+        for who in range(4):
+            group.start_soon(leave_steadily, who)
+        await anyio.sleep(0.5)
+        fail(at, "is gone")
+        await anyio.sleep(0.3)
+        fail(at, "answers")
+    async with anyio.create_task_group() as group:
+        for _ in range(120):
+            group.start_soon(leave, 0)
+
+    assert overshoot(leavings, 200, 100) <= 2
+
+
+# --- what the script keeps ---------------------------------------------------------------------
+
+LAW = Law(interval=0.1, slack=0.5, lapse=0.1)
+
+
+@virtual_time
+async def test_script_keeps_the_later_end_of_two_holds(at: PlayedRedis) -> None:
+    await at.answer(LAW, Question(hold=10))
+    answer = await at.answer(LAW, Question(hold=1))
+
+    assert answer.held == 10
+
+
+@virtual_time
+async def test_script_tells_slots_from_the_end_of_a_hold_on_and_without_a_burst(
+    at: PlayedRedis,
+) -> None:
+    told = await at.answer(LAW, Question(want=2))
+    await at.answer(LAW, Question(hold=5))
+    kept = await at.answer(LAW, Question(want=2, era=told.era, first=told.first, count=2))
+    assert (kept.kept, kept.first) == (0, 5)
+
+    await anyio.sleep(7)
+    await at.answer(LAW, Question(hold=1))
+    after = await at.answer(LAW, Question(want=1, slack=LAW.slack))
+    assert after.first == 8
+
+
+@virtual_time
+async def test_script_keeps_what_is_left_of_a_hold_when_its_clock_steps_back(
+    at: PlayedRedis,
+) -> None:
+    at.ahead = 1000
+    await at.answer(LAW, Question(hold=5))
+    at.ahead = 400
+    answer = await at.answer(LAW, Question(want=1))
+
+    assert answer.held - answer.now == 5
+    assert answer.first == answer.held
 
 
 # --- calls that are given up -------------------------------------------------------------------

@@ -76,17 +76,22 @@ async def test_faults_are_set_by_chance_and_by_script() -> None:
 @pytest.mark.parametrize(
     ("path", "wish", "status", "words"),
     [
-        ("/faults", {"rain": 1}, 400, "rain is none of latency, too_many"),
+        ("/faults", {"rain": 1}, 400, "'rain' is none of latency, too_many"),
         ("/faults", {"too_many": 2}, 400, "'too_many' must be <= 1"),
         ("/faults", {"too_many": "1"}, 400, "too_many: a number is needed"),
         ("/faults/next", {"fault": "rain"}, 400, "'rain' is not a valid Fault"),
         ("/clock", {}, 400, "seconds: a number is needed"),
         ("/clock", [], 400, "the body is no JSON object"),
         ("/parcels/W9/advance", {}, 404, "no parcel with waybill W9"),
-        ("/parcels/W9/advance", {"steps": 1.5}, 400, "steps: a whole number is needed"),
+        (
+            "/parcels/W9/advance",
+            {"steps": 1.5},
+            400,
+            "steps: a whole number from 1 to 1000 is needed",
+        ),
         ("/returns/RE9/approve", {}, 404, "no return RE9"),
         ("/webhooks", {"url": "http://example.com/"}, 400, "to this machine only"),
-        ("/webhooks", {"url": 5}, 400, "url: a text is needed"),
+        ("/webhooks", {"url": 5}, 400, "url: a string of at most 1000 characters is needed"),
         ("/webhooks/9/push", {}, 404, "no webhook 9"),
     ],
 )

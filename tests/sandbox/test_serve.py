@@ -1,6 +1,7 @@
 """The sandbox on a port, in this process and in one of its own."""
 
 import asyncio
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
+from clickpost_async import ClickPost
 from clickpost_async.sandbox import Book, Sandbox, served
 
 from .samples import INDIA, client, india_order, placed, raw_client, status_of
@@ -181,3 +184,20 @@ def test_without_its_libraries_the_sandbox_says_what_to_install() -> None:
         "the sandbox needs jinja2, reportlab, starlette and uvicorn:"
         " pip install 'clickpost_async[sandbox]'"
     )
+
+
+@pytest.mark.asyncio
+async def test_uvicorn_makes_the_sandbox_that_the_page_shows_for_containers() -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/sandbox.md").read_text(encoding="utf-8")
+    [factory] = re.findall(r"uvicorn --factory (\S+)", page)
+    environ = dict(re.findall(r"(CLICKPOST_\w+): (\S+)", page))
+    config = uvicorn.Config(factory, factory=True)
+    config.load()
+
+    here = httpx.ASGITransport(app=config.loaded_app)
+    async with ClickPost.from_env(environ | {"CLICKPOST_ALLOW_HTTP": "1"}, transport=here) as shop:
+        created = await shop.orders.create(india_order("R-1"))
+
+    assert environ["CLICKPOST_ALLOW_HTTP"] == '"1"'
+    assert created.label is not None
+    assert created.label.startswith("http://clickpost:8000/labels/")

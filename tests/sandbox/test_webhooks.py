@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from clickpost_async import webhooks
 from clickpost_async.sandbox import Sandbox, served
 
 from .samples import at_midnight, client, placed, raw_client
@@ -110,6 +111,19 @@ async def test_every_scan_is_pushed_in_the_documented_form(receiver: Receiver) -
     assert all(delivery.delivered for delivery in deliveries)
     assert TOKEN not in repr(deliveries) + repr(sandbox._webhooks)
     assert await sandbox.push_webhooks() == []
+
+
+@pytest.mark.asyncio
+async def test_a_token_that_is_not_ascii_is_pushed_and_recognised(receiver: Receiver) -> None:
+    token = "\u20ac-not-a-secret"
+    sandbox = at_midnight()
+    sandbox.webhooks_to(receiver.url, token=token)
+    await parcel(sandbox)
+    (delivery,) = await sandbox.push_webhooks()
+
+    assert delivery.delivered
+    body = json.dumps(receiver.payloads[0]).encode()
+    assert webhooks.parse(body, receiver.headers[0], token=token).waybill == "W1"
 
 
 @pytest.mark.asyncio

@@ -69,6 +69,7 @@ def chunked(*parts: bytes) -> bytes:
 NO_ANSWER = (NoReplyError, Outcome.UNKNOWN, True)
 UNREADABLE = (UnreadableReplyError, Outcome.UNKNOWN, True)
 MOVED = (NotSentError, Outcome.NOT_SENT, False)
+SEE_OTHER = (UnreadableReplyError, Outcome.UNKNOWN, False)
 FAULTS = {
     "closed on accept": (closes_at_once, NO_ANSWER),
     "reset on accept": (resets_at_once, NO_ANSWER),
@@ -98,7 +99,7 @@ FAULTS = {
     **{
         f"redirected by {status}": (
             answers(http(b"", f"{status} Moved", location="http://127.0.0.1:9/elsewhere")),
-            MOVED,
+            SEE_OTHER if status == 303 else MOVED,
         )
         for status in (301, 302, 303, 307, 308)
     },

@@ -163,6 +163,7 @@ async def test_a_probe_that_is_cancelled_frees_its_place() -> None:
     await refused(breaker)
     probe.cancel()
     await asyncio.wait([probe])
+    assert breaker.is_open
     with await breaker.admit() as passage:
         passage.succeeded()
     assert not breaker.is_open
@@ -201,6 +202,36 @@ async def test_a_passage_from_before_the_opening_no_longer_holds() -> None:
     await anyio.sleep(5)
     with await breaker.admit() as probe:
         assert probe.holds
+
+
+@virtual_time
+async def test_permit_from_before_an_outage_does_not_hold_after_it() -> None:
+    breaker = Breaker()
+    with await breaker.admit() as early:
+        await opened(breaker)
+        await anyio.sleep(5)
+        await attempts(breaker, good=1)
+        assert not breaker.is_open
+        assert not early.holds
+
+
+@virtual_time
+async def test_failures_before_an_outage_are_forgotten_when_it_is_over() -> None:
+    breaker = await opened(Breaker())
+    await anyio.sleep(5)
+    await attempts(breaker, good=1)
+    await attempts(breaker, bad=19)
+    assert not breaker.is_open
+
+
+@virtual_time
+async def test_attempt_that_reports_twice_counts_once() -> None:
+    breaker = Breaker()
+    for _ in range(19):
+        with await breaker.admit() as permit:
+            permit.failed()
+            permit.failed()
+    assert not breaker.is_open
 
 
 @virtual_time
@@ -327,3 +358,34 @@ async def test_a_network_that_flaps_gets_its_bulk_calls_done_without_a_storm() -
             group.create_task(call())
     assert done == 200
     assert sent <= 200 * 2.1
+
+
+@virtual_time
+async def test_a_probe_without_a_verdict_leaves_it_open_and_the_next_one_is_tried_at_once() -> None:
+    breaker = await opened(Breaker())
+    await anyio.sleep(5)
+    for _ in range(3):
+        with await breaker.admit():
+            assert await refused(breaker) > 0
+        assert breaker.is_open
+    with await breaker.admit() as probe:
+        probe.failed()
+    # It was the first probe that told anything.
+    assert await refused(breaker) == 10
+
+
+@virtual_time
+async def test_a_permit_from_before_an_outage_does_not_hold_after_it() -> None:
+    breaker = Breaker()
+    with await breaker.admit() as before:
+        assert before.holds
+        await opened(breaker)
+        assert not before.holds
+        await anyio.sleep(5)
+        with await breaker.admit() as probe:
+            assert probe.holds
+            probe.succeeded()
+        assert not breaker.is_open
+        assert not before.holds
+        with await breaker.admit() as after:
+            assert after.holds

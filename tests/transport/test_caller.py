@@ -1,7 +1,10 @@
 """The order of things around a call, its deadline, and who goes first."""
 
 import asyncio
+import math
+import time
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -21,10 +24,11 @@ from clickpost_async import (
     Rate,
     RetryPolicy,
 )
+from clickpost_async.events import Ended
 from clickpost_async.testing import virtual_time
 from tests.sandbox.samples import india_order
 
-from .plays import Line, Play, never_answers, placed, playing, queued
+from .plays import Line, Listener, Play, never_answers, placed, playing, queued
 
 
 def now() -> float:
@@ -92,7 +96,6 @@ async def test_a_deadline_that_passes_before_the_key_is_known_means_that_nothing
     [
         ([never_answers], NoReplyError),
         ([httpx.ConnectError("")], DeadlineError),
-        ([httpx.Response(429, headers={"retry-after": "60"})], DeadlineError),
         ([httpx.ReadError("")], NoReplyError),
         ([httpx.ReadError(""), never_answers], NoReplyError),
         ([queued()], NoReplyError),
@@ -119,6 +122,81 @@ async def test_a_deadline_that_is_met_changes_nothing() -> None:
         order = await clickpost.with_options(deadline=71).orders.create(india_order("R-1"))
 
     assert order.reply.attempts == 2
+
+
+@pytest.mark.parametrize("seconds", [0, 0.0, -1, -1e9])
+@virtual_time
+async def test_a_deadline_that_is_over_sends_nothing(seconds: float) -> None:
+    listener = Listener()
+    play = Play([placed()])
+    async with playing(play, observers=[listener]) as clickpost:
+        over = clickpost.with_options(deadline=seconds)
+        for call in (
+            over.orders.create(india_order("R-1")),
+            over.orders.cancel("W-1", courier_partner=4, account_code="main"),
+            over.couriers.pincode("110001"),
+        ):
+            with pytest.raises(DeadlineError) as caught:
+                await call
+            assert (caught.value.outcome, caught.value.attempts) == (Outcome.NOT_SENT, 1)
+
+    assert (play.requests, play.look_ups, now()) == ([], [], 0)
+    assert {end.outcome for end in listener.of(Ended)} == {Outcome.NOT_SENT}
+
+
+@virtual_time
+async def test_a_deadline_that_is_over_downloads_nothing(tmp_path: Path) -> None:
+    async with playing([placed()]) as clickpost:
+        over = clickpost.with_options(deadline=0)
+        with pytest.raises(DeadlineError):
+            await over.reports.download("https://nila.s3.amazonaws.com/1.csv", tmp_path / "1.csv")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@virtual_time
+async def test_a_deadline_that_is_over_leaves_an_order_in_doubt_as_it_was() -> None:
+    play = Play([placed()], knows=placed())
+    async with playing(play) as clickpost:
+        over = clickpost.with_options(deadline=-1, in_doubt=True)
+        with pytest.raises(NoReplyError) as caught:
+            await over.orders.create(india_order("R-1"))
+
+    assert (caught.value.outcome, play.requests, play.look_ups) == (Outcome.UNKNOWN, [], [])
+
+
+@pytest.mark.asyncio
+async def test_a_deadline_that_passes_while_the_event_loop_is_blocked_sends_nothing() -> None:
+    play = Play([never_answers, placed()])
+    async with playing(play, at_once=1) as clickpost:
+        first = asyncio.create_task(clickpost.orders.create(india_order("R-0")))
+        await asyncio.sleep(0.01)
+        second = asyncio.create_task(
+            clickpost.with_options(deadline=0.05).orders.create(india_order("R-1"))
+        )
+        await asyncio.sleep(0.01)
+        # The place is given up, and the deadline passes, before anybody else has a turn.
+        first.cancel()
+        await asyncio.sleep(0)
+        time.sleep(0.1)  # noqa: ASYNC251 - that is the fault
+        with pytest.raises(DeadlineError):
+            await second
+
+    assert len(play.requests) == 1
+
+
+@pytest.mark.parametrize("deadline", [math.nan, "5", b"5", [5], True])
+def test_a_deadline_that_is_no_number_of_seconds_is_refused_by_name(deadline: Any) -> None:
+    with pytest.raises(ValueError, match="deadline: a number of seconds is needed"):
+        playing([placed()]).with_options(deadline=deadline)
+
+
+@virtual_time
+async def test_an_endless_deadline_is_none() -> None:
+    async with playing([slowly]) as clickpost:
+        order = await clickpost.with_options(deadline=math.inf).orders.create(india_order("R-1"))
+
+    assert order.waybill == "W-1"
 
 
 async def with_asyncio(call: Coroutine[Any, Any, Any]) -> None:

@@ -65,6 +65,41 @@ async def test_the_next_address_is_tried_at_once_where_the_first_is_refused(addr
 
 
 @pytest.mark.asyncio
+async def test_refused_address_does_not_cost_the_head_start(
+    addresses: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving() as server:
+        addresses(closed_port(), server.port)
+        monkeypatch.setattr(dial, "_HEAD_START", 10_000)
+        async with asyncio.timeout(60):
+            assert await port_of() == server.port
+
+
+@pytest.mark.asyncio
+async def test_second_of_two_sockets_that_connect_at_once_is_closed(
+    addresses: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving() as server:
+        addresses(server.port, server.port)
+        loop = asyncio.get_running_loop()
+        connect = loop.sock_connect
+        both = asyncio.Event()
+        made: list[socket.socket] = []
+
+        async def connects(one: socket.socket, where: Any) -> None:
+            await connect(one, where)
+            made.append(one)
+            if len(made) == 2:
+                both.set()
+            await both.wait()
+
+        monkeypatch.setattr(loop, "sock_connect", connects)
+        with await dialled(loop, "acme.example", 443) as taken:
+            assert [one.fileno() != -1 for one in made].count(True) == 1
+            assert taken in made
+
+
+@pytest.mark.asyncio
 async def test_the_next_address_is_tried_beside_a_first_that_says_nothing(addresses: Any) -> None:
     async with serving() as server:
         addresses(1, 2, server.port, deaf=frozenset({1, 2}))

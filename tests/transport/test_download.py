@@ -30,6 +30,7 @@ from clickpost_async import (
     UnreadableReplyError,
 )
 from clickpost_async._transport.download import Downloader
+from clickpost_async._transport.links import link_of
 from clickpost_async._wire.files import Download, Kind
 
 LABEL = Download("labels.download", {Kind.PDF, Kind.PNG, Kind.ZPL})
@@ -347,10 +348,11 @@ async def test_a_host_that_leads_outside_is_called(tmp_path: Path, address: str)
     assert caught.value.transient is True
 
 
+@pytest.mark.parametrize("error", [OSError("no such host"), UnicodeError("label too long")])
 @pytest.mark.asyncio
-async def test_a_host_that_cannot_be_found_is_not_sent(tmp_path: Path) -> None:
+async def test_a_host_that_cannot_be_found_is_not_sent(tmp_path: Path, error: Exception) -> None:
     async def nowhere(host: str, port: int) -> Sequence[str]:
-        raise OSError(host, port)
+        raise error
 
     with pytest.raises(NotSentError, match=f"cannot connect to {NAME}:443: OSError"):
         await Downloader(resolve=nowhere).download(LABEL, SIGNED, tmp_path / "label.pdf")
@@ -405,6 +407,30 @@ async def test_this_machine_is_asked_only_where_that_was_allowed(tmp_path: Path)
         assert server.asked == []
         await Downloader(loopback=True).download(LABEL, url, tmp_path / "label.pdf")
     assert len(server.asked) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_sandbox_elsewhere_is_asked_in_plain_http_at_its_own_host_and_port(
+    tmp_path: Path,
+) -> None:
+    async with served(http(PDF)) as server:
+        where = f"sandbox:{server.port}"
+        for refused in ("http://sandbox:1/DL1.pdf", f"http://other:{server.port}/DL1.pdf"):
+            with pytest.raises(InvalidRequestError, match="https is needed"):
+                await Downloader(plain_http=where).download(LABEL, refused, tmp_path / "label.pdf")
+        downloader = Downloader(plain_http=where, resolve=Names(sandbox=[["127.0.0.1"]]))
+        await downloader.download(LABEL, f"http://{where}/DL1.pdf", tmp_path / "label.pdf")
+    assert (tmp_path / "label.pdf").read_bytes() == PDF
+
+
+def test_a_redirect_of_another_host_to_a_sandbox_elsewhere_is_refused() -> None:
+    allowed = partial(link_of, hosts=(NAME,), loopback=False, plain_http="sandbox:8000")
+    signed = allowed(SIGNED, before=None)
+    sandbox = allowed("http://sandbox:8000/DL1.pdf", before=None)
+
+    with pytest.raises(InvalidRequestError, match="redirect: https is needed"):
+        allowed("http://sandbox:8000/DL1.pdf", before=signed)
+    assert allowed("/DL2.pdf", before=sandbox).url == "http://sandbox:8000/DL2.pdf"
 
 
 @pytest.mark.asyncio

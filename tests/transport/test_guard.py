@@ -20,6 +20,7 @@ from clickpost_async import (
     Outcome,
     Priority,
     RetryPolicy,
+    ThrottledError,
     Timeouts,
     Trouble,
 )
@@ -93,6 +94,20 @@ async def test_polling_is_no_repeat() -> None:
         assert clickpost._exchange.guards["main"].budget.left > 10  # type: ignore[index]
 
     assert order.reply.attempts == 41
+
+
+@virtual_time
+async def test_lookup_pays_no_more_into_the_budget_than_it_costs() -> None:
+    play = Play([httpx.ReadError("")])
+    async with playing(play, retry=RetryPolicy(attempts=1)) as clickpost:
+        for number in range(5):
+            with pytest.raises(NoReplyError):
+                await clickpost.orders.create(india_order(f"R-{number}"))
+        left = clickpost._exchange.guards["main"].budget.left  # type: ignore[index]
+
+    assert len(play.look_ups) == 5
+    # What the creates themselves bring in.
+    assert left == pytest.approx(10 + 5 * 0.1)
 
 
 @virtual_time
@@ -213,6 +228,45 @@ async def test_a_lost_order_stays_unknown_where_its_second_sending_was_not_tried
     assert caught.value.outcome is Outcome.UNKNOWN
 
 
+@virtual_time
+async def test_a_429_is_an_answer_and_closes_the_breaker_that_it_was_the_probe_of() -> None:
+    away = httpx.Response(429, headers={"retry-after": "0"})
+    play = Play([*[httpx.ConnectError("")] * 20, away])
+    async with playing(play, retry=ONCE, limiter=Unlimited()) as clickpost:
+        await fail(clickpost, 20)
+        await asyncio.sleep(5)
+        (probe,) = await fail(clickpost, 1)
+        (after,) = await fail(clickpost, 1)
+
+    assert [type(error) for error in (probe, after)] == [ThrottledError] * 2
+    assert len(play.requests) == 22
+
+
+@virtual_time
+async def test_429s_among_failures_keep_the_breaker_shut() -> None:
+    away = httpx.Response(429, headers={"retry-after": "0"})
+    play = Play([*[httpx.ConnectError(""), away, away] * 20])
+    async with playing(play, retry=ONCE, limiter=Unlimited()) as clickpost:
+        await fail(clickpost, 60)
+
+    assert len(play.requests) == 60
+
+
+@virtual_time
+async def test_look_ups_are_paid_for_from_the_budget_and_left_out_when_it_is_empty() -> None:
+    play = Play([httpx.ReadError(""), placed()], knows=placed("W-9"))
+    async with playing(play, retry=ONCE) as clickpost:
+        budget = clickpost._exchange.guards["main"].budget  # type: ignore[index]
+        found = await clickpost.orders.create(india_order("R-1"))
+        # A first attempt, and a look-up that is one itself, have each brought in a tenth.
+        assert budget.left == pytest.approx(10 + 0.1 + 0.1 - 0.1)
+        while budget.withdraw(0.01):
+            pass
+        sent = await clickpost.with_options(in_doubt=True).orders.create(india_order("R-2"))
+
+    assert (found.waybill, sent.waybill, len(play.look_ups)) == ("W-9", "W-1", 1)
+
+
 # --- bulk -------------------------------------------------------------------------------------
 
 
@@ -294,7 +348,7 @@ async def test_what_is_lost_in_one_round_and_not_sent_in_the_next_stays_unknown(
     [
         (httpx.Response(302), {Pending}, 1),
         (said(301, "wrong key"), {Pending}, 1),
-        (httpx.Response(404, text="<html>"), {Rejected}, 3),
+        (httpx.Response(404, text="<html>"), {Unknown}, 3),
         (said(307, "order type"), {Rejected}, 20),
         (said(351, "account"), {Rejected}, 20),
     ],
@@ -318,7 +372,7 @@ async def test_strange_answers_that_do_not_follow_each_other_halt_nothing() -> N
     async with playing(lines) as clickpost:
         outcomes, report = await run(clickpost, 15, at_once=1)
 
-    assert (len(outcomes), report.placed, report.rejected, report.halted) == (15, 5, 10, None)
+    assert (len(outcomes), report.placed, report.unknown, report.halted) == (15, 5, 10, None)
 
 
 # --- closing ----------------------------------------------------------------------------------

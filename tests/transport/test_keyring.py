@@ -67,7 +67,11 @@ def test_in_a_body_the_key_comes_first(body: bytes | None, rest: dict[str, int])
     assert list(json.loads(sent).items()) == [("key", KEY.reveal()), *rest.items()]
 
 
-@given(PRINTABLE, PRINTABLE, st.dictionaries(PRINTABLE, PRINTABLE, max_size=3))
+@given(
+    PRINTABLE.filter(lambda name: name == name.strip()),
+    PRINTABLE,
+    st.dictionaries(PRINTABLE, PRINTABLE, max_size=3),
+)
 def test_nothing_that_is_said_changes_the_path_or_hides_the_key(
     username: str, key: str, query: dict[str, str]
 ) -> None:
@@ -95,6 +99,24 @@ async def test_a_key_may_come_from_a_coroutine() -> None:
         return "from-the-vault"
 
     assert (await Keyring(Credentials("acme", vault)).key()).reveal() == "from-the-vault"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("found", "problem"),
+    [
+        ("mounted-secret\n", "it ends with a line break: strip it"),
+        (" vault-secret", "it starts with white space: strip it"),
+        ("two\nlines", "it contains a line break"),
+    ],
+)
+async def test_white_space_around_a_key_that_is_asked_for_is_told(found: str, problem: str) -> None:
+    ring = Keyring(Credentials("acme", lambda: found))
+    with pytest.raises(NotSentError, match=f"the key could not be read: {problem}") as caught:
+        await ring.key()
+
+    assert found.strip() not in str(caught.value)
+    assert not caught.value.transient
 
 
 @pytest.mark.asyncio

@@ -15,10 +15,11 @@ from clickpost_async import (
     Repeat,
     ReSend,
     RetryPolicy,
+    UnreadableReplyError,
 )
 from clickpost_async._wire.envelope import order_of
 from clickpost_async.bulk import create
-from clickpost_async.events import Ended
+from clickpost_async.events import Doubted, Ended
 from clickpost_async.settings import Priority
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
@@ -107,6 +108,38 @@ async def test_an_order_that_is_found_unfinished_is_polled_with_the_create() -> 
     assert (order.waybill, order.reply.attempts) == ("W-1", 3)
     # Asked for, not settled: what is found is recorded.
     assert 24 <= play.pauses[0] <= 36
+
+
+GATEWAYS: dict[str, httpx.Response] = {
+    f"HTTP {status}": httpx.Response(status, text="<html>")
+    for status in (303, 400, 402, 404, 405, 409, 410, 413, 418, 422, 451)
+}
+
+
+@pytest.mark.parametrize("what", GATEWAYS)
+@virtual_time
+async def test_a_page_of_a_gateway_is_looked_up_once_and_decides_nothing(what: str) -> None:
+    play = Play([GATEWAYS[what], placed()])
+    async with playing(play) as clickpost:
+        with pytest.raises(UnreadableReplyError) as caught:
+            await clickpost.orders.create(india_order("R-1"))
+        assert (len(play.requests), len(play.look_ups), play.times) == (1, 1, [0])
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    error = caught.value
+    assert (error.outcome, error.transient, error.again_in) == (Outcome.UNKNOWN, False, 30)
+    # It was in doubt until then.
+    assert (order.waybill, play.times) == ("W-1", [0, 30])
+
+
+@pytest.mark.parametrize("what", GATEWAYS)
+@virtual_time
+async def test_an_order_behind_a_page_of_a_gateway_is_found(what: str) -> None:
+    play = Play([GATEWAYS[what]], knows=placed("W-9", "R-1"))
+    async with playing(play) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.waybill, order.reply.looked_up) == ("W-9", True)
 
 
 @pytest.mark.parametrize("line", [said(307), said(319), said(999), httpx.ConnectError("")])
@@ -300,6 +333,74 @@ async def test_two_answers_that_were_mixed_up_are_taken_for_neither_order() -> N
 
     assert [order.waybill for order in orders] == ["W-R-1", "W-R-2"]
     assert {order.reply.looked_up for order in orders} == {True}
+
+
+ANOTHERS: dict[str, Line] = {
+    "200": placed("W-8", "R-8"),
+    "323": placed("W-8", "R-8", status=323),
+    "202": said(202, "queued", result={"waybill": None, "reference_number": "R-8"}),
+    "102": said(102, "queued", result={"waybill": None}, reference_number="R-8"),
+}
+
+
+@pytest.mark.parametrize("status", ANOTHERS)
+@virtual_time
+async def test_a_response_for_another_reference_is_not_believed_where_the_order_is_found(
+    status: str,
+) -> None:
+    listener = Listener()
+    play = Play([ANOTHERS[status]], knows=placed("W-9", "R-1"))
+    async with playing(play, observers=[listener]) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.waybill, order.reply.looked_up) == ("W-9", True)
+    assert (len(play.requests), len(listener.of(Doubted))) == (1, 1)
+
+
+@pytest.mark.parametrize("status", ANOTHERS)
+@virtual_time
+async def test_a_response_for_another_reference_settles_and_the_order_is_sent_again(
+    status: str,
+) -> None:
+    play = Play([ANOTHERS[status], placed("W-1", "R-1")])
+    async with playing(play) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.waybill, order.reply.attempts, len(play.look_ups)) == ("W-1", 2, 1)
+    assert 30 <= play.pauses[0] <= 60
+
+
+@pytest.mark.parametrize("status", ANOTHERS)
+@pytest.mark.parametrize("retry", [RetryPolicy(attempts=2), RetryPolicy.never()])
+@virtual_time
+async def test_responses_for_another_reference_end_unknown_and_never_in_its_waybill(
+    status: str, retry: RetryPolicy
+) -> None:
+    play = Play([ANOTHERS[status]], knows=ANOTHERS[status])
+    async with playing(play, retry=retry) as clickpost:
+        with pytest.raises(UnreadableReplyError) as caught:
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert (caught.value.outcome, caught.value.reference_number) == (Outcome.UNKNOWN, "R-1")
+    assert "another reference number" in caught.value.message
+
+
+@pytest.mark.parametrize("reference", [None, "R-1", " R-1 "])
+@virtual_time
+async def test_a_response_without_another_reference_is_believed(reference: str | None) -> None:
+    play = Play([placed("W-1", reference)])
+    async with playing(play) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.waybill, play.look_ups) == ("W-1", [])
+
+
+@virtual_time
+async def test_a_find_that_gives_another_order_is_unreadable() -> None:
+    play = Play([placed()], knows=placed("W-8", "R-8"))
+    async with playing(play) as clickpost:
+        with pytest.raises(UnreadableReplyError, match="another reference number"):
+            await clickpost.orders.find_india("R-1")
 
 
 @virtual_time

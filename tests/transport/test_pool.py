@@ -1,6 +1,7 @@
 """Connections: one for each call under way, kept for the next one, and never leaked."""
 
 import asyncio
+import contextlib
 import os
 import ssl
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Any
 import httpcore
 import httpx
 import pytest
+import trustme
 
 from clickpost_async import NotSentError, UnreadableReplyError
 from clickpost_async._transport import pool as pool_module
@@ -295,6 +297,23 @@ def test_certificates_are_checked_and_old_tls_is_refused() -> None:
     assert context.check_hostname
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.get_ca_certs()
+
+
+def test_http2_is_not_negotiated_with_a_server_that_prefers_it() -> None:
+    authority = trustme.CA()
+    context = verified.__wrapped__()
+    authority.configure_trust(context)
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("nila.example").configure_cert(theirs)
+    theirs.set_alpn_protocols(["h2", "http/1.1"])
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(back, there, server_hostname="nila.example")
+    server = theirs.wrap_bio(there, back, server_side=True)
+    for side in (client, server, client, server):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+
+    assert client.selected_alpn_protocol() == "http/1.1"
 
 
 def test_the_keys_of_a_session_are_written_nowhere(

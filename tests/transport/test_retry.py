@@ -40,11 +40,11 @@ from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
 from tests.sandbox.samples import india_order
 
-from .plays import Line, Listener, Play, placed, playing, queued, said, unguarded
+from .plays import Line, Listener, Play, never_answers, placed, playing, queued, said, unguarded
 
 FREELY, SETTLING, REFERENCE, NEVER = Repeat
 
-RAISE, BACK_OFF, ONCE, SETTLE, ON_REQUEST = Step
+RAISE, BACK_OFF, ONCE, SETTLE, LOOK_UP, ON_REQUEST = Step
 
 # FREELY, AFTER_SETTLING, BY_REFERENCE, NEVER
 TABLE: dict[Failure, tuple[Step, Step, Step, Step]] = {
@@ -57,6 +57,7 @@ TABLE: dict[Failure, tuple[Step, Step, Step, Step]] = {
     Failure.LOST: (BACK_OFF, SETTLE, SETTLE, RAISE),
     Failure.UNREADABLE: (ONCE, SETTLE, SETTLE, RAISE),
     Failure.ODD: (ONCE, RAISE, SETTLE, RAISE),
+    Failure.NOT_CLICKPOST: (RAISE, RAISE, LOOK_UP, RAISE),
     Failure.UNRECOGNISED: (RAISE, RAISE, ON_REQUEST, RAISE),
     Failure.FINAL: (RAISE, RAISE, RAISE, RAISE),
 }
@@ -79,6 +80,10 @@ ERRORS: list[tuple[ClickPostError, Failure]] = [
     # It did leave: that this machine had no room for its answer changes nothing.
     (troubled(NoReplyError("no"), Trouble.CROWDED), Failure.LOST),
     (UnreadableReplyError("no"), Failure.UNREADABLE),
+    (
+        troubled(UnreadableReplyError("no", transient=False), Trouble.NOT_CLICKPOST),
+        Failure.NOT_CLICKPOST,
+    ),
     (ServerError("no"), Failure.SERVER),
     (CourierError("no", outcome=Outcome.UNKNOWN), Failure.UNRECOGNISED),
     (NotSentError("no", transient=False), Failure.FINAL),
@@ -88,6 +93,8 @@ ERRORS: list[tuple[ClickPostError, Failure]] = [
     (CourierError("no"), Failure.FINAL),
     (RefusedError("no"), Failure.FINAL),
     (RefusedError("no", outcome=Outcome.UNKNOWN), Failure.FINAL),
+    # As an endpoint of one's own may raise it: no row says that a retry would help.
+    (RefusedError("no", transient=True), Failure.FINAL),
 ]
 
 
@@ -106,7 +113,12 @@ def test_the_table_has_no_other_rows() -> None:
 
 def test_only_what_is_our_own_fault_or_holds_everybody_is_repeated_for_less() -> None:
     prices = {failure: row.price for failure, row in STEPS.items() if row.price != 1}
-    assert prices == {Failure.CROWDED: 0, Failure.THROTTLED: 0.1, Failure.FINAL: 0}
+    assert prices == {
+        Failure.CROWDED: 0,
+        Failure.THROTTLED: 0.1,
+        Failure.NOT_CLICKPOST: 0,
+        Failure.FINAL: 0,
+    }
 
 
 # --- the table at work ------------------------------------------------------------------------
@@ -143,7 +155,8 @@ WHAT_HAPPENS: dict[str, tuple[Line, Failure]] = {
     "354": (said(354, "odd"), Failure.FINAL),
     "999": (said(999, "new"), Failure.FINAL),
     "a redirect": (httpx.Response(302), Failure.FINAL),
-    "HTTP 404": (page(404), Failure.FINAL),
+    "HTTP 303": (httpx.Response(303), Failure.NOT_CLICKPOST),
+    "HTTP 404": (page(404), Failure.NOT_CLICKPOST),
 }
 
 
@@ -165,7 +178,7 @@ async def test_a_call_is_sent_again_as_the_table_says(what: str, repeat: Repeat)
     step = TABLE[failure][list(Repeat).index(repeat)]
     play = Play([line, placed()])
     async with playing(play) as clickpost:
-        if step is RAISE:
+        if step in (RAISE, LOOK_UP):
             with pytest.raises(ClickPostError) as caught:
                 await clickpost.post(own(repeat), {})
             assert (len(play.times), caught.value.attempts) == (1, 1)
@@ -213,6 +226,53 @@ async def test_a_server_that_asks_to_be_left_alone_is(repeat: Repeat, asked: int
         await clickpost.post(own(repeat), {})
 
     assert play.pauses == [asked]
+
+
+@virtual_time
+async def test_short_retry_after_does_not_shorten_the_settle_delay() -> None:
+    play = Play([httpx.Response(503, headers={"retry-after": "5"}, text="busy"), placed()])
+    async with playing(play) as clickpost:
+        await clickpost.orders.create(india_order("R-1"))
+
+    assert 30 <= play.pauses[0] <= 60
+
+
+@virtual_time
+async def test_settle_delay_grows_to_ten_minutes_and_is_never_less_than_asked_for() -> None:
+    for settling, delays in ((300, (300, 600, 600, 600)), (1000, (1000,) * 4)):
+        play = Play([*[httpx.ReadError("")] * 4, placed()])
+        retry = RetryPolicy(attempts=5, settling=settling, patience=100_000)
+        async with playing(play, retry=retry) as clickpost:
+            await clickpost.orders.create(india_order("R-1"))
+
+        for pause, low in zip(play.pauses, delays, strict=True):
+            assert low <= pause <= 2 * low
+
+
+@virtual_time
+async def test_calls_that_were_throttled_without_a_retry_after_spread_out_more_each_time() -> None:
+    random.seed(1)
+    third_pauses: list[float] = []
+    for number in range(30):
+        play = Play([httpx.Response(429)] * 3 + [placed()])
+        async with playing(play) as clickpost:
+            await clickpost.orders.create(india_order(f"R-{number}"))
+        third_pauses.append(play.pauses[2])
+
+    # The limiter holds them for a second; beyond that they are drawn from 0.5 s * 2 ** 2 * 2.
+    assert all(1 <= pause <= 4 for pause in third_pauses)
+    assert max(third_pauses) > 3
+
+
+@pytest.mark.parametrize("line", [page(200), RuntimeError("?")])
+@virtual_time
+async def test_what_helps_once_or_never_is_retried_once(line: Line) -> None:
+    play = Play([line])
+    async with playing(play) as clickpost:
+        with pytest.raises(ClickPostError):
+            await clickpost.post(own(Repeat.FREELY), {})
+
+    assert len(play.times) == 2
 
 
 @virtual_time
@@ -296,6 +356,21 @@ async def test_a_lost_answer_is_found_again_by_the_reference() -> None:
         order = await clickpost.orders.create(india_order("R-1"))
 
     assert (order.waybill, order.already_placed, order.reply.attempts) == ("W-7", True, 2)
+
+
+@pytest.mark.parametrize("repeat", Repeat)
+@virtual_time
+async def test_call_that_is_cancelled_in_a_later_attempt_ends_as_cancelled(repeat: Repeat) -> None:
+    play = Play([httpx.ConnectError(""), never_answers, placed()])
+    async with playing(play) as clickpost:
+        task = asyncio.create_task(clickpost.post(own(repeat), {}))
+        await asyncio.sleep(10)
+        task.cancel()
+        await asyncio.wait([task])
+        await asyncio.sleep(1000)
+
+    assert task.cancelled()
+    assert len(play.times) == 2
 
 
 # --- how often, how long ----------------------------------------------------------------------

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickpost_async._wire.decode import BY_STATUS, decode, retry_after
-from clickpost_async._wire.endpoint import Get, Repeat
+from clickpost_async._wire.endpoint import Get, Post, Repeat
 from clickpost_async._wire.envelope import bare
 from clickpost_async._wire.messages import Response
 from clickpost_async.endpoints.orders import CREATE_INDIA, FIND_INDIA
@@ -24,6 +24,7 @@ from clickpost_async.errors import (
     RefusedError,
     ServerError,
     ThrottledError,
+    Trouble,
     UnreadableReplyError,
 )
 from clickpost_async.structures import Answer, CreatedOrder, Reply, SecurityKey
@@ -189,14 +190,16 @@ BODIES = [
         (204, UnreadableReplyError, UNKNOWN, True),
         (301, NotSentError, NOT_SENT, False),
         (302, NotSentError, NOT_SENT, False),
+        (303, UnreadableReplyError, UNKNOWN, False),
         (307, NotSentError, NOT_SENT, False),
-        (400, RefusedError, REJECTED, False),
-        (401, CredentialsError, REJECTED, False),
-        (403, CredentialsError, REJECTED, False),
-        (404, RefusedError, REJECTED, False),
-        (405, RefusedError, REJECTED, False),
+        (308, NotSentError, NOT_SENT, False),
+        (400, UnreadableReplyError, UNKNOWN, False),
+        (401, CredentialsError, NOT_SENT, False),
+        (403, CredentialsError, NOT_SENT, False),
+        (404, UnreadableReplyError, UNKNOWN, False),
+        (405, UnreadableReplyError, UNKNOWN, False),
         (408, ServerError, UNKNOWN, True),
-        (413, RefusedError, REJECTED, False),
+        (413, UnreadableReplyError, UNKNOWN, False),
         (425, ServerError, UNKNOWN, True),
         (429, ThrottledError, NOT_SENT, True),
         (500, ServerError, UNKNOWN, True),
@@ -214,12 +217,60 @@ def test_without_a_verdict_the_http_status_decides(
     assert (error.outcome, error.transient) == (outcome, transient)
     assert (error.status, error.http_status) == (None, http_status)
     assert error.endpoint == "orders.create_india"
+    # A gateway or another server answers with these; ClickPost decides with `meta.status` alone.
+    foreign = http_status in (303, 400, 404, 405, 413)
+    assert error.trouble is (Trouble.NOT_CLICKPOST if foreign else None)
 
 
 def test_the_frameworks_own_words_are_kept() -> None:
     error = refused({"detail": 'Method "PUT" not allowed.'}, 405)
 
-    assert error.message == 'Method "PUT" not allowed.'
+    assert error.message == 'HTTP 405 without a ClickPost status: Method "PUT" not allowed.'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status_code": 404, "message": "no route"},
+        {"status_code": 319, "message": "no"},
+        {"status": 400, "error": "Bad Request"},
+        {"meta": {"status": "rejected"}},
+        {"meta": None, "status_code": 307},
+    ],
+)
+@pytest.mark.parametrize("http_status", [200, 202, 400, 404, 422])
+def test_only_a_status_within_meta_rejects_an_order(body: Any, http_status: int) -> None:
+    error = refused(body, http_status)
+
+    assert (type(error), error.outcome) == (UnreadableReplyError, UNKNOWN)
+    assert error.transient == (http_status < 400)
+
+
+def test_a_status_beside_the_answer_is_read_where_nothing_is_created() -> None:
+    endpoint = Get("/v1/own/", returns=Answer, repeat=Repeat.FREELY)
+    body = b'{"status_code": 307, "message": "no"}'
+    with pytest.raises(InvalidRequestError) as caught:
+        decode(endpoint, Response(http_status=200, body=body))
+    assert (caught.value.status, caught.value.message) == (307, "no")
+
+
+@pytest.mark.parametrize(
+    ("repeat", "outcome"), [(repeat, UNKNOWN) for repeat in Repeat if repeat is not Repeat.FREELY]
+)
+def test_see_other_after_what_acts_means_that_it_may_have_acted(
+    repeat: Repeat, outcome: Outcome
+) -> None:
+    for kind in (Get, Post):
+        endpoint: Any = kind("/v1/own/", returns=Answer, repeat=repeat)
+        with pytest.raises(UnreadableReplyError) as caught:
+            decode(endpoint, Response(http_status=303, body=b""))
+        assert caught.value.outcome is outcome
+
+
+def test_see_other_after_a_read_is_a_redirect_like_any_other() -> None:
+    endpoint = Get("/v1/own/", returns=Answer, repeat=Repeat.FREELY)
+    with pytest.raises(NotSentError, match="redirect"):
+        decode(endpoint, Response(http_status=303, body=b""))
 
 
 def test_429_is_a_throttle_whatever_the_body_says_and_tells_how_long() -> None:
@@ -245,8 +296,13 @@ def test_an_answer_without_envelope_is_read_where_that_is_how_it_comes() -> None
     for body in (b"{}", b"[]", b"[1]", b"null", b'"t"', b"5", b"<html>"):
         with pytest.raises(UnreadableReplyError):
             ask(body)
+    for http_status in (201, 202, 404):
+        with pytest.raises(UnreadableReplyError):
+            ask(b'{"token": "t"}', http_status)
     with pytest.raises(RefusedError):
         ask(b"{}", 400)
+    with pytest.raises(UnreadableReplyError):
+        ask(b"<html>", 400)
     with pytest.raises(CredentialsError):
         ask(b'{"meta": {"status": 301, "message": "bad"}}')
 

@@ -1,6 +1,7 @@
 """A server's words are shown without the persons that the request is about."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,12 +9,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from clickpost_async import CourierError
 from clickpost_async._wire.encode import encode
 from clickpost_async._wire.personal import _vocabulary, masked
 from clickpost_async.endpoints.orders import CREATE_INDIA
 from clickpost_async.settings import BodyStyle
 from clickpost_async.structures import IndiaOrder, IndiaParcel, Login, NdrAction, WorldOrder
 from tests.sandbox.samples import india_order, world_order
+from tests.transport.plays import Play, playing, said
 
 ORDER = india_order(
     "LOTUS/2026-77",
@@ -178,3 +181,88 @@ def test_any_words_come_back(words: str, body: bytes) -> None:
 @given(st.text('xyz .,:;-_()"%\n', max_size=60))
 def test_words_without_persons_come_back_unchanged(words: str) -> None:
     assert masked(words, IndiaOrder, BODY) == words
+
+
+# --- digits ---------------------------------------------------------------------------------------
+
+
+def body_with(phone: str, reference_number: str = "R-1") -> bytes:
+    order = india_order(reference_number, drop_info__drop_phone=phone)
+    return json.dumps(order).encode()
+
+
+@given(
+    st.text("0123456789", min_size=7, max_size=10),
+    st.text("09+(-_ )ax", max_size=6),
+    st.lists(st.text("-_ ()./", max_size=2), min_size=9, max_size=9),
+    st.text("09+(-_ )ax", max_size=6),
+)
+def test_a_phone_number_is_masked_wherever_a_pattern_of_it_matches(
+    phone: str, before: str, gaps: Sequence[str], after: str
+) -> None:
+    written = "".join(map("".join, zip(phone, [*gaps, ""], strict=False)))
+    words = before + written + after
+    # What is not done: such a pattern stays in the cache of `re`, and the number with it.
+    spaced = r"[\W_]*".join(phone)
+    found = re.search(rf"(?<!\d)(?:[+(]*\d{{1,3}}[\W_]*)?{spaced}(?!\d)", words)
+
+    masked_words = masked(words, IndiaOrder, body_with(phone))
+
+    assert ("***" in masked_words) == (found is not None)
+    if found is not None:
+        assert found[0].strip("+(") not in masked_words
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("phone 9000000012345 is one digit too many", "phone 9000000012345 is one digit too many"),
+        ("id 12349000000012", "id 12349000000012"),
+        ("id 1234 9000000012", "id 1234 ***"),
+        ("9000000012", "***"),
+        ("9000000012, 9000000012", "***"),
+        ("9000000012 or 9000000012", "*** or ***"),
+    ],
+)
+def test_a_phone_number_is_masked_as_a_whole_and_not_within_a_longer_one(
+    words: str, expected: str
+) -> None:
+    assert masked(words, IndiaOrder, body_with("9000000012")) == expected
+
+
+def test_masking_adds_nothing_to_the_cache_of_patterns_and_leaves_no_person_in_it() -> None:
+    # What is made once, at the first error, is there before.
+    assert masked("phone 9000000000", IndiaOrder, body_with("9000000000")) == "phone ***"
+    caches = (re._cache, re._cache2) if hasattr(re, "_cache2") else (re._cache,)  # type: ignore[attr-defined]
+    before = [dict(cache) for cache in caches]
+
+    for number in range(600):
+        phone = f"9{number:09d}"
+        words = f"order SHOP/{number} refused: phone {phone} of {phone} is odd"
+        body = body_with(phone, f"SHOP/{number}")
+        assert masked(words, IndiaOrder, body) == (
+            f"order SHOP/{number} refused: phone *** of *** is odd"
+        )
+
+    assert [dict(cache) for cache in caches] == before
+
+
+@pytest.mark.asyncio
+async def test_failed_orders_leave_an_applications_patterns_in_the_cache() -> None:
+    for number in range(200):
+        re.match(f"application-{number}", "")
+    caches = (re._cache, re._cache2) if hasattr(re, "_cache2") else (re._cache,)  # type: ignore[attr-defined]
+    refusal = said(319, message="drop phone 9000000012 is odd", result=None)
+    async with playing(Play([refusal])) as clickpost:
+        with pytest.raises(CourierError, match=r"\*\*\*"):
+            await clickpost.orders.create(india_order("W-1", drop_info__drop_phone="9000000012"))
+        before = [dict(cache) for cache in caches]
+        for number in range(100):
+            order = india_order(f"R-{number}", drop_info__drop_phone="9000000012")
+            with pytest.raises(CourierError):
+                await clickpost.orders.create(order)
+
+    assert [dict(cache) for cache in caches] == before
+    patterns = [str(key[1]) for cache in before for key in cache]
+    digits = ["".join(filter(str.isdecimal, pattern)) for pattern in patterns]
+    assert not any("9000000012" in found for found in digits)

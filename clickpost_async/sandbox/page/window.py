@@ -4,6 +4,7 @@ A window remembers the rows it has told, no events: a browser that is slow to re
 between, and costs no memory.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -128,7 +129,8 @@ class Window:
     def _detail(self) -> str:
         kind, _, name = self._look.shown.partition("/")
         if kind == "request":
-            exchange = self._control.exchange(int(name)) if name.isdecimal() else None
+            is_number = re.fullmatch(r"[0-9]{1,15}", name)
+            exchange = self._control.exchange(int(name)) if is_number else None
             if exchange is None:
                 return self._write("details", "gone", "This call is not kept any more.")
             show = (lambda it: it) if self._look.persons else covered

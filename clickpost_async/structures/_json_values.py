@@ -1,0 +1,236 @@
+"""Which values of Python can be written as JSON, as what, and what to give in place of others.
+
+Decimals, fractions and the scalars of numpy, and so of pandas, are taken where JSON can hold them
+exactly. They are known by what they can do, so that no such library is imported here.
+"""
+
+import dataclasses
+import enum
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, time
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+import attrs
+
+from clickpost_async.errors import Problem
+
+MISSING = "missing value (NaN): give a value, or None"
+UNPAIRED_SURROGATE = "contains an unpaired surrogate (invalid Unicode)"
+
+# Exactly these; a subclass may be numpy's, and is looked at.
+_SCALARS = frozenset({str, int, float, bool})
+_AS_THEY_ARE = _SCALARS | {type(None), list, tuple, dict}
+
+_MAX_DEPTH = 64
+# Floats end at 10 ** 308, and with them what most servers read.
+_MAX_EXPONENT = 308
+_LARGEST = 1.7e308
+# More problems of one field teach no more.
+_MAX_PROBLEMS = 20
+
+
+def to_plain(value: Any) -> Any:
+    """Return the number, text or truth value that says exactly the same; else `value` itself."""
+    if type(value) in _AS_THEY_ARE or isinstance(value, enum.Enum):
+        return value
+    if getattr(value, "shape", None) == () and callable(item := getattr(value, "item", None)):
+        scalar = item()
+        # A long double has no type in Python, and the item of numpy's NaT is None.
+        if type(scalar) in _SCALARS:
+            return scalar
+    return value if isinstance(value, str | int | float | Mapping) else _to_plain_number(value)
+
+
+def _to_plain_number(value: Any) -> Any:
+    # Who has a Decimal has loaded them; nobody else waits for it.
+    from decimal import Decimal
+    from numbers import Integral, Real
+
+    if isinstance(value, Decimal):
+        return _to_plain_decimal(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if not isinstance(value, Real):
+        return value
+    try:
+        number = float(value)
+    except OverflowError:
+        return value
+    return number if number == value else value
+
+
+def _to_plain_decimal(value: Any) -> Any:
+    if not value.is_finite() or value.adjusted() > _MAX_EXPONENT:
+        return value
+    if value == value.to_integral_value():
+        return int(value)
+    number = float(value)
+    # What is written is the shortest text that reads as this float.
+    return number if type(value)(repr(number)) == value else value
+
+
+def to_integer(value: Any) -> Any:
+    """Return the integer that says exactly the same, also of 2.0; else `value` itself."""
+    plain = to_plain(value)
+    return int(plain) if isinstance(plain, float) and plain.is_integer() else plain
+
+
+def to_json(value: Any) -> Any:
+    """Copy a value as plain JSON; raises `ValueError` for what `json_problems` tells of."""
+    plain = to_plain(value)
+    match plain:
+        case None | bool() | str() | int():
+            return plain
+        case float() if math.isfinite(plain):
+            return plain
+        case Mapping() if all(isinstance(key, str) for key in plain):
+            return {key: to_json(inner) for key, inner in plain.items()}
+        case list() | tuple():
+            return [to_json(inner) for inner in plain]
+        case _:
+            raise ValueError(f"{type(value).__name__} is not JSON")
+
+
+def json_problems(value: Any) -> Sequence[Problem]:
+    """Return what keeps a value from being written as JSON, with the paths inside of it."""
+    return () if _is_json(value, 0) else tuple(islice(_problems(value, 0), _MAX_PROBLEMS))
+
+
+def _is_json(value: Any, depth: int) -> bool:
+    """Tell of most of what is JSON, in a fraction of the time, that it is."""
+    kind = type(value)
+    if kind is str:
+        return value.isascii() or text_problem(value) is None
+    if kind is dict or kind is list or kind is tuple:
+        inner = depth + 1
+        if inner > _MAX_DEPTH:
+            return False
+        if kind is dict:
+            return all(
+                type(key) is str and _is_json(key, inner) and _is_json(member, inner)
+                for key, member in value.items()
+            )
+        return all(_is_json(member, inner) for member in value)
+    if kind is int or kind is float:
+        return bool(-_LARGEST < value < _LARGEST)
+    return value is None or kind is bool
+
+
+def _problems(value: Any, depth: int) -> Iterator[Problem]:
+    plain = to_plain(value)
+    if not isinstance(plain, Mapping | list | tuple):
+        if message := scalar_problem(plain):
+            yield Problem("", message)
+    elif depth == _MAX_DEPTH:
+        yield Problem("", f"is nested more than {_MAX_DEPTH} levels deep")
+    elif isinstance(plain, Mapping):
+        for key, inner in plain.items():
+            if message := _key_problem(key):
+                yield Problem("", message)
+            else:
+                yield from (problem.under(key) for problem in _problems(inner, depth + 1))
+    else:
+        for position, inner in enumerate(plain):
+            yield from (problem.under(f"[{position}]") for problem in _problems(inner, depth + 1))
+
+
+def _key_problem(key: Any) -> str | None:
+    if not isinstance(key, str):
+        return f"a key must be text, not {type_name(key)}"
+    problem = text_problem(key)
+    return problem and f"a key {problem}"
+
+
+def scalar_problem(value: Any) -> str | None:
+    """Say why a value that is no object or list cannot be written as JSON, or `None`."""
+    match value:
+        case None | bool():
+            return None
+        case str():
+            return text_problem(value)
+        case int():
+            return integer_problem(value)
+        case _ if is_missing(value):
+            return MISSING
+        case float():
+            return None if math.isfinite(value) else "a finite number is needed"
+        case _:
+            return f"{type_name(value)} cannot be written as JSON{advice(value)}"
+
+
+def integer_problem(value: int) -> str | None:
+    """Say why an integer cannot be sent, or `None`."""
+    return None if -_LARGEST < value < _LARGEST else "is too large a number"
+
+
+def text_problem(value: str) -> str | None:
+    """Say why a text cannot be written as UTF-8, or `None`."""
+    if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        return UNPAIRED_SURROGATE
+    return None
+
+
+def is_missing(value: Any) -> bool:
+    """Tell whether it is what pandas, numpy, decimals and floats have where there is no value."""
+    kind = type(value).__name__
+    if kind == "Decimal":
+        return bool(value.is_nan())
+    if isinstance(value, float) or getattr(value, "shape", None) == ():
+        return bool(value != value)  # noqa: PLR0124 - true of NaN and NaT alone
+    # These two cannot be known by comparing: pandas.NA is neither equal nor unequal.
+    return kind in {"NAType", "NaTType"}
+
+
+_NAMES: Mapping[Any, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+    list: "a list",
+    tuple: "a list",
+    dict: "an object",
+}
+
+
+def kind_name(kind: Any) -> str:
+    """Return what a field's type is called in a message: JSON's word for it, or its own name."""
+    if kind not in _NAMES and attrs.has(kind):
+        return "an object"
+    return _NAMES.get(kind) or str(getattr(kind, "__name__", kind))
+
+
+def type_name(value: object) -> str:
+    """Return what the type of a value is called in a message."""
+    kind = type(value)
+    return _NAMES.get(kind) or kind.__name__
+
+
+def advice(value: Any) -> str:
+    """Return what to give in place of a value that JSON has no type for: ": give …", or nothing."""
+    from numbers import Number
+
+    if type(value) in _AS_THEY_ARE:
+        return ""
+    for kinds, how in (*_INSTEAD, (Number, "float(x), which rounds it")):
+        if isinstance(value, kinds):
+            return f": give {how}"
+    if dataclasses.is_dataclass(value) or attrs.has(type(value)):
+        return ": give its fields as a mapping (asdict)"
+    method = next((name for name in _METHODS if hasattr(value, name)), None)
+    if method is not None:
+        return f": give its {method}()"
+    return ": give dict(x)" if hasattr(value, "keys") else ""
+
+
+_METHODS = ("model_dump", "to_dict", "tolist")
+_INSTEAD: Sequence[tuple[Any, str]] = (
+    ((date, time), "its isoformat()"),
+    ((bytes, bytearray, memoryview), "text, by decode() or base64"),
+    ((set, frozenset), "a list"),
+    (enum.Enum, "its value"),
+    (UUID, "str(x)"),
+)

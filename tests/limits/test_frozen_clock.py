@@ -1,0 +1,106 @@
+"""Calls under a clock that somebody has stopped, as freezegun does: it stops nobody."""
+
+import asyncio
+from typing import Any
+
+import freezegun
+import httpx
+import pytest
+
+from clickpost_async import NotSentError, Rate, RetryPolicy
+from clickpost_async.limits import Adaptive, TokenBucket, Unlimited
+from clickpost_async.limits.per_loop import is_clock_frozen
+from clickpost_async.testing import run_virtual
+from tests.sandbox.samples import india_order
+from tests.transport.plays import Play, placed, playing
+
+MANY = 60
+
+
+async def create_many(**settings: Any) -> int:
+    play = Play([placed()])
+    async with playing(play, **settings) as clickpost:
+        for number in range(MANY):
+            await clickpost.orders.create(india_order(f"R-{number}"))
+        await asyncio.gather(
+            *(clickpost.orders.create(india_order(f"G-{number}")) for number in range(MANY))
+        )
+    return len(play.requests)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"rate": Rate(1, burst=1)}, {"rate": Rate(100)}],
+    ids=["adaptive", "strict", "rate"],
+)
+def test_calls_are_made_while_the_clock_is_frozen(settings: dict[str, Any]) -> None:
+    with freezegun.freeze_time("2026-03-02"):
+        assert asyncio.run(create_many(**settings)) == 2 * MANY
+
+
+@pytest.mark.parametrize("how", [{"tick": True}, {"real_asyncio": True}])
+def test_a_clock_that_was_only_set_keeps_the_pace(how: dict[str, bool]) -> None:
+    async def seconds_of_20() -> float:
+        bucket = TokenBucket(200, burst=1)
+        began = asyncio.get_running_loop().time()
+        for _ in range(20):
+            await bucket.take()
+        assert not is_clock_frozen()
+        return asyncio.get_running_loop().time() - began
+
+    with freezegun.freeze_time("2026-03-02", **how):
+        assert asyncio.run(seconds_of_20()) >= 19 / 200 - 0.01
+
+
+def test_a_clock_that_jumps_stops_nobody() -> None:
+    async def main() -> int:
+        play = Play([placed()])
+        async with playing(play) as clickpost:
+            for number in range(MANY):
+                await clickpost.orders.create(india_order(f"R-{number}"))
+                frozen.tick(-3600 if number % 2 else 3600)
+        return len(play.requests)
+
+    with freezegun.freeze_time("2026-03-02") as frozen:
+        assert asyncio.run(main()) == MANY
+
+
+def test_after_the_clock_was_frozen_nothing_is_left_to_be_waited_for() -> None:
+    limiter = Adaptive()
+
+    async def take(times: int) -> float:
+        for _ in range(times):
+            await limiter.take()
+        return limiter.delay()
+
+    with freezegun.freeze_time("2026-03-02"):
+        asyncio.run(take(1000))
+    assert asyncio.run(take(1)) < 0.1
+
+
+def test_a_breaker_that_opens_turns_calls_away_while_the_clock_is_frozen() -> None:
+    async def main() -> NotSentError:
+        play = Play([httpx.ConnectError("")])
+        async with playing(play, retry=RetryPolicy.never(), limiter=Unlimited()) as clickpost:
+            for number in range(MANY):
+                try:
+                    await clickpost.orders.create(india_order(f"R-{number}"))
+                except NotSentError as error:
+                    last = error
+        assert len(play.requests) == 20
+        return last
+
+    with freezegun.freeze_time("2026-03-02"):
+        assert asyncio.run(main()).again_in == 5
+
+
+def test_a_loop_with_a_clock_of_its_own_is_not_frozen() -> None:
+    async def minutes() -> float:
+        bucket = TokenBucket(1, per=60, burst=1)
+        for _ in range(3):
+            await bucket.take()
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(minutes) == 120
+    with freezegun.freeze_time("2026-03-02"):
+        assert run_virtual(minutes) == 120

@@ -1,0 +1,76 @@
+"""The simulator itself: the same seed plays the same course, and it sees what is not protected."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.simulation.play import SCENARIOS, play
+from tests.simulation.protections import PROTECTIONS
+
+# The first seed, of the first two hundred, that finds the harm of each protection when it is off:
+# `python -m tests.simulation --protections`.
+FOUND_BY = {
+    "single flight": 2,
+    "look-up before a resend": 9,
+    "settle delay": 0,
+    "Resend.NEVER": 24,
+    "intent in the journal before the first byte": 0,
+    "doubt on resume": 0,
+    "settle delay on resume": 0,
+    "digest of the contents": 3,
+    "own reference in a response": 41,
+    "a waybill in a response": 82,
+    "a gateway's 403 decides nothing": 76,
+    "rate limiter": 38,
+    "nothing leaves a closed client": 41,
+    "a journal that is synced": 0,
+    "the ledger's claim": 10,
+    "the ledger's mark of what was sent": 10,
+    "settle delay of a worker": 12,
+}
+
+_FINGERPRINTS = """
+from tests.simulation.play import play
+for seed in range(12):
+    print(play(seed).fingerprint)
+"""
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_same_seed_gives_the_same_trace(seed: int, scenario: str) -> None:
+    first, second = play(seed, scenario=scenario), play(seed, scenario=scenario)
+
+    assert first.trace == second.trace
+    assert first.fingerprint == second.fingerprint
+    assert play(seed + 100, scenario=scenario).fingerprint != first.fingerprint
+
+
+def test_trace_does_not_depend_on_the_process() -> None:
+    here = [play(seed).fingerprint for seed in range(12)]
+
+    for hash_seed in ("1", "2"):
+        told = subprocess.run(
+            [sys.executable, "-c", _FINGERPRINTS],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert told.stdout.split() == here
+
+
+def test_every_protection_has_a_seed() -> None:
+    assert set(FOUND_BY) == set(PROTECTIONS)
+    assert all(seed < 200 for seed in FOUND_BY.values())
+
+
+@pytest.mark.parametrize("name", FOUND_BY)
+def test_harm_is_found_without_the_protection(name: str) -> None:
+    seed, laws = FOUND_BY[name], PROTECTIONS[name].laws
+    with_it = {each.law for each in play(seed).violations}
+    without_it = {each.law for each in play(seed, name).violations}
+
+    assert (without_it - with_it) & laws
