@@ -65,7 +65,8 @@ if nox:
     def windows_rehearsal(session: nox.Session) -> None:
         """Run the client, a bulk run and the command line without what Windows lacks."""
         session.install("-e", ".[tests]")
-        session.run("python", "-m", "tests.environments.windows", *session.posargs)
+        rehearsal = "tests/environments/test_windows.py"
+        session.run("python", "-m", "pytest", "-v", rehearsal, *session.posargs)
 
     @nox.session
     def tracers(session: nox.Session) -> None:
