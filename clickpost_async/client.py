@@ -98,6 +98,9 @@ class ClickPost:
     together. `transport` is `"aiohttp"` or `"httpx2"`, with the extra of that name, or any that is
     made for httpx; but for the last, connections are kept per event loop.
 
+    `hosts` say where ClickPost is; without them `CLICKPOST_BASE_URL` does, and where that is not
+    set, ClickPost's own addresses are called.
+
     Nothing is opened before the first call; `aclose()` or leaving `async with` closes.
     """
 
@@ -157,7 +160,7 @@ class ClickPost:
         if at_once < 1:
             message = "at_once: at least 1 is needed"
             raise ValueError(message)
-        hosts = Hosts() if hosts is None else hosts
+        hosts = Hosts.from_env() if hosts is None else hosts
         timeouts = Timeouts() if timeouts is None else timeouts
         self._is_copy = False
         self._grace = timeouts.closing
