@@ -76,8 +76,8 @@ def test_harm_is_found_without_the_protection(name: str) -> None:
     assert (without_it - with_it) & laws
 
 
-# Open: a placed order comes twice in one input, once with changed contents; which of the two rows is
-# refused depends on the run. No label is bought twice; see the README.
+# Open: a placed order comes twice in one input, once with changed contents; which row is refused
+# depends on the run. No label is bought twice; see the README.
 OPEN_SEEDS = {181}
 
 
