@@ -68,8 +68,9 @@ class InFlightCalls:
         self, create: Callable[[], Awaitable[T]], *, in_doubt: bool, is_observed: bool
     ) -> T:
         """Make a call; raises what it does, or, when it is ended here, what is known of it."""
-        with anyio.CancelScope() as scope:
-            call = _Call(scope)
+        scope = anyio.CancelScope()
+        call = _Call(scope)
+        with scope:
             if in_doubt or not is_observed:
                 call.outcome = Outcome.UNKNOWN
             call.on_wire = 0 if is_observed else 1

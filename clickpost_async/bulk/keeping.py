@@ -149,7 +149,8 @@ def reject(error: InvalidRequestError, given: object, facts: dict[str, Any]) -> 
         reasons = tuple(str(given.locate(one.path, one.message)) for one in problems)
     else:
         reasons = tuple(map(str, problems))
-    return Rejected(reasons=reasons, error=error, **facts | {"attempts": error.attempts})
+    told: dict[str, Any] = {**facts, "attempts": error.attempts}
+    return Rejected(reasons=reasons, error=error, **told)
 
 
 async def in_doubt(journal: Journal) -> AsyncIterator[Turn]:

@@ -140,7 +140,7 @@ class Schedule:
     """
 
     def __init__(self, turns: Iterator[Turn] | AsyncIterator[Turn]) -> None:
-        self.unfinished = 0
+        self.unfinished: int = 0
         self.input_error: Exception | None = None
         self._turns = turns
         self._is_open = True
