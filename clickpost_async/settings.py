@@ -236,14 +236,15 @@ def _checked_base(url: str) -> str:
 def _is_plain(url: str) -> bool:
     """Tell whether what is sent to a URL can be read on the way."""
     parts = urlsplit(url)
-    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def _switched_on(value: str | None) -> bool:
     return value is not None and value.strip().lower() in {"1", "true", "yes", "on"}
 
 
-def _is_loopback(hostname: str) -> bool:
+def is_loopback(hostname: str) -> bool:
+    """Tell whether a host name or address is this machine's own."""
     if hostname == "localhost":
         return True
     try:
@@ -294,7 +295,7 @@ class Hosts:
     @property
     def local(self) -> bool:
         """Whether ClickPost is played by something on this machine."""
-        return _is_loopback(urlsplit(self.main).hostname or "")
+        return is_loopback(urlsplit(self.main).hostname or "")
 
     @property
     def plain_http(self) -> str | None:

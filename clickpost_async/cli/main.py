@@ -1,5 +1,6 @@
 """The commands; each is thin, and imports what it needs when it runs."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -121,6 +122,10 @@ def worker(
 
 def main() -> None:
     """Run the command line; the exit code tells how it went."""
+    if sys.flags.optimize > 1:
+        from clickpost_async.cli.docstrings import restore
+
+        restore(("clickpost_async.cli", "clickpost_async.endpoints"))
     app.command(bulk)
     for chapter in chapters():
         app.command(chapter)

@@ -1,12 +1,15 @@
 """For tests: an event loop that does not wait, and in `fixtures` a sandbox for pytest.
 
+`offline` keeps clients that are told no address away from the real ClickPost.
+
 A process remembers which orders it is creating, and which of them are in doubt, by account, base
 URL and reference number. Tests that use a reference number again begin with `reset`.
 """
 
 from clickpost_async._transport.single_flight import reset as reset
+from clickpost_async.testing.offline import offline as offline
 from clickpost_async.testing.virtual import VirtualLoop as VirtualLoop
 from clickpost_async.testing.virtual import run_virtual as run_virtual
 from clickpost_async.testing.virtual import virtual_time as virtual_time
 
-__all__ = ["VirtualLoop", "reset", "run_virtual", "virtual_time"]
+__all__ = ["VirtualLoop", "offline", "reset", "run_virtual", "virtual_time"]

@@ -36,6 +36,15 @@ def test_help_names_the_commands() -> None:
         assert command in said.stdout
 
 
+@pytest.mark.parametrize("command", ["", "demo", "bulk", "orders", "orders create-india"])
+def test_help_is_the_same_where_python_strips_docstrings(command: str) -> None:
+    arguments = [*command.split(), "--help"]
+    usual, stripped = said_by(arguments), said_by(arguments, PYTHONOPTIMIZE="2")
+
+    assert stripped.stdout == usual.stdout != ""
+    assert (stripped.returncode, stripped.stderr) == (0, "")
+
+
 def test_the_version_is_the_packages() -> None:
     try:
         version = metadata.version("clickpost_async")

@@ -1,0 +1,230 @@
+"""What libraries that stand in for a server do with a client: each claim of the page on testing.
+
+Every client calls a port that refuses: what is not answered by the library is seen to leave.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+import respx
+import vcr
+from aioresponses import aioresponses
+from pytest_httpx import HTTPXMock
+
+from clickpost_async import ClickPost, Credentials, Hosts, NotSentError, RetryPolicy
+from clickpost_async.sandbox import Sandbox
+from clickpost_async.structures import CreatedOrder
+from clickpost_async.testing import offline
+from clickpost_async.testing.fixtures import clickpost_sandbox
+
+from .sandbox.samples import india_order
+from .transport.plays import KEY
+from .transport.server import PLACED
+
+__all__ = ["clickpost_sandbox"]
+
+PATH = "/offline/v3/create-order/"
+REFUSED = "connection refused"
+
+
+@pytest.fixture(autouse=True)
+def nobody_listens() -> Iterator[str]:
+    with offline() as base_url:
+        yield base_url
+
+
+def over_httpx() -> httpx.AsyncHTTPTransport:
+    return httpx.AsyncHTTPTransport(trust_env=False)
+
+
+def over_httpx2() -> Any:
+    return httpx2.AsyncHTTPTransport(trust_env=False)
+
+
+async def place(transport: Any = None, number: str = "R-1") -> CreatedOrder:
+    async with ClickPost(
+        Credentials("acme", KEY), transport=transport, retry=RetryPolicy.never()
+    ) as clickpost:
+        return await clickpost.orders.create(india_order(number))
+
+
+# --- each library ---------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_mock_transport_gets_the_request_with_the_key() -> None:
+    requests: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, content=PLACED)
+
+    assert (await place(httpx.MockTransport(answer))).waybill == "W-1"
+    assert requests[0].url.params["key"] == KEY
+    assert json.loads(requests[0].content)["shipment_details"]["reference_number"] == "R-1"
+
+
+@pytest.mark.parametrize("transport", [lambda: None, over_httpx], ids=["default", "httpx"])
+@pytest.mark.asyncio
+async def test_respx_answers_the_default_transport_and_httpxs(transport: Any) -> None:
+    with respx.mock() as router:
+        route = router.post(path=PATH, params__contains={"key": "REDACTED"}).respond(content=PLACED)
+        assert (await place(transport())).waybill == "W-1"
+
+    assert route.call_count == 1
+
+
+@pytest.mark.asyncio
+async def test_respx_does_not_answer_httpx2() -> None:
+    with respx.mock(assert_all_called=False) as router:
+        router.post(path=PATH).respond(content=PLACED)
+        with pytest.raises(NotSentError, match=REFUSED):
+            await place(over_httpx2())
+
+
+@pytest.mark.asyncio
+async def test_pytest_httpx_answers_httpxs_transport(httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(method="POST", content=PLACED)
+
+    assert (await place(over_httpx())).waybill == "W-1"
+    [request] = httpx_mock.get_requests()
+    assert request.url.params["key"] == "REDACTED"
+
+
+@pytest.mark.httpx_mock(assert_all_responses_were_requested=False)
+@pytest.mark.parametrize("transport", [lambda: None, over_httpx2], ids=["default", "httpx2"])
+@pytest.mark.asyncio
+async def test_pytest_httpx_answers_no_other_transport(
+    httpx_mock: HTTPXMock, transport: Any
+) -> None:
+    httpx_mock.add_response(method="POST", content=PLACED)
+
+    with pytest.raises(NotSentError, match=REFUSED):
+        await place(transport())
+    assert httpx_mock.get_requests() == []
+
+
+@pytest.mark.parametrize("transport", [over_httpx, over_httpx2])
+@pytest.mark.asyncio
+async def test_vcrpy_records_and_plays_what_passes_httpx_without_the_key(
+    clickpost_sandbox: Sandbox, transport: Any, tmp_path: Path
+) -> None:
+    cassette = tmp_path / "cassette.yaml"
+    waybills = set()
+    for mode in ("once", "none"):
+        with vcr.use_cassette(str(cassette), record_mode=mode):
+            async with ClickPost.from_env(transport=transport()) as clickpost:
+                waybills.add((await clickpost.orders.create(india_order("R-1"))).waybill)
+        clickpost_sandbox.stop()
+
+    assert len(waybills) == 1
+    assert "REDACTED" in cassette.read_text()
+    assert clickpost_sandbox.key not in cassette.read_text()
+
+
+@pytest.mark.asyncio
+async def test_vcrpy_neither_records_nor_holds_back_the_default_transport(
+    clickpost_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    cassette = tmp_path / "cassette.yaml"
+    with vcr.use_cassette(str(cassette), record_mode="none"):
+        async with ClickPost.from_env() as clickpost:
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert list(clickpost_sandbox.ledger()) == ["R-1"]
+    assert not cassette.exists()
+
+
+@pytest.mark.parametrize("transport", [lambda: None, over_httpx, over_httpx2])
+@pytest.mark.asyncio
+async def test_aioresponses_answers_nothing(transport: Any) -> None:
+    with aioresponses() as mocked:
+        mocked.post(re.compile(".*create-order.*"), body=PLACED)
+        with pytest.raises(NotSentError, match=REFUSED):
+            await place(transport())
+
+    assert mocked.requests == {}
+
+
+# --- the guard ------------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_offline_sends_no_client_that_is_told_no_address_to_clickpost(
+    nobody_listens: str,
+) -> None:
+    port = nobody_listens.removeprefix("http://127.0.0.1:").removesuffix("/offline")
+    environ = {**os.environ, "CLICKPOST_USERNAME": "acme", "CLICKPOST_API_KEY": KEY}
+
+    for client in (ClickPost(Credentials("acme", KEY)), ClickPost.from_env(environ)):
+        async with client.with_options(retry=RetryPolicy.never()) as clickpost:
+            with pytest.raises(NotSentError, match=f"127.0.0.1:{port}: {REFUSED}"):
+                await clickpost.orders.create(india_order("R-1"))
+        await client.aclose()
+
+
+@pytest.mark.asyncio
+async def test_offline_leaves_clients_that_are_told_where_clickpost_is(
+    clickpost_sandbox: Sandbox,
+) -> None:
+    with offline() as base_url:
+        assert base_url == clickpost_sandbox.url
+        async with ClickPost.from_env() as clickpost:
+            await clickpost.orders.create(india_order("R-1"))
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        return httpx.Response(200, json={"meta": {"status": 200, "success": True}})
+
+    async with ClickPost(
+        Credentials("acme", KEY), hosts=Hosts(), transport=httpx.MockTransport(answer)
+    ) as clickpost:
+        await clickpost.health()
+
+    assert list(clickpost_sandbox.ledger()) == ["R-1"]
+    assert asked == ["www.clickpost.in"]
+
+
+@pytest.mark.parametrize("before", [None, "https://www.clickpost.in/api"])
+def test_offline_gives_the_environment_back(
+    before: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CLICKPOST_BASE_URL")
+    if before is not None:
+        monkeypatch.setenv("CLICKPOST_BASE_URL", before)
+
+    with offline() as base_url:
+        assert os.environ["CLICKPOST_BASE_URL"] == base_url != before
+    assert os.environ.get("CLICKPOST_BASE_URL") == before
+
+
+def test_the_guard_is_on_for_every_test_where_it_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "from clickpost_async.testing.fixtures import clickpost_offline as clickpost_offline\n"
+    )
+    (tmp_path / "test_shop.py").write_text(
+        "from clickpost_async.settings import Hosts\n\n\n"
+        "def test_no_address_but_this_machine():\n"
+        "    assert Hosts.from_env().local\n"
+    )
+    environ = {name: value for name, value in os.environ.items() if "CLICKPOST" not in name}
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", str(tmp_path)],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+    assert "1 passed" in run.stdout
