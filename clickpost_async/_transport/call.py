@@ -422,6 +422,7 @@ class Call(Generic[R]):
                 request = self._request = encode(self.endpoint, self._query, body, style=style)
             except InvalidRequestError as error:
                 # Error trackers export the variables of frames, and these have seen the order.
+                del body
                 raise error.with_traceback(None) from None
             self._body = None
         return request

@@ -317,17 +317,17 @@ class _WrongKey(_Key):
         return f"{super().__call__()}-wrong"
 
 
-async def use(tool: Tool, transport: Callable[[], Any]) -> None:
+async def use(tool: Tool, name: str, transport: Callable[[], Any]) -> None:
     """Make calls that succeed, that are refused, that get no response and that cannot be made."""
     url = os.environ["CLICKPOST_BASE_URL"]
     for at, key, make in (
-        (url, _Key(), lambda: order("R-PLACED")),
-        (url, _Key(), lambda: order("R-COURIER-REFUSES")),
-        (url, _Key(), lambda: order("R-LOST")),
-        (url, _Key(), lambda: order("R-WRONG", drop_info__drop_pincode="no pincode")),
-        (url, _Key(), lambda: order("R-NEITHER") | {"pickup_info": {}}),
-        (url, _WrongKey(), lambda: order("R-NOT-ALLOWED")),
-        (f"http://127.0.0.1:{_closed_port()}/api", _Key(), lambda: order("R-NOT-SENT")),
+        (url, _Key(), lambda: order(f"R-PLACED-{name}")),
+        (url, _Key(), lambda: order(f"R-COURIER-REFUSES-{name}")),
+        (url, _Key(), lambda: order(f"R-LOST-{name}")),
+        (url, _Key(), lambda: order(f"R-WRONG-{name}", drop_info__drop_pincode="no pincode")),
+        (url, _Key(), lambda: order(f"R-NEITHER-{name}") | {"pickup_info": {}}),
+        (url, _WrongKey(), lambda: order(f"R-NOT-ALLOWED-{name}")),
+        (f"http://127.0.0.1:{_closed_port()}/api", _Key(), lambda: order(f"R-NOT-SENT-{name}")),
     ):
         async with ClickPost(
             Credentials("sandbox", key),
@@ -386,7 +386,7 @@ def main() -> None:
     for name, transport in _transports().items():
         with _listening() as log:
             with tool.watch():
-                asyncio.run(use(tool, transport))
+                asyncio.run(use(tool, name, transport))
             found[name] = {"exported": tool.flush(), "log": log}
     for control in CONTROLS:
         with tool.watch():

@@ -56,7 +56,8 @@ def watched(tool: str, folder: Path, *module: str, **environ: str) -> dict[str, 
     if find_spec(LIBRARIES[tool].partition(".")[0]) is None and tool in HEAVY:
         pytest.skip(f"{tool} is not installed: pip install {tool}")
     server = Served(Sandbox(key=CANARY))
-    server.sandbox.faults.next("drop_after", reference_number="R-LOST")
+    for name in TRANSPORTS:
+        server.sandbox.faults.next("drop_after", reference_number=f"R-LOST-{name}")
     try:
         done = subprocess.run(
             [sys.executable, "-m", "tests.environments.canary", tool, *module],
