@@ -34,9 +34,7 @@ if nox:
     nox.options.download_python = "never"
     nox.options.error_on_missing_interpreters = False
     nox.options.reuse_venv = "yes"
-    nox.options.sessions = [
-        *("lint", "types", "tests_all", "windows_rehearsal", "tracers", "bare", "docs", "build")
-    ]
+    nox.options.sessions = [*("lint", "types", "tests_all", "bare", "docs", "build")]
 
     @nox.session
     def demo(session: nox.Session) -> None:
