@@ -11,18 +11,23 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from clickpost_async.bulk import Pending, Placed, Rejected
-from clickpost_async.errors import CredentialsError, UnreadableReplyError
+from clickpost_async.bulk import Pending, Placed
+from clickpost_async.errors import (
+    ClickPostError,
+    CredentialsError,
+    InvalidRequestError,
+    Trouble,
+    UnreadableReplyError,
+)
 
 if TYPE_CHECKING:
     from tests.simulation.disk import Disk
 
 _PACKAGE = "clickpost_async"
-_FLIGHTS = "_transport.flights:Flights"
+_SINGLE_FLIGHT = "_transport.single_flight:SingleFlight"
 _CALL = "_transport.call:Call"
-_JOURNAL = "bulk.journal:Journal"
 _KEEPER = "bulk.keeping:Keeper"
 _LEDGER = "fleet.ledger:OpenLedger"
 
@@ -47,6 +52,24 @@ def _replaced(target: str, name: str, by: object) -> Switch:
     return off
 
 
+def _first_of(*names: tuple[str, str], by: object) -> Switch:
+    """Replace the first of them that there is, whichever way the code is arranged."""
+
+    def off(stack: ExitStack, disk: "Disk") -> None:
+        for target, name in names:
+            try:
+                found = resolve_name(f"{_PACKAGE}.{target}")
+            except (ImportError, AttributeError):
+                continue
+            if hasattr(found, name):
+                stack.enter_context(mock.patch.object(found, name, by))
+                return
+        message = f"none of {names} exists any more"
+        raise AttributeError(message)
+
+    return off
+
+
 def _all(*switches: Switch) -> Switch:
     def off(stack: ExitStack, disk: "Disk") -> None:
         for switch in switches:
@@ -58,11 +81,14 @@ def _all(*switches: Switch) -> Switch:
 # --- the switches ---------------------------------------------------------------------------------
 
 
-def _land(self: Any, key: Any, create: Any) -> None:
-    self._flights.pop(key, None)
-    self._landed[key] = None
-    if create.landed is not None:
-        create.landed.set()
+def _begins_at_once(self: Any, key: Any, create: Any) -> None:
+    return None
+
+
+def _only_remembers(self: Any, key: Any, create: Any, doubt: Any) -> None:
+    self._doubts.pop(key, None)
+    if doubt is not None:
+        self._remember(key, doubt)
 
 
 async def _finds_nothing(self: Any, error: object) -> None:
@@ -77,23 +103,27 @@ def _doubts_are_forgotten(stack: ExitStack, disk: "Disk") -> None:
     keeper = resolve_name(f"{_PACKAGE}.{_KEEPER}")
     admit = keeper.admit
 
-    async def admits_as_new(self: Any, turn: Any, kept: Any, facts: Any) -> Any:
-        known = await admit(self, turn, kept, facts)
-        turn.in_doubt = turn.is_old = False
+    async def admits_as_new(self: Any, turn: Any, *order: Any) -> Any:
+        known = await admit(self, turn, *order)
+        turn.in_doubt = False
         turn.known = None
+        for name in ("is_old", "look_up_only"):
+            if hasattr(turn, name):
+                setattr(turn, name, False)
         return known
 
     stack.enter_context(mock.patch.object(keeper, "admit", admits_as_new))
 
 
-def _digest_always_matches(stack: ExitStack, disk: "Disk") -> None:
-    journal = resolve_name(f"{_PACKAGE}.{_JOURNAL}")
-    admit = journal.admit
+def _digests_are_equal(stack: ExitStack, disk: "Disk") -> None:
+    kept = resolve_name(f"{_PACKAGE}.bulk.keeping:Kept")
+    init = kept.__init__
 
-    async def admits_whatever_it_says(self: Any, entry: Any) -> Any:
-        return evolve(await admit(self, entry), payload_matches=True)
+    def init_without_digest(self: Any, given: object) -> None:
+        init(self, given)
+        self.digest = bytes(32)
 
-    stack.enter_context(mock.patch.object(journal, "admit", admits_whatever_it_says))
+    stack.enter_context(mock.patch.object(kept, "__init__", init_without_digest))
 
 
 def _answered(answer: Any, facts: dict[str, Any], *, sent_before: bool) -> Any:
@@ -117,20 +147,27 @@ def _asynchronous(stack: ExitStack, disk: "Disk") -> None:
     disk.asynchronous = True
 
 
-def _key_is_refused(stack: ExitStack, disk: "Disk") -> None:
-    """Take a gateway's 403 for ClickPost's word on the order."""
-    run = resolve_name(f"{_PACKAGE}.bulk.run:Run")
-    failed = run._failed
+def _believed(concerns: Callable[[ClickPostError], bool]) -> Switch:
+    """Take a gateway's page for ClickPost's refusal of the order."""
 
-    def rejects(self: Any, error: Any, given: Any, facts: Any) -> Any:
-        if isinstance(error, CredentialsError) and error.status is None:
-            return Rejected(reasons=(str(error),), error=error, **facts)
-        return failed(self, error, given, facts)
+    def off(stack: ExitStack, disk: "Disk") -> None:
+        decode = resolve_name(f"{_PACKAGE}._wire.decode")
+        by_http_status = decode._raise_by_http_status
 
-    stack.enter_context(mock.patch.object(run, "_failed", rejects))
+        def refuses(*told: Any) -> Any:
+            try:
+                by_http_status(*told)
+            except ClickPostError as error:
+                if concerns(error):
+                    raise InvalidRequestError(error.message) from None
+                raise
+
+        stack.enter_context(mock.patch.object(decode, "_raise_by_http_status", refuses))
+
+    return off
 
 
-async def _claims_everything(self: Any, key: Any, digest: str, *, fed_in: str) -> Any:
+async def _claims_everything(self: Any, key: Any, digest: str, **_: Any) -> Any:
     return resolve_name(f"{_PACKAGE}.fleet.ledger:Yours")(None)
 
 
@@ -139,13 +176,15 @@ async def _marks_nothing(self: Any, key: Any) -> None:
 
 
 class _Impatient:
-    """What a worker uses of asyncio, with a sleep that is over at once."""
+    """The asyncio of a worker that waits for other workers, and for no settle delay."""
 
-    Lock = asyncio.Lock
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
 
     @staticmethod
     async def sleep(seconds: float) -> None:
-        await asyncio.sleep(0)
+        busy = resolve_name(f"{_PACKAGE}.fleet.work:_BUSY")
+        await asyncio.sleep(seconds if seconds == busy else 0)
 
 
 def _laws(*names: str) -> frozenset[str]:
@@ -159,9 +198,14 @@ PROTECTIONS: dict[str, Protection] = {
             name="single flight",
             laws=_laws("settle", "double", "hold"),
             off=_all(
-                _replaced(_FLIGHTS, "under_way", lambda self, key: False),
-                _replaced(_FLIGHTS, "land", _land),
+                _replaced(_SINGLE_FLIGHT, "begin", _begins_at_once),
+                _replaced(_SINGLE_FLIGHT, "finish", _only_remembers),
             ),
+        ),
+        Protection(
+            name="doubt of the process",
+            laws=_laws("settle", "double", "hold"),
+            off=_replaced(_SINGLE_FLIGHT, "doubt_about", lambda self, key: None),
         ),
         Protection(
             name="look-up before a resend",
@@ -191,18 +235,22 @@ PROTECTIONS: dict[str, Protection] = {
         Protection(
             name="settle delay on resume",
             laws=_laws("settle", "double"),
-            off=_replaced(_JOURNAL, "left_to_settle", lambda self, *_: 0.0),
+            off=_first_of(
+                ("bulk.journal:Journal", "left_to_settle"),
+                ("bulk.moment:Moment", "left_of"),
+                by=lambda self, *_: 0.0,
+            ),
         ),
         Protection(
             name="digest of the contents",
             laws=_laws("contradiction"),
-            off=_digest_always_matches,
+            off=_digests_are_equal,
         ),
         Protection(
             name="own reference in a response",
             laws=_laws("own"),
             off=_all(
-                _replaced("bulk.run", "_answered", _answered),
+                _first_of(("bulk.run", "_answered"), ("bulk.run", "_created"), by=_answered),
                 _replaced(_CALL, "_refuse_unusable", _refuses_what_is_incomplete),
             ),
         ),
@@ -212,7 +260,14 @@ PROTECTIONS: dict[str, Protection] = {
             off=_replaced("structures:CreatedOrder", "incomplete", False),
         ),
         Protection(
-            name="a gateway's 403 decides nothing", laws=_laws("rejected"), off=_key_is_refused
+            name="a gateway's 403 decides nothing",
+            laws=_laws("rejected"),
+            off=_believed(lambda error: isinstance(error, CredentialsError)),
+        ),
+        Protection(
+            name="a gateway's page decides nothing",
+            laws=_laws("rejected"),
+            off=_believed(lambda error: error.trouble is Trouble.NOT_CLICKPOST),
         ),
         Protection(
             name="rate limiter",
@@ -243,7 +298,7 @@ PROTECTIONS: dict[str, Protection] = {
         Protection(
             name="settle delay of a worker",
             laws=_laws("settle", "double"),
-            off=_replaced("fleet.work", "asyncio", _Impatient),
+            off=_replaced("fleet.work", "asyncio", _Impatient()),
         ),
     )
 }
