@@ -138,6 +138,8 @@ rooms = (*rooms, "testing.fixtures", "fleet", "integrations.taskiq", "_transport
 rooms = (*rooms, "integrations.litestar", "integrations.starlette")
 rooms = {f"clickpost_async.{room}" for room in rooms}
 for module in pkgutil.walk_packages(clickpost_async.__path__, "clickpost_async."):
+    if "__pyinstaller" in module.name:
+        continue  # PyInstaller's own process runs it
     try:
         importlib.import_module(module.name)
     except ImportError as error:

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ _BASE_URL = "CLICKPOST_BASE_URL"
 
 
 @contextmanager
-def offline() -> Iterator[str]:
+def offline() -> Generator[str, None, None]:
     """Let every client that is given no `hosts` call this machine, at a port that refuses.
 
     It sets `CLICKPOST_BASE_URL` while the block runs, so it holds for processes that are started
