@@ -138,7 +138,7 @@ def _configured() -> Mapping[str, Any]:
 
 
 def _credentials(key: Any, environ: Mapping[str, str]) -> Credentials:
-    if callable(key):
+    if key is not None and not isinstance(key, str):
         return Credentials(environ.get("CLICKPOST_USERNAME", ""), key)
     return Credentials.from_env(environ)
 
