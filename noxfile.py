@@ -27,13 +27,14 @@ except ModuleNotFoundError:
 
 if nox:
     PROJECT = nox.project.load_toml(HERE / "pyproject.toml")
-    PYTHONS = nox.project.python_versions(PROJECT)
+    HERE_RUNS = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    OTHER_PYTHONS = [v for v in nox.project.python_versions(PROJECT) if v != HERE_RUNS]
 
     nox.options.default_venv_backend = "uv|virtualenv"
     nox.options.download_python = "never"
     nox.options.error_on_missing_interpreters = False
     nox.options.reuse_venv = "yes"
-    nox.options.sessions = ["lint", "types", "tests_all", "bare", "docs", "build"]
+    nox.options.sessions = [*("lint", "types", "tests_all", "bare", "docs", "build")]
 
     @nox.session
     def demo(session: nox.Session) -> None:
@@ -46,15 +47,37 @@ if nox:
         """Run all tests on the Python that nox runs on."""
         _run_tests(session)
 
-    @nox.session(python=PYTHONS)
+    @nox.session(python=OTHER_PYTHONS)
     def tests_all(session: nox.Session) -> None:
-        """Run all tests on every supported Python that is there."""
+        """Run all tests on every other supported Python that is there."""
         _run_tests(session)
+
+    @nox.session
+    def quick(session: nox.Session) -> None:
+        """Run the tests that need no server, browser or process, in about a minute."""
+        session.install("-e", ".[tests]")
+        slow = [f"--ignore-glob=tests/{name}" for name in _SLOW]
+        session.run("python", "-m", "pytest", *_AT_ONCE, *slow, *session.posargs)
+
+    @nox.session
+    def windows_rehearsal(session: nox.Session) -> None:
+        """Run the client, a bulk run and the command line without what Windows lacks."""
+        session.install("-e", ".[tests]")
+        rehearsal = "tests/environments/test_windows.py"
+        session.run("python", "-m", "pytest", "-v", rehearsal, *session.posargs)
+
+    @nox.session
+    def tracers(session: nox.Session) -> None:
+        """Look for the key in what tracers export that bring too much along for `tests`."""
+        session.install("-e", ".[tests]", "logfire", "ddtrace")
+        # They have plugins for pytest, which trace every test.
+        quiet = ["-p", "no:ddtrace", "-p", "no:logfire", "-p", "no:pytest_logfire"]
+        canary = "tests/environments/test_canary.py"
+        session.run("python", "-m", "pytest", *quiet, canary, "-k", "logfire or ddtrace")
 
     def _run_tests(session: nox.Session) -> None:
         session.install("-e", ".[tests]")
-        at_once = ["--numprocesses=auto", "--maxprocesses=8"]
-        session.run("python", "-m", "pytest", *(session.posargs or at_once))
+        session.run("python", "-m", "pytest", *(session.posargs or _AT_ONCE))
 
     @nox.session
     def cover(session: nox.Session) -> None:
@@ -128,6 +151,14 @@ if nox:
         caches = ("__pycache__", ".")
         return {n.as_posix() for n in names if not any(p.startswith(caches) for p in n.parts)}
 
+
+_AT_ONCE = ("--numprocesses=auto", "--maxprocesses=8")
+# What starts servers, browsers and processes, or plays for minutes.
+_SLOW = (
+    *("docs", "environments", "faults", "fleet", "concurrency", "test_benchmarks.py"),
+    *("bulk/test_crash.py", "bulk/test_kills.py", "cli", "integrations", "limits/test_redis.py"),
+    *("limits/test_shared.py", "sandbox/test_page*", "sandbox/test_serve.py"),
+)
 
 _BARE = """
 import importlib, pkgutil

@@ -22,6 +22,7 @@ from clickpost_async._transport.http import Sender
 from clickpost_async._transport.keyring import Keyring
 from clickpost_async._transport.retry import RetryPolicy
 from clickpost_async._transport.transports import fetcher_of, wire_of
+from clickpost_async._transport.wire import Base
 from clickpost_async._wire.converter import prepare
 from clickpost_async._wire.endpoint import Auth, Get, Post, Query, Repeat
 from clickpost_async.endpoints._namespace import LazyNamespace, Namespace
@@ -164,6 +165,7 @@ class ClickPost:
         self._is_copy = False
         self._grace = timeouts.closing
         self._identity = f"{credentials.username} at {hosts.main}"
+        self._address = Base.parse(hosts.main).address
         self._transport = wire_of(transport)
         self._exchange = Exchange(
             sender=Sender(
@@ -217,6 +219,7 @@ class ClickPost:
         priority: Priority | None = None,
         before_create: BeforeCreate | None = None,
         in_doubt: bool | None = None,
+        observer: Observer | None = None,
     ) -> Self:
         """Return a light copy that shares connections, limiter and counts.
 
@@ -225,6 +228,7 @@ class ClickPost:
 
         `deadline` bounds a whole call in seconds: queue, turn, attempts and pauses; one that is
         over, 0 or less, sends nothing. `priority` is who goes first where calls queue up.
+        `observer` is called with the events of the copy's calls, after those of the client.
 
         For those who keep a ledger of their own: `before_create(reference_number, attempt)` is
         awaited right before the first byte of each sending of an order, when its turn has come;
@@ -238,6 +242,8 @@ class ClickPost:
         if timeouts is not None:
             copy._grace = timeouts.closing
             copy._exchange = self._exchange.with_timeouts(timeouts)
+        if observer is not None:
+            copy._exchange = copy._exchange.with_observer(observer)
         changes: dict[str, Any] = {
             "retry": retry,
             "deadline": deadline,
@@ -253,6 +259,11 @@ class ClickPost:
     def identity(self) -> str:
         """Whose calls these are and where they go; never the key."""
         return self._identity
+
+    @property
+    def address(self) -> str:
+        """Host and port of the server that orders are created at."""
+        return self._address
 
     @property
     def retry(self) -> RetryPolicy:

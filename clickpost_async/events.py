@@ -49,6 +49,7 @@ class Held(_Event):
 
     `fails_calls`: the pause is longer than the retry policy lets a call wait, so until it is over
     calls fail at once.
+    It comes again for each probe of the circuit breaker that fails, with the seconds to the next.
     """
 
     seconds: float

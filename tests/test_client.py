@@ -425,6 +425,34 @@ async def test_options_add_up_and_what_is_not_named_stays() -> None:
         assert len(play.times) == 2 + 4
 
 
+@virtual_time
+async def test_a_light_copy_may_have_an_observer_of_its_own() -> None:
+    everybody, own = Listener(), Listener()
+    async with playing([placed()], observers=[everybody]) as clickpost:
+        copy = clickpost.with_options(observer=own).with_options(deadline=10)
+        await copy.orders.create(india_order("R-1"))
+        await clickpost.orders.create(india_order("R-2"))
+        assert clickpost.stats().calls == 2
+    assert {event.reference_number for event in own.events} == {"R-1"}
+    assert {event.reference_number for event in everybody.events} == {"R-1", "R-2"}
+
+
+@pytest.mark.parametrize(
+    ("base", "address"),
+    [
+        (None, "www.clickpost.in:443"),
+        ("https://api.example/v9", "api.example:443"),
+        ("https://api.example:8443", "api.example:8443"),
+        ("http://127.0.0.1:8000/api", "127.0.0.1:8000"),
+        ("http://[::1]:80", "[::1]:80"),
+    ],
+)
+def test_a_client_says_where_its_orders_go(base: str | None, address: str) -> None:
+    hosts = Hosts() if base is None else Hosts.at(base)
+    clickpost = ClickPost(Credentials("acme", KEY), hosts=hosts)
+    assert clickpost.address == clickpost.with_options(deadline=1).address == address
+
+
 @pytest.mark.asyncio
 async def test_a_light_copy_shares_connections() -> None:
     async with serving() as server:

@@ -267,9 +267,12 @@ class Call(Generic[R]):
 
     @property
     def _is_resolved(self) -> bool:
-        """Whether it is known that there is an order, or that there is none."""
+        """Whether ClickPost has recorded the order, or it is known that there is none.
+
+        One that is recorded and still pending is recognised when it is sent again (202, then 102).
+        """
         if self.answer is not None:
-            return not self.answer.pending
+            return True
         return self.error is not None and self.error.outcome is Outcome.REJECTED
 
     async def _go_on(self) -> None:
@@ -415,7 +418,12 @@ class Call(Generic[R]):
         body, request = self._body, self._request
         if request is None:
             style = self._exchange.body_style
-            request = self._request = encode(self.endpoint, self._query, body, style=style)
+            try:
+                request = self._request = encode(self.endpoint, self._query, body, style=style)
+            except InvalidRequestError as error:
+                # Error trackers export the variables of frames, and these have seen the order.
+                del body
+                raise error.with_traceback(None) from None
             self._body = None
         return request
 
@@ -493,9 +501,9 @@ class Call(Generic[R]):
         )
         if failure_of(error) in SICK:
             breaker = self._guard.breaker
-            was_open = breaker.is_open
+            wait = breaker.wait
             passage.failed()
-            if breaker.is_open and not was_open:
+            if breaker.wait > wait:
                 self._tell(Held(seconds=breaker.wait, **self._about))
         elif isinstance(error, ThrottledError) or not isinstance(error, NotSentError):
             passage.succeeded()

@@ -156,6 +156,10 @@ class Exchange:
         try_take = getattr(self.limiter, "try_take", None)
         return try_take is not None and try_take() is True
 
+    def with_observer(self, observer: Observer) -> "Exchange":
+        """Return a copy that one more observer hears of, and that shares everything else."""
+        return attrs.evolve(self, observers=(*self.observers, observer))
+
     def refuse_if_closed(self, label: str) -> None:
         """Raise a clear error where a client is used after it was closed."""
         if self.counts.closed:

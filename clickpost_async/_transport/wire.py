@@ -68,6 +68,12 @@ class Base:
             authority=name if port == usual else f"{name}:{port}",
         )
 
+    @property
+    def address(self) -> str:
+        """Host and port, the usual one too."""
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{name}:{self.port}"
+
 
 @frozen(eq=False)
 class Outgoing:

@@ -1,12 +1,13 @@
-"""The memory of a bulk run that outlives it: every order is in it before its first byte leaves.
+"""The memory of a bulk run: every order is in it before its first byte leaves.
 
-A thread of its own writes; what comes while it is at it goes into the next transaction together, so
-that a flush of the disk is shared by all who wait for one.
+One that outlives the run is a file. A thread of its own writes it; what comes while it is at it
+goes into the next transaction together, so that a flush of the disk is shared by all who wait for
+one.
 """
 
 import asyncio
 import os
-import time
+import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -15,8 +16,9 @@ from typing import Any, Generic, TypeVar
 
 from anyio.lowlevel import current_token
 
-from clickpost_async.bulk.standing import Entry, JournalError, Kept, Key, Standing, State, Status
-from clickpost_async.bulk.store import Store, boot, read_status
+from clickpost_async.bulk.journal_file import JournalFile, read_status
+from clickpost_async.bulk.standing import Entry, JournalError, Kept, Key, State, Status
+from clickpost_async.bulk.store import Admission, Store
 from clickpost_async.limits._bell import Bell, bell
 
 T = TypeVar("T")
@@ -64,13 +66,13 @@ class _Act(Generic[T]):
 
 
 class Journal:
-    """A journal file, open: `async with Journal.at(path, account=…)`.
+    """An open journal: `async with Journal.at(path, account=…)`, or `Journal.private()`.
 
     Belongs to one event loop. Once something could not be written, everything raises
     `JournalError`.
     """
 
-    def __init__(self, writer: ThreadPoolExecutor) -> None:
+    def __init__(self, writer: ThreadPoolExecutor | None = None) -> None:
         self._writer = writer
         self._store: Store
         self._waiting: list[_Act[Any]] = []
@@ -80,17 +82,15 @@ class Journal:
     @classmethod
     @asynccontextmanager
     async def at(
-        cls, path: str | os.PathLike[str], *, account: str, keep_payloads: bool = False
+        cls, path: str | os.PathLike[str], *, account: str
     ) -> AsyncGenerator["Journal", None]:
         """Open a journal, or make one: readable by its owner only, locked, whole, this account's.
 
-        What is sent is kept until an order is done, unless `keep_payloads` says longer.
+        What is sent is kept until an order is done.
         """
         with ThreadPoolExecutor(1, "clickpost-journal") as writer:
             journal = cls(writer)
-            opened: _Act[Store] = _Act(
-                partial(Store, path, account=account, keep_payloads=keep_payloads)
-            )
+            opened: _Act[Store] = _Act(partial(JournalFile, path, account=account))
             journal._run([opened])
             journal._store = await opened
             try:
@@ -101,10 +101,24 @@ class Journal:
                 journal._written(acts, writer.submit(journal._write, acts).result())
                 writer.submit(journal._store.close).result()
 
+    @classmethod
+    @asynccontextmanager
+    async def private(cls) -> AsyncGenerator["Journal", None]:
+        """Open one that this run alone needs, to know the orders that it has seen.
+
+        It takes at most a few megabytes of memory, and what is beyond them of the disk.
+        """
+        journal = cls()
+        journal._store = Store.private()
+        try:
+            yield journal
+        finally:
+            journal._store.close()
+
     # --- orders -----------------------------------------------------------------------------------
 
-    async def admit(self, entry: Entry) -> Standing:
-        """Take an order in, or tell how it stands."""
+    async def admit(self, entry: Entry) -> Admission:
+        """Take an order in, or tell how it stands, and what to do with it."""
         return await self._put(partial(self._store.admit, entry))
 
     async def sending(self, key: Key) -> None:
@@ -114,14 +128,6 @@ class Journal:
     def record(self, key: Key, state: State, outcome: bytes) -> "_Act[None]":
         """Hand over what an order came to; awaiting it returns when that is durable."""
         return self._put(partial(self._store.record, key, state, outcome))
-
-    def left_to_settle(self, standing: Standing, settling: float) -> float:
-        """Return for how many seconds an order in doubt is to be left alone."""
-        return standing.left_to_settle(settling, now=time.time(), boot=boot())
-
-    def is_older_than(self, standing: Standing, seconds: float) -> bool:
-        """Tell whether an order has been in doubt for so long, by the wall clock."""
-        return time.time() - standing.since > seconds
 
     async def doubts(self) -> AsyncIterator[Kept]:
         """Go through the orders in doubt, a page at a time."""
@@ -141,11 +147,21 @@ class Journal:
         act = _Act(do)
         if self._broken is not None:
             act.fail(self._broken)
+        elif self._writer is None:
+            self._do_at_once(act)
         else:
             self._waiting.append(act)
             if not self._writing:
                 self._flush()
         return act
+
+    def _do_at_once(self, act: _Act[Any]) -> None:
+        """Do what reaches no disk, or its cache only."""
+        try:
+            act.end(act.do())
+        except sqlite3.Error as error:
+            self._broken = _unforeseen(error)
+            act.fail(self._broken)
 
     def _flush(self) -> None:
         acts, self._waiting = self._waiting, []
@@ -154,6 +170,7 @@ class Journal:
 
     def _run(self, acts: list[_Act[Any]]) -> None:
         """Write in the writer's thread, and come back to this event loop."""
+        assert self._writer is not None  # noqa: S101 - without one nothing comes here
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -199,4 +216,4 @@ def status(path: str | os.PathLike[str]) -> Status:
     return read_status(path)
 
 
-__all__ = ["Entry", "Journal", "JournalError", "Kept", "Key", "Standing", "State", "status"]
+__all__ = ["Entry", "Journal", "JournalError", "Kept", "Key", "State", "status"]

@@ -11,6 +11,9 @@ class _Outcome:
     """Which order it was: its position in the input from 0, and its row where it has one.
 
     `recorded`: an earlier run came to this, as its journal says, and nothing was sent now.
+    `differs`: its row has changed since an earlier run sent the order, which stands as it was sent.
+    `duplicate_of`: where the same order comes earlier in this input ("row 3"), whose outcome this
+    is; nothing was sent for it a second time.
     """
 
     position: int
@@ -19,6 +22,8 @@ class _Outcome:
     attempts: int = 0
     seconds: float = 0.0
     recorded: bool = False
+    differs: bool = False
+    duplicate_of: str | None = None
 
 
 @frozen(kw_only=True)
@@ -34,7 +39,7 @@ class Placed(_Outcome):
     @property
     def already_placed(self) -> bool:
         """Whether its reference number had an order before."""
-        return self.order.already_placed
+        return self.order.already_placed or self.duplicate_of is not None
 
 
 @frozen(kw_only=True)

@@ -41,7 +41,10 @@ def read(kind: str, written: bytes, **facts: Any) -> Outcome:
     error = read_error(told)
     if kind == "accepted":
         return Pending(error=error, **facts)
-    return Unknown(error=error or NoReplyError("an earlier run did not live to tell"), **facts)
+    return Unknown(
+        error=error or NoReplyError("a previous run stopped while this order was in flight"),
+        **facts,
+    )
 
 
 def write_order(order: CreatedOrder) -> dict[str, Any]:

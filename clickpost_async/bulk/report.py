@@ -14,7 +14,10 @@ class Report:
 
     `skipped` orders are those that an earlier run had finished: they are counted as what they came
     to, too, and nothing was sent for them. `missing` ones are in the journal and no longer in the
-    input. `duplicates_avoided` counts orders that had been placed by a sending whose answer was
+    input. `changed` ones are placed, or in doubt, with other contents than their rows have now.
+    `duplicates` are rows that repeat an earlier one of the input: they share its outcome, those of
+    placed orders are counted as already placed, and nothing was sent for them.
+    `duplicates_avoided` counts orders that had been placed by a sending whose answer was
     lost, and were found again instead of being bought twice. `requests` are sendings of orders,
     `repeats` those that were not an order's first. `slowest` is how many seconds the
     slowest order took. `halted` is what would have failed every order, such as a refused key;
@@ -28,6 +31,8 @@ class Report:
     pending: int = 0
     skipped: int = 0
     missing: int = 0
+    changed: int = 0
+    duplicates: int = 0
     duplicates_avoided: int = 0
     requests: int = 0
     repeats: int = 0
@@ -55,9 +60,11 @@ class Report:
                 self.unknown += 1
             case Pending():
                 self.pending += 1
+        self.changed += outcome.differs
+        self.duplicates += outcome.duplicate_of is not None
         if outcome.recorded:
             self.skipped += 1
-        else:
+        elif outcome.duplicate_of is None:
             self.duplicates_avoided += isinstance(outcome, Placed) and outcome.found_again
             self.requests += outcome.attempts
             self.repeats += max(outcome.attempts - 1, 0)
@@ -80,6 +87,10 @@ class Report:
             parts.append(f"{self.skipped} known from the journal")
         if self.missing:
             parts.append(f"{self.missing} in the journal and not in the input")
+        if self.changed:
+            parts.append(f"{self.changed} changed since they were sent, and left as they were")
+        if self.duplicates:
+            parts.append(f"{self.duplicates} duplicates of earlier rows")
         if self.stopped:
             parts.append("stopped")
         if self.halted is not None:

@@ -4,38 +4,39 @@ import os
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from attrs import evolve
 
-from clickpost_async._wire.converter import reference_of
+from clickpost_async.bulk.decisions import Action, decide, fails_all, is_foreign, outcome_of
+from clickpost_async.bulk.in_flight import InFlightCalls
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.keeping import Elsewhere, Keeper, Kept, in_doubt
+from clickpost_async.bulk.keeping import Elsewhere, Keeper, Prepared, in_doubt, refuse, reject
+from clickpost_async.bulk.outage import OutageMonitor
 from clickpost_async.bulk.outcome import Outcome, Pending, Placed, Rejected, Unknown
 from clickpost_async.bulk.report import Report
-from clickpost_async.bulk.rows import Row
-from clickpost_async.bulk.turns import BulkOrder, Later, Turn
+from clickpost_async.bulk.turns import BulkOrder, Schedule, Turn, turns_of
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import (
     ClickPostError,
-    CredentialsError,
-    DeadlineError,
     InvalidRequestError,
-    NotSentError,
-    ThrottledError,
-    Trouble,
     UnreadableReplyError,
 )
-from clickpost_async.errors import Outcome as Evidence
+from clickpost_async.events import Event
 from clickpost_async.settings import Priority
 from clickpost_async.structures import CreatedOrder
 
-# So many answers in a row that are not ClickPost's, such as HTTP 404: something else answers there.
-_STRANGERS = 3
+# So many responses in a row that are not ClickPost's, such as HTTP 404: something else answers.
+_MOST_FOREIGN = 3
+# How long what is on the wire has to come back, in seconds, when a run is told to end, and when it
+# ends by itself although there are responses.
+_GRACE = 10.0
+_LONG_GRACE = 60.0
 
 
 class Run:
@@ -51,53 +52,65 @@ class Run:
         client: ClickPost,
         orders: Iterable[BulkOrder] | AsyncIterable[BulkOrder] | None,
         journal: Journal | str | os.PathLike[str] | None,
+        *,
         at_once: int,
+        max_outage: float,
         elsewhere: Elsewhere | None = None,
     ) -> None:
         self.report: Report = Report()
-        self.waiting: int = 0
-        self._client = client.with_options(priority=Priority.BULK)
+        self._calls = InFlightCalls()
+        self._monitor = OutageMonitor(client.address, max_outage)
+        # The journal's clock polls what ClickPost has recorded: it goes on after a restart.
+        self._client = client.with_options(
+            priority=Priority.BULK,
+            retry=evolve(client.retry, polling=0.0),
+            observer=self._observe,
+        )
         self._policy = client.retry
         self._elsewhere = elsewhere
         self._journal = journal
-        self._keeper: Keeper | None = None
-        self._orders = None if orders is None else _numbered(orders)
-        self._has_input = orders is not None
+        self._orders = orders
         self._at_once = at_once
-        self._reading = anyio.Lock()
-        self._input_error: Exception | None = None
         self._failure: Exception | None = None
-        self._later = Later()
-        self._strangers = 0
+        self._foreign = 0
+        self._keeper: Keeper
+        self._schedule = Schedule(turns_of(() if orders is None else orders))
         self._stack = AsyncExitStack()
         self._group: TaskGroup
         self._done: MemoryObjectSendStream[Outcome]
         self._outcomes: MemoryObjectReceiveStream[Outcome]
 
+    @property
+    def waiting(self) -> int:
+        """How many orders were read and have no outcome yet."""
+        return self._schedule.unfinished
+
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            if self._journal is not None:
-                self._keeper = await self._keep(self._journal, stack)
+            journal = await self._open_journal(stack)
+            if self._orders is None:
+                self._schedule = Schedule(in_doubt(journal))
+            self._keeper = Keeper(journal, self._client, self._elsewhere)
             self._group = anyio.create_task_group()
             await self._group.__aenter__()
             self._stack = stack.pop_all()
         # No buffer: a consumer that is slow slows the run down, not fills the memory.
         self._done, self._outcomes = anyio.create_memory_object_stream[Outcome]()
-        self._group.start_soon(self._work)
+        if self.report.stopped:
+            self._schedule.end()
+        for task in (self._schedule.read, self._calls.end_when_told, self._watch, self._work):
+            self._group.start_soon(task)
         return self
 
-    async def _keep(
-        self, journal: Journal | str | os.PathLike[str], stack: AsyncExitStack
-    ) -> Keeper:
-        if not isinstance(journal, Journal):
+    async def _open_journal(self, stack: AsyncExitStack) -> Journal:
+        journal = self._journal
+        if journal is None:
+            journal = await stack.enter_async_context(Journal.private())
+        elif not isinstance(journal, Journal):
             opened = Journal.at(journal, account=self._client.identity)
             journal = await stack.enter_async_context(opened)
-        if self._orders is None:
-            self._orders = in_doubt(journal)
         self._journal = journal
-        # The journal's clock polls what ClickPost has recorded: it goes on after a restart.
-        polled_here = evolve(self._policy, polling=0.0)
-        return Keeper(journal, self._client.with_options(retry=polled_here), self._elsewhere)
+        return journal
 
     async def __aexit__(
         self,
@@ -113,9 +126,22 @@ class Run:
         finally:
             await self._stack.aclose()
 
-    def stop(self) -> None:
-        """Read no more orders; those that are under way come to their end."""
+    def stop(self, *, grace: float = _GRACE) -> None:
+        """Read and send no more orders; those on the wire have `grace` seconds to come back.
+
+        What has not left is `Pending` at once, and what has not come back by then `Unknown`.
+        """
         self.report.stopped = True
+        self._end(grace)
+
+    def _halt(self, error: ClickPostError, *, grace: float = _LONG_GRACE) -> None:
+        if self.report.halted is None:
+            self.report.halted = error
+        self._end(grace)
+
+    def _end(self, grace: float) -> None:
+        self._schedule.end()
+        self._calls.end(grace)
 
     def __aiter__(self) -> AsyncIterator[Outcome]:
         return self
@@ -124,190 +150,130 @@ class Run:
         try:
             outcome = await self._outcomes.receive()
         except anyio.EndOfStream:
-            if self._failure is not None:
-                raise self._failure from None
-            if self._input_error is not None:
-                raise self._input_error from None
+            error = self._failure or self._schedule.input_error
+            if error is not None:
+                raise error from None
             raise StopAsyncIteration from None
         self.report.count(outcome)
         return outcome
+
+    def _observe(self, event: Event) -> None:
+        self._monitor.observe(event)
+        self._calls.observe(event)
+
+    async def _watch(self) -> None:
+        await self._monitor.watch(partial(self._halt, grace=_GRACE))
 
     async def _work(self) -> None:
         async with self._done:
             async with anyio.create_task_group() as workers:
                 for _ in range(self._at_once):
                     workers.start_soon(self._worker, workers.cancel_scope)
-            read_all = self._has_input and not (self._ends or self._input_error or self._failure)
-            if read_all and isinstance(self._journal, Journal):
-                self.report.missing = await self._journal.count_unseen()
+            has_read_all = self._orders is not None and self._schedule.is_exhausted
+            if has_read_all and self._failure is None:
+                self.report.missing = await self._keeper.count_unseen()
 
     async def _worker(self, others: anyio.CancelScope) -> None:
         try:
-            while (turn := await self._next()) is not None:
-                outcome = await self._play(turn)
+            while (turn := await self._schedule.next()) is not None:
+                outcome = await self._process(turn)
                 if outcome is not None:
-                    self.waiting -= 1
+                    self._schedule.finish(turn)
                     await self._done.send(outcome)
         except Exception as error:  # noqa: BLE001 - the journal's, above all: nothing may be sent
             self._failure = self._failure or error
             others.cancel()
 
-    async def _next(self) -> Turn | None:
-        turn = self._later.due()
-        if turn is None:
-            async with self._reading:
-                read = await self._read()
-            if read is not None:
-                self.waiting += 1
-                return Turn(*read)
-            turn = self._later.take()
-        if turn is not None and not self._ends:
-            await anyio.sleep(max(0.0, turn.due - anyio.current_time()))
-        return turn
-
-    @property
-    def _ends(self) -> bool:
-        return self.report.stopped or self.report.halted is not None
-
-    async def _read(self) -> tuple[int, BulkOrder] | None:
-        if self._ends or self._input_error is not None or self._orders is None:
-            return None
-        try:
-            return await anext(self._orders, None)
-        except Exception as error:  # noqa: BLE001 - it is the caller's own, and is given back
-            self._input_error = error
-            return None
-
-    async def _play(self, turn: Turn) -> Outcome | None:
+    async def _process(self, turn: Turn) -> Outcome | None:
         """Return an order's outcome; `None`: it comes up again later."""
-        if turn.known is not None and self._ends:
+        if turn.known is not None and self._has_ended:
             return turn.known
-        given = turn.given
-        facts: dict[str, Any] = {
-            "position": turn.position,
-            "reference_number": given.reference if isinstance(given, Row) else reference_of(given),
-            "row": given.number if isinstance(given, Row) else None,
-        }
-        if isinstance(given, Row) and given.problems:
-            return Rejected(reasons=tuple(map(str, given.problems)), **facts)
-        if self._keeper is None:
-            outcome = turn.add(await self._outcome(turn, facts))
-        else:
-            try:
-                kept = Kept(given.order if isinstance(given, Row) else given)
-            except InvalidRequestError as error:
-                return self._failed(error, given, facts)
-            if not turn.waits():
-                known = await self._keeper.admit(turn, kept, facts)
-                if known is not None:
-                    return known
-                if turn.waits():
-                    self._later.put(turn)
-                    return None
-            outcome = turn.add(await self._outcome(turn, facts, kept))
-            # Handed over before anything else can happen, a cancellation included.
-            saved = self._keeper.record(kept, outcome)
-            await saved
+        order = Prepared.of(turn)
+        if order.key is None:
+            return order.invalid
+        if turn.known is None:
+            admitted = await self._admit(turn, order)
+            if admitted is not Action.SEND:
+                return admitted
+        outcome = turn.add(await self._create(turn, order))
+        # Handed over before anything else can happen, a cancellation included.
+        saved = self._keeper.record(order.key, outcome)
+        await saved
         return None if self._comes_again(turn, outcome) else outcome
 
+    @property
+    def _has_ended(self) -> bool:
+        return self.report.stopped or self.report.halted is not None
+
+    async def _admit(self, turn: Turn, order: Prepared) -> Outcome | Literal[Action.SEND] | None:
+        """Return that it is to be sent, or its outcome, or `None`: it comes up again later."""
+        assert order.key is not None  # noqa: S101 - without one nothing is known of it
+        other = self._schedule.claim(order.key, turn, order.digest)
+        if other is not None:
+            action = decide(None, matches=other.matches(order.digest), under_way=True)
+            if action is Action.WAIT:
+                self._schedule.follow(other, turn)
+                return None
+            return order.invalid or refuse(turn, order, other.place)
+        outcome = await self._keeper.admit(turn, order)
+        if turn.known is not None:
+            self._schedule.put(turn)
+            return None
+        return outcome or Action.SEND
+
     def _comes_again(self, turn: Turn, outcome: Outcome) -> bool:
+        if self._has_ended:
+            return False
         wait = turn.repeat_wait(outcome, self._policy.attempts)
         behind_all = wait is not None
-        if wait is None and self._keeper is not None:
+        if wait is None:
             wait = turn.poll_wait(outcome, self._policy.poll_every, self._policy.polling)
         if wait is None:
             return False
         turn.wait_for(outcome, wait)
-        self._later.put(turn, behind_all=behind_all)
+        self._schedule.put(turn, behind_all=behind_all)
         return True
 
-    async def _outcome(
-        self, turn: Turn, facts: dict[str, Any], kept: Kept | None = None
-    ) -> Outcome:
+    async def _create(self, turn: Turn, order: Prepared) -> Outcome:
         began = time.perf_counter()
-        given = turn.given
-        order: Any = given.order if isinstance(given, Row) else given
         try:
-            if self._keeper is not None and kept is not None:
-                answer = await self._keeper.create(kept, turn)
-            elif self._elsewhere is not None:
-                answer = await self._elsewhere.create(order)
-            else:
-                answer = await self._client.orders.create(order)
-        except ClickPostError as error:
-            facts["seconds"] = time.perf_counter() - began
-            return self._failed(error, given, facts)
-        self._strangers = 0
-        facts["seconds"] = time.perf_counter() - began
-        sent_before = turn.in_doubt or isinstance(turn.known, Unknown)
-        return _answered(answer, facts, sent_before=sent_before)
-
-    def _failed(self, error: ClickPostError, given: BulkOrder, facts: dict[str, Any]) -> Outcome:
-        facts["attempts"] = error.attempts
-        if self._concerns_all(error):
-            self.report.halted = error
-        if isinstance(error, CredentialsError) and error.key_refused:
-            return (
-                Unknown(error=error, **facts)
-                if error.outcome is Evidence.UNKNOWN
-                else Pending(error=error, **facts)
+            created = await self._calls.make(
+                partial(self._keeper.create, turn, order),
+                in_doubt=turn.in_doubt,
+                is_observed=self._keeper.is_observed(turn),
             )
+        except ClickPostError as error:
+            order.facts["seconds"] = time.perf_counter() - began
+            return self._failed(error, turn, order.facts)
+        self._foreign = 0
+        order.facts["seconds"] = time.perf_counter() - began
+        return _created(created, order.facts, sent_before=turn.in_doubt)
+
+    def _failed(self, error: ClickPostError, turn: Turn, facts: dict[str, Any]) -> Outcome:
+        facts["attempts"] = error.attempts
+        self._foreign = self._foreign + 1 if is_foreign(error) else 0
+        if fails_all(error) or self._foreign >= _MOST_FOREIGN:
+            self._halt(error)
         if isinstance(error, InvalidRequestError) and error.problems:
-            return Rejected(reasons=_reasons(error, given), error=error, **facts)
-        if error.outcome is Evidence.UNKNOWN:
-            return Unknown(error=error, **facts)
-        if error.outcome is Evidence.NOT_SENT:
-            return Pending(error=error, **facts)
-        return Rejected(reasons=(str(error),), error=error, **facts)
-
-    def _concerns_all(self, error: ClickPostError) -> bool:
-        """Tell whether every further order would fail in the same way."""
-        if isinstance(error, CredentialsError):
-            # Of one courier account it speaks otherwise: other orders have others.
-            return error.key_refused
-        if isinstance(error, ThrottledError):
-            # Every other order would be told to wait for so long, too.
-            return error.trouble is Trouble.HELD
-        if isinstance(error, NotSentError):
-            # A redirect, a certificate that was refused, a client that was closed.
-            return not (error.transient or isinstance(error, DeadlineError))
-        strange = error.trouble is Trouble.NOT_CLICKPOST
-        self._strangers = self._strangers + 1 if strange else 0
-        return self._strangers >= _STRANGERS
+            return reject(error, turn.given, facts)
+        kind = outcome_of(error)
+        if kind is Rejected:
+            return Rejected(reasons=(str(error),), error=error, **facts)
+        return Unknown(error=error, **facts) if kind is Unknown else Pending(error=error, **facts)
 
 
-def _answered(answer: CreatedOrder, facts: dict[str, Any], *, sent_before: bool) -> Outcome:
-    reply = answer.reply
-    facts["attempts"] = reply.attempts
-    if answer.pending:
-        return Pending(order=answer, **facts)
-    if answer.reference_number not in (None, facts["reference_number"]):
-        # Something on the way has mixed up two answers: this waybill is another order's.
-        message = "the answer is for another reference number"
+def _created(created: CreatedOrder, facts: dict[str, Any], *, sent_before: bool) -> Outcome:
+    response = created.reply
+    facts["attempts"] = response.attempts
+    if created.pending:
+        return Pending(order=created, **facts)
+    if created.reference_number not in (None, facts["reference_number"]):
+        # Something on the way has mixed up two responses: this waybill is another order's.
+        message = "the response has another reference number"
         return Unknown(error=UnreadableReplyError(message, transient=False), **facts)
-    sent_before = sent_before or reply.attempts > 1
-    found_again = reply.looked_up or (answer.already_placed and sent_before)
-    return Placed(order=answer, found_again=found_again, **facts)
-
-
-def _reasons(error: InvalidRequestError, given: BulkOrder) -> tuple[str, ...]:
-    if not isinstance(given, Row):
-        return tuple(map(str, error.problems))
-    return tuple(str(given.locate(problem.path, problem.message)) for problem in error.problems)
-
-
-async def _numbered(
-    orders: Iterable[BulkOrder] | AsyncIterable[BulkOrder],
-) -> AsyncIterator[tuple[int, BulkOrder]]:
-    position = 0
-    if isinstance(orders, AsyncIterable):
-        async for order in orders:
-            yield position, order
-            position += 1
-    else:
-        for order in orders:
-            yield position, order
-            position += 1
+    sent_before = sent_before or response.attempts > 1
+    found_again = response.looked_up or (created.already_placed and sent_before)
+    return Placed(order=created, found_again=found_again, **facts)
 
 
 def create(
@@ -316,6 +282,7 @@ def create(
     *,
     journal: Journal | str | os.PathLike[str] | None = None,
     at_once: int = 100,
+    max_outage: float = 60.0,
     elsewhere: Elsewhere | None = None,
 ) -> Run:
     """Create every order of an iterable, `at_once` of them at a time, behind all other calls.
@@ -325,8 +292,15 @@ def create(
 
     With a `journal`, a file that is made if it is not there, every order is written down durably
     before its first byte leaves, and its outcome after. To go on after a crash make the same call
-    again: what is done is skipped, what was under way is looked up and sent again once it has
-    settled, and an order that has changed under its old reference number is refused.
+    again: what is done is skipped, and what was under way is looked up and sent again once it has
+    settled. An order that was placed stays placed, however its row has changed since (`differs`);
+    one that is in doubt and has changed is looked up and not sent.
+
+    Within the input a reference number stands for one order. Where the same order comes again, it
+    shares the outcome of the first; another order under the same number is rejected.
+
+    A run to which nothing has responded for `max_outage` seconds halts; the orders that were not
+    sent are `Pending`. What keeps it waiting is logged to `clickpost_async.bulk` as a warning.
 
     `elsewhere`, a `clickpost_async.fleet.Fleet`, has the orders created by other processes.
 
@@ -335,7 +309,7 @@ def create(
             read; while iterating, it could not be written, and nothing more was sent.
 
     """
-    return Run(client, orders, journal, at_once, elsewhere)
+    return Run(client, orders, journal, at_once=at_once, max_outage=max_outage, elsewhere=elsewhere)
 
 
 def resolve(
@@ -343,6 +317,7 @@ def resolve(
     journal: str | os.PathLike[str],
     *,
     at_once: int = 100,
+    max_outage: float = 60.0,
     elsewhere: Elsewhere | None = None,
 ) -> Run:
     """Settle every order of a journal that is in doubt, or that ClickPost is still working on.
@@ -351,4 +326,4 @@ def resolve(
 
     Raises `JournalError` as `create` does.
     """
-    return Run(client, None, journal, at_once, elsewhere)
+    return Run(client, None, journal, at_once=at_once, max_outage=max_outage, elsewhere=elsewhere)

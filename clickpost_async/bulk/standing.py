@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from clickpost_async.bulk.moment import Moment
+
 # Which of the two kinds of orders it is (`india`, `world`), and its reference number.
 Key = tuple[str, str]
 
@@ -37,43 +39,45 @@ DOUBTS = frozenset({State.SENDING, State.UNKNOWN, State.QUEUED})
 
 @frozen(kw_only=True)
 class Entry:
-    """An order of the input: where it stands there, what is sent, and that content's digest."""
+    """An order of the input: where it stands there, what is sent, and that content's digest.
+
+    One that is invalid, and so is never sent, has neither.
+    """
 
     key: Key
     position: int
     row: int | None
-    payload: bytes
-    digest: bytes
+    payload: bytes | None
+    digest: bytes | None
 
 
 @frozen(kw_only=True)
 class Standing:
     """What a journal knew of an order before it was admitted.
 
-    `seen`: it came before in this very run. `since` is when it got into its state, in seconds since
-    the epoch, and `boot` the start of the machine whose clock said so.
+    `matches`: the order has the contents that are recorded. `seen`: an earlier row of this run's
+    input has its reference number, and `position` and `row` are that one's. `since` is when the
+    order got into its state.
     """
 
-    state: State
-    payload_matches: bool = True
+    state: State | None
+    matches: bool = True
     seen: bool = False
+    position: int
+    row: int | None
     attempts: int = 0
-    since: float
-    boot: str
+    since: Moment
     outcome: bytes | None = None
 
     @property
-    def may_change(self) -> bool:
-        """Whether the order may have other contents now: there is none under its number."""
-        return self.state in (State.ACCEPTED, State.REJECTED)
+    def place(self) -> str:
+        """Where it stands in the input."""
+        return place_of(self.position, self.row)
 
-    def left_to_settle(self, settling: float, *, now: float, boot: str) -> float:
-        """Return for how many seconds it is to be left alone, from when it was last sent.
 
-        In full, if that was before the machine was started or its clock was set back.
-        """
-        age = now - self.since
-        return settling if boot != self.boot or age < 0 else max(0.0, settling - age)
+def place_of(position: int, row: int | None) -> str:
+    """Say where an order stands in the input."""
+    return f"position {position}" if row is None else f"row {row}"
 
 
 @frozen(kw_only=True)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import stat
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from clickpost_async.bulk.outcome import Outcome, Pending, Placed, Rejected, Unknown
+from clickpost_async.bulk.private_files import open_private
 
 COLUMNS = (
     *("row", "reference_number", "outcome", "waybill", "courier_partner", "label"),
@@ -54,7 +56,21 @@ def row_of(outcome: Outcome) -> Mapping[str, str | int | bool | None]:
             row["advice"] = "run the same command again later"
         case Pending(error=error):
             row |= {"reasons": str(error), "advice": error.advice if error else ""}
+    if outcome.duplicate_of is not None:
+        row["reasons"] = _joined(f"the same order as {outcome.duplicate_of}", row.get("reasons"))
+    if outcome.differs:
+        row["reasons"] = _joined(_DIFFERS, row.get("reasons"))
+        row["advice"] = _AS_PLACED if isinstance(outcome, Placed) else _AS_SENT
     return row
+
+
+_DIFFERS = "the row has changed since a previous run sent the order, which stands as it was sent"
+_AS_PLACED = "edit or cancel the placed order if the change matters"
+_AS_SENT = "undo the change and run the same command again, or settle the order with bulk resolve"
+
+
+def _joined(*parts: object) -> str:
+    return "\n".join(str(part) for part in parts if part)
 
 
 class Table(AbstractContextManager["Table"]):
@@ -64,8 +80,9 @@ class Table(AbstractContextManager["Table"]):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-        opened = os.open(path, flags, 0o600)
+        opened = open_private(path, os.O_WRONLY | os.O_CREAT)
+        if stat.S_ISREG(os.fstat(opened).st_mode):
+            os.ftruncate(opened, 0)
         self._file: TextIO = os.fdopen(opened, "w", encoding="utf-8", newline="")
         is_json = Path(path).suffix in (".jsonl", ".ndjson")
         self._write: Callable[[Mapping[str, object]], None]

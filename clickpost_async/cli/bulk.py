@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from cyclopts.types import NonNegativeFloat, PositiveInt
+from cyclopts.types import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from clickpost_async.bulk.reader import Format
 
@@ -15,8 +15,8 @@ app: App = App(
     help="""Create every order of a file; the same command again goes on where it was ended.
 
     Exit codes: 0 all placed, 1 an error, 2 wrong usage, 3 some rejected, 4 some unknown or pending,
-    5 halted because every order would have failed (the key, the address), 130 interrupted, and to
-    be resumed by the same command.
+    5 halted because every order would have failed (the key, the address) or nothing responded, 130
+    interrupted, and to be resumed by the same command.
     """,
 )
 
@@ -42,6 +42,7 @@ async def push(
     redis: str | None = None,
     hold: bool = False,
     settling: NonNegativeFloat = 30.0,
+    max_outage: PositiveFloat = 60.0,
     check: bool = False,
     quiet: bool = False,
 ) -> int:
@@ -74,6 +75,8 @@ async def push(
         Never send an order again whose answer was lost: it is looked up, and left to you.
     settling
         How many seconds an order whose answer was lost is left alone before it is sent again.
+    max_outage
+        After how many seconds without any response the run halts; inf waits for ever.
     check
         Only validate: nothing is sent, and no key is needed.
     quiet
@@ -100,6 +103,7 @@ async def push(
                 redis=redis,
                 hold=hold,
                 settling=settling,
+                max_outage=max_outage,
                 quiet=quiet,
                 tables=files.tables(stack, results, errors),
             )
@@ -114,6 +118,7 @@ async def resolve(
     fleet: bool = False,
     redis: str | None = None,
     settling: NonNegativeFloat = 30.0,
+    max_outage: PositiveFloat = 60.0,
     quiet: bool = False,
 ) -> int:
     """Settle what a journal has in doubt: look every order up, and send it again if need be."""
@@ -126,6 +131,7 @@ async def resolve(
             fleet=fleet,
             redis=redis,
             settling=settling,
+            max_outage=max_outage,
             quiet=quiet,
         )
     )

@@ -26,6 +26,9 @@ class Labels:
 
     async def fetch(self, placed: Placed) -> None:
         """Begin a download; wait if many are under way."""
+        if placed.duplicate_of is not None:
+            # One order has one label, however many rows have asked for it.
+            return
         # Quoted, references that differ have names that differ.
         name = quote(placed.reference_number or str(placed.order.waybill), safe="")
         path = self._folder / f"{name}.pdf"

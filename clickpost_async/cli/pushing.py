@@ -1,10 +1,11 @@
 """What the bulk commands do."""
 
 import asyncio
+import logging
 import signal
 import time
-from collections.abc import Callable, Generator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -20,7 +21,7 @@ from rich.progress import (
 
 from clickpost_async import bulk
 from clickpost_async._transport.retry import ReSend
-from clickpost_async.bulk import JournalError, Outcome, Placed, Run
+from clickpost_async.bulk import JournalError, Placed, Run
 from clickpost_async.bulk.keeping import Elsewhere
 from clickpost_async.bulk.standing import State
 from clickpost_async.bulk.tables import Table
@@ -31,7 +32,8 @@ from clickpost_async.client import ClickPost
 
 UNDECIDED, HALTED, INTERRUPTED = 4, 5, 130
 
-# Where nobody looks at a bar, a line now and then.
+# How often a bar is drawn, and, where there is none, a line is printed; in seconds.
+_DRAW_EVERY = 0.2
 _LINE_EVERY = 5.0
 
 
@@ -43,6 +45,7 @@ class Job:
     journal: Path | None
     at_once: int | None
     settling: float
+    max_outage: float
     quiet: bool
     labels: Path | None = None
     merge: Path | None = None
@@ -77,18 +80,29 @@ async def _push(job: Job, clickpost: ClickPost, elsewhere: Elsewhere | None) -> 
     if job.source is None:
         assert job.journal is not None  # noqa: S101 - the command requires it
         total = bulk.status(job.journal).in_doubt
-        run = bulk.resolve(clickpost, job.journal, at_once=at_once, elsewhere=elsewhere)
+        run = bulk.resolve(
+            clickpost,
+            job.journal,
+            at_once=at_once,
+            max_outage=job.max_outage,
+            elsewhere=elsewhere,
+        )
     else:
         total = None if job.quiet else job.source.count()
         rows = job.source.rows()
         run = bulk.create(
-            clickpost, rows, journal=job.journal, at_once=at_once, elsewhere=elsewhere
+            clickpost,
+            rows,
+            journal=job.journal,
+            at_once=at_once,
+            max_outage=job.max_outage,
+            elsewhere=elsewhere,
         )
     labels = Labels(clickpost, job.labels) if job.labels else None
     results, errors = job.tables
     with anyio.CancelScope() as everything:
-        async with run:
-            with _stopping(run, everything), _progress(run, total, quiet=job.quiet) as advance:
+        async with run, _progress(run, total, quiet=job.quiet):
+            with _stopping(run, everything), _warnings():
                 async for outcome in run:
                     if results is not None:
                         results.add(outcome)
@@ -96,9 +110,11 @@ async def _push(job: Job, clickpost: ClickPost, elsewhere: Elsewhere | None) -> 
                         errors.add(outcome)
                     if labels is not None and isinstance(outcome, Placed):
                         await labels.fetch(outcome)
-                    advance(outcome)
     if everything.cancelled_caught:
-        say("left; what was under way is in doubt until the same command is run again")
+        say(
+            "interrupted; orders in flight have an unknown outcome:"
+            " run the same command again to resolve them"
+        )
         return INTERRUPTED
     if labels is not None:
         await labels.end(job.merge)
@@ -122,7 +138,7 @@ def _code(run: Run) -> int:
 
 @contextmanager
 def _stopping(run: Run, everything: anyio.CancelScope) -> Generator[None]:
-    """Let the first interruption end the reading, and the second everything."""
+    """Stop the run at the first interruption, and leave everything at the second."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -130,7 +146,7 @@ def _stopping(run: Run, everything: anyio.CancelScope) -> Generator[None]:
             everything.cancel()
             return
         run.stop()
-        say(f"stopping: {run.waiting} orders are under way; once more to leave them")
+        say("stopping: waiting a few seconds for responses; interrupt again to leave at once")
 
     # Not the loop's own handlers, which Windows does not have.
     numbers = (signal.SIGINT, signal.SIGTERM)
@@ -142,32 +158,70 @@ def _stopping(run: Run, everything: anyio.CancelScope) -> Generator[None]:
             signal.signal(number, handler)
 
 
+class _Sayer(logging.Handler):
+    """Prints what a run warns of, such as an outage."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
 @contextmanager
-def _progress(run: Run, total: int | None, *, quiet: bool) -> Generator[Callable[[Outcome], None]]:
-    console = Console(stderr=True)
+def _warnings() -> Generator[None]:
+    logger, sayer = logging.getLogger("clickpost_async.bulk"), _Sayer()
+    logger.addHandler(sayer)
+    try:
+        yield
+    finally:
+        logger.removeHandler(sayer)
+
+
+@asynccontextmanager
+async def _progress(run: Run, total: int | None, *, quiet: bool) -> AsyncGenerator[None]:
+    """Show how far a run is, whether outcomes come or not."""
     if quiet:
-        yield lambda _: None
-    elif console.is_terminal:
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-        ) as bar:
-            task = bar.add_task("orders", total=total)
-            yield lambda _: bar.update(task, advance=1, description=_line(run))
-    else:
-        said = time.monotonic()
+        yield
+        return
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        async with _repeating(lambda: _say_progress(run, total), _LINE_EVERY):
+            yield
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    ) as bar:
+        task = bar.add_task("orders", total=total)
 
-        def tell(_: Outcome) -> None:
-            nonlocal said
-            if time.monotonic() - said >= _LINE_EVERY:
-                said = time.monotonic()
-                of = "" if total is None else f" of {total}"
-                say(f"{run.report.total}{of} orders: {_line(run)}")
+        def draw() -> None:
+            bar.update(task, completed=run.report.total, description=_line(run))
 
-        yield tell
+        async with _repeating(draw, _DRAW_EVERY):
+            yield
+        draw()
+
+
+@asynccontextmanager
+async def _repeating(act: Callable[[], None], every: float) -> AsyncGenerator[None]:
+    async def repeat() -> None:
+        while True:
+            await asyncio.sleep(every)
+            act()
+
+    task = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def _say_progress(run: Run, total: int | None) -> None:
+    of = "" if total is None else f" of {total}"
+    say(f"{run.report.total}{of} orders: {_line(run)}")
 
 
 def _line(run: Run) -> str:

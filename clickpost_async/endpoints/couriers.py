@@ -114,11 +114,13 @@ class Couriers(Namespace):
         if not shipments:
             problem = Problem("shipments", "at least one parcel is needed")
             raise InvalidRequestError.of([problem])
-        answer = await self._caller.post(RECOMMEND_INDIA, shipments)
+        call, parcels = self._caller.post(RECOMMEND_INDIA, shipments), len(shipments)
+        del shipments  # error trackers export the variables of frames that fail
+        answer = await call
         if not answer.rows:
-            return attrs.evolve(answer, rows=tuple(Recommendation() for _ in shipments))
-        if len(answer) != len(shipments):
-            message = f"{len(answer)} answers to {len(shipments)} parcels: they cannot be matched"
+            return attrs.evolve(answer, rows=tuple(Recommendation() for _ in range(parcels)))
+        if len(answer) != parcels:
+            message = f"{len(answer)} answers to {parcels} parcels: they cannot be matched"
             raise UnreadableReplyError(
                 message,
                 endpoint=RECOMMEND_INDIA.label,
@@ -138,7 +140,9 @@ class Couriers(Namespace):
             CredentialsError: the key is wrong.
 
         """
-        return await self._caller.post(RECOMMEND_WORLD, shipment)
+        call = self._caller.post(RECOMMEND_WORLD, shipment)
+        del shipment  # error trackers export the variables of frames that fail
+        return await call
 
     async def accounts(self, *, active: bool | None = True) -> CourierAccounts:
         """List the merchant's accounts with couriers: active ones, others, or both (`None`).

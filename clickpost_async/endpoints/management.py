@@ -96,7 +96,9 @@ class Management(Timed):
                 sent again.
 
         """
-        return await self._caller.post(EDIT, edit)
+        call = self._caller.post(EDIT, edit)
+        del edit  # error trackers export the variables of frames that fail
+        return await call
 
     async def cancel(
         self,

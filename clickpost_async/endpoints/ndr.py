@@ -110,4 +110,6 @@ class Ndr(Timed):
                 look on the dashboard before it is sent again.
 
         """
-        return await self._caller.post(ACT, action)
+        call = self._caller.post(ACT, action)
+        del action  # error trackers export the variables of frames that fail
+        return await call

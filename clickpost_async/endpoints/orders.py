@@ -83,9 +83,19 @@ class Orders(Management):
         A plain mapping is India's if its `pickup_info` has India's names (`pickup_pincode`), and
         the world's if it has the world's (`country_code`). Raises as `create_india` does.
         """
-        if isinstance(order, IndiaOrder) or (not isinstance(order, WorldOrder) and is_india(order)):
-            return await self._caller.post(CREATE_INDIA, order)
-        return await self._caller.post(CREATE_WORLD, order)
+        try:
+            india = isinstance(order, IndiaOrder) or (
+                not isinstance(order, WorldOrder) and is_india(order)
+            )
+        except InvalidRequestError as error:
+            del order  # error trackers export the variables of frames that fail
+            raise error.with_traceback(None) from None
+        if india:
+            call = self._caller.post(CREATE_INDIA, order)
+        else:
+            call = self._caller.post(CREATE_WORLD, order)
+        del order  # as above
+        return await call
 
     async def create_india(self, order: IndiaOrder | Mapping[str, Any]) -> CreatedOrder:
         """Create an order picked up and delivered within India.
@@ -108,11 +118,15 @@ class Orders(Management):
                 the order was placed; look it up with `find_india`.
 
         """
-        return await self._caller.post(CREATE_INDIA, order)
+        call = self._caller.post(CREATE_INDIA, order)
+        del order  # error trackers export the variables of frames that fail
+        return await call
 
     async def create_world(self, order: WorldOrder | Mapping[str, Any]) -> CreatedOrder:
         """Create an order outside India or across borders; otherwise as `create_india`."""
-        return await self._caller.post(CREATE_WORLD, order)
+        call = self._caller.post(CREATE_WORLD, order)
+        del order  # error trackers export the variables of frames that fail
+        return await call
 
     async def fetch_india(self, waybill: str, *, courier_partner: int) -> FetchedOrder:
         """Fetch an order within India by the courier's waybill."""

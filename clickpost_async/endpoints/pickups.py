@@ -45,7 +45,9 @@ class Pickups(Namespace):
             NoReplyError, UnreadableReplyError, ServerError: nobody knows whether the courier comes.
 
         """
-        return await self._caller.post(CREATE_INDIA, pickup)
+        call = self._caller.post(CREATE_INDIA, pickup)
+        del pickup  # error trackers export the variables of frames that fail
+        return await call
 
     async def create_world(self, pickup: WorldPickupOrder | Mapping[str, Any]) -> CreatedPickup:
         """Ask a courier to pick up a parcel outside India; otherwise as `create_india`.
@@ -53,4 +55,6 @@ class Pickups(Namespace):
         DHL International is the only courier that can be asked, and the parcel's waybill has to be
         registered with ClickPost under the same account (400 otherwise).
         """
-        return await self._caller.post(CREATE_WORLD, pickup)
+        call = self._caller.post(CREATE_WORLD, pickup)
+        del pickup  # error trackers export the variables of frames that fail
+        return await call

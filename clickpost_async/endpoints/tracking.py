@@ -98,7 +98,9 @@ class Tracking(Namespace):
             NoReplyError, UnreadableReplyError, ServerError: nobody knows; register it again.
 
         """
-        return await self._caller.post(REGISTER, shipment)
+        call = self._caller.post(REGISTER, shipment)
+        del shipment  # error trackers export the variables of frames that fail
+        return await call
 
     async def register_v2(
         self, shipment: OldShipmentToTrack | Mapping[str, Any]
@@ -107,7 +109,9 @@ class Tracking(Namespace):
 
         A wrong key raises `ServerError` (500) here: ClickPost says no more.
         """
-        return await self._caller.post(REGISTER_V2, shipment)
+        call = self._caller.post(REGISTER_V2, shipment)
+        del shipment  # error trackers export the variables of frames that fail
+        return await call
 
     async def set_whatsapp(self, waybill: str, *, disabled: bool) -> NotificationSetting:
         """Switch WhatsApp messages about a parcel off, or on again."""

@@ -12,7 +12,7 @@ _BASE_URL = "CLICKPOST_BASE_URL"
 
 
 @contextmanager
-def offline() -> Generator[str, None, None]:
+def offline() -> Generator[str]:
     """Let every client that is given no `hosts` call this machine, at a port that refuses.
 
     It sets `CLICKPOST_BASE_URL` while the block runs, so it holds for processes that are started

@@ -7,7 +7,8 @@ import signal
 import sqlite3
 from typing import Any
 
-from clickpost_async.bulk import store
+from clickpost_async.bulk import journal_file
+from clickpost_async.bulk.journal_file import JournalFile
 from clickpost_async.bulk.store import Store
 from tests.bulk.kills import push
 
@@ -45,10 +46,10 @@ class Dying:
 
 
 def die_at(transition: str, point: str) -> None:
-    opened, act, pwrite = Store._opened, getattr(Store, transition), os.pwrite
+    opened, act, count = JournalFile._open, getattr(Store, transition), journal_file._write_count
     dying: list[Dying] = []
 
-    def watched(self: Store, account: str) -> Any:
+    def watched(self: JournalFile, account: str) -> Any:
         dying.append(Dying(opened(self, account), transition, point))
         return dying[0]
 
@@ -56,15 +57,14 @@ def die_at(transition: str, point: str) -> None:
         dying[0].arm()
         return act(self, *values)
 
-    def counted(*values: Any) -> int:
-        written = pwrite(*values)
+    def counted(*values: Any) -> None:
+        count(*values)
         if dying:
             dying[0].reach("after the count")
-        return written
 
-    Store._opened = watched  # type: ignore[method-assign]
+    JournalFile._open = watched  # type: ignore[method-assign]
     setattr(Store, transition, armed)
-    store.os.pwrite = counted  # type: ignore[attr-defined]
+    journal_file._write_count = counted
 
 
 if __name__ == "__main__":

@@ -110,6 +110,17 @@ class Verdict:
         return sum(len(waybills) > 1 for waybills in self.ledger.values())
 
 
+async def start(
+    url: str, journal: Path, *, orders: int, settling: float, look_up: bool
+) -> asyncio.subprocess.Process:
+    """Start a process with a run, which prints a line for each outcome."""
+    arguments = (url, str(journal), str(orders), str(settling), str(int(look_up)))
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.bulk.kills", "--push", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+    )
+
+
 async def play(
     folder: Path,
     *,
@@ -127,14 +138,12 @@ async def play(
     killed = starts = 0
     kinds: Counter[str] = Counter()
     async with served(sandbox) as server:
-        arguments = [server.url, str(journal), str(orders), str(settling), str(int(look_up))]
         ended = False
         while not ended:
             starts += 1
             assert starts <= kills + 20, "it does not come to its end"
-            child = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.bulk.kills", "--push", *arguments),
-                stdout=asyncio.subprocess.PIPE,
+            child = await start(
+                server.url, journal, orders=orders, settling=settling, look_up=look_up
             )
             assert child.stdout is not None
             # Some are killed before the first outcome, most in the middle.

@@ -1,6 +1,7 @@
-"""Killed at every point of every transition of an order in the journal."""
+"""Killed at every point of every transition of an order in the journal, and of its making."""
 
 import asyncio
+import json
 import signal
 import sys
 from pathlib import Path
@@ -42,3 +43,21 @@ async def test_l02_killed_at_any_point_of_any_transition_nothing_is_lost_or_doub
         f"KILL-{number}": 1 for number in range(4)
     }
     assert status(journal).counts[State.PLACED] == 4
+
+
+@pytest.mark.fault("L02")
+@pytest.mark.asyncio
+async def test_l02_a_journal_whose_maker_was_killed_at_any_point_can_be_opened_again(
+    tmp_path: Path,
+) -> None:
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.bulk.crash_making", str(tmp_path)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    told, _ = await child.communicate()
+    assert child.returncode == 0
+    found = json.loads(told)
+    # Before and after each statement and call, and in the middle of the writes of each file.
+    assert found["killed"]["step"] > 50
+    assert found["killed"]["size"] > 30
+    assert found["unusable"] == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -28,7 +29,7 @@ from clickpost_async.bulk import Outcome, Pending, Placed, Rejected, Report, Unk
 from clickpost_async.bulk.columns import Market
 from clickpost_async.bulk.rows import Problem, Row
 from clickpost_async.sandbox import Fault, Sandbox
-from clickpost_async.structures import IndiaOrder
+from clickpost_async.structures import CreatedOrder, IndiaOrder
 from clickpost_async.testing import run_virtual, virtual_time
 from tests.sandbox.samples import india_order, world_order
 from tests.transport.plays import Line, Play, never_answers, placed, playing, queued, said
@@ -423,7 +424,7 @@ def test_whatever_goes_wrong_the_report_adds_up_and_the_ledger_agrees(
 
     async def main() -> tuple[list[Outcome], Report]:
         async with at(sandbox) as clickpost:
-            return await outcomes_of(clickpost, orders, at_once=at_once)
+            return await outcomes_of(clickpost, orders, at_once=at_once, max_outage=math.inf)
 
     outcomes, report = run_virtual(main)
     ledger = sandbox.ledger()
@@ -445,6 +446,18 @@ def test_whatever_goes_wrong_the_report_adds_up_and_the_ledger_agrees(
                 assert bought == ()
             case Pending(error=error):
                 assert bought == () or error is None
+
+
+def test_a_report_counts_each_row_once_and_each_label_once() -> None:
+    report = Report()
+    order = CreatedOrder(waybill="W-1")
+    facts: dict[str, Any] = {"reference_number": "R-1", "order": order}
+    report.count(Placed(position=0, attempts=2, seconds=3.0, found_again=True, **facts))
+    report.count(Placed(position=1, duplicate_of="position 0", found_again=True, **facts))
+    report.count(Placed(position=2, recorded=True, differs=True, attempts=5, **facts))
+    assert counts(report) == (2, 1, 0, 0, 0)
+    assert (report.requests, report.repeats, report.duplicates_avoided) == (2, 1, 1)
+    assert (report.skipped, report.changed, report.duplicates) == (1, 1, 1)
 
 
 def test_a_report_reads_well() -> None:

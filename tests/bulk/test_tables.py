@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,10 +75,48 @@ def test_json_lines_hold_the_same(tmp_path: Path) -> None:
     assert written[0]["label"] == "https://labels.example/7700000001.pdf"
 
 
-def test_a_table_is_its_owners_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", [None, 0o644, 0o666])
+def test_a_table_is_its_owners_alone(before: int | None, tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
-    with Table(path):
+    if before is not None:
+        path.write_text("an older and longer table\n" * 100)
+        path.chmod(before)
+    with Table(path) as table:
         assert path.stat().st_mode & 0o777 == 0o600
+        table.add(OUTCOMES[0])
+    assert [row["reference_number"] for row in rows(path)] == ["T-1"]
+
+
+def test_a_table_may_go_to_a_device() -> None:
+    with Table("/dev/null") as table:
+        table.add(OUTCOMES[0])
+
+
+def test_an_order_whose_row_has_changed_shows_its_waybill_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    with Table(path) as table:
+        for outcome in OUTCOMES:
+            if not isinstance(outcome, Rejected):
+                table.add(evolve(outcome, differs=True))
+    written = rows(path)
+    assert [row["waybill"] for row in written] == ["7700000001"] * 2 + [""] * 3
+    assert all("the row has changed" in row["reasons"] for row in written)
+    assert "cut off" in written[2]["reasons"]
+    assert {row["advice"] for row in written[:2]} == {
+        "edit or cancel the placed order if the change matters"
+    }
+    assert all("bulk resolve" in row["advice"] for row in written[2:])
+
+
+def test_a_row_that_repeats_an_earlier_one_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    with Table(path) as table:
+        table.add(evolve(OUTCOMES[0], duplicate_of="row 2"))
+        table.add(evolve(OUTCOMES[2], duplicate_of="row 4"))
+    written = rows(path)
+    assert [row["outcome"] for row in written] == ["already placed", "rejected"]
+    assert written[0]["reasons"] == "the same order as row 2"
+    assert written[1]["reasons"] == "the same order as row 4\nrow 4, weight: missing"
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A file of orders, pushed by real processes to a sandbox on a real port."""
 
+import asyncio
 import csv
 import json
 import os
@@ -7,6 +8,7 @@ import pty
 import resource
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,11 +18,14 @@ from typing import Any
 
 import pytest
 
-from clickpost_async.bulk import status
+from clickpost_async.bulk import create, status
 from clickpost_async.bulk.standing import State
+from clickpost_async.cli import pushing
 from clickpost_async.sandbox import Faults, Sandbox
 from clickpost_async.sandbox.serve import Served
+from clickpost_async.testing import virtual_time
 from tests.sandbox.samples import india_order
+from tests.transport.plays import never_answers, playing
 
 pypdf = pytest.importorskip("pypdf")
 
@@ -281,6 +286,157 @@ def interrupted(server: Served, tmp_path: Path, *, times: int) -> int:
                 assert b"stopping" in running.stderr.readline()
         sys.stderr.write(running.stderr.read().decode())
     return running.returncode
+
+
+# --- nobody responds ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Hold a port that nobody listens at."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+def at_closed_port(port: int) -> dict[str, str]:
+    account = {"CLICKPOST_USERNAME": "sandbox", "CLICKPOST_API_KEY": KEY}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return inherited | account | {"CLICKPOST_BASE_URL": f"http://127.0.0.1:{port}/api"}
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_host_that_cannot_be_reached_is_told_and_halts_the_run(
+    quiet: bool, closed_port: int, tmp_path: Path
+) -> None:
+    file = saved(tmp_path / "day.jsonl", orders(*(f"B-{number}" for number in range(200))))
+    journal = tmp_path / "run.db"
+    how = [file, "--journal", journal, "--max-outage", "1.5", *(["--quiet"] if quiet else [])]
+
+    done = subprocess.run(
+        command(*how),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=at_closed_port(closed_port),
+    )
+
+    assert done.returncode == 5, done.stderr
+    first = done.stderr.splitlines()[0]
+    assert first.startswith(f"no response from 127.0.0.1:{closed_port}")
+    assert "the run halts in " in first
+    assert f"halted: no response from 127.0.0.1:{closed_port} for 1.5 s" in done.stderr
+    assert "run the same command again to go on" in done.stderr
+    assert "Traceback" not in done.stderr
+    counts = status(journal).counts
+    assert counts[State.ACCEPTED] == sum(counts.values()) > 0
+
+
+@pytest.mark.fault("L08")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_l08_one_signal_ends_a_run_of_which_nothing_has_left(
+    number: signal.Signals, closed_port: int, tmp_path: Path
+) -> None:
+    file = saved(tmp_path / "day.jsonl", orders(*(f"B-{number}" for number in range(200))))
+    journal = tmp_path / "run.db"
+    # Nothing but the signal ends it.
+    with subprocess.Popen(
+        command(file, "--journal", journal, "--max-outage", "inf"),
+        env=at_closed_port(closed_port),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            # The circuit breaker is open: all wait.
+            if "next attempt in" in line:
+                break
+        running.send_signal(number)
+        told = running.stderr.read()
+        assert running.wait(timeout=60) == 130
+    assert "stopping" in told
+    assert " 0 unknown" in told
+    assert "Traceback" not in told
+    counts = status(journal).counts
+    assert counts[State.ACCEPTED] == sum(counts.values()) > 0
+
+
+@virtual_time
+async def test_without_a_terminal_a_line_tells_how_far_it_is_though_nothing_comes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with (
+        playing([never_answers]) as clickpost,
+        create(clickpost, [india_order(f"B-{number}") for number in range(3)]) as run,
+        pushing._progress(run, 3, quiet=False),
+    ):
+        await asyncio.sleep(16)
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 3
+    assert all(line.startswith("0 of 3 orders: 0 placed") for line in told)
+    assert all("3 waiting" in line for line in told)
+
+
+@virtual_time
+async def test_a_quiet_run_tells_nothing_of_its_progress(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with (
+        playing([never_answers]) as clickpost,
+        create(clickpost, [india_order("B-1")]) as run,
+        pushing._progress(run, 1, quiet=True),
+    ):
+        await asyncio.sleep(100)
+    assert capsys.readouterr().err == ""
+
+
+# --- rows that contradict, or have changed ------------------------------------------------------
+
+
+def test_an_order_whose_row_has_changed_keeps_its_waybill_in_the_results(
+    served: Served, tmp_path: Path
+) -> None:
+    results = tmp_path / "results.csv"
+    job = ("--journal", tmp_path / "run.db", "--results", results)
+    first = push(served, saved(tmp_path / "day.jsonl", orders("B-1", "B-2")), *job)
+    changed = orders("B-1", drop_info__drop_city="Thane") + orders("B-2")
+    second = push(served, saved(tmp_path / "day.jsonl", changed), *job)
+
+    assert (first.returncode, second.returncode) == (0, 0), second.stderr
+    assert {row["reference_number"]: (row["waybill"],) for row in table(results)} == (
+        served.sandbox.ledger()
+    )
+    assert "the row has changed" in table(results)[0]["reasons"] + table(results)[1]["reasons"]
+    assert "1 changed since they were sent" in second.stderr
+
+
+def test_a_number_of_two_orders_is_told_with_both_rows(served: Served, tmp_path: Path) -> None:
+    twice = orders("B-1") + orders("B-2") + orders("B-1", drop_info__drop_name="Another Person")
+    file = saved(tmp_path / "day.jsonl", twice)
+
+    done = push(served, file, "--errors", tmp_path / "errors.csv")
+
+    assert done.returncode == 3
+    [error] = table(tmp_path / "errors.csv")
+    assert "row 3" in error["reasons"]
+    assert "row 1 has the same reference number" in error["reasons"]
+    assert {name: len(bought) for name, bought in served.sandbox.ledger().items()} == {
+        "B-1": 1,
+        "B-2": 1,
+    }
+
+
+def test_a_label_is_printed_once_however_often_its_order_comes(
+    served: Served, tmp_path: Path
+) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2", "B-1"))
+
+    done = push(served, file, "--labels", tmp_path / "labels", "--merge", tmp_path / "all.pdf")
+
+    assert done.returncode == 0, done.stderr
+    assert len(pypdf.PdfReader(tmp_path / "all.pdf").pages) == 2
+    assert "1 duplicates of earlier rows" in done.stderr
 
 
 @pytest.mark.fault("L08")

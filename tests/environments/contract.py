@@ -126,7 +126,7 @@ def cancels_calls_in_flight(run: Run, folder: Path) -> None:
             async with client(server.url, retry=RetryPolicy.never()) as clickpost:
                 async with anyio.create_task_group() as group:
                     for number in range(5):
-                        group.start_soon(clickpost.orders.create, india_order(f"R-{number}"))
+                        group.start_soon(clickpost.orders.create, india_order(f"C-{number}"))
                     await came(lambda: len(server.heads) == 5)
                     group.cancel_scope.cancel()
                 stats = clickpost.stats()
@@ -188,7 +188,7 @@ def times_out(run: Run, folder: Path) -> None:
                 server.url, timeouts=timeouts, retry=RetryPolicy.never()
             ) as clickpost:
                 with pytest.raises(NoReplyError) as caught:
-                    await clickpost.orders.create(india_order("R-1"))
+                    await clickpost.orders.create(india_order("T-1"))
                 assert clickpost.stats().in_flight == 0
                 return caught.value.outcome
 

@@ -79,11 +79,14 @@ def orders(count: int, word: str = "R", **changes: Any) -> list[dict[str, Any]]:
 
 
 async def run(
-    clickpost: ClickPost, given: Iterable[dict[str, Any]], at_once: int = 100
+    clickpost: ClickPost,
+    given: Iterable[dict[str, Any]],
+    at_once: int = 100,
+    max_outage: float = 60.0,
 ) -> tuple[dict[str, Outcome], Report]:
     """Create orders in bulk, and return their outcomes by reference number."""
     outcomes: dict[str, Outcome] = {}
-    async with create(clickpost, given, at_once=at_once) as bulk:
+    async with create(clickpost, given, at_once=at_once, max_outage=max_outage) as bulk:
         async for outcome in bulk:
             reference = str(outcome.reference_number)
             assert reference not in outcomes

@@ -329,11 +329,12 @@ ENDS: dict[str, tuple[Line, type[object]]] = {
     "323": (placed("W-1", "R-1", 323), Placed),
     "319": (said(319, "not served"), Rejected),
     "354": (said(354, "odd"), Unknown),
-    "301": (said(301, "wrong key"), Unknown),
+    # What was recorded is not undone by a poll that nobody took.
+    "301": (said(301, "wrong key"), Pending),
     "322": (said(322, "busy"), Unknown),
     "no answer": (httpx.ReadError(""), Unknown),
-    "429": (httpx.Response(429), Unknown),
-    "no connection": (httpx.ConnectError(""), Unknown),
+    "429": (httpx.Response(429), Pending),
+    "no connection": (httpx.ConnectError(""), Pending),
 }
 
 
@@ -351,6 +352,7 @@ async def test_a10_what_is_worked_on_ends_in_what_is_known_and_never_without_a_w
     (outcome,) = outcomes.values()
     assert type(outcome) is kind
     assert not isinstance(outcome, Placed) or outcome.order.waybill == "W-1"
+    assert not isinstance(outcome, Pending) or outcome.order.pending
     assert len({request.content for request in play.requests}) == 1
     # Ever more slowly: it is being worked on, and asking does not speed it up.
     assert play.pauses[0] >= 24

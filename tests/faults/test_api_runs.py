@@ -1,6 +1,7 @@
 """Chapter A, from a run's side: keys, codes and outages that meet many orders at once."""
 
 import asyncio
+import math
 import random
 from itertools import count
 from typing import Any
@@ -216,7 +217,8 @@ async def outage(how: str, *, guarded: bool = True) -> tuple[Door, dict[str, Out
     async with door.client() as clickpost:
         if not guarded:
             unguarded(clickpost)
-        outcomes, report = await run(clickpost, orders(COUNT))
+        # Longer than a run waits by default for somebody who does not respond at all.
+        outcomes, report = await run(clickpost, orders(COUNT), max_outage=math.inf)
     healing.cancel()
     return door, outcomes, report
 

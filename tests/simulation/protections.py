@@ -4,23 +4,22 @@ A switch replaces one function by one that does not protect. It says which laws 
 that another violation of the same seed is not taken for it.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from clickpost_async.bulk import Pending, Placed, Rejected
-from clickpost_async.errors import CredentialsError, UnreadableReplyError
+from clickpost_async.errors import CredentialsError
 
 if TYPE_CHECKING:
     from tests.simulation.disk import Disk
 
 _PACKAGE = "clickpost_async"
-_FLIGHTS = "_transport.flights:Flights"
+_FLIGHTS = "_transport.single_flight:SingleFlight"
 _CALL = "_transport.call:Call"
 _JOURNAL = "bulk.journal:Journal"
 _KEEPER = "bulk.keeping:Keeper"
@@ -58,13 +57,6 @@ def _all(*switches: Switch) -> Switch:
 # --- the switches ---------------------------------------------------------------------------------
 
 
-def _land(self: Any, key: Any, create: Any) -> None:
-    self._flights.pop(key, None)
-    self._landed[key] = None
-    if create.landed is not None:
-        create.landed.set()
-
-
 async def _finds_nothing(self: Any, error: object) -> None:
     return None
 
@@ -77,9 +69,9 @@ def _doubts_are_forgotten(stack: ExitStack, disk: "Disk") -> None:
     keeper = resolve_name(f"{_PACKAGE}.{_KEEPER}")
     admit = keeper.admit
 
-    async def admits_as_new(self: Any, turn: Any, kept: Any, facts: Any) -> Any:
-        known = await admit(self, turn, kept, facts)
-        turn.in_doubt = turn.is_old = False
+    async def admits_as_new(self: Any, turn: Any, order: Any) -> Any:
+        known = await admit(self, turn, order)
+        turn.in_doubt = turn.look_up_only = False
         turn.known = None
         return known
 
@@ -87,26 +79,23 @@ def _doubts_are_forgotten(stack: ExitStack, disk: "Disk") -> None:
 
 
 def _digest_always_matches(stack: ExitStack, disk: "Disk") -> None:
-    journal = resolve_name(f"{_PACKAGE}.{_JOURNAL}")
-    admit = journal.admit
+    decide = resolve_name(f"{_PACKAGE}.bulk.decisions:decide")
 
-    async def admits_whatever_it_says(self: Any, entry: Any) -> Any:
-        return evolve(await admit(self, entry), payload_matches=True)
+    def takes_all_contents_for_the_same(state: Any, *, matches: bool, **known: bool) -> Any:
+        return decide(state, matches=True, **known)
 
-    stack.enter_context(mock.patch.object(journal, "admit", admits_whatever_it_says))
+    for module in ("bulk.run", "bulk.store", "bulk.journal"):
+        target = resolve_name(f"{_PACKAGE}.{module}")
+        if hasattr(target, "decide"):
+            off = mock.patch.object(target, "decide", takes_all_contents_for_the_same)
+            stack.enter_context(off)
 
 
-def _answered(answer: Any, facts: dict[str, Any], *, sent_before: bool) -> Any:
+def _created(answer: Any, facts: dict[str, Any], *, sent_before: bool) -> Any:
     facts["attempts"] = answer.reply.attempts
     if answer.pending:
         return Pending(order=answer, **facts)
     return Placed(order=answer, found_again=sent_before, **facts)
-
-
-def _refuses_what_is_incomplete(self: Any, answer: Any) -> None:
-    if answer.incomplete:
-        message = "response reports success but contains no waybill"
-        raise UnreadableReplyError(message, status=answer.reply.status)
 
 
 async def _leaves_at_once(self: Any, priority: Any = None) -> None:
@@ -130,22 +119,12 @@ def _key_is_refused(stack: ExitStack, disk: "Disk") -> None:
     stack.enter_context(mock.patch.object(run, "_failed", rejects))
 
 
-async def _claims_everything(self: Any, key: Any, digest: str, *, fed_in: str) -> Any:
+async def _claims_everything(self: Any, key: Any, digest: str, *, registered: bool) -> Any:
     return resolve_name(f"{_PACKAGE}.fleet.ledger:Yours")(None)
 
 
 async def _marks_nothing(self: Any, key: Any) -> None:
     return None
-
-
-class _Impatient:
-    """What a worker uses of asyncio, with a sleep that is over at once."""
-
-    Lock = asyncio.Lock
-
-    @staticmethod
-    async def sleep(seconds: float) -> None:
-        await asyncio.sleep(0)
 
 
 def _laws(*names: str) -> frozenset[str]:
@@ -158,10 +137,12 @@ PROTECTIONS: dict[str, Protection] = {
         Protection(
             name="single flight",
             laws=_laws("settle", "double", "hold"),
-            off=_all(
-                _replaced(_FLIGHTS, "under_way", lambda self, key: False),
-                _replaced(_FLIGHTS, "land", _land),
-            ),
+            off=_replaced(_FLIGHTS, "begin", lambda self, key, create: None),
+        ),
+        Protection(
+            name="doubt of the process",
+            laws=_laws("settle", "double", "hold", "looked-up"),
+            off=_replaced(_FLIGHTS, "doubt_about", lambda self, key: None),
         ),
         Protection(
             name="look-up before a resend",
@@ -191,7 +172,7 @@ PROTECTIONS: dict[str, Protection] = {
         Protection(
             name="settle delay on resume",
             laws=_laws("settle", "double"),
-            off=_replaced(_JOURNAL, "left_to_settle", lambda self, *_: 0.0),
+            off=_replaced("bulk.moment:Moment", "left_of", lambda self, *_: 0.0),
         ),
         Protection(
             name="digest of the contents",
@@ -202,8 +183,8 @@ PROTECTIONS: dict[str, Protection] = {
             name="own reference in a response",
             laws=_laws("own"),
             off=_all(
-                _replaced("bulk.run", "_answered", _answered),
-                _replaced(_CALL, "_refuse_unusable", _refuses_what_is_incomplete),
+                _replaced("bulk.run", "_created", _created),
+                _replaced("_transport.call", "names_another_order", lambda *_: False),
             ),
         ),
         Protection(
@@ -239,11 +220,6 @@ PROTECTIONS: dict[str, Protection] = {
             name="the ledger's mark of what was sent",
             laws=_laws("settle", "double"),
             off=_replaced(_LEDGER, "sending", _marks_nothing),
-        ),
-        Protection(
-            name="settle delay of a worker",
-            laws=_laws("settle", "double"),
-            off=_replaced("fleet.work", "asyncio", _Impatient),
         ),
     )
 }

@@ -5,6 +5,7 @@ Everything here happens in virtual time.
 
 import asyncio
 import contextlib
+import math
 from typing import Any
 
 import anyio
@@ -173,6 +174,17 @@ async def test_that_nobody_answers_is_told_once() -> None:
 
 
 @virtual_time
+async def test_every_probe_that_fails_tells_when_the_next_one_is() -> None:
+    listener = Listener()
+    async with playing([httpx.ConnectError("")], retry=ONCE, observers=[listener]) as clickpost:
+        await fail(clickpost, 20)
+        bulk = clickpost.with_options(priority=Priority.BULK)
+        await fail(bulk, 4)
+
+    assert [round(event.seconds, 6) for event in listener.of(Held)] == [5, 10, 20, 40, 60]
+
+
+@virtual_time
 async def test_a_gather_that_waits_at_the_gate_fails_at_once_too() -> None:
     async def slow(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(1)
@@ -282,7 +294,7 @@ async def run(clickpost: ClickPost, orders: int, **how: Any) -> tuple[list[Any],
 async def test_a_bulk_run_waits_for_the_server_to_come_back() -> None:
     play = Play([until(600, httpx.ConnectError(""), placed())])
     async with playing(play) as clickpost:
-        outcomes, report = await run(clickpost, 300)
+        outcomes, report = await run(clickpost, 300, max_outage=math.inf)
 
     assert {type(outcome) for outcome in outcomes} <= {Placed, Pending}
     # All but those that found out that nobody answers, and the probes.
@@ -348,6 +360,7 @@ async def test_what_is_lost_in_one_round_and_not_sent_in_the_next_stays_unknown(
     [
         (httpx.Response(302), {Pending}, 1),
         (said(301, "wrong key"), {Pending}, 1),
+        # Not ClickPost's word, and so it decides nothing.
         (httpx.Response(404, text="<html>"), {Unknown}, 3),
         (said(307, "order type"), {Rejected}, 20),
         (said(351, "account"), {Rejected}, 20),

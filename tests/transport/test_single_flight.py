@@ -334,14 +334,16 @@ async def test_a_policy_without_patience_does_not_wait_until_it_has_settled() ->
 
 
 @virtual_time
-async def test_an_order_that_stays_pending_is_looked_up_by_the_next_create() -> None:
-    play = Play([queued()], knows=queued(102))
+async def test_order_that_stays_pending_is_recorded_and_asked_for_again_by_the_next_create() -> (
+    None
+):
+    play = Play([queued(), queued(102), placed("W-9", "ONE")])
     async with playing(play, retry=ONCE) as clickpost:
         assert (await clickpost.orders.create(ORDER)).pending
-        play.knows = placed("W-9", "ONE")
-        order = await clickpost.with_options(retry=RetryPolicy()).orders.create(ORDER)
+        assert (await clickpost.orders.create(ORDER)).pending
+        order = await clickpost.orders.create(ORDER)
 
-    assert (order.waybill, len(play.requests)) == ("W-9", 1)
+    assert (order.waybill, len(play.requests), play.look_ups) == ("W-9", 3, [])
 
 
 @pytest.mark.parametrize(

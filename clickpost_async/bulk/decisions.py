@@ -1,0 +1,100 @@
+"""What a run does with an order, and what an error says of one: tables of plain values."""
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from clickpost_async.bulk.outcome import Outcome, Pending, Rejected, Unknown
+from clickpost_async.bulk.standing import State
+from clickpost_async.errors import (
+    ClickPostError,
+    CredentialsError,
+    DeadlineError,
+    NotSentError,
+    ThrottledError,
+    Trouble,
+)
+from clickpost_async.errors import Outcome as Evidence
+
+
+class Action(enum.Enum):
+    """What is done with an order of the input."""
+
+    SEND = "send it"
+    WAIT = "wait for the row that is under way with the same reference number, then decide again"
+    RESOLVE = "in doubt: settle, look it up, and send it again if it is not found"
+    LOOK_UP = "in doubt, and not to be sent again: settle, and look it up"
+    REPORT = "report what is recorded, and send nothing"
+    REFUSE = "refuse it: an earlier row has its reference number and other contents"
+
+
+# By what is known of the reference number, where the order has the contents that were sent ...
+_SAME: Mapping[State | None, Action] = MappingProxyType(
+    {
+        None: Action.SEND,
+        State.ACCEPTED: Action.SEND,
+        State.SENDING: Action.RESOLVE,
+        State.UNKNOWN: Action.RESOLVE,
+        State.QUEUED: Action.RESOLVE,
+        State.PLACED: Action.REPORT,
+        State.REJECTED: Action.REPORT,
+    }
+)
+# ... and where they have changed since an earlier run.
+_CHANGED: Mapping[State | None, Action] = MappingProxyType(
+    {
+        None: Action.SEND,
+        State.ACCEPTED: Action.SEND,
+        State.SENDING: Action.LOOK_UP,
+        State.UNKNOWN: Action.LOOK_UP,
+        State.QUEUED: Action.LOOK_UP,
+        State.PLACED: Action.REPORT,
+        State.REJECTED: Action.SEND,
+    }
+)
+
+
+def decide(
+    state: State | None, *, matches: bool, seen: bool = False, under_way: bool = False
+) -> Action:
+    """Decide about an order by what is known of its reference number.
+
+    `matches`: it has the contents that are recorded. `seen`: an earlier row of this run's input
+    has the number, and is done; `under_way`: one has it, and is not.
+    """
+    if (seen or under_way) and not matches:
+        return Action.REFUSE
+    if under_way:
+        return Action.WAIT
+    return (_SAME if matches else _CHANGED)[state]
+
+
+def outcome_of(error: ClickPostError) -> type[Outcome]:
+    """Return which outcome an error of a create is."""
+    if isinstance(error, CredentialsError) and error.key_refused:
+        # It says something of the key, and nothing of the order.
+        return Unknown if error.outcome is Evidence.UNKNOWN else Pending
+    if is_foreign(error) or error.outcome is Evidence.UNKNOWN:
+        return Unknown
+    return Pending if error.outcome is Evidence.NOT_SENT else Rejected
+
+
+def is_foreign(error: ClickPostError) -> bool:
+    """Tell whether a response refused a call without being ClickPost's, such as a proxy's 404."""
+    return error.trouble is Trouble.NOT_CLICKPOST
+
+
+def fails_all(error: ClickPostError) -> bool:
+    """Tell whether every further order would fail in the same way."""
+    if isinstance(error, CredentialsError):
+        # Other codes speak of one courier account, and other orders have others.
+        return error.key_refused
+    if isinstance(error, ThrottledError):
+        # Every other order would be told to wait for so long, too.
+        return error.trouble is Trouble.HELD
+    # A redirect, a refused certificate, a closed client.
+    return (
+        isinstance(error, NotSentError)
+        and not error.transient
+        and not isinstance(error, DeadlineError)
+    )

@@ -1,0 +1,40 @@
+"""A lock that the operating system releases when its process ends, however it does."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+# Far behind what is written: on Windows nobody else can read a byte that is locked.
+_LOCKED_BYTE = 1 << 30
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file for this process; `False` if another one has it.
+
+    Raises `OSError` where files cannot be locked.
+    """
+    lock = _lock_by_msvcrt if fcntl is None else _lock_by_flock
+    try:
+        lock(descriptor)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _lock_by_flock(descriptor: int) -> None:
+    assert fcntl is not None  # noqa: S101 - msvcrt locks where it is missing
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _lock_by_msvcrt(descriptor: int) -> None:
+    import msvcrt
+
+    windows: Any = msvcrt
+    locking: Callable[[int, int, int], None] = windows.locking
+    os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+    locking(descriptor, windows.LK_NBLCK, 1)

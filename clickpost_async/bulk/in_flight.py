@@ -1,0 +1,117 @@
+"""The create calls of a run that are in flight, and how they are ended when the run is."""
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import TypeVar
+
+import anyio
+from attrs import define
+
+from clickpost_async.errors import ClickPostError, NoReplyError, NotSentError, Outcome
+from clickpost_async.events import Answered, Ended, Event, Failed, Repeating, Started
+
+T = TypeVar("T")
+
+
+@define(eq=False)
+class _Call:
+    """One create, from its first attempt to its last.
+
+    `on_wire` counts its attempts, look-ups among them, that have left and are not back; where
+    nothing tells of attempts, as in a fleet, it is 1 throughout. `outcome` is what is known of it
+    if it is cancelled.
+    """
+
+    scope: anyio.CancelScope
+    on_wire: int = 0
+    attempts: int = 0
+    outcome: Outcome = Outcome.NOT_SENT
+
+
+_current: ContextVar[_Call | None] = ContextVar("clickpost_async_bulk_call", default=None)
+
+
+class InFlightCalls:
+    """Ends what waits as soon as it is told to, and what is on the wire after a grace period.
+
+    A call that waits for the rate, for its place or for a circuit breaker has sent nothing, or is
+    in doubt, and is known to be by the events of the client.
+    """
+
+    def __init__(self) -> None:
+        self._calls: set[_Call] = set()
+        self._grace: float | None = None
+        self._end_wanted = anyio.Event()
+        self._deadline: float | None = None
+
+    def observe(self, event: Event) -> None:
+        """Follow the attempts of the call that is made in the running task."""
+        call = _current.get()
+        if call is None:
+            return
+        match event:
+            case Started():
+                call.on_wire += 1
+                # Until its end says that nothing of it can have been processed.
+                call.outcome = Outcome.UNKNOWN
+            case Failed() | Answered():
+                call.on_wire -= 1
+            case Repeating() if self._deadline is not None:
+                # It was looked up already, if that can help.
+                call.scope.cancel()
+            case Ended(reads=False, outcome=Outcome() as outcome, attempts=attempts):
+                call.outcome, call.attempts = outcome, attempts
+            case _:
+                pass
+
+    async def make(
+        self, create: Callable[[], Awaitable[T]], *, in_doubt: bool, is_observed: bool
+    ) -> T:
+        """Make a call; raises what it does, or, when it is ended here, what is known of it."""
+        scope = anyio.CancelScope()
+        call = _Call(scope)
+        with scope:
+            if in_doubt or not is_observed:
+                call.outcome = Outcome.UNKNOWN
+            call.on_wire = 0 if is_observed else 1
+            self._calls.add(call)
+            token = _current.set(call)
+            try:
+                if self._grace is None:
+                    return await create()
+            finally:
+                _current.reset(token)
+                self._calls.discard(call)
+        raise _ended(call)
+
+    def end(self, grace: float) -> None:
+        """Start no more calls; those on the wire have so many seconds to come to their end.
+
+        May be called where no task runs, such as in a signal handler of the event loop.
+        """
+        self._grace = grace
+        self._end_wanted.set()
+
+    async def end_when_told(self) -> None:
+        """End the calls, and once more if there is another grace period then."""
+        while True:
+            await self._end_wanted.wait()
+            self._end_wanted = anyio.Event()
+            self._deadline = anyio.current_time() + (self._grace or 0.0)
+            for call in tuple(self._calls):
+                if call.on_wire > 0:
+                    call.scope.deadline = self._deadline
+                else:
+                    call.scope.cancel()
+
+
+def _ended(call: _Call) -> ClickPostError:
+    error: ClickPostError
+    if call.outcome is Outcome.UNKNOWN:
+        error = NoReplyError(
+            "the run ended before the outcome of the order was known", transient=False
+        )
+    else:
+        error = NotSentError("the run ended before the order was sent")
+    error.attempts = call.attempts
+    return error

@@ -1,0 +1,298 @@
+"""The file behind a journal: SQLite with a write-ahead log that is flushed at every commit.
+
+A lock file beside it keeps other processes out. Only one connection writes: SQLite before 3.51.3
+could lose a reset of its log where several did.
+"""
+
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from clickpost_async.bulk.file_lock import try_lock
+from clickpost_async.bulk.private_files import make_private, open_private
+from clickpost_async.bulk.standing import JournalError, State, Status
+from clickpost_async.bulk.store import ORDERS, Store
+
+T = TypeVar("T")
+
+# "ClkP": what makes a SQLite file one of ours.
+_APPLICATION = 0x436C6B50
+_VERSION = 2
+_SCHEMA = (
+    f"PRAGMA application_id = {_APPLICATION}",
+    f"PRAGMA user_version = {_VERSION}",
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    ORDERS,
+    "CREATE INDEX doubts ON orders (position) WHERE state IN ('sending', 'unknown', 'queued')",
+)
+# What a version lacks; the age of what it recorded is unknown.
+_MIGRATIONS: Mapping[int, str] = {1: "ALTER TABLE orders ADD COLUMN clock REAL"}
+_COUNT_DIGITS = 20
+# How a rollback journal of SQLite begins, and how large its smallest page is.
+_ROLLBACK = bytes.fromhex("d9d505f920a163d7")
+_PAGE = 4096
+# Where its first page says whose it is (SQLite's file format, 1.3).
+_APPLICATION_AT = 68
+
+
+class JournalFile(Store):
+    """An open journal file, locked against every other process."""
+
+    def __init__(self, path: str | os.PathLike[str], *, account: str) -> None:
+        self._path = Path(path)
+        with _explained(self._path):
+            # Before anything is made, changed or locked: it may be somebody else's file.
+            _refuse_foreign(self._path)
+            self._lock = self._lock_file()
+            try:
+                self._file = self._private_file()
+                try:
+                    database = self._open(account)
+                except BaseException:
+                    os.close(self._file)
+                    raise
+            except BaseException:
+                os.close(self._lock)
+                raise
+        super().__init__(database, run=int(_fact(database, "run")), has_payloads=True)
+
+    def _lock_file(self) -> int:
+        """Open and lock the file that also counts the commits, so that a lost log is noticed."""
+        path = f"{self._path}-lock"
+        lock = open_private(path, os.O_RDWR | os.O_CREAT)
+        problem = None
+        try:
+            if not try_lock(lock):
+                problem = f"{self._path} is in use by another process; wait for it, or stop it"
+            elif _read_count(lock) is None:
+                problem = f"{path} is no lock file of a journal; name another journal"
+        except BaseException:
+            os.close(lock)
+            raise
+        if problem is not None:
+            os.close(lock)
+            raise JournalError(problem)
+        return lock
+
+    def _private_file(self) -> int:
+        """Make the file if it is not there, and let nobody else read what is or will be written.
+
+        It stays open as long as the database: a process that closes any descriptor of a file loses
+        the locks that SQLite has on it.
+        """
+        # SQLite makes those beside it with the same mode, but takes those that are there.
+        for suffix in ("-wal", "-shm", "-journal"):
+            make_private(Path(f"{self._path}{suffix}"))
+        return open_private(self._path, os.O_RDWR | os.O_CREAT)
+
+    def _open(self, account: str) -> sqlite3.Connection:
+        log_is_missing = not Path(f"{self._path}-wal").exists()
+        database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        try:
+            database.execute("PRAGMA synchronous = FULL")
+            # One that was killed while it was made is empty again.
+            if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
+                os.ftruncate(self._lock, 0)
+                _make(database, account)
+            self._check(database, account, log_is_missing=log_is_missing)
+            database.execute("PRAGMA journal_mode = WAL")
+            self._commits = int(_fact(database, "commits"))
+            with _transaction(database):
+                _upgrade(database)
+                _put(database, run=int(_fact(database, "run")) + 1, clean=0)
+            # In the file itself: a log that is missing from now on was deleted.
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _check(self, database: sqlite3.Connection, account: str, *, log_is_missing: bool) -> None:
+        if _version(self._path, database) > _VERSION:
+            self._refuse("was written by a newer release; use that one")
+        (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            self._refuse("is damaged; restore it from a copy, or look its orders up one by one")
+        whose = _fact(database, "account")
+        if whose != account:
+            self._refuse(f"belongs to {whose}, not to {account}; give each its own")
+        is_cut = (_read_count(self._lock) or 0) > int(_fact(database, "commits"))
+        if is_cut or (log_is_missing and not _fact(database, "clean")):
+            self._refuse(
+                "lacks what was written last: its -wal file is missing or cut;"
+                " put it back, or look the orders of that run up one by one"
+            )
+
+    def _refuse(self, why: str) -> None:
+        message = f"the journal {self._path} {why}"
+        raise JournalError(message)
+
+    def close(self) -> None:
+        """Close the file; it is whole without its log then."""
+        try:
+            with _explained(self._path):
+                _put(self._database, clean=1)
+        finally:
+            super().close()
+            os.close(self._file)
+            os.close(self._lock)
+
+    def commit(self, acts: Sequence[Callable[[], T]]) -> list[T]:
+        """Do all of it in one transaction, durably, or nothing of it."""
+        with _explained(self._path):
+            with _transaction(self._database):
+                done = [act() for act in acts]
+                self._commits += 1
+                _put(self._database, commits=self._commits)
+            _write_count(self._lock, self._commits)
+        return done
+
+
+def _make(database: sqlite3.Connection, account: str) -> None:
+    # In one transaction: there is a whole journal, or none.
+    with _transaction(database):
+        for statement in _SCHEMA:
+            database.execute(statement)
+        _put(database, account=account, run=0, commits=0, clean=1)
+
+
+def _upgrade(database: sqlite3.Connection) -> None:
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    for older in range(version, _VERSION):
+        database.execute(_MIGRATIONS[older])
+    database.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Generator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+def _read_count(lock: int) -> int | None:
+    """Return how many commits a lock file counts; `None` if it holds something else."""
+    os.lseek(lock, 0, os.SEEK_SET)
+    counted = os.read(lock, _COUNT_DIGITS + 1).strip(b"\0 ")
+    if not counted:
+        return 0
+    return int(counted) if counted.isdigit() and len(counted) <= _COUNT_DIGITS else None
+
+
+def _write_count(lock: int, commits: int) -> None:
+    os.lseek(lock, 0, os.SEEK_SET)
+    os.write(lock, b"%0*d" % (_COUNT_DIGITS, commits))
+
+
+def read_status(path: str | os.PathLike[str]) -> Status:
+    """Count a journal's orders; while a run is writing it, too."""
+    path = Path(path)
+    with _explained(path):
+        if not path.exists():
+            message = f"there is no journal {path}"
+            raise JournalError(message)
+        _refuse_foreign(path)
+        # Without a log nobody writes it, and reading it shall not make one.
+        beside = "" if Path(f"{path}-wal").exists() else "&immutable=1"
+        database = sqlite3.connect(f"{_read_only(path)}{beside}", uri=True)
+        try:
+            _version(path, database)
+            counts: Mapping[str, int] = dict(
+                database.execute("SELECT state, COUNT(*) FROM orders GROUP BY state").fetchall()
+            )
+            (oldest,) = database.execute(
+                "SELECT MIN(since) FROM orders WHERE state IN ('sending', 'unknown', 'queued')"
+            ).fetchone()
+            account = str(_fact(database, "account"))
+        finally:
+            database.close()
+    return Status(
+        account=account,
+        counts={state: counts.get(state.value, 0) for state in State},
+        oldest_doubt=oldest,
+    )
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Raise `JournalError` for a file that is no journal, without leaving a trace on it.
+
+    A link is none. What is missing, empty, or was killed while it was made, can become one.
+    """
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    is_file = stat.S_ISREG(found.st_mode)
+    if not is_file or (found.st_size and not (_is_ours(path) or _is_half_made(path))):
+        raise JournalError(_not_a_journal(path))
+
+
+def _is_ours(path: Path) -> bool:
+    # As it stands in the file: without a lock, a log or shared memory.
+    database = sqlite3.connect(f"{_read_only(path)}&immutable=1", uri=True)
+    try:
+        (application,) = database.execute("PRAGMA application_id").fetchone()
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        database.close()
+    return bool(application == _APPLICATION)
+
+
+def _is_half_made(path: Path) -> bool:
+    """Tell whether a process was killed while it made a journal; SQLite takes that back."""
+    try:
+        with Path(f"{path}-journal").open("rb") as beside:
+            is_journal = beside.read(len(_ROLLBACK)) == _ROLLBACK
+    except OSError:
+        return False
+    with path.open("rb") as file:
+        page = file.read(_PAGE)
+    is_unwritten = len(page) < _PAGE or not any(page)
+    is_ours = page[_APPLICATION_AT : _APPLICATION_AT + 4] == _APPLICATION.to_bytes(4)
+    return is_journal and (is_unwritten or is_ours)
+
+
+def _version(path: Path, database: sqlite3.Connection) -> int:
+    """Return the version of a journal; raises `JournalError` for another database."""
+    (application,) = database.execute("PRAGMA application_id").fetchone()
+    if application != _APPLICATION:
+        raise JournalError(_not_a_journal(path))
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _not_a_journal(path: Path) -> str:
+    return f"{path} is no journal of a bulk run; name another file"
+
+
+def _read_only(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
+def _fact(database: sqlite3.Connection, name: str) -> Any:
+    found = database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+    return found[0]
+
+
+def _put(database: sqlite3.Connection, **facts: object) -> None:
+    database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
+
+
+@contextmanager
+def _explained(path: Path) -> Generator[None]:
+    """Raise a `JournalError` that says which file could not be used, and why."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        message = f"the journal {path} could not be read or written: {error}"
+        raise JournalError(message) from None

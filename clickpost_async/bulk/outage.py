@@ -1,0 +1,136 @@
+"""Says at once, and again and again, what keeps a run waiting; halts it when that lasts."""
+
+import logging
+import math
+from collections.abc import Callable
+
+import anyio
+
+from clickpost_async._transport.retry import SICK, failure_of
+from clickpost_async.errors import ClickPostError, NotSentError, ThrottledError
+from clickpost_async.events import Answered, Event, Failed, Held
+
+_log = logging.getLogger("clickpost_async.bulk")
+
+_REPORT_EVERY = 5.0
+# Where responses came before: one lost connection among many is no outage.
+_PATIENCE = 2.0
+# Timers may fire a little early, and floats are rounded.
+_TICK = 0.001
+# A shorter pause, such as after a 429, is over before anybody has read of it.
+_LONG_PAUSE = 5.0
+
+
+class OutageMonitor:
+    """Follows the attempts of a run: since when nothing has responded, until when all are paused.
+
+    A response is whatever came over HTTP, a proxy's 502 too. Requests are paused by the circuit
+    breaker after many failures, and by a 429.
+    """
+
+    def __init__(self, address: str, max_outage: float) -> None:
+        self._address = address
+        self._max_outage = max_outage
+        self._has_responded = False
+        self._unanswered_since: float | None = None
+        self._paused_until = -math.inf
+        self._error: ClickPostError | None = None
+        self._is_reported = False
+        self._changed = anyio.Event()
+
+    def observe(self, event: Event) -> None:
+        """Take note of how an attempt ended, and of pauses."""
+        match event:
+            case Answered():
+                self._note_health()
+            case Failed(error=error) if failure_of(error) in SICK:
+                self._error = error
+                if error.http_status is None and error.status is None:
+                    self._note_silence()
+                else:
+                    self._note_response()
+            case Failed(error=ThrottledError() as error):
+                self._error = error
+                self._note_response()
+            case Failed(error=error) if error.http_status is not None:
+                self._note_health()
+            case Held(seconds=seconds):
+                self._paused_until = anyio.current_time() + seconds
+                self._changed.set()
+            case _:
+                pass
+
+    def _note_silence(self) -> None:
+        if self._unanswered_since is None:
+            self._unanswered_since = anyio.current_time()
+            self._changed.set()
+
+    def _note_response(self) -> None:
+        self._has_responded = True
+        self._unanswered_since = None
+
+    def _note_health(self) -> None:
+        self._note_response()
+        if self._error is not None:
+            self._error = None
+            self._paused_until = -math.inf
+            self._changed.set()
+
+    async def watch(self, halt: Callable[[ClickPostError], None]) -> None:
+        """Log what keeps the run waiting; call `halt` when nothing responded for too long."""
+        while True:
+            self._changed = anyio.Event()
+            outage = self._outage()
+            if outage is not None and outage > self._max_outage - _TICK:
+                halt(self._too_long())
+                return
+            wait = self._report(outage)
+            if outage is not None:
+                wait = min(wait, self._max_outage - outage)
+            with anyio.move_on_after(max(wait, _TICK)):
+                await self._changed.wait()
+
+    def _outage(self) -> float | None:
+        since = self._unanswered_since
+        return None if since is None else anyio.current_time() - since
+
+    def _report(self, outage: float | None) -> float:
+        """Log it if it is worth that, and return in how many seconds to look again."""
+        pause = self._paused_until - anyio.current_time()
+        if self._error is None:
+            if self._is_reported:
+                self._is_reported = False
+                _log.warning("%s responds again", self._address)
+            return math.inf
+        is_short = outage is None or (self._has_responded and outage < _PATIENCE)
+        if is_short and pause < _LONG_PAUSE and not self._is_reported:
+            return math.inf if outage is None else _PATIENCE - outage
+        self._is_reported = True
+        halts_in = None if outage is None else self._max_outage - outage
+        _log.warning("%s", describe(self._address, self._error, outage, pause, halts_in))
+        return _REPORT_EVERY
+
+    def _too_long(self) -> ClickPostError:
+        reason = "" if self._error is None else f": {self._error.message}"
+        return NotSentError(f"no response from {self._address} for {self._max_outage:g} s{reason}")
+
+
+def describe(
+    address: str,
+    error: ClickPostError,
+    outage: float | None,
+    pause: float,
+    halts_in: float | None,
+) -> str:
+    """Say in one line what keeps a run waiting, why, and what comes next; all times in seconds.
+
+    `outage`: nothing has responded for so long; `pause`: nothing is tried for so long.
+    """
+    what = f"requests to {address} fail"
+    if outage is not None:
+        what = f"no response from {address}" + (f" for {outage:.0f} s" if outage >= 1 else "")
+    tries = f"next attempt in {pause:.0f} s" if pause >= 1 else "trying again"
+    ends = ""
+    if halts_in is not None and math.isfinite(halts_in):
+        ends = f", the run halts in {halts_in:.0f} s"
+    return f"{what}: {error.message}; {tries}{ends}"

@@ -1,0 +1,124 @@
+"""What is done with an order, and what an error says of one: every cell of the tables."""
+
+import pytest
+
+from clickpost_async.bulk.decisions import Action, decide, fails_all, is_foreign, outcome_of
+from clickpost_async.bulk.outcome import Outcome, Pending, Rejected, Unknown
+from clickpost_async.bulk.standing import State
+from clickpost_async.errors import (
+    ClickPostError,
+    CourierError,
+    CredentialsError,
+    DeadlineError,
+    InvalidRequestError,
+    NoReplyError,
+    NotSentError,
+    RefusedError,
+    ServerError,
+    ThrottledError,
+    Trouble,
+    UnreadableReplyError,
+)
+from clickpost_async.errors import Outcome as Evidence
+
+STATES = [None, *State]
+SENDS = frozenset({Action.SEND, Action.RESOLVE})
+
+TABLE = {
+    # state: the same contents, and other ones than an earlier run has sent
+    None: (Action.SEND, Action.SEND),
+    State.ACCEPTED: (Action.SEND, Action.SEND),
+    State.SENDING: (Action.RESOLVE, Action.LOOK_UP),
+    State.QUEUED: (Action.RESOLVE, Action.LOOK_UP),
+    State.UNKNOWN: (Action.RESOLVE, Action.LOOK_UP),
+    State.PLACED: (Action.REPORT, Action.REPORT),
+    State.REJECTED: (Action.REPORT, Action.SEND),
+}
+
+
+def test_the_table_has_every_state() -> None:
+    assert set(TABLE) == set(STATES)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_same_contents_are_sent_only_where_no_order_can_be(state: State | None) -> None:
+    assert decide(state, matches=True) is TABLE[state][0]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_same_contents_in_a_later_row_are_treated_as_in_a_later_run(
+    state: State | None,
+) -> None:
+    assert decide(state, matches=True, seen=True) is TABLE[state][0]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_contents_that_changed_since_an_earlier_run_are_sent_only_where_no_order_can_be(
+    state: State | None,
+) -> None:
+    assert decide(state, matches=False) is TABLE[state][1]
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize(("seen", "under_way"), [(True, False), (False, True), (True, True)])
+def test_two_rows_of_an_input_that_contradict_each_other_are_never_both_sent(
+    state: State | None, seen: bool, under_way: bool
+) -> None:
+    assert decide(state, matches=False, seen=seen, under_way=under_way) is Action.REFUSE
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("seen", [True, False])
+def test_the_same_contents_wait_for_a_row_that_is_under_way(
+    state: State | None, seen: bool
+) -> None:
+    assert decide(state, matches=True, seen=seen, under_way=True) is Action.WAIT
+
+
+@pytest.mark.parametrize("state", [State.SENDING, State.UNKNOWN, State.QUEUED])
+@pytest.mark.parametrize("matches", [True, False])
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("under_way", [True, False])
+def test_an_order_in_doubt_is_never_sent_as_if_it_was_not(
+    state: State, matches: bool, seen: bool, under_way: bool
+) -> None:
+    action = decide(state, matches=matches, seen=seen, under_way=under_way)
+    assert action is not Action.SEND
+    # Of other contents nothing is sent at all.
+    assert matches or action not in SENDS
+
+
+REDIRECT = NotSentError("redirect", transient=False, http_status=302)
+KEY = CredentialsError("key", status=301, http_status=200)
+PAGE_403 = CredentialsError("Forbidden", http_status=403)
+PAGE_404 = UnreadableReplyError("no ClickPost status", http_status=404, transient=False)
+PAGE_404.trouble = Trouble.NOT_CLICKPOST
+PAGE_502 = ServerError("bad gateway", http_status=502)
+
+ERRORS: list[tuple[ClickPostError, type[Outcome], bool, bool]] = [
+    # error, the order's outcome, whether something else than ClickPost said it, whether all fail
+    (NotSentError("refused"), Pending, False, False),
+    (ThrottledError("429", http_status=429), Pending, False, False),
+    (DeadlineError("too late"), Pending, False, False),
+    (REDIRECT, Pending, False, True),
+    (NoReplyError("cut"), Unknown, False, False),
+    (UnreadableReplyError("half", http_status=200), Unknown, False, False),
+    (PAGE_404, Unknown, True, False),
+    (PAGE_502, Unknown, False, False),
+    (KEY, Pending, False, True),
+    (PAGE_403, Pending, False, True),
+    (CredentialsError("lost before", status=301, outcome=Evidence.UNKNOWN), Unknown, False, True),
+    (CredentialsError("account", status=351, http_status=200), Rejected, False, False),
+    (CourierError("no", status=319, http_status=200), Rejected, False, False),
+    (CourierError("odd", status=354, outcome=Evidence.UNKNOWN), Unknown, False, False),
+    (InvalidRequestError("307", status=307, http_status=200), Rejected, False, False),
+    (RefusedError("404", status=404, http_status=404), Rejected, False, False),
+]
+
+
+@pytest.mark.parametrize(("error", "outcome", "foreign", "all_fail"), ERRORS, ids=repr)
+def test_an_error_says_what_is_known_of_its_order(
+    error: ClickPostError, outcome: type[Outcome], foreign: bool, all_fail: bool
+) -> None:
+    assert outcome_of(error) is outcome
+    assert (is_foreign(error), fails_all(error)) == (foreign, all_fail)

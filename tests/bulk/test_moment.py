@@ -1,0 +1,94 @@
+"""How much time has passed, by clocks that may be set, stand still, or begin anew."""
+
+import time
+
+import pytest
+
+from clickpost_async.bulk import moment
+from clickpost_async.bulk.moment import Moment, boot_id
+
+SENT = Moment(wall=1e9, clock=500.0, boot="b")
+# What an earlier version of a journal has not recorded.
+UNRECORDED = Moment(wall=1e9, clock=None, boot="b")
+DAY = 86_400.0
+
+
+def after(seconds: float, *, wall: float | None = None, boot: str = "b") -> Moment:
+    """Return a later moment: by the clock, and by the wall clock if that tells otherwise."""
+    return Moment(1e9 + (seconds if wall is None else wall), 500.0 + seconds, boot)
+
+
+@pytest.fixture(params=["with CLOCK_BOOTTIME", "without"])
+def steady(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    has = request.param != "without"
+    monkeypatch.setattr(moment, "_HAS_BOOTTIME", has)
+    return has
+
+
+@pytest.mark.fault("C01")
+@pytest.mark.fault("C02")
+@pytest.mark.parametrize(
+    ("since", "now", "left", "left_without"),
+    [
+        (SENT, after(0), 30, 30),
+        (SENT, after(10), 20, 20),
+        (SENT, after(500), 0, 0),
+        # The wall clock was set forward, or back.
+        (SENT, after(10, wall=3600), 20, 20),
+        (SENT, after(500, wall=510), 0, 0),
+        (SENT, after(10, wall=-3600), 20, 30),
+        (SENT, after(500, wall=5), 0, 25),
+        # A reboot; a virtual machine that was taken back to a snapshot.
+        (SENT, after(500, boot="other"), 30, 30),
+        (SENT, after(-100, wall=500), 30, 30),
+        (UNRECORDED, after(500), 30, 30),
+    ],
+)
+def test_a_delay_is_never_shortened_by_a_clock_that_was_set_or_began_anew(
+    since: Moment, now: Moment, left: float, left_without: float, steady: bool
+) -> None:
+    assert since.left_of(30, now) == (left if steady else left_without)
+
+
+@pytest.mark.parametrize(
+    ("now", "left"), [(after(10, boot=""), 20), (after(10, wall=500, boot=""), 20)]
+)
+def test_without_a_boot_id_the_longer_delay_of_both_clocks_counts(now: Moment, left: float) -> None:
+    since = Moment(wall=1e9, clock=500.0, boot="")
+    assert since.left_of(30, now) == left
+    # A reboot that only the clock can tell of.
+    assert since.left_of(30, Moment(1e9 + 500, 3.0, "")) == 30
+    # The clock began anew, and has come further than it was.
+    assert since.left_of(30, Moment(1e9 + 12, 900.0, "")) == 18
+
+
+@pytest.mark.fault("A15")
+@pytest.mark.parametrize(
+    ("since", "now", "old", "old_without"),
+    [
+        (SENT, after(DAY - 1), False, False),
+        (SENT, after(DAY + 1), True, True),
+        (SENT, after(DAY + 1, wall=5), True, True),
+        (SENT, after(5, wall=DAY + 1), False, True),
+        (SENT, after(5, wall=-DAY), False, True),
+        (SENT, after(5, boot="other"), False, False),
+        (SENT, after(5, wall=DAY + 1, boot="other"), True, True),
+        # It is not known how long ago that was.
+        (SENT, after(5, wall=-1, boot="other"), True, True),
+        (UNRECORDED, after(DAY + 1), True, True),
+        (UNRECORDED, after(DAY - 1), False, False),
+    ],
+)
+def test_an_age_is_rather_taken_for_too_high(
+    since: Moment, now: Moment, old: bool, old_without: bool, steady: bool
+) -> None:
+    assert since.is_older_than(DAY, now) == (old if steady else old_without)
+
+
+def test_now_is_read_from_the_clocks() -> None:
+    first, second = Moment.now(), Moment.now()
+    assert first.clock is not None
+    assert second.clock is not None
+    assert first.clock <= second.clock
+    assert first.boot == second.boot == boot_id() != ""
+    assert abs(first.wall - time.time()) < 3600

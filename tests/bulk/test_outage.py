@@ -1,0 +1,235 @@
+"""A run that can reach nobody says so, and does not go on for ever."""
+
+import asyncio
+import logging
+import math
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from clickpost_async import NotSentError, RetryPolicy
+from clickpost_async.bulk import Outcome, Pending, Placed, Report, Unknown, create, status
+from clickpost_async.bulk.outage import describe
+from clickpost_async.bulk.standing import State
+from clickpost_async.limits import Unlimited
+from clickpost_async.testing import virtual_time
+from tests.bulk.test_resume import orders
+from tests.transport.plays import Line, Play, placed, playing, said
+
+REFUSED = httpx.ConnectError("")
+HOST = "www.clickpost.in:443"
+
+
+class Said(logging.Handler):
+    """Notes what is logged, and when in virtual time."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[tuple[float, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        assert record.levelno == logging.WARNING
+        self.lines.append((asyncio.get_running_loop().time(), record.getMessage()))
+
+
+@pytest.fixture
+def heard() -> Any:
+    handler = Said()
+    logger = logging.getLogger("clickpost_async.bulk")
+    logger.addHandler(handler)
+    yield handler.lines
+    logger.removeHandler(handler)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def run(play: Play, count: int, **how: Any) -> tuple[list[Outcome], Report]:
+    settings = how.pop("settings", {})
+    async with (
+        playing(play, limiter=Unlimited(), **settings) as clickpost,
+        create(clickpost, orders(*range(count)), **how) as bulk,
+    ):
+        return [outcome async for outcome in bulk], bulk.report
+
+
+def until(end: float, before: Line, after: Line) -> Any:
+    async def line(request: httpx.Request) -> httpx.Response:
+        found = before if now() < end else after
+        if isinstance(found, Exception):
+            raise found
+        assert isinstance(found, httpx.Response)
+        return httpx.Response(found.status_code, headers=found.headers, content=found.content)
+
+    return line
+
+
+# --- nobody is reached --------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_an_unreachable_host_is_told_at_once_and_again_and_halts_the_run(
+    heard: list[tuple[float, str]], tmp_path: Path
+) -> None:
+    journal = tmp_path / "run.db"
+    play = Play([REFUSED])
+    outcomes, report = await run(play, 1000, journal=journal)
+
+    # The thread of the journal works in ordinary time, so bounds are wide.
+    assert 59 <= now() <= 80
+    assert isinstance(report.halted, NotSentError)
+    assert f"no response from {HOST} for 60 s" in report.halted.message
+    assert {type(outcome) for outcome in outcomes} == {Pending}
+    # A hundred are under way at a time; most were not even read.
+    assert len(outcomes) < 500
+    times = [moment for moment, _ in heard]
+    assert times[0] < 5
+    assert all(after - before <= 10 for before, after in pairwise(times))
+    assert times[-1] >= 50
+    assert all(f"no response from {HOST}" in line for _, line in heard)
+    assert sum("next attempt in" in line for _, line in heard) >= 8
+    assert "the run halts in" in heard[0][1]
+
+    counts = status(journal).counts
+    assert (counts[State.ACCEPTED], status(journal).in_doubt) == (len(outcomes), 0)
+    # Nothing has left: the same call again sends all of them at once.
+    began = now()
+    outcomes, report = await run(Play([placed()]), 1000, journal=journal)
+    assert (report.placed, report.halted) == (1000, None)
+    assert now() - began < 20
+
+
+@pytest.mark.parametrize("max_outage", [1.0, 12.5, 300.0])
+@virtual_time
+async def test_how_long_that_may_last_is_a_setting(max_outage: float) -> None:
+    _, report = await run(Play([REFUSED]), 200, max_outage=max_outage)
+    assert report.halted is not None
+    assert max_outage - 0.1 <= now() <= max_outage + 0.6
+
+
+@virtual_time
+async def test_a_run_that_is_to_wait_for_ever_does(heard: list[tuple[float, str]]) -> None:
+    play = Play([until(3600, REFUSED, placed())])
+    outcomes, report = await run(play, 200, max_outage=math.inf)
+    assert report.halted is None
+    assert 3600 <= now() <= 3700
+    assert {type(outcome) for outcome in outcomes} <= {Placed, Pending}
+    assert not any("halts" in line for _, line in heard)
+    # Never silent for long, and silent again afterwards.
+    gaps = [b - a for (a, _), (b, _) in pairwise(heard)]
+    assert max(gaps) <= 5.1
+    assert heard[-1][1] == f"{HOST} responds again"
+
+
+@virtual_time
+async def test_orders_that_left_and_got_no_response_are_unknown_when_the_run_halts(
+    tmp_path: Path,
+) -> None:
+    journal = tmp_path / "run.db"
+    play = Play([httpx.ReadError("")], knows=httpx.ReadError(""))
+    outcomes, report = await run(play, 300, journal=journal)
+    assert report.halted is not None
+    assert {type(outcome) for outcome in outcomes} == {Pending, Unknown}
+    unknown = {str(one.reference_number) for one in outcomes if isinstance(one, Unknown)}
+    sent = {request.content for request in play.requests}
+    assert len(unknown) == len(sent)
+    assert status(journal).in_doubt == len(sent)
+
+
+# --- what is no outage --------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_a_lost_connection_among_many_is_not_told(heard: list[tuple[float, str]]) -> None:
+    lines: list[Line] = [placed(), *[placed(), placed(), REFUSED] * 60, placed()]
+    _, report = await run(Play(lines), 150, at_once=5)
+    assert (report.placed, report.halted, heard) == (150, None, [])
+
+
+@virtual_time
+async def test_an_outage_in_the_middle_is_told_and_its_end_too(
+    heard: list[tuple[float, str]],
+) -> None:
+    async def line(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(1)
+        if 3 <= now() < 40:
+            raise REFUSED
+        return placed()
+
+    _, report = await run(Play([line]), 2000)
+    assert report.halted is None
+    assert report.placed + report.pending == 2000
+    times = [moment for moment, _ in heard]
+    assert 3 <= times[0] <= 6
+    assert heard[-1][1] == f"{HOST} responds again"
+    assert 40 <= times[-1] <= 80
+    assert len(heard) >= 8
+
+
+@virtual_time
+async def test_a_proxy_that_responds_for_a_server_that_is_gone_is_told_and_waited_for(
+    heard: list[tuple[float, str]],
+) -> None:
+    play = Play([until(300, httpx.Response(502, text="<html>"), placed())])
+    _, report = await run(play, 300)
+    assert (report.halted, report.rejected) == (None, 0)
+    assert now() >= 300
+    # The circuit breaker is open, and says so.
+    assert heard[0][0] <= 5
+    assert any("502" in line and "next attempt in" in line for _, line in heard)
+    gaps = [b - a for (a, _), (b, _) in pairwise(heard)]
+    assert max(gaps) <= 5.1
+    assert heard[-1][1] == f"{HOST} responds again"
+
+
+@virtual_time
+async def test_a_long_pause_that_clickpost_asks_for_is_told(
+    heard: list[tuple[float, str]],
+) -> None:
+    held = httpx.Response(429, headers={"retry-after": "90"})
+    _, report = await run(Play([held, placed()]), 50)
+    assert (report.placed, report.halted) == (50, None)
+    assert heard[0][1].startswith(f"requests to {HOST} fail: too many calls (HTTP 429)")
+    assert heard[0][1].endswith("next attempt in 90 s")
+    assert len(heard) >= 18
+
+
+@virtual_time
+async def test_refusals_are_responses(heard: list[tuple[float, str]]) -> None:
+    _, report = await run(Play([said(307, "order type")]), 300)
+    assert (report.rejected, report.halted, heard) == (300, None, [])
+
+
+@virtual_time
+async def test_a_slow_courier_is_no_outage(heard: list[tuple[float, str]]) -> None:
+    async def slow(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(55)
+        return placed()
+
+    _, report = await run(Play([slow]), 300, settings={"retry": RetryPolicy(attempts=1)})
+    assert (report.placed, report.halted, heard) == (300, None, [])
+
+
+# --- the line -----------------------------------------------------------------------------------
+
+LINES: list[tuple[float | None, float, float | None, str]] = [
+    (0.0, 0.0, 60.0, "no response from h:1: refused; trying again, the run halts in 60 s"),
+    (
+        *(12.4, 4.6, 47.6),
+        "no response from h:1 for 12 s: refused; next attempt in 5 s, the run halts in 48 s",
+    ),
+    (12.4, 4.6, math.inf, "no response from h:1 for 12 s: refused; next attempt in 5 s"),
+    (None, 30.0, None, "requests to h:1 fail: refused; next attempt in 30 s"),
+    (None, -1.0, None, "requests to h:1 fail: refused; trying again"),
+]
+
+
+@pytest.mark.parametrize(("outage", "pause", "halts_in", "line"), LINES)
+def test_a_line_says_where_why_and_what_comes_next(
+    outage: float | None, pause: float, halts_in: float | None, line: str
+) -> None:
+    assert describe("h:1", NotSentError("refused"), outage, pause, halts_in) == line

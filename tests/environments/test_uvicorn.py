@@ -1,0 +1,68 @@
+"""An application on uvicorn as `uvicorn[standard]` has it: uvloop, httptools, two workers."""
+
+import asyncio
+from collections.abc import Mapping
+
+import httpx
+import pytest
+
+from clickpost_async.sandbox import Sandbox
+from tests.integrations.servers import Server, serving
+from tests.sandbox.samples import india_order
+
+pytest.importorskip("uvloop", reason="there are no wheels of uvloop for Windows")
+APP = "tests.environments.web_app:app"
+STANDARD = ("--workers", "2", "--loop", "uvloop", "--http", "httptools")
+
+
+def environ(sandbox: Sandbox) -> Mapping[str, str]:
+    return {
+        "CLICKPOST_USERNAME": sandbox.username,
+        "CLICKPOST_API_KEY": sandbox.key,
+        "CLICKPOST_BASE_URL": sandbox.url,
+    }
+
+
+def calling(server: Server) -> httpx.AsyncClient:
+    # A connection for each call: any worker may take it.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30, limits=limits)
+
+
+@pytest.mark.asyncio
+async def test_workers_on_uvloop_place_orders_and_answer_those_in_flight_before_they_stop() -> None:
+    # Long enough that the last orders are in flight when the server is told to stop.
+    async with Sandbox(courier_seconds=0.5) as sandbox:
+        answers: list[httpx.Response] = []
+        workers: set[int] = set()
+        with serving(environ(sandbox), *STANDARD, app=APP) as server:
+            async with calling(server) as http:
+
+                async def place(count: int) -> list[httpx.Response]:
+                    first = len(sandbox.ledger())
+                    orders = (india_order(f"R-{first + number}") for number in range(count))
+                    return await asyncio.gather(
+                        *(http.post("/orders", json=order) for order in orders)
+                    )
+
+                while len(workers) < 2 and len(answers) < 200:
+                    answers += await place(10)
+                    workers = {answer.json()["worker"] for answer in answers}
+                last = asyncio.create_task(place(4))
+                async with asyncio.timeout(10):
+                    while sandbox.traffic.in_flight < 4:  # noqa: ASYNC110 - it lives on a thread
+                        await asyncio.sleep(0.01)
+                code = await asyncio.to_thread(server.stop)
+                answers += await last
+            said = server.said
+
+        assert {answer.status_code for answer in answers} == {200}, said
+        assert {answer.json()["loop"] for answer in answers} == {"uvloop"}
+        assert len(workers) == 2
+        assert code == 0, said
+        assert "Traceback" not in said
+        assert len(sandbox.ledger()) == len(answers)
+        assert set(sandbox.ledger().values()) == {(answer.json()["waybill"],) for answer in answers}
+        async with asyncio.timeout(10):
+            while sandbox.traffic.open_connections:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)

@@ -1,0 +1,31 @@
+"""An application that says what it is served by, for uvicorn to load."""
+
+import asyncio
+import os
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from clickpost_async import ClickPost, ClickPostError
+from clickpost_async.integrations.starlette import answer_error, get_clickpost, health, lifespan
+
+
+async def place(request: Request) -> JSONResponse:
+    clickpost = await get_clickpost(request)
+    created = await clickpost.orders.create(await request.json())
+    return JSONResponse(
+        {
+            "waybill": created.waybill,
+            "worker": os.getpid(),
+            "loop": type(asyncio.get_running_loop()).__module__,
+        }
+    )
+
+
+app = Starlette(
+    lifespan=lifespan(ClickPost.from_env),
+    exception_handlers={ClickPostError: answer_error},
+    routes=[Route("/orders", place, methods=["POST"]), Route("/health", health)],
+)
