@@ -4,6 +4,7 @@ A switch replaces one function by one that does not protect. It says which laws 
 that another violation of the same seed is not taken for it.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pkgutil import resolve_name
@@ -12,16 +13,21 @@ from unittest import mock
 
 from attrs import frozen
 
-from clickpost_async.bulk import Pending, Placed, Rejected
-from clickpost_async.errors import CredentialsError
+from clickpost_async.bulk import Pending, Placed
+from clickpost_async.errors import (
+    ClickPostError,
+    CredentialsError,
+    InvalidRequestError,
+    Trouble,
+    UnreadableReplyError,
+)
 
 if TYPE_CHECKING:
     from tests.simulation.disk import Disk
 
 _PACKAGE = "clickpost_async"
-_FLIGHTS = "_transport.single_flight:SingleFlight"
+_SINGLE_FLIGHT = "_transport.single_flight:SingleFlight"
 _CALL = "_transport.call:Call"
-_JOURNAL = "bulk.journal:Journal"
 _KEEPER = "bulk.keeping:Keeper"
 _LEDGER = "fleet.ledger:OpenLedger"
 
@@ -46,6 +52,24 @@ def _replaced(target: str, name: str, by: object) -> Switch:
     return off
 
 
+def _first_of(*names: tuple[str, str], by: object) -> Switch:
+    """Replace the first of them that there is, whichever way the code is arranged."""
+
+    def off(stack: ExitStack, disk: "Disk") -> None:
+        for target, name in names:
+            try:
+                found = resolve_name(f"{_PACKAGE}.{target}")
+            except (ImportError, AttributeError):
+                continue
+            if hasattr(found, name):
+                stack.enter_context(mock.patch.object(found, name, by))
+                return
+        message = f"none of {names} exists any more"
+        raise AttributeError(message)
+
+    return off
+
+
 def _all(*switches: Switch) -> Switch:
     def off(stack: ExitStack, disk: "Disk") -> None:
         for switch in switches:
@@ -55,6 +79,16 @@ def _all(*switches: Switch) -> Switch:
 
 
 # --- the switches ---------------------------------------------------------------------------------
+
+
+def _begins_at_once(self: Any, key: Any, create: Any) -> None:
+    return None
+
+
+def _only_remembers(self: Any, key: Any, create: Any, doubt: Any) -> None:
+    self._doubts.pop(key, None)
+    if doubt is not None:
+        self._remember(key, doubt)
 
 
 async def _finds_nothing(self: Any, error: object) -> None:
@@ -69,33 +103,40 @@ def _doubts_are_forgotten(stack: ExitStack, disk: "Disk") -> None:
     keeper = resolve_name(f"{_PACKAGE}.{_KEEPER}")
     admit = keeper.admit
 
-    async def admits_as_new(self: Any, turn: Any, order: Any) -> Any:
-        known = await admit(self, turn, order)
-        turn.in_doubt = turn.look_up_only = False
+    async def admits_as_new(self: Any, turn: Any, *order: Any) -> Any:
+        known = await admit(self, turn, *order)
+        turn.in_doubt = False
         turn.known = None
+        for name in ("is_old", "look_up_only"):
+            if hasattr(turn, name):
+                setattr(turn, name, False)
         return known
 
     stack.enter_context(mock.patch.object(keeper, "admit", admits_as_new))
 
 
-def _digest_always_matches(stack: ExitStack, disk: "Disk") -> None:
-    decide = resolve_name(f"{_PACKAGE}.bulk.decisions:decide")
+def _digests_are_equal(stack: ExitStack, disk: "Disk") -> None:
+    kept = resolve_name(f"{_PACKAGE}.bulk.keeping:Kept")
+    init = kept.__init__
 
-    def takes_all_contents_for_the_same(state: Any, *, matches: bool, **known: bool) -> Any:
-        return decide(state, matches=True, **known)
+    def init_without_digest(self: Any, given: object) -> None:
+        init(self, given)
+        self.digest = bytes(32)
 
-    for module in ("bulk.run", "bulk.store", "bulk.journal"):
-        target = resolve_name(f"{_PACKAGE}.{module}")
-        if hasattr(target, "decide"):
-            off = mock.patch.object(target, "decide", takes_all_contents_for_the_same)
-            stack.enter_context(off)
+    stack.enter_context(mock.patch.object(kept, "__init__", init_without_digest))
 
 
-def _created(answer: Any, facts: dict[str, Any], *, sent_before: bool) -> Any:
+def _answered(answer: Any, facts: dict[str, Any], *, sent_before: bool) -> Any:
     facts["attempts"] = answer.reply.attempts
     if answer.pending:
         return Pending(order=answer, **facts)
     return Placed(order=answer, found_again=sent_before, **facts)
+
+
+def _refuses_what_is_incomplete(self: Any, answer: Any) -> None:
+    if answer.incomplete:
+        message = "response reports success but contains no waybill"
+        raise UnreadableReplyError(message, status=answer.reply.status)
 
 
 async def _leaves_at_once(self: Any, priority: Any = None) -> None:
@@ -106,25 +147,44 @@ def _asynchronous(stack: ExitStack, disk: "Disk") -> None:
     disk.asynchronous = True
 
 
-def _key_is_refused(stack: ExitStack, disk: "Disk") -> None:
-    """Take a gateway's 403 for ClickPost's word on the order."""
-    run = resolve_name(f"{_PACKAGE}.bulk.run:Run")
-    failed = run._failed
+def _believed(concerns: Callable[[ClickPostError], bool]) -> Switch:
+    """Take a gateway's page for ClickPost's refusal of the order."""
 
-    def rejects(self: Any, error: Any, given: Any, facts: Any) -> Any:
-        if isinstance(error, CredentialsError) and error.status is None:
-            return Rejected(reasons=(str(error),), error=error, **facts)
-        return failed(self, error, given, facts)
+    def off(stack: ExitStack, disk: "Disk") -> None:
+        decode = resolve_name(f"{_PACKAGE}._wire.decode")
+        by_http_status = decode._raise_by_http_status
 
-    stack.enter_context(mock.patch.object(run, "_failed", rejects))
+        def refuses(*told: Any) -> Any:
+            try:
+                by_http_status(*told)
+            except ClickPostError as error:
+                if concerns(error):
+                    raise InvalidRequestError(error.message) from None
+                raise
+
+        stack.enter_context(mock.patch.object(decode, "_raise_by_http_status", refuses))
+
+    return off
 
 
-async def _claims_everything(self: Any, key: Any, digest: str, *, registered: bool) -> Any:
+async def _claims_everything(self: Any, key: Any, digest: str, **_: Any) -> Any:
     return resolve_name(f"{_PACKAGE}.fleet.ledger:Yours")(None)
 
 
 async def _marks_nothing(self: Any, key: Any) -> None:
     return None
+
+
+class _Impatient:
+    """The asyncio of a worker that waits for other workers, and for no settle delay."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    @staticmethod
+    async def sleep(seconds: float) -> None:
+        busy = resolve_name(f"{_PACKAGE}.fleet.work:_BUSY")
+        await asyncio.sleep(seconds if seconds == busy else 0)
 
 
 def _laws(*names: str) -> frozenset[str]:
@@ -137,12 +197,15 @@ PROTECTIONS: dict[str, Protection] = {
         Protection(
             name="single flight",
             laws=_laws("settle", "double", "hold"),
-            off=_replaced(_FLIGHTS, "begin", lambda self, key, create: None),
+            off=_all(
+                _replaced(_SINGLE_FLIGHT, "begin", _begins_at_once),
+                _replaced(_SINGLE_FLIGHT, "finish", _only_remembers),
+            ),
         ),
         Protection(
             name="doubt of the process",
-            laws=_laws("settle", "double", "hold", "looked-up"),
-            off=_replaced(_FLIGHTS, "doubt_about", lambda self, key: None),
+            laws=_laws("settle", "double", "hold"),
+            off=_replaced(_SINGLE_FLIGHT, "doubt_about", lambda self, key: None),
         ),
         Protection(
             name="look-up before a resend",
@@ -172,19 +235,23 @@ PROTECTIONS: dict[str, Protection] = {
         Protection(
             name="settle delay on resume",
             laws=_laws("settle", "double"),
-            off=_replaced("bulk.moment:Moment", "left_of", lambda self, *_: 0.0),
+            off=_first_of(
+                ("bulk.journal:Journal", "left_to_settle"),
+                ("bulk.moment:Moment", "left_of"),
+                by=lambda self, *_: 0.0,
+            ),
         ),
         Protection(
             name="digest of the contents",
             laws=_laws("contradiction"),
-            off=_digest_always_matches,
+            off=_digests_are_equal,
         ),
         Protection(
             name="own reference in a response",
             laws=_laws("own"),
             off=_all(
-                _replaced("bulk.run", "_created", _created),
-                _replaced("_transport.call", "names_another_order", lambda *_: False),
+                _first_of(("bulk.run", "_answered"), ("bulk.run", "_created"), by=_answered),
+                _replaced(_CALL, "_refuse_unusable", _refuses_what_is_incomplete),
             ),
         ),
         Protection(
@@ -193,7 +260,14 @@ PROTECTIONS: dict[str, Protection] = {
             off=_replaced("structures:CreatedOrder", "incomplete", False),
         ),
         Protection(
-            name="a gateway's 403 decides nothing", laws=_laws("rejected"), off=_key_is_refused
+            name="a gateway's 403 decides nothing",
+            laws=_laws("rejected"),
+            off=_believed(lambda error: isinstance(error, CredentialsError)),
+        ),
+        Protection(
+            name="a gateway's page decides nothing",
+            laws=_laws("rejected"),
+            off=_believed(lambda error: error.trouble is Trouble.NOT_CLICKPOST),
         ),
         Protection(
             name="rate limiter",
@@ -220,6 +294,11 @@ PROTECTIONS: dict[str, Protection] = {
             name="the ledger's mark of what was sent",
             laws=_laws("settle", "double"),
             off=_replaced(_LEDGER, "sending", _marks_nothing),
+        ),
+        Protection(
+            name="settle delay of a worker",
+            laws=_laws("settle", "double"),
+            off=_replaced("fleet.work", "asyncio", _Impatient()),
         ),
     )
 }
