@@ -166,9 +166,11 @@ import clickpost_async
 
 rooms = ("__main__", "cli", "integrations.opentelemetry", "labels", "limits.redis", "sandbox")
 rooms = (*rooms, "testing.fixtures", "fleet", "integrations.taskiq", "_transport.over_aiohttp")
-rooms = (*rooms, "integrations.litestar", "integrations.starlette")
+rooms = (*rooms, "integrations.django", "integrations.litestar", "integrations.starlette")
 rooms = {f"clickpost_async.{room}" for room in rooms}
 for module in pkgutil.walk_packages(clickpost_async.__path__, "clickpost_async."):
+    if "__pyinstaller" in module.name:
+        continue  # PyInstaller's own process runs it
     try:
         importlib.import_module(module.name)
     except ImportError as error:

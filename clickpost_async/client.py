@@ -25,7 +25,7 @@ from clickpost_async._transport.transports import fetcher_of, wire_of
 from clickpost_async._transport.wire import Base
 from clickpost_async._wire.converter import prepare
 from clickpost_async._wire.endpoint import Auth, Get, Post, Query, Repeat
-from clickpost_async.endpoints._namespace import LazyNamespace, Namespace
+from clickpost_async.endpoints._namespace import LazyNamespace, Namespace, bound_to
 from clickpost_async.events import Observer
 from clickpost_async.limits import Adaptive, Limiter, TokenBucket
 from clickpost_async.settings import (
@@ -194,7 +194,7 @@ class ClickPost:
         self._caller = ResilientCaller(self._exchange, options)
         for name, value in vars(self).items():
             if isinstance(value, Namespace):
-                setattr(self, name, value.bound_to(self._caller))
+                setattr(self, name, bound_to(self._caller, value))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:

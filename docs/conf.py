@@ -56,7 +56,7 @@ nitpick_ignore_regex = [
     ),
     (
         r"py:.*",
-        r"(_io|array|functools|contextlib|opentelemetry|redis|starlette|litestar|taskiq|taskiq_redis|pytest|attrs)\..*",
+        r"(_io|array|functools|contextlib|opentelemetry|redis|django|starlette|litestar|taskiq|taskiq_redis|pytest|attrs)\..*",
     ),
     (r"py:.*", r"[A-Z][a-z]?|[A-Z]_co|.*_contra|.*\.[A-Z][a-z]?|.*\.[A-Z]_co"),
     (r"py:.*", r"optional|default|[a-z ]*|.*, .*|.*\[.*"),
@@ -64,7 +64,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"clickpost_async\.(bulk\.journal\.Journal|settings\.Secret)"),
     (
         r"py:.*",
-        r"(Any|Path|Awaitable|Callable|Iterable|Mapping|Sequence|Self|datetime)",
+        r"(Any|ImproperlyConfigured|Path|Awaitable|Callable|Iterable|Mapping|Sequence|Self|datetime)",
     ),
 ]
 

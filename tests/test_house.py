@@ -22,7 +22,7 @@ PACKAGE = Path(clickpost_async.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = ("bulk", "cli", "fleet", "integrations", "labels", "sandbox", "testing", "webhooks")
 ROOMS_LIBRARIES = tuple(
-    "cyclopts jinja2 litestar opentelemetry pypdf redis reportlab rich starlette taskiq"  # noqa: SIM905
+    "cyclopts django jinja2 litestar opentelemetry pypdf redis reportlab rich starlette taskiq"  # noqa: SIM905
     " uvicorn".split()
 )
 
@@ -41,6 +41,9 @@ SURFACE = {
         BusyCourierError ClickPostError CourierError CredentialsError DeadlineError
         InvalidRequestError NoReplyError NotSentError Outcome Problem RefusedError ServerError
         ThrottledError UnreadableReplyError
+    """,
+    "clickpost_async.integrations.django": """
+        CacheEventStore ErrorMiddleware clickpost_health get_clickpost health webhook
     """,
     "clickpost_async.integrations.litestar": "answer_error get_clickpost lifespan webhook",
     "clickpost_async.integrations.opentelemetry": "OpenTelemetry",

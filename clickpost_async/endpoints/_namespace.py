@@ -4,7 +4,7 @@ import copy
 import inspect
 import sys
 from importlib import import_module
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 from clickpost_async._wire.endpoint import Caller
 
@@ -17,14 +17,15 @@ class Namespace:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    def bound_to(self, caller: Caller) -> Self:
-        """Return a copy that calls by another caller."""
-        bound = copy.copy(self)
-        bound._caller = caller  # noqa: SLF001 - it is of this class
-        return bound
-
 
 N = TypeVar("N", bound=Namespace)
+
+
+def bound_to(caller: Caller, namespace: N) -> N:
+    """Return a copy of a namespace that calls by another caller."""
+    bound = copy.copy(namespace)
+    bound._caller = caller  # noqa: SLF001 - a chapter has no other way to be told
+    return bound
 
 
 class LazyNamespace(Generic[N]):

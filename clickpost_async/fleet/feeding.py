@@ -98,7 +98,8 @@ class Fleet:
         `polls`: one that ClickPost has only recorded is asked for by the worker. Cancelling leaves
         the order in the queue. Raises what `orders.create` does.
         """
-        key = Kept(order).key
+        kept = Kept(order)
+        key = kept.key
         retry = self._client.retry
         terms = Terms(
             settling=retry.settling,
@@ -110,9 +111,8 @@ class Fleet:
             mailbox=self._mailbox,
             ticket=next(self._tickets),
         )
-        plain = order if isinstance(order, Mapping) else unstructure(order)
         loop = asyncio.get_running_loop()
-        fed = _Fed(dict(plain), attrs.asdict(terms), loop.create_future(), loop.time())
+        fed = _Fed(unstructure(kept.order), attrs.asdict(terms), loop.create_future(), loop.time())
         self._fed[terms.ticket] = fed
         try:
             if not in_doubt:

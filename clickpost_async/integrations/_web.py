@@ -5,6 +5,7 @@ How an error of a call is answered over HTTP, and how a push of ClickPost's is t
 
 import enum
 import math
+import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -135,29 +136,34 @@ class SeenHere:
             message = "most: at least 1 is needed"
             raise ValueError(message)
         self._most = most
+        # Django's ordinary views are served by threads.
+        self._lock = threading.Lock()
         self._busy: set[str] = set()
         self._done: OrderedDict[str, None] = OrderedDict()
 
     async def begin(self, identity: str) -> Turn:
         """Take an event, unless somebody has it or had it."""
-        if identity in self._done:
-            self._done.move_to_end(identity)
-            return Turn.DONE
-        if identity in self._busy:
-            return Turn.BUSY
-        self._busy.add(identity)
-        return Turn.YOURS
+        with self._lock:
+            if identity in self._done:
+                self._done.move_to_end(identity)
+                return Turn.DONE
+            if identity in self._busy:
+                return Turn.BUSY
+            self._busy.add(identity)
+            return Turn.YOURS
 
     async def done(self, identity: str) -> None:
         """Remember that it was handled, and forget the one that was pushed longest ago."""
-        self._busy.discard(identity)
-        self._done[identity] = None
-        if len(self._done) > self._most:
-            self._done.popitem(last=False)
+        with self._lock:
+            self._busy.discard(identity)
+            self._done[identity] = None
+            if len(self._done) > self._most:
+                self._done.popitem(last=False)
 
     async def failed(self, identity: str) -> None:
         """Give it back."""
-        self._busy.discard(identity)
+        with self._lock:
+            self._busy.discard(identity)
 
 
 class Handler(Protocol[R_contra]):

@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -42,6 +43,7 @@ class Crew:
         self._stack = stack
         self._sandbox = sandbox
         self.ledger = Ledger(server.url, account="acme")
+        self.messages: list[dict[str, Any]] = []
 
     async def client(self, retry: RetryPolicy = BRISK) -> ClickPost:
         clickpost = ClickPost(self._sandbox.credentials, hosts=self._sandbox.hosts, retry=retry)
@@ -55,6 +57,7 @@ class Crew:
         turns = iter(range(1_000_000))
 
         async def feed(order: dict[str, Any], terms: dict[str, Any]) -> None:
+            self.messages.append(order)
             worker = workers[next(turns) % len(workers)]
             task = asyncio.create_task(worker.create(order, Terms(**terms)))
             self._stack.push_async_callback(gone, task)
@@ -291,6 +294,22 @@ async def test_a_feeder_gets_the_answers_of_many_workers(crew: Crew, sandbox: Sa
     assert {order.reference_number: (order.waybill,) for order in orders} == sandbox.ledger()
     with pytest.raises(InvalidRequestError, match="weight"):
         await fleet.create(india_order("MANY-X", shipment_details__weight=-1))
+
+
+@pytest.mark.asyncio
+async def test_feeder_hands_on_plain_json_whatever_numbers_an_order_has(
+    crew: Crew, sandbox: Sandbox
+) -> None:
+    order = india_order("PEN-21", shipment_details__cod_value=Decimal("499.50"))
+    order["additional"] = {"insured_for": Decimal("12.50")}
+    fleet = await crew.fleet(await crew.worker())
+    crew.messages.clear()
+    await fleet.create(order)
+
+    [message] = crew.messages
+    written = json.loads(json.dumps(message))
+    assert written["shipment_details"]["cod_value"] == 499.5
+    assert written["additional"] == {"insured_for": 12.5}
 
 
 @pytest.mark.asyncio

@@ -1,4 +1,4 @@
-"""Applications on a real uvicorn, in processes of its own."""
+"""Applications on real servers, in processes of their own."""
 
 import os
 import signal
@@ -39,13 +39,20 @@ class Server:
 def serving(environ: Mapping[str, str], *words: str, app: str = APP) -> Iterator[Server]:
     """Serve an application with uvicorn while the block runs."""
     port = free_port()
-    command = [sys.executable, "-W", "error", "-m", "uvicorn", app, "--port", str(port)]
+    with running(environ, port, "uvicorn", app, "--port", str(port), *words) as server:
+        yield server
+
+
+@contextmanager
+def running(environ: Mapping[str, str], port: int, *module: str) -> Iterator[Server]:
+    """Run a server's module, with its arguments, while the block runs."""
+    command = [sys.executable, "-W", "error", "-m", *module]
     inherited = {n: os.environ[n] for n in ("PATH", "HOME", "PYTHONPATH") if n in os.environ}
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "output"
         with output.open("wb") as file:
             process = subprocess.Popen(
-                [*command, *words],
+                command,
                 env=inherited | dict(environ),
                 stdout=file,
                 stderr=subprocess.STDOUT,

@@ -1,0 +1,9 @@
+"""What PyInstaller needs to know of the package, which it finds by an entry point."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def hook_dirs() -> Sequence[str]:
+    """Return where the hooks are."""
+    return [str(Path(__file__).parent)]

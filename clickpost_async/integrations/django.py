@@ -1,0 +1,315 @@
+"""A client for each process of a Django project: `pip install 'clickpost_async[django]'`.
+
+# settings.py; what is left out comes from the environment
+CLICKPOST = {"USERNAME": "acme", "RATE": "10/1s", "WEBHOOK_TOKEN": TOKEN}
+MIDDLEWARE = [..., "clickpost_async.integrations.django.ErrorMiddleware"]
+
+# urls.py
+urlpatterns = [path("hook", webhook(handle)), path("health", health), path("orders", place)]
+
+
+# views.py
+async def place(request):
+    created = await get_clickpost().orders.create(json.loads(request.body))
+    return JsonResponse({"waybill": created.waybill})
+
+A view that is not async calls `async_to_sync(get_clickpost().orders.create)(order)`.
+"""
+
+import asyncio
+import atexit
+import inspect
+import os
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from clickpost_async.client import ClickPost
+from clickpost_async.errors import ClickPostError
+from clickpost_async.integrations._web import (
+    PushedEvent,
+    Receiver,
+    Seen,
+    SeenHere,
+    Token,
+    Turn,
+    answer_to,
+    answers,
+    load_of,
+)
+from clickpost_async.settings import Credentials, Hosts, Rate
+
+try:
+    from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+    from django.conf import settings
+    from django.core.cache import caches
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.signals import setting_changed
+    from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+    from django.http.response import HttpResponseBase
+    from django.views.decorators.csrf import csrf_exempt
+    from django.views.decorators.http import require_POST
+except ImportError as _missing:
+    message = "this needs Django: pip install 'clickpost_async[django]'"
+    raise ImportError(message) from _missing
+
+_NAME = "CLICKPOST"
+# Also in the environment, where `CLICKPOST_` stands before them.
+_VARIABLES = ("USERNAME", "API_KEY", "BASE_URL", "ALLOW_HTTP", "RATE")
+_OTHERS = ("WEBHOOK_TOKEN", "OPTIONS")
+
+_CHUNK = 64 * 1024
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+
+
+# --- the client -----------------------------------------------------------------------------------
+
+
+class _Process:
+    """The client of this process, made by whichever thread asks first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._client: ClickPost | None = None
+
+    def client(self) -> ClickPost:
+        if self._client is None:
+            with self._lock:
+                if self._client is None:
+                    self._client = _make_client()
+                    atexit.register(_close, self._client)
+        return self._client
+
+    def forget(self) -> None:
+        """Let the next one be made of settings that have changed; this one is closed at exit."""
+        self._client = None
+
+
+def _close(client: ClickPost) -> None:
+    # The event loops that it was used on are gone, and their connections with them.
+    with suppress(Exception):
+        asyncio.run(client.aclose())
+
+
+_process = _Process()
+
+
+def get_clickpost() -> ClickPost:
+    """Return the client of this process, made of the settings when it is first asked for.
+
+    It serves all threads and event loops of the process, and is closed when the process ends.
+
+    Raises:
+        ImproperlyConfigured: the settings, or the environment, do not make a client.
+
+    """
+    return _process.client()
+
+
+def _make_client() -> ClickPost:
+    configured = _configured()
+    environ = dict(os.environ)
+    for name in _VARIABLES:
+        value = configured.get(name)
+        if isinstance(value, str | bool):
+            environ[f"CLICKPOST_{name}"] = str(value)
+    options: dict[str, Any] = {"hosts": None, "limiter": None, **configured.get("OPTIONS", {})}
+    try:
+        if options["hosts"] is None:
+            options["hosts"] = Hosts.from_env(environ)
+        if options["limiter"] is None:
+            options.setdefault("rate", _rate(configured.get("RATE"), environ))
+        return ClickPost(_credentials(configured.get("API_KEY"), environ), **options)
+    except (TypeError, ValueError) as error:
+        raise ImproperlyConfigured(f"{_NAME}: {error}") from None
+
+
+def _configured() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = getattr(settings, _NAME, {})
+    known = (*_VARIABLES, *_OTHERS)
+    unknown = sorted(found.keys() - {*known})
+    if unknown:
+        raise ImproperlyConfigured(
+            f"{_NAME}: there is no {', '.join(unknown)}; what there is: {', '.join(known)}"
+        )
+    return found
+
+
+def _credentials(key: Any, environ: Mapping[str, str]) -> Credentials:
+    if key is not None and not isinstance(key, str):
+        return Credentials(environ.get("CLICKPOST_USERNAME", ""), key)
+    return Credentials.from_env(environ)
+
+
+def _rate(given: object, environ: Mapping[str, str]) -> Rate | None:
+    if isinstance(given, Rate):
+        return given
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return Rate(given)
+    text = environ.get("CLICKPOST_RATE")
+    return Rate.parse(text) if text else None
+
+
+def _settings_changed(*, setting: str, **_: Any) -> None:
+    if setting == _NAME:
+        _process.forget()
+
+
+# Sent by `override_settings` in tests; held by a strong reference, as it is a module's.
+setting_changed.connect(_settings_changed)
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+class ErrorMiddleware:
+    """Answers a `ClickPostError` that a view raises, whether the view is async or not.
+
+    422 with the problems of an order, 409 for one that was rejected, 503 where nothing was sent,
+    504 where the outcome is unknown, and 500 for the key or a courier's account; with `Retry-After`
+    where the same request may come again. The body is JSON with the outcome and the reference
+    number, and no more.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+        # Python 3.11's own `inspect` does not know what Django marks as a coroutine function.
+        if iscoroutinefunction(get_response):  # pyright: ignore[reportDeprecated]
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Hand the request on."""
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:  # noqa: ARG002 - Django's
+        """Return what a `ClickPostError` is answered with, and leave others to Django."""
+        if not isinstance(exception, ClickPostError):
+            return None
+        status, body, headers = answer_to(exception)
+        return JsonResponse(body, status=status, headers=dict(headers))
+
+
+# --- probes ---------------------------------------------------------------------------------------
+
+
+async def health(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Django's
+    """Answer that the application lives, and how busy its client is on this event loop."""
+    return JsonResponse(load_of(get_clickpost()))
+
+
+async def clickpost_health(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Django's
+    """Ask ClickPost itself: 200 if it answers within 5 s and takes the key, otherwise 503.
+
+    Every question costs a call of the rate, so it is not for strangers.
+    """
+    fine = await answers(get_clickpost())
+    return JsonResponse({"answers": fine}, status=200 if fine else 503)
+
+
+# --- webhooks -------------------------------------------------------------------------------------
+
+EventHandler = Callable[[PushedEvent, HttpRequest], object]
+
+
+def webhook(
+    handle: EventHandler, *, token: Token = None, seen: Seen | None = None
+) -> Callable[..., Awaitable[HttpResponse]]:
+    """Return a view for POST that takes ClickPost's pushes and calls `handle` for each event.
+
+    `handle` may be a coroutine function, or an ordinary one, which may use the ORM: it runs in a
+    thread. `token` is as `webhooks.parse` has it; without it, it is `WEBHOOK_TOKEN` of the
+    settings. `seen` remembers which events were handled: without one, the last 10,000 of this
+    process are; several processes share `CacheEventStore()`. A push is answered with 200 only once
+    its event was handled: an error of the handler goes to Django, and the event is pushed again.
+
+    Raises:
+        ImproperlyConfigured: there is no token.
+
+    """
+    token = _configured().get("WEBHOOK_TOKEN") if token is None else token
+    if not token:
+        raise ImproperlyConfigured(
+            "give webhook() the token that was typed on ClickPost's dashboard, as token=… or as"
+            f" {_NAME} = {{'WEBHOOK_TOKEN': …}}"
+        )
+    handler: Any = handle if inspect.iscoroutinefunction(handle) else sync_to_async(handle)
+    receiver = Receiver[HttpRequest](handler, token, seen)
+
+    @csrf_exempt
+    @require_POST
+    async def receive(request: HttpRequest) -> HttpResponse:
+        try:
+            status = await receiver.receive(request, _headers(request), _body(request))
+        except UnreadablePostError:
+            # The client has gone.
+            status = 400
+        return HttpResponse(status=status)
+
+    return receive
+
+
+def _headers(request: HttpRequest) -> Mapping[str, str]:
+    """Return the headers as they came: under ASGI, Django leaves out those with an underscore.
+
+    The header of ClickPost's token, `webhook_key`, has one.
+    """
+    scope: Mapping[str, Any] | None = getattr(request, "scope", None)
+    if scope is None:
+        return request.headers
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+async def _body(request: HttpRequest) -> AsyncIterator[bytes]:
+    while chunk := request.read(_CHUNK):
+        yield chunk
+
+
+class CacheEventStore:
+    """Remembers in a cache of Django's which events were handled, for all who share the cache.
+
+    `cache` is its name in `CACHES`. An event whose handling is not heard of for `busy` seconds is
+    another process's; one that was handled is remembered for `kept` seconds.
+    """
+
+    def __init__(self, cache: str = "default", *, busy: int = 600, kept: int = 30 * 86_400) -> None:
+        self._cache = cache
+        self._busy = busy
+        self._kept = kept
+
+    async def begin(self, identity: str) -> Turn:
+        """Take an event, in one step, unless somebody has it or had it."""
+        cache, key = caches[self._cache], _key(identity)
+        if await cache.aadd(key, "busy", self._busy):
+            return Turn.YOURS
+        return Turn.DONE if await cache.aget(key) == "done" else Turn.BUSY
+
+    async def done(self, identity: str) -> None:
+        """Remember that it was handled."""
+        await caches[self._cache].aset(_key(identity), "done", self._kept)
+
+    async def failed(self, identity: str) -> None:
+        """Give it back: the next push is handled."""
+        await caches[self._cache].adelete(_key(identity))
+
+
+def _key(identity: str) -> str:
+    return f"clickpost:event:{identity}"
+
+
+__all__ = [
+    "CacheEventStore",
+    "ErrorMiddleware",
+    "PushedEvent",
+    "Seen",
+    "SeenHere",
+    "Turn",
+    "clickpost_health",
+    "get_clickpost",
+    "health",
+    "webhook",
+]

@@ -1,0 +1,357 @@
+"""A Django project under uvicorn and under gunicorn's threads, at a sandbox on its port."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from django.core.exceptions import ImproperlyConfigured
+from django.test import AsyncClient, Client, override_settings
+
+from clickpost_async import ClickPost, Rate, RetryPolicy
+from clickpost_async.integrations.django import CacheEventStore, Turn, get_clickpost, webhook
+from clickpost_async.limits import Unlimited
+from clickpost_async.sandbox import Sandbox
+from clickpost_async.testing.fixtures import clickpost_sandbox
+from tests.integrations import django_project
+from tests.integrations.servers import Server, free_port, running, serving
+from tests.sandbox.samples import india_order
+from tests.transport.plays import KEY
+
+__all__ = ["clickpost_sandbox"]
+
+TOKEN = {"webhook_key": "new-word"}
+PUSH = {"waybill": "W-1", "clickpost_status_code": 8, "timestamp": "2026-03-04T12:40:00Z"}
+
+
+@contextmanager
+def under_uvicorn(environ: dict[str, str]) -> Iterator[Server]:
+    with serving(environ, app="tests.integrations.django_project:asgi") as server:
+        yield server
+
+
+@contextmanager
+def under_gunicorn(environ: dict[str, str], headers: str = "dangerous") -> Iterator[Server]:
+    port = free_port()
+    with running(
+        environ,
+        port,
+        "gunicorn",
+        "tests.integrations.django_project:wsgi",
+        f"--bind=127.0.0.1:{port}",
+        "--workers=2",
+        "--threads=4",
+        f"--header-map={headers}",
+        "--no-control-socket",
+    ) as server:
+        yield server
+
+
+Serve = Callable[[dict[str, str]], AbstractContextManager[Server]]
+servers = pytest.mark.parametrize("serve", [under_uvicorn, under_gunicorn])
+views = pytest.mark.parametrize("view", ["/orders", "/thread-orders"])
+
+
+@pytest_asyncio.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def environ(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    notes = tmp_path / "notes"
+    notes.touch()
+    return {
+        "CLICKPOST_USERNAME": sandbox.username,
+        "CLICKPOST_API_KEY": sandbox.key,
+        "CLICKPOST_BASE_URL": sandbox.url,
+        "CACHE": str(tmp_path / "cache"),
+        "NOTES": str(notes),
+    }
+
+
+def calling(server: Server) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30, limits=limits)
+
+
+# --- on servers -----------------------------------------------------------------------------------
+
+
+@servers
+@pytest.mark.asyncio
+async def test_views_of_both_kinds_place_orders_together(
+    serve: Serve, sandbox: Sandbox, environ: dict[str, str]
+) -> None:
+    views = ("/orders", "/thread-orders")
+    with serve(environ) as server:
+        async with calling(server) as http:
+            responses = {
+                f"R-{number}": http.post(views[number % 2], json=india_order(f"R-{number}"))
+                for number in range(30)
+            }
+            placed = dict(zip(responses, await asyncio.gather(*responses.values()), strict=True))
+            assert (await http.get("/clickpost-health")).json() == {"answers": True}
+            assert (await http.get("/health")).json() == {"in_flight": 0, "waiting": 0}
+        assert server.stop() in (0, -signal.SIGTERM), server.said
+        said = server.said
+
+    assert {response.status_code for response in placed.values()} == {200}, said
+    assert sandbox.ledger() == {
+        name: (response.json()["waybill"],) for name, response in placed.items()
+    }
+    assert "Warning" not in said, said
+    assert "Traceback" not in said, said
+    async with asyncio.timeout(10):
+        while sandbox.traffic.open_connections:  # noqa: ASYNC110 - it lives on a thread
+            await asyncio.sleep(0.01)
+
+
+@servers
+@pytest.mark.asyncio
+async def test_errors_are_answered_by_what_is_known_of_the_order(
+    serve: Serve, sandbox: Sandbox, environ: dict[str, str]
+) -> None:
+    wrong = india_order("R-WRONG", shipment_details__order_type="CASH")
+    inactive = india_order("R-ACCOUNT", shipment_details__account_code="inactive-account")
+    with serve(environ) as server:
+        async with calling(server) as http:
+            for view in ("/orders", "/thread-orders"):
+                response = await http.post(view, json=wrong)
+                assert response.status_code == 422
+                assert response.json()["problems"] == [
+                    {
+                        "path": "shipment_details.order_type",
+                        "message": "one of COD, PREPAID, EXCHANGE is needed",
+                    }
+                ]
+                assert (await http.post(view, json=inactive)).status_code == 500
+                lost = f"R-LOST{view.replace('/', '-')}"
+                sandbox.faults.next("drop_after", reference_number=lost)
+                response = await http.post(view, json=india_order(lost))
+                assert (response.status_code, response.headers["Retry-After"]) == (504, "7")
+                assert response.json() == {"outcome": "unknown", "reference_number": lost}
+            assert (await http.post("/fail")).status_code == 500
+
+
+async def push(http: httpx.AsyncClient, path: str, **headers: Any) -> int:
+    return (await http.post(path, json=PUSH, **headers)).status_code
+
+
+@servers
+@pytest.mark.parametrize(("path", "kind"), [("/hook", "async"), ("/thread-hook", "sync")])
+@pytest.mark.asyncio
+async def test_a_push_is_handled_once_and_only_with_the_token(
+    serve: Serve, environ: dict[str, str], path: str, kind: str
+) -> None:
+    with serve(environ) as server:
+        async with calling(server) as http:
+            assert await push(http, path) == 401
+            assert await push(http, path, headers={"webhook_key": "stolen"}) == 401
+            assert await push(http, path, headers={"webhook_key": "old-word"}) == 200
+            assert (await http.get(path, headers=TOKEN)).status_code == 405
+            large = await http.post(path, content=b" " * 300_000, headers=TOKEN)
+            assert large.status_code == 413
+            # Workers that do not share what they remember may handle it once each.
+            assert {await push(http, path, headers=TOKEN) for _ in range(4)} == {200}
+
+    handled = Path(environ["NOTES"]).read_text().splitlines()
+    assert set(handled) == {f"{kind} W-1"}
+    assert len(handled) == 1 or (serve is under_gunicorn and path == "/hook")
+
+
+@servers
+@pytest.mark.asyncio
+async def test_a_push_whose_handler_failed_is_handled_when_it_comes_again(
+    serve: Serve, environ: dict[str, str]
+) -> None:
+    with serve(environ) as server:
+        async with calling(server) as http:
+            failing = {**PUSH, "waybill": "W-FAILS"}
+            statuses = [
+                (await http.post("/thread-hook", json=failing, headers=TOKEN)).status_code
+                for _ in range(3)
+            ]
+
+    assert statuses == [500, 200, 200]
+    assert Path(environ["NOTES"]).read_text().splitlines() == ["sync W-FAILS"] * 2
+
+
+@pytest.mark.asyncio
+async def test_gunicorn_drops_the_token_unless_it_is_told_to_keep_underscores(
+    environ: dict[str, str],
+) -> None:
+    with under_gunicorn(environ, headers="drop") as server:
+        async with calling(server) as http:
+            assert await push(http, "/hook", headers=TOKEN) == 401
+            # As a proxy may name it.
+            assert await push(http, "/hook", headers={"webhook-key": "new-word"}) == 200
+
+
+# --- in this process ------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("CLICKPOST_")]:
+        monkeypatch.delenv(name)
+    notes = tmp_path / "notes"
+    notes.touch()
+    monkeypatch.setenv("NOTES", str(notes))
+
+
+def configured(**settings: Any) -> Any:
+    return override_settings(
+        CLICKPOST={"WEBHOOK_TOKEN": "new-word", **settings},
+        CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}},
+    )
+
+
+def test_the_process_has_one_client_until_the_settings_change() -> None:
+    with configured(USERNAME="acme", API_KEY=KEY):
+        first = get_clickpost()
+        assert get_clickpost() is first
+        assert first.identity == "acme at https://www.clickpost.in/api"
+    with configured(USERNAME="other", API_KEY=KEY):
+        assert get_clickpost() is not first
+        assert get_clickpost().identity.startswith("other at ")
+
+
+def test_settings_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLICKPOST_USERNAME", "from-the-environment")
+    monkeypatch.setenv("CLICKPOST_API_KEY", KEY)
+    monkeypatch.setenv("CLICKPOST_BASE_URL", "http://127.0.0.1:9/environment")
+    with configured():
+        assert get_clickpost().identity == (
+            "from-the-environment at http://127.0.0.1:9/environment"
+        )
+    with configured(USERNAME="acme", BASE_URL="http://sandbox:8000/api", ALLOW_HTTP=True):
+        assert get_clickpost().identity == "acme at http://sandbox:8000/api"
+
+
+def test_the_client_is_closed_when_the_process_ends(
+    clickpost_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(CLOSED)
+    order = json.dumps(india_order("R-1"))
+    run = subprocess.run(
+        [sys.executable, "-W", "error", str(script), order],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (run.stdout, run.stderr) == ("True\nclosed: True\n", "")
+    assert list(clickpost_sandbox.ledger()) == ["R-1"]
+
+
+CLOSED = """
+import atexit, json, sys
+from asgiref.sync import async_to_sync
+from django.conf import settings
+from clickpost_async.integrations.django import get_clickpost
+
+settings.configure()
+# What is registered first is called last.
+atexit.register(lambda: print("closed:", get_clickpost()._exchange.counts.closed))
+created = async_to_sync(get_clickpost().orders.create)(json.loads(sys.argv[1]))
+print(bool(created.waybill))
+"""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"RATE": 10},
+        {"RATE": "600/60s"},
+        {"RATE": Rate(10)},
+        {"OPTIONS": {"rate": Rate(10)}},
+        {"RATE": 1, "OPTIONS": {"limiter": Unlimited(), "retry": RetryPolicy.never()}},
+    ],
+)
+def test_a_rate_is_given_in_each_of_its_forms(settings: dict[str, Any]) -> None:
+    with configured(USERNAME="acme", API_KEY=KEY, **settings):
+        assert isinstance(get_clickpost(), ClickPost)
+
+
+@pytest.mark.asyncio
+async def test_a_key_that_rotates_is_a_callable(clickpost_sandbox: Sandbox) -> None:
+    keys = iter([clickpost_sandbox.key] * 9)
+    with configured(
+        USERNAME=clickpost_sandbox.username,
+        API_KEY=lambda: next(keys),
+        BASE_URL=clickpost_sandbox.url,
+    ):
+        async with get_clickpost() as clickpost:
+            assert (await clickpost.orders.create(india_order("R-1"))).waybill
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"API_KEY": KEY}, "CLICKPOST: set CLICKPOST_USERNAME in the environment"),
+        ({"USERNAME": "acme", "API_KEY": f"{KEY}\n"}, "CLICKPOST_API_KEY ends with a line break"),
+        ({"USERNAME": "acme", "API_KEY": KEY, "BASE_URL": "http://sandbox:1"}, "https is needed"),
+        ({"USERNAME": "acme", "API_KEY": KEY, "RATE": "fast"}, "a rate is written as"),
+        ({"USERNAME": "acme", "API_KEY": KEY, "OPTIONS": {"retries": 3}}, "retries"),
+        ({"USER": "acme", "KEY": KEY}, "there is no KEY, USER; what there is: USERNAME, API_KEY"),
+    ],
+)
+def test_settings_that_make_no_client_are_told_without_the_key(
+    settings: dict[str, Any], message: str
+) -> None:
+    with configured(**settings), pytest.raises(ImproperlyConfigured, match=message) as caught:
+        get_clickpost()
+    assert KEY not in str(caught.value)
+
+
+def test_a_webhook_without_a_token_is_refused_when_it_is_made() -> None:
+    with (
+        override_settings(CLICKPOST={}),
+        pytest.raises(ImproperlyConfigured, match="WEBHOOK_TOKEN"),
+    ):
+        webhook(django_project.handle)
+
+
+@pytest.mark.asyncio
+async def test_the_test_clients_of_django_reach_the_views(clickpost_sandbox: Sandbox) -> None:
+    with configured(
+        USERNAME=clickpost_sandbox.username,
+        API_KEY=clickpost_sandbox.key,
+        BASE_URL=clickpost_sandbox.url,
+    ):
+        asynchronous = await AsyncClient().post(
+            "/orders", india_order("R-1"), content_type="application/json"
+        )
+        ordinary = await asyncio.to_thread(
+            Client().post, "/thread-orders", india_order("R-2"), content_type="application/json"
+        )
+        pushed = await AsyncClient().post(
+            "/hook", PUSH, content_type="application/json", headers={"webhook-key": "new-word"}
+        )
+        await get_clickpost().aclose()
+
+    assert (asynchronous.status_code, ordinary.status_code, pushed.status_code) == (200, 200, 200)
+    assert list(clickpost_sandbox.ledger()) == ["R-1", "R-2"]
+
+
+@pytest.mark.asyncio
+async def test_an_event_is_kept_in_the_cache_for_all_who_share_it() -> None:
+    with configured():
+        one, other = CacheEventStore(), CacheEventStore()
+        assert [await one.begin("e1"), await other.begin("e1")] == [Turn.YOURS, Turn.BUSY]
+        await one.failed("e1")
+        assert await other.begin("e1") is Turn.YOURS
+        await other.done("e1")
+        assert await one.begin("e1") is Turn.DONE
