@@ -477,8 +477,8 @@ async def test_t17_a_network_that_comes_and_goes_is_neither_stormed_nor_given_up
     play = Play([flaps])
     async with playing(play) as clickpost:
         orders = (india_order(f"R-{number}") for number in range(500))
-        # By default a run halts after 60 s without a response, and the breaker's probes may miss every
-        # second in which this network is there: who wants to outlast it says so.
+        # A run halts after 60 s without a response by default, and the breaker's probes may miss
+        # every second in which this network is there: who wants to outlast it says so.
         async with create(clickpost, orders, at_once=20, max_outage=400.0) as run:
             outcomes = [outcome async for outcome in run]
 
