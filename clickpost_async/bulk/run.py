@@ -186,6 +186,8 @@ class Run:
 
     async def _process(self, turn: Turn) -> Outcome | None:
         """Return an order's outcome; `None`: it comes up again later."""
+        if turn.known is not None and (self.report.stopped or self.report.halted):
+            return turn.known
         order = Prepared.of(turn)
         if order.key is None:
             return order.invalid

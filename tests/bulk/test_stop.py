@@ -11,6 +11,7 @@ import pytest
 
 from clickpost_async import ClickPost, NoReplyError, NotSentError, Rate, RetryPolicy
 from clickpost_async.bulk import Outcome, Pending, Placed, Rejected, Run, Unknown, create, status
+from clickpost_async.bulk.journal import Journal
 from clickpost_async.bulk.journal_file import JournalFile
 from clickpost_async.bulk.standing import State
 from clickpost_async.sandbox import Sandbox
@@ -283,6 +284,36 @@ async def test_an_order_that_is_being_written_down_at_the_stop_is_not_sent(
         # The run has ended its calls by now, and then the order comes.
         await asyncio.sleep(1)
         may_admit.set()
+        outcomes = [outcome async for outcome in run]
+    assert [type(outcome) for outcome in outcomes] == [Pending]
+    assert play.requests == []
+    assert status(tmp_path / "run.db").counts[State.ACCEPTED] == 1
+
+
+@virtual_time
+async def test_an_order_that_is_about_to_leave_at_the_stop_is_not_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sending mark becomes durable in the very moment in which the run is stopped."""
+    written, mark = Journal._written, JournalFile.mark_sending
+    marked = threading.Event()
+    play = Play([placed()])
+
+    def noted(store: JournalFile, key: Any) -> None:
+        marked.set()
+        mark(store, key)
+
+    def stops(journal: Journal, *results: Any) -> None:
+        if marked.is_set():
+            run.stop()
+        written(journal, *results)
+
+    monkeypatch.setattr(JournalFile, "mark_sending", noted)
+    monkeypatch.setattr(Journal, "_written", stops)
+    async with (
+        playing(play) as clickpost,
+        create(clickpost, orders(1), journal=tmp_path / "run.db") as run,
+    ):
         outcomes = [outcome async for outcome in run]
     assert [type(outcome) for outcome in outcomes] == [Pending]
     assert play.requests == []
