@@ -4,10 +4,11 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+fcntl: Any
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None
 
 # Far behind what is written: on Windows nobody else can read a byte that is locked.
 _LOCKED_BYTE = 1 << 30

@@ -68,12 +68,11 @@ class InFlightCalls:
         self, create: Callable[[], Awaitable[T]], *, in_doubt: bool, is_observed: bool
     ) -> T:
         """Make a call; raises what it does, or, when it is ended here, what is known of it."""
-        scope = anyio.CancelScope()
-        call = _Call(scope)
-        with scope:
-            if in_doubt or not is_observed:
-                call.outcome = Outcome.UNKNOWN
-            call.on_wire = 0 if is_observed else 1
+        call = _Call(anyio.CancelScope())
+        if in_doubt or not is_observed:
+            call.outcome = Outcome.UNKNOWN
+        call.on_wire = 0 if is_observed else 1
+        with call.scope:
             self._calls.add(call)
             token = _current.set(call)
             try:

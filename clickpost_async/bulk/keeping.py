@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol
 
+from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import define, evolve
 
 from clickpost_async._wire.converter import canonical, reference_of, structure
@@ -149,8 +150,7 @@ def reject(error: InvalidRequestError, given: object, facts: dict[str, Any]) -> 
         reasons = tuple(str(given.locate(one.path, one.message)) for one in problems)
     else:
         reasons = tuple(map(str, problems))
-    told: dict[str, Any] = {**facts, "attempts": error.attempts}
-    return Rejected(reasons=reasons, error=error, **told)
+    return evolve(Rejected(reasons=reasons, error=error, **facts), attempts=error.attempts)
 
 
 async def in_doubt(journal: Journal) -> AsyncIterator[Turn]:
@@ -184,6 +184,8 @@ class Keeper:
 
     async def _announce(self, market: str, reference: str, _: int) -> None:
         await self._journal.sending((market, reference))
+        # A run that has ended meanwhile may not have told this task yet; the next step is to send.
+        await checkpoint_if_cancelled()
 
     def is_observed(self, turn: Turn) -> bool:
         """Tell whether an order is created by this run's client, which tells of its attempts."""

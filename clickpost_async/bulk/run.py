@@ -186,7 +186,7 @@ class Run:
 
     async def _process(self, turn: Turn) -> Outcome | None:
         """Return an order's outcome; `None`: it comes up again later."""
-        if turn.known is not None and self._has_ended:
+        if turn.known is not None and (self.report.stopped or self.report.halted):
             return turn.known
         order = Prepared.of(turn)
         if order.key is None:
@@ -200,10 +200,6 @@ class Run:
         saved = self._keeper.record(order.key, outcome)
         await saved
         return None if self._comes_again(turn, outcome) else outcome
-
-    @property
-    def _has_ended(self) -> bool:
-        return self.report.stopped or self.report.halted is not None
 
     async def _admit(self, turn: Turn, order: Prepared) -> Outcome | Literal[Action.SEND] | None:
         """Return that it is to be sent, or its outcome, or `None`: it comes up again later."""
@@ -222,8 +218,6 @@ class Run:
         return outcome or Action.SEND
 
     def _comes_again(self, turn: Turn, outcome: Outcome) -> bool:
-        if self._has_ended:
-            return False
         wait = turn.repeat_wait(outcome, self._policy.attempts)
         behind_all = wait is not None
         if wait is None:

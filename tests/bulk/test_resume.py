@@ -320,6 +320,43 @@ async def test_what_is_worked_on_for_too_long_is_left_to_a_later_run(journal: Pa
     assert status(journal).counts[State.QUEUED] == 1
 
 
+@virtual_time
+async def test_what_was_worked_on_is_looked_up_by_the_next_run(journal: Path) -> None:
+    async with playing([queued()], retry=RetryPolicy(polling=0)) as clickpost:
+        await run(clickpost, orders(1), journal)
+    assert status(journal).counts[State.QUEUED] == 1
+    play = Play([queued()], knows=placed("W-1", "R-1"))
+    async with playing(play) as clickpost:
+        outcomes, report = await run(clickpost, orders(1), journal)
+    assert isinstance(outcomes["R-1"], Placed)
+    assert (outcomes["R-1"].found_again, report.duplicates_avoided) == (True, 1)
+    assert (play.requests, len(play.look_ups)) == ([], 1)
+
+
+@virtual_time
+async def test_what_was_known_before_an_order_was_sent_says_nothing_of_the_sending(
+    journal: Path,
+) -> None:
+    once = RetryPolicy(attempts=1)
+    async with playing([httpx.ConnectError("")], retry=once) as clickpost:
+        outcomes, _ = await run(clickpost, orders(1), journal)
+    assert isinstance(outcomes["R-1"], Pending)
+    async with (
+        playing([never_answers]) as clickpost,
+        create(clickpost, orders(1), journal=journal),
+    ):
+        await asyncio.sleep(1)
+    async with (
+        playing([placed()]) as clickpost,
+        create(clickpost, orders(1), journal=journal) as bulk,
+    ):
+        asyncio.get_running_loop().call_later(1, bulk.stop)
+        (outcome,) = [outcome async for outcome in bulk]
+    assert isinstance(outcome, Unknown)
+    assert isinstance(outcome.error, NoReplyError)
+    assert "a previous run stopped while this order was in flight" in outcome.error.message
+
+
 # --- settled ------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ from clickpost_async import (
     UnreadableReplyError,
     structure,
 )
+from clickpost_async._transport.budget import RetryBudget
 from clickpost_async.bulk import Outcome, Pending, Placed, Rejected, Report, Unknown, create
 from clickpost_async.bulk.columns import Market
 from clickpost_async.bulk.rows import Problem, Row
@@ -197,6 +198,32 @@ async def test_an_outcome_says_what_is_known(what: str) -> None:
     assert attempts in (outcome.attempts, -1)
     assert (report.requests, report.repeats) == (outcome.attempts, outcome.attempts - 1)
     assert report.total == 1
+
+
+def budget_of(clickpost: ClickPost, budget: RetryBudget) -> None:
+    for guard in clickpost._exchange.guards.values():
+        object.__setattr__(guard, "budget", budget)
+
+
+@pytest.mark.parametrize("found", [True, False])
+@virtual_time
+async def test_an_order_that_comes_up_again_in_doubt_is_looked_up_and_found_again(
+    found: bool,
+) -> None:
+    """The budget keeps it from being repeated at once; it is no new order later."""
+    play = Play(
+        [httpx.ReadError(""), placed("W-1", "R-1", status=323)],
+        knows=placed("W-1", "R-1") if found else said(321, "no such order"),
+    )
+    async with playing(play, retry=RetryPolicy(settling=5)) as clickpost:
+        budget_of(clickpost, RetryBudget(share=0.001, at_start=0.0))
+        async with create(clickpost, [india_order("R-1")]) as bulk:
+            # As many calls have gone well meanwhile that one may be repeated.
+            asyncio.get_running_loop().call_later(1, budget_of, clickpost, RetryBudget())
+            (outcome,) = [outcome async for outcome in bulk]
+    assert isinstance(outcome, Placed)
+    assert (outcome.found_again, bulk.report.duplicates_avoided) == (True, 1)
+    assert (len(play.requests), len(play.look_ups)) == (1 if found else 2, 1)
 
 
 # --- memory -----------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """A run that is told to end: what waits ends at once, what is on the wire within a grace period."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 
 from clickpost_async import ClickPost, NoReplyError, NotSentError, Rate, RetryPolicy
 from clickpost_async.bulk import Outcome, Pending, Placed, Rejected, Run, Unknown, create, status
+from clickpost_async.bulk.journal import Journal
+from clickpost_async.bulk.journal_file import JournalFile
 from clickpost_async.bulk.standing import State
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder
@@ -256,6 +259,65 @@ async def test_a_run_that_is_stopped_before_it_is_entered_sends_nothing() -> Non
         async with run:
             assert [outcome async for outcome in run] == []
     assert (play.requests, run.report.total) == ([], 0)
+
+
+@virtual_time
+async def test_an_order_that_is_being_written_down_at_the_stop_is_not_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admitting, may_admit = threading.Event(), threading.Event()
+    admit = JournalFile.admit
+
+    def held(store: JournalFile, entry: Any) -> Any:
+        admitting.set()
+        assert may_admit.wait(30)
+        return admit(store, entry)
+
+    monkeypatch.setattr(JournalFile, "admit", held)
+    play = Play([placed()])
+    async with (
+        playing(play) as clickpost,
+        create(clickpost, orders(1), journal=tmp_path / "run.db") as run,
+    ):
+        assert await asyncio.to_thread(admitting.wait, 30)
+        run.stop()
+        # The run has ended its calls by now, and then the order comes.
+        await asyncio.sleep(1)
+        may_admit.set()
+        outcomes = [outcome async for outcome in run]
+    assert [type(outcome) for outcome in outcomes] == [Pending]
+    assert play.requests == []
+    assert status(tmp_path / "run.db").counts[State.ACCEPTED] == 1
+
+
+@virtual_time
+async def test_an_order_that_is_about_to_leave_at_the_stop_is_not_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sending mark becomes durable in the very moment in which the run is stopped."""
+    written, mark = Journal._written, JournalFile.mark_sending
+    marked = threading.Event()
+    play = Play([placed()])
+
+    def noted(store: JournalFile, key: Any) -> None:
+        marked.set()
+        mark(store, key)
+
+    def stops(journal: Journal, *results: Any) -> None:
+        if marked.is_set():
+            run.stop()
+        written(journal, *results)
+
+    monkeypatch.setattr(JournalFile, "mark_sending", noted)
+    monkeypatch.setattr(Journal, "_written", stops)
+    async with (
+        playing(play) as clickpost,
+        create(clickpost, orders(1), journal=tmp_path / "run.db") as run,
+    ):
+        outcomes = [outcome async for outcome in run]
+    assert [type(outcome) for outcome in outcomes] == [Pending]
+    assert play.requests == []
+    assert status(tmp_path / "run.db").counts[State.ACCEPTED] == 1
 
 
 @virtual_time
