@@ -193,6 +193,21 @@ async def test_a_hold_holds_those_too_that_were_told_their_slot_long_before(
     assert sum(crowd.counts(17.01 - near, 30.01)) == pytest.approx(13 * calls, abs=2)
 
 
+@virtual_time
+async def test_slots_that_were_told_before_a_short_hold_are_not_used_after_it(
+    at: PlayedRedis,
+) -> None:
+    (bucket,) = fleet(at, Rate(200, burst=1), processes=1)
+
+    async with Crowd([bucket], [10]) as crowd:
+        for number in range(20):
+            await anyio.sleep(1 + number / 1000)
+            await bucket.hold(0.012)
+        await anyio.sleep(1)
+
+    assert overshoot(crowd.leavings, 200, 1) == 0
+
+
 # --- a Redis that fails ------------------------------------------------------------------------
 
 
@@ -294,6 +309,54 @@ async def test_a_hold_while_redis_is_gone_is_told_to_all_when_it_is_back(at: Pla
 
     assert [one.who for one in crowd.leavings if 2 <= one.at < 30 - near] == []
     assert sum(crowd.counts(30 - near, 40)) >= 1500
+
+
+@virtual_time
+async def test_redis_that_is_gone_is_asked_once_a_second(at: PlayedRedis) -> None:
+    fail(at, "is gone")
+    async with Crowd(fleet(at, processes=1), [10]):
+        await anyio.sleep(20)
+
+    assert 20 <= at.asked <= 26
+
+
+@virtual_time
+async def test_share_that_is_not_used_is_not_saved_up(at: PlayedRedis) -> None:
+    (bucket, *_) = buckets = fleet(at)
+    fail(at, "is gone")
+    await bucket.take()
+    await anyio.sleep(60)
+
+    async with Crowd([bucket], [50]) as crowd:
+        await anyio.sleep(1)
+
+    # And what calls that waited make up for.
+    assert overshoot(crowd.leavings, 200 / len(buckets), 1 + 0.05 * 50) <= near
+
+
+@virtual_time
+async def test_later_end_of_two_holds_counts_without_redis_too(at: PlayedRedis) -> None:
+    (bucket, *_) = fleet(at)
+    fail(at, "is gone")
+    await bucket.take()
+    await bucket.hold(30)
+    await bucket.hold(1)
+    began = anyio.current_time()
+
+    await bucket.take()
+
+    assert anyio.current_time() == pytest.approx(began + 30)
+
+
+@virtual_time
+async def test_question_that_is_given_up_is_cancelled(at: PlayedRedis) -> None:
+    fail(at, "hangs")
+    (bucket, *_) = fleet(at)
+
+    await bucket.take()
+    await asyncio.sleep(0)
+
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 @virtual_time
