@@ -54,7 +54,7 @@ if nox:
 
     @nox.session
     def quick(session: nox.Session) -> None:
-        """Run the tests that need no server, browser or process, in about a minute."""
+        """Run the tests that need no server, browser or process."""
         session.install("-e", ".[tests]")
         slow = [f"--ignore-glob=tests/{name}" for name in _SLOW]
         session.run("python", "-m", "pytest", *_AT_ONCE, *slow, *session.posargs)

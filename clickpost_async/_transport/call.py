@@ -15,7 +15,7 @@ import attrs
 
 from clickpost_async._transport.breaker import BreakerOpenError, Passage
 from clickpost_async._transport.budget import LOOK_UP_PRICE
-from clickpost_async._transport.event_loops import Moment
+from clickpost_async._transport.event_loops import Instant
 from clickpost_async._transport.exchange import Counts, Exchange, Options
 from clickpost_async._transport.plausibility import names_another_order
 from clickpost_async._transport.retry import (
@@ -136,7 +136,7 @@ class Call(Generic[R]):
         self._key: Key | None = None
         self._leader: Call[R] | None = None
         self._remembered: Doubt | None = None
-        self._last_sent: Moment | None = None
+        self._last_sent: Instant | None = None
         if endpoint.repeat is Repeat.BY_REFERENCE and (reference := reference_of(body)):
             self._key = (exchange.accounts[endpoint.host], endpoint.path, reference)
             if options.in_doubt:
@@ -246,7 +246,7 @@ class Call(Generic[R]):
         except InvalidRequestError:
             return None
 
-    def doubt(self, sent: Moment | None = None) -> Doubt | None:
+    def doubt(self, sent: Instant | None = None) -> Doubt | None:
         """Return what is in doubt if it ends here; with `sent`, it may have been sent then."""
         if sent is None:
             if self._is_resolved:
@@ -260,7 +260,7 @@ class Call(Generic[R]):
             return None
         return Doubt(
             contents=contents,
-            last_sent=sent or self._last_sent or Moment.now(),
+            last_sent=sent or self._last_sent or Instant.now(),
             settle_delay=self._options.retry.settling,
             resend_window=self._options.retry.resend_within,
         )
@@ -451,7 +451,7 @@ class Call(Generic[R]):
             raise
         except BaseException:
             if progress.left:
-                self._last_sent = Moment.now()
+                self._last_sent = Instant.now()
             raise
         finally:
             self._here.returns()
@@ -460,7 +460,7 @@ class Call(Generic[R]):
         self._progress = None
         self._pending = answer.pending
         if answer.pending:
-            self._last_sent = Moment.now()
+            self._last_sent = Instant.now()
         if listening:
             reply = answer.reply
             self._tell(
@@ -495,7 +495,7 @@ class Call(Generic[R]):
             error.transient = False
         if error.outcome is Outcome.UNKNOWN:
             self._lost = error
-            self._last_sent = Moment.now()
+            self._last_sent = Instant.now()
         self._tell(
             Failed(attempt=self._attempts, error=error, seconds=self._seconds, **self._about)
         )
@@ -622,7 +622,7 @@ class Call(Generic[R]):
                 return None if self._holds_back else max(settling, error.wait or 0.0, held)
 
     def written(self) -> bytes | None:
-        """Write what is sent, to be compared with another call's."""
+        """Return the body that is sent."""
         return self._written().body
 
     def may_have_left(self) -> bool:

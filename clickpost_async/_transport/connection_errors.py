@@ -40,11 +40,6 @@ class Reason:
     final: bool = False
 
 
-def address(host: str, port: int) -> str:
-    """Write host and port as people do."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def reason_of(error: BaseException, where: str) -> Reason:
     """Find out why the connection to `where` failed."""
     status = _refused_by_proxy(error)

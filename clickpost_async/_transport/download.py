@@ -21,7 +21,7 @@ import httpcore
 from anyio import to_thread
 from attrs import field, frozen
 
-from clickpost_async._transport.connection_errors import address, not_sent, reason_of
+from clickpost_async._transport.connection_errors import not_sent, reason_of
 from clickpost_async._transport.family import fault_of
 from clickpost_async._transport.incoming import codings_of
 from clickpost_async._transport.links import (
@@ -34,7 +34,7 @@ from clickpost_async._transport.links import (
     resolved,
 )
 from clickpost_async._transport.tls import verified
-from clickpost_async._transport.wire import Fault, Fetched, Fetcher, Limits
+from clickpost_async._transport.wire import Fault, Fetched, Fetcher, Limits, address
 from clickpost_async._wire.files import HEAD, Download, Kind, kind_of
 from clickpost_async.errors import (
     ClickPostError,

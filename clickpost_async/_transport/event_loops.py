@@ -33,7 +33,7 @@ def call_on(loop: Any, callback: Callable[[], object]) -> None:
 
 
 @frozen
-class Moment:
+class Instant:
     """When something happened; its age can be told on any event loop."""
 
     _loop: "weakref.ref[Any] | None"

@@ -9,7 +9,6 @@ import asyncio
 import anyio
 
 from clickpost_async._transport.connection_errors import (
-    address,
     not_sent,
     proxy_reason,
     reason_of,
@@ -99,7 +98,7 @@ class Sender:
         await self._wire.send(call, progress, answer)
         if answer.status == _PROXY_REFUSED:
             reason = proxy_reason(answer.status)
-            raise not_sent(reason, address(base.host, base.port), via=progress.via)
+            raise not_sent(reason, base.address, via=progress.via)
         headers = answer.headers
         return Response(
             http_status=answer.status,
@@ -132,8 +131,7 @@ class Sender:
         return failure
 
     def _where(self, request: Request) -> str:
-        base = self._bases[request.host]
-        return address(base.host, base.port)
+        return self._bases[request.host].address
 
 
 # What proves that nothing left, of a wire that tells nothing of its progress.

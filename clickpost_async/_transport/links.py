@@ -16,8 +16,10 @@ import anyio
 import httpcore
 from attrs import field, frozen
 
-from clickpost_async._transport.connection_errors import Reason, address, not_sent, reason_of
+from clickpost_async._transport.connection_errors import Reason, not_sent, reason_of
+from clickpost_async._transport.wire import address
 from clickpost_async.errors import InvalidRequestError, Problem
+from clickpost_async.settings import is_loopback
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -82,7 +84,7 @@ def link_of(
     if _CONTROL(url) or not _HOST(host) or parts.username is not None:
         refuse(name, "a plain https URL is needed, with a host and without a user name")
     local = (before is None or before.local) and (
-        (loopback and _is_loopback(host)) or parts.netloc == plain_http
+        (loopback and is_loopback(host)) or parts.netloc == plain_http
     )
     if parts.scheme != "https" and not (parts.scheme == "http" and local):
         refuse(name, "https is needed")
@@ -125,14 +127,7 @@ async def addresses_of(link: Link, resolve: Resolve) -> Sequence[str]:
 
 def _is_of_sandbox(found: str, link: Link) -> bool:
     # Calls go to a sandbox elsewhere as well, wherever its name leads to.
-    return _is_loopback(found) or not _is_loopback(link.host)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(found) or not is_loopback(link.host)
 
 
 # Python calls more of IPv6 global than is handed out to anybody, each version something else.

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from clickpost_async._transport.connection_errors import address
 from clickpost_async._transport.family import fault_of, unquoted
 from clickpost_async._transport.incoming import Incoming
 from clickpost_async._transport.signature import Signature
@@ -19,6 +18,7 @@ from clickpost_async._transport.wire import (
     Limits,
     Outgoing,
     Progress,
+    address,
 )
 
 if TYPE_CHECKING:

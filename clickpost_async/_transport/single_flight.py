@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import anyio
 from attrs import define, field, frozen
 
-from clickpost_async._transport.event_loops import Moment, call_on, running_loop
+from clickpost_async._transport.event_loops import Instant, call_on, running_loop
 from clickpost_async.errors import InvalidRequestError, Problem
 
 # The account and base URL, the path, the reference number.
@@ -59,7 +59,7 @@ class Doubt:
     """
 
     contents: bytes
-    last_sent: Moment
+    last_sent: Instant
     settle_delay: float
     resend_window: float
 
@@ -81,7 +81,7 @@ class Doubt:
 class InFlightCreate(Protocol):
     """A create that others may wait for."""
 
-    def doubt(self, sent: Moment | None = None) -> Doubt | None:
+    def doubt(self, sent: Instant | None = None) -> Doubt | None:
         """Return what is in doubt if it ends here; with `sent`, it may have been sent then."""
         ...
 
@@ -99,7 +99,7 @@ class SingleFlight:
         # The oldest first.
         self._doubts: dict[Key, Doubt] = {}
         # Creates of the process that this one was forked from, and when that was.
-        self._inherited: dict[Key, tuple[InFlightCreate, Moment]] = {}
+        self._inherited: dict[Key, tuple[InFlightCreate, Instant]] = {}
 
     def begin(self, key: Key, create: InFlightCreate) -> InFlightCreate | None:
         """Put a create in flight; or return the one to wait for, if there is one already."""
@@ -167,7 +167,7 @@ class SingleFlight:
         """In a forked child: what was under way in the parent still is, and is in doubt here."""
         # Another thread of the parent's may have held the lock.
         self._lock = threading.RLock()
-        now = Moment.now()
+        now = Instant.now()
         self._inherited |= {key: (one.create, now) for key, one in self._flights.items()}
         self._flights.clear()
 

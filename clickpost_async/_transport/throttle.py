@@ -12,7 +12,7 @@ from functools import partial
 import anyio
 from attrs import frozen
 
-from clickpost_async._transport.event_loops import Moment, call_on, running_loop
+from clickpost_async._transport.event_loops import Instant, call_on, running_loop
 from clickpost_async.limits.per_loop import loop_time
 
 
@@ -32,7 +32,7 @@ class Throttle:
     """The pause that a 429 has asked for; shared by the calls of a client, on any event loop."""
 
     def __init__(self) -> None:
-        self._asked: Moment | None = None
+        self._asked: Instant | None = None
         self._seconds = 0.0
         self._waiting: dict[_Waiting, None] = {}
 
@@ -45,7 +45,7 @@ class Throttle:
         """Pause for so long, and end the calls that wait and may not wait that long."""
         if seconds <= self.left:
             return
-        self._asked, self._seconds = Moment.now(), seconds
+        self._asked, self._seconds = Instant.now(), seconds
         for waiting in list(self._waiting):
             call_on(waiting.loop, partial(waiting.end_unless_allowed, seconds))
 

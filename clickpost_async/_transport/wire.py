@@ -71,8 +71,12 @@ class Base:
     @property
     def address(self) -> str:
         """Host and port, the usual one too."""
-        name = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{name}:{self.port}"
+        return address(self.host, self.port)
+
+
+def address(host: str, port: int) -> str:
+    """Write host and port as people do."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @frozen(eq=False)

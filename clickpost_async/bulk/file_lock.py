@@ -28,7 +28,6 @@ def try_lock(descriptor: int) -> bool:
 
 
 def _lock_by_flock(descriptor: int) -> None:
-    assert fcntl is not None  # noqa: S101 - msvcrt locks where it is missing
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

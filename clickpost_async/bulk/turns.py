@@ -60,10 +60,6 @@ class Turn:
             seconds=before.seconds + outcome.seconds,
         )
 
-    def waits(self) -> bool:
-        """Tell whether it is to come up at a later time."""
-        return self.known is not None
-
     def wait_for(self, outcome: Outcome, seconds: float) -> None:
         """Come up again in so many seconds."""
         assert isinstance(outcome, Unknown | Pending)  # noqa: S101 - all others are final

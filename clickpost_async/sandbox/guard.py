@@ -1,11 +1,12 @@
 """Who may look at the sandbox's page and turn its knobs: this machine, and no other site's page."""
 
-import ipaddress
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+
+from clickpost_async.settings import is_loopback
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -36,7 +37,7 @@ def guarded(endpoint: Endpoint) -> Endpoint:
 
 def _refusal(request: Request) -> str | None:
     # A page elsewhere may give its own name this machine's address; the name then stands in Host.
-    if not _is_loopback(request.url.hostname or ""):
+    if not is_loopback(request.url.hostname or ""):
         return "the sandbox is for this machine alone: call it at http://127.0.0.1"
     if request.method in ("GET", "HEAD"):
         return None
@@ -49,10 +50,3 @@ def _refusal(request: Request) -> str | None:
 
 def _host(request: Request) -> str:
     return request.headers.get("host", "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

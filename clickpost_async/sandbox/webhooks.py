@@ -1,7 +1,6 @@
 """Webhooks: what is pushed of every scan and return, and how, until the receiver says 200."""
 
 import asyncio
-import ipaddress
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
@@ -14,6 +13,7 @@ from clickpost_async.sandbox.journey import BUCKETS, NDR, Kind
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.parcels import Parcel, Parcels, Scan, place
 from clickpost_async.sandbox.times import stamped_in_ist
+from clickpost_async.settings import is_loopback
 
 _SECONDS_FOR_AN_ANSWER = 5
 # So many are kept for people to look at, and to push again.
@@ -246,7 +246,7 @@ def _check_loopback(url: str) -> None:
     try:
         httpx.URL(url)
         parts.port  # noqa: B018 - raises for one that is none
-        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        local = is_loopback(host)
     except (ValueError, httpx.InvalidURL):
         local = False
     if parts.scheme not in ("http", "https") or not local:

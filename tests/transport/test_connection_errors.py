@@ -16,7 +16,8 @@ import pytest
 import trustme
 
 from clickpost_async import ClickPostError, NotSentError, Outcome, RetryPolicy
-from clickpost_async._transport.connection_errors import address, reason_of
+from clickpost_async._transport.connection_errors import reason_of
+from clickpost_async._transport.wire import address
 from clickpost_async.errors import Trouble
 from tests.sandbox.samples import india_order
 

@@ -31,7 +31,7 @@ from clickpost_async import (
     structure,
 )
 from clickpost_async._transport import event_loops, single_flight
-from clickpost_async._transport.event_loops import Moment
+from clickpost_async._transport.event_loops import Instant
 from clickpost_async._transport.single_flight import Doubt, SingleFlight
 from clickpost_async.events import Ended
 from clickpost_async.sandbox import Sandbox, Served, served
@@ -736,8 +736,8 @@ class Lost:
     def __init__(self, settle_delay: float = 30, resend_window: float = 100) -> None:
         self._facts = {"settle_delay": settle_delay, "resend_window": resend_window}
 
-    def doubt(self, sent: Moment | None = None) -> Doubt:
-        return Doubt(contents=b"", last_sent=sent or Moment.now(), **self._facts)
+    def doubt(self, sent: Instant | None = None) -> Doubt:
+        return Doubt(contents=b"", last_sent=sent or Instant.now(), **self._facts)
 
 
 def lose(flights: SingleFlight, reference: str, create: Lost | None = None) -> None:
