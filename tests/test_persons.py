@@ -17,9 +17,9 @@ from clickpost_async import ClickPost, ClickPostError, InvalidRequestError, Retr
 from clickpost_async._transport import call
 from clickpost_async.bulk import create
 from clickpost_async.structures import IndiaOrder
+from tests.test_secrets import client, family, listening
 
 from .sandbox.samples import india_order
-from .test_secrets import client, family, listening
 from .transport.plays import Listener, placed, playing, said
 from .transport.server import envelope, http, serving
 from .transport.talks import FAULTS

@@ -10,8 +10,7 @@ import anyio
 import pytest
 
 from clickpost_async.sandbox import served
-
-from .kills import AT_ONCE, Verdict, Watching, play, reference, start
+from tests.bulk.kills import AT_ONCE, Verdict, Watching, play, reference, start
 
 
 def waybill_of(verdict: Verdict, number: int) -> str:

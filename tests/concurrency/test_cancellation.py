@@ -24,11 +24,10 @@ from clickpost_async._transport import breaker
 from clickpost_async.bulk import Pending, Placed, Unknown, create
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder
+from tests.concurrency.servers import process
 from tests.sandbox.samples import india_order
 from tests.transport.plays import KEY
 from tests.transport.server import PLACED, Peer, http, serving, until
-
-from .servers import process
 
 MANY = 10_000
 AT_ONCE = 20

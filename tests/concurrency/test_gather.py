@@ -5,9 +5,8 @@ import asyncio
 import pytest
 
 from clickpost_async import ClickPost, Credentials, Hosts
+from tests.concurrency.servers import process
 from tests.sandbox.samples import india_order
-
-from .servers import process
 
 MANY = 10_000
 AT_ONCE = 50

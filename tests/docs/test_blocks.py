@@ -24,10 +24,9 @@ import attrs
 import pytest
 
 from clickpost_async.sandbox import Sandbox
+from tests.docs.pages import FIRST, PAGES, ROOT, RUN, SHOWN, Block, blocks, prints
 from tests.postgres_server import PostgresServer
 from tests.redis_server import RedisServer, free_port
-
-from .pages import FIRST, PAGES, ROOT, RUN, SHOWN, Block, blocks, prints
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 PACKAGES = frozenset({"postgresql", "redis-server"})  # what .ci/run installs

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from clickpost_async.sandbox import Sandbox
-
-from .pages import blocks, prints
-from .test_blocks import Reader, sandbox
+from tests.docs.pages import blocks, prints
+from tests.docs.test_blocks import Reader, sandbox
 
 __all__ = ["sandbox"]  # a fixture
 

@@ -6,9 +6,8 @@ import pytest
 
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Sandbox
+from tests.docs.pages import README, ROOT, blocks
 from tests.strategies import india
-
-from .pages import README, ROOT, blocks
 
 TEXT = README.read_text(encoding="utf-8")
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from .pages import ROOT
+from tests.docs.pages import ROOT
 
 TOLD = frozenset(
     name

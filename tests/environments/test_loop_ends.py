@@ -16,9 +16,8 @@ from asgiref.sync import async_to_sync
 from clickpost_async import ClickPost, Credentials, Hosts
 from clickpost_async._transport.connections import Connections
 from tests.concurrency.servers import process
+from tests.environments.runners import RUNNERS
 from tests.sandbox.samples import CREDENTIALS
-
-from .runners import RUNNERS
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/fd").exists(), reason="counts descriptors as Linux lists them"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from .contract import CONTRACT, NEEDS_ASYNCIO
-from .runners import RUNNERS, on_asyncio
+from tests.environments.contract import CONTRACT, NEEDS_ASYNCIO
+from tests.environments.runners import RUNNERS, on_asyncio
 
 CELLS = [
     (environment, check)

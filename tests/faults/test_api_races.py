@@ -21,10 +21,9 @@ from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Fault, Sandbox
 from clickpost_async.structures import CancelledOrder
 from clickpost_async.testing import virtual_time
+from tests.faults.journeys import Door, keeps_faith, orders, run
 from tests.sandbox.samples import india_order
 from tests.transport.plays import Line, playing, said
-
-from .journeys import Door, keeps_faith, orders, run
 
 # Answers are given up after so long; couriers take longer.
 PATIENCE = Timeouts(total=5)

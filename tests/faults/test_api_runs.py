@@ -24,10 +24,9 @@ from clickpost_async.events import Started
 from clickpost_async.limits import Unlimited
 from clickpost_async.sandbox import Faults, Sandbox
 from clickpost_async.testing import virtual_time
+from tests.faults.journeys import Door, keeps_faith, orders, run
 from tests.sandbox.samples import india_order
 from tests.transport.plays import Line, Listener, said, unguarded
-
-from .journeys import Door, keeps_faith, orders, run
 
 
 def now() -> float:

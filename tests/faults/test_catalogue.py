@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .catalogue import FAULTS, NOT_PLAYED, played
+from tests.faults.catalogue import FAULTS, NOT_PLAYED, played
 
 TABLE = Path(__file__).parent / "README.md"
 

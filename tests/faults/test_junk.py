@@ -10,8 +10,7 @@ import pytest
 
 from clickpost_async import UnreadableReplyError
 from clickpost_async.testing import virtual_time
-
-from .spoiling import (
+from tests.faults.spoiling import (
     Spoil,
     instead,
     once_and_twice,

@@ -28,12 +28,7 @@ from clickpost_async import (
 )
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import run_virtual, virtual_time
-from tests.sandbox.samples import india_order
-from tests.transport.plays import Play, playing, said
-from tests.transport.server import PLACED, Server, http, serving
-from tests.transport.talks import answers
-
-from .spoiling import (
+from tests.faults.spoiling import (
     FOREVER,
     Spoil,
     Spoiling,
@@ -49,6 +44,10 @@ from .spoiling import (
     with_meta,
     with_result,
 )
+from tests.sandbox.samples import india_order
+from tests.transport.plays import Play, playing, said
+from tests.transport.server import PLACED, Server, http, serving
+from tests.transport.talks import answers
 
 # --- P01 ----------------------------------------------------------------------------------------
 

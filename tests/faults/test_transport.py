@@ -27,11 +27,10 @@ from clickpost_async.bulk import Placed, create
 from clickpost_async.sandbox import Sandbox, served
 from clickpost_async.structures import CreatedOrder, IndiaOrder
 from clickpost_async.testing import virtual_time
+from tests.faults.proxy import QUICK, SHORT, Line, Proxy, proxied
 from tests.sandbox.samples import india_order
 from tests.transport.plays import KEY, Play, placed, playing, unguarded
 from tests.transport.server import PLACED, Peer, closed_port, envelope, http, serving, until
-
-from .proxy import QUICK, SHORT, Line, Proxy, proxied
 
 # As the create, but of the kind that is never sent twice: what a pickup is.
 ONCE_ONLY = Post(

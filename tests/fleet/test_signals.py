@@ -11,9 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.fleet.play import environ
 from tests.redis_server import RedisServer
-
-from .play import environ
 
 PROCESSES = 2
 # taskiq takes uvloop wherever it is installed.

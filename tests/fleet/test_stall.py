@@ -24,11 +24,10 @@ from clickpost_async.errors import (
 from clickpost_async.fleet import Fleet, Ledger, Worker, answers
 from clickpost_async.fleet.stall import StallMonitor
 from clickpost_async.sandbox import Sandbox
+from tests.fleet.play import push, worker, written
 from tests.redis_server import RedisServer, free_port
 from tests.sandbox.samples import india_order
 from tests.transport.server import until
-
-from .play import push, worker, written
 
 REFUSED = NotSentError("cannot connect to 127.0.0.1:9: connection refused")
 PLACED: Mapping[str, Any] = {"order": {}}

@@ -17,8 +17,7 @@ from clickpost_async.limits.adaptive import Adaptive
 from clickpost_async.limits.gate import Gate
 from clickpost_async.sandbox.rate import Limit
 from clickpost_async.testing import run_virtual, virtual_time
-
-from .plays import BULK, NORMAL, Coming, Holding, holdings, impatient, patient, play
+from tests.limits.plays import BULK, NORMAL, Coming, Holding, holdings, impatient, patient, play
 
 near = 1e-6
 

@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from clickpost_async.limits import Limiter, TokenBucket, Unlimited
 from clickpost_async.settings import Priority, Rate
 from clickpost_async.testing import VirtualLoop, run_virtual, virtual_time
-from tests.redis_server import RedisServer
-
-from .plays import (
+from tests.limits.plays import (
     Coming,
     Holding,
     Pace,
@@ -28,7 +26,8 @@ from .plays import (
     play,
     rates,
 )
-from .shared import PlayedBucket, PlayedRedis
+from tests.limits.shared import PlayedBucket, PlayedRedis
+from tests.redis_server import RedisServer
 
 NORMAL, BULK = Priority.NORMAL, Priority.BULK
 near = 1e-6

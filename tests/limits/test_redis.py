@@ -17,9 +17,8 @@ from clickpost_async import ClickPost, Credentials
 from clickpost_async.limits import Limiter, _shared
 from clickpost_async.limits.redis import RedisBucket, _elsewhere
 from clickpost_async.settings import Priority, Rate
+from tests.limits.plays import Leaving
 from tests.redis_server import RedisServer
-
-from .plays import Leaving
 
 ROOT = Path(__file__).parent.parent.parent
 RATE = Rate(200, burst=20)

@@ -14,10 +14,9 @@ from clickpost_async.limits import TokenBucket
 from clickpost_async.limits._shared import Law, Question, Shared
 from clickpost_async.settings import Priority, Rate
 from clickpost_async.testing import run_virtual, virtual_time
+from tests.limits.plays import Leaving, overshoot
+from tests.limits.shared import PlayedBucket, PlayedRedis
 from tests.redis_server import RedisServer
-
-from .plays import Leaving, overshoot
-from .shared import PlayedBucket, PlayedRedis
 
 RATE = Rate(200, burst=20)
 near = 1e-6

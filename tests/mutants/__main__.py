@@ -20,7 +20,7 @@ from pathlib import Path
 
 from attrs import define, field, frozen
 
-from .catalogue import ROOT, Mutant, StaleMutantError, load
+from tests.mutants.catalogue import ROOT, Mutant, StaleMutantError, load
 
 THRESHOLD = 97.0
 

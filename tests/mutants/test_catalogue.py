@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from .catalogue import ROOT, Mutant, StaleMutantError, load
+from tests.mutants.catalogue import ROOT, Mutant, StaleMutantError, load
 
 MUTANTS = load()
 

@@ -9,8 +9,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from clickpost_async.sandbox import Sandbox
-
-from .samples import INDIA, india_order, raw_client
+from tests.sandbox.samples import INDIA, india_order, raw_client
 
 ARGUMENTS = [
     "--headless",

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 from attrs import field, frozen
 
-from .samples import CREDENTIALS
+from tests.sandbox.samples import CREDENTIALS
 
 KEY = {"key": CREDENTIALS["key"]}
 META = {"status": "int", "message": "str", "success": "bool"}

@@ -1,7 +1,7 @@
 """What needs no journey, as the sandbox is to answer it: written by hand."""
 
-from .row import Row, envelope
-from .samples import MIDNIGHT, world_order
+from tests.sandbox.row import Row, envelope
+from tests.sandbox.samples import MIDNIGHT, world_order
 
 REPORTS = "/v1/reports/enterprise_dashboard_report/"
 

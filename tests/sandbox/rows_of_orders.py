@@ -1,7 +1,7 @@
 """Orders, as the sandbox is to answer about them: written by hand."""
 
-from .row import META, Row, envelope
-from .samples import MIDNIGHT, india_order, world_order
+from tests.sandbox.row import META, Row, envelope
+from tests.sandbox.samples import MIDNIGHT, india_order, world_order
 
 SHORT_ORDER = {
     "security_key": "str",

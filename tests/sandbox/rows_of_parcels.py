@@ -1,7 +1,7 @@
 """Parcels on their way, as the sandbox is to answer about them: written by hand."""
 
-from .row import KEY, META, Row, envelope
-from .samples import MIDNIGHT
+from tests.sandbox.row import KEY, META, Row, envelope
+from tests.sandbox.samples import MIDNIGHT
 
 STATUS = {
     "timestamp": "str",

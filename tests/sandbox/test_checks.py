@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from clickpost_async.sandbox import Sandbox
-
-from .samples import INDIA, WORLD, client, india_order, status_of, world_order
+from tests.sandbox.samples import INDIA, WORLD, client, india_order, status_of, world_order
 
 RVP = {"shipment_details__delivery_type": "RVP", "shipment_details__courier_partner": 25}
 

@@ -6,8 +6,7 @@ import httpx
 import pytest
 
 from clickpost_async.sandbox import Fault, Sandbox
-
-from .samples import INDIA, at_midnight, client, india_order, placed
+from tests.sandbox.samples import INDIA, at_midnight, client, india_order, placed
 
 
 def desk(sandbox: Sandbox, **headers: str) -> httpx.AsyncClient:

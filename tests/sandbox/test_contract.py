@@ -10,11 +10,10 @@ from attrs import evolve
 
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Sandbox
-
-from . import rows_of_desk, rows_of_orders, rows_of_parcels
-from .row import Row
-from .rows_of_desk import REPORTS
-from .samples import (
+from tests.sandbox import rows_of_desk, rows_of_orders, rows_of_parcels
+from tests.sandbox.row import Row
+from tests.sandbox.rows_of_desk import REPORTS
+from tests.sandbox.samples import (
     at_midnight,
     client,
     placed,

@@ -8,8 +8,7 @@ import pytest
 
 from clickpost_async.sandbox import Fault, Sandbox
 from clickpost_async.sandbox.page.window import Look, Window, environment
-
-from .samples import INDIA, at_midnight, client, india_order, placed
+from tests.sandbox.samples import INDIA, at_midnight, client, india_order, placed
 
 NUMBERS = [
     *("1e18", "253402300800", "1e11", "1e308", "1e-320", "-1", "0", "1.5"),

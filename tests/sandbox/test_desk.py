@@ -10,10 +10,17 @@ import pypdf
 import pytest
 
 from clickpost_async.sandbox import Sandbox
-
-from .rows_of_desk import REPORTS, ROWS
-from .samples import INDIA, MIDNIGHT, at_midnight, client, india_order, placed, registered
-from .samples import status_of as status
+from tests.sandbox.rows_of_desk import REPORTS, ROWS
+from tests.sandbox.samples import (
+    INDIA,
+    MIDNIGHT,
+    at_midnight,
+    client,
+    india_order,
+    placed,
+    registered,
+)
+from tests.sandbox.samples import status_of as status
 
 BODIES: dict[str, Any] = {row.name: row.body for row in ROWS}
 PARCEL = BODIES["couriers.recommend_india"][0]

@@ -6,8 +6,7 @@ import httpx
 import pytest
 
 from clickpost_async.sandbox import Fault, Faults, Sandbox, Served, served
-
-from .samples import INDIA, client, india_order, raw_client, status_of
+from tests.sandbox.samples import INDIA, client, india_order, raw_client, status_of
 
 CUT = (Fault.DROP_BEFORE, Fault.DROP_AFTER, Fault.HALF_ANSWER)
 

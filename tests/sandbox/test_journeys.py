@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from clickpost_async.sandbox import Sandbox
-
-from .samples import MIDNIGHT, at_midnight, client, placed, registered
+from tests.sandbox.samples import MIDNIGHT, at_midnight, client, placed, registered
 
 
 def codes(sandbox: Sandbox, waybill: str) -> list[int]:

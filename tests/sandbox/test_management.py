@@ -7,8 +7,15 @@ import httpx
 import pytest
 
 from clickpost_async.sandbox import Sandbox
-
-from .samples import CREDENTIALS, MIDNIGHT, at_midnight, client, placed, registered, status_of
+from tests.sandbox.samples import (
+    CREDENTIALS,
+    MIDNIGHT,
+    at_midnight,
+    client,
+    placed,
+    registered,
+    status_of,
+)
 
 EDIT = "/v1/edit-order/"
 CANCEL = "/v1/cancel-order/"

@@ -6,9 +6,8 @@ import httpx
 import pytest
 
 from clickpost_async.sandbox import Sandbox
-
-from .samples import MIDNIGHT, at_midnight, client, placed
-from .samples import status_of as status
+from tests.sandbox.samples import MIDNIGHT, at_midnight, client, placed
+from tests.sandbox.samples import status_of as status
 
 ACT = "/v2/ndr-update-api"
 FEEDBACK = "/v1/ndr_user_feedback/"

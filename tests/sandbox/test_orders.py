@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from clickpost_async.sandbox import Sandbox, State
-
-from .samples import INDIA, WORLD, client, india_order, status_of, world_order
+from tests.sandbox.samples import INDIA, WORLD, client, india_order, status_of, world_order
 
 
 @pytest.mark.asyncio

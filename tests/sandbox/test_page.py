@@ -10,10 +10,9 @@ from playwright.async_api import expect
 
 from clickpost_async import ClickPost, RetryPolicy, bulk
 from clickpost_async.sandbox import Fault, Faults, Sandbox
-
-from .browser import looking_at, place
-from .samples import india_order
-from .test_webhooks import Receiver, receiver
+from tests.sandbox.browser import looking_at, place
+from tests.sandbox.samples import india_order
+from tests.sandbox.test_webhooks import Receiver, receiver
 
 __all__ = ["receiver"]  # a fixture
 

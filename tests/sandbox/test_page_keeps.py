@@ -12,9 +12,8 @@ from playwright.async_api import expect
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.sandbox.exchanges import KEPT
 from clickpost_async.sandbox.page.window import ROWS, Look, Window, environment
-
-from .browser import looking_at, place
-from .samples import raw_client
+from tests.sandbox.browser import looking_at, place
+from tests.sandbox.samples import raw_client
 
 NAME, PHONE, STREET = "Meera Reader", "9000000012", "7 Banyan Road"
 

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from clickpost_async.sandbox.persons import cover, covered, people_in, replaced
-
-from .samples import india_order, world_order
+from tests.sandbox.samples import india_order, world_order
 
 
 @pytest.mark.parametrize("made", [covered, replaced])

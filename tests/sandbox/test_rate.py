@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.sandbox.rate import Limit, busiest
-
-from .samples import INDIA, client, india_order, status_of
+from tests.sandbox.samples import INDIA, client, india_order, status_of
 
 
 @given(

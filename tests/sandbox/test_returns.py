@@ -6,8 +6,7 @@ import httpx
 import pytest
 
 from clickpost_async.sandbox import Kind, Sandbox
-
-from .samples import at_midnight, client, placed
+from tests.sandbox.samples import at_midnight, client, placed
 
 POLL = "/v1/return_order_poll/"
 

@@ -8,9 +8,8 @@ import pytest
 
 from clickpost_async import ClickPost, ClickPostError, RetryPolicy
 from clickpost_async.sandbox import Sandbox
+from tests.sandbox.samples import india_order, world_order
 from tests.test_contract import Sample, called
-
-from .samples import india_order, world_order
 
 
 async def played() -> Sandbox:

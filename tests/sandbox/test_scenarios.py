@@ -5,8 +5,7 @@ import ast
 import pytest
 
 from clickpost_async.sandbox import Sandbox
-
-from .samples import INDIA, WORLD, client, india_order, status_of, world_order
+from tests.sandbox.samples import INDIA, WORLD, client, india_order, status_of, world_order
 
 
 @pytest.mark.asyncio

@@ -18,8 +18,7 @@ import uvicorn
 
 from clickpost_async import ClickPost
 from clickpost_async.sandbox import Book, Sandbox, served
-
-from .samples import INDIA, client, india_order, placed, raw_client, status_of
+from tests.sandbox.samples import INDIA, client, india_order, placed, raw_client, status_of
 
 
 @contextmanager

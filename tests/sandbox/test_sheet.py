@@ -9,8 +9,7 @@ import pytest
 from pypdf.generic import ContentStream
 
 from clickpost_async.sandbox import Sandbox
-
-from .samples import INDIA, WORLD, client, india_order, world_order
+from tests.sandbox.samples import INDIA, WORLD, client, india_order, world_order
 
 
 async def label(path: str, order: dict[str, Any]) -> bytes:

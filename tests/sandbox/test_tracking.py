@@ -7,9 +7,16 @@ import httpx
 import pytest
 
 from clickpost_async.sandbox import Sandbox
-
-from .samples import CREDENTIALS, INDIA, at_midnight, client, india_order, placed, registered
-from .samples import status_of as status
+from tests.sandbox.samples import (
+    CREDENTIALS,
+    INDIA,
+    at_midnight,
+    client,
+    india_order,
+    placed,
+    registered,
+)
+from tests.sandbox.samples import status_of as status
 
 V3 = "/v3/tracking/awb-register/"
 V2 = "/v2/tracking/awb-register/"

@@ -11,8 +11,7 @@ import pytest
 
 from clickpost_async import webhooks
 from clickpost_async.sandbox import Sandbox, served
-
-from .samples import at_midnight, client, placed, raw_client
+from tests.sandbox.samples import at_midnight, client, placed, raw_client
 
 TOKEN = "not-a-real-token"
 

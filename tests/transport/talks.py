@@ -12,8 +12,7 @@ from clickpost_async import (
     Outcome,
     UnreadableReplyError,
 )
-
-from .server import PLACED, Peer, gzipped, http
+from tests.transport.server import PLACED, Peer, gzipped, http
 
 
 def answers(*parts: bytes) -> Callable[[Peer], Any]:

@@ -27,8 +27,7 @@ from clickpost_async import (
 from clickpost_async.events import Ended
 from clickpost_async.testing import virtual_time
 from tests.sandbox.samples import india_order
-
-from .plays import Line, Listener, Play, never_answers, placed, playing, queued
+from tests.transport.plays import Line, Listener, Play, never_answers, placed, playing, queued
 
 
 def now() -> float:

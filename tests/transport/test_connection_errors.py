@@ -20,11 +20,10 @@ from clickpost_async._transport.connection_errors import reason_of
 from clickpost_async._transport.wire import address
 from clickpost_async.errors import Trouble
 from tests.sandbox.samples import india_order
-
-from .plays import KEY, playing
-from .server import closed_port, serving
-from .talks import resets_after_the_call
-from .test_wires import client, every_wire, serving_tls
+from tests.transport.plays import KEY, playing
+from tests.transport.server import closed_port, serving
+from tests.transport.talks import resets_after_the_call
+from tests.transport.test_wires import client, every_wire, serving_tls
 
 
 async def failure_of(clickpost: Any) -> ClickPostError:

@@ -8,8 +8,7 @@ from clickpost_async._transport.connections import Connections
 from clickpost_async._transport.incoming import Incoming
 from clickpost_async._transport.pool import Pool
 from clickpost_async._transport.wire import Base, Fault, Limits, Outgoing, Progress
-
-from .server import PLACED, serving
+from tests.transport.server import PLACED, serving
 
 
 async def ask(connections: Connections, base: Base) -> bytes:

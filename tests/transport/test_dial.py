@@ -9,8 +9,7 @@ import pytest
 
 from clickpost_async._transport import dial
 from clickpost_async._transport.dial import dialled
-
-from .server import closed_port, serving
+from tests.transport.server import closed_port, serving
 
 NAME = "acme.example"
 

@@ -30,8 +30,17 @@ from clickpost_async.events import Ended, Held
 from clickpost_async.limits import Unlimited
 from clickpost_async.testing import virtual_time
 from tests.sandbox.samples import india_order
-
-from .plays import Line, Listener, Play, placed, playing, queued, said, unbreakable, unguarded
+from tests.transport.plays import (
+    Line,
+    Listener,
+    Play,
+    placed,
+    playing,
+    queued,
+    said,
+    unbreakable,
+    unguarded,
+)
 
 ONCE = RetryPolicy(attempts=1)
 

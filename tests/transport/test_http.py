@@ -25,9 +25,8 @@ from clickpost_async import (
 )
 from clickpost_async.structures import Answer
 from tests.sandbox.samples import india_order
-
-from .plays import KEY, Play, placed, playing, said
-from .talks import NO_ANSWER, verdict
+from tests.transport.plays import KEY, Play, placed, playing, said
+from tests.transport.talks import NO_ANSWER, verdict
 
 FOUND = said(200, "SUCCESS", result={"waybill": "W-1", "reference_number": "R-1"})
 LIVE = "https://www.clickpost.in/api"

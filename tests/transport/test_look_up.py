@@ -24,8 +24,7 @@ from clickpost_async.settings import Priority
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
 from tests.sandbox.samples import india_order, world_order
-
-from .plays import Line, Listener, Play, never_answers, placed, playing, queued, said
+from tests.transport.plays import Line, Listener, Play, never_answers, placed, playing, queued, said
 
 LOST: dict[str, Line] = {
     "no answer": httpx.ReadError(""),

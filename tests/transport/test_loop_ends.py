@@ -19,9 +19,8 @@ from asgiref.sync import async_to_sync
 from clickpost_async import Auth, ClickPost, Credentials, Get, Hosts, Repeat, RetryPolicy
 from clickpost_async._transport import tls
 from clickpost_async.structures import Answer
-
-from .conftest import EVERY_LOOP, LoopFactory
-from .plays import KEY
+from tests.transport.conftest import EVERY_LOOP, LoopFactory
+from tests.transport.plays import KEY
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/fd").exists(), reason="counts descriptors as Linux lists them"

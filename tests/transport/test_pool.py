@@ -19,8 +19,7 @@ from clickpost_async._transport.incoming import Incoming
 from clickpost_async._transport.pool import Pool
 from clickpost_async._transport.tls import verified
 from clickpost_async._transport.wire import Base, Limits, Outgoing, Progress
-
-from .server import PLACED, Peer, Server, closed_port, http, serving, until, well
+from tests.transport.server import PLACED, Peer, Server, closed_port, http, serving, until, well
 
 _base = cache(Base.parse)
 LIMITS = Limits(5, 5, 5)

@@ -30,12 +30,11 @@ from clickpost_async import (
 from clickpost_async._transport import tls
 from clickpost_async._transport.download import Downloader
 from tests.sandbox.samples import india_order
-
-from .proxies import Proxy, proxying
-from .server import Peer, Server, closed_port, http, serving
-from .test_download import LABEL
-from .test_signature import CANARY, has_canary
-from .test_wires import WIRES, serving_tls
+from tests.transport.proxies import Proxy, proxying
+from tests.transport.server import Peer, Server, closed_port, http, serving
+from tests.transport.test_download import LABEL
+from tests.transport.test_signature import CANARY, has_canary
+from tests.transport.test_wires import WIRES, serving_tls
 
 QUICK = Timeouts(connect=0.5, read=0.3, create=0.3, total=2)
 LIBRARIES = {"httpx": httpx, "httpx2": httpx2}

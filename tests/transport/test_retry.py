@@ -39,8 +39,17 @@ from clickpost_async._wire.envelope import order_of
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
 from tests.sandbox.samples import india_order
-
-from .plays import Line, Listener, Play, never_answers, placed, playing, queued, said, unguarded
+from tests.transport.plays import (
+    Line,
+    Listener,
+    Play,
+    never_answers,
+    placed,
+    playing,
+    queued,
+    said,
+    unguarded,
+)
 
 FREELY, SETTLING, REFERENCE, NEVER = Repeat
 

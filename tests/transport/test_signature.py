@@ -27,9 +27,8 @@ from clickpost_async._transport.signature import PLACEHOLDER
 from clickpost_async.settings import Secret
 from clickpost_async.structures import Answer
 from tests.sandbox.samples import india_order
-
-from .server import PLACED, Peer, http, serving, until
-from .test_wires import WIRES
+from tests.transport.server import PLACED, Peer, http, serving, until
+from tests.transport.test_wires import WIRES
 
 CANARY = "canary+4f2a/9c=e1d8"
 KEYS = ["k", "plain-key-0123456789abcdef0123456789", CANARY, 'quo"te\\', "ключ & clé"]

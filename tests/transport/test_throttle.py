@@ -28,8 +28,7 @@ from clickpost_async.integrations._web import answer_to
 from clickpost_async.limits import TokenBucket, Unlimited
 from clickpost_async.testing import virtual_time
 from tests.sandbox.samples import india_order
-
-from .plays import Line, Listener, Play, placed, playing
+from tests.transport.plays import Line, Listener, Play, placed, playing
 
 
 def now() -> float:

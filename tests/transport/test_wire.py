@@ -14,8 +14,7 @@ from clickpost_async._transport.family import fault_of, unquoted
 from clickpost_async._transport.incoming import Incoming
 from clickpost_async._transport.signature import Signature
 from clickpost_async._transport.wire import Base, Fault, Limits, Outgoing
-
-from .plays import KEY
+from tests.transport.plays import KEY
 
 
 @pytest.mark.parametrize(

@@ -37,10 +37,19 @@ from clickpost_async._transport import tls
 from clickpost_async.structures import Answer
 from clickpost_async.testing import reset
 from tests.sandbox.samples import india_order
-
-from .plays import KEY
-from .server import PLACED, Peer, Server, bomb, closed_port, http, serving, until, well
-from .talks import FAULTS, answers, chunked, hangs, verdict
+from tests.transport.plays import KEY
+from tests.transport.server import (
+    PLACED,
+    Peer,
+    Server,
+    bomb,
+    closed_port,
+    http,
+    serving,
+    until,
+    well,
+)
+from tests.transport.talks import FAULTS, answers, chunked, hangs, verdict
 
 WIRES: dict[str, Callable[[], Any]] = {
     "default": lambda: None,
