@@ -35,9 +35,9 @@ class Codec(NamedTuple):
 def ours() -> Codec:
     """Return what this library does to what it sends and gets, with every check."""
     from clickpost_async import IndiaOrder, structure
-    from clickpost_async._wire.decode import decode
-    from clickpost_async._wire.encode import encode
-    from clickpost_async._wire.messages import Response
+    from clickpost_async._codec.messages import Response
+    from clickpost_async._codec.request import encode
+    from clickpost_async._codec.response import decode
     from clickpost_async.endpoints import CATALOG
 
     endpoint: Any = CATALOG["orders.create_india"]

@@ -11,18 +11,18 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clickpost_async._transport.retry import ReSend as ReSend
-    from clickpost_async._transport.retry import RetryPolicy as RetryPolicy
-    from clickpost_async._wire.converter import structure as structure
-    from clickpost_async._wire.converter import unstructure as unstructure
-    from clickpost_async._wire.endpoint import Auth as Auth
-    from clickpost_async._wire.endpoint import Get as Get
-    from clickpost_async._wire.endpoint import Post as Post
-    from clickpost_async._wire.endpoint import Repeat as Repeat
+    from clickpost_async._codec.converter import structure as structure
+    from clickpost_async._codec.converter import unstructure as unstructure
+    from clickpost_async._codec.endpoint import Auth as Auth
+    from clickpost_async._codec.endpoint import Get as Get
+    from clickpost_async._codec.endpoint import Post as Post
+    from clickpost_async._codec.endpoint import Repeat as Repeat
+    from clickpost_async._core.retry import ReSend as ReSend
+    from clickpost_async._core.retry import RetryPolicy as RetryPolicy
     from clickpost_async.client import ClickPost as ClickPost
     from clickpost_async.client import Stats as Stats
-    from clickpost_async.endpoints._windows import Checkpoint as Checkpoint
-    from clickpost_async.endpoints._windows import Windows as Windows
+    from clickpost_async.endpoints._time_windows import Checkpoint as Checkpoint
+    from clickpost_async.endpoints._time_windows import Windows as Windows
     from clickpost_async.errors import BusyCourierError as BusyCourierError
     from clickpost_async.errors import ClickPostError as ClickPostError
     from clickpost_async.errors import CourierError as CourierError
@@ -50,11 +50,11 @@ if TYPE_CHECKING:
     from clickpost_async.structures import WorldOrder as WorldOrder
 
 _HOMES = {
-    "_transport.retry": "ReSend RetryPolicy",
-    "_wire.converter": "structure unstructure",
-    "_wire.endpoint": "Auth Get Post Repeat",
+    "_core.retry": "ReSend RetryPolicy",
+    "_codec.converter": "structure unstructure",
+    "_codec.endpoint": "Auth Get Post Repeat",
     "client": "ClickPost Stats",
-    "endpoints._windows": "Checkpoint Windows",
+    "endpoints._time_windows": "Checkpoint Windows",
     "errors": (
         "BusyCourierError ClickPostError CourierError CredentialsError DeadlineError "
         "InvalidRequestError NoReplyError NotSentError Outcome Problem RefusedError "

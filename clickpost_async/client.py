@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 import attrs
 from attrs import frozen
 
-from clickpost_async._transport.caller import ResilientCaller
-from clickpost_async._transport.exchange import (
+from clickpost_async._codec.converter import prepare
+from clickpost_async._codec.endpoint import Auth, Get, Post, Query, Repeat
+from clickpost_async._core.attempt import Sender
+from clickpost_async._core.auth import Keyring
+from clickpost_async._core.caller import ResilientCaller
+from clickpost_async._core.retry import RetryPolicy
+from clickpost_async._core.runtime import (
     BeforeCreate,
     Exchange,
     Options,
     accounts,
     guards,
 )
-from clickpost_async._transport.http import Sender
-from clickpost_async._transport.keyring import Keyring
-from clickpost_async._transport.retry import RetryPolicy
-from clickpost_async._transport.transports import fetcher_of, wire_of
-from clickpost_async._transport.wire import Base
-from clickpost_async._wire.converter import prepare
-from clickpost_async._wire.endpoint import Auth, Get, Post, Query, Repeat
+from clickpost_async._http.adapter import Base
+from clickpost_async._http.select import fetcher_of, wire_of
 from clickpost_async.endpoints._namespace import LazyNamespace, Namespace, bound_to
 from clickpost_async.events import Observer
 from clickpost_async.limits import Adaptive, Limiter, TokenBucket
@@ -149,7 +149,7 @@ class ClickPost:
     ) -> None:
         # What takes long to import is loaded now, not in the middle of a call, when there may be no
         # file descriptor left for it.
-        from clickpost_async._transport.download import Downloader
+        from clickpost_async._download.downloader import Downloader
 
         prepare()
         for name in _LOADED_LATE:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from clickpost_async._wire.files import HEAD, Kind, kind_of
+from clickpost_async._codec.file_types import HEAD, Kind, kind_of
 
 try:
     from pypdf import PdfWriter

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 from attrs import frozen
 
-from clickpost_async._wire.converter import as_answer
+from clickpost_async._codec.converter import as_answer
 from clickpost_async.structures import (
     Answer,
     Bucket,
@@ -31,7 +31,7 @@ from clickpost_async.structures import (
     TrackingCode,
 )
 from clickpost_async.structures._marks import Personal, Wire
-from clickpost_async.structures._times import IST, moment
+from clickpost_async.structures._timestamps import IST, moment
 
 LARGEST = 256 * 1024
 

@@ -9,8 +9,11 @@ import hypothesis
 import pytest
 
 from clickpost_async.testing.fixtures import clickpost_reset  # noqa: F401 - for every test
-from tests.postgres_server import postgres_server  # noqa: F401 - a fixture for all
-from tests.redis_server import redis_server  # noqa: F401 - as above
+from tests.helpers.event_loops import (
+    pytest_asyncio_loop_factories,  # noqa: F401 - a hook
+)
+from tests.helpers.postgres_server import postgres_server  # noqa: F401 - a fixture for all
+from tests.helpers.redis_server import redis_server  # noqa: F401 - as above
 
 # Machines differ in speed: an example that takes long has not failed.
 hypothesis.settings.register_profile(

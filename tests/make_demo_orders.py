@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-FILE = Path(__file__).parent.parent / "clickpost_async" / "bulk" / "orders.csv"
+FILE = Path(__file__).parent.parent / "clickpost_async" / "files" / "orders.csv"
 
 COLUMNS = [
     "reference_number",

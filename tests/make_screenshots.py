@@ -16,9 +16,8 @@ from playwright.async_api import Page
 
 from clickpost_async import ClickPost, Rate, RetryPolicy, bulk
 from clickpost_async.sandbox import Sandbox
-
-from .sandbox.browser import looking_at
-from .sandbox.samples import india_order
+from tests.sandbox.browser import looking_at
+from tests.sandbox.samples import india_order
 
 ROOT = Path(__file__).resolve().parent.parent
 _CITIES = ("Pune", "Delhi", "Kochi", "Jaipur", "Indore", "Surat", "Patna")

@@ -9,11 +9,11 @@ from enum import IntEnum
 from pathlib import Path
 from types import ModuleType
 
-from clickpost_async._wire.decode import _UNRECOGNISED, BY_STATUS
+from clickpost_async._codec.response import _UNRECOGNISED, BY_STATUS
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.errors import Outcome
-from clickpost_async.sandbox import commands as control_module
-from clickpost_async.sandbox import faults as faults_module
+from clickpost_async.sandbox import control_api as control_module
+from clickpost_async.sandbox.http import faults as faults_module
 from clickpost_async.structures import Bucket, NdrCode, NotificationEvent, TrackingCode
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"

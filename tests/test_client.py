@@ -51,11 +51,18 @@ from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import Answer, CreatedOrder, IndiaOrder
 from clickpost_async.testing import virtual_time
 from clickpost_async.testing.fixtures import clickpost_sandbox
-
-from .sandbox.samples import india_order, world_order
-from .transport.plays import KEY, Listener, Play, never_answers, placed, playing, said
-from .transport.server import serving, until
-from .transport.talks import hangs
+from tests.helpers.http_server import serving, until
+from tests.helpers.scripted_transport import (
+    KEY,
+    Listener,
+    Play,
+    never_answers,
+    placed,
+    playing,
+    said,
+)
+from tests.helpers.server_behaviours import hangs
+from tests.sandbox.samples import india_order, world_order
 
 __all__ = ["clickpost_sandbox"]
 

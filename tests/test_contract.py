@@ -28,9 +28,9 @@ from clickpost_async import (
     structure,
     unstructure,
 )
-from clickpost_async._wire.decode import decode
-from clickpost_async._wire.encode import encode
-from clickpost_async._wire.messages import Response
+from clickpost_async._codec.messages import Response
+from clickpost_async._codec.request import encode
+from clickpost_async._codec.response import decode
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.structures import Answer
 from clickpost_async.testing import reset

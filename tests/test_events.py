@@ -28,9 +28,16 @@ from clickpost_async.events import (
     tell,
 )
 from clickpost_async.testing import virtual_time
-
-from .sandbox.samples import india_order
-from .transport.plays import Line, Listener, never_answers, placed, playing, queued, said
+from tests.helpers.scripted_transport import (
+    Line,
+    Listener,
+    never_answers,
+    placed,
+    playing,
+    queued,
+    said,
+)
+from tests.sandbox.samples import india_order
 
 CREATE, FIND = "orders.create_india", "orders.find_india"
 ABOUT: dict[str, Any] = {"call": 1, "endpoint": CREATE}

@@ -7,8 +7,7 @@ import pytest
 from clickpost_async import ClickPost
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.testing.fixtures import clickpost_sandbox
-
-from .sandbox.samples import india_order
+from tests.sandbox.samples import india_order
 
 __all__ = ["clickpost_sandbox"]
 

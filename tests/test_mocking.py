@@ -25,10 +25,9 @@ from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import offline
 from clickpost_async.testing.fixtures import clickpost_sandbox
-
-from .sandbox.samples import india_order
-from .transport.plays import KEY
-from .transport.server import PLACED
+from tests.helpers.http_server import PLACED
+from tests.helpers.scripted_transport import KEY
+from tests.sandbox.samples import india_order
 
 __all__ = ["clickpost_sandbox"]
 

@@ -40,10 +40,10 @@ def test_hook_collects_every_file_that_is_not_python(hook: Any) -> None:
     }
     for name, target in (
         ("sandbox/page/index.html", "clickpost_async/sandbox/page"),
-        ("limits/bucket.lua", "clickpost_async/limits"),
+        ("limits/token_bucket.lua", "clickpost_async/limits"),
         ("fleet/ledger.lua", "clickpost_async/fleet"),
-        ("bulk/exports/shopify.toml", "clickpost_async/bulk/exports"),
-        ("bulk/orders.csv", "clickpost_async/bulk"),
+        ("files/exports/shopify.toml", "clickpost_async/bulk/exports"),
+        ("files/orders.csv", "clickpost_async/bulk"),
         ("py.typed", "clickpost_async"),
     ):
         assert data[str(PACKAGE / name)] == target

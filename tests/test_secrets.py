@@ -35,11 +35,19 @@ from clickpost_async import (
     Timeouts,
 )
 from clickpost_async.structures import Answer
-
-from .sandbox.samples import india_order
-from .transport.server import PLACED, Peer, closed_port, envelope, gzipped, http, serving, until
-from .transport.talks import FAULTS, answers, hangs
-from .transport.test_wires import WIRES, every_wire
+from tests.helpers.http_server import (
+    PLACED,
+    Peer,
+    closed_port,
+    envelope,
+    gzipped,
+    http,
+    serving,
+    until,
+)
+from tests.helpers.server_behaviours import FAULTS, answers, hangs
+from tests.http.test_every_adapter import WIRES, every_wire
+from tests.sandbox.samples import india_order
 
 CANARY = "canary+4f2a/9c=e1d8"
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from clickpost_async.bulk.outcome import Outcome, Pending, Rejected, Unknown
-from clickpost_async.bulk.standing import State
+from clickpost_async.bulk.records import State
 from clickpost_async.errors import (
     ClickPostError,
     CredentialsError,

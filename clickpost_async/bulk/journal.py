@@ -16,10 +16,10 @@ from typing import Any, Generic, TypeVar
 
 from anyio.lowlevel import current_token
 
+from clickpost_async._concurrency.waiter import Bell, bell
 from clickpost_async.bulk.journal_file import JournalFile, read_status
-from clickpost_async.bulk.standing import Entry, JournalError, Kept, Key, State, Status
-from clickpost_async.bulk.store import Admission, Store
-from clickpost_async.limits._bell import Bell, bell
+from clickpost_async.bulk.records import Entry, JournalError, Kept, Key, State, Status
+from clickpost_async.bulk.sqlite import Admission, Store
 
 T = TypeVar("T")
 

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from clickpost_async.bulk.file_lock import try_lock
-from clickpost_async.bulk.private_files import make_private, open_private
-from clickpost_async.bulk.standing import JournalError, State, Status
-from clickpost_async.bulk.store import ORDERS, Store
+from clickpost_async._util.file_lock import try_lock
+from clickpost_async._util.private_files import make_private, open_private
+from clickpost_async.bulk.records import JournalError, State, Status
+from clickpost_async.bulk.sqlite import ORDERS, Store
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from clickpost_async._clock import boottime
+from clickpost_async._util.clock import boottime
 
 # Only CLOCK_BOOTTIME counts time in suspend, and only with a boot id can it be compared later.
 _HAS_BOOTTIME = hasattr(time, "CLOCK_BOOTTIME")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import anyio
 
-from clickpost_async._transport.retry import SICK, failure_of
+from clickpost_async._core.retry import SICK, failure_of
 from clickpost_async.errors import ClickPostError, NotSentError, ThrottledError
 from clickpost_async.events import Answered, Event, Failed, Held
 

@@ -16,11 +16,11 @@ from attrs import evolve
 from clickpost_async.bulk.decisions import Action, decide, fails_all, is_foreign, outcome_of
 from clickpost_async.bulk.in_flight import InFlightCalls
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.keeping import Elsewhere, Keeper, Prepared, in_doubt, refuse, reject
 from clickpost_async.bulk.outage import OutageMonitor
 from clickpost_async.bulk.outcome import Outcome, Pending, Placed, Rejected, Unknown
+from clickpost_async.bulk.recovery import Elsewhere, Keeper, Prepared, in_doubt, refuse, reject
 from clickpost_async.bulk.report import Report
-from clickpost_async.bulk.turns import BulkOrder, Schedule, Turn, turns_of
+from clickpost_async.bulk.schedule import BulkOrder, Schedule, Turn, turns_of
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import (
     ClickPostError,

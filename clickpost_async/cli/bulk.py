@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from cyclopts.types import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from clickpost_async.bulk.reader import Format
+from clickpost_async.files.reader import Format
 
 app: App = App(
     name="bulk",
@@ -83,17 +83,17 @@ async def push(
         Show no progress.
 
     """
-    from clickpost_async.cli import files, pushing
+    from clickpost_async.cli import bulk_runner, order_files
 
     if merge is not None and labels is None:
         print("--merge needs --labels, the folder that labels are downloaded to", file=sys.stderr)
         return 2
-    source = files.Source.of(file, format, map)
+    source = order_files.Source.of(file, format, map)
     if check:
-        return files.check(source)
+        return order_files.check(source)
     with ExitStack() as stack:
-        return await pushing.push(
-            pushing.Job(
+        return await bulk_runner.push(
+            bulk_runner.Job(
                 source=source,
                 journal=journal,
                 labels=labels,
@@ -105,7 +105,7 @@ async def push(
                 settling=settling,
                 max_outage=max_outage,
                 quiet=quiet,
-                tables=files.tables(stack, results, errors),
+                tables=order_files.tables(stack, results, errors),
             )
         )
 
@@ -122,10 +122,10 @@ async def resolve(
     quiet: bool = False,
 ) -> int:
     """Settle what a journal has in doubt: look every order up, and send it again if need be."""
-    from clickpost_async.cli import pushing
+    from clickpost_async.cli import bulk_runner
 
-    return await pushing.push(
-        pushing.Job(
+    return await bulk_runner.push(
+        bulk_runner.Job(
             journal=journal,
             at_once=at_once,
             fleet=fleet,
@@ -140,6 +140,6 @@ async def resolve(
 @app.command
 def status(journal: Path) -> int:
     """Count a journal's orders, and tell what is in doubt; 4 if something is."""
-    from clickpost_async.cli import pushing
+    from clickpost_async.cli import bulk_runner
 
-    return pushing.status(journal)
+    return bulk_runner.status(journal)

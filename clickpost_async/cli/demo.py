@@ -19,7 +19,7 @@ _QUICK = RetryPolicy(attempts=6, backoff=0.05, settling=0.2, poll_every=0.1)
 async def run(orders: Path | None, *, rate: float, faults: bool) -> int:
     """Run the demo; returns the exit code: 0 if no order was bought two labels."""
     console = Console(markup=False, emoji=False)
-    with resources.as_file(resources.files("clickpost_async.bulk") / "orders.csv") as shipped:
+    with resources.as_file(resources.files("clickpost_async.files") / "orders.csv") as shipped:
         return await _run(console, orders or shipped, rate=rate, faults=faults)
 
 

@@ -71,7 +71,7 @@ def sandbox(
     """
     import sqlite3
 
-    from clickpost_async.sandbox.serve import main as serve
+    from clickpost_async.sandbox.server import main as serve
 
     try:
         serve(

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from clickpost_async.cli.account import client
-from clickpost_async.cli.show import failed, show
+from clickpost_async.cli.output import failed, show
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.errors import ClickPostError
 from clickpost_async.structures import Answer

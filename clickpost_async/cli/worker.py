@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from clickpost_async.cli import account
-from clickpost_async.cli.files import say
+from clickpost_async.cli.order_files import say
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import Fleet, Ledger
 from clickpost_async.fleet.ledger import RedisError

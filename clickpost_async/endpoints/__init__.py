@@ -5,8 +5,8 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from clickpost_async._wire.endpoint import Get as Get
-from clickpost_async._wire.endpoint import Post as Post
+from clickpost_async._codec.endpoint import Get as Get
+from clickpost_async._codec.endpoint import Post as Post
 
 if TYPE_CHECKING:
     from clickpost_async.structures import Answer

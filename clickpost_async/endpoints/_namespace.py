@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 from typing import Any, Generic, TypeVar, overload
 
-from clickpost_async._wire.endpoint import Caller
+from clickpost_async._codec.endpoint import Caller
 
 
 class Namespace:

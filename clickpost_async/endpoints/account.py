@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from clickpost_async._wire.endpoint import Auth, Get, Post, Repeat
-from clickpost_async._wire.envelope import bare, rows_of
+from clickpost_async._codec.endpoint import Auth, Get, Post, Repeat
+from clickpost_async._codec.envelope import bare, rows_of
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures.account import AuditLog, Login, Token

@@ -5,9 +5,9 @@ from typing import Any
 
 import attrs
 
-from clickpost_async._wire.endpoint import Auth, Get, Post, Repeat
-from clickpost_async._wire.spelling import title
-from clickpost_async.endpoints._asked import check
+from clickpost_async._codec.endpoint import Auth, Get, Post, Repeat
+from clickpost_async._codec.spelling import title
+from clickpost_async.endpoints._base import check
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import InvalidRequestError, Problem, UnreadableReplyError
 from clickpost_async.structures.couriers import (

@@ -7,10 +7,10 @@ never carries the key.
 import os
 from pathlib import Path
 
-from clickpost_async._wire.endpoint import Get, Repeat
-from clickpost_async._wire.files import Download, Kind
-from clickpost_async._wire.spelling import lower
-from clickpost_async.endpoints._asked import check
+from clickpost_async._codec.endpoint import Get, Repeat
+from clickpost_async._codec.file_types import Download, Kind
+from clickpost_async._codec.spelling import lower
+from clickpost_async.endpoints._base import check
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures.labels import Label

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from clickpost_async._wire.endpoint import Auth, Get, Post, Repeat
-from clickpost_async._wire.management import days_of, rest_of
-from clickpost_async._wire.pages import page_of
-from clickpost_async._wire.spelling import title
-from clickpost_async.endpoints._asked import check
-from clickpost_async.endpoints._windows import (
+from clickpost_async._codec.endpoint import Auth, Get, Post, Repeat
+from clickpost_async._codec.management import days_of, rest_of
+from clickpost_async._codec.pages import page_of
+from clickpost_async._codec.spelling import title
+from clickpost_async.endpoints._base import check
+from clickpost_async.endpoints._time_windows import (
     OVERLAP,
     Checkpoint,
     Feed,

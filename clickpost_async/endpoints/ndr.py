@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from clickpost_async._wire.endpoint import Get, Post, Repeat
-from clickpost_async._wire.management import rest_of
-from clickpost_async._wire.pages import page_of
-from clickpost_async.endpoints._windows import (
+from clickpost_async._codec.endpoint import Get, Post, Repeat
+from clickpost_async._codec.management import rest_of
+from clickpost_async._codec.pages import page_of
+from clickpost_async.endpoints._time_windows import (
     OVERLAP,
     Checkpoint,
     Feed,

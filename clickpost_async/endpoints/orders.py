@@ -7,9 +7,9 @@ number and answers 323 with the first one, so a create is repeated under the sam
 from collections.abc import Mapping
 from typing import Any
 
-from clickpost_async._wire.endpoint import Get, Post, Repeat
-from clickpost_async._wire.envelope import order_of
-from clickpost_async.endpoints._asked import check
+from clickpost_async._codec.endpoint import Get, Post, Repeat
+from clickpost_async._codec.envelope import order_of
+from clickpost_async.endpoints._base import check
 from clickpost_async.endpoints.management import Management
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures import CreatedOrder, FetchedOrder, IndiaOrder, WorldOrder

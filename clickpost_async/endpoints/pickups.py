@@ -6,7 +6,7 @@ Nothing recognises a pickup that was asked for before: asking twice may bring th
 from collections.abc import Mapping
 from typing import Any
 
-from clickpost_async._wire.endpoint import Post, Repeat
+from clickpost_async._codec.endpoint import Post, Repeat
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.structures.pickups import CreatedPickup, IndiaPickupOrder, WorldPickupOrder
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clickpost_async._wire.endpoint import Auth, Get, Post, Repeat
-from clickpost_async._wire.files import Download, Kind
+from clickpost_async._codec.endpoint import Auth, Get, Post, Repeat
+from clickpost_async._codec.file_types import Download, Kind
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import DeadlineError, InvalidRequestError, Problem, RefusedError
 from clickpost_async.structures.reports import Report, ReportStatus, RequestedReport

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from clickpost_async._wire.endpoint import Auth, Get, Repeat
-from clickpost_async._wire.pages import page_of
-from clickpost_async.endpoints._windows import (
+from clickpost_async._codec.endpoint import Auth, Get, Repeat
+from clickpost_async._codec.pages import page_of
+from clickpost_async.endpoints._time_windows import (
     OVERLAP,
     Checkpoint,
     Feed,

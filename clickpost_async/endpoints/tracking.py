@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from clickpost_async._wire.endpoint import Auth, Get, Post, Repeat
-from clickpost_async._wire.management import rest_of
-from clickpost_async.endpoints._asked import check
+from clickpost_async._codec.endpoint import Auth, Get, Post, Repeat
+from clickpost_async._codec.management import rest_of
+from clickpost_async.endpoints._base import check
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.settings import Host

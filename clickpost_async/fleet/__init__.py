@@ -1,8 +1,8 @@
 """Orders that many processes create: each once, whoever of them dies. Needs the redis extra."""
 
-from clickpost_async.fleet.answers import created
-from clickpost_async.fleet.feeding import Fleet
+from clickpost_async.fleet.fleet import Fleet
 from clickpost_async.fleet.ledger import Ledger
-from clickpost_async.fleet.work import Terms, Worker
+from clickpost_async.fleet.messages import created
+from clickpost_async.fleet.worker import Terms, Worker
 
 __all__ = ["Fleet", "Ledger", "Terms", "Worker", "created"]

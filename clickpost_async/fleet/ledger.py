@@ -21,7 +21,7 @@ except ImportError as _error:
     message = "a fleet's ledger needs the redis extra: pip install 'clickpost_async[redis]'"
     raise ImportError(message) from _error
 
-from clickpost_async.bulk.standing import Key
+from clickpost_async.bulk.records import Key
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import anyio
 
 from clickpost_async import webhooks
-from clickpost_async._transport.retry import RetryPolicy
+from clickpost_async._core.retry import RetryPolicy
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import (
     ClickPostError,

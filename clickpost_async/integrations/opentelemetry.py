@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 
 from attrs import define, frozen
 
-from clickpost_async._wire.endpoint import Get, Post
+from clickpost_async._codec.endpoint import Get, Post
 from clickpost_async.client import _HEALTH
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.errors import ClickPostError

@@ -19,9 +19,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, cast
 
 from clickpost_async.client import ClickPost
-from clickpost_async.fleet.feeding import Feed
+from clickpost_async.fleet.fleet import Feed
 from clickpost_async.fleet.ledger import Ledger, ended, raise_if_cancelled, surely
-from clickpost_async.fleet.work import Terms, Worker
+from clickpost_async.fleet.worker import Terms, Worker
 
 try:
     from redis.asyncio import Redis

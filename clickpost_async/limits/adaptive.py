@@ -4,8 +4,8 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-from clickpost_async.limits.bucket import Unlimited
-from clickpost_async.limits.per_loop import loop_time
+from clickpost_async._concurrency.per_loop import loop_time
+from clickpost_async.limits.token_bucket import Unlimited
 
 # The pace before the first refusal, in calls per second, and what each call that waits adds to it:
 # a hundred leave within 0.4 s, a thousand within 0.8 s. Opened all at once, a gather would have as

@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
-from clickpost_async.limits._shared import Answer, Law, Question, Shared
-from clickpost_async.limits.per_loop import close_orphan
+from clickpost_async._concurrency.per_loop import close_orphan
+from clickpost_async.limits._distributed import Answer, Law, Question, Shared
 from clickpost_async.settings import Rate
 
 try:
@@ -26,7 +26,7 @@ except ImportError as _error:
     message = "a rate for a fleet needs the redis extra: pip install 'clickpost_async[redis]'"
     raise ImportError(message) from _error
 
-_SCRIPT = resources.files("clickpost_async.limits").joinpath("bucket.lua").read_text("utf-8")
+_SCRIPT = resources.files("clickpost_async.limits").joinpath("token_bucket.lua").read_text("utf-8")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _CONNECTIONS = 8
 

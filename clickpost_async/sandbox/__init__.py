@@ -6,7 +6,8 @@ async with Sandbox() as sandbox:
 Parcels go their way as they are told: `sandbox.advance(waybill)`, `sandbox.fail_delivery(waybill)`,
 `sandbox.request_return(waybill)`, or by the clock with `Sandbox(scan_every=60)`; and with
 `sandbox.webhooks_to("http://127.0.0.1:9000/")` the sandbox tells what happens to them. A browser
-shows all of it at `sandbox.page`, and `clickpost_async.sandbox.commands` lists the same over HTTP.
+shows all of it at `sandbox.page`, and `clickpost_async.sandbox.control_api` lists the same over
+HTTP.
 """
 
 from importlib.util import find_spec
@@ -18,21 +19,21 @@ if any(find_spec(library) is None for library in ("jinja2", "reportlab", "starle
         " pip install 'clickpost_async[sandbox]'"
     )
 
-from clickpost_async.sandbox.book import Arrival as Arrival
-from clickpost_async.sandbox.book import Book as Book
-from clickpost_async.sandbox.book import Order as Order
-from clickpost_async.sandbox.book import State as State
-from clickpost_async.sandbox.exchanges import Exchange as Exchange
-from clickpost_async.sandbox.faults import Fault as Fault
-from clickpost_async.sandbox.faults import Faults as Faults
-from clickpost_async.sandbox.journey import Kind as Kind
-from clickpost_async.sandbox.parcels import Parcel as Parcel
-from clickpost_async.sandbox.parcels import Scan as Scan
+from clickpost_async.sandbox.call_log import Exchange as Exchange
+from clickpost_async.sandbox.http.faults import Fault as Fault
+from clickpost_async.sandbox.http.faults import Faults as Faults
+from clickpost_async.sandbox.http.traffic import Traffic as Traffic
 from clickpost_async.sandbox.sandbox import Sandbox as Sandbox
-from clickpost_async.sandbox.serve import Served as Served
-from clickpost_async.sandbox.serve import served as served
-from clickpost_async.sandbox.traffic import Traffic as Traffic
+from clickpost_async.sandbox.server import Served as Served
+from clickpost_async.sandbox.server import served as served
+from clickpost_async.sandbox.store.orders import Arrival as Arrival
+from clickpost_async.sandbox.store.orders import Book as Book
+from clickpost_async.sandbox.store.orders import Order as Order
+from clickpost_async.sandbox.store.orders import State as State
+from clickpost_async.sandbox.store.parcels import Parcel as Parcel
+from clickpost_async.sandbox.store.parcels import Scan as Scan
 from clickpost_async.sandbox.webhooks import Delivery as Delivery
+from clickpost_async.sandbox.world.tracking_codes import Kind as Kind
 
 __all__ = [
     "Arrival",

@@ -3,8 +3,8 @@
 import argparse
 from typing import Any
 
-from clickpost_async.sandbox.faults import Fault, Faults
-from clickpost_async.sandbox.serve import main
+from clickpost_async.sandbox.http.faults import Fault, Faults
+from clickpost_async.sandbox.server import main
 
 
 def _arguments() -> argparse.Namespace:

@@ -13,24 +13,24 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from clickpost_async.sandbox import commands
-from clickpost_async.sandbox import rate as law
-from clickpost_async.sandbox.book import Arrival, Book, fingerprint
-from clickpost_async.sandbox.checks import section
+from clickpost_async.sandbox import control_api
+from clickpost_async.sandbox.api.orders import Manners
+from clickpost_async.sandbox.api.validation import section
 from clickpost_async.sandbox.control import Control, Setting
-from clickpost_async.sandbox.doors import files_at, router
-from clickpost_async.sandbox.faults import Fault, Faults
-from clickpost_async.sandbox.misbehave import (
+from clickpost_async.sandbox.http import rate_limit as law
+from clickpost_async.sandbox.http.fault_injection import (
     answer_instead,
     drop,
     response_to,
     throttled,
     until_gone,
 )
+from clickpost_async.sandbox.http.faults import Fault, Faults
+from clickpost_async.sandbox.http.routing import files_at, router
+from clickpost_async.sandbox.http.traffic import Traffic
 from clickpost_async.sandbox.operation import Call, Operation, Reply
-from clickpost_async.sandbox.orders import Manners
 from clickpost_async.sandbox.page import routes as page
-from clickpost_async.sandbox.traffic import Traffic
+from clickpost_async.sandbox.store.orders import Arrival, Book, fingerprint
 
 # What people and tests do at the desk is no traffic of ClickPost's.
 _AT_THE_DESK = re.compile(r"/$|/favicon\.ico$|/(control|page)(/|$)").match
@@ -84,7 +84,7 @@ class Application(Control):
             files_at("/labels/{name:path}.pdf", self._labels.file, "application/pdf"),
             files_at("/reports/{name}.csv", self._reports.file, "text/csv"),
         )
-        desk = (*commands.routes(self), *page.routes(self))
+        desk = (*control_api.routes(self), *page.routes(self))
         self._router = router(self.operations(), self.answer, (*files, *desk))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,27 +7,27 @@ from pathlib import Path
 
 from attrs import frozen
 
-from clickpost_async.sandbox import samples
-from clickpost_async.sandbox.account import Account
-from clickpost_async.sandbox.board import Board
-from clickpost_async.sandbox.book import Book, Order
-from clickpost_async.sandbox.choosing import Choosing
-from clickpost_async.sandbox.exchanges import KEPT, Exchange, Exchanges
-from clickpost_async.sandbox.faults import Faults
-from clickpost_async.sandbox.labels import Labels
-from clickpost_async.sandbox.management import Management
-from clickpost_async.sandbox.ndr import Ndr
-from clickpost_async.sandbox.notes import Notes
+from clickpost_async.sandbox import export
+from clickpost_async.sandbox.api.account import Account
+from clickpost_async.sandbox.api.couriers import Choosing
+from clickpost_async.sandbox.api.labels import Labels
+from clickpost_async.sandbox.api.management import Management
+from clickpost_async.sandbox.api.ndr import Ndr
+from clickpost_async.sandbox.api.orders import Manners, Orders
+from clickpost_async.sandbox.api.pickups import Pickups
+from clickpost_async.sandbox.api.reports import Reports
+from clickpost_async.sandbox.api.responses import Shapes
+from clickpost_async.sandbox.api.returns import Returns
+from clickpost_async.sandbox.api.tracking import Tracking
+from clickpost_async.sandbox.call_log import KEPT, Exchange, Exchanges
+from clickpost_async.sandbox.http.faults import Faults
 from clickpost_async.sandbox.operation import JSON, Operation
-from clickpost_async.sandbox.orders import Manners, Orders
-from clickpost_async.sandbox.parcels import Parcel, Parcels, Scan
-from clickpost_async.sandbox.pickups import Pickups
-from clickpost_async.sandbox.reports import Reports
-from clickpost_async.sandbox.returns import Returns
-from clickpost_async.sandbox.shapes import Shapes
-from clickpost_async.sandbox.times import Clock
-from clickpost_async.sandbox.tracking import Tracking
+from clickpost_async.sandbox.queries import Board
+from clickpost_async.sandbox.store.notes import Notes
+from clickpost_async.sandbox.store.orders import Book, Order
+from clickpost_async.sandbox.store.parcels import Parcel, Parcels, Scan
 from clickpost_async.sandbox.webhooks import Delivery, Webhooks
+from clickpost_async.sandbox.world.clock import Clock
 
 
 @frozen(kw_only=True)
@@ -251,11 +251,11 @@ class Control:
 
     def samples(self) -> Mapping[str, JSON]:
         """Return the latest calls with their answers as samples, by file name, about nobody."""
-        return samples.of(self.exchanges())
+        return export.of(self.exchanges())
 
     def write_samples(self, folder: str | PathLike[str]) -> Sequence[Path]:
         """Write the samples as JSON files below a folder; returns their paths."""
-        return samples.write(self.samples(), Path(folder))
+        return export.write(self.samples(), Path(folder))
 
     def reset(self) -> None:
         """Forget orders, parcels, calls and faults; the clock goes on from where it is."""

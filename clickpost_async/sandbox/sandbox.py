@@ -3,7 +3,7 @@
 from typing import Self
 
 from clickpost_async.sandbox.app import Application
-from clickpost_async.sandbox.serve import Served
+from clickpost_async.sandbox.server import Served
 from clickpost_async.settings import Credentials, Hosts
 
 

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import httpx
 from attrs import define, field, frozen
 
-from clickpost_async.sandbox.journey import BUCKETS, NDR, Kind
 from clickpost_async.sandbox.operation import JSON
-from clickpost_async.sandbox.parcels import Parcel, Parcels, Scan, place
-from clickpost_async.sandbox.times import stamped_in_ist
+from clickpost_async.sandbox.store.parcels import Parcel, Parcels, Scan, place
+from clickpost_async.sandbox.world.clock import stamped_in_ist
+from clickpost_async.sandbox.world.tracking_codes import BUCKETS, NDR, Kind
 from clickpost_async.settings import is_loopback
 
 _SECONDS_FOR_AN_ANSWER = 5

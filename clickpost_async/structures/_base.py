@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 from attrs import field, frozen
 
 from clickpost_async.errors import InvalidRequestError, Problem
-from clickpost_async.structures._fields import specs
 from clickpost_async.structures._json_values import advice, json_problems, type_name
+from clickpost_async.structures._schema import specs
 
 CrossRule = Callable[[Any], Iterable[Problem]]
 Rules = tuple[CrossRule, ...]

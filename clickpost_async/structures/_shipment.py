@@ -7,8 +7,7 @@ from attrs import frozen
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures._base import Rules, Sent
-from clickpost_async.structures._marks import Wire
-from clickpost_async.structures._rules import (
+from clickpost_async.structures._constraints import (
     Centimetres,
     Code,
     CourierPartner,
@@ -20,6 +19,7 @@ from clickpost_async.structures._rules import (
     RvpReason,
     Upto,
 )
+from clickpost_async.structures._marks import Wire
 from clickpost_async.structures.codes import DeliveryType, OrderType
 from clickpost_async.structures.items import Item
 

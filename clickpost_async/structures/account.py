@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from attrs import frozen
 
 from clickpost_async.structures._base import Answer, Listed, Sent
+from clickpost_async.structures._constraints import Filled, Upto
 from clickpost_async.structures._marks import Personal, Wire
-from clickpost_async.structures._rules import Filled, Upto
-from clickpost_async.structures._times import moment
+from clickpost_async.structures._timestamps import moment
 
 
 @frozen(kw_only=True, repr=False)

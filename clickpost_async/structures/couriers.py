@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from attrs import frozen
 
 from clickpost_async.structures._base import Answer, Listed, Sent
-from clickpost_async.structures._marks import Wire
-from clickpost_async.structures._rules import (
+from clickpost_async.structures._constraints import (
     Centimetres,
     Currency,
     Date,
@@ -20,6 +19,7 @@ from clickpost_async.structures._rules import (
     Quantity,
     Reference,
 )
+from clickpost_async.structures._marks import Wire
 from clickpost_async.structures.codes import DeliveryType, OrderType
 from clickpost_async.structures.items import CustomField, Item
 from clickpost_async.structures.world import WorldDrop, WorldPickup

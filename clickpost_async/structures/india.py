@@ -13,8 +13,7 @@ from attrs import frozen
 from clickpost_async.errors import Problem
 from clickpost_async.structures import _shipment
 from clickpost_async.structures._base import Rules, Sent
-from clickpost_async.structures._marks import Personal, Wire
-from clickpost_async.structures._rules import (
+from clickpost_async.structures._constraints import (
     Address,
     AlternatePhone,
     City,
@@ -35,6 +34,7 @@ from clickpost_async.structures._rules import (
     Time,
     Upto,
 )
+from clickpost_async.structures._marks import Personal, Wire
 from clickpost_async.structures.codes import AddressType, DeliveryType
 from clickpost_async.structures.items import (
     CustomField,

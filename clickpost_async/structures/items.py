@@ -11,8 +11,7 @@ from attrs import frozen
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures._base import Rules, Sent
-from clickpost_async.structures._marks import Personal, Wire
-from clickpost_async.structures._rules import (
+from clickpost_async.structures._constraints import (
     Address,
     BlankPincode,
     Centimetres,
@@ -27,6 +26,7 @@ from clickpost_async.structures._rules import (
     Upto,
     Urls,
 )
+from clickpost_async.structures._marks import Personal, Wire
 
 
 @frozen(kw_only=True, repr=False)

@@ -8,8 +8,7 @@ from attrs import field, frozen
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures._base import Answer, Listed, Rules, Sent
-from clickpost_async.structures._marks import Wire
-from clickpost_async.structures._rules import (
+from clickpost_async.structures._constraints import (
     Code,
     CourierPartner,
     Date,
@@ -20,7 +19,8 @@ from clickpost_async.structures._rules import (
     Waybill,
     WaybillToSend,
 )
-from clickpost_async.structures._times import IST, moment
+from clickpost_async.structures._marks import Wire
+from clickpost_async.structures._timestamps import IST, moment
 from clickpost_async.structures.codes import OrderType, TrackingCode
 
 # `edit_order_service` of the e-way bill, the only one that ClickPost's reference names.

@@ -9,8 +9,7 @@ from attrs import frozen
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures._base import Answer, Listed, Rules, Sent
-from clickpost_async.structures._marks import Personal, Wire
-from clickpost_async.structures._rules import (
+from clickpost_async.structures._constraints import (
     Address,
     Code,
     CourierPartner,
@@ -22,7 +21,8 @@ from clickpost_async.structures._rules import (
     Waybill,
     WaybillToSend,
 )
-from clickpost_async.structures._times import moment
+from clickpost_async.structures._marks import Personal, Wire
+from clickpost_async.structures._timestamps import moment
 from clickpost_async.structures.codes import TrackingCode
 
 

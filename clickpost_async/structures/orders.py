@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from attrs import frozen
 
 from clickpost_async.structures._base import Answer
+from clickpost_async.structures._constraints import Waybill, is_waybill
 from clickpost_async.structures._marks import Personal, Wire
-from clickpost_async.structures._rules import Waybill, is_waybill
 
 _ALREADY_PLACED = 323
 _PENDING = frozenset({102, 202})

@@ -7,8 +7,7 @@ from attrs import frozen
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures._base import Answer, Rules, Sent
-from clickpost_async.structures._marks import Personal, Wire
-from clickpost_async.structures._rules import (
+from clickpost_async.structures._constraints import (
     Address,
     Centimetres,
     City,
@@ -30,6 +29,7 @@ from clickpost_async.structures._rules import (
     Upto,
     WaybillToSend,
 )
+from clickpost_async.structures._marks import Personal, Wire
 from clickpost_async.structures.items import Item
 
 _City = Annotated[str, Filled(), Upto(100)]

@@ -8,9 +8,9 @@ from attrs import frozen
 
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures._base import Answer, Rules, Sent
+from clickpost_async.structures._constraints import Code, Filled, Moment, Pattern
 from clickpost_async.structures._marks import Personal, Wire
-from clickpost_async.structures._rules import Code, Filled, Moment, Pattern
-from clickpost_async.structures._times import moment
+from clickpost_async.structures._timestamps import moment
 
 _WRITTEN = "%Y-%m-%d %H:%M:%S"
 _LONGEST = timedelta(hours=24)

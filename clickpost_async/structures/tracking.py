@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from attrs import field, frozen
 
 from clickpost_async.structures._base import Answer, Sent
-from clickpost_async.structures._marks import Personal, Wire
-from clickpost_async.structures._rules import (
+from clickpost_async.structures._constraints import (
     Centimetres,
     Code,
     CountryCode,
@@ -25,7 +24,8 @@ from clickpost_async.structures._rules import (
     Waybill,
     WaybillToSend,
 )
-from clickpost_async.structures._times import IST, moment
+from clickpost_async.structures._marks import Personal, Wire
+from clickpost_async.structures._timestamps import IST, moment
 from clickpost_async.structures.codes import (
     Bucket,
     DeliveryType,

@@ -6,10 +6,10 @@ A process remembers which orders it is creating, and which of them are in doubt,
 URL and reference number. Tests that use a reference number again begin with `reset`.
 """
 
-from clickpost_async._transport.single_flight import reset as reset
+from clickpost_async._concurrency.single_flight import reset as reset
+from clickpost_async.testing.clock import VirtualLoop as VirtualLoop
+from clickpost_async.testing.clock import run_virtual as run_virtual
+from clickpost_async.testing.clock import virtual_time as virtual_time
 from clickpost_async.testing.offline import offline as offline
-from clickpost_async.testing.virtual import VirtualLoop as VirtualLoop
-from clickpost_async.testing.virtual import run_virtual as run_virtual
-from clickpost_async.testing.virtual import virtual_time as virtual_time
 
 __all__ = ["VirtualLoop", "offline", "reset", "run_virtual", "virtual_time"]

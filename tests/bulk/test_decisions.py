@@ -4,7 +4,7 @@ import pytest
 
 from clickpost_async.bulk.decisions import Action, decide, fails_all, is_foreign, outcome_of
 from clickpost_async.bulk.outcome import Outcome, Pending, Rejected, Unknown
-from clickpost_async.bulk.standing import State
+from clickpost_async.bulk.records import State
 from clickpost_async.errors import (
     ClickPostError,
     CourierError,

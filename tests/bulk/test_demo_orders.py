@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from clickpost_async._wire.converter import structure
-from clickpost_async.bulk import reader
-from clickpost_async.bulk.columns import Market
-from clickpost_async.bulk.reader import read_orders
-from clickpost_async.bulk.rows import Problem, Row
+from clickpost_async._codec.converter import structure
 from clickpost_async.errors import InvalidRequestError
+from clickpost_async.files import reader
+from clickpost_async.files.columns import Market
+from clickpost_async.files.order_rows import Problem, Row
+from clickpost_async.files.reader import read_orders
 from clickpost_async.structures import IndiaOrder, WorldOrder
 
 FILE = Path(reader.__file__).with_name("orders.csv")

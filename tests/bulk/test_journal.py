@@ -26,8 +26,8 @@ from clickpost_async.bulk import JournalError, status
 from clickpost_async.bulk.decisions import Action
 from clickpost_async.bulk.journal import Journal
 from clickpost_async.bulk.moment import Moment, boot_id
-from clickpost_async.bulk.standing import FINAL, Entry, State
-from clickpost_async.bulk.store import Admission
+from clickpost_async.bulk.records import FINAL, Entry, State
+from clickpost_async.bulk.sqlite import Admission
 from clickpost_async.testing import run_virtual, virtual_time
 
 ME = "acme at https://www.clickpost.in/api"

@@ -13,11 +13,11 @@ import pytest
 from clickpost_async import NotSentError, RetryPolicy
 from clickpost_async.bulk import Outcome, Pending, Placed, Report, Unknown, create, status
 from clickpost_async.bulk.outage import describe
-from clickpost_async.bulk.standing import State
+from clickpost_async.bulk.records import State
 from clickpost_async.limits import Unlimited
 from clickpost_async.testing import virtual_time
 from tests.bulk.test_resume import orders
-from tests.transport.plays import Line, Play, placed, playing, said
+from tests.helpers.scripted_transport import Line, Play, placed, playing, said
 
 REFUSED = httpx.ConnectError("")
 HOST = "www.clickpost.in:443"

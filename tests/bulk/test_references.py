@@ -21,15 +21,15 @@ from clickpost_async.bulk import (
     read_orders,
     status,
 )
-from clickpost_async.bulk.columns import Market
-from clickpost_async.bulk.rows import Problem
-from clickpost_async.bulk.standing import State
-from clickpost_async.bulk.tables import row_of
+from clickpost_async.bulk.records import State
+from clickpost_async.bulk.results import row_of
+from clickpost_async.files.columns import Market
+from clickpost_async.files.order_rows import Problem
 from clickpost_async.sandbox import Fault, Sandbox
 from clickpost_async.testing import virtual_time
 from tests.bulk.test_resume import aged, at, ended_in_the_middle, orders
+from tests.helpers.scripted_transport import Line, Play, never_answers, placed, playing, said
 from tests.sandbox.samples import india_order
-from tests.transport.plays import Line, Play, never_answers, placed, playing, said
 
 # An outcome that nobody knows, after one attempt: what comes later in the input meets it in doubt.
 ONCE = RetryPolicy(attempts=1, look_up=False)
@@ -489,9 +489,9 @@ async def test_nothing_is_ever_said_to_be_bought_again(tmp_path: Path) -> None:
 async def test_no_more_is_read_while_too_many_wait(
     journal: Path | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from clickpost_async.bulk import turns
+    from clickpost_async.bulk import schedule
 
-    monkeypatch.setattr(turns, "_MOST_WAITING", 50)
+    monkeypatch.setattr(schedule, "_MOST_WAITING", 50)
     read = 0
 
     def endless() -> Any:

@@ -23,19 +23,18 @@ from clickpost_async.bulk import (
     resolve,
     status,
 )
-from clickpost_async.bulk.columns import Market
 from clickpost_async.bulk.journal_file import JournalFile
 from clickpost_async.bulk.moment import Moment
-from clickpost_async.bulk.rows import Problem, Row
-from clickpost_async.bulk.standing import State
-from clickpost_async.bulk.tables import row_of
+from clickpost_async.bulk.records import State
+from clickpost_async.bulk.results import row_of
+from clickpost_async.files.columns import Market
+from clickpost_async.files.order_rows import Problem, Row
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import IndiaOrder
 from clickpost_async.testing import virtual_time
-from tests.faults.journeys import Door
+from tests.faults.misbehaving_sandbox import Door
 from tests.faults.test_api import Detached
-from tests.sandbox.samples import india_order, world_order
-from tests.transport.plays import (
+from tests.helpers.scripted_transport import (
     KEY,
     Line,
     Play,
@@ -46,6 +45,7 @@ from tests.transport.plays import (
     said,
     unguarded,
 )
+from tests.sandbox.samples import india_order, world_order
 
 ASYNC = {"async": True}
 

@@ -25,15 +25,23 @@ from clickpost_async import (
     UnreadableReplyError,
     structure,
 )
-from clickpost_async._transport.budget import RetryBudget
+from clickpost_async._concurrency.retry_budget import RetryBudget
 from clickpost_async.bulk import Outcome, Pending, Placed, Rejected, Report, Unknown, create
-from clickpost_async.bulk.columns import Market
-from clickpost_async.bulk.rows import Problem, Row
+from clickpost_async.files.columns import Market
+from clickpost_async.files.order_rows import Problem, Row
 from clickpost_async.sandbox import Fault, Sandbox
 from clickpost_async.structures import CreatedOrder, IndiaOrder
 from clickpost_async.testing import run_virtual, virtual_time
+from tests.helpers.scripted_transport import (
+    Line,
+    Play,
+    never_answers,
+    placed,
+    playing,
+    queued,
+    said,
+)
 from tests.sandbox.samples import india_order, world_order
-from tests.transport.plays import Line, Play, never_answers, placed, playing, queued, said
 
 INDIA = Market.INDIA
 QUICK = RetryPolicy(attempts=3, backoff=0.01, settling=0.01, poll_every=1, polling=5)

@@ -13,13 +13,21 @@ from clickpost_async import ClickPost, NoReplyError, NotSentError, Rate, RetryPo
 from clickpost_async.bulk import Outcome, Pending, Placed, Rejected, Run, Unknown, create, status
 from clickpost_async.bulk.journal import Journal
 from clickpost_async.bulk.journal_file import JournalFile
-from clickpost_async.bulk.standing import State
+from clickpost_async.bulk.records import State
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
 from tests.bulk.test_resume import at, ended_in_the_middle, orders
+from tests.helpers.scripted_transport import (
+    Line,
+    Play,
+    never_answers,
+    placed,
+    playing,
+    queued,
+    said,
+)
 from tests.sandbox.samples import india_order
-from tests.transport.plays import Line, Play, never_answers, placed, playing, queued, said
 
 # The thread of a journal works in ordinary time, on a machine that may have other things to do.
 SOON = 5.0

@@ -19,13 +19,13 @@ from typing import Any
 import pytest
 
 from clickpost_async.bulk import create, status
-from clickpost_async.bulk.standing import State
-from clickpost_async.cli import pushing
+from clickpost_async.bulk.records import State
+from clickpost_async.cli import bulk_runner
 from clickpost_async.sandbox import Faults, Sandbox
-from clickpost_async.sandbox.serve import Served
+from clickpost_async.sandbox.server import Served
 from clickpost_async.testing import virtual_time
+from tests.helpers.scripted_transport import never_answers, playing
 from tests.sandbox.samples import india_order
-from tests.transport.plays import never_answers, playing
 
 pypdf = pytest.importorskip("pypdf")
 
@@ -369,7 +369,7 @@ async def test_without_a_terminal_a_line_tells_how_far_it_is_though_nothing_come
     async with (
         playing([never_answers]) as clickpost,
         create(clickpost, [india_order(f"B-{number}") for number in range(3)]) as run,
-        pushing._progress(run, 3, quiet=False),
+        bulk_runner._progress(run, 3, quiet=False),
     ):
         await asyncio.sleep(16)
     told = capsys.readouterr().err.splitlines()
@@ -385,7 +385,7 @@ async def test_a_quiet_run_tells_nothing_of_its_progress(
     async with (
         playing([never_answers]) as clickpost,
         create(clickpost, [india_order("B-1")]) as run,
-        pushing._progress(run, 1, quiet=True),
+        bulk_runner._progress(run, 1, quiet=True),
     ):
         await asyncio.sleep(100)
     assert capsys.readouterr().err == ""

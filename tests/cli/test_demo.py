@@ -17,7 +17,7 @@ from clickpost_async.cli.demo import run
 @pytest.fixture
 def some_orders(tmp_path: Path) -> Path:
     """A file of some of the orders that ship: the first that can be read, and one that cannot."""
-    with resources.as_file(resources.files("clickpost_async.bulk") / "orders.csv") as shipped:
+    with resources.as_file(resources.files("clickpost_async.files") / "orders.csv") as shipped:
         rows = list(read_orders(shipped))
         with shipped.open(encoding="utf-8", newline="") as opened:
             lines = list(csv.reader(opened))
@@ -78,7 +78,7 @@ def test_the_command_runs_the_whole_job() -> None:
         int(summary[name])
         for name in ("placed", "already placed", "rejected", "unknown", "pending")
     )
-    with resources.as_file(resources.files("clickpost_async.bulk") / "orders.csv") as shipped:
+    with resources.as_file(resources.files("clickpost_async.files") / "orders.csv") as shipped:
         assert total == sum(1 for _ in read_orders(shipped)) >= 200
     assert int(summary["placed"]) > 200
     assert int(summary["rejected"]) > 10

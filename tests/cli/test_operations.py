@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from clickpost_async.cli.operations import chapters
-from clickpost_async.cli.show import show
+from clickpost_async.cli.output import show
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Sandbox
-from clickpost_async.sandbox.serve import Served
+from clickpost_async.sandbox.server import Served
 from clickpost_async.structures import CreatedOrder
-from tests.strategies import india
+from tests.helpers.strategies import india
 
 KEY = "not-a-real-key-of-the-command-line"
 

@@ -20,14 +20,14 @@ from clickpost_async import (
     Rate,
     RetryPolicy,
 )
-from clickpost_async._transport import breaker
+from clickpost_async._concurrency import circuit_breaker
 from clickpost_async.bulk import Pending, Placed, Unknown, create
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder
-from tests.concurrency.servers import process
+from tests.helpers.http_server import PLACED, Peer, http, serving, until
+from tests.helpers.process_servers import process
+from tests.helpers.scripted_transport import KEY
 from tests.sandbox.samples import india_order
-from tests.transport.plays import KEY
-from tests.transport.server import PLACED, Peer, http, serving, until
 
 MANY = 10_000
 AT_ONCE = 20
@@ -170,7 +170,7 @@ async def test_killing_the_server_ends_every_call_in_a_clear_error() -> None:
 async def test_a_bulk_run_waits_for_a_server_that_was_killed_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(breaker, "_FIRST_PAUSE", 0.2)
+    monkeypatch.setattr(circuit_breaker, "_FIRST_PAUSE", 0.2)
     book = str(tmp_path / "book.db")
     with process("--latency", "0.02", "--path", book) as first, anyio.fail_after(60):
         port = first.url.rsplit(":", 1)[1].partition("/")[0]

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from clickpost_async import ClickPost, Credentials, Hosts
-from tests.concurrency.servers import process
+from tests.helpers.process_servers import process
 from tests.sandbox.samples import india_order
 
 MANY = 10_000

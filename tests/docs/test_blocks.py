@@ -25,8 +25,8 @@ import pytest
 
 from clickpost_async.sandbox import Sandbox
 from tests.docs.pages import FIRST, PAGES, ROOT, RUN, SHOWN, Block, blocks, prints
-from tests.postgres_server import PostgresServer
-from tests.redis_server import RedisServer, free_port
+from tests.helpers.postgres_server import PostgresServer
+from tests.helpers.redis_server import RedisServer, free_port
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 PACKAGES = frozenset({"postgresql", "redis-server"})  # what .ci/run installs

@@ -7,7 +7,7 @@ import pytest
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Sandbox
 from tests.docs.pages import README, ROOT, blocks
-from tests.strategies import india
+from tests.helpers.strategies import india
 
 TEXT = README.read_text(encoding="utf-8")
 

@@ -5,8 +5,8 @@ import httpx
 import pytest
 
 from clickpost_async import ClickPost, Credentials, InvalidRequestError, RetryPolicy, ServerError
-from clickpost_async._wire.endpoint import Repeat
-from clickpost_async._wire.files import Kind
+from clickpost_async._codec.endpoint import Repeat
+from clickpost_async._codec.file_types import Kind
 from clickpost_async.endpoints import labels as chapter
 from clickpost_async.endpoints.labels import Labels
 from clickpost_async.structures import CreatedOrder, FetchedOrder

@@ -10,7 +10,7 @@ from clickpost_async import ClickPost, Credentials, Hosts, InvalidRequestError
 from clickpost_async.endpoints.tracking import TRACK, Tracking
 from clickpost_async.sandbox import Sandbox, served
 from clickpost_async.structures import Track, Tracked, TrackingCode
-from tests.strategies import india
+from tests.helpers.strategies import india
 
 T = TypeVar("T")
 

@@ -25,7 +25,7 @@ import aiohttp
 import httpx
 
 from clickpost_async import ClickPost, ClickPostError, Credentials, Hosts, RetryPolicy
-from tests.test_persons import order
+from tests.test_personal_data import order
 
 Texts = list[str]
 

@@ -23,15 +23,15 @@ from clickpost_async import (
     RetryPolicy,
     Timeouts,
 )
-from clickpost_async._transport import tls
+from clickpost_async._http import tls
 from clickpost_async.bulk import Placed, create
 from clickpost_async.fleet import Ledger, Terms, Worker, created
 from clickpost_async.sandbox import Sandbox, Served
 from tests.environments.runners import Run
-from tests.redis_server import RedisServer
+from tests.helpers.http_server import Server, Talk, until, well
+from tests.helpers.redis_server import RedisServer
+from tests.helpers.server_behaviours import hangs
 from tests.sandbox.samples import CREDENTIALS, india_order
-from tests.transport.server import Server, Talk, until, well
-from tests.transport.talks import hangs
 
 
 def client(url: str, **settings: Any) -> ClickPost:

@@ -16,7 +16,7 @@ import pytest
 from clickpost_async.sandbox import Sandbox, Served
 from tests.docs.pages import ROOT, blocks
 from tests.environments.canary import CONTROLS, TOOLS, TRANSPORTS
-from tests.test_persons import leaks as persons_in
+from tests.test_personal_data import leaks as persons_in
 from tests.test_secrets import CANARY
 from tests.test_secrets import leaks as shows_key
 

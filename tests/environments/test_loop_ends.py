@@ -14,9 +14,9 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from clickpost_async import ClickPost, Credentials, Hosts
-from clickpost_async._transport.connections import Connections
-from tests.concurrency.servers import process
+from clickpost_async._http.per_loop_adapter import Connections
 from tests.environments.runners import RUNNERS
+from tests.helpers.process_servers import process
 from tests.sandbox.samples import CREDENTIALS
 
 pytestmark = pytest.mark.skipif(
@@ -89,7 +89,7 @@ def test_loops_closed_by_hand_leave_descriptors_where_nothing_sweeps_them(
     clickpost: ClickPost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The control: what the count is of.
-    monkeypatch.setattr("clickpost_async.limits.per_loop.PerLoop.sweep", lambda _: None)
+    monkeypatch.setattr("clickpost_async._concurrency.per_loop.PerLoop.sweep", lambda _: None)
     held = []
     before = open_descriptors()
     for _ in range(5):

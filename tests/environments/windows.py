@@ -106,7 +106,7 @@ def rehearse() -> None:
 
 async def _locked(clickpost: Any, journal: Any) -> None:
     from clickpost_async.bulk import create
-    from clickpost_async.bulk.standing import JournalError
+    from clickpost_async.bulk.records import JournalError
     from tests.sandbox.samples import india_order
 
     async with clickpost, create(clickpost, [india_order("R-1")], journal=journal) as run:

@@ -9,7 +9,7 @@ from attrs import define, field
 
 from clickpost_async import ClickPost, Credentials, Hosts, RetryPolicy, Timeouts
 from clickpost_async.sandbox import Sandbox, served
-from tests.transport.server import Peer, Server, serving
+from tests.helpers.http_server import Peer, Server, serving
 
 QUICK = RetryPolicy(attempts=4, backoff=0.001, settling=0.05)
 SHORT = Timeouts(connect=0.3, write=0.3, read=0.3, create=0.3, total=1.0)

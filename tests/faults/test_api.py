@@ -31,8 +31,8 @@ from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Fault, Faults, Sandbox
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
+from tests.helpers.scripted_transport import Line, Play, placed, playing, said, unguarded
 from tests.sandbox.samples import india_order
-from tests.transport.plays import Line, Play, placed, playing, said, unguarded
 
 ASYNC = {"async": True}
 

@@ -11,7 +11,7 @@ from clickpost_async import NoReplyError, RetryPolicy, Stats
 from clickpost_async.sandbox import Fault, Faults, Sandbox
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import run_virtual
-from tests.faults.journeys import Door, orders
+from tests.faults.misbehaving_sandbox import Door, orders
 
 COUNT = 1000
 ALL_KINDS: dict[str, Any] = {fault.value: 0.05 / len(Fault) for fault in Fault}

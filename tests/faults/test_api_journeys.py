@@ -20,9 +20,9 @@ from clickpost_async.bulk import Pending, Placed, Rejected, Unknown
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
-from tests.faults.journeys import Door, Instead, keeps_faith, orders, run
+from tests.faults.misbehaving_sandbox import Door, Instead, keeps_faith, orders, run
+from tests.helpers.scripted_transport import Line, Play, placed, playing, queued, said
 from tests.sandbox.samples import india_order
-from tests.transport.plays import Line, Play, placed, playing, queued, said
 
 LOOK_OR_NOT = pytest.mark.parametrize("look_up", [True, False])
 

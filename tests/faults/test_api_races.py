@@ -15,15 +15,15 @@ from clickpost_async import (
     ServerError,
     Timeouts,
 )
-from clickpost_async._wire.endpoint import Get, Repeat
+from clickpost_async._codec.endpoint import Get, Repeat
 from clickpost_async.bulk import Placed, Unknown
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Fault, Sandbox
 from clickpost_async.structures import CancelledOrder
 from clickpost_async.testing import virtual_time
-from tests.faults.journeys import Door, keeps_faith, orders, run
+from tests.faults.misbehaving_sandbox import Door, keeps_faith, orders, run
+from tests.helpers.scripted_transport import Line, playing, said
 from tests.sandbox.samples import india_order
-from tests.transport.plays import Line, playing, said
 
 # Answers are given up after so long; couriers take longer.
 PATIENCE = Timeouts(total=5)

@@ -24,9 +24,9 @@ from clickpost_async.events import Started
 from clickpost_async.limits import Unlimited
 from clickpost_async.sandbox import Faults, Sandbox
 from clickpost_async.testing import virtual_time
-from tests.faults.journeys import Door, keeps_faith, orders, run
+from tests.faults.misbehaving_sandbox import Door, keeps_faith, orders, run
+from tests.helpers.scripted_transport import Line, Listener, said, unguarded
 from tests.sandbox.samples import india_order
-from tests.transport.plays import Line, Listener, said, unguarded
 
 
 def now() -> float:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from clickpost_async import ClickPost, ClickPostError, Credentials, Hosts, Outcome, RetryPolicy
-from tests.faults.spoiling import outcome_of
+from tests.faults.corrupting_transport import outcome_of
+from tests.helpers.http_server import PLACED, Peer, Talk, bomb, envelope, gzipped, http, serving
+from tests.helpers.server_behaviours import answers
 from tests.sandbox.samples import india_order
-from tests.transport.server import PLACED, Peer, Talk, bomb, envelope, gzipped, http, serving
-from tests.transport.talks import answers
 
 # A process of its own calls as often as it is told, and says how much memory that took at most:
 # this one has other things in it. Linux tells the most that a process ever had, as VmHWM.

@@ -28,8 +28,8 @@ from clickpost_async.limits import Unlimited
 from clickpost_async.sandbox import Sandbox, served
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
-from tests.sandbox.samples import india_order
-from tests.transport.plays import (
+from tests.helpers.http_server import PLACED, Peer, Talk, http, serving, until
+from tests.helpers.scripted_transport import (
     KEY,
     Line,
     Listener,
@@ -40,7 +40,7 @@ from tests.transport.plays import (
     queued,
     said,
 )
-from tests.transport.server import PLACED, Peer, Talk, http, serving, until
+from tests.sandbox.samples import india_order
 
 QUICK = RetryPolicy(attempts=3, backoff=0.001, settling=0.05)
 

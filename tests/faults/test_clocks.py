@@ -9,8 +9,8 @@ import pytest
 
 from clickpost_async import Rate, RetryPolicy
 from clickpost_async.testing import virtual_time
+from tests.helpers.scripted_transport import Play, placed, playing, said
 from tests.sandbox.samples import india_order
-from tests.transport.plays import Play, placed, playing, said
 
 
 @pytest.mark.fault("C01")

@@ -14,9 +14,9 @@ from clickpost_async import Rate, RetryPolicy, ThrottledError
 from clickpost_async.limits import Limiter, Unlimited
 from clickpost_async.sandbox import Fault, Faults, Sandbox
 from clickpost_async.testing import run_virtual, virtual_time
-from tests.faults.journeys import Door, keeps_faith, orders, run
+from tests.faults.misbehaving_sandbox import Door, keeps_faith, orders, run
+from tests.helpers.scripted_transport import Play, placed, playing
 from tests.sandbox.samples import india_order
-from tests.transport.plays import Play, placed, playing
 
 HOUR = 3600.0
 MIXED: dict[str, Any] = {fault.value: 0.02 for fault in Fault}

@@ -32,10 +32,10 @@ from clickpost_async import (
 )
 from clickpost_async.structures import Answer
 from clickpost_async.testing import run_virtual, virtual_time
+from tests.helpers.http_server import serving
+from tests.helpers.scripted_transport import KEY, Play, playing, said
 from tests.sandbox.samples import changed, india_order, world_order
 from tests.test_secrets import listening
-from tests.transport.plays import KEY, Play, playing, said
-from tests.transport.server import serving
 
 # --- S01 ----------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import pytest
 
 from clickpost_async import UnreadableReplyError
 from clickpost_async.testing import virtual_time
-from tests.faults.spoiling import (
+from tests.faults.corrupting_transport import (
     Spoil,
     instead,
     once_and_twice,

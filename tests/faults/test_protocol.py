@@ -28,7 +28,7 @@ from clickpost_async import (
 )
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import run_virtual, virtual_time
-from tests.faults.spoiling import (
+from tests.faults.corrupting_transport import (
     FOREVER,
     Spoil,
     Spoiling,
@@ -44,10 +44,10 @@ from tests.faults.spoiling import (
     with_meta,
     with_result,
 )
+from tests.helpers.http_server import PLACED, Server, http, serving
+from tests.helpers.scripted_transport import Play, playing, said
+from tests.helpers.server_behaviours import answers
 from tests.sandbox.samples import india_order
-from tests.transport.plays import Play, playing, said
-from tests.transport.server import PLACED, Server, http, serving
-from tests.transport.talks import answers
 
 # --- P01 ----------------------------------------------------------------------------------------
 

@@ -21,16 +21,16 @@ from clickpost_async import (
     RetryPolicy,
     Timeouts,
 )
-from clickpost_async._transport import pool
-from clickpost_async._wire.envelope import order_of
+from clickpost_async._codec.envelope import order_of
+from clickpost_async._http import httpcore_pool
 from clickpost_async.bulk import Placed, create
 from clickpost_async.sandbox import Sandbox, served
 from clickpost_async.structures import CreatedOrder, IndiaOrder
 from clickpost_async.testing import virtual_time
 from tests.faults.proxy import QUICK, SHORT, Line, Proxy, proxied
+from tests.helpers.http_server import PLACED, Peer, closed_port, envelope, http, serving, until
+from tests.helpers.scripted_transport import KEY, Play, placed, playing, unguarded
 from tests.sandbox.samples import india_order
-from tests.transport.plays import KEY, Play, placed, playing, unguarded
-from tests.transport.server import PLACED, Peer, closed_port, envelope, http, serving, until
 
 # As the create, but of the kind that is never sent twice: what a pickup is.
 ONCE_ONLY = Post(
@@ -273,7 +273,7 @@ async def test_t08_a_connection_that_a_server_closes_early_is_noticed(
             await asyncio.sleep(0.02)
         assert server.connections == 40
 
-    monkeypatch.setattr(pool, "KEEP_ALIVE", 0.005)
+    monkeypatch.setattr(httpcore_pool, "KEEP_ALIVE", 0.005)
     async with serving() as server, at(server.url) as clickpost:
         for _ in range(5):
             assert (await clickpost.post(question, {})).waybill == "W-1"

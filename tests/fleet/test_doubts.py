@@ -17,8 +17,8 @@ from clickpost_async.errors import NotSentError, Outcome
 from clickpost_async.fleet import Terms, Worker, created
 from clickpost_async.fleet.ledger import Claim, LostError, OpenLedger, Yours
 from clickpost_async.testing import virtual_time
+from tests.helpers.scripted_transport import Play, placed, playing
 from tests.sandbox.samples import india_order
-from tests.transport.plays import Play, placed, playing
 
 NUMBERS = itertools.count(1)
 ONCE = RetryPolicy(attempts=1, settling=30.0)

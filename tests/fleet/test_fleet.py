@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from clickpost_async.sandbox import served
-from tests.fleet.play import Timing, play, push, reached, states, worker, written
-from tests.redis_server import RedisServer
+from tests.fleet.fleet_run import Timing, play, push, reached, states, worker, written
+from tests.helpers.redis_server import RedisServer
 
 RATE = 100
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from clickpost_async.fleet import Ledger
 from clickpost_async.fleet.ledger import Busy, Changed, LostError, OpenLedger, Placed, Yours
-from tests.redis_server import RedisServer
+from tests.helpers.redis_server import RedisServer
 
 KEY = ("india", "PEN-5")
 ORDER = "clickpost:{acme}:order:india:PEN-5"

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.fleet.play import environ
-from tests.redis_server import RedisServer
+from tests.fleet.fleet_run import environ
+from tests.helpers.redis_server import RedisServer
 
 PROCESSES = 2
 # taskiq takes uvloop wherever it is installed.

@@ -21,20 +21,20 @@ from clickpost_async.errors import (
     Problem,
     ServerError,
 )
-from clickpost_async.fleet import Fleet, Ledger, Worker, answers
+from clickpost_async.fleet import Fleet, Ledger, Worker, messages
 from clickpost_async.fleet.stall import StallMonitor
 from clickpost_async.sandbox import Sandbox
-from tests.fleet.play import push, worker, written
-from tests.redis_server import RedisServer, free_port
+from tests.fleet.fleet_run import push, worker, written
+from tests.helpers.http_server import until
+from tests.helpers.redis_server import RedisServer, free_port
 from tests.sandbox.samples import india_order
-from tests.transport.server import until
 
 REFUSED = NotSentError("cannot connect to 127.0.0.1:9: connection refused")
 PLACED: Mapping[str, Any] = {"order": {}}
 
 
 def answer(error: ClickPostError) -> Mapping[str, Any]:
-    told: dict[str, Any] = json.loads(answers.write(error, 0.1))
+    told: dict[str, Any] = json.loads(messages.write(error, 0.1))
     return told
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from clickpost_async.sandbox import served
 from tests.docs.pages import FIRST, ROOT, blocks
-from tests.fleet.play import Timing, environ, reached
-from tests.redis_server import RedisServer
+from tests.fleet.fleet_run import Timing, environ, reached
+from tests.helpers.redis_server import RedisServer
 
 PAGE = ROOT / "docs" / "how-to" / "celery.md"
 DOUBT = 'bool(delivery.get("redelivered") or self.request.retries)'

@@ -22,10 +22,10 @@ from clickpost_async.integrations.django import CacheEventStore, Turn, get_click
 from clickpost_async.limits import Unlimited
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.testing.fixtures import clickpost_sandbox
+from tests.helpers.scripted_transport import KEY
 from tests.integrations import django_project
 from tests.integrations.servers import Server, free_port, running, serving
 from tests.sandbox.samples import india_order
-from tests.transport.plays import KEY
 
 __all__ = ["clickpost_sandbox"]
 

@@ -17,9 +17,9 @@ from clickpost_async.integrations.litestar import (
     webhook,
 )
 from clickpost_async.sandbox import Sandbox
+from tests.helpers.scripted_transport import playing, said
 from tests.integrations.asgi import running
 from tests.sandbox.samples import india_order
-from tests.transport.plays import playing, said
 
 TOKEN = "a-word-typed-on-the-dashboard"
 PUSH = {"waybill": "W-1", "clickpost_status_code": 8, "timestamp": "2026-03-04T12:40:00Z"}

@@ -38,9 +38,17 @@ from clickpost_async.events import Answered, Ended, Event, Held, Repeating, Star
 from clickpost_async.integrations.opentelemetry import OpenTelemetry
 from clickpost_async.structures import Answer
 from clickpost_async.testing import virtual_time
+from tests.helpers.scripted_transport import (
+    Line,
+    Play,
+    never_answers,
+    placed,
+    playing,
+    queued,
+    said,
+)
 from tests.sandbox.samples import india_order
 from tests.test_secrets import CANARY, leaks
-from tests.transport.plays import Line, Play, never_answers, placed, playing, queued, said
 
 CREATE, FIND = "orders.create_india", "orders.find_india"
 CREATING, FINDING = "POST /v3/create-order/", "GET /v3/create-order/"

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from clickpost_async.sandbox import served
-from clickpost_async.sandbox.book import State
+from clickpost_async.sandbox.store.orders import State
 from tests.docs.pages import FIRST, ROOT, blocks
-from tests.fleet.play import Timing, reached
-from tests.postgres_server import PostgresServer
+from tests.fleet.fleet_run import Timing, reached
+from tests.helpers.postgres_server import PostgresServer
 
 PAGE = ROOT / "docs" / "how-to" / "postgres.md"
 ORDERS = 6

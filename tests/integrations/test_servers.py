@@ -13,11 +13,11 @@ import pytest
 import pytest_asyncio
 
 from clickpost_async.sandbox import Delivery, Sandbox
+from tests.helpers.redis_server import RedisServer
 from tests.integrations.servers import Server, serving
-from tests.redis_server import RedisServer
 from tests.sandbox.samples import india_order
-from tests.test_persons import leaks as shows_person
-from tests.test_persons import order as somebodys_order
+from tests.test_personal_data import leaks as shows_person
+from tests.test_personal_data import order as somebodys_order
 from tests.test_secrets import CANARY
 from tests.test_secrets import leaks as shows_key
 

@@ -30,9 +30,9 @@ from clickpost_async.integrations.starlette import (
 )
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import TrackingCode
+from tests.helpers.scripted_transport import never_answers, placed, playing, said
 from tests.integrations.asgi import running
 from tests.sandbox.samples import india_order
-from tests.transport.plays import never_answers, placed, playing, said
 
 TOKEN = "a-word-typed-on-the-dashboard"
 PUSH = {

@@ -17,7 +17,7 @@ from clickpost_async import ClickPost, InvalidRequestError
 from clickpost_async.fleet import Fleet, Ledger, created
 from clickpost_async.integrations.taskiq import OrderBroker, feed, order_broker, order_task
 from clickpost_async.sandbox import Sandbox
-from tests.redis_server import RedisServer
+from tests.helpers.redis_server import RedisServer
 from tests.sandbox.samples import india_order
 
 QUEUE = "clickpost:{acme}:orders"

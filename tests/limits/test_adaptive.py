@@ -12,12 +12,21 @@ from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clickpost_async._concurrency.priority_semaphore import Gate
 from clickpost_async.limits import Limiter, Unlimited
 from clickpost_async.limits.adaptive import Adaptive
-from clickpost_async.limits.gate import Gate
-from clickpost_async.sandbox.rate import Limit
+from clickpost_async.sandbox.http.rate_limit import Limit
 from clickpost_async.testing import run_virtual, virtual_time
-from tests.limits.plays import BULK, NORMAL, Coming, Holding, holdings, impatient, patient, play
+from tests.limits.scripted_callers import (
+    BULK,
+    NORMAL,
+    Coming,
+    Holding,
+    holdings,
+    impatient,
+    patient,
+    play,
+)
 
 near = 1e-6
 

@@ -8,11 +8,11 @@ import httpx
 import pytest
 
 from clickpost_async import NotSentError, Rate, RetryPolicy
+from clickpost_async._concurrency.per_loop import is_clock_frozen
 from clickpost_async.limits import Adaptive, TokenBucket, Unlimited
-from clickpost_async.limits.per_loop import is_clock_frozen
 from clickpost_async.testing import run_virtual
+from tests.helpers.scripted_transport import Play, placed, playing
 from tests.sandbox.samples import india_order
-from tests.transport.plays import Play, placed, playing
 
 MANY = 60
 

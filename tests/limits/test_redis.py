@@ -14,11 +14,11 @@ import pytest
 import redis
 
 from clickpost_async import ClickPost, Credentials
-from clickpost_async.limits import Limiter, _shared
+from clickpost_async.limits import Limiter, _distributed
 from clickpost_async.limits.redis import RedisBucket, _elsewhere
 from clickpost_async.settings import Priority, Rate
-from tests.limits.plays import Leaving
-from tests.redis_server import RedisServer
+from tests.helpers.redis_server import RedisServer
+from tests.limits.scripted_callers import Leaving
 
 ROOT = Path(__file__).parent.parent.parent
 RATE = Rate(200, burst=20)
@@ -34,7 +34,7 @@ def server() -> Iterator[RedisServer]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for a Redis that answers, however busy the machine is."""
-    monkeypatch.setattr(_shared, "_PATIENCE", 5.0)
+    monkeypatch.setattr(_distributed, "_PATIENCE", 5.0)
 
 
 def bucket_at(server: RedisServer, rate: Rate = RATE, *, share: int = 4) -> RedisBucket:
@@ -404,7 +404,7 @@ class Fleet:
         self._seconds = seconds
         self._processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "tests.limits.fleet"],
+                [sys.executable, "-m", "tests.limits.rate_process"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from clickpost_async.sandbox import Fault, Sandbox
-from clickpost_async.sandbox.page.window import Look, Window, environment
+from clickpost_async.sandbox.page.stream import Look, Window, environment
 from tests.sandbox.samples import INDIA, at_midnight, client, india_order, placed
 
 NUMBERS = [

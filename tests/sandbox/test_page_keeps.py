@@ -10,8 +10,8 @@ import pytest
 from playwright.async_api import expect
 
 from clickpost_async.sandbox import Sandbox
-from clickpost_async.sandbox.exchanges import KEPT
-from clickpost_async.sandbox.page.window import ROWS, Look, Window, environment
+from clickpost_async.sandbox.call_log import KEPT
+from clickpost_async.sandbox.page.stream import ROWS, Look, Window, environment
 from tests.sandbox.browser import looking_at, place
 from tests.sandbox.samples import raw_client
 

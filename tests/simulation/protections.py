@@ -298,7 +298,7 @@ PROTECTIONS: dict[str, Protection] = {
         Protection(
             name="settle delay of a worker",
             laws=_laws("settle", "double"),
-            off=_replaced("fleet.work", "asyncio", _Impatient()),
+            off=_replaced("fleet.worker", "asyncio", _Impatient()),
         ),
     )
 }

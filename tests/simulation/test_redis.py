@@ -9,12 +9,12 @@ import pytest
 from redis.connection import Connection
 from redis.exceptions import ResponseError
 
-from tests.redis_server import RedisServer
+from tests.helpers.redis_server import RedisServer
 from tests.simulation.redis import Redis, RedisReplyError
 from tests.simulation.world import World
 
 LEDGER = resources.files("clickpost_async.fleet").joinpath("ledger.lua").read_text("utf-8")
-BUCKET = resources.files("clickpost_async.limits").joinpath("bucket.lua").read_text("utf-8")
+BUCKET = resources.files("clickpost_async.limits").joinpath("token_bucket.lua").read_text("utf-8")
 
 COMMANDS = """
 SET a 1

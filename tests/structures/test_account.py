@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from clickpost_async import InvalidRequestError
-from clickpost_async._wire.converter import as_answer
+from clickpost_async._codec.converter import as_answer
 from clickpost_async.structures import Reply
 from clickpost_async.structures.account import AuditEntry, Login, Token
 

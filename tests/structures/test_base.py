@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickpost_async import InvalidRequestError, structure, unstructure
-from clickpost_async._wire.converter import as_answer, canonical
+from clickpost_async._codec.converter import as_answer, canonical
 from clickpost_async.structures import (
     Answer,
     CreatedOrder,
@@ -29,9 +29,9 @@ from clickpost_async.structures import (
     WorldShipment,
 )
 from clickpost_async.structures._base import Listed
-from clickpost_async.structures._fields import Spec, member_kind, specs
-from clickpost_async.structures._rules import Upto
-from tests.strategies import (
+from clickpost_async.structures._constraints import Upto
+from clickpost_async.structures._schema import Spec, member_kind, specs
+from tests.helpers.strategies import (
     changed,
     every_field,
     every_sent,

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from clickpost_async import InvalidRequestError, structure, unstructure
-from clickpost_async._wire.converter import as_answer
+from clickpost_async._codec.converter import as_answer
 from clickpost_async.structures import Reply
 from clickpost_async.structures.couriers import IndiaParcel, Recommendation, Recommendations
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from clickpost_async import InvalidRequestError, structure, unstructure
-from clickpost_async._wire.converter import canonical
+from clickpost_async._codec.converter import canonical
 from clickpost_async.structures import DeliveryType, IndiaOrder, OrderType
-from tests.strategies import DROPPED, india
+from tests.helpers.strategies import DROPPED, india
 
 
 def told(changes: Mapping[str, Any]) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ import pytest
 
 from clickpost_async import InvalidRequestError, structure, unstructure
 from clickpost_async.structures import CartaPorte, GstInfo, Item, Sent
-from tests.strategies import DROPPED, changed, simplest
+from tests.helpers.strategies import DROPPED, changed, simplest
 
 ITEM: Mapping[str, Any] = {
     "description": "cotton shirt",

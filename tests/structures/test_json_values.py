@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickpost_async import InvalidRequestError, Problem, structure, unstructure
-from clickpost_async._wire.encode import encode
+from clickpost_async._codec.request import encode
 from clickpost_async.endpoints.orders import CREATE_INDIA
 from clickpost_async.structures import IndiaOrder, Item
 from clickpost_async.structures._json_values import json_problems, to_integer, to_json, to_plain
-from tests.strategies import india
+from tests.helpers.strategies import india
 
 SIGNALLING = Decimal("sNaN")
 

@@ -1,4 +1,4 @@
-from clickpost_async._wire.converter import as_answer
+from clickpost_async._codec.converter import as_answer
 from clickpost_async.structures import Reply
 from clickpost_async.structures.labels import Label
 from clickpost_async.structures.orders import CreatedOrder

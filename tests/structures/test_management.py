@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clickpost_async import InvalidRequestError, Reply, structure, unstructure
-from clickpost_async._wire.converter import canonical
+from clickpost_async._codec.converter import canonical
 from clickpost_async.structures.management import (
     CancelledOrder,
     DailyCount,

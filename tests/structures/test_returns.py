@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from clickpost_async._wire.converter import as_answer
+from clickpost_async._codec.converter import as_answer
 from clickpost_async.structures import Reply
 from clickpost_async.structures.returns import RaisedReturn
 

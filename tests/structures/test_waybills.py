@@ -11,7 +11,7 @@ from clickpost_async import (
     UnreadableReplyError,
     structure,
 )
-from clickpost_async._wire.converter import as_answer
+from clickpost_async._codec.converter import as_answer
 from clickpost_async.bulk import Unknown, create
 from clickpost_async.structures import (
     CreatedOrder,
@@ -22,10 +22,10 @@ from clickpost_async.structures import (
     SecurityKey,
     ShipmentToTrack,
 )
-from clickpost_async.structures._rules import is_waybill
+from clickpost_async.structures._constraints import is_waybill
 from clickpost_async.testing import virtual_time
+from tests.helpers.scripted_transport import Play, playing, said
 from tests.sandbox.samples import india_order
-from tests.transport.plays import Play, playing, said
 
 WAYBILLS = [
     "W1",

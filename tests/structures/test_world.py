@@ -7,7 +7,7 @@ import pytest
 
 from clickpost_async import InvalidRequestError, structure, unstructure
 from clickpost_async.structures import WorldOrder
-from tests.strategies import DROPPED, world
+from tests.helpers.strategies import DROPPED, world
 
 
 def told(changes: Mapping[str, Any]) -> Mapping[str, str]:

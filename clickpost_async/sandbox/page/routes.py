@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from clickpost_async.sandbox.control import Control
-from clickpost_async.sandbox.guard import guarded
+from clickpost_async.sandbox.http.security import guarded
 
 # So often a window is looked through for news; and at least so much longer than that takes.
 _EVERY = 0.1
@@ -28,7 +28,7 @@ def routes(control: Control) -> list[Route]:
     """Return the routes of the page."""
 
     async def index(request: Request) -> Response:
-        from clickpost_async.sandbox.page.window import environment
+        from clickpost_async.sandbox.page.stream import environment
 
         api = f"{request.url.scheme}://{request.url.netloc}/api"
         return HTMLResponse(environment().get_template("index.html").render(api=api))
@@ -63,7 +63,7 @@ def routes(control: Control) -> list[Route]:
 async def _stream(
     control: Control, *, search: str, shown: str, persons: bool
 ) -> AsyncGenerator[str, None]:
-    from clickpost_async.sandbox.page.window import Look, Window, environment
+    from clickpost_async.sandbox.page.stream import Look, Window, environment
 
     window = Window(control, environment(), Look(search=search, shown=shown, persons=persons))
     silent_since = anyio.current_time()
@@ -82,6 +82,6 @@ async def _stream(
 
 @cache
 def _content(name: str) -> bytes:
-    from clickpost_async.sandbox.page.window import FOLDER
+    from clickpost_async.sandbox.page.stream import FOLDER
 
     return (FOLDER / name).read_bytes()

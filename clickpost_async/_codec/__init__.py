@@ -1,0 +1,1 @@
+"""Requests to JSON and JSON to responses; pure, no I/O."""

@@ -1,0 +1,390 @@
+"""The one cattrs converter, and the two temperaments on it: strict going out, lenient coming in.
+
+A field of a `Sent` structure that cannot be read is a mistake, and all mistakes are told together;
+one of an `Answer` is left `None` with its raw value kept in `extra`, so that a new or odd field
+never costs a waybill.
+"""
+
+import enum
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
+
+from clickpost_async._codec.validation import explain
+from clickpost_async.errors import InvalidRequestError, Problem
+from clickpost_async.structures._base import Answer, Reply, Sent, Structure, not_a_mapping
+from clickpost_async.structures._json_values import to_json
+from clickpost_async.structures._schema import MEMORY, Spec, member_kind, specs
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+T = TypeVar("T")
+A = TypeVar("A", bound=Answer)
+
+
+def structure(data: object, kind: type[T]) -> T:
+    """Make a structure of a plain JSON mapping.
+
+    Raises `InvalidRequestError` that names every mistake with its path.
+    """
+    try:
+        return _converter().structure(data, kind)
+    except (InvalidRequestError, _UnreadableError, ValueError, TypeError):
+        problems = _explain(data, kind)
+    raise InvalidRequestError.of(
+        problems or (Problem("", f"cannot be read as {kind.__name__}"),),
+        reference_number=reference_of(data),
+    )
+
+
+def _explain(data: object, kind: Any) -> Sequence[Problem]:
+    if isinstance(kind, type) and issubclass(kind, Sent) and not isinstance(data, Mapping):
+        return (not_a_mapping(data, kind.__name__),)
+    return explain(data, kind, _read_value)
+
+
+def unstructure(value: object) -> Any:
+    """Make the plain JSON of a structure, exactly as it was read: `structure` undone."""
+    return _converter().unstructure(value)
+
+
+def canonical(value: Any) -> Any:
+    """Make the plain JSON that is sent: numbers are numbers, however they were written.
+
+    ClickPost refuses a courier partner that is a string (code 302), though some of its own
+    examples send one. Raises `ValueError` for what cannot be encoded as JSON.
+    """
+    written = _wire_converter().unstructure(value)
+    return written if isinstance(value, Structure) else to_json(written)
+
+
+# A dictionary is told at once; the abstract class costs more than reading a field.
+_OBJECT = (dict, Mapping)
+
+
+def prepare() -> None:
+    """Load what takes long, before somebody waits for it."""
+    _converter()
+    _wire_converter()
+
+
+class _UnreadableError(Exception):
+    """A value does not fit a field."""
+
+
+@cache
+def _converter() -> "Converter":
+    return _built(keep=lambda _raw, _now: True)
+
+
+@cache
+def _wire_converter() -> "Converter":
+    return _built(keep=lambda raw, now: raw is None and now is None)
+
+
+def _built(*, keep: Callable[[object, object], bool]) -> "Converter":
+    # cattrs costs more to import than the rest of the package together.
+    from cattrs import Converter
+
+    converter = Converter(detailed_validation=False)
+    converter.register_structure_hook_factory(
+        lambda kind: isinstance(kind, type) and issubclass(kind, Sent),
+        lambda kind: _sent_reader(kind, converter),
+    )
+    converter.register_structure_hook_factory(
+        lambda kind: isinstance(kind, type) and issubclass(kind, Answer),
+        lambda kind: _answer_reader(kind, converter),
+    )
+    converter.register_unstructure_hook_factory(
+        lambda kind: isinstance(kind, type) and issubclass(kind, Structure),
+        lambda kind: _writer(kind, converter, keep),
+    )
+    return converter
+
+
+# --- out ----------------------------------------------------------------------------------------
+
+
+def _writer(
+    kind: type[Structure], converter: "Converter", keep: Callable[[object, object], bool]
+) -> Callable[[Structure], dict[str, Any]]:
+    from cattrs.fns import identity
+    from cattrs.gen import make_dict_unstructure_fn, override
+
+    # What is sent was checked; an answer may hold what no JSON does.
+    foreign = to_json if issubclass(kind, Sent) else identity
+    how: dict[str, Any] = {name: override(omit=True) for name in MEMORY if hasattr(kind, name)}
+    how |= {
+        spec.name: override(
+            rename=spec.wire,
+            omit_if_default=spec.default is None,
+            unstruct_hook=_part_writer(spec.kind, converter, foreign),
+        )
+        for spec in specs(kind)
+    }
+    write_fields: Callable[[Structure], dict[str, Any]] = make_dict_unstructure_fn(
+        kind, converter, _cattrs_use_linecache=False, **how
+    )
+    by_wire = {spec.wire: spec for spec in specs(kind)}
+
+    def said(value: Sent) -> Iterator[tuple[str, Any]]:
+        """Return what was read, where the field has not been given another value since."""
+        for wire, raw in value.given.items():
+            spec = by_wire[wire]
+            now = getattr(value, spec.name)
+            then = spec.default if raw is None else _spoken_number(raw, spec.kind)
+            if now == then and keep(raw, now):
+                yield wire, raw
+
+    def write(value: Structure) -> dict[str, Any]:
+        out = write_fields(value)
+        if value.extra:
+            for key, raw in value.extra.items():
+                out.setdefault(key, foreign(raw))
+        if isinstance(value, Sent) and value.given:
+            out.update(said(value))
+        return out
+
+    return write
+
+
+def _part_writer(
+    kind: Any, converter: "Converter", foreign: Callable[[Any], Any]
+) -> Callable[[Any], Any]:
+    from cattrs.fns import identity
+
+    if isinstance(kind, type) and issubclass(kind, Structure):
+        return converter.get_unstructure_hook(kind)
+    member = member_kind(kind)
+    if member is not None:
+        part = _part_writer(member, converter, foreign)
+        return list if part is identity else lambda values: [part(value) for value in values]
+    if kind in (str, int, float, bool):
+        return identity
+    return str if isinstance(kind, type) and issubclass(kind, str) else foreign
+
+
+# --- in, strict ---------------------------------------------------------------------------------
+
+
+def _sent_reader(kind: type[Sent], converter: "Converter") -> Callable[[Any, Any], Sent]:
+    readers = {
+        spec.wire: (spec.name, _sent_part(spec.kind, converter), spec.required)
+        for spec in specs(kind)
+    }
+
+    def read(data: Any, _: Any) -> Sent:
+        if isinstance(data, kind):
+            return data
+        if not isinstance(data, _OBJECT):
+            raise _UnreadableError
+        fields: dict[str, Any] = {}
+        extra: dict[str, Any] = {}
+        given: dict[str, Any] = {}
+        for key, raw in data.items():
+            if key not in readers:
+                extra[key] = raw
+                continue
+            name, part, required = readers[key]
+            if raw is None and not required:
+                given[key] = None
+            else:
+                fields[name] = value = raw if part is None else part(raw)
+                if value is not raw and isinstance(raw, str) and not isinstance(value, str):
+                    given[key] = raw
+        return kind(**fields, extra=extra, given=given)
+
+    return read
+
+
+def _sent_part(kind: Any, converter: "Converter") -> Callable[[Any], Any] | None:
+    if isinstance(kind, type) and issubclass(kind, Sent):
+        hook = converter.get_structure_hook(kind)
+        return lambda raw: hook(raw, kind)
+    member = member_kind(kind)
+    if member is not None:
+        part = _sent_part(member, converter)
+        return None if part is None else lambda raw: _each(part, raw)
+    if kind is int or kind is float:
+        return lambda raw: _spoken_number(raw, kind)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        members = {member.value: member for member in kind}
+        return lambda raw: members.get(raw, raw) if isinstance(raw, str) else raw
+    return None
+
+
+def _read_value(raw: Any, kind: Any) -> Any:
+    part = _sent_part(kind, _converter())
+    return raw if part is None else part(raw)
+
+
+def _each(part: Callable[[Any], Any], raw: Any) -> Any:
+    return tuple(map(part, raw)) if isinstance(raw, list | tuple) else raw
+
+
+def _spoken_number(raw: Any, kind: type[int] | type[float]) -> Any:
+    """Read a number that is written as text; leave anything else for the check to refuse."""
+    if not isinstance(raw, str):
+        return raw
+    try:
+        return int(raw)
+    except ValueError:
+        pass
+    try:
+        return float(raw) if kind is float else raw
+    except ValueError:
+        return raw
+
+
+def reference_of(data: object) -> str | None:
+    """Return an order's reference number, whether it is a structure or a plain mapping."""
+    if isinstance(data, Structure):
+        return getattr(data, "reference_number", None)
+    shipment = data.get("shipment_details") if isinstance(data, Mapping) else None
+    reference = shipment.get("reference_number") if isinstance(shipment, Mapping) else None
+    return reference if isinstance(reference, str) else None
+
+
+# --- in, lenient --------------------------------------------------------------------------------
+
+
+def as_answer(data: object, kind: type[A], reply: Reply) -> A | None:
+    """Make an answer of what ClickPost sent; `None` if it has not even the shape of one."""
+    try:
+        answer = _converter().structure(data, kind)
+    except _UnreadableError:
+        return None
+    # Frozen for everybody else: nobody has seen it yet, and a copy would cost as much again.
+    object.__setattr__(answer, "reply", reply)
+    return answer
+
+
+def _answer_reader(kind: type[Answer], converter: "Converter") -> Callable[[Any, Any], Answer]:
+    readers = {
+        wire: (spec.name, *_answer_field(spec, converter), wire == spec.wire)
+        for spec in specs(kind)
+        for wire in (*spec.also, spec.wire)
+    }
+
+    def read(data: Any, _: Any) -> Answer:
+        if not isinstance(data, _OBJECT):
+            raise _UnreadableError
+        fields: dict[str, Any] = {}
+        extra: dict[str, Any] = {}
+        for key, raw in data.items():
+            known = readers.get(key)
+            if known is None:
+                extra[key] = raw
+            elif raw is not None:
+                name, wanted, part, main = known
+                try:
+                    if main or name not in fields:
+                        # Most values are what they should be, and cost one look.
+                        fields[name] = raw if type(raw) is wanted else part(raw)
+                except (_UnreadableError, ValueError, TypeError, OverflowError):
+                    extra[key] = raw
+        return kind(**fields, extra=extra)
+
+    return read
+
+
+def _answer_field(spec: Spec, converter: "Converter") -> tuple[Any, Callable[[Any], Any]]:
+    """Return the type whose values are taken as they are, if any, and how others are read."""
+    part, rules = _answer_part(spec.kind, converter), spec.rules
+    if not rules:
+        return spec.kind, part
+
+    def read(raw: Any) -> Any:
+        for rule in rules:
+            if rule(raw) is not None:
+                raise _UnreadableError
+        return part(raw)
+
+    return None, read
+
+
+def _answer_part(kind: Any, converter: "Converter") -> Callable[[Any], Any]:
+    if kind in _LENIENT:
+        return _LENIENT[kind]
+    origin, arms = get_origin(kind), get_args(kind)
+    if origin is Sequence:
+        part = _answer_part(arms[0], converter)
+        return lambda raw: tuple(map(part, _list(raw)))
+    if origin is Mapping:
+        part = _answer_part(arms[1], converter)
+        return lambda raw: {str(key): part(value) for key, value in _object(raw).items()}
+    if origin in (typing.Union, types.UnionType):
+        parts = [_answer_part(arm, converter) for arm in arms]
+        return lambda raw: _first_fitting(parts, raw)
+    if issubclass(kind, enum.IntEnum):
+        return lambda raw: kind(_integer(raw))
+    hook = converter.get_structure_hook(kind)
+    return lambda raw: hook(raw, kind)
+
+
+def _first_fitting(parts: Sequence[Callable[[Any], Any]], raw: Any) -> Any:
+    for part in parts:
+        try:
+            return part(raw)
+        except (_UnreadableError, ValueError, TypeError):
+            continue
+    raise _UnreadableError
+
+
+def _object(raw: Any) -> Mapping[Any, Any]:
+    if not isinstance(raw, _OBJECT):
+        raise _UnreadableError
+    return raw
+
+
+def _list(raw: Any) -> list[Any]:
+    if not isinstance(raw, list):
+        raise _UnreadableError
+    return raw
+
+
+def _text(raw: Any) -> str:
+    if isinstance(raw, str):
+        return raw
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        raise _UnreadableError
+    return str(raw)
+
+
+def _integer(raw: Any) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
+        raise _UnreadableError
+    number = float(raw) if isinstance(raw, str) and "." in raw else raw
+    if int(number) != (number if not isinstance(number, str) else int(number)):
+        raise _UnreadableError
+    return int(number)
+
+
+def _float(raw: Any) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
+        raise _UnreadableError
+    return float(raw) if isinstance(raw, str) else raw
+
+
+_BOOLEANS: Mapping[object, bool] = {"true": True, "false": False, "1": True, "0": False}
+
+
+def _boolean(raw: Any) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    found = _BOOLEANS.get(str(raw).lower())
+    if found is None:
+        raise _UnreadableError
+    return found
+
+
+_LENIENT: Mapping[Any, Callable[[Any], Any]] = {
+    str: _text,
+    int: _integer,
+    float: _float,
+    bool: _boolean,
+    Any: lambda raw: raw,
+}

@@ -1,0 +1,77 @@
+"""From a structure and a declaration to the call that is sent."""
+
+from collections.abc import Sequence
+from urllib.parse import quote, urlencode
+
+from clickpost_async._codec import json
+from clickpost_async._codec.converter import canonical, structure, unstructure
+from clickpost_async._codec.endpoint import Endpoint, Query, Repeat
+from clickpost_async._codec.messages import Request
+from clickpost_async.errors import InvalidRequestError, Problem
+from clickpost_async.settings import BodyStyle
+from clickpost_async.structures._base import Answer
+from clickpost_async.structures._json_values import UNPAIRED_SURROGATE, json_problems, to_plain
+
+# An invoice goes along in base64; more than this is no order but a mistake.
+_LARGEST = 8 << 20
+
+
+def encode(
+    endpoint: Endpoint[Answer],
+    query: Query | None = None,
+    body: object = None,
+    *,
+    style: BodyStyle = BodyStyle.PLAIN,
+) -> Request:
+    """Write a call; raises `InvalidRequestError` when something cannot be written."""
+    asked = (
+        {name: to_plain(value) for name, value in query.items() if value is not None}
+        if query
+        else {}
+    )
+    if endpoint.takes is not None and type(body) is not endpoint.takes:
+        body = structure(body, endpoint.takes)
+    reference = getattr(body, "reference_number", None) or asked.get("reference_number")
+    return Request(
+        label=endpoint.label,
+        method=endpoint.method,
+        host=endpoint.host,
+        target=f"{endpoint.path}?{_query(asked)}" if asked else endpoint.path,
+        body=None if body is None else _json(body, style),
+        auth=endpoint.auth,
+        patient=endpoint.repeat is Repeat.BY_REFERENCE,
+        reference_number=reference if isinstance(reference, str) else None,
+    )
+
+
+def _query(asked: Query) -> str:
+    try:
+        return urlencode(asked, quote_via=quote, errors="strict")
+    except UnicodeEncodeError:
+        raise InvalidRequestError.of([Problem("query", UNPAIRED_SURROGATE)]) from None
+
+
+def _json(body: object, style: BodyStyle) -> bytes:
+    try:
+        value = canonical(body)
+        written = json.write(value)
+        if style is BodyStyle.RAW_BODY:
+            written = json.write({"RAW_BODY": written.decode()})
+    except (ValueError, TypeError, RecursionError):
+        # The body of a caller's own endpoint, or a structure whose mappings were changed since.
+        problems = _why_not_json(body)
+        raise InvalidRequestError.of(problems) from None
+    if len(written) > _LARGEST:
+        problem = Problem("", f"is larger than {_LARGEST >> 20} MiB as JSON")
+        raise InvalidRequestError.of([problem])
+    return written
+
+
+def _why_not_json(body: object) -> Sequence[Problem]:
+    try:
+        problems = json_problems(unstructure(body))
+    except RecursionError:
+        problems = json_problems(body)
+    except ValueError:
+        problems = ()
+    return problems or (Problem("", "contains a value that cannot be encoded as JSON"),)

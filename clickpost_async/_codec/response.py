@@ -1,0 +1,175 @@
+"""From what arrived to an answer, or to the error that says what to do next.
+
+`meta.status` decides, never `meta.success` and not the HTTP status alone: ClickPost answers its
+errors with HTTP 200, and has put the same code under several HTTP statuses. What has no such status
+may be a gateway's page, and rejects nothing.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Never
+
+from clickpost_async._codec import json
+from clickpost_async._codec.converter import as_answer
+from clickpost_async._codec.endpoint import Endpoint, R, Repeat
+from clickpost_async._codec.envelope import Verdict, bare, verdict_of
+from clickpost_async._codec.messages import Response
+from clickpost_async.errors import (
+    BusyCourierError,
+    ClickPostError,
+    CourierError,
+    CredentialsError,
+    InvalidRequestError,
+    NotSentError,
+    Outcome,
+    RefusedError,
+    ServerError,
+    ThrottledError,
+    Trouble,
+    UnreadableReplyError,
+)
+from clickpost_async.structures._base import Answer, Reply
+
+_TOO_MANY = 429
+
+# ClickPost's code tables (order creation, error codes) and help desk.
+BY_STATUS: Mapping[int, type[ClickPostError]] = {
+    **dict.fromkeys((301, 306, 316, 320, 324, 351, 352, 353, 401, 403), CredentialsError),
+    **dict.fromkeys((302, 303, 304, 305, *range(307, 316)), InvalidRequestError),
+    **dict.fromkeys((321, 325, 326, 327, 328, 330, 355, 400, 404, 422), InvalidRequestError),
+    **dict.fromkeys((319, 350, 354, 420), CourierError),
+    **dict.fromkeys((322, 329), BusyCourierError),
+    **dict.fromkeys((500, 502, 503, 504), ServerError),
+}
+
+# Codes after which nobody can say whether the courier has the order: an error of the courier that
+# ClickPost does not recognise, and any code that is in no table.
+_UNRECOGNISED = frozenset({354})
+
+
+def decode(
+    endpoint: Endpoint[R], response: Response, *, attempts: int = 1, seconds: float = 0.0
+) -> R:
+    """Read an answer that took so many attempts and seconds.
+
+    Raises the error that ClickPost's code stands for.
+    """
+    body = json.read(response.body)
+    if response.http_status == _TOO_MANY:
+        raise ThrottledError(
+            "too many calls (HTTP 429)", wait=response.retry_after, **_facts(endpoint, response)
+        )
+    verdict = verdict_of(body)
+    if verdict is None and endpoint.reads is bare and response.http_status == 200 and body:
+        verdict = Verdict(200, "")
+    if verdict is None or verdict.status is None:
+        if endpoint.reads is bare and isinstance(body, dict) and response.http_status == 400:
+            # Where ClickPost documents no envelope at all, it refuses without one.
+            raise RefusedError("refused without a word", **_facts(endpoint, response))
+        _raise_by_http_status(endpoint, response, verdict)
+    if verdict.status not in endpoint.accepts:
+        if endpoint.repeat is Repeat.BY_REFERENCE and not isinstance(body.get("meta"), dict):
+            # Any gateway may say `status_code`; only ClickPost decides what became of an order.
+            _raise_by_http_status(endpoint, response, verdict)
+        _raise_refusal(endpoint, response, verdict, verdict.status)
+    if not isinstance(body, dict):
+        raise UnreadableReplyError("the answer is not an object", **_facts(endpoint, response))
+    reply = Reply(
+        status=verdict.status,
+        message=verdict.message,
+        raw=body,
+        http_status=response.http_status,
+        attempts=attempts,
+        seconds=seconds,
+    )
+    found = endpoint.reads(body)
+    if isinstance(found, list) and endpoint.returns is Answer:
+        # Nobody has said what the rows are, and that they are rows is all there is to be said.
+        found = {"rows": found}
+    answer = as_answer(found, endpoint.returns, reply)
+    if answer is None:
+        raise UnreadableReplyError(
+            "the answer is not what ClickPost documents",
+            status=verdict.status,
+            **_facts(endpoint, response),
+        )
+    return answer
+
+
+def _facts(endpoint: Endpoint[Any], response: Response) -> dict[str, Any]:
+    return {"endpoint": endpoint.label, "http_status": response.http_status}
+
+
+def _raise_refusal(
+    endpoint: Endpoint[Any], response: Response, verdict: Verdict, status: int
+) -> Never:
+    facts: dict[str, Any] = {**_facts(endpoint, response), "status": status}
+    if status == _TOO_MANY:
+        raise ThrottledError(verdict.message, wait=response.retry_after, **facts)
+    kind: Callable[..., ClickPostError] | None
+    kind = endpoint.means.get(status) or BY_STATUS.get(status)
+    if kind is None or status in _UNRECOGNISED:
+        facts["outcome"] = Outcome.UNKNOWN
+    raise (kind or RefusedError)(verdict.message or "refused without a word", **facts)
+
+
+def _raise_by_http_status(
+    endpoint: Endpoint[Any], response: Response, verdict: Verdict | None
+) -> Never:
+    """Raise what an answer without ClickPost's status leaves open; it rejects nothing."""
+    status = response.http_status
+    facts = _facts(endpoint, response)
+    words = f"HTTP {status} without a ClickPost status"
+    if verdict and verdict.message:
+        words = f"{words}: {verdict.message}"
+    # What See Other points to may be the result of what was sent: RFC 9110, section 15.4.4.
+    may_have_acted = status == 303 and endpoint.repeat is not Repeat.FREELY
+    if 300 <= status < 400 and not may_have_acted:
+        raise NotSentError(
+            f"answered with a redirect (HTTP {status}), which is never followed;"
+            " check the base URL",
+            transient=False,
+            **facts,
+        )
+    if status in (408, 425) or status >= 500:
+        raise ServerError(words, wait=response.retry_after, **facts)
+    if status in (401, 403):
+        raise CredentialsError(words, outcome=Outcome.NOT_SENT, **facts)
+    if 300 <= status < 500:
+        error = UnreadableReplyError(words, transient=False, **facts)
+        error.trouble = Trouble.NOT_CLICKPOST
+        raise error
+    raise UnreadableReplyError(
+        f"the answer cannot be understood (HTTP {status}, no meta.status)", **facts
+    )
+
+
+# --- how long to wait ---------------------------------------------------------------------------
+
+# What is longer may be in milliseconds, or a mistake.
+_LONGEST_WAIT = 3600.0
+
+
+def retry_after(header: str | None, date: str | None) -> float | None:
+    """Read a Retry-After header in seconds; `None` if it says nothing that can be used.
+
+    No more than an hour is believed, and nothing below 0.
+    A date is compared with the answer's own Date header, so that a wrong clock here does not count.
+    """
+    if header is None:
+        return None
+    text = header.strip()
+    seconds: float
+    if text.isascii() and text.replace(".", "", 1).isdigit():
+        seconds = float(text)
+    else:
+        from email.utils import parsedate_to_datetime
+
+        try:
+            until = parsedate_to_datetime(text)
+            seconds = (until - parsedate_to_datetime(date or "")).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    if math.isnan(seconds):
+        return None
+    return min(max(seconds, 0.0), _LONGEST_WAIT)

@@ -1,0 +1,107 @@
+"""Tells every mistake in a payload with its path, after it was refused.
+
+The converter stops at the first mistake, which is what makes it fast. This walks the same
+annotations again and goes on: past missing fields and wrong types, down into the parts, and through
+the rules between fields as long as the fields they read are sound.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import attrs
+
+from clickpost_async.errors import Problem
+from clickpost_async.structures._base import Broken, Partial, Sent
+from clickpost_async.structures._json_values import json_problems
+from clickpost_async.structures._schema import Spec, check_kind, converter, member_kind, specs
+
+Read = Callable[[Any, Any], Any]
+
+
+def explain(data: object, kind: Any, read: Read) -> Sequence[Problem]:
+    """Tell every mistake in `data`; `read` is how a single value of a kind is read."""
+    walk = _Walk(read)
+    with suppress(Broken):
+        walk.value(data, kind, walk.problems)
+    return walk.problems
+
+
+class _Walk:
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self.problems: list[Problem] = []
+
+    def value(self, data: Any, kind: Any, problems: list[Problem]) -> Any:
+        """Collect the mistakes, and return what can be asked further: a value, or part of one."""
+        if isinstance(kind, type) and issubclass(kind, Sent) and not isinstance(data, kind):
+            return self._fields(data, kind, problems)
+        member = member_kind(kind)
+        if member is not None and isinstance(data, list | tuple):
+            return self._members(data, member, problems)
+        value = converter(kind)(self._read(data, kind))
+        found = list(check_kind(kind, value))
+        problems.extend(found)
+        if found:
+            raise Broken
+        return value
+
+    def _members(self, data: Sequence[Any], kind: Any, problems: list[Problem]) -> Any:
+        members: list[Any] = []
+        for position, raw in enumerate(data):
+            with suppress(Broken):
+                members.append(self._under(f"[{position}]", raw, kind, problems))
+        if len(members) < len(data):
+            raise Broken
+        return tuple(members)
+
+    def _under(self, prefix: str, raw: Any, kind: Any, problems: list[Problem]) -> Any:
+        inner: list[Problem] = []
+        try:
+            return self.value(raw, kind, inner)
+        finally:
+            problems.extend(problem.under(prefix) for problem in inner)
+
+    def _fields(self, data: Any, kind: type[Sent], problems: list[Problem]) -> Any:
+        if not isinstance(data, Mapping):
+            problems.extend(check_kind(kind, data))
+            raise Broken
+        fields: dict[str, Any] = {}
+        for spec in specs(kind):
+            raw = data.get(spec.wire)
+            if raw is not None:
+                self._field(spec, raw, fields, problems)
+            elif spec.required:
+                problems.append(Problem(spec.wire, "required field missing"))
+            else:
+                fields[spec.name] = getattr(attrs.fields(kind), spec.name).default
+        known = {spec.wire for spec in specs(kind)}
+        extra = {key: raw for key, raw in data.items() if key not in known}
+        problems.extend(json_problems(extra))
+        partial = Partial(
+            {
+                **fields,
+                "extra": extra,
+                "given": {key: None for key, raw in data.items() if key in known and raw is None},
+            }
+        )
+        for rule in kind.rules:
+            try:
+                problems.extend(rule(partial))
+            except Broken:
+                continue
+        return partial
+
+    def _field(self, spec: Spec, raw: Any, fields: dict[str, Any], problems: list[Problem]) -> None:
+        before = len(problems)
+        try:
+            value = self._under(spec.wire, raw, spec.kind, problems)
+        except Broken:
+            return
+        fields[spec.name] = value
+        if len(problems) > before or isinstance(value, Partial):
+            return
+        messages = (rule(value) for rule in spec.rules)
+        message = next((message for message in messages if message is not None), None)
+        if message is not None:
+            problems.append(Problem(spec.wire, message))

@@ -1,0 +1,1 @@
+"""Primitives for concurrent calls; knows neither HTTP nor ClickPost."""

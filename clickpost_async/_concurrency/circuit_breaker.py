@@ -1,0 +1,179 @@
+"""Stops sending to a server that does not answer, and tries it with one call at a time."""
+
+import math
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from clickpost_async._concurrency.per_loop import PerLoop, loop_time
+from clickpost_async._concurrency.priority_semaphore import Gate
+from clickpost_async.settings import Priority
+
+# It opens when half of at least twenty attempts in ten seconds failed.
+_SHARE = 0.5
+_ENOUGH = 20
+_SPAN = 10
+_FIRST_PAUSE = 5.0
+_LONGEST_PAUSE = 60.0
+# How often the first in line looks what became of a probe, which may run in another event loop.
+_LOOK = 0.25
+
+
+class BreakerOpenError(Exception):
+    """Too many calls failed lately: nothing is sent for `wait` seconds."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(f"too many calls failed lately; the next is tried in {wait:.1f} s")
+        self.wait = wait
+
+
+class Breaker:
+    """Lets calls pass while the server answers; once most fail, one now and then, as a probe.
+
+    Open, it turns `NORMAL` calls away and lets `BULK` calls wait in line. After 5 s, and twice as
+    long each time up to 60 s, whoever comes first is the probe: exactly one, whose success closes
+    the breaker. What counts as a failure is the caller's word: that nothing, or nothing usable,
+    came back. A refusal is an answer.
+
+        with breaker.passage() or await breaker.admit(priority) as passage:
+            ...
+            passage.succeeded()
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = loop_time) -> None:
+        self._clock = clock
+        self._recent = _Recent()
+        self._open = False
+        self._pause = _FIRST_PAUSE
+        self._due = -math.inf
+        self._probe: Passage | None = None
+        # What left before the last opening or closing has nothing to say about now.
+        self._era = 0
+        self._lines = PerLoop(lambda: Gate(1))
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether calls are turned away or wait."""
+        return self._open
+
+    async def admit(self, priority: Priority = Priority.NORMAL) -> "Passage":
+        """Return a passage for one attempt; open, raise `BreakerOpenError` or wait."""
+        passage = self.passage()
+        if passage is not None:
+            return passage
+        if priority is not Priority.BULK:
+            raise BreakerOpenError(self.wait or _LOOK)
+        # One timer for all: only the first in line looks.
+        async with self._lines.here().entered(priority):
+            while True:
+                passage = self.passage()
+                if passage is not None:
+                    return passage
+                await anyio.sleep(self.wait or _LOOK)
+
+    def passage(self) -> "Passage | None":
+        """Return a passage for one attempt if it may leave now."""
+        if not self._open:
+            return Passage(self, self._era)
+        if self._probe is None and not self.wait:
+            self._probe = Passage(self, self._era)
+            return self._probe
+        return None
+
+    @property
+    def wait(self) -> float:
+        """Return how many seconds are left until something is tried again."""
+        now = self._clock()
+        # Further off than was ever set: another event loop, whose clock began elsewhere.
+        self._due = min(self._due, now + self._pause)
+        return max(0.0, self._due - now)
+
+    def holds(self, passage: "Passage", era: int) -> bool:
+        """Tell whether that passage still lets its call leave."""
+        return passage is self._probe or (not self._open and era == self._era)
+
+    def end(self, passage: "Passage", era: int, *, failed: bool | None) -> None:
+        """Note what became of an attempt, if anything did."""
+        if passage is self._probe:
+            self._probe = None
+            if failed is not None:
+                self._judge(failed=failed)
+        elif failed is not None and era == self._era and not self._open:
+            now = self._clock()
+            self._recent.add(now, failed=failed)
+            if failed and self._recent.mostly_failed(now):
+                self._judge(failed=True)
+
+    def _judge(self, *, failed: bool) -> None:
+        self._era += 1
+        self._recent = _Recent()
+        if failed:
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE) if self._open else _FIRST_PAUSE
+            self._due = self._clock() + self._pause
+        self._open = failed
+
+
+class Passage:
+    """Lets one attempt through; the first word about it counts, and leaving without one is free."""
+
+    __slots__ = ("_breaker", "_ended", "_era")
+
+    def __init__(self, breaker: Breaker, era: int) -> None:
+        self._breaker = breaker
+        self._era = era
+        self._ended = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end(failed=None)
+
+    @property
+    def holds(self) -> bool:
+        """Return whether the attempt may still leave, after it has waited for its turn."""
+        return self._breaker.holds(self, self._era)
+
+    def succeeded(self) -> None:
+        """Note that the server answered, whatever the answer was."""
+        self._end(failed=False)
+
+    def failed(self) -> None:
+        """Note that the attempt did not reach the server, or that no usable answer came."""
+        self._end(failed=True)
+
+    def _end(self, *, failed: bool | None) -> None:
+        if not self._ended:
+            self._ended = True
+            self._breaker.end(self, self._era, failed=failed)
+
+
+class _Recent:
+    """Counts the attempts of the last seconds, and those of them that failed, by the second."""
+
+    __slots__ = ("_seconds",)
+
+    def __init__(self) -> None:
+        # Which second it is, attempts, failures.
+        self._seconds = [[-1, 0, 0] for _ in range(_SPAN)]
+
+    def add(self, now: float, *, failed: bool) -> None:
+        second = int(now)
+        slot = self._seconds[second % _SPAN]
+        if slot[0] != second:
+            slot[:] = second, 0, 0
+        slot[1] += 1
+        slot[2] += failed
+
+    def mostly_failed(self, now: float) -> bool:
+        # A second that is yet to come is another event loop's.
+        lately = [slot for slot in self._seconds if 0 <= int(now) - slot[0] < _SPAN]
+        attempts = sum(slot[1] for slot in lately)
+        return attempts >= _ENOUGH and sum(slot[2] for slot in lately) >= attempts * _SHARE

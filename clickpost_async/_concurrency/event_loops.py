@@ -1,0 +1,60 @@
+"""Event loops of any kind, in any thread: which one runs, how to reach it, and ages across them."""
+
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Self
+
+from attrs import frozen
+
+from clickpost_async._concurrency.per_loop import _loop, loop_time
+from clickpost_async._util.clock import boottime
+
+
+def running_loop() -> object | None:
+    """Return the event loop that runs in this thread, if any: asyncio's, or trio's token."""
+    try:
+        return _loop()
+    except RuntimeError:
+        return None
+
+
+def call_on(loop: Any, callback: Callable[[], object]) -> None:
+    """Call something on an event loop: at once if it is this one, otherwise as soon as it can.
+
+    A loop that is closed, or a trio run that has ended, has nobody to tell.
+    """
+    if loop is running_loop():
+        callback()
+        return
+    schedule = getattr(loop, "call_soon_threadsafe", None)
+    with suppress(RuntimeError):
+        (schedule or loop.run_sync_soon)(callback)
+
+
+@frozen
+class Instant:
+    """When something happened; its age can be told on any event loop."""
+
+    _loop: "weakref.ref[Any] | None"
+    _loop_time: float
+    _boottime: float
+
+    @classmethod
+    def now(cls) -> Self:
+        """Return this moment; may be called outside of any event loop."""
+        loop = running_loop()
+        if loop is None:
+            return cls(None, 0.0, boottime())
+        return cls(weakref.ref(loop), loop_time(), boottime())
+
+    def age(self) -> float:
+        """Return the seconds since then.
+
+        On the same event loop by the loop's own time, which a test may turn; otherwise by a clock
+        that nobody can set.
+        """
+        loop = running_loop()
+        if loop is not None and self._loop is not None and self._loop() is loop:
+            return loop_time() - self._loop_time
+        return boottime() - self._boottime

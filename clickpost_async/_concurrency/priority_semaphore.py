@@ -1,0 +1,174 @@
+"""A gate that so many may be behind at once, and the two lanes that wait before it."""
+
+from collections import OrderedDict
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+from clickpost_async._concurrency.waiter import Bell, bell
+from clickpost_async.settings import Priority
+
+# So many NORMAL ones may go before a waiting BULK one, which then goes first: it waits long, but
+# not for ever.
+_OVERTAKES = 8
+# While NORMAL ones are inside, more are likely to come: BULK leaves one place in so many to them,
+# or the next would wait until a whole order is back.
+_KEPT_FREE = 10
+
+
+class Gate:
+    """Bounds how many are inside at once; first come, first served, `NORMAL` before `BULK`.
+
+    Whoever leaves hands the place to one that waits, so nobody is woken in vain and no newcomer
+    slips in between. While `NORMAL` ones are inside, `BULK` leaves a tenth of the places free. A
+    free gate is entered without giving up the event loop. A gate that somebody waits at belongs to
+    one event loop.
+    """
+
+    __slots__ = ("_bulk", "_inside", "_normal", "_normal_inside", "_overtakes", "_width")
+
+    def __init__(self, width: int) -> None:
+        if width < 1:
+            message = "width: at least 1 is needed"
+            raise ValueError(message)
+        self._width = width
+        self._inside = 0
+        self._normal_inside = 0
+        self._overtakes = 0
+        # Ordered, so that the first is found and one that gives up is removed in constant time.
+        self._normal: OrderedDict[Place, None] = OrderedDict()
+        self._bulk: OrderedDict[Place, None] = OrderedDict()
+
+    @property
+    def inside(self) -> int:
+        """Return how many are inside, those included that were let in but have not run yet."""
+        return self._inside
+
+    @property
+    def waiting(self) -> int:
+        """Return how many wait before the gate."""
+        return len(self._normal) + len(self._bulk)
+
+    def entered(self, priority: Priority = Priority.NORMAL, *, again: bool = False) -> "Place":
+        """Be inside for the length of an `async with` block.
+
+        Who was inside before, and comes `again`, has waited already: it goes first in its lane.
+        """
+        lane = self._bulk if priority is Priority.BULK else self._normal
+        return Place(self, lane, again=again)
+
+    def admit(self, lane: "OrderedDict[Place, None]") -> bool:
+        """Let one in if there is room for it and nobody of its lane waits."""
+        if lane or not self._has_room(lane):
+            return False
+        self._count(lane, 1)
+        return True
+
+    def leave(self, lane: "OrderedDict[Place, None]") -> None:
+        """Give a place up, and let in who can be let in now."""
+        self._count(lane, -1)
+        while (next_lane := self._next_lane()) is not None:
+            firm = next_lane is self._bulk and bool(self._normal)
+            if next_lane is self._bulk:
+                self._overtakes = 0
+            elif self._bulk:
+                self._overtakes += 1
+            self._count(next_lane, 1)
+            next_lane.popitem(last=False)[0].call_in(firm=firm)
+
+    def _count(self, lane: "OrderedDict[Place, None]", change: int) -> None:
+        self._inside += change
+        if lane is self._normal:
+            self._normal_inside += change
+
+    def _has_room(self, lane: "OrderedDict[Place, None]") -> bool:
+        kept = self._width // _KEPT_FREE if lane is self._bulk and self._normal_inside else 0
+        return self._inside < self._width - kept
+
+    def _next_lane(self) -> "OrderedDict[Place, None] | None":
+        lanes = [self._normal, self._bulk]
+        if self._overtakes >= _OVERTAKES:
+            lanes.reverse()
+        return next((lane for lane in lanes if lane and self._has_room(lane)), None)
+
+    def outranks(self, lane: "OrderedDict[Place, None]") -> bool:
+        """Tell whether somebody waits who goes before that lane."""
+        return lane is self._bulk and bool(self._normal)
+
+
+class Place:
+    """One's place at a gate: wanted, waited for, had, given up."""
+
+    __slots__ = ("_again", "_called", "_firm", "_gate", "_inside", "_lane")
+
+    _called: Bell
+
+    def __init__(self, gate: Gate, lane: "OrderedDict[Place, None]", *, again: bool) -> None:
+        self._gate = gate
+        self._lane = lane
+        self._again = again
+        self._inside = False
+        self._firm = False
+
+    def __aenter__(self) -> Coroutine[Any, Any, Self]:
+        # No coroutine around another one: thousands wait here.
+        if self._gate.admit(self._lane):
+            self._inside = True
+        else:
+            self._queue()
+        return self._entered()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._inside:
+            self._leave()
+
+    async def give_way(self) -> None:
+        """Let a more urgent one in first, and come back before all others of the own lane.
+
+        One that was itself let in because it had been overtaken often enough keeps its place.
+        """
+        if self._firm or not self._gate.outranks(self._lane):
+            return
+        self._again = True
+        self._queue()
+        self._leave()
+        await self._entered()
+
+    def call_in(self, *, firm: bool = False) -> None:
+        """Hand over a place; a firm one is not given away to the more urgent."""
+        self._inside = True
+        self._firm = firm
+        self._called.set()
+
+    def _queue(self) -> None:
+        self._called = bell()
+        self._lane[self] = None
+        if self._again:
+            self._lane.move_to_end(self, last=False)
+
+    def _leave(self) -> None:
+        self._inside = False
+        self._gate.leave(self._lane)
+
+    async def _entered(self) -> Self:
+        came = self._inside
+        try:
+            if not came:
+                await self._called
+                came = True
+        finally:
+            if not came:
+                self._withdraw()
+        return self
+
+    def _withdraw(self) -> None:
+        # Cancelled: out of the lane, or, if the place had been handed over already, on it goes.
+        if self._inside:
+            self._leave()
+        else:
+            del self._lane[self]

@@ -1,0 +1,238 @@
+"""One create per reference number at a time in this process, and what earlier ones left in doubt.
+
+ClickPost recognises a repeated order by its reference number, but only once it has recorded the
+first one; two creates that are under way together may both be booked. So a second create of a
+reference waits for the first one's result, whatever task, client, thread or event loop it comes
+from. One that ended in doubt is remembered: the next create of that reference looks the order up,
+and lets it settle before it sends.
+"""
+
+import hashlib
+import json
+import os
+import threading
+import weakref
+from typing import Any, Protocol
+
+import anyio
+from attrs import define, field, frozen
+
+from clickpost_async._concurrency.event_loops import Instant, call_on, running_loop
+from clickpost_async.errors import InvalidRequestError, Problem
+
+# The account and base URL, the path, the reference number.
+Key = tuple[str, str, str]
+
+# A create on another event loop may never end: its loop is looked at so often, in seconds.
+_LOOK = 1.0
+# Above this many, doubts that have settled are forgotten, the oldest first. A second create after
+# the settle delay is recognised by ClickPost: the look-up that is lost with them only saves a call.
+_MOST_DOUBTS = 100_000
+
+
+def contents_of(body: bytes) -> bytes:
+    """Return what is the same for two bodies that say the same, in whatever order of keys."""
+    return hashlib.sha256(json.dumps(json.loads(body), sort_keys=True).encode()).digest()
+
+
+def other_contents(
+    state: str, reference_number: str | None, look_up: str | None
+) -> InvalidRequestError:
+    """Make the error for an order under a reference number that another one has taken."""
+    message = (
+        f"an order with other contents {state} under this reference number; this one was not sent"
+    )
+    how = f"look it up with {look_up}" if look_up else "look it up"
+    return InvalidRequestError.of(
+        [Problem("reference_number", message)],
+        reference_number=reference_number,
+        advice=f"find out first what became of the other order: {how}",
+    )
+
+
+@frozen(kw_only=True)
+class Doubt:
+    """A create that may have been processed, and whose outcome is unknown.
+
+    `contents` tells orders under one reference number apart. `settle_delay` and `resend_window` are
+    those of the create's own retry policy, in seconds.
+    """
+
+    contents: bytes
+    last_sent: Instant
+    settle_delay: float
+    resend_window: float
+
+    def left_to_settle(self, settle_delay: float) -> float:
+        """Return for how many seconds nothing may be sent under its reference number yet."""
+        return max(0.0, settle_delay - self.last_sent.age())
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether its own settle delay has passed."""
+        return self.left_to_settle(self.settle_delay) == 0
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether it is too old for anybody to rely on ClickPost's memory of it."""
+        return self.is_settled and self.last_sent.age() > self.resend_window
+
+
+class InFlightCreate(Protocol):
+    """A create that others may wait for."""
+
+    def doubt(self, sent: Instant | None = None) -> Doubt | None:
+        """Return what is in doubt if it ends here; with `sent`, it may have been sent then."""
+        ...
+
+
+class SingleFlight:
+    """The creates under way in a process, and those that ended in doubt, by what they create.
+
+    Thread-safe. The lock is held for dictionary operations only, and is re-entrant: a create whose
+    event loop is gone ends when it is garbage-collected, which may happen while the lock is held.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._flights: dict[Key, _Flight] = {}
+        # The oldest first.
+        self._doubts: dict[Key, Doubt] = {}
+        # Creates of the process that this one was forked from, and when that was.
+        self._inherited: dict[Key, tuple[InFlightCreate, Instant]] = {}
+
+    def begin(self, key: Key, create: InFlightCreate) -> InFlightCreate | None:
+        """Put a create in flight; or return the one to wait for, if there is one already."""
+        with self._lock:
+            before = self._flights.get(key)
+            if before is not None and not before.is_abandoned:
+                return before.create
+            self._flights[key] = _Flight(create)
+            inherited = self._inherited.pop(key, None)
+        doubt: Doubt | None = None
+        if before is not None:
+            doubt = before.create.doubt()
+            before.wake()
+        elif inherited is not None:
+            doubt = inherited[0].doubt(inherited[1])
+        if doubt is not None:
+            with self._lock:
+                self._remember(key, doubt)
+        return None
+
+    def finish(self, key: Key, create: InFlightCreate, doubt: Doubt | None) -> None:
+        """Note that a create has ended, and what it leaves in doubt; wake those that wait for it.
+
+        One that is not in flight any more, since its event loop was closed or its process forked,
+        has nothing to say.
+        """
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is None or flight.create is not create:
+                return
+            del self._flights[key]
+            self._doubts.pop(key, None)
+            if doubt is not None:
+                self._remember(key, doubt)
+        flight.wake()
+
+    async def wait(self, key: Key, create: InFlightCreate) -> None:
+        """Return once a create is not in flight any more, however it ended."""
+        waiter = _Waiter()
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is None or flight.create is not create:
+                return
+            flight.waiters.append(waiter)
+        pause = None if flight.is_here else _LOOK
+        while not (waiter.is_set or flight.is_abandoned):
+            with anyio.move_on_after(pause):
+                await waiter.wait()
+
+    def doubt_about(self, key: Key) -> Doubt | None:
+        """Return what the last create of that reference number left in doubt, if anything."""
+        return self._doubts.get(key)
+
+    def reset(self) -> None:
+        """Forget everything, as a new process would; those that wait begin anew."""
+        with self._lock:
+            flights = list(self._flights.values())
+            self._flights.clear()
+            self._doubts.clear()
+            self._inherited.clear()
+        for flight in flights:
+            flight.wake()
+
+    def after_fork(self) -> None:
+        """In a forked child: what was under way in the parent still is, and is in doubt here."""
+        # Another thread of the parent's may have held the lock.
+        self._lock = threading.RLock()
+        now = Instant.now()
+        self._inherited |= {key: (one.create, now) for key, one in self._flights.items()}
+        self._flights.clear()
+
+    def _remember(self, key: Key, doubt: Doubt) -> None:
+        self._doubts.pop(key, None)
+        self._doubts[key] = doubt
+        # Two for each one that comes: so it never grows by those that are too old.
+        for old in [old for old, _ in zip(self._doubts, range(2), strict=False)]:
+            too_many = len(self._doubts) > _MOST_DOUBTS
+            found = self._doubts[old]
+            if found.is_expired or (too_many and found.is_settled):
+                del self._doubts[old]
+
+
+@define(eq=False)
+class _Flight:
+    """A create, the event loop that it runs on, and who waits for it."""
+
+    create: InFlightCreate
+    waiters: "list[_Waiter]" = field(factory=list)
+    _loop: "weakref.ref[Any]" = field(factory=lambda: weakref.ref(running_loop()))
+
+    @property
+    def is_here(self) -> bool:
+        return self._loop() is running_loop()
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether its event loop was closed under it; trio's cannot be left with tasks."""
+        loop = self._loop()
+        is_closed = getattr(loop, "is_closed", None)
+        return loop is None or (is_closed is not None and is_closed())
+
+    def wake(self) -> None:
+        for waiter in self.waiters:
+            waiter.wake()
+
+
+class _Waiter:
+    """An event that is awaited on one event loop, and may be set from any thread."""
+
+    def __init__(self) -> None:
+        self._loop: Any = running_loop()
+        self._event = anyio.Event()
+
+    @property
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+    def wake(self) -> None:
+        call_on(self._loop, self._event.set)
+
+
+PROCESS_WIDE = SingleFlight()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=PROCESS_WIDE.after_fork)
+
+
+def reset() -> None:
+    """Forget every create of this process that is under way or in doubt, as a new process would.
+
+    For tests alone: those that use a reference number again, or that play the death of a process.
+    An application that calls it may buy a second label.
+    """
+    PROCESS_WIDE.reset()

@@ -1,0 +1,1 @@
+"""The life of a call: retries, reconciliation, one attempt, authentication."""

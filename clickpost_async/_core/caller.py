@@ -1,0 +1,84 @@
+"""Calls endpoints for whoever declares them: in time, together, and files too."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+
+from clickpost_async._codec.endpoint import Get, Post, Query
+from clickpost_async._codec.file_types import Download
+from clickpost_async._core.call import Call
+from clickpost_async._core.runtime import Exchange, Options
+from clickpost_async.errors import ClickPostError, DeadlineError, NoReplyError
+from clickpost_async.structures._base import Answer
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Answer)
+
+
+class ResilientCaller:
+    """Calls endpoints: what `endpoints` need of a client."""
+
+    def __init__(self, exchange: Exchange, options: Options) -> None:
+        self._exchange = exchange
+        self._options = options
+
+    # A gather takes the first step of all its calls in one turn of the loop, so the way to the gate
+    # is short: these return the coroutine that does the work instead of awaiting it in another.
+
+    def get(self, endpoint: Get[R], query: Query) -> Coroutine[Any, Any, R]:
+        """Ask an endpoint with a query."""
+        return self._in_time(Call(self._exchange, self._options, endpoint, query))
+
+    def post(self, endpoint: Post[R], body: object) -> Coroutine[Any, Any, R]:
+        """Send an endpoint a body: a structure, or a plain mapping of one."""
+        return self._in_time(Call(self._exchange, self._options, endpoint, body=body))
+
+    def _in_time(self, call: Call[R]) -> Coroutine[Any, Any, R]:
+        deadline = self._options.deadline
+        return call.run() if deadline is None else self._within_deadline(call, deadline)
+
+    async def _within_deadline(self, call: Call[R], deadline: float) -> R:
+        call.end_within(deadline)
+        with anyio.move_on_after(deadline):
+            return await call.run()
+        raise call.too_late()
+
+    async def gather(self, calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+        """Make calls together; the answers are in order, the first failure ends the others."""
+        answers: dict[int, T] = {}
+        failures: list[ClickPostError] = []
+
+        async def one(position: int) -> None:
+            try:
+                answers[position] = await calls[position]()
+            except ClickPostError as error:
+                failures.append(error)
+                group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            for position in range(len(calls)):
+                group.start_soon(one, position)
+        if failures:
+            raise failures[0]
+        return [answers[position] for position in range(len(calls))]
+
+    async def pause(self, seconds: float) -> None:
+        """Let time pass."""
+        await anyio.sleep(seconds)
+
+    async def download(
+        self, download: Download, url: str, path: Path, *, overwrite: bool = False
+    ) -> Path:
+        """Fetch a file that ClickPost has put somewhere, without the key."""
+        self._exchange.refuse_if_closed(download.name)
+        deadline = self._options.deadline
+        message = f"the deadline of {deadline} s passed"
+        if deadline is not None and deadline <= 0:
+            raise DeadlineError(message, endpoint=download.name)
+        with anyio.move_on_after(deadline):
+            return await self._exchange.downloader.download(
+                download, url, path, overwrite=overwrite
+            )
+        raise NoReplyError(message, endpoint=download.name, transient=False)

@@ -1,0 +1,1 @@
+"""Downloads of files from URLs that responses name."""

@@ -1,0 +1,333 @@
+"""Downloads labels and reports, from wherever an answer says they are.
+
+There is no key here, and no cookie. Errors name the host and never the rest of a URL, which carries
+a signature. A file appears whole or not at all.
+
+Connections go to addresses that were checked before. Through a transport that a user gives, for its
+proxy or its certificates, the hosts are checked all the same, but the transport looks them up.
+"""
+
+import os
+import secrets
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import anyio
+import httpcore
+from anyio import to_thread
+from attrs import field, frozen
+
+from clickpost_async._codec.file_types import HEAD, Download, Kind, kind_of
+from clickpost_async._download.url_guard import (
+    Link,
+    Pinned,
+    Resolve,
+    addresses_of,
+    link_of,
+    refuse,
+    resolved,
+)
+from clickpost_async._http.adapter import Fault, Fetched, Fetcher, Limits, address
+from clickpost_async._http.connection_errors import not_sent, reason_of
+from clickpost_async._http.httpx_exceptions import fault_of
+from clickpost_async._http.response_reader import codings_of
+from clickpost_async._http.tls import verified
+from clickpost_async.errors import (
+    ClickPostError,
+    NoReplyError,
+    RefusedError,
+    ServerError,
+    ThrottledError,
+    UnreadableReplyError,
+)
+from clickpost_async.settings import FILE_HOSTS
+
+_LARGEST = 20 * 2**20
+_REDIRECTS = 2
+_HEADERS = (
+    ("Accept", "*/*"),
+    ("Accept-Encoding", "identity"),
+    ("Connection", "close"),
+    ("User-Agent", "clickpost_async"),
+)
+_LIMITS = Limits(connect=10.0, write=10.0, read=30.0)
+
+
+@frozen(kw_only=True)
+class Downloader:
+    """Downloads files from the hosts it is told, and from nowhere else.
+
+    `hosts` are names whose sub-domains count too. `loopback` lets a sandbox on this machine be
+    asked, also in plain http; `plain_http` is the host and port of one elsewhere. `through` is
+    asked for files instead of the network. `seconds` bounds a whole download, `largest` its bytes.
+    """
+
+    hosts: Sequence[str] = FILE_HOSTS
+    loopback: bool = False
+    plain_http: str | None = None
+    through: Fetcher | None = None
+    largest: int = _LARGEST
+    seconds: float = 120.0
+    verify: ssl.SSLContext | None = None
+    resolve: Resolve = resolved
+    # pyright reads httpcore's stand-in for a missing anyio.
+    network: httpcore.AsyncNetworkBackend = field(
+        factory=httpcore.AnyIOBackend  # pyright: ignore[reportAssignmentType]
+    )
+
+    async def download(
+        self, download: Download, url: str, path: Path, *, overwrite: bool = False
+    ) -> Path:
+        """Download a file whole, or not at all, and return its path."""
+        failure: ClickPostError
+        try:
+            with anyio.move_on_after(self.seconds):
+                await to_thread.run_sync(partial(_check_place, path, overwrite=overwrite))
+                await self._follow(download, url, path, overwrite=overwrite)
+                return path
+            failure = NoReplyError(f"the file did not come whole within {self.seconds:g} s")
+        except ClickPostError as error:
+            failure = error
+        except _NetworkError as error:
+            failure = error.failure()
+        failure.endpoint = download.name
+        raise failure
+
+    async def _follow(self, download: Download, url: str, path: Path, *, overwrite: bool) -> None:
+        link: Link | None = None
+        for _ in range(_REDIRECTS + 1):
+            link = link_of(
+                url,
+                hosts=self.hosts,
+                loopback=self.loopback,
+                plain_http=self.plain_http,
+                before=link,
+            )
+            async with self._asked(link) as response:
+                location = _redirect(response)
+                if location is None:
+                    _check_answer(link, response, self.largest)
+                    return await self._save(download, link, response, path, overwrite=overwrite)
+            url = location
+        message = f"redirected more than {_REDIRECTS} times"
+        raise RefusedError(message)
+
+    @asynccontextmanager
+    async def _asked(self, link: Link) -> AsyncGenerator[Fetched, None]:
+        if self.through is not None:
+            with _network(link):
+                response = await self.through.fetch(link.url, _HEADERS, _LIMITS)
+        else:
+            response = await self._pinned(link)
+        try:
+            yield response
+        finally:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+
+    async def _pinned(self, link: Link) -> Fetched:
+        """Ask one of the addresses that the link's host leads to, after they were checked."""
+        scheme, host = link.scheme.encode("ascii"), link.host.encode("ascii")
+        addresses = await addresses_of(link, self.resolve)
+        connection = httpcore.AsyncHTTPConnection(
+            origin=httpcore.Origin(scheme, host, link.port),
+            ssl_context=(self.verify or verified()) if link.scheme == "https" else None,
+            network_backend=Pinned(addresses, self.network),
+        )
+        headers = (("Host", link.authority), *_HEADERS)
+        request = httpcore.Request(
+            method=b"GET",
+            url=httpcore.URL(scheme=scheme, host=host, port=link.port, target=link.target),
+            headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in headers],
+            extensions={"timeout": _LIMITS._asdict()},
+        )
+        try:
+            with _network(link):
+                response = await connection.handle_async_request(request)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await connection.aclose()
+            raise
+        stream = response.stream
+        assert isinstance(stream, AsyncIterable)  # noqa: S101 - narrows httpcore's type
+        return Fetched(response.status, response.headers, stream, connection.aclose)
+
+    async def _save(
+        self, download: Download, link: Link, response: Fetched, path: Path, *, overwrite: bool
+    ) -> None:
+        async with _body(link, response) as chunks:
+            head = b""
+            async for chunk in chunks:
+                head += chunk
+                _check_size(len(head), self.largest)
+                if len(head) >= HEAD:
+                    break
+            _check_kind(download, kind_of(head[:HEAD]))
+            part = path.with_name(f".{secrets.token_hex(16)}.part")
+            try:
+                async with await anyio.open_file(part, "xb", opener=_private) as file:
+                    size = await file.write(head)
+                    async for chunk in chunks:
+                        size += len(chunk)
+                        _check_size(size, self.largest)
+                        await file.write(chunk)
+                await to_thread.run_sync(partial(_put, part, path, overwrite=overwrite))
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.Path(part).unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def _body(link: Link, response: Fetched) -> AsyncGenerator[AsyncIterator[bytes], None]:
+    """Read a response's body, which may be left early."""
+    chunks = aiter(response.stream)
+    try:
+        yield _Received(link, chunks)
+    finally:
+        # The generators of HTTP libraries cannot all be closed from here, and trio warns of those
+        # that are left standing; over a closed connection they come to their end by themselves.
+        with anyio.CancelScope(shield=True), suppress(Exception):
+            await response.aclose()
+            for _ in range(_LEFT_OVER):
+                await anext(chunks)
+
+
+# Of pieces that may still come when a connection is closed.
+_LEFT_OVER = 8
+
+
+class _Received:
+    """The pieces of a body; no generator, for one that is left early is warned of on trio."""
+
+    def __init__(self, link: Link, chunks: AsyncIterator[bytes]) -> None:
+        self._link = link
+        self._chunks = chunks
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        with _network(self._link):
+            return await anext(self._chunks)
+
+
+# --- what came ------------------------------------------------------------------------------------
+
+
+class _NetworkError(Exception):
+    """What the network did, as opposed to what is written here."""
+
+    def __init__(self, link: Link, error: Exception) -> None:
+        super().__init__()
+        self._where = address(link.host, link.port)
+        self._error = error
+
+    def failure(self) -> ClickPostError:
+        """Make the error for it, which leads to no frame that has seen the URL."""
+        reason = reason_of(self._error, self._where)
+        if reason.final or fault_of(self._error) in _UNCONNECTED:
+            return not_sent(reason, self._where)
+        failure = NoReplyError(f"the file did not come whole: {reason.text}")
+        failure.__cause__ = reason.cause
+        return failure
+
+
+_UNCONNECTED = (Fault.UNSENT, Fault.HOPELESS, Fault.CROWDED)
+
+
+@contextmanager
+def _network(link: Link) -> Generator[None]:
+    try:
+        yield
+    except (ClickPostError, StopAsyncIteration):
+        raise
+    except Exception as error:  # transports have leaked OSError, ssl and others
+        raise _NetworkError(link, error) from error
+
+
+def _header(response: Fetched, name: bytes) -> str | None:
+    found = (value for key, value in response.headers if key.lower() == name)
+    value = next(found, None)
+    return None if value is None else value.decode(errors="replace").strip()
+
+
+def _redirect(response: Fetched) -> str | None:
+    if response.status not in (301, 302, 303, 307, 308):
+        return None
+    location = _header(response, b"location")
+    if location is None:
+        message = "redirected without saying where to"
+        raise UnreadableReplyError(message, http_status=response.status)
+    return location
+
+
+def _check_answer(link: Link, response: Fetched, largest: int) -> None:
+    status = response.status
+    if status == 200:
+        if codings := codings_of(_header(response, b"content-encoding") or ""):
+            message = f"unexpected Content-Encoding of the file: {', '.join(codings)}"
+            raise UnreadableReplyError(message, http_status=status, transient=False)
+        length = _header(response, b"content-length") or ""
+        _check_size(int(length) if length.isdecimal() else 0, largest)
+        return
+    facts: dict[str, Any] = {"http_status": status}
+    if status == 429:
+        message = f"{link.host} gets too many calls (HTTP 429)"
+        raise ThrottledError(message, **facts)
+    if status >= 500:
+        message = f"{link.host} failed (HTTP {status})"
+        raise ServerError(message, **facts)
+    message = (
+        f"{link.host} does not give the file out (HTTP {status});"
+        " its URL may have expired, ask ClickPost for a new one"
+    )
+    raise RefusedError(message, **facts)
+
+
+def _check_size(size: int, largest: int) -> None:
+    if size > largest:
+        message = f"the file is larger than {largest} bytes"
+        raise UnreadableReplyError(message, transient=False)
+
+
+def _check_kind(download: Download, kind: Kind | None) -> None:
+    if kind not in download.kinds:
+        wanted = " or ".join(sorted(one.value for one in download.kinds))
+        came = kind.value if kind else "something else, such as a page that tells an error"
+        message = f"{wanted} was expected, and {came} came"
+        raise UnreadableReplyError(message, transient=False)
+
+
+# --- here -----------------------------------------------------------------------------------------
+
+
+def _check_place(path: Path, *, overwrite: bool) -> None:
+    if not path.parent.is_dir():
+        refuse("path", "there is no such directory; make it first")
+    if path.is_dir():
+        refuse("path", "is a directory; give the name of the file to be made")
+    if not overwrite and os.path.lexists(path):
+        refuse("path", _TAKEN)
+
+
+_TAKEN = "there is a file already; choose another name, or say overwrite=True"
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+
+
+def _put(part: Path, path: Path, *, overwrite: bool) -> None:
+    """Give a whole file its name; a link of that name is replaced, never followed."""
+    if overwrite:
+        part.replace(path)
+        return
+    try:
+        os.close(_private(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        refuse("path", _TAKEN)
+    part.replace(path)

@@ -1,0 +1,174 @@
+"""Which URLs may be followed, and to which addresses they may lead.
+
+A URL in an answer is somebody else's word. So it is held to a short list of hosts, every address of
+its host has to be a public one, and the connection goes to the very address that was checked, while
+the certificate is still checked against the name.
+"""
+
+import ipaddress
+import re
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Never
+from urllib.parse import quote, urljoin, urlsplit
+
+import anyio
+import httpcore
+from attrs import field, frozen
+
+from clickpost_async._http.adapter import address
+from clickpost_async._http.connection_errors import Reason, not_sent, reason_of
+from clickpost_async.errors import InvalidRequestError, Problem
+from clickpost_async.settings import is_loopback
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+_PORTS = {"http": 80, "https": 443}
+
+# What a URL may have besides letters and digits; the rest is percent-encoded.
+_PLAIN = "%/?:@!$&'()*+,;=~[]"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\\]").search
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+", re.ASCII).fullmatch
+
+
+def refuse(name: str, message: str) -> Never:
+    """Raise the error that nothing was asked, and what to do."""
+    raise InvalidRequestError.of([Problem(name, message)])
+
+
+@frozen(kw_only=True)
+class Link:
+    """A URL that may be followed; `local` if it leads to this machine, or a sandbox elsewhere.
+
+    Its target is not shown.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    target: str = field(repr=False)
+    local: bool
+
+    @property
+    def authority(self) -> str:
+        """The host as a URL has it, with its port if that is not the usual one."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The whole URL, which may carry a signature and is not shown."""
+        return f"{self.scheme}://{self.authority}{self.target}"
+
+
+def link_of(
+    url: str,
+    *,
+    hosts: Sequence[str],
+    loopback: bool,
+    before: Link | None,
+    plain_http: str | None = None,
+) -> Link:
+    """Check a URL, or what the link `before` it redirected to; raises `InvalidRequestError`.
+
+    `hosts` are names whose sub-domains count too. `loopback` is whether this machine may be asked;
+    nobody else is followed to it. `plain_http` is the host and port of a sandbox elsewhere, which
+    counts as this machine does.
+    """
+    name = "redirect" if before else "url"
+    try:
+        parts = urlsplit(urljoin(before.url, url) if before else url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        refuse(name, "cannot be read as a URL")
+    if _CONTROL(url) or not _HOST(host) or parts.username is not None:
+        refuse(name, "a plain https URL is needed, with a host and without a user name")
+    local = (before is None or before.local) and (
+        (loopback and is_loopback(host)) or parts.netloc == plain_http
+    )
+    if parts.scheme != "https" and not (parts.scheme == "http" and local):
+        refuse(name, "https is needed")
+    if not local and port not in (None, 443):
+        refuse(name, "only the usual port of https is asked")
+    if not local and not any(host == one or host.endswith(f".{one}") for one in hosts):
+        refuse(name, f"files are downloaded from {', '.join(hosts)} only, not from {host[:99]}")
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    return Link(
+        scheme=parts.scheme,
+        host=host,
+        port=port or _PORTS[parts.scheme],
+        target=quote(target if target.startswith("/") else f"/{target}", safe=_PLAIN),
+        local=local,
+    )
+
+
+async def resolved(host: str, port: int) -> Sequence[str]:
+    """Look up all addresses of a host."""
+    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+async def addresses_of(link: Link, resolve: Resolve) -> Sequence[str]:
+    """Look up a link's host once, and check all that it leads to."""
+    where = address(link.host, link.port)
+    reason = Reason("the name has no address")
+    try:
+        addresses = await resolve(link.host, link.port)
+    except (OSError, UnicodeError) as error:
+        reason = reason_of(error, where)
+        addresses = ()
+    if not addresses:
+        raise not_sent(reason, where)
+    for found in addresses:
+        if not (_is_of_sandbox(found, link) if link.local else _is_public(found)):
+            refuse("url", f"{link.host} leads to an address that is not public")
+    return addresses
+
+
+def _is_of_sandbox(found: str, link: Link) -> bool:
+    # Calls go to a sandbox elsewhere as well, wherever its name leads to.
+    return is_loopback(found) or not is_loopback(link.host)
+
+
+# Python calls more of IPv6 global than is handed out to anybody, each version something else.
+_HANDED_OUT = ipaddress.ip_network("2000::/3")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def _is_public(address: str) -> bool:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv4Address):
+        return found.is_global and not found.is_multicast
+    if found in _NAT64:  # how a network without IPv4 reaches it: what is inside counts
+        return _is_public(str(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)))
+    return found in _HANDED_OUT and found.sixtofour is None and found.is_global
+
+
+class Pinned(httpcore.AsyncNetworkBackend):
+    """Connects to the addresses that were checked, whatever the name leads to by now."""
+
+    def __init__(self, addresses: Sequence[str], network: httpcore.AsyncNetworkBackend) -> None:
+        self._addresses = addresses
+        self._network = network
+
+    async def connect_tcp(
+        self,
+        host: str,  # noqa: ARG002 - the name is for the certificate only
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first address that answers."""
+        *others, last = self._addresses
+        for other in others:
+            try:
+                return await self._network.connect_tcp(
+                    other, port, timeout, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+        return await self._network.connect_tcp(last, port, timeout, local_address, socket_options)

@@ -1,0 +1,175 @@
+"""The seam between a call and the HTTP library that sends it: plain values, and no library.
+
+What is above it knows nothing of httpx or aiohttp; what is below knows nothing of ClickPost. A wire
+sends one call, says how far it got, and hands over what comes back as it comes.
+"""
+
+import enum
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+from clickpost_async._http.response_reader import Incoming
+from clickpost_async._http.signature import Signature
+
+# Every call has these, and no others but those of its body.
+HEADERS: Mapping[str, str] = {
+    "Accept": "application/json",
+    # The only encoding that can be unpacked in bounded steps with the standard library; a brotli
+    # bomb of 1.5 kB is 1 GB in its first step.
+    "Accept-Encoding": "gzip",
+    "User-Agent": "clickpost_async",
+}
+JSON = "application/json"
+JSON_HEADERS: Mapping[str, str] = {**HEADERS, "Content-Type": JSON}
+
+# Below the time after which servers commonly close idle connections (uvicorn 5 s, others more):
+# a call written to a connection that is just being closed is a call nobody knows about.
+KEEP_ALIVE = 4.0
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class Limits(NamedTuple):
+    """How long each step may take, in seconds; what bounds the whole is above the wire."""
+
+    connect: float
+    write: float
+    read: float
+
+
+@frozen(eq=False)
+class Base:
+    """Where calls go: one server, and the path under which they do. One object for each base."""
+
+    url: str
+    scheme: str
+    host: str
+    port: int
+    path: str
+    authority: str
+
+    @classmethod
+    def parse(cls, url: str) -> "Base":
+        """Read a base URL, which was checked when it was given."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        usual = _PORTS[parts.scheme]
+        port = parts.port or usual
+        name = f"[{host}]" if ":" in host else host
+        return cls(
+            url=url,
+            scheme=parts.scheme,
+            host=host,
+            port=port,
+            path=parts.path,
+            authority=name if port == usual else f"{name}:{port}",
+        )
+
+    @property
+    def address(self) -> str:
+        """Host and port, the usual one too."""
+        return address(self.host, self.port)
+
+
+def address(host: str, port: int) -> str:
+    """Write host and port as people do."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@frozen(eq=False)
+class Outgoing:
+    """A call as it leaves, but for the key: `signature` puts that into target or body.
+
+    A wire whose connections are its own lets it do so as the bytes are written; `signed` is for the
+    others.
+    """
+
+    method: str
+    base: Base
+    target: str
+    body: bytes | None = field(repr=False)
+    limits: Limits
+    signature: Signature | None = None
+
+    def signed(self) -> tuple[str, bytes | None]:
+        """Return target and body with the key in them; neither may be shown."""
+        signature, body = self.signature, self.body
+        if signature is None:
+            return self.target, body
+        target = signature.sign_target(self.target.encode("ascii")).decode("ascii")
+        return target, body if body is None else signature.sign_body(body)
+
+
+class Progress:
+    """How far an attempt got: `left` once its first byte may have.
+
+    A wire that cannot tell may have sent everything once the call was handed to it. `proven` says
+    that it can, so that a `left` that is false is no mere want of news. `via` is the proxy that was
+    connected to, if there is one.
+    """
+
+    __slots__ = ("left", "proven", "via")
+
+    def __init__(self) -> None:
+        self.left = False
+        self.proven = False
+        self.via: str | None = None
+
+
+class Fault(enum.Enum):
+    """What an exception of an HTTP library comes to."""
+
+    UNSENT = "no connection came about"
+    HOPELESS = "what cannot be sent now cannot be sent later"
+    CROWDED = "there was no place in a pool"
+    LOST = "the exchange broke off"
+    UNFORESEEN = "no HTTP library tells of it"
+
+
+class Wire(Protocol):
+    """Sends calls. An error of its library is raised as it is: what it has seen is seen above."""
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open on this event loop; 0 from a wire that does not tell."""
+        ...
+
+    async def send(self, call: Outgoing, progress: Progress, answer: Incoming) -> None:
+        """Send a call once, and put into `answer` what comes back, raw and piece by piece."""
+        ...
+
+    def fault(self, error: Exception) -> Fault:
+        """Sort an exception that `send` has raised."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close what this event loop has open, calls under way included."""
+        ...
+
+
+class LoopWire(Wire, Protocol):
+    """Sends calls on one event loop, which may be closed without closing this first."""
+
+    def abandon(self) -> None:
+        """Close what the event loop has left open; it is closed, and of no more use."""
+        ...
+
+
+class Fetched(NamedTuple):
+    """The response to a request for a file, as it comes."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    stream: AsyncIterable[bytes]
+    aclose: Callable[[], Awaitable[None]]
+
+
+class Fetcher(Protocol):
+    """Asks for files, wherever they are, in place of connections of our own."""
+
+    async def fetch(self, url: str, headers: Sequence[tuple[str, str]], limits: Limits) -> Fetched:
+        """Send a GET without credentials; raises what the library raises."""
+        ...

@@ -1,0 +1,153 @@
+"""Any transport of httpx, or of httpx2, as a wire: a user's own, or one that is made here."""
+
+from collections.abc import AsyncIterator, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from clickpost_async._http.adapter import (
+    HEADERS,
+    JSON_HEADERS,
+    Base,
+    Fault,
+    Fetched,
+    Limits,
+    Outgoing,
+    Progress,
+    address,
+)
+from clickpost_async._http.httpx_exceptions import fault_of, unquoted
+from clickpost_async._http.response_reader import Incoming
+from clickpost_async._http.signature import Signature
+
+if TYPE_CHECKING:
+    import httpx
+    import httpx2
+
+
+class HttpxWire:
+    """Sends calls through a transport; `library` is the module whose requests it takes."""
+
+    connections = 0
+
+    def __init__(
+        self,
+        transport: "httpx.AsyncBaseTransport | httpx2.AsyncBaseTransport",
+        library: ModuleType,
+    ) -> None:
+        self._transport: Any = transport
+        self._library = library
+
+    def fault(self, error: Exception) -> Fault:
+        """Sort an exception of httpx or its successor."""
+        return fault_of(error)
+
+    async def send(self, call: Outgoing, progress: Progress, answer: Incoming) -> None:
+        """Send a call, in the hands of the transport from here on."""
+        traced = isinstance(self._transport, self._library.AsyncHTTPTransport)
+        target, body = (call.target, call.body) if traced else call.signed()
+        request = self._library.Request(
+            call.method,
+            call.base.url + target,
+            headers=HEADERS if body is None else JSON_HEADERS,
+            content=body,
+            extensions={
+                "timeout": _timeouts(call.limits),
+                "trace": _Trace(call.base, progress, call.signature if traced else None).step,
+            },
+        )
+        progress.left = True
+        response = await self._transport.handle_async_request(request)
+        stream: Any = response.stream
+        try:
+            answer.begin(response.status_code, response.headers.raw)
+            async for chunk in stream:
+                answer.take(chunk)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await stream.aclose()
+
+    async def fetch(self, url: str, headers: Sequence[tuple[str, str]], limits: Limits) -> Fetched:
+        """Ask for a file, without credentials."""
+        request = self._library.Request(
+            "GET", url, headers=headers, extensions={"timeout": _timeouts(limits)}
+        )
+        response = await self._transport.handle_async_request(request)
+        stream: Any = response.stream
+        return Fetched(response.status_code, response.headers.raw, stream, stream.aclose)
+
+    async def aclose(self) -> None:
+        """Close the transport."""
+        await self._transport.aclose()
+
+    def abandon(self) -> None:
+        """Leave its sockets to the garbage collector: httpx closes none without its event loop."""
+
+
+def _timeouts(limits: Limits) -> dict[str, float]:
+    connect, write, read = limits
+    return {"connect": connect, "write": write, "read": read, "pool": connect}
+
+
+class _Trace:
+    """Follows what httpcore tells of the steps of a call: `trace`, among a request's extensions.
+
+    The steps show how far the call got. And while one of them writes the request, the key is in the
+    request of httpcore, which is made from the one that libraries and their hooks are given.
+    """
+
+    __slots__ = ("_base", "_progress", "_signature", "_unsigned")
+
+    def __init__(self, base: Base, progress: Progress, signature: Signature | None) -> None:
+        self._base = base
+        self._progress = progress
+        self._signature = signature
+        self._unsigned: tuple[Any, bytes, Any] | None = None
+
+    async def step(self, name: str, info: dict[str, Any]) -> None:
+        progress = self._progress
+        if not progress.proven:
+            progress.proven = True
+            progress.left = False
+        if name.endswith("connect_tcp.started"):
+            progress.via = self._proxy(info)
+        request: Any = info.get("request")
+        # Asking a proxy for a tunnel comes before the call itself.
+        tunnel = request is not None and request.method == b"CONNECT"
+        if name.endswith(_WRITING) and not tunnel:
+            progress.left = True
+            self._sign(request)
+        elif self._unsigned is not None:
+            (written, target, stream), self._unsigned = self._unsigned, None
+            written.url.target, written.stream = target, stream
+        unquoted(info)
+
+    def _proxy(self, info: dict[str, Any]) -> str | None:
+        host, port = str(info.get("host")), info.get("port")
+        base = self._base
+        direct = (host, port) == (base.host, base.port)
+        return None if direct or not isinstance(port, int) else address(host, port)
+
+    def _sign(self, request: Any) -> None:
+        signature = self._signature
+        if signature is None:
+            return
+        self._unsigned = request, request.url.target, request.stream
+        request.url.target = signature.sign_target(request.url.target)
+        request.stream = _Signed(request.stream, signature)
+
+
+_WRITING = ("send_request_headers.started", "send_request_body.started")
+
+
+class _Signed:
+    """A request's body, which httpx gives in one piece, with the key in it."""
+
+    def __init__(self, stream: Any, signature: Signature) -> None:
+        self._stream = stream
+        self._signature = signature
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._stream:
+            yield self._signature.sign_body(piece)

@@ -1,1 +1,0 @@
-"""What the bytes mean: pure functions, no I/O."""

@@ -1,0 +1,99 @@
+"""Outcomes as they are written into a journal, and read again."""
+
+import json
+from typing import Any
+
+from clickpost_async import errors
+from clickpost_async._codec.converter import as_answer, unstructure
+from clickpost_async.bulk.outcome import Outcome, Pending, Placed, Rejected, Unknown
+from clickpost_async.errors import ClickPostError, NoReplyError
+from clickpost_async.errors import Outcome as Evidence
+from clickpost_async.structures import CreatedOrder, Reply
+
+_FACTS = ("endpoint", "status", "http_status", "reference_number")
+
+
+def write(outcome: Outcome) -> bytes:
+    """Write an outcome down; neither the key nor a person is in it."""
+    written: dict[str, Any] = {"attempts": outcome.attempts, "seconds": outcome.seconds}
+    match outcome:
+        case Placed():
+            written |= write_order(outcome.order) | {"found_again": outcome.found_again}
+        case Pending(order=CreatedOrder() as order):
+            written |= write_order(order)
+        case Rejected():
+            written |= {"reasons": outcome.reasons} | write_error(outcome.error)
+        case Unknown() | Pending():
+            written |= write_error(outcome.error)
+    return json.dumps(written, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def read(kind: str, written: bytes, **facts: Any) -> Outcome:
+    """Read an outcome of that kind again; `facts` say which order it is."""
+    told = json.loads(written)
+    facts |= {"attempts": told["attempts"], "seconds": told["seconds"]}
+    if kind == "placed":
+        return Placed(order=read_order(told), found_again=told["found_again"], **facts)
+    if kind == "rejected":
+        return Rejected(reasons=tuple(told["reasons"]), error=read_error(told), **facts)
+    if kind == "queued":
+        return Pending(order=read_order(told), **facts)
+    error = read_error(told)
+    if kind == "accepted":
+        return Pending(error=error, **facts)
+    return Unknown(
+        error=error or NoReplyError("a previous run stopped while this order was in flight"),
+        **facts,
+    )
+
+
+def write_order(order: CreatedOrder) -> dict[str, Any]:
+    """Return an answer as plain values."""
+    reply = order.reply
+    return {
+        "order": unstructure(order),
+        "status": reply.status,
+        "http_status": reply.http_status,
+        "looked_up": reply.looked_up,
+    }
+
+
+def read_order(told: dict[str, Any]) -> CreatedOrder:
+    """Read an answer again; `attempts` and `seconds` are beside it."""
+    reply = Reply(
+        status=told["status"],
+        http_status=told["http_status"],
+        looked_up=told["looked_up"],
+        attempts=told["attempts"],
+        seconds=told["seconds"],
+    )
+    order = as_answer(told["order"], CreatedOrder, reply)
+    assert order is not None  # noqa: S101 - it was one when it was written
+    return order
+
+
+def write_error(error: ClickPostError | None) -> dict[str, Any]:
+    """Return an error as plain values; nothing, if there is none."""
+    if error is None:
+        return {}
+    facts = {name: getattr(error, name) for name in _FACTS}
+    return {
+        "error": type(error).__name__,
+        "message": error.message,
+        "outcome": error.outcome.name,
+        **facts,
+    }
+
+
+def read_error(told: dict[str, Any]) -> ClickPostError | None:
+    """Read an error again; `attempts` is beside it."""
+    if "error" not in told:
+        return None
+    kind: type[ClickPostError] = getattr(errors, told["error"])
+    error = kind(
+        told["message"],
+        outcome=Evidence[told["outcome"]],
+        **{name: told[name] for name in _FACTS},
+    )
+    error.attempts = told["attempts"]
+    return error

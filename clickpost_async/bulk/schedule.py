@@ -1,0 +1,284 @@
+"""The orders of a run: those of its input, those that come up again, and who waits for whom."""
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from typing import Any
+
+import anyio
+from attrs import define, evolve, field
+
+from clickpost_async.bulk.outcome import Outcome, Pending, Unknown
+from clickpost_async.bulk.records import Key, place_of
+from clickpost_async.errors import Trouble
+from clickpost_async.files.order_rows import Row
+from clickpost_async.structures import IndiaOrder, WorldOrder
+
+BulkOrder = IndiaOrder | WorldOrder | Mapping[str, Any] | Row
+
+# How often an order is taken up again after all others, where repeats had become too many.
+_ROUNDS = 3
+_LONGEST_POLL = 300.0
+# Timers may fire a little early, and floats are rounded.
+_TICK = 0.001
+# While more wait to come up again, no more are read: each is a whole order in memory.
+_MOST_WAITING = 10_000
+
+
+@define(eq=False)
+class Turn:
+    """An order of the input; what is known of it, if a first round was not the end of it.
+
+    `in_doubt`: it may have been sent before. `look_up_only`: it is not to be sent again, because
+    that was too long ago, or because the row `differs`: it has other contents than were sent.
+    `polled` is for how many seconds it has been asked for since ClickPost recorded it.
+    """
+
+    position: int
+    given: BulkOrder
+    key: Key | None = None
+    rounds: int = 0
+    known: Unknown | Pending | None = None
+    in_doubt: bool = False
+    look_up_only: bool = False
+    differs: bool = False
+    polled: float = 0.0
+    due: float = 0.0
+
+    def add(self, outcome: Outcome) -> Outcome:
+        """Return what this round and the ones before it tell together."""
+        self.rounds += 1
+        before = self.known
+        if before is None:
+            return outcome
+        unsent = isinstance(outcome, Pending) and outcome.order is None
+        # What was in doubt, or recorded, is not unsent because it did not leave once more.
+        return evolve(
+            before if unsent and not _is_unsent(before) else outcome,
+            attempts=before.attempts + outcome.attempts,
+            seconds=before.seconds + outcome.seconds,
+        )
+
+    def wait_for(self, outcome: Outcome, seconds: float) -> None:
+        """Come up again in so many seconds."""
+        assert isinstance(outcome, Unknown | Pending)  # noqa: S101 - all others are final
+        self.known = outcome
+        self.in_doubt = self.in_doubt or isinstance(outcome, Unknown)
+        self.due = anyio.current_time() + seconds
+
+    def repeat_wait(self, outcome: Outcome, attempts: int) -> float | None:
+        """Return after how many seconds it may be repeated, if only the budget kept it back."""
+        if not isinstance(outcome, Unknown | Pending) or outcome.error is None:
+            return None
+        unaffordable = outcome.error.trouble is Trouble.UNAFFORDABLE
+        again = unaffordable and self.rounds < _ROUNDS and outcome.attempts < attempts
+        return outcome.error.again_in if again else None
+
+    def poll_wait(self, outcome: Outcome, every: float, longest: float) -> float | None:
+        """Return after how many seconds a recorded order is asked for again, ever more slowly."""
+        if not isinstance(outcome, Pending) or outcome.order is None:
+            return None
+        pause = min(every + self.polled / 2, _LONGEST_POLL)
+        if self.polled + pause > longest:
+            return None
+        self.polled += pause
+        return pause
+
+
+def _is_unsent(outcome: Unknown | Pending) -> bool:
+    return isinstance(outcome, Pending) and outcome.order is None
+
+
+@define(eq=False)
+class UnderWay:
+    """The order that is under way with a reference number, and those that wait for it.
+
+    They have the same contents, which `digest` stands for; invalid ones have none.
+    """
+
+    turn: Turn
+    digest: bytes | None
+    followers: deque[Turn] = field(factory=deque)
+
+    @property
+    def place(self) -> str:
+        """Where it stands in the input."""
+        given = self.turn.given
+        return place_of(self.turn.position, given.number if isinstance(given, Row) else None)
+
+    def matches(self, digest: bytes | None) -> bool:
+        """Tell whether an order has the same contents."""
+        return digest is not None and digest == self.digest
+
+
+async def _numbered(orders: AsyncIterable[BulkOrder]) -> AsyncIterator[Turn]:
+    position = 0
+    async for order in orders:
+        yield Turn(position, order)
+        position += 1
+
+
+def turns_of(
+    orders: Iterable[BulkOrder] | AsyncIterable[BulkOrder],
+) -> Iterator[Turn] | AsyncIterator[Turn]:
+    """Make a turn of each order of an input, when it is read."""
+    if isinstance(orders, AsyncIterable):
+        return _numbered(orders)
+    return itertools.starmap(Turn, enumerate(orders))
+
+
+class Schedule:
+    """Says which order is next: one whose time has come, else the next one of the input.
+
+    The input is read no faster than orders are asked for; an asynchronous one is read by `read`,
+    so that it may take its time while orders come up again.
+    """
+
+    def __init__(self, turns: Iterator[Turn] | AsyncIterator[Turn]) -> None:
+        self.unfinished: int = 0
+        self.input_error: Exception | None = None
+        self._turns = turns
+        self._is_open = True
+        self._ended = False
+        self._reader: anyio.CancelScope | None = None
+        # Read, and not taken yet: one at most.
+        self._read: list[Turn] = []
+        self._asks = False
+        self._asked = anyio.Event()
+        self._changed = anyio.Event()
+        # Those that come up again: some as soon as they are due, others behind the whole input.
+        self._later: list[tuple[bool, float, int, Turn]] = []
+        self._number = itertools.count()
+        self._under_way: dict[Key, UnderWay] = {}
+        self._followers = 0
+        self._lookout = anyio.Lock()
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the whole input was read."""
+        return not (self._is_open or self._ended or self.input_error)
+
+    def end(self) -> None:
+        """Read no more; what comes up again does so at once."""
+        self._ended = True
+        self._is_open = False
+        if self._reader is not None:
+            self._reader.cancel()
+        self._changed.set()
+
+    # --- what is next -----------------------------------------------------------------------------
+
+    async def next(self) -> Turn | None:
+        """Return the next order; `None`: there is none, and this worker is not needed any more."""
+        # One worker looks out for all; the others wait behind it.
+        async with self._lookout:
+            while True:
+                turn = self._take()
+                if turn is not None:
+                    return turn
+                if not (self._is_open or self._later or self._reader):
+                    return None
+                await self._wait()
+
+    def _take(self) -> Turn | None:
+        if self._later:
+            behind_all, due, _, turn = self._later[0]
+            is_due = self._ended or due <= anyio.current_time() + _TICK
+            if is_due and not (behind_all and self._may_read):
+                heapq.heappop(self._later)
+                return turn
+        if self._read:
+            return self._read.pop()
+        if self._may_read and not isinstance(self._turns, AsyncIterator):
+            self._read_one()
+            return self._read.pop() if self._read else None
+        return None
+
+    @property
+    def _may_read(self) -> bool:
+        return self._is_open and len(self._later) + self._followers < _MOST_WAITING
+
+    async def _wait(self) -> None:
+        if self._may_read and not self._asks:
+            self._asks = True
+            self._asked.set()
+        seconds = None
+        if self._later:
+            behind_all, due, _, _ = self._later[0]
+            if not (behind_all and self._may_read):
+                seconds = max(0.0, due - anyio.current_time())
+        with anyio.move_on_after(seconds):
+            await self._changed.wait()
+        self._changed = anyio.Event()
+
+    # --- the input --------------------------------------------------------------------------------
+
+    async def read(self) -> None:
+        """Read an asynchronous input: an order whenever one is asked for."""
+        if not isinstance(self._turns, AsyncIterator):
+            return
+        with anyio.CancelScope() as self._reader:
+            await self._read_each(self._turns)
+        self._is_open = False
+        self._reader = None
+        self._changed.set()
+
+    async def _read_each(self, turns: AsyncIterator[Turn]) -> None:
+        try:
+            while self._is_open:
+                await self._asked.wait()
+                self._asked = anyio.Event()
+                self._add(await anext(turns))
+        except StopAsyncIteration:
+            pass
+        except Exception as error:  # noqa: BLE001 - it is the caller's own, and is given back
+            self.input_error = error
+
+    def _read_one(self) -> None:
+        assert isinstance(self._turns, Iterator)  # noqa: S101 - the others are read by `read`
+        try:
+            self._add(next(self._turns))
+        except StopIteration:
+            self._is_open = False
+        except Exception as error:  # noqa: BLE001 - as above
+            self._is_open = False
+            self.input_error = error
+
+    def _add(self, turn: Turn) -> None:
+        self._read.append(turn)
+        self.unfinished += 1
+        self._asks = False
+        self._changed.set()
+
+    # --- those that come up again -----------------------------------------------------------------
+
+    def put(self, turn: Turn, *, behind_all: bool = False) -> None:
+        """Have one come up again when it is due."""
+        heapq.heappush(self._later, (behind_all, turn.due, next(self._number), turn))
+        self._changed.set()
+
+    def claim(self, key: Key, turn: Turn, digest: bytes | None) -> UnderWay | None:
+        """Make an order the one under way with its reference number; return another that is."""
+        turn.key = key
+        claim = self._under_way.setdefault(key, UnderWay(turn, digest))
+        return None if claim.turn is turn else claim
+
+    def follow(self, other: UnderWay, turn: Turn) -> None:
+        """Have one come up again when another has ended."""
+        other.followers.append(turn)
+        self._followers += 1
+
+    def finish(self, turn: Turn) -> None:
+        """Note that an order has its outcome; the next one that waits for it comes up."""
+        self.unfinished -= 1
+        claim = None if turn.key is None else self._under_way.get(turn.key)
+        if turn.key is None or claim is None or claim.turn is not turn:
+            return
+        if claim.followers:
+            # One after the other, and each keeps the number for those behind it.
+            claim.turn = claim.followers.popleft()
+            self._followers -= 1
+            self.put(claim.turn)
+        else:
+            del self._under_way[turn.key]

@@ -1,0 +1,174 @@
+"""What is known of orders, in SQLite: a journal's tables, or those of a run without one.
+
+All of it is called by one thread at a time, through one connection.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from attrs import frozen
+
+from clickpost_async.bulk.decisions import Action, decide
+from clickpost_async.bulk.moment import Moment
+from clickpost_async.bulk.records import FINAL, Entry, Kept, Key, Standing, State
+
+T = TypeVar("T")
+
+ORDERS = """
+CREATE TABLE orders (
+    market TEXT NOT NULL,
+    reference_number TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    row INTEGER,
+    state TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    payload BLOB,
+    outcome BLOB,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    since REAL NOT NULL,
+    clock REAL,
+    boot TEXT NOT NULL,
+    run INTEGER NOT NULL,
+    PRIMARY KEY (market, reference_number)
+) WITHOUT ROWID
+"""
+_COLUMNS = "state, digest, outcome, attempts, since, clock, boot, run, position, row"
+_ONE = "market = ? AND reference_number = ?"
+# The digest of contents that are invalid: no other ones are the same.
+_INVALID = b""
+# In kibibytes; SQLite writes what is beyond it into a temporary file.
+_CACHE = 2048
+
+
+@frozen
+class Admission:
+    """What is to be done with an order, and what was known of it."""
+
+    action: Action
+    standing: Standing
+
+
+class Store:
+    """The orders of one database, of which `run` numbers the run that is under way."""
+
+    def __init__(
+        self, database: sqlite3.Connection, *, run: int = 1, has_payloads: bool = False
+    ) -> None:
+        self._database = database
+        self._run = run
+        self._has_payloads = has_payloads
+
+    @classmethod
+    def private(cls) -> "Store":
+        """Make one for this run alone: beyond its cache a temporary file that is gone with it."""
+        database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        database.execute("PRAGMA synchronous = OFF")
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute(f"PRAGMA cache_size = -{_CACHE}")
+        database.execute(ORDERS)
+        return cls(database)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def commit(self, acts: Sequence[Callable[[], T]]) -> list[T]:
+        """Do all of it, or, where the database is durable, nothing of it."""
+        return [act() for act in acts]
+
+    # --- what is done in a transaction ------------------------------------------------------------
+
+    def admit(self, entry: Entry) -> Admission:
+        """Take an order in, or tell what is known of it, and decide what to do with it."""
+        row = self._database.execute(
+            f"SELECT {_COLUMNS} FROM orders WHERE {_ONE}",  # noqa: S608 - constants
+            entry.key,
+        ).fetchone()
+        if row is None:
+            standing = Standing(
+                state=None, position=entry.position, row=entry.row, since=Moment.now()
+            )
+        else:
+            standing = Standing(
+                state=State(row[0]),
+                matches=row[1] == entry.digest,
+                outcome=row[2],
+                attempts=row[3],
+                since=Moment(*row[4:7]),
+                seen=row[7] == self._run,
+                position=row[8],
+                row=row[9],
+            )
+        action = decide(standing.state, matches=standing.matches, seen=standing.seen)
+        if action is Action.SEND and (row is None or not standing.matches):
+            self._take_in(entry)
+        elif not standing.seen:
+            self._database.execute(
+                f"UPDATE orders SET run = ?, position = ?, row = ? WHERE {_ONE}",  # noqa: S608
+                (self._run, entry.position, entry.row, *entry.key),
+            )
+        return Admission(action, standing)
+
+    def _take_in(self, entry: Entry) -> None:
+        now = Moment.now()
+        state = State.REJECTED if entry.digest is None else State.ACCEPTED
+        self._database.execute(
+            "INSERT OR REPLACE INTO orders (market, reference_number, position, row, state, digest,"
+            " payload, since, clock, boot, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *entry.key,
+                entry.position,
+                entry.row,
+                state.value,
+                entry.digest or _INVALID,
+                entry.payload if self._has_payloads else None,
+                now.wall,
+                now.clock,
+                now.boot,
+                self._run,
+            ),
+        )
+
+    def mark_sending(self, key: Key) -> None:
+        """Note that its first byte is about to leave."""
+        now = Moment.now()
+        self._database.execute(
+            "UPDATE orders SET state = 'sending', attempts = attempts + 1, since = ?, clock = ?,"
+            " boot = ? WHERE market = ? AND reference_number = ?",
+            (now.wall, now.clock, now.boot, *key),
+        )
+
+    def record(self, key: Key, state: State, outcome: bytes) -> None:
+        """Note what it came to; what is final needs its payload no more."""
+        columns: dict[str, object] = {"state": state.value, "outcome": outcome}
+        if state in FINAL:
+            columns["payload"] = None
+        if state is not State.UNKNOWN:
+            # What stays unknown has been so since it was last sent.
+            now = Moment.now()
+            columns |= {"since": now.wall, "clock": now.clock, "boot": now.boot}
+        changes = ", ".join(f"{name} = ?" for name in columns)
+        self._database.execute(
+            f"UPDATE orders SET {changes} WHERE {_ONE}",  # noqa: S608 - names of columns
+            (*columns.values(), *key),
+        )
+
+    def count_unseen(self) -> int:
+        """Count the orders that this run has not seen in its input."""
+        found = self._database.execute("SELECT COUNT(*) FROM orders WHERE run <> ?", (self._run,))
+        return int(found.fetchone()[0])
+
+    def doubts(self, after: tuple[int, str, str], most: int) -> list[Kept]:
+        """Return orders in doubt, by their position in the input."""
+        found = self._database.execute(
+            "SELECT market, reference_number, position, row, digest, payload FROM orders"
+            " WHERE state IN ('sending', 'unknown', 'queued')"
+            " AND (position, market, reference_number) > (?, ?, ?)"
+            " ORDER BY position, market, reference_number LIMIT ?",
+            (*after, most),
+        )
+        return [
+            Kept(key=(row[0], row[1]), position=row[2], row=row[3], digest=row[4], payload=row[5])
+            for row in found
+        ]

@@ -1,0 +1,260 @@
+"""What the bulk commands do."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+import anyio
+from attrs import evolve, frozen
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from clickpost_async import bulk
+from clickpost_async._core.retry import ReSend
+from clickpost_async.bulk import JournalError, Placed, Run
+from clickpost_async.bulk.records import State
+from clickpost_async.bulk.recovery import Elsewhere
+from clickpost_async.bulk.results import Table
+from clickpost_async.cli.account import client
+from clickpost_async.cli.label_downloads import Labels
+from clickpost_async.cli.order_files import REJECTED, Source, say
+from clickpost_async.client import ClickPost
+
+UNDECIDED, HALTED, INTERRUPTED = 4, 5, 130
+
+# How often a bar is drawn, and, where there is none, a line is printed; in seconds.
+_DRAW_EVERY = 0.2
+_LINE_EVERY = 5.0
+
+
+@frozen(kw_only=True)
+class Job:
+    """What is to be pushed, and where its outcomes go; without a source, a journal is settled."""
+
+    source: Source | None = None
+    journal: Path | None
+    at_once: int | None
+    settling: float
+    max_outage: float
+    quiet: bool
+    labels: Path | None = None
+    merge: Path | None = None
+    hold: bool = False
+    fleet: bool = False
+    redis: str | None = None
+    tables: tuple[Table | None, Table | None] = (None, None)
+
+
+async def push(job: Job) -> int:
+    """Push a file, or settle a journal; returns the exit code."""
+    async with client() as opened:
+        resend = ReSend.NEVER if job.hold else opened.retry.resend
+        retry = evolve(opened.retry, settling=job.settling, resend=resend)
+        try:
+            async with AsyncExitStack() as stack:
+                clickpost = opened.with_options(retry=retry)
+                elsewhere = None
+                if job.fleet or job.redis is not None:
+                    from clickpost_async.cli import worker
+
+                    elsewhere = await stack.enter_async_context(worker.fleet(job.redis, clickpost))
+                return await _push(job, clickpost, elsewhere)
+        except (JournalError, OSError) as error:
+            say(error)
+            return 1
+
+
+async def _push(job: Job, clickpost: ClickPost, elsewhere: Elsewhere | None) -> int:
+    total: int | None
+    at_once = job.at_once or (100 if elsewhere is None else 1000)
+    if job.source is None:
+        assert job.journal is not None  # noqa: S101 - the command requires it
+        total = bulk.status(job.journal).in_doubt
+        run = bulk.resolve(
+            clickpost,
+            job.journal,
+            at_once=at_once,
+            max_outage=job.max_outage,
+            elsewhere=elsewhere,
+        )
+    else:
+        total = None if job.quiet else job.source.count()
+        rows = job.source.rows()
+        run = bulk.create(
+            clickpost,
+            rows,
+            journal=job.journal,
+            at_once=at_once,
+            max_outage=job.max_outage,
+            elsewhere=elsewhere,
+        )
+    labels = Labels(clickpost, job.labels) if job.labels else None
+    results, errors = job.tables
+    with anyio.CancelScope() as everything:
+        async with run, _progress(run, total, quiet=job.quiet):
+            with _stopping(run, everything), _warnings():
+                async for outcome in run:
+                    if results is not None:
+                        results.add(outcome)
+                    if errors is not None and not isinstance(outcome, Placed):
+                        errors.add(outcome)
+                    if labels is not None and isinstance(outcome, Placed):
+                        await labels.fetch(outcome)
+    if everything.cancelled_caught:
+        say(
+            "interrupted; orders in flight have an unknown outcome:"
+            " run the same command again to resolve them"
+        )
+        return INTERRUPTED
+    if labels is not None:
+        await labels.end(job.merge)
+    say(run.report)
+    if run.report.stopped or run.report.halted:
+        again = "run the same command again to go on"
+        say(again if job.journal else "there is no journal to go on from: give --journal")
+    return _code(run)
+
+
+def _code(run: Run) -> int:
+    report = run.report
+    if report.halted is not None:
+        return HALTED
+    if report.stopped:
+        return INTERRUPTED
+    if report.unknown or report.pending:
+        return UNDECIDED
+    return REJECTED if report.rejected else 0
+
+
+@contextmanager
+def _stopping(run: Run, everything: anyio.CancelScope) -> Generator[None]:
+    """Stop the run at the first interruption, and leave everything at the second."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if run.report.stopped:
+            everything.cancel()
+            return
+        run.stop()
+        say("stopping: waiting a few seconds for responses; interrupt again to leave at once")
+
+    # Not the loop's own handlers, which Windows does not have.
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(n, lambda *_: loop.call_soon_threadsafe(stop)) for n in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+class _Sayer(logging.Handler):
+    """Prints what a run warns of, such as an outage."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
+@contextmanager
+def _warnings() -> Generator[None]:
+    logger, sayer = logging.getLogger("clickpost_async.bulk"), _Sayer()
+    logger.addHandler(sayer)
+    try:
+        yield
+    finally:
+        logger.removeHandler(sayer)
+
+
+@asynccontextmanager
+async def _progress(run: Run, total: int | None, *, quiet: bool) -> AsyncGenerator[None]:
+    """Show how far a run is, whether outcomes come or not."""
+    if quiet:
+        yield
+        return
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        async with _repeating(lambda: _say_progress(run, total), _LINE_EVERY):
+            yield
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    ) as bar:
+        task = bar.add_task("orders", total=total)
+
+        def draw() -> None:
+            bar.update(task, completed=run.report.total, description=_line(run))
+
+        async with _repeating(draw, _DRAW_EVERY):
+            yield
+        draw()
+
+
+@asynccontextmanager
+async def _repeating(act: Callable[[], None], every: float) -> AsyncGenerator[None]:
+    async def repeat() -> None:
+        while True:
+            await asyncio.sleep(every)
+            act()
+
+    task = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def _say_progress(run: Run, total: int | None) -> None:
+    of = "" if total is None else f" of {total}"
+    say(f"{run.report.total}{of} orders: {_line(run)}")
+
+
+def _line(run: Run) -> str:
+    report = run.report
+    rate = report.total / report.seconds if report.seconds else 0.0
+    return (
+        f"{report.placed + report.already_placed} placed, {report.rejected} rejected,"
+        f" {report.unknown + report.pending} undecided, {run.waiting} waiting,"
+        f" {report.repeats} repeats, {rate:.0f}/s"
+    )
+
+
+def status(journal: Path) -> int:
+    """Print how a journal's orders stand."""
+    try:
+        found = bulk.status(journal)
+    except JournalError as error:
+        say(error)
+        return 1
+    print(f"{journal}: {sum(found.counts.values())} orders of {found.account}")
+    words = {
+        State.PLACED: "placed",
+        State.REJECTED: "rejected",
+        State.ACCEPTED: "not sent",
+        State.SENDING: "in doubt: a run ended while they were under way",
+        State.UNKNOWN: "in doubt: no answer came",
+        State.QUEUED: "ClickPost is working on them",
+    }
+    for state, meaning in words.items():
+        if found.counts[state]:
+            print(f"{found.counts[state]:>9,}  {meaning}")
+    if not found.in_doubt:
+        return 0
+    age = time.time() - (found.oldest_doubt or time.time())
+    print(f"the oldest doubt is {age / 60:.0f} minutes old; settle them: bulk resolve {journal}")
+    return UNDECIDED

@@ -1,0 +1,68 @@
+"""Downloads the labels of a bulk run into a folder."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import quote
+
+from clickpost_async.bulk import Placed
+from clickpost_async.cli.order_files import say
+from clickpost_async.client import ClickPost
+from clickpost_async.errors import ClickPostError
+
+_AT_ONCE = 8
+
+
+class Labels:
+    """Downloads labels while orders are created; one that fails costs no order."""
+
+    def __init__(self, clickpost: ClickPost, folder: Path) -> None:
+        self._clickpost = clickpost
+        self._folder = folder
+        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._files: dict[int, Path] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    async def fetch(self, placed: Placed) -> None:
+        """Begin a download; wait if many are under way."""
+        if placed.duplicate_of is not None:
+            # One order has one label, however many rows have asked for it.
+            return
+        # Quoted, references that differ have names that differ.
+        name = quote(placed.reference_number or str(placed.order.waybill), safe="")
+        path = self._folder / f"{name}.pdf"
+        if placed.recorded and path.exists():
+            self._files[placed.position] = path
+        elif placed.order.label:
+            await self._room.acquire()
+            task = asyncio.create_task(self._fetch(placed, path))
+            self._tasks.add(task)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._room.release()
+
+    async def _fetch(self, placed: Placed, path: Path) -> None:
+        try:
+            await self._clickpost.labels.download(placed.order, path, overwrite=True)
+        except (ClickPostError, OSError) as error:
+            say(f"label of {placed.reference_number}: {error}")
+        else:
+            self._files[placed.position] = path
+
+    async def end(self, merged: Path | None) -> None:
+        """Wait for the downloads, and merge them in the order of the input."""
+        await asyncio.gather(*self._tasks)
+        if merged is not None:
+            await asyncio.to_thread(_merge, [self._files[n] for n in sorted(self._files)], merged)
+
+
+def _merge(files: Iterable[Path], merged: Path) -> None:
+    from clickpost_async.labels import merge
+
+    try:
+        merge(files, merged, overwrite=True)
+    except (ValueError, OSError) as error:
+        say(f"{merged}: {error}")

@@ -1,0 +1,79 @@
+"""The files of a bulk command: the orders that go in, the tables that come out."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from attrs import frozen
+
+from clickpost_async import bulk
+from clickpost_async.bulk import ColumnMap, ColumnMapError, Row
+from clickpost_async.bulk.results import Table
+from clickpost_async.files.reader import Format
+
+REJECTED = 3
+
+
+def say(words: object) -> None:
+    """Tell people something that is not the output."""
+    print(words, file=sys.stderr, flush=True)
+
+
+@frozen
+class Source:
+    """A file of orders, and how it is read."""
+
+    file: Path
+    format: Format | None = None
+    columns: ColumnMap | None = None
+
+    @classmethod
+    def of(cls, file: Path, format: Format | None, columns: str | None) -> Self:  # noqa: A002
+        """Look at what was asked for, or end with what is wrong with it."""
+        if not (file.is_file() or str(file) == "-"):
+            raise SystemExit(f"{file}: there is no such file")
+        try:
+            return cls(file, format, None if columns is None else ColumnMap.load(columns))
+        except ColumnMapError as error:
+            raise SystemExit(str(error)) from None
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it can be read only once."""
+        return str(self.file) == "-"
+
+    def rows(self) -> Iterator[Row]:
+        """Read the orders."""
+        opened = sys.stdin.buffer if self.is_stream else self.file
+        return bulk.read_orders(opened, format=self.format, columns=self.columns)
+
+    def count(self) -> int | None:
+        """Count the orders, if they can be read once more."""
+        return None if self.is_stream else sum(1 for _ in self.rows())
+
+
+def tables(
+    stack: ExitStack, results: Path | None, errors: Path | None
+) -> tuple[Table | None, Table | None]:
+    """Open the tables that were asked for, or end with what is wrong with them."""
+    opened: list[Table | None] = []
+    for path in (results, errors):
+        try:
+            opened.append(None if path is None else stack.enter_context(Table(path)))
+        except OSError as error:
+            raise SystemExit(f"{path}: {error.strerror}") from None
+    return opened[0], opened[1]
+
+
+def check(source: Source) -> int:
+    """Print every mistake of a file with its row and column; returns the exit code."""
+    orders = wrong = 0
+    for _, problems in bulk.check(source.rows()):
+        orders += 1
+        wrong += bool(problems)
+        for problem in problems:
+            print(problem)
+    say(f"{orders} orders, {wrong} with mistakes")
+    return REJECTED if wrong else 0

@@ -1,0 +1,51 @@
+"""Arguments that stand in a query: checked, so that no call leaves with half a question.
+
+`None` would be left out of the query, and ClickPost be asked about something else.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated
+
+from attrs import frozen
+
+from clickpost_async.errors import InvalidRequestError
+from clickpost_async.structures import Structure
+from clickpost_async.structures._constraints import Code, Filled, Pattern, Pincode, Reference
+from clickpost_async.structures._schema import Spec, specs
+
+# A number that is written as text is one too, as in the payloads.
+_Courier = Annotated[int | str, Pattern.of(r"[1-9]\d*", "the courier's number is needed, like 4")]
+
+
+@frozen(kw_only=True, repr=False)
+class _Arguments(Structure):
+    """Every argument that goes into a query, by its name."""
+
+    waybill: Annotated[Code, Filled()]
+    courier_partner: _Courier
+    account_code: Annotated[Code, Filled()]
+    reference_number: Reference
+    pincode: Pincode
+    regenerate: bool
+    disabled: bool
+    active: bool | None = None
+    manually_update_status: bool | None = None
+
+
+@cache
+def _by_name() -> Mapping[str, Spec]:
+    return {spec.name: spec for spec in specs(_Arguments)}
+
+
+def check(**asked: object) -> None:
+    """Refuse arguments that cannot be meant; raises `InvalidRequestError` that names all."""
+    known = _by_name()
+    problems = [
+        problem
+        for name, value in asked.items()
+        if value is not None or known[name].required
+        for problem in known[name].check(known[name].convert(value))
+    ]
+    if problems:
+        raise InvalidRequestError.of(problems)

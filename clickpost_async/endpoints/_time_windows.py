@@ -1,0 +1,290 @@
+"""Lists that ClickPost gives out by windows of time only: check one window, or read any span.
+
+What a span promises: every row that ClickPost sorts into it is given out once, oldest window
+first, also over restarts. Windows overlap, because rows turn up late: ClickPost's clock is not
+ours, and what it writes is not seen at once. A row is known again by its identity, which is
+remembered for as long as a later window can bring it back.
+"""
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from attrs import field, frozen
+
+from clickpost_async._codec.converter import unstructure
+from clickpost_async._codec.endpoint import Caller
+from clickpost_async.endpoints._namespace import Namespace
+from clickpost_async.errors import (
+    ClickPostError,
+    InvalidRequestError,
+    Problem,
+    ServerError,
+    UnreadableReplyError,
+)
+from clickpost_async.structures import Answer
+
+T = TypeVar("T", bound=Answer)
+T_co = TypeVar("T_co", bound=Answer, covariant=True)
+
+Page = Mapping[str, str]
+
+OVERLAP = timedelta(minutes=5)
+_MOST_PAGES = 10_000
+_MOST_READINGS = 10
+_ALL_BUT_A_SECOND = timedelta(microseconds=999_999)
+
+
+def utc_now() -> datetime:
+    """Tell the time."""
+    return datetime.now(UTC)
+
+
+def window_or_fault(message: str, **facts: Any) -> ClickPostError:
+    """Tell the two meanings of 500 apart; nothing but ClickPost's words does.
+
+    "(end_date-start_date) diff can not be more than 3600 seconds" will not pass by waiting.
+    """
+    kind = InvalidRequestError if "can not be more than" in message else ServerError
+    return kind(message, **facts)
+
+
+class Timed(Namespace):
+    """A chapter that asks by time; it needs to know where the future begins."""
+
+    __slots__ = ("_now",)
+
+    def __init__(self, caller: Caller, now: Callable[[], datetime] = utc_now) -> None:
+        super().__init__(caller)
+        self._now = now
+
+
+@frozen(kw_only=True)
+class Checkpoint:
+    """How far a span has been read: store it, and go on from it later, in any process.
+
+    Everything before `start` has been given out, and of what follows the rows in `seen`.
+    """
+
+    of: str
+    start: datetime
+    seen: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def to_json(self) -> str:
+        """Write it as JSON; some 20 bytes for each row of the last window."""
+        return json.dumps(
+            {"of": self.of, "start": self.start.isoformat(), "seen": sorted(self.seen)}
+        )
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read what `to_json` wrote; raises `InvalidRequestError` if it is anything else."""
+        try:
+            found = json.loads(text)
+            of, start, seen = found["of"], found["start"], found["seen"]
+            checkpoint = cls(of=of, start=datetime.fromisoformat(start), seen=frozenset(seen))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            checkpoint = None
+        if (
+            checkpoint is None
+            or checkpoint.start.utcoffset() is None
+            or not all(isinstance(row, str) for row in (checkpoint.of, *checkpoint.seen))
+        ):
+            problem = Problem("checkpoint", "cannot be read; give what Checkpoint.to_json wrote")
+            raise InvalidRequestError.of([problem])
+        return checkpoint
+
+
+class Listing(Protocol[T_co]):
+    """One page of rows."""
+
+    @property
+    def rows(self) -> Sequence[T_co]: ...
+
+    @property
+    def next_page(self) -> Page | None: ...
+
+
+class Ask(Protocol[T_co]):
+    """How one page of a window is asked for."""
+
+    def __call__(
+        self, start: datetime, end: datetime, *, page: Page | None
+    ) -> Awaitable[Listing[T_co]]: ...
+
+
+@frozen(kw_only=True)
+class Feed(Generic[T]):
+    """A list that is asked for by windows: its name, how long one may be, what tells rows apart."""
+
+    name: str
+    longest: timedelta
+    identity: Callable[[T], Sequence[object]]
+
+    def check_window(self, start: datetime, end: datetime) -> None:
+        """Refuse a window that ClickPost would refuse."""
+        problems = _wrong_times(start, end)
+        if not problems and end - start > self.longest:
+            advice = (
+                f"at most {self.longest.total_seconds():.0f} seconds after start;"
+                " a longer span is read by the method that begins with iter_"
+            )
+            problems.append(Problem("end", advice))
+        if problems:
+            raise InvalidRequestError.of(problems)
+
+    def check_span(
+        self,
+        start: datetime,
+        end: datetime | None,
+        checkpoint: Checkpoint | None,
+        overlap: timedelta,
+    ) -> None:
+        """Refuse a span that cannot be read."""
+        problems = _wrong_times(start, end)
+        if not timedelta(0) <= overlap < self.longest:
+            advice = f"at least 0 and less than {self.longest.total_seconds():.0f} s is needed"
+            problems.append(Problem("overlap", advice))
+        if checkpoint is not None and checkpoint.of != self.name:
+            advice = f"belongs to {checkpoint.of}; {self.name} has one of its own"
+            problems.append(Problem("checkpoint", advice))
+        if problems:
+            raise InvalidRequestError.of(problems)
+
+
+def _wrong_times(start: datetime, end: datetime | None) -> list[Problem]:
+    times = {"start": start} if end is None else {"start": start, "end": end}
+    problems = [
+        Problem(name, "a datetime with a zone is needed, like datetime.now(UTC)")
+        for name, time in times.items()
+        if not isinstance(time, datetime) or time.utcoffset() is None
+    ]
+    if not problems and end is not None and end <= start:
+        problems.append(Problem("end", "must be after start"))
+    return problems
+
+
+class Windows(Generic[T]):
+    """The rows of a span, for `async for`.
+
+    `checkpoint` is right after every row. An error ends nothing: whoever goes on iterating asks
+    again for the page that failed, and neither misses nor repeats a row.
+    """
+
+    def __init__(
+        self,
+        feed: Feed[T],
+        ask: Ask[T],
+        *,
+        start: datetime,
+        end: datetime | None,
+        checkpoint: Checkpoint | None,
+        overlap: timedelta,
+        now: Callable[[], datetime],
+    ) -> None:
+        feed.check_span(start, end, checkpoint, overlap)
+        self._feed = feed
+        self._ask = ask
+        self._overlap = overlap
+        self._end = _last_second(end, now())
+        self._start = _whole(start if checkpoint is None else checkpoint.start)
+        self._stop = self._window_end()
+        self._done = self._start >= self._end
+        # Every row that was given out and may come again, with the end of the last window that
+        # it stood in. Its own times are not asked: in the example of ClickPost's OpenAPI export,
+        # `updated_at` lies hours outside of the window that was asked for.
+        self._seen = dict.fromkeys(checkpoint.seen if checkpoint else (), self._stop)
+        self._rows: deque[T] = deque()
+        self._begin_reading()
+        self._readings = 0
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """How far it has come; everything given out so far counts as done."""
+        return Checkpoint(of=self._feed.name, start=self._start, seen=frozenset(self._seen))
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        while not self._done:
+            while self._rows:
+                row = self._rows.popleft()
+                if self._is_new(row):
+                    return row
+            if self._pages and self._page is None:
+                self._finish_reading()
+            else:
+                await self._turn_page()
+        raise StopAsyncIteration
+
+    def _is_new(self, row: T) -> bool:
+        known = self._digest(row)
+        new = known not in self._seen
+        self._seen[known] = self._stop
+        self._found_new |= new
+        return new
+
+    def _digest(self, row: T) -> str:
+        parts = self._feed.identity(row)
+        written = json.dumps(unstructure(row) if None in parts else parts, sort_keys=True)
+        return hashlib.blake2b(written.encode(), digest_size=8).hexdigest()
+
+    # --- pages of a window ---
+
+    def _begin_reading(self) -> None:
+        self._page: Page | None = None
+        self._pages: list[Page | None] = []
+        self._found_new = False
+
+    async def _turn_page(self) -> None:
+        listing = await self._ask(self._start, self._stop, page=self._page)
+        following = listing.next_page
+        pages = [*self._pages, self._page]
+        if following is not None and (following in pages or len(pages) >= _MOST_PAGES):
+            message = "the pages of this window go in a circle, so some may be missing"
+            raise UnreadableReplyError(message, endpoint=self._feed.name)
+        self._rows.extend(listing.rows)
+        self._pages = pages
+        self._page = following
+
+    def _finish_reading(self) -> None:
+        """Go on to the next window, or read this one again.
+
+        An order that is updated between two pages leaves the window, what stood behind it moves up
+        a page, and one row is never shown. So a window of several pages is read until a reading
+        brings nothing new.
+        """
+        several = len(self._pages) > 1
+        self._readings += 1
+        again = several and self._found_new and self._readings < _MOST_READINGS
+        self._begin_reading()
+        if not again:
+            self._readings = 0
+            self._advance()
+
+    # --- windows of the span ---
+
+    def _window_end(self) -> datetime:
+        return min(self._start + self._feed.longest, self._end)
+
+    def _advance(self) -> None:
+        self._done = self._stop >= self._end
+        self._start = max(self._start, self._stop - self._overlap)
+        self._seen = {row: last for row, last in self._seen.items() if last >= self._start}
+        self._stop = self._window_end()
+
+
+def _whole(time: datetime) -> datetime:
+    """Cut a time to its second, which is as fine as ClickPost's windows are."""
+    return time.astimezone(UTC).replace(microsecond=0)
+
+
+def _last_second(end: datetime | None, now: datetime) -> datetime:
+    """Say where a span ends: never in the future, which the checkpoint would step over."""
+    if end is None or end > now:
+        return _whole(now)
+    return _whole(end + _ALL_BUT_A_SECOND)

@@ -1,0 +1,1 @@
+"""Reads order files: CSV, TSV, JSON Lines and XLSX."""

@@ -1,0 +1,36 @@
+"""Find every mistake of orders without sending any."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from clickpost_async._codec.converter import structure
+from clickpost_async.errors import InvalidRequestError
+from clickpost_async.files.columns import Market
+from clickpost_async.files.order_rows import Problem, Row
+from clickpost_async.structures import IndiaOrder, WorldOrder
+
+
+def check(rows: Iterable[Row]) -> Iterator[tuple[Row, tuple[Problem, ...]]]:
+    """Yield every row of `read_orders` with what is wrong with it: what `create` would refuse.
+
+    A reference number that an earlier row has is a mistake, too. No client is needed.
+    """
+    first_rows: dict[tuple[Market, str], int] = {}
+    for row in rows:
+        problems = [*(row.problems or _mistakes(row))]
+        if row.reference is not None:
+            first = first_rows.setdefault((row.market, row.reference), row.number)
+            if first != row.number:
+                problems.append(
+                    row.locate("shipment_details.reference_number", f"row {first} has it, too")
+                )
+        yield row, tuple(problems)
+
+
+def _mistakes(row: Row) -> Iterator[Problem]:
+    order: Any = row.order
+    try:
+        structure(order, IndiaOrder if row.market is Market.INDIA else WorldOrder)
+    except InvalidRequestError as error:
+        for problem in error.problems:
+            yield row.locate(problem.path, problem.message)

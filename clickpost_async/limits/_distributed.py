@@ -1,0 +1,350 @@
+"""One pace for many processes: slots that are told by a place all can ask, a few at a time."""
+
+import asyncio
+import logging
+import math
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+from attrs import define, field, frozen
+
+from clickpost_async._concurrency.per_loop import PerLoop
+from clickpost_async._concurrency.priority_semaphore import Gate
+from clickpost_async.limits._alone import Alone
+from clickpost_async.settings import Priority, Rate
+
+_log = logging.getLogger("clickpost_async")
+
+# How long an answer is waited for.
+_PATIENCE = 0.05
+# An event loop that was blocked has not given the answer its time: so often it is given anew.
+_GRACES = 3
+# At most so many seconds' worth of slots are asked for at once: they are lost if not used.
+_LEASE = 0.02
+_LARGEST_LEASE = 100
+# A hold that another process asked for is learned of from an answer; an older one is asked again.
+_FRESH = 0.1
+# A slot can be used so much later: an interval, as timers are late, but within these bounds.
+_LAPSE = (0.01, 0.1)
+# Event loops fire timers a nanosecond early: a shorter sleep ends at once.
+_LEAST_SLEEP = 1e-8
+# Calls that waited make up for so much, as in a bucket of one process.
+_CATCH_UP = 0.005
+
+
+@frozen(kw_only=True)
+class Law:
+    """How far slots are apart, what a pause saves up, and how late one can be used: in seconds."""
+
+    interval: float
+    slack: float
+    lapse: float
+
+
+@frozen(kw_only=True)
+class Question:
+    """How many slots are wanted, for how long all are to hold, and the slots that were not used."""
+
+    want: int = 0
+    slack: float = 0.0
+    hold: float = 0.0
+    era: str = ""
+    first: float = 0.0
+    count: int = 0
+
+
+@frozen(kw_only=True)
+class Answer:
+    """How many of the old slots can be kept, and when the first of the others is.
+
+    Times are by the clock of the one that answers.
+    """
+
+    era: str
+    now: float
+    kept: int
+    first: float
+    held: float
+
+
+class Oracle(Protocol):
+    """The place that all can ask."""
+
+    async def ask(self, question: Question) -> Answer:
+        """Ask."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...
+
+    def abandon(self) -> None:
+        """Close the sockets of an event loop that is closed."""
+        ...
+
+
+@define
+class _Lease:
+    """Slots an interval apart that are this event loop's, by its own clock and by the other."""
+
+    era: str = ""
+    first: float = 0.0
+    due: float = -math.inf
+    count: int = 0
+    told_at: float = -math.inf
+    holds: int = 0
+    # How many it was, and when the last of them was due.
+    size: int = 1
+    end: float = -math.inf
+
+
+@define
+class _Here:
+    """What belongs to one event loop."""
+
+    oracle: Oracle
+    gate: Gate = field(factory=lambda: Gate(1))
+    lease: _Lease = field(factory=_Lease)
+    # A slot that was just confirmed can be used until then.
+    granted_until: float = -math.inf
+    # Those in line have waited for slots, not only for answers.
+    paced: bool = False
+    asking: "asyncio.Task[None] | None" = None
+
+
+class Shared(ABC):
+    """Lets calls leave in slots that are asked for, and in a share of them when nobody answers."""
+
+    def __init__(self, rate: Rate, share: int, name: str) -> None:
+        interval = 1 / rate.per_second
+        burst = max(1.0, rate.per_second) if rate.burst is None else rate.burst
+        lapse = min(max(interval, _LAPSE[0]), _LAPSE[1])
+        self._law = Law(interval=interval, slack=(burst - 1) * interval, lapse=lapse)
+        self._most = min(max(1, math.floor(_LEASE / interval)), _LARGEST_LEASE)
+        self._name = name
+        self._apart = interval * share
+        self._alone = Alone(self._apart, lambda: _running().time())
+        # When the next slot of all was, by the last answer.
+        self._line: float | None = None
+        self._era = ""
+        self._here = PerLoop(lambda: _Here(self._open()), lambda here: here.oracle.abandon())
+
+    @abstractmethod
+    def _open(self) -> Oracle:
+        """Make what this event loop asks."""
+
+    async def take(self, priority: Priority = Priority.NORMAL) -> None:
+        """Return when one call may leave."""
+        _running()
+        here = self._here.here()
+        if not here.gate.inside:
+            here.paced = False
+            if self._wait(here) == 0:
+                return
+        async with here.gate.entered(priority) as place:
+            while (wait := self._wait(here)) != 0:
+                if wait is None:
+                    await self._ask(here)
+                else:
+                    here.paced = True
+                    await asyncio.sleep(max(wait, _LEAST_SLEEP))
+                    await place.give_way()
+
+    async def hold(self, seconds: float) -> None:
+        """Let nobody of all leave for that long, and then no burst; a later end wins."""
+        if not (math.isfinite(seconds) and seconds >= 0):
+            message = "seconds: a finite number, 0 or more, is needed"
+            raise ValueError(message)
+        _running()
+        self._alone.hold(self._alone.now() + seconds)
+        # Where nobody answers, the next question tells it.
+        if not self._alone.lost:
+            here = self._here.here()
+            await self._heard(here, Question(hold=seconds))
+
+    @property
+    def held(self) -> float:
+        """Return how many seconds of a hold are left, whichever process asked for it."""
+        alone = self._alone
+        return max(0.0, alone.held_until - alone.now())
+
+    async def aclose(self) -> None:
+        """Close what this event loop has opened, and what closed ones have left open."""
+        self._here.sweep()
+        if here := self._here.seen():
+            if here.asking:
+                await asyncio.wait({here.asking})
+            await here.oracle.aclose()
+
+    def _wait(self, here: _Here) -> float | None:
+        """Return how long to wait, 0 if one has just been let go, nothing if one has to ask."""
+        alone = self._alone
+        now = alone.now()
+        if alone.lost and now >= alone.ask_at:
+            return None
+        if mine := alone.delay():
+            return min(mine, alone.ask_at - now) if alone.lost else mine
+        if not alone.lost and (wait := self._slot(here, now)) != 0:
+            return wait
+        if alone.keeps_share():
+            alone.spend()
+        return 0
+
+    def _slot(self, here: _Here, now: float) -> float | None:
+        if now < here.granted_until:
+            here.granted_until = -math.inf
+            return 0
+        lease = here.lease
+        if lease.count and now < lease.due:
+            return lease.due - now
+        lapsed = now > min(lease.told_at + _FRESH, max(lease.due, lease.told_at) + self._law.lapse)
+        if not lease.count or lapsed or lease.holds != self._alone.holds:
+            return None
+        self._use(lease)
+        return 0
+
+    def _use(self, lease: _Lease) -> None:
+        lease.count -= 1
+        lease.first += self._law.interval
+        lease.due += self._law.interval
+
+    async def _ask(self, here: _Here) -> None:
+        # Whoever gives up while it is asked leaves the answer to the next one.
+        if here.asking is None:
+            here.asking = asyncio.ensure_future(self._answered(here))
+        await asyncio.wait({here.asking})
+
+    async def _answered(self, here: _Here) -> None:
+        try:
+            await self._lease(here)
+        finally:
+            here.asking = None
+
+    async def _lease(self, here: _Here) -> None:
+        alone, old = self._alone, here.lease
+        now = alone.now()
+        want = self._wanted(here, now)
+        question = Question(
+            want=want,
+            # Who was lost does not know of a burst either.
+            slack=0 if alone.keeps_share() else self._slack_of(here),
+            hold=max(0.0, alone.held_until - now),
+            era=old.era,
+            first=old.first,
+            count=old.count,
+        )
+        answer = await self._heard(here, question)
+        if answer is None:
+            return
+        now = alone.now()
+        if answer.kept:
+            old.told_at, old.holds = now, alone.holds
+            if answer.kept == want:
+                return
+            # It was the last one, and it is due: it goes now, and the others have just been told.
+            here.granted_until = now + self._law.lapse
+        size = want - answer.kept
+        due = now + answer.first - answer.now
+        here.lease = _Lease(
+            era=answer.era,
+            first=answer.first,
+            due=due,
+            count=size,
+            told_at=now,
+            holds=alone.holds,
+            size=size,
+            end=max(now, due + size * self._law.interval),
+        )
+        self._line = due + size * self._law.interval
+
+    def _slack_of(self, here: _Here) -> float:
+        return min(self._law.slack, _CATCH_UP) if here.paced else self._law.slack
+
+    def _wanted(self, here: _Here, now: float) -> int:
+        lease = here.lease
+        waiting = here.gate.waiting + 1
+        if self._alone.keeps_share():
+            return max(1, lease.count)
+        if lease.count > 1:
+            # They are to be confirmed; more would be a second row.
+            return lease.count
+        if lease.count and here.gate.waiting:
+            # It is to be confirmed for the one that asks; the others are for those behind.
+            return 1 + min(self._most, here.gate.waiting)
+        # One that comes back again and again is as busy as many that wait.
+        busy = lease.size * 2 if now <= lease.end else 1
+        return min(self._most, max(waiting, busy))
+
+    async def _heard(self, here: _Here, question: Question) -> Answer | None:
+        """Ask, for as long as there is patience, and note whether there was an answer."""
+        asked = asyncio.ensure_future(here.oracle.ask(question))
+        asked.add_done_callback(_looked_at)
+        try:
+            await _patiently(asked)
+        finally:
+            asked.cancel()
+        alone = self._alone
+        alone.now()
+        error: object = f"no answer within {_PATIENCE * 1000:.0f} ms"
+        if asked.done() and not asked.cancelled():
+            failure = asked.exception()
+            if failure is None:
+                answer = asked.result()
+                alone.hold(alone.now() + answer.held - answer.now)
+                self._found(answer.era)
+                return answer
+            error = f"{type(failure).__name__}: {failure}"
+        self._lost(error)
+        return None
+
+    def _found(self, era: str) -> None:
+        alone = self._alone
+        if alone.find():
+            _log.warning("%s: answers again, and all share one rate again", self._name)
+        elif self._era not in ("", era):
+            # It has forgotten what it told before, and some may have been lost in the meantime.
+            alone.begin_after(self._behind_all)
+            alone.keep_share()
+        self._era = era
+
+    def _lost(self, error: object) -> None:
+        if self._alone.lose():
+            self._alone.begin_after(self._behind_all)
+            _log.warning(
+                "%s: cannot be asked (%s); this process keeps to its own share of the rate"
+                " until it answers",
+                self._name,
+                error,
+            )
+
+    @property
+    def _behind_all(self) -> float:
+        """Return when the own share may begin, as far as is known of slots that were told."""
+        if self._line is None:
+            # All may begin at once.
+            return self._alone.now() - self._law.slack + self._apart
+        # Each of the others may have been told some after the last that was told here.
+        return self._line + self._apart * self._most
+
+
+def _looked_at(asked: "asyncio.Future[Answer]") -> None:
+    # Of one that is given up, nobody wants to know how it failed.
+    if not asked.cancelled():
+        asked.exception()
+
+
+async def _patiently(asked: "asyncio.Future[Answer]") -> None:
+    loop = _running()
+    for _ in range(_GRACES):
+        began = loop.time()
+        done, _pending = await asyncio.wait({asked}, timeout=_PATIENCE)
+        if done or loop.time() - began < _PATIENCE * 1.5:
+            return
+
+
+def _running() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        message = "a limit that processes share works on asyncio only; on trio use TokenBucket"
+        raise RuntimeError(message) from None

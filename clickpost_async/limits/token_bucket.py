@@ -1,0 +1,143 @@
+"""The pace at which calls leave, and the holds during which none does."""
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import anyio
+
+from clickpost_async._concurrency.per_loop import PerLoop, is_clock_frozen, loop_time
+from clickpost_async._concurrency.priority_semaphore import Gate
+from clickpost_async.settings import Priority
+
+# A timer wakes some milliseconds late. Making up for so much keeps fast rates fully used; making up
+# for more would send what a blocked event loop held back in one burst.
+_CATCH_UP = 0.005
+
+
+class Limiter(Protocol):
+    """Says when a call may leave. Anything with these two coroutines can be a client's limiter."""
+
+    async def take(self, priority: Priority = Priority.NORMAL) -> None:
+        """Return when one call may leave."""
+        ...
+
+    async def hold(self, seconds: float) -> None:
+        """Let nobody leave for that long; of overlapping holds the later end counts."""
+        ...
+
+
+class _Turns:
+    """Lets calls leave one by one, an interval apart, with some slack for those after a pause.
+
+    `_next` is when the next call may leave. It may lie in the past by `slack`, which is what a
+    pause has saved up; each call moves it on by `interval`. So of n calls the last leaves at least
+    `(n - 1) * interval - slack` after the first, whichever n calls one looks at.
+
+    Those who must wait queue up for their turn, and only the one whose turn it is sleeps: one timer
+    for all, and one that is cancelled has taken nothing. Turns are kept per event loop, `_next` is
+    shared, so the pace holds when event loops follow each other, and a fork starts a clean queue.
+    """
+
+    def __init__(self, interval: float, slack: float, clock: Callable[[], float]) -> None:
+        self._interval = interval
+        self._slack = slack
+        self._clock = clock
+        self._next = -math.inf
+        self._seen = -math.inf
+        self._waiting = 0
+        self._turns = PerLoop(lambda: Gate(1))
+
+    async def take(self, priority: Priority = Priority.NORMAL) -> None:
+        """Return when one call may leave; at once, and without a pause, if nobody waits."""
+        if self.try_take():
+            return
+        self._waiting += 1
+        try:
+            async with self._turns.here().entered(priority) as place:
+                while wait := self.delay():
+                    await anyio.sleep(wait)
+                    await place.give_way()
+                self._spend(min(self._slack, _CATCH_UP))
+        finally:
+            self._waiting -= 1
+
+    def try_take(self) -> bool:
+        """Take a turn if one call may leave now, and nobody waits."""
+        # After a fork the count may tell of tasks that live in the parent: the gate knows better.
+        if (self._waiting and self._turns.here().inside) or self.delay():
+            return False
+        self._spend(self._slack)
+        return True
+
+    async def hold(self, seconds: float) -> None:
+        """Let nobody leave for that long, and then no burst; a later end wins."""
+        if not (math.isfinite(seconds) and seconds >= 0):
+            message = "seconds: a finite number, 0 or more, is needed"
+            raise ValueError(message)
+        self._next = max(self._next, self._now() + seconds)
+
+    def delay(self) -> float:
+        """Return how many seconds one that came now would wait if nobody waited before it.
+
+        By a clock that was frozen there is no pace, and nobody waits.
+        """
+        now = self._now()
+        if self._next > now and is_clock_frozen():
+            self._next = now
+        return max(0.0, self._next - now)
+
+    def _spend(self, slack: float) -> None:
+        self._next = max(self._next, self._seen - slack) + self._interval
+
+    def _now(self) -> float:
+        now = self._clock()
+        if now < self._seen:
+            # Another event loop, whose clock began elsewhere: what is still to be waited stays.
+            self._next -= self._seen - now
+        self._seen = now
+        return now
+
+
+class TokenBucket(_Turns):
+    """Lets `rate` calls leave every `per` seconds, and up to `burst` at once after a pause.
+
+    In any stretch of w seconds at most `burst + rate / per * w` calls leave. Without `burst` it is
+    one second's worth, at least 1. With a burst of 1 calls are strictly spaced, and what a timer is
+    late is lost; from 5 ms worth on, it is made up for. First come, first served, `NORMAL` before
+    `BULK`. After a hold there is no burst: the first leaves at its end, the others at the rate.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        burst: float | None = None,
+        *,
+        per: float = 1.0,
+        clock: Callable[[], float] = loop_time,
+    ) -> None:
+        for what, value in (("rate", rate), ("per", per), ("rate", rate / (per or 1))):
+            if not (math.isfinite(value) and value > 0):
+                message = f"{what}: a finite number above 0 is needed"
+                raise ValueError(message)
+        self._rate = rate
+        self._per = per
+        self._burst = max(1.0, rate / per) if burst is None else burst
+        if not (math.isfinite(self._burst) and self._burst >= 1):
+            message = "burst: a finite number, 1 or more, is needed"
+            raise ValueError(message)
+        interval = per / rate
+        super().__init__(interval, (self._burst - 1) * interval, clock)
+
+    def __repr__(self) -> str:
+        return f"TokenBucket({self._rate:g}, {self._burst:g}, per={self._per:g})"
+
+
+class Unlimited(_Turns):
+    """Keeps no pace, but obeys holds: a 429 makes everybody wait, and they leave in order."""
+
+    def __init__(self, *, clock: Callable[[], float] = loop_time) -> None:
+        super().__init__(interval=0.0, slack=0.0, clock=clock)
+
+    def __repr__(self) -> str:
+        return "Unlimited()"

@@ -1,0 +1,1 @@
+"""ClickPost's endpoints as the sandbox plays them, one chapter a module."""

@@ -1,0 +1,196 @@
+"""Create and fetch orders, as ClickPost does."""
+
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+from attrs import define, field, frozen
+
+from clickpost_async.sandbox.api import order_summary, validation
+from clickpost_async.sandbox.api.labels import address
+from clickpost_async.sandbox.api.responses import Shapes
+from clickpost_async.sandbox.api.validation import INDIA, WORLD, Booking
+from clickpost_async.sandbox.operation import (
+    Auth,
+    Call,
+    Operation,
+    RefusalError,
+    Reply,
+    refusal,
+)
+from clickpost_async.sandbox.store.orders import Book, Order, State
+from clickpost_async.sandbox.store.parcels import Parcels
+from clickpost_async.sandbox.world import scenarios, tracking_codes
+
+
+@frozen(kw_only=True)
+class Manners:
+    """How couriers and ClickPost behave towards an order."""
+
+    courier_seconds: float
+    async_polls: int
+    racy: bool
+
+
+@define
+class Orders:
+    """The chapter of order creation."""
+
+    book: Book
+    parcels: Parcels
+    shapes: Shapes
+    manners: Manners
+    _turns: dict[str, anyio.Lock] = field(factory=dict, init=False)
+    _waiting: Counter[str] = field(factory=Counter, init=False)
+
+    def operations(self) -> tuple[Operation, ...]:
+        """Return this chapter's rows of the table."""
+        v3, v4 = "/v3/create-order/", "/v4/create-order/"
+        read = Auth.KEY_AT_LEAST
+        # ClickPost's example of a refused v4 order stands under HTTP 400, all others under 200.
+        bad = {400: 400}
+        return (
+            Operation("orders.create_india", "POST", v3, self.create_india),
+            Operation("orders.create_world", "POST", v4, self.create_world, Auth.BOTH, bad),
+            Operation("orders.fetch_india", "GET", v3, self.fetch, read),
+            Operation("orders.fetch_world", "GET", v4, self.fetch, read, bad),
+        )
+
+    async def create_india(self, call: Call) -> Reply:
+        """Create an order within India."""
+        return await self._create(validation.check(call, INDIA))
+
+    async def create_world(self, call: Call) -> Reply:
+        """Create an order elsewhere, or across borders."""
+        return await self._create(validation.check(call, WORLD))
+
+    async def fetch(self, call: Call) -> Reply:
+        """Return an order by its waybill and courier, or by its reference."""
+        reference = call.query.get("reference_number")
+        waybill, courier_partner = call.query.get("awb"), call.query.get("cp_id")
+        if reference:
+            order = self.book.find(reference)
+            shape = self.shapes.found
+        elif waybill and courier_partner:
+            if not courier_partner.isdecimal():
+                raise RefusalError(302, "cp_id must be the integer id of a courier partner")
+            order = self.book.find_waybill(waybill, int(courier_partner))
+            shape = self.shapes.fetched
+        else:
+            raise RefusalError(400, "awb and cp_id, or reference_number, are mandatory")
+        if order is not None and order.state is State.QUEUED:
+            unfinished = self._progress(order, call.origin)
+            if unfinished is not None:
+                return unfinished
+            order = self.book.known(order.reference_number)
+        if order is None or order.state is State.REFUSED:
+            return refusal(321, "AWB not found for this courier partner")
+        return shape(order)
+
+    async def _create(self, booking: Booking) -> Reply:
+        if self.manners.racy:
+            return await self._book(booking)
+        async with self._turn(booking.reference_number):
+            return await self._book(booking)
+
+    @asynccontextmanager
+    async def _turn(self, reference: str) -> AsyncGenerator[None, None]:
+        """Let one call at a time decide about a reference: check and courier are one step."""
+        self._waiting[reference] += 1
+        try:
+            async with self._turns.setdefault(reference, anyio.Lock()):
+                yield
+        finally:
+            self._waiting[reference] -= 1
+            if not self._waiting[reference]:
+                del self._waiting[reference], self._turns[reference]
+
+    async def _book(self, booking: Booking) -> Reply:
+        reference = booking.reference_number
+        known = self.book.find(reference)
+        if known is not None and known.state is State.PLACED:
+            return self.shapes.duplicate(known, booking.version)
+        if known is not None and known.state is State.QUEUED:
+            unfinished = self._progress(known, booking.origin)
+            done = self.book.known(reference)
+            return unfinished or self.shapes.placed(done, booking.version)
+        if booking.awb_number is not None and self.parcels.find(
+            booking.awb_number, booking.courier_partner
+        ):
+            return refusal(303, "Waybill already registered")
+        order = self.book.attempt(
+            reference,
+            version=booking.version,
+            body=booking.body,
+            courier_partner=booking.courier_partner,
+            account_code=booking.account_code,
+        )
+        if booking.asynchronous:
+            self.book.queue(order)
+            return self.shapes.accepted(order)
+        failure = self._refused_by_courier(order, booking)
+        if failure is not None:
+            await anyio.sleep(self.manners.courier_seconds)
+            return failure
+        return self.shapes.placed(await self._buy(order, booking), booking.version)
+
+    def _progress(self, order: Order, origin: str) -> Reply | None:
+        """Answer for a queued order, or finish it and return None."""
+        if order.polls < self.manners.async_polls:
+            self.book.poll(order)
+            return self.shapes.pending(order)
+        call = Call(query={}, body=order.body, payload=order.payload, url=origin)
+        booking = validation.check(call, order.version)
+        failure = self._refused_by_courier(order, booking)
+        if failure is None:
+            self._buy_and_place(order, booking)
+            return None
+        self.book.ask_again(order)
+        if failure.status not in scenarios.PASSING:
+            self.book.give_up(order)
+        return failure
+
+    def _refused_by_courier(self, order: Order, booking: Booking) -> Reply | None:
+        try:
+            scenarios.ask_courier(booking.reference_number, booking.drop_pincode, order.attempts)
+        except RefusalError as no:
+            return self.shapes.failed(order, no.status, no.message)
+        return None
+
+    async def _buy(self, order: Order, booking: Booking) -> Order:
+        if not self.manners.racy:
+            await anyio.sleep(self.manners.courier_seconds)
+            return self._buy_and_place(order, booking)
+        waybill = self._buy_label(order, booking)
+        await anyio.sleep(self.manners.courier_seconds)
+        return self._place(order, booking, waybill)
+
+    def _buy_and_place(self, order: Order, booking: Booking) -> Order:
+        with self.book.together():
+            return self._place(order, booking, self._buy_label(order, booking))
+
+    def _buy_label(self, order: Order, booking: Booking) -> str:
+        bought = len(self.book.bought(order.reference_number))
+        waybill = booking.awb_number or self.shapes.waybill(order, bought)
+        self.book.buy(order.reference_number, waybill)
+        return waybill
+
+    def _place(self, order: Order, booking: Booking, waybill: str) -> Order:
+        label = address(booking.origin, waybill) if booking.wants_label else None
+        payload = order.payload
+        self.parcels.open(
+            first_scan=tracking_codes.PLACED,
+            waybill=waybill,
+            courier_partner=order.courier_partner,
+            account_code=order.account_code,
+            reference_number=order.reference_number,
+            tracking_id=self.shapes.tracking_id(order),
+            security_key=self.shapes.security_key(order),
+            kind=booking.kind,
+            ordered=True,
+            order_type=booking.order_type,
+            cod_value=booking.cod_value,
+            details=order_summary.of_order(payload, order.version),
+        )
+        return self.book.place(order, waybill=waybill, label=label)

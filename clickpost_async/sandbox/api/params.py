@@ -1,0 +1,85 @@
+"""Read what a call asks for, and refuse what cannot be read."""
+
+import math
+import re
+from collections.abc import Mapping
+
+from clickpost_async.sandbox.operation import JSON, Call, RefusalError
+from clickpost_async.sandbox.world import couriers
+
+_TRUE = frozenset({"True", "t", "1"})
+_FALSE = frozenset({"False", "f", "0"})
+
+_LATEST_MOMENT = 253_402_300_799  # 9999-12-31T23:59:59Z
+
+
+def body(call: Call) -> JSON:
+    """Return the JSON object that was sent."""
+    if not isinstance(call.payload, Mapping):
+        raise RefusalError(400, "The request body is not a JSON object")
+    return call.payload
+
+
+def needed(part: JSON, *names: str, status: int = 400) -> None:
+    """Refuse a call that lacks one of these."""
+    missing = [name for name in names if part.get(name) in (None, "")]
+    if missing:
+        raise RefusalError(status, f"{', '.join(missing)}: mandatory")
+
+
+def text(part: JSON, name: str, *, status: int = 400) -> str:
+    """Return a mandatory text."""
+    needed(part, name, status=status)
+    value = str(part[name])
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise RefusalError(status, f"{name} is not text")
+    return value
+
+
+def number(value: object) -> float | None:
+    """Read a number, which may be written as text; None if it is none, or has no end."""
+    try:
+        found = float(value) if isinstance(value, int | float | str) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) and not isinstance(value, bool) else None
+
+
+def courier(value: object) -> int:
+    """Return the id of a courier partner, which a query has as digits."""
+    found = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
+    if not isinstance(found, int) or isinstance(found, bool) or not couriers.exists(found):
+        raise RefusalError(302, "The courier partner must be the integer id of one")
+    return found
+
+
+def courier_in_body(value: object) -> int:
+    """Return the id of a courier partner, which a body has as a number."""
+    return courier(None if isinstance(value, str) else value)
+
+
+def boolean(text: str | None) -> bool | None:
+    """Read a boolean as Django's forms do not, but its models do: not in lower case."""
+    if text is None:
+        return None
+    if text not in _TRUE | _FALSE:
+        message = f"\N{LEFT DOUBLE QUOTATION MARK}{text}\N{RIGHT DOUBLE QUOTATION MARK} value must"
+        raise RefusalError(400, str([f"{message} be either True or False."]))
+    return text in _TRUE
+
+
+def epoch(call: Call, name: str) -> int:
+    """Return seconds since the epoch."""
+    text = call.query.get(name, "")
+    if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) > _LATEST_MOMENT:
+        raise RefusalError(400, f"{name} must be in epoch seconds")
+    return int(text)
+
+
+def window(call: Call, longest: int) -> tuple[int, int]:
+    """Return the window that is asked for; ClickPost says 500 to one that is too wide."""
+    start, end = epoch(call, "start_date"), epoch(call, "end_date")
+    if end - start > longest:
+        message = f"(end_date-start_date) diff can not be more than {longest} seconds"
+        raise RefusalError(500, message)
+    return start, end

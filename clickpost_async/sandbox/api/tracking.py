@@ -1,0 +1,220 @@
+"""Register parcels for tracking, and tell where they are."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from attrs import frozen
+
+from clickpost_async.sandbox.api import order_summary, params
+from clickpost_async.sandbox.api.validation import section
+from clickpost_async.sandbox.operation import (
+    JSON,
+    STRANGER,
+    Auth,
+    Call,
+    Operation,
+    RefusalError,
+    Reply,
+    meta,
+    refusal,
+    success,
+)
+from clickpost_async.sandbox.store.parcels import Parcel, Parcels, Scan, place
+from clickpost_async.sandbox.world import couriers, scenarios, tracking_codes
+from clickpost_async.sandbox.world.clock import ist, utc
+from clickpost_async.sandbox.world.tracking_codes import BUCKETS, Kind
+
+_MOST_WAYBILLS = 5
+_LONGEST_WAYBILLS = 100
+# As live, it does not fit into 32 bits.
+_FIRST_CHECKPOINT_ID = 9_600_000_000
+_FIRST_CONSUMER_ID = 475_000_000
+_FIRST_SHIPMENT_ID = 456_000_000
+
+_REGISTERED_ALREADY = "Waybill already registered"
+
+
+@frozen(kw_only=True)
+class Tracking:
+    """The chapter of tracking."""
+
+    parcels: Parcels
+    seed: int
+
+    def operations(self) -> tuple[Operation, ...]:
+        """Return this chapter's rows of the table."""
+        v2, v3 = "/v2/tracking/awb-register/", "/v3/tracking/awb-register/"
+        whatsapp, key = "/v1/enable_shipment_notification/", "/v1/shipment-security-key"
+        # ClickPost's example of an error of this one stands under HTTP 400.
+        bad: dict[int, int] = dict.fromkeys((STRANGER[0], 321, 400), 400)
+        internal = (500, "Ops! Internal server error in Clickpost")
+        return (
+            Operation("tracking.register", "POST", v3, self.register, Auth.KEY),
+            Operation(
+                "tracking.register_v2", "POST", v2, self.register_v2, Auth.IN_BODY, {}, internal
+            ),
+            Operation("tracking.set_whatsapp", "POST", whatsapp, self.set_whatsapp, Auth.KEY, bad),
+            Operation("tracking.security_key", "GET", key, self.security_key, Auth.KEY),
+            Operation("tracking.track", "GET", "/v2/track-order/", self.track),
+        )
+
+    async def register(self, call: Call) -> Reply:
+        """Track a parcel that somebody else created; told twice, there is no result."""
+        parcel, new = self._registered(call, "courier_partner")
+        if not new:
+            return refusal(303, _REGISTERED_ALREADY)
+        return success(
+            {
+                "consumer_details": {"id": _FIRST_CONSUMER_ID + parcel.id},
+                "shipment_info": {"id": _FIRST_SHIPMENT_ID + parcel.id},
+                "tracking_id": parcel.tracking_id,
+                "security_key": parcel.security_key,
+            }
+        )
+
+    async def register_v2(self, call: Call) -> Reply:
+        """Track a parcel that somebody else created; told twice, it answers the same result."""
+        parcel, new = self._registered(call, "cp_id")
+        result = {"tracking_id": parcel.tracking_id, "security_key": parcel.security_key}
+        if not new:
+            return Reply({"meta": meta(303, _REGISTERED_ALREADY), "result": result})
+        return success(result, message="Success")
+
+    async def set_whatsapp(self, call: Call) -> Reply:
+        """Switch the messages about a parcel on or off."""
+        wish = params.body(call)
+        waybill, disabled = params.text(wish, "awb"), wish.get("whatsapp_disable")
+        if not isinstance(disabled, bool):
+            raise RefusalError(400, "whatsapp_disable must be a boolean")
+        try:
+            parcel = self.parcels.named(waybill)
+        except LookupError:
+            raise RefusalError(321, "AWB not found") from None
+        self.parcels.change(parcel, whatsapp=not disabled)
+        return success()
+
+    async def security_key(self, call: Call) -> Reply:
+        """Tell the secret of a parcel's tracking page."""
+        params.needed(call.query, "waybill", "cp_id")
+        courier_partner = params.courier(call.query["cp_id"])
+        parcel = self.parcels.find(call.query["waybill"], courier_partner)
+        if parcel is None:
+            raise RefusalError(321, "AWB not found for this courier partner")
+        return success(
+            {
+                "waybill": parcel.waybill,
+                "cp_id": courier_partner,
+                "security_key": parcel.security_key,
+                "reference_number": parcel.reference_number,
+            },
+            message="Success",
+        )
+
+    async def track(self, call: Call) -> Reply:
+        """Tell where up to five parcels of one courier are; those it does not know are missing."""
+        params.needed(call.query, "waybill", "cp_id")
+        courier_partner = params.courier(call.query["cp_id"])
+        waybills = [waybill.strip() for waybill in call.query["waybill"].split(",")]
+        if len(waybills) > _MOST_WAYBILLS or len(call.query["waybill"]) > _LONGEST_WAYBILLS:
+            raise RefusalError(400, f"At most {_MOST_WAYBILLS} waybills can be tracked at once")
+        result: dict[str, object] = {}
+        for waybill in waybills:
+            parcel = self.parcels.find(waybill, courier_partner)
+            if parcel is not None:
+                result[waybill] = self._track(parcel)
+            elif self.parcels.exists(waybill):
+                result[waybill] = {"valid": False}
+        return Reply({"meta": meta(200, "SUCCESS"), "result": result or None})
+
+    def _registered(self, call: Call, courier: str) -> tuple[Parcel, bool]:
+        payload = params.body(call)
+        waybill = params.text(payload, "waybill", status=328)
+        courier_partner = params.courier_in_body(payload.get(courier))
+        account_code = params.text(payload, "account_code", status=328)
+        scenarios.check_account(account_code, vendor_code=True)
+        shipment = section(payload, "shipment_info")
+        value = shipment.get("cod_amount", shipment.get("cod_value", 0))
+        kind = shipment.get("delivery_type")
+        return self.parcels.open(
+            first_scan=tracking_codes.REGISTERED,
+            waybill=waybill,
+            courier_partner=courier_partner,
+            account_code=account_code,
+            reference_number=_told(shipment.get("reference_number")),
+            security_key=self._secret(f"{courier_partner}/{waybill}"),
+            kind=Kind.RVP if kind == "RVP" else Kind.FORWARD,
+            ordered=False,
+            order_type=_told(shipment.get("order_type")) or "PREPAID",
+            cod_value=params.number(value) or 0.0,
+            details=order_summary.of_registration(payload),
+        )
+
+    def _track(self, parcel: Parcel) -> JSON:
+        scans = self.parcels.scans(parcel)
+        return {
+            "latest_status": _status(parcel, scans[0]),
+            "scans": [
+                {
+                    **_status(parcel, scan),
+                    "checkpoint_id": _FIRST_CHECKPOINT_ID + scan.id,
+                    "tracking_id": parcel.tracking_id,
+                }
+                for scan in scans
+            ],
+            "valid": True,
+            "additional": {
+                "is_stuck": False,
+                "order_id": parcel.details.get("order_id"),
+                "sku": [item["sku"] for item in _items(parcel) if "sku" in item],
+                "edd": {
+                    "min_sla": parcel.details.get("min_edd"),
+                    "max_sla": parcel.details.get("max_edd"),
+                    "exact_sla": None,
+                },
+                "invoice_number": parcel.details.get("invoice_number"),
+                "pickup_city": parcel.details.get("pickup_city"),
+                "drop_city": parcel.details.get("drop_city"),
+                "cod_value": parcel.cod_value,
+                "currency_code": parcel.details.get("currency_code"),
+                "courier_partner_edd": None,
+                "channel_name": parcel.details.get("channel_name"),
+                "qc_images": [],
+                "ndr": _ndr(scans),
+                "courier_partner_id": parcel.courier_partner,
+                "courier_partner_name": couriers.name_of(parcel.courier_partner),
+            },
+        }
+
+    def _secret(self, purpose: str) -> str:
+        digits = blake2b(f"{self.seed}/{purpose}".encode(), digest_size=16).hexdigest()
+        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _status(parcel: Parcel, scan: Scan) -> JSON:
+    return {
+        "timestamp": ist(scan.moment),
+        "location": place(parcel, scan)[0],
+        "remark": scan.remark,
+        "status": scan.station.status,
+        "clickpost_status_code": scan.code,
+        "clickpost_status_description": scan.station.description,
+        "clickpost_status_bucket": scan.station.bucket,
+        "clickpost_status_bucket_description": BUCKETS[scan.station.bucket],
+        "created_at": utc(scan.moment),
+    }
+
+
+def _ndr(scans: Sequence[Scan]) -> JSON | None:
+    failed = next((scan for scan in scans if scan.ndr_code is not None), None)
+    if failed is None:
+        return None
+    return {"ndr_bucket_code": failed.ndr_code, "ndr_description": failed.remark}
+
+
+def _items(parcel: Parcel) -> list[JSON]:
+    items = parcel.details.get("items")
+    return items if isinstance(items, list) else []
+
+
+def _told(value: object) -> str:
+    return "" if value is None else str(value).encode("utf-8", "replace").decode()

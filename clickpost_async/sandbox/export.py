@@ -1,0 +1,96 @@
+"""What happened, as golden samples: the call, what went out, what came back, and what that means.
+
+`{"call", "args", "kwargs", "sent", "answered", "expect" or "raises"}`. `args` and `kwargs` are
+there where they can be told from what was sent: for every payload, and for look-ups of orders.
+Persons and credentials are replaced by nobody's.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from clickpost_async._codec.messages import Response
+from clickpost_async._codec.response import decode
+from clickpost_async.endpoints import CATALOG
+from clickpost_async.errors import ClickPostError
+from clickpost_async.sandbox.call_log import Exchange
+from clickpost_async.sandbox.operation import JSON
+from clickpost_async.sandbox.redaction import replaced
+from clickpost_async.sandbox.world.clock import day
+
+
+def of(exchanges: Sequence[Exchange]) -> Mapping[str, JSON]:
+    """Return a sample of each exchange that was answered, the oldest first, by file name."""
+    made: dict[str, JSON] = {}
+    for exchange in reversed(exchanges):
+        call = _call(exchange)
+        if exchange.http_status and exchange.answer and call in CATALOG:
+            sample = _sample(exchange, call)
+            name = f"{call.replace('.', '/')}--{exchange.code}-{exchange.id}.json"
+            made[name] = sample
+    return made
+
+
+def write(samples: Mapping[str, JSON], folder: Path) -> Sequence[Path]:
+    """Write samples as files; returns their paths."""
+    paths = []
+    for name, sample in samples.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(sample, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        paths.append(path)
+    return paths
+
+
+def _sample(exchange: Exchange, call: str) -> JSON:
+    body = replaced(exchange.sent)
+    answered = replaced(exchange.answered)
+    query = {name: str(value) for name, value in exchange.query.items()}
+    return {
+        "source": f"the sandbox, {day(exchange.moment)}",
+        "call": call,
+        **_arguments(exchange, body),
+        "sent": {
+            "method": exchange.method,
+            "path": exchange.path,
+            "query": query,
+            "body": body,
+        },
+        "answered": {"http_status": exchange.http_status, "body": answered},
+        **_meaning(call, exchange.http_status, answered),
+    }
+
+
+def _call(exchange: Exchange) -> str:
+    """Return what the client calls it: a fetch by reference is a find."""
+    found = re.fullmatch(r"orders\.fetch_(india|world)", exchange.operation)
+    by_reference = found and "reference_number" in exchange.query
+    return f"orders.find_{found[1]}" if found and by_reference else exchange.operation
+
+
+def _arguments(exchange: Exchange, body: object) -> JSON:
+    query = exchange.query
+    if isinstance(body, Mapping):
+        return {"args": [{name: body[name] for name in body if name != "key"}], "kwargs": {}}
+    if isinstance(body, list):
+        return {"args": [body], "kwargs": {}}
+    if not exchange.operation.startswith("orders.fetch_"):
+        return {}
+    if "reference_number" in query:
+        return {"args": [query["reference_number"]], "kwargs": {}}
+    courier_partner = query.get("cp_id", "")
+    known = courier_partner.isdecimal() and "awb" in query
+    kwargs = {"courier_partner": int(courier_partner)} if known else {}
+    return {"args": [query["awb"]], "kwargs": kwargs} if known else {}
+
+
+def _meaning(call: str, http_status: int, answered: object) -> JSON:
+    text = answered if isinstance(answered, str) else json.dumps(answered)
+    response = Response(http_status=http_status, body=text.encode())
+    try:
+        answer = decode(CATALOG[call], response)
+    except ClickPostError as error:
+        said = {"kind": type(error).__name__, "outcome": error.outcome.value}
+        return {"raises": said}
+    return {"expect": {"reply.status": answer.reply.status}}

@@ -1,0 +1,1 @@
+"""Routing, rate limiting, security and fault injection of the sandbox."""

@@ -1,0 +1,92 @@
+"""Carry out a fault on the wire."""
+
+import json
+import os
+import socket
+import struct
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+
+from starlette.responses import HTMLResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from clickpost_async.sandbox.http.faults import Fault, Faults
+from clickpost_async.sandbox.operation import Reply, refusal
+from clickpost_async.sandbox.world.scenarios import COURIER_ERROR, INTERNAL_ERROR
+
+# Under this name the server hands the connection itself to the application, in the scope's state.
+CONNECTION = "clickpost_async.sandbox.connection"
+
+_PAGES: Mapping[Fault, tuple[HTTPStatus, str]] = MappingProxyType(
+    {
+        Fault.BUSY: (HTTPStatus.SERVICE_UNAVAILABLE, "503 Service Temporarily Unavailable"),
+        Fault.SERVER_ERROR: (HTTPStatus.INTERNAL_SERVER_ERROR, "Server Error (500)"),
+        Fault.HTML: (HTTPStatus.OK, "We are down for maintenance"),
+        Fault.GATEWAY: (HTTPStatus.GATEWAY_TIMEOUT, "504 Gateway Time-out"),
+    }
+)
+
+_LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+
+
+def response_to(reply: Reply) -> Response:
+    """Return an answer as it goes out when all is well."""
+    content = json.dumps(reply.body, separators=(",", ":"))
+    return Response(content, reply.http_status, dict(reply.headers), "application/json")
+
+
+def page(http_status: HTTPStatus, text: str) -> HTMLResponse:
+    """Return a page for people, where a program expects JSON."""
+    return HTMLResponse(
+        f"<html><head><title>{text}</title></head><body><h1>{text}</h1></body></html>", http_status
+    )
+
+
+def throttled(seconds: int) -> Response:
+    """Return the answer to one call too many."""
+    detail = f"Request was throttled. Expected available in {seconds} seconds."
+    return response_to(Reply({"detail": detail}, 429, {"Retry-After": str(seconds)}))
+
+
+def answer_instead(fault: Fault, faults: Faults) -> Response | None:
+    """Return what a fault answers; None if it does not answer."""
+    if fault is Fault.TOO_MANY:
+        return throttled(faults.retry_after)
+    if fault is Fault.OOPS:
+        return response_to(refusal(500, INTERNAL_ERROR))
+    if fault is Fault.COURIER_DOWN:
+        return response_to(refusal(322, COURIER_ERROR))
+    if fault not in _PAGES:
+        return None
+    answer = page(*_PAGES[fault])
+    if fault is Fault.BUSY:
+        answer.headers["Retry-After"] = str(faults.retry_after)
+    return answer
+
+
+async def drop(
+    scope: Scope, receive: Receive, send: Send, *, half: Response | None, reset: bool
+) -> None:
+    """Close the connection without an answer, or after the first half of one."""
+    if half is not None:
+        body = bytes(half.body)
+        await send(
+            {"type": "http.response.start", "status": half.status_code, "headers": half.raw_headers}
+        )
+        first = body[: len(body) // 2]
+        await send({"type": "http.response.body", "body": first, "more_body": True})
+    connection = scope.get("state", {}).get(CONNECTION)
+    if connection is None:
+        raise ConnectionResetError("the sandbox dropped this call on purpose")
+    wire = connection.get_extra_info("socket")
+    if reset and wire is not None:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+    connection.close()
+    await until_gone(receive)
+
+
+async def until_gone(receive: Receive) -> None:
+    """Wait until the client has gone; returning earlier would make the server answer for us."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

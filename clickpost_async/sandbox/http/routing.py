@@ -1,0 +1,65 @@
+"""Where each operation is found, and what is answered elsewhere."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
+
+from clickpost_async.sandbox.http.fault_injection import page, response_to
+from clickpost_async.sandbox.operation import Operation, Reply
+
+_ROOT = "/api"
+
+Answer = Callable[[Operation, Scope, Receive, Send], Awaitable[None]]
+File = Callable[[str], bytes | None]
+
+
+class _Door:
+    """All operations at one path, by method."""
+
+    def __init__(self, answer: Answer, operations: Mapping[str, Operation]) -> None:
+        self._answer = answer
+        self._operations = operations
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        operation = self._operations.get(scope["method"])
+        if operation is not None:
+            await self._answer(operation, scope, receive, send)
+            return
+        detail = f'Method "{scope["method"]}" not allowed.'
+        allowed = {"Allow": ", ".join(sorted(self._operations))}
+        await response_to(Reply({"detail": detail}, 405, allowed))(scope, receive, send)
+
+
+def router(operations: Iterable[Operation], answer: Answer, files: Iterable[Route]) -> Router:
+    """Return what finds an operation by its exact path, slash or none."""
+    doors: dict[str, dict[str, Operation]] = {}
+    for operation in operations:
+        doors.setdefault(_ROOT + operation.path, {})[operation.method] = operation
+
+    async def elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
+        # Django in production sends every method to the path with the slash.
+        path = scope["path"] + "/"
+        response: Response = page(HTTPStatus.NOT_FOUND, "Not Found")
+        if path in doors:
+            query = scope["query_string"].decode("latin-1")
+            response = RedirectResponse(f"{path}?{query}" if query else path, 301)
+        await response(scope, receive, send)
+
+    routes = [Route(path, _Door(answer, methods)) for path, methods in doors.items()]
+    return Router([*routes, *files], redirect_slashes=False, default=elsewhere)
+
+
+def files_at(path: str, file: File, media_type: str) -> Route:
+    """Return a route to files, which are open to whoever knows their name, as at S3."""
+
+    async def serve(request: Request) -> Response:
+        content = file(request.path_params["name"])
+        if content is None:
+            return page(HTTPStatus.NOT_FOUND, "Not Found")
+        return Response(content, media_type=media_type)
+
+    return Route(path, serve)

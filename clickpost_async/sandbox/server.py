@@ -1,0 +1,202 @@
+"""Put a sandbox on a port of this machine, with uvicorn."""
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import AsyncGenerator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from types import FrameType
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from clickpost_async.sandbox.app import Application
+from clickpost_async.sandbox.http.fault_injection import CONNECTION
+from clickpost_async.sandbox.http.faults import Faults
+from clickpost_async.sandbox.http.traffic import Traffic
+
+_HOST = "127.0.0.1"
+_BACKLOG = 2048
+# Longer than clients keep idle connections, so that none is closed under a call by chance.
+_KEEP_ALIVE = 120
+
+
+class Served:
+    """A sandbox on a port, in a thread of its own: it answers while the caller's loop is busy."""
+
+    def __init__(self, sandbox: Application, *, port: int = 0) -> None:
+        self.sandbox = sandbox
+        self._socket = _listening(port)
+        self.port: int = self._socket.getsockname()[1]
+        self.url: str = f"http://{_HOST}:{self.port}/api"
+        self._server = _Server(sandbox)
+        self._thread = threading.Thread(target=self._run, name="clickpost sandbox", daemon=True)
+        self._thread.start()
+        self._server.ready.result()
+
+    def stop(self) -> None:
+        """Close the port and cut every connection at once, answered or not; may be repeated."""
+        if self._thread.is_alive():
+            self._server.stop()
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            with self._socket:
+                asyncio.run(self._server.serve(sockets=[self._socket]))
+        except BaseException as error:
+            if self._server.ready.done():
+                raise
+            self._server.ready.set_exception(error)
+
+
+@asynccontextmanager
+async def served(sandbox: Application, *, port: int = 0) -> AsyncGenerator[Served, None]:
+    """Serve a sandbox while the block runs; port 0 takes any free one."""
+    server = Served(sandbox, port=port)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def main(
+    port: int = 8000,
+    path: str | None = None,
+    *,
+    rate: float | None = None,
+    burst: int | None = None,
+    faults: Faults | None = None,
+    courier_seconds: float = 0.0,
+    async_polls: int = 1,
+    racy: bool = False,
+    seed: int = 0,
+    scan_every: float | None = None,
+    page_size: int = 100,
+    webhooks_to: str | None = None,
+    webhook_token: str | None = None,
+) -> None:
+    """Print the address, then serve until interrupted; the settings are those of `Sandbox`.
+
+    With `webhooks_to` it pushes webhooks to that address of this machine.
+    """
+    sandbox = Application(
+        path=path,
+        rate=rate,
+        burst=burst,
+        faults=faults,
+        courier_seconds=courier_seconds,
+        async_polls=async_polls,
+        racy=racy,
+        seed=seed,
+        scan_every=scan_every,
+        page_size=page_size,
+    )
+    if webhooks_to:
+        sandbox.webhooks_to(webhooks_to, token=webhook_token)
+    try:
+        listening = _listening(port)
+    except OSError as error:
+        said = os.strerror(error.errno).lower() if error.errno else error
+        raise SystemExit(f"port {port}: {said}; 0 takes any free one") from None
+    with sandbox, listening as listener:
+        origin = f"http://{_HOST}:{listener.getsockname()[1]}"
+        # Who started it waits for the first line.
+        print(f"{origin}/api", flush=True)  # noqa: T201
+        print(f"in a browser: {origin}/", flush=True)  # noqa: T201
+        try:
+            asyncio.run(_Server(sandbox).serve(sockets=[listener]))
+        except KeyboardInterrupt:
+            return
+
+
+def _listening(port: int) -> socket.socket:
+    # Listening from the start, so that a client may connect as soon as it knows the address.
+    return socket.create_server((_HOST, port), backlog=_BACKLOG)
+
+
+def _counting(traffic: Traffic) -> type[H11Protocol]:
+    class Connection(H11Protocol):
+        """Count itself, and hand its transport to the application, which may have to cut it."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+            super().connection_made(transport)
+            self.app_state = {**self.app_state, CONNECTION: transport}
+            # asyncio does so for sockets that name their protocol, which create_server's do not:
+            # each answer but the first would wait 40 ms for the client to acknowledge its head.
+            wire = transport.get_extra_info("socket")
+            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            traffic.connected()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            traffic.disconnected()
+
+    return Connection
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its pauses: it stops at once, and waits for nobody."""
+
+    def __init__(self, sandbox: Application) -> None:
+        super().__init__(
+            uvicorn.Config(
+                self._app,
+                interface="asgi3",
+                http=_counting(sandbox.traffic),
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=_KEEP_ALIVE,
+                backlog=_BACKLOG,
+            )
+        )
+        self.ready: Future[asyncio.AbstractEventLoop] = Future()
+        self._sandbox = sandbox
+        self._over = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Serve until told to stop, without looking ten times a second."""
+        pushing = asyncio.create_task(self._sandbox.keep_pushing_webhooks())
+        self.ready.set_result(asyncio.get_running_loop())
+        await self._over.wait()
+        pushing.cancel()
+        await asyncio.gather(pushing, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Stop from any thread, or from a signal's handler."""
+        self.should_exit = True
+        if self.ready.done():
+            self.ready.result().call_soon_threadsafe(self._over.set)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop, and let uvicorn raise the signal again afterwards."""
+        super().handle_exit(sig, frame)
+        self.stop()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's own
+        """Cut every connection, then end the calls that were in flight."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+        calls = list(self.server_state.tasks)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._sandbox(scope, receive, send)
+        except asyncio.CancelledError:
+            # Only `shutdown` cancels; uvicorn would report it as a crash of the application.
+            if not self.should_exit:
+                raise

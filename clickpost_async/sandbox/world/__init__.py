@@ -1,0 +1,1 @@
+"""Couriers, pincodes, clock, scenarios and webhooks of the sandbox."""

@@ -1,0 +1,96 @@
+"""Outcomes are the same when they are read again from a journal."""
+
+import pytest
+
+from clickpost_async import (
+    ClickPostError,
+    CourierError,
+    NoReplyError,
+    NotSentError,
+    Reply,
+    ServerError,
+)
+from clickpost_async import Outcome as Evidence
+from clickpost_async.bulk import Outcome, Pending, Placed, Rejected, Unknown
+from clickpost_async.bulk.outcome_codec import read, write
+from clickpost_async.structures import CreatedOrder
+
+FACTS = {"position": 3, "reference_number": "R-1", "row": 5}
+HISTORY = {"attempts": 2, "seconds": 1.5}
+
+
+def order(**fields: object) -> CreatedOrder:
+    reply = Reply(status=323, http_status=200, looked_up=True, attempts=2, seconds=1.5)
+    return CreatedOrder(reference_number="R-1", **fields, reply=reply)  # type: ignore[arg-type]
+
+
+def failed(error: ClickPostError) -> ClickPostError:
+    error.attempts = 2
+    error.endpoint = "orders.create_india"
+    return error
+
+
+OUTCOMES: dict[str, Outcome] = {
+    "placed": Placed(order=order(waybill="W-1", label="https://a.example/1"), **FACTS, **HISTORY),
+    "rejected": Rejected(
+        reasons=("drop_phone: missing", "too heavy"),
+        error=failed(CourierError("no", status=319, http_status=200)),
+        **FACTS,
+        **HISTORY,
+    ),
+    "queued": Pending(order=order(), **FACTS, **HISTORY),
+    "accepted": Pending(error=failed(NotSentError("no connection")), **FACTS, **HISTORY),
+    "unknown": Unknown(error=failed(NoReplyError("no response")), **FACTS, **HISTORY),
+}
+
+
+@pytest.mark.parametrize("kind", OUTCOMES)
+def test_outcome_is_read_as_it_was_written(kind: str) -> None:
+    outcome = OUTCOMES[kind]
+    again = read(kind, write(outcome), **FACTS)
+
+    assert type(again) is type(outcome)
+    assert (again.attempts, again.seconds, again.row) == (2, 1.5, 5)
+    if isinstance(outcome, Placed | Pending) and outcome.order is not None:
+        assert isinstance(again, Placed | Pending)
+        assert again.order == outcome.order
+        assert again.order is not None
+        assert again.order.reply == outcome.order.reply
+    if isinstance(outcome, Rejected):
+        assert isinstance(again, Rejected)
+        assert again.reasons == outcome.reasons
+
+
+@pytest.mark.parametrize("kind", ["rejected", "accepted", "unknown"])
+def test_error_is_read_as_it_was_written(kind: str) -> None:
+    was, again = (one.error for one in (OUTCOMES[kind], read(kind, write(OUTCOMES[kind]), **FACTS)))  # type: ignore[union-attr]
+
+    assert type(again) is type(was)
+    for name in ("message", "outcome", "status", "http_status", "endpoint", "attempts"):
+        assert getattr(again, name) == getattr(was, name), name
+
+
+def test_error_keeps_what_is_known_of_the_order_where_its_class_says_otherwise() -> None:
+    error = failed(ServerError("failed inside", outcome=Evidence.NOT_SENT))
+    outcome = Pending(error=error, **FACTS, **HISTORY)
+    again = read("accepted", write(outcome), **FACTS)
+
+    assert isinstance(again, Pending)
+    assert again.error is not None
+    assert again.error.outcome is Evidence.NOT_SENT
+
+
+@pytest.mark.parametrize("found_again", [False, True])
+def test_order_that_was_found_again_is_read_as_one(found_again: bool) -> None:
+    placed = Placed(order=order(waybill="W-1"), found_again=found_again, **FACTS, **HISTORY)
+    again = read("placed", write(placed), **FACTS)
+
+    assert isinstance(again, Placed)
+    assert again.found_again is found_again
+
+
+def test_order_whose_run_was_killed_is_unknown() -> None:
+    again = read("sending", b'{"attempts":1,"seconds":0}', **FACTS)
+
+    assert isinstance(again, Unknown)
+    assert isinstance(again.error, NoReplyError)

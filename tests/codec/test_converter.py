@@ -1,0 +1,257 @@
+"""Strict on what is sent, lenient on what comes back."""
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import pytest
+from attrs import frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickpost_async import InvalidRequestError, structure, unstructure
+from clickpost_async._codec.converter import as_answer, canonical
+from clickpost_async.structures import (
+    Answer,
+    ChildShipment,
+    CreatedOrder,
+    IndiaOrder,
+    Item,
+    Order,
+    Reply,
+    Sent,
+)
+from clickpost_async.structures._marks import Wire
+from clickpost_async.structures._schema import specs
+from tests.helpers.strategies import india
+
+
+class Stage(enum.IntEnum):
+    PLACED = 1
+    SHIPPED = 4
+
+
+@frozen(kw_only=True, repr=False)
+class Leaf(Answer):
+    name: str | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class Tree(Answer):
+    text: str | None = None
+    whole: int | None = None
+    number: float | None = None
+    yes: bool | None = None
+    anything: Any = None
+    stage: Stage | int | None = None
+    leaf: Leaf | None = None
+    leaves: Sequence[Leaf] = ()
+    by_name: Mapping[str, Leaf] | None = None
+    either: Annotated[int | None, Wire("main", also=("older",))] = None
+
+
+def read(**fields: Any) -> Tree:
+    tree = as_answer(fields, Tree, Reply())
+    assert tree is not None
+    return tree
+
+
+# --- lenient ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "raw", "value"),
+    [
+        ("text", "W1", "W1"),
+        ("text", 123, "123"),
+        ("text", 1.5, "1.5"),
+        ("text", "", ""),
+        ("whole", 7_000_000_000, 7_000_000_000),
+        ("whole", "7000000000", 7_000_000_000),
+        ("whole", "3.0", 3),
+        ("whole", 3.0, 3),
+        ("whole", "-1", -1),
+        ("number", "2600", 2600.0),
+        ("number", "1e3", 1000.0),
+        ("number", 215.0, 215.0),
+        ("number", 5, 5),
+        ("yes", True, True),
+        ("yes", "False", False),
+        ("yes", "TRUE", True),
+        ("yes", 1, True),
+        ("yes", 0, False),
+        ("anything", [1, {"a": None}], [1, {"a": None}]),
+        ("stage", 4, Stage.SHIPPED),
+        ("stage", "4", Stage.SHIPPED),
+        ("stage", 43, 43),
+        ("leaf", {"name": "a"}, Leaf(name="a")),
+        ("leaves", [{"name": "a"}, {}], (Leaf(name="a"), Leaf())),
+        ("by_name", {"x": {"name": "a"}}, {"x": Leaf(name="a")}),
+    ],
+)
+def test_an_odd_spelling_is_read(field: str, raw: Any, value: Any) -> None:
+    tree = read(**{field: raw})
+
+    assert getattr(tree, field) == value
+    assert type(getattr(tree, field)) is type(value)
+    assert tree.extra == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "raw"),
+    [
+        ("text", True),
+        ("text", []),
+        ("text", {}),
+        ("whole", True),
+        ("whole", 1.5),
+        ("whole", "1.5"),
+        ("whole", "one"),
+        ("whole", ""),
+        ("whole", []),
+        ("whole", float("inf")),
+        ("whole", "9" * 5000),
+        ("number", False),
+        ("number", "heavy"),
+        ("number", {}),
+        ("yes", "maybe"),
+        ("yes", 2),
+        ("yes", []),
+        ("stage", "shipped"),
+        ("stage", []),
+        ("leaf", "a"),
+        ("leaf", [1]),
+        ("leaves", "a"),
+        ("leaves", {"name": "a"}),
+        ("leaves", [1]),
+        ("by_name", [1]),
+        ("by_name", {"x": 5}),
+    ],
+)
+def test_what_cannot_be_read_is_none_and_kept_beside(field: str, raw: Any) -> None:
+    tree = read(**{field: raw})
+
+    assert getattr(tree, field) == getattr(Tree(), field)
+    assert tree.extra == {field: raw}
+
+
+def test_one_odd_field_costs_none_of_the_others() -> None:
+    order = as_answer(
+        {"waybill": "W1", "courier_partner_id": {}, "tracking_id": "soon", "label": 5},
+        CreatedOrder,
+        Reply(status=200),
+    )
+
+    assert order is not None
+    assert (order.waybill, order.courier_partner, order.tracking_id) == ("W1", None, None)
+    assert order.label == "5"
+    assert order.extra == {"courier_partner_id": {}, "tracking_id": "soon"}
+
+
+def test_nulls_and_missing_keys_are_the_same() -> None:
+    assert read(text=None, leaves=None, unknown=None) == Tree(extra={"unknown": None})
+
+
+@pytest.mark.parametrize("older_first", [True, False])
+def test_the_main_spelling_wins_over_the_older_one(*, older_first: bool) -> None:
+    fields = {"older": 1, "main": 2} if older_first else {"main": 2, "older": 1}
+
+    assert read(**fields).either == 2
+    assert read(older=1).either == 1
+    assert read(older=1, main=None).either == 1
+
+
+def test_unknown_keys_of_parts_are_kept_with_the_part() -> None:
+    tree = read(leaf={"name": "a", "colour": "green"}, new=1)
+
+    assert tree.leaf == Leaf(name="a", extra={"colour": "green"})
+    assert tree.extra == {"new": 1}
+
+
+@pytest.mark.parametrize("body", [None, [], "order", 5, True])
+def test_what_is_no_object_is_no_answer(body: Any) -> None:
+    assert as_answer(body, CreatedOrder, Reply()) is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize("kind", [Tree, Order, ChildShipment])
+@given(data=st.data())
+def test_any_json_object_is_an_answer(kind: type[Answer], data: st.DataObject) -> None:
+    names = [spec.wire for spec in specs(kind)]
+    body = data.draw(st.dictionaries(st.sampled_from(names) | st.text(max_size=4), JSON))
+
+    answer = as_answer(body, kind, Reply())
+
+    assert isinstance(answer, kind)
+    assert repr(answer)
+    assert isinstance(unstructure(answer), dict)
+
+
+def test_an_answer_is_unstructured_under_the_wires_names() -> None:
+    order = as_answer(
+        {"waybill": "W1", "DestinationArea": "AMD", "children": [{"waybill": "W2"}], "new": 1},
+        CreatedOrder,
+        Reply(),
+    )
+
+    assert unstructure(order) == {
+        "waybill": "W1",
+        "DestinationArea": "AMD",
+        "children": [{"waybill": "W2"}],
+        "new": 1,
+    }
+
+
+# --- strict -------------------------------------------------------------------------------------
+
+
+def test_a_refusal_holds_no_trace_of_the_first_try() -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        structure(india({"drop_info.drop_pincode": "1"}), IndiaOrder)
+
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    assert caught.value.attempts == 0
+
+
+@frozen(kw_only=True, repr=False)
+class Numbered(Sent):
+    whole: int | None = None
+    number: float | None = None
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "number"),
+    [
+        ("whole", "7", 7),
+        ("whole", "-7", -7),
+        ("number", "7", 7),
+        ("number", "7.50", 7.5),
+        ("number", "7.0", 7.0),
+        ("number", "1e2", 100.0),
+    ],
+)
+def test_a_number_written_as_text_is_a_number_on_the_wire(
+    field: str, text: str, number: float
+) -> None:
+    numbered = structure({field: text}, Numbered)
+
+    assert canonical(numbered) == {field: number}
+    assert type(canonical(numbered)[field]) is type(number)
+    assert unstructure(numbered) == {field: text}
+
+
+def test_nothing_that_was_not_said_is_sent() -> None:
+    assert canonical(structure(india(), IndiaOrder)) == india()
+
+
+def test_parts_made_by_hand_are_written_too() -> None:
+    item = Item(description="shirt", quantity=1, price=10, weight=5)
+
+    assert canonical(item) == {"description": "shirt", "quantity": 1, "price": 10, "weight": 5}

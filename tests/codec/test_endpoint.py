@@ -1,0 +1,74 @@
+"""Declarations are data that checks itself."""
+
+import attrs
+import pytest
+
+from clickpost_async import Auth, Get, Host, InvalidRequestError, Post, Repeat
+from clickpost_async._codec.envelope import bare, result_of
+from clickpost_async.structures import Answer, IndiaOrder
+
+
+def test_a_declaration_has_plain_defaults() -> None:
+    endpoint = Get("/v1/fetch-accounts", returns=Answer, repeat=Repeat.FREELY)
+
+    assert endpoint.method == "GET"
+    assert endpoint.path == "/v1/fetch-accounts"
+    assert endpoint.accepts == frozenset({200})
+    assert endpoint.auth is Auth.USERNAME_AND_KEY
+    assert endpoint.host is Host.MAIN
+    assert endpoint.takes is None
+    assert endpoint.reads is result_of
+    assert dict(endpoint.means) == {}
+
+
+def test_a_declaration_keeps_what_it_is_told() -> None:
+    endpoint = Post(
+        "/v1/user/token/",
+        name="account.token",
+        takes=IndiaOrder,
+        returns=Answer,
+        repeat=Repeat.NEVER,
+        reads=bare,
+        accepts=[200, 202, 200],
+        means={500: InvalidRequestError},
+        auth=Auth.NONE,
+        host=Host.TRACKING,
+    )
+
+    assert endpoint.method == "POST"
+    assert endpoint.accepts == frozenset({200, 202})
+    assert endpoint.means == {500: InvalidRequestError}
+    assert (endpoint.auth, endpoint.host) == (Auth.NONE, Host.TRACKING)
+    assert endpoint.label == "account.token"
+
+
+def test_what_has_no_name_is_called_by_its_path() -> None:
+    endpoint = Get("/v9/own", returns=Answer, repeat=Repeat.FREELY)
+
+    assert endpoint.label == "GET /v9/own"
+
+
+def test_repetition_has_to_be_declared() -> None:
+    with pytest.raises(TypeError):
+        Get("/v1/cancel-order/", returns=Answer)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    "path", ["", "v1/x", "https://evil.example.com/x", "/../x", "/v1/../../x", "/./x", "/v1/.."]
+)
+def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="path: give it from the base URL on"):
+        Get(path, returns=Answer, repeat=Repeat.FREELY)
+
+
+@pytest.mark.parametrize("path", ["/v1/x?key=1", "/v1/x#y", "/v1/a b", "/v1/x\n"])
+def test_a_path_that_is_more_than_a_path_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="path"):
+        Get(path, returns=Answer, repeat=Repeat.FREELY)
+
+
+def test_a_declaration_is_frozen() -> None:
+    endpoint = Get("/v9/own", returns=Answer, repeat=Repeat.FREELY)
+
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        endpoint.name = "other"  # type: ignore[misc]

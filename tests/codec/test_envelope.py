@@ -1,0 +1,337 @@
+"""All the ways in which ClickPost wraps an answer."""
+
+import json
+import warnings
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickpost_async._codec.envelope import (
+    Verdict,
+    bare,
+    order_of,
+    result_of,
+    rows_of,
+    verdict_of,
+)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ("meta", "status", "message", "result", "order_id", "children", "waybill", "item")
+            )
+            | st.text(max_size=3),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+# --- the verdict --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "verdict"),
+    [
+        ({"meta": {"status": 200, "message": "SUCCESS", "success": True}}, Verdict(200, "SUCCESS")),
+        ({"result": {}, "meta": {"message": "late", "status": 319}}, Verdict(319, "late")),
+        ({"result": [], "meta": {"meta": {"status": 200, "message": "ok"}}}, Verdict(200, "ok")),
+        ({"message": "old", "status_code": 200, "success": True}, Verdict(200, "old")),
+        ({"detail": 'Method "PUT" not allowed.'}, Verdict(None, 'Method "PUT" not allowed.')),
+        ({"meta": {"status": "301", "message": "bad key"}}, Verdict(301, "bad key")),
+        ({"meta": {"status": 202}}, Verdict(202, "")),
+        ({"meta": {"status": 314, "messsage": "no city"}}, Verdict(314, "no city")),
+        ({"messsage": "done", "status_code": 200, "success": True}, Verdict(200, "done")),
+        ({"meta": {"status": 200, "message": None}}, Verdict(200, "")),
+        ({"meta": {"status": 200, "username": "acme", "next": None}}, Verdict(200, "")),
+    ],
+)
+def test_the_verdict_is_found_in_every_shape(body: Any, verdict: Verdict) -> None:
+    assert verdict_of(body) == verdict
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        {},
+        "200",
+        200,
+        {"token": "t", "expires_at": "2026-03-01T10:00:00"},
+        {"meta": None},
+        {"meta": []},
+        {"meta": {}},
+        {"meta": {"message": "no status"}},
+        {"meta": {"meta": {}}},
+        {"detail": ["not text"]},
+        {"status_code": None},
+    ],
+)
+def test_without_a_verdict_there_is_none(body: Any) -> None:
+    assert verdict_of(body) is None
+
+
+@pytest.mark.fault("P03")
+@pytest.mark.parametrize(
+    "status",
+    [True, False, 200.0, None, "", "2 00", "two", "20000", "-200", "２００", [200], {"a": 1}],
+)
+def test_a_status_that_is_no_small_whole_number_is_none(status: Any) -> None:
+    assert verdict_of({"meta": {"status": status, "message": "?"}}) is None
+    assert verdict_of({"status_code": status}) is None
+
+
+@pytest.mark.parametrize("status", [10_000, 10**50, -1, -200])
+def test_a_number_that_no_table_could_hold_is_no_status(status: int) -> None:
+    assert verdict_of({"meta": {"status": status, "message": "?"}}) is None
+
+
+@given(JSON)
+def test_any_json_has_a_verdict_or_none(body: Any) -> None:
+    verdict = verdict_of(body)
+
+    assert verdict is None or (
+        (verdict.status is None or type(verdict.status) is int) and isinstance(verdict.message, str)
+    )
+
+
+@given(st.integers(100, 600), st.booleans() | st.none() | st.text(max_size=3))
+def test_what_success_says_never_matters(status: int, success: Any) -> None:
+    said = {"meta": {"status": status, "message": "m", "success": success}}
+    unsaid = {"meta": {"status": status, "message": "m"}}
+
+    assert verdict_of(said) == verdict_of(unsaid)
+
+
+# --- its words ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("plain words", "plain words"),
+        ({"non_field_errors": ["account is invalid"]}, "non_field_errors: account is invalid"),
+        ({"a": ["one", "two"], "b": "three"}, "a: one; two; b: three"),
+        (["one", "two"], "one; two"),
+        ("['must be either True or False.']", "must be either True or False."),
+        ("['one', \"two\"]", "one; two"),
+        ("[1, 2]", "[1, 2]"),
+        ("[not a list", "[not a list"),
+        ("[", "["),
+        ("[__import__('os')]", "[__import__('os')]"),
+        (319, "319"),
+        (None, ""),
+        ({}, ""),
+        ([], ""),
+        ("{'status': {'reason': 'closed'}}", "{'status': {'reason': 'closed'}}"),
+        ("{not a dict", "{not a dict"),
+        ('{"reason": null}', '{"reason": null}'),
+    ],
+)
+def test_a_message_is_read_whatever_clickpost_made_of_it(message: Any, line: str) -> None:
+    assert verdict_of({"meta": {"status": 400, "message": message}}) == Verdict(400, line)
+
+
+def test_a_message_is_one_line() -> None:
+    verdict = verdict_of({"meta": {"status": 319, "message": "first\nsecond\r\n\tthird"}})
+
+    assert verdict == Verdict(319, "first second third")
+
+
+def test_an_endless_message_is_cut() -> None:
+    verdict = verdict_of({"meta": {"status": 319, "message": "x" * 10**6}})
+
+    assert verdict is not None
+    assert len(verdict.message) == 2000
+
+
+@pytest.mark.parametrize("depth", [10, 100, 500, 900])
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_a_deeply_nested_message_is_still_words(depth: int, opening: str) -> None:
+    closing = "]" if opening == "[" else "}"
+    try:
+        message = json.loads(opening * depth + "1" + closing * depth)
+    except RecursionError:
+        pytest.skip("this Python does not read it either")
+
+    verdict = verdict_of({"meta": {"status": 319, "message": message}})
+
+    assert verdict is not None
+    assert isinstance(verdict.message, str)
+
+
+@pytest.mark.parametrize("message", ["['C:\\drive']", "[1is 2]", "['\\p']", "[0_in[1]]"])
+def test_reading_a_message_warns_nobody(message: str) -> None:
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        verdict_of({"meta": {"status": 319, "message": message}})
+
+    assert heard == []
+
+
+@given(JSON)
+def test_any_json_can_be_a_message(message: Any) -> None:
+    verdict = verdict_of({"meta": {"status": 319, "message": message}})
+
+    assert verdict is not None
+    assert isinstance(verdict.message, str)
+
+
+@given(st.text("[]'\",\\ \n\x00\ud800u1{}()-", max_size=40))
+def test_any_text_that_looks_like_a_list_can_be_a_message(text: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        verdict = verdict_of({"meta": {"status": 319, "message": "[" + text}})
+
+    assert verdict is not None
+
+
+# --- where the answer lies ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [{}, {"result": None}, {"result": {}}, {"meta": {"status": 200}}])
+def test_an_answer_without_result_is_empty(body: Any) -> None:
+    assert result_of(body) == {}
+    assert rows_of({**body, "result": body.get("result") or None}) == {"rows": []}
+
+
+def test_a_result_is_taken_as_it_is() -> None:
+    assert result_of({"result": {"waybill": "W1"}}) == {"waybill": "W1"}
+    assert rows_of({"result": [{"waybill": "W1"}]}) == {"rows": [{"waybill": "W1"}]}
+    assert bare({"token": "t"}) == {"token": "t"}
+
+
+def test_a_flat_answer_lies_beside_its_verdict() -> None:
+    flat = {"status_code": 200, "success": True, "message": "SUCCESS"}
+
+    assert result_of({**flat, "tracking_id": 7}) == {"tracking_id": 7}
+    assert result_of({**flat, "result": {"waybill": "W1"}}) == {"waybill": "W1"}
+    assert result_of(flat) == {}
+
+
+@pytest.mark.parametrize("result", ["rows", {"a": 1}, 5, [1], [{}, None], [[]], True])
+def test_rows_that_are_no_objects_are_unreadable(result: Any) -> None:
+    assert rows_of({"result": result}) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "clickposts", "merchants"),
+    [
+        # v3: the merchant's inside, ClickPost's beside
+        ({"result": {"order_id": "mine"}, "order_id": 7}, 7, "mine"),
+        ({"result": {"order_id": "123"}, "order_id": 7}, 7, "123"),
+        ({"result": {"order_id": 123}, "order_id": 7}, 7, 123),
+        # v4, and 323: ClickPost's inside
+        ({"result": {"order_id": 7}}, 7, None),
+        ({"result": {"order_id": 7}, "order_id": None}, 7, None),
+        # nothing but the merchant's
+        ({"result": {"order_id": "mine"}}, None, "mine"),
+        # nothing but ClickPost's, beside
+        ({"result": {}, "order_id": 7}, 7, None),
+        ({"order_id": 7, "reference_number": "r"}, 7, None),
+        ({"result": {"order_id": None}, "order_id": "7"}, "7", None),
+        ({}, None, None),
+    ],
+)
+def test_the_two_order_ids_are_told_apart(body: Any, clickposts: Any, merchants: Any) -> None:
+    order = order_of(body)
+
+    assert order["order_id"] == clickposts
+    assert order["merchant_order_id"] == merchants
+
+
+def test_ids_and_reference_are_found_beside_the_result_too() -> None:
+    beside = order_of({"result": {"waybill": "W1"}, "tracking_id": 5, "reference_number": "r"})
+    inside = order_of(
+        {
+            "result": {"tracking_id": 6, "reference_number": "s"},
+            "tracking_id": 5,
+            "reference_number": "r",
+        }
+    )
+
+    assert (beside["tracking_id"], beside["reference_number"]) == (5, "r")
+    assert (inside["tracking_id"], inside["reference_number"]) == (6, "s")
+
+
+@pytest.mark.parametrize("children", [None, "W1", 5, True])
+def test_children_that_cannot_be_read_do_not_cost_the_waybill(children: Any) -> None:
+    order = order_of({"result": {"waybill": "W1", "children": children}})
+
+    assert order["waybill"] == "W1"
+    assert not order["children"]
+
+
+def test_children_may_be_absent() -> None:
+    assert "children" not in order_of({"result": {"waybill": "W1"}})
+
+
+_SHAPED = [
+    {"waybill": "W1-1", "item": {"sku": "A", "waybill": "W1-1"}},
+    {"waybill": None, "item": {"sku": "B"}},
+]
+
+
+@pytest.mark.parametrize(
+    "children",
+    [
+        _SHAPED,
+        {"0": _SHAPED[0], "1": _SHAPED[1]},
+        [_SHAPED[0], "junk", None, _SHAPED[1]],
+    ],
+)
+def test_children_come_as_a_list_or_as_an_object(children: Any) -> None:
+    assert order_of({"result": {"children": children}})["children"] == _SHAPED
+
+
+@pytest.mark.parametrize("child", [_SHAPED[0], {"waybill": "W1-1", "sku": "A"}])
+def test_a_single_child_may_stand_alone(child: Any) -> None:
+    (found,) = order_of({"result": {"children": child}})["children"]
+
+    assert found["waybill"] == "W1-1"
+    assert found["item"]["sku"] == "A"
+
+
+def test_a_flat_child_gets_an_item() -> None:
+    flat = {
+        "waybill": "W1-1",
+        "description": "shirt",
+        "sku": "A",
+        "DestinationArea": "AMD",
+        "label": None,
+    }
+
+    assert order_of({"result": {"children": [flat]}})["children"] == [
+        {
+            "waybill": "W1-1",
+            "DestinationArea": "AMD",
+            "label": None,
+            "item": {"description": "shirt", "sku": "A"},
+        }
+    ]
+
+
+@given(JSON)
+def test_readers_never_raise_on_junk(result: Any) -> None:
+    body = {"meta": {"status": 200}, "result": result}
+
+    for reader in (result_of, rows_of, bare, order_of):
+        reader(body)
+
+
+@given(JSON, JSON)
+def test_an_order_is_read_without_changing_the_body(children: Any, order_id: Any) -> None:
+    body = {"result": {"children": children, "order_id": 1}, "order_id": order_id}
+    before = json.dumps(body)
+
+    order_of(body)
+
+    assert json.dumps(body) == before

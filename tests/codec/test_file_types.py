@@ -1,0 +1,46 @@
+"""A file is what its first bytes say, whatever its name."""
+
+import pytest
+
+from clickpost_async._codec.file_types import HEAD, Kind, kind_of
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"%PDF-1.7\n\xe2\xe3\xcf\xd3", Kind.PDF),
+        (b"\r\n%PDF-1.4\n", Kind.PDF),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", Kind.PNG),
+        (b"^XA^FDhello^FS^XZ", Kind.ZPL),
+        (b"\xef\xbb\xbf\n ^XA^XZ", Kind.ZPL),
+        (b"PK\x03\x04\x14\0", Kind.ZIP),
+        (b"awb,status\r\n1,Delivered", Kind.CSV),
+        (b"\xef\xbb\xbfawb\n1\n", Kind.CSV),
+        ("awb,name\n1,क्‍ष\u00a0x\n".encode(), Kind.CSV),
+        (("x" * (HEAD - 2) + "क").encode()[:HEAD], Kind.CSV),
+    ],
+)
+def test_a_known_file_is_known(head: bytes, kind: Kind) -> None:
+    assert kind_of(head) is kind
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b" \r\n",
+        b"<!DOCTYPE html>",
+        b"\n\t<html>",
+        b"<?xml version='1.0'?><Error/>",
+        b'{"meta": {"status": 500}}',
+        b"[]",
+        b"#!/bin/sh\n",
+        b"MZ\x90\0\x03\0",
+        b"\x7fELF\x02\x01",
+        b"GIF89a\x01\0",
+        b"\x1f\x8b\x08\0",
+        b"a,b\n\0",
+    ],
+)
+def test_anything_else_is_not(head: bytes) -> None:
+    assert kind_of(head) is None

@@ -1,0 +1,319 @@
+"""The gate: how many are inside, who comes next, and that no place is ever lost."""
+
+import asyncio
+
+import anyio
+import pytest
+from attrs import frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickpost_async._concurrency.priority_semaphore import Gate
+from clickpost_async.settings import Priority
+from clickpost_async.testing import run_virtual, virtual_time
+
+NORMAL, BULK = Priority.NORMAL, Priority.BULK
+
+
+@frozen(kw_only=True)
+class Visit:
+    """One that comes, stays inside for a while, and is cancelled at some time, if it is."""
+
+    at: int
+    stays: int
+    priority: Priority
+    cancelled: int | None
+    gives_way: bool
+
+
+# Whole seconds, so that leaving, coming and being cancelled often fall on the same moment.
+visits = st.lists(
+    st.builds(
+        Visit,
+        at=st.integers(0, 6),
+        stays=st.integers(0, 4),
+        priority=st.sampled_from(Priority),
+        cancelled=st.none() | st.integers(0, 12),
+        gives_way=st.booleans(),
+    ),
+    max_size=30,
+)
+
+
+class Stage:
+    """Where visits are played, and what was seen there."""
+
+    def __init__(self, width: int, script: list[Visit]) -> None:
+        self.width = width
+        self.gate = Gate(width)
+        self.script = script
+        self.inside: set[int] = set()
+        self.most = 0
+        self.entered: list[int] = []
+        self.waited: set[int] = set()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    async def play(self, *, cancel_first: bool) -> None:
+        for second in range(13):
+            if cancel_first:
+                self._cancel(second)
+            for who, it in enumerate(self.script):
+                if it.at == second:
+                    self._tasks[who] = asyncio.create_task(self._visit(who))
+            if not cancel_first:
+                # After the places of this second were handed over, before their new owners run.
+                await asyncio.sleep(0)
+                self._cancel(second)
+            await asyncio.sleep(1)
+        for outcome in await asyncio.gather(*self._tasks.values(), return_exceptions=True):
+            assert outcome is None or isinstance(outcome, asyncio.CancelledError)
+
+    def _cancel(self, second: int) -> None:
+        for who, task in self._tasks.items():
+            if self.script[who].cancelled == second:
+                task.cancel()
+
+    async def _visit(self, who: int) -> None:
+        it = self.script[who]
+        # Full, or it is entered at once: before one that has been called in and has not run yet.
+        if self.gate.inside == self.width:
+            self.waited.add(who)
+        else:
+            assert not self.gate.waiting
+        async with self.gate.entered(it.priority) as place:
+            self.entered.append(who)
+            await self._stay(who, it.stays)
+            if it.gives_way:
+                await place.give_way()
+                await self._stay(who, 1)
+
+    async def _stay(self, who: int, seconds: int) -> None:
+        self.inside.add(who)
+        self.most = max(self.most, len(self.inside))
+        try:
+            await anyio.sleep(seconds)
+        finally:
+            self.inside.remove(who)
+
+
+@given(st.integers(1, 4), visits, st.booleans())
+def test_never_more_inside_than_wide_in_order_and_no_place_is_lost(
+    width: int, script: list[Visit], cancel_first: bool
+) -> None:
+    stage = Stage(width, script)
+    run_virtual(lambda: stage.play(cancel_first=cancel_first))
+    assert (stage.gate.inside, stage.gate.waiting, stage.inside) == (0, 0, set())
+    assert stage.most <= width
+    for lane in Priority:
+        came = [
+            who for who in stage.entered if who in stage.waited and script[who].priority is lane
+        ]
+        assert came == sorted(came, key=lambda who: (script[who].at, who))
+    assert {who for who, it in enumerate(script) if it.cancelled is None} <= set(stage.entered)
+
+
+@virtual_time
+async def test_a_free_gate_is_entered_without_giving_up_the_event_loop() -> None:
+    gate = Gate(1)
+    with pytest.raises(StopIteration):
+        gate.entered().__aenter__().send(None)
+    assert (gate.inside, gate.waiting) == (1, 0)
+
+
+async def crowd(gate: Gate, lanes: list[Priority], order: list[Priority]) -> None:
+    async def visit(priority: Priority) -> None:
+        async with gate.entered(priority):
+            order.append(priority)
+
+    async with anyio.create_task_group() as group, gate.entered():
+        for lane in lanes:
+            group.start_soon(visit, lane)
+        await anyio.sleep(1)
+        assert (gate.inside, gate.waiting) == (1, len(lanes))
+
+
+def test_normal_goes_before_bulk_but_every_ninth_place_is_bulks() -> None:
+    order: list[Priority] = []
+    run_virtual(lambda: crowd(Gate(1), [BULK] * 3 + [NORMAL] * 20, order))
+    assert order == [*[*[NORMAL] * 8, BULK] * 2, *[NORMAL] * 4, BULK]
+
+
+@virtual_time
+async def test_one_that_comes_again_goes_before_all_others_of_its_lane() -> None:
+    gate = Gate(1)
+    order: list[str] = []
+
+    async def visit(name: str, priority: Priority, *, again: bool = False) -> None:
+        async with gate.entered(priority, again=again):
+            order.append(name)
+
+    async with anyio.create_task_group() as group, gate.entered():
+        group.start_soon(visit, "bulk", BULK)
+        group.start_soon(visit, "normal", NORMAL)
+        await anyio.sleep(1)
+        group.start_soon(lambda: visit("bulk again", BULK, again=True))
+        group.start_soon(lambda: visit("normal again", NORMAL, again=True))
+        await anyio.sleep(1)
+
+    assert order == ["normal again", "normal", "bulk again", "bulk"]
+
+
+def test_gates_work_on_trio() -> None:
+    trio = pytest.importorskip("trio")
+    order: list[Priority] = []
+    lanes = [BULK] * 2 + [NORMAL] * 2
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    trio.run(crowd, Gate(1), lanes, order, clock=clock)
+    assert order == [NORMAL, NORMAL, BULK, BULK]
+
+
+@pytest.mark.parametrize("cancelled", range(6))
+def test_a_place_handed_to_one_that_is_cancelled_goes_to_the_next(cancelled: int) -> None:
+    entered: list[int] = []
+
+    async def main() -> None:
+        gate = Gate(1)
+
+        async def visit(who: int) -> None:
+            async with gate.entered():
+                entered.append(who)
+
+        async with gate.entered():
+            tasks = [asyncio.create_task(visit(who)) for who in range(6)]
+            await asyncio.sleep(0)
+            for task in tasks[:cancelled]:
+                task.cancel()
+        # Left, and the place is handed over, in the same turn of the loop as the cancellation.
+        tasks[cancelled].cancel()
+        await asyncio.wait(tasks)
+        assert (gate.inside, gate.waiting) == (0, 0)
+
+    run_virtual(main)
+    assert entered == list(range(cancelled + 1, 6))
+
+
+@virtual_time
+async def test_one_that_is_cancelled_while_it_gives_way_does_not_leave_twice() -> None:
+    gate = Gate(1)
+    seen: list[tuple[int, int]] = []
+
+    async def giving_way() -> None:
+        async with gate.entered(BULK) as place:
+            await asyncio.sleep(1)
+            await place.give_way()
+
+    async def urgent() -> None:
+        async with gate.entered():
+            await asyncio.sleep(2)
+            seen.append((gate.inside, gate.waiting))
+
+    async with asyncio.TaskGroup() as group:
+        polite = group.create_task(giving_way())
+        await asyncio.sleep(0)
+        group.create_task(urgent())
+        await asyncio.sleep(2)
+        polite.cancel()
+    assert seen == [(1, 0)]
+    assert gate.inside == 0
+
+
+def test_one_gate_serves_two_event_loops_one_after_the_other() -> None:
+    gate = Gate(1)
+    order: list[Priority] = []
+    for _ in range(2):
+        run_virtual(lambda: crowd(gate, [BULK, NORMAL], order))
+    assert order == [NORMAL, BULK] * 2
+
+
+@virtual_time
+async def test_of_ten_thousand_half_give_up_and_all_others_get_in() -> None:
+    gate = Gate(10)
+    turns = 0
+
+    async def visit() -> None:
+        nonlocal turns
+        async with gate.entered():
+            turns += 1
+            await asyncio.sleep(0)
+
+    tasks = [asyncio.create_task(visit()) for _ in range(10_000)]
+    await asyncio.sleep(0)
+    assert (gate.inside, gate.waiting) == (10, 9990)
+    for task in tasks[5000:]:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert (turns, gate.inside, gate.waiting) == (5000, 0, 0)
+
+
+def test_a_gate_without_width_is_refused() -> None:
+    with pytest.raises(ValueError, match="width: at least 1 is needed"):
+        Gate(0)
+
+
+async def stand(gate: Gate, priority: Priority, leave: anyio.Event, seen: list[Priority]) -> None:
+    async with gate.entered(priority):
+        seen.append(priority)
+        await leave.wait()
+
+
+def test_bulk_leaves_a_tenth_of_the_places_free_while_normal_ones_are_inside() -> None:
+    async def play() -> list[int]:
+        gate, leave, inside = Gate(20), [anyio.Event(), anyio.Event()], []
+        found: list[int] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(stand, gate, NORMAL, leave[0], inside)
+            await anyio.sleep(1)
+            for _ in range(30):
+                group.start_soon(stand, gate, BULK, leave[1], inside)
+            await anyio.sleep(1)
+            found.append(gate.inside)
+            for _ in range(2):
+                group.start_soon(stand, gate, NORMAL, leave[0], inside)
+            await anyio.sleep(1)
+            found.append(gate.inside)
+            leave[0].set()
+            await anyio.sleep(1)
+            found.append(gate.inside)
+            leave[1].set()
+        return [*found, gate.inside, gate.waiting]
+
+    assert run_virtual(play) == [18, 20, 20, 0, 0]
+
+
+def test_bulk_alone_has_every_place() -> None:
+    async def play() -> int:
+        gate, leave = Gate(20), anyio.Event()
+        async with anyio.create_task_group() as group:
+            for _ in range(30):
+                group.start_soon(stand, gate, BULK, leave, [])
+            await anyio.sleep(1)
+            inside = gate.inside
+            leave.set()
+        return inside
+
+    assert run_virtual(play) == 20
+
+
+@given(visits, st.booleans())
+def test_no_place_is_lost_at_a_gate_that_keeps_some_free(
+    script: list[Visit], cancel_first: bool
+) -> None:
+    gate = Gate(10)
+
+    async def visit(it: Visit) -> None:
+        await anyio.sleep(it.at)
+        with anyio.move_on_after(None if it.cancelled is None else it.cancelled):
+            async with gate.entered(it.priority) as place:
+                await anyio.sleep(it.stays)
+                if it.gives_way:
+                    await place.give_way()
+
+    async def play() -> None:
+        async with anyio.create_task_group() as group:
+            for it in script:
+                group.start_soon(visit, it)
+
+    run_virtual(play)
+
+    assert (gate.inside, gate.waiting) == (0, 0)
+    assert all(gate.admit(lane) for lane in (gate._normal, gate._bulk) for _ in range(4))

@@ -1,0 +1,591 @@
+"""What is sent again, after which pause, and what is said when that did not help.
+
+Everything here happens in virtual time.
+"""
+
+import asyncio
+import errno
+import random
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
+
+from clickpost_async import (
+    BusyCourierError,
+    ClickPostError,
+    CourierError,
+    CredentialsError,
+    DeadlineError,
+    InvalidRequestError,
+    NoReplyError,
+    NotSentError,
+    Outcome,
+    Post,
+    Rate,
+    RefusedError,
+    Repeat,
+    RetryPolicy,
+    ServerError,
+    ThrottledError,
+    Trouble,
+    UnreadableReplyError,
+)
+from clickpost_async._codec.envelope import order_of
+from clickpost_async._core.retry import STEPS, Failure, Step, failure_of, step_after
+from clickpost_async.structures import CreatedOrder
+from clickpost_async.testing import virtual_time
+from tests.helpers.scripted_transport import (
+    Line,
+    Listener,
+    Play,
+    never_answers,
+    placed,
+    playing,
+    queued,
+    said,
+    unguarded,
+)
+from tests.sandbox.samples import india_order
+
+FREELY, SETTLING, REFERENCE, NEVER = Repeat
+
+RAISE, BACK_OFF, ONCE, SETTLE, LOOK_UP, ON_REQUEST = Step
+
+# FREELY, AFTER_SETTLING, BY_REFERENCE, NEVER
+TABLE: dict[Failure, tuple[Step, Step, Step, Step]] = {
+    Failure.UNSENT: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
+    Failure.CROWDED: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
+    Failure.ODD_UNSENT: (ONCE, ONCE, ONCE, ONCE),
+    Failure.THROTTLED: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
+    Failure.BUSY: (BACK_OFF, SETTLE, SETTLE, RAISE),
+    Failure.SERVER: (BACK_OFF, SETTLE, SETTLE, RAISE),
+    Failure.LOST: (BACK_OFF, SETTLE, SETTLE, RAISE),
+    Failure.UNREADABLE: (ONCE, SETTLE, SETTLE, RAISE),
+    Failure.ODD: (ONCE, RAISE, SETTLE, RAISE),
+    Failure.NOT_CLICKPOST: (RAISE, RAISE, LOOK_UP, RAISE),
+    Failure.UNRECOGNISED: (RAISE, RAISE, ON_REQUEST, RAISE),
+    Failure.FINAL: (RAISE, RAISE, RAISE, RAISE),
+}
+
+
+def troubled(error: ClickPostError, trouble: Trouble) -> ClickPostError:
+    error.trouble = trouble
+    return error
+
+
+ERRORS: list[tuple[ClickPostError, Failure]] = [
+    (NotSentError("no"), Failure.UNSENT),
+    (troubled(NotSentError("no"), Trouble.CROWDED), Failure.CROWDED),
+    (troubled(NotSentError("no"), Trouble.UNFORESEEN), Failure.ODD_UNSENT),
+    (troubled(NotSentError("no"), Trouble.SHUT), Failure.FINAL),
+    (ThrottledError("no"), Failure.THROTTLED),
+    (BusyCourierError("no"), Failure.BUSY),
+    (NoReplyError("no"), Failure.LOST),
+    (troubled(NoReplyError("no"), Trouble.UNFORESEEN), Failure.ODD),
+    # It did leave: that this machine had no room for its answer changes nothing.
+    (troubled(NoReplyError("no"), Trouble.CROWDED), Failure.LOST),
+    (UnreadableReplyError("no"), Failure.UNREADABLE),
+    (
+        troubled(UnreadableReplyError("no", transient=False), Trouble.NOT_CLICKPOST),
+        Failure.NOT_CLICKPOST,
+    ),
+    (ServerError("no"), Failure.SERVER),
+    (CourierError("no", outcome=Outcome.UNKNOWN), Failure.UNRECOGNISED),
+    (NotSentError("no", transient=False), Failure.FINAL),
+    (DeadlineError("no"), Failure.FINAL),
+    (CredentialsError("no"), Failure.FINAL),
+    (InvalidRequestError("no"), Failure.FINAL),
+    (CourierError("no"), Failure.FINAL),
+    (RefusedError("no"), Failure.FINAL),
+    (RefusedError("no", outcome=Outcome.UNKNOWN), Failure.FINAL),
+    # As an endpoint of one's own may raise it: no row says that a retry would help.
+    (RefusedError("no", transient=True), Failure.FINAL),
+]
+
+
+@pytest.mark.parametrize(("error", "failure"), ERRORS)
+@pytest.mark.parametrize("repeat", Repeat)
+def test_the_table_says_what_follows_a_failure(
+    error: ClickPostError, failure: Failure, repeat: Repeat
+) -> None:
+    assert failure_of(error) is failure
+    assert step_after(error, repeat) is TABLE[failure][list(Repeat).index(repeat)]
+
+
+def test_the_table_has_no_other_rows() -> None:
+    assert set(STEPS) == set(Failure) == set(TABLE)
+
+
+def test_only_what_is_our_own_fault_or_holds_everybody_is_repeated_for_less() -> None:
+    prices = {failure: row.price for failure, row in STEPS.items() if row.price != 1}
+    assert prices == {
+        Failure.CROWDED: 0,
+        Failure.THROTTLED: 0.1,
+        Failure.NOT_CLICKPOST: 0,
+        Failure.FINAL: 0,
+    }
+
+
+# --- the table at work ------------------------------------------------------------------------
+
+SHORT, LONG = (0.0, 0.5), (30.0, 60.0)
+
+
+def page(status: int) -> httpx.Response:
+    return httpx.Response(status, text="<html>")
+
+
+CROWDED = httpx.ConnectError("")
+CROWDED.__cause__ = OSError(errno.EMFILE, "no")
+
+WHAT_HAPPENS: dict[str, tuple[Line, Failure]] = {
+    "the connection fails": (httpx.ConnectError(""), Failure.UNSENT),
+    "no place in the pool": (httpx.PoolTimeout(""), Failure.CROWDED),
+    "no file to open": (CROWDED, Failure.CROWDED),
+    "something unforeseen": (RuntimeError("?"), Failure.ODD),
+    "322": (said(322, "busy"), Failure.BUSY),
+    "329": (said(329, "slow"), Failure.BUSY),
+    "the answer is lost": (httpx.ReadError(""), Failure.LOST),
+    "no answer in time": (httpx.ReadTimeout(""), Failure.LOST),
+    "HTML": (page(200), Failure.UNREADABLE),
+    "HTTP 500": (page(500), Failure.SERVER),
+    "HTTP 502": (page(502), Failure.SERVER),
+    "HTTP 503": (page(503), Failure.SERVER),
+    "HTTP 504": (page(504), Failure.SERVER),
+    "HTTP 408": (page(408), Failure.SERVER),
+    "500": (said(500, "oops"), Failure.SERVER),
+    "301": (said(301, "wrong key"), Failure.FINAL),
+    "307": (said(307, "wrong order type"), Failure.FINAL),
+    "319": (said(319, "refused"), Failure.FINAL),
+    "354": (said(354, "odd"), Failure.FINAL),
+    "999": (said(999, "new"), Failure.FINAL),
+    "a redirect": (httpx.Response(302), Failure.FINAL),
+    "HTTP 303": (httpx.Response(303), Failure.NOT_CLICKPOST),
+    "HTTP 404": (page(404), Failure.NOT_CLICKPOST),
+}
+
+
+def own(repeat: Repeat) -> Post[CreatedOrder]:
+    return Post(
+        "/v9/own/",
+        returns=CreatedOrder,
+        reads=order_of,
+        accepts={200, 202, 102, 323},
+        repeat=repeat,
+    )
+
+
+@pytest.mark.parametrize("repeat", Repeat)
+@pytest.mark.parametrize("what", WHAT_HAPPENS)
+@virtual_time
+async def test_a_call_is_sent_again_as_the_table_says(what: str, repeat: Repeat) -> None:
+    line, failure = WHAT_HAPPENS[what]
+    step = TABLE[failure][list(Repeat).index(repeat)]
+    play = Play([line, placed()])
+    async with playing(play) as clickpost:
+        if step in (RAISE, LOOK_UP):
+            with pytest.raises(ClickPostError) as caught:
+                await clickpost.post(own(repeat), {})
+            assert (len(play.times), caught.value.attempts) == (1, 1)
+        else:
+            answer = await clickpost.post(own(repeat), {})
+            assert (len(play.times), answer.waybill, answer.reply.attempts) == (2, "W-1", 2)
+            (pause,) = play.pauses
+            low, high = LONG if step is SETTLE else SHORT
+            assert low <= pause <= high
+
+
+@pytest.mark.parametrize("repeat", Repeat)
+@pytest.mark.parametrize(("header", "low"), [({"retry-after": "7"}, 7.0), ({}, 1.0)])
+@virtual_time
+async def test_one_that_was_throttled_waits_as_long_as_it_was_told(
+    repeat: Repeat, header: dict[str, str], low: float
+) -> None:
+    play = Play([httpx.Response(429, headers=header), placed()])
+    async with playing(play) as clickpost:
+        answer = await clickpost.post(own(repeat), {})
+
+    assert answer.reply.attempts == 2
+    assert low <= play.pauses[0] <= low + 0.5
+
+
+@virtual_time
+async def test_a_429_holds_those_too_that_have_not_left_yet() -> None:
+    play = Play([httpx.Response(429, headers={"retry-after": "7"}), placed()])
+    async with playing(play, at_once=2) as clickpost:
+        orders = await asyncio.gather(
+            *(clickpost.orders.create(india_order(f"R-{number}")) for number in range(6))
+        )
+        stats = clickpost.stats()
+
+    assert [time >= 7 for time in play.times] == [False, *[True] * 6]
+    assert (len(orders), stats.throttled, stats.repeats) == (6, 1, 1)
+
+
+@pytest.mark.parametrize(("repeat", "asked"), [(Repeat.FREELY, 45), (Repeat.BY_REFERENCE, 400)])
+@virtual_time
+async def test_a_server_that_asks_to_be_left_alone_is(repeat: Repeat, asked: int) -> None:
+    busy = httpx.Response(503, headers={"retry-after": str(asked)}, text="busy")
+    play = Play([busy, placed()])
+    async with playing(play) as clickpost:
+        await clickpost.post(own(repeat), {})
+
+    assert play.pauses == [asked]
+
+
+@virtual_time
+async def test_short_retry_after_does_not_shorten_the_settle_delay() -> None:
+    play = Play([httpx.Response(503, headers={"retry-after": "5"}, text="busy"), placed()])
+    async with playing(play) as clickpost:
+        await clickpost.orders.create(india_order("R-1"))
+
+    assert 30 <= play.pauses[0] <= 60
+
+
+@virtual_time
+async def test_settle_delay_grows_to_ten_minutes_and_is_never_less_than_asked_for() -> None:
+    for settling, delays in ((300, (300, 600, 600, 600)), (1000, (1000,) * 4)):
+        play = Play([*[httpx.ReadError("")] * 4, placed()])
+        retry = RetryPolicy(attempts=5, settling=settling, patience=100_000)
+        async with playing(play, retry=retry) as clickpost:
+            await clickpost.orders.create(india_order("R-1"))
+
+        for pause, low in zip(play.pauses, delays, strict=True):
+            assert low <= pause <= 2 * low
+
+
+@virtual_time
+async def test_calls_that_were_throttled_without_a_retry_after_spread_out_more_each_time() -> None:
+    random.seed(1)
+    third_pauses: list[float] = []
+    for number in range(30):
+        play = Play([httpx.Response(429)] * 3 + [placed()])
+        async with playing(play) as clickpost:
+            await clickpost.orders.create(india_order(f"R-{number}"))
+        third_pauses.append(play.pauses[2])
+
+    # The limiter holds them for a second; beyond that they are drawn from 0.5 s * 2 ** 2 * 2.
+    assert all(1 <= pause <= 4 for pause in third_pauses)
+    assert max(third_pauses) > 3
+
+
+@pytest.mark.parametrize("line", [page(200), RuntimeError("?")])
+@virtual_time
+async def test_what_helps_once_or_never_is_retried_once(line: Line) -> None:
+    play = Play([line])
+    async with playing(play) as clickpost:
+        with pytest.raises(ClickPostError):
+            await clickpost.post(own(Repeat.FREELY), {})
+
+    assert len(play.times) == 2
+
+
+@virtual_time
+async def test_settling_takes_twice_as_long_each_time() -> None:
+    play = Play([httpx.ReadError(""), said(322), page(504), placed()])
+    async with playing(play) as clickpost:
+        await clickpost.orders.create(india_order("R-1"))
+
+    for pause, low in zip(play.pauses, (30, 60, 120), strict=True):
+        assert low <= pause <= 2 * low
+
+
+@virtual_time
+async def test_the_same_bytes_are_sent_again() -> None:
+    play = Play([httpx.ReadError(""), said(322), placed()])
+    async with playing(play) as clickpost:
+        await clickpost.orders.create(india_order("R-1"))
+
+    bodies = {request.content for request in play.requests}
+    assert (len(play.requests), len(bodies)) == (3, 1)
+
+
+# --- orders that are worked on ----------------------------------------------------------------
+
+
+@virtual_time
+async def test_a_pending_order_is_asked_for_ever_more_slowly_until_it_has_a_waybill() -> None:
+    random.seed(1)
+    play = Play([queued(202), *[queued(102)] * 3, placed()])
+    async with playing(play) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.waybill, order.pending, order.reply.attempts) == ("W-1", False, 5)
+    assert 24 <= play.pauses[0] <= 36
+    assert play.pauses[-1] > 2 * play.pauses[0]
+    assert sum(play.pauses) <= 600
+
+
+@virtual_time
+async def test_an_order_that_stays_pending_is_returned_as_such() -> None:
+    play = Play([queued(202), queued(102)])
+    async with playing(play, retry=RetryPolicy(polling=100)) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.pending, order.waybill, order.order_id) == (True, None, 1)
+    assert 1 < len(play.times) < 6
+    assert sum(play.pauses) <= 100
+
+
+@virtual_time
+async def test_polling_is_no_failure_and_uses_up_no_attempt() -> None:
+    play = Play([httpx.ReadError(""), *[queued(102)] * 3, said(322), placed()])
+    async with playing(play, retry=RetryPolicy(attempts=3)) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.waybill, order.reply.attempts) == ("W-1", 6)
+
+
+@virtual_time
+async def test_only_a_create_is_polled() -> None:
+    for repeat in (FREELY, SETTLING, NEVER):
+        play = Play([queued(202), placed()])
+        async with playing(play) as clickpost:
+            answer = await clickpost.post(own(repeat), {})
+        assert (answer.pending, len(play.times)) == (True, 1)
+
+
+@virtual_time
+async def test_a_known_reference_is_a_success_and_sent_once() -> None:
+    play = Play([placed(status=323)])
+    async with playing(play) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.waybill, order.already_placed, len(play.times)) == ("W-1", True, 1)
+
+
+@virtual_time
+async def test_a_lost_answer_is_found_again_by_the_reference() -> None:
+    play = Play([httpx.ReadTimeout(""), placed("W-7", status=323)])
+    async with playing(play) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.waybill, order.already_placed, order.reply.attempts) == ("W-7", True, 2)
+
+
+@pytest.mark.parametrize("repeat", Repeat)
+@virtual_time
+async def test_call_that_is_cancelled_in_a_later_attempt_ends_as_cancelled(repeat: Repeat) -> None:
+    play = Play([httpx.ConnectError(""), never_answers, placed()])
+    async with playing(play) as clickpost:
+        task = asyncio.create_task(clickpost.post(own(repeat), {}))
+        await asyncio.sleep(10)
+        task.cancel()
+        await asyncio.wait([task])
+        await asyncio.sleep(1000)
+
+    assert task.cancelled()
+    assert len(play.times) == 2
+
+
+# --- how often, how long ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line",
+    [httpx.ConnectError(""), httpx.ReadError(""), said(322), httpx.Response(429), page(503)],
+)
+@virtual_time
+async def test_never_means_never(line: Line) -> None:
+    play = Play([line, placed()])
+    async with playing(play, retry=RetryPolicy.never()) as clickpost:
+        with pytest.raises(ClickPostError) as caught:
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert (len(play.times), caught.value.attempts) == (1, 1)
+
+
+@virtual_time
+async def test_never_does_not_poll_either() -> None:
+    play = Play([queued(), placed()])
+    async with playing(play, retry=RetryPolicy.never()) as clickpost:
+        order = await clickpost.orders.create(india_order("R-1"))
+
+    assert (order.pending, len(play.times)) == (True, 1)
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 5])
+@virtual_time
+async def test_attempts_count_the_first_one_too(attempts: int) -> None:
+    play = Play([httpx.ConnectError("")])
+    async with playing(play, retry=RetryPolicy(attempts=attempts)) as clickpost:
+        with pytest.raises(NotSentError) as caught:
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert (len(play.times), caught.value.attempts) == (attempts, attempts)
+    assert ("after" in str(caught.value)) == (attempts > 1)
+
+
+@virtual_time
+async def test_short_pauses_double_up_to_the_longest() -> None:
+    random.seed(7)
+    play = Play([httpx.ConnectError("")])
+    retry = RetryPolicy(attempts=60, backoff=1, longest=8)
+    async with playing(play, retry=retry) as clickpost:
+        with pytest.raises(NotSentError):
+            await unguarded(clickpost).orders.create(india_order("R-1"))
+
+    ceilings = [min(8, 2**number) for number in range(59)]
+    assert all(0 <= pause <= most for pause, most in zip(play.pauses, ceilings, strict=True))
+    # Drawn at random below the ceiling, so that those who failed together don't return together.
+    assert max(play.pauses) > 6
+    assert min(play.pauses[5:]) < 2
+
+
+@virtual_time
+async def test_patience_bounds_the_pauses_together() -> None:
+    play = Play([httpx.ConnectError("")])
+    retry = RetryPolicy(attempts=1000, backoff=30, longest=30, patience=100)
+    async with playing(play, retry=retry) as clickpost:
+        with pytest.raises(NotSentError):
+            await unguarded(clickpost).orders.create(india_order("R-1"))
+
+    assert 70 <= sum(play.pauses) <= 100
+
+
+@virtual_time
+async def test_patience_is_not_used_up_by_waiting_for_a_turn() -> None:
+    play = Play([placed(), httpx.ConnectError(""), placed()])
+    async with playing(play, rate=Rate(1, per=1000), retry=RetryPolicy(patience=1)) as clickpost:
+        await clickpost.orders.create(india_order("R-1"))
+        order = await clickpost.orders.create(india_order("R-2"))
+
+    assert (order.reply.attempts, play.times) == (2, pytest.approx([0, 1000, 2000]))
+
+
+@virtual_time
+async def test_every_attempt_waits_for_its_turn() -> None:
+    play = Play([httpx.ConnectError("")])
+    async with playing(play, rate=Rate(1, per=10)) as clickpost:
+        with pytest.raises(NotSentError):
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert play.pauses == pytest.approx([10, 10, 10])
+
+
+# --- the truth about the whole call -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("later", "kind"),
+    [
+        (httpx.ConnectError(""), NoReplyError),
+        (httpx.Response(429), NoReplyError),
+        (httpx.Response(301), NoReplyError),
+        (said(301, "wrong key"), CredentialsError),
+        (httpx.Response(401), CredentialsError),
+        (said(322), BusyCourierError),
+        (said(303, "waybill registered"), InvalidRequestError),
+    ],
+)
+@virtual_time
+async def test_what_was_lost_once_stays_unknown(later: Line, kind: type[ClickPostError]) -> None:
+    play = Play([httpx.ReadError(""), later])
+    async with playing(play) as clickpost:
+        with pytest.raises(ClickPostError) as caught:
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert (type(caught.value), caught.value.outcome) == (kind, Outcome.UNKNOWN)
+    assert caught.value.attempts == len(play.times)
+    assert "look the order up" in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    "lines", [[httpx.ReadError(""), said(307, "order type")], [said(303, "waybill registered")]]
+)
+@virtual_time
+async def test_a_refusal_of_the_order_itself_settles_what_was_lost(lines: list[Line]) -> None:
+    async with playing(lines) as clickpost:
+        with pytest.raises(InvalidRequestError) as caught:
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert (caught.value.outcome, caught.value.attempts) == (Outcome.REJECTED, len(lines))
+
+
+@pytest.mark.parametrize(
+    "later", [httpx.ConnectError(""), httpx.Response(429), httpx.Response(301), said(301)]
+)
+@virtual_time
+async def test_an_order_that_was_pending_is_not_called_unsent(later: Line) -> None:
+    async with playing([queued(), later]) as clickpost:
+        with pytest.raises(ClickPostError) as caught:
+            await clickpost.orders.create(india_order("R-1"))
+
+    assert caught.value.outcome is Outcome.UNKNOWN
+    assert not isinstance(caught.value, NotSentError)
+
+
+# --- a retrier for each call ------------------------------------------------------------------
+
+MANY = 200
+
+
+def failing_twice() -> Callable[[str], int]:
+    failures: dict[str, int] = {}
+
+    def count(reference: str) -> int:
+        failures[reference] = failures.get(reference, 0) + 1
+        return failures[reference]
+
+    return count
+
+
+@virtual_time
+async def test_calls_that_fail_together_each_get_their_own_answer() -> None:
+    count = failing_twice()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        import json
+
+        reference = json.loads(request.content)["shipment_details"]["reference_number"]
+        await anyio.sleep(0.01)
+        if count(reference) <= 2:
+            raise httpx.ConnectError("")
+        return placed(f"W-{reference}", reference)
+
+    listener = Listener()
+    async with playing([answer], observers=[listener]) as clickpost:
+        orders = await asyncio.gather(
+            *(
+                unguarded(clickpost).orders.create(india_order(f"R-{number}"))
+                for number in range(MANY)
+            )
+        )
+        stats = clickpost.stats()
+
+    assert [order.waybill for order in orders] == [f"W-R-{number}" for number in range(MANY)]
+    assert {order.reply.attempts for order in orders} == {3}
+    assert (stats.calls, stats.attempts, stats.repeats) == (MANY, 3 * MANY, 2 * MANY)
+
+
+@virtual_time
+async def test_one_retrier_for_all_calls_would_mix_them_up() -> None:
+    # The control: what the test above protects from does happen.
+    count = failing_twice()
+
+    async def pause(state: Any) -> float:
+        await anyio.sleep(0.01)
+        return 0.01
+
+    shared = AsyncRetrying(
+        sleep=anyio.sleep,
+        wait=pause,
+        retry=retry_if_exception_type(httpx.ConnectError),
+        stop=stop_after_attempt(4 * MANY),
+    )
+
+    async def call(reference: str) -> str:
+        await anyio.sleep(0.01)
+        if count(reference) <= 2:
+            raise httpx.ConnectError("")
+        return reference
+
+    expected = [f"R-{number}" for number in range(MANY)]
+    found = await asyncio.gather(
+        *(shared(call, reference) for reference in expected), return_exceptions=True
+    )
+    assert found != expected

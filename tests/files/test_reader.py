@@ -1,0 +1,383 @@
+import csv
+import io
+import itertools
+import json
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clickpost_async.files.columns import COLUMNS, Market
+from clickpost_async.files.order_rows import Row
+from clickpost_async.files.reader import read_orders
+
+HEADER = "reference_number,drop_city,item_sku\n"
+
+
+def read(text: str) -> list[Row]:
+    return list(read_orders(io.StringIO(text)))
+
+
+def told(rows: Sequence[Row]) -> list[str]:
+    return [str(problem) for row in rows for problem in row.problems]
+
+
+def references(rows: Sequence[Row]) -> list[tuple[int, str | None, bool]]:
+    return [(row.number, row.reference, row.order is not None) for row in rows]
+
+
+class Endless(io.StringIO):
+    """A file that never ends and counts the lines taken from it."""
+
+    def __init__(self, header: str, line: str) -> None:
+        super().__init__()
+        self._lines = itertools.chain([header], map(line.format, itertools.count(1)))
+        self.taken = 0
+
+    def readline(self, _size: int = -1, /) -> str:  # type: ignore[override] # as typeshed's own
+        self.taken += 1
+        return next(self._lines)
+
+
+def test_orders_come_before_the_file_has_ended() -> None:
+    file = Endless(HEADER, "A{},Pune,S\n")
+
+    first = next(read_orders(file))
+
+    assert (first.number, first.reference) == (2, "A1")
+    assert file.taken == 3
+
+
+def test_json_orders_come_before_the_file_has_ended() -> None:
+    file = Endless("{}\n", "{{}}\n")
+
+    assert [row.number for row in itertools.islice(read_orders(file), 3)] == [1, 2, 3]
+    assert file.taken == 3
+
+
+@pytest.mark.parametrize("line", ["A{},Pune,S\n", "A1,Pune,S{}\n", '"A{}"x,Pune,S\n', ",Pune,S\n"])
+def test_memory_does_not_grow_with_the_file(line: str) -> None:
+    rows = read_orders(Endless(HEADER, line))
+    if "A1" in line:
+        rows = read_orders(io.StringIO(HEADER + line * 20_000))
+    tracemalloc.start()
+    try:
+        for _ in itertools.islice(rows, 20_000):
+            pass
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 3_000_000
+
+
+def test_rows_are_numbered_as_a_spreadsheet_shows_them() -> None:
+    rows = read('reference_number,drop_address\n\nA1,"Flat 1\nHill Road\nMumbai"\n,,\nA2,x\n')
+
+    assert references(rows) == [(3, "A1", True), (5, "A2", True)]
+
+
+def test_a_repeated_reference_further_down_is_an_order_of_its_own() -> None:
+    rows = read(HEADER + "A1,Pune,S\nA2,Pune,S\nA1,Pune,S\n")
+
+    assert references(rows) == [(2, "A1", True), (3, "A2", True), (4, "A1", True)]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_the_delimiter_is_told_by_the_first_row(delimiter: str) -> None:
+    (row,) = read((HEADER + "A1,Pune,S\n").replace(",", delimiter))
+
+    assert row.order == {
+        "shipment_details": {"reference_number": "A1", "items": [{"sku": "S"}]},
+        "drop_info": {"drop_city": "Pune"},
+    }
+
+
+def test_foreign_column_names_are_translated() -> None:
+    (row,) = read_orders(
+        io.StringIO("Name,Shipping Zip,Lineitem SKU,Risk Level\n#1001,'110001,S1,Low\n"),
+        columns={
+            "name": "reference_number",
+            "Shipping-Zip": "drop_pincode",
+            "Lineitem sku": "item_sku",
+            "Risk Level": "note",
+        },
+    )
+
+    assert row.order == {
+        "shipment_details": {"reference_number": "#1001", "items": [{"sku": "S1"}]},
+        "drop_info": {"drop_pincode": "110001"},
+    }
+
+
+def test_a_translation_to_an_unknown_name_is_a_problem_of_the_first_row() -> None:
+    rows = list(read_orders(io.StringIO("Name\nA1\n"), columns={"Name": "refrence_number"}))
+
+    assert told(rows) == [
+        "row 1, Name: unknown column; did you mean reference_number?",
+        "row 1, reference_number: this column is missing; the first row names the columns",
+    ]
+
+
+def test_nothing_is_read_below_a_first_row_that_cannot_be_trusted() -> None:
+    rows = read("reference_number,cod_valu,note,note\nA1,5,,\nA2,5,,\n")
+
+    assert references(rows) == [(1, None, False)]
+    assert told(rows) == [
+        "row 1, cod_valu: unknown column; did you mean cod_value?",
+        "row 1, note: columns 3 and 4 have the same name",
+    ]
+
+
+def test_an_empty_file_misses_its_first_row() -> None:
+    assert told(read("")) == [
+        "row 1, reference_number: this column is missing; the first row names the columns"
+    ]
+
+
+def test_short_and_long_rows_are_problems_and_the_next_order_is_read() -> None:
+    rows = read(HEADER + "A1,Pune\nA2,Pune,S,\nA3,Pune,S,more\nA4,Pune,S\n")
+
+    assert references(rows) == [
+        (2, "A1", False),
+        (3, "A2", True),
+        (4, "A3", False),
+        (5, "A4", True),
+    ]
+    assert told(rows) == [
+        "row 2, item_sku: the row ends before this column, after 2 values",
+        "row 4, column 4: a value in a column without a name; is there a delimiter too many?",
+    ]
+
+
+def test_a_value_under_a_column_without_a_name_is_a_problem() -> None:
+    assert told(read("reference_number,,note\nA1,x,\n")) == [
+        "row 2, column 2: a value in a column without a name; is there a delimiter too many?"
+    ]
+
+
+def test_quotation_marks_that_do_not_fit_are_problems_and_the_next_order_is_read() -> None:
+    rows = read(HEADER + 'A1,"Pune"x,S\nA2,Pune,S\nA3,"Pune,S\nA4,Pune,S\n')
+
+    assert references(rows) == [(2, None, False), (3, "A2", True), (4, None, False)]
+    assert told(rows) == [
+        (
+            "row 2, (whole row): a quotation mark inside a quoted value has to be doubled; "
+            "line 2 was skipped"
+        ),
+        (
+            "row 4, (whole row): a quotation mark is opened and not closed, or a value is too "
+            "long; lines 4 to 5 were skipped"
+        ),
+    ]
+
+
+def test_an_open_quotation_mark_does_not_swallow_a_large_file() -> None:
+    rows = read(HEADER + 'A1,"Pune,S\n' + "A2,Pune,S\n" * 20_000 + "A3,Pune,S\n")
+
+    assert references(rows)[0] == (2, None, False)
+    assert references(rows)[-1][1:] == ("A3", True)
+
+
+def test_a_line_break_outside_quotation_marks_is_a_problem() -> None:
+    rows = list(read_orders(io.StringIO(HEADER + "A1,Pu\rne,S\n", newline="\n")))
+
+    assert told(rows) == [
+        "row 2, (whole row): a line break outside quotation marks; line 2 was skipped"
+    ]
+
+
+def test_an_order_is_refused_whole_when_a_row_within_it_cannot_be_read() -> None:
+    rows = read(HEADER + 'A1,Pune,S\nA1,"x"y,S\nA1,,S\nA2,Pune,S\n')
+
+    assert references(rows) == [(2, "A1", False), (5, "A2", True)]
+
+
+def test_an_unreadable_row_between_two_orders_harms_neither() -> None:
+    rows = read(HEADER + 'A1,Pune,S\nA1,"x"y,S\nA2,Pune,S\n')
+
+    assert references(rows) == [(2, "A1", True), (3, None, False), (4, "A2", True)]
+
+
+def test_a_further_item_without_a_reference_makes_its_order_doubtful() -> None:
+    rows = read(HEADER + "A1,Pune,S\n,,T\nA2,Pune,S\n")
+
+    assert references(rows) == [(2, "A1", False), (4, "A2", True)]
+    assert told(rows) == [
+        "row 3, reference_number: missing; further items of an order repeat its reference"
+    ]
+
+
+def test_an_order_without_a_reference_is_left_to_the_rules_of_orders() -> None:
+    rows = read(HEADER + "A1,Pune,S\n,Surat,T\n")
+
+    assert references(rows) == [(2, "A1", True), (3, None, True)]
+
+
+def test_an_order_has_a_bounded_number_of_rows() -> None:
+    (row,) = read(HEADER + "A1,Pune,S\n" * 1001)
+
+    assert (row.number, row.last, row.order) == (2, 1002, None)
+    assert [problem.message for problem in row.problems] == ["an order has at most 1000 rows"]
+
+
+@pytest.mark.parametrize(
+    ("plain", "damaged"), [("1", "1.0"), ("A1", "'A1"), ("A1", " A1\xa0"), ("9E+11", "9E+11")]
+)
+def test_damaged_references_still_belong_together(plain: str, damaged: str) -> None:
+    (row,) = read(f"{HEADER}{plain},Pune,S\n{damaged},,T\n")
+
+    assert (row.reference, row.last) == (plain, 3)
+
+
+def test_json_lines_keep_the_order_as_it_is() -> None:
+    india = {
+        "pickup_info": {"pickup_pincode": "110001"},
+        "shipment_details": {"reference_number": "A1", "items": [{"price": 1.5}]},
+    }
+    world = {"drop_info": {"country_code": "AE"}, "shipment_details": {"reference_number": 7}}
+
+    rows = read(f"{json.dumps(india)}\n\n{json.dumps(world)}\n")
+
+    assert [(row.number, row.market, row.reference, row.order) for row in rows] == [
+        (1, Market.INDIA, "A1", india),
+        (3, Market.WORLD, None, world),
+    ]
+
+
+def test_a_json_order_without_a_postcode_or_country_is_taken_for_indian() -> None:
+    (row,) = read('{"pickup_info": {"pickup_name": "x"}, "drop_info": null}\n')
+
+    assert row.market is Market.INDIA
+
+
+def test_a_file_opened_with_the_wrong_encoding_ends_in_a_problem() -> None:
+    file = io.TextIOWrapper(io.BytesIO(f"{HEADER}A1,Pune,S\nA2,Köln,S\n".encode()), "ascii")
+
+    rows = list(read_orders(file))
+
+    assert [row.order is None for row in rows][-1]
+    assert "not ascii, reading stopped" in told(rows)[-1]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"a": 1,}', "not JSON at character"),
+        ("[]", "every line has to be one order: a JSON object in braces"),
+        ('{"a": NaN}', "not JSON: NaN is not a number"),
+        ('{"a": 1e999}', "not JSON: a number is too large"),
+        ('{"a": ' + "9" * 5000 + "}", "not JSON: "),
+        ('{"a":' * 100_000, "objects are nested too deeply"),
+    ],
+)
+def test_bad_json_is_a_problem_and_the_next_order_is_read(line: str, message: str) -> None:
+    bad, good = read_orders(io.StringIO(f"{line}\n{{}}\n"), format="jsonl")
+
+    assert (bad.number, bad.order, good.number, good.order) == (1, None, 2, {})
+    assert bad.problems[0].message.startswith(message)
+
+
+@pytest.mark.parametrize("name", ["orders.jsonl", "ORDERS.NDJSON"])
+def test_the_name_of_a_file_tells_its_format(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text("reference_number\n")
+
+    (row,) = read_orders(path)
+
+    assert row.problems[0].message.startswith("not JSON at character 1")
+
+
+def test_a_path_may_be_text_and_the_file_is_closed_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_bytes((HEADER + "A1,Köln,S\n").encode("cp1252"))
+
+    (row,) = read_orders(str(path))
+
+    assert row.order is not None
+    assert row.order["drop_info"] == {"drop_city": "Köln"}
+
+
+def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        next(read_orders(tmp_path / "none.csv"))
+
+
+NAMES = st.sampled_from([*COLUMNS, "additional.x", "shipment_details.items.x", "", "nonsense"])
+CELLS = st.one_of(
+    st.sampled_from(["", "A1", "A2", "1.0", "9.1E+11", "IN", "AE", "yes", '"', "\x00", "\r"]),
+    st.text(max_size=8),
+)
+
+
+def sound(rows: Iterator[Row]) -> None:
+    last = 0
+    for row in rows:
+        assert last < row.number <= row.last
+        assert (row.order is None) == bool(row.problems)
+        for problem in row.problems:
+            assert row.number <= problem.row <= row.last
+            assert problem.column
+            assert problem.message
+        last = row.number
+
+
+@given(content=st.binary(max_size=400))
+@settings(deadline=None)
+def test_any_bytes_yield_rows_and_problems(
+    content: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any"
+    path.write_bytes(content)
+
+    sound(read_orders(path))
+
+
+@given(text=st.text(max_size=400), kind=st.sampled_from(["csv", "jsonl", None]))
+def test_any_text_yields_rows_and_problems(text: str, kind: Literal["csv", "jsonl"] | None) -> None:
+    sound(read_orders(io.StringIO(text, newline=""), format=kind))
+
+
+@given(text=st.text(alphabet='A1,"\n\r;x\x00', max_size=80))
+def test_any_rows_below_a_good_header_yield_rows_and_problems(text: str) -> None:
+    sound(read_orders(io.StringIO(HEADER + text, newline="")))
+
+
+@given(
+    names=st.lists(NAMES, max_size=8),
+    table=st.lists(st.lists(CELLS, max_size=9), max_size=6),
+)
+def test_any_table_yields_rows_and_problems(names: list[str], table: list[list[str]]) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([["reference_number", *names], *table])
+    text.seek(0)
+
+    sound(read_orders(text))
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "sku": st.text(alphabet="abc ÄÖ,;\"\n'", min_size=1).map(lambda text: f"x{text}x"),
+                "price": st.integers(0, 10**6),
+            }
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_items_survive_being_written_and_read(items: list[dict[str, object]]) -> None:
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(["reference_number", "item_sku", "item_price"])
+    table.writerows(["A1", item["sku"], item["price"]] for item in items)
+    text.seek(0)
+
+    (row,) = read_orders(text)
+
+    assert row.order == {"shipment_details": {"reference_number": "A1", "items": items}}

@@ -1,0 +1,266 @@
+"""Push a file of orders through a fleet, kill a worker and restart Redis on the way, and look.
+
+`python -m tests.fleet.fleet_run --orders 5000` plays it for longer than the tests do. The sandbox
+is racy: it buys the label before it has recorded the reference.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from attrs import define
+from starlette.types import Receive, Scope, Send
+
+from clickpost_async.sandbox import Sandbox, served
+from tests.helpers.redis_server import RedisServer
+from tests.sandbox.samples import CREDENTIALS, india_order
+
+# The control: a ledger that remembers nothing.
+_FORGETFUL = """
+from clickpost_async.fleet import ledger
+from clickpost_async.cli.main import main
+
+async def claim(self, key, digest, *, registered):
+    return ledger.Yours(None)
+
+async def sending(self, key):
+    return None
+
+ledger.OpenLedger.claim, ledger.OpenLedger.sending = claim, sending
+main()
+"""
+
+
+def reference(number: int) -> str:
+    return f"FLEET-{number}"
+
+
+class Timing(Sandbox):
+    """A sandbox that notes when calls came, and lets somebody act at one of them."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.times: list[float] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self.times.append(time.monotonic())
+        await super().__call__(scope, receive, send)
+
+
+@define
+class Verdict:
+    """What a play came to."""
+
+    code: int
+    told: str
+    ledger: Mapping[str, tuple[str, ...]]
+    journal: Mapping[str, str]
+    times: list[float]
+    queued: int
+
+    @property
+    def twice(self) -> int:
+        """How many orders were bought more than one label."""
+        return sum(len(waybills) > 1 for waybills in self.ledger.values())
+
+    def over(self, rate: float, burst: float) -> float:
+        """By how many calls the worst stretch of all exceeds what the rate allows."""
+        # A call is worth one, and each second gives `rate` back: the worst stretch fills most.
+        level = worst = 0.0
+        for before, now in pairwise([self.times[0], *self.times]):
+            level = max(0.0, level - (now - before) * rate) + 1
+            worst = max(worst, level)
+        return worst - burst
+
+    @property
+    def worst_second(self) -> int:
+        """How many calls came in the fullest second."""
+        counts, first = 0, 0
+        for last, now in enumerate(self.times):
+            while now - self.times[first] >= 1:
+                first += 1
+            counts = max(counts, last - first + 1)
+        return counts
+
+
+def environ(url: str) -> dict[str, str]:
+    inherited = {n: os.environ[n] for n in ("PATH", "HOME", "PYTHONPATH") if n in os.environ}
+    return inherited | {
+        "CLICKPOST_USERNAME": CREDENTIALS["username"],
+        "CLICKPOST_API_KEY": CREDENTIALS["key"],
+        "CLICKPOST_BASE_URL": url,
+    }
+
+
+@contextmanager
+def worker(
+    url: str, redis: str, *, rate: str, share: int, at_once: int, script: str | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a worker, in a process group of its own."""
+    words = ["worker", redis, "--rate", rate, "--processes", "1", "--share", str(share)]
+    words += ["--at-once", str(at_once)]
+    what = ["-m", "clickpost_async"] if script is None else ["-c", script]
+    process = subprocess.Popen(
+        [sys.executable, *what, *words],
+        env=environ(url),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        kill(process)
+        process.wait()
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a worker and all that it has started, with no time to say good-bye."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def written(folder: Path, orders: int) -> Path:
+    """Write so many orders into a file."""
+    file = folder / "orders.jsonl"
+    file.write_text("".join(json.dumps(india_order(reference(n))) + "\n" for n in range(orders)))
+    return file
+
+
+async def push(
+    file: Path, journal: Path, url: str, redis: str, *, settling: float = 1.0
+) -> asyncio.subprocess.Process:
+    """Start to feed a fleet."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "clickpost_async", "bulk", str(file), "--quiet"),
+        *("--journal", str(journal), "--fleet", "--redis", redis, "--settling", str(settling)),
+        env=environ(url),
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+def states(journal: Path) -> Mapping[str, str]:
+    """Return what each order of a journal came to."""
+    reader = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
+    rows = reader.execute("SELECT reference_number, state FROM orders").fetchall()
+    reader.close()
+    return dict(rows)
+
+
+async def play(
+    folder: Path,
+    *,
+    orders: int,
+    workers: int = 4,
+    rate: float = 200,
+    courier_seconds: float = 0.1,
+    settling: float = 1.0,
+    appendonly: str = "yes",
+    remember: bool = True,
+    at_once: int | None = None,
+    patience: float = 120,
+) -> Verdict:
+    """Push orders; kill a worker after a third of them, restart Redis after two thirds."""
+    file = written(folder, orders)
+    script = None if remember else _FORGETFUL
+    journal = folder / "run.db"
+    sandbox = Timing(racy=True, courier_seconds=courier_seconds)
+    async with served(sandbox) as server:
+        with RedisServer(appendonly=appendonly) as redis:
+            spelled = f"{rate:g}/1s"
+            crew = [
+                worker(
+                    server.url,
+                    redis.url,
+                    rate=spelled,
+                    share=workers,
+                    # So that the others have enough to go on with when one is dead.
+                    at_once=at_once or min(100, orders // (4 * workers)),
+                    script=script,
+                )
+                for _ in range(workers)
+            ]
+            started = [one.__enter__() for one in crew]
+            pushing: asyncio.subprocess.Process | None = None
+            try:
+                pushing = await push(file, journal, server.url, redis.url, settling=settling)
+                await reached(sandbox, orders // 3)
+                kill(started[0])
+                await reached(sandbox, 2 * orders // 3)
+                redis.kill()
+                redis.start()
+                _, told = await asyncio.wait_for(pushing.communicate(), patience)
+                with redis.client() as client:
+                    queued = sum(int(client.xlen(key)) for key in client.keys("*:orders"))
+            finally:
+                if pushing is not None and pushing.returncode is None:
+                    pushing.kill()
+                for one in crew:
+                    one.__exit__(None, None, None)
+    return Verdict(
+        code=pushing.returncode or 0,
+        told=told.decode(),
+        ledger=sandbox.ledger(),
+        journal=states(journal),
+        times=sandbox.times,
+        queued=queued,
+    )
+
+
+async def reached(sandbox: Timing, calls: int) -> None:
+    """Return when so many calls have come."""
+    for _ in range(60_000):
+        if len(sandbox.times) >= calls:
+            return
+        await asyncio.sleep(0.005)
+    message = f"{len(sandbox.times)} of {calls} calls came"
+    raise TimeoutError(message)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--orders", type=int, default=5000)
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--rate", type=float, default=200)
+    parser.add_argument("--forget", action="store_true", help="Redis keeps nothing when it dies")
+    given = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        verdict = asyncio.run(
+            play(
+                Path(folder),
+                orders=given.orders,
+                patience=3600,
+                workers=given.workers,
+                rate=given.rate,
+                appendonly="no" if given.forget else "yes",
+            )
+        )
+    counts = Counter(verdict.journal.values())
+    print(  # noqa: T201 - what it was started for
+        f"{given.orders} orders, {given.workers} workers, {given.rate:g}/s shared, one worker"
+        f" killed, Redis restarted ({'empty' if given.forget else 'with its log'}):"
+        f" {time.monotonic() - began:.1f} s, exit code {verdict.code},"
+        f" {len(verdict.ledger)} bought, {verdict.twice} twice, {dict(counts)},"
+        f" {len(verdict.times)} calls, worst second {verdict.worst_second},"
+        f" over the law by {max(0.0, verdict.over(given.rate, given.rate)):.2f},"
+        f" {verdict.queued} left in the queue\n{verdict.told}"
+    )
+    return 1 if verdict.twice or len(verdict.ledger) < given.orders else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

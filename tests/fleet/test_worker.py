@@ -1,0 +1,407 @@
+"""Workers of a fleet at a sandbox and a real Redis: each order once, whoever had it before."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from clickpost_async import ClickPost, InvalidRequestError, NotSentError, RetryPolicy
+from clickpost_async.errors import NoReplyError, Outcome
+from clickpost_async.fleet import Fleet, Ledger, Terms, Worker, created
+from clickpost_async.fleet.fleet import Feed
+from clickpost_async.fleet.ledger import OpenLedger
+from clickpost_async.sandbox import Fault, Sandbox
+from tests.helpers.http_server import until
+from tests.helpers.redis_server import RedisServer
+from tests.sandbox.samples import india_order
+
+BRISK = RetryPolicy(attempts=3, backoff=0.01, settling=0.2)
+
+
+@pytest.fixture
+def server() -> Any:
+    with RedisServer(appendonly="yes") as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox() as sandbox:
+        yield sandbox
+
+
+class Crew:
+    """Workers that are made as they are needed, each with a client of its own."""
+
+    def __init__(self, stack: AsyncExitStack, sandbox: Sandbox, server: RedisServer) -> None:
+        self._stack = stack
+        self._sandbox = sandbox
+        self.ledger = Ledger(server.url, account="acme")
+        self.messages: list[dict[str, Any]] = []
+
+    async def client(self, retry: RetryPolicy = BRISK) -> ClickPost:
+        clickpost = ClickPost(self._sandbox.credentials, hosts=self._sandbox.hosts, retry=retry)
+        return await self._stack.enter_async_context(clickpost)
+
+    async def worker(self, retry: RetryPolicy = BRISK) -> Worker:
+        opened = await self._stack.enter_async_context(self.ledger.open())
+        return Worker(await self.client(retry), opened)
+
+    async def fleet(self, *workers: Worker) -> Fleet:
+        turns = iter(range(1_000_000))
+
+        async def feed(order: dict[str, Any], terms: dict[str, Any]) -> None:
+            self.messages.append(order)
+            worker = workers[next(turns) % len(workers)]
+            task = asyncio.create_task(worker.create(order, Terms(**terms)))
+            self._stack.push_async_callback(gone, task)
+
+        return await self._stack.enter_async_context(
+            Fleet.open(feed, await self.client(), self.ledger)
+        )
+
+
+async def gone(task: asyncio.Task[str]) -> None:
+    for _ in range(100):
+        task.cancel()
+        if (await asyncio.wait([task], timeout=0.1))[0]:
+            return
+    pytest.fail("a worker's task cannot be cancelled")
+
+
+@pytest_asyncio.fixture
+async def crew(sandbox: Sandbox, server: RedisServer) -> AsyncIterator[Crew]:
+    async with AsyncExitStack() as stack:
+        yield Crew(stack, sandbox, server)
+
+
+@pytest.mark.asyncio
+async def test_the_same_order_given_to_many_workers_is_placed_once(
+    crew: Crew, sandbox: Sandbox
+) -> None:
+    workers = [await crew.worker() for _ in range(3)]
+    answers = await asyncio.gather(
+        *(worker.create(india_order("PEN-6")) for worker in workers for _ in range(2))
+    )
+
+    (waybill,) = {created(answer).waybill for answer in answers}
+    assert sandbox.ledger() == {"PEN-6": (waybill,)}
+
+
+@pytest.mark.asyncio
+async def test_a_second_task_of_a_worker_waits_for_the_first_and_not_for_it_to_settle(
+    crew: Crew, sandbox: Sandbox
+) -> None:
+    # It would never end, if what the first one has sent were in doubt for the second.
+    worker = await crew.worker(RetryPolicy(settling=1e6))
+    answers = await asyncio.gather(*(worker.create(india_order("PEN-17")) for _ in range(3)))
+
+    assert len(set(answers)) == 1
+    assert len(sandbox.ledger()["PEN-17"]) == 1
+
+
+@pytest.mark.asyncio
+async def test_an_order_that_has_changed_is_refused(crew: Crew, sandbox: Sandbox) -> None:
+    worker = await crew.worker()
+    await worker.create(india_order("PEN-7"))
+    answer = await worker.create(india_order("PEN-7", shipment_details__weight=500))
+
+    with pytest.raises(InvalidRequestError, match="other contents") as refused:
+        created(answer)
+    assert [problem.path for problem in refused.value.problems] == ["reference_number"]
+    assert len(sandbox.ledger()["PEN-7"]) == 1
+
+
+@pytest.mark.asyncio
+async def test_an_error_comes_back_as_it_was(crew: Crew) -> None:
+    worker = await crew.worker()
+    answer = await worker.create(india_order("PEN-8", shipment_details__weight=-1))
+    with pytest.raises(InvalidRequestError, match=r"weight") as refused:
+        created(answer)
+    assert [problem.path for problem in refused.value.problems] == ["shipment_details.weight"]
+    assert refused.value.attempts == json.loads(answer)["attempts"]
+
+
+@pytest.mark.asyncio
+async def test_a_lost_answer_comes_back_as_one_that_nobody_knows(
+    crew: Crew, sandbox: Sandbox
+) -> None:
+    sandbox.faults.next(Fault.DROP_BEFORE)
+    worker = await crew.worker(RetryPolicy.never())
+    with pytest.raises(NoReplyError) as lost:
+        created(await worker.create(india_order("PEN-16")))
+
+    assert lost.value.outcome is Outcome.UNKNOWN
+    assert lost.value.reference_number == "PEN-16"
+    assert sandbox.ledger() == {}
+
+
+@pytest.mark.asyncio
+async def test_an_order_of_another_account_is_not_sent(crew: Crew, sandbox: Sandbox) -> None:
+    worker = await crew.worker()
+    answer = await worker.create(india_order("PEN-9"), Terms(identity="emca at elsewhere"))
+
+    with pytest.raises(NotSentError, match="emca at elsewhere") as refused:
+        created(answer)
+    assert not refused.value.transient
+    assert sandbox.ledger() == {}
+
+
+@pytest.mark.asyncio
+async def test_what_a_dead_worker_had_placed_is_found_and_not_bought_again(
+    crew: Crew, sandbox: Sandbox
+) -> None:
+    # As a worker leaves it that is killed between the label and the ledger.
+    order = india_order("PEN-10")
+    async with crew.ledger.open() as dead:
+        worker = Worker(await crew.client(), dead)
+        answer = created(await worker.create(order))
+        with sandbox_forgets(crew) as forget:
+            forget("PEN-10")
+
+    found = created(await (await crew.worker()).create(order))
+    assert found.waybill == answer.waybill
+    assert found.reply.looked_up
+    assert sandbox.ledger() == {"PEN-10": (answer.waybill,)}
+
+
+class sandbox_forgets:  # noqa: N801 - it reads as a step
+    """Take an order's answer out of the ledger."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._url = crew.ledger.url
+
+    def __enter__(self) -> Any:
+        import redis
+
+        self._client = redis.Redis.from_url(self._url)
+
+        def forget(reference: str) -> None:
+            self._client.hdel(f"clickpost:{{acme}}:order:india:{reference}", "answer")
+
+        return forget
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+
+@pytest.mark.fault("R01")
+@pytest.mark.asyncio
+async def test_nothing_is_sent_while_redis_is_down(
+    crew: Crew, sandbox: Sandbox, server: RedisServer
+) -> None:
+    worker = await crew.worker()
+    server.kill()
+    task = asyncio.create_task(worker.create(india_order("PEN-11")))
+    await asyncio.sleep(0.3)
+    assert sandbox.ledger() == {}
+
+    server.start()
+    assert created(await task).waybill
+    assert len(sandbox.ledger()["PEN-11"]) == 1
+
+
+@pytest.mark.fault("R01")
+@pytest.mark.parametrize("forget", ["restart", "flushall"])
+@pytest.mark.asyncio
+async def test_orders_that_redis_forgot_are_fed_again_and_placed_once(
+    sandbox: Sandbox, forget: str
+) -> None:
+    # Without its log: neither the queue nor what was claimed survives.
+    async with AsyncExitStack() as stack:
+        with RedisServer() as forgetful:
+            crew = Crew(stack, sandbox, forgetful)
+            fed, feed = recording()
+            fleet = await stack.enter_async_context(
+                Fleet.open(feed, await crew.client(), crew.ledger)
+            )
+            waiting = asyncio.create_task(fleet.create(india_order("PEN-12")))
+            await until(lambda: len(fed) == 1)
+            # A worker places it, and dies with Redis before anybody hears of it.
+            clickpost = await crew.client()
+            placed = await clickpost.orders.create(fed[0][0])
+            if forget == "restart":
+                forgetful.restart()
+            else:
+                flush(forgetful)
+            await until(lambda: len(fed) == 2)
+
+            worker = await crew.worker()
+            await worker.create(fed[1][0], Terms(**fed[1][1]))
+            answer = await waiting
+
+    assert fed[0] == fed[1]
+    assert answer.waybill == placed.waybill
+    # Not by ClickPost's refusal of a known number, but because it was looked up.
+    assert answer.reply.looked_up
+    assert sandbox.ledger() == {"PEN-12": (placed.waybill,)}
+
+
+@pytest.mark.fault("R01", control=True)
+@pytest.mark.asyncio
+async def test_without_the_feeders_marker_a_flushed_order_waits_unnoticed(
+    crew: Crew, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = 0
+
+    async def run_id_alone(self: OpenLedger) -> str:
+        nonlocal rounds
+        rounds += 1
+        return str((await self._redis.info("server"))["run_id"])
+
+    monkeypatch.setattr(OpenLedger, "era", run_id_alone)
+    fed, feed = recording()
+    async with Fleet.open(feed, await crew.client(), crew.ledger) as fleet:
+        waiting = asyncio.create_task(fleet.create(india_order("PEN-12")))
+        await until(lambda: len(fed) == 1)
+        flush(server)
+        seen = rounds
+        await until(lambda: rounds >= seen + 3)
+        assert len(fed) == 1
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+
+def recording() -> tuple[list[tuple[dict[str, Any], dict[str, Any]]], Feed]:
+    """Return a queue that nobody works on, and what puts orders into it."""
+    fed: list[tuple[dict[str, Any], dict[str, Any]]] = []
+
+    async def feed(order: dict[str, Any], terms: dict[str, Any]) -> None:
+        fed.append((order, terms))
+
+    return fed, feed
+
+
+def flush(server: RedisServer) -> None:
+    with server.client() as client:
+        client.flushall()
+
+
+@pytest.mark.asyncio
+async def test_a_feeder_gets_the_answers_of_many_workers(crew: Crew, sandbox: Sandbox) -> None:
+    fleet = await crew.fleet(await crew.worker(), await crew.worker())
+    orders = await asyncio.gather(
+        *(fleet.create(india_order(f"MANY-{number}")) for number in range(30))
+    )
+
+    assert {order.reference_number: (order.waybill,) for order in orders} == sandbox.ledger()
+    with pytest.raises(InvalidRequestError, match="weight"):
+        await fleet.create(india_order("MANY-X", shipment_details__weight=-1))
+
+
+@pytest.mark.asyncio
+async def test_feeder_hands_on_plain_json_whatever_numbers_an_order_has(
+    crew: Crew, sandbox: Sandbox
+) -> None:
+    order = india_order("PEN-21", shipment_details__cod_value=Decimal("499.50"))
+    order["additional"] = {"insured_for": Decimal("12.50")}
+    fleet = await crew.fleet(await crew.worker())
+    crew.messages.clear()
+    await fleet.create(order)
+
+    [message] = crew.messages
+    written = json.loads(json.dumps(message))
+    assert written["shipment_details"]["cod_value"] == 499.5
+    assert written["additional"] == {"insured_for": 12.5}
+
+
+@pytest.mark.asyncio
+async def test_new_order_of_a_feeder_is_not_looked_up(crew: Crew, sandbox: Sandbox) -> None:
+    fleet = await crew.fleet(await crew.worker())
+    answer = await fleet.create(india_order("PEN-19"))
+
+    assert sandbox.ledger() == {"PEN-19": (answer.waybill,)}
+    assert [call.operation for call in sandbox.requests()] == ["orders.create_india"]
+
+
+@pytest.mark.asyncio
+async def test_answers_of_a_redis_that_begins_anew_are_read_from_its_beginning(
+    crew: Crew, server: RedisServer
+) -> None:
+    fed, feed = recording()
+    answer = await (await crew.worker()).create(india_order("PEN-20"))
+    async with Fleet.open(feed, await crew.client(), crew.ledger) as fleet:
+        first = asyncio.create_task(fleet.create(india_order("PEN-20")))
+        await until(lambda: len(fed) == 1)
+        told = {"answer": f'{{"ticket":1,"answer":{answer}}}'}
+        with server.client() as client:
+            client.xadd(fed[0][1]["mailbox"], told)
+            placed = await first
+            second = asyncio.create_task(fleet.create(india_order("PEN-20")))
+            await until(lambda: len(fed) == 2)
+            client.flushall()
+            await until(lambda: len(fed) == 3)
+            # Its clock is behind that of the one before.
+            client.xadd(
+                fed[0][1]["mailbox"], {"answer": told["answer"].replace("1", "2", 1)}, "1-1"
+            )
+        assert (await asyncio.wait_for(second, 10)).waybill == placed.waybill
+
+
+@pytest.mark.asyncio
+async def test_an_order_in_doubt_is_looked_up_by_the_worker(crew: Crew, sandbox: Sandbox) -> None:
+    order = india_order("PEN-13")
+    placed = await (await crew.client()).orders.create(order)
+    fleet = await crew.fleet(await crew.worker())
+
+    answer = await fleet.create(order, in_doubt=True)
+    assert answer.waybill == placed.waybill
+    assert answer.reply.looked_up
+
+
+@pytest.mark.asyncio
+async def test_feeding_ends_though_redis_py_lost_the_only_cancellation(crew: Crew) -> None:
+    # As asyncio.wait_for does before Python 3.12; the queue's own library may do so too.
+    feeding = asyncio.Event()
+
+    async def losing(order: dict[str, Any], terms: dict[str, Any]) -> None:
+        feeding.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+
+    async with Fleet.open(losing, await crew.client(), crew.ledger) as fleet:
+        task = asyncio.create_task(fleet.create(india_order("PEN-18")))
+        await feeding.wait()
+        task.cancel()
+        await asyncio.wait([task], timeout=10)
+
+    assert task.cancelled()
+
+
+@pytest.mark.asyncio
+async def test_a_queue_that_refuses_is_told_to_who_feeds_it(crew: Crew) -> None:
+    async def feed(order: dict[str, Any], terms: dict[str, Any]) -> None:
+        del terms
+        raise ValueError(order["shipment_details"]["reference_number"])
+
+    async with Fleet.open(feed, await crew.client(), crew.ledger) as fleet:
+        with pytest.raises(ValueError, match="PEN-14"):
+            await fleet.create(india_order("PEN-14"))
+
+
+@pytest.mark.asyncio
+async def test_a_failure_that_nobody_foresaw_leaves_the_order_in_doubt(
+    crew: Crew, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = await crew.worker()
+
+    async def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("clickpost_async.endpoints.orders.Orders.create", fail)
+        answer = await worker.create(india_order("PEN-15"))
+    with pytest.raises(NoReplyError, match="ZeroDivisionError") as failed:
+        created(answer)
+    assert failed.value.outcome is Outcome.UNKNOWN
+    assert "failed unforeseen" in caplog.text
+
+    assert created(await worker.create(india_order("PEN-15"))).waybill
+    assert len(sandbox.ledger()["PEN-15"]) == 1

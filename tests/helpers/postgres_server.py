@@ -1,0 +1,118 @@
+"""A real PostgreSQL server of the tests' own, from Debian's package or any other on the path."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+import pytest
+
+from tests.helpers.redis_server import free_port
+
+# Where Debian keeps what only an administrator starts.
+_DEBIAN = Path("/usr/lib/postgresql")
+
+
+class PostgresServer:
+    """A server on a free port, with a directory of its own; gone at the end of `with`.
+
+    `environ` is what lets libpq find it.
+    """
+
+    def __init__(self) -> None:
+        self._programs = _programs()
+        # Not in pytest's own, which only root may enter, and a server must not be root.
+        self._directory = Path(tempfile.mkdtemp(prefix="postgres-"))
+        self._data = self._directory / "data"
+        self._as_whom: dict[str, Any] = {"cwd": self._directory}
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(self._directory, nobody.pw_uid, nobody.pw_gid)
+            self._as_whom |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        self.environ = {
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(free_port()),
+            "PGUSER": "postgres",
+            "PGDATABASE": "postgres",
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        made = subprocess.run(
+            [
+                self._programs / "initdb",
+                *("--pgdata", self._data, "--username", "postgres", "--auth", "trust"),
+                *("--encoding", "UTF8", "--locale", "C", "--no-sync"),
+            ],
+            check=False,
+            capture_output=True,
+            **self._as_whom,
+        )
+        assert made.returncode == 0, made.stderr.decode()
+        settings = {
+            "listen_addresses": self.environ["PGHOST"],
+            "port": self.environ["PGPORT"],
+            "unix_socket_directories": "",
+            "fsync": "off",
+        }
+        self._process = subprocess.Popen(
+            [
+                self._programs / "postgres",
+                *("-D", self._data),
+                *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **self._as_whom,
+        )
+        for _ in range(1000):
+            try:
+                self.query("SELECT 1")
+            except psycopg.OperationalError:
+                time.sleep(0.01)
+            else:
+                return self
+        pytest.fail("PostgreSQL did not answer within 10 s of its start")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None:
+            # At once; its own children would outlive a SIGKILL.
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def query(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask it something, and return the rows."""
+        where = {name.removeprefix("PG").lower(): value for name, value in self.environ.items()}
+        where["dbname"] = where.pop("database")
+        with psycopg.connect(**where, autocommit=True) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+
+def _programs() -> Path:
+    found = shutil.which("postgres")
+    if found is not None:
+        return Path(found).resolve().parent
+    for version in sorted(_DEBIAN.glob("*/bin/postgres"), key=lambda path: path.parent.parent.name):
+        return version.parent
+    pytest.fail("PostgreSQL is missing; on Debian: apt install postgresql", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One for all tests."""
+    with PostgresServer() as server:
+        yield server

@@ -1,0 +1,243 @@
+"""A connection that fails says where to and why, and what can be done about it."""
+
+import asyncio
+import errno
+import pickle
+import socket
+import ssl
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+
+from clickpost_async import ClickPostError, NotSentError, Outcome, RetryPolicy
+from clickpost_async._http.adapter import address
+from clickpost_async._http.connection_errors import reason_of
+from clickpost_async.errors import Trouble
+from tests.helpers.http_server import closed_port, serving
+from tests.helpers.scripted_transport import KEY, playing
+from tests.helpers.server_behaviours import resets_after_the_call
+from tests.http.test_every_adapter import client, every_wire, serving_tls
+from tests.sandbox.samples import india_order
+
+
+async def failure_of(clickpost: Any) -> ClickPostError:
+    with pytest.raises(ClickPostError) as caught:
+        await clickpost.orders.create(india_order("R-1"))
+    error = caught.value
+    told = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    assert KEY not in told
+    assert error.__cause__ is None or error.__cause__.__traceback__ is None
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    return error
+
+
+@every_wire
+@pytest.mark.asyncio
+async def test_a_refused_connection_names_host_port_and_reason(wire: str) -> None:
+    port = closed_port()
+    async with client(wire, f"http://127.0.0.1:{port}/api") as clickpost:
+        error = await failure_of(clickpost)
+
+    assert error.message == (
+        f"cannot connect to 127.0.0.1:{port}: connection refused (errno {errno.ECONNREFUSED})"
+    )
+    cause = error.__cause__
+    assert isinstance(cause, ConnectionRefusedError)
+    assert (cause.errno, cause.filename) == (errno.ECONNREFUSED, f"127.0.0.1:{port}")
+    assert (error.outcome, error.transient, error.trouble) == (Outcome.NOT_SENT, True, None)
+
+
+SYSTEM_ERRORS: dict[str, tuple[Callable[[], OSError], str]] = {
+    "unreachable": (
+        lambda: OSError(errno.ENETUNREACH, "x"),
+        f"network is unreachable (errno {errno.ENETUNREACH})",
+    ),
+    "no route": (
+        lambda: OSError(errno.EHOSTUNREACH, "x"),
+        f"no route to host (errno {errno.EHOSTUNREACH})",
+    ),
+    "timed out": (
+        lambda: OSError(errno.ETIMEDOUT, "x"),
+        f"connection timed out (errno {errno.ETIMEDOUT})",
+    ),
+}
+
+
+@every_wire
+@pytest.mark.parametrize("kind", SYSTEM_ERRORS)
+@pytest.mark.asyncio
+async def test_what_the_system_says_is_passed_on(
+    kind: str, wire: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, said = SYSTEM_ERRORS[kind]
+
+    async def refuses(*_: Any, **__: Any) -> Any:
+        raise make()
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "sock_connect", refuses)
+    if wire != "aiohttp":  # it connects with the one and makes a connection with the other
+        monkeypatch.setattr(loop, "create_connection", refuses)
+    async with client(wire, "http://127.0.0.1:9/api") as clickpost:
+        error = await failure_of(clickpost)
+
+    assert error.message == f"cannot connect to 127.0.0.1:9: {said}"
+
+
+@every_wire
+@pytest.mark.parametrize("number", [socket.EAI_NONAME, socket.EAI_AGAIN])
+@pytest.mark.asyncio
+async def test_a_name_that_cannot_be_resolved_is_told_apart(
+    number: int, wire: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(number, "the resolver's words")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    async with client(wire, "https://api.example/api") as clickpost:
+        error = await failure_of(clickpost)
+
+    assert error.message == (
+        "cannot connect to api.example:443: the name cannot be resolved: the resolver's words"
+    )
+    assert isinstance(error.__cause__, socket.gaierror)
+    assert error.transient
+
+
+FULL = """
+import asyncio, os, resource, sys
+from clickpost_async import ClickPostError
+from tests.http.test_connection_errors import client, india_order
+
+async def main():
+    async with client(sys.argv[1], "http://127.0.0.1:9/api") as clickpost:
+        first = [os.open("/dev/null", os.O_RDONLY)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (first[0] + 8, first[0] + 8))
+        try:
+            while True:
+                first.append(os.open("/dev/null", os.O_RDONLY))
+        except OSError:
+            pass
+        try:
+            await clickpost.orders.create(india_order("R-1"))
+        except ClickPostError as error:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (first[0] + 8, first[0] + 8))
+            for one in first:
+                os.close(one)
+            print(error.message, error.trouble, error.transient, sep="|")
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("wire", ["default", "httpx", "httpx2"])
+def test_too_many_open_files_are_named(wire: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, wire], capture_output=True, text=True, timeout=60, check=False
+    )
+    message, trouble, transient = done.stdout.strip().split("|")
+    assert message.startswith(
+        f"cannot connect to 127.0.0.1:9: too many open files (errno {errno.EMFILE}); raise the"
+    )
+    assert (trouble, transient) == (str(Trouble.CROWDED), "True")
+
+
+@every_wire
+@pytest.mark.asyncio
+async def test_a_certificate_error_says_where_an_authority_is_given(wire: str) -> None:
+    async with (
+        serving_tls(trustme.CA().issue_cert("127.0.0.1")) as server,
+        client(wire, f"https://127.0.0.1:{server.port}/api") as clickpost,
+    ):
+        error = await failure_of(clickpost)
+
+    assert f"cannot connect to 127.0.0.1:{server.port}: the certificate was refused: " in str(error)
+    assert "SSL_CERT_FILE" in error.message
+    assert "verify=" in error.message
+    assert isinstance(error.__cause__, ssl.SSLCertVerificationError)
+    assert not error.transient
+
+
+@every_wire
+@pytest.mark.asyncio
+async def test_a_server_without_tls_is_said_to_have_none(wire: str) -> None:
+    async def speaks_first(peer: Any) -> None:
+        await peer.send(b"220 ready\r\n")
+        await peer.until_gone()
+
+    async with (
+        serving(speaks_first) as server,
+        client(wire, f"https://127.0.0.1:{server.port}/api") as clickpost,
+    ):
+        error = await failure_of(clickpost)
+
+    assert f"cannot connect to 127.0.0.1:{server.port}: TLS failed: " in error.message
+
+
+@every_wire
+@pytest.mark.asyncio
+async def test_a_connection_that_breaks_later_says_so(wire: str) -> None:
+    async with (
+        serving(resets_after_the_call) as server,
+        client(wire, server.url) as clickpost,
+    ):
+        error = await failure_of(clickpost)
+
+    assert error.message.startswith(f"no complete response from 127.0.0.1:{server.port}: ")
+    assert error.outcome is Outcome.UNKNOWN
+    if wire != "aiohttp":
+        assert "connection reset by peer" in error.message
+
+
+# --- what is said to do -----------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_advice_to_call_again_is_given_only_where_it_helps() -> None:
+    for error, transient in ((httpx.ConnectError("x"), True), (httpx.InvalidURL("x"), False)):
+        async with playing([error], retry=RetryPolicy.never()) as clickpost:
+            with pytest.raises(NotSentError) as caught:
+                await clickpost.orders.create(india_order("R-1"))
+        failure = caught.value
+        assert failure.transient is transient
+        assert failure.again_in == (0 if transient else None)
+        assert ("correct what" in failure.advice) is not transient
+
+
+# --- the reason itself ------------------------------------------------------------------------
+
+
+def test_a_reason_is_found_among_several_and_in_a_ring() -> None:
+    group = OSError("All connection attempts failed")
+    group.__cause__ = ExceptionGroup(
+        "several", [OSError(errno.ECONNREFUSED, "x"), OSError(errno.ENETUNREACH, "y")]
+    )
+    assert "connection refused" in reason_of(group, "x:1").text
+
+    ring, other = RuntimeError("a"), RuntimeError("b")
+    ring.__cause__, other.__cause__ = other, ring
+    assert reason_of(ring, "x:1").text == "RuntimeError"
+
+
+def test_words_of_an_error_that_may_hold_the_key_are_not_repeated() -> None:
+    for error in (
+        OSError(f"cannot reach ?key={KEY}"),
+        OSError(errno.ECONNRESET, f"reset ?key={KEY}", f"?key={KEY}"),
+        RuntimeError(KEY),
+        httpx.ProxyError(f"999 {KEY}"),
+    ):
+        reason = reason_of(error, "x:1")
+        assert KEY not in f"{reason} {reason.cause!r}"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"), [("api.example", "api.example:443"), ("::1", "[::1]:443")]
+)
+def test_an_address_is_written_as_a_url_has_it(host: str, expected: str) -> None:
+    assert address(host, 443) == expected

@@ -1,0 +1,334 @@
+"""Connections: one for each call under way, kept for the next one, and never leaked."""
+
+import asyncio
+import contextlib
+import os
+import ssl
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpcore
+import httpx
+import pytest
+import trustme
+
+from clickpost_async import NotSentError, UnreadableReplyError
+from clickpost_async._http import httpcore_pool as pool_module
+from clickpost_async._http.adapter import Base, Limits, Outgoing, Progress
+from clickpost_async._http.httpcore_pool import Pool
+from clickpost_async._http.response_reader import Incoming
+from clickpost_async._http.tls import verified
+from tests.helpers.http_server import PLACED, Peer, Server, closed_port, http, serving, until, well
+
+_base = cache(Base.parse)
+LIMITS = Limits(5, 5, 5)
+
+
+async def ask(
+    pool: Pool, server: Server, limits: Limits = LIMITS, progress: Progress | None = None
+) -> bytes:
+    answer = Incoming()
+    call = Outgoing("GET", _base(server.url), "/x", None, limits)
+    await pool.send(call, progress or Progress(), answer)
+    return answer.whole()
+
+
+@pytest.mark.asyncio
+async def test_a_connection_is_used_again() -> None:
+    pool = Pool()
+    async with serving() as server:
+        for _ in range(5):
+            assert await ask(pool, server) == PLACED
+        assert (server.connections, pool.connections) == (1, 1)
+        await pool.aclose()
+        assert pool.connections == 0
+
+
+@pytest.mark.asyncio
+async def test_calls_at_once_have_a_connection_each_and_leave_them_for_the_next() -> None:
+    pool = Pool()
+    async with serving() as server:
+        for _ in range(3):
+            await asyncio.gather(*(ask(pool, server) for _ in range(20)))
+        assert (server.connections, pool.connections, len(server.heads)) == (20, 20, 60)
+        await pool.aclose()
+
+
+@pytest.mark.asyncio
+async def test_an_answer_that_is_not_read_to_its_end_costs_the_connection() -> None:
+    async def talk(peer: Peer) -> None:
+        await peer.read()
+        await peer.send(http(b"x" * 3_000_000))
+        await peer.until_gone()
+
+    pool = Pool()
+    async with serving(talk) as server:
+        with pytest.raises(UnreadableReplyError, match="larger"):
+            await ask(pool, server)
+        assert pool.connections == 0
+        await until(lambda: not server.open)
+        server.talk = well
+        assert await ask(pool, server) == PLACED
+        await pool.aclose()
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.asyncio
+async def test_a_connection_on_which_more_came_than_the_answer_is_not_used_again(
+    later: bool,
+) -> None:
+    first, stray = http(b"first"), http(b"stray")
+
+    async def talk(peer: Peer) -> None:
+        await peer.read()
+        await peer.send(first if later else first + stray)
+        if later:
+            await asyncio.sleep(0.02)
+            await peer.send(stray)
+        await peer.until_gone()
+
+    pool = Pool()
+    async with serving(talk) as server:
+        assert await ask(pool, server) == b"first"
+        await asyncio.sleep(0.05)
+        server.talk = well
+        assert await ask(pool, server) == PLACED
+        assert server.connections == 2
+        await pool.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_wants_no_more_calls_is_asked_on_a_new_connection() -> None:
+    async def talk(peer: Peer) -> None:
+        await peer.read()
+        await peer.send(http(PLACED, connection="close"))
+        await peer.until_gone()
+
+    pool = Pool()
+    async with serving(talk) as server:
+        for number in range(1, 4):
+            assert await ask(pool, server) == PLACED
+            assert (server.connections, pool.connections) == (number, 0)
+
+
+@pytest.mark.asyncio
+async def test_a_connection_that_idled_for_too_long_is_not_trusted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "KEEP_ALIVE", 0.02)
+    pool = Pool()
+    async with serving() as server:
+        await asyncio.gather(*(ask(pool, server) for _ in range(5)))
+        await asyncio.sleep(0.05)
+        await ask(pool, server)
+        # None of the five is kept, not even those that were not looked for.
+        assert (server.connections, pool.connections) == (6, 1)
+        await pool.aclose()
+
+
+@pytest.mark.asyncio
+async def test_what_a_busier_time_has_left_is_closed_while_one_connection_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "KEEP_ALIVE", 0.05)
+    pool = Pool()
+    async with serving() as server:
+        await asyncio.gather(*(ask(pool, server) for _ in range(5)))
+        for _ in range(6):
+            await asyncio.sleep(0.02)
+            await ask(pool, server)
+        assert pool.connections == 1
+        await pool.aclose()
+
+
+@pytest.mark.asyncio
+async def test_connections_of_one_server_are_not_used_for_another() -> None:
+    pool = Pool()
+    async with serving() as one, serving() as other:
+        await ask(pool, one)
+        await ask(pool, other)
+        await ask(pool, one)
+        assert (one.connections, other.connections, pool.connections) == (1, 1, 2)
+        await pool.aclose()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("turns", range(1, 40))
+async def test_a_call_that_is_cancelled_at_any_point_leaves_no_connection(turns: int) -> None:
+    pool = Pool()
+    async with serving() as server:
+        call = asyncio.create_task(ask(pool, server))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        call.cancel()
+        done = await asyncio.gather(call, return_exceptions=True)
+        idle = pool.connections
+        # In use by nobody: either it was read to its end, or it is closed.
+        assert (idle, pool._busy) == (1 if done == [PLACED] else 0, set())
+        assert await ask(pool, server) == PLACED
+        await pool.aclose()
+        await until(lambda: not server.open)
+
+
+@pytest.mark.asyncio
+async def test_cancelling_twice_leaves_no_connection_either() -> None:
+    async def hang(peer: Peer) -> None:
+        await peer.read()
+        await peer.until_gone()
+
+    pool = Pool()
+    async with serving(hang) as server:
+        call = asyncio.create_task(ask(pool, server))
+        await until(lambda: server.heads)
+        for _ in range(3):
+            call.cancel()
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert pool.connections == 0
+        await until(lambda: not server.open)
+
+
+@pytest.mark.asyncio
+async def test_after_the_end_nothing_is_opened() -> None:
+    pool = Pool()
+    await pool.aclose()
+    await pool.aclose()
+    async with serving() as server:
+        with pytest.raises(NotSentError, match="closed"):
+            await ask(pool, server)
+        assert server.connections == 0
+
+
+@pytest.mark.asyncio
+async def test_closing_ends_the_calls_under_way() -> None:
+    async def hang(peer: Peer) -> None:
+        await peer.read()
+        await peer.until_gone()
+
+    pool = Pool()
+    async with serving(hang) as server:
+        call = asyncio.create_task(ask(pool, server))
+        await until(lambda: server.heads)
+        await pool.aclose()
+        with pytest.raises(httpcore.ReadError):
+            await call
+        assert pool.connections == 0
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        (Limits(5, 5, 0.05), httpcore.ReadTimeout),
+        (Limits(5, 5, 5), httpcore.ConnectError),
+    ],
+)
+async def test_errors_are_those_of_httpcore(limits: Limits, expected: type[Exception]) -> None:
+    async def hang(peer: Peer) -> None:
+        await peer.until_gone()
+
+    pool = Pool()
+    async with serving(hang) as server:
+        port = server.port
+        if expected is httpcore.ConnectError:
+            server.port = closed_port()
+        with pytest.raises(expected):
+            await ask(pool, server, limits)
+        server.port = port
+        assert pool.connections == 0
+
+
+@pytest.mark.asyncio
+async def test_a_connection_that_is_closed_after_it_was_taken_is_noticed_before_the_first_byte(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = Pool()
+    async with serving() as server:
+        await ask(pool, server)
+        handle = httpcore.AsyncHTTPConnection.handle_async_request
+
+        async def late(self: Any, request: httpcore.Request) -> httpcore.Response:
+            # What other tasks do between the look at the connection and the first byte.
+            server.hang_up()
+            await until(lambda: not server.open)
+            return await handle(self, request)
+
+        monkeypatch.setattr(httpcore.AsyncHTTPConnection, "handle_async_request", late)
+        assert await ask(pool, server) == PLACED
+        assert (server.connections, len(server.heads), pool.connections) == (2, 2, 1)
+        await pool.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_call_is_told_how_far_it_got_on_a_new_connection_and_on_a_used_one() -> None:
+    async def silent(peer: Peer) -> None:
+        await peer.until_gone()
+
+    pool, soon = Pool(), Limits(5, 5, 0.05)
+    async with serving() as server:
+        port = server.port
+        server.port = closed_port()
+        unsent = Progress()
+        with pytest.raises(httpcore.ConnectError):
+            await ask(pool, server, soon, unsent)
+        assert (unsent.proven, unsent.left) == (True, False)
+
+        server.port = port
+        for _ in range(2):
+            answered = Progress()
+            await ask(pool, server, soon, answered)
+            assert (answered.proven, answered.left) == (True, True)
+
+        server.talk = silent
+        lost = Progress()
+        other = Pool()
+        with pytest.raises(httpcore.ReadTimeout):
+            await ask(other, server, soon, lost)
+        assert (lost.proven, lost.left) == (True, True)
+        await pool.aclose()
+
+
+def test_certificates_are_checked_and_old_tls_is_refused() -> None:
+    context = verified()
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.get_ca_certs()
+
+
+def test_http2_is_not_negotiated_with_a_server_that_prefers_it() -> None:
+    authority = trustme.CA()
+    context = verified.__wrapped__()
+    authority.configure_trust(context)
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("nila.example").configure_cert(theirs)
+    theirs.set_alpn_protocols(["h2", "http/1.1"])
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(back, there, server_hostname="nila.example")
+    server = theirs.wrap_bio(there, back, server_side=True)
+    for side in (client, server, client, server):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+
+    assert client.selected_alpn_protocol() == "http/1.1"
+
+
+def test_the_keys_of_a_session_are_written_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "SSLKEYLOGFILE", str(tmp_path / "keys"))
+    verified.cache_clear()
+    try:
+        assert verified().keylog_filename is None
+        # The control: the usual way would.
+        assert ssl.create_default_context().keylog_filename == str(tmp_path / "keys")
+    finally:
+        verified.cache_clear()
+
+
+@pytest.mark.asyncio
+async def test_the_server_of_these_tests_is_well() -> None:
+    async with serving(well) as server, httpx.AsyncClient(trust_env=False) as plain:
+        assert (await plain.get(server.url)).content == PLACED

@@ -1,0 +1,46 @@
+"""One wire for each event loop."""
+
+import asyncio
+
+import pytest
+
+from clickpost_async._http.adapter import Base, Fault, Limits, Outgoing, Progress
+from clickpost_async._http.httpcore_pool import Pool
+from clickpost_async._http.per_loop_adapter import Connections
+from clickpost_async._http.response_reader import Incoming
+from tests.helpers.http_server import PLACED, serving
+
+
+async def ask(connections: Connections, base: Base) -> bytes:
+    answer = Incoming()
+    call = Outgoing("GET", base, "/x", None, Limits(5, 5, 5))
+    await connections.send(call, Progress(), answer)
+    return answer.whole()
+
+
+def test_each_loop_has_its_own_and_outside_of_any_there_are_none() -> None:
+    connections = Connections(Pool)
+
+    async def main() -> tuple[int, int, int]:
+        before = connections.connections
+        async with serving() as server:
+            base = Base.parse(server.url)
+            for _ in range(2):
+                assert await ask(connections, base) == PLACED
+            counts = before, connections.connections, server.connections
+            await connections.aclose()
+        return counts
+
+    assert connections.connections == 0
+    assert asyncio.run(main()) == (0, 1, 1)
+    assert connections.connections == 0
+    # Closed is closed for the loop it was closed on; whoever owns the transport says no to others.
+    assert asyncio.run(main()) == (0, 1, 1)
+
+
+@pytest.mark.asyncio
+async def test_closing_what_was_never_opened_does_nothing() -> None:
+    connections = Connections(Pool)
+    await connections.aclose()
+    assert connections.connections == 0
+    assert connections.fault(OSError()) is Fault.UNFORESEEN

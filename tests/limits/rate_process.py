@@ -1,0 +1,50 @@
+"""One process of a fleet, `python -m tests.limits.rate_process`: it takes as fast as it is let.
+
+It is told what to do in JSON on its input, in two lines: the second starts it. Its answer is when
+each call left, by the clock that all processes of a machine share.
+"""
+
+import asyncio
+import json
+import logging
+import sys
+import time
+
+from clickpost_async.limits.redis import RedisBucket
+from clickpost_async.settings import Rate
+
+
+def tell(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+async def main() -> None:
+    told = json.loads(sys.stdin.readline())
+    skewed = time.time
+    time.time = lambda: skewed() + told["skew"]
+    left: list[float] = []
+    rate = Rate(told["calls"], burst=told["burst"])
+
+    async def come(bucket: RedisBucket, until: float) -> None:
+        while True:
+            await bucket.take()
+            now = time.monotonic()
+            if now > until:
+                return
+            left.append(now)
+
+    async with RedisBucket(told["url"], rate, account="fleet", share=4) as bucket:
+        tell("ready")
+        sys.stdin.readline()
+        until = time.monotonic() + told["seconds"]
+        await asyncio.wait(
+            [asyncio.ensure_future(come(bucket, until)) for _ in range(told["crowd"])],
+            timeout=told["seconds"] + 0.2,
+        )
+    tell(json.dumps(left))
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.ERROR)
+    asyncio.run(main())

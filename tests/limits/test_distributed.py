@@ -1,0 +1,614 @@
+"""A fleet in virtual time: several processes' buckets, one Redis, and what goes wrong between."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from typing import Self
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clickpost_async.limits import TokenBucket
+from clickpost_async.limits._distributed import Law, Question, Shared
+from clickpost_async.settings import Priority, Rate
+from clickpost_async.testing import run_virtual, virtual_time
+from tests.helpers.redis_server import RedisServer
+from tests.limits.scripted_callers import Leaving, overshoot
+from tests.limits.virtual_redis import PlayedBucket, PlayedRedis
+
+RATE = Rate(200, burst=20)
+near = 1e-6
+
+
+@pytest.fixture
+def at(redis_server: RedisServer) -> Iterator[PlayedRedis]:
+    with redis_server.client() as client:
+        yield PlayedRedis(client)
+
+
+def fleet(at: PlayedRedis, rate: Rate = RATE, processes: int = 4) -> list[Shared]:
+    return [PlayedBucket(at, rate, share=processes) for _ in range(processes)]
+
+
+class Crowd:
+    """So many calls in each process, each of which comes again as soon as it has left."""
+
+    def __init__(self, buckets: list[Shared], crowds: list[int]) -> None:
+        self.leavings: list[Leaving] = []
+        self._buckets = buckets
+        self._crowds = crowds
+        self._group = asyncio.TaskGroup()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        for who, (bucket, crowd) in enumerate(zip(self._buckets, self._crowds, strict=True)):
+            self._tasks += [self._group.create_task(self._come(who, bucket)) for _ in range(crowd)]
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await self._group.__aexit__(None, None, None)
+
+    async def _come(self, who: int, bucket: Shared) -> None:
+        while True:
+            await bucket.take()
+            self.leavings.append(Leaving(who=who, at=anyio.current_time()))
+
+    def counts(self, since: float = 0, until: float = 1e9) -> list[int]:
+        left = [one.who for one in self.leavings if since <= one.at < until]
+        return [left.count(who) for who in range(len(self._buckets))]
+
+
+@virtual_time
+async def test_a_fleet_keeps_to_one_rate_and_uses_it_to_the_full(at: PlayedRedis) -> None:
+    async with Crowd(fleet(at), [10] * 4) as crowd:
+        await anyio.sleep(5)
+
+    assert overshoot(crowd.leavings, 200, 20) == 0
+    assert len(crowd.leavings) >= 0.99 * (20 + 200 * 5)
+
+
+@virtual_time
+async def test_who_comes_again_and_again_asks_once_for_several(at: PlayedRedis) -> None:
+    (bucket,) = fleet(at, processes=1)
+
+    for _ in range(400):
+        await bucket.take()
+
+    assert at.asked <= 110
+
+
+@pytest.mark.fault("R08")
+@virtual_time
+async def test_r08_a_thousand_that_wait_leave_one_by_one(at: PlayedRedis) -> None:
+    rate = Rate(500, burst=1)
+
+    async with Crowd(fleet(at, rate), [250] * 4) as crowd:
+        await anyio.sleep(2)
+
+    assert overshoot(crowd.leavings, 500, 1) == 0
+    assert len(crowd.leavings) >= 990
+    assert at.asked <= len(crowd.leavings) / 5
+
+
+@pytest.mark.fault("R08")
+@pytest.mark.parametrize("calls", [2, 5, 20])
+@virtual_time
+async def test_r08_at_a_slow_rate_redis_is_asked_once_for_each_that_leaves(
+    at: PlayedRedis, calls: int
+) -> None:
+    async with Crowd(fleet(at, Rate(calls, burst=1)), [5] * 4) as crowd:
+        await anyio.sleep(100)
+
+    assert len(crowd.leavings) >= 99 * calls
+    assert at.asked <= len(crowd.leavings) + 8
+
+
+@pytest.mark.fault("R08", control=True)
+@virtual_time
+async def test_r08_buckets_that_do_not_share_go_four_times_as_fast() -> None:
+    buckets = [TokenBucket(500, 1) for _ in range(4)]
+
+    async with Crowd(buckets, [250] * 4) as crowd:
+        await anyio.sleep(2)
+
+    assert overshoot(crowd.leavings, 500, 1) > 2000
+
+
+@pytest.mark.fault("R09")
+@pytest.mark.parametrize("crowds", [[1000, 10, 10, 10], [100, 4, 2, 1], [50, 50, 50, 50]])
+@virtual_time
+async def test_r09_a_greedy_process_gets_no_more_than_its_turn(
+    at: PlayedRedis, crowds: list[int]
+) -> None:
+    async with Crowd(fleet(at), crowds) as crowd:
+        await anyio.sleep(4)
+
+    counts = crowd.counts()
+    assert max(counts) / min(counts) <= 1.5
+
+
+@pytest.mark.fault("R09", control=True)
+@virtual_time
+async def test_r09_without_a_bound_on_what_is_asked_for_at_once_the_greedy_one_gets_it_all(
+    at: PlayedRedis,
+) -> None:
+    buckets = fleet(at)
+    for bucket in buckets:
+        bucket._most = 1000
+
+    async with Crowd(buckets, [1000, 10, 10, 10]) as crowd:
+        await anyio.sleep(4)
+
+    counts = crowd.counts()
+    assert max(counts) > 1.5 * min(counts)
+
+
+@virtual_time
+async def test_a_hold_of_one_process_holds_all(at: PlayedRedis) -> None:
+    buckets = fleet(at)
+
+    async with Crowd(buckets, [10] * 4) as crowd:
+        await anyio.sleep(1)
+        await buckets[0].hold(3)
+        await anyio.sleep(5)
+
+    # What a process was told last, it may use for a tenth of a second.
+    assert sum(crowd.counts(1 + near, 1.1)) <= 3 * 4
+    assert sum(crowd.counts(1.1, 4 - near)) == 0
+    assert sum(crowd.counts(4 - near, 5)) == pytest.approx(200, abs=3)
+    assert overshoot(crowd.leavings, 200, 20) == 0
+
+
+@virtual_time
+async def test_a_hold_of_one_process_is_known_to_another_that_has_asked(at: PlayedRedis) -> None:
+    first, second, *_ = fleet(at)
+    assert (first.held, second.held) == (0, 0)
+
+    await first.hold(30)
+    with anyio.move_on_after(1):
+        await second.take()
+
+    assert first.held == second.held == pytest.approx(29, abs=0.1)
+
+
+@pytest.mark.parametrize("calls", [2, 40])
+@virtual_time
+async def test_a_hold_holds_those_too_that_were_told_their_slot_long_before(
+    at: PlayedRedis, calls: int
+) -> None:
+    buckets = fleet(at, Rate(calls, burst=1))
+
+    async with Crowd(buckets, [5] * 4) as crowd:
+        await anyio.sleep(10.01)
+        await buckets[0].hold(7)
+        await anyio.sleep(20)
+
+    assert sum(crowd.counts(10.11, 17.01 - near)) == 0
+    assert sum(crowd.counts(17.01 - near, 30.01)) == pytest.approx(13 * calls, abs=2)
+
+
+@virtual_time
+async def test_slots_that_were_told_before_a_short_hold_are_not_used_after_it(
+    at: PlayedRedis,
+) -> None:
+    (bucket,) = fleet(at, Rate(200, burst=1), processes=1)
+
+    async with Crowd([bucket], [10]) as crowd:
+        for number in range(20):
+            await anyio.sleep(1 + number / 1000)
+            await bucket.hold(0.012)
+        await anyio.sleep(1)
+
+    assert overshoot(crowd.leavings, 200, 1) == 0
+
+
+# --- a Redis that fails ------------------------------------------------------------------------
+
+
+def fail(at: PlayedRedis, how: str) -> None:
+    at.hangs = how == "hangs"
+    at.failure = ConnectionError("gone") if how == "is gone" else None
+
+
+@pytest.mark.fault("R01")
+@pytest.mark.fault("R02")
+@pytest.mark.parametrize("how", ["hangs", "is gone"])
+@virtual_time
+async def test_r01_r02_a_call_waits_fifty_milliseconds_for_an_answer(
+    at: PlayedRedis, how: str
+) -> None:
+    fail(at, how)
+    (bucket, *_) = fleet(at)
+
+    await bucket.take()
+
+    assert anyio.current_time() <= 0.05
+
+
+@pytest.mark.fault("R01")
+@pytest.mark.fault("R02")
+@pytest.mark.parametrize("how", ["hangs", "is gone"])
+@pytest.mark.parametrize("forgets", [False, True])
+@given(st.data())
+@settings(max_examples=10)
+def test_r01_r02_a_fleet_keeps_to_the_rate_while_redis_fails_and_when_it_is_back(
+    redis_server: RedisServer, how: str, forgets: bool, data: st.DataObject
+) -> None:
+    down = data.draw(st.floats(0, 3))
+    up = down + data.draw(st.floats(0.1, 5))
+    crowds = data.draw(st.lists(st.integers(1, 12), min_size=4, max_size=4))
+
+    async def main(at: PlayedRedis) -> Crowd:
+        async with Crowd(fleet(at), crowds) as crowd:
+            await anyio.sleep(down)
+            fail(at, how)
+            await anyio.sleep(up - down)
+            fail(at, "answers")
+            if forgets:
+                at.forget()
+            await anyio.sleep(4)
+        return crowd
+
+    with redis_server.client() as client:
+        crowd = run_virtual(lambda: main(PlayedRedis(client)))
+    assert overshoot(crowd.leavings, 200, 20) <= 2
+    # It is not blocked either: the share of each is used, and then the whole rate.
+    assert sum(crowd.counts(down + 0.3, up)) >= 0.95 * 200 * (up - down - 0.3) - 4
+    assert sum(crowd.counts(up + 2.5, up + 4)) >= 0.95 * 200 * 1.5
+
+
+@pytest.mark.fault("R01", control=True)
+@virtual_time
+async def test_r01_a_fleet_that_is_not_told_how_many_it_is_goes_too_fast_without_redis(
+    at: PlayedRedis,
+) -> None:
+    fail(at, "is gone")
+    buckets = [PlayedBucket(at, RATE) for _ in range(4)]
+
+    async with Crowd(buckets, [10] * 4) as crowd:
+        await anyio.sleep(2)
+
+    assert overshoot(crowd.leavings, 200, 20) > 500
+
+
+@pytest.mark.fault("R01")
+@virtual_time
+async def test_r01_it_is_said_once_when_redis_is_gone_and_once_when_it_is_back(
+    at: PlayedRedis, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail(at, "is gone")
+    async with Crowd(fleet(at, processes=1), [10]):
+        await anyio.sleep(5)
+        fail(at, "answers")
+        await anyio.sleep(5)
+
+    assert {one.levelno for one in caplog.records} == {logging.WARNING}
+    gone, back = (one.getMessage() for one in caplog.records)
+    assert gone.startswith(
+        "the rate of a play: cannot be asked (ConnectionError: gone); this process"
+    )
+    assert back == "the rate of a play: answers again, and all share one rate again"
+
+
+@virtual_time
+async def test_a_hold_while_redis_is_gone_is_told_to_all_when_it_is_back(at: PlayedRedis) -> None:
+    throttled, other = fleet(at, processes=2)
+    fail(at, "is gone")
+    await throttled.take()
+    await throttled.hold(30)
+    fail(at, "answers")
+
+    async with Crowd([throttled, other], [1, 1]) as crowd:
+        await anyio.sleep(40)
+
+    assert [one.who for one in crowd.leavings if 2 <= one.at < 30 - near] == []
+    assert sum(crowd.counts(30 - near, 40)) >= 1500
+
+
+@virtual_time
+async def test_redis_that_is_gone_is_asked_once_a_second(at: PlayedRedis) -> None:
+    fail(at, "is gone")
+    async with Crowd(fleet(at, processes=1), [10]):
+        await anyio.sleep(20)
+
+    assert 20 <= at.asked <= 26
+
+
+@virtual_time
+async def test_share_that_is_not_used_is_not_saved_up(at: PlayedRedis) -> None:
+    (bucket, *_) = buckets = fleet(at)
+    fail(at, "is gone")
+    await bucket.take()
+    await anyio.sleep(60)
+
+    async with Crowd([bucket], [50]) as crowd:
+        await anyio.sleep(1)
+
+    # And what calls that waited make up for.
+    assert overshoot(crowd.leavings, 200 / len(buckets), 1 + 0.05 * 50) <= near
+
+
+@virtual_time
+async def test_later_end_of_two_holds_counts_without_redis_too(at: PlayedRedis) -> None:
+    (bucket, *_) = fleet(at)
+    fail(at, "is gone")
+    await bucket.take()
+    await bucket.hold(30)
+    await bucket.hold(1)
+    began = anyio.current_time()
+
+    await bucket.take()
+
+    assert anyio.current_time() == pytest.approx(began + 30)
+
+
+@virtual_time
+async def test_question_that_is_given_up_is_cancelled(at: PlayedRedis) -> None:
+    fail(at, "hangs")
+    (bucket, *_) = fleet(at)
+
+    await bucket.take()
+    await asyncio.sleep(0)
+
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@virtual_time
+async def test_hold_of_another_process_is_kept_when_redis_is_gone(at: PlayedRedis) -> None:
+    throttled, other = fleet(at, processes=2)
+    await throttled.hold(30)
+    await other.hold(1)
+    fail(at, "is gone")
+
+    await other.take()
+
+    assert anyio.current_time() >= 30 - near
+
+
+@pytest.mark.fault("R04")
+@virtual_time
+async def test_r04_a_redis_that_has_forgotten_the_last_seconds_lets_a_burst_more_go(
+    at: PlayedRedis,
+) -> None:
+    async with Crowd(fleet(at), [10] * 4) as crowd:
+        await anyio.sleep(2)
+        saved = at.client.hgetall(at.key)
+        await anyio.sleep(3)
+        at.client.hset(at.key, mapping=saved)
+        await anyio.sleep(3)
+
+    # The burst, and what each had been told.
+    assert overshoot(crowd.leavings, 200, 20) <= 20 + 4 * 4
+
+
+@pytest.mark.fault("R04")
+@virtual_time
+async def test_r04_a_redis_that_has_forgotten_everything_begins_without_a_burst(
+    at: PlayedRedis,
+) -> None:
+    at.forget()
+    async with Crowd(fleet(at), [10] * 4) as crowd:
+        await anyio.sleep(2)
+        at.forget()
+        await anyio.sleep(2)
+
+    assert overshoot(crowd.leavings, 200, 1) <= 4 * 4
+
+
+@virtual_time
+async def test_slots_of_a_redis_that_has_forgotten_everything_are_not_kept(
+    at: PlayedRedis,
+) -> None:
+    first = await at.answer(LAW, Question(want=3))
+    at.forget()
+    again = await at.answer(LAW, Question(want=3, era=first.era, first=first.first, count=3))
+
+    assert (first.kept, again.kept) == (0, 0)
+    assert again.era != first.era
+
+
+@virtual_time
+async def test_process_keeps_to_its_share_while_others_may_not_have_found_redis_again(
+    at: PlayedRedis,
+) -> None:
+    *lost, other = fleet(at)
+    await other.take()
+
+    async with Crowd(lost, [10] * 3) as crowd:
+        await anyio.sleep(1)
+        fail(at, "is gone")
+        # Long enough for them to ask once a second only.
+        await anyio.sleep(2.1)
+        at.forget()
+        fail(at, "answers")
+        async with Crowd([other], [10]) as late:
+            await anyio.sleep(1)
+
+    leavings = sorted([*crowd.leavings, *late.leavings], key=lambda one: one.at)
+    assert overshoot(leavings, 200, 20) <= 2
+    assert len(late.leavings) >= 40
+
+
+@virtual_time
+async def test_burst_that_was_used_is_not_granted_again_after_redis_was_gone(
+    at: PlayedRedis,
+) -> None:
+    buckets = fleet(at, Rate(200, burst=100))
+    leavings: list[Leaving] = []
+
+    async def leave(who: int) -> None:
+        await buckets[who].take()
+        leavings.append(Leaving(who=who, at=anyio.current_time()))
+
+    async def leave_steadily(who: int) -> None:
+        # Just below the share of each, so that nobody waits in line.
+        while anyio.current_time() < 2.2:
+            await leave(who)
+            await anyio.sleep(0.0201)
+
+    for _ in range(100):
+        await leave(0)
+    async with anyio.create_task_group() as group:
+        for who in range(4):
+            group.start_soon(leave_steadily, who)
+        await anyio.sleep(0.5)
+        fail(at, "is gone")
+        await anyio.sleep(0.3)
+        fail(at, "answers")
+    async with anyio.create_task_group() as group:
+        for _ in range(120):
+            group.start_soon(leave, 0)
+
+    assert overshoot(leavings, 200, 100) <= 2
+
+
+# --- what the script keeps ---------------------------------------------------------------------
+
+LAW = Law(interval=0.1, slack=0.5, lapse=0.1)
+
+
+@virtual_time
+async def test_script_keeps_the_later_end_of_two_holds(at: PlayedRedis) -> None:
+    await at.answer(LAW, Question(hold=10))
+    answer = await at.answer(LAW, Question(hold=1))
+
+    assert answer.held == 10
+
+
+@virtual_time
+async def test_script_tells_slots_from_the_end_of_a_hold_on_and_without_a_burst(
+    at: PlayedRedis,
+) -> None:
+    told = await at.answer(LAW, Question(want=2))
+    await at.answer(LAW, Question(hold=5))
+    kept = await at.answer(LAW, Question(want=2, era=told.era, first=told.first, count=2))
+    assert (kept.kept, kept.first) == (0, 5)
+
+    await anyio.sleep(7)
+    await at.answer(LAW, Question(hold=1))
+    after = await at.answer(LAW, Question(want=1, slack=LAW.slack))
+    assert after.first == 8
+
+
+@virtual_time
+async def test_script_keeps_what_is_left_of_a_hold_when_its_clock_steps_back(
+    at: PlayedRedis,
+) -> None:
+    at.ahead = 1000
+    await at.answer(LAW, Question(hold=5))
+    at.ahead = 400
+    answer = await at.answer(LAW, Question(want=1))
+
+    assert answer.held - answer.now == 5
+    assert answer.first == answer.held
+
+
+# --- calls that are given up -------------------------------------------------------------------
+
+
+@pytest.mark.fault("R07")
+@given(st.lists(st.floats(0, 3), min_size=20, max_size=200), st.booleans())
+def test_r07_a_storm_of_calls_given_up_loses_neither_the_law_nor_anybody(
+    redis_server: RedisServer, patience: list[float], slow: bool
+) -> None:
+    rate = Rate(20 if slow else 200, burst=5)
+    times: list[Leaving] = []
+
+    async def impatient(bucket: Shared, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            await bucket.take()
+            times.append(Leaving(who=-1, at=anyio.current_time()))
+
+    async def stays(who: int, bucket: Shared) -> None:
+        await bucket.take(Priority.BULK if who % 2 else Priority.NORMAL)
+        times.append(Leaving(who=who, at=anyio.current_time()))
+
+    async def main(at: PlayedRedis) -> None:
+        buckets = fleet(at, rate)
+        async with anyio.create_task_group() as group:
+            for who, seconds in enumerate(patience):
+                group.start_soon(impatient, buckets[who % 4], seconds)
+                if who % 5 == 0:
+                    group.start_soon(stays, who, buckets[who % 4])
+
+    with redis_server.client() as client:
+        run_virtual(lambda: main(PlayedRedis(client)))
+    assert overshoot(times, rate.calls, 5) == 0
+    stayed = sorted(one.who for one in times if one.who >= 0)
+    assert stayed == list(range(0, len(patience), 5))
+
+
+@pytest.mark.fault("R07")
+@virtual_time
+async def test_r07_the_slot_of_one_that_gives_up_goes_to_the_next(at: PlayedRedis) -> None:
+    (bucket,) = fleet(at, Rate(0.1, burst=1), processes=1)
+    await bucket.take()
+    with anyio.move_on_after(3):
+        await bucket.take()
+    await anyio.sleep(3)
+
+    await bucket.take()
+
+    assert anyio.current_time() == pytest.approx(10)
+
+
+@pytest.mark.fault("R07")
+@virtual_time
+async def test_r07_given_up_while_redis_is_asked_the_answer_is_the_next_ones(
+    at: PlayedRedis,
+) -> None:
+    (bucket,) = fleet(at, processes=1)
+    task = asyncio.create_task(bucket.take())
+    await asyncio.sleep(0)
+    task.cancel()
+    await bucket.take()
+
+    assert at.asked == 1
+    assert task.cancelled()
+
+
+# --- odd rates and clocks ----------------------------------------------------------------------
+
+
+@pytest.mark.fault("R10")
+@virtual_time
+async def test_r10_one_call_a_day_is_one_call_a_day(at: PlayedRedis) -> None:
+    day = 86_400
+    async with Crowd(fleet(at, Rate(1, per=day, burst=2)), [3] * 4) as crowd:
+        await anyio.sleep(5.5 * day)
+
+    assert [one.at for one in crowd.leavings] == pytest.approx(
+        [0, 0, *(day * n for n in range(1, 6))]
+    )
+
+
+@pytest.mark.fault("C04")
+@virtual_time
+async def test_c04_a_redis_whose_clock_steps_back_makes_nobody_wait_for_it(
+    at: PlayedRedis,
+) -> None:
+    at.ahead = 1000
+    async with Crowd(fleet(at), [10] * 4) as crowd:
+        await anyio.sleep(2)
+        at.ahead = 400
+        await anyio.sleep(3)
+
+    assert sum(crowd.counts(2, 5)) >= 0.95 * 600
+    # What had been told in the old time lapses or leaves: a lease each.
+    assert overshoot(crowd.leavings, 200, 20) <= 4 * 4
+
+
+@pytest.mark.fault("C04")
+@virtual_time
+async def test_c04_a_clock_that_steps_ahead_gives_a_burst_at_most(at: PlayedRedis) -> None:
+    async with Crowd(fleet(at), [10] * 4) as crowd:
+        await anyio.sleep(2)
+        at.ahead = 3600
+        await anyio.sleep(2)
+
+    assert overshoot(crowd.leavings, 200, 20) <= 20 + 4 * 4

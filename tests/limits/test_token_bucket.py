@@ -1,0 +1,437 @@
+"""The law of the bucket, a process's own and one that is shared, played in virtual time."""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator
+
+import anyio
+import anyio.lowlevel
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from clickpost_async.limits import Limiter, TokenBucket, Unlimited
+from clickpost_async.settings import Priority, Rate
+from clickpost_async.testing import VirtualLoop, run_virtual, virtual_time
+from tests.helpers.redis_server import RedisServer
+from tests.limits.scripted_callers import (
+    Coming,
+    Holding,
+    Pace,
+    bursts,
+    holdings,
+    impatient,
+    moments,
+    overshoot,
+    patient,
+    play,
+    rates,
+)
+from tests.limits.virtual_redis import PlayedBucket, PlayedRedis
+
+NORMAL, BULK = Priority.NORMAL, Priority.BULK
+near = 1e-6
+
+
+Bucket = Callable[[float, float], Pace]
+
+
+@pytest.fixture(scope="module", params=["own", "shared"])
+def bucket(request: pytest.FixtureRequest) -> Iterator[Bucket]:
+    """Makes a bucket of a process's own, and one that is shared through Redis."""
+    if request.param == "own":
+        yield TokenBucket
+        return
+    server: RedisServer = request.getfixturevalue("redis_server")
+    with server.client() as client:
+        yield lambda rate, burst: PlayedBucket(PlayedRedis(client), Rate(rate, burst=burst))
+
+
+class Naive:
+    """A token bucket as one first writes it: all that wait sleep as long and leave together."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._seen = 0.0
+
+    async def take(self, priority: Priority = NORMAL) -> None:
+        now = anyio.current_time()
+        self._tokens = min(self._burst, self._tokens + (now - self._seen) * self._rate)
+        self._seen = now
+        if self._tokens < 1:
+            await anyio.sleep((1 - self._tokens) / self._rate)
+        self._tokens = max(0.0, self._tokens - 1)
+
+    async def hold(self, seconds: float) -> None:
+        self._tokens = 0.0
+
+
+class FixedWindow(Naive):
+    """So many in each second of the clock: twice as many around its turn."""
+
+    async def take(self, priority: Priority = NORMAL) -> None:
+        while True:
+            now = anyio.current_time()
+            if math.floor(now) > self._seen:
+                self._seen, self._tokens = math.floor(now), self._rate
+            if self._tokens >= 1:
+                self._tokens -= 1
+                return
+            await anyio.sleep(math.floor(now) + 1 - now)
+
+
+@given(rates, bursts, impatient, holdings)
+def test_no_window_sees_more_than_the_burst_and_the_rate(
+    bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
+) -> None:
+    leavings = play(bucket(rate, burst), come, hold)
+    assert overshoot(leavings, rate, burst) == 0
+
+
+@pytest.mark.parametrize(
+    ("limiter", "come"),
+    [
+        pytest.param(Naive(10, 5), [Coming(at=0)] * 40, id="all wake together"),
+        pytest.param(
+            FixedWindow(10, 10), [Coming(at=0.9)] * 10 + [Coming(at=1)] * 10, id="fixed window"
+        ),
+    ],
+)
+def test_the_same_check_finds_limiters_that_overshoot(limiter: Naive, come: list[Coming]) -> None:
+    assert overshoot(play(limiter, come), 10, 5) > 1
+
+
+@given(rates, bursts, patient, holdings)
+def test_everybody_who_stays_leaves_once(
+    bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
+) -> None:
+    leavings = play(bucket(rate, burst), come, hold)
+    assert sorted(leaving.who for leaving in leavings) == list(range(len(come)))
+
+
+@given(rates, bursts, impatient, holdings)
+def test_each_lane_is_first_come_first_served(
+    bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
+) -> None:
+    leavings = play(bucket(rate, burst), come, hold)
+    for lane in Priority:
+        left = [one.who for one in leavings if come[one.who].priority is lane]
+        assert left == sorted(left, key=lambda who: (come[who].at, who))
+
+
+@given(rates, bursts, patient)
+def test_bulk_leaves_before_waiting_normal_ones_only_when_overtaken_eight_times(
+    bucket: Bucket, rate: float, burst: float, come: list[Coming]
+) -> None:
+    leavings = play(bucket(rate, burst), come)
+    lanes = [come[one.who].priority for one in leavings]
+    left_at = {one.who: one.at for one in leavings}
+    for place, bulk in enumerate(leavings):
+        waiting = [
+            who
+            for who, coming in enumerate(come)
+            if coming.priority is NORMAL and coming.at < bulk.at - near < left_at[who] - 2 * near
+        ]
+        if lanes[place] is BULK and waiting:
+            assert lanes[max(0, place - 8) : place] == [NORMAL] * 8
+
+
+@given(rates, bursts, patient, holdings)
+def test_nobody_leaves_during_a_hold(
+    bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
+) -> None:
+    for limiter in (bucket(rate, burst), Unlimited()):
+        leavings = play(limiter, come, hold)
+        for one in hold:
+            during = [x for x in leavings if one.at + near < x.at < one.at + one.seconds - near]
+            assert during == []
+
+
+@given(st.integers(2, 50).map(float), bursts, moments, st.floats(0.5, 30))
+def test_after_a_hold_calls_leave_at_the_rate_from_its_very_end(
+    bucket: Bucket, rate: float, burst: float, at: float, seconds: float
+) -> None:
+    hold = Holding(at=at, seconds=seconds)
+    come = [Coming(at=at + seconds / 2)] * 10
+    leavings = play(bucket(rate, burst), come, [hold])
+    ideal = [at + seconds + n / rate for n in range(10)]
+    assert [one.at for one in leavings] == pytest.approx(ideal, abs=near)
+
+
+def test_of_overlapping_holds_the_later_end_counts(bucket: Bucket) -> None:
+    holds = [
+        Holding(at=0, seconds=60),
+        Holding(at=1, seconds=5),
+        Holding(at=2, seconds=100),
+        Holding(at=90, seconds=1),
+    ]
+    # One that waits already, and one that comes after the last hold was asked for.
+    for come in (Coming(at=3), Coming(at=95)):
+        for limiter in (bucket(5, 5), Unlimited()):
+            (left,) = play(limiter, [come], holds)
+            assert left.at == pytest.approx(102)
+
+
+@given(rates, bursts, st.integers(1, 60))
+@settings(max_examples=50)
+def test_while_somebody_waits_the_rate_is_used_to_the_full(
+    bucket: Bucket, rate: float, burst: float, crowd: int
+) -> None:
+    leavings = play(bucket(rate, burst), [Coming(at=0)] * crowd)
+    ideal = max(0.0, (crowd - burst) / rate)
+    assert leavings[-1].at <= ideal * 1.001 + near
+
+
+@given(rates, bursts, impatient, holdings)
+@example(1.0, 1.0, [Coming(at=0), Coming(at=0, patience=0.5), Coming(at=0, patience=1)] * 5, [])
+def test_those_who_give_up_cost_nothing(
+    bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
+) -> None:
+    leavings = play(bucket(rate, burst), come, hold)
+    stayed = [come[who] for who in sorted(one.who for one in leavings)]
+    without = [Coming(at=one.at, priority=one.priority) for one in stayed]
+    again = play(bucket(rate, burst), without, hold)
+    assert [one.at for one in leavings] == pytest.approx([one.at for one in again], abs=near)
+
+
+def test_a_normal_one_goes_before_a_bulk_one_that_is_already_sleeping(bucket: Bucket) -> None:
+    come = [Coming(at=0), Coming(at=0, priority=BULK), Coming(at=0.5), Coming(at=0.75)]
+    leavings = play(bucket(1, 1), come)
+    assert [(one.who, one.at) for one in leavings] == [(0, 0), (2, 1), (3, 2), (1, 3)]
+
+
+def test_a_normal_one_goes_before_a_bulk_one_that_had_queued_for_its_turn(bucket: Bucket) -> None:
+    come = [Coming(at=0), *[Coming(at=0, priority=BULK)] * 2, Coming(at=1.5)]
+    leavings = play(bucket(1, 1), come)
+    assert [(one.who, one.at) for one in leavings] == [(0, 0), (1, 1), (3, 2), (2, 3)]
+
+
+def test_bulk_gets_every_ninth_turn_of_a_stream_of_normal_ones(bucket: Bucket) -> None:
+    come = [Coming(at=0, priority=BULK)] * 4 + [Coming(at=0.5)] * 40
+    lanes = [come[one.who].priority for one in play(bucket(1, 1), come)]
+    assert lanes == [BULK, *([*[NORMAL] * 8, BULK] * 3), *[NORMAL] * 16]
+
+
+def test_sleeping_bulk_call_is_overtaken_eight_times_where_no_other_bulk_call_waits(
+    bucket: Bucket,
+) -> None:
+    come = [Coming(at=0, priority=BULK)] * 2 + [Coming(at=0.5)] * 20
+    lanes = [come[one.who].priority for one in play(bucket(1, 1), come)]
+    assert lanes == [BULK, *[NORMAL] * 8, BULK, *[NORMAL] * 12]
+
+
+def test_one_that_gives_up_while_giving_way_neither_takes_nor_blocks(bucket: Bucket) -> None:
+    come = [
+        Coming(at=0),
+        Coming(at=0, priority=BULK, patience=1.5),
+        Coming(at=0.5),
+        Coming(at=0.5),
+        Coming(at=0.6, priority=BULK),
+    ]
+    leavings = play(bucket(1, 1), come)
+    assert [(one.who, one.at) for one in leavings] == [(0, 0), (2, 1), (3, 2), (4, 3)]
+
+
+class HandClock:
+    """The loop's clock, pushed ahead by hand: what a blocked event loop looks like."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return anyio.current_time() + self.ahead
+
+
+@pytest.mark.parametrize("rate", [1, 50, 1000, 10_000])
+@pytest.mark.parametrize("burst", [1, 2, 100, 10_000])
+def test_a_loop_that_was_blocked_makes_up_for_five_milliseconds_at_most(
+    rate: int, burst: int
+) -> None:
+    clock = HandClock()
+    bucket = TokenBucket(rate, burst, clock=clock)
+    left = 0
+
+    async def come() -> None:
+        nonlocal left
+        await bucket.take()
+        left += 1
+
+    async def main() -> None:
+        nonlocal left
+        for _ in range(burst):
+            await bucket.take()
+        async with anyio.create_task_group() as group:
+            for _ in range(200):
+                group.start_soon(come)
+            await anyio.lowlevel.checkpoint()
+            clock.ahead += 60
+            await anyio.sleep(1 / rate)
+            for _ in range(500):
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+
+    run_virtual(main)
+    most = 1 + min(burst - 1, math.floor(rate * 0.005 + near))
+    assert 1 <= left <= most + 1  # the one of that very moment
+
+
+@virtual_time
+async def test_lateness_of_a_few_milliseconds_does_not_slow_the_rate() -> None:
+    clock = HandClock()
+    bucket = TokenBucket(1000, 6, clock=clock)
+    start = clock()
+    async with anyio.create_task_group() as group:
+        for _ in range(1000):
+            group.start_soon(bucket.take)
+        for _ in range(150):
+            await anyio.sleep(0.003)
+            clock.ahead += 0.002
+    assert clock() - start == pytest.approx(1, rel=0.01)
+
+
+@virtual_time
+async def test_a_newcomer_does_not_slip_in_before_one_whose_timer_is_late() -> None:
+    clock = HandClock()
+    bucket = TokenBucket(1, 1, clock=clock)
+    left: list[str] = []
+
+    async def come(name: str) -> None:
+        await bucket.take()
+        left.append(name)
+
+    async with anyio.create_task_group() as group:
+        for name in ("first", "waiting"):
+            group.start_soon(come, name)
+        await anyio.sleep(0.5)
+        clock.ahead += 10
+        group.start_soon(come, "newcomer")
+    assert left == ["first", "waiting", "newcomer"]
+
+
+def test_tasks_that_wait_in_another_event_loop_do_not_cost_the_burst() -> None:
+    bucket = TokenBucket(1, 3)
+    waiting: list[asyncio.Task[None]] = []
+
+    async def leave_waiting() -> None:
+        waiting.extend(asyncio.ensure_future(bucket.take()) for _ in range(9))
+        await anyio.sleep(0.5)
+
+    # As after a fork: the bucket has counted them, but they will not run while the others do.
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(leave_waiting())
+        leavings = play(bucket, [Coming(at=20)] * 3)
+    assert [one.at for one in leavings] == [20] * 3
+    assert sum(task.cancelled() for task in waiting) == 6
+
+
+def test_an_event_loop_after_another_shares_the_pace_but_not_the_queue() -> None:
+    bucket = TokenBucket(1, 2)
+    first = play(bucket, [Coming(at=0)] * 5 + [Coming(at=0, patience=3.5)] * 3)
+    second = play(bucket, [Coming(at=0)] * 3)
+    assert [one.at for one in first] == pytest.approx([0, 0, 1, 2, 3])
+    # The second loop's clock starts at 0 again: the debt of the first is neither lost nor grown.
+    assert [one.at for one in second] == pytest.approx([1, 2, 3])
+
+
+def test_an_event_loop_that_died_with_a_queue_leaves_no_trace() -> None:
+    bucket = TokenBucket(1, 1)
+
+    async def die() -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(10):
+                group.start_soon(bucket.take)
+            await anyio.sleep(2.5)
+            raise KeyError
+
+    with pytest.raises(ExceptionGroup):
+        run_virtual(die)
+    # The bucket looked at the clock last at 2, when the next one's time was 3.
+    assert [one.at for one in play(bucket, [Coming(at=0)] * 2)] == pytest.approx([1, 2])
+
+
+@virtual_time
+async def test_the_delay_is_told_without_taking_anything() -> None:
+    bucket = TokenBucket(2, 1)
+    assert bucket.delay() == 0
+    await bucket.take()
+    assert [bucket.delay(), bucket.delay()] == [0.5, 0.5]
+    await bucket.hold(3)
+    assert bucket.delay() == 3
+
+
+@virtual_time
+async def test_a_free_bucket_does_not_give_up_the_event_loop() -> None:
+    for limiter in (TokenBucket(10), Unlimited()):
+        coroutine = limiter.take()
+        with pytest.raises(StopIteration):
+            coroutine.send(None)
+
+
+def test_without_a_burst_it_is_one_seconds_worth_and_at_least_one() -> None:
+    at_once = [
+        sum(one.at == 0 for one in play(bucket, [Coming(at=0)] * 20))
+        for bucket in (TokenBucket(7), TokenBucket(0.5), TokenBucket(600, per=60))
+    ]
+    assert at_once == [7, 1, 10]
+
+
+def test_unlimited_lets_all_go_in_order_after_a_hold() -> None:
+    come = [Coming(at=0)] * 3 + [Coming(at=2, priority=BULK)] * 3 + [Coming(at=3)] * 3
+    leavings = play(Unlimited(), come, [Holding(at=1, seconds=9)])
+    assert [one.who for one in leavings] == [0, 1, 2, 6, 7, 8, 3, 4, 5]
+    assert [one.at for one in leavings] == [0, 0, 0] + [10] * 6
+
+
+def test_buckets_work_on_trio() -> None:
+    trio = pytest.importorskip("trio")
+    left: list[tuple[str, float]] = []
+
+    async def main() -> None:
+        bucket: Limiter = TokenBucket(1, 2)
+        start = anyio.current_time()
+
+        async def come(name: str, priority: Priority) -> None:
+            await bucket.take(priority)
+            left.append((name, round(anyio.current_time() - start, 6)))
+
+        async with anyio.create_task_group() as group:
+            for name in ("a", "b", "c"):
+                group.start_soon(come, name, BULK)
+                await anyio.sleep(0.001)
+            await anyio.sleep(0.1)
+            group.start_soon(come, "urgent", NORMAL)
+            with anyio.move_on_after(0.2):
+                await come("gives up", NORMAL)
+            await bucket.hold(5)
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert [name for name, _ in left] == ["a", "b", "urgent", "c"]
+    assert [at for _, at in left] == pytest.approx([0, 0.001, 5.303, 6.303])
+
+
+@pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf])
+def test_a_wrong_rate_is_refused_by_name(wrong: float) -> None:
+    with pytest.raises(ValueError, match=r"^rate: a finite number above 0"):
+        TokenBucket(wrong)
+    with pytest.raises(ValueError, match=r"^per: a finite number above 0"):
+        TokenBucket(1, per=wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, 0.99, -1, math.nan, math.inf])
+def test_a_wrong_burst_is_refused_by_name(wrong: float) -> None:
+    with pytest.raises(ValueError, match=r"^burst: a finite number, 1 or more"):
+        TokenBucket(1, wrong)
+
+
+@pytest.mark.parametrize("wrong", [-0.1, math.nan, math.inf])
+@virtual_time
+async def test_a_wrong_hold_is_refused_by_name(wrong: float) -> None:
+    with pytest.raises(ValueError, match=r"^seconds: a finite number, 0 or more"):
+        await Unlimited().hold(wrong)
+
+
+def test_limiters_show_what_they_were_made_of() -> None:
+    shown = [repr(TokenBucket(10)), repr(TokenBucket(600, 5, per=60)), repr(Unlimited())]
+    assert shown == ["TokenBucket(10, 10, per=1)", "TokenBucket(600, 5, per=60)", "Unlimited()"]

@@ -1,0 +1,74 @@
+"""The shared bucket in virtual time: the very script at a real Redis, but with the loop's clock."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from typing import Self
+
+import redis
+from attrs import define, field
+
+from clickpost_async.limits import redis as room
+from clickpost_async.limits._distributed import Answer, Law, Question, Shared
+from clickpost_async.settings import Rate
+
+_CLOCK = "redis.call('TIME')"
+_SCRIPT = room._SCRIPT.replace(_CLOCK, "{ARGV[9], ARGV[10]}")
+assert room._SCRIPT.count(_CLOCK) == 1
+
+_numbers: Iterator[int] = itertools.count()
+
+
+@define
+class PlayedRedis:
+    """What the processes of a fleet ask; its account is old, so that there is a burst.
+
+    It is asked without the event loop's help: an open socket would make virtual time wait.
+    """
+
+    client: "redis.Redis"
+    key: str = field(factory=lambda: f"clickpost:{{play-{next(_numbers)}}}:rate")
+    # By how much its clock is ahead of everybody's.
+    ahead: float = 0.0
+    failure: Exception | None = None
+    hangs: bool = False
+    asked: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        old = {"next": "-1e6", "held": "-1e6", "seen": "-1e6", "era": "old"}
+        self.client.hset(self.key, mapping=old)
+
+    def forget(self) -> None:
+        """Lose everything, as one that is started again."""
+        self.client.delete(self.key)
+
+    async def answer(self, law: Law, question: Question) -> Answer:
+        """Answer, fail or hang."""
+        self.asked += 1
+        if self.hangs:
+            await asyncio.sleep(3600)
+        if self.failure is not None:
+            raise self.failure
+        now = asyncio.get_running_loop().time() + self.ahead
+        words = room.arguments(law, question)
+        return room.answer(self.client.eval(_SCRIPT, 1, self.key, *words, repr(now), "0"))
+
+
+class PlayedBucket(Shared):
+    """The limiter of one process of a fleet."""
+
+    def __init__(self, at: PlayedRedis, rate: Rate, *, share: int = 1) -> None:
+        super().__init__(rate, share, "the rate of a play")
+        self._at = at
+
+    def _open(self) -> Self:
+        return self
+
+    async def ask(self, question: Question) -> Answer:
+        return await self._at.answer(self._law, question)
+
+    async def aclose(self) -> None:
+        """Close nothing."""
+
+    def abandon(self) -> None:
+        """Close nothing."""

@@ -1,0 +1,65 @@
+"""What is covered, and what stands in for it."""
+
+from typing import Any
+
+import pytest
+
+from clickpost_async.sandbox.redaction import cover, covered, people_in, replaced
+from tests.sandbox.samples import india_order, world_order
+
+
+@pytest.mark.parametrize("made", [covered, replaced])
+@pytest.mark.parametrize("order", [india_order("PEN-1"), world_order("LAMP-1")])
+def test_nothing_of_a_person_is_left_and_everything_else_is(made: Any, order: Any) -> None:
+    told = str(made(order))
+
+    for party in (order["pickup_info"], order["drop_info"]):
+        for name, value in party.items():
+            plain = name.removeprefix("pickup_").removeprefix("drop_")
+            if plain in ("name", "phone", "email", "address"):
+                assert value not in told
+            else:
+                assert str(value) in told
+    for name in ("reference_number", "account_code", "invoice_date"):
+        assert order["shipment_details"][name] in told
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({"courier_name": "Delhivery", "report_name": "R"}, None),
+        ({"address_type": "RESIDENTIAL", "ip_address": "203.0.113.7"}, {"ip_address": "•••••••"}),
+        ({"customer": {"customer_phone_number": 9000000012}}, "••••••12"),
+        ({"key": "sesame", "password": "opened", "token": "4711"}, "•••"),
+        ({"whatsapp_phone_disable": True, "name": None, "email": ""}, None),
+    ],
+)
+def test_a_field_s_name_tells_whether_it_is_a_person_s(said: Any, shown: Any) -> None:
+    told = covered(said)
+
+    if shown is None:
+        assert told == said
+    elif isinstance(shown, dict):
+        assert told == {**said, **shown}
+    else:
+        assert shown in str(told)
+        assert not any(str(value) in str(told) for value in said.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "shown"),
+    [
+        ("name", "Meera K Reader", "M•••• K•••• R••••"),
+        ("phone", "+91 90000 00012", "••••••12"),
+        ("place", "Pune", "•••••••"),
+        ("name", "  ", ""),
+    ],
+)
+def test_a_cover_tells_neither_the_words_nor_their_length(kind: str, text: str, shown: str) -> None:
+    assert cover(kind, text) == shown
+
+
+def test_people_are_found_in_both_kinds_of_orders_and_in_no_others() -> None:
+    assert people_in(india_order("PEN-1"))["to"]["name"] == "Meera Reader"
+    assert people_in(world_order("LAMP-1"))["from"]["name"] == "Dune Lamps"
+    assert people_in({"drop_info": "nobody"}) == {}

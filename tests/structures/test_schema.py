@@ -1,0 +1,293 @@
+"""How annotations are read, and what each rule for a single value takes and refuses."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Annotated, Any
+
+import pytest
+from attrs import frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickpost_async.errors import Problem
+from clickpost_async.structures import Answer, Item, OrderType, Sent
+from clickpost_async.structures._constraints import (
+    Above,
+    AtLeast,
+    Between,
+    BlankPincode,
+    Country,
+    Currency,
+    Date,
+    DateOrTime,
+    Filled,
+    India,
+    Phone,
+    Pincode,
+    Time,
+    Upto,
+)
+from clickpost_async.structures._marks import Personal, Wire
+from clickpost_async.structures._schema import check_kind, member_kind, specs
+
+
+@frozen(kw_only=True, repr=False)
+class Parcel(Sent):
+    name: Annotated[str, Upto(5), Personal()]
+    number: Annotated[int | None, Wire("no", also=("nr",))] = None
+    price: Annotated[float, AtLeast(0)] | str | None = None
+    parts: Sequence[Item] | None = None
+
+
+def test_a_field_is_declared_once_and_read_from_its_annotation() -> None:
+    name, number, price, parts = specs(Parcel)
+
+    assert (name.name, name.wire, name.kind) == ("name", "name", str)
+    assert (name.required, name.personal, name.rules) == (True, True, (Upto(5),))
+    assert (number.name, number.wire, number.also, number.kind) == ("number", "no", ("nr",), int)
+    assert (number.required, number.personal) == (False, False)
+    assert price.kind == float | str
+    assert price.rules == (AtLeast(0),)
+    assert member_kind(parts.kind) is Item
+
+
+def test_what_a_structure_remembers_is_no_field_of_the_wire() -> None:
+    assert {spec.name for spec in specs(Answer)} == set()
+    assert {spec.name for spec in specs(Sent)} == set()
+
+
+def test_only_a_sequence_has_members() -> None:
+    assert member_kind(Sequence[int]) is int
+    assert member_kind(str) is None
+    assert member_kind(Mapping[str, int]) is None
+
+
+def told(kind: Any, value: Any) -> list[str]:
+    return [str(problem) for problem in check_kind(kind, value)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (str, ""),
+        (str, "ünï"),
+        (str, "😀"),
+        (int, 0),
+        (int, 10**30),
+        (float, 1),
+        (float, 1.5),
+        (bool, True),
+        (Any, {"a": [1, None, "x"]}),
+        (OrderType, "COD"),
+        (OrderType, OrderType.COD),
+        (float | str, "5"),
+        (float | str, 5),
+        (Sequence[int], (1, 2)),
+        (Sequence[int], []),
+        (Mapping[str, Any], {"any": 1}),
+    ],
+)
+def test_a_value_of_the_right_type_is_taken(kind: Any, value: Any) -> None:
+    assert told(kind, value) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "message"),
+    [
+        (str, 5, "text is needed, not a whole number: give str(x)"),
+        (str, None, "text is needed, not null"),
+        (str, date(2026, 1, 31), "text is needed, not date: give its isoformat()"),
+        (str, "a\x00b", "must not contain a NUL character"),
+        (str, "a\ud800", "contains an unpaired surrogate (invalid Unicode)"),
+        (int, True, "a whole number is needed, not true or false"),
+        (int, 1.0, "a whole number is needed, not a number"),
+        (float, False, "a number is needed, not true or false"),
+        (float, "5", "a number is needed, not text"),
+        (float, float("nan"), "missing value (NaN): give a value, or None"),
+        (float, float("-inf"), "a finite number is needed"),
+        (bool, 1, "true or false is needed, not a whole number"),
+        (bool, "true", "true or false is needed, not text"),
+        (int, 2**1025, "is too large a number"),
+        (str, float("nan"), "missing value (NaN): give a value, or None"),
+        (str, b"W1", "text is needed, not bytes: give text, by decode() or base64"),
+        (Any, [{"a": object()}], "[0].a: object cannot be written as JSON"),
+        (Mapping[str, Any], {"a": float("inf")}, "a: a finite number is needed"),
+        (OrderType, "cod", "one of COD, PREPAID, EXCHANGE is needed"),
+        (OrderType, [], "one of COD, PREPAID, EXCHANGE is needed"),
+        (float | str, [], "a number or text is needed, not a list"),
+        (Sequence[int], "12", "a list is needed, not text"),
+        (Sequence[int], {1: 2}, "a list is needed, not an object"),
+        (Sequence[int], (1, "2", 3), "[1]: a whole number is needed, not text"),
+        (Mapping[str, Any], [], "an object is needed, not a list"),
+        (Item, 5, "an object is needed, not a whole number"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_told_in_plain_words(
+    kind: Any, value: Any, message: str
+) -> None:
+    assert told(kind, value) == [message]
+
+
+def test_a_mistake_is_seen_from_further_out() -> None:
+    assert Problem("price", "no").under("items[0]") == Problem("items[0].price", "no")
+    assert Problem("[0]", "no").under("items") == Problem("items[0]", "no")
+    assert Problem("", "no").under("items") == Problem("items", "no")
+    assert str(Problem("items", "no")) == "items: no"
+    assert str(Problem("", "no")) == "no"
+
+
+# --- rules for single values --------------------------------------------------------------------
+
+
+def keeps(annotation: Any, value: Any) -> bool:
+    """Tell whether a value keeps the rules of an annotated type."""
+    rules = [mark for mark in annotation.__metadata__ if not isinstance(mark, Personal)]
+    return all(rule(value) is None for rule in rules)
+
+
+@pytest.mark.parametrize("text", ["110001", "999999", "380055"])
+def test_a_pincode_is_six_digits(text: str) -> None:
+    assert keeps(Pincode, text)
+    assert keeps(BlankPincode, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "11000", "1100011", "011000", "11000a", "110 001", "११०००१", "110001\n", " 110001"],
+)
+def test_anything_else_is_no_pincode(text: str) -> None:
+    assert not keeps(Pincode, text)
+    assert keeps(BlankPincode, text) == (text == "")
+
+
+@pytest.mark.parametrize("text", ["IN", "India"])
+def test_india_is_spelled_both_ways(text: str) -> None:
+    assert keeps(India, text)
+
+
+@pytest.mark.parametrize("text", ["", "in", "INDIA", "IND", "US", "IN "])
+def test_another_country_is_not_india(text: str) -> None:
+    assert not keeps(India, text)
+
+
+@pytest.mark.parametrize("code", ["AE", "SA", "IN", "XK", "GB", "US", "MX"])
+def test_a_country_is_an_iso_code(code: str) -> None:
+    assert Country()(code) is None
+
+
+@pytest.mark.parametrize("code", ["", "ae", "UK", "EU", "UAE", "XX", "A", "A3", "ＡＥ"])
+def test_anything_else_is_no_country(code: str) -> None:
+    assert Country()(code) == "a country is written as its ISO alpha-2 code in capitals, like AE"
+
+
+@given(st.text(max_size=3))
+def test_only_the_249_codes_and_kosovo_are_countries(text: str) -> None:
+    if Country()(text) is None:
+        assert len(text) == 2
+        assert text.isascii()
+        assert text.isupper()
+
+
+def test_all_countries_of_iso_are_known() -> None:
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    assert sum(Country()(a + b) is None for a in letters for b in letters) == 250
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-03-02T10:00:00",
+        "2026-03-02T10:00:00Z",
+        "2026-03-02T10:00:00+05:30",
+        "2026-03-02T10:00:00+0530",
+        "2026-03-02T10:00:00-03:00",
+        "2026-03-02T10:00:00.5",
+        "2026-03-02T10:00:00.123Z",
+        "2026-03-02T10:00:00.123456+05:30",
+        "2024-02-29T23:59:59",
+    ],
+)
+def test_a_time_is_taken_with_and_without_zone_and_fraction(text: str) -> None:
+    assert keeps(Time, text)
+    assert keeps(DateOrTime, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026-03-02",
+        "10:00:00",
+        "2026-03-02T10:00",
+        "2026-03-02T24:00:01",
+        "2026-03-02T10:60:00",
+        "2026-02-29T10:00:00",
+        "2026-13-01T10:00:00",
+        "2026-10-271T10:00:00",
+        "2026-3-2T10:00:00",
+        "02-03-2026T10:00:00",
+        "20260302T100000",
+        "2026-W10-1T10:00:00",
+        "2026-03-02T10:00:00 IST",
+        "2026-03-02T10:00:00+5",
+        "2026-03-02T10:00:00+99:00",
+        "2026-03-02T10:00:00.1234567",
+        "2026-03-02T10:00:00\n",
+        "२०२६-03-02T10:00:00",
+        "1772445600",
+    ],
+)
+def test_an_impossible_time_is_refused(text: str) -> None:
+    assert not keeps(Time, text)
+
+
+@pytest.mark.parametrize("text", ["2026-03-01", "2024-02-29", "0001-01-01"])
+def test_a_date_is_year_month_day(text: str) -> None:
+    assert keeps(Date, text)
+    assert keeps(DateOrTime, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "01-03-2026", "2026/03/01", "20260301", "2026-W09-7", "2026-02-30", "2026-3-1", "today"],
+)
+def test_anything_else_is_no_date(text: str) -> None:
+    assert not keeps(Date, text)
+    assert not keeps(DateOrTime, text)
+
+
+@pytest.mark.parametrize("text", ["9000000001", "+919000000", "022-123456", "500 000001"])
+def test_a_phone_is_digits(text: str) -> None:
+    assert keeps(Phone, text)
+
+
+@pytest.mark.parametrize("text", ["", " ", "call me", "(022)123456", "900000000123", "९००००००००१"])
+def test_anything_else_is_no_phone(text: str) -> None:
+    assert not keeps(Phone, text)
+
+
+@pytest.mark.parametrize(("text", "fits"), [("INR", True), ("inr", False), ("", False)])
+def test_a_currency_is_three_capitals(text: str, *, fits: bool) -> None:
+    assert keeps(Currency, text) == fits
+
+
+@pytest.mark.parametrize(
+    ("rule", "taken", "refused"),
+    [
+        (AtLeast(0), [0, 0.0, 0.01, 10**30], [-0.01, -1, float("inf"), float("nan")]),
+        (Above(0), [0.001, 1], [0, -1, float("nan")]),
+        (Between(-90, 90), [-90, 0, 90], [-90.1, 90.1, float("inf")]),
+    ],
+)
+def test_a_number_keeps_its_bounds(rule: Any, taken: list[float], refused: list[float]) -> None:
+    assert [rule(number) for number in taken] == [None] * len(taken)
+    assert all(rule(number) for number in refused)
+
+
+def test_a_number_too_large_for_arithmetic_is_refused_not_raised() -> None:
+    assert AtLeast(0)(10**400) == "a number of at least 0 is needed"
+
+
+@pytest.mark.parametrize("text", ["", " ", "\t\n", "\u00a0"])
+def test_blanks_do_not_fill_a_field(text: str) -> None:
+    assert Filled()(text) == "must not be blank"

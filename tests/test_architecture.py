@@ -1,0 +1,356 @@
+"""The house: what is public, which floor imports which, and what is in the package."""
+
+import ast
+import importlib
+import inspect
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import attrs
+import pytest
+
+import clickpost_async
+from clickpost_async import structures
+from clickpost_async.endpoints import CATALOG
+from clickpost_async.structures import Structure
+
+PACKAGE = Path(clickpost_async.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+ROOMS = ("bulk", "cli", "fleet", "integrations", "labels", "sandbox", "testing", "webhooks")
+ROOMS_LIBRARIES = tuple(
+    "cyclopts django jinja2 litestar opentelemetry pypdf redis reportlab rich starlette taskiq"  # noqa: SIM905
+    " uvicorn".split()
+)
+
+# --- what is public -----------------------------------------------------------------------------
+
+SURFACE = {
+    "clickpost_async": """
+        Auth BodyStyle BusyCourierError ClickPost ClickPostError CourierError Credentials
+        CredentialsError DeadlineError Get Host Hosts IndiaOrder InvalidRequestError NoReplyError
+        NotSentError Outcome Post Priority Problem Rate RefusedError Repeat Reply RetryPolicy
+        ServerError ThrottledError Timeouts UnreadableReplyError WorldOrder structure unstructure
+    """,
+    "clickpost_async.bulk": "Outcome Pending Placed Rejected Unknown create",
+    "clickpost_async.endpoints": "CATALOG",
+    "clickpost_async.errors": """
+        BusyCourierError ClickPostError CourierError CredentialsError DeadlineError
+        InvalidRequestError NoReplyError NotSentError Outcome Problem RefusedError ServerError
+        ThrottledError UnreadableReplyError
+    """,
+    "clickpost_async.integrations.django": """
+        CacheEventStore ErrorMiddleware clickpost_health get_clickpost health webhook
+    """,
+    "clickpost_async.integrations.litestar": "answer_error get_clickpost lifespan webhook",
+    "clickpost_async.integrations.opentelemetry": "OpenTelemetry",
+    "clickpost_async.integrations.starlette": """
+        answer_error clickpost_health get_clickpost health lifespan webhook
+    """,
+    "clickpost_async.limits": "Limiter TokenBucket",
+    "clickpost_async.limits.redis": "RedisBucket",
+    "clickpost_async.sandbox": "Sandbox",
+    "clickpost_async.structures": """
+        Answer CartaPorte ChildItem ChildShipment CourierCustomFields CreatedOrder CustomField
+        FetchedOrder GstInfo IndiaAdditional IndiaDrop IndiaOrder IndiaPickup IndiaReturn
+        IndiaShipment Item ItemDetails Order Reply Reseller Sent TaxInfo UserDefinedField
+        WorldAdditional WorldDrop WorldOrder WorldPickup WorldReturn WorldShipment
+    """,
+}
+
+OPERATIONS = {
+    "orders.create": ["order"],
+    "orders.create_india": ["order"],
+    "orders.create_world": ["order"],
+    "orders.fetch_india": ["waybill", "courier_partner"],
+    "orders.fetch_world": ["waybill", "courier_partner"],
+    "orders.find_india": ["reference_number"],
+    "orders.find_world": ["reference_number"],
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(module, name) for module, names in SURFACE.items() for name in names.split()],
+)
+def test_a_public_name_is_where_users_look_for_it(module: str, name: str) -> None:
+    assert getattr(importlib.import_module(module), name) is not None
+
+
+def test_what_type_checkers_are_told_of_the_package_is_what_it_loads() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    told = {
+        alias.name: str(node.module).removeprefix("clickpost_async.")
+        for branch in tree.body
+        if isinstance(branch, ast.If)
+        for node in branch.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+    assert told == clickpost_async._HOME_OF
+    assert set(told) <= set(dir(clickpost_async))
+
+
+def test_a_module_need_not_be_imported_by_name() -> None:
+    script = """
+import clickpost_async
+print(clickpost_async.errors.NotSentError.__name__, clickpost_async.limits.TokenBucket.__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+
+    assert done.stdout == b"NotSentError TokenBucket\n"
+
+
+def test_a_client_loads_nothing_more_when_a_call_fails() -> None:
+    script = """
+import asyncio, sys
+from clickpost_async import ClickPost, Credentials, Hosts, RetryPolicy
+
+async def main():
+    hosts = Hosts.at("http://127.0.0.1:9/api")
+    policy = RetryPolicy(attempts=2, backoff=0.0)
+    async with ClickPost(Credentials("acme", "not-a-real-key"), hosts=hosts, retry=policy) as one:
+        couriers = one.couriers
+        loaded = {name.partition(".")[0] for name in sys.modules}
+        try:
+            await couriers.pincode("110001")
+        except Exception as error:
+            more = {name.partition(".")[0] for name in sys.modules} - loaded
+            print(error.attempts, sorted(more))
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+
+    assert done.stdout == b"2 []\n", done.stderr
+
+
+def test_an_unknown_name_is_missed_in_the_ordinary_way() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Clickpost'"):
+        clickpost_async.Clickpost  # noqa: B018
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_an_operation_is_a_coroutine_with_the_documented_parameters(name: str) -> None:
+    chapter, verb = name.split(".")
+    client = clickpost_async.ClickPost(clickpost_async.Credentials("acme", "not-a-real-key"))
+
+    coroutine = getattr(getattr(client, chapter), verb)
+
+    assert inspect.iscoroutinefunction(coroutine)
+    assert list(inspect.signature(coroutine).parameters) == OPERATIONS[name]
+
+
+# Declared apart because a second sending does something else; called by an argument.
+_BY_ARGUMENT = {"labels.regenerate": "labels.fetch"}
+
+
+@pytest.mark.parametrize("name", sorted(CATALOG))
+def test_every_endpoint_of_the_catalog_is_a_method_of_the_client(name: str) -> None:
+    chapter, verb = _BY_ARGUMENT.get(name, name).split(".")
+    client = clickpost_async.ClickPost(clickpost_async.Credentials("acme", "not-a-real-key"))
+
+    coroutine = getattr(getattr(client, chapter), verb)
+
+    assert inspect.iscoroutinefunction(coroutine)
+    assert (coroutine.__doc__ or "").strip()
+
+
+def test_the_client_takes_the_documented_settings() -> None:
+    documented = "rate limiter retry timeouts at_once hosts body_style transport observers"
+
+    assert list(inspect.signature(clickpost_async.ClickPost).parameters) == [
+        "credentials",
+        *documented.split(),
+    ]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        kind
+        for kind in (getattr(structures, name) for name in dir(structures))
+        if isinstance(kind, type) and issubclass(kind, Structure)
+    ],
+)
+def test_every_structure_is_a_frozen_class_of_keywords(kind: type[Structure]) -> None:
+    parameters = inspect.signature(kind).parameters.values()
+
+    assert kind.__setattr__ is not object.__setattr__
+    assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters)
+    assert "extra" in {attribute.name for attribute in attrs.fields(kind)}
+    assert (kind.__doc__ or "").strip()
+
+
+def test_every_structure_of_a_module_is_exported() -> None:
+    defined = {
+        kind.__name__
+        for path in (PACKAGE / "structures").glob("[a-z]*.py")
+        for kind in vars(
+            importlib.import_module(f"clickpost_async.structures.{path.stem}")
+        ).values()
+        if isinstance(kind, type) and issubclass(kind, Structure)
+    }
+
+    assert {name for name in defined if not name.startswith("_")} <= set(dir(structures))
+
+
+# --- floors -------------------------------------------------------------------------------------
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Return the name of every module that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def place(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+modules = pytest.mark.parametrize("path", MODULES, ids=place)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if place(path).startswith(("_codec/", "structures/", "endpoints/"))],
+    ids=place,
+)
+def test_what_words_and_bytes_mean_is_told_without_input_or_output(path: Path) -> None:
+    machines = ("anyio", "asyncio", "httpcore", "httpx", "socket", "ssl", "tenacity", "trio")
+
+    assert [name for name in imported(path) if within(name, *machines)] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path in MODULES
+        if place(path) != "limits/redis.py"
+        and place(path).split("/")[0].removesuffix(".py") not in ROOMS
+    ],
+    ids=place,
+)
+def test_the_core_imports_no_room_and_none_of_their_libraries(path: Path) -> None:
+    rooms = [f"clickpost_async.{room}" for room in ROOMS]
+    if place(path) == "__main__.py":  # the door to the command line
+        rooms.remove("clickpost_async.cli")
+
+    assert [name for name in imported(path) if within(name, *rooms, *ROOMS_LIBRARIES)] == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.name == "__init__.py"], ids=place
+)
+def test_an_init_exports_under_the_same_name(path: Path) -> None:
+    renamed = [
+        f"{alias.name} as {alias.asname}"
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("clickpost_async.")
+        for alias in node.names
+        if alias.asname is not None and alias.asname != alias.name
+    ]
+
+    assert renamed == []
+
+
+@modules
+def test_every_module_says_what_it_is_for(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text("utf-8")))
+
+    assert docstring
+
+
+# --- these tests -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "clickpost.invalid"])
+def test_no_test_can_call_anybody_but_this_machine(host: str) -> None:
+    with pytest.raises(AssertionError, match="only loopback addresses are allowed"):
+        socket.create_connection((host, 443), timeout=0.1)
+
+
+# --- the package --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "py.typed",
+        "files/orders.csv",
+        "fleet/ledger.lua",
+        "limits/token_bucket.lua",
+        "sandbox/page/page.js",
+    ],
+)
+def test_the_package_carries_its_data(name: str) -> None:
+    assert resources.files("clickpost_async").joinpath(name).is_file()
+
+
+_QUICK = """
+import sys
+import clickpost_async
+names = "aiohttp certifi h11 httpcore httpcore2 httpx httpx2 yarl".split()
+print(*(name for name in names if name in sys.modules))
+clickpost_async.ClickPost(clickpost_async.Credentials("acme", "not-a-real-key"))
+print(*(name for name in names if name in sys.modules))
+"""
+
+
+def test_no_http_library_is_loaded_before_there_is_a_client_and_then_only_its_own() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _QUICK],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PACKAGE.parent,
+    )
+
+    assert done.stdout.splitlines() == ["", "certifi h11 httpcore"]
+
+
+_ALONE = """
+import sys
+import clickpost_async
+import clickpost_async.bulk, clickpost_async.endpoints, clickpost_async.limits
+rooms, libraries = (set(words.split(",")) for words in sys.argv[1:])
+names = [name.split(".") for name in sys.modules]
+# httpx itself loads rich where it finds it
+print(*sorted({name[0] for name in names} & libraries - {"rich"}))
+print(*sorted({name[1] for name in names if name[0] == "clickpost_async" and name[1:]} & rooms))
+for library in libraries:
+    sys.modules[library] = None
+for room in ("sandbox", "cli", "limits.redis"):
+    try:
+        __import__("clickpost_async." + room)
+    except ImportError as error:
+        print(room, "pip install" in str(error))
+"""
+
+
+def test_the_core_loads_no_room_and_a_room_says_what_it_needs() -> None:
+    rooms = ",".join({*ROOMS} - {"bulk"})
+    libraries = ",".join((*ROOMS_LIBRARIES, "cattrs"))
+
+    done = subprocess.run(
+        [sys.executable, "-c", _ALONE, rooms, libraries],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PACKAGE.parent,
+    )
+
+    assert done.stdout.splitlines() == ["", "", "sandbox True", "cli True", "limits.redis True"]

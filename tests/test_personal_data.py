@@ -1,0 +1,185 @@
+"""Names, phones, addresses and e-mails are shown nowhere: no log, no error, no repr.
+
+The scanner that says so has to find what is planted.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from clickpost_async import ClickPost, ClickPostError, InvalidRequestError, RetryPolicy, structure
+from clickpost_async._core import call
+from clickpost_async.bulk import create
+from clickpost_async.structures import IndiaOrder
+from tests.helpers.http_server import envelope, http, serving
+from tests.helpers.scripted_transport import Listener, placed, playing, said
+from tests.helpers.server_behaviours import FAULTS
+from tests.sandbox.samples import india_order
+from tests.test_secrets import client, family, listening
+
+NAME, STREET, PHONE, MAIL = (
+    "Quentessa Vorrabel",
+    "Zimbalist Crescent 9",
+    "9876501234",
+    "quentessa@vorrabel.example",
+)
+CANARIES = ("quentessa", "vorrabel", "zimbalist", PHONE)
+
+
+def order(reference_number: str = "R-1", **changes: Any) -> dict[str, Any]:
+    """Return an order of somebody whom nobody else is called like."""
+    return india_order(
+        reference_number,
+        drop_info__drop_name=NAME,
+        drop_info__drop_address=STREET,
+        drop_info__drop_phone=PHONE,
+        drop_info__drop_email=MAIL,
+        **changes,
+    )
+
+
+def leaks(texts: list[str]) -> list[str]:
+    return [text for text in texts if any(canary in text.lower() for canary in CANARIES)]
+
+
+def told_by(error: BaseException) -> list[str]:
+    """Write down what an error says; its frames are the caller's, who has the order anyway."""
+    told: list[str] = []
+    for one in family(error):
+        told += [str(one), repr(one), repr(one.args), repr(getattr(one, "__notes__", []))]
+        told.append(repr(vars(one)))
+        told += [str(problem) for problem in getattr(one, "problems", ())]
+    return told
+
+
+async def told_of(clickpost: ClickPost, what: dict[str, Any]) -> list[str]:
+    with listening() as handler:
+        try:
+            answer = await clickpost.orders.create(what)
+        except ClickPostError as error:
+            return [*handler.heard, *told_by(error)]
+        return [*handler.heard, repr(answer)]
+
+
+@pytest.mark.parametrize("canary", [NAME, STREET, PHONE, MAIL, NAME.upper()])
+def test_the_scanner_finds_what_is_planted(canary: str) -> None:
+    with listening() as handler:
+        logging.getLogger("httpcore.http11").debug("sent %s", canary)
+    assert leaks(handler.heard)
+    assert leaks(told_by(ValueError(f"no such person: {canary}")))
+    assert leaks(told_by(ClickPostError(f"{canary} is too short")))
+    assert not leaks(told_by(ClickPostError("harmless")))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.asyncio
+async def test_no_fault_of_the_wire_shows_a_person(fault: str) -> None:
+    async with serving(FAULTS[fault][0]) as server, client(server.url) as clickpost:
+        assert leaks(await told_of(clickpost, order())) == []
+
+
+ECHOES: dict[str, Callable[[str], bytes]] = {
+    "the message": lambda text: envelope(302, f"drop address {text} is too short"),
+    "a message of objects": lambda text: envelope(307, json.dumps({"drop_info": [text]})),
+    "the courier's words": lambda text: envelope(319, f"Consignee {text} not serviceable."),
+    "a busy courier's words": lambda text: envelope(322, f"timeout for {text}"),
+    "the words of an unknown code": lambda text: envelope(999, text),
+    "the words of a success": lambda text: envelope(200, text, result={"waybill": "W-1"}),
+}
+
+
+def repeating(write: Callable[[str], bytes], text: str) -> Callable[[Any], Any]:
+    async def talk(peer: Any) -> None:
+        while True:
+            await peer.read()
+            await peer.send(http(write(text)))
+
+    return talk
+
+
+@pytest.mark.parametrize("text", [NAME, STREET, PHONE, f"+91-{PHONE}", MAIL, NAME.upper()])
+@pytest.mark.parametrize("echo", ECHOES)
+@pytest.mark.asyncio
+async def test_a_server_that_repeats_a_person_does_not_make_us_show_one(
+    echo: str, text: str
+) -> None:
+    talk = repeating(ECHOES[echo], text)
+    async with serving(talk) as server, client(server.url) as clickpost:
+        assert leaks(await told_of(clickpost, order())) == []
+
+
+@pytest.mark.asyncio
+async def test_without_a_mask_the_words_of_a_server_would_show_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(call, "masked", lambda words, *_: words)
+    talk = repeating(ECHOES["the message"], NAME)
+    async with serving(talk) as server, client(server.url) as clickpost:
+        assert leaks(await told_of(clickpost, order()))
+
+
+@pytest.mark.asyncio
+async def test_what_the_words_are_about_stays() -> None:
+    async with playing([said(302, f"R-1: drop_phone {PHONE} of {NAME} at 411001 is odd")]) as calls:
+        with pytest.raises(ClickPostError) as caught:
+            await calls.orders.create(order())
+    assert caught.value.message == "R-1: drop_phone *** of *** at 411001 is odd"
+    assert str(caught.value) == f"orders.create_india: {caught.value.message} (status 302)"
+
+
+MISTAKES: dict[str, dict[str, Any]] = {
+    "a phone": {"drop_info__drop_phone": f"{PHONE}{PHONE}x"},
+    "a name": {"drop_info__drop_name": [NAME]},
+    "an address": {"drop_info__drop_address": {"street": STREET}},
+    "an e-mail": {"drop_info__drop_email": 7},
+    "a pincode beside them": {"drop_info__drop_pincode": "12"},
+    "a whole part": {"drop_info": f"{NAME}, {STREET}"},
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.asyncio
+async def test_a_mistake_is_told_by_its_field_and_not_by_its_value(mistake: str) -> None:
+    wrong = order() | {}
+    for path, value in MISTAKES[mistake].items():
+        section, _, name = path.partition("__")
+        if name:
+            wrong[section] = wrong[section] | {name: value}
+        else:
+            wrong[section] = value
+    with pytest.raises(InvalidRequestError) as caught:
+        structure(wrong, IndiaOrder)
+    assert leaks(told_by(caught.value)) == []
+
+    async with playing([placed()], retry=RetryPolicy.never()) as clickpost:
+        assert leaks(await told_of(clickpost, wrong)) == []
+        async with create(clickpost, [wrong]) as run:
+            outcomes = [repr(outcome) async for outcome in run]
+    assert leaks(outcomes) == []
+    assert len(outcomes) == 1
+
+
+def test_structures_show_their_people_to_nobody() -> None:
+    known = structure(order(), IndiaOrder)
+    assert leaks([repr(known), str(known), f"{known}", repr([known])]) == []
+
+
+@pytest.mark.asyncio
+async def test_observers_are_told_of_no_person() -> None:
+    listener = Listener()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return said(319, f"refused for {NAME}, {PHONE}")
+
+    async with playing([answer], observers=[listener]) as clickpost:
+        with contextlib.suppress(ClickPostError):
+            await asyncio.gather(clickpost.orders.create(order()))
+
+    assert listener.events
+    assert leaks([repr(event) for event in listener.events]) == []
