@@ -18,7 +18,7 @@ from benchmarks._measure import Case, Row, cpu, interleaved, memory
 from benchmarks._tables import Column
 from clickpost_async import ClickPost, Credentials, Hosts
 from clickpost_async.bulk import create, read_orders
-from clickpost_async.limits import TokenBucket, Unlimited
+from clickpost_async.limits import NoRateLimit, TokenBucket
 from clickpost_async.sandbox import Sandbox
 
 COLUMNS = (
@@ -136,7 +136,7 @@ async def _push(
     url: str, file: Path, journal: Path | None, orders: int, rate: float | None
 ) -> Mapping[str, float]:
     # A small burst: otherwise a short run is over before the pace shows.
-    limiter = Unlimited() if rate is None else TokenBucket(rate, max(1.0, rate / 10))
+    limiter = NoRateLimit() if rate is None else TokenBucket(rate, max(1.0, rate / 10))
     under_way = max(1, int(orders * _UNDER_WAY))
     early = 0
     async with _client(url, limiter) as clickpost:
@@ -161,7 +161,7 @@ def push_again(url: str, folder: str) -> Mapping[str, float]:
 
 async def _push_again(url: str, folder: Path) -> Mapping[str, float]:
     first = 0.0
-    async with _client(url, Unlimited()) as clickpost:
+    async with _client(url, NoRateLimit()) as clickpost:
         began = time.perf_counter()
         file, journal = folder / "orders.csv", folder / "run.db"
         async with create(clickpost, read_orders(file), journal=journal) as run:
@@ -172,6 +172,6 @@ async def _push_again(url: str, folder: Path) -> Mapping[str, float]:
     return {"first": first, "whole": whole}
 
 
-def _client(url: str, limiter: TokenBucket | Unlimited) -> ClickPost:
+def _client(url: str, limiter: TokenBucket | NoRateLimit) -> ClickPost:
     credentials = Credentials(_ACCOUNT.username, _ACCOUNT.key)
     return ClickPost(credentials, hosts=Hosts.at(url), limiter=limiter)

@@ -35,7 +35,7 @@ class Codec(NamedTuple):
 def ours() -> Codec:
     """Return what this library does to what it sends and gets, with every check."""
     from clickpost_async import IndiaOrder, structure
-    from clickpost_async._codec.messages import Response
+    from clickpost_async._codec.messages import APIResponse
     from clickpost_async._codec.request import encode
     from clickpost_async._codec.response import decode
     from clickpost_async.endpoints import CATALOG
@@ -50,7 +50,7 @@ def ours() -> Codec:
     return Codec(
         read=lambda order: structure(order, IndiaOrder),
         write=write,
-        answer=lambda body: decode(endpoint, Response(http_status=200, body=body)),
+        answer=lambda body: decode(endpoint, APIResponse(http_status=200, body=body)),
         waybill=lambda answer: answer.waybill,
     )
 

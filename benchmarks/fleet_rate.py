@@ -105,14 +105,14 @@ async def work(told: dict[str, Any]) -> None:
     rate = Rate(told["calls"], burst=told["burst"])
     url = f"redis://127.0.0.1:{told['port']}"
     async with RedisBucket(url, rate, account="fleet", share=4) as bucket:
-        await bucket.take()
+        await bucket.acquire()
         print("ready", flush=True)
         sys.stdin.readline()
         until = time.monotonic() + told["seconds"]
 
         async def come() -> None:
             while time.monotonic() < until:
-                await bucket.take()
+                await bucket.acquire()
                 left.append(time.monotonic())
 
         before = cpu()
@@ -127,7 +127,7 @@ async def work(told: dict[str, Any]) -> None:
         for _ in range(told["alone"]):
             await asyncio.sleep(0.02)
             began = time.perf_counter()
-            await bucket.take()
+            await bucket.acquire()
             waits.append(time.perf_counter() - began)
     print(json.dumps({"left": left, "cpu": spent, "waits": waits}), flush=True)
 

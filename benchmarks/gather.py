@@ -73,11 +73,11 @@ CLIENTS: Mapping[str, Client] = {
     OBVIOUS_2: Client(module="put_together", settings={"library": "httpx2"}, rounds=_ONCE_50_000),
     "httpx on httpx-aiohttp + cattrs + tenacity + aiolimiter": Client(
         module="put_together",
-        settings={"over_aiohttp": True, "at_once": 100},
+        settings={"over_aiohttp": True, "max_concurrency": 100},
         rounds=_ONCE_10_000,
     ),
     "httpx + …, without a semaphore": Client(
-        module="put_together", settings={"at_once": 1_000_000}, rounds=_ONCE_1_000
+        module="put_together", settings={"max_concurrency": 1_000_000}, rounds=_ONCE_1_000
     ),
     SCRIPT: Client(module="script"),
 }

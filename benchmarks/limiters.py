@@ -32,7 +32,7 @@ def ours(rate: int, burst: int) -> Take:
     """Return this library's bucket."""
     from clickpost_async.limits import TokenBucket
 
-    return TokenBucket(rate, burst).take
+    return TokenBucket(rate, burst).acquire
 
 
 def aiolimiter(rate: int, burst: int) -> Take:

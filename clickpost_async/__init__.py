@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from clickpost_async._codec.converter import unstructure as unstructure
     from clickpost_async._codec.endpoint import Auth as Auth
     from clickpost_async._codec.endpoint import Get as Get
+    from clickpost_async._codec.endpoint import Idempotency as Idempotency
     from clickpost_async._codec.endpoint import Post as Post
-    from clickpost_async._codec.endpoint import Repeat as Repeat
-    from clickpost_async._core.retry import ReSend as ReSend
+    from clickpost_async._core.retry import Resend as Resend
     from clickpost_async._core.retry import RetryPolicy as RetryPolicy
     from clickpost_async.client import ClickPost as ClickPost
     from clickpost_async.client import Stats as Stats
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from clickpost_async.errors import CourierError as CourierError
     from clickpost_async.errors import CredentialsError as CredentialsError
     from clickpost_async.errors import DeadlineError as DeadlineError
+    from clickpost_async.errors import FailureKind as FailureKind
     from clickpost_async.errors import InvalidRequestError as InvalidRequestError
     from clickpost_async.errors import NoReplyError as NoReplyError
     from clickpost_async.errors import NotSentError as NotSentError
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from clickpost_async.errors import RefusedError as RefusedError
     from clickpost_async.errors import ServerError as ServerError
     from clickpost_async.errors import ThrottledError as ThrottledError
-    from clickpost_async.errors import Trouble as Trouble
     from clickpost_async.errors import UnreadableReplyError as UnreadableReplyError
     from clickpost_async.settings import BodyStyle as BodyStyle
     from clickpost_async.settings import Credentials as Credentials
@@ -46,22 +46,22 @@ if TYPE_CHECKING:
     from clickpost_async.settings import Rate as Rate
     from clickpost_async.settings import Timeouts as Timeouts
     from clickpost_async.structures import IndiaOrder as IndiaOrder
-    from clickpost_async.structures import Reply as Reply
+    from clickpost_async.structures import ResponseInfo as ResponseInfo
     from clickpost_async.structures import WorldOrder as WorldOrder
 
 _HOMES = {
-    "_core.retry": "ReSend RetryPolicy",
+    "_core.retry": "Resend RetryPolicy",
     "_codec.converter": "structure unstructure",
-    "_codec.endpoint": "Auth Get Post Repeat",
+    "_codec.endpoint": "Auth Get Idempotency Post",
     "client": "ClickPost Stats",
     "endpoints._time_windows": "Checkpoint Windows",
     "errors": (
-        "BusyCourierError ClickPostError CourierError CredentialsError DeadlineError "
+        "BusyCourierError ClickPostError CourierError CredentialsError DeadlineError FailureKind "
         "InvalidRequestError NoReplyError NotSentError Outcome Problem RefusedError "
-        "ServerError ThrottledError Trouble UnreadableReplyError"
+        "ServerError ThrottledError UnreadableReplyError"
     ),
     "settings": "BodyStyle Credentials Host Hosts Priority Rate Timeouts",
-    "structures": "IndiaOrder Reply WorldOrder",
+    "structures": "IndiaOrder ResponseInfo WorldOrder",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

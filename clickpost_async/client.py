@@ -11,23 +11,23 @@ import attrs
 from attrs import frozen
 
 from clickpost_async._codec.converter import prepare
-from clickpost_async._codec.endpoint import Auth, Get, Post, Query, Repeat
-from clickpost_async._core.attempt import Sender
-from clickpost_async._core.auth import Keyring
-from clickpost_async._core.caller import ResilientCaller
+from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post, Query
+from clickpost_async._core.attempt import AttemptSender
+from clickpost_async._core.auth import Authenticator
+from clickpost_async._core.caller import EndpointCaller
 from clickpost_async._core.retry import RetryPolicy
 from clickpost_async._core.runtime import (
     BeforeCreate,
-    Exchange,
-    Options,
+    CallOptions,
+    ClientRuntime,
     accounts,
-    guards,
+    server_health,
 )
-from clickpost_async._http.adapter import Base
-from clickpost_async._http.select import fetcher_of, wire_of
+from clickpost_async._http.adapter import BaseURL
+from clickpost_async._http.select import adapter_for, fetcher_of
 from clickpost_async.endpoints._namespace import LazyNamespace, Namespace, bound_to
 from clickpost_async.events import Observer
-from clickpost_async.limits import Adaptive, Limiter, TokenBucket
+from clickpost_async.limits import AdaptiveLimiter, Limiter, TokenBucket
 from clickpost_async.settings import (
     BodyStyle,
     Credentials,
@@ -37,7 +37,7 @@ from clickpost_async.settings import (
     Rate,
     Timeouts,
 )
-from clickpost_async.structures._base import Answer
+from clickpost_async.structures._base import ResponseModel
 
 if TYPE_CHECKING:
     import httpx
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from clickpost_async.endpoints.returns import Returns
     from clickpost_async.endpoints.tracking import Tracking
 
-R = TypeVar("R", bound=Answer)
+R = TypeVar("R", bound=ResponseModel)
 
 # What the first call needs, or another after one has failed.
 _LOADED_LATE = ("anyio._backends._asyncio", "email.utils", "tenacity")
@@ -61,10 +61,10 @@ _LOADED_LATE = ("anyio._backends._asyncio", "email.utils", "tenacity")
 _HEALTH = Get(
     "/v2/pincode_details/",
     name="health",
-    returns=Answer,
+    returns=ResponseModel,
     accepts={200, 404},
     auth=Auth.KEY,
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 
 
@@ -81,11 +81,11 @@ class Stats:
 
     calls: int
     attempts: int
-    repeats: int
-    look_ups: int
-    throttled: int
+    retries: int
+    reconciliations: int
+    rate_limited: int
     in_flight: int
-    waiting: int
+    queued: int
     connections: int
 
 
@@ -94,9 +94,9 @@ class ClickPost:
 
     `rate` is the limit that was agreed with ClickPost, which publishes none; without it the limit
     is learned from the 429 answers. `limiter` replaces it by one of your own, such as one that is
-    shared by many processes. `at_once` bounds how many calls, and so connections, are under way
-    together. `transport` is `"aiohttp"` or `"httpx2"`, with the extra of that name, or any that is
-    made for httpx; but for the last, connections are kept per event loop.
+    shared by many processes. `max_concurrency` bounds how many calls, and so connections, are
+    under way together. `transport` is `"aiohttp"` or `"httpx2"`, with the extra of that name, or
+    any that is made for httpx; but for the last, connections are kept per event loop.
 
     `hosts` say where ClickPost is; without them `CLICKPOST_BASE_URL` does, and where that is not
     set, ClickPost's own addresses are called.
@@ -141,7 +141,7 @@ class ClickPost:
         limiter: Limiter | None = None,
         retry: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
-        at_once: int = 100,
+        max_concurrency: int = 100,
         hosts: Hosts | None = None,
         body_style: BodyStyle = BodyStyle.PLAIN,
         transport: "httpx.AsyncBaseTransport | Literal['aiohttp', 'httpx2'] | None" = None,
@@ -157,20 +157,20 @@ class ClickPost:
         if rate is not None and limiter is not None:
             message = "give rate or limiter, not both: a limiter brings its own rate"
             raise ValueError(message)
-        if at_once < 1:
-            message = "at_once: at least 1 is needed"
+        if max_concurrency < 1:
+            message = "max_concurrency: at least 1 is needed"
             raise ValueError(message)
         hosts = Hosts.from_env() if hosts is None else hosts
         timeouts = Timeouts() if timeouts is None else timeouts
         self._is_copy = False
-        self._grace = timeouts.closing
+        self._grace = timeouts.shutdown
         self._identity = f"{credentials.username} at {hosts.main}"
-        self._address = Base.parse(hosts.main).address
-        self._transport = wire_of(transport)
-        self._exchange = Exchange(
-            sender=Sender(
+        self._address = BaseURL.parse(hosts.main).address
+        self._transport = adapter_for(transport)
+        self._exchange = ClientRuntime(
+            sender=AttemptSender(
                 self._transport,
-                Keyring(credentials),
+                Authenticator(credentials),
                 hosts,
                 timeouts,
             ),
@@ -181,17 +181,17 @@ class ClickPost:
                 through=fetcher_of(self._transport),
             ),
             limiter=limiter or _limiter(rate),
-            at_once=at_once,
+            max_concurrency=max_concurrency,
             body_style=body_style,
             observers=tuple(observers),
-            guards=guards(hosts),
+            health=server_health(hosts),
             accounts=accounts(credentials.username, hosts),
         )
-        self._wire(Options(retry=RetryPolicy() if retry is None else retry))
+        self._connect_namespaces(CallOptions(retry=RetryPolicy() if retry is None else retry))
 
-    def _wire(self, options: Options) -> None:
+    def _connect_namespaces(self, options: CallOptions) -> None:
         self._options = options
-        self._caller = ResilientCaller(self._exchange, options)
+        self._caller = EndpointCaller(self._exchange, options)
         for name, value in vars(self).items():
             if isinstance(value, Namespace):
                 setattr(self, name, bound_to(self._caller, value))
@@ -240,7 +240,7 @@ class ClickPost:
             object.__setattr__(copy, name, value)
         copy._is_copy = True
         if timeouts is not None:
-            copy._grace = timeouts.closing
+            copy._grace = timeouts.shutdown
             copy._exchange = self._exchange.with_timeouts(timeouts)
         if observer is not None:
             copy._exchange = copy._exchange.with_observer(observer)
@@ -252,11 +252,11 @@ class ClickPost:
             "in_doubt": in_doubt,
         }
         named = {name: value for name, value in changes.items() if value is not None}
-        copy._wire(attrs.evolve(self._options, **named))
+        copy._connect_namespaces(attrs.evolve(self._options, **named))
         return copy
 
     @property
-    def identity(self) -> str:
+    def account_label(self) -> str:
         """Whose calls these are and where they go; never the key."""
         return self._identity
 
@@ -278,22 +278,22 @@ class ClickPost:
         """Send a body to an endpoint of your own declaration."""
         return await self._caller.post(endpoint, body)
 
-    async def health(self) -> Answer:
+    async def health(self) -> ResponseModel:
         """Ask ClickPost something cheap; raises what any call would."""
         return await self._caller.get(_HEALTH, {"pincode": "110001"})
 
     def stats(self) -> Stats:
         """Tell what the client has done so far, and what it is doing on this event loop."""
         counts = self._exchange.counts
-        here = self._exchange.places.seen()
+        here = self._exchange.loop_states.get()
         return Stats(
             calls=counts.calls,
             attempts=counts.attempts,
-            repeats=counts.repeats,
-            look_ups=counts.look_ups,
-            throttled=counts.throttled,
-            in_flight=here.gate.inside if here else 0,
-            waiting=here.gate.waiting if here else 0,
+            retries=counts.retries,
+            reconciliations=counts.reconciliations,
+            rate_limited=counts.rate_limited,
+            in_flight=here.semaphore.in_use if here else 0,
+            queued=here.semaphore.waiting if here else 0,
             connections=self._transport.connections,
         )
 
@@ -324,7 +324,7 @@ class ClickPost:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(at_once={self._exchange.at_once})"
+        return f"{type(self).__name__}(max_concurrency={self._exchange.max_concurrency})"
 
 
 def _attributes(client: ClickPost) -> Iterator[tuple[str, Any]]:
@@ -339,7 +339,7 @@ def _attributes(client: ClickPost) -> Iterator[tuple[str, Any]]:
 
 
 def _limiter(rate: Rate | None) -> Limiter:
-    return Adaptive() if rate is None else TokenBucket(rate.calls, rate.burst, per=rate.per)
+    return AdaptiveLimiter() if rate is None else TokenBucket(rate.calls, rate.burst, per=rate.per)
 
 
 __all__ = ["ClickPost", "KeySource", "Stats"]

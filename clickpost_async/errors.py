@@ -31,14 +31,16 @@ class Outcome(enum.Enum):
     UNKNOWN = "unknown"
 
 
-class Trouble(enum.Enum):
+class FailureKind(enum.Enum):
     """What the transport knows of a failure beyond its class."""
 
-    CROWDED = "this machine had no room: no place in a pool, no file to open"
-    UNFORESEEN = "an exception that no HTTP library tells of"
-    SHUT = "nothing was tried, because most calls had failed lately"
-    UNAFFORDABLE = "not repeated, because too many calls were being repeated"
-    HELD = "not tried, because ClickPost had asked for a longer pause than the call may wait"
+    LOCAL_RESOURCES = "this machine had no room: no place in a pool, no file to open"
+    UNEXPECTED = "an exception that no HTTP library tells of"
+    CIRCUIT_OPEN = "nothing was tried, because most calls had failed lately"
+    RETRY_BUDGET_SPENT = "not repeated, because too many calls were being repeated"
+    RATE_LIMIT_PAUSED = (
+        "not tried, because ClickPost had asked for a longer pause than the call may wait"
+    )
     DEADLINE = "the call's own deadline passed"
     NOT_CLICKPOST = "the response is a gateway's or another server's, not ClickPost's"
 
@@ -77,8 +79,8 @@ class ClickPostError(Exception):
 
     outcome: Outcome = Outcome.UNKNOWN
     transient: bool = False
-    trouble: Trouble | None = None
-    settles_in: float | None = None
+    kind: FailureKind | None = None
+    settle_delay: float | None = None
     _advice = "see the message"
 
     def __init__(
@@ -91,7 +93,7 @@ class ClickPostError(Exception):
         http_status: int | None = None,
         reference_number: str | None = None,
         transient: bool | None = None,
-        wait: float | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.endpoint = endpoint
@@ -99,7 +101,7 @@ class ClickPostError(Exception):
         self.http_status = http_status
         self.reference_number = reference_number
         self.attempts = 1
-        self.wait = wait
+        self.retry_after = retry_after
         if outcome is not None:
             self.outcome = Outcome(outcome)
         if transient is not None:
@@ -112,7 +114,7 @@ class ClickPostError(Exception):
             return self._advice
         if self.reference_number or self.endpoint is None:
             return _LOOK_UP
-        return _FIND_OUT if self.settles_in is None else _AGAIN
+        return _FIND_OUT if self.settle_delay is None else _AGAIN
 
     if not TYPE_CHECKING:  # to a checker it stays the plain attribute that it overrides
 
@@ -135,12 +137,12 @@ class ClickPostError(Exception):
         return str(self.args[0])
 
     @property
-    def again_in(self) -> float | None:
+    def safe_to_retry_in(self) -> float | None:
         """In how many seconds the very same call may be made again; 0 is at once.
 
         `None`: not before it was corrected, if it was rejected, or looked up, if it is unknown.
         """
-        return self.settles_in if self.outcome is Outcome.UNKNOWN else None
+        return self.settle_delay if self.outcome is Outcome.UNKNOWN else None
 
     def __str__(self) -> str:
         where = f"{self.endpoint}: " if self.endpoint else ""
@@ -150,10 +152,10 @@ class ClickPostError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword arguments do not survive BaseException's own way of pickling.
-        return _rebuilt, (type(self), self.message, self.__dict__.copy())
+        return _rebuild, (type(self), self.message, self.__dict__.copy())
 
 
-def _rebuilt(kind: type[ClickPostError], message: str, state: dict[str, Any]) -> ClickPostError:
+def _rebuild(kind: type[ClickPostError], message: str, state: dict[str, Any]) -> ClickPostError:
     error = kind.__new__(kind, message)
     Exception.__init__(error, message)
     error.__dict__.update(state)
@@ -170,16 +172,16 @@ class NotSentError(ClickPostError):
     @property
     def advice(self) -> str:
         """What the caller can do next."""
-        final = self.outcome is Outcome.NOT_SENT and self.again_in is None
+        final = self.outcome is Outcome.NOT_SENT and self.safe_to_retry_in is None
         return _CORRECT if final else super().advice
 
     @property
-    def again_in(self) -> float | None:
+    def safe_to_retry_in(self) -> float | None:
         """In how many seconds the very same call may be made again; 0 is at once.
 
         `None`: not before its cause was corrected, which no repeat can do.
         """
-        return self.wait or 0.0 if self.transient else None
+        return self.retry_after or 0.0 if self.transient else None
 
 
 class ThrottledError(NotSentError):
@@ -195,9 +197,9 @@ class DeadlineError(NotSentError):
     _advice = "nothing was processed; call again with more time"
 
     @property
-    def again_in(self) -> float | None:
+    def safe_to_retry_in(self) -> float | None:
         """In how many seconds the very same call may be made again; 0 is at once."""
-        return self.wait or 0.0
+        return self.retry_after or 0.0
 
 
 class NoReplyError(ClickPostError):

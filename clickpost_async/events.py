@@ -18,14 +18,14 @@ class _Event:
 
 
 @frozen(kw_only=True)
-class Started(_Event):
+class AttemptStarted(_Event):
     """An attempt leaves; the first one is number 1."""
 
     attempt: int
 
 
 @frozen(kw_only=True)
-class Answered(_Event):
+class AttemptSucceeded(_Event):
     """An attempt got an answer that could be read; `seconds` since the call was made."""
 
     attempt: int
@@ -35,7 +35,7 @@ class Answered(_Event):
 
 
 @frozen(kw_only=True)
-class Failed(_Event):
+class AttemptFailed(_Event):
     """An attempt failed; `error` tells how, `seconds` are those since the call was made."""
 
     attempt: int
@@ -44,7 +44,7 @@ class Failed(_Event):
 
 
 @frozen(kw_only=True)
-class Held(_Event):
+class RateLimitPaused(_Event):
     """A 429 makes every call wait; or most calls failed, and bulk calls wait while others fail.
 
     `fails_calls`: the pause is longer than the retry policy lets a call wait, so until it is over
@@ -57,7 +57,7 @@ class Held(_Event):
 
 
 @frozen(kw_only=True)
-class Repeating(_Event):
+class RetryScheduled(_Event):
     """A call will be sent again after a pause: it failed, or its order is still pending."""
 
     attempt: int
@@ -65,14 +65,14 @@ class Repeating(_Event):
 
 
 @frozen(kw_only=True)
-class Doubted(_Event):
+class SuspiciousResponse(_Event):
     """A response is inconsistent, and was not believed: `why` says what is wrong with it."""
 
-    why: str
+    reason: str
 
 
 @frozen(kw_only=True)
-class Ended(_Event):
+class CallFinished(_Event):
     """A call is over, whichever way.
 
     `outcome` is `None` after an answer, otherwise what is known of what was asked; `error` is
@@ -83,40 +83,50 @@ class Ended(_Event):
     outcome: Outcome | None
     attempts: int
     seconds: float
-    reads: bool = False
+    is_read: bool = False
     error: ClickPostError | None = None
 
 
-Event = Started | Answered | Failed | Held | Repeating | Doubted | Ended
+Event = (
+    AttemptStarted
+    | AttemptSucceeded
+    | AttemptFailed
+    | RateLimitPaused
+    | RetryScheduled
+    | SuspiciousResponse
+    | CallFinished
+)
 Observer = Callable[[Event], None]
 
 _log = logging.getLogger("clickpost_async")
 # Whoever wants to read it says so; it is not thrown at a terminal.
 _log.addHandler(logging.NullHandler())
-_DETAILS = (Started, Answered, Ended)
+_DETAILS = (AttemptStarted, AttemptSucceeded, CallFinished)
 
 
 def log(event: Event) -> None:
     """Write an event to the standard library's logging, under `clickpost_async`."""
     level = logging.DEBUG if isinstance(event, _DETAILS) else logging.INFO
-    if _somebody_has_to_look(event):
+    if _needs_attention(event):
         level = logging.WARNING
     if _log.isEnabledFor(level):
         _log.log(level, "%s", event)
 
 
-def _somebody_has_to_look(event: Event) -> bool:
-    if isinstance(event, Ended):
-        return event.outcome is Outcome.UNKNOWN and not event.reads
-    return isinstance(event, Doubted) or (isinstance(event, Held) and event.fails_calls)
+def _needs_attention(event: Event) -> bool:
+    if isinstance(event, CallFinished):
+        return event.outcome is Outcome.UNKNOWN and not event.is_read
+    return isinstance(event, SuspiciousResponse) or (
+        isinstance(event, RateLimitPaused) and event.fails_calls
+    )
 
 
-def heard(observers: Sequence[Observer]) -> bool:
+def has_listeners(observers: Sequence[Observer]) -> bool:
     """Tell whether details are worth making: somebody observes, or they are logged."""
     return bool(observers) or _log.isEnabledFor(logging.DEBUG)
 
 
-def tell(observers: Sequence[Observer], event: Event) -> None:
+def emit(observers: Sequence[Observer], event: Event) -> None:
     """Log an event, and tell every observer; one that fails is logged and breaks nothing."""
     log(event)
     for observer in observers:

@@ -57,12 +57,12 @@ def _append(writer: PdfWriter, path: Path) -> None:
         if whole:
             writer.append(io.BytesIO(document), import_outline=False)
     except Exception as error:  # pypdf meets damage with all kinds of exceptions
-        raise _damaged(path) from error
+        raise _damaged_error(path) from error
     if len(writer.pages) == before:
-        raise _damaged(path)
+        raise _damaged_error(path)
 
 
-def _damaged(path: Path) -> ValueError:
+def _damaged_error(path: Path) -> ValueError:
     return ValueError(f"{path.name} cannot be read as a PDF; download it again")
 
 

@@ -194,10 +194,10 @@ class Timeouts:
     read: float = 30.0
     create: float = 60.0
     total: float = 90.0
-    closing: float = 5.0
+    shutdown: float = 5.0
 
     def __attrs_post_init__(self) -> None:
-        for what in ("connect", "write", "read", "create", "total", "closing"):
+        for what in ("connect", "write", "read", "create", "total", "shutdown"):
             _positive(what, getattr(self, what))
 
 

@@ -20,18 +20,18 @@ from typing import Annotated, Any
 
 from attrs import frozen
 
-from clickpost_async._codec.converter import as_answer
+from clickpost_async._codec.converter import structure_response
 from clickpost_async.structures import (
-    Answer,
     Bucket,
     NdrCode,
     NotificationEvent,
-    Reply,
+    ResponseInfo,
+    ResponseModel,
     Scan,
     TrackingCode,
 )
-from clickpost_async.structures._marks import Personal, Wire
-from clickpost_async.structures._timestamps import IST, moment
+from clickpost_async.structures._marks import Personal, WireName
+from clickpost_async.structures._timestamps import IST, parse_timestamp
 
 LARGEST = 256 * 1024
 
@@ -73,7 +73,7 @@ class WebhookTooLargeError(WebhookError):
 
 
 @frozen(kw_only=True, repr=False)
-class ReturnedItem(Answer):
+class ReturnedItem(ResponseModel):
     """One item that a customer wants to return."""
 
     id: str | None = None
@@ -91,13 +91,13 @@ class ReturnedItem(Answer):
 
 
 @frozen(kw_only=True, repr=False)
-class EventDetails(Answer):
+class EventDetails(ResponseModel):
     """What stands in a push's `additional`; of returns only some of it does."""
 
     latest_status: Scan | None = None
     is_rvp: bool | None = None
     account_code: str | None = None
-    merchant_order_id: Annotated[str | None, Wire("order_id")] = None
+    merchant_order_id: Annotated[str | None, WireName("order_id")] = None
     courier_partner_edd: str | None = None
     destination_hub_inscan_ts: str | None = None
     ndr_status_code: NdrCode | int | None = None
@@ -120,7 +120,7 @@ class EventDetails(Answer):
 
 
 @frozen(kw_only=True, repr=False)
-class Event(Answer):
+class Event(ResponseModel):
     """What every push has: a scan, and in `additional.latest_status` the current state.
 
     Several scans that ClickPost learns of together are pushed one by one, all with the same current
@@ -128,7 +128,7 @@ class Event(Answer):
     """
 
     waybill: str | None = None
-    courier_partner: Annotated[int | None, Wire("cp_id")] = None
+    courier_partner: Annotated[int | None, WireName("cp_id")] = None
     status: str | None = None
     remark: str | None = None
     location: str | None = None
@@ -233,12 +233,12 @@ def parse(
     if token is not None and not _knows(headers, [token] if isinstance(token, str) else token):
         raise WebhookTokenError("the push does not carry the token")
     payload = _payload(body)
-    reply = Reply(raw=payload)
+    reply = ResponseInfo(raw=payload)
     event: TrackingEvent | ReturnEvent | None
     if _is_return(payload):
-        event = as_answer(payload, ReturnEvent, reply)
+        event = structure_response(payload, ReturnEvent, reply)
     else:
-        event = as_answer(payload, TrackingEvent, reply)
+        event = structure_response(payload, TrackingEvent, reply)
     if event is None or event.clickpost_status_code is None:
         raise WebhookError("not a push of ClickPost's: it has no clickpost_status_code")
     return event
@@ -293,4 +293,4 @@ def _is_return(payload: Mapping[str, Any]) -> bool:
 
 def _read(text: str | None, zone: tzinfo) -> datetime | None:
     """Read a time whose zone is known better than its text says."""
-    return moment(None if text is None else text.strip().removesuffix("Z"), zone)
+    return parse_timestamp(None if text is None else text.strip().removesuffix("Z"), zone)

@@ -97,7 +97,7 @@ def written_signature(
     parameters = [
         parameter.replace(annotation=hints.get(name, parameter.annotation))
         for name, parameter in own.parameters.items()
-        if name not in ("extra", "given", "reply")
+        if name not in ("extra", "original", "response")
     ]
     bare = own.replace(parameters=parameters, return_annotation=own.empty)
     text = stringify_signature(bare, unqualified_typehints=True)

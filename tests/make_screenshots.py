@@ -22,7 +22,7 @@ from tests.sandbox.samples import india_order
 ROOT = Path(__file__).resolve().parent.parent
 _CITIES = ("Pune", "Delhi", "Kochi", "Jaipur", "Indore", "Surat", "Patna")
 _COURIERS = (4, 5, 6, 9, 55)
-_REPEATS = RetryPolicy(attempts=8, backoff=0.05, settling=0.2)
+_REPEATS = RetryPolicy(attempts=8, backoff=0.05, settle_delay=0.2)
 _BEGUN, _HALF, _ORDERS = 90, 170, 240
 
 

@@ -71,7 +71,7 @@ def operations() -> str:
     rows = ["| `clickpost.` | ClickPost's endpoint | sent twice |", "| --- | --- | --- |"]
     for name, endpoint in sorted(CATALOG.items()):
         path = f"{endpoint.method} {endpoint.path}"
-        rows.append(f"| `{name}` | `{path}` | {endpoint.repeat.value} |")
+        rows.append(f"| `{name}` | `{path}` | {endpoint.idempotency.value} |")
     return "\n".join(rows) + "\n"
 
 

@@ -161,7 +161,7 @@ def test_every_endpoint_of_the_catalog_is_a_method_of_the_client(name: str) -> N
 
 
 def test_the_client_takes_the_documented_settings() -> None:
-    documented = "rate limiter retry timeouts at_once hosts body_style transport observers"
+    documented = "rate limiter retry timeouts max_concurrency hosts body_style transport observers"
 
     assert list(inspect.signature(clickpost_async.ClickPost).parameters) == [
         "credentials",

@@ -32,13 +32,13 @@ from clickpost_async import (
     Get,
     Host,
     Hosts,
+    Idempotency,
     InvalidRequestError,
     NoReplyError,
     NotSentError,
     Post,
     Priority,
     Rate,
-    Repeat,
     RetryPolicy,
     Stats,
     Timeouts,
@@ -46,9 +46,9 @@ from clickpost_async import (
     structure,
 )
 from clickpost_async.endpoints.orders import Orders
-from clickpost_async.limits import Unlimited
+from clickpost_async.limits import NoRateLimit
 from clickpost_async.sandbox import Sandbox
-from clickpost_async.structures import Answer, CreatedOrder, IndiaOrder
+from clickpost_async.structures import CreatedOrder, IndiaOrder, ResponseModel
 from clickpost_async.testing import virtual_time
 from clickpost_async.testing.fixtures import clickpost_sandbox
 from tests.helpers.http_server import serving, until
@@ -93,7 +93,7 @@ async def test_the_environment_says_who_calls_whom_and_how_fast() -> None:
 async def test_settings_go_before_the_environment() -> None:
     play = Play([placed()])
     environ = ENVIRON | {"CLICKPOST_BASE_URL": "http://127.0.0.1:9/", "CLICKPOST_RATE": "1/10s"}
-    for pace in ({"rate": Rate(1, per=99)}, {"limiter": Unlimited()}):
+    for pace in ({"rate": Rate(1, per=99)}, {"limiter": NoRateLimit()}):
         settings: dict[str, Any] = {"hosts": Hosts(), **pace}
         transport = httpx.MockTransport(play)
         async with ClickPost.from_env(environ, transport=transport, **settings) as clickpost:
@@ -117,13 +117,16 @@ def test_the_processes_own_environment_is_read_by_default(monkeypatch: pytest.Mo
 def test_what_makes_no_sense_is_refused_at_once() -> None:
     credentials = Credentials("acme", KEY)
     with pytest.raises(ValueError, match="rate or limiter, not both"):
-        ClickPost(credentials, rate=Rate(1), limiter=Unlimited())
-    with pytest.raises(ValueError, match="at_once"):
-        ClickPost(credentials, at_once=0)
+        ClickPost(credentials, rate=Rate(1), limiter=NoRateLimit())
+    with pytest.raises(ValueError, match="max_concurrency"):
+        ClickPost(credentials, max_concurrency=0)
 
 
 def test_it_shows_nothing_but_its_width() -> None:
-    assert repr(ClickPost(Credentials("acme", KEY), at_once=7)) == "ClickPost(at_once=7)"
+    assert (
+        repr(ClickPost(Credentials("acme", KEY), max_concurrency=7))
+        == "ClickPost(max_concurrency=7)"
+    )
 
 
 def test_it_is_made_outside_of_any_event_loop_and_opens_nothing() -> None:
@@ -131,11 +134,11 @@ def test_it_is_made_outside_of_any_event_loop_and_opens_nothing() -> None:
     assert clickpost.stats() == Stats(
         calls=0,
         attempts=0,
-        repeats=0,
-        look_ups=0,
-        throttled=0,
+        retries=0,
+        reconciliations=0,
+        rate_limited=0,
         in_flight=0,
-        waiting=0,
+        queued=0,
         connections=0,
     )
 
@@ -289,29 +292,35 @@ async def test_a_raw_body_is_a_setting() -> None:
 
 @virtual_time
 async def test_an_endpoint_of_ones_own_is_called_like_any_other() -> None:
-    get = Get("/v9/own/", returns=Answer, repeat=Repeat.FREELY, auth=Auth.KEY)
-    post = Post("/v9/own/", returns=Answer, repeat=Repeat.NEVER, accepts={200, 777})
+    get = Get("/v9/own/", returns=ResponseModel, idempotency=Idempotency.SAFE, auth=Auth.KEY)
+    post = Post(
+        "/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE, accepts={200, 777}
+    )
     play = Play([said(200, result={"a": 1}), httpx.ConnectError(""), said(777, result={"b": [2]})])
     async with playing(play) as clickpost:
         asked = await clickpost.get(get, {"x": 1, "left_out": None})
         sent = await clickpost.post(post, {"any": ["thing"]})
 
-    assert (asked.extra, sent.extra, sent.reply.status) == ({"a": 1}, {"b": [2]}, 777)
-    assert sent.reply.attempts == 2
+    assert (asked.extra, sent.extra, sent.response.status) == ({"a": 1}, {"b": [2]}, 777)
+    assert sent.response.attempts == 2
     assert play.requests[0].url.raw_path == f"/api/v9/own/?x=1&key={KEY}".encode()
     assert play.requests[-1].content == b'{"any":["thing"]}'
 
 
 _BEYOND: dict[str, tuple[Any, Any, str, Any, dict[str, Any]]] = {
     "an old registration, flat": (
-        Post("/v1/tracking/awb-register/", returns=Answer, repeat=Repeat.AFTER_SETTLING),
+        Post(
+            "/v1/tracking/awb-register/", returns=ResponseModel, idempotency=Idempotency.IDEMPOTENT
+        ),
         {"waybill": "W-9", "cp_id": 11},
         "https://www.clickpost.in/api/v1/tracking/awb-register/",
         {"message": "SUCCESS", "status_code": 200, "success": True, "tracking_id": 41},
         {"tracking_id": 41},
     ),
     "a webhook's registration, flat": (
-        Post("/v1/tracking/register-webhook/", returns=Answer, repeat=Repeat.NEVER),
+        Post(
+            "/v1/tracking/register-webhook/", returns=ResponseModel, idempotency=Idempotency.UNSAFE
+        ),
         {"service_id": 2, "webhook_url": "https://shop.example.com/hook"},
         "https://www.clickpost.in/api/v1/tracking/register-webhook/",
         {"status_code": 200, "webhook_key": "wk-1", "message": "SUCCESS", "success": True},
@@ -320,8 +329,8 @@ _BEYOND: dict[str, tuple[Any, Any, str, Any, dict[str, Any]]] = {
     "serviceability, a list": (
         Post(
             "/v1/serviceability_api/",
-            returns=Answer,
-            repeat=Repeat.FREELY,
+            returns=ResponseModel,
+            idempotency=Idempotency.SAFE,
             host=Host.SERVICEABILITY,
         ),
         [{"pickup_pincode": "380015", "drop_pincode": "682001"}],
@@ -332,8 +341,8 @@ _BEYOND: dict[str, tuple[Any, Any, str, Any, dict[str, Any]]] = {
     "serviceability, an object": (
         Post(
             "/v3/serviceability_api/",
-            returns=Answer,
-            repeat=Repeat.FREELY,
+            returns=ResponseModel,
+            idempotency=Idempotency.SAFE,
             host=Host.SERVICEABILITY,
         ),
         [{"drop_pincode": "682001", "order_type": "COD"}],
@@ -342,7 +351,12 @@ _BEYOND: dict[str, tuple[Any, Any, str, Any, dict[str, Any]]] = {
         {"serviceable": True, "COD": False},
     ),
     "a prediction": (
-        Post("/v2/predicted_sla_api/", returns=Answer, repeat=Repeat.FREELY, host=Host.PREDICTION),
+        Post(
+            "/v2/predicted_sla_api/",
+            returns=ResponseModel,
+            idempotency=Idempotency.SAFE,
+            host=Host.PREDICTION,
+        ),
         [{"pickup_pincode": "380015", "drop_pincode": "682001"}],
         "https://ds.clickpost.in/api/v2/predicted_sla_api/",
         {"meta": {"status": 200}, "result": [{"predicted_sla_min": 2}]},
@@ -351,8 +365,8 @@ _BEYOND: dict[str, tuple[Any, Any, str, Any, dict[str, Any]]] = {
     "a proof of delivery": (
         Get(
             "/v1/pod/pod_from_shipment_details/",
-            returns=Answer,
-            repeat=Repeat.FREELY,
+            returns=ResponseModel,
+            idempotency=Idempotency.SAFE,
             host=Host.PROOF,
             auth=Auth.KEY,
         ),
@@ -362,7 +376,7 @@ _BEYOND: dict[str, tuple[Any, Any, str, Any, dict[str, Any]]] = {
         {"pod_url": "https://files.example.com/p.pdf"},
     ),
     "old NDR actions, of which one failed": (
-        Post("/v1/ndr/update/", returns=Answer, repeat=Repeat.NEVER),
+        Post("/v1/ndr/update/", returns=ResponseModel, idempotency=Idempotency.UNSAFE),
         [{"waybill": "W-9", "act": "RE-ATTEMPT"}],
         "https://www.clickpost.in/api/v1/ndr/update/",
         {"meta": {"status": 200}, "result": {"ndr_update_status": [{"status": False}]}},
@@ -389,7 +403,7 @@ async def test_what_clickpost_offers_beyond_the_operations_is_called_by_ones_own
 @virtual_time
 async def test_health_is_a_question_that_any_answer_answers_and_errors_do_not() -> None:
     async with playing([said(404, "no such pincode")]) as clickpost:
-        assert (await clickpost.health()).reply.status == 404
+        assert (await clickpost.health()).response.status == 404
     async with playing([said(301, "wrong key")]) as clickpost:
         with pytest.raises(CredentialsError, match="health: wrong key"):
             await clickpost.health()
@@ -401,7 +415,7 @@ async def test_health_is_a_question_that_any_answer_answers_and_errors_do_not() 
 @virtual_time
 async def test_a_light_copy_shares_counts_gate_limiter_and_end() -> None:
     play = Play([placed()])
-    async with playing(play, at_once=1, rate=Rate(1, per=10)) as clickpost:
+    async with playing(play, max_concurrency=1, rate=Rate(1, per=10)) as clickpost:
         copy = clickpost.with_options(
             timeouts=Timeouts(create=7), retry=RetryPolicy.never(), priority=Priority.BULK
         )
@@ -648,7 +662,7 @@ async def test_a_sandbox_in_a_container_is_called_in_plain_http_and_gives_its_la
 @virtual_time
 async def test_stats_tell_what_was_done_and_what_is_being_done() -> None:
     lines = [httpx.Response(429), httpx.ReadError(""), placed(), never_answers]
-    async with playing(lines, at_once=2, limiter=Unlimited()) as clickpost:
+    async with playing(lines, max_concurrency=2, limiter=NoRateLimit()) as clickpost:
         await clickpost.orders.create(india_order("R-1"))
         calls = [
             asyncio.create_task(clickpost.orders.create(india_order(f"R-{number}")))
@@ -658,17 +672,17 @@ async def test_stats_tell_what_was_done_and_what_is_being_done() -> None:
         assert clickpost.stats() == Stats(
             calls=6,
             attempts=6,
-            repeats=2,
-            look_ups=1,
-            throttled=1,
+            retries=2,
+            reconciliations=1,
+            rate_limited=1,
             in_flight=2,
-            waiting=3,
+            queued=3,
             connections=0,
         )
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
-        assert (clickpost.stats().in_flight, clickpost.stats().waiting) == (0, 0)
+        assert (clickpost.stats().in_flight, clickpost.stats().queued) == (0, 0)
 
 
 # --- closed -----------------------------------------------------------------------------------
@@ -698,7 +712,9 @@ async def test_closing_twice_and_from_any_task_is_fine_and_final() -> None:
 @pytest.mark.asyncio
 async def test_calls_under_way_when_the_client_closes_end_in_an_error_that_says_so() -> None:
     async with serving(hangs) as server:
-        clickpost = ClickPost(Credentials("acme", KEY), hosts=Hosts.at(server.url), at_once=2)
+        clickpost = ClickPost(
+            Credentials("acme", KEY), hosts=Hosts.at(server.url), max_concurrency=2
+        )
         calls = [
             asyncio.create_task(clickpost.orders.create(india_order(f"R-{number}")))
             for number in range(4)

@@ -28,11 +28,11 @@ from clickpost_async import (
     structure,
     unstructure,
 )
-from clickpost_async._codec.messages import Response
+from clickpost_async._codec.messages import APIResponse
 from clickpost_async._codec.request import encode
 from clickpost_async._codec.response import decode
 from clickpost_async.endpoints import CATALOG
-from clickpost_async.structures import Answer
+from clickpost_async.structures import ResponseModel
 from clickpost_async.testing import reset
 
 _KEY = "not-a-real-key"
@@ -115,7 +115,7 @@ def test_a_declaration_is_complete(name: str) -> None:
     endpoint = CATALOG[name]
 
     assert endpoint.name == name
-    assert issubclass(endpoint.returns, Answer)
+    assert issubclass(endpoint.returns, ResponseModel)
     assert endpoint.accepts
     assert not endpoint.accepts & endpoint.means.keys()
     assert (endpoint.takes is not None) <= (endpoint.method == "POST")
@@ -202,7 +202,7 @@ async def test_the_documented_answer_comes_back(sample: Sample) -> None:
         _check_error(answer, sample.said["raises"])
         return
     assert isinstance(answer, sample.endpoint.returns), answer
-    assert answer.reply.attempts == 1
+    assert answer.response.attempts == 1
     found = {path: _at(answer, path) for path in sample.said["expect"]}
     assert found == _timed(sample.said["expect"])
 
@@ -217,7 +217,7 @@ async def test_nothing_documented_is_left_over(sample: Sample) -> None:
 
 def _left_over(part: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Go through what an answer has no field for, wherever inside it."""
-    if isinstance(part, Answer):
+    if isinstance(part, ResponseModel):
         yield from ((f"{path}.{name}", value) for name, value in part.extra.items())
         for attribute in attrs.fields(type(part)):
             yield from _left_over(getattr(part, attribute.name), f"{path}.{attribute.name}")
@@ -350,7 +350,7 @@ def test_every_changed_answer_ends_in_an_answer_or_in_an_error_of_ours(
     http_status = data.draw(
         st.sampled_from([sample.said["answered"]["http_status"], *_HTTP_STATUSES])
     )
-    response = Response(http_status=http_status, body=json.dumps(body).encode())
+    response = APIResponse(http_status=http_status, body=json.dumps(body).encode())
 
     try:
         answer = decode(sample.endpoint, response)
@@ -373,5 +373,5 @@ def _use(answer: Any) -> None:
         part = getattr(answer, attribute.name)
         members = part.values() if isinstance(part, Mapping) else part
         for member in members if isinstance(part, Mapping | tuple) else [part]:
-            if isinstance(member, Answer):
+            if isinstance(member, ResponseModel):
                 _use(member)

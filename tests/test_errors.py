@@ -114,7 +114,7 @@ def full(kind: type[ClickPostError]) -> ClickPostError:
     """Return an error with everything it can hold."""
     more: dict[str, Any] = {}
     if kind is ThrottledError:
-        more["wait"] = 2.5
+        more["retry_after"] = 2.5
     if kind is InvalidRequestError:
         more["problems"] = [Problem("items[0].price", "too low"), Problem("", "odd")]
     error = kind(
@@ -240,7 +240,7 @@ def test_every_error_gives_advice(kind: type[ClickPostError]) -> None:
 def test_what_is_no_order_is_not_looked_up_by_a_reference_number() -> None:
     pickup = NoReplyError("words", endpoint="pickups.create_india")
     label = NoReplyError("words", endpoint="labels.fetch")
-    label.settles_in = 0.0
+    label.settle_delay = 0.0
 
     assert "find out" in pickup.advice
     assert "may be made again" in label.advice
@@ -256,8 +256,8 @@ def test_advice_fits_what_is_known() -> None:
 
 
 def test_a_throttle_tells_how_long_to_wait() -> None:
-    assert ThrottledError("words").wait is None
-    assert ThrottledError("words", wait=1.5).wait == 1.5
+    assert ThrottledError("words").retry_after is None
+    assert ThrottledError("words", retry_after=1.5).retry_after == 1.5
 
 
 @pytest.mark.parametrize(

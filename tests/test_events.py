@@ -16,16 +16,16 @@ from clickpost_async import (
     ThrottledError,
 )
 from clickpost_async.events import (
-    Answered,
-    Doubted,
-    Ended,
-    Failed,
-    Held,
-    Repeating,
-    Started,
-    heard,
+    AttemptFailed,
+    AttemptStarted,
+    AttemptSucceeded,
+    CallFinished,
+    RateLimitPaused,
+    RetryScheduled,
+    SuspiciousResponse,
+    emit,
+    has_listeners,
     log,
-    tell,
 )
 from clickpost_async.testing import virtual_time
 from tests.helpers.scripted_transport import (
@@ -55,10 +55,10 @@ async def told(*lines: Line) -> Listener:
 async def test_a_call_that_goes_well_is_started_and_answered() -> None:
     started, answered, ended = (await told(placed())).events
 
-    assert started == Started(call=1, endpoint=CREATE, attempt=1, reference_number="R-1")
-    assert isinstance(answered, Answered)
+    assert started == AttemptStarted(call=1, endpoint=CREATE, attempt=1, reference_number="R-1")
+    assert isinstance(answered, AttemptSucceeded)
     assert (answered.attempt, answered.status, answered.reference_number) == (1, 200, "R-1")
-    assert isinstance(ended, Ended)
+    assert isinstance(ended, CallFinished)
     assert (ended.outcome, ended.attempts, ended.error) == (None, 1, None)
     assert 0 <= answered.seconds <= ended.seconds
 
@@ -73,35 +73,37 @@ async def test_every_turn_of_a_difficult_call_is_told_in_its_order() -> None:
     )
 
     assert [(type(event), getattr(event, "attempt", None)) for event in listener.events] == [
-        (Started, 1),
-        (Failed, 1),
+        (AttemptStarted, 1),
+        (AttemptFailed, 1),
         # It is looked for, and not found.
-        (Started, 1),
-        (Failed, 1),
-        (Ended, None),
-        (Repeating, 1),
-        (Started, 2),
-        (Failed, 2),
-        (Held, None),
-        (Repeating, 2),
-        (Started, 3),
-        (Answered, 3),
-        (Repeating, 3),
-        (Started, 4),
-        (Answered, 4),
-        (Ended, None),
+        (AttemptStarted, 1),
+        (AttemptFailed, 1),
+        (CallFinished, None),
+        (RetryScheduled, 1),
+        (AttemptStarted, 2),
+        (AttemptFailed, 2),
+        (RateLimitPaused, None),
+        (RetryScheduled, 2),
+        (AttemptStarted, 3),
+        (AttemptSucceeded, 3),
+        (RetryScheduled, 3),
+        (AttemptStarted, 4),
+        (AttemptSucceeded, 4),
+        (CallFinished, None),
     ]
     assert [event.call for event in listener.events[:5]] == [1, 1, 2, 2, 2]
     assert {event.endpoint for event in listener.events if event.call == 2} == {FIND}
     assert {event.reference_number for event in listener.events} == {"R-1"}
-    assert [type(event.error) for event in listener.of(Failed)] == [
+    assert [type(event.error) for event in listener.of(AttemptFailed)] == [
         NoReplyError,
         InvalidRequestError,
         ThrottledError,
     ]
-    assert listener.of(Held) == [Held(call=1, endpoint=CREATE, reference_number="R-1", seconds=9)]
-    assert [event.status for event in listener.of(Answered)] == [202, 200]
-    lost, throttled, pending = (event.wait for event in listener.of(Repeating))
+    assert listener.of(RateLimitPaused) == [
+        RateLimitPaused(call=1, endpoint=CREATE, reference_number="R-1", seconds=9)
+    ]
+    assert [event.status for event in listener.of(AttemptSucceeded)] == [202, 200]
+    lost, throttled, pending = (event.wait for event in listener.of(RetryScheduled))
     assert 30 <= lost <= 60
     assert throttled <= 0.5
     assert 24 <= pending <= 36
@@ -110,14 +112,20 @@ async def test_every_turn_of_a_difficult_call_is_told_in_its_order() -> None:
 @virtual_time
 async def test_what_is_final_is_told_once() -> None:
     listener = await told(said(307, "wrong order type"))
-    assert [type(event) for event in listener.events] == [Started, Failed, Ended]
-    assert listener.of(Ended)[0].outcome is Outcome.REJECTED
+    assert [type(event) for event in listener.events] == [
+        AttemptStarted,
+        AttemptFailed,
+        CallFinished,
+    ]
+    assert listener.of(CallFinished)[0].outcome is Outcome.REJECTED
 
 
 @virtual_time
 async def test_a_call_that_is_cancelled_tells_what_is_known_of_it() -> None:
     listener = Listener()
-    async with playing([placed(), never_answers], observers=[listener], at_once=1) as clickpost:
+    async with playing(
+        [placed(), never_answers], observers=[listener], max_concurrency=1
+    ) as clickpost:
         await clickpost.orders.create(india_order("R-0"))
         calls = [
             asyncio.create_task(clickpost.orders.create(india_order(f"R-{number}")))
@@ -128,7 +136,7 @@ async def test_a_call_that_is_cancelled_tells_what_is_known_of_it() -> None:
             call.cancel()
         await asyncio.wait(calls)
 
-    known = {event.reference_number: event.outcome for event in listener.of(Ended)}
+    known = {event.reference_number: event.outcome for event in listener.of(CallFinished)}
     assert known == {"R-0": None, "R-1": Outcome.UNKNOWN, "R-2": Outcome.NOT_SENT}
 
 
@@ -143,7 +151,7 @@ async def test_one_that_shares_an_answer_made_no_attempt() -> None:
     async with playing([slowly], observers=[listener]) as clickpost:
         await asyncio.gather(*(clickpost.orders.create(india_order("R-1")) for _ in range(2)))
 
-    assert [(event.outcome, event.attempts) for event in listener.of(Ended)] == [
+    assert [(event.outcome, event.attempts) for event in listener.of(CallFinished)] == [
         (None, 1),
         (None, 0),
     ]
@@ -155,7 +163,7 @@ async def test_an_order_with_mistakes_is_not_attempted() -> None:
     async with playing([placed()], observers=[listener]) as clickpost:
         with pytest.raises(ClickPostError):
             await clickpost.orders.create(india_order("R-1", drop_info__drop_pincode="12"))
-    assert [type(event) for event in listener.events] == [Ended]
+    assert [type(event) for event in listener.events] == [CallFinished]
     assert (listener.events[0].outcome, listener.events[0].attempts) == (Outcome.NOT_SENT, 0)
 
 
@@ -163,10 +171,10 @@ async def test_an_order_with_mistakes_is_not_attempted() -> None:
 async def test_a_response_with_another_reference_number_is_doubted_and_not_taken() -> None:
     listener = await told(placed("W-1", "R-77"))
 
-    assert {event.why for event in listener.of(Doubted)} == {
+    assert {event.why for event in listener.of(SuspiciousResponse)} == {
         "the response has another reference number"
     }
-    assert listener.of(Ended)[-1].outcome is Outcome.UNKNOWN
+    assert listener.of(CallFinished)[-1].outcome is Outcome.UNKNOWN
 
 
 def test_the_log_has_what_went_wrong_and_in_its_details_all() -> None:
@@ -179,15 +187,19 @@ def test_the_log_has_what_went_wrong_and_in_its_details_all() -> None:
     try:
         for level in (logging.INFO, logging.DEBUG):
             logger.setLevel(level)
-            log(Started(attempt=1, **ABOUT))
-            log(Answered(attempt=1, status=200, http_status=200, seconds=0.5, **ABOUT))
-            log(Ended(outcome=None, attempts=1, seconds=0.5, **ABOUT))
-            log(Held(seconds=3, **ABOUT))
-            log(Repeating(attempt=1, wait=3, **ABOUT))
-            log(Failed(attempt=1, error=NoReplyError("gone"), seconds=0.5, **ABOUT))
-            log(Ended(outcome=Outcome.UNKNOWN, attempts=1, seconds=0.5, **ABOUT))
-            log(Ended(outcome=Outcome.UNKNOWN, attempts=1, seconds=0.5, reads=True, **ABOUT))
-            log(Doubted(why="odd", **ABOUT))
+            log(AttemptStarted(attempt=1, **ABOUT))
+            log(AttemptSucceeded(attempt=1, status=200, http_status=200, seconds=0.5, **ABOUT))
+            log(CallFinished(outcome=None, attempts=1, seconds=0.5, **ABOUT))
+            log(RateLimitPaused(seconds=3, **ABOUT))
+            log(RetryScheduled(attempt=1, wait=3, **ABOUT))
+            log(AttemptFailed(attempt=1, error=NoReplyError("gone"), seconds=0.5, **ABOUT))
+            log(CallFinished(outcome=Outcome.UNKNOWN, attempts=1, seconds=0.5, **ABOUT))
+            log(
+                CallFinished(
+                    outcome=Outcome.UNKNOWN, attempts=1, seconds=0.5, is_read=True, **ABOUT
+                )
+            )
+            log(SuspiciousResponse(reason="odd", **ABOUT))
     finally:
         logger.setLevel(before)
         logger.removeHandler(handler)
@@ -210,7 +222,7 @@ def test_all_observers_hear_even_if_one_fails() -> None:
     def fails(event: object) -> None:
         raise KeyError
 
-    tell([fails, listener, fails, listener], Held(seconds=1, **ABOUT))
+    emit([fails, listener, fails, listener], RateLimitPaused(seconds=1, **ABOUT))
     assert len(listener.events) == 2
 
 
@@ -219,9 +231,9 @@ def test_details_are_made_only_for_those_who_want_them() -> None:
     before = logger.level
     try:
         logger.setLevel(logging.INFO)
-        assert not heard(())
-        assert heard([Listener()])
+        assert not has_listeners(())
+        assert has_listeners([Listener()])
         logger.setLevel(logging.DEBUG)
-        assert heard(())
+        assert has_listeners(())
     finally:
         logger.setLevel(before)

@@ -28,13 +28,13 @@ from clickpost_async import (
     Credentials,
     Get,
     Hosts,
+    Idempotency,
     NotSentError,
     Post,
-    Repeat,
     RetryPolicy,
     Timeouts,
 )
-from clickpost_async.structures import Answer
+from clickpost_async.structures import ResponseModel
 from tests.helpers.http_server import (
     PLACED,
     Peer,
@@ -46,7 +46,7 @@ from tests.helpers.http_server import (
     until,
 )
 from tests.helpers.server_behaviours import FAULTS, answers, hangs
-from tests.http.test_every_adapter import WIRES, every_wire
+from tests.http.test_every_adapter import ADAPTERS, every_adapter
 from tests.sandbox.samples import india_order
 
 CANARY = "canary+4f2a/9c=e1d8"
@@ -271,7 +271,7 @@ def test_the_scanner_is_silent_where_there_is_nothing() -> None:
 
 def client(url: str, **settings: Any) -> ClickPost:
     settings = {
-        "retry": RetryPolicy(attempts=2, backoff=0.001, settling=0.001),
+        "retry": RetryPolicy(attempts=2, backoff=0.001, settle_delay=0.001),
         "timeouts": Timeouts(connect=0.2, read=0.1, create=0.1, total=0.4),
     } | settings
     return ClickPost(Credentials("acme", CANARY), hosts=Hosts.at(url), **settings)
@@ -318,13 +318,13 @@ async def told_of_call(clickpost: ClickPost) -> list[str]:
 
 
 @pytest.mark.fault("S05")
-@every_wire
+@every_adapter
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_fault_of_the_wire_shows_the_key(fault: str, wire: str) -> None:
     async def main() -> list[str]:
         async with (
             serving(FAULTS[fault][0]) as server,
-            client(server.url, transport=WIRES[wire]()) as clickpost,
+            client(server.url, transport=ADAPTERS[wire]()) as clickpost,
         ):
             return await told_of_call(clickpost)
 
@@ -332,10 +332,10 @@ def test_no_fault_of_the_wire_shows_the_key(fault: str, wire: str) -> None:
 
 
 @pytest.mark.fault("S05")
-@every_wire
+@every_adapter
 @pytest.mark.parametrize("auth", Auth)
 def test_a_call_that_goes_well_shows_no_key(auth: Auth, wire: str) -> None:
-    endpoint = Post("/v9/own/", returns=Answer, repeat=Repeat.NEVER, auth=auth)
+    endpoint = Post("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE, auth=auth)
 
     async def main() -> list[str]:
         seen: list[bytes] = []
@@ -347,7 +347,7 @@ def test_a_call_that_goes_well_shows_no_key(auth: Auth, wire: str) -> None:
 
         async with (
             serving(talk) as server,
-            client(server.url, transport=WIRES[wire]()) as clickpost,
+            client(server.url, transport=ADAPTERS[wire]()) as clickpost,
         ):
             answer = await clickpost.post(endpoint, {"a": 1})
             # It did travel, where it was wanted.
@@ -404,13 +404,13 @@ ECHOES: dict[str, Callable[[str], bytes]] = {
 
 
 @pytest.mark.fault("S06")
-@every_wire
+@every_adapter
 @pytest.mark.parametrize("echo", ECHOES)
 def test_a_server_that_repeats_the_key_does_not_make_us_show_it(echo: str, wire: str) -> None:
     async def main() -> list[str]:
         async with (
             serving(echoing(ECHOES[echo])) as server,
-            client(server.url, transport=WIRES[wire]()) as clickpost,
+            client(server.url, transport=ADAPTERS[wire]()) as clickpost,
         ):
             return await told_of_call(clickpost)
 
@@ -433,11 +433,11 @@ def test_what_httpcore_logs_of_a_redirect_would_show_the_key() -> None:
 
 
 @pytest.mark.fault("S05")
-@every_wire
+@every_adapter
 def test_a_closed_port_shows_no_key(wire: str) -> None:
     async def main() -> list[str]:
         url = f"http://127.0.0.1:{closed_port()}/api"
-        async with client(url, transport=WIRES[wire]()) as clickpost:
+        async with client(url, transport=ADAPTERS[wire]()) as clickpost:
             return await told_of_call(clickpost)
 
     assert_clean(run_and_tell(main))
@@ -475,12 +475,12 @@ def test_a_vault_that_fails_with_the_key_in_its_mouth_is_not_quoted() -> None:
 
 
 @pytest.mark.fault("S05")
-@every_wire
+@every_adapter
 def test_a_call_that_is_cancelled_shows_no_key(wire: str) -> None:
     async def main() -> list[str]:
         async with (
             serving(hangs) as server,
-            client(server.url, timeouts=Timeouts(), transport=WIRES[wire]()) as clickpost,
+            client(server.url, timeouts=Timeouts(), transport=ADAPTERS[wire]()) as clickpost,
         ):
             call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
             await until(lambda: server.heads)
@@ -540,7 +540,7 @@ def test_a_base_url_never_leads_the_key_to_another_host() -> None:
             return httpx.Response(200, content=envelope())
 
         async def main(path: str = path, answer: Any = answer) -> None:
-            endpoint = Get(path, returns=Answer, repeat=Repeat.NEVER)
+            endpoint = Get(path, returns=ResponseModel, idempotency=Idempotency.UNSAFE)
             async with client(
                 "https://acme.example/api", transport=httpx.MockTransport(answer)
             ) as clickpost:
@@ -579,7 +579,7 @@ def look_into_the_heap(wire: str) -> None:
             clickpost = ClickPost(
                 Credentials("acme", needle.decode()),
                 hosts=Hosts.at(server.url),
-                transport=WIRES[wire](),
+                transport=ADAPTERS[wire](),
             )
             await clickpost.orders.create(india_order("R-1"))
             with contextlib.suppress(ClickPostError):
@@ -600,7 +600,7 @@ def look_into_the_heap(wire: str) -> None:
 
 
 @pytest.mark.skipif(sys.version_info[:2] == (3, 12), reason="a walk over its heap kills 3.12.1")
-@every_wire
+@every_adapter
 def test_after_the_end_the_key_is_held_by_nothing_but_the_secret(wire: str) -> None:
     # In a process of its own, whose heap is small.
     script = "import sys, tests.test_secrets as it; it.look_into_the_heap(sys.argv[1])"

@@ -134,7 +134,7 @@ def test_a_scan_has_its_own_state_and_the_current_one() -> None:
     assert event.additional.latest_status.clickpost_status_bucket is Bucket.OUT_FOR_DELIVERY
     assert event.at == datetime(2026, 3, 4, 12, 40, tzinfo=IST)
     assert event.extra == {}
-    assert event.reply.raw == SCAN
+    assert event.response.raw == SCAN
 
 
 def test_a_selected_event_says_which() -> None:

@@ -34,7 +34,7 @@ async def create_all(
     orders: Sequence[Order],
     *,
     library: str = "httpx",
-    at_once: int = 20,
+    max_concurrency: int = 20,
     over_aiohttp: bool = False,
 ) -> Sequence[Answer]:
     """Create all orders at once, with httpx, its successor, or httpx on aiohttp's connections.
@@ -42,7 +42,7 @@ async def create_all(
     20 is what suits httpx's pool best: its queue is searched for each call that comes and goes.
     """
     http: Any = importlib.import_module(library)
-    gate = asyncio.Semaphore(at_once)
+    gate = asyncio.Semaphore(max_concurrency)
     # As for ours: asked, and never reached.
     limiter = AsyncLimiter(1_000_000, 1)
 

@@ -14,15 +14,21 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 from clickpost_async._codec.validation import explain
 from clickpost_async.errors import InvalidRequestError, Problem
-from clickpost_async.structures._base import Answer, Reply, Sent, Structure, not_a_mapping
+from clickpost_async.structures._base import (
+    RequestModel,
+    ResponseInfo,
+    ResponseModel,
+    Structure,
+    not_a_mapping,
+)
 from clickpost_async.structures._json_values import to_json
-from clickpost_async.structures._schema import MEMORY, Spec, member_kind, specs
+from clickpost_async.structures._schema import MEMORY, FieldSpec, member_kind, specs
 
 if TYPE_CHECKING:
     from cattrs import Converter
 
 T = TypeVar("T")
-A = TypeVar("A", bound=Answer)
+A = TypeVar("A", bound=ResponseModel)
 
 
 def structure(data: object, kind: type[T]) -> T:
@@ -32,16 +38,16 @@ def structure(data: object, kind: type[T]) -> T:
     """
     try:
         return _converter().structure(data, kind)
-    except (InvalidRequestError, _UnreadableError, ValueError, TypeError):
+    except (InvalidRequestError, _StructureError, ValueError, TypeError):
         problems = _explain(data, kind)
     raise InvalidRequestError.of(
         problems or (Problem("", f"cannot be read as {kind.__name__}"),),
-        reference_number=reference_of(data),
+        reference_number=reference_number_of(data),
     )
 
 
 def _explain(data: object, kind: Any) -> Sequence[Problem]:
-    if isinstance(kind, type) and issubclass(kind, Sent) and not isinstance(data, Mapping):
+    if isinstance(kind, type) and issubclass(kind, RequestModel) and not isinstance(data, Mapping):
         return (not_a_mapping(data, kind.__name__),)
     return explain(data, kind, _read_value)
 
@@ -51,7 +57,7 @@ def unstructure(value: object) -> Any:
     return _converter().unstructure(value)
 
 
-def canonical(value: Any) -> Any:
+def to_wire(value: Any) -> Any:
     """Make the plain JSON that is sent: numbers are numbers, however they were written.
 
     ClickPost refuses a courier partner that is a string (code 302), though some of its own
@@ -71,32 +77,32 @@ def prepare() -> None:
     _wire_converter()
 
 
-class _UnreadableError(Exception):
+class _StructureError(Exception):
     """A value does not fit a field."""
 
 
 @cache
 def _converter() -> "Converter":
-    return _built(keep=lambda _raw, _now: True)
+    return _build(keep=lambda _raw, _now: True)
 
 
 @cache
 def _wire_converter() -> "Converter":
-    return _built(keep=lambda raw, now: raw is None and now is None)
+    return _build(keep=lambda raw, now: raw is None and now is None)
 
 
-def _built(*, keep: Callable[[object, object], bool]) -> "Converter":
+def _build(*, keep: Callable[[object, object], bool]) -> "Converter":
     # cattrs costs more to import than the rest of the package together.
     from cattrs import Converter
 
     converter = Converter(detailed_validation=False)
     converter.register_structure_hook_factory(
-        lambda kind: isinstance(kind, type) and issubclass(kind, Sent),
-        lambda kind: _sent_reader(kind, converter),
+        lambda kind: isinstance(kind, type) and issubclass(kind, RequestModel),
+        lambda kind: _request_reader(kind, converter),
     )
     converter.register_structure_hook_factory(
-        lambda kind: isinstance(kind, type) and issubclass(kind, Answer),
-        lambda kind: _answer_reader(kind, converter),
+        lambda kind: isinstance(kind, type) and issubclass(kind, ResponseModel),
+        lambda kind: _response_reader(kind, converter),
     )
     converter.register_unstructure_hook_factory(
         lambda kind: isinstance(kind, type) and issubclass(kind, Structure),
@@ -115,7 +121,7 @@ def _writer(
     from cattrs.gen import make_dict_unstructure_fn, override
 
     # What is sent was checked; an answer may hold what no JSON does.
-    foreign = to_json if issubclass(kind, Sent) else identity
+    foreign = to_json if issubclass(kind, RequestModel) else identity
     how: dict[str, Any] = {name: override(omit=True) for name in MEMORY if hasattr(kind, name)}
     how |= {
         spec.name: override(
@@ -130,12 +136,12 @@ def _writer(
     )
     by_wire = {spec.wire: spec for spec in specs(kind)}
 
-    def said(value: Sent) -> Iterator[tuple[str, Any]]:
+    def said(value: RequestModel) -> Iterator[tuple[str, Any]]:
         """Return what was read, where the field has not been given another value since."""
-        for wire, raw in value.given.items():
+        for wire, raw in value.original.items():
             spec = by_wire[wire]
             now = getattr(value, spec.name)
-            then = spec.default if raw is None else _spoken_number(raw, spec.kind)
+            then = spec.default if raw is None else _number_in_text(raw, spec.kind)
             if now == then and keep(raw, now):
                 yield wire, raw
 
@@ -144,7 +150,7 @@ def _writer(
         if value.extra:
             for key, raw in value.extra.items():
                 out.setdefault(key, foreign(raw))
-        if isinstance(value, Sent) and value.given:
+        if isinstance(value, RequestModel) and value.original:
             out.update(said(value))
         return out
 
@@ -170,17 +176,19 @@ def _part_writer(
 # --- in, strict ---------------------------------------------------------------------------------
 
 
-def _sent_reader(kind: type[Sent], converter: "Converter") -> Callable[[Any, Any], Sent]:
+def _request_reader(
+    kind: type[RequestModel], converter: "Converter"
+) -> Callable[[Any, Any], RequestModel]:
     readers = {
-        spec.wire: (spec.name, _sent_part(spec.kind, converter), spec.required)
+        spec.wire: (spec.name, _request_part(spec.kind, converter), spec.required)
         for spec in specs(kind)
     }
 
-    def read(data: Any, _: Any) -> Sent:
+    def read(data: Any, _: Any) -> RequestModel:
         if isinstance(data, kind):
             return data
         if not isinstance(data, _OBJECT):
-            raise _UnreadableError
+            raise _StructureError
         fields: dict[str, Any] = {}
         extra: dict[str, Any] = {}
         given: dict[str, Any] = {}
@@ -195,21 +203,21 @@ def _sent_reader(kind: type[Sent], converter: "Converter") -> Callable[[Any, Any
                 fields[name] = value = raw if part is None else part(raw)
                 if value is not raw and isinstance(raw, str) and not isinstance(value, str):
                     given[key] = raw
-        return kind(**fields, extra=extra, given=given)
+        return kind(**fields, extra=extra, original=given)
 
     return read
 
 
-def _sent_part(kind: Any, converter: "Converter") -> Callable[[Any], Any] | None:
-    if isinstance(kind, type) and issubclass(kind, Sent):
+def _request_part(kind: Any, converter: "Converter") -> Callable[[Any], Any] | None:
+    if isinstance(kind, type) and issubclass(kind, RequestModel):
         hook = converter.get_structure_hook(kind)
         return lambda raw: hook(raw, kind)
     member = member_kind(kind)
     if member is not None:
-        part = _sent_part(member, converter)
+        part = _request_part(member, converter)
         return None if part is None else lambda raw: _each(part, raw)
     if kind is int or kind is float:
-        return lambda raw: _spoken_number(raw, kind)
+        return lambda raw: _number_in_text(raw, kind)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         members = {member.value: member for member in kind}
         return lambda raw: members.get(raw, raw) if isinstance(raw, str) else raw
@@ -217,7 +225,7 @@ def _sent_part(kind: Any, converter: "Converter") -> Callable[[Any], Any] | None
 
 
 def _read_value(raw: Any, kind: Any) -> Any:
-    part = _sent_part(kind, _converter())
+    part = _request_part(kind, _converter())
     return raw if part is None else part(raw)
 
 
@@ -225,7 +233,7 @@ def _each(part: Callable[[Any], Any], raw: Any) -> Any:
     return tuple(map(part, raw)) if isinstance(raw, list | tuple) else raw
 
 
-def _spoken_number(raw: Any, kind: type[int] | type[float]) -> Any:
+def _number_in_text(raw: Any, kind: type[int] | type[float]) -> Any:
     """Read a number that is written as text; leave anything else for the check to refuse."""
     if not isinstance(raw, str):
         return raw
@@ -239,7 +247,7 @@ def _spoken_number(raw: Any, kind: type[int] | type[float]) -> Any:
         return raw
 
 
-def reference_of(data: object) -> str | None:
+def reference_number_of(data: object) -> str | None:
     """Return an order's reference number, whether it is a structure or a plain mapping."""
     if isinstance(data, Structure):
         return getattr(data, "reference_number", None)
@@ -251,27 +259,29 @@ def reference_of(data: object) -> str | None:
 # --- in, lenient --------------------------------------------------------------------------------
 
 
-def as_answer(data: object, kind: type[A], reply: Reply) -> A | None:
+def structure_response(data: object, kind: type[A], reply: ResponseInfo) -> A | None:
     """Make an answer of what ClickPost sent; `None` if it has not even the shape of one."""
     try:
         answer = _converter().structure(data, kind)
-    except _UnreadableError:
+    except _StructureError:
         return None
     # Frozen for everybody else: nobody has seen it yet, and a copy would cost as much again.
-    object.__setattr__(answer, "reply", reply)
+    object.__setattr__(answer, "response", reply)
     return answer
 
 
-def _answer_reader(kind: type[Answer], converter: "Converter") -> Callable[[Any, Any], Answer]:
+def _response_reader(
+    kind: type[ResponseModel], converter: "Converter"
+) -> Callable[[Any, Any], ResponseModel]:
     readers = {
-        wire: (spec.name, *_answer_field(spec, converter), wire == spec.wire)
+        wire: (spec.name, *_response_field(spec, converter), wire == spec.wire)
         for spec in specs(kind)
         for wire in (*spec.also, spec.wire)
     }
 
-    def read(data: Any, _: Any) -> Answer:
+    def read(data: Any, _: Any) -> ResponseModel:
         if not isinstance(data, _OBJECT):
-            raise _UnreadableError
+            raise _StructureError
         fields: dict[str, Any] = {}
         extra: dict[str, Any] = {}
         for key, raw in data.items():
@@ -284,40 +294,40 @@ def _answer_reader(kind: type[Answer], converter: "Converter") -> Callable[[Any,
                     if main or name not in fields:
                         # Most values are what they should be, and cost one look.
                         fields[name] = raw if type(raw) is wanted else part(raw)
-                except (_UnreadableError, ValueError, TypeError, OverflowError):
+                except (_StructureError, ValueError, TypeError, OverflowError):
                     extra[key] = raw
         return kind(**fields, extra=extra)
 
     return read
 
 
-def _answer_field(spec: Spec, converter: "Converter") -> tuple[Any, Callable[[Any], Any]]:
+def _response_field(spec: FieldSpec, converter: "Converter") -> tuple[Any, Callable[[Any], Any]]:
     """Return the type whose values are taken as they are, if any, and how others are read."""
-    part, rules = _answer_part(spec.kind, converter), spec.rules
+    part, rules = _response_part(spec.kind, converter), spec.rules
     if not rules:
         return spec.kind, part
 
     def read(raw: Any) -> Any:
         for rule in rules:
             if rule(raw) is not None:
-                raise _UnreadableError
+                raise _StructureError
         return part(raw)
 
     return None, read
 
 
-def _answer_part(kind: Any, converter: "Converter") -> Callable[[Any], Any]:
+def _response_part(kind: Any, converter: "Converter") -> Callable[[Any], Any]:
     if kind in _LENIENT:
         return _LENIENT[kind]
     origin, arms = get_origin(kind), get_args(kind)
     if origin is Sequence:
-        part = _answer_part(arms[0], converter)
+        part = _response_part(arms[0], converter)
         return lambda raw: tuple(map(part, _list(raw)))
     if origin is Mapping:
-        part = _answer_part(arms[1], converter)
+        part = _response_part(arms[1], converter)
         return lambda raw: {str(key): part(value) for key, value in _object(raw).items()}
     if origin in (typing.Union, types.UnionType):
-        parts = [_answer_part(arm, converter) for arm in arms]
+        parts = [_response_part(arm, converter) for arm in arms]
         return lambda raw: _first_fitting(parts, raw)
     if issubclass(kind, enum.IntEnum):
         return lambda raw: kind(_integer(raw))
@@ -329,20 +339,20 @@ def _first_fitting(parts: Sequence[Callable[[Any], Any]], raw: Any) -> Any:
     for part in parts:
         try:
             return part(raw)
-        except (_UnreadableError, ValueError, TypeError):
+        except (_StructureError, ValueError, TypeError):
             continue
-    raise _UnreadableError
+    raise _StructureError
 
 
 def _object(raw: Any) -> Mapping[Any, Any]:
     if not isinstance(raw, _OBJECT):
-        raise _UnreadableError
+        raise _StructureError
     return raw
 
 
 def _list(raw: Any) -> list[Any]:
     if not isinstance(raw, list):
-        raise _UnreadableError
+        raise _StructureError
     return raw
 
 
@@ -350,22 +360,22 @@ def _text(raw: Any) -> str:
     if isinstance(raw, str):
         return raw
     if isinstance(raw, bool) or not isinstance(raw, int | float):
-        raise _UnreadableError
+        raise _StructureError
     return str(raw)
 
 
 def _integer(raw: Any) -> int:
     if isinstance(raw, bool) or not isinstance(raw, int | float | str):
-        raise _UnreadableError
+        raise _StructureError
     number = float(raw) if isinstance(raw, str) and "." in raw else raw
     if int(number) != (number if not isinstance(number, str) else int(number)):
-        raise _UnreadableError
+        raise _StructureError
     return int(number)
 
 
 def _float(raw: Any) -> float:
     if isinstance(raw, bool) or not isinstance(raw, int | float | str):
-        raise _UnreadableError
+        raise _StructureError
     return float(raw) if isinstance(raw, str) else raw
 
 
@@ -377,7 +387,7 @@ def _boolean(raw: Any) -> bool:
         return raw
     found = _BOOLEANS.get(str(raw).lower())
     if found is None:
-        raise _UnreadableError
+        raise _StructureError
     return found
 
 

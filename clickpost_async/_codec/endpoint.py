@@ -12,17 +12,17 @@ from clickpost_async._codec.envelope import result_of
 from clickpost_async._codec.file_types import Download
 from clickpost_async.errors import ClickPostError
 from clickpost_async.settings import Host
-from clickpost_async.structures._base import Answer
+from clickpost_async.structures._base import ResponseModel
 
 T = TypeVar("T")
-R = TypeVar("R", bound=Answer)
-R_co = TypeVar("R_co", bound=Answer, covariant=True)
+R = TypeVar("R", bound=ResponseModel)
+R_co = TypeVar("R_co", bound=ResponseModel, covariant=True)
 
 QueryValue = str | int | None
 Query = Mapping[str, QueryValue]
 
 
-class Repeat(enum.Enum):
+class Idempotency(enum.Enum):
     """What a second sending of the same call does: it is declared, since methods' names lie here.
 
     `FREELY`: nothing, it reads. `AFTER_SETTLING`: nothing more than the first, once that has been
@@ -30,10 +30,10 @@ class Repeat(enum.Enum):
     first sending has settled. `NEVER`: it may act twice.
     """
 
-    FREELY = "freely"
-    AFTER_SETTLING = "after settling"
+    SAFE = "freely"
+    IDEMPOTENT = "after settling"
     BY_REFERENCE = "by reference"
-    NEVER = "never"
+    UNSAFE = "never"
 
 
 class Auth(enum.Enum):
@@ -71,14 +71,14 @@ class Endpoint(Generic[R_co]):
     path: str = field(kw_only=False, validator=_check_path)
     name: str = ""
     returns: type[R_co]
-    repeat: Repeat
+    idempotency: Idempotency
     takes: Any = None
-    reads: Callable[[Mapping[str, Any]], Any] = result_of
+    accepts_meta: Callable[[Mapping[str, Any]], Any] = result_of
     accepts: frozenset[int] = field(default=frozenset({200}), converter=_codes)
     means: Mapping[int, Callable[..., ClickPostError]] = field(factory=dict)
     auth: Auth = Auth.USERNAME_AND_KEY
     host: Host = Host.MAIN
-    found_by: "Get[Answer] | None" = None
+    found_by: "Get[ResponseModel] | None" = None
 
     @property
     def method(self) -> str:

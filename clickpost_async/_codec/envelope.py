@@ -13,14 +13,14 @@ from attrs import frozen
 
 
 @frozen
-class Verdict:
+class MetaStatus:
     """What ClickPost says of a call: its code, and its words as one line."""
 
     status: int | None
     message: str
 
 
-def verdict_of(body: Any) -> Verdict | None:
+def meta_status_of(body: Any) -> MetaStatus | None:
     """Find the verdict in a body; `None` if there is none.
 
     `meta.success` is not read: it is true for an order that has no waybill yet (202), and has been
@@ -34,12 +34,12 @@ def verdict_of(body: Any) -> Verdict | None:
         if isinstance(inner, dict):  # NDR feedback wraps its success twice
             meta = inner
         status = _status(meta.get("status"))
-        return None if status is None else Verdict(status, _said(meta))
+        return None if status is None else MetaStatus(status, _message_of(meta))
     status = _status(body.get("status_code"))
     if status is not None:  # the flat answers of 2017
-        return Verdict(status, _said(body))
+        return MetaStatus(status, _message_of(body))
     if isinstance(body.get("detail"), str):  # Django REST framework's own errors
-        return Verdict(None, body["detail"])
+        return MetaStatus(None, body["detail"])
     return None
 
 
@@ -53,9 +53,9 @@ def _status(value: Any) -> int | None:
     return None
 
 
-def _said(meta: Mapping[str, Any]) -> str:
+def _message_of(meta: Mapping[str, Any]) -> str:
     """Read the words, which one of ClickPost's own samples misspells."""
-    return _line(meta.get("message") or meta.get("messsage"))
+    return _single_line(meta.get("message") or meta.get("messsage"))
 
 
 _LONGEST_MESSAGE = 2000
@@ -63,23 +63,25 @@ _LONGEST_MESSAGE = 2000
 _MOST_PARTS = 200
 
 
-def _line(message: Any) -> str:
+def _single_line(message: Any) -> str:
     """Write a message as one line, whatever ClickPost made it of."""
-    return " ".join(_words(message)[:_LONGEST_MESSAGE].split())
+    return " ".join(_flatten_message(message)[:_LONGEST_MESSAGE].split())
 
 
-def _words(message: Any, depth: int = 0) -> str:
+def _flatten_message(message: Any, depth: int = 0) -> str:
     if isinstance(message, str):
-        return _unprinted(message)
+        return _without_control_characters(message)
     if isinstance(message, dict) and depth < 4:
         parts = islice(message.items(), _MOST_PARTS)
-        return "; ".join(f"{key}: {_words(value, depth + 1)}" for key, value in parts)
+        return "; ".join(f"{key}: {_flatten_message(value, depth + 1)}" for key, value in parts)
     if isinstance(message, list) and depth < 4:
-        return "; ".join(_words(value, depth + 1) for value in islice(message, _MOST_PARTS))
+        return "; ".join(
+            _flatten_message(value, depth + 1) for value in islice(message, _MOST_PARTS)
+        )
     return "" if message is None else str(message)
 
 
-def _unprinted(message: str) -> str:
+def _without_control_characters(message: str) -> str:
     """Take a Python list of strings apart that ClickPost has printed as one string."""
     if message[:2] in ("['", '["') and message[-2:] in ("']", '"]'):
         return re.sub("""['"], ['"]""", "; ", message[2:-2])
@@ -102,7 +104,7 @@ def result_of(body: Mapping[str, Any]) -> Any:
     return body.get("result") or {}
 
 
-def rows_of(body: Mapping[str, Any]) -> Any:
+def rows_from_result(body: Mapping[str, Any]) -> Any:
     """Read a list of objects from `result` as `rows`; anything else there is unreadable."""
     rows = body.get("result")
     if rows is None:
@@ -112,7 +114,7 @@ def rows_of(body: Mapping[str, Any]) -> Any:
     return {"rows": rows}
 
 
-def bare(body: Mapping[str, Any]) -> Any:
+def whole_body(body: Mapping[str, Any]) -> Any:
     """Read the answer from the body itself."""
     return body
 

@@ -77,11 +77,11 @@ def _read_fast(body: bytes) -> Any:
 def _read(body: bytes) -> Any:
     value = _DECODER.decode(body.decode())
     if b"\\" in body:
-        _refuse_half_pairs(body)
+        _refuse_unpaired_surrogates(body)
     return value
 
 
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         message = "repeated key"
@@ -89,7 +89,7 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_constants(word: str) -> Never:
+def _refuse_constants(word: str) -> Never:
     raise ValueError(word)
 
 
@@ -102,11 +102,11 @@ def _finite(digits: str) -> float:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_no_repeats, parse_float=_finite, parse_constant=_no_constants
+    object_pairs_hook=_refuse_duplicate_keys, parse_float=_finite, parse_constant=_refuse_constants
 )
 
 
-def _refuse_half_pairs(body: bytes) -> None:
+def _refuse_unpaired_surrogates(body: bytes) -> None:
     if b"\\ud" in body or b"\\uD" in body:
         # The first codec reads `\\u` escapes and nothing else, the last takes whole pairs only.
         body.decode("raw_unicode_escape").encode("utf-16", "surrogatepass").decode("utf-16")

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 
-def rest_of(body: Mapping[str, Any]) -> Any:
+def without_meta(body: Mapping[str, Any]) -> Any:
     """Read whatever stands beside `meta`: nothing is documented, and nothing there can fail."""
     return {name: value for name, value in body.items() if name != "meta"}
 

@@ -7,7 +7,7 @@ from clickpost_async.settings import Host
 
 
 @frozen(kw_only=True)
-class Request:
+class APIRequest:
     """A call as it is written, before it is signed."""
 
     label: str
@@ -16,12 +16,12 @@ class Request:
     target: str
     body: bytes | None = field(repr=False)
     auth: Auth
-    patient: bool
+    is_create: bool
     reference_number: str | None = None
 
 
 @frozen(kw_only=True)
-class Response:
+class APIResponse:
     """An answer as it arrived, unpacked."""
 
     http_status: int

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from clickpost_async._codec.envelope import rows_of
+from clickpost_async._codec.envelope import rows_from_result
 
 _CREDENTIALS = frozenset({"username", "user_name", "key"})
 _MOST_PARAMETERS = 50
@@ -19,11 +19,11 @@ def page_of(body: Mapping[str, Any]) -> Any:
 
     An address that asks nothing is unreadable: the rest of the list would be lost in silence.
     """
-    page = rows_of(body)
+    page = rows_from_result(body)
     address = _next(body.get("meta"))
     if page is None or address in (None, ""):
         return page
-    asked = _asked(address)
+    asked = _requested_page(address)
     return {**page, "next_page": asked} if asked else None
 
 
@@ -34,7 +34,7 @@ def _next(meta: Any) -> Any:
     return meta.get("next") or (inner.get("next") if isinstance(inner, Mapping) else None)
 
 
-def _asked(address: Any) -> Mapping[str, str] | None:
+def _requested_page(address: Any) -> Mapping[str, str] | None:
     if not isinstance(address, str):
         return None
     try:

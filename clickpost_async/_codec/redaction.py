@@ -22,7 +22,7 @@ from typing import Any
 from attrs import define, field
 
 from clickpost_async.structures._base import Structure
-from clickpost_async.structures._schema import Spec, member_kind, specs
+from clickpost_async.structures._schema import FieldSpec, member_kind, specs
 
 _MASK = "***"
 
@@ -46,14 +46,14 @@ _CODES = (
 )
 
 
-def masked(words: str, takes: Any, body: bytes | None) -> str:
+def redact(words: str, takes: Any, body: bytes | None) -> str:
     """Return a server's words without the personal values of the request they answer.
 
     `takes` is the structure that the body was written from, `body` what was sent.
     """
     if not words or takes is None or body is None:
         return words
-    persons = _Persons(_vocabulary(takes))
+    persons = _PersonalData(_vocabulary(takes))
     for spec, value in _fields(_read(body), takes):
         if spec.personal:
             for text in _texts(value):
@@ -64,11 +64,11 @@ def masked(words: str, takes: Any, body: bytes | None) -> str:
 
 
 @define
-class _Persons:
+class _PersonalData:
     """What is looked for, word by word: words that tell alone, and words that tell in a row."""
 
     harmless: frozenset[str]
-    alone: set[str] = field(factory=set)
+    exact: set[str] = field(factory=set)
     rows: set[tuple[str, str]] = field(factory=set)
     phones: set[str] = field(factory=set)
     codes: set[str] = field(factory=set)
@@ -86,20 +86,20 @@ class _Persons:
             alone.update(words)
         elif "@" in text:
             alone.update(_plain(found[0]) for found in _WORD.finditer(text.partition("@")[0]))
-        self.alone.update(word for word in alone - self.harmless if _tells(word))
+        self.exact.update(word for word in alone - self.harmless if _is_telling(word))
 
     def masked(self, words: str) -> str:
         kept = [span for code in self.codes for span in _as_a_whole(code, words)]
         found = [
             span
-            for span in (*self._in_digits(words), *self._in_words(words))
+            for span in (*self._redact_digits(words), *self._redact_words(words))
             if not any(start < span[1] and span[0] < end for start, end in kept)
         ]
         for start, end in reversed(_joined(found, words)):
             words = words[:start] + _MASK + words[end:]
         return words
 
-    def _in_digits(self, words: str) -> Iterator[tuple[int, int]]:
+    def _redact_digits(self, words: str) -> Iterator[tuple[int, int]]:
         for found in _DIGITS.finditer(words) if self.phones else ():
             places = [place for place in range(*found.span()) if words[place].isdecimal()]
             digits = "".join(words[place] for place in places)
@@ -110,17 +110,17 @@ class _Persons:
                     if start is not None and not words[end : end + 1].isdecimal():
                         yield start, end
 
-    def _in_words(self, words: str) -> Iterator[tuple[int, int]]:
+    def _redact_words(self, words: str) -> Iterator[tuple[int, int]]:
         found = [(_plain(one[0]), one.span()) for one in _WORD.finditer(words)]
         for word, span in found:
-            if word in self.alone:
+            if word in self.exact:
                 yield span
         for (word, span), (following, next_span) in pairwise(found):
             if (word, following) in self.rows:
                 yield from (span, next_span)
 
 
-def _tells(word: str) -> bool:
+def _is_telling(word: str) -> bool:
     """Whether a word is more than a house number, an initial or a particle."""
     return len(word) > (3 if word.isdigit() else 2) or not word.isascii()
 
@@ -188,7 +188,7 @@ def _read(body: bytes) -> Any:
     return data
 
 
-def _fields(data: Any, kind: Any) -> Iterator[tuple[Spec, Any]]:
+def _fields(data: Any, kind: Any) -> Iterator[tuple[FieldSpec, Any]]:
     """Go through the fields of a body that its structure knows, down into the parts."""
     member = member_kind(kind)
     if member is not None and isinstance(data, list):

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
 from clickpost_async._codec import json
-from clickpost_async._codec.converter import canonical, structure, unstructure
-from clickpost_async._codec.endpoint import Endpoint, Query, Repeat
-from clickpost_async._codec.messages import Request
+from clickpost_async._codec.converter import structure, to_wire, unstructure
+from clickpost_async._codec.endpoint import Endpoint, Idempotency, Query
+from clickpost_async._codec.messages import APIRequest
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.settings import BodyStyle
-from clickpost_async.structures._base import Answer
+from clickpost_async.structures._base import ResponseModel
 from clickpost_async.structures._json_values import UNPAIRED_SURROGATE, json_problems, to_plain
 
 # An invoice goes along in base64; more than this is no order but a mistake.
@@ -17,12 +17,12 @@ _LARGEST = 8 << 20
 
 
 def encode(
-    endpoint: Endpoint[Answer],
+    endpoint: Endpoint[ResponseModel],
     query: Query | None = None,
     body: object = None,
     *,
     style: BodyStyle = BodyStyle.PLAIN,
-) -> Request:
+) -> APIRequest:
     """Write a call; raises `InvalidRequestError` when something cannot be written."""
     asked = (
         {name: to_plain(value) for name, value in query.items() if value is not None}
@@ -32,14 +32,14 @@ def encode(
     if endpoint.takes is not None and type(body) is not endpoint.takes:
         body = structure(body, endpoint.takes)
     reference = getattr(body, "reference_number", None) or asked.get("reference_number")
-    return Request(
+    return APIRequest(
         label=endpoint.label,
         method=endpoint.method,
         host=endpoint.host,
         target=f"{endpoint.path}?{_query(asked)}" if asked else endpoint.path,
         body=None if body is None else _json(body, style),
         auth=endpoint.auth,
-        patient=endpoint.repeat is Repeat.BY_REFERENCE,
+        is_create=endpoint.idempotency is Idempotency.BY_REFERENCE,
         reference_number=reference if isinstance(reference, str) else None,
     )
 
@@ -53,13 +53,13 @@ def _query(asked: Query) -> str:
 
 def _json(body: object, style: BodyStyle) -> bytes:
     try:
-        value = canonical(body)
+        value = to_wire(body)
         written = json.write(value)
         if style is BodyStyle.RAW_BODY:
             written = json.write({"RAW_BODY": written.decode()})
     except (ValueError, TypeError, RecursionError):
         # The body of a caller's own endpoint, or a structure whose mappings were changed since.
-        problems = _why_not_json(body)
+        problems = _encoding_problem(body)
         raise InvalidRequestError.of(problems) from None
     if len(written) > _LARGEST:
         problem = Problem("", f"is larger than {_LARGEST >> 20} MiB as JSON")
@@ -67,7 +67,7 @@ def _json(body: object, style: BodyStyle) -> bytes:
     return written
 
 
-def _why_not_json(body: object) -> Sequence[Problem]:
+def _encoding_problem(body: object) -> Sequence[Problem]:
     try:
         problems = json_problems(unstructure(body))
     except RecursionError:

@@ -10,25 +10,25 @@ from collections.abc import Callable, Mapping
 from typing import Any, Never
 
 from clickpost_async._codec import json
-from clickpost_async._codec.converter import as_answer
-from clickpost_async._codec.endpoint import Endpoint, R, Repeat
-from clickpost_async._codec.envelope import Verdict, bare, verdict_of
-from clickpost_async._codec.messages import Response
+from clickpost_async._codec.converter import structure_response
+from clickpost_async._codec.endpoint import Endpoint, Idempotency, R
+from clickpost_async._codec.envelope import MetaStatus, meta_status_of, whole_body
+from clickpost_async._codec.messages import APIResponse
 from clickpost_async.errors import (
     BusyCourierError,
     ClickPostError,
     CourierError,
     CredentialsError,
+    FailureKind,
     InvalidRequestError,
     NotSentError,
     Outcome,
     RefusedError,
     ServerError,
     ThrottledError,
-    Trouble,
     UnreadableReplyError,
 )
-from clickpost_async.structures._base import Answer, Reply
+from clickpost_async.structures._base import ResponseInfo, ResponseModel
 
 _TOO_MANY = 429
 
@@ -48,7 +48,7 @@ _UNRECOGNISED = frozenset({354})
 
 
 def decode(
-    endpoint: Endpoint[R], response: Response, *, attempts: int = 1, seconds: float = 0.0
+    endpoint: Endpoint[R], response: APIResponse, *, attempts: int = 1, seconds: float = 0.0
 ) -> R:
     """Read an answer that took so many attempts and seconds.
 
@@ -57,24 +57,37 @@ def decode(
     body = json.read(response.body)
     if response.http_status == _TOO_MANY:
         raise ThrottledError(
-            "too many calls (HTTP 429)", wait=response.retry_after, **_facts(endpoint, response)
+            "too many calls (HTTP 429)",
+            retry_after=response.retry_after,
+            **_context(endpoint, response),
         )
-    verdict = verdict_of(body)
-    if verdict is None and endpoint.reads is bare and response.http_status == 200 and body:
-        verdict = Verdict(200, "")
+    verdict = meta_status_of(body)
+    if (
+        verdict is None
+        and endpoint.accepts_meta is whole_body
+        and response.http_status == 200
+        and body
+    ):
+        verdict = MetaStatus(200, "")
     if verdict is None or verdict.status is None:
-        if endpoint.reads is bare and isinstance(body, dict) and response.http_status == 400:
+        if (
+            endpoint.accepts_meta is whole_body
+            and isinstance(body, dict)
+            and response.http_status == 400
+        ):
             # Where ClickPost documents no envelope at all, it refuses without one.
-            raise RefusedError("refused without a word", **_facts(endpoint, response))
+            raise RefusedError("refused without a word", **_context(endpoint, response))
         _raise_by_http_status(endpoint, response, verdict)
     if verdict.status not in endpoint.accepts:
-        if endpoint.repeat is Repeat.BY_REFERENCE and not isinstance(body.get("meta"), dict):
+        if endpoint.idempotency is Idempotency.BY_REFERENCE and not isinstance(
+            body.get("meta"), dict
+        ):
             # Any gateway may say `status_code`; only ClickPost decides what became of an order.
             _raise_by_http_status(endpoint, response, verdict)
         _raise_refusal(endpoint, response, verdict, verdict.status)
     if not isinstance(body, dict):
-        raise UnreadableReplyError("the answer is not an object", **_facts(endpoint, response))
-    reply = Reply(
+        raise UnreadableReplyError("the answer is not an object", **_context(endpoint, response))
+    reply = ResponseInfo(
         status=verdict.status,
         message=verdict.message,
         raw=body,
@@ -82,30 +95,30 @@ def decode(
         attempts=attempts,
         seconds=seconds,
     )
-    found = endpoint.reads(body)
-    if isinstance(found, list) and endpoint.returns is Answer:
+    found = endpoint.accepts_meta(body)
+    if isinstance(found, list) and endpoint.returns is ResponseModel:
         # Nobody has said what the rows are, and that they are rows is all there is to be said.
         found = {"rows": found}
-    answer = as_answer(found, endpoint.returns, reply)
+    answer = structure_response(found, endpoint.returns, reply)
     if answer is None:
         raise UnreadableReplyError(
             "the answer is not what ClickPost documents",
             status=verdict.status,
-            **_facts(endpoint, response),
+            **_context(endpoint, response),
         )
     return answer
 
 
-def _facts(endpoint: Endpoint[Any], response: Response) -> dict[str, Any]:
+def _context(endpoint: Endpoint[Any], response: APIResponse) -> dict[str, Any]:
     return {"endpoint": endpoint.label, "http_status": response.http_status}
 
 
 def _raise_refusal(
-    endpoint: Endpoint[Any], response: Response, verdict: Verdict, status: int
+    endpoint: Endpoint[Any], response: APIResponse, verdict: MetaStatus, status: int
 ) -> Never:
-    facts: dict[str, Any] = {**_facts(endpoint, response), "status": status}
+    facts: dict[str, Any] = {**_context(endpoint, response), "status": status}
     if status == _TOO_MANY:
-        raise ThrottledError(verdict.message, wait=response.retry_after, **facts)
+        raise ThrottledError(verdict.message, retry_after=response.retry_after, **facts)
     kind: Callable[..., ClickPostError] | None
     kind = endpoint.means.get(status) or BY_STATUS.get(status)
     if kind is None or status in _UNRECOGNISED:
@@ -114,16 +127,16 @@ def _raise_refusal(
 
 
 def _raise_by_http_status(
-    endpoint: Endpoint[Any], response: Response, verdict: Verdict | None
+    endpoint: Endpoint[Any], response: APIResponse, verdict: MetaStatus | None
 ) -> Never:
     """Raise what an answer without ClickPost's status leaves open; it rejects nothing."""
     status = response.http_status
-    facts = _facts(endpoint, response)
+    facts = _context(endpoint, response)
     words = f"HTTP {status} without a ClickPost status"
     if verdict and verdict.message:
         words = f"{words}: {verdict.message}"
     # What See Other points to may be the result of what was sent: RFC 9110, section 15.4.4.
-    may_have_acted = status == 303 and endpoint.repeat is not Repeat.FREELY
+    may_have_acted = status == 303 and endpoint.idempotency is not Idempotency.SAFE
     if 300 <= status < 400 and not may_have_acted:
         raise NotSentError(
             f"answered with a redirect (HTTP {status}), which is never followed;"
@@ -132,12 +145,12 @@ def _raise_by_http_status(
             **facts,
         )
     if status in (408, 425) or status >= 500:
-        raise ServerError(words, wait=response.retry_after, **facts)
+        raise ServerError(words, retry_after=response.retry_after, **facts)
     if status in (401, 403):
         raise CredentialsError(words, outcome=Outcome.NOT_SENT, **facts)
     if 300 <= status < 500:
         error = UnreadableReplyError(words, transient=False, **facts)
-        error.trouble = Trouble.NOT_CLICKPOST
+        error.kind = FailureKind.NOT_CLICKPOST
         raise error
     raise UnreadableReplyError(
         f"the answer cannot be understood (HTTP {status}, no meta.status)", **facts

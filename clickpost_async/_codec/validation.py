@@ -12,9 +12,9 @@ from typing import Any
 import attrs
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import Broken, Partial, Sent
+from clickpost_async.structures._base import RequestModel, _InvalidPart, _ValidPart
 from clickpost_async.structures._json_values import json_problems
-from clickpost_async.structures._schema import Spec, check_kind, converter, member_kind, specs
+from clickpost_async.structures._schema import FieldSpec, check_kind, converter, member_kind, specs
 
 Read = Callable[[Any, Any], Any]
 
@@ -22,7 +22,7 @@ Read = Callable[[Any, Any], Any]
 def explain(data: object, kind: Any, read: Read) -> Sequence[Problem]:
     """Tell every mistake in `data`; `read` is how a single value of a kind is read."""
     walk = _Walk(read)
-    with suppress(Broken):
+    with suppress(_InvalidPart):
         walk.value(data, kind, walk.problems)
     return walk.problems
 
@@ -34,7 +34,7 @@ class _Walk:
 
     def value(self, data: Any, kind: Any, problems: list[Problem]) -> Any:
         """Collect the mistakes, and return what can be asked further: a value, or part of one."""
-        if isinstance(kind, type) and issubclass(kind, Sent) and not isinstance(data, kind):
+        if isinstance(kind, type) and issubclass(kind, RequestModel) and not isinstance(data, kind):
             return self._fields(data, kind, problems)
         member = member_kind(kind)
         if member is not None and isinstance(data, list | tuple):
@@ -43,16 +43,16 @@ class _Walk:
         found = list(check_kind(kind, value))
         problems.extend(found)
         if found:
-            raise Broken
+            raise _InvalidPart
         return value
 
     def _members(self, data: Sequence[Any], kind: Any, problems: list[Problem]) -> Any:
         members: list[Any] = []
         for position, raw in enumerate(data):
-            with suppress(Broken):
+            with suppress(_InvalidPart):
                 members.append(self._under(f"[{position}]", raw, kind, problems))
         if len(members) < len(data):
-            raise Broken
+            raise _InvalidPart
         return tuple(members)
 
     def _under(self, prefix: str, raw: Any, kind: Any, problems: list[Problem]) -> Any:
@@ -62,10 +62,10 @@ class _Walk:
         finally:
             problems.extend(problem.under(prefix) for problem in inner)
 
-    def _fields(self, data: Any, kind: type[Sent], problems: list[Problem]) -> Any:
+    def _fields(self, data: Any, kind: type[RequestModel], problems: list[Problem]) -> Any:
         if not isinstance(data, Mapping):
             problems.extend(check_kind(kind, data))
-            raise Broken
+            raise _InvalidPart
         fields: dict[str, Any] = {}
         for spec in specs(kind):
             raw = data.get(spec.wire)
@@ -78,28 +78,32 @@ class _Walk:
         known = {spec.wire for spec in specs(kind)}
         extra = {key: raw for key, raw in data.items() if key not in known}
         problems.extend(json_problems(extra))
-        partial = Partial(
+        partial = _ValidPart(
             {
                 **fields,
                 "extra": extra,
-                "given": {key: None for key, raw in data.items() if key in known and raw is None},
+                "original": {
+                    key: None for key, raw in data.items() if key in known and raw is None
+                },
             }
         )
         for rule in kind.rules:
             try:
                 problems.extend(rule(partial))
-            except Broken:
+            except _InvalidPart:
                 continue
         return partial
 
-    def _field(self, spec: Spec, raw: Any, fields: dict[str, Any], problems: list[Problem]) -> None:
+    def _field(
+        self, spec: FieldSpec, raw: Any, fields: dict[str, Any], problems: list[Problem]
+    ) -> None:
         before = len(problems)
         try:
             value = self._under(spec.wire, raw, spec.kind, problems)
-        except Broken:
+        except _InvalidPart:
             return
         fields[spec.name] = value
-        if len(problems) > before or isinstance(value, Partial):
+        if len(problems) > before or isinstance(value, _ValidPart):
             return
         messages = (rule(value) for rule in spec.rules)
         message = next((message for message in messages if message is not None), None)

@@ -8,7 +8,7 @@ from typing import Self
 import anyio
 
 from clickpost_async._concurrency.per_loop import PerLoop, loop_time
-from clickpost_async._concurrency.priority_semaphore import Gate
+from clickpost_async._concurrency.priority_semaphore import PrioritySemaphore
 from clickpost_async.settings import Priority
 
 # It opens when half of at least twenty attempts in ten seconds failed.
@@ -21,7 +21,7 @@ _LONGEST_PAUSE = 60.0
 _LOOK = 0.25
 
 
-class BreakerOpenError(Exception):
+class CircuitOpenError(Exception):
     """Too many calls failed lately: nothing is sent for `wait` seconds."""
 
     def __init__(self, wait: float) -> None:
@@ -29,7 +29,7 @@ class BreakerOpenError(Exception):
         self.wait = wait
 
 
-class Breaker:
+class CircuitBreaker:
     """Lets calls pass while the server answers; once most fail, one now and then, as a probe.
 
     Open, it turns `NORMAL` calls away and lets `BULK` calls wait in line. After 5 s, and twice as
@@ -48,37 +48,37 @@ class Breaker:
         self._open = False
         self._pause = _FIRST_PAUSE
         self._due = -math.inf
-        self._probe: Passage | None = None
+        self._probe: Permit | None = None
         # What left before the last opening or closing has nothing to say about now.
-        self._era = 0
-        self._lines = PerLoop(lambda: Gate(1))
+        self._generation = 0
+        self._lines = PerLoop(lambda: PrioritySemaphore(1))
 
     @property
     def is_open(self) -> bool:
         """Return whether calls are turned away or wait."""
         return self._open
 
-    async def admit(self, priority: Priority = Priority.NORMAL) -> "Passage":
+    async def acquire(self, priority: Priority = Priority.NORMAL) -> "Permit":
         """Return a passage for one attempt; open, raise `BreakerOpenError` or wait."""
-        passage = self.passage()
+        passage = self.try_acquire()
         if passage is not None:
             return passage
         if priority is not Priority.BULK:
-            raise BreakerOpenError(self.wait or _LOOK)
+            raise CircuitOpenError(self.wait or _LOOK)
         # One timer for all: only the first in line looks.
-        async with self._lines.here().entered(priority):
+        async with self._lines.get_or_create().slot(priority):
             while True:
-                passage = self.passage()
+                passage = self.try_acquire()
                 if passage is not None:
                     return passage
                 await anyio.sleep(self.wait or _LOOK)
 
-    def passage(self) -> "Passage | None":
+    def try_acquire(self) -> "Permit | None":
         """Return a passage for one attempt if it may leave now."""
         if not self._open:
-            return Passage(self, self._era)
+            return Permit(self, self._generation)
         if self._probe is None and not self.wait:
-            self._probe = Passage(self, self._era)
+            self._probe = Permit(self, self._generation)
             return self._probe
         return None
 
@@ -90,24 +90,24 @@ class Breaker:
         self._due = min(self._due, now + self._pause)
         return max(0.0, self._due - now)
 
-    def holds(self, passage: "Passage", era: int) -> bool:
+    def is_permit_valid(self, passage: "Permit", era: int) -> bool:
         """Tell whether that passage still lets its call leave."""
-        return passage is self._probe or (not self._open and era == self._era)
+        return passage is self._probe or (not self._open and era == self._generation)
 
-    def end(self, passage: "Passage", era: int, *, failed: bool | None) -> None:
+    def record(self, passage: "Permit", era: int, *, failed: bool | None) -> None:
         """Note what became of an attempt, if anything did."""
         if passage is self._probe:
             self._probe = None
             if failed is not None:
-                self._judge(failed=failed)
-        elif failed is not None and era == self._era and not self._open:
+                self._switch(failed=failed)
+        elif failed is not None and era == self._generation and not self._open:
             now = self._clock()
             self._recent.add(now, failed=failed)
             if failed and self._recent.mostly_failed(now):
-                self._judge(failed=True)
+                self._switch(failed=True)
 
-    def _judge(self, *, failed: bool) -> None:
-        self._era += 1
+    def _switch(self, *, failed: bool) -> None:
+        self._generation += 1
         self._recent = _Recent()
         if failed:
             self._pause = min(self._pause * 2, _LONGEST_PAUSE) if self._open else _FIRST_PAUSE
@@ -115,12 +115,12 @@ class Breaker:
         self._open = failed
 
 
-class Passage:
+class Permit:
     """Lets one attempt through; the first word about it counts, and leaving without one is free."""
 
     __slots__ = ("_breaker", "_ended", "_era")
 
-    def __init__(self, breaker: Breaker, era: int) -> None:
+    def __init__(self, breaker: CircuitBreaker, era: int) -> None:
         self._breaker = breaker
         self._era = era
         self._ended = False
@@ -137,9 +137,9 @@ class Passage:
         self._end(failed=None)
 
     @property
-    def holds(self) -> bool:
+    def is_valid(self) -> bool:
         """Return whether the attempt may still leave, after it has waited for its turn."""
-        return self._breaker.holds(self, self._era)
+        return self._breaker.is_permit_valid(self, self._era)
 
     def succeeded(self) -> None:
         """Note that the server answered, whatever the answer was."""
@@ -152,7 +152,7 @@ class Passage:
     def _end(self, *, failed: bool | None) -> None:
         if not self._ended:
             self._ended = True
-            self._breaker.end(self, self._era, failed=failed)
+            self._breaker.record(self, self._era, failed=failed)
 
 
 class _Recent:

@@ -32,7 +32,7 @@ class PerLoop(Generic[T]):
         self._discard = discard
         self._made: WeakKeyDictionary[object, T] = WeakKeyDictionary()
 
-    def here(self) -> T:
+    def get_or_create(self) -> T:
         """Return this event loop's, making it if need be."""
         loop = _loop()
         made = self._made.get(loop)
@@ -41,7 +41,7 @@ class PerLoop(Generic[T]):
             made = self._made[loop] = self._make()
         return made
 
-    def seen(self) -> T | None:
+    def get(self) -> T | None:
         """Return this event loop's if there is one; outside of any loop there is none."""
         try:
             return self._made.get(_loop())

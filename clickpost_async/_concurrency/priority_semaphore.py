@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
 
-from clickpost_async._concurrency.waiter import Bell, bell
+from clickpost_async._concurrency.waiter import Waiter, make_waiter
 from clickpost_async.settings import Priority
 
 # So many NORMAL ones may go before a waiting BULK one, which then goes first: it waits long, but
@@ -16,7 +16,7 @@ _OVERTAKES = 8
 _KEPT_FREE = 10
 
 
-class Gate:
+class PrioritySemaphore:
     """Bounds how many are inside at once; first come, first served, `NORMAL` before `BULK`.
 
     Whoever leaves hands the place to one that waits, so nobody is woken in vain and no newcomer
@@ -36,11 +36,11 @@ class Gate:
         self._normal_inside = 0
         self._overtakes = 0
         # Ordered, so that the first is found and one that gives up is removed in constant time.
-        self._normal: OrderedDict[Place, None] = OrderedDict()
-        self._bulk: OrderedDict[Place, None] = OrderedDict()
+        self._normal: OrderedDict[Slot, None] = OrderedDict()
+        self._bulk: OrderedDict[Slot, None] = OrderedDict()
 
     @property
-    def inside(self) -> int:
+    def in_use(self) -> int:
         """Return how many are inside, those included that were let in but have not run yet."""
         return self._inside
 
@@ -49,22 +49,22 @@ class Gate:
         """Return how many wait before the gate."""
         return len(self._normal) + len(self._bulk)
 
-    def entered(self, priority: Priority = Priority.NORMAL, *, again: bool = False) -> "Place":
+    def slot(self, priority: Priority = Priority.NORMAL, *, again: bool = False) -> "Slot":
         """Be inside for the length of an `async with` block.
 
         Who was inside before, and comes `again`, has waited already: it goes first in its lane.
         """
         lane = self._bulk if priority is Priority.BULK else self._normal
-        return Place(self, lane, again=again)
+        return Slot(self, lane, again=again)
 
-    def admit(self, lane: "OrderedDict[Place, None]") -> bool:
+    def admit(self, lane: "OrderedDict[Slot, None]") -> bool:
         """Let one in if there is room for it and nobody of its lane waits."""
         if lane or not self._has_room(lane):
             return False
         self._count(lane, 1)
         return True
 
-    def leave(self, lane: "OrderedDict[Place, None]") -> None:
+    def leave(self, lane: "OrderedDict[Slot, None]") -> None:
         """Give a place up, and let in who can be let in now."""
         self._count(lane, -1)
         while (next_lane := self._next_lane()) is not None:
@@ -74,36 +74,38 @@ class Gate:
             elif self._bulk:
                 self._overtakes += 1
             self._count(next_lane, 1)
-            next_lane.popitem(last=False)[0].call_in(firm=firm)
+            next_lane.popitem(last=False)[0].grant(firm=firm)
 
-    def _count(self, lane: "OrderedDict[Place, None]", change: int) -> None:
+    def _count(self, lane: "OrderedDict[Slot, None]", change: int) -> None:
         self._inside += change
         if lane is self._normal:
             self._normal_inside += change
 
-    def _has_room(self, lane: "OrderedDict[Place, None]") -> bool:
+    def _has_room(self, lane: "OrderedDict[Slot, None]") -> bool:
         kept = self._width // _KEPT_FREE if lane is self._bulk and self._normal_inside else 0
         return self._inside < self._width - kept
 
-    def _next_lane(self) -> "OrderedDict[Place, None] | None":
+    def _next_lane(self) -> "OrderedDict[Slot, None] | None":
         lanes = [self._normal, self._bulk]
         if self._overtakes >= _OVERTAKES:
             lanes.reverse()
         return next((lane for lane in lanes if lane and self._has_room(lane)), None)
 
-    def outranks(self, lane: "OrderedDict[Place, None]") -> bool:
+    def outranks(self, lane: "OrderedDict[Slot, None]") -> bool:
         """Tell whether somebody waits who goes before that lane."""
         return lane is self._bulk and bool(self._normal)
 
 
-class Place:
+class Slot:
     """One's place at a gate: wanted, waited for, had, given up."""
 
     __slots__ = ("_again", "_called", "_firm", "_gate", "_inside", "_lane")
 
-    _called: Bell
+    _called: Waiter
 
-    def __init__(self, gate: Gate, lane: "OrderedDict[Place, None]", *, again: bool) -> None:
+    def __init__(
+        self, gate: PrioritySemaphore, lane: "OrderedDict[Slot, None]", *, again: bool
+    ) -> None:
         self._gate = gate
         self._lane = lane
         self._again = again
@@ -127,7 +129,7 @@ class Place:
         if self._inside:
             self._leave()
 
-    async def give_way(self) -> None:
+    async def yield_to_higher(self) -> None:
         """Let a more urgent one in first, and come back before all others of the own lane.
 
         One that was itself let in because it had been overtaken often enough keeps its place.
@@ -139,14 +141,14 @@ class Place:
         self._leave()
         await self._entered()
 
-    def call_in(self, *, firm: bool = False) -> None:
+    def grant(self, *, firm: bool = False) -> None:
         """Hand over a place; a firm one is not given away to the more urgent."""
         self._inside = True
         self._firm = firm
-        self._called.set()
+        self._called.wake()
 
     def _queue(self) -> None:
-        self._called = bell()
+        self._called = make_waiter()
         self._lane[self] = None
         if self._again:
             self._lane.move_to_end(self, last=False)

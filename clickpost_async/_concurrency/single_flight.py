@@ -95,7 +95,7 @@ class SingleFlight:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._flights: dict[Key, _Flight] = {}
+        self._flights: dict[Key, _InFlight] = {}
         # The oldest first.
         self._doubts: dict[Key, Doubt] = {}
         # Creates of the process that this one was forked from, and when that was.
@@ -107,7 +107,7 @@ class SingleFlight:
             before = self._flights.get(key)
             if before is not None and not before.is_abandoned:
                 return before.create
-            self._flights[key] = _Flight(create)
+            self._flights[key] = _InFlight(create)
             inherited = self._inherited.pop(key, None)
         doubt: Doubt | None = None
         if before is not None:
@@ -183,7 +183,7 @@ class SingleFlight:
 
 
 @define(eq=False)
-class _Flight:
+class _InFlight:
     """A create, the event loop that it runs on, and who waits for it."""
 
     create: InFlightCreate

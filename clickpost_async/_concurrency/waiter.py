@@ -7,17 +7,17 @@ from typing import Any, Protocol
 import anyio
 
 
-class Bell(Protocol):
+class Waiter(Protocol):
     """Something to wait for, by awaiting it."""
 
     def __await__(self) -> Generator[Any, None, object]: ...
 
-    def set(self) -> None:
+    def wake(self) -> None:
         """Ring."""
         ...
 
 
-class _FutureBell:
+class _FutureWaiter:
     """A bare future: a gather puts thousands in line in one turn of the loop, and `anyio.Event`
     costs several times as much.
     """
@@ -30,13 +30,13 @@ class _FutureBell:
     def __await__(self) -> Generator[Any, None, None]:
         return self._future.__await__()
 
-    def set(self) -> None:
+    def wake(self) -> None:
         # A waiter that was cancelled has cancelled its future with it.
         if not self._future.done():
             self._future.set_result(None)
 
 
-class _EventBell:
+class _EventWaiter:
     """A bell for any other event loop."""
 
     __slots__ = ("_event",)
@@ -47,13 +47,13 @@ class _EventBell:
     def __await__(self) -> Generator[Any, None, None]:
         return self._event.wait().__await__()
 
-    def set(self) -> None:
+    def wake(self) -> None:
         self._event.set()
 
 
-def bell() -> Bell:
+def make_waiter() -> Waiter:
     """Make a bell for the event loop that is running."""
     try:
-        return _FutureBell(asyncio.get_running_loop())
+        return _FutureWaiter(asyncio.get_running_loop())
     except RuntimeError:
-        return _EventBell()
+        return _EventWaiter()

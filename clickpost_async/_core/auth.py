@@ -18,7 +18,7 @@ _plain = re.compile(r"[\w.~-]+", re.ASCII).fullmatch
 _SHORTEST_KEY = 8
 
 
-class Keyring:
+class Authenticator:
     """The credentials, and where each endpoint wants them."""
 
     def __init__(self, credentials: Credentials) -> None:
@@ -72,7 +72,7 @@ class Keyring:
         joint = "&" if "?" in target else "?"
         return f"{target}{joint}{self._before_key[auth]}key={PLACEHOLDER}", body, signature
 
-    def scrub(self, body: bytes, key: Secret) -> bytes:
+    def redact_key(self, body: bytes, key: Secret) -> bytes:
         """Take the key out of an answer that echoes it, as `meta.next` does.
 
         A key that is a mere word, as in tests, is only looked for where a URL has it: anywhere else

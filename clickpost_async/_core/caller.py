@@ -9,18 +9,18 @@ import anyio
 from clickpost_async._codec.endpoint import Get, Post, Query
 from clickpost_async._codec.file_types import Download
 from clickpost_async._core.call import Call
-from clickpost_async._core.runtime import Exchange, Options
+from clickpost_async._core.runtime import CallOptions, ClientRuntime
 from clickpost_async.errors import ClickPostError, DeadlineError, NoReplyError
-from clickpost_async.structures._base import Answer
+from clickpost_async.structures._base import ResponseModel
 
 T = TypeVar("T")
-R = TypeVar("R", bound=Answer)
+R = TypeVar("R", bound=ResponseModel)
 
 
-class ResilientCaller:
+class EndpointCaller:
     """Calls endpoints: what `endpoints` need of a client."""
 
-    def __init__(self, exchange: Exchange, options: Options) -> None:
+    def __init__(self, exchange: ClientRuntime, options: CallOptions) -> None:
         self._exchange = exchange
         self._options = options
 

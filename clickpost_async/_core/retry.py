@@ -11,46 +11,46 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from attrs import field, frozen, validators
 
-from clickpost_async._codec.endpoint import Repeat
+from clickpost_async._codec.endpoint import Idempotency
 from clickpost_async._concurrency.retry_budget import THROTTLE_PRICE, RetryBudget
 from clickpost_async.errors import (
     BusyCourierError,
     ClickPostError,
     CourierError,
+    FailureKind,
     NoReplyError,
     NotSentError,
     Outcome,
     ServerError,
     ThrottledError,
-    Trouble,
     UnreadableReplyError,
 )
-from clickpost_async.structures._base import Answer
+from clickpost_async.structures._base import ResponseModel
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-R = TypeVar("R", bound=Answer)
+R = TypeVar("R", bound=ResponseModel)
 
 
-class Failure(enum.Enum):
+class RetryCase(enum.Enum):
     """What a failed attempt tells about the call."""
 
     UNSENT = "no connection, or it was turned away before it was read"
-    CROWDED = "no room on this machine: nothing left"
-    ODD_UNSENT = "something unforeseen failed before anything left"
+    LOCAL_RESOURCES = "no room on this machine: nothing left"
+    UNEXPECTED_UNSENT = "something unforeseen failed before anything left"
     THROTTLED = "turned away with 429"
     BUSY = "the courier was down or too slow"
     SERVER = "ClickPost, or something before it, failed inside"
-    LOST = "it left, and no answer came"
+    NO_RESPONSE = "it left, and no answer came"
     UNREADABLE = "it left, and what came is no answer"
-    ODD = "it left, and then something unforeseen failed"
+    UNEXPECTED = "it left, and then something unforeseen failed"
     NOT_CLICKPOST = "something other than ClickPost answered"
     UNRECOGNISED = "the courier said what ClickPost does not understand"
     FINAL = "ClickPost has decided, or nothing will help"
 
 
-class Step(enum.Enum):
+class RetryAction(enum.Enum):
     """What is done about it."""
 
     RAISE = "raise"
@@ -61,87 +61,88 @@ class Step(enum.Enum):
     ON_REQUEST = "settle once, if the policy says so"
 
 
-class Row(NamedTuple):
+class RetryRow(NamedTuple):
     """What follows a failure, by what a second sending does; and what a repeat costs."""
 
-    freely: Step
-    after_settling: Step
-    by_reference: Step
-    never: Step
+    safe: RetryAction
+    idempotent: RetryAction
+    by_reference: RetryAction
+    unsafe: RetryAction
     price: float
 
 
-_RAISE, _BACK_OFF, _ONCE, _SETTLE, _LOOK_UP, _ON_REQUEST = Step
+_RAISE, _BACK_OFF, _ONCE, _SETTLE, _LOOK_UP, _ON_REQUEST = RetryAction
 
 # fmt: off
-STEPS: Mapping[Failure, Row] = {
-    #                         FREELY     AFTER_SETTLING  BY_REFERENCE  NEVER      price
-    Failure.UNSENT:       Row(_BACK_OFF, _BACK_OFF,      _BACK_OFF,    _BACK_OFF, 1),
-    Failure.CROWDED:      Row(_BACK_OFF, _BACK_OFF,      _BACK_OFF,    _BACK_OFF, 0),
-    Failure.ODD_UNSENT:   Row(_ONCE,     _ONCE,          _ONCE,        _ONCE,     1),
-    Failure.THROTTLED:    Row(_BACK_OFF, _BACK_OFF,      _BACK_OFF,    _BACK_OFF, THROTTLE_PRICE),
-    Failure.BUSY:         Row(_BACK_OFF, _SETTLE,        _SETTLE,      _RAISE,    1),
-    Failure.SERVER:       Row(_BACK_OFF, _SETTLE,        _SETTLE,      _RAISE,    1),
-    Failure.LOST:         Row(_BACK_OFF, _SETTLE,        _SETTLE,      _RAISE,    1),
-    Failure.UNREADABLE:   Row(_ONCE,     _SETTLE,        _SETTLE,      _RAISE,    1),
-    Failure.ODD:          Row(_ONCE,     _RAISE,         _SETTLE,      _RAISE,    1),
-    Failure.NOT_CLICKPOST: Row(_RAISE,   _RAISE,         _LOOK_UP,    _RAISE,    0),
-    Failure.UNRECOGNISED: Row(_RAISE,    _RAISE,         _ON_REQUEST,  _RAISE,    1),
-    Failure.FINAL:        Row(_RAISE,    _RAISE,         _RAISE,       _RAISE,    0),
+_Case, _Row = RetryCase, RetryRow
+RETRY_TABLE: Mapping[RetryCase, RetryRow] = {
+    #                              SAFE       IDEMPOTENT  BY_REFERENCE  UNSAFE     price
+    _Case.UNSENT:            _Row(_BACK_OFF, _BACK_OFF,  _BACK_OFF,    _BACK_OFF, 1),
+    _Case.LOCAL_RESOURCES:   _Row(_BACK_OFF, _BACK_OFF,  _BACK_OFF,    _BACK_OFF, 0),
+    _Case.UNEXPECTED_UNSENT: _Row(_ONCE,     _ONCE,      _ONCE,        _ONCE,     1),
+    _Case.THROTTLED:         _Row(_BACK_OFF, _BACK_OFF,  _BACK_OFF,    _BACK_OFF, THROTTLE_PRICE),
+    _Case.BUSY:              _Row(_BACK_OFF, _SETTLE,    _SETTLE,      _RAISE,    1),
+    _Case.SERVER:            _Row(_BACK_OFF, _SETTLE,    _SETTLE,      _RAISE,    1),
+    _Case.NO_RESPONSE:       _Row(_BACK_OFF, _SETTLE,    _SETTLE,      _RAISE,    1),
+    _Case.UNREADABLE:        _Row(_ONCE,     _SETTLE,    _SETTLE,      _RAISE,    1),
+    _Case.UNEXPECTED:        _Row(_ONCE,     _RAISE,     _SETTLE,      _RAISE,    1),
+    _Case.NOT_CLICKPOST:     _Row(_RAISE,    _RAISE,     _LOOK_UP,     _RAISE,    0),
+    _Case.UNRECOGNISED:      _Row(_RAISE,    _RAISE,     _ON_REQUEST,  _RAISE,    1),
+    _Case.FINAL:             _Row(_RAISE,    _RAISE,     _RAISE,       _RAISE,    0),
 }
 # fmt: on
 
 
 # What says that the server is not well; all other answers are answers, refusals among them.
-SICK = frozenset(
+UNHEALTHY = frozenset(
     {
-        Failure.UNSENT,
-        Failure.ODD_UNSENT,
-        Failure.SERVER,
-        Failure.LOST,
-        Failure.UNREADABLE,
-        Failure.ODD,
+        RetryCase.UNSENT,
+        RetryCase.UNEXPECTED_UNSENT,
+        RetryCase.SERVER,
+        RetryCase.NO_RESPONSE,
+        RetryCase.UNREADABLE,
+        RetryCase.UNEXPECTED,
     }
 )
 
 
-_BY_CLASS: Mapping[type[ClickPostError], Failure] = {
-    ThrottledError: Failure.THROTTLED,
-    NotSentError: Failure.UNSENT,
-    NoReplyError: Failure.LOST,
-    UnreadableReplyError: Failure.UNREADABLE,
-    BusyCourierError: Failure.BUSY,
-    ServerError: Failure.SERVER,
+_BY_CLASS: Mapping[type[ClickPostError], RetryCase] = {
+    ThrottledError: RetryCase.THROTTLED,
+    NotSentError: RetryCase.UNSENT,
+    NoReplyError: RetryCase.NO_RESPONSE,
+    UnreadableReplyError: RetryCase.UNREADABLE,
+    BusyCourierError: RetryCase.BUSY,
+    ServerError: RetryCase.SERVER,
 }
-_BY_TROUBLE: Mapping[tuple[Failure, Trouble | None], Failure] = {
-    (Failure.UNSENT, Trouble.CROWDED): Failure.CROWDED,
-    (Failure.UNSENT, Trouble.UNFORESEEN): Failure.ODD_UNSENT,
-    (Failure.UNSENT, Trouble.SHUT): Failure.FINAL,
-    (Failure.THROTTLED, Trouble.HELD): Failure.FINAL,
-    (Failure.LOST, Trouble.UNFORESEEN): Failure.ODD,
+_BY_TROUBLE: Mapping[tuple[RetryCase, FailureKind | None], RetryCase] = {
+    (RetryCase.UNSENT, FailureKind.LOCAL_RESOURCES): RetryCase.LOCAL_RESOURCES,
+    (RetryCase.UNSENT, FailureKind.UNEXPECTED): RetryCase.UNEXPECTED_UNSENT,
+    (RetryCase.UNSENT, FailureKind.CIRCUIT_OPEN): RetryCase.FINAL,
+    (RetryCase.THROTTLED, FailureKind.RATE_LIMIT_PAUSED): RetryCase.FINAL,
+    (RetryCase.NO_RESPONSE, FailureKind.UNEXPECTED): RetryCase.UNEXPECTED,
 }
 
 
-def failure_of(error: ClickPostError) -> Failure:
+def retry_case_of(error: ClickPostError) -> RetryCase:
     """Sort an error into the table's rows."""
     if isinstance(error, CourierError) and error.outcome is Outcome.UNKNOWN:
-        return Failure.UNRECOGNISED
-    if error.trouble is Trouble.NOT_CLICKPOST:
-        return Failure.NOT_CLICKPOST
+        return RetryCase.UNRECOGNISED
+    if error.kind is FailureKind.NOT_CLICKPOST:
+        return RetryCase.NOT_CLICKPOST
     if not error.transient:
-        return Failure.FINAL
+        return RetryCase.FINAL
     kinds = (_BY_CLASS[kind] for kind in _BY_CLASS if isinstance(error, kind))
-    failure = next(kinds, Failure.FINAL)
-    return _BY_TROUBLE.get((failure, error.trouble), failure)
+    failure = next(kinds, RetryCase.FINAL)
+    return _BY_TROUBLE.get((failure, error.kind), failure)
 
 
-def step_after(error: ClickPostError, repeat: Repeat) -> Step:
+def action_after(error: ClickPostError, repeat: Idempotency) -> RetryAction:
     """Look up what to do after an error."""
-    step: Step = getattr(STEPS[failure_of(error)], repeat.name.lower())
+    step: RetryAction = getattr(RETRY_TABLE[retry_case_of(error)], repeat.name.lower())
     return step
 
 
-class ReSend(enum.Enum):
+class Resend(enum.Enum):
     """What is done with an order whose create got no answer, and which a look-up does not find.
 
     `AFTER_SETTLING`: the same order is sent again under its reference number, by which ClickPost
@@ -177,34 +178,34 @@ class RetryPolicy:
     """
 
     attempts: int = field(default=4, validator=validators.ge(1))
-    patience: float = _seconds(600.0)
+    max_total_delay: float = _seconds(600.0)
     backoff: float = _seconds(0.5)
-    longest: float = _seconds(20.0)
-    settling: float = _seconds(30.0)
-    poll_every: float = _seconds(30.0)
-    polling: float = _seconds(600.0)
-    look_up: bool = True
-    resend: ReSend = ReSend.AFTER_SETTLING
-    resend_within: float = _seconds(86_400.0)
+    max_backoff: float = _seconds(20.0)
+    settle_delay: float = _seconds(30.0)
+    poll_interval: float = _seconds(30.0)
+    poll_timeout: float = _seconds(600.0)
+    reconcile: bool = True
+    resend: Resend = Resend.AFTER_SETTLING
+    resend_window: float = _seconds(86_400.0)
     retry_unrecognised: bool = False
 
     @classmethod
     def never(cls) -> "RetryPolicy":
         """Send once, whatever happens."""
-        return cls(attempts=1, polling=0.0, look_up=False)
+        return cls(attempts=1, poll_timeout=0.0, reconcile=False)
 
 
-_LONGEST_SETTLING = 600.0
-_LONGEST_POLL = 300.0
+_MAX_SETTLE_DELAY = 600.0
+_MAX_POLL_PAUSE = 300.0
 
 
-class Course:
+class RetryState:
     """The course of one call: what it has tried, and what it may still try."""
 
     def __init__(
         self,
         policy: RetryPolicy,
-        repeat: Repeat,
+        repeat: Idempotency,
         budget: RetryBudget,
         pause: Callable[[float], Awaitable[None]],
         on_pause: Callable[[int, float], None],
@@ -222,55 +223,59 @@ class Course:
         self._polled = 0.0
         self._wait = 0.0
 
-    def goes_on(self, error: ClickPostError | None, answer: Answer | None) -> bool:
+    def should_retry(self, error: ClickPostError | None, answer: ResponseModel | None) -> bool:
         """Decide whether to send again, and after what pause."""
         if error is not None:
-            return self._goes_on_after(error)
-        return answer is not None and self._polls_on(answer)
+            return self._should_retry_after(error)
+        return answer is not None and self._should_poll(answer)
 
-    def _goes_on_after(self, error: ClickPostError) -> bool:
+    def _should_retry_after(self, error: ClickPostError) -> bool:
         policy = self._policy
-        step = step_after(error, self._repeat)
+        step = action_after(error, self._repeat)
         self._failures += 1
-        if step is Step.ON_REQUEST:
-            step = Step.SETTLE if policy.retry_unrecognised and self._failures == 1 else Step.RAISE
-        most = min(policy.attempts, 2) if step is Step.ONCE else policy.attempts
-        if step in (Step.RAISE, Step.LOOK_UP) or self._failures >= most:
+        if step is RetryAction.ON_REQUEST:
+            step = (
+                RetryAction.SETTLE
+                if policy.retry_unrecognised and self._failures == 1
+                else RetryAction.RAISE
+            )
+        most = min(policy.attempts, 2) if step is RetryAction.ONCE else policy.attempts
+        if step in (RetryAction.RAISE, RetryAction.LOOK_UP) or self._failures >= most:
             return False
-        pause = self._settling() if step is Step.SETTLE else self._backoff(error)
-        if error.wait is not None and not isinstance(error, ThrottledError):
-            pause = max(pause, error.wait)
+        pause = self._settle_pause() if step is RetryAction.SETTLE else self._backoff_pause(error)
+        if error.retry_after is not None and not isinstance(error, ThrottledError):
+            pause = max(pause, error.retry_after)
         # Before the next attempt the limiter waits as long as a 429 asks for, this pause included.
-        if self.paused + max(pause, error.wait or 0.0) > policy.patience:
+        if self.paused + max(pause, error.retry_after or 0.0) > policy.max_total_delay:
             return False
-        if not self._budget.withdraw(STEPS[failure_of(error)].price):
-            error.trouble = Trouble.UNAFFORDABLE
+        if not self._budget.withdraw(RETRY_TABLE[retry_case_of(error)].price):
+            error.kind = FailureKind.RETRY_BUDGET_SPENT
             return False
         self.paused += pause
         self._wait = pause
         return True
 
-    def _settling(self) -> float:
+    def _settle_pause(self) -> float:
         policy = self._policy
-        settling: float = policy.settling * 2 ** (self._failures - 1)
-        longest = max(policy.settling, _LONGEST_SETTLING)
+        settling: float = policy.settle_delay * 2 ** (self._failures - 1)
+        longest = max(policy.settle_delay, _MAX_SETTLE_DELAY)
         return min(settling, longest) * (1 + random.random())  # noqa: S311 - jitter
 
-    def _backoff(self, error: ClickPostError) -> float:
+    def _backoff_pause(self, error: ClickPostError) -> float:
         policy = self._policy
-        ceiling: float = min(policy.longest, policy.backoff * 2 ** (self._failures - 1))
+        ceiling: float = min(policy.max_backoff, policy.backoff * 2 ** (self._failures - 1))
         if isinstance(error, ThrottledError):
             # The limiter holds everybody as long as was asked; the rest is spread.
-            ceiling = policy.backoff if error.wait is not None else ceiling * 2
+            ceiling = policy.backoff if error.retry_after is not None else ceiling * 2
         return ceiling * random.random()  # noqa: S311 - jitter
 
-    def _polls_on(self, answer: Answer) -> bool:
-        if self._repeat is not Repeat.BY_REFERENCE or not answer.pending:
+    def _should_poll(self, answer: ResponseModel) -> bool:
+        if self._repeat is not Idempotency.BY_REFERENCE or not answer.pending:
             return False
         spread = 0.8 + 0.4 * random.random()  # noqa: S311 - jitter
-        grown = self._policy.poll_every + self._polled / 2
-        pause = min(grown, _LONGEST_POLL) * spread
-        if self._polled + pause > self._policy.polling:
+        grown = self._policy.poll_interval + self._polled / 2
+        pause = min(grown, _MAX_POLL_PAUSE) * spread
+        if self._polled + pause > self._policy.poll_timeout:
             return False
         self._polled += pause
         self._wait = pause
@@ -301,7 +306,7 @@ class Course:
             error, answer = _outcome(state)
             if error is not None and not isinstance(error, ClickPostError):
                 return False
-            return state.attempt_number == 1 or self.goes_on(error, answer)
+            return state.attempt_number == 1 or self.should_retry(error, answer)
 
         def pause(state: "RetryCallState") -> float:
             self._on_pause(state.attempt_number, self._wait)
@@ -312,7 +317,7 @@ class Course:
         )(once)
 
 
-def _outcome(state: "RetryCallState") -> tuple[BaseException | None, Answer | None]:
+def _outcome(state: "RetryCallState") -> tuple[BaseException | None, ResponseModel | None]:
     outcome = state.outcome
     assert outcome is not None  # noqa: S101 - tenacity asks only after an attempt
     error = outcome.exception()

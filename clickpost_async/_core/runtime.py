@@ -8,14 +8,14 @@ import anyio
 import attrs
 from attrs import Factory, define, field, frozen
 
-from clickpost_async._concurrency.circuit_breaker import Breaker
+from clickpost_async._concurrency.circuit_breaker import CircuitBreaker
 from clickpost_async._concurrency.per_loop import PerLoop
-from clickpost_async._concurrency.priority_semaphore import Gate
+from clickpost_async._concurrency.priority_semaphore import PrioritySemaphore
 from clickpost_async._concurrency.retry_budget import RetryBudget
 from clickpost_async._concurrency.single_flight import PROCESS_WIDE, SingleFlight
-from clickpost_async._core.attempt import Sender
+from clickpost_async._core.attempt import AttemptSender
 from clickpost_async._core.retry import RetryPolicy
-from clickpost_async._core.throttle import Throttle
+from clickpost_async._core.throttle import RateLimitPause
 from clickpost_async.errors import NotSentError
 from clickpost_async.events import Observer
 from clickpost_async.limits import Limiter
@@ -37,7 +37,7 @@ def _check_deadline(_: object, __: object, deadline: float | None) -> None:
 
 
 @frozen(kw_only=True)
-class Options:
+class CallOptions:
     """What `with_options` changes."""
 
     retry: RetryPolicy
@@ -48,33 +48,33 @@ class Options:
 
 
 @define(kw_only=True)
-class Counts:
+class Counters:
     """What a client and its light copies have done so far, and whether they are closed."""
 
-    begun: int = 0
-    look_ups: int = 0
+    started: int = 0
+    reconciliations: int = 0
     attempts: int = 0
-    repeats: int = 0
-    throttled: int = 0
+    retries: int = 0
+    rate_limited: int = 0
     closed: bool = False
 
     @property
     def calls(self) -> int:
         """How many calls were made by users; those that look for a lost order are ours."""
-        return self.begun - self.look_ups
+        return self.started - self.reconciliations
 
 
 @frozen
-class Guard:
+class ServerHealth:
     """What keeps calls from drowning a server that is sick already."""
 
-    breaker: Breaker = field(factory=Breaker)
+    breaker: CircuitBreaker = field(factory=CircuitBreaker)
     budget: RetryBudget = field(factory=RetryBudget)
 
 
-def guards(hosts: Hosts) -> Mapping[Host, Guard]:
+def server_health(hosts: Hosts) -> Mapping[Host, ServerHealth]:
     """Make a guard for every server that there is behind the groups of endpoints."""
-    made = {hosts.base(host): Guard() for host in Host}
+    made = {hosts.base(host): ServerHealth() for host in Host}
     return {host: made[hosts.base(host)] for host in Host}
 
 
@@ -83,27 +83,27 @@ def accounts(username: str, hosts: Hosts) -> Mapping[Host, str]:
     return {host: f"{username} at {hosts.base(host)}" for host in Host}
 
 
-class Here:
+class LoopState:
     """What the calls on one event loop share."""
 
-    __slots__ = ("__weakref__", "_closing", "_quiet", "_under_way", "gate")
+    __slots__ = ("__weakref__", "_closing", "_quiet", "_under_way", "semaphore")
 
-    def __init__(self, at_once: int) -> None:
-        self.gate = Gate(at_once)
+    def __init__(self, max_concurrency: int) -> None:
+        self.semaphore = PrioritySemaphore(max_concurrency)
         self._closing = anyio.Event()
         self._under_way = 0
         self._quiet: anyio.Event | None = None
 
-    async def rest(self, seconds: float) -> None:
+    async def sleep_until_closed(self, seconds: float) -> None:
         """Sleep, but no longer than the client is open."""
         with anyio.move_on_after(seconds):
             await self._closing.wait()
 
-    def leaves(self) -> None:
+    def attempt_started(self) -> None:
         """Note that an attempt is on its way."""
         self._under_way += 1
 
-    def returns(self) -> None:
+    def attempt_finished(self) -> None:
         """Note that an attempt is back, or given up."""
         self._under_way -= 1
         if self._quiet is not None and not self._under_way:
@@ -119,26 +119,28 @@ class Here:
 
 
 @frozen(kw_only=True)
-class Exchange:
+class ClientRuntime:
     """What all calls of a client, and of its light copies, share."""
 
-    sender: Sender
+    sender: AttemptSender
     downloader: "Downloader"
     limiter: Limiter
-    at_once: int
+    max_concurrency: int
     body_style: BodyStyle
     observers: Sequence[Observer]
-    guards: Mapping[Host, Guard]
+    health: Mapping[Host, ServerHealth]
     accounts: Mapping[Host, str]
     single_flight: SingleFlight = PROCESS_WIDE
-    throttle: Throttle = field(factory=Throttle)
-    counts: Counts = field(factory=Counts)
-    places: PerLoop[Here] = field(
-        default=Factory(lambda self: PerLoop(lambda: Here(self.at_once)), takes_self=True),
+    throttle: RateLimitPause = field(factory=RateLimitPause)
+    counts: Counters = field(factory=Counters)
+    loop_states: PerLoop[LoopState] = field(
+        default=Factory(
+            lambda self: PerLoop(lambda: LoopState(self.max_concurrency)), takes_self=True
+        ),
         repr=False,
     )
 
-    def with_timeouts(self, timeouts: Timeouts) -> "Exchange":
+    def with_timeouts(self, timeouts: Timeouts) -> "ClientRuntime":
         """Return a copy with other timeouts that shares everything else."""
         return attrs.evolve(self, sender=self.sender.with_timeouts(timeouts))
 
@@ -156,7 +158,7 @@ class Exchange:
         try_take = getattr(self.limiter, "try_take", None)
         return try_take is not None and try_take() is True
 
-    def with_observer(self, observer: Observer) -> "Exchange":
+    def with_observer(self, observer: Observer) -> "ClientRuntime":
         """Return a copy that one more observer hears of, and that shares everything else."""
         return attrs.evolve(self, observers=(*self.observers, observer))
 
@@ -169,6 +171,6 @@ class Exchange:
     async def close(self, grace: float) -> None:
         """Let nothing more leave; calls that are on their way have so many seconds to come back."""
         self.counts.closed = True
-        here = self.places.seen()
+        here = self.loop_states.get()
         if here is not None:
             await here.close(grace)

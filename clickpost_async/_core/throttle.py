@@ -17,18 +17,18 @@ from clickpost_async._concurrency.per_loop import loop_time
 
 
 @frozen
-class Limit:
+class WaitLimit:
     """How long a call may wait: `patience` in seconds, and until `ends_at` of its event loop."""
 
-    patience: float = math.inf
+    max_wait: float = math.inf
     ends_at: float = math.inf
 
     def allows(self, seconds: float) -> bool:
         """Return whether a pause of so many seconds from now on is not too long."""
-        return seconds <= self.patience and loop_time() + seconds <= self.ends_at
+        return seconds <= self.max_wait and loop_time() + seconds <= self.ends_at
 
 
-class Throttle:
+class RateLimitPause:
     """The pause that a 429 has asked for; shared by the calls of a client, on any event loop."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Throttle:
             call_on(waiting.loop, partial(waiting.end_unless_allowed, seconds))
 
     @contextmanager
-    def waiting(self, limit: Limit) -> Generator[anyio.CancelScope, None, None]:
+    def waiting(self, limit: WaitLimit) -> Generator[anyio.CancelScope, None, None]:
         """Wait for a turn; the scope is cancelled by a pause that the limit does not allow."""
         with anyio.CancelScope() as scope:
             waiting = _Waiting(limit, scope, running_loop())
@@ -65,7 +65,7 @@ class Throttle:
 class _Waiting:
     """A call that waits for its turn."""
 
-    limit: Limit
+    limit: WaitLimit
     scope: anyio.CancelScope
     loop: object
 

@@ -23,19 +23,19 @@ from attrs import field, frozen
 
 from clickpost_async._codec.file_types import HEAD, Download, Kind, kind_of
 from clickpost_async._download.url_guard import (
-    Link,
-    Pinned,
+    CheckedURL,
+    PinnedAddressBackend,
     Resolve,
-    addresses_of,
-    link_of,
+    check_url,
     refuse,
-    resolved,
+    resolve,
+    resolve_public,
 )
-from clickpost_async._http.adapter import Fault, Fetched, Fetcher, Limits, address
+from clickpost_async._http.adapter import Fetched, Fetcher, StepTimeouts, TransportFailure, address
 from clickpost_async._http.connection_errors import not_sent, reason_of
-from clickpost_async._http.httpx_exceptions import fault_of
+from clickpost_async._http.httpx_exceptions import failure_of
 from clickpost_async._http.response_reader import codings_of
-from clickpost_async._http.tls import verified
+from clickpost_async._http.tls import verifying_context
 from clickpost_async.errors import (
     ClickPostError,
     NoReplyError,
@@ -54,7 +54,7 @@ _HEADERS = (
     ("Connection", "close"),
     ("User-Agent", "clickpost_async"),
 )
-_LIMITS = Limits(connect=10.0, write=10.0, read=30.0)
+_LIMITS = StepTimeouts(connect=10.0, write=10.0, read=30.0)
 
 
 @frozen(kw_only=True)
@@ -73,7 +73,7 @@ class Downloader:
     largest: int = _LARGEST
     seconds: float = 120.0
     verify: ssl.SSLContext | None = None
-    resolve: Resolve = resolved
+    resolve: Resolve = resolve
     # pyright reads httpcore's stand-in for a missing anyio.
     network: httpcore.AsyncNetworkBackend = field(
         factory=httpcore.AnyIOBackend  # pyright: ignore[reportAssignmentType]
@@ -98,16 +98,16 @@ class Downloader:
         raise failure
 
     async def _follow(self, download: Download, url: str, path: Path, *, overwrite: bool) -> None:
-        link: Link | None = None
+        link: CheckedURL | None = None
         for _ in range(_REDIRECTS + 1):
-            link = link_of(
+            link = check_url(
                 url,
                 hosts=self.hosts,
                 loopback=self.loopback,
                 plain_http=self.plain_http,
                 before=link,
             )
-            async with self._asked(link) as response:
+            async with self._request(link) as response:
                 location = _redirect(response)
                 if location is None:
                     _check_answer(link, response, self.largest)
@@ -117,26 +117,26 @@ class Downloader:
         raise RefusedError(message)
 
     @asynccontextmanager
-    async def _asked(self, link: Link) -> AsyncGenerator[Fetched, None]:
+    async def _request(self, link: CheckedURL) -> AsyncGenerator[Fetched, None]:
         if self.through is not None:
             with _network(link):
                 response = await self.through.fetch(link.url, _HEADERS, _LIMITS)
         else:
-            response = await self._pinned(link)
+            response = await self._connect_pinned(link)
         try:
             yield response
         finally:
             with anyio.CancelScope(shield=True):
                 await response.aclose()
 
-    async def _pinned(self, link: Link) -> Fetched:
+    async def _connect_pinned(self, link: CheckedURL) -> Fetched:
         """Ask one of the addresses that the link's host leads to, after they were checked."""
         scheme, host = link.scheme.encode("ascii"), link.host.encode("ascii")
-        addresses = await addresses_of(link, self.resolve)
+        addresses = await resolve_public(link, self.resolve)
         connection = httpcore.AsyncHTTPConnection(
             origin=httpcore.Origin(scheme, host, link.port),
-            ssl_context=(self.verify or verified()) if link.scheme == "https" else None,
-            network_backend=Pinned(addresses, self.network),
+            ssl_context=(self.verify or verifying_context()) if link.scheme == "https" else None,
+            network_backend=PinnedAddressBackend(addresses, self.network),
         )
         headers = (("Host", link.authority), *_HEADERS)
         request = httpcore.Request(
@@ -157,7 +157,13 @@ class Downloader:
         return Fetched(response.status, response.headers, stream, connection.aclose)
 
     async def _save(
-        self, download: Download, link: Link, response: Fetched, path: Path, *, overwrite: bool
+        self,
+        download: Download,
+        link: CheckedURL,
+        response: Fetched,
+        path: Path,
+        *,
+        overwrite: bool,
     ) -> None:
         async with _body(link, response) as chunks:
             head = b""
@@ -182,11 +188,11 @@ class Downloader:
 
 
 @asynccontextmanager
-async def _body(link: Link, response: Fetched) -> AsyncGenerator[AsyncIterator[bytes], None]:
+async def _body(link: CheckedURL, response: Fetched) -> AsyncGenerator[AsyncIterator[bytes], None]:
     """Read a response's body, which may be left early."""
     chunks = aiter(response.stream)
     try:
-        yield _Received(link, chunks)
+        yield _ResponseFile(link, chunks)
     finally:
         # The generators of HTTP libraries cannot all be closed from here, and trio warns of those
         # that are left standing; over a closed connection they come to their end by themselves.
@@ -200,10 +206,10 @@ async def _body(link: Link, response: Fetched) -> AsyncGenerator[AsyncIterator[b
 _LEFT_OVER = 8
 
 
-class _Received:
+class _ResponseFile:
     """The pieces of a body; no generator, for one that is left early is warned of on trio."""
 
-    def __init__(self, link: Link, chunks: AsyncIterator[bytes]) -> None:
+    def __init__(self, link: CheckedURL, chunks: AsyncIterator[bytes]) -> None:
         self._link = link
         self._chunks = chunks
 
@@ -221,7 +227,7 @@ class _Received:
 class _NetworkError(Exception):
     """What the network did, as opposed to what is written here."""
 
-    def __init__(self, link: Link, error: Exception) -> None:
+    def __init__(self, link: CheckedURL, error: Exception) -> None:
         super().__init__()
         self._where = address(link.host, link.port)
         self._error = error
@@ -229,18 +235,18 @@ class _NetworkError(Exception):
     def failure(self) -> ClickPostError:
         """Make the error for it, which leads to no frame that has seen the URL."""
         reason = reason_of(self._error, self._where)
-        if reason.final or fault_of(self._error) in _UNCONNECTED:
+        if reason.final or failure_of(self._error) in _UNCONNECTED:
             return not_sent(reason, self._where)
         failure = NoReplyError(f"the file did not come whole: {reason.text}")
         failure.__cause__ = reason.cause
         return failure
 
 
-_UNCONNECTED = (Fault.UNSENT, Fault.HOPELESS, Fault.CROWDED)
+_UNCONNECTED = (TransportFailure.UNSENT, TransportFailure.HOPELESS, TransportFailure.CROWDED)
 
 
 @contextmanager
-def _network(link: Link) -> Generator[None]:
+def _network(link: CheckedURL) -> Generator[None]:
     try:
         yield
     except (ClickPostError, StopAsyncIteration):
@@ -265,7 +271,7 @@ def _redirect(response: Fetched) -> str | None:
     return location
 
 
-def _check_answer(link: Link, response: Fetched, largest: int) -> None:
+def _check_answer(link: CheckedURL, response: Fetched, largest: int) -> None:
     status = response.status
     if status == 200:
         if codings := codings_of(_header(response, b"content-encoding") or ""):
@@ -311,10 +317,10 @@ def _check_place(path: Path, *, overwrite: bool) -> None:
     if path.is_dir():
         refuse("path", "is a directory; give the name of the file to be made")
     if not overwrite and os.path.lexists(path):
-        refuse("path", _TAKEN)
+        refuse("path", _ALREADY_EXISTS)
 
 
-_TAKEN = "there is a file already; choose another name, or say overwrite=True"
+_ALREADY_EXISTS = "there is a file already; choose another name, or say overwrite=True"
 
 
 def _private(path: str, flags: int) -> int:
@@ -329,5 +335,5 @@ def _put(part: Path, path: Path, *, overwrite: bool) -> None:
     try:
         os.close(_private(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     except FileExistsError:
-        refuse("path", _TAKEN)
+        refuse("path", _ALREADY_EXISTS)
     part.replace(path)

@@ -37,7 +37,7 @@ def refuse(name: str, message: str) -> Never:
 
 
 @frozen(kw_only=True)
-class Link:
+class CheckedURL:
     """A URL that may be followed; `local` if it leads to this machine, or a sandbox elsewhere.
 
     Its target is not shown.
@@ -61,14 +61,14 @@ class Link:
         return f"{self.scheme}://{self.authority}{self.target}"
 
 
-def link_of(
+def check_url(
     url: str,
     *,
     hosts: Sequence[str],
     loopback: bool,
-    before: Link | None,
+    before: CheckedURL | None,
     plain_http: str | None = None,
-) -> Link:
+) -> CheckedURL:
     """Check a URL, or what the link `before` it redirected to; raises `InvalidRequestError`.
 
     `hosts` are names whose sub-domains count too. `loopback` is whether this machine may be asked;
@@ -93,7 +93,7 @@ def link_of(
     if not local and not any(host == one or host.endswith(f".{one}") for one in hosts):
         refuse(name, f"files are downloaded from {', '.join(hosts)} only, not from {host[:99]}")
     target = parts.path + (f"?{parts.query}" if parts.query else "")
-    return Link(
+    return CheckedURL(
         scheme=parts.scheme,
         host=host,
         port=port or _PORTS[parts.scheme],
@@ -102,13 +102,13 @@ def link_of(
     )
 
 
-async def resolved(host: str, port: int) -> Sequence[str]:
+async def resolve(host: str, port: int) -> Sequence[str]:
     """Look up all addresses of a host."""
     found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-async def addresses_of(link: Link, resolve: Resolve) -> Sequence[str]:
+async def resolve_public(link: CheckedURL, resolve: Resolve) -> Sequence[str]:
     """Look up a link's host once, and check all that it leads to."""
     where = address(link.host, link.port)
     reason = Reason("the name has no address")
@@ -125,7 +125,7 @@ async def addresses_of(link: Link, resolve: Resolve) -> Sequence[str]:
     return addresses
 
 
-def _is_of_sandbox(found: str, link: Link) -> bool:
+def _is_of_sandbox(found: str, link: CheckedURL) -> bool:
     # Calls go to a sandbox elsewhere as well, wherever its name leads to.
     return is_loopback(found) or not is_loopback(link.host)
 
@@ -147,7 +147,7 @@ def _is_public(address: str) -> bool:
     return found in _HANDED_OUT and found.sixtofour is None and found.is_global
 
 
-class Pinned(httpcore.AsyncNetworkBackend):
+class PinnedAddressBackend(httpcore.AsyncNetworkBackend):
     """Connects to the addresses that were checked, whatever the name leads to by now."""
 
     def __init__(self, addresses: Sequence[str], network: httpcore.AsyncNetworkBackend) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from clickpost_async._http.response_reader import Incoming
+from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async._http.signature import Signature
 
 # Every call has these, and no others but those of its body.
@@ -32,7 +32,7 @@ KEEP_ALIVE = 4.0
 _PORTS = {"http": 80, "https": 443}
 
 
-class Limits(NamedTuple):
+class StepTimeouts(NamedTuple):
     """How long each step may take, in seconds; what bounds the whole is above the wire."""
 
     connect: float
@@ -41,7 +41,7 @@ class Limits(NamedTuple):
 
 
 @frozen(eq=False)
-class Base:
+class BaseURL:
     """Where calls go: one server, and the path under which they do. One object for each base."""
 
     url: str
@@ -52,7 +52,7 @@ class Base:
     authority: str
 
     @classmethod
-    def parse(cls, url: str) -> "Base":
+    def parse(cls, url: str) -> "BaseURL":
         """Read a base URL, which was checked when it was given."""
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -80,7 +80,7 @@ def address(host: str, port: int) -> str:
 
 
 @frozen(eq=False)
-class Outgoing:
+class HTTPRequest:
     """A call as it leaves, but for the key: `signature` puts that into target or body.
 
     A wire whose connections are its own lets it do so as the bytes are written; `signed` is for the
@@ -88,10 +88,10 @@ class Outgoing:
     """
 
     method: str
-    base: Base
+    base: BaseURL
     target: str
     body: bytes | None = field(repr=False)
-    limits: Limits
+    limits: StepTimeouts
     signature: Signature | None = None
 
     def signed(self) -> tuple[str, bytes | None]:
@@ -103,7 +103,7 @@ class Outgoing:
         return target, body if body is None else signature.sign_body(body)
 
 
-class Progress:
+class SendProgress:
     """How far an attempt got: `left` once its first byte may have.
 
     A wire that cannot tell may have sent everything once the call was handed to it. `proven` says
@@ -111,15 +111,15 @@ class Progress:
     connected to, if there is one.
     """
 
-    __slots__ = ("left", "proven", "via")
+    __slots__ = ("is_reliable", "may_have_been_sent", "via")
 
     def __init__(self) -> None:
-        self.left = False
-        self.proven = False
+        self.may_have_been_sent = False
+        self.is_reliable = False
         self.via: str | None = None
 
 
-class Fault(enum.Enum):
+class TransportFailure(enum.Enum):
     """What an exception of an HTTP library comes to."""
 
     UNSENT = "no connection came about"
@@ -129,7 +129,7 @@ class Fault(enum.Enum):
     UNFORESEEN = "no HTTP library tells of it"
 
 
-class Wire(Protocol):
+class HTTPAdapter(Protocol):
     """Sends calls. An error of its library is raised as it is: what it has seen is seen above."""
 
     @property
@@ -137,11 +137,11 @@ class Wire(Protocol):
         """How many connections are open on this event loop; 0 from a wire that does not tell."""
         ...
 
-    async def send(self, call: Outgoing, progress: Progress, answer: Incoming) -> None:
+    async def send(self, call: HTTPRequest, progress: SendProgress, answer: ResponseReader) -> None:
         """Send a call once, and put into `answer` what comes back, raw and piece by piece."""
         ...
 
-    def fault(self, error: Exception) -> Fault:
+    def failure_of(self, error: Exception) -> TransportFailure:
         """Sort an exception that `send` has raised."""
         ...
 
@@ -150,7 +150,7 @@ class Wire(Protocol):
         ...
 
 
-class LoopWire(Wire, Protocol):
+class LoopAdapter(HTTPAdapter, Protocol):
     """Sends calls on one event loop, which may be closed without closing this first."""
 
     def abandon(self) -> None:
@@ -170,6 +170,8 @@ class Fetched(NamedTuple):
 class Fetcher(Protocol):
     """Asks for files, wherever they are, in place of connections of our own."""
 
-    async def fetch(self, url: str, headers: Sequence[tuple[str, str]], limits: Limits) -> Fetched:
+    async def fetch(
+        self, url: str, headers: Sequence[tuple[str, str]], limits: StepTimeouts
+    ) -> Fetched:
         """Send a GET without credentials; raises what the library raises."""
         ...

@@ -19,14 +19,14 @@ from clickpost_async._http.adapter import (
     HEADERS,
     JSON,
     KEEP_ALIVE,
-    Base,
-    Fault,
-    Limits,
-    Outgoing,
-    Progress,
+    BaseURL,
+    HTTPRequest,
+    SendProgress,
+    StepTimeouts,
+    TransportFailure,
 )
-from clickpost_async._http.response_reader import Incoming
-from clickpost_async._http.socket_probe import readable
+from clickpost_async._http.response_reader import ResponseReader
+from clickpost_async._http.socket_probe import is_readable
 from clickpost_async.errors import NotSentError
 
 try:
@@ -40,10 +40,10 @@ except ImportError as _error:
 _LARGE = 2**20
 
 # Whose call it is that the connector connects for: aiohttp hands nothing of ours through.
-_progress: ContextVar[Progress] = ContextVar("clickpost_async.progress")
+_progress: ContextVar[SendProgress] = ContextVar("clickpost_async.progress")
 
 
-class AiohttpWire:
+class AiohttpAdapter:
     """Sends calls through a session of one event loop."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class AiohttpWire:
             limit=0,
             keepalive_timeout=KEEP_ALIVE,
             resolver=aiohttp.ThreadedResolver(),
-            ssl=tls.verified(),
+            ssl=tls.verifying_context(),
         )
         self._session: aiohttp.ClientSession | None = aiohttp.ClientSession(
             connector=self._connector,
@@ -73,19 +73,19 @@ class AiohttpWire:
         """How many connections there are, idle or not."""
         return 0 if self._connector is None else self._connector.connections
 
-    def fault(self, error: Exception) -> Fault:
+    def failure_of(self, error: Exception) -> TransportFailure:
         """Sort an exception of aiohttp."""
         if isinstance(error, aiohttp.InvalidURL):
-            return Fault.HOPELESS
+            return TransportFailure.HOPELESS
         if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-            return Fault.UNSENT
+            return TransportFailure.UNSENT
         if isinstance(error, aiohttp.ClientError | TimeoutError):
-            return Fault.LOST
-        return Fault.UNFORESEEN
+            return TransportFailure.LOST
+        return TransportFailure.UNFORESEEN
 
-    async def send(self, call: Outgoing, progress: Progress, answer: Incoming) -> None:
+    async def send(self, call: HTTPRequest, progress: SendProgress, answer: ResponseReader) -> None:
         """Send a call once."""
-        progress.proven = True
+        progress.is_reliable = True
         session = self._session
         if session is None:
             message = "the connections are closed"
@@ -103,7 +103,7 @@ class AiohttpWire:
             answer.begin(response.status, response.raw_headers)
             content = response.content
             while not content.at_eof():
-                answer.take(await content.readany())
+                answer.feed(await content.readany())
         finally:
             # Does nothing where the answer was read to its end; else its connection is closed.
             response.close()
@@ -136,13 +136,13 @@ class _Connector(aiohttp.TCPConnector):
 
     async def connect(self, *args: Any, **settings: Any) -> Any:
         progress = _progress.get()
-        if progress.left:
+        if progress.may_have_been_sent:
             raise aiohttp.ServerDisconnectedError
         while True:
             connection = await super().connect(*args, **settings)
             # A new one has said so itself; a used one may be about to be closed.
-            if progress.left or not self._open[connection.protocol]():
-                progress.left = True
+            if progress.may_have_been_sent or not self._open[connection.protocol]():
+                progress.may_have_been_sent = True
                 return connection
             connection.close()
 
@@ -157,8 +157,8 @@ class _Connector(aiohttp.TCPConnector):
                 protocol: Any = await super()._create_connection(req, traces, timeout)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError from error
-        self._open[protocol] = readable(protocol.transport.get_extra_info("socket").fileno())
-        _progress.get().left = True
+        self._open[protocol] = is_readable(protocol.transport.get_extra_info("socket").fileno())
+        _progress.get().may_have_been_sent = True
         return protocol
 
 
@@ -175,7 +175,7 @@ class _NoCookies(aiohttp.DummyCookieJar):
 
 
 @lru_cache(maxsize=32)
-def _timeout(limits: Limits) -> aiohttp.ClientTimeout:
+def _timeout(limits: StepTimeouts) -> aiohttp.ClientTimeout:
     connect, _, read = limits
     # With `connect` aiohttp would set a timer for every call, connected or not.
     return aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
@@ -187,7 +187,7 @@ def _payload(body: bytes) -> aiohttp.Payload:
     return aiohttp.BytesPayload(body, content_type=JSON)
 
 
-def _url(base: Base, target: str) -> URL:
+def _url(base: BaseURL, target: str) -> URL:
     """Write a URL as it is to be sent, byte by byte.
 
     yarl remembers the URLs that its constructors have read, and this one has the key in it. So it

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from clickpost_async._http.adapter import Fault
-from clickpost_async.errors import NotSentError, Trouble
+from clickpost_async._http.adapter import TransportFailure
+from clickpost_async.errors import FailureKind, NotSentError
 
 # What an operating system answers when it has no socket, port or memory left to give.
 _NO_ROOM = frozenset(
@@ -69,7 +69,7 @@ def _of_system(number: int, where: str) -> Reason:
     said = os.strerror(number)
     text = f"{said[:1].lower()}{said[1:]} (errno {number})"
     if number in _TOO_MANY_FILES:
-        text += "; raise the limit on open files (ulimit -n), or lower at_once"
+        text += "; raise the limit on open files (ulimit -n), or lower max_concurrency"
     return Reason(text, OSError(number, said, where))
 
 
@@ -92,13 +92,13 @@ def _refused_by_proxy(error: BaseException) -> int | None:
     return None
 
 
-def trouble_of(error: BaseException, fault: Fault) -> Trouble | None:
+def failure_kind_of(error: BaseException, fault: TransportFailure) -> FailureKind | None:
     """Tell what else is known of a failure: this machine is short of something, or it is odd."""
-    if fault is Fault.CROWDED or any(
+    if fault is TransportFailure.CROWDED or any(
         isinstance(one, OSError) and one.errno in _NO_ROOM for one in _chain(error)
     ):
-        return Trouble.CROWDED
-    return Trouble.UNFORESEEN if fault is Fault.UNFORESEEN else None
+        return FailureKind.LOCAL_RESOURCES
+    return FailureKind.UNEXPECTED if fault is TransportFailure.UNFORESEEN else None
 
 
 def not_sent(reason: Reason, where: str, *, via: str | None = None) -> NotSentError:

@@ -20,17 +20,17 @@ _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 Address = tuple[int, int, int, str, Any]
 
 
-async def dialled(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
+async def connect(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
     """Return a connected socket; raises `OSError`."""
     addresses = await _addresses(loop, host, port)
     if len(addresses) == 1:
-        return await _connected(loop, addresses[0])
+        return await _connect_to(loop, addresses[0])
     found: list[socket.socket] = []
     failures: list[OSError] = []
 
     async def attempt(address: Address, failed: anyio.Event) -> None:
         try:
-            found.append(await _connected(loop, address))
+            found.append(await _connect_to(loop, address))
         except OSError as error:
             failures.append(error)
             failed.set()
@@ -70,7 +70,7 @@ def _in_turn(addresses: Iterable[Address]) -> Iterable[Address]:
     return (one for turn in zip_longest(*kinds.values()) for one in turn if one is not None)
 
 
-async def _connected(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
+async def _connect_to(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
     family, kind, protocol, _, where = address
     made = socket.socket(family, kind, protocol)
     try:

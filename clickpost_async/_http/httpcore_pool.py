@@ -23,25 +23,25 @@ from clickpost_async._http.adapter import (
     HEADERS,
     JSON_HEADERS,
     KEEP_ALIVE,
-    Base,
-    Fault,
-    Outgoing,
-    Progress,
+    BaseURL,
+    HTTPRequest,
+    SendProgress,
+    TransportFailure,
 )
-from clickpost_async._http.httpcore_stream import StaleError, Tap
-from clickpost_async._http.httpx_exceptions import fault_of, unquoted
-from clickpost_async._http.response_reader import Incoming
+from clickpost_async._http.httpcore_stream import StaleConnectionError, TrackingBackend
+from clickpost_async._http.httpx_exceptions import drop_quoted_payload, failure_of
+from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async.errors import NotSentError
 
 _log = logging.getLogger("httpcore.http11")
 
 
-class Pool:
+class HTTPCorePool:
     """Connections of one event loop: keep-alive, TLS, HTTP/1.1; flat in the number of calls."""
 
     def __init__(self) -> None:
-        self._servers: dict[Base, _Server] = {}
-        self._busy: set[_Link] = set()
+        self._servers: dict[BaseURL, _Origin] = {}
+        self._busy: set[_PooledConnection] = set()
         self._closed = False
 
     @property
@@ -49,30 +49,30 @@ class Pool:
         """How many connections there are, idle or not."""
         return len(self._busy) + sum(len(server.idle) for server in self._servers.values())
 
-    def fault(self, error: Exception) -> Fault:
+    def failure_of(self, error: Exception) -> TransportFailure:
         """Sort an exception of httpcore, or of what stands in for it in a test."""
-        return fault_of(error)
+        return failure_of(error)
 
-    async def send(self, call: Outgoing, progress: Progress, answer: Incoming) -> None:
+    async def send(self, call: HTTPRequest, progress: SendProgress, answer: ResponseReader) -> None:
         """Send a call on a connection of its own."""
         server = self._servers.get(call.base)
         if server is None:
-            server = self._servers[call.base] = _Server(call.base)
+            server = self._servers[call.base] = _Origin(call.base)
         while True:
-            link = await self._link(server)
+            link = await self._connection_for(server)
             try:
                 await self._send(call, server, link, progress, answer)
-            except StaleError:
+            except StaleConnectionError:
                 continue
             return
 
     async def _send(
         self,
-        call: Outgoing,
-        server: "_Server",
-        link: "_Link",
-        progress: Progress,
-        answer: Incoming,
+        call: HTTPRequest,
+        server: "_Origin",
+        link: "_PooledConnection",
+        progress: SendProgress,
+        answer: ResponseReader,
     ) -> None:
         self._busy.add(link)
         link.tap.watch(progress, call.signature)
@@ -82,14 +82,14 @@ class Pool:
             stream = response.stream
             assert isinstance(stream, AsyncIterable)  # noqa: S101 - typed for both worlds
             async for chunk in stream:
-                answer.take(chunk)
+                answer.feed(chunk)
             await response.aclose()
         except BaseException:
             await self._discard(link)
             raise
         await self._release(server, link)
 
-    async def _link(self, server: "_Server") -> "_Link":
+    async def _connection_for(self, server: "_Origin") -> "_PooledConnection":
         if self._closed:
             message = "the connections are closed"
             raise NotSentError(message)
@@ -99,11 +99,11 @@ class Pool:
                 return link
             await link.connection.aclose()
         secure = server.origin.scheme == b"https"
-        return _Link(server.origin, tls.verified() if secure else None)
+        return _PooledConnection(server.origin, tls.verifying_context() if secure else None)
 
-    async def _release(self, server: "_Server", link: "_Link") -> None:
+    async def _release(self, server: "_Origin", link: "_PooledConnection") -> None:
         """Take back a connection whose call has ended well."""
-        if self._closed or not link.connection.is_idle() or link.has_more_to_say():
+        if self._closed or not link.connection.is_idle() or link.has_trailing_data():
             await self._discard(link)
             return
         self._busy.discard(link)
@@ -113,7 +113,7 @@ class Pool:
         while len(idle) > 1 and idle[0].connection.has_expired():
             await idle.pop(0).connection.aclose()
 
-    async def _discard(self, link: "_Link") -> None:
+    async def _discard(self, link: "_PooledConnection") -> None:
         self._busy.discard(link)
         with anyio.CancelScope(shield=True):
             await link.connection.aclose()
@@ -121,15 +121,15 @@ class Pool:
     async def aclose(self) -> None:
         """Close all connections, also those in use."""
         with anyio.CancelScope(shield=True):
-            for link in self._taken():
+            for link in self._acquire():
                 await link.connection.aclose()
 
     def abandon(self) -> None:
         """Close the sockets of an event loop that is closed."""
-        for link in self._taken():
+        for link in self._acquire():
             link.tap.abandon()
 
-    def _taken(self) -> "list[_Link]":
+    def _acquire(self) -> "list[_PooledConnection]":
         self._closed = True
         links = [*self._busy, *(link for server in self._servers.values() for link in server.idle)]
         self._busy.clear()
@@ -137,13 +137,13 @@ class Pool:
         return links
 
 
-class _Link:
+class _PooledConnection:
     """One connection, and who tells how far its call has got."""
 
     __slots__ = ("connection", "tap")
 
     def __init__(self, origin: httpcore.Origin, context: ssl.SSLContext | None) -> None:
-        self.tap = Tap()
+        self.tap = TrackingBackend()
         self.connection = httpcore.AsyncHTTPConnection(
             origin=origin,
             ssl_context=context,
@@ -151,27 +151,27 @@ class _Link:
             network_backend=self.tap,
         )
 
-    def has_more_to_say(self) -> bool:
+    def has_trailing_data(self) -> bool:
         """Tell whether bytes came after the answer: they would be taken for the next call's."""
         http11 = getattr(self.connection, "_connection", None)
         wire = getattr(http11, "_h11_state", None)
         return wire is not None and bool(wire.trailing_data[0])
 
 
-class _Server:
+class _Origin:
     """What all calls to one base have in common, and the connections that wait for the next."""
 
     __slots__ = ("_headers", "_json_headers", "_path", "idle", "origin")
 
-    def __init__(self, base: Base) -> None:
+    def __init__(self, base: BaseURL) -> None:
         scheme, host = base.scheme.encode("ascii"), base.host.encode("ascii")
         self.origin = httpcore.Origin(scheme, host, base.port)
-        self.idle: list[_Link] = []
+        self.idle: list[_PooledConnection] = []
         self._path = base.path
         self._headers = _raw({"Host": base.authority, **HEADERS})
         self._json_headers = _raw({"Host": base.authority, **JSON_HEADERS})
 
-    def request(self, call: Outgoing) -> httpcore.Request:
+    def request(self, call: HTTPRequest) -> httpcore.Request:
         """Write a call as httpcore wants it."""
         body = call.body
         headers = self._headers
@@ -182,7 +182,7 @@ class _Server:
             "timeout": {"connect": connect, "write": write, "read": read, "pool": connect}
         }
         if _log.isEnabledFor(logging.DEBUG):
-            extensions["trace"] = _without_words
+            extensions["trace"] = _trace_without_payload
         url = _URL(self.origin, (self._path + call.target).encode("ascii"))
         return _Request(call.method.encode("ascii"), url, headers, body, extensions)
 
@@ -191,8 +191,8 @@ def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
 
 
-async def _without_words(_: str, info: dict[str, Any]) -> None:
-    unquoted(info)
+async def _trace_without_payload(_: str, info: dict[str, Any]) -> None:
+    drop_quoted_payload(info)
 
 
 class _URL(httpcore.URL):

@@ -13,39 +13,39 @@ from typing import Any, cast
 import httpcore
 
 from clickpost_async._concurrency.per_loop import close_orphan
-from clickpost_async._http.adapter import Progress
-from clickpost_async._http.happy_eyeballs import dialled
+from clickpost_async._http.adapter import SendProgress
+from clickpost_async._http.happy_eyeballs import connect
 from clickpost_async._http.signature import Signature
-from clickpost_async._http.socket_probe import readable
+from clickpost_async._http.socket_probe import is_readable
 
 # Beyond this the server has to wait until what came is read.
 _FULL = 2**18
 
 
-class StaleError(Exception):
+class StaleConnectionError(Exception):
     """A connection that was used before is one no more, and nothing of the call has left."""
 
 
-class Tap(httpcore.AsyncNetworkBackend):
+class TrackingBackend(httpcore.AsyncNetworkBackend):
     """Opens the one connection of an owner, puts the key into each of its calls as it is written,
     and tells the call when a byte of it may have left.
     """
 
     def __init__(self) -> None:
-        self.progress = Progress()
+        self.progress = SendProgress()
         self.opened = False
         self.used = False
-        self._line: Line | None = None
+        self._line: AsyncioStream | None = None
         self.unsigned: Signature | None = None
         self._held_back = b""
 
-    def watch(self, progress: Progress, signature: Signature | None) -> None:
+    def watch(self, progress: SendProgress, signature: Signature | None) -> None:
         """Tell this call from now on; before the connection there is nobody who could."""
         self.unsigned = signature
         self._held_back = b""
         self.progress = progress
-        self.used = progress.proven = self.opened
-        progress.left = not self.opened
+        self.used = progress.is_reliable = self.opened
+        progress.may_have_been_sent = not self.opened
 
     async def connect_tcp(
         self,
@@ -56,19 +56,19 @@ class Tap(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Connect; nothing has left until something is written."""
-        self.opened = self.progress.proven = True
-        self.progress.left = False
+        self.opened = self.progress.is_reliable = True
+        self.progress.may_have_been_sent = False
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             # pyright reads httpcore's stand-in for a missing anyio.
             network: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()  # pyright: ignore[reportAssignmentType]
             stream = await network.connect_tcp(host, port, timeout, local_address, socket_options)
-            return _Tapped(self, stream)
-        line = Line(self, loop)
+            return _TrackedStream(self, stream)
+        line = AsyncioStream(self, loop)
         try:
             async with asyncio.timeout(timeout):
-                connected = await dialled(loop, host, port)
+                connected = await connect(loop, host, port)
                 await loop.create_connection(lambda: line, sock=connected)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(str(error)) from error
@@ -93,10 +93,10 @@ class Tap(httpcore.AsyncNetworkBackend):
             self._line.abandon()
 
 
-class _Tapped(httpcore.AsyncNetworkStream):
+class _TrackedStream(httpcore.AsyncNetworkStream):
     """One of httpcore's streams, which tells when something is written."""
 
-    def __init__(self, tap: Tap, stream: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, tap: TrackingBackend, stream: httpcore.AsyncNetworkStream) -> None:
         self._tap = tap
         self._stream = stream
 
@@ -107,7 +107,7 @@ class _Tapped(httpcore.AsyncNetworkStream):
         if self._tap.unsigned:
             buffer = self._tap.sign(buffer)
         if buffer:
-            self._tap.progress.left = True
+            self._tap.progress.may_have_been_sent = True
             await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
@@ -120,19 +120,19 @@ class _Tapped(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
     ) -> httpcore.AsyncNetworkStream:
         stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
-        return _Tapped(self._tap, stream)
+        return _TrackedStream(self._tap, stream)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
 
-class Line(asyncio.Protocol, httpcore.AsyncNetworkStream):
+class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     """One connection, and what came on it that nobody has read yet."""
 
     _transport: asyncio.Transport
     _is_readable: Callable[[], bool]
 
-    def __init__(self, tap: Tap, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, tap: TrackingBackend, loop: asyncio.AbstractEventLoop) -> None:
         self._tap = tap
         self._loop = loop
         self._received = b""
@@ -149,7 +149,7 @@ class Line(asyncio.Protocol, httpcore.AsyncNetworkStream):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not checked with isinstance: uvloop's transports only look like asyncio's.
         self._transport = cast("asyncio.Transport", transport)
-        self._is_readable = readable(transport.get_extra_info("socket").fileno())
+        self._is_readable = is_readable(transport.get_extra_info("socket").fileno())
 
     def data_received(self, data: bytes) -> None:
         self._received = self._received + data if self._received else data
@@ -189,7 +189,7 @@ class Line(asyncio.Protocol, httpcore.AsyncNetworkStream):
         if self._unsent:
             await self._flush()
         if not self._received:
-            until = self._until(timeout)
+            until = self._wait_until(timeout)
             while not self._received and not self._ended:
                 await self._wait(until, httpcore.ReadTimeout)
         received = self._received
@@ -210,25 +210,25 @@ class Line(asyncio.Protocol, httpcore.AsyncNetworkStream):
         unsent = self._unsent
         self._unsent = []
         tap = self._tap
-        if not tap.progress.left:
+        if not tap.progress.may_have_been_sent:
             # Asked when the connection was taken, too; but other tasks have had their turn since.
-            if tap.used and self._has_news():
-                raise StaleError
-            tap.progress.left = True
+            if tap.used and self._has_unread_data():
+                raise StaleConnectionError
+            tap.progress.may_have_been_sent = True
         if self._ended:
             return  # whatever came before the end is still read
         self._transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
         if self._congested:
-            until = self._until(self._write_timeout)
+            until = self._wait_until(self._write_timeout)
             while self._congested and not self._ended:
                 await self._wait(until, httpcore.WriteTimeout)
 
-    def _until(self, timeout: float | None) -> float | None:
+    def _wait_until(self, timeout: float | None) -> float | None:
         return None if timeout is None else self._loop.time() + timeout
 
     async def _wait(self, until: float | None, too_late: type[Exception]) -> None:
         waiter = self._waiter = self._loop.create_future()
-        timer = None if until is None else self._loop.call_at(until, _give_up, waiter, too_late)
+        timer = None if until is None else self._loop.call_at(until, _abort, waiter, too_late)
         try:
             await waiter
         finally:
@@ -276,12 +276,16 @@ class Line(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """Tell what httpcore wants to know of a connection."""
-        return self._has_news() if info == "is_readable" else self._transport.get_extra_info(info)
+        return (
+            self._has_unread_data()
+            if info == "is_readable"
+            else self._transport.get_extra_info(info)
+        )
 
-    def _has_news(self) -> bool:
+    def _has_unread_data(self) -> bool:
         return bool(self._received) or self._ended or self._is_readable()
 
 
-def _give_up(waiter: "asyncio.Future[None]", too_late: type[Exception]) -> None:
+def _abort(waiter: "asyncio.Future[None]", too_late: type[Exception]) -> None:
     if not waiter.done():
         waiter.set_exception(too_late())

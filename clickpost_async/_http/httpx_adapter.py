@@ -9,16 +9,16 @@ import anyio
 from clickpost_async._http.adapter import (
     HEADERS,
     JSON_HEADERS,
-    Base,
-    Fault,
+    BaseURL,
     Fetched,
-    Limits,
-    Outgoing,
-    Progress,
+    HTTPRequest,
+    SendProgress,
+    StepTimeouts,
+    TransportFailure,
     address,
 )
-from clickpost_async._http.httpx_exceptions import fault_of, unquoted
-from clickpost_async._http.response_reader import Incoming
+from clickpost_async._http.httpx_exceptions import drop_quoted_payload, failure_of
+from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async._http.signature import Signature
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import httpx2
 
 
-class HttpxWire:
+class HttpxAdapter:
     """Sends calls through a transport; `library` is the module whose requests it takes."""
 
     connections = 0
@@ -39,11 +39,11 @@ class HttpxWire:
         self._transport: Any = transport
         self._library = library
 
-    def fault(self, error: Exception) -> Fault:
+    def failure_of(self, error: Exception) -> TransportFailure:
         """Sort an exception of httpx or its successor."""
-        return fault_of(error)
+        return failure_of(error)
 
-    async def send(self, call: Outgoing, progress: Progress, answer: Incoming) -> None:
+    async def send(self, call: HTTPRequest, progress: SendProgress, answer: ResponseReader) -> None:
         """Send a call, in the hands of the transport from here on."""
         traced = isinstance(self._transport, self._library.AsyncHTTPTransport)
         target, body = (call.target, call.body) if traced else call.signed()
@@ -57,18 +57,20 @@ class HttpxWire:
                 "trace": _Trace(call.base, progress, call.signature if traced else None).step,
             },
         )
-        progress.left = True
+        progress.may_have_been_sent = True
         response = await self._transport.handle_async_request(request)
         stream: Any = response.stream
         try:
             answer.begin(response.status_code, response.headers.raw)
             async for chunk in stream:
-                answer.take(chunk)
+                answer.feed(chunk)
         finally:
             with anyio.CancelScope(shield=True):
                 await stream.aclose()
 
-    async def fetch(self, url: str, headers: Sequence[tuple[str, str]], limits: Limits) -> Fetched:
+    async def fetch(
+        self, url: str, headers: Sequence[tuple[str, str]], limits: StepTimeouts
+    ) -> Fetched:
         """Ask for a file, without credentials."""
         request = self._library.Request(
             "GET", url, headers=headers, extensions={"timeout": _timeouts(limits)}
@@ -85,7 +87,7 @@ class HttpxWire:
         """Leave its sockets to the garbage collector: httpx closes none without its event loop."""
 
 
-def _timeouts(limits: Limits) -> dict[str, float]:
+def _timeouts(limits: StepTimeouts) -> dict[str, float]:
     connect, write, read = limits
     return {"connect": connect, "write": write, "read": read, "pool": connect}
 
@@ -99,7 +101,7 @@ class _Trace:
 
     __slots__ = ("_base", "_progress", "_signature", "_unsigned")
 
-    def __init__(self, base: Base, progress: Progress, signature: Signature | None) -> None:
+    def __init__(self, base: BaseURL, progress: SendProgress, signature: Signature | None) -> None:
         self._base = base
         self._progress = progress
         self._signature = signature
@@ -107,21 +109,21 @@ class _Trace:
 
     async def step(self, name: str, info: dict[str, Any]) -> None:
         progress = self._progress
-        if not progress.proven:
-            progress.proven = True
-            progress.left = False
+        if not progress.is_reliable:
+            progress.is_reliable = True
+            progress.may_have_been_sent = False
         if name.endswith("connect_tcp.started"):
             progress.via = self._proxy(info)
         request: Any = info.get("request")
         # Asking a proxy for a tunnel comes before the call itself.
         tunnel = request is not None and request.method == b"CONNECT"
         if name.endswith(_WRITING) and not tunnel:
-            progress.left = True
+            progress.may_have_been_sent = True
             self._sign(request)
         elif self._unsigned is not None:
             (written, target, stream), self._unsigned = self._unsigned, None
             written.url.target, written.stream = target, stream
-        unquoted(info)
+        drop_quoted_payload(info)
 
     def _proxy(self, info: dict[str, Any]) -> str | None:
         host, port = str(info.get("host")), info.get("port")
@@ -135,13 +137,13 @@ class _Trace:
             return
         self._unsigned = request, request.url.target, request.stream
         request.url.target = signature.sign_target(request.url.target)
-        request.stream = _Signed(request.stream, signature)
+        request.stream = _SignedStream(request.stream, signature)
 
 
 _WRITING = ("send_request_headers.started", "send_request_body.started")
 
 
-class _Signed:
+class _SignedStream:
     """A request's body, which httpx gives in one piece, with the key in it."""
 
     def __init__(self, stream: Any, signature: Signature) -> None:

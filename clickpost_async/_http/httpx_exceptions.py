@@ -2,22 +2,22 @@
 
 from typing import Any
 
-from clickpost_async._http.adapter import Fault
+from clickpost_async._http.adapter import TransportFailure
 
 # They name their exceptions alike.
 _FAMILY = frozenset({"httpx", "httpx2", "httpcore", "httpcore2"})
 _FAULTS = {
-    "ConnectError": Fault.UNSENT,
-    "ConnectTimeout": Fault.UNSENT,
-    "ProxyError": Fault.UNSENT,
-    "PoolTimeout": Fault.CROWDED,
-    "UnsupportedProtocol": Fault.HOPELESS,
-    "InvalidURL": Fault.HOPELESS,
-    "LocalProtocolError": Fault.HOPELESS,
+    "ConnectError": TransportFailure.UNSENT,
+    "ConnectTimeout": TransportFailure.UNSENT,
+    "ProxyError": TransportFailure.UNSENT,
+    "PoolTimeout": TransportFailure.CROWDED,
+    "UnsupportedProtocol": TransportFailure.HOPELESS,
+    "InvalidURL": TransportFailure.HOPELESS,
+    "LocalProtocolError": TransportFailure.HOPELESS,
 }
 
 
-def fault_of(error: Exception) -> Fault:
+def failure_of(error: Exception) -> TransportFailure:
     """Sort an exception of httpx and its kin by name, whichever of them is there."""
     kin = False
     for kind in type(error).__mro__:
@@ -25,10 +25,10 @@ def fault_of(error: Exception) -> Fault:
             kin = True
             if kind.__name__ in _FAULTS:
                 return _FAULTS[kind.__name__]
-    return Fault.LOST if kin else Fault.UNFORESEEN
+    return TransportFailure.LOST if kin else TransportFailure.UNFORESEEN
 
 
-def unquoted(info: dict[str, Any]) -> None:
+def drop_quoted_payload(info: dict[str, Any]) -> None:
     """Take out of what httpcore tells of a step the words of the answer.
 
     It writes `info` to its DEBUG log next. An answer's headers may repeat the query (Location), and

@@ -7,55 +7,55 @@ a forked worker each get connections of their own, which are closed when their l
 from collections.abc import AsyncGenerator, Callable
 
 from clickpost_async._concurrency.per_loop import PerLoop
-from clickpost_async._http.adapter import Fault, LoopWire, Outgoing, Progress
-from clickpost_async._http.response_reader import Incoming
+from clickpost_async._http.adapter import HTTPRequest, LoopAdapter, SendProgress, TransportFailure
+from clickpost_async._http.response_reader import ResponseReader
 
 
-class Connections:
+class PerLoopAdapter:
     """A wire that is opened on first use, once per event loop."""
 
-    def __init__(self, open_wire: Callable[[], LoopWire]) -> None:
-        self._wires = PerLoop(open_wire, self._abandon)
+    def __init__(self, open_adapter: Callable[[], LoopAdapter]) -> None:
+        self._adapters = PerLoop(open_adapter, self._abandon)
         self._ends: dict[int, AsyncGenerator[None]] = {}
 
     @property
     def connections(self) -> int:
         """How many connections are open on this event loop."""
-        wire = self._wires.seen()
+        wire = self._adapters.get()
         return 0 if wire is None else wire.connections
 
-    async def send(self, call: Outgoing, progress: Progress, answer: Incoming) -> None:
+    async def send(self, call: HTTPRequest, progress: SendProgress, answer: ResponseReader) -> None:
         """Send a call over this event loop's wire."""
-        wire = self._wires.seen() or await self._opened()
+        wire = self._adapters.get() or await self._open()
         await wire.send(call, progress, answer)
 
-    def fault(self, error: Exception) -> Fault:
+    def failure_of(self, error: Exception) -> TransportFailure:
         """Sort an exception of the library behind."""
-        wire = self._wires.seen()
-        return Fault.UNFORESEEN if wire is None else wire.fault(error)
+        wire = self._adapters.get()
+        return TransportFailure.UNFORESEEN if wire is None else wire.failure_of(error)
 
-    async def _opened(self) -> LoopWire:
-        wire = self._wires.here()
+    async def _open(self) -> LoopAdapter:
+        wire = self._adapters.get_or_create()
         # An event loop tells nobody that it ends, but those that are shut down in good order, as
         # by asyncio.run, close their asynchronous generators. For the others see `PerLoop`.
-        end = self._ends[id(wire)] = self._end_of(wire)
+        end = self._ends[id(wire)] = self._close_of(wire)
         await anext(end)
         return wire
 
-    async def _end_of(self, wire: LoopWire) -> AsyncGenerator[None]:
+    async def _close_of(self, wire: LoopAdapter) -> AsyncGenerator[None]:
         try:
             yield
         finally:
             self._ends.pop(id(wire), None)
             await wire.aclose()
 
-    def _abandon(self, wire: LoopWire) -> None:
+    def _abandon(self, wire: LoopAdapter) -> None:
         self._ends.pop(id(wire), None)
         wire.abandon()
 
     async def aclose(self) -> None:
         """Close what this event loop has open, and what loops have left open that are closed."""
-        self._wires.sweep()
-        end = self._ends.get(id(self._wires.seen()))
+        self._adapters.sweep()
+        end = self._ends.get(id(self._adapters.get()))
         if end is not None:
             await end.aclose()

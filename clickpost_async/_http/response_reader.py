@@ -17,7 +17,7 @@ _CODINGS = frozenset(
 )
 
 
-class Incoming:
+class ResponseReader:
     """An answer on its way in: its status, the few headers that are read, and its body."""
 
     __slots__ = ("_pieces", "_room", "_unpacker", "headers", "status")
@@ -45,24 +45,24 @@ class Incoming:
             message = f"unexpected Content-Encoding in the response: {', '.join(codings)}"
             raise UnreadableReplyError(message, http_status=status)
 
-    def take(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes) -> None:
         """Take a piece of the body; raises before it has grown beyond the bearable."""
         unpacker = self._unpacker
         if unpacker is not None:
-            chunk = self._unpacked(unpacker, chunk)
+            chunk = self._decompress(unpacker, chunk)
         self._room -= len(chunk)
         if self._room < 0 or (unpacker is not None and unpacker.unconsumed_tail):
             message = f"the answer is larger than {LARGEST} bytes"
             raise UnreadableReplyError(message, http_status=self.status)
         self._pieces.append(chunk)
 
-    def _unpacked(self, unpacker: "zlib._Decompress", chunk: bytes) -> bytes:
+    def _decompress(self, unpacker: "zlib._Decompress", chunk: bytes) -> bytes:
         try:
             return unpacker.decompress(chunk, self._room + 1)
         except zlib.error:
             raise self._damaged() from None
 
-    def whole(self) -> bytes:
+    def body(self) -> bytes:
         """Return the body, which has come to its end."""
         body = b"".join(self._pieces)
         if self._unpacker is not None and body and not self._unpacker.eof:

@@ -4,7 +4,7 @@ import select
 from collections.abc import Callable
 
 
-def readable(number: int) -> Callable[[], bool]:
+def is_readable(number: int) -> Callable[[], bool]:
     """Return what asks the system whether a socket has something to say, without waiting.
 
     An idle one that has was closed by the server, or says what was not asked. The event loop would

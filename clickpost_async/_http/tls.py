@@ -10,7 +10,7 @@ from clickpost_async.errors import NotSentError
 
 
 @cache
-def verified() -> ssl.SSLContext:
+def verifying_context() -> ssl.SSLContext:
     """Return the TLS settings for every connection: TLS 1.2 and up, certificates checked.
 
     `SSL_CERT_FILE` and `SSL_CERT_DIR` of the environment name the authorities that are trusted, in

@@ -2,7 +2,7 @@
 
 from clickpost_async.bulk.journal import JournalError as JournalError
 from clickpost_async.bulk.journal import status as status
-from clickpost_async.bulk.outcome import Outcome as Outcome
+from clickpost_async.bulk.outcome import OrderOutcome as OrderOutcome
 from clickpost_async.bulk.outcome import Pending as Pending
 from clickpost_async.bulk.outcome import Placed as Placed
 from clickpost_async.bulk.outcome import Rejected as Rejected
@@ -14,6 +14,6 @@ from clickpost_async.bulk.run import resolve as resolve
 from clickpost_async.files.column_map import ColumnMap as ColumnMap
 from clickpost_async.files.column_map import ColumnMapError as ColumnMapError
 from clickpost_async.files.columns import COLUMNS as COLUMNS
-from clickpost_async.files.order_rows import Row as Row
+from clickpost_async.files.order_rows import OrderRow as OrderRow
 from clickpost_async.files.reader import read_orders as read_orders
 from clickpost_async.files.validate import check as check

@@ -4,15 +4,15 @@ import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from clickpost_async.bulk.outcome import Outcome, Pending, Rejected, Unknown
-from clickpost_async.bulk.records import State
+from clickpost_async.bulk.outcome import OrderOutcome, Pending, Rejected, Unknown
+from clickpost_async.bulk.records import JournalState
 from clickpost_async.errors import (
     ClickPostError,
     CredentialsError,
     DeadlineError,
+    FailureKind,
     NotSentError,
     ThrottledError,
-    Trouble,
 )
 from clickpost_async.errors import Outcome as Evidence
 
@@ -29,33 +29,33 @@ class Action(enum.Enum):
 
 
 # By what is known of the reference number, where the order has the contents that were sent ...
-_SAME: Mapping[State | None, Action] = MappingProxyType(
+_SAME: Mapping[JournalState | None, Action] = MappingProxyType(
     {
         None: Action.SEND,
-        State.ACCEPTED: Action.SEND,
-        State.SENDING: Action.RESOLVE,
-        State.UNKNOWN: Action.RESOLVE,
-        State.QUEUED: Action.RESOLVE,
-        State.PLACED: Action.REPORT,
-        State.REJECTED: Action.REPORT,
+        JournalState.ACCEPTED: Action.SEND,
+        JournalState.SENDING: Action.RESOLVE,
+        JournalState.UNKNOWN: Action.RESOLVE,
+        JournalState.QUEUED: Action.RESOLVE,
+        JournalState.PLACED: Action.REPORT,
+        JournalState.REJECTED: Action.REPORT,
     }
 )
 # ... and where they have changed since an earlier run.
-_CHANGED: Mapping[State | None, Action] = MappingProxyType(
+_CHANGED: Mapping[JournalState | None, Action] = MappingProxyType(
     {
         None: Action.SEND,
-        State.ACCEPTED: Action.SEND,
-        State.SENDING: Action.LOOK_UP,
-        State.UNKNOWN: Action.LOOK_UP,
-        State.QUEUED: Action.LOOK_UP,
-        State.PLACED: Action.REPORT,
-        State.REJECTED: Action.SEND,
+        JournalState.ACCEPTED: Action.SEND,
+        JournalState.SENDING: Action.LOOK_UP,
+        JournalState.UNKNOWN: Action.LOOK_UP,
+        JournalState.QUEUED: Action.LOOK_UP,
+        JournalState.PLACED: Action.REPORT,
+        JournalState.REJECTED: Action.SEND,
     }
 )
 
 
 def decide(
-    state: State | None, *, matches: bool, seen: bool = False, under_way: bool = False
+    state: JournalState | None, *, matches: bool, seen: bool = False, under_way: bool = False
 ) -> Action:
     """Decide about an order by what is known of its reference number.
 
@@ -69,7 +69,7 @@ def decide(
     return (_SAME if matches else _CHANGED)[state]
 
 
-def outcome_of(error: ClickPostError) -> type[Outcome]:
+def outcome_of(error: ClickPostError) -> type[OrderOutcome]:
     """Return which outcome an error of a create is."""
     if isinstance(error, CredentialsError) and error.key_refused:
         # It says something of the key, and nothing of the order.
@@ -81,7 +81,7 @@ def outcome_of(error: ClickPostError) -> type[Outcome]:
 
 def is_foreign(error: ClickPostError) -> bool:
     """Tell whether a response refused a call without being ClickPost's, such as a proxy's 404."""
-    return error.trouble is Trouble.NOT_CLICKPOST
+    return error.kind is FailureKind.NOT_CLICKPOST
 
 
 def fails_all(error: ClickPostError) -> bool:
@@ -91,7 +91,7 @@ def fails_all(error: ClickPostError) -> bool:
         return error.key_refused
     if isinstance(error, ThrottledError):
         # Every other order would be told to wait for so long, too.
-        return error.trouble is Trouble.HELD
+        return error.kind is FailureKind.RATE_LIMIT_PAUSED
     # A redirect, a refused certificate, a closed client.
     return (
         isinstance(error, NotSentError)

@@ -8,7 +8,14 @@ import anyio
 from attrs import define
 
 from clickpost_async.errors import ClickPostError, NoReplyError, NotSentError, Outcome
-from clickpost_async.events import Answered, Ended, Event, Failed, Repeating, Started
+from clickpost_async.events import (
+    AttemptFailed,
+    AttemptStarted,
+    AttemptSucceeded,
+    CallFinished,
+    Event,
+    RetryScheduled,
+)
 
 T = TypeVar("T")
 
@@ -50,21 +57,21 @@ class InFlightCalls:
         if call is None:
             return
         match event:
-            case Started():
+            case AttemptStarted():
                 call.on_wire += 1
                 # Until its end says that nothing of it can have been processed.
                 call.outcome = Outcome.UNKNOWN
-            case Failed() | Answered():
+            case AttemptFailed() | AttemptSucceeded():
                 call.on_wire -= 1
-            case Repeating() if self._deadline is not None:
+            case RetryScheduled() if self._deadline is not None:
                 # It was looked up already, if that can help.
                 call.scope.cancel()
-            case Ended(reads=False, outcome=Outcome() as outcome, attempts=attempts):
+            case CallFinished(is_read=False, outcome=Outcome() as outcome, attempts=attempts):
                 call.outcome, call.attempts = outcome, attempts
             case _:
                 pass
 
-    async def make(
+    async def call(
         self, create: Callable[[], Awaitable[T]], *, in_doubt: bool, is_observed: bool
     ) -> T:
         """Make a call; raises what it does, or, when it is ended here, what is known of it."""
@@ -81,9 +88,9 @@ class InFlightCalls:
             finally:
                 _current.reset(token)
                 self._calls.discard(call)
-        raise _ended(call)
+        raise _cancelled_error(call)
 
-    def end(self, grace: float) -> None:
+    def cancel(self, grace: float) -> None:
         """Start no more calls; those on the wire have so many seconds to come to their end.
 
         May be called where no task runs, such as in a signal handler of the event loop.
@@ -91,7 +98,7 @@ class InFlightCalls:
         self._grace = grace
         self._end_wanted.set()
 
-    async def end_when_told(self) -> None:
+    async def cancel_when_set(self) -> None:
         """End the calls, and once more if there is another grace period then."""
         while True:
             await self._end_wanted.wait()
@@ -104,7 +111,7 @@ class InFlightCalls:
                     call.scope.cancel()
 
 
-def _ended(call: _Call) -> ClickPostError:
+def _cancelled_error(call: _Call) -> ClickPostError:
     error: ClickPostError
     if call.outcome is Outcome.UNKNOWN:
         error = NoReplyError(

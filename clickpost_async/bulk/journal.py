@@ -16,22 +16,29 @@ from typing import Any, Generic, TypeVar
 
 from anyio.lowlevel import current_token
 
-from clickpost_async._concurrency.waiter import Bell, bell
+from clickpost_async._concurrency.waiter import Waiter, make_waiter
 from clickpost_async.bulk.journal_file import JournalFile, read_status
-from clickpost_async.bulk.records import Entry, JournalError, Kept, Key, State, Status
-from clickpost_async.bulk.sqlite import Admission, Store
+from clickpost_async.bulk.records import (
+    JournalEntry,
+    JournalError,
+    JournalState,
+    JournalStatus,
+    Key,
+    StoredOrder,
+)
+from clickpost_async.bulk.sqlite import Admission, OrderStore
 
 T = TypeVar("T")
 
 _PAGE = 200
 
 
-class _Act(Generic[T]):
+class PendingWrite(Generic[T]):
     """Something to be written, to be awaited or not: it is written all the same."""
 
     __slots__ = ("_bell", "_do", "_done", "_error", "_result")
 
-    _bell: Bell | None
+    _bell: Waiter | None
     _result: T
 
     def __init__(self, do: Callable[[], T]) -> None:
@@ -54,11 +61,11 @@ class _Act(Generic[T]):
     def _ring(self) -> None:
         self._done = True
         if self._bell is not None:
-            self._bell.set()
+            self._bell.wake()
 
     def __await__(self) -> Generator[Any, None, T]:
         if not self._done:
-            self._bell = bell()
+            self._bell = make_waiter()
             yield from self._bell.__await__()
         if self._error is not None:
             raise self._error
@@ -74,8 +81,8 @@ class Journal:
 
     def __init__(self, writer: ThreadPoolExecutor | None = None) -> None:
         self._writer = writer
-        self._store: Store
-        self._waiting: list[_Act[Any]] = []
+        self._store: OrderStore
+        self._waiting: list[PendingWrite[Any]] = []
         self._writing = False
         self._broken: JournalError | None = None
 
@@ -90,7 +97,9 @@ class Journal:
         """
         with ThreadPoolExecutor(1, "clickpost-journal") as writer:
             journal = cls(writer)
-            opened: _Act[Store] = _Act(partial(JournalFile, path, account=account))
+            opened: PendingWrite[OrderStore] = PendingWrite(
+                partial(JournalFile, path, account=account)
+            )
             journal._run([opened])
             journal._store = await opened
             try:
@@ -98,7 +107,7 @@ class Journal:
             finally:
                 # What was handed over is written, whoever still waits for it.
                 acts, journal._waiting = journal._waiting, []
-                journal._written(acts, writer.submit(journal._write, acts).result())
+                journal._wait_written(acts, writer.submit(journal._write, acts).result())
                 writer.submit(journal._store.close).result()
 
     @classmethod
@@ -109,7 +118,7 @@ class Journal:
         It takes at most a few megabytes of memory, and what is beyond them of the disk.
         """
         journal = cls()
-        journal._store = Store.private()
+        journal._store = OrderStore.private()
         try:
             yield journal
         finally:
@@ -117,7 +126,7 @@ class Journal:
 
     # --- orders -----------------------------------------------------------------------------------
 
-    async def admit(self, entry: Entry) -> Admission:
+    async def admit(self, entry: JournalEntry) -> Admission:
         """Take an order in, or tell how it stands, and what to do with it."""
         return await self._put(partial(self._store.admit, entry))
 
@@ -125,11 +134,11 @@ class Journal:
         """Return when it is durable that the order is about to leave."""
         await self._put(partial(self._store.mark_sending, key))
 
-    def record(self, key: Key, state: State, outcome: bytes) -> "_Act[None]":
+    def record(self, key: Key, state: JournalState, outcome: bytes) -> "PendingWrite[None]":
         """Hand over what an order came to; awaiting it returns when that is durable."""
         return self._put(partial(self._store.record, key, state, outcome))
 
-    async def doubts(self) -> AsyncIterator[Kept]:
+    async def doubts(self) -> AsyncIterator[StoredOrder]:
         """Go through the orders in doubt, a page at a time."""
         after = (-1, "", "")
         while page := await self._put(partial(self._store.doubts, after, _PAGE)):
@@ -143,24 +152,24 @@ class Journal:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def _put(self, do: Callable[[], T]) -> _Act[T]:
-        act = _Act(do)
+    def _put(self, do: Callable[[], T]) -> PendingWrite[T]:
+        act = PendingWrite(do)
         if self._broken is not None:
             act.fail(self._broken)
         elif self._writer is None:
-            self._do_at_once(act)
+            self._run_inline(act)
         else:
             self._waiting.append(act)
             if not self._writing:
                 self._flush()
         return act
 
-    def _do_at_once(self, act: _Act[Any]) -> None:
+    def _run_inline(self, act: PendingWrite[Any]) -> None:
         """Do what reaches no disk, or its cache only."""
         try:
             act.end(act.do())
         except sqlite3.Error as error:
-            self._broken = _unforeseen(error)
+            self._broken = _unexpected(error)
             act.fail(self._broken)
 
     def _flush(self) -> None:
@@ -168,7 +177,7 @@ class Journal:
         self._writing = True
         self._run(acts)
 
-    def _run(self, acts: list[_Act[Any]]) -> None:
+    def _run(self, acts: list[PendingWrite[Any]]) -> None:
         """Write in the writer's thread, and come back to this event loop."""
         assert self._writer is not None  # noqa: S101 - without one nothing comes here
         try:
@@ -176,12 +185,12 @@ class Journal:
         except RuntimeError:
             soon = current_token().native_token.run_sync_soon  # type: ignore[attr-defined]
             written = self._writer.submit(self._write, acts)
-            written.add_done_callback(lambda done: soon(self._written, acts, done.result()))
+            written.add_done_callback(lambda done: soon(self._wait_written, acts, done.result()))
         else:
             future = loop.run_in_executor(self._writer, self._write, acts)
-            future.add_done_callback(lambda done: self._written(acts, done.result()))
+            future.add_done_callback(lambda done: self._wait_written(acts, done.result()))
 
-    def _write(self, acts: list[_Act[Any]]) -> list[Any] | Exception:
+    def _write(self, acts: list[PendingWrite[Any]]) -> list[Any] | Exception:
         try:
             if not hasattr(self, "_store"):
                 return [act.do() for act in acts]
@@ -189,10 +198,10 @@ class Journal:
         except Exception as error:  # noqa: BLE001 - everybody who waits is told
             return error
 
-    def _written(self, acts: list[_Act[Any]], results: list[Any] | Exception) -> None:
+    def _wait_written(self, acts: list[PendingWrite[Any]], results: list[Any] | Exception) -> None:
         self._writing = False
         if isinstance(results, Exception):
-            broken = results if isinstance(results, JournalError) else _unforeseen(results)
+            broken = results if isinstance(results, JournalError) else _unexpected(results)
             self._broken = broken
             unwritten, self._waiting = [*acts, *self._waiting], []
             for act in unwritten:
@@ -204,11 +213,11 @@ class Journal:
             self._flush()
 
 
-def _unforeseen(error: Exception) -> JournalError:
+def _unexpected(error: Exception) -> JournalError:
     return JournalError(f"the journal could not be written: {type(error).__name__}: {error}")
 
 
-def status(path: str | os.PathLike[str]) -> Status:
+def status(path: str | os.PathLike[str]) -> JournalStatus:
     """Tell how the orders of a journal stand; a run may be writing it meanwhile.
 
     Raises `JournalError` for a file that is none.
@@ -216,4 +225,12 @@ def status(path: str | os.PathLike[str]) -> Status:
     return read_status(path)
 
 
-__all__ = ["Entry", "Journal", "JournalError", "Kept", "Key", "State", "status"]
+__all__ = [
+    "Journal",
+    "JournalEntry",
+    "JournalError",
+    "JournalState",
+    "Key",
+    "StoredOrder",
+    "status",
+]

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from clickpost_async._util.file_lock import try_lock
 from clickpost_async._util.private_files import make_private, open_private
-from clickpost_async.bulk.records import JournalError, State, Status
-from clickpost_async.bulk.sqlite import ORDERS, Store
+from clickpost_async.bulk.records import JournalError, JournalState, JournalStatus
+from clickpost_async.bulk.sqlite import ORDERS, OrderStore
 
 T = TypeVar("T")
 
@@ -39,12 +39,12 @@ _PAGE = 4096
 _APPLICATION_AT = 68
 
 
-class JournalFile(Store):
+class JournalFile(OrderStore):
     """An open journal file, locked against every other process."""
 
     def __init__(self, path: str | os.PathLike[str], *, account: str) -> None:
         self._path = Path(path)
-        with _explained(self._path):
+        with _explaining_errors(self._path):
             # Before anything is made, changed or locked: it may be somebody else's file.
             _refuse_foreign(self._path)
             self._lock = self._lock_file()
@@ -58,7 +58,7 @@ class JournalFile(Store):
             except BaseException:
                 os.close(self._lock)
                 raise
-        super().__init__(database, run=int(_fact(database, "run")), has_payloads=True)
+        super().__init__(database, run=int(_read_setting(database, "run")), has_payloads=True)
 
     def _lock_file(self) -> int:
         """Open and lock the file that also counts the commits, so that a lost log is noticed."""
@@ -100,10 +100,10 @@ class JournalFile(Store):
                 _make(database, account)
             self._check(database, account, log_is_missing=log_is_missing)
             database.execute("PRAGMA journal_mode = WAL")
-            self._commits = int(_fact(database, "commits"))
+            self._commits = int(_read_setting(database, "commits"))
             with _transaction(database):
                 _upgrade(database)
-                _put(database, run=int(_fact(database, "run")) + 1, clean=0)
+                _write_settings(database, run=int(_read_setting(database, "run")) + 1, clean=0)
             # In the file itself: a log that is missing from now on was deleted.
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except BaseException:
@@ -117,11 +117,11 @@ class JournalFile(Store):
         (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
             self._refuse("is damaged; restore it from a copy, or look its orders up one by one")
-        whose = _fact(database, "account")
+        whose = _read_setting(database, "account")
         if whose != account:
             self._refuse(f"belongs to {whose}, not to {account}; give each its own")
-        is_cut = (_read_count(self._lock) or 0) > int(_fact(database, "commits"))
-        if is_cut or (log_is_missing and not _fact(database, "clean")):
+        is_cut = (_read_count(self._lock) or 0) > int(_read_setting(database, "commits"))
+        if is_cut or (log_is_missing and not _read_setting(database, "clean")):
             self._refuse(
                 "lacks what was written last: its -wal file is missing or cut;"
                 " put it back, or look the orders of that run up one by one"
@@ -134,8 +134,8 @@ class JournalFile(Store):
     def close(self) -> None:
         """Close the file; it is whole without its log then."""
         try:
-            with _explained(self._path):
-                _put(self._database, clean=1)
+            with _explaining_errors(self._path):
+                _write_settings(self._database, clean=1)
         finally:
             super().close()
             os.close(self._file)
@@ -143,11 +143,11 @@ class JournalFile(Store):
 
     def commit(self, acts: Sequence[Callable[[], T]]) -> list[T]:
         """Do all of it in one transaction, durably, or nothing of it."""
-        with _explained(self._path):
+        with _explaining_errors(self._path):
             with _transaction(self._database):
                 done = [act() for act in acts]
                 self._commits += 1
-                _put(self._database, commits=self._commits)
+                _write_settings(self._database, commits=self._commits)
             _write_count(self._lock, self._commits)
         return done
 
@@ -157,7 +157,7 @@ def _make(database: sqlite3.Connection, account: str) -> None:
     with _transaction(database):
         for statement in _SCHEMA:
             database.execute(statement)
-        _put(database, account=account, run=0, commits=0, clean=1)
+        _write_settings(database, account=account, run=0, commits=0, clean=1)
 
 
 def _upgrade(database: sqlite3.Connection) -> None:
@@ -193,10 +193,10 @@ def _write_count(lock: int, commits: int) -> None:
     os.write(lock, b"%0*d" % (_COUNT_DIGITS, commits))
 
 
-def read_status(path: str | os.PathLike[str]) -> Status:
+def read_status(path: str | os.PathLike[str]) -> JournalStatus:
     """Count a journal's orders; while a run is writing it, too."""
     path = Path(path)
-    with _explained(path):
+    with _explaining_errors(path):
         if not path.exists():
             message = f"there is no journal {path}"
             raise JournalError(message)
@@ -212,12 +212,12 @@ def read_status(path: str | os.PathLike[str]) -> Status:
             (oldest,) = database.execute(
                 "SELECT MIN(since) FROM orders WHERE state IN ('sending', 'unknown', 'queued')"
             ).fetchone()
-            account = str(_fact(database, "account"))
+            account = str(_read_setting(database, "account"))
         finally:
             database.close()
-    return Status(
+    return JournalStatus(
         account=account,
-        counts={state: counts.get(state.value, 0) for state in State},
+        counts={state: counts.get(state.value, 0) for state in JournalState},
         oldest_doubt=oldest,
     )
 
@@ -279,17 +279,17 @@ def _read_only(path: Path) -> str:
     return f"{path.absolute().as_uri()}?mode=ro"
 
 
-def _fact(database: sqlite3.Connection, name: str) -> Any:
+def _read_setting(database: sqlite3.Connection, name: str) -> Any:
     found = database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
     return found[0]
 
 
-def _put(database: sqlite3.Connection, **facts: object) -> None:
+def _write_settings(database: sqlite3.Connection, **facts: object) -> None:
     database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
 
 
 @contextmanager
-def _explained(path: Path) -> Generator[None]:
+def _explaining_errors(path: Path) -> Generator[None]:
     """Raise a `JournalError` that says which file could not be used, and why."""
     try:
         yield

@@ -22,7 +22,7 @@ def boot_id() -> str:
 
 
 @frozen
-class Moment:
+class Timestamp:
     """A point in time, by two clocks.
 
     `wall` is in seconds since the epoch, and may be set. `clock` is in seconds of a clock that
@@ -34,11 +34,11 @@ class Moment:
     boot: str
 
     @classmethod
-    def now(cls) -> "Moment":
+    def now(cls) -> "Timestamp":
         """Read the clocks."""
         return cls(time.time(), boottime(), boot_id())
 
-    def left_of(self, delay: float, now: "Moment") -> float:
+    def left_of(self, delay: float, now: "Timestamp") -> float:
         """Return how many seconds of a delay that began here are left.
 
         All of them where no clock can tell: after a reboot, or where one was set back.
@@ -49,18 +49,18 @@ class Moment:
         age = clock if _is_steady(now) else min(clock, now.wall - self.wall)
         return delay if age < 0 else max(0.0, delay - age)
 
-    def is_older_than(self, seconds: float, now: "Moment") -> bool:
+    def is_older_than(self, seconds: float, now: "Timestamp") -> bool:
         """Tell whether more seconds have passed since; what lies in the future counts as older."""
         clock, wall = self._by_clock(now), now.wall - self.wall
         ages = [wall] if clock is None else [clock] if _is_steady(now) else [clock, wall]
         return min(ages) < 0 or max(ages) > seconds
 
-    def _by_clock(self, now: "Moment") -> float | None:
+    def _by_clock(self, now: "Timestamp") -> float | None:
         if self.clock is None or now.clock is None or self.boot != now.boot:
             return None
         return now.clock - self.clock
 
 
-def _is_steady(now: Moment) -> bool:
+def _is_steady(now: Timestamp) -> bool:
     """Tell whether the clock alone can be trusted: suspends counted, reboots recognised."""
     return _HAS_BOOTTIME and now.boot != ""

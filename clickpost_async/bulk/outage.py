@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import anyio
 
-from clickpost_async._core.retry import SICK, failure_of
+from clickpost_async._core.retry import UNHEALTHY, retry_case_of
 from clickpost_async.errors import ClickPostError, NotSentError, ThrottledError
-from clickpost_async.events import Answered, Event, Failed, Held
+from clickpost_async.events import AttemptFailed, AttemptSucceeded, Event, RateLimitPaused
 
 _log = logging.getLogger("clickpost_async.bulk")
 
@@ -41,36 +41,36 @@ class OutageMonitor:
     def observe(self, event: Event) -> None:
         """Take note of how an attempt ended, and of pauses."""
         match event:
-            case Answered():
-                self._note_health()
-            case Failed(error=error) if failure_of(error) in SICK:
+            case AttemptSucceeded():
+                self._record_health()
+            case AttemptFailed(error=error) if retry_case_of(error) in UNHEALTHY:
                 self._error = error
                 if error.http_status is None and error.status is None:
-                    self._note_silence()
+                    self._record_no_response()
                 else:
-                    self._note_response()
-            case Failed(error=ThrottledError() as error):
+                    self._record_response()
+            case AttemptFailed(error=ThrottledError() as error):
                 self._error = error
-                self._note_response()
-            case Failed(error=error) if error.http_status is not None:
-                self._note_health()
-            case Held(seconds=seconds):
+                self._record_response()
+            case AttemptFailed(error=error) if error.http_status is not None:
+                self._record_health()
+            case RateLimitPaused(seconds=seconds):
                 self._paused_until = anyio.current_time() + seconds
                 self._changed.set()
             case _:
                 pass
 
-    def _note_silence(self) -> None:
+    def _record_no_response(self) -> None:
         if self._unanswered_since is None:
             self._unanswered_since = anyio.current_time()
             self._changed.set()
 
-    def _note_response(self) -> None:
+    def _record_response(self) -> None:
         self._has_responded = True
         self._unanswered_since = None
 
-    def _note_health(self) -> None:
-        self._note_response()
+    def _record_health(self) -> None:
+        self._record_response()
         if self._error is not None:
             self._error = None
             self._paused_until = -math.inf
@@ -82,7 +82,7 @@ class OutageMonitor:
             self._changed = anyio.Event()
             outage = self._outage()
             if outage is not None and outage > self._max_outage - _TICK:
-                halt(self._too_long())
+                halt(self._is_too_long())
                 return
             wait = self._report(outage)
             if outage is not None:
@@ -110,7 +110,7 @@ class OutageMonitor:
         _log.warning("%s", describe(self._address, self._error, outage, pause, halts_in))
         return _REPORT_EVERY
 
-    def _too_long(self) -> ClickPostError:
+    def _is_too_long(self) -> ClickPostError:
         reason = "" if self._error is None else f": {self._error.message}"
         return NotSentError(f"no response from {self._address} for {self._max_outage:g} s{reason}")
 

@@ -34,7 +34,7 @@ class Placed(_Outcome):
     """
 
     order: CreatedOrder
-    found_again: bool = False
+    recovered: bool = False
 
     @property
     def already_placed(self) -> bool:
@@ -68,4 +68,4 @@ class Pending(_Outcome):
     error: ClickPostError | None = None
 
 
-Outcome = Placed | Rejected | Unknown | Pending
+OrderOutcome = Placed | Rejected | Unknown | Pending

@@ -4,21 +4,21 @@ import json
 from typing import Any
 
 from clickpost_async import errors
-from clickpost_async._codec.converter import as_answer, unstructure
-from clickpost_async.bulk.outcome import Outcome, Pending, Placed, Rejected, Unknown
+from clickpost_async._codec.converter import structure_response, unstructure
+from clickpost_async.bulk.outcome import OrderOutcome, Pending, Placed, Rejected, Unknown
 from clickpost_async.errors import ClickPostError, NoReplyError
 from clickpost_async.errors import Outcome as Evidence
-from clickpost_async.structures import CreatedOrder, Reply
+from clickpost_async.structures import CreatedOrder, ResponseInfo
 
 _FACTS = ("endpoint", "status", "http_status", "reference_number")
 
 
-def write(outcome: Outcome) -> bytes:
+def write(outcome: OrderOutcome) -> bytes:
     """Write an outcome down; neither the key nor a person is in it."""
     written: dict[str, Any] = {"attempts": outcome.attempts, "seconds": outcome.seconds}
     match outcome:
         case Placed():
-            written |= write_order(outcome.order) | {"found_again": outcome.found_again}
+            written |= write_order(outcome.order) | {"found_again": outcome.recovered}
         case Pending(order=CreatedOrder() as order):
             written |= write_order(order)
         case Rejected():
@@ -28,12 +28,12 @@ def write(outcome: Outcome) -> bytes:
     return json.dumps(written, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def read(kind: str, written: bytes, **facts: Any) -> Outcome:
+def read(kind: str, written: bytes, **facts: Any) -> OrderOutcome:
     """Read an outcome of that kind again; `facts` say which order it is."""
     told = json.loads(written)
     facts |= {"attempts": told["attempts"], "seconds": told["seconds"]}
     if kind == "placed":
-        return Placed(order=read_order(told), found_again=told["found_again"], **facts)
+        return Placed(order=read_order(told), recovered=told["found_again"], **facts)
     if kind == "rejected":
         return Rejected(reasons=tuple(told["reasons"]), error=read_error(told), **facts)
     if kind == "queued":
@@ -49,25 +49,25 @@ def read(kind: str, written: bytes, **facts: Any) -> Outcome:
 
 def write_order(order: CreatedOrder) -> dict[str, Any]:
     """Return an answer as plain values."""
-    reply = order.reply
+    reply = order.response
     return {
         "order": unstructure(order),
         "status": reply.status,
         "http_status": reply.http_status,
-        "looked_up": reply.looked_up,
+        "looked_up": reply.reconciled,
     }
 
 
 def read_order(told: dict[str, Any]) -> CreatedOrder:
     """Read an answer again; `attempts` and `seconds` are beside it."""
-    reply = Reply(
+    reply = ResponseInfo(
         status=told["status"],
         http_status=told["http_status"],
-        looked_up=told["looked_up"],
+        reconciled=told["looked_up"],
         attempts=told["attempts"],
         seconds=told["seconds"],
     )
-    order = as_answer(told["order"], CreatedOrder, reply)
+    order = structure_response(told["order"], CreatedOrder, reply)
     assert order is not None  # noqa: S101 - it was one when it was written
     return order
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from clickpost_async.bulk.moment import Moment
+from clickpost_async.bulk.moment import Timestamp
 
 # Which of the two kinds of orders it is (`india`, `world`), and its reference number.
 Key = tuple[str, str]
@@ -18,7 +18,7 @@ class JournalError(Exception):
     """
 
 
-class State(enum.Enum):
+class JournalState(enum.Enum):
     """What is known of an order."""
 
     ACCEPTED = "accepted"
@@ -33,12 +33,12 @@ class State(enum.Enum):
     REJECTED = "rejected"
 
 
-FINAL = frozenset({State.PLACED, State.REJECTED})
-DOUBTS = frozenset({State.SENDING, State.UNKNOWN, State.QUEUED})
+FINAL = frozenset({JournalState.PLACED, JournalState.REJECTED})
+DOUBTS = frozenset({JournalState.SENDING, JournalState.UNKNOWN, JournalState.QUEUED})
 
 
 @frozen(kw_only=True)
-class Entry:
+class JournalEntry:
     """An order of the input: where it stands there, what is sent, and that content's digest.
 
     One that is invalid, and so is never sent, has neither.
@@ -52,7 +52,7 @@ class Entry:
 
 
 @frozen(kw_only=True)
-class Standing:
+class JournalRecord:
     """What a journal knew of an order before it was admitted.
 
     `matches`: the order has the contents that are recorded. `seen`: an earlier row of this run's
@@ -60,13 +60,13 @@ class Standing:
     order got into its state.
     """
 
-    state: State | None
+    state: JournalState | None
     matches: bool = True
     seen: bool = False
     position: int
     row: int | None
     attempts: int = 0
-    since: Moment
+    since: Timestamp
     outcome: bytes | None = None
 
     @property
@@ -81,7 +81,7 @@ def place_of(position: int, row: int | None) -> str:
 
 
 @frozen(kw_only=True)
-class Kept:
+class StoredOrder:
     """An order as a journal keeps it until it is done."""
 
     key: Key
@@ -92,11 +92,11 @@ class Kept:
 
 
 @frozen(kw_only=True)
-class Status:
+class JournalStatus:
     """How the orders of a journal stand; `oldest_doubt` is in seconds since the epoch."""
 
     account: str
-    counts: Mapping[State, int]
+    counts: Mapping[JournalState, int]
     oldest_doubt: float | None
 
     @property

@@ -9,21 +9,21 @@ from typing import Any, Protocol
 from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import define, evolve
 
-from clickpost_async._codec.converter import canonical, reference_of, structure
+from clickpost_async._codec.converter import reference_number_of, structure, to_wire
 from clickpost_async._codec.endpoint import Get
 from clickpost_async.bulk import outcome_codec
 from clickpost_async.bulk.decisions import Action, fails_all
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.moment import Moment
-from clickpost_async.bulk.outcome import Outcome, Pending, Placed, Rejected, Unknown
-from clickpost_async.bulk.records import Entry, Key, Standing, State
-from clickpost_async.bulk.schedule import Turn
+from clickpost_async.bulk.moment import Timestamp
+from clickpost_async.bulk.outcome import OrderOutcome, Pending, Placed, Rejected, Unknown
+from clickpost_async.bulk.records import JournalEntry, JournalRecord, JournalState, Key
+from clickpost_async.bulk.schedule import ScheduledOrder
 from clickpost_async.client import ClickPost
 from clickpost_async.endpoints.orders import FIND_INDIA, FIND_WORLD, is_india
 from clickpost_async.errors import ClickPostError, InvalidRequestError, NoReplyError, Problem
 from clickpost_async.errors import Outcome as Evidence
 from clickpost_async.files.columns import Market
-from clickpost_async.files.order_rows import Row
+from clickpost_async.files.order_rows import OrderRow
 from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
 
 _IN_DOUBT = "a previous run stopped while this order was in flight"
@@ -41,7 +41,7 @@ def _as_created(find: Any) -> Get[CreatedOrder]:
 _FIND = {"india": _as_created(FIND_INDIA), "world": _as_created(FIND_WORLD)}
 
 
-class Elsewhere(Protocol):
+class OrderCreator(Protocol):
     """Creates orders in other processes, such as a `Fleet`."""
 
     async def create(
@@ -51,19 +51,19 @@ class Elsewhere(Protocol):
         ...
 
 
-class Kept:
+class PreparedPayload:
     """An order as the journal knows it: its key, and what is sent."""
 
     def __init__(self, given: object) -> None:
-        order = _typed(given)
+        order = _to_structure(given)
         india = isinstance(order, IndiaOrder)
         self.order = order
         self.key: Key = ("india" if india else "world", str(order.reference_number))
-        self.payload: bytes = _written(order)
+        self.payload: bytes = _to_payload(order)
         self.digest: bytes = hashlib.sha256(self.payload).digest()
 
 
-def _typed(given: object) -> IndiaOrder | WorldOrder:
+def _to_structure(given: object) -> IndiaOrder | WorldOrder:
     if isinstance(given, IndiaOrder | WorldOrder):
         return given
     # What is no mapping at all is refused like any other mistake.
@@ -71,21 +71,23 @@ def _typed(given: object) -> IndiaOrder | WorldOrder:
     return structure(shaped, IndiaOrder) if is_india(shaped) else structure(shaped, WorldOrder)
 
 
-def _written(order: IndiaOrder | WorldOrder) -> bytes:
+def _to_payload(order: IndiaOrder | WorldOrder) -> bytes:
     try:
-        value = canonical(order)
+        value = to_wire(order)
         return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True).encode()
     except (ValueError, TypeError, RecursionError):
         problem = Problem("", "contains a value that cannot be encoded as JSON")
-        raise InvalidRequestError.of([problem], reference_number=reference_of(order)) from None
+        raise InvalidRequestError.of(
+            [problem], reference_number=reference_number_of(order)
+        ) from None
 
 
 def _key_of(given: object) -> Key | None:
     """Return the key of an order that is invalid, if it can be told."""
-    reference = given.reference if isinstance(given, Row) else reference_of(given)
+    reference = given.reference if isinstance(given, OrderRow) else reference_number_of(given)
     if reference is None or not _is_encodable(reference):
         return None
-    if isinstance(given, Row):
+    if isinstance(given, OrderRow):
         return (given.market.value, reference)
     if isinstance(given, IndiaOrder | WorldOrder):
         return ("india" if isinstance(given, IndiaOrder) else "world", reference)
@@ -105,31 +107,31 @@ def _is_encodable(text: str) -> bool:
 
 
 @define
-class Prepared:
+class PreparedOrder:
     """An order of the input as it is sent, or, if it is `invalid`, its outcome.
 
     It has a key if its reference number can be told. `facts` are those of its outcome, whatever
     that is.
     """
 
-    facts: dict[str, Any]
+    context: dict[str, Any]
     key: Key | None
-    kept: Kept | None = None
+    payload: PreparedPayload | None = None
     invalid: Rejected | None = None
 
     @property
     def digest(self) -> bytes | None:
         """What stands for its contents; none, if they are invalid."""
-        return None if self.kept is None else self.kept.digest
+        return None if self.payload is None else self.payload.digest
 
     @classmethod
-    def of(cls, turn: Turn) -> "Prepared":
+    def of(cls, turn: ScheduledOrder) -> "PreparedOrder":
         """Validate an order, and write what would be sent."""
-        given = turn.given
-        row = given if isinstance(given, Row) else None
+        given = turn.source
+        row = given if isinstance(given, OrderRow) else None
         facts: dict[str, Any] = {
             "position": turn.position,
-            "reference_number": row.reference if row else reference_of(given),
+            "reference_number": row.reference if row else reference_number_of(given),
             "row": row.number if row else None,
             "differs": turn.differs,
         }
@@ -137,7 +139,7 @@ class Prepared:
             invalid = Rejected(reasons=tuple(map(str, row.problems)), **facts)
             return cls(facts, _key_of(given), invalid=invalid)
         try:
-            kept = Kept(row.order if row else given)
+            kept = PreparedPayload(row.order if row else given)
         except InvalidRequestError as error:
             return cls(facts, _key_of(given), invalid=reject(error, given, facts))
         return cls(facts, kept.key, kept)
@@ -146,28 +148,30 @@ class Prepared:
 def reject(error: InvalidRequestError, given: object, facts: dict[str, Any]) -> Rejected:
     """Return the outcome of an order that is invalid: where, and why."""
     problems = error.problems
-    if isinstance(given, Row):
+    if isinstance(given, OrderRow):
         reasons = tuple(str(given.locate(one.path, one.message)) for one in problems)
     else:
         reasons = tuple(map(str, problems))
     return evolve(Rejected(reasons=reasons, error=error, **facts), attempts=error.attempts)
 
 
-async def in_doubt(journal: Journal) -> AsyncIterator[Turn]:
+async def in_doubt(journal: Journal) -> AsyncIterator[ScheduledOrder]:
     """Go through what earlier runs have left in doubt, as rows of the input that it was."""
     async for kept in journal.doubts():
         market, reference = kept.key
         row = kept.row or 0
         order = json.loads(kept.payload)
-        given = Row(number=row, last=row, market=Market(market), reference=reference, order=order)
-        yield Turn(kept.position, given)
+        given = OrderRow(
+            number=row, last=row, market=Market(market), reference=reference, order=order
+        )
+        yield ScheduledOrder(kept.position, given)
 
 
-class Keeper:
+class JournaledCreator:
     """Keeps a run's journal."""
 
     def __init__(
-        self, journal: Journal, client: ClickPost, elsewhere: Elsewhere | None = None
+        self, journal: Journal, client: ClickPost, elsewhere: OrderCreator | None = None
     ) -> None:
         self._journal = journal
         self._client = client
@@ -187,25 +191,25 @@ class Keeper:
         # A run that has ended meanwhile may not have told this task yet; the next step is to send.
         await checkpoint_if_cancelled()
 
-    def is_observed(self, turn: Turn) -> bool:
+    def is_observed(self, turn: ScheduledOrder) -> bool:
         """Tell whether an order is created by this run's client, which tells of its attempts."""
         return self._elsewhere is None or turn.look_up_only
 
-    async def create(self, turn: Turn, order: Prepared) -> CreatedOrder:
+    async def create(self, turn: ScheduledOrder, order: PreparedOrder) -> CreatedOrder:
         """Create an order, or look it up; before each sending the journal says so, durably."""
         assert order.key is not None  # noqa: S101 - only what has one gets here
         if turn.look_up_only:
             return await self._look_up(order.key, turn)
-        assert order.kept is not None  # noqa: S101 - what is invalid is never sent
+        assert order.payload is not None  # noqa: S101 - what is invalid is never sent
         if self._elsewhere is not None:
             await self._journal.sending(order.key)
             return await self._elsewhere.create(
-                order.kept.order, in_doubt=turn.in_doubt, polls=False
+                order.payload.order, in_doubt=turn.in_doubt, polls=False
             )
         create: Create = self._creates[order.key[0], turn.in_doubt]
-        return await create(order.kept.order)
+        return await create(order.payload.order)
 
-    async def _look_up(self, key: Key, turn: Turn) -> CreatedOrder:
+    async def _look_up(self, key: Key, turn: ScheduledOrder) -> CreatedOrder:
         """Find an order that is not sent again; raises `NoReplyError` if it is not found."""
         market, reference = key
         try:
@@ -219,24 +223,24 @@ class Keeper:
                 f" a look-up did not find it ({error.message})"
             )
             raise NoReplyError(message, transient=False, reference_number=reference) from None
-        return evolve(found, reply=evolve(found.reply, looked_up=True, attempts=0))
+        return evolve(found, response=evolve(found.response, reconciled=True, attempts=0))
 
-    async def admit(self, turn: Turn, order: Prepared) -> Outcome | None:
+    async def admit(self, turn: ScheduledOrder, order: PreparedOrder) -> OrderOutcome | None:
         """Return the outcome of an order of which nothing is to be sent, such as one that is done.
 
         The others are to be sent, or, where they have an outcome to begin with, resolved later.
         """
         assert order.key is not None  # noqa: S101 - without one nothing is known of it
-        facts = order.facts
-        entry = Entry(
+        facts = order.context
+        entry = JournalEntry(
             key=order.key,
             position=turn.position,
             row=facts["row"],
-            payload=None if order.kept is None else order.kept.payload,
+            payload=None if order.payload is None else order.payload.payload,
             digest=order.digest,
         )
         admission = await self._journal.admit(entry)
-        standing = admission.standing
+        standing = admission.record
         match admission.action:
             case Action.REFUSE:
                 return order.invalid or refuse(turn, order, standing.place)
@@ -248,31 +252,33 @@ class Keeper:
             case _:
                 return order.invalid
 
-    def _report(self, standing: Standing, facts: dict[str, Any]) -> Outcome:
+    def _report(self, standing: JournalRecord, facts: dict[str, Any]) -> OrderOutcome:
         facts["differs"] = not standing.matches
         if not standing.seen:
-            return self._recorded(standing, recorded=True, **facts)
-        outcome = self._recorded(standing, duplicate_of=standing.place, **facts)
+            return self._stored_outcome(standing, recorded=True, **facts)
+        outcome = self._stored_outcome(standing, duplicate_of=standing.place, **facts)
         return evolve(outcome, attempts=0, seconds=0.0)
 
-    def _resolve_later(self, turn: Turn, standing: Standing, facts: dict[str, Any]) -> None:
-        now = Moment.now()
+    def _resolve_later(
+        self, turn: ScheduledOrder, standing: JournalRecord, facts: dict[str, Any]
+    ) -> None:
+        now = Timestamp.now()
         turn.in_doubt = True
         turn.differs = facts["differs"] = not standing.matches
-        is_old = standing.since.is_older_than(self._policy.resend_within, now)
+        is_old = standing.since.is_older_than(self._policy.resend_window, now)
         turn.look_up_only = turn.differs or is_old
-        left = standing.since.left_of(self._policy.settling, now)
+        left = standing.since.left_of(self._policy.settle_delay, now)
         turn.wait_for(self._doubt(standing, facts), left)
 
-    def _doubt(self, standing: Standing, facts: dict[str, Any]) -> Outcome:
+    def _doubt(self, standing: JournalRecord, facts: dict[str, Any]) -> OrderOutcome:
         # What was recorded before it was sent says nothing of the sending.
-        if standing.outcome is not None and standing.state is not State.SENDING:
-            return self._recorded(standing, recorded=True, **facts)
+        if standing.outcome is not None and standing.state is not JournalState.SENDING:
+            return self._stored_outcome(standing, recorded=True, **facts)
         error = NoReplyError(_IN_DOUBT, reference_number=facts["reference_number"])
         error.attempts = standing.attempts
         return Unknown(error=error, attempts=standing.attempts, recorded=True, **facts)
 
-    def _recorded(self, standing: Standing, **facts: Any) -> Outcome:
+    def _stored_outcome(self, standing: JournalRecord, **facts: Any) -> OrderOutcome:
         assert standing.state is not None  # noqa: S101 - without one there is nothing to be read
         return outcome_codec.read(standing.state.value, standing.outcome or b"", **facts)
 
@@ -280,26 +286,26 @@ class Keeper:
         """Count the orders of earlier runs that this run's input did not have."""
         return await self._journal.count_unseen()
 
-    def record(self, key: Key, outcome: Outcome) -> Awaitable[None]:
+    def record(self, key: Key, outcome: OrderOutcome) -> Awaitable[None]:
         """Hand an outcome over at once; the awaitable ends when it is durable."""
         return self._journal.record(key, _state_of(outcome), outcome_codec.write(outcome))
 
 
-def _state_of(outcome: Outcome) -> State:
+def _state_of(outcome: OrderOutcome) -> JournalState:
     match outcome:
         case Placed():
-            return State.PLACED
+            return JournalState.PLACED
         case Rejected():
-            return State.REJECTED
+            return JournalState.REJECTED
         case Unknown():
-            return State.UNKNOWN
+            return JournalState.UNKNOWN
         case Pending(order=None):
-            return State.ACCEPTED
+            return JournalState.ACCEPTED
         case Pending():
-            return State.QUEUED
+            return JournalState.QUEUED
 
 
-def refuse(turn: Turn, order: Prepared, place: str) -> Rejected:
+def refuse(turn: ScheduledOrder, order: PreparedOrder, place: str) -> Rejected:
     """Return the outcome of an order that has the reference number of another one of the input."""
     message = (
         f"{place} has the same reference number with other contents, so this one was not sent;"
@@ -307,6 +313,6 @@ def refuse(turn: Turn, order: Prepared, place: str) -> Rejected:
         " stand next to each other"
     )
     problem: object = Problem(_REFERENCE, message)
-    if isinstance(turn.given, Row):
-        problem = turn.given.locate(_REFERENCE, message)
-    return Rejected(reasons=(str(problem),), **order.facts)
+    if isinstance(turn.source, OrderRow):
+        problem = turn.source.locate(_REFERENCE, message)
+    return Rejected(reasons=(str(problem),), **order.context)

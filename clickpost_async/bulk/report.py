@@ -4,7 +4,7 @@ import time
 
 from attrs import define, field
 
-from clickpost_async.bulk.outcome import Outcome, Pending, Placed, Rejected, Unknown
+from clickpost_async.bulk.outcome import OrderOutcome, Pending, Placed, Rejected, Unknown
 from clickpost_async.errors import ClickPostError
 
 
@@ -35,7 +35,7 @@ class Report:
     duplicates: int = 0
     duplicates_avoided: int = 0
     requests: int = 0
-    repeats: int = 0
+    retries: int = 0
     seconds: float = 0.0
     slowest: float = 0.0
     halted: ClickPostError | None = None
@@ -47,7 +47,7 @@ class Report:
         """How many orders have an outcome."""
         return self.placed + self.already_placed + self.rejected + self.unknown + self.pending
 
-    def count(self, outcome: Outcome) -> None:
+    def count(self, outcome: OrderOutcome) -> None:
         """Count one more outcome."""
         match outcome:
             case Placed(already_placed=True):
@@ -65,9 +65,9 @@ class Report:
         if outcome.recorded:
             self.skipped += 1
         elif outcome.duplicate_of is None:
-            self.duplicates_avoided += isinstance(outcome, Placed) and outcome.found_again
+            self.duplicates_avoided += isinstance(outcome, Placed) and outcome.recovered
             self.requests += outcome.attempts
-            self.repeats += max(outcome.attempts - 1, 0)
+            self.retries += max(outcome.attempts - 1, 0)
             self.slowest = max(self.slowest, outcome.seconds)
         self.seconds = time.perf_counter() - self._began
 
@@ -79,7 +79,7 @@ class Report:
             f"{self.unknown} unknown",
             f"{self.pending} pending",
             f"{self.requests} requests",
-            f"{self.repeats} repeats",
+            f"{self.retries} repeats",
             f"{self.duplicates_avoided} duplicates avoided",
             f"slowest {self.slowest:.2f} s",
         ]

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from clickpost_async._util.private_files import open_private
-from clickpost_async.bulk.outcome import Outcome, Pending, Placed, Rejected, Unknown
+from clickpost_async.bulk.outcome import OrderOutcome, Pending, Placed, Rejected, Unknown
 
 COLUMNS = (
     *("row", "reference_number", "outcome", "waybill", "courier_partner", "label"),
@@ -21,7 +21,7 @@ COLUMNS = (
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
-def neutralised(cell: str) -> str:
+def escape_formula(cell: str) -> str:
     """Put an apostrophe before what a spreadsheet would run (OWASP, CSV injection).
 
     Read back as a cell of an order, the apostrophe is taken off again.
@@ -29,7 +29,7 @@ def neutralised(cell: str) -> str:
     return f"'{cell}" if cell.startswith((*_FORMULA, "'")) else cell
 
 
-def row_of(outcome: Outcome) -> Mapping[str, str | int | bool | None]:
+def row_of(outcome: OrderOutcome) -> Mapping[str, str | int | bool | None]:
     """Return an outcome's cells, by the names of their columns."""
     row: dict[str, str | int | bool | None] = {
         "row": outcome.row,
@@ -57,9 +57,9 @@ def row_of(outcome: Outcome) -> Mapping[str, str | int | bool | None]:
         case Pending(error=error):
             row |= {"reasons": str(error), "advice": error.advice if error else ""}
     if outcome.duplicate_of is not None:
-        row["reasons"] = _joined(f"the same order as {outcome.duplicate_of}", row.get("reasons"))
+        row["reasons"] = _join(f"the same order as {outcome.duplicate_of}", row.get("reasons"))
     if outcome.differs:
-        row["reasons"] = _joined(_DIFFERS, row.get("reasons"))
+        row["reasons"] = _join(_DIFFERS, row.get("reasons"))
         row["advice"] = _AS_PLACED if isinstance(outcome, Placed) else _AS_SENT
     return row
 
@@ -69,11 +69,11 @@ _AS_PLACED = "edit or cancel the placed order if the change matters"
 _AS_SENT = "undo the change and run the same command again, or settle the order with bulk resolve"
 
 
-def _joined(*parts: object) -> str:
+def _join(*parts: object) -> str:
     return "\n".join(str(part) for part in parts if part)
 
 
-class Table(AbstractContextManager["Table"]):
+class ResultsFile(AbstractContextManager["ResultsFile"]):
     """A file of outcomes: CSV, or JSON Lines where its name ends in `.jsonl`.
 
     Only its owner can read it, a link is not followed, and every row is in it once it was written.
@@ -91,7 +91,7 @@ class Table(AbstractContextManager["Table"]):
         if not is_json:
             self._table.writeheader()
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: OrderOutcome) -> None:
         """Write one more outcome."""
         self._write(row_of(outcome))
         self._file.flush()
@@ -102,7 +102,7 @@ class Table(AbstractContextManager["Table"]):
     def _write_csv(self, row: Mapping[str, object]) -> None:
         self._table.writerow(
             {
-                name: neutralised(cell) if isinstance(cell, str) else cell
+                name: escape_formula(cell) if isinstance(cell, str) else cell
                 for name, cell in row.items()
             }
         )

@@ -17,10 +17,17 @@ from clickpost_async.bulk.decisions import Action, decide, fails_all, is_foreign
 from clickpost_async.bulk.in_flight import InFlightCalls
 from clickpost_async.bulk.journal import Journal
 from clickpost_async.bulk.outage import OutageMonitor
-from clickpost_async.bulk.outcome import Outcome, Pending, Placed, Rejected, Unknown
-from clickpost_async.bulk.recovery import Elsewhere, Keeper, Prepared, in_doubt, refuse, reject
+from clickpost_async.bulk.outcome import OrderOutcome, Pending, Placed, Rejected, Unknown
+from clickpost_async.bulk.recovery import (
+    JournaledCreator,
+    OrderCreator,
+    PreparedOrder,
+    in_doubt,
+    refuse,
+    reject,
+)
 from clickpost_async.bulk.report import Report
-from clickpost_async.bulk.schedule import BulkOrder, Schedule, Turn, turns_of
+from clickpost_async.bulk.schedule import BulkOrder, Schedule, ScheduledOrder, scheduled_orders
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import (
     ClickPostError,
@@ -53,9 +60,9 @@ class Run:
         orders: Iterable[BulkOrder] | AsyncIterable[BulkOrder] | None,
         journal: Journal | str | os.PathLike[str] | None,
         *,
-        at_once: int,
+        max_concurrency: int,
         max_outage: float,
-        elsewhere: Elsewhere | None = None,
+        creator: OrderCreator | None = None,
     ) -> None:
         self.report: Report = Report()
         self._calls = InFlightCalls()
@@ -63,22 +70,22 @@ class Run:
         # The journal's clock polls what ClickPost has recorded: it goes on after a restart.
         self._client = client.with_options(
             priority=Priority.BULK,
-            retry=evolve(client.retry, polling=0.0),
+            retry=evolve(client.retry, poll_timeout=0.0),
             observer=self._observe,
         )
         self._policy = client.retry
-        self._elsewhere = elsewhere
+        self._elsewhere = creator
         self._journal = journal
         self._orders = orders
-        self._at_once = at_once
+        self._at_once = max_concurrency
         self._failure: Exception | None = None
         self._foreign = 0
-        self._keeper: Keeper
-        self._schedule = Schedule(turns_of(() if orders is None else orders))
+        self._keeper: JournaledCreator
+        self._schedule = Schedule(scheduled_orders(() if orders is None else orders))
         self._stack = AsyncExitStack()
         self._group: TaskGroup
-        self._done: MemoryObjectSendStream[Outcome]
-        self._outcomes: MemoryObjectReceiveStream[Outcome]
+        self._done: MemoryObjectSendStream[OrderOutcome]
+        self._outcomes: MemoryObjectReceiveStream[OrderOutcome]
 
     @property
     def waiting(self) -> int:
@@ -90,15 +97,15 @@ class Run:
             journal = await self._open_journal(stack)
             if self._orders is None:
                 self._schedule = Schedule(in_doubt(journal))
-            self._keeper = Keeper(journal, self._client, self._elsewhere)
+            self._keeper = JournaledCreator(journal, self._client, self._elsewhere)
             self._group = anyio.create_task_group()
             await self._group.__aenter__()
             self._stack = stack.pop_all()
         # No buffer: a consumer that is slow slows the run down, not fills the memory.
-        self._done, self._outcomes = anyio.create_memory_object_stream[Outcome]()
+        self._done, self._outcomes = anyio.create_memory_object_stream[OrderOutcome]()
         if self.report.stopped:
             self._schedule.end()
-        for task in (self._schedule.read, self._calls.end_when_told, self._watch, self._work):
+        for task in (self._schedule.read, self._calls.cancel_when_set, self._watch, self._work):
             self._group.start_soon(task)
         return self
 
@@ -107,7 +114,7 @@ class Run:
         if journal is None:
             journal = await stack.enter_async_context(Journal.private())
         elif not isinstance(journal, Journal):
-            opened = Journal.at(journal, account=self._client.identity)
+            opened = Journal.at(journal, account=self._client.account_label)
             journal = await stack.enter_async_context(opened)
         self._journal = journal
         return journal
@@ -141,12 +148,12 @@ class Run:
 
     def _end(self, grace: float) -> None:
         self._schedule.end()
-        self._calls.end(grace)
+        self._calls.cancel(grace)
 
-    def __aiter__(self) -> AsyncIterator[Outcome]:
+    def __aiter__(self) -> AsyncIterator[OrderOutcome]:
         return self
 
-    async def __anext__(self) -> Outcome:
+    async def __anext__(self) -> OrderOutcome:
         try:
             outcome = await self._outcomes.receive()
         except anyio.EndOfStream:
@@ -184,14 +191,14 @@ class Run:
             self._failure = self._failure or error
             others.cancel()
 
-    async def _process(self, turn: Turn) -> Outcome | None:
+    async def _process(self, turn: ScheduledOrder) -> OrderOutcome | None:
         """Return an order's outcome; `None`: it comes up again later."""
-        if turn.known is not None and (self.report.stopped or self.report.halted):
-            return turn.known
-        order = Prepared.of(turn)
+        if turn.last_outcome is not None and (self.report.stopped or self.report.halted):
+            return turn.last_outcome
+        order = PreparedOrder.of(turn)
         if order.key is None:
             return order.invalid
-        if turn.known is None:
+        if turn.last_outcome is None:
             admitted = await self._admit(turn, order)
             if admitted is not Action.SEND:
                 return admitted
@@ -199,9 +206,11 @@ class Run:
         # Handed over before anything else can happen, a cancellation included.
         saved = self._keeper.record(order.key, outcome)
         await saved
-        return None if self._comes_again(turn, outcome) else outcome
+        return None if self._reschedule(turn, outcome) else outcome
 
-    async def _admit(self, turn: Turn, order: Prepared) -> Outcome | Literal[Action.SEND] | None:
+    async def _admit(
+        self, turn: ScheduledOrder, order: PreparedOrder
+    ) -> OrderOutcome | Literal[Action.SEND] | None:
         """Return that it is to be sent, or its outcome, or `None`: it comes up again later."""
         assert order.key is not None  # noqa: S101 - without one nothing is known of it
         other = self._schedule.claim(order.key, turn, order.digest)
@@ -212,52 +221,56 @@ class Run:
                 return None
             return order.invalid or refuse(turn, order, other.place)
         outcome = await self._keeper.admit(turn, order)
-        if turn.known is not None:
+        if turn.last_outcome is not None:
             self._schedule.put(turn)
             return None
         return outcome or Action.SEND
 
-    def _comes_again(self, turn: Turn, outcome: Outcome) -> bool:
+    def _reschedule(self, turn: ScheduledOrder, outcome: OrderOutcome) -> bool:
         wait = turn.repeat_wait(outcome, self._policy.attempts)
         behind_all = wait is not None
         if wait is None:
-            wait = turn.poll_wait(outcome, self._policy.poll_every, self._policy.polling)
+            wait = turn.poll_wait(outcome, self._policy.poll_interval, self._policy.poll_timeout)
         if wait is None:
             return False
         turn.wait_for(outcome, wait)
         self._schedule.put(turn, behind_all=behind_all)
         return True
 
-    async def _create(self, turn: Turn, order: Prepared) -> Outcome:
+    async def _create(self, turn: ScheduledOrder, order: PreparedOrder) -> OrderOutcome:
         began = time.perf_counter()
         try:
-            created = await self._calls.make(
+            created = await self._calls.call(
                 partial(self._keeper.create, turn, order),
                 in_doubt=turn.in_doubt,
                 is_observed=self._keeper.is_observed(turn),
             )
         except ClickPostError as error:
-            order.facts["seconds"] = time.perf_counter() - began
-            return self._failed(error, turn, order.facts)
+            order.context["seconds"] = time.perf_counter() - began
+            return self._failed(error, turn, order.context)
         self._foreign = 0
-        order.facts["seconds"] = time.perf_counter() - began
-        return _created(created, order.facts, sent_before=turn.in_doubt)
+        order.context["seconds"] = time.perf_counter() - began
+        return _create_loop(created, order.context, sent_before=turn.in_doubt)
 
-    def _failed(self, error: ClickPostError, turn: Turn, facts: dict[str, Any]) -> Outcome:
+    def _failed(
+        self, error: ClickPostError, turn: ScheduledOrder, facts: dict[str, Any]
+    ) -> OrderOutcome:
         facts["attempts"] = error.attempts
         self._foreign = self._foreign + 1 if is_foreign(error) else 0
         if fails_all(error) or self._foreign >= _MOST_FOREIGN:
             self._halt(error)
         if isinstance(error, InvalidRequestError) and error.problems:
-            return reject(error, turn.given, facts)
+            return reject(error, turn.source, facts)
         kind = outcome_of(error)
         if kind is Rejected:
             return Rejected(reasons=(str(error),), error=error, **facts)
         return Unknown(error=error, **facts) if kind is Unknown else Pending(error=error, **facts)
 
 
-def _created(created: CreatedOrder, facts: dict[str, Any], *, sent_before: bool) -> Outcome:
-    response = created.reply
+def _create_loop(
+    created: CreatedOrder, facts: dict[str, Any], *, sent_before: bool
+) -> OrderOutcome:
+    response = created.response
     facts["attempts"] = response.attempts
     if created.pending:
         return Pending(order=created, **facts)
@@ -266,8 +279,8 @@ def _created(created: CreatedOrder, facts: dict[str, Any], *, sent_before: bool)
         message = "the response has another reference number"
         return Unknown(error=UnreadableReplyError(message, transient=False), **facts)
     sent_before = sent_before or response.attempts > 1
-    found_again = response.looked_up or (created.already_placed and sent_before)
-    return Placed(order=created, found_again=found_again, **facts)
+    found_again = response.reconciled or (created.already_placed and sent_before)
+    return Placed(order=created, recovered=found_again, **facts)
 
 
 def create(
@@ -275,11 +288,11 @@ def create(
     orders: Iterable[BulkOrder] | AsyncIterable[BulkOrder],
     *,
     journal: Journal | str | os.PathLike[str] | None = None,
-    at_once: int = 100,
+    max_concurrency: int = 100,
     max_outage: float = 60.0,
-    elsewhere: Elsewhere | None = None,
+    creator: OrderCreator | None = None,
 ) -> Run:
-    """Create every order of an iterable, `at_once` of them at a time, behind all other calls.
+    """Create every order of an iterable, `max_concurrency` at a time, at lower priority.
 
     Orders are structures, plain mappings, or rows of `read_orders`. Iterate over the run for the
     outcomes; `run.report` counts them.
@@ -303,16 +316,23 @@ def create(
             read; while iterating, it could not be written, and nothing more was sent.
 
     """
-    return Run(client, orders, journal, at_once=at_once, max_outage=max_outage, elsewhere=elsewhere)
+    return Run(
+        client,
+        orders,
+        journal,
+        max_concurrency=max_concurrency,
+        max_outage=max_outage,
+        creator=creator,
+    )
 
 
 def resolve(
     client: ClickPost,
     journal: str | os.PathLike[str],
     *,
-    at_once: int = 100,
+    max_concurrency: int = 100,
     max_outage: float = 60.0,
-    elsewhere: Elsewhere | None = None,
+    creator: OrderCreator | None = None,
 ) -> Run:
     """Settle every order of a journal that is in doubt, or that ClickPost is still working on.
 
@@ -320,4 +340,11 @@ def resolve(
 
     Raises `JournalError` as `create` does.
     """
-    return Run(client, None, journal, at_once=at_once, max_outage=max_outage, elsewhere=elsewhere)
+    return Run(
+        client,
+        None,
+        journal,
+        max_concurrency=max_concurrency,
+        max_outage=max_outage,
+        creator=creator,
+    )

@@ -9,13 +9,13 @@ from typing import Any
 import anyio
 from attrs import define, evolve, field
 
-from clickpost_async.bulk.outcome import Outcome, Pending, Unknown
+from clickpost_async.bulk.outcome import OrderOutcome, Pending, Unknown
 from clickpost_async.bulk.records import Key, place_of
-from clickpost_async.errors import Trouble
-from clickpost_async.files.order_rows import Row
+from clickpost_async.errors import FailureKind
+from clickpost_async.files.order_rows import OrderRow
 from clickpost_async.structures import IndiaOrder, WorldOrder
 
-BulkOrder = IndiaOrder | WorldOrder | Mapping[str, Any] | Row
+BulkOrder = IndiaOrder | WorldOrder | Mapping[str, Any] | OrderRow
 
 # How often an order is taken up again after all others, where repeats had become too many.
 _ROUNDS = 3
@@ -27,7 +27,7 @@ _MOST_WAITING = 10_000
 
 
 @define(eq=False)
-class Turn:
+class ScheduledOrder:
     """An order of the input; what is known of it, if a first round was not the end of it.
 
     `in_doubt`: it may have been sent before. `look_up_only`: it is not to be sent again, because
@@ -36,20 +36,20 @@ class Turn:
     """
 
     position: int
-    given: BulkOrder
+    source: BulkOrder
     key: Key | None = None
     rounds: int = 0
-    known: Unknown | Pending | None = None
+    last_outcome: Unknown | Pending | None = None
     in_doubt: bool = False
     look_up_only: bool = False
     differs: bool = False
     polled: float = 0.0
     due: float = 0.0
 
-    def add(self, outcome: Outcome) -> Outcome:
+    def add(self, outcome: OrderOutcome) -> OrderOutcome:
         """Return what this round and the ones before it tell together."""
         self.rounds += 1
-        before = self.known
+        before = self.last_outcome
         if before is None:
             return outcome
         unsent = isinstance(outcome, Pending) and outcome.order is None
@@ -60,22 +60,22 @@ class Turn:
             seconds=before.seconds + outcome.seconds,
         )
 
-    def wait_for(self, outcome: Outcome, seconds: float) -> None:
+    def wait_for(self, outcome: OrderOutcome, seconds: float) -> None:
         """Come up again in so many seconds."""
         assert isinstance(outcome, Unknown | Pending)  # noqa: S101 - all others are final
-        self.known = outcome
+        self.last_outcome = outcome
         self.in_doubt = self.in_doubt or isinstance(outcome, Unknown)
         self.due = anyio.current_time() + seconds
 
-    def repeat_wait(self, outcome: Outcome, attempts: int) -> float | None:
+    def repeat_wait(self, outcome: OrderOutcome, attempts: int) -> float | None:
         """Return after how many seconds it may be repeated, if only the budget kept it back."""
         if not isinstance(outcome, Unknown | Pending) or outcome.error is None:
             return None
-        unaffordable = outcome.error.trouble is Trouble.UNAFFORDABLE
+        unaffordable = outcome.error.kind is FailureKind.RETRY_BUDGET_SPENT
         again = unaffordable and self.rounds < _ROUNDS and outcome.attempts < attempts
-        return outcome.error.again_in if again else None
+        return outcome.error.safe_to_retry_in if again else None
 
-    def poll_wait(self, outcome: Outcome, every: float, longest: float) -> float | None:
+    def poll_wait(self, outcome: OrderOutcome, every: float, longest: float) -> float | None:
         """Return after how many seconds a recorded order is asked for again, ever more slowly."""
         if not isinstance(outcome, Pending) or outcome.order is None:
             return None
@@ -91,41 +91,43 @@ def _is_unsent(outcome: Unknown | Pending) -> bool:
 
 
 @define(eq=False)
-class UnderWay:
+class InFlightOrder:
     """The order that is under way with a reference number, and those that wait for it.
 
     They have the same contents, which `digest` stands for; invalid ones have none.
     """
 
-    turn: Turn
+    scheduled: ScheduledOrder
     digest: bytes | None
-    followers: deque[Turn] = field(factory=deque)
+    followers: deque[ScheduledOrder] = field(factory=deque)
 
     @property
     def place(self) -> str:
         """Where it stands in the input."""
-        given = self.turn.given
-        return place_of(self.turn.position, given.number if isinstance(given, Row) else None)
+        given = self.scheduled.source
+        return place_of(
+            self.scheduled.position, given.number if isinstance(given, OrderRow) else None
+        )
 
     def matches(self, digest: bytes | None) -> bool:
         """Tell whether an order has the same contents."""
         return digest is not None and digest == self.digest
 
 
-async def _numbered(orders: AsyncIterable[BulkOrder]) -> AsyncIterator[Turn]:
+async def _number(orders: AsyncIterable[BulkOrder]) -> AsyncIterator[ScheduledOrder]:
     position = 0
     async for order in orders:
-        yield Turn(position, order)
+        yield ScheduledOrder(position, order)
         position += 1
 
 
-def turns_of(
+def scheduled_orders(
     orders: Iterable[BulkOrder] | AsyncIterable[BulkOrder],
-) -> Iterator[Turn] | AsyncIterator[Turn]:
+) -> Iterator[ScheduledOrder] | AsyncIterator[ScheduledOrder]:
     """Make a turn of each order of an input, when it is read."""
     if isinstance(orders, AsyncIterable):
-        return _numbered(orders)
-    return itertools.starmap(Turn, enumerate(orders))
+        return _number(orders)
+    return itertools.starmap(ScheduledOrder, enumerate(orders))
 
 
 class Schedule:
@@ -135,7 +137,7 @@ class Schedule:
     so that it may take its time while orders come up again.
     """
 
-    def __init__(self, turns: Iterator[Turn] | AsyncIterator[Turn]) -> None:
+    def __init__(self, turns: Iterator[ScheduledOrder] | AsyncIterator[ScheduledOrder]) -> None:
         self.unfinished: int = 0
         self.input_error: Exception | None = None
         self._turns = turns
@@ -143,14 +145,14 @@ class Schedule:
         self._ended = False
         self._reader: anyio.CancelScope | None = None
         # Read, and not taken yet: one at most.
-        self._read: list[Turn] = []
+        self._read: list[ScheduledOrder] = []
         self._asks = False
         self._asked = anyio.Event()
         self._changed = anyio.Event()
         # Those that come up again: some as soon as they are due, others behind the whole input.
-        self._later: list[tuple[bool, float, int, Turn]] = []
+        self._later: list[tuple[bool, float, int, ScheduledOrder]] = []
         self._number = itertools.count()
-        self._under_way: dict[Key, UnderWay] = {}
+        self._under_way: dict[Key, InFlightOrder] = {}
         self._followers = 0
         self._lookout = anyio.Lock()
 
@@ -169,7 +171,7 @@ class Schedule:
 
     # --- what is next -----------------------------------------------------------------------------
 
-    async def next(self) -> Turn | None:
+    async def next(self) -> ScheduledOrder | None:
         """Return the next order; `None`: there is none, and this worker is not needed any more."""
         # One worker looks out for all; the others wait behind it.
         async with self._lookout:
@@ -181,7 +183,7 @@ class Schedule:
                     return None
                 await self._wait()
 
-    def _take(self) -> Turn | None:
+    def _take(self) -> ScheduledOrder | None:
         if self._later:
             behind_all, due, _, turn = self._later[0]
             is_due = self._ended or due <= anyio.current_time() + _TICK
@@ -224,7 +226,7 @@ class Schedule:
         self._reader = None
         self._changed.set()
 
-    async def _read_each(self, turns: AsyncIterator[Turn]) -> None:
+    async def _read_each(self, turns: AsyncIterator[ScheduledOrder]) -> None:
         try:
             while self._is_open:
                 await self._asked.wait()
@@ -245,7 +247,7 @@ class Schedule:
             self._is_open = False
             self.input_error = error
 
-    def _add(self, turn: Turn) -> None:
+    def _add(self, turn: ScheduledOrder) -> None:
         self._read.append(turn)
         self.unfinished += 1
         self._asks = False
@@ -253,32 +255,32 @@ class Schedule:
 
     # --- those that come up again -----------------------------------------------------------------
 
-    def put(self, turn: Turn, *, behind_all: bool = False) -> None:
+    def put(self, turn: ScheduledOrder, *, behind_all: bool = False) -> None:
         """Have one come up again when it is due."""
         heapq.heappush(self._later, (behind_all, turn.due, next(self._number), turn))
         self._changed.set()
 
-    def claim(self, key: Key, turn: Turn, digest: bytes | None) -> UnderWay | None:
+    def claim(self, key: Key, turn: ScheduledOrder, digest: bytes | None) -> InFlightOrder | None:
         """Make an order the one under way with its reference number; return another that is."""
         turn.key = key
-        claim = self._under_way.setdefault(key, UnderWay(turn, digest))
-        return None if claim.turn is turn else claim
+        claim = self._under_way.setdefault(key, InFlightOrder(turn, digest))
+        return None if claim.scheduled is turn else claim
 
-    def follow(self, other: UnderWay, turn: Turn) -> None:
+    def follow(self, other: InFlightOrder, turn: ScheduledOrder) -> None:
         """Have one come up again when another has ended."""
         other.followers.append(turn)
         self._followers += 1
 
-    def finish(self, turn: Turn) -> None:
+    def finish(self, turn: ScheduledOrder) -> None:
         """Note that an order has its outcome; the next one that waits for it comes up."""
         self.unfinished -= 1
         claim = None if turn.key is None else self._under_way.get(turn.key)
-        if turn.key is None or claim is None or claim.turn is not turn:
+        if turn.key is None or claim is None or claim.scheduled is not turn:
             return
         if claim.followers:
             # One after the other, and each keeps the number for those behind it.
-            claim.turn = claim.followers.popleft()
+            claim.scheduled = claim.followers.popleft()
             self._followers -= 1
-            self.put(claim.turn)
+            self.put(claim.scheduled)
         else:
             del self._under_way[turn.key]

@@ -10,8 +10,15 @@ from typing import TypeVar
 from attrs import frozen
 
 from clickpost_async.bulk.decisions import Action, decide
-from clickpost_async.bulk.moment import Moment
-from clickpost_async.bulk.records import FINAL, Entry, Kept, Key, Standing, State
+from clickpost_async.bulk.moment import Timestamp
+from clickpost_async.bulk.records import (
+    FINAL,
+    JournalEntry,
+    JournalRecord,
+    JournalState,
+    Key,
+    StoredOrder,
+)
 
 T = TypeVar("T")
 
@@ -46,10 +53,10 @@ class Admission:
     """What is to be done with an order, and what was known of it."""
 
     action: Action
-    standing: Standing
+    record: JournalRecord
 
 
-class Store:
+class OrderStore:
     """The orders of one database, of which `run` numbers the run that is under way."""
 
     def __init__(
@@ -60,7 +67,7 @@ class Store:
         self._has_payloads = has_payloads
 
     @classmethod
-    def private(cls) -> "Store":
+    def private(cls) -> "OrderStore":
         """Make one for this run alone: beyond its cache a temporary file that is gone with it."""
         database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         database.execute("PRAGMA synchronous = OFF")
@@ -79,23 +86,23 @@ class Store:
 
     # --- what is done in a transaction ------------------------------------------------------------
 
-    def admit(self, entry: Entry) -> Admission:
+    def admit(self, entry: JournalEntry) -> Admission:
         """Take an order in, or tell what is known of it, and decide what to do with it."""
         row = self._database.execute(
             f"SELECT {_COLUMNS} FROM orders WHERE {_ONE}",  # noqa: S608 - constants
             entry.key,
         ).fetchone()
         if row is None:
-            standing = Standing(
-                state=None, position=entry.position, row=entry.row, since=Moment.now()
+            standing = JournalRecord(
+                state=None, position=entry.position, row=entry.row, since=Timestamp.now()
             )
         else:
-            standing = Standing(
-                state=State(row[0]),
+            standing = JournalRecord(
+                state=JournalState(row[0]),
                 matches=row[1] == entry.digest,
                 outcome=row[2],
                 attempts=row[3],
-                since=Moment(*row[4:7]),
+                since=Timestamp(*row[4:7]),
                 seen=row[7] == self._run,
                 position=row[8],
                 row=row[9],
@@ -110,9 +117,9 @@ class Store:
             )
         return Admission(action, standing)
 
-    def _take_in(self, entry: Entry) -> None:
-        now = Moment.now()
-        state = State.REJECTED if entry.digest is None else State.ACCEPTED
+    def _take_in(self, entry: JournalEntry) -> None:
+        now = Timestamp.now()
+        state = JournalState.REJECTED if entry.digest is None else JournalState.ACCEPTED
         self._database.execute(
             "INSERT OR REPLACE INTO orders (market, reference_number, position, row, state, digest,"
             " payload, since, clock, boot, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -132,21 +139,21 @@ class Store:
 
     def mark_sending(self, key: Key) -> None:
         """Note that its first byte is about to leave."""
-        now = Moment.now()
+        now = Timestamp.now()
         self._database.execute(
             "UPDATE orders SET state = 'sending', attempts = attempts + 1, since = ?, clock = ?,"
             " boot = ? WHERE market = ? AND reference_number = ?",
             (now.wall, now.clock, now.boot, *key),
         )
 
-    def record(self, key: Key, state: State, outcome: bytes) -> None:
+    def record(self, key: Key, state: JournalState, outcome: bytes) -> None:
         """Note what it came to; what is final needs its payload no more."""
         columns: dict[str, object] = {"state": state.value, "outcome": outcome}
         if state in FINAL:
             columns["payload"] = None
-        if state is not State.UNKNOWN:
+        if state is not JournalState.UNKNOWN:
             # What stays unknown has been so since it was last sent.
-            now = Moment.now()
+            now = Timestamp.now()
             columns |= {"since": now.wall, "clock": now.clock, "boot": now.boot}
         changes = ", ".join(f"{name} = ?" for name in columns)
         self._database.execute(
@@ -159,7 +166,7 @@ class Store:
         found = self._database.execute("SELECT COUNT(*) FROM orders WHERE run <> ?", (self._run,))
         return int(found.fetchone()[0])
 
-    def doubts(self, after: tuple[int, str, str], most: int) -> list[Kept]:
+    def doubts(self, after: tuple[int, str, str], most: int) -> list[StoredOrder]:
         """Return orders in doubt, by their position in the input."""
         found = self._database.execute(
             "SELECT market, reference_number, position, row, digest, payload FROM orders"
@@ -169,6 +176,8 @@ class Store:
             (*after, most),
         )
         return [
-            Kept(key=(row[0], row[1]), position=row[2], row=row[3], digest=row[4], payload=row[5])
+            StoredOrder(
+                key=(row[0], row[1]), position=row[2], row=row[3], digest=row[4], payload=row[5]
+            )
             for row in found
         ]

@@ -37,7 +37,7 @@ async def push(
     merge: Path | None = None,
     format: Format | None = None,  # noqa: A002 - the word people look for
     map: str | None = None,  # noqa: A002 - as above
-    at_once: PositiveInt | None = None,
+    max_concurrency: PositiveInt | None = None,
     fleet: bool = False,
     redis: str | None = None,
     hold: bool = False,
@@ -65,7 +65,7 @@ async def push(
         csv, jsonl or xlsx, if the file's name does not tell.
     map
         What the file calls our columns: shopify, unicommerce, or a TOML file.
-    at_once
+    max_concurrency
         How many orders are under way together: 100, in a fleet 1,000.
     fleet
         Have the orders created by workers (see `worker`) that share a Redis; --redis implies it.
@@ -98,14 +98,14 @@ async def push(
                 journal=journal,
                 labels=labels,
                 merge=merge,
-                at_once=at_once,
+                max_concurrency=max_concurrency,
                 fleet=fleet,
                 redis=redis,
-                hold=hold,
-                settling=settling,
+                no_resend=hold,
+                settle_delay=settling,
                 max_outage=max_outage,
                 quiet=quiet,
-                tables=order_files.tables(stack, results, errors),
+                results_files=order_files.tables(stack, results, errors),
             )
         )
 
@@ -114,7 +114,7 @@ async def push(
 async def resolve(
     journal: Path,
     *,
-    at_once: PositiveInt | None = None,
+    max_concurrency: PositiveInt | None = None,
     fleet: bool = False,
     redis: str | None = None,
     settling: NonNegativeFloat = 30.0,
@@ -127,10 +127,10 @@ async def resolve(
     return await bulk_runner.push(
         bulk_runner.Job(
             journal=journal,
-            at_once=at_once,
+            max_concurrency=max_concurrency,
             fleet=fleet,
             redis=redis,
-            settling=settling,
+            settle_delay=settling,
             max_outage=max_outage,
             quiet=quiet,
         )

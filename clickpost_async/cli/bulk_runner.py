@@ -20,14 +20,14 @@ from rich.progress import (
 )
 
 from clickpost_async import bulk
-from clickpost_async._core.retry import ReSend
+from clickpost_async._core.retry import Resend
 from clickpost_async.bulk import JournalError, Placed, Run
-from clickpost_async.bulk.records import State
-from clickpost_async.bulk.recovery import Elsewhere
-from clickpost_async.bulk.results import Table
+from clickpost_async.bulk.records import JournalState
+from clickpost_async.bulk.recovery import OrderCreator
+from clickpost_async.bulk.results import ResultsFile
 from clickpost_async.cli.account import client
 from clickpost_async.cli.label_downloads import Labels
-from clickpost_async.cli.order_files import REJECTED, Source, say
+from clickpost_async.cli.order_files import REJECTED, Source, print_message
 from clickpost_async.client import ClickPost
 
 UNDECIDED, HALTED, INTERRUPTED = 4, 5, 130
@@ -43,23 +43,23 @@ class Job:
 
     source: Source | None = None
     journal: Path | None
-    at_once: int | None
-    settling: float
+    max_concurrency: int | None
+    settle_delay: float
     max_outage: float
     quiet: bool
     labels: Path | None = None
     merge: Path | None = None
-    hold: bool = False
+    no_resend: bool = False
     fleet: bool = False
     redis: str | None = None
-    tables: tuple[Table | None, Table | None] = (None, None)
+    results_files: tuple[ResultsFile | None, ResultsFile | None] = (None, None)
 
 
 async def push(job: Job) -> int:
     """Push a file, or settle a journal; returns the exit code."""
     async with client() as opened:
-        resend = ReSend.NEVER if job.hold else opened.retry.resend
-        retry = evolve(opened.retry, settling=job.settling, resend=resend)
+        resend = Resend.NEVER if job.no_resend else opened.retry.resend
+        retry = evolve(opened.retry, settle_delay=job.settle_delay, resend=resend)
         try:
             async with AsyncExitStack() as stack:
                 clickpost = opened.with_options(retry=retry)
@@ -70,22 +70,22 @@ async def push(job: Job) -> int:
                     elsewhere = await stack.enter_async_context(worker.fleet(job.redis, clickpost))
                 return await _push(job, clickpost, elsewhere)
         except (JournalError, OSError) as error:
-            say(error)
+            print_message(error)
             return 1
 
 
-async def _push(job: Job, clickpost: ClickPost, elsewhere: Elsewhere | None) -> int:
+async def _push(job: Job, clickpost: ClickPost, elsewhere: OrderCreator | None) -> int:
     total: int | None
-    at_once = job.at_once or (100 if elsewhere is None else 1000)
+    max_concurrency = job.max_concurrency or (100 if elsewhere is None else 1000)
     if job.source is None:
         assert job.journal is not None  # noqa: S101 - the command requires it
         total = bulk.status(job.journal).in_doubt
         run = bulk.resolve(
             clickpost,
             job.journal,
-            at_once=at_once,
+            max_concurrency=max_concurrency,
             max_outage=job.max_outage,
-            elsewhere=elsewhere,
+            creator=elsewhere,
         )
     else:
         total = None if job.quiet else job.source.count()
@@ -94,12 +94,12 @@ async def _push(job: Job, clickpost: ClickPost, elsewhere: Elsewhere | None) -> 
             clickpost,
             rows,
             journal=job.journal,
-            at_once=at_once,
+            max_concurrency=max_concurrency,
             max_outage=job.max_outage,
-            elsewhere=elsewhere,
+            creator=elsewhere,
         )
     labels = Labels(clickpost, job.labels) if job.labels else None
-    results, errors = job.tables
+    results, errors = job.results_files
     with anyio.CancelScope() as everything:
         async with run, _progress(run, total, quiet=job.quiet):
             with _stopping(run, everything), _warnings():
@@ -111,17 +111,17 @@ async def _push(job: Job, clickpost: ClickPost, elsewhere: Elsewhere | None) -> 
                     if labels is not None and isinstance(outcome, Placed):
                         await labels.fetch(outcome)
     if everything.cancelled_caught:
-        say(
+        print_message(
             "interrupted; orders in flight have an unknown outcome:"
             " run the same command again to resolve them"
         )
         return INTERRUPTED
     if labels is not None:
         await labels.end(job.merge)
-    say(run.report)
+    print_message(run.report)
     if run.report.stopped or run.report.halted:
         again = "run the same command again to go on"
-        say(again if job.journal else "there is no journal to go on from: give --journal")
+        print_message(again if job.journal else "there is no journal to go on from: give --journal")
     return _code(run)
 
 
@@ -146,7 +146,9 @@ def _stopping(run: Run, everything: anyio.CancelScope) -> Generator[None]:
             everything.cancel()
             return
         run.stop()
-        say("stopping: waiting a few seconds for responses; interrupt again to leave at once")
+        print_message(
+            "stopping: waiting a few seconds for responses; interrupt again to leave at once"
+        )
 
     # Not the loop's own handlers, which Windows does not have.
     numbers = (signal.SIGINT, signal.SIGTERM)
@@ -158,16 +160,16 @@ def _stopping(run: Run, everything: anyio.CancelScope) -> Generator[None]:
             signal.signal(number, handler)
 
 
-class _Sayer(logging.Handler):
+class _StderrHandler(logging.Handler):
     """Prints what a run warns of, such as an outage."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(record.getMessage())
+        print_message(record.getMessage())
 
 
 @contextmanager
 def _warnings() -> Generator[None]:
-    logger, sayer = logging.getLogger("clickpost_async.bulk"), _Sayer()
+    logger, sayer = logging.getLogger("clickpost_async.bulk"), _StderrHandler()
     logger.addHandler(sayer)
     try:
         yield
@@ -183,7 +185,7 @@ async def _progress(run: Run, total: int | None, *, quiet: bool) -> AsyncGenerat
         return
     console = Console(stderr=True)
     if not console.is_terminal:
-        async with _repeating(lambda: _say_progress(run, total), _LINE_EVERY):
+        async with _every_second(lambda: _show_progress(run, total), _LINE_EVERY):
             yield
         return
     with Progress(
@@ -198,13 +200,13 @@ async def _progress(run: Run, total: int | None, *, quiet: bool) -> AsyncGenerat
         def draw() -> None:
             bar.update(task, completed=run.report.total, description=_line(run))
 
-        async with _repeating(draw, _DRAW_EVERY):
+        async with _every_second(draw, _DRAW_EVERY):
             yield
         draw()
 
 
 @asynccontextmanager
-async def _repeating(act: Callable[[], None], every: float) -> AsyncGenerator[None]:
+async def _every_second(act: Callable[[], None], every: float) -> AsyncGenerator[None]:
     async def repeat() -> None:
         while True:
             await asyncio.sleep(every)
@@ -219,9 +221,9 @@ async def _repeating(act: Callable[[], None], every: float) -> AsyncGenerator[No
             await task
 
 
-def _say_progress(run: Run, total: int | None) -> None:
+def _show_progress(run: Run, total: int | None) -> None:
     of = "" if total is None else f" of {total}"
-    say(f"{run.report.total}{of} orders: {_line(run)}")
+    print_message(f"{run.report.total}{of} orders: {_line(run)}")
 
 
 def _line(run: Run) -> str:
@@ -230,7 +232,7 @@ def _line(run: Run) -> str:
     return (
         f"{report.placed + report.already_placed} placed, {report.rejected} rejected,"
         f" {report.unknown + report.pending} undecided, {run.waiting} waiting,"
-        f" {report.repeats} repeats, {rate:.0f}/s"
+        f" {report.retries} repeats, {rate:.0f}/s"
     )
 
 
@@ -239,16 +241,16 @@ def status(journal: Path) -> int:
     try:
         found = bulk.status(journal)
     except JournalError as error:
-        say(error)
+        print_message(error)
         return 1
     print(f"{journal}: {sum(found.counts.values())} orders of {found.account}")
     words = {
-        State.PLACED: "placed",
-        State.REJECTED: "rejected",
-        State.ACCEPTED: "not sent",
-        State.SENDING: "in doubt: a run ended while they were under way",
-        State.UNKNOWN: "in doubt: no answer came",
-        State.QUEUED: "ClickPost is working on them",
+        JournalState.PLACED: "placed",
+        JournalState.REJECTED: "rejected",
+        JournalState.ACCEPTED: "not sent",
+        JournalState.SENDING: "in doubt: a run ended while they were under way",
+        JournalState.UNKNOWN: "in doubt: no answer came",
+        JournalState.QUEUED: "ClickPost is working on them",
     }
     for state, meaning in words.items():
         if found.counts[state]:

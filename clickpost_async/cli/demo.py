@@ -13,7 +13,7 @@ from clickpost_async.bulk import Pending, Placed, Rejected, Report, Unknown, cre
 from clickpost_async.sandbox import Faults, Sandbox, served
 
 # The sandbox's couriers are quick, so the pauses that real ones need would only be waited out.
-_QUICK = RetryPolicy(attempts=6, backoff=0.05, settling=0.2, poll_every=0.1)
+_QUICK = RetryPolicy(attempts=6, backoff=0.05, settle_delay=0.2, poll_interval=0.1)
 
 
 async def run(orders: Path | None, *, rate: float, faults: bool) -> int:
@@ -55,7 +55,7 @@ async def _run(console: Console, file: Path, *, rate: float, faults: bool) -> in
     twice = sum(1 for waybills in ledger.values() if len(waybills) > 1)
     console.print(_rejections(rejected))
     if undecided:
-        console.print(_undecided(undecided))
+        console.print(_unknown(undecided))
     console.print(_summary(run.report, labels=sum(map(len, ledger.values())), twice=twice))
     return 1 if twice else 0
 
@@ -79,7 +79,7 @@ def _rejections(rejected: list[Rejected]) -> Table:
     return table
 
 
-def _undecided(undecided: list[Unknown | Pending]) -> Table:
+def _unknown(undecided: list[Unknown | Pending]) -> Table:
     table = _listing("to be looked at: nobody knows yet", "what happened, and what to do")
     for outcome in undecided:
         words = str(outcome.error or "ClickPost is still working on it")
@@ -108,7 +108,7 @@ def _summary(report: Report, *, labels: int, twice: int) -> Table:
         "pending": report.pending,
         "seconds": f"{report.seconds:.1f}",
         "requests": report.requests,
-        "retries": report.repeats,
+        "retries": report.retries,
         "labels bought (the sandbox's ledger)": labels,
         "orders with two labels": twice,
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from clickpost_async.bulk import Placed
-from clickpost_async.cli.order_files import say
+from clickpost_async.cli.order_files import print_message
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import ClickPostError
 
@@ -48,7 +48,7 @@ class Labels:
         try:
             await self._clickpost.labels.download(placed.order, path, overwrite=True)
         except (ClickPostError, OSError) as error:
-            say(f"label of {placed.reference_number}: {error}")
+            print_message(f"label of {placed.reference_number}: {error}")
         else:
             self._files[placed.position] = path
 
@@ -65,4 +65,4 @@ def _merge(files: Iterable[Path], merged: Path) -> None:
     try:
         merge(files, merged, overwrite=True)
     except (ValueError, OSError) as error:
-        say(f"{merged}: {error}")
+        print_message(f"{merged}: {error}")

@@ -94,7 +94,7 @@ def worker(
     *,
     rate: Annotated[str, Parameter(env_var="CLICKPOST_RATE")],
     processes: PositiveInt = 2,
-    at_once: PositiveInt = 100,
+    max_concurrency: PositiveInt = 100,
     share: PositiveInt | None = None,
 ) -> int:
     """Create orders that `bulk --fleet` feeds, with all other workers of the same Redis.
@@ -108,7 +108,7 @@ def worker(
         How many calls all workers together may make, such as 200/1s: ClickPost's limit.
     processes
         How many processes are started here; one that dies is started again.
-    at_once
+    max_concurrency
         How many orders each has under way.
     share
         How many processes there are on all machines, when Redis is gone and each keeps to its part
@@ -117,7 +117,13 @@ def worker(
     """
     from clickpost_async.cli.worker import work
 
-    return work(redis, rate=rate, processes=processes, at_once=at_once, share=share or processes)
+    return work(
+        redis,
+        rate=rate,
+        processes=processes,
+        max_concurrency=max_concurrency,
+        share=share or processes,
+    )
 
 
 def main() -> None:

@@ -17,9 +17,9 @@ from clickpost_async.cli.account import client
 from clickpost_async.cli.output import failed, show
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.errors import ClickPostError
-from clickpost_async.structures import Answer
+from clickpost_async.structures import ResponseModel
 
-Operation = Callable[..., Awaitable[Answer]]
+Operation = Callable[..., Awaitable[ResponseModel]]
 
 _PLAIN: tuple[Any, ...] = (str, int, bool, float, date, datetime)
 

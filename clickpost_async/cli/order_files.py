@@ -9,14 +9,14 @@ from typing import Self
 from attrs import frozen
 
 from clickpost_async import bulk
-from clickpost_async.bulk import ColumnMap, ColumnMapError, Row
-from clickpost_async.bulk.results import Table
+from clickpost_async.bulk import ColumnMap, ColumnMapError, OrderRow
+from clickpost_async.bulk.results import ResultsFile
 from clickpost_async.files.reader import Format
 
 REJECTED = 3
 
 
-def say(words: object) -> None:
+def print_message(words: object) -> None:
     """Tell people something that is not the output."""
     print(words, file=sys.stderr, flush=True)
 
@@ -44,7 +44,7 @@ class Source:
         """Whether it can be read only once."""
         return str(self.file) == "-"
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[OrderRow]:
         """Read the orders."""
         opened = sys.stdin.buffer if self.is_stream else self.file
         return bulk.read_orders(opened, format=self.format, columns=self.columns)
@@ -56,12 +56,12 @@ class Source:
 
 def tables(
     stack: ExitStack, results: Path | None, errors: Path | None
-) -> tuple[Table | None, Table | None]:
+) -> tuple[ResultsFile | None, ResultsFile | None]:
     """Open the tables that were asked for, or end with what is wrong with them."""
-    opened: list[Table | None] = []
+    opened: list[ResultsFile | None] = []
     for path in (results, errors):
         try:
-            opened.append(None if path is None else stack.enter_context(Table(path)))
+            opened.append(None if path is None else stack.enter_context(ResultsFile(path)))
         except OSError as error:
             raise SystemExit(f"{path}: {error.strerror}") from None
     return opened[0], opened[1]
@@ -75,5 +75,5 @@ def check(source: Source) -> int:
         wrong += bool(problems)
         for problem in problems:
             print(problem)
-    say(f"{orders} orders, {wrong} with mistakes")
+    print_message(f"{orders} orders, {wrong} with mistakes")
     return REJECTED if wrong else 0

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from clickpost_async.cli import account
-from clickpost_async.cli.order_files import say
+from clickpost_async.cli.order_files import print_message
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import Fleet, Ledger
 from clickpost_async.fleet.ledger import RedisError
@@ -28,7 +28,7 @@ except ImportError as _error:
 _URL, _RATE, _SHARE = "CLICKPOST_REDIS_URL", "CLICKPOST_RATE", "CLICKPOST_SHARE"
 
 
-def work(redis: str | None, *, rate: str, processes: int, at_once: int, share: int) -> int:
+def work(redis: str | None, *, rate: str, processes: int, max_concurrency: int, share: int) -> int:
     """Work for a fleet until told to end; without a URL it is read from the environment."""
     try:
         redis = redis_url(redis)
@@ -44,7 +44,7 @@ def work(redis: str | None, *, rate: str, processes: int, at_once: int, share: i
             broker=f"{__name__}:broker",
             modules=[],
             workers=processes,
-            max_async_tasks=at_once,
+            max_async_tasks=max_concurrency,
             log_level=LogLevel.WARNING,
         )
     )
@@ -69,7 +69,7 @@ def redis_url(given: str | None) -> str:
             " redis://user:password@host:6379/0; percent-encode special characters of the password"
         ) from None
     if given and has_password:
-        say(
+        print_message(
             "warning: all users of this machine can read the Redis password in the command line:"
             f" set {_URL} instead"
         )
@@ -100,7 +100,7 @@ async def fleet(redis: str | None, clickpost: ClickPost) -> AsyncGenerator[Fleet
 
     Raises `OSError` when their Redis does not answer at the start; later on it is waited for.
     """
-    name = _slug(clickpost.identity)
+    name = _slug(clickpost.account_label)
     async with AsyncExitStack() as stack:
         stack.enter_context(_show_warnings())
         try:
@@ -123,7 +123,7 @@ def _show_warnings() -> Generator[None]:
 
     class Printing(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            say(record.getMessage())
+            print_message(record.getMessage())
 
     log, printing = logging.getLogger("clickpost_async"), Printing(logging.WARNING)
     log.addHandler(printing)
@@ -135,7 +135,7 @@ def _show_warnings() -> Generator[None]:
 
 def _account() -> str:
     # Who it is and where its calls go: a sandbox's orders never reach the workers of the real one.
-    return _slug(account.client().identity)
+    return _slug(account.client().account_label)
 
 
 def _slug(identity: str) -> str:

@@ -9,9 +9,9 @@ from clickpost_async._codec.endpoint import Get as Get
 from clickpost_async._codec.endpoint import Post as Post
 
 if TYPE_CHECKING:
-    from clickpost_async.structures import Answer
+    from clickpost_async.structures import ResponseModel
 
-    CATALOG: Mapping[str, Get[Answer] | Post[Answer]]
+    CATALOG: Mapping[str, Get[ResponseModel] | Post[ResponseModel]]
 
 _CHAPTERS = (
     "orders",

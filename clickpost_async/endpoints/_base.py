@@ -11,8 +11,8 @@ from attrs import frozen
 
 from clickpost_async.errors import InvalidRequestError
 from clickpost_async.structures import Structure
-from clickpost_async.structures._constraints import Code, Filled, Pattern, Pincode, Reference
-from clickpost_async.structures._schema import Spec, specs
+from clickpost_async.structures._constraints import Code, NotBlank, Pattern, Pincode, Reference
+from clickpost_async.structures._schema import FieldSpec, specs
 
 # A number that is written as text is one too, as in the payloads.
 _Courier = Annotated[int | str, Pattern.of(r"[1-9]\d*", "the courier's number is needed, like 4")]
@@ -22,9 +22,9 @@ _Courier = Annotated[int | str, Pattern.of(r"[1-9]\d*", "the courier's number is
 class _Arguments(Structure):
     """Every argument that goes into a query, by its name."""
 
-    waybill: Annotated[Code, Filled()]
+    waybill: Annotated[Code, NotBlank()]
     courier_partner: _Courier
-    account_code: Annotated[Code, Filled()]
+    account_code: Annotated[Code, NotBlank()]
     reference_number: Reference
     pincode: Pincode
     regenerate: bool
@@ -34,7 +34,7 @@ class _Arguments(Structure):
 
 
 @cache
-def _by_name() -> Mapping[str, Spec]:
+def _by_name() -> Mapping[str, FieldSpec]:
     return {spec.name: spec for spec in specs(_Arguments)}
 
 

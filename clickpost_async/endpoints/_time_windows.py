@@ -25,10 +25,10 @@ from clickpost_async.errors import (
     ServerError,
     UnreadableReplyError,
 )
-from clickpost_async.structures import Answer
+from clickpost_async.structures import ResponseModel
 
-T = TypeVar("T", bound=Answer)
-T_co = TypeVar("T_co", bound=Answer, covariant=True)
+T = TypeVar("T", bound=ResponseModel)
+T_co = TypeVar("T_co", bound=ResponseModel, covariant=True)
 
 Page = Mapping[str, str]
 
@@ -108,7 +108,7 @@ class Listing(Protocol[T_co]):
     def next_page(self) -> Page | None: ...
 
 
-class Ask(Protocol[T_co]):
+class FetchPage(Protocol[T_co]):
     """How one page of a window is asked for."""
 
     def __call__(
@@ -177,7 +177,7 @@ class Windows(Generic[T]):
     def __init__(
         self,
         feed: Feed[T],
-        ask: Ask[T],
+        ask: FetchPage[T],
         *,
         start: datetime,
         end: datetime | None,

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from clickpost_async._codec.endpoint import Auth, Get, Post, Repeat
-from clickpost_async._codec.envelope import bare, rows_of
+from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post
+from clickpost_async._codec.envelope import rows_from_result, whole_body
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures.account import AuditLog, Login, Token
@@ -12,18 +12,18 @@ AUDIT_LOG = Get(
     "/v1/audit-log-data/",
     name="account.audit_log",
     returns=AuditLog,
-    reads=rows_of,
+    accepts_meta=rows_from_result,
     auth=Auth.KEY,
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 TOKEN = Post(
     "/v1/user/token/",
     name="account.token",
     takes=Login,
     returns=Token,
-    reads=bare,
+    accepts_meta=whole_body,
     auth=Auth.NONE,
-    repeat=Repeat.NEVER,
+    idempotency=Idempotency.UNSAFE,
 )
 
 ENDPOINTS = (AUDIT_LOG, TOKEN)

@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from clickpost_async._codec.endpoint import Auth, Get, Post, Repeat
+from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post
 from clickpost_async._codec.spelling import title
 from clickpost_async.endpoints._base import check
 from clickpost_async.endpoints._namespace import Namespace
@@ -60,33 +60,33 @@ RECOMMEND_INDIA = Post(
     name="couriers.recommend_india",
     takes=Sequence[IndiaParcel],
     returns=Recommendations,
-    reads=_all_recommended,
+    accepts_meta=_all_recommended,
     auth=Auth.KEY,
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 RECOMMEND_WORLD = Post(
     "/v2/recommendation/",
     name="couriers.recommend_world",
     takes=WorldParcel,
     returns=Recommendation,
-    reads=_recommended,
+    accepts_meta=_recommended,
     auth=Auth.KEY,
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 ACCOUNTS = Get(
     "/v1/fetch-accounts",
     name="couriers.accounts",
     returns=CourierAccounts,
-    reads=_accounts,
+    accepts_meta=_accounts,
     auth=Auth.KEY,
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 PINCODE = Get(
     "/v2/pincode_details/",
     name="couriers.pincode",
     returns=Locality,
     auth=Auth.KEY,
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 
 ENDPOINTS = (RECOMMEND_INDIA, RECOMMEND_WORLD, ACCOUNTS, PINCODE)
@@ -124,8 +124,8 @@ class Couriers(Namespace):
             raise UnreadableReplyError(
                 message,
                 endpoint=RECOMMEND_INDIA.label,
-                status=answer.reply.status,
-                http_status=answer.reply.http_status,
+                status=answer.response.status,
+                http_status=answer.response.http_status,
                 transient=False,
             )
         return answer

@@ -7,7 +7,7 @@ never carries the key.
 import os
 from pathlib import Path
 
-from clickpost_async._codec.endpoint import Get, Repeat
+from clickpost_async._codec.endpoint import Get, Idempotency
 from clickpost_async._codec.file_types import Download, Kind
 from clickpost_async._codec.spelling import lower
 from clickpost_async.endpoints._base import check
@@ -20,14 +20,14 @@ FETCH = Get(
     "/v1/fetch/shippinglabel/",
     name="labels.fetch",
     returns=Label,
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 # The same address, but it makes ClickPost ask the courier for another label.
 REGENERATE = Get(
     "/v1/fetch/shippinglabel/",
     name="labels.regenerate",
     returns=Label,
-    repeat=Repeat.NEVER,
+    idempotency=Idempotency.UNSAFE,
 )
 
 ENDPOINTS = (FETCH, REGENERATE)

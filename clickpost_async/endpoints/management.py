@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from clickpost_async._codec.endpoint import Auth, Get, Post, Repeat
-from clickpost_async._codec.management import days_of, rest_of
+from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post
+from clickpost_async._codec.management import days_of, without_meta
 from clickpost_async._codec.pages import page_of
 from clickpost_async._codec.spelling import title
 from clickpost_async.endpoints._base import check
@@ -34,36 +34,36 @@ EDIT = Post(
     name="orders.edit",
     takes=OrderEdit,
     returns=EditedOrder,
-    reads=rest_of,
+    accepts_meta=without_meta,
     # The same values set twice are set.
-    repeat=Repeat.AFTER_SETTLING,
+    idempotency=Idempotency.IDEMPOTENT,
 )
 CANCEL = Get(
     "/v1/cancel-order/",
     name="orders.cancel",
     returns=CancelledOrder,
-    reads=rest_of,
+    accepts_meta=without_meta,
     # 202: the courier decides later. 600: cancelled before, which is how a second call is answered.
     accepts={200, 202, 600},
-    repeat=Repeat.AFTER_SETTLING,
+    idempotency=Idempotency.IDEMPOTENT,
 )
 UPDATED = Get(
     "/v1/updated-order",
     name="orders.updated",
     returns=UpdatedOrders,
-    reads=page_of,
+    accepts_meta=page_of,
     host=Host.TRACKING,
     # What it answers to a long window is not documented; its sibling, NDR feedback, says 500.
     means={500: window_or_fault},
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 DAILY_COUNTS = Get(
     "/v1/fetch-shipment-count/",
     name="orders.daily_counts",
     returns=DailyCounts,
-    reads=days_of,
+    accepts_meta=days_of,
     auth=Auth.KEY,
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 
 ENDPOINTS = (EDIT, CANCEL, UPDATED, DAILY_COUNTS)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from clickpost_async._codec.endpoint import Get, Post, Repeat
-from clickpost_async._codec.management import rest_of
+from clickpost_async._codec.endpoint import Get, Idempotency, Post
+from clickpost_async._codec.management import without_meta
 from clickpost_async._codec.pages import page_of
 from clickpost_async.endpoints._time_windows import (
     OVERLAP,
@@ -27,18 +27,18 @@ FEEDBACK = Get(
     "/v1/ndr_user_feedback/",
     name="ndr.feedback",
     returns=NdrFeedbacks,
-    reads=page_of,
+    accepts_meta=page_of,
     means={500: window_or_fault},
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 ACT = Post(
     "/v2/ndr-update-api",
     name="ndr.act",
     takes=NdrAction,
     returns=AcceptedNdrAction,
-    reads=rest_of,
+    accepts_meta=without_meta,
     # Each one is passed on to the courier.
-    repeat=Repeat.NEVER,
+    idempotency=Idempotency.UNSAFE,
 )
 
 ENDPOINTS = (FEEDBACK, ACT)

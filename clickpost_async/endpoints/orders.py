@@ -7,7 +7,7 @@ number and answers 323 with the first one, so a create is repeated under the sam
 from collections.abc import Mapping
 from typing import Any
 
-from clickpost_async._codec.endpoint import Get, Post, Repeat
+from clickpost_async._codec.endpoint import Get, Idempotency, Post
 from clickpost_async._codec.envelope import order_of
 from clickpost_async.endpoints._base import check
 from clickpost_async.endpoints.management import Management
@@ -21,43 +21,43 @@ FETCH_INDIA = Get(
     "/v3/create-order/",
     name="orders.fetch_india",
     returns=FetchedOrder,
-    reads=order_of,
+    accepts_meta=order_of,
     accepts=_CREATED,
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 FETCH_WORLD = Get(
     "/v4/create-order/",
     name="orders.fetch_world",
     returns=FetchedOrder,
-    reads=order_of,
+    accepts_meta=order_of,
     accepts=_CREATED,
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 # The look-up by reference number is documented for v3 only, as "globally supported".
 FIND_INDIA = Get(
     "/v3/create-order/",
     name="orders.find_india",
     returns=FetchedOrder,
-    reads=order_of,
+    accepts_meta=order_of,
     accepts=_CREATED,
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 FIND_WORLD = Get(
     "/v4/create-order/",
     name="orders.find_world",
     returns=FetchedOrder,
-    reads=order_of,
+    accepts_meta=order_of,
     accepts=_CREATED,
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 CREATE_INDIA = Post(
     "/v3/create-order/",
     name="orders.create_india",
     takes=IndiaOrder,
     returns=CreatedOrder,
-    reads=order_of,
+    accepts_meta=order_of,
     accepts=_CREATED,
-    repeat=Repeat.BY_REFERENCE,
+    idempotency=Idempotency.BY_REFERENCE,
     found_by=FIND_INDIA,
 )
 CREATE_WORLD = Post(
@@ -65,9 +65,9 @@ CREATE_WORLD = Post(
     name="orders.create_world",
     takes=WorldOrder,
     returns=CreatedOrder,
-    reads=order_of,
+    accepts_meta=order_of,
     accepts=_CREATED,
-    repeat=Repeat.BY_REFERENCE,
+    idempotency=Idempotency.BY_REFERENCE,
     found_by=FIND_WORLD,
 )
 

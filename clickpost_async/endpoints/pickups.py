@@ -6,7 +6,7 @@ Nothing recognises a pickup that was asked for before: asking twice may bring th
 from collections.abc import Mapping
 from typing import Any
 
-from clickpost_async._codec.endpoint import Post, Repeat
+from clickpost_async._codec.endpoint import Idempotency, Post
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.structures.pickups import CreatedPickup, IndiaPickupOrder, WorldPickupOrder
 
@@ -15,14 +15,14 @@ CREATE_INDIA = Post(
     name="pickups.create_india",
     takes=IndiaPickupOrder,
     returns=CreatedPickup,
-    repeat=Repeat.NEVER,
+    idempotency=Idempotency.UNSAFE,
 )
 CREATE_WORLD = Post(
     "/v2/create-pickup/",
     name="pickups.create_world",
     takes=WorldPickupOrder,
     returns=CreatedPickup,
-    repeat=Repeat.NEVER,
+    idempotency=Idempotency.UNSAFE,
 )
 
 ENDPOINTS = (CREATE_INDIA, CREATE_WORLD)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clickpost_async._codec.endpoint import Auth, Get, Post, Repeat
+from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post
 from clickpost_async._codec.file_types import Download, Kind
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import DeadlineError, InvalidRequestError, Problem, RefusedError
@@ -34,17 +34,17 @@ REQUEST = Post(
     name="reports.request",
     takes=Report,
     returns=RequestedReport,
-    reads=_only,
+    accepts_meta=_only,
     auth=Auth.KEY,
-    repeat=Repeat.NEVER,
+    idempotency=Idempotency.UNSAFE,
 )
 STATUS = Get(
     "/v1/reports/enterprise_dashboard_report/",
     name="reports.status",
     returns=ReportStatus,
-    reads=_only_or_none_yet,
+    accepts_meta=_only_or_none_yet,
     auth=Auth.KEY,
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 
 ENDPOINTS = (REQUEST, STATUS)
@@ -110,7 +110,7 @@ class Reports(Namespace):
                 return report
             if report.failed:
                 message = f"report {number} could not be made; request it again"
-                raise RefusedError(message, endpoint="reports.wait", status=report.reply.status)
+                raise RefusedError(message, endpoint="reports.wait", status=report.response.status)
             if left <= 0:
                 message = (
                     f"report {number} is not ready after {patience:g} s of waiting;"

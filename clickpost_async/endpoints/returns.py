@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from clickpost_async._codec.endpoint import Auth, Get, Repeat
+from clickpost_async._codec.endpoint import Auth, Get, Idempotency
 from clickpost_async._codec.pages import page_of
 from clickpost_async.endpoints._time_windows import (
     OVERLAP,
@@ -19,9 +19,9 @@ POLL = Get(
     "/v1/return_order_poll/",
     name="returns.poll",
     returns=RaisedReturns,
-    reads=page_of,
+    accepts_meta=page_of,
     auth=Auth.USER_NAME_AND_KEY,
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 
 ENDPOINTS = (POLL,)

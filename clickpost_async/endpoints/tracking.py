@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from clickpost_async._codec.endpoint import Auth, Get, Post, Repeat
-from clickpost_async._codec.management import rest_of
+from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post
+from clickpost_async._codec.management import without_meta
 from clickpost_async.endpoints._base import check
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import InvalidRequestError, Problem
@@ -29,7 +29,7 @@ REGISTER = Post(
     accepts={200, 303},
     auth=Auth.KEY,
     # A waybill that is registered already answers 303.
-    repeat=Repeat.AFTER_SETTLING,
+    idempotency=Idempotency.IDEMPOTENT,
 )
 # A wrong key is answered 500 here, in the words of any fault inside; nothing tells the two apart.
 REGISTER_V2 = Post(
@@ -39,24 +39,24 @@ REGISTER_V2 = Post(
     returns=RegisteredShipment,
     accepts={200, 303},
     auth=Auth.KEY_IN_BODY,
-    repeat=Repeat.AFTER_SETTLING,
+    idempotency=Idempotency.IDEMPOTENT,
 )
 SET_WHATSAPP = Post(
     "/v1/enable_shipment_notification/",
     name="tracking.set_whatsapp",
     takes=WhatsAppChoice,
     returns=NotificationSetting,
-    reads=rest_of,
+    accepts_meta=without_meta,
     auth=Auth.KEY,
     # A switch set twice is set.
-    repeat=Repeat.AFTER_SETTLING,
+    idempotency=Idempotency.IDEMPOTENT,
 )
 SECURITY_KEY = Get(
     "/v1/shipment-security-key",
     name="tracking.security_key",
     returns=SecurityKey,
     auth=Auth.KEY,
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 
 
@@ -72,9 +72,9 @@ TRACK = Get(
     "/v2/track-order/",
     name="tracking.track",
     returns=Tracked,
-    reads=_tracks_of,
+    accepts_meta=_tracks_of,
     host=Host.TRACKING,
-    repeat=Repeat.FREELY,
+    idempotency=Idempotency.SAFE,
 )
 
 ENDPOINTS = (REGISTER, REGISTER_V2, SET_WHATSAPP, SECURITY_KEY, TRACK)
@@ -147,7 +147,7 @@ class Tracking(Namespace):
         found = {waybill: track for answer in answers for waybill, track in answer.tracks.items()}
         return Tracked(
             tracks={waybill: found.get(waybill, Track(valid=False)) for waybill in asked},
-            reply=answers[-1].reply,
+            response=answers[-1].response,
         )
 
 

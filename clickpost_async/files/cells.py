@@ -35,14 +35,14 @@ _NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{0,30})?(E[+-]?\d{1,3})?", re.ASCII | r
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def bare(cell: str) -> str:
+def strip_blanks(cell: str) -> str:
     """Take away what surrounds the text of a cell and is not part of it."""
     return cell.strip(_BLANKS)
 
 
 def read_cell(cell: str, kind: Kind) -> Value | None:
     """Return the value of a cell, `None` when it is empty, or raise `BadCellError`."""
-    text = bare(cell)
+    text = strip_blanks(cell)
     if not text:
         return None
     if "\x00" in text:
@@ -56,7 +56,7 @@ def _text(text: str) -> str:
 
 
 def _code(text: str) -> str | None:
-    text = bare(text.removeprefix("'"))
+    text = strip_blanks(text.removeprefix("'"))
     if _SHORTENED(text):
         raise BadCellError(
             "a spreadsheet has shortened this number (as in 9.19E+11) and its digits are lost; "
@@ -67,7 +67,7 @@ def _code(text: str) -> str | None:
 
 
 def _number(text: str) -> int | float:
-    text = bare(text.removeprefix("'"))
+    text = strip_blanks(text.removeprefix("'"))
     if not _NUMBER.fullmatch(text):
         raise BadCellError(
             "not a number; write it like 1234.5, without currency or thousands separator"
@@ -102,7 +102,7 @@ def _flag(text: str) -> bool:
 
 
 def _list(text: str) -> list[str] | None:
-    parts = [bare(part) for part in re.split(r"[,|]", text)]
+    parts = [strip_blanks(part) for part in re.split(r"[,|]", text)]
     return [part for part in parts if part] or None
 
 

@@ -27,7 +27,7 @@ from typing import Any, Self
 
 from attrs import evolve, field, frozen
 
-from clickpost_async.files.header import UnknownColumnError, find_column, folded
+from clickpost_async.files.header import UnknownColumnError, find_column, fold
 
 # A file that extends itself, by way of others, is found out here.
 _MOST_PARENTS = 10
@@ -83,11 +83,11 @@ class ColumnMap:
         here = beside if is_ready else (beside / name).parent
         base = cls() if parent is None else cls._load(str(parent), here, parents - 1)
         try:
-            return base.extended(**entries)
+            return base.extend(**entries)
         except (TypeError, AttributeError, ValueError) as error:
             raise ColumnMapError(f"{name}: {_advice(error)}") from None
 
-    def extended(
+    def extend(
         self,
         *,
         columns: Mapping[str, Any] | None = None,
@@ -101,21 +101,23 @@ class ColumnMap:
         return evolve(
             self,
             columns=self.columns
-            | {theirs: _ours(ours) for theirs, ours in (columns or {}).items()},
-            fixed=self.fixed | {_ours(ours): _cell(value) for ours, value in (fixed or {}).items()},
+            | {theirs: _check_own_name(ours) for theirs, ours in (columns or {}).items()},
+            fixed=self.fixed
+            | {_check_own_name(ours): _cell(value) for ours, value in (fixed or {}).items()},
             values=self.values
-            | {_ours(ours): _table(table) for ours, table in (values or {}).items()},
-            first=self.first | {_ours(ours): int(length) for ours, length in (first or {}).items()},
+            | {_check_own_name(ours): _table(table) for ours, table in (values or {}).items()},
+            first=self.first
+            | {_check_own_name(ours): int(length) for ours, length in (first or {}).items()},
             without=self.without
-            | {_ours(ours): tuple(parts) for ours, parts in (without or {}).items()},
+            | {_check_own_name(ours): tuple(parts) for ours, parts in (without or {}).items()},
             ignore_others=self.ignore_others if ignore_others is None else ignore_others,
         )
 
-    def translates(self, ours: str) -> bool:
+    def has_translation(self, ours: str) -> bool:
         """Tell whether cells of this column of ours are to be put into our words."""
         return ours in self.first or ours in self.without or ours in self.values
 
-    def translated(self, ours: str, cell: str) -> str:
+    def translate(self, ours: str, cell: str) -> str:
         """Return what a cell of the file says in our words."""
         if ours in self.first:
             cell = cell.lstrip()[: self.first[ours]]
@@ -124,10 +126,10 @@ class ColumnMap:
         table = self.values.get(ours)
         if table is None or not cell.strip():
             return cell
-        return table.get(_folded(cell), table.get(_OTHERS, cell))
+        return table.get(_fold_names(cell), table.get(_OTHERS, cell))
 
 
-def _ours(name: object) -> str:
+def _check_own_name(name: object) -> str:
     try:
         return find_column(str(name)).name
     except UnknownColumnError as error:
@@ -135,15 +137,15 @@ def _ours(name: object) -> str:
 
 
 def _table(values: Mapping[str, Any]) -> dict[str, str]:
-    return {_folded(theirs): _cell(ours) for theirs, ours in values.items()}
+    return {_fold_names(theirs): _cell(ours) for theirs, ours in values.items()}
 
 
 def _cell(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _folded(value: str) -> str:
-    return folded(value) or value
+def _fold_names(value: str) -> str:
+    return fold(value) or value
 
 
 def _advice(error: Exception) -> str:

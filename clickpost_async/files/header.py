@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from attrs import frozen
 
-from clickpost_async.files.cells import Kind, bare
+from clickpost_async.files.cells import Kind, strip_blanks
 from clickpost_async.files.columns import COLUMNS, ITEMS, REFERENCE, Column, Market
 
 
@@ -29,7 +29,7 @@ class Heading:
         return self.column.india == REFERENCE
 
     @property
-    def of_items(self) -> bool:
+    def belongs_to_items(self) -> bool:
         """Whether every row of an order has its own."""
         return (self.column.india or "").startswith(f"{ITEMS}.")
 
@@ -54,14 +54,14 @@ _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII).fullmatch
 _KINDS = {path: column.kind for column in COLUMNS.values() for path in column.paths}
 
 
-def folded(name: str) -> str:
+def fold(name: str) -> str:
     """Return a column name as it is compared: without capitals, with `_` between words."""
     return re.sub(r"[\s_-]+", "_", name.strip().lower()).strip("_")
 
 
 def find_column(name: str) -> Column:
     """Return the column of this name, or of this path, or raise `UnknownColumnError`."""
-    known = COLUMNS.get(folded(name))
+    known = COLUMNS.get(fold(name))
     if known is not None:
         return known
     root = name.partition(".")[0]
@@ -75,7 +75,7 @@ def _advice(name: str, root: str) -> str:
         near = difflib.get_close_matches(root, _ROOTS, n=1)
         nearest = f"{near[0]}{name[len(root) :]}" if near else None
     else:
-        names = difflib.get_close_matches(folded(name), COLUMNS, n=1)
+        names = difflib.get_close_matches(fold(name), COLUMNS, n=1)
         nearest = names[0] if names else None
     if nearest:
         return f"unknown column; did you mean {nearest}?"
@@ -93,15 +93,15 @@ def read_headings(
     ignore_others: bool = False,
 ) -> Iterator[tuple[str, str]]:
     """Fill in the headings, and tell which columns cannot be understood and why."""
-    ours = {folded(foreign): name for foreign, name in columns.items()}
+    ours = {fold(foreign): name for foreign, name in columns.items()}
     seen: dict[str, int] = {}
     for index, cell in enumerate(titles):
-        name = bare(cell)
+        name = strip_blanks(cell)
         title = name[:_LONGEST_TITLE]
         if not name:
             continue
         try:
-            column = find_column(ours.get(folded(name), name))
+            column = find_column(ours.get(fold(name), name))
         except UnknownColumnError as unknown:
             if ignore_others:
                 headings.append(Heading(index=index, title=title, column=IGNORED))

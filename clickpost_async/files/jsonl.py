@@ -5,30 +5,30 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
-from clickpost_async.files.cells import bare
+from clickpost_async.files.cells import strip_blanks
 from clickpost_async.files.columns import Market
-from clickpost_async.files.order_rows import WHOLE_ROW, Problem, Row, refused
+from clickpost_async.files.order_rows import WHOLE_ROW, OrderRow, RowProblem, invalid_row
 from clickpost_async.files.text import Lines, UnreadableLineError
 
 
-def json_rows(lines: Lines) -> Iterator[Row]:
+def json_rows(lines: Lines) -> Iterator[OrderRow]:
     """Yield a row for each line that is not blank."""
     number = 0
     while True:
         number += 1
         try:
-            text = bare(next(lines))
+            text = strip_blanks(next(lines))
             if text:
                 yield _json_row(number, _json_object(text))
         except StopIteration:
             return
         except UnreadableLineError as unreadable:
-            yield refused(Problem(row=number, column=WHOLE_ROW, message=str(unreadable)))
+            yield invalid_row(RowProblem(row=number, column=WHOLE_ROW, message=str(unreadable)))
 
 
 def _json_object(text: str) -> Mapping[str, object]:
     try:
-        value: object = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+        value: object = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         raise UnreadableLineError("objects are nested too deeply") from None
     except json.JSONDecodeError as error:
@@ -42,7 +42,7 @@ def _json_object(text: str) -> Mapping[str, object]:
     return value
 
 
-def _no_number(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
 
@@ -53,10 +53,10 @@ def _finite(text: str) -> float:
     return number
 
 
-def _json_row(number: int, order: Mapping[str, object]) -> Row:
+def _json_row(number: int, order: Mapping[str, object]) -> OrderRow:
     shipment = order.get("shipment_details")
     reference = shipment.get("reference_number") if isinstance(shipment, dict) else None
-    return Row(
+    return OrderRow(
         number=number,
         last=number,
         market=_market(order),

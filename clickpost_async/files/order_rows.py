@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from attrs import field, frozen
 
-from clickpost_async.files.cells import BadCellError, Value, bare, read_cell
+from clickpost_async.files.cells import BadCellError, Value, read_cell, strip_blanks
 from clickpost_async.files.columns import COLUMNS, ITEMS, Column, Market
 from clickpost_async.files.header import IGNORED, Heading
 
@@ -25,7 +25,7 @@ _ELSEWHERE = {"additional": "shipment_details", "shipment_details": "additional"
 
 
 @frozen(kw_only=True)
-class Problem:
+class RowProblem:
     """One mistake in a file: its row as a spreadsheet counts, its column, and what to do."""
 
     row: int
@@ -37,18 +37,18 @@ class Problem:
 
 
 @frozen(kw_only=True)
-class Line:
+class TableRow:
     """One row of a table, and what is wrong with it as a whole."""
 
     number: int
     cells: Sequence[str] = ()
     reference: str | None = None
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[RowProblem, ...] = ()
     is_further_item: bool = False
 
 
 @frozen(kw_only=True)
-class Row:
+class OrderRow:
     """One order of a file: `order` is its wire payload, `None` where there are problems."""
 
     number: int
@@ -56,20 +56,20 @@ class Row:
     market: Market
     reference: str | None = field(default=None, repr=False)
     order: Mapping[str, object] | None = field(default=None, repr=False)
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[RowProblem, ...] = ()
     item_rows: tuple[int, ...] = field(default=(), repr=False)
     titles: Mapping[str, str] | None = field(default=None, repr=False)
 
-    def locate(self, path: str, message: str) -> Problem:
+    def locate(self, path: str, message: str) -> RowProblem:
         """Say in which row and column of the file the value at a path of the order stands."""
         if self.titles is None:
-            return Problem(row=self.number, column=path or WHOLE_ROW, message=message)
+            return RowProblem(row=self.number, column=path or WHOLE_ROW, message=message)
         row, plain = self.number, path
         if item := _ITEM_PATH(path):
             index = int(item[1])
             row = self.item_rows[index] if index < len(self.item_rows) else self.number
             plain = f"{ITEMS}{item[2]}"
-        return Problem(row=row, column=self._title(plain) or WHOLE_ROW, message=message)
+        return RowProblem(row=row, column=self._title(plain) or WHOLE_ROW, message=message)
 
     def _title(self, path: str) -> str:
         titles = self.titles or {}
@@ -85,22 +85,22 @@ class Row:
         return path
 
 
-def refused(*problems: Problem) -> Row:
+def invalid_row(*problems: RowProblem) -> OrderRow:
     """Make a row that is no order, only problems."""
     numbers = [problem.row for problem in problems]
-    return Row(number=min(numbers), last=max(numbers), market=Market.INDIA, problems=problems)
+    return OrderRow(number=min(numbers), last=max(numbers), market=Market.INDIA, problems=problems)
 
 
 def build(
-    lines: Sequence[Line], headings: Sequence[Heading], fixed: Mapping[Column, str] = _NOTHING
-) -> Row:
+    lines: Sequence[TableRow], headings: Sequence[Heading], fixed: Mapping[Column, str] = _NOTHING
+) -> OrderRow:
     """Make one order of the consecutive lines that have the same reference.
 
     `fixed` is what columns hold where the file says nothing.
     """
-    group = _Group(lines, headings, fixed)
+    group = _OrderBuilder(lines, headings, fixed)
     problems = tuple(sorted(group.problems, key=lambda problem: problem.row))
-    return Row(
+    return OrderRow(
         number=lines[0].number,
         last=lines[-1].number,
         market=group.market,
@@ -112,11 +112,11 @@ def build(
     )
 
 
-class _Group:
+class _OrderBuilder:
     """The lines of one order: values by path, those of items also by row."""
 
     def __init__(
-        self, lines: Sequence[Line], headings: Sequence[Heading], fixed: Mapping[Column, str]
+        self, lines: Sequence[TableRow], headings: Sequence[Heading], fixed: Mapping[Column, str]
     ) -> None:
         self.problems = [problem for line in lines for problem in line.problems]
         whole = [line for line in lines if not line.problems]
@@ -144,14 +144,14 @@ class _Group:
                 if path in self.titles:
                     fields.setdefault(path, "")
         if self.items:
-            fields[ITEMS] = [nested(item) for item in self.items.values()]
-        return nested(fields)
+            fields[ITEMS] = [nest(item) for item in self.items.values()]
+        return nest(fields)
 
-    def _market(self, lines: Iterable[Line]) -> Market:
+    def _market(self, lines: Iterable[TableRow]) -> Market:
         market = self._fixed_market()
         for line in lines:
             for heading in self._headings:
-                text = bare(line.cells[heading.index])
+                text = strip_blanks(line.cells[heading.index])
                 if not text:
                     continue
                 if heading.column.name == "market":
@@ -177,7 +177,7 @@ class _Group:
         try:
             value = read_cell(cell, column.kind)
         except BadCellError as bad:
-            self.problems.append(Problem(row=row, column=column.name, message=f"fixed: {bad}"))
+            self.problems.append(RowProblem(row=row, column=column.name, message=f"fixed: {bad}"))
             return
         if value is None:
             return
@@ -191,7 +191,7 @@ class _Group:
         else:
             self._fields.setdefault(path, value)
 
-    def _read(self, line: Line) -> None:
+    def _read(self, line: TableRow) -> None:
         for heading in self._headings:
             column = heading.column
             if column.name in _SPOKEN:
@@ -208,12 +208,12 @@ class _Group:
                 self._wrong(
                     line, heading, f"an order for {self.market} has no such field; leave it empty"
                 )
-            elif heading.of_items:
+            elif heading.belongs_to_items:
                 self._take_item(line, heading, path.removeprefix(f"{ITEMS}."), value)
             else:
                 self._take(line, heading, path, value)
 
-    def _take(self, line: Line, heading: Heading, path: str, value: Value) -> None:
+    def _take(self, line: TableRow, heading: Heading, path: str, value: Value) -> None:
         if self._fields.setdefault(path, value) == value:
             self._said.setdefault(path, (line.number, heading.title))
             return
@@ -228,16 +228,16 @@ class _Group:
                 "further rows of an order repeat its fields or leave them empty",
             )
 
-    def _take_item(self, line: Line, heading: Heading, path: str, value: Value) -> None:
+    def _take_item(self, line: TableRow, heading: Heading, path: str, value: Value) -> None:
         item = self.items.setdefault(line.number, {})
         if item.setdefault(path, value) != value:
             self._wrong(line, heading, "another column says something else; fill in one")
 
-    def _wrong(self, line: Line, heading: Heading, message: str) -> None:
-        self.problems.append(Problem(row=line.number, column=heading.title, message=message))
+    def _wrong(self, line: TableRow, heading: Heading, message: str) -> None:
+        self.problems.append(RowProblem(row=line.number, column=heading.title, message=message))
 
 
-def nested(fields: Mapping[str, object]) -> dict[str, object]:
+def nest(fields: Mapping[str, object]) -> dict[str, object]:
     """Turn values by dotted path into objects within objects."""
     tree: dict[str, object] = {}
     branches: dict[str, dict[str, object]] = {"": tree}
@@ -254,7 +254,7 @@ def _branch(branches: dict[str, dict[str, object]], path: str) -> dict[str, obje
     return branches[path]
 
 
-def is_further_item(line: Line, headings: Sequence[Heading]) -> bool:
+def is_further_item(line: TableRow, headings: Sequence[Heading]) -> bool:
     """Tell whether nothing but fields of an item is filled in."""
-    filled = [h for h in headings if bare(line.cells[h.index])]
-    return all(heading.of_items or heading.column.name in _SPOKEN for heading in filled)
+    filled = [h for h in headings if strip_blanks(line.cells[h.index])]
+    return all(heading.belongs_to_items or heading.column.name in _SPOKEN for heading in filled)

@@ -21,20 +21,20 @@ from typing import BinaryIO, Literal, TextIO, cast
 
 from attrs import evolve
 
-from clickpost_async.files.cells import BadCellError, Kind, bare, read_cell
+from clickpost_async.files.cells import BadCellError, Kind, read_cell, strip_blanks
 from clickpost_async.files.column_map import ColumnMap
 from clickpost_async.files.header import Heading, find_column, read_headings
 from clickpost_async.files.jsonl import json_rows
 from clickpost_async.files.order_rows import (
     WHOLE_ROW,
-    Line,
-    Problem,
-    Row,
+    OrderRow,
+    RowProblem,
+    TableRow,
     build,
+    invalid_row,
     is_further_item,
-    refused,
 )
-from clickpost_async.files.text import Lines, UnreadableLineError, decoded
+from clickpost_async.files.text import Lines, UnreadableLineError, decode
 from clickpost_async.files.xlsx import UnreadableSheetError, sheet_rows
 
 Format = Literal["csv", "jsonl", "xlsx"]
@@ -51,7 +51,7 @@ def read_orders(
     *,
     format: Format | None = None,  # noqa: A002 - the word people look for
     columns: Mapping[str, str] | ColumnMap | None = None,
-) -> Iterator[Row]:
+) -> Iterator[OrderRow]:
     """Yield the orders of a file as they are read: its path, or what was opened.
 
     Without `format` a name ending in `.jsonl` or `.ndjson`, or a file beginning with a brace, is
@@ -75,7 +75,7 @@ def _read(
     file: TextIO | BinaryIO,
     format: Format | None,  # noqa: A002
     columns: ColumnMap,
-) -> Iterator[Row]:
+) -> Iterator[OrderRow]:
     if isinstance(file.read(0), str):
         yield from _read_text(cast("TextIO", file), format, columns)
         return
@@ -85,7 +85,7 @@ def _read(
         if format == "xlsx" or (format is None and raw.peek(len(_ZIP)).startswith(_ZIP)):
             yield from _sheet_rows(raw, columns)
             return
-        text = decoded(raw)
+        text = decode(raw)
         try:
             yield from _read_text(text, format, columns)
         finally:
@@ -98,7 +98,7 @@ def _read_text(
     file: TextIO,
     format: Format | None,  # noqa: A002
     columns: ColumnMap,
-) -> Iterator[Row]:
+) -> Iterator[OrderRow]:
     lines = Lines(file)
     first = lines.peek()
     if format is None:
@@ -109,7 +109,7 @@ def _read_text(
     return _table_rows(_records(lines, delimiter), columns)
 
 
-def _sheet_rows(file: BinaryIO, columns: ColumnMap) -> Iterator[Row]:
+def _sheet_rows(file: BinaryIO, columns: ColumnMap) -> Iterator[OrderRow]:
     if file.seekable():
         yield from _table_rows(_sheet_records(file), columns)
         return
@@ -148,7 +148,7 @@ def _records(lines: Lines, delimiter: str) -> Iterator[_Record]:
             yield number, UnreadableLineError(_csv_advice(str(error), first, line))
         else:
             line = table.line_num
-            if any(map(bare, cells)):
+            if any(map(strip_blanks, cells)):
                 yield number, cells
 
 
@@ -163,32 +163,32 @@ def _csv_advice(error: str, first: int, last: int) -> str:
     return f"{reason}; {where} skipped"
 
 
-def _table_rows(records: Iterator[_Record], columns: ColumnMap) -> Iterator[Row]:
+def _table_rows(records: Iterator[_Record], columns: ColumnMap) -> Iterator[OrderRow]:
     number, titles = next(records, (1, ()))
     if isinstance(titles, UnreadableLineError):
-        yield refused(Problem(row=number, column=WHOLE_ROW, message=str(titles)))
+        yield invalid_row(RowProblem(row=number, column=WHOLE_ROW, message=str(titles)))
         return
     headings: list[Heading] = []
     problems = [
-        Problem(row=number, column=column, message=message)
+        RowProblem(row=number, column=column, message=message)
         for column, message in read_headings(
             titles, columns.columns, headings, ignore_others=columns.ignore_others
         )
     ]
     if problems:
-        yield refused(*problems)
+        yield invalid_row(*problems)
         return
     fixed = {find_column(name): cell for name, cell in columns.fixed.items()}
-    records = _translated(records, headings, columns)
+    records = _translate(records, headings, columns)
     lines = (_line(number, cells, headings) for number, cells in records)
-    for group in _grouped(lines):
+    for group in _group(lines):
         yield build(group, headings, fixed)
 
 
-def _translated(
+def _translate(
     records: Iterator[_Record], headings: Sequence[Heading], columns: ColumnMap
 ) -> Iterator[_Record]:
-    foreign = [heading for heading in headings if columns.translates(heading.column.name)]
+    foreign = [heading for heading in headings if columns.has_translation(heading.column.name)]
     for number, cells in records:
         if not foreign or isinstance(cells, UnreadableLineError):
             yield number, cells
@@ -196,13 +196,13 @@ def _translated(
         ours = list(cells)
         for heading in foreign:
             if heading.index < len(ours):
-                ours[heading.index] = columns.translated(heading.column.name, ours[heading.index])
+                ours[heading.index] = columns.translate(heading.column.name, ours[heading.index])
         yield number, ours
 
 
 def _line(
     number: int, cells: Sequence[str] | UnreadableLineError, headings: Sequence[Heading]
-) -> Line:
+) -> TableRow:
     if isinstance(cells, UnreadableLineError):
         return _bad_line(number, WHOLE_ROW, str(cells))
     key = next(heading for heading in headings if heading.is_reference)
@@ -213,33 +213,33 @@ def _line(
         return _bad_line(number, missing.title, message, reference)
     named = {heading.index for heading in headings}
     for index, cell in enumerate(cells):
-        if index not in named and bare(cell):
+        if index not in named and strip_blanks(cell):
             message = "a value in a column without a name; is there a delimiter too many?"
             return _bad_line(number, f"column {index + 1}", message, reference)
-    line = Line(number=number, cells=cells, reference=reference)
+    line = TableRow(number=number, cells=cells, reference=reference)
     if reference is None and is_further_item(line, headings):
         message = "missing; further items of an order repeat its reference"
         return evolve(_bad_line(number, key.title, message), is_further_item=True)
     return line
 
 
-def _bad_line(number: int, column: str, message: str, reference: str | None = None) -> Line:
-    problem = Problem(row=number, column=column, message=message)
-    return Line(number=number, reference=reference, problems=(problem,))
+def _bad_line(number: int, column: str, message: str, reference: str | None = None) -> TableRow:
+    problem = RowProblem(row=number, column=column, message=message)
+    return TableRow(number=number, reference=reference, problems=(problem,))
 
 
 def _reference(cell: str) -> str | None:
     try:
         value = read_cell(cell, Kind.CODE)
     except BadCellError:
-        return bare(cell)
+        return strip_blanks(cell)
     return None if value is None else str(value)
 
 
-def _grouped(lines: Iterator[Line]) -> Iterator[Sequence[Line]]:
+def _group(lines: Iterator[TableRow]) -> Iterator[Sequence[TableRow]]:
     """Put the lines of one order together, with whatever stands unreadable between them."""
-    group: list[Line] = []
-    doubtful: list[Line] = []
+    group: list[TableRow] = []
+    doubtful: list[TableRow] = []
     for line in lines:
         reference = group[0].reference if group else None
         if group and (line.is_further_item or (reference and line.reference == reference)):
@@ -253,12 +253,12 @@ def _grouped(lines: Iterator[Line]) -> Iterator[Sequence[Line]]:
         elif reference and line.reference is None and len(doubtful) < _MOST_ROWS:
             doubtful.append(line)
         else:
-            yield from _apart(group, doubtful)
+            yield from _split(group, doubtful)
             group, doubtful = [line], []
-    yield from _apart(group, doubtful)
+    yield from _split(group, doubtful)
 
 
-def _apart(group: Sequence[Line], doubtful: Sequence[Line]) -> Iterator[Sequence[Line]]:
+def _split(group: Sequence[TableRow], doubtful: Sequence[TableRow]) -> Iterator[Sequence[TableRow]]:
     if group:
         yield group
     for line in doubtful:

@@ -11,7 +11,7 @@ _LONGEST_LINE = 8 << 20
 _MOST_BLANK_LINES = 100
 
 
-def decoded(raw: "io.BufferedReader[io.RawIOBase]") -> io.TextIOWrapper:
+def decode(raw: "io.BufferedReader[io.RawIOBase]") -> io.TextIOWrapper:
     """Return a file's text, by the encoding it is in."""
     if raw.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return io.TextIOWrapper(raw, "utf-16", errors="replace", newline="")

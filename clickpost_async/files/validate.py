@@ -6,11 +6,11 @@ from typing import Any
 from clickpost_async._codec.converter import structure
 from clickpost_async.errors import InvalidRequestError
 from clickpost_async.files.columns import Market
-from clickpost_async.files.order_rows import Problem, Row
+from clickpost_async.files.order_rows import OrderRow, RowProblem
 from clickpost_async.structures import IndiaOrder, WorldOrder
 
 
-def check(rows: Iterable[Row]) -> Iterator[tuple[Row, tuple[Problem, ...]]]:
+def check(rows: Iterable[OrderRow]) -> Iterator[tuple[OrderRow, tuple[RowProblem, ...]]]:
     """Yield every row of `read_orders` with what is wrong with it: what `create` would refuse.
 
     A reference number that an earlier row has is a mistake, too. No client is needed.
@@ -27,7 +27,7 @@ def check(rows: Iterable[Row]) -> Iterator[tuple[Row, tuple[Problem, ...]]]:
         yield row, tuple(problems)
 
 
-def _mistakes(row: Row) -> Iterator[Problem]:
+def _mistakes(row: OrderRow) -> Iterator[RowProblem]:
     order: Any = row.order
     try:
         structure(order, IndiaOrder if row.market is Market.INDIA else WorldOrder)

@@ -3,6 +3,6 @@
 from clickpost_async.fleet.fleet import Fleet
 from clickpost_async.fleet.ledger import Ledger
 from clickpost_async.fleet.messages import created
-from clickpost_async.fleet.worker import Terms, Worker
+from clickpost_async.fleet.worker import OrderTerms, Worker
 
-__all__ = ["Fleet", "Ledger", "Terms", "Worker", "created"]
+__all__ = ["Fleet", "Ledger", "OrderTerms", "Worker", "created"]

@@ -11,21 +11,21 @@ import attrs
 from attrs import define
 
 from clickpost_async._codec.converter import unstructure
-from clickpost_async._core.retry import ReSend
-from clickpost_async.bulk.recovery import Kept
+from clickpost_async._core.retry import Resend
+from clickpost_async.bulk.recovery import PreparedPayload
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import messages
 from clickpost_async.fleet.ledger import (
     Ledger,
     OpenLedger,
-    Patience,
+    RedisBackoff,
     RedisError,
-    ended,
+    cancel_and_wait,
     raise_if_cancelled,
-    surely,
+    retry_until_done,
 )
 from clickpost_async.fleet.stall import StallMonitor
-from clickpost_async.fleet.worker import Terms
+from clickpost_async.fleet.worker import OrderTerms
 from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
 
 # Puts an order and its terms into the queue.
@@ -38,7 +38,7 @@ _LONGEST = 600.0
 
 
 @define
-class _Fed:
+class _QueuedOrder:
     """An order in the queue, and who waits for it."""
 
     order: dict[str, Any]
@@ -62,9 +62,9 @@ class Fleet:
         self._client = client
         self._ledger = opened
         self._stall = StallMonitor(opened.account)
-        self._mailbox = opened.mailbox()
+        self._mailbox = opened.reply_stream()
         self._era = era
-        self._fed: dict[int, _Fed] = {}
+        self._fed: dict[int, _QueuedOrder] = {}
         self._tickets = itertools.count(1)
 
     @classmethod
@@ -78,12 +78,12 @@ class Fleet:
         With `bulk` its orders yield to others.
         """
         async with ledger.open() as opened:
-            fleet = cls(feed, client, opened, await opened.era(), bulk=bulk)
+            fleet = cls(feed, client, opened, await opened.redis_run_id(), bulk=bulk)
             collecting = asyncio.create_task(fleet._collect())
             try:
                 yield fleet
             finally:
-                await ended(collecting)
+                await cancel_and_wait(collecting)
 
     async def create(
         self,
@@ -98,33 +98,35 @@ class Fleet:
         `polls`: one that ClickPost has only recorded is asked for by the worker. Cancelling leaves
         the order in the queue. Raises what `orders.create` does.
         """
-        kept = Kept(order)
+        kept = PreparedPayload(order)
         key = kept.key
         retry = self._client.retry
-        terms = Terms(
-            settling=retry.settling,
-            hold=retry.resend is ReSend.NEVER,
+        terms = OrderTerms(
+            settle_delay=retry.settle_delay,
+            no_resend=retry.resend is Resend.NEVER,
             polls=polls,
             bulk=self._bulk,
             registered=True,
-            identity=self._client.identity,
-            mailbox=self._mailbox,
+            account_label=self._client.account_label,
+            reply_stream=self._mailbox,
             ticket=next(self._tickets),
         )
         loop = asyncio.get_running_loop()
-        fed = _Fed(unstructure(kept.order), attrs.asdict(terms), loop.create_future(), loop.time())
+        fed = _QueuedOrder(
+            unstructure(kept.order), attrs.asdict(terms), loop.create_future(), loop.time()
+        )
         self._fed[terms.ticket] = fed
         try:
             if not in_doubt:
-                await surely("feeding a fleet", lambda: self._ledger.register(key))
-            await self._put(fed)
+                await retry_until_done("feeding a fleet", lambda: self._ledger.register(key))
+            await self._enqueue(fed)
             raise_if_cancelled()
             return messages.created(await fed.answer)
         finally:
             del self._fed[terms.ticket]
 
-    async def _put(self, fed: _Fed) -> None:
-        patience = Patience("feeding a fleet")
+    async def _enqueue(self, fed: _QueuedOrder) -> None:
+        patience = RedisBackoff("feeding a fleet")
         while not fed.answer.done():
             try:
                 await self._feed(fed.order, fed.terms)
@@ -137,14 +139,14 @@ class Fleet:
                 return
 
     async def _collect(self) -> None:
-        patience = Patience("a fleet's feeder")
+        patience = RedisBackoff("a fleet's feeder")
         last = _BEGINNING
         while True:
             try:
                 for place, told in await self._ledger.collect(self._mailbox, last, _COLLECT):
                     self._hand_over(told)
                     last = place
-                era = await self._ledger.era()
+                era = await self._ledger.redis_run_id()
                 now = asyncio.get_running_loop().time()
                 await self._stall.check(len(self._fed), now, self._ledger.workers)
             except RedisError as error:
@@ -154,9 +156,9 @@ class Fleet:
             forgotten, self._era = era != self._era, era
             if forgotten:
                 last = _BEGINNING
-            for fed in self._unanswered(all_of_them=forgotten):
+            for fed in self._requeue_unanswered(all_of_them=forgotten):
                 try:
-                    await self._put(fed)
+                    await self._enqueue(fed)
                 except Exception as error:  # noqa: BLE001 - who waits for it is told
                     if not fed.answer.done():
                         fed.answer.set_exception(error)
@@ -169,7 +171,7 @@ class Fleet:
         if fed is not None and not fed.answer.done():
             fed.answer.set_result(json.dumps(message["answer"]))
 
-    def _unanswered(self, *, all_of_them: bool) -> list[_Fed]:
+    def _requeue_unanswered(self, *, all_of_them: bool) -> list[_QueuedOrder]:
         now = asyncio.get_running_loop().time()
         late = [fed for fed in self._fed.values() if all_of_them or now - fed.since > _LONGEST]
         for fed in late:

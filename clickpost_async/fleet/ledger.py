@@ -49,30 +49,30 @@ class LostError(Exception):
 
 
 @frozen
-class Placed:
+class AlreadyPlaced:
     """An order that was placed before: its answer, as it was written."""
 
     answer: str
 
 
 @frozen
-class Yours:
+class Granted:
     """An order that is the claimer's now; `sent` so many seconds ago by nobody knows whom."""
 
     sent: float | None
 
 
 @frozen
-class Changed:
+class Conflict:
     """An order that was sent, or placed, with other contents."""
 
 
 @frozen
-class Busy:
+class HeldByOther:
     """An order that a living worker has."""
 
 
-Claim = Placed | Yours | Changed | Busy
+Claim = AlreadyPlaced | Granted | Conflict | HeldByOther
 
 
 @frozen
@@ -114,7 +114,7 @@ class Ledger:
             try:
                 yield ledger
             finally:
-                await ended(beating)
+                await cancel_and_wait(beating)
                 await ledger.leave()
 
 
@@ -165,13 +165,13 @@ class OpenLedger:
         known = "registered" if registered else ""
         match await self._act(key, "claim", digest, known, self._keep):
             case ["placed", answer]:
-                return Placed(answer)
+                return AlreadyPlaced(answer)
             case ["changed"]:
-                return Changed()
+                return Conflict()
             case ["busy"]:
-                return Busy()
+                return HeldByOther()
             case [_, sent]:
-                return Yours(float(sent) if sent else None)
+                return Granted(float(sent) if sent else None)
             case told:
                 raise ValueError(told)
 
@@ -188,7 +188,7 @@ class OpenLedger:
         """Write down what the order became: `placed`, `nothing`, or `open`."""
         await self._act(key, "end", became, digest, answer, self._keep)
 
-    async def tell(self, mailbox: str, answer: str) -> None:
+    async def reply(self, mailbox: str, answer: str) -> None:
         """Put an answer where a feeder waits for it."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.xadd(mailbox, {"answer": answer})
@@ -207,11 +207,11 @@ class OpenLedger:
         await self._redis.xtrim(mailbox, minid=after, approximate=False)
         return [(place, told["answer"]) for _, found in read for place, told in found]
 
-    def mailbox(self) -> str:
+    def reply_stream(self) -> str:
         """Name a place for this one's answers."""
         return f"{self._prefix}answers:{self.me}"
 
-    async def era(self) -> str:
+    async def redis_run_id(self) -> str:
         """Name the memory of this Redis: a restart, a failover and FLUSHALL begin a new one.
 
         The run id alone does not tell of FLUSHALL: this one's marker is gone then, and set anew.
@@ -281,7 +281,7 @@ class OpenLedger:
         return f"{self._prefix}order:{key[0]}:{key[1]}"
 
 
-class Patience:
+class RedisBackoff:
     """Waits ever longer for a Redis that does not answer, and says so once.
 
     It is silent while no more than connections were lost, which Redis does when it is restarted.
@@ -321,9 +321,9 @@ def raise_if_cancelled() -> None:
         raise asyncio.CancelledError
 
 
-async def surely(what: str, act: Callable[[], Awaitable[T]]) -> T:
+async def retry_until_done(what: str, act: Callable[[], Awaitable[T]]) -> T:
     """Do what must not be left out, however long Redis does not answer."""
-    patience = Patience(what)
+    patience = RedisBackoff(what)
     while True:
         try:
             done = await act()
@@ -334,7 +334,7 @@ async def surely(what: str, act: Callable[[], Awaitable[T]]) -> T:
             return done
 
 
-async def ended(task: "asyncio.Task[None]") -> None:
+async def cancel_and_wait(task: "asyncio.Task[None]") -> None:
     """Cancel a task that asks Redis, until it has ended: one cancellation may get lost there."""
     while not task.done():
         task.cancel()
@@ -342,17 +342,17 @@ async def ended(task: "asyncio.Task[None]") -> None:
 
 
 __all__ = [
-    "Busy",
-    "Changed",
+    "AlreadyPlaced",
     "Claim",
+    "Conflict",
+    "Granted",
+    "HeldByOther",
     "Ledger",
     "LostError",
     "OpenLedger",
-    "Patience",
-    "Placed",
+    "RedisBackoff",
     "RedisError",
-    "Yours",
-    "ended",
+    "cancel_and_wait",
     "raise_if_cancelled",
-    "surely",
+    "retry_until_done",
 ]

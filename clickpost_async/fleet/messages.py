@@ -6,10 +6,10 @@ from typing import Any
 from clickpost_async.bulk import outcome_codec
 from clickpost_async.errors import (
     ClickPostError,
+    FailureKind,
     InvalidRequestError,
     NoReplyError,
     Problem,
-    Trouble,
 )
 from clickpost_async.structures import CreatedOrder
 
@@ -17,13 +17,13 @@ from clickpost_async.structures import CreatedOrder
 def write(came: CreatedOrder | ClickPostError, seconds: float) -> str:
     """Write down what creating an order came to; neither the key nor a person is in it."""
     if isinstance(came, CreatedOrder):
-        attempts, told = came.reply.attempts, outcome_codec.write_order(came)
+        attempts, told = came.response.attempts, outcome_codec.write_order(came)
     else:
         attempts, told = came.attempts, outcome_codec.write_error(came)
         told |= {
             "transient": came.transient,
-            "settles_in": came.settles_in,
-            "trouble": came.trouble.name if came.trouble else None,
+            "settles_in": came.settle_delay,
+            "trouble": came.kind.name if came.kind else None,
         }
         if isinstance(came, InvalidRequestError):
             told["problems"] = [[problem.path, problem.message] for problem in came.problems]
@@ -41,8 +41,8 @@ def created(answer: str) -> CreatedOrder:
         return outcome_codec.read_order(told)
     error = outcome_codec.read_error(told) or NoReplyError("the worker did not live to tell")
     error.transient = told["transient"]
-    error.settles_in = told["settles_in"]
-    error.trouble = Trouble[told["trouble"]] if told["trouble"] else None
+    error.settle_delay = told["settles_in"]
+    error.kind = FailureKind[told["trouble"]] if told["trouble"] else None
     if isinstance(error, InvalidRequestError):
         error.problems = tuple(Problem(*problem) for problem in told["problems"])
     raise error

@@ -9,9 +9,9 @@ from weakref import WeakValueDictionary
 
 from attrs import define, evolve, field, frozen
 
-from clickpost_async._core.retry import ReSend
+from clickpost_async._core.retry import Resend
 from clickpost_async.bulk.records import Key
-from clickpost_async.bulk.recovery import Kept
+from clickpost_async.bulk.recovery import PreparedPayload
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import (
     ClickPostError,
@@ -22,7 +22,13 @@ from clickpost_async.errors import (
     Problem,
 )
 from clickpost_async.fleet import ledger, messages
-from clickpost_async.fleet.ledger import LostError, OpenLedger, Patience, RedisError, surely
+from clickpost_async.fleet.ledger import (
+    LostError,
+    OpenLedger,
+    RedisBackoff,
+    RedisError,
+    retry_until_done,
+)
 from clickpost_async.settings import Priority
 from clickpost_async.structures import CreatedOrder
 
@@ -34,7 +40,7 @@ _ANSWER = "a worker's answer"
 
 
 @frozen(kw_only=True)
-class Terms:
+class OrderTerms:
     """How an order is to be created, and who waits for the answer.
 
     `settling` and `hold` are the retry policy's; `polls`: an order that ClickPost has only recorded
@@ -43,13 +49,13 @@ class Terms:
     are.
     """
 
-    settling: float | None = None
-    hold: bool = False
+    settle_delay: float | None = None
+    no_resend: bool = False
     polls: bool = True
     bulk: bool = False
     registered: bool = False
-    identity: str = ""
-    mailbox: str = ""
+    account_label: str = ""
+    reply_stream: str = ""
     ticket: int = 0
 
 
@@ -57,7 +63,7 @@ class Terms:
 class _Order:
     """An order under way here, and whether bytes of it may have left."""
 
-    kept: Kept
+    kept: PreparedPayload
     digest: str = field(init=False)
     in_doubt: bool = False
     sent_at: float | None = None
@@ -76,49 +82,51 @@ class Worker:
         # The ledger tells workers apart, not the tasks of one.
         self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
-    async def create(self, order: Mapping[str, Any], terms: Terms | None = None) -> str:
+    async def create(self, order: Mapping[str, Any], terms: OrderTerms | None = None) -> str:
         """Create an order and return the answer as `fleet.created` reads it.
 
         It is the same however often the same order is given, in whatever worker: one that another
         worker has is waited for, one that a dead worker left is looked up and, once it has settled,
         sent again. While Redis does not answer, nothing is sent.
         """
-        terms = Terms() if terms is None else terms
+        terms = OrderTerms() if terms is None else terms
         began = time.perf_counter()
         try:
-            kept = self._admitted(order, terms)
+            kept = self._claim(order, terms)
             turn = self._turns.setdefault(kept.key, asyncio.Lock())
             async with turn:
                 with self._ledger.holding(kept.key):
                     answer = await self._answer(_Order(kept), terms)
         except ClickPostError as error:
             answer = messages.write(error, time.perf_counter() - began)
-        if terms.mailbox:
+        if terms.reply_stream:
             told = f'{{"ticket":{terms.ticket},"answer":{answer}}}'
-            await surely(_ANSWER, lambda: self._ledger.tell(terms.mailbox, told))
+            await retry_until_done(_ANSWER, lambda: self._ledger.reply(terms.reply_stream, told))
         return answer
 
-    def _admitted(self, order: Mapping[str, Any], terms: Terms) -> Kept:
-        if terms.identity not in ("", self._client.identity):
-            message = f"the order is of {terms.identity}, the worker of {self._client.identity}"
+    def _claim(self, order: Mapping[str, Any], terms: OrderTerms) -> PreparedPayload:
+        if terms.account_label not in ("", self._client.account_label):
+            message = (
+                f"the order is of {terms.account_label}, the worker of {self._client.account_label}"
+            )
             raise NotSentError(message, transient=False)
-        return Kept(order)
+        return PreparedPayload(order)
 
-    async def _answer(self, order: _Order, terms: Terms) -> str:
-        patience = Patience("a worker")
+    async def _answer(self, order: _Order, terms: OrderTerms) -> str:
+        patience = RedisBackoff("a worker")
         key, digest, registered = order.kept.key, order.digest, terms.registered
         while True:
             try:
                 claim = await self._ledger.claim(key, digest, registered=registered)
                 patience.over()
                 match claim:
-                    case ledger.Placed(answer):
+                    case ledger.AlreadyPlaced(answer):
                         return answer
-                    case ledger.Changed():
-                        raise _changed()
-                    case ledger.Busy():
+                    case ledger.Conflict():
+                        raise _conflict_error()
+                    case ledger.HeldByOther():
                         await asyncio.sleep(_BUSY)
-                    case ledger.Yours(sent):
+                    case ledger.Granted(sent):
                         return await self._create(order, sent, terms)
             except RedisError as error:
                 await patience.wait(error)
@@ -126,7 +134,7 @@ class Worker:
                 _log.warning("%s", error)
                 registered = True
 
-    async def _create(self, order: _Order, sent: float | None, terms: Terms) -> str:
+    async def _create(self, order: _Order, sent: float | None, terms: OrderTerms) -> str:
         client = self._on(terms)
         # The ledger may have forgotten what was sent from here; another worker may have sent later.
         if order.sent_at is not None:
@@ -134,7 +142,7 @@ class Worker:
             sent = own if sent is None else min(own, sent)
         if sent is not None:
             order.in_doubt = True
-            await asyncio.sleep(max(0.0, client.retry.settling - sent))
+            await asyncio.sleep(max(0.0, client.retry.settle_delay - sent))
 
         async def announce(reference_number: str, attempt: int) -> None:
             del reference_number, attempt
@@ -155,27 +163,27 @@ class Worker:
             _log.exception("an order of a fleet failed unforeseen")
             came = NoReplyError(f"the worker failed: {type(error).__name__}")
         answer = messages.write(came, time.perf_counter() - began)
-        became = _became(came, order)
-        if became != "placed" and not terms.mailbox:
+        became = _result_of(came, order)
+        if became != "placed" and not terms.reply_stream:
             # Nobody may be waiting for it. Without ClickPost's words, which may name a person.
             _log.warning("%s is not placed: %s", order.kept.key[1], type(came).__name__)
         key, digest = order.kept.key, order.digest
-        await surely(_ANSWER, lambda: self._ledger.end(key, digest, became, answer))
+        await retry_until_done(_ANSWER, lambda: self._ledger.end(key, digest, became, answer))
         return answer
 
-    def _on(self, terms: Terms) -> ClickPost:
+    def _on(self, terms: OrderTerms) -> ClickPost:
         retry = self._client.retry
-        settling = retry.settling if terms.settling is None else terms.settling
-        resend = ReSend.NEVER if terms.hold else retry.resend
-        polling = retry.polling if terms.polls else 0.0
+        settling = retry.settle_delay if terms.settle_delay is None else terms.settle_delay
+        resend = Resend.NEVER if terms.no_resend else retry.resend
+        polling = retry.poll_timeout if terms.polls else 0.0
         priority = Priority.BULK if terms.bulk else None
         return self._client.with_options(
-            retry=evolve(retry, settling=settling, resend=resend, polling=polling),
+            retry=evolve(retry, settle_delay=settling, resend=resend, poll_timeout=polling),
             priority=priority,
         )
 
 
-def _became(came: CreatedOrder | ClickPostError, order: _Order) -> str:
+def _result_of(came: CreatedOrder | ClickPostError, order: _Order) -> str:
     if isinstance(came, CreatedOrder):
         return "open" if came.pending else "placed"
     if came.outcome is Outcome.REJECTED:
@@ -188,7 +196,7 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _changed() -> InvalidRequestError:
+def _conflict_error() -> InvalidRequestError:
     what = (
         "the order may have been placed with other contents;"
         " give a changed order a reference number of its own"

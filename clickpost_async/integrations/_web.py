@@ -36,7 +36,7 @@ _LETTING_GO = 1.0
 # --- errors ---------------------------------------------------------------------------------------
 
 
-class WebAnswer(NamedTuple):
+class WebResponse(NamedTuple):
     """What an application answers."""
 
     status: int
@@ -44,24 +44,24 @@ class WebAnswer(NamedTuple):
     headers: Mapping[str, str]
 
 
-def answer_to(error: ClickPostError) -> WebAnswer:
+def response_to(error: ClickPostError) -> WebResponse:
     """Tell an application's own client what is known of its order, in none of ClickPost's words."""
     body: dict[str, Any] = {
         "outcome": error.outcome.value,
-        "reference_number": _sayable(error.reference_number),
+        "reference_number": _public_message(error.reference_number),
     }
     if isinstance(error, InvalidRequestError):
         body["problems"] = [
-            {"path": _sayable(problem.path), "message": _sayable(problem.message)}
+            {"path": _public_message(problem.path), "message": _public_message(problem.message)}
             for problem in error.problems
         ]
     headers: dict[str, str] = {}
-    if error.again_in is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(error.again_in)))
-    return WebAnswer(_status_of(error), body, headers)
+    if error.safe_to_retry_in is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.safe_to_retry_in)))
+    return WebResponse(_status_of(error), body, headers)
 
 
-def _sayable(text: str | None) -> str | None:
+def _public_message(text: str | None) -> str | None:
     # Orders that were refused are told of too, and not all that JSON can spell can be written.
     return None if text is None else text[:_LONGEST].encode(errors="replace").decode()
 
@@ -79,13 +79,13 @@ def _status_of(error: ClickPostError) -> int:
 # --- probes ---------------------------------------------------------------------------------------
 
 
-def load_of(clickpost: ClickPost) -> dict[str, int]:
+def load_from(clickpost: ClickPost) -> dict[str, int]:
     """Tell how busy a client is on this event loop; asks nobody."""
     stats = clickpost.stats()
-    return {"in_flight": stats.in_flight, "waiting": stats.waiting}
+    return {"in_flight": stats.in_flight, "queued": stats.queued}
 
 
-async def answers(clickpost: ClickPost) -> bool:
+async def is_ready(clickpost: ClickPost) -> bool:
     """Ask ClickPost once, with the key; why it does not answer is for the log alone."""
     try:
         await clickpost.with_options(deadline=_PROBE, retry=RetryPolicy.never()).health()
@@ -100,22 +100,22 @@ Token = str | Iterable[str] | None
 PushedEvent = webhooks.TrackingEvent | webhooks.ReturnEvent
 
 
-class Turn(enum.Enum):
+class Claim(enum.Enum):
     """What is known of an event that is pushed."""
 
-    YOURS = "nobody has handled it, and now you do"
+    GRANTED = "nobody has handled it, and now you do"
     BUSY = "somebody is handling it"
     DONE = "it was handled"
 
 
-class Seen(Protocol):
+class EventStore(Protocol):
     """Remembers by their `identity` which events were handled.
 
     Several processes need one that they share, and in which a `begin` that is never followed by
     `done` or `failed` counts for a while only: its process may have died.
     """
 
-    async def begin(self, identity: str) -> Turn:
+    async def begin(self, identity: str) -> Claim:
         """Take an event, in one step, unless somebody has it or had it."""
         ...
 
@@ -128,7 +128,7 @@ class Seen(Protocol):
         ...
 
 
-class SeenHere:
+class InMemoryEventStore:
     """Remembers the last so many events of this process."""
 
     def __init__(self, most: int = 10_000) -> None:
@@ -141,16 +141,16 @@ class SeenHere:
         self._busy: set[str] = set()
         self._done: OrderedDict[str, None] = OrderedDict()
 
-    async def begin(self, identity: str) -> Turn:
+    async def begin(self, identity: str) -> Claim:
         """Take an event, unless somebody has it or had it."""
         with self._lock:
             if identity in self._done:
                 self._done.move_to_end(identity)
-                return Turn.DONE
+                return Claim.DONE
             if identity in self._busy:
-                return Turn.BUSY
+                return Claim.BUSY
             self._busy.add(identity)
-            return Turn.YOURS
+            return Claim.GRANTED
 
     async def done(self, identity: str) -> None:
         """Remember that it was handled, and forget the one that was pushed longest ago."""
@@ -174,14 +174,14 @@ class Handler(Protocol[R_contra]):
         ...
 
 
-class Receiver(Generic[R]):
+class WebhookReceiver(Generic[R]):
     """Takes pushes: each event is handed over until it was handled once."""
 
-    def __init__(self, handle: Handler[R], token: Token, seen: Seen | None) -> None:
-        self._handle = handle
+    def __init__(self, handle: Handler[R], token: Token, seen: EventStore | None) -> None:
+        self._handler = handle
         # An iterator would be used up by the first push.
         self._token = token if token is None or isinstance(token, str) else tuple(token)
-        self._seen: Seen = SeenHere() if seen is None else seen
+        self._seen: EventStore = InMemoryEventStore() if seen is None else seen
 
     async def receive(
         self, request: R, headers: Mapping[str, str], body: AsyncIterable[bytes]
@@ -192,18 +192,18 @@ class Receiver(Generic[R]):
         otherwise.
         """
         try:
-            event = webhooks.parse(await _bounded(body), headers, token=self._token)
+            event = webhooks.parse(await _read_bounded(body), headers, token=self._token)
         except webhooks.WebhookError as error:
             return error.http_status
         turn = await self._seen.begin(event.identity)
-        if turn is Turn.YOURS:
-            await self._handled(event, request)
-        return 503 if turn is Turn.BUSY else 200
+        if turn is Claim.GRANTED:
+            await self._handle(event, request)
+        return 503 if turn is Claim.BUSY else 200
 
-    async def _handled(self, event: PushedEvent, request: R) -> None:
+    async def _handle(self, event: PushedEvent, request: R) -> None:
         succeeded = False
         try:
-            await self._handle(event, request)
+            await self._handler(event, request)
             succeeded = True
         finally:
             if not succeeded:
@@ -213,7 +213,7 @@ class Receiver(Generic[R]):
         await self._seen.done(event.identity)
 
 
-async def _bounded(body: AsyncIterable[bytes]) -> bytes:
+async def _read_bounded(body: AsyncIterable[bytes]) -> bytes:
     """Read a body no further than the largest push goes."""
     read = bytearray()
     async for part in body:

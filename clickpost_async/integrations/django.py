@@ -28,15 +28,15 @@ from typing import Any
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import ClickPostError
 from clickpost_async.integrations._web import (
+    Claim,
+    EventStore,
+    InMemoryEventStore,
     PushedEvent,
-    Receiver,
-    Seen,
-    SeenHere,
     Token,
-    Turn,
-    answer_to,
-    answers,
-    load_of,
+    WebhookReceiver,
+    is_ready,
+    load_from,
+    response_to,
 )
 from clickpost_async.settings import Credentials, Hosts, Rate
 
@@ -190,7 +190,7 @@ class ErrorMiddleware:
         """Return what a `ClickPostError` is answered with, and leave others to Django."""
         if not isinstance(exception, ClickPostError):
             return None
-        status, body, headers = answer_to(exception)
+        status, body, headers = response_to(exception)
         return JsonResponse(body, status=status, headers=dict(headers))
 
 
@@ -199,7 +199,7 @@ class ErrorMiddleware:
 
 async def health(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Django's
     """Answer that the application lives, and how busy its client is on this event loop."""
-    return JsonResponse(load_of(get_clickpost()))
+    return JsonResponse(load_from(get_clickpost()))
 
 
 async def clickpost_health(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Django's
@@ -207,7 +207,7 @@ async def clickpost_health(request: HttpRequest) -> HttpResponse:  # noqa: ARG00
 
     Every question costs a call of the rate, so it is not for strangers.
     """
-    fine = await answers(get_clickpost())
+    fine = await is_ready(get_clickpost())
     return JsonResponse({"answers": fine}, status=200 if fine else 503)
 
 
@@ -217,7 +217,7 @@ EventHandler = Callable[[PushedEvent, HttpRequest], object]
 
 
 def webhook(
-    handle: EventHandler, *, token: Token = None, seen: Seen | None = None
+    handle: EventHandler, *, token: Token = None, seen: EventStore | None = None
 ) -> Callable[..., Awaitable[HttpResponse]]:
     """Return a view for POST that takes ClickPost's pushes and calls `handle` for each event.
 
@@ -238,7 +238,7 @@ def webhook(
             f" {_NAME} = {{'WEBHOOK_TOKEN': …}}"
         )
     handler: Any = handle if inspect.iscoroutinefunction(handle) else sync_to_async(handle)
-    receiver = Receiver[HttpRequest](handler, token, seen)
+    receiver = WebhookReceiver[HttpRequest](handler, token, seen)
 
     @csrf_exempt
     @require_POST
@@ -281,12 +281,12 @@ class CacheEventStore:
         self._busy = busy
         self._kept = kept
 
-    async def begin(self, identity: str) -> Turn:
+    async def begin(self, identity: str) -> Claim:
         """Take an event, in one step, unless somebody has it or had it."""
         cache, key = caches[self._cache], _key(identity)
         if await cache.aadd(key, "busy", self._busy):
-            return Turn.YOURS
-        return Turn.DONE if await cache.aget(key) == "done" else Turn.BUSY
+            return Claim.GRANTED
+        return Claim.DONE if await cache.aget(key) == "done" else Claim.BUSY
 
     async def done(self, identity: str) -> None:
         """Remember that it was handled."""
@@ -303,11 +303,11 @@ def _key(identity: str) -> str:
 
 __all__ = [
     "CacheEventStore",
+    "Claim",
     "ErrorMiddleware",
+    "EventStore",
+    "InMemoryEventStore",
     "PushedEvent",
-    "Seen",
-    "SeenHere",
-    "Turn",
     "clickpost_health",
     "get_clickpost",
     "health",

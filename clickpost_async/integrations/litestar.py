@@ -23,14 +23,14 @@ from typing import Any
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import ClickPostError
 from clickpost_async.integrations._web import (
+    Claim,
+    EventStore,
     Handler,
+    InMemoryEventStore,
     PushedEvent,
-    Receiver,
-    Seen,
-    SeenHere,
     Token,
-    Turn,
-    answer_to,
+    WebhookReceiver,
+    response_to,
 )
 
 try:
@@ -78,18 +78,22 @@ def answer_error(_request: Request[Any, Any, Any], error: ClickPostError) -> Res
 
     It answers as `clickpost_async.integrations.starlette.answer_error` does.
     """
-    status, body, headers = answer_to(error)
+    status, body, headers = response_to(error)
     return Response(body, status_code=status, headers=headers, media_type=MediaType.JSON)
 
 
 def webhook(
-    path: str, handle: Handler[Request[Any, Any, Any]], *, token: Token, seen: Seen | None = None
+    path: str,
+    handle: Handler[Request[Any, Any, Any]],
+    *,
+    token: Token,
+    seen: EventStore | None = None,
 ) -> HTTPRouteHandler:
     """Return a route that takes ClickPost's pushes and awaits `handle` for each event.
 
     It takes them as `clickpost_async.integrations.starlette.webhook` does.
     """
-    receiver = Receiver(handle, token, seen)
+    receiver = WebhookReceiver(handle, token, seen)
 
     @post(path, status_code=200, include_in_schema=False)
     async def receive(request: Request[Any, Any, Any]) -> Response[None]:
@@ -100,11 +104,11 @@ def webhook(
 
 
 __all__ = [
+    "Claim",
+    "EventStore",
     "Handler",
+    "InMemoryEventStore",
     "PushedEvent",
-    "Seen",
-    "SeenHere",
-    "Turn",
     "answer_error",
     "get_clickpost",
     "lifespan",

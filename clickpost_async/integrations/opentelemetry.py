@@ -35,17 +35,17 @@ from clickpost_async.client import _HEALTH
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.errors import ClickPostError
 from clickpost_async.events import (
-    Answered,
-    Doubted,
-    Ended,
+    AttemptFailed,
+    AttemptStarted,
+    AttemptSucceeded,
+    CallFinished,
     Event,
-    Failed,
-    Held,
-    Repeating,
-    Started,
+    RateLimitPaused,
+    RetryScheduled,
+    SuspiciousResponse,
 )
 from clickpost_async.settings import Host, Hosts
-from clickpost_async.structures import Answer
+from clickpost_async.structures import ResponseModel
 
 try:
     from opentelemetry.context import Context
@@ -94,7 +94,7 @@ class OpenTelemetry:
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
         hosts: Hosts | None = None,
-        endpoints: Iterable[Get[Answer] | Post[Answer]] = (),
+        endpoints: Iterable[Get[ResponseModel] | Post[ResponseModel]] = (),
     ) -> None:
         hosts = Hosts() if hosts is None else hosts
         self._servers = {host: _server(hosts.base(host)) for host in Host}
@@ -135,26 +135,26 @@ class OpenTelemetry:
     def __call__(self, event: Event) -> None:
         """Make spans and metrics of an event."""
         match event:
-            case Started():
+            case AttemptStarted():
                 self._start(event)
-            case Answered():
-                if call := self._heard_of(event):
+            case AttemptSucceeded():
+                if call := self._on_event(event):
                     call.error = None
                     self._close(call, http_status=event.http_status, status=event.status)
-            case Failed(error=error):
-                if call := self._heard_of(event):
+            case AttemptFailed(error=error):
+                if call := self._on_event(event):
                     call.error = _type_of(error)
                     self._close(call, call.error, error.http_status, error.status)
-            case Held():
+            case RateLimitPaused():
                 self._holds.record(event.seconds, self._reason(event))
-            case Repeating():
+            case RetryScheduled():
                 self._repeats.add(1, self._reason(event))
-            case Doubted():
+            case SuspiciousResponse():
                 self._doubts.add(1, {"clickpost.endpoint": event.endpoint})
-            case Ended():
+            case CallFinished():
                 self._end(event)
 
-    def _heard_of(self, event: Event) -> "_Call | None":
+    def _on_event(self, event: Event) -> "_Call | None":
         # Clients that share an observer count their calls each for itself; the innermost is meant.
         for call in reversed(_UNDER_WAY.get()):
             if call.observer is self and call.number == event.call:
@@ -162,14 +162,16 @@ class OpenTelemetry:
         return None
 
     def _reason(self, event: Event) -> dict[str, str]:
-        call = self._heard_of(event)
+        call = self._on_event(event)
         error = None if call is None else call.error
-        return {"clickpost.endpoint": event.endpoint, **_known({"error.type": error})}
+        return {"clickpost.endpoint": event.endpoint, **_known_value({"error.type": error})}
 
     # --- spans ----------------------------------------------------------------------------------
 
-    def _start(self, event: Started) -> None:
-        call = (self._heard_of(event) if event.attempt > 1 else None) or self._made(event)
+    def _start(self, event: AttemptStarted) -> None:
+        call = (self._on_event(event) if event.attempt > 1 else None) or self._create_instruments(
+            event
+        )
         about = self._request(event.endpoint)
         again = {"http.request.resend_count": event.attempt - 1} if event.attempt > 1 else {}
         span = self._tracer.start_span(
@@ -180,7 +182,7 @@ class OpenTelemetry:
         )
         call.attempt = _Attempt(span, time.perf_counter(), about)
 
-    def _made(self, event: Started) -> "_Call":
+    def _create_instruments(self, event: AttemptStarted) -> "_Call":
         call = _Call(self, event.call, self._call_span(event), time.perf_counter())
         kept = (*_UNDER_WAY.get(), call)
         for lost in kept[:-_MOST]:
@@ -188,8 +190,10 @@ class OpenTelemetry:
         _UNDER_WAY.set(kept[-_MOST:])
         return call
 
-    def _call_span(self, event: Started | Ended, start_time: int | None = None) -> Span:
-        about = _known(
+    def _call_span(
+        self, event: AttemptStarted | CallFinished, start_time: int | None = None
+    ) -> Span:
+        about = _known_value(
             {
                 "clickpost.endpoint": event.endpoint,
                 "clickpost.reference_number": _exportable(event.reference_number),
@@ -213,17 +217,17 @@ class OpenTelemetry:
         attempt, call.attempt = call.attempt, None
         if attempt is None:
             return
-        came = _known({"http.response.status_code": http_status})
-        attempt.span.set_attributes({**came, **_known({"clickpost.status_code": status})})
+        came = _known_value({"http.response.status_code": http_status})
+        attempt.span.set_attributes({**came, **_known_value({"clickpost.status_code": status})})
         _end_with(attempt.span, error)
-        about = {**attempt.about, **came, **_known({"error.type": error})}
+        about = {**attempt.about, **came, **_known_value({"error.type": error})}
         self._attempts.record(time.perf_counter() - attempt.began, about)
 
-    def _end(self, event: Ended) -> None:
+    def _end(self, event: CallFinished) -> None:
         outcome = "answered" if event.outcome is None else event.outcome.name.lower()
         error = _type_of(event.error) if event.error else _CANCELLED if event.outcome else None
         endpoint = {"clickpost.endpoint": event.endpoint}
-        if call := self._heard_of(event):
+        if call := self._on_event(event):
             _UNDER_WAY.set(tuple(other for other in _UNDER_WAY.get() if other is not call))
             self._close(call, _CANCELLED)
             span = call.span
@@ -238,11 +242,11 @@ class OpenTelemetry:
             {
                 "clickpost.attempts": event.attempts,
                 "clickpost.outcome": outcome,
-                **_known({"clickpost.status_code": status}),
+                **_known_value({"clickpost.status_code": status}),
             }
         )
         _end_with(span, error)
-        about = {**endpoint, "clickpost.outcome": outcome, **_known({"error.type": error})}
+        about = {**endpoint, "clickpost.outcome": outcome, **_known_value({"error.type": error})}
         self._calls.record(event.seconds, about)
 
     # --- what is known of an endpoint -----------------------------------------------------------
@@ -289,7 +293,7 @@ _UNDER_WAY: ContextVar[tuple[_Call, ...]] = ContextVar("clickpost_async.opentele
 def _request(
     method: str, path: str | None, server: Mapping[str, str | int]
 ) -> Mapping[str, str | int]:
-    return {"http.request.method": method, **_known({"url.template": path}), **server}
+    return {"http.request.method": method, **_known_value({"url.template": path}), **server}
 
 
 def _server(base: str) -> Mapping[str, str | int]:
@@ -321,7 +325,7 @@ def _exportable(reference: str | None) -> str | None:
     return None if reference is None else reference[:100].encode(errors="replace").decode()
 
 
-def _known(about: Mapping[str, T | None]) -> dict[str, T]:
+def _known_value(about: Mapping[str, T | None]) -> dict[str, T]:
     return {name: value for name, value in about.items() if value is not None}
 
 

@@ -22,16 +22,16 @@ from typing import Any
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import ClickPostError
 from clickpost_async.integrations._web import (
+    Claim,
+    EventStore,
     Handler,
+    InMemoryEventStore,
     PushedEvent,
-    Receiver,
-    Seen,
-    SeenHere,
     Token,
-    Turn,
-    answer_to,
-    answers,
-    load_of,
+    WebhookReceiver,
+    is_ready,
+    load_from,
+    response_to,
 )
 
 try:
@@ -86,13 +86,13 @@ async def answer_error(request: Request, error: Exception) -> Response:  # noqa:
     """
     if not isinstance(error, ClickPostError):
         raise error
-    status, body, headers = answer_to(error)
+    status, body, headers = response_to(error)
     return JSONResponse(body, status, headers)
 
 
 async def health(request: Request) -> Response:
     """Answer that the application lives, and how busy its client is; nobody is asked."""
-    return JSONResponse(load_of(await get_clickpost(request)))
+    return JSONResponse(load_from(await get_clickpost(request)))
 
 
 async def clickpost_health(request: Request) -> Response:
@@ -100,12 +100,12 @@ async def clickpost_health(request: Request) -> Response:
 
     Every question costs a call of the rate, so it is not for strangers.
     """
-    fine = await answers(await get_clickpost(request))
+    fine = await is_ready(await get_clickpost(request))
     return JSONResponse({"answers": fine}, 200 if fine else 503)
 
 
 def webhook(
-    handle: Handler[Request], *, token: Token, seen: Seen | None = None
+    handle: Handler[Request], *, token: Token, seen: EventStore | None = None
 ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
     """Return an endpoint for POST that takes ClickPost's pushes and awaits `handle` for each event.
 
@@ -113,7 +113,7 @@ def webhook(
     the last 10,000 of this process are. A push is answered with 200 only once its event was
     handled: an error of the handler goes to the application, and the event is pushed again.
     """
-    receiver = Receiver(handle, token, seen)
+    receiver = WebhookReceiver(handle, token, seen)
 
     async def receive(request: Request) -> Response:
         try:
@@ -127,11 +127,11 @@ def webhook(
 
 
 __all__ = [
+    "Claim",
+    "EventStore",
     "Handler",
+    "InMemoryEventStore",
     "PushedEvent",
-    "Seen",
-    "SeenHere",
-    "Turn",
     "answer_error",
     "clickpost_health",
     "get_clickpost",

@@ -20,8 +20,13 @@ from typing import Any, cast
 
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet.fleet import Feed
-from clickpost_async.fleet.ledger import Ledger, ended, raise_if_cancelled, surely
-from clickpost_async.fleet.worker import Terms, Worker
+from clickpost_async.fleet.ledger import (
+    Ledger,
+    cancel_and_wait,
+    raise_if_cancelled,
+    retry_until_done,
+)
+from clickpost_async.fleet.worker import OrderTerms, Worker
 
 try:
     from redis.asyncio import Redis
@@ -75,7 +80,7 @@ class OrderBroker(RedisStreamBroker):
             touching = asyncio.create_task(self._touch(redis))
             try:
                 while True:
-                    found = await surely("a worker's queue", lambda: self._found(redis))
+                    found = await retry_until_done("a worker's queue", lambda: self._found(redis))
                     if not found:
                         # taskiq cancels it once, and then waits for it.
                         raise_if_cancelled()
@@ -83,7 +88,7 @@ class OrderBroker(RedisStreamBroker):
                         self._held.add(number)
                         yield AckableMessage(data=fields[b"data"], ack=self._ack(redis, number))
             finally:
-                await ended(touching)
+                await cancel_and_wait(touching)
 
     async def _found(self, redis: "Redis") -> list[tuple[bytes, dict[bytes, bytes]]]:
         try:
@@ -115,7 +120,7 @@ class OrderBroker(RedisStreamBroker):
             ),
         )
         streams = read.items() if isinstance(read, dict) else read or []
-        return [message for _, messages in streams for message in _flat(messages)]
+        return [message for _, messages in streams for message in _flatten(messages)]
 
     async def _left(self, redis: "Redis") -> list[tuple[bytes, dict[bytes, bytes]]]:
         claimed = await cast(
@@ -143,7 +148,7 @@ class OrderBroker(RedisStreamBroker):
                 await pipe.execute()
 
         async def ack() -> None:
-            await surely("a worker's acknowledgement", done)
+            await retry_until_done("a worker's acknowledgement", done)
             self._held.discard(number)
 
         return ack
@@ -170,7 +175,7 @@ class OrderBroker(RedisStreamBroker):
                 _log.debug("a worker's messages could not be kept: %s", type(error).__name__)
 
 
-def _flat(messages: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+def _flatten(messages: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
     # RESP3 wraps the messages of a stream once more.
     inner = messages[0] if messages and isinstance(messages[0], list) else messages
     return [(number, fields) for number, fields in inner if fields]
@@ -208,7 +213,7 @@ def order_task(
     broker.add_event_handler(TaskiqEvents.WORKER_SHUTDOWN, end)
 
     async def create_order(order: dict[str, Any], terms: dict[str, Any] | None = None) -> str:
-        return await worker[0].create(order, Terms(**(terms or {})))
+        return await worker[0].create(order, OrderTerms(**(terms or {})))
 
     return cast("CreateOrder", broker.register_task(create_order, task_name=TASK))
 

@@ -9,7 +9,7 @@ _SOONEST, _LATEST = 0.05, 1.0
 _CATCH_UP = 0.05
 
 
-class Alone:
+class FallbackShare:
     """A share of the pace, the holds, and whether both must be kept without asking anybody.
 
     Who is lost asks again after a second at the latest, and lets nobody leave in between that is

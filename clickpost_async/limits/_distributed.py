@@ -9,8 +9,8 @@ from typing import Protocol
 from attrs import define, field, frozen
 
 from clickpost_async._concurrency.per_loop import PerLoop
-from clickpost_async._concurrency.priority_semaphore import Gate
-from clickpost_async.limits._alone import Alone
+from clickpost_async._concurrency.priority_semaphore import PrioritySemaphore
+from clickpost_async.limits._alone import FallbackShare
 from clickpost_async.settings import Priority, Rate
 
 _log = logging.getLogger("clickpost_async")
@@ -33,7 +33,7 @@ _CATCH_UP = 0.005
 
 
 @frozen(kw_only=True)
-class Law:
+class RateSpec:
     """How far slots are apart, what a pause saves up, and how late one can be used: in seconds."""
 
     interval: float
@@ -42,10 +42,10 @@ class Law:
 
 
 @frozen(kw_only=True)
-class Question:
+class SlotRequest:
     """How many slots are wanted, for how long all are to hold, and the slots that were not used."""
 
-    want: int = 0
+    count_wanted: int = 0
     slack: float = 0.0
     hold: float = 0.0
     era: str = ""
@@ -54,7 +54,7 @@ class Question:
 
 
 @frozen(kw_only=True)
-class Answer:
+class SlotGrant:
     """How many of the old slots can be kept, and when the first of the others is.
 
     Times are by the clock of the one that answers.
@@ -67,10 +67,10 @@ class Answer:
     held: float
 
 
-class Oracle(Protocol):
+class RateStore(Protocol):
     """The place that all can ask."""
 
-    async def ask(self, question: Question) -> Answer:
+    async def request_slots(self, question: SlotRequest) -> SlotGrant:
         """Ask."""
         ...
 
@@ -84,7 +84,7 @@ class Oracle(Protocol):
 
 
 @define
-class _Lease:
+class SlotLease:
     """Slots an interval apart that are this event loop's, by its own clock and by the other."""
 
     era: str = ""
@@ -99,12 +99,12 @@ class _Lease:
 
 
 @define
-class _Here:
+class _LoopState:
     """What belongs to one event loop."""
 
-    oracle: Oracle
-    gate: Gate = field(factory=lambda: Gate(1))
-    lease: _Lease = field(factory=_Lease)
+    oracle: RateStore
+    gate: PrioritySemaphore = field(factory=lambda: PrioritySemaphore(1))
+    lease: SlotLease = field(factory=SlotLease)
     # A slot that was just confirmed can be used until then.
     granted_until: float = -math.inf
     # Those in line have waited for slots, not only for answers.
@@ -112,45 +112,45 @@ class _Here:
     asking: "asyncio.Task[None] | None" = None
 
 
-class Shared(ABC):
+class DistributedLimiter(ABC):
     """Lets calls leave in slots that are asked for, and in a share of them when nobody answers."""
 
     def __init__(self, rate: Rate, share: int, name: str) -> None:
         interval = 1 / rate.per_second
         burst = max(1.0, rate.per_second) if rate.burst is None else rate.burst
         lapse = min(max(interval, _LAPSE[0]), _LAPSE[1])
-        self._law = Law(interval=interval, slack=(burst - 1) * interval, lapse=lapse)
+        self._law = RateSpec(interval=interval, slack=(burst - 1) * interval, lapse=lapse)
         self._most = min(max(1, math.floor(_LEASE / interval)), _LARGEST_LEASE)
         self._name = name
         self._apart = interval * share
-        self._alone = Alone(self._apart, lambda: _running().time())
+        self._alone = FallbackShare(self._apart, lambda: _running().time())
         # When the next slot of all was, by the last answer.
         self._line: float | None = None
         self._era = ""
-        self._here = PerLoop(lambda: _Here(self._open()), lambda here: here.oracle.abandon())
+        self._here = PerLoop(lambda: _LoopState(self._open()), lambda here: here.oracle.abandon())
 
     @abstractmethod
-    def _open(self) -> Oracle:
+    def _open(self) -> RateStore:
         """Make what this event loop asks."""
 
-    async def take(self, priority: Priority = Priority.NORMAL) -> None:
+    async def acquire(self, priority: Priority = Priority.NORMAL) -> None:
         """Return when one call may leave."""
         _running()
-        here = self._here.here()
-        if not here.gate.inside:
+        here = self._here.get_or_create()
+        if not here.gate.in_use:
             here.paced = False
             if self._wait(here) == 0:
                 return
-        async with here.gate.entered(priority) as place:
+        async with here.gate.slot(priority) as place:
             while (wait := self._wait(here)) != 0:
                 if wait is None:
-                    await self._ask(here)
+                    await self._request_slots(here)
                 else:
                     here.paced = True
                     await asyncio.sleep(max(wait, _LEAST_SLEEP))
-                    await place.give_way()
+                    await place.yield_to_higher()
 
-    async def hold(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
         """Let nobody of all leave for that long, and then no burst; a later end wins."""
         if not (math.isfinite(seconds) and seconds >= 0):
             message = "seconds: a finite number, 0 or more, is needed"
@@ -159,8 +159,8 @@ class Shared(ABC):
         self._alone.hold(self._alone.now() + seconds)
         # Where nobody answers, the next question tells it.
         if not self._alone.lost:
-            here = self._here.here()
-            await self._heard(here, Question(hold=seconds))
+            here = self._here.get_or_create()
+            await self._store_is_back(here, SlotRequest(hold=seconds))
 
     @property
     def held(self) -> float:
@@ -171,12 +171,12 @@ class Shared(ABC):
     async def aclose(self) -> None:
         """Close what this event loop has opened, and what closed ones have left open."""
         self._here.sweep()
-        if here := self._here.seen():
+        if here := self._here.get():
             if here.asking:
                 await asyncio.wait({here.asking})
             await here.oracle.aclose()
 
-    def _wait(self, here: _Here) -> float | None:
+    def _wait(self, here: _LoopState) -> float | None:
         """Return how long to wait, 0 if one has just been let go, nothing if one has to ask."""
         alone = self._alone
         now = alone.now()
@@ -190,7 +190,7 @@ class Shared(ABC):
             alone.spend()
         return 0
 
-    def _slot(self, here: _Here, now: float) -> float | None:
+    def _slot(self, here: _LoopState, now: float) -> float | None:
         if now < here.granted_until:
             here.granted_until = -math.inf
             return 0
@@ -203,29 +203,29 @@ class Shared(ABC):
         self._use(lease)
         return 0
 
-    def _use(self, lease: _Lease) -> None:
+    def _use(self, lease: SlotLease) -> None:
         lease.count -= 1
         lease.first += self._law.interval
         lease.due += self._law.interval
 
-    async def _ask(self, here: _Here) -> None:
+    async def _request_slots(self, here: _LoopState) -> None:
         # Whoever gives up while it is asked leaves the answer to the next one.
         if here.asking is None:
-            here.asking = asyncio.ensure_future(self._answered(here))
+            here.asking = asyncio.ensure_future(self._apply_grant(here))
         await asyncio.wait({here.asking})
 
-    async def _answered(self, here: _Here) -> None:
+    async def _apply_grant(self, here: _LoopState) -> None:
         try:
             await self._lease(here)
         finally:
             here.asking = None
 
-    async def _lease(self, here: _Here) -> None:
+    async def _lease(self, here: _LoopState) -> None:
         alone, old = self._alone, here.lease
         now = alone.now()
-        want = self._wanted(here, now)
-        question = Question(
-            want=want,
+        want = self._slots_wanted(here, now)
+        question = SlotRequest(
+            count_wanted=want,
             # Who was lost does not know of a burst either.
             slack=0 if alone.keeps_share() else self._slack_of(here),
             hold=max(0.0, alone.held_until - now),
@@ -233,7 +233,7 @@ class Shared(ABC):
             first=old.first,
             count=old.count,
         )
-        answer = await self._heard(here, question)
+        answer = await self._store_is_back(here, question)
         if answer is None:
             return
         now = alone.now()
@@ -245,7 +245,7 @@ class Shared(ABC):
             here.granted_until = now + self._law.lapse
         size = want - answer.kept
         due = now + answer.first - answer.now
-        here.lease = _Lease(
+        here.lease = SlotLease(
             era=answer.era,
             first=answer.first,
             due=due,
@@ -257,10 +257,10 @@ class Shared(ABC):
         )
         self._line = due + size * self._law.interval
 
-    def _slack_of(self, here: _Here) -> float:
+    def _slack_of(self, here: _LoopState) -> float:
         return min(self._law.slack, _CATCH_UP) if here.paced else self._law.slack
 
-    def _wanted(self, here: _Here, now: float) -> int:
+    def _slots_wanted(self, here: _LoopState, now: float) -> int:
         lease = here.lease
         waiting = here.gate.waiting + 1
         if self._alone.keeps_share():
@@ -275,12 +275,12 @@ class Shared(ABC):
         busy = lease.size * 2 if now <= lease.end else 1
         return min(self._most, max(waiting, busy))
 
-    async def _heard(self, here: _Here, question: Question) -> Answer | None:
+    async def _store_is_back(self, here: _LoopState, question: SlotRequest) -> SlotGrant | None:
         """Ask, for as long as there is patience, and note whether there was an answer."""
-        asked = asyncio.ensure_future(here.oracle.ask(question))
-        asked.add_done_callback(_looked_at)
+        asked = asyncio.ensure_future(here.oracle.request_slots(question))
+        asked.add_done_callback(_inspect_task)
         try:
-            await _patiently(asked)
+            await _shielded(asked)
         finally:
             asked.cancel()
         alone = self._alone
@@ -291,25 +291,25 @@ class Shared(ABC):
             if failure is None:
                 answer = asked.result()
                 alone.hold(alone.now() + answer.held - answer.now)
-                self._found(answer.era)
+                self._record_success(answer.era)
                 return answer
             error = f"{type(failure).__name__}: {failure}"
-        self._lost(error)
+        self._record_failure(error)
         return None
 
-    def _found(self, era: str) -> None:
+    def _record_success(self, era: str) -> None:
         alone = self._alone
         if alone.find():
             _log.warning("%s: answers again, and all share one rate again", self._name)
         elif self._era not in ("", era):
             # It has forgotten what it told before, and some may have been lost in the meantime.
-            alone.begin_after(self._behind_all)
+            alone.begin_after(self._is_low_priority)
             alone.keep_share()
         self._era = era
 
-    def _lost(self, error: object) -> None:
+    def _record_failure(self, error: object) -> None:
         if self._alone.lose():
-            self._alone.begin_after(self._behind_all)
+            self._alone.begin_after(self._is_low_priority)
             _log.warning(
                 "%s: cannot be asked (%s); this process keeps to its own share of the rate"
                 " until it answers",
@@ -318,7 +318,7 @@ class Shared(ABC):
             )
 
     @property
-    def _behind_all(self) -> float:
+    def _is_low_priority(self) -> float:
         """Return when the own share may begin, as far as is known of slots that were told."""
         if self._line is None:
             # All may begin at once.
@@ -327,13 +327,13 @@ class Shared(ABC):
         return self._line + self._apart * self._most
 
 
-def _looked_at(asked: "asyncio.Future[Answer]") -> None:
+def _inspect_task(asked: "asyncio.Future[SlotGrant]") -> None:
     # Of one that is given up, nobody wants to know how it failed.
     if not asked.cancelled():
         asked.exception()
 
 
-async def _patiently(asked: "asyncio.Future[Answer]") -> None:
+async def _shielded(asked: "asyncio.Future[SlotGrant]") -> None:
     loop = _running()
     for _ in range(_GRACES):
         began = loop.time()

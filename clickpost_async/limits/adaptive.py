@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 
 from clickpost_async._concurrency.per_loop import loop_time
-from clickpost_async.limits.token_bucket import Unlimited
+from clickpost_async.limits.token_bucket import NoRateLimit
 
 # The pace before the first refusal, in calls per second, and what each call that waits adds to it:
 # a hundred leave within 0.4 s, a thousand within 0.8 s. Opened all at once, a gather would have as
@@ -27,7 +27,7 @@ _SHORTEST_HOLD = 0.5
 _MARKS = 16
 
 
-class Adaptive(Unlimited):
+class AdaptiveLimiter(NoRateLimit):
     """Finds out how many calls a second are let through, by going faster until there is a 429.
 
     It begins fast and soon keeps no pace worth the name. A 429 holds everybody for as long as it
@@ -60,9 +60,9 @@ class Adaptive(Unlimited):
         """Return the calls per second that may leave, or nothing before the first lesson."""
         return None if self._learned_at == -math.inf else 1 / self._interval
 
-    async def hold(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
         """Let nobody leave for that long, and learn from it that it was too fast."""
-        await super().hold(max(seconds, _SHORTEST_HOLD))
+        await super().pause(max(seconds, _SHORTEST_HOLD))
         if not self._refused:
             self._refused_at = self._seen
         self._refused += 1

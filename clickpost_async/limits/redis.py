@@ -14,7 +14,7 @@ from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 from clickpost_async._concurrency.per_loop import close_orphan
-from clickpost_async.limits._distributed import Answer, Law, Question, Shared
+from clickpost_async.limits._distributed import DistributedLimiter, RateSpec, SlotGrant, SlotRequest
 from clickpost_async.settings import Rate
 
 try:
@@ -31,7 +31,7 @@ _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _CONNECTIONS = 8
 
 
-class RedisBucket(Shared):
+class RedisBucket(DistributedLimiter):
     """Keeps one rate for all processes that name the same account at the same Redis.
 
     In any stretch of w seconds at most `burst + rate * w` calls of all of them leave, and those of
@@ -90,23 +90,23 @@ class RedisBucket(Shared):
 class _Redis:
     """The script at a Redis, or at the node of a cluster that it names."""
 
-    def __init__(self, url: str, key: str, law: Law) -> None:
+    def __init__(self, url: str, key: str, law: RateSpec) -> None:
         self._url = url
         self._key = key
         self._law = law
         self._redis = Redis.from_pool(_pool(url))
         self._node: Redis | None = None
 
-    async def ask(self, question: Question) -> Answer:
+    async def request_slots(self, question: SlotRequest) -> SlotGrant:
         words = (self._key, *arguments(self._law, question))
         answered = False
         try:
             try:
-                said = await _said(self._node or self._redis, words)
+                said = await _describe_error(self._node or self._redis, words)
             except MovedError as moved:
                 await self._leave_node()
-                self._node = Redis.from_pool(_pool(_elsewhere(self._url, moved.host, moved.port)))
-                said = await _said(self._node, words)
+                self._node = Redis.from_pool(_pool(_moved_to(self._url, moved.host, moved.port)))
+                said = await _describe_error(self._node, words)
             answered = True
         finally:
             # The first one knows best where to go next.
@@ -130,7 +130,7 @@ class _Redis:
             await node.aclose()
 
 
-async def _said(redis: "Redis", words: tuple[str, ...]) -> list[str]:
+async def _describe_error(redis: "Redis", words: tuple[str, ...]) -> list[str]:
     try:
         return await cast("Awaitable[list[str]]", redis.evalsha(_SHA, 1, *words))
     except NoScriptError:
@@ -157,21 +157,21 @@ def _abandon(pool: Any) -> None:
             connection._writer = connection._reader = None  # noqa: SLF001
 
 
-def _elsewhere(url: str, host: str, port: int) -> str:
+def _moved_to(url: str, host: str, port: int) -> str:
     parts = urlsplit(url)
     user, at, _ = parts.netloc.rpartition("@")
     name = f"[{host}]" if ":" in host else host
     return parts._replace(netloc=f"{user}{at}{name}:{port}").geturl()
 
 
-def arguments(law: Law, question: Question) -> list[str]:
+def arguments(law: RateSpec, question: SlotRequest) -> list[str]:
     """Write what the script is given."""
-    numbers = (law.interval, question.slack, law.lapse, question.want, question.hold)
+    numbers = (law.interval, question.slack, law.lapse, question.count_wanted, question.hold)
     told = (question.era, repr(question.first), str(question.count))
     return [*map(repr, numbers), *told]
 
 
-def answer(said: list[str]) -> Answer:
+def answer(said: list[str]) -> SlotGrant:
     """Read what the script returns."""
     era, now, kept, first, held = said
-    return Answer(era=era, now=float(now), kept=int(kept), first=float(first), held=float(held))
+    return SlotGrant(era=era, now=float(now), kept=int(kept), first=float(first), held=float(held))

@@ -7,7 +7,7 @@ from typing import Protocol
 import anyio
 
 from clickpost_async._concurrency.per_loop import PerLoop, is_clock_frozen, loop_time
-from clickpost_async._concurrency.priority_semaphore import Gate
+from clickpost_async._concurrency.priority_semaphore import PrioritySemaphore
 from clickpost_async.settings import Priority
 
 # A timer wakes some milliseconds late. Making up for so much keeps fast rates fully used; making up
@@ -18,16 +18,16 @@ _CATCH_UP = 0.005
 class Limiter(Protocol):
     """Says when a call may leave. Anything with these two coroutines can be a client's limiter."""
 
-    async def take(self, priority: Priority = Priority.NORMAL) -> None:
+    async def acquire(self, priority: Priority = Priority.NORMAL) -> None:
         """Return when one call may leave."""
         ...
 
-    async def hold(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
         """Let nobody leave for that long; of overlapping holds the later end counts."""
         ...
 
 
-class _Turns:
+class _PacedLimiter:
     """Lets calls leave one by one, an interval apart, with some slack for those after a pause.
 
     `_next` is when the next call may leave. It may lie in the past by `slack`, which is what a
@@ -46,18 +46,18 @@ class _Turns:
         self._next = -math.inf
         self._seen = -math.inf
         self._waiting = 0
-        self._turns = PerLoop(lambda: Gate(1))
+        self._turns = PerLoop(lambda: PrioritySemaphore(1))
 
-    async def take(self, priority: Priority = Priority.NORMAL) -> None:
+    async def acquire(self, priority: Priority = Priority.NORMAL) -> None:
         """Return when one call may leave; at once, and without a pause, if nobody waits."""
         if self.try_take():
             return
         self._waiting += 1
         try:
-            async with self._turns.here().entered(priority) as place:
+            async with self._turns.get_or_create().slot(priority) as place:
                 while wait := self.delay():
                     await anyio.sleep(wait)
-                    await place.give_way()
+                    await place.yield_to_higher()
                 self._spend(min(self._slack, _CATCH_UP))
         finally:
             self._waiting -= 1
@@ -65,12 +65,12 @@ class _Turns:
     def try_take(self) -> bool:
         """Take a turn if one call may leave now, and nobody waits."""
         # After a fork the count may tell of tasks that live in the parent: the gate knows better.
-        if (self._waiting and self._turns.here().inside) or self.delay():
+        if (self._waiting and self._turns.get_or_create().in_use) or self.delay():
             return False
         self._spend(self._slack)
         return True
 
-    async def hold(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
         """Let nobody leave for that long, and then no burst; a later end wins."""
         if not (math.isfinite(seconds) and seconds >= 0):
             message = "seconds: a finite number, 0 or more, is needed"
@@ -99,7 +99,7 @@ class _Turns:
         return now
 
 
-class TokenBucket(_Turns):
+class TokenBucket(_PacedLimiter):
     """Lets `rate` calls leave every `per` seconds, and up to `burst` at once after a pause.
 
     In any stretch of w seconds at most `burst + rate / per * w` calls leave. Without `burst` it is
@@ -133,7 +133,7 @@ class TokenBucket(_Turns):
         return f"TokenBucket({self._rate:g}, {self._burst:g}, per={self._per:g})"
 
 
-class Unlimited(_Turns):
+class NoRateLimit(_PacedLimiter):
     """Keeps no pace, but obeys holds: a 429 makes everybody wait, and they leave in order."""
 
     def __init__(self, *, clock: Callable[[], float] = loop_time) -> None:

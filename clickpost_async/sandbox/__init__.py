@@ -19,16 +19,16 @@ if any(find_spec(library) is None for library in ("jinja2", "reportlab", "starle
         " pip install 'clickpost_async[sandbox]'"
     )
 
-from clickpost_async.sandbox.call_log import Exchange as Exchange
+from clickpost_async.sandbox.call_log import LoggedCall as LoggedCall
 from clickpost_async.sandbox.http.faults import Fault as Fault
 from clickpost_async.sandbox.http.faults import Faults as Faults
 from clickpost_async.sandbox.http.traffic import Traffic as Traffic
 from clickpost_async.sandbox.sandbox import Sandbox as Sandbox
 from clickpost_async.sandbox.server import Served as Served
 from clickpost_async.sandbox.server import served as served
-from clickpost_async.sandbox.store.orders import Arrival as Arrival
-from clickpost_async.sandbox.store.orders import Book as Book
 from clickpost_async.sandbox.store.orders import Order as Order
+from clickpost_async.sandbox.store.orders import OrderStore as OrderStore
+from clickpost_async.sandbox.store.orders import ReceivedCreate as ReceivedCreate
 from clickpost_async.sandbox.store.orders import State as State
 from clickpost_async.sandbox.store.parcels import Parcel as Parcel
 from clickpost_async.sandbox.store.parcels import Scan as Scan
@@ -36,15 +36,15 @@ from clickpost_async.sandbox.webhooks import Delivery as Delivery
 from clickpost_async.sandbox.world.tracking_codes import Kind as Kind
 
 __all__ = [
-    "Arrival",
-    "Book",
     "Delivery",
-    "Exchange",
     "Fault",
     "Faults",
     "Kind",
+    "LoggedCall",
     "Order",
+    "OrderStore",
     "Parcel",
+    "ReceivedCreate",
     "Sandbox",
     "Scan",
     "Served",

@@ -14,9 +14,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from clickpost_async.sandbox import control_api
-from clickpost_async.sandbox.api.orders import Manners
+from clickpost_async.sandbox.api.orders import OrderBehaviour
 from clickpost_async.sandbox.api.validation import section
-from clickpost_async.sandbox.control import Control, Setting
+from clickpost_async.sandbox.control import SandboxControl, SandboxSettings
 from clickpost_async.sandbox.http import rate_limit as law
 from clickpost_async.sandbox.http.fault_injection import (
     answer_instead,
@@ -30,7 +30,7 @@ from clickpost_async.sandbox.http.routing import files_at, router
 from clickpost_async.sandbox.http.traffic import Traffic
 from clickpost_async.sandbox.operation import Call, Operation, Reply
 from clickpost_async.sandbox.page import routes as page
-from clickpost_async.sandbox.store.orders import Arrival, Book, fingerprint
+from clickpost_async.sandbox.store.orders import OrderStore, ReceivedCreate, fingerprint
 
 # What people and tests do at the desk is no traffic of ClickPost's.
 _AT_THE_DESK = re.compile(r"/$|/favicon\.ico$|/(control|page)(/|$)").match
@@ -39,7 +39,7 @@ _STAND_INS = {"username": "acme", "user_name": "acme", "key": _NOBODYS_KEY}
 _ASK_THE_COURIER = frozenset({"orders.create_india", "orders.create_world"})
 
 
-class Application(Control):
+class Application(SandboxControl):
     """Everything a sandbox does; `Sandbox` adds an address."""
 
     def __init__(
@@ -68,8 +68,10 @@ class Application(Control):
             if rate is None
             else law.Limit(rate=rate, burst=max(1, math.ceil(rate)) if burst is None else burst)
         )
-        manners = Manners(courier_seconds=courier_seconds, async_polls=async_polls, racy=racy)
-        setting = Setting(
+        manners = OrderBehaviour(
+            courier_seconds=courier_seconds, async_polls=async_polls, racy=racy
+        )
+        setting = SandboxSettings(
             username=username,
             password=password,
             seed=seed,
@@ -79,7 +81,7 @@ class Application(Control):
             manners=manners,
             faults=Faults(seed=seed) if faults is None else faults,
         )
-        super().__init__(Book(path), setting)
+        super().__init__(OrderStore(path), setting)
         files = (
             files_at("/labels/{name:path}.pdf", self._labels.file, "application/pdf"),
             files_at("/reports/{name}.csv", self._reports.file, "text/csv"),
@@ -105,7 +107,7 @@ class Application(Control):
         """Close the file; without this it is closed when the sandbox is collected."""
         self._book.close()
 
-    def requests(self) -> tuple[Arrival, ...]:
+    def requests(self) -> tuple[ReceivedCreate, ...]:
         """Return every call that came, in the order they were answered."""
         return self._book.arrivals()
 
@@ -143,7 +145,7 @@ class Application(Control):
         response = self._response(reply, wait, fault)
         self._keep(operation, call, credentials, response, fault=fault, moment=moment)
         self._book.note(
-            Arrival(
+            ReceivedCreate(
                 operation=operation.name,
                 reference_number=reference,
                 payload_hash=fingerprint(body),

@@ -17,7 +17,7 @@ _SECONDS = 60
 
 
 @frozen(kw_only=True)
-class Exchange:
+class LoggedCall:
     """One call and its answer, without credentials; `seconds` is what the sandbox took for it.
 
     `about` is the reference number or waybill, `attempt` counts the calls of that operation about
@@ -58,12 +58,12 @@ class Exchange:
 
 
 @define
-class Exchanges:
+class CallLog:
     """The latest exchanges, and how many there were; any thread may ask."""
 
     total: int = field(default=0, init=False)
     misbehaved: int = field(default=0, init=False)
-    _latest: deque[Exchange] = field(factory=lambda: deque(maxlen=KEPT), init=False)
+    _latest: deque[LoggedCall] = field(factory=lambda: deque(maxlen=KEPT), init=False)
     _attempts: Counter[tuple[str, str]] = field(factory=Counter, init=False)
     _pulse: deque[list[int]] = field(factory=lambda: deque(maxlen=_SECONDS), init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False, eq=False)
@@ -92,7 +92,7 @@ class Exchanges:
                 self._attempts[operation, about] += 1
                 attempt = self._attempts[operation, about]
             self._beat(fault is not None)
-            exchange = Exchange(
+            exchange = LoggedCall(
                 id=self.total,
                 operation=operation,
                 about=about,
@@ -109,7 +109,7 @@ class Exchanges:
             )
             self._latest.append(exchange)
 
-    def latest(self, limit: int = KEPT, search: str = "") -> Sequence[Exchange]:
+    def latest(self, limit: int = KEPT, search: str = "") -> Sequence[LoggedCall]:
         """Return the latest exchanges that have a text in them, the newest first."""
         with self._lock:
             kept = list(self._latest)
@@ -117,7 +117,7 @@ class Exchanges:
         found = (exchange for exchange in reversed(kept) if wanted in _words(exchange))
         return [exchange for exchange, _ in zip(found, range(limit), strict=False)]
 
-    def numbered(self, number: int) -> Exchange | None:
+    def numbered(self, number: int) -> LoggedCall | None:
         """Return an exchange that is still kept."""
         with self._lock:
             return next((kept for kept in self._latest if kept.id == number), None)
@@ -144,7 +144,7 @@ class Exchanges:
         self._pulse[-1][2] += misbehaved
 
 
-def _words(exchange: Exchange) -> str:
+def _words(exchange: LoggedCall) -> str:
     fault = exchange.fault or ""
     return f"{exchange.operation} {exchange.about} {exchange.http_status} {fault}".casefold()
 

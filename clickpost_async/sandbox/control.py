@@ -9,29 +9,29 @@ from attrs import frozen
 
 from clickpost_async.sandbox import export
 from clickpost_async.sandbox.api.account import Account
-from clickpost_async.sandbox.api.couriers import Choosing
+from clickpost_async.sandbox.api.couriers import Couriers
 from clickpost_async.sandbox.api.labels import Labels
 from clickpost_async.sandbox.api.management import Management
 from clickpost_async.sandbox.api.ndr import Ndr
-from clickpost_async.sandbox.api.orders import Manners, Orders
+from clickpost_async.sandbox.api.orders import OrderBehaviour, Orders
 from clickpost_async.sandbox.api.pickups import Pickups
 from clickpost_async.sandbox.api.reports import Reports
-from clickpost_async.sandbox.api.responses import Shapes
+from clickpost_async.sandbox.api.responses import ResponseBuilder
 from clickpost_async.sandbox.api.returns import Returns
 from clickpost_async.sandbox.api.tracking import Tracking
-from clickpost_async.sandbox.call_log import KEPT, Exchange, Exchanges
+from clickpost_async.sandbox.call_log import KEPT, CallLog, LoggedCall
 from clickpost_async.sandbox.http.faults import Faults
 from clickpost_async.sandbox.operation import JSON, Operation
-from clickpost_async.sandbox.queries import Board
-from clickpost_async.sandbox.store.notes import Notes
-from clickpost_async.sandbox.store.orders import Book, Order
-from clickpost_async.sandbox.store.parcels import Parcel, Parcels, Scan
+from clickpost_async.sandbox.queries import SandboxQueries
+from clickpost_async.sandbox.store.notes import NoteStore
+from clickpost_async.sandbox.store.orders import Order, OrderStore
+from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore, Scan
 from clickpost_async.sandbox.webhooks import Delivery, Webhooks
 from clickpost_async.sandbox.world.clock import Clock
 
 
 @frozen(kw_only=True)
-class Setting:
+class SandboxSettings:
     """How the world behind the sandbox's door is made."""
 
     username: str
@@ -40,34 +40,36 @@ class Setting:
     page_size: int
     clock: Callable[[], float] | None
     scan_every: float | None
-    manners: Manners
+    manners: OrderBehaviour
     faults: Faults
 
 
-class Control:
+class SandboxControl:
     """The part of a sandbox that tests and people play with; nothing here is ClickPost's API."""
 
-    def __init__(self, book: Book, setting: Setting) -> None:
+    def __init__(self, book: OrderStore, setting: SandboxSettings) -> None:
         if setting.page_size < 1:
             raise ValueError("page_size: a page has at least one row")
         if setting.scan_every is not None and setting.scan_every <= 0:
             raise ValueError("scan_every: more than 0 seconds are needed, or None")
         self.faults: Faults = setting.faults
         self._book = book
-        self._exchanges = Exchanges()
+        self._exchanges = CallLog()
         self.scan_every: float | None = setting.scan_every
         self._clock = clock = Clock(setting.clock or time.time)
         self._webhooks = Webhooks()
-        self._notes = notes = Notes(book.store)
-        self._parcels = parcels = Parcels(book.store, clock, self._heard)
+        self._notes = notes = NoteStore(book.store)
+        self._parcels = parcels = ParcelStore(book.store, clock, self._heard)
         username, seed = setting.username, setting.seed
-        shapes = Shapes(username=username, seed=seed)
+        shapes = ResponseBuilder(username=username, seed=seed)
         self._ndr = Ndr(parcels=parcels, notes=notes, clock=clock, username=username)
         self._returns = Returns(
             parcels=parcels, notes=notes, clock=clock, seed=seed, on_change=self._webhooks.returned
         )
         self._labels = Labels(book=book, parcels=parcels)
-        self.board: Board = Board(book=book, parcels=parcels, returns=self._returns)
+        self.board: SandboxQueries = SandboxQueries(
+            book=book, parcels=parcels, returns=self._returns
+        )
         self._reports = Reports(
             parcels=parcels, notes=notes, clock=clock, polls=setting.manners.async_polls
         )
@@ -78,7 +80,7 @@ class Control:
             self._ndr,
             Pickups(parcels=parcels, notes=notes, clock=clock),
             self._labels,
-            Choosing(username=username),
+            Couriers(username=username),
             self._reports,
             self._returns,
             Account(
@@ -221,11 +223,11 @@ class Control:
         """Return where webhooks are pushed to."""
         return self._webhooks.urls
 
-    def exchanges(self, limit: int = KEPT, search: str = "") -> Sequence[Exchange]:
+    def exchanges(self, limit: int = KEPT, search: str = "") -> Sequence[LoggedCall]:
         """Return the latest calls with their answers, the newest first."""
         return self._exchanges.latest(limit, search)
 
-    def exchange(self, number: int) -> Exchange | None:
+    def exchange(self, number: int) -> LoggedCall | None:
         """Return one of the latest calls by its `id`."""
         return self._exchanges.numbered(number)
 

@@ -38,9 +38,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from clickpost_async.sandbox.control import Control
+from clickpost_async.sandbox.control import SandboxControl
 from clickpost_async.sandbox.http.faults import MOST_TIMES, Fault, Faults
-from clickpost_async.sandbox.http.security import guarded
+from clickpost_async.sandbox.http.security import guard
 from clickpost_async.sandbox.operation import JSON
 
 _MOST = 1000
@@ -51,7 +51,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
 Wish = Mapping[str, object]
 
 
-def routes(control: Control) -> list[Route]:
+def routes(control: SandboxControl) -> list[Route]:
     """Return the routes of the table above."""
     looks: Mapping[str, Callable[[Request], object]] = {
         "/state": lambda _: _state(control),
@@ -79,9 +79,9 @@ def routes(control: Control) -> list[Route]:
         "/reset": lambda _: control.reset(),
     }
     return [
-        *(Route(f"/control{path}", guarded(_looking(look))) for path, look in looks.items()),
+        *(Route(f"/control{path}", guard(_looking(look))) for path, look in looks.items()),
         *(
-            Route(f"/control{path}", guarded(_acting(act)), methods=["POST"])
+            Route(f"/control{path}", guard(_acting(act)), methods=["POST"])
             for path, act in acts.items()
         ),
     ]
@@ -128,7 +128,7 @@ def _parsed(body: bytes) -> object:
 # --- looks --------------------------------------------------------------------------------------
 
 
-def _state(control: Control) -> JSON:
+def _state(control: SandboxControl) -> JSON:
     return {
         "now": control.now(),
         "faults": _faults(control),
@@ -137,7 +137,7 @@ def _state(control: Control) -> JSON:
     }
 
 
-def _faults(control: Control) -> JSON:
+def _faults(control: SandboxControl) -> JSON:
     chances = {fault.value: getattr(control.faults, fault.value) for fault in Fault}
     return {"latency": control.faults.latency, **chances}
 
@@ -150,7 +150,7 @@ def _window(request: Request) -> tuple[int, str]:
     return number, request.query_params.get("search", "")
 
 
-def _journey(control: Control, request: Request) -> JSON:
+def _journey(control: SandboxControl, request: Request) -> JSON:
     journey = control.board.journey(request.path_params["waybill"])
     scans = [
         {**attrs.asdict(scan), "description": scan.station.description} for scan in journey.scans
@@ -165,7 +165,7 @@ def _journey(control: Control, request: Request) -> JSON:
     }
 
 
-def _requests(control: Control, request: Request) -> list[JSON]:
+def _requests(control: SandboxControl, request: Request) -> list[JSON]:
     names = ("id", "operation", "about", "attempt", "http_status", "fault", "seconds", "moment")
     return [
         {**{name: getattr(exchange, name) for name in names}, "code": exchange.code}
@@ -176,40 +176,40 @@ def _requests(control: Control, request: Request) -> list[JSON]:
 # --- acts ---------------------------------------------------------------------------------------
 
 
-def _tick(control: Control, wish: Wish) -> JSON:
+def _tick(control: SandboxControl, wish: Wish) -> JSON:
     control.tick(_number(wish, "seconds"))
     return {"now": control.now()}
 
 
-def _advance(control: Control, wish: Wish, waybill: str) -> JSON:
+def _advance(control: SandboxControl, wish: Wish, waybill: str) -> JSON:
     return {"code": control.advance(waybill, _whole(wish, "steps", 1, least=1, most=_MOST))}
 
 
-def _fail(control: Control, wish: Wish, waybill: str) -> None:
+def _fail(control: SandboxControl, wish: Wish, waybill: str) -> None:
     code = _whole(wish, "ndr_code", 1, least=0, most=_LARGEST_CODE)
     control.fail_delivery(waybill, code)
 
 
-def _return(control: Control, wish: Wish, waybill: str) -> JSON:
+def _return(control: SandboxControl, wish: Wish, waybill: str) -> JSON:
     reason = _text(wish, "reason", "Size too small")
     return {"return_reference_number": control.request_return(waybill, reason=reason)}
 
 
-def _approve(control: Control, _: Wish, reference: str) -> JSON:
+def _approve(control: SandboxControl, _: Wish, reference: str) -> JSON:
     return {"waybill": control.approve_return(reference)}
 
 
-def _send_webhooks(control: Control, wish: Wish) -> None:
+def _send_webhooks(control: SandboxControl, wish: Wish) -> None:
     control.webhooks_to(_text(wish, "url", ""), token=_text(wish, "token", "") or None)
 
 
-def _push_again(control: Control, _: Wish, number: str) -> None:
+def _push_again(control: SandboxControl, _: Wish, number: str) -> None:
     if not _is_short_number(number):
         raise LookupError("the sandbox keeps no webhook with that number")
     control.push_again(int(number))
 
 
-def _set_faults(control: Control, wish: Wish) -> JSON:
+def _set_faults(control: SandboxControl, wish: Wish) -> JSON:
     known = _faults(control).keys()
     for name in wish:
         if name not in known:
@@ -221,7 +221,7 @@ def _set_faults(control: Control, wish: Wish) -> JSON:
     return _faults(control)
 
 
-def _script(control: Control, wish: Wish) -> None:
+def _script(control: SandboxControl, wish: Wish) -> None:
     reference = _text(wish, "reference_number", "") or None
     times = _whole(wish, "times", 1, least=1, most=MOST_TIMES)
     control.faults.next(Fault(_text(wish, "fault", "")), times=times, reference_number=reference)

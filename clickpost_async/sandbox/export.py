@@ -10,17 +10,17 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from clickpost_async._codec.messages import Response
+from clickpost_async._codec.messages import APIResponse
 from clickpost_async._codec.response import decode
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.errors import ClickPostError
-from clickpost_async.sandbox.call_log import Exchange
+from clickpost_async.sandbox.call_log import LoggedCall
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.redaction import replaced
 from clickpost_async.sandbox.world.clock import day
 
 
-def of(exchanges: Sequence[Exchange]) -> Mapping[str, JSON]:
+def of(exchanges: Sequence[LoggedCall]) -> Mapping[str, JSON]:
     """Return a sample of each exchange that was answered, the oldest first, by file name."""
     made: dict[str, JSON] = {}
     for exchange in reversed(exchanges):
@@ -43,7 +43,7 @@ def write(samples: Mapping[str, JSON], folder: Path) -> Sequence[Path]:
     return paths
 
 
-def _sample(exchange: Exchange, call: str) -> JSON:
+def _sample(exchange: LoggedCall, call: str) -> JSON:
     body = replaced(exchange.sent)
     answered = replaced(exchange.answered)
     query = {name: str(value) for name, value in exchange.query.items()}
@@ -62,14 +62,14 @@ def _sample(exchange: Exchange, call: str) -> JSON:
     }
 
 
-def _call(exchange: Exchange) -> str:
+def _call(exchange: LoggedCall) -> str:
     """Return what the client calls it: a fetch by reference is a find."""
     found = re.fullmatch(r"orders\.fetch_(india|world)", exchange.operation)
     by_reference = found and "reference_number" in exchange.query
     return f"orders.find_{found[1]}" if found and by_reference else exchange.operation
 
 
-def _arguments(exchange: Exchange, body: object) -> JSON:
+def _arguments(exchange: LoggedCall, body: object) -> JSON:
     query = exchange.query
     if isinstance(body, Mapping):
         return {"args": [{name: body[name] for name in body if name != "key"}], "kwargs": {}}
@@ -87,10 +87,10 @@ def _arguments(exchange: Exchange, body: object) -> JSON:
 
 def _meaning(call: str, http_status: int, answered: object) -> JSON:
     text = answered if isinstance(answered, str) else json.dumps(answered)
-    response = Response(http_status=http_status, body=text.encode())
+    response = APIResponse(http_status=http_status, body=text.encode())
     try:
         answer = decode(CATALOG[call], response)
     except ClickPostError as error:
         said = {"kind": type(error).__name__, "outcome": error.outcome.value}
         return {"raises": said}
-    return {"expect": {"reply.status": answer.reply.status}}
+    return {"expect": {"response.status": answer.response.status}}

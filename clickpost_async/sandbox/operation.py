@@ -79,22 +79,22 @@ class Operation:
     name: str
     method: str
     path: str
-    play: Callable[[Call], Awaitable[Reply]]
+    handle: Callable[[Call], Awaitable[Reply]]
     auth: Auth = Auth.BOTH
     http: Mapping[int, int] = MappingProxyType({})
-    stranger: tuple[int, str] = STRANGER
+    auth_error: tuple[int, str] = STRANGER
 
     async def answer(self, call: Call, credentials: JSON, *, username: str, key: str) -> Reply:
         """Play, or refuse."""
         try:
             self._check(credentials, call.payload, username=username, key=key)
-            return await self.play(call)
+            return await self.handle(call)
         except RefusalError as no:
             return refusal(no.status, no.message, http_status=self.http.get(no.status, 200))
 
     def _check(self, given: JSON, payload: object, *, username: str, key: str) -> None:
         if not self._admits(given, payload, username=username, key=key):
-            raise RefusalError(*self.stranger)
+            raise RefusalError(*self.auth_error)
 
     def _admits(self, given: JSON, payload: object, *, username: str, key: str) -> bool:
         if self.auth is Auth.NONE:

@@ -7,8 +7,8 @@ from attrs import field, frozen
 
 from clickpost_async.sandbox.api.returns import Returns
 from clickpost_async.sandbox.store.notes import Note
-from clickpost_async.sandbox.store.orders import Book, Order, State
-from clickpost_async.sandbox.store.parcels import Parcel, Parcels, Scan
+from clickpost_async.sandbox.store.orders import Order, OrderStore, State
+from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore, Scan
 from clickpost_async.sandbox.world import couriers, tracking_codes
 from clickpost_async.sandbox.world.tracking_codes import BUCKETS, Kind
 
@@ -68,7 +68,7 @@ class Totals:
 
 
 @frozen(kw_only=True)
-class Line:
+class OrderListRow:
     """One order and where its parcel is, or a parcel without one; `labels` were bought for it."""
 
     rank: int
@@ -114,7 +114,7 @@ class Line:
 
 
 @frozen(kw_only=True)
-class Sale:
+class LabelPurchase:
     """One label bought, the `nth` for its order."""
 
     id: int
@@ -141,11 +141,11 @@ class Journey:
 
 
 @frozen(kw_only=True)
-class Board:
+class SandboxQueries:
     """Looks, and changes nothing; every list ends at its limit."""
 
-    book: Book = field(repr=False)
-    parcels: Parcels
+    book: OrderStore = field(repr=False)
+    parcels: ParcelStore
     returns: Returns
 
     def totals(self) -> Totals:
@@ -153,15 +153,19 @@ class Board:
         (row,) = self._rows(_TOTALS, placed=State.PLACED, queued=State.QUEUED)
         return Totals(**row)
 
-    def orders(self, limit: int, search: str = "") -> Sequence[Line]:
+    def orders(self, limit: int, search: str = "") -> Sequence[OrderListRow]:
         """Return the newest orders whose reference or waybill has that text."""
-        return [Line(**row) for row in self._rows(_ORDERS, search=search.lower(), limit=limit)]
+        return [
+            OrderListRow(**row) for row in self._rows(_ORDERS, search=search.lower(), limit=limit)
+        ]
 
-    def ledger(self, limit: int, search: str = "") -> Sequence[Sale]:
+    def ledger(self, limit: int, search: str = "") -> Sequence[LabelPurchase]:
         """Return the labels bought last."""
-        return [Sale(**row) for row in self._rows(_LEDGER, search=search.lower(), limit=limit)]
+        return [
+            LabelPurchase(**row) for row in self._rows(_LEDGER, search=search.lower(), limit=limit)
+        ]
 
-    def returned(self, limit: int, search: str = "") -> Sequence[Note]:
+    def return_requests(self, limit: int, search: str = "") -> Sequence[Note]:
         """Return the returns that were asked for last."""
         wanted = search.lower()
         found = [
@@ -189,7 +193,7 @@ class Board:
         """Return an order, also one that was refused."""
         return self.book.find(reference_number)
 
-    def bought(self, reference_number: str) -> Sequence[str]:
+    def purchases(self, reference_number: str) -> Sequence[str]:
         """Return the waybills of the labels bought for an order."""
         return self.book.bought(reference_number)
 

@@ -25,7 +25,7 @@ _KINDS = (
 )
 
 
-def covered(value: object) -> object:
+def redact(value: object) -> object:
     """Return JSON with persons and secrets covered."""
     return _changed(value, cover, lambda _: "•••")
 

@@ -10,7 +10,7 @@ import httpx
 from attrs import define, field, frozen
 
 from clickpost_async.sandbox.operation import JSON
-from clickpost_async.sandbox.store.parcels import Parcel, Parcels, Scan, place
+from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore, Scan, place
 from clickpost_async.sandbox.world.clock import stamped_in_ist
 from clickpost_async.sandbox.world.tracking_codes import BUCKETS, NDR, Kind
 from clickpost_async.settings import is_loopback
@@ -121,7 +121,7 @@ class Webhooks:
             )
         )
 
-    def scanned(self, parcels: Parcels, parcel: Parcel, scan: Scan) -> None:
+    def scanned(self, parcels: ParcelStore, parcel: Parcel, scan: Scan) -> None:
         """Have a scan pushed; what it says of the parcel is what is known when it is."""
         event = scan.station.event
 

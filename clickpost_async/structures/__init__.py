@@ -7,9 +7,9 @@ the rest of the package.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from clickpost_async.structures._base import Answer as Answer
-from clickpost_async.structures._base import Reply as Reply
-from clickpost_async.structures._base import Sent as Sent
+from clickpost_async.structures._base import RequestModel as RequestModel
+from clickpost_async.structures._base import ResponseInfo as ResponseInfo
+from clickpost_async.structures._base import ResponseModel as ResponseModel
 from clickpost_async.structures._base import Structure as Structure
 
 if TYPE_CHECKING:

@@ -60,29 +60,29 @@ _INSTEAD = (
 )
 
 
-class Broken(Exception):  # noqa: N818 - it never leaves the package
+class _InvalidPart(Exception):  # noqa: N818 - it never leaves the package
     """A value, or a part of it that a rule wants to read, is a mistake that has been told."""
 
 
-class Partial:
+class _ValidPart:
     """As much of a structure as is sound, for the rules that can still be asked."""
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self.__dict__.update(fields)
 
     def __getattr__(self, name: str) -> Any:
-        raise Broken(name)
+        raise _InvalidPart(name)
 
 
 @frozen(kw_only=True, repr=False)
-class Sent(Structure):
+class RequestModel(Structure):
     """What goes to ClickPost; making one with mistakes raises `InvalidRequestError` naming all.
 
     `given` remembers wire values that `unstructure` writes back exactly as they were read: nulls
     that were said, and numbers that were written as text.
     """
 
-    given: Mapping[str, Any] = field(factory=dict, eq=False)
+    original: Mapping[str, Any] = field(factory=dict, eq=False)
 
     rules: ClassVar[Rules] = ()
 
@@ -113,14 +113,14 @@ class Sent(Structure):
         asked: Any = self
         if unsound:
             sound = (spec.name for spec in specs(type(self)) if spec.name not in unsound)
-            asked = Partial({name: getattr(self, name) for name in sound})
+            asked = _ValidPart({name: getattr(self, name) for name in sound})
         for rule in self.rules:
-            with suppress(Broken):
+            with suppress(_InvalidPart):
                 yield from rule(asked)
 
 
 @frozen(kw_only=True)
-class Reply:
+class ResponseInfo:
     """How ClickPost answered: its code and words, the whole answer, and what it took.
 
     `looked_up`: the answer to a create was lost, and the order was found by its reference number.
@@ -133,14 +133,14 @@ class Reply:
     http_status: int | None = None
     attempts: int = 1
     seconds: float = 0.0
-    looked_up: bool = False
+    reconciled: bool = False
 
 
 @frozen(kw_only=True, repr=False)
-class Answer(Structure):
+class ResponseModel(Structure):
     """What ClickPost answered with; `reply` tells how."""
 
-    reply: Reply = field(default=Reply(), eq=False)
+    response: ResponseInfo = field(default=ResponseInfo(), eq=False)
 
     @property
     def pending(self) -> bool:
@@ -156,7 +156,7 @@ class Answer(Structure):
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Listed(Generic[T_co]):
+class ListResponse(Generic[T_co]):
     """An answer that is a list: iterate over it, index it, ask its length."""
 
     __slots__ = ()

@@ -21,7 +21,7 @@ class Rule(Protocol):
 
 
 @frozen
-class Upto:
+class MaxLength:
     """At most so many characters; `advice` is for those whose value has more."""
 
     length: int
@@ -34,7 +34,7 @@ class Upto:
 
 
 @frozen
-class Filled:
+class NotBlank:
     """At least one character that is not blank."""
 
     def __call__(self, value: object) -> str | None:
@@ -63,40 +63,40 @@ class AtLeast:
     bound: float
 
     def __call__(self, value: object) -> str | None:
-        number = _number(value)
+        number = _to_number(value)
         if number is None or number < self.bound:
             return f"a number of at least {self.bound:g} is needed"
         return None
 
 
 @frozen
-class Above:
+class GreaterThan:
     """A number above a bound."""
 
     bound: float
 
     def __call__(self, value: object) -> str | None:
-        number = _number(value)
+        number = _to_number(value)
         if number is None or number <= self.bound:
             return f"a number above {self.bound:g} is needed"
         return None
 
 
 @frozen
-class Between:
+class InRange:
     """A number between two bounds, both allowed."""
 
     low: float
     high: float
 
     def __call__(self, value: object) -> str | None:
-        number = _number(value)
+        number = _to_number(value)
         if number is None or not self.low <= number <= self.high:
             return f"a number from {self.low:g} to {self.high:g} is needed"
         return None
 
 
-def _number(value: object) -> float | None:
+def _to_number(value: object) -> float | None:
     if not isinstance(value, int | float | str):
         return None
     try:
@@ -176,26 +176,26 @@ class Country:
 
 # Maximum lengths are ClickPost's own (order creation guides and their 2020 forerunner); where two
 # of its pages differ, the longer one is accepted here.
-Name = Annotated[str, Filled(), Upto(100), Personal()]
-Address = Annotated[str, Filled(), Upto(500), Personal()]
-Landmark = Annotated[str, Upto(500), Personal()]
+Name = Annotated[str, NotBlank(), MaxLength(100), Personal()]
+Address = Annotated[str, NotBlank(), MaxLength(500), Personal()]
+Landmark = Annotated[str, MaxLength(500), Personal()]
 Phone = Annotated[
     str,
-    Filled(),
-    Upto(11, "; the country's dialling code goes into phone_code"),
+    NotBlank(),
+    MaxLength(11, "; the country's dialling code goes into phone_code"),
     Pattern.of(r"[+\d][\d \-]*", "digits only; the country's dialling code goes into phone_code"),
     Personal(),
 ]
-AlternatePhone = Annotated[str, Upto(12), Personal()]
-PhoneCode = Annotated[str, Upto(5)]
-Email = Annotated[str, Upto(100), Personal()]
-Place = Annotated[str, Upto(200)]
-City = Annotated[str, Filled(), Upto(200)]
+AlternatePhone = Annotated[str, MaxLength(12), Personal()]
+PhoneCode = Annotated[str, MaxLength(5)]
+Email = Annotated[str, MaxLength(100), Personal()]
+Place = Annotated[str, MaxLength(200)]
+City = Annotated[str, NotBlank(), MaxLength(200)]
 Pincode = Annotated[str, Pattern.of(r"[1-9]\d{5}", "a pincode is six digits, like 110001")]
 BlankPincode = Annotated[
     str, Pattern.of(r"([1-9]\d{5})?", "a pincode is six digits, like 110001, or blank")
 ]
-PostalCode = Annotated[str, Upto(50)]
+PostalCode = Annotated[str, MaxLength(50)]
 CountryCode = Annotated[str, Country()]
 _LONGEST_WAYBILL = 100
 # How programs write nothing, or what is no text, where a text is wanted.
@@ -240,22 +240,22 @@ class CanBeWaybill:
 
 
 India = Annotated[str, Pattern.of(r"IN|India", 'India is written "IN"; other countries are v4')]
-Latitude = Annotated[float, Between(-90, 90)]
-Longitude = Annotated[float, Between(-180, 180)]
+Latitude = Annotated[float, InRange(-90, 90)]
+Longitude = Annotated[float, InRange(-180, 180)]
 Currency = Annotated[str, Pattern.of(r"[A-Z]{3}", "a currency is three capitals, like INR")]
 Money = Annotated[float, AtLeast(0)]
-Centimetres = Annotated[float, Above(0)]
-Grams = Annotated[float, Above(0)]
+Centimetres = Annotated[float, GreaterThan(0)]
+Grams = Annotated[float, GreaterThan(0)]
 Quantity = Annotated[int, AtLeast(1)]
 CourierPartner = Annotated[int, AtLeast(1)]
-Reference = Annotated[str, Filled(), Upto(100)]
-Code = Annotated[str, Upto(100)]
+Reference = Annotated[str, NotBlank(), MaxLength(100)]
+Code = Annotated[str, MaxLength(100)]
 Waybill = Annotated[str, CanBeWaybill()]
 # With the messages that a request deserves.
-WaybillToSend = Annotated[str, Filled(), Upto(_LONGEST_WAYBILL), CanBeWaybill()]
-InvoiceNumber = Annotated[str, Upto(100)]
+WaybillToSend = Annotated[str, NotBlank(), MaxLength(_LONGEST_WAYBILL), CanBeWaybill()]
+InvoiceNumber = Annotated[str, MaxLength(100)]
 Date = Annotated[str, Day()]
 Time = Annotated[str, Moment()]
 DateOrTime = Annotated[str, DayOrMoment()]
-RvpReason = Annotated[str, Filled(), Upto(500)]
-Urls = Annotated[str, Upto(1000)]
+RvpReason = Annotated[str, NotBlank(), MaxLength(500)]
+Urls = Annotated[str, MaxLength(1000)]

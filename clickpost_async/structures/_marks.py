@@ -4,7 +4,7 @@ from attrs import frozen
 
 
 @frozen
-class Wire:
+class WireName:
     """The name a field has on the wire, where Python needs or deserves another.
 
     `also` are further spellings that answers have been seen with.

@@ -28,17 +28,17 @@ from clickpost_async.structures._json_values import (
     to_plain,
     type_name,
 )
-from clickpost_async.structures._marks import Personal, Wire
+from clickpost_async.structures._marks import Personal, WireName
 
 Problems = Sequence[Problem]
 Check = Callable[[Any], Problems]
 
 # Not wire fields: how a structure remembers what is beside its documented ones.
-MEMORY = frozenset({"extra", "given", "reply"})
+MEMORY = frozenset({"extra", "original", "response"})
 
 
 @frozen
-class Spec:
+class FieldSpec:
     """One field: its names, its type without decoration, and how a value of it is checked.
 
     `convert` makes a value of the field's type of one that says exactly the same, such as a Decimal
@@ -59,13 +59,13 @@ class Spec:
     check: Check
 
 
-def specs(cls: type) -> tuple[Spec, ...]:
+def specs(cls: type) -> tuple[FieldSpec, ...]:
     """Return the wire fields of a structure, in the order they are declared."""
     return _specs(cls)
 
 
 @cache
-def _specs(cls: type) -> tuple[Spec, ...]:
+def _specs(cls: type) -> tuple[FieldSpec, ...]:
     hints = typing.get_type_hints(cls, include_extras=True)
     return tuple(
         _spec(attribute, hints[attribute.name])
@@ -74,11 +74,11 @@ def _specs(cls: type) -> tuple[Spec, ...]:
     )
 
 
-def _spec(attribute: "attrs.Attribute[Any]", hint: Any) -> Spec:
+def _spec(attribute: "attrs.Attribute[Any]", hint: Any) -> FieldSpec:
     kind, marks = _undecorated(hint)
-    wire = next((mark for mark in marks if isinstance(mark, Wire)), Wire(attribute.name))
-    rules = tuple(mark for mark in marks if not isinstance(mark, Wire | Personal))
-    return Spec(
+    wire = next((mark for mark in marks if isinstance(mark, WireName)), WireName(attribute.name))
+    rules = tuple(mark for mark in marks if not isinstance(mark, WireName | Personal))
+    return FieldSpec(
         name=attribute.name,
         wire=wire.name,
         also=wire.also,

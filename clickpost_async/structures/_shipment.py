@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 from attrs import frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import Rules, Sent
+from clickpost_async.structures._base import RequestModel, Rules
 from clickpost_async.structures._constraints import (
     Centimetres,
     Code,
@@ -14,12 +14,12 @@ from clickpost_async.structures._constraints import (
     Date,
     Grams,
     InvoiceNumber,
+    MaxLength,
     Money,
     Reference,
     RvpReason,
-    Upto,
 )
-from clickpost_async.structures._marks import Wire
+from clickpost_async.structures._marks import WireName
 from clickpost_async.structures.codes import DeliveryType, OrderType
 from clickpost_async.structures.items import Item
 
@@ -50,7 +50,7 @@ def _fits_bluedart(shipment: "Shipment") -> Iterable[Problem]:
 
 
 @frozen(kw_only=True, repr=False)
-class Shipment(Sent):
+class Shipment(RequestModel):
     """What is sent, how it is paid and by whom it travels; centimetres and grams."""
 
     items: Sequence[Item]
@@ -66,18 +66,18 @@ class Shipment(Sent):
     weight: Grams
     account_code: Code | None = None
     invoice_number: InvoiceNumber | None = None
-    merchant_order_id: Annotated[str, Upto(100), Wire("order_id")] | None = None
+    merchant_order_id: Annotated[str, MaxLength(100), WireName("order_id")] | None = None
     awb_number: Code | None = None
     vendor_code: Code | None = None
     rvp_reason: RvpReason | None = None
     shipment_type: str | None = None
-    currency_code: Annotated[str, Upto(3)] | None = None
+    currency_code: Annotated[str, MaxLength(3)] | None = None
     items_in_shipment: Sequence[Any] | None = None
 
     rules: ClassVar[Rules] = (_items_are_there, _cod_fits_the_order_type, _fits_bluedart)
 
 
-def said(order: Any, name: str) -> Any:
+def stated_value(order: Any, name: str) -> Any:
     """Return what an order says of a field that ClickPost takes in either of two places."""
     value = getattr(order.shipment_details, name)
     if value is None and order.additional is not None:
@@ -86,12 +86,15 @@ def said(order: Any, name: str) -> Any:
 
 
 def delivery_type_is_said(order: Any) -> Iterable[Problem]:
-    if said(order, "delivery_type") is None:
+    if stated_value(order, "delivery_type") is None:
         yield Problem("shipment_details.delivery_type", "required field missing: FORWARD or RVP")
 
 
 def rvp_has_a_reason(order: Any) -> Iterable[Problem]:
-    if said(order, "delivery_type") == DeliveryType.RVP and said(order, "rvp_reason") is None:
+    if (
+        stated_value(order, "delivery_type") == DeliveryType.RVP
+        and stated_value(order, "rvp_reason") is None
+    ):
         yield Problem(
             "additional.rvp_reason", "RVP needs the customer's reason, at most 500 characters"
         )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
 
 
-def moment(text: str | None, zone: tzinfo = UTC) -> datetime | None:
+def parse_timestamp(text: str | None, zone: tzinfo = UTC) -> datetime | None:
     """Read a time; `zone` is its zone if it says none. `None` if there is nothing to be read."""
     if text is None:
         return None

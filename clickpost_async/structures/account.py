@@ -6,21 +6,21 @@ from typing import Annotated, Any
 
 from attrs import frozen
 
-from clickpost_async.structures._base import Answer, Listed, Sent
-from clickpost_async.structures._constraints import Filled, Upto
-from clickpost_async.structures._marks import Personal, Wire
-from clickpost_async.structures._timestamps import moment
+from clickpost_async.structures._base import ListResponse, RequestModel, ResponseModel
+from clickpost_async.structures._constraints import MaxLength, NotBlank
+from clickpost_async.structures._marks import Personal, WireName
+from clickpost_async.structures._timestamps import parse_timestamp
 
 
 @frozen(kw_only=True, repr=False)
-class AuditEntry(Answer):
+class AuditEntry(ResponseModel):
     """One thing that somebody did on the dashboard.
 
     `payload` is whatever the action was given, sometimes as text.
     """
 
     service_type: str | None = None
-    uuid: Annotated[str | None, Wire("log_uuid")] = None
+    uuid: Annotated[str | None, WireName("log_uuid")] = None
     username: Annotated[str | None, Personal()] = None
     user_email: Annotated[str | None, Personal()] = None
     ip_address: Annotated[str | None, Personal()] = None
@@ -30,26 +30,26 @@ class AuditEntry(Answer):
     @property
     def created(self) -> datetime | None:
         """When it was done; ClickPost writes it in UTC."""
-        return moment(self.created_at)
+        return parse_timestamp(self.created_at)
 
 
 @frozen(kw_only=True, repr=False)
-class AuditLog(Answer, Listed[AuditEntry]):
+class AuditLog(ResponseModel, ListResponse[AuditEntry]):
     """What was done on the dashboard within one hour."""
 
     rows: Sequence[AuditEntry] = ()
 
 
 @frozen(kw_only=True, repr=False)
-class Login(Sent):
+class Login(RequestModel):
     """A dashboard user's name and password; neither is shown by a repr."""
 
-    username: Annotated[str, Filled(), Upto(100), Personal()]
-    password: Annotated[str, Filled(), Personal()]
+    username: Annotated[str, NotBlank(), MaxLength(100), Personal()]
+    password: Annotated[str, NotBlank(), Personal()]
 
 
 @frozen(kw_only=True, repr=False)
-class Token(Answer):
+class Token(ResponseModel):
     """An access token, which no repr shows; `expires_at` is written without its zone."""
 
     token: Annotated[str | None, Personal()] = None

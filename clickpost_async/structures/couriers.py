@@ -6,34 +6,34 @@ from typing import Annotated, Any
 
 from attrs import frozen
 
-from clickpost_async.structures._base import Answer, Listed, Sent
+from clickpost_async.structures._base import ListResponse, RequestModel, ResponseModel
 from clickpost_async.structures._constraints import (
     Centimetres,
     Currency,
     Date,
-    Filled,
     Grams,
     InvoiceNumber,
     Money,
+    NotBlank,
     Pincode,
     Quantity,
     Reference,
 )
-from clickpost_async.structures._marks import Wire
+from clickpost_async.structures._marks import WireName
 from clickpost_async.structures.codes import DeliveryType, OrderType
 from clickpost_async.structures.items import CustomField, Item
 from clickpost_async.structures.world import WorldDrop, WorldPickup
 
 
 @frozen(kw_only=True, repr=False)
-class ParcelAdditional(Sent):
+class ParcelAdditional(RequestModel):
     """The free fields that a merchant's own rules look at."""
 
     custom_fields: Sequence[CustomField] | None = None
 
 
 @frozen(kw_only=True, repr=False)
-class IndiaParcel(Sent):
+class IndiaParcel(RequestModel):
     """A parcel within India that wants a courier; centimetres, grams and rupees.
 
     Size and weight may be left out; prices then play no part in the recommendation.
@@ -44,7 +44,7 @@ class IndiaParcel(Sent):
     order_type: OrderType
     delivery_type: DeliveryType
     reference_number: Reference
-    item: Annotated[str, Filled()]
+    item: Annotated[str, NotBlank()]
     invoice_value: Money
     weight: Grams | None = None
     length: Centimetres | None = None
@@ -58,7 +58,7 @@ class IndiaParcel(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class WorldParcelDetails(Sent):
+class WorldParcelDetails(RequestModel):
     """What is in a parcel, and how it is paid; centimetres and grams."""
 
     items: Sequence[Item]
@@ -78,7 +78,7 @@ class WorldParcelDetails(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class WorldParcel(Sent):
+class WorldParcel(RequestModel):
     """A parcel outside India or across borders that wants a courier."""
 
     pickup_info: WorldPickup
@@ -92,19 +92,19 @@ class WorldParcel(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class Preference(Answer):
+class Preference(ResponseModel):
     """One courier account that could take the parcel; `priority` 1 is the first choice."""
 
-    courier_partner: Annotated[int | None, Wire("cp_id", also=("courier_partner_code",))] = None
-    courier_partner_name: Annotated[str | None, Wire("cp_name", also=("courier_partner_name",))] = (
-        None
-    )
+    courier_partner: Annotated[int | None, WireName("cp_id", also=("courier_partner_code",))] = None
+    courier_partner_name: Annotated[
+        str | None, WireName("cp_name", also=("courier_partner_name",))
+    ] = None
     courier_name: str | None = None
     account_code: str | None = None
     account_id: int | None = None
     priority: int | None = None
     shipping_charge: float | None = None
-    async_: Annotated[bool | None, Wire("async")] = None
+    async_: Annotated[bool | None, WireName("async")] = None
     scores_computation: Mapping[str, Any] | None = None
 
 
@@ -113,14 +113,14 @@ def _rank(preference: Preference) -> float:
 
 
 @frozen(kw_only=True, repr=False)
-class Recommendation(Answer):
+class Recommendation(ResponseModel):
     """The courier accounts for one parcel, best first, and the filters that chose them.
 
     That no courier goes there is an answer too: `preferences` is empty then. `filters_ran` is what
     the dashboard's rules did, in ClickPost's own changing words.
     """
 
-    preferences: Annotated[Sequence[Preference], Wire("preference_array")] = ()
+    preferences: Annotated[Sequence[Preference], WireName("preference_array")] = ()
     pincode_serviceable: bool | None = None
     filters_ran: Mapping[str, Any] | None = None
     # ClickPost's 2020 answers echo the parcel, and name the forms that it needs.
@@ -139,7 +139,7 @@ class Recommendation(Answer):
 
 
 @frozen(kw_only=True, repr=False)
-class Recommendations(Answer, Listed[Recommendation]):
+class Recommendations(ResponseModel, ListResponse[Recommendation]):
     """One recommendation for each parcel that was asked about, in the same order."""
 
     rows: Sequence[Recommendation] = ()
@@ -151,25 +151,25 @@ class Recommendations(Answer, Listed[Recommendation]):
 
 
 @frozen(kw_only=True, repr=False)
-class CourierAccount(Answer):
+class CourierAccount(ResponseModel):
     """A merchant's account with a courier, as named on the dashboard."""
 
-    courier_partner: Annotated[int | None, Wire("courier_partner_id")] = None
+    courier_partner: Annotated[int | None, WireName("courier_partner_id")] = None
     courier_name: str | None = None
     account_code: str | None = None
-    active: Annotated[bool | None, Wire("account_active")] = None
+    active: Annotated[bool | None, WireName("account_active")] = None
 
 
 @frozen(kw_only=True, repr=False)
-class CourierAccounts(Answer, Listed[CourierAccount]):
+class CourierAccounts(ResponseModel, ListResponse[CourierAccount]):
     """A merchant's accounts with couriers."""
 
-    rows: Annotated[Sequence[CourierAccount], Wire("accounts")] = ()
+    rows: Annotated[Sequence[CourierAccount], WireName("accounts")] = ()
     enterprise_name: str | None = None
 
 
 @frozen(kw_only=True, repr=False)
-class Locality(Answer):
+class Locality(ResponseModel):
     """Where a pincode is; names are in capitals."""
 
     pincode: str | None = None

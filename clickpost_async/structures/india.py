@@ -12,7 +12,7 @@ from attrs import frozen
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures import _shipment
-from clickpost_async.structures._base import Rules, Sent
+from clickpost_async.structures._base import RequestModel, Rules
 from clickpost_async.structures._constraints import (
     Address,
     AlternatePhone,
@@ -25,6 +25,7 @@ from clickpost_async.structures._constraints import (
     Landmark,
     Latitude,
     Longitude,
+    MaxLength,
     Name,
     Phone,
     PhoneCode,
@@ -32,9 +33,8 @@ from clickpost_async.structures._constraints import (
     Place,
     RvpReason,
     Time,
-    Upto,
 )
-from clickpost_async.structures._marks import Personal, Wire
+from clickpost_async.structures._marks import Personal, WireName
 from clickpost_async.structures.codes import AddressType, DeliveryType
 from clickpost_async.structures.items import (
     CustomField,
@@ -47,7 +47,7 @@ from clickpost_async.structures.items import (
 
 
 @frozen(kw_only=True, repr=False)
-class IndiaPickup(Sent):
+class IndiaPickup(RequestModel):
     """Where an order starts: the warehouse, or the customer's door for RVP."""
 
     pickup_name: Name
@@ -60,12 +60,12 @@ class IndiaPickup(Sent):
     pickup_country: India = "IN"
     email: Email | None = None
     pickup_email: Email | None = None
-    tin: Annotated[str, Upto(100)] | None = None
+    tin: Annotated[str, MaxLength(100)] | None = None
     pickup_lat: Latitude | None = None
     pickup_long: Longitude | None = None
     pickup_district: Place | None = None
     pickup_landmark: Landmark | None = None
-    pickup_organisation: Annotated[str, Upto(100)] | None = None
+    pickup_organisation: Annotated[str, MaxLength(100)] | None = None
     pickup_address_type: AddressType | None = None
     pickup_phone_code: PhoneCode | None = None
 
@@ -78,7 +78,7 @@ class IndiaPickup(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class IndiaDrop(Sent):
+class IndiaDrop(RequestModel):
     """Where an order ends: the customer's door, or the warehouse for RVP."""
 
     drop_name: Name
@@ -95,7 +95,7 @@ class IndiaDrop(Sent):
     drop_long: Longitude | None = None
     drop_district: Place | None = None
     drop_landmark: Landmark | None = None
-    drop_organisation: Annotated[str, Upto(100)] | None = None
+    drop_organisation: Annotated[str, MaxLength(100)] | None = None
     drop_address_type: AddressType | None = None
     drop_start_time: Time | None = None
     drop_end_time: Time | None = None
@@ -105,7 +105,7 @@ class IndiaDrop(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class IndiaReturn(Sent):
+class IndiaReturn(RequestModel):
     """Where an undelivered parcel travels back to (RTO)."""
 
     name: Name
@@ -132,16 +132,16 @@ class IndiaShipment(_shipment.Shipment):
 
 
 @frozen(kw_only=True, repr=False)
-class IndiaAdditional(Sent):
+class IndiaAdditional(RequestModel):
     """The optional rest of an order; `async_` lets ClickPost answer before the courier does."""
 
     label: bool | None = None
-    async_: Annotated[bool, Wire("async")] | None = None
+    async_: Annotated[bool, WireName("async")] | None = None
     account_code: Code | None = None
     delivery_type: DeliveryType | None = None
     awb_number: Code | None = None
     rvp_reason: RvpReason | None = None
-    merchant_order_id: Annotated[str, Upto(100), Wire("order_id")] | None = None
+    merchant_order_id: Annotated[str, MaxLength(100), WireName("order_id")] | None = None
     return_info: IndiaReturn | None = None
     reseller_info: Reseller | None = None
     order_date: DateOrTime | None = None
@@ -171,7 +171,7 @@ class IndiaAdditional(Sent):
     categories: str | None = None
     customer_id_number: Annotated[str, Personal()] | None = None
     template_category: str | None = None
-    template_id: Annotated[str, Upto(100)] | None = None
+    template_id: Annotated[str, MaxLength(100)] | None = None
     qc_type: str | None = None
     qc_params: Sequence[str] | None = None
     exchange_rvp_awb: Code | None = None
@@ -186,7 +186,7 @@ class IndiaAdditional(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class IndiaOrder(Sent):
+class IndiaOrder(RequestModel):
     """An order picked up and delivered within India: `POST /v3/create-order/`."""
 
     pickup_info: IndiaPickup

@@ -10,27 +10,27 @@ from typing import Annotated, Any, ClassVar
 from attrs import frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import Rules, Sent
+from clickpost_async.structures._base import RequestModel, Rules
 from clickpost_async.structures._constraints import (
     Address,
     BlankPincode,
     Centimetres,
     Code,
     CountryCode,
-    Filled,
     Grams,
+    MaxLength,
     Money,
     Name,
+    NotBlank,
     Place,
     Quantity,
-    Upto,
     Urls,
 )
-from clickpost_async.structures._marks import Personal, Wire
+from clickpost_async.structures._marks import Personal, WireName
 
 
 @frozen(kw_only=True, repr=False)
-class GstInfo(Sent):
+class GstInfo(RequestModel):
     """Goods and services tax of an order, or of one item where sellers differ."""
 
     enterprise_gstin: str | None = None
@@ -55,22 +55,22 @@ class GstInfo(Sent):
     invoice_number: str | None = None
     invoice_date: str | None = None
     invoice_value: Money | None = None
-    seller_name: Annotated[str, Upto(100), Personal()] | None = None
-    seller_address: Annotated[str, Upto(500), Personal()] | None = None
+    seller_name: Annotated[str, MaxLength(100), Personal()] | None = None
+    seller_address: Annotated[str, MaxLength(500), Personal()] | None = None
     seller_state: Place | None = None
     seller_pincode: BlankPincode | None = None
 
 
 @frozen(kw_only=True, repr=False)
-class CartaPorte(Sent):
+class CartaPorte(RequestModel):
     """Mexico's bill of lading for one item."""
 
-    bienes_transp: Annotated[str, Wire("bienesTransp")]
+    bienes_transp: Annotated[str, WireName("bienesTransp")]
     descripcion: str
-    material_peligroso: Annotated[bool, Wire("materialPeligroso")]
+    material_peligroso: Annotated[bool, WireName("materialPeligroso")]
     embalaje: str
-    clave_unidad: Annotated[str, Wire("claveUnidad")]
-    cve_material_peligroso: Annotated[str, Wire("cveMaterialPeligroso")] | None = None
+    clave_unidad: Annotated[str, WireName("claveUnidad")]
+    cve_material_peligroso: Annotated[str, WireName("cveMaterialPeligroso")] | None = None
 
     @staticmethod
     def _names_the_danger(carta: "CartaPorte") -> Iterable[Problem]:
@@ -83,11 +83,11 @@ class CartaPorte(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class ItemDetails(Sent):
+class ItemDetails(RequestModel):
     """The optional facts of an item; ClickPost takes them beside its price or in `additional`."""
 
     sku: Code | None = None
-    cat: Annotated[str, Upto(50)] | None = None
+    cat: Annotated[str, MaxLength(50)] | None = None
     sub_category: str | None = None
     color: str | None = None
     brand: str | None = None
@@ -101,7 +101,7 @@ class ItemDetails(Sent):
     hs_code: str | None = None
     inbound_hs_code: str | None = None
     hsn_code: str | None = None
-    manufacture_country: Annotated[str, Upto(100)] | None = None
+    manufacture_country: Annotated[str, MaxLength(100)] | None = None
     manufacture_country_code: CountryCode | None = None
     product_id: str | None = None
     variant_id: str | None = None
@@ -119,7 +119,7 @@ class ItemDetails(Sent):
 class Item(ItemDetails):
     """One item, or one carton of a multi-piece order; weight in grams, price per unit."""
 
-    description: Annotated[str, Filled(), Upto(500)]
+    description: Annotated[str, NotBlank(), MaxLength(500)]
     quantity: Quantity
     price: Money
     gst_info: GstInfo | None = None
@@ -135,7 +135,7 @@ class Item(ItemDetails):
 
 
 @frozen(kw_only=True, repr=False)
-class CustomField(Sent):
+class CustomField(RequestModel):
     """One of the free fields agreed with ClickPost."""
 
     key: str
@@ -143,7 +143,7 @@ class CustomField(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class UserDefinedField(Sent):
+class UserDefinedField(RequestModel):
     """One of the free fields set up on the dashboard."""
 
     name: str
@@ -152,7 +152,7 @@ class UserDefinedField(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class Reseller(Sent):
+class Reseller(RequestModel):
     """Who sold the goods, where that is not the shipper."""
 
     name: Name | None = None

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from attrs import frozen
 
-from clickpost_async.structures._base import Answer
-from clickpost_async.structures._marks import Personal, Wire
+from clickpost_async.structures._base import ResponseModel
+from clickpost_async.structures._marks import Personal, WireName
 
 
 @frozen(kw_only=True, repr=False)
-class Label(Answer):
+class Label(ResponseModel):
     """Where a label can be downloaded; whoever has the address can read the one on the label."""
 
-    url: Annotated[str | None, Wire("shipping_label"), Personal()] = None
+    url: Annotated[str | None, WireName("shipping_label"), Personal()] = None

@@ -7,20 +7,20 @@ from typing import Annotated, ClassVar, Self
 from attrs import field, frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import Answer, Listed, Rules, Sent
+from clickpost_async.structures._base import ListResponse, RequestModel, ResponseModel, Rules
 from clickpost_async.structures._constraints import (
     Code,
     CourierPartner,
     Date,
-    Filled,
     InvoiceNumber,
     Money,
+    NotBlank,
     Pattern,
     Waybill,
     WaybillToSend,
 )
-from clickpost_async.structures._marks import Wire
-from clickpost_async.structures._timestamps import IST, moment
+from clickpost_async.structures._marks import WireName
+from clickpost_async.structures._timestamps import IST, parse_timestamp
 from clickpost_async.structures.codes import OrderType, TrackingCode
 
 # `edit_order_service` of the e-way bill, the only one that ClickPost's reference names.
@@ -47,14 +47,14 @@ def _goes_with_the_bill(name: str) -> Callable[["OrderEdit"], Iterable[Problem]]
 
 
 @frozen(kw_only=True, repr=False)
-class OrderEdit(Sent):
+class OrderEdit(RequestModel):
     """A change to an order that is not out for delivery yet; only some couriers take one.
 
     ClickPost documents four: to PREPAID, to COD with its `cod_value` in rupees, a quality check at
     the door (`qc_type`, of one `sku` or of all), and an e-way bill.
     """
 
-    waybill: Annotated[WaybillToSend, Wire("awb_number")]
+    waybill: Annotated[WaybillToSend, WireName("awb_number")]
     courier_partner: CourierPartner
     order_type: OrderType | None = None
     cod_value: Money | None = None
@@ -62,8 +62,8 @@ class OrderEdit(Sent):
         Annotated[str, Pattern.of("doorstep", 'the only quality check is "doorstep"')] | None
     ) = None
     sku: Code | None = None
-    ewaybill_serial_number: Annotated[Code, Filled()] | None = None
-    invoice_number: Annotated[InvoiceNumber, Filled()] | None = None
+    ewaybill_serial_number: Annotated[Code, NotBlank()] | None = None
+    invoice_number: Annotated[InvoiceNumber, NotBlank()] | None = None
     invoice_date: Date | None = None
     edit_order_service: (
         Annotated[int, Pattern.of(str(_EWAY_BILL), "the service of an e-way bill is 2")] | None
@@ -97,7 +97,7 @@ class OrderEdit(Sent):
     ) -> Self:
         """Make the edit after which they are not: ClickPost wants a null said for that."""
         return cls(
-            waybill=waybill, courier_partner=courier_partner, sku=sku, given={"qc_type": None}
+            waybill=waybill, courier_partner=courier_partner, sku=sku, original={"qc_type": None}
         )
 
     @classmethod
@@ -137,7 +137,7 @@ class OrderEdit(Sent):
         said = (edit.order_type, edit.cod_value, edit.qc_type, edit.sku)
         bill = (getattr(edit, name) for name in _EWAY_BILL_FIELDS)
         if not any(value is not None for value in (*said, *bill)) and not (
-            edit.given or edit.extra
+            edit.original or edit.extra
         ):
             yield Problem(
                 "", "nothing is edited; say order_type, qc_type or ewaybill_serial_number"
@@ -152,7 +152,7 @@ class OrderEdit(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class EditedOrder(Answer):
+class EditedOrder(ResponseModel):
     """ClickPost has taken the edit; its words are in `reply.message`."""
 
 
@@ -162,18 +162,18 @@ _PENDING = 202
 
 
 @frozen(kw_only=True, repr=False)
-class CancelledOrder(Answer):
+class CancelledOrder(ResponseModel):
     """What became of a cancellation."""
 
     @property
     def cancelled(self) -> bool:
         """Whether the courier has cancelled it, by this call or an earlier one."""
-        return self.reply.status in _CANCELLED
+        return self.response.status in _CANCELLED
 
     @property
     def pending(self) -> bool:
         """Whether it was only asked for; the courier decides later."""
-        return self.reply.status == _PENDING
+        return self.response.status == _PENDING
 
     @property
     def already_cancelled(self) -> bool:
@@ -182,16 +182,16 @@ class CancelledOrder(Answer):
         Some couriers' first cancellations are answered like this too, so it tells no two callers
         apart.
         """
-        return self.reply.status == _ALREADY_CANCELLED
+        return self.response.status == _ALREADY_CANCELLED
 
 
 @frozen(kw_only=True, repr=False)
-class UpdatedOrder(Answer):
+class UpdatedOrder(ResponseModel):
     """The newest scan of an order, as ClickPost has it."""
 
-    waybill: Annotated[Waybill | None, Wire("waybill", also=("awb",))] = None
+    waybill: Annotated[Waybill | None, WireName("waybill", also=("awb",))] = None
     courier_partner: Annotated[
-        int | None, Wire("courier_partner", also=("carrier_partner", "cp_id"))
+        int | None, WireName("courier_partner", also=("carrier_partner", "cp_id"))
     ] = None
     account_code: str | None = None
     reference_number: str | None = None
@@ -211,21 +211,21 @@ class UpdatedOrder(Answer):
     @property
     def scanned(self) -> datetime | None:
         """When the courier scanned the parcel, its `timestamp`, which is India's time."""
-        return moment(self.timestamp, IST)
+        return parse_timestamp(self.timestamp, IST)
 
     @property
     def created(self) -> datetime | None:
         """When ClickPost got to know the order."""
-        return moment(self.created_at)
+        return parse_timestamp(self.created_at)
 
     @property
     def updated(self) -> datetime | None:
         """When ClickPost got to know this scan."""
-        return moment(self.updated_at)
+        return parse_timestamp(self.updated_at)
 
 
 @frozen(kw_only=True, repr=False)
-class UpdatedOrders(Answer, Listed[UpdatedOrder]):
+class UpdatedOrders(ResponseModel, ListResponse[UpdatedOrder]):
     """One page of updates; `next_page` asks for the one after it, `None` is the last."""
 
     rows: Sequence[UpdatedOrder] = ()
@@ -233,7 +233,7 @@ class UpdatedOrders(Answer, Listed[UpdatedOrder]):
 
 
 @frozen(kw_only=True, repr=False)
-class DailyCount(Answer):
+class DailyCount(ResponseModel):
     """How many shipments a day brought: created through ClickPost, and registered for tracking."""
 
     manifestation: int = 0
@@ -241,7 +241,7 @@ class DailyCount(Answer):
 
 
 @frozen(kw_only=True, repr=False)
-class DailyCounts(Answer):
+class DailyCounts(ResponseModel):
     """Counts by day: `counts[date(2026, 1, 31)]`; a day without shipments has zeros."""
 
     days: Mapping[str, DailyCount] = field(factory=dict)

@@ -8,21 +8,21 @@ from typing import Annotated, ClassVar
 from attrs import frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import Answer, Listed, Rules, Sent
+from clickpost_async.structures._base import ListResponse, RequestModel, ResponseModel, Rules
 from clickpost_async.structures._constraints import (
     Address,
     Code,
     CourierPartner,
     Date,
-    Filled,
     Landmark,
+    NotBlank,
     Phone,
     Pincode,
     Waybill,
     WaybillToSend,
 )
-from clickpost_async.structures._marks import Personal, Wire
-from clickpost_async.structures._timestamps import moment
+from clickpost_async.structures._marks import Personal, WireName
+from clickpost_async.structures._timestamps import parse_timestamp
 from clickpost_async.structures.codes import TrackingCode
 
 
@@ -42,7 +42,7 @@ def _needed_for_a_reattempt(name: str) -> Callable[["NdrAction"], Iterable[Probl
 
 
 @frozen(kw_only=True, repr=False)
-class NdrAction(Sent):
+class NdrAction(RequestModel):
     """An instruction to the courier of an order within India.
 
     REATTEMPT needs `address`, `landmark` (blank if there is none), `drop_pincode`, `phone_number`
@@ -52,8 +52,8 @@ class NdrAction(Sent):
 
     action: NdrStep
     waybill: WaybillToSend
-    courier_partner: Annotated[CourierPartner, Wire("cp_id")]
-    account_code: Annotated[Code, Filled()]
+    courier_partner: Annotated[CourierPartner, WireName("cp_id")]
+    account_code: Annotated[Code, NotBlank()]
     address: Address | None = None
     landmark: Landmark | None = None
     drop_pincode: Pincode | None = None
@@ -70,7 +70,7 @@ class NdrAction(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class AcceptedNdrAction(Answer):
+class AcceptedNdrAction(ResponseModel):
     """ClickPost has taken the instruction; it tells the courier later."""
 
 
@@ -82,7 +82,7 @@ class FeedbackKind(enum.StrEnum):
 
 
 @frozen(kw_only=True, repr=False)
-class FeedbackNotes(Answer):
+class FeedbackNotes(ResponseModel):
     """What the merchant's staff noted beside a feedback."""
 
     internal_username: Annotated[str | None, Personal()] = None
@@ -91,14 +91,14 @@ class FeedbackNotes(Answer):
 
 
 @frozen(kw_only=True, repr=False)
-class NdrFeedback(Answer):
+class NdrFeedback(ResponseModel):
     """What a customer, or the merchant's staff, answered to a failed delivery.
 
     `api_data_push` tells whether it was passed on to the courier; `None` is not tried.
     """
 
-    kind: Annotated[FeedbackKind | str | None, Wire("type")] = None
-    waybill: Annotated[Waybill | None, Wire("awb", also=("waybill",))] = None
+    kind: Annotated[FeedbackKind | str | None, WireName("type")] = None
+    waybill: Annotated[Waybill | None, WireName("awb", also=("waybill",))] = None
     reference_number: str | None = None
     address: Annotated[str | None, Personal()] = None
     landmark: Annotated[str | None, Personal()] = None
@@ -117,11 +117,11 @@ class NdrFeedback(Answer):
     @property
     def created(self) -> datetime | None:
         """When it was given; by this it is sorted into windows."""
-        return moment(self.created_at)
+        return parse_timestamp(self.created_at)
 
 
 @frozen(kw_only=True, repr=False)
-class NdrFeedbacks(Answer, Listed[NdrFeedback]):
+class NdrFeedbacks(ResponseModel, ListResponse[NdrFeedback]):
     """One page of feedback; `next_page` asks for the one after it, `None` is the last."""
 
     rows: Sequence[NdrFeedback] = ()

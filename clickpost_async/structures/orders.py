@@ -5,16 +5,16 @@ from typing import Annotated, Any
 
 from attrs import frozen
 
-from clickpost_async.structures._base import Answer
+from clickpost_async.structures._base import ResponseModel
 from clickpost_async.structures._constraints import Waybill, is_waybill
-from clickpost_async.structures._marks import Personal, Wire
+from clickpost_async.structures._marks import Personal, WireName
 
 _ALREADY_PLACED = 323
 _PENDING = frozenset({102, 202})
 
 
 @frozen(kw_only=True, repr=False)
-class ChildItem(Answer):
+class ChildItem(ResponseModel):
     """The carton behind a child waybill: ClickPost echoes whatever the order said of it."""
 
     description: str | None = None
@@ -55,19 +55,19 @@ class ChildItem(Answer):
 
 
 @frozen(kw_only=True, repr=False)
-class ChildShipment(Answer):
+class ChildShipment(ResponseModel):
     """One piece of a multi-piece order."""
 
     waybill: Waybill | None = None
     reference_number: str | None = None
     label: Annotated[str | None, Personal()] = None
     item: ChildItem | None = None
-    destination_area: Annotated[str | None, Wire("DestinationArea")] = None
-    destination_location: Annotated[str | None, Wire("DestinationLocation")] = None
+    destination_area: Annotated[str | None, WireName("DestinationArea")] = None
+    destination_location: Annotated[str | None, WireName("DestinationLocation")] = None
 
 
 @frozen(kw_only=True, repr=False)
-class Order(Answer):
+class Order(ResponseModel):
     """An order as ClickPost knows it.
 
     `waybill` is the courier's number (of the master piece, where there are `children`); what cannot
@@ -81,7 +81,7 @@ class Order(Answer):
     reference_number: str | None = None
     label: Annotated[str | None, Personal()] = None
     courier_partner: Annotated[
-        int | None, Wire("courier_partner_id", also=("courier_partner",))
+        int | None, WireName("courier_partner_id", also=("courier_partner",))
     ] = None
     courier_name: str | None = None
     account_code: str | None = None
@@ -93,15 +93,15 @@ class Order(Answer):
     merchant_order_id: str | None = None
     children: Sequence[ChildShipment] = ()
     token_number: str | None = None
-    destination_area: Annotated[str | None, Wire("DestinationArea")] = None
-    destination_location: Annotated[str | None, Wire("DestinationLocation")] = None
-    second_waybill: Annotated[Waybill | None, Wire("waybill1")] = None
-    second_label: Annotated[str | None, Wire("label1"), Personal()] = None
+    destination_area: Annotated[str | None, WireName("DestinationArea")] = None
+    destination_location: Annotated[str | None, WireName("DestinationLocation")] = None
+    second_waybill: Annotated[Waybill | None, WireName("waybill1")] = None
+    second_label: Annotated[str | None, WireName("label1"), Personal()] = None
 
     @property
     def pending(self) -> bool:
         """Whether ClickPost has recorded the order but the courier has not booked it yet."""
-        return self.reply.status in _PENDING
+        return self.response.status in _PENDING
 
 
 @frozen(kw_only=True, repr=False)
@@ -116,7 +116,7 @@ class CreatedOrder(Order):
     @property
     def already_placed(self) -> bool:
         """Whether this reference number had an order before; it is that order then."""
-        return self.reply.status == _ALREADY_PLACED
+        return self.response.status == _ALREADY_PLACED
 
 
 @frozen(kw_only=True, repr=False)

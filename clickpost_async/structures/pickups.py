@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from attrs import frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import Answer, Rules, Sent
+from clickpost_async.structures._base import RequestModel, ResponseModel, Rules
 from clickpost_async.structures._constraints import (
     Address,
     Centimetres,
@@ -16,9 +16,10 @@ from clickpost_async.structures._constraints import (
     CourierPartner,
     Date,
     Email,
-    Filled,
     Grams,
+    MaxLength,
     Name,
+    NotBlank,
     Pattern,
     Phone,
     PhoneCode,
@@ -26,14 +27,13 @@ from clickpost_async.structures._constraints import (
     Place,
     Reference,
     Time,
-    Upto,
     WaybillToSend,
 )
-from clickpost_async.structures._marks import Personal, Wire
+from clickpost_async.structures._marks import Personal, WireName
 from clickpost_async.structures.items import Item
 
-_City = Annotated[str, Filled(), Upto(100)]
-_ShortEmail = Annotated[str, Filled(), Upto(50), Personal()]
+_City = Annotated[str, NotBlank(), MaxLength(100)]
+_ShortEmail = Annotated[str, NotBlank(), MaxLength(50), Personal()]
 _OnlyIndia = Annotated[str, Pattern.of("IN", 'India is written "IN"; other countries are v2')]
 _Clock = Annotated[
     str, Pattern.of(r"([01]\d|2[0-3]):[0-5]\d", "a time of day is written HH:MM, like 10:45")
@@ -41,7 +41,7 @@ _Clock = Annotated[
 
 
 @frozen(kw_only=True, repr=False)
-class IndiaPickupOrder(Sent):
+class IndiaPickupOrder(RequestModel):
     """A pickup within India: `POST /v1/create-pickup/`.
 
     ClickPost's guide names Delhivery (4), FedEx (1), Bluedart (5) and XpressBees Cargo (61) as the
@@ -51,7 +51,7 @@ class IndiaPickupOrder(Sent):
 
     pickup_date: Time
     courier_partner: CourierPartner
-    items: Annotated[str, Filled(), Upto(500)]
+    items: Annotated[str, NotBlank(), MaxLength(500)]
     pickup_name: Name
     pickup_address: Address
     pickup_city: _City
@@ -64,11 +64,11 @@ class IndiaPickupOrder(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class WorldPickupShipment(Sent):
+class WorldPickupShipment(RequestModel):
     """Which parcel is picked up, and by whom; centimetres and grams."""
 
-    waybill: Annotated[WaybillToSend, Wire("awb_number")]
-    courier_partner: Annotated[CourierPartner, Wire("courier_partner_id")]
+    waybill: Annotated[WaybillToSend, WireName("awb_number")]
+    courier_partner: Annotated[CourierPartner, WireName("courier_partner_id")]
     account_code: Code
     items: Sequence[Item]
     length: Centimetres
@@ -79,7 +79,7 @@ class WorldPickupShipment(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class WorldPickupPlace(Sent):
+class WorldPickupPlace(RequestModel):
     """Where the courier is to come, on which day, and from when to when."""
 
     date: Date
@@ -89,7 +89,7 @@ class WorldPickupPlace(Sent):
     address: Address
     city: City
     state: Place
-    postal_code: Annotated[str | int, Upto(50)]
+    postal_code: Annotated[str | int, MaxLength(50)]
     country_code: CountryCode
     phone: Phone
     phone_code: PhoneCode
@@ -104,7 +104,7 @@ class WorldPickupPlace(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class WorldPickupOrder(Sent):
+class WorldPickupOrder(RequestModel):
     """A pickup outside India: `POST /v2/create-pickup/`, which serves DHL International only."""
 
     shipment_details: WorldPickupShipment
@@ -117,7 +117,7 @@ class WorldPickupOrder(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class CreatedPickup(Answer):
+class CreatedPickup(ResponseModel):
     """The courier's word that it will come; `location` is its own name of the place."""
 
     confirmation_number: str | None = None

@@ -7,10 +7,10 @@ from typing import Annotated, ClassVar, Self
 from attrs import frozen
 
 from clickpost_async.errors import InvalidRequestError, Problem
-from clickpost_async.structures._base import Answer, Rules, Sent
-from clickpost_async.structures._constraints import Code, Filled, Moment, Pattern
-from clickpost_async.structures._marks import Personal, Wire
-from clickpost_async.structures._timestamps import moment
+from clickpost_async.structures._base import RequestModel, ResponseModel, Rules
+from clickpost_async.structures._constraints import Code, Moment, NotBlank, Pattern
+from clickpost_async.structures._marks import Personal, WireName
+from clickpost_async.structures._timestamps import parse_timestamp
 
 _WRITTEN = "%Y-%m-%d %H:%M:%S"
 _LONGEST = timedelta(hours=24)
@@ -30,7 +30,10 @@ _UtcTime = Annotated[
 
 
 def _is_one_day_at_most(filters: "ReportFilters") -> Iterable[Problem]:
-    start, end = moment(filters.updated_at_start_time), moment(filters.updated_at_end_time)
+    start, end = (
+        parse_timestamp(filters.updated_at_start_time),
+        parse_timestamp(filters.updated_at_end_time),
+    )
     if start is None or end is None:
         return
     if end <= start:
@@ -43,7 +46,7 @@ def _is_one_day_at_most(filters: "ReportFilters") -> Iterable[Problem]:
 
 
 @frozen(kw_only=True, repr=False)
-class ReportFilters(Sent):
+class ReportFilters(RequestModel):
     """Which shipments a report tells of: those updated between two times in UTC."""
 
     updated_at_start_time: _UtcTime
@@ -53,14 +56,14 @@ class ReportFilters(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class Report(Sent):
+class Report(RequestModel):
     """A report to be made; `Report.between(start, end)` is the short way to one.
 
     Without `fields` it has all that ClickPost knows. There is one kind of report only.
     """
 
     filters: ReportFilters
-    report_name: Annotated[Code, Filled()] = "TRACK_ORDER_DASHBOARD_REPORT"
+    report_name: Annotated[Code, NotBlank()] = "TRACK_ORDER_DASHBOARD_REPORT"
     fields: Sequence[str] = ()
 
     @classmethod
@@ -81,32 +84,32 @@ class Report(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class RequestedReport(Answer):
+class RequestedReport(ResponseModel):
     """A report that is being made; `reference` is what to ask for it by."""
 
-    reference: Annotated[int | None, Wire("report_reference_number")] = None
-    name: Annotated[str | None, Wire("report_name")] = None
-    created_at: Annotated[str | None, Wire("report_created_at")] = None
+    reference: Annotated[int | None, WireName("report_reference_number")] = None
+    name: Annotated[str | None, WireName("report_name")] = None
+    created_at: Annotated[str | None, WireName("report_created_at")] = None
 
     @property
     def created(self) -> datetime | None:
         """When the report was asked for."""
-        return moment(self.created_at)
+        return parse_timestamp(self.created_at)
 
 
 @frozen(kw_only=True, repr=False)
-class ReportStatus(Answer):
+class ReportStatus(ResponseModel):
     """How far a report is; `url` is a CSV file for some 24 hours, open to whoever has it."""
 
-    name: Annotated[str | None, Wire("report_name")] = None
-    state: Annotated[str | None, Wire("report_status")] = None
-    url: Annotated[str | None, Wire("s3_link", also=("s_link",)), Personal()] = None
-    created_at: Annotated[str | None, Wire("report_created_at")] = None
+    name: Annotated[str | None, WireName("report_name")] = None
+    state: Annotated[str | None, WireName("report_status")] = None
+    url: Annotated[str | None, WireName("s3_link", also=("s_link",)), Personal()] = None
+    created_at: Annotated[str | None, WireName("report_created_at")] = None
 
     @property
     def created(self) -> datetime | None:
         """When the report was asked for."""
-        return moment(self.created_at)
+        return parse_timestamp(self.created_at)
 
     @property
     def ready(self) -> bool:

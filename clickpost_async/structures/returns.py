@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 from attrs import frozen
 
-from clickpost_async.structures._base import Answer, Listed
+from clickpost_async.structures._base import ListResponse, ResponseModel
 from clickpost_async.structures._constraints import Waybill
-from clickpost_async.structures._marks import Personal, Wire
-from clickpost_async.structures._timestamps import moment
+from clickpost_async.structures._marks import Personal, WireName
+from clickpost_async.structures._timestamps import parse_timestamp
 
 
 @frozen(kw_only=True, repr=False)
-class RaisedReturn(Answer):
+class RaisedReturn(ResponseModel):
     """A return as it stands: who carries it is empty until a courier was booked.
 
     `webhook_payload` is what ClickPost's return webhook says of it, customer and items included.
@@ -22,13 +22,13 @@ class RaisedReturn(Answer):
     return_reference_number: str | None = None
     status: str | None = None
     requested_at: Annotated[
-        str | None, Wire("Return Request Timestamp", also=("return_request_timestamp",))
+        str | None, WireName("Return Request Timestamp", also=("return_request_timestamp",))
     ] = None
-    courier_partner: Annotated[int | None, Wire("cp_id", also=("courier_partner",))] = None
-    courier_name: Annotated[str | None, Wire("cp_name", also=("courier_name",))] = None
+    courier_partner: Annotated[int | None, WireName("cp_id", also=("courier_partner",))] = None
+    courier_name: Annotated[str | None, WireName("cp_name", also=("courier_name",))] = None
     account_code: str | None = None
     return_tracking_id: str | None = None
-    waybill: Annotated[Waybill | None, Wire("awb", also=("waybill",))] = None
+    waybill: Annotated[Waybill | None, WireName("awb", also=("waybill",))] = None
     timestamp: str | None = None
     refund_mode: str | None = None
     source: str | None = None
@@ -37,11 +37,11 @@ class RaisedReturn(Answer):
     @property
     def requested(self) -> datetime | None:
         """When the customer asked for it."""
-        return moment(self.requested_at)
+        return parse_timestamp(self.requested_at)
 
 
 @frozen(kw_only=True, repr=False)
-class RaisedReturns(Answer, Listed[RaisedReturn]):
+class RaisedReturns(ResponseModel, ListResponse[RaisedReturn]):
     """One page of returns; `next_page` asks for the one after it, `None` is the last."""
 
     rows: Sequence[RaisedReturn] = ()

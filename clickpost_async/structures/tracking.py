@@ -6,26 +6,26 @@ from typing import Annotated, Any
 
 from attrs import field, frozen
 
-from clickpost_async.structures._base import Answer, Sent
+from clickpost_async.structures._base import RequestModel, ResponseModel
 from clickpost_async.structures._constraints import (
     Centimetres,
     Code,
     CountryCode,
     CourierPartner,
     DateOrTime,
-    Filled,
     Grams,
     Latitude,
     Longitude,
+    MaxLength,
     Money,
+    NotBlank,
     Place,
     PostalCode,
-    Upto,
     Waybill,
     WaybillToSend,
 )
-from clickpost_async.structures._marks import Personal, Wire
-from clickpost_async.structures._timestamps import IST, moment
+from clickpost_async.structures._marks import Personal, WireName
+from clickpost_async.structures._timestamps import IST, parse_timestamp
 from clickpost_async.structures.codes import (
     Bucket,
     DeliveryType,
@@ -35,25 +35,25 @@ from clickpost_async.structures.codes import (
 )
 from clickpost_async.structures.items import FreeForm, ItemDetails
 
-_PersonalText = Annotated[str, Upto(500), Personal()]
+_PersonalText = Annotated[str, MaxLength(500), Personal()]
 
 
 # --- what ClickPost is told ---------------------------------------------------------------------
 
 
 @frozen(kw_only=True, repr=False)
-class TrackedConsumer(Sent):
+class TrackedConsumer(RequestModel):
     """Who is told how the parcel travels."""
 
-    name: Annotated[str, Upto(250), Personal()] | None = None
-    email: Annotated[str, Upto(150), Personal()] | None = None
-    phone: Annotated[str, Upto(15), Personal()] | None = None
+    name: Annotated[str, MaxLength(250), Personal()] | None = None
+    email: Annotated[str, MaxLength(150), Personal()] | None = None
+    phone: Annotated[str, MaxLength(15), Personal()] | None = None
     # A table of ClickPost's calls it so, all its samples say `phone`.
-    phone_number: Annotated[str, Upto(15), Personal()] | None = None
+    phone_number: Annotated[str, MaxLength(15), Personal()] | None = None
 
 
 @frozen(kw_only=True, repr=False)
-class TrackedPlace(Sent):
+class TrackedPlace(RequestModel):
     """Where a parcel starts or ends; ClickPost's pages write `pincode` or `postal_code`."""
 
     name: _PersonalText | None = None
@@ -77,17 +77,17 @@ class TrackedPlace(Sent):
 class TrackedItem(ItemDetails):
     """What is in the parcel."""
 
-    description: Annotated[str, Upto(500)] | None = None
+    description: Annotated[str, MaxLength(500)] | None = None
     quantity: int | None = None
     price: Money | None = None
     additional: ItemDetails | None = None
     extras: FreeForm | None = None
     # ClickPost's table says `extras`, its sample `extra`.
-    extra_fields: Annotated[FreeForm, Wire("extra")] | None = None
+    extra_fields: Annotated[FreeForm, WireName("extra")] | None = None
 
 
 @frozen(kw_only=True, repr=False)
-class TrackedDetails(Sent):
+class TrackedDetails(RequestModel):
     """The order behind the parcel; centimetres and grams. `cod_amount` is also `cod_value`."""
 
     order_type: OrderType | None = None
@@ -95,9 +95,9 @@ class TrackedDetails(Sent):
     invoice_value: Money | None = None
     cod_amount: Money | None = None
     cod_value: Money | None = None
-    currency_code: Annotated[str, Upto(3)] | None = None
+    currency_code: Annotated[str, MaxLength(3)] | None = None
     reference_number: Code | None = None
-    merchant_order_id: Annotated[str, Upto(100), Wire("order_id")] | None = None
+    merchant_order_id: Annotated[str, MaxLength(100), WireName("order_id")] | None = None
     length: Centimetres | None = None
     breadth: Centimetres | None = None
     height: Centimetres | None = None
@@ -106,7 +106,7 @@ class TrackedDetails(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class TrackedAdditional(Sent):
+class TrackedAdditional(RequestModel):
     """Dates and wishes; `min_edd` and `max_edd` are days."""
 
     order_date: DateOrTime | None = None
@@ -116,16 +116,16 @@ class TrackedAdditional(Sent):
     max_edd: int | None = None
     enable_whatsapp: bool | None = None
     language_code: str | None = None
-    merchant_order_id: Annotated[str, Upto(100), Wire("order_id")] | None = None
+    merchant_order_id: Annotated[str, MaxLength(100), WireName("order_id")] | None = None
 
 
 @frozen(kw_only=True, repr=False)
-class ShipmentToTrack(Sent):
+class ShipmentToTrack(RequestModel):
     """A parcel for `POST /v3/tracking/awb-register/`; only the first three are needed."""
 
     waybill: WaybillToSend
     courier_partner: CourierPartner
-    account_code: Annotated[str, Filled(), Upto(100)]
+    account_code: Annotated[str, NotBlank(), MaxLength(100)]
     consumer_details: TrackedConsumer | None = None
     shipment_info: TrackedDetails | None = None
     pickup_info: TrackedPlace | None = None
@@ -134,7 +134,7 @@ class ShipmentToTrack(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class OldTrackedItems(Sent):
+class OldTrackedItems(RequestModel):
     """Where the old registration keeps the items."""
 
     items: Sequence[TrackedItem] | None = None
@@ -144,7 +144,7 @@ class OldTrackedItems(Sent):
 class OldTrackedDetails(TrackedDetails):
     """The order behind the parcel, as the old registration writes it."""
 
-    item: Annotated[str, Upto(500)] | None = None
+    item: Annotated[str, MaxLength(500)] | None = None
     pickup_pincode: PostalCode | None = None
     drop_pincode: PostalCode | None = None
     drop_address: _PersonalText | None = None
@@ -152,23 +152,23 @@ class OldTrackedDetails(TrackedDetails):
 
 
 @frozen(kw_only=True, repr=False)
-class OldShipmentToTrack(Sent):
+class OldShipmentToTrack(RequestModel):
     """A parcel for `POST /v2/tracking/awb-register/`, the older way to register one."""
 
     waybill: WaybillToSend
-    courier_partner: Annotated[CourierPartner, Wire("cp_id")]
-    account_code: Annotated[str, Filled(), Upto(100)]
+    courier_partner: Annotated[CourierPartner, WireName("cp_id")]
+    account_code: Annotated[str, NotBlank(), MaxLength(100)]
     consumer_details: TrackedConsumer | None = None
     shipment_info: OldTrackedDetails | None = None
     additional: TrackedAdditional | None = None
 
 
 @frozen(kw_only=True, repr=False)
-class WhatsAppChoice(Sent):
+class WhatsAppChoice(RequestModel):
     """Whether customers are told of a parcel by WhatsApp."""
 
     # ClickPost's own example asks for "NONE".
-    waybill: Annotated[str, Filled(), Upto(100), Wire("awb")]
+    waybill: Annotated[str, NotBlank(), MaxLength(100), WireName("awb")]
     whatsapp_disable: bool
 
 
@@ -176,14 +176,14 @@ class WhatsAppChoice(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class Numbered(Answer):
+class Numbered(ResponseModel):
     """Something that ClickPost has given a number."""
 
     id: int | None = None
 
 
 @frozen(kw_only=True, repr=False)
-class RegisteredShipment(Answer):
+class RegisteredShipment(ResponseModel):
     """A parcel that ClickPost follows from now on, or did already.
 
     Registered before (303), v3 tells nothing more; v2 tells its numbers.
@@ -197,26 +197,26 @@ class RegisteredShipment(Answer):
     @property
     def already_registered(self) -> bool:
         """Whether ClickPost followed it before this call."""
-        return self.reply.status == 303
+        return self.response.status == 303
 
 
 @frozen(kw_only=True, repr=False)
-class NotificationSetting(Answer):
+class NotificationSetting(ResponseModel):
     """WhatsApp messages are on or off now, as asked; ClickPost's word is in `reply.message`."""
 
 
 @frozen(kw_only=True, repr=False)
-class SecurityKey(Answer):
+class SecurityKey(ResponseModel):
     """What a tracking page wants as its `key`."""
 
     waybill: Waybill | None = None
-    courier_partner: Annotated[int | None, Wire("cp_id")] = None
+    courier_partner: Annotated[int | None, WireName("cp_id")] = None
     security_key: Annotated[str | None, Personal()] = None
     reference_number: str | None = None
 
 
 @frozen(kw_only=True, repr=False)
-class Scan(Answer):
+class Scan(ResponseModel):
     """One event in a parcel's journey, in ClickPost's words and in the courier's (`status`)."""
 
     timestamp: str | None = None
@@ -236,11 +236,11 @@ class Scan(Answer):
     @property
     def at(self) -> datetime | None:
         """When it happened; `timestamp` says no zone, and is India's."""
-        return moment(self.timestamp, IST)
+        return parse_timestamp(self.timestamp, IST)
 
 
 @frozen(kw_only=True, repr=False)
-class ExpectedDays(Answer):
+class ExpectedDays(ResponseModel):
     """In how many days a parcel is expected."""
 
     min_sla: float | None = None
@@ -249,7 +249,7 @@ class ExpectedDays(Answer):
 
 
 @frozen(kw_only=True, repr=False)
-class FailedDelivery(Answer):
+class FailedDelivery(ResponseModel):
     """Why a delivery failed."""
 
     ndr_bucket_code: NdrCode | int | None = None
@@ -257,11 +257,11 @@ class FailedDelivery(Answer):
 
 
 @frozen(kw_only=True, repr=False)
-class TrackedOrder(Answer):
+class TrackedOrder(ResponseModel):
     """The order behind a parcel, as far as ClickPost tells."""
 
     is_stuck: bool | None = None
-    merchant_order_id: Annotated[str | None, Wire("order_id")] = None
+    merchant_order_id: Annotated[str | None, WireName("order_id")] = None
     sku: Sequence[str] | None = None
     edd: ExpectedDays | None = None
     ndr: FailedDelivery | None = None
@@ -270,8 +270,10 @@ class TrackedOrder(Answer):
     drop_city: str | None = None
     cod_value: float | None = None
     currency_code: str | None = None
-    courier_partner: Annotated[int | None, Wire("courier_partner_id")] = None
-    courier_name: Annotated[str | None, Wire("courier_name", also=("courier_partner_name",))] = None
+    courier_partner: Annotated[int | None, WireName("courier_partner_id")] = None
+    courier_name: Annotated[
+        str | None, WireName("courier_name", also=("courier_partner_name",))
+    ] = None
     courier_partner_edd: str | None = None
     channel_name: str | None = None
     qc_images: Sequence[str] | None = None
@@ -281,7 +283,7 @@ class TrackedOrder(Answer):
 
 
 @frozen(kw_only=True, repr=False)
-class Track(Answer):
+class Track(ResponseModel):
     """A parcel's journey: where it is, and its scans, newest first.
 
     `known` is false for a waybill that ClickPost does not know for this courier.
@@ -299,7 +301,7 @@ class Track(Answer):
 
 
 @frozen(kw_only=True, repr=False)
-class Tracked(Answer):
+class Tracked(ResponseModel):
     """The journeys of the waybills that were asked for, each under its own: `tracked[waybill]`."""
 
     tracks: Mapping[str, Track] = field(factory=dict)

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures import _shipment
-from clickpost_async.structures._base import Rules, Sent
+from clickpost_async.structures._base import RequestModel, Rules
 from clickpost_async.structures._constraints import (
     Address,
     City,
@@ -24,6 +24,7 @@ from clickpost_async.structures._constraints import (
     Landmark,
     Latitude,
     Longitude,
+    MaxLength,
     Money,
     Name,
     Phone,
@@ -32,9 +33,8 @@ from clickpost_async.structures._constraints import (
     PostalCode,
     RvpReason,
     Time,
-    Upto,
 )
-from clickpost_async.structures._marks import Personal, Wire
+from clickpost_async.structures._marks import Personal, WireName
 from clickpost_async.structures.codes import AddressType, DeliveryType, DutyPayer, Level
 from clickpost_async.structures.items import CustomField, GstInfo, UserDefinedField
 
@@ -43,7 +43,7 @@ _FEDEX_CROSS_BORDER = 330
 
 
 @frozen(kw_only=True, repr=False)
-class _Place(Sent):
+class _Place(RequestModel):
     """An address; state and postal code may be blank where a country has none."""
 
     name: Name
@@ -59,7 +59,7 @@ class _Place(Sent):
     landmark: Landmark | None = None
     phone_code: PhoneCode | None = None
     address_type: AddressType | None = None
-    organisation: Annotated[str, Upto(100)] | None = None
+    organisation: Annotated[str, MaxLength(100)] | None = None
     delivery_instructions: Annotated[str, Personal()] | None = None
 
 
@@ -98,7 +98,7 @@ class WorldShipment(_shipment.Shipment):
 
 
 @frozen(kw_only=True, repr=False)
-class TaxInfo(Sent):
+class TaxInfo(RequestModel):
     """Customs facts; ClickPost's pages differ in the names, so all of them are here."""
 
     shipper_tax_id: str | None = None
@@ -119,24 +119,24 @@ class TaxInfo(Sent):
 
 
 @frozen(kw_only=True, repr=False)
-class CourierCustomFields(Sent):
+class CourierCustomFields(RequestModel):
     """What single couriers want to know."""
 
     payor_fedex_account_number: str | None = None
 
 
 @frozen(kw_only=True, repr=False)
-class WorldAdditional(Sent):
+class WorldAdditional(RequestModel):
     """The optional rest of an order; `async_` lets ClickPost answer before the courier does."""
 
     label: bool | None = None
-    async_: Annotated[bool, Wire("async")] | None = None
+    async_: Annotated[bool, WireName("async")] | None = None
     priority: Level | None = None
     account_code: Code | None = None
     delivery_type: DeliveryType | None = None
     awb_number: Code | None = None
     rvp_reason: RvpReason | None = None
-    merchant_order_id: Annotated[str, Upto(100), Wire("order_id")] | None = None
+    merchant_order_id: Annotated[str, MaxLength(100), WireName("order_id")] | None = None
     return_info: WorldReturn | None = None
     order_date: DateOrTime | None = None
     estimated_delivery_date: DateOrTime | None = None
@@ -163,7 +163,7 @@ def _fedex_knows_who_pays(order: "WorldOrder") -> Iterable[Problem]:
 
 
 @frozen(kw_only=True, repr=False)
-class WorldOrder(Sent):
+class WorldOrder(RequestModel):
     """An order outside India or across borders: `POST /v4/create-order/`."""
 
     pickup_info: WorldPickup

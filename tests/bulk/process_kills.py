@@ -35,11 +35,11 @@ def reference(number: int) -> str:
 
 async def push(url: str, journal: str, orders: int, settling: float, *, look_up: bool) -> int:
     """Run a bulk run, as the process that is killed does."""
-    retry = RetryPolicy(attempts=6, backoff=0.01, settling=settling, look_up=look_up)
+    retry = RetryPolicy(attempts=6, backoff=0.01, settle_delay=settling, reconcile=look_up)
     credentials = Credentials(CREDENTIALS["username"], CREDENTIALS["key"])
     async with ClickPost(credentials, hosts=Hosts.at(url), retry=retry) as clickpost:
         rows = (india_order(reference(number)) for number in range(orders))
-        async with create(clickpost, rows, journal=journal, at_once=AT_ONCE) as run:
+        async with create(clickpost, rows, journal=journal, max_concurrency=AT_ONCE) as run:
             async for outcome in run:
                 if not outcome.recorded:
                     print(type(outcome).__name__, flush=True)  # noqa: T201 - for who kills it

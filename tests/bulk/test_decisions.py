@@ -3,36 +3,36 @@
 import pytest
 
 from clickpost_async.bulk.decisions import Action, decide, fails_all, is_foreign, outcome_of
-from clickpost_async.bulk.outcome import Outcome, Pending, Rejected, Unknown
-from clickpost_async.bulk.records import State
+from clickpost_async.bulk.outcome import OrderOutcome, Pending, Rejected, Unknown
+from clickpost_async.bulk.records import JournalState
 from clickpost_async.errors import (
     ClickPostError,
     CourierError,
     CredentialsError,
     DeadlineError,
+    FailureKind,
     InvalidRequestError,
     NoReplyError,
     NotSentError,
     RefusedError,
     ServerError,
     ThrottledError,
-    Trouble,
     UnreadableReplyError,
 )
 from clickpost_async.errors import Outcome as Evidence
 
-STATES = [None, *State]
+STATES = [None, *JournalState]
 SENDS = frozenset({Action.SEND, Action.RESOLVE})
 
 TABLE = {
     # state: the same contents, and other ones than an earlier run has sent
     None: (Action.SEND, Action.SEND),
-    State.ACCEPTED: (Action.SEND, Action.SEND),
-    State.SENDING: (Action.RESOLVE, Action.LOOK_UP),
-    State.QUEUED: (Action.RESOLVE, Action.LOOK_UP),
-    State.UNKNOWN: (Action.RESOLVE, Action.LOOK_UP),
-    State.PLACED: (Action.REPORT, Action.REPORT),
-    State.REJECTED: (Action.REPORT, Action.SEND),
+    JournalState.ACCEPTED: (Action.SEND, Action.SEND),
+    JournalState.SENDING: (Action.RESOLVE, Action.LOOK_UP),
+    JournalState.QUEUED: (Action.RESOLVE, Action.LOOK_UP),
+    JournalState.UNKNOWN: (Action.RESOLVE, Action.LOOK_UP),
+    JournalState.PLACED: (Action.REPORT, Action.REPORT),
+    JournalState.REJECTED: (Action.REPORT, Action.SEND),
 }
 
 
@@ -41,20 +41,20 @@ def test_the_table_has_every_state() -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_the_same_contents_are_sent_only_where_no_order_can_be(state: State | None) -> None:
+def test_the_same_contents_are_sent_only_where_no_order_can_be(state: JournalState | None) -> None:
     assert decide(state, matches=True) is TABLE[state][0]
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_the_same_contents_in_a_later_row_are_treated_as_in_a_later_run(
-    state: State | None,
+    state: JournalState | None,
 ) -> None:
     assert decide(state, matches=True, seen=True) is TABLE[state][0]
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_contents_that_changed_since_an_earlier_run_are_sent_only_where_no_order_can_be(
-    state: State | None,
+    state: JournalState | None,
 ) -> None:
     assert decide(state, matches=False) is TABLE[state][1]
 
@@ -62,7 +62,7 @@ def test_contents_that_changed_since_an_earlier_run_are_sent_only_where_no_order
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize(("seen", "under_way"), [(True, False), (False, True), (True, True)])
 def test_two_rows_of_an_input_that_contradict_each_other_are_never_both_sent(
-    state: State | None, seen: bool, under_way: bool
+    state: JournalState | None, seen: bool, under_way: bool
 ) -> None:
     assert decide(state, matches=False, seen=seen, under_way=under_way) is Action.REFUSE
 
@@ -70,17 +70,17 @@ def test_two_rows_of_an_input_that_contradict_each_other_are_never_both_sent(
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("seen", [True, False])
 def test_the_same_contents_wait_for_a_row_that_is_under_way(
-    state: State | None, seen: bool
+    state: JournalState | None, seen: bool
 ) -> None:
     assert decide(state, matches=True, seen=seen, under_way=True) is Action.WAIT
 
 
-@pytest.mark.parametrize("state", [State.SENDING, State.UNKNOWN, State.QUEUED])
+@pytest.mark.parametrize("state", [JournalState.SENDING, JournalState.UNKNOWN, JournalState.QUEUED])
 @pytest.mark.parametrize("matches", [True, False])
 @pytest.mark.parametrize("seen", [True, False])
 @pytest.mark.parametrize("under_way", [True, False])
 def test_an_order_in_doubt_is_never_sent_as_if_it_was_not(
-    state: State, matches: bool, seen: bool, under_way: bool
+    state: JournalState, matches: bool, seen: bool, under_way: bool
 ) -> None:
     action = decide(state, matches=matches, seen=seen, under_way=under_way)
     assert action is not Action.SEND
@@ -92,10 +92,10 @@ REDIRECT = NotSentError("redirect", transient=False, http_status=302)
 KEY = CredentialsError("key", status=301, http_status=200)
 PAGE_403 = CredentialsError("Forbidden", http_status=403)
 PAGE_404 = UnreadableReplyError("no ClickPost status", http_status=404, transient=False)
-PAGE_404.trouble = Trouble.NOT_CLICKPOST
+PAGE_404.kind = FailureKind.NOT_CLICKPOST
 PAGE_502 = ServerError("bad gateway", http_status=502)
 
-ERRORS: list[tuple[ClickPostError, type[Outcome], bool, bool]] = [
+ERRORS: list[tuple[ClickPostError, type[OrderOutcome], bool, bool]] = [
     # error, the order's outcome, whether something else than ClickPost said it, whether all fail
     (NotSentError("refused"), Pending, False, False),
     (ThrottledError("429", http_status=429), Pending, False, False),
@@ -118,7 +118,7 @@ ERRORS: list[tuple[ClickPostError, type[Outcome], bool, bool]] = [
 
 @pytest.mark.parametrize(("error", "outcome", "foreign", "all_fail"), ERRORS, ids=repr)
 def test_an_error_says_what_is_known_of_its_order(
-    error: ClickPostError, outcome: type[Outcome], foreign: bool, all_fail: bool
+    error: ClickPostError, outcome: type[OrderOutcome], foreign: bool, all_fail: bool
 ) -> None:
     assert outcome_of(error) is outcome
     assert (is_foreign(error), fails_all(error)) == (foreign, all_fail)

@@ -8,7 +8,7 @@ from clickpost_async._codec.converter import structure
 from clickpost_async.errors import InvalidRequestError
 from clickpost_async.files import reader
 from clickpost_async.files.columns import Market
-from clickpost_async.files.order_rows import Problem, Row
+from clickpost_async.files.order_rows import OrderRow, RowProblem
 from clickpost_async.files.reader import read_orders
 from clickpost_async.structures import IndiaOrder, WorldOrder
 
@@ -16,7 +16,7 @@ FILE = Path(reader.__file__).with_name("orders.csv")
 SCRIPT = Path(__file__).parent.parent / "make_demo_orders.py"
 
 
-def problems_of(row: Row) -> list[Problem]:
+def problems_of(row: OrderRow) -> list[RowProblem]:
     if row.order is None:
         return list(row.problems)
     try:
@@ -26,7 +26,7 @@ def problems_of(row: Row) -> list[Problem]:
     return []
 
 
-def orders() -> Iterator[tuple[str, Row]]:
+def orders() -> Iterator[tuple[str, OrderRow]]:
     with FILE.open(encoding="utf-8", newline="") as file:
         notes = [cells[1] for cells in csv.reader(file)]
     for row in read_orders(FILE):

@@ -25,16 +25,16 @@ from hypothesis import strategies as st
 from clickpost_async.bulk import JournalError, status
 from clickpost_async.bulk.decisions import Action
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.moment import Moment, boot_id
-from clickpost_async.bulk.records import FINAL, Entry, State
+from clickpost_async.bulk.moment import Timestamp, boot_id
+from clickpost_async.bulk.records import FINAL, JournalEntry, JournalState
 from clickpost_async.bulk.sqlite import Admission
 from clickpost_async.testing import run_virtual, virtual_time
 
 ME = "acme at https://www.clickpost.in/api"
 
 
-def entry(number: int, contents: bytes = b"{}", position: int | None = None) -> Entry:
-    return Entry(
+def entry(number: int, contents: bytes = b"{}", position: int | None = None) -> JournalEntry:
+    return JournalEntry(
         key=("india", f"R-{number}"),
         position=number if position is None else position,
         row=number + 2,
@@ -73,7 +73,7 @@ async def test_a_mark_can_be_read_from_outside_when_it_returns(tmp_path: Path) -
         assert states(path) == {"R-1": "accepted"}
         await journal.sending(key(1))
         assert states(path) == {"R-1": "sending"}
-        await journal.record(key(1), State.PLACED, b"{}")
+        await journal.record(key(1), JournalState.PLACED, b"{}")
         assert states(path) == {"R-1": "placed"}
 
 
@@ -92,8 +92,8 @@ async def test_l03_what_was_acknowledged_is_in_the_files_as_they_are_then(tmp_pa
                 shutil.copy(file, image / file.name)
     for number in range(20):
         async with Journal.at(tmp_path / f"image-{number}" / "run.db", account=ME) as journal:
-            standing = (await journal.admit(entry(number))).standing
-            assert (standing.state, standing.attempts) == (State.SENDING, 1)
+            standing = (await journal.admit(entry(number))).record
+            assert (standing.state, standing.attempts) == (JournalState.SENDING, 1)
 
 
 @virtual_time
@@ -116,7 +116,7 @@ async def test_what_was_handed_over_is_written_though_nobody_waits_for_it(tmp_pa
         waiting = asyncio.create_task(journal.sending(key(1)))
         await asyncio.sleep(0)
         waiting.cancel()
-        journal.record(key(1), State.UNKNOWN, b"{}")
+        journal.record(key(1), JournalState.UNKNOWN, b"{}")
     assert states(path) == {"R-1": "unknown"}
 
 
@@ -128,8 +128,8 @@ def test_it_works_on_trio(tmp_path: Path) -> None:
                 group.start_soon(journal.sending, key(1))
             return await journal.admit(entry(1))
 
-    standing = anyio.run(main, backend="trio").standing
-    assert (standing.state, standing.seen) == (State.SENDING, True)
+    standing = anyio.run(main, backend="trio").record
+    assert (standing.state, standing.seen) == (JournalState.SENDING, True)
 
 
 # --- what it says of an order -------------------------------------------------------------------
@@ -142,18 +142,18 @@ async def test_an_order_is_known_again_by_a_later_run(tmp_path: Path) -> None:
         async with Journal.at(path, account=ME) as journal:
             admission = await journal.admit(entry(1))
             assert admission.action is (Action.RESOLVE if run else Action.SEND)
-            standing = admission.standing
-            assert standing.state is (State.SENDING if run else None)
+            standing = admission.record
+            assert standing.state is (JournalState.SENDING if run else None)
             assert (standing.attempts, standing.seen) == (run, False)
             await journal.sending(key(1))
-            assert (await journal.admit(entry(1))).standing.seen
+            assert (await journal.admit(entry(1))).record.seen
 
 
 @pytest.mark.fault("L14")
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", JournalState)
 @virtual_time
 async def test_l14_other_contents_replace_what_is_recorded_only_where_there_surely_is_no_order(
-    state: State, tmp_path: Path
+    state: JournalState, tmp_path: Path
 ) -> None:
     path = tmp_path / "run.db"
     async with Journal.at(path, account=ME) as journal:
@@ -161,18 +161,18 @@ async def test_l14_other_contents_replace_what_is_recorded_only_where_there_sure
         await journal.record(key(1), state, b"{}")
     async with Journal.at(path, account=ME) as journal:
         admission = await journal.admit(entry(1, b"new"))
-    is_free = state in (State.ACCEPTED, State.REJECTED)
+    is_free = state in (JournalState.ACCEPTED, JournalState.REJECTED)
     assert (admission.action is Action.SEND) == is_free
-    assert (admission.standing.state, admission.standing.matches) == (state, False)
+    assert (admission.record.state, admission.record.matches) == (state, False)
     with reading(path) as database:
         found = database.execute("SELECT state, digest FROM orders").fetchone()
     assert found == (("accepted", b"new") if is_free else (state.value, b"old"))
 
 
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", JournalState)
 @virtual_time
 async def test_an_invalid_order_is_recorded_only_where_there_surely_is_no_order(
-    state: State, tmp_path: Path
+    state: JournalState, tmp_path: Path
 ) -> None:
     path = tmp_path / "run.db"
     invalid = evolve(entry(1), payload=None, digest=None)
@@ -184,7 +184,7 @@ async def test_an_invalid_order_is_recorded_only_where_there_surely_is_no_order(
             first = await journal.admit(invalid)
             second = await journal.admit(invalid)
             third = await journal.admit(entry(1, b"old"))
-    is_free = state in (State.ACCEPTED, State.REJECTED)
+    is_free = state in (JournalState.ACCEPTED, JournalState.REJECTED)
     assert (first.action is Action.SEND) == is_free
     # Whatever comes later in the same input contradicts it.
     assert second.action is Action.REFUSE
@@ -198,12 +198,12 @@ async def test_an_invalid_order_is_recorded_only_where_there_surely_is_no_order(
 async def test_what_was_sent_is_kept_until_the_order_is_done(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     async with Journal.at(path, account=ME) as journal:
-        for number, state in enumerate(State):
+        for number, state in enumerate(JournalState):
             await journal.admit(entry(number, b"contents"))
             await journal.record(key(number), state, b"{}")
     with reading(path) as database:
         kept = dict(database.execute("SELECT state, payload IS NOT NULL FROM orders").fetchall())
-    assert kept == {state.value: int(state not in FINAL) for state in State}
+    assert kept == {state.value: int(state not in FINAL) for state in JournalState}
 
 
 @virtual_time
@@ -212,12 +212,12 @@ async def test_the_first_of_two_rows_is_the_one_that_is_known(tmp_path: Path) ->
     async with Journal.at(path, account=ME) as journal:
         await journal.admit(entry(1, position=3))
         for _ in range(2):
-            standing = (await journal.admit(entry(1, position=7))).standing
+            standing = (await journal.admit(entry(1, position=7))).record
             assert (standing.seen, standing.position, standing.place) == (True, 3, "row 3")
     # Where it stands in another input is that input's affair.
     async with Journal.at(path, account=ME) as journal:
-        assert not (await journal.admit(entry(1, position=9))).standing.seen
-        assert (await journal.admit(entry(1))).standing.position == 9
+        assert not (await journal.admit(entry(1, position=9))).record.seen
+        assert (await journal.admit(entry(1))).record.position == 9
 
 
 @pytest.mark.fault("L15")
@@ -240,21 +240,22 @@ async def test_orders_in_doubt_are_gone_through_in_their_order(tmp_path: Path) -
     async with Journal.at(path, account=ME) as journal:
         for number in range(1000):
             await journal.admit(entry(number, b"%d" % number, position=(number * 7) % 10))
-            await journal.record(key(number), list(State)[number % 6], b"{}")
+            await journal.record(key(number), list(JournalState)[number % 6], b"{}")
         found = [kept async for kept in journal.doubts()]
     assert len(found) == 501
     assert [kept.position for kept in found] == sorted(kept.position for kept in found)
     assert {kept.payload for kept in found} == {
         b"%d" % number
         for number in range(1000)
-        if list(State)[number % 6] in (State.SENDING, State.QUEUED, State.UNKNOWN)
+        if list(JournalState)[number % 6]
+        in (JournalState.SENDING, JournalState.QUEUED, JournalState.UNKNOWN)
     }
 
 
 acts = st.lists(
     st.tuples(
         st.integers(0, 4),
-        st.sampled_from(["admit", "sending", "reopen", *State]),
+        st.sampled_from(["admit", "sending", "reopen", *JournalState]),
         st.sampled_from([b"a", b"b"]),
     ),
     max_size=30,
@@ -266,7 +267,7 @@ def test_it_says_what_a_plain_dictionary_would(script: list[tuple[int, Any, byte
     import tempfile
 
     async def main(path: Path) -> None:
-        model: dict[int, tuple[State, bytes]] = {}
+        model: dict[int, tuple[JournalState, bytes]] = {}
         seen: set[int] = set()
         async with contextlib.AsyncExitStack() as stack:
             journal = await stack.enter_async_context(Journal.at(path, account=ME))
@@ -279,16 +280,19 @@ def test_it_says_what_a_plain_dictionary_would(script: list[tuple[int, Any, byte
                     known = model.get(number)
                     state, old = known or (None, contents)
                     admission = await journal.admit(entry(number, contents))
-                    assert admission.standing.state is state
-                    assert known is None or admission.standing.matches == (old == contents)
-                    assert admission.standing.seen == (number in seen)
-                    free = state in (None, State.ACCEPTED, State.REJECTED) and number not in seen
+                    assert admission.record.state is state
+                    assert known is None or admission.record.matches == (old == contents)
+                    assert admission.record.seen == (number in seen)
+                    free = (
+                        state in (None, JournalState.ACCEPTED, JournalState.REJECTED)
+                        and number not in seen
+                    )
                     if known is None or (old != contents and free):
                         assert admission.action is Action.SEND
-                        model[number] = (State.ACCEPTED, contents)
+                        model[number] = (JournalState.ACCEPTED, contents)
                     seen.add(number)
                 elif number in model:
-                    state = State.SENDING if act == "sending" else act
+                    state = JournalState.SENDING if act == "sending" else act
                     if act == "sending":
                         await journal.sending(key(number))
                     else:
@@ -461,7 +465,7 @@ async def test_counting_its_orders_makes_no_files(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     await made(path)
     before = sorted(tmp_path.iterdir())
-    assert status(path).counts[State.ACCEPTED] == 3
+    assert status(path).counts[JournalState.ACCEPTED] == 3
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -564,7 +568,7 @@ async def test_l04_a_log_that_is_missing_is_noticed_without_a_count_of_commits_t
     # Closed properly, a journal needs neither.
     (tmp_path / "run.db-lock").unlink()
     async with Journal.at(path, account=ME) as journal:
-        assert (await journal.admit(entry(1))).standing.state is State.SENDING
+        assert (await journal.admit(entry(1))).record.state is JournalState.SENDING
 
 
 @virtual_time
@@ -583,21 +587,23 @@ async def test_the_time_of_a_doubt_is_that_of_its_last_sending(
 ) -> None:
     moments = itertools.count(1)
     monkeypatch.setattr(
-        Moment, "now", staticmethod(lambda: Moment(1000.0 + (n := next(moments)), float(n), "b"))
+        Timestamp,
+        "now",
+        staticmethod(lambda: Timestamp(1000.0 + (n := next(moments)), float(n), "b")),
     )
     async with Journal.at(tmp_path / "run.db", account=ME) as journal:
         await journal.admit(entry(1))
         ages = []
         for _ in range(3):
             await journal.sending(key(1))
-            ages.append((await journal.admit(entry(1))).standing.since)
+            ages.append((await journal.admit(entry(1))).record.since)
             # That nobody knows of it is nothing new.
-            await journal.record(key(1), State.UNKNOWN, b"{}")
-            assert (await journal.admit(entry(1))).standing.since == ages[-1]
+            await journal.record(key(1), JournalState.UNKNOWN, b"{}")
+            assert (await journal.admit(entry(1))).record.since == ages[-1]
         assert ages == sorted(set(ages), key=lambda since: since.wall)
         assert all(since.wall - 1000 == since.clock for since in ages)
-        await journal.record(key(1), State.QUEUED, b"{}")
-        assert (await journal.admit(entry(1))).standing.since.wall > ages[-1].wall
+        await journal.record(key(1), JournalState.QUEUED, b"{}")
+        assert (await journal.admit(entry(1))).record.since.wall > ages[-1].wall
 
 
 # --- a journal of version 1 ---------------------------------------------------------------------
@@ -651,24 +657,24 @@ async def test_a_journal_of_version_1_is_taken_over_and_its_ages_are_not_believe
         path,
         [
             (f"R-{n}", n, n + 2, state.value, b"{}", b"{}", b"{}", 1, hour_ago, boot_id())
-            for n, state in enumerate(State)
+            for n, state in enumerate(JournalState)
         ],
     )
-    assert sum(status(path).counts.values()) == len(State)
+    assert sum(status(path).counts.values()) == len(JournalState)
     for _ in range(2):
         async with Journal.at(path, account=ME) as journal:
-            for number, state in enumerate(State):
-                standing = (await journal.admit(entry(number))).standing
+            for number, state in enumerate(JournalState):
+                standing = (await journal.admit(entry(number))).record
                 assert (standing.state, standing.matches, standing.outcome) == (state, True, b"{}")
-                assert standing.since == Moment(hour_ago, None, boot_id())
-                assert standing.since.left_of(30, Moment.now()) == 30
-                assert not standing.since.is_older_than(86_400, Moment.now())
+                assert standing.since == Timestamp(hour_ago, None, boot_id())
+                assert standing.since.left_of(30, Timestamp.now()) == 30
+                assert not standing.since.is_older_than(86_400, Timestamp.now())
     async with Journal.at(path, account=ME) as journal:
         await journal.sending(key(0))
-        assert (await journal.admit(entry(0))).standing.since.clock is not None
+        assert (await journal.admit(entry(0))).record.since.clock is not None
     with reading(path) as database:
         assert database.execute("PRAGMA user_version").fetchone() == (2,)
-    assert status(path).counts[State.SENDING] == 2
+    assert status(path).counts[JournalState.SENDING] == 2
 
 
 @virtual_time
@@ -783,13 +789,13 @@ async def test_l13_a_writer_that_dies_fails_all_who_wait_and_all_who_come(
 async def test_its_status_can_be_read_while_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     async with Journal.at(path, account=ME) as journal:
-        for number, state in enumerate([*State, State.PLACED]):
+        for number, state in enumerate([*JournalState, JournalState.PLACED]):
             await journal.admit(entry(number))
             await journal.record(key(number), state, b"{}")
         found = status(path)
     assert found == status(path)
     assert (found.account, found.in_doubt) == (ME, 3)
-    assert found.counts == {**dict.fromkeys(State, 1), State.PLACED: 2}
+    assert found.counts == {**dict.fromkeys(JournalState, 1), JournalState.PLACED: 2}
     assert found.oldest_doubt is not None
     with pytest.raises(JournalError, match="there is no journal"):
         status(tmp_path / "nothing.db")

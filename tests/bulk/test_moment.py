@@ -5,17 +5,17 @@ import time
 import pytest
 
 from clickpost_async.bulk import moment
-from clickpost_async.bulk.moment import Moment, boot_id
+from clickpost_async.bulk.moment import Timestamp, boot_id
 
-SENT = Moment(wall=1e9, clock=500.0, boot="b")
+SENT = Timestamp(wall=1e9, clock=500.0, boot="b")
 # What an earlier version of a journal has not recorded.
-UNRECORDED = Moment(wall=1e9, clock=None, boot="b")
+UNRECORDED = Timestamp(wall=1e9, clock=None, boot="b")
 DAY = 86_400.0
 
 
-def after(seconds: float, *, wall: float | None = None, boot: str = "b") -> Moment:
+def after(seconds: float, *, wall: float | None = None, boot: str = "b") -> Timestamp:
     """Return a later moment: by the clock, and by the wall clock if that tells otherwise."""
-    return Moment(1e9 + (seconds if wall is None else wall), 500.0 + seconds, boot)
+    return Timestamp(1e9 + (seconds if wall is None else wall), 500.0 + seconds, boot)
 
 
 @pytest.fixture(params=["with CLOCK_BOOTTIME", "without"])
@@ -45,7 +45,7 @@ def steady(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
     ],
 )
 def test_a_delay_is_never_shortened_by_a_clock_that_was_set_or_began_anew(
-    since: Moment, now: Moment, left: float, left_without: float, steady: bool
+    since: Timestamp, now: Timestamp, left: float, left_without: float, steady: bool
 ) -> None:
     assert since.left_of(30, now) == (left if steady else left_without)
 
@@ -53,13 +53,15 @@ def test_a_delay_is_never_shortened_by_a_clock_that_was_set_or_began_anew(
 @pytest.mark.parametrize(
     ("now", "left"), [(after(10, boot=""), 20), (after(10, wall=500, boot=""), 20)]
 )
-def test_without_a_boot_id_the_longer_delay_of_both_clocks_counts(now: Moment, left: float) -> None:
-    since = Moment(wall=1e9, clock=500.0, boot="")
+def test_without_a_boot_id_the_longer_delay_of_both_clocks_counts(
+    now: Timestamp, left: float
+) -> None:
+    since = Timestamp(wall=1e9, clock=500.0, boot="")
     assert since.left_of(30, now) == left
     # A reboot that only the clock can tell of.
-    assert since.left_of(30, Moment(1e9 + 500, 3.0, "")) == 30
+    assert since.left_of(30, Timestamp(1e9 + 500, 3.0, "")) == 30
     # The clock began anew, and has come further than it was.
-    assert since.left_of(30, Moment(1e9 + 12, 900.0, "")) == 18
+    assert since.left_of(30, Timestamp(1e9 + 12, 900.0, "")) == 18
 
 
 @pytest.mark.fault("A15")
@@ -80,13 +82,13 @@ def test_without_a_boot_id_the_longer_delay_of_both_clocks_counts(now: Moment, l
     ],
 )
 def test_an_age_is_rather_taken_for_too_high(
-    since: Moment, now: Moment, old: bool, old_without: bool, steady: bool
+    since: Timestamp, now: Timestamp, old: bool, old_without: bool, steady: bool
 ) -> None:
     assert since.is_older_than(DAY, now) == (old if steady else old_without)
 
 
 def test_now_is_read_from_the_clocks() -> None:
-    first, second = Moment.now(), Moment.now()
+    first, second = Timestamp.now(), Timestamp.now()
     assert first.clock is not None
     assert second.clock is not None
     assert first.clock <= second.clock

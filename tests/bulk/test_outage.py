@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from clickpost_async import NotSentError, RetryPolicy
-from clickpost_async.bulk import Outcome, Pending, Placed, Report, Unknown, create, status
+from clickpost_async.bulk import OrderOutcome, Pending, Placed, Report, Unknown, create, status
 from clickpost_async.bulk.outage import describe
-from clickpost_async.bulk.records import State
-from clickpost_async.limits import Unlimited
+from clickpost_async.bulk.records import JournalState
+from clickpost_async.limits import NoRateLimit
 from clickpost_async.testing import virtual_time
 from tests.bulk.test_resume import orders
 from tests.helpers.scripted_transport import Line, Play, placed, playing, said
@@ -48,10 +48,10 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def run(play: Play, count: int, **how: Any) -> tuple[list[Outcome], Report]:
+async def run(play: Play, count: int, **how: Any) -> tuple[list[OrderOutcome], Report]:
     settings = how.pop("settings", {})
     async with (
-        playing(play, limiter=Unlimited(), **settings) as clickpost,
+        playing(play, limiter=NoRateLimit(), **settings) as clickpost,
         create(clickpost, orders(*range(count)), **how) as bulk,
     ):
         return [outcome async for outcome in bulk], bulk.report
@@ -95,7 +95,7 @@ async def test_an_unreachable_host_is_told_at_once_and_again_and_halts_the_run(
     assert "the run halts in" in heard[0][1]
 
     counts = status(journal).counts
-    assert (counts[State.ACCEPTED], status(journal).in_doubt) == (len(outcomes), 0)
+    assert (counts[JournalState.ACCEPTED], status(journal).in_doubt) == (len(outcomes), 0)
     # Nothing has left: the same call again sends all of them at once.
     began = now()
     outcomes, report = await run(Play([placed()]), 1000, journal=journal)
@@ -146,7 +146,7 @@ async def test_orders_that_left_and_got_no_response_are_unknown_when_the_run_hal
 @virtual_time
 async def test_a_lost_connection_among_many_is_not_told(heard: list[tuple[float, str]]) -> None:
     lines: list[Line] = [placed(), *[placed(), placed(), REFUSED] * 60, placed()]
-    _, report = await run(Play(lines), 150, at_once=5)
+    _, report = await run(Play(lines), 150, max_concurrency=5)
     assert (report.placed, report.halted, heard) == (150, None, [])
 
 

@@ -7,11 +7,11 @@ from clickpost_async import (
     CourierError,
     NoReplyError,
     NotSentError,
-    Reply,
+    ResponseInfo,
     ServerError,
 )
 from clickpost_async import Outcome as Evidence
-from clickpost_async.bulk import Outcome, Pending, Placed, Rejected, Unknown
+from clickpost_async.bulk import OrderOutcome, Pending, Placed, Rejected, Unknown
 from clickpost_async.bulk.outcome_codec import read, write
 from clickpost_async.structures import CreatedOrder
 
@@ -20,8 +20,8 @@ HISTORY = {"attempts": 2, "seconds": 1.5}
 
 
 def order(**fields: object) -> CreatedOrder:
-    reply = Reply(status=323, http_status=200, looked_up=True, attempts=2, seconds=1.5)
-    return CreatedOrder(reference_number="R-1", **fields, reply=reply)  # type: ignore[arg-type]
+    reply = ResponseInfo(status=323, http_status=200, reconciled=True, attempts=2, seconds=1.5)
+    return CreatedOrder(reference_number="R-1", **fields, response=reply)  # type: ignore[arg-type]
 
 
 def failed(error: ClickPostError) -> ClickPostError:
@@ -30,7 +30,7 @@ def failed(error: ClickPostError) -> ClickPostError:
     return error
 
 
-OUTCOMES: dict[str, Outcome] = {
+OUTCOMES: dict[str, OrderOutcome] = {
     "placed": Placed(order=order(waybill="W-1", label="https://a.example/1"), **FACTS, **HISTORY),
     "rejected": Rejected(
         reasons=("drop_phone: missing", "too heavy"),
@@ -55,7 +55,7 @@ def test_outcome_is_read_as_it_was_written(kind: str) -> None:
         assert isinstance(again, Placed | Pending)
         assert again.order == outcome.order
         assert again.order is not None
-        assert again.order.reply == outcome.order.reply
+        assert again.order.response == outcome.order.response
     if isinstance(outcome, Rejected):
         assert isinstance(again, Rejected)
         assert again.reasons == outcome.reasons
@@ -82,11 +82,11 @@ def test_error_keeps_what_is_known_of_the_order_where_its_class_says_otherwise()
 
 @pytest.mark.parametrize("found_again", [False, True])
 def test_order_that_was_found_again_is_read_as_one(found_again: bool) -> None:
-    placed = Placed(order=order(waybill="W-1"), found_again=found_again, **FACTS, **HISTORY)
+    placed = Placed(order=order(waybill="W-1"), recovered=found_again, **FACTS, **HISTORY)
     again = read("placed", write(placed), **FACTS)
 
     assert isinstance(again, Placed)
-    assert again.found_again is found_again
+    assert again.recovered is found_again
 
 
 def test_order_whose_run_was_killed_is_unknown() -> None:

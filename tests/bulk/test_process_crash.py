@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clickpost_async.bulk import status
-from clickpost_async.bulk.records import State
+from clickpost_async.bulk.records import JournalState
 from clickpost_async.sandbox import served
 from tests.bulk.process_crash import POINTS, TRANSITIONS
 from tests.bulk.process_kills import Watching
@@ -43,7 +43,7 @@ async def test_l02_killed_at_any_point_of_any_transition_nothing_is_lost_or_doub
     assert {name: len(bought) for name, bought in sandbox.ledger().items()} == {
         f"KILL-{number}": 1 for number in range(4)
     }
-    assert status(journal).counts[State.PLACED] == 4
+    assert status(journal).counts[JournalState.PLACED] == 4
 
 
 @pytest.mark.fault("L02")

@@ -8,23 +8,23 @@ from typing import Any
 import httpx
 import pytest
 
-from clickpost_async import ClickPost, ReSend, RetryPolicy
+from clickpost_async import ClickPost, Resend, RetryPolicy
 from clickpost_async.bulk import (
-    Outcome,
+    OrderOutcome,
+    OrderRow,
     Pending,
     Placed,
     Rejected,
     Report,
-    Row,
     Unknown,
     create,
     read_orders,
     status,
 )
-from clickpost_async.bulk.records import State
+from clickpost_async.bulk.records import JournalState
 from clickpost_async.bulk.results import row_of
 from clickpost_async.files.columns import Market
-from clickpost_async.files.order_rows import Problem
+from clickpost_async.files.order_rows import RowProblem
 from clickpost_async.sandbox import Fault, Sandbox
 from clickpost_async.testing import virtual_time
 from tests.bulk.test_resume import aged, at, ended_in_the_middle, orders
@@ -32,7 +32,7 @@ from tests.helpers.scripted_transport import Line, Play, never_answers, placed, 
 from tests.sandbox.samples import india_order
 
 # An outcome that nobody knows, after one attempt: what comes later in the input meets it in doubt.
-ONCE = RetryPolicy(attempts=1, look_up=False)
+ONCE = RetryPolicy(attempts=1, reconcile=False)
 
 
 @pytest.fixture(params=["with a journal", "without"])
@@ -40,15 +40,17 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
     return tmp_path / "run.db" if request.param == "with a journal" else None
 
 
-async def run(clickpost: ClickPost, given: Any, **how: Any) -> tuple[list[Outcome], Report]:
+async def run(clickpost: ClickPost, given: Any, **how: Any) -> tuple[list[OrderOutcome], Report]:
     async with create(clickpost, given, **how) as bulk:
         outcomes = [outcome async for outcome in bulk]
     return sorted(outcomes, key=lambda outcome: outcome.position), bulk.report
 
 
-def row(number: int, reference: str, **changes: Any) -> Row:
+def row(number: int, reference: str, **changes: Any) -> OrderRow:
     order = india_order(reference, **changes)
-    return Row(number=number, last=number, market=Market.INDIA, reference=reference, order=order)
+    return OrderRow(
+        number=number, last=number, market=Market.INDIA, reference=reference, order=order
+    )
 
 
 def labels(sandbox: Sandbox) -> dict[str, int]:
@@ -62,17 +64,19 @@ def now() -> float:
 # --- the same order again in an input -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 100])
+@pytest.mark.parametrize("max_concurrency", [1, 2, 100])
 @pytest.mark.parametrize("apart", [0, 1, 300])
 @virtual_time
 async def test_the_same_order_again_shares_the_outcome_of_the_first(
-    at_once: int, apart: int, journal: Path | None
+    max_concurrency: int, apart: int, journal: Path | None
 ) -> None:
     sandbox = Sandbox(courier_seconds=1)
     between = orders(*range(2, 2 + apart))
     given = [*orders(1), *between, *orders(1, 1)]
     async with at(sandbox) as clickpost:
-        outcomes, report = await run(clickpost, given, journal=journal, at_once=at_once)
+        outcomes, report = await run(
+            clickpost, given, journal=journal, max_concurrency=max_concurrency
+        )
 
     first, second, third = outcomes[0], *outcomes[-2:]
     assert isinstance(first, Placed)
@@ -117,8 +121,8 @@ async def test_the_same_order_waits_only_for_its_own_number(journal: Path | None
     sandbox = Sandbox()
     sandbox.faults.next(Fault.DROP_AFTER, reference_number="R-1")
     given = [*orders(1), *orders(*[1] * 500), *orders(*range(2, 40))]
-    async with at(sandbox, retry=RetryPolicy(look_up=False)) as clickpost:
-        outcomes, report = await run(clickpost, given, journal=journal, at_once=8)
+    async with at(sandbox, retry=RetryPolicy(reconcile=False)) as clickpost:
+        outcomes, report = await run(clickpost, given, journal=journal, max_concurrency=8)
     assert {type(outcome) for outcome in outcomes} == {Placed}
     assert len({one.order.waybill for one in outcomes if isinstance(one, Placed)}) == 39
     assert (report.duplicates, set(labels(sandbox).values())) == (500, {1})
@@ -127,17 +131,19 @@ async def test_the_same_order_waits_only_for_its_own_number(journal: Path | None
 # --- another order under the same number in an input --------------------------------------------
 
 
-@pytest.mark.parametrize("at_once", [1, 100])
+@pytest.mark.parametrize("max_concurrency", [1, 100])
 @pytest.mark.parametrize("apart", [0, 300])
 @virtual_time
 async def test_another_order_under_a_number_is_rejected_naming_both_rows(
-    at_once: int, apart: int, journal: Path | None
+    max_concurrency: int, apart: int, journal: Path | None
 ) -> None:
     sandbox = Sandbox(courier_seconds=1)
     between = [row(4 + number, f"X-{number}") for number in range(apart)]
     given = [row(2, "R-1"), *between, row(990, "R-1", drop_info__drop_name="Somebody Else")]
     async with at(sandbox) as clickpost:
-        outcomes, report = await run(clickpost, given, journal=journal, at_once=at_once)
+        outcomes, report = await run(
+            clickpost, given, journal=journal, max_concurrency=max_concurrency
+        )
 
     first, other = outcomes[0], outcomes[-1]
     assert isinstance(first, Placed)
@@ -151,8 +157,8 @@ async def test_another_order_under_a_number_is_rejected_naming_both_rows(
     assert len(sandbox.requests()) == apart + 1
     if journal is not None:
         # The first one's outcome is what stays.
-        assert status(journal).counts[State.PLACED] == apart + 1
-        assert status(journal).counts[State.REJECTED] == 0
+        assert status(journal).counts[JournalState.PLACED] == apart + 1
+        assert status(journal).counts[JournalState.REJECTED] == 0
         async with at(sandbox) as clickpost:
             (again,), report = await run(clickpost, given[:1], journal=journal)
         assert isinstance(again, Placed)
@@ -171,7 +177,7 @@ async def test_another_order_under_a_number_that_is_in_doubt_costs_the_first_one
         given = [*orders(1), *other, *orders(2, 3)]
         outcomes, report = await run(clickpost, given, journal=journal)
     assert [type(one) for one in outcomes] == [Placed, Rejected, Placed, Placed]
-    assert (report.placed, status(journal).counts[State.PLACED]) == (3, 3)
+    assert (report.placed, status(journal).counts[JournalState.PLACED]) == (3, 3)
     assert labels(sandbox) == dict.fromkeys(("R-1", "R-2", "R-3"), 1)
 
 
@@ -190,7 +196,7 @@ async def test_a_file_whose_item_rows_do_not_stand_together_is_told_so(
     file.write_text(CSV)
     base = india_order("A-1")
     rows = [
-        Row(
+        OrderRow(
             number=found.number,
             last=found.last,
             market=Market.INDIA,
@@ -216,12 +222,12 @@ async def test_a_file_whose_item_rows_do_not_stand_together_is_told_so(
 
 INVALID: dict[str, Any] = {
     "a mapping": india_order("R-1", drop_info__drop_pincode="12"),
-    "a row": Row(
+    "a row": OrderRow(
         number=2,
         last=2,
         market=Market.INDIA,
         reference="R-1",
-        problems=(Problem(row=2, column="weight", message="a number is needed"),),
+        problems=(RowProblem(row=2, column="weight", message="a number is needed"),),
     ),
     "not JSON": india_order("R-1", additional__anything=float("nan")),
 }
@@ -302,7 +308,7 @@ async def test_a_number_in_doubt_within_a_run_settles_before_a_later_row_is_sent
     # Far enough apart that the first one has ended, and early enough that it has not settled.
     given = [*orders(1), *orders(1)]
     async with at(sandbox, retry=RetryPolicy(attempts=1)) as clickpost:
-        outcomes, report = await run(clickpost, given, journal=journal, at_once=1)
+        outcomes, report = await run(clickpost, given, journal=journal, max_concurrency=1)
     first, second = outcomes
     assert isinstance(first, Unknown)
     assert isinstance(second, Placed)
@@ -323,19 +329,21 @@ async def test_a_label_that_was_bought_in_doubt_is_found_by_a_later_row(
     sandbox.faults.next(Fault.DROP_AFTER, reference_number="R-1")
     async with at(sandbox, retry=ONCE) as clickpost:
         (first, second), report = await run(
-            clickpost.with_options(retry=ONCE), orders(1, 1), journal=journal, at_once=1
+            clickpost.with_options(retry=ONCE), orders(1, 1), journal=journal, max_concurrency=1
         )
     assert isinstance(first, Unknown)
     assert isinstance(second, Placed)
     assert labels(sandbox) == {"R-1": 1}
-    assert (second.found_again, report.duplicates_avoided) == (True, 1)
+    assert (second.recovered, report.duplicates_avoided) == (True, 1)
 
 
 @virtual_time
 async def test_an_order_that_did_not_leave_is_sent_by_a_later_row(journal: Path | None) -> None:
     play = Play([httpx.ConnectError(""), placed()])
     async with playing(play, retry=ONCE) as clickpost:
-        (first, second), report = await run(clickpost, orders(1, 1), journal=journal, at_once=1)
+        (first, second), report = await run(
+            clickpost, orders(1, 1), journal=journal, max_concurrency=1
+        )
     assert isinstance(first, Pending)
     assert isinstance(second, Placed)
     assert (second.duplicate_of, report.requests) == (None, 2)
@@ -349,7 +357,7 @@ async def test_a_label_that_was_there_before_the_run_is_told_as_such(journal: Pa
     async with at(sandbox) as clickpost:
         (outcome,), report = await run(clickpost, orders(1), journal=journal)
     assert isinstance(outcome, Placed)
-    assert (outcome.already_placed, outcome.found_again, outcome.duplicate_of) == (
+    assert (outcome.already_placed, outcome.recovered, outcome.duplicate_of) == (
         True,
         False,
         None,
@@ -373,7 +381,7 @@ async def test_an_order_in_doubt_whose_row_has_changed_is_found_and_not_sent(
         outcomes, report = await run(clickpost, changed, journal=journal)
     for outcome in outcomes:
         assert isinstance(outcome, Placed)
-        assert (outcome.differs, outcome.found_again, outcome.recorded) == (True, True, False)
+        assert (outcome.differs, outcome.recovered, outcome.recorded) == (True, True, False)
         assert sandbox.ledger()[str(outcome.reference_number)] == (outcome.order.waybill,)
     assert 29 <= now() - began <= 31
     assert (report.placed, report.changed, report.duplicates_avoided) == (3, 3, 3)
@@ -406,7 +414,7 @@ async def test_an_order_in_doubt_that_must_not_be_sent_stays_unknown_where_it_is
         assert isinstance(outcome, Unknown)
         assert outcome.differs == (how != "old")
         assert "not sent again" in outcome.error.message
-        assert outcome.error.again_in is None
+        assert outcome.error.safe_to_retry_in is None
         cells = row_of(outcome)
         assert "reference number of its own" not in f"{cells['reasons']} {cells['advice']}"
         assert ("bulk resolve" in str(cells["advice"])) == (how != "old")
@@ -427,16 +435,16 @@ async def test_a_recorded_order_whose_row_has_changed_is_asked_for_and_not_sent(
     journal = tmp_path / "run.db"
     sandbox = Sandbox(async_polls=100)
     first = orders(1, additional={"async": True})
-    async with at(sandbox, retry=RetryPolicy(polling=0)) as clickpost:
+    async with at(sandbox, retry=RetryPolicy(poll_timeout=0)) as clickpost:
         (queued,), _ = await run(clickpost, first, journal=journal)
     assert isinstance(queued, Pending)
     changed = orders(1, additional={"async": True}, drop_info__drop_city="Thane")
-    async with at(sandbox, retry=RetryPolicy(polling=100)) as clickpost:
+    async with at(sandbox, retry=RetryPolicy(poll_timeout=100)) as clickpost:
         (outcome,), _ = await run(clickpost, changed, journal=journal)
     assert isinstance(outcome, Pending)
     assert outcome.order is not None
     assert (outcome.order.pending, outcome.differs) == (True, True)
-    assert status(journal).counts[State.QUEUED] == 1
+    assert status(journal).counts[JournalState.QUEUED] == 1
     creates = [one for one in sandbox.requests() if one.operation == "orders.create_india"]
     look_ups = [one for one in sandbox.requests() if one.operation == "orders.fetch_india"]
     assert (len(creates), len(look_ups) > 1) == (1, True)
@@ -472,7 +480,7 @@ async def test_nothing_is_ever_said_to_be_bought_again(tmp_path: Path) -> None:
     journal = tmp_path / "run.db"
     sandbox = Sandbox(courier_seconds=20)
     await ended_in_the_middle(sandbox, journal)
-    async with at(sandbox, retry=RetryPolicy(resend=ReSend.NEVER)) as clickpost:
+    async with at(sandbox, retry=RetryPolicy(resend=Resend.NEVER)) as clickpost:
         await run(clickpost, orders(1), journal=journal)
         outcomes, _ = await run(
             clickpost, orders(1, 2, 3, drop_info__drop_city="Thane"), journal=journal
@@ -502,7 +510,7 @@ async def test_no_more_is_read_while_too_many_wait(
 
     async with (
         playing([never_answers]) as clickpost,
-        create(clickpost, endless(), journal=journal, at_once=4),
+        create(clickpost, endless(), journal=journal, max_concurrency=4),
     ):
         await asyncio.sleep(20)
         assert 50 <= read <= 60

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from clickpost_async import NoReplyError, NotSentError, Reply
+from clickpost_async import NoReplyError, NotSentError, ResponseInfo
 from clickpost_async.bulk import Pending, Placed, Rejected, Report, Unknown
 from clickpost_async.structures import CreatedOrder
 
@@ -12,7 +12,7 @@ def facts(number: int, **more: Any) -> dict[str, Any]:
 
 
 def placed(number: int, status: int = 200, **more: Any) -> Placed:
-    order = CreatedOrder(waybill=f"W-{number}", reply=Reply(status=status))
+    order = CreatedOrder(waybill=f"W-{number}", response=ResponseInfo(status=status))
     return Placed(order=order, **facts(number, **more))
 
 
@@ -37,7 +37,7 @@ def test_report_counts_requests_and_those_that_were_not_an_orders_first() -> Non
     for number, attempts in enumerate((0, 1, 3)):
         report.count(placed(number, attempts=attempts))
 
-    assert (report.requests, report.repeats) == (4, 2)
+    assert (report.requests, report.retries) == (4, 2)
 
 
 def test_report_counts_as_avoided_only_duplicates_of_orders_of_this_run() -> None:
@@ -61,5 +61,5 @@ def test_report_counts_no_requests_of_an_earlier_run() -> None:
     report.count(placed(1, recorded=True, found_again=True, attempts=3, seconds=40.0))
 
     assert (report.total, report.placed, report.skipped) == (1, 1, 1)
-    assert (report.requests, report.repeats, report.duplicates_avoided) == (0, 0, 0)
+    assert (report.requests, report.retries, report.duplicates_avoided) == (0, 0, 0)
     assert report.slowest == 0.0

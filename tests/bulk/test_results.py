@@ -9,16 +9,16 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickpost_async.bulk import Outcome, Pending, Placed, Rejected, Unknown
-from clickpost_async.bulk.results import COLUMNS, Table, neutralised
+from clickpost_async.bulk import OrderOutcome, Pending, Placed, Rejected, Unknown
+from clickpost_async.bulk.results import COLUMNS, ResultsFile, escape_formula
 from clickpost_async.errors import NoReplyError, NotSentError
 from clickpost_async.files.cells import Kind, read_cell
-from clickpost_async.structures import CreatedOrder, Reply
+from clickpost_async.structures import CreatedOrder, ResponseInfo
 
 PLACED = CreatedOrder(
     waybill="7700000001", courier_partner=4, label="https://labels.example/7700000001.pdf"
 )
-OUTCOMES: list[Outcome] = [
+OUTCOMES: list[OrderOutcome] = [
     Placed(position=0, reference_number="T-1", row=2, attempts=1, order=PLACED),
     Placed(position=1, reference_number="T-2", row=3, recorded=True, order=PLACED),
     Rejected(position=2, reference_number="T-3", row=4, reasons=("row 4, weight: missing",)),
@@ -35,7 +35,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_a_csv_has_a_row_for_every_outcome(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
-    with Table(path) as table:
+    with ResultsFile(path) as table:
         for outcome in OUTCOMES:
             table.add(outcome)
             # As outcomes come: whoever looks now finds it.
@@ -56,9 +56,9 @@ def test_a_csv_has_a_row_for_every_outcome(tmp_path: Path) -> None:
 
 
 def test_order_that_was_placed_before_is_told_as_such(tmp_path: Path) -> None:
-    order = CreatedOrder(waybill="7700000001", reply=Reply(status=323))
+    order = CreatedOrder(waybill="7700000001", response=ResponseInfo(status=323))
     path = tmp_path / "results.csv"
-    with Table(path) as table:
+    with ResultsFile(path) as table:
         table.add(Placed(position=0, reference_number="T-1", order=order))
 
     assert first_cell(path, "outcome") == "already placed"
@@ -66,7 +66,7 @@ def test_order_that_was_placed_before_is_told_as_such(tmp_path: Path) -> None:
 
 def test_json_lines_hold_the_same(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
-    with Table(path) as table:
+    with ResultsFile(path) as table:
         for outcome in OUTCOMES:
             table.add(outcome)
 
@@ -81,20 +81,20 @@ def test_a_table_is_its_owners_alone(before: int | None, tmp_path: Path) -> None
     if before is not None:
         path.write_text("an older and longer table\n" * 100)
         path.chmod(before)
-    with Table(path) as table:
+    with ResultsFile(path) as table:
         assert path.stat().st_mode & 0o777 == 0o600
         table.add(OUTCOMES[0])
     assert [row["reference_number"] for row in rows(path)] == ["T-1"]
 
 
 def test_a_table_may_go_to_a_device() -> None:
-    with Table("/dev/null") as table:
+    with ResultsFile("/dev/null") as table:
         table.add(OUTCOMES[0])
 
 
 def test_an_order_whose_row_has_changed_shows_its_waybill_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
-    with Table(path) as table:
+    with ResultsFile(path) as table:
         for outcome in OUTCOMES:
             if not isinstance(outcome, Rejected):
                 table.add(evolve(outcome, differs=True))
@@ -110,7 +110,7 @@ def test_an_order_whose_row_has_changed_shows_its_waybill_and_says_so(tmp_path: 
 
 def test_a_row_that_repeats_an_earlier_one_names_it(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
-    with Table(path) as table:
+    with ResultsFile(path) as table:
         table.add(evolve(OUTCOMES[0], duplicate_of="row 2"))
         table.add(evolve(OUTCOMES[2], duplicate_of="row 4"))
     written = rows(path)
@@ -126,7 +126,7 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     link.symlink_to(victim)
 
     with pytest.raises(OSError, match="symbolic link"):
-        Table(link)
+        ResultsFile(link)
     assert victim.read_text() == "precious"
 
 
@@ -146,7 +146,7 @@ def test_s08_a_cell_that_a_spreadsheet_would_run_is_written_as_text(
     formula: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "results.csv"
-    with Table(path) as table:
+    with ResultsFile(path) as table:
         table.add(Rejected(position=0, reference_number=formula, reasons=(formula,)))
 
     for name in ("reference_number", "reasons"):
@@ -165,7 +165,7 @@ def test_s08_plain_csv_would_hand_the_formula_over(tmp_path: Path) -> None:
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1))
 def test_what_was_neutralised_is_itself_again_when_it_is_read_as_an_order(text: str) -> None:
-    written = neutralised(text)
+    written = escape_formula(text)
 
     assert not written.startswith(("=", "+", "-", "@"))
     assert read_cell(written, Kind.TEXT) == read_cell(text, Kind.TEXT) or text[0] == "'"

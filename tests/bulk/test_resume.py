@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clickpost_async import ClickPost, Credentials, NoReplyError, ReSend, RetryPolicy, structure
+from clickpost_async import ClickPost, Credentials, NoReplyError, Resend, RetryPolicy, structure
 from clickpost_async.bulk import (
     JournalError,
     Pending,
@@ -24,11 +24,11 @@ from clickpost_async.bulk import (
     status,
 )
 from clickpost_async.bulk.journal_file import JournalFile
-from clickpost_async.bulk.moment import Moment
-from clickpost_async.bulk.records import State
+from clickpost_async.bulk.moment import Timestamp
+from clickpost_async.bulk.records import JournalState
 from clickpost_async.bulk.results import row_of
 from clickpost_async.files.columns import Market
-from clickpost_async.files.order_rows import Problem, Row
+from clickpost_async.files.order_rows import OrderRow, RowProblem
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import IndiaOrder
 from clickpost_async.testing import virtual_time
@@ -91,7 +91,7 @@ async def test_what_is_done_is_skipped_and_told_again(journal: Path) -> None:
         assert type(outcome) is type(before)
         if isinstance(outcome, Placed):
             assert outcome.order == before.order
-            assert outcome.order.reply.status == 200
+            assert outcome.order.response.status == 200
         else:
             assert outcome.reasons == before.reasons
             assert (type(outcome.error), outcome.error.status) == (type(before.error), 351)
@@ -116,12 +116,12 @@ async def test_l14_an_order_that_is_placed_stays_placed_however_its_row_changes(
 ) -> None:
     sandbox = Sandbox()
     invalid = india_order("R-1", drop_info__drop_pincode="12")
-    row = Row(
+    row = OrderRow(
         number=2,
         last=2,
         market=Market.INDIA,
         reference="R-1",
-        problems=(Problem(row=2, column="weight", message="missing"),),
+        problems=(RowProblem(row=2, column="weight", message="missing"),),
     )
     async with at(sandbox) as clickpost:
         first, _ = await run(clickpost, orders(1), journal)
@@ -179,7 +179,7 @@ async def ended_in_the_middle(sandbox: Sandbox, journal: Path) -> None:
     ):
         await asyncio.sleep(1)
         assert bulk.waiting == 3
-    assert status(journal).counts[State.SENDING] == 3
+    assert status(journal).counts[JournalState.SENDING] == 3
 
 
 @pytest.mark.fault("L01")
@@ -193,7 +193,7 @@ async def test_l01_orders_that_were_under_way_are_found_again(journal: Path) -> 
         waited = asyncio.get_running_loop().time() - began
 
     assert {type(one) for one in outcomes.values()} == {Placed}
-    assert {one.order.reply.looked_up for one in outcomes.values()} == {True}
+    assert {one.order.response.reconciled for one in outcomes.values()} == {True}
     assert {k: (one.order.waybill,) for k, one in outcomes.items()} == sandbox.ledger()
     assert (report.placed, report.duplicates_avoided) == (3, 3)
     # The first sending had the time to be worked off.
@@ -221,7 +221,7 @@ async def test_a15_orders_that_have_been_in_doubt_for_a_day_are_looked_up_and_no
             outcomes, report = await run(clickpost, orders(1, 2, 3), journal)
 
         assert {type(one) for one in outcomes.values()} == {Unknown}
-        assert {one.error.again_in for one in outcomes.values()} == {None}
+        assert {one.error.safe_to_retry_in for one in outcomes.values()} == {None}
         assert (report.unknown, status(journal).in_doubt) == (3, 3)
     assert {seen.operation for seen in sandbox.requests()} == {"orders.fetch_india"}
     assert sandbox.ledger() == {}
@@ -233,7 +233,7 @@ async def test_a15_with_a_longer_trust_in_its_memory_they_are_sent_again(journal
     await ended_in_the_middle(Sandbox(courier_seconds=20), journal)
     aged(journal, 86_401)
     sandbox = Sandbox()
-    async with at(sandbox, retry=RetryPolicy(resend_within=172_800)) as clickpost:
+    async with at(sandbox, retry=RetryPolicy(resend_window=172_800)) as clickpost:
         outcomes, _ = await run(clickpost, orders(1, 2, 3), journal)
 
     assert {type(one) for one in outcomes.values()} == {Placed}
@@ -247,7 +247,7 @@ async def test_l01_without_settling_and_looking_a_racy_courier_sells_them_twice(
 ) -> None:
     sandbox = Sandbox(courier_seconds=20, racy=True)
     await ended_in_the_middle(sandbox, journal)
-    async with at(sandbox, retry=RetryPolicy(settling=0.0, look_up=False)) as clickpost:
+    async with at(sandbox, retry=RetryPolicy(settle_delay=0.0, reconcile=False)) as clickpost:
         await run(clickpost, orders(1, 2, 3), journal)
         await asyncio.sleep(60)
     assert {len(waybills) for waybills in sandbox.ledger().values()} == {2}
@@ -256,7 +256,7 @@ async def test_l01_without_settling_and_looking_a_racy_courier_sells_them_twice(
 @virtual_time
 async def test_what_never_leaves_twice_stays_unknown_after_a_crash_too(journal: Path) -> None:
     sandbox = Sandbox()
-    hold = RetryPolicy(resend=ReSend.NEVER, attempts=2)
+    hold = RetryPolicy(resend=Resend.NEVER, attempts=2)
     async with (
         playing([never_answers]) as clickpost,
         create(clickpost, orders(1), journal=journal),
@@ -272,7 +272,7 @@ async def test_what_never_leaves_twice_stays_unknown_after_a_crash_too(journal: 
     assert isinstance(outcomes["R-1"], Unknown)
     assert isinstance(outcomes["R-1"].error, NoReplyError)
     assert (play.requests, len(play.look_ups)) == ([], 2)
-    assert status(journal).counts[State.UNKNOWN] == 1
+    assert status(journal).counts[JournalState.UNKNOWN] == 1
 
 
 @virtual_time
@@ -280,7 +280,7 @@ async def test_orders_that_did_not_leave_are_sent_at_once_by_the_next_run(journa
     async with playing([httpx.ConnectError("")], retry=RetryPolicy(attempts=1)) as clickpost:
         outcomes, _ = await run(unguarded(clickpost), orders(*range(30)), journal)
     assert {type(one) for one in outcomes.values()} == {Pending}
-    assert status(journal).counts[State.ACCEPTED] == 30
+    assert status(journal).counts[JournalState.ACCEPTED] == 30
     began = asyncio.get_running_loop().time()
     async with playing([placed()]) as clickpost:
         _, report = await run(clickpost, orders(*range(30)), journal)
@@ -301,7 +301,7 @@ async def test_a10_the_journals_clock_polls_what_is_worked_on_also_after_a_resta
     async with at(sandbox) as clickpost, create(clickpost, given, journal=journal) as bulk:
         await asyncio.sleep(40)
         assert bulk.waiting == 5
-    assert status(journal).counts[State.QUEUED] == 5
+    assert status(journal).counts[JournalState.QUEUED] == 5
     assert sandbox.ledger() == {}
     async with at(sandbox) as clickpost:
         outcomes, report = await run(clickpost, given, journal)
@@ -312,24 +312,24 @@ async def test_a10_the_journals_clock_polls_what_is_worked_on_also_after_a_resta
 @virtual_time
 async def test_what_is_worked_on_for_too_long_is_left_to_a_later_run(journal: Path) -> None:
     play = Play([queued()])
-    async with playing(play, retry=RetryPolicy(polling=100)) as clickpost:
+    async with playing(play, retry=RetryPolicy(poll_timeout=100)) as clickpost:
         outcomes, _ = await run(clickpost, orders(1), journal)
     assert isinstance(outcomes["R-1"], Pending)
     assert outcomes["R-1"].order.pending
     assert 2 <= len(play.requests) <= 4
-    assert status(journal).counts[State.QUEUED] == 1
+    assert status(journal).counts[JournalState.QUEUED] == 1
 
 
 @virtual_time
 async def test_what_was_worked_on_is_looked_up_by_the_next_run(journal: Path) -> None:
-    async with playing([queued()], retry=RetryPolicy(polling=0)) as clickpost:
+    async with playing([queued()], retry=RetryPolicy(poll_timeout=0)) as clickpost:
         await run(clickpost, orders(1), journal)
-    assert status(journal).counts[State.QUEUED] == 1
+    assert status(journal).counts[JournalState.QUEUED] == 1
     play = Play([queued()], knows=placed("W-1", "R-1"))
     async with playing(play) as clickpost:
         outcomes, report = await run(clickpost, orders(1), journal)
     assert isinstance(outcomes["R-1"], Placed)
-    assert (outcomes["R-1"].found_again, report.duplicates_avoided) == (True, 1)
+    assert (outcomes["R-1"].recovered, report.duplicates_avoided) == (True, 1)
     assert (play.requests, len(play.look_ups)) == ([], 1)
 
 
@@ -411,7 +411,7 @@ async def test_l05_a_journal_that_cannot_be_written_ends_the_run_and_nothing_mor
     monkeypatch.setattr(JournalFile, "commit", until_full)
     async with at(sandbox) as clickpost:
         with pytest.raises(JournalError, match="disk full"):
-            await run(clickpost, orders(*range(300)), journal, at_once=4)
+            await run(clickpost, orders(*range(300)), journal, max_concurrency=4)
         await asyncio.sleep(10)
     monkeypatch.undo()
     bought = sandbox.ledger()
@@ -471,7 +471,7 @@ async def test_a_resend_begins_a_new_settle_delay(
     """Stopped after it was sent again, an order is left alone from then on, not from before."""
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(
-        Moment, "now", staticmethod(lambda: Moment(1e9 + loop.time(), loop.time(), "b"))
+        Timestamp, "now", staticmethod(lambda: Timestamp(1e9 + loop.time(), loop.time(), "b"))
     )
     sent_again = asyncio.Event()
 
@@ -481,7 +481,7 @@ async def test_a_resend_begins_a_new_settle_delay(
 
     play = Play([httpx.ReadError(""), hangs])
     async with (
-        playing(play, retry=RetryPolicy(look_up=False)) as clickpost,
+        playing(play, retry=RetryPolicy(reconcile=False)) as clickpost,
         create(clickpost, orders(1), journal=journal),
     ):
         await sent_again.wait()
@@ -546,12 +546,12 @@ async def test_the_page_of_a_gateway_strikes_no_order_off(page: str, journal: Pa
     door = Door(sandbox, instead=lambda *_: PAGES[page] if is_broken else None)
     given = orders(*range(60))
     async with door.client() as clickpost:
-        outcomes, report = await run(clickpost, given, journal, at_once=40)
+        outcomes, report = await run(clickpost, given, journal, max_concurrency=40)
         # Three in a row are enough to know that something else answers.
         assert report.halted is not None
         assert (report.rejected, report.placed) == (0, 0)
         assert {type(one) for one in outcomes.values()} <= {Pending, Unknown}
-        assert status(journal).counts[State.REJECTED] == 0
+        assert status(journal).counts[JournalState.REJECTED] == 0
 
         is_broken = False
         outcomes, report = await run(clickpost, given, journal)
@@ -566,7 +566,7 @@ async def test_l08_a_run_that_is_told_to_stop_ends_what_is_under_way(journal: Pa
     outcomes = []
     async with (
         at(sandbox) as clickpost,
-        create(clickpost, orders(*range(500)), journal=journal, at_once=10) as bulk,
+        create(clickpost, orders(*range(500)), journal=journal, max_concurrency=10) as bulk,
     ):
         async for outcome in bulk:
             outcomes.append(outcome)
@@ -603,7 +603,7 @@ async def test_l11_an_input_that_fails_loses_nothing_that_was_read(journal: Path
 async def test_l12_outcomes_that_nobody_took_are_in_the_journal(journal: Path) -> None:
     sandbox = Sandbox()
     async with at(sandbox) as clickpost:
-        async with create(clickpost, orders(*range(50)), journal=journal, at_once=10):
+        async with create(clickpost, orders(*range(50)), journal=journal, max_concurrency=10):
             await asyncio.sleep(30)
         assert 0 < len(sandbox.ledger()) <= 10
         outcomes, report = await run(clickpost, orders(*range(50)), journal)
@@ -616,7 +616,7 @@ async def test_l12_outcomes_that_nobody_took_are_in_the_journal(journal: Path) -
 async def test_neither_the_key_nor_a_finished_orders_people_are_in_its_files(
     line: Line, journal: Path
 ) -> None:
-    async with playing([line], retry=RetryPolicy(attempts=1, look_up=False)) as clickpost:
+    async with playing([line], retry=RetryPolicy(attempts=1, reconcile=False)) as clickpost:
         outcomes, _ = await run(clickpost, orders(1), journal)
         written = b"".join(file.read_bytes() for file in journal.parent.iterdir())
     assert KEY.encode() not in written

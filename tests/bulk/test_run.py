@@ -26,9 +26,9 @@ from clickpost_async import (
     structure,
 )
 from clickpost_async._concurrency.retry_budget import RetryBudget
-from clickpost_async.bulk import Outcome, Pending, Placed, Rejected, Report, Unknown, create
+from clickpost_async.bulk import OrderOutcome, Pending, Placed, Rejected, Report, Unknown, create
 from clickpost_async.files.columns import Market
-from clickpost_async.files.order_rows import Problem, Row
+from clickpost_async.files.order_rows import OrderRow, RowProblem
 from clickpost_async.sandbox import Fault, Sandbox
 from clickpost_async.structures import CreatedOrder, IndiaOrder
 from clickpost_async.testing import run_virtual, virtual_time
@@ -44,7 +44,7 @@ from tests.helpers.scripted_transport import (
 from tests.sandbox.samples import india_order, world_order
 
 INDIA = Market.INDIA
-QUICK = RetryPolicy(attempts=3, backoff=0.01, settling=0.01, poll_every=1, polling=5)
+QUICK = RetryPolicy(attempts=3, backoff=0.01, settle_delay=0.01, poll_interval=1, poll_timeout=5)
 
 
 def at(sandbox: Sandbox, **changes: Any) -> ClickPost:
@@ -57,7 +57,7 @@ def at(sandbox: Sandbox, **changes: Any) -> ClickPost:
 
 async def outcomes_of(
     clickpost: ClickPost, orders: Any, **how: Any
-) -> tuple[list[Outcome], Report]:
+) -> tuple[list[OrderOutcome], Report]:
     async with create(clickpost, orders, **how) as run:
         outcomes = [outcome async for outcome in run]
     return sorted(outcomes, key=lambda outcome: outcome.position), run.report
@@ -79,7 +79,7 @@ def counts(report: Report) -> tuple[int, int, int, int, int]:
 @virtual_time
 async def test_every_order_has_an_outcome_whatever_shape_it_came_in() -> None:
     sandbox = Sandbox()
-    row = Row(number=9, last=9, market=INDIA, reference="R-4", order=india_order("R-4"))
+    row = OrderRow(number=9, last=9, market=INDIA, reference="R-4", order=india_order("R-4"))
     orders = [
         india_order("R-1"),
         structure(india_order("R-2"), IndiaOrder),
@@ -88,7 +88,7 @@ async def test_every_order_has_an_outcome_whatever_shape_it_came_in() -> None:
         india_order("R-1"),
     ]
     async with at(sandbox) as clickpost:
-        outcomes, report = await outcomes_of(clickpost, orders, at_once=1)
+        outcomes, report = await outcomes_of(clickpost, orders, max_concurrency=1)
 
     assert [type(outcome) for outcome in outcomes] == [Placed] * 5
     assert [outcome.reference_number for outcome in outcomes] == [
@@ -143,8 +143,8 @@ async def test_what_is_no_order_is_rejected_and_stops_nobody(bad: Any) -> None:
 
 @virtual_time
 async def test_a_row_that_could_not_be_read_is_rejected_where_it_stands() -> None:
-    problem = Problem(row=7, column="Pincode", message="six digits are needed")
-    bad = Row(number=7, last=8, market=INDIA, reference="R-1", problems=(problem,))
+    problem = RowProblem(row=7, column="Pincode", message="six digits are needed")
+    bad = OrderRow(number=7, last=8, market=INDIA, reference="R-1", problems=(problem,))
     async with at(Sandbox()) as clickpost:
         outcomes, report = await outcomes_of(clickpost, [bad])
 
@@ -167,7 +167,7 @@ async def test_all_that_is_wrong_with_an_order_is_told() -> None:
     }
 
 
-KINDS: dict[str, tuple[list[Line], type[Outcome], type[Exception] | None, int]] = {
+KINDS: dict[str, tuple[list[Line], type[OrderOutcome], type[Exception] | None, int]] = {
     "200": ([placed()], Placed, None, 1),
     "323": ([placed(status=323)], Placed, None, 1),
     "lost, then 323": ([httpx.ReadError(""), placed(status=323)], Placed, None, 2),
@@ -204,12 +204,12 @@ async def test_an_outcome_says_what_is_known(what: str) -> None:
     found = getattr(outcome, "error", None)
     assert found is None if error is None else isinstance(found, error)
     assert attempts in (outcome.attempts, -1)
-    assert (report.requests, report.repeats) == (outcome.attempts, outcome.attempts - 1)
+    assert (report.requests, report.retries) == (outcome.attempts, outcome.attempts - 1)
     assert report.total == 1
 
 
 def budget_of(clickpost: ClickPost, budget: RetryBudget) -> None:
-    for guard in clickpost._exchange.guards.values():
+    for guard in clickpost._exchange.health.values():
         object.__setattr__(guard, "budget", budget)
 
 
@@ -223,14 +223,14 @@ async def test_an_order_that_comes_up_again_in_doubt_is_looked_up_and_found_agai
         [httpx.ReadError(""), placed("W-1", "R-1", status=323)],
         knows=placed("W-1", "R-1") if found else said(321, "no such order"),
     )
-    async with playing(play, retry=RetryPolicy(settling=5)) as clickpost:
+    async with playing(play, retry=RetryPolicy(settle_delay=5)) as clickpost:
         budget_of(clickpost, RetryBudget(share=0.001, at_start=0.0))
         async with create(clickpost, [india_order("R-1")]) as bulk:
             # As many calls have gone well meanwhile that one may be repeated.
             asyncio.get_running_loop().call_later(1, budget_of, clickpost, RetryBudget())
             (outcome,) = [outcome async for outcome in bulk]
     assert isinstance(outcome, Placed)
-    assert (outcome.found_again, bulk.report.duplicates_avoided) == (True, 1)
+    assert (outcome.recovered, bulk.report.duplicates_avoided) == (True, 1)
     assert (len(play.requests), len(play.look_ups)) == (1 if found else 2, 1)
 
 
@@ -247,7 +247,10 @@ async def test_the_input_is_read_no_faster_than_outcomes_are_taken() -> None:
             yield india_order(f"R-{read}")
 
     taken = 0
-    async with playing([placed()]) as clickpost, create(clickpost, endless(), at_once=5) as run:
+    async with (
+        playing([placed()]) as clickpost,
+        create(clickpost, endless(), max_concurrency=5) as run,
+    ):
         async for _ in run:
             taken += 1
             for _ in range(50):
@@ -288,7 +291,7 @@ async def test_no_more_than_so_many_are_created_at_once() -> None:
 
     async with playing([answer]) as clickpost:
         orders = [india_order(f"R-{number}") for number in range(40)]
-        _, report = await outcomes_of(clickpost, orders, at_once=8)
+        _, report = await outcomes_of(clickpost, orders, max_concurrency=8)
 
     assert (most, report.placed) == (8, 40)
     assert asyncio.get_running_loop().time() == 5
@@ -300,7 +303,7 @@ async def test_other_calls_go_first() -> None:
         await asyncio.sleep(1)
         return placed()
 
-    async with playing([answer], at_once=2) as clickpost:
+    async with playing([answer], max_concurrency=2) as clickpost:
         orders = [india_order(f"R-{number}") for number in range(20)]
         async with create(clickpost, orders) as run:
             await anext(run)
@@ -334,7 +337,10 @@ async def test_an_input_that_fails_is_told_after_the_orders_before_it(asynchrono
             yield order
 
     orders = failing_too() if asynchronous else failing()
-    async with playing([placed()]) as clickpost, create(clickpost, orders, at_once=3) as run:
+    async with (
+        playing([placed()]) as clickpost,
+        create(clickpost, orders, max_concurrency=3) as run,
+    ):
         positions = [(await anext(run)).position for _ in range(7)]
         with pytest.raises(UnicodeError, match="line 8"):
             await anext(run)
@@ -352,11 +358,11 @@ async def test_leaving_early_ends_what_is_under_way() -> None:
     play = Play([answer])
     async with playing(play) as clickpost:
         orders = (india_order(f"R-{number}") for number in itertools.count())
-        async with create(clickpost, orders, at_once=4) as run:
+        async with create(clickpost, orders, max_concurrency=4) as run:
             for _ in range(3):
                 await anext(run)
         assert run.report.placed == 3
-        assert (clickpost.stats().in_flight, clickpost.stats().waiting) == (0, 0)
+        assert (clickpost.stats().in_flight, clickpost.stats().queued) == (0, 0)
         assert len(asyncio.all_tasks()) == 1
 
 
@@ -400,10 +406,10 @@ async def test_a_run_that_is_cancelled_leaves_nothing_behind() -> None:
 @virtual_time
 async def test_a_key_that_is_revoked_halts_the_run_and_rejects_nobody() -> None:
     sandbox = Sandbox()
-    taken: list[Outcome] = []
+    taken: list[OrderOutcome] = []
     async with at(sandbox) as clickpost:
         orders = (india_order(f"R-{number}") for number in range(1000))
-        async with create(clickpost, orders, at_once=10) as run:
+        async with create(clickpost, orders, max_concurrency=10) as run:
             async for outcome in run:
                 taken.append(outcome)
                 if len(taken) == 50:
@@ -427,7 +433,7 @@ async def test_the_trouble_of_one_courier_account_halts_nobody() -> None:
         for number, code in enumerate(["lotus-surface", "inactive-account", "lotus-surface"])
     ]
     async with at(Sandbox()) as clickpost:
-        outcomes, report = await outcomes_of(clickpost, orders, at_once=1)
+        outcomes, report = await outcomes_of(clickpost, orders, max_concurrency=1)
 
     assert [type(outcome) for outcome in outcomes] == [Placed, Rejected, Placed]
     assert report.halted is None
@@ -447,7 +453,7 @@ SCRIPTS = st.lists(
 @settings(max_examples=30)
 @given(SCRIPTS, st.integers(1, 6))
 def test_whatever_goes_wrong_the_report_adds_up_and_the_ledger_agrees(
-    script: list[tuple[str, list[Fault], bool]], at_once: int
+    script: list[tuple[str, list[Fault], bool]], max_concurrency: int
 ) -> None:
     sandbox = Sandbox()
     orders = []
@@ -457,9 +463,11 @@ def test_whatever_goes_wrong_the_report_adds_up_and_the_ledger_agrees(
             sandbox.faults.next(fault, reference_number=reference)
         orders.append(india_order(reference, additional={"async": True} if asynchronous else {}))
 
-    async def main() -> tuple[list[Outcome], Report]:
+    async def main() -> tuple[list[OrderOutcome], Report]:
         async with at(sandbox) as clickpost:
-            return await outcomes_of(clickpost, orders, at_once=at_once, max_outage=math.inf)
+            return await outcomes_of(
+                clickpost, orders, max_concurrency=max_concurrency, max_outage=math.inf
+            )
 
     outcomes, report = run_virtual(main)
     ledger = sandbox.ledger()
@@ -487,16 +495,16 @@ def test_a_report_counts_each_row_once_and_each_label_once() -> None:
     report = Report()
     order = CreatedOrder(waybill="W-1")
     facts: dict[str, Any] = {"reference_number": "R-1", "order": order}
-    report.count(Placed(position=0, attempts=2, seconds=3.0, found_again=True, **facts))
-    report.count(Placed(position=1, duplicate_of="position 0", found_again=True, **facts))
+    report.count(Placed(position=0, attempts=2, seconds=3.0, recovered=True, **facts))
+    report.count(Placed(position=1, duplicate_of="position 0", recovered=True, **facts))
     report.count(Placed(position=2, recorded=True, differs=True, attempts=5, **facts))
     assert counts(report) == (2, 1, 0, 0, 0)
-    assert (report.requests, report.repeats, report.duplicates_avoided) == (2, 1, 1)
+    assert (report.requests, report.retries, report.duplicates_avoided) == (2, 1, 1)
     assert (report.skipped, report.changed, report.duplicates) == (1, 1, 1)
 
 
 def test_a_report_reads_well() -> None:
-    report = Report(placed=3, rejected=1, unknown=1, requests=7, repeats=2, seconds=1.25)
+    report = Report(placed=3, rejected=1, unknown=1, requests=7, retries=2, seconds=1.25)
     assert str(report) == (
         "5 orders in 1.2 s: 3 placed, 0 already placed, 1 rejected, 1 unknown, 0 pending,"
         " 7 requests, 2 repeats, 0 duplicates avoided, slowest 0.00 s"

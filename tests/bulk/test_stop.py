@@ -10,10 +10,19 @@ import httpx
 import pytest
 
 from clickpost_async import ClickPost, NoReplyError, NotSentError, Rate, RetryPolicy
-from clickpost_async.bulk import Outcome, Pending, Placed, Rejected, Run, Unknown, create, status
+from clickpost_async.bulk import (
+    OrderOutcome,
+    Pending,
+    Placed,
+    Rejected,
+    Run,
+    Unknown,
+    create,
+    status,
+)
 from clickpost_async.bulk.journal import Journal
 from clickpost_async.bulk.journal_file import JournalFile
-from clickpost_async.bulk.records import State
+from clickpost_async.bulk.records import JournalState
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
@@ -39,7 +48,7 @@ def now() -> float:
 
 async def stopped(
     run: Run, *, after: float, grace: float | None = None
-) -> tuple[list[Outcome], float]:
+) -> tuple[list[OrderOutcome], float]:
     """Stop a run after so many seconds; return its outcomes, and how long it took to end."""
     began = now()
 
@@ -71,11 +80,11 @@ def slowly(seconds: float) -> Line:
 WAITS: dict[str, tuple[list[Line], dict[str, Any], float]] = {
     # What is played, the client's settings, and when nothing is on the wire.
     "for the rate": ([placed()], {"rate": Rate(1, per=300.0, burst=1)}, 10),
-    "for a place": ([slowly(4)], {"at_once": 1}, 1),
+    "for a place": ([slowly(4)], {"max_concurrency": 1}, 1),
     "for the circuit breaker": ([httpx.ConnectError("")], {}, 12),
     "for a retry": (
         [httpx.ConnectError("")],
-        {"retry": RetryPolicy(backoff=500.0, longest=500.0, attempts=3)},
+        {"retry": RetryPolicy(backoff=500.0, max_backoff=500.0, attempts=3)},
         5,
     ),
     "for the end of a pause": ([httpx.Response(429, headers={"retry-after": "300"})], {}, 10),
@@ -91,7 +100,10 @@ async def test_what_waits_is_pending_at_once(what: str, with_journal: bool, tmp_
     play = Play(lines)
     async with playing(play, **settings) as clickpost:
         run = create(
-            clickpost, orders(*range(500)), journal=journal if with_journal else None, at_once=50
+            clickpost,
+            orders(*range(500)),
+            journal=journal if with_journal else None,
+            max_concurrency=50,
         )
         outcomes, took = await stopped(run, after=after)
 
@@ -105,7 +117,7 @@ async def test_what_waits_is_pending_at_once(what: str, with_journal: bool, tmp_
         sent = len(play.requests)
         await asyncio.sleep(1000)
         assert len(play.requests) == sent
-        assert clickpost.stats().in_flight == clickpost.stats().waiting == 0
+        assert clickpost.stats().in_flight == clickpost.stats().queued == 0
     errors = {type(one.error) for one in left if isinstance(one, Pending)}
     assert errors <= {NotSentError, type(None)} or "end of a pause" in what
     if with_journal:
@@ -130,7 +142,7 @@ async def test_an_order_that_is_in_doubt_does_not_settle_before_it_ends(tmp_path
         assert isinstance(outcome, Unknown)
         assert isinstance(outcome.error, NoReplyError)
         assert (outcome.attempts, "the run ended" in outcome.error.message) == (1, True)
-    assert status(journal).counts[State.UNKNOWN] == 5
+    assert status(journal).counts[JournalState.UNKNOWN] == 5
 
 
 @virtual_time
@@ -152,7 +164,7 @@ async def test_orders_that_are_worked_on_are_left_to_a_later_run(tmp_path: Path)
         outcomes, took = await stopped(run, after=5)
     assert took < SOON
     assert [one.order is not None for one in outcomes if isinstance(one, Pending)] == [True] * 5
-    assert status(tmp_path / "run.db").counts[State.QUEUED] == 5
+    assert status(tmp_path / "run.db").counts[JournalState.QUEUED] == 5
 
 
 @virtual_time
@@ -183,11 +195,11 @@ async def test_the_same_order_that_waits_for_the_first_is_told_what_became_of_it
 )
 @virtual_time
 async def test_what_is_on_the_wire_comes_to_its_end_within_the_grace_period(
-    seconds: float, grace: float | None, kind: type[Outcome], took: float, tmp_path: Path
+    seconds: float, grace: float | None, kind: type[OrderOutcome], took: float, tmp_path: Path
 ) -> None:
     journal = tmp_path / "run.db"
     async with playing([slowly(seconds)]) as clickpost:
-        run = create(clickpost, orders(*range(500)), journal=journal, at_once=10)
+        run = create(clickpost, orders(*range(500)), journal=journal, max_concurrency=10)
         outcomes, waited = await stopped(run, after=1, grace=grace)
     assert [type(outcome) for outcome in outcomes] == [kind] * 10
     assert took - 0.1 <= waited < took + SOON
@@ -206,7 +218,7 @@ async def test_a_second_stop_may_shorten_the_grace_period() -> None:
     assert (now(), {type(one) for one in outcomes}) == (3, {Unknown})
 
 
-BACK: dict[str, tuple[Line, type[Outcome]]] = {
+BACK: dict[str, tuple[Line, type[OrderOutcome]]] = {
     "refused by ClickPost": (said(307, "order type"), Rejected),
     "not processed": (httpx.Response(429), Pending),
     "connection refused": (httpx.ConnectError(""), Pending),
@@ -295,7 +307,7 @@ async def test_an_order_that_is_being_written_down_at_the_stop_is_not_sent(
         outcomes = [outcome async for outcome in run]
     assert [type(outcome) for outcome in outcomes] == [Pending]
     assert play.requests == []
-    assert status(tmp_path / "run.db").counts[State.ACCEPTED] == 1
+    assert status(tmp_path / "run.db").counts[JournalState.ACCEPTED] == 1
 
 
 @virtual_time
@@ -303,7 +315,7 @@ async def test_an_order_that_is_about_to_leave_at_the_stop_is_not_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its sending mark becomes durable in the very moment in which the run is stopped."""
-    written, mark = Journal._written, JournalFile.mark_sending
+    written, mark = Journal._wait_written, JournalFile.mark_sending
     marked = threading.Event()
     play = Play([placed()])
 
@@ -325,7 +337,7 @@ async def test_an_order_that_is_about_to_leave_at_the_stop_is_not_sent(
         outcomes = [outcome async for outcome in run]
     assert [type(outcome) for outcome in outcomes] == [Pending]
     assert play.requests == []
-    assert status(tmp_path / "run.db").counts[State.ACCEPTED] == 1
+    assert status(tmp_path / "run.db").counts[JournalState.ACCEPTED] == 1
 
 
 @virtual_time
@@ -343,7 +355,7 @@ async def test_an_idle_input_does_not_hold_a_stop_up() -> None:
 @virtual_time
 async def test_a_place_that_is_had_at_the_moment_of_the_stop_is_given_back() -> None:
     play = Play([slowly(1)])
-    async with playing(play, at_once=3) as clickpost:
+    async with playing(play, max_concurrency=3) as clickpost:
         for after in (0.5, 1.0, 1.5, 2.0, 2.000001):
             outcomes, _ = await stopped(create(clickpost, orders(*range(50))), after=after)
             assert {type(one) for one in outcomes} == {Placed, Pending}
@@ -373,7 +385,7 @@ class Elsewhere:
 @pytest.mark.parametrize(("seconds", "kind", "took"), [(5.0, Placed, 4), (300.0, Unknown, 10)])
 @virtual_time
 async def test_orders_that_other_processes_create_have_the_grace_period(
-    seconds: float, kind: type[Outcome], took: float, tmp_path: Path
+    seconds: float, kind: type[OrderOutcome], took: float, tmp_path: Path
 ) -> None:
     elsewhere = Elsewhere(seconds)
     async with playing([placed()]) as clickpost:
@@ -381,8 +393,8 @@ async def test_orders_that_other_processes_create_have_the_grace_period(
             clickpost,
             orders(*range(50)),
             journal=tmp_path / "run.db",
-            at_once=5,
-            elsewhere=elsewhere,
+            max_concurrency=5,
+            creator=elsewhere,
         )
         outcomes, waited = await stopped(run, after=1)
     assert [type(outcome) for outcome in outcomes] == [kind] * 5

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from clickpost_async.bulk import create, status
-from clickpost_async.bulk.records import State
+from clickpost_async.bulk.records import JournalState
 from clickpost_async.cli import bulk_runner
 from clickpost_async.sandbox import Faults, Sandbox
 from clickpost_async.sandbox.server import Served
@@ -268,7 +268,7 @@ def interrupted(server: Served, tmp_path: Path, *, times: int) -> int:
     file = saved(tmp_path / "day.jsonl", orders(*(f"B-{number}" for number in range(100))))
     journal = tmp_path / "run.db"
     with subprocess.Popen(
-        command(file, "--journal", journal, "--at-once", 5),
+        command(file, "--journal", journal, "--max-concurrency", 5),
         env=environ(server),
         stderr=subprocess.PIPE,
     ) as running:
@@ -276,7 +276,7 @@ def interrupted(server: Served, tmp_path: Path, *, times: int) -> int:
             # The first are placed and written down, the next are under way for a second.
             if server.sandbox.ledger():
                 stands = status(journal)
-                if stands.counts[State.PLACED] == stands.in_doubt == 5:
+                if stands.counts[JournalState.PLACED] == stands.in_doubt == 5:
                     break
             time.sleep(0.01)
         assert running.stderr is not None
@@ -330,7 +330,7 @@ def test_a_host_that_cannot_be_reached_is_told_and_halts_the_run(
     assert "run the same command again to go on" in done.stderr
     assert "Traceback" not in done.stderr
     counts = status(journal).counts
-    assert counts[State.ACCEPTED] == sum(counts.values()) > 0
+    assert counts[JournalState.ACCEPTED] == sum(counts.values()) > 0
 
 
 @pytest.mark.fault("L08")
@@ -359,7 +359,7 @@ def test_l08_one_signal_ends_a_run_of_which_nothing_has_left(
     assert " 0 unknown" in told
     assert "Traceback" not in told
     counts = status(journal).counts
-    assert counts[State.ACCEPTED] == sum(counts.values()) > 0
+    assert counts[JournalState.ACCEPTED] == sum(counts.values()) > 0
 
 
 @virtual_time

@@ -144,7 +144,7 @@ def test_the_sandbox_prints_its_address_and_serves() -> None:
         "sandbox --port 99999",
         "sandbox --port 0 --file /nowhere/sandbox.db",
         "sandbox --port 0 --webhooks-to http://example.com/",
-        "bulk orders.csv --at-once 0",
+        "bulk orders.csv --max-concurrency 0",
         "bulk orders.csv --settling -1",
     ],
 )

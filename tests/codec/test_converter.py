@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickpost_async import InvalidRequestError, structure, unstructure
-from clickpost_async._codec.converter import as_answer, canonical
+from clickpost_async._codec.converter import structure_response, to_wire
 from clickpost_async.structures import (
-    Answer,
     ChildShipment,
     CreatedOrder,
     IndiaOrder,
     Item,
     Order,
-    Reply,
-    Sent,
+    RequestModel,
+    ResponseInfo,
+    ResponseModel,
 )
-from clickpost_async.structures._marks import Wire
+from clickpost_async.structures._marks import WireName
 from clickpost_async.structures._schema import specs
 from tests.helpers.strategies import india
 
@@ -32,12 +32,12 @@ class Stage(enum.IntEnum):
 
 
 @frozen(kw_only=True, repr=False)
-class Leaf(Answer):
+class Leaf(ResponseModel):
     name: str | None = None
 
 
 @frozen(kw_only=True, repr=False)
-class Tree(Answer):
+class Tree(ResponseModel):
     text: str | None = None
     whole: int | None = None
     number: float | None = None
@@ -47,11 +47,11 @@ class Tree(Answer):
     leaf: Leaf | None = None
     leaves: Sequence[Leaf] = ()
     by_name: Mapping[str, Leaf] | None = None
-    either: Annotated[int | None, Wire("main", also=("older",))] = None
+    either: Annotated[int | None, WireName("main", also=("older",))] = None
 
 
 def read(**fields: Any) -> Tree:
-    tree = as_answer(fields, Tree, Reply())
+    tree = structure_response(fields, Tree, ResponseInfo())
     assert tree is not None
     return tree
 
@@ -136,10 +136,10 @@ def test_what_cannot_be_read_is_none_and_kept_beside(field: str, raw: Any) -> No
 
 
 def test_one_odd_field_costs_none_of_the_others() -> None:
-    order = as_answer(
+    order = structure_response(
         {"waybill": "W1", "courier_partner_id": {}, "tracking_id": "soon", "label": 5},
         CreatedOrder,
-        Reply(status=200),
+        ResponseInfo(status=200),
     )
 
     assert order is not None
@@ -170,7 +170,7 @@ def test_unknown_keys_of_parts_are_kept_with_the_part() -> None:
 
 @pytest.mark.parametrize("body", [None, [], "order", 5, True])
 def test_what_is_no_object_is_no_answer(body: Any) -> None:
-    assert as_answer(body, CreatedOrder, Reply()) is None
+    assert structure_response(body, CreatedOrder, ResponseInfo()) is None
 
 
 JSON = st.recursive(
@@ -182,11 +182,11 @@ JSON = st.recursive(
 
 @pytest.mark.parametrize("kind", [Tree, Order, ChildShipment])
 @given(data=st.data())
-def test_any_json_object_is_an_answer(kind: type[Answer], data: st.DataObject) -> None:
+def test_any_json_object_is_an_answer(kind: type[ResponseModel], data: st.DataObject) -> None:
     names = [spec.wire for spec in specs(kind)]
     body = data.draw(st.dictionaries(st.sampled_from(names) | st.text(max_size=4), JSON))
 
-    answer = as_answer(body, kind, Reply())
+    answer = structure_response(body, kind, ResponseInfo())
 
     assert isinstance(answer, kind)
     assert repr(answer)
@@ -194,10 +194,10 @@ def test_any_json_object_is_an_answer(kind: type[Answer], data: st.DataObject) -
 
 
 def test_an_answer_is_unstructured_under_the_wires_names() -> None:
-    order = as_answer(
+    order = structure_response(
         {"waybill": "W1", "DestinationArea": "AMD", "children": [{"waybill": "W2"}], "new": 1},
         CreatedOrder,
-        Reply(),
+        ResponseInfo(),
     )
 
     assert unstructure(order) == {
@@ -221,7 +221,7 @@ def test_a_refusal_holds_no_trace_of_the_first_try() -> None:
 
 
 @frozen(kw_only=True, repr=False)
-class Numbered(Sent):
+class Numbered(RequestModel):
     whole: int | None = None
     number: float | None = None
 
@@ -242,16 +242,16 @@ def test_a_number_written_as_text_is_a_number_on_the_wire(
 ) -> None:
     numbered = structure({field: text}, Numbered)
 
-    assert canonical(numbered) == {field: number}
-    assert type(canonical(numbered)[field]) is type(number)
+    assert to_wire(numbered) == {field: number}
+    assert type(to_wire(numbered)[field]) is type(number)
     assert unstructure(numbered) == {field: text}
 
 
 def test_nothing_that_was_not_said_is_sent() -> None:
-    assert canonical(structure(india(), IndiaOrder)) == india()
+    assert to_wire(structure(india(), IndiaOrder)) == india()
 
 
 def test_parts_made_by_hand_are_written_too() -> None:
     item = Item(description="shirt", quantity=1, price=10, weight=5)
 
-    assert canonical(item) == {"description": "shirt", "quantity": 1, "price": 10, "weight": 5}
+    assert to_wire(item) == {"description": "shirt", "quantity": 1, "price": 10, "weight": 5}

@@ -3,13 +3,13 @@
 import attrs
 import pytest
 
-from clickpost_async import Auth, Get, Host, InvalidRequestError, Post, Repeat
-from clickpost_async._codec.envelope import bare, result_of
-from clickpost_async.structures import Answer, IndiaOrder
+from clickpost_async import Auth, Get, Host, Idempotency, InvalidRequestError, Post
+from clickpost_async._codec.envelope import result_of, whole_body
+from clickpost_async.structures import IndiaOrder, ResponseModel
 
 
 def test_a_declaration_has_plain_defaults() -> None:
-    endpoint = Get("/v1/fetch-accounts", returns=Answer, repeat=Repeat.FREELY)
+    endpoint = Get("/v1/fetch-accounts", returns=ResponseModel, idempotency=Idempotency.SAFE)
 
     assert endpoint.method == "GET"
     assert endpoint.path == "/v1/fetch-accounts"
@@ -17,7 +17,7 @@ def test_a_declaration_has_plain_defaults() -> None:
     assert endpoint.auth is Auth.USERNAME_AND_KEY
     assert endpoint.host is Host.MAIN
     assert endpoint.takes is None
-    assert endpoint.reads is result_of
+    assert endpoint.accepts_meta is result_of
     assert dict(endpoint.means) == {}
 
 
@@ -26,9 +26,9 @@ def test_a_declaration_keeps_what_it_is_told() -> None:
         "/v1/user/token/",
         name="account.token",
         takes=IndiaOrder,
-        returns=Answer,
-        repeat=Repeat.NEVER,
-        reads=bare,
+        returns=ResponseModel,
+        idempotency=Idempotency.UNSAFE,
+        accepts_meta=whole_body,
         accepts=[200, 202, 200],
         means={500: InvalidRequestError},
         auth=Auth.NONE,
@@ -43,14 +43,14 @@ def test_a_declaration_keeps_what_it_is_told() -> None:
 
 
 def test_what_has_no_name_is_called_by_its_path() -> None:
-    endpoint = Get("/v9/own", returns=Answer, repeat=Repeat.FREELY)
+    endpoint = Get("/v9/own", returns=ResponseModel, idempotency=Idempotency.SAFE)
 
     assert endpoint.label == "GET /v9/own"
 
 
 def test_repetition_has_to_be_declared() -> None:
     with pytest.raises(TypeError):
-        Get("/v1/cancel-order/", returns=Answer)  # type: ignore[call-arg]
+        Get("/v1/cancel-order/", returns=ResponseModel)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(
@@ -58,17 +58,17 @@ def test_repetition_has_to_be_declared() -> None:
 )
 def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="path: give it from the base URL on"):
-        Get(path, returns=Answer, repeat=Repeat.FREELY)
+        Get(path, returns=ResponseModel, idempotency=Idempotency.SAFE)
 
 
 @pytest.mark.parametrize("path", ["/v1/x?key=1", "/v1/x#y", "/v1/a b", "/v1/x\n"])
 def test_a_path_that_is_more_than_a_path_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="path"):
-        Get(path, returns=Answer, repeat=Repeat.FREELY)
+        Get(path, returns=ResponseModel, idempotency=Idempotency.SAFE)
 
 
 def test_a_declaration_is_frozen() -> None:
-    endpoint = Get("/v9/own", returns=Answer, repeat=Repeat.FREELY)
+    endpoint = Get("/v9/own", returns=ResponseModel, idempotency=Idempotency.SAFE)
 
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         endpoint.name = "other"  # type: ignore[misc]

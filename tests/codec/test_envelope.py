@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickpost_async._codec.envelope import (
-    Verdict,
-    bare,
+    MetaStatus,
+    meta_status_of,
     order_of,
     result_of,
-    rows_of,
-    verdict_of,
+    rows_from_result,
+    whole_body,
 )
 
 JSON = st.recursive(
@@ -40,21 +40,24 @@ JSON = st.recursive(
 @pytest.mark.parametrize(
     ("body", "verdict"),
     [
-        ({"meta": {"status": 200, "message": "SUCCESS", "success": True}}, Verdict(200, "SUCCESS")),
-        ({"result": {}, "meta": {"message": "late", "status": 319}}, Verdict(319, "late")),
-        ({"result": [], "meta": {"meta": {"status": 200, "message": "ok"}}}, Verdict(200, "ok")),
-        ({"message": "old", "status_code": 200, "success": True}, Verdict(200, "old")),
-        ({"detail": 'Method "PUT" not allowed.'}, Verdict(None, 'Method "PUT" not allowed.')),
-        ({"meta": {"status": "301", "message": "bad key"}}, Verdict(301, "bad key")),
-        ({"meta": {"status": 202}}, Verdict(202, "")),
-        ({"meta": {"status": 314, "messsage": "no city"}}, Verdict(314, "no city")),
-        ({"messsage": "done", "status_code": 200, "success": True}, Verdict(200, "done")),
-        ({"meta": {"status": 200, "message": None}}, Verdict(200, "")),
-        ({"meta": {"status": 200, "username": "acme", "next": None}}, Verdict(200, "")),
+        (
+            {"meta": {"status": 200, "message": "SUCCESS", "success": True}},
+            MetaStatus(200, "SUCCESS"),
+        ),
+        ({"result": {}, "meta": {"message": "late", "status": 319}}, MetaStatus(319, "late")),
+        ({"result": [], "meta": {"meta": {"status": 200, "message": "ok"}}}, MetaStatus(200, "ok")),
+        ({"message": "old", "status_code": 200, "success": True}, MetaStatus(200, "old")),
+        ({"detail": 'Method "PUT" not allowed.'}, MetaStatus(None, 'Method "PUT" not allowed.')),
+        ({"meta": {"status": "301", "message": "bad key"}}, MetaStatus(301, "bad key")),
+        ({"meta": {"status": 202}}, MetaStatus(202, "")),
+        ({"meta": {"status": 314, "messsage": "no city"}}, MetaStatus(314, "no city")),
+        ({"messsage": "done", "status_code": 200, "success": True}, MetaStatus(200, "done")),
+        ({"meta": {"status": 200, "message": None}}, MetaStatus(200, "")),
+        ({"meta": {"status": 200, "username": "acme", "next": None}}, MetaStatus(200, "")),
     ],
 )
-def test_the_verdict_is_found_in_every_shape(body: Any, verdict: Verdict) -> None:
-    assert verdict_of(body) == verdict
+def test_the_verdict_is_found_in_every_shape(body: Any, verdict: MetaStatus) -> None:
+    assert meta_status_of(body) == verdict
 
 
 @pytest.mark.parametrize(
@@ -76,7 +79,7 @@ def test_the_verdict_is_found_in_every_shape(body: Any, verdict: Verdict) -> Non
     ],
 )
 def test_without_a_verdict_there_is_none(body: Any) -> None:
-    assert verdict_of(body) is None
+    assert meta_status_of(body) is None
 
 
 @pytest.mark.fault("P03")
@@ -85,18 +88,18 @@ def test_without_a_verdict_there_is_none(body: Any) -> None:
     [True, False, 200.0, None, "", "2 00", "two", "20000", "-200", "２００", [200], {"a": 1}],
 )
 def test_a_status_that_is_no_small_whole_number_is_none(status: Any) -> None:
-    assert verdict_of({"meta": {"status": status, "message": "?"}}) is None
-    assert verdict_of({"status_code": status}) is None
+    assert meta_status_of({"meta": {"status": status, "message": "?"}}) is None
+    assert meta_status_of({"status_code": status}) is None
 
 
 @pytest.mark.parametrize("status", [10_000, 10**50, -1, -200])
 def test_a_number_that_no_table_could_hold_is_no_status(status: int) -> None:
-    assert verdict_of({"meta": {"status": status, "message": "?"}}) is None
+    assert meta_status_of({"meta": {"status": status, "message": "?"}}) is None
 
 
 @given(JSON)
 def test_any_json_has_a_verdict_or_none(body: Any) -> None:
-    verdict = verdict_of(body)
+    verdict = meta_status_of(body)
 
     assert verdict is None or (
         (verdict.status is None or type(verdict.status) is int) and isinstance(verdict.message, str)
@@ -108,7 +111,7 @@ def test_what_success_says_never_matters(status: int, success: Any) -> None:
     said = {"meta": {"status": status, "message": "m", "success": success}}
     unsaid = {"meta": {"status": status, "message": "m"}}
 
-    assert verdict_of(said) == verdict_of(unsaid)
+    assert meta_status_of(said) == meta_status_of(unsaid)
 
 
 # --- its words ----------------------------------------------------------------------------------
@@ -137,17 +140,17 @@ def test_what_success_says_never_matters(status: int, success: Any) -> None:
     ],
 )
 def test_a_message_is_read_whatever_clickpost_made_of_it(message: Any, line: str) -> None:
-    assert verdict_of({"meta": {"status": 400, "message": message}}) == Verdict(400, line)
+    assert meta_status_of({"meta": {"status": 400, "message": message}}) == MetaStatus(400, line)
 
 
 def test_a_message_is_one_line() -> None:
-    verdict = verdict_of({"meta": {"status": 319, "message": "first\nsecond\r\n\tthird"}})
+    verdict = meta_status_of({"meta": {"status": 319, "message": "first\nsecond\r\n\tthird"}})
 
-    assert verdict == Verdict(319, "first second third")
+    assert verdict == MetaStatus(319, "first second third")
 
 
 def test_an_endless_message_is_cut() -> None:
-    verdict = verdict_of({"meta": {"status": 319, "message": "x" * 10**6}})
+    verdict = meta_status_of({"meta": {"status": 319, "message": "x" * 10**6}})
 
     assert verdict is not None
     assert len(verdict.message) == 2000
@@ -162,7 +165,7 @@ def test_a_deeply_nested_message_is_still_words(depth: int, opening: str) -> Non
     except RecursionError:
         pytest.skip("this Python does not read it either")
 
-    verdict = verdict_of({"meta": {"status": 319, "message": message}})
+    verdict = meta_status_of({"meta": {"status": 319, "message": message}})
 
     assert verdict is not None
     assert isinstance(verdict.message, str)
@@ -172,14 +175,14 @@ def test_a_deeply_nested_message_is_still_words(depth: int, opening: str) -> Non
 def test_reading_a_message_warns_nobody(message: str) -> None:
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        verdict_of({"meta": {"status": 319, "message": message}})
+        meta_status_of({"meta": {"status": 319, "message": message}})
 
     assert heard == []
 
 
 @given(JSON)
 def test_any_json_can_be_a_message(message: Any) -> None:
-    verdict = verdict_of({"meta": {"status": 319, "message": message}})
+    verdict = meta_status_of({"meta": {"status": 319, "message": message}})
 
     assert verdict is not None
     assert isinstance(verdict.message, str)
@@ -189,7 +192,7 @@ def test_any_json_can_be_a_message(message: Any) -> None:
 def test_any_text_that_looks_like_a_list_can_be_a_message(text: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        verdict = verdict_of({"meta": {"status": 319, "message": "[" + text}})
+        verdict = meta_status_of({"meta": {"status": 319, "message": "[" + text}})
 
     assert verdict is not None
 
@@ -200,13 +203,13 @@ def test_any_text_that_looks_like_a_list_can_be_a_message(text: str) -> None:
 @pytest.mark.parametrize("body", [{}, {"result": None}, {"result": {}}, {"meta": {"status": 200}}])
 def test_an_answer_without_result_is_empty(body: Any) -> None:
     assert result_of(body) == {}
-    assert rows_of({**body, "result": body.get("result") or None}) == {"rows": []}
+    assert rows_from_result({**body, "result": body.get("result") or None}) == {"rows": []}
 
 
 def test_a_result_is_taken_as_it_is() -> None:
     assert result_of({"result": {"waybill": "W1"}}) == {"waybill": "W1"}
-    assert rows_of({"result": [{"waybill": "W1"}]}) == {"rows": [{"waybill": "W1"}]}
-    assert bare({"token": "t"}) == {"token": "t"}
+    assert rows_from_result({"result": [{"waybill": "W1"}]}) == {"rows": [{"waybill": "W1"}]}
+    assert whole_body({"token": "t"}) == {"token": "t"}
 
 
 def test_a_flat_answer_lies_beside_its_verdict() -> None:
@@ -219,7 +222,7 @@ def test_a_flat_answer_lies_beside_its_verdict() -> None:
 
 @pytest.mark.parametrize("result", ["rows", {"a": 1}, 5, [1], [{}, None], [[]], True])
 def test_rows_that_are_no_objects_are_unreadable(result: Any) -> None:
-    assert rows_of({"result": result}) is None
+    assert rows_from_result({"result": result}) is None
 
 
 @pytest.mark.parametrize(
@@ -323,7 +326,7 @@ def test_a_flat_child_gets_an_item() -> None:
 def test_readers_never_raise_on_junk(result: Any) -> None:
     body = {"meta": {"status": 200}, "result": result}
 
-    for reader in (result_of, rows_of, bare, order_of):
+    for reader in (result_of, rows_from_result, whole_body, order_of):
         reader(body)
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickpost_async._codec.management import days_of, rest_of
+from clickpost_async._codec.management import days_of, without_meta
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -35,4 +35,4 @@ def test_junk_never_raises(body: dict[str, object]) -> None:
     days = days_of(body)
 
     assert days is None or "days" in days
-    assert rest_of(body) == {name: value for name, value in body.items() if name != "meta"}
+    assert without_meta(body) == {name: value for name, value in body.items() if name != "meta"}

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from clickpost_async import CourierError
-from clickpost_async._codec.redaction import _vocabulary, masked
+from clickpost_async._codec.redaction import _vocabulary, redact
 from clickpost_async._codec.request import encode
 from clickpost_async.endpoints.orders import CREATE_INDIA
 from clickpost_async.settings import BodyStyle
@@ -58,7 +58,7 @@ BODY = json.dumps(ORDER).encode()
     ],
 )
 def test_what_belongs_to_a_person_is_masked(words: str, expected: str) -> None:
-    assert masked(words, IndiaOrder, BODY) == expected
+    assert redact(words, IndiaOrder, BODY) == expected
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_what_belongs_to_a_person_is_masked(words: str, expected: str) -> None:
     ],
 )
 def test_what_support_needs_stays(words: str) -> None:
-    assert masked(words, IndiaOrder, BODY) == words
+    assert redact(words, IndiaOrder, BODY) == words
 
 
 def test_a_code_stays_even_where_a_person_has_its_name() -> None:
@@ -89,7 +89,7 @@ def test_a_code_stays_even_where_a_person_has_its_name() -> None:
 
     words = "Meera: account lotus-surface refused meera-0012 to 411001 (Lotus)"
 
-    assert masked(words, IndiaOrder, json.dumps(order).encode()) == (
+    assert redact(words, IndiaOrder, json.dumps(order).encode()) == (
         "***: account lotus-surface refused meera-0012 to 411001 (***)"
     )
 
@@ -99,14 +99,14 @@ def test_a_name_that_is_only_the_name_of_a_field_is_nobodys() -> None:
 
     words = "drop name: Drop Name is not a name"
 
-    assert masked(words, IndiaOrder, json.dumps(order).encode()) == words
+    assert redact(words, IndiaOrder, json.dumps(order).encode()) == words
 
 
 @pytest.mark.parametrize("style", BodyStyle)
 def test_a_body_is_understood_as_it_is_sent(style: BodyStyle) -> None:
     sent = encode(CREATE_INDIA, body=ORDER, style=style).body
 
-    assert masked("Wilhelmina", CREATE_INDIA.takes, sent) == "***"
+    assert redact("Wilhelmina", CREATE_INDIA.takes, sent) == "***"
 
 
 def test_names_in_any_script_are_masked() -> None:
@@ -114,7 +114,7 @@ def test_names_in_any_script_are_masked() -> None:
         order = world_order("R-1", drop_info__name=name)
         for spelling in (json.dumps(order), json.dumps(order, ensure_ascii=False)):
             words = f"name «{name.upper()}» is too long"
-            assert masked(words, WorldOrder, spelling.encode()) == "name «***» is too long"
+            assert redact(words, WorldOrder, spelling.encode()) == "name «***» is too long"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_names_in_any_script_are_masked() -> None:
     ],
 )
 def test_every_body_that_has_persons_is_looked_through(kind: Any, body: Any) -> None:
-    assert masked("no Wilhelmina here", kind, json.dumps(body).encode()) == "no *** here"
+    assert redact("no Wilhelmina here", kind, json.dumps(body).encode()) == "no *** here"
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_every_body_that_has_persons_is_looked_through(kind: Any, body: Any) -> 
     ],
 )
 def test_where_nothing_is_known_of_persons_the_words_stay(takes: Any, body: bytes | None) -> None:
-    assert masked("Wilhelmina", takes, body) == "Wilhelmina"
+    assert redact("Wilhelmina", takes, body) == "Wilhelmina"
 
 
 WORDS = st.lists(
@@ -170,17 +170,17 @@ def test_a_name_is_masked_however_it_is_repeated(
 
     said = spelled(joint.join(words))
 
-    assert masked(f"{before} {said} {after}", IndiaOrder, body) == f"{before} *** {after}"
+    assert redact(f"{before} {said} {after}", IndiaOrder, body) == f"{before} *** {after}"
 
 
 @given(st.text(max_size=80), st.binary(max_size=80) | st.just(BODY))
 def test_any_words_come_back(words: str, body: bytes) -> None:
-    assert isinstance(masked(words, IndiaOrder, body), str)
+    assert isinstance(redact(words, IndiaOrder, body), str)
 
 
 @given(st.text('xyz .,:;-_()"%\n', max_size=60))
 def test_words_without_persons_come_back_unchanged(words: str) -> None:
-    assert masked(words, IndiaOrder, BODY) == words
+    assert redact(words, IndiaOrder, BODY) == words
 
 
 # --- digits ---------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def test_a_phone_number_is_masked_wherever_a_pattern_of_it_matches(
     spaced = r"[\W_]*".join(phone)
     found = re.search(rf"(?<!\d)(?:[+(]*\d{{1,3}}[\W_]*)?{spaced}(?!\d)", words)
 
-    masked_words = masked(words, IndiaOrder, body_with(phone))
+    masked_words = redact(words, IndiaOrder, body_with(phone))
 
     assert ("***" in masked_words) == (found is not None)
     if found is not None:
@@ -227,12 +227,12 @@ def test_a_phone_number_is_masked_wherever_a_pattern_of_it_matches(
 def test_a_phone_number_is_masked_as_a_whole_and_not_within_a_longer_one(
     words: str, expected: str
 ) -> None:
-    assert masked(words, IndiaOrder, body_with("9000000012")) == expected
+    assert redact(words, IndiaOrder, body_with("9000000012")) == expected
 
 
 def test_masking_adds_nothing_to_the_cache_of_patterns_and_leaves_no_person_in_it() -> None:
     # What is made once, at the first error, is there before.
-    assert masked("phone 9000000000", IndiaOrder, body_with("9000000000")) == "phone ***"
+    assert redact("phone 9000000000", IndiaOrder, body_with("9000000000")) == "phone ***"
     caches = (re._cache, re._cache2) if hasattr(re, "_cache2") else (re._cache,)  # type: ignore[attr-defined]
     before = [dict(cache) for cache in caches]
 
@@ -240,7 +240,7 @@ def test_masking_adds_nothing_to_the_cache_of_patterns_and_leaves_no_person_in_i
         phone = f"9{number:09d}"
         words = f"order SHOP/{number} refused: phone {phone} of {phone} is odd"
         body = body_with(phone, f"SHOP/{number}")
-        assert masked(words, IndiaOrder, body) == (
+        assert redact(words, IndiaOrder, body) == (
             f"order SHOP/{number} refused: phone *** of *** is odd"
         )
 

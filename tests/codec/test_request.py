@@ -13,17 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickpost_async import BodyStyle, Host, InvalidRequestError, structure
-from clickpost_async._codec.endpoint import Auth, Get, Post, Repeat
+from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post
 from clickpost_async._codec.request import encode
 from clickpost_async.endpoints.orders import CREATE_INDIA, CREATE_WORLD, FIND_INDIA
-from clickpost_async.structures import Answer, IndiaOrder, WorldOrder
+from clickpost_async.structures import IndiaOrder, ResponseModel, WorldOrder
 from tests.helpers.strategies import india, made, world
 
-FREE = Post("/v9/anything/", returns=Answer, repeat=Repeat.NEVER)
+FREE = Post("/v9/anything/", returns=ResponseModel, idempotency=Idempotency.UNSAFE)
 ASK = Get(
     "/v9/anything",
-    returns=Answer,
-    repeat=Repeat.FREELY,
+    returns=ResponseModel,
+    idempotency=Idempotency.SAFE,
     host=Host.TRACKING,
     auth=Auth.KEY,
     name="ask.me",
@@ -36,7 +36,7 @@ def test_a_create_is_a_post_that_may_wait_long() -> None:
     assert (request.label, request.method) == ("orders.create_india", "POST")
     assert (request.host, request.target) == (Host.MAIN, "/v3/create-order/")
     assert request.auth is Auth.USERNAME_AND_KEY
-    assert request.patient
+    assert request.is_create
     assert request.reference_number == "order-1001"
 
 
@@ -47,7 +47,7 @@ def test_a_question_is_a_get_without_a_body() -> None:
     assert request.target == "/v9/anything?awb=W1&cp_id=4"
     assert request.body is None
     assert request.auth is Auth.KEY
-    assert not request.patient
+    assert not request.is_create
     assert request.reference_number is None
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickpost_async._codec.endpoint import Get, Post, Repeat
-from clickpost_async._codec.envelope import bare
-from clickpost_async._codec.messages import Response
+from clickpost_async._codec.endpoint import Get, Idempotency, Post
+from clickpost_async._codec.envelope import whole_body
+from clickpost_async._codec.messages import APIResponse
 from clickpost_async._codec.response import BY_STATUS, decode, retry_after
 from clickpost_async.endpoints.orders import CREATE_INDIA, FIND_INDIA
 from clickpost_async.errors import (
@@ -18,20 +18,26 @@ from clickpost_async.errors import (
     ClickPostError,
     CourierError,
     CredentialsError,
+    FailureKind,
     InvalidRequestError,
     NotSentError,
     Outcome,
     RefusedError,
     ServerError,
     ThrottledError,
-    Trouble,
     UnreadableReplyError,
 )
-from clickpost_async.structures import Answer, CreatedOrder, Reply, SecurityKey
+from clickpost_async.structures import CreatedOrder, ResponseInfo, ResponseModel, SecurityKey
 
 REJECTED, UNKNOWN, NOT_SENT = Outcome.REJECTED, Outcome.UNKNOWN, Outcome.NOT_SENT
 
-TOKEN = Get("/v1/user/token/", name="token", returns=Answer, reads=bare, repeat=Repeat.NEVER)
+TOKEN = Get(
+    "/v1/user/token/",
+    name="token",
+    returns=ResponseModel,
+    accepts_meta=whole_body,
+    idempotency=Idempotency.UNSAFE,
+)
 
 
 def answered(body: Any, http_status: int = 200, wait: float | None = None) -> CreatedOrder:
@@ -39,7 +45,7 @@ def answered(body: Any, http_status: int = 200, wait: float | None = None) -> Cr
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return decode(
         CREATE_INDIA,
-        Response(http_status=http_status, body=content, retry_after=wait),
+        APIResponse(http_status=http_status, body=content, retry_after=wait),
         attempts=2,
         seconds=1.5,
     )
@@ -110,7 +116,7 @@ def test_an_accepted_code_is_an_answer_under_any_http_status(
     order = answered(body, http_status)
 
     assert order.waybill == "W1"
-    assert order.reply == Reply(
+    assert order.response == ResponseInfo(
         status=code,
         message="words",
         raw=body,
@@ -143,21 +149,21 @@ def test_what_success_says_changes_nothing(code: int, success: Any) -> None:
 def test_a_declaration_may_give_a_code_another_meaning() -> None:
     endpoint = Get(
         "/v1/ndr_user_feedback/",
-        returns=Answer,
-        repeat=Repeat.FREELY,
+        returns=ResponseModel,
+        idempotency=Idempotency.SAFE,
         accepts={200, 404},
         means={500: InvalidRequestError},
     )
 
-    def ask(status: int) -> Answer:
+    def ask(status: int) -> ResponseModel:
         body = json.dumps(meta(status)).encode()
-        return decode(endpoint, Response(http_status=200, body=body))
+        return decode(endpoint, APIResponse(http_status=200, body=body))
 
     with pytest.raises(InvalidRequestError) as caught:
         ask(500)
     assert caught.value.outcome is REJECTED
     assert caught.value.endpoint == "GET /v1/ndr_user_feedback/"
-    assert ask(404).reply.status == 404
+    assert ask(404).response.status == 404
 
 
 def test_a_refusal_without_words_says_so() -> None:
@@ -219,7 +225,7 @@ def test_without_a_verdict_the_http_status_decides(
     assert error.endpoint == "orders.create_india"
     # A gateway or another server answers with these; ClickPost decides with `meta.status` alone.
     foreign = http_status in (303, 400, 404, 405, 413)
-    assert error.trouble is (Trouble.NOT_CLICKPOST if foreign else None)
+    assert error.kind is (FailureKind.NOT_CLICKPOST if foreign else None)
 
 
 def test_the_frameworks_own_words_are_kept() -> None:
@@ -247,52 +253,53 @@ def test_only_a_status_within_meta_rejects_an_order(body: Any, http_status: int)
 
 
 def test_a_status_beside_the_answer_is_read_where_nothing_is_created() -> None:
-    endpoint = Get("/v1/own/", returns=Answer, repeat=Repeat.FREELY)
+    endpoint = Get("/v1/own/", returns=ResponseModel, idempotency=Idempotency.SAFE)
     body = b'{"status_code": 307, "message": "no"}'
     with pytest.raises(InvalidRequestError) as caught:
-        decode(endpoint, Response(http_status=200, body=body))
+        decode(endpoint, APIResponse(http_status=200, body=body))
     assert (caught.value.status, caught.value.message) == (307, "no")
 
 
 @pytest.mark.parametrize(
-    ("repeat", "outcome"), [(repeat, UNKNOWN) for repeat in Repeat if repeat is not Repeat.FREELY]
+    ("repeat", "outcome"),
+    [(repeat, UNKNOWN) for repeat in Idempotency if repeat is not Idempotency.SAFE],
 )
 def test_see_other_after_what_acts_means_that_it_may_have_acted(
-    repeat: Repeat, outcome: Outcome
+    repeat: Idempotency, outcome: Outcome
 ) -> None:
     for kind in (Get, Post):
-        endpoint: Any = kind("/v1/own/", returns=Answer, repeat=repeat)
+        endpoint: Any = kind("/v1/own/", returns=ResponseModel, idempotency=repeat)
         with pytest.raises(UnreadableReplyError) as caught:
-            decode(endpoint, Response(http_status=303, body=b""))
+            decode(endpoint, APIResponse(http_status=303, body=b""))
         assert caught.value.outcome is outcome
 
 
 def test_see_other_after_a_read_is_a_redirect_like_any_other() -> None:
-    endpoint = Get("/v1/own/", returns=Answer, repeat=Repeat.FREELY)
+    endpoint = Get("/v1/own/", returns=ResponseModel, idempotency=Idempotency.SAFE)
     with pytest.raises(NotSentError, match="redirect"):
-        decode(endpoint, Response(http_status=303, body=b""))
+        decode(endpoint, APIResponse(http_status=303, body=b""))
 
 
 def test_429_is_a_throttle_whatever_the_body_says_and_tells_how_long() -> None:
     for body in (meta(200, result={"waybill": "W1"}), b"<html>", meta(301)):
         error = refused(body, 429, wait=12.5)
         assert isinstance(error, ThrottledError)
-        assert error.wait == 12.5
+        assert error.retry_after == 12.5
 
 
 def test_429_in_the_body_tells_how_long_too() -> None:
     error = refused(meta(429), 200, wait=3.0)
 
     assert isinstance(error, ThrottledError)
-    assert error.wait == 3.0
+    assert error.retry_after == 3.0
 
 
 def test_an_answer_without_envelope_is_read_where_that_is_how_it_comes() -> None:
-    def ask(body: bytes, http_status: int = 200) -> Answer:
-        return decode(TOKEN, Response(http_status=http_status, body=body))
+    def ask(body: bytes, http_status: int = 200) -> ResponseModel:
+        return decode(TOKEN, APIResponse(http_status=http_status, body=body))
 
     assert ask(b'{"token": "t"}').extra == {"token": "t"}
-    assert ask(b'{"token": "t"}').reply.status == 200
+    assert ask(b'{"token": "t"}').response.status == 200
     for body in (b"{}", b"[]", b"[1]", b"null", b'"t"', b"5", b"<html>"):
         with pytest.raises(UnreadableReplyError):
             ask(body)
@@ -380,8 +387,8 @@ def test_no_error_shows_the_body() -> None:
 def test_a_result_that_is_no_order_is_unreadable() -> None:
     with pytest.raises(UnreadableReplyError) as caught:
         decode(
-            Get("/v1/shipment-security-key", returns=SecurityKey, repeat=Repeat.FREELY),
-            Response(http_status=200, body=b'{"meta":{"status":200},"result":["x"]}'),
+            Get("/v1/shipment-security-key", returns=SecurityKey, idempotency=Idempotency.SAFE),
+            APIResponse(http_status=200, body=b'{"meta":{"status":200},"result":["x"]}'),
         )
 
     assert caught.value.status == 200
@@ -390,8 +397,8 @@ def test_a_result_that_is_no_order_is_unreadable() -> None:
 
 def test_a_list_that_nobody_has_described_is_kept_as_rows() -> None:
     answer = decode(
-        Get("/v9/own/", returns=Answer, repeat=Repeat.FREELY),
-        Response(http_status=200, body=b'{"meta":{"status":200},"result":[{"a":1},"b"]}'),
+        Get("/v9/own/", returns=ResponseModel, idempotency=Idempotency.SAFE),
+        APIResponse(http_status=200, body=b'{"meta":{"status":200},"result":[{"a":1},"b"]}'),
     )
 
     assert answer.extra == {"rows": [{"a": 1}, "b"]}
@@ -413,7 +420,7 @@ def test_an_order_that_is_not_done_has_none() -> None:
 def test_looking_up_accepts_what_creating_does() -> None:
     body = json.dumps(meta(102, result={"waybill": None})).encode()
 
-    found = decode(FIND_INDIA, Response(http_status=200, body=body))
+    found = decode(FIND_INDIA, APIResponse(http_status=200, body=body))
 
     assert found.pending
 

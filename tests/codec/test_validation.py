@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from clickpost_async import InvalidRequestError, Problem, structure
 from clickpost_async._codec.converter import _read_value
 from clickpost_async._codec.validation import explain
-from clickpost_async.structures import IndiaOrder, Item, Sent, WorldOrder
+from clickpost_async.structures import IndiaOrder, Item, RequestModel, WorldOrder
 from tests.helpers.strategies import DROPPED, changed, every_sent, india, payloads, world
 
 
@@ -21,7 +21,7 @@ def told(data: Any, kind: Any) -> Sequence[Problem]:
 @pytest.mark.parametrize("kind", every_sent())
 @given(data=st.data())
 @settings(max_examples=10)
-def test_a_valid_payload_has_no_mistakes(kind: type[Sent], data: st.DataObject) -> None:
+def test_a_valid_payload_has_no_mistakes(kind: type[RequestModel], data: st.DataObject) -> None:
     assert list(told(data.draw(payloads(kind)), kind)) == []
 
 
@@ -124,7 +124,7 @@ BREAKS = st.sampled_from(
 @pytest.mark.parametrize("kind", [IndiaOrder, WorldOrder])
 @given(breaks=st.lists(BREAKS, min_size=1, max_size=6))
 def test_however_an_order_is_broken_all_of_it_is_told_in_paths(
-    kind: type[Sent], breaks: list[tuple[str, Any]]
+    kind: type[RequestModel], breaks: list[tuple[str, Any]]
 ) -> None:
     payload = india() if kind is IndiaOrder else world()
     for path, value in breaks:

@@ -60,7 +60,7 @@ async def test_thousands_of_calls_given_up_at_random_leak_nothing(rate: Rate | N
         ClickPost(
             Credentials("acme", KEY),
             hosts=Hosts.at(server.url),
-            at_once=AT_ONCE,
+            max_concurrency=AT_ONCE,
             rate=rate,
             retry=RetryPolicy.never(),
         ) as clickpost,
@@ -95,10 +95,10 @@ async def test_thousands_of_calls_given_up_at_random_leak_nothing(rate: Rate | N
 
     assert cancelled + answered == MANY
     assert min(cancelled, answered) > MANY // 20
-    assert (stats.in_flight, stats.waiting) == (0, 0)
+    assert (stats.in_flight, stats.queued) == (0, 0)
     assert stats.connections <= AT_ONCE
     assert [order.waybill for order in orders] == ["W-1"] * (3 * AT_ONCE)
-    assert (after.in_flight, after.waiting, after.connections <= AT_ONCE) == (0, 0, True)
+    assert (after.in_flight, after.queued, after.connections <= AT_ONCE) == (0, 0, True)
 
 
 @pytest.mark.asyncio
@@ -112,7 +112,9 @@ async def test_a_task_group_that_ends_early_leaves_the_client_as_it_was() -> Non
 
     async with (
         serving(some_hang) as server,
-        ClickPost(Credentials("acme", KEY), hosts=Hosts.at(server.url), at_once=5) as clickpost,
+        ClickPost(
+            Credentials("acme", KEY), hosts=Hosts.at(server.url), max_concurrency=5
+        ) as clickpost,
     ):
 
         async def fails() -> None:
@@ -129,11 +131,11 @@ async def test_a_task_group_that_ends_early_leaves_the_client_as_it_was() -> Non
         with pytest.raises(ExceptionGroup) as caught:
             await together()
         assert [type(error) for error in caught.value.exceptions] == [KeyError]
-        assert (clickpost.stats().in_flight, clickpost.stats().waiting) == (0, 0)
+        assert (clickpost.stats().in_flight, clickpost.stats().queued) == (0, 0)
         assert (await clickpost.orders.find_india("R-1")).waybill == "W-1"
 
 
-QUICK = RetryPolicy(attempts=2, backoff=0.01, settling=0.01)
+QUICK = RetryPolicy(attempts=2, backoff=0.01, settle_delay=0.01)
 
 
 @pytest.mark.asyncio
@@ -142,7 +144,7 @@ async def test_killing_the_server_ends_every_call_in_a_clear_error() -> None:
 
     with process("--latency", "0.02") as server, anyio.fail_after(60):
         async with ClickPost(
-            SANDBOX, hosts=Hosts.at(server.url), at_once=20, retry=QUICK
+            SANDBOX, hosts=Hosts.at(server.url), max_concurrency=20, retry=QUICK
         ) as clickpost:
 
             async def call(number: int) -> None:
@@ -158,7 +160,7 @@ async def test_killing_the_server_ends_every_call_in_a_clear_error() -> None:
 
     lost = [one for one in found if isinstance(one, NoReplyError)]
     unsent = [one for one in found if isinstance(one, NotSentError)]
-    assert (len(found), stats.in_flight, stats.waiting, stats.connections) == (200, 0, 0, 0)
+    assert (len(found), stats.in_flight, stats.queued, stats.connections) == (200, 0, 0, 0)
     assert 60 <= len(found) - len(lost) - len(unsent) < 100
     # Only those that were under way are in doubt.
     assert 0 < len(lost) <= 20
@@ -175,12 +177,12 @@ async def test_a_bulk_run_waits_for_a_server_that_was_killed_and_loses_nothing(
     with process("--latency", "0.02", "--path", book) as first, anyio.fail_after(60):
         port = first.url.rsplit(":", 1)[1].partition("/")[0]
         async with ClickPost(
-            SANDBOX, hosts=Hosts.at(first.url), at_once=20, retry=QUICK
+            SANDBOX, hosts=Hosts.at(first.url), max_concurrency=20, retry=QUICK
         ) as clickpost:
             orders = (india_order(f"R-{number}") for number in range(150))
             outcomes: list[Any] = []
             with contextlib.ExitStack() as later:
-                async with create(clickpost, orders, at_once=20) as run:
+                async with create(clickpost, orders, max_concurrency=20) as run:
                     async for outcome in run:
                         outcomes.append(outcome)
                         if len(outcomes) == 50:

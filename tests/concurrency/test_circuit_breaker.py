@@ -7,7 +7,7 @@ import anyio
 import pytest
 from trio.testing import MockClock
 
-from clickpost_async._concurrency.circuit_breaker import Breaker, BreakerOpenError
+from clickpost_async._concurrency.circuit_breaker import CircuitBreaker, CircuitOpenError
 from clickpost_async._concurrency.retry_budget import RetryBudget
 from clickpost_async.settings import Priority
 from clickpost_async.testing import virtual_time
@@ -25,24 +25,24 @@ class Hands:
         return self.now
 
 
-async def attempts(breaker: Breaker, *, good: int = 0, bad: int = 0) -> None:
+async def attempts(breaker: CircuitBreaker, *, good: int = 0, bad: int = 0) -> None:
     for number in range(good + bad):
-        with await breaker.admit() as passage:
+        with await breaker.acquire() as passage:
             if number < good:
                 passage.succeeded()
             else:
                 passage.failed()
 
 
-async def opened(breaker: Breaker) -> Breaker:
+async def opened(breaker: CircuitBreaker) -> CircuitBreaker:
     await attempts(breaker, bad=20)
     assert breaker.is_open
     return breaker
 
 
-async def refused(breaker: Breaker) -> float:
-    with pytest.raises(BreakerOpenError) as caught:
-        await breaker.admit()
+async def refused(breaker: CircuitBreaker) -> float:
+    with pytest.raises(CircuitOpenError) as caught:
+        await breaker.acquire()
     return caught.value.wait
 
 
@@ -51,14 +51,14 @@ async def refused(breaker: Breaker) -> float:
 )
 @virtual_time
 async def test_it_opens_when_half_of_twenty_attempts_fail(good: int, bad: int, opens: bool) -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     await attempts(breaker, good=good, bad=bad)
     assert breaker.is_open == opens
 
 
 @virtual_time
 async def test_failures_of_more_than_ten_seconds_ago_are_forgotten() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     for _ in range(60):
         await attempts(breaker, bad=1)
         await anyio.sleep(1)
@@ -72,9 +72,9 @@ async def test_failures_of_more_than_ten_seconds_ago_are_forgotten() -> None:
 
 @virtual_time
 async def test_an_attempt_that_is_given_up_counts_as_nothing() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     for _ in range(100):
-        with await breaker.admit():
+        with await breaker.acquire():
             pass
     await attempts(breaker, bad=19)
     assert not breaker.is_open
@@ -82,7 +82,7 @@ async def test_an_attempt_that_is_given_up_counts_as_nothing() -> None:
 
 @virtual_time
 async def test_open_it_refuses_normal_calls_at_once_and_says_how_long() -> None:
-    breaker = await opened(Breaker())
+    breaker = await opened(CircuitBreaker())
     await anyio.sleep(1)
     assert await refused(breaker) == 4
     assert anyio.current_time() == 1
@@ -90,17 +90,17 @@ async def test_open_it_refuses_normal_calls_at_once_and_says_how_long() -> None:
 
 @virtual_time
 async def test_exactly_one_of_many_is_the_probe() -> None:
-    breaker = await opened(Breaker())
+    breaker = await opened(CircuitBreaker())
     await anyio.sleep(5)
     outcomes: list[str] = []
 
     async def call() -> None:
         try:
-            with await breaker.admit() as passage:
+            with await breaker.acquire() as passage:
                 await anyio.sleep(1)
                 outcomes.append("probe")
                 passage.succeeded()
-        except BreakerOpenError:
+        except CircuitOpenError:
             outcomes.append("refused")
 
     async with asyncio.TaskGroup() as group:
@@ -112,10 +112,10 @@ async def test_exactly_one_of_many_is_the_probe() -> None:
 
 @virtual_time
 async def test_probes_that_fail_come_ever_more_rarely() -> None:
-    breaker = await opened(Breaker())
+    breaker = await opened(CircuitBreaker())
     times: list[float] = []
     for _ in range(7):
-        with await breaker.admit(BULK) as passage:
+        with await breaker.acquire(BULK) as passage:
             times.append(anyio.current_time())
             passage.failed()
     assert times == [5, 15, 35, 75, 135, 195, 255]
@@ -123,9 +123,9 @@ async def test_probes_that_fail_come_ever_more_rarely() -> None:
 
 @virtual_time
 async def test_after_a_probe_that_succeeded_the_pauses_begin_anew() -> None:
-    breaker = await opened(Breaker())
+    breaker = await opened(CircuitBreaker())
     for outcome in ("failed", "succeeded"):
-        with await breaker.admit(BULK) as passage:
+        with await breaker.acquire(BULK) as passage:
             getattr(passage, outcome)()
     assert not breaker.is_open
     await opened(breaker)
@@ -134,11 +134,11 @@ async def test_after_a_probe_that_succeeded_the_pauses_begin_anew() -> None:
 
 @virtual_time
 async def test_bulk_calls_wait_for_the_probe_and_then_all_go_in_order() -> None:
-    breaker = await opened(Breaker())
+    breaker = await opened(CircuitBreaker())
     went: list[tuple[int, float]] = []
 
     async def call(number: int) -> None:
-        with await breaker.admit(BULK) as passage:
+        with await breaker.acquire(BULK) as passage:
             went.append((number, anyio.current_time()))
             await anyio.sleep(2)
             passage.succeeded()
@@ -151,11 +151,11 @@ async def test_bulk_calls_wait_for_the_probe_and_then_all_go_in_order() -> None:
 
 @virtual_time
 async def test_a_probe_that_is_cancelled_frees_its_place() -> None:
-    breaker = await opened(Breaker())
+    breaker = await opened(CircuitBreaker())
     await anyio.sleep(5)
 
     async def call() -> None:
-        with await breaker.admit():
+        with await breaker.acquire():
             await anyio.sleep(100)
 
     probe = asyncio.create_task(call())
@@ -164,20 +164,20 @@ async def test_a_probe_that_is_cancelled_frees_its_place() -> None:
     probe.cancel()
     await asyncio.wait([probe])
     assert breaker.is_open
-    with await breaker.admit() as passage:
+    with await breaker.acquire() as passage:
         passage.succeeded()
     assert not breaker.is_open
 
 
 @virtual_time
 async def test_bulk_calls_that_give_up_waiting_leave_the_line() -> None:
-    breaker = await opened(Breaker())
+    breaker = await opened(CircuitBreaker())
     chance = random.Random(1)
     went: list[int] = []
 
     async def call(number: int, patience: float) -> None:
         with anyio.move_on_after(patience):
-            with await breaker.admit(BULK) as passage:
+            with await breaker.acquire(BULK) as passage:
                 await anyio.sleep(3)
                 passage.succeeded()
                 went.append(number)
@@ -192,32 +192,32 @@ async def test_bulk_calls_that_give_up_waiting_leave_the_line() -> None:
 
 @virtual_time
 async def test_a_passage_from_before_the_opening_no_longer_holds() -> None:
-    breaker = Breaker()
-    with await breaker.admit() as early:
-        held = [early.holds]
+    breaker = CircuitBreaker()
+    with await breaker.acquire() as early:
+        held = [early.is_valid]
         await opened(breaker)
-        assert [*held, early.holds] == [True, False]
+        assert [*held, early.is_valid] == [True, False]
         early.succeeded()
     assert breaker.is_open
     await anyio.sleep(5)
-    with await breaker.admit() as probe:
-        assert probe.holds
+    with await breaker.acquire() as probe:
+        assert probe.is_valid
 
 
 @virtual_time
 async def test_permit_from_before_an_outage_does_not_hold_after_it() -> None:
-    breaker = Breaker()
-    with await breaker.admit() as early:
+    breaker = CircuitBreaker()
+    with await breaker.acquire() as early:
         await opened(breaker)
         await anyio.sleep(5)
         await attempts(breaker, good=1)
         assert not breaker.is_open
-        assert not early.holds
+        assert not early.is_valid
 
 
 @virtual_time
 async def test_failures_before_an_outage_are_forgotten_when_it_is_over() -> None:
-    breaker = await opened(Breaker())
+    breaker = await opened(CircuitBreaker())
     await anyio.sleep(5)
     await attempts(breaker, good=1)
     await attempts(breaker, bad=19)
@@ -226,9 +226,9 @@ async def test_failures_before_an_outage_are_forgotten_when_it_is_over() -> None
 
 @virtual_time
 async def test_attempt_that_reports_twice_counts_once() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     for _ in range(19):
-        with await breaker.admit() as permit:
+        with await breaker.acquire() as permit:
             permit.failed()
             permit.failed()
     assert not breaker.is_open
@@ -236,8 +236,8 @@ async def test_attempt_that_reports_twice_counts_once() -> None:
 
 @virtual_time
 async def test_failures_that_began_before_the_outage_ended_do_not_open_it_again() -> None:
-    breaker = Breaker()
-    slow = [await breaker.admit() for _ in range(50)]
+    breaker = CircuitBreaker()
+    slow = [await breaker.acquire() for _ in range(50)]
     await opened(breaker)
     await anyio.sleep(5)
     await attempts(breaker, good=1)
@@ -248,9 +248,9 @@ async def test_failures_that_began_before_the_outage_ended_do_not_open_it_again(
 
 @virtual_time
 async def test_the_first_word_about_an_attempt_counts() -> None:
-    breaker = await opened(Breaker())
+    breaker = await opened(CircuitBreaker())
     await anyio.sleep(5)
-    with await breaker.admit() as probe:
+    with await breaker.acquire() as probe:
         probe.failed()
         probe.succeeded()
     assert breaker.is_open
@@ -258,7 +258,7 @@ async def test_the_first_word_about_an_attempt_counts() -> None:
 
 def test_a_clock_that_begins_anew_does_not_lock_it() -> None:
     hands = Hands()
-    breaker = Breaker(clock=hands)
+    breaker = CircuitBreaker(clock=hands)
     hands.now = 1e6
     asyncio.run(attempts(breaker, bad=20))
     hands.now = 3.0
@@ -272,12 +272,12 @@ def test_a_clock_that_begins_anew_does_not_lock_it() -> None:
 
 def test_it_works_on_trio() -> None:
     async def main() -> list[float]:
-        breaker = await opened(Breaker())
+        breaker = await opened(CircuitBreaker())
         began = anyio.current_time()
         times: list[float] = []
 
         async def call() -> None:
-            with await breaker.admit(BULK) as passage:
+            with await breaker.acquire(BULK) as passage:
                 times.append(anyio.current_time() - began)
                 passage.succeeded()
 
@@ -293,12 +293,12 @@ def test_it_works_on_trio() -> None:
 @pytest.mark.parametrize("priority", Priority)
 @virtual_time
 async def test_an_outage_of_ten_minutes_sees_few_attempts(priority: Priority) -> None:
-    breaker, budget = Breaker(), RetryBudget()
+    breaker, budget = CircuitBreaker(), RetryBudget()
     sent = fast = done = 0
 
     async def attempt() -> bool:
         nonlocal sent
-        with await breaker.admit(priority) as passage:
+        with await breaker.acquire(priority) as passage:
             sent += 1
             await anyio.sleep(0.1)
             if anyio.current_time() < 600:
@@ -318,7 +318,7 @@ async def test_an_outage_of_ten_minutes_sees_few_attempts(priority: Priority) ->
                     done += 1
                     return
                 await anyio.sleep(random.uniform(0, 1))
-        except BreakerOpenError:
+        except CircuitOpenError:
             fast += 1
 
     async with asyncio.TaskGroup() as group:
@@ -337,13 +337,13 @@ async def test_an_outage_of_ten_minutes_sees_few_attempts(priority: Priority) ->
 
 @virtual_time
 async def test_a_network_that_flaps_gets_its_bulk_calls_done_without_a_storm() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     sent = done = 0
 
     async def call() -> None:
         nonlocal sent, done
         while True:
-            with await breaker.admit(BULK) as passage:
+            with await breaker.acquire(BULK) as passage:
                 sent += 1
                 await anyio.sleep(0.1)
                 now = anyio.current_time()
@@ -362,13 +362,13 @@ async def test_a_network_that_flaps_gets_its_bulk_calls_done_without_a_storm() -
 
 @virtual_time
 async def test_a_probe_without_a_verdict_leaves_it_open_and_the_next_one_is_tried_at_once() -> None:
-    breaker = await opened(Breaker())
+    breaker = await opened(CircuitBreaker())
     await anyio.sleep(5)
     for _ in range(3):
-        with await breaker.admit():
+        with await breaker.acquire():
             assert await refused(breaker) > 0
         assert breaker.is_open
-    with await breaker.admit() as probe:
+    with await breaker.acquire() as probe:
         probe.failed()
     # It was the first probe that told anything.
     assert await refused(breaker) == 10
@@ -376,16 +376,16 @@ async def test_a_probe_without_a_verdict_leaves_it_open_and_the_next_one_is_trie
 
 @virtual_time
 async def test_a_permit_from_before_an_outage_does_not_hold_after_it() -> None:
-    breaker = Breaker()
-    with await breaker.admit() as before:
-        assert before.holds
+    breaker = CircuitBreaker()
+    with await breaker.acquire() as before:
+        assert before.is_valid
         await opened(breaker)
-        assert not before.holds
+        assert not before.is_valid
         await anyio.sleep(5)
-        with await breaker.admit() as probe:
-            assert probe.holds
+        with await breaker.acquire() as probe:
+            assert probe.is_valid
             probe.succeeded()
         assert not breaker.is_open
-        assert not before.holds
-        with await breaker.admit() as after:
-            assert after.holds
+        assert not before.is_valid
+        with await breaker.acquire() as after:
+            assert after.is_valid

@@ -18,7 +18,9 @@ async def test_ten_thousand_creates_in_one_gather() -> None:
     most = 0
 
     with process() as server:
-        async with ClickPost(credentials, hosts=Hosts.at(server.url), at_once=AT_ONCE) as clickpost:
+        async with ClickPost(
+            credentials, hosts=Hosts.at(server.url), max_concurrency=AT_ONCE
+        ) as clickpost:
 
             async def create(number: int) -> tuple[str | None, str | None]:
                 nonlocal most
@@ -34,7 +36,7 @@ async def test_ten_thousand_creates_in_one_gather() -> None:
     assert [reference for reference, _ in found] == [f"R-{number}" for number in range(MANY)]
     assert seen["ledger"] == {reference: [waybill] for reference, waybill in found}
     assert len({waybill for _, waybill in found}) == MANY
-    assert (stats.calls, stats.attempts, stats.in_flight, stats.waiting) == (MANY, MANY, 0, 0)
+    assert (stats.calls, stats.attempts, stats.in_flight, stats.queued) == (MANY, MANY, 0, 0)
     assert most <= AT_ONCE
     assert seen["most_open_connections"] <= AT_ONCE
     assert seen["calls"] == MANY

@@ -42,7 +42,7 @@ def names(name: str) -> list[str]:
 
 @pytest.mark.fault("X09")
 def test_one_client_works_on_loops_that_follow_each_other(server: Served) -> None:
-    clickpost = ClickPost(CREDENTIALS, hosts=Hosts.at(server.url), at_once=3)
+    clickpost = ClickPost(CREDENTIALS, hosts=Hosts.at(server.url), max_concurrency=3)
     for name in ("A", "B", "C"):
         assert asyncio.run(create_some(clickpost, name)) == names(name)
     assert clickpost.stats().calls == 30
@@ -97,7 +97,7 @@ def test_the_pace_holds_from_one_loop_to_the_next(server: Served) -> None:
 
 @pytest.mark.fault("X09")
 def test_loops_in_several_threads_share_a_client(server: Served) -> None:
-    clickpost = ClickPost(CREDENTIALS, hosts=Hosts.at(server.url), at_once=4)
+    clickpost = ClickPost(CREDENTIALS, hosts=Hosts.at(server.url), max_concurrency=4)
     found: dict[str, list[str | None]] = {}
 
     def work(name: str) -> None:
@@ -130,7 +130,7 @@ clickpost = ClickPost(
 async def ask(times):
     for _ in range(times):
         found = await asyncio.gather(*(clickpost.get(QUESTION, {}) for _ in range(5)))
-    return [one.reply.status for one in found]
+    return [one.response.status for one in found]
 
 async def parent():
     before = await ask(2)
@@ -179,7 +179,7 @@ def test_it_works_on_trio(server: Served) -> None:
     async def main() -> tuple[list[str | None], int]:
         found: list[str | None] = []
         async with ClickPost(
-            CREDENTIALS, hosts=Hosts.at(server.url), at_once=3, rate=Rate(1000)
+            CREDENTIALS, hosts=Hosts.at(server.url), max_concurrency=3, rate=Rate(1000)
         ) as clickpost:
 
             async def create(number: int) -> None:
@@ -192,7 +192,7 @@ def test_it_works_on_trio(server: Served) -> None:
             with trio.move_on_after(0):
                 await clickpost.orders.create(india_order("T-given-up"))
             stats = clickpost.stats()
-            assert (stats.in_flight, stats.waiting) == (0, 0)
+            assert (stats.in_flight, stats.queued) == (0, 0)
             return sorted(map(str, found)), stats.connections
 
     found, connections = trio.run(main)

@@ -8,7 +8,7 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickpost_async._concurrency.priority_semaphore import Gate
+from clickpost_async._concurrency.priority_semaphore import PrioritySemaphore
 from clickpost_async.settings import Priority
 from clickpost_async.testing import run_virtual, virtual_time
 
@@ -45,7 +45,7 @@ class Stage:
 
     def __init__(self, width: int, script: list[Visit]) -> None:
         self.width = width
-        self.gate = Gate(width)
+        self.gate = PrioritySemaphore(width)
         self.script = script
         self.inside: set[int] = set()
         self.most = 0
@@ -76,15 +76,15 @@ class Stage:
     async def _visit(self, who: int) -> None:
         it = self.script[who]
         # Full, or it is entered at once: before one that has been called in and has not run yet.
-        if self.gate.inside == self.width:
+        if self.gate.in_use == self.width:
             self.waited.add(who)
         else:
             assert not self.gate.waiting
-        async with self.gate.entered(it.priority) as place:
+        async with self.gate.slot(it.priority) as place:
             self.entered.append(who)
             await self._stay(who, it.stays)
             if it.gives_way:
-                await place.give_way()
+                await place.yield_to_higher()
                 await self._stay(who, 1)
 
     async def _stay(self, who: int, seconds: int) -> None:
@@ -102,7 +102,7 @@ def test_never_more_inside_than_wide_in_order_and_no_place_is_lost(
 ) -> None:
     stage = Stage(width, script)
     run_virtual(lambda: stage.play(cancel_first=cancel_first))
-    assert (stage.gate.inside, stage.gate.waiting, stage.inside) == (0, 0, set())
+    assert (stage.gate.in_use, stage.gate.waiting, stage.inside) == (0, 0, set())
     assert stage.most <= width
     for lane in Priority:
         came = [
@@ -114,40 +114,40 @@ def test_never_more_inside_than_wide_in_order_and_no_place_is_lost(
 
 @virtual_time
 async def test_a_free_gate_is_entered_without_giving_up_the_event_loop() -> None:
-    gate = Gate(1)
+    gate = PrioritySemaphore(1)
     with pytest.raises(StopIteration):
-        gate.entered().__aenter__().send(None)
-    assert (gate.inside, gate.waiting) == (1, 0)
+        gate.slot().__aenter__().send(None)
+    assert (gate.in_use, gate.waiting) == (1, 0)
 
 
-async def crowd(gate: Gate, lanes: list[Priority], order: list[Priority]) -> None:
+async def crowd(gate: PrioritySemaphore, lanes: list[Priority], order: list[Priority]) -> None:
     async def visit(priority: Priority) -> None:
-        async with gate.entered(priority):
+        async with gate.slot(priority):
             order.append(priority)
 
-    async with anyio.create_task_group() as group, gate.entered():
+    async with anyio.create_task_group() as group, gate.slot():
         for lane in lanes:
             group.start_soon(visit, lane)
         await anyio.sleep(1)
-        assert (gate.inside, gate.waiting) == (1, len(lanes))
+        assert (gate.in_use, gate.waiting) == (1, len(lanes))
 
 
 def test_normal_goes_before_bulk_but_every_ninth_place_is_bulks() -> None:
     order: list[Priority] = []
-    run_virtual(lambda: crowd(Gate(1), [BULK] * 3 + [NORMAL] * 20, order))
+    run_virtual(lambda: crowd(PrioritySemaphore(1), [BULK] * 3 + [NORMAL] * 20, order))
     assert order == [*[*[NORMAL] * 8, BULK] * 2, *[NORMAL] * 4, BULK]
 
 
 @virtual_time
 async def test_one_that_comes_again_goes_before_all_others_of_its_lane() -> None:
-    gate = Gate(1)
+    gate = PrioritySemaphore(1)
     order: list[str] = []
 
     async def visit(name: str, priority: Priority, *, again: bool = False) -> None:
-        async with gate.entered(priority, again=again):
+        async with gate.slot(priority, again=again):
             order.append(name)
 
-    async with anyio.create_task_group() as group, gate.entered():
+    async with anyio.create_task_group() as group, gate.slot():
         group.start_soon(visit, "bulk", BULK)
         group.start_soon(visit, "normal", NORMAL)
         await anyio.sleep(1)
@@ -163,7 +163,7 @@ def test_gates_work_on_trio() -> None:
     order: list[Priority] = []
     lanes = [BULK] * 2 + [NORMAL] * 2
     clock = trio.testing.MockClock(autojump_threshold=0)
-    trio.run(crowd, Gate(1), lanes, order, clock=clock)
+    trio.run(crowd, PrioritySemaphore(1), lanes, order, clock=clock)
     assert order == [NORMAL, NORMAL, BULK, BULK]
 
 
@@ -172,13 +172,13 @@ def test_a_place_handed_to_one_that_is_cancelled_goes_to_the_next(cancelled: int
     entered: list[int] = []
 
     async def main() -> None:
-        gate = Gate(1)
+        gate = PrioritySemaphore(1)
 
         async def visit(who: int) -> None:
-            async with gate.entered():
+            async with gate.slot():
                 entered.append(who)
 
-        async with gate.entered():
+        async with gate.slot():
             tasks = [asyncio.create_task(visit(who)) for who in range(6)]
             await asyncio.sleep(0)
             for task in tasks[:cancelled]:
@@ -186,7 +186,7 @@ def test_a_place_handed_to_one_that_is_cancelled_goes_to_the_next(cancelled: int
         # Left, and the place is handed over, in the same turn of the loop as the cancellation.
         tasks[cancelled].cancel()
         await asyncio.wait(tasks)
-        assert (gate.inside, gate.waiting) == (0, 0)
+        assert (gate.in_use, gate.waiting) == (0, 0)
 
     run_virtual(main)
     assert entered == list(range(cancelled + 1, 6))
@@ -194,18 +194,18 @@ def test_a_place_handed_to_one_that_is_cancelled_goes_to_the_next(cancelled: int
 
 @virtual_time
 async def test_one_that_is_cancelled_while_it_gives_way_does_not_leave_twice() -> None:
-    gate = Gate(1)
+    gate = PrioritySemaphore(1)
     seen: list[tuple[int, int]] = []
 
     async def giving_way() -> None:
-        async with gate.entered(BULK) as place:
+        async with gate.slot(BULK) as place:
             await asyncio.sleep(1)
-            await place.give_way()
+            await place.yield_to_higher()
 
     async def urgent() -> None:
-        async with gate.entered():
+        async with gate.slot():
             await asyncio.sleep(2)
-            seen.append((gate.inside, gate.waiting))
+            seen.append((gate.in_use, gate.waiting))
 
     async with asyncio.TaskGroup() as group:
         polite = group.create_task(giving_way())
@@ -214,11 +214,11 @@ async def test_one_that_is_cancelled_while_it_gives_way_does_not_leave_twice() -
         await asyncio.sleep(2)
         polite.cancel()
     assert seen == [(1, 0)]
-    assert gate.inside == 0
+    assert gate.in_use == 0
 
 
 def test_one_gate_serves_two_event_loops_one_after_the_other() -> None:
-    gate = Gate(1)
+    gate = PrioritySemaphore(1)
     order: list[Priority] = []
     for _ in range(2):
         run_virtual(lambda: crowd(gate, [BULK, NORMAL], order))
@@ -227,38 +227,40 @@ def test_one_gate_serves_two_event_loops_one_after_the_other() -> None:
 
 @virtual_time
 async def test_of_ten_thousand_half_give_up_and_all_others_get_in() -> None:
-    gate = Gate(10)
+    gate = PrioritySemaphore(10)
     turns = 0
 
     async def visit() -> None:
         nonlocal turns
-        async with gate.entered():
+        async with gate.slot():
             turns += 1
             await asyncio.sleep(0)
 
     tasks = [asyncio.create_task(visit()) for _ in range(10_000)]
     await asyncio.sleep(0)
-    assert (gate.inside, gate.waiting) == (10, 9990)
+    assert (gate.in_use, gate.waiting) == (10, 9990)
     for task in tasks[5000:]:
         task.cancel()
     await asyncio.wait(tasks)
-    assert (turns, gate.inside, gate.waiting) == (5000, 0, 0)
+    assert (turns, gate.in_use, gate.waiting) == (5000, 0, 0)
 
 
 def test_a_gate_without_width_is_refused() -> None:
     with pytest.raises(ValueError, match="width: at least 1 is needed"):
-        Gate(0)
+        PrioritySemaphore(0)
 
 
-async def stand(gate: Gate, priority: Priority, leave: anyio.Event, seen: list[Priority]) -> None:
-    async with gate.entered(priority):
+async def stand(
+    gate: PrioritySemaphore, priority: Priority, leave: anyio.Event, seen: list[Priority]
+) -> None:
+    async with gate.slot(priority):
         seen.append(priority)
         await leave.wait()
 
 
 def test_bulk_leaves_a_tenth_of_the_places_free_while_normal_ones_are_inside() -> None:
     async def play() -> list[int]:
-        gate, leave, inside = Gate(20), [anyio.Event(), anyio.Event()], []
+        gate, leave, inside = PrioritySemaphore(20), [anyio.Event(), anyio.Event()], []
         found: list[int] = []
         async with anyio.create_task_group() as group:
             group.start_soon(stand, gate, NORMAL, leave[0], inside)
@@ -266,28 +268,28 @@ def test_bulk_leaves_a_tenth_of_the_places_free_while_normal_ones_are_inside() -
             for _ in range(30):
                 group.start_soon(stand, gate, BULK, leave[1], inside)
             await anyio.sleep(1)
-            found.append(gate.inside)
+            found.append(gate.in_use)
             for _ in range(2):
                 group.start_soon(stand, gate, NORMAL, leave[0], inside)
             await anyio.sleep(1)
-            found.append(gate.inside)
+            found.append(gate.in_use)
             leave[0].set()
             await anyio.sleep(1)
-            found.append(gate.inside)
+            found.append(gate.in_use)
             leave[1].set()
-        return [*found, gate.inside, gate.waiting]
+        return [*found, gate.in_use, gate.waiting]
 
     assert run_virtual(play) == [18, 20, 20, 0, 0]
 
 
 def test_bulk_alone_has_every_place() -> None:
     async def play() -> int:
-        gate, leave = Gate(20), anyio.Event()
+        gate, leave = PrioritySemaphore(20), anyio.Event()
         async with anyio.create_task_group() as group:
             for _ in range(30):
                 group.start_soon(stand, gate, BULK, leave, [])
             await anyio.sleep(1)
-            inside = gate.inside
+            inside = gate.in_use
             leave.set()
         return inside
 
@@ -298,15 +300,15 @@ def test_bulk_alone_has_every_place() -> None:
 def test_no_place_is_lost_at_a_gate_that_keeps_some_free(
     script: list[Visit], cancel_first: bool
 ) -> None:
-    gate = Gate(10)
+    gate = PrioritySemaphore(10)
 
     async def visit(it: Visit) -> None:
         await anyio.sleep(it.at)
         with anyio.move_on_after(None if it.cancelled is None else it.cancelled):
-            async with gate.entered(it.priority) as place:
+            async with gate.slot(it.priority) as place:
                 await anyio.sleep(it.stays)
                 if it.gives_way:
-                    await place.give_way()
+                    await place.yield_to_higher()
 
     async def play() -> None:
         async with anyio.create_task_group() as group:
@@ -315,5 +317,5 @@ def test_no_place_is_lost_at_a_gate_that_keeps_some_free(
 
     run_virtual(play)
 
-    assert (gate.inside, gate.waiting) == (0, 0)
+    assert (gate.in_use, gate.waiting) == (0, 0)
     assert all(gate.admit(lane) for lane in (gate._normal, gate._bulk) for _ in range(4))

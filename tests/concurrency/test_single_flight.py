@@ -26,14 +26,14 @@ from clickpost_async import (
     NotSentError,
     Outcome,
     Rate,
-    ReSend,
+    Resend,
     RetryPolicy,
     structure,
 )
 from clickpost_async._concurrency import event_loops, single_flight
 from clickpost_async._concurrency.event_loops import Instant
 from clickpost_async._concurrency.single_flight import Doubt, SingleFlight
-from clickpost_async.events import Ended
+from clickpost_async.events import CallFinished
 from clickpost_async.sandbox import Sandbox, Served, served
 from clickpost_async.structures import IndiaOrder
 from clickpost_async.testing import reset, run_virtual, virtual_time
@@ -54,7 +54,7 @@ ORDER = india({"shipment_details.reference_number": "ONE"})
 OTHER = india({"shipment_details.reference_number": "ONE", "drop_info.drop_pincode": "110002"})
 INVALID = india({"shipment_details.reference_number": "ONE", "drop_info.drop_pincode": "12"})
 ONCE = RetryPolicy.never()
-HOLD = RetryPolicy(resend=ReSend.NEVER)
+HOLD = RetryPolicy(resend=Resend.NEVER)
 
 
 def now() -> float:
@@ -154,7 +154,7 @@ async def test_what_is_shared_is_the_truth_about_the_whole_call() -> None:
 @virtual_time
 async def test_one_that_is_given_up_before_it_left_makes_room_for_the_next() -> None:
     play = Play([slowly(placed())])
-    async with playing(play, at_once=1) as clickpost:
+    async with playing(play, max_concurrency=1) as clickpost:
         before = asyncio.create_task(clickpost.orders.create(india({})))
         given_up = asyncio.create_task(clickpost.orders.create(ORDER))
         next_one = asyncio.create_task(clickpost.orders.create(ORDER))
@@ -314,7 +314,7 @@ async def test_a_deadline_that_passes_while_it_settles_leaves_it_in_doubt() -> N
         for _ in range(2):
             with pytest.raises(NoReplyError) as caught:
                 await clickpost.with_options(deadline=10).orders.create(ORDER)
-            assert caught.value.again_in == 30
+            assert caught.value.safe_to_retry_in == 30
         order = await clickpost.orders.create(ORDER)
 
     # It settles since it was sent, not since it was last asked for.
@@ -324,7 +324,7 @@ async def test_a_deadline_that_passes_while_it_settles_leaves_it_in_doubt() -> N
 @virtual_time
 async def test_a_policy_without_patience_does_not_wait_until_it_has_settled() -> None:
     play = Play([httpx.ReadError(""), placed()])
-    hasty = RetryPolicy(patience=5)
+    hasty = RetryPolicy(max_total_delay=5)
     async with playing(play, retry=hasty) as clickpost:
         for _ in range(2):
             with pytest.raises(NoReplyError):
@@ -407,7 +407,7 @@ async def test_other_contents_under_a_reference_in_doubt_are_refused_unsent() ->
         "find out first what became of the other order: look it up with orders.find_india"
     )
     assert "of its own" not in error.message + error.advice
-    assert (len(play.requests), listener.of(Ended)[-1].outcome) == (1, Outcome.NOT_SENT)
+    assert (len(play.requests), listener.of(CallFinished)[-1].outcome) == (1, Outcome.NOT_SENT)
 
 
 @virtual_time
@@ -430,7 +430,7 @@ async def test_the_same_contents_in_another_order_of_keys_are_the_same() -> None
 @virtual_time
 async def test_an_invalid_order_in_flight_says_nothing_of_a_valid_one() -> None:
     play = Play([slowly(placed())])
-    async with playing(play, at_once=1) as clickpost:
+    async with playing(play, max_concurrency=1) as clickpost:
         before = asyncio.create_task(clickpost.orders.create(india({})))
         await asyncio.sleep(0)
         invalid, order = await asyncio.gather(
@@ -463,7 +463,7 @@ async def test_one_that_waits_takes_over_from_one_that_is_cancelled(waiting: int
         stats = clickpost.stats()
 
     assert {(order.waybill,) for order in orders} == {door.sandbox.ledger()["ONE"]}
-    assert (door.posts, stats.look_ups) == (2, 1)
+    assert (door.posts, stats.reconciliations) == (2, 1)
     assert now() >= 30
 
 
@@ -478,7 +478,7 @@ async def test_one_that_waits_finds_the_order_of_one_that_is_cancelled() -> None
         first.cancel()
         order = await second
 
-    assert (order.waybill, order.reply.looked_up, len(play.requests)) == ("W-9", True, 1)
+    assert (order.waybill, order.response.reconciled, len(play.requests)) == ("W-9", True, 1)
 
 
 @virtual_time
@@ -530,7 +530,7 @@ async def test_a_deadline_that_passes_while_it_waits_says_what_is_known_of_the_o
 
     outcome = Outcome.UNKNOWN if kind is NoReplyError else Outcome.NOT_SENT
     assert caught.value.outcome is outcome
-    ends = [end for end in listener.of(Ended) if end.reference_number == "ONE"]
+    ends = [end for end in listener.of(CallFinished) if end.reference_number == "ONE"]
     assert [end.outcome for end in ends] == [outcome, None]
 
 
@@ -604,7 +604,7 @@ def test_a_create_whose_loop_was_closed_is_in_doubt(collected: bool) -> None:
 
     order = asyncio.run(clickpost.orders.create(ORDER))
 
-    assert (order.waybill, order.reply.looked_up, len(play.requests)) == ("W-9", True, 1)
+    assert (order.waybill, order.response.reconciled, len(play.requests)) == ("W-9", True, 1)
 
 
 def test_one_that_waits_for_a_loop_that_is_closed_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -674,7 +674,7 @@ ORDER = india({"shipment_details.reference_number": "ONE"})
 clickpost = ClickPost(
     Credentials("sandbox", "sandbox-key-not-a-secret"),
     hosts=Hosts.at(sys.argv[1]),
-    retry=RetryPolicy(settling=1),
+    retry=RetryPolicy(settle_delay=1),
 )
 left = threading.Event()
 
@@ -687,8 +687,8 @@ async def parent():
 
 async def child():
     order = await clickpost.orders.create(ORDER)
-    assert clickpost.stats().look_ups == 1
-    assert order.already_placed or order.reply.looked_up
+    assert clickpost.stats().reconciliations == 1
+    assert order.already_placed or order.response.reconciled
 
 found = []
 thread = threading.Thread(target=lambda: found.extend(asyncio.run(parent())))

@@ -15,15 +15,15 @@ from clickpost_async import (
     Credentials,
     Get,
     Hosts,
+    Idempotency,
     NoReplyError,
     NotSentError,
     Outcome,
     Post,
-    Repeat,
     RetryPolicy,
     Timeouts,
 )
-from clickpost_async.structures import Answer
+from clickpost_async.structures import ResponseModel
 from tests.helpers.scripted_transport import KEY, Play, placed, playing, said
 from tests.helpers.server_behaviours import NO_ANSWER, verdict
 from tests.sandbox.samples import india_order
@@ -116,7 +116,7 @@ async def test_the_credentials_go_where_the_endpoint_wants_them(
     auth: Auth, query: dict[str, str], body: bytes
 ) -> None:
     play = Play([said(200)])
-    endpoint = Post("/v9/own/", returns=Answer, repeat=Repeat.NEVER, auth=auth)
+    endpoint = Post("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE, auth=auth)
     async with playing(play) as clickpost:
         await clickpost.post(endpoint, {"a": 1})
 
@@ -127,7 +127,7 @@ async def test_the_credentials_go_where_the_endpoint_wants_them(
 
 # --- how far it got ---------------------------------------------------------------------------
 
-QUESTION = Get("/v9/own/", returns=Answer, repeat=Repeat.NEVER)
+QUESTION = Get("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE)
 
 
 class Traced(httpx.AsyncBaseTransport):

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickpost_async import Auth, Credentials, Get, NotSentError, Repeat
+from clickpost_async import Auth, Credentials, Get, Idempotency, NotSentError
 from clickpost_async._codec.request import encode
-from clickpost_async._core.auth import Keyring
-from clickpost_async._http.adapter import Base, Limits, Outgoing
+from clickpost_async._core.auth import Authenticator
+from clickpost_async._http.adapter import BaseURL, HTTPRequest, StepTimeouts
 from clickpost_async.settings import Secret
-from clickpost_async.structures import Answer
+from clickpost_async.structures import ResponseModel
 
 KEY = Secret('k/+&= é"\\')
 PRINTABLE = st.text(
@@ -21,17 +21,22 @@ PRINTABLE = st.text(
 
 
 def signed(
-    ring: Keyring, target: str, body: bytes | None, auth: Auth, key: Secret = KEY
+    ring: Authenticator, target: str, body: bytes | None, auth: Auth, key: Secret = KEY
 ) -> tuple[str, bytes | None]:
     """Return what is sent in the end."""
     marked, marked_body, signature = ring.sign(target, body, auth, key)
-    return Outgoing(
-        "GET", Base.parse("https://acme.example"), marked, marked_body, Limits(1, 1, 1), signature
+    return HTTPRequest(
+        "GET",
+        BaseURL.parse("https://acme.example"),
+        marked,
+        marked_body,
+        StepTimeouts(1, 1, 1),
+        signature,
     ).signed()
 
 
-def keyring(username: str = "acme & sons", key: str = "fake-key") -> Keyring:
-    return Keyring(Credentials(username, key))
+def keyring(username: str = "acme & sons", key: str = "fake-key") -> Authenticator:
+    return Authenticator(Credentials(username, key))
 
 
 @pytest.mark.parametrize("target", ["/v1/x/", "/v1/x/?awb=1"])
@@ -75,7 +80,7 @@ def test_in_a_body_the_key_comes_first(body: bytes | None, rest: dict[str, int])
 def test_nothing_that_is_said_changes_the_path_or_hides_the_key(
     username: str, key: str, query: dict[str, str]
 ) -> None:
-    endpoint = Get("/v1/x/", returns=Answer, repeat=Repeat.FREELY)
+    endpoint = Get("/v1/x/", returns=ResponseModel, idempotency=Idempotency.SAFE)
     request = encode(endpoint, query)
     target, _ = signed(keyring(username), request.target, None, request.auth, Secret(key))
 
@@ -88,7 +93,7 @@ def test_nothing_that_is_said_changes_the_path_or_hides_the_key(
 @pytest.mark.asyncio
 async def test_a_key_that_rotates_is_asked_for_every_time() -> None:
     keys = iter(["first", "second"])
-    ring = Keyring(Credentials("acme", lambda: next(keys)))
+    ring = Authenticator(Credentials("acme", lambda: next(keys)))
 
     assert [(await ring.key()).reveal() for _ in range(2)] == ["first", "second"]
 
@@ -98,7 +103,7 @@ async def test_a_key_may_come_from_a_coroutine() -> None:
     async def vault() -> str:
         return "from-the-vault"
 
-    assert (await Keyring(Credentials("acme", vault)).key()).reveal() == "from-the-vault"
+    assert (await Authenticator(Credentials("acme", vault)).key()).reveal() == "from-the-vault"
 
 
 @pytest.mark.asyncio
@@ -111,7 +116,7 @@ async def test_a_key_may_come_from_a_coroutine() -> None:
     ],
 )
 async def test_white_space_around_a_key_that_is_asked_for_is_told(found: str, problem: str) -> None:
-    ring = Keyring(Credentials("acme", lambda: found))
+    ring = Authenticator(Credentials("acme", lambda: found))
     with pytest.raises(NotSentError, match=f"the key could not be read: {problem}") as caught:
         await ring.key()
 
@@ -122,7 +127,7 @@ async def test_white_space_around_a_key_that_is_asked_for_is_told(found: str, pr
 @pytest.mark.asyncio
 @pytest.mark.parametrize("found", [None, "", 5, b"bytes"])
 async def test_what_is_no_key_is_not_sent(found: object) -> None:
-    ring = Keyring(Credentials("acme", lambda: found))  # type: ignore[arg-type,return-value]
+    ring = Authenticator(Credentials("acme", lambda: found))  # type: ignore[arg-type,return-value]
     with pytest.raises(NotSentError, match="the key could not be read"):
         await ring.key()
 
@@ -147,10 +152,10 @@ def test_an_answer_that_echoes_the_key_is_taken_apart_without_it(key: str, spell
     echoed = spell(key)  # type: ignore[operator]
     body = f'{{"next": "?username=acme&key={echoed}&page=2"}}'.encode()
 
-    scrubbed = keyring().scrub(body, Secret(key))
+    scrubbed = keyring().redact_key(body, Secret(key))
     assert scrubbed == b'{"next": "?username=acme&key=***&page=2"}'
 
 
 def test_an_answer_without_the_key_is_left_as_it_is() -> None:
     body = b'{"next": null}'
-    assert keyring().scrub(body, Secret("fake-key")) is body
+    assert keyring().redact_key(body, Secret("fake-key")) is body

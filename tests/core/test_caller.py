@@ -24,7 +24,7 @@ from clickpost_async import (
     Rate,
     RetryPolicy,
 )
-from clickpost_async.events import Ended
+from clickpost_async.events import CallFinished
 from clickpost_async.testing import virtual_time
 from tests.helpers.scripted_transport import (
     Line,
@@ -62,11 +62,11 @@ async def deadline_of(clickpost: ClickPost, seconds: float) -> ClickPostError:
 @virtual_time
 async def test_a_deadline_that_passes_in_the_queue_means_that_nothing_left() -> None:
     play = Play([never_answers])
-    async with playing(play, at_once=1) as clickpost:
+    async with playing(play, max_concurrency=1) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(india_order("R-0")))
         await asyncio.sleep(0.1)
         error = await deadline_of(clickpost, 5)
-        assert (clickpost.stats().in_flight, clickpost.stats().waiting) == (1, 0)
+        assert (clickpost.stats().in_flight, clickpost.stats().queued) == (1, 0)
         first.cancel()
 
     assert (type(error), error.outcome, len(play.times)) == (DeadlineError, Outcome.NOT_SENT, 1)
@@ -113,7 +113,7 @@ async def test_a_deadline_that_passes_before_the_key_is_known_means_that_nothing
 async def test_a_deadline_says_whether_anything_may_have_been_processed(
     lines: list[Line], kind: type[ClickPostError]
 ) -> None:
-    retry = RetryPolicy(attempts=10, backoff=40, longest=40)
+    retry = RetryPolicy(attempts=10, backoff=40, max_backoff=40)
     async with playing(lines, retry=retry) as clickpost:
         error = await deadline_of(clickpost, 50)
         assert clickpost.stats().in_flight == 0
@@ -128,7 +128,7 @@ async def test_a_deadline_that_is_met_changes_nothing() -> None:
     async with playing([httpx.ReadError(""), slowly]) as clickpost:
         order = await clickpost.with_options(deadline=71).orders.create(india_order("R-1"))
 
-    assert order.reply.attempts == 2
+    assert order.response.attempts == 2
 
 
 @pytest.mark.parametrize("seconds", [0, 0.0, -1, -1e9])
@@ -148,7 +148,7 @@ async def test_a_deadline_that_is_over_sends_nothing(seconds: float) -> None:
             assert (caught.value.outcome, caught.value.attempts) == (Outcome.NOT_SENT, 1)
 
     assert (play.requests, play.look_ups, now()) == ([], [], 0)
-    assert {end.outcome for end in listener.of(Ended)} == {Outcome.NOT_SENT}
+    assert {end.outcome for end in listener.of(CallFinished)} == {Outcome.NOT_SENT}
 
 
 @virtual_time
@@ -175,7 +175,7 @@ async def test_a_deadline_that_is_over_leaves_an_order_in_doubt_as_it_was() -> N
 @pytest.mark.asyncio
 async def test_a_deadline_that_passes_while_the_event_loop_is_blocked_sends_nothing() -> None:
     play = Play([never_answers, placed()])
-    async with playing(play, at_once=1) as clickpost:
+    async with playing(play, max_concurrency=1) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(india_order("R-0")))
         await asyncio.sleep(0.01)
         second = asyncio.create_task(
@@ -244,7 +244,7 @@ async def test_no_more_are_under_way_than_may_be() -> None:
         inside -= 1
         return placed()
 
-    async with playing([answer], at_once=7) as clickpost:
+    async with playing([answer], max_concurrency=7) as clickpost:
         calls = [
             asyncio.create_task(clickpost.orders.create(india_order(f"R-{number}")))
             for number in range(50)
@@ -253,7 +253,7 @@ async def test_no_more_are_under_way_than_may_be() -> None:
         stats = clickpost.stats()
         await asyncio.gather(*calls)
 
-    assert (stats.in_flight, stats.waiting, most) == (7, 43, 7)
+    assert (stats.in_flight, stats.queued, most) == (7, 43, 7)
     assert now() == 0 + 8
 
 
@@ -264,7 +264,7 @@ async def test_slow_answers_do_not_let_turns_pile_up_and_leave_as_a_burst() -> N
         return placed()
 
     play = Play([answer])
-    async with playing(play, at_once=2, rate=Rate(1, burst=1)) as clickpost:
+    async with playing(play, max_concurrency=2, rate=Rate(1, burst=1)) as clickpost:
         await asyncio.gather(
             *(clickpost.orders.create(india_order(f"R-{number}")) for number in range(12))
         )
@@ -275,19 +275,19 @@ async def test_slow_answers_do_not_let_turns_pile_up_and_leave_as_a_burst() -> N
 @virtual_time
 async def test_a_call_that_pauses_holds_no_place() -> None:
     play = Play([httpx.ReadError(""), placed()])
-    async with playing(play, at_once=1) as clickpost:
+    async with playing(play, max_concurrency=1) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(india_order("R-0")))
         await asyncio.sleep(1)
         assert clickpost.stats().in_flight == 0
         await clickpost.orders.create(india_order("R-1"))
         assert now() == 1
-        assert (await first).reply.attempts == 2
+        assert (await first).response.attempts == 2
 
 
 @virtual_time
 async def test_a_checkout_goes_before_a_bulk_run() -> None:
     play = Play([slowly])
-    async with playing(play, at_once=1) as clickpost:
+    async with playing(play, max_concurrency=1) as clickpost:
         bulk = clickpost.with_options(priority=Priority.BULK)
         done: list[str] = []
 

@@ -9,17 +9,17 @@ import pytest
 from clickpost_async import (
     ClickPostError,
     CourierError,
+    Idempotency,
     NoReplyError,
     Outcome,
     Post,
-    Repeat,
-    ReSend,
+    Resend,
     RetryPolicy,
     UnreadableReplyError,
 )
 from clickpost_async._codec.envelope import order_of
 from clickpost_async.bulk import create
-from clickpost_async.events import Doubted, Ended
+from clickpost_async.events import CallFinished, SuspiciousResponse
 from clickpost_async.settings import Priority
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
@@ -59,9 +59,9 @@ async def test_a_lost_order_that_is_found_is_not_sent_again(how: str) -> None:
 
     assert isinstance(order, CreatedOrder)
     assert (order.waybill, order.already_placed) == ("W-9", False)
-    assert (order.reply.looked_up, order.reply.attempts) == (True, 1)
+    assert (order.response.reconciled, order.response.attempts) == (True, 1)
     assert (len(play.requests), len(play.look_ups)) == (1, 1)
-    assert (stats.calls, stats.look_ups, stats.repeats) == (1, 1, 0)
+    assert (stats.calls, stats.reconciliations, stats.retries) == (1, 1, 0)
     assert asyncio.get_running_loop().time() == 0
 
 
@@ -102,7 +102,7 @@ async def test_whatever_goes_wrong_with_the_look_up_the_order_settles_and_is_sen
     async with playing(play) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
-    assert (order.waybill, order.reply.attempts, order.reply.looked_up) == ("W-1", 2, False)
+    assert (order.waybill, order.response.attempts, order.response.reconciled) == ("W-1", 2, False)
     assert len(play.look_ups) == 1
     assert 30 <= play.pauses[0] <= 60
 
@@ -113,7 +113,7 @@ async def test_an_order_that_is_found_unfinished_is_polled_with_the_create() -> 
     async with playing(play) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
-    assert (order.waybill, order.reply.attempts) == ("W-1", 3)
+    assert (order.waybill, order.response.attempts) == ("W-1", 3)
     # Asked for, not settled: what is found is recorded.
     assert 24 <= play.pauses[0] <= 36
 
@@ -135,7 +135,7 @@ async def test_a_page_of_a_gateway_is_looked_up_once_and_decides_nothing(what: s
         order = await clickpost.orders.create(india_order("R-1"))
 
     error = caught.value
-    assert (error.outcome, error.transient, error.again_in) == (Outcome.UNKNOWN, False, 30)
+    assert (error.outcome, error.transient, error.safe_to_retry_in) == (Outcome.UNKNOWN, False, 30)
     # It was in doubt until then.
     assert (order.waybill, play.times) == ("W-1", [0, 30])
 
@@ -147,7 +147,7 @@ async def test_an_order_behind_a_page_of_a_gateway_is_found(what: str) -> None:
     async with playing(play) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
-    assert (order.waybill, order.reply.looked_up) == ("W-9", True)
+    assert (order.waybill, order.response.reconciled) == ("W-9", True)
 
 
 @pytest.mark.parametrize("line", [said(307), said(319), said(999), httpx.ConnectError("")])
@@ -164,7 +164,7 @@ async def test_nothing_is_looked_for_that_is_not_in_doubt(line: Line) -> None:
 @virtual_time
 async def test_a_policy_may_leave_looking_out() -> None:
     play = Play([httpx.ReadError(""), placed()], knows=placed("W-9"))
-    async with playing(play, retry=RetryPolicy(look_up=False)) as clickpost:
+    async with playing(play, retry=RetryPolicy(reconcile=False)) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
     assert (order.waybill, play.look_ups) == ("W-1", [])
@@ -172,7 +172,12 @@ async def test_a_policy_may_leave_looking_out() -> None:
 
 @virtual_time
 async def test_only_what_has_a_place_to_look_is_looked_for() -> None:
-    own = Post("/v9/own/", returns=CreatedOrder, reads=order_of, repeat=Repeat.BY_REFERENCE)
+    own = Post(
+        "/v9/own/",
+        returns=CreatedOrder,
+        accepts_meta=order_of,
+        idempotency=Idempotency.BY_REFERENCE,
+    )
     play = Play([httpx.ReadError(""), placed()])
     async with playing(play) as clickpost:
         await clickpost.post(own, india_order("R-1"))
@@ -193,7 +198,7 @@ async def test_a_look_up_that_hangs_ends_with_the_deadline_and_the_order_is_unkn
 
 # --- never sent again -------------------------------------------------------------------------
 
-HOLD = RetryPolicy(resend=ReSend.NEVER)
+HOLD = RetryPolicy(resend=Resend.NEVER)
 
 
 @virtual_time
@@ -205,7 +210,7 @@ async def test_an_order_that_is_never_sent_again_is_looked_for_until_it_is_given
 
     assert (len(play.requests), len(play.look_ups)) == (1, HOLD.attempts)
     error = caught.value
-    assert (error.outcome, error.attempts, error.again_in) == (Outcome.UNKNOWN, 1, None)
+    assert (error.outcome, error.attempts, error.safe_to_retry_in) == (Outcome.UNKNOWN, 1, None)
     # 30 and 60 and 120 seconds, and up to twice that.
     assert 210 <= asyncio.get_running_loop().time() <= 420
 
@@ -223,7 +228,7 @@ async def test_an_order_that_is_never_sent_again_may_be_found_later() -> None:
     async with playing(play, retry=HOLD) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
-    assert (order.waybill, order.reply.looked_up, order.reply.attempts) == ("W-9", True, 1)
+    assert (order.waybill, order.response.reconciled, order.response.attempts) == ("W-9", True, 1)
     assert len(play.requests) == 1
 
 
@@ -233,7 +238,7 @@ async def test_an_order_that_did_not_leave_is_sent_again_under_any_policy() -> N
     async with playing(play, retry=HOLD) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
-    assert (order.waybill, order.reply.attempts) == ("W-1", 3)
+    assert (order.waybill, order.response.attempts) == ("W-1", 3)
 
 
 @virtual_time
@@ -290,28 +295,28 @@ async def test_an_error_tells_when_the_same_order_may_be_sent_again(
         with pytest.raises(ClickPostError) as caught:
             await clickpost.orders.create(india_order("R-1"))
 
-    assert caught.value.again_in == again_in
+    assert caught.value.safe_to_retry_in == again_in
 
 
 @pytest.mark.parametrize(
     ("repeat", "again_in"),
     [
-        (Repeat.FREELY, 0.0),
-        (Repeat.AFTER_SETTLING, 30.0),
-        (Repeat.BY_REFERENCE, 30.0),
-        (Repeat.NEVER, None),
+        (Idempotency.SAFE, 0.0),
+        (Idempotency.IDEMPOTENT, 30.0),
+        (Idempotency.BY_REFERENCE, 30.0),
+        (Idempotency.UNSAFE, None),
     ],
 )
 @virtual_time
 async def test_what_acts_twice_may_not_be_sent_again_at_all(
-    repeat: Repeat, again_in: float | None
+    repeat: Idempotency, again_in: float | None
 ) -> None:
-    own = Post("/v9/own/", returns=CreatedOrder, reads=order_of, repeat=repeat)
+    own = Post("/v9/own/", returns=CreatedOrder, accepts_meta=order_of, idempotency=repeat)
     async with playing([httpx.ReadError("")], retry=RetryPolicy(attempts=1)) as clickpost:
         with pytest.raises(NoReplyError) as caught:
             await clickpost.post(own, {})
 
-    assert caught.value.again_in == again_in
+    assert caught.value.safe_to_retry_in == again_in
 
 
 # --- many -------------------------------------------------------------------------------------
@@ -340,7 +345,7 @@ async def test_two_answers_that_were_mixed_up_are_taken_for_neither_order() -> N
         )
 
     assert [order.waybill for order in orders] == ["W-R-1", "W-R-2"]
-    assert {order.reply.looked_up for order in orders} == {True}
+    assert {order.response.reconciled for order in orders} == {True}
 
 
 ANOTHERS: dict[str, Line] = {
@@ -361,8 +366,8 @@ async def test_a_response_for_another_reference_is_not_believed_where_the_order_
     async with playing(play, observers=[listener]) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
-    assert (order.waybill, order.reply.looked_up) == ("W-9", True)
-    assert (len(play.requests), len(listener.of(Doubted))) == (1, 1)
+    assert (order.waybill, order.response.reconciled) == ("W-9", True)
+    assert (len(play.requests), len(listener.of(SuspiciousResponse))) == (1, 1)
 
 
 @pytest.mark.parametrize("status", ANOTHERS)
@@ -374,7 +379,7 @@ async def test_a_response_for_another_reference_settles_and_the_order_is_sent_ag
     async with playing(play) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
-    assert (order.waybill, order.reply.attempts, len(play.look_ups)) == ("W-1", 2, 1)
+    assert (order.waybill, order.response.attempts, len(play.look_ups)) == ("W-1", 2, 1)
     assert 30 <= play.pauses[0] <= 60
 
 
@@ -419,7 +424,7 @@ async def test_a_look_up_yields_where_its_order_does() -> None:
         bulk = clickpost.with_options(priority=Priority.BULK)
         await bulk.orders.create(india_order("R-1"))
 
-    assert [event.endpoint for event in listener.of(Ended)] == [
+    assert [event.endpoint for event in listener.of(CallFinished)] == [
         "orders.find_india",
         "orders.create_india",
     ]
@@ -453,7 +458,7 @@ async def test_a_ledger_is_told_before_every_sending_of_an_order_and_of_nothing_
         await keeping.couriers.pincode("110001")
 
     assert told == [("R-1", 1, 0), ("R-1", 2, 1), ("R-1", 3, 2), ("R-1", 4, 3)]
-    assert (order.reply.attempts, len(play.look_ups)) == (4, 1)
+    assert (order.response.attempts, len(play.look_ups)) == (4, 1)
 
 
 @virtual_time
@@ -469,17 +474,17 @@ async def test_a_ledger_that_cannot_write_keeps_the_order_from_being_sent() -> N
         assert clickpost.stats().in_flight == 0
         assert (await clickpost.orders.create(india_order("R-1"))).waybill == "W-1"
 
-    assert (len(play.requests), listener.of(Ended)[0].outcome) == (1, Outcome.NOT_SENT)
+    assert (len(play.requests), listener.of(CallFinished)[0].outcome) == (1, Outcome.NOT_SENT)
 
 
-@pytest.mark.parametrize("resend", ReSend)
+@pytest.mark.parametrize("resend", Resend)
 @virtual_time
-async def test_an_order_in_doubt_that_is_found_is_not_sent(resend: ReSend) -> None:
+async def test_an_order_in_doubt_that_is_found_is_not_sent(resend: Resend) -> None:
     play = Play([placed()], knows=placed("W-9"))
     async with playing(play, retry=RetryPolicy(resend=resend)) as clickpost:
         order = await clickpost.with_options(in_doubt=True).orders.create(india_order("R-1"))
 
-    assert (order.waybill, order.reply.looked_up, order.reply.attempts) == ("W-9", True, 0)
+    assert (order.waybill, order.response.reconciled, order.response.attempts) == ("W-9", True, 0)
     assert play.requests == []
 
 
@@ -489,7 +494,7 @@ async def test_an_order_in_doubt_that_is_not_found_is_sent() -> None:
     async with playing(play) as clickpost:
         order = await clickpost.with_options(in_doubt=True).orders.create(india_order("R-1"))
 
-    assert (order.waybill, order.already_placed, order.reply.attempts) == ("W-1", True, 1)
+    assert (order.waybill, order.already_placed, order.response.attempts) == ("W-1", True, 1)
     assert len(play.look_ups) == 1
 
 
@@ -498,7 +503,7 @@ async def test_an_order_in_doubt_that_is_not_found_is_sent() -> None:
     [
         (httpx.ConnectError(""), RetryPolicy(attempts=2)),
         (httpx.Response(429), RetryPolicy(attempts=2)),
-        (placed(), RetryPolicy(attempts=2, resend=ReSend.NEVER)),
+        (placed(), RetryPolicy(attempts=2, resend=Resend.NEVER)),
     ],
 )
 @virtual_time

@@ -20,6 +20,8 @@ from clickpost_async import (
     CourierError,
     CredentialsError,
     DeadlineError,
+    FailureKind,
+    Idempotency,
     InvalidRequestError,
     NoReplyError,
     NotSentError,
@@ -27,15 +29,19 @@ from clickpost_async import (
     Post,
     Rate,
     RefusedError,
-    Repeat,
     RetryPolicy,
     ServerError,
     ThrottledError,
-    Trouble,
     UnreadableReplyError,
 )
 from clickpost_async._codec.envelope import order_of
-from clickpost_async._core.retry import STEPS, Failure, Step, failure_of, step_after
+from clickpost_async._core.retry import (
+    RETRY_TABLE,
+    RetryAction,
+    RetryCase,
+    action_after,
+    retry_case_of,
+)
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
 from tests.helpers.scripted_transport import (
@@ -51,82 +57,82 @@ from tests.helpers.scripted_transport import (
 )
 from tests.sandbox.samples import india_order
 
-FREELY, SETTLING, REFERENCE, NEVER = Repeat
+FREELY, SETTLING, REFERENCE, NEVER = Idempotency
 
-RAISE, BACK_OFF, ONCE, SETTLE, LOOK_UP, ON_REQUEST = Step
+RAISE, BACK_OFF, ONCE, SETTLE, LOOK_UP, ON_REQUEST = RetryAction
 
 # FREELY, AFTER_SETTLING, BY_REFERENCE, NEVER
-TABLE: dict[Failure, tuple[Step, Step, Step, Step]] = {
-    Failure.UNSENT: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
-    Failure.CROWDED: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
-    Failure.ODD_UNSENT: (ONCE, ONCE, ONCE, ONCE),
-    Failure.THROTTLED: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
-    Failure.BUSY: (BACK_OFF, SETTLE, SETTLE, RAISE),
-    Failure.SERVER: (BACK_OFF, SETTLE, SETTLE, RAISE),
-    Failure.LOST: (BACK_OFF, SETTLE, SETTLE, RAISE),
-    Failure.UNREADABLE: (ONCE, SETTLE, SETTLE, RAISE),
-    Failure.ODD: (ONCE, RAISE, SETTLE, RAISE),
-    Failure.NOT_CLICKPOST: (RAISE, RAISE, LOOK_UP, RAISE),
-    Failure.UNRECOGNISED: (RAISE, RAISE, ON_REQUEST, RAISE),
-    Failure.FINAL: (RAISE, RAISE, RAISE, RAISE),
+TABLE: dict[RetryCase, tuple[RetryAction, RetryAction, RetryAction, RetryAction]] = {
+    RetryCase.UNSENT: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
+    RetryCase.LOCAL_RESOURCES: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
+    RetryCase.UNEXPECTED_UNSENT: (ONCE, ONCE, ONCE, ONCE),
+    RetryCase.THROTTLED: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
+    RetryCase.BUSY: (BACK_OFF, SETTLE, SETTLE, RAISE),
+    RetryCase.SERVER: (BACK_OFF, SETTLE, SETTLE, RAISE),
+    RetryCase.NO_RESPONSE: (BACK_OFF, SETTLE, SETTLE, RAISE),
+    RetryCase.UNREADABLE: (ONCE, SETTLE, SETTLE, RAISE),
+    RetryCase.UNEXPECTED: (ONCE, RAISE, SETTLE, RAISE),
+    RetryCase.NOT_CLICKPOST: (RAISE, RAISE, LOOK_UP, RAISE),
+    RetryCase.UNRECOGNISED: (RAISE, RAISE, ON_REQUEST, RAISE),
+    RetryCase.FINAL: (RAISE, RAISE, RAISE, RAISE),
 }
 
 
-def troubled(error: ClickPostError, trouble: Trouble) -> ClickPostError:
-    error.trouble = trouble
+def troubled(error: ClickPostError, trouble: FailureKind) -> ClickPostError:
+    error.kind = trouble
     return error
 
 
-ERRORS: list[tuple[ClickPostError, Failure]] = [
-    (NotSentError("no"), Failure.UNSENT),
-    (troubled(NotSentError("no"), Trouble.CROWDED), Failure.CROWDED),
-    (troubled(NotSentError("no"), Trouble.UNFORESEEN), Failure.ODD_UNSENT),
-    (troubled(NotSentError("no"), Trouble.SHUT), Failure.FINAL),
-    (ThrottledError("no"), Failure.THROTTLED),
-    (BusyCourierError("no"), Failure.BUSY),
-    (NoReplyError("no"), Failure.LOST),
-    (troubled(NoReplyError("no"), Trouble.UNFORESEEN), Failure.ODD),
+ERRORS: list[tuple[ClickPostError, RetryCase]] = [
+    (NotSentError("no"), RetryCase.UNSENT),
+    (troubled(NotSentError("no"), FailureKind.LOCAL_RESOURCES), RetryCase.LOCAL_RESOURCES),
+    (troubled(NotSentError("no"), FailureKind.UNEXPECTED), RetryCase.UNEXPECTED_UNSENT),
+    (troubled(NotSentError("no"), FailureKind.CIRCUIT_OPEN), RetryCase.FINAL),
+    (ThrottledError("no"), RetryCase.THROTTLED),
+    (BusyCourierError("no"), RetryCase.BUSY),
+    (NoReplyError("no"), RetryCase.NO_RESPONSE),
+    (troubled(NoReplyError("no"), FailureKind.UNEXPECTED), RetryCase.UNEXPECTED),
     # It did leave: that this machine had no room for its answer changes nothing.
-    (troubled(NoReplyError("no"), Trouble.CROWDED), Failure.LOST),
-    (UnreadableReplyError("no"), Failure.UNREADABLE),
+    (troubled(NoReplyError("no"), FailureKind.LOCAL_RESOURCES), RetryCase.NO_RESPONSE),
+    (UnreadableReplyError("no"), RetryCase.UNREADABLE),
     (
-        troubled(UnreadableReplyError("no", transient=False), Trouble.NOT_CLICKPOST),
-        Failure.NOT_CLICKPOST,
+        troubled(UnreadableReplyError("no", transient=False), FailureKind.NOT_CLICKPOST),
+        RetryCase.NOT_CLICKPOST,
     ),
-    (ServerError("no"), Failure.SERVER),
-    (CourierError("no", outcome=Outcome.UNKNOWN), Failure.UNRECOGNISED),
-    (NotSentError("no", transient=False), Failure.FINAL),
-    (DeadlineError("no"), Failure.FINAL),
-    (CredentialsError("no"), Failure.FINAL),
-    (InvalidRequestError("no"), Failure.FINAL),
-    (CourierError("no"), Failure.FINAL),
-    (RefusedError("no"), Failure.FINAL),
-    (RefusedError("no", outcome=Outcome.UNKNOWN), Failure.FINAL),
+    (ServerError("no"), RetryCase.SERVER),
+    (CourierError("no", outcome=Outcome.UNKNOWN), RetryCase.UNRECOGNISED),
+    (NotSentError("no", transient=False), RetryCase.FINAL),
+    (DeadlineError("no"), RetryCase.FINAL),
+    (CredentialsError("no"), RetryCase.FINAL),
+    (InvalidRequestError("no"), RetryCase.FINAL),
+    (CourierError("no"), RetryCase.FINAL),
+    (RefusedError("no"), RetryCase.FINAL),
+    (RefusedError("no", outcome=Outcome.UNKNOWN), RetryCase.FINAL),
     # As an endpoint of one's own may raise it: no row says that a retry would help.
-    (RefusedError("no", transient=True), Failure.FINAL),
+    (RefusedError("no", transient=True), RetryCase.FINAL),
 ]
 
 
 @pytest.mark.parametrize(("error", "failure"), ERRORS)
-@pytest.mark.parametrize("repeat", Repeat)
+@pytest.mark.parametrize("repeat", Idempotency)
 def test_the_table_says_what_follows_a_failure(
-    error: ClickPostError, failure: Failure, repeat: Repeat
+    error: ClickPostError, failure: RetryCase, repeat: Idempotency
 ) -> None:
-    assert failure_of(error) is failure
-    assert step_after(error, repeat) is TABLE[failure][list(Repeat).index(repeat)]
+    assert retry_case_of(error) is failure
+    assert action_after(error, repeat) is TABLE[failure][list(Idempotency).index(repeat)]
 
 
 def test_the_table_has_no_other_rows() -> None:
-    assert set(STEPS) == set(Failure) == set(TABLE)
+    assert set(RETRY_TABLE) == set(RetryCase) == set(TABLE)
 
 
 def test_only_what_is_our_own_fault_or_holds_everybody_is_repeated_for_less() -> None:
-    prices = {failure: row.price for failure, row in STEPS.items() if row.price != 1}
+    prices = {failure: row.price for failure, row in RETRY_TABLE.items() if row.price != 1}
     assert prices == {
-        Failure.CROWDED: 0,
-        Failure.THROTTLED: 0.1,
-        Failure.NOT_CLICKPOST: 0,
-        Failure.FINAL: 0,
+        RetryCase.LOCAL_RESOURCES: 0,
+        RetryCase.THROTTLED: 0.1,
+        RetryCase.NOT_CLICKPOST: 0,
+        RetryCase.FINAL: 0,
     }
 
 
@@ -142,49 +148,49 @@ def page(status: int) -> httpx.Response:
 CROWDED = httpx.ConnectError("")
 CROWDED.__cause__ = OSError(errno.EMFILE, "no")
 
-WHAT_HAPPENS: dict[str, tuple[Line, Failure]] = {
-    "the connection fails": (httpx.ConnectError(""), Failure.UNSENT),
-    "no place in the pool": (httpx.PoolTimeout(""), Failure.CROWDED),
-    "no file to open": (CROWDED, Failure.CROWDED),
-    "something unforeseen": (RuntimeError("?"), Failure.ODD),
-    "322": (said(322, "busy"), Failure.BUSY),
-    "329": (said(329, "slow"), Failure.BUSY),
-    "the answer is lost": (httpx.ReadError(""), Failure.LOST),
-    "no answer in time": (httpx.ReadTimeout(""), Failure.LOST),
-    "HTML": (page(200), Failure.UNREADABLE),
-    "HTTP 500": (page(500), Failure.SERVER),
-    "HTTP 502": (page(502), Failure.SERVER),
-    "HTTP 503": (page(503), Failure.SERVER),
-    "HTTP 504": (page(504), Failure.SERVER),
-    "HTTP 408": (page(408), Failure.SERVER),
-    "500": (said(500, "oops"), Failure.SERVER),
-    "301": (said(301, "wrong key"), Failure.FINAL),
-    "307": (said(307, "wrong order type"), Failure.FINAL),
-    "319": (said(319, "refused"), Failure.FINAL),
-    "354": (said(354, "odd"), Failure.FINAL),
-    "999": (said(999, "new"), Failure.FINAL),
-    "a redirect": (httpx.Response(302), Failure.FINAL),
-    "HTTP 303": (httpx.Response(303), Failure.NOT_CLICKPOST),
-    "HTTP 404": (page(404), Failure.NOT_CLICKPOST),
+WHAT_HAPPENS: dict[str, tuple[Line, RetryCase]] = {
+    "the connection fails": (httpx.ConnectError(""), RetryCase.UNSENT),
+    "no place in the pool": (httpx.PoolTimeout(""), RetryCase.LOCAL_RESOURCES),
+    "no file to open": (CROWDED, RetryCase.LOCAL_RESOURCES),
+    "something unforeseen": (RuntimeError("?"), RetryCase.UNEXPECTED),
+    "322": (said(322, "busy"), RetryCase.BUSY),
+    "329": (said(329, "slow"), RetryCase.BUSY),
+    "the answer is lost": (httpx.ReadError(""), RetryCase.NO_RESPONSE),
+    "no answer in time": (httpx.ReadTimeout(""), RetryCase.NO_RESPONSE),
+    "HTML": (page(200), RetryCase.UNREADABLE),
+    "HTTP 500": (page(500), RetryCase.SERVER),
+    "HTTP 502": (page(502), RetryCase.SERVER),
+    "HTTP 503": (page(503), RetryCase.SERVER),
+    "HTTP 504": (page(504), RetryCase.SERVER),
+    "HTTP 408": (page(408), RetryCase.SERVER),
+    "500": (said(500, "oops"), RetryCase.SERVER),
+    "301": (said(301, "wrong key"), RetryCase.FINAL),
+    "307": (said(307, "wrong order type"), RetryCase.FINAL),
+    "319": (said(319, "refused"), RetryCase.FINAL),
+    "354": (said(354, "odd"), RetryCase.FINAL),
+    "999": (said(999, "new"), RetryCase.FINAL),
+    "a redirect": (httpx.Response(302), RetryCase.FINAL),
+    "HTTP 303": (httpx.Response(303), RetryCase.NOT_CLICKPOST),
+    "HTTP 404": (page(404), RetryCase.NOT_CLICKPOST),
 }
 
 
-def own(repeat: Repeat) -> Post[CreatedOrder]:
+def own(repeat: Idempotency) -> Post[CreatedOrder]:
     return Post(
         "/v9/own/",
         returns=CreatedOrder,
-        reads=order_of,
+        accepts_meta=order_of,
         accepts={200, 202, 102, 323},
-        repeat=repeat,
+        idempotency=repeat,
     )
 
 
-@pytest.mark.parametrize("repeat", Repeat)
+@pytest.mark.parametrize("repeat", Idempotency)
 @pytest.mark.parametrize("what", WHAT_HAPPENS)
 @virtual_time
-async def test_a_call_is_sent_again_as_the_table_says(what: str, repeat: Repeat) -> None:
+async def test_a_call_is_sent_again_as_the_table_says(what: str, repeat: Idempotency) -> None:
     line, failure = WHAT_HAPPENS[what]
-    step = TABLE[failure][list(Repeat).index(repeat)]
+    step = TABLE[failure][list(Idempotency).index(repeat)]
     play = Play([line, placed()])
     async with playing(play) as clickpost:
         if step in (RAISE, LOOK_UP):
@@ -193,42 +199,44 @@ async def test_a_call_is_sent_again_as_the_table_says(what: str, repeat: Repeat)
             assert (len(play.times), caught.value.attempts) == (1, 1)
         else:
             answer = await clickpost.post(own(repeat), {})
-            assert (len(play.times), answer.waybill, answer.reply.attempts) == (2, "W-1", 2)
+            assert (len(play.times), answer.waybill, answer.response.attempts) == (2, "W-1", 2)
             (pause,) = play.pauses
             low, high = LONG if step is SETTLE else SHORT
             assert low <= pause <= high
 
 
-@pytest.mark.parametrize("repeat", Repeat)
+@pytest.mark.parametrize("repeat", Idempotency)
 @pytest.mark.parametrize(("header", "low"), [({"retry-after": "7"}, 7.0), ({}, 1.0)])
 @virtual_time
 async def test_one_that_was_throttled_waits_as_long_as_it_was_told(
-    repeat: Repeat, header: dict[str, str], low: float
+    repeat: Idempotency, header: dict[str, str], low: float
 ) -> None:
     play = Play([httpx.Response(429, headers=header), placed()])
     async with playing(play) as clickpost:
         answer = await clickpost.post(own(repeat), {})
 
-    assert answer.reply.attempts == 2
+    assert answer.response.attempts == 2
     assert low <= play.pauses[0] <= low + 0.5
 
 
 @virtual_time
 async def test_a_429_holds_those_too_that_have_not_left_yet() -> None:
     play = Play([httpx.Response(429, headers={"retry-after": "7"}), placed()])
-    async with playing(play, at_once=2) as clickpost:
+    async with playing(play, max_concurrency=2) as clickpost:
         orders = await asyncio.gather(
             *(clickpost.orders.create(india_order(f"R-{number}")) for number in range(6))
         )
         stats = clickpost.stats()
 
     assert [time >= 7 for time in play.times] == [False, *[True] * 6]
-    assert (len(orders), stats.throttled, stats.repeats) == (6, 1, 1)
+    assert (len(orders), stats.rate_limited, stats.retries) == (6, 1, 1)
 
 
-@pytest.mark.parametrize(("repeat", "asked"), [(Repeat.FREELY, 45), (Repeat.BY_REFERENCE, 400)])
+@pytest.mark.parametrize(
+    ("repeat", "asked"), [(Idempotency.SAFE, 45), (Idempotency.BY_REFERENCE, 400)]
+)
 @virtual_time
-async def test_a_server_that_asks_to_be_left_alone_is(repeat: Repeat, asked: int) -> None:
+async def test_a_server_that_asks_to_be_left_alone_is(repeat: Idempotency, asked: int) -> None:
     busy = httpx.Response(503, headers={"retry-after": str(asked)}, text="busy")
     play = Play([busy, placed()])
     async with playing(play) as clickpost:
@@ -250,7 +258,7 @@ async def test_short_retry_after_does_not_shorten_the_settle_delay() -> None:
 async def test_settle_delay_grows_to_ten_minutes_and_is_never_less_than_asked_for() -> None:
     for settling, delays in ((300, (300, 600, 600, 600)), (1000, (1000,) * 4)):
         play = Play([*[httpx.ReadError("")] * 4, placed()])
-        retry = RetryPolicy(attempts=5, settling=settling, patience=100_000)
+        retry = RetryPolicy(attempts=5, settle_delay=settling, max_total_delay=100_000)
         async with playing(play, retry=retry) as clickpost:
             await clickpost.orders.create(india_order("R-1"))
 
@@ -279,7 +287,7 @@ async def test_what_helps_once_or_never_is_retried_once(line: Line) -> None:
     play = Play([line])
     async with playing(play) as clickpost:
         with pytest.raises(ClickPostError):
-            await clickpost.post(own(Repeat.FREELY), {})
+            await clickpost.post(own(Idempotency.SAFE), {})
 
     assert len(play.times) == 2
 
@@ -314,7 +322,7 @@ async def test_a_pending_order_is_asked_for_ever_more_slowly_until_it_has_a_wayb
     async with playing(play) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
-    assert (order.waybill, order.pending, order.reply.attempts) == ("W-1", False, 5)
+    assert (order.waybill, order.pending, order.response.attempts) == ("W-1", False, 5)
     assert 24 <= play.pauses[0] <= 36
     assert play.pauses[-1] > 2 * play.pauses[0]
     assert sum(play.pauses) <= 600
@@ -323,7 +331,7 @@ async def test_a_pending_order_is_asked_for_ever_more_slowly_until_it_has_a_wayb
 @virtual_time
 async def test_an_order_that_stays_pending_is_returned_as_such() -> None:
     play = Play([queued(202), queued(102)])
-    async with playing(play, retry=RetryPolicy(polling=100)) as clickpost:
+    async with playing(play, retry=RetryPolicy(poll_timeout=100)) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
     assert (order.pending, order.waybill, order.order_id) == (True, None, 1)
@@ -337,7 +345,7 @@ async def test_polling_is_no_failure_and_uses_up_no_attempt() -> None:
     async with playing(play, retry=RetryPolicy(attempts=3)) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
-    assert (order.waybill, order.reply.attempts) == ("W-1", 6)
+    assert (order.waybill, order.response.attempts) == ("W-1", 6)
 
 
 @virtual_time
@@ -364,12 +372,14 @@ async def test_a_lost_answer_is_found_again_by_the_reference() -> None:
     async with playing(play) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
-    assert (order.waybill, order.already_placed, order.reply.attempts) == ("W-7", True, 2)
+    assert (order.waybill, order.already_placed, order.response.attempts) == ("W-7", True, 2)
 
 
-@pytest.mark.parametrize("repeat", Repeat)
+@pytest.mark.parametrize("repeat", Idempotency)
 @virtual_time
-async def test_call_that_is_cancelled_in_a_later_attempt_ends_as_cancelled(repeat: Repeat) -> None:
+async def test_call_that_is_cancelled_in_a_later_attempt_ends_as_cancelled(
+    repeat: Idempotency,
+) -> None:
     play = Play([httpx.ConnectError(""), never_answers, placed()])
     async with playing(play) as clickpost:
         task = asyncio.create_task(clickpost.post(own(repeat), {}))
@@ -424,7 +434,7 @@ async def test_attempts_count_the_first_one_too(attempts: int) -> None:
 async def test_short_pauses_double_up_to_the_longest() -> None:
     random.seed(7)
     play = Play([httpx.ConnectError("")])
-    retry = RetryPolicy(attempts=60, backoff=1, longest=8)
+    retry = RetryPolicy(attempts=60, backoff=1, max_backoff=8)
     async with playing(play, retry=retry) as clickpost:
         with pytest.raises(NotSentError):
             await unguarded(clickpost).orders.create(india_order("R-1"))
@@ -439,7 +449,7 @@ async def test_short_pauses_double_up_to_the_longest() -> None:
 @virtual_time
 async def test_patience_bounds_the_pauses_together() -> None:
     play = Play([httpx.ConnectError("")])
-    retry = RetryPolicy(attempts=1000, backoff=30, longest=30, patience=100)
+    retry = RetryPolicy(attempts=1000, backoff=30, max_backoff=30, max_total_delay=100)
     async with playing(play, retry=retry) as clickpost:
         with pytest.raises(NotSentError):
             await unguarded(clickpost).orders.create(india_order("R-1"))
@@ -450,11 +460,13 @@ async def test_patience_bounds_the_pauses_together() -> None:
 @virtual_time
 async def test_patience_is_not_used_up_by_waiting_for_a_turn() -> None:
     play = Play([placed(), httpx.ConnectError(""), placed()])
-    async with playing(play, rate=Rate(1, per=1000), retry=RetryPolicy(patience=1)) as clickpost:
+    async with playing(
+        play, rate=Rate(1, per=1000), retry=RetryPolicy(max_total_delay=1)
+    ) as clickpost:
         await clickpost.orders.create(india_order("R-1"))
         order = await clickpost.orders.create(india_order("R-2"))
 
-    assert (order.reply.attempts, play.times) == (2, pytest.approx([0, 1000, 2000]))
+    assert (order.response.attempts, play.times) == (2, pytest.approx([0, 1000, 2000]))
 
 
 @virtual_time
@@ -558,8 +570,8 @@ async def test_calls_that_fail_together_each_get_their_own_answer() -> None:
         stats = clickpost.stats()
 
     assert [order.waybill for order in orders] == [f"W-R-{number}" for number in range(MANY)]
-    assert {order.reply.attempts for order in orders} == {3}
-    assert (stats.calls, stats.attempts, stats.repeats) == (MANY, 3 * MANY, 2 * MANY)
+    assert {order.response.attempts for order in orders} == {3}
+    assert (stats.calls, stats.attempts, stats.retries) == (MANY, 3 * MANY, 2 * MANY)
 
 
 @virtual_time

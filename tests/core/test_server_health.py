@@ -15,6 +15,7 @@ import pytest
 from clickpost_async import (
     ClickPost,
     ClickPostError,
+    FailureKind,
     Hosts,
     NoReplyError,
     NotSentError,
@@ -23,11 +24,10 @@ from clickpost_async import (
     RetryPolicy,
     ThrottledError,
     Timeouts,
-    Trouble,
 )
 from clickpost_async.bulk import Pending, Placed, Rejected, Unknown, create
-from clickpost_async.events import Ended, Held
-from clickpost_async.limits import Unlimited
+from clickpost_async.events import CallFinished, RateLimitPaused
+from clickpost_async.limits import NoRateLimit
 from clickpost_async.testing import virtual_time
 from tests.helpers.scripted_transport import (
     Line,
@@ -82,7 +82,7 @@ async def test_all_calls_together_may_repeat_a_tenth_and_ten_to_start_with() -> 
         errors = await fail(unbreakable(clickpost), 12)
 
     assert len(play.requests) == 12 + 11
-    assert [error.trouble for error in errors] == [None] * 11 + [Trouble.UNAFFORDABLE]
+    assert [error.kind for error in errors] == [None] * 11 + [FailureKind.RETRY_BUDGET_SPENT]
 
 
 @pytest.mark.parametrize(("faulty", "sent"), [(httpx.PoolTimeout(""), 80), (said(307), 20)])
@@ -93,17 +93,17 @@ async def test_what_is_not_the_servers_fault_costs_nothing(faulty: Line, sent: i
         errors = await fail(clickpost, 20)
 
     assert len(play.requests) == sent
-    assert {error.trouble for error in errors} <= {None, Trouble.CROWDED}
+    assert {error.kind for error in errors} <= {None, FailureKind.LOCAL_RESOURCES}
 
 
 @virtual_time
 async def test_polling_is_no_repeat() -> None:
     play = Play([*[queued()] * 40, placed()])
-    async with playing(play, retry=RetryPolicy(polling=1e6)) as clickpost:
+    async with playing(play, retry=RetryPolicy(poll_timeout=1e6)) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
-        assert clickpost._exchange.guards["main"].budget.left > 10  # type: ignore[index]
+        assert clickpost._exchange.health["main"].budget.left > 10  # type: ignore[index]
 
-    assert order.reply.attempts == 41
+    assert order.response.attempts == 41
 
 
 @virtual_time
@@ -113,7 +113,7 @@ async def test_lookup_pays_no_more_into_the_budget_than_it_costs() -> None:
         for number in range(5):
             with pytest.raises(NoReplyError):
                 await clickpost.orders.create(india_order(f"R-{number}"))
-        left = clickpost._exchange.guards["main"].budget.left  # type: ignore[index]
+        left = clickpost._exchange.health["main"].budget.left  # type: ignore[index]
 
     assert len(play.look_ups) == 5
     # What the creates themselves bring in.
@@ -127,11 +127,11 @@ async def test_a_light_copy_has_no_budget_of_its_own_and_another_host_has() -> N
     async with playing(play, retry=RetryPolicy(attempts=2), hosts=hosts) as clickpost:
         await fail(unbreakable(clickpost), 15)
         (error,) = await fail(clickpost.with_options(priority=Priority.NORMAL), 1)
-        assert error.trouble is Trouble.UNAFFORDABLE
+        assert error.kind is FailureKind.RETRY_BUDGET_SPENT
         with pytest.raises(ClickPostError) as elsewhere:
             await clickpost.tracking.track(["W-1"], courier_partner=4)
 
-    assert elsewhere.value.trouble is None
+    assert elsewhere.value.kind is None
 
 
 # --- the breaker ------------------------------------------------------------------------------
@@ -166,10 +166,10 @@ async def test_once_most_calls_fail_single_calls_fail_at_once_but_refusals_are_a
 
     opened = what in SICK
     assert len(play.requests) == (20 if opened else 21)
-    assert (error.trouble is Trouble.SHUT) == opened
+    assert (error.kind is FailureKind.CIRCUIT_OPEN) == opened
     if opened:
         assert (type(error), error.outcome, error.attempts) == (NotSentError, Outcome.NOT_SENT, 1)
-        assert error.again_in == error.wait == 5
+        assert error.safe_to_retry_in == error.retry_after == 5
         assert "most calls have failed lately" in str(error)
 
 
@@ -179,7 +179,7 @@ async def test_that_nobody_answers_is_told_once() -> None:
     async with playing([httpx.ConnectError("")], retry=ONCE, observers=[listener]) as clickpost:
         await fail(clickpost, 40)
 
-    assert [event.seconds for event in listener.of(Held)] == [5]
+    assert [event.seconds for event in listener.of(RateLimitPaused)] == [5]
 
 
 @virtual_time
@@ -190,7 +190,13 @@ async def test_every_probe_that_fails_tells_when_the_next_one_is() -> None:
         bulk = clickpost.with_options(priority=Priority.BULK)
         await fail(bulk, 4)
 
-    assert [round(event.seconds, 6) for event in listener.of(Held)] == [5, 10, 20, 40, 60]
+    assert [round(event.seconds, 6) for event in listener.of(RateLimitPaused)] == [
+        5,
+        10,
+        20,
+        40,
+        60,
+    ]
 
 
 @virtual_time
@@ -200,7 +206,7 @@ async def test_a_gather_that_waits_at_the_gate_fails_at_once_too() -> None:
         raise httpx.ReadError("")
 
     play = Play([slow])
-    async with playing(play, retry=ONCE, at_once=20, limiter=Unlimited()) as clickpost:
+    async with playing(play, retry=ONCE, max_concurrency=20, limiter=NoRateLimit()) as clickpost:
         errors = await asyncio.gather(
             *(clickpost.couriers.pincode(f"{number}") for number in range(110000, 110500)),
             return_exceptions=True,
@@ -214,13 +220,13 @@ async def test_a_gather_that_waits_at_the_gate_fails_at_once_too() -> None:
 @virtual_time
 async def test_one_probe_finds_out_that_the_server_is_back() -> None:
     play = Play([until(7, httpx.ConnectError(""), said(200, result={}))])
-    async with playing(play, retry=ONCE, limiter=Unlimited()) as clickpost:
+    async with playing(play, retry=ONCE, limiter=NoRateLimit()) as clickpost:
         await fail(clickpost, 20)
         await asyncio.sleep(5)
-        assert (await fail(clickpost, 1))[0].trouble is None
+        assert (await fail(clickpost, 1))[0].kind is None
         await asyncio.sleep(2)
         # The probe at 5 s failed, the next one is due at 15 s.
-        assert (await fail(clickpost, 1))[0].wait == 8
+        assert (await fail(clickpost, 1))[0].retry_after == 8
         await asyncio.sleep(8)
         await clickpost.couriers.pincode("110001")
         await clickpost.couriers.pincode("110001")
@@ -253,7 +259,7 @@ async def test_a_lost_order_stays_unknown_where_its_second_sending_was_not_tried
 async def test_a_429_is_an_answer_and_closes_the_breaker_that_it_was_the_probe_of() -> None:
     away = httpx.Response(429, headers={"retry-after": "0"})
     play = Play([*[httpx.ConnectError("")] * 20, away])
-    async with playing(play, retry=ONCE, limiter=Unlimited()) as clickpost:
+    async with playing(play, retry=ONCE, limiter=NoRateLimit()) as clickpost:
         await fail(clickpost, 20)
         await asyncio.sleep(5)
         (probe,) = await fail(clickpost, 1)
@@ -267,7 +273,7 @@ async def test_a_429_is_an_answer_and_closes_the_breaker_that_it_was_the_probe_o
 async def test_429s_among_failures_keep_the_breaker_shut() -> None:
     away = httpx.Response(429, headers={"retry-after": "0"})
     play = Play([*[httpx.ConnectError(""), away, away] * 20])
-    async with playing(play, retry=ONCE, limiter=Unlimited()) as clickpost:
+    async with playing(play, retry=ONCE, limiter=NoRateLimit()) as clickpost:
         await fail(clickpost, 60)
 
     assert len(play.requests) == 60
@@ -277,7 +283,7 @@ async def test_429s_among_failures_keep_the_breaker_shut() -> None:
 async def test_look_ups_are_paid_for_from_the_budget_and_left_out_when_it_is_empty() -> None:
     play = Play([httpx.ReadError(""), placed()], knows=placed("W-9"))
     async with playing(play, retry=ONCE) as clickpost:
-        budget = clickpost._exchange.guards["main"].budget  # type: ignore[index]
+        budget = clickpost._exchange.health["main"].budget  # type: ignore[index]
         found = await clickpost.orders.create(india_order("R-1"))
         # A first attempt, and a look-up that is one itself, have each brought in a tenth.
         assert budget.left == pytest.approx(10 + 0.1 + 0.1 - 0.1)
@@ -341,7 +347,7 @@ async def test_what_could_not_be_repeated_comes_up_again_after_all_others() -> N
 
     retry = RetryPolicy(attempts=2, backoff=0.001)
     async with playing([answer], retry=retry) as clickpost:
-        outcomes, report = await run(clickpost, 200, at_once=1)
+        outcomes, report = await run(clickpost, 200, max_concurrency=1)
 
     assert (report.placed, report.total) == (200, 200)
     assert report.requests == len(order_of_coming) == 280
@@ -355,10 +361,10 @@ async def test_what_is_lost_in_one_round_and_not_sent_in_the_next_stays_unknown(
     lines: list[Line] = [*[said(500)] * 3, said(301, "wrong key")]
     # No repeat can be paid for.
     async with playing(lines, retry=RetryPolicy(attempts=2)) as clickpost:
-        budget = clickpost._exchange.guards["main"].budget  # type: ignore[index]
+        budget = clickpost._exchange.health["main"].budget  # type: ignore[index]
         while budget.withdraw():
             pass
-        outcomes, report = await run(clickpost, 3, at_once=1)
+        outcomes, report = await run(clickpost, 3, max_concurrency=1)
 
     assert [type(outcome) for outcome in outcomes] == [Unknown] * 3
     assert report.halted is not None
@@ -381,7 +387,7 @@ async def test_a_run_halts_where_every_order_would_fail_in_the_same_way(
 ) -> None:
     play = Play([line])
     async with playing(play) as clickpost:
-        outcomes, report = await run(clickpost, 20, at_once=1)
+        outcomes, report = await run(clickpost, 20, max_concurrency=1)
 
     assert (len(play.requests), len(outcomes)) == (sent, sent)
     assert {type(outcome) for outcome in outcomes} == kinds
@@ -392,7 +398,7 @@ async def test_a_run_halts_where_every_order_would_fail_in_the_same_way(
 async def test_strange_answers_that_do_not_follow_each_other_halt_nothing() -> None:
     lines: list[Line] = [httpx.Response(404), httpx.Response(404), placed()] * 5
     async with playing(lines) as clickpost:
-        outcomes, report = await run(clickpost, 15, at_once=1)
+        outcomes, report = await run(clickpost, 15, max_concurrency=1)
 
     assert (len(outcomes), report.placed, report.unknown, report.halted) == (15, 5, 10, None)
 
@@ -409,7 +415,7 @@ async def closed_during(line: Line, **settings: Any) -> tuple[object, float, Lis
     await clickpost.aclose()
     closed = now()
     (end,) = await asyncio.gather(call, return_exceptions=True)
-    assert listener.of(Ended)[-1].endpoint == "orders.create_india"
+    assert listener.of(CallFinished)[-1].endpoint == "orders.create_india"
     return end, closed, listener
 
 
@@ -434,10 +440,10 @@ async def test_a_call_under_way_is_given_time_to_end() -> None:
 @virtual_time
 async def test_it_is_not_waited_for_longer_than_was_said() -> None:
     error, closed, listener = await closed_during(
-        after(60, httpx.ReadError("")), timeouts=Timeouts(closing=3)
+        after(60, httpx.ReadError("")), timeouts=Timeouts(shutdown=3)
     )
     assert (type(error), closed) == (NoReplyError, 4)
-    assert listener.of(Ended)[-1].outcome is Outcome.UNKNOWN
+    assert listener.of(CallFinished)[-1].outcome is Outcome.UNKNOWN
 
 
 @pytest.mark.fault("X07")
@@ -454,6 +460,6 @@ async def test_it_is_not_waited_for_longer_than_was_said() -> None:
 async def test_a_call_that_pauses_ends_at_once_with_what_is_known(
     line: Line, outcome: Outcome
 ) -> None:
-    error, closed, _ = await closed_during(line, retry=RetryPolicy(backoff=1000, longest=1000))
+    error, closed, _ = await closed_during(line, retry=RetryPolicy(backoff=1000, max_backoff=1000))
     assert isinstance(error, ClickPostError)
     assert (error.outcome, closed, now()) == (outcome, 1, 1)

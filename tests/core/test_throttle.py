@@ -12,6 +12,7 @@ import pytest
 from clickpost_async import (
     ClickPostError,
     DeadlineError,
+    FailureKind,
     NoReplyError,
     NotSentError,
     Outcome,
@@ -19,13 +20,12 @@ from clickpost_async import (
     Rate,
     RetryPolicy,
     ThrottledError,
-    Trouble,
 )
-from clickpost_async._core.throttle import Limit, Throttle
+from clickpost_async._core.throttle import RateLimitPause, WaitLimit
 from clickpost_async.bulk import Pending, create
-from clickpost_async.events import Held
-from clickpost_async.integrations._web import answer_to
-from clickpost_async.limits import TokenBucket, Unlimited
+from clickpost_async.events import RateLimitPaused
+from clickpost_async.integrations._web import response_to
+from clickpost_async.limits import NoRateLimit, TokenBucket
 from clickpost_async.testing import virtual_time
 from tests.helpers.scripted_transport import Line, Listener, Play, placed, playing
 from tests.sandbox.samples import india_order
@@ -60,10 +60,14 @@ async def test_a_pause_longer_than_the_patience_ends_the_call_at_once(
                 await clickpost.orders.create(india_order("R-1"))
 
     error, asked = caught.value, min(seconds, 3600)
-    assert (error.outcome, error.wait, error.again_in) == (Outcome.NOT_SENT, asked, asked)
+    assert (error.outcome, error.retry_after, error.safe_to_retry_in) == (
+        Outcome.NOT_SENT,
+        asked,
+        asked,
+    )
     assert (now(), len(play.requests), error.attempts) == (0, 1, 1)
-    assert answer_to(error).headers == {"Retry-After": f"{asked}"}
-    (held,) = listener.of(Held)
+    assert response_to(error).headers == {"Retry-After": f"{asked}"}
+    (held,) = listener.of(RateLimitPaused)
     assert (held.seconds, held.fails_calls) == (asked, True)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
@@ -77,13 +81,13 @@ async def test_everybody_pauses_for_as_long_as_was_said_and_for_a_second_if_noth
 ) -> None:
     listener = Listener()
     play = Play([httpx.Response(429, headers=header), placed()])
-    limiter = Unlimited()
+    limiter = NoRateLimit()
     async with playing(play, observers=[listener], limiter=limiter) as clickpost:
         with pytest.raises(ThrottledError):
             await clickpost.with_options(retry=RetryPolicy.never()).orders.create(india_order("R"))
         await clickpost.orders.create(india_order("R-1"))
 
-    assert [held.seconds for held in listener.of(Held)] == [seconds]
+    assert [held.seconds for held in listener.of(RateLimitPaused)] == [seconds]
     assert play.times == [0, seconds]
 
 
@@ -94,9 +98,9 @@ async def test_a_pause_within_the_patience_is_waited_for_and_no_warning() -> Non
     async with playing(play, observers=[listener]) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
-    assert (order.waybill, order.reply.attempts) == ("W-1", 2)
+    assert (order.waybill, order.response.attempts) == ("W-1", 2)
     assert play.pauses[0] >= 600
-    assert [held.fails_calls for held in listener.of(Held)] == [False]
+    assert [held.fails_calls for held in listener.of(RateLimitPaused)] == [False]
 
 
 @virtual_time
@@ -114,7 +118,7 @@ async def test_pauses_use_up_the_patience_together() -> None:
 async def test_calls_that_wait_or_come_later_end_at_once_and_are_warned_of_once() -> None:
     listener = Listener()
     play = Play([slowly(1, throttled(3600))])
-    async with playing(play, at_once=10, observers=[listener]) as clickpost:
+    async with playing(play, max_concurrency=10, observers=[listener]) as clickpost:
         errors: list[Any] = await asyncio.gather(
             *(clickpost.orders.create(india_order(f"R-{number}")) for number in range(100)),
             return_exceptions=True,
@@ -123,12 +127,12 @@ async def test_calls_that_wait_or_come_later_end_at_once_and_are_warned_of_once(
         await asyncio.sleep(1800)
         with pytest.raises(ThrottledError, match="1800 s of it are left") as later:
             await clickpost.couriers.pincode("110001")
-        assert (clickpost.stats().in_flight, clickpost.stats().waiting) == (0, 0)
+        assert (clickpost.stats().in_flight, clickpost.stats().queued) == (0, 0)
 
     assert {type(error) for error in errors} == {ThrottledError}
-    assert (len(play.requests), later.value.again_in) == (10, 1800)
-    assert [error.trouble for error in errors] == [Trouble.HELD] * 100
-    assert [held.fails_calls for held in listener.of(Held)].count(True) == 1
+    assert (len(play.requests), later.value.safe_to_retry_in) == (10, 1800)
+    assert [error.kind for error in errors] == [FailureKind.RATE_LIMIT_PAUSED] * 100
+    assert [held.fails_calls for held in listener.of(RateLimitPaused)].count(True) == 1
 
 
 @virtual_time
@@ -171,7 +175,7 @@ async def test_a_deadline_shorter_than_the_pause_ends_the_call_at_once(priority:
         await asyncio.sleep(2)
         with pytest.raises(ThrottledError) as caught:
             await hasty.orders.create(india_order("R-1"))
-        assert (now(), caught.value.again_in) == (2, 59)
+        assert (now(), caught.value.safe_to_retry_in) == (2, 59)
         assert (await first).waybill == "W-1"
 
     assert play.pauses[0] >= 60
@@ -184,7 +188,7 @@ async def test_the_deadline_of_the_call_that_is_throttled_counts_too() -> None:
         with pytest.raises(ThrottledError) as caught:
             await clickpost.with_options(deadline=20).orders.create(india_order("R-1"))
 
-    assert (now(), caught.value.trouble, len(play.requests)) == (0, Trouble.HELD, 1)
+    assert (now(), caught.value.kind, len(play.requests)) == (0, FailureKind.RATE_LIMIT_PAUSED, 1)
 
 
 @virtual_time
@@ -209,8 +213,8 @@ async def test_a_deadline_that_passes_within_a_pause_says_when_to_come_again(
 ) -> None:
     monkeypatch.setattr(random, "random", lambda: 0.9)
     play = Play([httpx.ConnectError(""), throttled(100), placed()])
-    retry = RetryPolicy(backoff=1000, longest=1000, patience=1e6)
-    async with playing(play, retry=retry, limiter=Unlimited()) as clickpost:
+    retry = RetryPolicy(backoff=1000, max_backoff=1000, max_total_delay=1e6)
+    async with playing(play, retry=retry, limiter=NoRateLimit()) as clickpost:
         hasty = clickpost.with_options(deadline=40)
         # It pauses for its own failure when everybody is told to.
         first = asyncio.create_task(hasty.orders.create(india_order("R-0")))
@@ -220,8 +224,8 @@ async def test_a_deadline_that_passes_within_a_pause_says_when_to_come_again(
             await first
         second.cancel()
 
-    assert (now(), caught.value.again_in) == (40, 70)
-    assert answer_to(caught.value).headers == {"Retry-After": "70"}
+    assert (now(), caught.value.safe_to_retry_in) == (40, 70)
+    assert response_to(caught.value).headers == {"Retry-After": "70"}
 
 
 @virtual_time
@@ -231,14 +235,14 @@ async def test_an_order_in_doubt_stays_unknown_and_is_not_called_back_before_the
         with pytest.raises(NoReplyError) as caught:
             await clickpost.orders.create(india_order("R-1"))
 
-    assert (caught.value.outcome, caught.value.again_in) == (Outcome.UNKNOWN, 3600)
+    assert (caught.value.outcome, caught.value.safe_to_retry_in) == (Outcome.UNKNOWN, 3600)
 
 
 @virtual_time
 async def test_a_bulk_run_halts_where_it_is_told_to_pause_for_too_long() -> None:
     play = Play([throttled(3600)])
     orders = (india_order(f"R-{number}") for number in range(1000))
-    async with playing(play) as clickpost, create(clickpost, orders, at_once=4) as run:
+    async with playing(play) as clickpost, create(clickpost, orders, max_concurrency=4) as run:
         outcomes = [outcome async for outcome in run]
 
     assert (type(run.report.halted), now()) == (ThrottledError, 0)
@@ -252,11 +256,11 @@ class Own:
     def __init__(self) -> None:
         self._inner = TokenBucket(1, per=300)
 
-    async def take(self, priority: Priority = Priority.NORMAL) -> None:
-        await self._inner.take(priority)
+    async def acquire(self, priority: Priority = Priority.NORMAL) -> None:
+        await self._inner.acquire(priority)
 
-    async def hold(self, seconds: float) -> None:
-        await self._inner.hold(seconds)
+    async def pause(self, seconds: float) -> None:
+        await self._inner.pause(seconds)
 
 
 @virtual_time
@@ -280,7 +284,7 @@ async def test_a_pause_that_another_process_was_asked_for_counts_too() -> None:
         with pytest.raises(ThrottledError) as caught:
             await clickpost.orders.create(india_order("R-1"))
 
-    assert (now(), caught.value.again_in, play.requests) == (0, 3600, [])
+    assert (now(), caught.value.safe_to_retry_in, play.requests) == (0, 3600, [])
 
 
 @virtual_time
@@ -296,12 +300,12 @@ async def test_being_cancelled_from_outside_is_no_throttling() -> None:
 
 
 def test_a_pause_ends_calls_on_other_event_loops() -> None:
-    throttle = Throttle()
+    throttle = RateLimitPause()
     ready = threading.Event()
     ended: list[bool] = []
 
     async def waits() -> None:
-        with throttle.waiting(Limit(patience=5)) as scope:
+        with throttle.waiting(WaitLimit(max_wait=5)) as scope:
             ready.set()
             await asyncio.sleep(30)
         ended.append(scope.cancelled_caught)
@@ -320,7 +324,7 @@ def test_a_pause_ends_calls_on_other_event_loops() -> None:
 
 @virtual_time
 async def test_a_shorter_pause_changes_nothing_about_a_longer_one() -> None:
-    throttle = Throttle()
+    throttle = RateLimitPause()
     throttle.pause(60)
     await asyncio.sleep(10)
     throttle.pause(20)

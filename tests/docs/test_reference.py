@@ -14,7 +14,7 @@ TOLD = frozenset(
 )
 MODULES = ("", ".bulk", ".errors", ".fleet", ".limits", ".structures", ".testing")
 # Types to annotate with.
-ALIASES = frozenset({"Outcome"})
+ALIASES = frozenset({"OrderOutcome"})
 
 
 @pytest.mark.parametrize("module", [f"clickpost_async{name}" for name in MODULES])

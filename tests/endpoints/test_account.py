@@ -33,7 +33,7 @@ def client(server: Server) -> ClickPost:
     return ClickPost(
         Credentials("acme", "not-a-real-key"),
         transport=httpx.MockTransport(server),
-        retry=RetryPolicy(attempts=3, backoff=0.001, longest=0.001),
+        retry=RetryPolicy(attempts=3, backoff=0.001, max_backoff=0.001),
     )
 
 
@@ -90,7 +90,7 @@ async def test_a_token_is_asked_for_without_the_key_and_shows_no_password(
     assert token.token == "not-a-real-token"
     assert server.asked[0].url.query == b""
     assert b"not-a-real-key" not in server.asked[0].content
-    shown = repr(token) + repr(token.reply) + caplog.text
+    shown = repr(token) + repr(token.response) + caplog.text
     assert "not-a-real-token" not in shown
     assert "not-a-real-password" not in shown
 

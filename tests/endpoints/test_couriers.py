@@ -66,7 +66,7 @@ async def test_structures_and_mappings_go_out_together_as_one_array() -> None:
 async def test_every_parcel_has_its_row_where_nobody_serves_the_pincode(result: Any) -> None:
     answer = await recommended(Server(result), [PARCEL, PARCEL, PARCEL])
     assert [row.serviceable for row in answer] == [False, False, False]
-    assert answer.reply.status == 200
+    assert answer.response.status == 200
     assert answer.serviceable is False
 
 

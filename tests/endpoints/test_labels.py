@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from clickpost_async import ClickPost, Credentials, InvalidRequestError, RetryPolicy, ServerError
-from clickpost_async._codec.endpoint import Repeat
+from clickpost_async._codec.endpoint import Idempotency
 from clickpost_async._codec.file_types import Kind
 from clickpost_async.endpoints import labels as chapter
 from clickpost_async.endpoints.labels import Labels
@@ -67,7 +67,7 @@ async def test_only_a_fetch_that_makes_nothing_is_repeated(regenerate: bool, tim
     async with ClickPost(
         Credentials("acme", "not-a-real-key"),
         transport=httpx.MockTransport(server),
-        retry=RetryPolicy(attempts=3, backoff=0.001, longest=0.001),
+        retry=RetryPolicy(attempts=3, backoff=0.001, max_backoff=0.001),
     ) as clickpost:
         with pytest.raises(ServerError):
             await Labels(clickpost._caller).fetch("1", courier_partner=4, regenerate=regenerate)
@@ -76,5 +76,8 @@ async def test_only_a_fetch_that_makes_nothing_is_repeated(regenerate: bool, tim
 
 def test_the_two_declarations_differ_in_what_a_repetition_does() -> None:
     assert chapter.FETCH.path == chapter.REGENERATE.path
-    assert (chapter.FETCH.repeat, chapter.REGENERATE.repeat) == (Repeat.FREELY, Repeat.NEVER)
+    assert (chapter.FETCH.idempotency, chapter.REGENERATE.idempotency) == (
+        Idempotency.SAFE,
+        Idempotency.UNSAFE,
+    )
     assert chapter.LABEL.kinds == {Kind.PDF, Kind.PNG, Kind.ZPL}

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clickpost_async import ClickPost, Credentials, InvalidRequestError, Repeat, RetryPolicy
+from clickpost_async import ClickPost, Credentials, Idempotency, InvalidRequestError, RetryPolicy
 from clickpost_async.endpoints.management import CANCEL, DAILY_COUNTS, EDIT, UPDATED, Management
 
 TEN = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -44,11 +44,11 @@ def paths(error: pytest.ExceptionInfo[InvalidRequestError]) -> list[str]:
 
 
 def test_what_a_second_sending_does_is_declared() -> None:
-    assert [endpoint.repeat for endpoint in (EDIT, CANCEL, UPDATED, DAILY_COUNTS)] == [
-        Repeat.AFTER_SETTLING,
-        Repeat.AFTER_SETTLING,
-        Repeat.FREELY,
-        Repeat.FREELY,
+    assert [endpoint.idempotency for endpoint in (EDIT, CANCEL, UPDATED, DAILY_COUNTS)] == [
+        Idempotency.IDEMPOTENT,
+        Idempotency.IDEMPOTENT,
+        Idempotency.SAFE,
+        Idempotency.SAFE,
     ]
 
 

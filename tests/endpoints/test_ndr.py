@@ -9,8 +9,8 @@ import pytest
 from clickpost_async import (
     ClickPost,
     Credentials,
+    Idempotency,
     InvalidRequestError,
-    Repeat,
     RetryPolicy,
     ServerError,
 )
@@ -36,7 +36,7 @@ def ndr(wire: Wire, retry: RetryPolicy | None = None) -> Ndr:
     client = ClickPost(
         Credentials("acme", "not-a-real-key"),
         transport=httpx.MockTransport(wire),
-        retry=retry or RetryPolicy(backoff=0, settling=0),
+        retry=retry or RetryPolicy(backoff=0, settle_delay=0),
     )
     return Ndr(client._caller)
 
@@ -46,7 +46,7 @@ def refused(status: int, message: str) -> dict[str, Any]:
 
 
 def test_an_instruction_is_never_sent_twice_by_itself_but_feedback_is_read_freely() -> None:
-    assert (ACT.repeat, FEEDBACK.repeat) == (Repeat.NEVER, Repeat.FREELY)
+    assert (ACT.idempotency, FEEDBACK.idempotency) == (Idempotency.UNSAFE, Idempotency.SAFE)
 
 
 @pytest.mark.asyncio

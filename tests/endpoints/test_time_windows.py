@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from clickpost_async import InvalidRequestError, NoReplyError, UnreadableReplyError
 from clickpost_async._codec.endpoint import Endpoint, Query
-from clickpost_async._codec.messages import Response
+from clickpost_async._codec.messages import APIResponse
 from clickpost_async._codec.response import decode
 from clickpost_async.endpoints._time_windows import OVERLAP, Checkpoint, Windows
 from clickpost_async.endpoints.management import Management
 from clickpost_async.endpoints.ndr import Ndr
 from clickpost_async.endpoints.returns import Returns
-from clickpost_async.structures import Answer
+from clickpost_async.structures import ResponseModel
 from clickpost_async.structures.management import UpdatedOrder
 
-T = TypeVar("T", bound=Answer)
+T = TypeVar("T", bound=ResponseModel)
 R = TypeVar("R")
 
 TEN = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -78,7 +78,7 @@ class FakeClickPost:
         if first + size < len(found):
             meta["next"] = f"https://elsewhere.example/?key=***&offset={first + size}"
         body = {"meta": meta, "result": found[first : first + size]}
-        return decode(endpoint, Response(http_status=200, body=json.dumps(body).encode()))
+        return decode(endpoint, APIResponse(http_status=200, body=json.dumps(body).encode()))
 
     def _newest(self) -> Iterable[Update]:
         seen = [row for row in self.updates if row.written + row.late <= self.now]
@@ -269,7 +269,7 @@ def test_rows_without_an_identity_are_told_apart_by_all_they_say() -> None:
             self.asked.append(query)
             rows = [{"remark": "a"}, {"remark": "b"}, {"remark": "a"}]
             body = {"meta": {"status": 200}, "result": rows}
-            return decode(endpoint, Response(http_status=200, body=json.dumps(body).encode()))
+            return decode(endpoint, APIResponse(http_status=200, body=json.dumps(body).encode()))
 
     fake = Nameless([], now=TEN + seconds(7200))
     windows = Management(fake, now=lambda: fake.now).iter_updated(TEN)
@@ -374,7 +374,7 @@ def test_pages_that_go_in_a_circle_are_an_error_not_a_loop() -> None:
         async def get(self, endpoint: Endpoint[Any], query: Query) -> Any:
             self.asked.append(query)
             body = {"meta": {"status": 200, "next": "?page=2"}, "result": []}
-            return decode(endpoint, Response(http_status=200, body=json.dumps(body).encode()))
+            return decode(endpoint, APIResponse(http_status=200, body=json.dumps(body).encode()))
 
     fake = Circling([], now=TEN + timedelta(days=1))
 
@@ -442,7 +442,7 @@ class FakeLists(FakeClickPost):
     async def get(self, endpoint: Endpoint[Any], query: Query) -> Any:
         self.asked.append(query)
         body = {"meta": {"meta": {"status": 200}}, "result": list(self.rows)}
-        return decode(endpoint, Response(http_status=200, body=json.dumps(body).encode()))
+        return decode(endpoint, APIResponse(http_status=200, body=json.dumps(body).encode()))
 
 
 def test_feedback_that_was_passed_on_meanwhile_is_not_given_out_again() -> None:

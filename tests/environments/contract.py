@@ -25,7 +25,7 @@ from clickpost_async import (
 )
 from clickpost_async._http import tls
 from clickpost_async.bulk import Placed, create
-from clickpost_async.fleet import Ledger, Terms, Worker, created
+from clickpost_async.fleet import Ledger, OrderTerms, Worker, created
 from clickpost_async.sandbox import Sandbox, Served
 from tests.environments.runners import Run
 from tests.helpers.http_server import Server, Talk, until, well
@@ -102,7 +102,7 @@ def gathers_200_creates(run: Run, folder: Path) -> None:
     with sandbox() as server:
 
         async def main() -> int:
-            async with client(server.url, at_once=20) as clickpost:
+            async with client(server.url, max_concurrency=20) as clickpost:
 
                 async def place(reference: str) -> None:
                     order = await clickpost.orders.create(india_order(reference))
@@ -129,7 +129,7 @@ def cancels_calls_in_flight(run: Run, folder: Path) -> None:
                     await came(lambda: len(server.heads) == 5)
                     group.cancel_scope.cancel()
                 stats = clickpost.stats()
-                assert (stats.in_flight, stats.waiting, stats.connections) == (0, 0, 0)
+                assert (stats.in_flight, stats.queued, stats.connections) == (0, 0, 0)
                 await came(lambda: not server.open)
                 server.talk = well
                 return (await clickpost.orders.create(india_order("R-1"))).waybill
@@ -201,7 +201,7 @@ def resumes_a_bulk_run(run: Run, folder: Path) -> None:
     async def main() -> list[tuple[bool, bool]]:
         async with client(server.url) as clickpost:
             rows = (india_order(f"R-{number}") for number in range(40))
-            async with create(clickpost, rows, journal=journal, at_once=8) as outcomes:
+            async with create(clickpost, rows, journal=journal, max_concurrency=8) as outcomes:
                 return [(isinstance(one, Placed), one.recorded) async for one in outcomes]
 
     with sandbox() as server:
@@ -222,7 +222,7 @@ def works_for_a_fleet(run: Run, folder: Path) -> None:
                 worker = Worker(clickpost, ledger)
                 # Each of them is given twice, as a queue that is restarted does.
                 answers = await asyncio.gather(
-                    *(worker.create(india_order(f"R-{n % 10}"), Terms()) for n in range(20))
+                    *(worker.create(india_order(f"R-{n % 10}"), OrderTerms()) for n in range(20))
                 )
             return [created(answer).waybill for answer in answers]
 

@@ -14,7 +14,7 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from clickpost_async import ClickPost, Credentials, Hosts
-from clickpost_async._http.per_loop_adapter import Connections
+from clickpost_async._http.per_loop_adapter import PerLoopAdapter
 from tests.environments.runners import RUNNERS
 from tests.helpers.process_servers import process
 from tests.sandbox.samples import CREDENTIALS
@@ -37,7 +37,7 @@ def clickpost(url: str) -> ClickPost:
 
 
 async def call(clickpost: ClickPost) -> None:
-    assert (await clickpost.health()).reply.status == 200
+    assert (await clickpost.health()).response.status == 200
     assert clickpost.stats().connections == 1
 
 
@@ -95,7 +95,7 @@ def test_loops_closed_by_hand_leave_descriptors_where_nothing_sweeps_them(
     for _ in range(5):
         loop = asyncio.new_event_loop()
         loop.run_until_complete(call(clickpost))
-        assert isinstance(clickpost._transport, Connections)
+        assert isinstance(clickpost._transport, PerLoopAdapter)
         held.append(loop)
     assert open_descriptors() >= before + 5
     for loop in held:
@@ -127,7 +127,7 @@ def test_calls_from_threads_by_async_to_sync_leave_no_descriptor(clickpost: Clic
     health = async_to_sync(clickpost.health)
 
     def ask(_: int) -> int:
-        return health().reply.status
+        return health().response.status
 
     def ask_from_threads(times: int) -> set[int]:
         with ThreadPoolExecutor(4) as pool:

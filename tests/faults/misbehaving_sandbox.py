@@ -10,7 +10,7 @@ import httpx
 from attrs import define, field
 
 from clickpost_async import ClickPost, Credentials
-from clickpost_async.bulk import Outcome, Pending, Placed, Rejected, Report, create
+from clickpost_async.bulk import OrderOutcome, Pending, Placed, Rejected, Report, create
 from clickpost_async.sandbox import Sandbox
 from tests.helpers.scripted_transport import Line
 from tests.sandbox.samples import india_order
@@ -81,12 +81,14 @@ def orders(count: int, word: str = "R", **changes: Any) -> list[dict[str, Any]]:
 async def run(
     clickpost: ClickPost,
     given: Iterable[dict[str, Any]],
-    at_once: int = 100,
+    max_concurrency: int = 100,
     max_outage: float = 60.0,
-) -> tuple[dict[str, Outcome], Report]:
+) -> tuple[dict[str, OrderOutcome], Report]:
     """Create orders in bulk, and return their outcomes by reference number."""
-    outcomes: dict[str, Outcome] = {}
-    async with create(clickpost, given, at_once=at_once, max_outage=max_outage) as bulk:
+    outcomes: dict[str, OrderOutcome] = {}
+    async with create(
+        clickpost, given, max_concurrency=max_concurrency, max_outage=max_outage
+    ) as bulk:
         async for outcome in bulk:
             reference = str(outcome.reference_number)
             assert reference not in outcomes
@@ -95,7 +97,7 @@ async def run(
     return outcomes, bulk.report
 
 
-def keeps_faith(door: Door, outcomes: dict[str, Outcome]) -> None:
+def keeps_faith(door: Door, outcomes: dict[str, OrderOutcome]) -> None:
     """Check what holds whatever goes wrong: nothing twice, nothing lost, nothing made up."""
     ledger = door.sandbox.ledger()
     assert {len(waybills) for waybills in ledger.values()} <= {1}

@@ -11,7 +11,7 @@ from clickpost_async import ClickPost, Credentials, Hosts, RetryPolicy, Timeouts
 from clickpost_async.sandbox import Sandbox, served
 from tests.helpers.http_server import Peer, Server, serving
 
-QUICK = RetryPolicy(attempts=4, backoff=0.001, settling=0.05)
+QUICK = RetryPolicy(attempts=4, backoff=0.001, settle_delay=0.05)
 SHORT = Timeouts(connect=0.3, write=0.3, read=0.3, create=0.3, total=1.0)
 
 Spoil = Callable[["Line"], Awaitable[None]]

@@ -14,17 +14,17 @@ from clickpost_async import (
     ClickPostError,
     CourierError,
     Credentials,
+    FailureKind,
+    Idempotency,
     NoReplyError,
     NotSentError,
     Outcome,
     RefusedError,
-    Repeat,
-    ReSend,
+    Resend,
     RetryPolicy,
     ServerError,
     ThrottledError,
     Timeouts,
-    Trouble,
 )
 from clickpost_async.bulk import Pending, Placed, Rejected, Report, Unknown, create
 from clickpost_async.endpoints import CATALOG
@@ -114,7 +114,7 @@ async def test_a01_a_429_holds_everybody_for_as_long_as_it_says(
     if header is not None:
         headers["retry-after"] = header
     play = Play([httpx.Response(429, headers=headers), placed()])
-    async with playing(play, at_once=1) as clickpost:
+    async with playing(play, max_concurrency=1) as clickpost:
         orders = await asyncio.gather(
             *(clickpost.orders.create(india_order(f"R-{number}")) for number in range(5))
         )
@@ -128,7 +128,7 @@ async def test_a01_a_429_holds_everybody_for_as_long_as_it_says(
 @virtual_time
 async def test_a01_a_429_that_asks_for_too_long_fails_everybody_at_once(header: str) -> None:
     play = Play([httpx.Response(429, headers={"retry-after": header}), placed()])
-    async with playing(play, at_once=1) as clickpost:
+    async with playing(play, max_concurrency=1) as clickpost:
         errors = await asyncio.gather(
             *(clickpost.orders.create(india_order(f"R-{number}")) for number in range(5)),
             return_exceptions=True,
@@ -160,9 +160,9 @@ async def test_a02_an_http_5xx_leaves_the_order_in_doubt_and_then_placed_once(
 ) -> None:
     sandbox = Sandbox()
     sandbox.faults.next(fault)
-    order = await placed_once(sandbox, retry=RetryPolicy(look_up=look_up))
+    order = await placed_once(sandbox, retry=RetryPolicy(reconcile=look_up))
     found = fault in BOOKED and look_up
-    assert order.reply.looked_up == found
+    assert order.response.reconciled == found
     assert order.already_placed == (fault in BOOKED and not look_up)
     assert (asyncio.get_running_loop().time() >= 30) == (not found)
 
@@ -172,7 +172,7 @@ async def test_a02_an_http_5xx_leaves_the_order_in_doubt_and_then_placed_once(
 @virtual_time
 async def test_a02_without_settling_a_racy_server_sells_two_labels() -> None:
     sandbox = Sandbox(racy=True, courier_seconds=5)
-    hasty = RetryPolicy(attempts=3, settling=0.0, look_up=False)
+    hasty = RetryPolicy(attempts=3, settle_delay=0.0, reconcile=False)
     async with at(sandbox, retry=hasty, timeouts=Timeouts(total=1)) as clickpost:
         with pytest.raises(NoReplyError):
             await clickpost.orders.create(india_order("R-1"))
@@ -186,12 +186,12 @@ async def test_a02_without_settling_a_racy_server_sells_two_labels() -> None:
 async def test_a03_a_code_500_after_booking_is_found_again() -> None:
     sandbox = Sandbox()
     sandbox.faults.next(Fault.OOPS)
-    assert (await placed_once(sandbox)).reply.looked_up
+    assert (await placed_once(sandbox)).response.reconciled
 
     again = Sandbox()
     again.faults.next(Fault.OOPS)
-    order = await placed_once(again, retry=RetryPolicy(look_up=False))
-    assert (order.already_placed, order.reply.attempts) == (True, 2)
+    order = await placed_once(again, retry=RetryPolicy(reconcile=False))
+    assert (order.already_placed, order.response.attempts) == (True, 2)
 
 
 # --- couriers -----------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ async def test_a03_a_code_500_after_booking_is_found_again() -> None:
 @virtual_time
 async def test_a04_a_busy_courier_is_asked_again_after_a_while(word: str) -> None:
     order = await placed_once(Sandbox(), f"R-{word}-2")
-    assert order.reply.attempts <= 3
+    assert order.response.attempts <= 3
 
 
 @pytest.mark.fault("A04")
@@ -215,7 +215,7 @@ async def test_a04_a_courier_that_stays_busy_leaves_the_order_unknown_and_not_re
     async with at(sandbox) as clickpost:
         with pytest.raises(BusyCourierError) as caught:
             await clickpost.orders.create(india_order(f"R-{word}"))
-    assert (caught.value.outcome, caught.value.again_in) == (Outcome.UNKNOWN, 30)
+    assert (caught.value.outcome, caught.value.safe_to_retry_in) == (Outcome.UNKNOWN, 30)
     assert (posts(sandbox), sandbox.ledger()) == (4, {})
     assert asyncio.get_running_loop().time() >= 30 + 60 + 120
 
@@ -245,8 +245,8 @@ async def test_a05_what_a_courier_refuses_is_rejected_in_its_words_and_not_repea
 async def test_a06_the_waybill_is_taken_from_323() -> None:
     sandbox = Sandbox()
     sandbox.faults.next(Fault.DROP_AFTER)
-    order = await placed_once(sandbox, retry=RetryPolicy(look_up=False))
-    assert (order.already_placed, order.reply.status, order.reply.attempts) == (True, 323, 2)
+    order = await placed_once(sandbox, retry=RetryPolicy(reconcile=False))
+    assert (order.already_placed, order.response.status, order.response.attempts) == (True, 323, 2)
 
 
 @pytest.mark.fault("A07")
@@ -258,7 +258,7 @@ async def test_a07_an_order_that_was_there_before_is_said_to_have_been() -> None
         again = await clickpost.orders.create(india_order("R-1"))
         _, report = await run(clickpost, [india_order("R-1"), india_order("R-2")])
     assert (first.already_placed, again.already_placed) == (False, True)
-    assert (again.reply.attempts, again.waybill) == (1, first.waybill)
+    assert (again.response.attempts, again.waybill) == (1, first.waybill)
     assert (report.placed, report.already_placed, report.duplicates_avoided) == (1, 1, 0)
     assert len(sandbox.ledger()) == 2
 
@@ -301,7 +301,7 @@ async def test_a10_an_order_that_is_worked_on_is_asked_for_until_it_has_a_waybil
     async with at(sandbox) as clickpost:
         order = await clickpost.orders.create(india_order("R-1", additional=ASYNC))
     assert sandbox.ledger() == {"R-1": (order.waybill,)}
-    assert order.reply.attempts == 2 + polls
+    assert order.response.attempts == 2 + polls
 
 
 @pytest.mark.fault("A10")
@@ -331,7 +331,7 @@ async def test_a11_a_key_that_is_revoked_stops_the_run_and_rejects_nobody() -> N
 
     async with at(sandbox) as clickpost:
         orders = (india_order(f"R-{number}") for number in range(1000))
-        async with create(clickpost, orders, at_once=10) as bulk:
+        async with create(clickpost, orders, max_concurrency=10) as bulk:
             outcomes = []
             async for outcome in bulk:
                 outcomes.append(outcome)
@@ -385,9 +385,9 @@ SLOW = 12.0
 
 
 @pytest.mark.fault("A14")
-@pytest.mark.parametrize("resend", ReSend)
+@pytest.mark.parametrize("resend", Resend)
 @virtual_time
-async def test_a14_settling_outlasts_a_slow_courier(resend: ReSend) -> None:
+async def test_a14_settling_outlasts_a_slow_courier(resend: Resend) -> None:
     sandbox = Sandbox(racy=True, courier_seconds=SLOW)
     policy = RetryPolicy(resend=resend)
     async with at(sandbox, retry=policy, timeouts=Timeouts(total=2)) as clickpost:
@@ -398,7 +398,7 @@ async def test_a14_settling_outlasts_a_slow_courier(resend: ReSend) -> None:
         await asyncio.sleep(100)
     ledger = sandbox.ledger()
     assert {len(waybills) for waybills in ledger.values()} == {1}
-    if resend is ReSend.NEVER:
+    if resend is Resend.NEVER:
         assert posts(sandbox) == 8
     for order in orders:
         if isinstance(order, CreatedOrder):
@@ -412,7 +412,7 @@ async def test_a14_settling_outlasts_a_slow_courier(resend: ReSend) -> None:
 @virtual_time
 async def test_a14_without_settling_the_same_courier_sells_everybody_two_labels() -> None:
     sandbox = Sandbox(racy=True, courier_seconds=SLOW)
-    hasty = RetryPolicy(attempts=2, settling=0.0)
+    hasty = RetryPolicy(attempts=2, settle_delay=0.0)
     async with at(sandbox, retry=hasty, timeouts=Timeouts(total=2)) as clickpost:
         await asyncio.gather(
             *(clickpost.orders.create(india_order(f"R-{number}")) for number in range(8)),
@@ -429,8 +429,8 @@ async def test_a14_without_settling_the_same_courier_sells_everybody_two_labels(
 @pytest.mark.fault("A16")
 @virtual_time
 async def test_a16_a_get_that_acts_is_not_repeated_like_one_that_reads() -> None:
-    assert CATALOG["orders.cancel"].repeat is Repeat.AFTER_SETTLING
-    assert CATALOG["labels.regenerate"].repeat is Repeat.NEVER
+    assert CATALOG["orders.cancel"].idempotency is Idempotency.IDEMPOTENT
+    assert CATALOG["labels.regenerate"].idempotency is Idempotency.UNSAFE
 
     play = Play([httpx.ReadError(""), said(200, result={"status": "Cancelled"})])
     async with playing(play) as clickpost:
@@ -441,7 +441,7 @@ async def test_a16_a_get_that_acts_is_not_repeated_like_one_that_reads() -> None
     async with playing(play) as clickpost:
         with pytest.raises(NoReplyError) as caught:
             await clickpost.labels.fetch("W-1", courier_partner=4, regenerate=True)
-    assert (len(play.requests), caught.value.again_in) == (1, None)
+    assert (len(play.requests), caught.value.safe_to_retry_in) == (1, None)
 
 
 @pytest.mark.fault("A17")
@@ -534,7 +534,7 @@ async def test_a20_single_calls_fail_at_once_meanwhile() -> None:
                 await clickpost.orders.create(india_order(f"R-{number}"))
             seen.append((asyncio.get_running_loop().time() - began, caught.value))
             await asyncio.sleep(0.1)
-    shut = [(took, error) for took, error in seen if error.trouble is Trouble.SHUT]
+    shut = [(took, error) for took, error in seen if error.kind is FailureKind.CIRCUIT_OPEN]
     assert len(shut) >= 450
     assert {took for took, _ in shut} == {0}
     assert {type(error) for _, error in shut} == {NotSentError}

@@ -74,7 +74,7 @@ def test_a_client_that_sends_once_and_does_not_look_loses_a_tenth_of_its_orders(
 def test_without_looking_first_every_lost_answer_would_cost_a_second_call() -> None:
     faults = Faults(latency=0.05, drop_after=0.1, seed=1)
     looking = gather(faults, RetryPolicy())
-    sending = gather(Faults(latency=0.05, drop_after=0.1, seed=1), RetryPolicy(look_up=False))
+    sending = gather(Faults(latency=0.05, drop_after=0.1, seed=1), RetryPolicy(reconcile=False))
 
     assert looking.door.posts <= COUNT * 1.02
     assert sending.door.posts >= COUNT * 1.08

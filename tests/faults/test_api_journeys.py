@@ -64,14 +64,14 @@ async def test_a01_orders_that_are_turned_away_are_placed_once_however_the_wait_
     away = throttled(RETRY_AFTER[form])
     door = Door(instead=lambda _, number: away if number <= 2 else None)
     # An hour is the longest pause there is, and each order gets it twice.
-    async with door.client(retry=RetryPolicy(patience=1e6)) as clickpost:
+    async with door.client(retry=RetryPolicy(max_total_delay=1e6)) as clickpost:
         outcomes, report = await run(clickpost, orders(20))
         stats = clickpost.stats()
 
     keeps_faith(door, outcomes)
     assert (report.placed, report.unknown, report.duplicates_avoided) == (20, 0, 0)
     # What was turned away is not in doubt, so nobody looks for it.
-    assert (door.posts, stats.look_ups) == (60, 0)
+    assert (door.posts, stats.reconciliations) == (60, 0)
 
 
 @pytest.mark.fault("A01")
@@ -87,7 +87,7 @@ async def test_a01_an_order_that_is_turned_away_for_ever_is_unsent_and_placed_by
         outcomes, _ = await run(clickpost, [india_order("R-1")])
 
         assert isinstance(error, ThrottledError)
-        assert (error.outcome, error.attempts, error.again_in) == (Outcome.NOT_SENT, 4, 40)
+        assert (error.outcome, error.attempts, error.safe_to_retry_in) == (Outcome.NOT_SENT, 4, 40)
         assert isinstance(outcomes["R-1"], Pending)
         assert door.sandbox.ledger() == {}
 
@@ -121,7 +121,7 @@ async def test_a02_of_orders_that_failed_inside_half_are_booked_and_all_are_plac
     how: str, look_up: bool
 ) -> None:
     door = Door(instead=every(7, FAILED[how]), books=HALF)
-    async with door.client(retry=RetryPolicy(look_up=look_up)) as clickpost:
+    async with door.client(retry=RetryPolicy(reconcile=look_up)) as clickpost:
         outcomes, report = await run(clickpost, orders(140))
 
     keeps_faith(door, outcomes)
@@ -136,7 +136,7 @@ async def test_a02_of_orders_that_failed_inside_half_are_booked_and_all_are_plac
 async def test_a02_an_order_that_comes_up_again_later_is_still_known_to_have_been_ours() -> None:
     # More than may be repeated at once: some wait until all others are done.
     door = Door(instead=every(3, httpx.Response(504)), books=HALF)
-    async with door.client(retry=RetryPolicy(look_up=False)) as clickpost:
+    async with door.client(retry=RetryPolicy(reconcile=False)) as clickpost:
         outcomes, report = await run(clickpost, orders(60))
 
     keeps_faith(door, outcomes)
@@ -168,7 +168,11 @@ async def test_a03_a_booked_order_that_says_500_for_ever_is_found_all_the_same()
     keeps_faith(door, outcomes)
     (outcome,) = outcomes.values()
     assert isinstance(outcome, Placed)
-    assert (outcome.order.reply.looked_up, outcome.found_again, outcome.attempts) == (True, True, 1)
+    assert (outcome.order.response.reconciled, outcome.recovered, outcome.attempts) == (
+        True,
+        True,
+        1,
+    )
     assert report.duplicates_avoided == 1
 
 
@@ -184,7 +188,7 @@ async def test_a04_a_later_call_finishes_what_a_busy_courier_left_unknown(word: 
     error = await refused(door, reference)
 
     assert isinstance(error, BusyCourierError)
-    assert (error.outcome, error.attempts, error.again_in) == (Outcome.UNKNOWN, 4, 30)
+    assert (error.outcome, error.attempts, error.safe_to_retry_in) == (Outcome.UNKNOWN, 4, 30)
     assert door.sandbox.ledger() == {}
 
     await anyio.sleep(30)
@@ -234,7 +238,7 @@ async def test_a05_354_on_request_may_well_be_placed_the_second_time() -> None:
     keeps_faith(door, outcomes)
     (outcome,) = outcomes.values()
     assert isinstance(outcome, Placed)
-    assert (outcome.attempts, outcome.found_again) == (2, True)
+    assert (outcome.attempts, outcome.recovered) == (2, True)
 
 
 # --- A06 to A09: 323 ----------------------------------------------------------------------------
@@ -252,7 +256,7 @@ async def test_a06_an_order_of_ours_that_is_found_again_is_told_from_one_that_wa
         ),
         books=["R-0"],
     )
-    async with door.client(retry=RetryPolicy(look_up=look_up)) as clickpost:
+    async with door.client(retry=RetryPolicy(reconcile=look_up)) as clickpost:
         await clickpost.orders.create(india_order("R-1"))
         outcomes, report = await run(clickpost, orders(2))
 
@@ -260,8 +264,8 @@ async def test_a06_an_order_of_ours_that_is_found_again_is_told_from_one_that_wa
     ours, theirs = outcomes["R-0"], outcomes["R-1"]
     assert isinstance(ours, Placed)
     assert isinstance(theirs, Placed)
-    assert (ours.found_again, ours.attempts) == (True, 1 if look_up else 2)
-    assert (theirs.found_again, theirs.already_placed, theirs.attempts) == (False, True, 1)
+    assert (ours.recovered, ours.attempts) == (True, 1 if look_up else 2)
+    assert (theirs.recovered, theirs.already_placed, theirs.attempts) == (False, True, 1)
     assert report.duplicates_avoided == 1
 
 
@@ -275,7 +279,11 @@ async def test_a07_a_reference_that_was_used_for_something_else_is_neither_renam
         first = await clickpost.orders.create(india_order("R-1"))
         other = await clickpost.orders.create(india_order("R-1", shipment_details__weight=9000))
 
-    assert (other.already_placed, other.reply.attempts, other.reply.looked_up) == (True, 1, False)
+    assert (other.already_placed, other.response.attempts, other.response.reconciled) == (
+        True,
+        1,
+        False,
+    )
     assert (other.waybill, other.reference_number) == (first.waybill, "R-1")
     assert door.sandbox.ledger() == {"R-1": (first.waybill,)}
 
@@ -312,7 +320,7 @@ async def test_a09_answers_that_are_swapped_between_two_orders_count_as_lost(
         return answered["R-1" if reference == "R-0" else "R-0"]
 
     door = Door(sandbox, instead=lambda _, number: swapped if number == 1 else None)
-    async with door.client(retry=RetryPolicy(look_up=look_up)) as clickpost:
+    async with door.client(retry=RetryPolicy(reconcile=look_up)) as clickpost:
         outcomes, report = await run(clickpost, orders(2))
 
     keeps_faith(door, outcomes)
@@ -345,7 +353,7 @@ async def test_a10_what_is_worked_on_ends_in_what_is_known_and_never_without_a_w
 ) -> None:
     line, kind = ENDS[end]
     play = Play([*BUSY, line])
-    async with playing(play, retry=RetryPolicy(polling=3600)) as clickpost:
+    async with playing(play, retry=RetryPolicy(poll_timeout=3600)) as clickpost:
         outcomes, _ = await run(clickpost, [india_order("R-1")])
 
     (outcome,) = outcomes.values()

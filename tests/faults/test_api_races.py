@@ -10,12 +10,12 @@ from clickpost_async import (
     ClickPost,
     ClickPostError,
     Outcome,
-    ReSend,
+    Resend,
     RetryPolicy,
     ServerError,
     Timeouts,
 )
-from clickpost_async._codec.endpoint import Get, Repeat
+from clickpost_async._codec.endpoint import Get, Idempotency
 from clickpost_async.bulk import Placed, Unknown
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Fault, Sandbox
@@ -61,7 +61,7 @@ async def test_a14_sent_again_at_once_the_same_orders_are_bought_twice(
     courier_seconds: float, look_up: bool
 ) -> None:
     door = Door(Sandbox(racy=True, courier_seconds=courier_seconds))
-    hasty = RetryPolicy(settling=0.0, look_up=look_up)
+    hasty = RetryPolicy(settle_delay=0.0, reconcile=look_up)
     async with door.client(timeouts=PATIENCE, retry=hasty) as clickpost:
         await run(clickpost, orders(15))
         await anyio.sleep(600)
@@ -87,7 +87,7 @@ async def test_a14_what_is_never_sent_again_is_bought_once_by_any_courier(
     courier_seconds: float,
 ) -> None:
     door = Door(Sandbox(racy=True, courier_seconds=courier_seconds))
-    hold = RetryPolicy(resend=ReSend.NEVER)
+    hold = RetryPolicy(resend=Resend.NEVER)
     async with door.client(timeouts=PATIENCE, retry=hold) as clickpost:
         outcomes, report = await run(clickpost, orders(15))
         await anyio.sleep(20_000)
@@ -97,7 +97,10 @@ async def test_a14_what_is_never_sent_again_is_bought_once_by_any_courier(
         for outcome in outcomes.values():
             if isinstance(outcome, Unknown):
                 # Not to be sent again by anybody who has not looked first.
-                assert (outcome.error.outcome, outcome.error.again_in) == (Outcome.UNKNOWN, None)
+                assert (outcome.error.outcome, outcome.error.safe_to_retry_in) == (
+                    Outcome.UNKNOWN,
+                    None,
+                )
 
         # A person who looks later finds them all.
         for reference, (waybill,) in door.sandbox.ledger().items():
@@ -119,7 +122,7 @@ def forgetful(sandbox: Sandbox) -> Line:
     return answer
 
 
-async def lost_and_forgotten(resend: ReSend) -> tuple[Door, dict[str, Any]]:
+async def lost_and_forgotten(resend: Resend) -> tuple[Door, dict[str, Any]]:
     sandbox = Sandbox()
     forgets = forgetful(sandbox)
     door = Door(sandbox, instead=lambda _, number: forgets if number == 1 else None, books=["R-0"])
@@ -131,7 +134,7 @@ async def lost_and_forgotten(resend: ReSend) -> tuple[Door, dict[str, Any]]:
 @pytest.mark.fault("A15")
 @virtual_time
 async def test_a15_what_is_never_sent_again_is_bought_once_by_a_server_that_forgets() -> None:
-    door, outcomes = await lost_and_forgotten(ReSend.NEVER)
+    door, outcomes = await lost_and_forgotten(Resend.NEVER)
 
     keeps_faith(door, outcomes)
     assert isinstance(outcomes["R-0"], Unknown)
@@ -141,7 +144,7 @@ async def test_a15_what_is_never_sent_again_is_bought_once_by_a_server_that_forg
 @pytest.mark.fault("A15", control=True)
 @virtual_time
 async def test_a15_sent_again_to_a_server_that_has_forgotten_it_is_bought_twice() -> None:
-    door, outcomes = await lost_and_forgotten(ReSend.AFTER_SETTLING)
+    door, outcomes = await lost_and_forgotten(Resend.AFTER_SETTLING)
 
     assert isinstance(outcomes["R-0"], Placed)
     assert (door.posts, most_bought(door.sandbox)) == (2, 2)
@@ -180,7 +183,7 @@ async def test_a16_a_cancellation_that_got_no_answer_settles_and_is_then_found_d
 
     first, second = asked(sandbox, "orders.cancel")
     assert second - first >= 30
-    assert (answer.reply.status, answer.cancelled) == (600, True)
+    assert (answer.response.status, answer.cancelled) == (600, True)
 
 
 @pytest.mark.fault("A16")
@@ -189,7 +192,7 @@ async def test_a16_a_cancellation_that_is_decided_later_is_asked_for_once() -> N
     answer, sandbox = await cancellation("CANCEL-LATER")
 
     assert len(asked(sandbox, "orders.cancel")) == 1
-    assert (answer.reply.status, answer.pending, answer.cancelled) == (202, True, False)
+    assert (answer.response.status, answer.pending, answer.cancelled) == (202, True, False)
 
 
 ANSWERS: dict[str, Line] = {
@@ -209,7 +212,7 @@ async def test_a16_a_label_that_is_printed_anew_is_so_once_whatever_the_answer(h
             await clickpost.labels.fetch("W-1", courier_partner=4, regenerate=True)
         assert clickpost.stats().attempts == 1
 
-    assert (caught.value.outcome, caught.value.again_in) == (Outcome.UNKNOWN, None)
+    assert (caught.value.outcome, caught.value.safe_to_retry_in) == (Outcome.UNKNOWN, None)
 
 
 @pytest.mark.fault("A16", control=True)
@@ -227,7 +230,7 @@ def test_a16_of_all_gets_those_that_act_are_known() -> None:
     acting = {
         name
         for name, endpoint in CATALOG.items()
-        if isinstance(endpoint, Get) and endpoint.repeat is not Repeat.FREELY
+        if isinstance(endpoint, Get) and endpoint.idempotency is not Idempotency.SAFE
     }
     assert acting == {"orders.cancel", "labels.regenerate"}
 
@@ -272,13 +275,13 @@ async def test_a18_an_order_of_several_pieces_that_is_found_again_is_bought_once
         instead=lambda _, number: httpx.ReadError("") if number == 1 else None, books=["R-1"]
     )
     pieces = india_order("R-1", shipment_details__courier_partner=129)
-    async with door.client(retry=RetryPolicy(look_up=look_up)) as clickpost:
+    async with door.client(retry=RetryPolicy(reconcile=look_up)) as clickpost:
         found = await clickpost.orders.create(pieces)
         again = await clickpost.orders.create(pieces)
 
     assert door.sandbox.ledger() == {"R-1": (found.waybill,)}
     # The look-up by reference shows no pieces; asked again, ClickPost does.
-    assert (len(found.children), found.reply.looked_up) == (0 if look_up else 2, look_up)
+    assert (len(found.children), found.response.reconciled) == (0 if look_up else 2, look_up)
     assert [bool(child.waybill) for child in again.children] == [True, True]
 
 

@@ -13,15 +13,15 @@ import pytest
 from clickpost_async import (
     ClickPostError,
     CredentialsError,
+    FailureKind,
     NotSentError,
     RetryPolicy,
     Timeouts,
-    Trouble,
 )
 from clickpost_async import Outcome as Evidence
-from clickpost_async.bulk import Outcome, Rejected, Report, Unknown, create
-from clickpost_async.events import Started
-from clickpost_async.limits import Unlimited
+from clickpost_async.bulk import OrderOutcome, Rejected, Report, Unknown, create
+from clickpost_async.events import AttemptStarted
+from clickpost_async.limits import NoRateLimit
 from clickpost_async.sandbox import Faults, Sandbox
 from clickpost_async.testing import virtual_time
 from tests.faults.misbehaving_sandbox import Door, keeps_faith, orders, run
@@ -51,9 +51,9 @@ async def test_a11_a_run_stops_at_a_key_that_is_refused_and_another_run_finishes
     valid = True
     door = Door(Sandbox(courier_seconds=1), instead=lambda *_: None if valid else KEYLESS[how])
     given = orders(200)
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, OrderOutcome] = {}
     async with door.client() as clickpost:
-        async with create(clickpost, given, at_once=10) as bulk:
+        async with create(clickpost, given, max_concurrency=10) as bulk:
             async for outcome in bulk:
                 outcomes[str(outcome.reference_number)] = outcome
                 valid = len(outcomes) < 50
@@ -65,7 +65,7 @@ async def test_a11_a_run_stops_at_a_key_that_is_refused_and_another_run_finishes
         assert len(outcomes) <= 80
 
         valid = True
-        again, report = await run(clickpost, given, at_once=10)
+        again, report = await run(clickpost, given, max_concurrency=10)
     keeps_faith(door, again)
     assert (report.placed + report.already_placed, len(door.sandbox.ledger())) == (200, 200)
 
@@ -80,7 +80,7 @@ async def test_a11_a_key_that_is_refused_says_nothing_of_an_order_that_was_lost_
         instead=lambda _, number: httpx.ReadError("") if number == 1 else KEYLESS[how],
         books=["R-0"],
     )
-    async with door.client(retry=RetryPolicy(look_up=False)) as clickpost:
+    async with door.client(retry=RetryPolicy(reconcile=False)) as clickpost:
         outcomes, report = await run(clickpost, orders(1))
 
     keeps_faith(door, outcomes)
@@ -114,7 +114,7 @@ async def test_a12_every_kind_of_refusal_is_told_in_its_words_and_stops_nobody()
         outcome = outcomes[reference]
         assert isinstance(outcome, Rejected)
         assert isinstance(outcome.error, ClickPostError)
-        assert (outcome.error.status, outcome.error.again_in) == (code, None)
+        assert (outcome.error.status, outcome.error.safe_to_retry_in) == (code, None)
         assert f"words of {code}" in outcome.reasons[0]
 
 
@@ -137,7 +137,7 @@ async def test_a13_a_code_that_nobody_knows_leaves_its_order_unknown_and_stops_n
     # Neither repeated, nor taken for an outage.
     assert door.posts == 60
     assert {
-        (outcome.error.status, outcome.error.again_in)
+        (outcome.error.status, outcome.error.safe_to_retry_in)
         for outcome in outcomes.values()
         if isinstance(outcome, Unknown)
     } == {(code, 30)}
@@ -173,7 +173,7 @@ async def test_a19_couriers_of_whom_one_in_a_hundred_takes_30_s_are_waited_for()
     keeps_faith(door, outcomes)
     assert report.placed == 500
     # One in a thousand is given up after a minute, and found by looking.
-    assert (door.posts, stats.look_ups) == (500, report.duplicates_avoided)
+    assert (door.posts, stats.reconciliations) == (500, report.duplicates_avoided)
     assert report.duplicates_avoided <= 5
 
 
@@ -181,7 +181,7 @@ async def test_a19_couriers_of_whom_one_in_a_hundred_takes_30_s_are_waited_for()
 @virtual_time
 async def test_a19_an_impatient_client_without_a_guard_would_raise_a_storm() -> None:
     door = slow(Sandbox(), median=1.5, p99=30)
-    hasty = RetryPolicy(settling=0, look_up=False)
+    hasty = RetryPolicy(settle_delay=0, reconcile=False)
     settings: dict[str, Any] = {"timeouts": Timeouts(total=1), "retry": hasty}
     async with door.client(**settings) as clickpost:
         await run(unguarded(clickpost), orders(500))
@@ -208,7 +208,7 @@ OUTAGES: dict[str, dict[str, Any]] = {
 }
 
 
-async def outage(how: str, *, guarded: bool = True) -> tuple[Door, dict[str, Outcome], Report]:
+async def outage(how: str, *, guarded: bool = True) -> tuple[Door, dict[str, OrderOutcome], Report]:
     random.seed(20)
     sandbox = Sandbox(faults=Faults(latency=0.1, seed=20, **OUTAGES[how]))
     door = Door(sandbox)
@@ -259,7 +259,7 @@ async def test_a20_single_calls_fail_at_once_and_are_told_when_it_is_tried_again
     listener = Listener()
     refused: list[tuple[float, ClickPostError]] = []
     door = Door(sandbox)
-    settings: dict[str, Any] = {"observers": [listener], "limiter": Unlimited()}
+    settings: dict[str, Any] = {"observers": [listener], "limiter": NoRateLimit()}
     async with door.client(retry=RetryPolicy(attempts=1), **settings) as clickpost:
         # A checkout: five orders a second, as long as the outage lasts.
         for number in range(5 * MINUTES):
@@ -273,14 +273,18 @@ async def test_a20_single_calls_fail_at_once_and_are_told_when_it_is_tried_again
     healing.cancel()
 
     # Those that open it, then one now and then.
-    tried = [error for _, error in refused if error.trouble is not Trouble.SHUT]
+    tried = [error for _, error in refused if error.kind is not FailureKind.CIRCUIT_OPEN]
     assert len(tried) <= 40
     assert {error.outcome for error in tried} == {Evidence.UNKNOWN}
-    creates = [event for event in listener.of(Started) if event.endpoint == "orders.create_india"]
+    creates = [
+        event for event in listener.of(AttemptStarted) if event.endpoint == "orders.create_india"
+    ]
     assert len(creates) == len(tried) + 1
 
-    at_once = [(took, error) for took, error in refused if error.trouble is Trouble.SHUT]
-    assert {type(error) for _, error in at_once} == {NotSentError}
-    assert {took for took, _ in at_once} == {0}
-    assert all(0 < (error.again_in or 0) <= 60 for _, error in at_once)
+    max_concurrency = [
+        (took, error) for took, error in refused if error.kind is FailureKind.CIRCUIT_OPEN
+    ]
+    assert {type(error) for _, error in max_concurrency} == {NotSentError}
+    assert {took for took, _ in max_concurrency} == {0}
+    assert all(0 < (error.safe_to_retry_in or 0) <= 60 for _, error in max_concurrency)
     assert list(sandbox.ledger()) == ["R-after"]

@@ -23,8 +23,8 @@ from clickpost_async import (
 )
 from clickpost_async import Outcome as Evidence
 from clickpost_async.bulk import Placed, create
-from clickpost_async.events import Ended, Started
-from clickpost_async.limits import Unlimited
+from clickpost_async.events import AttemptStarted, CallFinished
+from clickpost_async.limits import NoRateLimit
 from clickpost_async.sandbox import Sandbox, served
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
@@ -42,7 +42,7 @@ from tests.helpers.scripted_transport import (
 )
 from tests.sandbox.samples import india_order
 
-QUICK = RetryPolicy(attempts=3, backoff=0.001, settling=0.05)
+QUICK = RetryPolicy(attempts=3, backoff=0.001, settle_delay=0.05)
 
 
 def at(server: Any, sandbox: Sandbox | None = None, **settings: Any) -> ClickPost:
@@ -59,7 +59,9 @@ async def turns(count: int) -> None:
 
 
 def ends(listener: Listener) -> list[Evidence | None]:
-    return [end.outcome for end in listener.of(Ended) if end.endpoint.startswith("orders.create")]
+    return [
+        end.outcome for end in listener.of(CallFinished) if end.endpoint.startswith("orders.create")
+    ]
 
 
 # --- X01 - X04: at every moment ----------------------------------------------------------------
@@ -78,13 +80,13 @@ async def test_x01_to_x04_given_up_in_any_round_a_create_tells_the_truth_about_i
     told: dict[str, Evidence | None] = {}
 
     def listen(event: object) -> None:
-        if isinstance(event, Ended) and event.endpoint == "orders.create_india":
+        if isinstance(event, CallFinished) and event.endpoint == "orders.create_india":
             told[str(event.reference_number)] = event.outcome
 
     answered = given_up = 0
     async with (
         served(sandbox) as server,
-        at(server, sandbox, observers=[listen], limiter=Unlimited()) as clickpost,
+        at(server, sandbox, observers=[listen], limiter=NoRateLimit()) as clickpost,
     ):
         for number in range(120):
             reference = f"R-{number}"
@@ -119,7 +121,7 @@ async def test_x01_to_x04_given_up_in_any_round_a_create_tells_the_truth_about_i
     assert (given_up + answered, len(first)) == (120, 119)  # one had not begun
     assert given_up > 20
     assert {*first.values()} >= {Evidence.NOT_SENT, Evidence.UNKNOWN}
-    assert (stats.in_flight, stats.waiting) == (0, 0)
+    assert (stats.in_flight, stats.queued) == (0, 0)
     ledger = sandbox.ledger()
     assert {order.reference_number: (order.waybill,) for order in again} == {
         reference: ledger[reference] for reference in first
@@ -134,12 +136,12 @@ async def test_x02_one_that_waits_has_not_been_sent(where: str) -> None:
     settings: dict[str, Any] = {}
     lines: list[Line] = [placed()]
     if where == "gate":
-        settings, lines = {"at_once": 1}, [never_answers]
+        settings, lines = {"max_concurrency": 1}, [never_answers]
     elif where == "turn":
         settings = {"rate": Rate(1, per=1000)}
     elif where == "pause":
         lines = [httpx.ConnectError("")]
-        settings = {"retry": RetryPolicy(backoff=1e6, longest=1e6, patience=1e9)}
+        settings = {"retry": RetryPolicy(backoff=1e6, max_backoff=1e6, max_total_delay=1e9)}
     elif where == "breaker":
         lines, settings = [httpx.ConnectError("")], {"retry": RetryPolicy.never()}
 
@@ -172,8 +174,8 @@ async def test_x02_one_that_waits_has_not_been_sent(where: str) -> None:
         for one in before:
             one.cancel()
 
-    assert listener.of(Ended)[-1 - (where == "gate")].reference_number == "R-1"
-    assert [end.outcome for end in listener.of(Ended) if end.reference_number == "R-1"] == [
+    assert listener.of(CallFinished)[-1 - (where == "gate")].reference_number == "R-1"
+    assert [end.outcome for end in listener.of(CallFinished) if end.reference_number == "R-1"] == [
         Evidence.NOT_SENT
     ]
 
@@ -208,7 +210,7 @@ async def test_x03_one_that_has_left_is_unknown_and_gone_within_a_few_rounds(tal
     listener = Listener()
     async with serving(talk) as server, at(server, observers=[listener]) as clickpost:
         call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
-        await until(lambda: listener.of(Started) and server.open)
+        await until(lambda: listener.of(AttemptStarted) and server.open)
         await asyncio.sleep(0.05)
         call.cancel()
         # Rounds of the event loop, not seconds: nothing is waited for.
@@ -220,7 +222,7 @@ async def test_x03_one_that_has_left_is_unknown_and_gone_within_a_few_rounds(tal
         stats = clickpost.stats()
 
     assert ends(listener) == [Evidence.UNKNOWN]
-    assert (stats.in_flight, stats.connections, len(listener.of(Started))) == (0, 0, 1)
+    assert (stats.in_flight, stats.connections, len(listener.of(AttemptStarted))) == (0, 0, 1)
 
 
 @pytest.mark.fault("X03")
@@ -299,16 +301,16 @@ async def test_x10_a_run_that_is_left_half_way_can_be_made_again() -> None:
     sandbox = Sandbox(courier_seconds=0.001)
     orders = [india_order(f"R-{number}") for number in range(60)]
     async with served(sandbox) as server, at(server, sandbox) as clickpost:
-        async with create(clickpost, orders, at_once=8) as run:
+        async with create(clickpost, orders, max_concurrency=8) as run:
             async for _ in run:
                 if run.report.total == 20:
                     break
         await until(lambda: not sandbox.traffic.in_flight)
         stats = clickpost.stats()
-        async with create(clickpost, orders, at_once=8) as run:
+        async with create(clickpost, orders, max_concurrency=8) as run:
             outcomes = [outcome async for outcome in run]
 
-    assert (stats.in_flight, stats.waiting) == (0, 0)
+    assert (stats.in_flight, stats.queued) == (0, 0)
     assert {type(outcome) for outcome in outcomes} == {Placed}
     assert 20 <= run.report.already_placed <= 20 + 8 + 1
     ledger = sandbox.ledger()
@@ -335,7 +337,7 @@ async def test_x10_an_iterator_that_is_left_half_way_goes_on_where_it_was() -> N
         stats = clickpost.stats()
         seen += [update async for update in updates]
 
-    assert (stats.in_flight, stats.waiting) == (0, 0)
+    assert (stats.in_flight, stats.queued) == (0, 0)
     assert sorted(update.reference_number for update in seen) == sorted(
         f"R-{number}" for number in range(12)
     )
@@ -345,7 +347,7 @@ async def test_x10_an_iterator_that_is_left_half_way_goes_on_where_it_was() -> N
 @pytest.mark.parametrize("look_up", [True, False])
 @pytest.mark.asyncio
 async def test_x11_an_event_loop_that_was_blocked_costs_no_second_label(look_up: bool) -> None:
-    retry = RetryPolicy(settling=0.2, look_up=look_up)
+    retry = RetryPolicy(settle_delay=0.2, reconcile=look_up)
     timeouts = Timeouts(read=0.2, create=0.2)
     sandbox = Sandbox(courier_seconds=0.05)
     async with (

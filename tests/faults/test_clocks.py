@@ -44,7 +44,7 @@ async def test_c05_a_date_counts_from_the_servers_own_clock(date: str) -> None:
     for line in (httpx.Response(429, headers=headers), httpx.Response(503, headers=headers)):
         play = Play([line, placed()])
         began = asyncio.get_running_loop().time()
-        async with playing(play, retry=RetryPolicy(settling=0.1)) as clickpost:
+        async with playing(play, retry=RetryPolicy(settle_delay=0.1)) as clickpost:
             await clickpost.orders.create(india_order("R-1"))
         assert 12 <= play.times[1] - began <= 12.6
 
@@ -98,4 +98,4 @@ async def test_c06_an_odd_time_in_a_journey_costs_no_scan(odd: Any) -> None:
     }
     async with playing([said(200, result=tracked)]) as clickpost:
         track = await clickpost.tracking.track(["W-1"], courier_partner=4)
-    assert track.reply.status == 200
+    assert track.response.status == 200

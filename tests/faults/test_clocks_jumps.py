@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from clickpost_async import Rate, RetryPolicy, ThrottledError
-from clickpost_async.limits import Limiter, Unlimited
+from clickpost_async.limits import Limiter, NoRateLimit
 from clickpost_async.sandbox import Fault, Faults, Sandbox
 from clickpost_async.testing import run_virtual, virtual_time
 from tests.faults.misbehaving_sandbox import Door, keeps_faith, orders, run
@@ -78,7 +78,7 @@ async def test_c01_a_minute_to_wait_is_a_minute_when_the_wall_clock_has_jumped(
     def leap() -> None:
         monkeypatch.setattr(time, "time", jumping(jump))
 
-    assert await departure(Unlimited(), leap) == 60
+    assert await departure(NoRateLimit(), leap) == 60
 
 
 @pytest.mark.fault("C01", control=True)
@@ -93,4 +93,4 @@ async def test_c01_kept_by_the_wall_clock_the_minute_would_be_over_at_once() -> 
     def wall() -> float:
         return anyio.current_time() + jump
 
-    assert await departure(Unlimited(clock=wall), leap) == 0
+    assert await departure(NoRateLimit(clock=wall), leap) == 0

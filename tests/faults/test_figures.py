@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from clickpost_async import ClickPost, Credentials, Rate, Stats
-from clickpost_async.limits import Unlimited
+from clickpost_async.limits import NoRateLimit
 from clickpost_async.sandbox import Faults, Sandbox
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import run_virtual
@@ -49,8 +49,8 @@ def test_answers_lost_to_every_tenth_of_a_thousand_orders_lose_and_double_none(s
     assert {type(answer) for answer in answers} == {CreatedOrder}
     assert len(sandbox.ledger()) == 1000
     # The faults did happen, and all but a few were cured by looking.
-    assert stats.look_ups >= 80
-    assert sum(answer.reply.looked_up for answer in answers) >= 70
+    assert stats.reconciliations >= 80
+    assert sum(answer.response.reconciled for answer in answers) >= 70
     assert posts(sandbox) <= 1020
 
 
@@ -69,7 +69,7 @@ def test_faults_of_one_in_twenty_cost_no_more_than_six_calls_in_a_hundred(faults
     sandbox = Sandbox(faults=Faults(seed=2, **FAULTS[faults]))
     answers, stats = gather(sandbox, 5000)
     assert {type(answer) for answer in answers} == {CreatedOrder}
-    assert stats.look_ups >= 200
+    assert stats.reconciliations >= 200
     assert posts(sandbox) <= 5000 * 1.06
 
 
@@ -86,12 +86,12 @@ def test_five_hundred_at_fifty_a_second_are_all_placed_with_few_refusals(how: st
     sandbox = Sandbox(rate=50, faults=Faults(latency=0.05))
     answers, stats = gather(sandbox, 500, **settings)
     assert {type(answer) for answer in answers} == {CreatedOrder}
-    assert stats.throttled <= most
+    assert stats.rate_limited <= most
     assert sandbox.busiest() <= 100
 
 
 @pytest.mark.fault("A01", control=True)
 def test_without_a_limiter_hundreds_are_refused() -> None:
     sandbox = Sandbox(rate=50, faults=Faults(latency=0.05))
-    _, stats = gather(sandbox, 500, limiter=Unlimited())
-    assert stats.throttled > 300
+    _, stats = gather(sandbox, 500, limiter=NoRateLimit())
+    assert stats.rate_limited > 300

@@ -24,13 +24,13 @@ from clickpost_async import (
     Credentials,
     Get,
     Hosts,
+    Idempotency,
     InvalidRequestError,
     Outcome,
     Post,
-    Repeat,
     RetryPolicy,
 )
-from clickpost_async.structures import Answer
+from clickpost_async.structures import ResponseModel
 from clickpost_async.testing import run_virtual, virtual_time
 from tests.helpers.http_server import serving
 from tests.helpers.scripted_transport import KEY, Play, playing, said
@@ -51,7 +51,7 @@ HOSTILE = st.lists(st.sampled_from(NASTY) | st.text(max_size=3), min_size=1, max
 
 HOST = "https://acme.example/base"
 
-Call = Callable[[ClickPost, str], Awaitable[Answer]]
+Call = Callable[[ClickPost, str], Awaitable[ResponseModel]]
 QUESTIONS: dict[str, tuple[str, Call]] = {
     "/v1/cancel-order/": (
         "waybill",
@@ -84,7 +84,7 @@ QUESTIONS: dict[str, tuple[str, Call]] = {
 }
 
 
-def sent_by(call: Callable[[ClickPost], Awaitable[Answer]]) -> list[httpx.Request]:
+def sent_by(call: Callable[[ClickPost], Awaitable[ResponseModel]]) -> list[httpx.Request]:
     """Make a call, and return what has left; nothing has if it was refused."""
     play = Play([said(200, result={})])
 
@@ -144,7 +144,7 @@ def test_s01_nothing_in_an_order_changes_where_it_goes(text: str) -> None:
 @pytest.mark.fault("S01")
 @given(name=HOSTILE, value=HOSTILE)
 def test_s01_an_endpoint_of_ones_own_is_held_to_its_path_too(name: str, value: str) -> None:
-    endpoint = Get("/v9/own/", returns=Answer, repeat=Repeat.NEVER)
+    endpoint = Get("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE)
 
     for request in sent_by(lambda clickpost: clickpost.get(endpoint, {name: value})):
         assert_goes_to(request, "/v9/own/")
@@ -156,7 +156,7 @@ def test_s01_an_endpoint_of_ones_own_is_held_to_its_path_too(name: str, value: s
 @given(HOSTILE)
 def test_s01_a_path_that_leads_elsewhere_cannot_be_declared(text: str) -> None:
     try:
-        endpoint = Get(f"/v9/{text}/", returns=Answer, repeat=Repeat.NEVER)
+        endpoint = Get(f"/v9/{text}/", returns=ResponseModel, idempotency=Idempotency.UNSAFE)
     except ValueError:
         return
 
@@ -266,10 +266,10 @@ HUGE: dict[str, Any] = {
 }
 
 
-def ended(order: Any) -> tuple[ClickPostError | Answer, list[httpx.Request]]:
+def ended(order: Any) -> tuple[ClickPostError | ResponseModel, list[httpx.Request]]:
     play = Play([said(200, result={"waybill": "W-1"})])
 
-    async def place() -> ClickPostError | Answer:
+    async def place() -> ClickPostError | ResponseModel:
         async with playing(play, retry=RetryPolicy.never()) as clickpost:
             try:
                 return await clickpost.orders.create(order)
@@ -422,7 +422,7 @@ async def test_s06_words_beside_a_success_are_masked_too() -> None:
     async with playing([said(323, GOSSIP, result={"waybill": "W-1"})]) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
-    assert [person for person in PERSONS if person in f"{order!r} {order.reply!r}"] == []
+    assert [person for person in PERSONS if person in f"{order!r} {order.response!r}"] == []
 
 
 @pytest.mark.fault("S06")
@@ -439,7 +439,7 @@ async def test_s06_a_framework_that_repeats_persons_is_not_quoted_either() -> No
 @pytest.mark.fault("S06", control=True)
 @virtual_time
 async def test_s06_where_nothing_is_known_of_a_body_its_words_are_passed_on() -> None:
-    endpoint = Post("/v9/own/", returns=Answer, repeat=Repeat.NEVER)
+    endpoint = Post("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE)
     async with playing([said(307, GOSSIP)], retry=RetryPolicy.never()) as clickpost:
         with pytest.raises(ClickPostError) as caught:
             await clickpost.post(endpoint, india_order("R-1"))

@@ -173,7 +173,7 @@ async def test_p03_a_verdict_that_is_none_is_no_refusal(spoil: Spoil) -> None:
 @variants({"a number": with_meta(status=200), "digits": with_meta(status="200")})
 @virtual_time
 async def test_p03_a_verdict_may_be_a_number_or_digits(spoil: Spoil) -> None:
-    assert (await survives(spoil, FOREVER)).reply.attempts == 1
+    assert (await survives(spoil, FOREVER)).response.attempts == 1
 
 
 JSON = st.recursive(
@@ -235,7 +235,7 @@ async def test_p04_the_status_decides_whatever_success_says() -> None:
 async def test_p04_no_word_of_success_loses_or_doubles_an_order(success: Any) -> None:
     order = await survives(with_meta(success=success), FOREVER)
 
-    assert order.reply.attempts == 1
+    assert order.response.attempts == 1
 
 
 @pytest.mark.fault("P04", control=True)
@@ -351,7 +351,9 @@ async def test_p10_a_bulk_run_halts_at_a_redirect_and_its_orders_stay_pending() 
     play = moving(301, ELSEWHERE["another host"])
     async with (
         playing(play) as clickpost,
-        bulk.create(clickpost, (india_order(f"R-{n}") for n in range(50)), at_once=4) as run,
+        bulk.create(
+            clickpost, (india_order(f"R-{n}") for n in range(50)), max_concurrency=4
+        ) as run,
     ):
         outcomes = [outcome async for outcome in run]
 
@@ -390,7 +392,7 @@ async def test_p11_valid_json_counts_whatever_it_is_called(content_type: str) ->
     def called(answer: httpx.Response) -> httpx.Response:
         return raw(answer.content, content_type=content_type)
 
-    assert (await survives(called, FOREVER)).reply.attempts == 1
+    assert (await survives(called, FOREVER)).response.attempts == 1
 
 
 def shuffled(known: Mapping[str, Any], unknown: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -426,9 +428,9 @@ def test_p12_what_is_new_and_where_it_stands_changes_nothing(
     order = run_virtual(place)
 
     assert (order.waybill, order.order_id, order.sort_code) == ("W-1", 7, "PNQ")
-    assert order.reply.attempts == 1
+    assert order.response.attempts == 1
     assert order.extra == {f"new_{name}": value for name, value in unknown[1].items()}
-    assert order.reply.raw == answer
+    assert order.response.raw == answer
 
 
 @pytest.mark.fault("P13")
@@ -440,7 +442,7 @@ async def test_p13_a_verdict_counts_under_any_http_status(http_status: int) -> N
 
     order = await survives(under, FOREVER)
 
-    assert (order.reply.attempts, order.reply.http_status) == (1, http_status)
+    assert (order.response.attempts, order.response.http_status) == (1, http_status)
 
 
 EMPTY = {

@@ -13,11 +13,11 @@ from clickpost_async import (
     ClickPostError,
     Credentials,
     Hosts,
+    Idempotency,
     NoReplyError,
     NotSentError,
     Outcome,
     Post,
-    Repeat,
     RetryPolicy,
     Timeouts,
 )
@@ -37,8 +37,8 @@ ONCE_ONLY = Post(
     "/v3/create-order/",
     takes=IndiaOrder,
     returns=CreatedOrder,
-    reads=order_of,
-    repeat=Repeat.NEVER,
+    accepts_meta=order_of,
+    idempotency=Idempotency.UNSAFE,
 )
 
 
@@ -58,7 +58,7 @@ async def is_left_alone(proxy: Proxy, kind: type[ClickPostError] = NoReplyError)
         with pytest.raises(kind) as caught:
             await clickpost.post(ONCE_ONLY, india_order("R-1"))
     assert caught.value.outcome is Outcome.UNKNOWN
-    assert caught.value.again_in is None
+    assert caught.value.safe_to_retry_in is None
     assert len(proxy.creates) <= 1
     assert sum(map(len, proxy.sandbox.ledger().values())) <= 1
 
@@ -66,7 +66,7 @@ async def is_left_alone(proxy: Proxy, kind: type[ClickPostError] = NoReplyError)
 async def not_sent(clickpost: ClickPost) -> NotSentError:
     with pytest.raises(NotSentError) as caught:
         await clickpost.orders.create(india_order("R-1"))
-    assert (caught.value.outcome, caught.value.again_in) == (Outcome.NOT_SENT, 0)
+    assert (caught.value.outcome, caught.value.safe_to_retry_in) == (Outcome.NOT_SENT, 0)
     return caught.value
 
 
@@ -122,7 +122,7 @@ async def test_t02_a_closed_port_is_tried_again_until_somebody_listens() -> None
             ClickPost(
                 Credentials(sandbox.username, sandbox.key),
                 hosts=Hosts.at(f"http://127.0.0.1:{port}/api"),
-                retry=RetryPolicy(attempts=9, backoff=0.2, longest=0.2),
+                retry=RetryPolicy(attempts=9, backoff=0.2, max_backoff=0.2),
             ).orders.create(india_order("R-1"))
         )
         await asyncio.sleep(0.05)
@@ -175,7 +175,7 @@ async def test_t05_a_connection_that_is_closed_unread_leaves_the_order_in_doubt_
     async with proxied(on_accept=act) as proxy:
         order = await survives(proxy)
     # Headers had been written: the client cannot know that nobody read them.
-    assert order.reply.attempts == 2
+    assert order.response.attempts == 2
     async with proxied(on_accept=act) as proxy:
         await is_left_alone(proxy)
 
@@ -225,7 +225,7 @@ async def test_t07_an_answer_that_is_cut_off_before_it_begins_costs_no_label(
     async with proxied(spoil) as proxy:
         order = await survives(proxy)
     booked = spoil in (books_and_closes, books_and_resets)
-    assert (order.reply.looked_up, order.reply.attempts) == (booked, 1 if booked else 2)
+    assert (order.response.reconciled, order.response.attempts) == (booked, 1 if booked else 2)
     async with proxied(spoil) as proxy:
         await is_left_alone(proxy)
 
@@ -244,7 +244,7 @@ async def books_and_hangs(line: Line) -> None:
 @pytest.mark.fault("T10", control=True)
 @pytest.mark.asyncio
 async def test_t07_without_looking_or_settling_a_slow_courier_sells_two_labels() -> None:
-    hasty = RetryPolicy(attempts=2, settling=0.0, look_up=False)
+    hasty = RetryPolicy(attempts=2, settle_delay=0.0, reconcile=False)
     short = Timeouts(create=0.1)
     async with proxied(times=0, racy=True, courier_seconds=0.5) as proxy:
         async with proxy.client(retry=hasty, timeouts=short) as clickpost:
@@ -265,7 +265,9 @@ async def test_t08_a_connection_that_a_server_closes_early_is_noticed(
         # Kept alive, says the answer, and closed a moment later.
         await asyncio.sleep(0.01)
 
-    question = Post("/x/", returns=CreatedOrder, reads=order_of, repeat=Repeat.NEVER)
+    question = Post(
+        "/x/", returns=CreatedOrder, accepts_meta=order_of, idempotency=Idempotency.UNSAFE
+    )
     async with serving(brief) as server, at(server.url) as clickpost:
         for _ in range(40):
             # Answered each time: no call was written into a closed one.
@@ -318,13 +320,13 @@ async def test_t10_an_answer_that_comes_too_late_is_ignored_and_its_order_found(
 
     async with proxied(late) as proxy:
         order = await survives(proxy)
-    assert order.reply.looked_up
+    assert order.response.reconciled
 
     async with proxied(late) as proxy:
-        order = await survives(proxy, retry=RetryPolicy(settling=0.05, look_up=False))
+        order = await survives(proxy, retry=RetryPolicy(settle_delay=0.05, reconcile=False))
     # A busy machine may be late with a response once more.
     assert order.already_placed
-    assert order.reply.attempts >= 2
+    assert order.response.attempts >= 2
 
 
 # --- answers that are cut, garbled, slow --------------------------------------------------------
@@ -380,7 +382,7 @@ async def test_t11_an_answer_without_a_proper_head_is_none(
     spoil: Callable[[Line], Awaitable[None]],
 ) -> None:
     async with proxied(spoil) as proxy:
-        assert (await survives(proxy)).reply.looked_up
+        assert (await survives(proxy)).response.reconciled
     async with proxied(spoil) as proxy:
         await is_left_alone(proxy)
 
@@ -392,7 +394,7 @@ async def test_t12_an_answer_that_is_cut_off_is_none_and_not_bad_json(
     spoil: Callable[[Line], Awaitable[None]],
 ) -> None:
     async with proxied(spoil) as proxy:
-        assert (await survives(proxy)).reply.looked_up
+        assert (await survives(proxy)).response.reconciled
     async with proxied(spoil) as proxy:
         await is_left_alone(proxy)
 
@@ -402,7 +404,7 @@ async def test_t12_an_answer_that_is_cut_off_is_none_and_not_bad_json(
 async def test_t13_an_answer_that_drips_ends_with_the_time_for_the_whole() -> None:
     dripping = Timeouts(create=0.3, read=0.3, total=0.4)
     async with proxied(drips) as proxy:
-        assert (await survives(proxy, timeouts=dripping)).reply.looked_up
+        assert (await survives(proxy, timeouts=dripping)).response.reconciled
 
 
 # --- while it is being written ------------------------------------------------------------------
@@ -459,7 +461,7 @@ async def test_t16_a_slow_line_in_small_pieces_is_no_fault() -> None:
     patient = Timeouts(total=10)
     async with proxied(in_pieces) as proxy:
         order = await survives(proxy, timeouts=patient)
-    assert (order.reply.attempts, order.reply.looked_up) == (1, False)
+    assert (order.response.attempts, order.response.reconciled) == (1, False)
 
 
 # --- networks -----------------------------------------------------------------------------------
@@ -480,7 +482,7 @@ async def test_t17_a_network_that_comes_and_goes_is_neither_stormed_nor_given_up
         orders = (india_order(f"R-{number}") for number in range(500))
         # A run halts after 60 s without a response by default, and the breaker's probes may miss
         # every second in which this network is there: who wants to outlast it says so.
-        async with create(clickpost, orders, at_once=20, max_outage=400.0) as run:
+        async with create(clickpost, orders, max_concurrency=20, max_outage=400.0) as run:
             outcomes = [outcome async for outcome in run]
 
     unsent = [one for one in outcomes if not isinstance(one, Placed)]
@@ -495,12 +497,12 @@ async def test_t17_a_network_that_comes_and_goes_is_neither_stormed_nor_given_up
 @pytest.mark.asyncio
 async def test_t19_a_narrow_gate_makes_calls_wait_and_fails_none() -> None:
     async with proxied(times=0, courier_seconds=0.01) as proxy:
-        async with proxy.client(at_once=1) as clickpost:
+        async with proxy.client(max_concurrency=1) as clickpost:
             orders = await asyncio.gather(
                 *(clickpost.orders.create(india_order(f"R-{number}")) for number in range(30))
             )
-            assert clickpost.stats().repeats == 0
-        assert {order.reply.attempts for order in orders} == {1}
+            assert clickpost.stats().retries == 0
+        assert {order.response.attempts for order in orders} == {1}
         assert len(proxy.sandbox.ledger()) == 30
 
 
@@ -509,10 +511,10 @@ async def test_t19_a_narrow_gate_makes_calls_wait_and_fails_none() -> None:
 async def test_t19_a_pool_of_ones_own_that_is_full_is_our_fault_and_not_the_servers() -> None:
     play = Play([httpx.PoolTimeout(""), httpx.PoolTimeout(""), placed()])
     async with playing(play) as clickpost:
-        before = clickpost._exchange.guards["main"].budget.left  # type: ignore[index]
+        before = clickpost._exchange.health["main"].budget.left  # type: ignore[index]
         order = await clickpost.orders.create(india_order("R-1"))
-        assert clickpost._exchange.guards["main"].budget.left >= before  # type: ignore[index]
-    assert order.reply.attempts == 3
+        assert clickpost._exchange.health["main"].budget.left >= before  # type: ignore[index]
+    assert order.response.attempts == 3
 
 
 @pytest.mark.fault("T21")
@@ -563,7 +565,7 @@ async def test_t22_two_answers_that_were_swapped_are_taken_for_neither_order() -
         )
         ledger = proxy.sandbox.ledger()
     assert {order.reference_number: (order.waybill,) for order in orders} == ledger
-    assert {order.reply.looked_up for order in orders} == {True}
+    assert {order.response.reconciled for order in orders} == {True}
 
 
 @pytest.mark.fault("T22")
@@ -588,6 +590,6 @@ async def test_t17_without_a_breaker_the_same_network_is_stormed_at() -> None:
     play = Play([gone])
     async with playing(play) as clickpost:
         orders = (india_order(f"R-{number}") for number in range(100))
-        async with create(unguarded(clickpost), orders, at_once=20) as run:
+        async with create(unguarded(clickpost), orders, max_concurrency=20) as run:
             outcomes = [outcome async for outcome in run]
     assert (len(play.requests), len(outcomes)) == (400, 100)

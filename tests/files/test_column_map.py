@@ -120,9 +120,7 @@ def test_a_fixed_country_makes_an_order_one_for_the_world() -> None:
 
 
 def test_a_value_of_theirs_is_found_whatever_its_capitals_and_others_by_the_star() -> None:
-    columns = ColumnMap().extended(
-        values={"order_type": {"Cash on Delivery": "COD", "*": "PREPAID"}}
-    )
+    columns = ColumnMap().extend(values={"order_type": {"Cash on Delivery": "COD", "*": "PREPAID"}})
     rows = read_orders(
         io.StringIO("reference_number,order_type\nM-1,CASH ON delivery\nM-2,card\nM-3,\n"),
         columns=columns,

@@ -3,15 +3,15 @@ import io
 import pytest
 
 from clickpost_async.files.columns import Market
-from clickpost_async.files.order_rows import Problem, Row
+from clickpost_async.files.order_rows import OrderRow, RowProblem
 from clickpost_async.files.reader import read_orders
 
 
-def read(text: str) -> list[Row]:
+def read(text: str) -> list[OrderRow]:
     return list(read_orders(io.StringIO(text)))
 
 
-def told(row: Row) -> list[str]:
+def told(row: OrderRow) -> list[str]:
     return [str(problem) for problem in row.problems]
 
 
@@ -155,7 +155,7 @@ def test_a_path_of_the_order_is_located_in_the_file(path: str, row: int, column:
         columns={"why": "rvp_reason", "price": "item_price"},
     )
 
-    assert order.locate(path, "no") == Problem(row=row, column=column, message="no")
+    assert order.locate(path, "no") == RowProblem(row=row, column=column, message="no")
 
 
 def test_a_path_of_a_json_order_is_its_own_column() -> None:

@@ -12,21 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickpost_async.files.columns import COLUMNS, Market
-from clickpost_async.files.order_rows import Row
+from clickpost_async.files.order_rows import OrderRow
 from clickpost_async.files.reader import read_orders
 
 HEADER = "reference_number,drop_city,item_sku\n"
 
 
-def read(text: str) -> list[Row]:
+def read(text: str) -> list[OrderRow]:
     return list(read_orders(io.StringIO(text)))
 
 
-def told(rows: Sequence[Row]) -> list[str]:
+def told(rows: Sequence[OrderRow]) -> list[str]:
     return [str(problem) for row in rows for problem in row.problems]
 
 
-def references(rows: Sequence[Row]) -> list[tuple[int, str | None, bool]]:
+def references(rows: Sequence[OrderRow]) -> list[tuple[int, str | None, bool]]:
     return [(row.number, row.reference, row.order is not None) for row in rows]
 
 
@@ -314,7 +314,7 @@ CELLS = st.one_of(
 )
 
 
-def sound(rows: Iterator[Row]) -> None:
+def sound(rows: Iterator[OrderRow]) -> None:
     last = 0
     for row in rows:
         assert last < row.number <= row.last

@@ -3,7 +3,7 @@ import io
 import pytest
 
 from clickpost_async.files import text as module
-from clickpost_async.files.text import Lines, UnreadableLineError, decoded
+from clickpost_async.files.text import Lines, UnreadableLineError, decode
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from clickpost_async.files.text import Lines, UnreadableLineError, decoded
     ],
 )
 def test_a_file_is_read_by_the_encoding_it_is_in(content: bytes, text: str) -> None:
-    assert decoded(io.BufferedReader(io.BytesIO(content))).read() == text
+    assert decode(io.BufferedReader(io.BytesIO(content))).read() == text
 
 
 def test_the_first_line_can_be_looked_at_before_it_is_taken() -> None:

@@ -108,11 +108,11 @@ def environ(url: str) -> dict[str, str]:
 
 @contextmanager
 def worker(
-    url: str, redis: str, *, rate: str, share: int, at_once: int, script: str | None = None
+    url: str, redis: str, *, rate: str, share: int, max_concurrency: int, script: str | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a worker, in a process group of its own."""
     words = ["worker", redis, "--rate", rate, "--processes", "1", "--share", str(share)]
-    words += ["--at-once", str(at_once)]
+    words += ["--max-concurrency", str(max_concurrency)]
     what = ["-m", "clickpost_async"] if script is None else ["-c", script]
     process = subprocess.Popen(
         [sys.executable, *what, *words],
@@ -170,7 +170,7 @@ async def play(
     settling: float = 1.0,
     appendonly: str = "yes",
     remember: bool = True,
-    at_once: int | None = None,
+    max_concurrency: int | None = None,
     patience: float = 120,
 ) -> Verdict:
     """Push orders; kill a worker after a third of them, restart Redis after two thirds."""
@@ -188,7 +188,7 @@ async def play(
                     rate=spelled,
                     share=workers,
                     # So that the others have enough to go on with when one is dead.
-                    at_once=at_once or min(100, orders // (4 * workers)),
+                    max_concurrency=max_concurrency or min(100, orders // (4 * workers)),
                     script=script,
                 )
                 for _ in range(workers)

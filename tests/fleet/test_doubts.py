@@ -12,16 +12,16 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from clickpost_async import ClickPost, ReSend, RetryPolicy
+from clickpost_async import ClickPost, Resend, RetryPolicy
 from clickpost_async.errors import NotSentError, Outcome
-from clickpost_async.fleet import Terms, Worker, created
-from clickpost_async.fleet.ledger import Claim, LostError, OpenLedger, Yours
+from clickpost_async.fleet import OrderTerms, Worker, created
+from clickpost_async.fleet.ledger import Claim, Granted, LostError, OpenLedger
 from clickpost_async.testing import virtual_time
 from tests.helpers.scripted_transport import Play, placed, playing
 from tests.sandbox.samples import india_order
 
 NUMBERS = itertools.count(1)
-ONCE = RetryPolicy(attempts=1, settling=30.0)
+ONCE = RetryPolicy(attempts=1, settle_delay=30.0)
 
 
 class ScriptedLedger:
@@ -75,9 +75,11 @@ def worker(clickpost: ClickPost, ledger: ScriptedLedger) -> Worker:
 async def test_order_of_another_worker_settles_and_is_looked_up_before_it_is_sent_again(
     sent: float, settling: float | None, sent_at: float
 ) -> None:
-    play, ledger = Play([placed()]), ScriptedLedger(Yours(sent))
+    play, ledger = Play([placed()]), ScriptedLedger(Granted(sent))
     async with playing(play, retry=ONCE) as clickpost:
-        answer = await worker(clickpost, ledger).create(new_order(), Terms(settling=settling))
+        answer = await worker(clickpost, ledger).create(
+            new_order(), OrderTerms(settle_delay=settling)
+        )
 
     assert created(answer).waybill == "W-1"
     assert len(play.look_ups) == 1
@@ -87,7 +89,7 @@ async def test_order_of_another_worker_settles_and_is_looked_up_before_it_is_sen
 
 @virtual_time
 async def test_new_order_is_sent_at_once_and_not_looked_up() -> None:
-    play, ledger = Play([placed()]), ScriptedLedger(Yours(None))
+    play, ledger = Play([placed()]), ScriptedLedger(Granted(None))
     async with playing(play, retry=ONCE) as clickpost:
         await worker(clickpost, ledger).create(new_order())
 
@@ -98,7 +100,7 @@ async def test_new_order_is_sent_at_once_and_not_looked_up() -> None:
 async def test_order_sent_from_here_is_in_doubt_though_its_claim_is_gone() -> None:
     # The first sending gets no response. Before the second, Redis has forgotten the order.
     play = Play([httpx.ReadError(""), placed()])
-    ledger = ScriptedLedger(Yours(None), Yours(None), lost=(2,))
+    ledger = ScriptedLedger(Granted(None), Granted(None), lost=(2,))
     async with playing(play, retry=RetryPolicy(attempts=2)) as clickpost:
         answer = await worker(clickpost, ledger).create(new_order())
 
@@ -113,7 +115,7 @@ async def test_order_sent_from_here_settles_from_when_it_was_sent() -> None:
     # Throttled, so that the client would send it again after a second.
     refused = httpx.Response(429, headers={"Retry-After": "1"})
     play = Play([refused, placed()])
-    ledger = ScriptedLedger(Yours(None), Yours(None), lost=(2,))
+    ledger = ScriptedLedger(Granted(None), Granted(None), lost=(2,))
     async with playing(play, retry=RetryPolicy(attempts=2)) as clickpost:
         await worker(clickpost, ledger).create(new_order())
 
@@ -126,8 +128,8 @@ async def test_order_sent_from_here_settles_from_a_later_sending_of_another_work
     # The client waits out the 429; by then another worker has sent the order, 5 s ago.
     refused = httpx.Response(429, headers={"Retry-After": "40"})
     play = Play([refused, placed()])
-    ledger = ScriptedLedger(Yours(None), Yours(5.0), lost=(2,))
-    async with playing(play, retry=RetryPolicy(attempts=2, settling=30.0)) as clickpost:
+    ledger = ScriptedLedger(Granted(None), Granted(5.0), lost=(2,))
+    async with playing(play, retry=RetryPolicy(attempts=2, settle_delay=30.0)) as clickpost:
         await worker(clickpost, ledger).create(new_order())
 
     assert ledger.sent_at[1] >= 40
@@ -137,7 +139,7 @@ async def test_order_sent_from_here_settles_from_a_later_sending_of_another_work
 @virtual_time
 async def test_claim_that_was_lost_is_not_trusted_to_be_new() -> None:
     play = Play([placed()])
-    ledger = ScriptedLedger(Yours(None), Yours(0.0), lost=(1,))
+    ledger = ScriptedLedger(Granted(None), Granted(0.0), lost=(1,))
     async with playing(play, retry=ONCE) as clickpost:
         await worker(clickpost, ledger).create(new_order())
 
@@ -146,7 +148,9 @@ async def test_claim_that_was_lost_is_not_trusted_to_be_new() -> None:
 
 
 @pytest.mark.parametrize(
-    ("claim", "became"), [(Yours(100.0), "open"), (Yours(None), "nothing")], ids=["doubt", "new"]
+    ("claim", "became"),
+    [(Granted(100.0), "open"), (Granted(None), "nothing")],
+    ids=["doubt", "new"],
 )
 @virtual_time
 async def test_order_that_was_not_sent_from_here_stays_in_doubt_if_it_was(
@@ -167,9 +171,9 @@ async def test_order_that_was_not_sent_from_here_stays_in_doubt_if_it_was(
 async def test_order_that_never_left_is_forgotten_and_may_be_sent_later(*, hold: bool) -> None:
     # A record that says it was sent would keep it from ever being sent under `hold`.
     refused: list[Any] = [httpx.ConnectError("refused")]
-    ledger = ScriptedLedger(Yours(None))
+    ledger = ScriptedLedger(Granted(None))
     async with playing(Play(refused), retry=ONCE) as clickpost:
-        answer = await worker(clickpost, ledger).create(new_order(), Terms(hold=hold))
+        answer = await worker(clickpost, ledger).create(new_order(), OrderTerms(no_resend=hold))
 
     with pytest.raises(NotSentError):
         created(answer)
@@ -178,8 +182,8 @@ async def test_order_that_never_left_is_forgotten_and_may_be_sent_later(*, hold:
 
 @virtual_time
 async def test_order_in_doubt_that_is_held_is_looked_up_and_not_sent() -> None:
-    play, ledger = Play([placed()]), ScriptedLedger(Yours(100.0))
-    async with playing(play, retry=RetryPolicy(attempts=1, resend=ReSend.NEVER)) as clickpost:
+    play, ledger = Play([placed()]), ScriptedLedger(Granted(100.0))
+    async with playing(play, retry=RetryPolicy(attempts=1, resend=Resend.NEVER)) as clickpost:
         answer = await worker(clickpost, ledger).create(new_order())
 
     with pytest.raises(Exception, match="not known") as held:

@@ -9,7 +9,14 @@ import pytest
 import pytest_asyncio
 
 from clickpost_async.fleet import Ledger
-from clickpost_async.fleet.ledger import Busy, Changed, LostError, OpenLedger, Placed, Yours
+from clickpost_async.fleet.ledger import (
+    AlreadyPlaced,
+    Conflict,
+    Granted,
+    HeldByOther,
+    LostError,
+    OpenLedger,
+)
 from tests.helpers.redis_server import RedisServer
 
 KEY = ("india", "PEN-5")
@@ -37,7 +44,7 @@ async def other(server: RedisServer) -> AsyncIterator[OpenLedger]:
 
 async def claimed(
     ledger: OpenLedger, *, digest: str = "aa", registered: bool = False
-) -> Yours | Busy | Placed | Changed:
+) -> Granted | HeldByOther | AlreadyPlaced | Conflict:
     return await ledger.claim(KEY, digest, registered=registered)
 
 
@@ -45,9 +52,9 @@ async def claimed(
 async def test_an_order_is_one_workers_and_the_others_wait(
     one: OpenLedger, other: OpenLedger
 ) -> None:
-    assert await claimed(one) == Yours(None)
-    assert await claimed(other) == Busy()
-    assert await claimed(one) == Yours(None)
+    assert await claimed(one) == Granted(None)
+    assert await claimed(other) == HeldByOther()
+    assert await claimed(one) == Granted(None)
 
 
 @pytest.mark.asyncio
@@ -56,8 +63,8 @@ async def test_a_placed_order_gives_its_answer_to_all(one: OpenLedger, other: Op
     await one.sending(KEY)
     await one.end(KEY, "aa", "placed", "the answer")
 
-    assert await claimed(one) == await claimed(other) == Placed("the answer")
-    assert await claimed(other, digest="bb") == Changed()
+    assert await claimed(one) == await claimed(other) == AlreadyPlaced("the answer")
+    assert await claimed(other, digest="bb") == Conflict()
 
 
 @pytest.mark.asyncio
@@ -69,10 +76,10 @@ async def test_what_a_dead_worker_has_sent_is_in_doubt(
         await dead.sending(KEY)
 
     claim = await claimed(one)
-    assert isinstance(claim, Yours)
+    assert isinstance(claim, Granted)
     assert claim.sent is not None
     assert 0 <= claim.sent < 60
-    assert await claimed(one, digest="bb") == Changed()
+    assert await claimed(one, digest="bb") == Conflict()
 
 
 @pytest.mark.asyncio
@@ -82,7 +89,7 @@ async def test_what_a_dead_worker_has_not_sent_is_free_and_may_change(
     async with Ledger(server.url, account="acme").open() as dead:
         await claimed(dead)
 
-    assert await claimed(one, digest="bb") == Yours(None)
+    assert await claimed(one, digest="bb") == Granted(None)
 
 
 @pytest.mark.asyncio
@@ -92,15 +99,15 @@ async def test_a_worker_that_was_thought_dead_must_not_send(
     await claimed(one)
     with server.client() as client:
         client.delete(f"clickpost:{{acme}}:worker:{one.me}")
-    assert await claimed(other) == Yours(None)
+    assert await claimed(other) == Granted(None)
 
     with pytest.raises(LostError, match="PEN-5"):
         await one.sending(KEY)
     # Nor does it undo what the other one does; only an order that is placed is placed.
     await one.end(KEY, "aa", "nothing", "refused")
-    assert await claimed(one) == Busy()
+    assert await claimed(one) == HeldByOther()
     await one.end(KEY, "aa", "placed", "late")
-    assert await claimed(other) == Placed("late")
+    assert await claimed(other) == AlreadyPlaced("late")
 
 
 @pytest.mark.parametrize("became", ["placed", "open", "nothing"])
@@ -126,11 +133,11 @@ async def test_a_worker_that_lives_keeps_what_it_says_it_has_and_no_more(
     with one.holding(KEY):
         await claimed(one)
         await one.beat()
-        assert await claimed(other) == Busy()
+        assert await claimed(other) == HeldByOther()
     await one.beat()
 
     # Given up, as by a task that was cancelled: the worker lives on, and the order is free.
-    assert await claimed(other) == Yours(None)
+    assert await claimed(other) == Granted(None)
 
 
 @pytest.fixture
@@ -162,9 +169,9 @@ async def test_r04_what_an_older_redis_says_is_under_way_is_in_doubt_and_nobodys
 async def eventually_free(ledger: OpenLedger) -> None:
     for _ in range(60):
         claim = await claimed(ledger)
-        if claim != Busy():
+        if claim != HeldByOther():
             # Its bytes may have left, though this Redis has never heard of it: it is to settle.
-            assert claim == Yours(0.0)
+            assert claim == Granted(0.0)
             return
         await asyncio.sleep(0.1)
     pytest.fail("the order stays with a worker that does not have it")
@@ -185,7 +192,7 @@ async def test_r04_a_worker_that_still_has_its_order_keeps_it_when_redis_comes_b
                 await asyncio.sleep(2.2)
                 server.start()
                 for _ in range(30):
-                    assert await claimed(other) == Busy()
+                    assert await claimed(other) == HeldByOther()
                     await asyncio.sleep(0.1)
                 await one.sending(KEY)
 
@@ -194,9 +201,9 @@ async def test_r04_a_worker_that_still_has_its_order_keeps_it_when_redis_comes_b
 async def test_an_answer_that_did_not_arrive_is_there_again(
     one: OpenLedger, server: RedisServer
 ) -> None:
-    box = one.mailbox()
-    await one.tell(box, "first")
-    await one.tell(box, "second")
+    box = one.reply_stream()
+    await one.reply(box, "first")
+    await one.reply(box, "second")
 
     # As if the connection had been lost on the way back.
     assert await one.collect(box, "0-0", 1.0) == (read := await one.collect(box, "0-0", 1.0))
@@ -216,7 +223,7 @@ async def test_an_order_that_was_refused_is_forgotten_and_may_change(
 
     with server.client() as client:
         assert client.keys("*:order:*") == []
-    assert await claimed(one, digest="bb") == Yours(None)
+    assert await claimed(one, digest="bb") == Granted(None)
 
 
 @pytest.mark.asyncio
@@ -228,29 +235,29 @@ async def test_an_order_that_stays_open_is_still_in_doubt(
     await one.end(KEY, "aa", "open", "no answer")
 
     claim = await claimed(other)
-    assert isinstance(claim, Yours)
+    assert isinstance(claim, Granted)
     assert claim.sent is not None
 
 
 @pytest.mark.asyncio
 async def test_registered_order_of_this_redis_is_new(one: OpenLedger) -> None:
-    await one.era()
+    await one.redis_run_id()
     await one.register(KEY)
 
-    assert await claimed(one, registered=True) == Yours(None)
+    assert await claimed(one, registered=True) == Granted(None)
 
 
 @pytest.mark.asyncio
 async def test_registered_order_of_an_earlier_redis_is_in_doubt_and_stays_so(
     one: OpenLedger, server: RedisServer
 ) -> None:
-    await one.era()
+    await one.redis_run_id()
     await one.register(KEY)
     with server.client() as client:
         client.hset(ORDER, "era", "an earlier one")
 
-    assert await claimed(one, registered=True) == Yours(0.0)
-    assert await claimed(one) != Yours(None)
+    assert await claimed(one, registered=True) == Granted(0.0)
+    assert await claimed(one) != Granted(None)
 
 
 @pytest.mark.parametrize("forget", ["flushall", "delete"])
@@ -258,30 +265,30 @@ async def test_registered_order_of_an_earlier_redis_is_in_doubt_and_stays_so(
 async def test_registered_order_that_redis_forgot_is_in_doubt(
     one: OpenLedger, other: OpenLedger, server: RedisServer, forget: str
 ) -> None:
-    await one.era()
+    await one.redis_run_id()
     await one.register(KEY)
     await claimed(one, registered=True)
     await one.sending(KEY)
     with server.client() as client:
         client.flushall() if forget == "flushall" else client.delete(ORDER)
 
-    assert await claimed(other, registered=True) == Yours(0.0)
+    assert await claimed(other, registered=True) == Granted(0.0)
     with pytest.raises(LostError, match="PEN-5"):
         await one.sending(KEY)
 
 
 @pytest.mark.asyncio
 async def test_registering_keeps_what_the_ledger_knows(one: OpenLedger, other: OpenLedger) -> None:
-    await other.era()
+    await other.redis_run_id()
     await claimed(one)
     await one.sending(KEY)
     await one.end(KEY, "aa", "open", "no answer")
     await other.register(KEY)
 
     claim = await claimed(other, registered=True)
-    assert isinstance(claim, Yours)
+    assert isinstance(claim, Granted)
     assert claim.sent is not None
-    assert await claimed(other, digest="bb", registered=True) == Changed()
+    assert await claimed(other, digest="bb", registered=True) == Conflict()
 
 
 @pytest.mark.parametrize("became", ["open", "placed"])
@@ -298,8 +305,8 @@ async def test_what_became_of_a_forgotten_order_is_written_down(
 
     # Nobody has registered it: without a record it would be sent at once.
     claim = await claimed(other)
-    assert claim == Placed("the answer") if became == "placed" else claim == Yours(0.0)
-    assert await claimed(other, digest="bb") == Changed()
+    assert claim == AlreadyPlaced("the answer") if became == "placed" else claim == Granted(0.0)
+    assert await claimed(other, digest="bb") == Conflict()
 
 
 @pytest.mark.asyncio
@@ -312,25 +319,25 @@ async def test_worker_that_lost_its_claim_changes_nothing_about_anothers(
     await claimed(other, digest="bb")
     await other.sending(KEY)
     await one.end(KEY, "aa", "open", "no answer")
-    assert await claimed(one, digest="bb") == Busy()
+    assert await claimed(one, digest="bb") == HeldByOther()
     await other.end(KEY, "bb", "open", "no answer")
 
-    assert isinstance(await claimed(one, digest="bb"), Yours)
+    assert isinstance(await claimed(one, digest="bb"), Granted)
 
 
 @pytest.mark.asyncio
 async def test_era_changes_with_a_restart_and_with_flushall_only() -> None:
     with RedisServer(appendonly="yes") as server:
         async with Ledger(server.url, account="acme").open() as ledger:
-            first = await ledger.era()
-            assert await ledger.era() == first
+            first = await ledger.redis_run_id()
+            assert await ledger.redis_run_id() == first
             with server.client() as client:
                 client.flushall()
-            emptied = await ledger.era()
+            emptied = await ledger.redis_run_id()
             assert emptied != first
-            assert await ledger.era() == emptied
+            assert await ledger.redis_run_id() == emptied
             server.restart()
-            assert await ledger.era() not in (first, emptied)
+            assert await ledger.redis_run_id() not in (first, emptied)
 
 
 @pytest.mark.asyncio
@@ -376,7 +383,7 @@ async def test_leaving_does_not_wait_for_a_redis_that_does_not_answer(
 async def test_the_script_comes_back_after_a_flush(one: OpenLedger, server: RedisServer) -> None:
     with server.client() as client:
         client.script_flush()
-    assert await claimed(one) == Yours(None)
+    assert await claimed(one) == Granted(None)
 
 
 @pytest.mark.asyncio
@@ -384,15 +391,15 @@ async def test_accounts_do_not_see_each_other(one: OpenLedger, server: RedisServ
     await claimed(one)
     async with AsyncExitStack() as stack:
         stranger = Ledger(server.url, account="emca")
-        assert await claimed(await stack.enter_async_context(stranger.open())) == Yours(None)
+        assert await claimed(await stack.enter_async_context(stranger.open())) == Granted(None)
 
 
 @pytest.mark.asyncio
 async def test_all_that_is_kept_ends_one_day(one: OpenLedger, server: RedisServer) -> None:
-    await one.era()
+    await one.redis_run_id()
     await one.register(("india", "PEN-6"))
     await claimed(one)
-    await one.tell(one.mailbox(), "{}")
+    await one.reply(one.reply_stream(), "{}")
     with server.client() as client:
         kept = client.keys("*")
         assert len(kept) == 5

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from clickpost_async import ClickPost, InvalidRequestError, NotSentError, RetryPolicy
 from clickpost_async.errors import NoReplyError, Outcome
-from clickpost_async.fleet import Fleet, Ledger, Terms, Worker, created
+from clickpost_async.fleet import Fleet, Ledger, OrderTerms, Worker, created
 from clickpost_async.fleet.fleet import Feed
 from clickpost_async.fleet.ledger import OpenLedger
 from clickpost_async.sandbox import Fault, Sandbox
@@ -21,7 +21,7 @@ from tests.helpers.http_server import until
 from tests.helpers.redis_server import RedisServer
 from tests.sandbox.samples import india_order
 
-BRISK = RetryPolicy(attempts=3, backoff=0.01, settling=0.2)
+BRISK = RetryPolicy(attempts=3, backoff=0.01, settle_delay=0.2)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ class Crew:
         async def feed(order: dict[str, Any], terms: dict[str, Any]) -> None:
             self.messages.append(order)
             worker = workers[next(turns) % len(workers)]
-            task = asyncio.create_task(worker.create(order, Terms(**terms)))
+            task = asyncio.create_task(worker.create(order, OrderTerms(**terms)))
             self._stack.push_async_callback(gone, task)
 
         return await self._stack.enter_async_context(
@@ -99,7 +99,7 @@ async def test_a_second_task_of_a_worker_waits_for_the_first_and_not_for_it_to_s
     crew: Crew, sandbox: Sandbox
 ) -> None:
     # It would never end, if what the first one has sent were in doubt for the second.
-    worker = await crew.worker(RetryPolicy(settling=1e6))
+    worker = await crew.worker(RetryPolicy(settle_delay=1e6))
     answers = await asyncio.gather(*(worker.create(india_order("PEN-17")) for _ in range(3)))
 
     assert len(set(answers)) == 1
@@ -145,7 +145,9 @@ async def test_a_lost_answer_comes_back_as_one_that_nobody_knows(
 @pytest.mark.asyncio
 async def test_an_order_of_another_account_is_not_sent(crew: Crew, sandbox: Sandbox) -> None:
     worker = await crew.worker()
-    answer = await worker.create(india_order("PEN-9"), Terms(identity="emca at elsewhere"))
+    answer = await worker.create(
+        india_order("PEN-9"), OrderTerms(account_label="emca at elsewhere")
+    )
 
     with pytest.raises(NotSentError, match="emca at elsewhere") as refused:
         created(answer)
@@ -167,7 +169,7 @@ async def test_what_a_dead_worker_had_placed_is_found_and_not_bought_again(
 
     found = created(await (await crew.worker()).create(order))
     assert found.waybill == answer.waybill
-    assert found.reply.looked_up
+    assert found.response.reconciled
     assert sandbox.ledger() == {"PEN-10": (answer.waybill,)}
 
 
@@ -233,13 +235,13 @@ async def test_orders_that_redis_forgot_are_fed_again_and_placed_once(
             await until(lambda: len(fed) == 2)
 
             worker = await crew.worker()
-            await worker.create(fed[1][0], Terms(**fed[1][1]))
+            await worker.create(fed[1][0], OrderTerms(**fed[1][1]))
             answer = await waiting
 
     assert fed[0] == fed[1]
     assert answer.waybill == placed.waybill
     # Not by ClickPost's refusal of a known number, but because it was looked up.
-    assert answer.reply.looked_up
+    assert answer.response.reconciled
     assert sandbox.ledger() == {"PEN-12": (placed.waybill,)}
 
 
@@ -353,7 +355,7 @@ async def test_an_order_in_doubt_is_looked_up_by_the_worker(crew: Crew, sandbox:
 
     answer = await fleet.create(order, in_doubt=True)
     assert answer.waybill == placed.waybill
-    assert answer.reply.looked_up
+    assert answer.response.reconciled
 
 
 @pytest.mark.asyncio

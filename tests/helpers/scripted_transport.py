@@ -8,7 +8,7 @@ import httpx
 from attrs import define, field
 
 from clickpost_async import ClickPost, Credentials
-from clickpost_async._concurrency.circuit_breaker import Breaker, Passage
+from clickpost_async._concurrency.circuit_breaker import CircuitBreaker, Permit
 from clickpost_async._concurrency.retry_budget import RetryBudget
 from clickpost_async.events import Event
 
@@ -78,23 +78,23 @@ def playing(play: Play | Iterable[Line], **settings: Any) -> ClickPost:
     return ClickPost(Credentials("acme", KEY), transport=httpx.MockTransport(play), **settings)
 
 
-class Unbreakable(Breaker):
+class Unbreakable(CircuitBreaker):
     """Never opens."""
 
-    def end(self, passage: Passage, era: int, *, failed: bool | None) -> None:
+    def record(self, passage: Permit, era: int, *, failed: bool | None) -> None:
         pass
 
 
 def unbreakable(clickpost: ClickPost) -> ClickPost:
     """Take a client's breaker away."""
-    for guard in clickpost._exchange.guards.values():
+    for guard in clickpost._exchange.health.values():
         object.__setattr__(guard, "breaker", Unbreakable())
     return clickpost
 
 
 def unguarded(clickpost: ClickPost) -> ClickPost:
     """Take away what keeps a client from drowning a sick server: the control of many tests."""
-    for guard in clickpost._exchange.guards.values():
+    for guard in clickpost._exchange.health.values():
         object.__setattr__(guard, "budget", RetryBudget(1.0, 1e9, 1e9))
     return unbreakable(clickpost)
 

@@ -24,24 +24,24 @@ from clickpost_async.structures import (
     IndiaShipment,
     Item,
     ReportFilters,
-    Sent,
+    RequestModel,
     WorldOrder,
     WorldPickupPlace,
     WorldShipment,
 )
 from clickpost_async.structures._constraints import (
-    Above,
     AtLeast,
-    Between,
     Country,
     Day,
     DayOrMoment,
-    Filled,
+    GreaterThan,
+    InRange,
+    MaxLength,
     Moment,
+    NotBlank,
     Pattern,
-    Upto,
 )
-from clickpost_async.structures._schema import Spec, _undecorated, member_kind, specs
+from clickpost_async.structures._schema import FieldSpec, _undecorated, member_kind, specs
 
 DROPPED: Any = object()
 
@@ -163,32 +163,32 @@ def _parts(path: str) -> list[str]:
 # --- every structure ----------------------------------------------------------------------------
 
 
-def every_sent() -> list[type[Sent]]:
+def every_sent() -> list[type[RequestModel]]:
     """Return the structures that can be sent, whose rules between fields are known here."""
     return [
         kind
         for kind in (getattr(structures, name) for name in dir(structures))
         if isinstance(kind, type)
-        and issubclass(kind, Sent)
-        and kind is not Sent
+        and issubclass(kind, RequestModel)
+        and kind is not RequestModel
         and (kind in _MENDS or not kind.rules)
     ]
 
 
-def every_field() -> list[tuple[type[Sent], Spec]]:
+def every_field() -> list[tuple[type[RequestModel], FieldSpec]]:
     """Return every field of these structures."""
     return [(kind, spec) for kind in every_sent() for spec in specs(kind)]
 
 
-def parts_of(kind: Any) -> set[type[Sent]]:
+def parts_of(kind: Any) -> set[type[RequestModel]]:
     """Return a structure and all that it is made of."""
     inner = member_kind(kind) or kind
-    if not (isinstance(inner, type) and issubclass(inner, Sent)):
+    if not (isinstance(inner, type) and issubclass(inner, RequestModel)):
         return set()
     return {inner}.union(*(parts_of(spec.kind) for spec in specs(inner)))
 
 
-def simplest(kind: type[Sent]) -> dict[str, Any]:
+def simplest(kind: type[RequestModel]) -> dict[str, Any]:
     """Return the smallest valid payload of a structure."""
     payload = {spec.wire: simple_value(spec.kind, spec.rules) for spec in _needed(kind)}
     return _mended(kind, payload)
@@ -205,7 +205,7 @@ def simple_value(kind: Any, rules: tuple[Any, ...] = ()) -> Any:
     member = member_kind(kind)
     if member is not None:
         return [simple_value(*_undecorated(member))]
-    if isinstance(kind, type) and issubclass(kind, Sent):
+    if isinstance(kind, type) and issubclass(kind, RequestModel):
         return simplest(kind)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return next(iter(kind)).value
@@ -221,7 +221,7 @@ def _keeps(rules: tuple[Any, ...], value: Any) -> bool:
     return all(rule(value) is None for rule in rules)
 
 
-def _needed(kind: type[Sent]) -> list[Spec]:
+def _needed(kind: type[RequestModel]) -> list[FieldSpec]:
     """Return the fields without a default, and those that are written though nobody said them."""
     defaults = {attribute.name: attribute.default for attribute in attrs.fields(kind)}
     return [spec for spec in specs(kind) if defaults[spec.name] is not None]
@@ -231,7 +231,7 @@ def _needed(kind: type[Sent]) -> list[Spec]:
 
 
 @cache
-def payloads(kind: type[Sent]) -> SearchStrategy[dict[str, Any]]:
+def payloads(kind: type[RequestModel]) -> SearchStrategy[dict[str, Any]]:
     """Make valid payloads of a structure."""
     return _payloads(kind)
 
@@ -242,7 +242,7 @@ def made(kind: type[Any]) -> SearchStrategy[Any]:
 
 
 @st.composite
-def _payloads(draw: st.DrawFn, kind: type[Sent]) -> dict[str, Any]:
+def _payloads(draw: st.DrawFn, kind: type[RequestModel]) -> dict[str, Any]:
     needed = _needed(kind)
     optional = [spec for spec in specs(kind) if spec not in needed]
     chosen = (
@@ -269,7 +269,7 @@ def values(kind: Any, rules: tuple[Any, ...] = ()) -> SearchStrategy[Any]:
 
 
 def _plain_values(kind: type[Any], rules: tuple[Any, ...]) -> SearchStrategy[Any]:
-    if issubclass(kind, Sent):
+    if issubclass(kind, RequestModel):
         return payloads(kind)
     if issubclass(kind, enum.Enum):
         return st.sampled_from([member.value for member in kind])
@@ -290,9 +290,9 @@ def _numbers(kind: type[Any], rules: tuple[Any, ...]) -> SearchStrategy[Any]:
     low, high = 0.0, 1_000_000.0
     for rule in rules:
         match rule:
-            case AtLeast(bound) | Above(bound):
+            case AtLeast(bound) | GreaterThan(bound):
                 low = bound
-            case Between(lowest, highest):
+            case InRange(lowest, highest):
                 low, high = lowest, highest
     whole = st.integers(int(low), int(high))
     found = whole if kind is int else whole | st.floats(low, high)
@@ -306,7 +306,7 @@ def _texts(rules: tuple[Any, ...]) -> SearchStrategy[str]:
     longest = 12
     for rule in rules:
         match rule:
-            case Upto(length):
+            case MaxLength(length):
                 longest = min(longest, length)
             case Day():
                 found = _days()
@@ -319,7 +319,7 @@ def _texts(rules: tuple[Any, ...]) -> SearchStrategy[str]:
             case Pattern(matches):
                 expression = matches.__self__  # type: ignore[attr-defined]
                 found = st.from_regex(expression, fullmatch=True)
-            case Filled():
+            case NotBlank():
                 pass
     return found.map(lambda text: text if _timed(rules) else text[:longest]).filter(
         lambda text: _keeps(rules, text)
@@ -343,7 +343,7 @@ def _moments() -> SearchStrategy[str]:
 # --- how fields go together ---------------------------------------------------------------------
 
 
-def _mended(kind: type[Sent], payload: dict[str, Any]) -> dict[str, Any]:
+def _mended(kind: type[RequestModel], payload: dict[str, Any]) -> dict[str, Any]:
     for ancestor, mend in _MENDS.items():
         if issubclass(kind, ancestor):
             mend(payload)
@@ -401,7 +401,7 @@ def _mend_report_filters(filters: dict[str, Any]) -> None:
     }
 
 
-_MENDS: Mapping[type[Sent], Callable[[dict[str, Any]], None]] = {
+_MENDS: Mapping[type[RequestModel], Callable[[dict[str, Any]], None]] = {
     IndiaShipment: _mend_india_shipment,
     WorldShipment: _mend_shipment,
     IndiaPickup: _mend_pickup,

@@ -10,9 +10,9 @@ import pytest
 
 from clickpost_async import UnreadableReplyError
 from clickpost_async._http import response_reader
-from clickpost_async._http.adapter import Base, Fault, Limits, Outgoing
-from clickpost_async._http.httpx_exceptions import fault_of, unquoted
-from clickpost_async._http.response_reader import Incoming
+from clickpost_async._http.adapter import BaseURL, HTTPRequest, StepTimeouts, TransportFailure
+from clickpost_async._http.httpx_exceptions import drop_quoted_payload, failure_of
+from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async._http.signature import Signature
 from tests.helpers.scripted_transport import KEY
 
@@ -27,7 +27,7 @@ from tests.helpers.scripted_transport import KEY
     ],
 )
 def test_a_base_url_is_read_once(url: str, expected: tuple[str, str, int, str]) -> None:
-    base = Base.parse(url)
+    base = BaseURL.parse(url)
 
     assert (base.scheme, base.host, base.port, base.path) == expected
     usual = url.partition("://")[2].partition("/")[0].removesuffix(":443")
@@ -35,9 +35,9 @@ def test_a_base_url_is_read_once(url: str, expected: tuple[str, str, int, str]) 
 
 
 def test_a_call_shows_neither_its_key_nor_its_body() -> None:
-    base = Base.parse("https://acme.example/api")
+    base = BaseURL.parse("https://acme.example/api")
     signature = Signature("key=REDACTED", f"key={KEY}", in_body=False)
-    call = Outgoing("POST", base, "/x?key=REDACTED", b"body", Limits(1, 2, 3), signature)
+    call = HTTPRequest("POST", base, "/x?key=REDACTED", b"body", StepTimeouts(1, 2, 3), signature)
 
     assert KEY not in repr(call)
     assert "body'" not in repr(call)
@@ -45,7 +45,7 @@ def test_a_call_shows_neither_its_key_nor_its_body() -> None:
 
 
 def test_only_three_headers_are_read_and_each_as_a_whole() -> None:
-    answer = Incoming()
+    answer = ResponseReader()
     answer.begin(200, [(b"X-A", b"b"), (b"RETRY-after", b" 7 "), (b"Date", b"x"), (b"date", b"y")])
 
     assert answer.headers == {"retry-after": "7", "date": "x, y"}
@@ -55,12 +55,12 @@ def test_only_three_headers_are_read_and_each_as_a_whole() -> None:
 def test_a_packed_answer_is_unpacked_from_whatever_pieces_it_comes_in(size: int) -> None:
     body = bytes(range(256)) * 9
     packed = gzip.compress(body)
-    answer = Incoming()
+    answer = ResponseReader()
     answer.begin(200, [(b"content-encoding", b"GZip")])
     for start in range(0, len(packed), size):
-        answer.take(packed[start : start + size])
+        answer.feed(packed[start : start + size])
 
-    assert answer.whole() == body
+    assert answer.body() == body
 
 
 def test_an_answer_may_be_as_large_as_is_bearable_and_no_larger(
@@ -68,15 +68,15 @@ def test_an_answer_may_be_as_large_as_is_bearable_and_no_larger(
 ) -> None:
     monkeypatch.setattr(response_reader, "LARGEST", 100)
     for headers, pack in (([], bytes), ([(b"content-encoding", b"gzip")], gzip.compress)):
-        answer = Incoming()
+        answer = ResponseReader()
         answer.begin(200, headers)
-        answer.take(pack(b"x" * 100))
-        assert answer.whole() == b"x" * 100
+        answer.feed(pack(b"x" * 100))
+        assert answer.body() == b"x" * 100
 
-        answer = Incoming()
+        answer = ResponseReader()
         answer.begin(200, headers)
         with pytest.raises(UnreadableReplyError, match="larger than 100 bytes"):
-            answer.take(pack(b"x" * 101))
+            answer.feed(pack(b"x" * 101))
 
 
 PLAIN = ["", "identity", "identity, identity", "none", "UTF-8", "utf8", "8bit", " Identity ,", "x"]
@@ -88,33 +88,33 @@ def test_a_body_that_is_plain_is_read_whatever_its_encoding_claims(
     encoding: str, size: int
 ) -> None:
     body = b'{"meta": {"status": 200}}'
-    answer = Incoming()
+    answer = ResponseReader()
     answer.begin(200, [(b"content-encoding", encoding.encode())])
     for start in range(0, len(body), size):
-        answer.take(body[start : start + size])
+        answer.feed(body[start : start + size])
 
-    assert answer.whole() == body
+    assert answer.body() == body
 
 
 @pytest.mark.parametrize(
     "encoding", ["br", "deflate", "zstd", "gzip, gzip", "gzip, br", "utf-8, compress"]
 )
 def test_a_body_that_is_compressed_in_another_way_is_refused(encoding: str) -> None:
-    answer = Incoming()
+    answer = ResponseReader()
     with pytest.raises(UnreadableReplyError, match="unexpected Content-Encoding"):
         answer.begin(200, [(b"content-encoding", encoding.encode())])
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP, identity", "gzip,", "identity,gzip"])
 def test_a_body_that_is_not_packed_although_it_claims_to_be_is_refused(encoding: str) -> None:
-    answer = Incoming()
+    answer = ResponseReader()
     answer.begin(200, [(b"content-encoding", encoding.encode())])
     with pytest.raises(UnreadableReplyError, match="gzip is damaged"):
-        answer.take(b'{"meta": {"status": 200}}')
+        answer.feed(b'{"meta": {"status": 200}}')
 
 
 def test_a_deflated_answer_was_not_asked_for() -> None:
-    answer = Incoming()
+    answer = ResponseReader()
     with pytest.raises(UnreadableReplyError, match="in the response: deflate") as caught:
         answer.begin(207, [(b"content-encoding", b"deflate")])
 
@@ -129,26 +129,28 @@ class Own(httpx.ConnectTimeout):
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (httpx.ConnectError(""), Fault.UNSENT),
-        (httpx2.ConnectTimeout(""), Fault.UNSENT),
-        (httpcore.ProxyError(), Fault.UNSENT),
-        (Own(""), Fault.UNSENT),
-        (httpcore.PoolTimeout(), Fault.CROWDED),
-        (httpx.InvalidURL(""), Fault.HOPELESS),
-        (httpx2.UnsupportedProtocol(""), Fault.HOPELESS),
-        (httpcore.LocalProtocolError(), Fault.HOPELESS),
-        (httpx2.ReadError(""), Fault.LOST),
-        (httpcore.WriteTimeout(), Fault.LOST),
-        (OSError(), Fault.UNFORESEEN),
-        (RuntimeError(), Fault.UNFORESEEN),
+        (httpx.ConnectError(""), TransportFailure.UNSENT),
+        (httpx2.ConnectTimeout(""), TransportFailure.UNSENT),
+        (httpcore.ProxyError(), TransportFailure.UNSENT),
+        (Own(""), TransportFailure.UNSENT),
+        (httpcore.PoolTimeout(), TransportFailure.CROWDED),
+        (httpx.InvalidURL(""), TransportFailure.HOPELESS),
+        (httpx2.UnsupportedProtocol(""), TransportFailure.HOPELESS),
+        (httpcore.LocalProtocolError(), TransportFailure.HOPELESS),
+        (httpx2.ReadError(""), TransportFailure.LOST),
+        (httpcore.WriteTimeout(), TransportFailure.LOST),
+        (OSError(), TransportFailure.UNFORESEEN),
+        (RuntimeError(), TransportFailure.UNFORESEEN),
     ],
 )
-def test_the_family_of_httpx_is_sorted_by_name(error: Exception, expected: Fault) -> None:
-    assert fault_of(error) is expected
+def test_the_family_of_httpx_is_sorted_by_name(
+    error: Exception, expected: TransportFailure
+) -> None:
+    assert failure_of(error) is expected
 
 
 def test_what_httpcore_logs_of_a_step_loses_the_words_of_the_answer() -> None:
     told = {"return_value": (b"Location", KEY), "exception": ValueError(KEY), "timeout": 5}
-    unquoted(told)
+    drop_quoted_payload(told)
 
     assert told == {"exception": "ValueError", "timeout": 5}

@@ -18,11 +18,11 @@ import trustme
 from clickpost_async import ClickPostError, NotSentError, Outcome, RetryPolicy
 from clickpost_async._http.adapter import address
 from clickpost_async._http.connection_errors import reason_of
-from clickpost_async.errors import Trouble
+from clickpost_async.errors import FailureKind
 from tests.helpers.http_server import closed_port, serving
 from tests.helpers.scripted_transport import KEY, playing
 from tests.helpers.server_behaviours import resets_after_the_call
-from tests.http.test_every_adapter import client, every_wire, serving_tls
+from tests.http.test_every_adapter import client, every_adapter, serving_tls
 from tests.sandbox.samples import india_order
 
 
@@ -37,7 +37,7 @@ async def failure_of(clickpost: Any) -> ClickPostError:
     return error
 
 
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_refused_connection_names_host_port_and_reason(wire: str) -> None:
     port = closed_port()
@@ -50,7 +50,7 @@ async def test_a_refused_connection_names_host_port_and_reason(wire: str) -> Non
     cause = error.__cause__
     assert isinstance(cause, ConnectionRefusedError)
     assert (cause.errno, cause.filename) == (errno.ECONNREFUSED, f"127.0.0.1:{port}")
-    assert (error.outcome, error.transient, error.trouble) == (Outcome.NOT_SENT, True, None)
+    assert (error.outcome, error.transient, error.kind) == (Outcome.NOT_SENT, True, None)
 
 
 SYSTEM_ERRORS: dict[str, tuple[Callable[[], OSError], str]] = {
@@ -69,7 +69,7 @@ SYSTEM_ERRORS: dict[str, tuple[Callable[[], OSError], str]] = {
 }
 
 
-@every_wire
+@every_adapter
 @pytest.mark.parametrize("kind", SYSTEM_ERRORS)
 @pytest.mark.asyncio
 async def test_what_the_system_says_is_passed_on(
@@ -90,7 +90,7 @@ async def test_what_the_system_says_is_passed_on(
     assert error.message == f"cannot connect to 127.0.0.1:9: {said}"
 
 
-@every_wire
+@every_adapter
 @pytest.mark.parametrize("number", [socket.EAI_NONAME, socket.EAI_AGAIN])
 @pytest.mark.asyncio
 async def test_a_name_that_cannot_be_resolved_is_told_apart(
@@ -130,7 +130,7 @@ async def main():
             resource.setrlimit(resource.RLIMIT_NOFILE, (first[0] + 8, first[0] + 8))
             for one in first:
                 os.close(one)
-            print(error.message, error.trouble, error.transient, sep="|")
+            print(error.message, error.kind, error.transient, sep="|")
 
 asyncio.run(main())
 """
@@ -145,10 +145,10 @@ def test_too_many_open_files_are_named(wire: str) -> None:
     assert message.startswith(
         f"cannot connect to 127.0.0.1:9: too many open files (errno {errno.EMFILE}); raise the"
     )
-    assert (trouble, transient) == (str(Trouble.CROWDED), "True")
+    assert (trouble, transient) == (str(FailureKind.LOCAL_RESOURCES), "True")
 
 
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_certificate_error_says_where_an_authority_is_given(wire: str) -> None:
     async with (
@@ -164,7 +164,7 @@ async def test_a_certificate_error_says_where_an_authority_is_given(wire: str) -
     assert not error.transient
 
 
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_server_without_tls_is_said_to_have_none(wire: str) -> None:
     async def speaks_first(peer: Any) -> None:
@@ -180,7 +180,7 @@ async def test_a_server_without_tls_is_said_to_have_none(wire: str) -> None:
     assert f"cannot connect to 127.0.0.1:{server.port}: TLS failed: " in error.message
 
 
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_connection_that_breaks_later_says_so(wire: str) -> None:
     async with (
@@ -206,7 +206,7 @@ async def test_advice_to_call_again_is_given_only_where_it_helps() -> None:
                 await clickpost.orders.create(india_order("R-1"))
         failure = caught.value
         assert failure.transient is transient
-        assert failure.again_in == (0 if transient else None)
+        assert failure.safe_to_retry_in == (0 if transient else None)
         assert ("correct what" in failure.advice) is not transient
 
 

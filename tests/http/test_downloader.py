@@ -31,7 +31,7 @@ from clickpost_async import (
 )
 from clickpost_async._codec.file_types import Download, Kind
 from clickpost_async._download.downloader import Downloader
-from clickpost_async._download.url_guard import link_of
+from clickpost_async._download.url_guard import check_url
 
 LABEL = Download("labels.download", {Kind.PDF, Kind.PNG, Kind.ZPL})
 REPORT = Download("reports.download", {Kind.CSV, Kind.ZIP})
@@ -425,7 +425,7 @@ async def test_a_sandbox_elsewhere_is_asked_in_plain_http_at_its_own_host_and_po
 
 
 def test_a_redirect_of_another_host_to_a_sandbox_elsewhere_is_refused() -> None:
-    allowed = partial(link_of, hosts=(NAME,), loopback=False, plain_http="sandbox:8000")
+    allowed = partial(check_url, hosts=(NAME,), loopback=False, plain_http="sandbox:8000")
     signed = allowed(SIGNED, before=None)
     sandbox = allowed("http://sandbox:8000/DL1.pdf", before=None)
 

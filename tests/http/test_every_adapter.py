@@ -25,16 +25,16 @@ from clickpost_async import (
     Credentials,
     Get,
     Hosts,
+    Idempotency,
     NoReplyError,
     NotSentError,
     Outcome,
-    Repeat,
     RetryPolicy,
     Timeouts,
     UnreadableReplyError,
 )
 from clickpost_async._http import tls
-from clickpost_async.structures import Answer
+from clickpost_async.structures import ResponseModel
 from clickpost_async.testing import reset
 from tests.helpers.http_server import (
     PLACED,
@@ -51,9 +51,9 @@ from tests.helpers.scripted_transport import KEY
 from tests.helpers.server_behaviours import FAULTS, answers, chunked, hangs, verdict
 from tests.sandbox.samples import india_order
 
-WIRES: dict[str, Callable[[], Any]] = {
+ADAPTERS: dict[str, Callable[[], Any]] = {
     "default": lambda: None,
-    "httpx": lambda: httpx.AsyncHTTPTransport(verify=tls.verified(), trust_env=False),
+    "httpx": lambda: httpx.AsyncHTTPTransport(verify=tls.verifying_context(), trust_env=False),
     "aiohttp": lambda: "aiohttp",
     "httpx2": lambda: "httpx2",
 }
@@ -62,15 +62,15 @@ COUNTED = ("default", "aiohttp")
 # A transport of a user's own is the user's to open, once for each event loop.
 OURS = ("default", "aiohttp", "httpx2")
 
-every_wire = pytest.mark.parametrize("wire", WIRES)
+every_adapter = pytest.mark.parametrize("wire", ADAPTERS)
 every_wire_of_ours = pytest.mark.parametrize("wire", OURS)
 
-QUESTION = Get("/v9/own/", returns=Answer, repeat=Repeat.NEVER, auth=Auth.KEY)
+QUESTION = Get("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE, auth=Auth.KEY)
 BIG = {"remark": "x" * 6_000_000}
 
 
 def client(wire: str, url: str, **settings: Any) -> ClickPost:
-    settings = {"retry": RetryPolicy.never(), "transport": WIRES[wire]()} | settings
+    settings = {"retry": RetryPolicy.never(), "transport": ADAPTERS[wire]()} | settings
     return ClickPost(Credentials("acme", KEY), hosts=Hosts.at(url), **settings)
 
 
@@ -97,7 +97,7 @@ async def noting(*headers: bytes) -> AsyncIterator[tuple[Server, list[bytes]]]:
         yield server, calls
 
 
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_call_has_these_lines_and_no_others(wire: str) -> None:
     async with noting() as (server, calls), client(wire, server.url) as clickpost:
@@ -123,7 +123,7 @@ async def test_a_call_has_these_lines_and_no_others(wire: str) -> None:
     assert body.startswith(b'{"pickup_info":')
 
 
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_large_body_arrives_whole(wire: str) -> None:
     async with noting() as (server, calls), client(wire, server.url) as clickpost:
@@ -134,7 +134,7 @@ async def test_a_large_body_arrives_whole(wire: str) -> None:
     assert calls[0].endswith(b"}")
 
 
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_cookie_is_not_kept(wire: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
@@ -148,7 +148,7 @@ async def test_a_cookie_is_not_kept(wire: str, caplog: pytest.LogCaptureFixture)
 
 
 @pytest.mark.fault("T21")
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_proxy_of_the_environment_sees_nothing(
     wire: str, monkeypatch: pytest.MonkeyPatch
@@ -198,7 +198,7 @@ async def test_through_a_proxy_go_those_who_give_httpxs_transport_one(library: A
 # --- what a server does to one ----------------------------------------------------------------
 
 
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_without_a_fault_the_server_answers_on_one_connection(wire: str) -> None:
     async with serving() as server, client(wire, server.url) as clickpost:
@@ -208,7 +208,7 @@ async def test_without_a_fault_the_server_answers_on_one_connection(wire: str) -
         assert clickpost.stats().connections == (1 if wire in COUNTED else 0)
 
 
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_fault_on_the_wire_says_what_is_known_and_leaves_nothing_behind(
@@ -229,12 +229,12 @@ async def test_a_fault_on_the_wire_says_what_is_known_and_leaves_nothing_behind(
     assert (error.endpoint, error.reference_number) == ("orders.create_india", "R-1")
     assert error.attempts == 1
     # An answer that was read to its end leaves its connection idle.
-    assert (stats.in_flight, stats.waiting, stats.connections in (0, 1)) == (0, 0, True)
+    assert (stats.in_flight, stats.queued, stats.connections in (0, 1)) == (0, 0, True)
     assert (after.in_flight, after.connections) == (0, 1 if wire in COUNTED else 0)
 
 
 @pytest.mark.fault("P10")
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_redirect_is_followed_nowhere(wire: str) -> None:
     async with serving() as elsewhere:
@@ -246,7 +246,7 @@ async def test_a_redirect_is_followed_nowhere(wire: str) -> None:
     assert (len(server.heads), elsewhere.connections) == (1, 0)
 
 
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_closed_port_means_that_nothing_left(wire: str) -> None:
     async with client(wire, f"http://127.0.0.1:{closed_port()}/api") as clickpost:
@@ -257,7 +257,7 @@ async def test_a_closed_port_means_that_nothing_left(wire: str) -> None:
     assert verdict(caught.value) == (NotSentError, Outcome.NOT_SENT, True)
 
 
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     "body",
@@ -272,7 +272,7 @@ async def test_packed_and_chunked_answers_are_read(body: bytes, wire: str) -> No
 
 
 @pytest.mark.fault("P08")
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_bomb_of_one_megabyte_does_not_unpack_to_its_gigabyte(wire: str) -> None:
     packed = http(bomb(1024), content_encoding="gzip")
@@ -290,7 +290,7 @@ async def test_a_bomb_of_one_megabyte_does_not_unpack_to_its_gigabyte(wire: str)
 
 
 @pytest.mark.fault("T14")
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_server_that_stops_reading_leaves_the_call_in_doubt(wire: str) -> None:
     async def does_not_read(peer: Peer) -> None:
@@ -311,7 +311,7 @@ async def test_a_server_that_stops_reading_leaves_the_call_in_doubt(wire: str) -
 
 
 @pytest.mark.fault("T15")
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_gateways_page_that_comes_early_leaves_the_call_in_doubt(wire: str) -> None:
     async def refuses_early(peer: Peer) -> None:
@@ -330,7 +330,7 @@ async def test_a_gateways_page_that_comes_early_leaves_the_call_in_doubt(wire: s
 # --- connections ------------------------------------------------------------------------------
 
 
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_connection_that_was_closed_while_idle_is_noticed(wire: str) -> None:
     async with serving(answers(http(PLACED))) as server, client(wire, server.url) as clickpost:
@@ -356,7 +356,7 @@ async def closes_at_its_second_call(peer: Peer) -> None:
 
 
 @pytest.mark.fault("T08")
-@every_wire
+@every_adapter
 @pytest.mark.parametrize("talk", [breaks_at_its_second_call, closes_at_its_second_call])
 @pytest.mark.asyncio
 async def test_a_connection_that_breaks_at_its_second_call_leaves_that_one_unknown(
@@ -387,24 +387,24 @@ async def test_aiohttp_by_itself_sends_such_a_get_twice() -> None:
         assert (server.connections, len(server.heads)) == (2, 3)
 
 
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_thousand_calls_at_once_are_answered_on_as_many_connections_as_may_be(
     wire: str,
 ) -> None:
-    async with serving() as server, client(wire, server.url, at_once=8) as clickpost:
+    async with serving() as server, client(wire, server.url, max_concurrency=8) as clickpost:
         found = await asyncio.gather(*(clickpost.get(QUESTION) for _ in range(1000)))
-        assert {one.reply.status for one in found} == {200}
+        assert {one.response.status for one in found} == {200}
         assert (server.connections, len(server.heads)) == (8, 1000)
         assert clickpost.stats().connections == (8 if wire in COUNTED else 0)
     await until(lambda: not server.open)
 
 
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_calls_under_way_when_the_client_closes_end_in_an_error(wire: str) -> None:
     async with serving(hangs) as server:
-        clickpost = client(wire, server.url, timeouts=Timeouts(closing=0.01))
+        clickpost = client(wire, server.url, timeouts=Timeouts(shutdown=0.01))
         calls = [asyncio.create_task(clickpost.get(QUESTION)) for _ in range(3)]
         await until(lambda: len(server.heads) == 3)
         with anyio.fail_after(10):
@@ -440,7 +440,7 @@ async def reads_slowly(peer: Peer) -> None:
     await asyncio.sleep(30)
 
 
-@every_wire
+@every_adapter
 @pytest.mark.parametrize("talk", [hangs, reads_slowly, FAULTS["half a body and silence"][0]])
 @pytest.mark.asyncio
 async def test_a_call_that_is_given_up_while_it_is_sent_or_answered_leaves_nothing(
@@ -461,11 +461,11 @@ async def test_a_call_that_is_given_up_while_it_is_sent_or_answered_leaves_nothi
         assert clickpost.stats().in_flight == 0
 
 
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 @pytest.mark.parametrize("turns", range(1, 24))
 async def test_a_call_that_is_given_up_at_any_turn_leaves_what_works(turns: int, wire: str) -> None:
-    async with serving() as server, client(wire, server.url, at_once=1) as clickpost:
+    async with serving() as server, client(wire, server.url, max_concurrency=1) as clickpost:
         call = asyncio.create_task(clickpost.get(QUESTION))
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -477,7 +477,7 @@ async def test_a_call_that_is_given_up_at_any_turn_leaves_what_works(turns: int,
             await until(lambda: server.open <= 1)
 
 
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_call_that_is_given_up_while_it_connects_has_sent_nothing(
     wire: str, monkeypatch: pytest.MonkeyPatch
@@ -532,7 +532,7 @@ def authority(monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
 
 
 @pytest.mark.fault("T04")
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_tls_is_spoken_and_its_connections_are_kept(wire: str, authority: trustme.CA) -> None:
     async with serving_tls(authority.issue_cert("127.0.0.1")) as server:
@@ -545,7 +545,7 @@ async def test_tls_is_spoken_and_its_connections_are_kept(wire: str, authority: 
 
 
 @pytest.mark.fault("T04")
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 @pytest.mark.parametrize("flaw", ["self-signed", "another's", "expired"])
 async def test_a_certificate_is_checked_and_refusing_it_is_final(
@@ -565,7 +565,7 @@ async def test_a_certificate_is_checked_and_refusing_it_is_final(
 
 
 @pytest.mark.fault("T04")
-@every_wire
+@every_adapter
 @pytest.mark.asyncio
 async def test_a_server_that_does_not_speak_tls_is_sent_nothing(wire: str) -> None:
     async with (
@@ -619,7 +619,7 @@ def test_the_others_work_on_trio(wire: str) -> None:
         async with ClickPost(
             Credentials("sandbox", "sandbox-key-not-a-secret"),
             hosts=Hosts.at(server.url),
-            transport=WIRES[wire](),
+            transport=ADAPTERS[wire](),
         ) as clickpost:
             for number in range(3):
                 order = await clickpost.orders.create(india_order(f"R-{number}"))

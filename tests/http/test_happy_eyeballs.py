@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clickpost_async._http import happy_eyeballs
-from clickpost_async._http.happy_eyeballs import dialled
+from clickpost_async._http.happy_eyeballs import connect
 from tests.helpers.http_server import closed_port, serving
 
 NAME = "acme.example"
@@ -42,7 +42,7 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 async def port_of() -> int:
-    with await dialled(asyncio.get_running_loop(), NAME, 443) as made:
+    with await connect(asyncio.get_running_loop(), NAME, 443) as made:
         port: int = made.getpeername()[1]
         return port
 
@@ -51,7 +51,7 @@ async def port_of() -> int:
 async def test_an_address_is_not_looked_up(addresses: Any) -> None:
     async with serving() as server:
         addresses(closed_port())
-        made = await dialled(asyncio.get_running_loop(), "127.0.0.1", server.port)
+        made = await connect(asyncio.get_running_loop(), "127.0.0.1", server.port)
         assert made.getpeername() == ("127.0.0.1", server.port)
         made.close()
 
@@ -93,7 +93,7 @@ async def test_second_of_two_sockets_that_connect_at_once_is_closed(
             await both.wait()
 
         monkeypatch.setattr(loop, "sock_connect", connects)
-        with await dialled(loop, "acme.example", 443) as taken:
+        with await happy_eyeballs.connect(loop, "acme.example", 443) as taken:
             assert [one.fileno() != -1 for one in made].count(True) == 1
             assert taken in made
 

@@ -15,28 +15,31 @@ import trustme
 
 from clickpost_async import NotSentError, UnreadableReplyError
 from clickpost_async._http import httpcore_pool as pool_module
-from clickpost_async._http.adapter import Base, Limits, Outgoing, Progress
-from clickpost_async._http.httpcore_pool import Pool
-from clickpost_async._http.response_reader import Incoming
-from clickpost_async._http.tls import verified
+from clickpost_async._http.adapter import BaseURL, HTTPRequest, SendProgress, StepTimeouts
+from clickpost_async._http.httpcore_pool import HTTPCorePool
+from clickpost_async._http.response_reader import ResponseReader
+from clickpost_async._http.tls import verifying_context
 from tests.helpers.http_server import PLACED, Peer, Server, closed_port, http, serving, until, well
 
-_base = cache(Base.parse)
-LIMITS = Limits(5, 5, 5)
+_base = cache(BaseURL.parse)
+LIMITS = StepTimeouts(5, 5, 5)
 
 
 async def ask(
-    pool: Pool, server: Server, limits: Limits = LIMITS, progress: Progress | None = None
+    pool: HTTPCorePool,
+    server: Server,
+    limits: StepTimeouts = LIMITS,
+    progress: SendProgress | None = None,
 ) -> bytes:
-    answer = Incoming()
-    call = Outgoing("GET", _base(server.url), "/x", None, limits)
-    await pool.send(call, progress or Progress(), answer)
-    return answer.whole()
+    answer = ResponseReader()
+    call = HTTPRequest("GET", _base(server.url), "/x", None, limits)
+    await pool.send(call, progress or SendProgress(), answer)
+    return answer.body()
 
 
 @pytest.mark.asyncio
 async def test_a_connection_is_used_again() -> None:
-    pool = Pool()
+    pool = HTTPCorePool()
     async with serving() as server:
         for _ in range(5):
             assert await ask(pool, server) == PLACED
@@ -47,7 +50,7 @@ async def test_a_connection_is_used_again() -> None:
 
 @pytest.mark.asyncio
 async def test_calls_at_once_have_a_connection_each_and_leave_them_for_the_next() -> None:
-    pool = Pool()
+    pool = HTTPCorePool()
     async with serving() as server:
         for _ in range(3):
             await asyncio.gather(*(ask(pool, server) for _ in range(20)))
@@ -62,7 +65,7 @@ async def test_an_answer_that_is_not_read_to_its_end_costs_the_connection() -> N
         await peer.send(http(b"x" * 3_000_000))
         await peer.until_gone()
 
-    pool = Pool()
+    pool = HTTPCorePool()
     async with serving(talk) as server:
         with pytest.raises(UnreadableReplyError, match="larger"):
             await ask(pool, server)
@@ -88,7 +91,7 @@ async def test_a_connection_on_which_more_came_than_the_answer_is_not_used_again
             await peer.send(stray)
         await peer.until_gone()
 
-    pool = Pool()
+    pool = HTTPCorePool()
     async with serving(talk) as server:
         assert await ask(pool, server) == b"first"
         await asyncio.sleep(0.05)
@@ -105,7 +108,7 @@ async def test_a_server_that_wants_no_more_calls_is_asked_on_a_new_connection() 
         await peer.send(http(PLACED, connection="close"))
         await peer.until_gone()
 
-    pool = Pool()
+    pool = HTTPCorePool()
     async with serving(talk) as server:
         for number in range(1, 4):
             assert await ask(pool, server) == PLACED
@@ -117,7 +120,7 @@ async def test_a_connection_that_idled_for_too_long_is_not_trusted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pool_module, "KEEP_ALIVE", 0.02)
-    pool = Pool()
+    pool = HTTPCorePool()
     async with serving() as server:
         await asyncio.gather(*(ask(pool, server) for _ in range(5)))
         await asyncio.sleep(0.05)
@@ -132,7 +135,7 @@ async def test_what_a_busier_time_has_left_is_closed_while_one_connection_goes_o
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pool_module, "KEEP_ALIVE", 0.05)
-    pool = Pool()
+    pool = HTTPCorePool()
     async with serving() as server:
         await asyncio.gather(*(ask(pool, server) for _ in range(5)))
         for _ in range(6):
@@ -144,7 +147,7 @@ async def test_what_a_busier_time_has_left_is_closed_while_one_connection_goes_o
 
 @pytest.mark.asyncio
 async def test_connections_of_one_server_are_not_used_for_another() -> None:
-    pool = Pool()
+    pool = HTTPCorePool()
     async with serving() as one, serving() as other:
         await ask(pool, one)
         await ask(pool, other)
@@ -156,7 +159,7 @@ async def test_connections_of_one_server_are_not_used_for_another() -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("turns", range(1, 40))
 async def test_a_call_that_is_cancelled_at_any_point_leaves_no_connection(turns: int) -> None:
-    pool = Pool()
+    pool = HTTPCorePool()
     async with serving() as server:
         call = asyncio.create_task(ask(pool, server))
         for _ in range(turns):
@@ -177,7 +180,7 @@ async def test_cancelling_twice_leaves_no_connection_either() -> None:
         await peer.read()
         await peer.until_gone()
 
-    pool = Pool()
+    pool = HTTPCorePool()
     async with serving(hang) as server:
         call = asyncio.create_task(ask(pool, server))
         await until(lambda: server.heads)
@@ -192,7 +195,7 @@ async def test_cancelling_twice_leaves_no_connection_either() -> None:
 
 @pytest.mark.asyncio
 async def test_after_the_end_nothing_is_opened() -> None:
-    pool = Pool()
+    pool = HTTPCorePool()
     await pool.aclose()
     await pool.aclose()
     async with serving() as server:
@@ -207,7 +210,7 @@ async def test_closing_ends_the_calls_under_way() -> None:
         await peer.read()
         await peer.until_gone()
 
-    pool = Pool()
+    pool = HTTPCorePool()
     async with serving(hang) as server:
         call = asyncio.create_task(ask(pool, server))
         await until(lambda: server.heads)
@@ -221,15 +224,17 @@ async def test_closing_ends_the_calls_under_way() -> None:
 @pytest.mark.parametrize(
     ("limits", "expected"),
     [
-        (Limits(5, 5, 0.05), httpcore.ReadTimeout),
-        (Limits(5, 5, 5), httpcore.ConnectError),
+        (StepTimeouts(5, 5, 0.05), httpcore.ReadTimeout),
+        (StepTimeouts(5, 5, 5), httpcore.ConnectError),
     ],
 )
-async def test_errors_are_those_of_httpcore(limits: Limits, expected: type[Exception]) -> None:
+async def test_errors_are_those_of_httpcore(
+    limits: StepTimeouts, expected: type[Exception]
+) -> None:
     async def hang(peer: Peer) -> None:
         await peer.until_gone()
 
-    pool = Pool()
+    pool = HTTPCorePool()
     async with serving(hang) as server:
         port = server.port
         if expected is httpcore.ConnectError:
@@ -244,7 +249,7 @@ async def test_errors_are_those_of_httpcore(limits: Limits, expected: type[Excep
 async def test_a_connection_that_is_closed_after_it_was_taken_is_noticed_before_the_first_byte(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pool = Pool()
+    pool = HTTPCorePool()
     async with serving() as server:
         await ask(pool, server)
         handle = httpcore.AsyncHTTPConnection.handle_async_request
@@ -266,32 +271,32 @@ async def test_a_call_is_told_how_far_it_got_on_a_new_connection_and_on_a_used_o
     async def silent(peer: Peer) -> None:
         await peer.until_gone()
 
-    pool, soon = Pool(), Limits(5, 5, 0.05)
+    pool, soon = HTTPCorePool(), StepTimeouts(5, 5, 0.05)
     async with serving() as server:
         port = server.port
         server.port = closed_port()
-        unsent = Progress()
+        unsent = SendProgress()
         with pytest.raises(httpcore.ConnectError):
             await ask(pool, server, soon, unsent)
-        assert (unsent.proven, unsent.left) == (True, False)
+        assert (unsent.is_reliable, unsent.may_have_been_sent) == (True, False)
 
         server.port = port
         for _ in range(2):
-            answered = Progress()
+            answered = SendProgress()
             await ask(pool, server, soon, answered)
-            assert (answered.proven, answered.left) == (True, True)
+            assert (answered.is_reliable, answered.may_have_been_sent) == (True, True)
 
         server.talk = silent
-        lost = Progress()
-        other = Pool()
+        lost = SendProgress()
+        other = HTTPCorePool()
         with pytest.raises(httpcore.ReadTimeout):
             await ask(other, server, soon, lost)
-        assert (lost.proven, lost.left) == (True, True)
+        assert (lost.is_reliable, lost.may_have_been_sent) == (True, True)
         await pool.aclose()
 
 
 def test_certificates_are_checked_and_old_tls_is_refused() -> None:
-    context = verified()
+    context = verifying_context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
@@ -300,7 +305,7 @@ def test_certificates_are_checked_and_old_tls_is_refused() -> None:
 
 def test_http2_is_not_negotiated_with_a_server_that_prefers_it() -> None:
     authority = trustme.CA()
-    context = verified.__wrapped__()
+    context = verifying_context.__wrapped__()
     authority.configure_trust(context)
     theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("nila.example").configure_cert(theirs)
@@ -319,13 +324,13 @@ def test_the_keys_of_a_session_are_written_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(os.environ, "SSLKEYLOGFILE", str(tmp_path / "keys"))
-    verified.cache_clear()
+    verifying_context.cache_clear()
     try:
-        assert verified().keylog_filename is None
+        assert verifying_context().keylog_filename is None
         # The control: the usual way would.
         assert ssl.create_default_context().keylog_filename == str(tmp_path / "keys")
     finally:
-        verified.cache_clear()
+        verifying_context.cache_clear()
 
 
 @pytest.mark.asyncio

@@ -16,9 +16,9 @@ import pytest
 import trustme
 from asgiref.sync import async_to_sync
 
-from clickpost_async import Auth, ClickPost, Credentials, Get, Hosts, Repeat, RetryPolicy
+from clickpost_async import Auth, ClickPost, Credentials, Get, Hosts, Idempotency, RetryPolicy
 from clickpost_async._http import tls
-from clickpost_async.structures import Answer
+from clickpost_async.structures import ResponseModel
 from tests.helpers.event_loops import EVERY_LOOP, LoopFactory
 from tests.helpers.scripted_transport import KEY
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
     not Path("/proc/self/fd").exists(), reason="counts descriptors as Linux lists them"
 )
 
-QUESTION = Get("/v9/own/", returns=Answer, repeat=Repeat.NEVER, auth=Auth.KEY)
+QUESTION = Get("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE, auth=Auth.KEY)
 ROUNDS = 300
 
 SERVER = """
@@ -92,7 +92,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 def client(url: str) -> ClickPost:
     return ClickPost(
-        Credentials("acme", KEY), hosts=Hosts.at(url), retry=RetryPolicy.never(), at_once=2
+        Credentials("acme", KEY), hosts=Hosts.at(url), retry=RetryPolicy.never(), max_concurrency=2
     )
 
 

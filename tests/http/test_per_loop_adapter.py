@@ -4,27 +4,33 @@ import asyncio
 
 import pytest
 
-from clickpost_async._http.adapter import Base, Fault, Limits, Outgoing, Progress
-from clickpost_async._http.httpcore_pool import Pool
-from clickpost_async._http.per_loop_adapter import Connections
-from clickpost_async._http.response_reader import Incoming
+from clickpost_async._http.adapter import (
+    BaseURL,
+    HTTPRequest,
+    SendProgress,
+    StepTimeouts,
+    TransportFailure,
+)
+from clickpost_async._http.httpcore_pool import HTTPCorePool
+from clickpost_async._http.per_loop_adapter import PerLoopAdapter
+from clickpost_async._http.response_reader import ResponseReader
 from tests.helpers.http_server import PLACED, serving
 
 
-async def ask(connections: Connections, base: Base) -> bytes:
-    answer = Incoming()
-    call = Outgoing("GET", base, "/x", None, Limits(5, 5, 5))
-    await connections.send(call, Progress(), answer)
-    return answer.whole()
+async def ask(connections: PerLoopAdapter, base: BaseURL) -> bytes:
+    answer = ResponseReader()
+    call = HTTPRequest("GET", base, "/x", None, StepTimeouts(5, 5, 5))
+    await connections.send(call, SendProgress(), answer)
+    return answer.body()
 
 
 def test_each_loop_has_its_own_and_outside_of_any_there_are_none() -> None:
-    connections = Connections(Pool)
+    connections = PerLoopAdapter(HTTPCorePool)
 
     async def main() -> tuple[int, int, int]:
         before = connections.connections
         async with serving() as server:
-            base = Base.parse(server.url)
+            base = BaseURL.parse(server.url)
             for _ in range(2):
                 assert await ask(connections, base) == PLACED
             counts = before, connections.connections, server.connections
@@ -40,7 +46,7 @@ def test_each_loop_has_its_own_and_outside_of_any_there_are_none() -> None:
 
 @pytest.mark.asyncio
 async def test_closing_what_was_never_opened_does_nothing() -> None:
-    connections = Connections(Pool)
+    connections = PerLoopAdapter(HTTPCorePool)
     await connections.aclose()
     assert connections.connections == 0
-    assert connections.fault(OSError()) is Fault.UNFORESEEN
+    assert connections.fault(OSError()) is TransportFailure.UNFORESEEN

@@ -32,7 +32,7 @@ from clickpost_async._http import tls
 from tests.helpers.http_server import Peer, Server, closed_port, http, serving
 from tests.helpers.proxy_server import Proxy, proxying
 from tests.http.test_downloader import LABEL
-from tests.http.test_every_adapter import WIRES, serving_tls
+from tests.http.test_every_adapter import ADAPTERS, serving_tls
 from tests.http.test_signature import CANARY, has_canary
 from tests.sandbox.samples import india_order
 
@@ -329,9 +329,9 @@ async def test_a_mock_is_asked_for_labels_too(tmp_path: Path) -> None:
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
-    tls.verified.cache_clear()
+    tls.verifying_context.cache_clear()
     yield monkeypatch
-    tls.verified.cache_clear()
+    tls.verifying_context.cache_clear()
 
 
 @pytest.mark.parametrize("wire", ["default", "aiohttp", "httpx2"])
@@ -353,13 +353,13 @@ async def test_an_authority_of_the_environment_is_trusted(
     file.with_name(f"{hashed.stdout.strip()}.0").write_bytes(file.read_bytes())
     async with serving_tls(authority.issue_cert("127.0.0.1")) as server:
         url = f"https://127.0.0.1:{server.port}/api"
-        async with client(WIRES[wire](), url) as clickpost:
+        async with client(ADAPTERS[wire](), url) as clickpost:
             with pytest.raises(NotSentError, match="certificate was refused"):
                 await clickpost.orders.create(india_order("R-1"))
 
         environment.setenv(name, str(file if name == "SSL_CERT_FILE" else tmp_path))
-        tls.verified.cache_clear()
-        async with client(WIRES[wire](), url) as clickpost:
+        tls.verifying_context.cache_clear()
+        async with client(ADAPTERS[wire](), url) as clickpost:
             assert (await clickpost.orders.create(india_order("R-1"))).waybill == "W-1"
 
 

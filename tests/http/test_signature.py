@@ -20,14 +20,14 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickpost_async import Auth, ClickPost, Credentials, Hosts, Post, Repeat, RetryPolicy
-from clickpost_async._core.auth import Keyring
-from clickpost_async._http.httpcore_pool import Pool
+from clickpost_async import Auth, ClickPost, Credentials, Hosts, Idempotency, Post, RetryPolicy
+from clickpost_async._core.auth import Authenticator
+from clickpost_async._http.httpcore_pool import HTTPCorePool
 from clickpost_async._http.signature import PLACEHOLDER
 from clickpost_async.settings import Secret
-from clickpost_async.structures import Answer
+from clickpost_async.structures import ResponseModel
 from tests.helpers.http_server import PLACED, Peer, http, serving, until
-from tests.http.test_every_adapter import WIRES
+from tests.http.test_every_adapter import ADAPTERS
 from tests.sandbox.samples import india_order
 
 CANARY = "canary+4f2a/9c=e1d8"
@@ -37,8 +37,8 @@ SIGNED_AUTH = [auth for auth in Auth if auth is not Auth.NONE]
 SIGNING = ("default", "httpx", "httpx2")
 
 
-def posting(auth: Auth) -> Post[Answer]:
-    return Post("/v9/own/", returns=Answer, repeat=Repeat.NEVER, auth=auth)
+def posting(auth: Auth) -> Post[ResponseModel]:
+    return Post("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE, auth=auth)
 
 
 # --- the bytes --------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def key_in(request: bytes, auth: Auth) -> object:
 @pytest.mark.parametrize("auth", SIGNED_AUTH)
 @pytest.mark.parametrize("key", KEYS)
 def test_the_key_is_put_into_a_request_however_it_is_cut(key: str, auth: Auth) -> None:
-    target, body, signature = Keyring(Credentials("acme", key)).sign(
+    target, body, signature = Authenticator(Credentials("acme", key)).sign(
         "/x?q=1", b'{"a":"b"}', auth, Secret(key)
     )
     assert body is not None
@@ -88,7 +88,7 @@ LOOKALIKES = st.lists(
 def test_what_looks_like_the_placeholder_is_left_alone(asked: str, said: str) -> None:
     from clickpost_async._codec.request import encode
 
-    ring, key = Keyring(Credentials("acme", CANARY)), Secret(CANARY)
+    ring, key = Authenticator(Credentials("acme", CANARY)), Secret(CANARY)
     for auth in SIGNED_AUTH:
         request = encode(posting(auth), {"q": asked}, {"said": said})
         target, body, signature = ring.sign(request.target, request.body, auth, key)
@@ -103,7 +103,7 @@ def test_what_looks_like_the_placeholder_is_left_alone(asked: str, said: str) ->
 
 
 def test_a_request_whose_placeholder_somebody_took_out_is_sent_without_the_key() -> None:
-    ring, key = Keyring(Credentials("acme", CANARY)), Secret(CANARY)
+    ring, key = Authenticator(Credentials("acme", CANARY)), Secret(CANARY)
     for auth in SIGNED_AUTH:
         _, _, signature = ring.sign("/x", b"{}", auth, key)
         assert signature is not None
@@ -158,7 +158,7 @@ def hook(monkeypatch: pytest.MonkeyPatch, wire: str) -> list[str]:
 
 
 def client(wire: str, url: str, key: Any = CANARY, **settings: Any) -> ClickPost:
-    settings = {"retry": RetryPolicy.never(), "transport": WIRES[wire]()} | settings
+    settings = {"retry": RetryPolicy.never(), "transport": ADAPTERS[wire]()} | settings
     return ClickPost(Credentials("acme", key), hosts=Hosts.at(url), **settings)
 
 
@@ -377,8 +377,8 @@ def test_a_pool_is_not_left_with_the_key_of_its_last_call() -> None:
     async def main() -> None:
         async with serving() as server, client("default", server.url) as clickpost:
             await clickpost.orders.create(india_order("R-1"))
-            (wire,) = clickpost._transport._wires._made.values()
-            assert isinstance(wire, Pool)
+            (wire,) = clickpost._transport._adapters._made.values()
+            assert isinstance(wire, HTTPCorePool)
             (link,) = wire._servers.popitem()[1].idle
             assert link.tap.unsigned is None
             await link.connection.aclose()

@@ -45,7 +45,7 @@ if not settings.configured:
         },
         CLICKPOST={
             "WEBHOOK_TOKEN": ["old-word", "new-word"],
-            "OPTIONS": {"retry": RetryPolicy(attempts=1, look_up=False, settling=7)},
+            "OPTIONS": {"retry": RetryPolicy(attempts=1, reconcile=False, settle_delay=7)},
         },
     )
 

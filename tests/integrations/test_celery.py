@@ -20,7 +20,7 @@ from tests.helpers.redis_server import RedisServer
 
 PAGE = ROOT / "docs" / "how-to" / "celery.md"
 DOUBT = 'bool(delivery.get("redelivered") or self.request.retries)'
-SETTLE = "await asyncio.sleep(clickpost.retry.settling)"
+SETTLE = "await asyncio.sleep(clickpost.retry.settle_delay)"
 SETTLING = 4.0
 # What the page waits for takes an hour and half a minute.
 SHORTLY = f"""
@@ -29,7 +29,7 @@ import tasks
 from tasks import app
 
 tasks.ClickPost = type("Client", (), {{
-    "from_env": lambda: ClickPost.from_env(retry=RetryPolicy(settling={SETTLING}))
+    "from_env": lambda: ClickPost.from_env(retry=RetryPolicy(settle_delay={SETTLING}))
 }})
 app.conf.broker_transport_options = {{"visibility_timeout": 2, "unacked_restore_interval": 0.5}}
 """

@@ -18,8 +18,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import AsyncClient, Client, override_settings
 
 from clickpost_async import ClickPost, Rate, RetryPolicy
-from clickpost_async.integrations.django import CacheEventStore, Turn, get_clickpost, webhook
-from clickpost_async.limits import Unlimited
+from clickpost_async.integrations.django import CacheEventStore, Claim, get_clickpost, webhook
+from clickpost_async.limits import NoRateLimit
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.testing.fixtures import clickpost_sandbox
 from tests.helpers.scripted_transport import KEY
@@ -102,7 +102,7 @@ async def test_views_of_both_kinds_place_orders_together(
             }
             placed = dict(zip(responses, await asyncio.gather(*responses.values()), strict=True))
             assert (await http.get("/clickpost-health")).json() == {"answers": True}
-            assert (await http.get("/health")).json() == {"in_flight": 0, "waiting": 0}
+            assert (await http.get("/health")).json() == {"in_flight": 0, "queued": 0}
         assert server.stop() in (0, -signal.SIGTERM), server.said
         said = server.said
 
@@ -221,10 +221,10 @@ def test_the_process_has_one_client_until_the_settings_change() -> None:
     with configured(USERNAME="acme", API_KEY=KEY):
         first = get_clickpost()
         assert get_clickpost() is first
-        assert first.identity == "acme at https://www.clickpost.in/api"
+        assert first.account_label == "acme at https://www.clickpost.in/api"
     with configured(USERNAME="other", API_KEY=KEY):
         assert get_clickpost() is not first
-        assert get_clickpost().identity.startswith("other at ")
+        assert get_clickpost().account_label.startswith("other at ")
 
 
 def test_settings_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,11 +232,11 @@ def test_settings_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CLICKPOST_API_KEY", KEY)
     monkeypatch.setenv("CLICKPOST_BASE_URL", "http://127.0.0.1:9/environment")
     with configured():
-        assert get_clickpost().identity == (
+        assert get_clickpost().account_label == (
             "from-the-environment at http://127.0.0.1:9/environment"
         )
     with configured(USERNAME="acme", BASE_URL="http://sandbox:8000/api", ALLOW_HTTP=True):
-        assert get_clickpost().identity == "acme at http://sandbox:8000/api"
+        assert get_clickpost().account_label == "acme at http://sandbox:8000/api"
 
 
 def test_the_client_is_closed_when_the_process_ends(
@@ -277,7 +277,7 @@ print(bool(created.waybill))
         {"RATE": "600/60s"},
         {"RATE": Rate(10)},
         {"OPTIONS": {"rate": Rate(10)}},
-        {"RATE": 1, "OPTIONS": {"limiter": Unlimited(), "retry": RetryPolicy.never()}},
+        {"RATE": 1, "OPTIONS": {"limiter": NoRateLimit(), "retry": RetryPolicy.never()}},
     ],
 )
 def test_a_rate_is_given_in_each_of_its_forms(settings: dict[str, Any]) -> None:
@@ -350,8 +350,8 @@ async def test_the_test_clients_of_django_reach_the_views(clickpost_sandbox: San
 async def test_an_event_is_kept_in_the_cache_for_all_who_share_it() -> None:
     with configured():
         one, other = CacheEventStore(), CacheEventStore()
-        assert [await one.begin("e1"), await other.begin("e1")] == [Turn.YOURS, Turn.BUSY]
+        assert [await one.begin("e1"), await other.begin("e1")] == [Claim.GRANTED, Claim.BUSY]
         await one.failed("e1")
-        assert await other.begin("e1") is Turn.YOURS
+        assert await other.begin("e1") is Claim.GRANTED
         await other.done("e1")
-        assert await one.begin("e1") is Turn.DONE
+        assert await one.begin("e1") is Claim.DONE

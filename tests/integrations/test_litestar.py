@@ -23,7 +23,7 @@ from tests.sandbox.samples import india_order
 
 TOKEN = "a-word-typed-on-the-dashboard"
 PUSH = {"waybill": "W-1", "clickpost_status_code": 8, "timestamp": "2026-03-04T12:40:00Z"}
-ONCE = RetryPolicy(attempts=1, look_up=False, settling=7)
+ONCE = RetryPolicy(attempts=1, reconcile=False, settle_delay=7)
 
 
 @post("/orders", status_code=200)

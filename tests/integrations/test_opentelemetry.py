@@ -29,14 +29,21 @@ from clickpost_async import (
     Get,
     Host,
     Hosts,
+    Idempotency,
     Outcome,
     Post,
-    Repeat,
     RetryPolicy,
 )
-from clickpost_async.events import Answered, Ended, Event, Held, Repeating, Started
+from clickpost_async.events import (
+    AttemptStarted,
+    AttemptSucceeded,
+    CallFinished,
+    Event,
+    RateLimitPaused,
+    RetryScheduled,
+)
 from clickpost_async.integrations.opentelemetry import OpenTelemetry
-from clickpost_async.structures import Answer
+from clickpost_async.structures import ResponseModel
 from clickpost_async.testing import virtual_time
 from tests.helpers.scripted_transport import (
     Line,
@@ -278,7 +285,7 @@ async def test_what_makes_no_attempt_is_a_span_all_the_same() -> None:
 
 def test_a_call_that_never_left_began_when_it_was_made() -> None:
     collected = Collected()
-    collected.tell(Ended(outcome=Outcome.NOT_SENT, attempts=0, seconds=100.0, **MADE))
+    collected.tell(CallFinished(outcome=Outcome.NOT_SENT, attempts=0, seconds=100.0, **MADE))
     (span,) = collected.spans
     assert span.start_time
     assert span.end_time
@@ -287,9 +294,9 @@ def test_a_call_that_never_left_began_when_it_was_made() -> None:
 
 def test_how_long_a_call_waited_to_leave_is_told() -> None:
     collected = Collected()
-    collected.tell(Started(attempt=1, **MADE))
-    collected.tell(Answered(attempt=1, status=200, http_status=200, seconds=100.0, **MADE))
-    collected.tell(Ended(outcome=None, attempts=1, seconds=100.0, **MADE))
+    collected.tell(AttemptStarted(attempt=1, **MADE))
+    collected.tell(AttemptSucceeded(attempt=1, status=200, http_status=200, seconds=100.0, **MADE))
+    collected.tell(CallFinished(outcome=None, attempts=1, seconds=100.0, **MADE))
 
     waited = (collected.named(CREATE)[0].attributes or {})["clickpost.waited"]
     assert waited == pytest.approx(100, abs=10)
@@ -313,7 +320,7 @@ async def test_calls_made_together_are_each_under_the_span_of_their_own_task() -
         with tracer.start_as_current_span(f"checkout {number}"):
             await clickpost.orders.create(india_order(f"R-{number}"))
 
-    async with playing([answer], observers=[collected.tell], at_once=7) as clickpost:
+    async with playing([answer], observers=[collected.tell], max_concurrency=7) as clickpost:
         await asyncio.gather(*(check_out(number) for number in range(50)))
 
     names = {span.context.span_id: span for span in collected.spans}
@@ -406,13 +413,18 @@ async def test_a_client_may_have_two_observers() -> None:
     ("endpoint", "known", "name", "about"),
     [
         (
-            Get("/v9/own/", returns=Answer, repeat=Repeat.FREELY),
+            Get("/v9/own/", returns=ResponseModel, idempotency=Idempotency.SAFE),
             False,
             "GET /v9/own/",
             {"http.request.method": "GET", "url.template": "/v9/own/", **CLICKPOST},
         ),
         (
-            Post("/v9/own/", returns=Answer, repeat=Repeat.NEVER, host=Host.PREDICTION),
+            Post(
+                "/v9/own/",
+                returns=ResponseModel,
+                idempotency=Idempotency.UNSAFE,
+                host=Host.PREDICTION,
+            ),
             True,
             "POST /v9/own/",
             {
@@ -423,13 +435,13 @@ async def test_a_client_may_have_two_observers() -> None:
             },
         ),
         (
-            Get("/v9/own/", name="own", returns=Answer, repeat=Repeat.FREELY),
+            Get("/v9/own/", name="own", returns=ResponseModel, idempotency=Idempotency.SAFE),
             False,
             "HTTP",
             {"http.request.method": "_OTHER", **CLICKPOST},
         ),
         (
-            Get("/v9/own/", name="own", returns=Answer, repeat=Repeat.FREELY),
+            Get("/v9/own/", name="own", returns=ResponseModel, idempotency=Idempotency.SAFE),
             True,
             "GET /v9/own/",
             {"http.request.method": "GET", "url.template": "/v9/own/", **CLICKPOST},
@@ -437,7 +449,10 @@ async def test_a_client_may_have_two_observers() -> None:
     ],
 )
 def test_your_own_endpoints_are_told_as_far_as_they_are_known(
-    endpoint: Get[Answer] | Post[Answer], known: bool, name: str, about: dict[str, Any]
+    endpoint: Get[ResponseModel] | Post[ResponseModel],
+    known: bool,
+    name: str,
+    about: dict[str, Any],
 ) -> None:
     collected = Collected(settings={"endpoints": [endpoint] if known else []})
 
@@ -619,7 +634,9 @@ def test_neither_the_key_nor_a_person_is_in_what_is_exported(fails: bool) -> Non
 
 def test_the_scanner_finds_what_is_planted() -> None:
     collected = Collected()
-    collected.tell(Ended(outcome=None, attempts=0, seconds=0, call=1, endpoint=f"GET /{CANARY}"))
+    collected.tell(
+        CallFinished(outcome=None, attempts=0, seconds=0, call=1, endpoint=f"GET /{CANARY}")
+    )
     assert [leaks(text) for text in collected.texts()] == [True, True]
 
 
@@ -698,13 +715,15 @@ async def test_without_an_sdk_nothing_is_collected_and_nothing_breaks() -> None:
 def test_calls_that_never_end_are_given_up_before_they_become_many() -> None:
     collected = Collected()
     for number in range(1000):
-        collected.tell(Started(attempt=1, **{**MADE, "call": number}))
+        collected.tell(AttemptStarted(attempt=1, **{**MADE, "call": number}))
 
     # So many are kept, and the others have ended: each a call with an attempt.
     assert len(collected.spans) == 2 * (1000 - 100)
     assert {failure(span) for span in collected.spans} == {"_OTHER"}
     for number in range(1000):
-        collected.tell(Ended(outcome=None, attempts=1, seconds=0, **{**MADE, "call": number}))
+        collected.tell(
+            CallFinished(outcome=None, attempts=1, seconds=0, **{**MADE, "call": number})
+        )
     assert len(collected.named(CREATING)) == 1000
     # What was given up is forgotten: its end is all that is heard of it.
     assert len(collected.named(CREATE)) == 1000 + 900
@@ -713,9 +732,9 @@ def test_calls_that_never_end_are_given_up_before_they_become_many() -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        Answered(attempt=1, status=200, http_status=200, seconds=0, **MADE),
-        Held(seconds=1, **MADE),
-        Repeating(attempt=1, wait=1, **MADE),
+        AttemptSucceeded(attempt=1, status=200, http_status=200, seconds=0, **MADE),
+        RateLimitPaused(seconds=1, **MADE),
+        RetryScheduled(attempt=1, wait=1, **MADE),
     ],
 )
 def test_an_event_of_a_call_it_never_heard_of_opens_no_span(event: Event) -> None:

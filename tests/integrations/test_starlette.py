@@ -40,7 +40,7 @@ PUSH = {
     "clickpost_status_code": 8,
     "timestamp": "2026-03-04T12:40:00Z",
 }
-ONCE = RetryPolicy(attempts=1, look_up=False, settling=7)
+ONCE = RetryPolicy(attempts=1, reconcile=False, settle_delay=7)
 
 
 async def place(request: Request) -> Response:
@@ -133,7 +133,7 @@ async def test_a_lifespan_of_ones_own_enters_it_and_hands_on_its_state() -> None
 
     async with running(Starlette(lifespan=own, routes=[Route("/", both)])) as http:
         assert (await http.get("/")).json() == ["W-9", "Lotus"]
-    assert told == ["ClickPost(at_once=100)"]
+    assert told == ["ClickPost(max_concurrency=100)"]
 
 
 @pytest.mark.asyncio
@@ -308,8 +308,8 @@ async def test_it_lives_and_says_how_busy_it_is_without_asking_anybody(make: Any
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
 
-    assert idle == {"in_flight": 0, "waiting": 0}
-    assert busy == {"in_flight": 1, "waiting": 0}
+    assert idle == {"in_flight": 0, "queued": 0}
+    assert busy == {"in_flight": 1, "queued": 0}
 
 
 @frameworks

@@ -27,7 +27,12 @@ from clickpost_async.errors import (
     ThrottledError,
     UnreadableReplyError,
 )
-from clickpost_async.integrations._web import Receiver, SeenHere, Turn, answer_to
+from clickpost_async.integrations._web import (
+    Claim,
+    InMemoryEventStore,
+    WebhookReceiver,
+    response_to,
+)
 from clickpost_async.webhooks import LARGEST, TrackingEvent
 
 TOKEN = "a-word-typed-on-the-dashboard"
@@ -38,7 +43,7 @@ WORDS = "ClickPost's own words"
 
 def unknown(kind: type[ClickPostError], settles_in: float | None = None) -> ClickPostError:
     error = kind(WORDS, outcome=Outcome.UNKNOWN)
-    error.settles_in = settles_in
+    error.settle_delay = settles_in
     return error
 
 
@@ -52,7 +57,7 @@ MAPPED: dict[str, tuple[ClickPostError, int, str | None]] = {
     "a key refused after an order was lost": (unknown(CredentialsError, 30.0), 504, "30"),
     "nothing sent": (NotSentError(WORDS), 503, "1"),
     "nothing sent, for a reason that stays": (NotSentError(WORDS, transient=False), 503, None),
-    "too many": (ThrottledError(WORDS, wait=12.3), 503, "13"),
+    "too many": (ThrottledError(WORDS, retry_after=12.3), 503, "13"),
     "too late": (DeadlineError(WORDS), 503, "1"),
     "no reply": (unknown(NoReplyError, 30.0), 504, "30"),
     "no reply, never to be sent again": (unknown(NoReplyError), 504, None),
@@ -69,7 +74,7 @@ def test_an_error_is_answered_by_what_is_known_of_the_order(what: str) -> None:
     error, status, retry_after = MAPPED[what]
     error.reference_number = "R-1"
 
-    answer = answer_to(error)
+    answer = response_to(error)
 
     assert (answer.status, answer.headers.get("Retry-After")) == (status, retry_after)
     assert answer.body["outcome"] == error.outcome.value
@@ -92,7 +97,7 @@ def _is_raised(kind: object) -> bool:
 def test_problems_are_told_one_by_one() -> None:
     error = InvalidRequestError.of([Problem("a.b", "is needed"), Problem("", "is no order")])
 
-    assert answer_to(error).body["problems"] == [
+    assert response_to(error).body["problems"] == [
         {"path": "a.b", "message": "is needed"},
         {"path": "", "message": "is no order"},
     ]
@@ -103,7 +108,7 @@ def test_problems_are_told_one_by_one() -> None:
 def test_whatever_an_order_was_called_can_be_answered(reference: str, path: str) -> None:
     error = InvalidRequestError.of([Problem(path, "wrong")], reference_number=reference)
 
-    told = json.dumps(answer_to(error).body, ensure_ascii=False).encode()
+    told = json.dumps(response_to(error).body, ensure_ascii=False).encode()
 
     assert len(told) < 2000
 
@@ -111,7 +116,7 @@ def test_whatever_an_order_was_called_can_be_answered(reference: str, path: str)
 def test_a_reference_of_any_length_is_cut() -> None:
     error = InvalidRequestError.of([Problem("x", "too long")], reference_number="x" * 10**6)
 
-    assert len(answer_to(error).body["reference_number"]) == 300
+    assert len(response_to(error).body["reference_number"]) == 300
 
 
 # --- webhooks -----------------------------------------------------------------------------------
@@ -155,14 +160,14 @@ class Shop:
         self.handled.append(event.subject)
 
 
-async def pushed(receiver: Receiver[str], body: bytes, token: str = TOKEN) -> int:
+async def pushed(receiver: WebhookReceiver[str], body: bytes, token: str = TOKEN) -> int:
     return await receiver.receive("a request", {"webhook_key": token}, Body([body[:7], body[7:]]))
 
 
 @pytest.mark.asyncio
 async def test_an_event_is_handed_over_once_however_often_it_is_pushed() -> None:
     shop = Shop()
-    receiver = Receiver(shop, TOKEN, None)
+    receiver = WebhookReceiver(shop, TOKEN, None)
 
     answers = [await pushed(receiver, push()) for _ in range(3)]
 
@@ -173,7 +178,7 @@ async def test_an_event_is_handed_over_once_however_often_it_is_pushed() -> None
 @pytest.mark.asyncio
 async def test_different_events_are_all_handed_over() -> None:
     shop = Shop()
-    receiver = Receiver(shop, TOKEN, None)
+    receiver = WebhookReceiver(shop, TOKEN, None)
 
     for body in (push("W-1", 6), push("W-1", 8), push("W-2", 8)):
         assert await pushed(receiver, body) == 200
@@ -186,7 +191,7 @@ async def test_different_events_are_all_handed_over() -> None:
 async def test_of_pushes_at_the_same_time_one_is_handled_and_none_promises_too_much() -> None:
     shop = Shop()
     shop.open.clear()
-    receiver = Receiver(shop, TOKEN, None)
+    receiver = WebhookReceiver(shop, TOKEN, None)
     first = asyncio.create_task(pushed(receiver, push()))
     await asyncio.sleep(0)
 
@@ -202,7 +207,7 @@ async def test_of_pushes_at_the_same_time_one_is_handled_and_none_promises_too_m
 @pytest.mark.asyncio
 async def test_an_event_whose_handler_failed_is_handled_when_it_comes_again() -> None:
     shop = Shop()
-    receiver = Receiver(shop, TOKEN, None)
+    receiver = WebhookReceiver(shop, TOKEN, None)
     shop.fails = True
     with pytest.raises(LookupError):
         await pushed(receiver, push())
@@ -212,7 +217,7 @@ async def test_an_event_whose_handler_failed_is_handled_when_it_comes_again() ->
     assert (shop.began, shop.handled) == (["W-1", "W-1"], ["W-1"])
 
 
-class SlowStore(SeenHere):
+class SlowStore(InMemoryEventStore):
     """A store whose every word takes a turn of the loop, as one over a network does."""
 
     async def failed(self, identity: str) -> None:
@@ -224,7 +229,7 @@ class SlowStore(SeenHere):
 async def test_an_event_whose_handler_was_cancelled_is_handled_when_it_comes_again() -> None:
     shop = Shop()
     shop.open.clear()
-    receiver = Receiver(shop, TOKEN, SlowStore())
+    receiver = WebhookReceiver(shop, TOKEN, SlowStore())
     # A group that is cancelled cancels every await from there on.
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(pushed, receiver, push())
@@ -237,10 +242,10 @@ async def test_an_event_whose_handler_was_cancelled_is_handled_when_it_comes_aga
     assert shop.handled == ["W-1"]
 
 
-class Gone(SeenHere):
+class Gone(InMemoryEventStore):
     """A store that is out of reach."""
 
-    async def begin(self, identity: str) -> Turn:
+    async def begin(self, identity: str) -> Claim:
         raise ConnectionError(identity)
 
 
@@ -248,7 +253,7 @@ class Gone(SeenHere):
 async def test_without_its_store_nothing_is_handled_and_nothing_promised() -> None:
     shop = Shop()
     with pytest.raises(ConnectionError):
-        await pushed(Receiver(shop, TOKEN, Gone()), push())
+        await pushed(WebhookReceiver(shop, TOKEN, Gone()), push())
 
     assert shop.began == []
 
@@ -260,7 +265,9 @@ async def test_a_body_is_read_no_further_than_a_push_goes() -> None:
     part = b"x" * 65_536
     body = Body(part for _ in range(16_000))
 
-    status = await Receiver(shop, TOKEN, None).receive("a request", {"webhook_key": TOKEN}, body)
+    status = await WebhookReceiver(shop, TOKEN, None).receive(
+        "a request", {"webhook_key": TOKEN}, body
+    )
 
     assert status == 413
     assert LARGEST < body.read <= LARGEST + len(part)
@@ -271,7 +278,7 @@ async def test_a_body_is_read_no_further_than_a_push_goes() -> None:
 @pytest.mark.asyncio
 async def test_a_strangers_push_is_not_handed_over_nor_remembered() -> None:
     shop = Shop()
-    receiver = Receiver(shop, TOKEN, None)
+    receiver = WebhookReceiver(shop, TOKEN, None)
 
     assert await pushed(receiver, push(), "another-word") == 401
     assert await pushed(receiver, b"[]") == 400
@@ -283,7 +290,7 @@ async def test_a_strangers_push_is_not_handed_over_nor_remembered() -> None:
 async def test_two_tokens_are_taken_again_and_again_while_one_is_changed() -> None:
     shop = Shop()
     # A generator is empty after its first use.
-    receiver = Receiver(shop, (token for token in ("old-word", "new-word")), None)
+    receiver = WebhookReceiver(shop, (token for token in ("old-word", "new-word")), None)
 
     for turn in range(2):
         assert await pushed(receiver, push(f"old-{turn}"), "old-word") == 200
@@ -292,29 +299,29 @@ async def test_two_tokens_are_taken_again_and_again_while_one_is_changed() -> No
 
 @pytest.mark.asyncio
 async def test_what_was_pushed_longest_ago_is_forgotten_first() -> None:
-    seen = SeenHere(most=2)
+    seen = InMemoryEventStore(most=2)
     for identity in ("a", "b"):
-        assert await seen.begin(identity) is Turn.YOURS
+        assert await seen.begin(identity) is Claim.GRANTED
         await seen.done(identity)
-    assert await seen.begin("a") is Turn.DONE
-    assert await seen.begin("c") is Turn.YOURS
+    assert await seen.begin("a") is Claim.DONE
+    assert await seen.begin("c") is Claim.GRANTED
     await seen.done("c")
 
-    assert await seen.begin("a") is Turn.DONE
-    assert await seen.begin("b") is Turn.YOURS
+    assert await seen.begin("a") is Claim.DONE
+    assert await seen.begin("b") is Claim.GRANTED
 
 
 @pytest.mark.asyncio
 async def test_what_is_being_handled_is_never_forgotten() -> None:
-    seen = SeenHere(most=1)
-    assert await seen.begin("slow") is Turn.YOURS
+    seen = InMemoryEventStore(most=1)
+    assert await seen.begin("slow") is Claim.GRANTED
     for identity in ("a", "b"):
         await seen.begin(identity)
         await seen.done(identity)
 
-    assert await seen.begin("slow") is Turn.BUSY
+    assert await seen.begin("slow") is Claim.BUSY
 
 
 def test_a_memory_has_room_for_one_at_least() -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        SeenHere(most=0)
+        InMemoryEventStore(most=0)

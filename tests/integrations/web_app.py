@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 
 from clickpost_async import ClickPost, ClickPostError, RetryPolicy
 from clickpost_async.integrations.starlette import (
+    Claim,
     PushedEvent,
-    Turn,
     answer_error,
     clickpost_health,
     get_clickpost,
@@ -36,11 +36,11 @@ class SharedSeen:
     def __init__(self, redis: "Redis") -> None:
         self._redis = redis
 
-    async def begin(self, identity: str) -> Turn:
+    async def begin(self, identity: str) -> Claim:
         if await self._redis.set(f"event:{identity}", "busy", nx=True, ex=60):
-            return Turn.YOURS
+            return Claim.GRANTED
         found = await self._redis.get(f"event:{identity}")
-        return Turn.DONE if found == b"done" else Turn.BUSY
+        return Claim.DONE if found == b"done" else Claim.BUSY
 
     async def done(self, identity: str) -> None:
         await self._redis.set(f"event:{identity}", "done", ex=86_400)
@@ -63,7 +63,7 @@ async def handle(event: PushedEvent, request: Request) -> None:
 
 
 def client() -> ClickPost:
-    return ClickPost.from_env(retry=RetryPolicy(attempts=1, look_up=False, settling=7))
+    return ClickPost.from_env(retry=RetryPolicy(attempts=1, reconcile=False, settle_delay=7))
 
 
 app = FastAPI(lifespan=lifespan(client), exception_handlers={ClickPostError: answer_error})

@@ -28,7 +28,7 @@ async def main() -> None:
 
     async def come(bucket: RedisBucket, until: float) -> None:
         while True:
-            await bucket.take()
+            await bucket.acquire()
             now = time.monotonic()
             if now > until:
                 return

@@ -16,8 +16,8 @@ NORMAL, BULK = Priority.NORMAL, Priority.BULK
 
 
 class Pace(Protocol):
-    async def take(self, priority: Priority = Priority.NORMAL) -> None: ...
-    async def hold(self, seconds: float) -> None: ...
+    async def acquire(self, priority: Priority = Priority.NORMAL) -> None: ...
+    async def pause(self, seconds: float) -> None: ...
 
 
 @frozen(kw_only=True)
@@ -51,7 +51,7 @@ def play(
 
     async def come(who: int, coming: Coming) -> None:
         with anyio.move_on_after(coming.patience):
-            await (limiter.take() if coming.priority is NORMAL else limiter.take(BULK))
+            await (limiter.acquire() if coming.priority is NORMAL else limiter.acquire(BULK))
             leavings.append(Leaving(who=who, at=anyio.current_time()))
 
     async def main() -> None:
@@ -64,7 +64,7 @@ def play(
             for at, who, act in sorted(acts, key=lambda line: line[:2]):
                 await anyio.sleep(max(0.0, start + at - anyio.current_time()))
                 if isinstance(act, Holding):
-                    await limiter.hold(act.seconds)
+                    await limiter.pause(act.seconds)
                 else:
                     group.create_task(come(who, act))
         assert anyio.current_time() < 100_000

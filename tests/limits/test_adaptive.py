@@ -12,9 +12,9 @@ from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickpost_async._concurrency.priority_semaphore import Gate
-from clickpost_async.limits import Limiter, Unlimited
-from clickpost_async.limits.adaptive import Adaptive
+from clickpost_async._concurrency.priority_semaphore import PrioritySemaphore
+from clickpost_async.limits import Limiter, NoRateLimit
+from clickpost_async.limits.adaptive import AdaptiveLimiter
 from clickpost_async.sandbox.http.rate_limit import Limit
 from clickpost_async.testing import run_virtual, virtual_time
 from tests.limits.scripted_callers import (
@@ -63,11 +63,11 @@ def run(limiter: Limiter, law: Law, calls: int, *, latency: float = 0.02) -> Run
     chance = random.Random(1)
     seen = Run()
 
-    async def call(gate: Gate) -> None:
+    async def call(gate: PrioritySemaphore) -> None:
         attempts, wait = 0, 1.0
         while wait:
-            async with gate.entered():
-                await limiter.take()
+            async with gate.slot():
+                await limiter.acquire()
                 attempts += 1
                 half = latency * chance.uniform(0.25, 0.75)
                 await anyio.sleep(half)
@@ -75,13 +75,13 @@ def run(limiter: Limiter, law: Law, calls: int, *, latency: float = 0.02) -> Run
                 await anyio.sleep(half)
                 if wait:
                     seen.refused += 1
-                    await limiter.hold(max(1, math.ceil(wait)))
+                    await limiter.pause(max(1, math.ceil(wait)))
             if wait:
                 await anyio.sleep(chance.uniform(0, 0.5))
         seen.most_attempts = max(seen.most_attempts, attempts)
 
     async def main() -> None:
-        gate = Gate(100)
+        gate = PrioritySemaphore(100)
         async with asyncio.TaskGroup() as group:
             for _ in range(calls):
                 group.create_task(call(gate))
@@ -106,7 +106,7 @@ def run(limiter: Limiter, law: Law, calls: int, *, latency: float = 0.02) -> Run
 def test_a_gather_finds_the_limit_with_few_refusals_and_keeps_to_it(
     law: Law, calls: int, refused: int, ideal: float, slower: float
 ) -> None:
-    seen = run(Adaptive(), law, calls)
+    seen = run(AdaptiveLimiter(), law, calls)
     assert seen.refused <= refused
     assert seen.seconds <= ideal * slower
     # The retry policy gives a call four.
@@ -114,22 +114,24 @@ def test_a_gather_finds_the_limit_with_few_refusals_and_keeps_to_it(
 
 
 def test_the_same_gather_without_it_is_refused_again_and_again() -> None:
-    assert run(Unlimited(), Limit(rate=50, burst=50), 500).refused > 500
+    assert run(NoRateLimit(), Limit(rate=50, burst=50), 500).refused > 500
 
 
 def test_a_server_without_a_limit_is_hardly_slowed() -> None:
     free = Limit(rate=1e9, burst=10**9)
-    assert run(Adaptive(), free, 2000).seconds <= run(Unlimited(), free, 2000).seconds + 0.8
+    assert (
+        run(AdaptiveLimiter(), free, 2000).seconds <= run(NoRateLimit(), free, 2000).seconds + 0.8
+    )
 
 
-async def leave(limiter: Adaptive, calls: int) -> None:
+async def leave(limiter: AdaptiveLimiter, calls: int) -> None:
     for _ in range(calls):
-        await limiter.take()
+        await limiter.acquire()
 
 
 @virtual_time
 async def test_before_the_first_refusal_there_is_no_rate() -> None:
-    limiter = Adaptive()
+    limiter = AdaptiveLimiter()
     await leave(limiter, 1000)
     assert limiter.rate is None
     assert anyio.current_time() < 0.8
@@ -137,118 +139,118 @@ async def test_before_the_first_refusal_there_is_no_rate() -> None:
 
 @virtual_time
 async def test_it_learns_what_was_let_through() -> None:
-    limiter = Adaptive()
+    limiter = AdaptiveLimiter()
     await leave(limiter, 60)
     # A server that had a second's worth in its bucket, and that refuses ten.
     let_through = 50 / (1 + anyio.current_time())
     for _ in range(10):
-        await limiter.hold(1)
-    await limiter.take()
+        await limiter.pause(1)
+    await limiter.acquire()
     assert limiter.rate == pytest.approx(0.9 * let_through)
 
 
 @virtual_time
 async def test_refusals_within_a_second_are_one_lesson() -> None:
-    limiter = Adaptive()
+    limiter = AdaptiveLimiter()
     await leave(limiter, 100)
     for _ in range(50):
-        await limiter.hold(0)
-    await limiter.take()
+        await limiter.pause(0)
+    await limiter.acquire()
     learned = limiter.rate
     assert learned is not None
     for _ in range(3):
-        await limiter.hold(0)
+        await limiter.pause(0)
     assert anyio.current_time() < 1
-    await limiter.take()
+    await limiter.acquire()
     assert limiter.rate == learned
 
 
 @virtual_time
 async def test_a_lesson_halves_the_pace_at_most() -> None:
-    limiter = Adaptive()
+    limiter = AdaptiveLimiter()
     await leave(limiter, 200)
-    await limiter.hold(1)
-    await limiter.take()
+    await limiter.pause(1)
+    await limiter.acquire()
     for _ in range(5):
         before = limiter.rate or 0
         await anyio.sleep(1)
-        await limiter.hold(1)
-        await limiter.take()
+        await limiter.pause(1)
+        await limiter.acquire()
         assert limiter.rate == pytest.approx(before / 2)
 
 
 @virtual_time
 async def test_it_never_goes_below_one_call_a_second() -> None:
-    limiter = Adaptive()
+    limiter = AdaptiveLimiter()
     for _ in range(20):
-        await limiter.take()
-        await limiter.hold(2)
-    await limiter.take()
+        await limiter.acquire()
+        await limiter.pause(2)
+    await limiter.acquire()
     assert limiter.rate == 1
 
 
 @virtual_time
 async def test_the_pace_grows_slowly_at_first_and_only_while_it_is_used() -> None:
-    limiter = Adaptive()
+    limiter = AdaptiveLimiter()
     await leave(limiter, 100)
-    await limiter.hold(1)
-    await limiter.take()
+    await limiter.pause(1)
+    await limiter.acquire()
     learned = limiter.rate or 0
     for _ in range(100):
         await anyio.sleep(1)
-        await limiter.take()
+        await limiter.acquire()
     assert limiter.rate == learned
     began = anyio.current_time()
     while anyio.current_time() < began + 5:
-        await limiter.take()
+        await limiter.acquire()
     assert limiter.rate == pytest.approx(learned * 1.1, rel=0.03)
     while anyio.current_time() < began + 30:
-        await limiter.take()
+        await limiter.acquire()
     assert (limiter.rate or 0) > learned * 3
 
 
 @virtual_time
 async def test_pace_grows_slowly_again_after_each_lesson() -> None:
-    limiter = Adaptive()
+    limiter = AdaptiveLimiter()
     await leave(limiter, 100)
     for _ in range(2):
-        await limiter.hold(1)
-        await limiter.take()
+        await limiter.pause(1)
+        await limiter.acquire()
         learned = limiter.rate or 0
         began = anyio.current_time()
         while anyio.current_time() < began + 5:
-            await limiter.take()
+            await limiter.acquire()
         assert limiter.rate == pytest.approx(learned * 1.1, rel=0.03)
         # For so long without a refusal that it grows fast.
         while anyio.current_time() < began + 25:
-            await limiter.take()
+            await limiter.acquire()
         assert (limiter.rate or 0) > learned * 2
 
 
 @virtual_time
 async def test_hold_of_no_time_leaves_other_refusals_half_a_second_to_arrive() -> None:
-    limiter = Adaptive()
+    limiter = AdaptiveLimiter()
     await leave(limiter, 3)
     began = anyio.current_time()
-    await limiter.hold(0)
-    await limiter.take()
+    await limiter.pause(0)
+    await limiter.acquire()
     assert anyio.current_time() == pytest.approx(began + 0.5)
 
 
 def test_a_clock_that_begins_anew_makes_nobody_wait_longer() -> None:
-    limiter = Adaptive()
+    limiter = AdaptiveLimiter()
 
     async def main() -> float:
         await leave(limiter, 50)
-        await limiter.hold(3)
-        await limiter.take()
-        await limiter.hold(2)
+        await limiter.pause(3)
+        await limiter.acquire()
+        await limiter.pause(2)
         return anyio.current_time()
 
     assert run_virtual(main) == pytest.approx(3, abs=0.5)
 
     async def later() -> float:
-        await limiter.take()
+        await limiter.acquire()
         return anyio.current_time()
 
     assert run_virtual(later) == pytest.approx(2, abs=near)
@@ -258,7 +260,7 @@ def test_a_clock_that_begins_anew_makes_nobody_wait_longer() -> None:
 def test_nobody_leaves_during_a_hold_and_everybody_leaves_once(
     come: list[Coming], hold: list[Holding]
 ) -> None:
-    leavings = play(Adaptive(), come, hold)
+    leavings = play(AdaptiveLimiter(), come, hold)
     assert sorted(leaving.who for leaving in leavings) == list(range(len(come)))
     for one in hold:
         during = [x for x in leavings if one.at + near < x.at < one.at + one.seconds - near]
@@ -267,7 +269,7 @@ def test_nobody_leaves_during_a_hold_and_everybody_leaves_once(
 
 @given(impatient, st.lists(st.builds(Holding, at=st.floats(0, 20), seconds=st.just(1.0))))
 def test_each_lane_is_first_come_first_served(come: list[Coming], hold: list[Holding]) -> None:
-    leavings = play(Adaptive(), come, hold)
+    leavings = play(AdaptiveLimiter(), come, hold)
     for lane in (NORMAL, BULK):
         left = [one.who for one in leavings if come[one.who].priority is lane]
         assert left == sorted(left, key=lambda who: (come[who].at, who))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickpost_async.limits import TokenBucket
-from clickpost_async.limits._distributed import Law, Question, Shared
+from clickpost_async.limits._distributed import DistributedLimiter, RateSpec, SlotRequest
 from clickpost_async.settings import Priority, Rate
 from clickpost_async.testing import run_virtual, virtual_time
 from tests.helpers.redis_server import RedisServer
@@ -28,14 +28,14 @@ def at(redis_server: RedisServer) -> Iterator[PlayedRedis]:
         yield PlayedRedis(client)
 
 
-def fleet(at: PlayedRedis, rate: Rate = RATE, processes: int = 4) -> list[Shared]:
+def fleet(at: PlayedRedis, rate: Rate = RATE, processes: int = 4) -> list[DistributedLimiter]:
     return [PlayedBucket(at, rate, share=processes) for _ in range(processes)]
 
 
 class Crowd:
     """So many calls in each process, each of which comes again as soon as it has left."""
 
-    def __init__(self, buckets: list[Shared], crowds: list[int]) -> None:
+    def __init__(self, buckets: list[DistributedLimiter], crowds: list[int]) -> None:
         self.leavings: list[Leaving] = []
         self._buckets = buckets
         self._crowds = crowds
@@ -53,9 +53,9 @@ class Crowd:
             task.cancel()
         await self._group.__aexit__(None, None, None)
 
-    async def _come(self, who: int, bucket: Shared) -> None:
+    async def _come(self, who: int, bucket: DistributedLimiter) -> None:
         while True:
-            await bucket.take()
+            await bucket.acquire()
             self.leavings.append(Leaving(who=who, at=anyio.current_time()))
 
     def counts(self, since: float = 0, until: float = 1e9) -> list[int]:
@@ -77,7 +77,7 @@ async def test_who_comes_again_and_again_asks_once_for_several(at: PlayedRedis) 
     (bucket,) = fleet(at, processes=1)
 
     for _ in range(400):
-        await bucket.take()
+        await bucket.acquire()
 
     assert at.asked <= 110
 
@@ -154,7 +154,7 @@ async def test_a_hold_of_one_process_holds_all(at: PlayedRedis) -> None:
 
     async with Crowd(buckets, [10] * 4) as crowd:
         await anyio.sleep(1)
-        await buckets[0].hold(3)
+        await buckets[0].pause(3)
         await anyio.sleep(5)
 
     # What a process was told last, it may use for a tenth of a second.
@@ -169,9 +169,9 @@ async def test_a_hold_of_one_process_is_known_to_another_that_has_asked(at: Play
     first, second, *_ = fleet(at)
     assert (first.held, second.held) == (0, 0)
 
-    await first.hold(30)
+    await first.pause(30)
     with anyio.move_on_after(1):
-        await second.take()
+        await second.acquire()
 
     assert first.held == second.held == pytest.approx(29, abs=0.1)
 
@@ -185,7 +185,7 @@ async def test_a_hold_holds_those_too_that_were_told_their_slot_long_before(
 
     async with Crowd(buckets, [5] * 4) as crowd:
         await anyio.sleep(10.01)
-        await buckets[0].hold(7)
+        await buckets[0].pause(7)
         await anyio.sleep(20)
 
     assert sum(crowd.counts(10.11, 17.01 - near)) == 0
@@ -201,7 +201,7 @@ async def test_slots_that_were_told_before_a_short_hold_are_not_used_after_it(
     async with Crowd([bucket], [10]) as crowd:
         for number in range(20):
             await anyio.sleep(1 + number / 1000)
-            await bucket.hold(0.012)
+            await bucket.pause(0.012)
         await anyio.sleep(1)
 
     assert overshoot(crowd.leavings, 200, 1) == 0
@@ -225,7 +225,7 @@ async def test_r01_r02_a_call_waits_fifty_milliseconds_for_an_answer(
     fail(at, how)
     (bucket, *_) = fleet(at)
 
-    await bucket.take()
+    await bucket.acquire()
 
     assert anyio.current_time() <= 0.05
 
@@ -299,8 +299,8 @@ async def test_r01_it_is_said_once_when_redis_is_gone_and_once_when_it_is_back(
 async def test_a_hold_while_redis_is_gone_is_told_to_all_when_it_is_back(at: PlayedRedis) -> None:
     throttled, other = fleet(at, processes=2)
     fail(at, "is gone")
-    await throttled.take()
-    await throttled.hold(30)
+    await throttled.acquire()
+    await throttled.pause(30)
     fail(at, "answers")
 
     async with Crowd([throttled, other], [1, 1]) as crowd:
@@ -323,7 +323,7 @@ async def test_redis_that_is_gone_is_asked_once_a_second(at: PlayedRedis) -> Non
 async def test_share_that_is_not_used_is_not_saved_up(at: PlayedRedis) -> None:
     (bucket, *_) = buckets = fleet(at)
     fail(at, "is gone")
-    await bucket.take()
+    await bucket.acquire()
     await anyio.sleep(60)
 
     async with Crowd([bucket], [50]) as crowd:
@@ -337,12 +337,12 @@ async def test_share_that_is_not_used_is_not_saved_up(at: PlayedRedis) -> None:
 async def test_later_end_of_two_holds_counts_without_redis_too(at: PlayedRedis) -> None:
     (bucket, *_) = fleet(at)
     fail(at, "is gone")
-    await bucket.take()
-    await bucket.hold(30)
-    await bucket.hold(1)
+    await bucket.acquire()
+    await bucket.pause(30)
+    await bucket.pause(1)
     began = anyio.current_time()
 
-    await bucket.take()
+    await bucket.acquire()
 
     assert anyio.current_time() == pytest.approx(began + 30)
 
@@ -352,7 +352,7 @@ async def test_question_that_is_given_up_is_cancelled(at: PlayedRedis) -> None:
     fail(at, "hangs")
     (bucket, *_) = fleet(at)
 
-    await bucket.take()
+    await bucket.acquire()
     await asyncio.sleep(0)
 
     assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -361,11 +361,11 @@ async def test_question_that_is_given_up_is_cancelled(at: PlayedRedis) -> None:
 @virtual_time
 async def test_hold_of_another_process_is_kept_when_redis_is_gone(at: PlayedRedis) -> None:
     throttled, other = fleet(at, processes=2)
-    await throttled.hold(30)
-    await other.hold(1)
+    await throttled.pause(30)
+    await other.pause(1)
     fail(at, "is gone")
 
-    await other.take()
+    await other.acquire()
 
     assert anyio.current_time() >= 30 - near
 
@@ -404,9 +404,11 @@ async def test_r04_a_redis_that_has_forgotten_everything_begins_without_a_burst(
 async def test_slots_of_a_redis_that_has_forgotten_everything_are_not_kept(
     at: PlayedRedis,
 ) -> None:
-    first = await at.answer(LAW, Question(want=3))
+    first = await at.answer(LAW, SlotRequest(count_wanted=3))
     at.forget()
-    again = await at.answer(LAW, Question(want=3, era=first.era, first=first.first, count=3))
+    again = await at.answer(
+        LAW, SlotRequest(count_wanted=3, era=first.era, first=first.first, count=3)
+    )
 
     assert (first.kept, again.kept) == (0, 0)
     assert again.era != first.era
@@ -417,7 +419,7 @@ async def test_process_keeps_to_its_share_while_others_may_not_have_found_redis_
     at: PlayedRedis,
 ) -> None:
     *lost, other = fleet(at)
-    await other.take()
+    await other.acquire()
 
     async with Crowd(lost, [10] * 3) as crowd:
         await anyio.sleep(1)
@@ -442,7 +444,7 @@ async def test_burst_that_was_used_is_not_granted_again_after_redis_was_gone(
     leavings: list[Leaving] = []
 
     async def leave(who: int) -> None:
-        await buckets[who].take()
+        await buckets[who].acquire()
         leavings.append(Leaving(who=who, at=anyio.current_time()))
 
     async def leave_steadily(who: int) -> None:
@@ -469,13 +471,13 @@ async def test_burst_that_was_used_is_not_granted_again_after_redis_was_gone(
 
 # --- what the script keeps ---------------------------------------------------------------------
 
-LAW = Law(interval=0.1, slack=0.5, lapse=0.1)
+LAW = RateSpec(interval=0.1, slack=0.5, lapse=0.1)
 
 
 @virtual_time
 async def test_script_keeps_the_later_end_of_two_holds(at: PlayedRedis) -> None:
-    await at.answer(LAW, Question(hold=10))
-    answer = await at.answer(LAW, Question(hold=1))
+    await at.answer(LAW, SlotRequest(hold=10))
+    answer = await at.answer(LAW, SlotRequest(hold=1))
 
     assert answer.held == 10
 
@@ -484,14 +486,16 @@ async def test_script_keeps_the_later_end_of_two_holds(at: PlayedRedis) -> None:
 async def test_script_tells_slots_from_the_end_of_a_hold_on_and_without_a_burst(
     at: PlayedRedis,
 ) -> None:
-    told = await at.answer(LAW, Question(want=2))
-    await at.answer(LAW, Question(hold=5))
-    kept = await at.answer(LAW, Question(want=2, era=told.era, first=told.first, count=2))
+    told = await at.answer(LAW, SlotRequest(count_wanted=2))
+    await at.answer(LAW, SlotRequest(hold=5))
+    kept = await at.answer(
+        LAW, SlotRequest(count_wanted=2, era=told.era, first=told.first, count=2)
+    )
     assert (kept.kept, kept.first) == (0, 5)
 
     await anyio.sleep(7)
-    await at.answer(LAW, Question(hold=1))
-    after = await at.answer(LAW, Question(want=1, slack=LAW.slack))
+    await at.answer(LAW, SlotRequest(hold=1))
+    after = await at.answer(LAW, SlotRequest(count_wanted=1, slack=LAW.slack))
     assert after.first == 8
 
 
@@ -500,9 +504,9 @@ async def test_script_keeps_what_is_left_of_a_hold_when_its_clock_steps_back(
     at: PlayedRedis,
 ) -> None:
     at.ahead = 1000
-    await at.answer(LAW, Question(hold=5))
+    await at.answer(LAW, SlotRequest(hold=5))
     at.ahead = 400
-    answer = await at.answer(LAW, Question(want=1))
+    answer = await at.answer(LAW, SlotRequest(count_wanted=1))
 
     assert answer.held - answer.now == 5
     assert answer.first == answer.held
@@ -519,13 +523,13 @@ def test_r07_a_storm_of_calls_given_up_loses_neither_the_law_nor_anybody(
     rate = Rate(20 if slow else 200, burst=5)
     times: list[Leaving] = []
 
-    async def impatient(bucket: Shared, seconds: float) -> None:
+    async def impatient(bucket: DistributedLimiter, seconds: float) -> None:
         with anyio.move_on_after(seconds):
-            await bucket.take()
+            await bucket.acquire()
             times.append(Leaving(who=-1, at=anyio.current_time()))
 
-    async def stays(who: int, bucket: Shared) -> None:
-        await bucket.take(Priority.BULK if who % 2 else Priority.NORMAL)
+    async def stays(who: int, bucket: DistributedLimiter) -> None:
+        await bucket.acquire(Priority.BULK if who % 2 else Priority.NORMAL)
         times.append(Leaving(who=who, at=anyio.current_time()))
 
     async def main(at: PlayedRedis) -> None:
@@ -547,12 +551,12 @@ def test_r07_a_storm_of_calls_given_up_loses_neither_the_law_nor_anybody(
 @virtual_time
 async def test_r07_the_slot_of_one_that_gives_up_goes_to_the_next(at: PlayedRedis) -> None:
     (bucket,) = fleet(at, Rate(0.1, burst=1), processes=1)
-    await bucket.take()
+    await bucket.acquire()
     with anyio.move_on_after(3):
-        await bucket.take()
+        await bucket.acquire()
     await anyio.sleep(3)
 
-    await bucket.take()
+    await bucket.acquire()
 
     assert anyio.current_time() == pytest.approx(10)
 
@@ -563,10 +567,10 @@ async def test_r07_given_up_while_redis_is_asked_the_answer_is_the_next_ones(
     at: PlayedRedis,
 ) -> None:
     (bucket,) = fleet(at, processes=1)
-    task = asyncio.create_task(bucket.take())
+    task = asyncio.create_task(bucket.acquire())
     await asyncio.sleep(0)
     task.cancel()
-    await bucket.take()
+    await bucket.acquire()
 
     assert at.asked == 1
     assert task.cancelled()

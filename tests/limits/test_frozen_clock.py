@@ -9,7 +9,7 @@ import pytest
 
 from clickpost_async import NotSentError, Rate, RetryPolicy
 from clickpost_async._concurrency.per_loop import is_clock_frozen
-from clickpost_async.limits import Adaptive, TokenBucket, Unlimited
+from clickpost_async.limits import AdaptiveLimiter, NoRateLimit, TokenBucket
 from clickpost_async.testing import run_virtual
 from tests.helpers.scripted_transport import Play, placed, playing
 from tests.sandbox.samples import india_order
@@ -44,7 +44,7 @@ def test_a_clock_that_was_only_set_keeps_the_pace(how: dict[str, bool]) -> None:
         bucket = TokenBucket(200, burst=1)
         began = asyncio.get_running_loop().time()
         for _ in range(20):
-            await bucket.take()
+            await bucket.acquire()
         assert not is_clock_frozen()
         return asyncio.get_running_loop().time() - began
 
@@ -66,11 +66,11 @@ def test_a_clock_that_jumps_stops_nobody() -> None:
 
 
 def test_after_the_clock_was_frozen_nothing_is_left_to_be_waited_for() -> None:
-    limiter = Adaptive()
+    limiter = AdaptiveLimiter()
 
     async def take(times: int) -> float:
         for _ in range(times):
-            await limiter.take()
+            await limiter.acquire()
         return limiter.delay()
 
     with freezegun.freeze_time("2026-03-02"):
@@ -81,7 +81,7 @@ def test_after_the_clock_was_frozen_nothing_is_left_to_be_waited_for() -> None:
 def test_a_breaker_that_opens_turns_calls_away_while_the_clock_is_frozen() -> None:
     async def main() -> NotSentError:
         play = Play([httpx.ConnectError("")])
-        async with playing(play, retry=RetryPolicy.never(), limiter=Unlimited()) as clickpost:
+        async with playing(play, retry=RetryPolicy.never(), limiter=NoRateLimit()) as clickpost:
             for number in range(MANY):
                 try:
                     await clickpost.orders.create(india_order(f"R-{number}"))
@@ -91,14 +91,14 @@ def test_a_breaker_that_opens_turns_calls_away_while_the_clock_is_frozen() -> No
         return last
 
     with freezegun.freeze_time("2026-03-02"):
-        assert asyncio.run(main()).again_in == 5
+        assert asyncio.run(main()).safe_to_retry_in == 5
 
 
 def test_a_loop_with_a_clock_of_its_own_is_not_frozen() -> None:
     async def minutes() -> float:
         bucket = TokenBucket(1, per=60, burst=1)
         for _ in range(3):
-            await bucket.take()
+            await bucket.acquire()
         return asyncio.get_running_loop().time()
 
     assert run_virtual(minutes) == 120

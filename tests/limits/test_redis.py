@@ -15,7 +15,7 @@ import redis
 
 from clickpost_async import ClickPost, Credentials
 from clickpost_async.limits import Limiter, _distributed
-from clickpost_async.limits.redis import RedisBucket, _elsewhere
+from clickpost_async.limits.redis import RedisBucket, _moved_to
 from clickpost_async.settings import Priority, Rate
 from tests.helpers.redis_server import RedisServer
 from tests.limits.scripted_callers import Leaving
@@ -46,7 +46,7 @@ async def left(bucket: RedisBucket, calls: int) -> list[float]:
     times: list[float] = []
 
     async def come() -> None:
-        await bucket.take()
+        await bucket.acquire()
         times.append(time.monotonic())
 
     async with asyncio.TaskGroup() as group:
@@ -106,7 +106,7 @@ def test_on_trio_it_says_that_it_works_on_asyncio_only() -> None:
     trio = pytest.importorskip("trio")
     bucket = RedisBucket("redis://127.0.0.1", RATE, account="acme")
 
-    for call in (bucket.take, lambda: bucket.hold(1)):
+    for call in (bucket.acquire, lambda: bucket.pause(1)):
         with pytest.raises(RuntimeError, match="works on asyncio only; on trio use TokenBucket"):
             trio.run(call)
 
@@ -117,7 +117,7 @@ async def test_a_wrong_hold_is_refused_by_name(wrong: float) -> None:
     bucket = RedisBucket("redis://127.0.0.1", RATE, account="acme")
 
     with pytest.raises(ValueError, match=r"^seconds: a finite number, 0 or more"):
-        await bucket.hold(wrong)
+        await bucket.pause(wrong)
 
 
 # --- where it works ----------------------------------------------------------------------------
@@ -129,7 +129,7 @@ async def test_an_account_is_one_key_in_a_place_of_its_own_that_is_forgotten_in_
     server: RedisServer,
 ) -> None:
     async with bucket_at(server) as bucket:
-        await bucket.take()
+        await bucket.acquire()
 
     with server.client() as client:
         assert client.keys() == [KEY]
@@ -140,8 +140,8 @@ async def test_an_account_is_one_key_in_a_place_of_its_own_that_is_forgotten_in_
 async def test_a_hold_of_one_is_kept_by_another(server: RedisServer) -> None:
     async with bucket_at(server) as one, bucket_at(server) as other:
         began = time.monotonic()
-        await one.hold(0.3)
-        await other.take(Priority.BULK)
+        await one.pause(0.3)
+        await other.acquire(Priority.BULK)
 
     assert time.monotonic() - began >= 0.29
 
@@ -153,7 +153,7 @@ def test_event_loops_one_after_the_other_have_connections_of_their_own(
     bucket = bucket_at(server)
 
     async def once() -> None:
-        await bucket.take()
+        await bucket.acquire()
         await bucket.aclose()
 
     for _ in range(3):
@@ -172,10 +172,10 @@ def test_event_loops_that_end_leave_no_descriptor(
     def use_loop() -> int:
         if closed_by_hand:
             loop = asyncio.new_event_loop()
-            loop.run_until_complete(bucket.take())
+            loop.run_until_complete(bucket.acquire())
             loop.close()
         else:
-            asyncio.run(bucket.take())
+            asyncio.run(bucket.acquire())
         return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - they are counted
 
     before = use_loop()
@@ -207,7 +207,7 @@ def test_a_forked_process_shares_the_rate_and_leaves_the_parents_connection_alon
 ) -> None:
     bucket = bucket_at(server)
     with asyncio.Runner() as runner:
-        runner.run(bucket.take())
+        runner.run(bucket.acquire())
         child = os.fork()
         if not child:
             code = 1
@@ -247,7 +247,7 @@ async def test_r01_a_redis_that_dies_and_starts_empty_gives_no_burst(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bucket_at(server, share=1) as bucket:
-        await bucket.take()
+        await bucket.acquire()
         server.kill()
         await left(bucket, 40)
         server.start()
@@ -267,7 +267,7 @@ async def test_r02_a_frozen_redis_is_given_up_and_found_again(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bucket_at(server) as bucket:
-        await bucket.take()
+        await bucket.acquire()
         server.freeze()
         times = await left(bucket, 10)
         assert least(times) >= 9 / 50 - 0.06
@@ -391,7 +391,7 @@ async def test_r05_a_node_of_a_cluster_sends_on_to_the_one_that_has_the_slot(
 def test_node_that_a_cluster_names_is_asked_with_the_same_credentials_and_options(
     url: str, host: str, expected: str
 ) -> None:
-    assert _elsewhere(url, host, 7001) == expected
+    assert _moved_to(url, host, 7001) == expected
 
 
 # --- a fleet -----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clickpost_async.limits import Limiter, TokenBucket, Unlimited
+from clickpost_async.limits import Limiter, NoRateLimit, TokenBucket
 from clickpost_async.settings import Priority, Rate
 from clickpost_async.testing import VirtualLoop, run_virtual, virtual_time
 from tests.helpers.redis_server import RedisServer
@@ -56,7 +56,7 @@ class Naive:
         self._tokens = burst
         self._seen = 0.0
 
-    async def take(self, priority: Priority = NORMAL) -> None:
+    async def acquire(self, priority: Priority = NORMAL) -> None:
         now = anyio.current_time()
         self._tokens = min(self._burst, self._tokens + (now - self._seen) * self._rate)
         self._seen = now
@@ -64,14 +64,14 @@ class Naive:
             await anyio.sleep((1 - self._tokens) / self._rate)
         self._tokens = max(0.0, self._tokens - 1)
 
-    async def hold(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
         self._tokens = 0.0
 
 
 class FixedWindow(Naive):
     """So many in each second of the clock: twice as many around its turn."""
 
-    async def take(self, priority: Priority = NORMAL) -> None:
+    async def acquire(self, priority: Priority = NORMAL) -> None:
         while True:
             now = anyio.current_time()
             if math.floor(now) > self._seen:
@@ -142,7 +142,7 @@ def test_bulk_leaves_before_waiting_normal_ones_only_when_overtaken_eight_times(
 def test_nobody_leaves_during_a_hold(
     bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
 ) -> None:
-    for limiter in (bucket(rate, burst), Unlimited()):
+    for limiter in (bucket(rate, burst), NoRateLimit()):
         leavings = play(limiter, come, hold)
         for one in hold:
             during = [x for x in leavings if one.at + near < x.at < one.at + one.seconds - near]
@@ -169,7 +169,7 @@ def test_of_overlapping_holds_the_later_end_counts(bucket: Bucket) -> None:
     ]
     # One that waits already, and one that comes after the last hold was asked for.
     for come in (Coming(at=3), Coming(at=95)):
-        for limiter in (bucket(5, 5), Unlimited()):
+        for limiter in (bucket(5, 5), NoRateLimit()):
             (left,) = play(limiter, [come], holds)
             assert left.at == pytest.approx(102)
 
@@ -255,13 +255,13 @@ def test_a_loop_that_was_blocked_makes_up_for_five_milliseconds_at_most(
 
     async def come() -> None:
         nonlocal left
-        await bucket.take()
+        await bucket.acquire()
         left += 1
 
     async def main() -> None:
         nonlocal left
         for _ in range(burst):
-            await bucket.take()
+            await bucket.acquire()
         async with anyio.create_task_group() as group:
             for _ in range(200):
                 group.start_soon(come)
@@ -284,7 +284,7 @@ async def test_lateness_of_a_few_milliseconds_does_not_slow_the_rate() -> None:
     start = clock()
     async with anyio.create_task_group() as group:
         for _ in range(1000):
-            group.start_soon(bucket.take)
+            group.start_soon(bucket.acquire)
         for _ in range(150):
             await anyio.sleep(0.003)
             clock.ahead += 0.002
@@ -298,7 +298,7 @@ async def test_a_newcomer_does_not_slip_in_before_one_whose_timer_is_late() -> N
     left: list[str] = []
 
     async def come(name: str) -> None:
-        await bucket.take()
+        await bucket.acquire()
         left.append(name)
 
     async with anyio.create_task_group() as group:
@@ -315,7 +315,7 @@ def test_tasks_that_wait_in_another_event_loop_do_not_cost_the_burst() -> None:
     waiting: list[asyncio.Task[None]] = []
 
     async def leave_waiting() -> None:
-        waiting.extend(asyncio.ensure_future(bucket.take()) for _ in range(9))
+        waiting.extend(asyncio.ensure_future(bucket.acquire()) for _ in range(9))
         await anyio.sleep(0.5)
 
     # As after a fork: the bucket has counted them, but they will not run while the others do.
@@ -341,7 +341,7 @@ def test_an_event_loop_that_died_with_a_queue_leaves_no_trace() -> None:
     async def die() -> None:
         async with anyio.create_task_group() as group:
             for _ in range(10):
-                group.start_soon(bucket.take)
+                group.start_soon(bucket.acquire)
             await anyio.sleep(2.5)
             raise KeyError
 
@@ -355,31 +355,31 @@ def test_an_event_loop_that_died_with_a_queue_leaves_no_trace() -> None:
 async def test_the_delay_is_told_without_taking_anything() -> None:
     bucket = TokenBucket(2, 1)
     assert bucket.delay() == 0
-    await bucket.take()
+    await bucket.acquire()
     assert [bucket.delay(), bucket.delay()] == [0.5, 0.5]
-    await bucket.hold(3)
+    await bucket.pause(3)
     assert bucket.delay() == 3
 
 
 @virtual_time
 async def test_a_free_bucket_does_not_give_up_the_event_loop() -> None:
-    for limiter in (TokenBucket(10), Unlimited()):
-        coroutine = limiter.take()
+    for limiter in (TokenBucket(10), NoRateLimit()):
+        coroutine = limiter.acquire()
         with pytest.raises(StopIteration):
             coroutine.send(None)
 
 
 def test_without_a_burst_it_is_one_seconds_worth_and_at_least_one() -> None:
-    at_once = [
+    max_concurrency = [
         sum(one.at == 0 for one in play(bucket, [Coming(at=0)] * 20))
         for bucket in (TokenBucket(7), TokenBucket(0.5), TokenBucket(600, per=60))
     ]
-    assert at_once == [7, 1, 10]
+    assert max_concurrency == [7, 1, 10]
 
 
 def test_unlimited_lets_all_go_in_order_after_a_hold() -> None:
     come = [Coming(at=0)] * 3 + [Coming(at=2, priority=BULK)] * 3 + [Coming(at=3)] * 3
-    leavings = play(Unlimited(), come, [Holding(at=1, seconds=9)])
+    leavings = play(NoRateLimit(), come, [Holding(at=1, seconds=9)])
     assert [one.who for one in leavings] == [0, 1, 2, 6, 7, 8, 3, 4, 5]
     assert [one.at for one in leavings] == [0, 0, 0] + [10] * 6
 
@@ -393,7 +393,7 @@ def test_buckets_work_on_trio() -> None:
         start = anyio.current_time()
 
         async def come(name: str, priority: Priority) -> None:
-            await bucket.take(priority)
+            await bucket.acquire(priority)
             left.append((name, round(anyio.current_time() - start, 6)))
 
         async with anyio.create_task_group() as group:
@@ -404,7 +404,7 @@ def test_buckets_work_on_trio() -> None:
             group.start_soon(come, "urgent", NORMAL)
             with anyio.move_on_after(0.2):
                 await come("gives up", NORMAL)
-            await bucket.hold(5)
+            await bucket.pause(5)
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
     assert [name for name, _ in left] == ["a", "b", "urgent", "c"]
@@ -429,9 +429,9 @@ def test_a_wrong_burst_is_refused_by_name(wrong: float) -> None:
 @virtual_time
 async def test_a_wrong_hold_is_refused_by_name(wrong: float) -> None:
     with pytest.raises(ValueError, match=r"^seconds: a finite number, 0 or more"):
-        await Unlimited().hold(wrong)
+        await NoRateLimit().pause(wrong)
 
 
 def test_limiters_show_what_they_were_made_of() -> None:
-    shown = [repr(TokenBucket(10)), repr(TokenBucket(600, 5, per=60)), repr(Unlimited())]
+    shown = [repr(TokenBucket(10)), repr(TokenBucket(600, 5, per=60)), repr(NoRateLimit())]
     assert shown == ["TokenBucket(10, 10, per=1)", "TokenBucket(600, 5, per=60)", "Unlimited()"]

@@ -9,7 +9,7 @@ import redis
 from attrs import define, field
 
 from clickpost_async.limits import redis as room
-from clickpost_async.limits._distributed import Answer, Law, Question, Shared
+from clickpost_async.limits._distributed import DistributedLimiter, RateSpec, SlotGrant, SlotRequest
 from clickpost_async.settings import Rate
 
 _CLOCK = "redis.call('TIME')"
@@ -42,7 +42,7 @@ class PlayedRedis:
         """Lose everything, as one that is started again."""
         self.client.delete(self.key)
 
-    async def answer(self, law: Law, question: Question) -> Answer:
+    async def answer(self, law: RateSpec, question: SlotRequest) -> SlotGrant:
         """Answer, fail or hang."""
         self.asked += 1
         if self.hangs:
@@ -54,7 +54,7 @@ class PlayedRedis:
         return room.answer(self.client.eval(_SCRIPT, 1, self.key, *words, repr(now), "0"))
 
 
-class PlayedBucket(Shared):
+class PlayedBucket(DistributedLimiter):
     """The limiter of one process of a fleet."""
 
     def __init__(self, at: PlayedRedis, rate: Rate, *, share: int = 1) -> None:
@@ -64,7 +64,7 @@ class PlayedBucket(Shared):
     def _open(self) -> Self:
         return self
 
-    async def ask(self, question: Question) -> Answer:
+    async def request_slots(self, question: SlotRequest) -> SlotGrant:
         return await self._at.answer(self._law, question)
 
     async def aclose(self) -> None:

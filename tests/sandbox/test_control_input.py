@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from clickpost_async.sandbox import Fault, Sandbox
-from clickpost_async.sandbox.page.stream import Look, Window, environment
+from clickpost_async.sandbox.page.stream import PageStream, ViewOptions, environment
 from tests.sandbox.samples import INDIA, at_midnight, client, india_order, placed
 
 NUMBERS = [
@@ -58,12 +58,12 @@ async def sandbox_with_a_parcel() -> Sandbox:
 
 async def see_that_all_goes_on(sandbox: Sandbox) -> None:
     looks = [
-        Look(),
-        Look(search="PEN"),
-        *(Look(shown=shown) for shown in ("order/PEN-1", "parcel/W/1", "request/1")),
+        ViewOptions(),
+        ViewOptions(search="PEN"),
+        *(ViewOptions(shown=shown) for shown in ("order/PEN-1", "parcel/W/1", "request/1")),
     ]
     for look in looks:
-        news = Window(sandbox, environment(), look).news()
+        news = PageStream(sandbox, environment(), look).news()
         assert news is not None
         assert json.dumps(news, ensure_ascii=False).encode()
     async with desk(sandbox) as http:
@@ -161,7 +161,7 @@ async def test_a_limit_is_a_number_of_rows(limit: str) -> None:
 
 
 def test_a_request_of_any_number_is_looked_up_on_the_page() -> None:
-    news = Window(Sandbox(), environment(), Look(shown=f"request/{'9' * 5000}")).news()
+    news = PageStream(Sandbox(), environment(), ViewOptions(shown=f"request/{'9' * 5000}")).news()
 
     assert news is not None
     assert "not kept any more" in news["parts"]["detail"]

@@ -16,7 +16,7 @@ from tests.sandbox.test_webhooks import Receiver, receiver
 
 __all__ = ["receiver"]  # a fixture
 
-QUICK = RetryPolicy(attempts=8, backoff=0.02, settling=0.05)
+QUICK = RetryPolicy(attempts=8, backoff=0.02, settle_delay=0.05)
 
 
 def client(sandbox: Sandbox) -> ClickPost:
@@ -161,7 +161,7 @@ async def test_a_fault_switched_on_there_makes_a_running_bulk_retry() -> None:
         async with bulk.create(clickpost, orders()) as run:
             outcomes = aiter(run)
             calm = [await anext(outcomes) for _ in range(10)]
-            repeats_before = run.report.repeats
+            repeats_before = run.report.retries
             await page.select_option("#drop_before", "0.25")
             await expect(page.locator(".fault.on")).to_contain_text("Cut before booking")
             switched_on.set()
@@ -171,7 +171,7 @@ async def test_a_fault_switched_on_there_makes_a_running_bulk_retry() -> None:
 
     assert repeats_before == 0
     assert {type(outcome) for outcome in (*calm, *stormy)} == {bulk.Placed}
-    assert run.report.repeats > 0
+    assert run.report.retries > 0
     assert {len(bought) for bought in sandbox.ledger().values()} == {1}
     assert len(sandbox.ledger()) == 60
 

@@ -11,7 +11,7 @@ from playwright.async_api import expect
 
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.sandbox.call_log import KEPT
-from clickpost_async.sandbox.page.stream import ROWS, Look, Window, environment
+from clickpost_async.sandbox.page.stream import ROWS, PageStream, ViewOptions, environment
 from tests.sandbox.browser import looking_at, place
 from tests.sandbox.samples import raw_client
 
@@ -94,7 +94,7 @@ async def test_only_the_latest_is_kept_and_shown() -> None:
 async def test_a_browser_that_looks_away_is_told_what_is_and_not_what_was() -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, "PEN-0")
-        window = Window(sandbox, environment(), Look())
+        window = PageStream(sandbox, environment(), ViewOptions())
         first = window.news()
         assert window.news() is None
         await place(sandbox, *(f"PEN-{number}" for number in range(1, 301)))

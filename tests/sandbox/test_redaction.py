@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from clickpost_async.sandbox.redaction import cover, covered, people_in, replaced
+from clickpost_async.sandbox.redaction import cover, people_in, redact, replaced
 from tests.sandbox.samples import india_order, world_order
 
 
-@pytest.mark.parametrize("made", [covered, replaced])
+@pytest.mark.parametrize("made", [redact, replaced])
 @pytest.mark.parametrize("order", [india_order("PEN-1"), world_order("LAMP-1")])
 def test_nothing_of_a_person_is_left_and_everything_else_is(made: Any, order: Any) -> None:
     told = str(made(order))
@@ -35,7 +35,7 @@ def test_nothing_of_a_person_is_left_and_everything_else_is(made: Any, order: An
     ],
 )
 def test_a_field_s_name_tells_whether_it_is_a_person_s(said: Any, shown: Any) -> None:
-    told = covered(said)
+    told = redact(said)
 
     if shown is None:
         assert told == said

@@ -53,7 +53,7 @@ async def test_samples_have_the_shape_of_the_golden_ones_and_hold() -> None:
             assert type(answer).__name__ == said["raises"]["kind"]
             assert answer.outcome.value == said["raises"]["outcome"]
         else:
-            assert answer.reply.status == said["expect"]["reply.status"]
+            assert answer.response.status == said["expect"]["response.status"]
 
 
 @pytest.mark.asyncio

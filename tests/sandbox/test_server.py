@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 
 from clickpost_async import ClickPost
-from clickpost_async.sandbox import Book, Sandbox, served
+from clickpost_async.sandbox import OrderStore, Sandbox, served
 from tests.sandbox.samples import INDIA, client, india_order, placed, raw_client, status_of
 
 
@@ -124,7 +124,7 @@ async def test_a_killed_process_leaves_a_ledger_that_can_be_read(tmp_path: Path)
         running.kill()
         assert running.wait(10) == -signal.SIGKILL
 
-    book = Book(file)
+    book = OrderStore(file)
     assert book.ledger() == {"PEN-1": (first["result"]["waybill"],)}
     book.close()
     with process("--path", file) as (_, url):

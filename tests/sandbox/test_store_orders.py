@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from clickpost_async.sandbox import Book, State
+from clickpost_async.sandbox import OrderStore, State
 
 
-def attempt(book: Book, reference: str) -> None:
+def attempt(book: OrderStore, reference: str) -> None:
     book.attempt(reference, version="v3", body=b"{}", courier_partner=4, account_code="lotus")
 
 
 def test_an_order_that_was_only_tried_is_not_among_the_orders() -> None:
-    book = Book()
+    book = OrderStore()
     attempt(book, "A")
     attempt(book, "A")
 
@@ -21,7 +21,7 @@ def test_an_order_that_was_only_tried_is_not_among_the_orders() -> None:
 
 
 def test_a_label_and_its_order_are_written_together_or_not_at_all() -> None:
-    book = Book()
+    book = OrderStore()
     attempt(book, "A")
 
     def interrupted() -> None:
@@ -42,7 +42,7 @@ def test_a_label_and_its_order_are_written_together_or_not_at_all() -> None:
 
 
 def test_the_ledger_keeps_every_label_in_the_order_they_were_bought() -> None:
-    book = Book()
+    book = OrderStore()
     for reference, waybill in (("A", "W1"), ("B", "W2"), ("A", "W3")):
         book.buy(reference, waybill)
 
@@ -51,7 +51,7 @@ def test_the_ledger_keeps_every_label_in_the_order_they_were_bought() -> None:
 
 
 def test_another_book_reads_the_same_file_while_it_is_open(tmp_path: Path) -> None:
-    writing, reading = (Book(tmp_path / "sandbox.db") for _ in range(2))
+    writing, reading = (OrderStore(tmp_path / "sandbox.db") for _ in range(2))
     writing.buy("A", "W1")
 
     assert reading.ledger() == {"A": ("W1",)}
@@ -62,4 +62,4 @@ def test_another_book_reads_the_same_file_while_it_is_open(tmp_path: Path) -> No
 
 def test_an_unknown_order_is_a_clear_error() -> None:
     with pytest.raises(LookupError, match="no such order"):
-        Book().known("A")
+        OrderStore().known("A")

@@ -14,7 +14,7 @@ from clickpost_async import (
     InvalidRequestError,
     Priority,
     Rate,
-    ReSend,
+    Resend,
     RetryPolicy,
     Timeouts,
     bulk,
@@ -38,7 +38,7 @@ class Settings:
     attempts: int
     may_resend: bool
     patience: float
-    at_once: int
+    max_concurrency: int
     rate: Rate | None
 
     @classmethod
@@ -50,7 +50,7 @@ class Settings:
             attempts=dice.choice([2, 4, 4]),
             may_resend=world.chance(0.8),
             patience=dice.choice([60.0, 60.0, 10.0, 2.0]),
-            at_once=dice.choice([1, 2, 4, 100]),
+            max_concurrency=dice.choice([1, 2, 4, 100]),
             rate=Rate(2, burst=dice.choice([1, 3])) if world.chance(0.2) else None,
         )
 
@@ -59,8 +59,8 @@ class Settings:
         """Return the client's policy."""
         return RetryPolicy(
             attempts=self.attempts,
-            settling=self.settle_delay,
-            resend=ReSend.AFTER_SETTLING if self.may_resend else ReSend.NEVER,
+            settle_delay=self.settle_delay,
+            resend=Resend.AFTER_SETTLING if self.may_resend else Resend.NEVER,
         )
 
 
@@ -106,7 +106,7 @@ class App:
             rate=rate,
             retry=self.settings.retry,
             timeouts=Timeouts(create=read, read=min(read, 30.0), total=read + 30.0),
-            at_once=self.settings.at_once,
+            max_concurrency=self.settings.max_concurrency,
             **changes,
         )
 
@@ -149,7 +149,7 @@ async def create(app: App, client: ClickPost, plan: Plan) -> Call:
     except ClickPostError as error:
         call.became = error.outcome.value
         call.reason = f"{type(error).__name__}: {error.message}"
-        call.trouble = error.trouble.name if error.trouble else ""
+        call.trouble = error.kind.name if error.kind else ""
         call.local = isinstance(error, InvalidRequestError) and bool(error.problems)
     except asyncio.CancelledError:
         call.became = "cancelled"
@@ -193,7 +193,7 @@ async def push(
     *,
     journal: Path | None,
     run: Run,
-    at_once: int,
+    max_concurrency: int,
     stop_after: int | None = None,
     elsewhere: Any = None,
     client: ClickPost | None = None,
@@ -215,7 +215,7 @@ async def push(
         async with (
             clickpost,
             bulk.create(
-                clickpost, given(), journal=journal, at_once=at_once, **options
+                clickpost, given(), journal=journal, max_concurrency=max_concurrency, **options
             ) as creating,
         ):
             told = 0
@@ -235,7 +235,7 @@ async def push(
             run.ended = world.now
 
 
-def _note_outcome(app: App, run: Run, outcome: bulk.Outcome) -> None:
+def _note_outcome(app: App, run: Run, outcome: bulk.OrderOutcome) -> None:
     row = run.rows[outcome.position]
     if row.became:
         run.twice_told.append(outcome.position)

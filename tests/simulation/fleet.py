@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from clickpost_async.fleet import Fleet, Ledger, Terms, Worker
+from clickpost_async.fleet import Fleet, Ledger, OrderTerms, Worker
 from tests.simulation.application import App, push
 from tests.simulation.disk import states_in
 from tests.simulation.history import Run
@@ -76,7 +76,7 @@ async def _feed(
     run = Run(process=process.name, scope="journal", journal=True, began=world.now)
     run.before = states_in(stage.disk.files, stage.disk._root)
     stage.history.runs.append(run)
-    at_once = world.random.choice([1, 4, 100])
+    max_concurrency = world.random.choice([1, 4, 100])
     if killed:
         world.at(10 ** world.delay(-1.5, 1.5), process.kill, "after a while")
 
@@ -89,13 +89,13 @@ async def _feed(
                 orders,
                 journal=folder.path / "run.db",
                 run=run,
-                at_once=at_once,
+                max_concurrency=max_concurrency,
                 elsewhere=opened,
                 client=client,
             )
 
     process.start(main)
-    bound = _bound(stage, len(orders) / min(at_once, len(orders))) if calm else BOUND
+    bound = _bound(stage, len(orders) / min(max_concurrency, len(orders))) if calm else BOUND
     await stage.ended(process, bound)
     run.ended = run.ended or world.now
     run.after = states_in(stage.disk.files, stage.disk._root)
@@ -216,7 +216,7 @@ class Crew:
                     task.add_done_callback(tasks.discard)
 
     async def _create(self, worker: Worker, number: int, message: dict[str, Any]) -> None:
-        await worker.create(message["order"], Terms(**message["terms"]))
+        await worker.create(message["order"], OrderTerms(**message["terms"]))
         while True:
             try:
                 await self._queue.acknowledge(number)

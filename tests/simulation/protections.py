@@ -17,8 +17,8 @@ from clickpost_async.bulk import Pending, Placed
 from clickpost_async.errors import (
     ClickPostError,
     CredentialsError,
+    FailureKind,
     InvalidRequestError,
-    Trouble,
     UnreadableReplyError,
 )
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from tests.simulation.disk import Disk
 
 _PACKAGE = "clickpost_async"
-_SINGLE_FLIGHT = "_transport.single_flight:SingleFlight"
-_CALL = "_transport.call:Call"
-_KEEPER = "bulk.keeping:Keeper"
+_SINGLE_FLIGHT = "_concurrency.single_flight:SingleFlight"
+_CALL = "_core.call:Call"
+_KEEPER = "bulk.recovery:JournaledCreator"
 _LEDGER = "fleet.ledger:OpenLedger"
 
 Switch = Callable[[ExitStack, "Disk"], None]
@@ -106,8 +106,8 @@ def _doubts_are_forgotten(stack: ExitStack, disk: "Disk") -> None:
     async def admits_as_new(self: Any, turn: Any, *order: Any) -> Any:
         known = await admit(self, turn, *order)
         turn.in_doubt = False
-        turn.known = None
-        for name in ("is_old", "look_up_only"):
+        turn.last_outcome = None
+        for name in ("look_up_only",):
             if hasattr(turn, name):
                 setattr(turn, name, False)
         return known
@@ -116,7 +116,7 @@ def _doubts_are_forgotten(stack: ExitStack, disk: "Disk") -> None:
 
 
 def _digests_are_equal(stack: ExitStack, disk: "Disk") -> None:
-    kept = resolve_name(f"{_PACKAGE}.bulk.keeping:Kept")
+    kept = resolve_name(f"{_PACKAGE}.bulk.recovery:PreparedPayload")
     init = kept.__init__
 
     def init_without_digest(self: Any, given: object) -> None:
@@ -130,7 +130,7 @@ def _answered(answer: Any, facts: dict[str, Any], *, sent_before: bool) -> Any:
     facts["attempts"] = answer.reply.attempts
     if answer.pending:
         return Pending(order=answer, **facts)
-    return Placed(order=answer, found_again=sent_before, **facts)
+    return Placed(order=answer, recovered=sent_before, **facts)
 
 
 def _refuses_what_is_incomplete(self: Any, answer: Any) -> None:
@@ -151,7 +151,7 @@ def _believed(concerns: Callable[[ClickPostError], bool]) -> Switch:
     """Take a gateway's page for ClickPost's refusal of the order."""
 
     def off(stack: ExitStack, disk: "Disk") -> None:
-        decode = resolve_name(f"{_PACKAGE}._wire.decode")
+        decode = resolve_name(f"{_PACKAGE}._codec.response")
         by_http_status = decode._raise_by_http_status
 
         def refuses(*told: Any) -> Any:
@@ -168,7 +168,7 @@ def _believed(concerns: Callable[[ClickPostError], bool]) -> Switch:
 
 
 async def _claims_everything(self: Any, key: Any, digest: str, **_: Any) -> Any:
-    return resolve_name(f"{_PACKAGE}.fleet.ledger:Yours")(None)
+    return resolve_name(f"{_PACKAGE}.fleet.ledger:Granted")(None)
 
 
 async def _marks_nothing(self: Any, key: Any) -> None:
@@ -183,7 +183,7 @@ class _Impatient:
 
     @staticmethod
     async def sleep(seconds: float) -> None:
-        busy = resolve_name(f"{_PACKAGE}.fleet.work:_BUSY")
+        busy = resolve_name(f"{_PACKAGE}.fleet.worker:_BUSY")
         await asyncio.sleep(seconds if seconds == busy else 0)
 
 
@@ -210,17 +210,17 @@ PROTECTIONS: dict[str, Protection] = {
         Protection(
             name="look-up before a resend",
             laws=_laws("looked-up"),
-            off=_replaced(_CALL, "_found_after", _finds_nothing),
+            off=_replaced(_CALL, "_result_of_lookup", _finds_nothing),
         ),
         Protection(
             name="settle delay",
             laws=_laws("settle", "double"),
-            off=_replaced("_transport.retry:Course", "_settling", lambda self: 0.0),
+            off=_replaced("_core.retry:RetryState", "_settle_pause", lambda self: 0.0),
         ),
         Protection(
             name="Resend.NEVER",
             laws=_laws("hold"),
-            off=_replaced(_CALL, "_holds_back", False),
+            off=_replaced(_CALL, "_resend_is_forbidden", False),
         ),
         Protection(
             name="intent in the journal before the first byte",
@@ -237,7 +237,7 @@ PROTECTIONS: dict[str, Protection] = {
             laws=_laws("settle", "double"),
             off=_first_of(
                 ("bulk.journal:Journal", "left_to_settle"),
-                ("bulk.moment:Moment", "left_of"),
+                ("bulk.moment:Timestamp", "left_of"),
                 by=lambda self, *_: 0.0,
             ),
         ),
@@ -250,8 +250,8 @@ PROTECTIONS: dict[str, Protection] = {
             name="own reference in a response",
             laws=_laws("own"),
             off=_all(
-                _first_of(("bulk.run", "_answered"), ("bulk.run", "_created"), by=_answered),
-                _replaced(_CALL, "_refuse_unusable", _refuses_what_is_incomplete),
+                _first_of(("bulk.run", "_answered"), ("bulk.run", "_create_loop"), by=_answered),
+                _replaced(_CALL, "_reject_implausible", _refuses_what_is_incomplete),
             ),
         ),
         Protection(
@@ -267,18 +267,18 @@ PROTECTIONS: dict[str, Protection] = {
         Protection(
             name="a gateway's page decides nothing",
             laws=_laws("rejected"),
-            off=_believed(lambda error: error.trouble is Trouble.NOT_CLICKPOST),
+            off=_believed(lambda error: error.kind is FailureKind.NOT_CLICKPOST),
         ),
         Protection(
             name="rate limiter",
             laws=_laws("rate"),
-            off=_replaced("limits.bucket:TokenBucket", "take", _leaves_at_once),
+            off=_replaced("limits.token_bucket:TokenBucket", "acquire", _leaves_at_once),
         ),
         Protection(
             name="nothing leaves a closed client",
             laws=_laws("closed"),
             off=_replaced(
-                "_transport.exchange:Exchange", "refuse_if_closed", lambda self, label: None
+                "_core.runtime:ClientRuntime", "refuse_if_closed", lambda self, label: None
             ),
         ),
         Protection(name="a journal that is synced", laws=_laws("intent"), off=_asynchronous),

@@ -24,7 +24,7 @@ _CONTAINERS = (
     weakref.WeakSet,
 )
 # Caches of what never changes.
-_LEFT_ALONE = ("_wire", "structures", "endpoints", "sandbox", "cli", "_codec", "integrations")
+_LEFT_ALONE = ("_codec", "structures", "endpoints", "sandbox", "cli", "integrations")
 
 
 def _is_registry(value: object) -> bool:

@@ -197,8 +197,8 @@ async def one_run(stage: Stage) -> None:
     orders = stage.orders(number, twice=0.25, other_contents=0.5)
     run = Run(process=process.name, scope=process.name, journal=False, began=world.now)
     stage.history.runs.append(run)
-    at_once = world.random.choice([1, 2, 4, 100])
-    process.start(lambda: push(app, orders, journal=None, run=run, at_once=at_once))
+    max_concurrency = world.random.choice([1, 2, 4, 100])
+    process.start(lambda: push(app, orders, journal=None, run=run, max_concurrency=max_concurrency))
     await stage.ended(process, BOUND_UNANSWERED if unreachable else BOUND)
 
 
@@ -248,7 +248,7 @@ async def _run_with_journal(
     run = Run(process=process.name, scope="journal", journal=True, began=world.now, calm=calm)
     run.before = states_in(stage.disk.files, stage.disk._root)
     stage.history.runs.append(run)
-    at_once = dice.choice([1, 2, 4, 100])
+    max_concurrency = dice.choice([1, 2, 4, 100])
     stop_after = None
     if disturbed:
         match dice.choice(["step", "write", "later", "later", "power", "suspend", "stop"]):
@@ -266,7 +266,14 @@ async def _run_with_journal(
                 stop_after = dice.randint(1, 3)
     journal = folder.path / "run.db"
     process.start(
-        lambda: push(app, orders, journal=journal, run=run, at_once=at_once, stop_after=stop_after)
+        lambda: push(
+            app,
+            orders,
+            journal=journal,
+            run=run,
+            max_concurrency=max_concurrency,
+            stop_after=stop_after,
+        )
     )
     await stage.ended(process, BOUND)
     run.ended = run.ended or world.now

@@ -3,13 +3,15 @@ from datetime import UTC, datetime
 import pytest
 
 from clickpost_async import InvalidRequestError
-from clickpost_async._codec.converter import as_answer
-from clickpost_async.structures import Reply
+from clickpost_async._codec.converter import structure_response
+from clickpost_async.structures import ResponseInfo
 from clickpost_async.structures.account import AuditEntry, Login, Token
 
 
 def test_neither_the_password_nor_the_token_is_shown() -> None:
-    token = as_answer({"token": "not-a-real-token", "expires_at": "later"}, Token, Reply())
+    token = structure_response(
+        {"token": "not-a-real-token", "expires_at": "later"}, Token, ResponseInfo()
+    )
     assert repr(token) == "Token(token=…, expires_at='later')"
     login = Login(username="someone", password="not-a-real-password")
     assert repr(login) == "Login(username=…, password=…)"
@@ -23,7 +25,7 @@ def test_a_password_that_is_refused_is_not_told() -> None:
 
 
 def test_an_entry_tells_its_time_in_utc_and_hides_who_it_was() -> None:
-    entry = as_answer(
+    entry = structure_response(
         {
             "created_at": "2026-03-01T10:41:02",
             "user_email": "ops@nila.example",
@@ -32,7 +34,7 @@ def test_an_entry_tells_its_time_in_utc_and_hides_who_it_was() -> None:
             "payload": {"email_to_list": "ops@nila.example"},
         },
         AuditEntry,
-        Reply(),
+        ResponseInfo(),
     )
     assert entry is not None
     assert entry.created == datetime(2026, 3, 1, 10, 41, 2, tzinfo=UTC)

@@ -12,25 +12,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickpost_async import InvalidRequestError, structure, unstructure
-from clickpost_async._codec.converter import as_answer, canonical
+from clickpost_async._codec.converter import structure_response, to_wire
 from clickpost_async.structures import (
-    Answer,
     CreatedOrder,
     IndiaDrop,
     IndiaOrder,
     IndiaPickup,
     IndiaShipment,
     Item,
-    Reply,
-    Sent,
+    RequestModel,
+    ResponseInfo,
+    ResponseModel,
     Structure,
     UserDefinedField,
     WorldOrder,
     WorldShipment,
 )
-from clickpost_async.structures._base import Listed
-from clickpost_async.structures._constraints import Upto
-from clickpost_async.structures._schema import Spec, member_kind, specs
+from clickpost_async.structures._base import ListResponse
+from clickpost_async.structures._constraints import MaxLength
+from clickpost_async.structures._schema import FieldSpec, member_kind, specs
 from tests.helpers.strategies import (
     changed,
     every_field,
@@ -54,7 +54,7 @@ fields = pytest.mark.parametrize(
 )
 
 
-def told(data: Any, kind: type[Sent]) -> Mapping[str, str]:
+def told(data: Any, kind: type[RequestModel]) -> Mapping[str, str]:
     """Return the mistakes of a payload by path."""
     with pytest.raises(InvalidRequestError) as caught:
         structure(data, kind)
@@ -67,7 +67,7 @@ def told(data: Any, kind: type[Sent]) -> Mapping[str, str]:
 @kinds
 @given(data=st.data())
 @settings(max_examples=15)
-def test_what_was_read_is_written_back(kind: type[Sent], data: st.DataObject) -> None:
+def test_what_was_read_is_written_back(kind: type[RequestModel], data: st.DataObject) -> None:
     payload = data.draw(payloads(kind))
 
     read = structure(payload, kind)
@@ -79,17 +79,19 @@ def test_what_was_read_is_written_back(kind: type[Sent], data: st.DataObject) ->
 @pytest.mark.parametrize("kind", [IndiaOrder, WorldOrder])
 @given(data=st.data())
 @settings(max_examples=15)
-def test_the_json_of_an_order_is_stable(kind: type[Sent], data: st.DataObject) -> None:
+def test_the_json_of_an_order_is_stable(kind: type[RequestModel], data: st.DataObject) -> None:
     order = data.draw(made(kind))
 
-    once = json.dumps(canonical(order))
-    again = json.dumps(canonical(structure(json.loads(once), kind)))
+    once = json.dumps(to_wire(order))
+    again = json.dumps(to_wire(structure(json.loads(once), kind)))
 
     assert again == once
 
 
 @fields
-def test_every_field_takes_a_plain_value_and_gives_it_back(kind: type[Sent], spec: Spec) -> None:
+def test_every_field_takes_a_plain_value_and_gives_it_back(
+    kind: type[RequestModel], spec: FieldSpec
+) -> None:
     payload = simplest(kind) | {spec.wire: simple_value(spec.kind, spec.rules)}
     if spec.wire in ("order_type", "cod_value"):
         payload |= {"order_type": "COD", "cod_value": 1}
@@ -105,7 +107,7 @@ def test_every_field_takes_a_plain_value_and_gives_it_back(kind: type[Sent], spe
 
 @fields
 def test_a_null_is_kept_if_a_field_is_optional_and_told_if_it_is_not(
-    kind: type[Sent], spec: Spec
+    kind: type[RequestModel], spec: FieldSpec
 ) -> None:
     payload = simplest(kind)
     null_for_a_rule = payload.get(spec.wire) is not None and not spec.required
@@ -118,14 +120,14 @@ def test_a_null_is_kept_if_a_field_is_optional_and_told_if_it_is_not(
 
 
 @kinds
-def test_unknown_keys_survive(kind: type[Sent]) -> None:
+def test_unknown_keys_survive(kind: type[RequestModel]) -> None:
     payload = simplest(kind) | {"brand_new": {"deep": [1, None, "two"]}}
 
     read = structure(payload, kind)
 
     assert read.extra == {"brand_new": {"deep": [1, None, "two"]}}
     assert unstructure(read) == payload
-    assert canonical(read)["brand_new"] == {"deep": [1, None, "two"]}
+    assert to_wire(read)["brand_new"] == {"deep": [1, None, "two"]}
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,7 @@ def test_unknown_keys_survive(kind: type[Sent]) -> None:
     ],
 )
 def test_a_number_written_as_text_is_kept_as_it_was_and_sent_as_a_number(
-    kind: type[Sent], spec: Spec
+    kind: type[RequestModel], spec: FieldSpec
 ) -> None:
     payload = simplest(kind)
     number = payload.get(spec.wire) or simple_value(spec.kind, spec.rules)
@@ -147,8 +149,8 @@ def test_a_number_written_as_text_is_kept_as_it_was_and_sent_as_a_number(
 
     assert unstructure(read)[spec.wire] == str(number)
     assert getattr(read, spec.name) == number
-    assert canonical(read)[spec.wire] == number
-    assert not isinstance(canonical(read)[spec.wire], str)
+    assert to_wire(read)[spec.wire] == number
+    assert not isinstance(to_wire(read)[spec.wire], str)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_a_changed_copy_sends_the_change_and_not_what_was_read_before() -> None:
     shipment = attrs.evolve(read.shipment_details, weight=750, vendor_code="V-7")
     sent = attrs.evolve(read, shipment_details=shipment)
 
-    assert canonical(sent)["shipment_details"]["vendor_code"] == "V-7"
+    assert to_wire(sent)["shipment_details"]["vendor_code"] == "V-7"
     assert unstructure(sent)["shipment_details"]["vendor_code"] == "V-7"
     assert unstructure(sent)["shipment_details"]["weight"] == 750
 
@@ -185,7 +187,7 @@ def test_a_changed_copy_sends_the_change_and_not_what_was_read_before() -> None:
 def test_an_extra_key_does_not_replace_a_field_that_was_checked() -> None:
     item = Item(description="shirt", quantity=1, price=10, weight=5, extra={"price": -10})
 
-    assert canonical(item)["price"] == 10
+    assert to_wire(item)["price"] == 10
 
 
 def test_an_order_made_by_hand_equals_the_same_order_read() -> None:
@@ -249,7 +251,9 @@ _WRONG: Mapping[Any, Any] = {str: 5, int: "some", float: "some", bool: "yes"}
         if spec.kind is not Any
     ],
 )
-def test_a_value_of_the_wrong_type_is_told_at_its_field(kind: type[Sent], spec: Spec) -> None:
+def test_a_value_of_the_wrong_type_is_told_at_its_field(
+    kind: type[RequestModel], spec: FieldSpec
+) -> None:
     wrong = _WRONG.get(spec.kind, 5)
     if member_kind(spec.kind) is None and get_origin(spec.kind) in (Union, UnionType):
         wrong = []
@@ -265,11 +269,11 @@ def test_a_value_of_the_wrong_type_is_told_at_its_field(kind: type[Sent], spec: 
         pytest.param(kind, spec, rule.length, id=f"{kind.__name__}.{spec.name}")
         for kind, spec in every_field()
         for rule in spec.rules
-        if isinstance(rule, Upto)
+        if isinstance(rule, MaxLength)
     ],
 )
 def test_a_text_may_be_as_long_as_its_limit_and_no_longer(
-    kind: type[Sent], spec: Spec, longest: int
+    kind: type[RequestModel], spec: FieldSpec, longest: int
 ) -> None:
     letter = "9" if "phone" in spec.wire else "A"
     fits = simplest(kind) | {spec.wire: letter * longest}
@@ -283,7 +287,7 @@ def test_a_text_may_be_as_long_as_its_limit_and_no_longer(
 
 @kinds
 @pytest.mark.parametrize("junk", [None, 5, "text", [], [{}], True, 1.5])
-def test_what_is_no_object_is_refused_in_words(kind: type[Sent], junk: Any) -> None:
+def test_what_is_no_object_is_refused_in_words(kind: type[RequestModel], junk: Any) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         structure(junk, kind)
 
@@ -294,7 +298,7 @@ def test_what_is_no_object_is_refused_in_words(kind: type[Sent], junk: Any) -> N
 @kinds
 @given(data=st.data())
 @settings(max_examples=15)
-def test_a_refusal_always_names_a_mistake(kind: type[Sent], data: st.DataObject) -> None:
+def test_a_refusal_always_names_a_mistake(kind: type[RequestModel], data: st.DataObject) -> None:
     payload = data.draw(payloads(kind))
     path = data.draw(st.sampled_from([spec.wire for spec in specs(kind)]))
     junk = data.draw(
@@ -382,7 +386,7 @@ def test_every_wrong_member_of_a_plain_list_is_told() -> None:
     ]
 
 
-def made_wrong(kind: type[Sent], **fields: Any) -> Mapping[str, str]:
+def made_wrong(kind: type[RequestModel], **fields: Any) -> Mapping[str, str]:
     """Return the mistakes that making a structure by hand tells of, by path."""
     with pytest.raises(InvalidRequestError) as caught:
         kind(**fields)
@@ -481,7 +485,7 @@ _PEOPLE = frozenset(
         key=lambda kind: kind.__name__,
     ),
 )
-def test_what_belongs_to_a_person_is_marked(kind: type[Sent]) -> None:
+def test_what_belongs_to_a_person_is_marked(kind: type[RequestModel]) -> None:
     personal = {spec.wire for spec in specs(kind) if spec.personal}
 
     assert personal == {spec.wire for spec in specs(kind)} & _PEOPLE
@@ -498,7 +502,7 @@ def test_what_belongs_to_a_person_is_marked(kind: type[Sent]) -> None:
 @given(data=st.data())
 @settings(max_examples=10)
 def test_a_repr_is_the_same_whoever_it_is(
-    kind: type[Sent], spec: Spec, data: st.DataObject
+    kind: type[RequestModel], spec: FieldSpec, data: st.DataObject
 ) -> None:
     payload = data.draw(payloads(kind))
     said = values(spec.kind, spec.rules).filter(lambda value: value is not None)
@@ -511,7 +515,9 @@ def test_a_repr_is_the_same_whoever_it_is(
 
 
 @pytest.mark.parametrize("kind", [IndiaOrder, WorldOrder])
-def test_unknown_keys_are_not_shown_since_nobody_knows_what_they_hold(kind: type[Sent]) -> None:
+def test_unknown_keys_are_not_shown_since_nobody_knows_what_they_hold(
+    kind: type[RequestModel],
+) -> None:
     payload = (india if kind is IndiaOrder else world)({"drop_info.nickname": CANARY})
 
     order = structure(payload, kind)
@@ -521,7 +527,7 @@ def test_unknown_keys_are_not_shown_since_nobody_knows_what_they_hold(kind: type
 
 
 @fields
-def test_no_message_repeats_a_value(kind: type[Sent], spec: Spec) -> None:
+def test_no_message_repeats_a_value(kind: type[RequestModel], spec: FieldSpec) -> None:
     for wrong in (CANARY * 200, [CANARY], {CANARY: CANARY}, CANARY + "\x00", CANARY + "\ud800"):
         try:
             structure(simplest(kind) | {spec.wire: wrong}, kind)
@@ -535,32 +541,36 @@ def test_no_message_repeats_a_value(kind: type[Sent], spec: Spec) -> None:
 
 
 def test_an_answer_shows_no_unknown_key_and_no_raw_body() -> None:
-    answer = as_answer(
-        {"waybill": "W1", "consignee": CANARY}, CreatedOrder, Reply(raw={"consignee": CANARY})
+    answer = structure_response(
+        {"waybill": "W1", "consignee": CANARY},
+        CreatedOrder,
+        ResponseInfo(raw={"consignee": CANARY}),
     )
 
     assert answer is not None
     assert answer.extra == {"consignee": CANARY}
     assert CANARY not in repr(answer)
-    assert CANARY not in repr(answer.reply)
+    assert CANARY not in repr(answer.response)
     assert "waybill='W1'" in repr(answer)
 
 
 def test_how_an_answer_came_does_not_count_for_equality() -> None:
-    first = as_answer({"waybill": "W1"}, CreatedOrder, Reply(status=200))
-    second = as_answer({"waybill": "W1"}, CreatedOrder, Reply(status=323, attempts=2))
+    first = structure_response({"waybill": "W1"}, CreatedOrder, ResponseInfo(status=200))
+    second = structure_response(
+        {"waybill": "W1"}, CreatedOrder, ResponseInfo(status=323, attempts=2)
+    )
 
     assert first == second
 
 
 def test_only_sent_and_answer_are_structures() -> None:
-    assert issubclass(Sent, Structure)
-    assert issubclass(Answer, Structure)
-    assert not issubclass(Sent, Answer)
+    assert issubclass(RequestModel, Structure)
+    assert issubclass(ResponseModel, Structure)
+    assert not issubclass(RequestModel, ResponseModel)
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Rows(Answer, Listed[str]):
+class Rows(ResponseModel, ListResponse[str]):
     rows: Sequence[str] = ()
 
 
@@ -578,7 +588,7 @@ def test_an_answer_that_is_a_list_is_used_like_one() -> None:
 
 def test_an_empty_list_of_an_answer_is_still_an_answer() -> None:
     assert list(Rows()) == []
-    assert as_answer({}, Rows, Reply()) == Rows()
+    assert structure_response({}, Rows, ResponseInfo()) == Rows()
 
 
 def test_parts_made_by_hand_make_an_order() -> None:

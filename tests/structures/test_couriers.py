@@ -3,13 +3,13 @@ from typing import Any
 import pytest
 
 from clickpost_async import InvalidRequestError, structure, unstructure
-from clickpost_async._codec.converter import as_answer
-from clickpost_async.structures import Reply
+from clickpost_async._codec.converter import structure_response
+from clickpost_async.structures import ResponseInfo
 from clickpost_async.structures.couriers import IndiaParcel, Recommendation, Recommendations
 
 
 def recommendation(**fields: Any) -> Recommendation:
-    found = as_answer(fields, Recommendation, Reply())
+    found = structure_response(fields, Recommendation, ResponseInfo())
     assert found is not None
     return found
 

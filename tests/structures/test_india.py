@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from clickpost_async import InvalidRequestError, structure, unstructure
-from clickpost_async._codec.converter import canonical
+from clickpost_async._codec.converter import to_wire
 from clickpost_async.structures import DeliveryType, IndiaOrder, OrderType
 from tests.helpers.strategies import DROPPED, india
 
@@ -133,14 +133,14 @@ def test_every_documented_field_survives_the_round_trip() -> None:
 
 
 def test_numbers_are_sent_as_numbers_however_they_were_written() -> None:
-    sent = canonical(taken(EVERYTHING))["shipment_details"]
+    sent = to_wire(taken(EVERYTHING))["shipment_details"]
 
     assert (sent["courier_partner"], sent["weight"], sent["cod_value"]) == (4, 400, 901.5)
     assert type(sent["courier_partner"]) is int
 
 
 def test_nulls_that_were_said_are_sent() -> None:
-    assert canonical(taken(EVERYTHING))["drop_info"]["drop_landmark"] is None
+    assert to_wire(taken(EVERYTHING))["drop_info"]["drop_landmark"] is None
 
 
 def test_the_fixed_words_are_enums_and_travel_as_text() -> None:
@@ -148,19 +148,19 @@ def test_the_fixed_words_are_enums_and_travel_as_text() -> None:
 
     assert order.shipment_details.order_type is OrderType.COD
     assert order.shipment_details.delivery_type is DeliveryType.FORWARD
-    assert type(canonical(order)["shipment_details"]["order_type"]) is str
+    assert type(to_wire(order)["shipment_details"]["order_type"]) is str
 
 
 def test_the_country_is_written_when_nobody_says_it() -> None:
     payload = india({"pickup_info.pickup_country": DROPPED, "drop_info.drop_country": DROPPED})
 
-    assert canonical(structure(payload, IndiaOrder)) == india()
+    assert to_wire(structure(payload, IndiaOrder)) == india()
 
 
 def test_the_country_is_written_when_it_is_said_to_be_null() -> None:
     payload = india({"pickup_info.pickup_country": None})
 
-    assert canonical(structure(payload, IndiaOrder))["pickup_info"]["pickup_country"] == "IN"
+    assert to_wire(structure(payload, IndiaOrder))["pickup_info"]["pickup_country"] == "IN"
 
 
 # --- payment ------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from clickpost_async import InvalidRequestError, structure, unstructure
-from clickpost_async.structures import CartaPorte, GstInfo, Item, Sent
+from clickpost_async.structures import CartaPorte, GstInfo, Item, RequestModel
 from tests.helpers.strategies import DROPPED, changed, simplest
 
 ITEM: Mapping[str, Any] = {
@@ -24,7 +24,7 @@ CARTA: Mapping[str, Any] = {
 }
 
 
-def told(payload: Mapping[str, Any], kind: type[Sent]) -> Mapping[str, str]:
+def told(payload: Mapping[str, Any], kind: type[RequestModel]) -> Mapping[str, str]:
     """Return the mistakes of a payload by path."""
     with pytest.raises(InvalidRequestError) as caught:
         structure(payload, kind)

@@ -1,11 +1,13 @@
-from clickpost_async._codec.converter import as_answer
-from clickpost_async.structures import Reply
+from clickpost_async._codec.converter import structure_response
+from clickpost_async.structures import ResponseInfo
 from clickpost_async.structures.labels import Label
 from clickpost_async.structures.orders import CreatedOrder
 
 
 def test_the_address_of_a_label_is_not_shown() -> None:
-    label = as_answer({"shipping_label": "https://nila.s3.amazonaws.com/1.pdf"}, Label, Reply())
+    label = structure_response(
+        {"shipping_label": "https://nila.s3.amazonaws.com/1.pdf"}, Label, ResponseInfo()
+    )
     assert label is not None
     assert label.url == "https://nila.s3.amazonaws.com/1.pdf"
     assert repr(label) == "Label(url=…)"
@@ -18,7 +20,7 @@ def test_no_paper_of_an_order_is_shown() -> None:
         "commercial_invoice_url": "https://nila.s3.amazonaws.com/3.pdf",
         "children": [{"waybill": "W1-1", "label": "https://nila.s3.amazonaws.com/4.pdf"}],
     }
-    order = as_answer({"waybill": "W1", **papers}, CreatedOrder, Reply())
+    order = structure_response({"waybill": "W1", **papers}, CreatedOrder, ResponseInfo())
     assert order is not None
     assert order.second_label == papers["label1"]
     assert order.children[0].label == "https://nila.s3.amazonaws.com/4.pdf"

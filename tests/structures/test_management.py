@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from clickpost_async import InvalidRequestError, Reply, structure, unstructure
-from clickpost_async._codec.converter import canonical
+from clickpost_async import InvalidRequestError, ResponseInfo, structure, unstructure
+from clickpost_async._codec.converter import to_wire
 from clickpost_async.structures.management import (
     CancelledOrder,
     DailyCount,
@@ -53,7 +53,7 @@ BILL = {
 def test_each_documented_edit_is_sent_as_documented(
     edit: OrderEdit, sent: Mapping[str, Any]
 ) -> None:
-    assert canonical(edit) == {**WHOSE, **sent}
+    assert to_wire(edit) == {**WHOSE, **sent}
     assert unstructure(structure({**WHOSE, **sent}, OrderEdit)) == {**WHOSE, **sent}
 
 
@@ -104,7 +104,7 @@ def test_an_edit_to_prepaid_may_say_that_nothing_is_collected() -> None:
     [(200, (True, False, False)), (600, (True, False, True)), (202, (False, True, False))],
 )
 def test_a_cancellation_is_told_by_its_status(status: int, told: tuple[bool, ...]) -> None:
-    order = CancelledOrder(reply=Reply(status=status))
+    order = CancelledOrder(response=ResponseInfo(status=status))
 
     assert (order.cancelled, order.pending, order.already_cancelled) == told
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from clickpost_async import InvalidRequestError, structure, unstructure
-from clickpost_async._codec.converter import as_answer
-from clickpost_async.structures import Reply
+from clickpost_async._codec.converter import structure_response
+from clickpost_async.structures import ResponseInfo
 from clickpost_async.structures.ndr import FeedbackKind, NdrAction, NdrFeedback
 
 BACK: dict[str, Any] = {
@@ -86,7 +86,7 @@ def test_feedback_of_an_unknown_kind_keeps_its_word() -> None:
     kinds = [
         answer.kind
         for text in ("CUSTOMER_FEED", "BOT_FEED")
-        if (answer := as_answer({"type": text}, NdrFeedback, Reply())) is not None
+        if (answer := structure_response({"type": text}, NdrFeedback, ResponseInfo())) is not None
     ]
 
     assert kinds == [FeedbackKind.CUSTOMER_FEED, "BOT_FEED"]

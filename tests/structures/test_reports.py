@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from clickpost_async import InvalidRequestError, structure, unstructure
-from clickpost_async._codec.converter import as_answer
-from clickpost_async.structures import Reply
+from clickpost_async._codec.converter import structure_response
+from clickpost_async.structures import ResponseInfo
 from clickpost_async.structures.reports import Report, ReportStatus
 
 IST = timezone(timedelta(hours=5, minutes=30))
@@ -74,7 +74,7 @@ def test_fields_are_a_list_of_names() -> None:
 def test_a_report_is_ready_when_it_says_so_and_has_an_address(
     answer: dict[str, Any], ready: bool, failed: bool
 ) -> None:
-    status = as_answer(answer, ReportStatus, Reply())
+    status = structure_response(answer, ReportStatus, ResponseInfo())
     assert status is not None
     assert (status.ready, status.failed) == (ready, failed)
     assert "https://x" not in repr(status)

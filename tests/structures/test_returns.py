@@ -2,14 +2,16 @@
 
 from datetime import UTC, datetime
 
-from clickpost_async._codec.converter import as_answer
-from clickpost_async.structures import Reply
+from clickpost_async._codec.converter import structure_response
+from clickpost_async.structures import ResponseInfo
 from clickpost_async.structures.returns import RaisedReturn
 
 
 def test_a_name_with_spaces_is_read() -> None:
-    row = as_answer(
-        {"Return Request Timestamp": "2026-03-01T10:20:30Z", "new_field": 1}, RaisedReturn, Reply()
+    row = structure_response(
+        {"Return Request Timestamp": "2026-03-01T10:20:30Z", "new_field": 1},
+        RaisedReturn,
+        ResponseInfo(),
     )
 
     assert row is not None

@@ -10,31 +10,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures import Answer, Item, OrderType, Sent
+from clickpost_async.structures import Item, OrderType, RequestModel, ResponseModel
 from clickpost_async.structures._constraints import (
-    Above,
     AtLeast,
-    Between,
     BlankPincode,
     Country,
     Currency,
     Date,
     DateOrTime,
-    Filled,
+    GreaterThan,
     India,
+    InRange,
+    MaxLength,
+    NotBlank,
     Phone,
     Pincode,
     Time,
-    Upto,
 )
-from clickpost_async.structures._marks import Personal, Wire
+from clickpost_async.structures._marks import Personal, WireName
 from clickpost_async.structures._schema import check_kind, member_kind, specs
 
 
 @frozen(kw_only=True, repr=False)
-class Parcel(Sent):
-    name: Annotated[str, Upto(5), Personal()]
-    number: Annotated[int | None, Wire("no", also=("nr",))] = None
+class Parcel(RequestModel):
+    name: Annotated[str, MaxLength(5), Personal()]
+    number: Annotated[int | None, WireName("no", also=("nr",))] = None
     price: Annotated[float, AtLeast(0)] | str | None = None
     parts: Sequence[Item] | None = None
 
@@ -43,7 +43,7 @@ def test_a_field_is_declared_once_and_read_from_its_annotation() -> None:
     name, number, price, parts = specs(Parcel)
 
     assert (name.name, name.wire, name.kind) == ("name", "name", str)
-    assert (name.required, name.personal, name.rules) == (True, True, (Upto(5),))
+    assert (name.required, name.personal, name.rules) == (True, True, (MaxLength(5),))
     assert (number.name, number.wire, number.also, number.kind) == ("number", "no", ("nr",), int)
     assert (number.required, number.personal) == (False, False)
     assert price.kind == float | str
@@ -52,8 +52,8 @@ def test_a_field_is_declared_once_and_read_from_its_annotation() -> None:
 
 
 def test_what_a_structure_remembers_is_no_field_of_the_wire() -> None:
-    assert {spec.name for spec in specs(Answer)} == set()
-    assert {spec.name for spec in specs(Sent)} == set()
+    assert {spec.name for spec in specs(ResponseModel)} == set()
+    assert {spec.name for spec in specs(RequestModel)} == set()
 
 
 def test_only_a_sequence_has_members() -> None:
@@ -275,8 +275,8 @@ def test_a_currency_is_three_capitals(text: str, *, fits: bool) -> None:
     ("rule", "taken", "refused"),
     [
         (AtLeast(0), [0, 0.0, 0.01, 10**30], [-0.01, -1, float("inf"), float("nan")]),
-        (Above(0), [0.001, 1], [0, -1, float("nan")]),
-        (Between(-90, 90), [-90, 0, 90], [-90.1, 90.1, float("inf")]),
+        (GreaterThan(0), [0.001, 1], [0, -1, float("nan")]),
+        (InRange(-90, 90), [-90, 0, 90], [-90.1, 90.1, float("inf")]),
     ],
 )
 def test_a_number_keeps_its_bounds(rule: Any, taken: list[float], refused: list[float]) -> None:
@@ -290,4 +290,4 @@ def test_a_number_too_large_for_arithmetic_is_refused_not_raised() -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "\t\n", "\u00a0"])
 def test_blanks_do_not_fill_a_field(text: str) -> None:
-    assert Filled()(text) == "must not be blank"
+    assert NotBlank()(text) == "must not be blank"

@@ -11,14 +11,14 @@ from clickpost_async import (
     UnreadableReplyError,
     structure,
 )
-from clickpost_async._codec.converter import as_answer
+from clickpost_async._codec.converter import structure_response
 from clickpost_async.bulk import Unknown, create
 from clickpost_async.structures import (
     CreatedOrder,
     FetchedOrder,
     NdrFeedback,
     OldShipmentToTrack,
-    Reply,
+    ResponseInfo,
     SecurityKey,
     ShipmentToTrack,
 )
@@ -71,7 +71,7 @@ def test_a_word_for_nothing_is_no_waybill(value: object) -> None:
 def test_what_is_no_waybill_is_read_as_none_and_kept_beside(
     kind: type[Any], wire: str, value: object
 ) -> None:
-    answer: Any = as_answer({wire: value}, kind, Reply(status=200))
+    answer: Any = structure_response({wire: value}, kind, ResponseInfo(status=200))
     name = "second_waybill" if wire == "waybill1" else "waybill"
     assert getattr(answer, name) is None
     assert answer.extra == ({} if value is None else {wire: value})
@@ -91,7 +91,7 @@ async def test_a_create_without_a_waybill_that_can_be_one_is_unknown(
         with pytest.raises(UnreadableReplyError) as caught:
             await clickpost.orders.create(india_order("R-1"))
         # The look-up found no more than that.
-        assert clickpost.stats().look_ups == 2
+        assert clickpost.stats().reconciliations == 2
 
     assert caught.value.outcome is Outcome.UNKNOWN
 

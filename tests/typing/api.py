@@ -22,6 +22,7 @@ from clickpost_async import (
     Credentials,
     Get,
     Hosts,
+    Idempotency,
     IndiaOrder,
     InvalidRequestError,
     Outcome,
@@ -29,8 +30,7 @@ from clickpost_async import (
     Priority,
     Problem,
     Rate,
-    Repeat,
-    Reply,
+    ResponseInfo,
     RetryPolicy,
     ThrottledError,
     Timeouts,
@@ -38,8 +38,8 @@ from clickpost_async import (
     structure,
 )
 from clickpost_async.integrations.starlette import (
+    InMemoryEventStore,
     PushedEvent,
-    SeenHere,
     answer_error,
     get_clickpost,
     health,
@@ -47,7 +47,6 @@ from clickpost_async.integrations.starlette import (
     webhook,
 )
 from clickpost_async.structures import (
-    Answer,
     ChildShipment,
     CreatedOrder,
     FetchedOrder,
@@ -56,6 +55,7 @@ from clickpost_async.structures import (
     IndiaShipment,
     Item,
     OrderType,
+    ResponseModel,
 )
 from clickpost_async.webhooks import ReturnEvent, TrackingEvent
 
@@ -96,9 +96,9 @@ def read(order: CreatedOrder) -> None:
     assert_type(order.children, Sequence[ChildShipment])
     assert_type(order.pending, bool)
     assert_type(order.already_placed, bool)
-    assert_type(order.reply, Reply)
-    assert_type(order.reply.status, int | None)
-    order.reply.seconds.hex()
+    assert_type(order.response, ResponseInfo)
+    assert_type(order.response.status, int | None)
+    order.response.seconds.hex()
 
     order.waybill.upper()  # type: ignore[union-attr]
     order.waybill = "W1"  # type: ignore[misc]
@@ -129,7 +129,7 @@ def configure() -> None:
         rate=Rate(10),
         retry=RetryPolicy(attempts=3),
         timeouts=Timeouts(create=45),
-        at_once=50,
+        max_concurrency=50,
         hosts=Hosts.at("http://127.0.0.1:8000/api"),
         body_style=BodyStyle.RAW_BODY,
         transport="aiohttp",
@@ -167,21 +167,21 @@ async def enter(credentials: Credentials) -> None:
 
 
 @frozen(kw_only=True, repr=False)
-class Weather(Answer):
+class Weather(ResponseModel):
     """An answer that the package does not know."""
 
     degrees: float | None = None
 
 
 async def escape(clickpost: ClickPost) -> None:
-    ask = Get("/v9/weather/", returns=Weather, repeat=Repeat.FREELY)
-    tell = Post("/v9/weather/", returns=Weather, repeat=Repeat.NEVER)
+    ask = Get("/v9/weather/", returns=Weather, idempotency=Idempotency.SAFE)
+    tell = Post("/v9/weather/", returns=Weather, idempotency=Idempotency.UNSAFE)
     assert_type(await clickpost.get(ask, {"city": "Pune"}), Weather)
     assert_type(await clickpost.post(tell, {"city": "Pune"}), Weather)
 
     await clickpost.get(tell)  # type: ignore[arg-type]
     Get("/v9/weather/", returns=Weather)  # type: ignore[call-arg]
-    Get("/v9/weather/", returns=dict, repeat=Repeat.FREELY)  # type: ignore[type-var]
+    Get("/v9/weather/", returns=dict, idempotency=Idempotency.SAFE)  # type: ignore[type-var]
 
 
 async def handle(event: PushedEvent, request: Request) -> None:
@@ -202,7 +202,7 @@ def serve() -> None:
         ],
     )
     FastAPI(lifespan=lifespan(ClickPost.from_env))
-    webhook(handle, token="word", seen=SeenHere(most=100))
+    webhook(handle, token="word", seen=InMemoryEventStore(most=100))
 
     lifespan(ClickPost)  # type: ignore[arg-type]
     webhook(handle)  # type: ignore[call-arg]
@@ -216,6 +216,6 @@ def catch(error: ClickPostError) -> None:
     assert_type(error.reference_number, str | None)
     assert_type(error.advice, str)
     if isinstance(error, ThrottledError):
-        assert_type(error.wait, float | None)
+        assert_type(error.retry_after, float | None)
     if isinstance(error, InvalidRequestError):
         assert_type(error.problems, tuple[Problem, ...])

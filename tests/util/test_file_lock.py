@@ -14,7 +14,7 @@ from clickpost_async._util import file_lock
 from clickpost_async._util.file_lock import try_lock
 from clickpost_async.bulk import JournalError, status
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.records import State
+from clickpost_async.bulk.records import JournalState
 from clickpost_async.testing import virtual_time
 from tests.bulk.test_journal import ME, entry, key
 
@@ -99,8 +99,8 @@ async def test_on_windows_a_journal_is_locked_too(windows: Windows, tmp_path: Pa
                 pass
         await journal.admit(entry(2))
     async with Journal.at(path, account=ME) as journal:
-        assert (await journal.admit(entry(1))).standing.state is State.SENDING
-    assert status(path).counts[State.ACCEPTED] == 1
+        assert (await journal.admit(entry(1))).record.state is JournalState.SENDING
+    assert status(path).counts[JournalState.ACCEPTED] == 1
     # Its lock file counts the commits there, too.
     assert int((tmp_path / "run.db-lock").read_bytes()) == 4
 

@@ -8,7 +8,7 @@ from attrs import frozen
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.operation import JSON, Auth, Call, Operation, Reply, success
 from clickpost_async.sandbox.store import notes
-from clickpost_async.sandbox.store.notes import Note, Notes
+from clickpost_async.sandbox.store.notes import Note, NoteStore
 from clickpost_async.sandbox.world.clock import DAY, HOUR, Clock, utc
 
 _NOBODYS_ADDRESS = "203.0.113.7"
@@ -18,7 +18,7 @@ _NOBODYS_ADDRESS = "203.0.113.7"
 class Account:
     """The chapter of the account itself."""
 
-    notes: Notes
+    notes: NoteStore
     clock: Clock
     username: str
     password: str

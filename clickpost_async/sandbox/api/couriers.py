@@ -62,7 +62,7 @@ _PARCEL = (
 
 
 @frozen(kw_only=True)
-class Choosing:
+class Couriers:
     """The chapter of what helps to choose a courier."""
 
     username: str
@@ -86,7 +86,7 @@ class Choosing:
         for parcel in parcels:
             if not isinstance(parcel, Mapping):
                 raise RefusalError(400, "The request body is not a list of shipments")
-            params.needed(parcel, *_PARCEL)
+            params.required(parcel, *_PARCEL)
             if parcel["delivery_type"] not in ("FORWARD", "RVP"):
                 raise RefusalError(309, "delivery_type must be FORWARD or RVP")
         result = [_of_india(parcel) for parcel in parcels]
@@ -99,7 +99,7 @@ class Choosing:
         parcel = params.body(call)
         sides = [section(parcel, name) for name in ("pickup_info", "drop_info")]
         for side in sides:
-            params.needed(side, "country_code")
+            params.required(side, "country_code")
         if not section(parcel, "shipment_details"):
             raise RefusalError(400, "shipment_details: mandatory")
         if any(str(side.get("postal_code")) == scenarios.UNSERVED for side in sides):

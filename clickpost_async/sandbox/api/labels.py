@@ -13,8 +13,8 @@ from clickpost_async.sandbox.operation import (
     Reply,
     success,
 )
-from clickpost_async.sandbox.store.orders import Book
-from clickpost_async.sandbox.store.parcels import Parcel, Parcels
+from clickpost_async.sandbox.store.orders import OrderStore
+from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore
 from clickpost_async.sandbox.world.scenarios import INTERNAL_ERROR
 from clickpost_async.sandbox.world.tracking_codes import Kind
 
@@ -23,8 +23,8 @@ from clickpost_async.sandbox.world.tracking_codes import Kind
 class Labels:
     """The chapter of labels."""
 
-    book: Book
-    parcels: Parcels
+    book: OrderStore
+    parcels: ParcelStore
 
     def operations(self) -> tuple[Operation, ...]:
         """Return this chapter's rows of the table."""
@@ -33,7 +33,7 @@ class Labels:
 
     async def fetch(self, call: Call) -> Reply:
         """Tell where a label lies; ClickPost says 500 where there is none."""
-        params.needed(call.query, "waybill", "cp_id")
+        params.required(call.query, "waybill", "cp_id")
         if call.query.get("regenerate", "false") not in ("true", "false"):
             raise RefusalError(400, "regenerate must be true or false")
         parcel = self.parcels.find(call.query["waybill"], params.courier(call.query["cp_id"]))

@@ -18,8 +18,8 @@ from clickpost_async.sandbox.operation import (
     success,
 )
 from clickpost_async.sandbox.store import notes
-from clickpost_async.sandbox.store.notes import Notes
-from clickpost_async.sandbox.store.parcels import Parcel, Parcels, place
+from clickpost_async.sandbox.store.notes import NoteStore
+from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore, place
 from clickpost_async.sandbox.world import scenarios, tracking_codes
 from clickpost_async.sandbox.world.clock import DAY, Clock, exact, ist
 
@@ -32,8 +32,8 @@ _MOST_DAYS = 366
 class Management:
     """The chapter of orders that exist; `page_size` rows of updates make a page."""
 
-    parcels: Parcels
-    notes: Notes
+    parcels: ParcelStore
+    notes: NoteStore
     clock: Clock
     page_size: int
 
@@ -64,8 +64,8 @@ class Management:
     async def cancel(self, call: Call) -> Reply:
         """Cancel an order, or have the courier decide about it later."""
         query = call.query
-        params.needed(query, "waybill", "cp_id", "account_code")
-        at_once = params.boolean(query.get("manually_update_status"))
+        params.required(query, "waybill", "cp_id", "account_code")
+        max_concurrency = params.boolean(query.get("manually_update_status"))
         scenarios.check_account(query["account_code"], vendor_code=True)
         parcel = self.parcels.find(query["waybill"], params.courier(query["cp_id"]))
         if parcel is None or not self._may_be_cancelled(parcel):
@@ -81,7 +81,7 @@ class Management:
         self._audit("Order: Cancel", {"waybill": parcel.waybill})
         if later:
             return _accepted()
-        if at_once:
+        if max_concurrency:
             self.parcels.scan(parcel, tracking_codes.CANCELLED)
         return success()
 

@@ -15,8 +15,8 @@ from clickpost_async.sandbox.operation import (
     success,
 )
 from clickpost_async.sandbox.store import notes
-from clickpost_async.sandbox.store.notes import Note, Notes
-from clickpost_async.sandbox.store.parcels import Parcel, Parcels
+from clickpost_async.sandbox.store.notes import Note, NoteStore
+from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore
 from clickpost_async.sandbox.world import tracking_codes
 from clickpost_async.sandbox.world.clock import HOUR, Clock, exact
 from clickpost_async.sandbox.world.tracking_codes import Kind
@@ -28,8 +28,8 @@ _NEEDED_FOR_A_REATTEMPT = ("address", "drop_pincode", "phone_number", "preferred
 class Ndr:
     """The chapter of non-delivery reports."""
 
-    parcels: Parcels
-    notes: Notes
+    parcels: ParcelStore
+    notes: NoteStore
     clock: Clock
     username: str
 
@@ -88,7 +88,7 @@ class Ndr:
 
 
 def _check_reattempt(wish: JSON) -> None:
-    params.needed(wish, *_NEEDED_FOR_A_REATTEMPT)
+    params.required(wish, *_NEEDED_FOR_A_REATTEMPT)
     if wish.get("landmark") is None:
         raise RefusalError(400, "landmark: mandatory")
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", str(wish["preferred_date"])):

@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 
 from clickpost_async.sandbox.api import order_summary, validation
 from clickpost_async.sandbox.api.labels import address
-from clickpost_async.sandbox.api.responses import Shapes
+from clickpost_async.sandbox.api.responses import ResponseBuilder
 from clickpost_async.sandbox.api.validation import INDIA, WORLD, Booking
 from clickpost_async.sandbox.operation import (
     Auth,
@@ -19,13 +19,13 @@ from clickpost_async.sandbox.operation import (
     Reply,
     refusal,
 )
-from clickpost_async.sandbox.store.orders import Book, Order, State
-from clickpost_async.sandbox.store.parcels import Parcels
+from clickpost_async.sandbox.store.orders import Order, OrderStore, State
+from clickpost_async.sandbox.store.parcels import ParcelStore
 from clickpost_async.sandbox.world import scenarios, tracking_codes
 
 
 @frozen(kw_only=True)
-class Manners:
+class OrderBehaviour:
     """How couriers and ClickPost behave towards an order."""
 
     courier_seconds: float
@@ -37,10 +37,10 @@ class Manners:
 class Orders:
     """The chapter of order creation."""
 
-    book: Book
-    parcels: Parcels
-    shapes: Shapes
-    manners: Manners
+    book: OrderStore
+    parcels: ParcelStore
+    shapes: ResponseBuilder
+    manners: OrderBehaviour
     _turns: dict[str, anyio.Lock] = field(factory=dict, init=False)
     _waiting: Counter[str] = field(factory=Counter, init=False)
 

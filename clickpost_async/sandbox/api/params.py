@@ -20,7 +20,7 @@ def body(call: Call) -> JSON:
     return call.payload
 
 
-def needed(part: JSON, *names: str, status: int = 400) -> None:
+def required(part: JSON, *names: str, status: int = 400) -> None:
     """Refuse a call that lacks one of these."""
     missing = [name for name in names if part.get(name) in (None, "")]
     if missing:
@@ -29,7 +29,7 @@ def needed(part: JSON, *names: str, status: int = 400) -> None:
 
 def text(part: JSON, name: str, *, status: int = 400) -> str:
     """Return a mandatory text."""
-    needed(part, name, status=status)
+    required(part, name, status=status)
     value = str(part[name])
     if any("\ud800" <= letter <= "\udfff" for letter in value):
         raise RefusalError(status, f"{name} is not text")

@@ -15,8 +15,8 @@ from clickpost_async.sandbox.operation import (
     success,
 )
 from clickpost_async.sandbox.store import notes
-from clickpost_async.sandbox.store.notes import Notes
-from clickpost_async.sandbox.store.parcels import Parcels
+from clickpost_async.sandbox.store.notes import NoteStore
+from clickpost_async.sandbox.store.parcels import ParcelStore
 from clickpost_async.sandbox.world import scenarios
 from clickpost_async.sandbox.world.clock import Clock
 
@@ -54,8 +54,8 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?",
 class Pickups:
     """The chapter of pickups."""
 
-    parcels: Parcels
-    notes: Notes
+    parcels: ParcelStore
+    notes: NoteStore
     clock: Clock
 
     def operations(self) -> tuple[Operation, ...]:
@@ -68,7 +68,7 @@ class Pickups:
     async def create_india(self, call: Call) -> Reply:
         """Have one of few couriers come within India."""
         pickup = params.body(call)
-        params.needed(pickup, *_INDIA)
+        params.required(pickup, *_INDIA)
         if not _TIME.fullmatch(str(pickup["pickup_date"])):
             raise RefusalError(400, "pickup_date must be YYYY-MM-DDTHH:MM:SS")
         if not re.fullmatch(r"[0-9]{6}", str(pickup["pickup_pincode"])):

@@ -19,8 +19,8 @@ from clickpost_async.sandbox.operation import (
     success,
 )
 from clickpost_async.sandbox.store import notes
-from clickpost_async.sandbox.store.notes import Note, Notes
-from clickpost_async.sandbox.store.parcels import Parcel, Parcels, place
+from clickpost_async.sandbox.store.notes import Note, NoteStore
+from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore, place
 from clickpost_async.sandbox.world.clock import DAY, Clock, read_utc, utc
 
 _NAME = "TRACK_ORDER_DASHBOARD_REPORT"
@@ -32,8 +32,8 @@ _FIRST_NUMBER = 1_324_000
 class Reports:
     """The chapter of reports; each is asked about `polls` times before it is there."""
 
-    parcels: Parcels
-    notes: Notes
+    parcels: ParcelStore
+    notes: NoteStore
     clock: Clock
     polls: int
 

@@ -20,7 +20,7 @@ _FIRST_TRACKING_ID = 6_790_000_000
 
 
 @frozen(kw_only=True)
-class Shapes:
+class ResponseBuilder:
     """Writes answers; all that looks random comes from the seed and the reference."""
 
     username: str

@@ -16,8 +16,8 @@ from clickpost_async.sandbox.operation import (
     success,
 )
 from clickpost_async.sandbox.store import notes
-from clickpost_async.sandbox.store.notes import Note, Notes
-from clickpost_async.sandbox.store.parcels import Parcel, Parcels
+from clickpost_async.sandbox.store.notes import Note, NoteStore
+from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore
 from clickpost_async.sandbox.world import couriers, tracking_codes
 from clickpost_async.sandbox.world.clock import HOUR, Clock, exact, read_utc, stamped
 from clickpost_async.sandbox.world.tracking_codes import Kind
@@ -35,8 +35,8 @@ _CODES = {REQUESTED: (101, "Return Request Placed"), APPROVED: (102, "Return Req
 class Returns:
     """The chapter of returns; `on_change` hears of each event and what webhooks say of it."""
 
-    parcels: Parcels
-    notes: Notes
+    parcels: ParcelStore
+    notes: NoteStore
     clock: Clock
     seed: int
     on_change: Callable[[int, JSON], None]

@@ -19,7 +19,7 @@ from clickpost_async.sandbox.operation import (
     refusal,
     success,
 )
-from clickpost_async.sandbox.store.parcels import Parcel, Parcels, Scan, place
+from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore, Scan, place
 from clickpost_async.sandbox.world import couriers, scenarios, tracking_codes
 from clickpost_async.sandbox.world.clock import ist, utc
 from clickpost_async.sandbox.world.tracking_codes import BUCKETS, Kind
@@ -38,7 +38,7 @@ _REGISTERED_ALREADY = "Waybill already registered"
 class Tracking:
     """The chapter of tracking."""
 
-    parcels: Parcels
+    parcels: ParcelStore
     seed: int
 
     def operations(self) -> tuple[Operation, ...]:
@@ -95,7 +95,7 @@ class Tracking:
 
     async def security_key(self, call: Call) -> Reply:
         """Tell the secret of a parcel's tracking page."""
-        params.needed(call.query, "waybill", "cp_id")
+        params.required(call.query, "waybill", "cp_id")
         courier_partner = params.courier(call.query["cp_id"])
         parcel = self.parcels.find(call.query["waybill"], courier_partner)
         if parcel is None:
@@ -112,7 +112,7 @@ class Tracking:
 
     async def track(self, call: Call) -> Reply:
         """Tell where up to five parcels of one courier are; those it does not know are missing."""
-        params.needed(call.query, "waybill", "cp_id")
+        params.required(call.query, "waybill", "cp_id")
         courier_partner = params.courier(call.query["cp_id"])
         waybills = [waybill.strip() for waybill in call.query["waybill"].split(",")]
         if len(waybills) > _MOST_WAYBILLS or len(call.query["waybill"]) > _LONGEST_WAYBILLS:

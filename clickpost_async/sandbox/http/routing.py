@@ -17,7 +17,7 @@ Answer = Callable[[Operation, Scope, Receive, Send], Awaitable[None]]
 File = Callable[[str], bytes | None]
 
 
-class _Door:
+class _TrailingSlashRouter:
     """All operations at one path, by method."""
 
     def __init__(self, answer: Answer, operations: Mapping[str, Operation]) -> None:
@@ -49,7 +49,7 @@ def router(operations: Iterable[Operation], answer: Answer, files: Iterable[Rout
             response = RedirectResponse(f"{path}?{query}" if query else path, 301)
         await response(scope, receive, send)
 
-    routes = [Route(path, _Door(answer, methods)) for path, methods in doors.items()]
+    routes = [Route(path, _TrailingSlashRouter(answer, methods)) for path, methods in doors.items()]
     return Router([*routes, *files], redirect_slashes=False, default=elsewhere)
 
 

@@ -23,7 +23,7 @@ _HEADERS = {
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def guarded(endpoint: Endpoint) -> Endpoint:
+def guard(endpoint: Endpoint) -> Endpoint:
     """Let through what comes from this machine, and send browsers' safeguards along."""
 
     async def answer(request: Request) -> Response:

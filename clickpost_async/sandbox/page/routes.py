@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from clickpost_async.sandbox.control import Control
-from clickpost_async.sandbox.http.security import guarded
+from clickpost_async.sandbox.control import SandboxControl
+from clickpost_async.sandbox.http.security import guard
 
 # So often a window is looked through for news; and at least so much longer than that takes.
 _EVERY = 0.1
@@ -24,7 +24,7 @@ _FILES = {
 }
 
 
-def routes(control: Control) -> list[Route]:
+def routes(control: SandboxControl) -> list[Route]:
     """Return the routes of the page."""
 
     async def index(request: Request) -> Response:
@@ -53,19 +53,21 @@ def routes(control: Control) -> list[Route]:
         return Response(_content("favicon.svg"), media_type=_FILES["favicon.svg"])
 
     return [
-        Route("/", guarded(index)),
-        Route("/favicon.ico", guarded(icon)),
-        Route("/page/news", guarded(news)),
-        Route("/page/{name}", guarded(file)),
+        Route("/", guard(index)),
+        Route("/favicon.ico", guard(icon)),
+        Route("/page/news", guard(news)),
+        Route("/page/{name}", guard(file)),
     ]
 
 
 async def _stream(
-    control: Control, *, search: str, shown: str, persons: bool
+    control: SandboxControl, *, search: str, shown: str, persons: bool
 ) -> AsyncGenerator[str, None]:
-    from clickpost_async.sandbox.page.stream import Look, Window, environment
+    from clickpost_async.sandbox.page.stream import PageStream, ViewOptions, environment
 
-    window = Window(control, environment(), Look(search=search, shown=shown, persons=persons))
+    window = PageStream(
+        control, environment(), ViewOptions(search=search, shown=shown, persons=persons)
+    )
     silent_since = anyio.current_time()
     while True:
         began = anyio.current_time()

@@ -13,10 +13,10 @@ import attrs
 from attrs import define, field, frozen
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from clickpost_async.sandbox.control import Control
+from clickpost_async.sandbox.control import SandboxControl
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.page import formatting
-from clickpost_async.sandbox.redaction import cover, covered, people_in
+from clickpost_async.sandbox.redaction import cover, people_in, redact
 from clickpost_async.sandbox.store.orders import Order
 
 FOLDER = Path(__file__).parent
@@ -41,7 +41,7 @@ def environment() -> Environment:
 
 
 @frozen(kw_only=True)
-class Look:
+class ViewOptions:
     """What a browser wants to see: rows with a text in them, one thing opened, persons or not."""
 
     search: str = ""
@@ -50,12 +50,12 @@ class Look:
 
 
 @define
-class Window:
+class PageStream:
     """One browser's view; `news` is what changed."""
 
-    _control: Control
+    _control: SandboxControl
     _templates: Environment
-    _look: Look
+    _look: ViewOptions
     _rows: dict[str, dict[str, object]] = field(factory=dict, init=False)
     _parts: dict[str, str] = field(factory=dict, init=False)
     _seen: object = field(default=None, init=False)
@@ -77,7 +77,7 @@ class Window:
             "requests": [(str(call.id), call) for call in control.exchanges(ROWS, search)],
             "orders": [(line.key, line) for line in board.orders(ROWS, search)],
             "ledger": [(str(sale.id), sale) for sale in board.ledger(ROWS, search)],
-            "returns": [(note.about, note) for note in board.returned(ROWS, search)],
+            "returns": [(note.about, note) for note in board.return_requests(ROWS, search)],
             "webhooks": [(str(pushed.id), pushed) for pushed in control.deliveries()[:ROWS]],
         }
 
@@ -133,7 +133,7 @@ class Window:
             exchange = self._control.exchange(int(name)) if is_number else None
             if exchange is None:
                 return self._write("details", "gone", "This call is not kept any more.")
-            show = (lambda it: it) if self._look.persons else covered
+            show = (lambda it: it) if self._look.persons else redact
             sent, answered = show(exchange.sent), show(exchange.answered)
             return self._write("details", "request", exchange, sent, answered, self._look.persons)
         if kind not in ("order", "parcel"):
@@ -172,7 +172,7 @@ class Window:
             way,
             people,
             self._look.persons,
-            board.bought(reference) if reference else [],
+            board.purchases(reference) if reference else [],
             [call for call in calls if call.about == reference][:12],
             pushed[:12],
         )

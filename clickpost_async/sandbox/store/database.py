@@ -9,7 +9,7 @@ from os import PathLike, fspath
 from typing import Any
 
 
-class Store:
+class Database:
     """One connection and one lock: calls come on the server's thread, questions on the test's."""
 
     def __init__(self, path: str | PathLike[str] | None, tables: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from attrs import field, frozen
 
 from clickpost_async.sandbox.operation import JSON
-from clickpost_async.sandbox.store.database import Store
+from clickpost_async.sandbox.store.database import Database
 
 FEEDBACK = "feedback"
 RETURN = "return"
@@ -39,10 +39,10 @@ class Note:
     said: dict[str, Any] = field(converter=json.loads)
 
 
-class Notes:
+class NoteStore:
     """All notes."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Database) -> None:
         store.add_tables(_TABLES)
         self._store = store
 

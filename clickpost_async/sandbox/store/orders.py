@@ -11,7 +11,7 @@ from os import PathLike
 from attrs import field, frozen
 
 from clickpost_async.sandbox.operation import JSON
-from clickpost_async.sandbox.store.database import Store
+from clickpost_async.sandbox.store.database import Database
 
 
 class State(enum.StrEnum):
@@ -51,7 +51,7 @@ class Order:
 
 
 @frozen(kw_only=True)
-class Arrival:
+class ReceivedCreate:
     """One call that came; `status` is the `meta.status` answered, `moment` is monotonic seconds.
 
     The status is that of the call as it was carried out, None if it was not; the HTTP status is
@@ -102,11 +102,11 @@ CREATE TABLE IF NOT EXISTS arrivals (
 """
 
 
-class Book:
+class OrderStore:
     """The sandbox's memory; with a path it outlives the process and can be read by another."""
 
     def __init__(self, path: str | PathLike[str] | None = None) -> None:
-        self.store: Store = Store(path, _TABLES)
+        self.store: Database = Database(path, _TABLES)
 
     def close(self) -> None:
         """Close the file; without this it is closed when the book is collected."""
@@ -214,7 +214,7 @@ class Book:
         rows = self.store.rows("SELECT * FROM orders WHERE state != ? ORDER BY id", State.REFUSED)
         return {row["reference_number"]: Order(**row) for row in rows}
 
-    def note(self, arrival: Arrival) -> None:
+    def note(self, arrival: ReceivedCreate) -> None:
         """Log a call."""
         self.store.run(
             "INSERT INTO arrivals VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -227,10 +227,11 @@ class Book:
             arrival.moment,
         )
 
-    def arrivals(self) -> tuple[Arrival, ...]:
+    def arrivals(self) -> tuple[ReceivedCreate, ...]:
         """Return every call that came, in the order of their answers."""
         return tuple(
-            Arrival(**row) for row in self.store.rows("SELECT * FROM arrivals ORDER BY rowid")
+            ReceivedCreate(**row)
+            for row in self.store.rows("SELECT * FROM arrivals ORDER BY rowid")
         )
 
     def together(self) -> AbstractContextManager[None]:

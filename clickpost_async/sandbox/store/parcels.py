@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from attrs import field, frozen
 
 from clickpost_async.sandbox.operation import JSON
-from clickpost_async.sandbox.store.database import Store
+from clickpost_async.sandbox.store.database import Database
 from clickpost_async.sandbox.world import tracking_codes
 from clickpost_async.sandbox.world.clock import Clock
 from clickpost_async.sandbox.world.tracking_codes import Kind, Station
@@ -98,10 +98,12 @@ class Scan:
         return tracking_codes.station(self.code)
 
 
-class Parcels:
+class ParcelStore:
     """All parcels and their scans; `on_scan` hears of every new one."""
 
-    def __init__(self, store: Store, clock: Clock, on_scan: Callable[[Parcel, Scan], None]) -> None:
+    def __init__(
+        self, store: Database, clock: Clock, on_scan: Callable[[Parcel, Scan], None]
+    ) -> None:
         store.add_tables(_TABLES)
         self._store = store
         self._clock = clock
