@@ -31,7 +31,8 @@ ROOMS_LIBRARIES = tuple(
 SURFACE = {
     "clickpost_async": """
         Auth BodyStyle BusyCourierError ClickPost ClickPostError CourierError Credentials
-        CredentialsError DeadlineError Get Host Hosts Idempotency IndiaOrder InvalidRequestError NoReplyError
+        CredentialsError DeadlineError Get Host Hosts Idempotency IndiaOrder InvalidRequestError
+        NoReplyError
         NotSentError Outcome Post Priority Problem Rate RefusedError ResponseInfo RetryPolicy
         ServerError ThrottledError Timeouts UnreadableReplyError WorldOrder structure unstructure
     """,
@@ -56,7 +57,8 @@ SURFACE = {
     "clickpost_async.structures": """
         CartaPorte ChildItem ChildShipment CourierCustomFields CreatedOrder CustomField
         FetchedOrder GstInfo IndiaAdditional IndiaDrop IndiaOrder IndiaPickup IndiaReturn
-        IndiaShipment Item ItemDetails Order RequestModel Reseller ResponseInfo ResponseModel TaxInfo UserDefinedField
+        IndiaShipment Item ItemDetails Order RequestModel Reseller ResponseInfo ResponseModel
+        TaxInfo UserDefinedField
         WorldAdditional WorldDrop WorldOrder WorldPickup WorldReturn WorldShipment
     """,
 }
