@@ -1,7 +1,6 @@
 """The front door: wires the floors together, opens nothing before the first call."""
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib import import_module
 from types import TracebackType
@@ -13,7 +12,7 @@ from attrs import frozen
 from clickpost_async._codec.converter import prepare
 from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post, Query
 from clickpost_async._core.attempt import AttemptSender
-from clickpost_async._core.auth import Authenticator
+from clickpost_async._core.auth import Authenticator, KeySource, resolve_credentials
 from clickpost_async._core.caller import EndpointCaller
 from clickpost_async._core.retry import RetryPolicy
 from clickpost_async._core.runtime import (
@@ -30,12 +29,12 @@ from clickpost_async.events import Observer
 from clickpost_async.limits import AdaptiveLimiter, Limiter, TokenBucket
 from clickpost_async.settings import (
     BodyStyle,
-    Credentials,
     Hosts,
-    KeySource,
     Priority,
     Rate,
     Timeouts,
+    resolve_hosts,
+    resolve_rate,
 )
 from clickpost_async.structures._base import ResponseModel
 
@@ -135,14 +134,16 @@ class ClickPost:
 
     def __init__(
         self,
-        credentials: Credentials,
+        username: str | None = None,
+        api_key: str | KeySource | None = None,
         *,
-        rate: Rate | None = None,
+        base_url: str | None = None,
+        hosts: Hosts | None = None,
+        rate: Rate | float | str | None = None,
         limiter: Limiter | None = None,
         retry: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
         max_concurrency: int = 100,
-        hosts: Hosts | None = None,
         body_style: BodyStyle = BodyStyle.PLAIN,
         transport: "httpx.AsyncBaseTransport | Literal['aiohttp', 'httpx2'] | None" = None,
         observers: Sequence[Observer] = (),
@@ -160,7 +161,8 @@ class ClickPost:
         if max_concurrency < 1:
             message = "max_concurrency: at least 1 is needed"
             raise ValueError(message)
-        hosts = Hosts.from_env() if hosts is None else hosts
+        credentials = resolve_credentials(username, api_key)
+        hosts = resolve_hosts(base_url, hosts)
         timeouts = Timeouts() if timeouts is None else timeouts
         self._is_copy = False
         self._grace = timeouts.shutdown
@@ -180,7 +182,7 @@ class ClickPost:
                 plain_http=hosts.plain_http,
                 through=fetcher_of(self._transport),
             ),
-            limiter=limiter or _limiter(rate),
+            limiter=limiter or _limiter(resolve_rate(rate)),
             max_concurrency=max_concurrency,
             body_style=body_style,
             observers=tuple(observers),
@@ -195,20 +197,6 @@ class ClickPost:
         for name, value in vars(self).items():
             if isinstance(value, Namespace):
                 setattr(self, name, bound_to(self._caller, value))
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:
-        """Make a client from the environment.
-
-        Reads `CLICKPOST_USERNAME`, `CLICKPOST_API_KEY` (or `CLICKPOST_KEY`), and if they are there
-        `CLICKPOST_BASE_URL` and `CLICKPOST_RATE` (as `10/1s`). `settings` go before both.
-        """
-        found = os.environ if environ is None else environ
-        if settings.get("hosts") is None:
-            settings["hosts"] = Hosts.from_env(found)
-        if (rate := found.get("CLICKPOST_RATE")) and settings.get("limiter") is None:
-            settings.setdefault("rate", Rate.parse(rate))
-        return cls(Credentials.from_env(found), **settings)
 
     def with_options(
         self,

@@ -1,7 +1,6 @@
-"""What a client is told once: who calls, how fast, how long, and where to.
+"""Settings of a client: rate, timeouts, base URLs, priorities.
 
-Every setting is a frozen value that is passed whole, and none can show the key. The environment is
-read by the `from_env` constructors alone, but for `CLICKPOST_ALLOW_HTTP`, which is a machine's.
+Every setting is a frozen value that is passed whole, and none holds the key.
 """
 
 import enum
@@ -9,13 +8,11 @@ import ipaddress
 import math
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Never, Self
+from collections.abc import Sequence
+from typing import Self
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
-
-KeySource = Callable[[], str | Awaitable[str]]
 
 
 class Priority(enum.IntEnum):
@@ -37,63 +34,6 @@ class BodyStyle(enum.Enum):
     RAW_BODY = "raw_body"
 
 
-class Secret:
-    """A string that is only given out by `reveal()`: no repr, format, pickle or copy shows it."""
-
-    __slots__ = ("_reveal",)
-
-    def __init__(self, value: str) -> None:
-        def reveal() -> str:
-            return value
-
-        # A closure, because a plain attribute is found by vars(), asdict() and debuggers' tables.
-        self._reveal = reveal
-
-    def reveal(self) -> str:
-        """Return the string itself."""
-        return self._reveal()
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self.reveal() == other.reveal()
-
-    def __hash__(self) -> int:
-        return hash((Secret, self.reveal()))
-
-    def __reduce__(self) -> Never:
-        message = "a secret is not pickled; read it again where it is needed"
-        raise TypeError(message)
-
-    def __copy__(self) -> "Secret":
-        return self
-
-    def __deepcopy__(self, memo: object) -> "Secret":
-        return self
-
-
-def _secret(key: "str | Secret | KeySource") -> "Secret | KeySource":
-    if isinstance(key, Secret) or callable(key):
-        return key
-    check_word("key", key, "the licence key from the dashboard")
-    return Secret(key)
-
-
-_LONGEST = 100  # "username", "key": max 100, ClickPost's OpenAPI export
-
-
-def check_word(name: str, value: object, meaning: str) -> None:
-    """Raise `ValueError` if a key or a username cannot be meant; the message does not show it."""
-    if not isinstance(value, str):
-        raise ValueError(f"{name}: give {meaning} as text, not {type(value).__name__}")  # noqa: TRY004 - as for all that is wrong with it
-    problem = white_space_in(value)
-    if problem is not None and value.strip():
-        raise ValueError(f"{name} {problem}")
-    if not value.strip() or not value.isprintable() or len(value) > _LONGEST:
-        raise ValueError(f"{name}: give {meaning}, 1 to {_LONGEST} printable characters")
-
-
 def white_space_in(value: str) -> str | None:
     """Say where a value has white space that a file or a shell has added, or `None`."""
     if value.rstrip("\r\n") != value:
@@ -103,39 +43,6 @@ def white_space_in(value: str) -> str | None:
     if "\n" in value or "\r" in value:
         return "contains a line break: give one line"
     return None
-
-
-@frozen
-class Credentials:
-    """A merchant's username and licence key.
-
-    `key` is a string, or a callable (possibly async) that is asked before every call, for keys that
-    rotate.
-    """
-
-    username: str
-    key: Secret | KeySource = field(converter=_secret, repr=lambda _: "…")
-
-    def __attrs_post_init__(self) -> None:
-        check_word("username", self.username, "the enterprise's username")
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read `CLICKPOST_USERNAME` and `CLICKPOST_API_KEY` (or `CLICKPOST_KEY`)."""
-        found = os.environ if environ is None else environ
-        key_name = "CLICKPOST_API_KEY"
-        if not found.get(key_name) and found.get("CLICKPOST_KEY"):
-            key_name = "CLICKPOST_KEY"
-        names = ("CLICKPOST_USERNAME", key_name)
-        missing = [name for name in names if not found.get(name)]
-        if missing:
-            message = f"set {' and '.join(missing)} in the environment"
-            raise ValueError(message)
-        for name in names:
-            # Before the other checks, which cannot name the variable.
-            if problem := white_space_in(found[name]):
-                raise ValueError(f"{name} {problem}")
-        return cls(*(found[name] for name in names))
 
 
 def _positive(what: str, value: float) -> None:
@@ -219,18 +126,21 @@ _PLAIN_URL = re.compile(
 ALLOW_HTTP = "CLICKPOST_ALLOW_HTTP"
 
 
-_HTTPS_NEEDED = "base url: the key travels in every URL, so https is needed"
+_HTTPS_NEEDED = "https is needed, since the key travels in every URL"
 
 
-def _checked_base(url: str) -> str:
+def _check_base_url(name: str, url: object) -> None:
+    if not isinstance(url, str):
+        raise TypeError(f"{name} must be a base URL, {_LIKE}; got {type(url).__name__}")
     if problem := white_space_in(url):
-        raise ValueError(f"base url {problem}")
+        raise ValueError(f"{name} {problem}")
     if not _PLAIN_URL(url):
-        message = "base url: give scheme, host and path only, like https://www.clickpost.in/api"
-        raise ValueError(message)
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise ValueError(f"{_HTTPS_NEEDED}, not {urlsplit(url).scheme}")
-    return url.rstrip("/")
+        raise ValueError(f"{name} must be scheme, host and path only, {_LIKE}")
+    if (scheme := urlsplit(url).scheme) not in ("http", "https"):
+        raise ValueError(f"{name}: {_HTTPS_NEEDED}, not {scheme}")
+
+
+_LIKE = "such as https://www.clickpost.in/api"
 
 
 def _is_plain(url: str) -> bool:
@@ -239,7 +149,8 @@ def _is_plain(url: str) -> bool:
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
-def _switched_on(value: str | None) -> bool:
+def is_switched_on(value: str | None) -> bool:
+    """Tell whether an environment variable switches something on."""
     return value is not None and value.strip().lower() in {"1", "true", "yes", "on"}
 
 
@@ -257,6 +168,15 @@ def is_loopback(hostname: str) -> bool:
 FILE_HOSTS = ("amazonaws.com", "clickpost.in")
 
 
+def _base_url(default: str) -> str:
+    url: str = field(
+        default=default,
+        converter=lambda url: url.rstrip("/") if isinstance(url, str) else url,
+        validator=lambda _, attribute, url: _check_base_url(attribute.name, url),
+    )
+    return url
+
+
 @frozen(kw_only=True)
 class Hosts:
     """The base URL of every group of endpoints.
@@ -270,26 +190,24 @@ class Hosts:
     or `CLICKPOST_ALLOW_HTTP=1` in the environment.
     """
 
-    main: str = field(default="https://www.clickpost.in/api", converter=_checked_base)
-    tracking: str = field(default="https://api.clickpost.in/api", converter=_checked_base)
-    serviceability: str = field(
-        default="https://serviceability.clickpost.in/api", converter=_checked_base
-    )
-    prediction: str = field(default="https://ds.clickpost.in/api", converter=_checked_base)
-    proof: str = field(default="https://api.clickpost.in", converter=_checked_base)
+    main: str = _base_url("https://www.clickpost.in/api")
+    tracking: str = _base_url("https://api.clickpost.in/api")
+    serviceability: str = _base_url("https://serviceability.clickpost.in/api")
+    prediction: str = _base_url("https://ds.clickpost.in/api")
+    proof: str = _base_url("https://api.clickpost.in")
 
     files: Sequence[str] = FILE_HOSTS
     allow_http: bool = False
 
     def __attrs_post_init__(self) -> None:
-        if self.allow_http or _switched_on(os.environ.get(ALLOW_HTTP)):
+        if self.allow_http or is_switched_on(os.environ.get(ALLOW_HTTP)):
             return
         for host in Host:
             if _is_plain(self.base(host)):
                 raise ValueError(
-                    f"{_HTTPS_NEEDED} for {urlsplit(self.base(host)).netloc}; plain http is taken"
-                    " for loopback addresses, and for a sandbox in a network of your own with"
-                    f" Hosts.at(url, allow_http=True) or {ALLOW_HTTP}=1"
+                    f"{_HTTPS_NEEDED}: {urlsplit(self.base(host)).netloc} is called in plain http,"
+                    " which is allowed for loopback addresses, and for a sandbox in a network of"
+                    f" your own with Hosts.at(url, allow_http=True) or {ALLOW_HTTP}=1"
                 )
 
     @property
@@ -305,6 +223,7 @@ class Hosts:
     @classmethod
     def at(cls, url: str, *, allow_http: bool = False) -> Self:
         """Send every group to one base, such as a sandbox or a proxy."""
+        _check_base_url("url", url)
         return cls(
             main=url,
             tracking=url,
@@ -314,17 +233,38 @@ class Hosts:
             allow_http=allow_http,
         )
 
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read `CLICKPOST_BASE_URL` and `CLICKPOST_ALLOW_HTTP`; without the first, ClickPost's."""
-        found = os.environ if environ is None else environ
-        allow_http = _switched_on(found.get(ALLOW_HTTP))
-        base = found.get("CLICKPOST_BASE_URL")
-        if base and (problem := white_space_in(base)):
-            raise ValueError(f"CLICKPOST_BASE_URL {problem}")
-        return cls.at(base, allow_http=allow_http) if base else cls(allow_http=allow_http)
-
     def base(self, host: Host) -> str:
         """Return the base URL of a group."""
         base: str = getattr(self, host.value)
         return base
+
+
+_BASE_URL = "CLICKPOST_BASE_URL"
+
+
+def resolve_hosts(base_url: str | None, hosts: Hosts | None) -> Hosts:
+    """Return the base URLs of a client: those given, those of the environment, or ClickPost's."""
+    if base_url is not None:
+        if hosts is not None:
+            message = (
+                "base_url and hosts are both given: base_url sends every group of endpoints to one"
+                " base, hosts names them one by one; pass one of the two"
+            )
+            raise ValueError(message)
+        _check_base_url("base_url", base_url)
+        return Hosts.at(base_url)
+    if hosts is not None:
+        return hosts
+    if found := os.environ.get(_BASE_URL):
+        _check_base_url(_BASE_URL, found)
+        return Hosts.at(found)
+    return Hosts()
+
+
+def resolve_rate(rate: "Rate | float | str | None") -> Rate | None:
+    """Return the rate of a client: the one given, that of the environment, or `None`."""
+    if rate is None:
+        rate = os.environ.get("CLICKPOST_RATE") or None
+    if isinstance(rate, str):
+        return Rate.parse(rate)
+    return Rate(rate) if isinstance(rate, int | float) else rate

@@ -27,7 +27,6 @@ from clickpost_async import (
     BodyStyle,
     ClickPost,
     ClickPostError,
-    Credentials,
     CredentialsError,
     Get,
     Host,
@@ -66,20 +65,24 @@ from tests.sandbox.samples import india_order, world_order
 
 __all__ = ["clickpost_sandbox"]
 
-ENVIRON = {"CLICKPOST_USERNAME": "acme", "CLICKPOST_API_KEY": KEY}
+
+def set_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    account = {"CLICKPOST_USERNAME": "acme", "CLICKPOST_API_KEY": KEY}
+    for name, value in {**account, **variables}.items():
+        monkeypatch.setenv(name, value)
 
 
 # --- made -------------------------------------------------------------------------------------
 
 
 @virtual_time
-async def test_the_environment_says_who_calls_whom_and_how_fast() -> None:
+async def test_constructor_reads_username_key_base_url_and_rate_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     play = Play([placed()])
-    environ = ENVIRON | {
-        "CLICKPOST_BASE_URL": "http://127.0.0.1:9/mirror/",
-        "CLICKPOST_RATE": "1/10s",
-    }
-    async with ClickPost.from_env(environ, transport=httpx.MockTransport(play)) as clickpost:
+    base_url = "http://127.0.0.1:9/mirror/"
+    set_environment(monkeypatch, CLICKPOST_BASE_URL=base_url, CLICKPOST_RATE="1/10s")
+    async with ClickPost(transport=httpx.MockTransport(play)) as clickpost:
         for number in range(3):
             await clickpost.orders.create(india_order(f"R-{number}"))
 
@@ -90,13 +93,13 @@ async def test_the_environment_says_who_calls_whom_and_how_fast() -> None:
 
 
 @virtual_time
-async def test_settings_go_before_the_environment() -> None:
+async def test_arguments_override_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     play = Play([placed()])
-    environ = ENVIRON | {"CLICKPOST_BASE_URL": "http://127.0.0.1:9/", "CLICKPOST_RATE": "1/10s"}
+    set_environment(monkeypatch, CLICKPOST_BASE_URL="http://127.0.0.1:9/", CLICKPOST_RATE="1/10s")
     for pace in ({"rate": Rate(1, per=99)}, {"limiter": NoRateLimit()}):
         settings: dict[str, Any] = {"hosts": Hosts(), **pace}
         transport = httpx.MockTransport(play)
-        async with ClickPost.from_env(environ, transport=transport, **settings) as clickpost:
+        async with ClickPost(transport=transport, **settings) as clickpost:
             for number in range(2):
                 await clickpost.orders.create(india_order(f"R-{number}"))
 
@@ -104,33 +107,19 @@ async def test_settings_go_before_the_environment() -> None:
     assert play.pauses == [99, 0, 0]
 
 
-def test_the_processes_own_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in ENVIRON.items():
-        monkeypatch.setenv(name, value)
-    assert isinstance(ClickPost.from_env(), ClickPost)
-
-    monkeypatch.delenv("CLICKPOST_USERNAME")
-    with pytest.raises(ValueError, match="set CLICKPOST_USERNAME in the environment"):
-        ClickPost.from_env()
-
-
 def test_what_makes_no_sense_is_refused_at_once() -> None:
-    credentials = Credentials("acme", KEY)
     with pytest.raises(ValueError, match="rate or limiter, not both"):
-        ClickPost(credentials, rate=Rate(1), limiter=NoRateLimit())
+        ClickPost("acme", KEY, rate=Rate(1), limiter=NoRateLimit())
     with pytest.raises(ValueError, match="max_concurrency"):
-        ClickPost(credentials, max_concurrency=0)
+        ClickPost("acme", KEY, max_concurrency=0)
 
 
 def test_it_shows_nothing_but_its_width() -> None:
-    assert (
-        repr(ClickPost(Credentials("acme", KEY), max_concurrency=7))
-        == "ClickPost(max_concurrency=7)"
-    )
+    assert repr(ClickPost("acme", KEY, max_concurrency=7)) == "ClickPost(max_concurrency=7)"
 
 
 def test_it_is_made_outside_of_any_event_loop_and_opens_nothing() -> None:
-    clickpost = ClickPost(Credentials("acme", KEY))
+    clickpost = ClickPost("acme", KEY)
     assert clickpost.stats() == Stats(
         calls=0,
         attempts=0,
@@ -470,14 +459,14 @@ async def test_a_light_copy_may_have_an_observer_of_its_own() -> None:
 )
 def test_a_client_says_where_its_orders_go(base: str | None, address: str) -> None:
     hosts = Hosts() if base is None else Hosts.at(base)
-    clickpost = ClickPost(Credentials("acme", KEY), hosts=hosts)
+    clickpost = ClickPost("acme", KEY, hosts=hosts)
     assert clickpost.address == clickpost.with_options(deadline=1).address == address
 
 
 @pytest.mark.asyncio
 async def test_a_light_copy_shares_connections() -> None:
     async with serving() as server:
-        async with ClickPost(Credentials("acme", KEY), hosts=Hosts.at(server.url)) as clickpost:
+        async with ClickPost("acme", KEY, base_url=server.url) as clickpost:
             copy = clickpost.with_options(timeouts=Timeouts(read=1))
             for one in (clickpost, copy, clickpost):
                 await one.orders.create(india_order("R-1"))
@@ -507,9 +496,7 @@ class Shop(ClickPost):
 @virtual_time
 async def test_a_light_copy_of_a_subclass_keeps_its_attributes() -> None:
     play = Play([said(503, http=503)])
-    async with Shop(
-        Credentials("acme", KEY), shop="Lotus", transport=httpx.MockTransport(play)
-    ) as shop:
+    async with Shop("acme", KEY, shop="Lotus", transport=httpx.MockTransport(play)) as shop:
         assert shop.attempts == 4
         copy = shop.with_options(retry=RetryPolicy.never())
 
@@ -572,7 +559,7 @@ NAMESPACES = (
 
 @pytest.mark.parametrize("name", NAMESPACES)
 def test_the_class_has_the_classes_of_its_namespaces(name: str) -> None:
-    clickpost = ClickPost(Credentials("acme", KEY))
+    clickpost = ClickPost("acme", KEY)
 
     assert type(getattr(clickpost, name)) is getattr(ClickPost, name)
     assert getattr(clickpost, name) is getattr(clickpost, name)
@@ -582,8 +569,8 @@ def test_the_class_has_the_classes_of_its_namespaces(name: str) -> None:
     "mock",
     [
         create_autospec(ClickPost, instance=True),
-        create_autospec(ClickPost)(Credentials("acme", KEY)),
-        create_autospec(ClickPost(Credentials("acme", KEY))),
+        create_autospec(ClickPost)("acme", KEY),
+        create_autospec(ClickPost("acme", KEY)),
     ],
 )
 @pytest.mark.asyncio
@@ -616,8 +603,8 @@ async def test_an_async_mock_of_the_client_has_namespaces_that_can_be_awaited() 
 def test_a_client_loads_no_namespace_that_is_not_used() -> None:
     script = """
 import sys
-from clickpost_async import ClickPost, Credentials
-clickpost = ClickPost(Credentials("acme", "not-a-real-key"))
+from clickpost_async import ClickPost
+clickpost = ClickPost("acme", "not-a-real-key")
 clickpost.orders
 print([name for name in sys.modules if name.endswith((".reports", ".returns", ".ndr"))])
 """
@@ -641,13 +628,10 @@ async def test_a_sandbox_in_a_container_is_called_in_plain_http_and_gives_its_la
         return look_up("127.0.0.1" if name == "sandbox" else host, *rest, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", as_the_containers_network)
-    environ = {
-        "CLICKPOST_USERNAME": clickpost_sandbox.username,
-        "CLICKPOST_API_KEY": clickpost_sandbox.key,
-        "CLICKPOST_BASE_URL": clickpost_sandbox.url.replace("127.0.0.1", "sandbox"),
-        "CLICKPOST_ALLOW_HTTP": "1",
-    }
-    async with ClickPost.from_env(environ) as clickpost:
+    base_url = clickpost_sandbox.base_url.replace("127.0.0.1", "sandbox")
+    monkeypatch.setenv("CLICKPOST_BASE_URL", base_url)
+    monkeypatch.setenv("CLICKPOST_ALLOW_HTTP", "1")
+    async with ClickPost() as clickpost:
         created = await clickpost.orders.create(india_order("R-1"))
         assert created.label is not None
         assert created.label.startswith("http://sandbox:")
@@ -691,7 +675,7 @@ async def test_stats_tell_what_was_done_and_what_is_being_done() -> None:
 @pytest.mark.asyncio
 async def test_closing_twice_and_from_any_task_is_fine_and_final() -> None:
     async with serving() as server:
-        clickpost = ClickPost(Credentials("acme", KEY), hosts=Hosts.at(server.url))
+        clickpost = ClickPost("acme", KEY, base_url=server.url)
         await clickpost.orders.create(india_order("R-1"))
         await asyncio.gather(*(asyncio.create_task(clickpost.aclose()) for _ in range(3)))
         await clickpost.aclose()
@@ -712,9 +696,7 @@ async def test_closing_twice_and_from_any_task_is_fine_and_final() -> None:
 @pytest.mark.asyncio
 async def test_calls_under_way_when_the_client_closes_end_in_an_error_that_says_so() -> None:
     async with serving(hangs) as server:
-        clickpost = ClickPost(
-            Credentials("acme", KEY), hosts=Hosts.at(server.url), max_concurrency=2
-        )
+        clickpost = ClickPost("acme", KEY, base_url=server.url, max_concurrency=2)
         calls = [
             asyncio.create_task(clickpost.orders.create(india_order(f"R-{number}")))
             for number in range(4)
@@ -731,7 +713,7 @@ async def test_calls_under_way_when_the_client_closes_end_in_an_error_that_says_
 
 @pytest.mark.asyncio
 async def test_a_client_that_was_never_used_closes_as_well() -> None:
-    async with ClickPost(Credentials("acme", KEY)) as clickpost:
+    async with ClickPost("acme", KEY) as clickpost:
         pass
     await clickpost.aclose()
 
@@ -745,7 +727,7 @@ async def test_a_transport_of_ones_own_is_closed_with_the_client() -> None:
             self.closed += 1
 
     transport = Transport(Play([placed()]))
-    clickpost = ClickPost(Credentials("acme", KEY), transport=transport)
+    clickpost = ClickPost("acme", KEY, transport=transport)
     await clickpost.aclose()
     await clickpost.aclose()
     assert transport.closed == 1

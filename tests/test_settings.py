@@ -6,6 +6,7 @@ import logging
 import pickle
 import re
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -13,18 +14,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clickpost_async._core.auth import Credentials, Secret, resolve_credentials
 from clickpost_async.settings import (
     BodyStyle,
-    Credentials,
     Host,
     Hosts,
     Priority,
     Rate,
-    Secret,
     Timeouts,
+    resolve_hosts,
 )
 
 KEY = "not-a-real-key-0123456789"
+USERNAME_IS_MISSING = "username is missing: pass ClickPost(username=...) or set CLICKPOST_USERNAME"
+KEY_IS_MISSING = "api_key is missing: pass ClickPost(api_key=...) or set CLICKPOST_API_KEY"
+
+
+def set_environment(monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str]) -> None:
+    for name in ("CLICKPOST_USERNAME", "CLICKPOST_API_KEY", "CLICKPOST_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
 
 # --- the key ------------------------------------------------------------------------------------
 
@@ -53,10 +64,10 @@ def test_a_secret_is_only_given_out_by_reveal() -> None:
 
 
 def test_credentials_show_the_username_and_not_the_key() -> None:
-    credentials = Credentials("acme", KEY)
+    credentials = resolve_credentials("acme", KEY)
 
-    assert isinstance(credentials.key, Secret)
-    assert credentials.key.reveal() == KEY
+    assert isinstance(credentials.api_key, Secret)
+    assert credentials.api_key.reveal() == KEY
     assert "acme" in repr(credentials)
     for shown in (
         *shown_by(credentials),
@@ -66,7 +77,7 @@ def test_credentials_show_the_username_and_not_the_key() -> None:
         assert KEY not in shown
 
 
-@pytest.mark.parametrize("value", [Secret(KEY), Credentials("acme", KEY)])
+@pytest.mark.parametrize("value", [Secret(KEY), resolve_credentials("acme", KEY)])
 def test_no_table_of_attributes_has_the_key(value: Any) -> None:
     with pytest.raises(TypeError):
         vars(Secret(KEY))
@@ -74,7 +85,7 @@ def test_no_table_of_attributes_has_the_key(value: Any) -> None:
         assert KEY not in repr(getattr(value, name, None))
 
 
-@pytest.mark.parametrize("value", [Secret(KEY), Credentials("acme", KEY)])
+@pytest.mark.parametrize("value", [Secret(KEY), resolve_credentials("acme", KEY)])
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_secret_is_not_pickled(value: Any, protocol: int) -> None:
     with pytest.raises(TypeError) as caught:
@@ -88,7 +99,7 @@ def test_a_copy_of_a_secret_is_the_secret() -> None:
 
     assert copy.copy(secret) is secret
     assert copy.deepcopy(secret) is secret
-    assert KEY not in repr(copy.deepcopy(Credentials("acme", KEY)))
+    assert KEY not in repr(copy.deepcopy(resolve_credentials("acme", KEY)))
 
 
 def test_secrets_are_compared_without_being_shown() -> None:
@@ -96,12 +107,12 @@ def test_secrets_are_compared_without_being_shown() -> None:
     assert hash(Secret(KEY)) == hash(Secret(KEY))
     assert Secret(KEY) != Secret("another")
     assert Secret(KEY) != KEY
-    assert Credentials("acme", KEY) == Credentials("acme", KEY)
+    assert resolve_credentials("acme", KEY) == resolve_credentials("acme", KEY)
 
 
 def test_a_log_line_shows_no_key(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        logging.getLogger("shop").debug("calling as %s", Credentials("acme", KEY))
+        logging.getLogger("shop").debug("calling as %s", resolve_credentials("acme", KEY))
 
     assert "acme" in caplog.text
     assert KEY not in caplog.text
@@ -113,14 +124,14 @@ def test_a_traceback_with_locals_shows_no_secret() -> None:
         raise RuntimeError(message)
 
     try:
-        fails(Credentials("acme", Secret(KEY)))
+        fails(resolve_credentials("acme", KEY))
     except RuntimeError as error:
         shown = "".join(
             traceback.TracebackException.from_exception(error, capture_locals=True).format()
         )
 
     assert "credentials = Credentials(" in shown
-    assert "key=…" in shown
+    assert "api_key=…" in shown
 
 
 async def _rotating() -> str:
@@ -129,24 +140,24 @@ async def _rotating() -> str:
 
 @pytest.mark.parametrize("source", [lambda: KEY, _rotating])
 def test_a_key_may_be_asked_for(source: Any) -> None:
-    credentials = Credentials("acme", source)
+    credentials = resolve_credentials("acme", source)
 
-    assert credentials.key is source
-    assert repr(credentials) == "Credentials(username='acme', key=…)"
+    assert credentials.api_key is source
+    assert repr(credentials) == "Credentials(username='acme', api_key=…)"
 
 
 @pytest.mark.parametrize("key", ["", " ", "\t", "\n", "ke\x00y", "k" * 101])
 def test_a_key_that_cannot_be_one_is_refused_without_being_shown(key: str) -> None:
-    with pytest.raises(ValueError, match="key: give the licence key") as caught:
-        Credentials("acme", key)
+    with pytest.raises(ValueError, match="api_key must be the API key") as caught:
+        resolve_credentials("acme", key)
 
     assert not key.strip() or key not in str(caught.value)
 
 
 @pytest.mark.parametrize("username", ["", "ac\x00me", "a" * 101])
 def test_a_username_that_cannot_be_one_is_refused(username: str) -> None:
-    with pytest.raises(ValueError, match="username: give the enterprise's username"):
-        Credentials(username, KEY)
+    with pytest.raises(ValueError, match="username must be the username of your"):
+        resolve_credentials(username, KEY)
 
 
 WHITE_SPACE = [
@@ -167,46 +178,54 @@ def test_white_space_around_a_key_or_a_username_is_told_without_showing_them(
 ) -> None:
     for name, username, key in (
         ("username", around.format("acme"), KEY),
-        ("key", "acme", around.format(KEY)),
+        ("api_key", "acme", around.format(KEY)),
     ):
         with pytest.raises(ValueError, match=re.escape(f"{name} {problem}")) as caught:
-            Credentials(username, key)
+            resolve_credentials(username, key)
         assert KEY not in str(caught.value)
 
 
 @pytest.mark.parametrize(("around", "problem"), WHITE_SPACE)
 @pytest.mark.parametrize("name", ["CLICKPOST_USERNAME", "CLICKPOST_API_KEY", "CLICKPOST_KEY"])
 def test_white_space_in_the_environment_is_told_with_the_variables_name(
-    name: str, around: str, problem: str
+    name: str, around: str, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environ = {"CLICKPOST_USERNAME": "acme", "CLICKPOST_KEY": KEY}
-    environ[name] = around.format(KEY)
+    environ = {"CLICKPOST_USERNAME": "acme", "CLICKPOST_KEY": KEY, name: around.format(KEY)}
+    set_environment(monkeypatch, environ)
 
     with pytest.raises(ValueError, match=re.escape(f"{name} {problem}")) as caught:
-        Credentials.from_env(environ)
+        resolve_credentials(None, None)
     assert KEY not in str(caught.value)
 
 
 @pytest.mark.parametrize(("around", "problem"), WHITE_SPACE)
-def test_white_space_around_a_base_url_is_told(around: str, problem: str) -> None:
+def test_white_space_around_a_base_url_is_named(
+    around: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = around.format("https://proxy.example.com/api")
+    monkeypatch.setenv("CLICKPOST_BASE_URL", url)
 
-    with pytest.raises(ValueError, match=re.escape(f"base url {problem}")):
+    with pytest.raises(ValueError, match=re.escape(f"url {problem}")):
         Hosts.at(url)
+    with pytest.raises(ValueError, match=re.escape(f"main {problem}")):
+        Hosts(main=url)
+    with pytest.raises(ValueError, match=re.escape(f"base_url {problem}")):
+        resolve_hosts(url, None)
     with pytest.raises(ValueError, match=re.escape(f"CLICKPOST_BASE_URL {problem}")):
-        Hosts.from_env({"CLICKPOST_BASE_URL": url})
+        resolve_hosts(None, None)
 
 
-@pytest.mark.parametrize("value", [b"key", None, 5])
-def test_what_is_neither_text_nor_a_callable_is_no_key(value: Any) -> None:
-    with pytest.raises(ValueError, match=f"as text, not {type(value).__name__}"):
-        Credentials("acme", value)
-    with pytest.raises(ValueError, match=f"as text, not {type(value).__name__}"):
-        Credentials(value, KEY)
+@pytest.mark.parametrize("value", [b"key", 5, ["key"]])
+def test_a_key_or_username_of_another_type_is_refused_without_being_shown(value: Any) -> None:
+    got = f"got {type(value).__name__}$"
+    with pytest.raises(TypeError, match=f"^api_key must be the API key .*{got}"):
+        resolve_credentials("acme", value)
+    with pytest.raises(TypeError, match=f"^username must be the username .*{got}"):
+        resolve_credentials(value, KEY)
 
 
 def test_a_hundred_characters_are_taken() -> None:
-    credentials = Credentials("a" * 100, "k" * 100)
+    credentials = resolve_credentials("a" * 100, "k" * 100)
 
     assert len(credentials.username) == 100
 
@@ -220,34 +239,53 @@ def test_a_hundred_characters_are_taken() -> None:
         {"CLICKPOST_USERNAME": "acme", "CLICKPOST_API_KEY": "", "CLICKPOST_KEY": KEY},
     ],
 )
-def test_credentials_are_read_from_the_environment(environ: dict[str, str]) -> None:
-    assert Credentials.from_env(environ) == Credentials("acme", KEY)
-
-
-def test_the_environment_of_the_process_is_read_by_default(
-    monkeypatch: pytest.MonkeyPatch,
+def test_credentials_are_read_from_the_environment(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CLICKPOST_USERNAME", "acme")
-    monkeypatch.setenv("CLICKPOST_API_KEY", KEY)
+    set_environment(monkeypatch, environ)
 
-    assert Credentials.from_env() == Credentials("acme", KEY)
+    assert resolve_credentials(None, None) == Credentials("acme", Secret(KEY))
+
+
+def test_arguments_override_the_environment_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_environment(monkeypatch, {"CLICKPOST_USERNAME": "acme", "CLICKPOST_API_KEY": KEY})
+
+    assert resolve_credentials("lotus", None) == Credentials("lotus", Secret(KEY))
+    assert resolve_credentials(None, "another") == Credentials("acme", Secret("another"))
 
 
 @pytest.mark.parametrize(
     ("environ", "missing"),
     [
-        ({}, "CLICKPOST_USERNAME and CLICKPOST_API_KEY"),
-        ({"CLICKPOST_USERNAME": "acme"}, "CLICKPOST_API_KEY"),
-        ({"CLICKPOST_KEY": KEY}, "CLICKPOST_USERNAME"),
-        (
-            {"CLICKPOST_USERNAME": "", "CLICKPOST_KEY": ""},
-            "CLICKPOST_USERNAME and CLICKPOST_API_KEY",
-        ),
+        ({}, [USERNAME_IS_MISSING, KEY_IS_MISSING]),
+        ({"CLICKPOST_USERNAME": "acme"}, [KEY_IS_MISSING]),
+        ({"CLICKPOST_KEY": KEY}, [USERNAME_IS_MISSING]),
+        ({"CLICKPOST_USERNAME": "", "CLICKPOST_KEY": ""}, [USERNAME_IS_MISSING, KEY_IS_MISSING]),
     ],
 )
-def test_what_is_missing_in_the_environment_is_named(environ: dict[str, str], missing: str) -> None:
-    with pytest.raises(ValueError, match=f"^set {missing} in the environment$"):
-        Credentials.from_env(environ)
+def test_missing_credentials_are_named_with_what_to_write(
+    environ: dict[str, str], missing: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_environment(monkeypatch, environ)
+
+    with pytest.raises(ValueError, match=f"^{re.escape('; '.join(missing))}$"):
+        resolve_credentials(None, None)
+
+
+UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+
+
+@pytest.mark.parametrize("key", ["acme", lambda: "acme"])
+def test_swapped_username_and_key_are_detected_without_being_shown(key: Any) -> None:
+    with pytest.raises(ValueError, match="username and api_key may be swapped") as caught:
+        resolve_credentials(UUID, key)
+
+    assert UUID not in str(caught.value)
+
+
+def test_a_uuid_is_taken_as_the_key_and_two_of_them_as_they_are() -> None:
+    assert resolve_credentials("acme", UUID).username == "acme"
+    assert resolve_credentials(UUID, UUID).username == UUID
 
 
 # --- rate ---------------------------------------------------------------------------------------
@@ -388,7 +426,7 @@ def test_a_trailing_slash_is_taken_off() -> None:
     ],
 )
 def test_the_key_never_travels_in_the_open(url: str) -> None:
-    with pytest.raises(ValueError, match="base url: the key travels in every URL, so https"):
+    with pytest.raises(ValueError, match="https is needed, since the key travels in every URL"):
         Hosts.at(url)
 
 
@@ -411,7 +449,7 @@ def test_the_key_never_travels_in_the_open(url: str) -> None:
     ],
 )
 def test_a_base_is_scheme_host_and_path(url: str) -> None:
-    with pytest.raises(ValueError, match="base url: give scheme, host and path only"):
+    with pytest.raises(ValueError, match="url must be scheme, host and path only"):
         Hosts.at(url)
 
 
@@ -421,18 +459,21 @@ SANDBOX = "http://sandbox:8000"
 def test_a_container_is_called_in_plain_http_behind_a_switch_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(ValueError, match="needed for sandbox:8000") as caught:
+    with pytest.raises(
+        ValueError, match="https is needed.*: sandbox:8000 is called in plain http"
+    ) as caught:
         Hosts.at(SANDBOX)
     assert "Hosts.at(url, allow_http=True)" in str(caught.value)
     assert "CLICKPOST_ALLOW_HTTP=1" in str(caught.value)
 
     assert Hosts.at(SANDBOX, allow_http=True).main == SANDBOX
     assert Hosts(tracking=SANDBOX, allow_http=True).tracking == SANDBOX
-    environ = {"CLICKPOST_BASE_URL": SANDBOX, "CLICKPOST_ALLOW_HTTP": "1"}
-    assert Hosts.from_env(environ).main == SANDBOX
 
     monkeypatch.setenv("CLICKPOST_ALLOW_HTTP", "1")
     assert Hosts.at(SANDBOX).main == SANDBOX
+    assert resolve_hosts(SANDBOX, None).main == SANDBOX
+    monkeypatch.setenv("CLICKPOST_BASE_URL", SANDBOX)
+    assert resolve_hosts(None, None).main == SANDBOX
 
 
 @pytest.mark.parametrize("value", ["", "0", "false", "no"])
@@ -442,11 +483,11 @@ def test_a_switch_that_is_off_allows_nothing(value: str, monkeypatch: pytest.Mon
     with pytest.raises(ValueError, match="https is needed"):
         Hosts.at(SANDBOX)
     with pytest.raises(ValueError, match="https is needed"):
-        Hosts.from_env({"CLICKPOST_BASE_URL": SANDBOX, "CLICKPOST_ALLOW_HTTP": value})
+        resolve_hosts(SANDBOX, None)
 
 
 def test_no_switch_takes_another_protocol() -> None:
-    with pytest.raises(ValueError, match="https is needed, not ftp"):
+    with pytest.raises(ValueError, match="https is needed.*, not ftp"):
         Hosts.at("ftp://sandbox:8000", allow_http=True)
 
 
@@ -476,7 +517,9 @@ def test_there_are_two_ways_to_write_a_body() -> None:
     assert [style.value for style in BodyStyle] == ["plain", "raw_body"]
 
 
-@pytest.mark.parametrize("setting", [Rate(10), Timeouts(), Hosts(), Credentials("acme", KEY)])
+@pytest.mark.parametrize(
+    "setting", [Rate(10), Timeouts(), Hosts(), resolve_credentials("acme", KEY)]
+)
 def test_a_setting_is_frozen(setting: Any) -> None:
     name = attrs.fields(type(setting))[0].name
 
