@@ -5,7 +5,6 @@ Every setting is a frozen value that is passed whole, and none holds the key.
 
 import enum
 import ipaddress
-import math
 import os
 import re
 from collections.abc import Sequence
@@ -13,6 +12,8 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
+
+from clickpost_async._util.arguments import check_instance, check_number, got
 
 
 class Priority(enum.IntEnum):
@@ -45,17 +46,28 @@ def white_space_in(value: str) -> str | None:
     return None
 
 
-def _positive(what: str, value: float) -> None:
-    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-        message = f"{what}: a finite number above 0 is needed"
-        raise ValueError(message)
+_RATE = (
+    "a number of calls a second above 0, text such as '10/1s' or '600/60s', or"
+    " Rate(calls, per=seconds)"
+)
 
 
 @frozen
 class Rate:
-    """So many calls per so many seconds: `Rate(10)`, `Rate(600, per=60)`.
+    """How many calls may be sent in how many seconds.
 
-    `burst` is how many may leave at once after a quiet time; without it, one second's worth.
+    `Rate(10)` is 10 calls a second, `Rate(600, per=60)` the same with bursts of the same size.
+
+    Args:
+        calls: How many calls, above 0.
+        per: In how many seconds, above 0.
+        burst: How many calls may be sent at once after an idle time, at least 1; `None` is one
+            second's worth.
+
+    Raises:
+        TypeError: A value is not a number.
+        ValueError: A value is too small, infinite or NaN.
+
     """
 
     calls: float
@@ -63,11 +75,10 @@ class Rate:
     burst: int | None = None
 
     def __attrs_post_init__(self) -> None:
-        _positive("calls", self.calls)
-        _positive("per", self.per)
-        if self.burst is not None and self.burst < 1:
-            message = "burst: at least 1 is needed"
-            raise ValueError(message)
+        check_number("calls", self.calls, unit="calls", exclusive=True)
+        check_number("per", self.per, unit="seconds", exclusive=True)
+        if self.burst is not None:
+            check_number("burst", self.burst, unit="calls", minimum=1, whole=True)
 
     @property
     def per_second(self) -> float:
@@ -76,36 +87,58 @@ class Rate:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `10/1s`, `10/s`, `600/60s` or `600/1m`."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)?\s*([smh]?)", text.strip())
-        if found is None or not any(found.group(2, 3)):
-            message = "a rate is written as calls per time, like 10/1s or 600/1m"
+        """Read a rate written as text: `10` (a second), `10/1s`, `10/s`, `600/60s` or `600/1m`.
+
+        Raises:
+            ValueError: The text is no rate, or a rate of 0.
+
+        """
+        found = re.fullmatch(
+            r"(\d+(?:\.\d+)?)(?:\s*/\s*(?=\S)(\d+(?:\.\d+)?)?\s*([smh]?))?", text.strip()
+        )
+        if found is None:
+            message = f"a rate is written as calls per time, such as 10/1s or 600/1m; {got(text)}"
             raise ValueError(message)
         calls, per, unit = found.groups()
-        seconds = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[unit]
+        seconds = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(unit, 1.0)
         return cls(float(calls), float(per or 1) * seconds)
+
+
+def _seconds(default: float) -> float:
+    value: float = field(
+        default=default,
+        validator=lambda _, attribute, value: check_number(
+            attribute.name, value, unit="seconds", exclusive=True
+        ),
+    )
+    return value
 
 
 @frozen(kw_only=True)
 class Timeouts:
-    """How long one attempt may take, in seconds; a call's `deadline` bounds all of them together.
+    """How long one attempt may take, in seconds; a call's `deadline` bounds all attempts together.
 
-    `create` is how long an order's answer is waited for: couriers answer ClickPost within some
-    ten seconds, and an answer that is given up is an order nobody knows about, so it is long.
-    `total` bounds one attempt from its first byte to its last, however slowly they drip. `closing`
-    is what calls under way are given when the client is closed.
+    Args:
+        connect: Seconds for a connection, its TLS handshake included.
+        write: Seconds in which a piece of the request must be taken by the server.
+        read: Seconds for the response to begin, and between its pieces.
+        create: The same for the creation of an order. Couriers respond to ClickPost within some
+            ten seconds, and giving up a response leaves the order's outcome unknown, so it is long.
+        total: Seconds for one attempt from its first byte to its last, however slowly they drip.
+        shutdown: Seconds that calls in flight have when the client is closed.
+
+    Raises:
+        TypeError: A value is not a number.
+        ValueError: A value is not above 0, or is infinite or NaN.
+
     """
 
-    connect: float = 5.0
-    write: float = 30.0
-    read: float = 30.0
-    create: float = 60.0
-    total: float = 90.0
-    shutdown: float = 5.0
-
-    def __attrs_post_init__(self) -> None:
-        for what in ("connect", "write", "read", "create", "total", "shutdown"):
-            _positive(what, getattr(self, what))
+    connect: float = _seconds(5.0)
+    write: float = _seconds(30.0)
+    read: float = _seconds(30.0)
+    create: float = _seconds(60.0)
+    total: float = _seconds(90.0)
+    shutdown: float = _seconds(5.0)
 
 
 class Host(enum.StrEnum):
@@ -179,15 +212,25 @@ def _base_url(default: str) -> str:
 
 @frozen(kw_only=True)
 class Hosts:
-    """The base URL of every group of endpoints.
+    """The base URL of every group of endpoints; `Hosts.at(url)` sends all of them to one.
 
-    Tracking reads moved to `api.clickpost.in` in 2020; the others are as ClickPost's OpenAPI
-    exports list them, where a proof of delivery is asked for without `/api`. `files` are the
-    domains that labels and reports may be downloaded from.
+    The key travels in every URL, so https is needed. Plain http is allowed for loopback addresses;
+    elsewhere, as for a sandbox in a container beside the application, with `allow_http=True` or
+    `CLICKPOST_ALLOW_HTTP=1` in the environment.
 
-    The key travels in every URL, so they are https. Plain http is taken for loopback addresses;
-    elsewhere, as for a sandbox in a container beside the application, `allow_http=True` takes it,
-    or `CLICKPOST_ALLOW_HTTP=1` in the environment.
+    Args:
+        main: Orders and all that has no host of its own.
+        tracking: Tracking reads, which moved to `api.clickpost.in` in 2020.
+        serviceability: Serviceability and courier recommendation.
+        prediction: Predicted delivery dates.
+        proof: Proofs of delivery, without `/api`, as in ClickPost's OpenAPI export.
+        files: The domains that labels and reports may be downloaded from.
+        allow_http: Allow plain http to hosts other than this machine.
+
+    Raises:
+        TypeError: A value has the wrong type.
+        ValueError: A base URL is more or less than scheme, host and path, or not https.
+
     """
 
     main: str = _base_url("https://www.clickpost.in/api")
@@ -200,6 +243,9 @@ class Hosts:
     allow_http: bool = False
 
     def __attrs_post_init__(self) -> None:
+        check_instance("allow_http", self.allow_http, bool, "True or False")
+        if isinstance(self.files, str):
+            raise TypeError(f'files must be a list of domains, such as ["{self.files[:60]}"]')
         if self.allow_http or is_switched_on(os.environ.get(ALLOW_HTTP)):
             return
         for host in Host:
@@ -212,17 +258,27 @@ class Hosts:
 
     @property
     def local(self) -> bool:
-        """Whether ClickPost is played by something on this machine."""
+        """Whether the main base URL is a loopback address, such as a sandbox's."""
         return is_loopback(urlsplit(self.main).hostname or "")
 
     @property
     def plain_http(self) -> str | None:
-        """Host and port of what plays ClickPost in plain http on another machine, if anything."""
+        """Host and port of a main base URL in plain http on another machine, or `None`."""
         return urlsplit(self.main).netloc if _is_plain(self.main) else None
 
     @classmethod
     def at(cls, url: str, *, allow_http: bool = False) -> Self:
-        """Send every group to one base, such as a sandbox or a proxy."""
+        """Send every group of endpoints to one base URL, such as a sandbox's or a proxy's.
+
+        Args:
+            url: Scheme, host and path, such as `http://127.0.0.1:8000/api`.
+            allow_http: Allow plain http to hosts other than this machine.
+
+        Raises:
+            TypeError: The URL is not a string.
+            ValueError: The URL is more or less than scheme, host and path, or not https.
+
+        """
         _check_base_url("url", url)
         return cls(
             main=url,
@@ -240,6 +296,7 @@ class Hosts:
 
 
 _BASE_URL = "CLICKPOST_BASE_URL"
+_HOSTS = 'a Hosts; for one base URL pass base_url="https://..."'
 
 
 def resolve_hosts(base_url: str | None, hosts: Hosts | None) -> Hosts:
@@ -254,6 +311,7 @@ def resolve_hosts(base_url: str | None, hosts: Hosts | None) -> Hosts:
         _check_base_url("base_url", base_url)
         return Hosts.at(base_url)
     if hosts is not None:
+        check_instance("hosts", hosts, Hosts, _HOSTS)
         return hosts
     if found := os.environ.get(_BASE_URL):
         _check_base_url(_BASE_URL, found)
@@ -263,8 +321,13 @@ def resolve_hosts(base_url: str | None, hosts: Hosts | None) -> Hosts:
 
 def resolve_rate(rate: "Rate | float | str | None") -> Rate | None:
     """Return the rate of a client: the one given, that of the environment, or `None`."""
+    name = "rate"
     if rate is None:
-        rate = os.environ.get("CLICKPOST_RATE") or None
-    if isinstance(rate, str):
-        return Rate.parse(rate)
-    return Rate(rate) if isinstance(rate, int | float) else rate
+        name = "CLICKPOST_RATE"
+        rate = os.environ.get(name) or None
+    if rate is None or isinstance(rate, Rate):
+        return rate
+    try:
+        return Rate.parse(rate) if isinstance(rate, str) else Rate(rate)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} must be {_RATE}; {got(rate)}") from None

@@ -1,13 +1,16 @@
-"""The front door: made once, shared by many, closed for good."""
+"""The public client: its parameters, light copies, counts and end."""
 
 import asyncio
 import logging
+import math
+import os
+import re
 import socket
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -45,6 +48,7 @@ from clickpost_async import (
     structure,
 )
 from clickpost_async.endpoints.orders import Orders
+from clickpost_async.events import Event
 from clickpost_async.limits import NoRateLimit
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder, IndiaOrder, ResponseModel
@@ -64,6 +68,9 @@ from tests.helpers.server_behaviours import hangs
 from tests.sandbox.samples import india_order, world_order
 
 __all__ = ["clickpost_sandbox"]
+
+
+LOCAL = "http://127.0.0.1:9/api"
 
 
 def set_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
@@ -107,11 +114,234 @@ async def test_arguments_override_the_environment(monkeypatch: pytest.MonkeyPatc
     assert play.pauses == [99, 0, 0]
 
 
-def test_what_makes_no_sense_is_refused_at_once() -> None:
-    with pytest.raises(ValueError, match="rate or limiter, not both"):
-        ClickPost("acme", KEY, rate=Rate(1), limiter=NoRateLimit())
-    with pytest.raises(ValueError, match="max_concurrency"):
-        ClickPost("acme", KEY, max_concurrency=0)
+RATE_FORMS = (
+    "must be a number of calls a second above 0, text such as '10/1s' or '600/60s', or"
+    " Rate(calls, per=seconds)"
+)
+LIMITER = (
+    "limiter must be an object with the coroutines acquire and pause, such as"
+    " limits.TokenBucket(10); for a rate pass rate=10"
+)
+TRANSPORT = (
+    "transport must be an asynchronous transport of httpx or httpx2, such as"
+    " httpx.AsyncHTTPTransport()"
+)
+OBSERVERS = "observers must be a list of functions that take an event, such as [print]"
+
+
+def observe(event: Event) -> None:
+    """Do nothing with an event."""
+
+
+async def observe_async(event: Event) -> None:
+    """Do nothing with an event."""
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"base_url": 5}, TypeError, "base_url must be a base URL, such as https://.*; got int"),
+        ({"base_url": KEY}, ValueError, "base_url must be scheme, host and path only, such as"),
+        ({"base_url": "http://sandbox:8000/api"}, ValueError, "https is needed.*sandbox:8000"),
+        (
+            {"hosts": "http://127.0.0.1:8000/api"},
+            TypeError,
+            'hosts must be a Hosts; for one base URL pass base_url="https://..."; got a string',
+        ),
+        ({"base_url": LOCAL, "hosts": Hosts()}, ValueError, "base_url and hosts are both given"),
+        ({"rate": -1}, ValueError, f"{re.escape(f'rate {RATE_FORMS}; got -1')}$"),
+        ({"rate": 0}, ValueError, f"{re.escape(f'rate {RATE_FORMS}; got 0')}$"),
+        ({"rate": math.inf}, ValueError, f"{re.escape(f'rate {RATE_FORMS}; got inf')}$"),
+        ({"rate": "fast"}, ValueError, f"{re.escape(RATE_FORMS)}; got 'fast'$"),
+        ({"rate": ""}, ValueError, f"{re.escape(RATE_FORMS)}; got ''$"),
+        ({"rate": True}, TypeError, f"{re.escape(RATE_FORMS)}; got True$"),
+        ({"rate": [10]}, TypeError, f"{re.escape(RATE_FORMS)}; got list$"),
+        ({"rate": Rate}, TypeError, f"{re.escape(RATE_FORMS)}; got the class Rate$"),
+        ({"rate": 1, "limiter": NoRateLimit()}, ValueError, "pass rate or limiter, not both"),
+        ({"limiter": Rate(10)}, TypeError, f"{re.escape(LIMITER)}; got Rate$"),
+        ({"limiter": NoRateLimit}, TypeError, f"{re.escape(LIMITER)}; got the class NoRateLimit$"),
+        (
+            {"retry": 3},
+            TypeError,
+            r"retry must be a RetryPolicy, such as RetryPolicy\(attempts=3\); got 3$",
+        ),
+        ({"retry": RetryPolicy}, TypeError, "retry must be .*; got the class RetryPolicy$"),
+        (
+            {"timeouts": 5},
+            TypeError,
+            r"timeouts must be a Timeouts, such as Timeouts\(read=30\); got 5$",
+        ),
+        ({"timeouts": httpx.Timeout(5)}, TypeError, "timeouts must be .*; got Timeout$"),
+        (
+            {"max_concurrency": "x"},
+            TypeError,
+            "max_concurrency must be a whole number of calls, 1 or more; got 'x'$",
+        ),
+        ({"max_concurrency": 0}, ValueError, "max_concurrency must be .*, 1 or more; got 0$"),
+        ({"max_concurrency": True}, TypeError, "max_concurrency must be .*; got True$"),
+        ({"max_concurrency": 1.5}, TypeError, "max_concurrency must be .*; got 1.5$"),
+        ({"max_concurrency": None}, TypeError, "max_concurrency must be .*; got None$"),
+        (
+            {"body_style": "x"},
+            TypeError,
+            "body_style must be BodyStyle.PLAIN or BodyStyle.RAW_BODY; got 'x'$",
+        ),
+        ({"transport": object()}, TypeError, f"{re.escape(TRANSPORT)}; got object$"),
+        ({"transport": httpx.HTTPTransport()}, TypeError, f"{re.escape(TRANSPORT)}; got HTTPTra"),
+        ({"transport": httpx.AsyncHTTPTransport}, TypeError, "transport must .*; got the class"),
+        ({"observers": observe}, TypeError, f"{re.escape(OBSERVERS)}; got function$"),
+        ({"observers": None}, TypeError, f"{re.escape(OBSERVERS)}; got None$"),
+        (
+            {"observers": [observe, "print"]},
+            TypeError,
+            r"observers\[1\] must be a function that takes an event; got 'print'$",
+        ),
+        (
+            {"observers": [observe_async]},
+            TypeError,
+            r"observers\[0\] must be a plain function: an async one would not be awaited$",
+        ),
+        ({"api_kye": KEY}, TypeError, "unexpected keyword argument 'api_kye'"),
+    ],
+)
+def test_constructor_parameter_that_cannot_be_used_is_named(
+    settings: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        ClickPost(**{"username": "acme", "api_key": KEY} | settings)
+
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="Python suggests names since 3.13")
+def test_constructor_suggests_the_parameter_that_is_misspelt() -> None:
+    with pytest.raises(TypeError, match="Did you mean 'max_concurrency'"):
+        ClickPost("acme", KEY, max_concurency=5)  # type: ignore[call-arg]
+
+
+def test_constructor_needs_username_and_key_from_somewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("CLICKPOST_USERNAME", "CLICKPOST_API_KEY", "CLICKPOST_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+    with pytest.raises(
+        ValueError, match=r"^username is missing: pass ClickPost\(username=\.\.\.\)"
+    ):
+        ClickPost(api_key=KEY)
+    with pytest.raises(ValueError, match=r"^api_key is missing: .* or set CLICKPOST_API_KEY$"):
+        ClickPost("acme")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("CLICKPOST_RATE", "fast", "CLICKPOST_RATE must be a number .*; got 'fast'$"),
+        ("CLICKPOST_RATE", "-1", "CLICKPOST_RATE must be a number .*; got '-1'$"),
+        ("CLICKPOST_BASE_URL", "sandbox", "CLICKPOST_BASE_URL must be scheme, host and path"),
+        ("CLICKPOST_LOG", "loud", "CLICKPOST_LOG must be debug or info; got 'loud'$"),
+    ],
+)
+def test_environment_variable_that_cannot_be_used_is_named(
+    name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ValueError, match=message):
+        ClickPost("acme", KEY)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"retry": 3}, r"retry must be a RetryPolicy, such as RetryPolicy\(attempts=3\); got 3$"),
+        ({"timeouts": 5}, r"timeouts must be a Timeouts, such as Timeouts\(read=30\); got 5$"),
+        ({"priority": "bulk"}, "priority must be Priority.NORMAL or Priority.BULK; got 'bulk'$"),
+        ({"in_doubt": 1}, "in_doubt must be True or False; got 1$"),
+        ({"before_create": 5}, "before_create must be a coroutine function; got 5$"),
+        ({"observer": [observe]}, "observer must be a function that takes an event; got list$"),
+        ({"observer": observe_async}, "observer must be a plain function: an async one would"),
+    ],
+)
+def test_with_options_names_the_option_that_cannot_be_used(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        ClickPost("acme", KEY).with_options(**settings)
+
+
+@virtual_time
+async def test_constructor_takes_a_rate_as_a_number_or_as_text() -> None:
+    for rate in (0.1, "0.1", "1/10s", "6/1m", Rate(1, per=10)):
+        play = Play([placed()])
+        async with playing(play, rate=rate) as clickpost:
+            for number in range(2):
+                await clickpost.orders.create(india_order(f"{rate}-{number}"))
+
+        assert play.pauses == [10], rate
+
+
+@virtual_time
+async def test_base_url_sends_every_group_of_endpoints_to_one_host() -> None:
+    play = Play([said(200, result=[])])
+    async with playing(play, base_url=LOCAL, retry=RetryPolicy.never()) as clickpost:
+        for call in (clickpost.health(), clickpost.tracking.track("W-1", courier_partner=4)):
+            with suppress(ClickPostError):
+                await call
+
+    assert {request.url.netloc for request in play.requests} == {b"127.0.0.1:9"}
+    assert len(play.requests) == 2
+
+
+LOGGING = """
+import asyncio, logging, sys
+import clickpost_async
+{before}
+async def main():
+    for _ in range(2):
+        client = clickpost_async.ClickPost(
+            "acme", "not-a-real-key", base_url="http://127.0.0.1:9/api",
+            retry=clickpost_async.RetryPolicy.never(),
+        )
+    {after}
+    async with client:
+        try:
+            await client.health()
+        except clickpost_async.ClickPostError:
+            pass
+asyncio.run(main())
+"""
+
+
+def logged(level: str, *, before: str = "", after: str = "") -> list[str]:
+    script = LOGGING.format(before=before, after=after)
+    environ = {**os.environ, "CLICKPOST_LOG": level}
+    run = subprocess.run(
+        [sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True
+    )
+    assert "not-a-real-key" not in run.stderr
+    return run.stderr.splitlines()
+
+
+def test_clickpost_log_shows_each_line_once_on_stderr() -> None:
+    lines = logged("debug")
+
+    assert [line.count("AttemptStarted") for line in lines].count(1) == 1
+    assert all(" DEBUG clickpost_async: " in line for line in lines if "AttemptStarted" in line)
+    assert not any("AttemptStarted" in line for line in logged("INFO"))
+    assert logged("") == []
+
+
+@pytest.mark.parametrize(
+    "set_up",
+    [
+        {"before": "logging.basicConfig(level='INFO', format='OURS %(message)s')"},
+        {"after": "logging.basicConfig(level='INFO', format='OURS %(message)s')"},
+        {"before": "logging.getLogger('clickpost_async').addHandler(logging.StreamHandler())"},
+    ],
+)
+def test_clickpost_log_leaves_logging_that_the_application_set_up(set_up: dict[str, str]) -> None:
+    assert not any(" clickpost_async: " in line for line in logged("debug", **set_up))
 
 
 def test_it_shows_nothing_but_its_width() -> None:

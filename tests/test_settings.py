@@ -6,7 +6,7 @@ import logging
 import pickle
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickpost_async._core.auth import Credentials, Secret, resolve_credentials
+from clickpost_async._core.retry import RetryPolicy
 from clickpost_async.settings import (
     BodyStyle,
     Host,
@@ -288,12 +289,50 @@ def test_a_uuid_is_taken_as_the_key_and_two_of_them_as_they_are() -> None:
     assert resolve_credentials(UUID, UUID).username == UUID
 
 
+# --- numbers -------------------------------------------------------------------------------------
+
+NOT_NUMBERS = [None, "5", True, [5], float]
+NOT_FINITE = [float("nan"), float("inf"), float("-inf"), 10**400]
+
+
+def refuses(make: Callable[[], object], message: str) -> bool:
+    """Tell whether making a setting fails with a message that begins so."""
+    with pytest.raises((TypeError, ValueError)) as caught:
+        make()
+    assert str(caught.value).startswith(message)
+    return True
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (-1, "got -1"),
+        (float("nan"), "got nan"),
+        (10**400, "got a huge number"),
+        (None, "got None"),
+        (True, "got True"),
+        ("fast", "got 'fast'"),
+        (KEY, "got a string of 25 characters"),
+        ([5], "got list"),
+        (float, "got the class float"),
+    ],
+)
+def test_refused_values_are_shown_but_never_long_strings(value: Any, shown: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        Timeouts(read=value)
+
+    message = f"read must be a finite number of seconds, above 0; {shown}"
+    assert str(caught.value) == message
+
+
 # --- rate ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("text", "rate"),
     [
+        ("10", Rate(10)),
+        ("2.5", Rate(2.5)),
         ("10/1s", Rate(10)),
         ("10/s", Rate(10)),
         ("10/1", Rate(10)),
@@ -304,7 +343,7 @@ def test_a_uuid_is_taken_as_the_key_and_two_of_them_as_they_are() -> None:
         (" 2.5 / 0.5s ", Rate(2.5, per=0.5)),
     ],
 )
-def test_a_rate_is_read_as_calls_per_time(text: str, rate: Rate) -> None:
+def test_rate_is_parsed_as_calls_per_time(text: str, rate: Rate) -> None:
     assert Rate.parse(text) == rate
 
 
@@ -312,42 +351,51 @@ def test_a_rate_is_read_as_calls_per_time(text: str, rate: Rate) -> None:
     "text",
     [
         "",
-        "10",
         "10/",
         "/1s",
         "/s",
         "ten/s",
         "10/1d",
+        "-10",
         "-10/1s",
         "10/-1s",
         "1e3/s",
         "10/1s/1s",
         "10 1s",
+        "10s",
     ],
 )
-def test_a_rate_written_otherwise_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ValueError, match="like 10/1s or 600/1m"):
+def test_rate_in_another_form_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match=f"such as 10/1s or 600/1m; got '{text}'"):
         Rate.parse(text)
 
 
-@pytest.mark.parametrize(("text", "what"), [("0/1s", "calls"), ("10/0s", "per"), ("10/0", "per")])
-def test_a_rate_of_nothing_is_refused(text: str, what: str) -> None:
-    with pytest.raises(ValueError, match=f"{what}: a finite number above 0 is needed"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0", "calls must be a finite number of calls, above 0"),
+        ("0/1s", "calls must be a finite number of calls, above 0"),
+        ("10/0s", "per must be a finite number of seconds, above 0"),
+        ("10/0", "per must be a finite number of seconds, above 0"),
+    ],
+)
+def test_rate_of_zero_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         Rate.parse(text)
 
 
-@pytest.mark.parametrize("number", [0, -1, float("nan"), float("inf"), "10", None])
-def test_a_rate_is_made_of_finite_numbers_above_zero(number: Any) -> None:
-    with pytest.raises(ValueError, match="calls: a finite number above 0 is needed"):
-        Rate(number)
-    with pytest.raises(ValueError, match="per: a finite number above 0 is needed"):
-        Rate(1, per=number)
+@pytest.mark.parametrize("number", [0, -1, *NOT_FINITE, *NOT_NUMBERS])
+def test_rate_needs_finite_numbers_above_zero(number: Any) -> None:
+    assert refuses(lambda: Rate(number), "calls must be a finite number of calls, above 0; got ")
+    assert refuses(
+        lambda: Rate(1, per=number), "per must be a finite number of seconds, above 0; got "
+    )
 
 
-@pytest.mark.parametrize("burst", [0, -1])
-def test_a_burst_is_at_least_one_call(burst: int) -> None:
-    with pytest.raises(ValueError, match="burst: at least 1 is needed"):
-        Rate(10, burst=burst)
+@pytest.mark.parametrize("burst", [0, -1, 1.5, True, "1"])
+def test_rate_burst_is_a_whole_number_of_calls(burst: Any) -> None:
+    message = "burst must be a whole number of calls, 1 or more; got "
+    assert refuses(lambda: Rate(10, burst=burst), message)
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**4), st.sampled_from("smh"))
@@ -357,14 +405,58 @@ def test_a_parsed_rate_is_the_one_written(calls: int, per: int, unit: str) -> No
     assert Rate.parse(f"{calls}/{per}{unit}").per_second == calls / seconds
 
 
-# --- timeouts -----------------------------------------------------------------------------------
+# --- timeouts and retry policy --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("what", ["connect", "write", "read", "create", "total"])
-@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), None, "5"])
-def test_a_timeout_is_a_finite_time(what: str, seconds: Any) -> None:
-    with pytest.raises(ValueError, match=f"{what}: a finite number above 0 is needed"):
-        Timeouts(**{what: seconds})
+@pytest.mark.parametrize("name", [field.name for field in attrs.fields(Timeouts)])
+@pytest.mark.parametrize("seconds", [0, -1, *NOT_FINITE, *NOT_NUMBERS])
+def test_timeout_is_a_finite_number_of_seconds_above_zero(name: str, seconds: Any) -> None:
+    message = f"{name} must be a finite number of seconds, above 0; got "
+    assert refuses(lambda: Timeouts(**{name: seconds}), message)
+
+
+SECONDS_OF_POLICY = [
+    "max_total_delay",
+    "backoff",
+    "max_backoff",
+    "settle_delay",
+    "poll_interval",
+    "poll_timeout",
+    "resend_window",
+]
+
+
+@pytest.mark.parametrize("name", SECONDS_OF_POLICY)
+@pytest.mark.parametrize("seconds", [-1, *NOT_FINITE, *NOT_NUMBERS])
+def test_retry_policy_times_are_finite_numbers_of_seconds(name: str, seconds: Any) -> None:
+    message = f"{name} must be a finite number of seconds, 0 or more; got "
+    assert refuses(lambda: RetryPolicy(**{name: seconds}), message)
+    assert getattr(RetryPolicy(**{name: 0}), name) == 0
+
+
+@pytest.mark.parametrize("attempts", [0, -1, 1.5, True, "3", None])
+def test_retry_policy_attempts_are_a_whole_number(attempts: Any) -> None:
+    message = "attempts must be a whole number of attempts, 1 or more; got "
+    assert refuses(lambda: RetryPolicy(attempts=attempts), message)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("reconcile", 1, "reconcile must be True or False; got 1"),
+        ("retry_unrecognised", "no", "retry_unrecognised must be True or False; got 'no'"),
+        ("resend", "never", "resend must be Resend.AFTER_SETTLING or Resend.NEVER; got 'never'"),
+    ],
+)
+def test_retry_policy_switches_are_checked(name: str, value: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+        RetryPolicy(**{name: value})
+
+
+def test_retry_policy_never_sends_once_and_neither_looks_up_nor_polls() -> None:
+    policy = RetryPolicy.never()
+
+    assert (policy.attempts, policy.reconcile, policy.poll_timeout) == (1, False, 0)
 
 
 def test_an_order_is_waited_for_longer_than_anything_else() -> None:
@@ -460,7 +552,7 @@ def test_a_container_is_called_in_plain_http_behind_a_switch_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with pytest.raises(
-        ValueError, match="https is needed.*: sandbox:8000 is called in plain http"
+        ValueError, match=r"https is needed.*: sandbox:8000 is called in plain http"
     ) as caught:
         Hosts.at(SANDBOX)
     assert "Hosts.at(url, allow_http=True)" in str(caught.value)
@@ -487,7 +579,7 @@ def test_a_switch_that_is_off_allows_nothing(value: str, monkeypatch: pytest.Mon
 
 
 def test_no_switch_takes_another_protocol() -> None:
-    with pytest.raises(ValueError, match="https is needed.*, not ftp"):
+    with pytest.raises(ValueError, match=r"https is needed.*, not ftp"):
         Hosts.at("ftp://sandbox:8000", allow_http=True)
 
 
@@ -497,6 +589,29 @@ def test_no_switch_takes_another_protocol() -> None:
 def test_a_base_that_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         Hosts.at(url)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"main": 5}, "main must be a base URL, such as https://www.clickpost.in/api; got int"),
+        ({"allow_http": "no"}, "allow_http must be True or False; got 'no'"),
+        (
+            {"files": "labels.example"},
+            'files must be a list of domains, such as ["labels.example"]',
+        ),
+    ],
+)
+def test_hosts_of_the_wrong_type_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+        Hosts(**settings)
+
+
+def test_base_url_and_hosts_together_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"base_url and hosts are both given: .*pass one of the two"
+    ):
+        resolve_hosts("https://proxy.example.com/api", Hosts())
 
 
 def test_one_group_may_be_sent_elsewhere() -> None:
