@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickpost_async import ClickPost, Credentials, Hosts, InvalidRequestError
+from clickpost_async import ClickPost, InvalidRequestError
 from clickpost_async.endpoints.tracking import TRACK, Tracking
 from clickpost_async.sandbox import Sandbox, served
 from clickpost_async.structures import Track, Tracked, TrackingCode
@@ -78,8 +78,7 @@ def test_what_is_no_waybill_is_refused_before_anything_is_asked(wrong: Any) -> N
 async def test_a_parcel_is_followed_to_the_door() -> None:
     async with served(Sandbox()) as server:
         sandbox = server.sandbox
-        account = Credentials(sandbox.username, sandbox.key)
-        async with ClickPost(account, hosts=Hosts.at(server.url)) as clickpost:
+        async with ClickPost(sandbox.username, sandbox.api_key, base_url=server.url) as clickpost:
             placed = await clickpost.orders.create(india({}))
             assert placed.waybill is not None
             for _ in range(4):
@@ -102,8 +101,8 @@ async def test_a_parcel_is_followed_to_the_door() -> None:
 @pytest.mark.asyncio
 async def test_a_foreign_parcel_is_registered_once_in_either_way() -> None:
     async with served(Sandbox()) as server:
-        account = Credentials(server.sandbox.username, server.sandbox.key)
-        async with ClickPost(account, hosts=Hosts.at(server.url)) as clickpost:
+        sandbox = server.sandbox
+        async with ClickPost(sandbox.username, sandbox.api_key, base_url=server.url) as clickpost:
             parcel = {"waybill": "OURS-1", "account_code": "dock"}
 
             first = await clickpost.tracking.register({**parcel, "courier_partner": 4})
