@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 from clickpost_async._codec.endpoint import Auth
 from clickpost_async._http.signature import PLACEHOLDER, Signature
-from clickpost_async.errors import NotSentError
+from clickpost_async.errors import FailureKind, NotSentError
 from clickpost_async.settings import Credentials, Secret, white_space_in
 
 # What is spelt alike everywhere, as ClickPost's own keys are.
@@ -50,7 +50,8 @@ class Authenticator:
             return Secret(found)
         # A vault that did not answer may do so next time; a key that cannot be one stays so.
         message = f"the key could not be read: {problem}"
-        raise NotSentError(message, transient=bool(failure))
+        kind = FailureKind.KEY_UNAVAILABLE if failure else FailureKind.NOT_SENDABLE
+        raise NotSentError(message, transient=bool(failure), kind=kind)
 
     def sign(
         self, target: str, body: bytes | None, auth: Auth, key: Secret

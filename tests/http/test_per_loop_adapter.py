@@ -9,7 +9,6 @@ from clickpost_async._http.adapter import (
     HTTPRequest,
     SendProgress,
     StepTimeouts,
-    TransportFailure,
 )
 from clickpost_async._http.httpcore_pool import HTTPCorePool
 from clickpost_async._http.per_loop_adapter import PerLoopAdapter
@@ -49,4 +48,4 @@ async def test_closing_what_was_never_opened_does_nothing() -> None:
     connections = PerLoopAdapter(HTTPCorePool)
     await connections.aclose()
     assert connections.connections == 0
-    assert connections.fault(OSError()) is TransportFailure.UNFORESEEN
+    assert connections.failure_of(OSError()) is FailureKind.UNEXPECTED
