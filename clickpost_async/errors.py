@@ -84,8 +84,8 @@ class Problem:
         return Problem(f"{prefix}{joint}{self.path}", self.message)
 
 
-_LOOK_UP = "outcome unknown; look the order up by its reference number before it is sent again"
-_FIND_OUT = "outcome unknown; check whether it was processed before it is sent again"
+_LOOK_UP = "look the order up by its reference number before it is sent again"
+_FIND_OUT = "check whether it was processed before it is sent again"
 _CORRECT = "nothing was processed; correct what the message names, then call again"
 _RETRY = "outcome unknown; safe to retry the same call"
 

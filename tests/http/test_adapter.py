@@ -144,9 +144,7 @@ class Own(httpx.ConnectTimeout):
         (RuntimeError(), FailureKind.UNEXPECTED),
     ],
 )
-def test_the_family_of_httpx_is_sorted_by_name(
-    error: Exception, expected: FailureKind
-) -> None:
+def test_the_family_of_httpx_is_sorted_by_name(error: Exception, expected: FailureKind) -> None:
     assert failure_of(error) is expected
 
 

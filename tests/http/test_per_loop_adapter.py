@@ -13,6 +13,7 @@ from clickpost_async._http.adapter import (
 from clickpost_async._http.httpcore_pool import HTTPCorePool
 from clickpost_async._http.per_loop_adapter import PerLoopAdapter
 from clickpost_async._http.response_reader import ResponseReader
+from clickpost_async.errors import FailureKind
 from tests.helpers.http_server import PLACED, serving
 
 
