@@ -12,9 +12,9 @@ from clickpost_async import UnreadableReplyError
 from clickpost_async._http import response_reader
 from clickpost_async._http.adapter import BaseURL, HTTPRequest, StepTimeouts
 from clickpost_async._http.httpx_exceptions import drop_quoted_payload, failure_of
-from clickpost_async.errors import FailureKind
 from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async._http.signature import Signature
+from clickpost_async.errors import FailureKind
 from tests.helpers.scripted_transport import KEY
 
 
