@@ -44,12 +44,14 @@ if TYPE_CHECKING:
 
     from clickpost_async.endpoints.account import Account
     from clickpost_async.endpoints.couriers import Couriers
+    from clickpost_async.endpoints.delivery import Delivery
     from clickpost_async.endpoints.labels import Labels
     from clickpost_async.endpoints.ndr import Ndr
     from clickpost_async.endpoints.orders import Orders
     from clickpost_async.endpoints.pickups import Pickups
     from clickpost_async.endpoints.reports import Reports
     from clickpost_async.endpoints.returns import Returns
+    from clickpost_async.endpoints.serviceability import Serviceability
     from clickpost_async.endpoints.tracking import Tracking
 
 R = TypeVar("R", bound=ResponseModel)
@@ -123,6 +125,12 @@ class ClickPost:
 
     couriers: "LazyNamespace[Couriers]" = LazyNamespace()
     """Which couriers there are, and which to choose."""
+
+    serviceability: "LazyNamespace[Serviceability]" = LazyNamespace()
+    """Which pincodes are served, by which accounts, and what that costs."""
+
+    delivery: "LazyNamespace[Delivery]" = LazyNamespace()
+    """How many days a delivery takes."""
 
     account: "LazyNamespace[Account]" = LazyNamespace()
     """What was done in the account, and tokens for it."""
@@ -274,9 +282,9 @@ class ClickPost:
         """Ask an endpoint of your own declaration; `query` leaves out what is `None`."""
         return await self._caller.get(endpoint, query or {})
 
-    async def post(self, endpoint: Post[R], body: object) -> R:
-        """Send a body to an endpoint of your own declaration."""
-        return await self._caller.post(endpoint, body)
+    async def post(self, endpoint: Post[R], body: object, query: Query | None = None) -> R:
+        """Send a body, and a query if it has one, to an endpoint of your own declaration."""
+        return await self._caller.post(endpoint, body, query)
 
     async def health(self) -> ResponseModel:
         """Ask ClickPost something cheap; raises what any call would."""

@@ -39,6 +39,7 @@ from clickpost_async._core.throttle import WaitLimit
 from clickpost_async._http.adapter import SendProgress
 from clickpost_async.errors import (
     ClickPostError,
+    CourierError,
     CredentialsError,
     DeadlineError,
     FailureKind,
@@ -299,6 +300,9 @@ class Call(Generic[R]):
     # --- one attempt --------------------------------------------------------------------------
 
     async def _attempt(self) -> R:
+        find = self.endpoint.found_by
+        if self._pending and find is not None and self.endpoint.polls_by_lookup:
+            return await self._poll(find)
         try:
             if self._lost is not None and self._resend_is_forbidden:
                 raise self._lost
@@ -540,17 +544,31 @@ class Call(Generic[R]):
             or not self._guard.budget.withdraw(LOOK_UP_PRICE)
         ):
             return None
-        return await self._look_up(find, self._reference)
+        return await self._look_up(find)
 
-    async def _look_up(self, find: Get[ResponseModel], reference: str) -> R | None:
+    async def _poll(self, find: Get[ResponseModel]) -> R:
+        """Look a pending order up by its reference number instead of sending it again."""
+        try:
+            found = await self._make_lookup(find).run()
+        except ClickPostError as error:
+            if error.outcome is Outcome.REJECTED and not isinstance(error, CourierError):
+                # That the look-up is rejected does not mean that the order is.
+                error.outcome = Outcome.UNKNOWN
+            raise
+        self._pending = found.pending
+        return found
+
+    def _make_lookup(self, find: Get[ResponseModel]) -> "Call[R]":
         options = attrs.evolve(self._options, retry=RetryPolicy.never())
         # As the create would have answered.
         endpoint: Any = attrs.evolve(find, returns=self.endpoint.returns)
-        query = {"reference_number": reference}
-        look_up: Call[R] = Call(self._exchange, options, endpoint, query, looks_for=self)
+        query = {"reference_number": self._reference}
+        return Call(self._exchange, options, endpoint, query, looks_for=self)
+
+    async def _look_up(self, find: Get[ResponseModel]) -> R | None:
         self._exchange.counts.reconciliations += 1
         try:
-            found = await look_up.run()
+            found = await self._make_lookup(find).run()
         except ClickPostError:
             # Not found, or not to be found out now: whatever it is, the order stays unknown.
             return None
