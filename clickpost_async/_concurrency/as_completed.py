@@ -56,11 +56,12 @@ class AsCompleted(Generic[T]):
             scope.cancel()
 
     async def _wait_for_result(self) -> None:
-        self._start_more()
-        while self._scopes and not (self._results or self._error):
+        while self._error is None:
+            self._start_more()
+            if self._results or not self._scopes:
+                return
             self._waiter = make_waiter()
             await self._waiter
-            self._start_more()
 
     def _start_more(self) -> None:
         # A consumer that is slower than the calls holds them back.

@@ -84,7 +84,10 @@ class FakeClickPost:
         seen = [row for row in self.updates if row.written + row.late <= self.now]
         return {row.waybill: row for row in sorted(seen, key=lambda row: row.written)}.values()
 
-    async def post(self, endpoint: Any, body: object) -> Any:
+    async def post(self, endpoint: Any, body: object, query: object = None) -> Any:
+        raise NotImplementedError
+
+    def as_completed(self, calls: Any, *, max_concurrency: int) -> Any:
         raise NotImplementedError
 
     async def gather(self, calls: Any) -> Any:
