@@ -173,7 +173,9 @@ class Management(Timed):
         """Iterate over every update of a span of any length, oldest window first, each once.
 
         `end` is now unless it is earlier: what has not happened yet is left to the next run. To go
-        on where an earlier run stopped, give its `checkpoint`; `start` does not count then.
+        on where an earlier run stopped, give its `checkpoint`; `start` does not count then. No
+        update is missed by that; some come again where there are more than 256 within `overlap` and
+        the window that was being read.
         `overlap` is how far clocks may differ, and how late ClickPost may be, without a loss.
 
         ClickPost keeps the newest status of an order only: one that was replaced before it was

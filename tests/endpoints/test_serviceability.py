@@ -104,7 +104,7 @@ async def test_the_weight_of_options_is_sent_in_kilograms() -> None:
 @pytest.mark.asyncio
 async def test_a_large_list_of_pincodes_is_read_whole() -> None:
     many = [str(110_000 + number) for number in range(19_000)]
-    lists = {order_type: many for order_type in ("PREPAID", "COD", "EXCHANGE")}
+    lists = dict.fromkeys(("PREPAID", "COD", "EXCHANGE"), many)
     body = {"meta": {"status": 200}, "result": {"pickup_pincodes": lists, "drop_pincodes": lists}}
     async with client([], body) as clickpost:
         found = await clickpost.serviceability.pincodes(4, account_code="main")
