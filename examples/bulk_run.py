@@ -2,17 +2,17 @@
 
 import asyncio
 
-from clickpost_async import ClickPost, bulk
 from orders import order
+
+from clickpost_async import ClickPost, bulk
 
 
 async def main() -> None:
     many = (order(f"EX-B{number}") for number in range(200))
-    async with ClickPost() as clickpost:
-        async with bulk.create(clickpost, many, journal="run.db") as run:
-            async for outcome in run:
-                if isinstance(outcome, bulk.Rejected):
-                    print(outcome.reference_number, *outcome.reasons)
+    async with ClickPost() as clickpost, bulk.create(clickpost, many, journal="run.db") as run:
+        async for outcome in run:
+            if isinstance(outcome, bulk.Rejected):
+                print(outcome.reference_number, *outcome.reasons)
     print(run.report)
 
 

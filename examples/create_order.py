@@ -2,8 +2,9 @@
 
 import asyncio
 
-from clickpost_async import ClickPost, ClickPostError, Outcome
 from orders import order
+
+from clickpost_async import ClickPost, ClickPostError, Outcome
 
 
 async def main() -> None:

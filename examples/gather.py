@@ -2,8 +2,9 @@
 
 import asyncio
 
-from clickpost_async import ClickPost, ClickPostError
 from orders import order
+
+from clickpost_async import ClickPost, ClickPostError
 
 MANY = [order(f"EX-G{number}") for number in range(50)]
 

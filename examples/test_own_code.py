@@ -2,9 +2,10 @@
 
 import asyncio
 
+from orders import order
+
 from clickpost_async import ClickPost, RetryPolicy
 from clickpost_async.testing.fixtures import clickpost_sandbox  # noqa: F401 - a fixture
-from orders import order
 
 
 async def check_out():

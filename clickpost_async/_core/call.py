@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from clickpost_async._codec.endpoint import Idempotency
+from clickpost_async._codec.endpoint import Get, Idempotency
 from clickpost_async._codec.messages import APIResponse
 from clickpost_async._codec.response import decode
 from clickpost_async._concurrency.circuit_breaker import Permit
@@ -26,8 +26,10 @@ from clickpost_async._core.retry import UNHEALTHY, Backoff, RetryAction, RetryPo
 from clickpost_async._core.runtime import BeforeCreate
 from clickpost_async.errors import (
     ClickPostError,
+    CourierError,
     InvalidRequestError,
     NotSentError,
+    Outcome,
     ThrottledError,
     UnreadableReplyError,
 )
@@ -131,6 +133,8 @@ class Call(CallState[R]):
                     if found is not None:
                         return found
                     await self._settle(self.unresolved)
+            if self.is_pending and self.endpoint.polls_by_lookup:
+                return await self._poll()
             return await self._attempt()
         except ClickPostError as failure:
             found = await self._look_up(failure)
@@ -144,18 +148,37 @@ class Call(CallState[R]):
         is_due = reconcile.is_look_up_due(self.next_action(error), policy)
         if look_up is None or self.reference is None or not is_due:
             return None
-        if not self.health.budget.withdraw(LOOK_UP_PRICE):
+        # The look-up of an order that an earlier call left in doubt is no retry.
+        is_retry = self.telemetry.attempts > 0
+        if is_retry and not self.health.budget.withdraw(LOOK_UP_PRICE):
             return None
         self.runtime.counts.reconciliations += 1
-        options = attrs.evolve(self.options, retry=RetryPolicy.never())
-        query = {"reference_number": self.reference}
         try:
-            found = await Call(self.runtime, options, look_up, query, look_up_for=self).run()
+            found = await self._make_lookup(look_up).run()
         except ClickPostError:
             # Not found, or the look-up failed: either way the outcome stays unknown.
             return None
         self.is_pending = found.pending
         return reconcile.as_created(found, self.telemetry.attempts)
+
+    async def _poll(self) -> R:
+        """Look a pending order up by its reference number instead of sending it again."""
+        look_up = reconcile.look_up_endpoint(self.endpoint)
+        assert look_up is not None  # noqa: S101 - an endpoint polls by what finds its orders
+        try:
+            found = await self._make_lookup(look_up).run()
+        except ClickPostError as error:
+            if error.outcome is Outcome.REJECTED and not isinstance(error, CourierError):
+                # That the look-up is rejected does not mean that the order is.
+                error.outcome = Outcome.UNKNOWN
+            raise
+        self.is_pending = found.pending
+        return found
+
+    def _make_lookup(self, look_up: Get[R]) -> "Call[R]":
+        options = attrs.evolve(self.options, retry=RetryPolicy.never())
+        query = {"reference_number": self.reference}
+        return Call(self.runtime, options, look_up, query, look_up_for=self)
 
     async def _settle(self, unresolved: ClickPostError) -> None:
         """Wait until the settle delay of an earlier create of the order has passed."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import clickpost_async
-from clickpost_async import ClickPost, Credentials, Hosts
+from clickpost_async import ClickPost, Hosts
 from tests.helpers.scripted_transport import KEY
 from tests.sandbox.samples import india_order
 
@@ -50,7 +50,7 @@ async def inner() -> None:
 
 @pytest.mark.asyncio
 async def test_own_frames_finds_the_coroutines_of_the_package_alone() -> None:
-    clickpost = ClickPost(Credentials("acme", KEY))
+    clickpost = ClickPost("acme", KEY)
     call = forwards(clickpost._caller.pause(1000))
     started = asyncio.Event()
     started.set()
@@ -72,7 +72,7 @@ async def test_create_waits_for_its_response_in_few_coroutines() -> None:
     async with await asyncio.start_server(never_responds, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         hosts = Hosts.at(f"http://127.0.0.1:{port}/api")
-        async with ClickPost(Credentials("acme", KEY), hosts=hosts) as clickpost:
+        async with ClickPost("acme", KEY, hosts=hosts) as clickpost:
             call = clickpost.orders.create_india(india_order("R-1"))
             found = await frames_of(call, received)
 
