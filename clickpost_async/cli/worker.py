@@ -11,7 +11,7 @@ from clickpost_async.cli import account
 from clickpost_async.cli.order_files import print_message
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import Fleet, Ledger
-from clickpost_async.fleet.ledger import RedisError
+from clickpost_async.fleet.redis_calls import RedisError
 from clickpost_async.integrations.taskiq import OrderBroker, feed, order_broker, order_task
 from clickpost_async.limits.redis import RedisBucket
 from clickpost_async.settings import Rate
