@@ -3,7 +3,7 @@
 -- failed over or was emptied. Scripts live in the memory of a running server only, so a call that
 -- gets this far, with the same era in KEYS[1], proves that no write of this era was lost.
 --
--- KEYS: the era's key, the prefix of the workers' sets, and the orders.
+-- KEYS: the era's key, the prefix of the workers' sets, the set of orders in doubt, and the orders.
 -- ARGV: act, worker, seconds that a heartbeat is good for, seconds that records are kept, and then
 -- a fixed number of words for each order.
 --
@@ -15,9 +15,9 @@ if redis.call('GET', KEYS[1]) ~= ERA then
   return { 'era' }
 end
 
-local workers, orders = KEYS[2], {}
-for place = 3, #KEYS do
-  orders[place - 2] = KEYS[place]
+local workers, doubts, orders = KEYS[2], KEYS[3], {}
+for place = 4, #KEYS do
+  orders[place - 3] = KEYS[place]
 end
 if #orders == 0 then
   return {}
@@ -123,7 +123,7 @@ end
 
 -- act == 'end'; each order: placed, nothing (there is no order), or open; digest, summary; reply
 -- stream or nothing, ticket, answer.
-local streams, replies = {}, {}
+local streams, replies, opened, closed = {}, {}, {}, {}
 for place, order in ipairs(orders) do
   local first = 6 * place - 1
   local state, digest, summary = ARGV[first], ARGV[first + 1], ARGV[first + 2]
@@ -140,6 +140,12 @@ for place, order in ipairs(orders) do
     -- Lost while it was under way: of no era, so it is in doubt for whoever is next.
     write_open(order, '-', nil, digest, now)
   end
+  if state == 'open' then
+    table.insert(opened, now)
+    table.insert(opened, order)
+  else
+    table.insert(closed, order)
+  end
   if stream ~= '' then
     if not replies[stream] then
       replies[stream] = {}
@@ -151,6 +157,14 @@ for place, order in ipairs(orders) do
   results[place] = { 'ended' }
 end
 redis.call('SREM', workers .. me, unpack(orders))
+if #closed > 0 then
+  redis.call('ZREM', doubts, unpack(closed))
+end
+if #opened > 0 then
+  redis.call('ZADD', doubts, unpack(opened))
+  redis.call('ZREMRANGEBYSCORE', doubts, '-inf', now - tonumber(keep))
+  redis.call('EXPIRE', doubts, keep)
+end
 for _, stream in ipairs(streams) do
   redis.call('XADD', stream, '*', unpack(replies[stream]))
   redis.call('EXPIRE', stream, 3600)

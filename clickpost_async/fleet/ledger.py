@@ -154,6 +154,7 @@ class OpenLedger:
         self._prefix = f"clickpost:{{{ledger.account}}}:"
         self._workers = f"{self._prefix}worker:"
         self._roster = f"{self._prefix}workers"
+        self._doubts = f"{self._prefix}doubts"
         self._era_key = f"{self._prefix}era"
         self._held: set[str] = set()
         self._is_worker = False
@@ -297,7 +298,7 @@ class OpenLedger:
         return int((await self._redis.time())[0])
 
     async def _act(self, act: str, items: Sequence[Sequence[str]]) -> list[list[str]]:
-        keys = [self._workers, *(order for order, *_ in items)]
+        keys = [self._workers, self._doubts, *(order for order, *_ in items)]
         words = [word for _, *words in items for word in words]
         return await self._script.run(keys, [act, self.me, str(_ALIVE), str(self._keep), *words])
 

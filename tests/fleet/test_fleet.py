@@ -58,8 +58,8 @@ async def test_l01_a_feeder_that_is_killed_goes_on_beside_another_one_with_the_s
     async with served(sandbox) as server:
         with (
             RedisServer(appendonly="yes") as redis,
-            worker(server.url, redis.url, rate="50/1s", share=2, max_concurrency=20),
-            worker(server.url, redis.url, rate="50/1s", share=2, max_concurrency=20),
+            worker(server.url, redis.url, rate="50/1s", max_concurrency=20),
+            worker(server.url, redis.url, rate="50/1s", max_concurrency=20),
         ):
             killed = await push(file, first, server.url, redis.url)
             await reached(sandbox, orders // 3)
@@ -86,8 +86,8 @@ async def test_flushall_in_mid_run_loses_no_order_and_doubles_none(tmp_path: Pat
     async with served(sandbox) as server:
         with (
             RedisServer(appendonly="yes") as redis,
-            worker(server.url, redis.url, rate="50/1s", share=2, max_concurrency=20),
-            worker(server.url, redis.url, rate="50/1s", share=2, max_concurrency=20),
+            worker(server.url, redis.url, rate="50/1s", max_concurrency=20),
+            worker(server.url, redis.url, rate="50/1s", max_concurrency=20),
         ):
             feeding = await push(file, journal, server.url, redis.url)
             await reached(sandbox, orders // 3)
