@@ -39,7 +39,8 @@ class QueuedMessage(Protocol):
 # being queued again while it is there.
 Feed = Callable[[dict[str, Any], dict[str, Any]], Awaitable[object]]
 
-_COLLECT = 1.0
+# Seconds to wait for replies, and between two reads, so that more of them come in one.
+_COLLECT, _LINGER = 1.0, 0.05
 _BEGINNING = "0-0"
 # An order without a reply for so many seconds is queued again if its message is gone.
 _MAX_SILENCE = 600.0
@@ -173,6 +174,7 @@ class Fleet:
                 await backoff.wait(error)
                 continue
             backoff.over()
+            await asyncio.sleep(_LINGER)
             for queued in late:
                 try:
                     await self._enqueue(queued)

@@ -11,7 +11,8 @@
 -- when its bytes were last about to leave. Once placed it is `placed <digest> <summary>`.
 -- Each worker has a set of the orders that it has claimed, which its heartbeats keep alive.
 local act, me, alive, keep = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-if redis.call('GET', KEYS[1]) ~= ERA then
+local stored = redis.call('MGET', KEYS[1], unpack(KEYS, 4))
+if stored[1] ~= ERA then
   return { 'era' }
 end
 
@@ -25,8 +26,8 @@ end
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local records, results = {}, {}
-for place, record in ipairs(redis.call('MGET', unpack(orders))) do
-  records[orders[place]] = record
+for place, order in ipairs(orders) do
+  records[order] = stored[place + 1]
 end
 
 local function read(order)

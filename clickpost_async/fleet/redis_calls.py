@@ -20,6 +20,8 @@ _FIRST_PAUSE, _MAX_PAUSE = 0.05, 1.0
 # Shorter outages are not logged: a restart drops all connections once.
 _UNUSUAL = 0.5
 _MAX_BATCH = 100
+# Seconds that a call waits for others to share it.
+_LINGER = 0.005
 
 
 class UnsuitableRedisError(RedisError):
@@ -86,9 +88,11 @@ class Batcher(Generic[T, R]):
             await cancel_and_wait(self._calling)
 
     async def _call_all(self) -> None:
-        batch: list[tuple[T, asyncio.Future[R]]] = []
         try:
-            while batch := self._next_batch():
+            while True:
+                await asyncio.sleep(_LINGER)
+                if not (batch := self._next_batch()):
+                    break
                 try:
                     results = await self._call([item for item, _ in batch])
                 except (RedisError, OSError) as error:
