@@ -24,11 +24,11 @@ class _Arguments(Structure):
 
     waybill: Annotated[Code, NotBlank()]
     courier_partner: _Courier
-    account_code: Annotated[Code, NotBlank()]
     reference_number: Reference
     pincode: Pincode
     regenerate: bool
     disabled: bool
+    account_code: Annotated[Code, NotBlank()] | None = None
     active: bool | None = None
     manually_update_status: bool | None = None
 
