@@ -12,6 +12,7 @@ from attrs import frozen
 from clickpost_async.errors import InvalidRequestError
 from clickpost_async.structures import Structure
 from clickpost_async.structures._constraints import Code, NotBlank, Pattern, Pincode, Reference
+from clickpost_async.structures._json_values import to_plain
 from clickpost_async.structures._schema import FieldSpec, specs
 
 # A number that is written as text is one too, as in the payloads.
@@ -45,7 +46,7 @@ def check(**asked: object) -> None:
         problem
         for name, value in asked.items()
         if value is not None or known[name].required
-        for problem in known[name].check(known[name].convert(value))
+        for problem in known[name].check(to_plain(value))
     ]
     if problems:
         raise InvalidRequestError.of(problems)

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from clickpost_async.structures.india import IndiaPickup as IndiaPickup
     from clickpost_async.structures.india import IndiaReturn as IndiaReturn
     from clickpost_async.structures.india import IndiaShipment as IndiaShipment
+    from clickpost_async.structures.india import MultiModal as MultiModal
+    from clickpost_async.structures.india import TransitInfo as TransitInfo
     from clickpost_async.structures.items import CartaPorte as CartaPorte
     from clickpost_async.structures.items import CustomField as CustomField
     from clickpost_async.structures.items import GstInfo as GstInfo
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from clickpost_async.structures.orders import FetchedOrder as FetchedOrder
     from clickpost_async.structures.orders import Order as Order
     from clickpost_async.structures.orders import OrderEdit as OrderEdit
+    from clickpost_async.structures.orders import OrderEditDetails as OrderEditDetails
     from clickpost_async.structures.orders import UpdatedOrder as UpdatedOrder
     from clickpost_async.structures.orders import UpdatedOrders as UpdatedOrders
     from clickpost_async.structures.pickups import CreatedPickup as CreatedPickup

@@ -1,13 +1,13 @@
 """An order after it was sent: created, looked up, edited, cancelled, updated, counted."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Self
 
 from attrs import field, frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import ListResponse, RequestModel, ResponseModel, Rules
+from clickpost_async.structures._base import ListResponse, RequestModel, ResponseModel
 from clickpost_async.structures._constraints import (
     Code,
     CourierPartner,
@@ -16,11 +16,21 @@ from clickpost_async.structures._constraints import (
     Money,
     NotBlank,
     Pattern,
+    Payment,
     Waybill,
     WaybillToSend,
     is_waybill,
 )
 from clickpost_async.structures._marks import Personal, WireName
+from clickpost_async.structures._rules import (
+    COD_VALUE,
+    COURIER_ID,
+    DOCUMENT,
+    GUIDE,
+    Rules,
+    Severity,
+    cross_rule,
+)
 from clickpost_async.structures._timestamps import IST, parse_timestamp
 from clickpost_async.structures.codes import OrderType, TrackingCode
 
@@ -30,7 +40,7 @@ _PENDING = frozenset({102, 202})
 
 @frozen(kw_only=True, repr=False)
 class ChildItem(ResponseModel):
-    """The carton behind a child waybill: ClickPost echoes whatever the order said of it."""
+    """The carton behind a child waybill: ClickPost echoes the item of the order."""
 
     description: str | None = None
     sku: str | None = None
@@ -83,7 +93,7 @@ class ChildShipment(ResponseModel):
 
 @frozen(kw_only=True, repr=False)
 class Order(ResponseModel):
-    """An order as ClickPost knows it.
+    """An order as ClickPost returns it.
 
     `waybill` is the courier's number (of the master piece, where there are `children`); what cannot
     be one, such as "None" or 1.5e+20, is not taken, and stays in `extra`. `order_id` and
@@ -121,22 +131,22 @@ class Order(ResponseModel):
 
 @frozen(kw_only=True, repr=False)
 class CreatedOrder(Order):
-    """The answer to a create call."""
+    """The response to a create call."""
 
     @property
     def incomplete(self) -> bool:
-        """Whether it claims to be placed and has no waybill that could be one."""
+        """Whether the response reports success but contains no waybill."""
         return not self.pending and not is_waybill(self.waybill)
 
     @property
     def already_placed(self) -> bool:
-        """Whether this reference number had an order before; it is that order then."""
+        """Whether this reference number had an order before; it is returned then."""
         return self.response.status == _ALREADY_PLACED
 
 
 @frozen(kw_only=True, repr=False)
 class FetchedOrder(Order):
-    """The answer to a look-up by waybill or reference number."""
+    """The response to a look-up by waybill or reference number."""
 
 
 # `edit_order_service` of the e-way bill, the only one that ClickPost's reference names.
@@ -150,16 +160,68 @@ _EWAY_BILL_FIELDS = (
 )
 
 
-def _goes_with_the_bill(name: str) -> Callable[["OrderEdit"], Iterable[Problem]]:
-    others = tuple(other for other in _EWAY_BILL_FIELDS if other != name)
+def _stated(edit: "OrderEdit", name: str) -> Any:
+    """Return the value of a field that ClickPost takes in either of two places."""
+    value = getattr(edit, name)
+    return getattr(edit.shipment_details, name, None) if value is None else value
 
-    def rule(edit: "OrderEdit") -> Iterable[Problem]:
-        if getattr(edit, name) is None and any(
-            getattr(edit, other) is not None for other in others
-        ):
+
+@cross_rule("courier_partner", "given here or in shipment_details", source=COURIER_ID)
+def _has_a_courier(edit: "OrderEdit") -> Iterable[Problem]:
+    if _stated(edit, "courier_partner") is None:
+        yield Problem("courier_partner", "required field missing")
+
+
+@cross_rule("cod_value", "above 0 for COD, none for PREPAID", source=COD_VALUE)
+def _cod_value_fits_the_order_type(edit: "OrderEdit") -> Iterable[Problem]:
+    order_type, cod_value = _stated(edit, "order_type"), _stated(edit, "cod_value")
+    if order_type is OrderType.COD and not cod_value:
+        yield Problem("cod_value", "an amount above 0 is needed for COD")
+    if order_type is OrderType.PREPAID and cod_value:
+        yield Problem("cod_value", "nothing is collected for PREPAID")
+
+
+@cross_rule(
+    "order_type", "COD or PREPAID, given with cod_value", source=GUIDE, severity=Severity.WARNING
+)
+def _changes_the_payment(edit: "OrderEdit") -> Iterable[Problem]:
+    order_type = _stated(edit, "order_type")
+    if order_type is OrderType.EXCHANGE:
+        yield Problem("order_type", "an order is edited to COD or to PREPAID")
+    if order_type is None and _stated(edit, "cod_value"):
+        yield Problem("order_type", "not given with cod_value: COD")
+
+
+@cross_rule(
+    "ewaybill_serial_number",
+    "given together with invoice_number, invoice_date and edit_order_service",
+    source=GUIDE,
+    severity=Severity.WARNING,
+)
+def _eway_bill_is_complete(edit: "OrderEdit") -> Iterable[Problem]:
+    missing = [name for name in _EWAY_BILL_FIELDS if getattr(edit, name) is None]
+    if len(missing) < len(_EWAY_BILL_FIELDS):
+        for name in missing:
             yield Problem(name, "an e-way bill needs this too")
 
-    return rule
+
+@cross_rule("", "something is changed", source="an edit without a change is reported as accepted")
+def _changes_something(edit: "OrderEdit") -> Iterable[Problem]:
+    names = ("order_type", "cod_value", "qc_type", "sku", *_EWAY_BILL_FIELDS)
+    stated = edit.shipment_details is not None or any(
+        getattr(edit, name) is not None for name in names
+    )
+    if not stated and not (edit.extra or edit.original.get("qc_type", 0) is None):
+        yield Problem("", "nothing is edited; give order_type, qc_type or ewaybill_serial_number")
+
+
+@frozen(kw_only=True, repr=False)
+class OrderEditDetails(RequestModel):
+    """The change of an order's payment, as ClickPost's documentation of 2020 nests it."""
+
+    courier_partner: CourierPartner | None = None
+    order_type: Payment | None = None
+    cod_value: Money | None = None
 
 
 @frozen(kw_only=True, repr=False)
@@ -167,22 +229,42 @@ class OrderEdit(RequestModel):
     """A change to an order that is not out for delivery yet; only some couriers take one.
 
     ClickPost documents four: to PREPAID, to COD with its `cod_value` in rupees, a quality check at
-    the door (`qc_type`, of one `sku` or of all), and an e-way bill.
+    the door (`qc_type`, of one `sku` or of all), and an e-way bill. `courier_partner`, `order_type`
+    and `cod_value` may stand in `shipment_details` instead.
     """
 
     waybill: Annotated[WaybillToSend, WireName("awb_number")]
-    courier_partner: CourierPartner
-    order_type: OrderType | None = None
+    courier_partner: CourierPartner | None = None
+    shipment_details: OrderEditDetails | None = None
+    order_type: Payment | None = None
     cod_value: Money | None = None
     qc_type: (
-        Annotated[str, Pattern.of("doorstep", 'the only quality check is "doorstep"')] | None
+        Annotated[
+            str,
+            Pattern.of(
+                "doorstep",
+                'the only quality check is "doorstep"',
+                source=DOCUMENT,
+                severity=Severity.WARNING,
+            ),
+        ]
+        | None
     ) = None
     sku: Code | None = None
     ewaybill_serial_number: Annotated[Code, NotBlank()] | None = None
     invoice_number: Annotated[InvoiceNumber, NotBlank()] | None = None
     invoice_date: Date | None = None
     edit_order_service: (
-        Annotated[int, Pattern.of(str(_EWAY_BILL), "the service of an e-way bill is 2")] | None
+        Annotated[
+            int,
+            Pattern.of(
+                str(_EWAY_BILL),
+                "the service of an e-way bill is 2",
+                source=GUIDE,
+                severity=Severity.WARNING,
+            ),
+        ]
+        | None
     ) = None
 
     @classmethod
@@ -211,7 +293,7 @@ class OrderEdit(RequestModel):
     def without_quality_check(
         cls, waybill: str, *, courier_partner: int, sku: str | None = None
     ) -> Self:
-        """Make the edit after which they are not: ClickPost wants a null said for that."""
+        """Make the edit after which they are not: ClickPost needs an explicit null for that."""
         return cls(
             waybill=waybill, courier_partner=courier_partner, sku=sku, original={"qc_type": None}
         )
@@ -236,40 +318,18 @@ class OrderEdit(RequestModel):
             edit_order_service=_EWAY_BILL,
         )
 
-    @staticmethod
-    def _is_cod_or_prepaid(edit: "OrderEdit") -> Iterable[Problem]:
-        if edit.order_type is OrderType.EXCHANGE:
-            yield Problem("order_type", "an order is edited to COD or to PREPAID")
-
-    @staticmethod
-    def _collects_what_its_type_says(edit: "OrderEdit") -> Iterable[Problem]:
-        if edit.order_type is OrderType.COD and not edit.cod_value:
-            yield Problem("cod_value", "an amount above 0 is needed for COD")
-        if edit.order_type is not OrderType.COD and edit.cod_value:
-            yield Problem("cod_value", "an amount is collected by COD only; say its order_type")
-
-    @staticmethod
-    def _changes_something(edit: "OrderEdit") -> Iterable[Problem]:
-        said = (edit.order_type, edit.cod_value, edit.qc_type, edit.sku)
-        bill = (getattr(edit, name) for name in _EWAY_BILL_FIELDS)
-        if not any(value is not None for value in (*said, *bill)) and not (
-            edit.original or edit.extra
-        ):
-            yield Problem(
-                "", "nothing is edited; say order_type, qc_type or ewaybill_serial_number"
-            )
-
     rules: ClassVar[Rules] = (
-        _is_cod_or_prepaid,
-        _collects_what_its_type_says,
-        *map(_goes_with_the_bill, _EWAY_BILL_FIELDS),
+        _has_a_courier,
+        _cod_value_fits_the_order_type,
+        _changes_the_payment,
+        _eway_bill_is_complete,
         _changes_something,
     )
 
 
 @frozen(kw_only=True, repr=False)
 class EditedOrder(ResponseModel):
-    """ClickPost has taken the edit; its words are in `reply.message`."""
+    """ClickPost has accepted the edit; its message is in `response.message`."""
 
 
 _ALREADY_CANCELLED = 600
@@ -279,7 +339,7 @@ _CANCELLATION_PENDING = 202
 
 @frozen(kw_only=True, repr=False)
 class CancelledOrder(ResponseModel):
-    """What became of a cancellation."""
+    """The result of a cancellation."""
 
     @property
     def cancelled(self) -> bool:
@@ -288,7 +348,7 @@ class CancelledOrder(ResponseModel):
 
     @property
     def pending(self) -> bool:
-        """Whether it was only asked for; the courier decides later."""
+        """Whether it was only requested; the courier decides later."""
         return self.response.status == _CANCELLATION_PENDING
 
     @property
@@ -331,12 +391,12 @@ class UpdatedOrder(ResponseModel):
 
     @property
     def created(self) -> datetime | None:
-        """When ClickPost got to know the order."""
+        """When ClickPost received the order."""
         return parse_timestamp(self.created_at)
 
     @property
     def updated(self) -> datetime | None:
-        """When ClickPost got to know this scan."""
+        """When ClickPost received this scan."""
         return parse_timestamp(self.updated_at)
 
 
