@@ -100,6 +100,12 @@ class _Walk:
         except _InvalidPart:
             return
         fields[spec.name] = value
-        if len(problems) > before or isinstance(value, _ValidPart):
+        if len(problems) > before or _is_partial(value):
             return
         problems.extend(spec.check(value))
+
+
+def _is_partial(value: Any) -> bool:
+    """Return whether a value is a part that was read without checks, or a list of such parts."""
+    members = value if isinstance(value, tuple) else (value,)
+    return any(isinstance(member, _ValidPart) for member in members)
