@@ -6,6 +6,7 @@ never costs a waybill.
 """
 
 import enum
+import logging
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from clickpost_async.structures._base import (
 )
 from clickpost_async.structures._json_values import to_json
 from clickpost_async.structures._schema import MEMORY, FieldSpec, member_kind, specs
+from clickpost_async.structures._unknown_fields import unknown_fields
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -34,16 +36,39 @@ A = TypeVar("A", bound=ResponseModel)
 def structure(data: object, kind: type[T]) -> T:
     """Make a structure of a plain JSON mapping.
 
-    Raises `InvalidRequestError` that names every mistake with its path.
+    Keys that no field has are kept in `extra`, and logged at WARNING once, with the field that was
+    probably meant.
+
+    Raises:
+        InvalidRequestError: It names every mistake with its path.
+
     """
     try:
-        return _converter().structure(data, kind)
+        value = _converter().structure(data, kind)
     except (InvalidRequestError, _StructureError, ValueError, TypeError):
         problems = _explain(data, kind)
+    else:
+        if isinstance(value, RequestModel) and value is not data:
+            _warn_of_unknown_fields(value)
+        return value
     raise InvalidRequestError.of(
         problems or (Problem("", f"cannot be read as {kind.__name__}"),),
         reference_number=reference_number_of(data),
     )
+
+
+_log = logging.getLogger("clickpost_async")
+# Which have been logged: a process sends thousands of orders with the same keys.
+_logged_unknown: set[tuple[str, str]] = set()
+_MOST_LOGGED = 1000
+
+
+def _warn_of_unknown_fields(value: RequestModel) -> None:
+    for unknown in unknown_fields(value):
+        key = (unknown.kind, unknown.name)
+        if key not in _logged_unknown and len(_logged_unknown) < _MOST_LOGGED:
+            _logged_unknown.add(key)
+            _log.warning("%s", unknown)
 
 
 def _explain(data: object, kind: Any) -> Sequence[Problem]:
