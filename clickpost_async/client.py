@@ -46,12 +46,14 @@ if TYPE_CHECKING:
 
     from clickpost_async.endpoints.account import Account
     from clickpost_async.endpoints.couriers import Couriers
+    from clickpost_async.endpoints.delivery import Delivery
     from clickpost_async.endpoints.labels import Labels
     from clickpost_async.endpoints.ndr import Ndr
     from clickpost_async.endpoints.orders import Orders
     from clickpost_async.endpoints.pickups import Pickups
     from clickpost_async.endpoints.reports import Reports
     from clickpost_async.endpoints.returns import Returns
+    from clickpost_async.endpoints.serviceability import Serviceability
     from clickpost_async.endpoints.tracking import Tracking
 
 R = TypeVar("R", bound=ResponseModel)
@@ -151,6 +153,12 @@ class ClickPost:
 
     couriers: "LazyNamespace[Couriers]" = LazyNamespace()
     """Courier accounts, recommendations and pincodes."""
+
+    serviceability: "LazyNamespace[Serviceability]" = LazyNamespace()
+    """Which pincodes are served, by which accounts, and what that costs."""
+
+    delivery: "LazyNamespace[Delivery]" = LazyNamespace()
+    """How many days a delivery takes."""
 
     account: "LazyNamespace[Account]" = LazyNamespace()
     """The account's audit log, and tokens."""
@@ -308,9 +316,9 @@ class ClickPost:
         """Call an endpoint of your own declaration; what is `None` in `query` is left out."""
         return await self._caller.get(endpoint, query or {})
 
-    async def post(self, endpoint: Post[R], body: object) -> R:
-        """Send a body to an endpoint of your own declaration."""
-        return await self._caller.post(endpoint, body)
+    async def post(self, endpoint: Post[R], body: object, query: Query | None = None) -> R:
+        """Send a body, and a query if it has one, to an endpoint of your own declaration."""
+        return await self._caller.post(endpoint, body, query)
 
     async def health(self) -> ResponseModel:
         """Make a cheap call to ClickPost, for a probe; raises what any call raises."""

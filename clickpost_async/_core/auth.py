@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from clickpost_async._codec.endpoint import Auth
 from clickpost_async._http.signature import PLACEHOLDER, Signature
-from clickpost_async.errors import NotSentError
+from clickpost_async.errors import FailureKind, NotSentError
 from clickpost_async.settings import white_space_in
 
 KeySource = Callable[[], str | Awaitable[str]]
@@ -163,7 +163,8 @@ class Authenticator:
             return Secret(found)
         # A vault that did not answer may do so next time; a key that cannot be one stays so.
         message = f"the key could not be read: {problem}"
-        raise NotSentError(message, transient=bool(failure))
+        kind = FailureKind.KEY_UNAVAILABLE if failure else FailureKind.NOT_SENDABLE
+        raise NotSentError(message, transient=bool(failure), kind=kind)
 
     def sign(
         self, target: str, body: bytes | None, auth: Auth, key: Secret

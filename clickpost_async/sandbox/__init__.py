@@ -32,11 +32,10 @@ from clickpost_async.sandbox.store.orders import ReceivedCreate as ReceivedCreat
 from clickpost_async.sandbox.store.orders import State as State
 from clickpost_async.sandbox.store.parcels import Parcel as Parcel
 from clickpost_async.sandbox.store.parcels import Scan as Scan
-from clickpost_async.sandbox.webhooks import Delivery as Delivery
+from clickpost_async.sandbox.webhooks import WebhookDelivery as WebhookDelivery
 from clickpost_async.sandbox.world.tracking_codes import Kind as Kind
 
 __all__ = [
-    "Delivery",
     "Fault",
     "Faults",
     "Kind",
@@ -50,5 +49,6 @@ __all__ = [
     "Served",
     "State",
     "Traffic",
+    "WebhookDelivery",
     "served",
 ]

@@ -38,7 +38,7 @@ _AT_THE_DESK = re.compile(r"/$|/favicon\.ico$|/(control|page)(/|$)").match
 _API_KEY = "sandbox-key-not-a-secret"
 _NOBODYS_KEY = "not-a-real-key"
 _STAND_INS = {"username": "acme", "user_name": "acme", "key": _NOBODYS_KEY}
-_ASK_THE_COURIER = frozenset({"orders.create_india", "orders.create_world"})
+_ASK_THE_COURIER = frozenset({"orders.create_india", "orders.create_world", "orders.create_b2b"})
 
 
 class Application(SandboxControl):
@@ -86,6 +86,7 @@ class Application(SandboxControl):
         super().__init__(OrderStore(path), setting)
         files = (
             files_at("/labels/{name:path}.pdf", self._labels.file, "application/pdf"),
+            files_at("/proofs/{name:path}.pdf", self._tracking.proof_file, "application/pdf"),
             files_at("/reports/{name}.csv", self._reports.file, "text/csv"),
         )
         desk = (*control_api.routes(self), *page.routes(self, self.export_lines))
@@ -143,7 +144,7 @@ class Application(SandboxControl):
         query = dict(request.query_params)
         credentials = {name: query.pop(name) for name in _STAND_INS if name in query}
         call = Call(query=query, body=body, payload=_parsed(body), url=str(request.url))
-        reference = _reference(call)
+        reference = _reference(operation, call)
         wait = 0.0 if self._limit is None else self._limit.wait(moment)
         asks = operation.name in _ASK_THE_COURIER
         fault = None if wait else self.faults.draw(reference, asks_courier=asks)
@@ -190,7 +191,7 @@ class Application(SandboxControl):
         key = self.api_key.encode()
         self._exchanges.note(
             operation.name,
-            (_reference(call) or _waybill(call)).replace(self.api_key, _NOBODYS_KEY),
+            (_reference(operation, call) or _waybill(call)).replace(self.api_key, _NOBODYS_KEY),
             method=operation.method,
             path=urlsplit(call.url).path,
             query={**{name: _STAND_INS[name] for name in credentials}, **call.query},
@@ -217,11 +218,12 @@ def _parsed(body: bytes) -> object:
         return None
 
 
-def _reference(call: Call) -> str:
+def _reference(operation: Operation, call: Call) -> str:
     """Return the reference a call is about, fit for the log."""
     found: object = call.query.get("reference_number")
     if isinstance(call.payload, Mapping):
-        found = section(call.payload, "shipment_details").get("reference_number", found)
+        name = "shipment_info" if operation.name == "orders.create_b2b" else "shipment_details"
+        found = section(call.payload, name).get("reference_number", found)
     return _fit(found)
 
 

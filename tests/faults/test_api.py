@@ -438,7 +438,7 @@ async def test_a16_a_get_that_acts_is_not_repeated_like_one_that_reads() -> None
     play = Play([httpx.ReadError("")])
     async with playing(play) as clickpost:
         with pytest.raises(NoReplyError) as caught:
-            await clickpost.labels.fetch("W-1", courier_partner=4, regenerate=True)
+            await clickpost.labels.regenerate("W-1", courier_partner=4)
     assert (len(play.requests), caught.value.safe_to_retry_in) == (1, None)
 
 

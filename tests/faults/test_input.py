@@ -65,7 +65,7 @@ QUESTIONS: dict[str, tuple[str, Call]] = {
     ),
     "/v1/fetch/shippinglabel/": (
         "waybill",
-        lambda clickpost, text: clickpost.labels.fetch(text, courier_partner=4, regenerate=True),
+        lambda clickpost, text: clickpost.labels.regenerate(text, courier_partner=4),
     ),
     "/v2/track-order/": (
         "waybill",

@@ -303,7 +303,10 @@ async def test_a_key_that_rotates_is_a_callable(clickpost_sandbox: Sandbox) -> N
         ({"API_KEY": KEY}, "CLICKPOST: username is missing"),
         ({"USERNAME": "acme", "API_KEY": f"{KEY}\n"}, "CLICKPOST: api_key ends with a line break"),
         ({"USERNAME": "acme", "API_KEY": KEY, "BASE_URL": "http://sandbox:1"}, "https is needed"),
-        ({"USERNAME": "acme", "API_KEY": KEY, "RATE": "fast"}, "rate must be a number of calls a second"),
+        (
+            {"USERNAME": "acme", "API_KEY": KEY, "RATE": "fast"},
+            "rate must be a number of calls a second",
+        ),
         (
             {"USERNAME": "acme", "API_KEY": KEY, "RATE": 1, "OPTIONS": {"limiter": NoRateLimit()}},
             "rate or limiter, not both",

@@ -149,7 +149,7 @@ async def create(app: App, client: ClickPost, plan: Plan) -> Call:
     except ClickPostError as error:
         call.became = error.outcome.value
         call.reason = f"{type(error).__name__}: {error.message}"
-        call.trouble = error.kind.name if error.kind else ""
+        call.kind = error.kind.name
         call.local = isinstance(error, InvalidRequestError) and bool(error.problems)
     except asyncio.CancelledError:
         call.became = "cancelled"
