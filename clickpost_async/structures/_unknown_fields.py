@@ -1,34 +1,24 @@
-"""Keys of a plain mapping that belong to no field: undocumented ones, and misspelt ones."""
+"""Keys of a plain mapping that no field has: undocumented ones, and misspelt ones."""
 
 import difflib
 import re
-from collections.abc import Collection, Sequence
-from functools import cache
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator
 
-from clickpost_async.structures._base import RequestModel
-from clickpost_async.structures._schema import member_kind, specs
+from attrs import frozen
+
+from clickpost_async.errors import Problem
 
 _LIKENESS = 0.75
 _LONGEST = 60
 _SIDES = ("pickup", "drop", "return", "rto")
 
 
-class UnknownField(NamedTuple):
-    """A key that no field of a structure has; `near` is the field that was probably meant."""
-
-    kind: str
-    name: str
-    path: str
-    near: str | None
-
-    def under(self, prefix: str) -> "UnknownField":
-        """Return the same key as seen from one level further out."""
-        return self._replace(path=f"{prefix}{self.path}")
+@frozen
+class UnknownField(Problem):
+    """A warning: a key that no field of a structure has, and the field that was probably meant."""
 
     def __str__(self) -> str:
-        meant = f"did you mean {self.near}?" if self.near else "it is not in ClickPost's document."
-        return f"unknown field {self.path}: {meant} It is sent as it is"
+        return f"unknown field {self.path}: {self.message}"
 
 
 def suggest(name: str, known: Collection[str]) -> str | None:
@@ -50,39 +40,13 @@ def _sides(name: str) -> frozenset[str]:
     return frozenset(side for side in _SIDES if side in name)
 
 
-def unknown_fields(value: RequestModel) -> Sequence[UnknownField]:
-    """Return the keys that a structure and its parts have kept in `extra`."""
-    kind: type = type(value)
-    # Called for every order that is a plain mapping: most have no such key.
-    found: list[UnknownField] = _of_one(value) if value.extra else []
-    for name, wire, is_list in _parts(kind):
-        part: Any = getattr(value, name)
-        if part is None:
-            continue
-        for position, member in enumerate(part if is_list else (part,)):
-            if inner := unknown_fields(member):
-                prefix = f"{wire}[{position}]." if is_list else f"{wire}."
-                found.extend(field.under(prefix) for field in inner)
-    return found
-
-
-def _of_one(value: RequestModel) -> list[UnknownField]:
-    kind = type(value)
-    known = [spec.wire for spec in specs(kind)]
-    names = map(_printable, value.extra)
-    return [UnknownField(kind.__name__, name, name, suggest(name, known)) for name in names]
-
-
-@cache
-def _parts(kind: type) -> tuple[tuple[str, str, bool], ...]:
-    """Return name, wire name and whether it is a list, for each field that holds structures."""
-    parts: list[tuple[str, str, bool]] = []
-    for spec in specs(kind):
-        member = member_kind(spec.kind)
-        part = spec.kind if member is None else member
-        if isinstance(part, type) and issubclass(part, RequestModel):
-            parts.append((spec.name, spec.wire, member is not None))
-    return tuple(parts)
+def unknown_fields(keys: Iterable[str], known: Collection[str]) -> Iterator[UnknownField]:
+    """Yield a warning for each key; `known` are the names of the structure's fields."""
+    for key in keys:
+        name = _printable(key)
+        near = suggest(name, known)
+        meant = f"did you mean {near}?" if near else "it is not in ClickPost's document."
+        yield UnknownField(name, f"{meant} It is sent as it is")
 
 
 def _printable(key: str) -> str:

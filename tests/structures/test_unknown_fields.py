@@ -2,14 +2,17 @@
 
 import json
 import logging
+from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pytest
 
 from clickpost_async import IndiaOrder, WorldOrder, structure, unstructure
-from clickpost_async._codec import converter
 from clickpost_async.structures import NdrAction, OrderEdit
-from clickpost_async.structures._unknown_fields import suggest, unknown_fields
+from clickpost_async.structures._rules import forget_logged_warnings
+from clickpost_async.structures._unknown_fields import suggest
+from clickpost_async.structures.ndr import NdrStep
 from clickpost_async.testing import virtual_time
 from tests.helpers.scripted_transport import Play, placed, playing
 from tests.sandbox.samples import india_order, world_order
@@ -25,16 +28,22 @@ FIELDS = {
 }
 
 
+COD_VALUE = "shipment_details.cod_valeu: did you mean cod_value? It is sent as it is"
+MOOD = "drop_info.mood: it is not in ClickPost's document. It is sent as it is"
+
+
 @pytest.fixture(autouse=True)
-def forget_logged_fields(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(converter, "_logged_unknown", set())
+def log_every_warning_again() -> Iterator[None]:
+    forget_logged_warnings()
+    yield
+    forget_logged_warnings()
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [
         record.getMessage()
         for record in caplog.records
-        if record.levelno == logging.WARNING and record.name == "clickpost_async"
+        if record.levelno == logging.WARNING and "unknown field" in record.getMessage()
     ]
 
 
@@ -74,8 +83,9 @@ def test_unknown_field_is_logged_once_with_a_suggestion_and_sent(
     orders = [structure(payload, IndiaOrder) for _ in range(3)]
 
     assert warnings(caplog) == [
-        "unknown field shipment_details.cod_valeu: did you mean cod_value? It is sent as it is"
+        f"IndiaOrder: unknown field {COD_VALUE} (this kind of warning is logged once)"
     ]
+    assert [str(warning) for warning in orders[0].warnings] == [f"unknown field {COD_VALUE}"]
     assert [unstructure(order) for order in orders] == [payload] * 3
     assert "4711" not in caplog.text
 
@@ -86,7 +96,7 @@ def test_unknown_field_without_a_near_name_is_logged_without_a_guess(
     structure(india_order("R-1", drop_info__mood="fine"), IndiaOrder)
 
     assert warnings(caplog) == [
-        "unknown field drop_info.mood: it is not in ClickPost's document. It is sent as it is"
+        f"IndiaOrder: unknown field {MOOD} (this kind of warning is logged once)"
     ]
 
 
@@ -95,8 +105,11 @@ def test_unknown_fields_of_items_are_found_with_their_position() -> None:
     payload["shipment_details"]["items"][0]["retrun_days"] = 7
     order = structure(payload, IndiaOrder)
 
-    assert [(found.path, found.near) for found in unknown_fields(order)] == [
-        ("shipment_details.items[0].retrun_days", "return_days")
+    assert [(found.path, found.message) for found in order.warnings] == [
+        (
+            "shipment_details.items[0].retrun_days",
+            "did you mean return_days? It is sent as it is",
+        )
     ]
 
 
@@ -122,11 +135,23 @@ def test_key_with_control_characters_is_logged_escaped_and_cut(
 
 
 def test_number_of_logged_fields_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
-    payload = india_order("R-1") | {f"key_{number}": 1 for number in range(1500)}
+    names = ("key_" + "".join(letters) for letters in product("abcdefghijkl", repeat=3))
 
-    structure(payload, IndiaOrder)
+    structure(india_order("R-1") | dict.fromkeys(names, 1), IndiaOrder)
 
     assert len(warnings(caplog)) == 1000
+
+
+def test_extra_that_is_given_to_a_class_is_no_warning() -> None:
+    action = NdrAction(
+        action=NdrStep.INITIATE_RTO,
+        waybill="W-1",
+        courier_partner=4,
+        account_code="a",
+        extra={"sorce": 1},
+    )
+
+    assert action.warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -160,7 +185,7 @@ def test_unknown_fields_of_every_request_are_logged(
 ) -> None:
     value = structure(payload, kind)
 
-    assert warnings(caplog) == [line]
+    assert [entry.partition(": ")[2].partition(" (")[0] for entry in warnings(caplog)] == [line]
     assert unstructure(value) == payload
 
 
@@ -174,4 +199,4 @@ async def test_call_with_a_mapping_warns_and_sends_the_unknown_field(
 
     assert json.loads(play.requests[0].content)["shipment_details"]["weigth"] == 7
     [line] = warnings(caplog)
-    assert line.startswith("unknown field shipment_details.weigth: ")
+    assert line.startswith("IndiaOrder: unknown field shipment_details.weigth: ")
