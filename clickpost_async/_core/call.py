@@ -154,7 +154,6 @@ class Call(CallState[R]):
         except ClickPostError:
             # Not found, or the look-up failed: either way the outcome stays unknown.
             return None
-        self.is_pending = found.pending
         return reconcile.as_created(found, self.telemetry.attempts)
 
     async def _settle(self, unresolved: ClickPostError) -> None:
