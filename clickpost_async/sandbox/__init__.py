@@ -1,7 +1,7 @@
 """A ClickPost that lives in your process: an ASGI application, and a server to put it on a port.
 
 async with Sandbox() as sandbox:
-    clickpost = ClickPost(sandbox.credentials, hosts=sandbox.hosts)
+    clickpost = ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url)
 
 Parcels go their way as they are told: `sandbox.advance(waybill)`, `sandbox.fail_delivery(waybill)`,
 `sandbox.request_return(waybill)`, or by the clock with `Sandbox(scan_every=60)`; and with

@@ -20,7 +20,7 @@ KEY = "not-a-real-key-of-the-command-line"
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    with Sandbox(key=KEY) as sandbox:
+    with Sandbox(api_key=KEY) as sandbox:
         server = Served(sandbox)
         try:
             yield server

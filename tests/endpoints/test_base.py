@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clickpost_async import ClickPost, Credentials, InvalidRequestError, Outcome, RetryPolicy
+from clickpost_async import ClickPost, InvalidRequestError, Outcome, RetryPolicy
 
 LONG = "w" * 101
 
@@ -67,7 +67,8 @@ async def refused(ask: Ask, value: Any) -> InvalidRequestError:
         raise AssertionError(f"{request.url.path} was asked")
 
     async with ClickPost(
-        Credentials("acme", "not-a-real-key"),
+        "acme",
+        "not-a-real-key",
         transport=httpx.MockTransport(answer),
         retry=RetryPolicy.never(),
     ) as clickpost:
@@ -153,7 +154,7 @@ async def test_a_couriers_number_may_be_written_as_text(courier: Any) -> None:
         return httpx.Response(200, json={"meta": {"status": 200}, "result": {"waybill": "W1"}})
 
     async with ClickPost(
-        Credentials("acme", "not-a-real-key"), transport=httpx.MockTransport(answer)
+        "acme", "not-a-real-key", transport=httpx.MockTransport(answer)
     ) as clickpost:
         await clickpost.orders.fetch_world("W1", courier_partner=courier)
 

@@ -6,7 +6,6 @@ import pytest
 
 from clickpost_async import (
     ClickPost,
-    Credentials,
     InvalidRequestError,
     RetryPolicy,
     UnreadableReplyError,
@@ -38,7 +37,8 @@ class Server:
 
 def client(server: Server) -> ClickPost:
     return ClickPost(
-        Credentials("acme", "not-a-real-key"),
+        "acme",
+        "not-a-real-key",
         transport=httpx.MockTransport(server),
         retry=RetryPolicy.never(),
     )

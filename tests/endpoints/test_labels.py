@@ -4,7 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clickpost_async import ClickPost, Credentials, InvalidRequestError, RetryPolicy, ServerError
+from clickpost_async import ClickPost, InvalidRequestError, RetryPolicy, ServerError
 from clickpost_async._codec.endpoint import Idempotency
 from clickpost_async._codec.file_types import Kind
 from clickpost_async.endpoints import labels as chapter
@@ -69,7 +69,8 @@ async def test_a_regeneration_is_not_retried_and_a_fetch_is(
         return httpx.Response(200, json={"meta": {"status": 500, "message": "Ops!"}})
 
     async with ClickPost(
-        Credentials("acme", "not-a-real-key"),
+        "acme",
+        "not-a-real-key",
         transport=httpx.MockTransport(server),
         retry=RetryPolicy(attempts=3, backoff=0.001, max_backoff=0.001),
     ) as clickpost:

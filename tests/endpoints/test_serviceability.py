@@ -8,7 +8,6 @@ import pytest
 
 from clickpost_async import (
     ClickPost,
-    Credentials,
     InvalidRequestError,
     RetryPolicy,
     structure,
@@ -33,7 +32,8 @@ def client(requests: list[httpx.Request], body: Any) -> ClickPost:
         return httpx.Response(200, json=body)
 
     return ClickPost(
-        Credentials("acme", "not-a-real-key"),
+        "acme",
+        "not-a-real-key",
         transport=httpx.MockTransport(respond),
         retry=RetryPolicy.never(),
     )

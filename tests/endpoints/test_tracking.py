@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickpost_async import ClickPost, Credentials, Hosts, InvalidRequestError, RetryPolicy
+from clickpost_async import ClickPost, InvalidRequestError, RetryPolicy
 from clickpost_async.endpoints.tracking import TRACK, Tracking, TrackOutcome
 from clickpost_async.sandbox import Sandbox, served
 from clickpost_async.structures import Track, Tracked, TrackingCode
@@ -96,7 +96,8 @@ async def outcomes(
     waybills: Iterable[str], handler: Any = respond, **settings: Any
 ) -> list[TrackOutcome]:
     async with ClickPost(
-        Credentials("acme", "not-a-real-key"),
+        "acme",
+        "not-a-real-key",
         transport=httpx.MockTransport(handler),
         retry=RetryPolicy.never(),
     ) as clickpost:
@@ -130,7 +131,7 @@ async def test_iter_track_keeps_all_other_responses_when_a_call_is_refused() -> 
 @pytest.mark.asyncio
 async def test_track_as_a_whole_raises_what_one_call_is_refused_with() -> None:
     async with ClickPost(
-        Credentials("acme", "not-a-real-key"), transport=httpx.MockTransport(respond)
+        "acme", "not-a-real-key", transport=httpx.MockTransport(respond)
     ) as clickpost:
         with pytest.raises(InvalidRequestError):
             await clickpost.tracking.track(["A1", "R1"], courier_partner=4)
@@ -160,7 +161,7 @@ async def test_iter_track_reads_its_waybills_as_it_needs_them() -> None:
             yield f"A{read}"
 
     async with ClickPost(
-        Credentials("acme", "not-a-real-key"), transport=httpx.MockTransport(respond)
+        "acme", "not-a-real-key", transport=httpx.MockTransport(respond)
     ) as clickpost:
         tracking = clickpost.tracking.iter_track(endless(), courier_partner=4, max_concurrency=2)
         taken = [await anext(tracking) for _ in range(1000)]
@@ -195,8 +196,7 @@ def test_iter_track_refuses_wrong_arguments_where_it_is_called(wrong: dict[str, 
 async def test_a_parcel_is_followed_to_the_door() -> None:
     async with served(Sandbox()) as server:
         sandbox = server.sandbox
-        account = Credentials(sandbox.username, sandbox.key)
-        async with ClickPost(account, hosts=Hosts.at(server.url)) as clickpost:
+        async with ClickPost(sandbox.username, sandbox.api_key, base_url=server.url) as clickpost:
             placed = await clickpost.orders.create(india({}))
             assert placed.waybill is not None
             for _ in range(4):
@@ -219,8 +219,8 @@ async def test_a_parcel_is_followed_to_the_door() -> None:
 @pytest.mark.asyncio
 async def test_a_foreign_parcel_is_registered_once_in_either_way() -> None:
     async with served(Sandbox()) as server:
-        account = Credentials(server.sandbox.username, server.sandbox.key)
-        async with ClickPost(account, hosts=Hosts.at(server.url)) as clickpost:
+        sandbox = server.sandbox
+        async with ClickPost(sandbox.username, sandbox.api_key, base_url=server.url) as clickpost:
             parcel = {"waybill": "OURS-1", "account_code": "dock"}
 
             first = await clickpost.tracking.register({**parcel, "courier_partner": 4})

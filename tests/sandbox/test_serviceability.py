@@ -8,7 +8,6 @@ import pytest
 from clickpost_async import (
     ClickPost,
     ClickPostError,
-    Credentials,
     CredentialsError,
     Hosts,
     InvalidRequestError,
@@ -20,7 +19,8 @@ from tests.sandbox.samples import at_midnight, b2b_order, client, india_order, p
 def connected(sandbox: Sandbox) -> ClickPost:
     """Return a client of the sandbox, without a socket."""
     return ClickPost(
-        Credentials(sandbox.username, sandbox.key),
+        sandbox.username,
+        sandbox.api_key,
         hosts=Hosts.at("http://127.0.0.1/api"),
         transport=httpx.ASGITransport(app=sandbox),
     )

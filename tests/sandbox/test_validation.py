@@ -174,7 +174,7 @@ async def test_a_key_can_be_revoked_while_calls_come() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         before = await http.post(INDIA, json=india_order("PEN-1"))
-        sandbox.key = "a-new-key-not-a-secret"
+        sandbox.api_key = "a-new-key-not-a-secret"
         after = await http.post(INDIA, json=india_order("PEN-2"))
 
     assert [status_of(before), status_of(after)] == [200, 301]
@@ -211,8 +211,8 @@ async def test_every_call_is_logged_without_its_key() -> None:
         ("orders.create_world", "", 400, 400),
         ("orders.fetch_world", "PEN-1", 200, 200),
     ]
-    assert sandbox.key not in repr(sandbox.requests())
-    assert sandbox.key not in repr(sandbox.orders())
+    assert sandbox.api_key not in repr(sandbox.requests())
+    assert sandbox.api_key not in repr(sandbox.orders())
 
 
 MESSAGES: list[tuple[str, dict[str, Any]]] = [
