@@ -11,8 +11,16 @@ from attrs import frozen
 
 from clickpost_async.errors import InvalidRequestError
 from clickpost_async.structures import Structure
-from clickpost_async.structures._constraints import Code, NotBlank, Pattern, Pincode, Reference
+from clickpost_async.structures._constraints import (
+    Code,
+    MaxLength,
+    NotBlank,
+    Pattern,
+    Pincode,
+    Reference,
+)
 from clickpost_async.structures._json_values import to_plain
+from clickpost_async.structures._rules import UNKNOWN_WAYBILL, Severity
 from clickpost_async.structures._schema import FieldSpec, specs
 
 # A number that is written as text is one too, as in the payloads.
@@ -23,7 +31,9 @@ _Courier = Annotated[int | str, Pattern.of(r"[1-9]\d*", "the courier's number is
 class _Arguments(Structure):
     """Every argument that goes into a query, by its name."""
 
-    waybill: Annotated[Code, NotBlank()]
+    waybill: Annotated[
+        str, NotBlank(), MaxLength(100, source=UNKNOWN_WAYBILL, severity=Severity.MISTAKE)
+    ]
     courier_partner: _Courier
     reference_number: Reference
     pincode: Pincode
