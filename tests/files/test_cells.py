@@ -79,7 +79,7 @@ def test_a_whole_number_has_no_fraction(cell: str) -> None:
 
 
 def test_a_flag_is_true_or_false() -> None:
-    with pytest.raises(BadCellError, match="expected a boolean, got"):
+    with pytest.raises(BadCellError, match="true or false is needed"):
         read_cell("maybe", Kind.FLAG)
 
 
