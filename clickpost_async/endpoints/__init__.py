@@ -20,6 +20,8 @@ _CHAPTERS = (
     "pickups",
     "labels",
     "couriers",
+    "serviceability",
+    "delivery",
     "reports",
     "returns",
     "account",

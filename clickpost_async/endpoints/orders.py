@@ -27,6 +27,7 @@ from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.settings import Host
 from clickpost_async.structures import CreatedOrder, FetchedOrder, IndiaOrder, WorldOrder
 from clickpost_async.structures._base import not_a_mapping
+from clickpost_async.structures.b2b import B2BOrder
 from clickpost_async.structures.orders import (
     CancelledOrder,
     DailyCounts,
@@ -91,6 +92,27 @@ CREATE_WORLD = Post(
     idempotency=Idempotency.BY_REFERENCE,
     found_by=FIND_WORLD,
 )
+FIND_B2B = Get(
+    "/v1/create-b2b-order/",
+    name="orders.find_b2b",
+    returns=FetchedOrder,
+    accepts_meta=order_of,
+    accepts=_CREATED,
+    idempotency=Idempotency.SAFE,
+)
+# ClickPost's guide polls with the look-up; whether a repeated B2B order is recognised it leaves
+# open, so none is sent again before a look-up has not found it.
+CREATE_B2B = Post(
+    "/v1/create-b2b-order/",
+    name="orders.create_b2b",
+    takes=B2BOrder,
+    returns=CreatedOrder,
+    accepts_meta=order_of,
+    accepts=_CREATED,
+    idempotency=Idempotency.BY_REFERENCE,
+    found_by=FIND_B2B,
+    polls_by_lookup=True,
+)
 
 EDIT = Post(
     "/v1/edit-order/",
@@ -132,10 +154,12 @@ DAILY_COUNTS = Get(
 ENDPOINTS = (
     CREATE_INDIA,
     CREATE_WORLD,
+    CREATE_B2B,
     FETCH_INDIA,
     FETCH_WORLD,
     FIND_INDIA,
     FIND_WORLD,
+    FIND_B2B,
     EDIT,
     CANCEL,
     UPDATED,
@@ -211,6 +235,24 @@ class Orders(Timed):
         del order  # error trackers export the variables of frames that fail
         return await call
 
+    async def create_b2b(self, order: B2BOrder | Mapping[str, Any]) -> CreatedOrder:
+        """Create a B2B order within India: boxes, invoices and an appointment.
+
+        ClickPost places it after it has responded, unless the order's `is_async` is false. It is
+        looked up by its reference number until it is placed, for as long as the retry policy says;
+        the response is `pending` when it is not placed by then. Otherwise as `create_india`.
+
+        Raises:
+            CourierError: the courier refused, also later on (420).
+            InvalidRequestError, CredentialsError, NotSentError: as `create_india`.
+            NoReplyError, UnreadableReplyError, BusyCourierError, ServerError: the outcome is
+                unknown; look the order up with `find_b2b`.
+
+        """
+        call = self._caller.post(CREATE_B2B, order)
+        del order  # error trackers export the variables of frames that fail
+        return await call
+
     async def fetch_india(self, waybill: str, *, courier_partner: int) -> FetchedOrder:
         """Fetch an order within India by the courier's waybill."""
         check(waybill=waybill, courier_partner=courier_partner)
@@ -237,6 +279,17 @@ class Orders(Timed):
         check(reference_number=reference_number)
         return await self._caller.get(FIND_WORLD, {"reference_number": reference_number})
 
+    async def find_b2b(self, reference_number: str) -> FetchedOrder:
+        """Find a B2B order by the merchant's reference number; `pending` until it is placed.
+
+        Raises:
+            InvalidRequestError: ClickPost knows none (321).
+            CourierError: the courier refused it (420).
+
+        """
+        check(reference_number=reference_number)
+        return await self._caller.get(FIND_B2B, {"reference_number": reference_number})
+
     async def edit(self, edit: OrderEdit | Mapping[str, Any]) -> EditedOrder:
         """Change an order that is not out for delivery yet; only some couriers take it.
 
@@ -259,17 +312,22 @@ class Orders(Timed):
         account_code: str | None = None,
         manually_update_status: bool | None = None,
     ) -> CancelledOrder:
-        """Cancel an order at its courier; look at `cancelled` and `pending` of the result.
+        """Cancel an order at its courier; look at `cancelled` and `pending` of the response.
 
-        `account_code` is needed only where the courier has several accounts (else code 350 or 352).
+        A cancellation without a response is sent again after the settle delay.
 
-        With `manually_update_status` its tracking says "Cancelled" as soon as the courier has
-        agreed. A cancellation that got no answer is sent again once the first has settled.
+        Args:
+            waybill: the courier's number of the parcel.
+            courier_partner: the courier's id.
+            account_code: the account it was created with; needed where there are several accounts
+                with the courier, since ClickPost may take the wrong one otherwise (350, 352).
+            manually_update_status: have its tracking say "Cancelled" as soon as the courier agrees.
 
         Raises:
             CourierError: it cannot be cancelled, or the courier does not know it (350).
-            CredentialsError: the account is not one of this courier's (351).
-            NoReplyError, UnreadableReplyError, ServerError: nobody knows; cancel again.
+            CredentialsError: the account is not one of this courier's (351), or one of several
+                (352): give its `account_code`.
+            NoReplyError, UnreadableReplyError, ServerError: the outcome is unknown; cancel again.
 
         """
         check(
@@ -319,7 +377,9 @@ class Orders(Timed):
         """Iterate over every update of a span of any length, oldest window first, each once.
 
         `end` is now unless it is earlier: what has not happened yet is left to the next run. To go
-        on where an earlier run stopped, give its `checkpoint`; `start` does not count then.
+        on where an earlier run stopped, give its `checkpoint`; `start` does not count then. No
+        update is missed by that; some come again where there are more than 256 within `overlap` and
+        the window that was being read.
         `overlap` is how far clocks may differ, and how late ClickPost may be, without a loss.
 
         ClickPost keeps the newest status of an order only: one that was replaced before it was

@@ -169,7 +169,15 @@ class WhatsAppChoice(RequestModel):
     whatsapp_disable: bool
 
 
-# --- responses -----------------------------------------------------------------------
+@frozen(kw_only=True, repr=False)
+class ShipmentToUnregister(RequestModel):
+    """A parcel that ClickPost tracks no longer."""
+
+    waybill: WaybillToSend
+    courier_partner: Annotated[CourierPartner, WireName("cp_id")]
+
+
+# --- responses -------------------------------------------------------------------------------
 
 
 @frozen(kw_only=True, repr=False)
@@ -210,6 +218,20 @@ class SecurityKey(ResponseModel):
     courier_partner: Annotated[int | None, WireName("cp_id")] = None
     security_key: Annotated[str | None, Personal()] = None
     reference_number: str | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class UnregisteredShipment(ResponseModel):
+    """A parcel that ClickPost has stopped tracking."""
+
+    waybill: Annotated[Waybill | None, WireName("awb", also=("waybill",))] = None
+
+
+@frozen(kw_only=True, repr=False)
+class ProofOfDelivery(ResponseModel):
+    """The URL of a proof of delivery (PDF), open to whoever has it; it may expire."""
+
+    url: Annotated[str | None, WireName("pod_url"), Personal()] = None
 
 
 @frozen(kw_only=True, repr=False)
