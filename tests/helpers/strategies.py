@@ -18,6 +18,7 @@ from hypothesis.strategies import SearchStrategy
 
 from clickpost_async import structure, structures
 from clickpost_async.structures import (
+    B2BShipment,
     CartaPorte,
     IndiaOrder,
     IndiaParcel,
@@ -424,7 +425,13 @@ def _mend_report_filters(filters: dict[str, Any]) -> None:
     }
 
 
+def _mend_b2b_shipment(shipment: dict[str, Any]) -> None:
+    shipment["cod_value"] = 0 if shipment["order_type"] == "PREPAID" else 1
+    shipment["reference_number"] = shipment["reference_number"][:20]
+
+
 _MENDS: Mapping[type[RequestModel], Callable[[dict[str, Any]], None]] = {
+    B2BShipment: _mend_b2b_shipment,
     IndiaShipment: _mend_india_shipment,
     WorldShipment: _mend_india_shipment,
     IndiaPickup: _mend_pickup,
