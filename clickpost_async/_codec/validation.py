@@ -100,12 +100,9 @@ class _Walk:
         except _InvalidPart:
             return
         fields[spec.name] = value
-        if len(problems) > before or _is_partial(value):
+        if len(problems) > before or isinstance(value, _ValidPart):
             return
-        problems.extend(spec.check(value))
-
-
-def _is_partial(value: Any) -> bool:
-    """Return whether a value is a part that was read without checks, or a list of such parts."""
-    members = value if isinstance(value, tuple) else (value,)
-    return any(isinstance(member, _ValidPart) for member in members)
+        messages = (rule(value) for rule in spec.rules if severity_of(rule) is Severity.MISTAKE)
+        message = next((message for message in messages if message is not None), None)
+        if message is not None:
+            problems.append(Problem(spec.wire, message))
