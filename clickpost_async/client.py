@@ -75,8 +75,8 @@ class Stats:
     `calls` were made by you; `attempts` left for them, with those of `look_ups` that found out
     what became of an order. `repeats` are pauses before a call was sent again, `throttled` answers
     were HTTP 429. On this event loop `in_flight` calls are under way, `waiting` ones wait for a
-    place among them, and `connections` are open: 0 where the transport does not tell, as httpx's
-    own and `"httpx2"`.
+    place among them, and `connections` are open: 0 where the transport does not say, as those
+    of httpx and httpx2.
     """
 
     calls: int
@@ -95,8 +95,8 @@ class ClickPost:
     `rate` is the limit that was agreed with ClickPost, which publishes none; without it the limit
     is learned from the 429 answers. `limiter` replaces it by one of your own, such as one that is
     shared by many processes. `max_concurrency` bounds how many calls, and so connections, are
-    under way together. `transport` is `"aiohttp"` or `"httpx2"`, with the extra of that name, or
-    any that is made for httpx; but for the last, connections are kept per event loop.
+    under way together. `transport` is `"httptools"`, with the extra `fast`, or any transport object
+    of httpx or httpx2; but for those, connections are kept per event loop.
 
     `hosts` say where ClickPost is; without them `CLICKPOST_BASE_URL` does, and where that is not
     set, ClickPost's own addresses are called.
@@ -144,7 +144,7 @@ class ClickPost:
         max_concurrency: int = 100,
         hosts: Hosts | None = None,
         body_style: BodyStyle = BodyStyle.PLAIN,
-        transport: "httpx.AsyncBaseTransport | Literal['aiohttp', 'httpx2'] | None" = None,
+        transport: "httpx.AsyncBaseTransport | Literal['httptools'] | None" = None,
         observers: Sequence[Observer] = (),
     ) -> None:
         # What takes long to import is loaded now, not in the middle of a call, when there may be no

@@ -22,7 +22,7 @@ from clickpost_async import (
     Timeouts,
 )
 from clickpost_async._codec.envelope import order_of
-from clickpost_async._http import httpcore_pool
+from clickpost_async._http import pool
 from clickpost_async.bulk import Placed, create
 from clickpost_async.sandbox import Sandbox, served
 from clickpost_async.structures import CreatedOrder, IndiaOrder
@@ -275,7 +275,7 @@ async def test_t08_a_connection_that_a_server_closes_early_is_noticed(
             await asyncio.sleep(0.02)
         assert server.connections == 40
 
-    monkeypatch.setattr(httpcore_pool, "KEEP_ALIVE", 0.005)
+    monkeypatch.setattr(pool, "KEEP_ALIVE", 0.005)
     async with serving() as server, at(server.url) as clickpost:
         for _ in range(5):
             assert (await clickpost.post(question, {})).waybill == "W-1"

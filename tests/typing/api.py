@@ -132,7 +132,7 @@ def configure() -> None:
         max_concurrency=50,
         hosts=Hosts.at("http://127.0.0.1:8000/api"),
         body_style=BodyStyle.RAW_BODY,
-        transport="aiohttp",
+        transport="httptools",
     )
     ClickPost(credentials, transport=httpx.AsyncHTTPTransport())
     assert_type(ClickPost.from_env(), ClickPost)
