@@ -5,8 +5,8 @@ adapter sends one request, notes how far it got, and hands on the response as it
 """
 
 import enum
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
@@ -137,9 +137,9 @@ class HTTPAdapter(Protocol):
         """How many connections are open on this event loop; 0 where the library does not say."""
         ...
 
-    async def send(
+    def send(
         self, request: HTTPRequest, progress: SendProgress, reader: ResponseReader
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Send a request once, and hand the response to `reader`, raw and piece by piece."""
         ...
 

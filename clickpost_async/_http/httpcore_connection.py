@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterable
 from typing import Any
 
+import anyio
 import httpcore
 
 from clickpost_async._http import tls
@@ -85,7 +86,8 @@ class HTTPCoreConnection:
 
     async def aclose(self) -> None:
         """Close at once; a request in flight fails."""
-        await self._connection.aclose()
+        with anyio.CancelScope(shield=True):
+            await self._connection.aclose()
 
     def abandon(self) -> None:
         """Close the socket of an event loop that is closed."""

@@ -10,8 +10,6 @@ and there is no slot to lose: the client's semaphore bounds how many requests th
 from collections.abc import Callable
 from typing import Protocol
 
-import anyio
-
 from clickpost_async._concurrency.per_loop import loop_time
 from clickpost_async._http.adapter import (
     KEEP_ALIVE,
@@ -50,7 +48,7 @@ class Connection(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close at once; a request in flight fails."""
+        """Close at once, even if cancelled; a request in flight fails."""
         ...
 
     def abandon(self) -> None:
@@ -124,14 +122,12 @@ class ConnectionPool:
 
     async def _discard(self, connection: Connection) -> None:
         self._busy.discard(connection)
-        with anyio.CancelScope(shield=True):
-            await connection.aclose()
+        await connection.aclose()
 
     async def aclose(self) -> None:
         """Close all connections, also those in use."""
-        with anyio.CancelScope(shield=True):
-            for connection in self._take_all():
-                await connection.aclose()
+        for connection in self._take_all():
+            await connection.aclose()
 
     def abandon(self) -> None:
         """Close the sockets of an event loop that is closed."""
