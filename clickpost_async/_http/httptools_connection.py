@@ -145,6 +145,10 @@ class HTTPToolsConnection(SocketProtocol):
             return
         if self._failure is not None:
             return
+        # llhttp skips blank lines, and reads other protocols that look alike.
+        if not self._framing_bytes and not data.startswith(b"H"):
+            self._fail("the response does not begin with a status line")
+            return
         self._framing_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -177,6 +181,7 @@ class HTTPToolsConnection(SocketProtocol):
     def _fail(self, message: str) -> None:
         self._failure = self._failure or httpcore.RemoteProtocolError(message)
         self._transport.abort()
+        self._wake()
 
     # --- the parser's side ------------------------------------------------------------------------
 
@@ -223,15 +228,16 @@ class HTTPToolsConnection(SocketProtocol):
     def on_body(self, body: bytes) -> None:
         """Hand on a piece of the body."""
         assert self._reader is not None  # noqa: S101 - as above
-        self._framing_bytes = 0
+        self._framing_bytes = 1  # 0 means that nothing of the response has come yet
         self._reader.feed(body)
 
     def on_message_complete(self) -> None:
         """Note the end of the response, and whether the connection may be used again."""
         if self._is_final:
             self._complete = True
-            self._framing_bytes = 0
-            self._keep_alive = self._parser.should_keep_alive()
+            self._framing_bytes = 1
+            parser = self._parser
+            self._keep_alive = parser.should_keep_alive() and parser.get_http_version() == "1.1"
 
 
 def _after_target(base: BaseURL, headers: Mapping[str, str]) -> bytes:
