@@ -269,26 +269,29 @@ async def compare(rng: random.Random) -> str:
         assert ours[:2] == theirs[:2], what
     if not ours.status:
         return "refused by both" if not theirs.status else "refused by httptools"
-    if not theirs.status:
-        plain = without_what_nobody_reads(data)
-        assert plain != data, what
-        theirs = read_by_h11([plain], ends=ends)
-        ours = ours._replace(body=without_what_nobody_reads(ours.body))
-    assert ours[:2] == theirs[:2], what
-    assert theirs.is_reusable or not ours.is_reusable, what
+    if theirs.status:
+        assert ours[:2] == theirs[:2], what
+        assert theirs.is_reusable or not ours.is_reusable, what
+    else:
+        readings = [read_by_h11([plain], ends=ends) for plain in plainer(data)]
+        assert ours[:2] in [reading[:2] for reading in readings], what
     return "read alike"
 
 
-def without_what_nobody_reads(data: bytes) -> bytes:
-    """Take out of a response what h11 refuses, and what cannot change how it is read.
+def plainer(data: bytes) -> Iterator[bytes]:
+    """Take out of a response, step by step, what h11 refuses and nobody reads.
 
-    That is control characters in a reason, blank lines and another name than HTTP before a status
-    line that is not the first, and many zeros before a length.
+    That is control characters in a reason; another name than HTTP and blank lines before a status
+    line that is not the first; and many zeros before a length.
     """
-    data = re.sub(rb"(?<=\n)(RTSP|ICE)/", b"HTTP/", data)
-    data = re.sub(rb"(HTTP/\d\.\d \d{3}) [^\r\n]*", rb"\1 OK", data)
-    data = re.sub(rb"\r\n\r\n[\r\n]+(?=HTTP/)", b"\r\n\r\n", data)
-    return re.sub(rb"(?i)(content-length:[ \t]*)0+(?=\d)", rb"\1", data)
+    for pattern, plain in (
+        (rb"(HTTP/\d\.\d \d{3}) [^\r\n]*", rb"\1 OK"),
+        (rb"(?<=\n)(RTSP|ICE)/", b"HTTP/"),
+        (rb"(?i)(content-length:[ \t]*)0+(?=\d)", rb"\1"),
+        (rb"\r\n\r\n[\r\n]+(?=HTTP/)", b"\r\n\r\n"),
+    ):
+        data = re.sub(pattern, plain, data)
+        yield data
 
 
 async def _main(count: int, seed: int) -> None:
