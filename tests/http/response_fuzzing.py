@@ -273,8 +273,11 @@ async def compare(rng: random.Random) -> str:
         assert ours[:2] == theirs[:2], what
         assert theirs.is_reusable or not ours.is_reusable, what
     else:
-        readings = [read_by_h11([plain], ends=ends) for plain in plainer(data)]
-        assert ours[:2] in [reading[:2] for reading in readings], what
+        plains = zip(plainer(data), plainer(ours.body), strict=True)
+        assert any(
+            read_by_h11([plain], ends=ends)[:2] in (ours[:2], (ours.status, body))
+            for plain, body in plains
+        ), what
     return "read alike"
 
 
@@ -298,7 +301,11 @@ async def _main(count: int, seed: int) -> None:
     rng = random.Random(seed)
     found: Counter[str] = Counter()
     for _ in range(count):
-        found[await compare(rng)] += 1
+        try:
+            found[await compare(rng)] += 1
+        except AssertionError as error:
+            found["read differently"] += 1
+            print(error)  # noqa: T201 - as below
     for name, number in found.most_common():
         print(f"{number:9,} {name}")  # noqa: T201 - what it is started for
 
