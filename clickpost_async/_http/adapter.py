@@ -4,7 +4,6 @@ What is above knows nothing of httpx or httptools; what is below knows nothing o
 adapter sends one request, notes how far it got, and hands on the response as it comes.
 """
 
-import enum
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from attrs import field, frozen
 
 from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async._http.signature import Signature
+from clickpost_async.errors import FailureKind
 
 # Every request has these, and no others but those of its body.
 HEADERS: Mapping[str, str] = {
@@ -119,16 +119,6 @@ class SendProgress:
         self.via: str | None = None
 
 
-class TransportFailure(enum.Enum):
-    """What an exception of an HTTP library comes to."""
-
-    UNSENT = "no connection came about"
-    HOPELESS = "what cannot be sent now cannot be sent later"
-    CROWDED = "there was no place in a pool"
-    LOST = "the exchange broke off"
-    UNFORESEEN = "no HTTP library tells of it"
-
-
 class HTTPAdapter(Protocol):
     """Sends requests. An exception of its library is raised as it is, and classified above."""
 
@@ -143,8 +133,12 @@ class HTTPAdapter(Protocol):
         """Send a request once, and hand the response to `reader`, raw and piece by piece."""
         ...
 
-    def failure_of(self, error: Exception) -> TransportFailure:
-        """Classify an exception that `send` has raised."""
+    def failure_of(self, error: Exception) -> FailureKind:
+        """Classify an exception that `send` has raised.
+
+        `NOT_SENT`, `NOT_SENDABLE`, `LOCAL_RESOURCES`, `NO_RESPONSE`, or `UNEXPECTED` for an
+        exception that is none of the library's.
+        """
         ...
 
     async def aclose(self) -> None:

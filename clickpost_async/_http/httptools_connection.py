@@ -19,7 +19,7 @@ from clickpost_async._http.adapter import (
 )
 from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async._http.socket_protocol import SocketProtocol
-from clickpost_async.errors import NotSentError
+from clickpost_async.errors import FailureKind, NotSentError
 
 try:
     from httptools import HttpParserError, HttpResponseParser
@@ -46,7 +46,8 @@ class HTTPToolsConnection(SocketProtocol):
                 "transport='httptools' needs asyncio; on trio leave `transport` out, or give one of"
                 " httpx's transports"
             )
-            raise NotSentError(message, transient=False) from None
+            kind = FailureKind.NOT_SENDABLE
+            raise NotSentError(message, transient=False, kind=kind) from None
         super().__init__(loop)
         self._base = base
         self._tls_context = tls.verifying_context() if base.scheme == "https" else None

@@ -2,35 +2,35 @@
 
 from typing import Any
 
-from clickpost_async._http.adapter import TransportFailure
+from clickpost_async.errors import FailureKind
 
 _FAMILY = frozenset({"httpx", "httpx2", "httpcore", "httpcore2"})
-_FAILURES = {
-    "ConnectError": TransportFailure.UNSENT,
-    "ConnectTimeout": TransportFailure.UNSENT,
-    "ProxyError": TransportFailure.UNSENT,
-    "PoolTimeout": TransportFailure.CROWDED,
-    "UnsupportedProtocol": TransportFailure.HOPELESS,
-    "InvalidURL": TransportFailure.HOPELESS,
-    "LocalProtocolError": TransportFailure.HOPELESS,
+_KINDS = {
+    "ConnectError": FailureKind.NOT_SENT,
+    "ConnectTimeout": FailureKind.NOT_SENT,
+    "ProxyError": FailureKind.NOT_SENT,
+    "PoolTimeout": FailureKind.LOCAL_RESOURCES,
+    "UnsupportedProtocol": FailureKind.NOT_SENDABLE,
+    "InvalidURL": FailureKind.NOT_SENDABLE,
+    "LocalProtocolError": FailureKind.NOT_SENDABLE,
 }
 # httpx-aiohttp raises httpx's ConnectTimeout also where a connection breaks after the request was
 # sent, so aiohttp's own exception decides: these two are raised before.
 _AIOHTTP_UNSENT = frozenset({"ClientConnectorError", "ConnectionTimeoutError"})
 
 
-def failure_of(error: Exception) -> TransportFailure:
+def failure_of(error: Exception) -> FailureKind:
     """Classify an exception of any library of httpx's family."""
     is_family = False
     for kind in type(error).__mro__:
         if _library_of(kind) in _FAMILY:
             is_family = True
-            failure = _FAILURES.get(kind.__name__)
-            if failure is TransportFailure.UNSENT and _was_sent_by_aiohttp(error.__cause__):
-                return TransportFailure.LOST
+            failure = _KINDS.get(kind.__name__)
+            if failure is FailureKind.NOT_SENT and _was_sent_by_aiohttp(error.__cause__):
+                return FailureKind.NO_RESPONSE
             if failure is not None:
                 return failure
-    return TransportFailure.LOST if is_family else TransportFailure.UNFORESEEN
+    return FailureKind.NO_RESPONSE if is_family else FailureKind.UNEXPECTED
 
 
 def _was_sent_by_aiohttp(cause: BaseException | None) -> bool:

@@ -8,8 +8,9 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 from clickpost_async._concurrency.per_loop import PerLoop
-from clickpost_async._http.adapter import HTTPRequest, LoopAdapter, SendProgress, TransportFailure
+from clickpost_async._http.adapter import HTTPRequest, LoopAdapter, SendProgress
 from clickpost_async._http.response_reader import ResponseReader
+from clickpost_async.errors import FailureKind
 
 
 class PerLoopAdapter:
@@ -41,10 +42,10 @@ class PerLoopAdapter:
         adapter = await self._open()
         await adapter.send(request, progress, reader)
 
-    def failure_of(self, error: Exception) -> TransportFailure:
+    def failure_of(self, error: Exception) -> FailureKind:
         """Classify an exception of the adapter's library."""
         adapter = self._adapters.get()
-        return TransportFailure.UNFORESEEN if adapter is None else adapter.failure_of(error)
+        return FailureKind.UNEXPECTED if adapter is None else adapter.failure_of(error)
 
     async def _open(self) -> LoopAdapter:
         adapter = self._adapters.get_or_create()

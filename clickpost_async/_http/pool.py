@@ -11,16 +11,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from clickpost_async._concurrency.per_loop import loop_time
-from clickpost_async._http.adapter import (
-    KEEP_ALIVE,
-    BaseURL,
-    HTTPRequest,
-    SendProgress,
-    TransportFailure,
-)
+from clickpost_async._http.adapter import KEEP_ALIVE, BaseURL, HTTPRequest, SendProgress
 from clickpost_async._http.httpx_exceptions import failure_of
 from clickpost_async._http.response_reader import ResponseReader
-from clickpost_async.errors import NotSentError
+from clickpost_async.errors import FailureKind, NotSentError
 
 
 class StaleConnectionError(Exception):
@@ -71,7 +65,7 @@ class ConnectionPool:
         """How many connections there are, idle or not."""
         return len(self._busy) + sum(map(len, self._idle.values()))
 
-    def failure_of(self, error: Exception) -> TransportFailure:
+    def failure_of(self, error: Exception) -> FailureKind:
         """Classify an exception of httpcore, or of what stands in for it in a test."""
         return failure_of(error)
 

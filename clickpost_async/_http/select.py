@@ -8,6 +8,7 @@ from typing import Any
 from clickpost_async._http.adapter import Fetcher, HTTPAdapter
 from clickpost_async._http.per_loop_adapter import PerLoopAdapter
 from clickpost_async._http.pool import ConnectionPool
+from clickpost_async._util.arguments import got
 
 # Libraries are imported where they are chosen: httptools and httpx2 are optional.
 
@@ -33,6 +34,13 @@ def adapter_for(transport: object) -> HTTPAdapter:
             from clickpost_async._http.httpx_adapter import HttpxAdapter
 
             given: Any = transport
+            if isinstance(given, type) or not callable(
+                getattr(given, "handle_async_request", None)
+            ):
+                raise TypeError(
+                    "transport must be an asynchronous transport of httpx or httpx2, such as"
+                    f" httpx.AsyncHTTPTransport(); {got(given)}"
+                )
             return HttpxAdapter(given, _library_of(transport))
 
 

@@ -15,8 +15,6 @@ from httpx_aiohttp import AiohttpTransport
 from clickpost_async import (
     ClickPost,
     ClickPostError,
-    Credentials,
-    Hosts,
     Outcome,
     RetryPolicy,
     Timeouts,
@@ -30,7 +28,7 @@ from tests.sandbox.samples import india_order
 def client(url: str, **settings: Any) -> ClickPost:
     settings = {"retry": RetryPolicy.never()} | settings
     transport = AiohttpTransport(trust_env=False)
-    return ClickPost(Credentials("acme", KEY), hosts=Hosts.at(url), transport=transport, **settings)
+    return ClickPost("acme", KEY, base_url=url, transport=transport, **settings)
 
 
 async def error_of_create(clickpost: ClickPost) -> ClickPostError:

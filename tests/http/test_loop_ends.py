@@ -17,7 +17,7 @@ import pytest
 import trustme
 from asgiref.sync import async_to_sync
 
-from clickpost_async import Auth, ClickPost, Credentials, Get, Hosts, Idempotency, RetryPolicy
+from clickpost_async import Auth, ClickPost, Get, Idempotency, RetryPolicy
 from clickpost_async._http import tls
 from clickpost_async.structures import ResponseModel
 from tests.helpers.event_loops import EVERY_LOOP, LoopFactory
@@ -97,8 +97,9 @@ every_transport_of_ours = pytest.mark.parametrize("transport", [None, "httptools
 
 def client(url: str, transport: Transport = None) -> ClickPost:
     return ClickPost(
-        Credentials("acme", KEY),
-        hosts=Hosts.at(url),
+        "acme",
+        KEY,
+        base_url=url,
         retry=RetryPolicy.never(),
         max_concurrency=2,
         transport=transport,
