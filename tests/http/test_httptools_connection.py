@@ -174,6 +174,10 @@ REFUSED: dict[str, bytes] = {
     "a chunk size beyond all numbers": CHUNKED + b"f" * 40 + b"\r\nok\r\n0\r\n\r\n",
     "an upgrade": b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n",
     "an upgrade and data": b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\n\r\nhello",
+    "informational with a body": (b"HTTP/1.1 150 Odd\r\ncontent-length: 3\r\n\r\nabc" + OK + BODY),
+    "informational with chunks": (
+        b"HTTP/1.1 150 Odd\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n" + OK + BODY
+    ),
     "a status below 100": b"HTTP/1.1 099 Odd\r\n" + BODY,
     "a status with four digits": b"HTTP/1.1 2000 OK\r\n" + BODY,
     "another protocol": b"ICY 200 OK\r\n" + BODY,
@@ -198,10 +202,6 @@ REFUSED_BY_HTTPTOOLS: dict[str, bytes] = {
     ),
     "lines that end with LF": (OK + BODY).replace(b"\r", b""),
     "a folded header": OK + b"X: a\r\n b\r\n" + BODY,
-    "informational with a length": b"HTTP/1.1 150 Odd\r\ncontent-length: 3\r\n\r\n" + OK + BODY,
-    "informational with chunks": (
-        b"HTTP/1.1 150 Odd\r\ntransfer-encoding: chunked\r\n\r\n" + OK + BODY
-    ),
     "a length in the trailers": CHUNKED + b"2\r\nok\r\n0\r\ncontent-length: 9\r\n\r\n",
 }
 
@@ -425,3 +425,19 @@ def test_read_timeout_counts_from_the_last_data(loop: str) -> None:
 
     with asyncio.Runner(loop_factory=EVERY_LOOP[loop]) as runner:
         runner.run(main())
+
+
+@pytest.mark.asyncio
+async def test_short_timeout_holds_on_a_connection_that_had_a_long_one() -> None:
+    async def responds_once(peer: Peer) -> None:
+        await peer.read()
+        await asyncio.sleep(0.01)  # the first request has to wait, with a timer
+        await peer.send(OK + BODY)
+        await peer.until_gone()
+
+    pool = ConnectionPool(HTTPToolsConnection)
+    async with serving(responds_once) as server, asyncio.timeout(60):
+        assert await read(pool, server, limits=StepTimeouts(5, 5, 1000)) == (200, b"ok")
+        with pytest.raises(httpcore.ReadTimeout):
+            await read(pool, server, limits=StepTimeouts(5, 5, 0.01))
+        assert server.connections == 1
