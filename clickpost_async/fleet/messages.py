@@ -25,7 +25,7 @@ def write(result: CreatedOrder | ClickPostError, seconds: float) -> str:
         message |= {
             "transient": result.transient,
             "settle_delay": result.settle_delay,
-            "kind": result.kind.name if result.kind else None,
+            "kind": result.kind.name,
         }
         if isinstance(result, InvalidRequestError):
             message["problems"] = [[problem.path, problem.message] for problem in result.problems]
@@ -44,7 +44,7 @@ def created(answer: str) -> CreatedOrder:
     error = outcome_codec.read_error(message) or NoReplyError("the worker did not report a result")
     error.transient = message["transient"]
     error.settle_delay = message["settle_delay"]
-    error.kind = FailureKind[message["kind"]] if message["kind"] else None
+    error.kind = FailureKind[message["kind"]]
     if isinstance(error, InvalidRequestError):
         error.problems = tuple(Problem(*problem) for problem in message["problems"])
     raise error

@@ -33,7 +33,7 @@ async def test_a_killed_worker_and_a_restarted_redis_lose_no_order_and_double_no
 async def test_without_the_ledgers_memory_a_killed_worker_makes_labels_be_bought_twice(
     tmp_path: Path,
 ) -> None:
-    # The control: what is queued again is sent again at once, while a courier is still at the first.
+    # The control: what is queued again is sent again while a courier is still at the first one.
     verdict = await play(
         tmp_path,
         orders=240,
