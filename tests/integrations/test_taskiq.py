@@ -311,7 +311,7 @@ async def redelivered_order(sandbox: Sandbox, server: RedisServer) -> None:
     broker.is_worker_process = True
 
     def client() -> ClickPost:
-        return ClickPost(sandbox.credentials, hosts=sandbox.hosts)
+        return ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url)
 
     task = order_task(broker, client=client, ledger=ledger)
     await broker.startup()
@@ -368,7 +368,7 @@ async def test_order_that_is_still_queued_is_not_queued_again(
     contains = OrderBroker.contains
     monkeypatch.setattr(OrderBroker, "contains", count)
     async with (
-        ClickPost(sandbox.credentials, hosts=sandbox.hosts) as clickpost,
+        ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url) as clickpost,
         Fleet.open(feed(task), clickpost, ledger) as fleet,
         Redis.from_url(server.url) as redis,
     ):
