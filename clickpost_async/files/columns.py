@@ -5,7 +5,8 @@ order with several items or cartons, and only the first of them has to repeat th
 
 The names are the same for India and the world; the market of an order decides the path. The column
 `market` says `india` or `world`; where it is missing or empty, an order is for the world when its
-pickup or drop country is another than India. `note` is for people and is not sent. Names are found
+pickup or drop country is another than India. `note`, and what an errors file adds
+(`reason`, `advice`), is for people and is not sent. Names are found
 whatever their capitals, blanks and hyphens (`Drop Pincode` is `drop_pincode`).
 
 What has no column is reached by its path: a column `additional.my_field` is written there as text,
@@ -56,6 +57,8 @@ class Column:
 _ORDER = """
 market                      text    -                                  -
 note                        text    -                                  -
+reason                      text    -                                  -
+advice                      text    -                                  -
 reference_number            code    shipment_details.reference_number  =
 courier_partner             whole   shipment_details.courier_partner   =
 account_code                code    shipment_details.account_code      =

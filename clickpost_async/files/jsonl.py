@@ -5,9 +5,17 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
+from attrs import evolve
+
 from clickpost_async.files.cells import strip_blanks
 from clickpost_async.files.columns import Market
-from clickpost_async.files.order_rows import WHOLE_ROW, OrderRow, RowProblem, invalid_row
+from clickpost_async.files.order_rows import (
+    WHOLE_ROW,
+    OrderRow,
+    RowProblem,
+    SourceRow,
+    invalid_row,
+)
 from clickpost_async.files.text import Lines, UnreadableLineError
 
 
@@ -19,11 +27,22 @@ def json_rows(lines: Lines) -> Iterator[OrderRow]:
         try:
             text = strip_blanks(next(lines))
             if text:
-                yield _json_row(number, _json_object(text))
+                yield evolve(_read_line(number, text), source=(SourceRow(number, (text,)),))
         except StopIteration:
             return
         except UnreadableLineError as unreadable:
-            yield invalid_row(RowProblem(row=number, column=WHOLE_ROW, message=str(unreadable)))
+            yield evolve(_invalid(number, unreadable), source=(SourceRow(number, ()),))
+
+
+def _read_line(number: int, text: str) -> OrderRow:
+    try:
+        return _json_row(number, _json_object(text))
+    except UnreadableLineError as unreadable:
+        return _invalid(number, unreadable)
+
+
+def _invalid(number: int, unreadable: UnreadableLineError) -> OrderRow:
+    return invalid_row(RowProblem(row=number, column=WHOLE_ROW, message=str(unreadable)))
 
 
 def _json_object(text: str) -> Mapping[str, object]:

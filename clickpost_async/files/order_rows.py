@@ -12,7 +12,7 @@ from clickpost_async.files.header import IGNORED, Heading
 
 WHOLE_ROW = "(whole row)"
 
-_SPOKEN = frozenset({"market", "note", IGNORED.name})
+_SPOKEN = frozenset({"market", "note", "reason", "advice", IGNORED.name})
 _NOTHING: Mapping[Column, str] = MappingProxyType({})
 _COUNTRIES = frozenset(
     path for name in ("pickup_country", "drop_country") for path in COLUMNS[name].paths
@@ -36,6 +36,14 @@ class RowProblem:
         return f"row {self.row}, {self.column}: {self.message}"
 
 
+@frozen
+class SourceRow:
+    """A row as it stands in the file; no cells where it cannot be read."""
+
+    number: int
+    cells: Sequence[str] = field(repr=False)
+
+
 @frozen(kw_only=True)
 class TableRow:
     """One row of a table, and what is wrong with it as a whole."""
@@ -49,7 +57,12 @@ class TableRow:
 
 @frozen(kw_only=True)
 class OrderRow:
-    """One order of a file: `order` is its wire payload, `None` where there are problems."""
+    """One order of a file: `order` is its wire payload, `None` where there are problems.
+
+    `source` is its rows as they stand in the file, and `header` the names of their columns, which
+    JSON Lines have none of. `skipped` has a reason for each row that a column map leaves out.
+    `is_header`: the problems are those of the first row, and no other row is read.
+    """
 
     number: int
     last: int
@@ -59,6 +72,10 @@ class OrderRow:
     problems: tuple[RowProblem, ...] = ()
     item_rows: tuple[int, ...] = field(default=(), repr=False)
     titles: Mapping[str, str] | None = field(default=None, repr=False)
+    source: tuple[SourceRow, ...] = field(default=(), repr=False)
+    header: Sequence[str] = field(default=(), repr=False)
+    skipped: tuple[str, ...] = ()
+    is_header: bool = False
 
     def locate(self, path: str, message: str) -> RowProblem:
         """Say in which row and column of the file the value at a path of the order stands."""

@@ -23,8 +23,11 @@ from attrs import evolve
 
 from clickpost_async.files.cells import BadCellError, Kind, read_cell, strip_blanks
 from clickpost_async.files.column_map import ColumnMap
-from clickpost_async.files.header import Heading, find_column, read_headings
+from clickpost_async.files.columns import Market
+from clickpost_async.files.counts import FileCounts
+from clickpost_async.files.header import Heading, read_headings
 from clickpost_async.files.jsonl import json_rows
+from clickpost_async.files.mapped_table import MappedTable
 from clickpost_async.files.order_rows import (
     WHOLE_ROW,
     OrderRow,
@@ -51,13 +54,27 @@ def read_orders(
     *,
     format: Format | None = None,  # noqa: A002 - the word people look for
     columns: Mapping[str, str] | ColumnMap | None = None,
+    counts: FileCounts | None = None,
 ) -> Iterator[OrderRow]:
     """Yield the orders of a file as they are read: its path, or what was opened.
 
     Without `format` a name ending in `.jsonl` or `.ndjson`, or a file beginning with a brace, is
     JSON Lines, a zip archive is XLSX, and everything else is CSV. `columns` translates a file's own
-    column names to ours; a `ColumnMap` does so for its values too.
+    column names to ours; a `ColumnMap` does so for its values too, and says which orders are
+    skipped. `counts` counts the rows as they are read, the skipped ones by reason.
     """
+    counts = FileCounts() if counts is None else counts
+    for row in _read_source(source, format, columns):
+        counts.add(row)
+        if not row.source or len(row.skipped) < len(row.source):
+            yield row
+
+
+def _read_source(
+    source: str | os.PathLike[str] | TextIO | BinaryIO,
+    format: Format | None,  # noqa: A002
+    columns: Mapping[str, str] | ColumnMap | None,
+) -> Iterator[OrderRow]:
     if not isinstance(columns, ColumnMap):
         columns = ColumnMap(columns=dict(columns or {}))
     if isinstance(source, str | os.PathLike):
@@ -166,38 +183,34 @@ def _csv_advice(error: str, first: int, last: int) -> str:
 def _table_rows(records: Iterator[_Record], columns: ColumnMap) -> Iterator[OrderRow]:
     number, titles = next(records, (1, ()))
     if isinstance(titles, UnreadableLineError):
-        yield invalid_row(RowProblem(row=number, column=WHOLE_ROW, message=str(titles)))
+        problem = RowProblem(row=number, column=WHOLE_ROW, message=str(titles))
+        yield evolve(invalid_row(problem), is_header=True)
         return
     headings: list[Heading] = []
+    table = MappedTable(columns, titles)
     problems = [
         RowProblem(row=number, column=column, message=message)
-        for column, message in read_headings(
-            titles, columns.columns, headings, ignore_others=columns.ignore_others
+        for column, message in (
+            *table.problems,
+            *read_headings(
+                table.titles, table.columns, headings, ignore_others=columns.ignore_others
+            ),
         )
     ]
     if problems:
-        yield invalid_row(*problems)
+        yield evolve(invalid_row(*problems), is_header=True)
         return
-    fixed = {find_column(name): cell for name, cell in columns.fixed.items()}
-    records = _translate(records, headings, columns)
-    lines = (_line(number, cells, headings) for number, cells in records)
+    lines = (_line(number, cells, headings) for number, cells in table.translate(records))
     for group in _group(lines):
-        yield build(group, headings, fixed)
-
-
-def _translate(
-    records: Iterator[_Record], headings: Sequence[Heading], columns: ColumnMap
-) -> Iterator[_Record]:
-    foreign = [heading for heading in headings if columns.has_translation(heading.column.name)]
-    for number, cells in records:
-        if not foreign or isinstance(cells, UnreadableLineError):
-            yield number, cells
-            continue
-        ours = list(cells)
-        for heading in foreign:
-            if heading.index < len(ours):
-                ours[heading.index] = columns.translate(heading.column.name, ours[heading.index])
-        yield number, ours
+        order = table.complete(group, headings)
+        row = (
+            OrderRow(number=group[0].number, last=group[-1].number, market=Market.INDIA)
+            if order.is_skipped
+            else build(order.lines, headings, table.fixed)
+        )
+        yield evolve(
+            row, source=tuple(order.source), header=table.file_titles, skipped=order.skipped
+        )
 
 
 def _line(
