@@ -337,7 +337,7 @@ def _unfilled(entries: Mapping[str, Any], prefix: str = "") -> list[str]:
     for name, value in entries.items():
         if isinstance(value, Mapping):
             found += _unfilled(value, f"{prefix}{name}.")
-        elif value == FILL_IN:
+        elif value == FILL_IN or name.startswith(FILL_IN):
             found.append(name)
     return found
 

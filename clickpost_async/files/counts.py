@@ -9,45 +9,46 @@ from clickpost_async.files.order_rows import OrderRow
 
 @define(kw_only=True)
 class FileCounts:
-    """Counts of a file of orders, which add up to its rows.
+    """What became of the rows of a file below its headings, as far as it was read.
 
     Attributes:
-        rows: rows below the header that are not blank; `order_rows`, `refused_rows` and the counts
-            of `skipped` add up to them.
-        orders: orders that were read, from `order_rows` rows.
-        refused: orders, or single rows, that cannot be read, from `refused_rows` rows.
-        skipped: rows that a column map leaves out, by reason.
+        orders: orders that can be sent; `order_rows`, the rows that they are made of.
+        refused: orders, and rows that are none, with mistakes; `refused_rows`, their rows.
+        skipped: rows that were left out on purpose, by reason.
 
+    Blank rows are not counted. `rows` is the sum: no row is lost in between.
     """
 
-    rows: int = 0
     orders: int = 0
     order_rows: int = 0
     refused: int = 0
     refused_rows: int = 0
     skipped: Counter[str] = field(factory=Counter)
 
+    @property
+    def rows(self) -> int:
+        """Return the number of rows of the file that are not blank."""
+        return self.order_rows + self.refused_rows + self.skipped.total()
+
     def add(self, row: OrderRow) -> None:
-        """Count an order with its rows, whether it is skipped or not."""
-        if row.is_header:
-            return
-        rows = len(row.source) - len(row.skipped)
-        self.rows += len(row.source)
-        self.skipped.update(row.skipped)
+        """Count an order that was read, or what could not be read."""
         if row.problems:
             self.refused += 1
-            self.refused_rows += rows
-        elif rows:
+            self.refused_rows += row.row_count
+        else:
             self.orders += 1
-            self.order_rows += rows
+            self.order_rows += row.row_count
 
     def refuse(self, row: OrderRow) -> None:
-        """Count an order that could be read as refused, for what is wrong with it."""
-        rows = len(row.source) - len(row.skipped)
+        """Count an order as refused that was counted as one to be sent."""
         self.orders -= 1
-        self.order_rows -= rows
+        self.order_rows -= row.row_count
         self.refused += 1
-        self.refused_rows += rows
+        self.refused_rows += row.row_count
+
+    def skip(self, reason: str, rows: int = 1) -> None:
+        """Count rows that are left out."""
+        self.skipped[reason] += rows
 
     def __str__(self) -> str:
         parts = [_count(self.orders, "order", self.order_rows)]

@@ -58,7 +58,11 @@ def _json_object(text: str) -> Mapping[str, object]:
         raise UnreadableLineError(f"not JSON: {error}") from None
     if not isinstance(value, dict):
         raise UnreadableLineError("every line has to be one order: a JSON object in braces")
-    return value
+    return {name: part for name, part in value.items() if name not in _REMARKS}
+
+
+# What an errors file adds to an order.
+_REMARKS = frozenset({"reason", "advice"})
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -60,8 +60,8 @@ class OrderRow:
     """One order of a file: `order` is its wire payload, `None` where there are problems.
 
     `source` is its rows as they stand in the file, and `header` the names of their columns, which
-    JSON Lines have none of. `skipped` has a reason for each row that a column map leaves out.
-    `is_header`: the problems are those of the first row, and no other row is read.
+    JSON Lines have none of; `row_count` is how many of them are sent, without skipped items.
+    `is_heading`: the problems are those of the first row, and no other row is read.
     """
 
     number: int
@@ -74,8 +74,8 @@ class OrderRow:
     titles: Mapping[str, str] | None = field(default=None, repr=False)
     source: tuple[SourceRow, ...] = field(default=(), repr=False)
     header: Sequence[str] = field(default=(), repr=False)
-    skipped: tuple[str, ...] = ()
-    is_header: bool = False
+    row_count: int = 1
+    is_heading: bool = False
 
     def locate(self, path: str, message: str) -> RowProblem:
         """Say in which row and column of the file the value at a path of the order stands."""

@@ -15,7 +15,7 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal, TextIO, cast
 
@@ -23,7 +23,6 @@ from attrs import evolve
 
 from clickpost_async.files.cells import BadCellError, Kind, read_cell, strip_blanks
 from clickpost_async.files.column_map import ColumnMap
-from clickpost_async.files.columns import Market
 from clickpost_async.files.counts import FileCounts
 from clickpost_async.files.header import Heading, read_headings
 from clickpost_async.files.jsonl import json_rows
@@ -54,34 +53,77 @@ def read_orders(
     *,
     format: Format | None = None,  # noqa: A002 - the word people look for
     columns: Mapping[str, str] | ColumnMap | None = None,
-    counts: FileCounts | None = None,
-) -> Iterator[OrderRow]:
-    """Yield the orders of a file as they are read: its path, or what was opened.
+) -> "OrderReader":
+    """Return the orders of a file, which are read as they are asked for: its path, or a file.
 
     Without `format` a name ending in `.jsonl` or `.ndjson`, or a file beginning with a brace, is
     JSON Lines, a zip archive is XLSX, and everything else is CSV. `columns` translates a file's own
     column names to ours; a `ColumnMap` does so for its values too, and says which orders are
-    skipped. `counts` counts the rows as they are read, the skipped ones by reason.
+    skipped.
     """
-    counts = FileCounts() if counts is None else counts
-    for row in _read_source(source, format, columns):
-        counts.add(row)
-        if not row.source or len(row.skipped) < len(row.source):
-            yield row
-
-
-def _read_source(
-    source: str | os.PathLike[str] | TextIO | BinaryIO,
-    format: Format | None,  # noqa: A002
-    columns: Mapping[str, str] | ColumnMap | None,
-) -> Iterator[OrderRow]:
     if not isinstance(columns, ColumnMap):
         columns = ColumnMap(columns=dict(columns or {}))
-    if isinstance(source, str | os.PathLike):
-        with Path(source).open("rb") as file:
-            yield from _read(file, format or _format(source), columns)
-    else:
-        yield from _read(source, format or _format(getattr(source, "name", "")), columns)
+    return OrderReader(source, format, columns)
+
+
+class OrderReader(Iterator[OrderRow]):
+    """The orders of a file, one by one; `counts` is what became of the rows read so far."""
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | TextIO | BinaryIO,
+        format: Format | None,  # noqa: A002
+        columns: ColumnMap,
+    ) -> None:
+        self.counts: FileCounts = FileCounts()
+        self._source = source
+        self._format = format
+        self._columns = columns
+        self._rows = self._read()
+
+    def __next__(self) -> OrderRow:
+        return next(self._rows)
+
+    def close(self) -> None:
+        """Close the file, if it was opened here; there are no more orders then."""
+        self._rows.close()
+
+    def _read(self) -> Generator[OrderRow]:
+        for row in self._open():
+            if not row.is_heading:
+                self.counts.add(row)
+            yield row
+
+    def _open(self) -> Iterator[OrderRow]:
+        source = self._source
+        if isinstance(source, str | os.PathLike):
+            with Path(source).open("rb") as file:
+                yield from _read(file, self._format or _format(source), self._columns, self.counts)
+        else:
+            name = getattr(source, "name", "")
+            yield from _read(source, self._format or _format(name), self._columns, self.counts)
+
+
+def read_rows(
+    source: str | os.PathLike[str],
+    *,
+    format: Format | None = None,  # noqa: A002
+) -> Iterator[tuple[int, Sequence[str]]]:
+    """Yield the rows of a table as they stand in the file; JSON Lines have none."""
+    with Path(source).open("rb") as file:
+        raw = io.BufferedReader(cast("io.RawIOBase", file))
+        kind = format or _format(source)
+        if kind == "xlsx" or (kind is None and raw.peek(len(_ZIP)).startswith(_ZIP)):
+            records = _sheet_records(raw)
+        else:
+            lines = Lines(decode(raw))
+            first = lines.peek()
+            if kind == "jsonl" or (kind is None and first.lstrip()[:1] in ("{", "[")):
+                return
+            records = _records(lines, max(",;\t", key=first.count))
+        for number, cells in records:
+            if not isinstance(cells, UnreadableLineError):
+                yield number, cells
 
 
 def _format(name: object) -> Format | None:
@@ -92,19 +134,20 @@ def _read(
     file: TextIO | BinaryIO,
     format: Format | None,  # noqa: A002
     columns: ColumnMap,
+    counts: FileCounts,
 ) -> Iterator[OrderRow]:
     if isinstance(file.read(0), str):
-        yield from _read_text(cast("TextIO", file), format, columns)
+        yield from _read_text(cast("TextIO", file), format, columns, counts)
         return
     # What is read ahead here is not in the file that was given, so all of it is read from here.
     raw = io.BufferedReader(cast("io.RawIOBase", file))
     try:
         if format == "xlsx" or (format is None and raw.peek(len(_ZIP)).startswith(_ZIP)):
-            yield from _sheet_rows(raw, columns)
+            yield from _sheet_rows(raw, columns, counts)
             return
         text = decode(raw)
         try:
-            yield from _read_text(text, format, columns)
+            yield from _read_text(text, format, columns, counts)
         finally:
             text.detach()
     finally:
@@ -115,6 +158,7 @@ def _read_text(
     file: TextIO,
     format: Format | None,  # noqa: A002
     columns: ColumnMap,
+    counts: FileCounts,
 ) -> Iterator[OrderRow]:
     lines = Lines(file)
     first = lines.peek()
@@ -123,17 +167,17 @@ def _read_text(
     if format == "jsonl":
         return json_rows(lines)
     delimiter = max(",;\t", key=first.count)
-    return _table_rows(_records(lines, delimiter), columns)
+    return _table_rows(_records(lines, delimiter), columns, counts)
 
 
-def _sheet_rows(file: BinaryIO, columns: ColumnMap) -> Iterator[OrderRow]:
+def _sheet_rows(file: BinaryIO, columns: ColumnMap, counts: FileCounts) -> Iterator[OrderRow]:
     if file.seekable():
-        yield from _table_rows(_sheet_records(file), columns)
+        yield from _table_rows(_sheet_records(file), columns, counts)
         return
     # A zip archive is read from its end.
     with tempfile.TemporaryFile() as whole:
         shutil.copyfileobj(file, whole)
-        yield from _table_rows(_sheet_records(whole), columns)
+        yield from _table_rows(_sheet_records(whole), columns, counts)
 
 
 def _sheet_records(file: BinaryIO) -> Iterator["_Record"]:
@@ -180,11 +224,13 @@ def _csv_advice(error: str, first: int, last: int) -> str:
     return f"{reason}; {where} skipped"
 
 
-def _table_rows(records: Iterator[_Record], columns: ColumnMap) -> Iterator[OrderRow]:
+def _table_rows(
+    records: Iterator[_Record], columns: ColumnMap, counts: FileCounts
+) -> Iterator[OrderRow]:
     number, titles = next(records, (1, ()))
     if isinstance(titles, UnreadableLineError):
         problem = RowProblem(row=number, column=WHOLE_ROW, message=str(titles))
-        yield evolve(invalid_row(problem), is_header=True)
+        yield evolve(invalid_row(problem), is_heading=True)
         return
     headings: list[Heading] = []
     table = MappedTable(columns, titles)
@@ -198,19 +244,20 @@ def _table_rows(records: Iterator[_Record], columns: ColumnMap) -> Iterator[Orde
         )
     ]
     if problems:
-        yield evolve(invalid_row(*problems), is_header=True)
+        yield evolve(invalid_row(*problems), is_heading=True, header=table.file_titles)
         return
     lines = (_line(number, cells, headings) for number, cells in table.translate(records))
     for group in _group(lines):
         order = table.complete(group, headings)
-        row = (
-            OrderRow(number=group[0].number, last=group[-1].number, market=Market.INDIA)
-            if order.is_skipped
-            else build(order.lines, headings, table.fixed)
-        )
-        yield evolve(
-            row, source=tuple(order.source), header=table.file_titles, skipped=order.skipped
-        )
+        for reason in order.skipped:
+            counts.skip(reason)
+        if not order.is_skipped:
+            yield evolve(
+                build(order.lines, headings, table.fixed),
+                source=tuple(order.source),
+                header=table.file_titles,
+                row_count=len(order.lines) - len(order.skipped),
+            )
 
 
 def _line(

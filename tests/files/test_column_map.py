@@ -251,10 +251,10 @@ def test_a_map_that_cannot_be_used_says_why(text: str, advice: str, tmp_path: Pa
 def read(
     export: io.StringIO, columns: ColumnMap
 ) -> tuple[list[tuple[str | None, Any]], FileCounts]:
-    counts = FileCounts()
-    rows = list(read_orders(export, columns=columns, counts=counts))
+    reader = read_orders(export, columns=columns)
+    rows = list(reader)
     assert [problem for row in rows for problem in row.problems] == []
-    return [(row.reference, row.order) for row in rows], counts
+    return [(row.reference, row.order) for row in rows], reader.counts
 
 
 def adds_up(counts: FileCounts) -> bool:
@@ -356,7 +356,7 @@ def test_a_skip_rule_without_its_column_is_a_mistake_unless_it_is_optional() -> 
 
     [row] = read_orders(io.StringIO(text), columns=strict)
 
-    assert row.is_header
+    assert row.is_heading
     assert str(row.problems[0]) == (
         'row 1, Cancelled: the file has no such column: [skip] "cancelled" needs it, or '
         '"cancelled" = false in the map'
