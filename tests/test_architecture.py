@@ -31,11 +31,11 @@ ROOMS_LIBRARIES = tuple(
 SURFACE = {
     "clickpost_async": """
         Auth BodyStyle BusyCourierError ClickPost ClickPostError CourierError Credentials
-        CredentialsError DeadlineError Get Host Hosts IndiaOrder InvalidRequestError NoReplyError
-        NotSentError Outcome Post Priority Problem Rate RefusedError Repeat Reply RetryPolicy
+        CredentialsError DeadlineError Get Host Hosts Idempotency IndiaOrder InvalidRequestError NoReplyError
+        NotSentError Outcome Post Priority Problem Rate RefusedError ResponseInfo RetryPolicy
         ServerError ThrottledError Timeouts UnreadableReplyError WorldOrder structure unstructure
     """,
-    "clickpost_async.bulk": "Outcome Pending Placed Rejected Unknown create",
+    "clickpost_async.bulk": "OrderOutcome Pending Placed Rejected Unknown create",
     "clickpost_async.endpoints": "CATALOG",
     "clickpost_async.errors": """
         BusyCourierError ClickPostError CourierError CredentialsError DeadlineError
@@ -54,9 +54,9 @@ SURFACE = {
     "clickpost_async.limits.redis": "RedisBucket",
     "clickpost_async.sandbox": "Sandbox",
     "clickpost_async.structures": """
-        Answer CartaPorte ChildItem ChildShipment CourierCustomFields CreatedOrder CustomField
+        CartaPorte ChildItem ChildShipment CourierCustomFields CreatedOrder CustomField
         FetchedOrder GstInfo IndiaAdditional IndiaDrop IndiaOrder IndiaPickup IndiaReturn
-        IndiaShipment Item ItemDetails Order Reply Reseller Sent TaxInfo UserDefinedField
+        IndiaShipment Item ItemDetails Order RequestModel Reseller ResponseInfo ResponseModel TaxInfo UserDefinedField
         WorldAdditional WorldDrop WorldOrder WorldPickup WorldReturn WorldShipment
     """,
 }

@@ -171,7 +171,7 @@ async def test_an_order_with_mistakes_is_not_attempted() -> None:
 async def test_a_response_with_another_reference_number_is_doubted_and_not_taken() -> None:
     listener = await told(placed("W-1", "R-77"))
 
-    assert {event.why for event in listener.of(SuspiciousResponse)} == {
+    assert {event.reason for event in listener.of(SuspiciousResponse)} == {
         "the response has another reference number"
     }
     assert listener.of(CallFinished)[-1].outcome is Outcome.UNKNOWN

@@ -21,7 +21,6 @@ class Action(enum.Enum):
     """What is done with an order of the input."""
 
     SEND = "send it"
-    WAIT = "wait for the row that is under way with the same reference number, then decide again"
     RESOLVE = "in doubt: settle, look it up, and send it again if it is not found"
     LOOK_UP = "in doubt, and not to be sent again: settle, and look it up"
     REPORT = "report what is recorded, and send nothing"
@@ -54,18 +53,17 @@ _CHANGED: Mapping[JournalState | None, Action] = MappingProxyType(
 )
 
 
-def decide(
-    state: JournalState | None, *, matches: bool, seen: bool = False, under_way: bool = False
-) -> Action:
-    """Decide about an order by what is known of its reference number.
+def decide(state: JournalState | None, *, matches: bool, contradicts: bool = False) -> Action:
+    """Decide about an order by what is recorded for its reference number.
 
-    `matches`: it has the contents that are recorded. `seen`: an earlier row of this run's input
-    has the number, and is done; `under_way`: one has it, and is not.
+    Args:
+        state: The recorded state, if there is one.
+        matches: It has the contents that are recorded.
+        contradicts: An earlier row of this run's input has the number with other contents.
+
     """
-    if (seen or under_way) and not matches:
+    if contradicts and not matches:
         return Action.REFUSE
-    if under_way:
-        return Action.WAIT
     return (_SAME if matches else _CHANGED)[state]
 
 

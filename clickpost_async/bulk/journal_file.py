@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 # "ClkP": what makes a SQLite file one of ours.
 _APPLICATION = 0x436C6B50
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = (
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {_VERSION}",
@@ -30,7 +30,10 @@ _SCHEMA = (
     "CREATE INDEX doubts ON orders (position) WHERE state IN ('sending', 'unknown', 'queued')",
 )
 # What a version lacks; the age of what it recorded is unknown.
-_MIGRATIONS: Mapping[int, str] = {1: "ALTER TABLE orders ADD COLUMN clock REAL"}
+_MIGRATIONS: Mapping[int, str] = {
+    1: "ALTER TABLE orders ADD COLUMN clock REAL",
+    2: "ALTER TABLE orders ADD COLUMN seen_as BLOB",
+}
 _COUNT_DIGITS = 20
 # How a rollback journal of SQLite begins, and how large its smallest page is.
 _ROLLBACK = bytes.fromhex("d9d505f920a163d7")

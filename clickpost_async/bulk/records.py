@@ -56,13 +56,14 @@ class JournalRecord:
     """What a journal knew of an order before it was admitted.
 
     `matches`: the order has the contents that are recorded. `seen`: an earlier row of this run's
-    input has its reference number, and `position` and `row` are that one's. `since` is when the
-    order got into its state.
+    input has its reference number, and `position` and `row` are that one's; `contradicts`: with
+    other contents. `since` is when the order got into its state.
     """
 
     state: JournalState | None
     matches: bool = True
     seen: bool = False
+    contradicts: bool = False
     position: int
     row: int | None
     attempts: int = 0

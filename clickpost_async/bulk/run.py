@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from attrs import evolve
 
-from clickpost_async.bulk.decisions import Action, decide, fails_all, is_foreign, outcome_of
+from clickpost_async.bulk.decisions import Action, fails_all, is_foreign, outcome_of
 from clickpost_async.bulk.in_flight import InFlightCalls
 from clickpost_async.bulk.journal import Journal
 from clickpost_async.bulk.outage import OutageMonitor
@@ -23,7 +23,6 @@ from clickpost_async.bulk.recovery import (
     OrderCreator,
     PreparedOrder,
     in_doubt,
-    refuse,
     reject,
 )
 from clickpost_async.bulk.report import Report
@@ -213,13 +212,11 @@ class Run:
     ) -> OrderOutcome | Literal[Action.SEND] | None:
         """Return that it is to be sent, or its outcome, or `None`: it comes up again later."""
         assert order.key is not None  # noqa: S101 - without one nothing is known of it
-        other = self._schedule.claim(order.key, turn, order.digest)
+        other = self._schedule.claim(order.key, turn)
         if other is not None:
-            action = decide(None, matches=other.matches(order.digest), under_way=True)
-            if action is Action.WAIT:
-                self._schedule.follow(other, turn)
-                return None
-            return order.invalid or refuse(turn, order, other.place)
+            # Rows of one reference number are decided one after the other.
+            self._schedule.follow(other, turn)
+            return None
         outcome = await self._keeper.admit(turn, order)
         if turn.last_outcome is not None:
             self._schedule.put(turn)

@@ -10,7 +10,7 @@ import anyio
 from attrs import define, evolve, field
 
 from clickpost_async.bulk.outcome import OrderOutcome, Pending, Unknown
-from clickpost_async.bulk.records import Key, place_of
+from clickpost_async.bulk.records import Key
 from clickpost_async.errors import FailureKind
 from clickpost_async.files.order_rows import OrderRow
 from clickpost_async.structures import IndiaOrder, WorldOrder
@@ -92,26 +92,10 @@ def _is_unsent(outcome: Unknown | Pending) -> bool:
 
 @define(eq=False)
 class InFlightOrder:
-    """The order that is under way with a reference number, and those that wait for it.
-
-    They have the same contents, which `digest` stands for; invalid ones have none.
-    """
+    """The order in flight with a reference number, and the rows that wait for its outcome."""
 
     scheduled: ScheduledOrder
-    digest: bytes | None
     followers: deque[ScheduledOrder] = field(factory=deque)
-
-    @property
-    def place(self) -> str:
-        """Where it stands in the input."""
-        given = self.scheduled.source
-        return place_of(
-            self.scheduled.position, given.number if isinstance(given, OrderRow) else None
-        )
-
-    def matches(self, digest: bytes | None) -> bool:
-        """Tell whether an order has the same contents."""
-        return digest is not None and digest == self.digest
 
 
 async def _number(orders: AsyncIterable[BulkOrder]) -> AsyncIterator[ScheduledOrder]:
@@ -260,10 +244,10 @@ class Schedule:
         heapq.heappush(self._later, (behind_all, turn.due, next(self._number), turn))
         self._changed.set()
 
-    def claim(self, key: Key, turn: ScheduledOrder, digest: bytes | None) -> InFlightOrder | None:
+    def claim(self, key: Key, turn: ScheduledOrder) -> InFlightOrder | None:
         """Make an order the one under way with its reference number; return another that is."""
         turn.key = key
-        claim = self._under_way.setdefault(key, InFlightOrder(turn, digest))
+        claim = self._under_way.setdefault(key, InFlightOrder(turn))
         return None if claim.scheduled is turn else claim
 
     def follow(self, other: InFlightOrder, turn: ScheduledOrder) -> None:

@@ -37,10 +37,11 @@ CREATE TABLE orders (
     clock REAL,
     boot TEXT NOT NULL,
     run INTEGER NOT NULL,
+    seen_as BLOB,
     PRIMARY KEY (market, reference_number)
 ) WITHOUT ROWID
 """
-_COLUMNS = "state, digest, outcome, attempts, since, clock, boot, run, position, row"
+_COLUMNS = "state, digest, outcome, attempts, since, clock, boot, run, position, row, seen_as"
 _ONE = "market = ? AND reference_number = ?"
 # The digest of contents that are invalid: no other ones are the same.
 _INVALID = b""
@@ -104,16 +105,18 @@ class OrderStore:
                 attempts=row[3],
                 since=Timestamp(*row[4:7]),
                 seen=row[7] == self._run,
+                contradicts=row[7] == self._run and entry.digest != (row[10] or row[1]),
                 position=row[8],
                 row=row[9],
             )
-        action = decide(standing.state, matches=standing.matches, seen=standing.seen)
+        action = decide(standing.state, matches=standing.matches, contradicts=standing.contradicts)
         if action is Action.SEND and (row is None or not standing.matches):
             self._take_in(entry)
         elif not standing.seen:
+            seen_as = None if standing.matches else (entry.digest or _INVALID)
             self._database.execute(
-                f"UPDATE orders SET run = ?, position = ?, row = ? WHERE {_ONE}",  # noqa: S608
-                (self._run, entry.position, entry.row, *entry.key),
+                f"UPDATE orders SET run = ?, position = ?, row = ?, seen_as = ? WHERE {_ONE}",  # noqa: S608
+                (self._run, entry.position, entry.row, seen_as, *entry.key),
             )
         return Admission(action, standing)
 

@@ -372,7 +372,7 @@ async def test_no_link_beside_it_is_followed(name: str, tmp_path: Path) -> None:
 HOLD = """
 import asyncio, sys
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.moment import Moment, boot_id
+from clickpost_async.bulk.moment import Timestamp, boot_id
 
 async def main():
     async with Journal.at(sys.argv[1], account=sys.argv[2]):
@@ -673,7 +673,7 @@ async def test_a_journal_of_version_1_is_taken_over_and_its_ages_are_not_believe
         await journal.sending(key(0))
         assert (await journal.admit(entry(0))).record.since.clock is not None
     with reading(path) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+        assert database.execute("PRAGMA user_version").fetchone() == (3,)
     assert status(path).counts[JournalState.SENDING] == 2
 
 
@@ -712,7 +712,7 @@ FILL = """
 import asyncio, resource, sys
 from clickpost_async.bulk import JournalError
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.moment import Moment, boot_id
+from clickpost_async.bulk.moment import Timestamp, boot_id
 from tests.bulk.test_journal import ME, entry, key
 
 async def main():

@@ -114,11 +114,12 @@ def test_loops_in_several_threads_share_a_client(server: Served) -> None:
 
 FORKING = """
 import asyncio, os, sys
-from clickpost_async import ClickPost, Credentials, Get, Hosts, Rate, Repeat
-from clickpost_async.structures import Answer
+from clickpost_async import ClickPost, Credentials, Get, Hosts, Idempotency, Rate
+from clickpost_async.structures import ResponseModel
 
 QUESTION = Get(
-    "/v3/create-order/", returns=Answer, accepts={302, 307, 310, 321, 400}, repeat=Repeat.NEVER
+    "/v3/create-order/", returns=ResponseModel, accepts={302, 307, 310, 321, 400},
+    idempotency=Idempotency.UNSAFE,
 )
 clickpost = ClickPost(
     Credentials("sandbox", "sandbox-key-not-a-secret"),

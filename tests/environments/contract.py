@@ -151,12 +151,12 @@ def speaks_tls(run: Run, folder: Path) -> None:
         url = f"https://127.0.0.1:{server.port}/api"
 
         async def main() -> None:
-            patch.setattr(tls, "verified", lambda: trusting(authority))
+            patch.setattr(tls, "verifying_context", lambda: trusting(authority))
             async with client(url) as clickpost:
                 for _ in range(3):
                     order = await clickpost.orders.create(india_order("R-1", additional={}))
                     assert order.waybill == "W-1"
-            patch.setattr(tls, "verified", lambda: trusting(stranger))
+            patch.setattr(tls, "verifying_context", lambda: trusting(stranger))
             async with client(url, retry=RetryPolicy.never()) as clickpost:
                 with pytest.raises(NotSentError, match="certificate"):
                     await clickpost.orders.create(india_order("R-1"))

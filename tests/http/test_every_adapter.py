@@ -527,7 +527,7 @@ def authority(monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
     authority = trustme.CA()
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(trusting)
-    monkeypatch.setattr(tls, "verified", lambda: trusting)
+    monkeypatch.setattr(tls, "verifying_context", lambda: trusting)
     return authority
 
 

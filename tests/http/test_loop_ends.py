@@ -79,7 +79,7 @@ def tls_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(trusting)
-    monkeypatch.setattr(tls, "verified", lambda: trusting)
+    monkeypatch.setattr(tls, "verifying_context", lambda: trusting)
     for port in serve(str(certificate)):
         yield f"https://127.0.0.1:{port}/api"
 

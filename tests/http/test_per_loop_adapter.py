@@ -49,4 +49,4 @@ async def test_closing_what_was_never_opened_does_nothing() -> None:
     connections = PerLoopAdapter(HTTPCorePool)
     await connections.aclose()
     assert connections.connections == 0
-    assert connections.fault(OSError()) is TransportFailure.UNFORESEEN
+    assert connections.failure_of(OSError()) is TransportFailure.UNFORESEEN

@@ -195,7 +195,7 @@ async def push(
     run: Run,
     max_concurrency: int,
     stop_after: int | None = None,
-    elsewhere: Any = None,
+    creator: Any = None,
     client: ClickPost | None = None,
 ) -> None:
     """Create orders in a bulk run, and note every outcome."""
@@ -205,7 +205,7 @@ async def push(
         for position, order in enumerate(orders)
     )
     clickpost = client or app.client(journal=run.scope if journal else None)
-    options: dict[str, Any] = {} if elsewhere is None else {"elsewhere": elsewhere}
+    options: dict[str, Any] = {} if creator is None else {"creator": creator}
 
     async def given() -> AsyncIterator[Mapping[str, Any]]:
         for order in orders:
@@ -243,6 +243,7 @@ def _note_outcome(app: App, run: Run, outcome: bulk.OrderOutcome) -> None:
         case bulk.Placed():
             row.became = "placed"
             row.waybill = outcome.order.waybill
+            row.differs = outcome.differs
             row.already_placed = outcome.already_placed
         case bulk.Rejected():
             row.became = "rejected"

@@ -80,6 +80,8 @@ class Row:
     waybill: str | None = None
     already_placed: bool = False
     recorded: bool = False
+    # The row says itself that it is not what was placed.
+    differs: bool = False
     reason: str = ""
     # Pending, because nothing of it was sent.
     unsent: bool = False

@@ -21,7 +21,7 @@ LAWS = {
     "own": "The waybill of an order that is placed was bought under its own reference number.",
     "contradiction": (
         "Two rows of one run with one reference number and different contents do not both end as"
-        " placed: the second customer has no parcel."
+        " placed, unless one says that it differs from what was placed: its customer has no parcel."
     ),
     "rejected": (
         "An order is rejected only if ClickPost or its courier refused it, or if it contradicts"
@@ -171,7 +171,9 @@ def _outcomes_of_runs(history: History, refused: dict[tuple[Key, str], int | Non
             yield from _outcome_of_row(history, run, row, refused)
         yield from _contradictions(run)
         for key, state in run.after.items():
-            if state == "rejected" and (labels := _labels_of_scope(history, run, key)):
+            if state == "rejected" and (
+                labels := _labels_of_scope(history, run, key, by=run.ended)
+            ):
                 yield "journal", f"{key[1]} is rejected there, and has {', '.join(labels)}"
         yield from (("told", f"row {row} of {run.process} has two") for row in run.twice_told)
         if run.complete and not run.failed:
@@ -190,7 +192,7 @@ def _outcome_of_row(
     was_refused = refused.get((row.key, row.contents)) or _contradicts(history, run, row)
     if row.became == "rejected" and not was_refused:
         yield "rejected", f"{who}: {row.reason}"
-    told_elsewhere = any(other.became in ("placed", "unknown") for other in same)
+    told_elsewhere = any(other.became in ("placed", "unknown", "") for other in same)
     labels = _labels_of_scope(history, run, row.key, row.contents, by=run.ended)
     if row.unsent and labels and not told_elsewhere:
         yield "unsent", f"{who}: {', '.join(labels)} was bought; {row.reason}"
@@ -214,7 +216,7 @@ def _contradicts(history: History, run: Run, row: Row) -> bool:
 def _contradictions(run: Run) -> Found:
     placed: dict[tuple[Key, str | None], Row] = {}
     for row in run.rows:
-        if row.became != "placed":
+        if row.became != "placed" or row.differs:
             continue
         first = placed.setdefault((row.key, row.waybill), row)
         if first.contents != row.contents:
