@@ -5,7 +5,6 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -74,7 +73,7 @@ def _join(*parts: object) -> str:
     return "\n".join(str(part) for part in parts if part)
 
 
-class OutcomeFile(AbstractContextManager["OutcomeFile"]):
+class OutcomeFile:
     """A file of rows in the format that its name tells: CSV, `.jsonl` or `.xlsx`.
 
     Only its owner can read it, and a link is not followed. It is written beside its target, which

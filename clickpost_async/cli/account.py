@@ -16,9 +16,9 @@ no account: set CLICKPOST_USERNAME, and the key in one of
   a keyring              keyring set clickpost <username> (needs the package keyring)"""
 
 
-def client(limiter: Limiter | None = None) -> ClickPost:
+def client(limiter: Limiter | None = None, *, rate: str | None = None) -> ClickPost:
     """Make the client that the environment describes, or end with what is missing."""
-    environ = dict(os.environ)
+    environ = dict(os.environ) | ({} if rate is None else {"CLICKPOST_RATE": rate})
     if not (environ.get("CLICKPOST_API_KEY") or environ.get("CLICKPOST_KEY")):
         environ["CLICKPOST_API_KEY"] = _from_file(environ) or _from_keyring(environ) or ""
     try:

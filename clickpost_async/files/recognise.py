@@ -16,11 +16,14 @@ from clickpost_async.files.template import GUIDES
 
 @frozen
 class Export:
-    """A kind of file that a ready-made map is for: its name, what it is, and how it is told."""
+    """A kind of file that a ready-made map is for: its name, what it is, and how it is recognised.
+
+    It has one column of each of the `marks`.
+    """
 
     name: str
     title: str
-    marks: frozenset[str]
+    marks: Sequence[frozenset[str]]
 
 
 @cache
@@ -28,8 +31,12 @@ def exports() -> Sequence[Export]:
     """Return the exports that ready-made maps are for."""
     found: list[Export] = []
     for name, file in ready_made().items():
-        told = tomllib.loads(file.read_text("utf-8"))["recognise"]
-        found.append(Export(name, told["title"], frozenset(map(fold_title, told["columns"]))))
+        entry = tomllib.loads(file.read_text("utf-8"))["recognise"]
+        marks = [
+            frozenset(map(fold_title, mark if isinstance(mark, list) else [mark]))
+            for mark in entry["columns"]
+        ]
+        found.append(Export(name, entry["title"], marks))
     return found
 
 
@@ -49,7 +56,9 @@ class Recognised:
 def recognise(titles: Sequence[str]) -> Export | None:
     """Return whose export has columns with these names."""
     names = {fold_title(title) for title in titles}
-    return next((export for export in exports() if export.marks <= names), None)
+    return next(
+        (export for export in exports() if all(mark & names for mark in export.marks)), None
+    )
 
 
 def recognise_rows(rows: Iterable[tuple[int, Sequence[str]]]) -> Recognised | None:
@@ -96,21 +105,20 @@ def write_map(found: Recognised) -> str:
     else:
         suggestions = _suggest(found.titles)
         lines = [
-            "# A file of unknown origin: check every suggestion, and name the other columns of ours",
-            "# that it has. A column in # is left out.",
+            "# A file of unknown origin: check every suggestion, and name the other columns of",
+            "# ours that it has. A column behind # is left out.",
             *_HOW_TO,
             "ignore_others = true",
             "",
             "[columns]  # a column of the file = ours",
             *(
-                f"{_quote(title)} = {_quote(ours)}"
-                if ours
-                else f"# {_quote(title)} = {_quote('')}"
+                f"{_quote(title)} = {_quote(ours)}" if ours else f"# {_quote(title)} = {_quote('')}"
                 for title, ours in suggestions
             ),
         ]
         if not any(ours == "reference_number" for _, ours in suggestions):
-            lines.append(f'"{FILL_IN}: the column with the number of the order" = "reference_number"')
+            missing = f"{FILL_IN}: the column with the number of the order"
+            lines.append(f'{_quote(missing)} = "reference_number"')
         covered = {ours for _, ours in suggestions if ours}
     lines += ["", "[fixed]  # what the file does not say; delete what is a column of it"]
     for guide in GUIDES:

@@ -13,7 +13,7 @@ from clickpost_async.files.template import GUIDES
 
 TITLES = {
     "shopify": ["Name", "Email", "Financial Status", "Lineitem name", "Cancelled at"],
-    "woocommerce": ["Order Number", "Order Status", "Country Code (Shipping)"],
+    "woocommerce": ["Order Number", "Order Status", "First Name (Shipping)"],
     "amazon": ["order-id", "order-item-id", "purchase-date", "ship-service-level"],
     "unicommerce": ["Sale Order Item Code", "Display Order Code", "COD"],
     "shiprocket": ["*Order Id", "*Buyer's Mobile No.", "*Master SKU"],
