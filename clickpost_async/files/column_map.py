@@ -6,6 +6,7 @@ timezone = "Asia/Kolkata"    # of times in words
 
 [columns]                    # a column of the file = ours
 "Ship To PIN" = "drop_pincode"
+"Remarks" = ""               # left out
 
 [join]                       # several columns of the file become one of ours
 drop_name = ["First Name", "Last Name"]
@@ -58,7 +59,7 @@ from typing import Any, Self
 from attrs import evolve, field, frozen
 
 from clickpost_async.files.cells import Kind
-from clickpost_async.files.header import UnknownColumnError, find_column
+from clickpost_async.files.header import IGNORED, UnknownColumnError, find_column
 from clickpost_async.files.map_entries import (
     DateFormat,
     Formula,
@@ -66,6 +67,7 @@ from clickpost_async.files.map_entries import (
     LookupTable,
     MapEntryError,
     RowRule,
+    find_own,
     fold_value,
     to_text,
 )
@@ -74,6 +76,7 @@ from clickpost_async.files.map_entries import (
 _MAX_PARENTS = 10
 
 _OTHERS = "*"
+_DAY = len("2026-01-31")
 _ENTRIES = (
     "extends, ignore_others, timezone, [columns], [join], [fixed], [values.…], [first], [without], "
     "[scale], [dates], [skip], [skip_items], [refuse], [compute], [by.…]"
@@ -200,7 +203,11 @@ class ColumnMap:
         return evolve(
             self,
             columns=self.columns
-            | {str(theirs): find_own(ours) for theirs, ours in (columns or {}).items()},
+            | {
+                # A column of no name is left out.
+                str(theirs): find_own(ours) if ours else IGNORED.name
+                for theirs, ours in (columns or {}).items()
+            },
             fixed=self.fixed | _by_column(fixed, lambda _, value: to_text(value)),
             values=self.values | _by_column(values, lambda _, table: _value_table(table)),
             first=self.first | _by_column(first, _length),
@@ -250,7 +257,9 @@ class ColumnMap:
         for part in self.without.get(ours, ()):
             cell = cell.replace(part, "")
         if self.dates and is_date_column(ours):
-            cell = next(filter(None, (form.to_iso(cell) for form in self.dates)), cell)
+            iso = next(filter(None, (form.to_iso(cell) for form in self.dates)), None)
+            if iso is not None:
+                cell = iso if ours.endswith("_time") else iso[:_DAY]
         table = self.values.get(ours)
         if table is None:
             return cell
@@ -270,14 +279,6 @@ def ready_made() -> Mapping[str, Traversable]:
 def is_date_column(ours: str) -> bool:
     """Tell whether a column of ours holds days or times."""
     return ours.endswith(("_date", "_time"))
-
-
-def find_own(name: object) -> str:
-    """Return the name of a column of ours, or raise `UnknownColumnError`."""
-    try:
-        return find_column(str(name)).name
-    except UnknownColumnError as error:
-        raise UnknownColumnError(f"{name}: {error}") from None
 
 
 def _by_column(

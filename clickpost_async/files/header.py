@@ -165,8 +165,12 @@ def read_headings(
         title = name[:_LONGEST_TITLE]
         if not name:
             continue
+        own_name = columns.get(name, ours.get(fold(name), name))
+        if own_name == IGNORED.name:
+            headings.append(Heading(index=index, title=title, column=IGNORED))
+            continue
         try:
-            column = find_column(ours.get(fold(name), name))
+            column = find_column(own_name)
         except UnknownColumnError as unknown:
             if ignore_others:
                 headings.append(Heading(index=index, title=title, column=IGNORED))

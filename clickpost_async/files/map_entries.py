@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from attrs import field, frozen
 
 from clickpost_async.files.cells import BadCellError, Kind, read_cell, strip_blanks
-from clickpost_async.files.header import find_column
+from clickpost_async.files.header import UnknownColumnError, find_column
 
 _OTHERS = "*"
 _MAX_TABLE_BYTES = 64 << 20
@@ -29,6 +29,14 @@ def fold_title(title: str) -> str:
     """
     text = title.casefold().replace("(optional)", " ")
     return "_".join(re.findall(r"\w+", text.replace("_", " "))) or title.strip()
+
+
+def find_own(name: object) -> str:
+    """Return the name of a column of ours, or raise `UnknownColumnError`."""
+    try:
+        return find_column(str(name)).name
+    except UnknownColumnError as error:
+        raise UnknownColumnError(f"{name}: {error}") from None
 
 
 def fold_value(cell: str) -> str:
@@ -270,7 +278,7 @@ class LookupTable:
                 rows |= _read_table(folder / cells)
             elif isinstance(cells, Mapping):
                 rows[fold_value(value)] = {
-                    find_column(str(name)).name: to_text(cell) for name, cell in cells.items()
+                    find_own(name): to_text(cell) for name, cell in cells.items()
                 }
             else:
                 raise MapEntryError(f"[by.{key}] {value}: needs a table like {{ weight = 500 }}")
@@ -323,7 +331,7 @@ def _read_table(path: Path) -> dict[str, Mapping[str, str]]:
     table = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
     rows: dict[str, Mapping[str, str]] = {}
     try:
-        names = [find_column(name).name for name in next(table, [])[1:]]
+        names = [find_own(name) for name in next(table, [])[1:]]
         for cells in table:
             if not any(map(strip_blanks, cells)):
                 continue

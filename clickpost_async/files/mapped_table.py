@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from clickpost_async.files.cells import BadCellError, strip_blanks
 from clickpost_async.files.column_map import ColumnMap, is_date_column
 from clickpost_async.files.columns import Column
-from clickpost_async.files.header import Heading, UnknownColumnError, find_column, nearest
+from clickpost_async.files.header import IGNORED, Heading, UnknownColumnError, find_column, nearest
 from clickpost_async.files.map_entries import (
     Condition,
     Formula,
@@ -109,7 +109,10 @@ class MappedTable:
     # --- the first row ---------------------------------------------------------------------------
 
     def _name_columns(self) -> None:
-        ours = {fold_title(theirs): name for theirs, name in self._map.columns.items()}
+        # What is joined or computed with is a column of the file, however like one of ours it is.
+        foreign = [name for name in self._map.file_names if not _is_own(name)]
+        ours = dict.fromkeys(map(fold_title, foreign), IGNORED.name)
+        ours |= {fold_title(theirs): name for theirs, name in self._map.columns.items()}
         for title in self.titles:
             name = ours.get(fold_title(title))
             if name is not None:
@@ -119,8 +122,11 @@ class MappedTable:
 
     def _named(self) -> Iterator[tuple[int, str]]:
         for index, title in enumerate(self.titles):
+            name = self.columns.get(title, title)
+            if name == IGNORED.name:
+                continue
             try:
-                yield index, find_column(self.columns.get(title, title)).name
+                yield index, find_column(name).name
             except UnknownColumnError:
                 continue
 
@@ -155,7 +161,8 @@ class MappedTable:
         for ours, join in self._map.join.items():
             sources = [name for name in join.columns if self._find(name) is not None]
             if sources:
-                self._add(" + ".join(sources), ours)
+                title = " + ".join(sources)
+                self._add(ours if title in self.titles else title, ours)
         for key, table in self._map.by.items():
             if key in self._own or key in self._map.fixed or key in self._map.compute:
                 for ours in table.columns:
@@ -334,7 +341,7 @@ class _Completion:
             if ours.startswith(_ITEM):
                 for index in self._items:
                     self._set(index, ours, self._row_value(index, formula))
-            elif not self._first(ours):
+            elif not self._first_filled(ours):
                 self._set(self._order[0], ours, self._order_value(formula))
         except _CannotComputeError as error:
             self._problem(error.index, error.column, f"{ours} cannot be computed: {error}")
@@ -412,11 +419,14 @@ class _Completion:
         return self._table.fixed_cell(name) if name.startswith(_ITEM) else ""
 
     def _first(self, ours: str) -> str:
+        return self._first_filled(ours) or self._table.fixed_cell(ours)
+
+    def _first_filled(self, ours: str) -> str:
         for index in self._order:
             cell = self._table.cell(self._cells[index], ours)
             if strip_blanks(cell):
                 return cell
-        return self._table.fixed_cell(ours)
+        return ""
 
     def _fill(self, index: int, ours: str, cell: str) -> None:
         place = self._table.place(ours)

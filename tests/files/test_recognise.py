@@ -62,9 +62,8 @@ def filled_in(text: str) -> str:
     lines = []
     for line in text.splitlines():
         name, _, value = line.partition(" = ")
-        if value.startswith(f'"{FILL_IN}"'):
-            line = f'{name} = "{examples[name]}"'
-        lines.append(line)
+        is_open = value.startswith(f'"{FILL_IN}"')
+        lines.append(f'{name} = "{examples[name]}"' if is_open else line)
     return "\n".join(lines)
 
 
@@ -91,9 +90,7 @@ def test_a_map_that_is_not_filled_in_is_refused_and_a_filled_one_makes_orders(
     with pytest.raises(ColumnMapError, match="still to be filled in: courier_partner, length,"):
         ColumnMap.load(path)
     path.write_text(filled_in(path.read_text()))
-    rows = check(
-        read_orders(write(tmp_path / "e.csv", titles, row), columns=ColumnMap.load(path))
-    )
+    rows = check(read_orders(write(tmp_path / "e.csv", titles, row), columns=ColumnMap.load(path)))
 
     assert [problems for _, problems in rows] == [()]
 
