@@ -51,14 +51,12 @@ class FileCounts:
         self.skipped[reason] += rows
 
     def __str__(self) -> str:
-        parts = [_count(self.orders, "order", self.order_rows)]
+        parts = [_count(self.orders, "order")]
         if self.skipped:
             reasons = ", ".join(f"{why} {number:,}" for why, number in self.skipped.most_common())
             parts.append(f"{self.skipped.total():,} skipped ({reasons})")
-        parts.append(_count(self.refused, "refused", self.refused_rows, plural=""))
-        return f"{_count(self.rows, 'row', self.rows)}: {', '.join(parts)}"
+        return f"{_count(self.rows, 'row')}: {', '.join(parts)}, {self.refused:,} refused"
 
 
-def _count(number: int, noun: str, rows: int, *, plural: str = "s") -> str:
-    text = f"{number:,} {noun}{'' if number == 1 else plural}"
-    return text if number == rows else f"{text} in {rows:,} rows"
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
