@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from clickpost_async.files.cells import BadCellError, Kind, read_cell, strip_blanks
 from clickpost_async.files.header import UnknownColumnError, find_column
@@ -69,11 +69,14 @@ class Condition:
     patterns: tuple[str, ...]
     negated: bool = False
     optional: bool = False
-    _expression: re.Pattern[str] = field(init=False, repr=False)
-
-    @_expression.default
-    def _compile(self) -> re.Pattern[str]:
-        return re.compile("|".join(map(_wildcard, self.patterns)), re.DOTALL)
+    _expression: re.Pattern[str] = field(
+        init=False,
+        repr=False,
+        default=Factory(
+            lambda condition: re.compile("|".join(map(_wildcard, condition.patterns)), re.DOTALL),
+            takes_self=True,
+        ),
+    )
 
     def matches(self, cell: str) -> bool:
         """Tell whether the value of the column matches; `*` alone is any value but a blank."""
@@ -181,21 +184,23 @@ _DATE_TOKENS = {
 _TOKEN = re.compile("|".join(sorted(_DATE_TOKENS, key=len, reverse=True)))
 
 
+def _to_strptime(text: str) -> str:
+    if "%" in text:
+        return text
+    form = _TOKEN.sub(lambda token: _DATE_TOKENS[token[0]], text)
+    if "%d" not in form or not any(month in form for month in ("%m", "%b", "%B")):
+        raise MapEntryError(f"{text!r} is no date format; write it like DD/MM/YYYY")
+    return form
+
+
 @frozen
 class DateFormat:
     """How a file writes days and times: `DD/MM/YYYY`, `DD-MMM-YYYY HH:mm`, or strptime's `%d`."""
 
     text: str
-    strptime: str = field(init=False)
-
-    @strptime.default
-    def _to_strptime(self) -> str:
-        if "%" in self.text:
-            return self.text
-        form = _TOKEN.sub(lambda token: _DATE_TOKENS[token[0]], self.text)
-        if "%d" not in form or "%m" not in form.replace("%b", "%m").replace("%B", "%m"):
-            raise MapEntryError(f"{self.text!r} is no date format; write it like DD/MM/YYYY")
-        return form
+    strptime: str = field(
+        init=False, default=Factory(lambda form: _to_strptime(form.text), takes_self=True)
+    )
 
     def to_iso(self, cell: str) -> str | None:
         """Return a date or time in ISO format, `None` where the cell is written otherwise."""

@@ -379,9 +379,9 @@ class _Completion:
 
     def _fixed_value(self, formula: Formula) -> Decimal | None:
         """Return what the one column of a formula is fixed to."""
-        if len(formula.names) > 1:
+        if len(formula.names) != 1:
             return None
-        name = formula.names[0]
+        (name,) = formula.names
         try:
             return to_decimal(self._table.fixed_cell(name))
         except BadCellError as error:

@@ -77,7 +77,7 @@ class OrderReader(Iterator[OrderRow]):
     ) -> None:
         self.counts: FileCounts = FileCounts()
         self._source = source
-        self._format = format
+        self._format: Format | None = format
         self._columns = columns
         self._rows = self._read()
 
