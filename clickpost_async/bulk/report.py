@@ -21,8 +21,8 @@ class Report:
     `duplicates_avoided` counts orders that an attempt had placed whose response was lost, and that
     were found again instead of being bought twice. `requests` are attempts to create orders,
     `retries` those that were not an order's first. `slowest` is how many seconds the slowest order
-    took. `halted` is what would have failed every order, such as a refused key; `stopped`: no
-    further orders were read.
+    took. `halted` is what would have failed every order, such as a refused key; `stopped`:
+    `Run.stop` was called.
     """
 
     placed: int = 0
@@ -89,7 +89,7 @@ class Report:
         rare = {
             "known from the journal": self.skipped,
             "in the journal and not in the input": self.missing,
-            "changed since they were sent, and left as they were": self.changed,
+            "changed since they were sent, and not sent again": self.changed,
             "duplicates of earlier rows": self.duplicates,
         }
         lines += [f"{number} {what}" for what, number in rare.items() if number]

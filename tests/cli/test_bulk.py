@@ -39,7 +39,7 @@ BRISK = ("--settle-delay", "0.5")
 
 
 def serve(**settings: Any) -> Iterator[Served]:
-    with Sandbox(key=KEY, **settings) as sandbox:
+    with Sandbox(api_key=KEY, **settings) as sandbox:
         server = Served(sandbox)
         try:
             yield server

@@ -16,7 +16,7 @@ import pytest
 import trustme
 from asgiref.sync import async_to_sync
 
-from clickpost_async import Auth, ClickPost, Credentials, Get, Hosts, Idempotency, RetryPolicy
+from clickpost_async import Auth, ClickPost, Get, Idempotency, RetryPolicy
 from clickpost_async._http import tls
 from clickpost_async.structures import ResponseModel
 from tests.helpers.event_loops import EVERY_LOOP, LoopFactory
@@ -91,9 +91,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 def client(url: str) -> ClickPost:
-    return ClickPost(
-        Credentials("acme", KEY), hosts=Hosts.at(url), retry=RetryPolicy.never(), max_concurrency=2
-    )
+    return ClickPost("acme", KEY, base_url=url, retry=RetryPolicy.never(), max_concurrency=2)
 
 
 async def ask(clickpost: ClickPost) -> None:

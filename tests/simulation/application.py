@@ -10,7 +10,6 @@ from attrs import define, field, frozen
 from clickpost_async import (
     ClickPost,
     ClickPostError,
-    Credentials,
     InvalidRequestError,
     Priority,
     Rate,
@@ -101,7 +100,8 @@ class App:
             history.rates[name] = (rate.per_second, float(rate.burst or 1))
         read = self.settings.patience
         return ClickPost(
-            Credentials("acme", "not-a-real-key"),
+            "acme",
+            "not-a-real-key",
             transport=transport,
             rate=rate,
             retry=self.settings.retry,
@@ -149,7 +149,7 @@ async def create(app: App, client: ClickPost, plan: Plan) -> Call:
     except ClickPostError as error:
         call.became = error.outcome.value
         call.reason = f"{type(error).__name__}: {error.message}"
-        call.trouble = error.kind.name if error.kind else ""
+        call.kind = error.kind.name
         call.local = isinstance(error, InvalidRequestError) and bool(error.problems)
     except asyncio.CancelledError:
         call.became = "cancelled"

@@ -63,7 +63,7 @@ class Call:
     waybill: str | None = None
     already_placed: bool = False
     reason: str = ""
-    trouble: str = ""
+    kind: str = ""
     # Refused here, before anything was sent, because of what it says.
     local: bool = False
     client_closed: bool = False

@@ -151,8 +151,26 @@ def _bought_by(history: History, call: Call) -> str | None:
     return None
 
 
+# Kinds of failure after which a call need not have looked its order up: it had no time, no budget
+# or no place for that, or it looked once and the gateway answered.
+_NOT_LOOKED_UP = frozenset(
+    {
+        "CIRCUIT_OPEN",
+        "DEADLINE",
+        "LOCAL_RESOURCES",
+        "NOT_CLICKPOST",
+        "RATE_LIMIT_PAUSED",
+        "RETRY_BUDGET_SPENT",
+        "UNEXPECTED",
+        "UNEXPECTED_NOT_SENT",
+    }
+)
+
+
 def _was_looked_up(history: History, call: Call) -> bool:
-    if call.attempts < 2 or call.deadline is not None or call.client_closed or call.trouble:
+    if call.attempts < 2 or call.deadline is not None or call.client_closed:
+        return True
+    if call.kind in _NOT_LOOKED_UP:
         return True
     sendings = [s for s in history.sendings if s.key == call.key and s.process == call.process]
     # One that ClickPost has recorded is asked for by sending it again.
