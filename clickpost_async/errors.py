@@ -1,19 +1,19 @@
-"""What can go wrong, sorted by what the caller can do next.
+"""Exceptions, sorted by what the caller can do next.
 
     ClickPostError
-    ├── NotSentError              nothing left, or it was turned away at the door: send it again
-    │   ├── ThrottledError        HTTP 429, after `wait` seconds
-    │   └── DeadlineError         the call's deadline passed while it was still waiting
-    ├── NoReplyError              it left, and nobody knows what became of it: look before repeating
-    ├── UnreadableReplyError      a reply came that cannot be understood: look before repeating
-    └── RefusedError              ClickPost understood, and said no (`status` is its code)
-        ├── CredentialsError      the key, or the courier account behind it
-        ├── InvalidRequestError   the order itself; also raised here, before anything is sent
-        ├── CourierError          the courier refused
-        ├── BusyCourierError      the courier was down or too slow; passes
-        └── ServerError           ClickPost's own fault; passes
+    ├── NotSentError              not processed: retry the same call
+    │   ├── ThrottledError        HTTP 429: retry after `retry_after` seconds
+    │   └── DeadlineError         the call's deadline passed before anything was sent
+    ├── NoReplyError              sent, outcome unknown: look the order up before retrying
+    ├── UnreadableReplyError      response cannot be read, outcome unknown: look up before retrying
+    └── RefusedError              ClickPost rejected the request (`status` is its code)
+        ├── CredentialsError      the API key, or the courier account behind it
+        ├── InvalidRequestError   the order itself; also raised locally, before anything is sent
+        ├── CourierError          the courier rejected the order
+        ├── BusyCourierError      the courier was down or too slow; transient
+        └── ServerError           internal server error at ClickPost; transient
 
-No class can hold the key: it is added below everything that raises.
+No exception can hold the API key: it is added below everything that raises.
 """
 
 import enum
@@ -24,7 +24,7 @@ from attrs import frozen
 
 
 class Outcome(enum.Enum):
-    """What is known of the order behind a failed call."""
+    """What is known of the order, or other effect, of a failed call."""
 
     NOT_SENT = "not sent"
     REJECTED = "rejected"
@@ -32,22 +32,43 @@ class Outcome(enum.Enum):
 
 
 class FailureKind(enum.Enum):
-    """What the transport knows of a failure beyond its class."""
+    """What failed. It is set where the failure is seen, and decides whether the call is retried.
 
-    LOCAL_RESOURCES = "this machine had no room: no place in a pool, no file to open"
-    UNEXPECTED = "an exception that no HTTP library tells of"
-    CIRCUIT_OPEN = "nothing was tried, because most calls had failed lately"
-    RETRY_BUDGET_SPENT = "not repeated, because too many calls were being repeated"
-    RATE_LIMIT_PAUSED = (
-        "not tried, because ClickPost had asked for a longer pause than the call may wait"
-    )
-    DEADLINE = "the call's own deadline passed"
-    NOT_CLICKPOST = "the response is a gateway's or another server's, not ClickPost's"
+    Of a call whose outcome is unknown it may instead be what kept it from being retried:
+    `CIRCUIT_OPEN`, `RATE_LIMIT_PAUSED`, `RETRY_BUDGET_SPENT` or `DEADLINE`.
+    """
+
+    # Nothing was processed.
+    NOT_SENT = "no connection, or the attempt ended before its first byte was sent"
+    LOCAL_RESOURCES = "this machine had no pool slot, file descriptor, port or memory left"
+    KEY_UNAVAILABLE = "the callable that returns the API key failed"
+    NOT_SENDABLE = "cannot be sent as configured: URL, certificate, proxy, API key or redirect"
+    UNEXPECTED_NOT_SENT = "an exception of no HTTP library, before anything was sent"
+    THROTTLED = "rejected with HTTP 429"
+    RATE_LIMIT_PAUSED = "ClickPost asked for a longer pause (HTTP 429) than the call may wait"
+    CIRCUIT_OPEN = "circuit breaker open: too many recent failures"
+    CLIENT_CLOSED = "the client was closed"
+    # ClickPost rejected it.
+    INVALID_REQUEST = "the request is invalid"
+    CREDENTIALS = "the API key or the courier account was rejected"
+    REJECTED = "rejected by ClickPost or the courier"
+    # It may have been processed.
+    NO_RESPONSE = "sent, but no complete response was received"
+    UNREADABLE = "the response cannot be read"
+    NOT_CLICKPOST = "the response is from a gateway or another server, not from ClickPost"
+    SERVER_ERROR = "internal server error at ClickPost or a gateway"
+    COURIER_BUSY = "the courier's system was down or too slow"
+    COURIER_UNRECOGNISED = "the courier returned an error that ClickPost does not recognise"
+    UNKNOWN_STATUS = "ClickPost returned a status that it does not document"
+    UNEXPECTED = "an exception of no HTTP library, after the request may have been sent"
+    # Either way.
+    DEADLINE = "the call's deadline passed"
+    RETRY_BUDGET_SPENT = "not retried: too many calls of this client were being retried"
 
 
 @frozen
 class Problem:
-    """One mistake: where it is (`pickup_info.pickup_pincode`), and what to do about it."""
+    """One validation error: its field path (`pickup_info.pickup_pincode`) and what to correct."""
 
     path: str
     message: str
@@ -56,7 +77,7 @@ class Problem:
         return f"{self.path}: {self.message}" if self.path else self.message
 
     def under(self, prefix: str) -> "Problem":
-        """Return the same mistake as seen from one level further out."""
+        """Return the same validation error with its path prefixed by the enclosing field."""
         if not self.path:
             return Problem(prefix, self.message)
         joint = "" if self.path.startswith("[") else "."
@@ -64,22 +85,32 @@ class Problem:
 
 
 _LOOK_UP = "look the order up by its reference number before it is sent again"
-_FIND_OUT = "find out what became of it before it is sent again"
+_FIND_OUT = "check whether it was processed before it is sent again"
 _CORRECT = "nothing was processed; correct what the message names, then call again"
-_AGAIN = "nobody knows what became of it; the very same call may be made again"
+_RETRY = "outcome unknown; safe to retry the same call"
 
 
 class ClickPostError(Exception):
-    """Any failure of a call; `outcome` says what is known of it, `advice` what to do next.
+    """Base class of all failures of a call.
 
-    `wait` is for how many seconds ClickPost asked to be left alone, if it did. `settles_in` is how
-    long a call nobody knows about should be left alone, where a second sending then does no more
-    than the first.
+    Attributes:
+        outcome: what is known of the order: not sent, rejected or unknown.
+        kind: what failed.
+        transient: whether the same call may succeed later.
+        endpoint: the endpoint's name, such as `orders.create_india`.
+        status: ClickPost's status code (`meta.status`), if it sent one.
+        http_status: the HTTP status, if a response was received.
+        reference_number: the order's reference number, if the call is about one.
+        attempts: how many attempts were made.
+        retry_after: seconds that the server asked to wait before the next attempt, if it did.
+        settle_delay: of a call with an unknown outcome: seconds after which a resend has no more
+            effect than the first sending; `None` if a resend may act twice.
+
     """
 
     outcome: Outcome = Outcome.UNKNOWN
     transient: bool = False
-    kind: FailureKind | None = None
+    kind: FailureKind = FailureKind.UNEXPECTED
     settle_delay: float | None = None
     _advice = "see the message"
 
@@ -94,6 +125,7 @@ class ClickPostError(Exception):
         reference_number: str | None = None,
         transient: bool | None = None,
         retry_after: float | None = None,
+        kind: FailureKind | None = None,
     ) -> None:
         super().__init__(message)
         self.endpoint = endpoint
@@ -106,6 +138,10 @@ class ClickPostError(Exception):
             self.outcome = Outcome(outcome)
         if transient is not None:
             self.transient = transient
+        if kind is not None:
+            self.kind = kind
+        elif transient is False and self.kind is FailureKind.NOT_SENT:
+            self.kind = FailureKind.NOT_SENDABLE
 
     @property
     def advice(self) -> str:
@@ -114,7 +150,7 @@ class ClickPostError(Exception):
             return self._advice
         if self.reference_number or self.endpoint is None:
             return _LOOK_UP
-        return _FIND_OUT if self.settle_delay is None else _AGAIN
+        return _FIND_OUT if self.settle_delay is None else _RETRY
 
     if not TYPE_CHECKING:  # to a checker it stays the plain attribute that it overrides
 
@@ -122,7 +158,7 @@ class ClickPostError(Exception):
         def args(self) -> tuple[Any, ...]:
             """The message, and the outcome unless it is that of the class.
 
-            A result backend that keeps JSON, such as Celery's, makes the error anew of these alone.
+            Result backends that store JSON, such as Celery's, rebuild the error from these alone.
             """
             message = BaseException.args.__get__(self)[:1]
             return message if self.outcome is type(self).outcome else (*message, self.outcome.value)
@@ -133,14 +169,14 @@ class ClickPostError(Exception):
 
     @property
     def message(self) -> str:
-        """What happened, in ClickPost's words or ours."""
+        """What happened: ClickPost's message, or the client's."""
         return str(self.args[0])
 
     @property
     def safe_to_retry_in(self) -> float | None:
-        """In how many seconds the very same call may be made again; 0 is at once.
+        """Seconds after which the same call may safely be made again; 0 means immediately.
 
-        `None`: not before it was corrected, if it was rejected, or looked up, if it is unknown.
+        `None`: correct the request first if it was rejected; look it up first if it is unknown.
         """
         return self.settle_delay if self.outcome is Outcome.UNKNOWN else None
 
@@ -163,9 +199,10 @@ def _rebuild(kind: type[ClickPostError], message: str, state: dict[str, Any]) ->
 
 
 class NotSentError(ClickPostError):
-    """Nothing was processed: the same call may be made again at once."""
+    """Nothing was processed: the same call may be made again immediately."""
 
     outcome = Outcome.NOT_SENT
+    kind = FailureKind.NOT_SENT
     transient = True
     _advice = "nothing was processed; call again"
 
@@ -177,69 +214,76 @@ class NotSentError(ClickPostError):
 
     @property
     def safe_to_retry_in(self) -> float | None:
-        """In how many seconds the very same call may be made again; 0 is at once.
+        """Seconds after which the same call may safely be made again; 0 means immediately.
 
-        `None`: not before its cause was corrected, which no repeat can do.
+        `None`: a retry cannot help before its cause is corrected.
         """
         return self.retry_after or 0.0 if self.transient else None
 
 
 class ThrottledError(NotSentError):
-    """HTTP 429: too many calls, for the next `wait` seconds."""
+    """HTTP 429: too many requests; nothing was processed. Retry after `retry_after` seconds."""
 
+    kind = FailureKind.THROTTLED
     _advice = "nothing was processed; call again later, or set a lower rate"
 
 
 class DeadlineError(NotSentError):
-    """The call's deadline passed while it was still waiting for its turn."""
+    """The call's deadline passed before anything was sent."""
 
+    kind = FailureKind.DEADLINE
     transient = False
     _advice = "nothing was processed; call again with more time"
 
     @property
     def safe_to_retry_in(self) -> float | None:
-        """In how many seconds the very same call may be made again; 0 is at once."""
+        """Seconds after which the same call may safely be made again; 0 means immediately."""
         return self.retry_after or 0.0
 
 
 class NoReplyError(ClickPostError):
-    """The call left and no answer came: it may or may not have been processed."""
+    """The request was sent and no response was received: it may have been processed."""
 
+    kind = FailureKind.NO_RESPONSE
     transient = True
 
 
 class UnreadableReplyError(ClickPostError):
-    """An answer came that cannot be understood: the call may or may not have been processed."""
+    """The response cannot be read: the request may have been processed."""
 
+    kind = FailureKind.UNREADABLE
     transient = True
 
 
 class RefusedError(ClickPostError):
-    """ClickPost understood the call and said no; `status` is its code, `message` its words."""
+    """ClickPost rejected the request; `status` is its code, `message` its message."""
 
     outcome = Outcome.REJECTED
+    kind = FailureKind.REJECTED
 
 
 class CredentialsError(RefusedError):
-    """The key, or the courier account behind it, is wrong, missing or inactive."""
+    """The API key, or the courier account behind it, is wrong, missing or inactive."""
 
-    _advice = "check the key and the account on the dashboard; nothing else will help"
+    kind = FailureKind.CREDENTIALS
+    _advice = "check the API key and the courier account on ClickPost's dashboard"
 
     @property
     def key_refused(self) -> bool:
-        """Whether the key itself was refused, and with it every other call."""
-        # A service that is not subscribed is told under HTTP 401 too, with a code of its own (320).
-        said = self.http_status if self.status is None else self.status
-        return said in _KEY_REFUSED
+        """Whether the API key itself was rejected, so that every other call will fail too."""
+        # HTTP 401 also comes with 320, for a service that is not subscribed.
+        status = self.http_status if self.status is None else self.status
+        return status in _KEY_REFUSED
 
 
-# 316, 324 and 351-353 speak of one courier account, 306 and 320 of one service.
+# 316, 324 and 351-353 are about one courier account, 306 and 320 about one service.
 _KEY_REFUSED = frozenset({301, 401, 403})
 
 
 class InvalidRequestError(RefusedError, ValueError):
-    """What was asked for is not valid; `problems` has every mistake when it was found here."""
+    """The request is invalid; `problems` lists every validation error found locally."""
 
+    kind = FailureKind.INVALID_REQUEST
     _advice = "correct the fields named, then send it again"
 
     def __init__(
@@ -261,7 +305,7 @@ class InvalidRequestError(RefusedError, ValueError):
         reference_number: str | None = None,
         advice: str | None = None,
     ) -> Self:
-        """Make the error that names all mistakes, raised before anything is sent."""
+        """Return the error that lists all validation errors, raised before anything is sent."""
         found = tuple(problems)
         error = cls(
             "; ".join(map(str, found)),
@@ -276,20 +320,22 @@ class InvalidRequestError(RefusedError, ValueError):
 
 
 class CourierError(RefusedError):
-    """The courier refused the order; its own words follow."""
+    """The courier rejected the order; `message` is the courier's."""
 
-    _advice = "read the courier's words; correct the order or choose another courier"
+    _advice = "read the courier's message; correct the order or choose another courier"
 
 
 class BusyCourierError(RefusedError):
-    """The courier's system was down or too slow: it may have booked the order all the same."""
+    """The courier's system was down or too slow: it may have booked the order nevertheless."""
 
     outcome = Outcome.UNKNOWN
+    kind = FailureKind.COURIER_BUSY
     transient = True
 
 
 class ServerError(RefusedError):
-    """ClickPost failed inside: the call may or may not have been processed."""
+    """Internal server error at ClickPost or a gateway: the request may have been processed."""
 
     outcome = Outcome.UNKNOWN
+    kind = FailureKind.SERVER_ERROR
     transient = True

@@ -242,8 +242,8 @@ def test_what_is_no_order_is_not_looked_up_by_a_reference_number() -> None:
     label = NoReplyError("words", endpoint="labels.fetch")
     label.settle_delay = 0.0
 
-    assert "find out" in pickup.advice
-    assert "may be made again" in label.advice
+    assert "check whether it was processed" in pickup.advice
+    assert "safe to retry" in label.advice
 
 
 def test_advice_fits_what_is_known() -> None:

@@ -168,11 +168,11 @@ async def test_an_order_with_mistakes_is_not_attempted() -> None:
 
 
 @virtual_time
-async def test_a_response_with_another_reference_number_is_doubted_and_not_taken() -> None:
+async def test_response_with_another_reference_number_is_reported_and_not_believed() -> None:
     listener = await told(placed("W-1", "R-77"))
 
-    assert {event.why for event in listener.of(SuspiciousResponse)} == {
-        "the response has another reference number"
+    assert {event.reason for event in listener.of(SuspiciousResponse)} == {
+        "response belongs to a different order: it has another reference number"
     }
     assert listener.of(CallFinished)[-1].outcome is Outcome.UNKNOWN
 

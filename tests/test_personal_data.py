@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from clickpost_async import ClickPost, ClickPostError, InvalidRequestError, RetryPolicy, structure
-from clickpost_async._core import call
+from clickpost_async._core import call_state
 from clickpost_async.bulk import create
 from clickpost_async.structures import IndiaOrder
 from tests.helpers.http_server import envelope, http, serving
@@ -118,7 +118,7 @@ async def test_a_server_that_repeats_a_person_does_not_make_us_show_one(
 async def test_without_a_mask_the_words_of_a_server_would_show_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(call, "masked", lambda words, *_: words)
+    monkeypatch.setattr(call_state, "redact", lambda words, *_: words)
     talk = repeating(ECHOES["the message"], NAME)
     async with serving(talk) as server, client(server.url) as clickpost:
         assert leaks(await told_of(clickpost, order()))

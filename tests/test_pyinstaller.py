@@ -42,8 +42,8 @@ def test_hook_collects_every_file_that_is_not_python(hook: Any) -> None:
         ("sandbox/page/index.html", "clickpost_async/sandbox/page"),
         ("limits/token_bucket.lua", "clickpost_async/limits"),
         ("fleet/ledger.lua", "clickpost_async/fleet"),
-        ("files/exports/shopify.toml", "clickpost_async/bulk/exports"),
-        ("files/orders.csv", "clickpost_async/bulk"),
+        ("files/exports/shopify.toml", "clickpost_async/files/exports"),
+        ("files/orders.csv", "clickpost_async/files"),
         ("py.typed", "clickpost_async"),
     ):
         assert data[str(PACKAGE / name)] == target

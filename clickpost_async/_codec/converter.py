@@ -251,7 +251,10 @@ def reference_number_of(data: object) -> str | None:
     """Return an order's reference number, whether it is a structure or a plain mapping."""
     if isinstance(data, Structure):
         return getattr(data, "reference_number", None)
-    shipment = data.get("shipment_details") if isinstance(data, Mapping) else None
+    if not isinstance(data, Mapping):
+        return None
+    # B2B orders have their shipment under another name.
+    shipment = data.get("shipment_details", data.get("shipment_info"))
     reference = shipment.get("reference_number") if isinstance(shipment, Mapping) else None
     return reference if isinstance(reference, str) else None
 

@@ -42,9 +42,8 @@ BY_STATUS: Mapping[int, type[ClickPostError]] = {
     **dict.fromkeys((500, 502, 503, 504), ServerError),
 }
 
-# Codes after which nobody can say whether the courier has the order: an error of the courier that
-# ClickPost does not recognise, and any code that is in no table.
-_UNRECOGNISED = frozenset({354})
+# Codes that leave open whether the courier has the order. A code that is in no table does, too.
+_UNRECOGNISED = {354: FailureKind.COURIER_UNRECOGNISED}
 
 
 def decode(
@@ -76,7 +75,7 @@ def decode(
             and response.http_status == 400
         ):
             # Where ClickPost documents no envelope at all, it refuses without one.
-            raise RefusedError("refused without a word", **_context(endpoint, response))
+            raise RefusedError("rejected without a message", **_context(endpoint, response))
         _raise_by_http_status(endpoint, response, verdict)
     if verdict.status not in endpoint.accepts:
         if endpoint.idempotency is Idempotency.BY_REFERENCE and not isinstance(
@@ -123,7 +122,8 @@ def _raise_refusal(
     kind = endpoint.means.get(status) or BY_STATUS.get(status)
     if kind is None or status in _UNRECOGNISED:
         facts["outcome"] = Outcome.UNKNOWN
-    raise (kind or RefusedError)(verdict.message or "refused without a word", **facts)
+        facts["kind"] = _UNRECOGNISED.get(status, FailureKind.UNKNOWN_STATUS)
+    raise (kind or RefusedError)(verdict.message or "rejected without a message", **facts)
 
 
 def _raise_by_http_status(
@@ -139,9 +139,9 @@ def _raise_by_http_status(
     may_have_acted = status == 303 and endpoint.idempotency is not Idempotency.SAFE
     if 300 <= status < 400 and not may_have_acted:
         raise NotSentError(
-            f"answered with a redirect (HTTP {status}), which is never followed;"
-            " check the base URL",
+            f"redirected (HTTP {status}); redirects are never followed: check the base URL",
             transient=False,
+            kind=FailureKind.NOT_SENDABLE,
             **facts,
         )
     if status in (408, 425) or status >= 500:
@@ -149,9 +149,7 @@ def _raise_by_http_status(
     if status in (401, 403):
         raise CredentialsError(words, outcome=Outcome.NOT_SENT, **facts)
     if 300 <= status < 500:
-        error = UnreadableReplyError(words, transient=False, **facts)
-        error.kind = FailureKind.NOT_CLICKPOST
-        raise error
+        raise UnreadableReplyError(words, transient=False, kind=FailureKind.NOT_CLICKPOST, **facts)
     raise UnreadableReplyError(
         f"the answer cannot be understood (HTTP {status}, no meta.status)", **facts
     )

@@ -1,68 +1,39 @@
-"""When a call is sent again: a table of what failed against what a second sending does.
+"""When a call is retried: a table of what failed and what a second sending does, and the back-off.
 
-The pauses are tenacity's business; a fresh object is made for every call, and only once a first
-attempt has failed.
+The back-off is tenacity's: its retry, wait and stop conditions are made from the policy, anew for
+each call, and only once a first attempt has failed or left an order pending.
 """
 
 import enum
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from clickpost_async._codec.endpoint import Idempotency
 from clickpost_async._concurrency.retry_budget import THROTTLE_PRICE, RetryBudget
-from clickpost_async.errors import (
-    BusyCourierError,
-    ClickPostError,
-    CourierError,
-    FailureKind,
-    NoReplyError,
-    NotSentError,
-    Outcome,
-    ServerError,
-    ThrottledError,
-    UnreadableReplyError,
-)
+from clickpost_async._util.arguments import check_instance, check_number
+from clickpost_async.errors import ClickPostError, FailureKind
 from clickpost_async.structures._base import ResponseModel
 
 if TYPE_CHECKING:
-    from tenacity import RetryCallState
-
-R = TypeVar("R", bound=ResponseModel)
-
-
-class RetryCase(enum.Enum):
-    """What a failed attempt tells about the call."""
-
-    UNSENT = "no connection, or it was turned away before it was read"
-    LOCAL_RESOURCES = "no room on this machine: nothing left"
-    UNEXPECTED_UNSENT = "something unforeseen failed before anything left"
-    THROTTLED = "turned away with 429"
-    BUSY = "the courier was down or too slow"
-    SERVER = "ClickPost, or something before it, failed inside"
-    NO_RESPONSE = "it left, and no answer came"
-    UNREADABLE = "it left, and what came is no answer"
-    UNEXPECTED = "it left, and then something unforeseen failed"
-    NOT_CLICKPOST = "something other than ClickPost answered"
-    UNRECOGNISED = "the courier said what ClickPost does not understand"
-    FINAL = "ClickPost has decided, or nothing will help"
+    from tenacity import AsyncRetrying, RetryCallState
 
 
 class RetryAction(enum.Enum):
-    """What is done about it."""
+    """What follows a failure."""
 
-    RAISE = "raise"
-    BACK_OFF = "repeat after a short, growing pause"
-    ONCE = "repeat once, after a short pause"
-    SETTLE = "look it up, and repeat it once the first sending has been worked off"
-    LOOK_UP = "look it up once, and do not repeat it"
-    ON_REQUEST = "settle once, if the policy says so"
+    RAISE = "raise the error"
+    BACK_OFF = "retry after a short back-off"
+    ONCE = "retry once after a short back-off"
+    SETTLE = "look the order up, and resend it after the settle delay"
+    LOOK_UP = "look the order up once, and do not resend it"
+    ON_REQUEST = "resend once after the settle delay, if the policy says so"
 
 
 class RetryRow(NamedTuple):
-    """What follows a failure, by what a second sending does; and what a repeat costs."""
+    """The action after a failure for each idempotency, and what a retry costs of the budget."""
 
     safe: RetryAction
     idempotent: RetryAction
@@ -74,72 +45,53 @@ class RetryRow(NamedTuple):
 _RAISE, _BACK_OFF, _ONCE, _SETTLE, _LOOK_UP, _ON_REQUEST = RetryAction
 
 # fmt: off
-_Case, _Row = RetryCase, RetryRow
-RETRY_TABLE: Mapping[RetryCase, RetryRow] = {
-    #                              SAFE       IDEMPOTENT  BY_REFERENCE  UNSAFE     price
-    _Case.UNSENT:            _Row(_BACK_OFF, _BACK_OFF,  _BACK_OFF,    _BACK_OFF, 1),
-    _Case.LOCAL_RESOURCES:   _Row(_BACK_OFF, _BACK_OFF,  _BACK_OFF,    _BACK_OFF, 0),
-    _Case.UNEXPECTED_UNSENT: _Row(_ONCE,     _ONCE,      _ONCE,        _ONCE,     1),
-    _Case.THROTTLED:         _Row(_BACK_OFF, _BACK_OFF,  _BACK_OFF,    _BACK_OFF, THROTTLE_PRICE),
-    _Case.BUSY:              _Row(_BACK_OFF, _SETTLE,    _SETTLE,      _RAISE,    1),
-    _Case.SERVER:            _Row(_BACK_OFF, _SETTLE,    _SETTLE,      _RAISE,    1),
-    _Case.NO_RESPONSE:       _Row(_BACK_OFF, _SETTLE,    _SETTLE,      _RAISE,    1),
-    _Case.UNREADABLE:        _Row(_ONCE,     _SETTLE,    _SETTLE,      _RAISE,    1),
-    _Case.UNEXPECTED:        _Row(_ONCE,     _RAISE,     _SETTLE,      _RAISE,    1),
-    _Case.NOT_CLICKPOST:     _Row(_RAISE,    _RAISE,     _LOOK_UP,     _RAISE,    0),
-    _Case.UNRECOGNISED:      _Row(_RAISE,    _RAISE,     _ON_REQUEST,  _RAISE,    1),
-    _Case.FINAL:             _Row(_RAISE,    _RAISE,     _RAISE,       _RAISE,    0),
+_Kind, _Row, _CHEAP = FailureKind, RetryRow, THROTTLE_PRICE
+RETRY_TABLE: Mapping[FailureKind, RetryRow] = {
+    #                                 SAFE       IDEMPOTENT  BY_REFERENCE  UNSAFE     price
+    _Kind.NOT_SENT:             _Row(_BACK_OFF, _BACK_OFF,  _BACK_OFF,    _BACK_OFF, 1),
+    _Kind.LOCAL_RESOURCES:      _Row(_BACK_OFF, _BACK_OFF,  _BACK_OFF,    _BACK_OFF, 0),
+    _Kind.KEY_UNAVAILABLE:      _Row(_BACK_OFF, _BACK_OFF,  _BACK_OFF,    _BACK_OFF, 1),
+    _Kind.UNEXPECTED_NOT_SENT:  _Row(_ONCE,     _ONCE,      _ONCE,        _ONCE,     1),
+    _Kind.THROTTLED:            _Row(_BACK_OFF, _BACK_OFF,  _BACK_OFF,    _BACK_OFF, _CHEAP),
+    _Kind.COURIER_BUSY:         _Row(_BACK_OFF, _SETTLE,    _SETTLE,      _RAISE,    1),
+    _Kind.SERVER_ERROR:         _Row(_BACK_OFF, _SETTLE,    _SETTLE,      _RAISE,    1),
+    _Kind.NO_RESPONSE:          _Row(_BACK_OFF, _SETTLE,    _SETTLE,      _RAISE,    1),
+    _Kind.UNREADABLE:           _Row(_ONCE,     _SETTLE,    _SETTLE,      _RAISE,    1),
+    _Kind.UNEXPECTED:           _Row(_ONCE,     _RAISE,     _SETTLE,      _RAISE,    1),
+    _Kind.NOT_CLICKPOST:        _Row(_RAISE,    _RAISE,     _LOOK_UP,     _RAISE,    0),
+    _Kind.COURIER_UNRECOGNISED: _Row(_RAISE,    _RAISE,     _ON_REQUEST,  _RAISE,    1),
+    # A retry of the same call would not help, or is not allowed.
+    _Kind.UNKNOWN_STATUS:       _Row(_RAISE,    _RAISE,     _RAISE,       _RAISE,    0),
+    _Kind.INVALID_REQUEST:      _Row(_RAISE,    _RAISE,     _RAISE,       _RAISE,    0),
+    _Kind.CREDENTIALS:          _Row(_RAISE,    _RAISE,     _RAISE,       _RAISE,    0),
+    _Kind.REJECTED:             _Row(_RAISE,    _RAISE,     _RAISE,       _RAISE,    0),
+    _Kind.NOT_SENDABLE:         _Row(_RAISE,    _RAISE,     _RAISE,       _RAISE,    0),
+    _Kind.CLIENT_CLOSED:        _Row(_RAISE,    _RAISE,     _RAISE,       _RAISE,    0),
+    _Kind.CIRCUIT_OPEN:         _Row(_RAISE,    _RAISE,     _RAISE,       _RAISE,    0),
+    _Kind.RATE_LIMIT_PAUSED:    _Row(_RAISE,    _RAISE,     _RAISE,       _RAISE,    0),
+    _Kind.RETRY_BUDGET_SPENT:   _Row(_RAISE,    _RAISE,     _RAISE,       _RAISE,    0),
+    _Kind.DEADLINE:             _Row(_RAISE,    _RAISE,     _RAISE,       _RAISE,    0),
 }
 # fmt: on
 
-
-# What says that the server is not well; all other answers are answers, refusals among them.
+# Failures that the circuit breaker counts. A rejection is not one: the server is reachable.
 UNHEALTHY = frozenset(
     {
-        RetryCase.UNSENT,
-        RetryCase.UNEXPECTED_UNSENT,
-        RetryCase.SERVER,
-        RetryCase.NO_RESPONSE,
-        RetryCase.UNREADABLE,
-        RetryCase.UNEXPECTED,
+        FailureKind.NOT_SENT,
+        FailureKind.KEY_UNAVAILABLE,
+        FailureKind.UNEXPECTED_NOT_SENT,
+        FailureKind.SERVER_ERROR,
+        FailureKind.NO_RESPONSE,
+        FailureKind.UNREADABLE,
+        FailureKind.UNEXPECTED,
     }
 )
 
 
-_BY_CLASS: Mapping[type[ClickPostError], RetryCase] = {
-    ThrottledError: RetryCase.THROTTLED,
-    NotSentError: RetryCase.UNSENT,
-    NoReplyError: RetryCase.NO_RESPONSE,
-    UnreadableReplyError: RetryCase.UNREADABLE,
-    BusyCourierError: RetryCase.BUSY,
-    ServerError: RetryCase.SERVER,
-}
-_BY_TROUBLE: Mapping[tuple[RetryCase, FailureKind | None], RetryCase] = {
-    (RetryCase.UNSENT, FailureKind.LOCAL_RESOURCES): RetryCase.LOCAL_RESOURCES,
-    (RetryCase.UNSENT, FailureKind.UNEXPECTED): RetryCase.UNEXPECTED_UNSENT,
-    (RetryCase.UNSENT, FailureKind.CIRCUIT_OPEN): RetryCase.FINAL,
-    (RetryCase.THROTTLED, FailureKind.RATE_LIMIT_PAUSED): RetryCase.FINAL,
-    (RetryCase.NO_RESPONSE, FailureKind.UNEXPECTED): RetryCase.UNEXPECTED,
-}
-
-
-def retry_case_of(error: ClickPostError) -> RetryCase:
-    """Sort an error into the table's rows."""
-    if isinstance(error, CourierError) and error.outcome is Outcome.UNKNOWN:
-        return RetryCase.UNRECOGNISED
-    if error.kind is FailureKind.NOT_CLICKPOST:
-        return RetryCase.NOT_CLICKPOST
-    if not error.transient:
-        return RetryCase.FINAL
-    kinds = (_BY_CLASS[kind] for kind in _BY_CLASS if isinstance(error, kind))
-    failure = next(kinds, RetryCase.FINAL)
-    return _BY_TROUBLE.get((failure, error.kind), failure)
-
-
-def action_after(error: ClickPostError, repeat: Idempotency) -> RetryAction:
-    """Look up what to do after an error."""
-    step: RetryAction = getattr(RETRY_TABLE[retry_case_of(error)], repeat.name.lower())
-    return step
+def action_after(kind: FailureKind, idempotency: Idempotency) -> RetryAction:
+    """Return what follows a failure of that kind."""
+    action: RetryAction = getattr(RETRY_TABLE[kind], idempotency.name.lower())
+    return action
 
 
 class Resend(enum.Enum):
@@ -155,43 +107,79 @@ class Resend(enum.Enum):
 
 
 def _seconds(default: float) -> float:
-    value: float = field(default=default, validator=[validators.ge(0), validators.lt(float("inf"))])
+    value: float = field(
+        default=default,
+        validator=lambda _, attribute, value: check_number(
+            attribute.name, value, unit="seconds", minimum=0
+        ),
+    )
+    return value
+
+
+def _switch(*, default: bool) -> bool:
+    value: bool = field(
+        default=default,
+        validator=lambda _, attribute, value: check_instance(
+            attribute.name, value, bool, "True or False"
+        ),
+    )
     return value
 
 
 @frozen(kw_only=True)
 class RetryPolicy:
-    """How often and how patiently a call is repeated; all times in seconds.
+    """How often a failed call is sent again, and how long it waits before; times are in seconds.
 
-    `attempts` counts sendings that failed, the first one included; `patience` bounds the sum of the
-    pauses between them (not the time spent waiting for a turn). `backoff` is the first short pause,
-    doubled up to `longest` and drawn at random below that. `settling` is how long a create that got
-    no answer is left alone at least before the same order is sent again, and twice as long the next
-    time: couriers are slow, and a second sending that overtakes the first may buy a second label. A
-    pending order is asked for every `poll_every` seconds, ever more slowly, for `polling` seconds.
+    Args:
+        attempts: How many attempts may fail, the first one included; at least 1.
+        max_total_delay: How many seconds a call may wait between its attempts, all waits together;
+            waiting for the rate limit does not count.
+        backoff: The longest first wait; it doubles with every attempt, and each wait is drawn at
+            random below it.
+        max_backoff: The limit of that doubling.
+        settle_delay: How long a create without a response is left alone, at least, before the same
+            order is sent again, and twice as long the next time: couriers are slow, and a resend
+            that overtakes the first may buy a second label.
+        poll_interval: How long to wait before a pending order is looked up, ever longer each time.
+        poll_timeout: How long a pending order is looked up before it is returned as pending.
+        reconcile: Whether a create without a response is looked up by its reference number.
+        resend: What to do when that look-up does not find the order.
+        resend_window: An order that an earlier bulk run left in doubt for longer is looked up and
+            not sent again: for how long ClickPost recognises a reference number is not documented.
+        retry_unrecognised: Whether an order is sent once more, after settling, when ClickPost did
+            not recognise the response of its courier (354).
 
-    A create without an answer is looked up by its reference number at once, unless `look_up` is
-    off; `resend` says what is done when that does not find it. One that an earlier bulk run left in
-    doubt for longer than `resend_within` is looked up and not sent again: for how long ClickPost
-    knows a reference number is documented nowhere. With `retry_unrecognised` an order whose courier
-    said what ClickPost does not understand (354) is sent once more after settling.
+    Raises:
+        TypeError: A value has the wrong type.
+        ValueError: A number is too small, infinite or NaN.
+
     """
 
-    attempts: int = field(default=4, validator=validators.ge(1))
+    attempts: int = field(
+        default=4,
+        validator=lambda _, attribute, value: check_number(
+            attribute.name, value, unit="attempts", minimum=1, whole=True
+        ),
+    )
     max_total_delay: float = _seconds(600.0)
     backoff: float = _seconds(0.5)
     max_backoff: float = _seconds(20.0)
     settle_delay: float = _seconds(30.0)
     poll_interval: float = _seconds(30.0)
     poll_timeout: float = _seconds(600.0)
-    reconcile: bool = True
-    resend: Resend = Resend.AFTER_SETTLING
+    reconcile: bool = _switch(default=True)
+    resend: Resend = field(
+        default=Resend.AFTER_SETTLING,
+        validator=lambda _, attribute, value: check_instance(
+            attribute.name, value, Resend, "Resend.AFTER_SETTLING or Resend.NEVER"
+        ),
+    )
     resend_window: float = _seconds(86_400.0)
-    retry_unrecognised: bool = False
+    retry_unrecognised: bool = _switch(default=False)
 
     @classmethod
     def never(cls) -> "RetryPolicy":
-        """Send once, whatever happens."""
+        """Return a policy that sends every call once, and neither looks up nor polls."""
         return cls(attempts=1, poll_timeout=0.0, reconcile=False)
 
 
@@ -199,126 +187,119 @@ _MAX_SETTLE_DELAY = 600.0
 _MAX_POLL_PAUSE = 300.0
 
 
-class RetryState:
-    """The course of one call: what it has tried, and what it may still try."""
+class Backoff:
+    """The retry, wait and stop conditions of one call that has failed or left an order pending.
+
+    `next_action` says what follows an error; `waited` returns the seconds that the call has already
+    waited between its attempts. `on_retry` is called before each pause, with its seconds and the
+    error; the error is `None` where a pending order is polled.
+    """
 
     def __init__(
         self,
         policy: RetryPolicy,
-        repeat: Idempotency,
+        idempotency: Idempotency,
         budget: RetryBudget,
-        pause: Callable[[float], Awaitable[None]],
-        on_pause: Callable[[int, float], None],
         *,
-        paused: float = 0.0,
+        next_action: Callable[[ClickPostError], RetryAction],
+        waited: Callable[[], float],
+        on_retry: Callable[[float, ClickPostError | None], None],
     ) -> None:
         self._policy = policy
-        self._repeat = repeat
         self._budget = budget
-        self._pause = pause
-        self._on_pause = on_pause
-        self._failures = 0
-        # For how many seconds it has paused, or was held by a 429.
-        self.paused = paused
+        self._is_polled = idempotency is Idempotency.BY_REFERENCE
+        self._next_action = next_action
+        self._waited = waited
+        self._on_retry = on_retry
         self._polled = 0.0
-        self._wait = 0.0
 
-    def should_retry(self, error: ClickPostError | None, answer: ResponseModel | None) -> bool:
-        """Decide whether to send again, and after what pause."""
-        if error is not None:
-            return self._should_retry_after(error)
-        return answer is not None and self._should_poll(answer)
+    def retrying(self, sleep: Callable[[float], Awaitable[None]]) -> "AsyncRetrying":
+        """Return tenacity's retry loop with these conditions."""
+        from tenacity import AsyncRetrying, retry_if_exception, retry_if_result
 
-    def _should_retry_after(self, error: ClickPostError) -> bool:
-        policy = self._policy
-        step = action_after(error, self._repeat)
-        self._failures += 1
-        if step is RetryAction.ON_REQUEST:
-            step = (
-                RetryAction.SETTLE
-                if policy.retry_unrecognised and self._failures == 1
-                else RetryAction.RAISE
-            )
-        most = min(policy.attempts, 2) if step is RetryAction.ONCE else policy.attempts
-        if step in (RetryAction.RAISE, RetryAction.LOOK_UP) or self._failures >= most:
+        return AsyncRetrying(
+            retry=retry_if_exception(self._may_retry) | retry_if_result(self._may_poll),
+            wait=self._wait,
+            stop=self._stop,
+            before_sleep=self._before_sleep,
+            sleep=sleep,
+            retry_error_callback=_result_of,
+        )
+
+    def _may_retry(self, error: BaseException) -> bool:
+        if not isinstance(error, ClickPostError):
             return False
-        pause = self._settle_pause() if step is RetryAction.SETTLE else self._backoff_pause(error)
-        if error.retry_after is not None and not isinstance(error, ThrottledError):
+        action = self._next_action(error)
+        if action is RetryAction.ON_REQUEST:
+            return self._policy.retry_unrecognised
+        return action not in (RetryAction.RAISE, RetryAction.LOOK_UP)
+
+    def _may_poll(self, answer: ResponseModel) -> bool:
+        return self._is_polled and answer.pending
+
+    def _wait(self, state: "RetryCallState") -> float:
+        error = _error_of(state)
+        if error is None:
+            spread = 0.8 + 0.4 * random.random()  # noqa: S311 - jitter
+            interval = self._policy.poll_interval + self._polled / 2
+            return min(interval, _MAX_POLL_PAUSE) * spread
+        if self._next_action(error) in (RetryAction.SETTLE, RetryAction.ON_REQUEST):
+            pause = self._settle_pause(state)
+        else:
+            pause = self._backoff_pause(state, error)
+        if error.retry_after is not None and error.kind is not FailureKind.THROTTLED:
             pause = max(pause, error.retry_after)
-        # Before the next attempt the limiter waits as long as a 429 asks for, this pause included.
-        if self.paused + max(pause, error.retry_after or 0.0) > policy.max_total_delay:
+        return pause
+
+    def _settle_pause(self, state: "RetryCallState") -> float:
+        from tenacity import wait_exponential
+
+        settle_delay = self._policy.settle_delay
+        grown = wait_exponential(settle_delay, max(settle_delay, _MAX_SETTLE_DELAY))(state)
+        return grown * (1 + random.random())  # noqa: S311 - jitter
+
+    def _backoff_pause(self, state: "RetryCallState", error: ClickPostError) -> float:
+        from tenacity import wait_random, wait_random_exponential
+
+        backoff, max_backoff = self._policy.backoff, self._policy.max_backoff
+        if error.kind is not FailureKind.THROTTLED:
+            return wait_random_exponential(backoff, max_backoff)(state)
+        if error.retry_after is None:
+            return wait_random_exponential(2 * backoff, 2 * max_backoff)(state)
+        # The limiter pauses all calls for as long as the server asked; this spreads their return.
+        return wait_random(0, backoff)(state)
+
+    def _stop(self, state: "RetryCallState") -> bool:
+        from tenacity import stop_after_attempt
+
+        policy, error = self._policy, _error_of(state)
+        if error is None:
+            return self._polled + state.upcoming_sleep > policy.poll_timeout
+        is_once = self._next_action(error) in (RetryAction.ONCE, RetryAction.ON_REQUEST)
+        attempts = min(policy.attempts, 2) if is_once else policy.attempts
+        # After a 429 the limiter holds the next attempt for as long as the server asked.
+        pause = max(state.upcoming_sleep, error.retry_after or 0.0)
+        if stop_after_attempt(attempts)(state) or self._waited() + pause > policy.max_total_delay:
+            return True
+        if self._budget.withdraw(RETRY_TABLE[error.kind].price):
             return False
-        if not self._budget.withdraw(RETRY_TABLE[retry_case_of(error)].price):
-            error.kind = FailureKind.RETRY_BUDGET_SPENT
-            return False
-        self.paused += pause
-        self._wait = pause
+        error.kind = FailureKind.RETRY_BUDGET_SPENT
         return True
 
-    def _settle_pause(self) -> float:
-        policy = self._policy
-        settling: float = policy.settle_delay * 2 ** (self._failures - 1)
-        longest = max(policy.settle_delay, _MAX_SETTLE_DELAY)
-        return min(settling, longest) * (1 + random.random())  # noqa: S311 - jitter
-
-    def _backoff_pause(self, error: ClickPostError) -> float:
-        policy = self._policy
-        ceiling: float = min(policy.max_backoff, policy.backoff * 2 ** (self._failures - 1))
-        if isinstance(error, ThrottledError):
-            # The limiter holds everybody as long as was asked; the rest is spread.
-            ceiling = policy.backoff if error.retry_after is not None else ceiling * 2
-        return ceiling * random.random()  # noqa: S311 - jitter
-
-    def _should_poll(self, answer: ResponseModel) -> bool:
-        if self._repeat is not Idempotency.BY_REFERENCE or not answer.pending:
-            return False
-        spread = 0.8 + 0.4 * random.random()  # noqa: S311 - jitter
-        grown = self._policy.poll_interval + self._polled / 2
-        pause = min(grown, _MAX_POLL_PAUSE) * spread
-        if self._polled + pause > self._policy.poll_timeout:
-            return False
-        self._polled += pause
-        self._wait = pause
-        return True
-
-    async def run(
-        self,
-        attempt: Callable[[], Awaitable[R]],
-        first_error: ClickPostError | None,
-        first_answer: R | None,
-    ) -> R:
-        """Go on after a first attempt that already went wrong, or left an order pending."""
-        from tenacity import AsyncRetrying
-
-        first = True
-
-        async def once() -> R:
-            nonlocal first
-            if not first:
-                return await attempt()
-            first = False
-            if first_error is not None:
-                raise first_error
-            assert first_answer is not None  # noqa: S101 - one of the two is always given
-            return first_answer
-
-        def again(state: "RetryCallState") -> bool:
-            error, answer = _outcome(state)
-            if error is not None and not isinstance(error, ClickPostError):
-                return False
-            return state.attempt_number == 1 or self.should_retry(error, answer)
-
-        def pause(state: "RetryCallState") -> float:
-            self._on_pause(state.attempt_number, self._wait)
-            return self._wait
-
-        return await AsyncRetrying(
-            sleep=self._pause, stop=lambda _: False, wait=pause, retry=again
-        )(once)
+    def _before_sleep(self, state: "RetryCallState") -> None:
+        error, pause = _error_of(state), state.upcoming_sleep
+        if error is None:
+            self._polled += pause
+            # Polling a pending order uses up no attempt.
+            state.attempt_number -= 1
+        self._on_retry(pause, error)
 
 
-def _outcome(state: "RetryCallState") -> tuple[BaseException | None, ResponseModel | None]:
-    outcome = state.outcome
-    assert outcome is not None  # noqa: S101 - tenacity asks only after an attempt
-    error = outcome.exception()
-    return error, None if error is not None else outcome.result()
+def _error_of(state: "RetryCallState") -> ClickPostError | None:
+    error = state.outcome and state.outcome.exception()
+    return error if isinstance(error, ClickPostError) else None
+
+
+def _result_of(state: "RetryCallState") -> object:
+    """Return what the last attempt returned, or raise what it raised."""
+    return state.outcome and state.outcome.result()

@@ -1,4 +1,4 @@
-"""What the calls of a client share: connections, limits, counts, and what protects the server."""
+"""State shared by all calls of a client: connections, limits, counters, server health."""
 
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from clickpost_async._concurrency.single_flight import PROCESS_WIDE, SingleFligh
 from clickpost_async._core.attempt import AttemptSender
 from clickpost_async._core.retry import RetryPolicy
 from clickpost_async._core.throttle import RateLimitPause
-from clickpost_async.errors import NotSentError
+from clickpost_async.errors import FailureKind, NotSentError
 from clickpost_async.events import Observer
 from clickpost_async.limits import Limiter
 from clickpost_async.settings import BodyStyle, Host, Hosts, Priority, Timeouts
@@ -38,7 +38,7 @@ def _check_deadline(_: object, __: object, deadline: float | None) -> None:
 
 @frozen(kw_only=True)
 class CallOptions:
-    """What `with_options` changes."""
+    """The options that `with_options` changes."""
 
     retry: RetryPolicy
     deadline: float | None = field(default=None, validator=_check_deadline)
@@ -49,7 +49,7 @@ class CallOptions:
 
 @define(kw_only=True)
 class Counters:
-    """What a client and its light copies have done so far, and whether they are closed."""
+    """What a client and its copies have done so far, and whether they are closed."""
 
     started: int = 0
     reconciliations: int = 0
@@ -60,67 +60,67 @@ class Counters:
 
     @property
     def calls(self) -> int:
-        """How many calls were made by users; those that look for a lost order are ours."""
+        """How many calls users have made; look-ups are the client's own."""
         return self.started - self.reconciliations
 
 
 @frozen
 class ServerHealth:
-    """What keeps calls from drowning a server that is sick already."""
+    """What keeps retries from overloading a server that already fails."""
 
     breaker: CircuitBreaker = field(factory=CircuitBreaker)
     budget: RetryBudget = field(factory=RetryBudget)
 
 
 def server_health(hosts: Hosts) -> Mapping[Host, ServerHealth]:
-    """Make a guard for every server that there is behind the groups of endpoints."""
-    made = {hosts.base(host): ServerHealth() for host in Host}
-    return {host: made[hosts.base(host)] for host in Host}
+    """Return the health of the server behind each group of endpoints; one object per server."""
+    by_url = {hosts.base(host): ServerHealth() for host in Host}
+    return {host: by_url[hosts.base(host)] for host in Host}
 
 
 def accounts(username: str, hosts: Hosts) -> Mapping[Host, str]:
-    """Name whose orders they are, for every group of endpoints: the account and the base URL."""
+    """Return the account and base URL of each group of endpoints: whose orders they are."""
     return {host: f"{username} at {hosts.base(host)}" for host in Host}
 
 
 class LoopState:
-    """What the calls on one event loop share."""
+    """State shared by the calls on one event loop."""
 
-    __slots__ = ("__weakref__", "_closing", "_quiet", "_under_way", "semaphore")
+    __slots__ = ("__weakref__", "_attempts", "_closing", "_idle", "semaphore")
 
     def __init__(self, max_concurrency: int) -> None:
         self.semaphore = PrioritySemaphore(max_concurrency)
         self._closing = anyio.Event()
-        self._under_way = 0
-        self._quiet: anyio.Event | None = None
+        self._attempts = 0
+        self._idle: anyio.Event | None = None
 
     async def sleep_until_closed(self, seconds: float) -> None:
-        """Sleep, but no longer than the client is open."""
+        """Sleep until so many seconds have passed, or the client is closed."""
         with anyio.move_on_after(seconds):
             await self._closing.wait()
 
     def attempt_started(self) -> None:
-        """Note that an attempt is on its way."""
-        self._under_way += 1
+        """Count an attempt in."""
+        self._attempts += 1
 
     def attempt_finished(self) -> None:
-        """Note that an attempt is back, or given up."""
-        self._under_way -= 1
-        if self._quiet is not None and not self._under_way:
-            self._quiet.set()
+        """Count an attempt out."""
+        self._attempts -= 1
+        if self._idle is not None and not self._attempts:
+            self._idle.set()
 
     async def close(self, grace: float) -> None:
-        """Wake those that rest, and wait so long for those that are on their way."""
+        """Wake the calls that back off, and wait `grace` seconds for attempts in progress."""
         self._closing.set()
-        if self._under_way:
-            self._quiet = anyio.Event()
+        if self._attempts:
+            self._idle = anyio.Event()
             with anyio.move_on_after(grace):
-                await self._quiet.wait()
+                await self._idle.wait()
 
 
 @frozen(kw_only=True)
 class ClientRuntime:
-    """What all calls of a client, and of its light copies, share."""
+    """State shared by all calls of a client and of its copies."""
 
     sender: AttemptSender
     downloader: "Downloader"
@@ -146,31 +146,35 @@ class ClientRuntime:
 
     @property
     def pause_left(self) -> float:
-        """Return how many seconds of a pause are left that ClickPost has asked for.
+        """Seconds left of a pause that ClickPost has asked for.
 
-        A limiter that many processes share may know of one that another process was asked for.
+        A limiter that many processes share may know of a pause that another process was asked for.
         """
         held: float = getattr(self.limiter, "held", 0.0)
         return max(self.throttle.left, held)
 
     def try_take(self) -> bool:
-        """Take a turn of the limiter's if that needs no waiting and it can tell."""
+        """Take a permit of the limiter if there is one now; `False` too if it cannot tell."""
         try_take = getattr(self.limiter, "try_take", None)
         return try_take is not None and try_take() is True
 
     def with_observer(self, observer: Observer) -> "ClientRuntime":
-        """Return a copy that one more observer hears of, and that shares everything else."""
+        """Return a copy with one more observer that shares everything else."""
         return attrs.evolve(self, observers=(*self.observers, observer))
 
     def refuse_if_closed(self, label: str) -> None:
-        """Raise a clear error where a client is used after it was closed."""
+        """Raise if the client was closed."""
         if self.counts.closed:
-            message = "the client is closed; make a new one"
-            raise NotSentError(message, endpoint=label, transient=False)
+            raise NotSentError(
+                "the client is closed; make a new one",
+                endpoint=label,
+                transient=False,
+                kind=FailureKind.CLIENT_CLOSED,
+            )
 
     async def close(self, grace: float) -> None:
-        """Let nothing more leave; calls that are on their way have so many seconds to come back."""
+        """Send nothing more; attempts in progress have `grace` seconds to end."""
         self.counts.closed = True
-        here = self.loop_states.get()
-        if here is not None:
-            await here.close(grace)
+        loop_state = self.loop_states.get()
+        if loop_state is not None:
+            await loop_state.close(grace)

@@ -1,11 +1,11 @@
-"""How long ClickPost has asked a client to pause, and the calls that cannot wait that long.
+"""The pause that ClickPost has asked a client for, and the calls that cannot wait that long.
 
-The limiter makes calls wait; this ends those for which the pause is too long, instead of letting
-them wait in silence.
+The limiter makes calls wait. This ends those for which the pause is too long, and tells the others
+how long it is.
 """
 
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 
@@ -18,13 +18,13 @@ from clickpost_async._concurrency.per_loop import loop_time
 
 @frozen
 class WaitLimit:
-    """How long a call may wait: `patience` in seconds, and until `ends_at` of its event loop."""
+    """How long a call may wait: for `max_wait` seconds, and until `ends_at` of its event loop."""
 
     max_wait: float = math.inf
     ends_at: float = math.inf
 
     def allows(self, seconds: float) -> bool:
-        """Return whether a pause of so many seconds from now on is not too long."""
+        """Return whether a pause of so many seconds from now on is within the limit."""
         return seconds <= self.max_wait and loop_time() + seconds <= self.ends_at
 
 
@@ -42,18 +42,24 @@ class RateLimitPause:
         return 0.0 if self._asked is None else max(0.0, self._seconds - self._asked.age())
 
     def pause(self, seconds: float) -> None:
-        """Pause for so long, and end the calls that wait and may not wait that long."""
+        """Pause for so many seconds, and end the waiting calls whose limit does not allow that."""
         if seconds <= self.left:
             return
         self._asked, self._seconds = Instant.now(), seconds
         for waiting in list(self._waiting):
-            call_on(waiting.loop, partial(waiting.end_unless_allowed, seconds))
+            call_on(waiting.loop, partial(waiting.pause, seconds))
 
     @contextmanager
-    def waiting(self, limit: WaitLimit) -> Generator[anyio.CancelScope, None, None]:
-        """Wait for a turn; the scope is cancelled by a pause that the limit does not allow."""
+    def waiting(
+        self, limit: WaitLimit, on_pause: Callable[[float], object] | None = None
+    ) -> Generator[anyio.CancelScope, None, None]:
+        """Wait for the limiter within the block.
+
+        A pause that begins meanwhile cancels the scope if the limit does not allow it; otherwise
+        `on_pause` is called with its seconds.
+        """
         with anyio.CancelScope() as scope:
-            waiting = _Waiting(limit, scope, running_loop())
+            waiting = _Waiting(limit, scope, running_loop(), on_pause)
             self._waiting[waiting] = None
             try:
                 yield scope
@@ -63,12 +69,15 @@ class RateLimitPause:
 
 @frozen(eq=False)
 class _Waiting:
-    """A call that waits for its turn."""
+    """A call that waits for the limiter."""
 
     limit: WaitLimit
     scope: anyio.CancelScope
     loop: object
+    on_pause: Callable[[float], object] | None
 
-    def end_unless_allowed(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         if not self.limit.allows(seconds):
             self.scope.cancel()
+        elif self.on_pause is not None:
+            self.on_pause(seconds)

@@ -31,13 +31,14 @@ from clickpost_async._download.url_guard import (
     resolve,
     resolve_public,
 )
-from clickpost_async._http.adapter import Fetched, Fetcher, StepTimeouts, TransportFailure, address
+from clickpost_async._http.adapter import Fetched, Fetcher, StepTimeouts, address
 from clickpost_async._http.connection_errors import not_sent, reason_of
 from clickpost_async._http.httpx_exceptions import failure_of
 from clickpost_async._http.response_reader import codings_of
 from clickpost_async._http.tls import verifying_context
 from clickpost_async.errors import (
     ClickPostError,
+    FailureKind,
     NoReplyError,
     RefusedError,
     ServerError,
@@ -242,7 +243,7 @@ class _NetworkError(Exception):
         return failure
 
 
-_UNCONNECTED = (TransportFailure.UNSENT, TransportFailure.HOPELESS, TransportFailure.CROWDED)
+_UNCONNECTED = (FailureKind.NOT_SENT, FailureKind.NOT_SENDABLE, FailureKind.LOCAL_RESOURCES)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ What is above it knows nothing of httpx or aiohttp; what is below knows nothing 
 sends one call, says how far it got, and hands over what comes back as it comes.
 """
 
-import enum
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from attrs import field, frozen
 
 from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async._http.signature import Signature
+from clickpost_async.errors import FailureKind
 
 # Every call has these, and no others but those of its body.
 HEADERS: Mapping[str, str] = {
@@ -119,16 +119,6 @@ class SendProgress:
         self.via: str | None = None
 
 
-class TransportFailure(enum.Enum):
-    """What an exception of an HTTP library comes to."""
-
-    UNSENT = "no connection came about"
-    HOPELESS = "what cannot be sent now cannot be sent later"
-    CROWDED = "there was no place in a pool"
-    LOST = "the exchange broke off"
-    UNFORESEEN = "no HTTP library tells of it"
-
-
 class HTTPAdapter(Protocol):
     """Sends calls. An error of its library is raised as it is: what it has seen is seen above."""
 
@@ -141,8 +131,12 @@ class HTTPAdapter(Protocol):
         """Send a call once, and put into `answer` what comes back, raw and piece by piece."""
         ...
 
-    def failure_of(self, error: Exception) -> TransportFailure:
-        """Sort an exception that `send` has raised."""
+    def failure_of(self, error: Exception) -> FailureKind:
+        """Return what failed, of an exception that `send` has raised.
+
+        `NOT_SENT`, `NOT_SENDABLE`, `LOCAL_RESOURCES`, `NO_RESPONSE`, or `UNEXPECTED` for an
+        exception that is none of the library's.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -23,11 +23,10 @@ from clickpost_async._http.adapter import (
     HTTPRequest,
     SendProgress,
     StepTimeouts,
-    TransportFailure,
 )
 from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async._http.socket_probe import is_readable
-from clickpost_async.errors import NotSentError
+from clickpost_async.errors import FailureKind, NotSentError
 
 try:
     import aiohttp
@@ -51,7 +50,8 @@ class AiohttpAdapter:
             asyncio.get_running_loop()
         except RuntimeError:
             message = "aiohttp needs asyncio; with trio leave `transport` out, or give httpx's"
-            raise NotSentError(message, transient=False) from None
+            kind = FailureKind.NOT_SENDABLE
+            raise NotSentError(message, transient=False, kind=kind) from None
         # Both know their event loop, and are let go of with it.
         self._connector: _Connector | None = _Connector(
             limit=0,
@@ -73,15 +73,15 @@ class AiohttpAdapter:
         """How many connections there are, idle or not."""
         return 0 if self._connector is None else self._connector.connections
 
-    def failure_of(self, error: Exception) -> TransportFailure:
+    def failure_of(self, error: Exception) -> FailureKind:
         """Sort an exception of aiohttp."""
         if isinstance(error, aiohttp.InvalidURL):
-            return TransportFailure.HOPELESS
+            return FailureKind.NOT_SENDABLE
         if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-            return TransportFailure.UNSENT
+            return FailureKind.NOT_SENT
         if isinstance(error, aiohttp.ClientError | TimeoutError):
-            return TransportFailure.LOST
-        return TransportFailure.UNFORESEEN
+            return FailureKind.NO_RESPONSE
+        return FailureKind.UNEXPECTED
 
     async def send(self, call: HTTPRequest, progress: SendProgress, answer: ResponseReader) -> None:
         """Send a call once."""

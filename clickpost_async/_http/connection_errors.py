@@ -13,7 +13,6 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from clickpost_async._http.adapter import TransportFailure
 from clickpost_async.errors import FailureKind, NotSentError
 
 # What an operating system answers when it has no socket, port or memory left to give.
@@ -92,20 +91,18 @@ def _refused_by_proxy(error: BaseException) -> int | None:
     return None
 
 
-def failure_kind_of(error: BaseException, fault: TransportFailure) -> FailureKind | None:
-    """Tell what else is known of a failure: this machine is short of something, or it is odd."""
-    if fault is TransportFailure.CROWDED or any(
-        isinstance(one, OSError) and one.errno in _NO_ROOM for one in _chain(error)
-    ):
-        return FailureKind.LOCAL_RESOURCES
-    return FailureKind.UNEXPECTED if fault is TransportFailure.UNFORESEEN else None
+def is_local_shortage(error: BaseException) -> bool:
+    """Return whether the operating system had no socket, port or memory left."""
+    return any(isinstance(one, OSError) and one.errno in _NO_ROOM for one in _chain(error))
 
 
 def not_sent(reason: Reason, where: str, *, via: str | None = None) -> NotSentError:
     """Make the error that says so, with its cause."""
     through = f" through {via}" if via else ""
     failure = NotSentError(
-        f"cannot connect to {where}{through}: {reason.text}", transient=not reason.final
+        f"cannot connect to {where}{through}: {reason.text}",
+        transient=not reason.final,
+        kind=FailureKind.NOT_SENDABLE if reason.final else None,
     )
     failure.__cause__ = reason.cause
     return failure

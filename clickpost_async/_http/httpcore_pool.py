@@ -26,12 +26,11 @@ from clickpost_async._http.adapter import (
     BaseURL,
     HTTPRequest,
     SendProgress,
-    TransportFailure,
 )
 from clickpost_async._http.httpcore_stream import StaleConnectionError, TrackingBackend
 from clickpost_async._http.httpx_exceptions import drop_quoted_payload, failure_of
 from clickpost_async._http.response_reader import ResponseReader
-from clickpost_async.errors import NotSentError
+from clickpost_async.errors import FailureKind, NotSentError
 
 _log = logging.getLogger("httpcore.http11")
 
@@ -49,7 +48,7 @@ class HTTPCorePool:
         """How many connections there are, idle or not."""
         return len(self._busy) + sum(len(server.idle) for server in self._servers.values())
 
-    def failure_of(self, error: Exception) -> TransportFailure:
+    def failure_of(self, error: Exception) -> FailureKind:
         """Sort an exception of httpcore, or of what stands in for it in a test."""
         return failure_of(error)
 

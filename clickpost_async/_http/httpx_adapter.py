@@ -14,12 +14,12 @@ from clickpost_async._http.adapter import (
     HTTPRequest,
     SendProgress,
     StepTimeouts,
-    TransportFailure,
     address,
 )
 from clickpost_async._http.httpx_exceptions import drop_quoted_payload, failure_of
 from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async._http.signature import Signature
+from clickpost_async.errors import FailureKind
 
 if TYPE_CHECKING:
     import httpx
@@ -39,7 +39,7 @@ class HttpxAdapter:
         self._transport: Any = transport
         self._library = library
 
-    def failure_of(self, error: Exception) -> TransportFailure:
+    def failure_of(self, error: Exception) -> FailureKind:
         """Sort an exception of httpx or its successor."""
         return failure_of(error)
 

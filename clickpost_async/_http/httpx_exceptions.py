@@ -2,30 +2,30 @@
 
 from typing import Any
 
-from clickpost_async._http.adapter import TransportFailure
+from clickpost_async.errors import FailureKind
 
 # They name their exceptions alike.
 _FAMILY = frozenset({"httpx", "httpx2", "httpcore", "httpcore2"})
-_FAULTS = {
-    "ConnectError": TransportFailure.UNSENT,
-    "ConnectTimeout": TransportFailure.UNSENT,
-    "ProxyError": TransportFailure.UNSENT,
-    "PoolTimeout": TransportFailure.CROWDED,
-    "UnsupportedProtocol": TransportFailure.HOPELESS,
-    "InvalidURL": TransportFailure.HOPELESS,
-    "LocalProtocolError": TransportFailure.HOPELESS,
+_KINDS = {
+    "ConnectError": FailureKind.NOT_SENT,
+    "ConnectTimeout": FailureKind.NOT_SENT,
+    "ProxyError": FailureKind.NOT_SENT,
+    "PoolTimeout": FailureKind.LOCAL_RESOURCES,
+    "UnsupportedProtocol": FailureKind.NOT_SENDABLE,
+    "InvalidURL": FailureKind.NOT_SENDABLE,
+    "LocalProtocolError": FailureKind.NOT_SENDABLE,
 }
 
 
-def failure_of(error: Exception) -> TransportFailure:
+def failure_of(error: Exception) -> FailureKind:
     """Sort an exception of httpx and its kin by name, whichever of them is there."""
     kin = False
     for kind in type(error).__mro__:
         if kind.__module__.partition(".")[0] in _FAMILY:
             kin = True
-            if kind.__name__ in _FAULTS:
-                return _FAULTS[kind.__name__]
-    return TransportFailure.LOST if kin else TransportFailure.UNFORESEEN
+            if kind.__name__ in _KINDS:
+                return _KINDS[kind.__name__]
+    return FailureKind.NO_RESPONSE if kin else FailureKind.UNEXPECTED
 
 
 def drop_quoted_payload(info: dict[str, Any]) -> None:

@@ -7,8 +7,9 @@ a forked worker each get connections of their own, which are closed when their l
 from collections.abc import AsyncGenerator, Callable
 
 from clickpost_async._concurrency.per_loop import PerLoop
-from clickpost_async._http.adapter import HTTPRequest, LoopAdapter, SendProgress, TransportFailure
+from clickpost_async._http.adapter import HTTPRequest, LoopAdapter, SendProgress
 from clickpost_async._http.response_reader import ResponseReader
+from clickpost_async.errors import FailureKind
 
 
 class PerLoopAdapter:
@@ -29,10 +30,10 @@ class PerLoopAdapter:
         wire = self._adapters.get() or await self._open()
         await wire.send(call, progress, answer)
 
-    def failure_of(self, error: Exception) -> TransportFailure:
+    def failure_of(self, error: Exception) -> FailureKind:
         """Sort an exception of the library behind."""
         wire = self._adapters.get()
-        return TransportFailure.UNFORESEEN if wire is None else wire.failure_of(error)
+        return FailureKind.UNEXPECTED if wire is None else wire.failure_of(error)
 
     async def _open(self) -> LoopAdapter:
         wire = self._adapters.get_or_create()

@@ -6,6 +6,7 @@ from typing import Any
 
 from clickpost_async._http.adapter import KEEP_ALIVE, Fetcher, HTTPAdapter, LoopAdapter
 from clickpost_async._http.per_loop_adapter import PerLoopAdapter
+from clickpost_async._util.arguments import got
 
 # What is imported here is imported by those who use it.
 
@@ -33,6 +34,13 @@ def adapter_for(transport: object) -> HTTPAdapter:
             from clickpost_async._http.httpx_adapter import HttpxAdapter
 
             given: Any = transport
+            if isinstance(given, type) or not callable(
+                getattr(given, "handle_async_request", None)
+            ):
+                raise TypeError(
+                    "transport must be an asynchronous transport of httpx or httpx2, such as"
+                    f" httpx.AsyncHTTPTransport(); {got(given)}"
+                )
             return HttpxAdapter(given, _library_of(transport))
 
 

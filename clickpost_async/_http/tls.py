@@ -6,7 +6,7 @@ from functools import cache
 
 import certifi
 
-from clickpost_async.errors import NotSentError
+from clickpost_async.errors import FailureKind, NotSentError
 
 
 @cache
@@ -31,5 +31,6 @@ def verifying_context() -> ssl.SSLContext:
             f"the certificates in {file or directory} cannot be read:"
             f" {error.strerror or type(error).__name__}; correct SSL_CERT_FILE and SSL_CERT_DIR"
         )
-        raise NotSentError(message, transient=False) from None
+        kind = FailureKind.NOT_SENDABLE
+        raise NotSentError(message, transient=False, kind=kind) from None
     return context

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import anyio
 
-from clickpost_async._core.retry import UNHEALTHY, retry_case_of
+from clickpost_async._core.retry import UNHEALTHY
 from clickpost_async.errors import ClickPostError, NotSentError, ThrottledError
 from clickpost_async.events import AttemptFailed, AttemptSucceeded, Event, RateLimitPaused
 
@@ -43,7 +43,7 @@ class OutageMonitor:
         match event:
             case AttemptSucceeded():
                 self._record_health()
-            case AttemptFailed(error=error) if retry_case_of(error) in UNHEALTHY:
+            case AttemptFailed(error=error) if error.kind in UNHEALTHY:
                 self._error = error
                 if error.http_status is None and error.status is None:
                     self._record_no_response()

@@ -49,9 +49,9 @@ def sandbox(
     seed: int = 0,
     webhooks_to: str | None = None,
 ) -> None:
-    """Serve a ClickPost that lives on this machine, with a page to watch it, until interrupted.
+    """Serve a local ClickPost, with a page to watch it, until interrupted.
 
-    Its CLICKPOST_USERNAME is sandbox, and its CLICKPOST_API_KEY sandbox-key-not-a-secret.
+    Prints its base URL, the address of the page, and the export commands for `ClickPost()`.
 
     Parameters
     ----------

@@ -21,6 +21,8 @@ _CHAPTERS = (
     "pickups",
     "labels",
     "couriers",
+    "serviceability",
+    "delivery",
     "reports",
     "returns",
     "account",

@@ -1,18 +1,22 @@
-"""Arguments that stand in a query: checked, so that no call leaves with half a question.
+"""What chapters share: arguments are checked before a call, lists of responses after it.
 
-`None` would be left out of the query, and ClickPost be asked about something else.
+An argument that is `None` would be left out of the query, and ClickPost respond to another one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
+import attrs
 from attrs import frozen
 
-from clickpost_async.errors import InvalidRequestError
-from clickpost_async.structures import Structure
+from clickpost_async._codec.endpoint import Post
+from clickpost_async.errors import InvalidRequestError, Problem, UnreadableReplyError
+from clickpost_async.structures import ResponseModel, Structure
 from clickpost_async.structures._constraints import Code, NotBlank, Pattern, Pincode, Reference
 from clickpost_async.structures._schema import FieldSpec, specs
+
+L = TypeVar("L", bound=ResponseModel)
 
 # A number that is written as text is one too, as in the payloads.
 _Courier = Annotated[int | str, Pattern.of(r"[1-9]\d*", "the courier's number is needed, like 4")]
@@ -27,8 +31,10 @@ class _Arguments(Structure):
     account_code: Annotated[Code, NotBlank()]
     reference_number: Reference
     pincode: Pincode
-    regenerate: bool
     disabled: bool
+    is_pickup_pincode: bool
+    is_rvp: bool
+    check_drop_pincode_validity: bool | None = None
     active: bool | None = None
     manually_update_status: bool | None = None
 
@@ -49,3 +55,30 @@ def check(**asked: object) -> None:
     ]
     if problems:
         raise InvalidRequestError.of(problems)
+
+
+async def one_row_each(
+    call: Coroutine[Any, Any, L], sent: int, argument: str, empty: Any, endpoint: Post[L]
+) -> L:
+    """Await a list that has one row for each that was sent, in the same order.
+
+    Without any row, each gets the `empty` one. Raises `UnreadableReplyError` for any other number
+    of rows, because they could not be matched, and `InvalidRequestError` when nothing was sent.
+    """
+    if not sent:
+        call.close()
+        raise InvalidRequestError.of([Problem(argument, "at least one is needed")])
+    response: Any = await call
+    if not response.rows:
+        response = attrs.evolve(response, rows=(empty,) * sent)
+    if len(response.rows) != sent:
+        raise UnreadableReplyError(
+            f"{len(response.rows)} rows in the response to {sent} {argument}: they cannot be"
+            " matched; send them one by one",
+            endpoint=endpoint.label,
+            status=response.response.status,
+            http_status=response.response.http_status,
+            transient=False,
+        )
+    listing: L = response
+    return listing

@@ -105,25 +105,32 @@ class Management(Timed):
         waybill: str,
         *,
         courier_partner: int,
-        account_code: str,
+        account_code: str | None = None,
         manually_update_status: bool | None = None,
     ) -> CancelledOrder:
-        """Cancel an order at its courier; look at `cancelled` and `pending` of the answer.
+        """Cancel an order at its courier; look at `cancelled` and `pending` of the response.
 
-        With `manually_update_status` its tracking says "Cancelled" as soon as the courier has
-        agreed. A cancellation that got no answer is sent again once the first has settled.
+        A cancellation without a response is sent again after the settle delay.
+
+        Args:
+            waybill: the courier's number of the parcel.
+            courier_partner: the courier's id.
+            account_code: the account it was created with; needed where there are several accounts
+                with the courier, since ClickPost may take the wrong one otherwise (350, 352).
+            manually_update_status: have its tracking say "Cancelled" as soon as the courier agrees.
 
         Raises:
             CourierError: it cannot be cancelled, or the courier does not know it (350).
-            CredentialsError: the account is not one of this courier's (351).
-            NoReplyError, UnreadableReplyError, ServerError: nobody knows; cancel again.
+            CredentialsError: the account is not one of this courier's (351), or one of several
+                (352): give its `account_code`.
+            NoReplyError, UnreadableReplyError, ServerError: the outcome is unknown; cancel again.
 
         """
         check(
             waybill=waybill,
             courier_partner=courier_partner,
-            account_code=account_code,
             manually_update_status=manually_update_status,
+            **({} if account_code is None else {"account_code": account_code}),
         )
         return await self._caller.get(
             CANCEL,
@@ -166,7 +173,9 @@ class Management(Timed):
         """Iterate over every update of a span of any length, oldest window first, each once.
 
         `end` is now unless it is earlier: what has not happened yet is left to the next run. To go
-        on where an earlier run stopped, give its `checkpoint`; `start` does not count then.
+        on where an earlier run stopped, give its `checkpoint`; `start` does not count then. No
+        update is missed by that; some come again where there are more than 256 within `overlap` and
+        the window that was being read.
         `overlap` is how far clocks may differ, and how late ClickPost may be, without a loss.
 
         ClickPost keeps the newest status of an order only: one that was replaced before it was

@@ -15,6 +15,7 @@ from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures import CreatedOrder, FetchedOrder, IndiaOrder, WorldOrder
 from clickpost_async.structures._base import not_a_mapping
 from clickpost_async.structures._market import Market, market_of
+from clickpost_async.structures.b2b import B2BOrder
 
 _CREATED = {200, 202, 102, 323}
 
@@ -71,8 +72,38 @@ CREATE_WORLD = Post(
     idempotency=Idempotency.BY_REFERENCE,
     found_by=FIND_WORLD,
 )
+FIND_B2B = Get(
+    "/v1/create-b2b-order/",
+    name="orders.find_b2b",
+    returns=FetchedOrder,
+    accepts_meta=order_of,
+    accepts=_CREATED,
+    idempotency=Idempotency.SAFE,
+)
+# ClickPost's guide polls with the look-up; whether a repeated B2B order is recognised it leaves
+# open, so none is sent again before a look-up has not found it.
+CREATE_B2B = Post(
+    "/v1/create-b2b-order/",
+    name="orders.create_b2b",
+    takes=B2BOrder,
+    returns=CreatedOrder,
+    accepts_meta=order_of,
+    accepts=_CREATED,
+    idempotency=Idempotency.BY_REFERENCE,
+    found_by=FIND_B2B,
+    polls_by_lookup=True,
+)
 
-ENDPOINTS = (CREATE_INDIA, CREATE_WORLD, FETCH_INDIA, FETCH_WORLD, FIND_INDIA, FIND_WORLD)
+ENDPOINTS = (
+    CREATE_INDIA,
+    CREATE_WORLD,
+    CREATE_B2B,
+    FETCH_INDIA,
+    FETCH_WORLD,
+    FIND_INDIA,
+    FIND_WORLD,
+    FIND_B2B,
+)
 
 
 class Orders(Management):
@@ -129,6 +160,24 @@ class Orders(Management):
         del order  # error trackers export the variables of frames that fail
         return await call
 
+    async def create_b2b(self, order: B2BOrder | Mapping[str, Any]) -> CreatedOrder:
+        """Create a B2B order within India: boxes, invoices and an appointment.
+
+        ClickPost places it after it has responded, unless the order's `is_async` is false. It is
+        looked up by its reference number until it is placed, for as long as the retry policy says;
+        the response is `pending` when it is not placed by then. Otherwise as `create_india`.
+
+        Raises:
+            CourierError: the courier refused, also later on (420).
+            InvalidRequestError, CredentialsError, NotSentError: as `create_india`.
+            NoReplyError, UnreadableReplyError, BusyCourierError, ServerError: the outcome is
+                unknown; look the order up with `find_b2b`.
+
+        """
+        call = self._caller.post(CREATE_B2B, order)
+        del order  # error trackers export the variables of frames that fail
+        return await call
+
     async def fetch_india(self, waybill: str, *, courier_partner: int) -> FetchedOrder:
         """Fetch an order within India by the courier's waybill."""
         check(waybill=waybill, courier_partner=courier_partner)
@@ -154,6 +203,17 @@ class Orders(Management):
         """
         check(reference_number=reference_number)
         return await self._caller.get(FIND_WORLD, {"reference_number": reference_number})
+
+    async def find_b2b(self, reference_number: str) -> FetchedOrder:
+        """Find a B2B order by the merchant's reference number; `pending` until it is placed.
+
+        Raises:
+            InvalidRequestError: ClickPost knows none (321).
+            CourierError: the courier refused it (420).
+
+        """
+        check(reference_number=reference_number)
+        return await self._caller.get(FIND_B2B, {"reference_number": reference_number})
 
 
 def is_india(order: Mapping[str, Any]) -> bool:

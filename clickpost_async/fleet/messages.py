@@ -23,7 +23,7 @@ def write(came: CreatedOrder | ClickPostError, seconds: float) -> str:
         told |= {
             "transient": came.transient,
             "settles_in": came.settle_delay,
-            "trouble": came.kind.name if came.kind else None,
+            "kind": came.kind.name,
         }
         if isinstance(came, InvalidRequestError):
             told["problems"] = [[problem.path, problem.message] for problem in came.problems]
@@ -42,7 +42,7 @@ def created(answer: str) -> CreatedOrder:
     error = outcome_codec.read_error(told) or NoReplyError("the worker did not live to tell")
     error.transient = told["transient"]
     error.settle_delay = told["settles_in"]
-    error.kind = FailureKind[told["trouble"]] if told["trouble"] else None
+    error.kind = FailureKind[told["kind"]]
     if isinstance(error, InvalidRequestError):
         error.problems = tuple(Problem(*problem) for problem in told["problems"])
     raise error

@@ -3,7 +3,7 @@
 broker = order_broker("redis://127.0.0.1", account="acme")
 create_order = order_task(
     broker,
-    client=lambda: ClickPost.from_env(),
+    client=ClickPost,
     ledger=Ledger("redis://127.0.0.1", account="acme"),
 )
 

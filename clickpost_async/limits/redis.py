@@ -1,7 +1,7 @@
 """One rate for a whole fleet, in Redis or Valkey: `pip install 'clickpost_async[redis]'`.
 
 async with RedisBucket("redis://127.0.0.1", Rate(200), account="acme", share=4) as limiter:
-    async with ClickPost(credentials, limiter=limiter) as clickpost:
+    async with ClickPost(limiter=limiter) as clickpost:
         ...
 """
 

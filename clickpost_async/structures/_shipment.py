@@ -25,7 +25,7 @@ from clickpost_async.structures.items import Item
 
 # Bluedart, its RVP and its multi-piece partner take short references and no parcel below 10 g
 # (ClickPost's order creation guide).
-_BLUEDART = frozenset({5, 28, 129})
+BLUEDART = frozenset({5, 28, 129})
 
 
 def _items_are_there(shipment: "Shipment") -> Iterable[Problem]:
@@ -41,7 +41,7 @@ def _cod_fits_the_order_type(shipment: "Shipment") -> Iterable[Problem]:
 
 
 def _fits_bluedart(shipment: "Shipment") -> Iterable[Problem]:
-    if shipment.courier_partner not in _BLUEDART:
+    if shipment.courier_partner not in BLUEDART:
         return
     if len(shipment.reference_number) > 20:
         yield Problem("reference_number", "Bluedart takes at most 20 characters")

@@ -172,6 +172,14 @@ class WhatsAppChoice(RequestModel):
     whatsapp_disable: bool
 
 
+@frozen(kw_only=True, repr=False)
+class ShipmentToUnregister(RequestModel):
+    """A parcel that ClickPost tracks no longer."""
+
+    waybill: WaybillToSend
+    courier_partner: Annotated[CourierPartner, WireName("cp_id")]
+
+
 # --- what ClickPost tells -----------------------------------------------------------------------
 
 
@@ -213,6 +221,20 @@ class SecurityKey(ResponseModel):
     courier_partner: Annotated[int | None, WireName("cp_id")] = None
     security_key: Annotated[str | None, Personal()] = None
     reference_number: str | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class UnregisteredShipment(ResponseModel):
+    """A parcel that ClickPost has stopped tracking."""
+
+    waybill: Annotated[Waybill | None, WireName("awb", also=("waybill",))] = None
+
+
+@frozen(kw_only=True, repr=False)
+class ProofOfDelivery(ResponseModel):
+    """The URL of a proof of delivery (PDF), open to whoever has it; it may expire."""
+
+    url: Annotated[str | None, WireName("pod_url"), Personal()] = None
 
 
 @frozen(kw_only=True, repr=False)

@@ -46,10 +46,10 @@ def test_the_same_contents_are_sent_only_where_no_order_can_be(state: JournalSta
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_the_same_contents_in_a_later_row_are_treated_as_in_a_later_run(
+def test_recorded_contents_count_whatever_other_rows_have(
     state: JournalState | None,
 ) -> None:
-    assert decide(state, matches=True, seen=True) is TABLE[state][0]
+    assert decide(state, matches=True, contradicts=True) is TABLE[state][0]
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -60,29 +60,17 @@ def test_contents_that_changed_since_an_earlier_run_are_sent_only_where_no_order
 
 
 @pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize(("seen", "under_way"), [(True, False), (False, True), (True, True)])
-def test_two_rows_of_an_input_that_contradict_each_other_are_never_both_sent(
-    state: JournalState | None, seen: bool, under_way: bool
-) -> None:
-    assert decide(state, matches=False, seen=seen, under_way=under_way) is Action.REFUSE
-
-
-@pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("seen", [True, False])
-def test_the_same_contents_wait_for_a_row_that_is_under_way(
-    state: JournalState | None, seen: bool
-) -> None:
-    assert decide(state, matches=True, seen=seen, under_way=True) is Action.WAIT
+def test_second_of_two_contradicting_rows_is_refused(state: JournalState | None) -> None:
+    assert decide(state, matches=False, contradicts=True) is Action.REFUSE
 
 
 @pytest.mark.parametrize("state", [JournalState.SENDING, JournalState.UNKNOWN, JournalState.QUEUED])
 @pytest.mark.parametrize("matches", [True, False])
-@pytest.mark.parametrize("seen", [True, False])
-@pytest.mark.parametrize("under_way", [True, False])
-def test_an_order_in_doubt_is_never_sent_as_if_it_was_not(
-    state: JournalState, matches: bool, seen: bool, under_way: bool
+@pytest.mark.parametrize("contradicts", [True, False])
+def test_order_in_doubt_is_never_sent_as_a_new_one(
+    state: JournalState, matches: bool, contradicts: bool
 ) -> None:
-    action = decide(state, matches=matches, seen=seen, under_way=under_way)
+    action = decide(state, matches=matches, contradicts=contradicts)
     assert action is not Action.SEND
     # Of other contents nothing is sent at all.
     assert matches or action not in SENDS

@@ -536,3 +536,23 @@ async def test_orders_come_up_again_while_an_input_takes_its_time(tmp_path: Path
     assert came.keys() == {"R-1", "R-2", "R-3", "R-4"}
     assert all(29 <= came[name] <= 31 for name in ("R-1", "R-2", "R-3"))
     assert came["R-4"] >= 1000
+
+
+@pytest.mark.parametrize("max_concurrency", [1, 100])
+@virtual_time
+async def test_placed_order_is_reported_placed_beside_a_changed_row_of_its_number(
+    max_concurrency: int, tmp_path: Path
+) -> None:
+    sandbox, journal = Sandbox(), tmp_path / "run.db"
+    changed = {"drop_info__drop_name": "Somebody Else"}
+    given = [row(2, "R-1", **changed), row(3, "R-1"), row(4, "R-1", **changed)]
+    async with at(sandbox) as clickpost:
+        await run(clickpost, [row(2, "R-1")], journal=journal)
+        outcomes, report = await run(
+            clickpost, given, journal=journal, max_concurrency=max_concurrency
+        )
+
+    assert [type(outcome) for outcome in outcomes] == [Placed] * 3
+    # Each row says whether it is what was placed.
+    assert [outcome.differs for outcome in outcomes] == [True, False, True]
+    assert (len(sandbox.requests()), report.rejected, report.changed) == (1, 0, 2)

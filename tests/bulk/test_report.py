@@ -42,7 +42,7 @@ def test_report_counts_requests_and_those_that_were_not_an_orders_first() -> Non
 
 def test_report_counts_as_avoided_only_duplicates_of_orders_of_this_run() -> None:
     report = Report()
-    report.count(placed(1, status=323, found_again=True))
+    report.count(placed(1, status=323, recovered=True))
     report.count(placed(2, status=323))
 
     assert (report.already_placed, report.duplicates_avoided) == (2, 1)
@@ -58,7 +58,7 @@ def test_report_tells_the_slowest_order_wherever_it_came() -> None:
 
 def test_report_counts_no_requests_of_an_earlier_run() -> None:
     report = Report()
-    report.count(placed(1, recorded=True, found_again=True, attempts=3, seconds=40.0))
+    report.count(placed(1, recorded=True, recovered=True, attempts=3, seconds=40.0))
 
     assert (report.total, report.placed, report.skipped) == (1, 1, 1)
     assert (report.requests, report.retries, report.duplicates_avoided) == (0, 0, 0)

@@ -329,7 +329,7 @@ async def test_an_order_that_is_about_to_leave_at_the_stop_is_not_sent(
         written(journal, *results)
 
     monkeypatch.setattr(JournalFile, "mark_sending", noted)
-    monkeypatch.setattr(Journal, "_written", stops)
+    monkeypatch.setattr(Journal, "_wait_written", stops)
     async with (
         playing(play) as clickpost,
         create(clickpost, orders(1), journal=tmp_path / "run.db") as run,

@@ -35,13 +35,7 @@ from clickpost_async import (
     UnreadableReplyError,
 )
 from clickpost_async._codec.envelope import order_of
-from clickpost_async._core.retry import (
-    RETRY_TABLE,
-    RetryAction,
-    RetryCase,
-    action_after,
-    retry_case_of,
-)
+from clickpost_async._core.retry import RETRY_TABLE, UNHEALTHY, RetryAction, action_after
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
 from tests.helpers.scripted_transport import (
@@ -61,79 +55,82 @@ FREELY, SETTLING, REFERENCE, NEVER = Idempotency
 
 RAISE, BACK_OFF, ONCE, SETTLE, LOOK_UP, ON_REQUEST = RetryAction
 
-# FREELY, AFTER_SETTLING, BY_REFERENCE, NEVER
-TABLE: dict[RetryCase, tuple[RetryAction, RetryAction, RetryAction, RetryAction]] = {
-    RetryCase.UNSENT: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
-    RetryCase.LOCAL_RESOURCES: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
-    RetryCase.UNEXPECTED_UNSENT: (ONCE, ONCE, ONCE, ONCE),
-    RetryCase.THROTTLED: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
-    RetryCase.BUSY: (BACK_OFF, SETTLE, SETTLE, RAISE),
-    RetryCase.SERVER: (BACK_OFF, SETTLE, SETTLE, RAISE),
-    RetryCase.NO_RESPONSE: (BACK_OFF, SETTLE, SETTLE, RAISE),
-    RetryCase.UNREADABLE: (ONCE, SETTLE, SETTLE, RAISE),
-    RetryCase.UNEXPECTED: (ONCE, RAISE, SETTLE, RAISE),
-    RetryCase.NOT_CLICKPOST: (RAISE, RAISE, LOOK_UP, RAISE),
-    RetryCase.UNRECOGNISED: (RAISE, RAISE, ON_REQUEST, RAISE),
-    RetryCase.FINAL: (RAISE, RAISE, RAISE, RAISE),
+FINAL = (RAISE, RAISE, RAISE, RAISE)
+# SAFE, IDEMPOTENT, BY_REFERENCE, UNSAFE; all other kinds are final.
+TABLE: dict[FailureKind, tuple[RetryAction, RetryAction, RetryAction, RetryAction]] = {
+    **dict.fromkeys(FailureKind, FINAL),
+    FailureKind.NOT_SENT: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
+    FailureKind.LOCAL_RESOURCES: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
+    FailureKind.KEY_UNAVAILABLE: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
+    FailureKind.UNEXPECTED_NOT_SENT: (ONCE, ONCE, ONCE, ONCE),
+    FailureKind.THROTTLED: (BACK_OFF, BACK_OFF, BACK_OFF, BACK_OFF),
+    FailureKind.COURIER_BUSY: (BACK_OFF, SETTLE, SETTLE, RAISE),
+    FailureKind.SERVER_ERROR: (BACK_OFF, SETTLE, SETTLE, RAISE),
+    FailureKind.NO_RESPONSE: (BACK_OFF, SETTLE, SETTLE, RAISE),
+    FailureKind.UNREADABLE: (ONCE, SETTLE, SETTLE, RAISE),
+    FailureKind.UNEXPECTED: (ONCE, RAISE, SETTLE, RAISE),
+    FailureKind.NOT_CLICKPOST: (RAISE, RAISE, LOOK_UP, RAISE),
+    FailureKind.COURIER_UNRECOGNISED: (RAISE, RAISE, ON_REQUEST, RAISE),
 }
 
 
-def troubled(error: ClickPostError, trouble: FailureKind) -> ClickPostError:
-    error.kind = trouble
-    return error
-
-
-ERRORS: list[tuple[ClickPostError, RetryCase]] = [
-    (NotSentError("no"), RetryCase.UNSENT),
-    (troubled(NotSentError("no"), FailureKind.LOCAL_RESOURCES), RetryCase.LOCAL_RESOURCES),
-    (troubled(NotSentError("no"), FailureKind.UNEXPECTED), RetryCase.UNEXPECTED_UNSENT),
-    (troubled(NotSentError("no"), FailureKind.CIRCUIT_OPEN), RetryCase.FINAL),
-    (ThrottledError("no"), RetryCase.THROTTLED),
-    (BusyCourierError("no"), RetryCase.BUSY),
-    (NoReplyError("no"), RetryCase.NO_RESPONSE),
-    (troubled(NoReplyError("no"), FailureKind.UNEXPECTED), RetryCase.UNEXPECTED),
-    # It did leave: that this machine had no room for its answer changes nothing.
-    (troubled(NoReplyError("no"), FailureKind.LOCAL_RESOURCES), RetryCase.NO_RESPONSE),
-    (UnreadableReplyError("no"), RetryCase.UNREADABLE),
-    (
-        troubled(UnreadableReplyError("no", transient=False), FailureKind.NOT_CLICKPOST),
-        RetryCase.NOT_CLICKPOST,
-    ),
-    (ServerError("no"), RetryCase.SERVER),
-    (CourierError("no", outcome=Outcome.UNKNOWN), RetryCase.UNRECOGNISED),
-    (NotSentError("no", transient=False), RetryCase.FINAL),
-    (DeadlineError("no"), RetryCase.FINAL),
-    (CredentialsError("no"), RetryCase.FINAL),
-    (InvalidRequestError("no"), RetryCase.FINAL),
-    (CourierError("no"), RetryCase.FINAL),
-    (RefusedError("no"), RetryCase.FINAL),
-    (RefusedError("no", outcome=Outcome.UNKNOWN), RetryCase.FINAL),
-    # As an endpoint of one's own may raise it: no row says that a retry would help.
-    (RefusedError("no", transient=True), RetryCase.FINAL),
-]
-
-
-@pytest.mark.parametrize(("error", "failure"), ERRORS)
-@pytest.mark.parametrize("repeat", Idempotency)
-def test_the_table_says_what_follows_a_failure(
-    error: ClickPostError, failure: RetryCase, repeat: Idempotency
+@pytest.mark.parametrize("idempotency", Idempotency)
+@pytest.mark.parametrize("kind", FailureKind)
+def test_retry_table_says_what_follows_a_failure(
+    kind: FailureKind, idempotency: Idempotency
 ) -> None:
-    assert retry_case_of(error) is failure
-    assert action_after(error, repeat) is TABLE[failure][list(Idempotency).index(repeat)]
+    assert action_after(kind, idempotency) is TABLE[kind][list(Idempotency).index(idempotency)]
 
 
-def test_the_table_has_no_other_rows() -> None:
-    assert set(RETRY_TABLE) == set(RetryCase) == set(TABLE)
+def test_retry_table_has_a_row_for_every_kind_of_failure() -> None:
+    assert set(RETRY_TABLE) == set(FailureKind)
 
 
-def test_only_what_is_our_own_fault_or_holds_everybody_is_repeated_for_less() -> None:
-    prices = {failure: row.price for failure, row in RETRY_TABLE.items() if row.price != 1}
-    assert prices == {
-        RetryCase.LOCAL_RESOURCES: 0,
-        RetryCase.THROTTLED: 0.1,
-        RetryCase.NOT_CLICKPOST: 0,
-        RetryCase.FINAL: 0,
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ClickPostError("no"), FailureKind.UNEXPECTED),
+        (NotSentError("no"), FailureKind.NOT_SENT),
+        (NotSentError("no", transient=False), FailureKind.NOT_SENDABLE),
+        (NotSentError("no", kind=FailureKind.CIRCUIT_OPEN), FailureKind.CIRCUIT_OPEN),
+        (ThrottledError("no"), FailureKind.THROTTLED),
+        (DeadlineError("no"), FailureKind.DEADLINE),
+        (DeadlineError("no", transient=False), FailureKind.DEADLINE),
+        (NoReplyError("no"), FailureKind.NO_RESPONSE),
+        (UnreadableReplyError("no"), FailureKind.UNREADABLE),
+        (RefusedError("no"), FailureKind.REJECTED),
+        (CredentialsError("no"), FailureKind.CREDENTIALS),
+        (InvalidRequestError("no"), FailureKind.INVALID_REQUEST),
+        (CourierError("no"), FailureKind.REJECTED),
+        (BusyCourierError("no"), FailureKind.COURIER_BUSY),
+        (ServerError("no"), FailureKind.SERVER_ERROR),
+    ],
+)
+def test_error_has_the_kind_of_its_class_unless_another_is_given(
+    error: ClickPostError, kind: FailureKind
+) -> None:
+    assert error.kind is kind
+
+
+def test_retry_costs_less_where_the_server_is_not_to_blame_or_pauses_all_calls() -> None:
+    prices = {kind: row.price for kind, row in RETRY_TABLE.items() if TABLE[kind] != FINAL}
+    assert {kind: price for kind, price in prices.items() if price != 1} == {
+        FailureKind.LOCAL_RESOURCES: 0,
+        FailureKind.THROTTLED: 0.1,
+        FailureKind.NOT_CLICKPOST: 0,
     }
+
+
+def test_circuit_breaker_counts_only_failures_to_respond() -> None:
+    assert {
+        FailureKind.NOT_SENT,
+        FailureKind.KEY_UNAVAILABLE,
+        FailureKind.UNEXPECTED_NOT_SENT,
+        FailureKind.NO_RESPONSE,
+        FailureKind.UNREADABLE,
+        FailureKind.UNEXPECTED,
+        FailureKind.SERVER_ERROR,
+    } == UNHEALTHY
 
 
 # --- the table at work ------------------------------------------------------------------------
@@ -148,30 +145,30 @@ def page(status: int) -> httpx.Response:
 CROWDED = httpx.ConnectError("")
 CROWDED.__cause__ = OSError(errno.EMFILE, "no")
 
-WHAT_HAPPENS: dict[str, tuple[Line, RetryCase]] = {
-    "the connection fails": (httpx.ConnectError(""), RetryCase.UNSENT),
-    "no place in the pool": (httpx.PoolTimeout(""), RetryCase.LOCAL_RESOURCES),
-    "no file to open": (CROWDED, RetryCase.LOCAL_RESOURCES),
-    "something unforeseen": (RuntimeError("?"), RetryCase.UNEXPECTED),
-    "322": (said(322, "busy"), RetryCase.BUSY),
-    "329": (said(329, "slow"), RetryCase.BUSY),
-    "the answer is lost": (httpx.ReadError(""), RetryCase.NO_RESPONSE),
-    "no answer in time": (httpx.ReadTimeout(""), RetryCase.NO_RESPONSE),
-    "HTML": (page(200), RetryCase.UNREADABLE),
-    "HTTP 500": (page(500), RetryCase.SERVER),
-    "HTTP 502": (page(502), RetryCase.SERVER),
-    "HTTP 503": (page(503), RetryCase.SERVER),
-    "HTTP 504": (page(504), RetryCase.SERVER),
-    "HTTP 408": (page(408), RetryCase.SERVER),
-    "500": (said(500, "oops"), RetryCase.SERVER),
-    "301": (said(301, "wrong key"), RetryCase.FINAL),
-    "307": (said(307, "wrong order type"), RetryCase.FINAL),
-    "319": (said(319, "refused"), RetryCase.FINAL),
-    "354": (said(354, "odd"), RetryCase.FINAL),
-    "999": (said(999, "new"), RetryCase.FINAL),
-    "a redirect": (httpx.Response(302), RetryCase.FINAL),
-    "HTTP 303": (httpx.Response(303), RetryCase.NOT_CLICKPOST),
-    "HTTP 404": (page(404), RetryCase.NOT_CLICKPOST),
+WHAT_HAPPENS: dict[str, tuple[Line, FailureKind]] = {
+    "the connection fails": (httpx.ConnectError(""), FailureKind.NOT_SENT),
+    "no place in the pool": (httpx.PoolTimeout(""), FailureKind.LOCAL_RESOURCES),
+    "no file to open": (CROWDED, FailureKind.LOCAL_RESOURCES),
+    "something unforeseen": (RuntimeError("?"), FailureKind.UNEXPECTED),
+    "322": (said(322, "busy"), FailureKind.COURIER_BUSY),
+    "329": (said(329, "slow"), FailureKind.COURIER_BUSY),
+    "the answer is lost": (httpx.ReadError(""), FailureKind.NO_RESPONSE),
+    "no answer in time": (httpx.ReadTimeout(""), FailureKind.NO_RESPONSE),
+    "HTML": (page(200), FailureKind.UNREADABLE),
+    "HTTP 500": (page(500), FailureKind.SERVER_ERROR),
+    "HTTP 502": (page(502), FailureKind.SERVER_ERROR),
+    "HTTP 503": (page(503), FailureKind.SERVER_ERROR),
+    "HTTP 504": (page(504), FailureKind.SERVER_ERROR),
+    "HTTP 408": (page(408), FailureKind.SERVER_ERROR),
+    "500": (said(500, "oops"), FailureKind.SERVER_ERROR),
+    "301": (said(301, "wrong key"), FailureKind.CREDENTIALS),
+    "307": (said(307, "wrong order type"), FailureKind.INVALID_REQUEST),
+    "319": (said(319, "refused"), FailureKind.REJECTED),
+    "354": (said(354, "odd"), FailureKind.COURIER_UNRECOGNISED),
+    "999": (said(999, "new"), FailureKind.UNKNOWN_STATUS),
+    "a redirect": (httpx.Response(302), FailureKind.NOT_SENDABLE),
+    "HTTP 303": (httpx.Response(303), FailureKind.NOT_CLICKPOST),
+    "HTTP 404": (page(404), FailureKind.NOT_CLICKPOST),
 }
 
 
@@ -193,10 +190,14 @@ async def test_a_call_is_sent_again_as_the_table_says(what: str, repeat: Idempot
     step = TABLE[failure][list(Idempotency).index(repeat)]
     play = Play([line, placed()])
     async with playing(play) as clickpost:
-        if step in (RAISE, LOOK_UP):
+        if step in (RAISE, LOOK_UP, ON_REQUEST):
             with pytest.raises(ClickPostError) as caught:
                 await clickpost.post(own(repeat), {})
-            assert (len(play.times), caught.value.attempts) == (1, 1)
+            error = caught.value
+            assert (len(play.times), error.attempts) == (1, 1)
+            # What See Other points to may be the result of what acts; what reads is redirected.
+            is_redirect = what == "HTTP 303" and repeat is Idempotency.SAFE
+            assert error.kind is (FailureKind.NOT_SENDABLE if is_redirect else failure)
         else:
             answer = await clickpost.post(own(repeat), {})
             assert (len(play.times), answer.waybill, answer.response.attempts) == (2, "W-1", 2)

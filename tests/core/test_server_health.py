@@ -82,7 +82,8 @@ async def test_all_calls_together_may_repeat_a_tenth_and_ten_to_start_with() -> 
         errors = await fail(unbreakable(clickpost), 12)
 
     assert len(play.requests) == 12 + 11
-    assert [error.kind for error in errors] == [None] * 11 + [FailureKind.RETRY_BUDGET_SPENT]
+    kinds = [*[FailureKind.SERVER_ERROR] * 11, FailureKind.RETRY_BUDGET_SPENT]
+    assert [error.kind for error in errors] == kinds
 
 
 @pytest.mark.parametrize(("faulty", "sent"), [(httpx.PoolTimeout(""), 80), (said(307), 20)])
@@ -93,7 +94,10 @@ async def test_what_is_not_the_servers_fault_costs_nothing(faulty: Line, sent: i
         errors = await fail(clickpost, 20)
 
     assert len(play.requests) == sent
-    assert {error.kind for error in errors} <= {None, FailureKind.LOCAL_RESOURCES}
+    assert {error.kind for error in errors} <= {
+        FailureKind.INVALID_REQUEST,
+        FailureKind.LOCAL_RESOURCES,
+    }
 
 
 @virtual_time
@@ -131,7 +135,7 @@ async def test_a_light_copy_has_no_budget_of_its_own_and_another_host_has() -> N
         with pytest.raises(ClickPostError) as elsewhere:
             await clickpost.tracking.track(["W-1"], courier_partner=4)
 
-    assert elsewhere.value.kind is None
+    assert elsewhere.value.kind is FailureKind.SERVER_ERROR
 
 
 # --- the breaker ------------------------------------------------------------------------------
@@ -170,7 +174,7 @@ async def test_once_most_calls_fail_single_calls_fail_at_once_but_refusals_are_a
     if opened:
         assert (type(error), error.outcome, error.attempts) == (NotSentError, Outcome.NOT_SENT, 1)
         assert error.safe_to_retry_in == error.retry_after == 5
-        assert "most calls have failed lately" in str(error)
+        assert "circuit breaker open: too many recent failures; next attempt in 5.0 s" in str(error)
 
 
 @virtual_time
@@ -223,7 +227,7 @@ async def test_one_probe_finds_out_that_the_server_is_back() -> None:
     async with playing(play, retry=ONCE, limiter=NoRateLimit()) as clickpost:
         await fail(clickpost, 20)
         await asyncio.sleep(5)
-        assert (await fail(clickpost, 1))[0].kind is None
+        assert (await fail(clickpost, 1))[0].kind is FailureKind.NOT_SENT
         await asyncio.sleep(2)
         # The probe at 5 s failed, the next one is due at 15 s.
         assert (await fail(clickpost, 1))[0].retry_after == 8
@@ -280,8 +284,8 @@ async def test_429s_among_failures_keep_the_breaker_shut() -> None:
 
 
 @virtual_time
-async def test_look_ups_are_paid_for_from_the_budget_and_left_out_when_it_is_empty() -> None:
-    play = Play([httpx.ReadError(""), placed()], knows=placed("W-9"))
+async def test_lookup_after_an_attempt_is_paid_from_the_budget() -> None:
+    play = Play([httpx.ReadError(""), httpx.ReadError("")], knows=placed("W-9"))
     async with playing(play, retry=ONCE) as clickpost:
         budget = clickpost._exchange.health["main"].budget  # type: ignore[index]
         found = await clickpost.orders.create(india_order("R-1"))
@@ -289,9 +293,23 @@ async def test_look_ups_are_paid_for_from_the_budget_and_left_out_when_it_is_emp
         assert budget.left == pytest.approx(10 + 0.1 + 0.1 - 0.1)
         while budget.withdraw(0.01):
             pass
-        sent = await clickpost.with_options(in_doubt=True).orders.create(india_order("R-2"))
+        with pytest.raises(NoReplyError):
+            await clickpost.orders.create(india_order("R-2"))
 
-    assert (found.waybill, sent.waybill, len(play.look_ups)) == ("W-9", "W-1", 1)
+    assert (found.waybill, len(play.look_ups)) == ("W-9", 1)
+
+
+@virtual_time
+async def test_first_lookup_of_an_order_in_doubt_costs_no_budget() -> None:
+    play = Play([], knows=placed("W-9"))
+    async with playing(play, retry=ONCE) as clickpost:
+        budget = clickpost._exchange.health["main"].budget  # type: ignore[index]
+        while budget.withdraw(0.01):
+            pass
+        found = await clickpost.with_options(in_doubt=True).orders.create(india_order("R-1"))
+
+    assert (found.waybill, play.requests) == ("W-9", [])
+
 
 
 # --- bulk -------------------------------------------------------------------------------------

@@ -211,7 +211,7 @@ async def test_one_that_waits_for_a_hasty_create_goes_on_without_it() -> None:
 async def test_a_deadline_that_passes_within_a_pause_says_when_to_come_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(random, "random", lambda: 0.9)
+    monkeypatch.setattr(random, "uniform", lambda low, high: high)
     play = Play([httpx.ConnectError(""), throttled(100), placed()])
     retry = RetryPolicy(backoff=1000, max_backoff=1000, max_total_delay=1e6)
     async with playing(play, retry=retry, limiter=NoRateLimit()) as clickpost:

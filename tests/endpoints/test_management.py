@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clickpost_async import ClickPost, Credentials, Idempotency, InvalidRequestError, RetryPolicy
+from clickpost_async import ClickPost, Idempotency, InvalidRequestError, RetryPolicy
 from clickpost_async.endpoints.management import CANCEL, DAILY_COUNTS, EDIT, UPDATED, Management
 
 TEN = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -28,7 +28,8 @@ class Wire:
 
 def management(wire: Wire, now: Callable[[], datetime] = lambda: TEN) -> Management:
     client = ClickPost(
-        Credentials("acme", KEY),
+        "acme",
+        KEY,
         transport=httpx.MockTransport(wire),
         retry=RetryPolicy.never(),
     )

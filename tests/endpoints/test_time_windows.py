@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 from attrs import define, field, frozen
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickpost_async import InvalidRequestError, NoReplyError, UnreadableReplyError
@@ -84,7 +84,10 @@ class FakeClickPost:
         seen = [row for row in self.updates if row.written + row.late <= self.now]
         return {row.waybill: row for row in sorted(seen, key=lambda row: row.written)}.values()
 
-    async def post(self, endpoint: Any, body: object) -> Any:
+    async def post(self, endpoint: Any, body: object, query: object = None) -> Any:
+        raise NotImplementedError
+
+    def as_completed(self, calls: Any, *, max_concurrency: int) -> Any:
         raise NotImplementedError
 
     async def gather(self, calls: Any) -> Any:
@@ -360,13 +363,24 @@ def test_a_span_that_makes_no_sense_is_refused_before_anything_is_asked(
 # --- pages --------------------------------------------------------------------------------------
 
 
-def test_pages_are_asked_for_by_what_the_next_address_asks_alone() -> None:
+def test_pages_are_followed_once_by_the_query_of_the_next_address() -> None:
     updates = [Update(f"W{number}", TEN + seconds(number)) for number in range(3)]
     fake = FakeClickPost(updates, now=TEN + timedelta(days=1), page_sizes=[2])
 
     assert read(fake, TEN + seconds(60)) == ["W0", "W1", "W2"]
     window = {"start_date": int(TEN.timestamp()), "end_date": int(TEN.timestamp()) + 60}
-    assert fake.asked == [window, {**window, "offset": "2"}] * 2
+    assert fake.asked == [window, {**window, "offset": "2"}]
+
+
+def test_a_window_whose_last_page_is_empty_is_read_again() -> None:
+    updates = [Update(f"W{number}", TEN + seconds(number)) for number in range(4)]
+    moves = Update("W0", TEN + seconds(7201))
+    fake = FakeClickPost(
+        [*updates[:3], moves], now=TEN + seconds(7199), takes=seconds(1), page_sizes=[2]
+    )
+
+    assert read(fake, TEN + seconds(60)) == ["W0", "W1", "W2"]
+    assert len(fake.asked) == 3
 
 
 def test_pages_that_go_in_a_circle_are_an_error_not_a_loop() -> None:
@@ -387,13 +401,13 @@ def test_pages_that_go_in_a_circle_are_an_error_not_a_loop() -> None:
 
 
 def test_a_checkpoint_survives_json() -> None:
-    checkpoint = Checkpoint(of="orders.updated", start=TEN, seen=frozenset({"b", "a"}))
+    checkpoint = Checkpoint(of="orders.updated", start=TEN, seen=["b" * 16, "a" * 16])
 
     assert Checkpoint.from_json(checkpoint.to_json()) == checkpoint
     assert json.loads(checkpoint.to_json()) == {
         "of": "orders.updated",
         "start": "2026-03-01T10:00:00+00:00",
-        "seen": ["a", "b"],
+        "seen": "b" * 16 + "a" * 16,
     }
 
 
@@ -403,11 +417,12 @@ def test_a_checkpoint_survives_json() -> None:
         "",
         "[]",
         "{}",
-        '{"of": "x", "start": "soon", "seen": []}',
-        '{"of": "x", "start": "2026-03-01T10:00:00", "seen": []}',
-        '{"of": "x", "start": "2026-03-01T10:00:00Z", "seen": [{}]}',
-        '{"of": "x", "start": "2026-03-01T10:00:00Z", "seen": [1]}',
-        '{"of": 1, "start": "2026-03-01T10:00:00Z", "seen": []}',
+        '{"of": "x", "start": "soon", "seen": ""}',
+        '{"of": "x", "start": "2026-03-01T10:00:00", "seen": ""}',
+        '{"of": "x", "start": "2026-03-01T10:00:00Z", "seen": ["0123456789abcdef"]}',
+        '{"of": "x", "start": "2026-03-01T10:00:00Z", "seen": "0123456789abcde"}',
+        '{"of": "x", "start": "2026-03-01T10:00:00Z", "seen": "0123456789abcdeX"}',
+        '{"of": 1, "start": "2026-03-01T10:00:00Z", "seen": ""}',
         '{"of": "x", "start": 7, "seen": null}',
         b"\xff",
     ],
@@ -428,6 +443,48 @@ def test_a_checkpoint_remembers_no_more_than_the_windows_that_can_come_again() -
         return max([len(windows.checkpoint.seen) async for _ in windows])
 
     assert finished(largest()) <= 2 * 30 + 2
+
+
+@pytest.mark.parametrize("rows", [1_000, 5_000])
+def test_a_checkpoint_is_no_larger_after_more_rows(rows: int) -> None:
+    fake = FakeLists(
+        [],
+        now=TEN + seconds(3600),
+        rows=[{"awb": f"W{number}", "type": "CUSTOMER_FEED"} for number in range(rows)],
+    )
+    windows = Ndr(fake, now=lambda: fake.now).iter_feedback(TEN)
+
+    async def sizes() -> list[int]:
+        return [len(windows.checkpoint.to_json()) async for _ in windows]
+
+    found = finished(sizes())
+    assert len(found) == rows
+    assert max(found) == found[-1] <= 4_200
+
+
+@given(
+    numbers=st.lists(st.integers(0, 3599), min_size=300, max_size=500, unique=True),
+    stops=st.lists(st.integers(0, 499), max_size=4),
+    page_size=st.integers(20, 200),
+)
+@settings(max_examples=25, deadline=None)
+def test_no_row_is_missed_over_restarts_with_more_rows_than_a_checkpoint_remembers(
+    numbers: list[int], stops: list[int], page_size: int
+) -> None:
+    updates = [Update(f"W{number}", TEN + seconds(number)) for number in numbers]
+    fake = FakeClickPost(updates, now=TEN + seconds(7200), page_sizes=[page_size])
+    management = Management(fake, now=lambda: fake.now)
+    stored: str | None = None
+    found: list[str] = []
+    for most in (*stops, None):
+        checkpoint = None if stored is None else Checkpoint.from_json(stored)
+        windows = management.iter_updated(TEN, TEN + seconds(3600), checkpoint=checkpoint)
+        rows = waybills(finished(taken(windows, most)))
+        assert len(rows) == len(set(rows)), "a row is repeated by one iterator"
+        found.extend(rows)
+        stored = windows.checkpoint.to_json()
+
+    assert set(found) == {update.waybill for update in updates}
 
 
 # --- the other lists ----------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from typing import Any
 import aiohttp
 import httpx
 
-from clickpost_async import ClickPost, ClickPostError, Credentials, Hosts, RetryPolicy
+from clickpost_async import ClickPost, ClickPostError, RetryPolicy
 from tests.test_personal_data import order
 
 Texts = list[str]
@@ -330,8 +330,9 @@ async def use(tool: Tool, name: str, transport: Callable[[], Any]) -> None:
         (f"http://127.0.0.1:{_closed_port()}/api", _Key(), lambda: order(f"R-NOT-SENT-{name}")),
     ):
         async with ClickPost(
-            Credentials("sandbox", key),
-            hosts=Hosts.at(at),
+            "sandbox",
+            key,
+            base_url=at,
             transport=transport(),
             retry=RetryPolicy.never(),
         ) as clickpost:

@@ -15,8 +15,6 @@ import trustme
 
 from clickpost_async import (
     ClickPost,
-    Credentials,
-    Hosts,
     NoReplyError,
     NotSentError,
     Outcome,
@@ -35,8 +33,7 @@ from tests.sandbox.samples import CREDENTIALS, india_order
 
 
 def client(url: str, **settings: Any) -> ClickPost:
-    credentials = Credentials(CREDENTIALS["username"], CREDENTIALS["key"])
-    return ClickPost(credentials, hosts=Hosts.at(url), **settings)
+    return ClickPost(CREDENTIALS["username"], CREDENTIALS["key"], base_url=url, **settings)
 
 
 @contextmanager
@@ -151,12 +148,12 @@ def speaks_tls(run: Run, folder: Path) -> None:
         url = f"https://127.0.0.1:{server.port}/api"
 
         async def main() -> None:
-            patch.setattr(tls, "verified", lambda: trusting(authority))
+            patch.setattr(tls, "verifying_context", lambda: trusting(authority))
             async with client(url) as clickpost:
                 for _ in range(3):
                     order = await clickpost.orders.create(india_order("R-1", additional={}))
                     assert order.waybill == "W-1"
-            patch.setattr(tls, "verified", lambda: trusting(stranger))
+            patch.setattr(tls, "verifying_context", lambda: trusting(stranger))
             async with client(url, retry=RetryPolicy.never()) as clickpost:
                 with pytest.raises(NotSentError, match="certificate"):
                     await clickpost.orders.create(india_order("R-1"))

@@ -54,7 +54,7 @@ def watched(tool: str, folder: Path, *module: str, **environ: str) -> dict[str, 
     """Run the canary's calls under a tool, and return what it exported."""
     if find_spec(LIBRARIES[tool].partition(".")[0]) is None and tool in HEAVY:
         pytest.skip(f"{tool} is not installed: pip install {tool}")
-    server = Served(Sandbox(key=CANARY))
+    server = Served(Sandbox(api_key=CANARY))
     for name in TRANSPORTS:
         server.sandbox.faults.next("drop_after", reference_number=f"R-LOST-{name}")
     try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from clickpost_async import ClickPost, ClickPostError, Credentials, Hosts, Outcome, RetryPolicy
+from clickpost_async import ClickPost, ClickPostError, Outcome, RetryPolicy
 from tests.faults.corrupting_transport import outcome_of
 from tests.helpers.http_server import PLACED, Peer, Talk, bomb, envelope, gzipped, http, serving
 from tests.helpers.server_behaviours import answers
@@ -21,7 +21,7 @@ from tests.sandbox.samples import india_order
 CALLER = """
 import asyncio, sys
 import httpx
-from clickpost_async import ClickPost, ClickPostError, Credentials, Hosts, RetryPolicy, Timeouts
+from clickpost_async import ClickPost, ClickPostError, Hosts, RetryPolicy, Timeouts
 from clickpost_async.testing import reset
 from tests.sandbox.samples import india_order
 
@@ -30,10 +30,9 @@ def peak():
         return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM"))
 
 async def ours(url):
-    credentials = Credentials("acme", "not-a-real-key")
     async with ClickPost(
-        credentials,
-        hosts=Hosts.at(url),
+        "acme", "not-a-real-key",
+        base_url=url,
         retry=RetryPolicy.never(),
         timeouts=Timeouts(total=10),
     ) as clickpost:
@@ -153,8 +152,9 @@ async def test_p08_what_comes_after_an_answer_is_not_the_answer_to_the_next_call
     async with (
         serving(talk) as server,
         ClickPost(
-            Credentials("acme", "not-a-real-key"),
-            hosts=Hosts.at(server.url),
+            "acme",
+            "not-a-real-key",
+            base_url=server.url,
             retry=RetryPolicy.never(),
         ) as clickpost,
     ):

@@ -11,8 +11,6 @@ import pytest
 from clickpost_async import (
     ClickPost,
     ClickPostError,
-    Credentials,
-    Hosts,
     Idempotency,
     NoReplyError,
     NotSentError,
@@ -72,7 +70,7 @@ async def not_sent(clickpost: ClickPost) -> NotSentError:
 
 def at(url: str, **settings: Any) -> ClickPost:
     settings = {"retry": QUICK, "timeouts": SHORT} | settings
-    return ClickPost(Credentials("acme", KEY), hosts=Hosts.at(url), **settings)
+    return ClickPost("acme", KEY, base_url=url, **settings)
 
 
 # --- no connection ------------------------------------------------------------------------------
@@ -120,8 +118,9 @@ async def test_t02_a_closed_port_is_tried_again_until_somebody_listens() -> None
         sandbox = Sandbox()
         calling = asyncio.create_task(
             ClickPost(
-                Credentials(sandbox.username, sandbox.key),
-                hosts=Hosts.at(f"http://127.0.0.1:{port}/api"),
+                sandbox.username,
+                sandbox.api_key,
+                base_url=f"http://127.0.0.1:{port}/api",
                 retry=RetryPolicy(attempts=9, backoff=0.2, max_backoff=0.2),
             ).orders.create(india_order("R-1"))
         )

@@ -159,7 +159,7 @@ async def idle_fleet(redis: RedisServer, workers: int) -> AsyncIterator[Fleet]:
 
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(Sandbox())
-        client = ClickPost(sandbox.credentials, hosts=sandbox.hosts)
+        client = ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url)
         await stack.enter_async_context(client)
         for _ in range(workers):
             opened = await stack.enter_async_context(ledger.open())

@@ -46,7 +46,12 @@ class Crew:
         self.messages: list[dict[str, Any]] = []
 
     async def client(self, retry: RetryPolicy = BRISK) -> ClickPost:
-        clickpost = ClickPost(self._sandbox.credentials, hosts=self._sandbox.hosts, retry=retry)
+        clickpost = ClickPost(
+            self._sandbox.username,
+            self._sandbox.api_key,
+            base_url=self._sandbox.base_url,
+            retry=retry,
+        )
         return await self._stack.enter_async_context(clickpost)
 
     async def worker(self, retry: RetryPolicy = BRISK) -> Worker:

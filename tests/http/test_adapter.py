@@ -10,10 +10,11 @@ import pytest
 
 from clickpost_async import UnreadableReplyError
 from clickpost_async._http import response_reader
-from clickpost_async._http.adapter import BaseURL, HTTPRequest, StepTimeouts, TransportFailure
+from clickpost_async._http.adapter import BaseURL, HTTPRequest, StepTimeouts
 from clickpost_async._http.httpx_exceptions import drop_quoted_payload, failure_of
 from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async._http.signature import Signature
+from clickpost_async.errors import FailureKind
 from tests.helpers.scripted_transport import KEY
 
 
@@ -129,23 +130,21 @@ class Own(httpx.ConnectTimeout):
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (httpx.ConnectError(""), TransportFailure.UNSENT),
-        (httpx2.ConnectTimeout(""), TransportFailure.UNSENT),
-        (httpcore.ProxyError(), TransportFailure.UNSENT),
-        (Own(""), TransportFailure.UNSENT),
-        (httpcore.PoolTimeout(), TransportFailure.CROWDED),
-        (httpx.InvalidURL(""), TransportFailure.HOPELESS),
-        (httpx2.UnsupportedProtocol(""), TransportFailure.HOPELESS),
-        (httpcore.LocalProtocolError(), TransportFailure.HOPELESS),
-        (httpx2.ReadError(""), TransportFailure.LOST),
-        (httpcore.WriteTimeout(), TransportFailure.LOST),
-        (OSError(), TransportFailure.UNFORESEEN),
-        (RuntimeError(), TransportFailure.UNFORESEEN),
+        (httpx.ConnectError(""), FailureKind.NOT_SENT),
+        (httpx2.ConnectTimeout(""), FailureKind.NOT_SENT),
+        (httpcore.ProxyError(), FailureKind.NOT_SENT),
+        (Own(""), FailureKind.NOT_SENT),
+        (httpcore.PoolTimeout(), FailureKind.LOCAL_RESOURCES),
+        (httpx.InvalidURL(""), FailureKind.NOT_SENDABLE),
+        (httpx2.UnsupportedProtocol(""), FailureKind.NOT_SENDABLE),
+        (httpcore.LocalProtocolError(), FailureKind.NOT_SENDABLE),
+        (httpx2.ReadError(""), FailureKind.NO_RESPONSE),
+        (httpcore.WriteTimeout(), FailureKind.NO_RESPONSE),
+        (OSError(), FailureKind.UNEXPECTED),
+        (RuntimeError(), FailureKind.UNEXPECTED),
     ],
 )
-def test_the_family_of_httpx_is_sorted_by_name(
-    error: Exception, expected: TransportFailure
-) -> None:
+def test_the_family_of_httpx_is_sorted_by_name(error: Exception, expected: FailureKind) -> None:
     assert failure_of(error) is expected
 
 

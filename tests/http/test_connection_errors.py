@@ -50,7 +50,11 @@ async def test_a_refused_connection_names_host_port_and_reason(wire: str) -> Non
     cause = error.__cause__
     assert isinstance(cause, ConnectionRefusedError)
     assert (cause.errno, cause.filename) == (errno.ECONNREFUSED, f"127.0.0.1:{port}")
-    assert (error.outcome, error.transient, error.kind) == (Outcome.NOT_SENT, True, None)
+    assert (error.outcome, error.transient, error.kind) == (
+        Outcome.NOT_SENT,
+        True,
+        FailureKind.NOT_SENT,
+    )
 
 
 SYSTEM_ERRORS: dict[str, tuple[Callable[[], OSError], str]] = {

@@ -22,9 +22,7 @@ from clickpost_async import (
     Auth,
     ClickPost,
     ClickPostError,
-    Credentials,
     Get,
-    Hosts,
     Idempotency,
     NoReplyError,
     NotSentError,
@@ -71,7 +69,7 @@ BIG = {"remark": "x" * 6_000_000}
 
 def client(wire: str, url: str, **settings: Any) -> ClickPost:
     settings = {"retry": RetryPolicy.never(), "transport": ADAPTERS[wire]()} | settings
-    return ClickPost(Credentials("acme", KEY), hosts=Hosts.at(url), **settings)
+    return ClickPost("acme", KEY, base_url=url, **settings)
 
 
 async def is_well(clickpost: ClickPost, server: Server) -> None:
@@ -527,7 +525,7 @@ def authority(monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
     authority = trustme.CA()
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(trusting)
-    monkeypatch.setattr(tls, "verified", lambda: trusting)
+    monkeypatch.setattr(tls, "verifying_context", lambda: trusting)
     return authority
 
 
@@ -617,8 +615,9 @@ def test_the_others_work_on_trio(wire: str) -> None:
 
     async def main() -> str | None:
         async with ClickPost(
-            Credentials("sandbox", "sandbox-key-not-a-secret"),
-            hosts=Hosts.at(server.url),
+            "sandbox",
+            "sandbox-key-not-a-secret",
+            base_url=server.url,
             transport=ADAPTERS[wire](),
         ) as clickpost:
             for number in range(3):

@@ -16,7 +16,7 @@ import pytest
 import trustme
 from asgiref.sync import async_to_sync
 
-from clickpost_async import Auth, ClickPost, Credentials, Get, Hosts, Idempotency, RetryPolicy
+from clickpost_async import Auth, ClickPost, Get, Idempotency, RetryPolicy
 from clickpost_async._http import tls
 from clickpost_async.structures import ResponseModel
 from tests.helpers.event_loops import EVERY_LOOP, LoopFactory
@@ -79,7 +79,7 @@ def tls_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(trusting)
-    monkeypatch.setattr(tls, "verified", lambda: trusting)
+    monkeypatch.setattr(tls, "verifying_context", lambda: trusting)
     for port in serve(str(certificate)):
         yield f"https://127.0.0.1:{port}/api"
 
@@ -91,9 +91,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 def client(url: str) -> ClickPost:
-    return ClickPost(
-        Credentials("acme", KEY), hosts=Hosts.at(url), retry=RetryPolicy.never(), max_concurrency=2
-    )
+    return ClickPost("acme", KEY, base_url=url, retry=RetryPolicy.never(), max_concurrency=2)
 
 
 async def ask(clickpost: ClickPost) -> None:

@@ -9,11 +9,11 @@ from clickpost_async._http.adapter import (
     HTTPRequest,
     SendProgress,
     StepTimeouts,
-    TransportFailure,
 )
 from clickpost_async._http.httpcore_pool import HTTPCorePool
 from clickpost_async._http.per_loop_adapter import PerLoopAdapter
 from clickpost_async._http.response_reader import ResponseReader
+from clickpost_async.errors import FailureKind
 from tests.helpers.http_server import PLACED, serving
 
 
@@ -49,4 +49,4 @@ async def test_closing_what_was_never_opened_does_nothing() -> None:
     connections = PerLoopAdapter(HTTPCorePool)
     await connections.aclose()
     assert connections.connections == 0
-    assert connections.fault(OSError()) is TransportFailure.UNFORESEEN
+    assert connections.failure_of(OSError()) is FailureKind.UNEXPECTED

@@ -18,8 +18,6 @@ import trustme
 from clickpost_async import (
     ClickPost,
     ClickPostError,
-    Credentials,
-    Hosts,
     InvalidRequestError,
     NoReplyError,
     NotSentError,
@@ -64,9 +62,7 @@ def through(
 
 def client(transport: Any, url: str, **settings: Any) -> ClickPost:
     settings = {"retry": RetryPolicy.never(), "timeouts": QUICK} | settings
-    return ClickPost(
-        Credentials("acme", CANARY), hosts=Hosts.at(url), transport=transport, **settings
-    )
+    return ClickPost("acme", CANARY, base_url=url, transport=transport, **settings)
 
 
 REFUSALS: dict[str, dict[str, Any]] = {

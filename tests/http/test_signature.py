@@ -20,11 +20,10 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickpost_async import Auth, ClickPost, Credentials, Hosts, Idempotency, Post, RetryPolicy
-from clickpost_async._core.auth import Authenticator
+from clickpost_async import Auth, ClickPost, Idempotency, Post, RetryPolicy
+from clickpost_async._core.auth import Authenticator, Secret, resolve_credentials
 from clickpost_async._http.httpcore_pool import HTTPCorePool
 from clickpost_async._http.signature import PLACEHOLDER
-from clickpost_async.settings import Secret
 from clickpost_async.structures import ResponseModel
 from tests.helpers.http_server import PLACED, Peer, http, serving, until
 from tests.http.test_every_adapter import ADAPTERS
@@ -61,7 +60,7 @@ def key_in(request: bytes, auth: Auth) -> object:
 @pytest.mark.parametrize("auth", SIGNED_AUTH)
 @pytest.mark.parametrize("key", KEYS)
 def test_the_key_is_put_into_a_request_however_it_is_cut(key: str, auth: Auth) -> None:
-    target, body, signature = Authenticator(Credentials("acme", key)).sign(
+    target, body, signature = Authenticator(resolve_credentials("acme", key)).sign(
         "/x?q=1", b'{"a":"b"}', auth, Secret(key)
     )
     assert body is not None
@@ -88,7 +87,7 @@ LOOKALIKES = st.lists(
 def test_what_looks_like_the_placeholder_is_left_alone(asked: str, said: str) -> None:
     from clickpost_async._codec.request import encode
 
-    ring, key = Authenticator(Credentials("acme", CANARY)), Secret(CANARY)
+    ring, key = Authenticator(resolve_credentials("acme", CANARY)), Secret(CANARY)
     for auth in SIGNED_AUTH:
         request = encode(posting(auth), {"q": asked}, {"said": said})
         target, body, signature = ring.sign(request.target, request.body, auth, key)
@@ -103,7 +102,7 @@ def test_what_looks_like_the_placeholder_is_left_alone(asked: str, said: str) ->
 
 
 def test_a_request_whose_placeholder_somebody_took_out_is_sent_without_the_key() -> None:
-    ring, key = Authenticator(Credentials("acme", CANARY)), Secret(CANARY)
+    ring, key = Authenticator(resolve_credentials("acme", CANARY)), Secret(CANARY)
     for auth in SIGNED_AUTH:
         _, _, signature = ring.sign("/x", b"{}", auth, key)
         assert signature is not None
@@ -159,7 +158,7 @@ def hook(monkeypatch: pytest.MonkeyPatch, wire: str) -> list[str]:
 
 def client(wire: str, url: str, key: Any = CANARY, **settings: Any) -> ClickPost:
     settings = {"retry": RetryPolicy.never(), "transport": ADAPTERS[wire]()} | settings
-    return ClickPost(Credentials("acme", key), hosts=Hosts.at(url), **settings)
+    return ClickPost("acme", key, base_url=url, **settings)
 
 
 def has_canary(text: str) -> bool:
@@ -367,7 +366,7 @@ async def test_a_mock_in_front_of_the_connections_sees_the_placeholder() -> None
         route = respx.post(
             "https://www.clickpost.in/api/v3/create-order/", params__contains={"key": PLACEHOLDER}
         ).respond(200, content=PLACED)
-        async with ClickPost(Credentials("acme", CANARY)) as clickpost:
+        async with ClickPost("acme", CANARY) as clickpost:
             await clickpost.orders.create(india_order("R-1"))
 
     assert route.call_count == 1

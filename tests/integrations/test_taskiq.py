@@ -43,7 +43,7 @@ async def test_a_task_of_any_broker_creates_an_order_once(
     opened: list[ClickPost] = []
 
     def client() -> ClickPost:
-        opened.append(ClickPost(sandbox.credentials, hosts=sandbox.hosts))
+        opened.append(ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url))
         return opened[-1]
 
     create_order = order_task(broker, client=client, ledger=Ledger(server.url, account="acme"))
@@ -210,7 +210,7 @@ async def test_r01_a_worker_that_is_started_before_its_redis_waits_and_a_feeder_
     broker.is_worker_process = True
     order_task(
         broker,
-        client=lambda: ClickPost(sandbox.credentials, hosts=sandbox.hosts),
+        client=lambda: ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url),
         ledger=Ledger(server.url, account="acme"),
     )
     await broker.startup()
@@ -274,7 +274,7 @@ async def test_a_fleet_is_fed_through_a_broker(sandbox: Sandbox, server: RedisSe
     ledger = Ledger(server.url, account="acme")
 
     def client() -> ClickPost:
-        return ClickPost(sandbox.credentials, hosts=sandbox.hosts)
+        return ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url)
 
     task = order_task(broker, client=client, ledger=ledger)
     await broker.startup()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from clickpost_async import ClickPost, Credentials
+from clickpost_async import ClickPost
 from clickpost_async.limits import Limiter, _distributed
 from clickpost_async.limits.redis import RedisBucket, _moved_to
 from clickpost_async.settings import Priority, Rate
@@ -99,7 +99,7 @@ def test_it_shows_what_it_was_made_of_but_not_the_password() -> None:
 def test_it_is_a_limiter_that_a_client_takes() -> None:
     limiter: Limiter = RedisBucket("redis://127.0.0.1", RATE, account="acme")
 
-    assert ClickPost(Credentials("acme", "not-a-real-key"), limiter=limiter)
+    assert ClickPost("acme", "not-a-real-key", limiter=limiter)
 
 
 def test_on_trio_it_says_that_it_works_on_asyncio_only() -> None:

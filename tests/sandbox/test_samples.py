@@ -18,7 +18,9 @@ async def played() -> Sandbox:
     sandbox = Sandbox()
     sandbox.start()
     try:
-        async with ClickPost(sandbox.credentials, hosts=sandbox.hosts, retry=never) as clickpost:
+        async with ClickPost(
+            sandbox.username, sandbox.api_key, base_url=sandbox.base_url, retry=never
+        ) as clickpost:
             placed = await clickpost.orders.create_india(india_order("PEN-1"))
             await clickpost.orders.create_world(world_order("LAMP-1"))
             await clickpost.orders.create_india(india_order("PEN-1"))
@@ -65,7 +67,7 @@ async def test_samples_are_files_about_nobody(tmp_path: Path) -> None:
     assert {path.parent.name for path in paths} == {"orders"}
     written = "".join(path.read_text("utf-8") for path in paths)
     persons = ("Meera", "Banyan", "9000000012", "Lotus Stationers", "Omar", "lotus.example")
-    assert [word for word in (*persons, sandbox.key) if word in written] == []
+    assert [word for word in (*persons, sandbox.api_key) if word in written] == []
     assert "Asha Tester" in written
     assert "PEN-1" in written
 

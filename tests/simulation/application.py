@@ -10,7 +10,6 @@ from attrs import define, field, frozen
 from clickpost_async import (
     ClickPost,
     ClickPostError,
-    Credentials,
     InvalidRequestError,
     Priority,
     Rate,
@@ -101,7 +100,8 @@ class App:
             history.rates[name] = (rate.per_second, float(rate.burst or 1))
         read = self.settings.patience
         return ClickPost(
-            Credentials("acme", "not-a-real-key"),
+            "acme",
+            "not-a-real-key",
             transport=transport,
             rate=rate,
             retry=self.settings.retry,
@@ -149,7 +149,7 @@ async def create(app: App, client: ClickPost, plan: Plan) -> Call:
     except ClickPostError as error:
         call.became = error.outcome.value
         call.reason = f"{type(error).__name__}: {error.message}"
-        call.trouble = error.kind.name if error.kind else ""
+        call.kind = error.kind.name
         call.local = isinstance(error, InvalidRequestError) and bool(error.problems)
     except asyncio.CancelledError:
         call.became = "cancelled"
@@ -195,7 +195,7 @@ async def push(
     run: Run,
     max_concurrency: int,
     stop_after: int | None = None,
-    elsewhere: Any = None,
+    creator: Any = None,
     client: ClickPost | None = None,
 ) -> None:
     """Create orders in a bulk run, and note every outcome."""
@@ -205,7 +205,7 @@ async def push(
         for position, order in enumerate(orders)
     )
     clickpost = client or app.client(journal=run.scope if journal else None)
-    options: dict[str, Any] = {} if elsewhere is None else {"elsewhere": elsewhere}
+    options: dict[str, Any] = {} if creator is None else {"creator": creator}
 
     async def given() -> AsyncIterator[Mapping[str, Any]]:
         for order in orders:
@@ -243,6 +243,7 @@ def _note_outcome(app: App, run: Run, outcome: bulk.OrderOutcome) -> None:
         case bulk.Placed():
             row.became = "placed"
             row.waybill = outcome.order.waybill
+            row.differs = outcome.differs
             row.already_placed = outcome.already_placed
         case bulk.Rejected():
             row.became = "rejected"

@@ -90,7 +90,7 @@ async def _feed(
                 journal=folder.path / "run.db",
                 run=run,
                 max_concurrency=max_concurrency,
-                elsewhere=opened,
+                creator=opened,
                 client=client,
             )
 

@@ -63,7 +63,7 @@ class Call:
     waybill: str | None = None
     already_placed: bool = False
     reason: str = ""
-    trouble: str = ""
+    kind: str = ""
     # Refused here, before anything was sent, because of what it says.
     local: bool = False
     client_closed: bool = False
@@ -80,6 +80,8 @@ class Row:
     waybill: str | None = None
     already_placed: bool = False
     recorded: bool = False
+    # The row says itself that it is not what was placed.
+    differs: bool = False
     reason: str = ""
     # Pending, because nothing of it was sent.
     unsent: bool = False

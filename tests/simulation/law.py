@@ -21,7 +21,7 @@ LAWS = {
     "own": "The waybill of an order that is placed was bought under its own reference number.",
     "contradiction": (
         "Two rows of one run with one reference number and different contents do not both end as"
-        " placed: the second customer has no parcel."
+        " placed, unless one says that it differs from what was placed: its customer has no parcel."
     ),
     "rejected": (
         "An order is rejected only if ClickPost or its courier refused it, or if it contradicts"
@@ -151,8 +151,26 @@ def _bought_by(history: History, call: Call) -> str | None:
     return None
 
 
+# Kinds of failure after which a call need not have looked its order up: it had no time, no budget
+# or no place for that, or it looked once and the gateway answered.
+_NOT_LOOKED_UP = frozenset(
+    {
+        "CIRCUIT_OPEN",
+        "DEADLINE",
+        "LOCAL_RESOURCES",
+        "NOT_CLICKPOST",
+        "RATE_LIMIT_PAUSED",
+        "RETRY_BUDGET_SPENT",
+        "UNEXPECTED",
+        "UNEXPECTED_NOT_SENT",
+    }
+)
+
+
 def _was_looked_up(history: History, call: Call) -> bool:
-    if call.attempts < 2 or call.deadline is not None or call.client_closed or call.trouble:
+    if call.attempts < 2 or call.deadline is not None or call.client_closed:
+        return True
+    if call.kind in _NOT_LOOKED_UP:
         return True
     sendings = [s for s in history.sendings if s.key == call.key and s.process == call.process]
     # One that ClickPost has recorded is asked for by sending it again.
@@ -171,7 +189,9 @@ def _outcomes_of_runs(history: History, refused: dict[tuple[Key, str], int | Non
             yield from _outcome_of_row(history, run, row, refused)
         yield from _contradictions(run)
         for key, state in run.after.items():
-            if state == "rejected" and (labels := _labels_of_scope(history, run, key)):
+            if state == "rejected" and (
+                labels := _labels_of_scope(history, run, key, by=run.ended)
+            ):
                 yield "journal", f"{key[1]} is rejected there, and has {', '.join(labels)}"
         yield from (("told", f"row {row} of {run.process} has two") for row in run.twice_told)
         if run.complete and not run.failed:
@@ -190,7 +210,7 @@ def _outcome_of_row(
     was_refused = refused.get((row.key, row.contents)) or _contradicts(history, run, row)
     if row.became == "rejected" and not was_refused:
         yield "rejected", f"{who}: {row.reason}"
-    told_elsewhere = any(other.became in ("placed", "unknown") for other in same)
+    told_elsewhere = any(other.became in ("placed", "unknown", "") for other in same)
     labels = _labels_of_scope(history, run, row.key, row.contents, by=run.ended)
     if row.unsent and labels and not told_elsewhere:
         yield "unsent", f"{who}: {', '.join(labels)} was bought; {row.reason}"
@@ -214,7 +234,7 @@ def _contradicts(history: History, run: Run, row: Row) -> bool:
 def _contradictions(run: Run) -> Found:
     placed: dict[tuple[Key, str | None], Row] = {}
     for row in run.rows:
-        if row.became != "placed":
+        if row.became != "placed" or row.differs:
             continue
         first = placed.setdefault((row.key, row.waybill), row)
         if first.contents != row.contents:

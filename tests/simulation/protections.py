@@ -19,7 +19,6 @@ from clickpost_async.errors import (
     CredentialsError,
     FailureKind,
     InvalidRequestError,
-    UnreadableReplyError,
 )
 
 if TYPE_CHECKING:
@@ -127,16 +126,10 @@ def _digests_are_equal(stack: ExitStack, disk: "Disk") -> None:
 
 
 def _answered(answer: Any, facts: dict[str, Any], *, sent_before: bool) -> Any:
-    facts["attempts"] = answer.reply.attempts
+    facts["attempts"] = answer.response.attempts
     if answer.pending:
         return Pending(order=answer, **facts)
     return Placed(order=answer, recovered=sent_before, **facts)
-
-
-def _refuses_what_is_incomplete(self: Any, answer: Any) -> None:
-    if answer.incomplete:
-        message = "response reports success but contains no waybill"
-        raise UnreadableReplyError(message, status=answer.reply.status)
 
 
 async def _leaves_at_once(self: Any, priority: Any = None) -> None:
@@ -210,17 +203,17 @@ PROTECTIONS: dict[str, Protection] = {
         Protection(
             name="look-up before a resend",
             laws=_laws("looked-up"),
-            off=_replaced(_CALL, "_result_of_lookup", _finds_nothing),
+            off=_replaced(_CALL, "_look_up", _finds_nothing),
         ),
         Protection(
             name="settle delay",
             laws=_laws("settle", "double"),
-            off=_replaced("_core.retry:RetryState", "_settle_pause", lambda self: 0.0),
+            off=_replaced("_core.retry:Backoff", "_settle_pause", lambda self, state: 0.0),
         ),
         Protection(
             name="Resend.NEVER",
             laws=_laws("hold"),
-            off=_replaced(_CALL, "_resend_is_forbidden", False),
+            off=_replaced(_CALL, "is_resend_forbidden", False),
         ),
         Protection(
             name="intent in the journal before the first byte",
@@ -251,7 +244,7 @@ PROTECTIONS: dict[str, Protection] = {
             laws=_laws("own"),
             off=_all(
                 _first_of(("bulk.run", "_answered"), ("bulk.run", "_create_loop"), by=_answered),
-                _replaced(_CALL, "_reject_implausible", _refuses_what_is_incomplete),
+                _replaced("_core.call", "names_another_order", lambda *_: False),
             ),
         ),
         Protection(

@@ -19,7 +19,6 @@ from clickpost_async import (
     BodyStyle,
     ClickPost,
     ClickPostError,
-    Credentials,
     Get,
     Hosts,
     Idempotency,
@@ -123,26 +122,35 @@ def convert(plain: Mapping[str, Any]) -> None:
 
 
 def configure() -> None:
-    credentials = Credentials("acme", "not-a-real-key")
     ClickPost(
-        credentials,
+        "acme",
+        "not-a-real-key",
         rate=Rate(10),
         retry=RetryPolicy(attempts=3),
         timeouts=Timeouts(create=45),
         max_concurrency=50,
-        hosts=Hosts.at("http://127.0.0.1:8000/api"),
+        base_url="http://127.0.0.1:8000/api",
         body_style=BodyStyle.RAW_BODY,
         transport="aiohttp",
     )
-    ClickPost(credentials, transport=httpx.AsyncHTTPTransport())
-    assert_type(ClickPost.from_env(), ClickPost)
-    assert_type(ClickPost(credentials).with_options(deadline=5), ClickPost)
-    ClickPost(credentials).with_options(priority=Priority.BULK, retry=RetryPolicy.never())
+    ClickPost(transport=httpx.AsyncHTTPTransport())
+    ClickPost(username="acme", api_key="not-a-real-key", rate=10)
+    ClickPost(rate=2.5)
+    ClickPost(rate="600/60s")
+    ClickPost(hosts=Hosts.at("http://sandbox:8000/api", allow_http=True))
+    assert_type(ClickPost(), ClickPost)
+    assert_type(ClickPost().with_options(deadline=5), ClickPost)
+    ClickPost().with_options(priority=Priority.BULK, retry=RetryPolicy.never())
 
-    ClickPost("acme", "not-a-real-key")  # type: ignore[arg-type, call-arg]
-    ClickPost(credentials, rate=10)  # type: ignore[arg-type]
-    ClickPost(credentials, body_style="plain")  # type: ignore[arg-type]
-    ClickPost(credentials, transport="curl")  # type: ignore[arg-type]
+    ClickPost("acme", "not-a-real-key", "https://acme.example")  # type: ignore[call-arg]
+    ClickPost(hosts="https://acme.example")  # type: ignore[arg-type]
+    ClickPost(retry=3)  # type: ignore[arg-type]
+    ClickPost(timeouts=5)  # type: ignore[arg-type]
+    ClickPost(max_concurrency="5")  # type: ignore[arg-type]
+    ClickPost(body_style="plain")  # type: ignore[arg-type]
+    ClickPost(transport="curl")  # type: ignore[arg-type]
+    ClickPost(observers=print)  # type: ignore[arg-type]
+    ClickPost(ratez=10)  # type: ignore[call-arg]
     Timeouts(5)  # type: ignore[call-arg]
 
 
@@ -151,18 +159,18 @@ async def rotate() -> str:
 
 
 def rotating() -> None:
-    Credentials("acme", rotate)
-    Credentials("acme", lambda: "not-a-real-key")
+    ClickPost("acme", rotate)
+    ClickPost("acme", lambda: "not-a-real-key")
 
-    Credentials("acme", 5)  # type: ignore[arg-type]
-    Credentials("acme")  # type: ignore[call-arg]
+    ClickPost("acme", 5)  # type: ignore[arg-type]
+    ClickPost("acme", lambda: 5)  # type: ignore[arg-type, return-value]
 
 
-async def enter(credentials: Credentials) -> None:
-    async with ClickPost(credentials) as clickpost:
+async def enter() -> None:
+    async with ClickPost() as clickpost:
         assert_type(clickpost, ClickPost)
 
-    with ClickPost(credentials):  # type: ignore[attr-defined]
+    with ClickPost():  # type: ignore[attr-defined]
         pass
 
 
@@ -194,17 +202,17 @@ async def handle_nothing() -> None: ...
 
 def serve() -> None:
     Starlette(
-        lifespan=lifespan(ClickPost.from_env),
+        lifespan=lifespan(ClickPost),
         exception_handlers={ClickPostError: answer_error},
         routes=[
             Route("/health", health),
             Route("/hook", webhook(handle, token=["old", "new"]), methods=["POST"]),
         ],
     )
-    FastAPI(lifespan=lifespan(ClickPost.from_env))
+    FastAPI(lifespan=lifespan(ClickPost))
     webhook(handle, token="word", seen=InMemoryEventStore(most=100))
 
-    lifespan(ClickPost)  # type: ignore[arg-type]
+    lifespan(ClickPost())  # type: ignore[arg-type]
     webhook(handle)  # type: ignore[call-arg]
     webhook(handle_nothing, token="word")  # type: ignore[arg-type]
 
