@@ -52,6 +52,8 @@ async def push(
     merge: Path | None = None,
     map: str | None = None,  # noqa: A002 - the word people look for
     format: Format | None = None,  # noqa: A002 - as above
+    sheet: str | None = None,
+    header_row: PositiveInt | None = None,
     max_concurrency: PositiveInt | None = None,
     rate: _Rate = None,
     fleet: bool = False,
@@ -83,6 +85,10 @@ async def push(
         shiprocket, or a TOML file (see `map`).
     format
         csv, jsonl or xlsx, if the file's name does not tell.
+    sheet
+        The sheet of a workbook, by its name or number; without it, the first that is shown.
+    header_row
+        The row that names the columns, as a spreadsheet counts.
     max_concurrency
         How many orders are under way together: 100, in a fleet 1,000.
     fleet
@@ -107,7 +113,7 @@ async def push(
         {"the input": file, "--map": None if map is None else Path(map)},
         {"--journal": journal, "--results": results, "--errors": errors, "--merge": merge},
     )
-    source = order_files.Source.of(file, format, map)
+    source = order_files.Source.of(file, format, map, sheet=sheet, header_row=header_row)
     if dry_run:
         return order_files.dry_run(source)
     with ExitStack() as stack:

@@ -48,18 +48,30 @@ class Source:
     file: Path
     format: Format | None = None
     columns: ColumnMap | None = None
+    sheet: str | int | None = None
+    header_row: int | None = None
 
     @classmethod
-    def of(cls, file: Path, format: Format | None, columns: str | None) -> Self:  # noqa: A002
+    def of(
+        cls,
+        file: Path,
+        format: Format | None,  # noqa: A002 - as in `read_orders`
+        columns: str | None,
+        *,
+        sheet: str | None = None,
+        header_row: int | None = None,
+    ) -> Self:
         """Look at what was asked for, or end with what is wrong with it."""
         if str(file) != "-" and not file.exists():
             end_with_usage_error(f"{file}: there is no such file")
         if file.is_dir():
             end_with_usage_error(f"{file}: a folder; name a file")
         try:
-            return cls(file, format, None if columns is None else ColumnMap.load(columns))
+            loaded = None if columns is None else ColumnMap.load(columns)
         except ColumnMapError as error:
             end_with_usage_error(error)
+        number = int(sheet) if sheet is not None and sheet.isdecimal() else sheet
+        return cls(file, format, loaded, number, header_row)
 
     @property
     def is_stream(self) -> bool:
@@ -69,7 +81,13 @@ class Source:
     def read(self) -> OrderReader:
         """Return the orders, to be read."""
         opened = sys.stdin.buffer if str(self.file) == "-" else self.file
-        return bulk.read_orders(opened, format=self.format, columns=self.columns)
+        return bulk.read_orders(
+            opened,
+            format=self.format,
+            columns=self.columns,
+            sheet=self.sheet,
+            header_row=self.header_row,
+        )
 
     def count(self) -> int | None:
         """Count the orders, if they can be read once more."""
@@ -77,7 +95,7 @@ class Source:
 
     def refuse_heading(self, row: OrderRow) -> NoReturn:
         """End with what is wrong with the names of the columns, and what to do about it."""
-        problems = [f"{self.file}: {problem}" for problem in row.problems[:_MAX_SHOWN]]
+        problems = [f"{self.file}: {_name_options(p)}" for p in row.problems[:_MAX_SHOWN]]
         if len(row.problems) > _MAX_SHOWN:
             problems.append(f"and {len(row.problems) - _MAX_SHOWN} more")
         if self.columns is not None or not row.header:
@@ -96,7 +114,15 @@ class Source:
     def _recognise(self, row: OrderRow) -> Recognised | None:
         if self.is_stream:
             return recognise_rows([(1, row.header)])
-        return recognise_rows(islice(read_rows(self.file, format=self.format), _MAX_HEADER_ROW))
+        rows = read_rows(self.file, format=self.format, sheet=self.sheet)
+        first = self.header_row or 1
+        below = (record for record in rows if record[0] >= first)
+        return recognise_rows(islice(below, _MAX_HEADER_ROW))
+
+
+def _name_options(problem: object) -> str:
+    """Return a problem with the options of the command in place of parameters."""
+    return str(problem).replace("header_row=", "--header-row ").replace("sheet=…", "--sheet NAME")
 
 
 class SourceRows(Iterator[OrderRow]):
@@ -239,6 +265,10 @@ def dry_run(source: Source) -> int:
             source.refuse_heading(row)
         for problem in problems:
             print(problem)
+        for warning in row.warnings:
+            print(f"warning: {warning}")
+        for note in row.notes:
+            print(f"note: {note}")
     sys.stdout.flush()
     print_message(reader.counts)
     return REJECTED if reader.counts.refused else 0

@@ -61,6 +61,7 @@ from attrs import evolve, field, frozen
 from clickpost_async.files.cells import Kind
 from clickpost_async.files.header import IGNORED, UnknownColumnError, find_column
 from clickpost_async.files.map_entries import (
+    NUMBERS,
     DateFormat,
     Formula,
     Join,
@@ -76,7 +77,7 @@ from clickpost_async.files.map_entries import (
 _MAX_PARENTS = 10
 
 _OTHERS = "*"
-_DAY = len("2026-01-31")
+_DATES = frozenset({Kind.DATE, Kind.TIME, Kind.DATE_OR_TIME})
 _ENTRIES = (
     "extends, ignore_others, timezone, [columns], [join], [fixed], [values.…], [first], [without], "
     "[scale], [dates], [skip], [skip_items], [refuse], [compute], [by.…]"
@@ -257,9 +258,10 @@ class ColumnMap:
         for part in self.without.get(ours, ()):
             cell = cell.replace(part, "")
         if self.dates and is_date_column(ours):
-            iso = next(filter(None, (form.to_iso(cell) for form in self.dates)), None)
-            if iso is not None:
-                cell = iso if ours.endswith("_time") else iso[:_DAY]
+            date = next(filter(None, (form.read(cell) for form in self.dates)), None)
+            if date is not None:
+                is_day = find_column(ours).kind is Kind.DATE or not date.has_time
+                cell = date.day if is_day else date.time
         table = self.values.get(ours)
         if table is None:
             return cell
@@ -278,7 +280,7 @@ def ready_made() -> Mapping[str, Traversable]:
 
 def is_date_column(ours: str) -> bool:
     """Tell whether a column of ours holds days or times."""
-    return ours.endswith(("_date", "_time"))
+    return find_column(ours).kind in _DATES
 
 
 def _by_column(
@@ -300,7 +302,7 @@ def _length(ours: str, value: object) -> int:
 def _factor(ours: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise MapEntryError(f"[scale] {ours}: a number is needed, like 1000")
-    if find_column(ours).kind not in (Kind.NUMBER, Kind.WHOLE):
+    if find_column(ours).kind not in NUMBERS:
         raise MapEntryError(f"[scale] {ours}: this column holds no numbers")
     return value
 

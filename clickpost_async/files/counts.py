@@ -1,4 +1,4 @@
-"""What the rows of a file have become, in counts."""
+"""What became of the rows of a file."""
 
 from collections import Counter
 
@@ -51,12 +51,14 @@ class FileCounts:
         self.skipped[reason] += rows
 
     def __str__(self) -> str:
-        parts = [_count(self.orders, "order")]
+        parts = [_counted(self.orders, "order")]
         if self.skipped:
-            reasons = ", ".join(f"{why} {number:,}" for why, number in self.skipped.most_common())
+            reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in self.skipped.most_common())
             parts.append(f"{self.skipped.total():,} skipped ({reasons})")
-        return f"{_count(self.rows, 'row')}: {', '.join(parts)}, {self.refused:,} refused"
+        if self.refused:
+            parts.append(f"{self.refused:,} refused")
+        return f"{_counted(self.rows, 'row')}: {', '.join(parts)}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what if number == 1 else f'{what}s'}"

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import accumulate
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from clickpost_async.files.cells import Kind, strip_blanks
+from clickpost_async.files.cells import Kind, shown, strip_blanks
 from clickpost_async.files.columns import COLUMNS, ITEMS, REFERENCE, Column, Market
 
 
@@ -35,9 +35,6 @@ class Heading:
         return (self.column.india or "").startswith(f"{ITEMS}.")
 
 
-# What is longer is not a column's name but something else that was taken for a table.
-_LONGEST_TITLE = 100
-
 _ROOTS = (
     "pickup_info",
     "drop_info",
@@ -52,7 +49,6 @@ _ROOTS = (
 IGNORED = Column(name="", kind=Kind.TEXT, india=None, world=None)
 
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII).fullmatch
-_KINDS = {path: column.kind for column in COLUMNS.values() for path in column.paths}
 
 
 def fold(name: str) -> str:
@@ -67,7 +63,8 @@ def find_column(name: str) -> Column:
         return known
     root = name.partition(".")[0]
     if _PATH(name) and root in _ROOTS:
-        return Column(name=name, kind=_KINDS.get(name, Kind.TEXT), india=name, world=name)
+        alike = COLUMNS.by_path.get(name, IGNORED)
+        return evolve(alike, name=name, india=name, world=name)
     raise UnknownColumnError(_advice(name, root))
 
 
@@ -162,7 +159,7 @@ def read_headings(
     seen: dict[str, Heading] = {}
     for index, cell in enumerate(titles):
         name = strip_blanks(cell)
-        title = name[:_LONGEST_TITLE]
+        title = shown(name)
         if not name:
             continue
         own_name = columns.get(name, ours.get(fold(name), name))

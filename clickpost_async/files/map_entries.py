@@ -12,10 +12,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from attrs import Factory, field, frozen
 
 from clickpost_async.files.cells import BadCellError, Kind, read_cell, strip_blanks
+from clickpost_async.files.dates import BadDateError, Dates, ReadDate
 from clickpost_async.files.header import UnknownColumnError, find_column
 
 _OTHERS = "*"
 _MAX_TABLE_BYTES = 64 << 20
+
+
+NUMBERS = frozenset({Kind.NUMBER, Kind.WEIGHT, Kind.WHOLE})
 
 
 class MapEntryError(ValueError):
@@ -170,46 +174,26 @@ def decimal_text(number: Decimal) -> str:
 
 # --- dates: [dates], and times in words ----------------------------------------------------------
 
-_DATE_TOKENS = {
-    "YYYY": "%Y",
-    "YY": "%y",
-    "MMMM": "%B",
-    "MMM": "%b",
-    "MM": "%m",
-    "DD": "%d",
-    "HH": "%H",
-    "mm": "%M",
-    "ss": "%S",
-}
-_TOKEN = re.compile("|".join(sorted(_DATE_TOKENS, key=len, reverse=True)))
-
-
-def _to_strptime(text: str) -> str:
-    if "%" in text:
-        return text
-    form = _TOKEN.sub(lambda token: _DATE_TOKENS[token[0]], text)
-    if "%d" not in form or not any(month in form for month in ("%m", "%b", "%B")):
-        raise MapEntryError(f"{text!r} is no date format; write it like DD/MM/YYYY")
-    return form
-
 
 @frozen
 class DateFormat:
-    """How a file writes days and times: `DD/MM/YYYY`, `DD-MMM-YYYY HH:mm`, or strptime's `%d`."""
+    """How a file writes its days, with a time of the day or without: `DD/MM/YYYY`."""
 
     text: str
-    strptime: str = field(
-        init=False, default=Factory(lambda form: _to_strptime(form.text), takes_self=True)
-    )
+    _dates: Dates = field(init=False, repr=False, eq=False)
 
-    def to_iso(self, cell: str) -> str | None:
-        """Return a date or time in ISO format, `None` where the cell is written otherwise."""
+    def __attrs_post_init__(self) -> None:
         try:
-            moment = dt.datetime.strptime(strip_blanks(cell).removeprefix("'"), self.strptime)  # noqa: DTZ007 - the file says no zone
-        except ValueError:
+            object.__setattr__(self, "_dates", Dates(self.text))
+        except ValueError as error:
+            raise MapEntryError(f"[dates] {error}") from None
+
+    def read(self, cell: str) -> ReadDate | None:
+        """Return a date or time, `None` where the cell is written otherwise."""
+        try:
+            return self._dates.read(strip_blanks(cell).removeprefix("'"))
+        except BadDateError:
             return None
-        has_time = any(token in self.strptime for token in ("%H", "%I", "%T"))
-        return moment.isoformat() if has_time else moment.date().isoformat()
 
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -287,7 +271,7 @@ class LookupTable:
                 }
             else:
                 raise MapEntryError(f"[by.{key}] {value}: needs a table like {{ weight = 500 }}")
-        is_number = find_column(key).kind in (Kind.NUMBER, Kind.WHOLE)
+        is_number = find_column(key).kind in NUMBERS
         return cls(rows, tuple(_classes(rows)) if is_number else ())
 
     @property

@@ -9,7 +9,14 @@ from attrs import evolve, frozen
 from clickpost_async.files.cells import BadCellError, strip_blanks
 from clickpost_async.files.column_map import ColumnMap, is_date_column
 from clickpost_async.files.columns import Column
-from clickpost_async.files.header import IGNORED, Heading, UnknownColumnError, find_column, nearest
+from clickpost_async.files.header import (
+    IGNORED,
+    Heading,
+    UnknownColumnError,
+    find_column,
+    nearest,
+    read_headings,
+)
 from clickpost_async.files.map_entries import (
     Condition,
     Formula,
@@ -191,6 +198,12 @@ class MappedTable:
             self.fixed[find_column(ours)] = value
         self._fixed = {column.name: cell for column, cell in self.fixed.items()}
 
+    def read_headings(self, headings: list[Heading]) -> Iterator[tuple[str, str]]:
+        """Fill in the headings, and yield which columns cannot be understood and why."""
+        return read_headings(
+            self.titles, self.columns, headings, ignore_others=self._map.ignore_others
+        )
+
     # --- every row -------------------------------------------------------------------------------
 
     def translate(self, records: Iterator[_Record]) -> Iterator[_Record]:
@@ -205,15 +218,18 @@ class MappedTable:
             yield number, self._translate(cells)
 
     def _translate(self, cells: Sequence[str]) -> Sequence[str]:
-        if len(cells) < self._width or any(map(strip_blanks, cells[self._width :])):
-            # Not a row of this table: the reader says so.
-            return cells
-        row = [*cells[: self._width], *[""] * (len(self.titles) - self._width)]
+        added = [""] * (len(self.titles) - self._width)
+        row = list(cells)
+        if added:
+            missing = [""] * (self._width - len(row))
+            # What is too much stays behind all columns, where the reader finds it.
+            row = [*row[: self._width], *missing, *added, *row[self._width :]]
         for target, indexes, join in self._joins:
             if not strip_blanks(row[target]):
                 row[target] = join.apply([row[index] for index in indexes])
         for index, name in self._translated:
-            row[index] = self._scale(name, self._map.translate(name, row[index]))
+            if index < len(row):
+                row[index] = self._scale(name, self._map.translate(name, row[index]))
         return row
 
     def _scale(self, name: str, cell: str) -> str:

@@ -22,7 +22,7 @@ from clickpost_async.bulk import (
 )
 from clickpost_async.bulk.results import COLUMNS, ErrorsFile, ResultsFile, escape_formula
 from clickpost_async.errors import NoReplyError, NotSentError
-from clickpost_async.files.cells import Kind, read_cell
+from clickpost_async.files.cells import BadCellError, Kind, read_cell
 from clickpost_async.structures import CreatedOrder, ResponseInfo
 
 PLACED = CreatedOrder(
@@ -176,12 +176,20 @@ def test_s08_plain_csv_would_hand_the_formula_over(tmp_path: Path) -> None:
     assert first_cell(path, "reference_number") == "=1+1"
 
 
+def read_text(cell: str) -> object:
+    """Read a cell of an order, as text or as one that is refused."""
+    try:
+        return read_cell(cell, Kind.TEXT)
+    except BadCellError:
+        return BadCellError
+
+
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1))
 def test_what_was_neutralised_is_itself_again_when_it_is_read_as_an_order(text: str) -> None:
     written = escape_formula(text)
 
     assert not written.startswith(("=", "+", "-", "@"))
-    assert read_cell(written, Kind.TEXT) == read_cell(text, Kind.TEXT) or text[0] == "'"
+    assert read_text(written) == read_text(text) or text[0] == "'"
 
 
 # --- written beside, and renamed -----------------------------------------------------------------
@@ -203,10 +211,13 @@ def test_a_run_that_fails_before_its_first_outcome_leaves_an_older_file_alone(
 def test_outcomes_of_a_run_that_fails_later_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
 
-    with pytest.raises(RuntimeError), ResultsFile(path) as table:
-        table.add(OUTCOMES[0])
-        raise RuntimeError("the disk of the journal is full")
+    def fail_after_one() -> None:
+        with ResultsFile(path) as table:
+            table.add(OUTCOMES[0])
+            raise RuntimeError("the disk of the journal is full")
 
+    with pytest.raises(RuntimeError):
+        fail_after_one()
     assert first_cell(path, "waybill") == "7700000001"
     assert list(tmp_path.iterdir()) == [path]
 

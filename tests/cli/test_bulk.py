@@ -169,7 +169,7 @@ def test_a_key_that_is_refused_halts_the_run(served: Served, tmp_path: Path) -> 
 
 
 def test_check_prints_every_mistake_and_needs_no_account(tmp_path: Path) -> None:
-    wrong = india_order("B-1")
+    wrong = india_order("B-2")
     wrong["drop_info"]["drop_pincode"] = "41100"
     wrong["pickup_info"]["pickup_phone"] = ""
     file = saved(tmp_path / "day.jsonl", orders("B-1") + json.dumps(wrong) + "\n")
@@ -179,7 +179,7 @@ def test_check_prints_every_mistake_and_needs_no_account(tmp_path: Path) -> None
     )
 
     assert done.returncode == 3
-    assert len(done.stdout.splitlines()) == 3
+    assert len(done.stdout.splitlines()) == 2
     assert all(line.startswith("row 2, ") for line in done.stdout.splitlines())
     assert "2 rows: 1 order, 1 refused" in done.stderr
 
@@ -426,13 +426,12 @@ def test_a_number_of_two_orders_is_told_with_both_rows(served: Served, tmp_path:
     done = push(served, file, "--errors", tmp_path / "errors.csv")
 
     assert done.returncode == 3
-    [error] = table(tmp_path / "errors.csv")
-    assert "row 3" in error["reasons"]
-    assert "row 1 has the same reference number" in error["reasons"]
-    assert {name: len(bought) for name, bought in served.sandbox.ledger().items()} == {
-        "B-1": 1,
-        "B-2": 1,
-    }
+    first, second = sorted(error["reasons"] for error in table(tmp_path / "errors.csv"))
+    assert "row 1" in first
+    assert "row 3 has the same reference number" in first
+    assert "row 3" in second
+    assert "row 1 has the same reference number" in second
+    assert {name: len(bought) for name, bought in served.sandbox.ledger().items()} == {"B-2": 1}
 
 
 def test_a_label_is_printed_once_however_often_its_order_comes(
@@ -725,7 +724,7 @@ def test_a_map_is_written_once_and_a_template_can_be_checked(tmp_path: Path) -> 
     assert "it is there already" in second.stderr
     assert 'extends = "shopify"' in columns.read_text()
     assert (template.returncode, dry.returncode) == (0, 0), dry.stdout + dry.stderr
-    assert dry.stderr == "1 row: 1 order, 0 refused\n"
+    assert dry.stderr == "1 row: 1 order\n"
 
 
 def test_a_run_shows_its_first_rejections_and_where_the_others_are(

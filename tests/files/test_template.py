@@ -34,21 +34,6 @@ def test_the_example_of_a_template_is_an_order_without_mistakes(market: Market) 
 
 
 @pytest.mark.parametrize("market", list(Market))
-def test_a_template_without_one_of_its_required_columns_is_refused(market: Market) -> None:
-    required = [guide.name for guide in GUIDES if guide.is_required]
-    file = io.StringIO()
-    write_csv_template(file, market, TODAY)
-    titles, cells = file.getvalue().splitlines()
-
-    for name in required:
-        if name in ("reference_number", "pickup_country", "drop_country", "item_quantity"):
-            continue
-        without = titles.replace(name, "note" if name not in titles else f"additional.x_{name}", 1)
-        [(_, problems)] = check(read_orders(io.StringIO(f"{without}\n{cells}\n")))
-        assert problems or name in ("item_description", "item_sku", "item_price"), name
-
-
-@pytest.mark.parametrize("market", list(Market))
 def test_a_workbook_has_the_same_example_and_explains_each_column(market: Market) -> None:
     openpyxl = pytest.importorskip("openpyxl")
     file = io.BytesIO()
