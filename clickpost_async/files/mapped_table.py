@@ -357,16 +357,16 @@ class _Completion:
             if ours.startswith(_ITEM):
                 for index in self._items:
                     self._set(index, ours, self._row_value(index, formula))
+            elif formula.when_cod and self._order_type() not in ("", "COD"):
+                self._put(ours, "0")
             elif not self._first_filled(ours):
                 self._set(self._order[0], ours, self._order_value(formula))
         except _CannotComputeError as error:
             self._problem(error.index, error.column, f"{ours} cannot be computed: {error}")
 
     def _order_value(self, formula: Formula) -> Decimal | None:
-        if formula.when_cod:
-            order_type = strip_blanks(self._first("order_type")).upper()
-            if order_type != "COD":
-                return Decimal(0) if order_type else None
+        if formula.when_cod and not self._order_type():
+            return None
         rows = self._items or self._order
         if not formula.reduce:
             values = {self._row_value(index, formula) for index in rows} - {None}
@@ -392,6 +392,17 @@ class _Completion:
             ),
             start=Decimal(0),
         )
+
+    def _order_type(self) -> str:
+        return strip_blanks(self._first("order_type")).upper()
+
+    def _put(self, ours: str, cell: str) -> None:
+        """Set a field of the order, whatever its rows say."""
+        place = self._table.place(ours)
+        if place is not None:
+            for index in self._order:
+                self._cells[index][place] = ""
+            self._cells[self._order[0]][place] = cell
 
     def _fixed_value(self, formula: Formula) -> Decimal | None:
         """Return what the one column of a formula is fixed to."""

@@ -965,3 +965,21 @@ def test_a_column_of_ours_is_left_out_by_an_empty_name() -> None:
     [shipment] = shipments_of("reference_number,weight\n1,heavy\n", columns={"weight": ""})
 
     assert shipment == {"reference_number": "1"}
+
+
+def test_cod_is_nothing_for_a_prepaid_order_whatever_its_column_says() -> None:
+    shipments = shipments_of(
+        "reference_number,order_type,Total\n1,COD,9\n2,PREPAID,9\n2,PREPAID,9\n",
+        columns={"Total": "cod_value"},
+        compute={"cod_value": "Total when COD"},
+    )
+
+    assert [shipment["cod_value"] for shipment in shipments] == [9, 0]
+
+
+def test_an_id_that_excel_has_shortened_refuses_nothing_since_nobody_needs_it() -> None:
+    export = table(SHOPIFY, shopify_order("#1", Id="6.79E+12"))
+
+    orders, _ = read(export, ColumnMap.load("shopify"))
+
+    assert [reference for reference, _ in orders] == ["#1"]
