@@ -34,7 +34,7 @@ from clickpost_async.fleet import ledger
 from clickpost_async.cli.main import main
 
 async def claim(self, key, digest, *, registered):
-    return ledger.Yours(None)
+    return ledger.Granted(None)
 
 async def sending(self, key):
     return None
@@ -108,10 +108,10 @@ def environ(url: str) -> dict[str, str]:
 
 @contextmanager
 def worker(
-    url: str, redis: str, *, rate: str, share: int, max_concurrency: int, script: str | None = None
+    url: str, redis: str, *, rate: str, max_concurrency: int, script: str | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a worker, in a process group of its own."""
-    words = ["worker", redis, "--rate", rate, "--processes", "1", "--share", str(share)]
+    words = ["worker", redis, "--rate", rate, "--processes", "1"]
     words += ["--max-concurrency", str(max_concurrency)]
     what = ["-m", "clickpost_async"] if script is None else ["-c", script]
     process = subprocess.Popen(
@@ -186,7 +186,6 @@ async def play(
                     server.url,
                     redis.url,
                     rate=spelled,
-                    share=workers,
                     # So that the others have enough to go on with when one is dead.
                     max_concurrency=max_concurrency or min(100, orders // (4 * workers)),
                     script=script,

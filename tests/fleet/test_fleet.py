@@ -33,11 +33,12 @@ async def test_a_killed_worker_and_a_restarted_redis_lose_no_order_and_double_no
 async def test_without_the_ledgers_memory_a_killed_worker_makes_labels_be_bought_twice(
     tmp_path: Path,
 ) -> None:
-    # The control: what is fed again is sent again at once, to a courier that is still at the first.
+    # The control: what is queued again is sent again at once, while a courier is still at the first.
     verdict = await play(
         tmp_path,
         orders=240,
         workers=3,
+        appendonly="no",
         rate=RATE,
         courier_seconds=4.0,
         max_concurrency=240,
@@ -58,8 +59,8 @@ async def test_l01_a_feeder_that_is_killed_goes_on_beside_another_one_with_the_s
     async with served(sandbox) as server:
         with (
             RedisServer(appendonly="yes") as redis,
-            worker(server.url, redis.url, rate="50/1s", share=2, max_concurrency=20),
-            worker(server.url, redis.url, rate="50/1s", share=2, max_concurrency=20),
+            worker(server.url, redis.url, rate="50/1s", max_concurrency=20),
+            worker(server.url, redis.url, rate="50/1s", max_concurrency=20),
         ):
             killed = await push(file, first, server.url, redis.url)
             await reached(sandbox, orders // 3)
@@ -86,8 +87,8 @@ async def test_flushall_in_mid_run_loses_no_order_and_doubles_none(tmp_path: Pat
     async with served(sandbox) as server:
         with (
             RedisServer(appendonly="yes") as redis,
-            worker(server.url, redis.url, rate="50/1s", share=2, max_concurrency=20),
-            worker(server.url, redis.url, rate="50/1s", share=2, max_concurrency=20),
+            worker(server.url, redis.url, rate="50/1s", max_concurrency=20),
+            worker(server.url, redis.url, rate="50/1s", max_concurrency=20),
         ):
             feeding = await push(file, journal, server.url, redis.url)
             await reached(sandbox, orders // 3)

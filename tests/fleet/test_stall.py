@@ -233,9 +233,7 @@ async def test_bulk_says_that_its_workers_are_missing_or_fail(
     async with AsyncExitStack() as stack:
         redis = stack.enter_context(RedisServer())
         for _ in range(workers):
-            stack.enter_context(
-                worker(nowhere, redis.url, rate="100/1s", share=1, max_concurrency=20)
-            )
+            stack.enter_context(worker(nowhere, redis.url, rate="100/1s", max_concurrency=20))
         bulk = await push(file, tmp_path / "run.db", nowhere, redis.url)
         try:
             assert bulk.stderr is not None

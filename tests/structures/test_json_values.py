@@ -21,7 +21,7 @@ from clickpost_async import InvalidRequestError, Problem, structure, unstructure
 from clickpost_async._codec.request import encode
 from clickpost_async.endpoints.orders import CREATE_INDIA
 from clickpost_async.structures import IndiaOrder, Item
-from clickpost_async.structures._json_values import json_problems, to_integer, to_json, to_plain
+from clickpost_async.structures._json_values import json_problems, to_json, to_number, to_plain
 from tests.helpers.strategies import india
 
 SIGNALLING = Decimal("sNaN")
@@ -104,12 +104,12 @@ def test_what_is_pythons_own_stays_as_it_is(value: Any) -> None:
     ("value", "integer"), [(2.0, 2), (Decimal("2.0"), 2), (np.float64(2), 2), (2, 2)]
 )
 def test_a_whole_number_may_be_a_float_as_pandas_has_it(value: Any, integer: int) -> None:
-    assert (to_integer(value), type(to_integer(value))) == (integer, int)
+    assert (to_number(value, whole=True), type(to_number(value, whole=True))) == (integer, int)
 
 
 @pytest.mark.parametrize("value", [2.5, True, "2", math.nan, math.inf, Decimal("2.5")])
 def test_anything_else_does_not_become_a_whole_number(value: Any) -> None:
-    found = to_integer(value)
+    found = to_number(value, whole=True)
 
     assert not isinstance(found, int) or found is value
 

@@ -8,7 +8,7 @@ import pytest
 
 from clickpost_async import InvalidRequestError, ResponseInfo, structure, unstructure
 from clickpost_async._codec.converter import to_wire
-from clickpost_async.structures.management import (
+from clickpost_async.structures.orders import (
     CancelledOrder,
     DailyCount,
     DailyCounts,
