@@ -138,7 +138,7 @@ def main() -> None:
         from clickpost_async.cli.docstrings import restore
 
         restore(("clickpost_async.cli", "clickpost_async.endpoints"))
-    app.register_install_completion_command()
+    app.register_install_completion_command(help="Install completion for this shell.")
     app.command(bulk)
     app.command(fleet)
     for chapter in chapters():

@@ -576,7 +576,7 @@ def test_r01_a_fleet_that_cannot_be_reached_is_told_in_a_line(
 
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("the fleet's Redis cannot be asked: ")
+    assert line.startswith("cannot use the fleet's Redis: ")
     assert "not-a-real-password" not in line
     assert served.sandbox.ledger() == {}
 
@@ -591,7 +591,7 @@ def test_a_redis_password_among_the_arguments_is_warned_about(
 
     warning, reason = done.stderr.splitlines()
     assert "set CLICKPOST_REDIS_URL instead" in warning
-    assert reason.startswith("the fleet's Redis cannot be asked: ")
+    assert reason.startswith("cannot use the fleet's Redis: ")
     assert "not-a-real-password" not in done.stderr
     assert served.sandbox.ledger() == {}
 
