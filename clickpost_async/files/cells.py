@@ -56,6 +56,13 @@ class CellContext:
     today: date = field(factory=date.today)
     notes: list[str] = field(factory=list)
     warnings: list[str] = field(factory=list)
+    known: dict[tuple[str, ...], Value | None] = field(factory=dict)
+
+    def remember(self, key: tuple[str, ...], value: Value | None) -> None:
+        """Keep a value that there is nothing to be said of; most cells of a file repeat others."""
+        if len(self.known) >= _MOST_KNOWN:
+            self.known.clear()
+        self.known[key] = value
 
     def note(self, before: str, after: object) -> None:
         """Note that a text was read as something else."""
@@ -102,6 +109,7 @@ _PLACEHOLDERS = frozenset(
 )
 _LOST_LETTERS = re.compile(r"\?\?\?|[\s?.,/-]*\?[\s?.,/-]*\Z").match
 _LONGEST_SHOWN = 60
+_MOST_KNOWN = 4096
 
 
 def shown(value: object) -> str:

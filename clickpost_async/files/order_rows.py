@@ -332,6 +332,9 @@ class _OrderBuilder:
     def _value(self, source: _Source, column: Column, cell: str) -> Value | None:
         """Read a cell, and what its column and the market make of it."""
         context = self._context
+        key = (column.name, self.market, cell)
+        if key in context.known:
+            return context.known[key]
         try:
             value = read_cell(cell, column.kind, context)
             if column.kind in _NORMALISED and isinstance(value, str):
@@ -347,6 +350,8 @@ class _OrderBuilder:
                 self._note(source, message)
             self.warnings += [self._say(source, message) for message in context.warnings]
             context.clear()
+        elif not isinstance(value, list):
+            context.remember(key, value)
         return value
 
     def _normalise(self, column: Column, text: str) -> str:
