@@ -146,7 +146,7 @@ async def push(
     """Start to feed a fleet."""
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "clickpost_async", "bulk", str(file), "--quiet"),
-        *("--journal", str(journal), "--fleet", "--redis", redis, "--settling", str(settling)),
+        *("--journal", str(journal), "--fleet", "--redis", redis, "--settle-delay", str(settling)),
         env=environ(url),
         stderr=asyncio.subprocess.PIPE,
     )
