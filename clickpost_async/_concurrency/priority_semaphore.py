@@ -125,13 +125,13 @@ class Slot:
         self._called = None
 
     def __await__(self) -> Generator[Any, None, object]:
-        if self._gate.admit(self._lane):
+        if self._inside or self._gate.admit(self._lane):
             self._inside = True
             return _at_once()
         return self._queue().__await__()
 
     def release(self) -> None:
-        """Give the slot up, or the place in the queue."""
+        """Give the slot up, or the place in the queue; it may be awaited again."""
         if self._inside:
             self._leave()
         elif self._called is not None:
@@ -189,5 +189,4 @@ class Slot:
 
 def _at_once() -> Generator[Any, None, None]:
     """Wait for nothing."""
-    return
-    yield
+    yield from ()

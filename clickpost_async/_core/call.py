@@ -11,11 +11,15 @@ from typing import Any, TypeVar
 
 import attrs
 
+<<<<<<< HEAD
 from clickpost_async._codec.endpoint import Get, Idempotency
+=======
+>>>>>>> core3
 from clickpost_async._codec.messages import APIResponse
 from clickpost_async._codec.response import decode
 from clickpost_async._concurrency.circuit_breaker import Permit
 from clickpost_async._concurrency.event_loops import Instant
+from clickpost_async._concurrency.priority_semaphore import Slot
 from clickpost_async._concurrency.retry_budget import LOOK_UP_PRICE
 from clickpost_async._concurrency.single_flight import Key
 from clickpost_async._core import reconcile
@@ -45,39 +49,48 @@ class Call(CallState[R]):
 
     async def run(self) -> R:
         """Make the call, or share the result of an equal create that is in flight."""
-        # In one coroutine, not in one for each step: a gather has thousands of them wait.
-        key, single_flight = self.key, self.runtime.single_flight
+        # Calls wait for a slot in this coroutine, not in one more: a gather has thousands of them.
+        key = self.key
         self.runtime.refuse_if_closed(self.endpoint.label)
         self.telemetry.call_started()
-        leads = False
         try:
             self.error = self.too_late() if self.is_too_late else None
-            while key is not None and not (leads or self.has_result):
-                leader: Any = single_flight.begin(key, self)
-                leads = leader is None
-                try:
-                    if leads:
-                        self.resume(single_flight.doubt_about(key))
-                    else:
-                        await self._join(key, leader)
-                except InvalidRequestError as error:
-                    self.error = error
+            if key is not None:
+                await self._begin_or_join(key)
             if not self.has_result:
+                slot = self.slot()
                 try:
                     if self.unresolved is None:
-                        self.answer = await self._attempt()
+                        if not self.health.breaker.is_open:
+                            await slot
+                        self.answer = await self._attempt(slot)
                 except ClickPostError as error:
                     self.error = error
+                finally:
+                    slot.release()
                 if self.answer is None or self.is_pending:
                     await self._recover()
         finally:
-            if leads and key is not None:
-                single_flight.finish(key, self, self.doubt())
+            if key is not None:
+                self.runtime.single_flight.finish(key, self, self.doubt())
             self.report_end()
         if self.error is not None:
             raise self.error
         assert self.answer is not None  # noqa: S101 - no error means an answer
         return self.answer
+
+    async def _begin_or_join(self, key: Key) -> None:
+        """Become the create in flight for a reference number, or wait for the one there is."""
+        single_flight = self.runtime.single_flight
+        try:
+            while not self.has_result:
+                leader: Any = single_flight.begin(key, self)
+                if leader is None:
+                    self.resume(single_flight.doubt_about(key))
+                    return
+                await self._join(key, leader)
+        except InvalidRequestError as error:
+            self.error = error
 
     async def _join(self, key: Key, leader: CallState[R]) -> None:
         """Wait for the create in flight, and share its result if that holds for this call too."""
@@ -133,9 +146,17 @@ class Call(CallState[R]):
                     if found is not None:
                         return found
                     await self._settle(self.unresolved)
+<<<<<<< HEAD
             if self.is_pending and self.endpoint.polls_by_lookup:
                 return await self._poll()
             return await self._attempt()
+=======
+            slot = self.slot()
+            try:
+                return await self._attempt(slot)
+            finally:
+                slot.release()
+>>>>>>> core3
         except ClickPostError as failure:
             found = await self._look_up(failure)
             if found is None:
@@ -190,24 +211,25 @@ class Call(CallState[R]):
 
     # --- one attempt ------------------------------------------------------------------------------
 
-    async def _attempt(self) -> R:
-        runtime, options, breaker = self.runtime, self.options, self.health.breaker
+    async def _attempt(self, slot: Slot) -> R:
+        """Make one attempt in a slot, which is not held while the circuit breaker is waited for."""
+        runtime, options = self.runtime, self.options
         loop_state = runtime.loop_states.get_or_create()
-        # In a gather of thousands, a retry or a look-up would otherwise queue behind all others.
-        returns = self.telemetry.attempts > 0 or self.look_up_for is not None
         while True:
-            permit = breaker.try_acquire() or await acquire_permit(self)
-            slot = loop_state.semaphore.slot(options.priority, again=returns)
+            permit = self.health.breaker.try_acquire()
+            if permit is None:
+                slot.release()
+                permit = await acquire_permit(self)
             try:
                 await slot
-                if not self._may_send(permit):
+                if not self.may_send(permit):
                     continue
                 request = self.request()
                 if runtime.pause_left or not runtime.try_take():
                     await acquire_rate(self)
-                if not self._may_send(permit):
+                if not self.may_send(permit):
                     continue
-                if options.before_create is not None:
+                if options.before_create is not None and request.is_create:
                     await self._announce(options.before_create)
                 progress = self.start_attempt()
                 loop_state.attempt_started()
@@ -226,19 +248,10 @@ class Call(CallState[R]):
                 self.record_success(answer)
                 return answer
             finally:
-                slot.release()
                 permit.release()
 
-    def _may_send(self, permit: Permit) -> bool:
-        """Return whether the circuit breaker is still closed to the call; raise if it is over."""
-        self.runtime.refuse_if_closed(self.endpoint.label)
-        if self.is_too_late:
-            raise self.too_late()
-        return permit.is_valid
-
     async def _announce(self, before_create: BeforeCreate) -> None:
-        is_create = self.endpoint.idempotency is Idempotency.BY_REFERENCE
-        if is_create and self.reference is not None:
+        if self.reference is not None:
             await before_create(self.reference, self.telemetry.attempts + 1)
 
     def _read(self, response: APIResponse) -> R:

@@ -10,8 +10,10 @@ from clickpost_async._codec.endpoint import Endpoint, Idempotency, Query
 from clickpost_async._codec.messages import APIRequest
 from clickpost_async._codec.redaction import redact
 from clickpost_async._codec.request import encode
+from clickpost_async._concurrency.circuit_breaker import Permit
 from clickpost_async._concurrency.event_loops import Instant
 from clickpost_async._concurrency.per_loop import loop_time
+from clickpost_async._concurrency.priority_semaphore import Slot
 from clickpost_async._concurrency.single_flight import Doubt, Key, contents_of, other_contents
 from clickpost_async._core import outcome, reconcile
 from clickpost_async._core.retry import Resend, RetryAction, action_after
@@ -170,7 +172,21 @@ class CallState(Generic[R]):
     def _unknown(self, message: str) -> NoReplyError:
         return NoReplyError(message, endpoint=self.endpoint.label, reference_number=self.reference)
 
-    # --- what became of an attempt ----------------------------------------------------------------
+    # --- an attempt -------------------------------------------------------------------------------
+
+    def slot(self) -> Slot:
+        """Return a slot of the concurrency limit to wait for."""
+        semaphore = self.runtime.loop_states.get_or_create().semaphore
+        # In a gather of thousands, a retry or a look-up would otherwise queue behind all others.
+        returns = self.telemetry.attempts > 0 or self.look_up_for is not None
+        return semaphore.slot(self.options.priority, again=returns)
+
+    def may_send(self, permit: Permit) -> bool:
+        """Return whether the circuit breaker is still closed to the call; raise if it is over."""
+        self.runtime.refuse_if_closed(self.endpoint.label)
+        if self.is_too_late:
+            raise self.too_late()
+        return permit.is_valid
 
     def start_attempt(self) -> SendProgress:
         """Count an attempt, and return what follows how far it gets."""
