@@ -102,4 +102,7 @@ class _Walk:
         fields[spec.name] = value
         if len(problems) > before or isinstance(value, _ValidPart):
             return
-        problems.extend(spec.check(value))
+        messages = (rule(value) for rule in spec.rules if severity_of(rule) is Severity.MISTAKE)
+        message = next((message for message in messages if message is not None), None)
+        if message is not None:
+            problems.append(Problem(spec.wire, message))

@@ -13,8 +13,16 @@ from attrs import frozen
 from clickpost_async._codec.endpoint import Post
 from clickpost_async.errors import InvalidRequestError, Problem, UnreadableReplyError
 from clickpost_async.structures import ResponseModel, Structure
-from clickpost_async.structures._constraints import Code, NotBlank, Pattern, Pincode, Reference
+from clickpost_async.structures._constraints import (
+    Code,
+    MaxLength,
+    NotBlank,
+    Pattern,
+    Pincode,
+    Reference,
+)
 from clickpost_async.structures._json_values import to_plain
+from clickpost_async.structures._rules import UNKNOWN_WAYBILL, Severity
 from clickpost_async.structures._schema import FieldSpec, specs
 
 L = TypeVar("L", bound=ResponseModel)
@@ -27,7 +35,9 @@ _Courier = Annotated[int | str, Pattern.of(r"[1-9]\d*", "the courier's number is
 class _Arguments(Structure):
     """Every argument that goes into a query, by its name."""
 
-    waybill: Annotated[Code, NotBlank()]
+    waybill: Annotated[
+        str, NotBlank(), MaxLength(100, source=UNKNOWN_WAYBILL, severity=Severity.MISTAKE)
+    ]
     courier_partner: _Courier
     reference_number: Reference
     pincode: Pincode

@@ -390,7 +390,7 @@ WaybillToSend = Annotated[
 ]
 InvoiceNumber = Annotated[str, MaxLength(100)]
 Date = Annotated[str, ReadableDay(source=DAY), Day(source=DOCUMENT, severity=_WARNING)]
-Time = Annotated[str, Moment(source=DOCUMENT, severity=_WARNING)]
+Time = Annotated[str, ReadableDay(source=DAY), Moment(source=DOCUMENT, severity=_WARNING)]
 DateOrTime = Annotated[
     str, ReadableDay(source=DAY), DayOrMoment(source=DOCUMENT, severity=_WARNING)
 ]

@@ -159,8 +159,8 @@ def _emptiness(kind: Any, *, required: bool, rules: Sequence[Rule]) -> Callable[
 
     A blank text is a value of an optional field as long as no rule refuses it.
     """
-    keeps_blank = kind in (Any, str) and (
-        required or kind is Any or all(rule("") is None for rule in rules)
+    keeps_blank = kind is Any or (
+        str in (kind, *get_args(kind)) and (required or all(rule("") is None for rule in rules))
     )
     keeps_list = kind is Any or member_kind(kind) is not None
     return lambda value: is_empty(value, blank=not keeps_blank, list_=not keeps_list)
@@ -307,6 +307,8 @@ def _instance_checker(kind: type) -> Check:
 
 def _check_text(value: Any) -> Problems:
     if not isinstance(value, str):
+        if isinstance(value, int) and not isinstance(value, bool):
+            return _wrong("expected a string, got an integer: give str(x)")
         return _mistyped("a string", value)
     if "\x00" in value:
         return _wrong("must not contain a NUL character")

@@ -162,7 +162,7 @@ def configure() -> None:
         max_concurrency=50,
         base_url="http://127.0.0.1:8000/api",
         body_style=BodyStyle.RAW_BODY,
-        transport="aiohttp",
+        transport="httptools",
     )
     ClickPost(transport=httpx.AsyncHTTPTransport())
     ClickPost(username="acme", api_key="not-a-real-key", rate=10)
