@@ -3,8 +3,8 @@
 Its names have no prefixes, unlike those of India's other orders, and its country is "India".
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Annotated, ClassVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, ClassVar
 
 from attrs import frozen
 
@@ -33,14 +33,54 @@ from clickpost_async.structures._constraints import (
     Time,
 )
 from clickpost_async.structures._marks import Personal
-from clickpost_async.structures._rules import COD_VALUE, IDENTITY, INVALID, Rules, cross_rule
+from clickpost_async.structures._rules import (
+    COD_VALUE,
+    IDENTITY,
+    INVALID,
+    CrossRule,
+    Rules,
+    Severity,
+    cross_rule,
+)
 from clickpost_async.structures._shipment import BLUEDART
 from clickpost_async.structures.codes import DeliveryType, OrderType
 
 _LONGEST_BLUEDART_REFERENCE = 20
+_NEEDS_EWAY_BILL = 50_000
 
 _Phone = Annotated[str, NotBlank(), MaxLength(15), Personal()]
-_India = Annotated[str, Pattern.of(r"(?i:India|IN)", 'a B2B order stays within "India"')]
+_GUIDE = "ClickPost's guide of B2B orders"
+_India = Annotated[
+    str,
+    Pattern.of(
+        r"(?i:India|IN)",
+        'a B2B order stays within "India"',
+        source=_GUIDE,
+        severity=Severity.WARNING,
+    ),
+]
+
+
+def _missing(structure: Any, *names: str) -> Iterable[Problem]:
+    for name in names:
+        if getattr(structure, name) is None:
+            yield Problem(name, "not given")
+
+
+def _guide(path: str, text: str) -> Callable[[Callable[[Any], Iterable[Problem]]], CrossRule]:
+    """Declare what only the guide asks for: it is warned of."""
+    return cross_rule(path, text, source=_GUIDE, severity=Severity.WARNING)
+
+
+@_guide("organisation, country", "given")
+def _names_its_organisation(place: "B2BPlace") -> Iterable[Problem]:
+    yield from _missing(place, "organisation", "country")
+
+
+@_guide("address, city, state, pincode", "given, unless there is a location_code")
+def _has_an_address(place: "B2BPlace") -> Iterable[Problem]:
+    if place.location_code is None:
+        yield from _missing(place, "address", "city", "state", "pincode")
 
 
 @frozen(kw_only=True, repr=False)
@@ -64,6 +104,14 @@ class B2BPlace(RequestModel):
     tin: Code | None = None
     email: Email | None = None
 
+    rules: ClassVar[Rules] = (_names_its_organisation, _has_an_address)
+
+
+@_guide("ewaybill_serial_number", "given from 50,000 rupees on")
+def _has_an_eway_bill(invoice: "B2BInvoice") -> Iterable[Problem]:
+    if invoice.value is not None and invoice.value >= _NEEDS_EWAY_BILL:
+        yield from _missing(invoice, "ewaybill_serial_number")
+
 
 @frozen(kw_only=True, repr=False)
 class B2BInvoice(RequestModel):
@@ -74,6 +122,8 @@ class B2BInvoice(RequestModel):
     date: Date | None = None
     ewaybill_serial_number: Code | None = None
     ewaybill_expiry_date: DateOrTime | None = None
+
+    rules: ClassVar[Rules] = (_has_an_eway_bill,)
 
 
 @frozen(kw_only=True, repr=False)
@@ -108,6 +158,15 @@ class B2BProduct(RequestModel):
     price: Money | None = None
 
 
+@_guide("length, breadth, height", "given, or a box_master_code, and not both")
+def _is_measured_once(box: "B2BBox") -> Iterable[Problem]:
+    sizes = (box.length, box.breadth, box.height)
+    if box.box_master_code is None:
+        yield from _missing(box, "length", "breadth", "height")
+    elif any(size is not None for size in sizes):
+        yield Problem("box_master_code", "given together with a size")
+
+
 @frozen(kw_only=True, repr=False)
 class B2BBox(RequestModel):
     """`count` equal boxes; centimetres, or a `box_master_code`, and the grams of one box.
@@ -126,6 +185,8 @@ class B2BBox(RequestModel):
     invoice_info: Sequence[B2BInvoice] | None = None
     purchase_order_info: Sequence[B2BPurchaseOrder] | None = None
     product_info: Sequence[B2BProduct] | None = None
+
+    rules: ClassVar[Rules] = (_is_measured_once,)
 
 
 @cross_rule("box_info", "not empty", source=INVALID)
@@ -149,6 +210,11 @@ def _reference_fits_bluedart(shipment: "B2BShipment") -> Iterable[Problem]:
         yield Problem("reference_number", "Bluedart takes at most 20 characters")
 
 
+@_guide("account_code, invoice_info", "given")
+def _names_account_and_invoice(shipment: "B2BShipment") -> Iterable[Problem]:
+    yield from _missing(shipment, "account_code", "invoice_info")
+
+
 @frozen(kw_only=True, repr=False)
 class B2BShipment(RequestModel):
     """What is sent, how it is paid and by whom it travels; grams and rupees."""
@@ -165,7 +231,12 @@ class B2BShipment(RequestModel):
     purchase_order_info: Sequence[B2BPurchaseOrder] | None = None
     gst_info: B2BGst | None = None
 
-    rules: ClassVar[Rules] = (_has_a_box, _cod_fits_the_order_type, _reference_fits_bluedart)
+    rules: ClassVar[Rules] = (
+        _has_a_box,
+        _cod_fits_the_order_type,
+        _reference_fits_bluedart,
+        _names_account_and_invoice,
+    )
 
 
 @frozen(kw_only=True, repr=False)
@@ -189,6 +260,12 @@ class B2BAdditional(RequestModel):
     is_box_sticker_required: bool | None = None
 
 
+@_guide("pickup_info.time", "given")
+def _says_when_it_is_picked_up(order: "B2BOrder") -> Iterable[Problem]:
+    if order.pickup_info.time is None:
+        yield Problem("pickup_info.time", "not given")
+
+
 @frozen(kw_only=True, repr=False)
 class B2BOrder(RequestModel):
     """An order for `POST /v1/create-b2b-order/`."""
@@ -198,6 +275,8 @@ class B2BOrder(RequestModel):
     shipment_info: B2BShipment
     appointment_info: B2BAppointment | None = None
     additional_info: B2BAdditional | None = None
+
+    rules: ClassVar[Rules] = (_says_when_it_is_picked_up,)
 
     @property
     def reference_number(self) -> str:

@@ -187,6 +187,34 @@ def test_mistakes_of_a_b2b_order_are_refused_together_with_their_paths(
     assert sorted(problem.path for problem in caught.value.problems) == sorted(paths)
 
 
+def test_an_order_that_has_all_that_the_guide_asks_for_is_not_warned_of() -> None:
+    order = structure(b2b_order(), B2BOrder)
+
+    assert [str(warning) for warning in order.warnings] == []
+
+
+def test_what_only_the_guide_asks_for_is_warned_of_and_sent() -> None:
+    payload = b2b_order(account_code=None, invoice_info=[{"number": "1", "value": 50_000}])
+    payload["shipment_info"]["box_info"] = [{"count": 1}]
+    payload["pickup_info"] = {"name": "Asha Sample", "phone": "9000000041", "country": "Nepal"}
+
+    order = structure(payload, B2BOrder)
+
+    assert unstructure(order) == payload
+    assert {warning.path for warning in order.warnings} == {
+        "pickup_info.time",
+        *(
+            f"pickup_info.{name}"
+            for name in ("organisation", "country", "address", "city", "state", "pincode")
+        ),
+        "shipment_info.account_code",
+        "shipment_info.invoice_info[0].ewaybill_serial_number",
+        *(f"shipment_info.box_info[0].{name}" for name in ("length", "breadth", "height")),
+    }
+    # Names of fields, never a value.
+    assert all("Asha" not in str(warning) for warning in order.warnings)
+
+
 def test_persons_are_not_shown_by_the_repr_of_a_b2b_order() -> None:
     shown = repr(structure(b2b_order(), B2BOrder))
 

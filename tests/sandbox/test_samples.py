@@ -79,7 +79,10 @@ async def test_samples_have_arguments_where_the_payload_is_one() -> None:
     pair = {"pickup_pincode": "380009", "drop_pincode": "411001"}
     try:
         async with ClickPost(
-            sandbox.credentials, hosts=sandbox.hosts, retry=RetryPolicy.never()
+            sandbox.username,
+            sandbox.api_key,
+            base_url=sandbox.base_url,
+            retry=RetryPolicy.never(),
         ) as clickpost:
             await clickpost.orders.create_b2b(b2b_order("B-1"))
             await clickpost.orders.find_b2b("B-1")
