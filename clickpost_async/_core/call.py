@@ -11,10 +11,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-<<<<<<< HEAD
-from clickpost_async._codec.endpoint import Get, Idempotency
-=======
->>>>>>> core3
+from clickpost_async._codec.endpoint import Get
 from clickpost_async._codec.messages import APIResponse
 from clickpost_async._codec.response import decode
 from clickpost_async._concurrency.circuit_breaker import Permit
@@ -146,17 +143,13 @@ class Call(CallState[R]):
                     if found is not None:
                         return found
                     await self._settle(self.unresolved)
-<<<<<<< HEAD
             if self.is_pending and self.endpoint.polls_by_lookup:
                 return await self._poll()
-            return await self._attempt()
-=======
             slot = self.slot()
             try:
                 return await self._attempt(slot)
             finally:
                 slot.release()
->>>>>>> core3
         except ClickPostError as failure:
             found = await self._look_up(failure)
             if found is None:
