@@ -41,6 +41,13 @@ def _as_created(find: Any) -> Get[CreatedOrder]:
 _FIND = {"india": _as_created(FIND_INDIA), "world": _as_created(FIND_WORLD)}
 
 
+async def look_up(client: ClickPost, key: Key) -> CreatedOrder:
+    """Return the order that ClickPost has under a reference number, as a create would."""
+    market, reference = key
+    found = await client.get(_FIND[market], {"reference_number": reference})
+    return evolve(found, response=evolve(found.response, reconciled=True, attempts=0))
+
+
 class OrderCreator(Protocol):
     """Creates orders in other processes, such as a `Fleet`."""
 
@@ -211,9 +218,9 @@ class JournaledCreator:
 
     async def _look_up(self, key: Key, scheduled: ScheduledOrder) -> CreatedOrder:
         """Look up an order that is not to be resent; raises `NoReplyError` if it is not found."""
-        market, reference = key
+        reference = key[1]
         try:
-            found = await self._client.get(_FIND[market], {"reference_number": reference})
+            return await look_up(self._client, key)
         except ClickPostError as error:
             if error.outcome is Evidence.NOT_SENT or fails_all(error):
                 raise
@@ -223,7 +230,6 @@ class JournaledCreator:
                 f" a look-up did not find it ({error.message})"
             )
             raise NoReplyError(message, transient=False, reference_number=reference) from None
-        return evolve(found, response=evolve(found.response, reconciled=True, attempts=0))
 
     async def admit(self, scheduled: ScheduledOrder, order: PreparedOrder) -> OrderOutcome | None:
         """Return the outcome of an order that is not to be sent, such as a final one.

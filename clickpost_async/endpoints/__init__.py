@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _CHAPTERS = (
     "orders",
-    "management",
     "tracking",
     "ndr",
     "pickups",

@@ -13,7 +13,16 @@ from attrs import frozen
 from clickpost_async._codec.endpoint import Post
 from clickpost_async.errors import InvalidRequestError, Problem, UnreadableReplyError
 from clickpost_async.structures import ResponseModel, Structure
-from clickpost_async.structures._constraints import Code, NotBlank, Pattern, Pincode, Reference
+from clickpost_async.structures._constraints import (
+    Code,
+    MaxLength,
+    NotBlank,
+    Pattern,
+    Pincode,
+    Reference,
+)
+from clickpost_async.structures._json_values import to_plain
+from clickpost_async.structures._rules import UNKNOWN_WAYBILL, Severity
 from clickpost_async.structures._schema import FieldSpec, specs
 
 L = TypeVar("L", bound=ResponseModel)
@@ -26,15 +35,17 @@ _Courier = Annotated[int | str, Pattern.of(r"[1-9]\d*", "the courier's number is
 class _Arguments(Structure):
     """Every argument that goes into a query, by its name."""
 
-    waybill: Annotated[Code, NotBlank()]
+    waybill: Annotated[
+        str, NotBlank(), MaxLength(100, source=UNKNOWN_WAYBILL, severity=Severity.MISTAKE)
+    ]
     courier_partner: _Courier
-    account_code: Annotated[Code, NotBlank()]
     reference_number: Reference
     pincode: Pincode
     disabled: bool
     is_pickup_pincode: bool
     is_rvp: bool
     check_drop_pincode_validity: bool | None = None
+    account_code: Annotated[Code, NotBlank()] | None = None
     active: bool | None = None
     manually_update_status: bool | None = None
 
@@ -51,7 +62,7 @@ def check(**asked: object) -> None:
         problem
         for name, value in asked.items()
         if value is not None or known[name].required
-        for problem in known[name].check(known[name].convert(value))
+        for problem in known[name].check(to_plain(value))
     ]
     if problems:
         raise InvalidRequestError.of(problems)

@@ -232,7 +232,9 @@ def webhook(
     @require_POST
     async def receive(request: HttpRequest) -> HttpResponse:
         try:
-            status = await receiver.receive(request, _headers(request), _body(request))
+            status = await receiver.receive(
+                request, _headers(request), _body(request), request.META.get("QUERY_STRING", "")
+            )
         except UnreadablePostError:
             # The client has gone.
             status = 400

@@ -97,7 +97,9 @@ def webhook(
 
     @post(path, status_code=200, include_in_schema=False)
     async def receive(request: Request[Any, Any, Any]) -> Response[None]:
-        status = await receiver.receive(request, request.headers, request.stream())
+        status = await receiver.receive(
+            request, request.headers, request.stream(), request.url.query
+        )
         return Response(None, status_code=status)
 
     return receive

@@ -117,7 +117,9 @@ def webhook(
 
     async def receive(request: Request) -> Response:
         try:
-            status = await receiver.receive(request, request.headers, request.stream())
+            status = await receiver.receive(
+                request, request.headers, request.stream(), request.url.query
+            )
         except ClientDisconnect:
             # Nobody hears it.
             status = 400

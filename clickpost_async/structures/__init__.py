@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from clickpost_async.structures.india import IndiaPickup as IndiaPickup
     from clickpost_async.structures.india import IndiaReturn as IndiaReturn
     from clickpost_async.structures.india import IndiaShipment as IndiaShipment
+    from clickpost_async.structures.india import MultiModal as MultiModal
+    from clickpost_async.structures.india import TransitInfo as TransitInfo
     from clickpost_async.structures.items import CartaPorte as CartaPorte
     from clickpost_async.structures.items import CustomField as CustomField
     from clickpost_async.structures.items import GstInfo as GstInfo
@@ -68,13 +70,6 @@ if TYPE_CHECKING:
     from clickpost_async.structures.items import Reseller as Reseller
     from clickpost_async.structures.items import UserDefinedField as UserDefinedField
     from clickpost_async.structures.labels import Label as Label
-    from clickpost_async.structures.management import CancelledOrder as CancelledOrder
-    from clickpost_async.structures.management import DailyCount as DailyCount
-    from clickpost_async.structures.management import DailyCounts as DailyCounts
-    from clickpost_async.structures.management import EditedOrder as EditedOrder
-    from clickpost_async.structures.management import OrderEdit as OrderEdit
-    from clickpost_async.structures.management import UpdatedOrder as UpdatedOrder
-    from clickpost_async.structures.management import UpdatedOrders as UpdatedOrders
     from clickpost_async.structures.ndr import AcceptedNdrAction as AcceptedNdrAction
     from clickpost_async.structures.ndr import FeedbackKind as FeedbackKind
     from clickpost_async.structures.ndr import FeedbackNotes as FeedbackNotes
@@ -82,11 +77,19 @@ if TYPE_CHECKING:
     from clickpost_async.structures.ndr import NdrFeedback as NdrFeedback
     from clickpost_async.structures.ndr import NdrFeedbacks as NdrFeedbacks
     from clickpost_async.structures.ndr import NdrStep as NdrStep
+    from clickpost_async.structures.orders import CancelledOrder as CancelledOrder
     from clickpost_async.structures.orders import ChildItem as ChildItem
     from clickpost_async.structures.orders import ChildShipment as ChildShipment
     from clickpost_async.structures.orders import CreatedOrder as CreatedOrder
+    from clickpost_async.structures.orders import DailyCount as DailyCount
+    from clickpost_async.structures.orders import DailyCounts as DailyCounts
+    from clickpost_async.structures.orders import EditedOrder as EditedOrder
     from clickpost_async.structures.orders import FetchedOrder as FetchedOrder
     from clickpost_async.structures.orders import Order as Order
+    from clickpost_async.structures.orders import OrderEdit as OrderEdit
+    from clickpost_async.structures.orders import OrderEditDetails as OrderEditDetails
+    from clickpost_async.structures.orders import UpdatedOrder as UpdatedOrder
+    from clickpost_async.structures.orders import UpdatedOrders as UpdatedOrders
     from clickpost_async.structures.pickups import CreatedPickup as CreatedPickup
     from clickpost_async.structures.pickups import IndiaPickupOrder as IndiaPickupOrder
     from clickpost_async.structures.pickups import WorldPickupOrder as WorldPickupOrder
@@ -157,7 +160,6 @@ _CHAPTERS = (
     "tracking",
     "pickups",
     "ndr",
-    "management",
     "couriers",
     "serviceability",
     "delivery",

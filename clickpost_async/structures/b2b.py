@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from attrs import frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import RequestModel, Rules
+from clickpost_async.structures._base import RequestModel
 from clickpost_async.structures._constraints import (
     Address,
     Centimetres,
@@ -33,6 +33,7 @@ from clickpost_async.structures._constraints import (
     Time,
 )
 from clickpost_async.structures._marks import Personal
+from clickpost_async.structures._rules import COD_VALUE, IDENTITY, INVALID, Rules, cross_rule
 from clickpost_async.structures._shipment import BLUEDART
 from clickpost_async.structures.codes import DeliveryType, OrderType
 
@@ -127,6 +128,27 @@ class B2BBox(RequestModel):
     product_info: Sequence[B2BProduct] | None = None
 
 
+@cross_rule("box_info", "not empty", source=INVALID)
+def _has_a_box(shipment: "B2BShipment") -> Iterable[Problem]:
+    if not shipment.box_info:
+        yield Problem("box_info", "at least one box is needed")
+
+
+@cross_rule("cod_value", "above 0 for COD, 0 for PREPAID", source=COD_VALUE)
+def _cod_fits_the_order_type(shipment: "B2BShipment") -> Iterable[Problem]:
+    if shipment.order_type == OrderType.COD and not shipment.cod_value:
+        yield Problem("cod_value", "COD needs the amount to collect, above 0")
+    if shipment.order_type == OrderType.PREPAID and shipment.cod_value:
+        yield Problem("cod_value", "PREPAID needs 0, there is nothing to collect")
+
+
+@cross_rule("reference_number", "at most 20 characters for Bluedart (5, 28, 129)", source=IDENTITY)
+def _reference_fits_bluedart(shipment: "B2BShipment") -> Iterable[Problem]:
+    is_too_long = len(shipment.reference_number) > _LONGEST_BLUEDART_REFERENCE
+    if shipment.courier_partner in BLUEDART and is_too_long:
+        yield Problem("reference_number", "Bluedart takes at most 20 characters")
+
+
 @frozen(kw_only=True, repr=False)
 class B2BShipment(RequestModel):
     """What is sent, how it is paid and by whom it travels; grams and rupees."""
@@ -142,26 +164,6 @@ class B2BShipment(RequestModel):
     invoice_info: Sequence[B2BInvoice] | None = None
     purchase_order_info: Sequence[B2BPurchaseOrder] | None = None
     gst_info: B2BGst | None = None
-
-    @staticmethod
-    def _has_a_box(shipment: "B2BShipment") -> Iterable[Problem]:
-        if not shipment.box_info:
-            yield Problem("box_info", "at least one box is needed")
-
-    @staticmethod
-    def _cod_fits_the_order_type(shipment: "B2BShipment") -> Iterable[Problem]:
-        if shipment.order_type == OrderType.COD and not shipment.cod_value:
-            yield Problem("cod_value", "COD needs the amount to collect, above 0")
-        if shipment.order_type == OrderType.PREPAID and shipment.cod_value:
-            yield Problem("cod_value", "PREPAID needs 0, there is nothing to collect")
-
-    @staticmethod
-    def _reference_fits_bluedart(shipment: "B2BShipment") -> Iterable[Problem]:
-        if (
-            shipment.courier_partner in BLUEDART
-            and len(shipment.reference_number) > _LONGEST_BLUEDART_REFERENCE
-        ):
-            yield Problem("reference_number", "Bluedart takes at most 20 characters")
 
     rules: ClassVar[Rules] = (_has_a_box, _cod_fits_the_order_type, _reference_fits_bluedart)
 

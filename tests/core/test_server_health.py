@@ -311,7 +311,6 @@ async def test_first_lookup_of_an_order_in_doubt_costs_no_budget() -> None:
     assert (found.waybill, play.requests) == ("W-9", [])
 
 
-
 # --- bulk -------------------------------------------------------------------------------------
 
 

@@ -84,9 +84,9 @@ async def refused(ask: Ask, value: Any) -> InvalidRequestError:
     [
         ("", "waybill: must not be blank"),
         ("  ", "waybill: must not be blank"),
-        (None, "waybill: text is needed, not null"),
-        (7700000001, "waybill: text is needed, not a whole number: give str(x)"),
-        (b"W1", "waybill: text is needed, not bytes: give text, by decode() or base64"),
+        (None, "waybill: expected a string, got null"),
+        (7700000001, "waybill: expected a string, got an integer: give str(x)"),
+        (b"W1", "waybill: expected a string, got bytes: give text, by decode() or base64"),
         (LONG, "waybill: at most 100 characters, this has 101"),
     ],
 )
@@ -117,7 +117,7 @@ async def test_what_is_no_reference_number_is_not_looked_up(name: str, reference
 @pytest.mark.parametrize("said", ["True", "yes", 1, 0, []])
 @pytest.mark.asyncio
 async def test_what_is_neither_true_nor_false_switches_nothing(name: str, said: Any) -> None:
-    assert str(await refused(BY_SWITCH[name], said)).startswith(f"{name}: true or false is needed")
+    assert str(await refused(BY_SWITCH[name], said)).startswith(f"{name}: expected a boolean, got")
 
 
 @pytest.mark.parametrize("pincode", [110001, None, ["110001"]])
@@ -125,7 +125,7 @@ async def test_what_is_neither_true_nor_false_switches_nothing(name: str, said: 
 async def test_a_pincode_is_text(pincode: Any) -> None:
     error = await refused(lambda c, pincode: c.couriers.pincode(pincode), pincode)
 
-    assert str(error).startswith("pincode: text is needed")
+    assert str(error).startswith("pincode: expected a string, got")
 
 
 @pytest.mark.asyncio

@@ -132,7 +132,7 @@ async def test_errors_are_answered_by_what_is_known_of_the_order(
                 assert response.json()["problems"] == [
                     {
                         "path": "shipment_details.order_type",
-                        "message": "one of COD, PREPAID, EXCHANGE is needed",
+                        "message": "expected one of COD, PREPAID, EXCHANGE",
                     }
                 ]
                 assert (await http.post(view, json=inactive)).status_code == 500
