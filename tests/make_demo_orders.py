@@ -424,14 +424,14 @@ WRONG_AT_HOME: tuple[tuple[str, Cells], ...] = (
     ("quantity 0", {"item_quantity": "0"}),
     ("half an item", {"item_quantity": "1.5"}),
     ("courier by name", {"courier_partner": "Delhivery"}),
-    ("no e-mail of the warehouse", {"pickup_email": ""}),
+    ("name that a spreadsheet has lost", {"drop_name": "#REF!"}),
     ("date the other way round", {"invoice_date": "03-01-2027"}),
-    ("box without height", {"height": "0"}),
+    ("height with its unit", {"height": "12 cm"}),
     ("three mistakes", {"drop_pincode": "4OOOO1", "item_price": "", "order_type": "cod"}),
 )
 WRONG_ABROAD: tuple[tuple[str, Cells], ...] = (
-    ("country unknown", {"drop_country": "XX"}),
-    ("country misspelt", {"drop_country": "Germny"}),
+    ("two phones in one cell", {"drop_phone": "500000804 / 500000805"}),
+    ("letters lost in saving", {"drop_city": "??? ?????"}),
     ("currency in words", {"currency_code": "euro"}),
 )
 REFUSED: tuple[tuple[str, Cells], ...] = (

@@ -107,7 +107,10 @@ _ELSEWHERE = frozenset(
 )
 # Of fields that stand in two places, the place that a market's documents name.
 _ELSEWHERE_IN = {
-    Market.INDIA: frozenset({"shipment_details.vendor_code"}),
+    Market.INDIA: frozenset(
+        f"shipment_details.{name}"
+        for name in ("vendor_code", "is_fragile", "is_dangerous", "reseller_name")
+    ),
     Market.WORLD: frozenset({"additional.vendor_code", "additional.return_info"}),
 }
 
