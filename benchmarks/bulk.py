@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks._child import call
 from benchmarks._measure import Case, Row, cpu, interleaved, memory
 from benchmarks._tables import Column
-from clickpost_async import ClickPost, Credentials, Hosts
+from clickpost_async import ClickPost
 from clickpost_async.bulk import create, read_orders
 from clickpost_async.limits import NoRateLimit, TokenBucket
 from clickpost_async.sandbox import Sandbox
@@ -173,5 +173,4 @@ async def _push_again(url: str, folder: Path) -> Mapping[str, float]:
 
 
 def _client(url: str, limiter: TokenBucket | NoRateLimit) -> ClickPost:
-    credentials = Credentials(_ACCOUNT.username, _ACCOUNT.key)
-    return ClickPost(credentials, hosts=Hosts.at(url), limiter=limiter)
+    return ClickPost(_ACCOUNT.username, _ACCOUNT.api_key, base_url=url, limiter=limiter)

@@ -104,7 +104,7 @@ async def work(told: dict[str, Any]) -> None:
     waits: list[float] = []
     rate = Rate(told["calls"], burst=told["burst"])
     url = f"redis://127.0.0.1:{told['port']}"
-    async with RedisBucket(url, rate, account="fleet", share=4) as bucket:
+    async with RedisBucket(url, rate, account="fleet", process_count=4) as bucket:
         await bucket.acquire()
         print("ready", flush=True)
         sys.stdin.readline()

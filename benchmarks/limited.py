@@ -32,12 +32,13 @@ Query = Mapping[str, str]
 
 async def ours(url: str, query: Query, orders: Orders, rate: int | None = None) -> int:
     """Return how many this library has answered."""
-    from clickpost_async import ClickPost, Credentials, Hosts, IndiaOrder, Rate, structure
+    from clickpost_async import ClickPost, IndiaOrder, Rate, structure
 
     typed = [structure(order, IndiaOrder) for order in orders]
     async with ClickPost(
-        Credentials(query["username"], query["key"]),
-        hosts=Hosts.at(url),
+        query["username"],
+        query["key"],
+        base_url=url,
         rate=Rate(rate, burst=BURST) if rate else None,
     ) as clickpost:
         return await _answered(clickpost.orders.create(order) for order in typed)
@@ -136,8 +137,8 @@ def _at_a_sandbox(case: Case) -> Mapping[str, float]:
     sandbox = Sandbox(rate=RATE, burst=BURST)
     sandbox.start()
     try:
-        query = {"username": sandbox.username, "key": sandbox.key}
-        found = case.call("limited:once", url=sandbox.url, query=query)
+        query = {"username": sandbox.username, "key": sandbox.api_key}
+        found = case.call("limited:once", url=sandbox.base_url, query=query)
         refused = sum(arrival.http_status == 429 for arrival in sandbox.requests())
         # What the client takes for answered has been bought, once each.
         bought = sandbox.ledger()

@@ -24,7 +24,7 @@ import uvicorn
 from fastapi import Depends, FastAPI
 
 from benchmarks._orders import mapping
-from clickpost_async import ClickPost, Credentials, Hosts, IndiaOrder, Rate, structure
+from clickpost_async import ClickPost, IndiaOrder, Rate, structure
 from clickpost_async.bulk import create
 from clickpost_async.integrations.starlette import get_clickpost, health, lifespan
 from clickpost_async.sandbox import Sandbox
@@ -41,8 +41,7 @@ def application(url: str, rate: float) -> FastAPI:
     """Make an application that creates single orders, and many in the background."""
 
     def client() -> ClickPost:
-        credentials = Credentials(ACCOUNT.username, ACCOUNT.key)
-        return ClickPost(credentials, hosts=Hosts.at(url), rate=Rate(rate))
+        return ClickPost(ACCOUNT.username, ACCOUNT.api_key, base_url=url, rate=Rate(rate))
 
     app = FastAPI(lifespan=lifespan(client))
     app.add_route("/health", health)

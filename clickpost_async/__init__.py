@@ -1,6 +1,6 @@
 """The asyncio-native client for ClickPost: create, label, track and return parcels.
 
->>> async with ClickPost.from_env() as clickpost:
+>>> async with ClickPost() as clickpost:
 ...     order = await clickpost.orders.create(order)
 
 A name is loaded when it is asked for: who reads webhooks or catches errors needs no client.
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from clickpost_async.errors import ThrottledError as ThrottledError
     from clickpost_async.errors import UnreadableReplyError as UnreadableReplyError
     from clickpost_async.settings import BodyStyle as BodyStyle
-    from clickpost_async.settings import Credentials as Credentials
     from clickpost_async.settings import Host as Host
     from clickpost_async.settings import Hosts as Hosts
     from clickpost_async.settings import Priority as Priority
@@ -60,7 +59,7 @@ _HOMES = {
         "InvalidRequestError NoReplyError NotSentError Outcome Problem RefusedError "
         "ServerError ThrottledError UnreadableReplyError"
     ),
-    "settings": "BodyStyle Credentials Host Hosts Priority Rate Timeouts",
+    "settings": "BodyStyle Host Hosts Priority Rate Timeouts",
     "structures": "IndiaOrder ResponseInfo WorldOrder",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

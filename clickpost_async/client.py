@@ -1,9 +1,9 @@
-"""The front door: wires the floors together, opens nothing before the first call."""
+"""The public client. Connections are opened by the first call, not by the constructor."""
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from importlib import import_module
+from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -13,7 +13,7 @@ from attrs import frozen
 from clickpost_async._codec.converter import prepare
 from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post, Query
 from clickpost_async._core.attempt import AttemptSender
-from clickpost_async._core.auth import Authenticator
+from clickpost_async._core.auth import Authenticator, KeySource, resolve_credentials
 from clickpost_async._core.caller import EndpointCaller
 from clickpost_async._core.retry import RetryPolicy
 from clickpost_async._core.runtime import (
@@ -25,17 +25,19 @@ from clickpost_async._core.runtime import (
 )
 from clickpost_async._http.adapter import BaseURL
 from clickpost_async._http.select import adapter_for, fetcher_of
+from clickpost_async._util.arguments import check_instance, check_number, got
+from clickpost_async._util.stderr_logging import log_to_stderr_if_asked
 from clickpost_async.endpoints._namespace import LazyNamespace, Namespace, bound_to
 from clickpost_async.events import Observer
 from clickpost_async.limits import AdaptiveLimiter, Limiter, TokenBucket
 from clickpost_async.settings import (
     BodyStyle,
-    Credentials,
     Hosts,
-    KeySource,
     Priority,
     Rate,
     Timeouts,
+    resolve_hosts,
+    resolve_rate,
 )
 from clickpost_async.structures._base import ResponseModel
 
@@ -44,20 +46,22 @@ if TYPE_CHECKING:
 
     from clickpost_async.endpoints.account import Account
     from clickpost_async.endpoints.couriers import Couriers
+    from clickpost_async.endpoints.delivery import Delivery
     from clickpost_async.endpoints.labels import Labels
     from clickpost_async.endpoints.ndr import Ndr
     from clickpost_async.endpoints.orders import Orders
     from clickpost_async.endpoints.pickups import Pickups
     from clickpost_async.endpoints.reports import Reports
     from clickpost_async.endpoints.returns import Returns
+    from clickpost_async.endpoints.serviceability import Serviceability
     from clickpost_async.endpoints.tracking import Tracking
 
 R = TypeVar("R", bound=ResponseModel)
 
-# What the first call needs, or another after one has failed.
+# Needed by the first call, or by the first retry.
 _LOADED_LATE = ("anyio._backends._asyncio", "email.utils", "tenacity")
 
-# The cheapest question there is, and 404 is as good an answer to it as any.
+# The cheapest request there is; a 404 proves as well that ClickPost responds.
 _HEALTH = Get(
     "/v2/pincode_details/",
     name="health",
@@ -70,13 +74,18 @@ _HEALTH = Get(
 
 @frozen(kw_only=True)
 class Stats:
-    """What a client and its light copies have done so far, and what they are doing; for probes.
+    """Counts of a client and its `with_options` copies so far, and its load now; for probes.
 
-    `calls` were made by you; `attempts` left for them, with those of `look_ups` that found out
-    what became of an order. `repeats` are pauses before a call was sent again, `throttled` answers
-    were HTTP 429. On this event loop `in_flight` calls are under way, `waiting` ones wait for a
-    place among them, and `connections` are open: 0 where the transport does not tell, as httpx's
-    own and `"httpx2"`.
+    Attributes:
+        calls: Calls made by the user.
+        attempts: Requests sent for them, those of look-ups included.
+        retries: Waits before another attempt.
+        reconciliations: Look-ups of orders whose outcome was unknown.
+        rate_limited: HTTP 429 responses.
+        in_flight: Calls being carried out on this event loop.
+        queued: Calls on this event loop that wait for one of `max_concurrency` places.
+        connections: Open connections on this event loop; 0 where the transport cannot tell.
+
     """
 
     calls: int
@@ -92,76 +101,105 @@ class Stats:
 class ClickPost:
     """A client for ClickPost's API; any number of tasks may share one.
 
-    `rate` is the limit that was agreed with ClickPost, which publishes none; without it the limit
-    is learned from the 429 answers. `limiter` replaces it by one of your own, such as one that is
-    shared by many processes. `max_concurrency` bounds how many calls, and so connections, are
-    under way together. `transport` is `"aiohttp"` or `"httpx2"`, with the extra of that name, or
-    any that is made for httpx; but for the last, connections are kept per event loop.
+    Connections are opened by the first call; `aclose()`, or leaving `async with`, closes them.
 
-    `hosts` say where ClickPost is; without them `CLICKPOST_BASE_URL` does, and where that is not
-    set, ClickPost's own addresses are called.
+    Args:
+        username: The username of your account; `None` reads `CLICKPOST_USERNAME`.
+        api_key: The API key from ClickPost's dashboard, or a callable, sync or async, that returns
+            it and is called before every attempt, for keys that rotate; `None` reads
+            `CLICKPOST_API_KEY` or `CLICKPOST_KEY`.
+        base_url: One base URL for every group of endpoints, such as a sandbox's. Without it and
+            `hosts`, `CLICKPOST_BASE_URL` is read; without that, ClickPost's own hosts are called.
+        hosts: The base URLs one by one.
+        rate: The rate limit agreed with ClickPost, which publishes none: calls a second, text such
+            as `"600/60s"`, or a `Rate`; `None` reads `CLICKPOST_RATE`. Without a rate it is learned
+            from 429 responses.
+        limiter: A rate limiter instead of a rate, such as one shared by many processes: an object
+            with the coroutines `acquire(priority)` and `pause(seconds)`.
+        retry: When a failed call is sent again; `None` is `RetryPolicy()`.
+        timeouts: How long an attempt may take; `None` is `Timeouts()`.
+        max_concurrency: How many calls, and so connections, may be in flight together on an event
+            loop; others queue.
+        body_style: How JSON bodies are written; `RAW_BODY` is for some gateways.
+        transport: What sends the requests: `"httptools"`, with the extra `fast`, or any
+            asynchronous transport object of httpx or httpx2; `None` is the default, on httpcore.
+        observers: Functions that are called with every event of every call.
 
-    Nothing is opened before the first call; `aclose()` or leaving `async with` closes.
+    Raises:
+        TypeError: A parameter has the wrong type.
+        ValueError: A parameter is missing or cannot be used; the message says what to write, and
+            never shows the key.
+        ImportError: The library of the transport is not installed.
+
     """
 
     # A program that creates orders loads nothing for reports or returns.
 
     orders: "LazyNamespace[Orders]" = LazyNamespace()
-    """Create, find, edit and cancel orders, and see what became of them."""
+    """Create, find, edit and cancel orders, and list those updated."""
 
     tracking: "LazyNamespace[Tracking]" = LazyNamespace()
-    """Have parcels tracked that were not created here, and ask where they are."""
+    """Register parcels for tracking, and track them."""
 
     ndr: "LazyNamespace[Ndr]" = LazyNamespace()
-    """Failed deliveries: what customers say, and what is to be done."""
+    """Failed deliveries: customers' feedback, and actions for the courier."""
 
     pickups: "LazyNamespace[Pickups]" = LazyNamespace()
-    """Have couriers come and fetch."""
+    """Book pickups."""
 
     labels: "LazyNamespace[Labels]" = LazyNamespace()
     """Fetch labels, and download them."""
 
     couriers: "LazyNamespace[Couriers]" = LazyNamespace()
-    """Which couriers there are, and which to choose."""
+    """Courier accounts, recommendations and pincodes."""
+
+    serviceability: "LazyNamespace[Serviceability]" = LazyNamespace()
+    """Which pincodes are served, by which accounts, and what that costs."""
+
+    delivery: "LazyNamespace[Delivery]" = LazyNamespace()
+    """How many days a delivery takes."""
 
     account: "LazyNamespace[Account]" = LazyNamespace()
-    """What was done in the account, and tokens for it."""
+    """The account's audit log, and tokens."""
 
     reports: "LazyNamespace[Reports]" = LazyNamespace()
-    """Order reports, and wait for them."""
+    """Request reports, and wait for them."""
 
     returns: "LazyNamespace[Returns]" = LazyNamespace()
-    """What customers want to return."""
+    """Return requests of customers."""
 
     def __init__(
         self,
-        credentials: Credentials,
+        username: str | None = None,
+        api_key: str | KeySource | None = None,
         *,
-        rate: Rate | None = None,
+        base_url: str | None = None,
+        hosts: Hosts | None = None,
+        rate: Rate | float | str | None = None,
         limiter: Limiter | None = None,
         retry: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
         max_concurrency: int = 100,
-        hosts: Hosts | None = None,
         body_style: BodyStyle = BodyStyle.PLAIN,
-        transport: "httpx.AsyncBaseTransport | Literal['aiohttp', 'httpx2'] | None" = None,
+        transport: "httpx.AsyncBaseTransport | Literal['httptools'] | None" = None,
         observers: Sequence[Observer] = (),
     ) -> None:
-        # What takes long to import is loaded now, not in the middle of a call, when there may be no
-        # file descriptor left for it.
+        # Slow imports happen now, not during a call, when no file descriptor may be left for them.
         from clickpost_async._download.downloader import Downloader
 
         prepare()
         for name in _LOADED_LATE:
             import_module(name)
-        if rate is not None and limiter is not None:
-            message = "give rate or limiter, not both: a limiter brings its own rate"
-            raise ValueError(message)
-        if max_concurrency < 1:
-            message = "max_concurrency: at least 1 is needed"
-            raise ValueError(message)
-        hosts = Hosts.from_env() if hosts is None else hosts
+        log_to_stderr_if_asked()
+        credentials = resolve_credentials(username, api_key)
+        hosts = resolve_hosts(base_url, hosts)
+        limiter = _limiter(rate, limiter)
+        retry = RetryPolicy() if retry is None else retry
         timeouts = Timeouts() if timeouts is None else timeouts
+        _check_options(retry=retry, timeouts=timeouts)
+        check_number("max_concurrency", max_concurrency, unit="calls", minimum=1, whole=True)
+        check_instance("body_style", body_style, BodyStyle, "BodyStyle.PLAIN or BodyStyle.RAW_BODY")
+        observers = _observers(observers)
         self._is_copy = False
         self._grace = timeouts.shutdown
         self._identity = f"{credentials.username} at {hosts.main}"
@@ -180,14 +218,14 @@ class ClickPost:
                 plain_http=hosts.plain_http,
                 through=fetcher_of(self._transport),
             ),
-            limiter=limiter or _limiter(rate),
+            limiter=limiter,
             max_concurrency=max_concurrency,
             body_style=body_style,
-            observers=tuple(observers),
+            observers=observers,
             health=server_health(hosts),
             accounts=accounts(credentials.username, hosts),
         )
-        self._connect_namespaces(CallOptions(retry=RetryPolicy() if retry is None else retry))
+        self._connect_namespaces(CallOptions(retry=retry))
 
     def _connect_namespaces(self, options: CallOptions) -> None:
         self._options = options
@@ -195,20 +233,6 @@ class ClickPost:
         for name, value in vars(self).items():
             if isinstance(value, Namespace):
                 setattr(self, name, bound_to(self._caller, value))
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:
-        """Make a client from the environment.
-
-        Reads `CLICKPOST_USERNAME`, `CLICKPOST_API_KEY` (or `CLICKPOST_KEY`), and if they are there
-        `CLICKPOST_BASE_URL` and `CLICKPOST_RATE` (as `10/1s`). `settings` go before both.
-        """
-        found = os.environ if environ is None else environ
-        if settings.get("hosts") is None:
-            settings["hosts"] = Hosts.from_env(found)
-        if (rate := found.get("CLICKPOST_RATE")) and settings.get("limiter") is None:
-            settings.setdefault("rate", Rate.parse(rate))
-        return cls(Credentials.from_env(found), **settings)
 
     def with_options(
         self,
@@ -226,15 +250,32 @@ class ClickPost:
         It keeps the attributes of a subclass, as they are, and closes nothing: its `aclose()`, and
         leaving it by `async with`, leave the client that it was made from open.
 
-        `deadline` bounds a whole call in seconds: queue, turn, attempts and pauses; one that is
-        over, 0 or less, sends nothing. `priority` is who goes first where calls queue up.
-        `observer` is called with the events of the copy's calls, after those of the client.
+        Args:
+            timeouts: How long an attempt of the copy's calls may take.
+            retry: When the copy's calls are sent again.
+            deadline: Seconds for a whole call: queue, rate limit, attempts and waits; 0 or less is
+                over already and sends nothing.
+            priority: `Priority.BULK` yields to `NORMAL` where calls queue.
+            before_create: `await before_create(reference_number, attempt)` is called right before
+                each attempt to create an order is sent, for those who keep a record of their own;
+                what it raises keeps the order from being sent.
+            in_doubt: Whether an order may have been sent before, by a process that crashed before
+                recording the result: it is looked up before it is sent.
+            observer: A function that is called with the events of the copy's calls, after the
+                observers of the client.
 
-        For those who keep a ledger of their own: `before_create(reference_number, attempt)` is
-        awaited right before the first byte of each sending of an order, when its turn has come;
-        what it raises keeps the order from being sent. With `in_doubt` an order may have been sent
-        before by somebody who did not live to tell: it is looked up before it is sent.
+        Raises:
+            TypeError: A parameter has the wrong type.
+            ValueError: The deadline is not a number.
+
         """
+        _check_options(retry=retry, timeouts=timeouts, priority=priority)
+        if in_doubt is not None:
+            check_instance("in_doubt", in_doubt, bool, "True or False")
+        if before_create is not None and not callable(before_create):
+            raise TypeError(f"before_create must be a coroutine function; {got(before_create)}")
+        if observer is not None:
+            _check_observer("observer", observer)
         copy = object.__new__(type(self))
         for name, value in _attributes(self):
             object.__setattr__(copy, name, value)
@@ -257,7 +298,7 @@ class ClickPost:
 
     @property
     def account_label(self) -> str:
-        """Whose calls these are and where they go; never the key."""
+        """The username and the main base URL; never the key."""
         return self._identity
 
     @property
@@ -267,23 +308,23 @@ class ClickPost:
 
     @property
     def retry(self) -> RetryPolicy:
-        """How calls are repeated."""
+        """The retry policy of this client or copy."""
         return self._options.retry
 
     async def get(self, endpoint: Get[R], query: Query | None = None) -> R:
-        """Ask an endpoint of your own declaration; `query` leaves out what is `None`."""
+        """Call an endpoint of your own declaration; what is `None` in `query` is left out."""
         return await self._caller.get(endpoint, query or {})
 
-    async def post(self, endpoint: Post[R], body: object) -> R:
-        """Send a body to an endpoint of your own declaration."""
-        return await self._caller.post(endpoint, body)
+    async def post(self, endpoint: Post[R], body: object, query: Query | None = None) -> R:
+        """Send a body, and a query if it has one, to an endpoint of your own declaration."""
+        return await self._caller.post(endpoint, body, query)
 
     async def health(self) -> ResponseModel:
-        """Ask ClickPost something cheap; raises what any call would."""
+        """Make a cheap call to ClickPost, for a probe; raises what any call raises."""
         return await self._caller.get(_HEALTH, {"pincode": "110001"})
 
     def stats(self) -> Stats:
-        """Tell what the client has done so far, and what it is doing on this event loop."""
+        """Return the counts so far, and the load on this event loop."""
         counts = self._exchange.counts
         here = self._exchange.loop_states.get()
         return Stats(
@@ -300,11 +341,9 @@ class ClickPost:
     async def aclose(self) -> None:
         """Close the client for good; may be called again, and from any task.
 
-        A light copy that `with_options` has made closes nothing.
-
-        Calls whose sending is under way have `Timeouts.closing` seconds to end. Nothing is sent any
-        more: calls that pause end at once, those that wait for their turn end when it comes, each
-        with what is known of it.
+        A copy made by `with_options` closes nothing. Calls whose attempt is in flight have
+        `Timeouts.shutdown` seconds to end; nothing more is sent: calls that wait end with an error
+        that says what is known of them.
         """
         if not (self._is_copy or self._exchange.counts.closed):
             try:
@@ -338,8 +377,54 @@ def _attributes(client: ClickPost) -> Iterator[tuple[str, Any]]:
                 yield name, value
 
 
-def _limiter(rate: Rate | None) -> Limiter:
-    return AdaptiveLimiter() if rate is None else TokenBucket(rate.calls, rate.burst, per=rate.per)
+def _limiter(rate: Rate | float | str | None, limiter: Limiter | None) -> Limiter:
+    if limiter is None:
+        found = resolve_rate(rate)
+        if found is None:
+            return AdaptiveLimiter()
+        return TokenBucket(found.calls, found.burst, per=found.per)
+    if rate is not None:
+        message = "pass rate or limiter, not both: a limiter brings its own rate"
+        raise ValueError(message)
+    if isinstance(limiter, type) or not all(
+        callable(getattr(limiter, name, None)) for name in ("acquire", "pause")
+    ):
+        raise TypeError(
+            "limiter must be an object with the coroutines acquire and pause, such as"
+            f" limits.TokenBucket(10); for a rate pass rate=10; {got(limiter)}"
+        )
+    return limiter
+
+
+def _observers(observers: Iterable[Observer]) -> tuple[Observer, ...]:
+    if callable(observers) or not isinstance(observers, Iterable):
+        raise TypeError(
+            "observers must be a list of functions that take an event, such as [print];"
+            f" {got(observers)}"
+        )
+    for position, observer in enumerate(given := tuple(observers)):
+        _check_observer(f"observers[{position}]", observer)
+    return given
+
+
+def _check_observer(name: str, observer: object) -> None:
+    if not callable(observer) or isinstance(observer, type):
+        raise TypeError(f"{name} must be a function that takes an event; {got(observer)}")
+    if iscoroutinefunction(observer):
+        raise TypeError(f"{name} must be a plain function: an async one would not be awaited")
+
+
+def _check_options(
+    *, retry: object = None, timeouts: object = None, priority: object = None
+) -> None:
+    if retry is not None:
+        check_instance(
+            "retry", retry, RetryPolicy, "a RetryPolicy, such as RetryPolicy(attempts=3)"
+        )
+    if timeouts is not None:
+        check_instance("timeouts", timeouts, Timeouts, "a Timeouts, such as Timeouts(read=30)")
+    if priority is not None:
+        check_instance("priority", priority, Priority, "Priority.NORMAL or Priority.BULK")
 
 
 __all__ = ["ClickPost", "KeySource", "Stats"]

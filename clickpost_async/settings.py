@@ -1,21 +1,19 @@
-"""What a client is told once: who calls, how fast, how long, and where to.
+"""Settings of a client: rate, timeouts, base URLs, priorities.
 
-Every setting is a frozen value that is passed whole, and none can show the key. The environment is
-read by the `from_env` constructors alone, but for `CLICKPOST_ALLOW_HTTP`, which is a machine's.
+Every setting is a frozen value that is passed whole, and none holds the key.
 """
 
 import enum
 import ipaddress
-import math
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Never, Self
+from collections.abc import Sequence
+from typing import Self
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-KeySource = Callable[[], str | Awaitable[str]]
+from clickpost_async._util.arguments import check_instance, check_number, got
 
 
 class Priority(enum.IntEnum):
@@ -37,63 +35,6 @@ class BodyStyle(enum.Enum):
     RAW_BODY = "raw_body"
 
 
-class Secret:
-    """A string that is only given out by `reveal()`: no repr, format, pickle or copy shows it."""
-
-    __slots__ = ("_reveal",)
-
-    def __init__(self, value: str) -> None:
-        def reveal() -> str:
-            return value
-
-        # A closure, because a plain attribute is found by vars(), asdict() and debuggers' tables.
-        self._reveal = reveal
-
-    def reveal(self) -> str:
-        """Return the string itself."""
-        return self._reveal()
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self.reveal() == other.reveal()
-
-    def __hash__(self) -> int:
-        return hash((Secret, self.reveal()))
-
-    def __reduce__(self) -> Never:
-        message = "a secret is not pickled; read it again where it is needed"
-        raise TypeError(message)
-
-    def __copy__(self) -> "Secret":
-        return self
-
-    def __deepcopy__(self, memo: object) -> "Secret":
-        return self
-
-
-def _secret(key: "str | Secret | KeySource") -> "Secret | KeySource":
-    if isinstance(key, Secret) or callable(key):
-        return key
-    check_word("key", key, "the licence key from the dashboard")
-    return Secret(key)
-
-
-_LONGEST = 100  # "username", "key": max 100, ClickPost's OpenAPI export
-
-
-def check_word(name: str, value: object, meaning: str) -> None:
-    """Raise `ValueError` if a key or a username cannot be meant; the message does not show it."""
-    if not isinstance(value, str):
-        raise ValueError(f"{name}: give {meaning} as text, not {type(value).__name__}")  # noqa: TRY004 - as for all that is wrong with it
-    problem = white_space_in(value)
-    if problem is not None and value.strip():
-        raise ValueError(f"{name} {problem}")
-    if not value.strip() or not value.isprintable() or len(value) > _LONGEST:
-        raise ValueError(f"{name}: give {meaning}, 1 to {_LONGEST} printable characters")
-
-
 def white_space_in(value: str) -> str | None:
     """Say where a value has white space that a file or a shell has added, or `None`."""
     if value.rstrip("\r\n") != value:
@@ -105,50 +46,28 @@ def white_space_in(value: str) -> str | None:
     return None
 
 
-@frozen
-class Credentials:
-    """A merchant's username and licence key.
-
-    `key` is a string, or a callable (possibly async) that is asked before every call, for keys that
-    rotate.
-    """
-
-    username: str
-    key: Secret | KeySource = field(converter=_secret, repr=lambda _: "…")
-
-    def __attrs_post_init__(self) -> None:
-        check_word("username", self.username, "the enterprise's username")
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read `CLICKPOST_USERNAME` and `CLICKPOST_API_KEY` (or `CLICKPOST_KEY`)."""
-        found = os.environ if environ is None else environ
-        key_name = "CLICKPOST_API_KEY"
-        if not found.get(key_name) and found.get("CLICKPOST_KEY"):
-            key_name = "CLICKPOST_KEY"
-        names = ("CLICKPOST_USERNAME", key_name)
-        missing = [name for name in names if not found.get(name)]
-        if missing:
-            message = f"set {' and '.join(missing)} in the environment"
-            raise ValueError(message)
-        for name in names:
-            # Before the other checks, which cannot name the variable.
-            if problem := white_space_in(found[name]):
-                raise ValueError(f"{name} {problem}")
-        return cls(*(found[name] for name in names))
-
-
-def _positive(what: str, value: float) -> None:
-    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-        message = f"{what}: a finite number above 0 is needed"
-        raise ValueError(message)
+_RATE = (
+    "a number of calls a second above 0, text such as '10/1s' or '600/60s', or"
+    " Rate(calls, per=seconds)"
+)
 
 
 @frozen
 class Rate:
-    """So many calls per so many seconds: `Rate(10)`, `Rate(600, per=60)`.
+    """How many calls may be sent in how many seconds.
 
-    `burst` is how many may leave at once after a quiet time; without it, one second's worth.
+    `Rate(10)` is 10 calls a second, and so is `Rate(600, per=60)`.
+
+    Args:
+        calls: How many calls, above 0.
+        per: In how many seconds, above 0.
+        burst: How many calls may be sent at once after an idle time, at least 1; `None` is one
+            second's worth.
+
+    Raises:
+        TypeError: A value is not a number.
+        ValueError: A value is too small, infinite or NaN.
+
     """
 
     calls: float
@@ -156,11 +75,10 @@ class Rate:
     burst: int | None = None
 
     def __attrs_post_init__(self) -> None:
-        _positive("calls", self.calls)
-        _positive("per", self.per)
-        if self.burst is not None and self.burst < 1:
-            message = "burst: at least 1 is needed"
-            raise ValueError(message)
+        check_number("calls", self.calls, unit="calls", exclusive=True)
+        check_number("per", self.per, unit="seconds", exclusive=True)
+        if self.burst is not None:
+            check_number("burst", self.burst, unit="calls", minimum=1, whole=True)
 
     @property
     def per_second(self) -> float:
@@ -169,36 +87,58 @@ class Rate:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `10/1s`, `10/s`, `600/60s` or `600/1m`."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)?\s*([smh]?)", text.strip())
-        if found is None or not any(found.group(2, 3)):
-            message = "a rate is written as calls per time, like 10/1s or 600/1m"
+        """Read a rate written as text: `10` (a second), `10/1s`, `10/s`, `600/60s` or `600/1m`.
+
+        Raises:
+            ValueError: The text is no rate, or a rate of 0.
+
+        """
+        found = re.fullmatch(
+            r"(\d+(?:\.\d+)?)(?:\s*/\s*(?=\S)(\d+(?:\.\d+)?)?\s*([smh]?))?", text.strip()
+        )
+        if found is None:
+            message = f"a rate is written as calls per time, such as 10/1s or 600/1m; {got(text)}"
             raise ValueError(message)
         calls, per, unit = found.groups()
-        seconds = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[unit]
+        seconds = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(unit, 1.0)
         return cls(float(calls), float(per or 1) * seconds)
+
+
+def _seconds(default: float) -> float:
+    value: float = field(
+        default=default,
+        validator=lambda _, attribute, value: check_number(
+            attribute.name, value, unit="seconds", exclusive=True
+        ),
+    )
+    return value
 
 
 @frozen(kw_only=True)
 class Timeouts:
-    """How long one attempt may take, in seconds; a call's `deadline` bounds all of them together.
+    """How long one attempt may take, in seconds; a call's `deadline` bounds all attempts together.
 
-    `create` is how long an order's answer is waited for: couriers answer ClickPost within some
-    ten seconds, and an answer that is given up is an order nobody knows about, so it is long.
-    `total` bounds one attempt from its first byte to its last, however slowly they drip. `closing`
-    is what calls under way are given when the client is closed.
+    Args:
+        connect: Seconds for a connection, its TLS handshake included.
+        write: Seconds in which a piece of the request must be taken by the server.
+        read: Seconds for the response to begin, and between its pieces.
+        create: The same for the creation of an order. Couriers respond to ClickPost within some
+            ten seconds, and giving up a response leaves the order's outcome unknown, so it is long.
+        total: Seconds for one attempt from its first byte to its last, however slowly they drip.
+        shutdown: Seconds that calls in flight have when the client is closed.
+
+    Raises:
+        TypeError: A value is not a number.
+        ValueError: A value is not above 0, or is infinite or NaN.
+
     """
 
-    connect: float = 5.0
-    write: float = 30.0
-    read: float = 30.0
-    create: float = 60.0
-    total: float = 90.0
-    shutdown: float = 5.0
-
-    def __attrs_post_init__(self) -> None:
-        for what in ("connect", "write", "read", "create", "total", "shutdown"):
-            _positive(what, getattr(self, what))
+    connect: float = _seconds(5.0)
+    write: float = _seconds(30.0)
+    read: float = _seconds(30.0)
+    create: float = _seconds(60.0)
+    total: float = _seconds(90.0)
+    shutdown: float = _seconds(5.0)
 
 
 class Host(enum.StrEnum):
@@ -219,18 +159,21 @@ _PLAIN_URL = re.compile(
 ALLOW_HTTP = "CLICKPOST_ALLOW_HTTP"
 
 
-_HTTPS_NEEDED = "base url: the key travels in every URL, so https is needed"
+_HTTPS_NEEDED = "https is needed, since the key travels in every URL"
 
 
-def _checked_base(url: str) -> str:
+def _check_base_url(name: str, url: object) -> None:
+    if not isinstance(url, str):
+        raise TypeError(f"{name} must be a base URL, {_LIKE}; got {type(url).__name__}")
     if problem := white_space_in(url):
-        raise ValueError(f"base url {problem}")
+        raise ValueError(f"{name} {problem}")
     if not _PLAIN_URL(url):
-        message = "base url: give scheme, host and path only, like https://www.clickpost.in/api"
-        raise ValueError(message)
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise ValueError(f"{_HTTPS_NEEDED}, not {urlsplit(url).scheme}")
-    return url.rstrip("/")
+        raise ValueError(f"{name} must be scheme, host and path only, {_LIKE}")
+    if (scheme := urlsplit(url).scheme) not in ("http", "https"):
+        raise ValueError(f"{name}: {_HTTPS_NEEDED}, not {scheme}")
+
+
+_LIKE = "such as https://www.clickpost.in/api"
 
 
 def _is_plain(url: str) -> bool:
@@ -239,7 +182,8 @@ def _is_plain(url: str) -> bool:
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
-def _switched_on(value: str | None) -> bool:
+def is_switched_on(value: str | None) -> bool:
+    """Tell whether an environment variable switches something on."""
     return value is not None and value.strip().lower() in {"1", "true", "yes", "on"}
 
 
@@ -257,54 +201,85 @@ def is_loopback(hostname: str) -> bool:
 FILE_HOSTS = ("amazonaws.com", "clickpost.in")
 
 
+def _base_url(default: str) -> str:
+    url: str = field(
+        default=default,
+        converter=lambda url: url.rstrip("/") if isinstance(url, str) else url,
+        validator=lambda _, attribute, url: _check_base_url(attribute.name, url),
+    )
+    return url
+
+
 @frozen(kw_only=True)
 class Hosts:
-    """The base URL of every group of endpoints.
+    """The base URL of every group of endpoints; `Hosts.at(url)` sends all of them to one.
 
-    Tracking reads moved to `api.clickpost.in` in 2020; the others are as ClickPost's OpenAPI
-    exports list them, where a proof of delivery is asked for without `/api`. `files` are the
-    domains that labels and reports may be downloaded from.
+    The key travels in every URL, so https is needed. Plain http is allowed for loopback addresses;
+    elsewhere, as for a sandbox in a container beside the application, with `allow_http=True` or
+    `CLICKPOST_ALLOW_HTTP=1` in the environment.
 
-    The key travels in every URL, so they are https. Plain http is taken for loopback addresses;
-    elsewhere, as for a sandbox in a container beside the application, `allow_http=True` takes it,
-    or `CLICKPOST_ALLOW_HTTP=1` in the environment.
+    Args:
+        main: Orders and all that has no host of its own.
+        tracking: Tracking reads, which moved to `api.clickpost.in` in 2020.
+        serviceability: Serviceability and courier recommendation.
+        prediction: Predicted delivery dates.
+        proof: Proofs of delivery, without `/api`, as in ClickPost's OpenAPI export.
+        files: The domains that labels and reports may be downloaded from.
+        allow_http: Allow plain http to hosts other than this machine.
+
+    Raises:
+        TypeError: A value has the wrong type.
+        ValueError: A base URL is more or less than scheme, host and path, or not https.
+
     """
 
-    main: str = field(default="https://www.clickpost.in/api", converter=_checked_base)
-    tracking: str = field(default="https://api.clickpost.in/api", converter=_checked_base)
-    serviceability: str = field(
-        default="https://serviceability.clickpost.in/api", converter=_checked_base
-    )
-    prediction: str = field(default="https://ds.clickpost.in/api", converter=_checked_base)
-    proof: str = field(default="https://api.clickpost.in", converter=_checked_base)
+    main: str = _base_url("https://www.clickpost.in/api")
+    tracking: str = _base_url("https://api.clickpost.in/api")
+    serviceability: str = _base_url("https://serviceability.clickpost.in/api")
+    prediction: str = _base_url("https://ds.clickpost.in/api")
+    proof: str = _base_url("https://api.clickpost.in")
 
     files: Sequence[str] = FILE_HOSTS
     allow_http: bool = False
 
     def __attrs_post_init__(self) -> None:
-        if self.allow_http or _switched_on(os.environ.get(ALLOW_HTTP)):
+        check_instance("allow_http", self.allow_http, bool, "True or False")
+        if isinstance(self.files, str):
+            raise TypeError(f'files must be a list of domains, such as ["{self.files[:60]}"]')
+        if self.allow_http or is_switched_on(os.environ.get(ALLOW_HTTP)):
             return
         for host in Host:
             if _is_plain(self.base(host)):
                 raise ValueError(
-                    f"{_HTTPS_NEEDED} for {urlsplit(self.base(host)).netloc}; plain http is taken"
-                    " for loopback addresses, and for a sandbox in a network of your own with"
-                    f" Hosts.at(url, allow_http=True) or {ALLOW_HTTP}=1"
+                    f"{_HTTPS_NEEDED}: {urlsplit(self.base(host)).netloc} is called in plain http,"
+                    " which is allowed for loopback addresses, and for a sandbox in a network of"
+                    f" your own with Hosts.at(url, allow_http=True) or {ALLOW_HTTP}=1"
                 )
 
     @property
     def local(self) -> bool:
-        """Whether ClickPost is played by something on this machine."""
+        """Whether the main base URL is a loopback address, such as a sandbox's."""
         return is_loopback(urlsplit(self.main).hostname or "")
 
     @property
     def plain_http(self) -> str | None:
-        """Host and port of what plays ClickPost in plain http on another machine, if anything."""
+        """Host and port of a main base URL in plain http on another machine, or `None`."""
         return urlsplit(self.main).netloc if _is_plain(self.main) else None
 
     @classmethod
     def at(cls, url: str, *, allow_http: bool = False) -> Self:
-        """Send every group to one base, such as a sandbox or a proxy."""
+        """Send every group of endpoints to one base URL, such as a sandbox's or a proxy's.
+
+        Args:
+            url: Scheme, host and path, such as `http://127.0.0.1:8000/api`.
+            allow_http: Allow plain http to hosts other than this machine.
+
+        Raises:
+            TypeError: The URL is not a string.
+            ValueError: The URL is more or less than scheme, host and path, or not https.
+
+        """
+        _check_base_url("url", url)
         return cls(
             main=url,
             tracking=url,
@@ -314,17 +289,45 @@ class Hosts:
             allow_http=allow_http,
         )
 
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read `CLICKPOST_BASE_URL` and `CLICKPOST_ALLOW_HTTP`; without the first, ClickPost's."""
-        found = os.environ if environ is None else environ
-        allow_http = _switched_on(found.get(ALLOW_HTTP))
-        base = found.get("CLICKPOST_BASE_URL")
-        if base and (problem := white_space_in(base)):
-            raise ValueError(f"CLICKPOST_BASE_URL {problem}")
-        return cls.at(base, allow_http=allow_http) if base else cls(allow_http=allow_http)
-
     def base(self, host: Host) -> str:
         """Return the base URL of a group."""
         base: str = getattr(self, host.value)
         return base
+
+
+_BASE_URL = "CLICKPOST_BASE_URL"
+_HOSTS = 'a Hosts; for one base URL pass base_url="https://..."'
+
+
+def resolve_hosts(base_url: str | None, hosts: Hosts | None) -> Hosts:
+    """Return the base URLs of a client: those given, those of the environment, or ClickPost's."""
+    if base_url is not None:
+        if hosts is not None:
+            message = (
+                "base_url and hosts are both given: base_url sends every group of endpoints to one"
+                " base, hosts names them one by one; pass one of the two"
+            )
+            raise ValueError(message)
+        _check_base_url("base_url", base_url)
+        return Hosts.at(base_url)
+    if hosts is not None:
+        check_instance("hosts", hosts, Hosts, _HOSTS)
+        return hosts
+    if found := os.environ.get(_BASE_URL):
+        _check_base_url(_BASE_URL, found)
+        return Hosts.at(found)
+    return Hosts()
+
+
+def resolve_rate(rate: "Rate | float | str | None") -> Rate | None:
+    """Return the rate of a client: the one given, that of the environment, or `None`."""
+    name = "rate"
+    if rate is None:
+        name = "CLICKPOST_RATE"
+        rate = os.environ.get(name) or None
+    if rate is None or isinstance(rate, Rate):
+        return rate
+    try:
+        return Rate.parse(rate) if isinstance(rate, str) else Rate(rate)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} must be {_RATE}; {got(rate)}") from None

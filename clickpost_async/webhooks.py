@@ -1,13 +1,13 @@
-"""Reads the webhooks that ClickPost pushes: a pure function, for any web framework.
+"""Parse the webhooks that ClickPost sends: a pure function, for any web framework.
 
     event = webhooks.parse(body, headers, token="the token from the dashboard")
     if event.identity not in seen and event.supersedes(latest.get(event.waybill)):
         ...
 
 ClickPost sends neither a signature nor an id. It repeats a push until it is answered with HTTP 200,
-in no certain order, and with keys that come and go. So `identity` tells repeats, `supersedes` tells
-which of two events is the newer, and unknown keys are kept in `extra`. The token is a fixed word
-and weak protection: rotate it (`token` takes several), and take pushes over https only.
+in no certain order, and with keys that come and go. So `identity` is the same for repeats,
+`supersedes` compares two events by age, and unknown keys are kept in `extra`. The token is a fixed
+word and weak protection: rotate it (`token` takes several), and receive webhooks over https only.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any
+from urllib.parse import parse_qsl
 
 from attrs import frozen
 
@@ -39,6 +40,10 @@ LARGEST = 256 * 1024
 # Web servers may turn the underscore into a hyphen.
 _TOKEN_HEADERS = frozenset({"webhook_key", "webhook-key", "authorization", "x-api-key"})
 
+# Where a token stands in the URL that was typed on the dashboard: https://…/clickpost?secret=…
+_TOKEN_PARAMETERS = frozenset({"secret", "token", "webhook_key"})
+_MAX_PARAMETERS = 50
+
 _RETURN_CODES = frozenset({"101", "102"})
 _NO_COURIER = "-1"
 
@@ -55,19 +60,19 @@ _FINAL = frozenset(
 
 
 class WebhookError(Exception):
-    """A push that is not taken; `http_status` is what to answer it with."""
+    """A webhook that is rejected; `http_status` is the status to respond with."""
 
     http_status = 400
 
 
 class WebhookTokenError(WebhookError):
-    """The push does not carry the token."""
+    """The webhook does not contain the token."""
 
     http_status = 401
 
 
 class WebhookTooLargeError(WebhookError):
-    """The push is larger than any that ClickPost sends."""
+    """The body is larger than any that ClickPost sends."""
 
     http_status = 413
 
@@ -107,6 +112,7 @@ class EventDetails(ResponseModel):
     notification_event_id: NotificationEvent | int | None = None
     source: str | None = None
     forward_awb: str | None = None
+    rto_awb: str | None = None
     forward_order_id: str | None = None
     forward_reference_number: str | None = None
     return_reference_number: str | None = None
@@ -139,6 +145,7 @@ class Event(ResponseModel):
     clickpost_status_bucket_description: str | None = None
     clickpost_city: str | None = None
     account_code: str | None = None
+    rto_awb: str | None = None
     additional: EventDetails | None = None
 
     @property
@@ -219,19 +226,37 @@ class ReturnEvent(Event):
 
 
 def parse(
-    body: bytes, headers: Mapping[str, str], *, token: str | Iterable[str] | None
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    token: str | Iterable[str] | None,
+    query: str = "",
 ) -> TrackingEvent | ReturnEvent:
-    """Check a push's token and read it.
+    """Check a webhook's token and parse it.
 
-    `token` is the one that was typed on the dashboard, or several while it is being changed; `None`
-    says that something in front has checked it.
+    Args:
+        body: the raw body, at most 256 KiB.
+        headers: the request's headers.
+        token: the one that was typed on the dashboard, or several while it is being changed; `None`
+            says that something in front has checked it.
+        query: the query string of the request's URL, for a token that stands in the URL of the
+            webhook (`?secret=`, `?token=` or `?webhook_key=`) instead of a header.
 
-    Raises `WebhookTooLargeError`, `WebhookTokenError`, or `WebhookError` for what is no push.
+    Returns:
+        The event: a tracking event, or a return event.
+
+    Raises:
+        WebhookTooLargeError: the body is larger than any that ClickPost sends.
+        WebhookTokenError: neither a header nor the query contains the token.
+        WebhookError: the body is no webhook of ClickPost's.
+
     """
     if len(body) > LARGEST:
         raise WebhookTooLargeError(f"a push of more than {LARGEST} bytes")
-    if token is not None and not _knows(headers, [token] if isinstance(token, str) else token):
-        raise WebhookTokenError("the push does not carry the token")
+    if token is not None:
+        tokens = [token] if isinstance(token, str) else token
+        if not _has_token((*_header_values(headers), *_query_values(query)), tokens):
+            raise WebhookTokenError("neither a header nor the query of the URL contains the token")
     payload = _payload(body)
     reply = ResponseInfo(raw=payload)
     event: TrackingEvent | ReturnEvent | None
@@ -244,16 +269,24 @@ def parse(
     return event
 
 
-def _knows(headers: Mapping[str, str], tokens: Iterable[str]) -> bool:
-    """Compare every header with every token, so that the time tells nothing."""
+def _has_token(given: Iterable[bytes], tokens: Iterable[str]) -> bool:
+    """Compare every value with every token, so that the time does not depend on them."""
     accepted = [form for token in tokens if token for form in _header_forms(token)]
-    given = [
-        value.encode("utf-8", "surrogatepass")
-        for name, value in headers.items()
-        if name.lower() in _TOKEN_HEADERS
-    ]
     matches = [hmac.compare_digest(one, other) for one in given for other in accepted]
     return any(matches)
+
+
+def _header_values(headers: Mapping[str, str]) -> Iterator[bytes]:
+    for name, value in headers.items():
+        if name.lower() in _TOKEN_HEADERS:
+            yield value.encode("utf-8", "surrogatepass")
+
+
+def _query_values(query: str) -> Iterator[bytes]:
+    with suppress(ValueError):
+        for name, value in parse_qsl(query.removeprefix("?"), max_num_fields=_MAX_PARAMETERS):
+            if name.lower() in _TOKEN_PARAMETERS:
+                yield value.encode("utf-8", "surrogatepass")
 
 
 def _header_forms(token: str) -> Iterator[bytes]:

@@ -58,7 +58,11 @@ async def in_the_middle_of_a_bulk(sandbox: Sandbox, page: Page, path: Path) -> N
     """Push orders while faults are on and parcels move, and take a picture in between."""
     async with (
         ClickPost(
-            sandbox.credentials, hosts=sandbox.hosts, rate=Rate(30), retry=_REPEATS
+            sandbox.username,
+            sandbox.api_key,
+            base_url=sandbox.base_url,
+            rate=Rate(30),
+            retry=_REPEATS,
         ) as clickpost,
         bulk.create(clickpost, map(order, range(_ORDERS))) as run,
     ):

@@ -5,7 +5,7 @@ Run it after adding one: `python -m tests.make_tables`. Each stands between two 
 
 import re
 from collections.abc import Callable, Mapping
-from enum import IntEnum
+from enum import Enum, IntEnum
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +14,15 @@ from clickpost_async.endpoints import CATALOG
 from clickpost_async.errors import Outcome
 from clickpost_async.sandbox import control_api as control_module
 from clickpost_async.sandbox.http import faults as faults_module
-from clickpost_async.structures import Bucket, NdrCode, NotificationEvent, TrackingCode
+from clickpost_async.structures import (
+    Bucket,
+    NdrCode,
+    NotificationEvent,
+    RequestModel,
+    TrackingCode,
+)
+from clickpost_async.structures._rules import severity_of, source_of
+from clickpost_async.structures._schema import FieldSpec, member_kind, specs
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
@@ -84,6 +92,54 @@ def refusals() -> str:
     return "\n".join(rows) + "\n"
 
 
+def rules() -> str:
+    """Return a table of rules for each structure that is sent."""
+    return "\n".join(
+        f"## {kind.__name__}\n\n| rule | field | mistake or warning | source |\n"
+        "| --- | --- | --- | --- |\n" + "".join(f"{row}\n" for row in _rules_of(kind))
+        for kind in _request_models()
+        if _rules_of(kind)
+    )
+
+
+def _request_models() -> list[type[RequestModel]]:
+    """Return the structures that endpoints take, each followed by its parts."""
+    found: list[type[RequestModel]] = []
+
+    def collect(kind: object) -> None:
+        inner = member_kind(kind) or kind
+        if isinstance(inner, type) and issubclass(inner, RequestModel) and inner not in found:
+            found.append(inner)
+            for spec in specs(inner):
+                collect(spec.kind)
+
+    for _, endpoint in sorted(CATALOG.items()):
+        collect(endpoint.takes)
+    return found
+
+
+def _rules_of(kind: type[RequestModel]) -> list[str]:
+    rows = [row for spec in specs(kind) for row in _rules_of_field(spec)]
+    for rule in kind.rules:
+        path = getattr(rule, "path", "") or "the whole"
+        rows.append(_rule_row(getattr(rule, "text", ""), path, rule))
+    return rows
+
+
+def _rules_of_field(spec: FieldSpec) -> list[str]:
+    rows = []
+    if spec.required:
+        rows.append(f"| given | `{spec.wire}` | mistake | {spec.source} |")
+    if isinstance(spec.kind, type) and issubclass(spec.kind, Enum):
+        values = ", ".join(str(member.value) for member in spec.kind)
+        rows.append(f"| one of {values} | `{spec.wire}` | mistake | {spec.source} |")
+    return rows + [_rule_row(getattr(rule, "text", ""), spec.wire, rule) for rule in spec.rules]
+
+
+def _rule_row(text: str, path: str, rule: object) -> str:
+    return f"| {text} | `{path}` | {severity_of(rule).value} | {source_of(rule)} |"
+
+
 def tracking() -> str:
     """Return a row for each state of a parcel."""
     return _members("code", TrackingCode)
@@ -129,6 +185,7 @@ def control() -> str:
 TABLES: Mapping[str, tuple[Path, Callable[[], str]]] = {
     "operations": (REFERENCE / "operations.md", operations),
     "refusals": (REFERENCE / "codes.md", refusals),
+    "rules": (REFERENCE / "rules.md", rules),
     "tracking": (REFERENCE / "codes.md", tracking),
     "buckets": (REFERENCE / "codes.md", buckets),
     "ndr": (REFERENCE / "codes.md", ndr),

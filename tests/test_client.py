@@ -1,13 +1,16 @@
-"""The front door: made once, shared by many, closed for good."""
+"""The public client: its parameters, light copies, counts and end."""
 
 import asyncio
 import logging
+import math
+import os
+import re
 import socket
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -27,7 +30,6 @@ from clickpost_async import (
     BodyStyle,
     ClickPost,
     ClickPostError,
-    Credentials,
     CredentialsError,
     Get,
     Host,
@@ -46,6 +48,7 @@ from clickpost_async import (
     structure,
 )
 from clickpost_async.endpoints.orders import Orders
+from clickpost_async.events import Event
 from clickpost_async.limits import NoRateLimit
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder, IndiaOrder, ResponseModel
@@ -66,20 +69,27 @@ from tests.sandbox.samples import india_order, world_order
 
 __all__ = ["clickpost_sandbox"]
 
-ENVIRON = {"CLICKPOST_USERNAME": "acme", "CLICKPOST_API_KEY": KEY}
+
+LOCAL = "http://127.0.0.1:9/api"
+
+
+def set_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    account = {"CLICKPOST_USERNAME": "acme", "CLICKPOST_API_KEY": KEY}
+    for name, value in {**account, **variables}.items():
+        monkeypatch.setenv(name, value)
 
 
 # --- made -------------------------------------------------------------------------------------
 
 
 @virtual_time
-async def test_the_environment_says_who_calls_whom_and_how_fast() -> None:
+async def test_constructor_reads_username_key_base_url_and_rate_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     play = Play([placed()])
-    environ = ENVIRON | {
-        "CLICKPOST_BASE_URL": "http://127.0.0.1:9/mirror/",
-        "CLICKPOST_RATE": "1/10s",
-    }
-    async with ClickPost.from_env(environ, transport=httpx.MockTransport(play)) as clickpost:
+    base_url = "http://127.0.0.1:9/mirror/"
+    set_environment(monkeypatch, CLICKPOST_BASE_URL=base_url, CLICKPOST_RATE="1/10s")
+    async with ClickPost(transport=httpx.MockTransport(play)) as clickpost:
         for number in range(3):
             await clickpost.orders.create(india_order(f"R-{number}"))
 
@@ -90,13 +100,13 @@ async def test_the_environment_says_who_calls_whom_and_how_fast() -> None:
 
 
 @virtual_time
-async def test_settings_go_before_the_environment() -> None:
+async def test_arguments_override_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     play = Play([placed()])
-    environ = ENVIRON | {"CLICKPOST_BASE_URL": "http://127.0.0.1:9/", "CLICKPOST_RATE": "1/10s"}
+    set_environment(monkeypatch, CLICKPOST_BASE_URL="http://127.0.0.1:9/", CLICKPOST_RATE="1/10s")
     for pace in ({"rate": Rate(1, per=99)}, {"limiter": NoRateLimit()}):
         settings: dict[str, Any] = {"hosts": Hosts(), **pace}
         transport = httpx.MockTransport(play)
-        async with ClickPost.from_env(environ, transport=transport, **settings) as clickpost:
+        async with ClickPost(transport=transport, **settings) as clickpost:
             for number in range(2):
                 await clickpost.orders.create(india_order(f"R-{number}"))
 
@@ -104,33 +114,242 @@ async def test_settings_go_before_the_environment() -> None:
     assert play.pauses == [99, 0, 0]
 
 
-def test_the_processes_own_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in ENVIRON.items():
-        monkeypatch.setenv(name, value)
-    assert isinstance(ClickPost.from_env(), ClickPost)
+RATE_FORMS = (
+    "must be a number of calls a second above 0, text such as '10/1s' or '600/60s', or"
+    " Rate(calls, per=seconds)"
+)
+LIMITER = (
+    "limiter must be an object with the coroutines acquire and pause, such as"
+    " limits.TokenBucket(10); for a rate pass rate=10"
+)
+TRANSPORT = (
+    "transport must be an asynchronous transport of httpx or httpx2, such as"
+    " httpx.AsyncHTTPTransport()"
+)
+OBSERVERS = "observers must be a list of functions that take an event, such as [print]"
 
-    monkeypatch.delenv("CLICKPOST_USERNAME")
-    with pytest.raises(ValueError, match="set CLICKPOST_USERNAME in the environment"):
-        ClickPost.from_env()
+
+def observe(event: Event) -> None:
+    """Do nothing with an event."""
 
 
-def test_what_makes_no_sense_is_refused_at_once() -> None:
-    credentials = Credentials("acme", KEY)
-    with pytest.raises(ValueError, match="rate or limiter, not both"):
-        ClickPost(credentials, rate=Rate(1), limiter=NoRateLimit())
-    with pytest.raises(ValueError, match="max_concurrency"):
-        ClickPost(credentials, max_concurrency=0)
+async def observe_async(event: Event) -> None:
+    """Do nothing with an event."""
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"base_url": 5}, TypeError, "base_url must be a base URL, such as https://.*; got int"),
+        ({"base_url": KEY}, ValueError, "base_url must be scheme, host and path only, such as"),
+        ({"base_url": "http://sandbox:8000/api"}, ValueError, "https is needed.*sandbox:8000"),
+        (
+            {"hosts": "http://127.0.0.1:8000/api"},
+            TypeError,
+            'hosts must be a Hosts; for one base URL pass base_url="https://..."; got a string',
+        ),
+        ({"base_url": LOCAL, "hosts": Hosts()}, ValueError, "base_url and hosts are both given"),
+        ({"rate": -1}, ValueError, f"{re.escape(f'rate {RATE_FORMS}; got -1')}$"),
+        ({"rate": 0}, ValueError, f"{re.escape(f'rate {RATE_FORMS}; got 0')}$"),
+        ({"rate": math.inf}, ValueError, f"{re.escape(f'rate {RATE_FORMS}; got inf')}$"),
+        ({"rate": "fast"}, ValueError, f"{re.escape(RATE_FORMS)}; got 'fast'$"),
+        ({"rate": ""}, ValueError, f"{re.escape(RATE_FORMS)}; got ''$"),
+        ({"rate": True}, TypeError, f"{re.escape(RATE_FORMS)}; got True$"),
+        ({"rate": [10]}, TypeError, f"{re.escape(RATE_FORMS)}; got list$"),
+        ({"rate": Rate}, TypeError, f"{re.escape(RATE_FORMS)}; got the class Rate$"),
+        ({"rate": 1, "limiter": NoRateLimit()}, ValueError, "pass rate or limiter, not both"),
+        ({"limiter": Rate(10)}, TypeError, f"{re.escape(LIMITER)}; got Rate$"),
+        ({"limiter": NoRateLimit}, TypeError, f"{re.escape(LIMITER)}; got the class NoRateLimit$"),
+        (
+            {"retry": 3},
+            TypeError,
+            r"retry must be a RetryPolicy, such as RetryPolicy\(attempts=3\); got 3$",
+        ),
+        ({"retry": RetryPolicy}, TypeError, "retry must be .*; got the class RetryPolicy$"),
+        (
+            {"timeouts": 5},
+            TypeError,
+            r"timeouts must be a Timeouts, such as Timeouts\(read=30\); got 5$",
+        ),
+        ({"timeouts": httpx.Timeout(5)}, TypeError, "timeouts must be .*; got Timeout$"),
+        (
+            {"max_concurrency": "x"},
+            TypeError,
+            "max_concurrency must be a whole number of calls, 1 or more; got 'x'$",
+        ),
+        ({"max_concurrency": 0}, ValueError, "max_concurrency must be .*, 1 or more; got 0$"),
+        ({"max_concurrency": True}, TypeError, "max_concurrency must be .*; got True$"),
+        ({"max_concurrency": 1.5}, TypeError, "max_concurrency must be .*; got 1.5$"),
+        ({"max_concurrency": None}, TypeError, "max_concurrency must be .*; got None$"),
+        (
+            {"body_style": "x"},
+            TypeError,
+            "body_style must be BodyStyle.PLAIN or BodyStyle.RAW_BODY; got 'x'$",
+        ),
+        ({"transport": object()}, TypeError, f"{re.escape(TRANSPORT)}; got object$"),
+        ({"transport": httpx.HTTPTransport()}, TypeError, f"{re.escape(TRANSPORT)}; got HTTPTra"),
+        ({"transport": httpx.AsyncHTTPTransport}, TypeError, "transport must .*; got the class"),
+        ({"observers": observe}, TypeError, f"{re.escape(OBSERVERS)}; got function$"),
+        ({"observers": None}, TypeError, f"{re.escape(OBSERVERS)}; got None$"),
+        (
+            {"observers": [observe, "print"]},
+            TypeError,
+            r"observers\[1\] must be a function that takes an event; got 'print'$",
+        ),
+        (
+            {"observers": [observe_async]},
+            TypeError,
+            r"observers\[0\] must be a plain function: an async one would not be awaited$",
+        ),
+        ({"api_kye": KEY}, TypeError, "unexpected keyword argument 'api_kye'"),
+    ],
+)
+def test_constructor_parameter_that_cannot_be_used_is_named(
+    settings: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        ClickPost(**{"username": "acme", "api_key": KEY} | settings)
+
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="Python suggests names since 3.13")
+def test_constructor_suggests_the_parameter_that_is_misspelt() -> None:
+    with pytest.raises(TypeError, match="Did you mean 'max_concurrency'"):
+        ClickPost("acme", KEY, max_concurency=5)  # type: ignore[call-arg]
+
+
+def test_constructor_needs_username_and_key_from_somewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("CLICKPOST_USERNAME", "CLICKPOST_API_KEY", "CLICKPOST_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+    with pytest.raises(
+        ValueError, match=r"^username is missing: pass ClickPost\(username=\.\.\.\)"
+    ):
+        ClickPost(api_key=KEY)
+    with pytest.raises(ValueError, match=r"^api_key is missing: .* or set CLICKPOST_API_KEY$"):
+        ClickPost("acme")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("CLICKPOST_RATE", "fast", "CLICKPOST_RATE must be a number .*; got 'fast'$"),
+        ("CLICKPOST_RATE", "-1", "CLICKPOST_RATE must be a number .*; got '-1'$"),
+        ("CLICKPOST_BASE_URL", "sandbox", "CLICKPOST_BASE_URL must be scheme, host and path"),
+        ("CLICKPOST_LOG", "loud", "CLICKPOST_LOG must be debug or info; got 'loud'$"),
+    ],
+)
+def test_environment_variable_that_cannot_be_used_is_named(
+    name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ValueError, match=message):
+        ClickPost("acme", KEY)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"retry": 3}, r"retry must be a RetryPolicy, such as RetryPolicy\(attempts=3\); got 3$"),
+        ({"timeouts": 5}, r"timeouts must be a Timeouts, such as Timeouts\(read=30\); got 5$"),
+        ({"priority": "bulk"}, "priority must be Priority.NORMAL or Priority.BULK; got 'bulk'$"),
+        ({"in_doubt": 1}, "in_doubt must be True or False; got 1$"),
+        ({"before_create": 5}, "before_create must be a coroutine function; got 5$"),
+        ({"observer": [observe]}, "observer must be a function that takes an event; got list$"),
+        ({"observer": observe_async}, "observer must be a plain function: an async one would"),
+    ],
+)
+def test_with_options_names_the_option_that_cannot_be_used(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        ClickPost("acme", KEY).with_options(**settings)
+
+
+@virtual_time
+async def test_constructor_takes_a_rate_as_a_number_or_as_text() -> None:
+    for rate in (0.1, "0.1", "1/10s", "6/1m", Rate(1, per=10)):
+        play = Play([placed()])
+        async with playing(play, rate=rate) as clickpost:
+            for number in range(2):
+                await clickpost.orders.create(india_order(f"{rate}-{number}"))
+
+        assert play.pauses == [10], rate
+
+
+@virtual_time
+async def test_base_url_sends_every_group_of_endpoints_to_one_host() -> None:
+    play = Play([said(200, result=[])])
+    async with playing(play, base_url=LOCAL, retry=RetryPolicy.never()) as clickpost:
+        for call in (clickpost.health(), clickpost.tracking.track("W-1", courier_partner=4)):
+            with suppress(ClickPostError):
+                await call
+
+    assert {request.url.netloc for request in play.requests} == {b"127.0.0.1:9"}
+    assert len(play.requests) == 2
+
+
+LOGGING = """
+import asyncio, logging, sys
+import clickpost_async
+{before}
+async def main():
+    for _ in range(2):
+        client = clickpost_async.ClickPost(
+            "acme", "not-a-real-key", base_url="http://127.0.0.1:9/api",
+            retry=clickpost_async.RetryPolicy.never(),
+        )
+    {after}
+    async with client:
+        try:
+            await client.health()
+        except clickpost_async.ClickPostError:
+            pass
+asyncio.run(main())
+"""
+
+
+def logged(level: str, *, before: str = "", after: str = "") -> list[str]:
+    script = LOGGING.format(before=before, after=after)
+    environ = {**os.environ, "CLICKPOST_LOG": level}
+    run = subprocess.run(
+        [sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True
+    )
+    assert "not-a-real-key" not in run.stderr
+    return run.stderr.splitlines()
+
+
+def test_clickpost_log_shows_each_line_once_on_stderr() -> None:
+    lines = logged("debug")
+
+    assert [line.count("AttemptStarted") for line in lines].count(1) == 1
+    assert all(" DEBUG clickpost_async: " in line for line in lines if "AttemptStarted" in line)
+    assert not any("AttemptStarted" in line for line in logged("INFO"))
+    assert logged("") == []
+
+
+@pytest.mark.parametrize(
+    "set_up",
+    [
+        {"before": "logging.basicConfig(level='INFO', format='OURS %(message)s')"},
+        {"after": "logging.basicConfig(level='INFO', format='OURS %(message)s')"},
+        {"before": "logging.getLogger('clickpost_async').addHandler(logging.StreamHandler())"},
+    ],
+)
+def test_clickpost_log_leaves_logging_that_the_application_set_up(set_up: dict[str, str]) -> None:
+    assert not any(" clickpost_async: " in line for line in logged("debug", **set_up))
 
 
 def test_it_shows_nothing_but_its_width() -> None:
-    assert (
-        repr(ClickPost(Credentials("acme", KEY), max_concurrency=7))
-        == "ClickPost(max_concurrency=7)"
-    )
+    assert repr(ClickPost("acme", KEY, max_concurrency=7)) == "ClickPost(max_concurrency=7)"
 
 
 def test_it_is_made_outside_of_any_event_loop_and_opens_nothing() -> None:
-    clickpost = ClickPost(Credentials("acme", KEY))
+    clickpost = ClickPost("acme", KEY)
     assert clickpost.stats() == Stats(
         calls=0,
         attempts=0,
@@ -470,14 +689,14 @@ async def test_a_light_copy_may_have_an_observer_of_its_own() -> None:
 )
 def test_a_client_says_where_its_orders_go(base: str | None, address: str) -> None:
     hosts = Hosts() if base is None else Hosts.at(base)
-    clickpost = ClickPost(Credentials("acme", KEY), hosts=hosts)
+    clickpost = ClickPost("acme", KEY, hosts=hosts)
     assert clickpost.address == clickpost.with_options(deadline=1).address == address
 
 
 @pytest.mark.asyncio
 async def test_a_light_copy_shares_connections() -> None:
     async with serving() as server:
-        async with ClickPost(Credentials("acme", KEY), hosts=Hosts.at(server.url)) as clickpost:
+        async with ClickPost("acme", KEY, base_url=server.url) as clickpost:
             copy = clickpost.with_options(timeouts=Timeouts(read=1))
             for one in (clickpost, copy, clickpost):
                 await one.orders.create(india_order("R-1"))
@@ -507,9 +726,7 @@ class Shop(ClickPost):
 @virtual_time
 async def test_a_light_copy_of_a_subclass_keeps_its_attributes() -> None:
     play = Play([said(503, http=503)])
-    async with Shop(
-        Credentials("acme", KEY), shop="Lotus", transport=httpx.MockTransport(play)
-    ) as shop:
+    async with Shop("acme", KEY, shop="Lotus", transport=httpx.MockTransport(play)) as shop:
         assert shop.attempts == 4
         copy = shop.with_options(retry=RetryPolicy.never())
 
@@ -572,7 +789,7 @@ NAMESPACES = (
 
 @pytest.mark.parametrize("name", NAMESPACES)
 def test_the_class_has_the_classes_of_its_namespaces(name: str) -> None:
-    clickpost = ClickPost(Credentials("acme", KEY))
+    clickpost = ClickPost("acme", KEY)
 
     assert type(getattr(clickpost, name)) is getattr(ClickPost, name)
     assert getattr(clickpost, name) is getattr(clickpost, name)
@@ -582,8 +799,8 @@ def test_the_class_has_the_classes_of_its_namespaces(name: str) -> None:
     "mock",
     [
         create_autospec(ClickPost, instance=True),
-        create_autospec(ClickPost)(Credentials("acme", KEY)),
-        create_autospec(ClickPost(Credentials("acme", KEY))),
+        create_autospec(ClickPost)("acme", KEY),
+        create_autospec(ClickPost("acme", KEY)),
     ],
 )
 @pytest.mark.asyncio
@@ -616,8 +833,8 @@ async def test_an_async_mock_of_the_client_has_namespaces_that_can_be_awaited() 
 def test_a_client_loads_no_namespace_that_is_not_used() -> None:
     script = """
 import sys
-from clickpost_async import ClickPost, Credentials
-clickpost = ClickPost(Credentials("acme", "not-a-real-key"))
+from clickpost_async import ClickPost
+clickpost = ClickPost("acme", "not-a-real-key")
 clickpost.orders
 print([name for name in sys.modules if name.endswith((".reports", ".returns", ".ndr"))])
 """
@@ -641,13 +858,10 @@ async def test_a_sandbox_in_a_container_is_called_in_plain_http_and_gives_its_la
         return look_up("127.0.0.1" if name == "sandbox" else host, *rest, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", as_the_containers_network)
-    environ = {
-        "CLICKPOST_USERNAME": clickpost_sandbox.username,
-        "CLICKPOST_API_KEY": clickpost_sandbox.key,
-        "CLICKPOST_BASE_URL": clickpost_sandbox.url.replace("127.0.0.1", "sandbox"),
-        "CLICKPOST_ALLOW_HTTP": "1",
-    }
-    async with ClickPost.from_env(environ) as clickpost:
+    base_url = clickpost_sandbox.base_url.replace("127.0.0.1", "sandbox")
+    monkeypatch.setenv("CLICKPOST_BASE_URL", base_url)
+    monkeypatch.setenv("CLICKPOST_ALLOW_HTTP", "1")
+    async with ClickPost() as clickpost:
         created = await clickpost.orders.create(india_order("R-1"))
         assert created.label is not None
         assert created.label.startswith("http://sandbox:")
@@ -691,7 +905,7 @@ async def test_stats_tell_what_was_done_and_what_is_being_done() -> None:
 @pytest.mark.asyncio
 async def test_closing_twice_and_from_any_task_is_fine_and_final() -> None:
     async with serving() as server:
-        clickpost = ClickPost(Credentials("acme", KEY), hosts=Hosts.at(server.url))
+        clickpost = ClickPost("acme", KEY, base_url=server.url)
         await clickpost.orders.create(india_order("R-1"))
         await asyncio.gather(*(asyncio.create_task(clickpost.aclose()) for _ in range(3)))
         await clickpost.aclose()
@@ -712,9 +926,7 @@ async def test_closing_twice_and_from_any_task_is_fine_and_final() -> None:
 @pytest.mark.asyncio
 async def test_calls_under_way_when_the_client_closes_end_in_an_error_that_says_so() -> None:
     async with serving(hangs) as server:
-        clickpost = ClickPost(
-            Credentials("acme", KEY), hosts=Hosts.at(server.url), max_concurrency=2
-        )
+        clickpost = ClickPost("acme", KEY, base_url=server.url, max_concurrency=2)
         calls = [
             asyncio.create_task(clickpost.orders.create(india_order(f"R-{number}")))
             for number in range(4)
@@ -731,7 +943,7 @@ async def test_calls_under_way_when_the_client_closes_end_in_an_error_that_says_
 
 @pytest.mark.asyncio
 async def test_a_client_that_was_never_used_closes_as_well() -> None:
-    async with ClickPost(Credentials("acme", KEY)) as clickpost:
+    async with ClickPost("acme", KEY) as clickpost:
         pass
     await clickpost.aclose()
 
@@ -745,7 +957,7 @@ async def test_a_transport_of_ones_own_is_closed_with_the_client() -> None:
             self.closed += 1
 
     transport = Transport(Play([placed()]))
-    clickpost = ClickPost(Credentials("acme", KEY), transport=transport)
+    clickpost = ClickPost("acme", KEY, transport=transport)
     await clickpost.aclose()
     await clickpost.aclose()
     assert transport.closed == 1

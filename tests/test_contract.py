@@ -22,7 +22,6 @@ from clickpost_async import (
     BodyStyle,
     ClickPost,
     ClickPostError,
-    Credentials,
     Hosts,
     RetryPolicy,
     structure,
@@ -133,7 +132,8 @@ async def called(sample: Sample, **more: Any) -> tuple[Any, list[httpx.Request]]
         return httpx.Response(sample.said["answered"]["http_status"], content=sample.body)
 
     async with ClickPost(
-        Credentials("acme", _KEY),
+        "acme",
+        _KEY,
         retry=RetryPolicy.never(),
         transport=httpx.MockTransport(answer),
         **more,

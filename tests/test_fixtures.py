@@ -20,7 +20,9 @@ async def test_every_test_gets_a_sandbox_of_its_own_that_is_the_same(
     clickpost_sandbox: Sandbox, time: str
 ) -> None:
     clickpost_sandbox.faults.next("drop_after")
-    async with ClickPost(clickpost_sandbox.credentials, hosts=clickpost_sandbox.hosts) as clickpost:
+    async with ClickPost(
+        clickpost_sandbox.username, clickpost_sandbox.api_key, base_url=clickpost_sandbox.base_url
+    ) as clickpost:
         created = await clickpost.orders.create(india_order("PEN-1"))
 
     WAYBILLS.append(created.waybill)
@@ -29,14 +31,16 @@ async def test_every_test_gets_a_sandbox_of_its_own_that_is_the_same(
 
 
 def test_an_ordinary_test_may_take_it_too(clickpost_sandbox: Sandbox) -> None:
-    assert clickpost_sandbox.url.startswith("http://127.0.0.1:")
-    assert clickpost_sandbox.page == clickpost_sandbox.url.removesuffix("api")
+    assert clickpost_sandbox.base_url.startswith("http://127.0.0.1:")
+    assert clickpost_sandbox.page == clickpost_sandbox.base_url.removesuffix("api")
 
 
 @pytest.mark.asyncio
 async def test_a_sandbox_serves_while_the_block_runs_and_remembers_afterwards() -> None:
     async with Sandbox() as sandbox:
-        async with ClickPost(sandbox.credentials, hosts=sandbox.hosts) as clickpost:
+        async with ClickPost(
+            sandbox.username, sandbox.api_key, base_url=sandbox.base_url
+        ) as clickpost:
             await clickpost.orders.create(india_order("PEN-1"))
         with pytest.raises(RuntimeError, match="is served already"):
             sandbox.start()
@@ -45,4 +49,4 @@ async def test_a_sandbox_serves_while_the_block_runs_and_remembers_afterwards() 
     assert [exchange.operation for exchange in sandbox.exchanges()] == ["orders.create_india"]
     assert "clickpost sandbox" not in {thread.name for thread in threading.enumerate()}
     with pytest.raises(RuntimeError, match="has no address"):
-        _ = sandbox.url
+        _ = sandbox.base_url

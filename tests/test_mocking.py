@@ -20,7 +20,7 @@ import vcr
 from aioresponses import aioresponses
 from pytest_httpx import HTTPXMock
 
-from clickpost_async import ClickPost, Credentials, Hosts, NotSentError, RetryPolicy
+from clickpost_async import ClickPost, Hosts, NotSentError, RetryPolicy
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import offline
@@ -50,9 +50,7 @@ def over_httpx2() -> Any:
 
 
 async def place(transport: Any = None, number: str = "R-1") -> CreatedOrder:
-    async with ClickPost(
-        Credentials("acme", KEY), transport=transport, retry=RetryPolicy.never()
-    ) as clickpost:
+    async with ClickPost("acme", KEY, transport=transport, retry=RetryPolicy.never()) as clickpost:
         return await clickpost.orders.create(india_order(number))
 
 
@@ -82,12 +80,13 @@ async def test_respx_answers_the_default_transport_and_httpxs(transport: Any) ->
     assert route.call_count == 1
 
 
+@pytest.mark.parametrize("transport", [lambda: "httptools", over_httpx2])
 @pytest.mark.asyncio
-async def test_respx_does_not_answer_httpx2() -> None:
+async def test_respx_does_not_respond_to_httptools_or_httpx2(transport: Any) -> None:
     with respx.mock(assert_all_called=False) as router:
         router.post(path=PATH).respond(content=PLACED)
         with pytest.raises(NotSentError, match=REFUSED):
-            await place(over_httpx2())
+            await place(transport())
 
 
 @pytest.mark.asyncio
@@ -100,7 +99,7 @@ async def test_pytest_httpx_answers_httpxs_transport(httpx_mock: HTTPXMock) -> N
 
 
 @pytest.mark.httpx_mock(assert_all_responses_were_requested=False)
-@pytest.mark.parametrize("transport", [lambda: None, over_httpx2], ids=["default", "httpx2"])
+@pytest.mark.parametrize("transport", [lambda: None, lambda: "httptools", over_httpx2])
 @pytest.mark.asyncio
 async def test_pytest_httpx_answers_no_other_transport(
     httpx_mock: HTTPXMock, transport: Any
@@ -121,29 +120,30 @@ async def test_vcrpy_records_and_plays_what_passes_httpx_without_the_key(
     waybills = set()
     for mode in ("once", "none"):
         with vcr.use_cassette(str(cassette), record_mode=mode):
-            async with ClickPost.from_env(transport=transport()) as clickpost:
+            async with ClickPost(transport=transport()) as clickpost:
                 waybills.add((await clickpost.orders.create(india_order("R-1"))).waybill)
         clickpost_sandbox.stop()
 
     assert len(waybills) == 1
     assert "REDACTED" in cassette.read_text()
-    assert clickpost_sandbox.key not in cassette.read_text()
+    assert clickpost_sandbox.api_key not in cassette.read_text()
 
 
+@pytest.mark.parametrize("transport", [None, "httptools"])
 @pytest.mark.asyncio
-async def test_vcrpy_neither_records_nor_holds_back_the_default_transport(
-    clickpost_sandbox: Sandbox, tmp_path: Path
+async def test_vcrpy_neither_records_nor_holds_back_transports_of_ours(
+    clickpost_sandbox: Sandbox, transport: Any, tmp_path: Path
 ) -> None:
     cassette = tmp_path / "cassette.yaml"
     with vcr.use_cassette(str(cassette), record_mode="none"):
-        async with ClickPost.from_env() as clickpost:
+        async with ClickPost(transport=transport) as clickpost:
             await clickpost.orders.create(india_order("R-1"))
 
     assert list(clickpost_sandbox.ledger()) == ["R-1"]
     assert not cassette.exists()
 
 
-@pytest.mark.parametrize("transport", [lambda: None, over_httpx, over_httpx2])
+@pytest.mark.parametrize("transport", [lambda: None, lambda: "httptools", over_httpx])
 @pytest.mark.asyncio
 async def test_aioresponses_answers_nothing(transport: Any) -> None:
     with aioresponses() as mocked:
@@ -159,12 +159,13 @@ async def test_aioresponses_answers_nothing(transport: Any) -> None:
 
 @pytest.mark.asyncio
 async def test_offline_sends_no_client_that_is_told_no_address_to_clickpost(
-    nobody_listens: str,
+    nobody_listens: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = nobody_listens.removeprefix("http://127.0.0.1:").removesuffix("/offline")
-    environ = {**os.environ, "CLICKPOST_USERNAME": "acme", "CLICKPOST_API_KEY": KEY}
+    monkeypatch.setenv("CLICKPOST_USERNAME", "acme")
+    monkeypatch.setenv("CLICKPOST_API_KEY", KEY)
 
-    for client in (ClickPost(Credentials("acme", KEY)), ClickPost.from_env(environ)):
+    for client in (ClickPost("acme", KEY), ClickPost()):
         async with client.with_options(retry=RetryPolicy.never()) as clickpost:
             with pytest.raises(NotSentError, match=f"127.0.0.1:{port}: {REFUSED}"):
                 await clickpost.orders.create(india_order("R-1"))
@@ -176,8 +177,8 @@ async def test_offline_leaves_clients_that_are_told_where_clickpost_is(
     clickpost_sandbox: Sandbox,
 ) -> None:
     with offline() as base_url:
-        assert base_url == clickpost_sandbox.url
-        async with ClickPost.from_env() as clickpost:
+        assert base_url == clickpost_sandbox.base_url
+        async with ClickPost() as clickpost:
             await clickpost.orders.create(india_order("R-1"))
     asked: list[str] = []
 
@@ -186,7 +187,7 @@ async def test_offline_leaves_clients_that_are_told_where_clickpost_is(
         return httpx.Response(200, json={"meta": {"status": 200, "success": True}})
 
     async with ClickPost(
-        Credentials("acme", KEY), hosts=Hosts(), transport=httpx.MockTransport(answer)
+        "acme", KEY, hosts=Hosts(), transport=httpx.MockTransport(answer)
     ) as clickpost:
         await clickpost.health()
 
@@ -212,9 +213,10 @@ def test_the_guard_is_on_for_every_test_where_it_is_imported(tmp_path: Path) -> 
         "from clickpost_async.testing.fixtures import clickpost_offline as clickpost_offline\n"
     )
     (tmp_path / "test_shop.py").write_text(
-        "from clickpost_async.settings import Hosts\n\n\n"
+        "from clickpost_async import ClickPost\n\n\n"
         "def test_no_address_but_this_machine():\n"
-        "    assert Hosts.from_env().local\n"
+        "    address = ClickPost('acme', 'not-a-real-key').address\n"
+        "    assert address.startswith('127.0.0.1:')\n"
     )
     environ = {name: value for name, value in os.environ.items() if "CLICKPOST" not in name}
     run = subprocess.run(

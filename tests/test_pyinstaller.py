@@ -51,7 +51,7 @@ def test_hook_collects_every_file_that_is_not_python(hook: Any) -> None:
 
 
 def test_hook_names_modules_that_are_imported_by_name_and_that_are_there(hook: Any) -> None:
-    for name in ("endpoints.management", "endpoints.orders", "structures.reports"):
+    for name in ("endpoints.orders", "structures.reports"):
         assert f"clickpost_async.{name}" in hook.hiddenimports
     assert "tenacity" in hook.hiddenimports
     assert [name for name in hook.hiddenimports if find_spec(name) is None] == []

@@ -25,9 +25,7 @@ from clickpost_async import (
     Auth,
     ClickPost,
     ClickPostError,
-    Credentials,
     Get,
-    Hosts,
     Idempotency,
     NotSentError,
     Post,
@@ -274,7 +272,7 @@ def client(url: str, **settings: Any) -> ClickPost:
         "retry": RetryPolicy(attempts=2, backoff=0.001, settle_delay=0.001),
         "timeouts": Timeouts(connect=0.2, read=0.1, create=0.1, total=0.4),
     } | settings
-    return ClickPost(Credentials("acme", CANARY), hosts=Hosts.at(url), **settings)
+    return ClickPost("acme", CANARY, base_url=url, **settings)
 
 
 def run_and_tell(main: Callable[[], Any]) -> list[str]:
@@ -466,7 +464,7 @@ def test_a_vault_that_fails_with_the_key_in_its_mouth_is_not_quoted() -> None:
         raise OSError(message)
 
     async def main() -> list[str]:
-        async with ClickPost(Credentials("acme", vault), retry=RetryPolicy.never()) as clickpost:
+        async with ClickPost("acme", vault, retry=RetryPolicy.never()) as clickpost:
             with pytest.raises(NotSentError) as caught:
                 await clickpost.orders.create(india_order("R-1"))
             return [*told_by(caught.value), *shown_by(clickpost)]
@@ -577,8 +575,9 @@ def look_into_the_heap(wire: str) -> None:
         clickpost = None
         async with serving(answers(http(PLACED))) as server:
             clickpost = ClickPost(
-                Credentials("acme", needle.decode()),
-                hosts=Hosts.at(server.url),
+                "acme",
+                needle.decode(),
+                base_url=server.url,
                 transport=ADAPTERS[wire](),
             )
             await clickpost.orders.create(india_order("R-1"))

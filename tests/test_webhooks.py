@@ -207,6 +207,8 @@ def test_people_are_not_shown() -> None:
     assert "chipped" not in shown
 
 
+BODY = json.dumps(SCAN).encode()
+
 # --- the token ----------------------------------------------------------------------------------
 
 
@@ -232,7 +234,7 @@ def test_a_wrong_token_and_none_are_the_same(headers: dict[str, str]) -> None:
         parsed(SCAN, headers, token=TOKEN)
 
     assert caught.value.http_status == 401
-    assert str(caught.value) == "the push does not carry the token"
+    assert str(caught.value) == "neither a header nor the query of the URL contains the token"
     assert TOKEN not in repr(caught.value)
 
 
@@ -267,6 +269,36 @@ def test_any_other_header_is_a_wrong_token(header: str, token: str) -> None:
     else:
         with pytest.raises(WebhookTokenError):
             parsed(SCAN, {"webhook_key": header}, token=token)
+
+
+@pytest.mark.parametrize("name", ["secret", "token", "webhook_key", "SECRET"])
+def test_a_token_may_stand_in_the_url(name: str) -> None:
+    query = f"shop=7&{name}=caf%C3%A9-not-a-secret"
+
+    event = webhooks.parse(BODY, {}, token="café-not-a-secret", query=query)
+
+    assert event.waybill == "DL8800000001"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "secret=", "secret=wrong", "other=right-word", "secret", "&" * 60 + "secret=right-word"],
+)
+def test_a_url_without_the_token_is_rejected(query: str) -> None:
+    with pytest.raises(webhooks.WebhookTokenError):
+        webhooks.parse(BODY, {}, token="right-word", query=query)
+
+
+def test_an_empty_token_in_the_url_lets_nobody_in() -> None:
+    with pytest.raises(webhooks.WebhookTokenError):
+        webhooks.parse(BODY, {}, token="", query="secret=&token=")
+
+
+def test_the_waybill_of_a_return_to_origin_is_a_field() -> None:
+    event = parsed({**SCAN, "rto_awb": "DL8800000002"})
+
+    assert event.rto_awb == "DL8800000002"
+    assert "rto_awb" not in event.extra
 
 
 @pytest.mark.parametrize("nothing", ["", [], [""]])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks._orders import KEY, USERNAME
-from clickpost_async import ClickPost, Credentials, Hosts, IndiaOrder, Rate, structure
+from clickpost_async import ClickPost, IndiaOrder, Rate, structure
 from clickpost_async.structures import CreatedOrder
 
 # A limit that is never reached: what it costs to ask is paid, nobody waits.
@@ -23,7 +23,7 @@ async def create_all(
     """Create all orders at once; with `paced=False` the rate is left to be learned."""
     if paced:
         settings["rate"] = _FREE
-    async with ClickPost(Credentials(USERNAME, KEY), hosts=Hosts.at(url), **settings) as clickpost:
+    async with ClickPost(USERNAME, KEY, base_url=url, **settings) as clickpost:
         return await asyncio.gather(*map(clickpost.orders.create, orders))
 
 

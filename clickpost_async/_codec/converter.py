@@ -1,8 +1,8 @@
-"""The one cattrs converter, and the two temperaments on it: strict going out, lenient coming in.
+"""The one cattrs converter: strict for requests, lenient for responses.
 
-A field of a `Sent` structure that cannot be read is a mistake, and all mistakes are told together;
-one of an `Answer` is left `None` with its raw value kept in `extra`, so that a new or odd field
-never costs a waybill.
+A request's field that cannot be read is a mistake, and all mistakes are reported at once. A
+response's field that cannot be read is left `None`, with its raw value kept in `extra`, so that a
+new or odd field never costs a waybill.
 """
 
 import enum
@@ -21,8 +21,10 @@ from clickpost_async.structures._base import (
     Structure,
     not_a_mapping,
 )
-from clickpost_async.structures._json_values import to_json
+from clickpost_async.structures._json_values import to_json, to_plain
+from clickpost_async.structures._rules import log_warnings
 from clickpost_async.structures._schema import MEMORY, FieldSpec, member_kind, specs
+from clickpost_async.structures._unknown_fields import unknown_fields
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -34,12 +36,20 @@ A = TypeVar("A", bound=ResponseModel)
 def structure(data: object, kind: type[T]) -> T:
     """Make a structure of a plain JSON mapping.
 
+    What departs from ClickPost's document without being refused by it is logged once per kind, and
+    listed in the structure's `warnings`. Values in another spelling ("1" for true, a number as
+    text, a whole number where a text is wanted, an empty section) are read, kept for `unstructure`,
+    and sent in ClickPost's own form.
+
     Raises `InvalidRequestError` that names every mistake with its path.
     """
     try:
-        return _converter().structure(data, kind)
+        made = _converter().structure(data, kind)
     except (InvalidRequestError, _StructureError, ValueError, TypeError):
         problems = _explain(data, kind)
+    else:
+        log_warnings(made)
+        return made
     raise InvalidRequestError.of(
         problems or (Problem("", f"cannot be read as {kind.__name__}"),),
         reference_number=reference_number_of(data),
@@ -53,12 +63,12 @@ def _explain(data: object, kind: Any) -> Sequence[Problem]:
 
 
 def unstructure(value: object) -> Any:
-    """Make the plain JSON of a structure, exactly as it was read: `structure` undone."""
+    """Make the plain JSON of a structure, exactly as it was read: the inverse of `structure`."""
     return _converter().unstructure(value)
 
 
 def to_wire(value: Any) -> Any:
-    """Make the plain JSON that is sent: numbers are numbers, however they were written.
+    """Make the plain JSON that is sent: numbers and booleans are such, however they were written.
 
     ClickPost refuses a courier partner that is a string (code 302), though some of its own
     examples send one. Raises `ValueError` for what cannot be encoded as JSON.
@@ -67,12 +77,12 @@ def to_wire(value: Any) -> Any:
     return written if isinstance(value, Structure) else to_json(written)
 
 
-# A dictionary is told at once; the abstract class costs more than reading a field.
+# Most are dictionaries; a check of the abstract class costs more than reading a field.
 _OBJECT = (dict, Mapping)
 
 
 def prepare() -> None:
-    """Load what takes long, before somebody waits for it."""
+    """Make the converters ahead of the first call, which they would delay."""
     _converter()
     _wire_converter()
 
@@ -111,7 +121,7 @@ def _build(*, keep: Callable[[object, object], bool]) -> "Converter":
     return converter
 
 
-# --- out ----------------------------------------------------------------------------------------
+# --- writing --------------------------------------------------------------------------------------
 
 
 def _writer(
@@ -120,7 +130,7 @@ def _writer(
     from cattrs.fns import identity
     from cattrs.gen import make_dict_unstructure_fn, override
 
-    # What is sent was checked; an answer may hold what no JSON does.
+    # A request has been checked; a response may hold values that are no JSON.
     foreign = to_json if issubclass(kind, RequestModel) else identity
     how: dict[str, Any] = {name: override(omit=True) for name in MEMORY if hasattr(kind, name)}
     how |= {
@@ -136,14 +146,14 @@ def _writer(
     )
     by_wire = {spec.wire: spec for spec in specs(kind)}
 
-    def said(value: RequestModel) -> Iterator[tuple[str, Any]]:
-        """Return what was read, where the field has not been given another value since."""
+    def unchanged(value: RequestModel) -> Iterator[tuple[str, Any]]:
+        """Yield the values as they were read, of fields that have not been evolved since."""
         for wire, raw in value.original.items():
             spec = by_wire[wire]
             now = getattr(value, spec.name)
-            then = spec.default if raw is None else _number_in_text(raw, spec.kind)
+            then = spec.default if raw is None or spec.is_left_out(raw) else spec.convert(raw)
             if now == then and keep(raw, now):
-                yield wire, raw
+                yield wire, list(raw) if isinstance(raw, list | tuple) else raw
 
     def write(value: Structure) -> dict[str, Any]:
         out = write_fields(value)
@@ -151,7 +161,7 @@ def _writer(
             for key, raw in value.extra.items():
                 out.setdefault(key, foreign(raw))
         if isinstance(value, RequestModel) and value.original:
-            out.update(said(value))
+            out.update(unchanged(value))
         return out
 
     return write
@@ -173,14 +183,14 @@ def _part_writer(
     return str if isinstance(kind, type) and issubclass(kind, str) else foreign
 
 
-# --- in, strict ---------------------------------------------------------------------------------
+# --- reading requests, strict ---------------------------------------------------------------------
 
 
 def _request_reader(
     kind: type[RequestModel], converter: "Converter"
 ) -> Callable[[Any, Any], RequestModel]:
     readers = {
-        spec.wire: (spec.name, _request_part(spec.kind, converter), spec.required)
+        spec.wire: (spec.name, spec.exact_types, _request_field(spec, converter))
         for spec in specs(kind)
     }
 
@@ -191,24 +201,55 @@ def _request_reader(
             raise _StructureError
         fields: dict[str, Any] = {}
         extra: dict[str, Any] = {}
-        given: dict[str, Any] = {}
+        original: dict[str, Any] = {}
         for key, raw in data.items():
-            if key not in readers:
+            reader = readers.get(key)
+            if reader is None:
                 extra[key] = raw
                 continue
-            name, part, required = readers[key]
-            if raw is None and not required:
-                given[key] = None
-            else:
-                fields[name] = value = raw if part is None else part(raw)
-                if value is not raw and isinstance(raw, str) and not isinstance(value, str):
-                    given[key] = raw
-        return kind(**fields, extra=extra, original=given)
+            name, exact_types, part = reader
+            if type(raw) in exact_types and raw != "":
+                # Most values are what they should be, and cost one look.
+                fields[name] = raw
+                continue
+            value, is_same = part(raw)
+            if value is not None:
+                fields[name] = value
+            if not is_same:
+                original[key] = to_plain(raw)
+        made = kind(**fields, extra=extra, original=original)
+        if extra:
+            # Not so for an `extra` that is given to the class by hand: that is meant.
+            object.__setattr__(made, "warnings", (*made.warnings, *unknown_fields(extra, readers)))
+        return made
 
     return read
 
 
+def _request_field(spec: FieldSpec, converter: "Converter") -> Callable[[Any], tuple[Any, bool]]:
+    """Return what reads a field: its value or `None`, and whether that is written as it was."""
+    part, convert, is_left_out = _request_part(spec.kind, converter), spec.convert, spec.is_left_out
+
+    def read(raw: Any) -> tuple[Any, bool]:
+        if raw is None or is_left_out(raw):
+            return None, False
+        if part is not None:
+            return part(raw), True
+        value = convert(raw)
+        return value, _is_same(raw, value)
+
+    return read
+
+
+def _is_same(raw: Any, value: Any) -> bool:
+    """Tell whether `value` is written as `raw` was, so that nothing has to be remembered."""
+    if isinstance(value, tuple) and isinstance(raw, list | tuple):
+        return len(raw) == len(value) and all(map(_is_same, raw, value))
+    return value is raw or (value == raw and isinstance(value, bool) == isinstance(raw, bool))
+
+
 def _request_part(kind: Any, converter: "Converter") -> Callable[[Any], Any] | None:
+    """Return how structures are read, and lists of them; `None` for any other kind."""
     if isinstance(kind, type) and issubclass(kind, RequestModel):
         hook = converter.get_structure_hook(kind)
         return lambda raw: hook(raw, kind)
@@ -216,11 +257,6 @@ def _request_part(kind: Any, converter: "Converter") -> Callable[[Any], Any] | N
     if member is not None:
         part = _request_part(member, converter)
         return None if part is None else lambda raw: _each(part, raw)
-    if kind is int or kind is float:
-        return lambda raw: _number_in_text(raw, kind)
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        members = {member.value: member for member in kind}
-        return lambda raw: members.get(raw, raw) if isinstance(raw, str) else raw
     return None
 
 
@@ -233,41 +269,30 @@ def _each(part: Callable[[Any], Any], raw: Any) -> Any:
     return tuple(map(part, raw)) if isinstance(raw, list | tuple) else raw
 
 
-def _number_in_text(raw: Any, kind: type[int] | type[float]) -> Any:
-    """Read a number that is written as text; leave anything else for the check to refuse."""
-    if not isinstance(raw, str):
-        return raw
-    try:
-        return int(raw)
-    except ValueError:
-        pass
-    try:
-        return float(raw) if kind is float else raw
-    except ValueError:
-        return raw
-
-
 def reference_number_of(data: object) -> str | None:
     """Return an order's reference number, whether it is a structure or a plain mapping."""
     if isinstance(data, Structure):
         return getattr(data, "reference_number", None)
-    shipment = data.get("shipment_details") if isinstance(data, Mapping) else None
+    if not isinstance(data, Mapping):
+        return None
+    # B2B orders have their shipment under another name.
+    shipment = data.get("shipment_details", data.get("shipment_info"))
     reference = shipment.get("reference_number") if isinstance(shipment, Mapping) else None
     return reference if isinstance(reference, str) else None
 
 
-# --- in, lenient --------------------------------------------------------------------------------
+# --- reading responses, lenient -------------------------------------------------------------------
 
 
 def structure_response(data: object, kind: type[A], reply: ResponseInfo) -> A | None:
-    """Make an answer of what ClickPost sent; `None` if it has not even the shape of one."""
+    """Make a response object of a body; `None` if the body is no object."""
     try:
-        answer = _converter().structure(data, kind)
+        response = _converter().structure(data, kind)
     except _StructureError:
         return None
-    # Frozen for everybody else: nobody has seen it yet, and a copy would cost as much again.
-    object.__setattr__(answer, "response", reply)
-    return answer
+    # Mutating a frozen instance is safe here: it has not been shared yet, and evolve() would copy.
+    object.__setattr__(response, "response", reply)
+    return response
 
 
 def _response_reader(
@@ -350,10 +375,15 @@ def _object(raw: Any) -> Mapping[Any, Any]:
     return raw
 
 
-def _list(raw: Any) -> list[Any]:
-    if not isinstance(raw, list):
-        raise _StructureError
-    return raw
+def _list(raw: Any) -> Sequence[Any]:
+    """Read a list, also where ClickPost writes false for an empty one, or its only text as such."""
+    if isinstance(raw, list):
+        return raw
+    if raw is False or raw == "":
+        return ()
+    if isinstance(raw, str):
+        return (raw,)
+    raise _StructureError
 
 
 def _text(raw: Any) -> str:

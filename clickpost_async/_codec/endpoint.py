@@ -2,7 +2,15 @@
 
 import enum
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -65,7 +73,8 @@ class Endpoint(Generic[R_co]):
 
     `reads` picks the answer's fields out of the whole body; `accepts` are the values of
     `meta.status` that mean success; `means` overrides which error a code raises; `found_by` is the
-    endpoint that finds by its reference number what this one has made.
+    endpoint that finds by its reference number what this one has made, and with `polls_by_lookup`
+    also the one that a pending order is polled with, in place of sending the order again.
     """
 
     path: str = field(kw_only=False, validator=_check_path)
@@ -79,6 +88,7 @@ class Endpoint(Generic[R_co]):
     auth: Auth = Auth.USERNAME_AND_KEY
     host: Host = Host.MAIN
     found_by: "Get[ResponseModel] | None" = None
+    polls_by_lookup: bool = False
 
     @property
     def method(self) -> str:
@@ -108,12 +118,20 @@ class Caller(Protocol):
         """Ask an endpoint with a query."""
         ...
 
-    def post(self, endpoint: Post[R], body: object) -> Coroutine[Any, Any, R]:
-        """Send an endpoint a body."""
+    def post(
+        self, endpoint: Post[R], body: object, query: Query | None = None
+    ) -> Coroutine[Any, Any, R]:
+        """Send a body to an endpoint, and a query if it has one."""
         ...
 
     async def gather(self, calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
         """Make calls together; the answers are in order, the first failure ends the others."""
+        ...
+
+    def as_completed(
+        self, calls: Iterable[Callable[[], Awaitable[Iterable[T]]]], *, max_concurrency: int
+    ) -> AsyncIterator[T]:
+        """Make calls, so many at a time, and yield the results of each as it completes."""
         ...
 
     async def pause(self, seconds: float) -> None:

@@ -114,6 +114,16 @@ def rows_from_result(body: Mapping[str, Any]) -> Any:
     return {"rows": rows}
 
 
+def only_row(body: Mapping[str, Any]) -> Any:
+    """Read the one object in `result`, which ClickPost wraps in a list, or not; none is empty."""
+    result = body.get("result")
+    if isinstance(result, list) and len(result) <= 1:
+        result = result[0] if result else None
+    if result is None:
+        return {}
+    return result if isinstance(result, Mapping) else None
+
+
 def whole_body(body: Mapping[str, Any]) -> Any:
     """Read the answer from the body itself."""
     return body

@@ -11,6 +11,7 @@ from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.settings import BodyStyle
 from clickpost_async.structures._base import ResponseModel
 from clickpost_async.structures._json_values import UNPAIRED_SURROGATE, json_problems, to_plain
+from clickpost_async.structures._rules import log_warnings
 
 # An invoice goes along in base64; more than this is no order but a mistake.
 _LARGEST = 8 << 20
@@ -29,8 +30,11 @@ def encode(
         if query
         else {}
     )
-    if endpoint.takes is not None and type(body) is not endpoint.takes:
-        body = structure(body, endpoint.takes)
+    if endpoint.takes is not None:
+        if type(body) is not endpoint.takes:
+            body = structure(body, endpoint.takes)
+        else:
+            log_warnings(body)
     reference = getattr(body, "reference_number", None) or asked.get("reference_number")
     return APIRequest(
         label=endpoint.label,

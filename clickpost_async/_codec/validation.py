@@ -1,8 +1,8 @@
-"""Tells every mistake in a payload with its path, after it was refused.
+"""Reports every mistake in a payload with its path, after it was refused.
 
 The converter stops at the first mistake, which is what makes it fast. This walks the same
 annotations again and goes on: past missing fields and wrong types, down into the parts, and through
-the rules between fields as long as the fields they read are sound.
+the rules between fields as long as the fields they read are valid.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +14,14 @@ import attrs
 from clickpost_async.errors import Problem
 from clickpost_async.structures._base import RequestModel, _InvalidPart, _ValidPart
 from clickpost_async.structures._json_values import json_problems
+from clickpost_async.structures._rules import Severity, severity_of
 from clickpost_async.structures._schema import FieldSpec, check_kind, converter, member_kind, specs
 
 Read = Callable[[Any, Any], Any]
 
 
 def explain(data: object, kind: Any, read: Read) -> Sequence[Problem]:
-    """Tell every mistake in `data`; `read` is how a single value of a kind is read."""
+    """Return every mistake in `data`; `read` is how a single value of a kind is read."""
     walk = _Walk(read)
     with suppress(_InvalidPart):
         walk.value(data, kind, walk.problems)
@@ -33,7 +34,7 @@ class _Walk:
         self.problems: list[Problem] = []
 
     def value(self, data: Any, kind: Any, problems: list[Problem]) -> Any:
-        """Collect the mistakes, and return what can be asked further: a value, or part of one."""
+        """Collect the mistakes, and return what rules can still read: a value, or part of one."""
         if isinstance(kind, type) and issubclass(kind, RequestModel) and not isinstance(data, kind):
             return self._fields(data, kind, problems)
         member = member_kind(kind)
@@ -69,29 +70,25 @@ class _Walk:
         fields: dict[str, Any] = {}
         for spec in specs(kind):
             raw = data.get(spec.wire)
-            if raw is not None:
+            if raw is not None and not spec.is_left_out(raw):
                 self._field(spec, raw, fields, problems)
             elif spec.required:
                 problems.append(Problem(spec.wire, "required field missing"))
             else:
                 fields[spec.name] = getattr(attrs.fields(kind), spec.name).default
-        known = {spec.wire for spec in specs(kind)}
-        extra = {key: raw for key, raw in data.items() if key not in known}
+        by_wire = {spec.wire: spec for spec in specs(kind)}
+        extra = {key: raw for key, raw in data.items() if key not in by_wire}
         problems.extend(json_problems(extra))
-        partial = _ValidPart(
-            {
-                **fields,
-                "extra": extra,
-                "original": {
-                    key: None for key, raw in data.items() if key in known and raw is None
-                },
-            }
-        )
+        original = {
+            key: raw
+            for key, raw in data.items()
+            if key in by_wire and (raw is None or by_wire[key].is_left_out(raw))
+        }
+        partial = _ValidPart({**fields, "extra": extra, "original": original})
         for rule in kind.rules:
-            try:
-                problems.extend(rule(partial))
-            except _InvalidPart:
-                continue
+            if severity_of(rule) is Severity.MISTAKE:
+                with suppress(_InvalidPart):
+                    problems.extend(rule(partial))
         return partial
 
     def _field(
@@ -105,7 +102,7 @@ class _Walk:
         fields[spec.name] = value
         if len(problems) > before or isinstance(value, _ValidPart):
             return
-        messages = (rule(value) for rule in spec.rules)
+        messages = (rule(value) for rule in spec.rules if severity_of(rule) is Severity.MISTAKE)
         message = next((message for message in messages if message is not None), None)
         if message is not None:
             problems.append(Problem(spec.wire, message))

@@ -1,4 +1,4 @@
-"""Stops sending to a server that does not answer, and tries it with one call at a time."""
+"""A circuit breaker: stops sending to a server that is down, and probes it one call at a time."""
 
 import math
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class CircuitOpenError(Exception):
 
 
 class CircuitBreaker:
-    """Lets calls pass while the server answers; once most fail, one now and then, as a probe.
+    """Lets calls pass while the server responds; opens once most of them fail.
 
     Open, it turns `NORMAL` calls away and lets `BULK` calls wait in line. After 5 s, and twice as
     long each time up to 60 s, whoever comes first is the probe: exactly one, whose success closes
@@ -49,7 +49,7 @@ class CircuitBreaker:
         self._pause = _FIRST_PAUSE
         self._due = -math.inf
         self._probe: Permit | None = None
-        # What left before the last opening or closing has nothing to say about now.
+        # Results of attempts from before the last opening or closing do not count.
         self._generation = 0
         self._lines = PerLoop(lambda: PrioritySemaphore(1))
 
@@ -74,7 +74,7 @@ class CircuitBreaker:
                 await anyio.sleep(self.wait or _LOOK)
 
     def try_acquire(self) -> "Permit | None":
-        """Return a passage for one attempt if it may leave now."""
+        """Return a permit for one attempt if it may be sent now, else `None`."""
         if not self._open:
             return Permit(self, self._generation)
         if self._probe is None and not self.wait:
@@ -84,14 +84,14 @@ class CircuitBreaker:
 
     @property
     def wait(self) -> float:
-        """Return how many seconds are left until something is tried again."""
+        """Return the seconds until the next probe."""
         now = self._clock()
         # Further off than was ever set: another event loop, whose clock began elsewhere.
         self._due = min(self._due, now + self._pause)
         return max(0.0, self._due - now)
 
     def is_permit_valid(self, passage: "Permit", era: int) -> bool:
-        """Tell whether that passage still lets its call leave."""
+        """Return whether a permit still allows its attempt to be sent."""
         return passage is self._probe or (not self._open and era == self._generation)
 
     def record(self, passage: "Permit", era: int, *, failed: bool | None) -> None:
@@ -142,15 +142,15 @@ class Permit:
 
     @property
     def is_valid(self) -> bool:
-        """Return whether the attempt may still leave, after it has waited for its turn."""
+        """Return whether the attempt may still be sent, after it has waited."""
         return self._breaker.is_permit_valid(self, self._era)
 
     def succeeded(self) -> None:
-        """Note that the server answered, whatever the answer was."""
+        """Record that the server responded, whatever the response was."""
         self._end(failed=False)
 
     def failed(self) -> None:
-        """Note that the attempt did not reach the server, or that no usable answer came."""
+        """Record that the server was not reached, or that there was no usable response."""
         self._end(failed=True)
 
     def _end(self, *, failed: bool | None) -> None:

@@ -25,7 +25,7 @@ def running_loop() -> object | None:
 def call_on(loop: Any, callback: Callable[[], object]) -> None:
     """Call something on an event loop: at once if it is this one, otherwise as soon as it can.
 
-    A loop that is closed, or a trio run that has ended, has nobody to tell.
+    Does nothing if the loop is closed or the trio run has ended.
     """
     if loop is running_loop():
         callback()
@@ -74,7 +74,7 @@ class _ScopeLimit:
 
 @frozen
 class Instant:
-    """When something happened; its age can be told on any event loop."""
+    """A point in time whose age can be computed on any event loop."""
 
     _loop: "weakref.ref[Any] | None"
     _loop_time: float

@@ -58,7 +58,7 @@ class PrioritySemaphore:
         return Slot(self, lane, again=again)
 
     def admit(self, lane: "OrderedDict[Slot, None]") -> bool:
-        """Let one in if there is room for it and nobody of its lane waits."""
+        """Grant a slot if one is free and nobody in its lane is waiting."""
         if lane or not self._has_room(lane):
             return False
         self._count(lane, 1)
@@ -92,7 +92,7 @@ class PrioritySemaphore:
         return next((lane for lane in lanes if lane and self._has_room(lane)), None)
 
     def outranks(self, lane: "OrderedDict[Slot, None]") -> bool:
-        """Tell whether somebody waits who goes before that lane."""
+        """Return whether a call of a higher lane is waiting."""
         return lane is self._bulk and bool(self._normal)
 
 

@@ -9,7 +9,7 @@ LOOK_UP_PRICE = 0.1
 
 
 class RetryBudget:
-    """Lets repeats be at most a share of first attempts, so that they can't drown a sick server.
+    """Limits retries to a share of first attempts, so that they cannot overload a failing server.
 
     Each first attempt deposits `share` of a repeat, up to `most` repeats; `at_start` are there from
     the beginning. It needs no clock: where nothing is called, nothing is repeated.

@@ -1,4 +1,6 @@
-"""One create per reference number at a time in this process, and what earlier ones left in doubt.
+"""Single flight: one create per reference number at a time in this process.
+
+It also remembers which earlier creates are in doubt.
 
 ClickPost recognises a repeated order by its reference number, but only once it has recorded the
 first one; two creates that are under way together may both be booked. So a second create of a
@@ -31,14 +33,14 @@ _MOST_DOUBTS = 100_000
 
 
 def contents_of(body: bytes) -> bytes:
-    """Return what is the same for two bodies that say the same, in whatever order of keys."""
+    """Return a digest that is equal for equal bodies, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(json.loads(body), sort_keys=True).encode()).digest()
 
 
 def other_contents(
     state: str, reference_number: str | None, look_up: str | None
 ) -> InvalidRequestError:
-    """Make the error for an order under a reference number that another one has taken."""
+    """Return the error for an order whose reference number belongs to another order."""
     message = (
         f"an order with other contents {state} under this reference number; this one was not sent"
     )
@@ -54,7 +56,7 @@ def other_contents(
 class Doubt:
     """A create that may have been processed, and whose outcome is unknown.
 
-    `contents` tells orders under one reference number apart. `settle_delay` and `resend_window` are
+    `contents` distinguishes orders of one reference number. `settle_delay` and `resend_window` are
     those of the create's own retry policy, in seconds.
     """
 
@@ -74,20 +76,20 @@ class Doubt:
 
     @property
     def is_expired(self) -> bool:
-        """Whether it is too old for anybody to rely on ClickPost's memory of it."""
+        """Whether it is older than the resend window."""
         return self.is_settled and self.last_sent.age() > self.resend_window
 
 
 class InFlightCreate(Protocol):
-    """A create that others may wait for."""
+    """A create that other calls may wait for."""
 
     def doubt(self, sent: Instant | None = None) -> Doubt | None:
-        """Return what is in doubt if it ends here; with `sent`, it may have been sent then."""
+        """Return the doubt if it ended now; with `sent`, it may have been sent then."""
         ...
 
 
 class SingleFlight:
-    """The creates under way in a process, and those that ended in doubt, by what they create.
+    """The creates in flight in a process, and those that ended in doubt, by reference number.
 
     Thread-safe. The lock is held for dictionary operations only, and is re-entrant: a create whose
     event loop is gone ends when it is garbage-collected, which may happen while the lock is held.
@@ -102,7 +104,7 @@ class SingleFlight:
         self._inherited: dict[Key, tuple[InFlightCreate, Instant]] = {}
 
     def begin(self, key: Key, create: InFlightCreate) -> InFlightCreate | None:
-        """Put a create in flight; or return the one to wait for, if there is one already."""
+        """Register a create; or return the one in flight that has to be waited for."""
         with self._lock:
             before = self._flights.get(key)
             if before is not None and not before.is_abandoned:
@@ -121,10 +123,9 @@ class SingleFlight:
         return None
 
     def finish(self, key: Key, create: InFlightCreate, doubt: Doubt | None) -> None:
-        """Note that a create has ended, and what it leaves in doubt; wake those that wait for it.
+        """Remove a create, remember its doubt, and wake the calls that wait for it.
 
-        One that is not in flight any more, since its event loop was closed or its process forked,
-        has nothing to say.
+        Ignored if it is not in flight any more: its event loop was closed, or its process forked.
         """
         with self._lock:
             flight = self._flights.get(key)
@@ -137,7 +138,7 @@ class SingleFlight:
         flight.wake()
 
     async def wait(self, key: Key, create: InFlightCreate) -> None:
-        """Return once a create is not in flight any more, however it ended."""
+        """Wait until a create is not in flight any more, however it ended."""
         waiter = _Waiter()
         with self._lock:
             flight = self._flights.get(key)
@@ -150,11 +151,11 @@ class SingleFlight:
                 await waiter.wait()
 
     def doubt_about(self, key: Key) -> Doubt | None:
-        """Return what the last create of that reference number left in doubt, if anything."""
+        """Return the doubt about a reference number, if there is one."""
         return self._doubts.get(key)
 
     def reset(self) -> None:
-        """Forget everything, as a new process would; those that wait begin anew."""
+        """Forget everything, as a new process would; waiting calls start again."""
         with self._lock:
             flights = list(self._flights.values())
             self._flights.clear()
@@ -164,7 +165,7 @@ class SingleFlight:
             flight.wake()
 
     def after_fork(self) -> None:
-        """In a forked child: what was under way in the parent still is, and is in doubt here."""
+        """In a forked child: creates in flight in the parent are in doubt here."""
         # Another thread of the parent's may have held the lock.
         self._lock = threading.RLock()
         now = Instant.now()
@@ -174,7 +175,7 @@ class SingleFlight:
     def _remember(self, key: Key, doubt: Doubt) -> None:
         self._doubts.pop(key, None)
         self._doubts[key] = doubt
-        # Two for each one that comes: so it never grows by those that are too old.
+        # Two are looked at for each one added, so expired ones never accumulate.
         for old in [old for old, _ in zip(self._doubts, range(2), strict=False)]:
             too_many = len(self._doubts) > _MOST_DOUBTS
             found = self._doubts[old]
@@ -184,7 +185,7 @@ class SingleFlight:
 
 @define(eq=False)
 class _InFlight:
-    """A create, the event loop that it runs on, and who waits for it."""
+    """A create, its event loop, and the calls that wait for it."""
 
     create: InFlightCreate
     waiters: "list[_Waiter]" = field(factory=list)
@@ -230,9 +231,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def reset() -> None:
-    """Forget every create of this process that is under way or in doubt, as a new process would.
+    """Forget every create of this process that is in flight or in doubt, as a new process would.
 
-    For tests alone: those that use a reference number again, or that play the death of a process.
-    An application that calls it may buy a second label.
+    For tests only, which reuse a reference number or simulate a crash. An application that calls it
+    may buy a second label.
     """
     PROCESS_WIDE.reset()

@@ -1,4 +1,4 @@
-"""What one waits for: rung once, heard by one."""
+"""A one-shot wake-up for a single waiter."""
 
 import asyncio
 from collections.abc import Generator

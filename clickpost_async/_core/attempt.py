@@ -7,7 +7,7 @@ that neither their chain nor their tracebacks lead to a frame that has seen it.
 from clickpost_async._codec.messages import APIRequest, APIResponse
 from clickpost_async._codec.response import retry_after
 from clickpost_async._concurrency.event_loops import time_limit
-from clickpost_async._core.auth import Authenticator
+from clickpost_async._core.auth import Authenticator, Secret
 from clickpost_async._core.outcome import attempt_kind, may_have_been_sent
 from clickpost_async._http.adapter import (
     BaseURL,
@@ -24,7 +24,7 @@ from clickpost_async._http.connection_errors import (
 )
 from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async.errors import ClickPostError, FailureKind, NoReplyError, NotSentError
-from clickpost_async.settings import Host, Hosts, Secret, Timeouts
+from clickpost_async.settings import Host, Hosts, Timeouts
 
 # Only proxies respond with this (RFC 9110, section 15.5.8), and forward nothing before.
 _PROXY_AUTHENTICATION_REQUIRED = 407

@@ -2,20 +2,133 @@
 
 import inspect
 import json
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Never
 from urllib.parse import quote, quote_plus
+
+from attrs import field, frozen
 
 from clickpost_async._codec.endpoint import Auth
 from clickpost_async._http.signature import PLACEHOLDER, Signature
 from clickpost_async.errors import FailureKind, NotSentError
-from clickpost_async.settings import Credentials, Secret, white_space_in
+from clickpost_async.settings import white_space_in
+
+KeySource = Callable[[], str | Awaitable[str]]
 
 # What is spelt alike everywhere, as ClickPost's own keys are.
 _plain = re.compile(r"[\w.~-]+", re.ASCII).fullmatch
 
 # ClickPost's keys have 36 characters.
 _SHORTEST_KEY = 8
+
+_LONGEST = 100  # "username", "key": max 100, ClickPost's OpenAPI export
+
+_USERNAME = "CLICKPOST_USERNAME"
+_API_KEYS = ("CLICKPOST_API_KEY", "CLICKPOST_KEY")
+
+_is_uuid = re.compile(r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}", re.IGNORECASE).fullmatch
+
+
+class Secret:
+    """A string that is only given out by `reveal()`: no repr, format, pickle or copy shows it."""
+
+    __slots__ = ("_reveal",)
+
+    def __init__(self, value: str) -> None:
+        def reveal() -> str:
+            return value
+
+        # A closure, because a plain attribute is found by vars(), asdict() and debuggers' tables.
+        self._reveal = reveal
+
+    def reveal(self) -> str:
+        """Return the string itself."""
+        return self._reveal()
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self.reveal() == other.reveal()
+
+    def __hash__(self) -> int:
+        return hash((Secret, self.reveal()))
+
+    def __reduce__(self) -> Never:
+        message = "a secret is not pickled; read it again where it is needed"
+        raise TypeError(message)
+
+    def __copy__(self) -> "Secret":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Secret":
+        return self
+
+
+@frozen
+class Credentials:
+    """A merchant's username and API key, or a callable that returns the key that is valid now."""
+
+    username: str
+    api_key: Secret | KeySource = field(repr=lambda _: "…")
+
+
+def resolve_credentials(username: str | None, api_key: str | KeySource | None) -> Credentials:
+    """Check the username and the API key of a client; what is `None` comes from the environment.
+
+    Raises:
+        TypeError: One of them is not a string, or for the key, a callable.
+        ValueError: One of them is missing, or cannot be meant; the message never shows the key.
+
+    """
+    username, username_from = (username, "username") if username is not None else _username()
+    key, key_from = (api_key, "api_key") if api_key is not None else _api_key()
+    missing = [
+        f"{name} is missing: pass ClickPost({name}=...) or set {variable}"
+        for name, variable, value in (
+            ("username", _USERNAME, username),
+            ("api_key", _API_KEYS[0], key),
+        )
+        if value is None
+    ]
+    if missing:
+        raise ValueError("; ".join(missing))
+    _check_text(username_from, username, "the username of your ClickPost account")
+    assert isinstance(username, str)  # noqa: S101 - checked above
+    if not callable(key):
+        _check_text(key_from, key, "the API key from ClickPost's dashboard, or a callable")
+        assert isinstance(key, str)  # noqa: S101 - checked above
+    if _is_uuid(username) and not (isinstance(key, str) and _is_uuid(key)):
+        message = (
+            f"{username_from} looks like an API key (a UUID): username and api_key may be swapped;"
+            " write ClickPost(username=..., api_key=...)"
+        )
+        raise ValueError(message)
+    return Credentials(username, key if callable(key) else Secret(key))
+
+
+def _username() -> tuple[str | None, str]:
+    return os.environ.get(_USERNAME) or None, _USERNAME
+
+
+def _api_key() -> tuple[str | None, str]:
+    for name in _API_KEYS:
+        if value := os.environ.get(name):
+            return value, name
+    return None, _API_KEYS[0]
+
+
+def _check_text(name: str, value: object, meaning: str) -> None:
+    """Raise an error that does not show the value, if it cannot be a username or a key."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be {meaning}; got {type(value).__name__}")
+    problem = white_space_in(value)
+    if problem is not None and value.strip():
+        raise ValueError(f"{name} {problem}")
+    if not value.strip() or not value.isprintable() or len(value) > _LONGEST:
+        raise ValueError(f"{name} must be {meaning}: 1 to {_LONGEST} printable characters")
 
 
 class Authenticator:
@@ -33,7 +146,7 @@ class Authenticator:
 
     async def key(self) -> Secret:
         """Return the key that is valid now; a callable is asked each time."""
-        source = self._credentials.key
+        source = self._credentials.api_key
         if isinstance(source, Secret):
             return source
         found: object = None

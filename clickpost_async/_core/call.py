@@ -11,25 +11,23 @@ from typing import Any, TypeVar
 
 import attrs
 
-from clickpost_async._codec.messages import APIResponse
-from clickpost_async._codec.response import decode
+from clickpost_async._codec.endpoint import Get
 from clickpost_async._concurrency.circuit_breaker import Permit
 from clickpost_async._concurrency.event_loops import Instant
 from clickpost_async._concurrency.priority_semaphore import Slot
 from clickpost_async._concurrency.retry_budget import LOOK_UP_PRICE
 from clickpost_async._concurrency.single_flight import Key
 from clickpost_async._core import reconcile
-from clickpost_async._core.admission import acquire_permit, acquire_rate, pause_calls
+from clickpost_async._core.admission import acquire_permit, acquire_rate, announce, pause_calls
 from clickpost_async._core.call_state import CallState
-from clickpost_async._core.outcome import names_another_order
 from clickpost_async._core.retry import UNHEALTHY, Backoff, RetryAction, RetryPolicy
-from clickpost_async._core.runtime import BeforeCreate
 from clickpost_async.errors import (
     ClickPostError,
+    CourierError,
     InvalidRequestError,
     NotSentError,
+    Outcome,
     ThrottledError,
-    UnreadableReplyError,
 )
 from clickpost_async.structures._base import ResponseModel
 
@@ -140,6 +138,8 @@ class Call(CallState[R]):
                     if found is not None:
                         return found
                     await self._settle(self.unresolved)
+            if self.is_pending and self.endpoint.polls_by_lookup:
+                return await self._poll()
             slot = self.slot()
             try:
                 return await self._attempt(slot)
@@ -157,17 +157,36 @@ class Call(CallState[R]):
         is_due = reconcile.is_look_up_due(self.next_action(error), policy)
         if look_up is None or self.reference is None or not is_due:
             return None
-        if not self.health.budget.withdraw(LOOK_UP_PRICE):
+        # The look-up of an order that an earlier call left in doubt is no retry.
+        is_retry = self.telemetry.attempts > 0
+        if is_retry and not self.health.budget.withdraw(LOOK_UP_PRICE):
             return None
         self.runtime.counts.reconciliations += 1
-        options = attrs.evolve(self.options, retry=RetryPolicy.never())
-        query = {"reference_number": self.reference}
         try:
-            found = await Call(self.runtime, options, look_up, query, look_up_for=self).run()
+            found = await self._make_lookup(look_up).run()
         except ClickPostError:
             # Not found, or the look-up failed: either way the outcome stays unknown.
             return None
         return reconcile.as_created(found, self.telemetry.attempts)
+
+    async def _poll(self) -> R:
+        """Look a pending order up by its reference number instead of sending it again."""
+        look_up = reconcile.look_up_endpoint(self.endpoint)
+        assert look_up is not None  # noqa: S101 - an endpoint polls by what finds its orders
+        try:
+            found = await self._make_lookup(look_up).run()
+        except ClickPostError as error:
+            if error.outcome is Outcome.REJECTED and not isinstance(error, CourierError):
+                # That the look-up is rejected does not mean that the order is.
+                error.outcome = Outcome.UNKNOWN
+            raise
+        self.is_pending = found.pending
+        return found
+
+    def _make_lookup(self, look_up: Get[R]) -> "Call[R]":
+        options = attrs.evolve(self.options, retry=RetryPolicy.never())
+        query = {"reference_number": self.reference}
+        return Call(self.runtime, options, look_up, query, look_up_for=self)
 
     async def _settle(self, unresolved: ClickPostError) -> None:
         """Wait until the settle delay of an earlier create of the order has passed."""
@@ -199,11 +218,11 @@ class Call(CallState[R]):
                 if not self.may_send(permit):
                     continue
                 if options.before_create is not None and request.is_create:
-                    await self._announce(options.before_create)
+                    await announce(self, options.before_create)
                 progress = self.start_attempt()
                 loop_state.attempt_started()
                 try:
-                    answer = self._read(await runtime.sender.send(request, progress))
+                    answer = self.read(await runtime.sender.send(request, progress))
                 except ClickPostError as error:
                     await self._fail(error, permit)
                     raise
@@ -218,25 +237,6 @@ class Call(CallState[R]):
                 return answer
             finally:
                 permit.release()
-
-    async def _announce(self, before_create: BeforeCreate) -> None:
-        if self.reference is not None:
-            await before_create(self.reference, self.telemetry.attempts + 1)
-
-    def _read(self, response: APIResponse) -> R:
-        telemetry = self.telemetry
-        answer = decode(
-            self.endpoint, response, attempts=telemetry.attempts, seconds=telemetry.seconds
-        )
-        message: str | None = None
-        if names_another_order(answer, self.reference):
-            message = "response belongs to a different order: it has another reference number"
-            telemetry.response_rejected(message)
-        elif answer.incomplete:
-            message = "response reports success but contains no waybill"
-        if message is not None:
-            raise UnreadableReplyError(message, status=answer.response.status)
-        return answer
 
     async def _fail(self, error: ClickPostError, permit: Permit) -> None:
         self.record_failure(error)

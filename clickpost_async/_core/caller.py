@@ -1,6 +1,6 @@
 """Runs endpoint calls: deadlines, concurrency, downloads."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -8,6 +8,7 @@ import anyio
 
 from clickpost_async._codec.endpoint import Get, Post, Query
 from clickpost_async._codec.file_types import Download
+from clickpost_async._concurrency.as_completed import AsCompleted
 from clickpost_async._core.call import Call
 from clickpost_async._core.runtime import CallOptions, ClientRuntime
 from clickpost_async.errors import ClickPostError, DeadlineError, FailureKind, NoReplyError
@@ -31,9 +32,11 @@ class EndpointCaller:
         """Call an endpoint with a query."""
         return self._run(Call(self._runtime, self._options, endpoint, query))
 
-    def post(self, endpoint: Post[R], body: object) -> Coroutine[Any, Any, R]:
-        """Call an endpoint with a body: a structure, or a plain mapping of one."""
-        return self._run(Call(self._runtime, self._options, endpoint, body=body))
+    def post(
+        self, endpoint: Post[R], body: object, query: Query | None = None
+    ) -> Coroutine[Any, Any, R]:
+        """Call an endpoint with a body: a structure, or a plain mapping of one; and a query."""
+        return self._run(Call(self._runtime, self._options, endpoint, query, body))
 
     def _run(self, call: Call[R]) -> Coroutine[Any, Any, R]:
         deadline = self._options.deadline
@@ -63,6 +66,12 @@ class EndpointCaller:
         if failures:
             raise failures[0]
         return [answers[position] for position in range(len(calls))]
+
+    def as_completed(
+        self, calls: Iterable[Callable[[], Awaitable[Iterable[T]]]], *, max_concurrency: int
+    ) -> AsyncIterator[T]:
+        """Make calls, so many at a time, and yield the results of each as it completes."""
+        return AsCompleted(calls, max_concurrency=max_concurrency)
 
     async def pause(self, seconds: float) -> None:
         """Sleep for so many seconds."""

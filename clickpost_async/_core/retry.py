@@ -9,10 +9,11 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from clickpost_async._codec.endpoint import Idempotency
 from clickpost_async._concurrency.retry_budget import THROTTLE_PRICE, RetryBudget
+from clickpost_async._util.arguments import check_instance, check_number
 from clickpost_async.errors import ClickPostError, FailureKind
 from clickpost_async.structures._base import ResponseModel
 
@@ -106,43 +107,79 @@ class Resend(enum.Enum):
 
 
 def _seconds(default: float) -> float:
-    value: float = field(default=default, validator=[validators.ge(0), validators.lt(float("inf"))])
+    value: float = field(
+        default=default,
+        validator=lambda _, attribute, value: check_number(
+            attribute.name, value, unit="seconds", minimum=0
+        ),
+    )
+    return value
+
+
+def _switch(*, default: bool) -> bool:
+    value: bool = field(
+        default=default,
+        validator=lambda _, attribute, value: check_instance(
+            attribute.name, value, bool, "True or False"
+        ),
+    )
     return value
 
 
 @frozen(kw_only=True)
 class RetryPolicy:
-    """How often and how patiently a call is repeated; all times in seconds.
+    """How often a failed call is sent again, and how long it waits before; times are in seconds.
 
-    `attempts` counts sendings that failed, the first one included; `patience` bounds the sum of the
-    pauses between them (not the time spent waiting for a turn). `backoff` is the first short pause,
-    doubled up to `longest` and drawn at random below that. `settling` is how long a create that got
-    no answer is left alone at least before the same order is sent again, and twice as long the next
-    time: couriers are slow, and a second sending that overtakes the first may buy a second label. A
-    pending order is asked for every `poll_every` seconds, ever more slowly, for `polling` seconds.
+    Args:
+        attempts: How many attempts may fail, the first one included; at least 1.
+        max_total_delay: How many seconds a call may wait between its attempts, all waits together;
+            waiting for the rate limit does not count.
+        backoff: The longest first wait; it doubles with every attempt, and each wait is drawn at
+            random below it.
+        max_backoff: The limit of that doubling.
+        settle_delay: How long a create without a response is left alone, at least, before the same
+            order is sent again, and twice as long the next time: couriers are slow, and a resend
+            that overtakes the first may buy a second label.
+        poll_interval: How long to wait before a pending order is looked up, ever longer each time.
+        poll_timeout: How long a pending order is looked up before it is returned as pending.
+        reconcile: Whether a create without a response is looked up by its reference number.
+        resend: What to do when that look-up does not find the order.
+        resend_window: An order that an earlier bulk run left in doubt for longer is looked up and
+            not sent again: for how long ClickPost recognises a reference number is not documented.
+        retry_unrecognised: Whether an order is sent once more, after settling, when ClickPost did
+            not recognise the response of its courier (354).
 
-    A create without an answer is looked up by its reference number at once, unless `look_up` is
-    off; `resend` says what is done when that does not find it. One that an earlier bulk run left in
-    doubt for longer than `resend_within` is looked up and not sent again: for how long ClickPost
-    knows a reference number is documented nowhere. With `retry_unrecognised` an order whose courier
-    said what ClickPost does not understand (354) is sent once more after settling.
+    Raises:
+        TypeError: A value has the wrong type.
+        ValueError: A number is too small, infinite or NaN.
+
     """
 
-    attempts: int = field(default=4, validator=validators.ge(1))
+    attempts: int = field(
+        default=4,
+        validator=lambda _, attribute, value: check_number(
+            attribute.name, value, unit="attempts", minimum=1, whole=True
+        ),
+    )
     max_total_delay: float = _seconds(600.0)
     backoff: float = _seconds(0.5)
     max_backoff: float = _seconds(20.0)
     settle_delay: float = _seconds(30.0)
     poll_interval: float = _seconds(30.0)
     poll_timeout: float = _seconds(600.0)
-    reconcile: bool = True
-    resend: Resend = Resend.AFTER_SETTLING
+    reconcile: bool = _switch(default=True)
+    resend: Resend = field(
+        default=Resend.AFTER_SETTLING,
+        validator=lambda _, attribute, value: check_instance(
+            attribute.name, value, Resend, "Resend.AFTER_SETTLING or Resend.NEVER"
+        ),
+    )
     resend_window: float = _seconds(86_400.0)
-    retry_unrecognised: bool = False
+    retry_unrecognised: bool = _switch(default=False)
 
     @classmethod
     def never(cls) -> "RetryPolicy":
-        """Send once, whatever happens."""
+        """Return a policy that sends every call once, and neither looks up nor polls."""
         return cls(attempts=1, poll_timeout=0.0, reconcile=False)
 
 

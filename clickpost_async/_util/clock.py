@@ -1,4 +1,4 @@
-"""A clock that nobody can set, for ages that must hold across event loops and suspends."""
+"""A monotonic clock for ages that must hold across event loops and suspends."""
 
 import time
 

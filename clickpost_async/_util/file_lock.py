@@ -10,7 +10,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-# Far behind what is written: on Windows nobody else can read a byte that is locked.
+# Far beyond the contents: on Windows a locked byte cannot be read by others.
 _LOCKED_BYTE = 1 << 30
 
 

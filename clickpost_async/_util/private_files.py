@@ -5,7 +5,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-# Windows has no links to be followed, and needs to be told that bytes are bytes.
+# Windows has no O_NOFOLLOW, and needs O_BINARY.
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _PRIVATE = 0o600
 

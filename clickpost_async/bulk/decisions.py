@@ -1,4 +1,4 @@
-"""What a run does with an order, and what an error says of one: tables of plain values."""
+"""Decision tables: what a run does with an order, and which outcome an error is."""
 
 import enum
 from collections.abc import Mapping
@@ -21,13 +21,13 @@ class Action(enum.Enum):
     """What is done with an order of the input."""
 
     SEND = "send it"
-    RESOLVE = "in doubt: settle, look it up, and send it again if it is not found"
-    LOOK_UP = "in doubt, and not to be sent again: settle, and look it up"
+    RESOLVE = "in doubt: settle, look it up, and resend it if it is not found"
+    LOOK_UP = "in doubt and not to be resent: settle, and look it up"
     REPORT = "report what is recorded, and send nothing"
-    REFUSE = "refuse it: an earlier row has its reference number and other contents"
+    REFUSE = "reject it: an earlier row has its reference number with other contents"
 
 
-# By what is known of the reference number, where the order has the contents that were sent ...
+# By the recorded state, for an order with the recorded contents ...
 _SAME: Mapping[JournalState | None, Action] = MappingProxyType(
     {
         None: Action.SEND,
@@ -39,7 +39,7 @@ _SAME: Mapping[JournalState | None, Action] = MappingProxyType(
         JournalState.REJECTED: Action.REPORT,
     }
 )
-# ... and where they have changed since an earlier run.
+# ... and for one whose contents have changed since an earlier run.
 _CHANGED: Mapping[JournalState | None, Action] = MappingProxyType(
     {
         None: Action.SEND,
@@ -70,25 +70,25 @@ def decide(state: JournalState | None, *, matches: bool, contradicts: bool = Fal
 def outcome_of(error: ClickPostError) -> type[OrderOutcome]:
     """Return which outcome an error of a create is."""
     if isinstance(error, CredentialsError) and error.key_refused:
-        # It says something of the key, and nothing of the order.
+        # It concerns the key, not the order.
         return Unknown if error.outcome is Evidence.UNKNOWN else Pending
-    if is_foreign(error) or error.outcome is Evidence.UNKNOWN:
+    if error.outcome is Evidence.UNKNOWN:
         return Unknown
     return Pending if error.outcome is Evidence.NOT_SENT else Rejected
 
 
 def is_foreign(error: ClickPostError) -> bool:
-    """Tell whether a response refused a call without being ClickPost's, such as a proxy's 404."""
+    """Return whether something other than ClickPost responded, such as a proxy's 404."""
     return error.kind is FailureKind.NOT_CLICKPOST
 
 
 def fails_all(error: ClickPostError) -> bool:
-    """Tell whether every further order would fail in the same way."""
+    """Return whether every further order would fail in the same way."""
     if isinstance(error, CredentialsError):
         # Other codes speak of one courier account, and other orders have others.
         return error.key_refused
     if isinstance(error, ThrottledError):
-        # Every other order would be told to wait for so long, too.
+        # Every other order would have to wait as long.
         return error.kind is FailureKind.RATE_LIMIT_PAUSED
     # A redirect, a refused certificate, a closed client.
     return (

@@ -1,4 +1,4 @@
-"""The create calls of a run that are in flight, and how they are ended when the run is."""
+"""The create calls of a run that are in flight, and how they are cancelled with it."""
 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
@@ -24,9 +24,9 @@ T = TypeVar("T")
 class _Call:
     """One create, from its first attempt to its last.
 
-    `on_wire` counts its attempts, look-ups among them, that have left and are not back; where
-    nothing tells of attempts, as in a fleet, it is 1 throughout. `outcome` is what is known of it
-    if it is cancelled.
+    `on_wire` counts its attempts, look-ups included, that were sent and have no response yet; where
+    attempts are not observed, as in a fleet, it is 1 throughout. `outcome` is the one it has if it
+    is cancelled.
     """
 
     scope: anyio.CancelScope
@@ -39,7 +39,7 @@ _current: ContextVar[_Call | None] = ContextVar("clickpost_async_bulk_call", def
 
 
 class InFlightCalls:
-    """Ends what waits as soon as it is told to, and what is on the wire after a grace period.
+    """Cancels waiting calls at once, and sent ones after a grace period.
 
     A call that waits for the rate, for its place or for a circuit breaker has sent nothing, or is
     in doubt, and is known to be by the events of the client.
@@ -59,7 +59,7 @@ class InFlightCalls:
         match event:
             case AttemptStarted():
                 call.on_wire += 1
-                # Until its end says that nothing of it can have been processed.
+                # Until its end proves that nothing was processed.
                 call.outcome = Outcome.UNKNOWN
             case AttemptFailed() | AttemptSucceeded():
                 call.on_wire -= 1
@@ -74,7 +74,7 @@ class InFlightCalls:
     async def call(
         self, create: Callable[[], Awaitable[T]], *, in_doubt: bool, is_observed: bool
     ) -> T:
-        """Make a call; raises what it does, or, when it is ended here, what is known of it."""
+        """Make a call; raises its error, or one with its outcome if it is cancelled here."""
         call = _Call(anyio.CancelScope())
         if in_doubt or not is_observed:
             call.outcome = Outcome.UNKNOWN

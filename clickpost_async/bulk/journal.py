@@ -1,4 +1,4 @@
-"""The memory of a bulk run: every order is in it before its first byte leaves.
+"""The journal of a bulk run: every order is in it before its first byte is sent.
 
 One that outlives the run is a file. A thread of its own writes it; what comes while it is at it
 goes into the next transaction together, so that a flush of the disk is shared by all who wait for
@@ -105,7 +105,7 @@ class Journal:
             try:
                 yield journal
             finally:
-                # What was handed over is written, whoever still waits for it.
+                # What was handed over is written, whether or not anybody still waits for it.
                 acts, journal._waiting = journal._waiting, []
                 journal._wait_written(acts, writer.submit(journal._write, acts).result())
                 writer.submit(journal._store.close).result()
@@ -113,7 +113,7 @@ class Journal:
     @classmethod
     @asynccontextmanager
     async def private(cls) -> AsyncGenerator["Journal", None]:
-        """Open one that this run alone needs, to know the orders that it has seen.
+        """Open a temporary one, which remembers the orders of this run only.
 
         It takes at most a few megabytes of memory, and what is beyond them of the disk.
         """
@@ -127,19 +127,19 @@ class Journal:
     # --- orders -----------------------------------------------------------------------------------
 
     async def admit(self, entry: JournalEntry) -> Admission:
-        """Take an order in, or tell how it stands, and what to do with it."""
+        """Record an order, or return its recorded state, and what to do with it."""
         return await self._put(partial(self._store.admit, entry))
 
     async def sending(self, key: Key) -> None:
-        """Return when it is durable that the order is about to leave."""
+        """Wait until it is durable that the order is about to be sent."""
         await self._put(partial(self._store.mark_sending, key))
 
     def record(self, key: Key, state: JournalState, outcome: bytes) -> "PendingWrite[None]":
-        """Hand over what an order came to; awaiting it returns when that is durable."""
+        """Hand over an outcome; the awaitable ends when it is durable."""
         return self._put(partial(self._store.record, key, state, outcome))
 
     async def doubts(self) -> AsyncIterator[StoredOrder]:
-        """Go through the orders in doubt, a page at a time."""
+        """Iterate over the orders in doubt, page by page."""
         after = (-1, "", "")
         while page := await self._put(partial(self._store.doubts, after, _PAGE)):
             for kept in page:
@@ -147,7 +147,7 @@ class Journal:
             after = (page[-1].position, *page[-1].key)
 
     async def count_unseen(self) -> int:
-        """Count the orders that this run's input did not have."""
+        """Count the recorded orders that this run's input did not have."""
         return await self._put(self._store.count_unseen)
 
     # --- writing ----------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ class Journal:
             if not hasattr(self, "_store"):
                 return [act.do() for act in acts]
             return self._store.commit([act.do for act in acts]) if acts else []
-        except Exception as error:  # noqa: BLE001 - everybody who waits is told
+        except Exception as error:  # noqa: BLE001 - raised in every waiting call
             return error
 
     def _wait_written(self, acts: list[PendingWrite[Any]], results: list[Any] | Exception) -> None:

@@ -29,7 +29,7 @@ _SCHEMA = (
     ORDERS,
     "CREATE INDEX doubts ON orders (position) WHERE state IN ('sending', 'unknown', 'queued')",
 )
-# What a version lacks; the age of what it recorded is unknown.
+# What older versions lack; the age of their records is unknown.
 _MIGRATIONS: Mapping[int, str] = {
     1: "ALTER TABLE orders ADD COLUMN clock REAL",
     2: "ALTER TABLE orders ADD COLUMN seen_as BLOB",
@@ -48,7 +48,7 @@ class JournalFile(OrderStore):
     def __init__(self, path: str | os.PathLike[str], *, account: str) -> None:
         self._path = Path(path)
         with _explaining_errors(self._path):
-            # Before anything is made, changed or locked: it may be somebody else's file.
+            # Before anything is created, changed or locked: it may be another program's file.
             _refuse_foreign(self._path)
             self._lock = self._lock_file()
             try:
@@ -70,9 +70,11 @@ class JournalFile(OrderStore):
         problem = None
         try:
             if not try_lock(lock):
-                problem = f"{self._path} is in use by another process; wait for it, or stop it"
+                problem = (
+                    f"{self._path} is in use by another process; wait until it ends, or stop it"
+                )
             elif _read_count(lock) is None:
-                problem = f"{path} is no lock file of a journal; name another journal"
+                problem = f"{path} is not the lock file of a journal; choose another journal"
         except BaseException:
             os.close(lock)
             raise
@@ -82,7 +84,7 @@ class JournalFile(OrderStore):
         return lock
 
     def _private_file(self) -> int:
-        """Make the file if it is not there, and let nobody else read what is or will be written.
+        """Create the file if it is missing, readable by its owner only.
 
         It stays open as long as the database: a process that closes any descriptor of a file loses
         the locks that SQLite has on it.
@@ -126,8 +128,8 @@ class JournalFile(OrderStore):
         is_cut = (_read_count(self._lock) or 0) > int(_read_setting(database, "commits"))
         if is_cut or (log_is_missing and not _read_setting(database, "clean")):
             self._refuse(
-                "lacks what was written last: its -wal file is missing or cut;"
-                " put it back, or look the orders of that run up one by one"
+                "is missing its last writes: its -wal file is missing or truncated;"
+                " restore it, or look the orders of that run up one by one"
             )
 
     def _refuse(self, why: str) -> None:
@@ -204,7 +206,7 @@ def read_status(path: str | os.PathLike[str]) -> JournalStatus:
             message = f"there is no journal {path}"
             raise JournalError(message)
         _refuse_foreign(path)
-        # Without a log nobody writes it, and reading it shall not make one.
+        # Without a log no run is writing, and reading must not create one.
         beside = "" if Path(f"{path}-wal").exists() else "&immutable=1"
         database = sqlite3.connect(f"{_read_only(path)}{beside}", uri=True)
         try:
@@ -275,7 +277,7 @@ def _version(path: Path, database: sqlite3.Connection) -> int:
 
 
 def _not_a_journal(path: Path) -> str:
-    return f"{path} is no journal of a bulk run; name another file"
+    return f"{path} is not a bulk-run journal; choose another file"
 
 
 def _read_only(path: Path) -> str:

@@ -14,7 +14,7 @@ _HAS_BOOTTIME = hasattr(time, "CLOCK_BOOTTIME")
 
 @cache
 def boot_id() -> str:
-    """Return what tells one start of this machine from another; "" where the system has none."""
+    """Return the id of this boot of the machine; "" where the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
@@ -39,7 +39,7 @@ class Timestamp:
         return cls(time.time(), boottime(), boot_id())
 
     def left_of(self, delay: float, now: "Timestamp") -> float:
-        """Return how many seconds of a delay that began here are left.
+        """Return the remaining seconds of a delay that began here.
 
         All of them where no clock can tell: after a reboot, or where one was set back.
         """

@@ -10,7 +10,7 @@ from clickpost_async.structures import CreatedOrder
 class _Outcome:
     """Which order it was: its position in the input from 0, and its row where it has one.
 
-    `recorded`: an earlier run came to this, as its journal says, and nothing was sent now.
+    `recorded`: the outcome of an earlier run, from its journal; nothing was sent now.
     `differs`: its row has changed since an earlier run sent the order, which stands as it was sent.
     `duplicate_of`: where the same order comes earlier in this input ("row 3"), whose outcome this
     is; nothing was sent for it a second time.
@@ -30,7 +30,7 @@ class _Outcome:
 class Placed(_Outcome):
     """The order has a waybill; `already_placed` if its reference number had one before.
 
-    `found_again`: it had been placed by a sending of ours whose answer was lost.
+    `recovered`: an earlier attempt whose response was lost had placed it.
     """
 
     order: CreatedOrder
@@ -44,7 +44,7 @@ class Placed(_Outcome):
 
 @frozen(kw_only=True)
 class Rejected(_Outcome):
-    """There is no order: what was wrong with it, found here or by ClickPost or its courier."""
+    """There is no order; `reasons` come from validation, ClickPost or its courier."""
 
     reasons: tuple[str, ...]
     error: ClickPostError | None = field(default=None, repr=False)

@@ -28,27 +28,27 @@ def write(outcome: OrderOutcome) -> bytes:
     return json.dumps(written, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def read(kind: str, written: bytes, **facts: Any) -> OrderOutcome:
-    """Read an outcome of that kind again; `facts` say which order it is."""
-    told = json.loads(written)
-    facts |= {"attempts": told["attempts"], "seconds": told["seconds"]}
+def read(kind: str, written: bytes, **context: Any) -> OrderOutcome:
+    """Read an outcome of that kind again; `context` say which order it is."""
+    data = json.loads(written)
+    context |= {"attempts": data["attempts"], "seconds": data["seconds"]}
     if kind == "placed":
-        return Placed(order=read_order(told), recovered=told["found_again"], **facts)
+        return Placed(order=read_order(data), recovered=data["found_again"], **context)
     if kind == "rejected":
-        return Rejected(reasons=tuple(told["reasons"]), error=read_error(told), **facts)
+        return Rejected(reasons=tuple(data["reasons"]), error=read_error(data), **context)
     if kind == "queued":
-        return Pending(order=read_order(told), **facts)
-    error = read_error(told)
+        return Pending(order=read_order(data), **context)
+    error = read_error(data)
     if kind == "accepted":
-        return Pending(error=error, **facts)
+        return Pending(error=error, **context)
     return Unknown(
         error=error or NoReplyError("a previous run stopped while this order was in flight"),
-        **facts,
+        **context,
     )
 
 
 def write_order(order: CreatedOrder) -> dict[str, Any]:
-    """Return an answer as plain values."""
+    """Return a response as plain values."""
     reply = order.response
     return {
         "order": unstructure(order),
@@ -58,16 +58,16 @@ def write_order(order: CreatedOrder) -> dict[str, Any]:
     }
 
 
-def read_order(told: dict[str, Any]) -> CreatedOrder:
-    """Read an answer again; `attempts` and `seconds` are beside it."""
+def read_order(data: dict[str, Any]) -> CreatedOrder:
+    """Read a response again; `attempts` and `seconds` are stored beside it."""
     reply = ResponseInfo(
-        status=told["status"],
-        http_status=told["http_status"],
-        reconciled=told["looked_up"],
-        attempts=told["attempts"],
-        seconds=told["seconds"],
+        status=data["status"],
+        http_status=data["http_status"],
+        reconciled=data["looked_up"],
+        attempts=data["attempts"],
+        seconds=data["seconds"],
     )
-    order = structure_response(told["order"], CreatedOrder, reply)
+    order = structure_response(data["order"], CreatedOrder, reply)
     assert order is not None  # noqa: S101 - it was one when it was written
     return order
 
@@ -76,24 +76,24 @@ def write_error(error: ClickPostError | None) -> dict[str, Any]:
     """Return an error as plain values; nothing, if there is none."""
     if error is None:
         return {}
-    facts = {name: getattr(error, name) for name in _FACTS}
+    context = {name: getattr(error, name) for name in _FACTS}
     return {
         "error": type(error).__name__,
         "message": error.message,
         "outcome": error.outcome.name,
-        **facts,
+        **context,
     }
 
 
-def read_error(told: dict[str, Any]) -> ClickPostError | None:
+def read_error(data: dict[str, Any]) -> ClickPostError | None:
     """Read an error again; `attempts` is beside it."""
-    if "error" not in told:
+    if "error" not in data:
         return None
-    kind: type[ClickPostError] = getattr(errors, told["error"])
+    kind: type[ClickPostError] = getattr(errors, data["error"])
     error = kind(
-        told["message"],
-        outcome=Evidence[told["outcome"]],
-        **{name: told[name] for name in _FACTS},
+        data["message"],
+        outcome=Evidence[data["outcome"]],
+        **{name: data[name] for name in _FACTS},
     )
-    error.attempts = told["attempts"]
+    error.attempts = data["attempts"]
     return error

@@ -19,16 +19,16 @@ class JournalError(Exception):
 
 
 class JournalState(enum.Enum):
-    """What is known of an order."""
+    """The recorded state of an order."""
 
     ACCEPTED = "accepted"
-    """Nothing of it has left."""
+    """Not sent yet."""
     SENDING = "sending"
-    """It was about to leave; without an outcome it is in doubt."""
+    """About to be sent; without an outcome it is in doubt."""
     QUEUED = "queued"
     """ClickPost has recorded it, and works on it."""
     UNKNOWN = "unknown"
-    """It was sent, and nobody knows what became of it."""
+    """Sent, outcome unknown."""
     PLACED = "placed"
     REJECTED = "rejected"
 
@@ -39,7 +39,7 @@ DOUBTS = frozenset({JournalState.SENDING, JournalState.UNKNOWN, JournalState.QUE
 
 @frozen(kw_only=True)
 class JournalEntry:
-    """An order of the input: where it stands there, what is sent, and that content's digest.
+    """An order of the input: its position, the payload, and the payload's digest.
 
     One that is invalid, and so is never sent, has neither.
     """
@@ -53,7 +53,7 @@ class JournalEntry:
 
 @frozen(kw_only=True)
 class JournalRecord:
-    """What a journal knew of an order before it was admitted.
+    """What a journal had recorded of an order before it was admitted.
 
     `matches`: the order has the contents that are recorded. `seen`: an earlier row of this run's
     input has its reference number, and `position` and `row` are that one's; `contradicts`: with
@@ -72,18 +72,18 @@ class JournalRecord:
 
     @property
     def place(self) -> str:
-        """Where it stands in the input."""
+        """Its position in the input, for messages."""
         return place_of(self.position, self.row)
 
 
 def place_of(position: int, row: int | None) -> str:
-    """Say where an order stands in the input."""
+    """Return an order's position in the input, for messages."""
     return f"position {position}" if row is None else f"row {row}"
 
 
 @frozen(kw_only=True)
 class StoredOrder:
-    """An order as a journal keeps it until it is done."""
+    """An order as a journal stores it until it is final."""
 
     key: Key
     position: int
@@ -94,7 +94,7 @@ class StoredOrder:
 
 @frozen(kw_only=True)
 class JournalStatus:
-    """How the orders of a journal stand; `oldest_doubt` is in seconds since the epoch."""
+    """Counts of a journal's orders by state; `oldest_doubt` is in seconds since the epoch."""
 
     account: str
     counts: Mapping[JournalState, int]
@@ -102,5 +102,5 @@ class JournalStatus:
 
     @property
     def in_doubt(self) -> int:
-        """How many orders may have been bought without anybody knowing."""
+        """How many orders have an unknown outcome."""
         return sum(self.counts[state] for state in DOUBTS)

@@ -41,6 +41,13 @@ def _as_created(find: Any) -> Get[CreatedOrder]:
 _FIND = {"india": _as_created(FIND_INDIA), "world": _as_created(FIND_WORLD)}
 
 
+async def look_up(client: ClickPost, key: Key) -> CreatedOrder:
+    """Return the order that ClickPost has under a reference number, as a create would."""
+    market, reference = key
+    found = await client.get(_FIND[market], {"reference_number": reference})
+    return evolve(found, response=evolve(found.response, reconciled=True, attempts=0))
+
+
 class OrderCreator(Protocol):
     """Creates orders in other processes, such as a `Fleet`."""
 
@@ -52,7 +59,7 @@ class OrderCreator(Protocol):
 
 
 class PreparedPayload:
-    """An order as the journal knows it: its key, and what is sent."""
+    """An order as the journal stores it: its key and its payload."""
 
     def __init__(self, given: object) -> None:
         order = _to_structure(given)
@@ -83,7 +90,7 @@ def _to_payload(order: IndiaOrder | WorldOrder) -> bytes:
 
 
 def _key_of(given: object) -> Key | None:
-    """Return the key of an order that is invalid, if it can be told."""
+    """Return the key of an invalid order, if it has a readable reference number."""
     reference = given.reference if isinstance(given, OrderRow) else reference_number_of(given)
     if reference is None or not _is_encodable(reference):
         return None
@@ -110,8 +117,8 @@ def _is_encodable(text: str) -> bool:
 class PreparedOrder:
     """An order of the input as it is sent, or, if it is `invalid`, its outcome.
 
-    It has a key if its reference number can be told. `facts` are those of its outcome, whatever
-    that is.
+    It has a key if its reference number is readable. `context` holds the fields that any outcome of
+    it has.
     """
 
     context: dict[str, Any]
@@ -125,50 +132,50 @@ class PreparedOrder:
         return None if self.payload is None else self.payload.digest
 
     @classmethod
-    def of(cls, turn: ScheduledOrder) -> "PreparedOrder":
+    def of(cls, scheduled: ScheduledOrder) -> "PreparedOrder":
         """Validate an order, and write what would be sent."""
-        given = turn.source
+        given = scheduled.source
         row = given if isinstance(given, OrderRow) else None
-        facts: dict[str, Any] = {
-            "position": turn.position,
+        context: dict[str, Any] = {
+            "position": scheduled.position,
             "reference_number": row.reference if row else reference_number_of(given),
             "row": row.number if row else None,
-            "differs": turn.differs,
+            "differs": scheduled.differs,
         }
         if row is not None and row.problems:
-            invalid = Rejected(reasons=tuple(map(str, row.problems)), **facts)
-            return cls(facts, _key_of(given), invalid=invalid)
+            invalid = Rejected(reasons=tuple(map(str, row.problems)), **context)
+            return cls(context, _key_of(given), invalid=invalid)
         try:
-            kept = PreparedPayload(row.order if row else given)
+            stored = PreparedPayload(row.order if row else given)
         except InvalidRequestError as error:
-            return cls(facts, _key_of(given), invalid=reject(error, given, facts))
-        return cls(facts, kept.key, kept)
+            return cls(context, _key_of(given), invalid=reject(error, given, context))
+        return cls(context, stored.key, stored)
 
 
-def reject(error: InvalidRequestError, given: object, facts: dict[str, Any]) -> Rejected:
+def reject(error: InvalidRequestError, given: object, context: dict[str, Any]) -> Rejected:
     """Return the outcome of an order that is invalid: where, and why."""
     problems = error.problems
     if isinstance(given, OrderRow):
         reasons = tuple(str(given.locate(one.path, one.message)) for one in problems)
     else:
         reasons = tuple(map(str, problems))
-    return evolve(Rejected(reasons=reasons, error=error, **facts), attempts=error.attempts)
+    return evolve(Rejected(reasons=reasons, error=error, **context), attempts=error.attempts)
 
 
 async def in_doubt(journal: Journal) -> AsyncIterator[ScheduledOrder]:
-    """Go through what earlier runs have left in doubt, as rows of the input that it was."""
-    async for kept in journal.doubts():
-        market, reference = kept.key
-        row = kept.row or 0
-        order = json.loads(kept.payload)
+    """Iterate over the orders that earlier runs left in doubt, as rows of their input."""
+    async for stored in journal.doubts():
+        market, reference = stored.key
+        row = stored.row or 0
+        order = json.loads(stored.payload)
         given = OrderRow(
             number=row, last=row, market=Market(market), reference=reference, order=order
         )
-        yield ScheduledOrder(kept.position, given)
+        yield ScheduledOrder(stored.position, given)
 
 
 class JournaledCreator:
-    """Keeps a run's journal."""
+    """Creates orders, and records each attempt and outcome in the journal."""
 
     def __init__(
         self, journal: Journal, client: ClickPost, elsewhere: OrderCreator | None = None
@@ -188,106 +195,105 @@ class JournaledCreator:
 
     async def _announce(self, market: str, reference: str, _: int) -> None:
         await self._journal.sending((market, reference))
-        # A run that has ended meanwhile may not have told this task yet; the next step is to send.
+        # The run may have ended without this task being cancelled yet, and the next step sends.
         await checkpoint_if_cancelled()
 
-    def is_observed(self, turn: ScheduledOrder) -> bool:
-        """Tell whether an order is created by this run's client, which tells of its attempts."""
-        return self._elsewhere is None or turn.look_up_only
+    def is_observed(self, scheduled: ScheduledOrder) -> bool:
+        """Return whether this run's client creates an order, so that its attempts are observed."""
+        return self._elsewhere is None or scheduled.look_up_only
 
-    async def create(self, turn: ScheduledOrder, order: PreparedOrder) -> CreatedOrder:
-        """Create an order, or look it up; before each sending the journal says so, durably."""
+    async def create(self, scheduled: ScheduledOrder, order: PreparedOrder) -> CreatedOrder:
+        """Create an order, or look it up; each attempt is in the journal before it is sent."""
         assert order.key is not None  # noqa: S101 - only what has one gets here
-        if turn.look_up_only:
-            return await self._look_up(order.key, turn)
+        if scheduled.look_up_only:
+            return await self._look_up(order.key, scheduled)
         assert order.payload is not None  # noqa: S101 - what is invalid is never sent
         if self._elsewhere is not None:
             await self._journal.sending(order.key)
             return await self._elsewhere.create(
-                order.payload.order, in_doubt=turn.in_doubt, polls=False
+                order.payload.order, in_doubt=scheduled.in_doubt, polls=False
             )
-        create: Create = self._creates[order.key[0], turn.in_doubt]
+        create: Create = self._creates[order.key[0], scheduled.in_doubt]
         return await create(order.payload.order)
 
-    async def _look_up(self, key: Key, turn: ScheduledOrder) -> CreatedOrder:
-        """Find an order that is not sent again; raises `NoReplyError` if it is not found."""
-        market, reference = key
+    async def _look_up(self, key: Key, scheduled: ScheduledOrder) -> CreatedOrder:
+        """Look up an order that is not to be resent; raises `NoReplyError` if it is not found."""
+        reference = key[1]
         try:
-            found = await self._client.get(_FIND[market], {"reference_number": reference})
+            return await look_up(self._client, key)
         except ClickPostError as error:
             if error.outcome is Evidence.NOT_SENT or fails_all(error):
                 raise
-            why = "its row has changed since" if turn.differs else "that was too long ago"
+            why = "its row has changed since" if scheduled.differs else "that was too long ago"
             message = (
-                f"it may have been placed by a previous run, and is not sent again because {why};"
+                f"it may have been placed by a previous run, and is not resent because {why};"
                 f" a look-up did not find it ({error.message})"
             )
             raise NoReplyError(message, transient=False, reference_number=reference) from None
-        return evolve(found, response=evolve(found.response, reconciled=True, attempts=0))
 
-    async def admit(self, turn: ScheduledOrder, order: PreparedOrder) -> OrderOutcome | None:
-        """Return the outcome of an order of which nothing is to be sent, such as one that is done.
+    async def admit(self, scheduled: ScheduledOrder, order: PreparedOrder) -> OrderOutcome | None:
+        """Return the outcome of an order that is not to be sent, such as a final one.
 
-        The others are to be sent, or, where they have an outcome to begin with, resolved later.
+        `None`: it is to be sent, or, if it is in doubt, resolved later.
         """
-        assert order.key is not None  # noqa: S101 - without one nothing is known of it
-        facts = order.context
+        assert order.key is not None  # noqa: S101 - without one there is no record
+        context = order.context
         entry = JournalEntry(
             key=order.key,
-            position=turn.position,
-            row=facts["row"],
+            position=scheduled.position,
+            row=context["row"],
             payload=None if order.payload is None else order.payload.payload,
             digest=order.digest,
         )
         admission = await self._journal.admit(entry)
-        standing = admission.record
+        record = admission.record
         match admission.action:
             case Action.REFUSE:
-                return order.invalid or refuse(turn, order, standing.place)
+                return order.invalid or refuse(scheduled, order, record.place)
             case Action.REPORT:
-                return self._report(standing, facts)
+                return self._report(record, context)
             case Action.RESOLVE | Action.LOOK_UP:
-                self._resolve_later(turn, standing, facts)
+                self._resolve_later(scheduled, record, context)
                 return None
             case _:
                 return order.invalid
 
-    def _report(self, standing: JournalRecord, facts: dict[str, Any]) -> OrderOutcome:
-        facts["differs"] = not standing.matches
-        if not standing.seen:
-            return self._stored_outcome(standing, recorded=True, **facts)
-        outcome = self._stored_outcome(standing, duplicate_of=standing.place, **facts)
+    def _report(self, record: JournalRecord, context: dict[str, Any]) -> OrderOutcome:
+        context["differs"] = not record.matches
+        if not record.seen:
+            return self._stored_outcome(record, recorded=True, **context)
+        outcome = self._stored_outcome(record, duplicate_of=record.place, **context)
         return evolve(outcome, attempts=0, seconds=0.0)
 
     def _resolve_later(
-        self, turn: ScheduledOrder, standing: JournalRecord, facts: dict[str, Any]
+        self, scheduled: ScheduledOrder, record: JournalRecord, context: dict[str, Any]
     ) -> None:
         now = Timestamp.now()
-        turn.in_doubt = True
-        turn.differs = facts["differs"] = not standing.matches
-        is_old = standing.since.is_older_than(self._policy.resend_window, now)
-        turn.look_up_only = turn.differs or is_old
-        left = standing.since.left_of(self._policy.settle_delay, now)
-        turn.wait_for(self._doubt(standing, facts), left)
+        scheduled.in_doubt = True
+        scheduled.differs = context["differs"] = not record.matches
+        is_old = record.since.is_older_than(self._policy.resend_window, now)
+        scheduled.look_up_only = scheduled.differs or is_old
+        left = record.since.left_of(self._policy.settle_delay, now)
+        scheduled.wait_for(self._doubt(record, context), left)
 
-    def _doubt(self, standing: JournalRecord, facts: dict[str, Any]) -> OrderOutcome:
-        # What was recorded before it was sent says nothing of the sending.
-        if standing.outcome is not None and standing.state is not JournalState.SENDING:
-            return self._stored_outcome(standing, recorded=True, **facts)
-        error = NoReplyError(_IN_DOUBT, reference_number=facts["reference_number"])
-        error.attempts = standing.attempts
-        return Unknown(error=error, attempts=standing.attempts, recorded=True, **facts)
+    def _doubt(self, record: JournalRecord, context: dict[str, Any]) -> OrderOutcome:
+        # An outcome from before the last attempt does not describe it.
+        if record.outcome is not None and record.state is not JournalState.SENDING:
+            return self._stored_outcome(record, recorded=True, **context)
+        error = NoReplyError(_IN_DOUBT, reference_number=context["reference_number"])
+        error.attempts = record.attempts
+        return Unknown(error=error, attempts=record.attempts, recorded=True, **context)
 
-    def _stored_outcome(self, standing: JournalRecord, **facts: Any) -> OrderOutcome:
-        assert standing.state is not None  # noqa: S101 - without one there is nothing to be read
-        return outcome_codec.read(standing.state.value, standing.outcome or b"", **facts)
+    def _stored_outcome(self, record: JournalRecord, **context: Any) -> OrderOutcome:
+        assert record.state is not None  # noqa: S101 - without one there is nothing to be read
+        return outcome_codec.read(record.state.value, record.outcome or b"", **context)
 
     async def count_unseen(self) -> int:
         """Count the orders of earlier runs that this run's input did not have."""
         return await self._journal.count_unseen()
 
     def record(self, key: Key, outcome: OrderOutcome) -> Awaitable[None]:
-        """Hand an outcome over at once; the awaitable ends when it is durable."""
+        """Hand over an outcome; the awaitable ends when it is durable."""
         return self._journal.record(key, _state_of(outcome), outcome_codec.write(outcome))
 
 
@@ -305,7 +311,7 @@ def _state_of(outcome: OrderOutcome) -> JournalState:
             return JournalState.QUEUED
 
 
-def refuse(turn: ScheduledOrder, order: PreparedOrder, place: str) -> Rejected:
+def refuse(scheduled: ScheduledOrder, order: PreparedOrder, place: str) -> Rejected:
     """Return the outcome of an order that has the reference number of another one of the input."""
     message = (
         f"{place} has the same reference number with other contents, so this one was not sent;"
@@ -313,6 +319,6 @@ def refuse(turn: ScheduledOrder, order: PreparedOrder, place: str) -> Rejected:
         " stand next to each other"
     )
     problem: object = Problem(_REFERENCE, message)
-    if isinstance(turn.source, OrderRow):
-        problem = turn.source.locate(_REFERENCE, message)
+    if isinstance(scheduled.source, OrderRow):
+        problem = scheduled.source.locate(_REFERENCE, message)
     return Rejected(reasons=(str(problem),), **order.context)

@@ -21,7 +21,7 @@ class Report:
     lost, and were found again instead of being bought twice. `requests` are sendings of orders,
     `repeats` those that were not an order's first. `slowest` is how many seconds the
     slowest order took. `halted` is what would have failed every order, such as a refused key;
-    `stopped`: it was told to read no further.
+    `stopped`: `Run.stop` was called.
     """
 
     placed: int = 0
@@ -88,7 +88,7 @@ class Report:
         if self.missing:
             parts.append(f"{self.missing} in the journal and not in the input")
         if self.changed:
-            parts.append(f"{self.changed} changed since they were sent, and left as they were")
+            parts.append(f"{self.changed} changed since they were sent, and not sent again")
         if self.duplicates:
             parts.append(f"{self.duplicates} duplicates of earlier rows")
         if self.stopped:

@@ -37,7 +37,7 @@ from clickpost_async.events import Event
 from clickpost_async.settings import Priority
 from clickpost_async.structures import CreatedOrder
 
-# So many responses in a row that are not ClickPost's, such as HTTP 404: something else answers.
+# So many consecutive responses from something other than ClickPost, such as HTTP 404, halt a run.
 _MOST_FOREIGN = 3
 # How long what is on the wire has to come back, in seconds, when a run is told to end, and when it
 # ends by itself although there are responses.
@@ -66,7 +66,7 @@ class Run:
         self.report: Report = Report()
         self._calls = InFlightCalls()
         self._monitor = OutageMonitor(client.address, max_outage)
-        # The journal's clock polls what ClickPost has recorded: it goes on after a restart.
+        # Queued orders are polled by the schedule, so that polling resumes after a restart.
         self._client = client.with_options(
             priority=Priority.BULK,
             retry=evolve(client.retry, poll_timeout=0.0),
@@ -181,103 +181,107 @@ class Run:
 
     async def _worker(self, others: anyio.CancelScope) -> None:
         try:
-            while (turn := await self._schedule.next()) is not None:
-                outcome = await self._process(turn)
+            while (scheduled := await self._schedule.next()) is not None:
+                outcome = await self._process(scheduled)
                 if outcome is not None:
-                    self._schedule.finish(turn)
+                    self._schedule.finish(scheduled)
                     await self._done.send(outcome)
         except Exception as error:  # noqa: BLE001 - the journal's, above all: nothing may be sent
             self._failure = self._failure or error
             others.cancel()
 
-    async def _process(self, turn: ScheduledOrder) -> OrderOutcome | None:
-        """Return an order's outcome; `None`: it comes up again later."""
-        if turn.last_outcome is not None and (self.report.stopped or self.report.halted):
-            return turn.last_outcome
-        order = PreparedOrder.of(turn)
+    async def _process(self, scheduled: ScheduledOrder) -> OrderOutcome | None:
+        """Return an order's outcome, or `None` if it is scheduled again."""
+        if scheduled.last_outcome is not None and (self.report.stopped or self.report.halted):
+            return scheduled.last_outcome
+        order = PreparedOrder.of(scheduled)
         if order.key is None:
             return order.invalid
-        if turn.last_outcome is None:
-            admitted = await self._admit(turn, order)
+        if scheduled.last_outcome is None:
+            admitted = await self._admit(scheduled, order)
             if admitted is not Action.SEND:
                 return admitted
-        outcome = turn.add(await self._create(turn, order))
+        outcome = scheduled.add(await self._create(scheduled, order))
         # Handed over before anything else can happen, a cancellation included.
         saved = self._keeper.record(order.key, outcome)
         await saved
-        return None if self._reschedule(turn, outcome) else outcome
+        return None if self._reschedule(scheduled, outcome) else outcome
 
     async def _admit(
-        self, turn: ScheduledOrder, order: PreparedOrder
+        self, scheduled: ScheduledOrder, order: PreparedOrder
     ) -> OrderOutcome | Literal[Action.SEND] | None:
-        """Return that it is to be sent, or its outcome, or `None`: it comes up again later."""
-        assert order.key is not None  # noqa: S101 - without one nothing is known of it
-        other = self._schedule.claim(order.key, turn)
+        """Return `Action.SEND`, an outcome, or `None` if it is scheduled again."""
+        assert order.key is not None  # noqa: S101 - without one there is no record
+        other = self._schedule.claim(order.key, scheduled)
         if other is not None:
             # Rows of one reference number are decided one after the other.
-            self._schedule.follow(other, turn)
+            self._schedule.follow(other, scheduled)
             return None
-        outcome = await self._keeper.admit(turn, order)
-        if turn.last_outcome is not None:
-            self._schedule.put(turn)
+        outcome = await self._keeper.admit(scheduled, order)
+        if scheduled.last_outcome is not None:
+            self._schedule.put(scheduled)
             return None
         return outcome or Action.SEND
 
-    def _reschedule(self, turn: ScheduledOrder, outcome: OrderOutcome) -> bool:
-        wait = turn.repeat_wait(outcome, self._policy.attempts)
+    def _reschedule(self, scheduled: ScheduledOrder, outcome: OrderOutcome) -> bool:
+        wait = scheduled.repeat_wait(outcome, self._policy.attempts)
         behind_all = wait is not None
         if wait is None:
-            wait = turn.poll_wait(outcome, self._policy.poll_interval, self._policy.poll_timeout)
+            wait = scheduled.poll_wait(
+                outcome, self._policy.poll_interval, self._policy.poll_timeout
+            )
         if wait is None:
             return False
-        turn.wait_for(outcome, wait)
-        self._schedule.put(turn, behind_all=behind_all)
+        scheduled.wait_for(outcome, wait)
+        self._schedule.put(scheduled, behind_all=behind_all)
         return True
 
-    async def _create(self, turn: ScheduledOrder, order: PreparedOrder) -> OrderOutcome:
+    async def _create(self, scheduled: ScheduledOrder, order: PreparedOrder) -> OrderOutcome:
         began = time.perf_counter()
         try:
             created = await self._calls.call(
-                partial(self._keeper.create, turn, order),
-                in_doubt=turn.in_doubt,
-                is_observed=self._keeper.is_observed(turn),
+                partial(self._keeper.create, scheduled, order),
+                in_doubt=scheduled.in_doubt,
+                is_observed=self._keeper.is_observed(scheduled),
             )
         except ClickPostError as error:
             order.context["seconds"] = time.perf_counter() - began
-            return self._failed(error, turn, order.context)
+            return self._failed(error, scheduled, order.context)
         self._foreign = 0
         order.context["seconds"] = time.perf_counter() - began
-        return _create_loop(created, order.context, sent_before=turn.in_doubt)
+        return _create_loop(created, order.context, sent_before=scheduled.in_doubt)
 
     def _failed(
-        self, error: ClickPostError, turn: ScheduledOrder, facts: dict[str, Any]
+        self, error: ClickPostError, scheduled: ScheduledOrder, context: dict[str, Any]
     ) -> OrderOutcome:
-        facts["attempts"] = error.attempts
+        context["attempts"] = error.attempts
         self._foreign = self._foreign + 1 if is_foreign(error) else 0
         if fails_all(error) or self._foreign >= _MOST_FOREIGN:
             self._halt(error)
         if isinstance(error, InvalidRequestError) and error.problems:
-            return reject(error, turn.source, facts)
+            return reject(error, scheduled.source, context)
         kind = outcome_of(error)
         if kind is Rejected:
-            return Rejected(reasons=(str(error),), error=error, **facts)
-        return Unknown(error=error, **facts) if kind is Unknown else Pending(error=error, **facts)
+            return Rejected(reasons=(str(error),), error=error, **context)
+        return (
+            Unknown(error=error, **context) if kind is Unknown else Pending(error=error, **context)
+        )
 
 
 def _create_loop(
-    created: CreatedOrder, facts: dict[str, Any], *, sent_before: bool
+    created: CreatedOrder, context: dict[str, Any], *, sent_before: bool
 ) -> OrderOutcome:
     response = created.response
-    facts["attempts"] = response.attempts
+    context["attempts"] = response.attempts
     if created.pending:
-        return Pending(order=created, **facts)
-    if created.reference_number not in (None, facts["reference_number"]):
+        return Pending(order=created, **context)
+    if created.reference_number not in (None, context["reference_number"]):
         # Something on the way has mixed up two responses: this waybill is another order's.
         message = "the response has another reference number"
-        return Unknown(error=UnreadableReplyError(message, transient=False), **facts)
+        return Unknown(error=UnreadableReplyError(message, transient=False), **context)
     sent_before = sent_before or response.attempts > 1
     found_again = response.reconciled or (created.already_placed and sent_before)
-    return Placed(order=created, recovered=found_again, **facts)
+    return Placed(order=created, recovered=found_again, **context)
 
 
 def create(

@@ -1,4 +1,4 @@
-"""The orders of a run: those of its input, those that come up again, and who waits for whom."""
+"""The orders of a run: its input, those scheduled again, and those that wait for another."""
 
 import heapq
 import itertools
@@ -17,12 +17,12 @@ from clickpost_async.structures import IndiaOrder, WorldOrder
 
 BulkOrder = IndiaOrder | WorldOrder | Mapping[str, Any] | OrderRow
 
-# How often an order is taken up again after all others, where repeats had become too many.
+# How often an order is scheduled again because the retry budget was spent.
 _ROUNDS = 3
 _LONGEST_POLL = 300.0
 # Timers may fire a little early, and floats are rounded.
 _TICK = 0.001
-# While more wait to come up again, no more are read: each is a whole order in memory.
+# No more orders are read while so many are scheduled again: each is in memory as a whole.
 _MOST_WAITING = 10_000
 
 
@@ -47,13 +47,13 @@ class ScheduledOrder:
     due: float = 0.0
 
     def add(self, outcome: OrderOutcome) -> OrderOutcome:
-        """Return what this round and the ones before it tell together."""
+        """Return the combined outcome of this round and the ones before."""
         self.rounds += 1
         before = self.last_outcome
         if before is None:
             return outcome
         unsent = isinstance(outcome, Pending) and outcome.order is None
-        # What was in doubt, or recorded, is not unsent because it did not leave once more.
+        # An order in doubt stays in doubt if a later attempt was not sent.
         return evolve(
             before if unsent and not _is_unsent(before) else outcome,
             attempts=before.attempts + outcome.attempts,
@@ -61,14 +61,14 @@ class ScheduledOrder:
         )
 
     def wait_for(self, outcome: OrderOutcome, seconds: float) -> None:
-        """Come up again in so many seconds."""
+        """Schedule it again in so many seconds."""
         assert isinstance(outcome, Unknown | Pending)  # noqa: S101 - all others are final
         self.last_outcome = outcome
         self.in_doubt = self.in_doubt or isinstance(outcome, Unknown)
         self.due = anyio.current_time() + seconds
 
     def repeat_wait(self, outcome: OrderOutcome, attempts: int) -> float | None:
-        """Return after how many seconds it may be repeated, if only the budget kept it back."""
+        """Return the seconds until it may be retried, if only the retry budget prevented that."""
         if not isinstance(outcome, Unknown | Pending) or outcome.error is None:
             return None
         unaffordable = outcome.error.kind is FailureKind.RETRY_BUDGET_SPENT
@@ -76,7 +76,7 @@ class ScheduledOrder:
         return outcome.error.safe_to_retry_in if again else None
 
     def poll_wait(self, outcome: OrderOutcome, every: float, longest: float) -> float | None:
-        """Return after how many seconds a recorded order is asked for again, ever more slowly."""
+        """Return the seconds until a queued order is polled again; they grow."""
         if not isinstance(outcome, Pending) or outcome.order is None:
             return None
         pause = min(every + self.polled / 2, _LONGEST_POLL)
@@ -108,32 +108,32 @@ async def _number(orders: AsyncIterable[BulkOrder]) -> AsyncIterator[ScheduledOr
 def scheduled_orders(
     orders: Iterable[BulkOrder] | AsyncIterable[BulkOrder],
 ) -> Iterator[ScheduledOrder] | AsyncIterator[ScheduledOrder]:
-    """Make a turn of each order of an input, when it is read."""
+    """Wrap each order of an input when it is read."""
     if isinstance(orders, AsyncIterable):
         return _number(orders)
     return itertools.starmap(ScheduledOrder, enumerate(orders))
 
 
 class Schedule:
-    """Says which order is next: one whose time has come, else the next one of the input.
+    """Returns the next order: a scheduled one that is due, else the next one of the input.
 
     The input is read no faster than orders are asked for; an asynchronous one is read by `read`,
     so that it may take its time while orders come up again.
     """
 
-    def __init__(self, turns: Iterator[ScheduledOrder] | AsyncIterator[ScheduledOrder]) -> None:
+    def __init__(self, orders: Iterator[ScheduledOrder] | AsyncIterator[ScheduledOrder]) -> None:
         self.unfinished: int = 0
         self.input_error: Exception | None = None
-        self._turns = turns
+        self._turns = orders
         self._is_open = True
         self._ended = False
         self._reader: anyio.CancelScope | None = None
-        # Read, and not taken yet: one at most.
+        # Read and not taken yet: at most one.
         self._read: list[ScheduledOrder] = []
         self._asks = False
         self._asked = anyio.Event()
         self._changed = anyio.Event()
-        # Those that come up again: some as soon as they are due, others behind the whole input.
+        # Scheduled again: some when they are due, others after the whole input.
         self._later: list[tuple[bool, float, int, ScheduledOrder]] = []
         self._number = itertools.count()
         self._under_way: dict[Key, InFlightOrder] = {}
@@ -146,7 +146,7 @@ class Schedule:
         return not (self._is_open or self._ended or self.input_error)
 
     def end(self) -> None:
-        """Read no more; what comes up again does so at once."""
+        """Read no more orders; those scheduled again are due at once."""
         self._ended = True
         self._is_open = False
         if self._reader is not None:
@@ -160,20 +160,20 @@ class Schedule:
         # One worker looks out for all; the others wait behind it.
         async with self._lookout:
             while True:
-                turn = self._take()
-                if turn is not None:
-                    return turn
+                scheduled = self._take()
+                if scheduled is not None:
+                    return scheduled
                 if not (self._is_open or self._later or self._reader):
                     return None
                 await self._wait()
 
     def _take(self) -> ScheduledOrder | None:
         if self._later:
-            behind_all, due, _, turn = self._later[0]
+            behind_all, due, _, scheduled = self._later[0]
             is_due = self._ended or due <= anyio.current_time() + _TICK
             if is_due and not (behind_all and self._may_read):
                 heapq.heappop(self._later)
-                return turn
+                return scheduled
         if self._read:
             return self._read.pop()
         if self._may_read and not isinstance(self._turns, AsyncIterator):
@@ -210,12 +210,12 @@ class Schedule:
         self._reader = None
         self._changed.set()
 
-    async def _read_each(self, turns: AsyncIterator[ScheduledOrder]) -> None:
+    async def _read_each(self, orders: AsyncIterator[ScheduledOrder]) -> None:
         try:
             while self._is_open:
                 await self._asked.wait()
                 self._asked = anyio.Event()
-                self._add(await anext(turns))
+                self._add(await anext(orders))
         except StopAsyncIteration:
             pass
         except Exception as error:  # noqa: BLE001 - it is the caller's own, and is given back
@@ -231,35 +231,35 @@ class Schedule:
             self._is_open = False
             self.input_error = error
 
-    def _add(self, turn: ScheduledOrder) -> None:
-        self._read.append(turn)
+    def _add(self, scheduled: ScheduledOrder) -> None:
+        self._read.append(scheduled)
         self.unfinished += 1
         self._asks = False
         self._changed.set()
 
-    # --- those that come up again -----------------------------------------------------------------
+    # --- orders that are scheduled again ----------------------------------------------------------
 
-    def put(self, turn: ScheduledOrder, *, behind_all: bool = False) -> None:
-        """Have one come up again when it is due."""
-        heapq.heappush(self._later, (behind_all, turn.due, next(self._number), turn))
+    def put(self, scheduled: ScheduledOrder, *, behind_all: bool = False) -> None:
+        """Schedule an order again when it is due."""
+        heapq.heappush(self._later, (behind_all, scheduled.due, next(self._number), scheduled))
         self._changed.set()
 
-    def claim(self, key: Key, turn: ScheduledOrder) -> InFlightOrder | None:
-        """Make an order the one under way with its reference number; return another that is."""
-        turn.key = key
-        claim = self._under_way.setdefault(key, InFlightOrder(turn))
-        return None if claim.scheduled is turn else claim
+    def claim(self, key: Key, scheduled: ScheduledOrder) -> InFlightOrder | None:
+        """Register an order as the one in flight under its reference number, or return that one."""
+        scheduled.key = key
+        claim = self._under_way.setdefault(key, InFlightOrder(scheduled))
+        return None if claim.scheduled is scheduled else claim
 
-    def follow(self, other: InFlightOrder, turn: ScheduledOrder) -> None:
-        """Have one come up again when another has ended."""
-        other.followers.append(turn)
+    def follow(self, other: InFlightOrder, scheduled: ScheduledOrder) -> None:
+        """Schedule an order again when another one has its outcome."""
+        other.followers.append(scheduled)
         self._followers += 1
 
-    def finish(self, turn: ScheduledOrder) -> None:
-        """Note that an order has its outcome; the next one that waits for it comes up."""
+    def finish(self, scheduled: ScheduledOrder) -> None:
+        """Record that an order has its outcome, and schedule the next one that waits for it."""
         self.unfinished -= 1
-        claim = None if turn.key is None else self._under_way.get(turn.key)
-        if turn.key is None or claim is None or claim.scheduled is not turn:
+        claim = None if scheduled.key is None else self._under_way.get(scheduled.key)
+        if scheduled.key is None or claim is None or claim.scheduled is not scheduled:
             return
         if claim.followers:
             # One after the other, and each keeps the number for those behind it.
@@ -267,4 +267,4 @@ class Schedule:
             self._followers -= 1
             self.put(claim.scheduled)
         else:
-            del self._under_way[turn.key]
+            del self._under_way[scheduled.key]

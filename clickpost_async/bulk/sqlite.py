@@ -1,4 +1,4 @@
-"""What is known of orders, in SQLite: a journal's tables, or those of a run without one.
+"""The recorded state of orders in SQLite: a journal's table, or that of a run without one.
 
 All of it is called by one thread at a time, through one connection.
 """
@@ -51,14 +51,14 @@ _CACHE = 2048
 
 @frozen
 class Admission:
-    """What is to be done with an order, and what was known of it."""
+    """What to do with an order, and what was recorded of it."""
 
     action: Action
     record: JournalRecord
 
 
 class OrderStore:
-    """The orders of one database, of which `run` numbers the run that is under way."""
+    """The orders of one database; `run` is the number of the current run."""
 
     def __init__(
         self, database: sqlite3.Connection, *, run: int = 1, has_payloads: bool = False
@@ -85,20 +85,20 @@ class OrderStore:
         """Do all of it, or, where the database is durable, nothing of it."""
         return [act() for act in acts]
 
-    # --- what is done in a transaction ------------------------------------------------------------
+    # --- within a transaction ------------------------------------------------------------
 
     def admit(self, entry: JournalEntry) -> Admission:
-        """Take an order in, or tell what is known of it, and decide what to do with it."""
+        """Record an order, or read its record, and decide what to do with it."""
         row = self._database.execute(
             f"SELECT {_COLUMNS} FROM orders WHERE {_ONE}",  # noqa: S608 - constants
             entry.key,
         ).fetchone()
         if row is None:
-            standing = JournalRecord(
+            record = JournalRecord(
                 state=None, position=entry.position, row=entry.row, since=Timestamp.now()
             )
         else:
-            standing = JournalRecord(
+            record = JournalRecord(
                 state=JournalState(row[0]),
                 matches=row[1] == entry.digest,
                 outcome=row[2],
@@ -109,16 +109,16 @@ class OrderStore:
                 position=row[8],
                 row=row[9],
             )
-        action = decide(standing.state, matches=standing.matches, contradicts=standing.contradicts)
-        if action is Action.SEND and (row is None or not standing.matches):
+        action = decide(record.state, matches=record.matches, contradicts=record.contradicts)
+        if action is Action.SEND and (row is None or not record.matches):
             self._take_in(entry)
-        elif not standing.seen:
-            seen_as = None if standing.matches else (entry.digest or _INVALID)
+        elif not record.seen:
+            seen_as = None if record.matches else (entry.digest or _INVALID)
             self._database.execute(
                 f"UPDATE orders SET run = ?, position = ?, row = ?, seen_as = ? WHERE {_ONE}",  # noqa: S608
                 (self._run, entry.position, entry.row, seen_as, *entry.key),
             )
-        return Admission(action, standing)
+        return Admission(action, record)
 
     def _take_in(self, entry: JournalEntry) -> None:
         now = Timestamp.now()
@@ -141,7 +141,7 @@ class OrderStore:
         )
 
     def mark_sending(self, key: Key) -> None:
-        """Note that its first byte is about to leave."""
+        """Record that its first byte is about to be sent."""
         now = Timestamp.now()
         self._database.execute(
             "UPDATE orders SET state = 'sending', attempts = attempts + 1, since = ?, clock = ?,"
@@ -150,7 +150,7 @@ class OrderStore:
         )
 
     def record(self, key: Key, state: JournalState, outcome: bytes) -> None:
-        """Note what it came to; what is final needs its payload no more."""
+        """Record an outcome; a final one drops the payload."""
         columns: dict[str, object] = {"state": state.value, "outcome": outcome}
         if state in FINAL:
             columns["payload"] = None

@@ -1,5 +1,6 @@
-"""Whose account it is: the key comes from the environment, a file or a keyring, and from nowhere
-else, since arguments are seen by everybody on the machine.
+"""The account of the command line: the key comes from the environment, a file or a keyring.
+
+Never from an argument: every user of the machine can read the arguments of a process.
 """
 
 import importlib
@@ -10,7 +11,7 @@ from clickpost_async.client import ClickPost
 from clickpost_async.limits import Limiter
 
 _NO_KEY = """\
-no account: set CLICKPOST_USERNAME, and the key in one of
+set CLICKPOST_USERNAME, and the key in one of
   CLICKPOST_API_KEY      the key itself
   CLICKPOST_KEY_FILE     a file with the key, readable by you alone
   a keyring              keyring set clickpost <username> (needs the package keyring)"""
@@ -18,20 +19,19 @@ no account: set CLICKPOST_USERNAME, and the key in one of
 
 def client(limiter: Limiter | None = None) -> ClickPost:
     """Make the client that the environment describes, or end with what is missing."""
-    environ = dict(os.environ)
-    if not (environ.get("CLICKPOST_API_KEY") or environ.get("CLICKPOST_KEY")):
-        environ["CLICKPOST_API_KEY"] = _from_file(environ) or _from_keyring(environ) or ""
+    username = os.environ.get("CLICKPOST_USERNAME", "")
+    api_key = None
+    if not any(os.environ.get(name) for name in ("CLICKPOST_API_KEY", "CLICKPOST_KEY")):
+        api_key = _from_file() or _from_keyring(username)
     try:
-        return ClickPost.from_env(environ, limiter=limiter)
+        return ClickPost(api_key=api_key, limiter=limiter)
     except ValueError as error:
-        known = environ.get("CLICKPOST_USERNAME") and (
-            environ.get("CLICKPOST_API_KEY") or environ.get("CLICKPOST_KEY")
-        )
-        raise SystemExit(str(error) if known else f"{error}\n{_NO_KEY}") from None
+        message = str(error)
+        raise SystemExit(f"{message}\n{_NO_KEY}" if "missing" in message else message) from None
 
 
-def _from_file(environ: dict[str, str]) -> str | None:
-    named = environ.get("CLICKPOST_KEY_FILE")
+def _from_file() -> str | None:
+    named = os.environ.get("CLICKPOST_KEY_FILE")
     if not named:
         return None
     file = Path(named)
@@ -43,10 +43,10 @@ def _from_file(environ: dict[str, str]) -> str | None:
         raise SystemExit(f"{file}: {error.strerror}") from None
 
 
-def _from_keyring(environ: dict[str, str]) -> str | None:
+def _from_keyring(username: str) -> str | None:
     try:
         keyring = importlib.import_module("keyring")
     except ImportError:
         return None
-    found: str | None = keyring.get_password("clickpost", environ.get("CLICKPOST_USERNAME", ""))
+    found: str | None = keyring.get_password("clickpost", username)
     return found

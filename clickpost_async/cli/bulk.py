@@ -40,6 +40,7 @@ async def push(
     max_concurrency: PositiveInt | None = None,
     fleet: bool = False,
     redis: str | None = None,
+    part: str | None = None,
     hold: bool = False,
     settling: NonNegativeFloat = 30.0,
     max_outage: PositiveFloat = 60.0,
@@ -71,6 +72,9 @@ async def push(
         Have the orders created by workers (see `worker`) that share a Redis; --redis implies it.
     redis
         Where that is, as redis://host; without it, CLICKPOST_REDIS_URL.
+    part
+        Take one part of the file, such as 2/8: the second of eight. Each part is fed by a process
+        of its own, with a journal of its own, on any machine.
     hold
         Never send an order again whose answer was lost: it is looked up, and left to you.
     settling
@@ -88,7 +92,7 @@ async def push(
     if merge is not None and labels is None:
         print("--merge needs --labels, the folder that labels are downloaded to", file=sys.stderr)
         return 2
-    source = order_files.Source.of(file, format, map)
+    source = order_files.Source.of(file, format, map, part)
     if check:
         return order_files.check(source)
     with ExitStack() as stack:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from clickpost_async import ClickPost, Credentials, Hosts, Rate, RetryPolicy
+from clickpost_async import ClickPost, RetryPolicy
 from clickpost_async.bulk import Pending, Placed, Rejected, Report, Unknown, create, read_orders
 from clickpost_async.sandbox import Faults, Sandbox, served
 
@@ -35,9 +35,10 @@ async def _run(console: Console, file: Path, *, rate: float, faults: bool) -> in
         server = await stack.enter_async_context(served(sandbox))
         clickpost = await stack.enter_async_context(
             ClickPost(
-                Credentials(sandbox.username, sandbox.key),
-                hosts=Hosts.at(server.url),
-                rate=Rate(rate),
+                sandbox.username,
+                sandbox.api_key,
+                base_url=server.url,
+                rate=rate,
                 retry=_QUICK,
             )
         )

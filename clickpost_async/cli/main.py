@@ -9,6 +9,7 @@ from cyclopts.types import ExistingFile, PositiveFloat, PositiveInt
 from cyclopts.validators import Number
 
 from clickpost_async.cli.bulk import app as bulk
+from clickpost_async.cli.fleet import app as fleet
 from clickpost_async.cli.operations import chapters
 
 app: App = App(
@@ -49,9 +50,9 @@ def sandbox(
     seed: int = 0,
     webhooks_to: str | None = None,
 ) -> None:
-    """Serve a ClickPost that lives on this machine, with a page to watch it, until interrupted.
+    """Serve a local ClickPost, with a page to watch it, until interrupted.
 
-    Its CLICKPOST_USERNAME is sandbox, and its CLICKPOST_API_KEY sandbox-key-not-a-secret.
+    Prints its base URL, the address of the page, and the export commands for `ClickPost()`.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def worker(
     rate: Annotated[str, Parameter(env_var="CLICKPOST_RATE")],
     processes: PositiveInt = 2,
     max_concurrency: PositiveInt = 100,
-    share: PositiveInt | None = None,
+    keep: PositiveFloat = 7.0,
 ) -> int:
     """Create orders that `bulk --fleet` feeds, with all other workers of the same Redis.
 
@@ -110,9 +111,9 @@ def worker(
         How many processes are started here; one that dies is started again.
     max_concurrency
         How many orders each has under way.
-    share
-        How many processes there are on all machines, when Redis is gone and each keeps to its part
-        of the rate; by default as many as are started here.
+    keep
+        For how many days Redis remembers a placed order, so that it is not sent again if it is
+        queued again; some 200 bytes each.
 
     """
     from clickpost_async.cli.worker import work
@@ -122,7 +123,7 @@ def worker(
         rate=rate,
         processes=processes,
         max_concurrency=max_concurrency,
-        share=share or processes,
+        keep=keep,
     )
 
 
@@ -133,6 +134,7 @@ def main() -> None:
 
         restore(("clickpost_async.cli", "clickpost_async.endpoints"))
     app.command(bulk)
+    app.command(fleet)
     for chapter in chapters():
         app.command(chapter)
     try:

@@ -34,18 +34,16 @@ def chapters() -> list[App]:
     for name in CATALOG:
         chapter, verb = name.split(".")
         operation = _operation(chapter, verb)
-        if operation is not None:
-            words = sys.modules[operation.__module__].__doc__
-            app = found.setdefault(chapter, App(name=chapter, help=words))
-            app.command(_command(chapter, verb, operation), name=verb.replace("_", "-"))
+        text = sys.modules[operation.__module__].__doc__
+        app = found.setdefault(chapter, App(name=chapter, help=text))
+        app.command(_command(chapter, verb, operation), name=verb.replace("_", "-"))
     return list(found.values())
 
 
-def _operation(chapter: str, verb: str) -> Operation | None:
-    """Return an operation's coroutine; `None` for a declaration that is another one's variant."""
+def _operation(chapter: str, verb: str) -> Operation:
+    """Return an operation's coroutine."""
     module = import_module(f"clickpost_async.endpoints.{chapter}")
-    namespace = getattr(module, chapter.title(), None)
-    operation: Operation | None = getattr(namespace, verb, None)
+    operation: Operation = getattr(getattr(module, chapter.title()), verb)
     return operation
 
 

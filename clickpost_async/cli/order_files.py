@@ -1,6 +1,8 @@
 """The files of a bulk command: the orders that go in, the tables that come out."""
 
+import re
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,20 +24,49 @@ def print_message(words: object) -> None:
 
 
 @frozen
+class Part:
+    """One of `count` parts of a file, the first being number 1, for a feeder of its own."""
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `2/8`, or end with what is wrong with it."""
+        found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+        if found is None or not 1 <= int(found[1]) <= int(found[2]):
+            raise SystemExit(f"--part {text}: a part is written as 2/8, the second of eight")
+        return cls(int(found[1]), int(found[2]))
+
+    def has(self, row: OrderRow) -> bool:
+        """Tell whether an order is in this part; all rows of a reference number are in the same."""
+        name = str(row.number) if row.reference is None else row.reference
+        return zlib.crc32(name.encode("utf-8", "replace")) % self.count == self.number - 1
+
+
+@frozen
 class Source:
     """A file of orders, and how it is read."""
 
     file: Path
     format: Format | None = None
     columns: ColumnMap | None = None
+    part: Part | None = None
 
     @classmethod
-    def of(cls, file: Path, format: Format | None, columns: str | None) -> Self:  # noqa: A002
+    def of(
+        cls,
+        file: Path,
+        format: Format | None,  # noqa: A002 - the word people look for
+        columns: str | None,
+        part: str | None = None,
+    ) -> Self:
         """Look at what was asked for, or end with what is wrong with it."""
         if not (file.is_file() or str(file) == "-"):
             raise SystemExit(f"{file}: there is no such file")
         try:
-            return cls(file, format, None if columns is None else ColumnMap.load(columns))
+            column_map = None if columns is None else ColumnMap.load(columns)
+            return cls(file, format, column_map, None if part is None else Part.parse(part))
         except ColumnMapError as error:
             raise SystemExit(str(error)) from None
 
@@ -47,7 +78,8 @@ class Source:
     def rows(self) -> Iterator[OrderRow]:
         """Read the orders."""
         opened = sys.stdin.buffer if self.is_stream else self.file
-        return bulk.read_orders(opened, format=self.format, columns=self.columns)
+        rows = bulk.read_orders(opened, format=self.format, columns=self.columns)
+        return rows if self.part is None else filter(self.part.has, rows)
 
     def count(self) -> int | None:
         """Count the orders, if they can be read once more."""

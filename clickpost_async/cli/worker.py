@@ -1,5 +1,6 @@
 """Processes that create orders for a fleet, and what feeds them."""
 
+import asyncio
 import logging
 import os
 import re
@@ -11,12 +12,14 @@ from clickpost_async.cli import account
 from clickpost_async.cli.order_files import print_message
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import Fleet, Ledger
-from clickpost_async.fleet.ledger import RedisError
+from clickpost_async.fleet.redis_calls import RedisError, UnsuitableRedisError
+from clickpost_async.fleet.status import read_status
 from clickpost_async.integrations.taskiq import OrderBroker, feed, order_broker, order_task
 from clickpost_async.limits.redis import RedisBucket
 from clickpost_async.settings import Rate
 
 try:
+    from redis.asyncio import Redis
     from redis.asyncio.connection import parse_url
     from taskiq.cli.common_args import LogLevel
     from taskiq.cli.worker.args import WorkerArgs
@@ -25,19 +28,24 @@ except ImportError as _error:
     _message = "workers need the taskiq extra: pip install 'clickpost_async[taskiq]'"
     raise ImportError(_message) from _error
 
-_URL, _RATE, _SHARE = "CLICKPOST_REDIS_URL", "CLICKPOST_RATE", "CLICKPOST_SHARE"
+_URL, _RATE = "CLICKPOST_REDIS_URL", "CLICKPOST_RATE"
+_KEEP, _CHECK = "CLICKPOST_KEEP_DAYS", "CLICKPOST_CHECK_EVICTION"
+_DAY = 86_400.0
+# Seconds that a Redis has to respond before workers wait for it.
+_PATIENCE = 5.0
 
 
-def work(redis: str | None, *, rate: str, processes: int, max_concurrency: int, share: int) -> int:
+def work(redis: str | None, *, rate: str, processes: int, max_concurrency: int, keep: float) -> int:
     """Work for a fleet until told to end; without a URL it is read from the environment."""
     try:
         redis = redis_url(redis)
-        RedisBucket(redis, Rate.parse(rate), account="any", share=share)
-    except ValueError as error:
+        RedisBucket(redis, Rate.parse(rate), account="any")
+        # Its processes read them again: they are started by taskiq.
+        os.environ |= {_URL: redis, _RATE: rate, _KEEP: repr(keep)}
+        asyncio.run(_check(ledger(redis, _account())))
+    except (ValueError, UnsuitableRedisError) as error:
         print(error, file=sys.stderr)
         return 2
-    # Its processes read them again: they are started by taskiq.
-    os.environ |= {_URL: redis, _RATE: rate, _SHARE: str(share)}
     print(f"{processes} workers wait for orders of {_account()}", file=sys.stderr, flush=True)
     ended = run_worker(
         WorkerArgs(
@@ -49,6 +57,25 @@ def work(redis: str | None, *, rate: str, processes: int, max_concurrency: int, 
         )
     )
     return ended or 0
+
+
+async def _check(opening: Ledger) -> None:
+    """Raise `UnsuitableRedisError` if orders are not safe in this Redis."""
+    async with opening.open() as opened:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await opened.era()
+        except UnsuitableRedisError:
+            raise
+        except (RedisError, OSError) as error:
+            print_message(f"waiting for Redis, which does not respond ({type(error).__name__})")
+
+
+def ledger(url: str, name: str) -> Ledger:
+    """Return the ledger of an account, as the environment says it."""
+    check = os.environ.get(_CHECK, "yes").strip().lower() not in ("no", "0", "false")
+    keep = float(os.environ.get(_KEEP, "7")) * _DAY
+    return Ledger(url, account=name, keep=keep, check_eviction=check)
 
 
 def redis_url(given: str | None) -> str:
@@ -66,7 +93,8 @@ def redis_url(given: str | None) -> str:
         # Its message may quote a part of the password.
         raise ValueError(
             "not a Redis URL: redis://, rediss:// or unix:// is needed, such as"
-            " redis://user:password@host:6379/0; percent-encode special characters of the password"
+            " redis://user:password@host:6379/0; percent-encode special characters of the password;"
+            " instead of a Sentinel give the master, or a host name that follows it"
         ) from None
     if given and has_password:
         print_message(
@@ -83,14 +111,14 @@ def broker() -> OrderBroker:
 
     @asynccontextmanager
     async def client() -> AsyncGenerator[ClickPost]:
-        rate, share = Rate.parse(os.environ[_RATE]), int(os.environ[_SHARE])
+        rate = Rate.parse(os.environ[_RATE])
         async with (
-            RedisBucket(url, rate, account=name, share=share) as limiter,
+            RedisBucket(url, rate, account=name) as limiter,
             account.client(limiter) as clickpost,
         ):
             yield clickpost
 
-    order_task(orders, client=client, ledger=Ledger(url, account=name))
+    order_task(orders, client=client, ledger=ledger(url, name))
     return orders
 
 
@@ -105,16 +133,48 @@ async def fleet(redis: str | None, clickpost: ClickPost) -> AsyncGenerator[Fleet
         stack.enter_context(_show_warnings())
         try:
             url = redis_url(redis)
-            orders, ledger = order_broker(url, account=name), Ledger(url, account=name)
+            orders, opening = order_broker(url, account=name), ledger(url, name)
             stack.push_async_callback(orders.shutdown)
-            task = order_task(orders, client=lambda: clickpost, ledger=ledger)
+            task = order_task(orders, client=lambda: clickpost, ledger=opening)
             await orders.startup()
-            opened = Fleet.open(feed(task), clickpost, ledger, bulk=True)
+            opened = Fleet.open(feed(task), clickpost, opening, bulk=True)
             feeding = await stack.enter_async_context(opened)
         except (RedisError, ValueError) as error:
-            message = f"the fleet's Redis cannot be asked: {error}"
+            message = f"cannot use the fleet's Redis: {error}"
             raise ConnectionError(message) from None
         yield feeding
+
+
+async def show_status(redis: str | None) -> int:
+    """Print the state of the account's fleet; without a URL it is read from the environment.
+
+    Raises `ConnectionError` when Redis does not respond.
+    """
+    name = _account()
+    try:
+        async with Redis.from_url(redis_url(redis), decode_responses=True) as client:
+            state = await read_status(client, name)
+    except RedisError as error:
+        message = f"cannot read the fleet's Redis: {error}"
+        raise ConnectionError(message) from None
+    used = "no process uses it"
+    if state.calls_per_second is not None:
+        used = f"{state.calls_per_second:.0f} of {state.rate:g} calls/s"
+    memory = "unknown: INFO is forbidden"
+    if state.memory_bytes is not None:
+        memory = f"{state.memory_bytes / 1e6:,.1f} MB"
+    lines = {
+        "account": name,
+        "orders waiting": f"{state.waiting:,}",
+        "orders in progress": f"{state.in_progress:,}",
+        "orders in doubt": f"{state.in_doubt:,}",
+        "workers alive": f"{state.workers:,}",
+        "rate in use": f"{used}, {state.processes} processes",
+        "memory of Redis": memory,
+    }
+    for label, value in lines.items():
+        print(f"{label:<20}{value}")
+    return 0
 
 
 @contextmanager

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 _CHAPTERS = (
     "orders",
-    "management",
     "tracking",
     "ndr",
     "pickups",
     "labels",
     "couriers",
+    "serviceability",
+    "delivery",
     "reports",
     "returns",
     "account",

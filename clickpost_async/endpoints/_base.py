@@ -1,18 +1,31 @@
-"""Arguments that stand in a query: checked, so that no call leaves with half a question.
+"""What chapters share: arguments are checked before a call, lists of responses after it.
 
-`None` would be left out of the query, and ClickPost be asked about something else.
+An argument that is `None` would be left out of the query, and ClickPost respond to another one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
+import attrs
 from attrs import frozen
 
-from clickpost_async.errors import InvalidRequestError
-from clickpost_async.structures import Structure
-from clickpost_async.structures._constraints import Code, NotBlank, Pattern, Pincode, Reference
+from clickpost_async._codec.endpoint import Post
+from clickpost_async.errors import InvalidRequestError, Problem, UnreadableReplyError
+from clickpost_async.structures import ResponseModel, Structure
+from clickpost_async.structures._constraints import (
+    Code,
+    MaxLength,
+    NotBlank,
+    Pattern,
+    Pincode,
+    Reference,
+)
+from clickpost_async.structures._json_values import to_plain
+from clickpost_async.structures._rules import UNKNOWN_WAYBILL, Severity
 from clickpost_async.structures._schema import FieldSpec, specs
+
+L = TypeVar("L", bound=ResponseModel)
 
 # A number that is written as text is one too, as in the payloads.
 _Courier = Annotated[int | str, Pattern.of(r"[1-9]\d*", "the courier's number is needed, like 4")]
@@ -22,13 +35,17 @@ _Courier = Annotated[int | str, Pattern.of(r"[1-9]\d*", "the courier's number is
 class _Arguments(Structure):
     """Every argument that goes into a query, by its name."""
 
-    waybill: Annotated[Code, NotBlank()]
+    waybill: Annotated[
+        str, NotBlank(), MaxLength(100, source=UNKNOWN_WAYBILL, severity=Severity.MISTAKE)
+    ]
     courier_partner: _Courier
-    account_code: Annotated[Code, NotBlank()]
     reference_number: Reference
     pincode: Pincode
-    regenerate: bool
     disabled: bool
+    is_pickup_pincode: bool
+    is_rvp: bool
+    check_drop_pincode_validity: bool | None = None
+    account_code: Annotated[Code, NotBlank()] | None = None
     active: bool | None = None
     manually_update_status: bool | None = None
 
@@ -45,7 +62,34 @@ def check(**asked: object) -> None:
         problem
         for name, value in asked.items()
         if value is not None or known[name].required
-        for problem in known[name].check(known[name].convert(value))
+        for problem in known[name].check(to_plain(value))
     ]
     if problems:
         raise InvalidRequestError.of(problems)
+
+
+async def one_row_each(
+    call: Coroutine[Any, Any, L], sent: int, argument: str, empty: Any, endpoint: Post[L]
+) -> L:
+    """Await a list that has one row for each that was sent, in the same order.
+
+    Without any row, each gets the `empty` one. Raises `UnreadableReplyError` for any other number
+    of rows, because they could not be matched, and `InvalidRequestError` when nothing was sent.
+    """
+    if not sent:
+        call.close()
+        raise InvalidRequestError.of([Problem(argument, "at least one is needed")])
+    response: Any = await call
+    if not response.rows:
+        response = attrs.evolve(response, rows=(empty,) * sent)
+    if len(response.rows) != sent:
+        raise UnreadableReplyError(
+            f"{len(response.rows)} rows in the response to {sent} {argument}: they cannot be"
+            " matched; send them one by one",
+            endpoint=endpoint.label,
+            status=response.response.status,
+            http_status=response.response.http_status,
+            transient=False,
+        )
+    listing: L = response
+    return listing

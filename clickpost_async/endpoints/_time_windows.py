@@ -1,16 +1,19 @@
-"""Lists that ClickPost gives out by windows of time only: check one window, or read any span.
+"""Lists that ClickPost serves by windows of time only: check one window, or read any span.
 
-What a span promises: every row that ClickPost sorts into it is given out once, oldest window
-first, also over restarts. Windows overlap, because rows turn up late: ClickPost's clock is not
-ours, and what it writes is not seen at once. A row is known again by its identity, which is
-remembered for as long as a later window can bring it back.
+Every row of a span is yielded once, oldest window first. Windows overlap, because rows turn up
+late: ClickPost's clock is not ours, and what it writes is not seen at once. A row is recognised by
+its identity, which is remembered for as long as a later window can bring it back. A checkpoint
+remembers only the newest of these, so that its size does not grow with the number of rows: after a
+restart no row is missing, and rows are repeated where more of them may come again.
 """
 
 import hashlib
 import json
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from attrs import field, frozen
@@ -33,8 +36,12 @@ T_co = TypeVar("T_co", bound=ResponseModel, covariant=True)
 Page = Mapping[str, str]
 
 OVERLAP = timedelta(minutes=5)
-_MOST_PAGES = 10_000
-_MOST_READINGS = 10
+_MAX_PAGES = 10_000
+_MAX_READINGS = 10
+# So many rows are recognised after a restart; each takes as many characters of the checkpoint.
+_MAX_SEEN = 256
+_DIGEST_LENGTH = 16
+_are_digests = re.compile(f"([0-9a-f]{{{_DIGEST_LENGTH}}})*", re.ASCII).fullmatch
 _ALL_BUT_A_SECOND = timedelta(microseconds=999_999)
 
 
@@ -66,17 +73,18 @@ class Timed(Namespace):
 class Checkpoint:
     """How far a span has been read: store it, and go on from it later, in any process.
 
-    Everything before `start` has been given out, and of what follows the rows in `seen`.
+    Everything before `start` has been yielded, and of what follows the rows in `seen`, the newest
+    256 of them. Its size is bounded, however many rows there are.
     """
 
     of: str
     start: datetime
-    seen: frozenset[str] = field(default=frozenset(), repr=False)
+    seen: Sequence[str] = field(default=(), repr=False)
 
     def to_json(self) -> str:
-        """Write it as JSON; some 20 bytes for each row of the last window."""
+        """Write it as JSON, at most 4.2 kB."""
         return json.dumps(
-            {"of": self.of, "start": self.start.isoformat(), "seen": sorted(self.seen)}
+            {"of": self.of, "start": self.start.isoformat(), "seen": "".join(self.seen)}
         )
 
     @classmethod
@@ -85,17 +93,23 @@ class Checkpoint:
         try:
             found = json.loads(text)
             of, start, seen = found["of"], found["start"], found["seen"]
-            checkpoint = cls(of=of, start=datetime.fromisoformat(start), seen=frozenset(seen))
+            checkpoint = cls(of=of, start=datetime.fromisoformat(start), seen=_split(seen))
         except (ValueError, TypeError, KeyError, RecursionError):
             checkpoint = None
         if (
             checkpoint is None
             or checkpoint.start.utcoffset() is None
-            or not all(isinstance(row, str) for row in (checkpoint.of, *checkpoint.seen))
+            or not isinstance(checkpoint.of, str)
         ):
             problem = Problem("checkpoint", "cannot be read; give what Checkpoint.to_json wrote")
             raise InvalidRequestError.of([problem])
         return checkpoint
+
+
+def _split(seen: str) -> Sequence[str]:
+    if not _are_digests(seen):
+        raise ValueError("these are no digests")
+    return [seen[at : at + _DIGEST_LENGTH] for at in range(0, len(seen), _DIGEST_LENGTH)]
 
 
 class Listing(Protocol[T_co]):
@@ -193,9 +207,9 @@ class Windows(Generic[T]):
         self._start = _whole(start if checkpoint is None else checkpoint.start)
         self._stop = self._window_end()
         self._done = self._start >= self._end
-        # Every row that was given out and may come again, with the end of the last window that
-        # it stood in. Its own times are not asked: in the example of ClickPost's OpenAPI export,
-        # `updated_at` lies hours outside of the window that was asked for.
+        # Every row that was yielded and may come again, with the end of the last window that it
+        # was in; those that came last are last. Its own times are not used: in the example of
+        # ClickPost's OpenAPI export, `updated_at` is hours outside of the requested window.
         self._seen = dict.fromkeys(checkpoint.seen if checkpoint else (), self._stop)
         self._rows: deque[T] = deque()
         self._begin_reading()
@@ -203,8 +217,9 @@ class Windows(Generic[T]):
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """How far it has come; everything given out so far counts as done."""
-        return Checkpoint(of=self._feed.name, start=self._start, seen=frozenset(self._seen))
+        """How far it has come; everything yielded so far counts as done. Cheap after any row."""
+        newest = tuple(islice(reversed(self._seen), _MAX_SEEN))[::-1]
+        return Checkpoint(of=self._feed.name, start=self._start, seen=newest)
 
     def __aiter__(self) -> Self:
         return self
@@ -222,11 +237,10 @@ class Windows(Generic[T]):
         raise StopAsyncIteration
 
     def _is_new(self, row: T) -> bool:
-        known = self._digest(row)
-        new = known not in self._seen
-        self._seen[known] = self._stop
-        self._found_new |= new
-        return new
+        digest = self._digest(row)
+        is_new = self._seen.pop(digest, None) is None
+        self._seen[digest] = self._stop
+        return is_new
 
     def _digest(self, row: T) -> str:
         parts = self._feed.identity(row)
@@ -238,15 +252,17 @@ class Windows(Generic[T]):
     def _begin_reading(self) -> None:
         self._page: Page | None = None
         self._pages: list[Page | None] = []
-        self._found_new = False
+        self._is_shifted = False
 
     async def _turn_page(self) -> None:
         listing = await self._ask(self._start, self._stop, page=self._page)
         following = listing.next_page
         pages = [*self._pages, self._page]
-        if following is not None and (following in pages or len(pages) >= _MOST_PAGES):
+        if following is not None and (following in pages or len(pages) >= _MAX_PAGES):
             message = "the pages of this window go in a circle, so some may be missing"
             raise UnreadableReplyError(message, endpoint=self._feed.name)
+        # A page that was announced and is empty: rows have moved to the pages before it.
+        self._is_shifted |= bool(self._pages) and not listing.rows
         self._rows.extend(listing.rows)
         self._pages = pages
         self._page = following
@@ -254,13 +270,12 @@ class Windows(Generic[T]):
     def _finish_reading(self) -> None:
         """Go on to the next window, or read this one again.
 
-        An order that is updated between two pages leaves the window, what stood behind it moves up
-        a page, and one row is never shown. So a window of several pages is read until a reading
-        brings nothing new.
+        An order that is updated while the pages of its window are read leaves the window, and the
+        rows behind it move up: one may move to a page that was read before. Where the last page
+        turns out to be empty for that reason, the window is read again.
         """
-        several = len(self._pages) > 1
         self._readings += 1
-        again = several and self._found_new and self._readings < _MOST_READINGS
+        again = self._is_shifted and self._readings < _MAX_READINGS
         self._begin_reading()
         if not again:
             self._readings = 0

@@ -3,13 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import attrs
-
 from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post
 from clickpost_async._codec.spelling import title
-from clickpost_async.endpoints._base import check
+from clickpost_async.endpoints._base import check, one_row_each
 from clickpost_async.endpoints._namespace import Namespace
-from clickpost_async.errors import InvalidRequestError, Problem, UnreadableReplyError
 from clickpost_async.structures.couriers import (
     CourierAccounts,
     IndiaParcel,
@@ -111,24 +108,9 @@ class Couriers(Namespace):
                 can be told apart by their order only; ask for each parcel by itself then.
 
         """
-        if not shipments:
-            problem = Problem("shipments", "at least one parcel is needed")
-            raise InvalidRequestError.of([problem])
         call, parcels = self._caller.post(RECOMMEND_INDIA, shipments), len(shipments)
         del shipments  # error trackers export the variables of frames that fail
-        answer = await call
-        if not answer.rows:
-            return attrs.evolve(answer, rows=tuple(Recommendation() for _ in range(parcels)))
-        if len(answer) != parcels:
-            message = f"{len(answer)} answers to {parcels} parcels: they cannot be matched"
-            raise UnreadableReplyError(
-                message,
-                endpoint=RECOMMEND_INDIA.label,
-                status=answer.response.status,
-                http_status=answer.response.http_status,
-                transient=False,
-            )
-        return answer
+        return await one_row_each(call, parcels, "shipments", Recommendation(), RECOMMEND_INDIA)
 
     async def recommend_world(self, shipment: WorldParcel | Mapping[str, Any]) -> Recommendation:
         """Ask which courier accounts are best for a parcel outside India.

@@ -7,7 +7,7 @@ never carries the key.
 import os
 from pathlib import Path
 
-from clickpost_async._codec.endpoint import Get, Idempotency
+from clickpost_async._codec.endpoint import Get, Idempotency, Query
 from clickpost_async._codec.file_types import Download, Kind
 from clickpost_async._codec.spelling import lower
 from clickpost_async.endpoints._base import check
@@ -38,22 +38,23 @@ LABEL = Download("labels.download", {Kind.PDF, Kind.PNG, Kind.ZPL})
 class Labels(Namespace):
     """`clickpost.labels`."""
 
-    async def fetch(self, waybill: str, *, courier_partner: int, regenerate: bool = False) -> Label:
-        """Fetch the address of a parcel's label.
-
-        `regenerate` has ClickPost ask the courier for the label again; its documentation wants that
-        done on its own advice only. Such a call is never repeated.
+    async def fetch(self, waybill: str, *, courier_partner: int) -> Label:
+        """Fetch the URL of a parcel's label.
 
         Raises:
             ServerError: also when there is no label to be had (500).
             CredentialsError: the key is wrong.
 
         """
-        check(waybill=waybill, courier_partner=courier_partner, regenerate=regenerate)
-        return await self._caller.get(
-            REGENERATE if regenerate else FETCH,
-            {"waybill": waybill, "cp_id": courier_partner, "regenerate": lower(regenerate)},
-        )
+        return await self._caller.get(FETCH, _query(waybill, courier_partner, regenerate=False))
+
+    async def regenerate(self, waybill: str, *, courier_partner: int) -> Label:
+        """Have ClickPost ask the courier for a parcel's label again, and return its URL.
+
+        ClickPost wants this done on its own advice only. The call is never repeated; otherwise as
+        `fetch`.
+        """
+        return await self._caller.get(REGENERATE, _query(waybill, courier_partner, regenerate=True))
 
     async def download(
         self,
@@ -89,3 +90,8 @@ class Labels(Namespace):
             )
             raise InvalidRequestError.of([problem])
         return await self._caller.download(LABEL, url, Path(path), overwrite=overwrite)
+
+
+def _query(waybill: str, courier_partner: int, *, regenerate: bool) -> Query:
+    check(waybill=waybill, courier_partner=courier_partner)
+    return {"waybill": waybill, "cp_id": courier_partner, "regenerate": lower(regenerate)}

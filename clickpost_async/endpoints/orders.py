@@ -1,19 +1,41 @@
-"""Create, fetch and find orders.
+"""Create, fetch, find, edit, cancel, follow and count orders.
 
 Creating an order buys a courier's label. ClickPost recognises a repeated order by its reference
 number and answers 323 with the first one, so a create is repeated under the same number only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from clickpost_async._codec.endpoint import Get, Idempotency, Post
+from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post
 from clickpost_async._codec.envelope import order_of
+from clickpost_async._codec.management import days_of, without_meta
+from clickpost_async._codec.pages import page_of
+from clickpost_async._codec.spelling import title
 from clickpost_async.endpoints._base import check
-from clickpost_async.endpoints.management import Management
+from clickpost_async.endpoints._time_windows import (
+    OVERLAP,
+    Checkpoint,
+    Feed,
+    Page,
+    Timed,
+    Windows,
+    window_or_fault,
+)
 from clickpost_async.errors import InvalidRequestError, Problem
+from clickpost_async.settings import Host
 from clickpost_async.structures import CreatedOrder, FetchedOrder, IndiaOrder, WorldOrder
 from clickpost_async.structures._base import not_a_mapping
+from clickpost_async.structures.b2b import B2BOrder
+from clickpost_async.structures.orders import (
+    CancelledOrder,
+    DailyCounts,
+    EditedOrder,
+    OrderEdit,
+    UpdatedOrder,
+    UpdatedOrders,
+)
 
 _CREATED = {200, 202, 102, 323}
 
@@ -70,11 +92,96 @@ CREATE_WORLD = Post(
     idempotency=Idempotency.BY_REFERENCE,
     found_by=FIND_WORLD,
 )
+FIND_B2B = Get(
+    "/v1/create-b2b-order/",
+    name="orders.find_b2b",
+    returns=FetchedOrder,
+    accepts_meta=order_of,
+    accepts=_CREATED,
+    idempotency=Idempotency.SAFE,
+)
+# ClickPost's guide polls with the look-up; whether a repeated B2B order is recognised it leaves
+# open, so none is sent again before a look-up has not found it.
+CREATE_B2B = Post(
+    "/v1/create-b2b-order/",
+    name="orders.create_b2b",
+    takes=B2BOrder,
+    returns=CreatedOrder,
+    accepts_meta=order_of,
+    accepts=_CREATED,
+    idempotency=Idempotency.BY_REFERENCE,
+    found_by=FIND_B2B,
+    polls_by_lookup=True,
+)
 
-ENDPOINTS = (CREATE_INDIA, CREATE_WORLD, FETCH_INDIA, FETCH_WORLD, FIND_INDIA, FIND_WORLD)
+EDIT = Post(
+    "/v1/edit-order/",
+    name="orders.edit",
+    takes=OrderEdit,
+    returns=EditedOrder,
+    accepts_meta=without_meta,
+    # The same values set twice are set.
+    idempotency=Idempotency.IDEMPOTENT,
+)
+CANCEL = Get(
+    "/v1/cancel-order/",
+    name="orders.cancel",
+    returns=CancelledOrder,
+    accepts_meta=without_meta,
+    # 202: the courier decides later. 600: cancelled before, which is how a second call is answered.
+    accepts={200, 202, 600},
+    idempotency=Idempotency.IDEMPOTENT,
+)
+UPDATED = Get(
+    "/v1/updated-order",
+    name="orders.updated",
+    returns=UpdatedOrders,
+    accepts_meta=page_of,
+    host=Host.TRACKING,
+    # What it answers to a long window is not documented; its sibling, NDR feedback, says 500.
+    means={500: window_or_fault},
+    idempotency=Idempotency.SAFE,
+)
+DAILY_COUNTS = Get(
+    "/v1/fetch-shipment-count/",
+    name="orders.daily_counts",
+    returns=DailyCounts,
+    accepts_meta=days_of,
+    auth=Auth.KEY,
+    idempotency=Idempotency.SAFE,
+)
+
+ENDPOINTS = (
+    CREATE_INDIA,
+    CREATE_WORLD,
+    CREATE_B2B,
+    FETCH_INDIA,
+    FETCH_WORLD,
+    FIND_INDIA,
+    FIND_WORLD,
+    FIND_B2B,
+    EDIT,
+    CANCEL,
+    UPDATED,
+    DAILY_COUNTS,
+)
+
+_DAYS_UNTIL_COUNTED = timedelta(days=2)
 
 
-class Orders(Management):
+def _identity(order: UpdatedOrder) -> Sequence[object]:
+    return (
+        order.waybill,
+        order.courier_partner,
+        order.clickpost_status_code,
+        order.updated_at,
+    )
+
+
+_UPDATES = Feed(name=UPDATED.name, longest=timedelta(seconds=1800), identity=_identity)
+
+
+class Orders(Timed):
     """`clickpost.orders`."""
 
     async def create(self, order: IndiaOrder | WorldOrder | Mapping[str, Any]) -> CreatedOrder:
@@ -128,6 +235,24 @@ class Orders(Management):
         del order  # error trackers export the variables of frames that fail
         return await call
 
+    async def create_b2b(self, order: B2BOrder | Mapping[str, Any]) -> CreatedOrder:
+        """Create a B2B order within India: boxes, invoices and an appointment.
+
+        ClickPost places it after it has responded, unless the order's `is_async` is false. It is
+        looked up by its reference number until it is placed, for as long as the retry policy says;
+        the response is `pending` when it is not placed by then. Otherwise as `create_india`.
+
+        Raises:
+            CourierError: the courier refused, also later on (420).
+            InvalidRequestError, CredentialsError, NotSentError: as `create_india`.
+            NoReplyError, UnreadableReplyError, BusyCourierError, ServerError: the outcome is
+                unknown; look the order up with `find_b2b`.
+
+        """
+        call = self._caller.post(CREATE_B2B, order)
+        del order  # error trackers export the variables of frames that fail
+        return await call
+
     async def fetch_india(self, waybill: str, *, courier_partner: int) -> FetchedOrder:
         """Fetch an order within India by the courier's waybill."""
         check(waybill=waybill, courier_partner=courier_partner)
@@ -153,6 +278,149 @@ class Orders(Management):
         """
         check(reference_number=reference_number)
         return await self._caller.get(FIND_WORLD, {"reference_number": reference_number})
+
+    async def find_b2b(self, reference_number: str) -> FetchedOrder:
+        """Find a B2B order by the merchant's reference number; `pending` until it is placed.
+
+        Raises:
+            InvalidRequestError: ClickPost knows none (321).
+            CourierError: the courier refused it (420).
+
+        """
+        check(reference_number=reference_number)
+        return await self._caller.get(FIND_B2B, {"reference_number": reference_number})
+
+    async def edit(self, edit: OrderEdit | Mapping[str, Any]) -> EditedOrder:
+        """Change an order that is not out for delivery yet; only some couriers take it.
+
+        Raises:
+            InvalidRequestError: a field is wrong, found here or there.
+            RefusedError, and those below it: ClickPost or the courier said no.
+            NoReplyError, UnreadableReplyError, ServerError: nobody knows; the same edit may be
+                sent again.
+
+        """
+        call = self._caller.post(EDIT, edit)
+        del edit  # error trackers export the variables of frames that fail
+        return await call
+
+    async def cancel(
+        self,
+        waybill: str,
+        *,
+        courier_partner: int,
+        account_code: str | None = None,
+        manually_update_status: bool | None = None,
+    ) -> CancelledOrder:
+        """Cancel an order at its courier; look at `cancelled` and `pending` of the response.
+
+        A cancellation without a response is sent again after the settle delay.
+
+        Args:
+            waybill: the courier's number of the parcel.
+            courier_partner: the courier's id.
+            account_code: the account it was created with; needed where there are several accounts
+                with the courier, since ClickPost may take the wrong one otherwise (350, 352).
+            manually_update_status: have its tracking say "Cancelled" as soon as the courier agrees.
+
+        Raises:
+            CourierError: it cannot be cancelled, or the courier does not know it (350).
+            CredentialsError: the account is not one of this courier's (351), or one of several
+                (352): give its `account_code`.
+            NoReplyError, UnreadableReplyError, ServerError: the outcome is unknown; cancel again.
+
+        """
+        check(
+            waybill=waybill,
+            courier_partner=courier_partner,
+            account_code=account_code,
+            manually_update_status=manually_update_status,
+        )
+        return await self._caller.get(
+            CANCEL,
+            {
+                "waybill": waybill,
+                "cp_id": courier_partner,
+                "account_code": account_code,
+                "manually_update_status": title(manually_update_status),
+            },
+        )
+
+    async def updated(
+        self, start: datetime, end: datetime, *, page: Page | None = None
+    ) -> UpdatedOrders:
+        """Fetch one page of the orders that got a new status in a window of at most 1,800 seconds.
+
+        Both ends are cut to the second. `page` is the `next_page` of the page before;
+        `iter_updated` turns the pages by itself.
+
+        Raises `InvalidRequestError` for a longer window, before anything is sent.
+        """
+        _UPDATES.check_window(start, end)
+        return await self._caller.get(
+            UPDATED,
+            {
+                "start_date": int(start.timestamp()),
+                "end_date": int(end.timestamp()),
+                **(page or {}),
+            },
+        )
+
+    def iter_updated(
+        self,
+        start: datetime,
+        end: datetime | None = None,
+        *,
+        checkpoint: Checkpoint | None = None,
+        overlap: timedelta = OVERLAP,
+    ) -> Windows[UpdatedOrder]:
+        """Iterate over every update of a span of any length, oldest window first, each once.
+
+        `end` is now unless it is earlier: what has not happened yet is left to the next run. To go
+        on where an earlier run stopped, give its `checkpoint`; `start` does not count then. No
+        update is missed by that; some come again where there are more than 256 within `overlap` and
+        the window that was being read.
+        `overlap` is how far clocks may differ, and how late ClickPost may be, without a loss.
+
+        ClickPost keeps the newest status of an order only: one that was replaced before it was
+        asked for is not seen.
+        """
+        return Windows(
+            _UPDATES,
+            self.updated,
+            start=start,
+            end=end,
+            checkpoint=checkpoint,
+            overlap=overlap,
+            now=self._now,
+        )
+
+    async def daily_counts(self, start: date, end: date) -> DailyCounts:
+        """Count the shipments of each day from `start` to `end`, both included.
+
+        ClickPost counts offline and is done two days later, so `end` is at most the day before
+        yesterday (UTC).
+
+        Raises `InvalidRequestError` for a later one, before anything is sent.
+        """
+        problems = [
+            Problem(name, "a date is needed, like date(2026, 1, 31), without a time of day")
+            for name, day in (("start", start), ("end", end))
+            if not isinstance(day, date) or isinstance(day, datetime)
+        ]
+        if not problems:
+            counted = self._now().date() - _DAYS_UNTIL_COUNTED
+            if end < start:
+                problems.append(Problem("end", "must not be before start"))
+            if end > counted:
+                problems.append(
+                    Problem("end", f"is counted two days later; ask up to {counted} today")
+                )
+        if problems:
+            raise InvalidRequestError.of(problems)
+        return await self._caller.get(
+            DAILY_COUNTS, {"start-date": start.isoformat(), "end-date": end.isoformat()}
+        )
 
 
 _INDIA_MARKS = frozenset({"pickup_pincode", "pickup_name", "pickup_address", "pickup_city"})

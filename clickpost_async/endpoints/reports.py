@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post
+from clickpost_async._codec.envelope import only_row
 from clickpost_async._codec.file_types import Download, Kind
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import DeadlineError, InvalidRequestError, Problem, RefusedError
@@ -16,17 +17,14 @@ from clickpost_async.structures.reports import Report, ReportStatus, RequestedRe
 Reference = RequestedReport | int | str
 
 
-def _only(body: Mapping[str, Any]) -> Any:
-    """Read the one report that a list of one is made of."""
-    result = body.get("result")
-    if isinstance(result, list):
-        result = result[0] if result else None
-    return result if isinstance(result, Mapping) else None
+def _requested(body: Mapping[str, Any]) -> Any:
+    """Read the report that was requested, without which the response is unreadable."""
+    return only_row(body) or None
 
 
 def _only_or_none_yet(body: Mapping[str, Any]) -> Any:
-    """Read the report, if there is one already: ClickPost does not say how it answers before."""
-    return _only(body) if body.get("result") else {}
+    """Read the report, if there is one already: how ClickPost responds before is not documented."""
+    return only_row(body) if body.get("result") else {}
 
 
 REQUEST = Post(
@@ -34,7 +32,7 @@ REQUEST = Post(
     name="reports.request",
     takes=Report,
     returns=RequestedReport,
-    accepts_meta=_only,
+    accepts_meta=_requested,
     auth=Auth.KEY,
     idempotency=Idempotency.UNSAFE,
 )

@@ -1,23 +1,30 @@
 """Register parcels that ClickPost did not create, and follow all of them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, overload
 
-from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post
+import attrs
+from attrs import frozen
+
+from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post, Query
+from clickpost_async._codec.envelope import only_row
 from clickpost_async._codec.management import without_meta
 from clickpost_async.endpoints._base import check
 from clickpost_async.endpoints._namespace import Namespace
-from clickpost_async.errors import InvalidRequestError, Problem
+from clickpost_async.errors import ClickPostError, InvalidRequestError, Problem
 from clickpost_async.settings import Host
 from clickpost_async.structures.tracking import (
     NotificationSetting,
     OldShipmentToTrack,
+    ProofOfDelivery,
     RegisteredShipment,
     SecurityKey,
     ShipmentToTrack,
+    ShipmentToUnregister,
     Track,
     Tracked,
+    UnregisteredShipment,
     WhatsAppChoice,
 )
 
@@ -51,11 +58,31 @@ SET_WHATSAPP = Post(
     # A switch set twice is set.
     idempotency=Idempotency.IDEMPOTENT,
 )
+UNREGISTER = Post(
+    "/v1/tracking/awb-unregister/",
+    name="tracking.unregister",
+    takes=ShipmentToUnregister,
+    returns=UnregisteredShipment,
+    accepts_meta=only_row,
+    auth=Auth.KEY_IN_BODY,
+    # What is not tracked any more stays so.
+    idempotency=Idempotency.IDEMPOTENT,
+)
 SECURITY_KEY = Get(
     "/v1/shipment-security-key",
     name="tracking.security_key",
     returns=SecurityKey,
     auth=Auth.KEY,
+    idempotency=Idempotency.SAFE,
+)
+# ClickPost's help desk has the username in this variant of it.
+_SECURITY_KEY_BY_REFERENCE = attrs.evolve(SECURITY_KEY, auth=Auth.USERNAME_AND_KEY)
+PROOF_OF_DELIVERY = Get(
+    "/v1/pod/pod_from_shipment_details/",
+    name="tracking.proof_of_delivery",
+    returns=ProofOfDelivery,
+    auth=Auth.KEY,
+    host=Host.PROOF,
     idempotency=Idempotency.SAFE,
 )
 
@@ -77,11 +104,28 @@ TRACK = Get(
     idempotency=Idempotency.SAFE,
 )
 
-ENDPOINTS = (REGISTER, REGISTER_V2, SET_WHATSAPP, SECURITY_KEY, TRACK)
+ENDPOINTS = (
+    REGISTER,
+    REGISTER_V2,
+    UNREGISTER,
+    SET_WHATSAPP,
+    SECURITY_KEY,
+    TRACK,
+    PROOF_OF_DELIVERY,
+)
 
 # ClickPost takes up to five waybills of one courier, and a field of up to 100 characters.
-_AT_ONCE = 5
-_LONGEST = 100
+_PER_CALL = 5
+_MAX_LENGTH = 100
+
+
+@frozen(kw_only=True)
+class TrackOutcome:
+    """What became of one waybill of `iter_track`: its `track`, or the `error` of its call."""
+
+    waybill: str
+    track: Track | None = None
+    error: ClickPostError | None = None
 
 
 class Tracking(Namespace):
@@ -118,47 +162,147 @@ class Tracking(Namespace):
         check(waybill=waybill, disabled=disabled)
         return await self._caller.post(SET_WHATSAPP, {"awb": waybill, "whatsapp_disable": disabled})
 
-    async def security_key(self, waybill: str, *, courier_partner: int) -> SecurityKey:
-        """Fetch what the public tracking page of a parcel wants as its key."""
+    async def unregister(self, waybill: str, *, courier_partner: int) -> UnregisteredShipment:
+        """Have ClickPost track a parcel no longer, and mark it as expired.
+
+        ClickPost documented this until 2020, and has not since.
+
+        Raises:
+            InvalidRequestError: the parcel is not tracked, or an argument is wrong.
+            CredentialsError: the key is wrong, or the account has no tracking.
+            NoReplyError, UnreadableReplyError, ServerError: the outcome is unknown; unregister it
+                again.
+
+        """
         check(waybill=waybill, courier_partner=courier_partner)
-        return await self._caller.get(SECURITY_KEY, {"waybill": waybill, "cp_id": courier_partner})
+        return await self._caller.post(UNREGISTER, {"waybill": waybill, "cp_id": courier_partner})
+
+    @overload
+    async def security_key(self, waybill: str, *, courier_partner: int) -> SecurityKey: ...
+    @overload
+    async def security_key(self, *, reference_number: str) -> SecurityKey: ...
+    async def security_key(
+        self,
+        waybill: str | None = None,
+        *,
+        courier_partner: int | None = None,
+        reference_number: str | None = None,
+    ) -> SecurityKey:
+        """Fetch the key of a parcel's public tracking page.
+
+        The parcel is named by its waybill and courier, or by the merchant's reference number.
+
+        Raises:
+            InvalidRequestError: an argument is missing, wrong, or one too many.
+            CredentialsError: the key is wrong.
+
+        """
+        if reference_number is None:
+            check(waybill=waybill, courier_partner=courier_partner)
+            query: Query = {"waybill": waybill, "cp_id": courier_partner}
+            return await self._caller.get(SECURITY_KEY, query)
+        if waybill is not None or courier_partner is not None:
+            message = "give it, or waybill and courier_partner, but not both"
+            raise InvalidRequestError.of([Problem("reference_number", message)])
+        check(reference_number=reference_number)
+        return await self._caller.get(
+            _SECURITY_KEY_BY_REFERENCE, {"reference_number": reference_number}
+        )
+
+    async def proof_of_delivery(self, waybill: str, *, courier_partner: int) -> ProofOfDelivery:
+        """Fetch the URL of a parcel's proof of delivery, a PDF; `labels.download` downloads it.
+
+        Raises:
+            InvalidRequestError: ClickPost knows no such parcel (400), or an argument is wrong.
+            CredentialsError: the key is wrong, or the account has no proofs of delivery (306).
+
+        """
+        check(waybill=waybill, courier_partner=courier_partner)
+        query: Query = {"waybill": waybill, "cp_id": courier_partner}
+        return await self._caller.get(PROOF_OF_DELIVERY, query)
 
     async def track(self, waybills: str | Iterable[str], *, courier_partner: int) -> Tracked:
         """Track any number of one courier's waybills: `tracked[waybill].latest_status`.
 
-        ClickPost is asked for five at a time, together. Every waybill that was asked for is in the
-        answer; look at `known`. `reply` is that of the last five.
+        They are sent in fives, concurrently. Every waybill is in the response; look at `known`.
+        `response` is that of the last five. The first call that fails ends the others: for many
+        thousands, `iter_track` keeps what the others respond, and uses little memory.
 
         Raises `InvalidRequestError` for a waybill that cannot be one, before anything is sent.
         """
         check(courier_partner=courier_partner)
-        asked = list(dict.fromkeys([waybills] if isinstance(waybills, str) else waybills))
-        _check(asked)
-        answers = await self._caller.gather(
-            [
-                partial(
-                    self._caller.get,
-                    TRACK,
-                    {"waybill": ",".join(some), "cp_id": courier_partner},
-                )
-                for some in _together(asked)
-            ]
+        wanted = list(dict.fromkeys([waybills] if isinstance(waybills, str) else waybills))
+        _check(wanted)
+        responses = await self._caller.gather(
+            [partial(self._track_some, some, courier_partner) for some in _in_fives(wanted)]
         )
-        found = {waybill: track for answer in answers for waybill, track in answer.tracks.items()}
+        found = {waybill: track for each in responses for waybill, track in each.tracks.items()}
         return Tracked(
-            tracks={waybill: found.get(waybill, Track(valid=False)) for waybill in asked},
-            response=answers[-1].response,
+            tracks={waybill: found.get(waybill, Track(valid=False)) for waybill in wanted},
+            response=responses[-1].response,
         )
+
+    def iter_track(
+        self, waybills: Iterable[str], *, courier_partner: int, max_concurrency: int = 20
+    ) -> AsyncIterator[TrackOutcome]:
+        """Track any number of waybills of one courier: `async for outcome in …`, as they complete.
+
+        A failed call does not end the others: its waybills have an `error` in place of a `track`,
+        as has a waybill that cannot be one. Memory is the same for a thousand and for a million.
+
+        Args:
+            waybills: any iterable; it is read as the calls need it.
+            courier_partner: the courier's id.
+            max_concurrency: how many calls are under way at a time; each has up to five waybills.
+
+        Returns:
+            One outcome for each waybill, in the order in which the calls complete.
+
+        Raises:
+            InvalidRequestError: `courier_partner` or `max_concurrency` is wrong.
+
+        """
+        check(courier_partner=courier_partner)
+        if not isinstance(max_concurrency, int) or max_concurrency < 1:
+            problem = Problem("max_concurrency", "a whole number of at least 1 is needed")
+            raise InvalidRequestError.of([problem])
+        if isinstance(waybills, str):
+            waybills = [waybills]
+        calls = (partial(self._outcomes_of, some, courier_partner) for some in _in_fives(waybills))
+        return self._caller.as_completed(calls, max_concurrency=max_concurrency)
+
+    async def _track_some(self, waybills: Sequence[str], courier_partner: int) -> Tracked:
+        query: Query = {"waybill": ",".join(waybills), "cp_id": courier_partner}
+        return await self._caller.get(TRACK, query)
+
+    async def _outcomes_of(
+        self, waybills: Sequence[str], courier_partner: int
+    ) -> Sequence[TrackOutcome]:
+        try:
+            _check(waybills)
+            tracked = await self._track_some(waybills, courier_partner)
+        except ClickPostError as error:
+            return [TrackOutcome(waybill=waybill, error=error) for waybill in waybills]
+        return [
+            TrackOutcome(waybill=waybill, track=tracked.tracks.get(waybill, Track(valid=False)))
+            for waybill in waybills
+        ]
+
+
+def _is_waybill(waybill: object) -> bool:
+    return (
+        isinstance(waybill, str)
+        and bool(waybill.strip())
+        and "," not in waybill
+        and len(waybill) <= _MAX_LENGTH
+    )
 
 
 def _check(waybills: Sequence[str]) -> None:
     problems = [
         Problem(f"waybills[{position}]", "a waybill is 1 to 100 characters without a comma")
         for position, waybill in enumerate(waybills)
-        if not isinstance(waybill, str)
-        or not waybill.strip()
-        or "," in waybill
-        or len(waybill) > _LONGEST
+        if not _is_waybill(waybill)
     ]
     if not waybills:
         problems = [Problem("waybills", "at least one is needed")]
@@ -166,12 +310,16 @@ def _check(waybills: Sequence[str]) -> None:
         raise InvalidRequestError.of(problems)
 
 
-def _together(waybills: Sequence[str]) -> Iterator[list[str]]:
-    """Cut a list into pieces that ClickPost takes."""
+def _in_fives(waybills: Iterable[str]) -> Iterator[list[str]]:
+    """Cut waybills into pieces that ClickPost takes; what is no waybill is a piece of its own."""
     some: list[str] = []
     for waybill in waybills:
-        if len(some) == _AT_ONCE or len(",".join([*some, waybill])) > _LONGEST:
+        if not _is_waybill(waybill):
+            yield [waybill]
+            continue
+        if len(some) == _PER_CALL or len(",".join([*some, waybill])) > _MAX_LENGTH:
             yield some
             some = []
         some.append(waybill)
-    yield some
+    if some:
+        yield some

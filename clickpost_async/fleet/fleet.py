@@ -1,11 +1,11 @@
-"""The feeder's side of a fleet: orders go into a queue, and their answers come back."""
+"""The feeder's side of a fleet: puts orders into a queue, and collects the replies."""
 
 import asyncio
 import itertools
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 from attrs import define
@@ -15,43 +15,58 @@ from clickpost_async._core.retry import Resend
 from clickpost_async.bulk.recovery import PreparedPayload
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import messages
-from clickpost_async.fleet.ledger import (
-    Ledger,
-    OpenLedger,
+from clickpost_async.fleet.ledger import Ledger, OpenLedger
+from clickpost_async.fleet.redis_calls import (
     RedisBackoff,
     RedisError,
     cancel_and_wait,
     raise_if_cancelled,
-    retry_until_done,
 )
 from clickpost_async.fleet.stall import StallMonitor
 from clickpost_async.fleet.worker import OrderTerms
 from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
 
-# Puts an order and its terms into the queue.
+
+class QueuedMessage(Protocol):
+    """A message in a queue that can be asked for."""
+
+    async def is_queued(self) -> bool:
+        """Tell whether the message is still there, waiting or in a worker's hands."""
+        ...
+
+
+# Puts an order and its terms into the queue. A `QueuedMessage` that it returns keeps the order from
+# being queued again while it is there.
 Feed = Callable[[dict[str, Any], dict[str, Any]], Awaitable[object]]
 
-_COLLECT = 1.0
+# Seconds to wait for replies, and between two reads, so that more of them come in one.
+_COLLECT, _LINGER = 1.0, 0.05
 _BEGINNING = "0-0"
-# An order without an answer for so long is put into the queue once more: that does no harm.
-_LONGEST = 600.0
+# An order without a reply for so many seconds is queued again if its message is gone.
+_MAX_SILENCE = 600.0
 
 
 @define
 class _QueuedOrder:
-    """An order in the queue, and who waits for it."""
+    """An order in the queue, and the future that waits for its reply."""
 
     order: dict[str, Any]
     terms: dict[str, Any]
     answer: "asyncio.Future[str]"
     since: float
+    message: object = None
+
+    async def is_queued(self) -> bool:
+        """Tell whether its message is known to be in the queue still."""
+        queued = getattr(self.message, "is_queued", None)
+        return queued is not None and await queued()
 
 
 class Fleet:
-    """Lets the workers of a fleet create orders, and waits for their answers.
+    """Has the workers of a fleet create orders, and waits for their replies.
 
-    Use `Fleet.open`. A Redis that dies and comes back is waited for, and orders that it has
-    forgotten are fed again: they are looked up before they are sent.
+    Use `Fleet.open`. While Redis does not respond it waits; orders that Redis has lost are queued
+    again, and looked up before they are sent.
     """
 
     def __init__(
@@ -62,23 +77,25 @@ class Fleet:
         self._client = client
         self._ledger = opened
         self._stall = StallMonitor(opened.account)
-        self._mailbox = opened.reply_stream()
+        self._reply_stream = opened.reply_stream()
         self._era = era
-        self._fed: dict[int, _QueuedOrder] = {}
+        self._queued: dict[int, _QueuedOrder] = {}
         self._tickets = itertools.count(1)
+        self._backoff = RedisBackoff("a fleet's queue")
 
     @classmethod
     @asynccontextmanager
     async def open(
         cls, feed: Feed, client: ClickPost, ledger: Ledger, *, bulk: bool = False
     ) -> "AsyncGenerator[Fleet]":
-        """Begin to feed a queue with `feed(order, terms)`, on behalf of a client.
+        """Begin to fill a queue with `feed(order, terms)`, on behalf of a client.
 
-        Of the client its identity and its retry policy are used; its limit is the workers' affair.
-        With `bulk` its orders yield to others.
+        Of the client its account and its retry policy are used; the workers have limits of their
+        own. With `bulk` its orders yield to others. Raises redis-py's `RedisError` when Redis does
+        not respond, or is not safe for orders.
         """
         async with ledger.open() as opened:
-            fleet = cls(feed, client, opened, await opened.redis_run_id(), bulk=bulk)
+            fleet = cls(feed, client, opened, await opened.era(), bulk=bulk)
             collecting = asyncio.create_task(fleet._collect())
             try:
                 yield fleet
@@ -92,14 +109,13 @@ class Fleet:
         in_doubt: bool = False,
         polls: bool = True,
     ) -> CreatedOrder:
-        """Let a worker create an order.
+        """Have a worker create an order.
 
         With `in_doubt` it may have been sent before, and is looked up unless the ledger knows more.
-        `polls`: one that ClickPost has only recorded is asked for by the worker. Cancelling leaves
-        the order in the queue. Raises what `orders.create` does.
+        `polls`: one that ClickPost has only recorded is polled by the worker. Cancelling leaves the
+        order in the queue. Raises what `orders.create` does.
         """
-        kept = PreparedPayload(order)
-        key = kept.key
+        payload = PreparedPayload(order)
         retry = self._client.retry
         terms = OrderTerms(
             settle_delay=retry.settle_delay,
@@ -108,77 +124,86 @@ class Fleet:
             bulk=self._bulk,
             registered=True,
             account_label=self._client.account_label,
-            reply_stream=self._mailbox,
+            reply_stream=self._reply_stream,
             ticket=next(self._tickets),
         )
         loop = asyncio.get_running_loop()
-        fed = _QueuedOrder(
-            unstructure(kept.order), attrs.asdict(terms), loop.create_future(), loop.time()
+        queued = _QueuedOrder(
+            unstructure(payload.order), attrs.asdict(terms), loop.create_future(), loop.time()
         )
-        self._fed[terms.ticket] = fed
+        self._queued[terms.ticket] = queued
         try:
             if not in_doubt:
-                await retry_until_done("feeding a fleet", lambda: self._ledger.register(key))
-            await self._enqueue(fed)
+                await self._ledger.register(payload.key)
+            await self._enqueue(queued)
             raise_if_cancelled()
-            return messages.created(await fed.answer)
+            return messages.created(await queued.answer)
         finally:
-            del self._fed[terms.ticket]
+            del self._queued[terms.ticket]
 
-    async def _enqueue(self, fed: _QueuedOrder) -> None:
-        patience = RedisBackoff("feeding a fleet")
-        while not fed.answer.done():
+    async def _enqueue(self, queued: _QueuedOrder) -> None:
+        while not queued.answer.done():
             try:
-                await self._feed(fed.order, fed.terms)
+                queued.message = await self._feed(queued.order, queued.terms)
             except Exception as error:
-                if not _passes(error):
+                if not _is_outage(error):
                     raise
-                await patience.wait(error)
+                await self._backoff.wait(error)
             else:
-                patience.over()
+                self._backoff.over()
                 return
 
     async def _collect(self) -> None:
-        patience = RedisBackoff("a fleet's feeder")
+        backoff = RedisBackoff("a fleet's feeder")
         last = _BEGINNING
         while True:
             try:
-                for place, told in await self._ledger.collect(self._mailbox, last, _COLLECT):
-                    self._hand_over(told)
+                for place, answers in await self._ledger.collect(
+                    self._reply_stream, last, _COLLECT
+                ):
+                    self._hand_over(answers)
                     last = place
-                era = await self._ledger.redis_run_id()
+                era = await self._ledger.era()
                 now = asyncio.get_running_loop().time()
-                await self._stall.check(len(self._fed), now, self._ledger.workers)
-            except RedisError as error:
-                await patience.wait(error)
+                await self._stall.check(len(self._queued), now, self._ledger.workers)
+                if era != self._era:
+                    last = _BEGINNING
+                late = await self._late(is_new_era=era != self._era)
+                self._era = era
+            except (RedisError, OSError) as error:
+                await backoff.wait(error)
                 continue
-            patience.over()
-            forgotten, self._era = era != self._era, era
-            if forgotten:
-                last = _BEGINNING
-            for fed in self._requeue_unanswered(all_of_them=forgotten):
+            backoff.over()
+            await asyncio.sleep(_LINGER)
+            for queued in late:
                 try:
-                    await self._enqueue(fed)
-                except Exception as error:  # noqa: BLE001 - who waits for it is told
-                    if not fed.answer.done():
-                        fed.answer.set_exception(error)
+                    await self._enqueue(queued)
+                except Exception as error:  # noqa: BLE001 - the task that waits raises it
+                    if not queued.answer.done():
+                        queued.answer.set_exception(error)
 
-    def _hand_over(self, told: str) -> None:
-        message = json.loads(told)
-        self._stall.note(message["answer"], asyncio.get_running_loop().time())
-        fed = self._fed.get(message["ticket"])
-        # Answered before: it was fed twice.
-        if fed is not None and not fed.answer.done():
-            fed.answer.set_result(json.dumps(message["answer"]))
+    def _hand_over(self, answers: Mapping[str, str]) -> None:
+        for ticket, answer in answers.items():
+            self._stall.note(json.loads(answer), asyncio.get_running_loop().time())
+            queued = self._queued.get(int(ticket))
+            # It has its answer already if it was queued twice.
+            if queued is not None and not queued.answer.done():
+                queued.answer.set_result(answer)
 
-    def _requeue_unanswered(self, *, all_of_them: bool) -> list[_QueuedOrder]:
+    async def _late(self, *, is_new_era: bool) -> list[_QueuedOrder]:
+        """Return the orders to queue again: late ones whose message is not in the queue."""
         now = asyncio.get_running_loop().time()
-        late = [fed for fed in self._fed.values() if all_of_them or now - fed.since > _LONGEST]
-        for fed in late:
-            fed.since = now
-        return late
+        late = [
+            queued
+            for queued in self._queued.values()
+            if is_new_era or now - queued.since > _MAX_SILENCE
+        ]
+        missing = [queued for queued in late if not await queued.is_queued()]
+        for queued in late:
+            queued.since = now
+        return missing
 
 
-def _passes(error: Exception) -> bool:
-    """Tell whether the queue's own server did not answer, as its library's exceptions say."""
+def _is_outage(error: Exception) -> bool:
+    """Tell whether the queue's own server failed, by its library's exceptions."""
     return isinstance(error, RedisError | OSError | TimeoutError)

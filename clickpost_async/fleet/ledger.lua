@@ -1,76 +1,174 @@
--- What a fleet knows of one order. Until it is placed, a hash: whose it is (`owner`), in which life
--- of this Redis that was said (`era`), what is sent (`digest`), and when its bytes were last about
--- to leave (`sent`); then the `answer`, too. Beside it a set for every worker that lives, of the
--- orders that it has. A feeder writes `era` before it queues an order: a hash that is missing later
--- was forgotten (FLUSHALL, eviction, a restart), and the order may have been sent.
-local order, workers = KEYS[1], KEYS[2]
-local act, me, alive = ARGV[1], ARGV[2], tonumber(ARGV[3])
+-- The state of a fleet's orders, many in one call. Constants stand in front of this text: the `ERA`
+-- and when it `BEGAN`. The client loads the script under a new era when Redis has been started, has
+-- failed over or was emptied. Scripts live in the memory of a running server only, so a call that
+-- gets this far, with the same era in KEYS[1], proves that no write of this era was lost.
+--
+-- KEYS: the era's key, the prefix of the workers' sets, the set of orders in doubt, and the orders.
+-- ARGV: act, worker, seconds that a heartbeat is good for, seconds that records are kept, and then
+-- a fixed number of words for each order.
+--
+-- An order's record is text: `<era> <owner> <digest> <sent>`, each `-` where there is none. `sent` is
+-- when its bytes were last about to leave. Once placed it is `P <digest> <summary>`:
+-- up to 44 bytes take one allocation in Redis.
+-- Each worker has a set of the orders that it has claimed, which its heartbeats keep alive.
+local act, me, alive, keep = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local stored = redis.call('MGET', KEYS[1], unpack(KEYS, 4))
+if stored[1] ~= ERA then
+  return { 'era' }
+end
+
+local workers, doubts, orders = KEYS[2], KEYS[3], {}
+for place = 4, #KEYS do
+  orders[place - 3] = KEYS[place]
+end
+if #orders == 0 then
+  return {}
+end
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-local known = redis.call('HMGET', order, 'owner', 'era', 'digest', 'sent', 'answer')
-local owner, era, digest, sent, answer = known[1], known[2], known[3], tonumber(known[4]), known[5]
+local records, results = {}, {}
+for place, order in ipairs(orders) do
+  records[order] = stored[place + 1]
+end
 
-local function note_sent(at)
-  sent = at
-  redis.call('HSET', order, 'sent', string.format('%.17g', at))
+local function read(order)
+  local record = records[order]
+  if not record then
+    return {}
+  end
+  local placed, summary = string.match(record, '^P (%S+) (.*)$')
+  if placed then
+    return { digest = placed, summary = summary }
+  end
+  local era, owner, digest, sent = string.match(record, '^(%S+) (%S+) (%S+) (%S+)$')
+  return {
+    era = era,
+    owner = owner ~= '-' and owner or nil,
+    digest = digest ~= '-' and digest or nil,
+    sent = tonumber(sent),
+  }
+end
+
+local function write(order, record)
+  records[order] = record
+  redis.call('SET', order, record, 'EX', keep)
+end
+
+local function write_open(order, era, owner, digest, sent)
+  sent = sent and string.format('%.6f', sent) or '-'
+  write(order, table.concat({ era, owner or '-', digest or '-', sent }, ' '))
+end
+
+if act == 'register' then
+  for place, order in ipairs(orders) do
+    if records[order] then
+      redis.call('EXPIRE', order, keep)
+    else
+      write_open(order, ERA)
+    end
+    results[place] = { 'registered' }
+  end
+  return results
 end
 
 if act == 'claim' then
-  local content, registered, keep = ARGV[4], ARGV[5] == 'registered', ARGV[6]
-  local server = redis.call('INFO', 'server')
-  local this_era = string.match(server, 'run_id:(%w+)')
-  if owner and owner ~= me then
-    -- Who had it before a restart may not have been able yet to say that it lives.
-    local age = tonumber(string.match(server, 'uptime_in_seconds:(%d+)'))
-    local unheard = era ~= this_era and age < alive
-    if unheard or redis.call('SISMEMBER', workers .. owner, order) == 1 then
-      return { 'busy' }
+  local granted = {}
+  for place, order in ipairs(orders) do
+    local digest, was_queued = ARGV[3 + 2 * place], ARGV[4 + 2 * place] == 'queued'
+    local known = read(order)
+    local result
+    if known.owner and known.owner ~= me then
+      -- Whoever had it before a restart may not have sent a heartbeat yet.
+      local unheard = known.era ~= ERA and now - BEGAN < alive
+      if unheard or redis.call('SISMEMBER', workers .. known.owner, order) == 1 then
+        result = { 'held' }
+      end
     end
+    if result then
+      -- Nothing is changed.
+    elseif known.digest and known.digest ~= digest and (known.summary or known.sent) then
+      result = { 'conflict' }
+    elseif known.summary then
+      result = { 'placed', known.summary }
+    else
+      local sent = known.sent
+      if (known.era and known.era ~= ERA) or (was_queued and not known.era) then
+        -- The record of a sending may have been lost with an earlier era, or by eviction.
+        sent = now
+      end
+      write_open(order, ERA, me, digest, sent)
+      granted[#granted + 1] = order
+      -- As text: a number would lose its fraction on the way.
+      result = { 'granted', sent and string.format('%.6f', math.max(0, now - sent)) or '' }
+    end
+    results[place] = result
   end
-  if digest and digest ~= content and (answer or sent) then
-    return { 'changed' }
+  if #granted > 0 then
+    redis.call('SADD', workers .. me, unpack(granted))
+    redis.call('EXPIRE', workers .. me, alive)
   end
-  if answer then
-    return { 'placed', answer }
-  end
-  if (era and era ~= this_era) or (registered and not era) then
-    -- Another Redis, or this one before it was restarted or emptied, may have known of a sending.
-    note_sent(now)
-  end
-  redis.call('HSET', order, 'owner', me, 'era', this_era, 'digest', content)
-  redis.call('EXPIRE', order, keep)
-  redis.call('SADD', workers .. me, order)
-  redis.call('EXPIRE', workers .. me, alive)
-  -- As text: a number would lose its fraction on the way.
-  return { 'yours', sent and string.format('%.6f', math.max(0, now - sent)) or '' }
+  return results
 end
 
 if act == 'sending' then
-  if owner ~= me then
-    return { 'lost' }
+  for place, order in ipairs(orders) do
+    local known = read(order)
+    if known.owner == me then
+      write_open(order, ERA, me, known.digest, now)
+      results[place] = { 'granted' }
+    else
+      results[place] = { 'lost' }
+    end
   end
-  note_sent(now)
-  redis.call('EXPIRE', order, ARGV[4])
-  return { 'yours' }
+  return results
 end
 
--- act == 'end': placed, nothing (there is no order), or open.
-local became, content, written, keep = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-redis.call('SREM', workers .. me, order)
-if became == 'placed' then
-  redis.call('HSET', order, 'digest', content, 'answer', written)
-  redis.call('HDEL', order, 'owner')
-  redis.call('EXPIRE', order, keep)
-elseif owner == me then
-  if became == 'nothing' then
+-- act == 'end'; each order: placed, nothing (there is no order), or open; digest, summary; reply
+-- stream or nothing, ticket, answer.
+local streams, replies, opened, closed = {}, {}, {}, {}
+for place, order in ipairs(orders) do
+  local first = 6 * place - 1
+  local state, digest, summary = ARGV[first], ARGV[first + 1], ARGV[first + 2]
+  local stream, ticket, answer = ARGV[first + 3], ARGV[first + 4], ARGV[first + 5]
+  local known = read(order)
+  if state == 'placed' then
+    write(order, 'P ' .. digest .. ' ' .. summary)
+  elseif known.owner == me and state == 'nothing' then
+    records[order] = nil
     redis.call('DEL', order)
-  else
-    redis.call('HDEL', order, 'owner')
+  elseif known.owner == me then
+    write_open(order, known.era, nil, known.digest, known.sent)
+  elseif state == 'open' and not known.owner and not known.digest then
+    -- Lost while it was under way: of no era, so it is in doubt for whoever is next.
+    write_open(order, '-', nil, digest, now)
   end
-elseif became == 'open' and not owner and not digest then
-  -- Forgotten while it was under way; without an era, it is in doubt for whoever is next.
-  redis.call('HSET', order, 'era', '', 'digest', content)
-  note_sent(now)
-  redis.call('EXPIRE', order, keep)
+  if state == 'open' then
+    table.insert(opened, now)
+    table.insert(opened, order)
+  else
+    table.insert(closed, order)
+  end
+  if stream ~= '' then
+    if not replies[stream] then
+      replies[stream] = {}
+      table.insert(streams, stream)
+    end
+    table.insert(replies[stream], ticket)
+    table.insert(replies[stream], answer)
+  end
+  results[place] = { 'ended' }
 end
-return { 'ended' }
+redis.call('SREM', workers .. me, unpack(orders))
+if #closed > 0 then
+  redis.call('ZREM', doubts, unpack(closed))
+end
+if #opened > 0 then
+  redis.call('ZADD', doubts, unpack(opened))
+  redis.call('ZREMRANGEBYSCORE', doubts, '-inf', now - tonumber(keep))
+  redis.call('EXPIRE', doubts, keep)
+end
+for _, stream in ipairs(streams) do
+  redis.call('XADD', stream, '*', unpack(replies[stream]))
+  redis.call('EXPIRE', stream, 3600)
+end
+return results

@@ -1,4 +1,4 @@
-"""What became of an order, on its way from the worker that created it."""
+"""The answer about an order, on its way from the worker that created it."""
 
 import json
 from typing import Any
@@ -11,38 +11,57 @@ from clickpost_async.errors import (
     NoReplyError,
     Problem,
 )
-from clickpost_async.structures import CreatedOrder
+from clickpost_async.structures import CreatedOrder, ResponseInfo
+
+_NONE = "-"
 
 
-def write(came: CreatedOrder | ClickPostError, seconds: float) -> str:
-    """Write down what creating an order came to; neither the key nor a person is in it."""
-    if isinstance(came, CreatedOrder):
-        attempts, told = came.response.attempts, outcome_codec.write_order(came)
+def write(result: CreatedOrder | ClickPostError, seconds: float) -> str:
+    """Return the answer about an order as JSON; neither the key nor a person is in it."""
+    if isinstance(result, CreatedOrder):
+        attempts, message = result.response.attempts, outcome_codec.write_order(result)
     else:
-        attempts, told = came.attempts, outcome_codec.write_error(came)
-        told |= {
-            "transient": came.transient,
-            "settles_in": came.settle_delay,
-            "kind": came.kind.name,
+        attempts, message = result.attempts, outcome_codec.write_error(result)
+        message |= {
+            "transient": result.transient,
+            "settle_delay": result.settle_delay,
+            "kind": result.kind.name,
         }
-        if isinstance(came, InvalidRequestError):
-            told["problems"] = [[problem.path, problem.message] for problem in came.problems]
-    written = {"attempts": attempts, "seconds": seconds, **told}
+        if isinstance(result, InvalidRequestError):
+            message["problems"] = [[problem.path, problem.message] for problem in result.problems]
+    written = {"attempts": attempts, "seconds": seconds, **message}
     return json.dumps(written, ensure_ascii=False, separators=(",", ":"))
 
 
 def created(answer: str) -> CreatedOrder:
-    """Read a worker's answer, which is what its task returns.
+    """Return the order of a worker's answer, which is what its task returns.
 
     Raises the `ClickPostError` that the worker got.
     """
-    told: dict[str, Any] = json.loads(answer)
-    if "error" not in told:
-        return outcome_codec.read_order(told)
-    error = outcome_codec.read_error(told) or NoReplyError("the worker did not live to tell")
-    error.transient = told["transient"]
-    error.settle_delay = told["settles_in"]
-    error.kind = FailureKind[told["kind"]]
+    message: dict[str, Any] = json.loads(answer)
+    if "error" not in message:
+        return outcome_codec.read_order(message)
+    error = outcome_codec.read_error(message) or NoReplyError("the worker did not report a result")
+    error.transient = message["transient"]
+    error.settle_delay = message["settle_delay"]
+    error.kind = FailureKind[message["kind"]]
     if isinstance(error, InvalidRequestError):
-        error.problems = tuple(Problem(*problem) for problem in told["problems"])
+        error.problems = tuple(Problem(*problem) for problem in message["problems"])
     raise error
+
+
+def summarize(order: CreatedOrder) -> str:
+    """Return what the ledger keeps of a placed order: the courier partner's id and the waybill."""
+    courier = _NONE if order.courier_partner is None else str(order.courier_partner)
+    return f"{courier} {order.waybill or _NONE}"
+
+
+def read_summary(summary: str, reference_number: str) -> CreatedOrder:
+    """Return as much of a placed order as its summary has; everything else is `None`."""
+    courier, _, waybill = summary.partition(" ")
+    return CreatedOrder(
+        waybill=None if waybill == _NONE else waybill,
+        reference_number=reference_number,
+        courier_partner=None if courier == _NONE else int(courier),
+        response=ResponseInfo(status=200, http_status=200, reconciled=True, attempts=0),
+    )

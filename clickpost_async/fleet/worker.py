@@ -11,7 +11,7 @@ from attrs import define, evolve, field, frozen
 
 from clickpost_async._core.retry import Resend
 from clickpost_async.bulk.records import Key
-from clickpost_async.bulk.recovery import PreparedPayload
+from clickpost_async.bulk.recovery import PreparedPayload, look_up
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import (
     ClickPostError,
@@ -22,31 +22,24 @@ from clickpost_async.errors import (
     Problem,
 )
 from clickpost_async.fleet import ledger, messages
-from clickpost_async.fleet.ledger import (
-    LostError,
-    OpenLedger,
-    RedisBackoff,
-    RedisError,
-    retry_until_done,
-)
+from clickpost_async.fleet.ledger import LostError, OpenLedger, Result
 from clickpost_async.settings import Priority
 from clickpost_async.structures import CreatedOrder
 
 _log = logging.getLogger("clickpost_async")
 
-# How often it is asked whether a living worker is done with an order.
+# Seconds between claims of an order that another worker has.
 _BUSY = 1.0
-_ANSWER = "a worker's answer"
 
 
 @frozen(kw_only=True)
 class OrderTerms:
-    """How an order is to be created, and who waits for the answer.
+    """How an order is to be created, and where its reply goes.
 
-    `settling` and `hold` are the retry policy's; `polls`: an order that ClickPost has only recorded
-    is asked for by the worker. `registered`: the ledger knows the order, or knew it and has
-    forgotten it; then it may have been sent, and is looked up first. `identity`: whose orders these
-    are.
+    `settle_delay` and `no_resend` are the retry policy's; `polls`: an order that ClickPost has only
+    recorded is polled by the worker. `registered`: the ledger has, or had, a record of the order;
+    if it is missing, the order may have been sent, and is looked up first. `account_label`: whose
+    orders these are.
     """
 
     settle_delay: float | None = None
@@ -63,13 +56,14 @@ class OrderTerms:
 class _Order:
     """An order under way here, and whether bytes of it may have left."""
 
-    kept: PreparedPayload
+    payload: PreparedPayload
+    terms: OrderTerms
     digest: str = field(init=False)
     in_doubt: bool = False
     sent_at: float | None = None
 
     def __attrs_post_init__(self) -> None:
-        self.digest = self.kept.digest.hex()
+        self.digest = self.payload.digest.hex()
 
 
 class Worker:
@@ -80,31 +74,27 @@ class Worker:
         self._ledger = opened
         opened.enlist()
         # The ledger tells workers apart, not the tasks of one.
-        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
     async def create(self, order: Mapping[str, Any], terms: OrderTerms | None = None) -> str:
         """Create an order and return the answer as `fleet.created` reads it.
 
-        It is the same however often the same order is given, in whatever worker: one that another
-        worker has is waited for, one that a dead worker left is looked up and, once it has settled,
-        sent again. While Redis does not answer, nothing is sent.
+        An order that another worker has is waited for; one that was placed is looked up for its
+        answer; one that a dead worker left is looked up and, once it has settled, sent again. While
+        Redis does not respond, nothing is sent.
         """
         terms = OrderTerms() if terms is None else terms
         began = time.perf_counter()
         try:
-            kept = self._claim(order, terms)
-            turn = self._turns.setdefault(kept.key, asyncio.Lock())
-            async with turn:
-                with self._ledger.holding(kept.key):
-                    answer = await self._answer(_Order(kept), terms)
+            payload = self._prepare(order, terms)
+            lock = self._locks.setdefault(payload.key, asyncio.Lock())
+            async with lock:
+                with self._ledger.holding(payload.key):
+                    return await self._claim_and_create(_Order(payload, terms))
         except ClickPostError as error:
-            answer = messages.write(error, time.perf_counter() - began)
-        if terms.reply_stream:
-            told = f'{{"ticket":{terms.ticket},"answer":{answer}}}'
-            await retry_until_done(_ANSWER, lambda: self._ledger.reply(terms.reply_stream, told))
-        return answer
+            return await self._reply(terms, messages.write(error, time.perf_counter() - began))
 
-    def _claim(self, order: Mapping[str, Any], terms: OrderTerms) -> PreparedPayload:
+    def _prepare(self, order: Mapping[str, Any], terms: OrderTerms) -> PreparedPayload:
         if terms.account_label not in ("", self._client.account_label):
             message = (
                 f"the order is of {terms.account_label}, the worker of {self._client.account_label}"
@@ -112,31 +102,42 @@ class Worker:
             raise NotSentError(message, transient=False)
         return PreparedPayload(order)
 
-    async def _answer(self, order: _Order, terms: OrderTerms) -> str:
-        patience = RedisBackoff("a worker")
-        key, digest, registered = order.kept.key, order.digest, terms.registered
-        while True:
-            try:
-                claim = await self._ledger.claim(key, digest, registered=registered)
-                patience.over()
-                match claim:
-                    case ledger.AlreadyPlaced(answer):
-                        return answer
-                    case ledger.Conflict():
-                        raise _conflict_error()
-                    case ledger.HeldByOther():
-                        await asyncio.sleep(_BUSY)
-                    case ledger.Granted(sent):
-                        return await self._create(order, sent, terms)
-            except RedisError as error:
-                await patience.wait(error)
-            except LostError as error:
-                _log.warning("%s", error)
-                registered = True
+    async def _reply(self, terms: OrderTerms, answer: str) -> str:
+        if terms.reply_stream:
+            await self._ledger.reply(terms.reply_stream, terms.ticket, answer)
+        return answer
 
-    async def _create(self, order: _Order, sent: float | None, terms: OrderTerms) -> str:
-        client = self._on(terms)
-        # The ledger may have forgotten what was sent from here; another worker may have sent later.
+    async def _claim_and_create(self, order: _Order) -> str:
+        key, registered = order.payload.key, order.terms.registered
+        while True:
+            match await self._ledger.claim(key, order.digest, registered=registered):
+                case ledger.AlreadyPlaced(summary):
+                    return await self._reply(order.terms, await self._look_up(key, summary))
+                case ledger.Conflict():
+                    raise _conflict_error()
+                case ledger.HeldByOther():
+                    await asyncio.sleep(_BUSY)
+                case ledger.Granted(sent):
+                    try:
+                        return await self._create(order, sent)
+                    except LostError as error:
+                        _log.warning("%s", error)
+                        registered = True
+
+    async def _look_up(self, key: Key, summary: str) -> str:
+        """Return the answer of a placed order; without a look-up's response, what is recorded."""
+        began = time.perf_counter()
+        try:
+            order = await look_up(self._client, key)
+        except ClickPostError:
+            order = None
+        if order is None or order.waybill is None:
+            order = messages.read_summary(summary, key[1])
+        return messages.write(order, time.perf_counter() - began)
+
+    async def _create(self, order: _Order, sent: float | None) -> str:
+        client = self._on(order.terms)
+        # The ledger may have lost what was sent from here; another worker may have sent later.
         if order.sent_at is not None:
             own = _now() - order.sent_at
             sent = own if sent is None else min(own, sent)
@@ -146,50 +147,59 @@ class Worker:
 
         async def announce(reference_number: str, attempt: int) -> None:
             del reference_number, attempt
-            await self._ledger.sending(order.kept.key)
+            await self._ledger.sending(order.payload.key)
             order.sent_at = _now()
 
-        kept = client.with_options(before_create=announce, in_doubt=order.in_doubt)
+        creating = client.with_options(before_create=announce, in_doubt=order.in_doubt)
         began = time.perf_counter()
-        came: CreatedOrder | ClickPostError
+        result: CreatedOrder | ClickPostError
         try:
-            came = await kept.orders.create(order.kept.order)
+            result = await creating.orders.create(order.payload.order)
         except ClickPostError as error:
-            came = error
-        except (RedisError, LostError):
+            result = error
+        except LostError:
             raise
         except Exception as error:  # noqa: BLE001 - see below
-            # The engine would drop the order: it has to be told as one that nobody knows about.
-            _log.exception("an order of a fleet failed unforeseen")
-            came = NoReplyError(f"the worker failed: {type(error).__name__}")
-        answer = messages.write(came, time.perf_counter() - began)
-        became = _result_of(came, order)
-        if became != "placed" and not terms.reply_stream:
-            # Nobody may be waiting for it. Without ClickPost's words, which may name a person.
-            _log.warning("%s is not placed: %s", order.kept.key[1], type(came).__name__)
-        key, digest = order.kept.key, order.digest
-        await retry_until_done(_ANSWER, lambda: self._ledger.end(key, digest, became, answer))
+            # The queue would drop the order: its feeder has to hear that its outcome is unknown.
+            _log.exception("an order of a fleet failed unexpectedly")
+            result = NoReplyError(f"the worker failed: {type(error).__name__}")
+        return await self._end(order, result, time.perf_counter() - began)
+
+    async def _end(
+        self, order: _Order, result: CreatedOrder | ClickPostError, seconds: float
+    ) -> str:
+        answer = messages.write(result, seconds)
+        state = _state_of(result, order)
+        key, terms = order.payload.key, order.terms
+        if state != "placed" and not terms.reply_stream:
+            # There may be no feeder. Without ClickPost's message, which may name a person.
+            _log.warning("%s is not placed: %s", key[1], type(result).__name__)
+        summary = messages.summarize(result) if isinstance(result, CreatedOrder) else ""
+        reply = (terms.reply_stream, terms.ticket, answer) if terms.reply_stream else None
+        await self._ledger.end(key, order.digest, Result(state=state, summary=summary, reply=reply))
         return answer
 
     def _on(self, terms: OrderTerms) -> ClickPost:
         retry = self._client.retry
-        settling = retry.settle_delay if terms.settle_delay is None else terms.settle_delay
+        settle_delay = retry.settle_delay if terms.settle_delay is None else terms.settle_delay
         resend = Resend.NEVER if terms.no_resend else retry.resend
-        polling = retry.poll_timeout if terms.polls else 0.0
+        poll_timeout = retry.poll_timeout if terms.polls else 0.0
         priority = Priority.BULK if terms.bulk else None
         return self._client.with_options(
-            retry=evolve(retry, settle_delay=settling, resend=resend, poll_timeout=polling),
+            retry=evolve(
+                retry, settle_delay=settle_delay, resend=resend, poll_timeout=poll_timeout
+            ),
             priority=priority,
         )
 
 
-def _result_of(came: CreatedOrder | ClickPostError, order: _Order) -> str:
-    if isinstance(came, CreatedOrder):
-        return "open" if came.pending else "placed"
-    if came.outcome is Outcome.REJECTED:
+def _state_of(result: CreatedOrder | ClickPostError, order: _Order) -> str:
+    if isinstance(result, CreatedOrder):
+        return "open" if result.pending else "placed"
+    if result.outcome is Outcome.REJECTED:
         return "nothing"
-    # That nothing was sent from here says nothing of what another worker has sent.
-    return "open" if came.outcome is Outcome.UNKNOWN or order.in_doubt else "nothing"
+    # That nothing was sent from here does not show that no other worker has sent it.
+    return "open" if result.outcome is Outcome.UNKNOWN or order.in_doubt else "nothing"
 
 
 def _now() -> float:

@@ -184,7 +184,11 @@ class WebhookReceiver(Generic[R]):
         self._seen: EventStore = InMemoryEventStore() if seen is None else seen
 
     async def receive(
-        self, request: R, headers: Mapping[str, str], body: AsyncIterable[bytes]
+        self,
+        request: R,
+        headers: Mapping[str, str],
+        body: AsyncIterable[bytes],
+        query: str = "",
     ) -> int:
         """Return the HTTP status to answer with; raises what the handler raises.
 
@@ -192,7 +196,9 @@ class WebhookReceiver(Generic[R]):
         otherwise.
         """
         try:
-            event = webhooks.parse(await _read_bounded(body), headers, token=self._token)
+            event = webhooks.parse(
+                await _read_bounded(body), headers, token=self._token, query=query
+            )
         except webhooks.WebhookError as error:
             return error.http_status
         turn = await self._seen.begin(event.identity)

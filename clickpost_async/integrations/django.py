@@ -38,7 +38,7 @@ from clickpost_async.integrations._web import (
     load_from,
     response_to,
 )
-from clickpost_async.settings import Credentials, Hosts, Rate
+from clickpost_async.settings import Hosts, is_switched_on
 
 try:
     from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
@@ -55,7 +55,7 @@ except ImportError as _missing:
     raise ImportError(message) from _missing
 
 _NAME = "CLICKPOST"
-# Also in the environment, where `CLICKPOST_` stands before them.
+# Each may be in the environment instead, prefixed with `CLICKPOST_`.
 _VARIABLES = ("USERNAME", "API_KEY", "BASE_URL", "ALLOW_HTTP", "RATE")
 _OTHERS = ("WEBHOOK_TOKEN", "OPTIONS")
 
@@ -110,18 +110,21 @@ def get_clickpost() -> ClickPost:
 
 def _make_client() -> ClickPost:
     configured = _configured()
-    environ = dict(os.environ)
-    for name in _VARIABLES:
-        value = configured.get(name)
-        if isinstance(value, str | bool):
-            environ[f"CLICKPOST_{name}"] = str(value)
-    options: dict[str, Any] = {"hosts": None, "limiter": None, **configured.get("OPTIONS", {})}
+    options: dict[str, Any] = {
+        "username": configured.get("USERNAME") or None,
+        "api_key": configured.get("API_KEY") or None,
+        "rate": configured.get("RATE") or None,
+        **configured.get("OPTIONS", {}),
+    }
+    base_url = configured.get("BASE_URL") or None
     try:
-        if options["hosts"] is None:
-            options["hosts"] = Hosts.from_env(environ)
-        if options["limiter"] is None:
-            options.setdefault("rate", _rate(configured.get("RATE"), environ))
-        return ClickPost(_credentials(configured.get("API_KEY"), environ), **options)
+        if is_switched_on(str(configured.get("ALLOW_HTTP"))):
+            base_url = base_url or os.environ.get("CLICKPOST_BASE_URL")
+            if base_url:
+                options["hosts"] = Hosts.at(base_url, allow_http=True)
+        else:
+            options["base_url"] = base_url
+        return ClickPost(**options)
     except (TypeError, ValueError) as error:
         raise ImproperlyConfigured(f"{_NAME}: {error}") from None
 
@@ -135,21 +138,6 @@ def _configured() -> Mapping[str, Any]:
             f"{_NAME}: there is no {', '.join(unknown)}; what there is: {', '.join(known)}"
         )
     return found
-
-
-def _credentials(key: Any, environ: Mapping[str, str]) -> Credentials:
-    if key is not None and not isinstance(key, str):
-        return Credentials(environ.get("CLICKPOST_USERNAME", ""), key)
-    return Credentials.from_env(environ)
-
-
-def _rate(given: object, environ: Mapping[str, str]) -> Rate | None:
-    if isinstance(given, Rate):
-        return given
-    if isinstance(given, int | float) and not isinstance(given, bool):
-        return Rate(given)
-    text = environ.get("CLICKPOST_RATE")
-    return Rate.parse(text) if text else None
 
 
 def _settings_changed(*, setting: str, **_: Any) -> None:
@@ -244,7 +232,9 @@ def webhook(
     @require_POST
     async def receive(request: HttpRequest) -> HttpResponse:
         try:
-            status = await receiver.receive(request, _headers(request), _body(request))
+            status = await receiver.receive(
+                request, _headers(request), _body(request), request.META.get("QUERY_STRING", "")
+            )
         except UnreadablePostError:
             # The client has gone.
             status = 400

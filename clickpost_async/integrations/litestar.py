@@ -2,7 +2,7 @@
 
 app = Litestar(
     [place, webhook("/hook", handle, token=TOKEN)],
-    lifespan=[lifespan(ClickPost.from_env)],
+    lifespan=[lifespan(ClickPost)],
     dependencies={"clickpost": Provide(get_clickpost)},
     exception_handlers={ClickPostError: answer_error},
 )
@@ -68,7 +68,7 @@ async def get_clickpost(state: State) -> ClickPost:
     """
     found: ClickPost | None = state.get(_NAME)
     if found is None:
-        message = "the application has no client: give it lifespan=[lifespan(ClickPost.from_env)]"
+        message = "the application has no client: give it lifespan=[lifespan(ClickPost)]"
         raise RuntimeError(message)
     return found
 
@@ -97,7 +97,9 @@ def webhook(
 
     @post(path, status_code=200, include_in_schema=False)
     async def receive(request: Request[Any, Any, Any]) -> Response[None]:
-        status = await receiver.receive(request, request.headers, request.stream())
+        status = await receiver.receive(
+            request, request.headers, request.stream(), request.url.query
+        )
         return Response(None, status_code=status)
 
     return receive

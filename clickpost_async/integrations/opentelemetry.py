@@ -1,6 +1,6 @@
 """Spans and metrics of every call: `pip install 'clickpost_async[opentelemetry]'`.
 
-    clickpost = ClickPost(credentials, observers=[OpenTelemetry()])
+    clickpost = ClickPost(observers=[OpenTelemetry()])
 
 A span of kind INTERNAL stands for a call (`orders.create_india`), under the span that is current
 where it is made; one of kind CLIENT under it for each attempt (`POST /v3/create-order/`), with

@@ -1,7 +1,7 @@
 """A client for the length of an application on Starlette or FastAPI: `pip install starlette`.
 
 app = FastAPI(
-    lifespan=lifespan(ClickPost.from_env), exception_handlers={ClickPostError: answer_error}
+    lifespan=lifespan(ClickPost), exception_handlers={ClickPostError: answer_error}
 )
 app.add_route("/health", health)
 app.add_route("/hook", webhook(handle, token=TOKEN), methods=["POST"])
@@ -70,7 +70,7 @@ async def get_clickpost(connection: HTTPConnection) -> ClickPost:
     found: ClickPost | None = getattr(connection.state, _NAME, None)
     if found is None:
         message = (
-            "the application has no client: make it with lifespan=lifespan(ClickPost.from_env),"
+            "the application has no client: make it with lifespan=lifespan(ClickPost),"
             " and let a lifespan of your own hand on the state that this one gives"
         )
         raise RuntimeError(message)
@@ -117,7 +117,9 @@ def webhook(
 
     async def receive(request: Request) -> Response:
         try:
-            status = await receiver.receive(request, request.headers, request.stream())
+            status = await receiver.receive(
+                request, request.headers, request.stream(), request.url.query
+            )
         except ClientDisconnect:
             # Nobody hears it.
             status = 400

@@ -3,7 +3,7 @@
 broker = order_broker("redis://127.0.0.1", account="acme")
 create_order = order_task(
     broker,
-    client=lambda: ClickPost.from_env(),
+    client=ClickPost,
     ledger=Ledger("redis://127.0.0.1", account="acme"),
 )
 
@@ -14,14 +14,20 @@ looked up before it is sent again.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any, cast
+from contextvars import ContextVar
+from typing import Annotated, Any, cast
+
+from attrs import evolve, frozen
 
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet.fleet import Feed
-from clickpost_async.fleet.ledger import (
-    Ledger,
+from clickpost_async.fleet.ledger import Ledger
+from clickpost_async.fleet.redis_calls import (
+    Batcher,
+    RedisBackoff,
+    UnsuitableRedisError,
     cancel_and_wait,
     raise_if_cancelled,
     retry_until_done,
@@ -31,7 +37,15 @@ from clickpost_async.fleet.worker import OrderTerms, Worker
 try:
     from redis.asyncio import Redis
     from redis.exceptions import RedisError, ResponseError
-    from taskiq import AckableMessage, AsyncBroker, AsyncTaskiqDecoratedTask, TaskiqEvents
+    from taskiq import (
+        AckableMessage,
+        AsyncBroker,
+        AsyncTaskiqDecoratedTask,
+        BrokerMessage,
+        Context,
+        TaskiqDepends,
+        TaskiqEvents,
+    )
     from taskiq.exceptions import SendTaskError
     from taskiq_redis import RedisStreamBroker
 except ImportError as _error:
@@ -42,22 +56,55 @@ _log = logging.getLogger("clickpost_async")
 
 TASK = "clickpost_async:create_order"
 
-# A message that nobody has touched for so long was a dead worker's; the living touch theirs.
+# A message whose worker has not touched it for so many seconds is another's; living ones touch
+# theirs more often.
 _IDLE = 30.0
 _TOUCHES = 3
+# A consumer without messages that has not asked for any for so many milliseconds is dead.
+_DEAD_CONSUMER_MS = 3_600_000
 # More than its tasks can take would wait in one worker while another one has nothing to do.
 _READ = 10
 _BLOCK_MS = 1000
-# Each task ends with an acknowledgement of its own.
-_CONNECTIONS = 32
+# One waits for messages; acknowledgements and touches share the others.
+_CONNECTIONS = 4
+# Marks a message whose first worker died.
+_REDELIVERED = "clickpost_redelivered"
+
+# In one call: a consumer that is deleted with messages would take them along.
+_DELETE_DEAD_CONSUMERS = """
+for _, fields in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  local consumer = {}
+  for place = 1, #fields, 2 do
+    consumer[fields[place]] = fields[place + 1]
+  end
+  if consumer.pending == 0 and consumer.idle > tonumber(ARGV[2]) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], consumer.name)
+  end
+end
+return 0
+"""
 
 CreateOrder = AsyncTaskiqDecoratedTask[Any, Awaitable[str]]
+
+_last_entry: ContextVar["QueueEntry | None"] = ContextVar("_last_entry", default=None)
+
+
+@frozen
+class QueueEntry:
+    """A message in the stream of an `OrderBroker`."""
+
+    broker: "OrderBroker"
+    number: bytes
+
+    async def is_queued(self) -> bool:
+        """Tell whether the message is still there: it is deleted when its order is done."""
+        return await self.broker.contains(self.number)
 
 
 class OrderBroker(RedisStreamBroker):
     """A Redis stream that loses no order, keeps none that is done, and outlives its Redis.
 
-    A message whose worker died is another's after `idle` seconds, also where no new ones come.
+    A message whose worker died is another's after `idle` seconds, even if no new ones come.
     """
 
     def __init__(self, url: str, *, account: str, idle: float = _IDLE) -> None:
@@ -65,32 +112,55 @@ class OrderBroker(RedisStreamBroker):
             url,
             queue_name=f"clickpost:{{{account}}}:orders",
             consumer_group_name="workers",
-            # What was fed before the first worker came is not to be passed over.
+            # What was queued before the first worker came is not to be passed over.
             consumer_id="0",
             max_connection_pool_size=_CONNECTIONS,
+            timeout=None,
         )
         self._idle = idle
         self._held: set[bytes] = set()
-        # How far the search for messages of the dead has come.
+        # Where the search for messages of dead workers goes on.
         self._searched: Any = "0-0"
+        self._backoff = RedisBackoff("a worker's queue")
+        self._delete: Batcher[bytes, None] = Batcher(self._delete_messages, self._backoff)
+
+    async def kick(self, message: BrokerMessage) -> None:
+        """Add a message to the stream."""
+        async with self._redis() as redis:
+            number = await redis.xadd(self.queue_name, {b"data": message.message})
+        _last_entry.set(QueueEntry(self, cast("bytes", number)))
+
+    async def contains(self, number: bytes) -> bool:
+        """Tell whether a message is in the stream, waiting or in a worker's hands."""
+        async with self._redis() as redis:
+            found = redis.xrange(self.queue_name, number, number)
+            return bool(await cast("Awaitable[list[Any]]", found))
 
     async def listen(self) -> AsyncGenerator[AckableMessage, None]:
-        """Give messages as they come: new ones, and those of the dead."""
-        async with Redis(connection_pool=self.connection_pool) as redis:
+        """Yield messages as they come: new ones, and those of dead workers."""
+        async with self._redis() as redis:
             touching = asyncio.create_task(self._touch(redis))
             try:
                 while True:
-                    found = await retry_until_done("a worker's queue", lambda: self._found(redis))
+                    found = await retry_until_done(lambda: self._next(redis), self._backoff)
                     if not found:
                         # taskiq cancels it once, and then waits for it.
                         raise_if_cancelled()
-                    for number, fields in found:
+                    for number, data in found:
                         self._held.add(number)
-                        yield AckableMessage(data=fields[b"data"], ack=self._ack(redis, number))
+                        yield AckableMessage(data=data, ack=self._ack(number))
             finally:
                 await cancel_and_wait(touching)
 
-    async def _found(self, redis: "Redis") -> list[tuple[bytes, dict[bytes, bytes]]]:
+    async def shutdown(self) -> None:
+        """Close the connections."""
+        await self._delete.aclose()
+        await super().shutdown()
+
+    def _redis(self) -> "Redis":
+        return Redis(connection_pool=self.connection_pool)
+
+    async def _next(self, redis: "Redis") -> list[tuple[bytes, bytes]]:
         try:
             return await self._left(redis) or await self._new(redis)
         except ResponseError as error:
@@ -104,11 +174,11 @@ class OrderBroker(RedisStreamBroker):
         try:
             await super()._declare_consumer_group()
         except (RedisError, OSError):
-            # A worker waits for its Redis where it listens, and can be told there to end.
+            # A worker waits for its Redis where it listens, and can be ended there by a signal.
             if not self.is_worker_process:
                 raise
 
-    async def _new(self, redis: "Redis") -> list[tuple[bytes, dict[bytes, bytes]]]:
+    async def _new(self, redis: "Redis") -> list[tuple[bytes, bytes]]:
         read = await cast(
             "Awaitable[Any]",
             redis.xreadgroup(
@@ -120,9 +190,13 @@ class OrderBroker(RedisStreamBroker):
             ),
         )
         streams = read.items() if isinstance(read, dict) else read or []
-        return [message for _, messages in streams for message in _flatten(messages)]
+        return [
+            (number, fields[b"data"])
+            for _, messages in streams
+            for number, fields in _flatten(messages)
+        ]
 
-    async def _left(self, redis: "Redis") -> list[tuple[bytes, dict[bytes, bytes]]]:
+    async def _left(self, redis: "Redis") -> list[tuple[bytes, bytes]]:
         claimed = await cast(
             "Awaitable[Any]",
             redis.xautoclaim(
@@ -137,42 +211,60 @@ class OrderBroker(RedisStreamBroker):
         )
         self._searched = claimed[0]
         # Those that were frozen here are still under way here.
-        return [(n, fields) for n, fields in claimed[1] if fields and n not in self._held]
+        return [
+            (number, self._mark_redelivered(fields[b"data"]))
+            for number, fields in claimed[1]
+            if fields and number not in self._held
+        ]
 
-    def _ack(self, redis: "Redis", number: bytes) -> Callable[[], Awaitable[None]]:
-        async def done() -> None:
-            async with redis.pipeline(transaction=True) as pipe:
-                pipe.xack(self.queue_name, self.consumer_group_name, number)
-                # An acknowledged one would stay, with a person's address in it.
-                pipe.xdel(self.queue_name, number)
-                await pipe.execute()
+    def _mark_redelivered(self, data: bytes) -> bytes:
+        try:
+            message = self.formatter.loads(data)
+        except Exception:  # noqa: BLE001 - taskiq logs and drops what it cannot read
+            return data
+        message.labels[_REDELIVERED] = True
+        return self.formatter.dumps(message).message
 
+    def _ack(self, number: bytes) -> Callable[[], Awaitable[None]]:
         async def ack() -> None:
-            await retry_until_done("a worker's acknowledgement", done)
+            await self._delete(number)
             self._held.discard(number)
 
         return ack
 
+    async def _delete_messages(self, numbers: Sequence[bytes]) -> list[None]:
+        async with self._redis() as redis, redis.pipeline(transaction=False) as pipe:
+            # Deleted first: an acknowledged one would stay, with a person's address in it.
+            pipe.xdel(self.queue_name, *numbers)
+            pipe.xack(self.queue_name, self.consumer_group_name, *numbers)
+            await pipe.execute()
+        return [None] * len(numbers)
+
     async def _touch(self, redis: "Redis") -> None:
+        """Keep the messages of this worker, and delete consumers that are dead."""
         while True:
             await asyncio.sleep(self._idle / _TOUCHES)
             held: list[Any] = list(self._held)
-            if not held:
-                continue
             try:
-                await cast(
-                    "Awaitable[Any]",
-                    redis.xclaim(
-                        self.queue_name,
-                        self.consumer_group_name,
-                        self.consumer_name,
-                        min_idle_time=0,
-                        message_ids=held,
-                        justid=True,
-                    ),
-                )
+                if held:
+                    await cast(
+                        "Awaitable[Any]",
+                        redis.xclaim(
+                            self.queue_name,
+                            self.consumer_group_name,
+                            self.consumer_name,
+                            min_idle_time=0,
+                            message_ids=held,
+                            justid=True,
+                        ),
+                    )
+                await self._delete_dead_consumers(redis)
             except (RedisError, OSError) as error:
-                _log.debug("a worker's messages could not be kept: %s", type(error).__name__)
+                _log.debug("a worker's messages could not be touched: %s", type(error).__name__)
+
+    async def _delete_dead_consumers(self, redis: "Redis") -> None:
+        words = (self.queue_name, self.consumer_group_name, str(_DEAD_CONSUMER_MS))
+        await cast("Awaitable[int]", redis.eval(_DELETE_DEAD_CONSUMERS, 1, *words))
 
 
 def _flatten(messages: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
@@ -203,7 +295,15 @@ def order_task(
 
     async def start(_: object) -> None:
         clickpost = await stack.enter_async_context(client())
-        worker.append(Worker(clickpost, await stack.enter_async_context(ledger.open())))
+        opened = await stack.enter_async_context(ledger.open())
+        try:
+            await opened.era()
+        except UnsuitableRedisError:
+            raise
+        except (RedisError, OSError):
+            # It is waited for where orders are claimed.
+            _log.debug("the worker starts before its Redis")
+        worker.append(Worker(clickpost, opened))
 
     async def end(_: object) -> None:
         worker.clear()
@@ -212,8 +312,17 @@ def order_task(
     broker.add_event_handler(TaskiqEvents.WORKER_STARTUP, start)
     broker.add_event_handler(TaskiqEvents.WORKER_SHUTDOWN, end)
 
-    async def create_order(order: dict[str, Any], terms: dict[str, Any] | None = None) -> str:
-        return await worker[0].create(order, OrderTerms(**(terms or {})))
+    async def create_order(
+        order: dict[str, Any],
+        terms: dict[str, Any] | None = None,
+        *,
+        context: Annotated[Context, TaskiqDepends()],
+    ) -> str:
+        how = OrderTerms(**(terms or {}))
+        if context.message.labels.get(_REDELIVERED):
+            # A worker had it before, so a record that is missing was lost.
+            how = evolve(how, registered=True)
+        return await worker[0].create(order, how)
 
     return cast("CreateOrder", broker.register_task(create_order, task_name=TASK))
 
@@ -221,14 +330,16 @@ def order_task(
 def feed(task: CreateOrder) -> Feed:
     """Return what puts orders into a task's queue, as `Fleet.open` takes it."""
 
-    async def put(order: dict[str, Any], terms: dict[str, Any]) -> None:
+    async def put(order: dict[str, Any], terms: dict[str, Any]) -> QueueEntry | None:
+        _last_entry.set(None)
         try:
             await task.kiq(order, terms)
         except SendTaskError as error:
-            # Its cause tells whether it passes.
+            # Its cause tells whether it is an outage.
             raise error.__cause__ or error from None
+        return _last_entry.get()
 
     return put
 
 
-__all__ = ["CreateOrder", "OrderBroker", "feed", "order_broker", "order_task"]
+__all__ = ["CreateOrder", "OrderBroker", "QueueEntry", "feed", "order_broker", "order_task"]

@@ -1,4 +1,4 @@
-"""When a call may leave: the pace of a client, and the holds that a 429 asks for."""
+"""Rate limiters: token bucket, adaptive, and shared through Redis."""
 
 from clickpost_async.limits.adaptive import AdaptiveLimiter as AdaptiveLimiter
 from clickpost_async.limits.token_bucket import Limiter as Limiter

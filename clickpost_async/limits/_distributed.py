@@ -3,7 +3,10 @@
 import asyncio
 import logging
 import math
+import os
+import uuid
 from abc import ABC, abstractmethod
+from collections import deque
 from typing import Protocol
 
 from attrs import define, field, frozen
@@ -30,6 +33,12 @@ _LAPSE = (0.01, 0.1)
 _LEAST_SLEEP = 1e-8
 # Calls that waited make up for so much, as in a bucket of one process.
 _CATCH_UP = 0.005
+# Seconds between heartbeats, and between those of a process that has lost the shared limiter.
+_HEARTBEAT, _LOST_HEARTBEAT = 3.0, 1.0
+# A heartbeat is worth waiting for much longer than a slot is.
+_HEARTBEAT_TIMEOUT = 5.0
+# The share follows the largest of so many counts, as a Redis that was emptied counts too few.
+_COUNTS = 6
 
 
 @frozen(kw_only=True)
@@ -74,6 +83,13 @@ class RateStore(Protocol):
         """Ask."""
         ...
 
+    async def send_heartbeat(self, process: str, spent: int, seconds: float) -> int:
+        """Count a process as alive, and return how many are.
+
+        In the last `seconds` it has let `spent` calls leave without a slot.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Close connections."""
         ...
@@ -110,20 +126,31 @@ class _LoopState:
     # Those in line have waited for slots, not only for answers.
     paced: bool = False
     asking: "asyncio.Task[None] | None" = None
+    next_heartbeat: asyncio.TimerHandle | None = None
+    heartbeat: "asyncio.Task[None] | None" = None
 
 
 class DistributedLimiter(ABC):
-    """Lets calls leave in slots that are asked for, and in a share of them when nobody answers."""
+    """Lets calls leave in slots of a `RateStore`, and in a share of the rate while it is away.
 
-    def __init__(self, rate: Rate, share: int, name: str) -> None:
+    The share follows from the number of processes that the store has counted, and from
+    `process_count` if that is more. A process that does not know the number waits for the store.
+    """
+
+    def __init__(self, rate: Rate, process_count: int | None, name: str) -> None:
         interval = 1 / rate.per_second
         burst = max(1.0, rate.per_second) if rate.burst is None else rate.burst
         lapse = min(max(interval, _LAPSE[0]), _LAPSE[1])
         self._law = RateSpec(interval=interval, slack=(burst - 1) * interval, lapse=lapse)
         self._most = min(max(1, math.floor(_LEASE / interval)), _LARGEST_LEASE)
         self._name = name
-        self._apart = interval * share
-        self._alone = FallbackShare(self._apart, lambda: _running().time())
+        self._least = process_count or 0
+        self._counts: deque[int] = deque(maxlen=_COUNTS)
+        self._joined_at: float | None = None
+        # A child of a fork is a process of its own.
+        self._process = uuid.uuid4().hex
+        share = interval * process_count if process_count else None
+        self._alone = FallbackShare(share, lambda: _running().time())
         # When the next slot of all was, by the last answer.
         self._line: float | None = None
         self._era = ""
@@ -137,6 +164,8 @@ class DistributedLimiter(ABC):
         """Return when one call may leave."""
         _running()
         here = self._here.get_or_create()
+        if here.next_heartbeat is None:
+            self._beat(here)
         if not here.gate.in_use:
             here.paced = False
             if self._wait(here) == 0:
@@ -160,7 +189,7 @@ class DistributedLimiter(ABC):
         # Where nobody answers, the next question tells it.
         if not self._alone.lost:
             here = self._here.get_or_create()
-            await self._store_is_back(here, SlotRequest(hold=seconds))
+            await self._ask(here, SlotRequest(hold=seconds))
 
     @property
     def held(self) -> float:
@@ -172,9 +201,52 @@ class DistributedLimiter(ABC):
         """Close what this event loop has opened, and what closed ones have left open."""
         self._here.sweep()
         if here := self._here.get():
+            if here.next_heartbeat:
+                here.next_heartbeat.cancel()
+                here.next_heartbeat = None
+            if here.heartbeat:
+                here.heartbeat.cancel()
+                await asyncio.wait({here.heartbeat})
             if here.asking:
                 await asyncio.wait({here.asking})
             await here.oracle.aclose()
+
+    # --- how many processes there are -------------------------------------------------------------
+
+    def _beat(self, here: _LoopState) -> None:
+        """Send a heartbeat now and every few seconds, until the loop or this is closed."""
+        loop = _running()
+        interval = _LOST_HEARTBEAT if self._alone.lost else _HEARTBEAT
+        here.next_heartbeat = loop.call_later(interval, self._beat, here)
+        if here.heartbeat is None:
+            here.heartbeat = asyncio.ensure_future(self._send_heartbeat(here))
+
+    async def _send_heartbeat(self, here: _LoopState) -> None:
+        process = f"{self._process}:{os.getpid()}"
+        try:
+            async with asyncio.timeout(_HEARTBEAT_TIMEOUT):
+                count = await here.oracle.send_heartbeat(process, *self._alone.take_spent())
+        except Exception as error:  # noqa: BLE001 - whether Redis responds is seen where slots are asked for
+            _log.debug("%s: a heartbeat failed: %s", self._name, type(error).__name__)
+        else:
+            self._learn(count)
+        finally:
+            here.heartbeat = None
+
+    def _learn(self, count: int) -> None:
+        """Set the share, unless this process is too new for all others to have counted it."""
+        now = self._alone.now()
+        self._counts.append(count)
+        if self._joined_at is None or now < self._joined_at:
+            self._joined_at = now
+        is_counted = now - self._joined_at >= 2 * _HEARTBEAT
+        if self._least or is_counted:
+            was_unknown = self._alone.interval is None
+            self._alone.interval = self._law.interval * max(self._least, *self._counts)
+            if was_unknown:
+                self._alone.begin_after(self._fallback_start)
+
+    # --- slots ------------------------------------------------------------------------------------
 
     def _wait(self, here: _LoopState) -> float | None:
         """Return how long to wait, 0 if one has just been let go, nothing if one has to ask."""
@@ -233,7 +305,7 @@ class DistributedLimiter(ABC):
             first=old.first,
             count=old.count,
         )
-        answer = await self._store_is_back(here, question)
+        answer = await self._ask(here, question)
         if answer is None:
             return
         now = alone.now()
@@ -275,7 +347,7 @@ class DistributedLimiter(ABC):
         busy = lease.size * 2 if now <= lease.end else 1
         return min(self._most, max(waiting, busy))
 
-    async def _store_is_back(self, here: _LoopState, question: SlotRequest) -> SlotGrant | None:
+    async def _ask(self, here: _LoopState, question: SlotRequest) -> SlotGrant | None:
         """Ask, for as long as there is patience, and note whether there was an answer."""
         asked = asyncio.ensure_future(here.oracle.request_slots(question))
         asked.add_done_callback(_inspect_task)
@@ -300,31 +372,37 @@ class DistributedLimiter(ABC):
     def _record_success(self, era: str) -> None:
         alone = self._alone
         if alone.find():
-            _log.warning("%s: answers again, and all share one rate again", self._name)
+            _log.warning("%s: Redis is back, and all processes share one rate again", self._name)
         elif self._era not in ("", era):
             # It has forgotten what it told before, and some may have been lost in the meantime.
-            alone.begin_after(self._is_low_priority)
+            alone.begin_after(self._fallback_start)
             alone.keep_share()
         self._era = era
 
     def _record_failure(self, error: object) -> None:
         if self._alone.lose():
-            self._alone.begin_after(self._is_low_priority)
+            self._alone.begin_after(self._fallback_start)
+            interval = self._alone.interval
             _log.warning(
-                "%s: cannot be asked (%s); this process keeps to its own share of the rate"
-                " until it answers",
+                "%s: Redis unavailable (%s); %s",
                 self._name,
                 error,
+                "no call leaves until it responds: the number of processes is not known yet"
+                if interval is None
+                else f"falling back to {self._law.interval / interval:.0%} of the rate, the share"
+                " of this process",
             )
 
     @property
-    def _is_low_priority(self) -> float:
-        """Return when the own share may begin, as far as is known of slots that were told."""
+    def _fallback_start(self) -> float:
+        """Return when the own share may begin, as far as is known of slots that were granted."""
+        alone = self._alone
+        share = self._law.interval if alone.interval is None else alone.interval
         if self._line is None:
             # All may begin at once.
-            return self._alone.now() - self._law.slack + self._apart
-        # Each of the others may have been told some after the last that was told here.
-        return self._line + self._apart * self._most
+            return alone.now() - self._law.slack + share
+        # Each of the others may have been granted some after the last that was granted here.
+        return self._line + share * self._most
 
 
 def _inspect_task(asked: "asyncio.Future[SlotGrant]") -> None:

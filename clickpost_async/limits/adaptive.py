@@ -1,4 +1,4 @@
-"""A pace for a limit that nobody has told: it is learned from the 429 answers."""
+"""A rate limiter that learns an unknown limit from 429 responses."""
 
 import math
 from collections import deque
@@ -21,7 +21,7 @@ _BELOW = 0.9
 _SLOWEST = 1.0
 # What a pause saves up, in seconds' worth of calls.
 _SLACK = 0.1
-# Refusals that come within a second are one lesson; a hold leaves them time to arrive.
+# 429 responses within a second count as one; the pause leaves them time to arrive.
 _LESSON = 1.0
 _SHORTEST_HOLD = 0.5
 _MARKS = 16
@@ -43,13 +43,13 @@ class AdaptiveLimiter(NoRateLimit):
         super().__init__(clock=clock)
         self._slack = _SLACK
         self._interval = 1 / _OPENING
-        # For how long calls have left as fast as they may since the last lesson.
+        # For how long the rate has been used fully since the last 429.
         self._used = 0.0
         self._accepted = 0
         self._refused = 0
         self._refused_at = -math.inf
         self._learned_at = -math.inf
-        # Since when a server that keeps a bucket may have filled it, and what it had accepted then.
+        # Since when a server-side bucket may have filled, and what had been accepted by then.
         self._marks: deque[tuple[float, int]] = deque(maxlen=_MARKS)
 
     def __repr__(self) -> str:
@@ -57,11 +57,11 @@ class AdaptiveLimiter(NoRateLimit):
 
     @property
     def rate(self) -> float | None:
-        """Return the calls per second that may leave, or nothing before the first lesson."""
+        """Return the calls per second, or `None` before the first 429."""
         return None if self._learned_at == -math.inf else 1 / self._interval
 
     async def pause(self, seconds: float) -> None:
-        """Let nobody leave for that long, and learn from it that it was too fast."""
+        """Pause all calls for so many seconds, and lower the rate."""
         await super().pause(max(seconds, _SHORTEST_HOLD))
         if not self._refused:
             self._refused_at = self._seen
@@ -71,7 +71,7 @@ class AdaptiveLimiter(NoRateLimit):
         if self._refused:
             self._learn()
         elif self._next > self._seen - self._slack:
-            # A pace that nobody needs is not known to be granted.
+            # A rate that is not used is not known to be granted.
             self._used += self._interval
             self._interval = 1 / (1 / self._interval + self._gain)
         if not self._marks or self._seen - self._marks[-1][0] >= 2:
@@ -81,7 +81,7 @@ class AdaptiveLimiter(NoRateLimit):
         super()._spend(slack)
 
     def _learn(self) -> None:
-        # They had been counted when they left.
+        # They were counted when they were sent.
         self._accepted -= self._refused
         self._refused = 0
         at = self._refused_at

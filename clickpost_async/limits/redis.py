@@ -1,7 +1,7 @@
 """One rate for a whole fleet, in Redis or Valkey: `pip install 'clickpost_async[redis]'`.
 
-async with RedisBucket("redis://127.0.0.1", Rate(200), account="acme", share=4) as limiter:
-    async with ClickPost(credentials, limiter=limiter) as clickpost:
+async with RedisBucket("redis://127.0.0.1", Rate(200), account="acme") as limiter:
+    async with ClickPost(limiter=limiter) as clickpost:
         ...
 """
 
@@ -28,7 +28,28 @@ except ImportError as _error:
 
 _SCRIPT = resources.files("clickpost_async.limits").joinpath("token_bucket.lua").read_text("utf-8")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
-_CONNECTIONS = 8
+# One asks for slots, one sends heartbeats, one a pause.
+_CONNECTIONS = 3
+
+# Counts the processes that were alive within 15 s, and books calls that left without a slot.
+HEARTBEAT = """
+local process, spent, seconds = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local interval = tonumber(ARGV[4])
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local next = tonumber(redis.call('HGET', KEYS[1], 'next') or '')
+if next and spent > 0 then
+  next = math.max(next, now - seconds) + spent * interval
+  redis.call('HSET', KEYS[1], 'next', string.format('%.17g', next))
+end
+if next then
+  redis.call('HSET', KEYS[1], 'interval', ARGV[4])
+end
+redis.call('ZADD', KEYS[2], now, process)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 15)
+redis.call('EXPIRE', KEYS[2], 15)
+return redis.call('ZCARD', KEYS[2])
+"""
 
 
 class RedisBucket(DistributedLimiter):
@@ -40,14 +61,18 @@ class RedisBucket(DistributedLimiter):
     429 that one of them gets holds all. An account that Redis does not know begins without a burst.
 
     A process asks for some slots at once, at most 20 ms' worth; those that it does not use lapse.
-    When Redis does not answer within 50 ms, or answers with an error, the process goes on with its
-    own share, a `share`-th of the rate, asks again now and then, and says so in the log, once when
-    it begins and once when it is over. `share` is how many processes there are.
+    When Redis does not respond within 50 ms, or responds with an error, the process falls back to
+    its share of the rate: the rate divided by the number of processes that sent heartbeats to Redis
+    last, or by `process_count` if that is more. It asks again now and then, and logs once when it
+    falls back and once when Redis is back. A process that has been counted for less than 6 s, and
+    was given no `process_count`, does not know its share: its calls wait for Redis.
 
     It works on asyncio, with connections of its own for each event loop: close it in each.
     """
 
-    def __init__(self, url: str, rate: Rate, *, account: str, share: int = 1) -> None:
+    def __init__(
+        self, url: str, rate: Rate, *, account: str, process_count: int | None = None
+    ) -> None:
         if not re.fullmatch(r"[^{}\s]+", account):
             message = (
                 "account: a name without braces or blanks is needed, the same in all processes"
@@ -56,21 +81,20 @@ class RedisBucket(DistributedLimiter):
         if not url.startswith(("redis://", "rediss://", "unix://")):
             message = "url: redis://, rediss:// or unix:// is needed"
             raise ValueError(message)
-        if share < 1:
-            message = "share: how many processes share the rate is needed, at least 1"
+        if process_count is not None and process_count < 1:
+            message = "process_count: the number of processes that share the rate, 1 or more"
             raise ValueError(message)
         self._url = url
         self._rate = rate
         self._account = account
-        self._share = share
         # The braces: all of an account is on one node of a cluster.
         self._key = f"clickpost:{{{account}}}:rate"
         _pool(url)
-        super().__init__(rate, share, f"the shared rate of {account}")
+        super().__init__(rate, process_count, f"the shared rate of {account}")
 
     def __repr__(self) -> str:
         # Without the URL: it may carry a password.
-        return f"RedisBucket({self._rate}, account={self._account!r}, share={self._share})"
+        return f"RedisBucket({self._rate}, account={self._account!r})"
 
     async def __aenter__(self) -> Self:
         return self
@@ -113,6 +137,12 @@ class _Redis:
             if not answered:
                 await self._leave_node()
         return answer(said)
+
+    async def send_heartbeat(self, process: str, spent: int, seconds: float) -> int:
+        arguments = (process, str(spent), repr(seconds), repr(self._law.interval))
+        words = (self._key, f"{self._key}:processes", *arguments)
+        counted = (self._node or self._redis).eval(HEARTBEAT, 2, *words)
+        return await cast("Awaitable[int]", counted)
 
     async def aclose(self) -> None:
         await self._leave_node()

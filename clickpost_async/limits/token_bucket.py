@@ -1,4 +1,4 @@
-"""The pace at which calls leave, and the holds during which none does."""
+"""Rate limiters: a token bucket, and one that only pauses."""
 
 import math
 from collections.abc import Callable
@@ -16,14 +16,14 @@ _CATCH_UP = 0.005
 
 
 class Limiter(Protocol):
-    """Says when a call may leave. Anything with these two coroutines can be a client's limiter."""
+    """A client's rate limiter: any object with these two coroutines."""
 
     async def acquire(self, priority: Priority = Priority.NORMAL) -> None:
-        """Return when one call may leave."""
+        """Wait until one call may be sent."""
         ...
 
     async def pause(self, seconds: float) -> None:
-        """Let nobody leave for that long; of overlapping holds the later end counts."""
+        """Pause all calls for so many seconds; of overlapping pauses the later end counts."""
         ...
 
 
@@ -49,7 +49,7 @@ class _PacedLimiter:
         self._turns = PerLoop(lambda: PrioritySemaphore(1))
 
     async def acquire(self, priority: Priority = Priority.NORMAL) -> None:
-        """Return when one call may leave; at once, and without a pause, if nobody waits."""
+        """Wait until one call may be sent; does not suspend if a token is free and nobody waits."""
         if self.try_take():
             return
         self._waiting += 1
@@ -63,22 +63,22 @@ class _PacedLimiter:
             self._waiting -= 1
 
     def try_take(self) -> bool:
-        """Take a turn if one call may leave now, and nobody waits."""
-        # After a fork the count may tell of tasks that live in the parent: the gate knows better.
+        """Take a token if one is free and nobody waits."""
+        # After a fork the count may include tasks of the parent; the semaphore does not.
         if (self._waiting and self._turns.get_or_create().in_use) or self.delay():
             return False
         self._spend(self._slack)
         return True
 
     async def pause(self, seconds: float) -> None:
-        """Let nobody leave for that long, and then no burst; a later end wins."""
+        """Pause all calls for so many seconds, then go on without a burst; the later end counts."""
         if not (math.isfinite(seconds) and seconds >= 0):
             message = "seconds: a finite number, 0 or more, is needed"
             raise ValueError(message)
         self._next = max(self._next, self._now() + seconds)
 
     def delay(self) -> float:
-        """Return how many seconds one that came now would wait if nobody waited before it.
+        """Return how many seconds a new call would wait if no other call were waiting.
 
         By a clock that was frozen there is no pace, and nobody waits.
         """
@@ -93,7 +93,7 @@ class _PacedLimiter:
     def _now(self) -> float:
         now = self._clock()
         if now < self._seen:
-            # Another event loop, whose clock began elsewhere: what is still to be waited stays.
+            # Another event loop, with another clock: the remaining wait is kept.
             self._next -= self._seen - now
         self._seen = now
         return now
@@ -134,7 +134,7 @@ class TokenBucket(_PacedLimiter):
 
 
 class NoRateLimit(_PacedLimiter):
-    """Keeps no pace, but obeys holds: a 429 makes everybody wait, and they leave in order."""
+    """No rate limit, but pauses after a 429; calls continue in order."""
 
     def __init__(self, *, clock: Callable[[], float] = loop_time) -> None:
         super().__init__(interval=0.0, slack=0.0, clock=clock)

@@ -1,7 +1,7 @@
 """A ClickPost that lives in your process: an ASGI application, and a server to put it on a port.
 
 async with Sandbox() as sandbox:
-    clickpost = ClickPost(sandbox.credentials, hosts=sandbox.hosts)
+    clickpost = ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url)
 
 Parcels go their way as they are told: `sandbox.advance(waybill)`, `sandbox.fail_delivery(waybill)`,
 `sandbox.request_return(waybill)`, or by the clock with `Sandbox(scan_every=60)`; and with
@@ -32,11 +32,10 @@ from clickpost_async.sandbox.store.orders import ReceivedCreate as ReceivedCreat
 from clickpost_async.sandbox.store.orders import State as State
 from clickpost_async.sandbox.store.parcels import Parcel as Parcel
 from clickpost_async.sandbox.store.parcels import Scan as Scan
-from clickpost_async.sandbox.webhooks import Delivery as Delivery
+from clickpost_async.sandbox.webhooks import WebhookDelivery as WebhookDelivery
 from clickpost_async.sandbox.world.tracking_codes import Kind as Kind
 
 __all__ = [
-    "Delivery",
     "Fault",
     "Faults",
     "Kind",
@@ -50,5 +49,6 @@ __all__ = [
     "Served",
     "State",
     "Traffic",
+    "WebhookDelivery",
     "served",
 ]

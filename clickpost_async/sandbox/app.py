@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Self
@@ -34,9 +35,10 @@ from clickpost_async.sandbox.store.orders import OrderStore, ReceivedCreate, fin
 
 # What people and tests do at the desk is no traffic of ClickPost's.
 _AT_THE_DESK = re.compile(r"/$|/favicon\.ico$|/(control|page)(/|$)").match
+_API_KEY = "sandbox-key-not-a-secret"
 _NOBODYS_KEY = "not-a-real-key"
 _STAND_INS = {"username": "acme", "user_name": "acme", "key": _NOBODYS_KEY}
-_ASK_THE_COURIER = frozenset({"orders.create_india", "orders.create_world"})
+_ASK_THE_COURIER = frozenset({"orders.create_india", "orders.create_world", "orders.create_b2b"})
 
 
 class Application(SandboxControl):
@@ -47,7 +49,7 @@ class Application(SandboxControl):
         *,
         path: str | PathLike[str] | None = None,
         username: str = "sandbox",
-        key: str = "sandbox-key-not-a-secret",
+        api_key: str = _API_KEY,
         password: str = "sandbox-password-not-a-secret",  # noqa: S107 - nobody's
         rate: float | None = None,
         burst: int | None = None,
@@ -61,7 +63,7 @@ class Application(SandboxControl):
         page_size: int = 100,
     ) -> None:
         self.username = username
-        self.key = key
+        self.api_key = api_key
         self.traffic: Traffic = Traffic()
         self._limit = (
             None
@@ -84,9 +86,10 @@ class Application(SandboxControl):
         super().__init__(OrderStore(path), setting)
         files = (
             files_at("/labels/{name:path}.pdf", self._labels.file, "application/pdf"),
+            files_at("/proofs/{name:path}.pdf", self._tracking.proof_file, "application/pdf"),
             files_at("/reports/{name}.csv", self._reports.file, "text/csv"),
         )
-        desk = (*control_api.routes(self), *page.routes(self))
+        desk = (*control_api.routes(self), *page.routes(self, self.export_lines))
         self._router = router(self.operations(), self.answer, (*files, *desk))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,6 +105,18 @@ class Application(SandboxControl):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def export_lines(self, base_url: str) -> tuple[str, ...]:
+        """Return the shell commands after which `ClickPost()` calls this sandbox at `base_url`.
+
+        A key of your own choice is not shown: it may be a real one.
+        """
+        api_key = self.api_key if self.api_key == _API_KEY else "..."
+        return (
+            f"export CLICKPOST_USERNAME={shlex.quote(self.username)}",
+            f"export CLICKPOST_API_KEY={api_key}",
+            f"export CLICKPOST_BASE_URL={base_url}",
+        )
 
     def close(self) -> None:
         """Close the file; without this it is closed when the sandbox is collected."""
@@ -129,7 +144,7 @@ class Application(SandboxControl):
         query = dict(request.query_params)
         credentials = {name: query.pop(name) for name in _STAND_INS if name in query}
         call = Call(query=query, body=body, payload=_parsed(body), url=str(request.url))
-        reference = _reference(call)
+        reference = _reference(operation, call)
         wait = 0.0 if self._limit is None else self._limit.wait(moment)
         asks = operation.name in _ASK_THE_COURIER
         fault = None if wait else self.faults.draw(reference, asks_courier=asks)
@@ -140,7 +155,7 @@ class Application(SandboxControl):
             if not wait and (fault is None or fault.books):
                 self.catch_up()
                 reply = await operation.answer(
-                    call, credentials, username=self.username, key=self.key
+                    call, credentials, username=self.username, key=self.api_key
                 )
         response = self._response(reply, wait, fault)
         self._keep(operation, call, credentials, response, fault=fault, moment=moment)
@@ -173,10 +188,10 @@ class Application(SandboxControl):
         fault: Fault | None,
         moment: float,
     ) -> None:
-        key = self.key.encode()
+        key = self.api_key.encode()
         self._exchanges.note(
             operation.name,
-            (_reference(call) or _waybill(call)).replace(self.key, _NOBODYS_KEY),
+            (_reference(operation, call) or _waybill(call)).replace(self.api_key, _NOBODYS_KEY),
             method=operation.method,
             path=urlsplit(call.url).path,
             query={**{name: _STAND_INS[name] for name in credentials}, **call.query},
@@ -203,11 +218,12 @@ def _parsed(body: bytes) -> object:
         return None
 
 
-def _reference(call: Call) -> str:
+def _reference(operation: Operation, call: Call) -> str:
     """Return the reference a call is about, fit for the log."""
     found: object = call.query.get("reference_number")
     if isinstance(call.payload, Mapping):
-        found = section(call.payload, "shipment_details").get("reference_number", found)
+        name = "shipment_info" if operation.name == "orders.create_b2b" else "shipment_details"
+        found = section(call.payload, name).get("reference_number", found)
     return _fit(found)
 
 

@@ -10,6 +10,7 @@ from attrs import frozen
 from clickpost_async.sandbox import export
 from clickpost_async.sandbox.api.account import Account
 from clickpost_async.sandbox.api.couriers import Couriers
+from clickpost_async.sandbox.api.delivery import Delivery
 from clickpost_async.sandbox.api.labels import Labels
 from clickpost_async.sandbox.api.management import Management
 from clickpost_async.sandbox.api.ndr import Ndr
@@ -18,6 +19,7 @@ from clickpost_async.sandbox.api.pickups import Pickups
 from clickpost_async.sandbox.api.reports import Reports
 from clickpost_async.sandbox.api.responses import ResponseBuilder
 from clickpost_async.sandbox.api.returns import Returns
+from clickpost_async.sandbox.api.serviceability import Serviceability
 from clickpost_async.sandbox.api.tracking import Tracking
 from clickpost_async.sandbox.call_log import KEPT, CallLog, LoggedCall
 from clickpost_async.sandbox.http.faults import Faults
@@ -26,7 +28,7 @@ from clickpost_async.sandbox.queries import SandboxQueries
 from clickpost_async.sandbox.store.notes import NoteStore
 from clickpost_async.sandbox.store.orders import Order, OrderStore
 from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore, Scan
-from clickpost_async.sandbox.webhooks import Delivery, Webhooks
+from clickpost_async.sandbox.webhooks import WebhookDelivery, Webhooks
 from clickpost_async.sandbox.world.clock import Clock
 
 
@@ -66,6 +68,7 @@ class SandboxControl:
         self._returns = Returns(
             parcels=parcels, notes=notes, clock=clock, seed=seed, on_change=self._webhooks.returned
         )
+        self._tracking = Tracking(parcels=parcels, seed=seed)
         self._labels = Labels(book=book, parcels=parcels)
         self.board: SandboxQueries = SandboxQueries(
             book=book, parcels=parcels, returns=self._returns
@@ -76,11 +79,13 @@ class SandboxControl:
         self._chapters = (
             Orders(book, parcels, shapes, setting.manners),
             Management(parcels=parcels, notes=notes, clock=clock, page_size=setting.page_size),
-            Tracking(parcels=parcels, seed=seed),
+            self._tracking,
             self._ndr,
             Pickups(parcels=parcels, notes=notes, clock=clock),
             self._labels,
             Couriers(username=username),
+            Serviceability(),
+            Delivery(clock=clock),
             self._reports,
             self._returns,
             Account(
@@ -181,6 +186,7 @@ class SandboxControl:
         *,
         token: str | None = None,
         header: str = "webhook_key",
+        parameter: str | None = None,
         events: Iterable[int] | None = None,
         attempts: int = 3,
         duplicates: int = 0,
@@ -188,7 +194,8 @@ class SandboxControl:
     ) -> None:
         """Push a webhook for every scan and return from now on, to an address on this machine.
 
-        A sandbox on a port pushes by itself, any other when `push_webhooks` is called. `events`
+        A sandbox on a port pushes by itself, any other when `push_webhooks` is called. `token` is
+        sent in the header, or with `parameter` in the URL's query under that name. `events`
         are ClickPost's notification events, for selected-event webhooks; without it all scans are
         told. What is not answered 200 is pushed again, `attempts` times in all. With `duplicates`
         everything comes that many times more, with `out_of_order` the newest comes first.
@@ -197,13 +204,14 @@ class SandboxControl:
             url,
             token=token,
             header=header,
+            parameter=parameter,
             events=events,
             attempts=attempts,
             duplicates=duplicates,
             out_of_order=out_of_order,
         )
 
-    def deliveries(self) -> Sequence[Delivery]:
+    def deliveries(self) -> Sequence[WebhookDelivery]:
         """Return the latest webhooks that were pushed, the newest first."""
         return self._webhooks.deliveries()
 
@@ -266,7 +274,7 @@ class SandboxControl:
         self._webhooks.forget()
         self.faults.forget()
 
-    async def push_webhooks(self) -> Sequence[Delivery]:
+    async def push_webhooks(self) -> Sequence[WebhookDelivery]:
         """Deliver every webhook that waits, and return what became of them."""
         return await self._webhooks.push()
 

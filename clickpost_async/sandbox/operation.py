@@ -57,16 +57,58 @@ class Auth(enum.Enum):
     NONE = "none"
 
 
+# ClickPost's page of error codes.
+MESSAGES: Mapping[int, str] = MappingProxyType(
+    {
+        301: "Authentication Failed: Invalid Token or API Key",
+        302: "Invalid Courier Partner Id with Field cp_id",
+        303: "Waybill already registered",
+        306: "You are not Registered To Use this service, Please Register",
+        307: "You have entered an invalid Order Type",
+        308: "You have entered an invalid Order Priority",
+        309: "Invalid Delivery Type",
+        310: "RVP reason is missing",
+        311: "Invalid Courier Partner For RVP",
+        312: "Items Data is missing from order details",
+        313: "Invalid Format of items for Order data",
+        314: "Invalid Format Of Order Data",
+        315: "Invalid Cod Value",
+        316: "You Dont Have Credentials For The Courier Partner",
+        319: "Error In Order Placing To Courier Partner",
+        320: "This service is not subscribed by you",
+        321: "Awb Number Does not exist in the system for the courier partner",
+        322: "Internal Server Error In Courier Partners Server, Try Again",
+        324: "You Are Using Invalid Credential For Courier Partner, Please Update",
+        328: "Invalid POST data",
+        330: "Waybill does not exist",
+        351: "No account exist",
+        352: "Multiple Account exist",
+        353: "Inactive account",
+        354: "Unhandled CP error",
+        355: "Vendor code not found",
+    }
+)
+
+
 class RefusalError(Exception):
-    """A call that ends here, with a code of ClickPost's table; the message may be of any type."""
+    """A call that is refused with a code of ClickPost's table.
 
-    def __init__(self, status: int, message: object) -> None:
-        super().__init__(message)
+    Its message is that of the table; `detail` is appended to it, `message` takes its place, and may
+    be of any type.
+    """
+
+    def __init__(self, status: int, message: object = None, *, detail: str = "") -> None:
         self.status = status
-        self.message = message
+        self.message: object = message_of(status, detail) if message is None else message
+        super().__init__(self.message)
 
 
-STRANGER = (301, "Authentication Failed: Invalid Token or API Key")
+def message_of(status: int, detail: str = "") -> str:
+    """Return ClickPost's message for a code, with what it may say more."""
+    return f"{MESSAGES[status]}: {detail}" if detail else MESSAGES[status]
+
+
+STRANGER = (301, MESSAGES[301])
 
 
 @frozen
@@ -116,9 +158,9 @@ def meta(status: int, message: object) -> JSON:
     return {"status": status, "message": message, "success": status in SUCCESSFUL}
 
 
-def refusal(status: int, message: object, *, http_status: int = 200) -> Reply:
-    """Return an envelope without a result."""
-    return Reply({"meta": meta(status, message)}, http_status)
+def refusal(status: int, message: object = None, *, http_status: int = 200) -> Reply:
+    """Return an envelope without a result; the message is that of ClickPost's table."""
+    return Reply({"meta": meta(status, message or message_of(status))}, http_status)
 
 
 def success(result: object = None, *, message: str = "SUCCESS") -> Reply:

@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from clickpost_async.sandbox.operation import JSON
 
 _SECRETS = frozenset({"key", "username", "user_name", "password", "token", "security_key"})
-_NAMES_OF_THINGS = ("courier_name", "cp_name", "report_name", "channel_name", "product_name")
+_NAMES_OF_THINGS = (
+    *("courier_name", "cp_name", "report_name", "channel_name", "product_name"),
+    *("account_type__account_name", "account_type__courier_partner__name"),
+)
 
 NOBODY: Mapping[str, str] = {
     "name": "Asha Tester",

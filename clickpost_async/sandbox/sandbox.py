@@ -4,7 +4,6 @@ from typing import Self
 
 from clickpost_async.sandbox.app import Application
 from clickpost_async.sandbox.server import Served
-from clickpost_async.settings import Credentials, Hosts
 
 
 class Sandbox(Application):
@@ -37,7 +36,7 @@ class Sandbox(Application):
     def start(self, port: int = 0) -> None:
         """Serve from a thread of its own until `stop`; port 0 takes any free one."""
         if self._server is not None:
-            raise RuntimeError(f"this sandbox is served already, at {self.url}")
+            raise RuntimeError(f"this sandbox is served already, at {self.base_url}")
         self._server = Served(self, port=port)
 
     def stop(self) -> None:
@@ -47,8 +46,8 @@ class Sandbox(Application):
             self._server = None
 
     @property
-    def url(self) -> str:
-        """The base of the API."""
+    def base_url(self) -> str:
+        """The base URL of the API, which a client takes as `base_url`."""
         if self._server is None:
             raise RuntimeError("this sandbox has no address: use `async with`, or `start()`")
         return self._server.url
@@ -56,14 +55,4 @@ class Sandbox(Application):
     @property
     def page(self) -> str:
         """Where a browser shows what happens."""
-        return self.url.removesuffix("api")
-
-    @property
-    def hosts(self) -> Hosts:
-        """Where a client finds it, as in `ClickPost(sandbox.credentials, hosts=sandbox.hosts)`."""
-        return Hosts.at(self.url)
-
-    @property
-    def credentials(self) -> Credentials:
-        """Who a client says it is."""
-        return Credentials(self.username, self.key)
+        return self.base_url.removesuffix("api")

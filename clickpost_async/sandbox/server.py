@@ -107,6 +107,7 @@ def main(
         # Who started it waits for the first line.
         print(f"{origin}/api", flush=True)  # noqa: T201
         print(f"in a browser: {origin}/", flush=True)  # noqa: T201
+        print(*sandbox.export_lines(f"{origin}/api"), sep="\n", flush=True)  # noqa: T201
         try:
             asyncio.run(_Server(sandbox).serve(sockets=[listener]))
         except KeyboardInterrupt:

@@ -26,6 +26,7 @@ class Hook:
 
     url: str
     headers: httpx.Headers = field(repr=False)
+    parameters: Mapping[str, str] = field(repr=False)
     events: frozenset[int] | None
     attempts: int
     duplicates: int
@@ -33,7 +34,7 @@ class Hook:
 
 
 @frozen(kw_only=True)
-class Delivery:
+class WebhookDelivery:
     """What became of one webhook; `http_status` is that of the last answer, None without one."""
 
     id: int
@@ -68,7 +69,9 @@ class Webhooks:
     _hooks: list[Hook] = field(factory=list, init=False)
     _waiting: deque[tuple[Hook, Callable[[Hook], JSON]]] = field(factory=deque, init=False)
     _wake: Callable[[], object] | None = field(default=None, init=False)
-    _made: deque[tuple[Hook, Delivery]] = field(factory=lambda: deque(maxlen=_KEPT), init=False)
+    _made: deque[tuple[Hook, WebhookDelivery]] = field(
+        factory=lambda: deque(maxlen=_KEPT), init=False
+    )
     count: int = field(default=0, init=False)
 
     @property
@@ -76,7 +79,7 @@ class Webhooks:
         """Where webhooks go."""
         return [hook.url for hook in self._hooks]
 
-    def deliveries(self) -> Sequence[Delivery]:
+    def deliveries(self) -> Sequence[WebhookDelivery]:
         """Return the latest deliveries, the newest first."""
         return [delivery for _, delivery in reversed(self._made.copy())]
 
@@ -100,6 +103,7 @@ class Webhooks:
         *,
         token: str | None,
         header: str,
+        parameter: str | None,
         events: Iterable[int] | None,
         attempts: int,
         duplicates: int,
@@ -113,7 +117,12 @@ class Webhooks:
             Hook(
                 url=url,
                 # As the dashboard's form would send it.
-                headers=httpx.Headers([] if token is None else [(header.encode(), token.encode())]),
+                headers=httpx.Headers(
+                    []
+                    if token is None or parameter is not None
+                    else [(header.encode(), token.encode())]
+                ),
+                parameters={} if token is None or parameter is None else {parameter: token},
                 events=None if events is None else frozenset(events),
                 attempts=attempts,
                 duplicates=duplicates,
@@ -135,7 +144,7 @@ class Webhooks:
         """Have the news of a return pushed."""
         self._enqueue(event, lambda _: payload)
 
-    async def push(self) -> Sequence[Delivery]:
+    async def push(self) -> Sequence[WebhookDelivery]:
         """Deliver everything that waits, and return what became of it."""
         # Scans are made on other threads meanwhile: what comes now waits for the next time.
         waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
@@ -225,17 +234,20 @@ def _status(parcel: Parcel, scan: Scan) -> JSON:
     }
 
 
-async def _deliver(http: httpx.AsyncClient, hook: Hook, payload: JSON, number: int) -> Delivery:
+async def _deliver(
+    http: httpx.AsyncClient, hook: Hook, payload: JSON, number: int
+) -> WebhookDelivery:
     http_status: int | None = None
     attempts = 0
     while attempts < hook.attempts and http_status != HTTPStatus.OK:
         attempts += 1
         try:
-            answer = await http.post(hook.url, json=payload, headers=hook.headers)
+            url = httpx.URL(hook.url).copy_merge_params(hook.parameters)
+            answer = await http.post(url, json=payload, headers=hook.headers)
             http_status = answer.status_code
         except httpx.HTTPError:
             http_status = None
-    return Delivery(
+    return WebhookDelivery(
         id=number, url=hook.url, payload=payload, http_status=http_status, attempts=attempts
     )
 

@@ -1,10 +1,11 @@
-"""What all structures share: unknown keys survive, mistakes are told together, people are hidden.
+"""Base classes of requests and responses.
 
-`Sent` is what goes to ClickPost: strict, so an illegal one cannot exist. `Answer` is what comes
-back: lenient, so that a new or odd field never costs a waybill.
+`RequestModel` is strict: an invalid one cannot be made, and all its mistakes are reported at once.
+`ResponseModel` is lenient, so that a new or odd field never costs a waybill. Both keep unknown keys
+and hide personal data.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -12,10 +13,8 @@ from attrs import field, frozen
 
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures._json_values import advice, json_problems, type_name
-from clickpost_async.structures._schema import specs
-
-CrossRule = Callable[[Any], Iterable[Problem]]
-Rules = tuple[CrossRule, ...]
+from clickpost_async.structures._rules import Rules, Severity, severity_of, source_of, warn
+from clickpost_async.structures._schema import FieldSpec, specs
 
 
 @frozen(kw_only=True, repr=False)
@@ -34,7 +33,7 @@ class Structure:
 
 
 def not_a_mapping(value: object, wanted: str) -> Problem:
-    """Say that something else than an object's fields was given, what, and what to give."""
+    """Report a value that is no mapping: what it is, and what to pass instead."""
     how = _how_to_give(value)
     return Problem("", f"expected a mapping or {wanted}, got {type_name(value)}{how}")
 
@@ -61,11 +60,11 @@ _INSTEAD = (
 
 
 class _InvalidPart(Exception):  # noqa: N818 - it never leaves the package
-    """A value, or a part of it that a rule wants to read, is a mistake that has been told."""
+    """A value, or a part of it that a rule reads, is a mistake that has been reported."""
 
 
 class _ValidPart:
-    """As much of a structure as is sound, for the rules that can still be asked."""
+    """The valid fields of an invalid structure, so that cross-field rules can still run."""
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self.__dict__.update(fields)
@@ -76,58 +75,84 @@ class _ValidPart:
 
 @frozen(kw_only=True, repr=False)
 class RequestModel(Structure):
-    """What goes to ClickPost; making one with mistakes raises `InvalidRequestError` naming all.
+    """What is sent to ClickPost; making one with mistakes raises `InvalidRequestError` naming all.
 
-    `given` remembers wire values that `unstructure` writes back exactly as they were read: nulls
-    that were said, and numbers that were written as text.
+    Attributes:
+        warnings: what departs from ClickPost's document and is sent all the same, with its path.
+        original: JSON values that `unstructure` writes back exactly as they were read: nulls, empty
+            sections, and numbers, booleans and texts in another spelling.
+
     """
 
     original: Mapping[str, Any] = field(factory=dict, eq=False)
+    warnings: tuple[Problem, ...] = field(default=(), init=False, eq=False)
 
     rules: ClassVar[Rules] = ()
 
     def __attrs_post_init__(self) -> None:
-        problems = list(self._problems())
+        warnings: list[Problem] = []
+        problems = list(self._problems(warnings))
         if problems:
             raise InvalidRequestError.of(problems)
+        if warnings:
+            object.__setattr__(self, "warnings", tuple(warnings))
 
-    def _problems(self) -> Iterator[Problem]:
-        """Tell what is wrong with the fields themselves, then with how they go together."""
-        unsound: set[str] = set()
+    def _problems(self, warnings: list[Problem]) -> Iterator[Problem]:
+        """Yield the mistakes of the fields, then those between fields; collect the warnings."""
+        invalid: set[str] = set()
         for spec in specs(type(self)):
             value = getattr(self, spec.name)
+            if value is not None and (type(value) not in spec.exact_types or not value):
+                value = self._convert(spec, value)
             if value is None:
-                if spec.default is not None:
-                    unsound.add(spec.name)
-                    yield Problem(spec.wire, "required field missing")
-                continue
-            if type(value) not in spec.exact_types:
-                # A list becomes a tuple, which nobody can change once it has been checked.
-                value = spec.convert(value)
-                object.__setattr__(self, spec.name, value)
-            for problem in spec.check(value):
-                unsound.add(spec.name)
-                yield problem
+                problems: Sequence[Problem] = (
+                    () if spec.default is None else (Problem(spec.wire, "required field missing"),)
+                )
+            else:
+                problems = spec.check(value)
+                if not problems:
+                    warnings += spec.warn(value)
+            if problems:
+                invalid.add(spec.name)
+                yield from problems
         if self.extra:
             yield from json_problems(self.extra)
-        asked: Any = self
-        if unsound:
-            sound = (spec.name for spec in specs(type(self)) if spec.name not in unsound)
-            asked = _ValidPart({name: getattr(self, name) for name in sound})
+        yield from self._problems_between_fields(invalid, warnings)
+
+    def _convert(self, spec: FieldSpec, value: Any) -> Any:
+        # A list becomes a tuple, which nobody can change once it has been checked.
+        value = spec.convert(value)
+        if spec.default is None and spec.is_left_out(value):
+            value = None
+        object.__setattr__(self, spec.name, value)
+        return value
+
+    def _problems_between_fields(
+        self, invalid: set[str], warnings: list[Problem]
+    ) -> Iterator[Problem]:
+        valid: Any = self
+        if invalid:
+            names = (spec.name for spec in specs(type(self)) if spec.name not in invalid)
+            valid = _ValidPart({name: getattr(self, name) for name in names})
         for rule in self.rules:
             with suppress(_InvalidPart):
-                yield from rule(asked)
+                if severity_of(rule) is Severity.MISTAKE:
+                    yield from rule(valid)
+                else:
+                    found = rule(valid)
+                    warnings += [warn(each.path, each.message, source_of(rule)) for each in found]
 
 
 @frozen(kw_only=True)
 class ResponseInfo:
-    """How ClickPost answered: its code and words, the whole answer, and what it took.
+    """ClickPost's status and message, the raw body, and how many attempts and seconds it took.
 
-    `looked_up`: the answer to a create was lost, and the order was found by its reference number.
+    `reconciled`: the response to a create was lost, and the order was found by its reference
+    number.
     """
 
     status: int | None = None
-    # ClickPost's words may repeat what it was sent, and with it a person.
+    # ClickPost's message may repeat what it was sent, personal data included.
     message: str = field(default="", repr=False)
     raw: Any = field(default=None, repr=False)
     http_status: int | None = None
@@ -138,18 +163,18 @@ class ResponseInfo:
 
 @frozen(kw_only=True, repr=False)
 class ResponseModel(Structure):
-    """What ClickPost answered with; `reply` tells how."""
+    """What ClickPost returned; `response` holds its status, message and raw body."""
 
     response: ResponseInfo = field(default=ResponseInfo(), eq=False)
 
     @property
     def pending(self) -> bool:
-        """Whether ClickPost is still working on what was asked."""
+        """Whether ClickPost is still working on the request."""
         return False
 
     @property
     def incomplete(self) -> bool:
-        """Whether it claims success and lacks what success means."""
+        """Whether the response reports success and lacks what success means."""
         return False
 
 
@@ -157,7 +182,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class ListResponse(Generic[T_co]):
-    """An answer that is a list: iterate over it, index it, ask its length."""
+    """A response that is a list: iterate over it, index it, take its length."""
 
     __slots__ = ()
 

@@ -1,31 +1,73 @@
-"""Rules for single values, attached to a field by `Annotated`, with messages that teach.
+"""Rules for single values, attached to a field by `Annotated`: each names its severity and source.
 
-A rule is asked with a value of the right type and answers with what to do, or `None`.
+A rule gets a value of the right type and returns what is wrong with it, or `None`.
 """
 
+import enum
 import math
 import re
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Annotated, Protocol
+from typing import Annotated
 
-from attrs import frozen
+from attrs import field, frozen
 
 from clickpost_async.structures._marks import Personal
+from clickpost_async.structures._rules import (
+    BILLING,
+    COURIER_ID,
+    CUSTOMS,
+    DAY,
+    DELIVERY_TYPE,
+    DOCUMENT,
+    IDENTITY,
+    INVALID,
+    ITEM_FIELD,
+    LABEL,
+    LENGTHS,
+    MANDATORY,
+    NUMBER,
+    ORDER_TYPE,
+    PINCODE,
+    PRIORITY,
+    RVP_REASON,
+    UNKNOWN_WAYBILL,
+    Severity,
+    Source,
+)
+from clickpost_async.structures.codes import (
+    AddressType,
+    DeliveryType,
+    DutyPayer,
+    Level,
+    OrderType,
+)
 
-
-class Rule(Protocol):
-    """Say what is wrong with a value, or `None`."""
-
-    def __call__(self, value: object, /) -> str | None: ...
+_MISTAKE, _WARNING = Severity.MISTAKE, Severity.WARNING
 
 
 @frozen
-class MaxLength:
-    """At most so many characters; `advice` is for those whose value has more."""
+class _ValueRule:
+    source: str = field(default=INVALID, kw_only=True)
+    severity: Severity = field(default=Severity.MISTAKE, kw_only=True)
+
+
+@frozen
+class MaxLength(_ValueRule):
+    """At most so many characters; `advice` is for those whose value has more.
+
+    A warning unless it is declared otherwise: couriers take what is longer, or cut it.
+    """
 
     length: int
     advice: str = ""
+    source: str = field(default=LENGTHS, kw_only=True)
+    severity: Severity = field(default=Severity.WARNING, kw_only=True)
+
+    @property
+    def text(self) -> str:
+        """The rule in a few words."""
+        return f"at most {self.length} characters"
 
     def __call__(self, value: object) -> str | None:
         if len(str(value)) > self.length:
@@ -34,65 +76,89 @@ class MaxLength:
 
 
 @frozen
-class NotBlank:
+class NotBlank(_ValueRule):
     """At least one character that is not blank."""
+
+    source: str = field(default=MANDATORY, kw_only=True)
+
+    text = "not blank"
 
     def __call__(self, value: object) -> str | None:
         return None if str(value).strip() else "must not be blank"
 
 
 @frozen
-class Pattern:
+class Pattern(_ValueRule):
     """A regular expression that has to match the whole value."""
 
     matches: Callable[[str], object]
-    advice: str
+    text: str
 
     @classmethod
-    def of(cls, expression: str, advice: str) -> "Pattern":
-        return cls(re.compile(expression, re.ASCII).fullmatch, advice)
+    def of(
+        cls,
+        expression: str,
+        text: str,
+        *,
+        source: str = INVALID,
+        severity: Severity = Severity.MISTAKE,
+    ) -> "Pattern":
+        """Compile the expression; `text` tells how the value is written."""
+        matches = re.compile(expression, re.ASCII).fullmatch
+        return cls(matches, text, source=source, severity=severity)
 
     def __call__(self, value: object) -> str | None:
-        return None if self.matches(str(value)) else self.advice
+        return None if self.matches(str(value)) else self.text
 
 
 @frozen
-class AtLeast:
+class AtLeast(_ValueRule):
     """A number that is not below a bound."""
 
     bound: float
 
+    @property
+    def text(self) -> str:
+        """The rule in a few words."""
+        return f"at least {self.bound:g}"
+
     def __call__(self, value: object) -> str | None:
         number = _to_number(value)
-        if number is None or number < self.bound:
-            return f"a number of at least {self.bound:g} is needed"
-        return None
+        return f"must be {self.text}" if number is None or number < self.bound else None
 
 
 @frozen
-class GreaterThan:
+class GreaterThan(_ValueRule):
     """A number above a bound."""
 
     bound: float
 
+    @property
+    def text(self) -> str:
+        """The rule in a few words."""
+        return f"above {self.bound:g}"
+
     def __call__(self, value: object) -> str | None:
         number = _to_number(value)
-        if number is None or number <= self.bound:
-            return f"a number above {self.bound:g} is needed"
-        return None
+        return f"must be {self.text}" if number is None or number <= self.bound else None
 
 
 @frozen
-class InRange:
+class InRange(_ValueRule):
     """A number between two bounds, both allowed."""
 
     low: float
     high: float
 
+    @property
+    def text(self) -> str:
+        """The rule in a few words."""
+        return f"from {self.low:g} to {self.high:g}"
+
     def __call__(self, value: object) -> str | None:
         number = _to_number(value)
         if number is None or not self.low <= number <= self.high:
-            return f"a number from {self.low:g} to {self.high:g} is needed"
+            return f"must be {self.text}"
         return None
 
 
@@ -107,37 +173,72 @@ def _to_number(value: object) -> float | None:
 
 
 @frozen
-class Day:
-    """A date as ClickPost writes it."""
+class OneOf(_ValueRule):
+    """A member of an enumeration, where other texts are only warned of."""
+
+    kind: type[enum.StrEnum]
+
+    @property
+    def text(self) -> str:
+        """The rule in a few words."""
+        return f"one of {', '.join(self.kind)}"
 
     def __call__(self, value: object) -> str | None:
-        text = str(value)
-        try:
-            date.fromisoformat(text)
-        except ValueError:
-            return "a date is written YYYY-MM-DD, like 2026-01-31"
-        return None if _DAY(text) else "a date is written YYYY-MM-DD, like 2026-01-31"
+        return None if value in set(self.kind) else f"expected {self.text}"
+
+
+_DAY_TEXT = "a date is written YYYY-MM-DD, like 2026-01-31"
 
 
 @frozen
-class Moment:
-    """A point in time as ClickPost writes it; fraction and offset are accepted, not needed."""
+class Day(_ValueRule):
+    """A date as ClickPost writes it."""
+
+    text = _DAY_TEXT
 
     def __call__(self, value: object) -> str | None:
-        text = str(value)
-        advice = "a time is written YYYY-MM-DDTHH:MM:SS, like 2026-01-31T18:30:00"
-        if not _MOMENT(text):
-            return advice
-        try:
-            datetime.fromisoformat(text)
-        except ValueError:
-            return advice
+        return self.text if not _DAY(str(value)) or _to_date(str(value)) is None else None
+
+
+@frozen
+class ReadableDay(_ValueRule):
+    """A date that begins with the year, so that day and month cannot be confused."""
+
+    text = _DAY_TEXT
+
+    def __call__(self, value: object) -> str | None:
+        return self.text if _to_date(str(value).strip()[:10]) is None else None
+
+
+def _to_date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
         return None
 
 
 @frozen
-class DayOrMoment:
+class Moment(_ValueRule):
+    """A point in time as ClickPost writes it; fraction and offset are accepted, not needed."""
+
+    text = "a time is written YYYY-MM-DDTHH:MM:SS, like 2026-01-31T18:30:00"
+
+    def __call__(self, value: object) -> str | None:
+        text = str(value)
+        if not _MOMENT(text):
+            return self.text
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            return self.text
+        return None
+
+
+@frozen
+class DayOrMoment(_ValueRule):
     """A date, with or without the time of day."""
+
+    text = "a date is written YYYY-MM-DD, with or without THH:MM:SS"
 
     def __call__(self, value: object) -> str | None:
         return Moment()(value) if "T" in str(value) else Day()(value)
@@ -165,25 +266,34 @@ _COUNTRIES = frozenset(
 
 
 @frozen
-class Country:
+class Country(_ValueRule):
     """A country by its ISO 3166-1 alpha-2 code."""
 
-    def __call__(self, value: object) -> str | None:
-        if value in _COUNTRIES:
-            return None
-        return "a country is written as its ISO alpha-2 code in capitals, like AE"
+    text = "a country is written as its ISO alpha-2 code in capitals, like AE"
 
+    def __call__(self, value: object) -> str | None:
+        return None if value in _COUNTRIES else self.text
+
+
+_PINCODE_TEXT = "a pincode is six digits, like 110001"
+_pincode = Pattern.of(r"[1-9]\d{5}", _PINCODE_TEXT, source=PINCODE)
 
 # Maximum lengths are ClickPost's own (order creation guides and their 2020 forerunner); where two
-# of its pages differ, the longer one is accepted here.
+# of its pages differ, the longer one counts here.
 Name = Annotated[str, NotBlank(), MaxLength(100), Personal()]
 Address = Annotated[str, NotBlank(), MaxLength(500), Personal()]
 Landmark = Annotated[str, MaxLength(500), Personal()]
 Phone = Annotated[
     str,
     NotBlank(),
+    Pattern.of(r"(?s).*\d.*", "a phone number needs digits", source=LABEL),
+    Pattern.of(
+        r"[+\d][\d \-]*",
+        "digits only; the country's dialling code goes into phone_code",
+        source=DOCUMENT,
+        severity=_WARNING,
+    ),
     MaxLength(11, "; the country's dialling code goes into phone_code"),
-    Pattern.of(r"[+\d][\d \-]*", "digits only; the country's dialling code goes into phone_code"),
     Personal(),
 ]
 AlternatePhone = Annotated[str, MaxLength(12), Personal()]
@@ -191,12 +301,12 @@ PhoneCode = Annotated[str, MaxLength(5)]
 Email = Annotated[str, MaxLength(100), Personal()]
 Place = Annotated[str, MaxLength(200)]
 City = Annotated[str, NotBlank(), MaxLength(200)]
-Pincode = Annotated[str, Pattern.of(r"[1-9]\d{5}", "a pincode is six digits, like 110001")]
+Pincode = Annotated[str, _pincode]
 BlankPincode = Annotated[
-    str, Pattern.of(r"([1-9]\d{5})?", "a pincode is six digits, like 110001, or blank")
+    str, Pattern.of(r"([1-9]\d{5})?", f"{_PINCODE_TEXT}, or blank", source=PINCODE)
 ]
 PostalCode = Annotated[str, MaxLength(50)]
-CountryCode = Annotated[str, Country()]
+CountryCode = Annotated[str, NotBlank(), Country(source=DOCUMENT, severity=_WARNING)]
 _LONGEST_WAYBILL = 100
 # How programs write nothing, or what is no text, where a text is wanted.
 _NO_WAYBILLS = frozenset(
@@ -227,35 +337,69 @@ def is_waybill(value: object) -> bool:
 
 
 @frozen
-class CanBeWaybill:
+class CanBeWaybill(_ValueRule):
     """A courier's number."""
 
+    text = (
+        "a courier's waybill is needed, without control characters,"
+        ' and not a placeholder such as "None" or "0"'
+    )
+
     def __call__(self, value: object) -> str | None:
-        if is_waybill(value):
-            return None
-        return (
-            "a courier's waybill is needed, without control characters,"
-            ' and not a placeholder such as "None" or "0"'
-        )
+        return None if is_waybill(value) else self.text
 
 
-India = Annotated[str, Pattern.of(r"IN|India", 'India is written "IN"; other countries are v4')]
-Latitude = Annotated[float, InRange(-90, 90)]
-Longitude = Annotated[float, InRange(-180, 180)]
-Currency = Annotated[str, Pattern.of(r"[A-Z]{3}", "a currency is three capitals, like INR")]
-Money = Annotated[float, AtLeast(0)]
-Centimetres = Annotated[float, GreaterThan(0)]
-Grams = Annotated[float, GreaterThan(0)]
-Quantity = Annotated[int, AtLeast(1)]
-CourierPartner = Annotated[int, AtLeast(1)]
-Reference = Annotated[str, NotBlank(), MaxLength(100)]
+India = Annotated[
+    str,
+    Pattern.of(r"\s*(?i:IN|India|IND|Bharat)\s*", 'India is written "IN"; other countries are v4'),
+    Pattern.of(r"IN|India", 'India is written "IN"', source=DOCUMENT, severity=_WARNING),
+]
+Latitude = Annotated[float, InRange(-90, 90, source=NUMBER, severity=_WARNING)]
+Longitude = Annotated[float, InRange(-180, 180, source=NUMBER, severity=_WARNING)]
+Currency = Annotated[
+    str,
+    Pattern.of(r"(?i:[a-z]{3})", "a currency is three capitals, like INR", source=CUSTOMS),
+    Pattern.of(
+        r"[A-Z]{3}", "a currency is three capitals, like INR", source=DOCUMENT, severity=_WARNING
+    ),
+]
+Money = Annotated[float, AtLeast(0, source=BILLING)]
+# Of taxes and discounts, which some programs write as negative numbers.
+Amount = Annotated[float, AtLeast(0, source=DOCUMENT, severity=_WARNING)]
+Centimetres = Annotated[
+    float,
+    AtLeast(0, source=BILLING),
+    GreaterThan(0, source=DOCUMENT, severity=_WARNING),
+]
+Grams = Annotated[float, GreaterThan(0, source=BILLING)]
+# Of one item of several: 0 is what programs write that do not know it.
+ItemGrams = Centimetres
+Quantity = Annotated[int, AtLeast(1, source=ITEM_FIELD)]
+CourierPartner = Annotated[int, AtLeast(1, source=COURIER_ID), Source(COURIER_ID)]
+Reference = Annotated[
+    str, NotBlank(source=IDENTITY), MaxLength(100, source=IDENTITY, severity=_MISTAKE)
+]
 Code = Annotated[str, MaxLength(100)]
-Waybill = Annotated[str, CanBeWaybill()]
+Waybill = Annotated[str, CanBeWaybill(source=UNKNOWN_WAYBILL)]
 # With the messages that a request deserves.
-WaybillToSend = Annotated[str, NotBlank(), MaxLength(_LONGEST_WAYBILL), CanBeWaybill()]
+WaybillToSend = Annotated[
+    str,
+    NotBlank(source=UNKNOWN_WAYBILL),
+    MaxLength(_LONGEST_WAYBILL, source=UNKNOWN_WAYBILL, severity=_MISTAKE),
+    CanBeWaybill(source=UNKNOWN_WAYBILL),
+]
 InvoiceNumber = Annotated[str, MaxLength(100)]
-Date = Annotated[str, Day()]
-Time = Annotated[str, Moment()]
-DateOrTime = Annotated[str, DayOrMoment()]
-RvpReason = Annotated[str, NotBlank(), MaxLength(500)]
+Date = Annotated[str, ReadableDay(source=DAY), Day(source=DOCUMENT, severity=_WARNING)]
+Time = Annotated[str, ReadableDay(source=DAY), Moment(source=DOCUMENT, severity=_WARNING)]
+DateOrTime = Annotated[
+    str, ReadableDay(source=DAY), DayOrMoment(source=DOCUMENT, severity=_WARNING)
+]
+RvpReason = Annotated[
+    str, NotBlank(source=RVP_REASON), MaxLength(500, source=RVP_REASON, severity=_MISTAKE)
+]
 Urls = Annotated[str, MaxLength(1000)]
+Payment = Annotated[OrderType, Source(ORDER_TYPE)]
+Direction = Annotated[DeliveryType, Source(DELIVERY_TYPE)]
+Priority = Annotated[Level, Source(PRIORITY)]
+PlaceType = Annotated[AddressType | str, OneOf(AddressType, source=DOCUMENT, severity=_WARNING)]
+DutyPaidBy = Annotated[DutyPayer, Source(CUSTOMS)]

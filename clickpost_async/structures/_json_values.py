@@ -7,6 +7,7 @@ exactly. They are known by what they can do, so that no such library is imported
 import dataclasses
 import enum
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, time
 from itertools import islice
@@ -72,10 +73,69 @@ def _to_plain_decimal(value: Any) -> Any:
     return number if type(value)(repr(number)) == value else value
 
 
-def to_integer(value: Any) -> Any:
-    """Return the integer that says exactly the same, also of 2.0; else `value` itself."""
+def to_number(value: Any, *, whole: bool = False) -> Any:
+    """Return the number that a value is, also where it is written as text; else `value` itself.
+
+    With `whole` it is an integer where it is one, also of 2.0.
+    """
     plain = to_plain(value)
-    return int(plain) if isinstance(plain, float) and plain.is_integer() else plain
+    if isinstance(plain, str):
+        plain = _parse_number(plain)
+    return int(plain) if whole and isinstance(plain, float) and plain.is_integer() else plain
+
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII).fullmatch
+_MAX_DIGITS = 308
+
+
+def _parse_number(text: str) -> Any:
+    stripped = text.strip()
+    if not _NUMBER(stripped) or len(stripped) > _MAX_DIGITS:
+        return text
+    try:
+        return int(stripped)
+    except ValueError:
+        return float(stripped)
+
+
+_BOOLEANS: Mapping[Any, bool] = {"true": True, "1": True, "false": False, "0": False}
+
+
+def to_boolean(value: Any) -> Any:
+    """Return the truth value that "1", 0, "True" … mean; else `value` itself."""
+    plain = to_plain(value)
+    if isinstance(plain, str):
+        return _BOOLEANS.get(plain.strip().lower(), plain)
+    if isinstance(plain, int | float) and plain in (0, 1):
+        return bool(plain)
+    return plain
+
+
+# From here on a float no longer tells whole numbers apart.
+_EXACT_FLOATS = 2**53
+
+
+def to_text(value: Any) -> Any:
+    """Return the text of a number that was written without quotation marks; else `value` itself.
+
+    The text of a whole number has no decimal point: spreadsheets and pandas make 560041.0 of
+    560041.
+    """
+    plain = to_plain(value)
+    if isinstance(plain, bool) or not isinstance(plain, int | float):
+        return plain
+    if isinstance(plain, int):
+        return str(plain) if integer_problem(plain) is None else plain
+    if not -_EXACT_FLOATS < plain < _EXACT_FLOATS:
+        return plain
+    return str(int(plain)) if plain.is_integer() else repr(plain)
+
+
+def is_empty(value: Any, *, blank: bool, list_: bool) -> bool:
+    """Tell whether a value is a blank text, or an empty list, as far as these count."""
+    if isinstance(value, str):
+        return blank and not value
+    return list_ and isinstance(value, list | tuple) and not value
 
 
 def to_json(value: Any) -> Any:
@@ -139,7 +199,7 @@ def _problems(value: Any, depth: int) -> Iterator[Problem]:
 
 def _key_problem(key: Any) -> str | None:
     if not isinstance(key, str):
-        return f"a key must be text, not {type_name(key)}"
+        return f"a key must be a string, got {type_name(key)}"
     problem = text_problem(key)
     return problem and f"a key {problem}"
 
@@ -156,7 +216,7 @@ def scalar_problem(value: Any) -> str | None:
         case _ if is_missing(value):
             return MISSING
         case float():
-            return None if math.isfinite(value) else "a finite number is needed"
+            return None if math.isfinite(value) else "expected a finite number"
         case _:
             return f"{type_name(value)} cannot be written as JSON{advice(value)}"
 
@@ -185,10 +245,10 @@ def is_missing(value: Any) -> bool:
 
 
 _NAMES: Mapping[Any, str] = {
-    str: "text",
-    int: "a whole number",
+    str: "a string",
+    int: "an integer",
     float: "a number",
-    bool: "true or false",
+    bool: "a boolean",
     type(None): "null",
     list: "a list",
     tuple: "a list",

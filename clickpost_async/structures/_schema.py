@@ -1,4 +1,4 @@
-"""Read a structure's annotations once: wire names, checks, and who is a person.
+"""Read a structure's annotations once: wire names, checks, and which fields are personal data.
 
 The checks are built from the same annotations that type checkers read, so that a field is declared
 in one place.
@@ -20,30 +20,44 @@ from clickpost_async.structures._json_values import (
     MISSING,
     advice,
     integer_problem,
+    is_empty,
     is_missing,
     json_problems,
     kind_name,
     text_problem,
-    to_integer,
+    to_boolean,
+    to_number,
     to_plain,
+    to_text,
     type_name,
 )
 from clickpost_async.structures._marks import Personal, WireName
+from clickpost_async.structures._rules import (
+    INVALID,
+    MANDATORY,
+    Rule,
+    Severity,
+    Source,
+    severity_of,
+    source_of,
+    warn,
+)
 
 Problems = Sequence[Problem]
 Check = Callable[[Any], Problems]
 
 # Not wire fields: how a structure remembers what is beside its documented ones.
-MEMORY = frozenset({"extra", "original", "response"})
+MEMORY = frozenset({"extra", "original", "response", "warnings"})
 
 
 @frozen
 class FieldSpec:
     """One field: its names, its type without decoration, and how a value of it is checked.
 
-    `convert` makes a value of the field's type of one that says exactly the same, such as a Decimal
-    or a list; those of `exact_types` are left as they are. `check` tells what is wrong with a value
-    then: its type, or else the first rule that it breaks.
+    `convert` makes a value of the field's type of one that means exactly the same, such as "1", a
+    Decimal or a list; those of `exact_types` are left as they are. `check` returns what is wrong
+    with a value then: its type, or else the first rule that it breaks. `warn` returns what only
+    departs from ClickPost's document. `is_left_out` tells the empty values that mean none.
     """
 
     name: str
@@ -53,10 +67,13 @@ class FieldSpec:
     default: Any
     required: bool
     personal: bool
-    rules: tuple[Callable[[Any], str | None], ...]
+    rules: tuple[Rule, ...]
+    source: str
     exact_types: frozenset[type]
     convert: Callable[[Any], Any]
     check: Check
+    warn: Check
+    is_left_out: Callable[[Any], bool]
 
 
 def specs(cls: type) -> tuple[FieldSpec, ...]:
@@ -77,19 +94,27 @@ def _specs(cls: type) -> tuple[FieldSpec, ...]:
 def _spec(attribute: "attrs.Attribute[Any]", hint: Any) -> FieldSpec:
     kind, marks = _undecorated(hint)
     wire = next((mark for mark in marks if isinstance(mark, WireName)), WireName(attribute.name))
-    rules = tuple(mark for mark in marks if not isinstance(mark, WireName | Personal))
+    rules = tuple(mark for mark in marks if not isinstance(mark, WireName | Personal | Source))
+    required = attribute.default is attrs.NOTHING
+    source = Source(MANDATORY if required else INVALID)
+    refusing = [rule for rule in rules if severity_of(rule) is Severity.MISTAKE]
     return FieldSpec(
         name=attribute.name,
         wire=wire.name,
         also=wire.also,
         kind=kind,
         default=attribute.default,
-        required=attribute.default is attrs.NOTHING,
+        required=required,
         personal=any(isinstance(mark, Personal) for mark in marks),
         rules=rules,
+        source=next((mark for mark in marks if isinstance(mark, Source)), source).text,
         exact_types=_exact_types(kind),
         convert=converter(kind),
-        check=_field_checker(wire.name, _checker(kind), rules),
+        check=_field_checker(wire.name, _checker(kind), refusing),
+        warn=_field_warner(
+            wire.name, [rule for rule in rules if severity_of(rule) is Severity.WARNING], kind
+        ),
+        is_left_out=_emptiness(kind, required=required, rules=rules),
     )
 
 
@@ -104,6 +129,41 @@ def _field_checker(wire: str, check: Check, rules: Sequence[Callable[[Any], str 
         return ()
 
     return checked
+
+
+def _field_warner(wire: str, rules: Sequence[Rule], kind: Any) -> Check:
+    """Make what collects the warnings of a field, and of the structures in it."""
+    if rules:
+        return lambda value: [
+            warn(wire, message, source_of(rule))
+            for rule in rules
+            if (message := rule(value)) is not None
+        ]
+    if member_kind(kind) is not None and attrs.has(_undecorated(member_kind(kind))[0]):
+        return lambda value: [
+            warning.under(f"{wire}[{position}]")
+            for position, member in enumerate(value)
+            for warning in member.warnings
+        ]
+    if isinstance(kind, type) and attrs.has(kind):
+        return lambda value: [warning.under(wire) for warning in getattr(value, "warnings", ())]
+    return _no_problems
+
+
+def _no_problems(_: Any) -> Problems:
+    return ()
+
+
+def _emptiness(kind: Any, *, required: bool, rules: Sequence[Rule]) -> Callable[[Any], bool]:
+    """Make what tells the empty values that stand for none: "" and, of what is no list, [].
+
+    A blank text is a value of an optional field as long as no rule refuses it.
+    """
+    keeps_blank = kind is Any or (
+        str in (kind, *get_args(kind)) and (required or all(rule("") is None for rule in rules))
+    )
+    keeps_list = kind is Any or member_kind(kind) is not None
+    return lambda value: is_empty(value, blank=not keeps_blank, list_=not keeps_list)
 
 
 def _undecorated(hint: Any) -> tuple[Any, tuple[Any, ...]]:
@@ -136,19 +196,44 @@ def _exact_types(kind: Any) -> frozenset[type]:
         return frozenset[type]().union(*map(_exact_types, get_args(kind)))
     if kind is float:
         return frozenset({float, int})
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        # Its texts are converted.
+        return frozenset({kind})
     return frozenset({kind}) if isinstance(kind, type) else frozenset()
 
 
 @cache
 def converter(kind: Any) -> Callable[[Any], Any]:
-    """Return what makes a value of a kind where another one says exactly the same."""
+    """Return what makes a value of a kind where another one means exactly the same."""
     member = member_kind(kind)
     if member is not None:
         convert = converter(_undecorated(member)[0])
         return lambda value: (
             tuple(map(convert, value)) if isinstance(value, list | tuple) else value
         )
-    return to_integer if kind is int else to_plain
+    if get_origin(kind) in (Union, types.UnionType):
+        enums = [arm for arm in get_args(kind) if _is_enum(arm)]
+        return _to_member(enums[0]) if enums else to_plain
+    if _is_enum(kind):
+        return _to_member(kind)
+    return _CONVERTERS.get(kind, to_plain)
+
+
+def _is_enum(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, enum.Enum)
+
+
+def _to_member(kind: type[enum.Enum]) -> Callable[[Any], Any]:
+    members = {member.value: member for member in kind}
+    return lambda value: members.get(value, value) if isinstance(value, str | int) else value
+
+
+_CONVERTERS: Mapping[Any, Callable[[Any], Any]] = {
+    str: to_text,
+    bool: to_boolean,
+    int: lambda value: to_number(value, whole=True),
+    float: to_number,
+}
 
 
 def check_kind(kind: Any, value: Any) -> Problems:
@@ -205,7 +290,7 @@ def _mapping_checker(value: Any) -> Problems:
 
 
 def _member_checker(values: Sequence[Any]) -> Check:
-    wanted = f"one of {', '.join(map(str, values))} is needed"
+    wanted = f"expected one of {', '.join(map(str, values))}"
     return lambda value: () if isinstance(value, str | int) and value in values else _wrong(wanted)
 
 
@@ -214,7 +299,7 @@ def _instance_checker(kind: type) -> Check:
         if isinstance(value, kind):
             return ()
         if isinstance(value, Mapping) or attrs.has(type(value)):
-            return _wrong(f"{kind.__name__} is needed; `structure` makes one of a mapping")
+            return _wrong(f"expected {kind.__name__}; `structure` makes one of a mapping")
         return _mistyped(kind_name(kind), value)
 
     return checked
@@ -222,7 +307,9 @@ def _instance_checker(kind: type) -> Check:
 
 def _check_text(value: Any) -> Problems:
     if not isinstance(value, str):
-        return _mistyped("text", value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return _wrong("expected a string, got an integer: give str(x)")
+        return _mistyped("a string", value)
     if "\x00" in value:
         return _wrong("must not contain a NUL character")
     problem = None if value.isascii() else text_problem(value)
@@ -239,12 +326,12 @@ def _check_float(value: Any) -> Problems:
         finite = False
     if finite:
         return ()
-    return _wrong(MISSING if is_missing(value) else "a finite number is needed")
+    return _wrong(MISSING if is_missing(value) else "expected a finite number")
 
 
 def _check_int(value: Any) -> Problems:
     if isinstance(value, bool) or not isinstance(value, int):
-        return _mistyped("a whole number", value)
+        return _mistyped("an integer", value)
     problem = integer_problem(value)
     return () if problem is None else _wrong(problem)
 
@@ -255,9 +342,7 @@ _PLAIN_CHECKERS: Mapping[Any, Check] = {str: _check_text, float: _check_float, i
 def _mistyped(wanted: str, value: Any) -> Problems:
     if is_missing(value):
         return _wrong(MISSING)
-    is_whole = wanted == "text" and isinstance(value, int) and not isinstance(value, bool)
-    how = ": give str(x)" if is_whole else advice(value)
-    return _wrong(f"{wanted} is needed, not {type_name(value)}{how}")
+    return _wrong(f"expected {wanted}, got {type_name(value)}{advice(value)}")
 
 
 def _wrong(message: str) -> Problems:

@@ -1,26 +1,36 @@
 """Which courier to choose, which accounts there are, and where a pincode is."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
 
 from attrs import frozen
 
+from clickpost_async.errors import Problem
 from clickpost_async.structures._base import ListResponse, RequestModel, ResponseModel
 from clickpost_async.structures._constraints import (
     Centimetres,
     Currency,
     Date,
+    Direction,
     Grams,
     InvoiceNumber,
     Money,
     NotBlank,
+    Payment,
     Pincode,
     Quantity,
     Reference,
 )
 from clickpost_async.structures._marks import WireName
-from clickpost_async.structures.codes import DeliveryType, OrderType
+from clickpost_async.structures._rules import (
+    DOCUMENT,
+    NO_ITEMS,
+    Rules,
+    Severity,
+    Source,
+    cross_rule,
+)
 from clickpost_async.structures.items import CustomField, Item
 from clickpost_async.structures.world import WorldDrop, WorldPickup
 
@@ -32,20 +42,31 @@ class ParcelAdditional(RequestModel):
     custom_fields: Sequence[CustomField] | None = None
 
 
+@cross_rule(
+    "item",
+    "given",
+    source=f'{DOCUMENT}: "item that you wish to send"',
+    severity=Severity.WARNING,
+)
+def _has_an_item(parcel: "IndiaParcel") -> Iterable[Problem]:
+    if parcel.item is None:
+        yield Problem("item", "not given")
+
+
 @frozen(kw_only=True, repr=False)
 class IndiaParcel(RequestModel):
-    """A parcel within India that wants a courier; centimetres, grams and rupees.
+    """A parcel within India that needs a courier; centimetres, grams and rupees.
 
     Size and weight may be left out; prices then play no part in the recommendation.
     """
 
     pickup_pincode: Pincode
     drop_pincode: Pincode
-    order_type: OrderType
-    delivery_type: DeliveryType
+    order_type: Payment
+    delivery_type: Direction
     reference_number: Reference
-    item: Annotated[str, NotBlank()]
     invoice_value: Money
+    item: Annotated[str, NotBlank(source=DOCUMENT, severity=Severity.WARNING)] | None = None
     weight: Grams | None = None
     length: Centimetres | None = None
     breadth: Centimetres | None = None
@@ -56,15 +77,17 @@ class IndiaParcel(RequestModel):
     higher_of_dry_weight_and_volumetric_weight: Grams | None = None
     additional: ParcelAdditional | None = None
 
+    rules: ClassVar[Rules] = (_has_an_item,)
+
 
 @frozen(kw_only=True, repr=False)
 class WorldParcelDetails(RequestModel):
     """What is in a parcel, and how it is paid; centimetres and grams."""
 
-    items: Sequence[Item]
+    items: Annotated[Sequence[Item], Source(NO_ITEMS)]
     reference_number: Reference
-    order_type: OrderType
-    delivery_type: DeliveryType
+    order_type: Payment
+    delivery_type: Direction
     invoice_value: Money
     height: Centimetres
     breadth: Centimetres
@@ -79,7 +102,7 @@ class WorldParcelDetails(RequestModel):
 
 @frozen(kw_only=True, repr=False)
 class WorldParcel(RequestModel):
-    """A parcel outside India or across borders that wants a courier."""
+    """A parcel outside India or across borders that needs a courier."""
 
     pickup_info: WorldPickup
     drop_info: WorldDrop

@@ -12,13 +12,15 @@ from attrs import frozen
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures import _shipment
-from clickpost_async.structures._base import RequestModel, Rules
+from clickpost_async.structures._base import RequestModel
 from clickpost_async.structures._constraints import (
     Address,
     AlternatePhone,
     City,
     Code,
+    CourierPartner,
     DateOrTime,
+    Direction,
     Email,
     India,
     InvoiceNumber,
@@ -27,15 +29,18 @@ from clickpost_async.structures._constraints import (
     Longitude,
     MaxLength,
     Name,
+    OneOf,
     Phone,
     PhoneCode,
     Pincode,
     Place,
+    PlaceType,
     RvpReason,
     Time,
 )
 from clickpost_async.structures._marks import Personal, WireName
-from clickpost_async.structures.codes import AddressType, DeliveryType
+from clickpost_async.structures._rules import DOCUMENT, Rules, Severity, cross_rule
+from clickpost_async.structures.codes import Level, OrderType
 from clickpost_async.structures.items import (
     CustomField,
     FreeForm,
@@ -44,6 +49,28 @@ from clickpost_async.structures.items import (
     Reseller,
     UserDefinedField,
 )
+
+
+@cross_rule(
+    "email",
+    "given here or in pickup_email",
+    source=f'{DOCUMENT}: "Mandatory. Pickup email"',
+    severity=Severity.WARNING,
+)
+def _has_an_email(pickup: "IndiaPickup") -> Iterable[Problem]:
+    if pickup.email is None and pickup.pickup_email is None:
+        yield Problem("email", "not given (here or in pickup_email)")
+
+
+@cross_rule(
+    "pickup_time",
+    "given",
+    source=f'{DOCUMENT}: "Mandatory. Time"',
+    severity=Severity.WARNING,
+)
+def _has_a_time(pickup: "IndiaPickup") -> Iterable[Problem]:
+    if pickup.pickup_time is None:
+        yield Problem("pickup_time", "not given")
 
 
 @frozen(kw_only=True, repr=False)
@@ -56,7 +83,7 @@ class IndiaPickup(RequestModel):
     pickup_state: City
     pickup_pincode: Pincode
     pickup_phone: Phone
-    pickup_time: Time
+    pickup_time: Time | None = None
     pickup_country: India = "IN"
     email: Email | None = None
     pickup_email: Email | None = None
@@ -66,15 +93,10 @@ class IndiaPickup(RequestModel):
     pickup_district: Place | None = None
     pickup_landmark: Landmark | None = None
     pickup_organisation: Annotated[str, MaxLength(100)] | None = None
-    pickup_address_type: AddressType | None = None
+    pickup_address_type: PlaceType | None = None
     pickup_phone_code: PhoneCode | None = None
 
-    @staticmethod
-    def _has_an_email(pickup: "IndiaPickup") -> Iterable[Problem]:
-        if pickup.email is None and pickup.pickup_email is None:
-            yield Problem("email", "required field missing (here or in pickup_email)")
-
-    rules: ClassVar[Rules] = (_has_an_email,)
+    rules: ClassVar[Rules] = (_has_an_email, _has_a_time)
 
 
 @frozen(kw_only=True, repr=False)
@@ -96,7 +118,7 @@ class IndiaDrop(RequestModel):
     drop_district: Place | None = None
     drop_landmark: Landmark | None = None
     drop_organisation: Annotated[str, MaxLength(100)] | None = None
-    drop_address_type: AddressType | None = None
+    drop_address_type: PlaceType | None = None
     drop_start_time: Time | None = None
     drop_end_time: Time | None = None
     drop_vendor_code: Code | None = None
@@ -126,22 +148,46 @@ class IndiaReturn(RequestModel):
 class IndiaShipment(_shipment.Shipment):
     """What is sent, how it is paid and by whom it travels; centimetres and grams."""
 
-    delivery_type: DeliveryType | None = None
+    delivery_type: Direction | None = None
 
     rules: ClassVar[Rules] = _shipment.Shipment.rules
 
 
 @frozen(kw_only=True, repr=False)
+class TransitInfo(RequestModel):
+    """Where the second courier of a multi-modal order takes the parcel over."""
+
+    transit_name: Name | None = None
+    transit_address: Address | None = None
+    transit_city: Place | None = None
+    transit_state: Place | None = None
+    transit_pincode: Pincode | None = None
+    transit_country: Place | None = None
+    transit_phone: Phone | None = None
+    transit_email: Email | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class MultiModal(RequestModel):
+    """The second courier of an order that two couriers carry, one after the other."""
+
+    last_mile_courier_partner: CourierPartner | None = None
+    last_mile_pickup_time: str | None = None
+    last_mile_order_type: OrderType | None = None
+    transit_info: TransitInfo | None = None
+
+
+@frozen(kw_only=True, repr=False)
 class IndiaAdditional(RequestModel):
-    """The optional rest of an order; `async_` lets ClickPost answer before the courier does."""
+    """The optional rest of an order; with `async_` ClickPost responds before the courier does."""
 
     label: bool | None = None
     async_: Annotated[bool, WireName("async")] | None = None
     account_code: Code | None = None
-    delivery_type: DeliveryType | None = None
+    delivery_type: Direction | None = None
     awb_number: Code | None = None
     rvp_reason: RvpReason | None = None
-    merchant_order_id: Annotated[str, MaxLength(100), WireName("order_id")] | None = None
+    merchant_order_id: Annotated[Code, WireName("order_id")] | None = None
     return_info: IndiaReturn | None = None
     reseller_info: Reseller | None = None
     order_date: DateOrTime | None = None
@@ -158,6 +204,13 @@ class IndiaAdditional(RequestModel):
     is_dangerous: bool | None = None
     insured: bool | None = None
     insurance_amount: float | None = None
+    priority: (
+        Annotated[Level | str, OneOf(Level, source=DOCUMENT, severity=Severity.WARNING)] | None
+    ) = None
+    service_type: str | None = None
+    multi_modal: MultiModal | None = None
+    fareye_store_id: Code | None = None
+    fareye_order_type: Code | None = None
     invoice_base_64: Annotated[str, Personal()] | None = None
     invoice_reference: InvoiceNumber | None = None
     inv_url: str | None = None
@@ -195,7 +248,7 @@ class IndiaOrder(RequestModel):
     additional: IndiaAdditional | None = None
     gst_info: GstInfo | None = None
 
-    rules: ClassVar[Rules] = (_shipment.delivery_type_is_said, _shipment.rvp_has_a_reason)
+    rules: ClassVar[Rules] = (_shipment.has_a_delivery_type, _shipment.rvp_has_a_reason)
 
     @property
     def reference_number(self) -> str:

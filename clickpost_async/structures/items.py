@@ -1,4 +1,4 @@
-"""What is in a parcel: items or cartons, and what the tax office wants to know of them.
+"""What is in a parcel: items or cartons, with their taxes and customs data.
 
 In a multi-piece order one entry of `items` is one carton with dimensions of its own (multi-piece
 order guide).
@@ -10,14 +10,15 @@ from typing import Annotated, Any, ClassVar
 from attrs import frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import RequestModel, Rules
+from clickpost_async.structures._base import RequestModel
 from clickpost_async.structures._constraints import (
     Address,
+    Amount,
     BlankPincode,
     Centimetres,
     Code,
     CountryCode,
-    Grams,
+    ItemGrams,
     MaxLength,
     Money,
     Name,
@@ -27,6 +28,15 @@ from clickpost_async.structures._constraints import (
     Urls,
 )
 from clickpost_async.structures._marks import Personal, WireName
+from clickpost_async.structures._rules import (
+    CUSTOMS,
+    DOCUMENT,
+    ITEM_FIELD,
+    Rules,
+    Severity,
+    Source,
+    cross_rule,
+)
 
 
 @frozen(kw_only=True, repr=False)
@@ -36,16 +46,16 @@ class GstInfo(RequestModel):
     enterprise_gstin: str | None = None
     seller_gstin: str | None = None
     consignee_gstin: str | None = None
-    taxable_value: Money | None = None
-    gst_tax_base: Money | None = None
-    gst_discount: Money | None = None
-    gst_total_tax: Money | None = None
-    cgst_tax_rate: Money | None = None
-    cgst_amount: Money | None = None
-    sgst_tax_rate: Money | None = None
-    sgst_amount: Money | None = None
-    igst_tax_rate: Money | None = None
-    igst_amount: Money | None = None
+    taxable_value: Amount | None = None
+    gst_tax_base: Amount | None = None
+    gst_discount: Amount | None = None
+    gst_total_tax: Amount | None = None
+    cgst_tax_rate: Amount | None = None
+    cgst_amount: Amount | None = None
+    sgst_tax_rate: Amount | None = None
+    sgst_amount: Amount | None = None
+    igst_tax_rate: Amount | None = None
+    igst_amount: Amount | None = None
     hsn_code: str | None = None
     place_of_supply: str | None = None
     is_seller_registered_under_gst: bool | None = None
@@ -54,11 +64,17 @@ class GstInfo(RequestModel):
     invoice_reference: str | None = None
     invoice_number: str | None = None
     invoice_date: str | None = None
-    invoice_value: Money | None = None
+    invoice_value: Amount | None = None
     seller_name: Annotated[str, MaxLength(100), Personal()] | None = None
     seller_address: Annotated[str, MaxLength(500), Personal()] | None = None
     seller_state: Place | None = None
     seller_pincode: BlankPincode | None = None
+
+
+@cross_rule("cveMaterialPeligroso", "given for a dangerous material", source=CUSTOMS)
+def _dangerous_material_has_a_code(carta: "CartaPorte") -> Iterable[Problem]:
+    if carta.material_peligroso and not carta.cve_material_peligroso:
+        yield Problem("cveMaterialPeligroso", "a dangerous material needs its code here, like 1203")
 
 
 @frozen(kw_only=True, repr=False)
@@ -72,14 +88,7 @@ class CartaPorte(RequestModel):
     clave_unidad: Annotated[str, WireName("claveUnidad")]
     cve_material_peligroso: Annotated[str, WireName("cveMaterialPeligroso")] | None = None
 
-    @staticmethod
-    def _names_the_danger(carta: "CartaPorte") -> Iterable[Problem]:
-        if carta.material_peligroso and not carta.cve_material_peligroso:
-            yield Problem(
-                "cveMaterialPeligroso", "a dangerous material needs its code here, like 1203"
-            )
-
-    rules: ClassVar[Rules] = (_names_the_danger,)
+    rules: ClassVar[Rules] = (_dangerous_material_has_a_code,)
 
 
 @frozen(kw_only=True, repr=False)
@@ -93,11 +102,12 @@ class ItemDetails(RequestModel):
     brand: str | None = None
     size: str | None = None
     imei: str | None = None
+    serial_no: str | None = None
     ean: str | None = None
     length: Centimetres | None = None
     breadth: Centimetres | None = None
     height: Centimetres | None = None
-    weight: Grams | None = None
+    weight: ItemGrams | None = None
     hs_code: str | None = None
     inbound_hs_code: str | None = None
     hsn_code: str | None = None
@@ -115,23 +125,29 @@ class ItemDetails(RequestModel):
     store_credits_used: float | str | None = None
 
 
+@cross_rule(
+    "weight",
+    "given here or in additional",
+    source=f'{DOCUMENT}: "Mandatory. Weight of each unit"',
+    severity=Severity.WARNING,
+)
+def _has_a_weight(item: "Item") -> Iterable[Problem]:
+    if item.weight is None and (item.additional is None or item.additional.weight is None):
+        yield Problem("weight", "not given")
+
+
 @frozen(kw_only=True, repr=False)
 class Item(ItemDetails):
     """One item, or one carton of a multi-piece order; weight in grams, price per unit."""
 
-    description: Annotated[str, NotBlank(), MaxLength(500)]
-    quantity: Quantity
-    price: Money
+    description: Annotated[str, NotBlank(source=ITEM_FIELD), MaxLength(500), Source(ITEM_FIELD)]
+    quantity: Annotated[Quantity, Source(ITEM_FIELD)]
+    price: Annotated[Money, Source(ITEM_FIELD)]
     gst_info: GstInfo | None = None
     carta_porte: CartaPorte | None = None
     additional: ItemDetails | None = None
 
-    @staticmethod
-    def _is_weighed(item: "Item") -> Iterable[Problem]:
-        if item.weight is None and (item.additional is None or item.additional.weight is None):
-            yield Problem("weight", "required field missing")
-
-    rules: ClassVar[Rules] = (_is_weighed,)
+    rules: ClassVar[Rules] = (_has_a_weight,)
 
 
 @frozen(kw_only=True, repr=False)

@@ -1,14 +1,14 @@
-"""What is said and done about deliveries that failed (non-delivery reports)."""
+"""Non-delivery reports: feedback on failed deliveries, and instructions to couriers."""
 
 import enum
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, ClassVar
 
 from attrs import frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import ListResponse, RequestModel, ResponseModel, Rules
+from clickpost_async.structures._base import ListResponse, RequestModel, ResponseModel
 from clickpost_async.structures._constraints import (
     Address,
     Code,
@@ -22,38 +22,55 @@ from clickpost_async.structures._constraints import (
     WaybillToSend,
 )
 from clickpost_async.structures._marks import Personal, WireName
+from clickpost_async.structures._rules import (
+    ACCOUNT,
+    GUIDE,
+    UNKNOWN_ACTION,
+    Rules,
+    Severity,
+    Source,
+    cross_rule,
+)
 from clickpost_async.structures._timestamps import parse_timestamp
 from clickpost_async.structures.codes import TrackingCode
 
 
 class NdrStep(enum.StrEnum):
-    """What the courier is told to do with a parcel that it could not deliver."""
+    """What the courier has to do with a parcel that it could not deliver."""
 
     REATTEMPT = "REATTEMPT"
     INITIATE_RTO = "INITIATE_RTO"
 
 
-def _needed_for_a_reattempt(name: str) -> Callable[["NdrAction"], Iterable[Problem]]:
-    def rule(action: "NdrAction") -> Iterable[Problem]:
-        if action.action == NdrStep.REATTEMPT and getattr(action, name) is None:
-            yield Problem(name, "required field missing: REATTEMPT needs where, whom and when")
+_REATTEMPT_FIELDS = ("address", "landmark", "drop_pincode", "phone_number", "preferred_date")
 
-    return rule
+
+@cross_rule(
+    "action",
+    f"REATTEMPT with {', '.join(_REATTEMPT_FIELDS)}",
+    source=GUIDE,
+    severity=Severity.WARNING,
+)
+def _reattempt_is_complete(action: "NdrAction") -> Iterable[Problem]:
+    if action.action == NdrStep.REATTEMPT:
+        for name in _REATTEMPT_FIELDS:
+            if getattr(action, name) is None:
+                yield Problem(name, "not given; mandatory for REATTEMPT")
 
 
 @frozen(kw_only=True, repr=False)
 class NdrAction(RequestModel):
     """An instruction to the courier of an order within India.
 
-    REATTEMPT needs `address`, `landmark` (blank if there is none), `drop_pincode`, `phone_number`
-    and `preferred_date`; INITIATE_RTO needs none of them. `source` is `whatsapp` for an answer
-    that came through a WhatsApp channel.
+    For REATTEMPT ClickPost's document wants `address`, `landmark` (blank if there is none),
+    `drop_pincode`, `phone_number` and `preferred_date`; INITIATE_RTO needs none of them. `source`
+    is `whatsapp` for a reply that came through a WhatsApp channel.
     """
 
-    action: NdrStep
+    action: Annotated[NdrStep, Source(UNKNOWN_ACTION)]
     waybill: WaybillToSend
     courier_partner: Annotated[CourierPartner, WireName("cp_id")]
-    account_code: Annotated[Code, NotBlank()]
+    account_code: Annotated[Code, NotBlank(source=ACCOUNT), Source(ACCOUNT)]
     address: Address | None = None
     landmark: Landmark | None = None
     drop_pincode: Pincode | None = None
@@ -61,17 +78,12 @@ class NdrAction(RequestModel):
     preferred_date: Date | None = None
     source: str | None = None
 
-    rules: ClassVar[Rules] = tuple(
-        map(
-            _needed_for_a_reattempt,
-            ("address", "landmark", "drop_pincode", "phone_number", "preferred_date"),
-        )
-    )
+    rules: ClassVar[Rules] = (_reattempt_is_complete,)
 
 
 @frozen(kw_only=True, repr=False)
 class AcceptedNdrAction(ResponseModel):
-    """ClickPost has taken the instruction; it tells the courier later."""
+    """ClickPost has accepted the instruction; it passes it to the courier later."""
 
 
 class FeedbackKind(enum.StrEnum):

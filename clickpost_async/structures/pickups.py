@@ -1,4 +1,4 @@
-"""A courier is asked to come: what is sent for that, and its confirmation."""
+"""Pickup requests and their confirmations."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated, ClassVar
@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from attrs import frozen
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._base import RequestModel, ResponseModel, Rules
+from clickpost_async.structures._base import RequestModel, ResponseModel
 from clickpost_async.structures._constraints import (
     Address,
     Centimetres,
@@ -17,6 +17,7 @@ from clickpost_async.structures._constraints import (
     Date,
     Email,
     Grams,
+    India,
     MaxLength,
     Name,
     NotBlank,
@@ -30,13 +31,26 @@ from clickpost_async.structures._constraints import (
     WaybillToSend,
 )
 from clickpost_async.structures._marks import Personal, WireName
+from clickpost_async.structures._rules import (
+    DOCUMENT,
+    NO_ITEMS,
+    Rules,
+    Severity,
+    Source,
+    cross_rule,
+)
 from clickpost_async.structures.items import Item
 
 _City = Annotated[str, NotBlank(), MaxLength(100)]
 _ShortEmail = Annotated[str, NotBlank(), MaxLength(50), Personal()]
-_OnlyIndia = Annotated[str, Pattern.of("IN", 'India is written "IN"; other countries are v2')]
 _Clock = Annotated[
-    str, Pattern.of(r"([01]\d|2[0-3]):[0-5]\d", "a time of day is written HH:MM, like 10:45")
+    str,
+    Pattern.of(
+        r"([01]\d|2[0-3]):[0-5]\d",
+        "a time of day is written HH:MM, like 10:45",
+        source=DOCUMENT,
+        severity=Severity.WARNING,
+    ),
 ]
 
 
@@ -59,7 +73,7 @@ class IndiaPickupOrder(RequestModel):
     pickup_pincode: Pincode
     pickup_phone: Phone
     pickup_email: _ShortEmail
-    pickup_country: _OnlyIndia | None = None
+    pickup_country: India | None = None
     account_code: Code | None = None
 
 
@@ -70,7 +84,7 @@ class WorldPickupShipment(RequestModel):
     waybill: Annotated[WaybillToSend, WireName("awb_number")]
     courier_partner: Annotated[CourierPartner, WireName("courier_partner_id")]
     account_code: Code
-    items: Sequence[Item]
+    items: Annotated[Sequence[Item], Source(NO_ITEMS)]
     length: Centimetres
     breadth: Centimetres
     height: Centimetres
@@ -78,9 +92,15 @@ class WorldPickupShipment(RequestModel):
     reference_number: Reference | None = None
 
 
+@cross_rule("end_time", "later than start_time", source=DOCUMENT, severity=Severity.WARNING)
+def _ends_after_it_starts(place: "WorldPickupPlace") -> Iterable[Problem]:
+    if place.end_time <= place.start_time:
+        yield Problem("end_time", "must be later on the same day than start_time")
+
+
 @frozen(kw_only=True, repr=False)
 class WorldPickupPlace(RequestModel):
-    """Where the courier is to come, on which day, and from when to when."""
+    """The address, day and hours of a pickup."""
 
     date: Date
     start_time: _Clock
@@ -94,11 +114,6 @@ class WorldPickupPlace(RequestModel):
     phone: Phone
     phone_code: PhoneCode
     email: Email
-
-    @staticmethod
-    def _ends_after_it_starts(place: "WorldPickupPlace") -> Iterable[Problem]:
-        if place.end_time <= place.start_time:
-            yield Problem("end_time", "must be later on the same day than start_time")
 
     rules: ClassVar[Rules] = (_ends_after_it_starts,)
 
@@ -118,7 +133,7 @@ class WorldPickupOrder(RequestModel):
 
 @frozen(kw_only=True, repr=False)
 class CreatedPickup(ResponseModel):
-    """The courier's word that it will come; `location` is its own name of the place."""
+    """The courier's confirmation; `location` is its own name of the place."""
 
     confirmation_number: str | None = None
     location: str | None = None

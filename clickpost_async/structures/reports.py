@@ -1,4 +1,4 @@
-"""Reports that ClickPost makes in its own time."""
+"""Reports that ClickPost generates in the background."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -7,9 +7,10 @@ from typing import Annotated, ClassVar, Self
 from attrs import frozen
 
 from clickpost_async.errors import InvalidRequestError, Problem
-from clickpost_async.structures._base import RequestModel, ResponseModel, Rules
+from clickpost_async.structures._base import RequestModel, ResponseModel
 from clickpost_async.structures._constraints import Code, Moment, NotBlank, Pattern
 from clickpost_async.structures._marks import Personal, WireName
+from clickpost_async.structures._rules import Rules, cross_rule
 from clickpost_async.structures._timestamps import parse_timestamp
 
 _WRITTEN = "%Y-%m-%d %H:%M:%S"
@@ -19,16 +20,20 @@ _DONE = "SUCCESS"
 _FAILED = frozenset({"FAILED", "FAILURE", "ERROR"})
 
 
+_DATA = "a time that is read differently, or a window that is cut, leaves shipments out"
+
 _UtcTime = Annotated[
     str,
     Pattern.of(
         r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d",
         "a time in UTC is written YYYY-MM-DD HH:MM:SS, like 2026-01-31 18:30:00",
+        source=_DATA,
     ),
-    Moment(),
+    Moment(source=_DATA),
 ]
 
 
+@cross_rule("updated_at_end_time", "at most 24 hours after updated_at_start_time", source=_DATA)
 def _is_one_day_at_most(filters: "ReportFilters") -> Iterable[Problem]:
     start, end = (
         parse_timestamp(filters.updated_at_start_time),
@@ -47,7 +52,7 @@ def _is_one_day_at_most(filters: "ReportFilters") -> Iterable[Problem]:
 
 @frozen(kw_only=True, repr=False)
 class ReportFilters(RequestModel):
-    """Which shipments a report tells of: those updated between two times in UTC."""
+    """Which shipments are in a report: those updated between two times in UTC."""
 
     updated_at_start_time: _UtcTime
     updated_at_end_time: _UtcTime
@@ -59,7 +64,7 @@ class ReportFilters(RequestModel):
 class Report(RequestModel):
     """A report to be made; `Report.between(start, end)` is the short way to one.
 
-    Without `fields` it has all that ClickPost knows. There is one kind of report only.
+    Without `fields` it has every column. There is one kind of report only.
     """
 
     filters: ReportFilters
@@ -68,7 +73,7 @@ class Report(RequestModel):
 
     @classmethod
     def between(cls, start: datetime, end: datetime, *, fields: Sequence[str] = ()) -> Self:
-        """Make a report on the shipments updated between two times that know their zone."""
+        """Make a report on the shipments updated between two times with a zone."""
         problems = [
             Problem(name, "a datetime with a zone is needed, like datetime.now(UTC)")
             for name, time in (("start", start), ("end", end))
@@ -85,7 +90,7 @@ class Report(RequestModel):
 
 @frozen(kw_only=True, repr=False)
 class RequestedReport(ResponseModel):
-    """A report that is being made; `reference` is what to ask for it by."""
+    """A report that is being generated; `reference` identifies it."""
 
     reference: Annotated[int | None, WireName("report_reference_number")] = None
     name: Annotated[str | None, WireName("report_name")] = None
@@ -93,7 +98,7 @@ class RequestedReport(ResponseModel):
 
     @property
     def created(self) -> datetime | None:
-        """When the report was asked for."""
+        """When the report was requested."""
         return parse_timestamp(self.created_at)
 
 
@@ -108,7 +113,7 @@ class ReportStatus(ResponseModel):
 
     @property
     def created(self) -> datetime | None:
-        """When the report was asked for."""
+        """When the report was requested."""
         return parse_timestamp(self.created_at)
 
     @property

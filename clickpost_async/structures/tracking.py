@@ -1,4 +1,4 @@
-"""Following parcels: what ClickPost is told of some of them, and what it tells of all."""
+"""Tracking: shipments that are registered for it, and their scans."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -13,37 +13,34 @@ from clickpost_async.structures._constraints import (
     CountryCode,
     CourierPartner,
     DateOrTime,
-    Grams,
+    Direction,
+    ItemGrams,
     Latitude,
     Longitude,
     MaxLength,
     Money,
     NotBlank,
+    Payment,
     Place,
     PostalCode,
     Waybill,
     WaybillToSend,
 )
 from clickpost_async.structures._marks import Personal, WireName
+from clickpost_async.structures._rules import ACCOUNT, Source
 from clickpost_async.structures._timestamps import IST, parse_timestamp
-from clickpost_async.structures.codes import (
-    Bucket,
-    DeliveryType,
-    NdrCode,
-    OrderType,
-    TrackingCode,
-)
+from clickpost_async.structures.codes import Bucket, NdrCode, TrackingCode
 from clickpost_async.structures.items import FreeForm, ItemDetails
 
 _PersonalText = Annotated[str, MaxLength(500), Personal()]
 
 
-# --- what ClickPost is told ---------------------------------------------------------------------
+# --- requests ---------------------------------------------------------------------
 
 
 @frozen(kw_only=True, repr=False)
 class TrackedConsumer(RequestModel):
-    """Who is told how the parcel travels."""
+    """Who receives the notifications of a parcel."""
 
     name: Annotated[str, MaxLength(250), Personal()] | None = None
     email: Annotated[str, MaxLength(150), Personal()] | None = None
@@ -90,18 +87,18 @@ class TrackedItem(ItemDetails):
 class TrackedDetails(RequestModel):
     """The order behind the parcel; centimetres and grams. `cod_amount` is also `cod_value`."""
 
-    order_type: OrderType | None = None
-    delivery_type: DeliveryType | None = None
+    order_type: Payment | None = None
+    delivery_type: Direction | None = None
     invoice_value: Money | None = None
     cod_amount: Money | None = None
     cod_value: Money | None = None
     currency_code: Annotated[str, MaxLength(3)] | None = None
     reference_number: Code | None = None
-    merchant_order_id: Annotated[str, MaxLength(100), WireName("order_id")] | None = None
+    merchant_order_id: Annotated[Code, WireName("order_id")] | None = None
     length: Centimetres | None = None
     breadth: Centimetres | None = None
     height: Centimetres | None = None
-    weight: Grams | None = None
+    weight: ItemGrams | None = None
     items: Sequence[TrackedItem] | None = None
 
 
@@ -116,7 +113,7 @@ class TrackedAdditional(RequestModel):
     max_edd: int | None = None
     enable_whatsapp: bool | None = None
     language_code: str | None = None
-    merchant_order_id: Annotated[str, MaxLength(100), WireName("order_id")] | None = None
+    merchant_order_id: Annotated[Code, WireName("order_id")] | None = None
 
 
 @frozen(kw_only=True, repr=False)
@@ -125,7 +122,7 @@ class ShipmentToTrack(RequestModel):
 
     waybill: WaybillToSend
     courier_partner: CourierPartner
-    account_code: Annotated[str, NotBlank(), MaxLength(100)]
+    account_code: Annotated[Code, NotBlank(source=ACCOUNT), Source(ACCOUNT)]
     consumer_details: TrackedConsumer | None = None
     shipment_info: TrackedDetails | None = None
     pickup_info: TrackedPlace | None = None
@@ -157,7 +154,7 @@ class OldShipmentToTrack(RequestModel):
 
     waybill: WaybillToSend
     courier_partner: Annotated[CourierPartner, WireName("cp_id")]
-    account_code: Annotated[str, NotBlank(), MaxLength(100)]
+    account_code: Annotated[Code, NotBlank(source=ACCOUNT), Source(ACCOUNT)]
     consumer_details: TrackedConsumer | None = None
     shipment_info: OldTrackedDetails | None = None
     additional: TrackedAdditional | None = None
@@ -165,14 +162,22 @@ class OldShipmentToTrack(RequestModel):
 
 @frozen(kw_only=True, repr=False)
 class WhatsAppChoice(RequestModel):
-    """Whether customers are told of a parcel by WhatsApp."""
+    """Whether customers are notified of a parcel by WhatsApp."""
 
     # ClickPost's own example asks for "NONE".
     waybill: Annotated[str, NotBlank(), MaxLength(100), WireName("awb")]
     whatsapp_disable: bool
 
 
-# --- what ClickPost tells -----------------------------------------------------------------------
+@frozen(kw_only=True, repr=False)
+class ShipmentToUnregister(RequestModel):
+    """A parcel that ClickPost tracks no longer."""
+
+    waybill: WaybillToSend
+    courier_partner: Annotated[CourierPartner, WireName("cp_id")]
+
+
+# --- responses -------------------------------------------------------------------------------
 
 
 @frozen(kw_only=True, repr=False)
@@ -184,9 +189,9 @@ class Numbered(ResponseModel):
 
 @frozen(kw_only=True, repr=False)
 class RegisteredShipment(ResponseModel):
-    """A parcel that ClickPost follows from now on, or did already.
+    """A parcel that ClickPost tracks from now on, or did already.
 
-    Registered before (303), v3 tells nothing more; v2 tells its numbers.
+    Where it was registered before (303), v3 returns no more than that; v2 returns its numbers.
     """
 
     tracking_id: int | None = None
@@ -196,23 +201,37 @@ class RegisteredShipment(ResponseModel):
 
     @property
     def already_registered(self) -> bool:
-        """Whether ClickPost followed it before this call."""
+        """Whether ClickPost tracked it before this call."""
         return self.response.status == 303
 
 
 @frozen(kw_only=True, repr=False)
 class NotificationSetting(ResponseModel):
-    """WhatsApp messages are on or off now, as asked; ClickPost's word is in `reply.message`."""
+    """WhatsApp messages are on or off now; ClickPost's message is in `response.message`."""
 
 
 @frozen(kw_only=True, repr=False)
 class SecurityKey(ResponseModel):
-    """What a tracking page wants as its `key`."""
+    """The `key` of a tracking page."""
 
     waybill: Waybill | None = None
     courier_partner: Annotated[int | None, WireName("cp_id")] = None
     security_key: Annotated[str | None, Personal()] = None
     reference_number: str | None = None
+
+
+@frozen(kw_only=True, repr=False)
+class UnregisteredShipment(ResponseModel):
+    """A parcel that ClickPost has stopped tracking."""
+
+    waybill: Annotated[Waybill | None, WireName("awb", also=("waybill",))] = None
+
+
+@frozen(kw_only=True, repr=False)
+class ProofOfDelivery(ResponseModel):
+    """The URL of a proof of delivery (PDF), open to whoever has it; it may expire."""
+
+    url: Annotated[str | None, WireName("pod_url"), Personal()] = None
 
 
 @frozen(kw_only=True, repr=False)
@@ -235,7 +254,7 @@ class Scan(ResponseModel):
 
     @property
     def at(self) -> datetime | None:
-        """When it happened; `timestamp` says no zone, and is India's."""
+        """When it happened; `timestamp` has no zone, and is in India's."""
         return parse_timestamp(self.timestamp, IST)
 
 
@@ -258,7 +277,10 @@ class FailedDelivery(ResponseModel):
 
 @frozen(kw_only=True, repr=False)
 class TrackedOrder(ResponseModel):
-    """The order behind a parcel, as far as ClickPost tells."""
+    """The order behind a parcel, as far as ClickPost returns it.
+
+    `order_detail` has an object for each item; `dest_hub_inscan` is false before the scan.
+    """
 
     is_stuck: bool | None = None
     merchant_order_id: Annotated[str | None, WireName("order_id")] = None
@@ -277,9 +299,9 @@ class TrackedOrder(ResponseModel):
     courier_partner_edd: str | None = None
     channel_name: str | None = None
     qc_images: Sequence[str] | None = None
-    dest_hub_inscan: str | None = None
+    dest_hub_inscan: bool | str | None = None
     rto_intransit_timestamp: str | None = None
-    order_detail: Mapping[str, Any] | None = None
+    order_detail: Sequence[Mapping[str, Any]] | None = None
 
 
 @frozen(kw_only=True, repr=False)

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from clickpost_async.errors import Problem
 from clickpost_async.structures import _shipment
-from clickpost_async.structures._base import RequestModel, Rules
+from clickpost_async.structures._base import RequestModel
 from clickpost_async.structures._constraints import (
     Address,
     City,
@@ -20,6 +20,8 @@ from clickpost_async.structures._constraints import (
     CountryCode,
     Currency,
     DateOrTime,
+    Direction,
+    DutyPaidBy,
     Email,
     Landmark,
     Latitude,
@@ -30,12 +32,14 @@ from clickpost_async.structures._constraints import (
     Phone,
     PhoneCode,
     Place,
+    PlaceType,
     PostalCode,
+    Priority,
     RvpReason,
     Time,
 )
 from clickpost_async.structures._marks import Personal, WireName
-from clickpost_async.structures.codes import AddressType, DeliveryType, DutyPayer, Level
+from clickpost_async.structures._rules import BILLING, DOCUMENT, Rules, Severity, cross_rule
 from clickpost_async.structures.items import CustomField, GstInfo, UserDefinedField
 
 # FedEx multi-piece cross-border wants the payer's account (API document, courier_custom_fields).
@@ -58,7 +62,7 @@ class _Place(RequestModel):
     district: Place | None = None
     landmark: Landmark | None = None
     phone_code: PhoneCode | None = None
-    address_type: AddressType | None = None
+    address_type: PlaceType | None = None
     organisation: Annotated[str, MaxLength(100)] | None = None
     delivery_instructions: Annotated[str, Personal()] | None = None
 
@@ -79,19 +83,43 @@ class WorldDrop(_Place):
     time: Time | None = None
 
 
+@cross_rule(
+    "email",
+    "given",
+    source=f'{DOCUMENT}: "Mandatory. Email of the pickup contact"',
+    severity=Severity.WARNING,
+)
+def _has_an_email(pickup: "WorldPickup") -> Iterable[Problem]:
+    if pickup.email is None:
+        yield Problem("email", "not given")
+
+
+@cross_rule(
+    "time",
+    "given",
+    source=f'{DOCUMENT}: "Mandatory. Time of pickup"',
+    severity=Severity.WARNING,
+)
+def _has_a_time(pickup: "WorldPickup") -> Iterable[Problem]:
+    if pickup.time is None:
+        yield Problem("time", "not given")
+
+
 @frozen(kw_only=True, repr=False)
 class WorldPickup(_Place):
     """Where an order starts, and when it can be picked up."""
 
-    email: Email
-    time: Time
+    email: Email | None = None
+    time: Time | None = None
+
+    rules: ClassVar[Rules] = (_has_an_email, _has_a_time)
 
 
 @frozen(kw_only=True, repr=False)
 class WorldShipment(_shipment.Shipment):
     """What is sent, how it is paid and by whom it travels; centimetres and grams."""
 
-    delivery_type: DeliveryType
+    delivery_type: Direction | None = None
     currency_code: Currency | None = None
 
     rules: ClassVar[Rules] = _shipment.Shipment.rules
@@ -99,7 +127,7 @@ class WorldShipment(_shipment.Shipment):
 
 @frozen(kw_only=True, repr=False)
 class TaxInfo(RequestModel):
-    """Customs facts; ClickPost's pages differ in the names, so all of them are here."""
+    """Customs data; ClickPost's pages differ in the names, so all of them are here."""
 
     shipper_tax_id: str | None = None
     consignee_tax_id: str | None = None
@@ -120,38 +148,46 @@ class TaxInfo(RequestModel):
 
 @frozen(kw_only=True, repr=False)
 class CourierCustomFields(RequestModel):
-    """What single couriers want to know."""
+    """What single couriers need."""
 
     payor_fedex_account_number: str | None = None
 
 
 @frozen(kw_only=True, repr=False)
 class WorldAdditional(RequestModel):
-    """The optional rest of an order; `async_` lets ClickPost answer before the courier does."""
+    """The optional rest of an order; with `async_` ClickPost responds before the courier does."""
 
     label: bool | None = None
     async_: Annotated[bool, WireName("async")] | None = None
-    priority: Level | None = None
+    priority: Priority | None = None
     account_code: Code | None = None
-    delivery_type: DeliveryType | None = None
+    delivery_type: Direction | None = None
     awb_number: Code | None = None
     rvp_reason: RvpReason | None = None
-    merchant_order_id: Annotated[str, MaxLength(100), WireName("order_id")] | None = None
+    merchant_order_id: Annotated[Code, WireName("order_id")] | None = None
     return_info: WorldReturn | None = None
     order_date: DateOrTime | None = None
     estimated_delivery_date: DateOrTime | None = None
     vendor_code: Code | None = None
     invoice_base_64: Annotated[str, Personal()] | None = None
-    duty_fee_paid_by: DutyPayer | None = None
+    duty_fee_paid_by: DutyPaidBy | None = None
     qc_type: str | None = None
+    service_type: str | None = None
     otp_based_delivery: bool | None = None
     insured: bool | None = None
+    fareye_store_id: Code | None = None
+    fareye_order_type: Code | None = None
     insurance_amount: Money | None = None
     user_defined_field_array: Sequence[UserDefinedField] | None = None
     custom_fields: Sequence[CustomField] | None = None
 
 
-def _fedex_knows_who_pays(order: "WorldOrder") -> Iterable[Problem]:
+@cross_rule(
+    "courier_custom_fields.payor_fedex_account_number",
+    "given for courier 330 (FedEx cross-border)",
+    source=BILLING,
+)
+def _fedex_has_a_payer(order: "WorldOrder") -> Iterable[Problem]:
     if order.shipment_details.courier_partner != _FEDEX_CROSS_BORDER:
         return
     fields = order.courier_custom_fields
@@ -175,7 +211,11 @@ class WorldOrder(RequestModel):
     courier_custom_fields: CourierCustomFields | None = None
     gst_info: GstInfo | None = None
 
-    rules: ClassVar[Rules] = (_shipment.rvp_has_a_reason, _fedex_knows_who_pays)
+    rules: ClassVar[Rules] = (
+        _shipment.has_a_delivery_type,
+        _shipment.rvp_has_a_reason,
+        _fedex_has_a_payer,
+    )
 
     @property
     def reference_number(self) -> str:

@@ -6,10 +6,21 @@ A process remembers which orders it is creating, and which of them are in doubt,
 URL and reference number. Tests that use a reference number again begin with `reset`.
 """
 
-from clickpost_async._concurrency.single_flight import reset as reset
+from clickpost_async._concurrency import single_flight
+from clickpost_async.structures._rules import forget_logged_warnings
 from clickpost_async.testing.clock import VirtualLoop as VirtualLoop
 from clickpost_async.testing.clock import run_virtual as run_virtual
 from clickpost_async.testing.clock import virtual_time as virtual_time
 from clickpost_async.testing.offline import offline as offline
+
+
+def reset() -> None:
+    """Forget the orders that are being created or in doubt, and which warnings were logged.
+
+    An application that calls it may buy a second label.
+    """
+    single_flight.reset()
+    forget_logged_warnings()
+
 
 __all__ = ["VirtualLoop", "offline", "reset", "run_virtual", "virtual_time"]

@@ -4,7 +4,7 @@
 
     async def test_my_checkout(clickpost_sandbox):
         clickpost_sandbox.faults.next("drop_after")
-        async with ClickPost.from_env() as clickpost:
+        async with ClickPost() as clickpost:
             ...
         assert len(clickpost_sandbox.ledger()) == 1
 
@@ -44,15 +44,15 @@ def clickpost_reset() -> Iterator[None]:
 def clickpost_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """Serve a sandbox of its own for a test, the same one every time: with seed 0.
 
-    Its address, username and key are in the environment, where `from_env`, other processes and the
-    command line find them.
+    Its address, username and key are in the environment, where `ClickPost()`, other processes and
+    the command line find them.
     """
     reset()
     sandbox = Sandbox()
     sandbox.start()
-    monkeypatch.setenv("CLICKPOST_BASE_URL", sandbox.url)
+    monkeypatch.setenv("CLICKPOST_BASE_URL", sandbox.base_url)
     monkeypatch.setenv("CLICKPOST_USERNAME", sandbox.username)
-    monkeypatch.setenv("CLICKPOST_API_KEY", sandbox.key)
+    monkeypatch.setenv("CLICKPOST_API_KEY", sandbox.api_key)
     try:
         yield sandbox
     finally:

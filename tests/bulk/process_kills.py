@@ -20,7 +20,7 @@ from typing import Any
 from attrs import define, field
 from starlette.types import Receive, Scope, Send
 
-from clickpost_async import ClickPost, Credentials, Hosts, RetryPolicy
+from clickpost_async import ClickPost, RetryPolicy
 from clickpost_async.bulk import Placed, create
 from clickpost_async.sandbox import Sandbox, served
 from tests.helpers.http_server import until
@@ -36,8 +36,9 @@ def reference(number: int) -> str:
 async def push(url: str, journal: str, orders: int, settling: float, *, look_up: bool) -> int:
     """Run a bulk run, as the process that is killed does."""
     retry = RetryPolicy(attempts=6, backoff=0.01, settle_delay=settling, reconcile=look_up)
-    credentials = Credentials(CREDENTIALS["username"], CREDENTIALS["key"])
-    async with ClickPost(credentials, hosts=Hosts.at(url), retry=retry) as clickpost:
+    async with ClickPost(
+        CREDENTIALS["username"], CREDENTIALS["key"], base_url=url, retry=retry
+    ) as clickpost:
         rows = (india_order(reference(number)) for number in range(orders))
         async with create(clickpost, rows, journal=journal, max_concurrency=AT_ONCE) as run:
             async for outcome in run:

@@ -441,9 +441,9 @@ async def test_a_file_that_is_no_journal_is_left_alone(what: str, tmp_path: Path
     before = (sorted(tmp_path.iterdir()), path.lstat())
     contents = path.read_bytes() if path.is_file() else None
     # Looked at by both: a run, and the count of a journal's orders.
-    assert "no journal of a bulk run; name another file" in await refused(path)
+    assert "not a bulk-run journal; choose another file" in await refused(path)
     if path.exists():
-        with pytest.raises(JournalError, match="no journal of a bulk run"):
+        with pytest.raises(JournalError, match="not a bulk-run journal"):
             status(path)
     after = (sorted(tmp_path.iterdir()), path.lstat())
     assert after[0] == before[0]
@@ -455,7 +455,7 @@ async def test_a_file_that_is_no_journal_is_left_alone(what: str, tmp_path: Path
 async def test_a_lock_file_that_is_something_else_is_left_alone(tmp_path: Path) -> None:
     lock = tmp_path / "run.db-lock"
     lock.write_text("what somebody keeps beside it")
-    assert "is no lock file of a journal" in await refused(tmp_path / "run.db")
+    assert "is not the lock file of a journal" in await refused(tmp_path / "run.db")
     assert lock.read_text() == "what somebody keeps beside it"
     assert not (tmp_path / "run.db").exists()
 
@@ -495,8 +495,8 @@ def damaged(path: Path) -> None:
     ("harm", "words"),
     [
         (newer, "newer release"),
-        (another_database, "no journal of a bulk run"),
-        (no_database, "no journal of a bulk run"),
+        (another_database, "not a bulk-run journal"),
+        (no_database, "not a bulk-run journal"),
         (damaged, "damaged|could not be read"),
     ],
 )
@@ -544,7 +544,7 @@ async def test_l04_a_log_that_lost_what_was_acknowledged_is_noticed(
         async with Journal.at(path, account=ME):
             assert len(states(path)) == 30
     else:
-        assert "lacks what was written last" in await refused(path)
+        assert "is missing its last writes" in await refused(path)
 
 
 @pytest.mark.fault("L04")
@@ -561,10 +561,10 @@ async def test_l04_a_log_that_is_missing_is_noticed_without_a_count_of_commits_t
         shutil.copy(path, crashed / path.name)
         if lost == "the log":
             shutil.copy(tmp_path / "run.db-lock", crashed / "run.db-lock")
-    assert "lacks what was written last" in await refused(crashed / "run.db")
+    assert "is missing its last writes" in await refused(crashed / "run.db")
     # Looking at it does not make it good.
     status(crashed / "run.db")
-    assert "lacks what was written last" in await refused(crashed / "run.db")
+    assert "is missing its last writes" in await refused(crashed / "run.db")
     # Closed properly, a journal needs neither.
     (tmp_path / "run.db-lock").unlink()
     async with Journal.at(path, account=ME) as journal:
@@ -685,7 +685,7 @@ async def test_a_journal_of_version_1_that_lacks_its_log_is_refused_as_it_is(
     version_1(path, [])
     database_of(path, "UPDATE facts SET value = 0 WHERE name = 'clean'")
     before = path.read_bytes()
-    assert "lacks what was written last" in await refused(path)
+    assert "is missing its last writes" in await refused(path)
     assert path.read_bytes() == before
 
 
@@ -695,8 +695,8 @@ async def test_a_journal_of_version_1_that_lacks_its_log_is_refused_as_it_is(
     [
         ("nowhere/run.db", "could not be read or written"),
         ("/proc/run.db", "could not be read or written"),
-        ("a-directory", "no journal of a bulk run"),
-        ("/dev/null", "no journal of a bulk run"),
+        ("a-directory", "not a bulk-run journal"),
+        ("/dev/null", "not a bulk-run journal"),
     ],
 )
 @virtual_time
@@ -802,3 +802,22 @@ async def test_its_status_can_be_read_while_it_is_written(tmp_path: Path) -> Non
     (tmp_path / "text").write_text("hello")
     with pytest.raises(JournalError):
         status(tmp_path / "text")
+
+
+@virtual_time
+async def test_status_of_an_empty_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    path.touch()
+    with pytest.raises(JournalError, match="not a bulk-run journal"):
+        status(path)
+
+
+@virtual_time
+async def test_deleted_journal_can_be_started_again(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    async with Journal.at(path, account=ME) as journal:
+        await journal.admit(entry(0))
+    # Its lock file stays, and counts the commits of the deleted one.
+    path.unlink()
+    async with Journal.at(path, account=ME) as journal:
+        assert (await journal.admit(entry(0))).record.state is None

@@ -17,7 +17,7 @@ from clickpost_async.bulk.records import JournalState
 from clickpost_async.limits import NoRateLimit
 from clickpost_async.testing import virtual_time
 from tests.bulk.test_resume import orders
-from tests.helpers.scripted_transport import Line, Play, placed, playing, said
+from tests.helpers.scripted_transport import Line, Play, placed, playing, said, unguarded
 
 REFUSED = httpx.ConnectError("")
 HOST = "www.clickpost.in:443"
@@ -233,3 +233,22 @@ def test_a_line_says_where_why_and_what_comes_next(
     outage: float | None, pause: float, halts_in: float | None, line: str
 ) -> None:
     assert describe("h:1", NotSentError("refused"), outage, pause, halts_in) == line
+
+
+@virtual_time
+async def test_outage_starts_over_after_a_response() -> None:
+    async def line(request: httpx.Request) -> httpx.Response:
+        # Unreachable for 30 of every 40 seconds, and so never for a minute in one piece.
+        if now() % 40 < 30:
+            raise REFUSED
+        return httpx.Response(429)
+
+    policy = RetryPolicy(attempts=200, max_backoff=1)
+    async with (
+        playing(Play([line] * 500), limiter=NoRateLimit(), retry=policy) as clickpost,
+        create(unguarded(clickpost), orders(1), max_outage=60) as bulk,
+    ):
+        outcome = await anext(aiter(bulk))
+
+    assert (type(outcome), bulk.report.halted) == (Pending, None)
+    assert now() > 100

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clickpost_async import ClickPost, Credentials, NoReplyError, Resend, RetryPolicy, structure
+from clickpost_async import ClickPost, NoReplyError, Resend, RetryPolicy, structure
 from clickpost_async.bulk import (
     JournalError,
     Pending,
@@ -51,8 +51,7 @@ ASYNC = {"async": True}
 
 
 def at(sandbox: Sandbox, **settings: Any) -> ClickPost:
-    credentials = Credentials(sandbox.username, sandbox.key)
-    return ClickPost(credentials, transport=Detached(sandbox), **settings)
+    return ClickPost(sandbox.username, sandbox.api_key, transport=Detached(sandbox), **settings)
 
 
 def orders(*numbers: int, **changes: Any) -> list[dict[str, Any]]:

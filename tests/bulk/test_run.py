@@ -15,7 +15,6 @@ from clickpost_async import (
     BusyCourierError,
     ClickPost,
     CourierError,
-    Credentials,
     CredentialsError,
     InvalidRequestError,
     NoReplyError,
@@ -49,7 +48,8 @@ QUICK = RetryPolicy(attempts=3, backoff=0.01, settle_delay=0.01, poll_interval=1
 
 def at(sandbox: Sandbox, **changes: Any) -> ClickPost:
     return ClickPost(
-        Credentials(sandbox.username, sandbox.key),
+        sandbox.username,
+        sandbox.api_key,
         transport=httpx.ASGITransport(app=sandbox),
         **{"retry": QUICK} | changes,
     )
@@ -413,7 +413,7 @@ async def test_a_key_that_is_revoked_halts_the_run_and_rejects_nobody() -> None:
             async for outcome in run:
                 taken.append(outcome)
                 if len(taken) == 50:
-                    sandbox.key = "a-new-key-not-a-secret"
+                    sandbox.api_key = "a-new-key-not-a-secret"
 
     placed_ones = [outcome for outcome in taken if isinstance(outcome, Placed)]
     pending = [outcome for outcome in taken if isinstance(outcome, Pending)]

@@ -37,7 +37,7 @@ BRISK = ("--settling", "0.5")
 
 
 def serve(**settings: Any) -> Iterator[Served]:
-    with Sandbox(key=KEY, **settings) as sandbox:
+    with Sandbox(api_key=KEY, **settings) as sandbox:
         server = Served(sandbox)
         try:
             yield server

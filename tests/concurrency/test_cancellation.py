@@ -12,8 +12,6 @@ import pytest
 
 from clickpost_async import (
     ClickPost,
-    Credentials,
-    Hosts,
     NoReplyError,
     NotSentError,
     Outcome,
@@ -31,7 +29,7 @@ from tests.sandbox.samples import india_order
 
 MANY = 10_000
 AT_ONCE = 20
-SANDBOX = Credentials("sandbox", "sandbox-key-not-a-secret")
+SANDBOX = ("sandbox", "sandbox-key-not-a-secret")
 
 
 def slowly(dice: random.Random) -> Callable[[Peer], Any]:
@@ -58,8 +56,9 @@ async def test_thousands_of_calls_given_up_at_random_leak_nothing(rate: Rate | N
     async with (
         serving(slowly(dice)) as server,
         ClickPost(
-            Credentials("acme", KEY),
-            hosts=Hosts.at(server.url),
+            "acme",
+            KEY,
+            base_url=server.url,
             max_concurrency=AT_ONCE,
             rate=rate,
             retry=RetryPolicy.never(),
@@ -112,9 +111,7 @@ async def test_a_task_group_that_ends_early_leaves_the_client_as_it_was() -> Non
 
     async with (
         serving(some_hang) as server,
-        ClickPost(
-            Credentials("acme", KEY), hosts=Hosts.at(server.url), max_concurrency=5
-        ) as clickpost,
+        ClickPost("acme", KEY, base_url=server.url, max_concurrency=5) as clickpost,
     ):
 
         async def fails() -> None:
@@ -144,7 +141,7 @@ async def test_killing_the_server_ends_every_call_in_a_clear_error() -> None:
 
     with process("--latency", "0.02") as server, anyio.fail_after(60):
         async with ClickPost(
-            SANDBOX, hosts=Hosts.at(server.url), max_concurrency=20, retry=QUICK
+            *SANDBOX, base_url=server.url, max_concurrency=20, retry=QUICK
         ) as clickpost:
 
             async def call(number: int) -> None:
@@ -177,7 +174,7 @@ async def test_a_bulk_run_waits_for_a_server_that_was_killed_and_loses_nothing(
     with process("--latency", "0.02", "--path", book) as first, anyio.fail_after(60):
         port = first.url.rsplit(":", 1)[1].partition("/")[0]
         async with ClickPost(
-            SANDBOX, hosts=Hosts.at(first.url), max_concurrency=20, retry=QUICK
+            *SANDBOX, base_url=first.url, max_concurrency=20, retry=QUICK
         ) as clickpost:
             orders = (india_order(f"R-{number}") for number in range(150))
             outcomes: list[Any] = []

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from clickpost_async import ClickPost, Credentials, Hosts
+from clickpost_async import ClickPost
 from tests.helpers.process_servers import process
 from tests.sandbox.samples import india_order
 
@@ -14,12 +14,11 @@ AT_ONCE = 50
 
 @pytest.mark.asyncio
 async def test_ten_thousand_creates_in_one_gather() -> None:
-    credentials = Credentials("sandbox", "sandbox-key-not-a-secret")
     most = 0
 
     with process() as server:
         async with ClickPost(
-            credentials, hosts=Hosts.at(server.url), max_concurrency=AT_ONCE
+            "sandbox", "sandbox-key-not-a-secret", base_url=server.url, max_concurrency=AT_ONCE
         ) as clickpost:
 
             async def create(number: int) -> tuple[str | None, str | None]:

@@ -18,9 +18,7 @@ from clickpost_async import (
     ClickPost,
     ClickPostError,
     CourierError,
-    Credentials,
     DeadlineError,
-    Hosts,
     InvalidRequestError,
     NoReplyError,
     NotSentError,
@@ -62,8 +60,9 @@ def now() -> float:
 
 
 def at(server: Served, **settings: Any) -> ClickPost:
-    account = Credentials(server.sandbox.username, server.sandbox.key)
-    return ClickPost(account, hosts=Hosts.at(server.url), **settings)
+    return ClickPost(
+        server.sandbox.username, server.sandbox.api_key, base_url=server.url, **settings
+    )
 
 
 def alone(clickpost: ClickPost) -> ClickPost:
@@ -667,13 +666,13 @@ def test_the_age_of_a_doubt_on_another_loop_is_told_by_a_clock_that_nobody_can_s
 
 FORKING = """
 import asyncio, os, sys, threading
-from clickpost_async import ClickPost, Credentials, Hosts, RetryPolicy
+from clickpost_async import ClickPost, Hosts, RetryPolicy
 from tests.helpers.strategies import india
 
 ORDER = india({"shipment_details.reference_number": "ONE"})
 clickpost = ClickPost(
-    Credentials("sandbox", "sandbox-key-not-a-secret"),
-    hosts=Hosts.at(sys.argv[1]),
+    "sandbox", "sandbox-key-not-a-secret",
+    base_url=sys.argv[1],
     retry=RetryPolicy(settle_delay=1),
 )
 left = threading.Event()

@@ -12,9 +12,7 @@ from clickpost_async import (
     Auth,
     ClickPost,
     ClickPostError,
-    Credentials,
     Get,
-    Hosts,
     Idempotency,
     NoReplyError,
     NotSentError,
@@ -34,7 +32,7 @@ LIVE = "https://www.clickpost.in/api"
 
 def client(url: str, **settings: Any) -> ClickPost:
     settings = {"retry": RetryPolicy.never()} | settings
-    return ClickPost(Credentials("acme", KEY), hosts=Hosts.at(url), **settings)
+    return ClickPost("acme", KEY, base_url=url, **settings)
 
 
 # --- what goes out ----------------------------------------------------------------------------
@@ -44,7 +42,7 @@ def client(url: str, **settings: Any) -> ClickPost:
 async def test_the_stock_transport_is_httpcores_and_so_respx_sees_it() -> None:
     with respx.mock:
         route = respx.post(f"{LIVE}/v3/create-order/").mock(return_value=placed())
-        async with ClickPost(Credentials("acme", KEY)) as clickpost:
+        async with ClickPost("acme", KEY) as clickpost:
             order = await clickpost.orders.create(india_order("R-1"))
 
     assert (order.waybill, route.call_count) == ("W-1", 1)
@@ -55,7 +53,7 @@ async def test_a_transport_of_ones_own_is_used_as_it_is() -> None:
     router = respx.Router()
     router.get(f"{LIVE}/v3/create-order/").mock(return_value=FOUND)
     transport = httpx.MockTransport(router.async_handler)
-    async with ClickPost(Credentials("acme", KEY), transport=transport) as clickpost:
+    async with ClickPost("acme", KEY, transport=transport) as clickpost:
         order = await clickpost.orders.find_india("R-1")
 
     assert order.waybill == "W-1"
@@ -208,7 +206,8 @@ async def test_a_key_that_cannot_be_read_means_that_nothing_left(error: Exceptio
 
     play = Play([said(200)])
     async with ClickPost(
-        Credentials("acme", vault),
+        "acme",
+        vault,
         transport=httpx.MockTransport(play),
         retry=RetryPolicy.never(),
     ) as clickpost:
@@ -226,7 +225,7 @@ async def test_a_vault_that_hangs_ends_with_the_attempt_and_nothing_has_left() -
         raise AssertionError
 
     async with ClickPost(
-        Credentials("acme", vault), timeouts=Timeouts(total=0.05), retry=RetryPolicy.never()
+        "acme", vault, timeouts=Timeouts(total=0.05), retry=RetryPolicy.never()
     ) as clickpost:
         with pytest.raises(NotSentError):
             await clickpost.get(QUESTION)

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickpost_async import Auth, Credentials, Get, Idempotency, NotSentError
+from clickpost_async import Auth, Get, Idempotency, NotSentError
 from clickpost_async._codec.request import encode
-from clickpost_async._core.auth import Authenticator
+from clickpost_async._core.auth import Authenticator, Secret, resolve_credentials
 from clickpost_async._http.adapter import BaseURL, HTTPRequest, StepTimeouts
-from clickpost_async.settings import Secret
 from clickpost_async.structures import ResponseModel
 
 KEY = Secret('k/+&= é"\\')
@@ -36,7 +35,7 @@ def signed(
 
 
 def keyring(username: str = "acme & sons", key: str = "fake-key") -> Authenticator:
-    return Authenticator(Credentials(username, key))
+    return Authenticator(resolve_credentials(username, key))
 
 
 @pytest.mark.parametrize("target", ["/v1/x/", "/v1/x/?awb=1"])
@@ -93,7 +92,7 @@ def test_nothing_that_is_said_changes_the_path_or_hides_the_key(
 @pytest.mark.asyncio
 async def test_a_key_that_rotates_is_asked_for_every_time() -> None:
     keys = iter(["first", "second"])
-    ring = Authenticator(Credentials("acme", lambda: next(keys)))
+    ring = Authenticator(resolve_credentials("acme", lambda: next(keys)))
 
     assert [(await ring.key()).reveal() for _ in range(2)] == ["first", "second"]
 
@@ -103,7 +102,9 @@ async def test_a_key_may_come_from_a_coroutine() -> None:
     async def vault() -> str:
         return "from-the-vault"
 
-    assert (await Authenticator(Credentials("acme", vault)).key()).reveal() == "from-the-vault"
+    assert (
+        await Authenticator(resolve_credentials("acme", vault)).key()
+    ).reveal() == "from-the-vault"
 
 
 @pytest.mark.asyncio
@@ -116,7 +117,7 @@ async def test_a_key_may_come_from_a_coroutine() -> None:
     ],
 )
 async def test_white_space_around_a_key_that_is_asked_for_is_told(found: str, problem: str) -> None:
-    ring = Authenticator(Credentials("acme", lambda: found))
+    ring = Authenticator(resolve_credentials("acme", lambda: found))
     with pytest.raises(NotSentError, match=f"the key could not be read: {problem}") as caught:
         await ring.key()
 
@@ -127,7 +128,7 @@ async def test_white_space_around_a_key_that_is_asked_for_is_told(found: str, pr
 @pytest.mark.asyncio
 @pytest.mark.parametrize("found", [None, "", 5, b"bytes"])
 async def test_what_is_no_key_is_not_sent(found: object) -> None:
-    ring = Authenticator(Credentials("acme", lambda: found))  # type: ignore[arg-type,return-value]
+    ring = Authenticator(resolve_credentials("acme", lambda: found))  # type: ignore[arg-type,return-value]
     with pytest.raises(NotSentError, match="the key could not be read"):
         await ring.key()
 

@@ -14,7 +14,6 @@ import pytest
 from clickpost_async import (
     ClickPost,
     ClickPostError,
-    Credentials,
     DeadlineError,
     InvalidRequestError,
     NoReplyError,
@@ -90,9 +89,7 @@ async def test_a_deadline_that_passes_before_the_key_is_known_means_that_nothing
         raise AssertionError
 
     play = Play([placed()])
-    async with ClickPost(
-        Credentials("acme", vault), transport=httpx.MockTransport(play)
-    ) as clickpost:
+    async with ClickPost("acme", vault, transport=httpx.MockTransport(play)) as clickpost:
         error = await deadline_of(clickpost, 5)
 
     assert (type(error), error.outcome, play.times) == (DeadlineError, Outcome.NOT_SENT, [])

@@ -284,8 +284,8 @@ async def test_429s_among_failures_keep_the_breaker_shut() -> None:
 
 
 @virtual_time
-async def test_look_ups_are_paid_for_from_the_budget_and_left_out_when_it_is_empty() -> None:
-    play = Play([httpx.ReadError(""), placed()], knows=placed("W-9"))
+async def test_lookup_after_an_attempt_is_paid_from_the_budget() -> None:
+    play = Play([httpx.ReadError(""), httpx.ReadError("")], knows=placed("W-9"))
     async with playing(play, retry=ONCE) as clickpost:
         budget = clickpost._exchange.health["main"].budget  # type: ignore[index]
         found = await clickpost.orders.create(india_order("R-1"))
@@ -293,9 +293,22 @@ async def test_look_ups_are_paid_for_from_the_budget_and_left_out_when_it_is_emp
         assert budget.left == pytest.approx(10 + 0.1 + 0.1 - 0.1)
         while budget.withdraw(0.01):
             pass
-        sent = await clickpost.with_options(in_doubt=True).orders.create(india_order("R-2"))
+        with pytest.raises(NoReplyError):
+            await clickpost.orders.create(india_order("R-2"))
 
-    assert (found.waybill, sent.waybill, len(play.look_ups)) == ("W-9", "W-1", 1)
+    assert (found.waybill, len(play.look_ups)) == ("W-9", 1)
+
+
+@virtual_time
+async def test_first_lookup_of_an_order_in_doubt_costs_no_budget() -> None:
+    play = Play([], knows=placed("W-9"))
+    async with playing(play, retry=ONCE) as clickpost:
+        budget = clickpost._exchange.health["main"].budget  # type: ignore[index]
+        while budget.withdraw(0.01):
+            pass
+        found = await clickpost.with_options(in_doubt=True).orders.create(india_order("R-1"))
+
+    assert (found.waybill, play.requests) == ("W-9", [])
 
 
 # --- bulk -------------------------------------------------------------------------------------

@@ -43,8 +43,8 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
     sandbox = Sandbox()
     sandbox.start()
     monkeypatch.setenv("CLICKPOST_USERNAME", sandbox.username)
-    monkeypatch.setenv("CLICKPOST_API_KEY", sandbox.key)
-    monkeypatch.setenv("CLICKPOST_BASE_URL", sandbox.url)
+    monkeypatch.setenv("CLICKPOST_API_KEY", sandbox.api_key)
+    monkeypatch.setenv("CLICKPOST_BASE_URL", sandbox.base_url)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     try:
         yield sandbox

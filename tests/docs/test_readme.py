@@ -35,8 +35,8 @@ async def test_its_ten_lines_place_orders(
     orders = [india({"shipment_details.reference_number": f"README-{n}"}) for n in range(3)]
     async with Sandbox() as sandbox:
         monkeypatch.setenv("CLICKPOST_USERNAME", sandbox.username)
-        monkeypatch.setenv("CLICKPOST_API_KEY", sandbox.key)
-        monkeypatch.setenv("CLICKPOST_BASE_URL", sandbox.url)
+        monkeypatch.setenv("CLICKPOST_API_KEY", sandbox.api_key)
+        monkeypatch.setenv("CLICKPOST_BASE_URL", sandbox.base_url)
         await names["main"](orders)  # type: ignore[operator]
 
     assert len(lines.splitlines()) <= 10

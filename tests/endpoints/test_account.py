@@ -7,7 +7,6 @@ import pytest
 
 from clickpost_async import (
     ClickPost,
-    Credentials,
     CredentialsError,
     InvalidRequestError,
     RefusedError,
@@ -31,7 +30,8 @@ class Server:
 
 def client(server: Server) -> ClickPost:
     return ClickPost(
-        Credentials("acme", "not-a-real-key"),
+        "acme",
+        "not-a-real-key",
         transport=httpx.MockTransport(server),
         retry=RetryPolicy(attempts=3, backoff=0.001, max_backoff=0.001),
     )

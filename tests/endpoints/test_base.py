@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clickpost_async import ClickPost, Credentials, InvalidRequestError, Outcome, RetryPolicy
+from clickpost_async import ClickPost, InvalidRequestError, Outcome, RetryPolicy
 
 LONG = "w" * 101
 
@@ -17,6 +17,11 @@ BY_WAYBILL: dict[str, Ask] = {
     "fetch_world": lambda c, waybill: c.orders.fetch_world(waybill, courier_partner=4),
     "cancel": lambda c, waybill: c.orders.cancel(waybill, courier_partner=4, account_code="main"),
     "label": lambda c, waybill: c.labels.fetch(waybill, courier_partner=4),
+    "regenerate": lambda c, waybill: c.labels.regenerate(waybill, courier_partner=4),
+    "unregister": lambda c, waybill: c.tracking.unregister(waybill, courier_partner=4),
+    "proof_of_delivery": lambda c, waybill: c.tracking.proof_of_delivery(
+        waybill, courier_partner=4
+    ),
     "security_key": lambda c, waybill: c.tracking.security_key(waybill, courier_partner=4),
     "set_whatsapp": lambda c, waybill: c.tracking.set_whatsapp(waybill, disabled=True),
 }
@@ -27,16 +32,27 @@ BY_COURIER: dict[str, Ask] = {
         "W1", courier_partner=courier, account_code="main"
     ),
     "label": lambda c, courier: c.labels.fetch("W1", courier_partner=courier),
+    "regenerate": lambda c, courier: c.labels.regenerate("W1", courier_partner=courier),
+    "unregister": lambda c, courier: c.tracking.unregister("W1", courier_partner=courier),
+    "proof_of_delivery": lambda c, courier: c.tracking.proof_of_delivery(
+        "W1", courier_partner=courier
+    ),
+    "pincodes": lambda c, courier: c.serviceability.pincodes(courier, account_code="main"),
     "security_key": lambda c, courier: c.tracking.security_key("W1", courier_partner=courier),
     "track": lambda c, courier: c.tracking.track(["W1"], courier_partner=courier),
 }
 BY_REFERENCE: dict[str, Ask] = {
     "find_india": lambda c, reference: c.orders.find_india(reference),
     "find_world": lambda c, reference: c.orders.find_world(reference),
+    "find_b2b": lambda c, reference: c.orders.find_b2b(reference),
 }
 BY_SWITCH: dict[str, Ask] = {
     "active": lambda c, said: c.couriers.accounts(active=said),
-    "regenerate": lambda c, said: c.labels.fetch("W1", courier_partner=4, regenerate=said),
+    "is_pickup_pincode": lambda c, said: c.serviceability.search("110001", is_pickup_pincode=said),
+    "is_rvp": lambda c, said: c.serviceability.search("110001", is_rvp=said),
+    "check_drop_pincode_validity": lambda c, said: c.delivery.predict(
+        [{"pickup_pincode": "110001", "drop_pincode": "110016"}], check_drop_pincode_validity=said
+    ),
     "disabled": lambda c, said: c.tracking.set_whatsapp("W1", disabled=said),
     "manually_update_status": lambda c, said: c.orders.cancel(
         "W1", courier_partner=4, account_code="main", manually_update_status=said
@@ -51,7 +67,8 @@ async def refused(ask: Ask, value: Any) -> InvalidRequestError:
         raise AssertionError(f"{request.url.path} was asked")
 
     async with ClickPost(
-        Credentials("acme", "not-a-real-key"),
+        "acme",
+        "not-a-real-key",
         transport=httpx.MockTransport(answer),
         retry=RetryPolicy.never(),
     ) as clickpost:
@@ -67,9 +84,9 @@ async def refused(ask: Ask, value: Any) -> InvalidRequestError:
     [
         ("", "waybill: must not be blank"),
         ("  ", "waybill: must not be blank"),
-        (None, "waybill: text is needed, not null"),
-        (7700000001, "waybill: text is needed, not a whole number: give str(x)"),
-        (b"W1", "waybill: text is needed, not bytes: give text, by decode() or base64"),
+        (None, "waybill: expected a string, got null"),
+        (7700000001, "waybill: expected a string, got an integer: give str(x)"),
+        (b"W1", "waybill: expected a string, got bytes: give text, by decode() or base64"),
         (LONG, "waybill: at most 100 characters, this has 101"),
     ],
 )
@@ -100,7 +117,7 @@ async def test_what_is_no_reference_number_is_not_looked_up(name: str, reference
 @pytest.mark.parametrize("said", ["True", "yes", 1, 0, []])
 @pytest.mark.asyncio
 async def test_what_is_neither_true_nor_false_switches_nothing(name: str, said: Any) -> None:
-    assert str(await refused(BY_SWITCH[name], said)).startswith(f"{name}: true or false is needed")
+    assert str(await refused(BY_SWITCH[name], said)).startswith(f"{name}: expected a boolean, got")
 
 
 @pytest.mark.parametrize("pincode", [110001, None, ["110001"]])
@@ -108,7 +125,7 @@ async def test_what_is_neither_true_nor_false_switches_nothing(name: str, said: 
 async def test_a_pincode_is_text(pincode: Any) -> None:
     error = await refused(lambda c, pincode: c.couriers.pincode(pincode), pincode)
 
-    assert str(error).startswith("pincode: text is needed")
+    assert str(error).startswith("pincode: expected a string, got")
 
 
 @pytest.mark.asyncio
@@ -137,7 +154,7 @@ async def test_a_couriers_number_may_be_written_as_text(courier: Any) -> None:
         return httpx.Response(200, json={"meta": {"status": 200}, "result": {"waybill": "W1"}})
 
     async with ClickPost(
-        Credentials("acme", "not-a-real-key"), transport=httpx.MockTransport(answer)
+        "acme", "not-a-real-key", transport=httpx.MockTransport(answer)
     ) as clickpost:
         await clickpost.orders.fetch_world("W1", courier_partner=courier)
 

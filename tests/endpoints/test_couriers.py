@@ -6,7 +6,6 @@ import pytest
 
 from clickpost_async import (
     ClickPost,
-    Credentials,
     InvalidRequestError,
     RetryPolicy,
     UnreadableReplyError,
@@ -38,7 +37,8 @@ class Server:
 
 def client(server: Server) -> ClickPost:
     return ClickPost(
-        Credentials("acme", "not-a-real-key"),
+        "acme",
+        "not-a-real-key",
         transport=httpx.MockTransport(server),
         retry=RetryPolicy.never(),
     )
@@ -79,7 +79,7 @@ async def test_a_row_of_nothing_is_a_parcel_that_nobody_takes() -> None:
 @pytest.mark.parametrize("rows", [[to(4)], [to(4), to(5), to(6)]])
 @pytest.mark.asyncio
 async def test_answers_that_cannot_be_matched_to_parcels_are_refused(rows: Any) -> None:
-    with pytest.raises(UnreadableReplyError, match="answers to 2 parcels") as caught:
+    with pytest.raises(UnreadableReplyError, match="response to 2 shipments") as caught:
         await recommended(Server(rows), [PARCEL, PARCEL])
     assert caught.value.endpoint == "couriers.recommend_india"
     assert caught.value.status == 200
@@ -107,9 +107,9 @@ async def test_mistakes_name_the_parcel_that_they_are_in() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         await recommended(server, [PARCEL, PARCEL | {"drop_pincode": "1"}])
     assert [problem.path for problem in caught.value.problems] == ["[1].drop_pincode"]
-    with pytest.raises(InvalidRequestError, match="at least one parcel"):
+    with pytest.raises(InvalidRequestError, match="at least one is needed"):
         await recommended(server, [])
-    with pytest.raises(InvalidRequestError, match="a list is needed"):
+    with pytest.raises(InvalidRequestError, match="expected a list"):
         await recommended(server, PARCEL)
     assert server.asked == []
 

@@ -4,7 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clickpost_async import ClickPost, Credentials, InvalidRequestError, RetryPolicy, ServerError
+from clickpost_async import ClickPost, InvalidRequestError, RetryPolicy, ServerError
 from clickpost_async._codec.endpoint import Idempotency
 from clickpost_async._codec.file_types import Kind
 from clickpost_async.endpoints import labels as chapter
@@ -55,23 +55,28 @@ async def test_a_label_is_overwritten_only_when_that_is_said() -> None:
     assert caller.asked == [("labels.download", URL, Path("1.pdf"), True)]
 
 
-@pytest.mark.parametrize(("regenerate", "times"), [(False, 3), (True, 1)])
+@pytest.mark.parametrize(
+    ("verb", "regenerate"), [("fetch", ["false"] * 3), ("regenerate", ["true"])]
+)
 @pytest.mark.asyncio
-async def test_only_a_fetch_that_makes_nothing_is_repeated(regenerate: bool, times: int) -> None:
-    asked: list[str] = []
+async def test_a_regeneration_is_not_retried_and_a_fetch_is(
+    verb: str, regenerate: list[str]
+) -> None:
+    sent: list[str] = []
 
     def server(request: httpx.Request) -> httpx.Response:
-        asked.append(request.url.params["regenerate"])
+        sent.append(request.url.params["regenerate"])
         return httpx.Response(200, json={"meta": {"status": 500, "message": "Ops!"}})
 
     async with ClickPost(
-        Credentials("acme", "not-a-real-key"),
+        "acme",
+        "not-a-real-key",
         transport=httpx.MockTransport(server),
         retry=RetryPolicy(attempts=3, backoff=0.001, max_backoff=0.001),
     ) as clickpost:
         with pytest.raises(ServerError):
-            await Labels(clickpost._caller).fetch("1", courier_partner=4, regenerate=regenerate)
-    assert asked == ["true" if regenerate else "false"] * times
+            await getattr(clickpost.labels, verb)("1", courier_partner=4)
+    assert sent == regenerate
 
 
 def test_the_two_declarations_differ_in_what_a_repetition_does() -> None:

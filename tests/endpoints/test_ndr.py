@@ -8,7 +8,6 @@ import pytest
 
 from clickpost_async import (
     ClickPost,
-    Credentials,
     Idempotency,
     InvalidRequestError,
     RetryPolicy,
@@ -34,7 +33,8 @@ class Wire:
 
 def ndr(wire: Wire, retry: RetryPolicy | None = None) -> Ndr:
     client = ClickPost(
-        Credentials("acme", "not-a-real-key"),
+        "acme",
+        "not-a-real-key",
         transport=httpx.MockTransport(wire),
         retry=retry or RetryPolicy(backoff=0, settle_delay=0),
     )

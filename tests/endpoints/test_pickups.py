@@ -5,7 +5,6 @@ import pytest
 
 from clickpost_async import (
     ClickPost,
-    Credentials,
     InvalidRequestError,
     NoReplyError,
     Outcome,
@@ -32,7 +31,7 @@ class Courier:
 
 
 def client(courier: Courier) -> ClickPost:
-    return ClickPost(Credentials("acme", "not-a-real-key"), transport=httpx.MockTransport(courier))
+    return ClickPost("acme", "not-a-real-key", transport=httpx.MockTransport(courier))
 
 
 def meta(status: int) -> httpx.Response:
@@ -78,7 +77,7 @@ async def test_a_structure_goes_out_as_its_mapping_does() -> None:
     from clickpost_async import structure
 
     async with ClickPost(
-        Credentials("acme", "not-a-real-key"), transport=httpx.MockTransport(courier)
+        "acme", "not-a-real-key", transport=httpx.MockTransport(courier)
     ) as clickpost:
         pickups = Pickups(clickpost._caller)
         await pickups.create_india(india())

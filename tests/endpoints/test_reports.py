@@ -7,7 +7,6 @@ import pytest
 
 from clickpost_async import (
     ClickPost,
-    Credentials,
     DeadlineError,
     InvalidRequestError,
     RefusedError,
@@ -129,7 +128,8 @@ async def asked(body: Any, verb: str) -> Any:
         return httpx.Response(200, json={"meta": {"status": 200}} | body)
 
     async with ClickPost(
-        Credentials("acme", "not-a-real-key"),
+        "acme",
+        "not-a-real-key",
         transport=httpx.MockTransport(server),
         retry=RetryPolicy.never(),
     ) as clickpost:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from clickpost_async import ClickPost, Credentials, InvalidRequestError
+from clickpost_async import ClickPost, InvalidRequestError
 from clickpost_async.endpoints.returns import Returns
 
 TEN = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -16,7 +16,7 @@ async def test_a_window_of_more_than_an_hour_is_not_sent() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise AssertionError(request)
 
-    client = ClickPost(Credentials("acme", "not-a-real-key"), transport=httpx.MockTransport(refuse))
+    client = ClickPost("acme", "not-a-real-key", transport=httpx.MockTransport(refuse))
 
     with pytest.raises(InvalidRequestError) as caught:
         await Returns(client._caller).poll(TEN, TEN + timedelta(minutes=60, seconds=1))

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 from attrs import define, field, frozen
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickpost_async import InvalidRequestError, NoReplyError, UnreadableReplyError
@@ -15,11 +15,11 @@ from clickpost_async._codec.endpoint import Endpoint, Query
 from clickpost_async._codec.messages import APIResponse
 from clickpost_async._codec.response import decode
 from clickpost_async.endpoints._time_windows import OVERLAP, Checkpoint, Windows
-from clickpost_async.endpoints.management import Management
 from clickpost_async.endpoints.ndr import Ndr
+from clickpost_async.endpoints.orders import Orders
 from clickpost_async.endpoints.returns import Returns
 from clickpost_async.structures import ResponseModel
-from clickpost_async.structures.management import UpdatedOrder
+from clickpost_async.structures.orders import UpdatedOrder
 
 T = TypeVar("T", bound=ResponseModel)
 R = TypeVar("R")
@@ -84,7 +84,10 @@ class FakeClickPost:
         seen = [row for row in self.updates if row.written + row.late <= self.now]
         return {row.waybill: row for row in sorted(seen, key=lambda row: row.written)}.values()
 
-    async def post(self, endpoint: Any, body: object) -> Any:
+    async def post(self, endpoint: Any, body: object, query: object = None) -> Any:
+        raise NotImplementedError
+
+    def as_completed(self, calls: Any, *, max_concurrency: int) -> Any:
         raise NotImplementedError
 
     async def gather(self, calls: Any) -> Any:
@@ -125,7 +128,7 @@ def waybills(rows: Iterable[UpdatedOrder]) -> list[str]:
 
 
 def read(fake: FakeClickPost, end: datetime | None = None, **more: Any) -> list[str]:
-    windows = Management(fake, now=lambda: fake.now).iter_updated(TEN, end, **more)
+    windows = Orders(fake, now=lambda: fake.now).iter_updated(TEN, end, **more)
     return waybills(finished(taken(windows)))
 
 
@@ -166,7 +169,7 @@ def test_no_update_is_missed_or_repeated_over_skew_late_rows_faults_and_restarts
     fake = FakeClickPost(
         updates, now=TEN, takes=seconds(1), page_sizes=page_sizes, fails_at=fails_at
     )
-    management = Management(fake, now=lambda: fake.now + seconds(skew))
+    management = Orders(fake, now=lambda: fake.now + seconds(skew))
     stored: str | None = None
     given_out: list[str] = []
 
@@ -194,7 +197,7 @@ def test_an_update_that_is_seen_late_is_lost_without_an_overlap(
 ) -> None:
     late = Update("late", TEN + seconds(1790), late=seconds(60))
     fake = FakeClickPost([late], now=TEN + seconds(1800))
-    management = Management(fake, now=lambda: fake.now)
+    management = Orders(fake, now=lambda: fake.now)
     first = management.iter_updated(TEN, overlap=overlap)
     assert finished(taken(first)) == []
 
@@ -211,7 +214,7 @@ def test_a_clock_that_is_ahead_of_clickposts_loses_an_update_without_an_overlap(
     overlap: timedelta, expected: list[str]
 ) -> None:
     fake = FakeClickPost([Update("early", TEN + seconds(700))], now=TEN + seconds(600))
-    management = Management(fake, now=lambda: fake.now + timedelta(minutes=4))
+    management = Orders(fake, now=lambda: fake.now + timedelta(minutes=4))
     first = management.iter_updated(TEN, overlap=overlap)
     assert finished(taken(first)) == []
 
@@ -241,7 +244,7 @@ def test_reading_the_pages_only_once_would_hide_it() -> None:
         Update("leaves", TEN + seconds(7201)),
     ]
     fake = FakeClickPost(updates, now=TEN + seconds(7199), takes=seconds(1), page_sizes=[2])
-    management = Management(fake)
+    management = Orders(fake)
 
     async def once() -> list[str]:
         first = await management.updated(TEN, TEN + seconds(600))
@@ -254,7 +257,7 @@ def test_reading_the_pages_only_once_would_hide_it() -> None:
 def test_every_new_status_of_an_order_is_given_out() -> None:
     updates = [Update("W", TEN + seconds(60)), Update("W", TEN + seconds(3000))]
     fake = FakeClickPost(updates, now=TEN + seconds(1800))
-    management = Management(fake, now=lambda: fake.now)
+    management = Orders(fake, now=lambda: fake.now)
     first = management.iter_updated(TEN)
     before = finished(taken(first))
     fake.now = TEN + seconds(4000)
@@ -272,7 +275,7 @@ def test_rows_without_an_identity_are_told_apart_by_all_they_say() -> None:
             return decode(endpoint, APIResponse(http_status=200, body=json.dumps(body).encode()))
 
     fake = Nameless([], now=TEN + seconds(7200))
-    windows = Management(fake, now=lambda: fake.now).iter_updated(TEN)
+    windows = Orders(fake, now=lambda: fake.now).iter_updated(TEN)
 
     assert [row.remark for row in finished(taken(windows))] == ["a", "b"]
     assert len(fake.asked) == 5
@@ -301,7 +304,7 @@ def test_a_window_of_one_page_is_asked_for_once() -> None:
 
 def test_the_future_is_left_to_the_next_run() -> None:
     fake = FakeClickPost([], now=TEN + seconds(100.9))
-    management = Management(fake, now=lambda: fake.now)
+    management = Orders(fake, now=lambda: fake.now)
     windows = management.iter_updated(TEN, TEN + timedelta(days=1))
     finished(taken(windows))
 
@@ -311,7 +314,7 @@ def test_the_future_is_left_to_the_next_run() -> None:
 
 def test_a_span_that_has_not_begun_is_empty_and_keeps_its_place() -> None:
     fake = FakeClickPost([], now=TEN - seconds(30))
-    windows = Management(fake, now=lambda: fake.now).iter_updated(TEN)
+    windows = Orders(fake, now=lambda: fake.now).iter_updated(TEN)
 
     assert finished(taken(windows)) == []
     assert fake.asked == []
@@ -327,7 +330,7 @@ def test_a_broken_second_at_the_end_is_asked_for_as_a_whole() -> None:
 def test_times_of_any_zone_name_the_same_window() -> None:
     india = datetime.fromisoformat("2026-03-01T15:30:00+05:30")
     fake = FakeClickPost([Update("W", TEN)], now=TEN + timedelta(days=1))
-    windows = Management(fake).iter_updated(india, india + seconds(60))
+    windows = Orders(fake).iter_updated(india, india + seconds(60))
 
     assert waybills(finished(taken(windows))) == ["W"]
 
@@ -352,7 +355,7 @@ def test_a_span_that_makes_no_sense_is_refused_before_anything_is_asked(
     fake = FakeClickPost([], now=TEN)
 
     with pytest.raises(InvalidRequestError) as caught:
-        Management(fake).iter_updated(**arguments)
+        Orders(fake).iter_updated(**arguments)
 
     assert [problem.path for problem in caught.value.problems] == fields
 
@@ -360,13 +363,24 @@ def test_a_span_that_makes_no_sense_is_refused_before_anything_is_asked(
 # --- pages --------------------------------------------------------------------------------------
 
 
-def test_pages_are_asked_for_by_what_the_next_address_asks_alone() -> None:
+def test_pages_are_followed_once_by_the_query_of_the_next_address() -> None:
     updates = [Update(f"W{number}", TEN + seconds(number)) for number in range(3)]
     fake = FakeClickPost(updates, now=TEN + timedelta(days=1), page_sizes=[2])
 
     assert read(fake, TEN + seconds(60)) == ["W0", "W1", "W2"]
     window = {"start_date": int(TEN.timestamp()), "end_date": int(TEN.timestamp()) + 60}
-    assert fake.asked == [window, {**window, "offset": "2"}] * 2
+    assert fake.asked == [window, {**window, "offset": "2"}]
+
+
+def test_a_window_whose_last_page_is_empty_is_read_again() -> None:
+    updates = [Update(f"W{number}", TEN + seconds(number)) for number in range(4)]
+    moves = Update("W0", TEN + seconds(7201))
+    fake = FakeClickPost(
+        [*updates[:3], moves], now=TEN + seconds(7199), takes=seconds(1), page_sizes=[2]
+    )
+
+    assert read(fake, TEN + seconds(60)) == ["W0", "W1", "W2"]
+    assert len(fake.asked) == 3
 
 
 def test_pages_that_go_in_a_circle_are_an_error_not_a_loop() -> None:
@@ -387,13 +401,13 @@ def test_pages_that_go_in_a_circle_are_an_error_not_a_loop() -> None:
 
 
 def test_a_checkpoint_survives_json() -> None:
-    checkpoint = Checkpoint(of="orders.updated", start=TEN, seen=frozenset({"b", "a"}))
+    checkpoint = Checkpoint(of="orders.updated", start=TEN, seen=["b" * 16, "a" * 16])
 
     assert Checkpoint.from_json(checkpoint.to_json()) == checkpoint
     assert json.loads(checkpoint.to_json()) == {
         "of": "orders.updated",
         "start": "2026-03-01T10:00:00+00:00",
-        "seen": ["a", "b"],
+        "seen": "b" * 16 + "a" * 16,
     }
 
 
@@ -403,11 +417,12 @@ def test_a_checkpoint_survives_json() -> None:
         "",
         "[]",
         "{}",
-        '{"of": "x", "start": "soon", "seen": []}',
-        '{"of": "x", "start": "2026-03-01T10:00:00", "seen": []}',
-        '{"of": "x", "start": "2026-03-01T10:00:00Z", "seen": [{}]}',
-        '{"of": "x", "start": "2026-03-01T10:00:00Z", "seen": [1]}',
-        '{"of": 1, "start": "2026-03-01T10:00:00Z", "seen": []}',
+        '{"of": "x", "start": "soon", "seen": ""}',
+        '{"of": "x", "start": "2026-03-01T10:00:00", "seen": ""}',
+        '{"of": "x", "start": "2026-03-01T10:00:00Z", "seen": ["0123456789abcdef"]}',
+        '{"of": "x", "start": "2026-03-01T10:00:00Z", "seen": "0123456789abcde"}',
+        '{"of": "x", "start": "2026-03-01T10:00:00Z", "seen": "0123456789abcdeX"}',
+        '{"of": 1, "start": "2026-03-01T10:00:00Z", "seen": ""}',
         '{"of": "x", "start": 7, "seen": null}',
         b"\xff",
     ],
@@ -422,12 +437,54 @@ def test_anything_else_is_no_checkpoint(text: str | bytes) -> None:
 def test_a_checkpoint_remembers_no_more_than_the_windows_that_can_come_again() -> None:
     updates = [Update(f"W{number}", TEN + seconds(60 * number)) for number in range(600)]
     fake = FakeClickPost(updates, now=TEN + seconds(36_000))
-    windows = Management(fake, now=lambda: fake.now).iter_updated(TEN)
+    windows = Orders(fake, now=lambda: fake.now).iter_updated(TEN)
 
     async def largest() -> int:
         return max([len(windows.checkpoint.seen) async for _ in windows])
 
     assert finished(largest()) <= 2 * 30 + 2
+
+
+@pytest.mark.parametrize("rows", [1_000, 5_000])
+def test_a_checkpoint_is_no_larger_after_more_rows(rows: int) -> None:
+    fake = FakeLists(
+        [],
+        now=TEN + seconds(3600),
+        rows=[{"awb": f"W{number}", "type": "CUSTOMER_FEED"} for number in range(rows)],
+    )
+    windows = Ndr(fake, now=lambda: fake.now).iter_feedback(TEN)
+
+    async def sizes() -> list[int]:
+        return [len(windows.checkpoint.to_json()) async for _ in windows]
+
+    found = finished(sizes())
+    assert len(found) == rows
+    assert max(found) == found[-1] <= 4_200
+
+
+@given(
+    numbers=st.lists(st.integers(0, 3599), min_size=300, max_size=500, unique=True),
+    stops=st.lists(st.integers(0, 499), max_size=4),
+    page_size=st.integers(20, 200),
+)
+@settings(max_examples=25, deadline=None)
+def test_no_row_is_missed_over_restarts_with_more_rows_than_a_checkpoint_remembers(
+    numbers: list[int], stops: list[int], page_size: int
+) -> None:
+    updates = [Update(f"W{number}", TEN + seconds(number)) for number in numbers]
+    fake = FakeClickPost(updates, now=TEN + seconds(7200), page_sizes=[page_size])
+    management = Orders(fake, now=lambda: fake.now)
+    stored: str | None = None
+    found: list[str] = []
+    for most in (*stops, None):
+        checkpoint = None if stored is None else Checkpoint.from_json(stored)
+        windows = management.iter_updated(TEN, TEN + seconds(3600), checkpoint=checkpoint)
+        rows = waybills(finished(taken(windows, most)))
+        assert len(rows) == len(set(rows)), "a row is repeated by one iterator"
+        found.extend(rows)
+        stored = windows.checkpoint.to_json()
+
+    assert set(found) == {update.waybill for update in updates}
 
 
 # --- the other lists ----------------------------------------------------------------------------

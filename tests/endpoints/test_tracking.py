@@ -1,15 +1,19 @@
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickpost_async import ClickPost, Credentials, Hosts, InvalidRequestError
-from clickpost_async.endpoints.tracking import TRACK, Tracking
+from clickpost_async import ClickPost, InvalidRequestError, RetryPolicy
+from clickpost_async.endpoints.tracking import TRACK, Tracking, TrackOutcome
 from clickpost_async.sandbox import Sandbox, served
 from clickpost_async.structures import Track, Tracked, TrackingCode
+from clickpost_async.testing import virtual_time
+from tests.helpers.scripted_transport import said
 from tests.helpers.strategies import india
 
 T = TypeVar("T")
@@ -27,8 +31,11 @@ class Asked:
         known = [waybill for waybill in query["waybill"].split(",") if waybill[0] != "X"]
         return Tracked(tracks={waybill: Track(valid=True) for waybill in known})
 
-    async def post(self, endpoint: Any, body: object) -> Any:
+    async def post(self, endpoint: Any, body: object, query: object = None) -> Any:
         raise AssertionError(endpoint)
+
+    def as_completed(self, calls: Any, *, max_concurrency: int) -> Any:
+        raise AssertionError(calls)
 
     async def gather(self, calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
         return [await call() for call in calls]
@@ -74,12 +81,122 @@ def test_what_is_no_waybill_is_refused_before_anything_is_asked(wrong: Any) -> N
     assert caller.fields == []
 
 
+# --- iter_track ---------------------------------------------------------------------------------
+
+
+def respond(request: httpx.Request) -> httpx.Response:
+    """Know every waybill but those that begin with an X; refuse a call that has an R."""
+    waybills = request.url.params["waybill"].split(",")
+    if any(waybill.startswith("R") for waybill in waybills):
+        return said(400, "refused")
+    return said(200, result={w: {"valid": True, "scans": []} for w in waybills if w[0] != "X"})
+
+
+async def outcomes(
+    waybills: Iterable[str], handler: Any = respond, **settings: Any
+) -> list[TrackOutcome]:
+    async with ClickPost(
+        "acme",
+        "not-a-real-key",
+        transport=httpx.MockTransport(handler),
+        retry=RetryPolicy.never(),
+    ) as clickpost:
+        tracking = clickpost.tracking.iter_track(waybills, courier_partner=4, **settings)
+        return [outcome async for outcome in tracking]
+
+
+@pytest.mark.asyncio
+async def test_iter_track_has_an_outcome_for_every_waybill() -> None:
+    found = await outcomes([*(f"A{n}" for n in range(23)), "X1"])
+
+    assert sorted(outcome.waybill for outcome in found) == sorted(
+        [*(f"A{n}" for n in range(23)), "X1"]
+    )
+    assert all(outcome.error is None and outcome.track is not None for outcome in found)
+    assert [o.waybill for o in found if o.track is not None and not o.track.valid] == ["X1"]
+
+
+@pytest.mark.asyncio
+async def test_iter_track_keeps_all_other_responses_when_a_call_is_refused() -> None:
+    waybills = [*(f"A{n}" for n in range(50)), "R1", *(f"B{n}" for n in range(50))]
+
+    found = await outcomes(waybills, max_concurrency=3)
+
+    failed = {outcome.waybill for outcome in found if outcome.error is not None}
+    assert failed == {"R1", "B0", "B1", "B2", "B3"}
+    assert all(isinstance(o.error, InvalidRequestError) for o in found if o.waybill in failed)
+    assert sum(outcome.track is not None for outcome in found) == 96
+
+
+@pytest.mark.asyncio
+async def test_track_as_a_whole_raises_what_one_call_is_refused_with() -> None:
+    async with ClickPost(
+        "acme", "not-a-real-key", transport=httpx.MockTransport(respond)
+    ) as clickpost:
+        with pytest.raises(InvalidRequestError):
+            await clickpost.tracking.track(["A1", "R1"], courier_partner=4)
+
+
+@pytest.mark.asyncio
+async def test_iter_track_gives_what_is_no_waybill_an_error_of_its_own() -> None:
+    wrong: Any = ["A1", "", "A,B", None, "A2"]
+
+    found = {outcome.waybill: outcome for outcome in await outcomes(wrong)}
+
+    assert found.keys() == {"A1", "", "A,B", None, "A2"}
+    assert all(found[waybill].track is not None for waybill in ("A1", "A2"))
+    assert all(
+        isinstance(found[waybill].error, InvalidRequestError) for waybill in ("", "A,B", wrong[3])
+    )
+
+
+@pytest.mark.asyncio
+async def test_iter_track_reads_its_waybills_as_it_needs_them() -> None:
+    read = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal read
+        while True:
+            read += 1
+            yield f"A{read}"
+
+    async with ClickPost(
+        "acme", "not-a-real-key", transport=httpx.MockTransport(respond)
+    ) as clickpost:
+        tracking = clickpost.tracking.iter_track(endless(), courier_partner=4, max_concurrency=2)
+        taken = [await anext(tracking) for _ in range(1000)]
+        await tracking.aclose()  # type: ignore[attr-defined]
+
+    assert len({outcome.waybill for outcome in taken}) == 1000
+    assert read <= 1000 + 30
+
+
+@virtual_time
+async def test_iter_track_does_not_wait_for_the_slowest_call() -> None:
+    async def slow_for_the_first(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(100 if "A0" in request.url.params["waybill"].split(",") else 1)
+        return respond(request)
+
+    found = await outcomes((f"A{n}" for n in range(50)), slow_for_the_first, max_concurrency=2)
+
+    assert [outcome.waybill for outcome in found[-5:]] == ["A0", "A1", "A2", "A3", "A4"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"max_concurrency": 0}, {"max_concurrency": 1.5}, {"courier_partner": None}]
+)
+def test_iter_track_refuses_wrong_arguments_where_it_is_called(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        Tracking(Asked()).iter_track(["A1"], **{"courier_partner": 4, **wrong})
+
+    assert [problem.path for problem in caught.value.problems] == list(wrong)
+
+
 @pytest.mark.asyncio
 async def test_a_parcel_is_followed_to_the_door() -> None:
     async with served(Sandbox()) as server:
         sandbox = server.sandbox
-        account = Credentials(sandbox.username, sandbox.key)
-        async with ClickPost(account, hosts=Hosts.at(server.url)) as clickpost:
+        async with ClickPost(sandbox.username, sandbox.api_key, base_url=server.url) as clickpost:
             placed = await clickpost.orders.create(india({}))
             assert placed.waybill is not None
             for _ in range(4):
@@ -102,8 +219,8 @@ async def test_a_parcel_is_followed_to_the_door() -> None:
 @pytest.mark.asyncio
 async def test_a_foreign_parcel_is_registered_once_in_either_way() -> None:
     async with served(Sandbox()) as server:
-        account = Credentials(server.sandbox.username, server.sandbox.key)
-        async with ClickPost(account, hosts=Hosts.at(server.url)) as clickpost:
+        sandbox = server.sandbox
+        async with ClickPost(sandbox.username, sandbox.api_key, base_url=server.url) as clickpost:
             parcel = {"waybill": "OURS-1", "account_code": "dock"}
 
             first = await clickpost.tracking.register({**parcel, "courier_partner": 4})

@@ -23,8 +23,10 @@ from typing import Any
 
 import aiohttp
 import httpx
+import httpx2
+from httpx_aiohttp import AiohttpTransport
 
-from clickpost_async import ClickPost, ClickPostError, Credentials, Hosts, RetryPolicy
+from clickpost_async import ClickPost, ClickPostError, RetryPolicy
 from tests.test_personal_data import order
 
 Texts = list[str]
@@ -275,8 +277,9 @@ def _transports() -> Mapping[str, Callable[[], Any]]:
     return {
         "default": lambda: None,
         "httpx": lambda: httpx.AsyncHTTPTransport(trust_env=False),
-        "httpx2": lambda: "httpx2",
-        "aiohttp": lambda: "aiohttp",
+        "httptools": lambda: "httptools",
+        "httpx2": lambda: httpx2.AsyncHTTPTransport(trust_env=False),
+        "httpx-aiohttp": lambda: AiohttpTransport(trust_env=False),
     }
 
 
@@ -330,8 +333,9 @@ async def use(tool: Tool, name: str, transport: Callable[[], Any]) -> None:
         (f"http://127.0.0.1:{_closed_port()}/api", _Key(), lambda: order(f"R-NOT-SENT-{name}")),
     ):
         async with ClickPost(
-            Credentials("sandbox", key),
-            hosts=Hosts.at(at),
+            "sandbox",
+            key,
+            base_url=at,
             transport=transport(),
             retry=RetryPolicy.never(),
         ) as clickpost:

@@ -15,8 +15,6 @@ import trustme
 
 from clickpost_async import (
     ClickPost,
-    Credentials,
-    Hosts,
     NoReplyError,
     NotSentError,
     Outcome,
@@ -35,8 +33,7 @@ from tests.sandbox.samples import CREDENTIALS, india_order
 
 
 def client(url: str, **settings: Any) -> ClickPost:
-    credentials = Credentials(CREDENTIALS["username"], CREDENTIALS["key"])
-    return ClickPost(credentials, hosts=Hosts.at(url), **settings)
+    return ClickPost(CREDENTIALS["username"], CREDENTIALS["key"], base_url=url, **settings)
 
 
 @contextmanager

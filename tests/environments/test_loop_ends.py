@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from asgiref.sync import async_to_sync
 
-from clickpost_async import ClickPost, Credentials, Hosts
+from clickpost_async import ClickPost
 from clickpost_async._http.per_loop_adapter import PerLoopAdapter
 from tests.environments.runners import RUNNERS
 from tests.helpers.process_servers import process
@@ -33,7 +33,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def clickpost(url: str) -> ClickPost:
-    return ClickPost(Credentials(CREDENTIALS["username"], CREDENTIALS["key"]), hosts=Hosts.at(url))
+    return ClickPost(CREDENTIALS["username"], CREDENTIALS["key"], base_url=url)
 
 
 async def call(clickpost: ClickPost) -> None:

@@ -18,8 +18,8 @@ STANDARD = ("--workers", "2", "--loop", "uvloop", "--http", "httptools")
 def environ(sandbox: Sandbox) -> Mapping[str, str]:
     return {
         "CLICKPOST_USERNAME": sandbox.username,
-        "CLICKPOST_API_KEY": sandbox.key,
-        "CLICKPOST_BASE_URL": sandbox.url,
+        "CLICKPOST_API_KEY": sandbox.api_key,
+        "CLICKPOST_BASE_URL": sandbox.base_url,
     }
 
 

@@ -21,7 +21,7 @@ import clickpost_async
 assert ".pyz" in clickpost_async.__file__, clickpost_async.__file__
 
 async def main():
-    async with ClickPost.from_env() as clickpost:
+    async with ClickPost() as clickpost:
         return await clickpost.orders.create(json.load(sys.stdin))
 
 print(asyncio.run(main()).waybill)

@@ -25,7 +25,7 @@ async def place(request: Request) -> JSONResponse:
 
 
 app = Starlette(
-    lifespan=lifespan(ClickPost.from_env),
+    lifespan=lifespan(ClickPost),
     exception_handlers={ClickPostError: answer_error},
     routes=[Route("/orders", place, methods=["POST"]), Route("/health", health)],
 )

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from attrs import define, field
 
-from clickpost_async import ClickPost, ClickPostError, Credentials, Outcome
+from clickpost_async import ClickPost, ClickPostError, Outcome
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder
 from tests.sandbox.samples import india_order
@@ -40,8 +40,7 @@ class Spoiling(httpx.AsyncBaseTransport):
         return self.spoil(response)
 
     def client(self, **settings: Any) -> ClickPost:
-        credentials = Credentials(self.sandbox.username, self.sandbox.key)
-        return ClickPost(credentials, transport=self, **settings)
+        return ClickPost(self.sandbox.username, self.sandbox.api_key, transport=self, **settings)
 
     @property
     def bodies(self) -> list[bytes]:

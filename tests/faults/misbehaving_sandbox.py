@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from attrs import define, field
 
-from clickpost_async import ClickPost, Credentials
+from clickpost_async import ClickPost
 from clickpost_async.bulk import OrderOutcome, Pending, Placed, Rejected, Report, create
 from clickpost_async.sandbox import Sandbox
 from tests.helpers.scripted_transport import Line
@@ -65,8 +65,7 @@ class Door(httpx.AsyncBaseTransport):
 
     def client(self, **settings: Any) -> ClickPost:
         """Return a client that comes through this door."""
-        credentials = Credentials(self.sandbox.username, self.sandbox.key)
-        return ClickPost(credentials, transport=self, **settings)
+        return ClickPost(self.sandbox.username, self.sandbox.api_key, transport=self, **settings)
 
     @property
     def posts(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define, field
 
-from clickpost_async import ClickPost, Credentials, Hosts, RetryPolicy, Timeouts
+from clickpost_async import ClickPost, RetryPolicy, Timeouts
 from clickpost_async.sandbox import Sandbox, served
 from tests.helpers.http_server import Peer, Server, serving
 
@@ -61,9 +61,13 @@ class Proxy:
         return {create.partition(b"\r\n\r\n")[2] for create in self.creates}
 
     def client(self, **settings: Any) -> ClickPost:
-        credentials = Credentials(self.sandbox.username, self.sandbox.key)
         usual = {"retry": QUICK, "timeouts": SHORT}
-        return ClickPost(credentials, hosts=Hosts.at(self.server.url), **usual | settings)
+        return ClickPost(
+            self.sandbox.username,
+            self.sandbox.api_key,
+            base_url=self.server.url,
+            **usual | settings,
+        )
 
 
 @asynccontextmanager

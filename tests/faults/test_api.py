@@ -13,7 +13,6 @@ from clickpost_async import (
     ClickPost,
     ClickPostError,
     CourierError,
-    Credentials,
     FailureKind,
     Idempotency,
     NoReplyError,
@@ -52,8 +51,7 @@ class Detached(httpx.AsyncBaseTransport):
 
 
 def at(sandbox: Sandbox, **settings: Any) -> ClickPost:
-    credentials = Credentials(sandbox.username, sandbox.key)
-    return ClickPost(credentials, transport=Detached(sandbox), **settings)
+    return ClickPost(sandbox.username, sandbox.api_key, transport=Detached(sandbox), **settings)
 
 
 def posts(sandbox: Sandbox) -> int:
@@ -336,7 +334,7 @@ async def test_a11_a_key_that_is_revoked_stops_the_run_and_rejects_nobody() -> N
             async for outcome in bulk:
                 outcomes.append(outcome)
                 if len(outcomes) == 100:
-                    sandbox.key = "another-key-not-a-secret"
+                    sandbox.api_key = "another-key-not-a-secret"
     report = bulk.report
     assert report.halted is not None
     assert (report.rejected, report.unknown) == (0, 0)
@@ -440,7 +438,7 @@ async def test_a16_a_get_that_acts_is_not_repeated_like_one_that_reads() -> None
     play = Play([httpx.ReadError("")])
     async with playing(play) as clickpost:
         with pytest.raises(NoReplyError) as caught:
-            await clickpost.labels.fetch("W-1", courier_partner=4, regenerate=True)
+            await clickpost.labels.regenerate("W-1", courier_partner=4)
     assert (len(play.requests), caught.value.safe_to_retry_in) == (1, None)
 
 

@@ -209,7 +209,7 @@ ANSWERS: dict[str, Line] = {
 async def test_a16_a_label_that_is_printed_anew_is_so_once_whatever_the_answer(how: str) -> None:
     async with playing([ANSWERS[how]]) as clickpost:
         with pytest.raises(ClickPostError) as caught:
-            await clickpost.labels.fetch("W-1", courier_partner=4, regenerate=True)
+            await clickpost.labels.regenerate("W-1", courier_partner=4)
         assert clickpost.stats().attempts == 1
 
     assert (caught.value.outcome, caught.value.safe_to_retry_in) == (Outcome.UNKNOWN, None)

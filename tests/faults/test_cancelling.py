@@ -14,8 +14,6 @@ import pytest
 
 from clickpost_async import (
     ClickPost,
-    Credentials,
-    Hosts,
     Priority,
     Rate,
     RetryPolicy,
@@ -46,10 +44,8 @@ QUICK = RetryPolicy(attempts=3, backoff=0.001, settle_delay=0.05)
 
 
 def at(server: Any, sandbox: Sandbox | None = None, **settings: Any) -> ClickPost:
-    credentials = (
-        Credentials("acme", KEY) if sandbox is None else Credentials(sandbox.username, sandbox.key)
-    )
-    return ClickPost(credentials, hosts=Hosts.at(server.url), **{"retry": QUICK} | settings)
+    username, key = (sandbox.username, sandbox.api_key) if sandbox else ("acme", KEY)
+    return ClickPost(username, key, base_url=server.url, **{"retry": QUICK} | settings)
 
 
 async def turns(count: int) -> None:
@@ -153,7 +149,7 @@ async def test_x02_one_that_waits_has_not_been_sent(where: str) -> None:
     clickpost = playing(play, observers=[listener], **settings)
     if where == "key":
         clickpost = ClickPost(
-            Credentials("acme", key), transport=httpx.MockTransport(play), observers=[listener]
+            "acme", key, transport=httpx.MockTransport(play), observers=[listener]
         )
     async with clickpost:
         before = []

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clickpost_async import ClickPost, Credentials, Rate, Stats
+from clickpost_async import ClickPost, Rate, Stats
 from clickpost_async.limits import NoRateLimit
 from clickpost_async.sandbox import Faults, Sandbox
 from clickpost_async.structures import CreatedOrder
@@ -20,7 +20,8 @@ def gather(sandbox: Sandbox, orders: int, **settings: Any) -> tuple[list[Any], S
 
     async def main() -> tuple[list[Any], Stats]:
         async with ClickPost(
-            Credentials(sandbox.username, sandbox.key),
+            sandbox.username,
+            sandbox.api_key,
             transport=httpx.ASGITransport(app=sandbox),
             **settings,
         ) as clickpost:

@@ -21,9 +21,7 @@ from hypothesis import strategies as st
 from clickpost_async import (
     ClickPost,
     ClickPostError,
-    Credentials,
     Get,
-    Hosts,
     Idempotency,
     InvalidRequestError,
     Outcome,
@@ -67,7 +65,7 @@ QUESTIONS: dict[str, tuple[str, Call]] = {
     ),
     "/v1/fetch/shippinglabel/": (
         "waybill",
-        lambda clickpost, text: clickpost.labels.fetch(text, courier_partner=4, regenerate=True),
+        lambda clickpost, text: clickpost.labels.regenerate(text, courier_partner=4),
     ),
     "/v2/track-order/": (
         "waybill",
@@ -89,7 +87,7 @@ def sent_by(call: Callable[[ClickPost], Awaitable[ResponseModel]]) -> list[httpx
     play = Play([said(200, result={})])
 
     async def make() -> None:
-        async with playing(play, hosts=Hosts.at(HOST), retry=RetryPolicy.never()) as clickpost:
+        async with playing(play, base_url=HOST, retry=RetryPolicy.never()) as clickpost:
             try:
                 await call(clickpost)
             except InvalidRequestError:
@@ -167,16 +165,14 @@ def test_s01_a_path_that_leads_elsewhere_cannot_be_declared(text: str) -> None:
 @pytest.mark.fault("S01")
 @given(HOSTILE, HOSTILE)
 def test_s01_a_username_or_key_says_nothing_but_itself(username: str, key: str) -> None:
+    play = Play([said(200, result={})])
     try:
-        credentials = Credentials(username, key)
+        client = ClickPost(username, key, transport=httpx.MockTransport(play), base_url=HOST)
     except ValueError:
         return
-    play = Play([said(200, result={})])
 
     async def ask() -> None:
-        async with ClickPost(
-            credentials, transport=httpx.MockTransport(play), hosts=Hosts.at(HOST)
-        ) as clickpost:
+        async with client as clickpost:
             await clickpost.labels.fetch("W-1", courier_partner=4)
 
     run_virtual(ask)
@@ -191,7 +187,7 @@ async def test_s01_on_the_wire_it_is_one_call_with_one_line() -> None:
     waybill = "W1 HTTP/1.1\r\nHost: evil.example\r\n\r\nGET /admin?key=stolen#"
     async with (
         serving() as server,
-        ClickPost(Credentials("acme", KEY), hosts=Hosts.at(server.url)) as clickpost,
+        ClickPost("acme", KEY, base_url=server.url) as clickpost,
     ):
         await clickpost.labels.fetch(waybill, courier_partner=4)
 

@@ -18,8 +18,6 @@ from clickpost_async import (
     ClickPost,
     ClickPostError,
     CourierError,
-    Credentials,
-    Hosts,
     NotSentError,
     Outcome,
     RetryPolicy,
@@ -319,7 +317,7 @@ async def test_p10_a_redirect_is_followed_nowhere_and_nothing_was_processed(
     http_status: int, location: str
 ) -> None:
     play = moving(http_status, location)
-    async with playing(play, hosts=Hosts.at("https://acme.example/api")) as clickpost:
+    async with playing(play, base_url="https://acme.example/api") as clickpost:
         with pytest.raises(NotSentError, match="check the base URL") as caught:
             await clickpost.orders.create(india_order("R-1"))
         with pytest.raises(NotSentError):
@@ -337,7 +335,7 @@ async def test_p10_see_other_is_followed_nowhere_and_leaves_the_order_unknown(
     location: str,
 ) -> None:
     play = moving(303, location)
-    async with playing(play, hosts=Hosts.at("https://acme.example/api")) as clickpost:
+    async with playing(play, base_url="https://acme.example/api") as clickpost:
         with pytest.raises(UnreadableReplyError) as caught:
             await clickpost.orders.create(india_order("R-1"))
 
@@ -485,8 +483,7 @@ async def test_p13_what_comes_before_an_answer_and_then_none_leaves_the_order_un
 
 
 def at(server: Server) -> ClickPost:
-    credentials = Credentials("acme", "not-a-real-key")
-    return ClickPost(credentials, hosts=Hosts.at(server.url), retry=RetryPolicy.never())
+    return ClickPost("acme", "not-a-real-key", base_url=server.url, retry=RetryPolicy.never())
 
 
 @pytest.mark.fault("P13", control=True)
@@ -504,4 +501,4 @@ async def test_p13_who_looks_at_the_http_status_first_loses_the_waybill() -> Non
 
 
 def credentials(transport: Spoiling) -> dict[str, str]:
-    return {"username": transport.sandbox.username, "key": transport.sandbox.key}
+    return {"username": transport.sandbox.username, "key": transport.sandbox.api_key}

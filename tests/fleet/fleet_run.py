@@ -34,7 +34,7 @@ from clickpost_async.fleet import ledger
 from clickpost_async.cli.main import main
 
 async def claim(self, key, digest, *, registered):
-    return ledger.Yours(None)
+    return ledger.Granted(None)
 
 async def sending(self, key):
     return None
@@ -108,10 +108,10 @@ def environ(url: str) -> dict[str, str]:
 
 @contextmanager
 def worker(
-    url: str, redis: str, *, rate: str, share: int, max_concurrency: int, script: str | None = None
+    url: str, redis: str, *, rate: str, max_concurrency: int, script: str | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a worker, in a process group of its own."""
-    words = ["worker", redis, "--rate", rate, "--processes", "1", "--share", str(share)]
+    words = ["worker", redis, "--rate", rate, "--processes", "1"]
     words += ["--max-concurrency", str(max_concurrency)]
     what = ["-m", "clickpost_async"] if script is None else ["-c", script]
     process = subprocess.Popen(
@@ -133,7 +133,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def written(folder: Path, orders: int) -> Path:
+def write_orders(folder: Path, orders: int) -> Path:
     """Write so many orders into a file."""
     file = folder / "orders.jsonl"
     file.write_text("".join(json.dumps(india_order(reference(n))) + "\n" for n in range(orders)))
@@ -150,6 +150,18 @@ async def push(
         env=environ(url),
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def command(url: str, *words: str) -> tuple[int, str, str]:
+    """Run a command to its end; return its exit code, output and errors."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "clickpost_async", *words),
+        env=environ(url),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    return process.returncode or 0, output.decode(), errors.decode()
 
 
 def states(journal: Path) -> Mapping[str, str]:
@@ -174,7 +186,7 @@ async def play(
     patience: float = 120,
 ) -> Verdict:
     """Push orders; kill a worker after a third of them, restart Redis after two thirds."""
-    file = written(folder, orders)
+    file = write_orders(folder, orders)
     script = None if remember else _FORGETFUL
     journal = folder / "run.db"
     sandbox = Timing(racy=True, courier_seconds=courier_seconds)
@@ -186,7 +198,6 @@ async def play(
                     server.url,
                     redis.url,
                     rate=spelled,
-                    share=workers,
                     # So that the others have enough to go on with when one is dead.
                     max_concurrency=max_concurrency or min(100, orders // (4 * workers)),
                     script=script,

@@ -15,7 +15,7 @@ import pytest
 from clickpost_async import ClickPost, Resend, RetryPolicy
 from clickpost_async.errors import NotSentError, Outcome
 from clickpost_async.fleet import OrderTerms, Worker, created
-from clickpost_async.fleet.ledger import Claim, Granted, LostError, OpenLedger
+from clickpost_async.fleet.ledger import Claim, Granted, LostError, OpenLedger, Result
 from clickpost_async.testing import virtual_time
 from tests.helpers.scripted_transport import Play, placed, playing
 from tests.sandbox.samples import india_order
@@ -50,8 +50,8 @@ class ScriptedLedger:
         if len(self.sent_at) in self._lost:
             raise LostError("it is another worker's")
 
-    async def end(self, key: object, digest: str, became: str, answer: str) -> None:
-        self.ended.append(became)
+    async def end(self, key: object, digest: str, result: Result) -> None:
+        self.ended.append(result.state)
 
 
 def new_order() -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The ledger of a fleet, at a real Redis: who has an order, and what was sent."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -16,11 +15,13 @@ from clickpost_async.fleet.ledger import (
     HeldByOther,
     LostError,
     OpenLedger,
+    Result,
 )
 from tests.helpers.redis_server import RedisServer
 
 KEY = ("india", "PEN-5")
-ORDER = "clickpost:{acme}:order:india:PEN-5"
+ORDER = "clickpost:{acme}:india:PEN-5"
+SUMMARY = "12 W-1"
 
 
 @pytest.fixture
@@ -42,6 +43,10 @@ async def other(server: RedisServer) -> AsyncIterator[OpenLedger]:
         yield opened
 
 
+def placed() -> Result:
+    return Result(state="placed", summary=SUMMARY)
+
+
 async def claimed(
     ledger: OpenLedger, *, digest: str = "aa", registered: bool = False
 ) -> Granted | HeldByOther | AlreadyPlaced | Conflict:
@@ -61,9 +66,9 @@ async def test_an_order_is_one_workers_and_the_others_wait(
 async def test_a_placed_order_gives_its_answer_to_all(one: OpenLedger, other: OpenLedger) -> None:
     await claimed(one)
     await one.sending(KEY)
-    await one.end(KEY, "aa", "placed", "the answer")
+    await one.end(KEY, "aa", placed())
 
-    assert await claimed(one) == await claimed(other) == AlreadyPlaced("the answer")
+    assert await claimed(one) == await claimed(other) == AlreadyPlaced(SUMMARY)
     assert await claimed(other, digest="bb") == Conflict()
 
 
@@ -104,10 +109,10 @@ async def test_a_worker_that_was_thought_dead_must_not_send(
     with pytest.raises(LostError, match="PEN-5"):
         await one.sending(KEY)
     # Nor does it undo what the other one does; only an order that is placed is placed.
-    await one.end(KEY, "aa", "nothing", "refused")
+    await one.end(KEY, "aa", Result(state="nothing"))
     assert await claimed(one) == HeldByOther()
-    await one.end(KEY, "aa", "placed", "late")
-    assert await claimed(other) == AlreadyPlaced("late")
+    await one.end(KEY, "aa", placed())
+    assert await claimed(other) == AlreadyPlaced(SUMMARY)
 
 
 @pytest.mark.parametrize("became", ["placed", "open", "nothing"])
@@ -120,7 +125,7 @@ async def test_nor_may_it_send_when_the_other_one_is_done_with_the_order(
     await one.beat()
     await claimed(other)
     await other.sending(KEY)
-    await other.end(KEY, "aa", became, "the answer")
+    await other.end(KEY, "aa", Result(state=became, summary=SUMMARY))
 
     with pytest.raises(LostError):
         await one.sending(KEY)
@@ -160,7 +165,7 @@ async def test_r04_what_an_older_redis_says_is_under_way_is_in_doubt_and_nobodys
                     client.save()
                 # What comes now is forgotten.
                 await one.sending(KEY)
-                await one.end(KEY, "aa", "open", "no answer")
+                await one.end(KEY, "aa", Result(state="open"))
             server.restart()
 
             await eventually_free(other)
@@ -202,12 +207,12 @@ async def test_an_answer_that_did_not_arrive_is_there_again(
     one: OpenLedger, server: RedisServer
 ) -> None:
     box = one.reply_stream()
-    await one.reply(box, "first")
-    await one.reply(box, "second")
+    await one.reply(box, 1, "first")
+    await one.reply(box, 2, "second")
 
     # As if the connection had been lost on the way back.
     assert await one.collect(box, "0-0", 1.0) == (read := await one.collect(box, "0-0", 1.0))
-    assert [answer for _, answer in read] == ["first", "second"]
+    assert [answers for _, answers in read] == [{"1": "first"}, {"2": "second"}]
     assert await one.collect(box, read[-1][0], 0.01) == []
     with server.client() as client:
         assert client.xlen(box) == 1
@@ -219,10 +224,10 @@ async def test_an_order_that_was_refused_is_forgotten_and_may_change(
 ) -> None:
     await claimed(one)
     await one.sending(KEY)
-    await one.end(KEY, "aa", "nothing", "refused")
+    await one.end(KEY, "aa", Result(state="nothing"))
 
     with server.client() as client:
-        assert client.keys("*:order:*") == []
+        assert client.keys("*:india:*") == []
     assert await claimed(one, digest="bb") == Granted(None)
 
 
@@ -232,7 +237,7 @@ async def test_an_order_that_stays_open_is_still_in_doubt(
 ) -> None:
     await claimed(one)
     await one.sending(KEY)
-    await one.end(KEY, "aa", "open", "no answer")
+    await one.end(KEY, "aa", Result(state="open"))
 
     claim = await claimed(other)
     assert isinstance(claim, Granted)
@@ -241,7 +246,7 @@ async def test_an_order_that_stays_open_is_still_in_doubt(
 
 @pytest.mark.asyncio
 async def test_registered_order_of_this_redis_is_new(one: OpenLedger) -> None:
-    await one.redis_run_id()
+    await one.era()
     await one.register(KEY)
 
     assert await claimed(one, registered=True) == Granted(None)
@@ -251,10 +256,10 @@ async def test_registered_order_of_this_redis_is_new(one: OpenLedger) -> None:
 async def test_registered_order_of_an_earlier_redis_is_in_doubt_and_stays_so(
     one: OpenLedger, server: RedisServer
 ) -> None:
-    await one.redis_run_id()
+    await one.era()
     await one.register(KEY)
     with server.client() as client:
-        client.hset(ORDER, "era", "an earlier one")
+        client.set(ORDER, "an-earlier-era - - -")
 
     assert await claimed(one, registered=True) == Granted(0.0)
     assert await claimed(one) != Granted(None)
@@ -265,7 +270,7 @@ async def test_registered_order_of_an_earlier_redis_is_in_doubt_and_stays_so(
 async def test_registered_order_that_redis_forgot_is_in_doubt(
     one: OpenLedger, other: OpenLedger, server: RedisServer, forget: str
 ) -> None:
-    await one.redis_run_id()
+    await one.era()
     await one.register(KEY)
     await claimed(one, registered=True)
     await one.sending(KEY)
@@ -279,10 +284,10 @@ async def test_registered_order_that_redis_forgot_is_in_doubt(
 
 @pytest.mark.asyncio
 async def test_registering_keeps_what_the_ledger_knows(one: OpenLedger, other: OpenLedger) -> None:
-    await other.redis_run_id()
+    await other.era()
     await claimed(one)
     await one.sending(KEY)
-    await one.end(KEY, "aa", "open", "no answer")
+    await one.end(KEY, "aa", Result(state="open"))
     await other.register(KEY)
 
     claim = await claimed(other, registered=True)
@@ -300,12 +305,12 @@ async def test_what_became_of_a_forgotten_order_is_written_down(
     await one.sending(KEY)
     with server.client() as client:
         client.flushall()
-        await one.end(KEY, "aa", became, "the answer")
+        await one.end(KEY, "aa", Result(state=became, summary=SUMMARY))
         assert client.ttl(ORDER) > 0
 
     # Nobody has registered it: without a record it would be sent at once.
     claim = await claimed(other)
-    assert claim == AlreadyPlaced("the answer") if became == "placed" else claim == Granted(0.0)
+    assert claim == AlreadyPlaced(SUMMARY) if became == "placed" else claim == Granted(0.0)
     assert await claimed(other, digest="bb") == Conflict()
 
 
@@ -318,9 +323,9 @@ async def test_worker_that_lost_its_claim_changes_nothing_about_anothers(
         client.flushall()
     await claimed(other, digest="bb")
     await other.sending(KEY)
-    await one.end(KEY, "aa", "open", "no answer")
+    await one.end(KEY, "aa", Result(state="open"))
     assert await claimed(one, digest="bb") == HeldByOther()
-    await other.end(KEY, "bb", "open", "no answer")
+    await other.end(KEY, "bb", Result(state="open"))
 
     assert isinstance(await claimed(one, digest="bb"), Granted)
 
@@ -329,37 +334,15 @@ async def test_worker_that_lost_its_claim_changes_nothing_about_anothers(
 async def test_era_changes_with_a_restart_and_with_flushall_only() -> None:
     with RedisServer(appendonly="yes") as server:
         async with Ledger(server.url, account="acme").open() as ledger:
-            first = await ledger.redis_run_id()
-            assert await ledger.redis_run_id() == first
+            first = await ledger.era()
+            assert await ledger.era() == first
             with server.client() as client:
                 client.flushall()
-            emptied = await ledger.redis_run_id()
+            emptied = await ledger.era()
             assert emptied != first
-            assert await ledger.redis_run_id() == emptied
+            assert await ledger.era() == emptied
             server.restart()
-            assert await ledger.redis_run_id() not in (first, emptied)
-
-
-@pytest.mark.asyncio
-async def test_cancelled_worker_does_not_send_though_redis_py_lost_the_cancellation(
-    one: OpenLedger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # As asyncio.wait_for does before Python 3.12.
-    asked = asyncio.Event()
-
-    async def losing(*_: object) -> list[str]:
-        asked.set()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(3600)
-        return ["yours"]
-
-    monkeypatch.setattr(one._redis, "evalsha", losing)
-    task = asyncio.create_task(one.sending(KEY))
-    await asked.wait()
-    task.cancel()
-    await asyncio.wait([task], timeout=10)
-
-    assert task.cancelled()
+            assert await ledger.era() not in (first, emptied)
 
 
 @pytest.mark.asyncio
@@ -396,10 +379,9 @@ async def test_accounts_do_not_see_each_other(one: OpenLedger, server: RedisServ
 
 @pytest.mark.asyncio
 async def test_all_that_is_kept_ends_one_day(one: OpenLedger, server: RedisServer) -> None:
-    await one.redis_run_id()
     await one.register(("india", "PEN-6"))
     await claimed(one)
-    await one.reply(one.reply_stream(), "{}")
+    await one.reply(one.reply_stream(), 1, "{}")
     with server.client() as client:
         kept = client.keys("*")
         assert len(kept) == 5

@@ -24,7 +24,7 @@ from clickpost_async.errors import (
 from clickpost_async.fleet import Fleet, Ledger, Worker, messages
 from clickpost_async.fleet.stall import StallMonitor
 from clickpost_async.sandbox import Sandbox
-from tests.fleet.fleet_run import push, worker, written
+from tests.fleet.fleet_run import push, worker, write_orders
 from tests.helpers.http_server import until
 from tests.helpers.redis_server import RedisServer, free_port
 from tests.sandbox.samples import india_order
@@ -159,7 +159,7 @@ async def idle_fleet(redis: RedisServer, workers: int) -> AsyncIterator[Fleet]:
 
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(Sandbox())
-        client = ClickPost(sandbox.credentials, hosts=sandbox.hosts)
+        client = ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url)
         await stack.enter_async_context(client)
         for _ in range(workers):
             opened = await stack.enter_async_context(ledger.open())
@@ -229,13 +229,11 @@ async def test_bulk_says_that_its_workers_are_missing_or_fail(
     tmp_path: Path, workers: int, words: str
 ) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}/api"
-    file = written(tmp_path, 20)
+    file = write_orders(tmp_path, 20)
     async with AsyncExitStack() as stack:
         redis = stack.enter_context(RedisServer())
         for _ in range(workers):
-            stack.enter_context(
-                worker(nowhere, redis.url, rate="100/1s", share=1, max_concurrency=20)
-            )
+            stack.enter_context(worker(nowhere, redis.url, rate="100/1s", max_concurrency=20))
         bulk = await push(file, tmp_path / "run.db", nowhere, redis.url)
         try:
             assert bulk.stderr is not None

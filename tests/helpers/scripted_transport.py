@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from attrs import define, field
 
-from clickpost_async import ClickPost, Credentials
+from clickpost_async import ClickPost
 from clickpost_async._concurrency.circuit_breaker import CircuitBreaker, Permit
 from clickpost_async._concurrency.retry_budget import RetryBudget
 from clickpost_async.events import Event
@@ -75,7 +75,7 @@ class Play:
 def playing(play: Play | Iterable[Line], **settings: Any) -> ClickPost:
     """Return a client whose calls are answered by a play."""
     play = play if isinstance(play, Play) else Play(play)
-    return ClickPost(Credentials("acme", KEY), transport=httpx.MockTransport(play), **settings)
+    return ClickPost("acme", KEY, transport=httpx.MockTransport(play), **settings)
 
 
 class Unbreakable(CircuitBreaker):

@@ -18,14 +18,17 @@ from hypothesis.strategies import SearchStrategy
 
 from clickpost_async import structure, structures
 from clickpost_async.structures import (
+    B2BShipment,
     CartaPorte,
     IndiaOrder,
+    IndiaParcel,
     IndiaPickup,
     IndiaShipment,
     Item,
     ReportFilters,
     RequestModel,
     WorldOrder,
+    WorldPickup,
     WorldPickupPlace,
     WorldShipment,
 )
@@ -39,6 +42,7 @@ from clickpost_async.structures._constraints import (
     MaxLength,
     Moment,
     NotBlank,
+    OneOf,
     Pattern,
 )
 from clickpost_async.structures._schema import FieldSpec, _undecorated, member_kind, specs
@@ -160,6 +164,11 @@ def _parts(path: str) -> list[str]:
     return re.findall(r"[^.\[\]]+", path)
 
 
+def warned(payload: Any, kind: type[RequestModel]) -> list[str]:
+    """Return the paths of a payload's warnings."""
+    return [warning.path for warning in structure(payload, kind).warnings]
+
+
 # --- every structure ----------------------------------------------------------------------------
 
 
@@ -213,8 +222,12 @@ def simple_value(kind: Any, rules: tuple[Any, ...] = ()) -> Any:
         return False
     if get_origin(kind) is Mapping:
         return {"a": 1}
-    candidates = (1, 0) if kind in (int, float) else _TEXTS
+    candidates = (1, 0) if kind in (int, float) else (*_TEXTS, *_members(rules))
     return next(value for value in candidates if _keeps(rules, value))
+
+
+def _members(rules: tuple[Any, ...]) -> list[str]:
+    return [str(member) for rule in rules if isinstance(rule, OneOf) for member in rule.kind]
 
 
 def _keeps(rules: tuple[Any, ...], value: Any) -> bool:
@@ -300,8 +313,9 @@ def _numbers(kind: type[Any], rules: tuple[Any, ...]) -> SearchStrategy[Any]:
 
 
 def _texts(rules: tuple[Any, ...]) -> SearchStrategy[str]:
-    if sum(isinstance(rule, Pattern | Moment) for rule in rules) > 1:
-        return st.sampled_from([text for text in _TEXTS if _keeps(rules, text)])
+    if _members(rules) or sum(isinstance(rule, Pattern | Moment) for rule in rules) > 1:
+        candidates = (*_TEXTS, *_members(rules))
+        return st.sampled_from([text for text in candidates if _keeps(rules, text)])
     found: SearchStrategy[str] = texts()
     longest = 12
     for rule in rules:
@@ -353,8 +367,8 @@ def _mended(kind: type[RequestModel], payload: dict[str, Any]) -> dict[str, Any]
 def _mend_shipment(shipment: dict[str, Any]) -> None:
     if shipment["order_type"] == "PREPAID":
         shipment["cod_value"] = 0
-    elif shipment["order_type"] == "COD":
-        shipment["cod_value"] = shipment["cod_value"] or 1
+    else:
+        shipment["cod_value"] = shipment.get("cod_value") or 1
     if shipment["courier_partner"] in (5, 28, 129):
         shipment["reference_number"] = shipment["reference_number"][:20]
         shipment["weight"] = max(shipment["weight"], 10)
@@ -366,8 +380,18 @@ def _mend_india_shipment(shipment: dict[str, Any]) -> None:
 
 
 def _mend_pickup(pickup: dict[str, Any]) -> None:
+    pickup.setdefault("pickup_time", "2026-03-02T10:00:00")
     if not pickup.keys() & {"email", "pickup_email"}:
         pickup["email"] = "dispatch@example.com"
+
+
+def _mend_world_pickup(pickup: dict[str, Any]) -> None:
+    pickup.setdefault("time", "2026-03-02T10:00:00")
+    pickup.setdefault("email", "dispatch@example.com")
+
+
+def _mend_parcel(parcel: dict[str, Any]) -> None:
+    parcel.setdefault("item", "shirt")
 
 
 def _mend_item(item: dict[str, Any]) -> None:
@@ -401,10 +425,18 @@ def _mend_report_filters(filters: dict[str, Any]) -> None:
     }
 
 
+def _mend_b2b_shipment(shipment: dict[str, Any]) -> None:
+    shipment["cod_value"] = 0 if shipment["order_type"] == "PREPAID" else 1
+    shipment["reference_number"] = shipment["reference_number"][:20]
+
+
 _MENDS: Mapping[type[RequestModel], Callable[[dict[str, Any]], None]] = {
+    B2BShipment: _mend_b2b_shipment,
     IndiaShipment: _mend_india_shipment,
-    WorldShipment: _mend_shipment,
+    WorldShipment: _mend_india_shipment,
     IndiaPickup: _mend_pickup,
+    WorldPickup: _mend_world_pickup,
+    IndiaParcel: _mend_parcel,
     Item: _mend_item,
     CartaPorte: _mend_carta,
     IndiaOrder: _mend_order,

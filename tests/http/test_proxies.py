@@ -18,8 +18,6 @@ import trustme
 from clickpost_async import (
     ClickPost,
     ClickPostError,
-    Credentials,
-    Hosts,
     InvalidRequestError,
     NoReplyError,
     NotSentError,
@@ -64,9 +62,7 @@ def through(
 
 def client(transport: Any, url: str, **settings: Any) -> ClickPost:
     settings = {"retry": RetryPolicy.never(), "timeouts": QUICK} | settings
-    return ClickPost(
-        Credentials("acme", CANARY), hosts=Hosts.at(url), transport=transport, **settings
-    )
+    return ClickPost("acme", CANARY, base_url=url, transport=transport, **settings)
 
 
 REFUSALS: dict[str, dict[str, Any]] = {
@@ -334,7 +330,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
     tls.verifying_context.cache_clear()
 
 
-@pytest.mark.parametrize("wire", ["default", "aiohttp", "httpx2"])
+@pytest.mark.parametrize("wire", ["default", "httptools"])
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
 @pytest.mark.asyncio
 async def test_an_authority_of_the_environment_is_trusted(

@@ -17,14 +17,16 @@ import httpx
 import httpx2
 import pytest
 import trustme
+from httpx_aiohttp import AiohttpTransport
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickpost_async import Auth, ClickPost, Credentials, Hosts, Idempotency, Post, RetryPolicy
-from clickpost_async._core.auth import Authenticator
-from clickpost_async._http.httpcore_pool import HTTPCorePool
+from clickpost_async import Auth, ClickPost, Idempotency, Post, RetryPolicy
+from clickpost_async._core.auth import Authenticator, Secret, resolve_credentials
+from clickpost_async._http.httpcore_connection import HTTPCoreConnection
+from clickpost_async._http.httptools_connection import HTTPToolsConnection
+from clickpost_async._http.pool import ConnectionPool
 from clickpost_async._http.signature import PLACEHOLDER
-from clickpost_async.settings import Secret
 from clickpost_async.structures import ResponseModel
 from tests.helpers.http_server import PLACED, Peer, http, serving, until
 from tests.http.test_every_adapter import ADAPTERS
@@ -34,7 +36,8 @@ CANARY = "canary+4f2a/9c=e1d8"
 KEYS = ["k", "plain-key-0123456789abcdef0123456789", CANARY, 'quo"te\\', "ключ & clé"]
 SIGNED_AUTH = [auth for auth in Auth if auth is not Auth.NONE]
 # The transports whose connections the key can be put into.
-SIGNING = ("default", "httpx", "httpx2")
+SIGNING = tuple(ADAPTERS)
+TRANSPORTS = {**ADAPTERS, "httpx-aiohttp": lambda: AiohttpTransport(trust_env=False)}
 
 
 def posting(auth: Auth) -> Post[ResponseModel]:
@@ -61,7 +64,7 @@ def key_in(request: bytes, auth: Auth) -> object:
 @pytest.mark.parametrize("auth", SIGNED_AUTH)
 @pytest.mark.parametrize("key", KEYS)
 def test_the_key_is_put_into_a_request_however_it_is_cut(key: str, auth: Auth) -> None:
-    target, body, signature = Authenticator(Credentials("acme", key)).sign(
+    target, body, signature = Authenticator(resolve_credentials("acme", key)).sign(
         "/x?q=1", b'{"a":"b"}', auth, Secret(key)
     )
     assert body is not None
@@ -88,7 +91,7 @@ LOOKALIKES = st.lists(
 def test_what_looks_like_the_placeholder_is_left_alone(asked: str, said: str) -> None:
     from clickpost_async._codec.request import encode
 
-    ring, key = Authenticator(Credentials("acme", CANARY)), Secret(CANARY)
+    ring, key = Authenticator(resolve_credentials("acme", CANARY)), Secret(CANARY)
     for auth in SIGNED_AUTH:
         request = encode(posting(auth), {"q": asked}, {"said": said})
         target, body, signature = ring.sign(request.target, request.body, auth, key)
@@ -103,7 +106,7 @@ def test_what_looks_like_the_placeholder_is_left_alone(asked: str, said: str) ->
 
 
 def test_a_request_whose_placeholder_somebody_took_out_is_sent_without_the_key() -> None:
-    ring, key = Authenticator(Credentials("acme", CANARY)), Secret(CANARY)
+    ring, key = Authenticator(resolve_credentials("acme", CANARY)), Secret(CANARY)
     for auth in SIGNED_AUTH:
         _, _, signature = ring.sign("/x", b"{}", auth, key)
         assert signature is not None
@@ -126,7 +129,8 @@ HOOKED: dict[str, list[tuple[Any, str]]] = {
         (httpcore2.AsyncConnectionPool, "handle_async_request"),
         (httpcore2.AsyncHTTPConnection, "handle_async_request"),
     ],
-    "aiohttp": [(aiohttp.ClientSession, "_request")],
+    "httptools": [(HTTPToolsConnection, "send")],
+    "httpx-aiohttp": [(aiohttp.ClientSession, "_request")],
 }
 
 
@@ -158,8 +162,8 @@ def hook(monkeypatch: pytest.MonkeyPatch, wire: str) -> list[str]:
 
 
 def client(wire: str, url: str, key: Any = CANARY, **settings: Any) -> ClickPost:
-    settings = {"retry": RetryPolicy.never(), "transport": ADAPTERS[wire]()} | settings
-    return ClickPost(Credentials("acme", key), hosts=Hosts.at(url), **settings)
+    settings = {"retry": RetryPolicy.never(), "transport": TRANSPORTS[wire]()} | settings
+    return ClickPost("acme", key, base_url=url, **settings)
 
 
 def has_canary(text: str) -> bool:
@@ -221,9 +225,9 @@ async def test_hooks_see_no_key_of_a_call_that_fails(
 async def test_the_hooks_of_these_tests_find_a_key_that_is_there(
     auth: Auth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The control: over aiohttp the key is in the URL that everybody is given.
-    seen = hook(monkeypatch, "aiohttp")
-    await asked_of_server("aiohttp", auth)
+    # The control: below httpx-aiohttp the key is in the URL that hooks are given.
+    seen = hook(monkeypatch, "httpx-aiohttp")
+    await asked_of_server("httpx-aiohttp", auth)
 
     assert any(map(has_canary, seen))
 
@@ -367,7 +371,7 @@ async def test_a_mock_in_front_of_the_connections_sees_the_placeholder() -> None
         route = respx.post(
             "https://www.clickpost.in/api/v3/create-order/", params__contains={"key": PLACEHOLDER}
         ).respond(200, content=PLACED)
-        async with ClickPost(Credentials("acme", CANARY)) as clickpost:
+        async with ClickPost("acme", CANARY) as clickpost:
             await clickpost.orders.create(india_order("R-1"))
 
     assert route.call_count == 1
@@ -378,9 +382,10 @@ def test_a_pool_is_not_left_with_the_key_of_its_last_call() -> None:
         async with serving() as server, client("default", server.url) as clickpost:
             await clickpost.orders.create(india_order("R-1"))
             (wire,) = clickpost._transport._adapters._made.values()
-            assert isinstance(wire, HTTPCorePool)
-            (link,) = wire._servers.popitem()[1].idle
-            assert link.tap.unsigned is None
-            await link.connection.aclose()
+            assert isinstance(wire, ConnectionPool)
+            ((_, connection),) = wire._idle.popitem()[1]
+            assert isinstance(connection, HTTPCoreConnection)
+            assert connection.backend.unsigned is None
+            await connection.aclose()
 
     asyncio.run(main())

@@ -28,9 +28,7 @@ from clickpost_async import ClickPost, RetryPolicy
 import tasks
 from tasks import app
 
-tasks.ClickPost = type("Client", (), {{
-    "from_env": lambda: ClickPost.from_env(retry=RetryPolicy(settle_delay={SETTLING}))
-}})
+tasks.ClickPost = lambda: ClickPost(retry=RetryPolicy(settle_delay={SETTLING}))
 app.conf.broker_transport_options = {{"visibility_timeout": 2, "unacked_restore_interval": 0.5}}
 """
 ASK = """

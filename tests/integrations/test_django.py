@@ -73,8 +73,8 @@ def environ(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
     notes.touch()
     return {
         "CLICKPOST_USERNAME": sandbox.username,
-        "CLICKPOST_API_KEY": sandbox.key,
-        "CLICKPOST_BASE_URL": sandbox.url,
+        "CLICKPOST_API_KEY": sandbox.api_key,
+        "CLICKPOST_BASE_URL": sandbox.base_url,
         "CACHE": str(tmp_path / "cache"),
         "NOTES": str(notes),
     }
@@ -132,7 +132,7 @@ async def test_errors_are_answered_by_what_is_known_of_the_order(
                 assert response.json()["problems"] == [
                     {
                         "path": "shipment_details.order_type",
-                        "message": "one of COD, PREPAID, EXCHANGE is needed",
+                        "message": "expected one of COD, PREPAID, EXCHANGE",
                     }
                 ]
                 assert (await http.post(view, json=inactive)).status_code == 500
@@ -277,7 +277,7 @@ print(bool(created.waybill))
         {"RATE": "600/60s"},
         {"RATE": Rate(10)},
         {"OPTIONS": {"rate": Rate(10)}},
-        {"RATE": 1, "OPTIONS": {"limiter": NoRateLimit(), "retry": RetryPolicy.never()}},
+        {"OPTIONS": {"limiter": NoRateLimit(), "retry": RetryPolicy.never()}},
     ],
 )
 def test_a_rate_is_given_in_each_of_its_forms(settings: dict[str, Any]) -> None:
@@ -287,11 +287,11 @@ def test_a_rate_is_given_in_each_of_its_forms(settings: dict[str, Any]) -> None:
 
 @pytest.mark.asyncio
 async def test_a_key_that_rotates_is_a_callable(clickpost_sandbox: Sandbox) -> None:
-    keys = iter([clickpost_sandbox.key] * 9)
+    keys = iter([clickpost_sandbox.api_key] * 9)
     with configured(
         USERNAME=clickpost_sandbox.username,
         API_KEY=lambda: next(keys),
-        BASE_URL=clickpost_sandbox.url,
+        BASE_URL=clickpost_sandbox.base_url,
     ):
         async with get_clickpost() as clickpost:
             assert (await clickpost.orders.create(india_order("R-1"))).waybill
@@ -300,10 +300,17 @@ async def test_a_key_that_rotates_is_a_callable(clickpost_sandbox: Sandbox) -> N
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"API_KEY": KEY}, "CLICKPOST: set CLICKPOST_USERNAME in the environment"),
-        ({"USERNAME": "acme", "API_KEY": f"{KEY}\n"}, "CLICKPOST_API_KEY ends with a line break"),
+        ({"API_KEY": KEY}, "CLICKPOST: username is missing"),
+        ({"USERNAME": "acme", "API_KEY": f"{KEY}\n"}, "CLICKPOST: api_key ends with a line break"),
         ({"USERNAME": "acme", "API_KEY": KEY, "BASE_URL": "http://sandbox:1"}, "https is needed"),
-        ({"USERNAME": "acme", "API_KEY": KEY, "RATE": "fast"}, "a rate is written as"),
+        (
+            {"USERNAME": "acme", "API_KEY": KEY, "RATE": "fast"},
+            "rate must be a number of calls a second",
+        ),
+        (
+            {"USERNAME": "acme", "API_KEY": KEY, "RATE": 1, "OPTIONS": {"limiter": NoRateLimit()}},
+            "rate or limiter, not both",
+        ),
         ({"USERNAME": "acme", "API_KEY": KEY, "OPTIONS": {"retries": 3}}, "retries"),
         ({"USER": "acme", "KEY": KEY}, "there is no KEY, USER; what there is: USERNAME, API_KEY"),
     ],
@@ -328,8 +335,8 @@ def test_a_webhook_without_a_token_is_refused_when_it_is_made() -> None:
 async def test_the_test_clients_of_django_reach_the_views(clickpost_sandbox: Sandbox) -> None:
     with configured(
         USERNAME=clickpost_sandbox.username,
-        API_KEY=clickpost_sandbox.key,
-        BASE_URL=clickpost_sandbox.url,
+        API_KEY=clickpost_sandbox.api_key,
+        BASE_URL=clickpost_sandbox.base_url,
     ):
         asynchronous = await AsyncClient().post(
             "/orders", india_order("R-1"), content_type="application/json"

@@ -50,7 +50,7 @@ async def test_requests_share_a_client_that_lives_as_long_as_the_application() -
     opened: list[ClickPost] = []
 
     def client() -> ClickPost:
-        opened.append(ClickPost(sandbox.credentials, hosts=sandbox.hosts))
+        opened.append(ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url))
         return opened[-1]
 
     async with Sandbox() as sandbox, running(shop(client)) as http:

@@ -25,7 +25,6 @@ from opentelemetry.trace import SpanKind, StatusCode
 from clickpost_async import (
     ClickPost,
     ClickPostError,
-    Credentials,
     Get,
     Host,
     Hosts,
@@ -384,7 +383,7 @@ async def test_a_call_within_a_call_is_under_it_though_another_client_makes_it()
 
         transport = httpx.MockTransport(Play([said(307)]))
         async with ClickPost(
-            Credentials("acme", key), transport=transport, observers=[collected.tell]
+            "acme", key, transport=transport, observers=[collected.tell]
         ) as clickpost:
             with pytest.raises(ClickPostError):
                 await clickpost.orders.create(india_order("R-1"))
@@ -612,8 +611,9 @@ def test_neither_the_key_nor_a_person_is_in_what_is_exported(fails: bool) -> Non
     @virtual_time
     async def main() -> None:
         async with ClickPost(
-            Credentials("acme", CANARY),
-            hosts=Hosts.at("https://acme.example/api"),
+            "acme",
+            CANARY,
+            base_url="https://acme.example/api",
             transport=httpx.MockTransport(echoes),
             observers=[collected.tell],
         ) as clickpost:

@@ -56,7 +56,7 @@ class Shop:
             **postgres.environ,
             "PYTHONPATH": str(ROOT),
             "CLICKPOST_USERNAME": sandbox.username,
-            "CLICKPOST_API_KEY": sandbox.key,
+            "CLICKPOST_API_KEY": sandbox.api_key,
             "CLICKPOST_BASE_URL": url,
         }
         for page in (FIRST, PAGE):

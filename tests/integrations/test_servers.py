@@ -32,15 +32,15 @@ def notes() -> Iterator[RedisServer]:
 
 @pytest_asyncio.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(key=CANARY) as sandbox:
+    async with Sandbox(api_key=CANARY) as sandbox:
         yield sandbox
 
 
 def environ(sandbox: Sandbox, notes: RedisServer, **more: str) -> dict[str, str]:
     return {
         "CLICKPOST_USERNAME": sandbox.username,
-        "CLICKPOST_API_KEY": sandbox.key,
-        "CLICKPOST_BASE_URL": sandbox.url,
+        "CLICKPOST_API_KEY": sandbox.api_key,
+        "CLICKPOST_BASE_URL": sandbox.base_url,
         "NOTES_URL": notes.url,
         **more,
     }
@@ -92,7 +92,7 @@ async def test_every_worker_places_orders_and_leaves_no_connection(
 async def test_an_order_under_way_is_answered_when_the_server_is_told_to_stop(
     notes: RedisServer,
 ) -> None:
-    async with Sandbox(key=CANARY, courier_seconds=1.0) as sandbox:
+    async with Sandbox(api_key=CANARY, courier_seconds=1.0) as sandbox:
         with serving(environ(sandbox, notes)) as server:
             async with calling(server) as http:
                 call = asyncio.create_task(http.post("/orders", json=india_order("PEN-1")))
@@ -298,7 +298,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 # Made before the fork, and used before it: the worst that a preloading server can do.
-clickpost = ClickPost.from_env()
+clickpost = ClickPost()
 asyncio.run(clickpost.health())
 
 async def place(request):

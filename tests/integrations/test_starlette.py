@@ -92,7 +92,7 @@ async def test_requests_share_a_client_that_lives_as_long_as_the_application(mak
     opened: list[ClickPost] = []
 
     def client() -> ClickPost:
-        opened.append(ClickPost(sandbox.credentials, hosts=sandbox.hosts))
+        opened.append(ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url))
         return opened[-1]
 
     before = asyncio.all_tasks()
@@ -220,7 +220,7 @@ def test_every_event_loop_that_serves_an_application_has_a_client_of_its_own() -
     waybills: list[str] = []
 
     def client() -> ClickPost:
-        opened.append(ClickPost(sandbox.credentials, hosts=sandbox.hosts))
+        opened.append(ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url))
         return opened[-1]
 
     async def serve(name: str) -> None:

@@ -12,9 +12,11 @@ from redis.exceptions import RedisError
 from taskiq import AckableMessage, InMemoryBroker
 from taskiq.exceptions import SendTaskError
 from taskiq.message import BrokerMessage
+from taskiq.receiver import Receiver
 
 from clickpost_async import ClickPost, InvalidRequestError
 from clickpost_async.fleet import Fleet, Ledger, created
+from clickpost_async.integrations import taskiq
 from clickpost_async.integrations.taskiq import OrderBroker, feed, order_broker, order_task
 from clickpost_async.sandbox import Sandbox
 from tests.helpers.redis_server import RedisServer
@@ -43,7 +45,7 @@ async def test_a_task_of_any_broker_creates_an_order_once(
     opened: list[ClickPost] = []
 
     def client() -> ClickPost:
-        opened.append(ClickPost(sandbox.credentials, hosts=sandbox.hosts))
+        opened.append(ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url))
         return opened[-1]
 
     create_order = order_task(broker, client=client, ledger=Ledger(server.url, account="acme"))
@@ -210,7 +212,7 @@ async def test_r01_a_worker_that_is_started_before_its_redis_waits_and_a_feeder_
     broker.is_worker_process = True
     order_task(
         broker,
-        client=lambda: ClickPost(sandbox.credentials, hosts=sandbox.hosts),
+        client=lambda: ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url),
         ledger=Ledger(server.url, account="acme"),
     )
     await broker.startup()
@@ -274,7 +276,7 @@ async def test_a_fleet_is_fed_through_a_broker(sandbox: Sandbox, server: RedisSe
     ledger = Ledger(server.url, account="acme")
 
     def client() -> ClickPost:
-        return ClickPost(sandbox.credentials, hosts=sandbox.hosts)
+        return ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url)
 
     task = order_task(broker, client=client, ledger=ledger)
     await broker.startup()
@@ -300,3 +302,131 @@ async def test_what_a_broker_refuses_is_told_by_its_cause(server: RedisServer) -
         await feed(task)(india_order("INK-4"), {})
     with pytest.raises(SendTaskError):
         await task.kiq({})
+
+
+async def redelivered_order(sandbox: Sandbox, server: RedisServer) -> None:
+    """Have an order placed by a worker that dies, lose its record, and give it to another one."""
+    ledger = Ledger(server.url, account="acme")
+    broker = order_broker(server.url, account="acme", idle=0.3)
+    broker.is_worker_process = True
+
+    def client() -> ClickPost:
+        return ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url)
+
+    task = order_task(broker, client=client, ledger=ledger)
+    await broker.startup()
+    await task.kiq(india_order("INK-5"))
+    dead = Listening(order_broker(server.url, account="acme", idle=0.3))
+    await dead.next()
+    async with client() as clickpost:
+        await clickpost.orders.create(india_order("INK-5"))
+    await dead.stop()
+
+    worker = Listening(broker)
+    await Receiver(broker).callback(await worker.next())
+    await worker.stop()
+
+
+@pytest.mark.asyncio
+async def test_redelivered_order_whose_record_is_gone_is_looked_up_and_not_sent(
+    sandbox: Sandbox, server: RedisServer
+) -> None:
+    await redelivered_order(sandbox, server)
+
+    creates = [call.operation for call in sandbox.requests()].count("orders.create_india")
+    assert creates == 1
+    assert len(sandbox.ledger()["INK-5"]) == 1
+
+
+@pytest.mark.asyncio
+async def test_without_the_mark_a_redelivered_order_whose_record_is_gone_is_sent_again(
+    sandbox: Sandbox, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OrderBroker, "_mark_redelivered", lambda self, data: data)
+    await redelivered_order(sandbox, server)
+
+    creates = [call.operation for call in sandbox.requests()].count("orders.create_india")
+    assert creates == 2
+
+
+@pytest.mark.asyncio
+async def test_order_that_is_still_queued_is_not_queued_again(
+    sandbox: Sandbox, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Every second all orders are late.
+    monkeypatch.setattr("clickpost_async.fleet.fleet._MAX_SILENCE", 0.0)
+    broker = order_broker(server.url, account="acme")
+    ledger = Ledger(server.url, account="acme")
+    task = order_task(broker, client=lambda: pytest.fail("a feeder opens no client"), ledger=ledger)
+    checks = 0
+
+    async def count(self: OrderBroker, number: bytes) -> bool:
+        nonlocal checks
+        checks += 1
+        return await contains(self, number)
+
+    contains = OrderBroker.contains
+    monkeypatch.setattr(OrderBroker, "contains", count)
+    async with (
+        ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url) as clickpost,
+        Fleet.open(feed(task), clickpost, ledger) as fleet,
+        Redis.from_url(server.url) as redis,
+    ):
+        orders = [asyncio.create_task(fleet.create(india_order(f"INK-{n}"))) for n in range(5)]
+        await eventually(lambda: checks >= 15)
+        assert await redis.xlen(QUEUE) == 5
+        # A message that is gone is replaced.
+        await redis.delete(QUEUE)
+        for _ in range(600):
+            if await redis.xlen(QUEUE) == 5:
+                break
+            await asyncio.sleep(0.05)
+        assert await redis.xlen(QUEUE) == 5
+        for order in orders:
+            order.cancel()
+        await asyncio.gather(*orders, return_exceptions=True)
+    await broker.shutdown()
+
+
+async def eventually(condition: Any) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("it does not happen within 30 s")
+
+
+@pytest.mark.asyncio
+async def test_consumers_of_dead_workers_are_deleted_and_those_with_messages_are_not(
+    server: RedisServer, one: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taskiq, "_DEAD_CONSUMER_MS", 20)
+    async with Redis.from_url(server.url, decode_responses=True) as redis:
+        for consumer in ("dead", "busy"):
+            await redis.xgroup_createconsumer(QUEUE, "workers", consumer)
+        await redis.xadd(QUEUE, {"data": "an address"})
+        await redis.xreadgroup("workers", "busy", {QUEUE: ">"})
+        await asyncio.sleep(0.1)
+        await one.broker._delete_dead_consumers(redis)
+        left = await redis.xinfo_consumers(QUEUE, "workers")
+
+    assert [(consumer["name"], consumer["pending"]) for consumer in left] == [("busy", 1)]
+
+
+@pytest.mark.asyncio
+async def test_worker_opens_few_connections_however_many_orders_end_together(
+    server: RedisServer, one: Listening
+) -> None:
+    for number in range(200):
+        await one.broker.kick(message(str(number)))
+    got = [await one.next() for _ in range(200)]
+    with server.client() as client:
+        before = client.info("stats")["total_commands_processed"]
+        await asyncio.gather(*(acknowledge(each) for each in got))
+        used = client.info("stats")["total_commands_processed"] - before
+        opened = len(client.client_list())
+
+        assert client.xlen(QUEUE) == client.xpending(QUEUE, "workers")["pending"] == 0
+    # One of them is the test's own. The commands go in batches of up to 100.
+    assert opened <= 1 + 4
+    assert used < 200

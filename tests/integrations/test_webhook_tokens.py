@@ -42,3 +42,15 @@ async def test_a_token_that_is_not_ascii_is_recognised(
         ]
 
     assert (right.status_code, wrong.status_code) == (200, 401)
+
+
+@pytest.mark.parametrize("make", [on_starlette, on_litestar])
+@pytest.mark.asyncio
+async def test_a_token_in_the_url_is_recognised(make: Callable[[], Any]) -> None:
+    async with running(make()) as http:
+        right, wrong = [
+            await http.post("/hook", json=PUSH, params={"secret": word})
+            for word in (TOKEN, TOKEN.replace("\u00e9", "\u00e8"))
+        ]
+
+    assert (right.status_code, wrong.status_code) == (200, 401)

@@ -63,7 +63,7 @@ async def handle(event: PushedEvent, request: Request) -> None:
 
 
 def client() -> ClickPost:
-    return ClickPost.from_env(retry=RetryPolicy(attempts=1, reconcile=False, settle_delay=7))
+    return ClickPost(retry=RetryPolicy(attempts=1, reconcile=False, settle_delay=7))
 
 
 app = FastAPI(lifespan=lifespan(client), exception_handlers={ClickPostError: answer_error})

@@ -34,7 +34,7 @@ async def main() -> None:
                 return
             left.append(now)
 
-    async with RedisBucket(told["url"], rate, account="fleet", share=4) as bucket:
+    async with RedisBucket(told["url"], rate, account="fleet", process_count=4) as bucket:
         tell("ready")
         sys.stdin.readline()
         until = time.monotonic() + told["seconds"]

@@ -14,7 +14,8 @@ from clickpost_async.settings import Rate
 
 _CLOCK = "redis.call('TIME')"
 _SCRIPT = room._SCRIPT.replace(_CLOCK, "{ARGV[9], ARGV[10]}")
-assert room._SCRIPT.count(_CLOCK) == 1
+assert room._SCRIPT.count(_CLOCK) == room.HEARTBEAT.count(_CLOCK) == 1
+_HEARTBEAT = room.HEARTBEAT.replace(_CLOCK, "{ARGV[5], 0}")
 
 _numbers: Iterator[int] = itertools.count()
 
@@ -42,6 +43,17 @@ class PlayedRedis:
         """Lose everything, as one that is started again."""
         self.client.delete(self.key)
 
+    async def count(self, process: str, spent: int, seconds: float, interval: float) -> int:
+        """Count a process, fail or hang."""
+        if self.hangs:
+            await asyncio.sleep(3600)
+        if self.failure is not None:
+            raise self.failure
+        now = asyncio.get_running_loop().time() + self.ahead
+        arguments = (process, str(spent), repr(seconds), repr(interval), repr(now))
+        words = (self.key, f"{self.key}:processes", *arguments)
+        return int(self.client.eval(_HEARTBEAT, 2, *words))
+
     async def answer(self, law: RateSpec, question: SlotRequest) -> SlotGrant:
         """Answer, fail or hang."""
         self.asked += 1
@@ -57,15 +69,32 @@ class PlayedRedis:
 class PlayedBucket(DistributedLimiter):
     """The limiter of one process of a fleet."""
 
-    def __init__(self, at: PlayedRedis, rate: Rate, *, share: int = 1) -> None:
-        super().__init__(rate, share, "the rate of a play")
+    def __init__(
+        self,
+        at: PlayedRedis,
+        rate: Rate,
+        *,
+        process_count: int | None = None,
+        latency: float = 0.0,
+    ) -> None:
+        super().__init__(rate, process_count, "the rate of a play")
         self._at = at
+        self._latency = latency
 
     def _open(self) -> Self:
         return self
 
     async def request_slots(self, question: SlotRequest) -> SlotGrant:
-        return await self._at.answer(self._law, question)
+        await asyncio.sleep(self._latency / 2)
+        answer = await self._at.answer(self._law, question)
+        await asyncio.sleep(self._latency / 2)
+        return answer
+
+    async def send_heartbeat(self, process: str, spent: int, seconds: float) -> int:
+        await asyncio.sleep(self._latency / 2)
+        count = await self._at.count(process, spent, seconds, self._law.interval)
+        await asyncio.sleep(self._latency / 2)
+        return count
 
     async def aclose(self) -> None:
         """Close nothing."""

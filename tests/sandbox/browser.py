@@ -56,6 +56,6 @@ async def looking_at(address: str, *, refused: int = 0) -> AsyncGenerator[Page, 
 
 async def place(sandbox: Sandbox, *references: str, **changes: Any) -> None:
     """Place orders at a sandbox that is served."""
-    async with raw_client(sandbox.url) as http:
+    async with raw_client(sandbox.base_url) as http:
         for reference in references:
             await http.post(INDIA, json=india_order(reference, **changes))

@@ -1,7 +1,7 @@
 """Orders, as the sandbox is to answer about them: written by hand."""
 
 from tests.sandbox.row import META, Row, envelope
-from tests.sandbox.samples import MIDNIGHT, india_order, world_order
+from tests.sandbox.samples import MIDNIGHT, b2b_order, india_order, world_order
 
 SHORT_ORDER = {
     "security_key": "str",
@@ -53,6 +53,45 @@ ROWS = [
             }
         ),
         body=world_order("NEW-2"),
+    ),
+    Row(
+        "orders.create_b2b",
+        "POST",
+        "/v1/create-b2b-order/",
+        {
+            "meta": META,
+            "order_id": "int",
+            "result": {
+                "waybill": "null",
+                "sort_code": "null",
+                "security_key": "null",
+                "label": "null",
+                "reference_number": "str",
+            },
+        },
+        body=b2b_order("NEW-B2B"),
+    ),
+    Row(
+        "orders.find_b2b",
+        "GET",
+        "/v1/create-b2b-order/",
+        {
+            "meta": META,
+            "order_id": "int",
+            "tracking_id": "int",
+            "result": {
+                "waybill": "str",
+                "reference_number": "str",
+                "label": "str",
+                "courier_partner_id": "int",
+                "courier_name": "str",
+                "sort_code": "null",
+                "security_key": "str",
+                "account_code": "str",
+                "children": [{"waybill": "str", "reference_number": "str", "label": "null"}],
+            },
+        },
+        {"reference_number": "B2B-DONE"},
     ),
     Row(
         "orders.fetch_india",

@@ -74,6 +74,22 @@ ROWS = [
         auth="key",
     ),
     Row(
+        "tracking.unregister",
+        "POST",
+        "/v1/tracking/awb-unregister/",
+        envelope({"awb": "str"}),
+        body={"waybill": "W1", "cp_id": 4, **KEY},
+        auth="body",
+    ),
+    Row(
+        "tracking.proof_of_delivery",
+        "GET",
+        "/v1/pod/pod_from_shipment_details/",
+        envelope({"pod_url": "str"}),
+        {"waybill": "DONE-1", "cp_id": 4},
+        auth="key",
+    ),
+    Row(
         "tracking.track",
         "GET",
         "/v2/track-order/",

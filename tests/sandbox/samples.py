@@ -134,6 +134,56 @@ def world_order(reference_number: str, **changes: Any) -> dict[str, Any]:
     return changed(order, changes)
 
 
+def b2b_order(reference_number: str, **changes: Any) -> dict[str, Any]:
+    """Return a B2B order of three boxes; a change is as in `india_order`."""
+    order: dict[str, Any] = {
+        "pickup_info": {
+            "name": "Lotus Stationers",
+            "phone": "9000000011",
+            "organisation": "Lotus",
+            "address": "14 Ink Lane",
+            "city": "Ahmedabad",
+            "state": "Gujarat",
+            "pincode": "380009",
+            "country": "India",
+            "time": "2026-03-02T11:00:00+0530",
+        },
+        "drop_info": {
+            "name": "Meera Reader",
+            "phone": "9000000012",
+            "organisation": "Banyan Books",
+            "address": "7 Banyan Road",
+            "city": "Pune",
+            "state": "Maharashtra",
+            "pincode": "411001",
+            "country": "India",
+        },
+        "shipment_info": {
+            "reference_number": reference_number,
+            "courier_partner": 129,
+            "account_code": "bluedart-surface",
+            "order_type": "PREPAID",
+            "delivery_type": "FORWARD",
+            "cod_value": 0,
+            "weight": 9000,
+            "invoice_info": [{"number": "INV-1", "value": 4000, "date": "2026-03-01"}],
+            "box_info": [
+                {
+                    "count": 2,
+                    "reference_number_prefix": "BOX",
+                    "length": 20,
+                    "breadth": 20,
+                    "height": 20,
+                    "weight": 3000,
+                    "product_info": [{"sku": "PEN-1", "sku_count": 40, "price": 50}],
+                },
+                {"count": 1, "box_master_code": "L", "weight": 3000},
+            ],
+        },
+    }
+    return changed(order, changes)
+
+
 def at_midnight(**settings: Any) -> Sandbox:
     """Return a sandbox whose time is moved by `tick` only."""
     return Sandbox(clock=lambda: float(MIDNIGHT), **settings)
@@ -147,6 +197,13 @@ async def placed(
     reply = await http.post(INDIA, json=india_order(reference or f"REF-{waybill}", **changes))
     assert status_of(reply) == 200
     return waybill
+
+
+async def b2b_placed(http: httpx.AsyncClient, reference_number: str) -> None:
+    """Place a B2B order at once."""
+    order = b2b_order(reference_number, additional_info={"is_async": False})
+    reply = await http.post("/v1/create-b2b-order/", json=order)
+    assert status_of(reply) == 200
 
 
 async def registered(http: httpx.AsyncClient, waybill: str, **more: Any) -> str:

@@ -120,7 +120,7 @@ async def test_one_may_look_at_everything_without_a_person_in_it() -> None:
     assert looks["/ledger"] == {"PEN-1": ["W/1"]}
     assert few == []
     assert too_many.status_code == 400
-    assert not any(word in str(looks) for word in ("Meera", "9000000012", sandbox.key))
+    assert not any(word in str(looks) for word in ("Meera", "9000000012", sandbox.api_key))
 
 
 @pytest.mark.asyncio

@@ -20,7 +20,7 @@ QUICK = RetryPolicy(attempts=8, backoff=0.02, settle_delay=0.05)
 
 
 def client(sandbox: Sandbox) -> ClickPost:
-    return ClickPost(sandbox.credentials, hosts=sandbox.hosts, retry=QUICK)
+    return ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url, retry=QUICK)
 
 
 # --- what it shows ------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ POLL = "/v1/return_order_poll/"
 
 
 def anonymous(sandbox: Sandbox) -> httpx.AsyncClient:
-    return client(sandbox, credentials={"user_name": sandbox.username, "key": sandbox.key})
+    return client(sandbox, credentials={"user_name": sandbox.username, "key": sandbox.api_key})
 
 
 async def polled(http: httpx.AsyncClient, start: str, end: str) -> httpx.Response:

@@ -41,7 +41,9 @@ async def test_a_pincode_that_is_not_served_is_refused_in_the_couriers_own_words
 
     assert [status_of(india), status_of(world)] == [319, 319]
     assert set(india.json()) == {"order_id", "meta", "reference_number"}
-    words = ast.literal_eval(india.json()["meta"]["message"])
+    prefix, _, text = india.json()["meta"]["message"].partition(": ")
+    assert prefix == "Error In Order Placing To Courier Partner"
+    words = ast.literal_eval(text)
     assert words["status"]["reason"] == "the drop pincode is not serviceable"
 
 

@@ -186,7 +186,9 @@ def test_without_its_libraries_the_sandbox_says_what_to_install() -> None:
 
 
 @pytest.mark.asyncio
-async def test_uvicorn_makes_the_sandbox_that_the_page_shows_for_containers() -> None:
+async def test_uvicorn_makes_the_sandbox_that_the_page_shows_for_containers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     page = (Path(__file__).parents[2] / "docs/how-to/sandbox.md").read_text(encoding="utf-8")
     [factory] = re.findall(r"uvicorn --factory (\S+)", page)
     environ = dict(re.findall(r"(CLICKPOST_\w+): (\S+)", page))
@@ -194,7 +196,10 @@ async def test_uvicorn_makes_the_sandbox_that_the_page_shows_for_containers() ->
     config.load()
 
     here = httpx.ASGITransport(app=config.loaded_app)
-    async with ClickPost.from_env(environ | {"CLICKPOST_ALLOW_HTTP": "1"}, transport=here) as shop:
+    monkeypatch.setenv("CLICKPOST_ALLOW_HTTP", "1")
+    for name in ("CLICKPOST_USERNAME", "CLICKPOST_API_KEY", "CLICKPOST_BASE_URL"):
+        monkeypatch.setenv(name, environ[name])
+    async with ClickPost(transport=here) as shop:
         created = await shop.orders.create(india_order("R-1"))
 
     assert environ["CLICKPOST_ALLOW_HTTP"] == '"1"'

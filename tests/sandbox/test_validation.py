@@ -22,7 +22,6 @@ RVP = {"shipment_details__delivery_type": "RVP", "shipment_details__courier_part
         (307, {"shipment_details__order_type": "CASH"}),
         (308, {"additional__priority": "SOON"}),
         (309, {"shipment_details__delivery_type": "SIDEWAYS"}),
-        (309, {"shipment_details__delivery_type": None}),
         (310, RVP),
         (310, {**RVP, "additional__rvp_reason": "x" * 501}),
         (
@@ -55,7 +54,7 @@ RVP = {"shipment_details__delivery_type": "RVP", "shipment_details__courier_part
         (328, {"pickup_info__email": None}),
         (328, {"drop_info__drop_name": ""}),
         (328, {"shipment_details__invoice_value": None}),
-        (328, {"shipment_details__cod_value": None}),
+        (315, {"shipment_details__cod_value": None}),
         (351, {"shipment_details__account_code": "unknown-account"}),
         (352, {"shipment_details__account_code": "shared-account"}),
         (353, {"shipment_details__account_code": "inactive-account"}),
@@ -175,7 +174,7 @@ async def test_a_key_can_be_revoked_while_calls_come() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         before = await http.post(INDIA, json=india_order("PEN-1"))
-        sandbox.key = "a-new-key-not-a-secret"
+        sandbox.api_key = "a-new-key-not-a-secret"
         after = await http.post(INDIA, json=india_order("PEN-2"))
 
     assert [status_of(before), status_of(after)] == [200, 301]
@@ -212,5 +211,104 @@ async def test_every_call_is_logged_without_its_key() -> None:
         ("orders.create_world", "", 400, 400),
         ("orders.fetch_world", "PEN-1", 200, 200),
     ]
-    assert sandbox.key not in repr(sandbox.requests())
-    assert sandbox.key not in repr(sandbox.orders())
+    assert sandbox.api_key not in repr(sandbox.requests())
+    assert sandbox.api_key not in repr(sandbox.orders())
+
+
+MESSAGES: list[tuple[str, dict[str, Any]]] = [
+    ("Invalid Courier Partner Id with Field cp_id", {"shipment_details__courier_partner": "4"}),
+    ("You have entered an invalid Order Type", {"shipment_details__order_type": "CASH"}),
+    ("You have entered an invalid Order Priority", {"additional__priority": "SOON"}),
+    ("Invalid Delivery Type", {"shipment_details__delivery_type": "BACK"}),
+    ("RVP reason is missing", RVP),
+    (
+        "Invalid Courier Partner For RVP",
+        {**RVP, "shipment_details__courier_partner": 4, "additional__rvp_reason": "broken"},
+    ),
+    ("Items Data is missing from order details", {"shipment_details__items": []}),
+    ("Invalid Format of items for Order data: ", {"shipment_details__items": ["Ink"]}),
+    ("Invalid Format Of Order Data: ", {"shipment_details__weight": -1}),
+    ("Invalid Cod Value", {"shipment_details__cod_value": 0}),
+    ("Invalid POST data: ", {"drop_info__drop_name": ""}),
+    ("No account exist", {"shipment_details__account_code": "unknown-account"}),
+]
+
+
+@pytest.mark.parametrize(("message", "changes"), MESSAGES)
+@pytest.mark.asyncio
+async def test_a_refusal_has_the_message_of_clickposts_table(
+    message: str, changes: dict[str, Any]
+) -> None:
+    async with client(Sandbox()) as http:
+        reply = await http.post(INDIA, json=india_order("PEN-1", **changes))
+
+    found = reply.json()["meta"]["message"]
+    assert found.startswith(message) if message.endswith(": ") else found == message
+
+
+@pytest.mark.asyncio
+async def test_an_unknown_waybill_has_the_message_of_clickposts_table() -> None:
+    async with client(Sandbox()) as http:
+        reply = await http.get(INDIA, params={"awb": "W0", "cp_id": 4})
+
+    assert reply.json()["meta"] == {
+        "status": 321,
+        "message": "Awb Number Does not exist in the system for the courier partner",
+        "success": False,
+    }
+
+
+def item(**changes: Any) -> dict[str, Any]:
+    return {"description": "Ink", "quantity": 1, "price": 10, "sku": "INK", **changes}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shipment_details__items": [item(additional={"weight": 90})]},
+        {"shipment_details__items": [item(additional=[])]},
+        {"shipment_details__items": [item()]},
+        {"shipment_details__delivery_type": None},
+        {"shipment_details__order_type": "PREPAID", "shipment_details__cod_value": None},
+        {"additional": []},
+        {"additional": {"label": "1", "async": ""}},
+        {"drop_info__drop_phone": "+91 9000000012"},
+    ],
+)
+@pytest.mark.asyncio
+async def test_what_merchants_send_is_accepted(changes: dict[str, Any]) -> None:
+    async with client(Sandbox()) as http:
+        reply = await http.post(INDIA, json=india_order("PEN-1", **changes))
+
+    assert reply.json()["meta"]["status"] == 200
+
+
+@pytest.mark.parametrize(
+    "weights", [item(additional={"weight": "heavy"}), item(weight=-1), item(weight="x")]
+)
+@pytest.mark.asyncio
+async def test_a_weight_that_is_no_number_is_refused_wherever_it_stands(
+    weights: dict[str, Any],
+) -> None:
+    async with client(Sandbox()) as http:
+        order = india_order("PEN-1", shipment_details__items=[weights])
+        reply = await http.post(INDIA, json=order)
+
+    assert reply.json()["meta"]["status"] == 314
+
+
+@pytest.mark.parametrize("path", ["/api//v3/create-order/", "//api/v3/create-order/"])
+@pytest.mark.asyncio
+async def test_doubled_slashes_in_a_path_are_accepted(path: str) -> None:
+    async with client(Sandbox()) as http:
+        reply = await http.post(f"http://sandbox.test{path}", json=india_order("PEN-1"))
+
+    assert reply.json()["meta"]["status"] == 200
+
+
+@pytest.mark.asyncio
+async def test_doubled_slashes_elsewhere_are_part_of_the_path() -> None:
+    async with client(Sandbox()) as http:
+        found = await http.get("http://sandbox.test//labels//W.pdf")
+
+    assert found.status_code == 404

@@ -22,6 +22,7 @@ class Receiver:
     def __init__(self) -> None:
         self.answers: list[int] = []
         self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
         self.payloads: list[Any] = []
         self.came = threading.Semaphore(0)
         receiver = self
@@ -29,6 +30,7 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
+                receiver.paths.append(self.path)
                 receiver.headers.append({k.lower(): v for k, v in self.headers.items()})
                 receiver.payloads.append(json.loads(body))
                 self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
@@ -55,6 +57,21 @@ def receiver() -> Iterator[Receiver]:
     receiver.server.shutdown()
     receiver.thread.join()
     receiver.server.server_close()
+
+
+@pytest.mark.asyncio
+async def test_a_token_is_pushed_in_the_url_where_a_parameter_is_named(receiver: Receiver) -> None:
+    sandbox = at_midnight()
+    sandbox.webhooks_to(f"{receiver.url}?shop=7", token=TOKEN, parameter="secret")
+    await parcel(sandbox)
+
+    [delivery] = await sandbox.push_webhooks()
+
+    assert receiver.paths == [f"/hook?shop=7&secret={TOKEN}"]
+    assert "webhook_key" not in receiver.headers[0]
+    # Nothing that is shown has it.
+    assert delivery.url == f"{receiver.url}?shop=7"
+    assert list(sandbox.webhook_urls()) == [f"{receiver.url}?shop=7"]
 
 
 async def parcel(sandbox: Sandbox, waybill: str = "W1") -> None:

@@ -10,7 +10,6 @@ from attrs import define, field, frozen
 from clickpost_async import (
     ClickPost,
     ClickPostError,
-    Credentials,
     InvalidRequestError,
     Priority,
     Rate,
@@ -101,7 +100,8 @@ class App:
             history.rates[name] = (rate.per_second, float(rate.burst or 1))
         read = self.settings.patience
         return ClickPost(
-            Credentials("acme", "not-a-real-key"),
+            "acme",
+            "not-a-real-key",
             transport=transport,
             rate=rate,
             retry=self.settings.retry,

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
+from attrs import frozen
+
 from clickpost_async.fleet import Fleet, Ledger, OrderTerms, Worker
 from tests.simulation.application import App, push
 from tests.simulation.disk import states_in
@@ -130,11 +132,18 @@ class Queue:
             message = "Redis is gone"
             raise ConnectionRefusedError(message)
 
-    async def feed(self, order: dict[str, Any], terms: dict[str, Any]) -> None:
+    async def feed(self, order: dict[str, Any], terms: dict[str, Any]) -> "_Message":
         """Put an order into the queue."""
         await self._ask()
         message = {"order": order, "terms": terms, "worker": "", "since": 0.0}
-        self._redis.memory.queue[self._world.number()] = message
+        number = self._world.number()
+        self._redis.memory.queue[number] = message
+        return _Message(self, number)
+
+    async def contains(self, number: int) -> bool:
+        """Tell whether a message is in the queue, waiting or in a worker's hands."""
+        await self._ask()
+        return number in self._redis.memory.queue
 
     async def take(self, worker: str) -> tuple[int, dict[str, Any]] | None:
         """Take a message that nobody has, or whose worker is dead."""
@@ -157,6 +166,18 @@ class Queue:
         """Take a message out."""
         await self._ask()
         self._redis.memory.queue.pop(number, None)
+
+
+@frozen
+class _Message:
+    """A message, for the feeder."""
+
+    queue: Queue
+    number: int
+
+    async def is_queued(self) -> bool:
+        """Tell whether it is in the queue still."""
+        return await self.queue.contains(self.number)
 
 
 class Crew:

@@ -24,6 +24,7 @@ URL = f"redis://127.0.0.1:{PORT}?protocol=2"
 
 _LUA = LuaRuntime(encoding="latin-1")
 _COMPILED: dict[str, Any] = {}
+_MAX_COMPILED = 100
 
 Reply = Any
 """`None`, an integer, text, a list of replies, a status, or an error."""
@@ -188,6 +189,9 @@ class Redis:
             raise RedisReplyError(message)
         compiled = _COMPILED.get(sha)
         if compiled is None:
+            if len(_COMPILED) >= _MAX_COMPILED:
+                # Each era of each play has a script of its own.
+                _COMPILED.clear()
             text = f"function(KEYS, ARGV, redis) {self._scripts[sha]}\nend"
             compiled = _COMPILED[sha] = _LUA.eval(text)
 

@@ -25,6 +25,11 @@ def _time(redis: Redis) -> Reply:
     return [str(int(now)), str(int(now % 1 * 1e6))]
 
 
+def _hello(redis: Redis) -> Reply:
+    told = {"server": "redis", "version": "7.0.15", "mode": "standalone", "role": "master"}
+    return [word for pair in told.items() for word in pair]
+
+
 def _config(redis: Redis, what: str, *names: str) -> Reply:
     if what.upper() != "GET":
         return _OK
@@ -76,6 +81,10 @@ def _ttl(redis: Redis, key: str) -> Reply:
 
 def _get(redis: Redis, key: str) -> Reply:
     return redis.get(key)
+
+
+def _mget(redis: Redis, *keys: str) -> Reply:
+    return [redis.get(key) for key in keys]
 
 
 def _set(redis: Redis, key: str, value: str, *options: str) -> Reply:
@@ -291,6 +300,7 @@ COMMANDS: Mapping[str, Callable[..., Reply]] = {
     "ping": _ping,
     "info": _info,
     "time": _time,
+    "hello": _hello,
     "config": _config,
     "evalsha": _evalsha,
     "eval": _eval,
@@ -302,6 +312,7 @@ COMMANDS: Mapping[str, Callable[..., Reply]] = {
     "pexpire": _pexpire,
     "ttl": _ttl,
     "get": _get,
+    "mget": _mget,
     "set": _set,
     "incr": _incr,
     "hset": _hset,

@@ -23,6 +23,7 @@ SET a 3 GET
 SET b 1 EX 100
 GET a
 GET c
+MGET a c b
 TTL b
 TTL a
 TTL c
@@ -72,17 +73,18 @@ ZCARD z
 
 # What two workers ask the ledger: an act, who asks, and what the act is about.
 LEDGER_ACTS = [
-    ("claim", "one", "digest-a", "", "1000"),
-    ("claim", "two", "digest-a", "", "1000"),
-    ("sending", "two", "1000"),
-    ("sending", "one", "1000"),
-    ("claim", "one", "digest-b", "", "1000"),
-    ("end", "one", "open", "digest-a", "answer", "1000"),
-    ("claim", "two", "digest-a", "", "1000"),
-    ("claim", "two", "digest-b", "", "1000"),
-    ("end", "two", "placed", "digest-a", "answer", "1000"),
-    ("claim", "one", "digest-a", "", "1000"),
-    ("claim", "one", "digest-b", "", "1000"),
+    ("register", "one"),
+    ("claim", "one", "digest-a", "queued"),
+    ("claim", "two", "digest-a", ""),
+    ("sending", "two"),
+    ("sending", "one"),
+    ("claim", "one", "digest-b", ""),
+    ("end", "one", "open", "digest-a", "", "stream", "1", "answer"),
+    ("claim", "two", "digest-a", ""),
+    ("claim", "two", "digest-b", ""),
+    ("end", "two", "placed", "digest-a", "12 W-1", "", "0", ""),
+    ("claim", "one", "digest-a", ""),
+    ("claim", "one", "digest-b", ""),
 ]
 
 
@@ -132,10 +134,18 @@ def test_simulated_redis_answers_commands_as_a_real_one(connection: Connection) 
 
 def test_simulated_redis_runs_the_ledger_as_a_real_one(connection: Connection) -> None:
     redis = Redis(World(1))
+    script = f"local ERA, BEGAN = 'an-era', 0\n{LEDGER}"
+    redis.call("SET", "era", "an-era")
+    real(connection, ["SET", "era", "an-era"])
 
-    for act, worker, *told in LEDGER_ACTS:
-        words = ["EVAL", LEDGER, "2", "order", "workers:", act, worker, "15", *told]
-        assert simulated(redis, words) == real(connection, words), (act, worker, told)
+    for act, worker, *message in LEDGER_ACTS:
+        keys = ["era", "workers:", "doubts", "order", "other"]
+        words = ["EVAL", script, str(len(keys)), *keys, act, worker, "15", "1000"]
+        # The same of both orders.
+        words += 2 * message
+        expected = real(connection, words)
+        assert simulated(redis, words) == expected, (act, worker, message)
+        assert len(expected) == 2
 
 
 def test_simulated_redis_runs_the_rate_limiter_as_a_real_one(connection: Connection) -> None:

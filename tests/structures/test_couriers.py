@@ -6,6 +6,7 @@ from clickpost_async import InvalidRequestError, structure, unstructure
 from clickpost_async._codec.converter import structure_response
 from clickpost_async.structures import ResponseInfo
 from clickpost_async.structures.couriers import IndiaParcel, Recommendation, Recommendations
+from tests.helpers.strategies import warned
 
 
 def recommendation(**fields: Any) -> Recommendation:
@@ -75,6 +76,23 @@ def test_a_parcel_may_leave_out_its_size_and_keep_what_is_not_documented() -> No
     assert unstructure(structure(payload, IndiaParcel)) == payload
 
 
+def test_a_parcel_without_an_item_is_warned_of() -> None:
+    payload = {
+        "pickup_pincode": 682011,
+        "drop_pincode": "600017",
+        "order_type": "PREPAID",
+        "delivery_type": "FORWARD",
+        "reference_number": 1,
+        "invoice_value": 1245,
+    }
+
+    parcel = structure(payload, IndiaParcel)
+
+    assert warned(payload, IndiaParcel) == ["item"]
+    assert (parcel.pickup_pincode, parcel.reference_number) == ("682011", "1")
+    assert unstructure(parcel) == payload
+
+
 def test_all_mistakes_of_a_parcel_are_told_together() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         structure({"pickup_pincode": "1", "weight": 0, "delivery_type": "BACK"}, IndiaParcel)
@@ -84,7 +102,6 @@ def test_all_mistakes_of_a_parcel_are_told_together() -> None:
         "order_type",
         "delivery_type",
         "reference_number",
-        "item",
         "invoice_value",
         "weight",
     }

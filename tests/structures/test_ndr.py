@@ -8,6 +8,7 @@ from clickpost_async import InvalidRequestError, structure, unstructure
 from clickpost_async._codec.converter import structure_response
 from clickpost_async.structures import ResponseInfo
 from clickpost_async.structures.ndr import FeedbackKind, NdrAction, NdrFeedback
+from tests.helpers.strategies import warned
 
 BACK: dict[str, Any] = {
     "action": "INITIATE_RTO",
@@ -33,20 +34,16 @@ def test_documented_instructions_survive(action: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("missing", REATTEMPT)
-def test_a_reattempt_needs_all_five(missing: str) -> None:
-    with pytest.raises(InvalidRequestError) as caught:
-        structure({**AGAIN, missing: None}, NdrAction)
-
-    assert [problem.path for problem in caught.value.problems] == [missing]
+def test_a_reattempt_without_one_of_the_five_is_warned_of(missing: str) -> None:
+    assert warned({**AGAIN, missing: None}, NdrAction) == [missing]
 
 
-def test_a_reattempt_that_is_told_as_text_needs_them_too() -> None:
+def test_a_reattempt_that_is_given_as_text_is_one_too() -> None:
     plain: Any = "REATTEMPT"
 
-    with pytest.raises(InvalidRequestError) as caught:
-        NdrAction(action=plain, waybill="W1", courier_partner=4, account_code="main")
+    action = NdrAction(action=plain, waybill="W1", courier_partner=4, account_code="main")
 
-    assert [problem.path for problem in caught.value.problems] == REATTEMPT
+    assert [warning.path for warning in action.warnings] == REATTEMPT
 
 
 def test_every_missing_and_every_wrong_field_is_named_together() -> None:
@@ -55,7 +52,7 @@ def test_every_missing_and_every_wrong_field_is_named_together() -> None:
             {**BACK, "action": "REATTEMPT", "drop_pincode": "30200", "cp_id": None}, NdrAction
         )
 
-    assert {problem.path for problem in caught.value.problems} == {*REATTEMPT, "cp_id"}
+    assert {problem.path for problem in caught.value.problems} == {"drop_pincode", "cp_id"}
 
 
 @pytest.mark.parametrize(

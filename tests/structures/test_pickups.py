@@ -4,6 +4,7 @@ import pytest
 
 from clickpost_async import InvalidRequestError, structure, unstructure
 from clickpost_async.structures.pickups import IndiaPickupOrder, WorldPickupOrder
+from tests.helpers.strategies import warned
 
 
 def india(**changes: Any) -> dict[str, Any]:
@@ -74,25 +75,30 @@ def test_every_documented_way_to_write_a_pickup_time_survives(time: str) -> None
     assert unstructure(structure(payload, IndiaPickupOrder)) == payload
 
 
-@pytest.mark.parametrize("time", ["2026-03-02", "02-03-2026 15:30", "2022-10-271T10:00:00", "soon"])
+@pytest.mark.parametrize("time", ["02-03-2026 15:30", "soon"])
 def test_another_pickup_time_is_refused(time: str) -> None:
     assert list(problems(india(pickup_date=time), IndiaPickupOrder)) == ["pickup_date"]
+
+
+@pytest.mark.parametrize("time", ["2026-03-02", "2022-10-271T10:00:00"])
+def test_a_pickup_time_that_begins_with_its_day_is_warned_of(time: str) -> None:
+    assert warned(india(pickup_date=time), IndiaPickupOrder) == ["pickup_date"]
 
 
 def test_all_mistakes_of_a_pickup_are_told_together() -> None:
     payload = india(
         courier_partner=0,
-        items="x" * 501,
+        items=" ",
         pickup_pincode="012345",
-        pickup_email="e" * 51,
+        pickup_email="",
         pickup_country="AE",
     )
     assert problems(payload, IndiaPickupOrder) == {
-        "courier_partner": "a number of at least 1 is needed",
-        "items": "at most 500 characters, this has 501",
+        "courier_partner": "must be at least 1",
+        "items": "must not be blank",
         "pickup_pincode": "a pincode is six digits, like 110001",
-        "pickup_email": "at most 50 characters, this has 51",
-        "pickup_country": 'India is written "IN"; other countries are v2',
+        "pickup_email": "must not be blank",
+        "pickup_country": 'India is written "IN"; other countries are v4',
     }
 
 
@@ -104,15 +110,12 @@ def test_a_postal_code_stays_as_it_was_written(code: object) -> None:
 
 @pytest.mark.parametrize("end", ["10:30", "09:00"])
 def test_a_pickup_ends_after_it_starts(end: str) -> None:
-    assert problems(world(end_time=end), WorldPickupOrder) == {
-        "pickup_info.end_time": "must be later on the same day than start_time"
-    }
+    assert warned(world(end_time=end), WorldPickupOrder) == ["pickup_info.end_time"]
 
 
 @pytest.mark.parametrize("time", ["9:00", "24:00", "10:60", "10:30:00", "10.30"])
 def test_a_time_of_day_has_hours_and_minutes(time: str) -> None:
-    told = problems(world(start_time=time), WorldPickupOrder)["pickup_info.start_time"]
-    assert told == "a time of day is written HH:MM, like 10:45"
+    assert "pickup_info.start_time" in warned(world(start_time=time), WorldPickupOrder)
 
 
 def test_the_people_of_a_pickup_are_not_shown() -> None:

@@ -55,7 +55,7 @@ def test_a_time_in_another_form_is_refused(text: str) -> None:
 
 def test_fields_are_a_list_of_names() -> None:
     start = datetime(2026, 3, 1, tzinfo=UTC)
-    with pytest.raises(InvalidRequestError, match="fields: a list is needed"):
+    with pytest.raises(InvalidRequestError, match="fields: expected a list"):
         Report.between(start, start + timedelta(hours=1), fields="awb")
 
 

@@ -94,32 +94,32 @@ def test_a_value_of_the_right_type_is_taken(kind: Any, value: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "value", "message"),
     [
-        (str, 5, "text is needed, not a whole number: give str(x)"),
-        (str, None, "text is needed, not null"),
-        (str, date(2026, 1, 31), "text is needed, not date: give its isoformat()"),
+        (str, 5, "expected a string, got an integer: give str(x)"),
+        (str, None, "expected a string, got null"),
+        (str, date(2026, 1, 31), "expected a string, got date: give its isoformat()"),
         (str, "a\x00b", "must not contain a NUL character"),
         (str, "a\ud800", "contains an unpaired surrogate (invalid Unicode)"),
-        (int, True, "a whole number is needed, not true or false"),
-        (int, 1.0, "a whole number is needed, not a number"),
-        (float, False, "a number is needed, not true or false"),
-        (float, "5", "a number is needed, not text"),
+        (int, True, "expected an integer, got a boolean"),
+        (int, 1.0, "expected an integer, got a number"),
+        (float, False, "expected a number, got a boolean"),
+        (float, "5", "expected a number, got a string"),
         (float, float("nan"), "missing value (NaN): give a value, or None"),
-        (float, float("-inf"), "a finite number is needed"),
-        (bool, 1, "true or false is needed, not a whole number"),
-        (bool, "true", "true or false is needed, not text"),
+        (float, float("-inf"), "expected a finite number"),
+        (bool, 1, "expected a boolean, got an integer"),
+        (bool, "true", "expected a boolean, got a string"),
         (int, 2**1025, "is too large a number"),
         (str, float("nan"), "missing value (NaN): give a value, or None"),
-        (str, b"W1", "text is needed, not bytes: give text, by decode() or base64"),
+        (str, b"W1", "expected a string, got bytes: give text, by decode() or base64"),
         (Any, [{"a": object()}], "[0].a: object cannot be written as JSON"),
-        (Mapping[str, Any], {"a": float("inf")}, "a: a finite number is needed"),
-        (OrderType, "cod", "one of COD, PREPAID, EXCHANGE is needed"),
-        (OrderType, [], "one of COD, PREPAID, EXCHANGE is needed"),
-        (float | str, [], "a number or text is needed, not a list"),
-        (Sequence[int], "12", "a list is needed, not text"),
-        (Sequence[int], {1: 2}, "a list is needed, not an object"),
-        (Sequence[int], (1, "2", 3), "[1]: a whole number is needed, not text"),
-        (Mapping[str, Any], [], "an object is needed, not a list"),
-        (Item, 5, "an object is needed, not a whole number"),
+        (Mapping[str, Any], {"a": float("inf")}, "a: expected a finite number"),
+        (OrderType, "cod", "expected one of COD, PREPAID, EXCHANGE"),
+        (OrderType, [], "expected one of COD, PREPAID, EXCHANGE"),
+        (float | str, [], "expected a number or a string, got a list"),
+        (Sequence[int], "12", "expected a list, got a string"),
+        (Sequence[int], {1: 2}, "expected a list, got an object"),
+        (Sequence[int], (1, "2", 3), "[1]: expected an integer, got a string"),
+        (Mapping[str, Any], [], "expected an object, got a list"),
+        (Item, 5, "expected an object, got an integer"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_told_in_plain_words(
@@ -285,7 +285,7 @@ def test_a_number_keeps_its_bounds(rule: Any, taken: list[float], refused: list[
 
 
 def test_a_number_too_large_for_arithmetic_is_refused_not_raised() -> None:
-    assert AtLeast(0)(10**400) == "a number of at least 0 is needed"
+    assert AtLeast(0)(10**400) == "must be at least 0"
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t\n", "\u00a0"])

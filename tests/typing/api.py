@@ -19,7 +19,6 @@ from clickpost_async import (
     BodyStyle,
     ClickPost,
     ClickPostError,
-    Credentials,
     Get,
     Hosts,
     Idempotency,
@@ -47,6 +46,7 @@ from clickpost_async.integrations.starlette import (
     webhook,
 )
 from clickpost_async.structures import (
+    B2BOrder,
     ChildShipment,
     CreatedOrder,
     FetchedOrder,
@@ -55,7 +55,10 @@ from clickpost_async.structures import (
     IndiaShipment,
     Item,
     OrderType,
+    PincodePair,
     ResponseModel,
+    SecurityKey,
+    Track,
 )
 from clickpost_async.webhooks import ReturnEvent, TrackingEvent
 
@@ -88,6 +91,33 @@ async def look_up(clickpost: ClickPost) -> None:
     await clickpost.orders.fetch_india("W1")  # type: ignore[call-arg]
     await clickpost.orders.fetch_india("W1", courier_partner="4")  # type: ignore[arg-type]
     await clickpost.orders.find_india(1001)  # type: ignore[arg-type]
+
+
+async def serviceability(clickpost: ClickPost, order: B2BOrder, pair: PincodePair) -> None:
+    assert_type(await clickpost.orders.create_b2b(order), CreatedOrder)
+    assert_type(await clickpost.orders.find_b2b("order-1"), FetchedOrder)
+    check = await clickpost.serviceability.check("560034", order_type="COD")
+    assert_type(check.serviceable, bool)
+    options = await clickpost.serviceability.options("380009", "560034", weight_kg=0.5)
+    assert_type(options[0].committed_sla, int | None)
+    pincodes = await clickpost.serviceability.pincodes(4, account_code="main")
+    assert_type(pincodes.drop, Mapping[str, Sequence[str]])
+    predictions = await clickpost.delivery.predict([pair, {"pickup_pincode": "380009"}])
+    assert_type(predictions[0].days_with(4), tuple[int, int] | None)
+
+    await clickpost.serviceability.options("380009")  # type: ignore[call-arg]
+    await clickpost.orders.create_b2b("order")  # type: ignore[arg-type]
+
+
+async def track(clickpost: ClickPost) -> None:
+    assert_type(await clickpost.tracking.security_key("W1", courier_partner=4), SecurityKey)
+    assert_type(await clickpost.tracking.security_key(reference_number="R"), SecurityKey)
+    async for outcome in clickpost.tracking.iter_track(iter(["W1"]), courier_partner=4):
+        assert_type(outcome.track, Track | None)
+        assert_type(outcome.error, ClickPostError | None)
+
+    await clickpost.tracking.security_key("W1")  # type: ignore[call-overload]
+    await clickpost.labels.fetch("W1", courier_partner=4, regenerate=True)  # type: ignore[call-arg]
 
 
 def read(order: CreatedOrder) -> None:
@@ -123,26 +153,35 @@ def convert(plain: Mapping[str, Any]) -> None:
 
 
 def configure() -> None:
-    credentials = Credentials("acme", "not-a-real-key")
     ClickPost(
-        credentials,
+        "acme",
+        "not-a-real-key",
         rate=Rate(10),
         retry=RetryPolicy(attempts=3),
         timeouts=Timeouts(create=45),
         max_concurrency=50,
-        hosts=Hosts.at("http://127.0.0.1:8000/api"),
+        base_url="http://127.0.0.1:8000/api",
         body_style=BodyStyle.RAW_BODY,
-        transport="aiohttp",
+        transport="httptools",
     )
-    ClickPost(credentials, transport=httpx.AsyncHTTPTransport())
-    assert_type(ClickPost.from_env(), ClickPost)
-    assert_type(ClickPost(credentials).with_options(deadline=5), ClickPost)
-    ClickPost(credentials).with_options(priority=Priority.BULK, retry=RetryPolicy.never())
+    ClickPost(transport=httpx.AsyncHTTPTransport())
+    ClickPost(username="acme", api_key="not-a-real-key", rate=10)
+    ClickPost(rate=2.5)
+    ClickPost(rate="600/60s")
+    ClickPost(hosts=Hosts.at("http://sandbox:8000/api", allow_http=True))
+    assert_type(ClickPost(), ClickPost)
+    assert_type(ClickPost().with_options(deadline=5), ClickPost)
+    ClickPost().with_options(priority=Priority.BULK, retry=RetryPolicy.never())
 
-    ClickPost("acme", "not-a-real-key")  # type: ignore[arg-type, call-arg]
-    ClickPost(credentials, rate=10)  # type: ignore[arg-type]
-    ClickPost(credentials, body_style="plain")  # type: ignore[arg-type]
-    ClickPost(credentials, transport="curl")  # type: ignore[arg-type]
+    ClickPost("acme", "not-a-real-key", "https://acme.example")  # type: ignore[call-arg]
+    ClickPost(hosts="https://acme.example")  # type: ignore[arg-type]
+    ClickPost(retry=3)  # type: ignore[arg-type]
+    ClickPost(timeouts=5)  # type: ignore[arg-type]
+    ClickPost(max_concurrency="5")  # type: ignore[arg-type]
+    ClickPost(body_style="plain")  # type: ignore[arg-type]
+    ClickPost(transport="curl")  # type: ignore[arg-type]
+    ClickPost(observers=print)  # type: ignore[arg-type]
+    ClickPost(ratez=10)  # type: ignore[call-arg]
     Timeouts(5)  # type: ignore[call-arg]
 
 
@@ -151,18 +190,18 @@ async def rotate() -> str:
 
 
 def rotating() -> None:
-    Credentials("acme", rotate)
-    Credentials("acme", lambda: "not-a-real-key")
+    ClickPost("acme", rotate)
+    ClickPost("acme", lambda: "not-a-real-key")
 
-    Credentials("acme", 5)  # type: ignore[arg-type]
-    Credentials("acme")  # type: ignore[call-arg]
+    ClickPost("acme", 5)  # type: ignore[arg-type]
+    ClickPost("acme", lambda: 5)  # type: ignore[arg-type, return-value]
 
 
-async def enter(credentials: Credentials) -> None:
-    async with ClickPost(credentials) as clickpost:
+async def enter() -> None:
+    async with ClickPost() as clickpost:
         assert_type(clickpost, ClickPost)
 
-    with ClickPost(credentials):  # type: ignore[attr-defined]
+    with ClickPost():  # type: ignore[attr-defined]
         pass
 
 
@@ -194,17 +233,17 @@ async def handle_nothing() -> None: ...
 
 def serve() -> None:
     Starlette(
-        lifespan=lifespan(ClickPost.from_env),
+        lifespan=lifespan(ClickPost),
         exception_handlers={ClickPostError: answer_error},
         routes=[
             Route("/health", health),
             Route("/hook", webhook(handle, token=["old", "new"]), methods=["POST"]),
         ],
     )
-    FastAPI(lifespan=lifespan(ClickPost.from_env))
+    FastAPI(lifespan=lifespan(ClickPost))
     webhook(handle, token="word", seen=InMemoryEventStore(most=100))
 
-    lifespan(ClickPost)  # type: ignore[arg-type]
+    lifespan(ClickPost())  # type: ignore[arg-type]
     webhook(handle)  # type: ignore[call-arg]
     webhook(handle_nothing, token="word")  # type: ignore[arg-type]
 

@@ -1,7 +1,6 @@
 """Choose a courier: recommendations, the accounts with them, and pincodes."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from attrs import frozen
 
@@ -17,46 +16,15 @@ from clickpost_async.sandbox.operation import (
     meta,
     success,
 )
-from clickpost_async.sandbox.world import couriers, pincodes, scenarios
+from clickpost_async.sandbox.world import accounts, couriers, pincodes, scenarios
 
-
-@frozen
-class Account:
-    """The enterprise's account with a courier."""
-
-    id: int
-    courier_partner: int
-    code: str
-    active: bool = True
-
-    @property
-    def named(self) -> str:
-        """How it stands in the lists of filters."""
-        return f"{couriers.name_of(self.courier_partner)}({self.code}({self.id}))"
-
-
-_INDIA = (
-    Account(410_001, 5, "bluedart-air"),
-    Account(410_002, 4, "delhivery-surface"),
-    Account(410_003, 6, "xpressbees-surface"),
-    Account(410_004, 3, "ecom-surface"),
-    Account(410_005, 9, "inactive-account", active=False),
-)
-_RETURNS = (Account(410_006, 25, "delhivery-returns"), Account(410_007, 41, "xpressbees-returns"))
-_WORLD = (
-    Account(410_008, 138, "naqel-air"),
-    Account(410_009, 2, "aramex-air"),
-    Account(410_010, 145, "dhl-express"),
-)
-
-_NOT_SERVICEABLE = "Pin code not serviceable"
+NOT_SERVICEABLE = "Pin code not serviceable"
 _PARCEL = (
     "pickup_pincode",
     "drop_pincode",
     "order_type",
     "delivery_type",
     "reference_number",
-    "item",
     "invoice_value",
 )
 
@@ -70,11 +38,11 @@ class Couriers:
     def operations(self) -> tuple[Operation, ...]:
         """Return this chapter's rows of the table."""
         india, world = "/v1/recommendation_api/", "/v2/recommendation/"
-        accounts, pincode = "/v1/fetch-accounts", "/v2/pincode_details/"
+        listed, pincode = "/v1/fetch-accounts", "/v2/pincode_details/"
         return (
             Operation("couriers.recommend_india", "POST", india, self.recommend_india, Auth.KEY),
             Operation("couriers.recommend_world", "POST", world, self.recommend_world, Auth.KEY),
-            Operation("couriers.accounts", "GET", accounts, self.accounts, Auth.KEY),
+            Operation("couriers.accounts", "GET", listed, self.accounts, Auth.KEY),
             Operation("couriers.pincode", "GET", pincode, self.pincode, Auth.KEY),
         )
 
@@ -88,10 +56,10 @@ class Couriers:
                 raise RefusalError(400, "The request body is not a list of shipments")
             params.required(parcel, *_PARCEL)
             if parcel["delivery_type"] not in ("FORWARD", "RVP"):
-                raise RefusalError(309, "delivery_type must be FORWARD or RVP")
+                raise RefusalError(309)
         result = [_of_india(parcel) for parcel in parcels]
         if not any(row["pincode_serviceable"] for row in result):
-            return success(message=_NOT_SERVICEABLE)
+            return success(message=NOT_SERVICEABLE)
         return success(result)
 
     async def recommend_world(self, call: Call) -> Reply:
@@ -103,8 +71,8 @@ class Couriers:
         if not section(parcel, "shipment_details"):
             raise RefusalError(400, "shipment_details: mandatory")
         if any(str(side.get("postal_code")) == scenarios.UNSERVED for side in sides):
-            return success(message=_NOT_SERVICEABLE)
-        names = [f"{couriers.name_of(one.courier_partner)}({one.code})" for one in _WORLD]
+            return success(message=NOT_SERVICEABLE)
+        names = [f"{couriers.name_of(one.courier_partner)}({one.code})" for one in accounts.WORLD]
         result = {
             "preference_array": [
                 {
@@ -113,7 +81,7 @@ class Couriers:
                     "courier_partner_name": couriers.name_of(account.courier_partner),
                     "priority": priority,
                 }
-                for priority, account in enumerate(_WORLD, 1)
+                for priority, account in enumerate(accounts.WORLD, 1)
             ],
             "filters_ran": {
                 "1_active_accounts": names,
@@ -128,17 +96,17 @@ class Couriers:
     async def accounts(self, call: Call) -> Reply:
         """List the accounts that are active, that are not, or all."""
         active = params.boolean(call.query.get("active"))
-        accounts = [
+        rows = [
             {
                 "courier_partner_id": account.courier_partner,
                 "courier_name": couriers.name_of(account.courier_partner),
                 "account_code": account.code,
                 "account_active": account.active,
             }
-            for account in (*_INDIA, *_RETURNS, *_WORLD)
+            for account in accounts.ALL
             if active in (None, account.active)
         ]
-        return success({"enterprise_name": self.username, "accounts": accounts})
+        return success({"enterprise_name": self.username, "accounts": rows})
 
     async def pincode(self, call: Call) -> Reply:
         """Tell the city and state of a pincode; an unknown one has an empty result."""
@@ -151,11 +119,9 @@ class Couriers:
 
 def _of_india(parcel: JSON) -> JSON:
     ends = (str(parcel["pickup_pincode"]), str(parcel["drop_pincode"]))
-    served = all(re.fullmatch(r"[1-9][0-9]{5}", end) and end != scenarios.UNSERVED for end in ends)
-    accounts = _RETURNS if parcel["delivery_type"] == "RVP" else _INDIA
-    active = [account for account in accounts if account.active]
-    names = [account.named for account in active]
-    goes: Sequence[Account] = active if served else []
+    reverse = parcel["delivery_type"] == "RVP"
+    active = accounts.active(accounts.RETURNS if reverse else accounts.INDIA)
+    serving = [account for account in active if account.serves(*ends)]
     return {
         "preference_array": [
             {
@@ -169,11 +135,11 @@ def _of_india(parcel: JSON) -> JSON:
                 "scores_computation": {},
                 "shipping_charge": None,
             }
-            for priority, account in enumerate(goes, 1)
+            for priority, account in enumerate(serving, 1)
         ],
         "filters_ran": {
-            "1_active_accounts_filter": names,
-            "2_serviceable_accounts_filter": names if served else [],
+            "1_active_accounts_filter": [account.named for account in active],
+            "2_serviceable_accounts_filter": [account.named for account in serving],
         },
-        "pincode_serviceable": served,
+        "pincode_serviceable": bool(serving),
     }

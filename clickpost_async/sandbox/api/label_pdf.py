@@ -11,8 +11,9 @@ from reportlab.pdfgen.canvas import Canvas
 from clickpost_async.sandbox.api.validation import items_of, section
 from clickpost_async.sandbox.redaction import people_in
 from clickpost_async.sandbox.store.orders import Order
-from clickpost_async.sandbox.store.parcels import Parcel
+from clickpost_async.sandbox.store.parcels import Parcel, Scan
 from clickpost_async.sandbox.world import couriers
+from clickpost_async.sandbox.world.clock import ist
 
 _WIDTH, _HEIGHT = 288, 432
 _EDGE = 14
@@ -28,6 +29,28 @@ def draw(parcel: Parcel, order: Order) -> bytes:
     canvas.setTitle(f"Label {parcel.waybill}")
     canvas.setAuthor("the ClickPost sandbox")
     _Sheet(canvas).fill(parcel, order)
+    canvas.showPage()
+    canvas.save()
+    return file.getvalue()
+
+
+def draw_proof(parcel: Parcel, scan: Scan) -> bytes:
+    """Return the proof of delivery of a parcel as PDF: the same bytes every time."""
+    file = io.BytesIO()
+    canvas = Canvas(file, pagesize=(_WIDTH, _HEIGHT), invariant=True)
+    canvas.setTitle(f"Proof of delivery {parcel.waybill}")
+    canvas.setAuthor("the ClickPost sandbox")
+    canvas.setFont(_BOLD, 14)
+    canvas.drawString(_EDGE, _HEIGHT - 40, "PROOF OF DELIVERY")
+    canvas.setFont(_PLAIN, 10)
+    lines = (
+        f"Waybill {parcel.waybill}",
+        f"Order {parcel.reference_number}",
+        f"{couriers.name_of(parcel.courier_partner)}: {scan.remark}",
+        f"{ist(scan.moment)} (India)",
+    )
+    for number, line in enumerate(lines):
+        canvas.drawString(_EDGE, _HEIGHT - 64 - 16 * number, line)
     canvas.showPage()
     canvas.save()
     return file.getvalue()

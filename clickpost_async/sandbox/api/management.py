@@ -1,11 +1,13 @@
 """Edit and cancel orders, follow them, and count them."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from attrs import frozen
 
 from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox.api.validation import section
 from clickpost_async.sandbox.operation import (
     JSON,
     Auth,
@@ -51,10 +53,12 @@ class Management:
         """Change an order that is not out for delivery yet."""
         edit = params.body(call)
         waybill = params.text(edit, "awb_number")
-        courier_partner = params.courier_in_body(edit.get("courier_partner"))
+        # ClickPost's page of 2020 has it in a section.
+        nested = section(edit, "shipment_details").get("courier_partner")
+        courier_partner = params.courier_in_body(edit.get("courier_partner", nested))
         parcel = self.parcels.find(waybill, courier_partner)
         if parcel is None:
-            raise RefusalError(321, "AWB not found for this courier partner")
+            raise RefusalError(321)
         if parcel.upcoming is None or parcel.cancelling or self.parcels.was_out(parcel):
             raise RefusalError(400, "The order can not be edited any more")
         self.parcels.change(parcel, **_money(edit, parcel))
@@ -64,14 +68,16 @@ class Management:
     async def cancel(self, call: Call) -> Reply:
         """Cancel an order, or have the courier decide about it later."""
         query = call.query
-        params.required(query, "waybill", "cp_id", "account_code")
-        max_concurrency = params.boolean(query.get("manually_update_status"))
-        scenarios.check_account(query["account_code"], vendor_code=True)
+        params.required(query, "waybill", "cp_id")
+        account_code = query.get("account_code", "")
+        is_immediate = params.boolean(query.get("manually_update_status"))
+        scenarios.check_account(account_code, vendor_code=True)
         parcel = self.parcels.find(query["waybill"], params.courier(query["cp_id"]))
         if parcel is None or not self._may_be_cancelled(parcel):
             raise RefusalError(350, "Invalid Waybill/ Waybill cannot be cancelled")
-        if parcel.account_code not in ("", query["account_code"]):
-            raise RefusalError(351, "Account code does not exist for this courier partner")
+        # Without an account code ClickPost finds the account by the parcel.
+        if account_code and parcel.account_code not in ("", account_code):
+            raise RefusalError(351)
         later = scenarios.decides_later(parcel.reference_number)
         if parcel.cancelling:
             undecided = later and parcel.code != tracking_codes.CANCELLED
@@ -81,17 +87,15 @@ class Management:
         self._audit("Order: Cancel", {"waybill": parcel.waybill})
         if later:
             return _accepted()
-        if max_concurrency:
+        if is_immediate:
             self.parcels.scan(parcel, tracking_codes.CANCELLED)
         return success()
 
     async def updated(self, call: Call) -> Reply:
         """List the parcels whose newest scan is in a window, page by page."""
         start, end = params.window(call, _LONGEST_WINDOW)
-        cursor = call.query.get("cursor", "0")
-        if not cursor.isdecimal() or len(cursor) > 18:
-            raise RefusalError(400, "Invalid cursor")
-        found = self.parcels.scanned(start, end, after=int(cursor), limit=self.page_size + 1)
+        after = _cursor(call.query.get("cursor", "0-0"))
+        found = self.parcels.scanned(start, end, after=after, limit=self.page_size + 1)
         page = found[: self.page_size]
         following = _following(call.url, page[-1]) if len(found) > self.page_size else None
         return Reply(
@@ -155,13 +159,13 @@ class Management:
 def _money(edit: JSON, parcel: Parcel) -> dict[str, object]:
     order_type = edit.get("order_type", parcel.order_type)
     if order_type not in ("COD", "PREPAID", "EXCHANGE"):
-        raise RefusalError(307, "order_type must be PREPAID, COD or EXCHANGE")
+        raise RefusalError(307)
     value = edit.get("cod_value", parcel.cod_value if order_type == parcel.order_type else 0)
     value = params.number(value)
     if value is None:
         raise RefusalError(400, "cod_value must be a number")
     if order_type != "EXCHANGE" and (order_type == "COD") != (value > 0):
-        raise RefusalError(315, "cod_value must be 0 for PREPAID, and not be 0 for COD")
+        raise RefusalError(315)
     return {"order_type": order_type, "cod_value": value}
 
 
@@ -173,8 +177,17 @@ def _following(url: str, last: Parcel) -> str:
     # Like the real one it is absolute, and carries the key.
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    query["cursor"] = str(last.last_scan)
+    query["cursor"] = f"{last.scanned_at!r}-{last.last_scan}"
     return parts._replace(query=urlencode(query)).geturl()
+
+
+def _cursor(text: str) -> tuple[float, int]:
+    """Read where a page begins: after a scan's moment and number."""
+    moment, _, number = text.partition("-")
+    found = params.number(moment)
+    if found is None or not re.fullmatch(r"[0-9]{1,18}", number):
+        raise RefusalError(400, "Invalid cursor")
+    return found, int(number)
 
 
 def _day(call: Call, name: str) -> date:

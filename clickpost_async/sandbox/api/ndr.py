@@ -57,9 +57,9 @@ class Ndr:
             _check_reattempt(wish)
         parcel = self.parcels.find(waybill, params.courier_in_body(wish.get("cp_id")))
         if parcel is None:
-            raise RefusalError(321, "AWB not found for this courier partner")
+            raise RefusalError(321)
         if parcel.account_code not in ("", account_code):
-            raise RefusalError(351, "Account code does not exist for this courier partner")
+            raise RefusalError(351)
         if parcel.code not in tracking_codes.UNDELIVERED or parcel.kind is Kind.RVP:
             raise RefusalError(400, "Bad Request , the shipment has no failed delivery")
         upcoming = tracking_codes.OUT_FOR_DELIVERY if again else tracking_codes.RTO_REQUESTED

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+from clickpost_async.sandbox.api import b2b
 from clickpost_async.sandbox.api.validation import INDIA, items_of, merchant_order_id, section
 from clickpost_async.sandbox.operation import JSON
 
 
 def of_order(payload: JSON, version: str) -> JSON:
     """Return what matters of a v3 or v4 order; v3 prefixes the names of its addresses."""
+    if version == b2b.VERSION:
+        return _of_b2b(payload)
     pickup, drop = ("pickup_", "drop_") if version == INDIA else ("", "")
     consignor, consignee = section(payload, "pickup_info"), section(payload, "drop_info")
     shipment, additional = section(payload, "shipment_details"), section(payload, "additional")
@@ -28,6 +31,32 @@ def of_order(payload: JSON, version: str) -> JSON:
             "pickup_pincode": consignee.get(f"{drop}{'pincode' if drop else 'postal_code'}"),
             "pickup_city": consignee.get(f"{drop}city"),
             "pickup_country": consignee.get(f"{drop}{'country' if drop else 'country_code'}"),
+        },
+    }
+
+
+def _of_b2b(payload: JSON) -> JSON:
+    """Return what matters of a B2B order."""
+    shipment, consignee = section(payload, "shipment_info"), section(payload, "drop_info")
+    invoices = shipment.get("invoice_info")
+    first = invoices[0] if isinstance(invoices, list) and invoices else {}
+    return {
+        "pickup_city": section(payload, "pickup_info").get("city"),
+        "drop_city": consignee.get("city"),
+        "invoice_number": first.get("number") if isinstance(first, dict) else None,
+        "currency_code": "INR",
+        "items": _items(
+            [product for box in b2b.boxes_of(payload) for product in b2b.products_of(box)]
+        ),
+        "customer": {
+            "customer_name": consignee.get("name"),
+            "customer_email": consignee.get("email"),
+            "customer_phone_number": consignee.get("phone"),
+            "pickup_state": consignee.get("state"),
+            "pickup_address": consignee.get("address"),
+            "pickup_pincode": consignee.get("pincode"),
+            "pickup_city": consignee.get("city"),
+            "pickup_country": consignee.get("country"),
         },
     }
 

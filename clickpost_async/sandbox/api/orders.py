@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 import anyio
 from attrs import define, field, frozen
 
-from clickpost_async.sandbox.api import order_summary, validation
+from clickpost_async.sandbox.api import order_summary, params, validation
+from clickpost_async.sandbox.api.b2b import VERSION as B2B
+from clickpost_async.sandbox.api.b2b import check as check_b2b
 from clickpost_async.sandbox.api.labels import address
 from clickpost_async.sandbox.api.responses import ResponseBuilder
 from clickpost_async.sandbox.api.validation import INDIA, WORLD, Booking
@@ -50,7 +52,10 @@ class Orders:
         read = Auth.KEY_AT_LEAST
         # ClickPost's example of a refused v4 order stands under HTTP 400, all others under 200.
         bad = {400: 400}
+        b2b = "/v1/create-b2b-order/"
         return (
+            Operation("orders.create_b2b", "POST", b2b, self.create_b2b),
+            Operation("orders.find_b2b", "GET", b2b, self.find_b2b),
             Operation("orders.create_india", "POST", v3, self.create_india),
             Operation("orders.create_world", "POST", v4, self.create_world, Auth.BOTH, bad),
             Operation("orders.fetch_india", "GET", v3, self.fetch, read),
@@ -65,6 +70,26 @@ class Orders:
         """Create an order elsewhere, or across borders."""
         return await self._create(validation.check(call, WORLD))
 
+    async def create_b2b(self, call: Call) -> Reply:
+        """Create a B2B order, which arrives later unless it says otherwise."""
+        return await self._create(check_b2b(call))
+
+    async def find_b2b(self, call: Call) -> Reply:
+        """Return a B2B order by its reference: this is how it is polled."""
+        params.required(call.query, "reference_number")
+        order = self.book.find(call.query["reference_number"])
+        if order is None or order.version != B2B:
+            return refusal(321)
+        if order.state is State.QUEUED:
+            unfinished = self._progress(order, call.origin)
+            if unfinished is not None:
+                return unfinished
+            order = self.book.known(order.reference_number)
+        if order.state is State.REFUSED:
+            failure = self._refused_by_courier(order, _checked(order, call.origin))
+            return refusal(321) if failure is None else failure
+        return self.shapes.placed_b2b(order)
+
     async def fetch(self, call: Call) -> Reply:
         """Return an order by its waybill and courier, or by its reference."""
         reference = call.query.get("reference_number")
@@ -74,7 +99,7 @@ class Orders:
             shape = self.shapes.found
         elif waybill and courier_partner:
             if not courier_partner.isdecimal():
-                raise RefusalError(302, "cp_id must be the integer id of a courier partner")
+                raise RefusalError(302)
             order = self.book.find_waybill(waybill, int(courier_partner))
             shape = self.shapes.fetched
         else:
@@ -85,7 +110,7 @@ class Orders:
                 return unfinished
             order = self.book.known(order.reference_number)
         if order is None or order.state is State.REFUSED:
-            return refusal(321, "AWB not found for this courier partner")
+            return refusal(321)
         return shape(order)
 
     async def _create(self, booking: Booking) -> Reply:
@@ -109,16 +134,12 @@ class Orders:
     async def _book(self, booking: Booking) -> Reply:
         reference = booking.reference_number
         known = self.book.find(reference)
-        if known is not None and known.state is State.PLACED:
-            return self.shapes.duplicate(known, booking.version)
-        if known is not None and known.state is State.QUEUED:
-            unfinished = self._progress(known, booking.origin)
-            done = self.book.known(reference)
-            return unfinished or self.shapes.placed(done, booking.version)
+        if known is not None and known.state is not State.REFUSED:
+            return self._again(known, booking)
         if booking.awb_number is not None and self.parcels.find(
             booking.awb_number, booking.courier_partner
         ):
-            return refusal(303, "Waybill already registered")
+            return refusal(303)
         order = self.book.attempt(
             reference,
             version=booking.version,
@@ -135,13 +156,23 @@ class Orders:
             return failure
         return self.shapes.placed(await self._buy(order, booking), booking.version)
 
+    def _again(self, known: Order, booking: Booking) -> Reply:
+        """Respond to a create of an order that is queued or placed."""
+        if known.state is State.PLACED:
+            return self.shapes.duplicate(known, booking.version)
+        if booking.version == B2B:
+            # It is polled with the look-up.
+            return self.shapes.pending(known)
+        unfinished = self._progress(known, booking.origin)
+        done = self.book.known(known.reference_number)
+        return unfinished or self.shapes.placed(done, booking.version)
+
     def _progress(self, order: Order, origin: str) -> Reply | None:
         """Answer for a queued order, or finish it and return None."""
         if order.polls < self.manners.async_polls:
             self.book.poll(order)
             return self.shapes.pending(order)
-        call = Call(query={}, body=order.body, payload=order.payload, url=origin)
-        booking = validation.check(call, order.version)
+        booking = _checked(order, origin)
         failure = self._refused_by_courier(order, booking)
         if failure is None:
             self._buy_and_place(order, booking)
@@ -155,7 +186,9 @@ class Orders:
         try:
             scenarios.ask_courier(booking.reference_number, booking.drop_pincode, order.attempts)
         except RefusalError as no:
-            return self.shapes.failed(order, no.status, no.message)
+            # What an order of this kind fails with after it was taken.
+            late = order.version == B2B and booking.asynchronous and no.status == 319
+            return self.shapes.failed(order, 420 if late else no.status, no.message)
         return None
 
     async def _buy(self, order: Order, booking: Booking) -> Order:
@@ -194,3 +227,9 @@ class Orders:
             details=order_summary.of_order(payload, order.version),
         )
         return self.book.place(order, waybill=waybill, label=label)
+
+
+def _checked(order: Order, origin: str) -> Booking:
+    """Return what was booked by an order that was taken earlier."""
+    call = Call(query={}, body=order.body, payload=order.payload, url=origin)
+    return check_b2b(call) if order.version == B2B else validation.check(call, order.version)

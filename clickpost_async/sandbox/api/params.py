@@ -49,7 +49,7 @@ def courier(value: object) -> int:
     """Return the id of a courier partner, which a query has as digits."""
     found = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
     if not isinstance(found, int) or isinstance(found, bool) or not couriers.exists(found):
-        raise RefusalError(302, "The courier partner must be the integer id of one")
+        raise RefusalError(302)
     return found
 
 

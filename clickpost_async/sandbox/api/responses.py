@@ -8,12 +8,14 @@ from hashlib import blake2b
 
 from attrs import frozen
 
+from clickpost_async.sandbox.api import b2b
 from clickpost_async.sandbox.api.validation import INDIA, items_of, merchant_order_id, section
 from clickpost_async.sandbox.operation import JSON, Reply, meta
 from clickpost_async.sandbox.store.orders import Order
 from clickpost_async.sandbox.world import couriers
 
 _PLACED = "Order Placed Successfully"
+_PLACED_BEFORE = "You have already placed this order"
 _FIRST_ORDER_ID = 154_000_000
 # Live tracking ids do not fit into 32 bits.
 _FIRST_TRACKING_ID = 6_790_000_000
@@ -35,8 +37,19 @@ class ResponseBuilder:
         """Return the number of an order's tracking."""
         return _FIRST_TRACKING_ID + order.id
 
+    def placed_b2b(self, order: Order, status: int = 200, message: str = _PLACED) -> Reply:
+        """Respond with a B2B order, which has a child for each box."""
+        result = {
+            **self._fetched(order),
+            "account_code": order.account_code or None,
+            "children": b2b.children(order.waybill or "", order.payload),
+        }
+        return Reply({"meta": meta(status, message), "result": result, **_ids(order)})
+
     def placed(self, order: Order, version: str) -> Reply:
         """Answer 200 to a create."""
+        if version == b2b.VERSION:
+            return self.placed_b2b(order)
         if version == INDIA:
             return Reply(
                 {
@@ -74,11 +87,13 @@ class ResponseBuilder:
 
     def duplicate(self, order: Order, version: str) -> Reply:
         """Answer 323 with the order that is already there."""
+        if version == b2b.VERSION:
+            return self.placed_b2b(order, 323, _PLACED_BEFORE)
         india = version == INDIA
         name = couriers.name_of if india else couriers.code_of
         return Reply(
             {
-                "meta": meta(323, "You have already placed this order"),
+                "meta": meta(323, _PLACED_BEFORE),
                 "result": {
                     **self._fetched(order),
                     **_ids(order),
@@ -89,7 +104,9 @@ class ResponseBuilder:
         )
 
     def accepted(self, order: Order) -> Reply:
-        """Answer 202 to the first create of an order that is worked on later."""
+        """Answer 202 to the first create of an order that is worked on later; 102 for B2B."""
+        if order.version == b2b.VERSION:
+            return self.pending(order)
         return Reply(
             {
                 "meta": meta(202, _PLACED),

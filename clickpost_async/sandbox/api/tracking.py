@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from urllib.parse import quote
 
 from attrs import frozen
 
@@ -15,6 +16,7 @@ from clickpost_async.sandbox.operation import (
     Operation,
     RefusalError,
     Reply,
+    message_of,
     meta,
     refusal,
     success,
@@ -31,8 +33,6 @@ _FIRST_CHECKPOINT_ID = 9_600_000_000
 _FIRST_CONSUMER_ID = 475_000_000
 _FIRST_SHIPMENT_ID = 456_000_000
 
-_REGISTERED_ALREADY = "Waybill already registered"
-
 
 @frozen(kw_only=True)
 class Tracking:
@@ -44,6 +44,8 @@ class Tracking:
     def operations(self) -> tuple[Operation, ...]:
         """Return this chapter's rows of the table."""
         v2, v3 = "/v2/tracking/awb-register/", "/v3/tracking/awb-register/"
+        unregister = "/v1/tracking/awb-unregister/"
+        proof = "/v1/pod/pod_from_shipment_details/"
         whatsapp, key = "/v1/enable_shipment_notification/", "/v1/shipment-security-key"
         # ClickPost's example of an error of this one stands under HTTP 400.
         bad: dict[int, int] = dict.fromkeys((STRANGER[0], 321, 400), 400)
@@ -56,13 +58,15 @@ class Tracking:
             Operation("tracking.set_whatsapp", "POST", whatsapp, self.set_whatsapp, Auth.KEY, bad),
             Operation("tracking.security_key", "GET", key, self.security_key, Auth.KEY),
             Operation("tracking.track", "GET", "/v2/track-order/", self.track),
+            Operation("tracking.unregister", "POST", unregister, self.unregister, Auth.IN_BODY),
+            Operation("tracking.proof_of_delivery", "GET", proof, self.proof_of_delivery, Auth.KEY),
         )
 
     async def register(self, call: Call) -> Reply:
         """Track a parcel that somebody else created; told twice, there is no result."""
         parcel, new = self._registered(call, "courier_partner")
         if not new:
-            return refusal(303, _REGISTERED_ALREADY)
+            return refusal(303)
         return success(
             {
                 "consumer_details": {"id": _FIRST_CONSUMER_ID + parcel.id},
@@ -77,7 +81,7 @@ class Tracking:
         parcel, new = self._registered(call, "cp_id")
         result = {"tracking_id": parcel.tracking_id, "security_key": parcel.security_key}
         if not new:
-            return Reply({"meta": meta(303, _REGISTERED_ALREADY), "result": result})
+            return Reply({"meta": meta(303, message_of(303)), "result": result})
         return success(result, message="Success")
 
     async def set_whatsapp(self, call: Call) -> Reply:
@@ -89,21 +93,20 @@ class Tracking:
         try:
             parcel = self.parcels.named(waybill)
         except LookupError:
-            raise RefusalError(321, "AWB not found") from None
+            raise RefusalError(321) from None
         self.parcels.change(parcel, whatsapp=not disabled)
         return success()
 
     async def security_key(self, call: Call) -> Reply:
-        """Tell the secret of a parcel's tracking page."""
-        params.required(call.query, "waybill", "cp_id")
-        courier_partner = params.courier(call.query["cp_id"])
-        parcel = self.parcels.find(call.query["waybill"], courier_partner)
+        """Tell the secret of a parcel's tracking page, by its waybill or its reference number."""
+        reference = call.query.get("reference_number")
+        parcel = self.parcels.referenced(reference) if reference else self._parcel(call)
         if parcel is None:
-            raise RefusalError(321, "AWB not found for this courier partner")
+            raise RefusalError(321)
         return success(
             {
                 "waybill": parcel.waybill,
-                "cp_id": courier_partner,
+                "cp_id": parcel.courier_partner,
                 "security_key": parcel.security_key,
                 "reference_number": parcel.reference_number,
             },
@@ -148,6 +151,43 @@ class Tracking:
             cod_value=params.number(value) or 0.0,
             details=order_summary.of_registration(payload),
         )
+
+    async def unregister(self, call: Call) -> Reply:
+        """Track a parcel no longer: it is expired, and stays where it is."""
+        wish = params.body(call)
+        waybill = params.text(wish, "waybill")
+        parcel = self.parcels.find(waybill, params.courier_in_body(wish.get("cp_id")))
+        if parcel is None:
+            raise RefusalError(400, "Bad Request")
+        if parcel.upcoming is not None:
+            self.parcels.scan(parcel, tracking_codes.EXPIRED)
+        return success({"awb": parcel.waybill})
+
+    async def proof_of_delivery(self, call: Call) -> Reply:
+        """Tell where the proof of delivery lies, once a parcel is delivered."""
+        parcel = self._parcel(call)
+        if parcel is None or parcel.code not in tracking_codes.HANDED_OVER:
+            raise RefusalError(400, "no shipment found")
+        scenarios.check_account(parcel.account_code, vendor_code=True)
+        name = quote(parcel.waybill, safe="")
+        return success({"pod_url": f"{call.origin}/proofs/{name}.pdf"}, message="Success")
+
+    def proof_file(self, waybill: str) -> bytes | None:
+        """Return the proof of delivery of a parcel as PDF, if there is one."""
+        # reportlab takes longer to import than a sandbox to start.
+        from clickpost_async.sandbox.api.label_pdf import draw_proof
+
+        try:
+            parcel = self.parcels.named(waybill)
+        except LookupError:
+            return None
+        if parcel.code not in tracking_codes.HANDED_OVER:
+            return None
+        return draw_proof(parcel, self.parcels.scans(parcel)[0])
+
+    def _parcel(self, call: Call) -> Parcel | None:
+        params.required(call.query, "waybill", "cp_id")
+        return self.parcels.find(call.query["waybill"], params.courier(call.query["cp_id"]))
 
     def _track(self, parcel: Parcel) -> JSON:
         scans = self.parcels.scans(parcel)

@@ -18,7 +18,8 @@ WORLD = "v4"
 
 _SECTIONS = ("pickup_info", "drop_info", "shipment_details")
 
-# ClickPost's own examples decide what is mandatory: they go without `tin` and `account_code`.
+# ClickPost's own examples and what merchants send decide what is mandatory, not its tables: they go
+# without `tin`, `account_code`, an item's `weight`, and PREPAID without `cod_value`.
 _MANDATORY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     INDIA: {
         "pickup_info": (
@@ -48,9 +49,9 @@ _MANDATORY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 # Some countries have no states or no postal codes: they are mandatory, but may be blank.
 _MAY_BE_BLANK: Mapping[str, tuple[str, ...]] = {INDIA: (), WORLD: ("state", "postal_code")}
-_SHIPMENT = ("reference_number", "invoice_value", "invoice_date", "cod_value")
+_SHIPMENT = ("reference_number", "invoice_value", "invoice_date")
 _MEASURES = ("height", "breadth", "length", "weight")
-_ITEM = ("description", "quantity", "weight", "price")
+_ITEM = ("description", "quantity", "price")
 
 _LONGEST_REFERENCE = 100
 _LONGEST_BLUEDART_REFERENCE = 20
@@ -140,7 +141,7 @@ def _either(shipment: JSON, additional: JSON, name: str) -> object:
 
 
 def _missing(path: str) -> RefusalError:
-    return RefusalError(328, f"Invalid POST data: {path} is mandatory")
+    return RefusalError(328, detail=f"{path} is mandatory")
 
 
 def _is_rvp(shipment: JSON, additional: JSON) -> bool:
@@ -157,35 +158,35 @@ def _kind(shipment: JSON, additional: JSON) -> Kind:
 def _courier(shipment: JSON) -> int:
     value = shipment.get("courier_partner")
     if not isinstance(value, int) or isinstance(value, bool) or not couriers.exists(value):
-        raise RefusalError(302, "courier_partner must be the integer id of a courier partner")
+        raise RefusalError(302)
     return value
 
 
 def _choices(shipment: JSON, additional: JSON, courier_partner: int) -> None:
     if _either(shipment, additional, "order_type") not in ("COD", "PREPAID", "EXCHANGE"):
-        raise RefusalError(307, "order_type must be PREPAID, COD or EXCHANGE")
+        raise RefusalError(307)
     if _either(additional, shipment, "priority") not in (None, "NORMAL", "URGENT"):
-        raise RefusalError(308, "priority must be NORMAL or URGENT")
-    if _either(shipment, additional, "delivery_type") not in ("FORWARD", "RVP"):
-        raise RefusalError(309, "delivery_type must be FORWARD or RVP")
+        raise RefusalError(308)
+    if _either(shipment, additional, "delivery_type") not in (None, "FORWARD", "RVP"):
+        raise RefusalError(309)
     if _is_rvp(shipment, additional):
         reason = _either(shipment, additional, "rvp_reason")
         if not isinstance(reason, str) or not 0 < len(reason.strip()) <= _LONGEST_RVP_REASON:
-            raise RefusalError(310, "rvp_reason is mandatory for RVP, with at most 500 characters")
+            raise RefusalError(310)
         if courier_partner in couriers.FORWARD_ONLY:
-            raise RefusalError(311, "The courier partner is not an RVP courier partner")
+            raise RefusalError(311)
 
 
 def _items(shipment: JSON) -> Sequence[JSON]:
     items = shipment.get("items")
     if items is None or items == []:
-        raise RefusalError(312, "No items in the order")
+        raise RefusalError(312)
     if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
-        raise RefusalError(313, "items must be a list of objects")
+        raise RefusalError(313, detail="items must be a list of objects")
     for position, item in enumerate(items):
         for name in _ITEM:
             if _blank(item.get(name)):
-                raise RefusalError(313, f"Mandatory field missing: items[{position}].{name}")
+                raise RefusalError(313, detail=f"items[{position}].{name} is mandatory")
     return items
 
 
@@ -208,11 +209,12 @@ def _present(payload: JSON, version: str) -> None:
 
 
 def _money(shipment: JSON) -> float:
-    cod_value = _number(shipment, "shipment_details.cod_value")
+    is_given = not _blank(shipment.get("cod_value"))
+    cod_value = _number(shipment, "shipment_details.cod_value") if is_given else 0.0
     if shipment.get("order_type") == "PREPAID" and cod_value != 0:
-        raise RefusalError(315, "cod_value must be 0 for PREPAID")
+        raise RefusalError(315)
     if shipment.get("order_type") == "COD" and cod_value == 0:
-        raise RefusalError(315, "cod_value must not be 0 for COD")
+        raise RefusalError(315)
     return cod_value
 
 
@@ -220,8 +222,11 @@ def _valid(pickup: JSON, drop: JSON, shipment: JSON, items: Sequence[JSON], vers
     for field in (*_MEASURES, "invoice_value"):
         _number(shipment, f"shipment_details.{field}")
     for position, item in enumerate(items):
-        for field in ("quantity", "weight", "price"):
+        for field in ("quantity", "price"):
             _number(item, f"items[{position}].{field}")
+        for part, path in ((item, "items"), (section(item, "additional"), "items.additional")):
+            if not _blank(part.get("weight")):
+                _number(part, f"{path}[{position}].weight")
     for side, part in (("pickup", pickup), ("drop", drop)):
         if version == INDIA:
             _match(part, side, f"{side}_pincode", r"[0-9]{6}", "six digits")
@@ -235,9 +240,9 @@ def _reference(shipment: JSON, courier_partner: int) -> str:
     bluedart = courier_partner in couriers.BLUEDART
     longest = _LONGEST_BLUEDART_REFERENCE if bluedart else _LONGEST_REFERENCE
     if len(reference) > longest:
-        raise RefusalError(314, f"reference_number is longer than {longest} characters")
+        raise RefusalError(314, detail=f"reference_number is longer than {longest} characters")
     if any("\ud800" <= letter <= "\udfff" for letter in reference):
-        raise RefusalError(314, "reference_number is not text")
+        raise RefusalError(314, detail="reference_number is not text")
     return reference
 
 
@@ -247,11 +252,11 @@ def _blank(value: object) -> bool:
 
 def _match(part: JSON, side: str, name: str, pattern: str, wanted: str) -> None:
     if re.fullmatch(pattern, str(part.get(name))) is None:
-        raise RefusalError(314, f"{side}_info.{name} must be {wanted}")
+        raise RefusalError(314, detail=f"{side}_info.{name} must be {wanted}")
 
 
 def _number(part: JSON, path: str) -> float:
     number = params.number(part.get(path.rpartition(".")[2]))
     if number is None or number < 0:
-        raise RefusalError(314, f"{path} must be a number that is not negative")
+        raise RefusalError(314, detail=f"{path} must be a number that is not negative")
     return number

@@ -1,17 +1,19 @@
 """Where each operation is found, and what is answered elsewhere."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clickpost_async.sandbox.http.fault_injection import page, response_to
 from clickpost_async.sandbox.operation import Operation, Reply
 
 _ROOT = "/api"
+_DOUBLED = re.compile(r"//+api/|/api/(/|.*//)").match
 
 Answer = Callable[[Operation, Scope, Receive, Send], Awaitable[None]]
 File = Callable[[str], bytes | None]
@@ -34,7 +36,7 @@ class _TrailingSlashRouter:
         await response_to(Reply({"detail": detail}, 405, allowed))(scope, receive, send)
 
 
-def router(operations: Iterable[Operation], answer: Answer, files: Iterable[Route]) -> Router:
+def router(operations: Iterable[Operation], answer: Answer, files: Iterable[Route]) -> ASGIApp:
     """Return what finds an operation by its exact path, slash or none."""
     doors: dict[str, dict[str, Operation]] = {}
     for operation in operations:
@@ -49,8 +51,15 @@ def router(operations: Iterable[Operation], answer: Answer, files: Iterable[Rout
             response = RedirectResponse(f"{path}?{query}" if query else path, 301)
         await response(scope, receive, send)
 
-    routes = [Route(path, _TrailingSlashRouter(answer, methods)) for path, methods in doors.items()]
-    return Router([*routes, *files], redirect_slashes=False, default=elsewhere)
+    async def find(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _DOUBLED(scope["path"]):
+            # A client that joins a base with its slash to a path with another one.
+            scope = {**scope, "path": re.sub("/{2,}", "/", scope["path"])}
+        await routes(scope, receive, send)
+
+    known = [Route(path, _TrailingSlashRouter(answer, methods)) for path, methods in doors.items()]
+    routes = Router([*known, *files], redirect_slashes=False, default=elsewhere)
+    return find
 
 
 def files_at(path: str, file: File, media_type: str) -> Route:

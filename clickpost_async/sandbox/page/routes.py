@@ -1,7 +1,7 @@
 """Where the page, its files and its news are found."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import cache
 
 import anyio
@@ -24,14 +24,15 @@ _FILES = {
 }
 
 
-def routes(control: SandboxControl) -> list[Route]:
-    """Return the routes of the page."""
+def routes(control: SandboxControl, export_lines: Callable[[str], Sequence[str]]) -> list[Route]:
+    """Return the routes of the page; `export_lines` of a base URL are shown while it is empty."""
 
     async def index(request: Request) -> Response:
         from clickpost_async.sandbox.page.stream import environment
 
         api = f"{request.url.scheme}://{request.url.netloc}/api"
-        return HTMLResponse(environment().get_template("index.html").render(api=api))
+        template = environment().get_template("index.html")
+        return HTMLResponse(template.render(api=api, exports=export_lines(api)))
 
     async def news(request: Request) -> Response:
         asked = request.query_params

@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS parcels (
     whatsapp INTEGER NOT NULL DEFAULT 1,
     UNIQUE (waybill, courier_partner)
 );
-CREATE INDEX IF NOT EXISTS parcels_by_scan ON parcels (scanned_at);
+CREATE INDEX IF NOT EXISTS parcels_by_last_scan ON parcels (scanned_at, last_scan);
+CREATE INDEX IF NOT EXISTS parcels_by_reference ON parcels (reference_number);
 CREATE INDEX IF NOT EXISTS parcels_by_next_scan ON parcels (scanned_at) WHERE upcoming IS NOT NULL;
 CREATE TABLE IF NOT EXISTS scans (
     id INTEGER PRIMARY KEY,
@@ -144,6 +145,14 @@ class ParcelStore:
         )
         return Parcel(**rows[0]) if rows else None
 
+    def referenced(self, reference_number: str) -> Parcel | None:
+        """Return the newest parcel of an order."""
+        rows = self._store.rows(
+            "SELECT * FROM parcels WHERE reference_number = ? ORDER BY id DESC LIMIT 1",
+            reference_number,
+        )
+        return Parcel(**rows[0]) if rows else None
+
     def named(self, waybill: str) -> Parcel:
         """Return the newest parcel with that waybill; raises LookupError."""
         rows = self._store.rows(
@@ -239,15 +248,18 @@ class ParcelStore:
         return [Scan(**row) for row in rows]
 
     def scanned(
-        self, start: float, end: float, *, after: int = 0, limit: int = -1
+        self, start: float, end: float, *, after: tuple[float, int] = (0.0, 0), limit: int = -1
     ) -> Sequence[Parcel]:
-        """Return the parcels whose newest scan is within a window, that scan's order kept."""
+        """Return the parcels whose newest scan is within a window, the oldest scan first.
+
+        `after` is the moment and the number of the scan that they follow.
+        """
         rows = self._store.rows(
-            "SELECT * FROM parcels WHERE scanned_at BETWEEN ? AND ? AND last_scan > ?"
-            " ORDER BY last_scan LIMIT ?",
-            start,
+            "SELECT * FROM parcels WHERE scanned_at BETWEEN ? AND ?"
+            " AND (scanned_at, last_scan) > (?, ?) ORDER BY scanned_at, last_scan LIMIT ?",
+            max(start, after[0]),
             end,
-            after,
+            *after,
             limit,
         )
         return [Parcel(**row) for row in rows]

@@ -60,6 +60,11 @@ def stamped_in_ist(moment: float) -> str:
     return f"{datetime.fromtimestamp(moment, IST):%Y-%m-%dT%H:%M:%SZ}"
 
 
+def ist_day(moment: float) -> str:
+    """Write the day in India."""
+    return f"{datetime.fromtimestamp(moment, IST):%Y-%m-%d}"
+
+
 def day(moment: float) -> str:
     """Write the day in UTC."""
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}"

@@ -5,10 +5,12 @@
 | `account_code` | `unknown-account` | 351 |
 | | `shared-account` | 352 |
 | | `inactive-account` | 353 |
+| | `not-registered` | 306, as for proofs of delivery |
+| | `not-subscribed` | 320, as for predictions |
 | | `no-credentials` | 316 |
 | | `wrong-credentials` | 324 |
 | | `needs-vendor-code` | 355, unless the order has a `vendor_code` |
-| drop pincode, postal code | `999999` | 319: the courier does not serve it |
+| drop pincode, postal code | `999999` | 319: the courier does not serve it (a B2B order: 420) |
 | `reference_number` contains | `COURIER-REFUSES` | 319 |
 | | `COURIER-BUSY-2` | 322 twice, then as usual; any number; without one: always |
 | | `COURIER-SLOW-2` | 329, likewise |
@@ -25,37 +27,44 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from clickpost_async.sandbox.operation import RefusalError
+from clickpost_async.sandbox.operation import RefusalError, message_of
 
 UNSERVED = "999999"
 
 INTERNAL_ERROR = "Oops! Internal server error in Clickpost"
-COURIER_ERROR = "Courier partner server error"
+COURIER_ERROR = message_of(322)
 
-_ACCOUNTS: Mapping[str, tuple[int, str]] = MappingProxyType(
+_ACCOUNTS: Mapping[str, int] = MappingProxyType(
     {
-        "unknown-account": (351, "Account code does not exist for this courier partner"),
-        "shared-account": (352, "Multiple accounts exist with the same account code"),
-        "inactive-account": (353, "Account is not active"),
-        "no-credentials": (316, "No courier credentials found for this account"),
-        "wrong-credentials": (324, "Wrong courier credentials"),
+        "unknown-account": 351,
+        "shared-account": 352,
+        "inactive-account": 353,
+        "not-registered": 306,
+        "not-subscribed": 320,
+        "no-credentials": 316,
+        "wrong-credentials": 324,
     }
 )
 
 # A courier's own words travel as the repr of a Python dict.
-_REFUSAL = (
+_WORDS = (
     "{{'status': {{'reason': '{reason}', 'job_id': '0f0f0f0f-0000-4000-8000-000000000000', "
     "'success': False, 'value': 'CourierError', 'type': 'Complete'}}}}"
 )
 
+
+def _refused(reason: str) -> str:
+    return message_of(319, _WORDS.format(reason=reason))
+
+
 _COURIERS: tuple[tuple[re.Pattern[str], int, str], ...] = tuple(
     (re.compile(rf"{word}(?:-(\d+))?"), status, message)
     for word, status, message in (
-        ("COURIER-REFUSES", 319, _REFUSAL.format(reason="the shipment was not accepted")),
+        ("COURIER-REFUSES", 319, _refused("the shipment was not accepted")),
         ("COURIER-BUSY", 322, COURIER_ERROR),
         ("COURIER-SLOW", 329, "Courier partner API timed out"),
-        ("COURIER-ODD", 354, "Unrecognised error from courier partner"),
-        ("WAYBILLS-USED-UP", 330, "Waybill does not exist"),
+        ("COURIER-ODD", 354, message_of(354)),
+        ("WAYBILLS-USED-UP", 330, message_of(330)),
         ("CLICKPOST-DOWN", 500, INTERNAL_ERROR),
     )
 )
@@ -65,15 +74,15 @@ PASSING = frozenset({322, 329, 500})
 def check_account(account_code: str, vendor_code: object) -> None:
     """Refuse the accounts that the table names."""
     if account_code in _ACCOUNTS:
-        raise RefusalError(*_ACCOUNTS[account_code])
+        raise RefusalError(_ACCOUNTS[account_code])
     if account_code == "needs-vendor-code" and not vendor_code:
-        raise RefusalError(355, "vendor_code is required for this courier partner")
+        raise RefusalError(355)
 
 
 def ask_to_cancel(reference_number: str) -> None:
     """Refuse a cancellation that the courier refuses."""
     if "CANCEL-REFUSED" in reference_number:
-        raise RefusalError(400, _REFUSAL.format(reason="the shipment is not cancellable"))
+        raise RefusalError(400, _WORDS.format(reason="the shipment is not cancellable"))
 
 
 def decides_later(reference_number: str) -> bool:
@@ -84,7 +93,7 @@ def decides_later(reference_number: str) -> bool:
 def ask_courier(reference_number: str, pincode: str, attempt: int) -> None:
     """Refuse what the courier refuses at this attempt (the first is 1)."""
     if pincode == UNSERVED:
-        raise RefusalError(319, _REFUSAL.format(reason="the drop pincode is not serviceable"))
+        raise RefusalError(319, _refused("the drop pincode is not serviceable"))
     for pattern, status, message in _COURIERS:
         found = pattern.search(reference_number)
         if found is None:

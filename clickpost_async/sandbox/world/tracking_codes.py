@@ -17,8 +17,10 @@ FAILED = 9
 CANCELLED = 10
 RTO_REQUESTED = 11
 RTO_MARKED = 12
+EXPIRED = 23
 REGISTERED = 28
 HELD = 20
+HANDED_OVER = frozenset({DELIVERED, 14, 32})
 UNDELIVERED = frozenset({FAILED, HELD})
 
 
@@ -127,8 +129,8 @@ _OF_KIND: Mapping[Kind, Mapping[int, int]] = MappingProxyType(
 
 def station(code: int) -> Station:
     """Return what is known of a code; ClickPost pushes some that its pages do not have."""
-    unknown = Station("NoStatusExist", 3, f"Code {code}", f"Code {code}")
-    return STATIONS.get(code, unknown)
+    known = STATIONS.get(code)
+    return known or Station("NoStatusExist", 3, f"Code {code}", f"Code {code}")
 
 
 def after(kind: Kind, code: int, otherwise: int | None) -> int | None:

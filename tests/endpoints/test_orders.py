@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from clickpost_async import ClickPost, Credentials, Idempotency, InvalidRequestError, RetryPolicy
-from clickpost_async.endpoints.management import CANCEL, DAILY_COUNTS, EDIT, UPDATED, Management
+from clickpost_async import ClickPost, Idempotency, InvalidRequestError, RetryPolicy
+from clickpost_async.endpoints.orders import CANCEL, DAILY_COUNTS, EDIT, UPDATED, Orders
 
 TEN = datetime(2026, 3, 1, 10, tzinfo=UTC)
 KEY = "not-a-real-key"
@@ -26,13 +26,14 @@ class Wire:
         return httpx.Response(200, json=self.bodies.pop(0))
 
 
-def management(wire: Wire, now: Callable[[], datetime] = lambda: TEN) -> Management:
+def management(wire: Wire, now: Callable[[], datetime] = lambda: TEN) -> Orders:
     client = ClickPost(
-        Credentials("acme", KEY),
+        "acme",
+        KEY,
         transport=httpx.MockTransport(wire),
         retry=RetryPolicy.never(),
     )
-    return Management(client._caller, now)
+    return Orders(client._caller, now)
 
 
 def done(**more: Any) -> dict[str, Any]:

@@ -1,0 +1,92 @@
+"""Predict how many days a delivery takes, within India and worldwide."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clickpost_async._codec.endpoint import Idempotency, Post
+from clickpost_async._codec.envelope import only_row, rows_from_result
+from clickpost_async._codec.spelling import lower
+from clickpost_async.endpoints._base import check, one_row_each
+from clickpost_async.endpoints._namespace import Namespace
+from clickpost_async.settings import Host
+from clickpost_async.structures.delivery import (
+    PincodePair,
+    Prediction,
+    Predictions,
+    WorldPrediction,
+    WorldRoute,
+)
+
+
+def _predictions_of(body: Mapping[str, Any]) -> Any:
+    """Read a list of predictions; a merchant's code has read a bare one too."""
+    result = body.get("result")
+    return {"rows": [result]} if isinstance(result, dict) and result else rows_from_result(body)
+
+
+PREDICT = Post(
+    "/v2/predicted_sla_api/",
+    name="delivery.predict",
+    takes=Sequence[PincodePair],
+    returns=Predictions,
+    accepts_meta=_predictions_of,
+    host=Host.PREDICTION,
+    idempotency=Idempotency.SAFE,
+)
+PREDICT_WORLD = Post(
+    "/v1/global_edd/",
+    name="delivery.predict_world",
+    takes=WorldRoute,
+    returns=WorldPrediction,
+    accepts_meta=only_row,
+    host=Host.PREDICTION,
+    idempotency=Idempotency.SAFE,
+)
+
+ENDPOINTS = (PREDICT, PREDICT_WORLD)
+
+
+class Delivery(Namespace):
+    """`clickpost.delivery`."""
+
+    async def predict(
+        self,
+        pairs: Sequence[PincodePair | Mapping[str, Any]],
+        *,
+        check_drop_pincode_validity: bool | None = None,
+    ) -> Predictions:
+        """Predict how many days parcels take within India.
+
+        The response has one prediction for each pair, in the order of `pairs`. A pair without one
+        is not an error: its `available` is false. ClickPost responds without any result when it has
+        none at all.
+
+        Args:
+            pairs: where parcels are picked up and delivered.
+            check_drop_pincode_validity: have ClickPost look whether each drop pincode exists;
+                without it, one that does not exist may be predicted too.
+
+        Raises:
+            InvalidRequestError: a field is wrong, or there is no pair.
+            CredentialsError: the key is wrong, or predictions are not subscribed to (320).
+            UnreadableReplyError: also when there are more or fewer predictions than pairs, since
+                they can be told apart by their order only.
+
+        """
+        check(check_drop_pincode_validity=check_drop_pincode_validity)
+        valid = check_drop_pincode_validity
+        query = None if valid is None else {"check_drop_pincode_validity": lower(valid)}
+        call = self._caller.post(PREDICT, pairs, query)
+        return await one_row_each(call, len(pairs), "pairs", Prediction(), PREDICT)
+
+    async def predict_world(self, route: WorldRoute | Mapping[str, Any]) -> WorldPrediction:
+        """Predict how many days a parcel takes between any two countries.
+
+        A route without a prediction is not an error: `available` is false.
+
+        Raises:
+            InvalidRequestError: a field is wrong.
+            CredentialsError: the key is wrong, or predictions are not subscribed to (320).
+
+        """
+        return await self._caller.post(PREDICT_WORLD, route)

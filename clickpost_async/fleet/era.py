@@ -1,0 +1,96 @@
+"""A script that runs only while Redis has lost nothing of what the script has written."""
+
+import hashlib
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from redis.exceptions import NoScriptError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+# Sets the era unless another process was first.
+_REPLACE = """
+local era = redis.call('GET', KEYS[1]) or ''
+if era ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1
+"""
+_TIME_DIGITS = 8
+
+
+class EraScript:
+    """Runs `script` in the era of a Redis, beginning a new era when its memory is a new one.
+
+    The era is in the text of the script, which Redis keeps in volatile memory only, and in `key`,
+    which is data. After a restart or a failover the script is missing, after FLUSHALL the key is,
+    and after a roll-back of the data they differ. `check` is called before an era begins or is
+    joined, and refuses a Redis by raising. Any command of a user without @dangerous will do.
+    """
+
+    def __init__(
+        self,
+        redis: "Redis",
+        key: str,
+        script: str,
+        *,
+        kept: int,
+        check: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._redis = redis
+        self._key = key
+        self._script = script
+        self._kept = str(kept)
+        self._check = check
+        self._era = ""
+        self._sha = ""
+
+    async def current(self) -> str:
+        """Return the era; another one than before means that Redis may have lost something."""
+        await self.run([], [])
+        return self._era
+
+    async def run(self, keys: Sequence[str], arguments: Sequence[str]) -> list[list[str]]:
+        """Run the script with the era's key in front of `keys`."""
+        while True:
+            if self._era:
+                try:
+                    result = await self._evaluate(keys, arguments)
+                except NoScriptError:
+                    pass
+                else:
+                    if result[:1] != ["era"]:
+                        return result
+            await self._join_or_begin()
+
+    async def _evaluate(self, keys: Sequence[str], arguments: Sequence[str]) -> list[Any]:
+        words = (self._key, *keys, *arguments)
+        # Never EVAL, which would load the script of an era that is over.
+        result = self._redis.evalsha(self._sha, 1 + len(keys), *words)
+        return await cast("Awaitable[list[Any]]", result)
+
+    async def _join_or_begin(self) -> None:
+        await self._check()
+        era = str(await self._redis.get(self._key) or "")
+        if era and era != self._era:
+            self._adopt(era)
+            try:
+                if await self._evaluate([], []) == []:
+                    return
+            except NoScriptError:
+                pass
+        began = int((await self._redis.time())[0])
+        new = f"{began:0{_TIME_DIGITS}x}{uuid.uuid4().hex[:_TIME_DIGITS]}"
+        await self._redis.script_load(self._text(new))
+        replace = self._redis.eval(_REPLACE, 1, self._key, era, new, self._kept)
+        if await cast("Awaitable[int]", replace):
+            self._adopt(new)
+
+    def _adopt(self, era: str) -> None:
+        self._era = era
+        self._sha = hashlib.sha1(self._text(era).encode(), usedforsecurity=False).hexdigest()
+
+    def _text(self, era: str) -> str:
+        began = int(era[:_TIME_DIGITS], 16)
+        return f"local ERA, BEGAN = '{era}', {began}\n{self._script}"
