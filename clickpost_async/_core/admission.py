@@ -1,4 +1,4 @@
-"""What a call waits for before an attempt: the circuit breaker and the rate limiter."""
+"""Before an attempt: the circuit breaker, the rate limiter, and the caller's own hook."""
 
 from functools import partial
 from typing import Any
@@ -7,6 +7,7 @@ import anyio
 
 from clickpost_async._concurrency.circuit_breaker import CircuitOpenError, Permit
 from clickpost_async._core.call_state import CallState
+from clickpost_async._core.runtime import BeforeCreate
 from clickpost_async._core.telemetry import LONG_WAIT
 from clickpost_async.errors import FailureKind, NotSentError, ThrottledError
 
@@ -56,6 +57,12 @@ async def acquire_rate(call: CallState[Any]) -> None:
         retry_after=left,
         kind=FailureKind.RATE_LIMIT_PAUSED,
     )
+
+
+async def announce(call: CallState[Any], before_create: BeforeCreate) -> None:
+    """Tell the caller's `before_create` that an order is about to be sent."""
+    if call.reference is not None:
+        await before_create(call.reference, call.telemetry.attempts + 1)
 
 
 async def pause_calls(call: CallState[Any], error: ThrottledError) -> None:

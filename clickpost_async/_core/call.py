@@ -12,19 +12,20 @@ from typing import Any, TypeVar
 import attrs
 
 from clickpost_async._codec.endpoint import Get
+<<<<<<< HEAD
 from clickpost_async._codec.messages import APIResponse
 from clickpost_async._codec.response import decode
+=======
+>>>>>>> core3
 from clickpost_async._concurrency.circuit_breaker import Permit
 from clickpost_async._concurrency.event_loops import Instant
 from clickpost_async._concurrency.priority_semaphore import Slot
 from clickpost_async._concurrency.retry_budget import LOOK_UP_PRICE
 from clickpost_async._concurrency.single_flight import Key
 from clickpost_async._core import reconcile
-from clickpost_async._core.admission import acquire_permit, acquire_rate, pause_calls
+from clickpost_async._core.admission import acquire_permit, acquire_rate, announce, pause_calls
 from clickpost_async._core.call_state import CallState
-from clickpost_async._core.outcome import names_another_order
 from clickpost_async._core.retry import UNHEALTHY, Backoff, RetryAction, RetryPolicy
-from clickpost_async._core.runtime import BeforeCreate
 from clickpost_async.errors import (
     ClickPostError,
     CourierError,
@@ -32,7 +33,6 @@ from clickpost_async.errors import (
     NotSentError,
     Outcome,
     ThrottledError,
-    UnreadableReplyError,
 )
 from clickpost_async.structures._base import ResponseModel
 
@@ -223,11 +223,11 @@ class Call(CallState[R]):
                 if not self.may_send(permit):
                     continue
                 if options.before_create is not None and request.is_create:
-                    await self._announce(options.before_create)
+                    await announce(self, options.before_create)
                 progress = self.start_attempt()
                 loop_state.attempt_started()
                 try:
-                    answer = self._read(await runtime.sender.send(request, progress))
+                    answer = self.read(await runtime.sender.send(request, progress))
                 except ClickPostError as error:
                     await self._fail(error, permit)
                     raise
@@ -242,25 +242,6 @@ class Call(CallState[R]):
                 return answer
             finally:
                 permit.release()
-
-    async def _announce(self, before_create: BeforeCreate) -> None:
-        if self.reference is not None:
-            await before_create(self.reference, self.telemetry.attempts + 1)
-
-    def _read(self, response: APIResponse) -> R:
-        telemetry = self.telemetry
-        answer = decode(
-            self.endpoint, response, attempts=telemetry.attempts, seconds=telemetry.seconds
-        )
-        message: str | None = None
-        if names_another_order(answer, self.reference):
-            message = "response belongs to a different order: it has another reference number"
-            telemetry.response_rejected(message)
-        elif answer.incomplete:
-            message = "response reports success but contains no waybill"
-        if message is not None:
-            raise UnreadableReplyError(message, status=answer.response.status)
-        return answer
 
     async def _fail(self, error: ClickPostError, permit: Permit) -> None:
         self.record_failure(error)

@@ -7,9 +7,10 @@ from attrs import define, field
 
 from clickpost_async._codec.converter import reference_number_of
 from clickpost_async._codec.endpoint import Endpoint, Idempotency, Query
-from clickpost_async._codec.messages import APIRequest
+from clickpost_async._codec.messages import APIRequest, APIResponse
 from clickpost_async._codec.redaction import redact
 from clickpost_async._codec.request import encode
+from clickpost_async._codec.response import decode
 from clickpost_async._concurrency.circuit_breaker import Permit
 from clickpost_async._concurrency.event_loops import Instant
 from clickpost_async._concurrency.per_loop import loop_time
@@ -28,6 +29,7 @@ from clickpost_async.errors import (
     InvalidRequestError,
     NoReplyError,
     Outcome,
+    UnreadableReplyError,
 )
 from clickpost_async.structures._base import ResponseModel
 
@@ -196,6 +198,22 @@ class CallState(Generic[R]):
             self.health.budget.deposit()
         self.progress = SendProgress()
         return self.progress
+
+    def read(self, response: APIResponse) -> R:
+        """Decode a response; raise what it stands for, or that it cannot be believed."""
+        telemetry = self.telemetry
+        answer = decode(
+            self.endpoint, response, attempts=telemetry.attempts, seconds=telemetry.seconds
+        )
+        message: str | None = None
+        if outcome.names_another_order(answer, self.reference):
+            message = "response belongs to a different order: it has another reference number"
+            telemetry.response_rejected(message)
+        elif answer.incomplete:
+            message = "response reports success but contains no waybill"
+        if message is not None:
+            raise UnreadableReplyError(message, status=answer.response.status)
+        return answer
 
     def record_success(self, answer: R) -> None:
         """Note the response of an attempt."""

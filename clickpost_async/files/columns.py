@@ -160,7 +160,7 @@ class _Columns(Mapping[str, Column]):
         return MappingProxyType(found)
 
     # There is one of them.
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
 
     def __getitem__(self, name: str) -> Column:
         return self._by_name[name]

@@ -244,7 +244,7 @@ PROTECTIONS: dict[str, Protection] = {
             laws=_laws("own"),
             off=_all(
                 _first_of(("bulk.run", "_answered"), ("bulk.run", "_create_loop"), by=_answered),
-                _replaced("_core.call", "names_another_order", lambda *_: False),
+                _replaced("_core.outcome", "names_another_order", lambda *_: False),
             ),
         ),
         Protection(
