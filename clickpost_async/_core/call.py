@@ -12,11 +12,6 @@ from typing import Any, TypeVar
 import attrs
 
 from clickpost_async._codec.endpoint import Get
-<<<<<<< HEAD
-from clickpost_async._codec.messages import APIResponse
-from clickpost_async._codec.response import decode
-=======
->>>>>>> core3
 from clickpost_async._concurrency.circuit_breaker import Permit
 from clickpost_async._concurrency.event_loops import Instant
 from clickpost_async._concurrency.priority_semaphore import Slot
