@@ -165,7 +165,7 @@ import importlib, pkgutil
 import clickpost_async
 
 rooms = ("__main__", "cli", "integrations.opentelemetry", "labels", "limits.redis", "sandbox")
-rooms = (*rooms, "testing.fixtures", "fleet", "integrations.taskiq", "_http.aiohttp_adapter")
+rooms = (*rooms, "testing.fixtures", "fleet", "integrations.taskiq", "_http.httptools_connection")
 rooms = (*rooms, "integrations.django", "integrations.litestar", "integrations.starlette")
 rooms = {f"clickpost_async.{room}" for room in rooms}
 for module in pkgutil.walk_packages(clickpost_async.__path__, "clickpost_async."):

@@ -63,10 +63,10 @@ def _worst(part: str, figure: str, label: str, value: str) -> Callable[[Figures]
 
 
 def _gathers() -> Iterator[Target]:
-    ours = {"as it comes": gather.PLAIN, "with aiohttp and orjson": gather.FAST}
+    ours = {"as it comes": gather.PLAIN, "with httptools and orjson": gather.FAST}
     peers = {
         gather.PLAIN: ("what one puts together with httpx", gather.OBVIOUS, 450, 0.25),
-        gather.FAST: ("the expert's script", gather.SCRIPT, 165, 1.1),
+        gather.FAST: ("the expert's script", gather.SCRIPT, 138, 1.05),
     }
     for words, client in ours.items():
         peer, other, most, times = peers[client]
@@ -122,6 +122,13 @@ def _gathers() -> Iterator[Target]:
             most=100,
             unit=" ms",
         )
+
+    yield Target(
+        what="CPU per order, with httptools and orjson ÷ the expert's script, both on uvloop",
+        figure=_ratio(_cost(gather.FAST_UVLOOP, 10_000), _cost(gather.SCRIPT_UVLOOP, 10_000)),
+        most=1,
+        digits=2,
+    )
 
 
 def _limits() -> Iterator[Target]:

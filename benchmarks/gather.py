@@ -16,10 +16,12 @@ from benchmarks._orders import WAYBILL, mapping
 from benchmarks._tables import Column
 
 PLAIN = "clickpost_async"
-FAST = "clickpost_async[aiohttp,orjson]"
+FAST = "clickpost_async[fast]"
+FAST_UVLOOP = "clickpost_async[fast] on uvloop"
 OBVIOUS = "httpx + cattrs + tenacity + aiolimiter"
 OBVIOUS_2 = "httpx2 + cattrs + tenacity + aiolimiter"
 SCRIPT = "a script: aiohttp + msgspec"
+SCRIPT_UVLOOP = "a script: aiohttp + msgspec, on uvloop"
 
 COLUMNS = (
     Column("CPU µs/order", "cpu_us"),
@@ -32,7 +34,7 @@ COLUMNS = (
 
 LIBRARIES = (
     *("aiohttp", "aiolimiter", "anyio", "attrs", "cattrs", "httpcore", "httpx"),
-    *("httpx-aiohttp", "httpx2", "msgspec", "orjson", "tenacity"),
+    *("httptools", "httpx-aiohttp", "httpx2", "msgspec", "orjson", "tenacity", "uvloop"),
 )
 programs = server_versions
 
@@ -45,6 +47,7 @@ class Client:
 
     module: str
     settings: Mapping[str, Any] = {}
+    uvloop: bool = False
     needs: Sequence[str] = ()
     without: Sequence[str] = ()
     rounds: Mapping[int, int] = {}
@@ -59,12 +62,16 @@ _ONCE_50_000 = {50_000: 1}
 CLIENTS: Mapping[str, Client] = {
     PLAIN: Client(module="ours", without=["orjson"]),
     "clickpost_async[orjson]": Client(module="ours", needs=["orjson"], rounds=_NOT_50_000),
-    "clickpost_async[aiohttp]": Client(
-        module="ours", settings={"transport": "aiohttp"}, without=["orjson"], rounds=_NOT_50_000
+    "clickpost_async[fast], without orjson": Client(
+        module="ours", settings={"transport": "httptools"}, without=["orjson"], rounds=_NOT_50_000
     ),
-    FAST: Client(module="ours", settings={"transport": "aiohttp"}, needs=["orjson"]),
-    "clickpost_async[httpx2,orjson]": Client(
-        module="ours", settings={"transport": "httpx2"}, needs=["orjson"], rounds=_ONCE_10_000
+    FAST: Client(module="ours", settings={"transport": "httptools"}, needs=["orjson"]),
+    FAST_UVLOOP: Client(
+        module="ours",
+        settings={"transport": "httptools"},
+        needs=["orjson", "uvloop"],
+        uvloop=True,
+        rounds=_NOT_50_000,
     ),
     "clickpost_async, no rate given": Client(
         module="ours", settings={"paced": False}, without=["orjson"], rounds=_ONLY_10_000
@@ -80,6 +87,7 @@ CLIENTS: Mapping[str, Client] = {
         module="put_together", settings={"max_concurrency": 1_000_000}, rounds=_ONCE_1_000
     ),
     SCRIPT: Client(module="script"),
+    SCRIPT_UVLOOP: Client(module="script", needs=["uvloop"], uvloop=True, rounds=_NOT_50_000),
 }
 
 
@@ -88,7 +96,12 @@ def measure(*, quick: bool) -> Sequence[Row]:
     cases = [
         Case(
             labels={"orders": size, "client": name},
-            told={"module": client.module, "settings": client.settings, "size": size},
+            told={
+                "module": client.module,
+                "settings": client.settings,
+                "uvloop": client.uvloop,
+                "size": size,
+            },
             needs=client.needs,
             without=client.without,
             rounds=client.rounds.get(size, 1 if quick else 3),
@@ -104,13 +117,14 @@ def measure(*, quick: bool) -> Sequence[Row]:
 
 
 def once(
-    module: str, settings: Mapping[str, Any], size: int, url: str, status: str
+    *, module: str, settings: Mapping[str, Any], uvloop: bool, size: int, url: str, status: str
 ) -> Mapping[str, float]:
     """Create so many orders with a client that has its code warm and no connections."""
     client = warm(module, settings, url)
     orders = read(client, size)
     before = accepted(status)
-    found = asyncio.run(_created(client, url, orders, settings))
+    with asyncio.Runner(loop_factory=_new_uvloop if uvloop else None) as runner:
+        found = runner.run(_created(client, url, orders, settings))
     # The last one is this question.
     found["connections"] = accepted(status) - before - 1
     found["peak_mb"] = memory("VmHWM") / 1e6
@@ -124,6 +138,12 @@ def warm(module: str, settings: Mapping[str, Any], url: str) -> Any:
     orders = [client.read(mapping(f"warm-{number}")) for number in range(_WARM)]
     asyncio.run(client.create_all(url, orders, **settings))
     return client
+
+
+def _new_uvloop() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    return uvloop.new_event_loop()
 
 
 def read(client: Any, size: int) -> Sequence[Any]:

@@ -121,9 +121,8 @@ class ClickPost:
         max_concurrency: How many calls, and so connections, may be in flight together on an event
             loop; others queue.
         body_style: How JSON bodies are written; `RAW_BODY` is for some gateways.
-        transport: What sends the requests: `"aiohttp"` or `"httpx2"`, with the extra of that name,
-            or any asynchronous transport made for httpx or httpx2; `None` is the default, on
-            httpcore.
+        transport: What sends the requests: `"httptools"`, with the extra `fast`, or any
+            asynchronous transport object of httpx or httpx2; `None` is the default, on httpcore.
         observers: Functions that are called with every event of every call.
 
     Raises:
@@ -182,7 +181,7 @@ class ClickPost:
         timeouts: Timeouts | None = None,
         max_concurrency: int = 100,
         body_style: BodyStyle = BodyStyle.PLAIN,
-        transport: "httpx.AsyncBaseTransport | Literal['aiohttp', 'httpx2'] | None" = None,
+        transport: "httpx.AsyncBaseTransport | Literal['httptools'] | None" = None,
         observers: Sequence[Observer] = (),
     ) -> None:
         # Slow imports happen now, not during a call, when no file descriptor may be left for them.

@@ -78,10 +78,8 @@ class Problem:
 
     def under(self, prefix: str) -> "Problem":
         """Return the same validation error with its path prefixed by the enclosing field."""
-        if not self.path:
-            return Problem(prefix, self.message)
-        joint = "" if self.path.startswith("[") else "."
-        return Problem(f"{prefix}{joint}{self.path}", self.message)
+        joint = "" if not self.path or self.path.startswith("[") else "."
+        return type(self)(f"{prefix}{joint}{self.path}", self.message)
 
 
 _LOOK_UP = "look the order up by its reference number before it is sent again"

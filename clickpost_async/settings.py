@@ -56,7 +56,7 @@ _RATE = (
 class Rate:
     """How many calls may be sent in how many seconds.
 
-    `Rate(10)` is 10 calls a second, `Rate(600, per=60)` the same with bursts of the same size.
+    `Rate(10)` is 10 calls a second, and so is `Rate(600, per=60)`.
 
     Args:
         calls: How many calls, above 0.

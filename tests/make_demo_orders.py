@@ -420,7 +420,7 @@ WRONG_AT_HOME: tuple[tuple[str, Cells], ...] = (
     ("order type unknown", {"order_type": "CASH"}),
     ("delivery type unknown", {"delivery_type": "SIDEWAYS"}),
     ("weight with its unit", {"weight": "1.2 kg"}),
-    ("thousands separator", {"invoice_value": "1,299.00"}),
+    ("amount with two readings", {"invoice_value": "1,29"}),
     ("quantity 0", {"item_quantity": "0"}),
     ("half an item", {"item_quantity": "1.5"}),
     ("courier by name", {"courier_partner": "Delhivery"}),
@@ -431,7 +431,7 @@ WRONG_AT_HOME: tuple[tuple[str, Cells], ...] = (
 )
 WRONG_ABROAD: tuple[tuple[str, Cells], ...] = (
     ("country unknown", {"drop_country": "XX"}),
-    ("country in words", {"drop_country": "Germany"}),
+    ("country misspelt", {"drop_country": "Germny"}),
     ("currency in words", {"currency_code": "euro"}),
 )
 REFUSED: tuple[tuple[str, Cells], ...] = (

@@ -302,7 +302,7 @@ def test_the_package_carries_its_data(name: str) -> None:
 _QUICK = """
 import sys
 import clickpost_async
-names = "aiohttp certifi h11 httpcore httpcore2 httpx httpx2 yarl".split()
+names = "aiohttp certifi h11 httpcore httpcore2 httptools httpx httpx2".split()
 print(*(name for name in names if name in sys.modules))
 clickpost_async.ClickPost("acme", "not-a-real-key")
 print(*(name for name in names if name in sys.modules))

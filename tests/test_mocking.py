@@ -80,12 +80,13 @@ async def test_respx_answers_the_default_transport_and_httpxs(transport: Any) ->
     assert route.call_count == 1
 
 
+@pytest.mark.parametrize("transport", [lambda: "httptools", over_httpx2])
 @pytest.mark.asyncio
-async def test_respx_does_not_answer_httpx2() -> None:
+async def test_respx_does_not_respond_to_httptools_or_httpx2(transport: Any) -> None:
     with respx.mock(assert_all_called=False) as router:
         router.post(path=PATH).respond(content=PLACED)
         with pytest.raises(NotSentError, match=REFUSED):
-            await place(over_httpx2())
+            await place(transport())
 
 
 @pytest.mark.asyncio
@@ -98,7 +99,7 @@ async def test_pytest_httpx_answers_httpxs_transport(httpx_mock: HTTPXMock) -> N
 
 
 @pytest.mark.httpx_mock(assert_all_responses_were_requested=False)
-@pytest.mark.parametrize("transport", [lambda: None, over_httpx2], ids=["default", "httpx2"])
+@pytest.mark.parametrize("transport", [lambda: None, lambda: "httptools", over_httpx2])
 @pytest.mark.asyncio
 async def test_pytest_httpx_answers_no_other_transport(
     httpx_mock: HTTPXMock, transport: Any
@@ -128,20 +129,21 @@ async def test_vcrpy_records_and_plays_what_passes_httpx_without_the_key(
     assert clickpost_sandbox.api_key not in cassette.read_text()
 
 
+@pytest.mark.parametrize("transport", [None, "httptools"])
 @pytest.mark.asyncio
-async def test_vcrpy_neither_records_nor_holds_back_the_default_transport(
-    clickpost_sandbox: Sandbox, tmp_path: Path
+async def test_vcrpy_neither_records_nor_holds_back_transports_of_ours(
+    clickpost_sandbox: Sandbox, transport: Any, tmp_path: Path
 ) -> None:
     cassette = tmp_path / "cassette.yaml"
     with vcr.use_cassette(str(cassette), record_mode="none"):
-        async with ClickPost() as clickpost:
+        async with ClickPost(transport=transport) as clickpost:
             await clickpost.orders.create(india_order("R-1"))
 
     assert list(clickpost_sandbox.ledger()) == ["R-1"]
     assert not cassette.exists()
 
 
-@pytest.mark.parametrize("transport", [lambda: None, over_httpx, over_httpx2])
+@pytest.mark.parametrize("transport", [lambda: None, lambda: "httptools", over_httpx])
 @pytest.mark.asyncio
 async def test_aioresponses_answers_nothing(transport: Any) -> None:
     with aioresponses() as mocked:

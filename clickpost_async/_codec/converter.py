@@ -24,6 +24,7 @@ from clickpost_async.structures._base import (
 from clickpost_async.structures._json_values import to_json, to_plain
 from clickpost_async.structures._rules import log_warnings
 from clickpost_async.structures._schema import MEMORY, FieldSpec, member_kind, specs
+from clickpost_async.structures._unknown_fields import unknown_fields
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -216,7 +217,11 @@ def _request_reader(
                 fields[name] = value
             if not is_same:
                 original[key] = to_plain(raw)
-        return kind(**fields, extra=extra, original=original)
+        made = kind(**fields, extra=extra, original=original)
+        if extra:
+            # Not so for an `extra` that is given to the class by hand: that is meant.
+            object.__setattr__(made, "warnings", (*made.warnings, *unknown_fields(extra, readers)))
+        return made
 
     return read
 

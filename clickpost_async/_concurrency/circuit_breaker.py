@@ -134,6 +134,10 @@ class Permit:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Give the permit back; without a recorded result it records nothing."""
         self._end(failed=None)
 
     @property

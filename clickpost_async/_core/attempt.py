@@ -78,13 +78,14 @@ class AttemptSender:
                 failure = self._translate(address, progress, error)
         except BaseException as error:  # noqa: BLE001 - it is raised again
             # A cancellation passes, but not with the frames it has passed through.
-            key = reader = None
+            del key, reader, limit
             error.__context__ = None
             raise error.with_traceback(None) from None
         failure.endpoint = request.label
         failure.reference_number = request.reference_number
-        # This frame, and those of a decompression error, hold the response before it is redacted.
-        key = reader = None
+        # This frame, and those of a decompression error, hold the response before it is redacted;
+        # and the time limit holds the task, which would live as long as the error.
+        del key, reader, limit
         failure.__context__ = None
         raise failure.with_traceback(None)
 

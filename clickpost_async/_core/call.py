@@ -158,7 +158,6 @@ class Call(CallState[R]):
         except ClickPostError:
             # Not found, or the look-up failed: either way the outcome stays unknown.
             return None
-        self.is_pending = found.pending
         return reconcile.as_created(found, self.telemetry.attempts)
 
     async def _poll(self) -> R:
@@ -197,33 +196,38 @@ class Call(CallState[R]):
         # In a gather of thousands, a retry or a look-up would otherwise queue behind all others.
         returns = self.telemetry.attempts > 0 or self.look_up_for is not None
         while True:
-            with breaker.try_acquire() or await acquire_permit(self) as permit:
-                async with loop_state.semaphore.slot(options.priority, again=returns):
-                    if not self._may_send(permit):
-                        continue
-                    request = self.request()
-                    if runtime.pause_left or not runtime.try_take():
-                        await acquire_rate(self)
-                    if not self._may_send(permit):
-                        continue
-                    if options.before_create is not None:
-                        await self._announce(options.before_create)
-                    progress = self.start_attempt()
-                    loop_state.attempt_started()
-                    try:
-                        answer = self._read(await runtime.sender.send(request, progress))
-                    except ClickPostError as error:
-                        await self._fail(error, permit)
-                        raise
-                    except BaseException:
-                        if progress.may_have_been_sent:
-                            self.last_sent = Instant.now()
-                        raise
-                    finally:
-                        loop_state.attempt_finished()
-                    permit.succeeded()
-                    self.record_success(answer)
-                    return answer
+            permit = breaker.try_acquire() or await acquire_permit(self)
+            slot = loop_state.semaphore.slot(options.priority, again=returns)
+            try:
+                await slot
+                if not self._may_send(permit):
+                    continue
+                request = self.request()
+                if runtime.pause_left or not runtime.try_take():
+                    await acquire_rate(self)
+                if not self._may_send(permit):
+                    continue
+                if options.before_create is not None:
+                    await self._announce(options.before_create)
+                progress = self.start_attempt()
+                loop_state.attempt_started()
+                try:
+                    answer = self._read(await runtime.sender.send(request, progress))
+                except ClickPostError as error:
+                    await self._fail(error, permit)
+                    raise
+                except BaseException:
+                    if progress.may_have_been_sent:
+                        self.last_sent = Instant.now()
+                    raise
+                finally:
+                    loop_state.attempt_finished()
+                permit.succeeded()
+                self.record_success(answer)
+                return answer
+            finally:
+                slot.release()
+                permit.release()
 
     def _may_send(self, permit: Permit) -> bool:
         """Return whether the circuit breaker is still closed to the call; raise if it is over."""

@@ -1,11 +1,11 @@
-"""The seam between a call and the HTTP library that sends it: plain values, and no library.
+"""What is between a call and the HTTP library that sends it: plain values, and no library.
 
-What is above it knows nothing of httpx or aiohttp; what is below knows nothing of ClickPost. A wire
-sends one call, says how far it got, and hands over what comes back as it comes.
+What is above knows nothing of httpx or httptools; what is below knows nothing of ClickPost. An
+adapter sends one request, notes how far it got, and hands on the response as it comes.
 """
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
@@ -14,7 +14,7 @@ from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async._http.signature import Signature
 from clickpost_async.errors import FailureKind
 
-# Every call has these, and no others but those of its body.
+# Every request has these, and no others but those of its body.
 HEADERS: Mapping[str, str] = {
     "Accept": "application/json",
     # The only encoding that can be unpacked in bounded steps with the standard library; a brotli
@@ -26,14 +26,14 @@ JSON = "application/json"
 JSON_HEADERS: Mapping[str, str] = {**HEADERS, "Content-Type": JSON}
 
 # Below the time after which servers commonly close idle connections (uvicorn 5 s, others more):
-# a call written to a connection that is just being closed is a call nobody knows about.
+# the outcome of a request that is written to a connection just being closed is unknown.
 KEEP_ALIVE = 4.0
 
 _PORTS = {"http": 80, "https": 443}
 
 
 class StepTimeouts(NamedTuple):
-    """How long each step may take, in seconds; what bounds the whole is above the wire."""
+    """How long each step may take, in seconds; the whole is bounded above the adapter."""
 
     connect: float
     write: float
@@ -42,7 +42,7 @@ class StepTimeouts(NamedTuple):
 
 @frozen(eq=False)
 class BaseURL:
-    """Where calls go: one server, and the path under which they do. One object for each base."""
+    """Where requests go: one server, and the path under it. One object for each base."""
 
     url: str
     scheme: str
@@ -75,16 +75,16 @@ class BaseURL:
 
 
 def address(host: str, port: int) -> str:
-    """Write host and port as people do."""
+    """Write host and port as in a URL."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @frozen(eq=False)
 class HTTPRequest:
-    """A call as it leaves, but for the key: `signature` puts that into target or body.
+    """A request as it is sent, but for the key: `signature` puts that into target or body.
 
-    A wire whose connections are its own lets it do so as the bytes are written; `signed` is for the
-    others.
+    An adapter whose connections are its own lets it do so as the bytes are written; `signed` is for
+    the others.
     """
 
     method: str
@@ -104,11 +104,11 @@ class HTTPRequest:
 
 
 class SendProgress:
-    """How far an attempt got: `left` once its first byte may have.
+    """How far an attempt got.
 
-    A wire that cannot tell may have sent everything once the call was handed to it. `proven` says
-    that it can, so that a `left` that is false is no mere want of news. `via` is the proxy that was
-    connected to, if there is one.
+    `may_have_been_sent` is set before the first byte is sent. `is_reliable` says that the adapter
+    can know that; one that cannot sets `may_have_been_sent` as it hands the request to its library.
+    `via` is the proxy that was connected to, if there is one.
     """
 
     __slots__ = ("is_reliable", "may_have_been_sent", "via")
@@ -120,19 +120,21 @@ class SendProgress:
 
 
 class HTTPAdapter(Protocol):
-    """Sends calls. An error of its library is raised as it is: what it has seen is seen above."""
+    """Sends requests. An exception of its library is raised as it is, and classified above."""
 
     @property
     def connections(self) -> int:
-        """How many connections are open on this event loop; 0 from a wire that does not tell."""
+        """How many connections are open on this event loop; 0 where the library does not say."""
         ...
 
-    async def send(self, call: HTTPRequest, progress: SendProgress, answer: ResponseReader) -> None:
-        """Send a call once, and put into `answer` what comes back, raw and piece by piece."""
+    def send(
+        self, request: HTTPRequest, progress: SendProgress, reader: ResponseReader
+    ) -> Coroutine[Any, Any, None]:
+        """Send a request once, and hand the response to `reader`, raw and piece by piece."""
         ...
 
     def failure_of(self, error: Exception) -> FailureKind:
-        """Return what failed, of an exception that `send` has raised.
+        """Classify an exception that `send` has raised.
 
         `NOT_SENT`, `NOT_SENDABLE`, `LOCAL_RESOURCES`, `NO_RESPONSE`, or `UNEXPECTED` for an
         exception that is none of the library's.
@@ -140,12 +142,12 @@ class HTTPAdapter(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close what this event loop has open, calls under way included."""
+        """Close what this event loop has open, requests in flight included."""
         ...
 
 
 class LoopAdapter(HTTPAdapter, Protocol):
-    """Sends calls on one event loop, which may be closed without closing this first."""
+    """Sends requests on one event loop, which may be closed without closing this first."""
 
     def abandon(self) -> None:
         """Close what the event loop has left open; it is closed, and of no more use."""

@@ -46,7 +46,7 @@ def reason_of(error: BaseException, where: str) -> Reason:
         return proxy_reason(status)
     for one in _chain(error):
         if isinstance(one, ssl.SSLCertVerificationError):
-            # aiohttp wraps these and the next in one of the same kind, which says nothing.
+            # httpx-aiohttp's are wrapped in one of the same kind that has no message, as the next.
             if said := getattr(one, "verify_message", ""):
                 text = f"the certificate was refused: {said}; {_TRUST}"
                 return Reason(text, ssl.SSLCertVerificationError(1, said), final=True)
@@ -58,7 +58,7 @@ def reason_of(error: BaseException, where: str) -> Reason:
             cause = socket.gaierror(one.errno, said)
             return Reason(f"the name cannot be resolved: {said}", cause)
         elif isinstance(one, OSError) and isinstance(one.errno, int) and one.errno > 0:
-            # Below are those of names, which aiohttp repeats.
+            # Negative numbers are those of the resolver, which aiohttp repeats.
             return _of_system(one.errno, where)
     kind = type(error).__name__
     return Reason(f"timed out ({kind})" if "Timeout" in kind else kind)

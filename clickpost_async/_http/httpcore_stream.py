@@ -1,46 +1,43 @@
 """The bytes of one connection, as asyncio pushes them, where httpcore reads and writes.
 
 httpcore's own streams enter one of anyio's cancel scopes for every read and every write, and send
-the head and the body of a call apart. Here a timeout is a timer, and what is written is held back
-until an answer is waited for, so that a call leaves in one piece. On trio httpcore's own are used.
+the head and the body of a request apart. Here what is written is held back until the response is
+read, so that a request is sent in one piece. On trio httpcore's own are used.
 """
 
 import asyncio
+import math
 import ssl
-from collections.abc import Callable, Iterable
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import Any
 
 import httpcore
 
-from clickpost_async._concurrency.per_loop import close_orphan
 from clickpost_async._http.adapter import SendProgress
-from clickpost_async._http.happy_eyeballs import connect
+from clickpost_async._http.pool import StaleConnectionError
 from clickpost_async._http.signature import Signature
-from clickpost_async._http.socket_probe import is_readable
+from clickpost_async._http.socket_protocol import SocketProtocol
 
 # Beyond this the server has to wait until what came is read.
 _FULL = 2**18
 
 
-class StaleConnectionError(Exception):
-    """A connection that was used before is one no more, and nothing of the call has left."""
-
-
 class TrackingBackend(httpcore.AsyncNetworkBackend):
-    """Opens the one connection of an owner, puts the key into each of its calls as it is written,
-    and tells the call when a byte of it may have left.
+    """Opens the one connection of its owner, and puts the key into each request as it is written.
+
+    It also notes in the request's progress when a byte of it may have been sent.
     """
 
     def __init__(self) -> None:
         self.progress = SendProgress()
         self.opened = False
         self.used = False
-        self._line: AsyncioStream | None = None
+        self._stream: AsyncioStream | None = None
         self.unsigned: Signature | None = None
         self._held_back = b""
 
     def watch(self, progress: SendProgress, signature: Signature | None) -> None:
-        """Tell this call from now on; before the connection there is nobody who could."""
+        """Track this request from now on; before there is a connection, nothing can be known."""
         self.unsigned = signature
         self._held_back = b""
         self.progress = progress
@@ -55,7 +52,7 @@ class TrackingBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect; nothing has left until something is written."""
+        """Connect; nothing is sent until something is written."""
         self.opened = self.progress.is_reliable = True
         self.progress.may_have_been_sent = False
         try:
@@ -65,20 +62,13 @@ class TrackingBackend(httpcore.AsyncNetworkBackend):
             network: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()  # pyright: ignore[reportAssignmentType]
             stream = await network.connect_tcp(host, port, timeout, local_address, socket_options)
             return _TrackedStream(self, stream)
-        line = AsyncioStream(self, loop)
-        try:
-            async with asyncio.timeout(timeout):
-                connected = await connect(loop, host, port)
-                await loop.create_connection(lambda: line, sock=connected)
-        except TimeoutError as error:
-            raise httpcore.ConnectTimeout(str(error)) from error
-        except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
-        self._line = line
-        return line
+        opened = AsyncioStream(self, loop)
+        await opened.connect(host, port, timeout)
+        self._stream = opened
+        return opened
 
     def sign(self, buffer: bytes) -> bytes:
-        """Return what can be written of an unsigned call, with the key in it."""
+        """Return what can be written of an unsigned request, with the key in it."""
         buffer = self._held_back + buffer
         signed = buffer if self.unsigned is None else self.unsigned.sign_bytes(buffer)
         self._held_back = buffer if signed is None else b""
@@ -89,25 +79,25 @@ class TrackingBackend(httpcore.AsyncNetworkBackend):
 
     def abandon(self) -> None:
         """Close the connection of an event loop that is closed."""
-        if self._line is not None:
-            self._line.abandon()
+        if self._stream is not None:
+            self._stream.abandon()
 
 
 class _TrackedStream(httpcore.AsyncNetworkStream):
-    """One of httpcore's streams, which tells when something is written."""
+    """One of httpcore's streams, which notes when something is written."""
 
-    def __init__(self, tap: TrackingBackend, stream: httpcore.AsyncNetworkStream) -> None:
-        self._tap = tap
+    def __init__(self, backend: TrackingBackend, stream: httpcore.AsyncNetworkStream) -> None:
+        self._backend = backend
         self._stream = stream
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         return await self._stream.read(max_bytes, timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        if self._tap.unsigned:
-            buffer = self._tap.sign(buffer)
+        if self._backend.unsigned:
+            buffer = self._backend.sign(buffer)
         if buffer:
-            self._tap.progress.may_have_been_sent = True
+            self._backend.progress.may_have_been_sent = True
             await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
@@ -120,36 +110,22 @@ class _TrackedStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
     ) -> httpcore.AsyncNetworkStream:
         stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
-        return _TrackedStream(self._tap, stream)
+        return _TrackedStream(self._backend, stream)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
 
-class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
-    """One connection, and what came on it that nobody has read yet."""
+class AsyncioStream(SocketProtocol, httpcore.AsyncNetworkStream):
+    """One connection, and what came on it that httpcore has not read yet."""
 
-    _transport: asyncio.Transport
-    _is_readable: Callable[[], bool]
-
-    def __init__(self, tap: TrackingBackend, loop: asyncio.AbstractEventLoop) -> None:
-        self._tap = tap
-        self._loop = loop
+    def __init__(self, backend: TrackingBackend, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._backend = backend
         self._received = b""
         self._full = False
-        self._ended = False
-        self._failure: BaseException | None = None
         self._unsent: list[bytes] = []
         self._write_timeout: float | None = None
-        self._congested = False
-        self._waiter: asyncio.Future[None] | None = None
-
-    # --- what asyncio tells -----------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not checked with isinstance: uvloop's transports only look like asyncio's.
-        self._transport = cast("asyncio.Transport", transport)
-        self._is_readable = is_readable(transport.get_extra_info("socket").fileno())
 
     def data_received(self, data: bytes) -> None:
         self._received = self._received + data if self._received else data
@@ -158,28 +134,10 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             self._transport.pause_reading()
         self._wake()
 
-    def eof_received(self) -> None:
-        self._ended = True
-        self._wake()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._ended = True
-        self._failure = self._failure or exc
-        self._wake()
-
-    def pause_writing(self) -> None:
-        self._congested = True
-
-    def resume_writing(self) -> None:
-        self._congested = False
-        self._wake()
-
-    # --- what httpcore asks -----------------------------------------------------------------------
-
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Take what is to be sent; it leaves with the next read."""
-        if self._tap.unsigned:
-            buffer = self._tap.sign(buffer)
+        """Take what is to be sent; it is sent with the next read."""
+        if self._backend.unsigned:
+            buffer = self._backend.sign(buffer)
         if buffer:
             self._unsent.append(buffer)
             self._write_timeout = timeout
@@ -189,9 +147,9 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         if self._unsent:
             await self._flush()
         if not self._received:
-            until = self._wait_until(timeout)
+            deadline = self._after(timeout)
             while not self._received and not self._ended:
-                await self._wait(until, httpcore.ReadTimeout)
+                await self._next_event(deadline, httpcore.ReadTimeout)
         received = self._received
         if not received:
             if self._failure is not None:
@@ -209,46 +167,27 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     async def _flush(self) -> None:
         unsent = self._unsent
         self._unsent = []
-        tap = self._tap
-        if not tap.progress.may_have_been_sent:
-            # Asked when the connection was taken, too; but other tasks have had their turn since.
-            if tap.used and self._has_unread_data():
+        backend = self._backend
+        if not backend.progress.may_have_been_sent:
+            # The pool has looked already; but other tasks have had their turn since.
+            if backend.used and self._has_unread_data():
                 raise StaleConnectionError
-            tap.progress.may_have_been_sent = True
+            backend.progress.may_have_been_sent = True
         if self._ended:
             return  # whatever came before the end is still read
         self._transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
         if self._congested:
-            until = self._wait_until(self._write_timeout)
+            deadline = self._after(self._write_timeout)
             while self._congested and not self._ended:
-                await self._wait(until, httpcore.WriteTimeout)
+                await self._next_event(deadline, httpcore.WriteTimeout)
 
-    def _wait_until(self, timeout: float | None) -> float | None:
-        return None if timeout is None else self._loop.time() + timeout
-
-    async def _wait(self, until: float | None, too_late: type[Exception]) -> None:
-        waiter = self._waiter = self._loop.create_future()
-        timer = None if until is None else self._loop.call_at(until, _abort, waiter, too_late)
-        try:
-            await waiter
-        finally:
-            self._waiter = None
-            if timer is not None:
-                timer.cancel()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+    def _after(self, timeout: float | None) -> float:
+        return math.inf if timeout is None else self._loop.time() + timeout
 
     async def aclose(self) -> None:
-        """Close at once; a call that still reads learns that this was no end of an answer."""
-        self._failure = self._failure or ConnectionAbortedError("closed on this side")
+        """Close at once; a request in flight fails."""
         self._unsent = []
-        self._transport.abort()
-
-    def abandon(self) -> None:
-        """Close the socket of an event loop that is closed."""
-        close_orphan(self._transport)
+        self._abort()
 
     async def start_tls(
         self,
@@ -256,7 +195,7 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
     ) -> httpcore.AsyncNetworkStream:
-        """Go on in TLS."""
+        """Switch to TLS."""
         try:
             async with asyncio.timeout(timeout):
                 secured = await self._loop.start_tls(
@@ -269,13 +208,13 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             if isinstance(error, OSError):
                 raise httpcore.ConnectError(str(error)) from error
             raise
-        if secured is None:  # a line that was cut while it was secured
+        if secured is None:  # the connection was lost during the handshake
             raise httpcore.ConnectError
         self._transport = secured
         return self
 
     def get_extra_info(self, info: str) -> Any:
-        """Tell what httpcore wants to know of a connection."""
+        """Return what httpcore asks about a connection."""
         return (
             self._has_unread_data()
             if info == "is_readable"
@@ -284,8 +223,3 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def _has_unread_data(self) -> bool:
         return bool(self._received) or self._ended or self._is_readable()
-
-
-def _abort(waiter: "asyncio.Future[None]", too_late: type[Exception]) -> None:
-    if not waiter.done():
-        waiter.set_exception(too_late())

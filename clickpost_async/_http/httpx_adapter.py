@@ -1,4 +1,4 @@
-"""Any transport of httpx, or of httpx2, as a wire: a user's own, or one that is made here."""
+"""Any transport of httpx or httpx2 as an adapter: the user's own."""
 
 from collections.abc import AsyncIterator, Sequence
 from types import ModuleType
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class HttpxAdapter:
-    """Sends calls through a transport; `library` is the module whose requests it takes."""
+    """Sends requests through a transport; `library` is the module whose requests it takes."""
 
     connections = 0
 
@@ -40,30 +40,33 @@ class HttpxAdapter:
         self._library = library
 
     def failure_of(self, error: Exception) -> FailureKind:
-        """Sort an exception of httpx or its successor."""
+        """Classify an exception of httpx or httpx2."""
         return failure_of(error)
 
-    async def send(self, call: HTTPRequest, progress: SendProgress, answer: ResponseReader) -> None:
-        """Send a call, in the hands of the transport from here on."""
+    async def send(
+        self, request: HTTPRequest, progress: SendProgress, reader: ResponseReader
+    ) -> None:
+        """Send a request; the transport may do anything with it from here on."""
         traced = isinstance(self._transport, self._library.AsyncHTTPTransport)
-        target, body = (call.target, call.body) if traced else call.signed()
-        request = self._library.Request(
-            call.method,
-            call.base.url + target,
+        target, body = (request.target, request.body) if traced else request.signed()
+        signature = request.signature if traced else None
+        theirs = self._library.Request(
+            request.method,
+            request.base.url + target,
             headers=HEADERS if body is None else JSON_HEADERS,
             content=body,
             extensions={
-                "timeout": _timeouts(call.limits),
-                "trace": _Trace(call.base, progress, call.signature if traced else None).step,
+                "timeout": _timeouts(request.limits),
+                "trace": _Trace(request.base, progress, signature).step,
             },
         )
         progress.may_have_been_sent = True
-        response = await self._transport.handle_async_request(request)
+        response = await self._transport.handle_async_request(theirs)
         stream: Any = response.stream
         try:
-            answer.begin(response.status_code, response.headers.raw)
+            reader.begin(response.status_code, response.headers.raw)
             async for chunk in stream:
-                answer.feed(chunk)
+                reader.feed(chunk)
         finally:
             with anyio.CancelScope(shield=True):
                 await stream.aclose()
@@ -71,7 +74,7 @@ class HttpxAdapter:
     async def fetch(
         self, url: str, headers: Sequence[tuple[str, str]], limits: StepTimeouts
     ) -> Fetched:
-        """Ask for a file, without credentials."""
+        """Request a file, without credentials."""
         request = self._library.Request(
             "GET", url, headers=headers, extensions={"timeout": _timeouts(limits)}
         )
@@ -83,9 +86,6 @@ class HttpxAdapter:
         """Close the transport."""
         await self._transport.aclose()
 
-    def abandon(self) -> None:
-        """Leave its sockets to the garbage collector: httpx closes none without its event loop."""
-
 
 def _timeouts(limits: StepTimeouts) -> dict[str, float]:
     connect, write, read = limits
@@ -93,9 +93,9 @@ def _timeouts(limits: StepTimeouts) -> dict[str, float]:
 
 
 class _Trace:
-    """Follows what httpcore tells of the steps of a call: `trace`, among a request's extensions.
+    """Follows httpcore's trace events of a request: `trace`, among a request's extensions.
 
-    The steps show how far the call got. And while one of them writes the request, the key is in the
+    They show how far the request got. And while one of them writes the request, the key is in the
     request of httpcore, which is made from the one that libraries and their hooks are given.
     """
 
@@ -115,7 +115,7 @@ class _Trace:
         if name.endswith("connect_tcp.started"):
             progress.via = self._proxy(info)
         request: Any = info.get("request")
-        # Asking a proxy for a tunnel comes before the call itself.
+        # The request to a proxy for a tunnel comes before the request itself.
         tunnel = request is not None and request.method == b"CONNECT"
         if name.endswith(_WRITING) and not tunnel:
             progress.may_have_been_sent = True

@@ -1,10 +1,9 @@
-"""What httpx, its successor, and what both stand on have in common; imports none of them."""
+"""Classifies exceptions of httpx, httpx2 and what they stand on by class name; imports none."""
 
 from typing import Any
 
 from clickpost_async.errors import FailureKind
 
-# They name their exceptions alike.
 _FAMILY = frozenset({"httpx", "httpx2", "httpcore", "httpcore2"})
 _KINDS = {
     "ConnectError": FailureKind.NOT_SENT,
@@ -15,24 +14,40 @@ _KINDS = {
     "InvalidURL": FailureKind.NOT_SENDABLE,
     "LocalProtocolError": FailureKind.NOT_SENDABLE,
 }
+# httpx-aiohttp raises httpx's ConnectTimeout also where a connection breaks after the request was
+# sent, so aiohttp's own exception decides: these two are raised before.
+_AIOHTTP_UNSENT = frozenset({"ClientConnectorError", "ConnectionTimeoutError"})
 
 
 def failure_of(error: Exception) -> FailureKind:
-    """Sort an exception of httpx and its kin by name, whichever of them is there."""
-    kin = False
+    """Classify an exception of any library of httpx's family."""
+    is_family = False
     for kind in type(error).__mro__:
-        if kind.__module__.partition(".")[0] in _FAMILY:
-            kin = True
-            if kind.__name__ in _KINDS:
-                return _KINDS[kind.__name__]
-    return FailureKind.NO_RESPONSE if kin else FailureKind.UNEXPECTED
+        if _library_of(kind) in _FAMILY:
+            is_family = True
+            failure = _KINDS.get(kind.__name__)
+            if failure is FailureKind.NOT_SENT and _was_sent_by_aiohttp(error.__cause__):
+                return FailureKind.NO_RESPONSE
+            if failure is not None:
+                return failure
+    return FailureKind.NO_RESPONSE if is_family else FailureKind.UNEXPECTED
+
+
+def _was_sent_by_aiohttp(cause: BaseException | None) -> bool:
+    kinds = type(cause).__mro__
+    names = {kind.__name__ for kind in kinds}
+    return any(_library_of(kind) == "aiohttp" for kind in kinds) and not names & _AIOHTTP_UNSENT
+
+
+def _library_of(kind: type) -> str:
+    return kind.__module__.partition(".")[0]
 
 
 def drop_quoted_payload(info: dict[str, Any]) -> None:
-    """Take out of what httpcore tells of a step the words of the answer.
+    """Take out of httpcore's trace event of a step what quotes the response.
 
-    It writes `info` to its DEBUG log next. An answer's headers may repeat the query (Location), and
-    so may the words of an error about them.
+    httpcore writes `info` to its DEBUG log next. A response's headers may repeat the query
+    (Location), and so may the message of an error about them.
     """
     info.pop("return_value", None)
     if "exception" in info:

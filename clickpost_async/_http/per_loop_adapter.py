@@ -1,10 +1,11 @@
-"""One wire for each event loop that a client is used on.
+"""One adapter for each event loop that a client is used on.
 
 Sockets belong to the loop they were opened on: a second `asyncio.run`, Django's `async_to_sync` and
 a forked worker each get connections of their own, which are closed when their loop has ended.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any
 
 from clickpost_async._concurrency.per_loop import PerLoop
 from clickpost_async._http.adapter import HTTPRequest, LoopAdapter, SendProgress
@@ -13,7 +14,7 @@ from clickpost_async.errors import FailureKind
 
 
 class PerLoopAdapter:
-    """A wire that is opened on first use, once per event loop."""
+    """An adapter that is opened on first use, once per event loop."""
 
     def __init__(self, open_adapter: Callable[[], LoopAdapter]) -> None:
         self._adapters = PerLoop(open_adapter, self._abandon)
@@ -22,37 +23,48 @@ class PerLoopAdapter:
     @property
     def connections(self) -> int:
         """How many connections are open on this event loop."""
-        wire = self._adapters.get()
-        return 0 if wire is None else wire.connections
+        adapter = self._adapters.get()
+        return 0 if adapter is None else adapter.connections
 
-    async def send(self, call: HTTPRequest, progress: SendProgress, answer: ResponseReader) -> None:
-        """Send a call over this event loop's wire."""
-        wire = self._adapters.get() or await self._open()
-        await wire.send(call, progress, answer)
+    def send(
+        self, request: HTTPRequest, progress: SendProgress, reader: ResponseReader
+    ) -> Coroutine[Any, Any, None]:
+        """Send a request over this event loop's adapter."""
+        # No coroutine of its own: each that only forwards costs memory per waiting call.
+        adapter = self._adapters.get()
+        if adapter is None:
+            return self._open_and_send(request, progress, reader)
+        return adapter.send(request, progress, reader)
+
+    async def _open_and_send(
+        self, request: HTTPRequest, progress: SendProgress, reader: ResponseReader
+    ) -> None:
+        adapter = await self._open()
+        await adapter.send(request, progress, reader)
 
     def failure_of(self, error: Exception) -> FailureKind:
-        """Sort an exception of the library behind."""
-        wire = self._adapters.get()
-        return FailureKind.UNEXPECTED if wire is None else wire.failure_of(error)
+        """Classify an exception of the adapter's library."""
+        adapter = self._adapters.get()
+        return FailureKind.UNEXPECTED if adapter is None else adapter.failure_of(error)
 
     async def _open(self) -> LoopAdapter:
-        wire = self._adapters.get_or_create()
-        # An event loop tells nobody that it ends, but those that are shut down in good order, as
-        # by asyncio.run, close their asynchronous generators. For the others see `PerLoop`.
-        end = self._ends[id(wire)] = self._close_of(wire)
+        adapter = self._adapters.get_or_create()
+        # There is no hook for the end of an event loop, but those that are shut down in good
+        # order, as by asyncio.run, close their asynchronous generators; for others see `PerLoop`.
+        end = self._ends[id(adapter)] = self._close_of(adapter)
         await anext(end)
-        return wire
+        return adapter
 
-    async def _close_of(self, wire: LoopAdapter) -> AsyncGenerator[None]:
+    async def _close_of(self, adapter: LoopAdapter) -> AsyncGenerator[None]:
         try:
             yield
         finally:
-            self._ends.pop(id(wire), None)
-            await wire.aclose()
+            self._ends.pop(id(adapter), None)
+            await adapter.aclose()
 
-    def _abandon(self, wire: LoopAdapter) -> None:
-        self._ends.pop(id(wire), None)
-        wire.abandon()
+    def _abandon(self, adapter: LoopAdapter) -> None:
+        self._ends.pop(id(adapter), None)
+        adapter.abandon()
 
     async def aclose(self) -> None:
         """Close what this event loop has open, and what loops have left open that are closed."""

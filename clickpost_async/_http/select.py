@@ -1,34 +1,34 @@
-"""From what a client is given as `transport` to the wire that sends its calls."""
+"""From what a client is given as `transport` to the adapter that sends its requests."""
 
 import importlib
+from functools import partial
 from types import ModuleType
 from typing import Any
 
-from clickpost_async._http.adapter import KEEP_ALIVE, Fetcher, HTTPAdapter, LoopAdapter
+from clickpost_async._http.adapter import Fetcher, HTTPAdapter
 from clickpost_async._http.per_loop_adapter import PerLoopAdapter
+from clickpost_async._http.pool import ConnectionPool
 from clickpost_async._util.arguments import got
 
-# What is imported here is imported by those who use it.
+# Libraries are imported where they are chosen: httptools and httpx2 are optional.
 
 
 def adapter_for(transport: object) -> HTTPAdapter:
-    """Return the wire for a client's `transport`; opens nothing.
+    """Return the adapter for a client's `transport`; opens nothing.
 
-    Raises `ValueError` for a name that is none, and `ImportError` where its library is missing.
+    Raises `ValueError` for an unknown name, and `ImportError` where a library is missing.
     """
     match transport:
         case None:
-            from clickpost_async._http.httpcore_pool import HTTPCorePool
+            from clickpost_async._http.httpcore_connection import HTTPCoreConnection
 
-            return PerLoopAdapter(HTTPCorePool)
-        case "aiohttp":
-            from clickpost_async._http.aiohttp_adapter import AiohttpAdapter
+            return PerLoopAdapter(partial(ConnectionPool, HTTPCoreConnection))
+        case "httptools":
+            from clickpost_async._http.httptools_connection import HTTPToolsConnection
 
-            return PerLoopAdapter(AiohttpAdapter)
-        case "httpx2":
-            return _over_httpx2()
+            return PerLoopAdapter(partial(ConnectionPool, HTTPToolsConnection))
         case str():
-            message = "transport: give 'aiohttp', 'httpx2', or one of httpx's"
+            message = "transport: give 'httptools', or a transport object of httpx or httpx2"
             raise ValueError(message)
         case _:
             from clickpost_async._http.httpx_adapter import HttpxAdapter
@@ -44,36 +44,13 @@ def adapter_for(transport: object) -> HTTPAdapter:
             return HttpxAdapter(given, _library_of(transport))
 
 
-def fetcher_of(wire: HTTPAdapter) -> Fetcher | None:
-    """Return what asks for files too: a transport that was given, for its proxy or certificates."""
-    if isinstance(wire, PerLoopAdapter):
+def fetcher_of(adapter: HTTPAdapter) -> Fetcher | None:
+    """Return what downloads files too: a given transport, for its proxy or certificates."""
+    if isinstance(adapter, PerLoopAdapter):
         return None
     from clickpost_async._http.httpx_adapter import HttpxAdapter
 
-    return wire if isinstance(wire, HttpxAdapter) else None
-
-
-def _over_httpx2() -> HTTPAdapter:
-    try:
-        import httpx2
-    except ImportError as error:
-        message = "transport='httpx2' needs its extra: pip install 'clickpost_async[httpx2]'"
-        raise ImportError(message) from error
-    from clickpost_async._http import tls
-    from clickpost_async._http.httpx_adapter import HttpxAdapter
-
-    def opened() -> LoopAdapter:
-        transport = httpx2.AsyncHTTPTransport(
-            verify=tls.verifying_context(),
-            trust_env=False,
-            # How many there are at once is the gate's business.
-            limits=httpx2.Limits(
-                max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEP_ALIVE
-            ),
-        )
-        return HttpxAdapter(transport, httpx2)
-
-    return PerLoopAdapter(opened)
+    return adapter if isinstance(adapter, HttpxAdapter) else None
 
 
 def _library_of(transport: object) -> ModuleType:

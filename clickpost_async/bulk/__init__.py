@@ -14,6 +14,8 @@ from clickpost_async.bulk.run import resolve as resolve
 from clickpost_async.files.column_map import ColumnMap as ColumnMap
 from clickpost_async.files.column_map import ColumnMapError as ColumnMapError
 from clickpost_async.files.columns import COLUMNS as COLUMNS
+from clickpost_async.files.counts import FileCounts as FileCounts
 from clickpost_async.files.order_rows import OrderRow as OrderRow
+from clickpost_async.files.reader import OrderReader as OrderReader
 from clickpost_async.files.reader import read_orders as read_orders
 from clickpost_async.files.validate import check as check

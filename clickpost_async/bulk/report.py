@@ -1,6 +1,7 @@
 """What a bulk run has come to, in counts."""
 
 import time
+from collections.abc import Sequence
 
 from attrs import define, field
 
@@ -17,11 +18,11 @@ class Report:
     input. `changed` ones are placed, or in doubt, with other contents than their rows have now.
     `duplicates` are rows that repeat an earlier one of the input: they share its outcome, those of
     placed orders are counted as already placed, and nothing was sent for them.
-    `duplicates_avoided` counts orders that had been placed by a sending whose answer was
-    lost, and were found again instead of being bought twice. `requests` are sendings of orders,
-    `repeats` those that were not an order's first. `slowest` is how many seconds the
-    slowest order took. `halted` is what would have failed every order, such as a refused key;
-    `stopped`: `Run.stop` was called.
+    `duplicates_avoided` counts orders that an attempt had placed whose response was lost, and that
+    were found again instead of being bought twice. `requests` are attempts to create orders,
+    `retries` those that were not an order's first. `slowest` is how many seconds the slowest order
+    took. `halted` is what would have failed every order, such as a refused key; `stopped`:
+    `Run.stop` was called.
     """
 
     placed: int = 0
@@ -71,28 +72,33 @@ class Report:
             self.slowest = max(self.slowest, outcome.seconds)
         self.seconds = time.perf_counter() - self._began
 
-    def __str__(self) -> str:
-        parts = [
-            f"{self.total} orders in {self.seconds:.1f} s: {self.placed} placed",
+    def lines(self) -> Sequence[str]:
+        """Return the counts, one a line, the number first; what is rare only where it occurred."""
+        lines = [
+            f"{self.total} orders in {self.seconds:.1f} s",
+            f"{self.placed} placed",
             f"{self.already_placed} already placed",
             f"{self.rejected} rejected",
             f"{self.unknown} unknown",
             f"{self.pending} pending",
             f"{self.requests} requests",
-            f"{self.retries} repeats",
+            f"{self.retries} retries",
             f"{self.duplicates_avoided} duplicates avoided",
             f"slowest {self.slowest:.2f} s",
         ]
-        if self.skipped:
-            parts.append(f"{self.skipped} known from the journal")
-        if self.missing:
-            parts.append(f"{self.missing} in the journal and not in the input")
-        if self.changed:
-            parts.append(f"{self.changed} changed since they were sent, and not sent again")
-        if self.duplicates:
-            parts.append(f"{self.duplicates} duplicates of earlier rows")
+        rare = {
+            "known from the journal": self.skipped,
+            "in the journal and not in the input": self.missing,
+            "changed since they were sent, and not sent again": self.changed,
+            "duplicates of earlier rows": self.duplicates,
+        }
+        lines += [f"{number} {what}" for what, number in rare.items() if number]
         if self.stopped:
-            parts.append("stopped")
+            lines.append("stopped")
         if self.halted is not None:
-            parts.append(f"halted: {self.halted}")
-        return ", ".join(parts)
+            lines.append(f"halted: {self.halted}")
+        return lines
+
+    def __str__(self) -> str:
+        first, *others = self.lines()
+        return f"{first}: {', '.join(others)}"

@@ -1,17 +1,17 @@
-"""What became of every order, as a table that a spreadsheet may open, written as outcomes come."""
+"""Files of outcomes, as tables that a spreadsheet may open, written as the outcomes come."""
 
 import csv
 import json
 import os
-import stat
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Protocol, Self
 
-from clickpost_async._util.private_files import open_private
+from clickpost_async._util.pending_file import PendingFile
 from clickpost_async.bulk.outcome import OrderOutcome, Pending, Placed, Rejected, Unknown
+from clickpost_async.files.order_rows import OrderRow
 
 COLUMNS = (
     *("row", "reference_number", "outcome", "waybill", "courier_partner", "label"),
@@ -73,39 +73,44 @@ def _join(*parts: object) -> str:
     return "\n".join(str(part) for part in parts if part)
 
 
-class ResultsFile(AbstractContextManager["ResultsFile"]):
-    """A file of outcomes: CSV, or JSON Lines where its name ends in `.jsonl`.
+class OutcomeFile:
+    """A file of rows in the format that its name tells: CSV, `.jsonl` or `.xlsx`.
 
-    Only its owner can read it, a link is not followed, and every row is in it once it was written.
+    Only its owner can read it, and a link is not followed. It is written beside its target, which
+    it replaces at the end: of a run that ended with an error before the first row, nothing is left,
+    and the target stays as it was.
+
+    Raises:
+        OSError: the target cannot be written.
+        ImportError: `.xlsx` needs openpyxl, which is not installed.
+
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        opened = open_private(path, os.O_WRONLY | os.O_CREAT)
-        if stat.S_ISREG(os.fstat(opened).st_mode):
-            os.ftruncate(opened, 0)
-        self._file: TextIO = os.fdopen(opened, "w", encoding="utf-8", newline="")
-        is_json = Path(path).suffix in (".jsonl", ".ndjson")
-        self._write: Callable[[Mapping[str, object]], None]
-        self._write = self._write_json if is_json else self._write_csv
-        self._table = csv.DictWriter(self._file, COLUMNS)
-        if not is_json:
-            self._table.writeheader()
+        self.kind: str = _kind(path)
+        writers: Mapping[str, Callable[[int], _Writer]]
+        writers = {"csv": _CSVWriter, "jsonl": _JSONWriter, "xlsx": _XLSXWriter}
+        self._file = PendingFile(path)
+        try:
+            self._writer: _Writer = writers[self.kind](self._file.descriptor)
+        except BaseException:
+            os.close(self._file.descriptor)
+            self._file.discard()
+            raise
+        self._has_header = False
+        self._has_rows = False
 
-    def add(self, outcome: OrderOutcome) -> None:
-        """Write one more outcome."""
-        self._write(row_of(outcome))
-        self._file.flush()
+    def _write_header(self, columns: Sequence[str]) -> None:
+        if not self._has_header:
+            self._has_header = True
+            self._writer.write_header(columns)
 
-    def _write_json(self, row: Mapping[str, object]) -> None:
-        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    def _write(self, row: Mapping[str, object], cells: Sequence[object]) -> None:
+        self._has_rows = True
+        self._writer.write(row, cells)
 
-    def _write_csv(self, row: Mapping[str, object]) -> None:
-        self._table.writerow(
-            {
-                name: escape_formula(cell) if isinstance(cell, str) else cell
-                for name, cell in row.items()
-            }
-        )
+    def _finish(self) -> None:
+        """Write what belongs into a file without rows."""
 
     def __enter__(self) -> Self:
         return self
@@ -116,4 +121,189 @@ class ResultsFile(AbstractContextManager["ResultsFile"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        is_kept = kind is None or self._has_rows
+        try:
+            if is_kept:
+                self._finish()
+            self._writer.close(save=is_kept)
+        except BaseException:
+            self._file.discard()
+            raise
+        if is_kept:
+            self._file.publish()
+        else:
+            self._file.discard()
+
+
+class ResultsFile(OutcomeFile):
+    """All outcomes of a run, one row each."""
+
+    def add(self, outcome: OrderOutcome) -> None:
+        """Write one more outcome."""
+        self._write_header(COLUMNS)
+        row = row_of(outcome)
+        self._write(row, [row.get(name) for name in COLUMNS])
+
+    def _finish(self) -> None:
+        self._write_header(COLUMNS)
+
+
+class ErrorsFile(OutcomeFile):
+    """The orders without a waybill, as they stand in their file, so that they can be corrected.
+
+    Its columns are those of the input with `reason` and `advice` behind them, which `read_orders`
+    leaves out when the file is pushed again. Where one of both files is JSON Lines and the other is
+    a table, its columns are those of `ResultsFile`.
+    """
+
+    # The names of the input's columns, for a file in which there are no errors.
+    header: Sequence[str] = ()
+
+    def add(self, outcome: OrderOutcome, source: OrderRow | None) -> None:
+        """Write the rows of an order with what is wrong with it."""
+        found = row_of(outcome)
+        remarks = {"reason": found.get("reasons"), "advice": found.get("advice")}
+        if source is None or not source.source:
+            self._add_outcome(found)
+        elif source.header:
+            self._add_rows(source, remarks)
+        elif self.kind == "jsonl":
+            order = source.order or {"line": "".join(source.source[0].cells)}
+            self._write({**order, **remarks}, ())
+        else:
+            self._add_outcome(found)
+
+    def _add_outcome(self, found: Mapping[str, object]) -> None:
+        self._write_header(COLUMNS)
+        self._write(found, [found.get(name) for name in COLUMNS])
+
+    def _add_rows(self, source: OrderRow, remarks: Mapping[str, object]) -> None:
+        kept = [n for n, title in enumerate(source.header) if not _is_remark(title)]
+        titles = [source.header[n] for n in kept]
+        self._write_header([*titles, *remarks])
+        for row in source.source:
+            cells = [row.cells[n] if n < len(row.cells) else "" for n in kept]
+            self._write(
+                {**dict(zip(titles, cells, strict=True)), **remarks}, [*cells, *remarks.values()]
+            )
+
+    def _finish(self) -> None:
+        titles = [title for title in self.header if not _is_remark(title)]
+        self._write_header([*titles, "reason", "advice"] if titles else COLUMNS)
+
+
+def _is_remark(title: str) -> bool:
+    return title.strip().lower() in ("reason", "advice")
+
+
+def _kind(path: str | os.PathLike[str]) -> str:
+    suffix = Path(path).suffix.lower()
+    return {".jsonl": "jsonl", ".ndjson": "jsonl", ".xlsx": "xlsx"}.get(suffix, "csv")
+
+
+class _Writer(Protocol):
+    def write_header(self, columns: Sequence[str]) -> None: ...
+
+    def write(self, row: Mapping[str, object], cells: Sequence[object]) -> None: ...
+
+    def close(self, *, save: bool) -> None: ...
+
+
+class _CSVWriter:
+    """Writes CSV that Excel opens as it was meant: in UTF-8, without changing numbers and dates."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="")
+        self._table = csv.writer(self._file)
+
+    def write_header(self, columns: Sequence[str]) -> None:
+        self._table.writerow(map(escape_formula, columns))
+        self._file.flush()
+
+    def write(self, row: Mapping[str, object], cells: Sequence[object]) -> None:  # noqa: ARG002 - as its protocol
+        self._table.writerow(
+            [_excel_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+        )
+        self._file.flush()
+
+    def close(self, *, save: bool) -> None:  # noqa: ARG002 - as its protocol
         self._file.close()
+
+
+class _JSONWriter:
+    """Writes JSON Lines."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = os.fdopen(descriptor, "w", encoding="utf-8")
+
+    def write_header(self, columns: Sequence[str]) -> None:
+        """Every line has the names of its own."""
+
+    def write(self, row: Mapping[str, object], cells: Sequence[object]) -> None:  # noqa: ARG002 - as its protocol
+        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def close(self, *, save: bool) -> None:  # noqa: ARG002 - as its protocol
+        self._file.close()
+
+
+class _XLSXWriter:
+    """Writes a workbook, row by row; it is saved at the end."""
+
+    def __init__(self, descriptor: int) -> None:
+        try:
+            from openpyxl import Workbook
+        except ImportError:
+            raise ImportError(
+                "writing .xlsx needs openpyxl: pip install 'clickpost_async[xlsx]', "
+                "or choose a name that ends in .csv"
+            ) from None
+        self._descriptor = descriptor
+        self._book = Workbook(write_only=True)
+        self._sheet = self._book.create_sheet("orders")
+        self._sheet.freeze_panes = "A2"
+
+    def write_header(self, columns: Sequence[str]) -> None:
+        self._append(columns)
+
+    def write(self, row: Mapping[str, object], cells: Sequence[object]) -> None:  # noqa: ARG002 - as its protocol
+        self._append(cells)
+
+    def _append(self, cells: Sequence[object]) -> None:
+        from openpyxl.cell import WriteOnlyCell
+        from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+        written: list[object] = []
+        for value in cells:
+            if not isinstance(value, str):
+                written.append(value)
+                continue
+            cell = WriteOnlyCell(
+                self._sheet, ILLEGAL_CHARACTERS_RE.sub("\ufffd", value)[:_MAX_TEXT]
+            )
+            # Text it stays, were it a formula or a number of many digits, and when it is edited.
+            cell.data_type = "s"
+            cell.number_format = "@"
+            written.append(cell)
+        self._sheet.append(written)
+
+    def close(self, *, save: bool) -> None:
+        with os.fdopen(self._descriptor, "wb") as file:
+            if save:
+                self._book.save(file)
+
+
+# The longest text that a cell of a workbook can hold.
+_MAX_TEXT = 32_767
+_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+# What Excel changes when it opens a CSV file: long numbers, leading zeros, exponents and dates.
+_CHANGED_BY_EXCEL = re.compile(
+    rf"\d{{12,}}|0\d+|\d+e\d+|\d{{1,4}}([-/]\d{{1,4}}){{1,2}}"
+    rf"|\d{{1,2}}[-/ ]?({_MONTHS})[a-z]*|({_MONTHS})[a-z]*[-/ ]?\d{{1,4}}",
+    re.ASCII | re.IGNORECASE,
+).fullmatch
+
+
+def _excel_cell(cell: str) -> str:
+    """Return a cell of a CSV file that Excel shows as it is; `read_orders` reads it as it was."""
+    return f'="{cell}"' if _CHANGED_BY_EXCEL(cell) else escape_formula(cell)

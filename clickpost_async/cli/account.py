@@ -17,14 +17,14 @@ set CLICKPOST_USERNAME, and the key in one of
   a keyring              keyring set clickpost <username> (needs the package keyring)"""
 
 
-def client(limiter: Limiter | None = None) -> ClickPost:
+def client(limiter: Limiter | None = None, *, rate: str | None = None) -> ClickPost:
     """Make the client that the environment describes, or end with what is missing."""
     username = os.environ.get("CLICKPOST_USERNAME", "")
     api_key = None
     if not any(os.environ.get(name) for name in ("CLICKPOST_API_KEY", "CLICKPOST_KEY")):
         api_key = _from_file() or _from_keyring(username)
     try:
-        return ClickPost(api_key=api_key, limiter=limiter)
+        return ClickPost(api_key=api_key, limiter=limiter, rate=rate)
     except ValueError as error:
         message = str(error)
         raise SystemExit(f"{message}\n{_NO_KEY}" if "missing" in message else message) from None

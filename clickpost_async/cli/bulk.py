@@ -1,13 +1,13 @@
-"""A file of orders, pushed: outcomes to files, progress to the terminal, resumed by repeating."""
+"""The bulk commands: push a file of orders, settle a journal, begin with a map or a template."""
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.types import NonNegativeFloat, PositiveFloat, PositiveInt
 
+from clickpost_async.files.columns import Market
 from clickpost_async.files.reader import Format
 
 app: App = App(
@@ -26,6 +26,21 @@ _File = Annotated[
 ]
 
 
+_Rate = Annotated[
+    str | None, Parameter(help="calls a second at most, as 10 or 600/60s; else CLICKPOST_RATE")
+]
+_SettleDelay = Annotated[
+    NonNegativeFloat,
+    Parameter(
+        help="how many seconds an order whose response was lost is left alone before it is resent"
+    ),
+]
+_MaxOutage = Annotated[
+    PositiveFloat,
+    Parameter(help="after how many seconds without any response the run halts; inf: never"),
+]
+
+
 @app.default
 async def push(
     file: _File,
@@ -35,15 +50,19 @@ async def push(
     errors: Path | None = None,
     labels: Path | None = None,
     merge: Path | None = None,
-    format: Format | None = None,  # noqa: A002 - the word people look for
-    map: str | None = None,  # noqa: A002 - as above
+    map: str | None = None,  # noqa: A002 - the word people look for
+    format: Format | None = None,  # noqa: A002 - as above
+    sheet: str | None = None,
+    header_row: PositiveInt | None = None,
     max_concurrency: PositiveInt | None = None,
+    rate: _Rate = None,
     fleet: bool = False,
     redis: str | None = None,
-    hold: bool = False,
-    settling: NonNegativeFloat = 30.0,
-    max_outage: PositiveFloat = 60.0,
-    check: bool = False,
+    part: str | None = None,
+    no_resend: Annotated[bool, Parameter(negative="")] = False,
+    settle_delay: _SettleDelay = 30.0,
+    max_outage: _MaxOutage = 60.0,
+    dry_run: Annotated[bool, Parameter(name=["--dry-run", "--check"], negative="")] = False,
     quiet: bool = False,
 ) -> int:
     """Create every order of a file.
@@ -51,33 +70,38 @@ async def push(
     Parameters
     ----------
     journal
-        Where every order is written down before it leaves, and what it came to; without one a run
-        that is ended cannot be resumed.
+        Where every order is written down before it is sent, and its outcome after; without one a
+        run that is ended cannot be resumed.
     results
-        A table of all outcomes, CSV or .jsonl.
+        A file of all outcomes: CSV that Excel opens right, .xlsx or .jsonl by its name.
     errors
-        A table of the orders that have no waybill.
+        A file of the orders without a waybill: their rows as they stand in the input, with the
+        reason and advice, to be corrected and pushed again.
     labels
         A folder that labels are downloaded to, named by reference number.
     merge
         One PDF of all labels, in the order of the file; needs --labels.
+    map
+        Which columns of the file are which of ours: shopify, woocommerce, amazon, unicommerce,
+        shiprocket, or a TOML file (see `map`).
     format
         csv, jsonl or xlsx, if the file's name does not tell.
-    map
-        What the file calls our columns: shopify, unicommerce, or a TOML file.
+    sheet
+        The sheet of a workbook, by its name or number; without it, the first that is shown.
+    header_row
+        The row that names the columns, as a spreadsheet counts.
     max_concurrency
         How many orders are under way together: 100, in a fleet 1,000.
     fleet
         Have the orders created by workers (see `worker`) that share a Redis; --redis implies it.
     redis
         Where that is, as redis://host; without it, CLICKPOST_REDIS_URL.
-    hold
-        Never send an order again whose answer was lost: it is looked up, and left to you.
-    settling
-        How many seconds an order whose answer was lost is left alone before it is sent again.
-    max_outage
-        After how many seconds without any response the run halts; inf waits for ever.
-    check
+    part
+        Take one part of the file, such as 2/8: the second of eight. Each part is fed by a process
+        of its own, with a journal of its own, on any machine.
+    no_resend
+        Never resend an order whose response was lost: it is looked up, and left to you.
+    dry_run
         Only validate: nothing is sent, and no key is needed.
     quiet
         Show no progress.
@@ -86,11 +110,16 @@ async def push(
     from clickpost_async.cli import bulk_runner, order_files
 
     if merge is not None and labels is None:
-        print("--merge needs --labels, the folder that labels are downloaded to", file=sys.stderr)
-        return 2
-    source = order_files.Source.of(file, format, map)
-    if check:
-        return order_files.check(source)
+        order_files.end_with_usage_error(
+            "--merge needs --labels, the folder that labels are downloaded to"
+        )
+    order_files.check_paths(
+        {"the input": file, "--map": None if map is None else Path(map)},
+        {"--journal": journal, "--results": results, "--errors": errors, "--merge": merge},
+    )
+    source = order_files.Source.of(file, format, map, sheet=sheet, header_row=header_row, part=part)
+    if dry_run:
+        return order_files.dry_run(source)
     with ExitStack() as stack:
         return await bulk_runner.push(
             bulk_runner.Job(
@@ -99,13 +128,14 @@ async def push(
                 labels=labels,
                 merge=merge,
                 max_concurrency=max_concurrency,
+                rate=rate,
                 fleet=fleet,
                 redis=redis,
-                no_resend=hold,
-                settle_delay=settling,
+                no_resend=no_resend,
+                settle_delay=settle_delay,
                 max_outage=max_outage,
                 quiet=quiet,
-                results_files=order_files.tables(stack, results, errors),
+                tables=order_files.OutcomeTables(stack, results, errors),
             )
         )
 
@@ -115,26 +145,81 @@ async def resolve(
     journal: Path,
     *,
     max_concurrency: PositiveInt | None = None,
+    rate: _Rate = None,
     fleet: bool = False,
     redis: str | None = None,
-    settling: NonNegativeFloat = 30.0,
-    max_outage: PositiveFloat = 60.0,
+    settle_delay: _SettleDelay = 30.0,
+    max_outage: _MaxOutage = 60.0,
     quiet: bool = False,
 ) -> int:
-    """Settle what a journal has in doubt: look every order up, and send it again if need be."""
+    """Settle what a journal has in doubt: look every order up, and resend it if need be.
+
+    Parameters
+    ----------
+    journal
+        The journal of the run.
+    max_concurrency
+        How many orders are under way together: 100, in a fleet 1,000.
+    fleet
+        Have it done by workers (see `worker`) that share a Redis; --redis implies it.
+    redis
+        Where that is, as redis://host; without it, CLICKPOST_REDIS_URL.
+    quiet
+        Show no progress.
+
+    """
     from clickpost_async.cli import bulk_runner
 
     return await bulk_runner.push(
         bulk_runner.Job(
             journal=journal,
             max_concurrency=max_concurrency,
+            rate=rate,
             fleet=fleet,
             redis=redis,
-            settle_delay=settling,
+            settle_delay=settle_delay,
             max_outage=max_outage,
             quiet=quiet,
         )
     )
+
+
+@app.command(name="map")
+def write_map(
+    file: Annotated[Path, Parameter(help="CSV or XLSX, as the shop exports it")],
+    *,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+) -> int:
+    """Look whose export a file is, and write a column map for it to begin with.
+
+    What must be filled in is marked in it; suggestions are made where names are alike.
+
+    Parameters
+    ----------
+    output
+        The TOML file to write; without it, the map is printed.
+
+    """
+    from clickpost_async.cli import order_files
+
+    return order_files.write_starter_map(file, output)
+
+
+@app.command
+def template(
+    output: Annotated[Path | None, Parameter(help="the file; without it, CSV is printed")] = None,
+    *,
+    market: Annotated[Market, Parameter(help="within India, or the rest of the world")] = (
+        Market.INDIA
+    ),
+    format: Annotated[  # noqa: A002 - the word people look for
+        Literal["csv", "xlsx"] | None, Parameter(help="by the file's name, else csv")
+    ] = None,
+) -> int:
+    """Write a file of orders to fill in: the names of the columns, and an example."""
+    from clickpost_async.cli import order_files
+
+    return order_files.write_template(output, market, format)
 
 
 @app.command

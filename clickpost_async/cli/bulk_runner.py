@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import anyio
 from attrs import evolve, frozen
@@ -24,10 +25,15 @@ from clickpost_async._core.retry import Resend
 from clickpost_async.bulk import JournalError, Placed, Run
 from clickpost_async.bulk.records import JournalState
 from clickpost_async.bulk.recovery import OrderCreator
-from clickpost_async.bulk.results import ResultsFile
 from clickpost_async.cli.account import client
 from clickpost_async.cli.label_downloads import Labels
-from clickpost_async.cli.order_files import REJECTED, Source, print_message
+from clickpost_async.cli.order_files import (
+    REJECTED,
+    OutcomeTables,
+    Source,
+    SourceRows,
+    print_message,
+)
 from clickpost_async.client import ClickPost
 
 UNDECIDED, HALTED, INTERRUPTED = 4, 5, 130
@@ -35,6 +41,8 @@ UNDECIDED, HALTED, INTERRUPTED = 4, 5, 130
 # How often a bar is drawn, and, where there is none, a line is printed; in seconds.
 _DRAW_EVERY = 0.2
 _LINE_EVERY = 5.0
+# From so many columns on, a line has room for all that is known of a run.
+_WIDE = 120
 
 
 @frozen(kw_only=True)
@@ -52,12 +60,14 @@ class Job:
     no_resend: bool = False
     fleet: bool = False
     redis: str | None = None
-    results_files: tuple[ResultsFile | None, ResultsFile | None] = (None, None)
+    rate: str | None = None
+    tables: OutcomeTables | None = None
 
 
 async def push(job: Job) -> int:
     """Push a file, or settle a journal; returns the exit code."""
-    async with client() as opened:
+    rows = None if job.source is None else SourceRows(job.source)
+    async with client(rate=job.rate) as opened:
         resend = Resend.NEVER if job.no_resend else opened.retry.resend
         retry = evolve(opened.retry, settle_delay=job.settle_delay, resend=resend)
         try:
@@ -68,46 +78,38 @@ async def push(job: Job) -> int:
                     from clickpost_async.cli import worker
 
                     elsewhere = await stack.enter_async_context(worker.fleet(job.redis, clickpost))
-                return await _push(job, clickpost, elsewhere)
+                return await _push(job, rows, clickpost, elsewhere)
         except (JournalError, OSError) as error:
             print_message(error)
             return 1
 
 
-async def _push(job: Job, clickpost: ClickPost, elsewhere: OrderCreator | None) -> int:
+async def _push(
+    job: Job, rows: SourceRows | None, clickpost: ClickPost, elsewhere: OrderCreator | None
+) -> int:
+    options: dict[str, Any] = {
+        "max_concurrency": job.max_concurrency or (100 if elsewhere is None else 1000),
+        "max_outage": job.max_outage,
+        "creator": elsewhere,
+    }
     total: int | None
-    max_concurrency = job.max_concurrency or (100 if elsewhere is None else 1000)
-    if job.source is None:
+    if rows is None or job.source is None:
         assert job.journal is not None  # noqa: S101 - the command requires it
         total = bulk.status(job.journal).in_doubt
-        run = bulk.resolve(
-            clickpost,
-            job.journal,
-            max_concurrency=max_concurrency,
-            max_outage=job.max_outage,
-            creator=elsewhere,
-        )
+        run = bulk.resolve(clickpost, job.journal, **options)
     else:
         total = None if job.quiet else job.source.count()
-        rows = job.source.rows()
-        run = bulk.create(
-            clickpost,
-            rows,
-            journal=job.journal,
-            max_concurrency=max_concurrency,
-            max_outage=job.max_outage,
-            creator=elsewhere,
-        )
+        run = bulk.create(clickpost, rows, journal=job.journal, **options)
     labels = Labels(clickpost, job.labels) if job.labels else None
-    results, errors = job.results_files
+    if rows is not None and job.tables is not None:
+        job.tables.begin(rows.header)
     with anyio.CancelScope() as everything:
         async with run, _progress(run, total, quiet=job.quiet):
             with _stopping(run, everything), _warnings():
                 async for outcome in run:
-                    if results is not None:
-                        results.add(outcome)
-                    if errors is not None and not isinstance(outcome, Placed):
-                        errors.add(outcome)
+                    row = None if rows is None else rows.finish(outcome)
+                    if job.tables is not None:
+                        job.tables.add(outcome, row)
                     if labels is not None and isinstance(outcome, Placed):
                         await labels.fetch(outcome)
     if everything.cancelled_caught:
@@ -118,11 +120,30 @@ async def _push(job: Job, clickpost: ClickPost, elsewhere: OrderCreator | None) 
         return INTERRUPTED
     if labels is not None:
         await labels.end(job.merge)
-    print_message(run.report)
+    _summarise(job, run, rows)
+    return _code(run)
+
+
+def _summarise(job: Job, run: Run, rows: SourceRows | None) -> None:
+    """Print what the rows of the file and the orders of the run have become."""
+    if job.tables is not None:
+        job.tables.print_rejections()
+    if rows is not None:
+        print_message(rows.counts)
+    first, *others = run.report.lines()
+    print_message(first)
+    for line in others:
+        number, _, what = line.partition(" ")
+        is_count = number.isdecimal()
+        print_message(f"{int(number):>9,} {what}" if is_count else line)
     if run.report.stopped or run.report.halted:
         again = "run the same command again to go on"
         print_message(again if job.journal else "there is no journal to go on from: give --journal")
-    return _code(run)
+    elif run.report.unknown or run.report.pending:
+        again = f"bulk resolve {job.journal}, or the same command again, settles what is undecided"
+        print_message(
+            again if job.journal else "there is no journal to settle them: give --journal"
+        )
 
 
 def _code(run: Run) -> int:
@@ -169,12 +190,12 @@ class _StderrHandler(logging.Handler):
 
 @contextmanager
 def _warnings() -> Generator[None]:
-    logger, sayer = logging.getLogger("clickpost_async.bulk"), _StderrHandler()
-    logger.addHandler(sayer)
+    logger, handler = logging.getLogger("clickpost_async.bulk"), _StderrHandler()
+    logger.addHandler(handler)
     try:
         yield
     finally:
-        logger.removeHandler(sayer)
+        logger.removeHandler(handler)
 
 
 @asynccontextmanager
@@ -185,12 +206,12 @@ async def _progress(run: Run, total: int | None, *, quiet: bool) -> AsyncGenerat
         return
     console = Console(stderr=True)
     if not console.is_terminal:
-        async with _every_second(lambda: _show_progress(run, total), _LINE_EVERY):
+        async with _every_second(lambda: _print_progress(run, total), _LINE_EVERY):
             yield
         return
     with Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=None if console.width >= _WIDE else 10),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
@@ -198,7 +219,8 @@ async def _progress(run: Run, total: int | None, *, quiet: bool) -> AsyncGenerat
         task = bar.add_task("orders", total=total)
 
         def draw() -> None:
-            bar.update(task, completed=run.report.total, description=_line(run))
+            text = _line(run) if console.width >= _WIDE else _short_line(run)
+            bar.update(task, completed=run.report.total, description=text)
 
         async with _every_second(draw, _DRAW_EVERY):
             yield
@@ -221,7 +243,7 @@ async def _every_second(act: Callable[[], None], every: float) -> AsyncGenerator
             await task
 
 
-def _show_progress(run: Run, total: int | None) -> None:
+def _print_progress(run: Run, total: int | None) -> None:
     of = "" if total is None else f" of {total}"
     print_message(f"{run.report.total}{of} orders: {_line(run)}")
 
@@ -229,10 +251,14 @@ def _show_progress(run: Run, total: int | None) -> None:
 def _line(run: Run) -> str:
     report = run.report
     rate = report.total / report.seconds if report.seconds else 0.0
+    return f"{_short_line(run)}, {run.waiting} waiting, {report.retries} retries, {rate:.0f}/s"
+
+
+def _short_line(run: Run) -> str:
+    report = run.report
     return (
         f"{report.placed + report.already_placed} placed, {report.rejected} rejected,"
-        f" {report.unknown + report.pending} undecided, {run.waiting} waiting,"
-        f" {report.retries} repeats, {rate:.0f}/s"
+        f" {report.unknown + report.pending} undecided"
     )
 
 
@@ -244,15 +270,15 @@ def status(journal: Path) -> int:
         print_message(error)
         return 1
     print(f"{journal}: {sum(found.counts.values())} orders of {found.account}")
-    words = {
+    meanings = {
         JournalState.PLACED: "placed",
         JournalState.REJECTED: "rejected",
         JournalState.ACCEPTED: "not sent",
         JournalState.SENDING: "in doubt: a run ended while they were under way",
-        JournalState.UNKNOWN: "in doubt: no answer came",
+        JournalState.UNKNOWN: "in doubt: no response came",
         JournalState.QUEUED: "ClickPost is working on them",
     }
-    for state, meaning in words.items():
+    for state, meaning in meanings.items():
         if found.counts[state]:
             print(f"{found.counts[state]:>9,}  {meaning}")
     if not found.in_doubt:

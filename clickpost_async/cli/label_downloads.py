@@ -1,9 +1,10 @@
 """Downloads the labels of a bulk run into a folder."""
 
 import asyncio
+import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import quote
 
 from clickpost_async.bulk import Placed
 from clickpost_async.cli.order_files import print_message
@@ -11,6 +12,25 @@ from clickpost_async.client import ClickPost
 from clickpost_async.errors import ClickPostError
 
 _AT_ONCE = 8
+
+
+_MAX_NAME = 100
+_UNSAFE = re.compile(r"[^\w#()+,=@ .-]|^[ .-]|[ .]$", re.ASCII)
+# Devices on Windows, whatever their ending.
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE | re.ASCII).fullmatch
+
+
+def file_name(reference: str) -> str:
+    """Return a reference as a file name that every system takes, and no other reference has.
+
+    What cannot stand in a file name is replaced, and a short hash tells such references apart; as
+    it does small letters, since some systems see no difference to capitals.
+    """
+    plain = _UNSAFE.sub("_", reference)[:_MAX_NAME]
+    if plain == reference and plain == plain.upper() and not _DEVICE(plain):
+        return plain
+    digest = hashlib.sha256(reference.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{plain}-{digest}" if not _DEVICE(plain) else f"_{plain}-{digest}"
 
 
 class Labels:
@@ -29,8 +49,7 @@ class Labels:
         if placed.duplicate_of is not None:
             # One order has one label, however many rows have asked for it.
             return
-        # Quoted, references that differ have names that differ.
-        name = quote(placed.reference_number or str(placed.order.waybill), safe="")
+        name = file_name(placed.reference_number or str(placed.order.waybill))
         path = self._folder / f"{name}.pdf"
         if placed.recorded and path.exists():
             self._files[placed.position] = path

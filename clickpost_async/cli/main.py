@@ -1,5 +1,6 @@
 """The commands; each is thin, and imports what it needs when it runs."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -127,18 +128,30 @@ def worker(
     )
 
 
+# As a shell shows a process that SIGPIPE has ended.
+_BROKEN_PIPE = 141
+
+
 def main() -> None:
     """Run the command line; the exit code tells how it went."""
     if sys.flags.optimize > 1:
         from clickpost_async.cli.docstrings import restore
 
         restore(("clickpost_async.cli", "clickpost_async.endpoints"))
+    app.register_install_completion_command(help="Install completion for this shell.")
     app.command(bulk)
     app.command(fleet)
     for chapter in chapters():
         app.command(chapter)
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # What reads the output, such as `head`, has ended; nothing more can be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(_BROKEN_PIPE) from None
     except ImportError as error:
         # A room says itself what it needs; whatever else is missing is a bug.
         if "pip install" not in str(error):

@@ -1,24 +1,67 @@
 """The files of a bulk command: the orders that go in, the tables that come out."""
 
+import datetime as dt
+import io
+import os
+import re
+import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+import zlib
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from attrs import frozen
 
 from clickpost_async import bulk
-from clickpost_async.bulk import ColumnMap, ColumnMapError, OrderRow
-from clickpost_async.bulk.results import ResultsFile
-from clickpost_async.files.reader import Format
+from clickpost_async.bulk import ColumnMap, ColumnMapError, OrderOutcome, OrderRow, Placed
+from clickpost_async.bulk.results import ErrorsFile, ResultsFile
+from clickpost_async.files.columns import Market
+from clickpost_async.files.counts import FileCounts
+from clickpost_async.files.reader import Format, OrderReader, read_rows
+from clickpost_async.files.recognise import Recognised, recognise_rows, write_map
+from clickpost_async.files.template import write_csv_template, write_xlsx_template
 
-REJECTED = 3
+USAGE, REJECTED = 2, 3
+
+_MAX_SHOWN = 10
+# Rows of a file in which the names of its columns are looked for.
+_MAX_HEADER_ROW = 10
 
 
-def print_message(words: object) -> None:
-    """Tell people something that is not the output."""
-    print(words, file=sys.stderr, flush=True)
+def print_message(text: object) -> None:
+    """Print something that is not the output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def end_with_usage_error(*lines: object) -> NoReturn:
+    """Say what is wrong with a command, and end it."""
+    for line in lines:
+        print_message(line)
+    raise SystemExit(USAGE)
+
+
+@frozen
+class Part:
+    """One of `count` parts of a file, the first being number 1, for a feeder of its own."""
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `2/8`, or end the command with what is wrong with it."""
+        found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+        if found is None or not 1 <= int(found[1]) <= int(found[2]):
+            end_with_usage_error(f"--part {text}: write it as 2/8, the second of eight parts")
+        return cls(int(found[1]), int(found[2]))
+
+    def has(self, row: OrderRow) -> bool:
+        """Tell whether an order is in this part; all rows of a reference number are in the same."""
+        name = str(row.number) if row.reference is None else row.reference
+        return zlib.crc32(name.encode("utf-8", "replace")) % self.count == self.number - 1
 
 
 @frozen
@@ -28,52 +71,300 @@ class Source:
     file: Path
     format: Format | None = None
     columns: ColumnMap | None = None
+    sheet: str | int | None = None
+    header_row: int | None = None
+    part: Part | None = None
 
     @classmethod
-    def of(cls, file: Path, format: Format | None, columns: str | None) -> Self:  # noqa: A002
+    def of(
+        cls,
+        file: Path,
+        format: Format | None,  # noqa: A002 - as in `read_orders`
+        columns: str | None,
+        *,
+        sheet: str | None = None,
+        header_row: int | None = None,
+        part: str | None = None,
+    ) -> Self:
         """Look at what was asked for, or end with what is wrong with it."""
-        if not (file.is_file() or str(file) == "-"):
-            raise SystemExit(f"{file}: there is no such file")
+        if str(file) != "-" and not file.exists():
+            end_with_usage_error(f"{file}: there is no such file")
+        if file.is_dir():
+            end_with_usage_error(f"{file}: a folder; name a file")
         try:
-            return cls(file, format, None if columns is None else ColumnMap.load(columns))
+            loaded = None if columns is None else ColumnMap.load(columns)
         except ColumnMapError as error:
-            raise SystemExit(str(error)) from None
+            end_with_usage_error(error)
+        number = int(sheet) if sheet is not None and sheet.isdecimal() else sheet
+        chosen = None if part is None else Part.parse(part)
+        return cls(file, format, loaded, number, header_row, chosen)
 
     @property
     def is_stream(self) -> bool:
         """Whether it can be read only once."""
-        return str(self.file) == "-"
+        return not self.file.is_file()
 
-    def rows(self) -> Iterator[OrderRow]:
-        """Read the orders."""
-        opened = sys.stdin.buffer if self.is_stream else self.file
-        return bulk.read_orders(opened, format=self.format, columns=self.columns)
+    def read(self) -> OrderReader:
+        """Return the orders, to be read."""
+        opened = sys.stdin.buffer if str(self.file) == "-" else self.file
+        return bulk.read_orders(
+            opened,
+            format=self.format,
+            columns=self.columns,
+            sheet=self.sheet,
+            header_row=self.header_row,
+        )
 
     def count(self) -> int | None:
         """Count the orders, if they can be read once more."""
-        return None if self.is_stream else sum(1 for _ in self.rows())
+        if self.is_stream:
+            return None
+        return sum(1 for row in self.read() if self.part is None or self.part.has(row))
+
+    def refuse_heading(self, row: OrderRow) -> NoReturn:
+        """End with what is wrong with the names of the columns, and what to do about it."""
+        problems = [f"{self.file}: {_name_options(p)}" for p in row.problems[:_MAX_SHOWN]]
+        if len(row.problems) > _MAX_SHOWN:
+            problems.append(f"and {len(row.problems) - _MAX_SHOWN} more")
+        if self.columns is not None or not row.header:
+            end_with_usage_error(*problems)
+        found = self._recognise(row)
+        begin = f"clickpost bulk map {shlex.quote(str(self.file))} -o my-shop.toml"
+        if found is not None and found.export is not None:
+            where = "" if found.header_row == 1 else f" --header-row {found.header_row}"
+            end_with_usage_error(
+                f"{self.file}: {len(row.problems)} columns are not ours; "
+                f"this looks like {found.export.title}: --map {found.export.name}{where}",
+                f"What it does not say goes into a map of your own: {begin}",
+            )
+        end_with_usage_error(*problems, f"A map tells which is which; to begin one: {begin}")
+
+    def _recognise(self, row: OrderRow) -> Recognised | None:
+        if self.is_stream:
+            return recognise_rows([(1, row.header)])
+        rows = read_rows(self.file, format=self.format, sheet=self.sheet)
+        first = self.header_row or 1
+        below = (record for record in rows if record[0] >= first)
+        return recognise_rows(islice(below, _MAX_HEADER_ROW))
 
 
-def tables(
-    stack: ExitStack, results: Path | None, errors: Path | None
-) -> tuple[ResultsFile | None, ResultsFile | None]:
-    """Open the tables that were asked for, or end with what is wrong with them."""
-    opened: list[ResultsFile | None] = []
-    for path in (results, errors):
-        try:
-            opened.append(None if path is None else stack.enter_context(ResultsFile(path)))
-        except OSError as error:
-            raise SystemExit(f"{path}: {error.strerror}") from None
-    return opened[0], opened[1]
+def _name_options(problem: object) -> str:
+    """Return a problem with the options of the command in place of parameters."""
+    return str(problem).replace("header_row=", "--header-row ").replace("sheet=…", "--sheet NAME")
 
 
-def check(source: Source) -> int:
+class SourceRows(Iterator[OrderRow]):
+    """The orders of a file on their way into a run; those without an outcome are kept."""
+
+    def __init__(self, source: Source) -> None:
+        reader = source.read()
+        first = list(islice(reader, 1))
+        if first and first[0].is_heading:
+            source.refuse_heading(first[0])
+        self.counts: FileCounts = reader.counts
+        self.header: Sequence[str] = first[0].header if first else ()
+        self._rows = self._chain(first, reader)
+        self._part = source.part
+        self._pending: dict[int, OrderRow] = {}
+        self._position = 0
+
+    @staticmethod
+    def _chain(first: Iterable[OrderRow], others: Iterable[OrderRow]) -> Iterator[OrderRow]:
+        yield from first
+        yield from others
+
+    def __next__(self) -> OrderRow:
+        row = next(self._rows)
+        while self._part is not None and not self._part.has(row):
+            self.counts.skip_order(row, "in another part")
+            row = next(self._rows)
+        self._pending[self._position] = row
+        self._position += 1
+        return row
+
+    def finish(self, outcome: OrderOutcome) -> OrderRow | None:
+        """Return the order that an outcome is of; one that was found wrong here is counted so."""
+        row = self._pending.pop(outcome.position, None)
+        is_wrong = isinstance(outcome, bulk.Rejected) and outcome.attempts == 0
+        if row is not None and is_wrong and not row.problems and not outcome.recorded:
+            self.counts.refuse(row)
+        return row
+
+
+# --- what comes out ------------------------------------------------------------------------------
+
+
+class OutcomeTables:
+    """The results and errors files of a run, and the first rejections for the terminal."""
+
+    def __init__(
+        self, stack: ExitStack, results: Path | None = None, errors: Path | None = None
+    ) -> None:
+        self.rejections: list[str] = []
+        self._rejected = 0
+        self._errors_path = errors
+        self._results: ResultsFile | None = None
+        self._errors: ErrorsFile | None = None
+        if results is not None:
+            with _usage_errors(results):
+                self._results = stack.enter_context(ResultsFile(results))
+        if errors is not None:
+            with _usage_errors(errors):
+                self._errors = stack.enter_context(ErrorsFile(errors))
+
+    def begin(self, header: Sequence[str]) -> None:
+        """Take note of the names of the input's columns."""
+        if self._errors is not None:
+            self._errors.header = header
+
+    def add(self, outcome: OrderOutcome, row: OrderRow | None) -> None:
+        """Write an outcome to the files that are for it."""
+        if self._results is not None:
+            self._results.add(outcome)
+        if self._errors is not None and not isinstance(outcome, Placed):
+            self._errors.add(outcome, row)
+        if isinstance(outcome, bulk.Rejected):
+            self._rejected += 1
+            if len(self.rejections) < _MAX_SHOWN:
+                self.rejections.append(_describe(outcome))
+
+    def print_rejections(self) -> None:
+        """Print the first rejections with their reasons, and where the others are."""
+        if not self.rejections:
+            return
+        for line in self.rejections:
+            print_message(line)
+        more = self._rejected - len(self.rejections)
+        if self._errors_path is not None:
+            also = f"{more} more rejected; " if more else ""
+            print_message(f"{also}all with their rows: {self._errors_path}")
+        elif more:
+            print_message(f"{more} more rejected; --errors FILE lists all")
+
+
+def _describe(outcome: bulk.Rejected) -> str:
+    reason = outcome.reasons[0] if outcome.reasons else "rejected"
+    if len(outcome.reasons) > 1:
+        reason += f" (and {len(outcome.reasons) - 1} more)"
+    if reason.startswith("row "):
+        return f"rejected: {reason}"
+    place = f"row {outcome.row}, " if outcome.row is not None else ""
+    return f"rejected: {place}{outcome.reference_number}: {reason}"
+
+
+@contextmanager
+def _usage_errors(path: Path) -> Generator[None]:
+    """End the command with what is wrong with a file that is to be written."""
+    try:
+        yield
+    except OSError as error:
+        end_with_usage_error(f"{path}: {error.strerror}")
+    except ImportError as error:
+        end_with_usage_error(error)
+
+
+def check_paths(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path | None]) -> None:
+    """End where an output is an input or another output, by whatever name or link."""
+    seen: list[tuple[str, Path]] = [(what, path) for what, path in inputs.items() if path]
+    for what, path in outputs.items():
+        if path is None:
+            continue
+        for other_what, other in seen:
+            if _is_same(path, other):
+                end_with_usage_error(
+                    f"{what} {path} is the same file as {other_what} {other}; name another"
+                )
+        seen.append((what, path))
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        pass
+    # Where one of them is not there yet, and on systems that ignore capitals.
+    return os.path.normcase(one.resolve()) == os.path.normcase(other.resolve())
+
+
+# --- without sending -----------------------------------------------------------------------------
+
+
+def dry_run(source: Source) -> int:
     """Print every mistake of a file with its row and column; returns the exit code."""
-    orders = wrong = 0
-    for _, problems in bulk.check(source.rows()):
-        orders += 1
-        wrong += bool(problems)
+    reader = source.read()
+    for row, problems in bulk.check(reader):
+        if row.is_heading:
+            source.refuse_heading(row)
         for problem in problems:
             print(problem)
-    print_message(f"{orders} orders, {wrong} with mistakes")
-    return REJECTED if wrong else 0
+        for warning in row.warnings:
+            print(f"warning: {warning}")
+        for note in row.notes:
+            print(f"note: {note}")
+    sys.stdout.flush()
+    print_message(reader.counts)
+    return REJECTED if reader.counts.refused else 0
+
+
+def write_starter_map(file: Path, output: Path | None) -> int:
+    """Look whose export a file is, and write a map to begin with; returns the exit code."""
+    if not file.is_file():
+        end_with_usage_error(f"{file}: there is no such file")
+    found = recognise_rows(islice(read_rows(file), _MAX_HEADER_ROW))
+    if found is None:
+        end_with_usage_error(f"{file}: no table with rows; JSON Lines need no map")
+    if found.is_own:
+        print_message(
+            f"{file}: ClickPost's own columns, which need no map: "
+            f"clickpost bulk {shlex.quote(str(file))} --dry-run"
+        )
+        return 0
+    title = found.export.title if found.export else "none of the exports that are known here"
+    print_message(f"{file}: {title}, {len(list(filter(None, found.titles)))} columns")
+    text = write_map(found)
+    if output is None:
+        print(text, end="")
+        return 0
+    try:
+        with output.open("x", encoding="utf-8") as opened:
+            opened.write(text)
+    except FileExistsError:
+        end_with_usage_error(f"{output}: it is there already; name another file, or remove it")
+    except OSError as error:
+        end_with_usage_error(f"{output}: {error.strerror}")
+    row = "" if found.header_row == 1 else f" --header-row {found.header_row}"
+    print_message(
+        f'{output}: fill in what says "FILL IN", then: '
+        f"clickpost bulk {shlex.quote(str(file))} --map {shlex.quote(str(output))}{row} --dry-run"
+    )
+    return 0
+
+
+def write_template(output: Path | None, market: Market, kind: str | None) -> int:
+    """Write a file of orders to fill in; returns the exit code."""
+    today = dt.datetime.now().astimezone().date()
+    if kind is None:
+        kind = "xlsx" if output is not None and output.suffix.lower() == ".xlsx" else "csv"
+    if output is None:
+        if kind == "xlsx":
+            end_with_usage_error("a workbook goes to a file: name one that ends in .xlsx")
+        write_csv_template(sys.stdout, market, today)
+        return 0
+    if output.exists():
+        end_with_usage_error(f"{output}: it is there already; name another file, or remove it")
+    try:
+        if kind == "xlsx":
+            whole = io.BytesIO()
+            write_xlsx_template(whole, market, today)
+            output.write_bytes(whole.getvalue())
+        else:
+            with output.open("x", encoding="utf-8-sig", newline="") as opened:
+                write_csv_template(opened, market, today)
+    except ImportError as error:
+        end_with_usage_error(error)
+    except OSError as error:
+        end_with_usage_error(f"{output}: {error.strerror}")
+    print_message(
+        f"{output}: fill it in, then: clickpost bulk {shlex.quote(str(output))} --dry-run"
+    )
+    return 0

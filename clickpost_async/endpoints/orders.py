@@ -27,6 +27,7 @@ from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.settings import Host
 from clickpost_async.structures import CreatedOrder, FetchedOrder, IndiaOrder, WorldOrder
 from clickpost_async.structures._base import not_a_mapping
+from clickpost_async.structures._market import Market, market_of
 from clickpost_async.structures.b2b import B2BOrder
 from clickpost_async.structures.orders import (
     CancelledOrder,
@@ -423,26 +424,19 @@ class Orders(Timed):
         )
 
 
-_INDIA_MARKS = frozenset({"pickup_pincode", "pickup_name", "pickup_address", "pickup_city"})
-_WORLD_MARKS = frozenset({"country_code", "postal_code", "name", "address"})
-
-
 def is_india(order: Mapping[str, Any]) -> bool:
-    """Tell India's order from the world's by the names in `pickup_info`."""
+    """Tell India's order from the world's by the names in `pickup_info` and `drop_info`."""
     if not isinstance(order, Mapping):
         raise InvalidRequestError.of([not_a_mapping(order, "IndiaOrder or WorldOrder")])
-    pickup = order.get("pickup_info")
-    names = pickup.keys() if isinstance(pickup, Mapping) else frozenset()
-    if _INDIA_MARKS & names:
-        return True
-    if _WORLD_MARKS & names:
-        return False
-    raise InvalidRequestError.of(
-        [
-            Problem(
-                "pickup_info",
-                "an object is needed with India's names (pickup_pincode …)"
-                " or the world's (country_code …)",
-            )
-        ]
-    )
+    market = market_of(order)
+    if market is None:
+        raise InvalidRequestError.of(
+            [
+                Problem(
+                    "pickup_info",
+                    "an object is needed with India's names (pickup_pincode …)"
+                    " or the world's (country_code …)",
+                )
+            ]
+        )
+    return market is Market.INDIA

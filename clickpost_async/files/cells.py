@@ -1,13 +1,19 @@
-"""Turn the text of one cell into a wire value, and undo what spreadsheets do to text.
+"""Turn the text of one cell into a wire value, and undo what spreadsheets and people do to it.
 
 A cell is stripped of surrounding blanks and byte order marks; an empty one is an absent field.
-What cannot be restored is refused with a message that says how to save the file instead.
+A value that has one meaning is normalised, with a note; one that has two, or has lost something, is
+refused with a message that says what to write instead; one that is likely wrong has a warning.
 """
 
 import math
 import re
 from collections.abc import Callable
+from datetime import date, timedelta
 from enum import StrEnum
+
+from attrs import define, field
+
+from clickpost_async.files.dates import BadDateError, Dates, ReadDate
 
 Value = str | int | float | bool | list[str]
 
@@ -16,23 +22,105 @@ class Kind(StrEnum):
     """What the cells of a column hold."""
 
     TEXT = "text"
-    CODE = "code"  # text that a spreadsheet may take for a number: pincodes, phones, references
+    CODE = "code"  # text that a spreadsheet may take for a number, as references
+    PHONE = "phone"
+    POSTCODE = "postcode"
+    COUNTRY = "country"
+    STATE = "state"
+    EMAIL = "email"
+    GSTIN = "gstin"
     NUMBER = "number"
+    WEIGHT = "weight"  # a number of grams
     WHOLE = "whole"
     FLAG = "flag"
     LIST = "list"
+    DATE = "date"
+    TIME = "time"
+    DATE_OR_TIME = "date or time"
 
 
 class BadCellError(ValueError):
     """A cell that cannot be read; the message says what to do."""
 
 
+@define(kw_only=True)
+class CellContext:
+    """How the cells of a file are read, and what is to be said of the last ones.
+
+    `decimal_comma`: the file was likely written where `1,5` is one and a half. `today` is what
+    dates are likely near to.
+    """
+
+    decimal_comma: bool = False
+    dates: Dates = field(factory=Dates)
+    today: date = field(factory=date.today)
+    notes: list[str] = field(factory=list)
+    warnings: list[str] = field(factory=list)
+    known: dict[tuple[str, ...], Value | None] = field(factory=dict)
+
+    def remember(self, key: tuple[str, ...], value: Value | None) -> None:
+        """Keep a value that there is nothing to be said of; most cells of a file repeat others."""
+        if len(self.known) >= _MOST_KNOWN:
+            self.known.clear()
+        self.known[key] = value
+
+    def note(self, before: str, after: object) -> None:
+        """Note that a text was read as something else."""
+        self.notes.append(f"{shown(before)} read as {shown(after)}")
+
+    def clear(self) -> None:
+        """Forget what was to be said of the last cells."""
+        self.notes.clear()
+        self.warnings.clear()
+
+
+# What a cell of a workbook holds instead of a text; no file can contain these.
+LOST_DIGITS = "\x00lost digits"
+NOT_CALCULATED = "\x00formula"
+
+_SENTINELS = {
+    LOST_DIGITS: (
+        "a number of 16 digits and more, of which a spreadsheet keeps 15; "
+        "format the column as text and fill it in again"
+    ),
+    NOT_CALCULATED: (
+        "a formula without a value; open the workbook in a spreadsheet and save it again"
+    ),
+}
+
 _BLANKS = " \t\r\n\v\f\xa0\u200b\ufeff"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]").search
 _SHORTENED = re.compile(r"[+-]?\d(\.\d+)?E\+\d+", re.ASCII | re.IGNORECASE).fullmatch
-_DECIMAL = re.compile(r"(\d+)\.0+", re.ASCII).fullmatch
-_NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{0,30})?(E[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
+_DECIMAL = re.compile(r"(\d+)\.(0+)", re.ASCII).fullmatch
+_NUMBER = re.compile(
+    r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})(E[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE
+).fullmatch
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+# ="560041", which keeps a spreadsheet from taking text for a number.
+_QUOTED_FORMULA = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL).fullmatch
+_SPREADSHEET_ERROR = re.compile(
+    r"#(REF|VALUE|DIV/0|NUM|NULL|SPILL|CALC|FIELD|BLOCKED|CONNECT|BUSY|UNKNOWN)!|#N/A|#NAME\?"
+    r"|#GETTING_DATA|Err:\d{3}",
+    re.IGNORECASE,
+).fullmatch
+_PLACEHOLDERS = frozenset(
+    {"nan", "nat", "null", "(null)", "none", "nil", "undefined", "n/a", "na", "<na>", "n.a."}
+)
+_LOST_LETTERS = re.compile(r"\?\?\?|[\s?.,/-]*\?[\s?.,/-]*\Z").match
+_LONGEST_SHOWN = 60
+_MOST_KNOWN = 4096
+
+
+def shown(value: object) -> str:
+    """Return a value of a file as a message may show it: short, and harmless to a terminal."""
+    text = str(value)
+    text = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else " " if letter.isspace() else "\ufffd" for letter in text
+    )
 
 
 def strip_blanks(cell: str) -> str:
@@ -40,53 +128,160 @@ def strip_blanks(cell: str) -> str:
     return cell.strip(_BLANKS)
 
 
-def read_cell(cell: str, kind: Kind) -> Value | None:
-    """Return the value of a cell, `None` when it is empty, or raise `BadCellError`."""
+def read_cell(cell: str, kind: Kind, context: CellContext | None = None) -> Value | None:
+    """Return the value of a cell, `None` when it is empty, or raise `BadCellError`.
+
+    What was normalised, and what is likely wrong, is added to the notes and warnings of `context`.
+    """
     text = strip_blanks(cell)
     if not text:
         return None
-    if "\x00" in text:
-        raise BadCellError("holds a NUL character; save the file again as CSV UTF-8")
-    return _READERS[kind](text)
+    context = context or CellContext()
+    if text[0] == "=" and (quoted := _QUOTED_FORMULA(text)):
+        text = strip_blanks(quoted[1].replace('""', '"'))
+        if not text:
+            return None
+        context.note(cell, text)
+    _refuse_damage(text, kind)
+    return _READERS[kind](text, context)
 
 
-def _text(text: str) -> str:
+def _refuse_damage(text: str, kind: Kind) -> None:
+    if not text.isprintable() and (control := _CONTROL(text)):
+        code = f"U+{ord(control[0]):04X}"
+        raise BadCellError(_SENTINELS.get(text) or f"holds the control character {code}; remove it")
+    if "\ufffd" in text:
+        raise BadCellError(
+            "holds a character that could not be decoded; save the file again as CSV UTF-8"
+        )
+    if ("?" in text and _LOST_LETTERS(text)) or "???" in text:
+        raise BadCellError(
+            "letters were replaced by question marks when the file was saved; "
+            "fill it in again and save as CSV UTF-8 or XLSX"
+        )
+    if text[0] in "#Ee" and _SPREADSHEET_ERROR(text):
+        raise BadCellError(
+            f"holds the spreadsheet error {shown(text)}; correct its formula, or leave it empty"
+        )
+    if len(text) <= 9:
+        folded = text.lower()
+        is_code_of_a_place = folded == "na" and kind in {Kind.COUNTRY, Kind.STATE}
+        if (folded in _PLACEHOLDERS and not is_code_of_a_place) or not text.strip("-\u2013\u2014"):
+            raise BadCellError(f"holds {text}, which is no value; fill it in, or leave it empty")
+
+
+def _text(text: str, context: CellContext) -> str:
     # A spreadsheet hides the apostrophe in front of text that it would take for a formula.
-    return text[1:] if text[0] == "'" and text[1:].startswith(_FORMULA) else text
+    if text[0] == "'" and text[1:].startswith(_FORMULA):
+        return text[1:]
+    if text[0] == "=":
+        context.warnings.append("looks like a formula, and is sent as text")
+    return text
 
 
-def _code(text: str) -> str | None:
-    text = strip_blanks(text.removeprefix("'"))
-    if _SHORTENED(text):
+def _code(text: str, context: CellContext) -> str | None:
+    plain = _digits(text, context)
+    if plain is None:
+        return None
+    decimal = _DECIMAL(plain)
+    if decimal is None:
+        return plain
+    if len(decimal[2]) > 1:
+        context.warnings.append(f"{shown(text)} read as {decimal[1]}; format the column as text")
+    else:
+        context.note(text, decimal[1])
+    return decimal[1]
+
+
+def _digits(text: str, context: CellContext) -> str | None:
+    del context
+    plain = strip_blanks(text.removeprefix("'"))
+    if _SHORTENED(plain):
         raise BadCellError(
             "a spreadsheet has shortened this number (as in 9.19E+11) and its digits are lost; "
             "format the column as text and fill it in again"
         )
-    decimal = _DECIMAL(text)
-    return (decimal[1] if decimal else text) or None
+    return plain or None
 
 
-def _number(text: str) -> int | float:
-    text = strip_blanks(text.removeprefix("'"))
-    if not _NUMBER.fullmatch(text):
-        raise BadCellError(
-            "not a number; write it like 1234.5, without currency or thousands separator"
-        )
-    if text.lstrip("+-").isdigit():
-        return int(text)
-    number = float(text)
+def _whole_digits(text: str, context: CellContext) -> str | None:
+    """Read a phone or a postcode: its only reading with a decimal point is without."""
+    plain = _digits(text, context)
+    decimal = plain and _DECIMAL(plain)
+    if not decimal:
+        return plain
+    context.note(text, decimal[1])
+    return decimal[1]
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+_RUPEES = re.compile(r"(?:₹|Rs\.?|INR)\s*|\s*(?:/-|₹|Rs\.?|INR)\Z", re.IGNORECASE)
+_GROUPED = re.compile(r"[+-]?\d{1,3}((?:,\d{3})+)(\.\d+)?", re.ASCII).fullmatch
+_LAKHS = re.compile(r"[+-]?\d{1,2}(?:,\d{2})+,\d{3}(\.\d+)?", re.ASCII).fullmatch
+_EUROPEAN = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+|[+-]?\d{1,3}(?:\.\d{3}){2,}", re.ASCII)
+_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII).fullmatch
+_MAYBE_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII).fullmatch
+_NO_NUMBER = "not a number; write it like 1234.5, without a unit"
+
+
+def _number(text: str, context: CellContext) -> int | float:
+    plain = strip_blanks(text.removeprefix("'"))
+    if not _NUMBER(plain):
+        plain = _plain_number(plain, context)
+        context.note(text, plain)
+    elif context.decimal_comma and _MAYBE_THOUSANDS(plain):
+        raise BadCellError(_two_numbers(plain))
+    if plain.lstrip("+-").isdigit():
+        return int(plain)
+    number = float(plain)
     if not math.isfinite(number):
         raise BadCellError("this number is too large")
     return int(number) if number.is_integer() and abs(number) < _EXACT else number
 
 
+def _two_numbers(text: str) -> str:
+    mark = "," if "," in text else "."
+    whole, _, rest = text.partition(mark)
+    return f"could be {whole}.{rest} or {whole}{rest}; write it like 1234.5, without separators"
+
+
+def _plain_number(text: str, context: CellContext) -> str:
+    """Return the only number that a text with currency or separators can be."""
+    plain = _RUPEES.sub("", text)
+    if _NUMBER(plain):
+        return plain
+    grouped = _GROUPED(plain)
+    if grouped and (grouped[2] or len(grouped[1]) > 4 or not context.decimal_comma):
+        return plain.replace(",", "")
+    if grouped:
+        raise BadCellError(_two_numbers(plain))
+    if _LAKHS(plain):
+        return plain.replace(",", "")
+    if _EUROPEAN.fullmatch(plain):
+        return plain.replace(".", "").replace(",", ".")
+    if _COMMA(plain):
+        if context.decimal_comma:
+            return plain.replace(",", ".")
+        raise BadCellError(_two_numbers(plain))
+    raise BadCellError(_NO_NUMBER)
+
+
 # Above it a float no longer tells neighbouring whole numbers apart.
 _EXACT = 2**53
+_LIGHT = 10
 
 
-def _whole(text: str) -> int:
+def _weight(text: str, context: CellContext) -> int | float:
+    grams = _number(text, context)
+    if 0 < grams < _LIGHT:
+        context.warnings.append(f"{grams} grams is very light; weights are in grams, not kilograms")
+    return grams
+
+
+def _whole(text: str, context: CellContext) -> int:
     try:
-        number = _number(text)
+        number = _number(text, context)
     except BadCellError:
         number = math.nan
     if isinstance(number, float):
@@ -94,23 +289,96 @@ def _whole(text: str) -> int:
     return number
 
 
-def _flag(text: str) -> bool:
+def _flag(text: str, context: CellContext) -> bool:
+    del context
     flag = _FLAGS.get(text.removeprefix("'").lower().removesuffix(".0"))
     if flag is None:
         raise BadCellError("true or false is needed (also yes, no, 1, 0)")
     return flag
 
 
-def _list(text: str) -> list[str] | None:
+def _list(text: str, context: CellContext) -> list[str] | None:
+    del context
     parts = [strip_blanks(part) for part in re.split(r"[,|]", text)]
     return [part for part in parts if part] or None
 
 
-_READERS: dict[Kind, Callable[[str], Value | None]] = {
+# --- dates --------------------------------------------------------------------------------------
+
+_IS_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
+_IS_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d.*", re.ASCII).fullmatch
+_LONG_AGO, _FAR_AHEAD = timedelta(days=730), timedelta(days=366)
+
+
+def _read_date(text: str, context: CellContext) -> ReadDate:
+    try:
+        return context.dates.read(text.removeprefix("'"))
+    except BadDateError as bad:
+        raise BadCellError(str(bad)) from None
+
+
+def _note_date(text: str, found: ReadDate, value: str, context: CellContext) -> str:
+    if value != text.replace(" ", "T", 1):
+        guess = f", as the file's other dates are {found.guess}" if found.guess else ""
+        context.notes.append(f"{shown(text)} read as {value}{guess}")
+    return value
+
+
+def _date(text: str, context: CellContext) -> str:
+    found = _read_date(text, context)
+    if not -_LONG_AGO < found.moment.date() - context.today < _FAR_AHEAD:
+        context.warnings.append(f"{found.day} is far from today; is the year right?")
+    return _note_date(text, found, found.day, context)
+
+
+def _date_or_time(text: str, context: CellContext) -> str:
+    found = _read_date(text, context)
+    return _time(text, context) if found.has_time else _date(text, context)
+
+
+def _time(text: str, context: CellContext) -> str:
+    found = _read_date(text, context)
+    if not found.has_time:
+        raise BadCellError("a time of day is needed, too, like 2026-01-31T18:30:00")
+    if not -_LONG_AGO < found.moment.date() - context.today < _FAR_AHEAD:
+        context.warnings.append(f"{found.day} is far from today; is the year right?")
+    value = text.replace(" ", "T", 1) if _IS_TIME(text) and " +" not in text else found.time
+    return _note_date(text, found, value, context)
+
+
+# --- codes with a form of their own ---------------------------------------------------------------
+
+_GSTIN = re.compile(r"[0-3]\d[A-Z]{5}\d{4}[A-Z][1-9A-Z]Z[0-9A-Z]", re.ASCII).fullmatch
+
+
+def _email(text: str, context: CellContext) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", text):
+        context.warnings.append("does not look like an e-mail address")
+    return text
+
+
+def _gstin(text: str, context: CellContext) -> str | None:
+    code = _code(text, context)
+    if code is not None and not _GSTIN(code):
+        context.warnings.append("does not look like a GSTIN (15 letters and digits)")
+    return code
+
+
+_READERS: dict[Kind, Callable[[str, CellContext], Value | None]] = {
     Kind.TEXT: _text,
     Kind.CODE: _code,
+    Kind.PHONE: _whole_digits,
+    Kind.POSTCODE: _whole_digits,
+    Kind.COUNTRY: _text,
+    Kind.STATE: _text,
+    Kind.EMAIL: _email,
+    Kind.GSTIN: _gstin,
     Kind.NUMBER: _number,
+    Kind.WEIGHT: _weight,
     Kind.WHOLE: _whole,
     Kind.FLAG: _flag,
     Kind.LIST: _list,
+    Kind.DATE: _date,
+    Kind.TIME: _time,
+    Kind.DATE_OR_TIME: _date_or_time,
 }

@@ -1,14 +1,19 @@
-"""What a foreign file calls our columns, from a TOML file.
+"""A column map: how the columns of a foreign file become ours, from a TOML file.
 
 extends = "shopify"          # begin with a ready-made map, or with another file
 ignore_others = true         # columns that are neither ours nor named here are left out
+timezone = "Asia/Kolkata"    # of times in words
 
 [columns]                    # a column of the file = ours
 "Ship To PIN" = "drop_pincode"
+"Remarks" = ""               # left out
+
+[join]                       # several columns of the file become one of ours
+drop_name = ["First Name", "Last Name"]
 
 [fixed]                      # where the file has no such column, or leaves the cell empty
-pickup_pincode = "560001"
 weight = 500
+pickup_time = "tomorrow 11:00"
 
 [values.order_type]          # a value of the file = ours, whatever its capitals
 "cash on delivery" = "COD"
@@ -16,23 +21,69 @@ weight = 500
 
 [first]                      # so many characters of a value are used
 invoice_date = 10
+
+[without]                    # what is taken out of a value
+drop_phone = [" ", "-"]
+
+[scale]                      # what a number is multiplied by
+weight = 1000
+
+[dates]
+format = "DD/MM/YYYY"
+
+[skip]                       # orders that are not to be shipped: reason = column and its values
+cancelled = { "Cancelled at" = "*" }
+
+[skip_items]                 # items that are not: the rest of the order is
+digital = { "Lineitem requires shipping" = "false" }
+
+[refuse]                     # rows that somebody has to look at
+"has a discount" = { "Discount" = { not = ["", "0"] } }
+
+[compute]                    # over the rows of an order, where the file says nothing
+invoice_value = "sum of item_price"
+cod_value = "invoice_value when COD"
+
+[by.item_sku]                # a second table; also [by.weight] with classes like "0-500"
+table = "products.csv"
 """
 
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Self
 
 from attrs import evolve, field, frozen
 
-from clickpost_async.files.header import UnknownColumnError, find_column, fold
+from clickpost_async.files.cells import Kind
+from clickpost_async.files.header import IGNORED, UnknownColumnError, find_column
+from clickpost_async.files.map_entries import (
+    NUMBERS,
+    DateFormat,
+    Formula,
+    Join,
+    LookupTable,
+    MapEntryError,
+    RowRule,
+    find_own,
+    fold_value,
+    to_text,
+)
 
 # A file that extends itself, by way of others, is found out here.
-_MOST_PARENTS = 10
+_MAX_PARENTS = 10
 
 _OTHERS = "*"
+_DATES = frozenset({Kind.DATE, Kind.TIME, Kind.DATE_OR_TIME})
+_ENTRIES = (
+    "extends, ignore_others, timezone, [columns], [join], [fixed], [values.…], [first], [without], "
+    "[scale], [dates], [skip], [skip_items], [refuse], [compute], [by.…]"
+)
+# What a starter map has where somebody has to fill something in.
+FILL_IN = "FILL IN"
 
 
 class ColumnMapError(ValueError):
@@ -43,10 +94,23 @@ class ColumnMapError(ValueError):
 class ColumnMap:
     """How the columns of a foreign file become ours.
 
-    `columns`: its names to ours. `fixed`: what our columns hold where the file says nothing.
-    `values`: by our column, its values to ours, `*` for all others. `first`: by our column, how
-    many characters of a value are used; `without`: what is taken out of it. `ignore_others`: leave
-    out columns that nobody knows.
+    Attributes:
+        columns: names of the file to ours.
+        fixed: what our columns hold where the file says nothing.
+        values: by our column, values of the file to ours, `*` for all others.
+        first: by our column, how many characters of a value are used.
+        without: by our column, what is taken out of a value.
+        scale: by our column, what a number is multiplied by.
+        dates: how days and times are written, in the order in which the formats are tried.
+        join: by our column, the columns of the file that it is made of.
+        compute: by our column, a formula over the rows of an order.
+        by: by our column, a table of further cells for each of its values.
+        skip: by reason, which orders are left out; `skip_items`, which items of them; `refuse`,
+            which are refused with that reason.
+        timezone: the zone of times in words, such as `tomorrow 11:00`.
+        ignore_others: leave out columns that are neither ours nor named here.
+        optional: names of the file that a ready-made map knows and a file need not have.
+
     """
 
     columns: dict[str, str] = field(factory=dict)
@@ -54,38 +118,59 @@ class ColumnMap:
     values: dict[str, dict[str, str]] = field(factory=dict)
     first: dict[str, int] = field(factory=dict)
     without: dict[str, tuple[str, ...]] = field(factory=dict)
+    scale: dict[str, float] = field(factory=dict)
+    dates: tuple[DateFormat, ...] = ()
+    join: dict[str, Join] = field(factory=dict)
+    compute: dict[str, Formula] = field(factory=dict)
+    by: dict[str, LookupTable] = field(factory=dict)
+    skip: dict[str, RowRule] = field(factory=dict)
+    skip_items: dict[str, RowRule] = field(factory=dict)
+    refuse: dict[str, RowRule] = field(factory=dict)
+    timezone: str | None = None
     ignore_others: bool = False
+    optional: frozenset[str] = frozenset()
 
     @classmethod
     def load(cls, name: str | os.PathLike[str]) -> Self:
-        """Read a map from a TOML file, or a ready-made one by its name: `shopify`, `unicommerce`.
+        """Read a map from a TOML file, or a ready-made one by its name.
+
+        Ready-made are `shopify`, `woocommerce`, `amazon`, `unicommerce` and `shiprocket`.
 
         Raises:
-            ColumnMapError: the file is not there, is not TOML, or has an entry nobody knows.
+            ColumnMapError: the file is not there, is not TOML, has an unknown entry, or one that is
+                still to be filled in.
 
         """
-        return cls._load(str(name), Path(), _MOST_PARENTS)
+        return cls._load(str(name), Path(), _MAX_PARENTS)
 
     @classmethod
-    def _load(cls, name: str, beside: Path, parents: int) -> Self:
-        ready = resources.files("clickpost_async.files") / "exports" / f"{name}.toml"
-        is_ready = name.isidentifier() and ready.is_file()
+    def _load(cls, name: str, folder: Path, parents: int) -> Self:
+        ready = ready_made().get(name)
         try:
-            text = ready.read_text() if is_ready else (beside / name).read_text("utf-8-sig")
+            text = ready.read_text("utf-8") if ready else (folder / name).read_text("utf-8-sig")
             entries = tomllib.loads(text)
         except OSError as error:
-            raise ColumnMapError(f"{name}: {error.strerror}") from None
+            raise ColumnMapError(f"{name}: {error.strerror}{_ready_made_hint(name)}") from None
         except ValueError as error:
             raise ColumnMapError(f"{name}: not TOML: {error}") from None
+        if ready:
+            entries.pop("recognise", None)
         parent = entries.pop("extends", None)
         if parent is not None and not parents:
             raise ColumnMapError(f"{name}, extends: too many maps extend each other")
-        here = beside if is_ready else (beside / name).parent
+        here = folder if ready else (folder / name).parent
         base = cls() if parent is None else cls._load(str(parent), here, parents - 1)
         try:
-            return base.extend(**entries)
+            if unfilled := _unfilled(entries):
+                raise MapEntryError(f"still to be filled in: {', '.join(unfilled)}")
+            extended = base.extend(folder=here, **entries)
+        except OSError as error:
+            raise ColumnMapError(f"{name}: {error.filename}: {error.strerror}") from None
         except (TypeError, AttributeError, ValueError) as error:
             raise ColumnMapError(f"{name}: {_advice(error)}") from None
+        if ready:
+            return evolve(extended, optional=frozenset(extended.file_names))
+        return evolve(extended, optional=extended.optional - _named(entries))
 
     def extend(
         self,
@@ -95,62 +180,177 @@ class ColumnMap:
         values: Mapping[str, Mapping[str, Any]] | None = None,
         first: Mapping[str, Any] | None = None,
         without: Mapping[str, Iterable[str]] | None = None,
+        scale: Mapping[str, Any] | None = None,
+        dates: Mapping[str, Any] | None = None,
+        join: Mapping[str, Any] | None = None,
+        compute: Mapping[str, Any] | None = None,
+        by: Mapping[str, Mapping[str, Any]] | None = None,
+        skip: Mapping[str, Any] | None = None,
+        skip_items: Mapping[str, Any] | None = None,
+        refuse: Mapping[str, Any] | None = None,
+        timezone: str | None = None,
         ignore_others: bool | None = None,
+        folder: str | os.PathLike[str] = "",
     ) -> Self:
-        """Return this map with further entries, as a file has them, which go before its own."""
+        """Return this map with further entries, as a TOML file has them, which go before its own.
+
+        The tables of `by` are looked for in `folder`.
+
+        Raises:
+            ValueError: an entry has an unknown column of ours, or a value that cannot be read.
+            TypeError: there is no such entry.
+
+        """
         return evolve(
             self,
             columns=self.columns
-            | {theirs: _check_own_name(ours) for theirs, ours in (columns or {}).items()},
-            fixed=self.fixed
-            | {_check_own_name(ours): _cell(value) for ours, value in (fixed or {}).items()},
-            values=self.values
-            | {_check_own_name(ours): _table(table) for ours, table in (values or {}).items()},
-            first=self.first
-            | {_check_own_name(ours): int(length) for ours, length in (first or {}).items()},
-            without=self.without
-            | {_check_own_name(ours): tuple(parts) for ours, parts in (without or {}).items()},
+            | {
+                # A column of no name is left out.
+                str(theirs): find_own(ours) if ours else IGNORED.name
+                for theirs, ours in (columns or {}).items()
+            },
+            fixed=self.fixed | _by_column(fixed, lambda _, value: to_text(value)),
+            values=self.values | _by_column(values, lambda _, table: _value_table(table)),
+            first=self.first | _by_column(first, _length),
+            without=self.without | _by_column(without, lambda _, parts: tuple(parts)),
+            scale=self.scale | _by_column(scale, _factor),
+            dates=self.dates if dates is None else _date_formats(dates),
+            join=self.join | _by_column(join, Join.parse),
+            compute=self.compute | _by_column(compute, lambda _, text: Formula.parse(str(text))),
+            by=self.by
+            | _by_column(by, lambda key, entry: LookupTable.parse(key, entry, Path(folder))),
+            skip=_rules(self.skip, skip),
+            skip_items=_rules(self.skip_items, skip_items),
+            refuse=_rules(self.refuse, refuse),
+            timezone=self.timezone if timezone is None else timezone,
             ignore_others=self.ignore_others if ignore_others is None else ignore_others,
         )
 
-    def has_translation(self, ours: str) -> bool:
-        """Tell whether cells of this column of ours are to be put into our words."""
-        return ours in self.first or ours in self.without or ours in self.values
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """The names of columns of the file that [columns], [join] and [compute] speak of."""
+        return tuple(
+            dict.fromkeys(
+                (
+                    *self.columns,
+                    *(name for join in self.join.values() for name in join.columns),
+                    *(name for formula in self.compute.values() for name in formula.names),
+                )
+            )
+        )
+
+    def translates(self, ours: str) -> bool:
+        """Tell whether cells of this column of ours are written otherwise in the file."""
+        return (
+            ours in self.first
+            or ours in self.without
+            or ours in self.values
+            or ours in self.scale
+            or (bool(self.dates) and is_date_column(ours))
+        )
 
     def translate(self, ours: str, cell: str) -> str:
         """Return what a cell of the file says in our words."""
+        if not cell.strip():
+            return cell
         if ours in self.first:
             cell = cell.lstrip()[: self.first[ours]]
         for part in self.without.get(ours, ()):
             cell = cell.replace(part, "")
+        if self.dates and is_date_column(ours):
+            date = next(filter(None, (form.read(cell) for form in self.dates)), None)
+            if date is not None:
+                is_day = find_column(ours).kind is Kind.DATE or not date.has_time
+                cell = date.day if is_day else date.time
         table = self.values.get(ours)
-        if table is None or not cell.strip():
+        if table is None:
             return cell
-        return table.get(_fold_names(cell), table.get(_OTHERS, cell))
+        return table.get(fold_value(cell), table.get(_OTHERS, cell))
 
 
-def _check_own_name(name: object) -> str:
-    try:
-        return find_column(str(name)).name
-    except UnknownColumnError as error:
-        raise UnknownColumnError(f"{name}: {error}") from None
+def ready_made() -> Mapping[str, Traversable]:
+    """Return the maps that ship with the package, by name."""
+    folder = resources.files("clickpost_async.files") / "exports"
+    return {
+        file.name.removesuffix(".toml"): file
+        for file in sorted(folder.iterdir(), key=lambda file: file.name)
+        if file.name.endswith(".toml")
+    }
 
 
-def _table(values: Mapping[str, Any]) -> dict[str, str]:
-    return {_fold_names(theirs): _cell(ours) for theirs, ours in values.items()}
+def is_date_column(ours: str) -> bool:
+    """Tell whether a column of ours holds days or times."""
+    return find_column(ours).kind in _DATES
 
 
-def _cell(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _by_column(
+    entries: Mapping[str, Any] | None, parse: Callable[[str, Any], Any]
+) -> dict[str, Any]:
+    return {(ours := find_own(name)): parse(ours, entry) for name, entry in (entries or {}).items()}
 
 
-def _fold_names(value: str) -> str:
-    return fold(value) or value
+def _value_table(values: Mapping[str, Any]) -> dict[str, str]:
+    return {fold_value(theirs): to_text(ours) for theirs, ours in values.items()}
+
+
+def _length(ours: str, value: object) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise MapEntryError(f"[first] {ours}: a number of characters is needed, like 10")
+    return value
+
+
+def _factor(ours: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise MapEntryError(f"[scale] {ours}: a number is needed, like 1000")
+    if find_column(ours).kind not in NUMBERS:
+        raise MapEntryError(f"[scale] {ours}: this column holds no numbers")
+    return value
+
+
+def _date_formats(dates: Mapping[str, Any]) -> tuple[DateFormat, ...]:
+    if set(dates) != {"format"}:
+        raise MapEntryError('[dates] has one entry: format = "DD/MM/YYYY", or a list of formats')
+    formats = dates["format"]
+    return tuple(map(DateFormat, formats if isinstance(formats, list) else [formats]))
+
+
+def _rules(
+    inherited: Mapping[str, RowRule], entries: Mapping[str, Any] | None
+) -> dict[str, RowRule]:
+    rules = dict(inherited)
+    for reason, entry in (entries or {}).items():
+        rule = RowRule.parse(entry)
+        if rule is None:
+            rules.pop(reason, None)
+        else:
+            rules[reason] = rule
+    return rules
+
+
+def _named(entries: Mapping[str, Any]) -> set[str]:
+    """Return the names of the file that somebody's own map speaks of."""
+    own = ColumnMap().extend(
+        columns=entries.get("columns"), join=entries.get("join"), compute=entries.get("compute")
+    )
+    return set(own.file_names)
+
+
+def _unfilled(entries: Mapping[str, Any], prefix: str = "") -> list[str]:
+    found: list[str] = []
+    for name, value in entries.items():
+        if isinstance(value, Mapping):
+            found += _unfilled(value, f"{prefix}{name}.")
+        elif value == FILL_IN or name.startswith(FILL_IN):
+            found.append(name)
+    return found
+
+
+def _ready_made_hint(name: str) -> str:
+    known = ", ".join(ready_made())
+    return "" if "." in name or "/" in name else f"; ready-made maps are {known}"
 
 
 def _advice(error: Exception) -> str:
-    if isinstance(error, UnknownColumnError):
+    if isinstance(error, MapEntryError | UnknownColumnError):
         return str(error)
-    return (
-        "its entries are extends, ignore_others, [columns], [fixed], [values.…], [first], [without]"
-    )
+    return f"its entries are {_ENTRIES}"

@@ -3,11 +3,12 @@
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from itertools import accumulate
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from clickpost_async.files.cells import Kind, strip_blanks
+from clickpost_async.files.cells import Kind, shown, strip_blanks
 from clickpost_async.files.columns import COLUMNS, ITEMS, REFERENCE, Column, Market
 
 
@@ -34,9 +35,6 @@ class Heading:
         return (self.column.india or "").startswith(f"{ITEMS}.")
 
 
-# What is longer is not a column's name but something else that was taken for a table.
-_LONGEST_TITLE = 100
-
 _ROOTS = (
     "pickup_info",
     "drop_info",
@@ -51,7 +49,6 @@ _ROOTS = (
 IGNORED = Column(name="", kind=Kind.TEXT, india=None, world=None)
 
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII).fullmatch
-_KINDS = {path: column.kind for column in COLUMNS.values() for path in column.paths}
 
 
 def fold(name: str) -> str:
@@ -66,23 +63,88 @@ def find_column(name: str) -> Column:
         return known
     root = name.partition(".")[0]
     if _PATH(name) and root in _ROOTS:
-        return Column(name=name, kind=_KINDS.get(name, Kind.TEXT), india=name, world=name)
+        alike = COLUMNS.by_path.get(name, IGNORED)
+        return evolve(alike, name=name, india=name, world=name)
     raise UnknownColumnError(_advice(name, root))
 
 
 def _advice(name: str, root: str) -> str:
     if _PATH(name):
         near = difflib.get_close_matches(root, _ROOTS, n=1)
-        nearest = f"{near[0]}{name[len(root) :]}" if near else None
+        suggestion = f"{near[0]}{name[len(root) :]}" if near else None
     else:
-        names = difflib.get_close_matches(fold(name), COLUMNS, n=1)
-        nearest = names[0] if names else None
-    if nearest:
-        return f"unknown column; did you mean {nearest}?"
+        suggestion = suggest_column(name)
+    if suggestion:
+        return f"unknown column; did you mean {suggestion}?"
     return (
         "unknown column; rename it to a known one, remove it, "
         "or give the path it goes to (additional.…)"
     )
+
+
+# Below this likeness a hint leads astray oftener than it helps.
+_LIKENESS = 0.86
+_SIDES = {
+    "pickup": ("pickup", "sender", "consignor", "warehouse", "origin", "from"),
+    "drop": (
+        *("drop", "ship", "shipping", "delivery", "deliver", "to", "consignee", "customer"),
+        *("buyer", "buyers", "recipient", "receiver"),
+    ),
+    "return": ("return", "rto"),
+}
+_SIDE_OF = {word: side for side, words in _SIDES.items() for word in words}
+_PINCODE = re.compile(r"\b(?:pin|zip|post|postal) ?(?:code)?\b|\bpostcode\b")
+_SYNONYMS = {
+    "mobile": "phone",
+    "telephone": "phone",
+    "tel": "phone",
+    "contact": "phone",
+    "mail": "email",
+    "addr": "address",
+    "street": "address",
+    "province": "state",
+    "town": "city",
+    "qty": "quantity",
+    "lineitem": "item",
+    "product": "item",
+    "width": "breadth",
+}
+_NOISE = frozenset({"no", "number", "info", "details", "s", "the", "of", "complete"})
+
+
+def suggest_column(name: str) -> str | None:
+    """Return the column of ours that a foreign name is like, `None` where that is not clear.
+
+    A name that says pickup or drop is never like a column of the other side, and one that says
+    neither is like no column of either.
+    """
+    side, key = _liken(name)
+    best, best_ratio = None, _LIKENESS
+    for column in COLUMNS:
+        other_side, other_key = _liken(column)
+        if other_side != side:
+            continue
+        ratio = difflib.SequenceMatcher(None, key, other_key).ratio()
+        if ratio > best_ratio:
+            best, best_ratio = column, ratio
+    return best
+
+
+def nearest(name: str, among: Sequence[str]) -> str | None:
+    """Return which of several names is like a name that is none of them."""
+    folded = {fold(each): each for each in among}
+    near = difflib.get_close_matches(fold(name), folded, n=1, cutoff=_LIKENESS)
+    return folded[near[0]] if near else None
+
+
+@cache
+def _liken(name: str) -> tuple[str | None, str]:
+    """Return the side that a name speaks of, and the rest of it in the words of our columns."""
+    text = _PINCODE.sub("pincode", " ".join(re.findall(r"[a-z0-9]+", name.lower())))
+    words = [_SYNONYMS.get(word, word) for word in text.split()]
+    side = next((_SIDE_OF[word] for word in words if word in _SIDE_OF), None)
+    rest = [word for word in words if word not in _SIDE_OF]
+    return side, "_".join([word for word in rest if word not in _NOISE] or rest)
 
 
 def read_headings(
@@ -92,30 +154,43 @@ def read_headings(
     *,
     ignore_others: bool = False,
 ) -> Iterator[tuple[str, str]]:
-    """Fill in the headings, and tell which columns cannot be understood and why."""
+    """Fill in the headings, and yield which columns cannot be understood and why."""
     ours = {fold(foreign): name for foreign, name in columns.items()}
-    seen: dict[str, int] = {}
+    seen: dict[str, Heading] = {}
     for index, cell in enumerate(titles):
         name = strip_blanks(cell)
-        title = name[:_LONGEST_TITLE]
+        title = shown(name)
         if not name:
             continue
+        own_name = columns.get(name, ours.get(fold(name), name))
+        if own_name == IGNORED.name:
+            headings.append(Heading(index=index, title=title, column=IGNORED))
+            continue
         try:
-            column = find_column(ours.get(fold(name), name))
+            column = find_column(own_name)
         except UnknownColumnError as unknown:
             if ignore_others:
                 headings.append(Heading(index=index, title=title, column=IGNORED))
             else:
                 yield title, str(unknown)
             continue
-        if column.name in seen:
-            yield title, f"columns {seen[column.name] + 1} and {index + 1} have the same name"
-        seen[column.name] = index
+        other = seen.setdefault(column.name, Heading(index=index, title=title, column=column))
+        if other.index != index:
+            yield title, _describe_duplicate(other, index, title)
         headings.append(Heading(index=index, title=title, column=column))
     for outer, inner in dict.fromkeys(_clashes(headings)):
         yield outer.title, f"cannot hold a value and contain column {inner.title} as well"
     if not any(heading.is_reference for heading in headings):
         yield "reference_number", "this column is missing; the first row names the columns"
+
+
+def _describe_duplicate(other: Heading, index: int, title: str) -> str:
+    if fold(other.title) == fold(title):
+        return f"columns {other.index + 1} and {index + 1} have the same name"
+    return (
+        f'columns {other.index + 1} "{other.title}" and {index + 1} "{title}" both become '
+        f"{other.column.name}; join them with [join] in a map, or leave one out"
+    )
 
 
 def _clashes(headings: Sequence[Heading]) -> Iterator[tuple[Heading, Heading]]:

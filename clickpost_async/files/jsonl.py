@@ -3,12 +3,21 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from clickpost_async.files.cells import strip_blanks
-from clickpost_async.files.columns import Market
-from clickpost_async.files.order_rows import WHOLE_ROW, OrderRow, RowProblem, invalid_row
+from attrs import evolve
+
+from clickpost_async.files.cells import Kind, shown, strip_blanks
+from clickpost_async.files.columns import COLUMNS, Market
+from clickpost_async.files.order_rows import (
+    WHOLE_ROW,
+    OrderRow,
+    RowProblem,
+    SourceRow,
+    invalid_row,
+)
 from clickpost_async.files.text import Lines, UnreadableLineError
+from clickpost_async.structures._market import market_of
 
 
 def json_rows(lines: Lines) -> Iterator[OrderRow]:
@@ -19,16 +28,27 @@ def json_rows(lines: Lines) -> Iterator[OrderRow]:
         try:
             text = strip_blanks(next(lines))
             if text:
-                yield _json_row(number, _json_object(text))
+                yield evolve(_read_line(number, text), source=(SourceRow(number, (text,)),))
         except StopIteration:
             return
         except UnreadableLineError as unreadable:
-            yield invalid_row(RowProblem(row=number, column=WHOLE_ROW, message=str(unreadable)))
+            yield _invalid(number, unreadable)
 
 
-def _json_object(text: str) -> Mapping[str, object]:
+def _read_line(number: int, text: str) -> OrderRow:
     try:
-        value: object = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        return _json_row(number, _json_object(text))
+    except UnreadableLineError as unreadable:
+        return _invalid(number, unreadable)
+
+
+def _invalid(number: int, unreadable: UnreadableLineError) -> OrderRow:
+    return invalid_row(RowProblem(row=number, column=WHOLE_ROW, message=str(unreadable)))
+
+
+def _json_object(text: str) -> Mapping[str, Any]:
+    try:
+        value: Any = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         raise UnreadableLineError("objects are nested too deeply") from None
     except json.JSONDecodeError as error:
@@ -39,7 +59,11 @@ def _json_object(text: str) -> Mapping[str, object]:
         raise UnreadableLineError(f"not JSON: {error}") from None
     if not isinstance(value, dict):
         raise UnreadableLineError("every line has to be one order: a JSON object in braces")
-    return value
+    return {name: part for name, part in value.items() if name not in _REMARKS}
+
+
+# What an errors file adds to an order.
+_REMARKS = frozenset({"reason", "advice"})
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -53,24 +77,41 @@ def _finite(text: str) -> float:
     return number
 
 
-def _json_row(number: int, order: Mapping[str, object]) -> OrderRow:
+def _json_row(number: int, order: Mapping[str, Any]) -> OrderRow:
+    notes: list[RowProblem] = []
+    order = _codes_as_text(number, order, notes)
     shipment = order.get("shipment_details")
     reference = shipment.get("reference_number") if isinstance(shipment, dict) else None
     return OrderRow(
         number=number,
         last=number,
-        market=_market(order),
+        # An order that has the names of neither lacks the same fields in both.
+        market=market_of(order) or Market.INDIA,
         reference=reference if isinstance(reference, str) else None,
         order=order,
+        notes=tuple(notes),
     )
 
 
-def _market(order: Mapping[str, object]) -> Market:
-    for side in ("pickup", "drop"):
-        party = order.get(f"{side}_info")
-        if isinstance(party, dict):
-            if f"{side}_pincode" in party:
-                return Market.INDIA
-            if "postal_code" in party or "country_code" in party:
-                return Market.WORLD
-    return Market.INDIA
+def _codes_as_text(
+    number: int, order: Mapping[str, Any], notes: list[RowProblem], path: str = ""
+) -> Mapping[str, Any]:
+    """Return an order with its pincodes, phones and other codes as text, where they are numbers."""
+    changed: dict[str, Any] = {}
+    for name, value in order.items():
+        place = f"{path}.{name}" if path else name
+        if isinstance(value, dict):
+            inner = _codes_as_text(number, value, notes, place)
+            if inner is not value:
+                changed[name] = inner
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            column = COLUMNS.by_path.get(place)
+            if column and column.kind in _CODES and value >= 0 and value == int(value):
+                changed[name] = str(int(value))
+                message = f"the number {shown(value)} read as text"
+                notes.append(RowProblem(row=number, column=place, message=message))
+    return {**order, **changed} if changed else order
+
+
+# What is text, although programs write it as a number.
+_CODES = frozenset({Kind.CODE, Kind.PHONE, Kind.POSTCODE})

@@ -1,55 +1,105 @@
 """One order as it stands in a file, and how the rows of a table become one."""
 
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
-from clickpost_async.files.cells import BadCellError, Value, read_cell, strip_blanks
-from clickpost_async.files.columns import COLUMNS, ITEMS, Column, Market
+from clickpost_async.files.cells import (
+    BadCellError,
+    CellContext,
+    Kind,
+    Value,
+    read_cell,
+    shown,
+    strip_blanks,
+)
+from clickpost_async.files.columns import COLUMNS, ITEMS, Column, Market, fold_choice
 from clickpost_async.files.header import IGNORED, Heading
+from clickpost_async.files.phones import read_phone
+from clickpost_async.files.places import read_country, read_indian_state
+from clickpost_async.structures._market import market_of_countries
 
 WHOLE_ROW = "(whole row)"
 
-_SPOKEN = frozenset({"market", "note", IGNORED.name})
+_NOT_SENT = frozenset({"market", "note", "reason", "advice", IGNORED.name})
 _NOTHING: Mapping[Column, str] = MappingProxyType({})
-_COUNTRIES = frozenset(
-    path for name in ("pickup_country", "drop_country") for path in COLUMNS[name].paths
+_COUNTRY_PATHS = frozenset(
+    f"{side}_info.{name}"
+    for side in ("pickup", "drop")
+    for name in (f"{side}_country", "country_code")
 )
-_INDIA = ("IN", "INDIA")
 # ClickPost wants a blank text where a country has no postal codes (API document, v4).
 _BLANK_IN_THE_WORLD = ("pickup_info.postal_code", "drop_info.postal_code")
 _ITEM_PATH = re.compile(rf"{re.escape(ITEMS)}\[(\d+)\](.*)", re.DOTALL).fullmatch
 _ELSEWHERE = {"additional": "shipment_details", "shipment_details": "additional"}
+_ITEM_FIELDS = f"{ITEMS}."
+# Kinds whose values depend on the market, or on the choices of the column.
+_NORMALISED = frozenset({Kind.TEXT, Kind.COUNTRY, Kind.STATE, Kind.POSTCODE})
+_COD_VALUE = "shipment_details.cod_value"
+_PINCODE = re.compile(r"[1-9][\d \-]*", re.ASCII).fullmatch
 
 
 @frozen(kw_only=True)
 class RowProblem:
-    """One mistake in a file: its row as a spreadsheet counts, its column, and what to do."""
+    """What is to be said of a file: its row as a spreadsheet counts, its column, and the message.
+
+    It is a mistake, a warning or a note by where it stands: see `OrderRow`.
+    """
 
     row: int
-    column: str
-    message: str
+    column: str = field(converter=shown)
+    message: str = field(repr=False)
 
     def __str__(self) -> str:
         return f"row {self.row}, {self.column}: {self.message}"
 
 
+@frozen
+class SourceRow:
+    """A row as it stands in the file; no cells where it cannot be read."""
+
+    number: int
+    cells: Sequence[str] = field(repr=False)
+
+
 @frozen(kw_only=True)
 class TableRow:
-    """One row of a table, and what is wrong with it as a whole."""
+    """One row of a table, and what is to be said of it as a whole.
+
+    `count` is how many rows of the file it stands for: one, unless lines were skipped.
+    """
 
     number: int
     cells: Sequence[str] = ()
     reference: str | None = None
     problems: tuple[RowProblem, ...] = ()
+    warnings: tuple[RowProblem, ...] = ()
+    notes: tuple[RowProblem, ...] = ()
     is_further_item: bool = False
+    count: int = 1
 
 
 @frozen(kw_only=True)
 class OrderRow:
-    """One order of a file: `order` is its wire payload, `None` where there are problems."""
+    """One order of a file.
+
+    Attributes:
+        number: its first row, as a spreadsheet counts; `last`, its last one.
+        row_count: how many rows of the file it is made of.
+        market: whether it is for India or the world.
+        reference: its reference number.
+        order: its wire payload, `None` where there are problems.
+        problems: mistakes, for which it is refused.
+        warnings: what is likely wrong, and is sent as it is.
+        notes: values that were normalised, with what was written and what is sent.
+        is_heading: it is no order, but a mistake of the headings or the file as a whole.
+        source: its rows as they stand in the file, those of skipped items too.
+        header: the names of their columns as they stand there; JSON Lines have none.
+
+    """
 
     number: int
     last: int
@@ -57,8 +107,19 @@ class OrderRow:
     reference: str | None = field(default=None, repr=False)
     order: Mapping[str, object] | None = field(default=None, repr=False)
     problems: tuple[RowProblem, ...] = ()
+    warnings: tuple[RowProblem, ...] = field(default=(), repr=False)
+    notes: tuple[RowProblem, ...] = field(default=(), repr=False)
+    row_count: int = 1
+    is_heading: bool = False
+    source: tuple[SourceRow, ...] = field(default=(), repr=False)
+    header: Sequence[str] = field(default=(), repr=False)
     item_rows: tuple[int, ...] = field(default=(), repr=False)
     titles: Mapping[str, str] | None = field(default=None, repr=False)
+
+    @property
+    def digest(self) -> int:
+        """Return a number that stands for the contents of the order."""
+        return hash(json.dumps(self.order, sort_keys=True, default=str))
 
     def locate(self, path: str, message: str) -> RowProblem:
         """Say in which row and column of the file the value at a path of the order stands."""
@@ -85,43 +146,75 @@ class OrderRow:
         return path
 
 
-def invalid_row(*problems: RowProblem) -> OrderRow:
+def invalid_row(*problems: RowProblem, row_count: int = 1, is_heading: bool = False) -> OrderRow:
     """Make a row that is no order, only problems."""
     numbers = [problem.row for problem in problems]
-    return OrderRow(number=min(numbers), last=max(numbers), market=Market.INDIA, problems=problems)
+    return OrderRow(
+        number=min(numbers),
+        last=max(numbers),
+        market=Market.INDIA,
+        problems=problems,
+        row_count=row_count,
+        is_heading=is_heading,
+    )
 
 
 def build(
-    lines: Sequence[TableRow], headings: Sequence[Heading], fixed: Mapping[Column, str] = _NOTHING
+    lines: Sequence[TableRow],
+    headings: Sequence[Heading],
+    fixed: Mapping[Column, str] = _NOTHING,
+    context: CellContext | None = None,
 ) -> OrderRow:
     """Make one order of the consecutive lines that have the same reference.
 
-    `fixed` is what columns hold where the file says nothing.
+    `fixed` is what columns hold where the file has no value, `context` how cells are read.
     """
-    group = _OrderBuilder(lines, headings, fixed)
-    problems = tuple(sorted(group.problems, key=lambda problem: problem.row))
+    group = _OrderBuilder(lines, headings, fixed, context or CellContext())
     return OrderRow(
         number=lines[0].number,
         last=lines[-1].number,
         market=group.market,
         reference=lines[0].reference,
-        order=None if problems else group.order(),
-        problems=problems,
+        order=None if group.problems else group.order(),
+        problems=_sorted(group.problems),
+        warnings=_sorted(group.warnings),
+        notes=_sorted(group.notes),
+        row_count=sum(line.count for line in lines),
         item_rows=tuple(group.items),
         titles=group.titles,
     )
+
+
+def _sorted(problems: Iterable[RowProblem]) -> tuple[RowProblem, ...]:
+    return tuple(sorted(problems, key=lambda problem: problem.row))
+
+
+@define(eq=False)
+class _Source:
+    """Where a value of an order comes from, for messages."""
+
+    row: int
+    title: str
+    is_fixed: bool = False
 
 
 class _OrderBuilder:
     """The lines of one order: values by path, those of items also by row."""
 
     def __init__(
-        self, lines: Sequence[TableRow], headings: Sequence[Heading], fixed: Mapping[Column, str]
+        self,
+        lines: Sequence[TableRow],
+        headings: Sequence[Heading],
+        fixed: Mapping[Column, str],
+        context: CellContext,
     ) -> None:
         self.problems = [problem for line in lines for problem in line.problems]
+        self.warnings = [warning for line in lines for warning in line.warnings]
+        self.notes = [note for line in lines for note in line.notes]
         whole = [line for line in lines if not line.problems]
         self._headings = headings
         self._fixed = fixed
+        self._context = context
         self.market = self._market(whole)
         self.titles = {
             path: heading.title
@@ -130,11 +223,15 @@ class _OrderBuilder:
         }
         self.items: dict[int, dict[str, Value]] = {}
         self._fields: dict[str, Value] = {}
-        self._said: dict[str, tuple[int, str]] = {}
+        self._sources: dict[str, _Source] = {}
+        self._phones: dict[str, _Source] = {}
         for line in whole:
             self._read(line)
         for column, cell in fixed.items():
             self._fix(lines[0].number, column, cell)
+        for path, source in self._phones.items():
+            self._read_phone(path, source)
+        self._read_blank_cod(lines[0].number)
 
     def order(self) -> Mapping[str, object]:
         """Return the nested payload."""
@@ -147,94 +244,203 @@ class _OrderBuilder:
             fields[ITEMS] = [nest(item) for item in self.items.values()]
         return nest(fields)
 
+    # --- India or world ---------------------------------------------------------------------------
+
     def _market(self, lines: Iterable[TableRow]) -> Market:
-        market = self._fixed_market()
+        """Return the market of the column `market`, else that of the countries."""
         for line in lines:
             for heading in self._headings:
-                text = strip_blanks(line.cells[heading.index])
-                if not text:
+                if heading.column.name != "market":
                     continue
-                if heading.column.name == "market":
+                if text := strip_blanks(line.cells[heading.index]):
                     if text.lower() in list(Market):
                         return Market(text.lower())
-                    self._wrong(line, heading, "india or world is needed")
-                elif heading.column.paths & _COUNTRIES and text.upper() not in _INDIA:
-                    market = Market.WORLD
-        return market
+                    self._wrong(_Source(line.number, heading.title), "india or world is needed")
+        fixed = {column.name: cell for column, cell in self._fixed.items()}
+        if fixed.get("market", "").lower() in list(Market):
+            return Market(fixed["market"].lower())
+        return market_of_countries(self._countries(lines))
 
-    def _fixed_market(self) -> Market:
+    def _countries(self, lines: Iterable[TableRow]) -> Iterator[str]:
+        filled: set[str] = set()
+        for line in lines:
+            for heading in self._headings:
+                column = heading.column
+                if column.kind is not Kind.COUNTRY or not column.paths & _COUNTRY_PATHS:
+                    continue
+                if text := strip_blanks(line.cells[heading.index]):
+                    filled |= column.paths
+                    yield text
         for column, cell in self._fixed.items():
-            if column.name == "market" and cell.lower() in list(Market):
-                return Market(cell.lower())
-            if column.paths & _COUNTRIES and cell.upper() not in _INDIA:
-                return Market.WORLD
-        return Market.INDIA
+            if column.paths & _COUNTRY_PATHS and not column.paths & filled:
+                yield cell
+
+    # --- cells ------------------------------------------------------------------------------------
 
     def _fix(self, row: int, column: Column, cell: str) -> None:
         path = column.path(self.market)
         if path is None:
             return
+        source = _Source(row, column.name, is_fixed=True)
+        before = len(self.warnings)
         try:
-            value = read_cell(cell, column.kind)
+            value = self._value(source, column, cell)
         except BadCellError as bad:
             self.problems.append(RowProblem(row=row, column=column.name, message=f"fixed: {bad}"))
             return
         if value is None:
             return
         self.titles.setdefault(path, column.name)
-        if path.startswith(f"{ITEMS}."):
+        if path.startswith(_ITEM_FIELDS):
             if not self.items:
-                # A file that tells nothing of items has orders of one.
+                # A file without columns of items has orders of one.
                 self.items[row] = {}
-            for item in self.items.values():
-                item.setdefault(path.removeprefix(f"{ITEMS}."), value)
+            name = path.removeprefix(_ITEM_FIELDS)
+            is_used = [item.setdefault(name, value) is value for item in self.items.values()]
         else:
+            is_used = [path not in self._fields]
             self._fields.setdefault(path, value)
+            if is_used[0] and column.kind is Kind.PHONE:
+                self._phones[path] = source
+        if not any(is_used):
+            del self.warnings[before:]
 
     def _read(self, line: TableRow) -> None:
         for heading in self._headings:
             column = heading.column
-            if column.name in _SPOKEN:
+            cell = line.cells[heading.index]
+            if not cell or column.name in _NOT_SENT:
                 continue
+            source = _Source(line.number, heading.title)
             try:
-                value = read_cell(line.cells[heading.index], column.kind)
+                value = self._value(source, column, cell)
             except BadCellError as bad:
-                self._wrong(line, heading, str(bad))
+                self._wrong(source, str(bad))
                 continue
             if value is None:
                 continue
             path = column.path(self.market)
             if path is None:
-                self._wrong(
-                    line, heading, f"an order for {self.market} has no such field; leave it empty"
-                )
-            elif heading.belongs_to_items:
-                self._take_item(line, heading, path.removeprefix(f"{ITEMS}."), value)
+                self._wrong(source, f"an order for {self.market} has no such field; leave it empty")
+            elif path.startswith(_ITEM_FIELDS):
+                self._take_item(source, path[len(_ITEM_FIELDS) :], value)
             else:
-                self._take(line, heading, path, value)
+                self._take(source, path, value)
+                if column.kind is Kind.PHONE:
+                    self._phones.setdefault(path, source)
 
-    def _take(self, line: TableRow, heading: Heading, path: str, value: Value) -> None:
-        if self._fields.setdefault(path, value) == value:
-            self._said.setdefault(path, (line.number, heading.title))
+    def _value(self, source: _Source, column: Column, cell: str) -> Value | None:
+        """Read a cell, and what its column and the market make of it."""
+        context = self._context
+        key = (column.name, self.market, cell)
+        if key in context.known:
+            return context.known[key]
+        try:
+            value = read_cell(cell, column.kind, context)
+            if column.kind in _NORMALISED and isinstance(value, str):
+                plain = self._normalise(column, value)
+                if plain != value:
+                    context.note(value, plain)
+                value = plain
+        except BadCellError:
+            context.clear()
+            raise
+        if context.notes or context.warnings:
+            for message in context.notes:
+                self._note(source, message)
+            self.warnings += [self._say(source, message) for message in context.warnings]
+            context.clear()
+        elif not isinstance(value, list):
+            context.remember(key, value)
+        return value
+
+    def _normalise(self, column: Column, text: str) -> str:
+        if column.choices:
+            return column.choices.get(fold_choice(text), text)
+        match column.kind:
+            case Kind.COUNTRY:
+                return read_country(text)
+            case Kind.STATE if self.market is Market.INDIA:
+                if text.isdigit():
+                    self._context.warnings.append("a number where the name of a state is needed")
+                return read_indian_state(text)
+            case Kind.POSTCODE if self.market is Market.INDIA and _PINCODE(text):
+                return re.sub(r"\D", "", text)
+            case _:
+                return text
+
+    def _read_phone(self, path: str, source: _Source) -> None:
+        text = self._fields.get(path)
+        if not isinstance(text, str):
             return
-        row, title = self._said[path]
-        if row == line.number:
-            self._wrong(line, heading, f"says something else than column {title}; fill in one")
+        party = path.rpartition(".")[0]
+        is_india = self.market is Market.INDIA
+        country = "IN" if is_india else str(self._fields.get(f"{party}.country_code", ""))
+        try:
+            phone = read_phone(text, country)
+        except BadCellError as bad:
+            self._wrong(source, str(bad))
+            return
+        if not phone.is_valid:
+            where = f"of {country}" if country else "with a dialling code"
+            self.warnings.append(self._say(source, f"does not look like a phone number {where}"))
+            return
+        if phone.code is not None and not self._set_dialling_code(path, source, phone.code):
+            return
+        if phone.number != text:
+            self._fields[path] = phone.number
+            self._note(source, f"{shown(text)} read as {phone.number}")
+
+    def _set_dialling_code(self, path: str, source: _Source, code: str) -> bool:
+        place = f"{path}_code"
+        if place not in COLUMNS.by_path:
+            # There is no field for it: the number stays as it is.
+            return False
+        present = self._fields.get(place)
+        if present is None:
+            self._fields[place] = code
+            self._note(source, f"dialling code {code} put into {place}")
+        elif str(present).lstrip("+0") != code.lstrip("+"):
+            self._wrong(source, f"has the dialling code {code}, and {place} another; correct one")
+            return False
+        return True
+
+    def _read_blank_cod(self, row: int) -> None:
+        is_prepaid = self._fields.get("shipment_details.order_type") == "PREPAID"
+        if is_prepaid and _COD_VALUE not in self._fields and not self.problems:
+            self._fields[_COD_VALUE] = 0
+            if title := self.titles.get(_COD_VALUE):
+                self._note(_Source(row, title), "blank read as 0, since the order is PREPAID")
+
+    def _take(self, source: _Source, path: str, value: Value) -> None:
+        if self._fields.setdefault(path, value) == value:
+            self._sources.setdefault(path, source)
+            return
+        first = self._sources[path]
+        if first.row == source.row:
+            self._wrong(source, f"differs from column {first.title}; fill in one of the two")
         else:
             self._wrong(
-                line,
-                heading,
-                f"differs from row {row}, which has the same reference; "
+                source,
+                f"differs from row {first.row}, which has the same reference; "
                 "further rows of an order repeat its fields or leave them empty",
             )
 
-    def _take_item(self, line: TableRow, heading: Heading, path: str, value: Value) -> None:
-        item = self.items.setdefault(line.number, {})
+    def _take_item(self, source: _Source, path: str, value: Value) -> None:
+        item = self.items.setdefault(source.row, {})
         if item.setdefault(path, value) != value:
-            self._wrong(line, heading, "another column says something else; fill in one")
+            self._wrong(source, "differs from another column for the same field; fill in one")
 
-    def _wrong(self, line: TableRow, heading: Heading, message: str) -> None:
-        self.problems.append(RowProblem(row=line.number, column=heading.title, message=message))
+    def _wrong(self, source: _Source, message: str) -> None:
+        self.problems.append(self._say(source, message))
+
+    def _note(self, source: _Source, message: str) -> None:
+        # What a map fixes for all orders is no news of any of them.
+        if not source.is_fixed:
+            self.notes.append(self._say(source, message))
+
+    def _say(self, source: _Source, message: str) -> RowProblem:
+        return RowProblem(row=source.row, column=source.title, message=message)
 
 
 def nest(fields: Mapping[str, object]) -> dict[str, object]:
@@ -257,4 +463,4 @@ def _branch(branches: dict[str, dict[str, object]], path: str) -> dict[str, obje
 def is_further_item(line: TableRow, headings: Sequence[Heading]) -> bool:
     """Tell whether nothing but fields of an item is filled in."""
     filled = [h for h in headings if strip_blanks(line.cells[h.index])]
-    return all(heading.belongs_to_items or heading.column.name in _SPOKEN for heading in filled)
+    return all(heading.belongs_to_items or heading.column.name in _NOT_SENT for heading in filled)

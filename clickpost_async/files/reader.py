@@ -1,265 +1,402 @@
 """Read orders from a CSV, JSON Lines or XLSX file, one at a time and never more in memory.
 
-A bad row never stops the reading: it becomes a `Row` whose problems name row and column. Only a
-first row that cannot be trusted ends it, since every order below would lack something. Rows are
-counted as a spreadsheet shows them, the names of the columns being row 1; JSON Lines by line.
+A bad row never stops the reading: it becomes an `OrderRow` whose problems name row and column. Only
+headings that cannot be trusted end it, since every order below would lack something. Rows are
+counted as a spreadsheet shows them; JSON Lines by line.
 
-CSV: comma, semicolon or tab, whichever the first row has most of; quoted values may span lines.
-Text is UTF-8, with or without byte order mark, or UTF-16 with one; bytes that are not UTF-8 are
-taken for Windows-1252, which is what Excel writes where it does not write UTF-8. XLSX: the first
-sheet that is shown, its values and not its formulas.
+CSV: comma, semicolon, tab or bar, whichever the headings have most of; quoted values may span
+lines. Text is UTF-8, with or without byte order mark, or UTF-16 with one; bytes that are not UTF-8
+are taken for Windows-1252, which is what Excel writes where it does not write UTF-8. XLSX: the
+first sheet that is shown, its values and not its formulas.
+
+A file given by its path is read twice. The first time finds out which reference numbers come up in
+several places, so that none of these orders is sent, and how dates are written. What can be read
+only once, as a pipe, is refused from the second order with a reference number on.
 """
 
-import csv
 import io
 import os
+import re
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Literal, TextIO, cast
 
-from attrs import evolve
+from attrs import evolve, frozen
 
-from clickpost_async.files.cells import BadCellError, Kind, read_cell, strip_blanks
+from clickpost_async.files.cells import CellContext, Kind
 from clickpost_async.files.column_map import ColumnMap
-from clickpost_async.files.header import Heading, find_column, read_headings
+from clickpost_async.files.columns import REFERENCE
+from clickpost_async.files.counts import FileCounts
+from clickpost_async.files.dates import Dates
+from clickpost_async.files.delimited import Record, Records, open_records
+from clickpost_async.files.header import Heading
 from clickpost_async.files.jsonl import json_rows
+from clickpost_async.files.mapped_table import MappedTable
 from clickpost_async.files.order_rows import (
     WHOLE_ROW,
     OrderRow,
     RowProblem,
     TableRow,
-    build,
     invalid_row,
-    is_further_item,
 )
+from clickpost_async.files.references import ReferenceIndex
+from clickpost_async.files.table import Group, Layout, group_lines
 from clickpost_async.files.text import Lines, UnreadableLineError, decode
-from clickpost_async.files.xlsx import UnreadableSheetError, sheet_rows
+from clickpost_async.files.xlsx import UnreadableSheetError, sheet_names, sheet_rows
 
 Format = Literal["csv", "jsonl", "xlsx"]
+Source = str | os.PathLike[str] | TextIO | BinaryIO
 
-# More rows in an order are not its items but a damaged file.
-_MOST_ROWS = 1000
+# How far below the first row headings are looked for, to say where they are.
+_MOST_ROWS_ABOVE = 10
 
 _ZIP = b"PK\x03\x04"
 _ENDINGS: Mapping[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".xlsx": "xlsx"}
+_DATES = frozenset({Kind.DATE, Kind.TIME, Kind.DATE_OR_TIME})
+# By how they begin: what is no file of orders, and what to do about it.
+_OTHER_FILES = (
+    (
+        rb"\xd0\xcf\x11\xe0",
+        "an old .xls workbook, or one protected by a password; save it as .xlsx without a password",
+    ),
+    (rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|7z\xbc\xaf|Rar!", "compressed; unpack it first"),
+    (rb"%PDF", "a PDF; export CSV or XLSX instead"),
+    (rb"\s*<", "HTML or XML, whatever its name; open it in a spreadsheet and save it as .xlsx"),
+    (rb"[^\n]*\x00", "not text; save it as CSV UTF-8 or XLSX"),
+)
 
 
 def read_orders(
-    source: str | os.PathLike[str] | TextIO | BinaryIO,
+    source: Source,
     *,
     format: Format | None = None,  # noqa: A002 - the word people look for
     columns: Mapping[str, str] | ColumnMap | None = None,
-) -> Iterator[OrderRow]:
-    """Yield the orders of a file as they are read: its path, or what was opened.
+    date_format: str | None = None,
+    sheet: str | int | None = None,
+    header_row: int | None = None,
+) -> "OrderReader":
+    """Return the orders of a file, which are read as they are asked for.
 
-    Without `format` a name ending in `.jsonl` or `.ndjson`, or a file beginning with a brace, is
-    JSON Lines, a zip archive is XLSX, and everything else is CSV. `columns` translates a file's own
-    column names to ours; a `ColumnMap` does so for its values too.
+    Args:
+        source: the path of the file, or a file opened for reading text or bytes.
+        format: `csv`, `jsonl` or `xlsx`. Without it a name ending in `.jsonl` or `.ndjson`, or a
+            file beginning with a brace, is JSON Lines, a zip archive is XLSX, and all else is CSV.
+        columns: the file's own column names to ours; a `ColumnMap` translates values, too.
+        date_format: how dates are written, like `DD/MM/YYYY`. Without it ISO dates, names of
+            months and serial numbers of spreadsheets are read, and `27/11/2026` where it has one
+            meaning.
+        sheet: of a workbook, by name or by number from 1.
+        header_row: the row that holds the headings, as a spreadsheet counts.
+
+    Raises:
+        ValueError: `date_format` or `header_row` cannot be used.
+        OSError: the file cannot be read; raised when the first order is asked for.
+
     """
+    if header_row is not None and header_row < 1:
+        raise ValueError(f"header_row is {header_row}: rows are counted from 1")
     if not isinstance(columns, ColumnMap):
         columns = ColumnMap(columns=dict(columns or {}))
-    if isinstance(source, str | os.PathLike):
-        with Path(source).open("rb") as file:
-            yield from _read(file, format or _format(source), columns)
-    else:
-        yield from _read(source, format or _format(getattr(source, "name", "")), columns)
+    options = _Options(
+        format=format,
+        columns=columns,
+        date_format=date_format,
+        sheet=sheet,
+        header_row=header_row,
+    )
+    # It refuses a format that cannot be used at once, not with the first order.
+    Dates(date_format)
+    return OrderReader(source, options)
 
 
-def _format(name: object) -> Format | None:
-    return _ENDINGS.get(Path(str(name)).suffix.lower())
+@frozen(kw_only=True)
+class _Options:
+    format: Format | None
+    columns: ColumnMap
+    date_format: str | None
+    sheet: str | int | None
+    header_row: int | None
 
 
-def _read(
-    file: TextIO | BinaryIO,
-    format: Format | None,  # noqa: A002
-    columns: ColumnMap,
-) -> Iterator[OrderRow]:
-    if isinstance(file.read(0), str):
-        yield from _read_text(cast("TextIO", file), format, columns)
-        return
-    # What is read ahead here is not in the file that was given, so all of it is read from here.
-    raw = io.BufferedReader(cast("io.RawIOBase", file))
-    try:
-        if format == "xlsx" or (format is None and raw.peek(len(_ZIP)).startswith(_ZIP)):
-            yield from _sheet_rows(raw, columns)
+class OrderReader(Iterator[OrderRow]):
+    """The orders of a file, one by one; `counts` is what became of the rows read so far."""
+
+    def __init__(self, source: Source, options: _Options) -> None:
+        self.counts: FileCounts = FileCounts()
+        self._source = source
+        self._options = options
+        self._rows = self._read()
+
+    def __next__(self) -> OrderRow:
+        return next(self._rows)
+
+    def close(self) -> None:
+        """Close the file, if it was opened here; there are no more orders then."""
+        self._rows.close()
+
+    def _read(self) -> Generator[OrderRow]:
+        with ReferenceIndex() as references:
+            reading = _Reading(self._options, self.counts, references)
+            if not isinstance(self._source, str | os.PathLike):
+                yield from reading.orders(self._source, getattr(self._source, "name", ""))
+                return
+            with Path(self._source).open("rb") as file:
+                if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    survey = _Reading(self._options, FileCounts(), references)
+                    survey.look_through(file, self._source)
+                    reading = _Reading(self._options, self.counts, references, survey)
+                    file.seek(0)
+                yield from reading.orders(file, self._source)
+
+
+class _Reading:
+    """The state of reading one file, with what a survey has found out, if there was one."""
+
+    def __init__(
+        self,
+        options: _Options,
+        counts: FileCounts,
+        references: ReferenceIndex,
+        survey: "_Reading | None" = None,
+    ) -> None:
+        self.options = options
+        self.counts = counts
+        self.references = references
+        self.is_surveyed = survey is not None
+        self.context = CellContext(dates=Dates(options.date_format))
+        # Whether quotation marks are more than letters; rows that are hidden.
+        self.is_quoted = True
+        self.hidden: set[int] = set()
+        if survey is not None:
+            self.context.dates = survey.context.dates
+            self.is_quoted = survey.is_quoted
+
+    def look_through(self, file: BinaryIO, name: object) -> None:
+        """Find out which references are in several places, and how dates are written."""
+        for group in self._open(file, name):
+            if group.reference is not None:
+                self.references.add(group.reference, group.number, group.digest)
+
+    def orders(self, file: TextIO | BinaryIO, name: object) -> Iterator[OrderRow]:
+        """Yield the orders, and what cannot be read."""
+        for group in self._open(file, name):
+            row = group if isinstance(group, OrderRow) else group.build(self.context)
+            if row.reference is not None:
+                if not self.is_surveyed:
+                    self.references.add(row.reference, row.number, group.digest)
+                row = self._check_repetition(row, row.reference)
+            if not row.is_heading:
+                self.counts.add(row)
+            yield row
+
+    def _check_repetition(self, row: OrderRow, reference: str) -> OrderRow:
+        found = self.references.find(reference, row.number)
+        if found is None:
+            return row
+        if found.is_same_order:
+            # A run creates it once; an item of an order that is not sorted would stand apart, too.
+            warning = row.locate(REFERENCE, f"row {found.row} has the same order")
+            return evolve(row, warnings=(*row.warnings, warning))
+        problem = row.locate(
+            REFERENCE,
+            f"row {found.row} has the same reference number; put the rows of one order together, "
+            "and give every order a number of its own",
+        )
+        return evolve(row, order=None, problems=(*row.problems, problem))
+
+    # --- which kind of file -----------------------------------------------------------------------
+
+    def _open(self, file: TextIO | BinaryIO, name: object) -> Iterator[Group | OrderRow]:
+        form = self.options.format or _ENDINGS.get(Path(str(name)).suffix.lower())
+        if isinstance(file.read(0), str):
+            yield from self._text(cast("TextIO", file), form)
             return
-        text = decode(raw)
+        # What is read ahead here is not in the file that was given, so all of it is read from here.
+        raw = io.BufferedReader(cast("io.RawIOBase", file))
         try:
-            yield from _read_text(text, format, columns)
+            if form == "xlsx" or (form is None and raw.peek(len(_ZIP)).startswith(_ZIP)):
+                yield from self._sheet(raw)
+            elif other := _other_file(raw.peek(1024)):
+                yield _unreadable_file(1, f"the file is {other}")
+            else:
+                text = decode(raw)
+                try:
+                    yield from self._text(text, form)
+                finally:
+                    text.detach()
         finally:
-            text.detach()
-    finally:
-        raw.detach()
+            raw.detach()
 
-
-def _read_text(
-    file: TextIO,
-    format: Format | None,  # noqa: A002
-    columns: ColumnMap,
-) -> Iterator[OrderRow]:
-    lines = Lines(file)
-    first = lines.peek()
-    if format is None:
-        format = "jsonl" if first.lstrip()[:1] in ("{", "[") else "csv"  # noqa: A001
-    if format == "jsonl":
-        return json_rows(lines)
-    delimiter = max(",;\t", key=first.count)
-    return _table_rows(_records(lines, delimiter), columns)
-
-
-def _sheet_rows(file: BinaryIO, columns: ColumnMap) -> Iterator[OrderRow]:
-    if file.seekable():
-        yield from _table_rows(_sheet_records(file), columns)
-        return
-    # A zip archive is read from its end.
-    with tempfile.TemporaryFile() as whole:
-        shutil.copyfileobj(file, whole)
-        yield from _table_rows(_sheet_records(whole), columns)
-
-
-def _sheet_records(file: BinaryIO) -> Iterator["_Record"]:
-    number = width = 0
-    try:
-        for number, cells in sheet_rows(file):
-            width = width or len(cells)
-            yield number, (*cells, *[""] * (width - len(cells)))
-    except UnreadableSheetError as error:
-        yield number + 1, UnreadableLineError(str(error))
-
-
-_Record = tuple[int, Sequence[str] | UnreadableLineError]
-
-
-def _records(lines: Lines, delimiter: str) -> Iterator[_Record]:
-    table = csv.reader(lines, delimiter=delimiter, strict=True)
-    number = line = 0
-    while True:
-        number += 1
-        try:
-            cells = next(table)
-        except StopIteration:
+    def _text(self, file: TextIO, form: Format | None) -> Iterator[Group | OrderRow]:
+        lines = Lines(file)
+        if form is None:
+            form = "jsonl" if lines.peek().lstrip()[:1] in ("{", "[") else "csv"
+        if form == "jsonl":
+            yield from json_rows(lines)
             return
-        except UnreadableLineError as unreadable:
-            yield number, unreadable
-        except csv.Error as error:
-            first, line = line + 1, table.line_num
-            yield number, UnreadableLineError(_csv_advice(str(error), first, line))
-        else:
-            line = table.line_num
-            if any(map(strip_blanks, cells)):
+        records = open_records(lines, self.options.header_row, is_quoted=self.is_quoted)
+        self.context.decimal_comma = records.delimiter == ";"
+        yield from self._table(records)
+        self.is_quoted = records.is_quoted
+
+    def _sheet(self, file: BinaryIO) -> Iterator[Group | OrderRow]:
+        if file.seekable():
+            yield from self._table(self._sheet_records(file), file)
+            return
+        # A zip archive is read from its end.
+        with tempfile.TemporaryFile() as whole:
+            shutil.copyfileobj(file, whole)
+            yield from self._table(self._sheet_records(whole), whole)
+
+    def _sheet_records(self, file: BinaryIO) -> Iterator[Record]:
+        number = width = 0
+        if (other := _other_file(file.read(1024))) and not other.startswith("not text"):
+            yield 1, UnreadableLineError(f"the file is {other}")
+            return
+        file.seek(0)
+        try:
+            for row in sheet_rows(file, self.options.sheet):
+                number = row.number
+                if row.is_hidden:
+                    self.hidden.add(number)
+                width = max(width, len(row.cells))
+                yield number, [*row.cells, *[""] * (width - len(row.cells))]
+        except UnreadableSheetError as error:
+            yield number + 1, UnreadableLineError(str(error))
+
+    # --- tables -----------------------------------------------------------------------------------
+
+    def _table(
+        self, records: Iterator[Record], workbook: BinaryIO | None = None
+    ) -> Iterator[Group | OrderRow]:
+        columns = self.options.columns
+        wanted = self.options.header_row
+        number, titles = next(records, (1, ()))
+        while wanted is not None and number < wanted:
+            number, titles = next(records, (wanted, ()))
+        if isinstance(titles, UnreadableLineError):
+            yield _unreadable_file(number, str(titles))
+            return
+        headings: list[Heading] = []
+        table = MappedTable(columns, titles)
+        problems = [
+            RowProblem(row=number, column=column, message=message)
+            for column, message in (*table.problems, *table.read_headings(headings))
+        ]
+        if problems:
+            ahead = list(islice(records, _MOST_ROWS_ABOVE))
+            problems += self._where_headings_are(number, ahead, workbook)
+            yield evolve(invalid_row(*problems, is_heading=True), header=table.file_titles)
+            self._refuse_all(ahead, records)
+            return
+        layout = Layout(
+            headings=headings,
+            width=len(table.titles),
+            fixed=table.fixed,
+            ignores_others=columns.ignore_others,
+        )
+        if isinstance(records, Records):
+            records.width = len(titles)
+        lines = self._lines(table.translate(records), layout)
+        for group in group_lines(lines, layout):
+            order = table.complete(group.lines, headings)
+            for reason in order.skipped:
+                self.counts.skip(reason)
+            if not order.is_skipped:
+                yield evolve(
+                    group,
+                    lines=order.lines,
+                    source=tuple(order.source),
+                    header=table.file_titles,
+                    skipped=len(order.skipped),
+                )
+
+    def _lines(self, records: Iterator[Record], layout: Layout) -> Iterator[TableRow]:
+        dates = [heading for heading in layout.headings if heading.column.kind in _DATES]
+        for number, cells in records:
+            line = layout.line(number, cells)
+            if not line.problems:
+                for heading in dates:
+                    self.context.dates.observe(line.cells[heading.index])
+            if number in self.hidden:
+                self.hidden.discard(number)
+                warning = RowProblem(
+                    row=number,
+                    column=WHOLE_ROW,
+                    message="hidden in the spreadsheet, as by a filter, and read all the same",
+                )
+                line = evolve(line, warnings=(*line.warnings, warning))
+            yield line
+
+    def _where_headings_are(
+        self, number: int, ahead: Sequence[Record], workbook: BinaryIO | None
+    ) -> Iterator[RowProblem]:
+        """Say where headings seem to be, if they are not in the row that was taken for them."""
+        columns = self.options.columns
+        for row, cells in ahead:
+            if not isinstance(cells, UnreadableLineError) and _has_reference(cells, columns):
+                message = f"row {row} seems to hold the headings: give header_row={row}"
+                yield RowProblem(row=number, column=WHOLE_ROW, message=message)
+                return
+        if workbook is not None and self.options.sheet is None:
+            names = sheet_names(workbook)
+            if len(names) > 1:
+                message = f"the workbook has the sheets {', '.join(names)}: give sheet=…"
+                yield RowProblem(row=number, column=WHOLE_ROW, message=message)
+
+    def _refuse_all(self, *parts: Iterator[Record] | Sequence[Record]) -> None:
+        """Count the rows below headings that cannot be used."""
+        for records in parts:
+            for _, cells in records:
+                rows = cells.rows if isinstance(cells, UnreadableLineError) else 1
+                self.counts.refused += rows
+                self.counts.refused_rows += rows
+
+
+def read_rows(
+    source: str | os.PathLike[str],
+    *,
+    format: Format | None = None,  # noqa: A002
+    sheet: str | int | None = None,
+) -> Iterator[tuple[int, Sequence[str]]]:
+    """Yield the rows of a table as they stand in the file; JSON Lines have none."""
+    with Path(source).open("rb") as file:
+        raw = io.BufferedReader(cast("io.RawIOBase", file))
+        form = format or _ENDINGS.get(Path(source).suffix.lower())
+        if form == "xlsx" or (form is None and raw.peek(len(_ZIP)).startswith(_ZIP)):
+            try:
+                for row in sheet_rows(raw, sheet):
+                    yield row.number, row.cells
+            except UnreadableSheetError:
+                return
+            return
+        if _other_file(raw.peek(1024)):
+            return
+        lines = Lines(decode(raw))
+        if form == "jsonl" or (form is None and lines.peek().lstrip()[:1] in ("{", "[")):
+            return
+        for number, cells in open_records(lines, None):
+            if not isinstance(cells, UnreadableLineError):
                 yield number, cells
 
 
-def _csv_advice(error: str, first: int, last: int) -> str:
-    where = f"line {first} was" if first == last else f"lines {first} to {last} were"
-    if "field limit" in error or "end of data" in error:
-        reason = "a quotation mark is opened and not closed, or a value is too long"
-    elif "expected after" in error:
-        reason = "a quotation mark inside a quoted value has to be doubled"
-    else:
-        reason = "a line break outside quotation marks"
-    return f"{reason}; {where} skipped"
+def _other_file(start: bytes) -> str | None:
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return None
+    return next((what for pattern, what in _OTHER_FILES if re.match(pattern, start)), None)
 
 
-def _table_rows(records: Iterator[_Record], columns: ColumnMap) -> Iterator[OrderRow]:
-    number, titles = next(records, (1, ()))
-    if isinstance(titles, UnreadableLineError):
-        yield invalid_row(RowProblem(row=number, column=WHOLE_ROW, message=str(titles)))
-        return
+def _unreadable_file(row: int, message: str) -> OrderRow:
+    return invalid_row(
+        RowProblem(row=row, column=WHOLE_ROW, message=message), row_count=0, is_heading=True
+    )
+
+
+def _has_reference(titles: Sequence[str], columns: ColumnMap) -> bool:
     headings: list[Heading] = []
-    problems = [
-        RowProblem(row=number, column=column, message=message)
-        for column, message in read_headings(
-            titles, columns.columns, headings, ignore_others=columns.ignore_others
-        )
-    ]
-    if problems:
-        yield invalid_row(*problems)
-        return
-    fixed = {find_column(name): cell for name, cell in columns.fixed.items()}
-    records = _translate(records, headings, columns)
-    lines = (_line(number, cells, headings) for number, cells in records)
-    for group in _group(lines):
-        yield build(group, headings, fixed)
-
-
-def _translate(
-    records: Iterator[_Record], headings: Sequence[Heading], columns: ColumnMap
-) -> Iterator[_Record]:
-    foreign = [heading for heading in headings if columns.has_translation(heading.column.name)]
-    for number, cells in records:
-        if not foreign or isinstance(cells, UnreadableLineError):
-            yield number, cells
-            continue
-        ours = list(cells)
-        for heading in foreign:
-            if heading.index < len(ours):
-                ours[heading.index] = columns.translate(heading.column.name, ours[heading.index])
-        yield number, ours
-
-
-def _line(
-    number: int, cells: Sequence[str] | UnreadableLineError, headings: Sequence[Heading]
-) -> TableRow:
-    if isinstance(cells, UnreadableLineError):
-        return _bad_line(number, WHOLE_ROW, str(cells))
-    key = next(heading for heading in headings if heading.is_reference)
-    reference = _reference(cells[key.index]) if key.index < len(cells) else None
-    if len(cells) <= headings[-1].index:
-        missing = next(heading for heading in headings if heading.index >= len(cells))
-        message = f"the row ends before this column, after {len(cells)} values"
-        return _bad_line(number, missing.title, message, reference)
-    named = {heading.index for heading in headings}
-    for index, cell in enumerate(cells):
-        if index not in named and strip_blanks(cell):
-            message = "a value in a column without a name; is there a delimiter too many?"
-            return _bad_line(number, f"column {index + 1}", message, reference)
-    line = TableRow(number=number, cells=cells, reference=reference)
-    if reference is None and is_further_item(line, headings):
-        message = "missing; further items of an order repeat its reference"
-        return evolve(_bad_line(number, key.title, message), is_further_item=True)
-    return line
-
-
-def _bad_line(number: int, column: str, message: str, reference: str | None = None) -> TableRow:
-    problem = RowProblem(row=number, column=column, message=message)
-    return TableRow(number=number, reference=reference, problems=(problem,))
-
-
-def _reference(cell: str) -> str | None:
-    try:
-        value = read_cell(cell, Kind.CODE)
-    except BadCellError:
-        return strip_blanks(cell)
-    return None if value is None else str(value)
-
-
-def _group(lines: Iterator[TableRow]) -> Iterator[Sequence[TableRow]]:
-    """Put the lines of one order together, with whatever stands unreadable between them."""
-    group: list[TableRow] = []
-    doubtful: list[TableRow] = []
-    for line in lines:
-        reference = group[0].reference if group else None
-        if group and (line.is_further_item or (reference and line.reference == reference)):
-            group += doubtful
-            doubtful = []
-            if len(group) < _MOST_ROWS:
-                group.append(line)
-            else:
-                message = f"an order has at most {_MOST_ROWS} rows"
-                group[-1] = _bad_line(line.number, WHOLE_ROW, message, line.reference)
-        elif reference and line.reference is None and len(doubtful) < _MOST_ROWS:
-            doubtful.append(line)
-        else:
-            yield from _split(group, doubtful)
-            group, doubtful = [line], []
-    yield from _split(group, doubtful)
-
-
-def _split(group: Sequence[TableRow], doubtful: Sequence[TableRow]) -> Iterator[Sequence[TableRow]]:
-    if group:
-        yield group
-    for line in doubtful:
-        yield [line]
+    list(MappedTable(evolve(columns, ignore_others=True), titles).read_headings(headings))
+    return any(heading.is_reference for heading in headings)

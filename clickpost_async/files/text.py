@@ -3,12 +3,13 @@
 import codecs
 import io
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 # More characters in a line are not an order but a damaged file.
 _LONGEST_LINE = 8 << 20
 _MOST_BLANK_LINES = 100
+_MOST_PEEKED = 10_000
 
 
 def decode(raw: "io.BufferedReader[io.RawIOBase]") -> io.TextIOWrapper:
@@ -30,7 +31,11 @@ codecs.register_error(_OR_WINDOWS, _windows)
 
 
 class UnreadableLineError(ValueError):
-    """A line that is skipped; the message says why."""
+    """Lines that are skipped; the message says why, `rows` how many rows of the file they are."""
+
+    def __init__(self, message: str, *, rows: int = 1) -> None:
+        super().__init__(message)
+        self.rows = rows
 
 
 class Lines:
@@ -39,21 +44,47 @@ class Lines:
     def __init__(self, file: TextIO) -> None:
         self._file = file
         self._held: deque[str | UnreadableLineError] = deque()
+        self._last = "\n"
 
-    def peek(self) -> str:
-        """Return the first line that is not blank, without taking any away."""
-        for _ in range(_MOST_BLANK_LINES):
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the line that was taken last has no end, as at the end of a broken file."""
+        return not self._last.endswith(("\n", "\r"))
+
+    def peek(self, row: int | None = None) -> str:
+        """Return the first line that is not blank, or the one in a row, without taking any away."""
+        for index in range(min(row or _MOST_BLANK_LINES, _MOST_PEEKED)):
             try:
-                line = self._read()
-            except UnreadableLineError as unreadable:
-                self._held.append(unreadable)
+                line = self._held[index] if index < len(self._held) else self._hold()
+            except UnreadableLineError:
                 break
-            if not self._held:
-                line = line.removeprefix("\ufeff")
-            self._held.append(line)
-            if line == "" or line.strip():
+            if isinstance(line, UnreadableLineError):
+                break
+            if line == "" or (line.strip() if row is None else index == row - 1):
                 return line
         return ""
+
+    def skip_peeked(self) -> None:
+        """Take away the lines up to the first that is not blank."""
+        while self._held:
+            line = self._held.popleft()
+            if isinstance(line, UnreadableLineError) or line.strip():
+                return
+
+    def push_back(self, lines: Iterable[str]) -> None:
+        """Give back lines that were taken last, in their order."""
+        self._held.extendleft(reversed(list(lines)))
+
+    def _hold(self) -> str:
+        try:
+            line = self._read()
+        except UnreadableLineError as unreadable:
+            self._held.append(unreadable)
+            raise
+        if not self._held:
+            line = line.removeprefix("\ufeff")
+        self._held.append(line)
+        return line
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -64,6 +95,7 @@ class Lines:
             raise line
         if not line:
             raise StopIteration
+        self._last = line
         return line
 
     def _read(self) -> str:

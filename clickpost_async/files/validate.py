@@ -3,34 +3,53 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from attrs import evolve
+
 from clickpost_async._codec.converter import structure
 from clickpost_async.errors import InvalidRequestError
-from clickpost_async.files.columns import Market
+from clickpost_async.files.columns import REFERENCE, Market
 from clickpost_async.files.order_rows import OrderRow, RowProblem
+from clickpost_async.files.reader import OrderReader
+from clickpost_async.files.references import ReferenceIndex
 from clickpost_async.structures import IndiaOrder, WorldOrder
 
 
 def check(rows: Iterable[OrderRow]) -> Iterator[tuple[OrderRow, tuple[RowProblem, ...]]]:
-    """Yield every row of `read_orders` with what is wrong with it: what `create` would refuse.
+    """Yield every row of `read_orders` with its mistakes: those for which `create` refuses it.
 
-    A reference number that an earlier row has is a mistake, too. No client is needed.
+    A reference number that an earlier row has is a mistake, too. What a structure warns of is added
+    to the row's warnings. The counts of an `OrderReader` follow: an order with mistakes is counted
+    as refused. No client is needed.
     """
-    first_rows: dict[tuple[Market, str], int] = {}
-    for row in rows:
-        problems = [*(row.problems or _mistakes(row))]
-        if row.reference is not None:
-            first = first_rows.setdefault((row.market, row.reference), row.number)
-            if first != row.number:
-                problems.append(
-                    row.locate("shipment_details.reference_number", f"row {first} has it, too")
-                )
-        yield row, tuple(problems)
+    counts = rows.counts if isinstance(rows, OrderReader) else None
+    with ReferenceIndex() as references:
+        for row in rows:
+            checked, problems = row, row.problems
+            if not problems:
+                checked, problems = _validated(row)
+                problems = (*problems, *_repetition(row, references))
+            if counts is not None and problems and not row.problems:
+                counts.refuse(row)
+            yield checked, problems
 
 
-def _mistakes(row: OrderRow) -> Iterator[RowProblem]:
+def _validated(row: OrderRow) -> tuple[OrderRow, tuple[RowProblem, ...]]:
     order: Any = row.order
     try:
-        structure(order, IndiaOrder if row.market is Market.INDIA else WorldOrder)
+        made: Any = structure(order, IndiaOrder if row.market is Market.INDIA else WorldOrder)
     except InvalidRequestError as error:
-        for problem in error.problems:
-            yield row.locate(problem.path, problem.message)
+        return row, tuple(row.locate(problem.path, problem.message) for problem in error.problems)
+    found = getattr(made, "warnings", ())
+    if not found:
+        return row, ()
+    warnings = tuple(row.locate(warning.path, warning.message) for warning in found)
+    return evolve(row, warnings=(*row.warnings, *warnings)), ()
+
+
+def _repetition(row: OrderRow, references: ReferenceIndex) -> Iterator[RowProblem]:
+    if row.reference is None:
+        return
+    key = f"{row.market} {row.reference}"
+    references.add(key, row.number, 0)
+    if found := references.find(key, row.number):
+        yield row.locate(REFERENCE, f"row {found.row} has it, too")

@@ -1,44 +1,60 @@
-"""The rows of a workbook's first sheet, as the texts that a CSV file of it would hold.
+"""The rows of a sheet of a workbook, as the texts that a CSV file of it would hold.
 
-They are read one by one: the sheet is never in memory as a whole.
+They come from python-calamine where that is installed (ten times as fast, with the sheet in
+memory), else from openpyxl, row by row. Neither says which rows are hidden, which cells hold an
+error, and which formulas were never calculated: that is looked up in the sheet's XML.
 """
 
 import datetime as dt
+import posixpath
+import re
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
+from xml.etree import ElementTree as ET
 
-# What a workbook of a million orders does not unpack to, but a zip bomb does.
+from attrs import field, frozen
+
+from clickpost_async.files.cells import LOST_DIGITS, NOT_CALCULATED
+
+# A workbook of a million orders does not unpack to more, but a zip bomb does.
 _LARGEST = 4 << 30
-_SHOWN = "visible"
+# What calamine holds in memory is not larger than this.
+_LARGEST_IN_MEMORY = 1 << 30
+_LARGEST_INDEX = 16 << 20
+_LARGEST_ROW = 64 << 20
+# From here on a spreadsheet has rounded the digits of a number away.
+_INEXACT = 10**15
 
 
 class UnreadableSheetError(ValueError):
     """A workbook that cannot be read; the message says what to do."""
 
 
-def sheet_rows(file: BinaryIO) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yield the rows that hold anything, with their numbers as a spreadsheet shows them."""
+@frozen
+class SheetRow:
+    """A row of a sheet: its number as a spreadsheet shows it, and whether it is hidden."""
+
+    number: int
+    cells: Sequence[str]
+    is_hidden: bool = field(default=False, kw_only=True)
+
+
+def sheet_rows(file: BinaryIO, sheet: str | int | None = None) -> Iterator[SheetRow]:
+    """Yield the rows of a sheet that hold anything.
+
+    Args:
+        file: the workbook, which can be read at any place.
+        sheet: the sheet's name, or its number from 1; without one, the first that is not hidden.
+
+    Raises:
+        UnreadableSheetError: it is no workbook that can be read, or has no such sheet.
+
+    """
     try:
-        from openpyxl import load_workbook
-    except ImportError:
-        raise UnreadableSheetError(
-            "reading a workbook needs openpyxl: pip install 'clickpost_async[xlsx]', "
-            "or save it as CSV UTF-8"
-        ) from None
-    try:
-        _refuse_bomb(file)
-        with warnings.catch_warnings():
-            # It tells of styles and extensions that it leaves out, which hold no orders.
-            warnings.simplefilter("ignore", UserWarning)
-            book = load_workbook(file, read_only=True, data_only=True)
-        sheet = next(sheet for sheet in book.worksheets if sheet.sheet_state == _SHOWN)
-        for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
-            texts = [_text(cell) for cell in cells]
-            if any(texts):
-                yield number, texts
-    except UnreadableSheetError:
+        yield from _rows(file, sheet)
+    except (UnreadableSheetError, ImportError):
         raise
     except Exception as error:
         # Parsers of XML, zip and the workbook fail in a dozen ways of their own.
@@ -47,24 +63,218 @@ def sheet_rows(file: BinaryIO) -> Iterator[tuple[int, Sequence[str]]]:
         ) from error
 
 
-def _refuse_bomb(file: BinaryIO) -> None:
+def _rows(file: BinaryIO, sheet: str | int | None) -> Iterator[SheetRow]:
     with zipfile.ZipFile(file) as packed:
-        if sum(part.file_size for part in packed.infolist()) > _LARGEST:
+        size = sum(part.file_size for part in packed.infolist())
+        if size > _LARGEST:
             raise UnreadableSheetError("the workbook unpacks to more than 4 GiB; split it")
+        chosen = _choose(_sheets(packed), sheet)
+        marks = _scan(packed, chosen.part)
+    file.seek(0)
+    for number, cells in enumerate(_values(file, chosen.name, size), 1):
+        texts = [_text(cell) for cell in cells]
+        for column, text in marks.cells.get(number, {}).items():
+            texts += [""] * (column + 1 - len(texts))
+            texts[column] = text
+        while texts and not texts[-1]:
+            texts.pop()
+        if texts:
+            yield SheetRow(number, texts, is_hidden=number in marks.hidden)
 
 
-def _text(cell: object) -> str:
+def _values(file: BinaryIO, name: str, size: int) -> Iterator[Sequence[object]]:
+    if size <= _LARGEST_IN_MEMORY:
+        try:
+            from python_calamine import CalamineWorkbook
+        except ImportError:
+            pass
+        else:
+            yield from CalamineWorkbook.from_filelike(file).get_sheet_by_name(name).iter_rows()
+            return
+    try:
+        from openpyxl import load_workbook
+    except ImportError:
+        raise UnreadableSheetError(
+            "reading a workbook needs openpyxl or python-calamine: "
+            "pip install 'clickpost_async[xlsx]', or save it as CSV UTF-8"
+        ) from None
+    with warnings.catch_warnings():
+        # About styles and extensions that it leaves out, which hold no orders.
+        warnings.simplefilter("ignore", UserWarning)
+        book = load_workbook(file, read_only=True, data_only=True)
+    opened = book[name]
+    # The size that a sheet says it has is not always the size it has.
+    opened.reset_dimensions()
+    for cells in opened.iter_rows(values_only=True):
+        yield [_unescape(cell) if isinstance(cell, str) else cell for cell in cells]
+
+
+# --- what is in the workbook ----------------------------------------------------------------------
+
+
+@frozen
+class _Sheet:
+    name: str
+    part: str
+    is_shown: bool
+
+
+def _sheets(packed: zipfile.ZipFile) -> Sequence[_Sheet]:
+    office = next(
+        (target for kind, target in _relations(packed, "").values() if kind == "officeDocument"),
+        "xl/workbook.xml",
+    )
+    relations = _relations(packed, office)
+    found: list[_Sheet] = []
+    for element in _parse(packed, office).iter():
+        if not element.tag.endswith("}sheet"):
+            continue
+        identity = next((v for k, v in element.attrib.items() if k.endswith("}id")), "")
+        kind, part = relations.get(identity, ("", ""))
+        if kind == "worksheet":
+            state = element.get("state", "visible")
+            found.append(_Sheet(element.get("name", ""), part, state == "visible"))
+    return found
+
+
+def _relations(packed: zipfile.ZipFile, part: str) -> Mapping[str, tuple[str, str]]:
+    folder, name = posixpath.split(part)
+    path = posixpath.join(folder, "_rels", f"{name}.rels")
+    if path not in packed.namelist():
+        return {}
+    return {
+        relation.get("Id", ""): (
+            relation.get("Type", "").rpartition("/")[2],
+            posixpath.normpath(posixpath.join("/", folder, relation.get("Target", "")))[1:],
+        )
+        for relation in _parse(packed, path)
+    }
+
+
+def _parse(packed: zipfile.ZipFile, part: str) -> ET.Element:
+    if packed.getinfo(part).file_size > _LARGEST_INDEX:
+        raise UnreadableSheetError(f"the workbook is damaged: {part} is too large")
+    return ET.fromstring(packed.read(part))  # noqa: S314 - as at the import
+
+
+def _choose(sheets: Sequence[_Sheet], wanted: str | int | None) -> _Sheet:
+    if wanted is None:
+        found = next((sheet for sheet in sheets if sheet.is_shown), None)
+    elif isinstance(wanted, int):
+        found = sheets[wanted - 1] if 1 <= wanted <= len(sheets) else None
+    else:
+        found = next((sheet for sheet in sheets if sheet.name == wanted), None) or next(
+            (sheet for sheet in sheets if sheet.name.strip().lower() == wanted.strip().lower()),
+            None,
+        )
+    if found is None:
+        names = ", ".join(sheet.name for sheet in sheets) or "none"
+        which = "sheet that is shown" if wanted is None else f"sheet {wanted}"
+        raise UnreadableSheetError(f"the workbook has no {which}; its sheets are: {names}")
+    return found
+
+
+def sheet_names(file: BinaryIO) -> Sequence[str]:
+    """Return the names of a workbook's sheets that are shown; empty if it cannot be read."""
+    try:
+        with zipfile.ZipFile(file) as packed:
+            return [sheet.name for sheet in _sheets(packed) if sheet.is_shown]
+    except Exception:  # noqa: BLE001 - as in `sheet_rows`
+        return []
+
+
+# --- what only the sheet's XML shows --------------------------------------------------------------
+
+_HIDDEN = re.compile(rb'<(?:\w+:)?row\b[^>]*\bhidden="(?:1|true)"[^>]*>')
+_ERROR = re.compile(rb'<(?:\w+:)?c\b([^>]*\bt="e"[^>]*)>.*?<(?:\w+:)?v>(.*?)</', re.DOTALL)
+_FORMULA_ALONE = re.compile(
+    rb"<(?:\w+:)?c\b([^>]*)>\s*"
+    rb"<(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)\s*"
+    rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
+)
+_ROW_NUMBER = re.compile(rb'\br="(\d+)"')
+_CELL_PLACE = re.compile(rb'\br="([A-Za-z]{1,3})(\d+)"')
+_CHUNK = 1 << 20
+
+
+@frozen
+class _Marks:
+    """Hidden rows, and texts for cells that the libraries leave empty: by row and column."""
+
+    hidden: set[int] = field(factory=set)
+    cells: dict[int, dict[int, str]] = field(factory=dict)
+
+    def mark(self, attributes: bytes, text: str) -> None:
+        place = _CELL_PLACE.search(attributes)
+        if place is None:
+            raise UnreadableSheetError(
+                f"the sheet has a cell that holds {text.strip(chr(0))}, and does not say where; "
+                "open and save the workbook in a spreadsheet"
+            )
+        column = 0
+        for letter in place[1].upper():
+            column = column * 26 + letter - ord("A") + 1
+        self.cells.setdefault(int(place[2]), {})[column - 1] = text
+
+
+def _scan(packed: zipfile.ZipFile, part: str) -> _Marks:
+    marks = _Marks()
+    rest = b""
+    with packed.open(part) as xml:
+        while chunk := xml.read(_CHUNK):
+            rest += chunk
+            # Whole rows only; their end has a prefix where the sheet's namespace has one.
+            end = max(rest.rfind(b"</row>"), rest.rfind(b":row>"))
+            if end > 0:
+                _scan_rows(rest[:end], marks)
+                rest = rest[end:]
+            elif len(rest) > _LARGEST_ROW:
+                raise UnreadableSheetError("a row of the sheet is too large; save it as CSV UTF-8")
+    _scan_rows(rest, marks)
+    return marks
+
+
+def _scan_rows(xml: bytes, marks: _Marks) -> None:
+    if b"hidden=" in xml:
+        for row in _HIDDEN.finditer(xml):
+            if number := _ROW_NUMBER.search(row[0]):
+                marks.hidden.add(int(number[1]))
+    if b't="e"' in xml:
+        for cell in _ERROR.finditer(xml):
+            marks.mark(cell[1], cell[2].decode("utf-8", "replace"))
+    if b"<f" in xml or b":f" in xml:
+        for cell in _FORMULA_ALONE.finditer(xml):
+            # A formula whose value is an empty text is calculated.
+            if b't="str"' not in cell[1]:
+                marks.mark(cell[1], NOT_CALCULATED)
+
+
+# --- cells as text --------------------------------------------------------------------------------
+
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
+
+
+def _unescape(text: str) -> str:
+    """Undo how a workbook writes characters that XML cannot hold, such as `_x000D_`."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
+
+
+def _text(cell: object) -> str:  # noqa: PLR0911 - one for each type of cell
     match cell:
         case None:
             return ""
+        case str():
+            return cell
         case bool():
             return "true" if cell else "false"
+        case int() | float() if abs(cell) >= _INEXACT:
+            return LOST_DIGITS
         case float() if cell.is_integer():
             # A spreadsheet has one kind of number: a pincode may be 110001.0 in its file.
             return str(int(cell))
         case dt.datetime():
             is_day = cell.time() == dt.time()
-            return cell.date().isoformat() if is_day else cell.isoformat(" ")
+            return cell.date().isoformat() if is_day else cell.isoformat()
         case dt.date() | dt.time():
             return cell.isoformat()
         case _:

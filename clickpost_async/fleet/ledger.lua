@@ -8,7 +8,8 @@
 -- a fixed number of words for each order.
 --
 -- An order's record is text: `<era> <owner> <digest> <sent>`, each `-` where there is none. `sent` is
--- when its bytes were last about to leave. Once placed it is `placed <digest> <summary>`.
+-- when its bytes were last about to leave. Once placed it is `P <digest> <summary>`:
+-- up to 44 bytes take one allocation in Redis.
 -- Each worker has a set of the orders that it has claimed, which its heartbeats keep alive.
 local act, me, alive, keep = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local stored = redis.call('MGET', KEYS[1], unpack(KEYS, 4))
@@ -35,7 +36,7 @@ local function read(order)
   if not record then
     return {}
   end
-  local placed, summary = string.match(record, '^placed (%S+) (.*)$')
+  local placed, summary = string.match(record, '^P (%S+) (.*)$')
   if placed then
     return { digest = placed, summary = summary }
   end
@@ -131,7 +132,7 @@ for place, order in ipairs(orders) do
   local stream, ticket, answer = ARGV[first + 3], ARGV[first + 4], ARGV[first + 5]
   local known = read(order)
   if state == 'placed' then
-    write(order, 'placed ' .. digest .. ' ' .. summary)
+    write(order, 'P ' .. digest .. ' ' .. summary)
   elseif known.owner == me and state == 'nothing' then
     records[order] = nil
     redis.call('DEL', order)

@@ -43,7 +43,7 @@ _FAREWELL = 1.0
 _REPLIES_KEPT = 3600
 _MAX_REPLIES = 100
 # Enough to tell contents apart, and short in each record.
-_DIGEST_DIGITS = 20
+_DIGEST_DIGITS = 16
 
 
 class LostError(Exception):

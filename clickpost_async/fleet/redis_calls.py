@@ -89,29 +89,34 @@ class Batcher(Generic[T, R]):
 
     async def _call_all(self) -> None:
         try:
-            while True:
-                await asyncio.sleep(_LINGER)
-                if not (batch := self._next_batch()):
-                    break
+            await asyncio.sleep(_LINGER)
+            while batch := self._next_batch():
                 try:
-                    results = await self._call([item for item, _ in batch])
+                    await self._call_once(batch)
                 except (RedisError, OSError) as error:
                     await self._backoff.wait(error)
                     continue
-                except Exception as error:  # noqa: BLE001 - each task that waits raises it
-                    for _, result in batch:
-                        if not result.done():
-                            result.set_exception(error)
-                else:
-                    self._backoff.over()
-                    for (_, result), value in zip(batch, results, strict=True):
-                        if not result.done():
-                            result.set_result(value)
+                self._backoff.over()
                 del self._waiting[: len(batch)]
+                await asyncio.sleep(_LINGER)
         finally:
             self._calling = None
             for _, result in self._waiting:
                 result.cancel()
+
+    async def _call_once(self, batch: Sequence[tuple[T, "asyncio.Future[R]"]]) -> None:
+        try:
+            results = await self._call([item for item, _ in batch])
+        except (RedisError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - each task that waits raises it
+            for _, result in batch:
+                if not result.done():
+                    result.set_exception(error)
+            return
+        for (_, result), value in zip(batch, results, strict=True):
+            if not result.done():
+                result.set_result(value)
 
     def _next_batch(self) -> list[tuple[T, "asyncio.Future[R]"]]:
         self._waiting = [each for each in self._waiting if not each[1].done()]

@@ -19,6 +19,17 @@ from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.redaction import replaced
 from clickpost_async.sandbox.world.clock import day
 
+# Their coroutines take no payload but what it is made of.
+_TAKE_NO_PAYLOAD = frozenset(
+    {
+        "account.token",
+        "serviceability.check",
+        "serviceability.options",
+        "tracking.set_whatsapp",
+        "tracking.unregister",
+    }
+)
+
 
 def of(exchanges: Sequence[LoggedCall]) -> Mapping[str, JSON]:
     """Return a sample of each exchange that was answered, the oldest first, by file name."""
@@ -71,11 +82,13 @@ def _call(exchange: LoggedCall) -> str:
 
 def _arguments(exchange: LoggedCall, body: object) -> JSON:
     query = exchange.query
+    if exchange.operation in _TAKE_NO_PAYLOAD:
+        return {}
     if isinstance(body, Mapping):
         return {"args": [{name: body[name] for name in body if name != "key"}], "kwargs": {}}
     if isinstance(body, list):
         return {"args": [body], "kwargs": {}}
-    if not exchange.operation.startswith("orders.fetch_"):
+    if not exchange.operation.startswith(("orders.fetch_", "orders.find_")):
         return {}
     if "reference_number" in query:
         return {"args": [query["reference_number"]], "kwargs": {}}

@@ -99,7 +99,7 @@ class RefusalError(Exception):
 
     def __init__(self, status: int, message: object = None, *, detail: str = "") -> None:
         self.status = status
-        self.message = message_of(status, detail) if message is None else message
+        self.message: object = message_of(status, detail) if message is None else message
         super().__init__(self.message)
 
 

@@ -134,6 +134,7 @@ _log = logging.getLogger("clickpost_async")
 # No handler by default, as for events.
 _log.addHandler(logging.NullHandler())
 _logged: set[str] = set()
+_MOST_LOGGED = 1000
 _positions = re.compile(r"\[\d+\]")
 _figures = re.compile(r"\d+")
 
@@ -150,7 +151,7 @@ def log_warnings(value: Any) -> None:
     name = type(value).__name__
     for warning in getattr(value, "warnings", ()):
         kind = f"{name} {_figures.sub('', _positions.sub('', str(warning)))}"
-        if kind not in _logged:
+        if kind not in _logged and len(_logged) < _MOST_LOGGED:
             _logged.add(kind)
             _log.warning("%s: %s (this kind of warning is logged once)", name, warning)
 

@@ -1,18 +1,28 @@
 """What became of every order, in a file that a spreadsheet may open."""
 
 import csv
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickpost_async.bulk import OrderOutcome, Pending, Placed, Rejected, Unknown
-from clickpost_async.bulk.results import COLUMNS, ResultsFile, escape_formula
+from clickpost_async.bulk import (
+    OrderOutcome,
+    OrderRow,
+    Pending,
+    Placed,
+    Rejected,
+    Unknown,
+    read_orders,
+)
+from clickpost_async.bulk.results import COLUMNS, ErrorsFile, ResultsFile, escape_formula
 from clickpost_async.errors import NoReplyError, NotSentError
-from clickpost_async.files.cells import Kind, read_cell
+from clickpost_async.files.cells import BadCellError, Kind, read_cell
 from clickpost_async.structures import CreatedOrder, ResponseInfo
 
 PLACED = CreatedOrder(
@@ -29,7 +39,7 @@ OUTCOMES: list[OrderOutcome] = [
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -38,8 +48,9 @@ def test_a_csv_has_a_row_for_every_outcome(tmp_path: Path) -> None:
     with ResultsFile(path) as table:
         for outcome in OUTCOMES:
             table.add(outcome)
-            # As outcomes come: whoever looks now finds it.
-            assert rows(path)[-1]["reference_number"] == outcome.reference_number
+            # As outcomes come: they are on the disk before the run has ended.
+            [part] = tmp_path.glob("results.csv.*.part")
+            assert rows(part)[-1]["reference_number"] == outcome.reference_number
 
     written = rows(path)
     assert list(written[0]) == list(COLUMNS)
@@ -82,8 +93,10 @@ def test_a_table_is_its_owners_alone(before: int | None, tmp_path: Path) -> None
         path.write_text("an older and longer table\n" * 100)
         path.chmod(before)
     with ResultsFile(path) as table:
-        assert path.stat().st_mode & 0o777 == 0o600
+        [part] = tmp_path.glob("*.part")
+        assert part.stat().st_mode & 0o777 == 0o600
         table.add(OUTCOMES[0])
+    assert path.stat().st_mode & 0o777 == 0o600
     assert [row["reference_number"] for row in rows(path)] == ["T-1"]
 
 
@@ -163,9 +176,189 @@ def test_s08_plain_csv_would_hand_the_formula_over(tmp_path: Path) -> None:
     assert first_cell(path, "reference_number") == "=1+1"
 
 
+def read_text(cell: str) -> object:
+    """Read a cell of an order, as text or as one that is refused."""
+    try:
+        return read_cell(cell, Kind.TEXT)
+    except BadCellError:
+        return BadCellError
+
+
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1))
 def test_what_was_neutralised_is_itself_again_when_it_is_read_as_an_order(text: str) -> None:
     written = escape_formula(text)
 
     assert not written.startswith(("=", "+", "-", "@"))
-    assert read_cell(written, Kind.TEXT) == read_cell(text, Kind.TEXT) or text[0] == "'"
+    assert read_text(written) == read_text(text) or text[0] == "'"
+
+
+# --- written beside, and renamed -----------------------------------------------------------------
+
+
+def test_a_run_that_fails_before_its_first_outcome_leaves_an_older_file_alone(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "results.csv"
+    path.write_text("of yesterday")
+
+    with pytest.raises(RuntimeError), ResultsFile(path):
+        raise RuntimeError("no key")
+
+    assert path.read_text() == "of yesterday"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_outcomes_of_a_run_that_fails_later_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+
+    def fail_after_one() -> None:
+        with ResultsFile(path) as table:
+            table.add(OUTCOMES[0])
+            raise RuntimeError("the disk of the journal is full")
+
+    with pytest.raises(RuntimeError):
+        fail_after_one()
+    assert first_cell(path, "waybill") == "7700000001"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_without_outcomes_leaves_a_file_of_names_only(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    with ResultsFile(path):
+        pass
+
+    assert path.read_text(encoding="utf-8-sig").strip() == ",".join(COLUMNS)
+
+
+# --- opened by Excel -----------------------------------------------------------------------------
+
+
+def placed(**changes: Any) -> Placed:
+    names = {"reference_number": "T-1", "row": 2, "position": 0}
+    order = CreatedOrder(waybill=changes.pop("waybill", "7700000001"))
+    return Placed(**(names | changes), order=order)
+
+
+def test_a_csv_begins_with_the_mark_by_which_excel_knows_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    with ResultsFile(path) as table:
+        table.add(placed(reference_number="पेन"))
+
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfrow,")
+    assert first_cell(path, "reference_number") == "पेन"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("77000000000001", "0012345", "12E10", "1-2", "2026-11-20", "3/4", "MAR1", "1-mar"),
+        *("12 jan", "0", "123456789012"),
+    ],
+)
+def test_a_csv_cell_that_excel_would_change_is_protected_and_read_as_it_was(
+    text: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "results.csv"
+    with ResultsFile(path) as table:
+        table.add(placed(waybill=text, reference_number=text))
+
+    is_changed = text != "0"
+    expected = f'="{text}"' if is_changed else text
+    assert (first_cell(path, "waybill"), first_cell(path, "reference_number")) == (expected,) * 2
+
+
+@pytest.mark.parametrize("text", ["T-1", "#1001", "403-0000001-0000001", "7700000001", "SF123IN"])
+def test_a_csv_cell_that_excel_leaves_alone_is_plain(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    with ResultsFile(path) as table:
+        table.add(placed(waybill=text))
+
+    assert first_cell(path, "waybill") == text
+
+
+def test_a_workbook_holds_waybills_and_formulas_as_text(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    path = tmp_path / "results.XLSX"
+    with ResultsFile(path) as table:
+        table.add(placed(waybill="77000000000001", reference_number="=1+1"))
+        table.add(Rejected(position=1, reference_number="T\x00-2", reasons=("x" * 40_000,)))
+
+    sheet = openpyxl.load_workbook(path).active
+    header, first, second = sheet.iter_rows()
+    assert [cell.value for cell in header] == list(COLUMNS)
+    by_name = dict(zip(COLUMNS, first, strict=True))
+    waybill, reference = by_name["waybill"], by_name["reference_number"]
+    assert (waybill.value, waybill.data_type) == ("77000000000001", "s")
+    assert (reference.value, reference.data_type) == ("=1+1", "s")
+    assert by_name["row"].value == 2
+    assert second[1].value == "T\ufffd-2"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# --- the rows that are to be corrected -----------------------------------------------------------
+
+
+def rejected(row: OrderRow, *reasons: str) -> Rejected:
+    return Rejected(
+        position=0, reference_number=row.reference, row=row.number, reasons=reasons or ("wrong",)
+    )
+
+
+TABLE = """\
+reference_number,Ship To PIN,item_sku,reason
+A1,41100,S1,of yesterday
+A1,,S2,
+A2,411001,S1,
+"""
+MAP = {"Ship To PIN": "drop_pincode"}
+
+
+def test_an_errors_file_has_the_rows_of_the_input_with_reason_and_advice(tmp_path: Path) -> None:
+    path = tmp_path / "errors.csv"
+    first, _ = read_orders(io.StringIO(TABLE), columns=MAP)
+    with ErrorsFile(path) as errors:
+        errors.add(rejected(first, "row 2, Ship To PIN: a pincode is six digits"), first)
+
+    advice = "correct it, then send it again"
+    reason = "row 2, Ship To PIN: a pincode is six digits"
+    assert rows(path) == [
+        {"reference_number": "A1", "Ship To PIN": pin, "item_sku": sku}
+        | {"reason": reason, "advice": advice}
+        for pin, sku in (("41100", "S1"), ("", "S2"))
+    ]
+
+
+@pytest.mark.parametrize("name", ["errors.csv", "errors.xlsx"])
+def test_a_corrected_errors_file_is_read_as_the_input_was(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    before = list(read_orders(io.StringIO(TABLE), columns=MAP))
+    with ErrorsFile(path) as errors:
+        for row in before:
+            errors.add(rejected(row), row)
+    after = list(read_orders(path, columns=MAP))
+
+    assert [row.order for row in after] == [row.order for row in before]
+    assert all(row.order is not None for row in after)
+
+
+def test_an_errors_file_of_json_lines_can_be_pushed_again(tmp_path: Path) -> None:
+    path = tmp_path / "errors.jsonl"
+    before = list(
+        read_orders(io.StringIO('{"drop_info": {"drop_city": "Pune"}}\nnot JSON\n'), format="jsonl")
+    )
+    with ErrorsFile(path) as errors:
+        for row in before:
+            errors.add(rejected(row), row)
+    first, second = (json.loads(line) for line in path.read_text().splitlines())
+
+    assert (first["reason"], second["line"]) == ("wrong", "not JSON")
+    assert next(read_orders(path)).order == {"drop_info": {"drop_city": "Pune"}}
+
+
+def test_an_errors_file_without_errors_has_the_names_of_the_input(tmp_path: Path) -> None:
+    path = tmp_path / "errors.csv"
+    with ErrorsFile(path) as errors:
+        errors.header = ["reference_number", "weight"]
+
+    assert path.read_text("utf-8-sig").strip() == "reference_number,weight,reason,advice"

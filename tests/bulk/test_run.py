@@ -507,5 +507,5 @@ def test_a_report_reads_well() -> None:
     report = Report(placed=3, rejected=1, unknown=1, requests=7, retries=2, seconds=1.25)
     assert str(report) == (
         "5 orders in 1.2 s: 3 placed, 0 already placed, 1 rejected, 1 unknown, 0 pending,"
-        " 7 requests, 2 repeats, 0 duplicates avoided, slowest 0.00 s"
+        " 7 requests, 2 retries, 0 duplicates avoided, slowest 0.00 s"
     )

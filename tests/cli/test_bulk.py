@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import pty
+import re
 import resource
 import select
 import signal
@@ -21,6 +22,7 @@ import pytest
 from clickpost_async.bulk import create, status
 from clickpost_async.bulk.records import JournalState
 from clickpost_async.cli import bulk_runner
+from clickpost_async.cli.label_downloads import file_name
 from clickpost_async.sandbox import Faults, Sandbox
 from clickpost_async.sandbox.server import Served
 from clickpost_async.testing import virtual_time
@@ -33,7 +35,7 @@ KEY = "not-a-real-key-of-the-command-line"
 
 
 # So that a test need not wait as long as a courier deserves.
-BRISK = ("--settling", "0.5")
+BRISK = ("--settle-delay", "0.5")
 
 
 def serve(**settings: Any) -> Iterator[Served]:
@@ -91,8 +93,12 @@ def saved(path: Path, text: str) -> Path:
 
 
 def table(path: Path) -> list[Mapping[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    """Read a file of outcomes, as a spreadsheet shows it."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [
+            {name: re.sub('^="(.*)"$', r"\1", cell) for name, cell in row.items()}
+            for row in csv.DictReader(file)
+        ]
 
 
 def test_a_file_becomes_waybills_and_the_same_command_again_buys_nothing(
@@ -128,6 +134,8 @@ def test_what_is_rejected_goes_to_the_errors_and_tells_in_the_exit_code(
     [error] = table(tmp_path / "errors.csv")
     assert (error["row"], error["reference_number"]) == ("2", "B-2")
     assert "drop_pincode" in error["reasons"]
+    assert "rejected: row 2, drop_info.drop_pincode: " in done.stderr
+    assert "2 rows: 1 order, 1 refused" in done.stderr
 
 
 def test_what_nobody_knows_tells_in_the_exit_code_and_is_settled_by_resolve(
@@ -137,14 +145,14 @@ def test_what_nobody_knows_tells_in_the_exit_code_and_is_settled_by_resolve(
     file = saved(tmp_path / "day.jsonl", orders("B-1"))
     journal = tmp_path / "run.db"
 
-    held = push(served, file, "--journal", journal, "--hold", *BRISK)
+    held = push(served, file, "--journal", journal, "--no-resend", *BRISK)
     told = push(served, "status", journal)
     served.sandbox.faults.drop_after = 0.0
     settled = push(served, "resolve", journal, *BRISK)
     after = push(served, "status", journal)
 
     assert (held.returncode, told.returncode, settled.returncode, after.returncode) == (4, 4, 0, 0)
-    assert "in doubt: no answer came" in told.stdout
+    assert "in doubt: no response came" in told.stdout
     assert "bulk resolve" in told.stdout
     assert {name: len(bought) for name, bought in served.sandbox.ledger().items()} == {"B-1": 1}
 
@@ -161,19 +169,19 @@ def test_a_key_that_is_refused_halts_the_run(served: Served, tmp_path: Path) -> 
 
 
 def test_check_prints_every_mistake_and_needs_no_account(tmp_path: Path) -> None:
-    wrong = india_order("B-1")
+    wrong = india_order("B-2")
     wrong["drop_info"]["drop_pincode"] = "41100"
     wrong["pickup_info"]["pickup_phone"] = ""
     file = saved(tmp_path / "day.jsonl", orders("B-1") + json.dumps(wrong) + "\n")
 
     done = subprocess.run(
-        command(file, "--check"), check=False, capture_output=True, text=True, timeout=60, env={}
+        command(file, "--dry-run"), check=False, capture_output=True, text=True, timeout=60, env={}
     )
 
     assert done.returncode == 3
-    assert len(done.stdout.splitlines()) == 3
+    assert len(done.stdout.splitlines()) == 2
     assert all(line.startswith("row 2, ") for line in done.stdout.splitlines())
-    assert "2 orders, 1 with mistakes" in done.stderr
+    assert "2 rows: 1 order, 1 refused" in done.stderr
 
 
 def test_orders_may_come_from_standard_input(served: Served) -> None:
@@ -219,7 +227,7 @@ def test_labels_are_downloaded_and_merged_in_the_order_of_the_file(
 
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tmp_path / "labels").iterdir()} == {
-        *("B%2F1.pdf", "B-2.pdf", "B-3.pdf"),
+        *(f"{file_name('B/1')}.pdf", "B-2.pdf", "B-3.pdf"),
     }
     texts = [page.extract_text() for page in pypdf.PdfReader(tmp_path / "all.pdf").pages]
     bought = served.sandbox.ledger()
@@ -418,13 +426,12 @@ def test_a_number_of_two_orders_is_told_with_both_rows(served: Served, tmp_path:
     done = push(served, file, "--errors", tmp_path / "errors.csv")
 
     assert done.returncode == 3
-    [error] = table(tmp_path / "errors.csv")
-    assert "row 3" in error["reasons"]
-    assert "row 1 has the same reference number" in error["reasons"]
-    assert {name: len(bought) for name, bought in served.sandbox.ledger().items()} == {
-        "B-1": 1,
-        "B-2": 1,
-    }
+    first, second = sorted(error["reasons"] for error in table(tmp_path / "errors.csv"))
+    assert "row 1" in first
+    assert "row 3 has the same reference number" in first
+    assert "row 3" in second
+    assert "row 1 has the same reference number" in second
+    assert {name: len(bought) for name, bought in served.sandbox.ledger().items()} == {"B-2": 1}
 
 
 def test_a_label_is_printed_once_however_often_its_order_comes(
@@ -471,11 +478,11 @@ def test_l08_interrupted_twice_it_leaves_at_once_and_what_was_under_way_is_in_do
     assert (len(ledger), {len(bought) for bought in ledger.values()}) == (100, {1})
 
 
-def test_a_terminal_shows_a_bar(served: Served, tmp_path: Path) -> None:
-    file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2"))
+def show_bar(server: Served, file: Path, **more: str) -> bytes:
+    """Return what a run writes to a terminal."""
     ours, theirs = pty.openpty()
     running = subprocess.Popen(
-        command(file), env=environ(served, TERM="xterm", COLUMNS="150"), stderr=theirs
+        command(file), env=environ(server, TERM="xterm", **more), stderr=theirs
     )
     os.close(theirs)
     shown = b""
@@ -485,8 +492,14 @@ def test_a_terminal_shows_a_bar(served: Served, tmp_path: Path) -> None:
         except OSError:
             break
     os.close(ours)
-
     assert running.wait(timeout=60) == 0
+    return shown
+
+
+def test_a_terminal_shows_a_bar(served: Served, tmp_path: Path) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2"))
+    shown = show_bar(served, file, COLUMNS="150")
+
     assert b"2 placed, 0 rejected, 0 undecided, 0 waiting" in shown
     assert b"2/2" in shown
 
@@ -563,7 +576,7 @@ def test_r01_a_fleet_that_cannot_be_reached_is_told_in_a_line(
 
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("the fleet's Redis cannot be asked: ")
+    assert line.startswith("cannot use the fleet's Redis: ")
     assert "not-a-real-password" not in line
     assert served.sandbox.ledger() == {}
 
@@ -578,6 +591,213 @@ def test_a_redis_password_among_the_arguments_is_warned_about(
 
     warning, reason = done.stderr.splitlines()
     assert "set CLICKPOST_REDIS_URL instead" in warning
-    assert reason.startswith("the fleet's Redis cannot be asked: ")
+    assert reason.startswith("cannot use the fleet's Redis: ")
     assert "not-a-real-password" not in done.stderr
     assert served.sandbox.ledger() == {}
+
+
+# --- files that are not harmed, and errors of use ------------------------------------------------
+
+
+def run_bulk(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a bulk command without an account."""
+    return subprocess.run(
+        command(*arguments), check=False, capture_output=True, text=True, timeout=60, env=more
+    )
+
+
+@pytest.mark.parametrize("option", ["--results", "--errors", "--merge", "--journal"])
+def test_an_output_that_is_the_input_is_refused_and_the_input_stays(
+    option: str, tmp_path: Path
+) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1"))
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(file)
+    text = file.read_text()
+
+    done = run_bulk(file, option, link, "--labels", tmp_path / "labels")
+
+    assert done.returncode == 2
+    assert f"{option} {link} is the same file as the input {file}; name another" in done.stderr
+    assert file.read_text() == text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["day.jsonl", "link.jsonl"]
+
+
+def test_results_and_errors_in_one_file_are_refused(tmp_path: Path) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1"))
+    (tmp_path / "folder").mkdir()
+    same = tmp_path / "folder" / ".." / "out.csv"
+
+    done = run_bulk(file, "--results", tmp_path / "out.csv", "--errors", same)
+
+    assert done.returncode == 2
+    assert "--errors" in done.stderr
+    assert "is the same file as --results" in done.stderr
+
+
+def test_a_run_without_a_key_leaves_the_results_of_yesterday_alone(tmp_path: Path) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1"))
+    results = saved(tmp_path / "results.csv", "of yesterday")
+    errors = saved(tmp_path / "errors.csv", "of yesterday")
+
+    done = run_bulk(file, "--results", results, "--errors", errors)
+
+    assert done.returncode == 1
+    assert "CLICKPOST_USERNAME" in done.stderr
+    assert (results.read_text(), errors.read_text()) == ("of yesterday", "of yesterday")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("option", [(), ("--dry-run",)])
+def test_a_file_whose_columns_are_not_ours_is_a_usage_error_with_a_proposal(
+    option: tuple[str, ...], tmp_path: Path
+) -> None:
+    titles = "Name,Financial Status,Lineitem name,Shipping Name"
+    file = saved(tmp_path / "my export.csv", titles + "\n#1,paid,Lamp,Asha\n" * 50)
+
+    done = run_bulk(file, *option)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        f"{file}: 5 columns are not ours; this looks like a Shopify export: --map shopify",
+        (
+            "What it does not say goes into a map of your own: "
+            f"clickpost bulk map '{file}' -o my-shop.toml"
+        ),
+    ]
+
+
+def test_columns_of_unknown_origin_are_named_and_a_map_is_proposed(tmp_path: Path) -> None:
+    file = saved(tmp_path / "day.csv", "Order No,Email,PIN,Ship To PIN\n1,a@example.com,1,2\n")
+
+    done = run_bulk(file, "--dry-run")
+
+    assert done.returncode == 2
+    assert "Ship To PIN: unknown column; did you mean drop_pincode?" in done.stderr
+    # Of whom they are is not said, so no side is guessed.
+    assert done.stderr.count("did you mean") == 1
+    assert f"to begin one: clickpost bulk map {file}" in done.stderr
+
+
+def test_a_reader_that_ends_early_gets_no_traceback(tmp_path: Path) -> None:
+    wrong = india_order("B-1", drop_info__drop_pincode="41100")
+    file = saved(tmp_path / "day.jsonl", (json.dumps(wrong) + "\n") * 3_000)
+
+    with subprocess.Popen(
+        command(file, "--dry-run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={}
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert running.stdout.readline().startswith(b"row 1, ")
+        running.stdout.close()
+        printed = running.stderr.read()
+    assert b"Traceback" not in printed
+    assert running.returncode == 141
+
+
+def test_a_dry_run_counts_what_is_skipped_and_refused(tmp_path: Path) -> None:
+    columns = saved(
+        tmp_path / "map.toml",
+        'ignore_others = true\n[skip]\n"done" = { Status = "done" }\nvoid = { Status = "void" }\n',
+    )
+    rows = ["1,done", "2,void", "3,done", "4,open"]
+    file = saved(tmp_path / "day.csv", "\n".join(["reference_number,Status", *rows, ""]))
+
+    done = run_bulk(file, "--map", columns, "--dry-run")
+
+    assert done.returncode == 3
+    assert done.stderr == "4 rows: 0 orders, 3 skipped (done 2, void 1), 1 refused\n"
+
+
+def test_a_map_is_written_once_and_a_template_can_be_checked(tmp_path: Path) -> None:
+    titles = "Name,Financial Status,Lineitem name"
+    file = saved(tmp_path / "export.csv", f"{titles}\n#1,paid,Lamp\n")
+    columns, filled = tmp_path / "shop.toml", tmp_path / "orders.xlsx"
+
+    first = run_bulk("map", file, "-o", columns)
+    second = run_bulk("map", file, "-o", columns)
+    template = run_bulk("template", filled)
+    dry = run_bulk(filled, "--dry-run")
+
+    assert (first.returncode, second.returncode) == (0, 2)
+    assert f"{file}: a Shopify export, 3 columns" in first.stderr
+    assert "it is there already" in second.stderr
+    assert 'extends = "shopify"' in columns.read_text()
+    assert (template.returncode, dry.returncode) == (0, 0), dry.stdout + dry.stderr
+    assert dry.stderr == "1 row: 1 order\n"
+
+
+def test_a_run_shows_its_first_rejections_and_where_the_others_are(
+    served: Served, tmp_path: Path
+) -> None:
+    wrong = [
+        json.dumps(india_order(f"W-{number}", drop_info__drop_pincode="41100"))
+        for number in range(12)
+    ]
+    file = saved(tmp_path / "day.jsonl", orders("B-1") + "\n".join(wrong) + "\n")
+
+    done = push(served, file, "--quiet", "--rate", "50/1s")
+    listed = push(served, file, "--quiet", "--errors", tmp_path / "errors.jsonl")
+
+    lines = done.stderr.splitlines()
+    assert sum(line.startswith("rejected: row ") for line in lines) == 10
+    assert "2 more rejected; --errors FILE lists all" in lines
+    assert "13 rows: 1 order, 12 refused" in lines
+    assert "       12 rejected" in lines
+    assert max(map(len, lines)) <= 120
+    assert f"2 more rejected; all with their rows: {tmp_path / 'errors.jsonl'}" in listed.stderr
+    assert len((tmp_path / "errors.jsonl").read_text().splitlines()) == 12
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("#1009", "#1009"),
+        ("IN-27-0001", "IN-27-0001"),
+        ("403-0000001-0000001", "403-0000001-0000001"),
+    ],
+)
+def test_a_label_is_named_by_its_reference(reference: str, name: str) -> None:
+    assert file_name(reference) == name
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "B/1",
+        "..",
+        ".",
+        "CON",
+        "nul.TXT",
+        "A:B",
+        "A\\B",
+        "A\x00B",
+        "A ",
+        "-A",
+        "आदेश",
+        "X" * 300,
+        "abc",
+    ],
+)
+def test_the_name_of_a_label_is_safe_on_every_system(reference: str) -> None:
+    name = file_name(reference)
+
+    assert re.fullmatch(r"[\w#()+,=@.-][\w#()+,=@ .-]*", name, re.ASCII)
+    assert len(name) <= 120
+    assert name[-1] not in " ."
+    assert name.split(".")[0].upper() not in ("CON", "NUL")
+
+
+def test_references_that_differ_have_labels_that_differ() -> None:
+    references = ["A/1", "A_1", "A:1", "a/1", "abc", "ABC", "Abc", "X" * 300, "X" * 299]
+
+    assert len({file_name(reference).casefold() for reference in references}) == len(references)
+
+
+def test_the_bar_of_a_narrow_terminal_keeps_its_count(served: Served, tmp_path: Path) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2"))
+    shown = show_bar(served, file, COLUMNS="80")
+
+    assert b"2/2" in shown
+    plain = re.sub(rb"\x1b\[[\d;?]*[A-Za-z]", b"", shown).decode()
+    assert max(len(line) for line in re.split(r"[\r\n]", plain)) <= 80

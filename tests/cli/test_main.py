@@ -145,7 +145,7 @@ def test_the_sandbox_prints_its_address_and_serves() -> None:
         "sandbox --port 0 --file /nowhere/sandbox.db",
         "sandbox --port 0 --webhooks-to http://example.com/",
         "bulk orders.csv --max-concurrency 0",
-        "bulk orders.csv --settling -1",
+        "bulk orders.csv --settle-delay -1",
     ],
 )
 def test_what_cannot_be_is_told_without_a_traceback(arguments: str) -> None:

@@ -120,6 +120,26 @@ async def test_a_free_gate_is_entered_without_giving_up_the_event_loop() -> None
     assert (gate.in_use, gate.waiting) == (1, 0)
 
 
+@virtual_time
+async def test_slot_that_is_awaited_is_held_until_it_is_released() -> None:
+    gate = PrioritySemaphore(1)
+    first, second, third = gate.slot(), gate.slot(), gate.slot()
+    await first
+    waiting = [asyncio.ensure_future(one) for one in (second, third)]
+    await asyncio.sleep(0)
+    assert (gate.in_use, gate.waiting) == (1, 2)
+
+    second.release()  # gives up its place in the queue
+    assert (gate.in_use, gate.waiting) == (1, 1)
+    first.release()
+    await waiting[1]
+    assert (gate.in_use, gate.waiting) == (1, 0)
+    third.release()
+    third.release()
+    assert (gate.in_use, gate.waiting) == (0, 0)
+    waiting[0].cancel()
+
+
 async def crowd(gate: PrioritySemaphore, lanes: list[Priority], order: list[Priority]) -> None:
     async def visit(priority: Priority) -> None:
         async with gate.slot(priority):

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -59,8 +59,11 @@ async def test_own_frames_finds_the_coroutines_of_the_package_alone() -> None:
     await clickpost.aclose()
 
 
+@pytest.mark.parametrize(("transport", "most"), [(None, MOST), ("httptools", 7)])
 @pytest.mark.asyncio
-async def test_create_waits_for_its_response_in_few_coroutines() -> None:
+async def test_create_waits_for_its_response_in_few_coroutines(
+    transport: Literal["httptools"] | None, most: int
+) -> None:
     received = asyncio.Event()
 
     async def never_responds(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -72,11 +75,11 @@ async def test_create_waits_for_its_response_in_few_coroutines() -> None:
     async with await asyncio.start_server(never_responds, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         hosts = Hosts.at(f"http://127.0.0.1:{port}/api")
-        async with ClickPost("acme", KEY, hosts=hosts) as clickpost:
+        async with ClickPost("acme", KEY, hosts=hosts, transport=transport) as clickpost:
             call = clickpost.orders.create_india(india_order("R-1"))
             found = await frames_of(call, received)
 
     assert found[0] == "create_india"
     assert found[1:4] == ["run", "_attempt", "send"]
     # The last ones read from the socket.
-    assert len(found) <= MOST, found
+    assert len(found) <= most, found

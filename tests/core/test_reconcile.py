@@ -255,6 +255,22 @@ async def test_a_pending_order_that_was_lost_is_polled_by_looking_for_it() -> No
     assert (order.waybill, len(play.requests), len(play.look_ups)) == ("W-9", 1, 3)
 
 
+@virtual_time
+async def test_create_that_is_cancelled_on_the_wire_settles_from_its_own_sending() -> None:
+    play = Play([httpx.ReadError(""), never_answers, placed()])
+    async with playing(play, retry=RetryPolicy(attempts=1, reconcile=False)) as clickpost:
+        with pytest.raises(NoReplyError):
+            await clickpost.orders.create(india_order("R-1"))
+        second = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
+        await asyncio.sleep(40)
+        second.cancel()
+        await asyncio.wait([second])
+        await clickpost.orders.create(india_order("R-1"))
+
+    # The first was lost at 0 s, the second cancelled at 40 s.
+    assert play.times == [0, 30, 70]
+
+
 # --- what the courier said and ClickPost does not understand ----------------------------------
 
 

@@ -23,6 +23,8 @@ from typing import Any
 
 import aiohttp
 import httpx
+import httpx2
+from httpx_aiohttp import AiohttpTransport
 
 from clickpost_async import ClickPost, ClickPostError, RetryPolicy
 from tests.test_personal_data import order
@@ -275,8 +277,9 @@ def _transports() -> Mapping[str, Callable[[], Any]]:
     return {
         "default": lambda: None,
         "httpx": lambda: httpx.AsyncHTTPTransport(trust_env=False),
-        "httpx2": lambda: "httpx2",
-        "aiohttp": lambda: "aiohttp",
+        "httptools": lambda: "httptools",
+        "httpx2": lambda: httpx2.AsyncHTTPTransport(trust_env=False),
+        "httpx-aiohttp": lambda: AiohttpTransport(trust_env=False),
     }
 
 

@@ -39,7 +39,7 @@ QUIET = {
     "ELASTIC_APM_LOG_LEVEL": "off",
 }
 # aiohttp's hooks are given what aiohttp writes, and that has the key.
-SIGNED_BELOW_HOOKS = tuple(name for name in TRANSPORTS if name != "aiohttp")
+SIGNED_BELOW_HOOKS = tuple(name for name in TRANSPORTS if name != "httpx-aiohttp")
 SCRUBBED = {
     "sentry": "scrub_sentry",
     "opentelemetry": "scrub_opentelemetry",
@@ -95,7 +95,7 @@ def test_tools_export_no_key_and_no_person(tool: str, tmp_path: Path) -> None:
     texts = exported(found, *SIGNED_BELOW_HOOKS) + logged(found, *SIGNED_BELOW_HOOKS)
     assert [text for text in texts if shows_key(text)] == []
     if tool not in RECORDERS:
-        assert persons_in(texts + exported(found, "aiohttp")) == []
+        assert persons_in(texts + exported(found, "httpx-aiohttp")) == []
     # What shows that they were looking: a client that signs in the open.
     leaked = exported(found, *CONTROLS)
     assert any(map(shows_key, leaked))

@@ -1,6 +1,6 @@
-"""Every line of the contract on every event loop; `pytest tests/environments -s` prints the table.
+"""Every line of the contract on every event loop, over both transports of this package.
 
-The default transport is meant: it is the one whose connections are of this package's own making.
+`pytest tests/environments -s` prints the table of the default transport.
 """
 
 import shutil
@@ -11,12 +11,14 @@ import pytest
 
 from tests.environments.contract import CONTRACT, NEEDS_ASYNCIO
 from tests.environments.runners import RUNNERS, on_asyncio
+from tests.helpers.transports import TRANSPORTS, make_default
 
 CELLS = [
-    (environment, check)
+    (environment, check, transport)
+    for transport in TRANSPORTS
     for environment in RUNNERS
     for check in CONTRACT
-    if environment != "trio" or check not in NEEDS_ASYNCIO
+    if environment != "trio" or not (transport == "httptools" or check in NEEDS_ASYNCIO)
 ]
 _passed: set[tuple[str, str]] = set()
 
@@ -35,12 +37,20 @@ def table(request: pytest.FixtureRequest) -> "object":
     print("\n".join(lines))  # noqa: T201 - with -s
 
 
-@pytest.mark.parametrize(("environment", "check"), CELLS)
-def test_contract_holds_in_every_environment(environment: str, check: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("environment", "check", "transport"), CELLS)
+def test_contract_holds_in_every_environment(
+    environment: str,
+    check: str,
+    transport: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     if check in NEEDS_ASYNCIO and shutil.which("redis-server") is None:
         pytest.fail("redis-server is missing; on Debian: apt install redis-server")
+    make_default(TRANSPORTS[transport], monkeypatch)
     CONTRACT[check](RUNNERS[environment], tmp_path)
-    _passed.add((environment, check))
+    if transport == "default":
+        _passed.add((environment, check))
 
 
 def test_every_environment_is_there_that_this_python_and_system_have() -> None:

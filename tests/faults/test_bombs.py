@@ -14,6 +14,7 @@ from clickpost_async import ClickPost, ClickPostError, Outcome, RetryPolicy
 from tests.faults.corrupting_transport import outcome_of
 from tests.helpers.http_server import PLACED, Peer, Talk, bomb, envelope, gzipped, http, serving
 from tests.helpers.server_behaviours import answers
+from tests.helpers.transports import TRANSPORTS, Transport, on_every_transport
 from tests.sandbox.samples import india_order
 
 # A process of its own calls as often as it is told, and says how much memory that took at most:
@@ -29,12 +30,13 @@ def peak():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM"))
 
-async def ours(url):
+async def ours(url, transport=None):
     async with ClickPost(
         "acme", "not-a-real-key",
         base_url=url,
         retry=RetryPolicy.never(),
         timeouts=Timeouts(total=10),
+        transport=transport,
     ) as clickpost:
         while True:
             reset()
@@ -57,7 +59,12 @@ async def main(calls, url, count):
     print(peak() - before)
     await said.aclose()
 
-asyncio.run(main({"ours": ours, "plain": plain}[sys.argv[1]], *sys.argv[2:]))
+callers = {
+    "default": ours,
+    "httptools": lambda url: ours(url, "httptools"),
+    "plain": plain,
+}
+asyncio.run(main(callers[sys.argv[1]], *sys.argv[2:]))
 """
 
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells VmHWM")
@@ -119,9 +126,12 @@ BOMBS: dict[str, tuple[Talk, str]] = {
 
 @pytest.mark.fault("P08")
 @needs_proc
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.asyncio
-async def test_p08_no_bomb_takes_more_than_16_megabytes_and_none_is_a_refusal() -> None:
-    came, grown = await called("ours", *(talk for talk, _ in BOMBS.values()))
+async def test_p08_no_bomb_takes_more_than_16_megabytes_and_none_is_a_refusal(
+    transport: str,
+) -> None:
+    came, grown = await called(transport, *(talk for talk, _ in BOMBS.values()))
 
     assert dict(zip(BOMBS, came, strict=True)) == {name: end for name, (_, end) in BOMBS.items()}
     assert grown <= 16
@@ -138,8 +148,11 @@ async def test_p08_plain_httpx_unpacks_a_bomb_to_its_end() -> None:
 
 
 @pytest.mark.fault("P08")
+@on_every_transport
 @pytest.mark.asyncio
-async def test_p08_what_comes_after_an_answer_is_not_the_answer_to_the_next_call() -> None:
+async def test_p08_what_comes_after_an_answer_is_not_the_answer_to_the_next_call(
+    transport: Transport,
+) -> None:
     stray = envelope(result={"waybill": "W-9", "reference_number": "R-9"})
     second = envelope(result={"waybill": "W-2", "reference_number": "R-2"})
 
@@ -156,6 +169,7 @@ async def test_p08_what_comes_after_an_answer_is_not_the_answer_to_the_next_call
             "not-a-real-key",
             base_url=server.url,
             retry=RetryPolicy.never(),
+            transport=transport,
         ) as clickpost,
     ):
         first = await clickpost.orders.create(india_order("R-1"))
@@ -196,10 +210,11 @@ def streaming(head: bytes, block: bytes, sent: list[int], megabytes: int = 100) 
 
 @pytest.mark.fault("P09")
 @needs_proc
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.asyncio
-async def test_p09_an_answer_of_any_size_is_read_no_further_than_its_limit() -> None:
+async def test_p09_an_answer_of_any_size_is_read_no_further_than_its_limit(transport: str) -> None:
     sent: list[int] = []
-    came, grown = await called("ours", *(streaming(*size, sent) for size in SIZES.values()))
+    came, grown = await called(transport, *(streaming(*size, sent) for size in SIZES.values()))
 
     assert dict(zip(SIZES, came, strict=True)) == dict.fromkeys(SIZES, REFUSED)
     assert grown <= 16

@@ -20,7 +20,7 @@ from clickpost_async import (
     Timeouts,
 )
 from clickpost_async._codec.envelope import order_of
-from clickpost_async._http import httpcore_pool
+from clickpost_async._http import pool
 from clickpost_async.bulk import Placed, create
 from clickpost_async.sandbox import Sandbox, served
 from clickpost_async.structures import CreatedOrder, IndiaOrder
@@ -261,20 +261,21 @@ async def test_t08_a_connection_that_a_server_closes_early_is_noticed(
     async def brief(peer: Peer) -> None:
         await peer.read()
         await peer.send(http(PLACED))
-        # Kept alive, says the answer, and closed a moment later.
-        await asyncio.sleep(0.01)
+        # HTTP/1.1 without "Connection: close", and closed a moment later.
+        await asyncio.sleep(0.005)
 
     question = Post(
         "/x/", returns=CreatedOrder, accepts_meta=order_of, idempotency=Idempotency.UNSAFE
     )
     async with serving(brief) as server, at(server.url) as clickpost:
         for _ in range(40):
-            # Answered each time: no call was written into a closed one.
+            # A response each time: no request was written into a closed connection.
             assert (await clickpost.post(question, {})).waybill == "W-1"
-            await asyncio.sleep(0.02)
+            await until(lambda: not server.open)
+            await asyncio.sleep(0.005)
         assert server.connections == 40
 
-    monkeypatch.setattr(httpcore_pool, "KEEP_ALIVE", 0.005)
+    monkeypatch.setattr(pool, "KEEP_ALIVE", 0.005)
     async with serving() as server, at(server.url) as clickpost:
         for _ in range(5):
             assert (await clickpost.post(question, {})).waybill == "W-1"

@@ -19,6 +19,16 @@ CELLS: Mapping[Kind, tuple[str, object]] = {
     Kind.WHOLE: ("3", 3),
     Kind.FLAG: ("yes", True),
     Kind.LIST: ("a, b", ["a", "b"]),
+    Kind.PHONE: ("9876543210", "9876543210"),
+    Kind.POSTCODE: ("560041", "560041"),
+    Kind.COUNTRY: ("IN", "IN"),
+    Kind.STATE: ("Kerala", "Kerala"),
+    Kind.EMAIL: ("asha@example.com", "asha@example.com"),
+    Kind.GSTIN: ("29ABCDE1234F1Z5", "29ABCDE1234F1Z5"),
+    Kind.WEIGHT: ("10.5", 10.5),
+    Kind.DATE: ("2026-11-27", "2026-11-27"),
+    Kind.TIME: ("2026-11-27 18:30:00", "2026-11-27T18:30:00"),
+    Kind.DATE_OR_TIME: ("2026-11-27", "2026-11-27"),
 }
 
 ORDERS = [(Market.INDIA, IndiaOrder), (Market.WORLD, WorldOrder)]
@@ -68,7 +78,7 @@ def fields(kind: type, prefix: str = "") -> Iterator[str]:
     [(market, column) for market in Market for column in sendable(market)],
     ids=lambda value: getattr(value, "name", value),
 )
-def test_every_column_reaches_its_path(market: Market, column: Column) -> None:
+def test_column_reaches_its_path(market: Market, column: Column) -> None:
     cell, value = CELLS[column.kind]
     names = dict.fromkeys(["reference_number", "market", column.name])
     cells = {"reference_number": "A1", "market": market.value, column.name: cell}
@@ -88,7 +98,7 @@ def test_every_column_reaches_its_path(market: Market, column: Column) -> None:
 
 
 @pytest.mark.parametrize(("market", "kind"), ORDERS)
-def test_every_field_of_an_order_has_a_column(market: Market, kind: type) -> None:
+def test_fields_of_orders_have_columns(market: Market, kind: type) -> None:
     reached = {column.path(market) for column in COLUMNS.values()}
     missing = [path for path in fields(kind) if path not in reached]
 
@@ -96,11 +106,63 @@ def test_every_field_of_an_order_has_a_column(market: Market, kind: type) -> Non
 
 
 @pytest.mark.parametrize(("market", "kind"), ORDERS)
-def test_every_column_leads_to_a_field_that_exists(market: Market, kind: type) -> None:
+def test_columns_lead_to_fields_that_exist(market: Market, kind: type) -> None:
     known = set(fields(kind))
 
     assert [column.name for column in sendable(market) if column.path(market) not in known] == []
 
 
-def test_columns_for_people_and_for_the_reader_are_not_sent() -> None:
-    assert [name for name, column in COLUMNS.items() if not column.paths] == ["market", "note"]
+@pytest.mark.parametrize(
+    ("name", "kind", "india", "world"),
+    [
+        ("reference_number", Kind.CODE, "shipment_details.reference_number", "="),
+        ("weight", Kind.WEIGHT, "shipment_details.weight", "="),
+        ("invoice_date", Kind.DATE, "shipment_details.invoice_date", "="),
+        ("waybill", Kind.CODE, "shipment_details.awb_number", "="),
+        ("items_in_shipment", Kind.LIST, "shipment_details.items_in_shipment", "="),
+        ("drop_pincode", Kind.POSTCODE, "drop_info.drop_pincode", "drop_info.postal_code"),
+        ("drop_postal_code", Kind.POSTCODE, "drop_info.drop_pincode", "drop_info.postal_code"),
+        ("pickup_country", Kind.COUNTRY, "pickup_info.pickup_country", "pickup_info.country_code"),
+        ("pickup_email", Kind.EMAIL, "pickup_info.email", "="),
+        ("pickup_time", Kind.TIME, "pickup_info.pickup_time", "pickup_info.time"),
+        ("drop_alternate_phone", Kind.PHONE, "drop_info.drop_alternate_phone", None),
+        ("tin", Kind.CODE, "pickup_info.tin", None),
+        ("return_phone", Kind.PHONE, "additional.return_info.phone", "return_info.phone"),
+        ("vendor_code", Kind.CODE, "additional.vendor_code", "shipment_details.vendor_code"),
+        ("order_date", Kind.DATE_OR_TIME, "additional.order_date", "="),
+        ("async", Kind.FLAG, "additional.async", "="),
+        ("item_category", Kind.TEXT, "shipment_details.items.cat", "="),
+        ("item_hs_code", Kind.TEXT, "shipment_details.items.hs_code", "="),
+        ("item_gst_discount", Kind.NUMBER, "shipment_details.items.gst_info.gst_discount", "="),
+        ("gst_hsn_code", Kind.TEXT, "gst_info.hsn_code", "="),
+        (
+            "item_carta_bienes_transp",
+            Kind.CODE,
+            "shipment_details.items.carta_porte.bienesTransp",
+            "=",
+        ),
+        ("shipper_tax_id", Kind.CODE, None, "tax_info.shipper_tax_id"),
+    ],
+)
+def test_columns_follow_from_the_structures(
+    name: str, kind: Kind, india: str | None, world: str | None
+) -> None:
+    column = COLUMNS[name]
+
+    assert (column.kind, column.india) == (kind, india)
+    assert column.world == (india if world == "=" else world)
+
+
+def test_columns_of_enumerations_have_their_choices() -> None:
+    assert COLUMNS["order_type"].choices["prepaid"] == "PREPAID"
+    assert COLUMNS["duty_fee_paid_by"].choices["sender"] == "S"
+    assert COLUMNS["drop_city"].choices == {}
+
+
+def test_columns_market_and_note_are_not_sent() -> None:
+    assert [name for name, column in COLUMNS.items() if not column.paths] == [
+        "market",
+        "note",
+        "reason",
+        "advice",
+    ]

@@ -78,7 +78,13 @@ def test_a_value_cannot_be_where_other_columns_need_an_object() -> None:
     ]
 
 
-def test_a_title_that_is_no_name_is_shown_shortened() -> None:
+def test_title_that_is_long_is_shown_shortened() -> None:
     ((title, _),) = problems("reference_number", "x" * 100_000)
 
-    assert title == "x" * 100
+    assert title == "x" * 60 + "…"
+
+
+def test_title_with_control_characters_is_shown_without_them() -> None:
+    ((title, _),) = problems("reference_number", "\x1b]0;owned\x07title")
+
+    assert title == "\ufffd]0;owned\ufffdtitle"

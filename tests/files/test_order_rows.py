@@ -1,7 +1,9 @@
 import io
+from pathlib import Path
 
 import pytest
 
+from clickpost_async.files.column_map import ColumnMap
 from clickpost_async.files.columns import Market
 from clickpost_async.files.order_rows import OrderRow, RowProblem
 from clickpost_async.files.reader import read_orders
@@ -96,10 +98,13 @@ def test_two_columns_for_one_field_may_not_disagree() -> None:
 
     assert same.problems == ()
     assert told(other) == [
-        "row 3, drop_postal_code: says something else than column drop_pincode; fill in one"
+        "row 3, drop_postal_code: differs from column drop_pincode; fill in one of the two"
     ]
     assert told(item) == [
-        "row 4, shipment_details.items.sku: another column says something else; fill in one"
+        (
+            "row 4, shipment_details.items.sku: "
+            "differs from another column for the same field; fill in one"
+        )
     ]
 
 
@@ -125,7 +130,7 @@ def test_a_note_is_not_sent() -> None:
 
 def test_all_problems_of_an_order_are_told_together_by_row() -> None:
     (row,) = read(
-        "reference_number,weight,drop_phone,item_price\nA1,heavy,9.1E+11,1\nA1,,,cheap\nA1\n"
+        "reference_number,weight,drop_phone,item_price\nA1,heavy,9.1E+11,1\nA1,,,cheap\nA1,light,,\n"
     )
 
     assert [(problem.row, problem.column) for problem in row.problems] == [
@@ -169,3 +174,131 @@ def test_what_belongs_to_a_person_is_not_shown() -> None:
     (row,) = read("reference_number,drop_name\nA1,Asha\n")
 
     assert "Asha" not in repr(row)
+
+
+def notes(row: OrderRow) -> list[str]:
+    return [str(note) for note in row.notes]
+
+
+def test_phone_of_the_world_puts_its_dialling_code_into_the_column_for_it() -> None:
+    empty, same, other, local = read(
+        "reference_number,drop_country,drop_phone,drop_phone_code\n"
+        "A1,AE,+971 50 123 4567,\nA2,AE,+971 50 123 4567,971\n"
+        "A3,AE,+971 50 123 4567,+91\nA4,AE,050 123 4567,\n"
+    )
+
+    assert empty.order is not None
+    assert empty.order["drop_info"] == {
+        "country_code": "AE",
+        "phone": "501234567",
+        "phone_code": "+971",
+    }
+    assert notes(empty) == [
+        "row 2, drop_phone: dialling code +971 put into drop_info.phone_code",
+        "row 2, drop_phone: +971 50 123 4567 read as 501234567",
+    ]
+    assert same.problems == ()
+    assert told(other) == [
+        (
+            "row 4, drop_phone: has the dialling code +971, and drop_info.phone_code another; "
+            "correct one"
+        )
+    ]
+    assert local.order is not None
+    assert local.order["drop_info"] == {"country_code": "AE", "phone": "0501234567"}
+
+
+def test_phone_that_does_not_exist_has_a_warning() -> None:
+    (row,) = read("reference_number,drop_phone\nA1,12\n")
+
+    assert row.order is not None
+    assert row.order["drop_info"] == {"drop_phone": "12"}
+    assert [str(warning) for warning in row.warnings] == [
+        "row 2, drop_phone: does not look like a phone number of IN"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "value"),
+    [
+        ("drop_pincode", "560 041", "560041"),
+        ("drop_pincode", "560-041", "560041"),
+        ("order_type", "Cash on Delivery", "COD"),
+        ("order_type", "pre-paid", "PREPAID"),
+        ("delivery_type", "forward", "FORWARD"),
+        ("drop_country", "INDIA", "IN"),
+        ("drop_state", "IN-KA", "Karnataka"),
+        ("invoice_date", "27/11/2026", "2026-11-27"),
+        ("pickup_time", "27-Nov-2026 6:30 PM", "2026-11-27T18:30:00"),
+    ],
+)
+def test_value_with_one_meaning_is_normalised_with_a_note(name: str, cell: str, value: str) -> None:
+    (row,) = read(f"reference_number,{name}\nA1,{cell}\n")
+
+    assert row.problems == ()
+    assert f"'{value}'" in str(row.order)
+    assert notes(row) == [f"row 2, {name}: {cell} read as {value}"]
+
+
+def test_postal_code_of_the_world_keeps_its_blank() -> None:
+    (row,) = read("reference_number,drop_country,drop_postal_code\nA1,GB,SW1A 1AA\n")
+
+    assert row.order is not None
+    assert row.order["drop_info"] == {"country_code": "GB", "postal_code": "SW1A 1AA"}
+
+
+def test_cod_value_of_a_prepaid_order_may_be_blank() -> None:
+    prepaid, cod = read("reference_number,order_type,cod_value\nA1,prepaid,\nA2,COD,\n")
+
+    assert prepaid.order == {
+        "shipment_details": {"reference_number": "A1", "order_type": "PREPAID", "cod_value": 0}
+    }
+    assert notes(prepaid)[-1] == "row 2, cod_value: blank read as 0, since the order is PREPAID"
+    assert cod.order == {"shipment_details": {"reference_number": "A2", "order_type": "COD"}}
+
+
+def test_column_that_is_not_used_refuses_nothing() -> None:
+    (row,) = read_orders(
+        io.StringIO("reference_number,Id,,drop_city\nA1,6.79E+12,#REF!,Pune\n"),
+        columns=ColumnMap(ignore_others=True),
+    )
+
+    assert (row.problems, row.order is not None) == ((), True)
+
+
+def test_date_that_is_written_as_the_others_of_the_file_has_a_note(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text("reference_number,invoice_date\nA1,03/04/2026\nA2,27/11/2026\n")
+
+    first, _ = read_orders(path)
+    (by_format,) = read_orders(
+        io.StringIO("reference_number,invoice_date\nA1,03/04/2026\n"), date_format="MM/DD/YYYY"
+    )
+    (refused,) = read("reference_number,invoice_date\nA1,03/04/2026\n")
+
+    assert notes(first) == [
+        (
+            "row 2, invoice_date: 03/04/2026 read as 2026-04-03, as the file's other dates are "
+            "DD/MM/YYYY"
+        )
+    ]
+    assert "'2026-03-04'" in str(by_format.order)
+    assert "could be day/month or month/day" in told(refused)[0]
+
+
+def test_values_that_a_map_fixes_are_normalised_without_a_note() -> None:
+    columns = ColumnMap(fixed={"pickup_phone": "+91 90000 00011", "order_type": "cod"})
+
+    (row,) = read_orders(io.StringIO("reference_number,drop_city\nA1,Pune\n"), columns=columns)
+
+    assert row.order is not None
+    assert row.order["pickup_info"] == {"pickup_phone": "9000000011"}
+    assert row.notes == ()
+
+
+def test_notes_and_warnings_are_not_shown_by_a_repr() -> None:
+    (row,) = read("reference_number,drop_phone\nA1,+91 98765-43210\n")
+
+    assert row.notes
+    assert "98765" not in repr(row)
+    assert "98765" not in repr(row.notes)

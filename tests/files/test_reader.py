@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clickpost_async.files.column_map import ColumnMap
 from clickpost_async.files.columns import COLUMNS, Market
 from clickpost_async.files.order_rows import OrderRow
 from clickpost_async.files.reader import read_orders
@@ -81,13 +82,74 @@ def test_rows_are_numbered_as_a_spreadsheet_shows_them() -> None:
     assert references(rows) == [(3, "A1", True), (5, "A2", True)]
 
 
-def test_a_repeated_reference_further_down_is_an_order_of_its_own() -> None:
-    rows = read(HEADER + "A1,Pune,S\nA2,Pune,S\nA1,Pune,S\n")
+def test_reference_that_comes_again_in_a_stream_is_refused_with_both_rows() -> None:
+    rows = read(HEADER + "A1,Pune,S\nA2,Pune,S\nA1,Pune,T\n")
 
-    assert references(rows) == [(2, "A1", True), (3, "A2", True), (4, "A1", True)]
+    assert references(rows) == [(2, "A1", True), (3, "A2", True), (4, "A1", False)]
+    assert [text.partition(";")[0] for text in told(rows)] == [
+        "row 4, reference_number: row 2 has the same reference number"
+    ]
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_same_order_again_has_a_warning() -> None:
+    rows = read(
+        "reference_number,note,drop_city\nA1,first,Pune\nA2,,Pune\nA1,again,Pune\nA1x,,Pune\n"
+    )
+
+    assert [row.problems for row in rows] == [(), (), (), ()]
+    assert [[str(warning) for warning in row.warnings] for row in rows] == [
+        [],
+        [],
+        ["row 4, reference_number: row 2 has the same order"],
+        [],
+    ]
+
+
+def test_rows_that_differ_in_a_column_that_is_not_used_are_not_the_same_order() -> None:
+    columns = ColumnMap(ignore_others=True)
+    text = "reference_number,drop_city,unit\nA1,Pune,1\nA2,Pune,2\nA1,Pune,3\n"
+
+    rows = list(read_orders(io.StringIO(text), columns=columns))
+
+    assert references(rows) == [(2, "A1", True), (3, "A2", True), (4, "A1", False)]
+
+
+@pytest.mark.parametrize("again", ["A1,Pune,S", "A1,Surat,T", "A1,Pune,S\nA1,,T\nA1,,U"])
+def test_reference_in_two_places_of_a_file_is_refused_in_both(tmp_path: Path, again: str) -> None:
+    path = tmp_path / "orders.csv"
+    others = "".join(f"B{number},Pune,S\n" for number in range(200))
+    path.write_text(f"{HEADER}A1,Pune,S\nA1,,T\n{others}{again}\n")
+
+    first, *between, last = read_orders(path)
+
+    assert (first.number, first.order, last.number, last.order) == (2, None, 204, None)
+    assert "row 204 has the same reference number" in str(first.problems[0])
+    assert "row 2 has the same reference number" in str(last.problems[0])
+    assert all(row.problems == () for row in between)
+
+
+def test_json_reference_in_two_places_of_a_file_is_refused_in_both(tmp_path: Path) -> None:
+    path = tmp_path / "orders.jsonl"
+    orders = [{"shipment_details": {"reference_number": "A1", "weight": n}} for n in (1, 2)]
+    path.write_text(f"{json.dumps(orders[0])}\n{{}}\n{json.dumps(orders[1])}\n")
+
+    rows = list(read_orders(path))
+
+    assert [row.order is None for row in rows] == [True, False, True]
+
+
+def test_json_order_that_comes_again_is_the_same_order(tmp_path: Path) -> None:
+    path = tmp_path / "orders.jsonl"
+    line = json.dumps({"shipment_details": {"reference_number": "A1", "weight": 1}})
+    path.write_text(f"{line}\n{{}}\n{line}\n")
+
+    rows = list(read_orders(path))
+
+    assert [row.problems for row in rows] == [(), (), ()]
+    assert "row 1 has the same order" in str(rows[2].warnings[0])
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_the_delimiter_is_told_by_the_first_row(delimiter: str) -> None:
     (row,) = read((HEADER + "A1,Pune,S\n").replace(",", delimiter))
 
@@ -139,19 +201,39 @@ def test_an_empty_file_misses_its_first_row() -> None:
     ]
 
 
-def test_short_and_long_rows_are_problems_and_the_next_order_is_read() -> None:
+def test_row_may_end_early_and_may_not_go_on_beyond_the_headings() -> None:
     rows = read(HEADER + "A1,Pune\nA2,Pune,S,\nA3,Pune,S,more\nA4,Pune,S\n")
 
     assert references(rows) == [
-        (2, "A1", False),
+        (2, "A1", True),
         (3, "A2", True),
         (4, "A3", False),
         (5, "A4", True),
     ]
     assert told(rows) == [
-        "row 2, item_sku: the row ends before this column, after 2 values",
         "row 4, column 4: a value in a column without a name; is there a delimiter too many?",
     ]
+
+
+def test_row_that_ends_early_has_a_note() -> None:
+    (row,) = read(HEADER + "A1,Pune\n")
+
+    assert [str(note) for note in row.notes] == [
+        "row 2, (whole row): the row has 2 of 3 values; the others are empty"
+    ]
+
+
+def test_row_at_the_end_of_a_file_that_is_cut_off_is_refused() -> None:
+    rows = read(HEADER + "A1,Pune,S\nA2,Pu")
+
+    assert references(rows) == [(2, "A1", True), (3, None, False)]
+    assert "the file ends in this row, after 2 of 3 values" in told(rows)[0]
+
+
+def test_complete_row_at_the_end_of_a_file_needs_no_line_end() -> None:
+    rows = read(HEADER + "A1,Pune,S\nA2,Pune,S")
+
+    assert references(rows) == [(2, "A1", True), (3, "A2", True)]
 
 
 def test_a_value_under_a_column_without_a_name_is_a_problem() -> None:
@@ -239,13 +321,37 @@ def test_json_lines_keep_the_order_as_it_is() -> None:
         "pickup_info": {"pickup_pincode": "110001"},
         "shipment_details": {"reference_number": "A1", "items": [{"price": 1.5}]},
     }
-    world = {"drop_info": {"country_code": "AE"}, "shipment_details": {"reference_number": 7}}
+    world = {"drop_info": {"country_code": "AE"}, "shipment_details": {"reference_number": []}}
 
     rows = read(f"{json.dumps(india)}\n\n{json.dumps(world)}\n")
 
     assert [(row.number, row.market, row.reference, row.order) for row in rows] == [
         (1, Market.INDIA, "A1", india),
         (3, Market.WORLD, None, world),
+    ]
+
+
+def test_json_numbers_are_read_as_text_where_codes_are_text() -> None:
+    order = {
+        "pickup_info": {"pickup_pincode": 110001, "pickup_lat": 12, "pickup_phone": 9000000011},
+        "shipment_details": {"reference_number": 7, "weight": 500, "items": [{"sku": 9}]},
+    }
+
+    (row,) = read(json.dumps(order) + "\n")
+
+    assert row.reference == "7"
+    assert row.order == {
+        "pickup_info": {
+            "pickup_pincode": "110001",
+            "pickup_lat": 12,
+            "pickup_phone": "9000000011",
+        },
+        "shipment_details": {"reference_number": "7", "weight": 500, "items": [{"sku": 9}]},
+    }
+    assert [str(note) for note in row.notes] == [
+        "row 1, pickup_info.pickup_pincode: the number 110001 read as text",
+        "row 1, pickup_info.pickup_phone: the number 9000000011 read as text",
+        "row 1, shipment_details.reference_number: the number 7 read as text",
     ]
 
 

@@ -11,7 +11,7 @@ def lines(*orders: object) -> io.StringIO:
     return io.StringIO("".join(json.dumps(order) + "\n" for order in orders))
 
 
-def test_every_mistake_is_told_with_its_row() -> None:
+def test_check_reports_every_mistake_with_its_row() -> None:
     wrong = india_order("C-2")
     wrong["drop_info"]["drop_pincode"] = "41100"
     wrong["shipment_details"]["weight"] = -1
@@ -25,7 +25,7 @@ def test_every_mistake_is_told_with_its_row() -> None:
     }
 
 
-def test_a_reference_that_comes_twice_is_a_mistake_of_the_second() -> None:
+def test_check_refuses_the_second_order_with_a_reference() -> None:
     found = list(check(read_orders(lines(india_order("C-1"), india_order("C-1")), format="jsonl")))
 
     assert [[str(problem) for problem in problems] for _, problems in found] == [
@@ -34,7 +34,7 @@ def test_a_reference_that_comes_twice_is_a_mistake_of_the_second() -> None:
     ]
 
 
-def test_what_cannot_even_be_read_is_told_as_it_was_found() -> None:
+def test_check_passes_on_mistakes_of_reading() -> None:
     [(row, problems)] = check(read_orders(io.StringIO("reference_number,weight\nC-1,heavy\n")))
 
     assert (row.number, problems) == (2, row.problems)

@@ -133,7 +133,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def written(folder: Path, orders: int) -> Path:
+def write_orders(folder: Path, orders: int) -> Path:
     """Write so many orders into a file."""
     file = folder / "orders.jsonl"
     file.write_text("".join(json.dumps(india_order(reference(n))) + "\n" for n in range(orders)))
@@ -146,10 +146,22 @@ async def push(
     """Start to feed a fleet."""
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "clickpost_async", "bulk", str(file), "--quiet"),
-        *("--journal", str(journal), "--fleet", "--redis", redis, "--settling", str(settling)),
+        *("--journal", str(journal), "--fleet", "--redis", redis, "--settle-delay", str(settling)),
         env=environ(url),
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def command(url: str, *words: str) -> tuple[int, str, str]:
+    """Run a command to its end; return its exit code, output and errors."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "clickpost_async", *words),
+        env=environ(url),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    return process.returncode or 0, output.decode(), errors.decode()
 
 
 def states(journal: Path) -> Mapping[str, str]:
@@ -174,7 +186,7 @@ async def play(
     patience: float = 120,
 ) -> Verdict:
     """Push orders; kill a worker after a third of them, restart Redis after two thirds."""
-    file = written(folder, orders)
+    file = write_orders(folder, orders)
     script = None if remember else _FORGETFUL
     journal = folder / "run.db"
     sandbox = Timing(racy=True, courier_seconds=courier_seconds)

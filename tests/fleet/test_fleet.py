@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clickpost_async.sandbox import served
-from tests.fleet.fleet_run import Timing, play, push, reached, states, worker, written
+from tests.fleet.fleet_run import Timing, play, push, reached, states, worker, write_orders
 from tests.helpers.redis_server import RedisServer
 
 RATE = 100
@@ -33,7 +33,7 @@ async def test_a_killed_worker_and_a_restarted_redis_lose_no_order_and_double_no
 async def test_without_the_ledgers_memory_a_killed_worker_makes_labels_be_bought_twice(
     tmp_path: Path,
 ) -> None:
-    # The control: what is queued again is sent again at once, while a courier is still at the first.
+    # The control: what is queued again is sent again while a courier is still at the first one.
     verdict = await play(
         tmp_path,
         orders=240,
@@ -54,7 +54,7 @@ async def test_l01_a_feeder_that_is_killed_goes_on_beside_another_one_with_the_s
     tmp_path: Path,
 ) -> None:
     orders = 120
-    file, first, second = written(tmp_path, orders), tmp_path / "one.db", tmp_path / "two.db"
+    file, first, second = write_orders(tmp_path, orders), tmp_path / "one.db", tmp_path / "two.db"
     sandbox = Timing(racy=True, courier_seconds=0.1)
     async with served(sandbox) as server:
         with (
@@ -82,7 +82,7 @@ async def test_l01_a_feeder_that_is_killed_goes_on_beside_another_one_with_the_s
 @pytest.mark.asyncio
 async def test_flushall_in_mid_run_loses_no_order_and_doubles_none(tmp_path: Path) -> None:
     orders = 150
-    file, journal = written(tmp_path, orders), tmp_path / "run.db"
+    file, journal = write_orders(tmp_path, orders), tmp_path / "run.db"
     sandbox = Timing(racy=True, courier_seconds=0.2)
     async with served(sandbox) as server:
         with (

@@ -24,7 +24,7 @@ from clickpost_async.errors import (
 from clickpost_async.fleet import Fleet, Ledger, Worker, messages
 from clickpost_async.fleet.stall import StallMonitor
 from clickpost_async.sandbox import Sandbox
-from tests.fleet.fleet_run import push, worker, written
+from tests.fleet.fleet_run import push, worker, write_orders
 from tests.helpers.http_server import until
 from tests.helpers.redis_server import RedisServer, free_port
 from tests.sandbox.samples import india_order
@@ -229,7 +229,7 @@ async def test_bulk_says_that_its_workers_are_missing_or_fail(
     tmp_path: Path, workers: int, words: str
 ) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}/api"
-    file = written(tmp_path, 20)
+    file = write_orders(tmp_path, 20)
     async with AsyncExitStack() as stack:
         redis = stack.enter_context(RedisServer())
         for _ in range(workers):

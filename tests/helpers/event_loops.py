@@ -21,7 +21,7 @@ _RUN_ON_EVERY_LOOP = (
     "test_per_loop_adapter",
     "test_happy_eyeballs",
     "test_downloader",
-    "test_httpcore_pool",
+    "test_pool",
     "test_every_adapter",
 )
 

@@ -86,8 +86,7 @@ async def test_what_the_system_says_is_passed_on(
 
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(loop, "sock_connect", refuses)
-    if wire != "aiohttp":  # it connects with the one and makes a connection with the other
-        monkeypatch.setattr(loop, "create_connection", refuses)
+    monkeypatch.setattr(loop, "create_connection", refuses)
     async with client(wire, "http://127.0.0.1:9/api") as clickpost:
         error = await failure_of(clickpost)
 
@@ -140,7 +139,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("wire", ["default", "httpx", "httpx2"])
+@every_adapter
 def test_too_many_open_files_are_named(wire: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FULL, wire], capture_output=True, text=True, timeout=60, check=False
@@ -195,8 +194,7 @@ async def test_a_connection_that_breaks_later_says_so(wire: str) -> None:
 
     assert error.message.startswith(f"no complete response from 127.0.0.1:{server.port}: ")
     assert error.outcome is Outcome.UNKNOWN
-    if wire != "aiohttp":
-        assert "connection reset by peer" in error.message
+    assert "connection reset by peer" in error.message
 
 
 # --- what is said to do -----------------------------------------------------------------------

@@ -11,6 +11,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import trustme
@@ -90,8 +91,19 @@ def url(request: pytest.FixtureRequest) -> str:
     return found
 
 
-def client(url: str) -> ClickPost:
-    return ClickPost("acme", KEY, base_url=url, retry=RetryPolicy.never(), max_concurrency=2)
+Transport = Literal["httptools"] | None
+every_transport_of_ours = pytest.mark.parametrize("transport", [None, "httptools"])
+
+
+def client(url: str, transport: Transport = None) -> ClickPost:
+    return ClickPost(
+        "acme",
+        KEY,
+        base_url=url,
+        retry=RetryPolicy.never(),
+        max_concurrency=2,
+        transport=transport,
+    )
 
 
 async def ask(clickpost: ClickPost) -> None:
@@ -136,10 +148,11 @@ ENDS: dict[str, Callable[[ClickPost, LoopFactory], None]] = {
 }
 
 
+@every_transport_of_ours
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("new_loop", EVERY_LOOP.values(), ids=EVERY_LOOP)
 def test_three_hundred_event_loops_leave_no_descriptor(
-    end: str, new_loop: LoopFactory, url: str
+    end: str, new_loop: LoopFactory, url: str, transport: Transport
 ) -> None:
     loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
@@ -148,7 +161,7 @@ def test_three_hundred_event_loops_leave_no_descriptor(
         loops.add(loop)
         return loop
 
-    clickpost = client(url)
+    clickpost = client(url, transport)
     ENDS[end](clickpost, new)
     before = descriptors()
     gc.collect()
@@ -178,7 +191,7 @@ def stop_while_calls_are_under_way():
     loop.run_until_complete(asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED))
     loop.close()
 
-clickpost = client(sys.argv[1])
+clickpost = client(sys.argv[1], sys.argv[2] or None)
 stop_while_calls_are_under_way()
 before = descriptors()
 for _ in range(30):
@@ -190,20 +203,27 @@ print(descriptors() - before)
 """
 
 
-def test_an_event_loop_closed_in_the_middle_of_calls_leaves_no_descriptor(plain_url: str) -> None:
+@every_transport_of_ours
+def test_an_event_loop_closed_in_the_middle_of_calls_leaves_no_descriptor(
+    plain_url: str, transport: Transport
+) -> None:
     # In a process of its own: asyncio complains of pending tasks whenever they are collected.
     done = subprocess.run(
-        [sys.executable, "-c", MIDDLE, plain_url], stdout=subprocess.PIPE, timeout=60, check=True
+        [sys.executable, "-c", MIDDLE, plain_url, transport or ""],
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=True,
     )
     assert int(done.stdout) <= 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")
+@every_transport_of_ours
 @pytest.mark.parametrize("new_loop", EVERY_LOOP.values(), ids=EVERY_LOOP)
 def test_forked_processes_leave_no_descriptor_in_parent_or_child(
-    new_loop: LoopFactory, plain_url: str
+    new_loop: LoopFactory, plain_url: str, transport: Transport
 ) -> None:
-    clickpost = client(plain_url)
+    clickpost = client(plain_url, transport)
     closed_by_hand(clickpost, new_loop)
     before = descriptors()
 

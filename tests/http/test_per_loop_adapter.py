@@ -1,4 +1,4 @@
-"""One wire for each event loop."""
+"""One adapter for each event loop."""
 
 import asyncio
 
@@ -10,8 +10,9 @@ from clickpost_async._http.adapter import (
     SendProgress,
     StepTimeouts,
 )
-from clickpost_async._http.httpcore_pool import HTTPCorePool
+from clickpost_async._http.httptools_connection import HTTPToolsConnection
 from clickpost_async._http.per_loop_adapter import PerLoopAdapter
+from clickpost_async._http.pool import ConnectionPool
 from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async.errors import FailureKind
 from tests.helpers.http_server import PLACED, serving
@@ -25,7 +26,7 @@ async def ask(connections: PerLoopAdapter, base: BaseURL) -> bytes:
 
 
 def test_each_loop_has_its_own_and_outside_of_any_there_are_none() -> None:
-    connections = PerLoopAdapter(HTTPCorePool)
+    connections = PerLoopAdapter(lambda: ConnectionPool(HTTPToolsConnection))
 
     async def main() -> tuple[int, int, int]:
         before = connections.connections
@@ -46,7 +47,7 @@ def test_each_loop_has_its_own_and_outside_of_any_there_are_none() -> None:
 
 @pytest.mark.asyncio
 async def test_closing_what_was_never_opened_does_nothing() -> None:
-    connections = PerLoopAdapter(HTTPCorePool)
+    connections = PerLoopAdapter(lambda: ConnectionPool(HTTPToolsConnection))
     await connections.aclose()
     assert connections.connections == 0
     assert connections.failure_of(OSError()) is FailureKind.UNEXPECTED

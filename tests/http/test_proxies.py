@@ -330,7 +330,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
     tls.verifying_context.cache_clear()
 
 
-@pytest.mark.parametrize("wire", ["default", "aiohttp", "httpx2"])
+@pytest.mark.parametrize("wire", ["default", "httptools"])
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
 @pytest.mark.asyncio
 async def test_an_authority_of_the_environment_is_trusted(

@@ -17,12 +17,15 @@ import httpx
 import httpx2
 import pytest
 import trustme
+from httpx_aiohttp import AiohttpTransport
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clickpost_async import Auth, ClickPost, Idempotency, Post, RetryPolicy
 from clickpost_async._core.auth import Authenticator, Secret, resolve_credentials
-from clickpost_async._http.httpcore_pool import HTTPCorePool
+from clickpost_async._http.httpcore_connection import HTTPCoreConnection
+from clickpost_async._http.httptools_connection import HTTPToolsConnection
+from clickpost_async._http.pool import ConnectionPool
 from clickpost_async._http.signature import PLACEHOLDER
 from clickpost_async.structures import ResponseModel
 from tests.helpers.http_server import PLACED, Peer, http, serving, until
@@ -33,7 +36,8 @@ CANARY = "canary+4f2a/9c=e1d8"
 KEYS = ["k", "plain-key-0123456789abcdef0123456789", CANARY, 'quo"te\\', "ключ & clé"]
 SIGNED_AUTH = [auth for auth in Auth if auth is not Auth.NONE]
 # The transports whose connections the key can be put into.
-SIGNING = ("default", "httpx", "httpx2")
+SIGNING = tuple(ADAPTERS)
+TRANSPORTS = {**ADAPTERS, "httpx-aiohttp": lambda: AiohttpTransport(trust_env=False)}
 
 
 def posting(auth: Auth) -> Post[ResponseModel]:
@@ -125,7 +129,8 @@ HOOKED: dict[str, list[tuple[Any, str]]] = {
         (httpcore2.AsyncConnectionPool, "handle_async_request"),
         (httpcore2.AsyncHTTPConnection, "handle_async_request"),
     ],
-    "aiohttp": [(aiohttp.ClientSession, "_request")],
+    "httptools": [(HTTPToolsConnection, "send")],
+    "httpx-aiohttp": [(aiohttp.ClientSession, "_request")],
 }
 
 
@@ -157,7 +162,7 @@ def hook(monkeypatch: pytest.MonkeyPatch, wire: str) -> list[str]:
 
 
 def client(wire: str, url: str, key: Any = CANARY, **settings: Any) -> ClickPost:
-    settings = {"retry": RetryPolicy.never(), "transport": ADAPTERS[wire]()} | settings
+    settings = {"retry": RetryPolicy.never(), "transport": TRANSPORTS[wire]()} | settings
     return ClickPost("acme", key, base_url=url, **settings)
 
 
@@ -220,9 +225,9 @@ async def test_hooks_see_no_key_of_a_call_that_fails(
 async def test_the_hooks_of_these_tests_find_a_key_that_is_there(
     auth: Auth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The control: over aiohttp the key is in the URL that everybody is given.
-    seen = hook(monkeypatch, "aiohttp")
-    await asked_of_server("aiohttp", auth)
+    # The control: below httpx-aiohttp the key is in the URL that hooks are given.
+    seen = hook(monkeypatch, "httpx-aiohttp")
+    await asked_of_server("httpx-aiohttp", auth)
 
     assert any(map(has_canary, seen))
 
@@ -377,9 +382,10 @@ def test_a_pool_is_not_left_with_the_key_of_its_last_call() -> None:
         async with serving() as server, client("default", server.url) as clickpost:
             await clickpost.orders.create(india_order("R-1"))
             (wire,) = clickpost._transport._adapters._made.values()
-            assert isinstance(wire, HTTPCorePool)
-            (link,) = wire._servers.popitem()[1].idle
-            assert link.tap.unsigned is None
-            await link.connection.aclose()
+            assert isinstance(wire, ConnectionPool)
+            ((_, connection),) = wire._idle.popitem()[1]
+            assert isinstance(connection, HTTPCoreConnection)
+            assert connection.backend.unsigned is None
+            await connection.aclose()
 
     asyncio.run(main())

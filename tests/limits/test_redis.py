@@ -295,7 +295,8 @@ async def test_r03_scripts_that_are_flushed_are_sent_again(
                 await left(bucket, 5)
             calls = client.info("commandstats")
 
-    assert calls["cmdstat_eval"]["calls"] == 5
+    # Heartbeats are sent in the same way.
+    assert 5 <= calls["cmdstat_eval"]["calls"] <= 8
     assert caplog.records == []
 
 

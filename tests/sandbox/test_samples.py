@@ -8,7 +8,7 @@ import pytest
 
 from clickpost_async import ClickPost, ClickPostError, RetryPolicy
 from clickpost_async.sandbox import Sandbox
-from tests.sandbox.samples import india_order, world_order
+from tests.sandbox.samples import b2b_order, india_order, world_order
 from tests.test_contract import Sample, called
 
 
@@ -70,6 +70,37 @@ async def test_samples_are_files_about_nobody(tmp_path: Path) -> None:
     assert [word for word in (*persons, sandbox.api_key) if word in written] == []
     assert "Asha Tester" in written
     assert "PEN-1" in written
+
+
+@pytest.mark.asyncio
+async def test_samples_have_arguments_where_the_payload_is_one() -> None:
+    sandbox = Sandbox()
+    sandbox.start()
+    pair = {"pickup_pincode": "380009", "drop_pincode": "411001"}
+    try:
+        async with ClickPost(
+            sandbox.credentials, hosts=sandbox.hosts, retry=RetryPolicy.never()
+        ) as clickpost:
+            await clickpost.orders.create_b2b(b2b_order("B-1"))
+            await clickpost.orders.find_b2b("B-1")
+            await clickpost.delivery.predict([pair])
+            await clickpost.serviceability.check("411001")
+            await clickpost.serviceability.search("411001")
+    finally:
+        sandbox.stop()
+
+    samples = {sample["call"]: sample for sample in sandbox.samples().values()}
+
+    assert "args" not in samples["serviceability.check"]
+    assert samples["delivery.predict"]["args"] == [[pair]]
+    rows: Any = samples["serviceability.search"]["answered"]
+    assert rows["body"]["result"][0]["account_type__courier_partner__name"] == "Bluedart"
+    for call in ("orders.create_b2b", "orders.find_b2b", "delivery.predict"):
+        said = samples[call]
+        answer, (request,) = await called(Sample(call, said))
+        assert json.loads(request.content or b"null") == said["sent"]["body"]
+        assert answer.response.status == said["expect"]["response.status"]
+    assert "Meera" not in json.dumps(samples)
 
 
 @pytest.mark.asyncio

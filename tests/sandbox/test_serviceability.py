@@ -21,7 +21,7 @@ def connected(sandbox: Sandbox) -> ClickPost:
     return ClickPost(
         sandbox.username,
         sandbox.api_key,
-        hosts=Hosts.at("http://127.0.0.1/api"),
+        base_url="http://127.0.0.1/api",
         transport=httpx.ASGITransport(app=sandbox),
     )
 

@@ -46,6 +46,7 @@ from clickpost_async.integrations.starlette import (
     webhook,
 )
 from clickpost_async.structures import (
+    B2BOrder,
     ChildShipment,
     CreatedOrder,
     FetchedOrder,
@@ -54,7 +55,10 @@ from clickpost_async.structures import (
     IndiaShipment,
     Item,
     OrderType,
+    PincodePair,
     ResponseModel,
+    SecurityKey,
+    Track,
 )
 from clickpost_async.webhooks import ReturnEvent, TrackingEvent
 
@@ -87,6 +91,33 @@ async def look_up(clickpost: ClickPost) -> None:
     await clickpost.orders.fetch_india("W1")  # type: ignore[call-arg]
     await clickpost.orders.fetch_india("W1", courier_partner="4")  # type: ignore[arg-type]
     await clickpost.orders.find_india(1001)  # type: ignore[arg-type]
+
+
+async def serviceability(clickpost: ClickPost, order: B2BOrder, pair: PincodePair) -> None:
+    assert_type(await clickpost.orders.create_b2b(order), CreatedOrder)
+    assert_type(await clickpost.orders.find_b2b("order-1"), FetchedOrder)
+    check = await clickpost.serviceability.check("560034", order_type="COD")
+    assert_type(check.serviceable, bool)
+    options = await clickpost.serviceability.options("380009", "560034", weight_kg=0.5)
+    assert_type(options[0].committed_sla, int | None)
+    pincodes = await clickpost.serviceability.pincodes(4, account_code="main")
+    assert_type(pincodes.drop, Mapping[str, Sequence[str]])
+    predictions = await clickpost.delivery.predict([pair, {"pickup_pincode": "380009"}])
+    assert_type(predictions[0].days_with(4), tuple[int, int] | None)
+
+    await clickpost.serviceability.options("380009")  # type: ignore[call-arg]
+    await clickpost.orders.create_b2b("order")  # type: ignore[arg-type]
+
+
+async def track(clickpost: ClickPost) -> None:
+    assert_type(await clickpost.tracking.security_key("W1", courier_partner=4), SecurityKey)
+    assert_type(await clickpost.tracking.security_key(reference_number="R"), SecurityKey)
+    async for outcome in clickpost.tracking.iter_track(iter(["W1"]), courier_partner=4):
+        assert_type(outcome.track, Track | None)
+        assert_type(outcome.error, ClickPostError | None)
+
+    await clickpost.tracking.security_key("W1")  # type: ignore[call-overload]
+    await clickpost.labels.fetch("W1", courier_partner=4, regenerate=True)  # type: ignore[call-arg]
 
 
 def read(order: CreatedOrder) -> None:
@@ -131,7 +162,7 @@ def configure() -> None:
         max_concurrency=50,
         base_url="http://127.0.0.1:8000/api",
         body_style=BodyStyle.RAW_BODY,
-        transport="aiohttp",
+        transport="httptools",
     )
     ClickPost(transport=httpx.AsyncHTTPTransport())
     ClickPost(username="acme", api_key="not-a-real-key", rate=10)

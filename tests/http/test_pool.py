@@ -1,9 +1,10 @@
-"""Connections: one for each call under way, kept for the next one, and never leaked."""
+"""Connections: one for each request in flight, kept for the next one, and never leaked."""
 
 import asyncio
 import contextlib
 import os
 import ssl
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,27 @@ import pytest
 import trustme
 
 from clickpost_async import NotSentError, UnreadableReplyError
-from clickpost_async._http import httpcore_pool as pool_module
+from clickpost_async._http import pool as pool_module
 from clickpost_async._http.adapter import BaseURL, HTTPRequest, SendProgress, StepTimeouts
-from clickpost_async._http.httpcore_pool import HTTPCorePool
+from clickpost_async._http.httpcore_connection import HTTPCoreConnection
+from clickpost_async._http.httptools_connection import HTTPToolsConnection
+from clickpost_async._http.pool import ConnectionPool
 from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async._http.tls import verifying_context
 from tests.helpers.http_server import PLACED, Peer, Server, closed_port, http, serving, until, well
 
 _base = cache(BaseURL.parse)
 LIMITS = StepTimeouts(5, 5, 5)
+MakePool = Callable[[], ConnectionPool]
+
+
+@pytest.fixture(params=[HTTPCoreConnection, HTTPToolsConnection])
+def make_pool(request: pytest.FixtureRequest) -> MakePool:
+    return lambda: ConnectionPool(request.param)
 
 
 async def ask(
-    pool: HTTPCorePool,
+    pool: ConnectionPool,
     server: Server,
     limits: StepTimeouts = LIMITS,
     progress: SendProgress | None = None,
@@ -38,8 +47,8 @@ async def ask(
 
 
 @pytest.mark.asyncio
-async def test_a_connection_is_used_again() -> None:
-    pool = HTTPCorePool()
+async def test_a_connection_is_used_again(make_pool: MakePool) -> None:
+    pool = make_pool()
     async with serving() as server:
         for _ in range(5):
             assert await ask(pool, server) == PLACED
@@ -49,8 +58,10 @@ async def test_a_connection_is_used_again() -> None:
 
 
 @pytest.mark.asyncio
-async def test_calls_at_once_have_a_connection_each_and_leave_them_for_the_next() -> None:
-    pool = HTTPCorePool()
+async def test_calls_at_once_have_a_connection_each_and_leave_them_for_the_next(
+    make_pool: MakePool,
+) -> None:
+    pool = make_pool()
     async with serving() as server:
         for _ in range(3):
             await asyncio.gather(*(ask(pool, server) for _ in range(20)))
@@ -59,13 +70,15 @@ async def test_calls_at_once_have_a_connection_each_and_leave_them_for_the_next(
 
 
 @pytest.mark.asyncio
-async def test_an_answer_that_is_not_read_to_its_end_costs_the_connection() -> None:
+async def test_an_answer_that_is_not_read_to_its_end_costs_the_connection(
+    make_pool: MakePool,
+) -> None:
     async def talk(peer: Peer) -> None:
         await peer.read()
         await peer.send(http(b"x" * 3_000_000))
         await peer.until_gone()
 
-    pool = HTTPCorePool()
+    pool = make_pool()
     async with serving(talk) as server:
         with pytest.raises(UnreadableReplyError, match="larger"):
             await ask(pool, server)
@@ -79,7 +92,7 @@ async def test_an_answer_that_is_not_read_to_its_end_costs_the_connection() -> N
 @pytest.mark.parametrize("later", [False, True])
 @pytest.mark.asyncio
 async def test_a_connection_on_which_more_came_than_the_answer_is_not_used_again(
-    later: bool,
+    later: bool, make_pool: MakePool
 ) -> None:
     first, stray = http(b"first"), http(b"stray")
 
@@ -91,7 +104,7 @@ async def test_a_connection_on_which_more_came_than_the_answer_is_not_used_again
             await peer.send(stray)
         await peer.until_gone()
 
-    pool = HTTPCorePool()
+    pool = make_pool()
     async with serving(talk) as server:
         assert await ask(pool, server) == b"first"
         await asyncio.sleep(0.05)
@@ -102,13 +115,15 @@ async def test_a_connection_on_which_more_came_than_the_answer_is_not_used_again
 
 
 @pytest.mark.asyncio
-async def test_a_server_that_wants_no_more_calls_is_asked_on_a_new_connection() -> None:
+async def test_a_server_that_wants_no_more_calls_is_asked_on_a_new_connection(
+    make_pool: MakePool,
+) -> None:
     async def talk(peer: Peer) -> None:
         await peer.read()
         await peer.send(http(PLACED, connection="close"))
         await peer.until_gone()
 
-    pool = HTTPCorePool()
+    pool = make_pool()
     async with serving(talk) as server:
         for number in range(1, 4):
             assert await ask(pool, server) == PLACED
@@ -117,10 +132,10 @@ async def test_a_server_that_wants_no_more_calls_is_asked_on_a_new_connection() 
 
 @pytest.mark.asyncio
 async def test_a_connection_that_idled_for_too_long_is_not_trusted(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, make_pool: MakePool
 ) -> None:
     monkeypatch.setattr(pool_module, "KEEP_ALIVE", 0.02)
-    pool = HTTPCorePool()
+    pool = make_pool()
     async with serving() as server:
         await asyncio.gather(*(ask(pool, server) for _ in range(5)))
         await asyncio.sleep(0.05)
@@ -132,10 +147,10 @@ async def test_a_connection_that_idled_for_too_long_is_not_trusted(
 
 @pytest.mark.asyncio
 async def test_what_a_busier_time_has_left_is_closed_while_one_connection_goes_on(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, make_pool: MakePool
 ) -> None:
     monkeypatch.setattr(pool_module, "KEEP_ALIVE", 0.05)
-    pool = HTTPCorePool()
+    pool = make_pool()
     async with serving() as server:
         await asyncio.gather(*(ask(pool, server) for _ in range(5)))
         for _ in range(6):
@@ -146,8 +161,8 @@ async def test_what_a_busier_time_has_left_is_closed_while_one_connection_goes_o
 
 
 @pytest.mark.asyncio
-async def test_connections_of_one_server_are_not_used_for_another() -> None:
-    pool = HTTPCorePool()
+async def test_connections_of_one_server_are_not_used_for_another(make_pool: MakePool) -> None:
+    pool = make_pool()
     async with serving() as one, serving() as other:
         await ask(pool, one)
         await ask(pool, other)
@@ -158,8 +173,10 @@ async def test_connections_of_one_server_are_not_used_for_another() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("turns", range(1, 40))
-async def test_a_call_that_is_cancelled_at_any_point_leaves_no_connection(turns: int) -> None:
-    pool = HTTPCorePool()
+async def test_a_call_that_is_cancelled_at_any_point_leaves_no_connection(
+    turns: int, make_pool: MakePool
+) -> None:
+    pool = make_pool()
     async with serving() as server:
         call = asyncio.create_task(ask(pool, server))
         for _ in range(turns):
@@ -175,12 +192,12 @@ async def test_a_call_that_is_cancelled_at_any_point_leaves_no_connection(turns:
 
 
 @pytest.mark.asyncio
-async def test_cancelling_twice_leaves_no_connection_either() -> None:
+async def test_cancelling_twice_leaves_no_connection_either(make_pool: MakePool) -> None:
     async def hang(peer: Peer) -> None:
         await peer.read()
         await peer.until_gone()
 
-    pool = HTTPCorePool()
+    pool = make_pool()
     async with serving(hang) as server:
         call = asyncio.create_task(ask(pool, server))
         await until(lambda: server.heads)
@@ -194,8 +211,8 @@ async def test_cancelling_twice_leaves_no_connection_either() -> None:
 
 
 @pytest.mark.asyncio
-async def test_after_the_end_nothing_is_opened() -> None:
-    pool = HTTPCorePool()
+async def test_after_the_end_nothing_is_opened(make_pool: MakePool) -> None:
+    pool = make_pool()
     await pool.aclose()
     await pool.aclose()
     async with serving() as server:
@@ -205,12 +222,12 @@ async def test_after_the_end_nothing_is_opened() -> None:
 
 
 @pytest.mark.asyncio
-async def test_closing_ends_the_calls_under_way() -> None:
+async def test_closing_ends_the_calls_under_way(make_pool: MakePool) -> None:
     async def hang(peer: Peer) -> None:
         await peer.read()
         await peer.until_gone()
 
-    pool = HTTPCorePool()
+    pool = make_pool()
     async with serving(hang) as server:
         call = asyncio.create_task(ask(pool, server))
         await until(lambda: server.heads)
@@ -229,12 +246,12 @@ async def test_closing_ends_the_calls_under_way() -> None:
     ],
 )
 async def test_errors_are_those_of_httpcore(
-    limits: StepTimeouts, expected: type[Exception]
+    limits: StepTimeouts, expected: type[Exception], make_pool: MakePool
 ) -> None:
     async def hang(peer: Peer) -> None:
         await peer.until_gone()
 
-    pool = HTTPCorePool()
+    pool = make_pool()
     async with serving(hang) as server:
         port = server.port
         if expected is httpcore.ConnectError:
@@ -246,10 +263,11 @@ async def test_errors_are_those_of_httpcore(
 
 
 @pytest.mark.asyncio
-async def test_a_connection_that_is_closed_after_it_was_taken_is_noticed_before_the_first_byte(
+async def test_httpcore_connection_closed_after_the_pool_took_it_is_noticed_before_the_first_byte(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pool = HTTPCorePool()
+    # httptools' connection writes in the very turn of the event loop in which it was taken.
+    pool = ConnectionPool(HTTPCoreConnection)
     async with serving() as server:
         await ask(pool, server)
         handle = httpcore.AsyncHTTPConnection.handle_async_request
@@ -267,11 +285,13 @@ async def test_a_connection_that_is_closed_after_it_was_taken_is_noticed_before_
 
 
 @pytest.mark.asyncio
-async def test_a_call_is_told_how_far_it_got_on_a_new_connection_and_on_a_used_one() -> None:
+async def test_a_call_is_told_how_far_it_got_on_a_new_connection_and_on_a_used_one(
+    make_pool: MakePool,
+) -> None:
     async def silent(peer: Peer) -> None:
         await peer.until_gone()
 
-    pool, soon = HTTPCorePool(), StepTimeouts(5, 5, 0.05)
+    pool, soon = make_pool(), StepTimeouts(5, 5, 0.05)
     async with serving() as server:
         port = server.port
         server.port = closed_port()
@@ -288,7 +308,7 @@ async def test_a_call_is_told_how_far_it_got_on_a_new_connection_and_on_a_used_o
 
         server.talk = silent
         lost = SendProgress()
-        other = HTTPCorePool()
+        other = make_pool()
         with pytest.raises(httpcore.ReadTimeout):
             await ask(other, server, soon, lost)
         assert (lost.is_reliable, lost.may_have_been_sent) == (True, True)

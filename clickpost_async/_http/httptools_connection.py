@@ -1,0 +1,247 @@
+"""The fast kind of connection: one asyncio protocol, and llhttp (by httptools) reads the responses.
+
+llhttp is stricter than h11 in nearly everything; where it is not, this is: a response is refused
+whose end is open to interpretation, and nothing it sends can grow without a bound.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+import httpcore
+
+from clickpost_async._http import tls
+from clickpost_async._http.adapter import (
+    HEADERS,
+    JSON_HEADERS,
+    BaseURL,
+    HTTPRequest,
+    SendProgress,
+)
+from clickpost_async._http.response_reader import ResponseReader
+from clickpost_async._http.socket_protocol import SocketProtocol
+from clickpost_async.errors import FailureKind, NotSentError
+
+try:
+    from httptools import HttpParserError, HttpResponseParser
+except ImportError as _error:
+    message = "transport='httptools' needs an extra: pip install \"clickpost_async[fast]\""
+    raise ImportError(message) from _error
+
+# Bytes in a row that are not of a body: heads, chunk sizes with their extensions, trailers.
+_MAX_FRAMING = 100 * 1024
+
+
+class HTTPToolsConnection(SocketProtocol):
+    """One HTTP/1.1 connection to one server, opened by its first request.
+
+    What comes is parsed as it comes and handed on to the request's reader, which bounds it; so
+    there is no buffer, and nothing to hold back the server for.
+    """
+
+    def __init__(self, base: BaseURL) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            message = (
+                "transport='httptools' needs asyncio; on trio leave `transport` out, or give one of"
+                " httpx's transports"
+            )
+            kind = FailureKind.NOT_SENDABLE
+            raise NotSentError(message, transient=False, kind=kind) from None
+        super().__init__(loop)
+        self._base = base
+        self._tls_context = tls.verifying_context() if base.scheme == "https" else None
+        self._head = _after_target(base, HEADERS)
+        self._json_head = _after_target(base, JSON_HEADERS)
+        self._parser = HttpResponseParser(self)
+        self._reader: ResponseReader | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._framing_bytes = 0
+        self._is_final = False
+        self._ends_with_connection = False
+        self._complete = False
+        self._keep_alive = False
+
+    # --- the pool's side --------------------------------------------------------------------------
+
+    async def send(
+        self, request: HTTPRequest, progress: SendProgress, reader: ResponseReader
+    ) -> None:
+        """Send a request and read its response."""
+        progress.is_reliable = True
+        progress.may_have_been_sent = False
+        limits = request.limits
+        if not self._is_open:
+            base = self._base
+            await self.connect(base.host, base.port, limits.connect, self._tls_context)
+        self._raise_if_lost()
+        data = self._serialize(request)
+        self._reader = reader
+        self._complete = False
+        self._framing_bytes = 0
+        progress.may_have_been_sent = True
+        self._transport.write(data)
+        del data  # the key is in it
+        if self._congested:
+            deadline = self._loop.time() + limits.write
+            while self._congested and not self._complete:
+                self._raise_if_lost()
+                await self._next_event(deadline, httpcore.WriteTimeout)
+        while not self._complete:
+            self._raise_if_lost()
+            await self._next_event(self._loop.time() + limits.read, httpcore.ReadTimeout)
+        self._reader = None
+
+    def _raise_if_lost(self) -> None:
+        failure = self._failure
+        if isinstance(failure, OSError):
+            raise httpcore.ReadError(str(failure)) from failure
+        if failure is not None:
+            raise failure
+        if self._ended:
+            message = "the server closed the connection before the end of a response"
+            raise httpcore.RemoteProtocolError(message)
+
+    def _serialize(self, request: HTTPRequest) -> bytes:
+        """Return the bytes of a request, with the key in them."""
+        start = f"{request.method} {self._base.path}{request.target}"
+        if not start.isprintable() or start.count(" ") != 1:
+            message = "illegal character in the request's target"
+            raise httpcore.LocalProtocolError(message)
+        line, body, signature = start.encode("ascii"), request.body, request.signature
+        if signature is not None:
+            line = signature.sign_target(line)
+        if body is None:
+            return line + self._head + b"\r\n"
+        if signature is not None:
+            body = signature.sign_body(body)
+        return b"%b%bContent-Length: %d\r\n\r\n%b" % (line, self._json_head, len(body), body)
+
+    def is_reusable(self) -> bool:
+        """Return whether the last response ended so that another request may follow."""
+        return (
+            self._keep_alive
+            and not self.is_broken()
+            # The response may have come before the whole request was written.
+            and not self._transport.get_write_buffer_size()
+        )
+
+    def is_stale(self) -> bool:
+        """Return whether an idle connection was closed by the server, or has unexpected data."""
+        return self.is_broken() or self._is_readable()
+
+    def is_broken(self) -> bool:
+        """Return whether the connection has ended, or a failure was seen on it."""
+        return self._ended or self._failure is not None
+
+    async def aclose(self) -> None:
+        """Close at once; a request in flight fails."""
+        self._abort()
+
+    # --- asyncio's side ---------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self._reader is None or self._complete:
+            self._fail("the server sent data outside of a response")
+            return
+        if self._failure is not None:
+            return
+        # llhttp skips blank lines, and reads other protocols that look alike.
+        if not self._framing_bytes and not data.startswith(b"H"):
+            self._fail("the response does not begin with a status line")
+            return
+        self._framing_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserError as error:
+            self._refuse(error)
+        else:
+            if self._framing_bytes > _MAX_FRAMING:
+                self._fail("the response has too much data outside of its body")
+        self._wake()
+
+    def _refuse(self, error: HttpParserError) -> None:
+        # An exception of a method that the parser has called is behind its own.
+        cause = error.__context__
+        if self._complete:
+            self._keep_alive = False
+        elif isinstance(cause, Exception):
+            self._failure = cause
+        else:
+            self._fail(str(error))
+
+    def eof_received(self) -> None:
+        if self._ends_with_connection:
+            self._complete = True
+        super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        del self._parser  # it refers to its owner
+
+    def _fail(self, message: str) -> None:
+        self._failure = self._failure or httpcore.RemoteProtocolError(message)
+        self._transport.abort()
+        self._wake()
+
+    # --- the parser's side ------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Refuse what follows a response in the same piece of data."""
+        if self._complete:
+            message = "the server sent data outside of a response"
+            raise httpcore.RemoteProtocolError(message)
+        self._headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header, or a trailer, which nobody reads."""
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Decide where the response ends, and begin to read it if it is not informational."""
+        status = self._parser.get_status_code()
+        headers = self._headers
+        codings: list[bytes] = []
+        has_length = False
+        for name, value in headers:
+            lowered = name.lower()
+            if lowered == b"transfer-encoding":
+                codings.append(value.strip().lower())
+            elif lowered == b"content-length":
+                has_length = True
+        self._is_final = status >= 200
+        if self._framing_bytes > _MAX_FRAMING:
+            size = sum(len(name) + len(value) for name, value in headers)
+            if size > _MAX_FRAMING:
+                raise httpcore.RemoteProtocolError("the response's head is too large")
+        if not self._is_final:
+            # RFC 9110, section 8.6 and RFC 9112, section 6.1: neither may be in one. An upgrade
+            # (101) was not requested.
+            if status < 100 or status == 101 or codings or has_length:
+                raise httpcore.RemoteProtocolError("unexpected informational response")
+            return
+        if codings and codings != [b"chunked"]:
+            raise httpcore.RemoteProtocolError("unexpected Transfer-Encoding in the response")
+        self._ends_with_connection = not (codings or has_length or status in (204, 304))
+        assert self._reader is not None  # noqa: S101 - data is parsed for a reader alone
+        self._reader.begin(status, headers)
+
+    def on_body(self, body: bytes) -> None:
+        """Hand on a piece of the body."""
+        assert self._reader is not None  # noqa: S101 - as above
+        self._framing_bytes = 1  # 0 means that nothing of the response has come yet
+        self._reader.feed(body)
+
+    def on_message_complete(self) -> None:
+        """Note the end of the response, and whether the connection may be used again."""
+        if self._is_final:
+            self._complete = True
+            self._framing_bytes = 1
+            parser = self._parser
+            self._keep_alive = parser.should_keep_alive() and parser.get_http_version() == "1.1"
+
+
+def _after_target(base: BaseURL, headers: Mapping[str, str]) -> bytes:
+    lines = {"Host": base.authority, **headers}
+    text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f" HTTP/1.1\r\n{text}".encode("ascii")

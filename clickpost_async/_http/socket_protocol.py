@@ -1,0 +1,134 @@
+"""The asyncio side of one connection: events, timeouts, and whether the socket is still alive.
+
+Its exceptions are httpcore's, for both kinds of connection, so that one table classifies them.
+"""
+
+import asyncio
+import math
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+import httpcore
+
+from clickpost_async._concurrency.per_loop import close_orphan
+from clickpost_async._http.happy_eyeballs import connect
+from clickpost_async._http.socket_probe import is_readable
+
+
+class SocketProtocol(asyncio.Protocol):
+    """What a connection knows of its socket, whichever library reads what comes.
+
+    One task at a time waits for the next event. A single timer outlives many waits: to set and to
+    cancel one for each costs more than the rest of the wait.
+    """
+
+    _transport: asyncio.Transport
+    _is_readable: Callable[[], bool]
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._is_open = False
+        self._ended = False
+        self._failure: BaseException | None = None
+        self._congested = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._deadline = math.inf
+        self._timeout_error: type[Exception] = TimeoutError
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
+
+    async def connect(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None,  # noqa: ASYNC109 - httpcore's interface
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        """Connect within `timeout` seconds, with TLS if there is a context."""
+        try:
+            async with asyncio.timeout(timeout):
+                connected = await connect(self._loop, host, port)
+                await self._loop.create_connection(
+                    lambda: self,
+                    sock=connected,
+                    ssl=context,
+                    server_hostname=None if context is None else host,
+                )
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Not checked with isinstance: uvloop's transports only look like asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
+        self._is_open = True
+        self._is_readable = is_readable(transport.get_extra_info("socket").fileno())
+
+    def eof_received(self) -> None:
+        self._ended = True
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended = True
+        self._failure = self._failure or exc
+        self._stop_timer()
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._congested = True
+
+    def resume_writing(self) -> None:
+        self._congested = False
+        self._wake()
+
+    def _next_event(self, deadline: float, error: type[Exception]) -> asyncio.Future[None]:
+        """Return what is done at the next event, and fails with `error` at `deadline`.
+
+        `deadline` is in the event loop's time.
+        """
+        self._waiter = waiter = self._loop.create_future()
+        self._deadline = deadline
+        self._timeout_error = error
+        if deadline < self._timer_at:
+            self._stop_timer()
+            self._start_timer()
+        return waiter
+
+    def _start_timer(self) -> None:
+        self._timer_at = self._deadline
+        self._timer = self._loop.call_at(self._deadline, self._check_deadline)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at = math.inf
+
+    def _check_deadline(self) -> None:
+        has_passed = self._deadline <= self._timer_at
+        self._stop_timer()
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if has_passed:
+            waiter.set_exception(self._timeout_error())
+        else:
+            self._start_timer()
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _abort(self) -> None:
+        """Close at once; whoever waits for an event finds a failure, not the end of a response."""
+        self._failure = self._failure or ConnectionAbortedError("closed on this side")
+        if self._is_open:
+            self._transport.abort()
+
+    def abandon(self) -> None:
+        """Close the socket of an event loop that is closed."""
+        if self._is_open:
+            close_orphan(self._transport)

@@ -1,0 +1,74 @@
+"""What became of the rows of a file."""
+
+from collections import Counter
+
+from attrs import define, field
+
+from clickpost_async.files.order_rows import OrderRow
+
+
+@define(kw_only=True)
+class FileCounts:
+    """What became of the rows of a file below its headings, as far as it was read.
+
+    Attributes:
+        orders: orders that can be sent; `order_rows`, the rows that they are made of.
+        refused: orders, and rows that are none, with mistakes; `refused_rows`, their rows.
+        skipped: rows that were left out on purpose, by reason.
+
+    Blank rows are not counted. `rows` is the sum: no row is lost in between.
+    """
+
+    orders: int = 0
+    order_rows: int = 0
+    refused: int = 0
+    refused_rows: int = 0
+    skipped: Counter[str] = field(factory=Counter)
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows of the file that are not blank."""
+        return self.order_rows + self.refused_rows + self.skipped.total()
+
+    def add(self, row: OrderRow) -> None:
+        """Count an order that was read, or what could not be read."""
+        if row.problems:
+            self.refused += 1
+            self.refused_rows += row.row_count
+        else:
+            self.orders += 1
+            self.order_rows += row.row_count
+
+    def refuse(self, row: OrderRow) -> None:
+        """Count an order as refused that was counted as one to be sent."""
+        self.orders -= 1
+        self.order_rows -= row.row_count
+        self.refused += 1
+        self.refused_rows += row.row_count
+
+    def skip_order(self, row: OrderRow, reason: str) -> None:
+        """Count the rows of an order as left out that was counted as one to be sent or refused."""
+        if row.problems:
+            self.refused -= 1
+            self.refused_rows -= row.row_count
+        else:
+            self.orders -= 1
+            self.order_rows -= row.row_count
+        self.skip(reason, row.row_count)
+
+    def skip(self, reason: str, rows: int = 1) -> None:
+        """Count rows that are left out."""
+        self.skipped[reason] += rows
+
+    def __str__(self) -> str:
+        parts = [_counted(self.orders, "order")]
+        if self.skipped:
+            reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in self.skipped.most_common())
+            parts.append(f"{self.skipped.total():,} skipped ({reasons})")
+        if self.refused:
+            parts.append(f"{self.refused:,} refused")
+        return f"{_counted(self.rows, 'row')}: {', '.join(parts)}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what if number == 1 else f'{what}s'}"

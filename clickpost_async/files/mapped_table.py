@@ -1,0 +1,480 @@
+"""A column map, applied to the rows of one file."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, DivisionByZero, InvalidOperation
+
+from attrs import evolve, frozen
+
+from clickpost_async.files.cells import BadCellError, strip_blanks
+from clickpost_async.files.column_map import ColumnMap, is_date_column
+from clickpost_async.files.columns import Column
+from clickpost_async.files.header import (
+    IGNORED,
+    Heading,
+    UnknownColumnError,
+    find_column,
+    nearest,
+    read_headings,
+)
+from clickpost_async.files.map_entries import (
+    Condition,
+    Formula,
+    MapEntryError,
+    RowRule,
+    decimal_text,
+    fold_title,
+    resolve_moment,
+    to_decimal,
+)
+from clickpost_async.files.order_rows import RowProblem, SourceRow, TableRow
+from clickpost_async.files.text import UnreadableLineError
+
+_Record = tuple[int, Sequence[str] | UnreadableLineError]
+_ITEM = "item_"
+_QUANTITY = "item_quantity"
+# Rows that are held until their order is complete; more than an order and its doubtful rows have.
+_MAX_HELD = 4_000
+
+
+@frozen(kw_only=True)
+class MappedGroup:
+    """The rows of one order in our columns, and what the map left out of it.
+
+    `skipped` has a reason for each row that is left out: of all rows, or of some items.
+    """
+
+    lines: Sequence[TableRow]
+    source: Sequence[SourceRow]
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether nothing of the order is left."""
+        return len(self.skipped) == len(self.lines)
+
+
+@frozen
+class _BoundRule:
+    """A rule, with the places of its columns in the file."""
+
+    reason: str
+    conditions: Sequence[tuple[int, Condition]]
+
+    def matches(self, cells: Sequence[str]) -> bool:
+        return all(
+            condition.matches(cells[index] if index < len(cells) else "")
+            for index, condition in self.conditions
+        )
+
+
+def _first_rule(rules: Sequence[_BoundRule], cells: Sequence[str]) -> _BoundRule | None:
+    return next((rule for rule in rules if rule.matches(cells)), None)
+
+
+class MappedTable:
+    """Turns the rows of a file into rows with our columns.
+
+    Columns that the map makes of others ([join], [compute], [by]) stand behind those of the file.
+    """
+
+    def __init__(
+        self, columns: ColumnMap, titles: Sequence[str], now: dt.datetime | None = None
+    ) -> None:
+        self.file_titles: Sequence[str] = tuple(titles)
+        self.titles: list[str] = [strip_blanks(title) for title in titles]
+        self.columns: dict[str, str] = {}
+        self.problems: list[tuple[str, str]] = []
+        self.fixed: dict[Column, str] = {}
+        self._map = columns
+        self._width = len(titles)
+        self._index: dict[str, int] = {}
+        self._own: dict[str, int] = {}
+        self._source: dict[int, Sequence[str]] = {}
+        for index, title in enumerate(self.titles):
+            if title:
+                self._index.setdefault(fold_title(title), index)
+        self._name_columns()
+        self._check_names()
+        self._add_columns()
+        self._resolve_fixed(now or dt.datetime.now(dt.UTC))
+        self._places = {
+            name: self._find(name) for name in (*self._own, *columns.file_names, *columns.by)
+        }
+        self._skip = self._bind(columns.skip)
+        self._skip_items = self._bind(columns.skip_items)
+        self._refused = self._bind(columns.refuse)
+        self._joins = [
+            (target, [place for place in map(self._find, join.columns) if place is not None], join)
+            for ours, join in columns.join.items()
+            if (target := self._own.get(ours)) is not None
+        ]
+        self._translated = [
+            (index, name) for index, name in self._named() if columns.translates(name)
+        ]
+
+    # --- the first row ---------------------------------------------------------------------------
+
+    def _name_columns(self) -> None:
+        # What is joined or computed with is a column of the file, however like one of ours it is.
+        foreign = [name for name in self._map.file_names if not _is_own(name)]
+        ours = dict.fromkeys(map(fold_title, foreign), IGNORED.name)
+        ours |= {fold_title(theirs): name for theirs, name in self._map.columns.items()}
+        for title in self.titles:
+            name = ours.get(fold_title(title))
+            if name is not None:
+                self.columns[title] = name
+        for index, name in self._named():
+            self._own.setdefault(name, index)
+
+    def _named(self) -> Iterator[tuple[int, str]]:
+        for index, title in enumerate(self.titles):
+            name = self.columns.get(title, title)
+            if name == IGNORED.name:
+                continue
+            try:
+                yield index, find_column(name).name
+            except UnknownColumnError:
+                continue
+
+    def _check_names(self) -> None:
+        for name in self._map.file_names:
+            if self._find(name) is None and name not in self._map.optional and not _is_own(name):
+                self._missing(name, "the map names it")
+        for table, rules in (
+            ("skip", self._map.skip),
+            ("skip_items", self._map.skip_items),
+            ("refuse", self._map.refuse),
+        ):
+            for reason, rule in rules.items():
+                for condition in rule.conditions:
+                    if self._find(condition.column) is None and not condition.optional:
+                        self._missing(
+                            condition.column,
+                            f'[{table}] "{reason}" needs it, or "{reason}" = false in the map',
+                        )
+
+    def _missing(self, name: str, why: str) -> None:
+        near = nearest(name, [title for title in self.titles if title])
+        hint = f"; did you mean {near}?" if near else ""
+        self.problems.append((name, f"the file has no such column: {why}{hint}"))
+
+    def _find(self, name: str) -> int | None:
+        """Return where a column of the file, or one of ours, stands."""
+        index = self._index.get(fold_title(name))
+        return index if index is not None else self._own.get(name)
+
+    def _add_columns(self) -> None:
+        for ours, join in self._map.join.items():
+            sources = [name for name in join.columns if self._find(name) is not None]
+            if sources:
+                title = " + ".join(sources)
+                self._add(ours if title in self.titles else title, ours)
+        for key, table in self._map.by.items():
+            if key in self._own or key in self._map.fixed or key in self._map.compute:
+                for ours in table.columns:
+                    self._add(ours, ours)
+            else:
+                self.problems.append((key, f"[by.{key}] needs a column that becomes {key}"))
+        for ours, formula in self._map.compute.items():
+            if any(self._find(name) is not None or _is_own(name) for name in formula.names):
+                self._add(ours, ours)
+
+    def _add(self, title: str, ours: str) -> None:
+        if ours in self._own:
+            return
+        self._own[ours] = len(self.titles)
+        self.columns[title] = ours
+        self.titles.append(title)
+
+    def _resolve_fixed(self, now: dt.datetime) -> None:
+        for ours, cell in self._map.fixed.items():
+            value = cell
+            if is_date_column(ours):
+                try:
+                    value = resolve_moment(cell, self._map.timezone, now) or cell
+                except MapEntryError as error:
+                    self.problems.append((ours, f"[fixed]: {error}"))
+            self.fixed[find_column(ours)] = value
+        self._fixed = {column.name: cell for column, cell in self.fixed.items()}
+
+    def read_headings(self, headings: list[Heading]) -> Iterator[tuple[str, str]]:
+        """Fill in the headings, and yield which columns cannot be understood and why."""
+        return read_headings(
+            self.titles, self.columns, headings, ignore_others=self._map.ignore_others
+        )
+
+    # --- every row -------------------------------------------------------------------------------
+
+    def translate(self, records: Iterator[_Record]) -> Iterator[_Record]:
+        """Yield the rows in our words, with the columns that are made of others."""
+        for number, cells in records:
+            if isinstance(cells, UnreadableLineError):
+                self._source[number] = ()
+                yield number, cells
+                continue
+            if len(self._source) < _MAX_HELD:
+                self._source[number] = cells
+            yield number, self._translate(cells)
+
+    def _translate(self, cells: Sequence[str]) -> Sequence[str]:
+        added = [""] * (len(self.titles) - self._width)
+        row = list(cells)
+        if added:
+            missing = [""] * (self._width - len(row))
+            # What is too much stays behind all columns, where the reader finds it.
+            row = [*row[: self._width], *missing, *added, *row[self._width :]]
+        for target, indexes, join in self._joins:
+            if not strip_blanks(row[target]):
+                row[target] = join.apply([row[index] for index in indexes])
+        for index, name in self._translated:
+            if index < len(row):
+                row[index] = self._scale(name, self._map.translate(name, row[index]))
+        return row
+
+    def _scale(self, name: str, cell: str) -> str:
+        factor = self._map.scale.get(name)
+        if factor is None:
+            return cell
+        try:
+            number = to_decimal(cell)
+        except BadCellError:
+            return cell
+        return cell if number is None else decimal_text(number * Decimal(str(factor)))
+
+    # --- the rows of an order --------------------------------------------------------------------
+
+    def complete(self, lines: Sequence[TableRow], headings: Sequence[Heading]) -> MappedGroup:
+        """Leave out what is not to be shipped, and fill in what is computed and looked up."""
+        source = [SourceRow(line.number, self._source.pop(line.number, ())) for line in lines]
+        for row in source:
+            if rule := _first_rule(self._skip, row.cells):
+                return MappedGroup(lines=lines, source=source, skipped=(rule.reason,) * len(lines))
+        rules = [_first_rule(self._skip_items, row.cells) for row in source]
+        reasons = [None if rule is None else rule.reason for rule in rules]
+        skipped = tuple(reason for reason in reasons if reason is not None)
+        if len(skipped) == len(lines):
+            return MappedGroup(lines=lines, source=source, skipped=skipped)
+        rows = [
+            self._refuse(line, raw.cells) if reason is None else _without_item(line, headings)
+            for line, raw, reason in zip(lines, source, reasons, strict=True)
+        ]
+        if self._map.by or self._map.compute:
+            rows = _Completion(self, self._map, rows, reasons).rows
+        return MappedGroup(lines=rows, source=source, skipped=skipped)
+
+    def _refuse(self, line: TableRow, cells: Sequence[str]) -> TableRow:
+        rule = _first_rule(self._refused, cells)
+        if rule is None:
+            return line
+        column = rule.conditions[0][1].column
+        problem = RowProblem(row=line.number, column=column, message=rule.reason)
+        return evolve(line, problems=(*line.problems, problem))
+
+    def _bind(self, rules: Mapping[str, RowRule]) -> Sequence[_BoundRule]:
+        return [
+            _BoundRule(reason, places)
+            for reason, rule in rules.items()
+            # An optional column that the file does not have switches its rule off.
+            if len(places := self._places_of(rule)) == len(rule.conditions)
+        ]
+
+    def _places_of(self, rule: RowRule) -> Sequence[tuple[int, Condition]]:
+        places = ((self._find(each.column), each) for each in rule.conditions)
+        return [(index, each) for index, each in places if index is not None]
+
+    def cell(self, cells: Sequence[str], name: str) -> str:
+        """Return the cell of a column of the file, or of ours; blank if there is none."""
+        index = self._places.get(name)
+        return "" if index is None or index >= len(cells) else cells[index]
+
+    def fixed_cell(self, name: str) -> str:
+        """Return what a column of ours holds where the file says nothing."""
+        return self._fixed.get(name, "")
+
+    def place(self, ours: str) -> int | None:
+        """Return where a column of ours stands."""
+        return self._own.get(ours)
+
+
+def _is_own(name: str) -> bool:
+    try:
+        return find_column(name).name == name
+    except UnknownColumnError:
+        return False
+
+
+def _without_item(line: TableRow, headings: Sequence[Heading]) -> TableRow:
+    cells = list(line.cells)
+    for heading in headings:
+        if heading.belongs_to_items and heading.index < len(cells):
+            cells[heading.index] = ""
+    return evolve(line, cells=cells)
+
+
+class _Completion:
+    """Fills in the cells of one order that [by] and [compute] give, where the file says nothing."""
+
+    def __init__(
+        self,
+        table: MappedTable,
+        columns: ColumnMap,
+        lines: Sequence[TableRow],
+        reasons: Sequence[str | None],
+    ) -> None:
+        self._table = table
+        self._cells = [list(line.cells) for line in lines]
+        self._problems: dict[int, list[RowProblem]] = {}
+        self._numbers = [line.number for line in lines]
+        # Rows that cannot be read have no cells.
+        readable = [index for index, line in enumerate(lines) if line.cells and not line.problems]
+        self._order = readable
+        self._items = [index for index in readable if reasons[index] is None]
+        if readable:
+            self._look_up(columns, items=True)
+            for ours, formula in columns.compute.items():
+                if table.place(ours) is not None:
+                    self._compute(ours, formula)
+            self._look_up(columns, items=False)
+        self.rows = [
+            evolve(
+                line, cells=cells, problems=(*line.problems, *self._problems.get(line.number, ()))
+            )
+            for line, cells in zip(lines, self._cells, strict=True)
+        ]
+
+    def _look_up(self, columns: ColumnMap, *, items: bool) -> None:
+        for key, table in columns.by.items():
+            if key.startswith(_ITEM) is not items:
+                continue
+            for index in self._items if items else self._order[:1]:
+                value = self._value(index, key) if items else self._first(key)
+                for ours, cell in table.find(value).items():
+                    self._fill(index, ours, cell)
+
+    def _compute(self, ours: str, formula: Formula) -> None:
+        try:
+            if ours.startswith(_ITEM):
+                for index in self._items:
+                    self._set(index, ours, self._row_value(index, formula))
+            elif formula.when_cod and self._order_type() not in ("", "COD"):
+                self._put(ours, "0")
+            elif not self._first_filled(ours):
+                self._set(self._order[0], ours, self._order_value(formula))
+        except _CannotComputeError as error:
+            self._problem(error.index, error.column, f"{ours} cannot be computed: {error}")
+
+    def _order_value(self, formula: Formula) -> Decimal | None:
+        if formula.when_cod and not self._order_type():
+            return None
+        rows = self._items or self._order
+        if not formula.reduce:
+            values = {self._row_value(index, formula) for index in rows} - {None}
+            if len(values) > 1:
+                raise _CannotComputeError(rows[-1], formula.names[0], "it differs between rows")
+            return next(iter(values)) if values else self._fixed_value(formula)
+        values_by_row = [self._row_value(index, formula) for index in rows]
+        values_known = [value for value in values_by_row if value is not None]
+        if not values_known:
+            return None
+        is_of_items = any(name.startswith(_ITEM) for name in formula.names)
+        if is_of_items and len(values_known) < len(rows):
+            index = rows[values_by_row.index(None)]
+            raise _CannotComputeError(index, formula.names[0], "it is missing here")
+        if formula.reduce == "max":
+            return max(values_known)
+        times = [self._quantity(index) if is_of_items else Decimal(1) for index in rows]
+        return sum(
+            (
+                value * time
+                for value, time in zip(values_by_row, times, strict=True)
+                if value is not None
+            ),
+            start=Decimal(0),
+        )
+
+    def _order_type(self) -> str:
+        return strip_blanks(self._first("order_type")).upper()
+
+    def _put(self, ours: str, cell: str) -> None:
+        """Set a field of the order, whatever its rows say."""
+        place = self._table.place(ours)
+        if place is not None:
+            for index in self._order:
+                self._cells[index][place] = ""
+            self._cells[self._order[0]][place] = cell
+
+    def _fixed_value(self, formula: Formula) -> Decimal | None:
+        """Return what the one column of a formula is fixed to."""
+        if len(formula.names) != 1:
+            return None
+        (name,) = formula.names
+        try:
+            return to_decimal(self._table.fixed_cell(name))
+        except BadCellError as error:
+            raise _CannotComputeError(self._order[0], name, str(error)) from None
+
+    def _row_value(self, index: int, formula: Formula) -> Decimal | None:
+        """Return the sum of a formula's terms in a row, `None` where all of them are blank."""
+        terms = [(sign, self._number(index, name)) for sign, name in formula.terms]
+        if all(value is None for _, value in terms):
+            return None
+        total = sum((sign * (value or Decimal(0)) for sign, value in terms), start=Decimal(0))
+        if formula.divisor is None:
+            return total
+        divisor = self._number(index, formula.divisor)
+        try:
+            quotient = total / (Decimal(1) if divisor is None else divisor)
+        except (DivisionByZero, InvalidOperation):
+            raise _CannotComputeError(index, formula.divisor, "it is 0") from None
+        return quotient.quantize(Decimal("0.01"))
+
+    def _quantity(self, index: int) -> Decimal:
+        quantity = self._number(index, _QUANTITY)
+        return Decimal(1) if quantity is None else quantity
+
+    def _number(self, index: int, name: str) -> Decimal | None:
+        try:
+            return to_decimal(self._value(index, name))
+        except BadCellError as error:
+            raise _CannotComputeError(index, name, str(error)) from None
+
+    def _value(self, index: int, name: str) -> str:
+        cell = self._table.cell(self._cells[index], name)
+        if strip_blanks(cell):
+            return cell
+        return self._table.fixed_cell(name) if name.startswith(_ITEM) else ""
+
+    def _first(self, ours: str) -> str:
+        return self._first_filled(ours) or self._table.fixed_cell(ours)
+
+    def _first_filled(self, ours: str) -> str:
+        for index in self._order:
+            cell = self._table.cell(self._cells[index], ours)
+            if strip_blanks(cell):
+                return cell
+        return ""
+
+    def _fill(self, index: int, ours: str, cell: str) -> None:
+        place = self._table.place(ours)
+        if place is not None and not strip_blanks(self._cells[index][place]):
+            self._cells[index][place] = cell
+
+    def _set(self, index: int, ours: str, number: Decimal | None) -> None:
+        if number is not None:
+            self._fill(index, ours, decimal_text(number))
+
+    def _problem(self, index: int, column: str, message: str) -> None:
+        number = self._numbers[index]
+        self._problems.setdefault(number, []).append(
+            RowProblem(row=number, column=column, message=message)
+        )
+
+
+class _CannotComputeError(ValueError):
+    """A value that a formula cannot use: where it stands, and why."""
+
+    def __init__(self, index: int, column: str, message: str) -> None:
+        super().__init__(message)
+        self.index = index
+        self.column = column

@@ -1,0 +1,76 @@
+"""Phone numbers as people write them, read as ClickPost takes them: digits, dialling code apart."""
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from attrs import frozen
+
+from clickpost_async.files.cells import BadCellError
+
+# Nearly all phones of India's files; they need no look at the numbering plan.
+_INDIAN_MOBILE = re.compile(r"[6-9]\d{9}", re.ASCII).fullmatch
+_WRITTEN = re.compile(r"\(?\+?[\d\s().\u2010-\u2015-]+", re.ASCII).fullmatch
+_DIGITS = re.compile(r"\+?\d+", re.ASCII).fullmatch
+_INDIA = "IN"
+_INDIA_CODE = 91
+
+
+@frozen
+class Phone:
+    """A number without its dialling code; `code` is that code where it is another country's."""
+
+    number: str
+    code: str | None = None
+    is_valid: bool = True
+
+
+@lru_cache(4096)
+def read_phone(text: str, country: str) -> Phone:
+    """Read a phone number as it is written in a country, by its ISO code.
+
+    A number of India is returned without `+91`, `0091`, `91` and the `0` before a mobile number; a
+    fixed line keeps its `0`. A number that the numbering plan does not have is returned as it is
+    written, and not valid.
+
+    Raises:
+        BadCellError: it is no phone number, or it could be several.
+
+    """
+    if country == _INDIA and _INDIAN_MOBILE(text):
+        return Phone(text)
+    if not _WRITTEN(text):
+        raise BadCellError(
+            "not a phone number that can be read; write one number, in digits, like 9876543210"
+        )
+    try:
+        import phonenumbers
+    except ImportError:
+        if _DIGITS(text):
+            return Phone(text)
+        raise BadCellError(
+            "write it in digits only, like 9876543210; phones written otherwise are read with "
+            "phonenumbers: pip install 'clickpost_async[phones]'"
+        ) from None
+    try:
+        parsed = phonenumbers.parse(text, country or None)
+    except phonenumbers.NumberParseException:
+        parsed = None
+    if parsed is None or not phonenumbers.is_valid_number(parsed):
+        return Phone(text, is_valid=False)
+    return _valid(text, country, parsed)
+
+
+def _valid(text: str, country: str, parsed: Any) -> Phone:
+    import phonenumbers
+
+    digits = "".join(re.findall(r"\d", text))
+    national = phonenumbers.national_significant_number(parsed)
+    if parsed.country_code == _INDIA_CODE and country == _INDIA:
+        is_fixed = phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.FIXED_LINE
+        # Ten digits of a fixed line are sent as they are: nothing was written before them.
+        return Phone(f"0{national}" if is_fixed and digits != national else national)
+    has_code = text.lstrip("( ").startswith(("+", "00"))
+    if not has_code:
+        return Phone(digits)
+    return Phone(national, f"+{parsed.country_code}")

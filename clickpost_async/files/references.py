@@ -1,0 +1,71 @@
+"""Which reference numbers a file has in several places."""
+
+import sqlite3
+from types import TracebackType
+from typing import Self
+
+from attrs import frozen
+
+
+@frozen
+class Repetition:
+    """Another place in which a reference number stands.
+
+    `is_same_order`: all of them have the same contents, so that there is one order to be sent.
+    """
+
+    row: int
+    is_same_order: bool
+
+
+class ReferenceIndex:
+    """The rows in which each reference number begins, in a database that spills to the disk.
+
+    So memory stays flat, however many orders a file has.
+    """
+
+    def __init__(self) -> None:
+        # A file of its own that is deleted when closed; it is written only where memory is short.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute(
+            "CREATE TABLE refs (ref BLOB PRIMARY KEY, first INT, digest INT, other INT)"
+            " WITHOUT ROWID"
+        )
+        self._database.execute("BEGIN")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._database.close()
+
+    def add(self, reference: str, row: int, digest: int) -> None:
+        """Remember that an order begins in a row; `digest` stands for its contents."""
+        self._database.execute(
+            "INSERT INTO refs VALUES (?, ?, ?, NULL) ON CONFLICT DO UPDATE "
+            "SET other = coalesce(other, excluded.first) WHERE digest <> excluded.digest",
+            (_key(reference), row, digest),
+        )
+
+    def find(self, reference: str, row: int) -> Repetition | None:
+        """Return another row in which an order with this reference begins, or `None`."""
+        found = self._database.execute(
+            "SELECT first, other FROM refs WHERE ref = ?", (_key(reference),)
+        ).fetchone()
+        if found is None:
+            return None
+        first, other = found
+        if other is None:
+            return None if row == first else Repetition(first, is_same_order=True)
+        return Repetition(other if row == first else first, is_same_order=False)
+
+
+def _key(reference: str) -> bytes:
+    # A reference that is no valid Unicode is refused later, and until then still a key.
+    return reference.encode("utf-8", "surrogatepass")

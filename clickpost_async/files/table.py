@@ -1,0 +1,164 @@
+"""The rows of a table under its headings, and which of them are one order."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from attrs import define, evolve, field, frozen
+
+from clickpost_async.files.cells import BadCellError, CellContext, Kind, read_cell, strip_blanks
+from clickpost_async.files.columns import Column
+from clickpost_async.files.header import Heading
+from clickpost_async.files.order_rows import (
+    WHOLE_ROW,
+    OrderRow,
+    RowProblem,
+    SourceRow,
+    TableRow,
+    build,
+    is_further_item,
+)
+from clickpost_async.files.text import UnreadableLineError
+
+# More rows in an order are not its items but a damaged file.
+_MOST_ROWS = 1000
+# Columns for people.
+_REMARKS = frozenset({"note", "reason", "advice"})
+
+
+@define(kw_only=True)
+class Layout:
+    """How the rows of a table are read: its headings, and what columns hold that it lacks.
+
+    `width` is the number of columns; `ignores_others` tells that a column without a name is one
+    that is not used.
+    """
+
+    headings: Sequence[Heading]
+    width: int
+    fixed: Mapping[Column, str] = field(factory=dict)
+    ignores_others: bool = False
+    _named: frozenset[int] = field(init=False)
+    _reference: Heading = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._named = frozenset(heading.index for heading in self.headings)
+        self._reference = next(heading for heading in self.headings if heading.is_reference)
+
+    def line(self, number: int, cells: Sequence[str] | UnreadableLineError) -> TableRow:
+        """Return a row of the table with what is to be said of it as a whole."""
+        if isinstance(cells, UnreadableLineError):
+            return evolve(_bad_line(number, WHOLE_ROW, str(cells)), count=cells.rows)
+        key = self._reference
+        reference = _read_reference(cells[key.index]) if key.index < len(cells) else None
+        if len(cells) > len(self.headings):
+            for index, cell in enumerate(cells):
+                if self._is_misplaced(index, cell):
+                    message = "a value in a column without a name; is there a delimiter too many?"
+                    return _bad_line(number, f"column {index + 1}", message, reference)
+        notes: tuple[RowProblem, ...] = ()
+        if len(cells) < self.width:
+            # Excel leaves out cells at the end of rows, if they are empty in several rows.
+            message = f"the row has {len(cells)} of {self.width} values; the others are empty"
+            notes = (RowProblem(row=number, column=WHOLE_ROW, message=message),)
+            cells = (*cells, *[""] * (self.width - len(cells)))
+        line = TableRow(number=number, cells=cells, reference=reference, notes=notes)
+        if reference is None and is_further_item(line, self.headings):
+            message = "missing; further items of an order repeat its reference"
+            return evolve(_bad_line(number, key.title, message), is_further_item=True)
+        return line
+
+    def _is_misplaced(self, index: int, cell: str) -> bool:
+        is_unused = self.ignores_others and index < self.width
+        return index not in self._named and not is_unused and bool(strip_blanks(cell))
+
+
+@frozen
+class Group:
+    """The rows of one order; `skipped` of them are items that a column map leaves out."""
+
+    lines: Sequence[TableRow]
+    layout: Layout
+    source: tuple[SourceRow, ...] = ()
+    header: Sequence[str] = ()
+    skipped: int = 0
+
+    @property
+    def number(self) -> int:
+        """Return the first row."""
+        return self.lines[0].number
+
+    @property
+    def reference(self) -> str | None:
+        """Return the reference number, if it can be read."""
+        return self.lines[0].reference
+
+    @property
+    def digest(self) -> int:
+        """Return a number that stands for the contents of all columns but `note`."""
+        notes = [h.index for h in self.layout.headings if h.column.name in _REMARKS]
+        rows = [list(line.cells) for line in self.lines]
+        for row in rows:
+            for index in notes if row else ():
+                row[index] = ""
+        return hash(tuple(map(tuple, rows)))
+
+    def build(self, context: CellContext) -> OrderRow:
+        """Make an order of the rows."""
+        row = build(self.lines, self.layout.headings, self.layout.fixed, context)
+        return evolve(
+            row,
+            source=self.source,
+            header=self.header,
+            row_count=row.row_count - self.skipped,
+        )
+
+
+def _bad_line(number: int, column: str, message: str, reference: str | None = None) -> TableRow:
+    problem = RowProblem(row=number, column=column, message=message)
+    return TableRow(number=number, reference=reference, problems=(problem,))
+
+
+# What there is to be said of a reference is said when its order is built.
+_UNHEARD = CellContext()
+
+
+def _read_reference(cell: str) -> str | None:
+    try:
+        value = read_cell(cell, Kind.CODE, _UNHEARD)
+    except BadCellError:
+        # Rows with the same damage may be one order; rows without any number are not.
+        return None if cell.startswith("\x00") else strip_blanks(cell)
+    finally:
+        _UNHEARD.clear()
+    return None if value is None else str(value)
+
+
+def group_lines(lines: Iterator[TableRow], layout: Layout) -> Iterator[Group]:
+    """Put the rows of one order together, with whatever cannot be read between them."""
+    group: list[TableRow] = []
+    doubtful: list[TableRow] = []
+    for line in lines:
+        reference = group[0].reference if group else None
+        if group and (line.is_further_item or (reference and line.reference == reference)):
+            group += doubtful
+            doubtful = []
+            if len(group) < _MOST_ROWS:
+                group.append(line)
+            else:
+                message = f"an order has at most {_MOST_ROWS} rows"
+                last = _bad_line(line.number, WHOLE_ROW, message, line.reference)
+                group[-1] = evolve(last, count=group[-1].count + line.count)
+        elif reference and line.reference is None and len(doubtful) < _MOST_ROWS:
+            doubtful.append(line)
+        else:
+            yield from _split(group, doubtful, layout)
+            group, doubtful = [line], []
+    yield from _split(group, doubtful, layout)
+
+
+def _split(
+    group: Sequence[TableRow], doubtful: Sequence[TableRow], layout: Layout
+) -> Iterator[Group]:
+    if group:
+        yield Group(group, layout)
+    for line in doubtful:
+        yield Group([line], layout)
