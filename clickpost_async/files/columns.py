@@ -79,6 +79,8 @@ _PREFIXES = {
     "return_info": "return_",
     "additional.return_info": "return_",
     "additional.reseller_info": "reseller_",
+    "additional.multi_modal": "",
+    "additional.multi_modal.transit_info": "transit_",
     "additional": "",
     "gst_info": "gst_",
     "tax_info": "",
@@ -109,7 +111,7 @@ _ELSEWHERE = frozenset(
 _ELSEWHERE_IN = {
     Market.INDIA: frozenset(
         f"shipment_details.{name}"
-        for name in ("vendor_code", "is_fragile", "is_dangerous", "reseller_name")
+        for name in ("vendor_code", "reseller_name", "is_fragile", "is_dangerous")
     ),
     Market.WORLD: frozenset({"additional.vendor_code", "additional.return_info"}),
 }
@@ -212,7 +214,10 @@ def _kind(spec: Any, path: str) -> Kind:
 
 
 def _choices(kind: Any) -> Mapping[str, str]:
-    if not (isinstance(kind, type) and issubclass(kind, enum.StrEnum)):
+    if not isinstance(kind, type):
+        # An enumeration that takes other texts with a warning.
+        return next(filter(None, map(_choices, get_args(kind))), _NO_CHOICES)
+    if not issubclass(kind, enum.StrEnum):
         return _NO_CHOICES
     also = {called: name for called, name in _ALSO_CALLED.items() if name in list(kind)}
     return {fold_choice(way): m.value for m in kind for way in (m.value, m.name)} | also

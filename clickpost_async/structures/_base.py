@@ -7,14 +7,15 @@ and hide personal data.
 
 from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar
 
 from attrs import field, frozen
 
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures._json_values import advice, json_problems, type_name
-from clickpost_async.structures._rules import Rules, Severity, severity_of, source_of, warn
-from clickpost_async.structures._schema import FieldSpec, specs
+from clickpost_async.structures._rules import Rules, is_warning, source_of, warn
+from clickpost_async.structures._schema import Check, FieldSpec, specs
 
 
 @frozen(kw_only=True, repr=False)
@@ -100,20 +101,23 @@ class RequestModel(Structure):
     def _problems(self, warnings: list[Problem]) -> Iterator[Problem]:
         """Yield the mistakes of the fields, then those between fields; collect the warnings."""
         invalid: set[str] = set()
-        for spec in specs(type(self)):
-            value = getattr(self, spec.name)
-            if value is not None and (type(value) not in spec.exact_types or not value):
-                value = self._convert(spec, value)
+        cls: type = type(self)
+        for spec, name, exact_types, check, warn_of in _fields(cls):
+            value = getattr(self, name)
+            if value is not None:
+                kind = type(value)
+                if kind not in exact_types or (kind is str and not value):
+                    value = self._convert(spec, value)
             if value is None:
                 problems: Sequence[Problem] = (
                     () if spec.default is None else (Problem(spec.wire, "required field missing"),)
                 )
             else:
-                problems = spec.check(value)
-                if not problems:
-                    warnings += spec.warn(value)
+                problems = check(value)
+                if warn_of is not None and not problems:
+                    warnings += warn_of(value)
             if problems:
-                invalid.add(spec.name)
+                invalid.add(name)
                 yield from problems
         if self.extra:
             yield from json_problems(self.extra)
@@ -136,11 +140,19 @@ class RequestModel(Structure):
             valid = _ValidPart({name: getattr(self, name) for name in names})
         for rule in self.rules:
             with suppress(_InvalidPart):
-                if severity_of(rule) is Severity.MISTAKE:
-                    yield from rule(valid)
-                else:
+                if is_warning(rule):
                     found = rule(valid)
                     warnings += [warn(each.path, each.message, source_of(rule)) for each in found]
+                else:
+                    yield from rule(valid)
+
+
+@cache
+def _fields(
+    cls: type,
+) -> Sequence[tuple[FieldSpec, str, frozenset[type], Check, Check | None]]:
+    """Return the fields with what the check of every value looks at."""
+    return [(spec, spec.name, spec.exact_types, spec.check, spec.warn) for spec in specs(cls)]
 
 
 @frozen(kw_only=True)

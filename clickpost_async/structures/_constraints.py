@@ -70,8 +70,9 @@ class MaxLength(_ValueRule):
         return f"at most {self.length} characters"
 
     def __call__(self, value: object) -> str | None:
-        if len(str(value)) > self.length:
-            return f"at most {self.length} characters, this has {len(str(value))}{self.advice}"
+        length = len(value if isinstance(value, str) else str(value))
+        if length > self.length:
+            return f"at most {self.length} characters, this has {length}{self.advice}"
         return None
 
 

@@ -101,10 +101,14 @@ class CrossRule:
 Rules = tuple[Callable[[Any], Iterable[Problem]], ...]
 
 
+def is_warning(rule: object) -> bool:
+    """Return whether a rule only warns."""
+    return getattr(rule, "severity", None) is Severity.WARNING
+
+
 def severity_of(rule: object) -> Severity:
     """Return whether a rule refuses or warns."""
-    severity = getattr(rule, "severity", Severity.MISTAKE)
-    return Severity(severity)
+    return Severity.WARNING if is_warning(rule) else Severity.MISTAKE
 
 
 def source_of(rule: object) -> str:

@@ -72,7 +72,7 @@ class FieldSpec:
     exact_types: frozenset[type]
     convert: Callable[[Any], Any]
     check: Check
-    warn: Check
+    warn: Check | None
     is_left_out: Callable[[Any], bool]
 
 
@@ -119,8 +119,13 @@ def _spec(attribute: "attrs.Attribute[Any]", hint: Any) -> FieldSpec:
 
 
 def _field_checker(wire: str, check: Check, rules: Sequence[Callable[[Any], str | None]]) -> Check:
+    is_text = check is _check_text
+
     def checked(value: Any) -> Problems:
-        if wrong := check(value):
+        # Most values are such texts, and this spares them a call.
+        if is_text and type(value) is str and value.isascii() and "\x00" not in value:
+            pass
+        elif wrong := check(value):
             return [problem.under(wire) for problem in wrong]
         for rule in rules:
             message = rule(value)
@@ -131,14 +136,19 @@ def _field_checker(wire: str, check: Check, rules: Sequence[Callable[[Any], str 
     return checked
 
 
-def _field_warner(wire: str, rules: Sequence[Rule], kind: Any) -> Check:
+def _field_warner(wire: str, rules: Sequence[Rule], kind: Any) -> Check | None:
     """Make what collects the warnings of a field, and of the structures in it."""
     if rules:
-        return lambda value: [
-            warn(wire, message, source_of(rule))
-            for rule in rules
-            if (message := rule(value)) is not None
-        ]
+
+        def warned(value: Any) -> Problems:
+            found: list[Problem] = []
+            for rule in rules:
+                message = rule(value)
+                if message is not None:
+                    found.append(warn(wire, message, source_of(rule)))
+            return found
+
+        return warned
     if member_kind(kind) is not None and attrs.has(_undecorated(member_kind(kind))[0]):
         return lambda value: [
             warning.under(f"{wire}[{position}]")
@@ -147,11 +157,7 @@ def _field_warner(wire: str, rules: Sequence[Rule], kind: Any) -> Check:
         ]
     if isinstance(kind, type) and attrs.has(kind):
         return lambda value: [warning.under(wire) for warning in getattr(value, "warnings", ())]
-    return _no_problems
-
-
-def _no_problems(_: Any) -> Problems:
-    return ()
+    return None
 
 
 def _emptiness(kind: Any, *, required: bool, rules: Sequence[Rule]) -> Callable[[Any], bool]:

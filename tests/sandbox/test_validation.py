@@ -51,7 +51,6 @@ RVP = {"shipment_details__delivery_type": "RVP", "shipment_details__courier_part
         (316, {"shipment_details__account_code": "no-credentials"}),
         (324, {"shipment_details__account_code": "wrong-credentials"}),
         (328, {"pickup_info": None}),
-        (328, {"pickup_info__email": None}),
         (328, {"drop_info__drop_name": ""}),
         (328, {"shipment_details__invoice_value": None}),
         (315, {"shipment_details__cod_value": None}),
@@ -81,7 +80,6 @@ async def test_an_order_is_refused_with_the_code_of_the_table(
         (314, {"drop_info__country_code": "Saudi Arabia"}),
         (328, {"drop_info__state": None}),
         (328, {"pickup_info__postal_code": None}),
-        (328, {"pickup_info__email": None}),
     ],
 )
 async def test_a_world_order_has_mandatory_fields_of_its_own(
@@ -118,6 +116,7 @@ async def test_a_stringified_raw_body_is_an_order_without_its_sections() -> None
     "changes",
     [
         {"pickup_info__email": None, "pickup_info__pickup_email": "desk@lotus.example"},
+        {"pickup_info__email": None, "pickup_info__pickup_time": None},
         {"drop_info__drop_country": "India", "pickup_info__pickup_country": "India"},
         {"shipment_details__account_code": None, "additional__account_code": "lotus-air"},
         {"shipment_details__delivery_type": None, "additional__delivery_type": "FORWARD"},

@@ -19,7 +19,8 @@ WORLD = "v4"
 _SECTIONS = ("pickup_info", "drop_info", "shipment_details")
 
 # ClickPost's own examples and what merchants send decide what is mandatory, not its tables: they go
-# without `tin`, `account_code`, an item's `weight`, and PREPAID without `cod_value`.
+# without `tin`, `account_code`, an item's `weight`, and PREPAID without `cod_value`. A pickup's
+# e-mail and time are mandatory by the word of the document only.
 _MANDATORY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     INDIA: {
         "pickup_info": (
@@ -30,7 +31,6 @@ _MANDATORY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "pickup_pincode",
             "pickup_country",
             "pickup_phone",
-            "pickup_time",
         ),
         "drop_info": (
             "drop_name",
@@ -43,7 +43,7 @@ _MANDATORY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         ),
     },
     WORLD: {
-        "pickup_info": ("name", "address", "city", "country_code", "phone", "email", "time"),
+        "pickup_info": ("name", "address", "city", "country_code", "phone"),
         "drop_info": ("name", "address", "city", "country_code", "phone"),
     },
 }
@@ -199,9 +199,6 @@ def _present(payload: JSON, version: str) -> None:
         for field in _MAY_BE_BLANK[version]:
             if part.get(field) is None:
                 raise _missing(f"{name}.{field}")
-    pickup = section(payload, "pickup_info")
-    if version == INDIA and _blank(pickup.get("pickup_email")) and _blank(pickup.get("email")):
-        raise _missing("pickup_info.email")
     shipment = section(payload, "shipment_details")
     for field in (*_SHIPMENT, *_MEASURES):
         if _blank(shipment.get(field)):
