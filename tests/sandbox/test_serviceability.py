@@ -9,7 +9,6 @@ from clickpost_async import (
     ClickPost,
     ClickPostError,
     CredentialsError,
-    Hosts,
     InvalidRequestError,
 )
 from clickpost_async.sandbox import Sandbox
