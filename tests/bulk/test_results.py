@@ -189,7 +189,8 @@ def test_what_was_neutralised_is_itself_again_when_it_is_read_as_an_order(text: 
     written = escape_formula(text)
 
     assert not written.startswith(("=", "+", "-", "@"))
-    assert read_text(written) == read_text(text) or text[0] == "'"
+    # What is refused alone, as a dash, may be text behind an apostrophe.
+    assert read_text(text) in (read_text(written), BadCellError) or text[0] == "'"
 
 
 # --- written beside, and renamed -----------------------------------------------------------------
