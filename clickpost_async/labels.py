@@ -1,4 +1,4 @@
-"""Many labels, one file to print: `pip install 'clickpost_async[labels]'`."""
+"""Merge labels into one PDF for printing: `pip install 'clickpost_async[labels]'`."""
 
 import io
 import os
@@ -18,25 +18,34 @@ Place = str | os.PathLike[str]
 
 
 def merge(paths: Iterable[Place], into: Place, *, overwrite: bool = False) -> Path:
-    """Put the pages of many label PDFs into one, in the order given, and return its path.
+    """Merge label PDFs into one, in the order of `paths`.
 
-    The new file appears only when it is whole. This works on the processor and the disk: in
-    asynchronous code, call it by `asyncio.to_thread`.
+    The new file appears only when it is complete. The merge blocks on CPU and disk: in asynchronous
+    code, call it with `asyncio.to_thread`.
+
+    Args:
+        paths: the label PDFs.
+        into: the path of the new file.
+        overwrite: whether an existing file at `into` is replaced.
+
+    Returns:
+        The path of the new file.
 
     Raises:
-        ValueError: a file, which is named, is no PDF or damaged; or there are none.
-        FileExistsError: there is a file already and `overwrite` was not said.
+        ValueError: a file is no PDF or damaged (the message has its name); or there are none.
+        FileExistsError: there is a file at `into` and `overwrite` is false.
+        OSError: a file cannot be read or written.
 
     """
     target = Path(into)
     if not overwrite and os.path.lexists(target):
-        message = f"{target.name} is there already; choose another name, or say overwrite=True"
+        message = f"{target.name} exists already; choose another name, or pass overwrite=True"
         raise FileExistsError(message)
     writer = PdfWriter()
     for path in paths:
         _append(writer, Path(path))
     if not writer.pages:
-        message = "no labels were given, so there is nothing to merge"
+        message = "no labels to merge: paths is empty"
         raise ValueError(message)
     part = target.with_name(f".{secrets.token_hex(16)}.part")
     try:
@@ -50,13 +59,13 @@ def merge(paths: Iterable[Place], into: Place, *, overwrite: bool = False) -> Pa
 
 def _append(writer: PdfWriter, path: Path) -> None:
     document = path.read_bytes()
-    # pypdf mends what it can, also a file that was cut off, and then leaves pages out.
+    # pypdf repairs what it can, even a truncated file, and drops pages then.
     whole = kind_of(document[:HEAD]) is Kind.PDF and b"%%EOF" in document[-1024:]
     before = len(writer.pages)
     try:
         if whole:
             writer.append(io.BytesIO(document), import_outline=False)
-    except Exception as error:  # pypdf meets damage with all kinds of exceptions
+    except Exception as error:  # pypdf raises many kinds of exceptions for damaged files
         raise _damaged_error(path) from error
     if len(writer.pages) == before:
         raise _damaged_error(path)

@@ -4,10 +4,10 @@
     if event.identity not in seen and event.supersedes(latest.get(event.waybill)):
         ...
 
-ClickPost sends neither a signature nor an id. It repeats a push until it is answered with HTTP 200,
-in no certain order, and with keys that come and go. So `identity` is the same for repeats,
-`supersedes` compares two events by age, and unknown keys are kept in `extra`. The token is a fixed
-word and weak protection: rotate it (`token` takes several), and receive webhooks over https only.
+ClickPost sends neither a signature nor an id. It resends a webhook until it gets HTTP 200, in no
+guaranteed order, and with keys that vary. So `identity` is the same for duplicates, `supersedes`
+compares two events by age, and unknown keys are kept in `extra`. The token is a static secret and
+weak protection: rotate it (`token` takes several), and receive webhooks over https only.
 """
 
 import hashlib
@@ -36,18 +36,18 @@ from clickpost_async.structures._timestamps import IST, parse_timestamp
 
 LARGEST = 256 * 1024
 
-# Where ClickPost's documentation puts the token, and where receivers have been seen to look for it.
-# Web servers may turn the underscore into a hyphen.
+# The header of the token in ClickPost's documentation, and those that receivers have been seen to
+# read it from. Web servers may turn the underscore into a hyphen.
 _TOKEN_HEADERS = frozenset({"webhook_key", "webhook-key", "authorization", "x-api-key"})
 
-# Where a token stands in the URL that was typed on the dashboard: https://…/clickpost?secret=…
+# Query parameters with a token, in the URL configured on the dashboard: https://…/clickpost?secret=…
 _TOKEN_PARAMETERS = frozenset({"secret", "token", "webhook_key"})
 _MAX_PARAMETERS = 50
 
 _RETURN_CODES = frozenset({"101", "102"})
 _NO_COURIER = "-1"
 
-# After these a parcel's journey is over; of two scans at the same time they are the later one.
+# Final states; of two scans at the same time these are the later one.
 _FINAL = frozenset(
     {
         TrackingCode.DELIVERED,
@@ -97,7 +97,7 @@ class ReturnedItem(ResponseModel):
 
 @frozen(kw_only=True, repr=False)
 class EventDetails(ResponseModel):
-    """What stands in a push's `additional`; of returns only some of it does."""
+    """The `additional` object of a webhook; those of returns have only some of its fields."""
 
     latest_status: Scan | None = None
     is_rvp: bool | None = None
@@ -127,9 +127,9 @@ class EventDetails(ResponseModel):
 
 @frozen(kw_only=True, repr=False)
 class Event(ResponseModel):
-    """What every push has: a scan, and in `additional.latest_status` the current state.
+    """The fields of every webhook: a scan, and in `additional.latest_status` the current state.
 
-    Several scans that ClickPost learns of together are pushed one by one, all with the same current
+    Several scans that ClickPost receives together are sent one by one, all with the same current
     state.
     """
 
@@ -155,27 +155,31 @@ class Event(ResponseModel):
 
     @property
     def subject(self) -> str:
-        """What it is about, the waybill."""
+        """The waybill that the event is about."""
         return self.waybill or ""
 
     @property
     def identity(self) -> str:
-        """The same for every push of the same event, and different for any other."""
+        """A key for deduplication: equal for every delivery of one event, and for no other."""
         code = self.clickpost_status_code
         facts = (self.subject, None if code is None else int(code), self.timestamp, self.status)
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def supersedes(self, other: "Event | None") -> bool:
-        """Whether it is newer than another event of the same parcel, however late it comes.
+        """Return whether it is newer than another event of the same parcel.
 
-        Events are ordered by when they happened; at the same time, one that ends a journey is the
-        later. An event without a readable time supersedes none but a missing one.
+        Events are ordered by when they happened, not by when they were received; at the same time,
+        a final state is the later. An event without a valid time supersedes only a missing one.
+
+        Args:
+            other: an event of the same `subject`, or `None` if there is none yet.
+
         """
         return other is None or self.order > other.order
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """What events are sorted by, oldest first."""
+        """The sort key of events, oldest first."""
         at = self.at
         code = self.clickpost_status_code
         return (
@@ -189,12 +193,12 @@ class Event(ResponseModel):
 
 @frozen(kw_only=True, repr=False)
 class TrackingEvent(Event):
-    """A parcel has moved, or failed to; its `timestamp` is India's time, though it says `Z`."""
+    """A scan of a parcel; its `timestamp` is India's time, though it ends with `Z`."""
 
 
 @frozen(kw_only=True, repr=False)
 class ReturnEvent(Event):
-    """A customer has asked for a return (code 101), or it was approved (102); times are UTC.
+    """A customer has requested a return (code 101), or it was approved (102); times are UTC.
 
     There is no waybill yet, and the courier is -1.
     """
@@ -213,7 +217,7 @@ class ReturnEvent(Event):
 
     @property
     def subject(self) -> str:
-        """What it is about, the return or the parcel that is returned."""
+        """The reference of the return that the event is about, or of the returned parcel."""
         details = self.additional or EventDetails()
         return (
             self.return_reference_number
@@ -237,10 +241,10 @@ def parse(
     Args:
         body: the raw body, at most 256 KiB.
         headers: the request's headers.
-        token: the one that was typed on the dashboard, or several while it is being changed; `None`
-            says that something in front has checked it.
-        query: the query string of the request's URL, for a token that stands in the URL of the
-            webhook (`?secret=`, `?token=` or `?webhook_key=`) instead of a header.
+        token: the token configured on the dashboard, or several while it is being rotated; `None`
+            skips the check, if a proxy has done it.
+        query: the query string of the request's URL, for a token in the URL of the webhook
+            (`?secret=`, `?token=` or `?webhook_key=`) instead of a header.
 
     Returns:
         The event: a tracking event, or a return event.
@@ -252,11 +256,13 @@ def parse(
 
     """
     if len(body) > LARGEST:
-        raise WebhookTooLargeError(f"a push of more than {LARGEST} bytes")
+        raise WebhookTooLargeError(f"webhook body larger than {LARGEST} bytes")
     if token is not None:
         tokens = [token] if isinstance(token, str) else token
         if not _has_token((*_header_values(headers), *_query_values(query)), tokens):
-            raise WebhookTokenError("neither a header nor the query of the URL contains the token")
+            raise WebhookTokenError(
+                "webhook token missing or wrong in the headers and the URL's query"
+            )
     payload = _payload(body)
     reply = ResponseInfo(raw=payload)
     event: TrackingEvent | ReturnEvent | None
@@ -265,14 +271,14 @@ def parse(
     else:
         event = structure_response(payload, TrackingEvent, reply)
     if event is None or event.clickpost_status_code is None:
-        raise WebhookError("not a push of ClickPost's: it has no clickpost_status_code")
+        raise WebhookError("not a ClickPost webhook: no clickpost_status_code")
     return event
 
 
-def _has_token(given: Iterable[bytes], tokens: Iterable[str]) -> bool:
-    """Compare every value with every token, so that the time does not depend on them."""
+def _has_token(values: Iterable[bytes], tokens: Iterable[str]) -> bool:
+    """Compare every value with every token, in a time that does not depend on their contents."""
     accepted = [form for token in tokens if token for form in _header_forms(token)]
-    matches = [hmac.compare_digest(one, other) for one in given for other in accepted]
+    matches = [hmac.compare_digest(value, form) for value in values for form in accepted]
     return any(matches)
 
 
@@ -290,9 +296,9 @@ def _query_values(query: str) -> Iterator[bytes]:
 
 
 def _header_forms(token: str) -> Iterator[bytes]:
-    """Return how a token may stand in a header, as UTF-8.
+    """Yield the forms that a token may have in a header, as UTF-8.
 
-    It is sent as UTF-8 or Latin-1, and frameworks read a header's bytes as one or the other: ASGI
+    It is sent as UTF-8 or Latin-1, and frameworks decode a header's bytes as one or the other: ASGI
     and WSGI as Latin-1, aiohttp as UTF-8 with surrogate escapes.
     """
     yield token.encode("utf-8", "surrogatepass")
@@ -309,15 +315,15 @@ def _payload(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         payload = None
     if isinstance(payload, dict) and isinstance(payload.get("payload"), dict):
-        # Approved returns come wrapped.
+        # The payload of an approved return is nested.
         payload = {**payload["payload"], "internal": payload.get("internal")}
     if not isinstance(payload, dict):
-        raise WebhookError("not a push of ClickPost's: it is no JSON object")
+        raise WebhookError("not a ClickPost webhook: body is not a JSON object")
     return payload
 
 
 def _is_return(payload: Mapping[str, Any]) -> bool:
-    """Tell a return by its code, or by having no courier yet, whatever becomes of it."""
+    """Return whether it is about a return: by its code, or because it has no courier yet."""
     return (
         str(payload.get("clickpost_status_code")) in _RETURN_CODES
         or str(payload.get("cp_id")) == _NO_COURIER
@@ -325,5 +331,5 @@ def _is_return(payload: Mapping[str, Any]) -> bool:
 
 
 def _read(text: str | None, zone: tzinfo) -> datetime | None:
-    """Read a time whose zone is known better than its text says."""
+    """Parse a time in `zone`, ignoring a `Z`, which ClickPost also writes for other zones."""
     return parse_timestamp(None if text is None else text.strip().removesuffix("Z"), zone)

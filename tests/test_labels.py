@@ -62,7 +62,7 @@ def test_a_label_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_no_labels_are_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="nothing to merge"):
+    with pytest.raises(ValueError, match="no labels to merge"):
         merge([], tmp_path / "all.pdf")
     assert names_in(tmp_path) == []
 

@@ -234,7 +234,7 @@ def test_a_wrong_token_and_none_are_the_same(headers: dict[str, str]) -> None:
         parsed(SCAN, headers, token=TOKEN)
 
     assert caught.value.http_status == 401
-    assert str(caught.value) == "neither a header nor the query of the URL contains the token"
+    assert str(caught.value) == "webhook token missing or wrong in the headers and the URL's query"
     assert TOKEN not in repr(caught.value)
 
 

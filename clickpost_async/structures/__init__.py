@@ -1,4 +1,4 @@
-"""Everything that goes to ClickPost and comes back, as frozen, keyword-only attrs classes.
+"""ClickPost's requests and responses, as frozen, keyword-only attrs classes.
 
 A chapter is loaded when something of it is wanted: to make all classes takes longer than to import
 the rest of the package.
@@ -149,8 +149,8 @@ if TYPE_CHECKING:
     from clickpost_async.structures.world import WorldReturn as WorldReturn
     from clickpost_async.structures.world import WorldShipment as WorldShipment
 
-# In the order in which their names are looked for, so that orders load nothing but orders.
-_CHAPTERS = (
+# In the order in which they are searched, so that orders import no other modules.
+_MODULES = (
     "codes",
     "items",
     "india",
@@ -172,8 +172,8 @@ _CHAPTERS = (
 
 def __getattr__(name: str) -> Any:
     if not name.startswith("_"):
-        for chapter in _CHAPTERS:
-            found = _names_of(chapter).get(name)
+        for module in _MODULES:
+            found = _names_of(module).get(name)
             if found is not None:
                 globals()[name] = found
                 return found
@@ -182,11 +182,11 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals()}.union(*map(_names_of, _CHAPTERS)))
+    return sorted({*globals()}.union(*map(_names_of, _MODULES)))
 
 
-def _names_of(chapter: str) -> dict[str, Any]:
-    module = import_module(f"{__name__}.{chapter}")
+def _names_of(module_name: str) -> dict[str, Any]:
+    module = import_module(f"{__name__}.{module_name}")
     return {
         name: found
         for name, found in vars(module).items()

@@ -60,8 +60,8 @@ _INSTEAD = (
 )
 
 
-class _InvalidPart(Exception):  # noqa: N818 - it never leaves the package
-    """A value, or a part of it that a rule reads, is a mistake that has been reported."""
+class _InvalidPart(Exception):  # noqa: N818 - internal to the package
+    """A value, or a field that a rule reads, is invalid, and has been reported."""
 
 
 class _ValidPart:
@@ -76,12 +76,12 @@ class _ValidPart:
 
 @frozen(kw_only=True, repr=False)
 class RequestModel(Structure):
-    """What is sent to ClickPost; making one with mistakes raises `InvalidRequestError` naming all.
+    """A request body; making an invalid one raises `InvalidRequestError` that names all mistakes.
 
     Attributes:
         warnings: what departs from ClickPost's document and is sent all the same, with its path.
-        original: JSON values that `unstructure` writes back exactly as they were read: nulls, empty
-            sections, and numbers, booleans and texts in another spelling.
+        original: JSON values that `unstructure` restores exactly as they were read: nulls, empty
+            sections, and numbers, booleans and strings in another spelling.
 
     """
 
@@ -124,7 +124,7 @@ class RequestModel(Structure):
         yield from self._problems_between_fields(invalid, warnings)
 
     def _convert(self, spec: FieldSpec, value: Any) -> Any:
-        # A list becomes a tuple, which nobody can change once it has been checked.
+        # A list becomes a tuple, which cannot be mutated after it has been validated.
         value = spec.convert(value)
         if spec.default is None and spec.is_left_out(value):
             value = None
@@ -151,7 +151,7 @@ class RequestModel(Structure):
 def _fields(
     cls: type,
 ) -> Sequence[tuple[FieldSpec, str, frozenset[type], Check, Check | None]]:
-    """Return the fields with what the check of every value looks at."""
+    """Return the fields with the attributes that every check reads."""
     return [(spec, spec.name, spec.exact_types, spec.check, spec.warn) for spec in specs(cls)]
 
 
@@ -164,7 +164,7 @@ class ResponseInfo:
     """
 
     status: int | None = None
-    # ClickPost's message may repeat what it was sent, personal data included.
+    # ClickPost's message may quote the request, personal data included.
     message: str = field(default="", repr=False)
     raw: Any = field(default=None, repr=False)
     http_status: int | None = None

@@ -54,9 +54,9 @@ class _ValueRule:
 
 @frozen
 class MaxLength(_ValueRule):
-    """At most so many characters; `advice` is for those whose value has more.
+    """At most so many characters; `advice` is added to the message about a longer value.
 
-    A warning unless it is declared otherwise: couriers take what is longer, or cut it.
+    A warning unless it is declared otherwise: couriers accept longer values, or truncate them.
     """
 
     length: int
@@ -104,7 +104,7 @@ class Pattern(_ValueRule):
         source: str = INVALID,
         severity: Severity = Severity.MISTAKE,
     ) -> "Pattern":
-        """Compile the expression; `text` tells how the value is written."""
+        """Compile the expression; `text` describes a valid value, and is the message."""
         matches = re.compile(expression, re.ASCII).fullmatch
         return cls(matches, text, source=source, severity=severity)
 
@@ -175,7 +175,7 @@ def _to_number(value: object) -> float | None:
 
 @frozen
 class OneOf(_ValueRule):
-    """A member of an enumeration, where other texts are only warned of."""
+    """A member of an enumeration, where other strings are only warned of."""
 
     kind: type[enum.StrEnum]
 
@@ -193,7 +193,7 @@ _DAY_TEXT = "a date is written YYYY-MM-DD, like 2026-01-31"
 
 @frozen
 class Day(_ValueRule):
-    """A date as ClickPost writes it."""
+    """A date in ClickPost's format, YYYY-MM-DD."""
 
     text = _DAY_TEXT
 
@@ -220,7 +220,7 @@ def _to_date(text: str) -> date | None:
 
 @frozen
 class Moment(_ValueRule):
-    """A point in time as ClickPost writes it; fraction and offset are accepted, not needed."""
+    """A point in time in ClickPost's format; fraction and offset are optional."""
 
     text = "a time is written YYYY-MM-DDTHH:MM:SS, like 2026-01-31T18:30:00"
 
@@ -309,7 +309,7 @@ BlankPincode = Annotated[
 PostalCode = Annotated[str, MaxLength(50)]
 CountryCode = Annotated[str, NotBlank(), Country(source=DOCUMENT, severity=_WARNING)]
 _LONGEST_WAYBILL = 100
-# How programs write nothing, or what is no text, where a text is wanted.
+# What programs send by mistake for a missing or non-string value where a string is expected.
 _NO_WAYBILLS = frozenset(
     {"none", "null", "nil", "nan", "nat", "<na>", "n/a", "undefined", "true", "false"}
     | {"inf", "infinity"}
@@ -320,8 +320,8 @@ _FLOAT = re.compile(r"\d+\.\d+(e[+-]?\d+)?|\d+e\+\d+", re.ASCII | re.IGNORECASE)
 def is_waybill(value: object) -> bool:
     """Return whether a JSON value can be a courier's number.
 
-    A number with a decimal point has lost digits, and 0 or "None" is what a program writes where it
-    has no waybill.
+    A number with a decimal point has lost digits, and 0 or "None" is what a program sends if it has
+    no waybill.
     """
     if isinstance(value, int):
         return value > 0 and not isinstance(value, bool)
@@ -365,7 +365,7 @@ Currency = Annotated[
     ),
 ]
 Money = Annotated[float, AtLeast(0, source=BILLING)]
-# Of taxes and discounts, which some programs write as negative numbers.
+# Of taxes and discounts, which some programs send as negative numbers.
 Amount = Annotated[float, AtLeast(0, source=DOCUMENT, severity=_WARNING)]
 Centimetres = Annotated[
     float,
@@ -373,7 +373,7 @@ Centimetres = Annotated[
     GreaterThan(0, source=DOCUMENT, severity=_WARNING),
 ]
 Grams = Annotated[float, GreaterThan(0, source=BILLING)]
-# Of one item of several: 0 is what programs write that do not know it.
+# Of one item of several: some programs send 0 for an unknown weight.
 ItemGrams = Centimetres
 Quantity = Annotated[int, AtLeast(1, source=ITEM_FIELD)]
 CourierPartner = Annotated[int, AtLeast(1, source=COURIER_ID), Source(COURIER_ID)]
@@ -382,7 +382,7 @@ Reference = Annotated[
 ]
 Code = Annotated[str, MaxLength(100)]
 Waybill = Annotated[str, CanBeWaybill(source=UNKNOWN_WAYBILL)]
-# With the messages that a request deserves.
+# With a separate message for each mistake.
 WaybillToSend = Annotated[
     str,
     NotBlank(source=UNKNOWN_WAYBILL),

@@ -1,7 +1,7 @@
-"""Which values of Python can be written as JSON, as what, and what to give in place of others.
+"""Converts Python values to JSON exactly, and suggests what to pass instead of other values.
 
-Decimals, fractions and the scalars of numpy, and so of pandas, are taken where JSON can hold them
-exactly. They are known by what they can do, so that no such library is imported here.
+Decimals, fractions and the scalars of numpy, and so of pandas, are accepted where JSON can
+represent them exactly. Recognised by duck typing, so that no such library is imported here.
 """
 
 import dataclasses
@@ -21,20 +21,20 @@ from clickpost_async.errors import Problem
 MISSING = "missing value (NaN): give a value, or None"
 UNPAIRED_SURROGATE = "contains an unpaired surrogate (invalid Unicode)"
 
-# Exactly these; a subclass may be numpy's, and is looked at.
+# Exactly these types; a subclass may be numpy's, and is converted.
 _SCALARS = frozenset({str, int, float, bool})
 _AS_THEY_ARE = _SCALARS | {type(None), list, tuple, dict}
 
 _MAX_DEPTH = 64
-# Floats end at 10 ** 308, and with them what most servers read.
+# Floats end at 10 ** 308, and so does what most servers parse.
 _MAX_EXPONENT = 308
 _LARGEST = 1.7e308
-# More problems of one field teach no more.
+# More problems of one field are no help.
 _MAX_PROBLEMS = 20
 
 
 def to_plain(value: Any) -> Any:
-    """Return the number, text or truth value that says exactly the same; else `value` itself."""
+    """Return the number, string or boolean that equals a value exactly; else `value` itself."""
     if type(value) in _AS_THEY_ARE or isinstance(value, enum.Enum):
         return value
     if getattr(value, "shape", None) == () and callable(item := getattr(value, "item", None)):
@@ -46,7 +46,7 @@ def to_plain(value: Any) -> Any:
 
 
 def _to_plain_number(value: Any) -> Any:
-    # Who has a Decimal has loaded them; nobody else waits for it.
+    # Imported lazily: if the value is a Decimal, `decimal` is loaded already.
     from decimal import Decimal
     from numbers import Integral, Real
 
@@ -69,14 +69,14 @@ def _to_plain_decimal(value: Any) -> Any:
     if value == value.to_integral_value():
         return int(value)
     number = float(value)
-    # What is written is the shortest text that reads as this float.
+    # repr() is what is sent: the shortest text that parses to this float.
     return number if type(value)(repr(number)) == value else value
 
 
 def to_number(value: Any, *, whole: bool = False) -> Any:
-    """Return the number that a value is, also where it is written as text; else `value` itself.
+    """Return a value as a number, also if it is a numeric string; else `value` itself.
 
-    With `whole` it is an integer where it is one, also of 2.0.
+    With `whole` a float without a fraction, such as 2.0, becomes an integer.
     """
     plain = to_plain(value)
     if isinstance(plain, str):
@@ -102,7 +102,7 @@ _BOOLEANS: Mapping[Any, bool] = {"true": True, "1": True, "false": False, "0": F
 
 
 def to_boolean(value: Any) -> Any:
-    """Return the truth value that "1", 0, "True" … mean; else `value` itself."""
+    """Return the boolean that "1", 0, "True" … mean; else `value` itself."""
     plain = to_plain(value)
     if isinstance(plain, str):
         return _BOOLEANS.get(plain.strip().lower(), plain)
@@ -111,15 +111,14 @@ def to_boolean(value: Any) -> Any:
     return plain
 
 
-# From here on a float no longer tells whole numbers apart.
+# From here on a float cannot represent every integer.
 _EXACT_FLOATS = 2**53
 
 
 def to_text(value: Any) -> Any:
-    """Return the text of a number that was written without quotation marks; else `value` itself.
+    """Return a number as a string; else `value` itself.
 
-    The text of a whole number has no decimal point: spreadsheets and pandas make 560041.0 of
-    560041.
+    An integral float has no decimal point in it: spreadsheets and pandas make 560041.0 of 560041.
     """
     plain = to_plain(value)
     if isinstance(plain, bool) or not isinstance(plain, int | float):
@@ -132,14 +131,14 @@ def to_text(value: Any) -> Any:
 
 
 def is_empty(value: Any, *, blank: bool, list_: bool) -> bool:
-    """Tell whether a value is a blank text, or an empty list, as far as these count."""
+    """Return whether a value is "" (if `blank`), or an empty list (if `list_`)."""
     if isinstance(value, str):
         return blank and not value
     return list_ and isinstance(value, list | tuple) and not value
 
 
 def to_json(value: Any) -> Any:
-    """Copy a value as plain JSON; raises `ValueError` for what `json_problems` tells of."""
+    """Copy a value as plain JSON; raises `ValueError` for what `json_problems` reports."""
     plain = to_plain(value)
     match plain:
         case None | bool() | str() | int():
@@ -155,12 +154,12 @@ def to_json(value: Any) -> Any:
 
 
 def json_problems(value: Any) -> Sequence[Problem]:
-    """Return what keeps a value from being written as JSON, with the paths inside of it."""
+    """Return why a value cannot be encoded as JSON, with the paths inside of it."""
     return () if _is_json(value, 0) else tuple(islice(_problems(value, 0), _MAX_PROBLEMS))
 
 
 def _is_json(value: Any, depth: int) -> bool:
-    """Tell of most of what is JSON, in a fraction of the time, that it is."""
+    """Return whether a value is plain JSON: fast, and false for what has to be converted first."""
     kind = type(value)
     if kind is str:
         return value.isascii() or text_problem(value) is None
@@ -205,7 +204,7 @@ def _key_problem(key: Any) -> str | None:
 
 
 def scalar_problem(value: Any) -> str | None:
-    """Say why a value that is no object or list cannot be written as JSON, or `None`."""
+    """Return why a value that is no object or list cannot be encoded as JSON, or `None`."""
     match value:
         case None | bool():
             return None
@@ -222,25 +221,25 @@ def scalar_problem(value: Any) -> str | None:
 
 
 def integer_problem(value: int) -> str | None:
-    """Say why an integer cannot be sent, or `None`."""
+    """Return why an integer cannot be sent, or `None`."""
     return None if -_LARGEST < value < _LARGEST else "is too large a number"
 
 
 def text_problem(value: str) -> str | None:
-    """Say why a text cannot be written as UTF-8, or `None`."""
+    """Return why a string cannot be encoded as UTF-8, or `None`."""
     if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
         return UNPAIRED_SURROGATE
     return None
 
 
 def is_missing(value: Any) -> bool:
-    """Tell whether it is what pandas, numpy, decimals and floats have where there is no value."""
+    """Return whether a value is NaN, NaT or NA: a missing value of pandas, numpy or `decimal`."""
     kind = type(value).__name__
     if kind == "Decimal":
         return bool(value.is_nan())
     if isinstance(value, float) or getattr(value, "shape", None) == ():
         return bool(value != value)  # noqa: PLR0124 - true of NaN and NaT alone
-    # These two cannot be known by comparing: pandas.NA is neither equal nor unequal.
+    # These two cannot be recognised by comparison: pandas.NA is neither equal nor unequal.
     return kind in {"NAType", "NaTType"}
 
 
@@ -257,20 +256,20 @@ _NAMES: Mapping[Any, str] = {
 
 
 def kind_name(kind: Any) -> str:
-    """Return what a field's type is called in a message: JSON's word for it, or its own name."""
+    """Return the name of a field's type for a message: JSON's name for it, or its own."""
     if kind not in _NAMES and attrs.has(kind):
         return "an object"
     return _NAMES.get(kind) or str(getattr(kind, "__name__", kind))
 
 
 def type_name(value: object) -> str:
-    """Return what the type of a value is called in a message."""
+    """Return the name of a value's type for a message."""
     kind = type(value)
     return _NAMES.get(kind) or kind.__name__
 
 
 def advice(value: Any) -> str:
-    """Return what to give in place of a value that JSON has no type for: ": give …", or nothing."""
+    """Return what to pass instead of a value that JSON has no type for: ": give …", or ""."""
     from numbers import Number
 
     if type(value) in _AS_THEY_ARE:

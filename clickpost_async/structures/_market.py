@@ -1,4 +1,4 @@
-"""Which of ClickPost's two create-order endpoints an order is for."""
+"""Chooses between ClickPost's two create-order endpoints by an order's shape."""
 
 import enum
 from collections.abc import Iterable, Mapping
@@ -36,7 +36,7 @@ def market_of(order: Mapping[str, Any]) -> Market | None:
 
 
 def is_india(country: str) -> bool:
-    """Tell whether a country's name or code, in any capitals, is India's."""
+    """Return whether a country's name or code is India's; case is ignored."""
     return country.strip().upper() in _INDIA
 
 

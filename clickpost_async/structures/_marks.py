@@ -1,13 +1,13 @@
-"""What an annotation says of a field besides its type, attached by `Annotated`."""
+"""Markers of fields, attached by `Annotated`: the name in JSON, and personal data."""
 
 from attrs import frozen
 
 
 @frozen
 class WireName:
-    """The name a field has on the wire, where Python needs or deserves another.
+    """The name of a field in JSON, where it differs from the attribute's.
 
-    `also` are further spellings that answers have been seen with.
+    `also` are other spellings that responses have been seen with.
     """
 
     name: str
@@ -16,4 +16,4 @@ class WireName:
 
 @frozen
 class Personal:
-    """Mark what belongs to a person, or opens something: it is never shown by a repr."""
+    """Marks personal data and secrets, which are never shown by a repr."""

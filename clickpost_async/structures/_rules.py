@@ -1,6 +1,6 @@
-"""What a rule is: it refuses a value or warns of it, and names its source.
+"""Validation rules: each rejects a value or warns of it, and names its source.
 
-A mistake is what ClickPost's code table refuses, or what would cost money, data or a wrong label:
+A mistake is what ClickPost's code table rejects, or what would cost money, data or a wrong label:
 it is raised before anything is sent. A warning is what only departs from ClickPost's document,
 which live integrations do as well: it is sent, logged once per kind, and kept in `warnings`.
 `docs/reference/rules.md` is generated from these declarations.
@@ -18,7 +18,7 @@ from clickpost_async.errors import Problem
 
 
 class Severity(enum.Enum):
-    """Whether a value that breaks a rule is refused, or sent with a warning."""
+    """Whether a value that breaks a rule is rejected, or sent with a warning."""
 
     MISTAKE = "mistake"
     WARNING = "warning"
@@ -31,7 +31,7 @@ class Source:
     text: str
 
 
-# Where the code table of ClickPost says what it refuses. A rule names its own source beside it.
+# What ClickPost rejects according to its code tables.
 INVALID = "code 314: the order's data are invalid"
 MANDATORY = "code 328: a mandatory field is missing"
 COURIER_ID = "code 302: the courier's number is a string, null or unknown"
@@ -53,7 +53,7 @@ LABEL = "it is printed on the label"
 IDENTITY = "a shortened number would identify another order"
 DAY = "day and month could be read the wrong way round"
 NUMBER = "a number that means nothing here"
-# What only the document says.
+# What only the documentation requires.
 LENGTHS = "ClickPost's table of maximum lengths"
 DOCUMENT = "ClickPost's API document"
 GUIDE = "ClickPost's order creation guide"
@@ -64,17 +64,17 @@ class Rule(Protocol):
 
     @property
     def severity(self) -> Severity:
-        """Whether a value that breaks it is refused or only warned of."""
+        """Whether a value that breaks it is rejected or only warned of."""
         ...
 
     @property
     def source(self) -> str:
-        """Where the rule comes from."""
+        """The rule's source: a code of ClickPost's, a page, or a reason."""
         ...
 
     @property
     def text(self) -> str:
-        """The rule in a few words, for the table of rules."""
+        """A short description, for the table of rules."""
         ...
 
     def __call__(self, value: object, /) -> str | None: ...
@@ -107,12 +107,12 @@ def is_warning(rule: object) -> bool:
 
 
 def severity_of(rule: object) -> Severity:
-    """Return whether a rule refuses or warns."""
+    """Return a rule's severity."""
     return Severity.WARNING if is_warning(rule) else Severity.MISTAKE
 
 
 def source_of(rule: object) -> str:
-    """Return where a rule comes from."""
+    """Return a rule's source."""
     return str(getattr(rule, "source", INVALID))
 
 
@@ -126,7 +126,7 @@ def cross_rule(
 
 
 def warn(path: str, message: str, source: str) -> Problem:
-    """Make a warning: what departs from the document, and where the document says so."""
+    """Make a warning from what departs from the document, and its source."""
     return Problem(path, f"{message} ({source}); sent as it is")
 
 

@@ -46,7 +46,7 @@ from clickpost_async.structures._rules import (
 Problems = Sequence[Problem]
 Check = Callable[[Any], Problems]
 
-# Not wire fields: how a structure remembers what is beside its documented ones.
+# Not wire fields: what a structure stores besides its documented ones.
 MEMORY = frozenset({"extra", "original", "response", "warnings"})
 
 
@@ -54,10 +54,10 @@ MEMORY = frozenset({"extra", "original", "response", "warnings"})
 class FieldSpec:
     """One field: its names, its type without decoration, and how a value of it is checked.
 
-    `convert` makes a value of the field's type of one that means exactly the same, such as "1", a
-    Decimal or a list; those of `exact_types` are left as they are. `check` returns what is wrong
-    with a value then: its type, or else the first rule that it breaks. `warn` returns what only
-    departs from ClickPost's document. `is_left_out` tells the empty values that mean none.
+    `convert` returns the equivalent of a value in the field's type, such as of "1", a Decimal or a
+    list; values of `exact_types` need no conversion. `check` returns the problems of a converted
+    value: its type, or else the first rule that it breaks. `warn` returns what only departs from
+    ClickPost's document. `is_left_out` returns whether a value is empty and counts as missing.
     """
 
     name: str
@@ -122,7 +122,7 @@ def _field_checker(wire: str, check: Check, rules: Sequence[Callable[[Any], str 
     is_text = check is _check_text
 
     def checked(value: Any) -> Problems:
-        # Most values are such texts, and this spares them a call.
+        # The fast path: most values are such strings.
         if is_text and type(value) is str and value.isascii() and "\x00" not in value:
             pass
         elif wrong := check(value):
@@ -137,7 +137,7 @@ def _field_checker(wire: str, check: Check, rules: Sequence[Callable[[Any], str 
 
 
 def _field_warner(wire: str, rules: Sequence[Rule], kind: Any) -> Check | None:
-    """Make what collects the warnings of a field, and of the structures in it."""
+    """Return a function that collects the warnings of a field, and of the structures in it."""
     if rules:
 
         def warned(value: Any) -> Problems:
@@ -161,9 +161,9 @@ def _field_warner(wire: str, rules: Sequence[Rule], kind: Any) -> Check | None:
 
 
 def _emptiness(kind: Any, *, required: bool, rules: Sequence[Rule]) -> Callable[[Any], bool]:
-    """Make what tells the empty values that stand for none: "" and, of what is no list, [].
+    """Return a predicate for empty values that count as missing: "" and, except for lists, [].
 
-    A blank text is a value of an optional field as long as no rule refuses it.
+    "" is a value of an optional string field as long as no rule rejects it.
     """
     keeps_blank = kind is Any or (
         str in (kind, *get_args(kind)) and (required or all(rule("") is None for rule in rules))
@@ -173,7 +173,7 @@ def _emptiness(kind: Any, *, required: bool, rules: Sequence[Rule]) -> Callable[
 
 
 def _undecorated(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Take `Annotated` and `| None` off a type, and return it with its marks."""
+    """Return a type without `Annotated` and `| None`, and its annotations."""
     origin = get_origin(hint)
     if origin is Annotated:
         inner, *marks = get_args(hint)
@@ -192,25 +192,25 @@ def _undecorated(hint: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def member_kind(kind: Any) -> Any:
-    """Return what a sequence holds, or `None` if the kind is no sequence."""
+    """Return the member type of a sequence type, or `None` if it is no sequence."""
     return get_args(kind)[0] if get_origin(kind) is Sequence else None
 
 
 def _exact_types(kind: Any) -> frozenset[type]:
-    """Return the types whose values need no conversion; a look at them is all that most cost."""
+    """Return the types whose values need no conversion: the fast path of most values."""
     if get_origin(kind) in (Union, types.UnionType):
         return frozenset[type]().union(*map(_exact_types, get_args(kind)))
     if kind is float:
         return frozenset({float, int})
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        # Its texts are converted.
+        # Its strings are converted.
         return frozenset({kind})
     return frozenset({kind}) if isinstance(kind, type) else frozenset()
 
 
 @cache
 def converter(kind: Any) -> Callable[[Any], Any]:
-    """Return what makes a value of a kind where another one means exactly the same."""
+    """Return a function that converts equivalent values to a type, and returns others unchanged."""
     member = member_kind(kind)
     if member is not None:
         convert = converter(_undecorated(member)[0])
@@ -243,13 +243,13 @@ _CONVERTERS: Mapping[Any, Callable[[Any], Any]] = {
 
 
 def check_kind(kind: Any, value: Any) -> Problems:
-    """Tell what is wrong with the type of a value, wherever inside it."""
+    """Return what is wrong with the type of a value, at any depth."""
     return _checker(kind)(value)
 
 
 @cache
 def _checker(kind: Any) -> Check:
-    """Make the check of a kind once; most values are in order, and cost one look."""
+    """Return the type check of a kind; built once."""
     origin = get_origin(kind)
     if origin is Sequence:
         return _sequence_checker(*get_args(kind))

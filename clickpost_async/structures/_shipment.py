@@ -1,4 +1,4 @@
-"""What the shipments of India and the world share, and the rules between an order's parts."""
+"""Shared by the shipments of India and the world: fields, and cross-field rules."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar
@@ -83,7 +83,7 @@ def _weight_fits_bluedart(shipment: "Shipment") -> Iterable[Problem]:
 
 @frozen(kw_only=True, repr=False)
 class Shipment(RequestModel):
-    """What is sent, how it is paid and by whom it travels; centimetres and grams."""
+    """The shipment: contents, payment and courier; centimetres and grams."""
 
     items: Annotated[Sequence[Item], Source(NO_ITEMS)]
     courier_partner: CourierPartner
@@ -123,7 +123,7 @@ class Shipment(RequestModel):
 
 
 def stated_value(order: Any, name: str) -> Any:
-    """Return the value of a field that ClickPost takes in either of two places."""
+    """Return the value of a field that ClickPost accepts in either of two places."""
     value = getattr(order.shipment_details, name)
     if value is None and order.additional is not None:
         value = getattr(order.additional, name)
@@ -146,7 +146,7 @@ def has_a_delivery_type(order: Any) -> Iterable[Problem]:
     "additional.rvp_reason", "given for RVP, here or in shipment_details", source=RVP_REASON
 )
 def rvp_has_a_reason(order: Any) -> Iterable[Problem]:
-    """Refuse a reverse pickup without a reason."""
+    """Reject a reverse pickup without a reason."""
     if (
         stated_value(order, "delivery_type") == DeliveryType.RVP
         and stated_value(order, "rvp_reason") is None

@@ -1,14 +1,14 @@
-"""Reads the times that ClickPost writes; its zones differ by field, and are seldom said."""
+"""Parses ClickPost's timestamps; their zone differs by field, and is seldom written."""
 
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
-# Tracking timestamps carry no zone and are India's: an update's lies five and a half hours after
-# its `created_at`, which is UTC and says so.
+# Tracking timestamps have no zone and are India's: an update's is five and a half hours after its
+# `created_at`, which is marked as UTC.
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
 
 
 def parse_timestamp(text: str | None, zone: tzinfo = UTC) -> datetime | None:
-    """Read a time; `zone` is its zone if it says none. `None` if there is nothing to be read."""
+    """Parse a time, in `zone` if it has none of its own; `None` if it is missing or malformed."""
     if text is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Keys of a plain mapping that no field has: undocumented ones, and misspelt ones."""
+"""Warns of keys in a plain mapping that no field has: undocumented ones, and misspelt ones."""
 
 import difflib
 import re
@@ -15,17 +15,17 @@ _SIDES = ("pickup", "drop", "return", "rto")
 
 @frozen
 class UnknownField(Problem):
-    """A warning: a key that no field of a structure has, and the field that was probably meant."""
+    """A warning about a key that no field of a structure has; suggests a similar field."""
 
     def __str__(self) -> str:
         return f"unknown field {self.path}: {self.message}"
 
 
 def suggest(name: str, known: Collection[str]) -> str | None:
-    """Return the one of the known names that was probably meant, if any is near enough.
+    """Return the most similar of the known names, or `None` if none is similar enough.
 
-    A name of one side of a shipment is never taken for the other's (`pickup_`, `drop_`), and one
-    that names no side is not taken for a name that several sides have.
+    The name of one side of a shipment (`pickup_`, `drop_`) is never suggested for another side, nor
+    a name that several sides have for one without a side.
     """
     folded = re.sub(r"[\s_-]+", "_", name.strip().lower())
     near = difflib.get_close_matches(folded, known, n=5, cutoff=_LIKENESS)

@@ -1,4 +1,4 @@
-"""Who did what on the dashboard, and tokens."""
+"""The dashboard's audit log, and access tokens."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,9 +14,9 @@ from clickpost_async.structures._timestamps import parse_timestamp
 
 @frozen(kw_only=True, repr=False)
 class AuditEntry(ResponseModel):
-    """One thing that somebody did on the dashboard.
+    """One action of a dashboard user.
 
-    `payload` is whatever the action was given, sometimes as text.
+    `payload` is the input of the action, sometimes as a string.
     """
 
     service_type: str | None = None

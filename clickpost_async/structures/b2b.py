@@ -68,7 +68,7 @@ def _missing(structure: Any, *names: str) -> Iterable[Problem]:
 
 
 def _guide(path: str, text: str) -> Callable[[Callable[[Any], Iterable[Problem]]], CrossRule]:
-    """Declare what only the guide asks for: it is warned of."""
+    """Declare a requirement of the guide alone, which is only warned of."""
     return cross_rule(path, text, source=_GUIDE, severity=Severity.WARNING)
 
 
@@ -153,7 +153,7 @@ class B2BProduct(RequestModel):
 
     sku: Code
     sku_count: Quantity | None = None
-    # The table of ClickPost's guide says `count`, its sample `sku_count`.
+    # The table of ClickPost's guide has `count`, its sample `sku_count`.
     count: Quantity | None = None
     price: Money | None = None
 
@@ -217,7 +217,7 @@ def _names_account_and_invoice(shipment: "B2BShipment") -> Iterable[Problem]:
 
 @frozen(kw_only=True, repr=False)
 class B2BShipment(RequestModel):
-    """What is sent, how it is paid and by whom it travels; grams and rupees."""
+    """The shipment: contents, payment and courier; grams and rupees."""
 
     reference_number: Reference
     courier_partner: CourierPartner
@@ -250,7 +250,7 @@ class B2BAppointment(RequestModel):
 
 @frozen(kw_only=True, repr=False)
 class B2BAdditional(RequestModel):
-    """What ClickPost makes of the order: each is true unless said otherwise.
+    """How ClickPost processes the order; each option is true by default.
 
     `is_async` false has it place the order before it responds; not for large orders.
     """
@@ -280,5 +280,5 @@ class B2BOrder(RequestModel):
 
     @property
     def reference_number(self) -> str:
-        """The merchant's own number, which makes a repeated order the same order."""
+        """The merchant's own number, by which an order sent again is the same order."""
         return self.shipment_info.reference_number

@@ -1,4 +1,4 @@
-"""The words and numbers that ClickPost has fixed."""
+"""Enumerations of ClickPost's fixed strings and codes."""
 
 import enum
 
@@ -40,7 +40,7 @@ class DutyPayer(enum.StrEnum):
 
 
 class TrackingCode(enum.IntEnum):
-    """ClickPost's own state of a parcel; answers may hold others, which stay plain integers.
+    """ClickPost's own state of a parcel; unknown codes in responses stay plain integers.
 
     Source: ClickPost's page of tracking status codes. 101 and 102 are states of a return here, and
     have nothing to do with a `meta.status` of 102.
@@ -98,9 +98,9 @@ class Bucket(enum.IntEnum):
 
 
 class NdrCode(enum.IntEnum):
-    """Why a delivery failed; answers may hold others, which stay plain integers.
+    """Why a delivery failed; unknown codes in responses stay plain integers.
 
-    Source: ClickPost's documentation of 2020. A 14 has been seen with the words of a 1.
+    Source: ClickPost's documentation of 2020. A 14 has been seen with the description of a 1.
     """
 
     UNKNOWN = 0
@@ -120,7 +120,7 @@ class NdrCode(enum.IntEnum):
 
 
 class NotificationEvent(enum.IntEnum):
-    """What a selected push is about; pushes may hold others, which stay plain integers.
+    """The subject of a selected-event webhook; unknown codes stay plain integers.
 
     Source: ClickPost's page of notification events.
     """

@@ -1,4 +1,4 @@
-"""Which courier to choose, which accounts there are, and where a pincode is."""
+"""Courier recommendations, courier accounts, and the place of a pincode."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ from clickpost_async.structures.world import WorldDrop, WorldPickup
 
 @frozen(kw_only=True, repr=False)
 class ParcelAdditional(RequestModel):
-    """The free fields that a merchant's own rules look at."""
+    """The custom fields that a merchant's own rules evaluate."""
 
     custom_fields: Sequence[CustomField] | None = None
 
@@ -57,7 +57,7 @@ def _has_an_item(parcel: "IndiaParcel") -> Iterable[Problem]:
 class IndiaParcel(RequestModel):
     """A parcel within India that needs a courier; centimetres, grams and rupees.
 
-    Size and weight may be left out; prices then play no part in the recommendation.
+    Size and weight are optional; without them the recommendation does not depend on prices.
     """
 
     pickup_pincode: Pincode
@@ -139,14 +139,14 @@ def _rank(preference: Preference) -> float:
 class Recommendation(ResponseModel):
     """The courier accounts for one parcel, best first, and the filters that chose them.
 
-    That no courier goes there is an answer too: `preferences` is empty then. `filters_ran` is what
-    the dashboard's rules did, in ClickPost's own changing words.
+    `preferences` is empty where no courier serves the route. `filters_ran` is what the dashboard's
+    rules did; ClickPost changes its wording.
     """
 
     preferences: Annotated[Sequence[Preference], WireName("preference_array")] = ()
     pincode_serviceable: bool | None = None
     filters_ran: Mapping[str, Any] | None = None
-    # ClickPost's 2020 answers echo the parcel, and name the forms that it needs.
+    # ClickPost's responses of 2020 echo the parcel, and list the forms that it needs.
     request_details: Mapping[str, Any] | None = None
     form_tax_details: Sequence[Mapping[str, Any]] | None = None
 
@@ -163,7 +163,7 @@ class Recommendation(ResponseModel):
 
 @frozen(kw_only=True, repr=False)
 class Recommendations(ResponseModel, ListResponse[Recommendation]):
-    """One recommendation for each parcel that was asked about, in the same order."""
+    """One recommendation for each parcel of the request, in the same order."""
 
     rows: Sequence[Recommendation] = ()
 

@@ -1,4 +1,4 @@
-"""When a parcel is expected at its destination: predictions within India and worldwide."""
+"""Predicted delivery times within India and worldwide."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any

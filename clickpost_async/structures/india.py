@@ -146,7 +146,7 @@ class IndiaReturn(RequestModel):
 
 @frozen(kw_only=True, repr=False)
 class IndiaShipment(_shipment.Shipment):
-    """What is sent, how it is paid and by whom it travels; centimetres and grams."""
+    """The shipment: contents, payment and courier; centimetres and grams."""
 
     delivery_type: Direction | None = None
 
@@ -252,7 +252,7 @@ class IndiaOrder(RequestModel):
 
     @property
     def reference_number(self) -> str:
-        """The merchant's own number, by which ClickPost recognises a repeated order."""
+        """The merchant's own number, by which ClickPost recognises an order sent again."""
         return self.shipment_details.reference_number
 
 

@@ -93,7 +93,7 @@ class CartaPorte(RequestModel):
 
 @frozen(kw_only=True, repr=False)
 class ItemDetails(RequestModel):
-    """The optional facts of an item; ClickPost takes them beside its price or in `additional`."""
+    """Optional fields of an item; ClickPost accepts them beside its price or in `additional`."""
 
     sku: Code | None = None
     cat: Annotated[str, MaxLength(50)] | None = None

@@ -10,6 +10,6 @@ from clickpost_async.structures._marks import Personal, WireName
 
 @frozen(kw_only=True, repr=False)
 class Label(ResponseModel):
-    """Where a label can be downloaded; whoever has the address can read the one on the label."""
+    """The URL of a label; anyone who has it can download the label, personal data included."""
 
     url: Annotated[str | None, WireName("shipping_label"), Personal()] = None

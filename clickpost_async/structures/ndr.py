@@ -36,7 +36,7 @@ from clickpost_async.structures.codes import TrackingCode
 
 
 class NdrStep(enum.StrEnum):
-    """What the courier has to do with a parcel that it could not deliver."""
+    """What the courier does next with a parcel that it could not deliver."""
 
     REATTEMPT = "REATTEMPT"
     INITIATE_RTO = "INITIATE_RTO"
@@ -64,7 +64,7 @@ class NdrAction(RequestModel):
 
     For REATTEMPT ClickPost's document wants `address`, `landmark` (blank if there is none),
     `drop_pincode`, `phone_number` and `preferred_date`; INITIATE_RTO needs none of them. `source`
-    is `whatsapp` for a reply that came through a WhatsApp channel.
+    is `whatsapp` for a reply received through a WhatsApp channel.
     """
 
     action: Annotated[NdrStep, Source(UNKNOWN_ACTION)]
@@ -104,9 +104,9 @@ class FeedbackNotes(ResponseModel):
 
 @frozen(kw_only=True, repr=False)
 class NdrFeedback(ResponseModel):
-    """What a customer, or the merchant's staff, answered to a failed delivery.
+    """Feedback of a customer, or the merchant's staff, on a failed delivery.
 
-    `api_data_push` tells whether it was passed on to the courier; `None` is not tried.
+    `api_data_push` is whether it was passed on to the courier; `None` means not attempted.
     """
 
     kind: Annotated[FeedbackKind | str | None, WireName("type")] = None
@@ -128,13 +128,13 @@ class NdrFeedback(ResponseModel):
 
     @property
     def created(self) -> datetime | None:
-        """When it was given; by this it is sorted into windows."""
+        """When it was given; ClickPost's time windows select by it."""
         return parse_timestamp(self.created_at)
 
 
 @frozen(kw_only=True, repr=False)
 class NdrFeedbacks(ResponseModel, ListResponse[NdrFeedback]):
-    """One page of feedback; `next_page` asks for the one after it, `None` is the last."""
+    """One page of feedback; `next_page` is for the next call, `None` on the last page."""
 
     rows: Sequence[NdrFeedback] = ()
     next_page: Mapping[str, str] | None = None

@@ -1,4 +1,4 @@
-"""An order after it was sent: created, looked up, edited, cancelled, updated, counted."""
+"""Responses about orders, and requests to edit and cancel them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -97,8 +97,8 @@ class Order(ResponseModel):
 
     `waybill` is the courier's number (of the master piece, where there are `children`); what cannot
     be one, such as "None" or 1.5e+20, is not taken, and stays in `extra`. `order_id` and
-    `tracking_id` are ClickPost's own; the merchant's comes back as `merchant_order_id`. `label` is
-    a URL that may expire after a week, or `None`: no label was asked for, it is not ready, or the
+    `tracking_id` are ClickPost's own; the merchant's is returned as `merchant_order_id`. `label` is
+    a URL that may expire after a week, or `None`: no label was requested, it is not ready, or the
     parcel is a reverse pickup.
     """
 
@@ -149,7 +149,7 @@ class FetchedOrder(Order):
     """The response to a look-up by waybill or reference number."""
 
 
-# `edit_order_service` of the e-way bill, the only one that ClickPost's reference names.
+# `edit_order_service` of the e-way bill, the only one in ClickPost's reference.
 _EWAY_BILL = 2
 
 _EWAY_BILL_FIELDS = (
@@ -161,7 +161,7 @@ _EWAY_BILL_FIELDS = (
 
 
 def _stated(edit: "OrderEdit", name: str) -> Any:
-    """Return the value of a field that ClickPost takes in either of two places."""
+    """Return the value of a field that ClickPost accepts in either of two places."""
     value = getattr(edit, name)
     return getattr(edit.shipment_details, name, None) if value is None else value
 
@@ -226,11 +226,11 @@ class OrderEditDetails(RequestModel):
 
 @frozen(kw_only=True, repr=False)
 class OrderEdit(RequestModel):
-    """A change to an order that is not out for delivery yet; only some couriers take one.
+    """A change to an order that is not out for delivery yet; only some couriers accept one.
 
     ClickPost documents four: to PREPAID, to COD with its `cod_value` in rupees, a quality check at
     the door (`qc_type`, of one `sku` or of all), and an e-way bill. `courier_partner`, `order_type`
-    and `cod_value` may stand in `shipment_details` instead.
+    and `cod_value` may be in `shipment_details` instead.
     """
 
     waybill: Annotated[WaybillToSend, WireName("awb_number")]
@@ -269,12 +269,12 @@ class OrderEdit(RequestModel):
 
     @classmethod
     def to_prepaid(cls, waybill: str, *, courier_partner: int) -> Self:
-        """Make the edit after which nothing is collected at the door."""
+        """Make an edit to PREPAID: nothing is collected on delivery."""
         return cls(waybill=waybill, courier_partner=courier_partner, order_type=OrderType.PREPAID)
 
     @classmethod
     def to_cod(cls, waybill: str, *, courier_partner: int, cod_value: float) -> Self:
-        """Make the edit after which `cod_value` is collected at the door."""
+        """Make an edit to COD: `cod_value`, in rupees, is collected on delivery."""
         return cls(
             waybill=waybill,
             courier_partner=courier_partner,
@@ -308,7 +308,7 @@ class OrderEdit(RequestModel):
         invoice_number: str,
         invoice_date: date,
     ) -> Self:
-        """Make the edit that gives a parcel its e-way bill."""
+        """Make an edit that adds an e-way bill to a parcel."""
         return cls(
             waybill=waybill,
             courier_partner=courier_partner,
@@ -353,7 +353,7 @@ class CancelledOrder(ResponseModel):
 
     @property
     def already_cancelled(self) -> bool:
-        """Whether ClickPost says it was cancelled before.
+        """Whether ClickPost reports that it was cancelled before.
 
         Some couriers' first cancellations are answered like this too, so it tells no two callers
         apart.
@@ -402,7 +402,7 @@ class UpdatedOrder(ResponseModel):
 
 @frozen(kw_only=True, repr=False)
 class UpdatedOrders(ResponseModel, ListResponse[UpdatedOrder]):
-    """One page of updates; `next_page` asks for the one after it, `None` is the last."""
+    """One page of updates; `next_page` is for the next call, `None` on the last page."""
 
     rows: Sequence[UpdatedOrder] = ()
     next_page: Mapping[str, str] | None = None
@@ -410,7 +410,7 @@ class UpdatedOrders(ResponseModel, ListResponse[UpdatedOrder]):
 
 @frozen(kw_only=True, repr=False)
 class DailyCount(ResponseModel):
-    """How many shipments a day brought: created through ClickPost, and registered for tracking."""
+    """The shipments of a day: created through ClickPost, and registered for tracking."""
 
     manifestation: int = 0
     tracking: int = 0

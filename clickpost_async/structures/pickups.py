@@ -59,7 +59,7 @@ class IndiaPickupOrder(RequestModel):
     """A pickup within India: `POST /v1/create-pickup/`.
 
     ClickPost's guide names Delhivery (4), FedEx (1), Bluedart (5) and XpressBees Cargo (61) as the
-    couriers that can be asked; others are not refused here. `items` is free text, and `pickup_date`
+    supported couriers; others are not rejected here. `items` is free text, and `pickup_date`
     a point in time.
     """
 
@@ -79,7 +79,7 @@ class IndiaPickupOrder(RequestModel):
 
 @frozen(kw_only=True, repr=False)
 class WorldPickupShipment(RequestModel):
-    """Which parcel is picked up, and by whom; centimetres and grams."""
+    """The parcel that is picked up, and its courier; centimetres and grams."""
 
     waybill: Annotated[WaybillToSend, WireName("awb_number")]
     courier_partner: Annotated[CourierPartner, WireName("courier_partner_id")]

@@ -16,7 +16,7 @@ from clickpost_async.structures._timestamps import parse_timestamp
 _WRITTEN = "%Y-%m-%d %H:%M:%S"
 _LONGEST = timedelta(hours=24)
 _DONE = "SUCCESS"
-# ClickPost documents SUCCESS only; these end a report as surely, whichever of them it uses.
+# ClickPost documents SUCCESS only; any of these counts as a final failure.
 _FAILED = frozenset({"FAILED", "FAILURE", "ERROR"})
 
 
@@ -62,7 +62,7 @@ class ReportFilters(RequestModel):
 
 @frozen(kw_only=True, repr=False)
 class Report(RequestModel):
-    """A report to be made; `Report.between(start, end)` is the short way to one.
+    """A request for a report; `Report.between(start, end)` makes one from two datetimes.
 
     Without `fields` it has every column. There is one kind of report only.
     """
@@ -104,7 +104,7 @@ class RequestedReport(ResponseModel):
 
 @frozen(kw_only=True, repr=False)
 class ReportStatus(ResponseModel):
-    """How far a report is; `url` is a CSV file for some 24 hours, open to whoever has it."""
+    """The status of a report; `url` is a CSV file for some 24 hours, open to anyone who has it."""
 
     name: Annotated[str | None, WireName("report_name")] = None
     state: Annotated[str | None, WireName("report_status")] = None
@@ -123,5 +123,5 @@ class ReportStatus(ResponseModel):
 
     @property
     def failed(self) -> bool:
-        """Whether there is nothing to wait for any more."""
+        """Whether ClickPost failed to make it, so that waiting is useless."""
         return (self.state or "").upper() in _FAILED

@@ -1,4 +1,4 @@
-"""Returns that customers have asked for."""
+"""Returns that customers have requested."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,9 +14,9 @@ from clickpost_async.structures._timestamps import parse_timestamp
 
 @frozen(kw_only=True, repr=False)
 class RaisedReturn(ResponseModel):
-    """A return as it stands: who carries it is empty until a courier was booked.
+    """A return; the courier's fields are empty until a courier is booked.
 
-    `webhook_payload` is what ClickPost's return webhook says of it, customer and items included.
+    `webhook_payload` is the payload of ClickPost's return webhook, customer and items included.
     """
 
     return_reference_number: str | None = None
@@ -36,13 +36,13 @@ class RaisedReturn(ResponseModel):
 
     @property
     def requested(self) -> datetime | None:
-        """When the customer asked for it."""
+        """When the customer requested it."""
         return parse_timestamp(self.requested_at)
 
 
 @frozen(kw_only=True, repr=False)
 class RaisedReturns(ResponseModel, ListResponse[RaisedReturn]):
-    """One page of returns; `next_page` asks for the one after it, `None` is the last."""
+    """One page of returns; `next_page` is for the next call, `None` on the last page."""
 
     rows: Sequence[RaisedReturn] = ()
     next_page: Mapping[str, str] | None = None

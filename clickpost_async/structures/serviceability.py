@@ -1,4 +1,4 @@
-"""Whether, by whom and for how much ClickPost's couriers serve a pincode of India."""
+"""Which accounts serve a pincode of India, and what they charge."""
 
 import enum
 from collections.abc import Mapping, Sequence

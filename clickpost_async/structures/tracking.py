@@ -45,7 +45,7 @@ class TrackedConsumer(RequestModel):
     name: Annotated[str, MaxLength(250), Personal()] | None = None
     email: Annotated[str, MaxLength(150), Personal()] | None = None
     phone: Annotated[str, MaxLength(15), Personal()] | None = None
-    # A table of ClickPost's calls it so, all its samples say `phone`.
+    # ClickPost's table has this name, all its samples have `phone`.
     phone_number: Annotated[str, MaxLength(15), Personal()] | None = None
 
 
@@ -79,7 +79,7 @@ class TrackedItem(ItemDetails):
     price: Money | None = None
     additional: ItemDetails | None = None
     extras: FreeForm | None = None
-    # ClickPost's table says `extras`, its sample `extra`.
+    # ClickPost's table has `extras`, its sample `extra`.
     extra_fields: Annotated[FreeForm, WireName("extra")] | None = None
 
 
@@ -164,14 +164,14 @@ class OldShipmentToTrack(RequestModel):
 class WhatsAppChoice(RequestModel):
     """Whether customers are notified of a parcel by WhatsApp."""
 
-    # ClickPost's own example asks for "NONE".
+    # ClickPost's own example has "NONE".
     waybill: Annotated[str, NotBlank(), MaxLength(100), WireName("awb")]
     whatsapp_disable: bool
 
 
 @frozen(kw_only=True, repr=False)
 class ShipmentToUnregister(RequestModel):
-    """A parcel that ClickPost tracks no longer."""
+    """A request to stop tracking a parcel."""
 
     waybill: WaybillToSend
     courier_partner: Annotated[CourierPartner, WireName("cp_id")]
@@ -182,7 +182,7 @@ class ShipmentToUnregister(RequestModel):
 
 @frozen(kw_only=True, repr=False)
 class Numbered(ResponseModel):
-    """Something that ClickPost has given a number."""
+    """An object of ClickPost's, by its id."""
 
     id: int | None = None
 
@@ -229,14 +229,14 @@ class UnregisteredShipment(ResponseModel):
 
 @frozen(kw_only=True, repr=False)
 class ProofOfDelivery(ResponseModel):
-    """The URL of a proof of delivery (PDF), open to whoever has it; it may expire."""
+    """The URL of a proof of delivery (PDF), open to anyone who has it; it may expire."""
 
     url: Annotated[str | None, WireName("pod_url"), Personal()] = None
 
 
 @frozen(kw_only=True, repr=False)
 class Scan(ResponseModel):
-    """One event in a parcel's journey, in ClickPost's words and in the courier's (`status`)."""
+    """One event of a parcel, as ClickPost describes it, and as the courier does (`status`)."""
 
     timestamp: str | None = None
     location: str | None = None
@@ -318,13 +318,13 @@ class Track(ResponseModel):
 
     @property
     def known(self) -> bool:
-        """Whether ClickPost follows this waybill at this courier."""
+        """Whether ClickPost tracks this waybill with this courier."""
         return self.valid is not False and (self.latest_status is not None or bool(self.scans))
 
 
 @frozen(kw_only=True, repr=False)
 class Tracked(ResponseModel):
-    """The journeys of the waybills that were asked for, each under its own: `tracked[waybill]`."""
+    """The tracks of the requested waybills: `tracked[waybill]`."""
 
     tracks: Mapping[str, Track] = field(factory=dict)
 

@@ -117,7 +117,7 @@ class WorldPickup(_Place):
 
 @frozen(kw_only=True, repr=False)
 class WorldShipment(_shipment.Shipment):
-    """What is sent, how it is paid and by whom it travels; centimetres and grams."""
+    """The shipment: contents, payment and courier; centimetres and grams."""
 
     delivery_type: Direction | None = None
     currency_code: Currency | None = None
@@ -148,7 +148,7 @@ class TaxInfo(RequestModel):
 
 @frozen(kw_only=True, repr=False)
 class CourierCustomFields(RequestModel):
-    """What single couriers need."""
+    """Fields that only some couriers need."""
 
     payor_fedex_account_number: str | None = None
 
@@ -219,5 +219,5 @@ class WorldOrder(RequestModel):
 
     @property
     def reference_number(self) -> str:
-        """The merchant's own number, by which ClickPost recognises a repeated order."""
+        """The merchant's own number, by which ClickPost recognises an order sent again."""
         return self.shipment_details.reference_number
