@@ -1,18 +1,18 @@
-"""A ClickPost that lives in your process: an ASGI application, and a server to put it on a port.
+"""A local ClickPost sandbox: an ASGI application, and a server that serves it on a port.
 
 async with Sandbox() as sandbox:
     clickpost = ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url)
 
-Parcels go their way as they are told: `sandbox.advance(waybill)`, `sandbox.fail_delivery(waybill)`,
+Parcels move on command: `sandbox.advance(waybill)`, `sandbox.fail_delivery(waybill)`,
 `sandbox.request_return(waybill)`, or by the clock with `Sandbox(scan_every=60)`; and with
-`sandbox.webhooks_to("http://127.0.0.1:9000/")` the sandbox tells what happens to them. A browser
-shows all of it at `sandbox.page`, and `clickpost_async.sandbox.control_api` lists the same over
-HTTP.
+`sandbox.webhooks_to("http://127.0.0.1:9000/")` the sandbox sends a webhook for every event. The
+page at `sandbox.page` shows all of it in a browser, and `clickpost_async.sandbox.control_api` has
+the same over HTTP.
 """
 
 from importlib.util import find_spec
 
-# Looked for, not imported: drawing a label and showing a page come after the start.
+# Checked without an import: labels and the page are rendered lazily.
 if any(find_spec(library) is None for library in ("jinja2", "reportlab", "starlette", "uvicorn")):
     raise ImportError(
         "the sandbox needs jinja2, reportlab, starlette and uvicorn:"

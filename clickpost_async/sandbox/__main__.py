@@ -23,7 +23,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--page-size", type=int, default=100, help="rows of updated orders a page")
     parser.add_argument("--webhooks-to", metavar="URL", help="of this machine, for every scan")
     parser.add_argument("--webhook-token", help="sent with every webhook")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds before every answer")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before every response")
     parser.add_argument("--reset", action="store_true", help="drop connections with an RST")
     for fault in Fault:
         parser.add_argument(

@@ -33,7 +33,7 @@ from clickpost_async.sandbox.operation import Call, Operation, Reply
 from clickpost_async.sandbox.page import routes as page
 from clickpost_async.sandbox.store.orders import OrderStore, ReceivedCreate, fingerprint
 
-# What people and tests do at the desk is no traffic of ClickPost's.
+# Requests to the control API and the page are not counted as API traffic.
 _AT_THE_DESK = re.compile(r"/$|/favicon\.ico$|/(control|page)(/|$)").match
 _API_KEY = "sandbox-key-not-a-secret"
 _NOBODYS_KEY = "not-a-real-key"
@@ -93,7 +93,7 @@ class Application(SandboxControl):
         self._router = router(self.operations(), self.answer, (*files, *desk))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as an ASGI application."""
+        """Handle a request as an ASGI application."""
         if scope["type"] != "http" or _AT_THE_DESK(scope["path"]):
             await self._router(scope, receive, send)
             return
@@ -107,9 +107,9 @@ class Application(SandboxControl):
         self.close()
 
     def export_lines(self, base_url: str) -> tuple[str, ...]:
-        """Return the shell commands after which `ClickPost()` calls this sandbox at `base_url`.
+        """Return the shell commands that configure `ClickPost()` for this sandbox at `base_url`.
 
-        A key of your own choice is not shown: it may be a real one.
+        Only the default key is shown: another one may be real.
         """
         api_key = self.api_key if self.api_key == _API_KEY else "..."
         return (
@@ -123,17 +123,17 @@ class Application(SandboxControl):
         self._book.close()
 
     def requests(self) -> tuple[ReceivedCreate, ...]:
-        """Return every call that came, in the order they were answered."""
+        """Return every call received, in the order of the responses."""
         return self._book.arrivals()
 
     def busiest(self, seconds: float = 1.0) -> int:
-        """Return how many calls came in the fullest window of that length."""
+        """Return the largest number of calls in any window of so many seconds."""
         return law.busiest(sorted(arrival.moment for arrival in self.requests()), seconds)
 
     async def answer(
         self, operation: Operation, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Play one operation, or misbehave."""
+        """Handle a call of an operation, or inject a fault."""
         # The event loop's clock: in a test it may be virtual.
         moment = anyio.current_time()
         request = Request(scope, receive)
@@ -231,8 +231,8 @@ def _waybill(call: Call) -> str:
     """Return the waybill a call is about."""
     payload = call.payload if isinstance(call.payload, Mapping) else {}
     names = ("waybill", "awb", "awb_number")
-    said = (part.get(name) for part in (call.query, payload) for name in names)
-    return _fit(next((found for found in said if found), None))
+    values = (part.get(name) for part in (call.query, payload) for name in names)
+    return _fit(next((value for value in values if value), None))
 
 
 def _fit(found: object) -> str:

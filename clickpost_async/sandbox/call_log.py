@@ -1,4 +1,4 @@
-"""The latest calls with their answers: what the page shows, and what samples are made of."""
+"""The latest calls with their responses, for the page and for samples."""
 
 import json
 import threading
@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 
 from clickpost_async.sandbox.operation import Reply
 
-# So many calls, and so many bytes of each body, are kept for people to look at.
+# The number of calls, and of bytes of each body, that are kept.
 KEPT = 500
 _LONGEST = 64 * 1024
 _SECONDS = 60
@@ -18,11 +18,11 @@ _SECONDS = 60
 
 @frozen(kw_only=True)
 class LoggedCall:
-    """One call and its answer, without credentials; `seconds` is what the sandbox took for it.
+    """One call and its response, without credentials; `seconds` is how long the sandbox took.
 
     `about` is the reference number or waybill, `attempt` counts the calls of that operation about
-    it. A fault may leave no answer: then `http_status` is 0 and `answer` empty. Bodies of more than
-    64 KiB are not kept.
+    it. With a fault there may be no response: then `http_status` is 0 and `answer` is empty. Bodies
+    of more than 64 KiB are not kept.
     """
 
     id: int
@@ -41,17 +41,17 @@ class LoggedCall:
 
     @property
     def sent(self) -> object:
-        """The JSON that was sent; text if it is none."""
+        """The request body as JSON; a string if it is not JSON."""
         return _read(self.body)
 
     @property
     def answered(self) -> object:
-        """The JSON that was answered; text if it is none."""
+        """The response body as JSON; a string if it is not JSON."""
         return _read(self.answer)
 
     @property
     def code(self) -> int:
-        """ClickPost's own status where the answer has one, else that of HTTP; 0 without any."""
+        """ClickPost's own status if the response has one, else the HTTP status; 0 without any."""
         answered = self.answered
         status = Reply(answered).status if isinstance(answered, dict) else None
         return self.http_status if status is None else status
@@ -59,7 +59,7 @@ class LoggedCall:
 
 @define
 class CallLog:
-    """The latest exchanges, and how many there were; any thread may ask."""
+    """The latest calls, and their number; thread-safe."""
 
     total: int = field(default=0, init=False)
     misbehaved: int = field(default=0, init=False)
@@ -83,7 +83,7 @@ class CallLog:
         seconds: float,
         moment: float,
     ) -> None:
-        """Keep one more, and forget the oldest."""
+        """Record a call, and drop the oldest."""
         with self._lock:
             self.total += 1
             self.misbehaved += fault is not None
@@ -110,27 +110,27 @@ class CallLog:
             self._latest.append(exchange)
 
     def latest(self, limit: int = KEPT, search: str = "") -> Sequence[LoggedCall]:
-        """Return the latest exchanges that have a text in them, the newest first."""
+        """Return the latest calls that contain a text, the newest first."""
         with self._lock:
             kept = list(self._latest)
         wanted = search.casefold()
-        found = (exchange for exchange in reversed(kept) if wanted in _words(exchange))
+        found = (exchange for exchange in reversed(kept) if wanted in _searchable(exchange))
         return [exchange for exchange, _ in zip(found, range(limit), strict=False)]
 
     def numbered(self, number: int) -> LoggedCall | None:
-        """Return an exchange that is still kept."""
+        """Return a call that is still kept, by its id."""
         with self._lock:
             return next((kept for kept in self._latest if kept.id == number), None)
 
     def pulse(self) -> Sequence[tuple[int, int]]:
-        """Return how many calls each of the last 60 seconds had, and how many misbehaved."""
+        """Return, for each of the last 60 seconds, the number of calls and of injected faults."""
         now = int(time.monotonic())
         with self._lock:
             counts = {second: (calls, bad) for second, calls, bad in self._pulse}
         return [counts.get(second, (0, 0)) for second in range(now - _SECONDS + 1, now + 1)]
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Delete all of them."""
         with self._lock:
             self.total = self.misbehaved = 0
             for kept in (self._latest, self._attempts, self._pulse):
@@ -144,7 +144,7 @@ class CallLog:
         self._pulse[-1][2] += misbehaved
 
 
-def _words(exchange: LoggedCall) -> str:
+def _searchable(exchange: LoggedCall) -> str:
     fault = exchange.fault or ""
     return f"{exchange.operation} {exchange.about} {exchange.http_status} {fault}".casefold()
 

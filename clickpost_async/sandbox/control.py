@@ -1,4 +1,4 @@
-"""What couriers, customers and time do to the parcels of a sandbox."""
+"""Control of a sandbox from Python: parcels, time, faults, webhooks."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ from clickpost_async.sandbox.world.clock import Clock
 
 @frozen(kw_only=True)
 class SandboxSettings:
-    """How the world behind the sandbox's door is made."""
+    """Settings of a sandbox."""
 
     username: str
     password: str
@@ -47,7 +47,7 @@ class SandboxSettings:
 
 
 class SandboxControl:
-    """The part of a sandbox that tests and people play with; nothing here is ClickPost's API."""
+    """The part of a sandbox that tests control; nothing here is ClickPost's API."""
 
     def __init__(self, book: OrderStore, setting: SandboxSettings) -> None:
         if setting.page_size < 1:
@@ -94,7 +94,7 @@ class SandboxControl:
         )
 
     def operations(self) -> tuple[Operation, ...]:
-        """Return the table of everything that ClickPost's API does here."""
+        """Return every operation of ClickPost's API in the sandbox."""
         return tuple(row for chapter in self._chapters for row in chapter.operations())
 
     def now(self) -> float:
@@ -102,7 +102,7 @@ class SandboxControl:
         return self._clock.now()
 
     def tick(self, seconds: float) -> None:
-        """Let time pass; with `scan_every` parcels are scanned meanwhile."""
+        """Advance the clock by so many seconds; with `scan_every` parcels are scanned meanwhile."""
         self._clock.tick(seconds)
         self.catch_up()
 
@@ -120,16 +120,16 @@ class SandboxControl:
         return self._parcels.scans(self._parcels.named(waybill))
 
     def advance(self, waybill: str, steps: int = 1) -> int:
-        """Let a parcel go on its way, to the end of it at most; returns its tracking code then.
+        """Advance a parcel by so many stations, at most to the last; returns its tracking code.
 
         A forward parcel is placed (1), picked up (4), in transit (5), out for delivery (6) and
         delivered (8). One that was not delivered (9) is held (20) and returned (12, 21, 13, 14),
-        unless ClickPost is told otherwise.
+        unless there is an NDR instruction. Raises LookupError for an unknown waybill.
         """
         return self._parcels.advance(waybill, steps)
 
     def advance_all(self) -> int:
-        """Let every parcel go one step on its way; returns how many did."""
+        """Advance every parcel by one station; returns how many moved."""
         return self._parcels.advance_all()
 
     def scan(
@@ -140,13 +140,13 @@ class SandboxControl:
         ndr_code: int | None = None,
         remark: str | None = None,
     ) -> None:
-        """Let the courier scan a parcel with any code: lost (16), delayed (18), one of its own."""
+        """Record a courier's scan with any code: lost (16), delayed (18), or an unknown one."""
         self._parcels.scan(self._parcels.named(waybill), code, ndr_code=ndr_code, remark=remark)
 
     def fail_delivery(self, waybill: str, ndr_code: int = 1) -> None:
-        """Bring a parcel to the door, and do not deliver it; `ndr_code` says why (1: nobody there).
+        """Fail the delivery of a parcel; `ndr_code` is the reason (1: customer unavailable).
 
-        Raises ValueError for a parcel that does not go to a customer (any more).
+        Raises ValueError for a parcel that is not on its way to a customer.
         """
         self._parcels.fail(waybill, ndr_code)
 
@@ -159,7 +159,7 @@ class SandboxControl:
         address: str | None = None,
         phone: str | None = None,
     ) -> None:
-        """Let the customer say something about a failed delivery."""
+        """Record a customer's feedback on a failed delivery."""
         self._ndr.note(
             self._parcels.named(waybill),
             "CUSTOMER_FEED",
@@ -172,12 +172,12 @@ class SandboxControl:
     def request_return(
         self, forward_waybill: str, *, reason: str = "Size too small", refund_mode: str = "Credits"
     ) -> str:
-        """Let the customer ask to give a parcel back; returns the return's reference number."""
+        """Request a return as the customer; returns the return's reference number."""
         parcel = self._parcels.named(forward_waybill)
         return self._returns.request(parcel, reason=reason, refund_mode=refund_mode)
 
     def approve_return(self, return_reference_number: str) -> str:
-        """Grant a return, and book a courier for it; returns the waybill of the way back."""
+        """Approve a return, and book a courier for it; returns the waybill of the return."""
         return self._returns.approve(return_reference_number)
 
     def webhooks_to(
@@ -192,13 +192,24 @@ class SandboxControl:
         duplicates: int = 0,
         out_of_order: bool = False,
     ) -> None:
-        """Push a webhook for every scan and return from now on, to an address on this machine.
+        """Send a webhook for every scan and return from now on, to a URL on this machine.
 
-        A sandbox on a port pushes by itself, any other when `push_webhooks` is called. `token` is
-        sent in the header, or with `parameter` in the URL's query under that name. `events`
-        are ClickPost's notification events, for selected-event webhooks; without it all scans are
-        told. What is not answered 200 is pushed again, `attempts` times in all. With `duplicates`
-        everything comes that many times more, with `out_of_order` the newest comes first.
+        A sandbox on a port sends by itself, any other when `push_webhooks` is called.
+
+        Args:
+            url: the receiver, at a loopback address.
+            token: the token that the receiver checks.
+            header: the header that the token is sent in.
+            parameter: send the token in the URL's query under this name instead.
+            events: ClickPost's notification events, for selected-event webhooks; by default every
+                scan is sent.
+            attempts: how often a webhook is sent until it gets HTTP 200.
+            duplicates: how many times more every webhook is sent.
+            out_of_order: send the newest first.
+
+        Raises:
+            ValueError: `url` is no loopback address, or a number is out of range.
+
         """
         self._webhooks.send_to(
             url,
@@ -212,15 +223,15 @@ class SandboxControl:
         )
 
     def deliveries(self) -> Sequence[WebhookDelivery]:
-        """Return the latest webhooks that were pushed, the newest first."""
+        """Return the latest webhooks that were sent, the newest first."""
         return self._webhooks.deliveries()
 
     def push_again(self, number: int) -> None:
-        """Have a webhook that was pushed, by its `id`, pushed once more as it was."""
+        """Resend a webhook unchanged, by its `id`; raises LookupError."""
         self._webhooks.push_again(number)
 
     def ledger(self) -> Mapping[str, tuple[str, ...]]:
-        """Return the waybills of all labels bought, by reference: the truth of "never twice"."""
+        """Return the waybills of all labels bought, by reference: more than one is a duplicate."""
         return self._book.ledger()
 
     def orders(self) -> Mapping[str, Order]:
@@ -228,11 +239,11 @@ class SandboxControl:
         return self._book.orders()
 
     def webhook_urls(self) -> Sequence[str]:
-        """Return where webhooks are pushed to."""
+        """Return the URLs that webhooks are sent to."""
         return self._webhooks.urls
 
     def exchanges(self, limit: int = KEPT, search: str = "") -> Sequence[LoggedCall]:
-        """Return the latest calls with their answers, the newest first."""
+        """Return the latest calls with their responses, the newest first."""
         return self._exchanges.latest(limit, search)
 
     def exchange(self, number: int) -> LoggedCall | None:
@@ -240,15 +251,15 @@ class SandboxControl:
         return self._exchanges.numbered(number)
 
     def counts(self) -> tuple[int, int]:
-        """Return how many calls came, and how many of them a fault met."""
+        """Return the number of calls received, and of those with an injected fault."""
         return self._exchanges.total, self._exchanges.misbehaved
 
     def pulse(self) -> Sequence[tuple[int, int]]:
-        """Return how many calls each of the last 60 seconds had, and how many a fault met."""
+        """Return, for each of the last 60 seconds, the number of calls and of injected faults."""
         return self._exchanges.pulse()
 
     def changes(self) -> object:
-        """Return what is another value once there is anything new to see."""
+        """Return a value that differs whenever anything visible has changed."""
         return (
             self._book.store.changes,
             self.counts(),
@@ -260,7 +271,7 @@ class SandboxControl:
         )
 
     def samples(self) -> Mapping[str, JSON]:
-        """Return the latest calls with their answers as samples, by file name, about nobody."""
+        """Return the latest calls as samples with placeholder data, by file name."""
         return export.of(self.exchanges())
 
     def write_samples(self, folder: str | PathLike[str]) -> Sequence[Path]:
@@ -268,18 +279,18 @@ class SandboxControl:
         return export.write(self.samples(), Path(folder))
 
     def reset(self) -> None:
-        """Forget orders, parcels, calls and faults; the clock goes on from where it is."""
+        """Delete orders, parcels, calls and faults; the clock is not reset."""
         self._book.store.clear()
         self._exchanges.clear()
         self._webhooks.forget()
         self.faults.forget()
 
     async def push_webhooks(self) -> Sequence[WebhookDelivery]:
-        """Deliver every webhook that waits, and return what became of them."""
+        """Send every queued webhook, and return the deliveries."""
         return await self._webhooks.push()
 
     async def keep_pushing_webhooks(self) -> None:
-        """Deliver webhooks as they come, on asyncio, until cancelled."""
+        """Send webhooks as they are queued, on asyncio, until cancelled."""
         await self._webhooks.keep_pushing(self.catch_up, self.scan_every)
 
     def _heard(self, parcel: Parcel, scan: Scan) -> None:

@@ -1,28 +1,28 @@
-"""The sandbox's knobs over HTTP: what tests and people do to it, as JSON.
+"""Control API of the sandbox: what `SandboxControl` does, over HTTP with JSON.
 
-| call | body | answer |
+| request | body | response |
 | --- | --- | --- |
 | `GET /control/state` | | the time, the faults, the totals, where webhooks go |
 | `GET /control/orders?search=…&limit=…` | | orders and where their parcels are, the newest first |
-| `GET /control/parcels/WAYBILL` | | every scan of a parcel, and what comes |
+| `GET /control/parcels/WAYBILL` | | every scan of a parcel, and its next codes |
 | `GET /control/requests?search=…&limit=…` | | the latest calls, the newest first |
 | `GET /control/ledger` | | the labels bought, by reference |
-| `GET /control/webhooks` | | the latest webhooks pushed, the newest first |
-| `GET /control/samples` | | the latest calls with their answers as samples, about nobody |
+| `GET /control/webhooks` | | the latest webhooks sent, the newest first |
+| `GET /control/samples` | | the latest calls as samples with placeholder data |
 | `POST /control/clock` | `{"seconds": 3600}` | lets time pass |
-| `POST /control/parcels` | | every parcel goes one step on |
+| `POST /control/parcels` | | every parcel advances by one station |
 | `POST /control/parcels/WAYBILL/advance` | `{"steps": 1}` | |
 | `POST /control/parcels/WAYBILL/fail` | `{"ndr_code": 1}` | the delivery fails |
-| `POST /control/parcels/WAYBILL/return` | `{"reason": "too small"}` | the customer asks for it |
-| `POST /control/returns/REFERENCE/approve` | | the waybill of the way back |
-| `POST /control/webhooks` | `{"url": "http://127.0.0.1:9000/", "token": "…"}` | pushes there |
-| `POST /control/webhooks/NUMBER/push` | | pushes that one again |
+| `POST /control/parcels/WAYBILL/return` | `{"reason": "too small"}` | requests a return |
+| `POST /control/returns/REFERENCE/approve` | | the waybill of the return |
+| `POST /control/webhooks` | `{"url": "http://127.0.0.1:9000/", "token": "…"}` | sends them there |
+| `POST /control/webhooks/NUMBER/push` | | resends a webhook |
 | `POST /control/faults` | `{"too_many": 0.5, "latency": 2}` | sets these chances |
 | `POST /control/faults/next` | `{"fault": "drop_after", "times": 1}` | the next calls fail |
-| `POST /control/reset` | | forgets everything |
+| `POST /control/reset` | | deletes everything |
 
-What cannot be done is answered 400 or 404 with `{"error": "…"}`. It is for this machine alone: a
-`Host` that is no loopback address, or a POST from another site's page, is answered 403.
+The response to an invalid request is 400 or 404 with `{"error": "…"}`. Only this machine has
+access: a `Host` that is no loopback address, or a POST from another site's page, gets 403.
 """
 
 import json
@@ -101,7 +101,7 @@ def _acting(act: Callable[..., object]) -> Callable[[Request], Awaitable[Respons
         def play() -> object:
             wish = _parsed(body) if body else {}
             if not isinstance(wish, dict):
-                raise ValueError("the body is no JSON object")  # noqa: TRY004 - theirs, not ours
+                raise ValueError("body is not a JSON object")  # noqa: TRY004 - a client's mistake
             return act(wish, **request.path_params) or {}
 
         return _tried(play)
@@ -122,7 +122,7 @@ def _parsed(body: bytes) -> object:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise ValueError("the body is no JSON") from None
+        raise ValueError("body is not valid JSON") from None
 
 
 # --- looks --------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ def _send_webhooks(control: SandboxControl, wish: Wish) -> None:
 
 def _push_again(control: SandboxControl, _: Wish, number: str) -> None:
     if not _is_short_number(number):
-        raise LookupError("the sandbox keeps no webhook with that number")
+        raise LookupError("no webhook with that number")
     control.push_again(int(number))
 
 
@@ -247,7 +247,7 @@ def _whole(wish: Wish, name: str, otherwise: int, *, least: int, most: int) -> i
 
 def _text(wish: Wish, name: str, otherwise: str) -> str:
     value = wish.get(name, otherwise)
-    # A lone surrogate is no character, and cannot be written as UTF-8.
+    # An unpaired surrogate is no character, and cannot be encoded as UTF-8.
     if not isinstance(value, str) or len(value) > _LONGEST_TEXT or _UNPRINTABLE(value):
         raise ValueError(
             f"{name}: a string of at most {_LONGEST_TEXT} characters is needed, without control"

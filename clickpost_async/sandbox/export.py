@@ -1,8 +1,8 @@
-"""What happened, as golden samples: the call, what went out, what came back, and what that means.
+"""Exports logged calls as golden samples: the call, its request and response, and the result.
 
 `{"call", "args", "kwargs", "sent", "answered", "expect" or "raises"}`. `args` and `kwargs` are
-there where they can be told from what was sent: for every payload, and for look-ups of orders.
-Persons and credentials are replaced by nobody's.
+present where they can be derived from the request: for every payload, and for look-ups of orders.
+Personal data and credentials are replaced by placeholders.
 """
 
 import json
@@ -19,7 +19,7 @@ from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.redaction import replaced
 from clickpost_async.sandbox.world.clock import day
 
-# Their coroutines take no payload but what it is made of.
+# Their coroutines take separate arguments, not a payload.
 _TAKE_NO_PAYLOAD = frozenset(
     {
         "account.token",
@@ -32,7 +32,7 @@ _TAKE_NO_PAYLOAD = frozenset(
 
 
 def of(exchanges: Sequence[LoggedCall]) -> Mapping[str, JSON]:
-    """Return a sample of each exchange that was answered, the oldest first, by file name."""
+    """Return a sample of each call with a response, the oldest first, by file name."""
     made: dict[str, JSON] = {}
     for exchange in reversed(exchanges):
         call = _call(exchange)
@@ -74,7 +74,7 @@ def _sample(exchange: LoggedCall, call: str) -> JSON:
 
 
 def _call(exchange: LoggedCall) -> str:
-    """Return what the client calls it: a fetch by reference is a find."""
+    """Return the client's name of the call: a fetch by reference is a find."""
     found = re.fullmatch(r"orders\.fetch_(india|world)", exchange.operation)
     by_reference = found and "reference_number" in exchange.query
     return f"orders.find_{found[1]}" if found and by_reference else exchange.operation
@@ -102,8 +102,7 @@ def _meaning(call: str, http_status: int, answered: object) -> JSON:
     text = answered if isinstance(answered, str) else json.dumps(answered)
     response = APIResponse(http_status=http_status, body=text.encode())
     try:
-        answer = decode(CATALOG[call], response)
+        decoded = decode(CATALOG[call], response)
     except ClickPostError as error:
-        said = {"kind": type(error).__name__, "outcome": error.outcome.value}
-        return {"raises": said}
-    return {"expect": {"response.status": answer.response.status}}
+        return {"raises": {"kind": type(error).__name__, "outcome": error.outcome.value}}
+    return {"expect": {"response.status": decoded.response.status}}

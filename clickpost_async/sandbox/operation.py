@@ -1,4 +1,4 @@
-"""One operation of the sandbox: what is asked of it, what it answers, and where it is found."""
+"""An operation of the sandbox: its path, credentials, requests and responses."""
 
 import enum
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,7 +13,7 @@ SUCCESSFUL = frozenset({200, 202, 323, 600})
 
 @frozen(kw_only=True)
 class Call:
-    """What a client asks, without its credentials; they still stand in its `url`."""
+    """A client's request, without its credentials; `url` still contains them."""
 
     query: Mapping[str, str]
     body: bytes
@@ -28,7 +28,7 @@ class Call:
 
 @frozen
 class Reply:
-    """What is answered; `status` is ClickPost's own, None where there is no envelope."""
+    """A response; `status` is ClickPost's own, None where there is no envelope."""
 
     body: JSON
     http_status: int = 200
@@ -44,7 +44,7 @@ class Reply:
 
 
 class Auth(enum.Enum):
-    """Which credentials an operation looks at; the others may come along, and are ignored.
+    """The credentials that an operation checks; others may be sent, and are ignored.
 
     Some that are documented with both have been seen to work with the key alone.
     """
@@ -91,10 +91,10 @@ MESSAGES: Mapping[int, str] = MappingProxyType(
 
 
 class RefusalError(Exception):
-    """A call that is refused with a code of ClickPost's table.
+    """A call that is rejected with a code of ClickPost's table.
 
-    Its message is that of the table; `detail` is appended to it, `message` takes its place, and may
-    be of any type.
+    Its message is that of the table; `detail` is appended to it, `message` replaces it, and may be
+    of any type.
     """
 
     def __init__(self, status: int, message: object = None, *, detail: str = "") -> None:
@@ -104,7 +104,7 @@ class RefusalError(Exception):
 
 
 def message_of(status: int, detail: str = "") -> str:
-    """Return ClickPost's message for a code, with what it may say more."""
+    """Return ClickPost's message for a code, with a detail if there is one."""
     return f"{MESSAGES[status]}: {detail}" if detail else MESSAGES[status]
 
 
@@ -113,9 +113,10 @@ STRANGER = (301, MESSAGES[301])
 
 @frozen
 class Operation:
-    """A row of the sandbox's table: `name` is the client's, `path` starts below `/api`.
+    """An endpoint of the sandbox: `name` is the client's, `path` is relative to `/api`.
 
-    `http` tells which refusals do not travel under HTTP 200, `stranger` how a wrong key is refused.
+    `http` maps the codes of rejections that are not sent with HTTP 200 to their HTTP status,
+    `auth_error` is the code and message for a wrong key.
     """
 
     name: str
@@ -127,7 +128,7 @@ class Operation:
     auth_error: tuple[int, str] = STRANGER
 
     async def answer(self, call: Call, credentials: JSON, *, username: str, key: str) -> Reply:
-        """Play, or refuse."""
+        """Handle a call, or reject it."""
         try:
             self._check(credentials, call.payload, username=username, key=key)
             return await self.handle(call)

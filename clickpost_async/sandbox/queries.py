@@ -1,4 +1,4 @@
-"""What people look at: the newest orders, labels and returns, and how many there are of all."""
+"""Queries of the page and the control API: the newest orders, labels and returns, and totals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -38,7 +38,7 @@ SELECT * FROM (
     )
     ORDER BY p.id DESC LIMIT :limit
 ) ORDER BY rank DESC LIMIT :limit
-"""  # noqa: S608 - our own words
+"""  # noqa: S608 - constants only
 _LEDGER = """
 SELECT l.id, l.reference_number, l.waybill, l.bought_at, (
     SELECT count(*) FROM labels m
@@ -142,7 +142,7 @@ class Journey:
 
 @frozen(kw_only=True)
 class SandboxQueries:
-    """Looks, and changes nothing; every list ends at its limit."""
+    """Read-only queries; every list has a limit."""
 
     book: OrderStore = field(repr=False)
     parcels: ParcelStore
@@ -166,7 +166,7 @@ class SandboxQueries:
         ]
 
     def return_requests(self, limit: int, search: str = "") -> Sequence[Note]:
-        """Return the returns that were asked for last."""
+        """Return the returns that were requested last."""
         wanted = search.lower()
         found = [
             note
@@ -190,7 +190,7 @@ class SandboxQueries:
         )
 
     def order(self, reference_number: str) -> Order | None:
-        """Return an order, also one that was refused."""
+        """Return an order, also a rejected one."""
         return self.book.find(reference_number)
 
     def purchases(self, reference_number: str) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""What belongs to a person in what was sent and answered: covered, or replaced by nobody's."""
+"""Redacts personal data in requests and responses, or replaces them by placeholders."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -29,12 +29,12 @@ _KINDS = (
 
 
 def redact(value: object) -> object:
-    """Return JSON with persons and secrets covered."""
+    """Return JSON with personal data and secrets redacted."""
     return _changed(value, cover, lambda _: "•••")
 
 
 def replaced(value: object) -> object:
-    """Return JSON that is about nobody, and still passes every check."""
+    """Return JSON with placeholder data, which still pass every validation."""
     secrets = {"key": "not-a-real-key", "username": "acme", "user_name": "acme"}
     return _changed(
         value, lambda kind, _: NOBODY[kind], lambda name: secrets.get(name, f"not-a-real-{name}")
@@ -42,7 +42,7 @@ def replaced(value: object) -> object:
 
 
 def cover(kind: str, text: str) -> str:
-    """Return what may be shown of a person's name, phone, e-mail or address."""
+    """Return a redacted name, phone, e-mail or address."""
     text = text.strip()
     if not text:
         return ""
@@ -84,7 +84,7 @@ def _kind(name: str) -> str | None:
 
 
 def people_in(payload: JSON) -> Mapping[str, Mapping[str, str]]:
-    """Return who sends and who gets an order, v3 or v4: name, phone, e-mail and address of each."""
+    """Return an order's sender and recipient, v3 or v4: name, phone, e-mail, address of each."""
     return {
         role: _party(payload.get(part), prefix)
         for role, part, prefix in (

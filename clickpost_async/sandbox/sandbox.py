@@ -1,4 +1,4 @@
-"""The sandbox that users make: an application that can put itself on a port."""
+"""The public `Sandbox`: the application, which can serve itself on a port."""
 
 from typing import Self
 
@@ -7,21 +7,29 @@ from clickpost_async.sandbox.server import Served
 
 
 class Sandbox(Application):
-    """A ClickPost that answers, refuses, remembers and misbehaves like the real one.
-
-    `path` is a SQLite file that keeps what it knows; without one that is kept in memory. `seed` is
-    what waybills and chances are made of: the same calls at the same seed are answered alike.
-    `rate` and `burst` limit the calls per second (429); `faults` go wrong from the start on.
-
-    `courier_seconds` is how long a courier takes; `async_polls` how often an order with
-    `additional.async` answers 102, and a report PENDING, before it is done. `clock` tells the
-    seconds since the epoch, `scan_every` is how many of them a parcel stays at a station; without
-    it parcels move by `advance` alone. A page of updated orders has `page_size` rows. `password` is
-    that of the user who asks for a token. With `racy` a label is bought before its reference is
-    recorded: overlapping creates buy two.
+    """A local server with ClickPost's API: it responds, rejects, stores and fails like ClickPost.
 
     `async with Sandbox() as sandbox:` serves it on a free port while the block runs, with its page
-    at `sandbox.page`; what it remembers can still be asked for afterwards.
+    at `sandbox.page`; what it has stored can still be read afterwards.
+
+    Args:
+        path: a SQLite file for its data; by default they are kept in memory.
+        username: the accepted username.
+        api_key: the accepted API key.
+        password: the password of the user, for `account.token`.
+        rate: the rate limit in calls per second (429 above it); `None` is unlimited.
+        burst: how many calls may exceed it at once.
+        faults: the injected faults, from the start.
+        courier_seconds: how long a courier takes to book an order, in seconds.
+        async_polls: how often an order with `additional.async` gets 102, and a report PENDING,
+            before it is done.
+        racy: buy a label before its reference is recorded, so that overlapping creates buy two.
+        seed: the seed of waybills and faults: the same calls get the same responses.
+        clock: returns the seconds since the epoch.
+        scan_every: the seconds that a parcel stays at a station; without it parcels move by
+            `advance` alone.
+        page_size: the rows in a page of updated orders.
+
     """
 
     _server: Served | None = None
@@ -34,13 +42,13 @@ class Sandbox(Application):
         self.stop()
 
     def start(self, port: int = 0) -> None:
-        """Serve from a thread of its own until `stop`; port 0 takes any free one."""
+        """Serve from a background thread until `stop`; port 0 takes any free one."""
         if self._server is not None:
-            raise RuntimeError(f"this sandbox is served already, at {self.base_url}")
+            raise RuntimeError(f"this sandbox is already running at {self.base_url}")
         self._server = Served(self, port=port)
 
     def stop(self) -> None:
-        """Close the port, and cut every connection; may be repeated."""
+        """Close the port and every connection; idempotent."""
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -49,10 +57,10 @@ class Sandbox(Application):
     def base_url(self) -> str:
         """The base URL of the API, which a client takes as `base_url`."""
         if self._server is None:
-            raise RuntimeError("this sandbox has no address: use `async with`, or `start()`")
+            raise RuntimeError("this sandbox is not running: use `async with`, or call `start()`")
         return self._server.url
 
     @property
     def page(self) -> str:
-        """Where a browser shows what happens."""
+        """The URL of the sandbox's page for browsers."""
         return self.base_url.removesuffix("api")

@@ -1,4 +1,4 @@
-"""Put a sandbox on a port of this machine, with uvicorn."""
+"""Serves a sandbox on a port of this machine, with uvicorn."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ _KEEP_ALIVE = 120
 
 
 class Served:
-    """A sandbox on a port, in a thread of its own: it answers while the caller's loop is busy."""
+    """A sandbox on a port, in its own thread: it responds while the caller's loop is busy."""
 
     def __init__(self, sandbox: Application, *, port: int = 0) -> None:
         self.sandbox = sandbox
@@ -38,7 +38,7 @@ class Served:
         self._server.ready.result()
 
     def stop(self) -> None:
-        """Close the port and cut every connection at once, answered or not; may be repeated."""
+        """Close the port and every connection at once, even with a call in flight; idempotent."""
         if self._thread.is_alive():
             self._server.stop()
             self._thread.join()
@@ -100,8 +100,8 @@ def main(
     try:
         listening = _listening(port)
     except OSError as error:
-        said = os.strerror(error.errno).lower() if error.errno else error
-        raise SystemExit(f"port {port}: {said}; 0 takes any free one") from None
+        reason = os.strerror(error.errno).lower() if error.errno else error
+        raise SystemExit(f"port {port}: {reason}; 0 takes any free one") from None
     with sandbox, listening as listener:
         origin = f"http://{_HOST}:{listener.getsockname()[1]}"
         # Who started it waits for the first line.
@@ -127,7 +127,7 @@ def _counting(traffic: Traffic) -> type[H11Protocol]:
             super().connection_made(transport)
             self.app_state = {**self.app_state, CONNECTION: transport}
             # asyncio does so for sockets that name their protocol, which create_server's do not:
-            # each answer but the first would wait 40 ms for the client to acknowledge its head.
+            # each response but the first would wait 40 ms for the client to acknowledge its head.
             wire = transport.get_extra_info("socket")
             wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             traffic.connected()
@@ -140,7 +140,7 @@ def _counting(traffic: Traffic) -> type[H11Protocol]:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without its pauses: it stops at once, and waits for nobody."""
+    """Uvicorn without its pauses: it stops at once, without waiting for connections."""
 
     def __init__(self, sandbox: Application) -> None:
         super().__init__(
@@ -164,7 +164,7 @@ class _Server(uvicorn.Server):
         self._over = asyncio.Event()
 
     async def main_loop(self) -> None:
-        """Serve until told to stop, without looking ten times a second."""
+        """Serve until stopped, without polling ten times a second."""
         pushing = asyncio.create_task(self._sandbox.keep_pushing_webhooks())
         self.ready.set_result(asyncio.get_running_loop())
         await self._over.wait()

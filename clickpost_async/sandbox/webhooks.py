@@ -1,4 +1,4 @@
-"""Webhooks: what is pushed of every scan and return, and how, until the receiver says 200."""
+"""Webhooks: their payloads for scans and returns, and their delivery with retries."""
 
 import asyncio
 from collections import deque
@@ -15,8 +15,8 @@ from clickpost_async.sandbox.world.clock import stamped_in_ist
 from clickpost_async.sandbox.world.tracking_codes import BUCKETS, NDR, Kind
 from clickpost_async.settings import is_loopback
 
-_SECONDS_FOR_AN_ANSWER = 5
-# So many are kept for people to look at, and to push again.
+_TIMEOUT = 5
+# The number of deliveries that are kept, to be shown and resent.
 _KEPT = 200
 
 
@@ -35,7 +35,7 @@ class Hook:
 
 @frozen(kw_only=True)
 class WebhookDelivery:
-    """What became of one webhook; `http_status` is that of the last answer, None without one."""
+    """The delivery of a webhook; `http_status` is that of the last response, None without one."""
 
     id: int
     url: str
@@ -45,26 +45,26 @@ class WebhookDelivery:
 
     @property
     def about(self) -> str:
-        """The waybill it tells of, or the reference number of a return."""
-        said = self.payload.get("payload", self.payload)
-        inner = said if isinstance(said, Mapping) else {}
+        """The waybill of the parcel, or the reference number of the return."""
+        event = self.payload.get("payload", self.payload)
+        inner = event if isinstance(event, Mapping) else {}
         return str(inner.get("waybill") or inner.get("return_reference_number") or "")
 
     @property
     def said(self) -> str:
-        """What it tells."""
-        said = self.payload.get("payload", self.payload)
-        return str(said.get("clickpost_status_description")) if isinstance(said, Mapping) else ""
+        """The description of its status."""
+        event = self.payload.get("payload", self.payload)
+        return str(event.get("clickpost_status_description")) if isinstance(event, Mapping) else ""
 
     @property
     def delivered(self) -> bool:
-        """Whether the receiver took it."""
+        """Whether the receiver accepted it."""
         return self.http_status == HTTPStatus.OK
 
 
 @define
 class Webhooks:
-    """All that is to be pushed."""
+    """The queue of webhooks, and their delivery."""
 
     _hooks: list[Hook] = field(factory=list, init=False)
     _waiting: deque[tuple[Hook, Callable[[Hook], JSON]]] = field(factory=deque, init=False)
@@ -76,7 +76,7 @@ class Webhooks:
 
     @property
     def urls(self) -> Sequence[str]:
-        """Where webhooks go."""
+        """The URLs that webhooks are sent to."""
         return [hook.url for hook in self._hooks]
 
     def deliveries(self) -> Sequence[WebhookDelivery]:
@@ -84,16 +84,16 @@ class Webhooks:
         return [delivery for _, delivery in reversed(self._made.copy())]
 
     def push_again(self, number: int) -> None:
-        """Have a webhook pushed once more, as it was; raises LookupError."""
+        """Queue a webhook once more, unchanged; raises LookupError."""
         made = {delivery.id: (hook, delivery) for hook, delivery in self._made.copy()}
         if number not in made:
-            raise LookupError(f"the sandbox keeps no webhook {number}")
+            raise LookupError(f"no webhook {number}")
         hook, delivery = made[number]
         self._waiting.append((hook, lambda _: delivery.payload))
         self._tell()
 
     def forget(self) -> None:
-        """Forget what was pushed and what waits; the addresses stay."""
+        """Delete sent and queued webhooks; the URLs stay."""
         self._waiting.clear()
         self._made.clear()
 
@@ -109,10 +109,10 @@ class Webhooks:
         duplicates: int,
         out_of_order: bool,
     ) -> None:
-        """Push to this address from now on."""
+        """Send webhooks to this URL from now on."""
         _check_loopback(url)
         if attempts < 1 or duplicates < 0:
-            raise ValueError("a webhook is pushed at least once")
+            raise ValueError("attempts must be at least 1, and duplicates at least 0")
         self._hooks.append(
             Hook(
                 url=url,
@@ -131,7 +131,7 @@ class Webhooks:
         )
 
     def scanned(self, parcels: ParcelStore, parcel: Parcel, scan: Scan) -> None:
-        """Have a scan pushed; what it says of the parcel is what is known when it is."""
+        """Queue a webhook for a scan; the parcel's state in it is that at the time of sending."""
         event = scan.station.event
 
         def payload(hook: Hook) -> JSON:
@@ -141,17 +141,17 @@ class Webhooks:
         self._enqueue(event, payload)
 
     def returned(self, event: int, payload: JSON) -> None:
-        """Have the news of a return pushed."""
+        """Queue a webhook for the event of a return."""
         self._enqueue(event, lambda _: payload)
 
     async def push(self) -> Sequence[WebhookDelivery]:
-        """Deliver everything that waits, and return what became of it."""
-        # Scans are made on other threads meanwhile: what comes now waits for the next time.
+        """Send every queued webhook, and return the deliveries."""
+        # Other threads may queue webhooks meanwhile: those are sent by the next call.
         waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
         if not waiting:
             return []
         deliveries = []
-        async with httpx.AsyncClient(trust_env=False, timeout=_SECONDS_FOR_AN_ANSWER) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT) as http:
             for hook in self._hooks:
                 batch = [payload(to) for to, payload in waiting if to is hook]
                 if hook.out_of_order:
@@ -164,7 +164,7 @@ class Webhooks:
         return deliveries
 
     async def keep_pushing(self, catch_up: Callable[[], None], every: float | None) -> None:
-        """Push whatever comes, until cancelled; catch up with scans every so many seconds."""
+        """Send webhooks as they are queued, until cancelled; `catch_up` on scans at intervals."""
         loop, news = asyncio.get_running_loop(), asyncio.Event()
         self._wake = lambda: loop.call_soon_threadsafe(news.set)
         try:
@@ -192,7 +192,7 @@ class Webhooks:
 
 
 def tracking_payload(parcel: Parcel, scan: Scan, latest: Scan, event: int | None) -> JSON:
-    """Return what a webhook says of a scan; outside stands the scan, inside the newest one."""
+    """Return the payload for a scan: the scan itself, and in `additional` the newest one."""
     failed = scan.ndr_code is not None
     selected = {} if event is None else {"notification_event_id": event}
     return {
@@ -243,8 +243,8 @@ async def _deliver(
         attempts += 1
         try:
             url = httpx.URL(hook.url).copy_merge_params(hook.parameters)
-            answer = await http.post(url, json=payload, headers=hook.headers)
-            http_status = answer.status_code
+            response = await http.post(url, json=payload, headers=hook.headers)
+            http_status = response.status_code
         except httpx.HTTPError:
             http_status = None
     return WebhookDelivery(

@@ -80,7 +80,7 @@ async def test_faults_are_set_by_chance_and_by_script() -> None:
         ("/faults", {"too_many": "1"}, 400, "too_many: a number is needed"),
         ("/faults/next", {"fault": "rain"}, 400, "'rain' is not a valid Fault"),
         ("/clock", {}, 400, "seconds: a number is needed"),
-        ("/clock", [], 400, "the body is no JSON object"),
+        ("/clock", [], 400, "body is not a JSON object"),
         ("/parcels/W9/advance", {}, 404, "no parcel with waybill W9"),
         (
             "/parcels/W9/advance",

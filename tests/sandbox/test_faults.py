@@ -126,7 +126,7 @@ def test_a_script_is_played_in_order_and_then_ends() -> None:
 def test_a_script_refuses_what_it_does_not_know() -> None:
     with pytest.raises(ValueError, match="earthquake"):
         Faults().next("earthquake")
-    with pytest.raises(ValueError, match="times: 1 to 1,000,000"):
+    with pytest.raises(ValueError, match="times: must be from 1 to 1,000,000"):
         Faults().next("html", times=0)
     with pytest.raises(ValueError, match="html"):
         Faults(html=1.5)

@@ -71,7 +71,7 @@ async def test_a_return_is_decided_once() -> None:
     reference = sandbox.request_return("W1")
     sandbox.approve_return(reference)
 
-    with pytest.raises(ValueError, match="decided already"):
+    with pytest.raises(ValueError, match="approved already"):
         sandbox.approve_return(reference)
     with pytest.raises(LookupError, match="no return RE0"):
         sandbox.approve_return("RE0")

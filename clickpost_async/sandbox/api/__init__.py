@@ -1,1 +1,1 @@
-"""ClickPost's endpoints as the sandbox plays them, one chapter a module."""
+"""ClickPost's endpoints in the sandbox, one module per group."""

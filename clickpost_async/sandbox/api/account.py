@@ -40,7 +40,7 @@ class Account:
         return success([self._row(entry) for entry in reversed(entries)], message="Success")
 
     async def token(self, call: Call) -> Reply:
-        """Give a token for a user of the dashboard, or answer nothing at all."""
+        """Return a token for a user of the dashboard, or a response without a message."""
         login = call.payload
         if login != {"username": self.username, "password": self.password}:
             return Reply({}, 400)

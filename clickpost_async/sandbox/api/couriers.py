@@ -109,7 +109,7 @@ class Couriers:
         return success({"enterprise_name": self.username, "accounts": rows})
 
     async def pincode(self, call: Call) -> Reply:
-        """Tell the city and state of a pincode; an unknown one has an empty result."""
+        """Return the city and state of a pincode; the result is empty for an unknown one."""
         pincode = call.query.get("pincode", "")
         city, state = pincodes.PLACES.get(pincode, ("", ""))
         if not city:

@@ -1,4 +1,4 @@
-"""Labels: where one lies, and the file itself."""
+"""Labels: their URLs, and the files."""
 
 from urllib.parse import quote
 
@@ -32,7 +32,7 @@ class Labels:
         return (Operation("labels.fetch", "GET", path, self.fetch, Auth.KEY_AT_LEAST),)
 
     async def fetch(self, call: Call) -> Reply:
-        """Tell where a label lies; ClickPost says 500 where there is none."""
+        """Return the URL of a label; the status is 500 if there is none."""
         params.required(call.query, "waybill", "cp_id")
         if call.query.get("regenerate", "false") not in ("true", "false"):
             raise RefusalError(400, "regenerate must be true or false")
@@ -55,10 +55,10 @@ class Labels:
 
 
 def has_label(parcel: Parcel) -> bool:
-    """Tell whether there is a label: only ClickPost's own orders that go out have one."""
+    """Return whether there is a label: only ClickPost's own forward orders have one."""
     return parcel.ordered and parcel.kind is not Kind.RVP
 
 
 def address(origin: str, waybill: str) -> str:
-    """Return where the label of a waybill lies."""
+    """Return the URL of a waybill's label."""
     return f"{origin}/labels/{quote(waybill, safe='')}.pdf"

@@ -1,4 +1,4 @@
-"""Deliveries that failed: what people say about them, and what the courier is told."""
+"""Failed deliveries (NDR): feedback, and instructions to the courier."""
 
 import re
 
@@ -41,13 +41,13 @@ class Ndr:
         )
 
     async def feedback(self, call: Call) -> Reply:
-        """List what customers and staff said in a window; success wraps its meta twice."""
+        """List the feedback in a time window; a success has its meta nested twice."""
         start, end = params.window(call, HOUR)
         rows = [_row(note) for note in self.notes.between(notes.FEEDBACK, start, end)]
         return Reply({"result": rows, "meta": {"meta": meta(200, "Success")}})
 
     async def act(self, call: Call) -> Reply:
-        """Take an instruction about a parcel that was not delivered."""
+        """Accept an instruction about a parcel that was not delivered."""
         wish = params.body(call)
         if wish.get("action") not in ("REATTEMPT", "INITIATE_RTO"):
             raise RefusalError(400, "Bad Request , Invalid Action")
@@ -82,7 +82,7 @@ class Ndr:
         return success()
 
     def note(self, parcel: Parcel, kind: str, **said: object) -> None:
-        """Remember what somebody said about a parcel."""
+        """Record feedback on a parcel."""
         row = {"type": kind, "reference_number": parcel.reference_number, **said}
         self.notes.add(notes.FEEDBACK, parcel.waybill, self.clock.now(), row)
 

@@ -1,4 +1,4 @@
-"""What the sandbox keeps of an order or a registration, to tell of the parcel later."""
+"""The fields of an order or a registration that later responses and webhooks need."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from clickpost_async.sandbox.operation import JSON
 
 
 def of_order(payload: JSON, version: str) -> JSON:
-    """Return what matters of a v3 or v4 order; v3 prefixes the names of its addresses."""
+    """Return the fields of a v3 or v4 order; v3 prefixes the names in its addresses."""
     if version == b2b.VERSION:
         return _of_b2b(payload)
     pickup, drop = ("pickup_", "drop_") if version == INDIA else ("", "")
@@ -36,7 +36,7 @@ def of_order(payload: JSON, version: str) -> JSON:
 
 
 def _of_b2b(payload: JSON) -> JSON:
-    """Return what matters of a B2B order."""
+    """Return the fields of a B2B order."""
     shipment, consignee = section(payload, "shipment_info"), section(payload, "drop_info")
     invoices = shipment.get("invoice_info")
     first = invoices[0] if isinstance(invoices, list) and invoices else {}
@@ -62,7 +62,7 @@ def _of_b2b(payload: JSON) -> JSON:
 
 
 def of_registration(payload: JSON) -> JSON:
-    """Return what matters of a registration, v2 or v3: nearly all of it is optional."""
+    """Return the fields of a registration, v2 or v3: nearly all are optional."""
     shipment, consumer = section(payload, "shipment_info"), section(payload, "consumer_details")
     pickup, drop = section(payload, "pickup_info"), section(payload, "drop_info")
     additional = section(payload, "additional")

@@ -50,7 +50,7 @@ class Orders:
         """Return this chapter's rows of the table."""
         v3, v4 = "/v3/create-order/", "/v4/create-order/"
         read = Auth.KEY_AT_LEAST
-        # ClickPost's example of a refused v4 order stands under HTTP 400, all others under 200.
+        # ClickPost's example of a rejected v4 order has HTTP 400, all others have 200.
         bad = {400: 400}
         b2b = "/v1/create-b2b-order/"
         return (
@@ -71,7 +71,7 @@ class Orders:
         return await self._create(validation.check(call, WORLD))
 
     async def create_b2b(self, call: Call) -> Reply:
-        """Create a B2B order, which arrives later unless it says otherwise."""
+        """Create a B2B order, which is placed later unless its `is_async` is false."""
         return await self._create(check_b2b(call))
 
     async def find_b2b(self, call: Call) -> Reply:
@@ -168,7 +168,7 @@ class Orders:
         return unfinished or self.shapes.placed(done, booking.version)
 
     def _progress(self, order: Order, origin: str) -> Reply | None:
-        """Answer for a queued order, or finish it and return None."""
+        """Respond for a queued order, or finish it and return None."""
         if order.polls < self.manners.async_polls:
             self.book.poll(order)
             return self.shapes.pending(order)

@@ -1,4 +1,4 @@
-"""Read what a call asks for, and refuse what cannot be read."""
+"""Parses the parameters of a call, and rejects invalid ones."""
 
 import math
 import re
@@ -21,7 +21,7 @@ def body(call: Call) -> JSON:
 
 
 def required(part: JSON, *names: str, status: int = 400) -> None:
-    """Refuse a call that lacks one of these."""
+    """Reject a call that lacks one of these."""
     missing = [name for name in names if part.get(name) in (None, "")]
     if missing:
         raise RefusalError(status, f"{', '.join(missing)}: mandatory")
@@ -77,7 +77,7 @@ def epoch(call: Call, name: str) -> int:
 
 
 def window(call: Call, longest: int) -> tuple[int, int]:
-    """Return the window that is asked for; ClickPost says 500 to one that is too wide."""
+    """Return the time window of a call; one that is too wide gets a 500, as from ClickPost."""
     start, end = epoch(call, "start_date"), epoch(call, "end_date")
     if end - start > longest:
         message = f"(end_date-start_date) diff can not be more than {longest} seconds"

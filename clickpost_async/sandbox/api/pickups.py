@@ -1,4 +1,4 @@
-"""Ask couriers to come."""
+"""Request pickups by couriers."""
 
 import re
 
@@ -66,7 +66,7 @@ class Pickups:
         )
 
     async def create_india(self, call: Call) -> Reply:
-        """Have one of few couriers come within India."""
+        """Request a pickup within India; few couriers support it."""
         pickup = params.body(call)
         params.required(pickup, *_INDIA)
         if not _TIME.fullmatch(str(pickup["pickup_date"])):
@@ -81,7 +81,7 @@ class Pickups:
         return success({"location": city[:5] or "HUB", "confirmation_number": self._number(call)})
 
     async def create_world(self, call: Call) -> Reply:
-        """Have DHL come for a parcel that ClickPost knows; errors are a dict of lists."""
+        """Request a pickup by DHL of a known parcel; errors are a dict of lists."""
         pickup = params.body(call)
         shipment, place = section(pickup, "shipment_details"), section(pickup, "pickup_info")
         _fields(shipment, "awb_number", "account_code", "items")

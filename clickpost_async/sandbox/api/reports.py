@@ -1,4 +1,4 @@
-"""Reports: asked for, made after a while, and lying somewhere as CSV."""
+"""Reports: requested, generated later, and downloaded as CSV."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ _FIRST_NUMBER = 1_324_000
 
 @frozen(kw_only=True)
 class Reports:
-    """The chapter of reports; each is asked about `polls` times before it is there."""
+    """The chapter of reports; each is ready after its status was polled `polls` times."""
 
     parcels: ParcelStore
     notes: NoteStore
@@ -46,7 +46,7 @@ class Reports:
         )
 
     async def request(self, call: Call) -> Reply:
-        """Have a report made on the parcels scanned within a day at most."""
+        """Request a report on the parcels scanned within a day at most."""
         wish = params.body(call)
         start, end = _window(section(wish, "filters"))
         fields = wish.get("fields")
@@ -67,7 +67,7 @@ class Reports:
         return success([created], message="Success")
 
     async def status(self, call: Call) -> Reply:
-        """Tell how far a report is."""
+        """Return the status of a report."""
         reference = call.query.get("report_reference_number")
         if not reference:
             raise _invalid("report_reference_number", "This field may not be null", "null")
@@ -85,7 +85,7 @@ class Reports:
         return success([state], message="Success")
 
     def file(self, reference: str) -> bytes | None:
-        """Return a report as CSV, if it is there already."""
+        """Return a report as CSV, if it is ready."""
         report = self._report(reference)
         if report is None or report.said["looks"] <= self.polls:
             return None

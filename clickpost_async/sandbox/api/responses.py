@@ -1,4 +1,4 @@
-"""The bodies of create and fetch answers, as ClickPost's own examples have them.
+"""The bodies of create and fetch responses, as in ClickPost's own examples.
 
 No two of them agree on where the ids stand, so each is written out.
 """
@@ -23,7 +23,7 @@ _FIRST_TRACKING_ID = 6_790_000_000
 
 @frozen(kw_only=True)
 class ResponseBuilder:
-    """Writes answers; all that looks random comes from the seed and the reference."""
+    """Builds responses; what looks random is derived from the seed and the reference."""
 
     username: str
     seed: int
@@ -47,7 +47,7 @@ class ResponseBuilder:
         return Reply({"meta": meta(status, message), "result": result, **_ids(order)})
 
     def placed(self, order: Order, version: str) -> Reply:
-        """Answer 200 to a create."""
+        """Respond 200 to a create."""
         if version == b2b.VERSION:
             return self.placed_b2b(order)
         if version == INDIA:
@@ -86,7 +86,7 @@ class ResponseBuilder:
         )
 
     def duplicate(self, order: Order, version: str) -> Reply:
-        """Answer 323 with the order that is already there."""
+        """Respond 323 with the order that exists already."""
         if version == b2b.VERSION:
             return self.placed_b2b(order, 323, _PLACED_BEFORE)
         india = version == INDIA
@@ -104,7 +104,7 @@ class ResponseBuilder:
         )
 
     def accepted(self, order: Order) -> Reply:
-        """Answer 202 to the first create of an order that is worked on later; 102 for B2B."""
+        """Respond 202 to the first create of an order that is processed later; 102 for B2B."""
         if order.version == b2b.VERSION:
             return self.pending(order)
         return Reply(
@@ -121,7 +121,7 @@ class ResponseBuilder:
         )
 
     def pending(self, order: Order) -> Reply:
-        """Answer 102 while an order is worked on."""
+        """Respond 102 while an order is being processed."""
         return Reply(
             {
                 "order_id": _ids(order)["order_id"],
@@ -137,7 +137,7 @@ class ResponseBuilder:
         )
 
     def failed(self, order: Order, status: int, message: object) -> Reply:
-        """Answer what the courier has against an order: there is no result."""
+        """Respond with the courier's rejection: there is no result."""
         return Reply(
             {
                 "order_id": _ids(order)["order_id"],
@@ -147,7 +147,7 @@ class ResponseBuilder:
         )
 
     def fetched(self, order: Order) -> Reply:
-        """Answer a fetch by waybill; the ids of a multi piece order stand beside the result."""
+        """Respond to a fetch by waybill; the ids of a multi-piece order are beside the result."""
         children = _india_children(order) if order.version == INDIA else _world_children(order)
         if not children:
             result = {**self._fetched(order), **_ids(order)}
@@ -160,7 +160,7 @@ class ResponseBuilder:
         return Reply({"result": result, "meta": meta(200, _PLACED), **_ids(order)})
 
     def found(self, order: Order) -> Reply:
-        """Answer a fetch by reference: the oldest shape, without ids."""
+        """Respond to a fetch by reference: the oldest shape, without ids."""
         return Reply(
             {
                 "meta": meta(200, "Success"),

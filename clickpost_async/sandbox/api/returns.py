@@ -1,4 +1,4 @@
-"""Returns that customers ask for: requested, polled, approved, and on their way back."""
+"""Returns of customers: requested, polled, approved, and shipped back."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -26,14 +26,14 @@ REQUESTED = 11
 APPROVED = 22
 
 _FORM = "%Y-%m-%dT%H:%M:%S"
-# For returns ClickPost says "Return Request Placed" with the bucket that means lost elsewhere.
+# Of returns, "Return Request Placed" has the bucket that means lost elsewhere.
 _BUCKET = 8
 _CODES = {REQUESTED: (101, "Return Request Placed"), APPROVED: (102, "Return Request Approved")}
 
 
 @frozen(kw_only=True)
 class Returns:
-    """The chapter of returns; `on_change` hears of each event and what webhooks say of it."""
+    """The chapter of returns; `on_change` is called with each event and its webhook payload."""
 
     parcels: ParcelStore
     notes: NoteStore
@@ -49,7 +49,7 @@ class Returns:
         return (Operation("returns.poll", "GET", path, self.poll, Auth.USER_NAME, http),)
 
     async def poll(self, call: Call) -> Reply:
-        """List the returns that were asked for within an hour at most."""
+        """List the returns that were requested within an hour at most."""
         start, end = (_moment(call, name) for name in ("start_time", "end_time"))
         if end - start > HOUR:
             text = "start_time is ahead of end_time by more than 60 minutes"
@@ -57,11 +57,11 @@ class Returns:
         return success([_row(note) for note in self.notes.between(notes.RETURN, start, end)])
 
     def everything(self) -> Sequence[Note]:
-        """Return every return that was asked for, the oldest first."""
+        """Return every return that was requested, the oldest first."""
         return self.notes.between(notes.RETURN, 0, math.inf)
 
     def request(self, parcel: Parcel, *, reason: str, refund_mode: str) -> str:
-        """Let the customer of a parcel ask for its return; returns the return's reference."""
+        """Request the return of a parcel as its customer; returns the return's reference."""
         earlier = len(self.everything())
         reference = f"RE{self._noise(f'return/{earlier}')}"
         now = self.clock.now()
@@ -81,13 +81,13 @@ class Returns:
         return reference
 
     def approve(self, reference: str) -> str:
-        """Book a courier who brings it back; returns the waybill of that parcel."""
+        """Book a courier for a return; returns the waybill of that parcel."""
         found = self.notes.about(notes.RETURN, reference)
         if not found:
             raise LookupError(f"the sandbox has no return {reference}")
         note = found[-1]
         if note.said["status"] != "NEW_CASE":
-            raise ValueError(f"return {reference} is decided already")
+            raise ValueError(f"return {reference} is approved already")
         forward = self.parcels.known(note.said["forward_parcel"])
         courier_partner = couriers.REVERSE.get(forward.courier_partner, forward.courier_partner)
         back, _ = self.parcels.open(

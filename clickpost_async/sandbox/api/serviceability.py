@@ -36,7 +36,7 @@ class Serviceability:
         )
 
     async def check(self, call: Call) -> Reply:
-        """Tell whether any account serves a pincode: the body is a list, the result is not."""
+        """Return whether any account serves a pincode: the body is a list, the result is not."""
         query = _first(call)
         drop, pickup = params.text(query, "drop_pincode"), query.get("pickup_pincode")
         ends = (drop,) if pickup in (None, "") else (drop, str(pickup))

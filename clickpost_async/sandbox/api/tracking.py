@@ -1,4 +1,4 @@
-"""Register parcels for tracking, and tell where they are."""
+"""Register parcels for tracking, and track them."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -47,7 +47,7 @@ class Tracking:
         unregister = "/v1/tracking/awb-unregister/"
         proof = "/v1/pod/pod_from_shipment_details/"
         whatsapp, key = "/v1/enable_shipment_notification/", "/v1/shipment-security-key"
-        # ClickPost's example of an error of this one stands under HTTP 400.
+        # ClickPost's example of an error of this one has HTTP 400.
         bad: dict[int, int] = dict.fromkeys((STRANGER[0], 321, 400), 400)
         internal = (500, "Ops! Internal server error in Clickpost")
         return (
@@ -63,7 +63,7 @@ class Tracking:
         )
 
     async def register(self, call: Call) -> Reply:
-        """Track a parcel that somebody else created; told twice, there is no result."""
+        """Register a parcel; the response to a second registration has no result."""
         parcel, new = self._registered(call, "courier_partner")
         if not new:
             return refusal(303)
@@ -77,7 +77,7 @@ class Tracking:
         )
 
     async def register_v2(self, call: Call) -> Reply:
-        """Track a parcel that somebody else created; told twice, it answers the same result."""
+        """Register a parcel; the response to a second registration has the same result."""
         parcel, new = self._registered(call, "cp_id")
         result = {"tracking_id": parcel.tracking_id, "security_key": parcel.security_key}
         if not new:
@@ -98,7 +98,7 @@ class Tracking:
         return success()
 
     async def security_key(self, call: Call) -> Reply:
-        """Tell the secret of a parcel's tracking page, by its waybill or its reference number."""
+        """Return the key of a parcel's tracking page, by its waybill or its reference number."""
         reference = call.query.get("reference_number")
         parcel = self.parcels.referenced(reference) if reference else self._parcel(call)
         if parcel is None:
@@ -114,7 +114,7 @@ class Tracking:
         )
 
     async def track(self, call: Call) -> Reply:
-        """Tell where up to five parcels of one courier are; those it does not know are missing."""
+        """Return the scans of up to five parcels of one courier; unknown ones are missing."""
         params.required(call.query, "waybill", "cp_id")
         courier_partner = params.courier(call.query["cp_id"])
         waybills = [waybill.strip() for waybill in call.query["waybill"].split(",")]
@@ -153,7 +153,7 @@ class Tracking:
         )
 
     async def unregister(self, call: Call) -> Reply:
-        """Track a parcel no longer: it is expired, and stays where it is."""
+        """Stop tracking a parcel: it is expired, and moves no more."""
         wish = params.body(call)
         waybill = params.text(wish, "waybill")
         parcel = self.parcels.find(waybill, params.courier_in_body(wish.get("cp_id")))
@@ -164,7 +164,7 @@ class Tracking:
         return success({"awb": parcel.waybill})
 
     async def proof_of_delivery(self, call: Call) -> Reply:
-        """Tell where the proof of delivery lies, once a parcel is delivered."""
+        """Return the URL of the proof of delivery, once a parcel is delivered."""
         parcel = self._parcel(call)
         if parcel is None or parcel.code not in tracking_codes.HANDED_OVER:
             raise RefusalError(400, "no shipment found")

@@ -1,4 +1,4 @@
-"""What ClickPost refuses before any courier is asked, in the order it looks.
+"""Validation of orders before they reach a courier, in ClickPost's order.
 
 Fields that are documented in two places are accepted in both, undocumented fields anywhere.
 """
@@ -131,7 +131,7 @@ def items_of(payload: JSON) -> Sequence[JSON]:
 
 
 def merchant_order_id(payload: JSON) -> object:
-    """Return the merchant's own order id, wherever it stands."""
+    """Return the merchant's own order id, from any of its places."""
     return _either(section(payload, "shipment_details"), section(payload, "additional"), "order_id")
 
 

@@ -1,4 +1,4 @@
-"""Carry out a fault on the wire."""
+"""Fault injection: apply a fault to a response or its connection."""
 
 import json
 import os
@@ -31,26 +31,26 @@ _LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
 def response_to(reply: Reply) -> Response:
-    """Return an answer as it goes out when all is well."""
+    """Return the HTTP response of a reply, without faults."""
     content = json.dumps(reply.body, separators=(",", ":"))
     return Response(content, reply.http_status, dict(reply.headers), "application/json")
 
 
 def page(http_status: HTTPStatus, text: str) -> HTMLResponse:
-    """Return a page for people, where a program expects JSON."""
+    """Return an HTML page where a client expects JSON."""
     return HTMLResponse(
         f"<html><head><title>{text}</title></head><body><h1>{text}</h1></body></html>", http_status
     )
 
 
 def throttled(seconds: int) -> Response:
-    """Return the answer to one call too many."""
+    """Return the response to a call above the rate limit."""
     detail = f"Request was throttled. Expected available in {seconds} seconds."
     return response_to(Reply({"detail": detail}, 429, {"Retry-After": str(seconds)}))
 
 
 def answer_instead(fault: Fault, faults: Faults) -> Response | None:
-    """Return what a fault answers; None if it does not answer."""
+    """Return the response of a fault; None if it has none."""
     if fault is Fault.TOO_MANY:
         return throttled(faults.retry_after)
     if fault is Fault.OOPS:
@@ -59,16 +59,16 @@ def answer_instead(fault: Fault, faults: Faults) -> Response | None:
         return response_to(refusal(322, COURIER_ERROR))
     if fault not in _PAGES:
         return None
-    answer = page(*_PAGES[fault])
+    response = page(*_PAGES[fault])
     if fault is Fault.BUSY:
-        answer.headers["Retry-After"] = str(faults.retry_after)
-    return answer
+        response.headers["Retry-After"] = str(faults.retry_after)
+    return response
 
 
 async def drop(
     scope: Scope, receive: Receive, send: Send, *, half: Response | None, reset: bool
 ) -> None:
-    """Close the connection without an answer, or after the first half of one."""
+    """Close the connection without a response, or after the first half of one."""
     if half is not None:
         body = bytes(half.body)
         await send(
@@ -87,6 +87,6 @@ async def drop(
 
 
 async def until_gone(receive: Receive) -> None:
-    """Wait until the client has gone; returning earlier would make the server answer for us."""
+    """Wait until the client disconnects; returning earlier would make the server respond."""
     while (await receive())["type"] != "http.disconnect":
         pass

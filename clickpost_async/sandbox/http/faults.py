@@ -1,4 +1,4 @@
-"""How the sandbox misbehaves: by chance, reproducibly, or by a script.
+"""Which faults the sandbox injects: at random, reproducibly, or scripted.
 
 | fault | booked? | what the client sees |
 | --- | --- | --- |
@@ -6,9 +6,9 @@
 | `busy` | no | HTTP 503 with Retry-After |
 | `server_error` | no | HTTP 500 and a page of HTML |
 | `html` | no | HTTP 200 and a maintenance page |
-| `drop_before` | no | the connection closes without an answer |
-| `drop_after` | yes | the connection closes without an answer |
-| `half_answer` | yes | the connection closes in the middle of the answer |
+| `drop_before` | no | the connection closes without a response |
+| `drop_after` | yes | the connection closes without a response |
+| `half_answer` | yes | the connection closes in the middle of the response |
 | `gateway` | yes | HTTP 504 and a page of HTML |
 | `oops` | yes | HTTP 200 with `meta.status` 500 |
 | `hang` | yes | nothing, until the client gives up |
@@ -28,7 +28,7 @@ from attrs import define, field, validators
 
 
 class Fault(enum.StrEnum):
-    """One way to misbehave."""
+    """One kind of fault."""
 
     TOO_MANY = "too_many"
     BUSY = "busy"
@@ -44,7 +44,7 @@ class Fault(enum.StrEnum):
 
     @property
     def books(self) -> bool:
-        """Tell whether the call is carried out before things go wrong."""
+        """Return whether the call is carried out before it fails."""
         return self in _AFTER_BOOKING
 
 
@@ -72,7 +72,7 @@ class _Line:
 
 @define(kw_only=True)
 class Faults:
-    """Probabilities between 0 and 1 for each fault; `latency` is seconds before every answer."""
+    """Probabilities between 0 and 1 for each fault; `latency` is seconds before every response."""
 
     latency: float = field(
         default=0.0, validator=[validators.ge(0), validators.le(_LONGEST_LATENCY)]
@@ -98,14 +98,14 @@ class Faults:
     def next(
         self, fault: Fault | str, *, times: int = 1, reference_number: str | None = None
     ) -> None:
-        """Misbehave at the next calls, or at the next ones with that reference."""
+        """Fail the next calls, or the next ones with that reference."""
         if not 1 <= times <= MOST_TIMES:
-            raise ValueError(f"times: 1 to {MOST_TIMES:,} is needed")
+            raise ValueError(f"times: must be from 1 to {MOST_TIMES:,}")
         with self._lock:
             self._script.append(_Line(Fault(fault), times, reference_number))
 
     def draw(self, reference_number: str, *, asks_courier: bool = True) -> Fault | None:
-        """Return what goes wrong with this call: the script's turn first, then chance."""
+        """Return the fault of this call, if any: scripted ones first, then at random."""
         with self._lock:
             for line in self._script:
                 if line.fault is Fault.COURIER_DOWN and not asks_courier:
@@ -119,7 +119,7 @@ class Faults:
         return None if fault is Fault.COURIER_DOWN and not asks_courier else fault
 
     def scripted(self) -> Mapping[Fault, int]:
-        """Return how often each fault is still to happen by the script."""
+        """Return how often each scripted fault is still to be injected."""
         with self._lock:
             waiting: Counter[Fault] = Counter()
             for line in self._script:
@@ -133,7 +133,7 @@ class Faults:
         return {"latency": self.latency, **chances, **scripted}
 
     def forget(self) -> None:
-        """Behave from now on: drop the script, and set every chance and the latency to 0."""
+        """Stop injecting faults: drop the script, set every probability and the latency to 0."""
         with self._lock:
             self._script.clear()
             self._calls.clear()

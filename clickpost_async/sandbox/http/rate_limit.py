@@ -1,4 +1,4 @@
-"""The limit the sandbox sets, and how it is measured."""
+"""The sandbox's rate limit, and a measure of the calls received."""
 
 import bisect
 import math
@@ -29,7 +29,7 @@ class Limit:
 
 
 def busiest(moments: Sequence[float], seconds: float) -> int:
-    """Return how many of the ascending moments lie in the fullest window of that length."""
+    """Return the largest number of the ascending moments in any window of that length."""
     return max(
         (bisect.bisect_left(moments, at + seconds) - i for i, at in enumerate(moments)), default=0
     )

@@ -1,4 +1,4 @@
-"""Where each operation is found, and what is answered elsewhere."""
+"""Routes calls to operations, as Django does with trailing slashes, and to files."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -37,7 +37,7 @@ class _TrailingSlashRouter:
 
 
 def router(operations: Iterable[Operation], answer: Answer, files: Iterable[Route]) -> ASGIApp:
-    """Return what finds an operation by its exact path, slash or none."""
+    """Return a router that matches operations by their exact path, trailing slash included."""
     doors: dict[str, dict[str, Operation]] = {}
     for operation in operations:
         doors.setdefault(_ROOT + operation.path, {})[operation.method] = operation
@@ -63,7 +63,7 @@ def router(operations: Iterable[Operation], answer: Answer, files: Iterable[Rout
 
 
 def files_at(path: str, file: File, media_type: str) -> Route:
-    """Return a route to files, which are open to whoever knows their name, as at S3."""
+    """Return a route to files, which are served to anyone who knows their name, as by S3."""
 
     async def serve(request: Request) -> Response:
         content = file(request.path_params["name"])

@@ -1,4 +1,4 @@
-"""Who may look at the sandbox's page and turn its knobs: this machine, and no other site's page."""
+"""Access to the sandbox's page and control API: this machine only, no cross-site requests."""
 
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
@@ -24,7 +24,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def guard(endpoint: Endpoint) -> Endpoint:
-    """Let through what comes from this machine, and send browsers' safeguards along."""
+    """Allow requests from this machine only, and add security headers."""
 
     async def answer(request: Request) -> Response:
         refused = _refusal(request)
@@ -36,7 +36,7 @@ def guard(endpoint: Endpoint) -> Endpoint:
 
 
 def _refusal(request: Request) -> str | None:
-    # A page elsewhere may give its own name this machine's address; the name then stands in Host.
+    # DNS rebinding: another site's name may resolve to this machine; Host has that name then.
     if not is_loopback(request.url.hostname or ""):
         return "the sandbox is for this machine alone: call it at http://127.0.0.1"
     if request.method in ("GET", "HEAD"):

@@ -1,4 +1,4 @@
-"""How much comes through the sandbox's door."""
+"""Counts the connections and calls of a sandbox."""
 
 from collections import Counter
 from collections.abc import Generator
@@ -9,7 +9,7 @@ from attrs import define, field
 
 @define
 class Traffic:
-    """What came through the door; `overlaps` are creates of a reference still being created."""
+    """Counters; `overlaps` are creates of a reference that is still being created."""
 
     calls: int = 0
     in_flight: int = 0

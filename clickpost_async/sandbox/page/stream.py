@@ -1,4 +1,4 @@
-"""What one browser sees, and what of it is new since it was told last.
+"""What one browser shows, and what has changed since it was last sent.
 
 A window remembers the rows it has told, no events: a browser that is slow to read misses states in
 between, and costs no memory.
@@ -61,7 +61,7 @@ class PageStream:
     _seen: object = field(default=None, init=False)
 
     def news(self) -> JSON | None:
-        """Return the rows and parts that are not as told last; None if all of them are."""
+        """Return the rows and parts that differ from those sent last; None if none does."""
         seen = self._control.changes()
         if seen == self._seen:
             return None
@@ -69,7 +69,7 @@ class PageStream:
         lists = {name: self._list(name, rows) for name, rows in self._lists().items()}
         parts = {name: part for name, part in self._rendered() if self._parts.get(name) != part}
         self._parts |= parts
-        return {"lists": {name: told for name, told in lists.items() if told}, "parts": parts}
+        return {"lists": {name: rows for name, rows in lists.items() if rows}, "parts": parts}
 
     def _lists(self) -> Mapping[str, Sequence[tuple[str, object]]]:
         control, board, search = self._control, self._control.board, self._look.search
@@ -82,14 +82,14 @@ class PageStream:
         }
 
     def _list(self, name: str, rows: Sequence[tuple[str, object]]) -> JSON | None:
-        told, now = self._rows.get(name), dict(rows)
-        if told == now:
+        before, now = self._rows.get(name), dict(rows)
+        if before == now:
             return None
         self._rows[name] = now
         other = {
             key: self._write("rows", name, it)
             for key, it in now.items()
-            if not told or told.get(key) != it
+            if not before or before.get(key) != it
         }
         return {"keys": list(now), "rows": other}
 

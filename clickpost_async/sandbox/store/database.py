@@ -1,4 +1,4 @@
-"""The SQLite file, or memory, that everything the sandbox knows is kept in."""
+"""The SQLite database of a sandbox, in a file or in memory."""
 
 import sqlite3
 import threading
@@ -29,11 +29,11 @@ class Database:
 
     @property
     def changes(self) -> int:
-        """How many rows were written or deleted: a number that says whether anything is new."""
+        """The number of rows written or deleted: it changes whenever the data do."""
         return self._db.total_changes
 
     def clear(self) -> None:
-        """Forget everything; numbers begin again at 1."""
+        """Delete everything; ids start again at 1."""
         with self.together():
             for table in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
                 self.run(f"DELETE FROM {table['name']}")  # noqa: S608 - our own tables
@@ -44,19 +44,19 @@ class Database:
             self._db.executescript(tables)
 
     def rows(self, statement: str, *values: object, **named: object) -> list[dict[str, Any]]:
-        """Return what a query finds; its values stand in order, or by name."""
+        """Return the rows of a query; its values are positional or named."""
         with self._lock, closing(self._db.execute(statement, named or values)) as cursor:
             rows: list[dict[str, Any]] = cursor.fetchall()
         return rows
 
     def run(self, statement: str, *values: object) -> int:
-        """Carry a statement out; returns the id of the row it inserted last."""
+        """Execute a statement; returns the id of the last inserted row."""
         with self._lock, closing(self._db.execute(statement, values)) as cursor:
             return cursor.lastrowid or 0
 
     @contextmanager
     def together(self) -> Generator[None, None, None]:
-        """Make what is written inside one step: all of it survives a crash, or none."""
+        """Make a transaction of what is written inside: all of it survives a crash, or none."""
         with self._lock:
             if self._db.in_transaction:
                 yield

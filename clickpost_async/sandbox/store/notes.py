@@ -1,4 +1,4 @@
-"""What else the sandbox remembers, by kind and time: feedback, returns, reports, audit entries."""
+"""The sandbox's other records, by kind and time: feedback, returns, reports, audit entries."""
 
 import json
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ CREATE INDEX IF NOT EXISTS notes_by_subject ON notes (kind, about);
 
 @frozen(kw_only=True)
 class Note:
-    """One thing remembered: `about` is the waybill or number it is looked up by."""
+    """One record: `about` is the waybill or number it is looked up by."""
 
     id: int
     kind: str
@@ -47,7 +47,7 @@ class NoteStore:
         self._store = store
 
     def add(self, kind: str, about: str, moment: float, said: JSON) -> Note:
-        """Remember something; it gets a number, counted through all kinds."""
+        """Add a record; its id is unique among all kinds."""
         text = json.dumps(said)
         number = self._store.run(
             "INSERT INTO notes (kind, about, moment, said) VALUES (?, ?, ?, ?)",
@@ -72,14 +72,14 @@ class NoteStore:
         return found[0] if found else None
 
     def rewrite(self, note: Note, **said: object) -> None:
-        """Change what a note says, and keep the rest of it."""
+        """Update some values of a note, and keep the others."""
         self._store.run(
             "UPDATE notes SET said = ? WHERE id = ?", json.dumps({**note.said, **said}), note.id
         )
 
     def _found(self, condition: str, kind: str, *values: object) -> Sequence[Note]:
         rows = self._store.rows(
-            f"SELECT * FROM notes WHERE kind = ? AND {condition}"  # noqa: S608 - our own words
+            f"SELECT * FROM notes WHERE kind = ? AND {condition}"  # noqa: S608 - constants only
             " ORDER BY moment, id",
             kind,
             *values,

@@ -1,4 +1,4 @@
-"""What the sandbox remembers, in SQLite: orders, the labels bought, and every call that came."""
+"""The sandbox's orders, the labels bought for them, and every call received, in SQLite."""
 
 import enum
 import json
@@ -15,7 +15,7 @@ from clickpost_async.sandbox.store.database import Database
 
 
 class State(enum.StrEnum):
-    """How far an order is: of a refused one ClickPost knows nothing but that it was tried."""
+    """The state of an order; of a rejected one only the attempt is stored."""
 
     REFUSED = "refused"
     QUEUED = "queued"
@@ -52,10 +52,10 @@ class Order:
 
 @frozen(kw_only=True)
 class ReceivedCreate:
-    """One call that came; `status` is the `meta.status` answered, `moment` is monotonic seconds.
+    """One call received; `status` is the response's `meta.status`, `moment` is monotonic seconds.
 
-    The status is that of the call as it was carried out, None if it was not; the HTTP status is
-    that of the answer, 0 if a fault left none.
+    `status` is that of the call as it was carried out, None if it was not; `http_status` is that of
+    the response, 0 if a fault dropped it.
     """
 
     operation: str
@@ -103,7 +103,7 @@ CREATE TABLE IF NOT EXISTS arrivals (
 
 
 class OrderStore:
-    """The sandbox's memory; with a path it outlives the process and can be read by another."""
+    """The sandbox's data; with a path they outlive the process, and another one can read them."""
 
     def __init__(self, path: str | PathLike[str] | None = None) -> None:
         self.store: Database = Database(path, _TABLES)
@@ -133,7 +133,7 @@ class OrderStore:
         courier_partner: int,
         account_code: str,
     ) -> Order:
-        """Note that an order is tried, and return it; nothing is promised by this."""
+        """Record that an order is attempted, and return it; it is not placed by this."""
         self.store.run(
             "INSERT INTO orders"
             " (reference_number, version, state, body, courier_partner, account_code, attempts)"
@@ -157,13 +157,13 @@ class OrderStore:
         return order
 
     def queue(self, order: Order) -> None:
-        """Take an order to be worked on later."""
+        """Queue an order."""
         self.store.run(
             "UPDATE orders SET state = ?, polls = 0 WHERE id = ?", State.QUEUED, order.id
         )
 
     def poll(self, order: Order) -> None:
-        """Count one more look at an order that is worked on."""
+        """Count a poll of a queued order."""
         self.store.run("UPDATE orders SET polls = polls + 1 WHERE id = ?", order.id)
 
     def ask_again(self, order: Order) -> None:
@@ -171,7 +171,7 @@ class OrderStore:
         self.store.run("UPDATE orders SET attempts = attempts + 1 WHERE id = ?", order.id)
 
     def give_up(self, order: Order) -> None:
-        """Forget that an order was queued."""
+        """Remove an order from the queue."""
         self.store.run("UPDATE orders SET state = ? WHERE id = ?", State.REFUSED, order.id)
 
     def buy(self, reference_number: str, waybill: str) -> None:
@@ -184,7 +184,7 @@ class OrderStore:
         )
 
     def place(self, order: Order, *, waybill: str, label: str | None) -> Order:
-        """Record what the courier gave."""
+        """Record the courier's booking."""
         self.store.run(
             "UPDATE orders SET state = ?, waybill = ?, label = ? WHERE id = ?",
             State.PLACED,
@@ -202,7 +202,7 @@ class OrderStore:
         return tuple(row["waybill"] for row in rows)
 
     def ledger(self) -> Mapping[str, tuple[str, ...]]:
-        """Return the waybills of all labels bought, by reference: the truth of "never twice"."""
+        """Return the waybills of all labels bought, by reference: more than one is a duplicate."""
         ledger: dict[str, tuple[str, ...]] = {}
         for row in self.store.rows("SELECT reference_number, waybill FROM labels ORDER BY id"):
             reference = row["reference_number"]
@@ -228,14 +228,14 @@ class OrderStore:
         )
 
     def arrivals(self) -> tuple[ReceivedCreate, ...]:
-        """Return every call that came, in the order of their answers."""
+        """Return every call received, in the order of the responses."""
         return tuple(
             ReceivedCreate(**row)
             for row in self.store.rows("SELECT * FROM arrivals ORDER BY rowid")
         )
 
     def together(self) -> AbstractContextManager[None]:
-        """Make what is written inside one step: all of it survives a crash, or none."""
+        """Make a transaction of what is written inside: all of it survives a crash, or none."""
         return self.store.together()
 
     def _order(self, statement: str, *values: object) -> Order | None:

@@ -1,4 +1,4 @@
-"""Parcels on their way: what ClickPost tracks, whether it created the order or was told of it."""
+"""The parcels that the sandbox tracks, from orders or registrations, and their scans."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -100,7 +100,7 @@ class Scan:
 
 
 class ParcelStore:
-    """All parcels and their scans; `on_scan` hears of every new one."""
+    """All parcels and their scans; `on_scan` is called with every new one."""
 
     def __init__(
         self, store: Database, clock: Clock, on_scan: Callable[[Parcel, Scan], None]
@@ -163,7 +163,7 @@ class ParcelStore:
         return Parcel(**rows[0])
 
     def exists(self, waybill: str) -> bool:
-        """Tell whether any courier has a parcel with that waybill."""
+        """Return whether any courier has a parcel with that waybill."""
         return bool(self._store.rows("SELECT 1 FROM parcels WHERE waybill = ?", waybill))
 
     def everything(self) -> Sequence[Parcel]:
@@ -190,26 +190,26 @@ class ParcelStore:
     ) -> Scan:
         """Record that a parcel was scanned, now or at a moment."""
         at = self._clock.now() if moment is None else moment
-        said = tracking_codes.station(code).remark if remark is None else remark
+        text = tracking_codes.station(code).remark if remark is None else remark
         with self._store.together():
             number = self._store.run(
                 "INSERT INTO scans (parcel, code, ndr_code, remark, moment) VALUES (?, ?, ?, ?, ?)",
                 parcel.id,
                 code,
                 ndr_code,
-                said,
+                text,
                 at,
             )
             upcoming = tracking_codes.after(parcel.kind, code, parcel.upcoming)
             self.change(parcel, code=code, upcoming=upcoming, scanned_at=at, last_scan=number)
         scan = Scan(
-            id=number, parcel=parcel.id, code=code, ndr_code=ndr_code, remark=said, moment=at
+            id=number, parcel=parcel.id, code=code, ndr_code=ndr_code, remark=text, moment=at
         )
         self._on_scan(parcel, scan)
         return scan
 
     def advance(self, waybill: str, steps: int = 1) -> int:
-        """Let a parcel go on its way, to the end of it at most; returns the code it arrived at."""
+        """Advance a parcel by so many stations, at most to the last; returns its tracking code."""
         if steps < 1:
             raise ValueError(f"a parcel advances by at least one step, not by {steps}")
         with self._store.together():
@@ -221,7 +221,7 @@ class ParcelStore:
         return self.named(waybill).code
 
     def advance_all(self) -> int:
-        """Let every parcel go one step on its way; returns how many did."""
+        """Advance every parcel by one station; returns how many moved."""
         with self._store.together():
             rows = self._store.rows("SELECT * FROM parcels WHERE upcoming IS NOT NULL ORDER BY id")
             for parcel in (Parcel(**row) for row in rows):
@@ -230,7 +230,7 @@ class ParcelStore:
         return len(rows)
 
     def fail(self, waybill: str, ndr_code: int) -> int:
-        """Let a parcel be out for delivery and not be delivered."""
+        """Fail the delivery of a parcel."""
         with self._store.together():
             parcel = self.named(waybill)
             way = tracking_codes.to_the_door(parcel.kind, parcel.code, parcel.upcoming)
@@ -272,7 +272,7 @@ class ParcelStore:
         return [Parcel(**row) for row in rows]
 
     def was_out(self, parcel: Parcel) -> bool:
-        """Tell whether a parcel has been out for delivery."""
+        """Return whether a parcel has been out for delivery."""
         return any(scan.code == tracking_codes.OUT_FOR_DELIVERY for scan in self.scans(parcel))
 
     def catch_up(self, every: float) -> None:

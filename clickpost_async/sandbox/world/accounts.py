@@ -37,7 +37,7 @@ class CourierAccount:
 
     @property
     def named(self) -> str:
-        """How it stands in the lists of filters."""
+        """Its entry in the lists of filters."""
         return f"{couriers.name_of(self.courier_partner)}({self.code}({self.id}))"
 
     @property
@@ -46,7 +46,7 @@ class CourierAccount:
         return self.code.endswith("-air")
 
     def serves(self, *ends: str) -> bool:
-        """Tell whether it picks up and delivers at these pincodes."""
+        """Return whether it picks up and delivers at these pincodes."""
         return all(is_served(end) and (not self.by_air or end[:3] in _CITIES) for end in ends)
 
     def order_types(self, drop_pincode: str) -> Sequence[str]:
@@ -94,7 +94,7 @@ def active(accounts: Iterable[CourierAccount]) -> Sequence[CourierAccount]:
 
 
 def is_served(pincode: str) -> bool:
-    """Tell whether any courier goes to a pincode of India."""
+    """Return whether any courier serves a pincode of India."""
     return _is_pincode(pincode) is not None and pincode != scenarios.UNSERVED
 
 

@@ -11,7 +11,7 @@ IST = timezone(timedelta(hours=5, minutes=30))
 HOUR = 3600
 DAY = 24 * HOUR
 
-# 9999-01-01: datetime ends a year later, and some answers tell of days to come.
+# 9999-01-01: datetime ends a year later, and some responses have future days.
 _END = 253_370_764_800
 
 
@@ -27,7 +27,7 @@ class Clock:
         return self.source() + self.ahead
 
     def tick(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the clock by so many seconds."""
         if not seconds >= 0:  # NaN is not either
             raise ValueError("the sandbox's clock only goes forward")
         if self.now() + seconds >= _END:
@@ -36,12 +36,12 @@ class Clock:
 
 
 def ist(moment: float) -> str:
-    """Write a scan's time: India's, without saying so."""
+    """Write a scan's time: India's, without a zone."""
     return f"{datetime.fromtimestamp(moment, IST):%Y-%m-%d %H:%M:%S}"
 
 
 def utc(moment: float) -> str:
-    """Write a time in UTC, without saying so."""
+    """Write a time in UTC, without a zone."""
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}"
 
 
@@ -56,7 +56,7 @@ def stamped(moment: float) -> str:
 
 
 def stamped_in_ist(moment: float) -> str:
-    """Write a scan's time as tracking webhooks do: India's with a Z, so ClickPost's guide says."""
+    """Write a scan's time as in tracking webhooks: India's with a Z (ClickPost's guide)."""
     return f"{datetime.fromtimestamp(moment, IST):%Y-%m-%dT%H:%M:%SZ}"
 
 

@@ -62,7 +62,7 @@ _HIGHEST_ID = 999
 
 
 def exists(courier_partner: int) -> bool:
-    """Tell whether an id is one ClickPost could know."""
+    """Return whether an id is one that ClickPost could have."""
     return 1 <= courier_partner <= _HIGHEST_ID
 
 
@@ -72,7 +72,7 @@ def name_of(courier_partner: int) -> str:
 
 
 def code_of(courier_partner: int) -> str:
-    """Return a courier's raw code, as it stands in label addresses and some 323 answers."""
+    """Return a courier's raw code, as in label URLs and some 323 responses."""
     return _full_name(courier_partner).upper().replace(" ", "_")
 
 

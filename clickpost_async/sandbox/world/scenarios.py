@@ -1,4 +1,4 @@
-"""What goes wrong on request: words in the order itself that make accounts and couriers fail.
+"""Scenarios: keywords in an order that make accounts and couriers fail.
 
 | where | text | what happens |
 | --- | --- | --- |
@@ -17,8 +17,8 @@
 | | `COURIER-ODD` | 354: an error of the courier that ClickPost does not know |
 | | `WAYBILLS-USED-UP` | 330 |
 | | `CLICKPOST-DOWN-2` | 500, likewise |
-| | `CANCEL-REFUSED` | a cancellation is answered 400 in the courier's own words |
-| | `CANCEL-LATER` | a cancellation is answered 202, until the parcel is scanned again |
+| | `CANCEL-REFUSED` | the response to a cancellation is 400, with the courier's message |
+| | `CANCEL-LATER` | the response to a cancellation is 202, until the parcel is scanned again |
 
 Any other account exists. With `additional.async` the courier comes last: 202, 102, failure.
 """
@@ -46,7 +46,7 @@ _ACCOUNTS: Mapping[str, int] = MappingProxyType(
     }
 )
 
-# A courier's own words travel as the repr of a Python dict.
+# A courier's own message is passed on as the repr of a Python dict.
 _WORDS = (
     "{{'status': {{'reason': '{reason}', 'job_id': '0f0f0f0f-0000-4000-8000-000000000000', "
     "'success': False, 'value': 'CourierError', 'type': 'Complete'}}}}"
@@ -72,7 +72,7 @@ PASSING = frozenset({322, 329, 500})
 
 
 def check_account(account_code: str, vendor_code: object) -> None:
-    """Refuse the accounts that the table names."""
+    """Reject the accounts in the table."""
     if account_code in _ACCOUNTS:
         raise RefusalError(_ACCOUNTS[account_code])
     if account_code == "needs-vendor-code" and not vendor_code:
@@ -80,18 +80,18 @@ def check_account(account_code: str, vendor_code: object) -> None:
 
 
 def ask_to_cancel(reference_number: str) -> None:
-    """Refuse a cancellation that the courier refuses."""
+    """Reject a cancellation that the courier rejects."""
     if "CANCEL-REFUSED" in reference_number:
         raise RefusalError(400, _WORDS.format(reason="the shipment is not cancellable"))
 
 
 def decides_later(reference_number: str) -> bool:
-    """Tell whether the courier takes its time over a cancellation."""
+    """Return whether the courier delays a cancellation."""
     return "CANCEL-LATER" in reference_number
 
 
 def ask_courier(reference_number: str, pincode: str, attempt: int) -> None:
-    """Refuse what the courier refuses at this attempt (the first is 1)."""
+    """Reject what the courier rejects at this attempt (the first is 1)."""
     if pincode == UNSERVED:
         raise RefusalError(319, _refused("the drop pincode is not serviceable"))
     for pattern, status, message in _COURIERS:

@@ -34,7 +34,7 @@ class Kind(enum.StrEnum):
 
 @frozen
 class Station:
-    """What is said of a tracking code; `event` is that of selected-event webhooks."""
+    """The description of a tracking code; `event` is that of selected-event webhooks."""
 
     description: str
     bucket: int
