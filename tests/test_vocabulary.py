@@ -15,7 +15,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 
 # The sandbox mirrors the client's chapters and what they hold.
 MIRRORS = frozenset(
-    [
+    {
         "Account",
         "Auth",
         "Couriers",
@@ -30,10 +30,10 @@ MIRRORS = frozenset(
         "Scan",
         "Serviceability",
         "Tracking",
-    ]
+    }
 )
 BANNED_IN_NAMES = frozenset(
-    [
+    {
         "bell",
         "desk",
         "dialled",
@@ -51,7 +51,7 @@ BANNED_IN_NAMES = frozenset(
         "surely",
         "told",
         "whoever",
-    ]
+    }
 )
 BANNED_IN_SENTENCES = re.compile(
     r"\b(nobody|somebody|whoever|no ?one knows|told|heard|at the door|front door|without a word"
