@@ -31,17 +31,17 @@ Query = Mapping[str, QueryValue]
 
 
 class Idempotency(enum.Enum):
-    """What a second sending of the same call does: it is declared, since methods' names lie here.
+    """The effect of sending the same request twice; HTTP methods do not tell, so it is declared.
 
-    `FREELY`: nothing, it reads. `AFTER_SETTLING`: nothing more than the first, once that has been
-    worked off. `BY_REFERENCE`: an order; ClickPost recognises it by its reference number, once the
-    first sending has settled. `NEVER`: it may act twice.
+    `SAFE`: none, it reads. `IDEMPOTENT`: the same as once, after the first request has been
+    processed. `BY_REFERENCE`: creates an order, which ClickPost recognises by its reference number
+    after the first request has been processed. `UNSAFE`: it may act twice.
     """
 
-    SAFE = "freely"
-    IDEMPOTENT = "after settling"
+    SAFE = "safe"
+    IDEMPOTENT = "idempotent"
     BY_REFERENCE = "by reference"
-    UNSAFE = "never"
+    UNSAFE = "unsafe"
 
 
 class Auth(enum.Enum):
