@@ -7,7 +7,7 @@ Tests that reuse a reference number begin with `reset`.
 """
 
 from clickpost_async._concurrency import single_flight
-from clickpost_async.structures._rules import forget_logged_warnings
+from clickpost_async.structures import _rules
 from clickpost_async.testing.clock import VirtualLoop as VirtualLoop
 from clickpost_async.testing.clock import run_virtual as run_virtual
 from clickpost_async.testing.clock import virtual_time as virtual_time
@@ -20,7 +20,7 @@ def reset() -> None:
     For tests only: an application that calls it may buy a second label.
     """
     single_flight.reset()
-    forget_logged_warnings()
+    _rules.forget_logged_warnings()
 
 
 __all__ = ["VirtualLoop", "offline", "reset", "run_virtual", "virtual_time"]

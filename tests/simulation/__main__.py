@@ -17,7 +17,7 @@ from tests.simulation.law import LAWS
 from tests.simulation.play import SCENARIOS, Job, Played, play, play_job
 from tests.simulation.protections import PROTECTIONS
 
-_MOST = 200
+_MOST = 300
 
 
 def _played(jobs: Sequence[Job], processes: int) -> Iterator[Played]:
