@@ -36,9 +36,9 @@ A = TypeVar("A", bound=ResponseModel)
 def structure(data: object, kind: type[T]) -> T:
     """Make a structure of a plain JSON mapping.
 
-    What departs from ClickPost's document without being refused by it is logged once per kind, and
+    What departs from ClickPost's document without being rejected by it is logged once per kind, and
     listed in the structure's `warnings`. Values in another spelling ("1" for true, a number as
-    text, a whole number where a text is wanted, an empty section) are read, kept for `unstructure`,
+    text, an integer where text is expected, an empty section) are accepted, kept for `unstructure`,
     and sent in ClickPost's own form.
 
     Raises `InvalidRequestError` that names every mistake with its path.
@@ -70,7 +70,7 @@ def unstructure(value: object) -> Any:
 def to_wire(value: Any) -> Any:
     """Make the plain JSON that is sent: numbers and booleans are such, however they were written.
 
-    ClickPost refuses a courier partner that is a string (code 302), though some of its own
+    ClickPost rejects a courier partner that is a string (code 302), though some of its own
     examples send one. Raises `ValueError` for what cannot be encoded as JSON.
     """
     written = _wire_converter().unstructure(value)
@@ -82,7 +82,7 @@ _OBJECT = (dict, Mapping)
 
 
 def prepare() -> None:
-    """Make the converters ahead of the first call, which they would delay."""
+    """Build the converters ahead of the first call, which would be slowed down otherwise."""
     _converter()
     _wire_converter()
 
@@ -209,7 +209,7 @@ def _request_reader(
                 continue
             name, exact_types, part = reader
             if type(raw) in exact_types and raw != "":
-                # Most values are what they should be, and cost one look.
+                # The fast path: most values have the expected type.
                 fields[name] = raw
                 continue
             value, is_same = part(raw)
@@ -219,7 +219,7 @@ def _request_reader(
                 original[key] = to_plain(raw)
         made = kind(**fields, extra=extra, original=original)
         if extra:
-            # Not so for an `extra` that is given to the class by hand: that is meant.
+            # An `extra` that is passed to the class directly is intended, and gets no warning.
             object.__setattr__(made, "warnings", (*made.warnings, *unknown_fields(extra, readers)))
         return made
 
@@ -242,7 +242,7 @@ def _request_field(spec: FieldSpec, converter: "Converter") -> Callable[[Any], t
 
 
 def _is_same(raw: Any, value: Any) -> bool:
-    """Tell whether `value` is written as `raw` was, so that nothing has to be remembered."""
+    """Return whether `value` is encoded as `raw` was, so that `raw` need not be kept."""
     if isinstance(value, tuple) and isinstance(raw, list | tuple):
         return len(raw) == len(value) and all(map(_is_same, raw, value))
     return value is raw or (value == raw and isinstance(value, bool) == isinstance(raw, bool))
@@ -317,7 +317,7 @@ def _response_reader(
                 name, wanted, part, main = known
                 try:
                     if main or name not in fields:
-                        # Most values are what they should be, and cost one look.
+                        # The fast path: most values have the expected type.
                         fields[name] = raw if type(raw) is wanted else part(raw)
                 except (_StructureError, ValueError, TypeError, OverflowError):
                     extra[key] = raw
@@ -376,7 +376,7 @@ def _object(raw: Any) -> Mapping[Any, Any]:
 
 
 def _list(raw: Any) -> Sequence[Any]:
-    """Read a list, also where ClickPost writes false for an empty one, or its only text as such."""
+    """Read a list; ClickPost also sends false for an empty one, or a single text by itself."""
     if isinstance(raw, list):
         return raw
     if raw is False or raw == "":

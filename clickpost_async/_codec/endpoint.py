@@ -1,4 +1,4 @@
-"""An endpoint is data: what it is called, takes, returns, and what may be done when it fails."""
+"""Endpoint declarations: path, request and response types, idempotency, credentials."""
 
 import enum
 import re
@@ -31,11 +31,11 @@ Query = Mapping[str, QueryValue]
 
 
 class Idempotency(enum.Enum):
-    """The effect of sending the same request twice; HTTP methods do not tell, so it is declared.
+    """The effect of sending the same request twice; declared, since HTTP methods mislead here.
 
-    `SAFE`: none, it reads. `IDEMPOTENT`: the same as once, after the first request has been
-    processed. `BY_REFERENCE`: creates an order, which ClickPost recognises by its reference number
-    after the first request has been processed. `UNSAFE`: it may act twice.
+    `SAFE`: none, it only reads. `IDEMPOTENT`: none after the first has been processed.
+    `BY_REFERENCE`: none for an order, which ClickPost recognises by its reference number, once the
+    first has been processed. `UNSAFE`: it may act twice, so it is never resent.
     """
 
     SAFE = "safe"
@@ -71,10 +71,11 @@ def _codes(values: Iterable[int]) -> frozenset[int]:
 class Endpoint(Generic[R_co]):
     """What `Get` and `Post` share.
 
-    `reads` picks the answer's fields out of the whole body; `accepts` are the values of
-    `meta.status` that mean success; `means` overrides which error a code raises; `found_by` is the
-    endpoint that finds by its reference number what this one has made, and with `polls_by_lookup`
-    also the one that a pending order is polled with, in place of sending the order again.
+    `accepts_meta` returns the response's fields from the whole body, or `None` where it is
+    unreadable; `accepts` are the values of `meta.status` that mean success; `means` overrides which
+    error a code raises; `found_by` is the endpoint that looks up by its reference number what this
+    one creates, and with `polls_by_lookup` also the one that a pending order is polled with, rather
+    than resending the order.
     """
 
     path: str = field(kw_only=False, validator=_check_path)
@@ -103,7 +104,7 @@ class Endpoint(Generic[R_co]):
 
 @frozen(kw_only=True)
 class Get(Endpoint[R_co]):
-    """An endpoint that is asked with a query."""
+    """An endpoint that is sent a query."""
 
 
 @frozen(kw_only=True)
@@ -115,31 +116,31 @@ class Caller(Protocol):
     """What endpoints need to be called."""
 
     def get(self, endpoint: Get[R], query: Query) -> Coroutine[Any, Any, R]:
-        """Ask an endpoint with a query."""
+        """Call an endpoint with a query."""
         ...
 
     def post(
         self, endpoint: Post[R], body: object, query: Query | None = None
     ) -> Coroutine[Any, Any, R]:
-        """Send a body to an endpoint, and a query if it has one."""
+        """Call an endpoint with a JSON body, and a query if it has one."""
         ...
 
     async def gather(self, calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
-        """Make calls together; the answers are in order, the first failure ends the others."""
+        """Make calls concurrently; results are in order, the first failure cancels the others."""
         ...
 
     def as_completed(
         self, calls: Iterable[Callable[[], Awaitable[Iterable[T]]]], *, max_concurrency: int
     ) -> AsyncIterator[T]:
-        """Make calls, so many at a time, and yield the results of each as it completes."""
+        """Make calls, at most `max_concurrency` at a time; yield their results on completion."""
         ...
 
     async def pause(self, seconds: float) -> None:
-        """Let time pass."""
+        """Sleep for so many seconds."""
         ...
 
     async def download(
         self, download: Download, url: str, path: Path, *, overwrite: bool = False
     ) -> Path:
-        """Fetch a file that ClickPost has put somewhere, without the key."""
+        """Download a file from a URL in a response, without sending the key."""
         ...

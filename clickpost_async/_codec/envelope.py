@@ -1,7 +1,7 @@
-"""How ClickPost wraps its answers: the verdict, and where the answer itself lies.
+"""Reads ClickPost's response envelope: the `meta` status, and where the result is.
 
 The shapes are those of ClickPost's OpenAPI exports (2025), its 2017-2020 documentation, and
-answers seen by others.
+responses that other projects have published.
 """
 
 import re
@@ -14,14 +14,14 @@ from attrs import frozen
 
 @frozen
 class MetaStatus:
-    """What ClickPost says of a call: its code, and its words as one line."""
+    """ClickPost's status of a call: its code, and its message as one line."""
 
     status: int | None
     message: str
 
 
 def meta_status_of(body: Any) -> MetaStatus | None:
-    """Find the verdict in a body; `None` if there is none.
+    """Return ClickPost's status in a body; `None` if there is none.
 
     `meta.success` is not read: it is true for an order that has no waybill yet (202), and has been
     both true and false for one that was placed before (323).
@@ -36,7 +36,7 @@ def meta_status_of(body: Any) -> MetaStatus | None:
         status = _status(meta.get("status"))
         return None if status is None else MetaStatus(status, _message_of(meta))
     status = _status(body.get("status_code"))
-    if status is not None:  # the flat answers of 2017
+    if status is not None:  # the flat responses of 2017
         return MetaStatus(status, _message_of(body))
     if isinstance(body.get("detail"), str):  # Django REST framework's own errors
         return MetaStatus(None, body["detail"])
@@ -54,7 +54,7 @@ def _status(value: Any) -> int | None:
 
 
 def _message_of(meta: Mapping[str, Any]) -> str:
-    """Read the words, which one of ClickPost's own samples misspells."""
+    """Return the message, whose key is misspelled in one of ClickPost's own samples."""
     return _single_line(meta.get("message") or meta.get("messsage"))
 
 
@@ -64,7 +64,7 @@ _MOST_PARTS = 200
 
 
 def _single_line(message: Any) -> str:
-    """Write a message as one line, whatever ClickPost made it of."""
+    """Return a message as one line, whatever JSON type it has."""
     return " ".join(_flatten_message(message)[:_LONGEST_MESSAGE].split())
 
 
@@ -82,25 +82,25 @@ def _flatten_message(message: Any, depth: int = 0) -> str:
 
 
 def _without_control_characters(message: str) -> str:
-    """Take a Python list of strings apart that ClickPost has printed as one string."""
+    """Split a Python list of strings that ClickPost has printed as one string."""
     if message[:2] in ("['", '["') and message[-2:] in ("']", '"]'):
         return re.sub("""['"], ['"]""", "; ", message[2:-2])
     return message
 
 
-# --- where the answer lies ----------------------------------------------------------------------
+# --- where the result is ------------------------------------------------------------------------
 
 
-_FLAT_VERDICT = frozenset({"status_code", "message", "messsage", "success"})
+_FLAT_STATUS_KEYS = frozenset({"status_code", "message", "messsage", "success"})
 
 
 def result_of(body: Mapping[str, Any]) -> Any:
-    """Read the answer from `result`; an answer without one is empty.
+    """Read the fields from `result`; a response without one is empty.
 
-    The flat answers of 2017 have theirs beside the verdict.
+    The flat responses of 2017 have them beside the status.
     """
     if "meta" not in body and "result" not in body:
-        return {name: value for name, value in body.items() if name not in _FLAT_VERDICT}
+        return {name: value for name, value in body.items() if name not in _FLAT_STATUS_KEYS}
     return body.get("result") or {}
 
 
@@ -125,12 +125,12 @@ def only_row(body: Mapping[str, Any]) -> Any:
 
 
 def whole_body(body: Mapping[str, Any]) -> Any:
-    """Read the answer from the body itself."""
+    """Read the fields from the body itself."""
     return body
 
 
 def order_of(body: Mapping[str, Any]) -> Any:
-    """Read an order: the result, with ClickPost's ids that stand inside it or beside it.
+    """Read an order: the result, with ClickPost's ids, which are inside it or beside it.
 
     `order_id` is used twice. Beside the result it is ClickPost's number, and one inside is then the
     merchant's text; with none beside, a number inside is ClickPost's (v4, and 323).
@@ -154,8 +154,8 @@ def order_of(body: Mapping[str, Any]) -> Any:
 def _children(children: Any) -> list[Any]:
     """Give the child waybills of a multi-piece order one shape.
 
-    They come as a list of `{item, waybill, ...}`, as flat `{waybill, description, sku}` where the
-    order was placed before, and are documented as an object.
+    They are a list of `{item, waybill, ...}`, flat `{waybill, description, sku}` where the order
+    was placed before, and an object in the documentation.
     """
     if isinstance(children, dict):
         single = "waybill" in children or "item" in children

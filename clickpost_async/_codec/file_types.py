@@ -1,4 +1,4 @@
-"""Which files are downloaded, and how the first bytes of one tell what it is."""
+"""Downloadable file types, recognised by their first bytes."""
 
 import enum
 import re
@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 
 class Kind(enum.Enum):
-    """What a file is, whatever its name or the server says."""
+    """The type of a file, by its contents; its name and Content-Type are not trusted."""
 
     PDF = "PDF"
     PNG = "PNG"
@@ -17,7 +17,7 @@ class Kind(enum.Enum):
     CSV = "CSV"
 
 
-# As many of a file's first bytes as are looked at.
+# Number of bytes that are inspected.
 HEAD = 1024
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -33,7 +33,7 @@ _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]").search
 
 
 def kind_of(head: bytes) -> Kind | None:
-    """Tell what a file is by its first `HEAD` bytes; `None` if it is nothing that is known here."""
+    """Return a file's type by its first `HEAD` bytes; `None` if it is not recognised."""
     start = head.removeprefix(_BYTE_ORDER_MARK).lstrip()
     for mark, kind in _STARTS.items():
         if start.startswith(mark):
@@ -47,7 +47,7 @@ def _kinds(values: Iterable[Kind]) -> frozenset[Kind]:
 
 @frozen
 class Download:
-    """A file that an answer's URL leads to: what it is called in errors, and what it may be."""
+    """A kind of download: its name in errors, and the file types that are accepted."""
 
     name: str
     kinds: frozenset[Kind] = field(converter=_kinds)

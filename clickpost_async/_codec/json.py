@@ -1,11 +1,11 @@
-"""JSON that can be read in one way only, and in bounded time.
+"""Strict JSON: bodies that have one reading only, parsed in bounded time.
 
-The standard library takes a byte order mark, NaN, repeated keys (the last one wins), numbers that
-become infinite, and halves of surrogate pairs, which nobody can write down again. None of that has
-been seen from ClickPost; whoever sends it is not to decide what became of an order.
+The standard library accepts a byte order mark, NaN, repeated keys (the last one wins), numbers that
+become infinite, and unpaired surrogates, which cannot be encoded again. None of that has been seen
+from ClickPost, so a body with it must not decide whether an order was placed.
 
-orjson, where it is installed, is faster. It is believed only where it can't differ: what it refuses
-or may have lost is read, and what it can't write is written, by the standard library.
+orjson, where it is installed, is faster. It is used only where its result can't differ: what it
+rejects or may have lost is parsed, and what it can't encode is encoded, by the standard library.
 """
 
 import json
@@ -21,15 +21,15 @@ except ImportError:
     orjson = None
 
 _DEEPEST = 64
-# 2 MiB of the smallest objects would hold up the event loop for a quarter of a second; real answers
-# have an object or list in a hundred bytes or more.
+# 2 MiB of the smallest objects would block the event loop for a quarter of a second; real responses
+# have one object or list per hundred bytes or more.
 _MOST = 50_000
 
 
 def read(body: bytes) -> Any:
-    """Return what a body holds; `None` if it is not JSON in this sense.
+    """Parse a body; `None` if it is not strict JSON.
 
-    How many digits an integer may have is Python's own limit.
+    The number of digits in an integer is limited by Python itself.
     """
     opened = body.count(b"{") + body.count(b"[")
     if opened > _MOST:
@@ -44,12 +44,12 @@ def read(body: bytes) -> Any:
 
 
 def write(value: Any) -> bytes:
-    """Return plain JSON as bytes; raises `ValueError` for what `json_problems` tells of."""
+    """Encode plain JSON as bytes; raises `ValueError` for what `json_problems` reports."""
     if orjson is not None:
         try:
             written: bytes = orjson.dumps(value)
         except TypeError:
-            # An integer of more than 64 bits, half a surrogate pair, or too deep for it.
+            # An integer of more than 64 bits, an unpaired surrogate, or nested too deeply for it.
             pass
         else:
             return written
@@ -89,8 +89,8 @@ def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refuse_constants(word: str) -> Never:
-    raise ValueError(word)
+def _refuse_constants(constant: str) -> Never:
+    raise ValueError(constant)
 
 
 def _finite(digits: str) -> float:

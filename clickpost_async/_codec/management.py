@@ -1,4 +1,4 @@
-"""Where the answers of order management lie."""
+"""Reads the responses of order management."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -6,12 +6,12 @@ from typing import Any
 
 
 def without_meta(body: Mapping[str, Any]) -> Any:
-    """Read whatever stands beside `meta`: nothing is documented, and nothing there can fail."""
+    """Read everything beside `meta`: nothing there is documented, or required."""
     return {name: value for name, value in body.items() if name != "meta"}
 
 
 def days_of(body: Mapping[str, Any]) -> Any:
-    """Read counts by day as `days`; what is no day, or no count, is left as it came."""
+    """Read counts by day as `days`; what is no day, or no count, is kept unchanged."""
     result = body.get("result") or {}
     if not isinstance(result, Mapping):
         return None

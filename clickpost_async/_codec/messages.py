@@ -1,4 +1,4 @@
-"""What is sent and what arrives, as plain values that never hold the key."""
+"""Requests and responses as plain values that never contain the key."""
 
 from attrs import field, frozen
 
@@ -8,7 +8,7 @@ from clickpost_async.settings import Host
 
 @frozen(kw_only=True)
 class APIRequest:
-    """A call as it is written, before it is signed."""
+    """An encoded request, before credentials are added."""
 
     label: str
     method: str
@@ -22,7 +22,7 @@ class APIRequest:
 
 @frozen(kw_only=True)
 class APIResponse:
-    """An answer as it arrived, unpacked."""
+    """A response as received, decompressed."""
 
     http_status: int
     body: bytes = field(repr=False)

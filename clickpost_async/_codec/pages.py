@@ -1,7 +1,7 @@
-"""Lists that come in pages.
+"""Reads lists that are paginated.
 
-`meta.next` is not documented, but seen in answers of 2026: the address of the next page, key
-included. Only what it asks is used, never where: the key goes to the host that was configured.
+`meta.next` is not documented, but seen in responses of 2026: the URL of the next page, key
+included. Only its query is used, never its host: the key is sent to the configured host only.
 """
 
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ _MOST_PARAMETERS = 50
 
 
 def page_of(body: Mapping[str, Any]) -> Any:
-    """Read a list from `result` as `rows`, and what asks for the page after it as `next_page`.
+    """Read a list from `result` as `rows`, and the query of the page after it as `next_page`.
 
-    An address that asks nothing is unreadable: the rest of the list would be lost in silence.
+    A URL without a query is unreadable: the rest of the list would be dropped silently.
     """
     page = rows_from_result(body)
     address = _next(body.get("meta"))
     if page is None or address in (None, ""):
         return page
-    asked = _requested_page(address)
-    return {**page, "next_page": asked} if asked else None
+    query = _query_of(address)
+    return {**page, "next_page": query} if query else None
 
 
 def _next(meta: Any) -> Any:
@@ -34,7 +34,7 @@ def _next(meta: Any) -> Any:
     return meta.get("next") or (inner.get("next") if isinstance(inner, Mapping) else None)
 
 
-def _requested_page(address: Any) -> Mapping[str, str] | None:
+def _query_of(address: Any) -> Mapping[str, str] | None:
     if not isinstance(address, str):
         return None
     try:

@@ -1,14 +1,14 @@
-"""Take what belongs to a person out of a server's words.
+"""Redacts personal data from the messages of a server.
 
-Couriers repeat in their refusals what they were sent: "drop address 7 Banyan Road is too short".
-Those words go into errors and logs. Which values are a person's is told by the request itself: its
-structure marks them `Personal`.
+Couriers quote in their error messages what they were sent: "drop address 7 Banyan Road is too
+short". Those messages appear in errors and logs. Which values are personal data is known from the
+request: its structure marks them `Personal`.
 
-Values are looked for word by word, so that neither case nor punctuation hides them, and a part of
+Values are searched for word by word, so that neither case nor punctuation hides them, and a part of
 an address or a name is found too.
 
-No pattern is made of a value: `re` would keep it, with the person in it, in a cache of the whole
-process, and throw the application's own patterns out of it.
+No regular expression is made of a value: `re` would keep it, personal data included, in a cache of
+the whole process, and evict the application's own patterns from it.
 """
 
 import json
@@ -32,27 +32,27 @@ _PHONE = re.compile(r"[+(\d][\d\s().-]*").fullmatch
 _PHONE_DIGITS = range(7, 14)
 # Digits with nothing but blanks and punctuation between them.
 _DIGITS = re.compile(r"\d(?:[\W_]*\d)*")
-# The country's part of a phone number, which may stand before it.
+# Of a country code, which may precede the phone number.
 _COUNTRY_DIGITS = 3
-# Without the country's.
+# Without the country code.
 _LOCAL_DIGITS = 10
 # No message is longer; an invoice in base64 is.
 _LONGEST = 2000
 
-# What support needs to find an order; it stays, even where a name is part of it.
+# What support needs to find an order; never redacted, even where a name is part of it.
 _CODES = (
     *("reference_number", "order_id", "waybill", "awb", "awb_number"),
     *("account_code", "pincode", "postal_code"),
 )
 
 
-def redact(words: str, takes: Any, body: bytes | None) -> str:
-    """Return a server's words without the personal values of the request they answer.
+def redact(message: str, takes: Any, body: bytes | None) -> str:
+    """Return the message of a response without the personal values of its request.
 
-    `takes` is the structure that the body was written from, `body` what was sent.
+    `takes` is the structure that the request's body was encoded from, `body` that body.
     """
-    if not words or takes is None or body is None:
-        return words
+    if not message or takes is None or body is None:
+        return message
     persons = _PersonalData(_vocabulary(takes))
     for spec, value in _fields(_read(body), takes):
         if spec.personal:
@@ -60,12 +60,12 @@ def redact(words: str, takes: Any, body: bytes | None) -> str:
                 persons.add(text, is_name=spec.wire.endswith("name"))
         elif spec.wire.endswith(_CODES):
             persons.codes.update(_texts(value))
-    return persons.masked(words)
+    return persons.masked(message)
 
 
 @define
 class _PersonalData:
-    """What is looked for, word by word: words that tell alone, and words that tell in a row."""
+    """What is redacted: words that identify a person alone, and pairs of adjacent words."""
 
     harmless: frozenset[str]
     exact: set[str] = field(factory=set)
@@ -88,30 +88,30 @@ class _PersonalData:
             alone.update(_plain(found[0]) for found in _WORD.finditer(text.partition("@")[0]))
         self.exact.update(word for word in alone - self.harmless if _is_telling(word))
 
-    def masked(self, words: str) -> str:
-        kept = [span for code in self.codes for span in _as_a_whole(code, words)]
+    def masked(self, message: str) -> str:
+        kept = [span for code in self.codes for span in _as_a_whole(code, message)]
         found = [
             span
-            for span in (*self._redact_digits(words), *self._redact_words(words))
+            for span in (*self._redact_digits(message), *self._redact_words(message))
             if not any(start < span[1] and span[0] < end for start, end in kept)
         ]
-        for start, end in reversed(_joined(found, words)):
-            words = words[:start] + _MASK + words[end:]
-        return words
+        for start, end in reversed(_joined(found, message)):
+            message = message[:start] + _MASK + message[end:]
+        return message
 
-    def _redact_digits(self, words: str) -> Iterator[tuple[int, int]]:
-        for found in _DIGITS.finditer(words) if self.phones else ():
-            places = [place for place in range(*found.span()) if words[place].isdecimal()]
-            digits = "".join(words[place] for place in places)
+    def _redact_digits(self, message: str) -> Iterator[tuple[int, int]]:
+        for found in _DIGITS.finditer(message) if self.phones else ():
+            places = [place for place in range(*found.span()) if message[place].isdecimal()]
+            digits = "".join(message[place] for place in places)
             for phone in self.phones:
                 for first in _occurrences(phone, digits):
-                    start = _start_of_phone(words, places, first)
+                    start = _start_of_phone(message, places, first)
                     end = places[first + len(phone) - 1] + 1
-                    if start is not None and not words[end : end + 1].isdecimal():
+                    if start is not None and not message[end : end + 1].isdecimal():
                         yield start, end
 
-    def _redact_words(self, words: str) -> Iterator[tuple[int, int]]:
-        found = [(_plain(one[0]), one.span()) for one in _WORD.finditer(words)]
+    def _redact_words(self, message: str) -> Iterator[tuple[int, int]]:
+        found = [(_plain(match[0]), match.span()) for match in _WORD.finditer(message)]
         for word, span in found:
             if word in self.exact:
                 yield span
@@ -129,10 +129,10 @@ def _plain(word: str) -> str:
     return unicodedata.normalize("NFKC", word).casefold()
 
 
-def _as_a_whole(code: str, words: str) -> Iterator[tuple[int, int]]:
-    for start in _occurrences(code, words):
+def _as_a_whole(code: str, message: str) -> Iterator[tuple[int, int]]:
+    for start in _occurrences(code, message):
         end = start + len(code)
-        if not (_is_of_word(words[start - 1 : start]) or _is_of_word(words[end : end + 1])):
+        if not (_is_of_word(message[start - 1 : start]) or _is_of_word(message[end : end + 1])):
             yield start, end
 
 
@@ -147,10 +147,10 @@ def _occurrences(part: str, whole: str) -> Iterator[int]:
         start = whole.find(part, start + 1)
 
 
-def _start_of_phone(words: str, places: Sequence[int], first: int) -> int | None:
-    """Return where a phone number starts with its country's part; `None` within a longer number.
+def _start_of_phone(message: str, places: Sequence[int], first: int) -> int | None:
+    """Return where a phone number starts, country code included; `None` within a longer number.
 
-    `places` are where digits are, and `first` is the number's first among them.
+    `places` are the positions of digits, and `places[first]` is the number's first without it.
     """
     code = first
     while code and (code == first or places[code] - places[code - 1] == 1):
@@ -159,16 +159,16 @@ def _start_of_phone(words: str, places: Sequence[int], first: int) -> int | None
         within = code < first and places[first] - places[first - 1] == 1
         return None if within else places[first]
     start = places[code]
-    while start and words[start - 1] in "+(":
+    while start and message[start - 1] in "+(":
         start -= 1
     return start
 
 
-def _joined(spans: Iterable[tuple[int, int]], words: str) -> list[tuple[int, int]]:
-    """Make one of neighbours, so that a mask does not tell how many words a value has."""
+def _joined(spans: Iterable[tuple[int, int]], message: str) -> list[tuple[int, int]]:
+    """Join adjacent spans, so that the mask does not reveal how many words a value has."""
     joined: list[tuple[int, int]] = []
     for start, end in sorted(spans):
-        if joined and not _WORD.search(words, joined[-1][1], start):
+        if joined and not _WORD.search(message, joined[-1][1], start):
             joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
         else:
             joined.append((start, end))
@@ -189,7 +189,7 @@ def _read(body: bytes) -> Any:
 
 
 def _fields(data: Any, kind: Any) -> Iterator[tuple[FieldSpec, Any]]:
-    """Go through the fields of a body that its structure knows, down into the parts."""
+    """Yield the fields of a body that its structure declares, nested ones included."""
     member = member_kind(kind)
     if member is not None and isinstance(data, list):
         for part in data:
@@ -217,7 +217,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 @cache
 def _vocabulary(kind: Any) -> frozenset[str]:
-    """Return the words that fields are called by: "drop phone" is nobody, whoever wrote it."""
+    """Return the words in field names, which are no personal data: "drop phone" is not redacted."""
     member = member_kind(kind)
     if member is not None:
         return _vocabulary(member)

@@ -1,4 +1,4 @@
-"""From a structure and a declaration to the call that is sent."""
+"""Encodes a request from its endpoint, query and body."""
 
 from collections.abc import Sequence
 from urllib.parse import quote, urlencode
@@ -13,7 +13,7 @@ from clickpost_async.structures._base import ResponseModel
 from clickpost_async.structures._json_values import UNPAIRED_SURROGATE, json_problems, to_plain
 from clickpost_async.structures._rules import log_warnings
 
-# An invoice goes along in base64; more than this is no order but a mistake.
+# An order may contain an invoice in base64; a larger body is a mistake.
 _LARGEST = 8 << 20
 
 
@@ -24,8 +24,8 @@ def encode(
     *,
     style: BodyStyle = BodyStyle.PLAIN,
 ) -> APIRequest:
-    """Write a call; raises `InvalidRequestError` when something cannot be written."""
-    asked = (
+    """Encode a request; raises `InvalidRequestError` for what is invalid or cannot be encoded."""
+    parameters = (
         {name: to_plain(value) for name, value in query.items() if value is not None}
         if query
         else {}
@@ -35,12 +35,12 @@ def encode(
             body = structure(body, endpoint.takes)
         else:
             log_warnings(body)
-    reference = getattr(body, "reference_number", None) or asked.get("reference_number")
+    reference = getattr(body, "reference_number", None) or parameters.get("reference_number")
     return APIRequest(
         label=endpoint.label,
         method=endpoint.method,
         host=endpoint.host,
-        target=f"{endpoint.path}?{_query(asked)}" if asked else endpoint.path,
+        target=f"{endpoint.path}?{_query(parameters)}" if parameters else endpoint.path,
         body=None if body is None else _json(body, style),
         auth=endpoint.auth,
         is_create=endpoint.idempotency is Idempotency.BY_REFERENCE,
@@ -48,9 +48,9 @@ def encode(
     )
 
 
-def _query(asked: Query) -> str:
+def _query(parameters: Query) -> str:
     try:
-        return urlencode(asked, quote_via=quote, errors="strict")
+        return urlencode(parameters, quote_via=quote, errors="strict")
     except UnicodeEncodeError:
         raise InvalidRequestError.of([Problem("query", UNPAIRED_SURROGATE)]) from None
 
@@ -62,7 +62,7 @@ def _json(body: object, style: BodyStyle) -> bytes:
         if style is BodyStyle.RAW_BODY:
             written = json.write({"RAW_BODY": written.decode()})
     except (ValueError, TypeError, RecursionError):
-        # The body of a caller's own endpoint, or a structure whose mappings were changed since.
+        # The body of a caller's own endpoint, or a structure whose mappings were mutated.
         problems = _encoding_problem(body)
         raise InvalidRequestError.of(problems) from None
     if len(written) > _LARGEST:

@@ -1,8 +1,8 @@
-"""From what arrived to an answer, or to the error that says what to do next.
+"""Decodes a response to a response object, or raises the error that fits its status.
 
-`meta.status` decides, never `meta.success` and not the HTTP status alone: ClickPost answers its
-errors with HTTP 200, and has put the same code under several HTTP statuses. What has no such status
-may be a gateway's page, and rejects nothing.
+`meta.status` decides, never `meta.success` and not the HTTP status alone: ClickPost sends its
+errors with HTTP 200, and has sent the same code with several HTTP statuses. A response without
+that status may be a gateway's page: it does not prove that the request was rejected.
 """
 
 import math
@@ -49,9 +49,9 @@ _UNRECOGNISED = {354: FailureKind.COURIER_UNRECOGNISED}
 def decode(
     endpoint: Endpoint[R], response: APIResponse, *, attempts: int = 1, seconds: float = 0.0
 ) -> R:
-    """Read an answer that took so many attempts and seconds.
+    """Decode a response; `attempts` and `seconds` of the call are recorded in its `response`.
 
-    Raises the error that ClickPost's code stands for.
+    Raises the error that ClickPost's status code maps to.
     """
     body = json.read(response.body)
     if response.http_status == _TOO_MANY:
@@ -74,18 +74,21 @@ def decode(
             and isinstance(body, dict)
             and response.http_status == 400
         ):
-            # Where ClickPost documents no envelope at all, it refuses without one.
+            # Endpoints that are documented without an envelope reject without one too.
             raise RefusedError("rejected without a message", **_context(endpoint, response))
         _raise_by_http_status(endpoint, response, verdict)
     if verdict.status not in endpoint.accepts:
         if endpoint.idempotency is Idempotency.BY_REFERENCE and not isinstance(
             body.get("meta"), dict
         ):
-            # Any gateway may say `status_code`; only ClickPost decides what became of an order.
+            # A gateway may send `status_code` too; only ClickPost's own status decides whether an
+            # order was placed.
             _raise_by_http_status(endpoint, response, verdict)
         _raise_refusal(endpoint, response, verdict, verdict.status)
     if not isinstance(body, dict):
-        raise UnreadableReplyError("the answer is not an object", **_context(endpoint, response))
+        raise UnreadableReplyError(
+            "response body is not a JSON object", **_context(endpoint, response)
+        )
     reply = ResponseInfo(
         status=verdict.status,
         message=verdict.message,
@@ -96,16 +99,16 @@ def decode(
     )
     found = endpoint.accepts_meta(body)
     if isinstance(found, list) and endpoint.returns is ResponseModel:
-        # Nobody has said what the rows are, and that they are rows is all there is to be said.
+        # Undocumented list result: expose it as rows.
         found = {"rows": found}
-    answer = structure_response(found, endpoint.returns, reply)
-    if answer is None:
+    decoded = structure_response(found, endpoint.returns, reply)
+    if decoded is None:
         raise UnreadableReplyError(
-            "the answer is not what ClickPost documents",
+            "response does not have the documented structure",
             status=verdict.status,
             **_context(endpoint, response),
         )
-    return answer
+    return decoded
 
 
 def _context(endpoint: Endpoint[Any], response: APIResponse) -> dict[str, Any]:
@@ -129,13 +132,13 @@ def _raise_refusal(
 def _raise_by_http_status(
     endpoint: Endpoint[Any], response: APIResponse, verdict: MetaStatus | None
 ) -> Never:
-    """Raise what an answer without ClickPost's status leaves open; it rejects nothing."""
+    """Raise the error for a response without ClickPost's status; only 401 and 403 are definite."""
     status = response.http_status
     facts = _context(endpoint, response)
-    words = f"HTTP {status} without a ClickPost status"
+    message = f"HTTP {status} without a ClickPost status"
     if verdict and verdict.message:
-        words = f"{words}: {verdict.message}"
-    # What See Other points to may be the result of what was sent: RFC 9110, section 15.4.4.
+        message = f"{message}: {verdict.message}"
+    # See Other may point to the result of the request: RFC 9110, section 15.4.4.
     may_have_acted = status == 303 and endpoint.idempotency is not Idempotency.SAFE
     if 300 <= status < 400 and not may_have_acted:
         raise NotSentError(
@@ -145,27 +148,29 @@ def _raise_by_http_status(
             **facts,
         )
     if status in (408, 425) or status >= 500:
-        raise ServerError(words, retry_after=response.retry_after, **facts)
+        raise ServerError(message, retry_after=response.retry_after, **facts)
     if status in (401, 403):
-        raise CredentialsError(words, outcome=Outcome.NOT_SENT, **facts)
+        raise CredentialsError(message, outcome=Outcome.NOT_SENT, **facts)
     if 300 <= status < 500:
-        raise UnreadableReplyError(words, transient=False, kind=FailureKind.NOT_CLICKPOST, **facts)
+        raise UnreadableReplyError(
+            message, transient=False, kind=FailureKind.NOT_CLICKPOST, **facts
+        )
     raise UnreadableReplyError(
-        f"the answer cannot be understood (HTTP {status}, no meta.status)", **facts
+        f"cannot interpret the response (HTTP {status}, no meta.status)", **facts
     )
 
 
 # --- how long to wait ---------------------------------------------------------------------------
 
-# What is longer may be in milliseconds, or a mistake.
+# Seconds; a longer one may be in milliseconds, or a mistake.
 _LONGEST_WAIT = 3600.0
 
 
 def retry_after(header: str | None, date: str | None) -> float | None:
-    """Read a Retry-After header in seconds; `None` if it says nothing that can be used.
+    """Parse a Retry-After header to seconds; `None` if it is absent or invalid.
 
-    No more than an hour is believed, and nothing below 0.
-    A date is compared with the answer's own Date header, so that a wrong clock here does not count.
+    The result is clamped to between 0 and one hour. A date is compared with the response's own
+    Date header, so that a wrong local clock has no effect.
     """
     if header is None:
         return None

@@ -7,5 +7,5 @@ def lower(value: bool) -> str:  # noqa: FBT001 - the value itself is spelled
 
 
 def title(value: bool | None) -> str | None:  # noqa: FBT001 - as above
-    """Spell a boolean `True` or `False`: Django's own fields, which refuse lower case."""
+    """Spell a boolean `True` or `False`: Django's own fields, which reject lower case."""
     return None if value is None else str(value)

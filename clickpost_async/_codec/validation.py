@@ -1,8 +1,8 @@
-"""Reports every mistake in a payload with its path, after it was refused.
+"""Reports every validation error in a payload with its path, after it was rejected.
 
-The converter stops at the first mistake, which is what makes it fast. This walks the same
-annotations again and goes on: past missing fields and wrong types, down into the parts, and through
-the rules between fields as long as the fields they read are valid.
+The converter stops at the first error, which is what makes it fast. This walks the same annotations
+again without stopping: past missing fields and wrong types, down into the nested structures, and
+through the cross-field rules as long as the fields they read are valid.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ Read = Callable[[Any, Any], Any]
 
 
 def explain(data: object, kind: Any, read: Read) -> Sequence[Problem]:
-    """Return every mistake in `data`; `read` is how a single value of a kind is read."""
+    """Return every mistake in `data`; `read` converts a single value to a kind."""
     walk = _Walk(read)
     with suppress(_InvalidPart):
         walk.value(data, kind, walk.problems)
@@ -34,7 +34,7 @@ class _Walk:
         self.problems: list[Problem] = []
 
     def value(self, data: Any, kind: Any, problems: list[Problem]) -> Any:
-        """Collect the mistakes, and return what rules can still read: a value, or part of one."""
+        """Collect the mistakes; return what rules can still check: a value, or its valid part."""
         if isinstance(kind, type) and issubclass(kind, RequestModel) and not isinstance(data, kind):
             return self._fields(data, kind, problems)
         member = member_kind(kind)

@@ -392,7 +392,7 @@ def test_a_result_that_is_no_order_is_unreadable() -> None:
         )
 
     assert caught.value.status == 200
-    assert caught.value.message == "the answer is not what ClickPost documents"
+    assert caught.value.message == "response does not have the documented structure"
 
 
 def test_a_list_that_nobody_has_described_is_kept_as_rows() -> None:

@@ -73,7 +73,7 @@ async def test_p01_a_page_is_no_refusal_and_is_not_quoted(spoil: Spoil) -> None:
     error = await stays_unknown(spoil)
 
     assert type(error) is UnreadableReplyError
-    assert error.message == "the answer cannot be understood (HTTP 200, no meta.status)"
+    assert error.message == "cannot interpret the response (HTTP 200, no meta.status)"
 
 
 @pytest.mark.fault("P01")
