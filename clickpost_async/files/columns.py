@@ -141,7 +141,7 @@ _ALSO_CALLED = {"cashondelivery": "COD", "reverse": "RVP"}
 
 
 class _Columns(Mapping[str, Column]):
-    """All columns by name, made when first wanted: structures take long to import."""
+    """All columns by name, built on first use because structures are slow to import."""
 
     @cached_property
     def _by_name(self) -> Mapping[str, Column]:
