@@ -82,9 +82,9 @@ class Stats:
         retries: Waits before another attempt.
         reconciliations: Look-ups of orders whose outcome was unknown.
         rate_limited: HTTP 429 responses.
-        in_flight: Calls being carried out on this event loop.
-        queued: Calls on this event loop that wait for one of `max_concurrency` places.
-        connections: Open connections on this event loop; 0 where the transport cannot tell.
+        in_flight: Calls in flight on this event loop.
+        queued: Calls on this event loop that wait for one of `max_concurrency` slots.
+        connections: Open connections on this event loop; 0 where the transport does not report it.
 
     """
 
@@ -127,8 +127,8 @@ class ClickPost:
 
     Raises:
         TypeError: A parameter has the wrong type.
-        ValueError: A parameter is missing or cannot be used; the message says what to write, and
-            never shows the key.
+        ValueError: A parameter is missing or invalid; the message shows a valid value, and never
+            the key.
         ImportError: The library of the transport is not installed.
 
     """
@@ -184,7 +184,7 @@ class ClickPost:
         transport: "httpx.AsyncBaseTransport | Literal['httptools'] | None" = None,
         observers: Sequence[Observer] = (),
     ) -> None:
-        # Slow imports happen now, not during a call, when no file descriptor may be left for them.
+        # Slow imports happen now, not during a call, when file descriptors may be exhausted.
         from clickpost_async._download.downloader import Downloader
 
         prepare()
@@ -247,18 +247,18 @@ class ClickPost:
     ) -> Self:
         """Return a light copy that shares connections, limiter and counts.
 
-        It keeps the attributes of a subclass, as they are, and closes nothing: its `aclose()`, and
-        leaving it by `async with`, leave the client that it was made from open.
+        It keeps the attributes of a subclass. Its `aclose()`, and the end of its `async with`
+        block, close nothing: the client that it was made from stays open.
 
         Args:
             timeouts: How long an attempt of the copy's calls may take.
             retry: When the copy's calls are sent again.
-            deadline: Seconds for a whole call: queue, rate limit, attempts and waits; 0 or less is
-                over already and sends nothing.
+            deadline: Seconds for a whole call: queue, rate limit, attempts and waits; with 0 or
+                less the deadline has passed and nothing is sent.
             priority: `Priority.BULK` yields to `NORMAL` where calls queue.
             before_create: `await before_create(reference_number, attempt)` is called right before
-                each attempt to create an order is sent, for those who keep a record of their own;
-                what it raises keeps the order from being sent.
+                each attempt to create an order is sent, to keep a record of your own; if it
+                raises, the order is not sent.
             in_doubt: Whether an order may have been sent before, by a process that crashed before
                 recording the result: it is looked up before it is sent.
             observer: A function that is called with the events of the copy's calls, after the
@@ -312,15 +312,45 @@ class ClickPost:
         return self._options.retry
 
     async def get(self, endpoint: Get[R], query: Query | None = None) -> R:
-        """Call an endpoint of your own declaration; what is `None` in `query` is left out."""
+        """Send a GET request to an endpoint that you declared.
+
+        Args:
+            endpoint: The endpoint.
+            query: The query parameters; those that are `None` are not sent.
+
+        Returns:
+            The response, as the type that the endpoint returns.
+
+        Raises:
+            ClickPostError: The call failed.
+
+        """
         return await self._caller.get(endpoint, query or {})
 
     async def post(self, endpoint: Post[R], body: object, query: Query | None = None) -> R:
-        """Send a body, and a query if it has one, to an endpoint of your own declaration."""
+        """Send a POST request to an endpoint that you declared.
+
+        Args:
+            endpoint: The endpoint.
+            body: The body: a structure or a mapping.
+            query: The query parameters; those that are `None` are not sent.
+
+        Returns:
+            The response, as the type that the endpoint returns.
+
+        Raises:
+            ClickPostError: The call failed.
+
+        """
         return await self._caller.post(endpoint, body, query)
 
     async def health(self) -> ResponseModel:
-        """Make a cheap call to ClickPost, for a probe; raises what any call raises."""
+        """Make a cheap call to ClickPost, for a readiness probe.
+
+        Raises:
+            ClickPostError: The call failed.
+
+        """
         return await self._caller.get(_HEALTH, {"pincode": "110001"})
 
     def stats(self) -> Stats:
@@ -341,9 +371,8 @@ class ClickPost:
     async def aclose(self) -> None:
         """Close the client for good; may be called again, and from any task.
 
-        A copy made by `with_options` closes nothing. Calls whose attempt is in flight have
-        `Timeouts.shutdown` seconds to end; nothing more is sent: calls that wait end with an error
-        that says what is known of them.
+        A copy made by `with_options` closes nothing. Attempts in flight have `Timeouts.shutdown`
+        seconds to end. Nothing more is sent: calls that wait raise an error with their outcome.
         """
         if not (self._is_copy or self._exchange.counts.closed):
             try:
@@ -367,10 +396,10 @@ class ClickPost:
 
 
 def _attributes(client: ClickPost) -> Iterator[tuple[str, Any]]:
-    """Return what a subclass, too, has set, but not what it has computed from the options."""
+    """Yield the attributes of a client, those of a subclass included, except cached properties."""
     state: Any = object.__getstate__(client)
     bases = type(client).__mro__
-    # Those with `__slots__` have a second part for them.
+    # The state of a class with `__slots__` is a pair: the instance dictionary and the slots.
     for part in state if isinstance(state, tuple) else (state,):
         for name, value in (part or {}).items():
             if not any(isinstance(vars(base).get(name), cached_property) for base in bases):

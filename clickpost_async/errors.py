@@ -34,13 +34,13 @@ class Outcome(enum.Enum):
 class FailureKind(enum.Enum):
     """What failed. It is set where the failure is seen, and decides whether the call is retried.
 
-    Of a call whose outcome is unknown it may instead be what kept it from being retried:
+    For a call whose outcome is unknown it may instead be the reason why it was not retried:
     `CIRCUIT_OPEN`, `RATE_LIMIT_PAUSED`, `RETRY_BUDGET_SPENT` or `DEADLINE`.
     """
 
     # Nothing was processed.
     NOT_SENT = "no connection, or the attempt ended before its first byte was sent"
-    LOCAL_RESOURCES = "this machine had no pool slot, file descriptor, port or memory left"
+    LOCAL_RESOURCES = "this machine was out of pool slots, file descriptors, ports or memory"
     KEY_UNAVAILABLE = "the callable that returns the API key failed"
     NOT_SENDABLE = "cannot be sent as configured: URL, certificate, proxy, API key or redirect"
     UNEXPECTED_NOT_SENT = "an exception of no HTTP library, before anything was sent"
@@ -101,8 +101,8 @@ class ClickPostError(Exception):
         reference_number: the order's reference number, if the call is about one.
         attempts: how many attempts were made.
         retry_after: seconds that the server asked to wait before the next attempt, if it did.
-        settle_delay: of a call with an unknown outcome: seconds after which a resend has no more
-            effect than the first sending; `None` if a resend may act twice.
+        settle_delay: seconds after which a call with an unknown outcome may be resent without a
+            second effect; `None` if a resend may act twice.
 
     """
 
@@ -150,7 +150,7 @@ class ClickPostError(Exception):
             return _LOOK_UP
         return _FIND_OUT if self.settle_delay is None else _RETRY
 
-    if not TYPE_CHECKING:  # to a checker it stays the plain attribute that it overrides
+    if not TYPE_CHECKING:  # type checkers keep the plain attribute that this overrides
 
         @property
         def args(self) -> tuple[Any, ...]:
@@ -167,7 +167,7 @@ class ClickPostError(Exception):
 
     @property
     def message(self) -> str:
-        """What happened: ClickPost's message, or the client's."""
+        """ClickPost's or the client's own description of what happened."""
         return str(self.args[0])
 
     @property

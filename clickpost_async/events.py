@@ -1,4 +1,4 @@
-"""What an observer hears of a call; nothing here holds the key or a person's data."""
+"""Events of a call, for observers and logging; none contains the API key or personal data."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from clickpost_async.errors import ClickPostError, Outcome
 
 @frozen(kw_only=True)
 class _Event:
-    """Which call it is about: its number within the client, its endpoint, its order if any."""
+    """Base of all events: number of the call within the client, endpoint, reference number."""
 
     call: int
     endpoint: str
@@ -19,14 +19,14 @@ class _Event:
 
 @frozen(kw_only=True)
 class AttemptStarted(_Event):
-    """An attempt leaves; the first one is number 1."""
+    """An attempt is sent; the first one is number 1."""
 
     attempt: int
 
 
 @frozen(kw_only=True)
 class AttemptSucceeded(_Event):
-    """An attempt got an answer that could be read; `seconds` since the call was made."""
+    """An attempt got a readable response; `seconds` since the call was made."""
 
     attempt: int
     status: int | None
@@ -36,7 +36,7 @@ class AttemptSucceeded(_Event):
 
 @frozen(kw_only=True)
 class AttemptFailed(_Event):
-    """An attempt failed; `error` tells how, `seconds` are those since the call was made."""
+    """An attempt failed with `error`; `seconds` since the call was made."""
 
     attempt: int
     error: ClickPostError
@@ -49,7 +49,8 @@ class RateLimitPaused(_Event):
 
     `fails_calls`: the pause is longer than the retry policy lets a call wait, so until it is over
     calls fail at once.
-    It comes again for each probe of the circuit breaker that fails, with the seconds to the next.
+    The event is emitted again for each circuit breaker probe that fails; `seconds` is then the time
+    until the next probe.
     """
 
     seconds: float
@@ -66,18 +67,19 @@ class RetryScheduled(_Event):
 
 @frozen(kw_only=True)
 class SuspiciousResponse(_Event):
-    """A response is inconsistent, and was not believed: `why` says what is wrong with it."""
+    """A response is inconsistent and was not accepted; `reason` is what is wrong with it."""
 
     reason: str
 
 
 @frozen(kw_only=True)
 class CallFinished(_Event):
-    """A call is over, whichever way.
+    """A call ended: it succeeded, failed, or was cancelled.
 
-    `outcome` is `None` after an answer, otherwise what is known of what was asked; `error` is
-    `None` then only if the call was cancelled or its deadline passed. A create that shared the
-    answer of another one made no `attempts`. `reads`: it asks for something, and changes nothing.
+    `outcome` is `None` if it succeeded, otherwise what is known of the effect of the call. `error`
+    is `None` if it succeeded, was cancelled, or its deadline passed. A create that shared the
+    response of an identical create in flight made no `attempts`. `is_read`: the call changes
+    nothing at ClickPost.
     """
 
     outcome: Outcome | None
@@ -99,7 +101,7 @@ Event = (
 Observer = Callable[[Event], None]
 
 _log = logging.getLogger("clickpost_async")
-# Whoever wants to read it says so; it is not thrown at a terminal.
+# Libraries add no other handler: the application decides where log records go.
 _log.addHandler(logging.NullHandler())
 _DETAILS = (AttemptStarted, AttemptSucceeded, CallFinished)
 
@@ -122,12 +124,12 @@ def _needs_attention(event: Event) -> bool:
 
 
 def has_listeners(observers: Sequence[Observer]) -> bool:
-    """Tell whether details are worth making: somebody observes, or they are logged."""
+    """Return whether detailed events are needed: there is an observer, or DEBUG is logged."""
     return bool(observers) or _log.isEnabledFor(logging.DEBUG)
 
 
 def emit(observers: Sequence[Observer], event: Event) -> None:
-    """Log an event, and tell every observer; one that fails is logged and breaks nothing."""
+    """Log an event and call every observer; an observer's exception is logged, not raised."""
     log(event)
     for observer in observers:
         try:

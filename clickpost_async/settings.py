@@ -1,6 +1,6 @@
 """Settings of a client: rate, timeouts, base URLs, priorities.
 
-Every setting is a frozen value that is passed whole, and none holds the key.
+Every setting is a frozen value, and none contains the API key.
 """
 
 import enum
@@ -17,7 +17,7 @@ from clickpost_async._util.arguments import check_instance, check_number, got
 
 
 class Priority(enum.IntEnum):
-    """Who goes first where calls queue up; a bulk run yields to a checkout."""
+    """Which calls go first where calls queue; a bulk run yields to a checkout."""
 
     NORMAL = 0
     BULK = 1
@@ -36,7 +36,7 @@ class BodyStyle(enum.Enum):
 
 
 def white_space_in(value: str) -> str | None:
-    """Say where a value has white space that a file or a shell has added, or `None`."""
+    """Return where a value has white space that a file or a shell added, or `None`."""
     if value.rstrip("\r\n") != value:
         return "ends with a line break: strip it, as with Path(…).read_text().strip()"
     if value.strip() != value:
@@ -123,8 +123,8 @@ class Timeouts:
         write: Seconds in which a piece of the request must be taken by the server.
         read: Seconds for the response to begin, and between its pieces.
         create: The same for the creation of an order. Couriers respond to ClickPost within some
-            ten seconds, and giving up a response leaves the order's outcome unknown, so it is long.
-        total: Seconds for one attempt from its first byte to its last, however slowly they drip.
+            ten seconds, and a timeout makes the order's outcome unknown, so it is long.
+        total: Seconds for one attempt, from its first byte to its last.
         shutdown: Seconds that calls in flight have when the client is closed.
 
     Raises:
@@ -177,18 +177,18 @@ _LIKE = "such as https://www.clickpost.in/api"
 
 
 def _is_plain(url: str) -> bool:
-    """Tell whether what is sent to a URL can be read on the way."""
+    """Return whether requests to a URL are sent unencrypted over a network."""
     parts = urlsplit(url)
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def is_switched_on(value: str | None) -> bool:
-    """Tell whether an environment variable switches something on."""
+    """Return whether the value of an environment variable means yes."""
     return value is not None and value.strip().lower() in {"1", "true", "yes", "on"}
 
 
 def is_loopback(hostname: str) -> bool:
-    """Tell whether a host name or address is this machine's own."""
+    """Return whether a host name or address is a loopback one."""
     if hostname == "localhost":
         return True
     try:
@@ -219,7 +219,7 @@ class Hosts:
     `CLICKPOST_ALLOW_HTTP=1` in the environment.
 
     Args:
-        main: Orders and all that has no host of its own.
+        main: Orders, and every endpoint without a host of its own.
         tracking: Tracking reads, which moved to `api.clickpost.in` in 2020.
         serviceability: Serviceability and courier recommendation.
         prediction: Predicted delivery dates.

@@ -247,7 +247,7 @@ def parse(
             (`?secret=`, `?token=` or `?webhook_key=`) instead of a header.
 
     Returns:
-        The event: a tracking event, or a return event.
+        A tracking event or a return event.
 
     Raises:
         WebhookTooLargeError: the body is larger than any that ClickPost sends.

@@ -26,57 +26,57 @@ from clickpost_async.structures._schema import FieldSpec, member_kind, specs
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
-# Our words for ClickPost's codes of refusal.
+# The meaning of ClickPost's error codes.
 _REFUSALS: Mapping[int, str] = {
     301: "the key is wrong, missing or inactive",
-    302: "the courier's number is missing or unknown",
-    303: "the waybill is registered already",
-    304: "registered for this service already",
-    305: "a webhook is registered already",
+    302: "the courier partner id is missing or unknown",
+    303: "the waybill is already registered",
+    304: "already registered for this service",
+    305: "a webhook is already registered",
     306: "the account has no such service",
-    307: "`order_type` is none of its values",
-    308: "`priority` is none of its values",
-    309: "`delivery_type` is none of its values",
+    307: "`order_type` has an unknown value",
+    308: "`priority` has an unknown value",
+    309: "`delivery_type` has an unknown value",
     310: "a reverse pickup needs `rvp_reason`, up to 500 characters",
-    311: "the courier takes no reverse pickups",
+    311: "the courier does not offer reverse pickups",
     312: "there are no items",
-    313: "an item lacks a field, or is none",
-    314: "the order is not valid; the message says where",
+    313: "an item is invalid, or a field of it is missing",
+    314: "the order is invalid; the message names the field",
     315: "`cod_value` does not fit `order_type`",
-    316: "the account has no credentials of the courier's",
-    319: "the courier refused, in its own words",
+    316: "the account has no credentials for the courier",
+    319: "rejected by the courier; the message is the courier's",
     320: "the account has no such service",
-    321: "nothing is known by this waybill or reference number",
+    321: "no order with this waybill or reference number",
     322: "the courier's server failed",
     324: "the courier's credentials are wrong",
     325: "the status cannot be set",
-    326: "the tracking id is not valid",
+    326: "the tracking id is invalid",
     327: "no webhook is registered",
     328: "a mandatory field is missing",
-    329: "the courier did not answer in time",
-    330: "there is no such waybill, or those set aside are used up",
-    350: "the courier did not cancel",
+    329: "the courier did not respond in time",
+    330: "no such waybill, or no pre-allocated waybills are left",
+    350: "the courier did not cancel the order",
     351: "there is no such account for this courier",
     352: "several accounts have this name",
     353: "the account is inactive",
-    354: "the courier said what ClickPost does not understand",
+    354: "ClickPost does not recognise the courier's response",
     355: "this courier needs `vendor_code`",
     400: "a bad request; the message says why",
     401: "not authorised",
     403: "forbidden",
-    404: "not found, a pincode for one",
-    420: "the courier refused a B2B order later on",
-    422: "what was named does not exist",
-    500: "ClickPost failed inside",
-    502: "a gateway failed",
-    503: "ClickPost is too busy",
-    504: "a gateway gave up waiting",
+    404: "not found, such as a pincode",
+    420: "a B2B order was later rejected by the courier",
+    422: "the named object does not exist",
+    500: "internal server error at ClickPost",
+    502: "bad gateway",
+    503: "ClickPost is overloaded",
+    504: "gateway timeout",
 }
 
 
 def operations() -> str:
     """Return a row for each declaration."""
-    rows = ["| `clickpost.` | ClickPost's endpoint | sent twice |", "| --- | --- | --- |"]
+    rows = ["| `clickpost.` | ClickPost's endpoint | idempotency |", "| --- | --- | --- |"]
     for name, endpoint in sorted(CATALOG.items()):
         path = f"{endpoint.method} {endpoint.path}"
         rows.append(f"| `{name}` | `{path}` | {endpoint.idempotency.value} |")
@@ -85,7 +85,7 @@ def operations() -> str:
 
 def refusals() -> str:
     """Return a row for each code that raises."""
-    rows = ["| `status` | what it says | raised | outcome |", "| ---: | --- | --- | --- |"]
+    rows = ["| `status` | meaning | raised | outcome |", "| ---: | --- | --- | --- |"]
     for code, kind in sorted(BY_STATUS.items()):
         outcome = Outcome.UNKNOWN if code in _UNRECOGNISED else kind.outcome
         rows.append(f"| {code} | {_REFUSALS[code]} | `{kind.__name__}` | {outcome.value} |")

@@ -38,10 +38,10 @@ class Idempotency(enum.Enum):
     first has been processed. `UNSAFE`: it may act twice, so it is never resent.
     """
 
-    SAFE = "freely"
-    IDEMPOTENT = "after settling"
+    SAFE = "safe"
+    IDEMPOTENT = "idempotent"
     BY_REFERENCE = "by reference"
-    UNSAFE = "never"
+    UNSAFE = "unsafe"
 
 
 class Auth(enum.Enum):

@@ -18,7 +18,7 @@ set CLICKPOST_USERNAME, and the key in one of
 
 
 def client(limiter: Limiter | None = None, *, rate: str | None = None) -> ClickPost:
-    """Make the client that the environment describes, or end with what is missing."""
+    """Return the client that the environment configures, or exit with what is missing."""
     username = os.environ.get("CLICKPOST_USERNAME", "")
     api_key = None
     if not any(os.environ.get(name) for name in ("CLICKPOST_API_KEY", "CLICKPOST_KEY")):

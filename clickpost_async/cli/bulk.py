@@ -1,4 +1,4 @@
-"""The bulk commands: push a file of orders, settle a journal, begin with a map or a template."""
+"""The bulk commands: create orders from a file, resolve a journal, write a map or a template."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,11 +12,11 @@ from clickpost_async.files.reader import Format
 
 app: App = App(
     name="bulk",
-    help="""Create every order of a file; the same command again goes on where it was ended.
+    help="""Create every order of a file; run the same command again to resume it.
 
     Exit codes: 0 all placed, 1 an error, 2 wrong usage, 3 some rejected, 4 some unknown or pending,
     5 halted because every order would have failed (the key, the address) or nothing responded, 130
-    interrupted, and to be resumed by the same command.
+    interrupted: run the same command again to resume.
     """,
 )
 
@@ -31,9 +31,7 @@ _Rate = Annotated[
 ]
 _SettleDelay = Annotated[
     NonNegativeFloat,
-    Parameter(
-        help="how many seconds an order whose response was lost is left alone before it is resent"
-    ),
+    Parameter(help="how many seconds to wait before an order whose response was lost is resent"),
 ]
 _MaxOutage = Annotated[
     PositiveFloat,
@@ -50,7 +48,7 @@ async def push(
     errors: Path | None = None,
     labels: Path | None = None,
     merge: Path | None = None,
-    map: str | None = None,  # noqa: A002 - the word people look for
+    map: str | None = None,  # noqa: A002 - the usual name
     format: Format | None = None,  # noqa: A002 - as above
     sheet: str | None = None,
     header_row: PositiveInt | None = None,
@@ -70,13 +68,13 @@ async def push(
     Parameters
     ----------
     journal
-        Where every order is written down before it is sent, and its outcome after; without one a
-        run that is ended cannot be resumed.
+        The file in which every order is recorded before it is sent, and its outcome after; without
+        one a run that is interrupted cannot be resumed.
     results
         A file of all outcomes: CSV that Excel opens right, .xlsx or .jsonl by its name.
     errors
-        A file of the orders without a waybill: their rows as they stand in the input, with the
-        reason and advice, to be corrected and pushed again.
+        A file of the orders without a waybill: their rows as they are in the input, with the
+        reason and advice, to be corrected and run again.
     labels
         A folder that labels are downloaded to, named by reference number.
     merge
@@ -85,22 +83,23 @@ async def push(
         Which columns of the file are which of ours: shopify, woocommerce, amazon, unicommerce,
         shiprocket, or a TOML file (see `map`).
     format
-        csv, jsonl or xlsx, if the file's name does not tell.
+        csv, jsonl or xlsx, if the file's name does not end in it.
     sheet
-        The sheet of a workbook, by its name or number; without it, the first that is shown.
+        The sheet of a workbook, by its name or number; without it, the first visible one.
     header_row
         The row that names the columns, as a spreadsheet counts.
     max_concurrency
-        How many orders are under way together: 100, in a fleet 1,000.
+        How many orders are in flight together: 100, in a fleet 1,000.
     fleet
-        Have the orders created by workers (see `worker`) that share a Redis; --redis implies it.
+        Let workers (see `worker`) that share a Redis create the orders; --redis implies it.
     redis
-        Where that is, as redis://host; without it, CLICKPOST_REDIS_URL.
+        The URL of that Redis, as redis://host; without it, CLICKPOST_REDIS_URL.
     part
-        Take one part of the file, such as 2/8: the second of eight. Each part is fed by a process
-        of its own, with a journal of its own, on any machine.
+        Process one part of the file, such as 2/8: the second of eight. Each part is run by a
+        process of its own, with a journal of its own, on any machine.
     no_resend
-        Never resend an order whose response was lost: it is looked up, and left to you.
+        Never resend an order whose response was lost: it is looked up, and reported as unknown if
+        it is not found.
     dry_run
         Only validate: nothing is sent, and no key is needed.
     quiet
@@ -152,18 +151,18 @@ async def resolve(
     max_outage: _MaxOutage = 60.0,
     quiet: bool = False,
 ) -> int:
-    """Settle what a journal has in doubt: look every order up, and resend it if need be.
+    """Resolve the orders in doubt of a journal: look each one up, and resend it if needed.
 
     Parameters
     ----------
     journal
         The journal of the run.
     max_concurrency
-        How many orders are under way together: 100, in a fleet 1,000.
+        How many orders are in flight together: 100, in a fleet 1,000.
     fleet
-        Have it done by workers (see `worker`) that share a Redis; --redis implies it.
+        Let workers (see `worker`) that share a Redis do it; --redis implies it.
     redis
-        Where that is, as redis://host; without it, CLICKPOST_REDIS_URL.
+        The URL of that Redis, as redis://host; without it, CLICKPOST_REDIS_URL.
     quiet
         Show no progress.
 
@@ -190,9 +189,9 @@ def write_map(
     *,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
 ) -> int:
-    """Look whose export a file is, and write a column map for it to begin with.
+    """Recognise which shop system exported a file, and write a starter column map for it.
 
-    What must be filled in is marked in it; suggestions are made where names are alike.
+    Entries that must be filled in are marked; similar column names are suggested.
 
     Parameters
     ----------
@@ -212,7 +211,7 @@ def template(
     market: Annotated[Market, Parameter(help="within India, or the rest of the world")] = (
         Market.INDIA
     ),
-    format: Annotated[  # noqa: A002 - the word people look for
+    format: Annotated[  # noqa: A002 - the usual name
         Literal["csv", "xlsx"] | None, Parameter(help="by the file's name, else csv")
     ] = None,
 ) -> int:
@@ -224,7 +223,7 @@ def template(
 
 @app.command
 def status(journal: Path) -> int:
-    """Count a journal's orders, and tell what is in doubt; 4 if something is."""
+    """Count a journal's orders by state; exits with 4 if some are in doubt."""
     from clickpost_async.cli import bulk_runner
 
     return bulk_runner.status(journal)

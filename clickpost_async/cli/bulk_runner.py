@@ -1,4 +1,4 @@
-"""What the bulk commands do."""
+"""Runs the bulk commands: input, progress, interruption, exit code."""
 
 import asyncio
 import logging
@@ -41,13 +41,13 @@ UNDECIDED, HALTED, INTERRUPTED = 4, 5, 130
 # How often a bar is drawn, and, where there is none, a line is printed; in seconds.
 _DRAW_EVERY = 0.2
 _LINE_EVERY = 5.0
-# From so many columns on, a line has room for all that is known of a run.
+# A terminal of at least so many columns shows the long progress line.
 _WIDE = 120
 
 
 @frozen(kw_only=True)
 class Job:
-    """What is to be pushed, and where its outcomes go; without a source, a journal is settled."""
+    """What to run, and where its outcomes go; without a source, a journal is resolved."""
 
     source: Source | None = None
     journal: Path | None
@@ -65,7 +65,7 @@ class Job:
 
 
 async def push(job: Job) -> int:
-    """Push a file, or settle a journal; returns the exit code."""
+    """Create the orders of a file, or resolve a journal; returns the exit code."""
     rows = None if job.source is None else SourceRows(job.source)
     async with client(rate=job.rate) as opened:
         resend = Resend.NEVER if job.no_resend else opened.retry.resend
@@ -125,7 +125,7 @@ async def _push(
 
 
 def _summarise(job: Job, run: Run, rows: SourceRows | None) -> None:
-    """Print what the rows of the file and the orders of the run have become."""
+    """Print the counts of the file's rows and of the run's orders."""
     if job.tables is not None:
         job.tables.print_rejections()
     if rows is not None:
@@ -159,7 +159,7 @@ def _code(run: Run) -> int:
 
 @contextmanager
 def _stopping(run: Run, everything: anyio.CancelScope) -> Generator[None]:
-    """Stop the run at the first interruption, and leave everything at the second."""
+    """Stop the run at the first interruption, and exit at once at the second."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -182,7 +182,7 @@ def _stopping(run: Run, everything: anyio.CancelScope) -> Generator[None]:
 
 
 class _StderrHandler(logging.Handler):
-    """Prints what a run warns of, such as an outage."""
+    """Prints the warnings of a run, such as an outage."""
 
     def emit(self, record: logging.LogRecord) -> None:
         print_message(record.getMessage())
@@ -200,7 +200,7 @@ def _warnings() -> Generator[None]:
 
 @asynccontextmanager
 async def _progress(run: Run, total: int | None, *, quiet: bool) -> AsyncGenerator[None]:
-    """Show how far a run is, whether outcomes come or not."""
+    """Show the progress of a run at regular intervals."""
     if quiet:
         yield
         return
@@ -263,7 +263,7 @@ def _short_line(run: Run) -> str:
 
 
 def status(journal: Path) -> int:
-    """Print how a journal's orders stand."""
+    """Print the counts of a journal's orders by state."""
     try:
         found = bulk.status(journal)
     except JournalError as error:
@@ -274,8 +274,8 @@ def status(journal: Path) -> int:
         JournalState.PLACED: "placed",
         JournalState.REJECTED: "rejected",
         JournalState.ACCEPTED: "not sent",
-        JournalState.SENDING: "in doubt: a run ended while they were under way",
-        JournalState.UNKNOWN: "in doubt: no response came",
+        JournalState.SENDING: "in doubt: a run ended while they were in flight",
+        JournalState.UNKNOWN: "in doubt: no response received",
         JournalState.QUEUED: "ClickPost is working on them",
     }
     for state, meaning in meanings.items():

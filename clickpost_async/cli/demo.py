@@ -1,4 +1,4 @@
-"""The main job on one screen: orders from a file become waybills."""
+"""The demo: creates the orders of a file at a local sandbox, and shows the waybills."""
 
 from contextlib import AsyncExitStack
 from importlib import resources
@@ -12,7 +12,7 @@ from clickpost_async import ClickPost, RetryPolicy
 from clickpost_async.bulk import Pending, Placed, Rejected, Report, Unknown, create, read_orders
 from clickpost_async.sandbox import Faults, Sandbox, served
 
-# The sandbox's couriers are quick, so the pauses that real ones need would only be waited out.
+# The sandbox's couriers are quick: the delays that real ones need would only cost time.
 _QUICK = RetryPolicy(attempts=6, backoff=0.05, settle_delay=0.2, poll_interval=0.1)
 
 
@@ -81,11 +81,11 @@ def _rejections(rejected: list[Rejected]) -> Table:
 
 
 def _unknown(undecided: list[Unknown | Pending]) -> Table:
-    table = _listing("to be looked at: nobody knows yet", "what happened, and what to do")
+    table = _listing("outcome unknown", "what happened, and what to do")
     for outcome in undecided:
-        words = str(outcome.error or "ClickPost is still working on it")
+        message = str(outcome.error or "ClickPost is still working on it")
         advice = f": {outcome.error.advice}" if outcome.error else ""
-        table.add_row(str(outcome.row or ""), outcome.reference_number or "", words + advice)
+        table.add_row(str(outcome.row or ""), outcome.reference_number or "", message + advice)
     return table
 
 

@@ -1,4 +1,4 @@
-"""Docstrings for `python -OO`, which strips them: the command line's help is made of them."""
+"""Restores docstrings that `python -OO` strips: the command line's help is made of them."""
 
 import ast
 import inspect

@@ -1,10 +1,10 @@
-"""What a fleet's Redis says of its orders and workers."""
+"""The fleet command: shows the orders and workers of a fleet."""
 
 import sys
 
 from cyclopts import App
 
-app: App = App(name="fleet", help="Look at the workers and orders of a fleet.")
+app: App = App(name="fleet", help="Show the workers and orders of a fleet.")
 
 
 @app.command
@@ -14,7 +14,7 @@ async def status(redis: str | None = None) -> int:
     Parameters
     ----------
     redis
-        Where the fleet meets, as redis://host; without it, CLICKPOST_REDIS_URL.
+        The URL of the fleet's Redis, as redis://host; without it, CLICKPOST_REDIS_URL.
 
     """
     from clickpost_async.cli import worker

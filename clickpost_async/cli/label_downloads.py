@@ -21,10 +21,10 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE | re
 
 
 def file_name(reference: str) -> str:
-    """Return a reference as a file name that every system takes, and no other reference has.
+    """Return a file name for a reference: valid on every system, and unique to it.
 
-    What cannot stand in a file name is replaced, and a short hash tells such references apart; as
-    it does small letters, since some systems see no difference to capitals.
+    Characters that are not valid in a file name are replaced, and a short hash keeps such names
+    unique; lower-case letters are hashed too, since some file systems ignore case.
     """
     plain = _UNSAFE.sub("_", reference)[:_MAX_NAME]
     if plain == reference and plain == plain.upper() and not _DEVICE(plain):
@@ -45,9 +45,9 @@ class Labels:
         folder.mkdir(parents=True, exist_ok=True)
 
     async def fetch(self, placed: Placed) -> None:
-        """Begin a download; wait if many are under way."""
+        """Start a download; waits if many are in flight."""
         if placed.duplicate_of is not None:
-            # One order has one label, however many rows have asked for it.
+            # One order has one label, even if several rows of the file name it.
             return
         name = file_name(placed.reference_number or str(placed.order.waybill))
         path = self._folder / f"{name}.pdf"

@@ -24,16 +24,16 @@ app: App = App(
 async def demo(
     orders: ExistingFile | None = None, *, rate: PositiveFloat = 100.0, faults: bool = True
 ) -> int:
-    """Create a file of orders at a sandbox of its own, and show what became of each.
+    """Create a file of orders at a local sandbox, and show the outcome of each.
 
     Parameters
     ----------
     orders
         A CSV or JSON Lines file; without one, the few hundred orders that ship with the package.
     rate
-        How many calls per second may leave.
+        How many calls per second may be sent.
     faults
-        Let the sandbox misbehave now and then, so that there is something to repeat.
+        Inject faults into the sandbox, so that some calls are retried.
 
     """
     from clickpost_async.cli.demo import run
@@ -60,15 +60,15 @@ def sandbox(
     port
         The port on 127.0.0.1; 0 takes any free one.
     file
-        Where it remembers its orders; without one, it forgets them at the end.
+        The file that orders are stored in; without one, they are lost when it stops.
     rate
-        How many calls per second it takes before it answers 429; without one, any number.
+        How many calls per second it accepts before it responds with 429; without it, any number.
     scan_every
         How many seconds a parcel stays at a station; the page can let time pass.
     seed
-        What waybills and chances are made of.
+        The seed of waybills and random choices.
     webhooks_to
-        An address on this machine, which hears of every scan.
+        A URL on this machine that gets a webhook for every scan.
 
     """
     import sqlite3
@@ -99,19 +99,19 @@ def worker(
     max_concurrency: PositiveInt = 100,
     keep: PositiveFloat = 7.0,
 ) -> int:
-    """Create orders that `bulk --fleet` feeds, with all other workers of the same Redis.
+    """Create the orders that `bulk --fleet` queues, together with all workers of the same Redis.
 
     Parameters
     ----------
     redis
-        Where the fleet meets, as redis://host; without it, CLICKPOST_REDIS_URL, which is the place
-        for a URL with a password.
+        The URL of the fleet's Redis, as redis://host; without it, CLICKPOST_REDIS_URL, which is
+        the place for a URL with a password.
     rate
         How many calls all workers together may make, such as 200/1s: ClickPost's limit.
     processes
         How many processes are started here; one that dies is started again.
     max_concurrency
-        How many orders each has under way.
+        How many orders each process has in flight.
     keep
         For how many days Redis remembers a placed order, so that it is not sent again if it is
         queued again; some 200 bytes each.
@@ -133,7 +133,7 @@ _BROKEN_PIPE = 141
 
 
 def main() -> None:
-    """Run the command line; the exit code tells how it went."""
+    """Run the command line; exits with the command's exit code."""
     if sys.flags.optimize > 1:
         from clickpost_async.cli.docstrings import restore
 
@@ -149,11 +149,11 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        # What reads the output, such as `head`, has ended; nothing more can be written.
+        # The reader of the output, such as `head`, has exited; nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(_BROKEN_PIPE) from None
     except ImportError as error:
-        # A room says itself what it needs; whatever else is missing is a bug.
+        # An optional package names the extra to install; any other missing module is a bug.
         if "pip install" not in str(error):
             raise
         raise SystemExit(str(error)) from None

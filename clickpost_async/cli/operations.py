@@ -1,4 +1,4 @@
-"""A verb for every operation, made of `CATALOG` and the coroutines' own signatures."""
+"""A command for every operation, made from `CATALOG` and the coroutines' signatures."""
 
 import inspect
 import json
@@ -29,7 +29,7 @@ _JSON_FILE = Annotated[
 
 
 def chapters() -> list[App]:
-    """Make the commands: one for each chapter, with a verb for each of its operations."""
+    """Return the commands: one for each chapter, with one for each of its operations."""
     found: dict[str, App] = {}
     for name in CATALOG:
         chapter, verb = name.split(".")
@@ -50,13 +50,13 @@ def _operation(chapter: str, verb: str) -> Operation:
 def _command(chapter: str, verb: str, operation: Operation) -> Callable[..., Awaitable[int]]:
     hints = typing.get_type_hints(operation)
     _, *parameters = inspect.signature(operation).parameters.values()
-    kept = {
+    options = {
         parameter.name: parameter.replace(annotation=kind)
         for parameter in parameters
         if (kind := _kind(hints[parameter.name])) is not None and parameter.name != "password"
     }
-    signature = inspect.Signature(list(kept.values()))
-    reads = {name for name, parameter in kept.items() if parameter.annotation is _JSON_FILE}
+    signature = inspect.Signature(list(options.values()))
+    reads = {name for name, parameter in options.items() if parameter.annotation is _JSON_FILE}
 
     async def command(*args: Any, **kwargs: Any) -> int:
         bound = signature.bind(*args, **kwargs)
@@ -71,7 +71,7 @@ def _command(chapter: str, verb: str, operation: Operation) -> Callable[..., Awa
     command.__name__ = verb
     command.__doc__ = inspect.cleandoc(operation.__doc__ or "").split("\n\n", maxsplit=1)[0]
     command.__signature__ = signature  # type: ignore[attr-defined]  # as functools.wraps does
-    command.__annotations__ = {name: parameter.annotation for name, parameter in kept.items()}
+    command.__annotations__ = {name: parameter.annotation for name, parameter in options.items()}
     return command
 
 
@@ -124,8 +124,8 @@ async def _run(chapter: str, verb: str, values: Mapping[str, Any]) -> int:
     async with client() as clickpost:
         operation = getattr(getattr(clickpost, chapter), verb)
         try:
-            answer = await partial(operation, **values)()
+            response = await partial(operation, **values)()
         except ClickPostError as error:
             return failed(error)
-    show(answer)
+    show(response)
     return 0

@@ -1,4 +1,4 @@
-"""The files of a bulk command: the orders that go in, the tables that come out."""
+"""The files of a bulk command: the orders it reads, the tables it writes."""
 
 import datetime as dt
 import io
@@ -32,12 +32,12 @@ _MAX_HEADER_ROW = 10
 
 
 def print_message(text: object) -> None:
-    """Print something that is not the output."""
+    """Print a message to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 def end_with_usage_error(*lines: object) -> NoReturn:
-    """Say what is wrong with a command, and end it."""
+    """Print what is wrong with the command, and exit."""
     for line in lines:
         print_message(line)
     raise SystemExit(USAGE)
@@ -59,7 +59,7 @@ class Part:
         return cls(int(found[1]), int(found[2]))
 
     def has(self, row: OrderRow) -> bool:
-        """Tell whether an order is in this part; all rows of a reference number are in the same."""
+        """Return whether an order is in this part; equal reference numbers share a part."""
         name = str(row.number) if row.reference is None else row.reference
         return zlib.crc32(name.encode("utf-8", "replace")) % self.count == self.number - 1
 
@@ -86,7 +86,7 @@ class Source:
         header_row: int | None = None,
         part: str | None = None,
     ) -> Self:
-        """Look at what was asked for, or end with what is wrong with it."""
+        """Validate the options, or exit with what is wrong with them."""
         if str(file) != "-" and not file.exists():
             end_with_usage_error(f"{file}: there is no such file")
         if file.is_dir():
@@ -122,7 +122,7 @@ class Source:
         return sum(1 for row in self.read() if self.part is None or self.part.has(row))
 
     def refuse_heading(self, row: OrderRow) -> NoReturn:
-        """End with what is wrong with the names of the columns, and what to do about it."""
+        """Exit with what is wrong with the column names, and what to do about it."""
         problems = [f"{self.file}: {_name_options(p)}" for p in row.problems[:_MAX_SHOWN]]
         if len(row.problems) > _MAX_SHOWN:
             problems.append(f"and {len(row.problems) - _MAX_SHOWN} more")
@@ -135,9 +135,9 @@ class Source:
             end_with_usage_error(
                 f"{self.file}: {len(row.problems)} columns are not ours; "
                 f"this looks like {found.export.title}: --map {found.export.name}{where}",
-                f"What it does not say goes into a map of your own: {begin}",
+                f"Further columns need a map of your own: {begin}",
             )
-        end_with_usage_error(*problems, f"A map tells which is which; to begin one: {begin}")
+        end_with_usage_error(*problems, f"Map the columns to ours; write a starter map: {begin}")
 
     def _recognise(self, row: OrderRow) -> Recognised | None:
         if self.is_stream:
@@ -154,7 +154,7 @@ def _name_options(problem: object) -> str:
 
 
 class SourceRows(Iterator[OrderRow]):
-    """The orders of a file on their way into a run; those without an outcome are kept."""
+    """The orders of a file as a run consumes them; those without an outcome are stored."""
 
     def __init__(self, source: Source) -> None:
         reader = source.read()
@@ -183,7 +183,7 @@ class SourceRows(Iterator[OrderRow]):
         return row
 
     def finish(self, outcome: OrderOutcome) -> OrderRow | None:
-        """Return the order that an outcome is of; one that was found wrong here is counted so."""
+        """Return the order that an outcome belongs to; counts it if it was rejected locally."""
         row = self._pending.pop(outcome.position, None)
         is_wrong = isinstance(outcome, bulk.Rejected) and outcome.attempts == 0
         if row is not None and is_wrong and not row.problems and not outcome.recorded:
@@ -191,7 +191,7 @@ class SourceRows(Iterator[OrderRow]):
         return row
 
 
-# --- what comes out ------------------------------------------------------------------------------
+# --- output files --------------------------------------------------------------------------------
 
 
 class OutcomeTables:
@@ -213,12 +213,12 @@ class OutcomeTables:
                 self._errors = stack.enter_context(ErrorsFile(errors))
 
     def begin(self, header: Sequence[str]) -> None:
-        """Take note of the names of the input's columns."""
+        """Store the column names of the input."""
         if self._errors is not None:
             self._errors.header = header
 
     def add(self, outcome: OrderOutcome, row: OrderRow | None) -> None:
-        """Write an outcome to the files that are for it."""
+        """Write an outcome to the results file and, without a waybill, to the errors file."""
         if self._results is not None:
             self._results.add(outcome)
         if self._errors is not None and not isinstance(outcome, Placed):
@@ -229,7 +229,7 @@ class OutcomeTables:
                 self.rejections.append(_describe(outcome))
 
     def print_rejections(self) -> None:
-        """Print the first rejections with their reasons, and where the others are."""
+        """Print the first rejections with their reasons, and the file that lists the others."""
         if not self.rejections:
             return
         for line in self.rejections:
@@ -254,7 +254,7 @@ def _describe(outcome: bulk.Rejected) -> str:
 
 @contextmanager
 def _usage_errors(path: Path) -> Generator[None]:
-    """End the command with what is wrong with a file that is to be written."""
+    """Exit with what is wrong with a file that cannot be written."""
     try:
         yield
     except OSError as error:
@@ -264,7 +264,7 @@ def _usage_errors(path: Path) -> Generator[None]:
 
 
 def check_paths(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path | None]) -> None:
-    """End where an output is an input or another output, by whatever name or link."""
+    """Exit if an output is the same file as an input or another output, also by a link."""
     seen: list[tuple[str, Path]] = [(what, path) for what, path in inputs.items() if path]
     for what, path in outputs.items():
         if path is None:
@@ -282,7 +282,7 @@ def _is_same(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:
         pass
-    # Where one of them is not there yet, and on systems that ignore capitals.
+    # For files that do not exist yet, and for file systems that ignore case.
     return os.path.normcase(one.resolve()) == os.path.normcase(other.resolve())
 
 
@@ -307,7 +307,7 @@ def dry_run(source: Source) -> int:
 
 
 def write_starter_map(file: Path, output: Path | None) -> int:
-    """Look whose export a file is, and write a map to begin with; returns the exit code."""
+    """Recognise an export, and write a starter map for it; returns the exit code."""
     if not file.is_file():
         end_with_usage_error(f"{file}: there is no such file")
     found = recognise_rows(islice(read_rows(file), _MAX_HEADER_ROW))
@@ -329,12 +329,12 @@ def write_starter_map(file: Path, output: Path | None) -> int:
         with output.open("x", encoding="utf-8") as opened:
             opened.write(text)
     except FileExistsError:
-        end_with_usage_error(f"{output}: it is there already; name another file, or remove it")
+        end_with_usage_error(f"{output}: already exists; name another file, or remove it")
     except OSError as error:
         end_with_usage_error(f"{output}: {error.strerror}")
     row = "" if found.header_row == 1 else f" --header-row {found.header_row}"
     print_message(
-        f'{output}: fill in what says "FILL IN", then: '
+        f'{output}: replace every "FILL IN", then: '
         f"clickpost bulk {shlex.quote(str(file))} --map {shlex.quote(str(output))}{row} --dry-run"
     )
     return 0
@@ -351,7 +351,7 @@ def write_template(output: Path | None, market: Market, kind: str | None) -> int
         write_csv_template(sys.stdout, market, today)
         return 0
     if output.exists():
-        end_with_usage_error(f"{output}: it is there already; name another file, or remove it")
+        end_with_usage_error(f"{output}: already exists; name another file, or remove it")
     try:
         if kind == "xlsx":
             whole = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Shows answers: a table on a terminal, JSON where the output goes on into another program."""
+"""Prints responses: a table on a terminal, JSON where the output is piped or redirected."""
 
 import json
 import sys
@@ -12,13 +12,13 @@ from clickpost_async._codec.converter import unstructure
 from clickpost_async.errors import ClickPostError, CredentialsError, InvalidRequestError, Outcome
 
 
-def show(answer: object) -> None:
-    """Write an answer to standard output."""
-    data = unstructure(answer)
+def show(response: object) -> None:
+    """Write a response to standard output."""
+    data = unstructure(response)
     if not sys.stdout.isatty():
         print(json.dumps(data, ensure_ascii=False, default=str))
         return
-    # What merchants and couriers write is shown as it is, brackets and colons too.
+    # Text of merchants and couriers is printed unchanged: brackets and colons are no markup.
     console = Console(markup=False, emoji=False)
     rows = data.get("rows") if isinstance(data, Mapping) else None
     if isinstance(rows, list) and rows:
@@ -28,10 +28,9 @@ def show(answer: object) -> None:
 
 
 def failed(error: ClickPostError) -> int:
-    """Say what went wrong and what to do; returns the exit code.
+    """Print what went wrong and what to do; returns the exit code.
 
-    2 the call was wrong, 3 the key was, 4 nobody knows what became of it, 5 nothing was processed,
-    1 it was refused.
+    1 rejected, 2 invalid request, 3 wrong key, 4 outcome unknown, 5 nothing was processed.
     """
     print(f"{error}\n{error.advice}", file=sys.stderr)
     if isinstance(error, InvalidRequestError):

@@ -1,4 +1,4 @@
-"""Processes that create orders for a fleet, and what feeds them."""
+"""Worker processes that create a fleet's orders, and the fleet that queues orders for them."""
 
 import asyncio
 import logging
@@ -36,11 +36,14 @@ _PATIENCE = 5.0
 
 
 def work(redis: str | None, *, rate: str, processes: int, max_concurrency: int, keep: float) -> int:
-    """Work for a fleet until told to end; without a URL it is read from the environment."""
+    """Run the workers of a fleet until interrupted; returns the exit code.
+
+    Without `redis` its URL is read from the environment.
+    """
     try:
         redis = redis_url(redis)
         RedisBucket(redis, Rate.parse(rate), account="any")
-        # Its processes read them again: they are started by taskiq.
+        # taskiq starts the worker processes, which read their settings from the environment.
         os.environ |= {_URL: redis, _RATE: rate, _KEEP: repr(keep)}
         asyncio.run(_check(ledger(redis, _account())))
     except (ValueError, UnsuitableRedisError) as error:
@@ -72,7 +75,7 @@ async def _check(opening: Ledger) -> None:
 
 
 def ledger(url: str, name: str) -> Ledger:
-    """Return the ledger of an account, as the environment says it."""
+    """Return the ledger of an account, as the environment configures it."""
     check = os.environ.get(_CHECK, "yes").strip().lower() not in ("no", "0", "false")
     keep = float(os.environ.get(_KEEP, "7")) * _DAY
     return Ledger(url, account=name, keep=keep, check_eviction=check)
@@ -105,7 +108,7 @@ def redis_url(given: str | None) -> str:
 
 
 def broker() -> OrderBroker:
-    """Make the broker that a worker process listens to."""
+    """Return the broker that a worker process reads orders from."""
     url, name = os.environ[_URL], _account()
     orders = order_broker(url, account=name)
 
@@ -124,9 +127,9 @@ def broker() -> OrderBroker:
 
 @asynccontextmanager
 async def fleet(redis: str | None, clickpost: ClickPost) -> AsyncGenerator[Fleet]:
-    """Feed the workers of a client's account; without a URL it is read from the environment.
+    """Open the fleet of a client's account; without a URL it is read from the environment.
 
-    Raises `OSError` when their Redis does not answer at the start; later on it is waited for.
+    Raises `OSError` if its Redis does not respond at the start; later outages are waited out.
     """
     name = _slug(clickpost.account_label)
     async with AsyncExitStack() as stack:
@@ -179,7 +182,7 @@ async def show_status(redis: str | None) -> int:
 
 @contextmanager
 def _show_warnings() -> Generator[None]:
-    """Print what the package logs at WARNING: that workers are missing, that Redis is gone."""
+    """Print the package's log records at WARNING, such as missing workers or a Redis outage."""
 
     class Printing(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -194,7 +197,7 @@ def _show_warnings() -> Generator[None]:
 
 
 def _account() -> str:
-    # Who it is and where its calls go: a sandbox's orders never reach the workers of the real one.
+    # Username and host: a sandbox's orders never reach the workers of the real account.
     return _slug(account.client().account_label)
 
 

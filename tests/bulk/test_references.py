@@ -413,7 +413,7 @@ async def test_an_order_in_doubt_that_must_not_be_sent_stays_unknown_where_it_is
             (outcome,), report = await run(clickpost, given, journal=journal)
         assert isinstance(outcome, Unknown)
         assert outcome.differs == (how != "old")
-        assert "not sent again" in outcome.error.message
+        assert "not resent" in outcome.error.message
         assert outcome.error.safe_to_retry_in is None
         cells = row_of(outcome)
         assert "reference number of its own" not in f"{cells['reasons']} {cells['advice']}"

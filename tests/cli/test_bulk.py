@@ -152,7 +152,7 @@ def test_what_nobody_knows_tells_in_the_exit_code_and_is_settled_by_resolve(
     after = push(served, "status", journal)
 
     assert (held.returncode, told.returncode, settled.returncode, after.returncode) == (4, 4, 0, 0)
-    assert "in doubt: no response came" in told.stdout
+    assert "in doubt: no response received" in told.stdout
     assert "bulk resolve" in told.stdout
     assert {name: len(bought) for name, bought in served.sandbox.ledger().items()} == {"B-1": 1}
 
@@ -660,10 +660,7 @@ def test_a_file_whose_columns_are_not_ours_is_a_usage_error_with_a_proposal(
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
         f"{file}: 5 columns are not ours; this looks like a Shopify export: --map shopify",
-        (
-            "What it does not say goes into a map of your own: "
-            f"clickpost bulk map '{file}' -o my-shop.toml"
-        ),
+        (f"Further columns need a map of your own: clickpost bulk map '{file}' -o my-shop.toml"),
     ]
 
 
@@ -676,7 +673,7 @@ def test_columns_of_unknown_origin_are_named_and_a_map_is_proposed(tmp_path: Pat
     assert "Ship To PIN: unknown column; did you mean drop_pincode?" in done.stderr
     # Of whom they are is not said, so no side is guessed.
     assert done.stderr.count("did you mean") == 1
-    assert f"to begin one: clickpost bulk map {file}" in done.stderr
+    assert f"write a starter map: clickpost bulk map {file}" in done.stderr
 
 
 def test_a_reader_that_ends_early_gets_no_traceback(tmp_path: Path) -> None:
@@ -721,7 +718,7 @@ def test_a_map_is_written_once_and_a_template_can_be_checked(tmp_path: Path) -> 
 
     assert (first.returncode, second.returncode) == (0, 2)
     assert f"{file}: a Shopify export, 3 columns" in first.stderr
-    assert "it is there already" in second.stderr
+    assert "already exists" in second.stderr
     assert 'extends = "shopify"' in columns.read_text()
     assert (template.returncode, dry.returncode) == (0, 0), dry.stdout + dry.stderr
     assert dry.stderr == "1 row: 1 order\n"

@@ -59,7 +59,7 @@ async def test_a_file_of_orders_becomes_waybills_and_reasons(
         "orders with two labels": "0",
     }
     assert "rejected" in said
-    assert "to be looked at" not in said
+    assert "outcome unknown" not in said
 
 
 def test_the_command_runs_the_whole_job() -> None:

@@ -285,16 +285,12 @@ async def test_429s_among_failures_keep_the_breaker_shut() -> None:
 
 @virtual_time
 async def test_lookup_after_an_attempt_is_paid_from_the_budget() -> None:
-    play = Play([httpx.ReadError(""), httpx.ReadError("")], knows=placed("W-9"))
+    play = Play([httpx.ReadError("")], knows=placed("W-9"))
     async with playing(play, retry=ONCE) as clickpost:
         budget = clickpost._exchange.health["main"].budget  # type: ignore[index]
         found = await clickpost.orders.create(india_order("R-1"))
         # A first attempt, and a look-up that is one itself, have each brought in a tenth.
         assert budget.left == pytest.approx(10 + 0.1 + 0.1 - 0.1)
-        while budget.withdraw(0.01):
-            pass
-        with pytest.raises(NoReplyError):
-            await clickpost.orders.create(india_order("R-2"))
 
     assert (found.waybill, len(play.look_ups)) == ("W-9", 1)
 

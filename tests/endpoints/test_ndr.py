@@ -12,8 +12,10 @@ from clickpost_async import (
     InvalidRequestError,
     RetryPolicy,
     ServerError,
+    structure,
 )
 from clickpost_async.endpoints.ndr import ACT, FEEDBACK, Ndr
+from clickpost_async.structures import NdrAction
 
 TEN = datetime(2026, 3, 1, 10, tzinfo=UTC)
 
@@ -90,18 +92,17 @@ async def test_a_window_of_more_than_an_hour_is_not_sent() -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_incomplete_reattempt_is_not_sent() -> None:
-    wire = Wire({})
-    action = {"action": "REATTEMPT", "waybill": "W1", "cp_id": 4, "account_code": "main"}
+async def test_incomplete_reattempt_is_sent_with_warnings() -> None:
+    body = {"action": "REATTEMPT", "waybill": "W1", "cp_id": 4, "account_code": "main"}
+    wire = Wire({"meta": {"status": 200, "message": "SUCCESS", "success": True}})
 
-    with pytest.raises(InvalidRequestError) as caught:
-        await ndr(wire).act(action)
+    await ndr(wire).act(body)
 
-    assert [problem.path for problem in caught.value.problems] == [
+    assert wire.calls == 1
+    assert [problem.path for problem in structure(body, NdrAction).warnings] == [
         "address",
         "landmark",
         "drop_pincode",
         "phone_number",
         "preferred_date",
     ]
-    assert wire.calls == 0

@@ -61,8 +61,8 @@ async def test_a_mistake_is_told_before_the_courier_is_asked() -> None:
         pickups = Pickups(clickpost._caller)
         with pytest.raises(InvalidRequestError, match="pickup_pincode"):
             await pickups.create_india(india(pickup_pincode="1"))
-        with pytest.raises(InvalidRequestError, match=r"pickup_info\.end_time"):
-            await pickups.create_world(world(end_time="08:00"))
+        with pytest.raises(InvalidRequestError, match="pickup_info"):
+            await pickups.create_world({})
     assert courier.asked == 0
 
 

@@ -1,0 +1,126 @@
+"""The package speaks the field's standard terms: names, messages, headings."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "clickpost_async"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+# The sandbox mirrors the client's chapters and what they hold.
+MIRRORS = frozenset(
+    {
+        "Account",
+        "Auth",
+        "Couriers",
+        "Delivery",
+        "Labels",
+        "Ndr",
+        "Order",
+        "Orders",
+        "Pickups",
+        "Reports",
+        "Returns",
+        "Scan",
+        "Serviceability",
+        "Tracking",
+    }
+)
+BANNED_IN_NAMES = frozenset(
+    {
+        "bell",
+        "desk",
+        "dialled",
+        "doors",
+        "era",
+        "fate",
+        "flights",
+        "gate",
+        "heard",
+        "keeping",
+        "mailbox",
+        "nobody",
+        "somebody",
+        "stranger",
+        "surely",
+        "told",
+        "whoever",
+    }
+)
+BANNED_IN_SENTENCES = re.compile(
+    r"\b(nobody|somebody|whoever|no ?one knows|told|heard|at the door|front door|without a word"
+    r"|did not live|what became of)\b",
+    re.IGNORECASE,
+)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def names(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.lineno, node.name
+            case ast.arg():
+                yield node.lineno, node.arg
+            case ast.Name(ctx=ast.Store()):
+                yield node.lineno, node.id
+            case ast.Attribute(ctx=ast.Store()):
+                yield node.lineno, node.attr
+
+
+def sentences(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield every text of more than one word: messages, and docstrings too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield node.lineno, node.value
+
+
+def test_class_names_are_unique_in_the_package() -> None:
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(name_of(path))
+
+    assert {
+        name: paths for name, paths in places.items() if len(paths) > 1 and name not in MIRRORS
+    } == {}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_names_are_standard_terms(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+
+    assert [
+        f"{line}: {name}"
+        for line, name in names(tree)
+        if BANNED_IN_NAMES & set(re.split(r"_|(?<=[a-z])(?=[A-Z])", name.lower()))
+    ] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_messages_and_docstrings_are_plain(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+
+    assert [
+        f"{line}: {found[0]!r} in {text[:80]!r}"
+        for line, text in sentences(tree)
+        if (found := BANNED_IN_SENTENCES.search(text))
+    ] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_headings_are_plain(path: Path) -> None:
+    headings = re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.MULTILINE)
+
+    assert headings
+    assert [heading for heading in headings if BANNED_IN_SENTENCES.search(heading)] == []
