@@ -154,7 +154,7 @@ def _fields(
     Sequence[tuple[FieldSpec, frozenset[type], Check, Check | None]],
     Callable[[object], tuple[Any, ...]],
 ]:
-    """Return the fields with the attributes that every check reads, and a getter of their values."""
+    """Return the fields with the attributes that every check reads, and their getter."""
     found = specs(cls)
     names = [spec.name for spec in found]
     # One call for all of them; with fewer than two names it returns no tuple.
