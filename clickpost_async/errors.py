@@ -167,7 +167,7 @@ class ClickPostError(Exception):
 
     @property
     def message(self) -> str:
-        """What happened: ClickPost's message, or the client's."""
+        """ClickPost's or the client's own description of what happened."""
         return str(self.args[0])
 
     @property

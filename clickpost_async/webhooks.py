@@ -243,7 +243,7 @@ def parse(
             webhook (`?secret=`, `?token=` or `?webhook_key=`) instead of a header.
 
     Returns:
-        The event: a tracking event, or a return event.
+        A tracking event or a return event.
 
     Raises:
         WebhookTooLargeError: the body is larger than any that ClickPost sends.

@@ -15,7 +15,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.inspect import stringify_signature
 
 from clickpost_async import Windows
-from clickpost_async.bulk import Run
+from clickpost_async.bulk import OrderReader, Run
 from clickpost_async.endpoints._namespace import Namespace
 
 project = "clickpost_async"
@@ -48,7 +48,7 @@ add_module_names = False
 maximum_signature_line_length = 88
 
 nitpicky = True
-# What is documented elsewhere, and what no page has: type variables, and names within.
+# Names of other packages, and names that no page documents, such as type variables.
 nitpick_ignore_regex = [
     (
         r"py:.*",
@@ -60,8 +60,9 @@ nitpick_ignore_regex = [
     ),
     (r"py:.*", r"[A-Z][a-z]?|[A-Z]_co|.*_contra|.*\.[A-Z][a-z]?|.*\.[A-Z]_co"),
     (r"py:.*", r"optional|default|[a-z ]*|.*, .*|.*\[.*"),
-    # Handed through, and made by nobody but the package.
+    # Passed through; only the package creates them.
     (r"py:.*", r"clickpost_async\.(bulk\.journal\.Journal|settings\.Secret)"),
+    (r"py:.*", r"clickpost_async\.files\.(map_entries|order_rows\.SourceRow)\b.*"),
     (
         r"py:.*",
         r"(Any|ImproperlyConfigured|Path|Awaitable|Callable|Iterable|Mapping|Sequence|Self|datetime)",
@@ -70,7 +71,7 @@ nitpick_ignore_regex = [
 
 
 def setup(app: Sphinx) -> None:
-    """Let annotations be read as users write them."""
+    """Connect the hooks that make signatures and references readable."""
     app.connect("autodoc-process-signature", written_signature)
     app.connect("autodoc-process-docstring", with_members)
     app.connect("missing-reference", public_name)
@@ -85,11 +86,11 @@ def written_signature(
     signature: str | None,
     returned: str | None,
 ) -> tuple[str | None, str | None] | None:
-    """Show a structure's fields without the rules that stand beside their types."""
+    """Show the fields of a structure without the constraints in their annotations."""
     if what != "class" or not isinstance(kind, type):
         return None
-    if issubclass(kind, (Namespace, Run, Windows, enum.Enum)):
-        return "", None  # nobody else makes them
+    if issubclass(kind, (Namespace, OrderReader, Run, Windows, enum.Enum)):
+        return "", None  # created by the package only
     if not attrs.has(kind):
         return None if signature is None else (legible(signature), returned)
     hints = typing.get_type_hints(kind)
@@ -105,7 +106,7 @@ def written_signature(
 
 
 def legible(signature: str) -> str:
-    """Write defaults as Python does, so that the signature can be read and linked."""
+    """Write defaults as Python source, so that the signature can be read and linked."""
     signature = re.sub(r"<factory>|Factory\([^)]*\)|NOTHING", "...", signature)
     return re.sub(r"<function (\w+).*?>", r"\1", signature)
 
@@ -118,21 +119,21 @@ def with_members(
     _options: object,
     lines: list[str],
 ) -> None:
-    """Tell the members of an enumeration."""
+    """Append the members of an enumeration to its docstring."""
     if what == "class" and isinstance(kind, type) and issubclass(kind, enum.Enum):
         values = (
             f" ({each.value})" if each.value != each.name else "" for each in kind
         )
-        told = (
+        members = (
             f"`{each.name}`{value}" for each, value in zip(kind, values, strict=True)
         )
-        lines += ["", ", ".join(told), ""]
+        lines += ["", ", ".join(members), ""]
 
 
 def public_name(
     app: Sphinx, env: BuildEnvironment, node: nodes.Element, contents: nodes.Element
 ) -> nodes.Element | None:
-    """Find a name of a private module under the public one that it is documented by."""
+    """Resolve a name in a private module to the public name that is documented."""
     if node.get("refdomain") != "py":
         return None
     module, _, last = node["reftarget"].rpartition(".")
@@ -154,7 +155,7 @@ def public_name(
 
 
 def named(module: str, name: str) -> object:
-    """Return what a module calls by a name, if it is a module."""
+    """Return an attribute of a module, or `None` if there is no such module or name."""
     try:
         return getattr(importlib.import_module(module), name, None)
     except ImportError:

@@ -1,4 +1,4 @@
-"""Every endpoint by its dotted name, as declared in its chapter."""
+"""Every endpoint by its dotted name, as declared in its module."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     CATALOG: Mapping[str, Get[ResponseModel] | Post[ResponseModel]]
 
-_CHAPTERS = (
+_MODULES = (
     "orders",
     "tracking",
     "ndr",
@@ -29,10 +29,10 @@ _CHAPTERS = (
 
 
 def __getattr__(name: str) -> Any:
-    # All chapters are loaded for whoever wants the whole catalogue; a call needs one.
+    # Imported lazily: the whole catalogue needs all modules, a call only one.
     if name == "CATALOG":
-        chapters = [import_module(f"{__name__}.{chapter}") for chapter in _CHAPTERS]
-        catalog = {endpoint.name: endpoint for each in chapters for endpoint in each.ENDPOINTS}
+        modules = [import_module(f"{__name__}.{module}") for module in _MODULES]
+        catalog = {endpoint.name: endpoint for module in modules for endpoint in module.ENDPOINTS}
         globals()[name] = found = MappingProxyType(catalog)
         return found
     message = f"module {__name__!r} has no attribute {name!r}"

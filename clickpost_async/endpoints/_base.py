@@ -1,6 +1,7 @@
-"""What chapters share: arguments are checked before a call, lists of responses after it.
+"""Shared by the namespaces: arguments are validated before a call, lists of rows after it.
 
-An argument that is `None` would be left out of the query, and ClickPost respond to another one.
+A required argument that is `None` would be missing from the query, and ClickPost would respond to a
+different query.
 """
 
 from collections.abc import Coroutine, Mapping
@@ -27,13 +28,13 @@ from clickpost_async.structures._schema import FieldSpec, specs
 
 L = TypeVar("L", bound=ResponseModel)
 
-# A number that is written as text is one too, as in the payloads.
+# A number may be a string, as in the payloads.
 _Courier = Annotated[int | str, Pattern.of(r"[1-9]\d*", "the courier's number is needed, like 4")]
 
 
 @frozen(kw_only=True, repr=False)
 class _Arguments(Structure):
-    """Every argument that goes into a query, by its name."""
+    """Every argument that is sent in a query, by its name."""
 
     waybill: Annotated[
         str, NotBlank(), MaxLength(100, source=UNKNOWN_WAYBILL, severity=Severity.MISTAKE)
@@ -55,14 +56,14 @@ def _by_name() -> Mapping[str, FieldSpec]:
     return {spec.name: spec for spec in specs(_Arguments)}
 
 
-def check(**asked: object) -> None:
-    """Refuse arguments that cannot be meant; raises `InvalidRequestError` that names all."""
-    known = _by_name()
+def check(**arguments: object) -> None:
+    """Validate arguments; raises `InvalidRequestError` that names every invalid one."""
+    specs_by_name = _by_name()
     problems = [
         problem
-        for name, value in asked.items()
-        if value is not None or known[name].required
-        for problem in known[name].check(to_plain(value))
+        for name, value in arguments.items()
+        if value is not None or specs_by_name[name].required
+        for problem in specs_by_name[name].check(to_plain(value))
     ]
     if problems:
         raise InvalidRequestError.of(problems)
@@ -71,10 +72,11 @@ def check(**asked: object) -> None:
 async def one_row_each(
     call: Coroutine[Any, Any, L], sent: int, argument: str, empty: Any, endpoint: Post[L]
 ) -> L:
-    """Await a list that has one row for each that was sent, in the same order.
+    """Await a list response that has one row for each item of the request, in the same order.
 
-    Without any row, each gets the `empty` one. Raises `UnreadableReplyError` for any other number
-    of rows, because they could not be matched, and `InvalidRequestError` when nothing was sent.
+    A response without rows counts as `empty` for each item. Raises `UnreadableReplyError` for any
+    other number of rows, because rows and items cannot be matched then, and `InvalidRequestError`
+    when the request has no items.
     """
     if not sent:
         call.close()

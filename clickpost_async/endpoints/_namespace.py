@@ -1,4 +1,4 @@
-"""What every chapter of endpoints is made of, and how a client has them."""
+"""The base class of the namespaces (`clickpost.orders`, …), and their lazy import."""
 
 import copy
 import inspect
@@ -10,7 +10,7 @@ from clickpost_async._codec.endpoint import Caller
 
 
 class Namespace:
-    """A chapter: it only knows whom to call."""
+    """A group of endpoints, called through a `Caller`."""
 
     __slots__ = ("_caller",)
 
@@ -22,9 +22,9 @@ N = TypeVar("N", bound=Namespace)
 
 
 def bound_to(caller: Caller, namespace: N) -> N:
-    """Return a copy of a namespace that calls by another caller."""
+    """Return a copy of a namespace that uses another caller."""
     bound = copy.copy(namespace)
-    bound._caller = caller  # noqa: SLF001 - a chapter has no other way to be told
+    bound._caller = caller  # noqa: SLF001 - set on a fresh copy, which keeps a subclass's own state
     return bound
 
 
@@ -36,7 +36,7 @@ class LazyNamespace(Generic[N]):
 
     def __init__(self) -> None:
         if sys.version_info >= (3, 12):
-            # AsyncMock(spec=ClickPost) makes an AsyncMock of it then, whose methods can be awaited.
+            # So that AsyncMock(spec=ClickPost) has an AsyncMock here, with awaitable methods.
             inspect.markcoroutinefunction(self)
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -51,6 +51,6 @@ class LazyNamespace(Generic[N]):
         kind: type[N] = getattr(module, self._name.capitalize())
         if client is None:
             return kind
-        # An attribute of the instance goes before this, which is not asked again.
+        # An instance attribute takes precedence over this descriptor from now on.
         namespace = client.__dict__[self._name] = kind(client._caller)  # noqa: SLF001 - the client is its owner
         return namespace

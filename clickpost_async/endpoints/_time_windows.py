@@ -1,10 +1,10 @@
-"""Lists that ClickPost serves by windows of time only: check one window, or read any span.
+"""Lists that ClickPost serves by time window only: check one window, or iterate over any span.
 
-Every row of a span is yielded once, oldest window first. Windows overlap, because rows turn up
-late: ClickPost's clock is not ours, and what it writes is not seen at once. A row is recognised by
-its identity, which is remembered for as long as a later window can bring it back. A checkpoint
-remembers only the newest of these, so that its size does not grow with the number of rows: after a
-restart no row is missing, and rows are repeated where more of them may come again.
+Every row of a span is yielded once, oldest window first. Windows overlap, because rows appear late:
+ClickPost's clock may differ from ours, and new rows are not visible at once. A row is deduplicated
+by its identity, which is remembered for as long as a later window can contain it. A checkpoint
+contains only the newest identities, so that its size does not grow with the number of rows: after a
+restart no row is missing, and rows are yielded twice where a window contains more than that.
 """
 
 import hashlib
@@ -38,7 +38,8 @@ Page = Mapping[str, str]
 OVERLAP = timedelta(minutes=5)
 _MAX_PAGES = 10_000
 _MAX_READINGS = 10
-# So many rows are recognised after a restart; each takes as many characters of the checkpoint.
+# The number of rows that are recognised after a restart, and the characters that each takes in a
+# checkpoint.
 _MAX_SEEN = 256
 _DIGEST_LENGTH = 16
 _are_digests = re.compile(f"([0-9a-f]{{{_DIGEST_LENGTH}}})*", re.ASCII).fullmatch
@@ -46,21 +47,22 @@ _ALL_BUT_A_SECOND = timedelta(microseconds=999_999)
 
 
 def utc_now() -> datetime:
-    """Tell the time."""
+    """Return the current time."""
     return datetime.now(UTC)
 
 
 def window_or_fault(message: str, **facts: Any) -> ClickPostError:
-    """Tell the two meanings of 500 apart; nothing but ClickPost's words does.
+    """Return the error for a 500, which has two meanings that only its message distinguishes.
 
-    "(end_date-start_date) diff can not be more than 3600 seconds" will not pass by waiting.
+    "(end_date-start_date) diff can not be more than 3600 seconds" is a mistake in the request, and
+    a retry cannot help.
     """
     kind = InvalidRequestError if "can not be more than" in message else ServerError
     return kind(message, **facts)
 
 
 class Timed(Namespace):
-    """A chapter that asks by time; it needs to know where the future begins."""
+    """A namespace whose endpoints take time windows; `now` returns the current time."""
 
     __slots__ = ("_now",)
 
@@ -71,10 +73,10 @@ class Timed(Namespace):
 
 @frozen(kw_only=True)
 class Checkpoint:
-    """How far a span has been read: store it, and go on from it later, in any process.
+    """How far a span has been read: store it, and resume from it later, in any process.
 
-    Everything before `start` has been yielded, and of what follows the rows in `seen`, the newest
-    256 of them. Its size is bounded, however many rows there are.
+    Everything before `start` has been yielded, and after it the rows in `seen`, of which only the
+    newest 256 are stored. Its size is bounded, however many rows there are.
     """
 
     of: str
@@ -82,14 +84,14 @@ class Checkpoint:
     seen: Sequence[str] = field(default=(), repr=False)
 
     def to_json(self) -> str:
-        """Write it as JSON, at most 4.2 kB."""
+        """Return the checkpoint as JSON, at most 4.2 kB."""
         return json.dumps(
             {"of": self.of, "start": self.start.isoformat(), "seen": "".join(self.seen)}
         )
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read what `to_json` wrote; raises `InvalidRequestError` if it is anything else."""
+        """Parse the JSON of `to_json`; raises `InvalidRequestError` if it is anything else."""
         try:
             found = json.loads(text)
             of, start, seen = found["of"], found["start"], found["seen"]
@@ -101,14 +103,15 @@ class Checkpoint:
             or checkpoint.start.utcoffset() is None
             or not isinstance(checkpoint.of, str)
         ):
-            problem = Problem("checkpoint", "cannot be read; give what Checkpoint.to_json wrote")
+            message = "invalid checkpoint; pass a string produced by Checkpoint.to_json()"
+            problem = Problem("checkpoint", message)
             raise InvalidRequestError.of([problem])
         return checkpoint
 
 
 def _split(seen: str) -> Sequence[str]:
     if not _are_digests(seen):
-        raise ValueError("these are no digests")
+        raise ValueError("not a sequence of digests")
     return [seen[at : at + _DIGEST_LENGTH] for at in range(0, len(seen), _DIGEST_LENGTH)]
 
 
@@ -123,7 +126,7 @@ class Listing(Protocol[T_co]):
 
 
 class FetchPage(Protocol[T_co]):
-    """How one page of a window is asked for."""
+    """Fetches one page of a window."""
 
     def __call__(
         self, start: datetime, end: datetime, *, page: Page | None
@@ -132,14 +135,14 @@ class FetchPage(Protocol[T_co]):
 
 @frozen(kw_only=True)
 class Feed(Generic[T]):
-    """A list that is asked for by windows: its name, how long one may be, what tells rows apart."""
+    """A list served by time window: its name, the longest window, and a row's identity."""
 
     name: str
     longest: timedelta
     identity: Callable[[T], Sequence[object]]
 
     def check_window(self, start: datetime, end: datetime) -> None:
-        """Refuse a window that ClickPost would refuse."""
+        """Raise `InvalidRequestError` for a window that ClickPost would reject."""
         problems = _wrong_times(start, end)
         if not problems and end - start > self.longest:
             advice = (
@@ -157,7 +160,7 @@ class Feed(Generic[T]):
         checkpoint: Checkpoint | None,
         overlap: timedelta,
     ) -> None:
-        """Refuse a span that cannot be read."""
+        """Raise `InvalidRequestError` for a span that cannot be read."""
         problems = _wrong_times(start, end)
         if not timedelta(0) <= overlap < self.longest:
             advice = f"at least 0 and less than {self.longest.total_seconds():.0f} s is needed"
@@ -184,8 +187,8 @@ def _wrong_times(start: datetime, end: datetime | None) -> list[Problem]:
 class Windows(Generic[T]):
     """The rows of a span, for `async for`.
 
-    `checkpoint` is right after every row. An error ends nothing: whoever goes on iterating asks
-    again for the page that failed, and neither misses nor repeats a row.
+    `checkpoint` is up to date after every row. An error does not end the iteration: the next step
+    requests the failed page again, and no row is missed or yielded twice.
     """
 
     def __init__(
@@ -207,8 +210,8 @@ class Windows(Generic[T]):
         self._start = _whole(start if checkpoint is None else checkpoint.start)
         self._stop = self._window_end()
         self._done = self._start >= self._end
-        # Every row that was yielded and may come again, with the end of the last window that it
-        # was in; those that came last are last. Its own times are not used: in the example of
+        # Every row that was yielded and may appear again, with the end of the last window that it
+        # was in; the latest rows are last. A row's own times are not used: in the example of
         # ClickPost's OpenAPI export, `updated_at` is hours outside of the requested window.
         self._seen = dict.fromkeys(checkpoint.seen if checkpoint else (), self._stop)
         self._rows: deque[T] = deque()
@@ -217,7 +220,7 @@ class Windows(Generic[T]):
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """How far it has come; everything yielded so far counts as done. Cheap after any row."""
+        """The current position; every row yielded so far counts as done. Cheap after any row."""
         newest = tuple(islice(reversed(self._seen), _MAX_SEEN))[::-1]
         return Checkpoint(of=self._feed.name, start=self._start, seen=newest)
 
@@ -259,20 +262,23 @@ class Windows(Generic[T]):
         following = listing.next_page
         pages = [*self._pages, self._page]
         if following is not None and (following in pages or len(pages) >= _MAX_PAGES):
-            message = "the pages of this window go in a circle, so some may be missing"
+            message = (
+                "pagination loop detected; results may be incomplete:"
+                " iterate again from the last checkpoint"
+            )
             raise UnreadableReplyError(message, endpoint=self._feed.name)
-        # A page that was announced and is empty: rows have moved to the pages before it.
+        # A page that was linked to and is empty: rows have moved to the pages before it.
         self._is_shifted |= bool(self._pages) and not listing.rows
         self._rows.extend(listing.rows)
         self._pages = pages
         self._page = following
 
     def _finish_reading(self) -> None:
-        """Go on to the next window, or read this one again.
+        """Advance to the next window, or read this one again.
 
-        An order that is updated while the pages of its window are read leaves the window, and the
-        rows behind it move up: one may move to a page that was read before. Where the last page
-        turns out to be empty for that reason, the window is read again.
+        An order that is updated while the pages of its window are read drops out of the window, and
+        the rows after it move up: one may move to a page that was already read. If the last page is
+        empty for that reason, the window is read again.
         """
         self._readings += 1
         again = self._is_shifted and self._readings < _MAX_READINGS
@@ -294,12 +300,12 @@ class Windows(Generic[T]):
 
 
 def _whole(time: datetime) -> datetime:
-    """Cut a time to its second, which is as fine as ClickPost's windows are."""
+    """Truncate a time to the second, the resolution of ClickPost's windows."""
     return time.astimezone(UTC).replace(microsecond=0)
 
 
 def _last_second(end: datetime | None, now: datetime) -> datetime:
-    """Say where a span ends: never in the future, which the checkpoint would step over."""
+    """Return the end of a span: never in the future, whose rows the checkpoint would skip."""
     if end is None or end > now:
         return _whole(now)
     return _whole(end + _ALL_BUT_A_SECOND)

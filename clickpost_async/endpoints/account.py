@@ -33,11 +33,11 @@ class Account(Namespace):
     """`clickpost.account`."""
 
     async def audit_log(self, hour: datetime) -> AuditLog:
-        """Read what was done on the dashboard within the hour that begins at `hour`.
+        """Fetch what was done on the dashboard within the hour that begins at `hour`.
 
-        `hour` is cut to the second. It need not be a full one: ClickPost's own example begins at
-        twenty past, and India's hours begin at half past in UTC. The log has to be switched on by
-        ClickPost.
+        `hour` is truncated to the second. It need not be a full hour: ClickPost's own example
+        begins at twenty past, and India's hours begin at half past in UTC. The log has to be
+        enabled by ClickPost.
 
         Raises:
             InvalidRequestError: `hour` has no time zone.
@@ -47,13 +47,13 @@ class Account(Namespace):
         return await self._caller.get(AUDIT_LOG, {"log_epoch_time": _start_of_hour(hour)})
 
     async def token(self, username: str, password: str) -> Token:
-        """Get an access token for a dashboard user; needs no key, and is never repeated.
+        """Get an access token for a dashboard user; needs no key, and is never retried.
 
-        ClickPost's pages do not say where the token is taken, nor in which zone it expires.
+        ClickPost does not document where the token is accepted, nor the time zone of its expiry.
 
         Raises:
             InvalidRequestError: the username or password is blank; nothing is sent.
-            RefusedError: they are wrong (HTTP 400, without a word).
+            RefusedError: they are wrong (HTTP 400, without a message).
 
         """
         return await self._caller.post(TOKEN, Login(username=username, password=password))

@@ -1,4 +1,4 @@
-"""Choose a courier, list the accounts with them, and look up a pincode."""
+"""Get courier recommendations, list courier accounts, and look up a pincode."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def _objects(value: Any) -> bool:
 
 
 def _recommended(body: Mapping[str, Any]) -> Any:
-    """Read one recommendation; a pincode that nobody serves has no `result` at all."""
+    """Read one recommendation; a pincode that no courier serves has no `result` at all."""
     return _one_recommendation(body.get("result"))
 
 
@@ -40,7 +40,7 @@ def _all_recommended(body: Mapping[str, Any]) -> Any:
 def _one_recommendation(result: Any) -> Mapping[str, Any] | None:
     if result is None:
         return {}
-    # A damaged list of couriers must not pass for "nobody goes there".
+    # An unreadable list of couriers must not look like a pincode that no courier serves.
     readable = isinstance(result, Mapping) and _objects(result.get("preference_array"))
     return result if readable else None
 
@@ -95,17 +95,17 @@ class Couriers(Namespace):
     async def recommend_india(
         self, shipments: Sequence[IndiaParcel | Mapping[str, Any]]
     ) -> Recommendations:
-        """Ask which courier accounts are best for parcels within India.
+        """Recommend courier accounts for parcels within India, best first.
 
-        The answer has one recommendation for each parcel, in the order they were given in. One that
-        no courier takes is not an error: its `serviceable` is false. ClickPost says so without any
-        result; all parcels of the call are answered that way then.
+        The response has one recommendation for each parcel, in the order of `shipments`. A parcel
+        that no courier takes is not an error: its `serviceable` is false. ClickPost's response has
+        no result then, and applies to all parcels of the call.
 
         Raises:
-            InvalidRequestError: a field is wrong, or there is no parcel.
+            InvalidRequestError: a field is invalid, or there is no parcel.
             CredentialsError: the key is wrong.
-            UnreadableReplyError: also when there are more or fewer answers than parcels, since they
-                can be told apart by their order only; ask for each parcel by itself then.
+            UnreadableReplyError: also when the number of recommendations differs from that of the
+                parcels, since they are matched by position; send each parcel by itself then.
 
         """
         call, parcels = self._caller.post(RECOMMEND_INDIA, shipments), len(shipments)
@@ -113,7 +113,7 @@ class Couriers(Namespace):
         return await one_row_each(call, parcels, "shipments", Recommendation(), RECOMMEND_INDIA)
 
     async def recommend_world(self, shipment: WorldParcel | Mapping[str, Any]) -> Recommendation:
-        """Ask which courier accounts are best for a parcel outside India.
+        """Recommend courier accounts for a parcel outside India, best first.
 
         A parcel that no courier takes is not an error: `serviceable` is false.
 
@@ -138,7 +138,7 @@ class Couriers(Namespace):
         """Look up the city and state of an Indian pincode.
 
         Raises `InvalidRequestError` when it is not six digits (nothing is sent then), or when there
-        is no such pincode (404): in both cases whoever typed it has to correct it.
+        is no such pincode (404); a retry helps in neither case.
         """
         check(pincode=pincode)
         return await self._caller.get(PINCODE, {"pincode": pincode})

@@ -19,7 +19,7 @@ from clickpost_async.structures.delivery import (
 
 
 def _predictions_of(body: Mapping[str, Any]) -> Any:
-    """Read a list of predictions; a merchant's code has read a bare one too."""
+    """Read a list of predictions; a single one without a list has been seen too."""
     result = body.get("result")
     return {"rows": [result]} if isinstance(result, dict) and result else rows_from_result(body)
 
@@ -63,14 +63,14 @@ class Delivery(Namespace):
 
         Args:
             pairs: where parcels are picked up and delivered.
-            check_drop_pincode_validity: have ClickPost look whether each drop pincode exists;
-                without it, one that does not exist may be predicted too.
+            check_drop_pincode_validity: whether ClickPost checks that each drop pincode exists;
+                otherwise one that does not exist may get a prediction too.
 
         Raises:
             InvalidRequestError: a field is wrong, or there is no pair.
             CredentialsError: the key is wrong, or predictions are not subscribed to (320).
-            UnreadableReplyError: also when there are more or fewer predictions than pairs, since
-                they can be told apart by their order only.
+            UnreadableReplyError: also when the number of predictions differs from that of the
+                pairs, since they are matched by position.
 
         """
         check(check_drop_pincode_validity=check_drop_pincode_validity)

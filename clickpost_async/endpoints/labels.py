@@ -1,7 +1,7 @@
 """Fetch labels, and download them.
 
-The address of a label is open to whoever has it, and expires; it is downloaded by a client that
-never carries the key.
+The URL of a label can be opened by anyone who has it, and expires; it is downloaded with a separate
+HTTP client that never sends the key.
 """
 
 import os
@@ -22,7 +22,7 @@ FETCH = Get(
     returns=Label,
     idempotency=Idempotency.SAFE,
 )
-# The same address, but it makes ClickPost ask the courier for another label.
+# The same path, but it makes ClickPost request another label from the courier.
 REGENERATE = Get(
     "/v1/fetch/shippinglabel/",
     name="labels.regenerate",
@@ -42,17 +42,16 @@ class Labels(Namespace):
         """Fetch the URL of a parcel's label.
 
         Raises:
-            ServerError: also when there is no label to be had (500).
+            ServerError: also when there is no label (500).
             CredentialsError: the key is wrong.
 
         """
         return await self._caller.get(FETCH, _query(waybill, courier_partner, regenerate=False))
 
     async def regenerate(self, waybill: str, *, courier_partner: int) -> Label:
-        """Have ClickPost ask the courier for a parcel's label again, and return its URL.
+        """Have ClickPost request a parcel's label from the courier again, and return its URL.
 
-        ClickPost wants this done on its own advice only. The call is never repeated; otherwise as
-        `fetch`.
+        Use it only when ClickPost advises it. The call is never retried; otherwise as `fetch`.
         """
         return await self._caller.get(REGENERATE, _query(waybill, courier_partner, regenerate=True))
 
@@ -65,16 +64,23 @@ class Labels(Namespace):
     ) -> Path:
         """Download a label into a file, and return its path.
 
-        `label` is what `fetch` or a create call answered, or a URL. The file appears only when it
-        is whole, readable by its owner only; PDF, PNG and ZPL are taken, by their first bytes.
+        The file appears only when it is complete, and is readable by its owner only.
+
+        Args:
+            label: what `fetch` or a create call returned, or a URL.
+            path: where the file is written.
+            overwrite: whether an existing file at `path` is replaced.
+
+        Returns:
+            The path of the file.
 
         Raises:
-            InvalidRequestError: there is no label yet, its URL is not one to be followed, or there
-                is a file at `path` already and `overwrite` was not said.
-            RefusedError: the label is not there any more (HTTP 403, 404): fetch it again.
-            UnreadableReplyError: what came is no label.
-            NotSentError, NoReplyError, ServerError: it may work later.
-            OSError: the file cannot be written here.
+            InvalidRequestError: there is no label yet, its URL is not a safe one, or there is a
+                file at `path` and `overwrite` is false.
+            RefusedError: the label does not exist any more (HTTP 403, 404): fetch it again.
+            UnreadableReplyError: the downloaded file is not a PDF, PNG or ZPL.
+            NotSentError, NoReplyError, ServerError: temporary failure; retry later.
+            OSError: the file cannot be written.
 
         """
         match label:
@@ -85,9 +91,7 @@ class Labels(Namespace):
             case _:
                 url = label
         if not (isinstance(url, str) and url):
-            problem = Problem(
-                "label", "there is none yet; fetch it with labels.fetch a little later"
-            )
+            problem = Problem("label", "there is no label yet; fetch it later with labels.fetch")
             raise InvalidRequestError.of([problem])
         return await self._caller.download(LABEL, url, Path(path), overwrite=overwrite)
 

@@ -1,4 +1,4 @@
-"""Deliveries that failed: what customers say about them, and what the courier is told to do."""
+"""Failed deliveries (NDR): read the customers' feedback, and instruct the courier."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -37,7 +37,7 @@ ACT = Post(
     takes=NdrAction,
     returns=AcceptedNdrAction,
     accepts_meta=without_meta,
-    # Each one is passed on to the courier.
+    # Each request is passed on to the courier.
     idempotency=Idempotency.UNSAFE,
 )
 
@@ -57,12 +57,19 @@ class Ndr(Timed):
     async def feedback(
         self, start: datetime, end: datetime, *, page: Page | None = None
     ) -> NdrFeedbacks:
-        """Fetch the feedback on failed deliveries of a window of at most 3,600 seconds.
+        """Fetch one page of the feedback on failed deliveries in a window of at most 3,600 seconds.
 
-        Both ends are cut to the second. `page` is the `next_page` of the page before, if there is
-        one; `iter_feedback` turns the pages by itself.
+        Args:
+            start: the window's start, with a time zone; truncated to the second.
+            end: its end, likewise.
+            page: the `next_page` of the page before; `iter_feedback` fetches all pages by itself.
 
-        Raises `InvalidRequestError` for a longer window, before anything is sent.
+        Returns:
+            The feedback, and `next_page` if there is another one.
+
+        Raises:
+            InvalidRequestError: the window is too long, or a time has no zone; nothing is sent.
+
         """
         _FEEDBACK.check_window(start, end)
         return await self._caller.get(
@@ -84,9 +91,19 @@ class Ndr(Timed):
     ) -> Windows[NdrFeedback]:
         """Iterate over all feedback of a span of any length, oldest window first, each once.
 
-        `end` is now unless it is earlier. To go on where an earlier run stopped, give its
-        `checkpoint`; `start` does not count then. `overlap` is how far clocks may differ, and how
-        late ClickPost may be, without a loss.
+        Args:
+            start: the span's start, with a time zone.
+            end: its end; now by default, and at the latest.
+            checkpoint: that of an earlier run, to resume it; `start` is ignored then.
+            overlap: how far clocks may differ, and how late ClickPost may be, without a loss.
+
+        Returns:
+            The feedback, for `async for`; its `checkpoint` is up to date after every row.
+
+        Raises:
+            InvalidRequestError: a time has no zone, `overlap` is too long, or `checkpoint` belongs
+                to another list; nothing is sent.
+
         """
         return Windows(
             _FEEDBACK,
@@ -99,15 +116,16 @@ class Ndr(Timed):
         )
 
     async def act(self, action: NdrAction | Mapping[str, Any]) -> AcceptedNdrAction:
-        """Tell the courier what to do with a parcel in India that it could not deliver.
+        """Instruct the courier what to do with a parcel in India that it could not deliver.
 
-        The answer means that ClickPost has taken the instruction; it tells the courier later, with
-        up to three tries. It is never sent twice by itself, since the courier would be told twice.
+        The response means that ClickPost has accepted the instruction; it is passed on to the
+        courier later, in up to three attempts. It is never resent, since the courier would get it
+        twice.
 
         Raises:
-            InvalidRequestError: a field is wrong or missing, found here or there.
-            NoReplyError, UnreadableReplyError, ServerError: nobody knows whether it was taken;
-                look on the dashboard before it is sent again.
+            InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost.
+            NoReplyError, UnreadableReplyError, ServerError: outcome unknown; check the dashboard
+                before you send it again.
 
         """
         call = self._caller.post(ACT, action)

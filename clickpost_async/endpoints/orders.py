@@ -1,7 +1,7 @@
 """Create, fetch, find, edit, cancel, follow and count orders.
 
-Creating an order buys a courier's label. ClickPost recognises a repeated order by its reference
-number and answers 323 with the first one, so a create is repeated under the same number only.
+Creating an order buys a courier's label. ClickPost recognises an order sent again by its reference
+number and responds 323 with the first one, so a create is retried under the same number only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -101,8 +101,8 @@ FIND_B2B = Get(
     accepts=_CREATED,
     idempotency=Idempotency.SAFE,
 )
-# ClickPost's guide polls with the look-up; whether a repeated B2B order is recognised it leaves
-# open, so none is sent again before a look-up has not found it.
+# ClickPost's guide polls with the look-up. Whether a B2B order sent again is recognised is not
+# documented, so none is resent unless a look-up has not found it.
 CREATE_B2B = Post(
     "/v1/create-b2b-order/",
     name="orders.create_b2b",
@@ -121,7 +121,7 @@ EDIT = Post(
     takes=OrderEdit,
     returns=EditedOrder,
     accepts_meta=without_meta,
-    # The same values set twice are set.
+    # Setting the same values twice has no further effect.
     idempotency=Idempotency.IDEMPOTENT,
 )
 CANCEL = Get(
@@ -129,7 +129,7 @@ CANCEL = Get(
     name="orders.cancel",
     returns=CancelledOrder,
     accepts_meta=without_meta,
-    # 202: the courier decides later. 600: cancelled before, which is how a second call is answered.
+    # 202: the courier decides later. 600: cancelled before, the response to a second call.
     accepts={200, 202, 600},
     idempotency=Idempotency.IDEMPOTENT,
 )
@@ -139,7 +139,7 @@ UPDATED = Get(
     returns=UpdatedOrders,
     accepts_meta=page_of,
     host=Host.TRACKING,
-    # What it answers to a long window is not documented; its sibling, NDR feedback, says 500.
+    # The response to a too long window is not documented; that of NDR feedback is a 500.
     means={500: window_or_fault},
     idempotency=Idempotency.SAFE,
 )
@@ -186,10 +186,19 @@ class Orders(Timed):
     """`clickpost.orders`."""
 
     async def create(self, order: IndiaOrder | WorldOrder | Mapping[str, Any]) -> CreatedOrder:
-        """Create an order with the endpoint that its shape belongs to.
+        """Create an order with `create_india` or `create_world`, whichever its shape fits.
 
-        A plain mapping is India's if its `pickup_info` has India's names (`pickup_pincode`), and
-        the world's if it has the world's (`country_code`). Raises as `create_india` does.
+        Args:
+            order: an order; a plain mapping is within India if its `pickup_info` has India's names
+                (`pickup_pincode`), and worldwide if it has the others (`country_code`).
+
+        Returns:
+            The order that ClickPost created, as `create_india`.
+
+        Raises:
+            InvalidRequestError: also when it fits neither shape.
+            ClickPostError: any other error of `create_india`.
+
         """
         try:
             india = isinstance(order, IndiaOrder) or (
@@ -208,22 +217,27 @@ class Orders(Timed):
     async def create_india(self, order: IndiaOrder | Mapping[str, Any]) -> CreatedOrder:
         """Create an order picked up and delivered within India.
 
-        Weights are in grams, lengths in centimetres, money in rupees. The answer is `pending` when
-        ClickPost has recorded the order but its courier has not, after it was polled for as long as
-        the retry policy says; `already_placed` when the reference number had an order before.
+        Equal creates of one process are sent once, and share the result. An order that an earlier
+        create left in doubt is looked up first, and not sent before its settle delay has passed.
 
-        Equal creates of one process are sent once, and share the result. One that an earlier create
-        left in doubt is looked up first, and not sent before its settle delay has passed.
+        Args:
+            order: weights in grams, lengths in centimetres, money in rupees.
+
+        Returns:
+            The order. It is `pending` when ClickPost has recorded it but its courier has not, after
+            polling for the retry policy's `poll_timeout`; it is `already_placed` when the reference
+            number had an order before.
 
         Raises:
-            InvalidRequestError: a field is wrong; found here, before anything is sent, or there. Or
-                an order with other contents is under way, or in doubt, under its reference number.
-            CourierError: the courier refused, in its own words.
+            InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost.
+                Or an order with other contents is in flight, or in doubt, under its reference
+                number.
+            CourierError: the courier rejected the order; `message` is the courier's.
             CredentialsError: the key or the courier account is wrong.
-            NotSentError: nothing was processed; `ThrottledError` when ClickPost has asked for a
-                longer pause than the call may wait.
-            NoReplyError, UnreadableReplyError, BusyCourierError, ServerError: nobody knows whether
-                the order was placed; look it up with `find_india`.
+            NotSentError: nothing was processed; `ThrottledError` when ClickPost requested a longer
+                pause than the call may wait.
+            NoReplyError, UnreadableReplyError, BusyCourierError, ServerError: outcome unknown; look
+                the order up with `find_india`.
 
         """
         call = self._caller.post(CREATE_INDIA, order)
@@ -240,14 +254,14 @@ class Orders(Timed):
         """Create a B2B order within India: boxes, invoices and an appointment.
 
         ClickPost places it after it has responded, unless the order's `is_async` is false. It is
-        looked up by its reference number until it is placed, for as long as the retry policy says;
-        the response is `pending` when it is not placed by then. Otherwise as `create_india`.
+        looked up by its reference number until it is placed, for at most the retry policy's
+        `poll_timeout`; it is `pending` when it is not placed by then. Otherwise as `create_india`.
 
         Raises:
-            CourierError: the courier refused, also later on (420).
+            CourierError: the courier rejected it, also after the first response (420).
             InvalidRequestError, CredentialsError, NotSentError: as `create_india`.
-            NoReplyError, UnreadableReplyError, BusyCourierError, ServerError: the outcome is
-                unknown; look the order up with `find_b2b`.
+            NoReplyError, UnreadableReplyError, BusyCourierError, ServerError: outcome unknown; look
+                the order up with `find_b2b`.
 
         """
         call = self._caller.post(CREATE_B2B, order)
@@ -285,20 +299,20 @@ class Orders(Timed):
 
         Raises:
             InvalidRequestError: ClickPost knows none (321).
-            CourierError: the courier refused it (420).
+            CourierError: the courier rejected it (420).
 
         """
         check(reference_number=reference_number)
         return await self._caller.get(FIND_B2B, {"reference_number": reference_number})
 
     async def edit(self, edit: OrderEdit | Mapping[str, Any]) -> EditedOrder:
-        """Change an order that is not out for delivery yet; only some couriers take it.
+        """Change an order that is not out for delivery yet; only some couriers accept it.
 
         Raises:
-            InvalidRequestError: a field is wrong, found here or there.
-            RefusedError, and those below it: ClickPost or the courier said no.
-            NoReplyError, UnreadableReplyError, ServerError: nobody knows; the same edit may be
-                sent again.
+            InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost.
+            RefusedError, and its subclasses: ClickPost or the courier rejected the edit.
+            NoReplyError, UnreadableReplyError, ServerError: outcome unknown; safe to retry the same
+                edit.
 
         """
         call = self._caller.post(EDIT, edit)
@@ -321,14 +335,15 @@ class Orders(Timed):
             waybill: the courier's number of the parcel.
             courier_partner: the courier's id.
             account_code: the account it was created with; needed where there are several accounts
-                with the courier, since ClickPost may take the wrong one otherwise (350, 352).
-            manually_update_status: have its tracking say "Cancelled" as soon as the courier agrees.
+                with the courier, since ClickPost may use the wrong one otherwise (350, 352).
+            manually_update_status: whether its tracking status becomes "Cancelled" as soon as the
+                courier agrees.
 
         Raises:
             CourierError: it cannot be cancelled, or the courier does not know it (350).
             CredentialsError: the account is not one of this courier's (351), or one of several
                 (352): give its `account_code`.
-            NoReplyError, UnreadableReplyError, ServerError: the outcome is unknown; cancel again.
+            NoReplyError, UnreadableReplyError, ServerError: outcome unknown; safe to cancel again.
 
         """
         check(
@@ -352,10 +367,17 @@ class Orders(Timed):
     ) -> UpdatedOrders:
         """Fetch one page of the orders that got a new status in a window of at most 1,800 seconds.
 
-        Both ends are cut to the second. `page` is the `next_page` of the page before;
-        `iter_updated` turns the pages by itself.
+        Args:
+            start: the window's start, with a time zone; truncated to the second.
+            end: its end, likewise.
+            page: the `next_page` of the page before; `iter_updated` fetches all pages by itself.
 
-        Raises `InvalidRequestError` for a longer window, before anything is sent.
+        Returns:
+            The updated orders, and `next_page` if there is another one.
+
+        Raises:
+            InvalidRequestError: the window is too long, or a time has no zone; nothing is sent.
+
         """
         _UPDATES.check_window(start, end)
         return await self._caller.get(
@@ -377,14 +399,24 @@ class Orders(Timed):
     ) -> Windows[UpdatedOrder]:
         """Iterate over every update of a span of any length, oldest window first, each once.
 
-        `end` is now unless it is earlier: what has not happened yet is left to the next run. To go
-        on where an earlier run stopped, give its `checkpoint`; `start` does not count then. No
-        update is missed by that; some come again where there are more than 256 within `overlap` and
-        the window that was being read.
-        `overlap` is how far clocks may differ, and how late ClickPost may be, without a loss.
-
         ClickPost keeps the newest status of an order only: one that was replaced before it was
-        asked for is not seen.
+        fetched is not seen.
+
+        Args:
+            start: the span's start, with a time zone.
+            end: its end; now by default, and at the latest.
+            checkpoint: that of an earlier run, to resume it; `start` is ignored then. No update is
+                missed; some are yielded again where there are more than 256 within `overlap` and
+                the window that was being read.
+            overlap: how far clocks may differ, and how late ClickPost may be, without a loss.
+
+        Returns:
+            The updates, for `async for`; its `checkpoint` is up to date after every row.
+
+        Raises:
+            InvalidRequestError: a time has no zone, `overlap` is too long, or `checkpoint` belongs
+                to another list; nothing is sent.
+
         """
         return Windows(
             _UPDATES,
@@ -415,7 +447,11 @@ class Orders(Timed):
                 problems.append(Problem("end", "must not be before start"))
             if end > counted:
                 problems.append(
-                    Problem("end", f"is counted two days later; ask up to {counted} today")
+                    Problem(
+                        "end",
+                        "counts are published two days late; the latest available day is"
+                        f" {counted}",
+                    )
                 )
         if problems:
             raise InvalidRequestError.of(problems)
@@ -425,7 +461,7 @@ class Orders(Timed):
 
 
 def is_india(order: Mapping[str, Any]) -> bool:
-    """Tell India's order from the world's by the names in `pickup_info` and `drop_info`."""
+    """Return whether an order has India's names in `pickup_info`, rather than the world's."""
     if not isinstance(order, Mapping):
         raise InvalidRequestError.of([not_a_mapping(order, "IndiaOrder or WorldOrder")])
     market = market_of(order)

@@ -1,6 +1,6 @@
-"""Ask couriers to come.
+"""Request pickups by couriers.
 
-Nothing recognises a pickup that was asked for before: asking twice may bring the courier twice.
+Pickup requests are not deduplicated: requesting twice may bring the courier twice.
 """
 
 from collections.abc import Mapping
@@ -32,17 +32,17 @@ class Pickups(Namespace):
     """`clickpost.pickups`."""
 
     async def create_india(self, pickup: IndiaPickupOrder | Mapping[str, Any]) -> CreatedPickup:
-        """Ask a courier to pick up parcels within India.
+        """Request a pickup of parcels within India.
 
-        Few couriers can be asked: Delhivery, FedEx, Bluedart, XpressBees Cargo. It is never sent
-        twice: where the outcome is unknown, ask the courier before asking for another pickup.
+        Few couriers support it: Delhivery, FedEx, Bluedart, XpressBees Cargo. It is never resent.
 
         Raises:
-            InvalidRequestError: a field is wrong; found here, before anything is sent, or there
+            InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost
                 (400).
             CredentialsError: the key or the courier account is wrong.
             NotSentError: nothing was processed.
-            NoReplyError, UnreadableReplyError, ServerError: nobody knows whether the courier comes.
+            NoReplyError, UnreadableReplyError, ServerError: outcome unknown; check with the courier
+                before you request the pickup again.
 
         """
         call = self._caller.post(CREATE_INDIA, pickup)
@@ -50,9 +50,9 @@ class Pickups(Namespace):
         return await call
 
     async def create_world(self, pickup: WorldPickupOrder | Mapping[str, Any]) -> CreatedPickup:
-        """Ask a courier to pick up a parcel outside India; otherwise as `create_india`.
+        """Request a pickup of a parcel outside India; otherwise as `create_india`.
 
-        DHL International is the only courier that can be asked, and the parcel's waybill has to be
+        DHL International is the only courier that supports it, and the parcel's waybill has to be
         registered with ClickPost under the same account (400 otherwise).
         """
         call = self._caller.post(CREATE_WORLD, pickup)

@@ -1,4 +1,4 @@
-"""Have reports made, wait for them, and download them."""
+"""Request reports, wait for them, and download them."""
 
 import math
 import os
@@ -23,7 +23,7 @@ def _requested(body: Mapping[str, Any]) -> Any:
 
 
 def _only_or_none_yet(body: Mapping[str, Any]) -> Any:
-    """Read the report, if there is one already: how ClickPost responds before is not documented."""
+    """Read the report, if there is one: the response before that is not documented."""
     return only_row(body) if body.get("result") else {}
 
 
@@ -60,23 +60,23 @@ class Reports(Namespace):
     """`clickpost.reports`."""
 
     async def request(self, report: Report | Mapping[str, Any]) -> RequestedReport:
-        """Have a report made on the shipments updated within at most 24 hours.
+        """Request a report on the shipments updated within at most 24 hours.
 
-        `Report.between(start, end)` takes times that know their zone; a plain mapping has text in
-        UTC. Asking twice makes two reports, so it is never repeated.
+        `Report.between(start, end)` takes times with a zone; a plain mapping has strings in UTC.
+        Two requests make two reports, so it is never resent.
 
         Raises:
-            InvalidRequestError: a field is wrong; found here, before anything is sent, or there.
+            InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost.
             CredentialsError: the key is wrong.
             NotSentError: nothing was processed.
-            NoReplyError, UnreadableReplyError, ServerError: nobody knows whether one is being made;
-                another one does no harm.
+            NoReplyError, UnreadableReplyError, ServerError: outcome unknown; requesting another
+                report does no harm.
 
         """
         return await self._caller.post(REQUEST, report)
 
     async def status(self, reference: Reference) -> ReportStatus:
-        """Ask how far a report is; `ready` says whether it can be downloaded.
+        """Fetch the status of a report; it can be downloaded when `ready` is true.
 
         Raises:
             InvalidRequestError: there is no such report (422).
@@ -87,13 +87,18 @@ class Reports(Namespace):
         return await self._caller.get(STATUS, query)
 
     async def wait(self, reference: Reference, *, patience: float = 600.0) -> ReportStatus:
-        """Ask how far a report is until it is ready, with pauses that grow from 2 s to 30 s.
+        """Poll the status of a report until it is ready, with pauses that grow from 2 s to 30 s.
 
-        `patience` is how many seconds of pauses there are at most; 0 asks once.
+        Args:
+            reference: the report: what `request` returned, or its number.
+            patience: the total of the pauses in seconds, at most; 0 polls once.
+
+        Returns:
+            The status of the report, which can be downloaded.
 
         Raises:
             DeadlineError: it is not ready yet; nothing is lost, wait for it again.
-            RefusedError: ClickPost has given it up.
+            RefusedError: ClickPost failed to make it.
             InvalidRequestError, CredentialsError: as `status` does.
 
         """
@@ -129,7 +134,7 @@ class Reports(Namespace):
     ) -> Path:
         """Download a report, CSV or ZIP, into a file, and return its path.
 
-        `report` is what `wait` or `status` answered, or a URL; otherwise as `labels.download`.
+        `report` is what `wait` or `status` returned, or a URL; otherwise as `labels.download`.
         """
         ready = not isinstance(report, ReportStatus) or report.ready
         url = report.url if isinstance(report, ReportStatus) else report
@@ -142,6 +147,6 @@ class Reports(Namespace):
 def _number(reference: Reference) -> str:
     found = reference.reference if isinstance(reference, RequestedReport) else reference
     if found is None or not _is_number(str(found)):
-        problem = Problem("reference", "the number that reports.request answered with is needed")
+        problem = Problem("reference", "expected the number that reports.request returned")
         raise InvalidRequestError.of([problem])
     return str(found)

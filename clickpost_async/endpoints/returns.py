@@ -1,4 +1,4 @@
-"""Returns that customers have asked for."""
+"""List the returns that customers have requested."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -40,12 +40,19 @@ class Returns(Timed):
     async def poll(
         self, start: datetime, end: datetime, *, page: Page | None = None
     ) -> RaisedReturns:
-        """Fetch the returns that were asked for in a window of at most 60 minutes.
+        """Fetch one page of the returns that were requested in a window of at most 60 minutes.
 
-        Both ends are sent in UTC, cut to the second. `page` is the `next_page` of the page before,
-        if there is one; `iter_requests` turns the pages by itself.
+        Args:
+            start: the window's start, with a time zone; sent in UTC, truncated to the second.
+            end: its end, likewise.
+            page: the `next_page` of the page before; `iter_requests` fetches all pages by itself.
 
-        Raises `InvalidRequestError` for a longer window, before anything is sent.
+        Returns:
+            The returns, and `next_page` if there is another one.
+
+        Raises:
+            InvalidRequestError: the window is too long, or a time has no zone; nothing is sent.
+
         """
         _RETURNS.check_window(start, end)
         return await self._caller.get(
@@ -63,10 +70,21 @@ class Returns(Timed):
     ) -> Windows[RaisedReturn]:
         """Iterate over all returns of a span of any length, oldest window first.
 
-        Each is given out once for every status that it is found in. `end` is now unless it is
-        earlier. To go on where an earlier run stopped, give its `checkpoint`; `start` does not
-        count then. `overlap` is how far clocks may differ, and how late ClickPost may be, without
-        a loss.
+        Each is yielded once for every status that it is seen with.
+
+        Args:
+            start: the span's start, with a time zone.
+            end: its end; now by default, and at the latest.
+            checkpoint: that of an earlier run, to resume it; `start` is ignored then.
+            overlap: how far clocks may differ, and how late ClickPost may be, without a loss.
+
+        Returns:
+            The returns, for `async for`; its `checkpoint` is up to date after every row.
+
+        Raises:
+            InvalidRequestError: a time has no zone, `overlap` is too long, or `checkpoint` belongs
+                to another list; nothing is sent.
+
         """
         return Windows(
             _RETURNS,

@@ -23,7 +23,7 @@ from clickpost_async.structures.serviceability import (
 
 
 def _accounts_of(body: Mapping[str, Any]) -> Any:
-    """Read rows whose order type has a database path for a name, another one for each list."""
+    """Read rows whose order type has a database path as its key, a different one per list."""
     found = rows_from_result(body)
     return found and {"rows": [_with_order_type(row) for row in found["rows"]]}
 
@@ -35,7 +35,7 @@ def _with_order_type(row: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-# The body is a list, and the response does not say which of its entries it belongs to: one is sent.
+# The body is a list, but the response does not identify the entry it belongs to: one is sent.
 CHECK = Post(
     "/v3/serviceability_api/",
     name="serviceability.check",
@@ -97,13 +97,13 @@ class Serviceability(Namespace):
 
         Args:
             drop_pincode: where the parcel goes, six digits.
-            pickup_pincode: where it starts; needed by those who ship from several warehouses.
+            pickup_pincode: where it starts; needed if you ship from several warehouses.
             order_type: COD or PREPAID; the response then mentions only that one.
             service_type: FORWARD (ClickPost's default), RVP or EXCHANGE.
 
         Returns:
-            `serviceable`, which is also what `bool()` of it says. A pincode that nobody serves is
-            not an error.
+            `serviceable`, which is also its truth value. A pincode that no account serves is not
+            an error.
 
         Raises:
             InvalidRequestError: an argument is wrong; nothing is sent then.

@@ -35,10 +35,10 @@ REGISTER = Post(
     returns=RegisteredShipment,
     accepts={200, 303},
     auth=Auth.KEY,
-    # A waybill that is registered already answers 303.
+    # The response is 303 for a waybill that is registered already.
     idempotency=Idempotency.IDEMPOTENT,
 )
-# A wrong key is answered 500 here, in the words of any fault inside; nothing tells the two apart.
+# A wrong key gets a 500 here, with the message of any internal error: the two are alike.
 REGISTER_V2 = Post(
     "/v2/tracking/awb-register/",
     name="tracking.register_v2",
@@ -55,7 +55,7 @@ SET_WHATSAPP = Post(
     returns=NotificationSetting,
     accepts_meta=without_meta,
     auth=Auth.KEY,
-    # A switch set twice is set.
+    # Setting the same value twice has no further effect.
     idempotency=Idempotency.IDEMPOTENT,
 )
 UNREGISTER = Post(
@@ -65,7 +65,7 @@ UNREGISTER = Post(
     returns=UnregisteredShipment,
     accepts_meta=only_row,
     auth=Auth.KEY_IN_BODY,
-    # What is not tracked any more stays so.
+    # Unregistering twice has no further effect.
     idempotency=Idempotency.IDEMPOTENT,
 )
 SECURITY_KEY = Get(
@@ -88,7 +88,7 @@ PROOF_OF_DELIVERY = Get(
 
 
 def _tracks_of(body: Mapping[str, Any]) -> Any:
-    """Read the journeys by waybill; the answer has been seen with other keys beside them."""
+    """Read the tracks by waybill; responses have been seen with other keys beside them."""
     result = body.get("result") or {}
     if not isinstance(result, Mapping):
         return None
@@ -121,7 +121,7 @@ _MAX_LENGTH = 100
 
 @frozen(kw_only=True)
 class TrackOutcome:
-    """What became of one waybill of `iter_track`: its `track`, or the `error` of its call."""
+    """The result for one waybill of `iter_track`: its `track`, or the `error` of its call."""
 
     waybill: str
     track: Track | None = None
@@ -132,14 +132,15 @@ class Tracking(Namespace):
     """`clickpost.tracking`."""
 
     async def register(self, shipment: ShipmentToTrack | Mapping[str, Any]) -> RegisteredShipment:
-        """Have a parcel followed that ClickPost did not create.
+        """Register a parcel for tracking that ClickPost did not create.
 
-        Registered before counts as registered; `already_registered` tells.
+        A parcel that was registered before is no error; its `already_registered` is true.
 
         Raises:
-            InvalidRequestError: a field is wrong, found here or there.
-            CredentialsError: the key, or the account is unknown (351) or inactive (353).
-            NoReplyError, UnreadableReplyError, ServerError: nobody knows; register it again.
+            InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost.
+            CredentialsError: the key is wrong, or the account is unknown (351) or inactive (353).
+            NoReplyError, UnreadableReplyError, ServerError: outcome unknown; safe to register it
+                again.
 
         """
         call = self._caller.post(REGISTER, shipment)
@@ -149,28 +150,28 @@ class Tracking(Namespace):
     async def register_v2(
         self, shipment: OldShipmentToTrack | Mapping[str, Any]
     ) -> RegisteredShipment:
-        """Have a parcel followed, the older way; otherwise as `register`.
+        """Register a parcel with the older endpoint; otherwise as `register`.
 
-        A wrong key raises `ServerError` (500) here: ClickPost says no more.
+        A wrong key raises `ServerError` (500) here: ClickPost's response does not tell more.
         """
         call = self._caller.post(REGISTER_V2, shipment)
         del shipment  # error trackers export the variables of frames that fail
         return await call
 
     async def set_whatsapp(self, waybill: str, *, disabled: bool) -> NotificationSetting:
-        """Switch WhatsApp messages about a parcel off, or on again."""
+        """Disable WhatsApp messages about a parcel, or enable them again."""
         check(waybill=waybill, disabled=disabled)
         return await self._caller.post(SET_WHATSAPP, {"awb": waybill, "whatsapp_disable": disabled})
 
     async def unregister(self, waybill: str, *, courier_partner: int) -> UnregisteredShipment:
-        """Have ClickPost track a parcel no longer, and mark it as expired.
+        """Stop tracking a parcel, which ClickPost then marks as expired.
 
-        ClickPost documented this until 2020, and has not since.
+        ClickPost documented this until 2020 only.
 
         Raises:
             InvalidRequestError: the parcel is not tracked, or an argument is wrong.
             CredentialsError: the key is wrong, or the account has no tracking.
-            NoReplyError, UnreadableReplyError, ServerError: the outcome is unknown; unregister it
+            NoReplyError, UnreadableReplyError, ServerError: outcome unknown; safe to unregister it
                 again.
 
         """
@@ -224,11 +225,21 @@ class Tracking(Namespace):
     async def track(self, waybills: str | Iterable[str], *, courier_partner: int) -> Tracked:
         """Track any number of one courier's waybills: `tracked[waybill].latest_status`.
 
-        They are sent in fives, concurrently. Every waybill is in the response; look at `known`.
-        `response` is that of the last five. The first call that fails ends the others: for many
-        thousands, `iter_track` keeps what the others respond, and uses little memory.
+        They are sent in fives, concurrently. The first call that fails cancels the others: for many
+        thousands, `iter_track` keeps the results of the others, and uses little memory.
 
-        Raises `InvalidRequestError` for a waybill that cannot be one, before anything is sent.
+        Args:
+            waybills: one waybill, or any number of them.
+            courier_partner: the courier's id.
+
+        Returns:
+            The tracks; every waybill is in `tracks`, and its `known` is false if ClickPost does not
+            track it. `response` is that of the last call.
+
+        Raises:
+            InvalidRequestError: a waybill is malformed, or there is none; nothing is sent.
+            ClickPostError: the error of the first call that failed.
+
         """
         check(courier_partner=courier_partner)
         wanted = list(dict.fromkeys([waybills] if isinstance(waybills, str) else waybills))
@@ -248,12 +259,12 @@ class Tracking(Namespace):
         """Track any number of waybills of one courier: `async for outcome in …`, as they complete.
 
         A failed call does not end the others: its waybills have an `error` in place of a `track`,
-        as has a waybill that cannot be one. Memory is the same for a thousand and for a million.
+        as has a malformed waybill. Memory use is the same for a thousand and for a million.
 
         Args:
-            waybills: any iterable; it is read as the calls need it.
+            waybills: any iterable; it is consumed lazily.
             courier_partner: the courier's id.
-            max_concurrency: how many calls are under way at a time; each has up to five waybills.
+            max_concurrency: how many calls are in flight at a time; each has up to five waybills.
 
         Returns:
             One outcome for each waybill, in the order in which the calls complete.
@@ -311,7 +322,7 @@ def _check(waybills: Sequence[str]) -> None:
 
 
 def _in_fives(waybills: Iterable[str]) -> Iterator[list[str]]:
-    """Cut waybills into pieces that ClickPost takes; what is no waybill is a piece of its own."""
+    """Split waybills into batches that ClickPost accepts; a malformed one is its own batch."""
     some: list[str] = []
     for waybill in waybills:
         if not _is_waybill(waybill):

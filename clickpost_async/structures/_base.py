@@ -5,9 +5,10 @@
 and hide personal data.
 """
 
-from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from operator import attrgetter
 from typing import Any, ClassVar, Generic, TypeVar
 
 from attrs import field, frozen
@@ -102,23 +103,22 @@ class RequestModel(Structure):
         """Yield the mistakes of the fields, then those between fields; collect the warnings."""
         invalid: set[str] = set()
         cls: type = type(self)
-        for spec, name, exact_types, check, warn_of in _fields(cls):
-            value = getattr(self, name)
+        fields, values_of = _fields(cls)
+        for (spec, exact_types, check, warn_of), value in zip(fields, values_of(self), strict=True):
             if value is not None:
                 kind = type(value)
                 if kind not in exact_types or (kind is str and not value):
-                    value = self._convert(spec, value)
+                    value = self._convert(spec, value)  # noqa: PLW2901 - the field has it now
+            # Most fields of most orders are left out.
             if value is None:
-                problems: Sequence[Problem] = (
-                    () if spec.default is None else (Problem(spec.wire, "required field missing"),)
-                )
-            else:
-                problems = check(value)
-                if warn_of is not None and not problems:
-                    warnings += warn_of(value)
-            if problems:
-                invalid.add(name)
+                if spec.default is not None:
+                    invalid.add(spec.name)
+                    yield Problem(spec.wire, "required field missing")
+            elif problems := check(value):
+                invalid.add(spec.name)
                 yield from problems
+            elif warn_of is not None:
+                warnings += warn_of(value)
         if self.extra:
             yield from json_problems(self.extra)
         yield from self._problems_between_fields(invalid, warnings)
@@ -150,9 +150,20 @@ class RequestModel(Structure):
 @cache
 def _fields(
     cls: type,
-) -> Sequence[tuple[FieldSpec, str, frozenset[type], Check, Check | None]]:
-    """Return the fields with what the check of every value looks at."""
-    return [(spec, spec.name, spec.exact_types, spec.check, spec.warn) for spec in specs(cls)]
+) -> tuple[
+    Sequence[tuple[FieldSpec, frozenset[type], Check, Check | None]],
+    Callable[[object], tuple[Any, ...]],
+]:
+    """Return the fields with what the check of every value looks at, and what gets their values."""
+    found = specs(cls)
+    names = [spec.name for spec in found]
+    # One call for all of them; with fewer than two names it returns no tuple.
+    values_of = (
+        attrgetter(*names)
+        if len(names) > 1
+        else lambda made: tuple(getattr(made, name) for name in names)
+    )
+    return [(spec, spec.exact_types, spec.check, spec.warn) for spec in found], values_of
 
 
 @frozen(kw_only=True)
