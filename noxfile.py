@@ -1,7 +1,7 @@
-"""Everything that is run: `nox`, or `python3 noxfile.py tests` where there is only Python.
+"""Development tasks: run `nox`, or `python3 noxfile.py tests` without nox.
 
-Where nox is missing, the foot of this file makes a private environment with nox in it, with the
-standard library alone, and goes on there.
+Without nox, the end of this file creates a private environment with nox in it, using the standard
+library only, and runs the task there.
 """
 
 import os
@@ -38,18 +38,18 @@ if nox:
 
     @nox.session
     def demo(session: nox.Session) -> None:
-        """Run the main job: a file of orders becomes waybills, at a sandbox of its own."""
+        """Run the demo: create the orders of a file at a local sandbox."""
         session.install("-e", ".[demo]")
         session.run("python", "-m", "clickpost_async", "demo", *session.posargs)
 
     @nox.session
     def tests(session: nox.Session) -> None:
-        """Run all tests on the Python that nox runs on."""
+        """Run all tests on the Python version that runs nox."""
         _run_tests(session)
 
     @nox.session(python=OTHER_PYTHONS)
     def tests_all(session: nox.Session) -> None:
-        """Run all tests on every other supported Python that is there."""
+        """Run all tests on every other supported Python version that is installed."""
         _run_tests(session)
 
     @nox.session
@@ -61,16 +61,16 @@ if nox:
 
     @nox.session
     def windows_rehearsal(session: nox.Session) -> None:
-        """Run the client, a bulk run and the command line without what Windows lacks."""
+        """Run the client, a bulk run and the command line without features that Windows lacks."""
         session.install("-e", ".[tests]")
         rehearsal = "tests/environments/test_windows.py"
         session.run("python", "-m", "pytest", "-v", rehearsal, *session.posargs)
 
     @nox.session
     def tracers(session: nox.Session) -> None:
-        """Look for the key in what tracers export that bring too much along for `tests`."""
+        """Check that tracers with many dependencies, which `tests` omits, do not export the key."""
         session.install("-e", ".[tests]", "logfire", "ddtrace")
-        # They have plugins for pytest, which trace every test.
+        # Their pytest plugins would trace every test.
         quiet = ["-p", "no:ddtrace", "-p", "no:logfire", "-p", "no:pytest_logfire"]
         canary = "tests/environments/test_canary.py"
         session.run("python", "-m", "pytest", *quiet, canary, "-k", "logfire or ddtrace")
@@ -81,20 +81,20 @@ if nox:
 
     @nox.session
     def cover(session: nox.Session) -> None:
-        """Run all tests and show which branches they leave out."""
+        """Run all tests and report branch coverage."""
         session.install("-e", ".[tests]")
         session.run("coverage", "run", "-m", "pytest", *session.posargs)
         session.run("coverage", "report")
 
     @nox.session
     def mutants(session: nox.Session) -> None:
-        """Make each change of a fixed list, and see that a test notices; for some 15 minutes."""
+        """Apply each mutant of a fixed list, and check that a test fails; takes 15 minutes."""
         session.install("-e", ".[tests]")
         session.run("python", "-m", "tests.mutants", *session.posargs)
 
     @nox.session
     def lint(session: nox.Session) -> None:
-        """Check style, format, and which floor imports which."""
+        """Check style, format, and the imports between layers."""
         session.install(*nox.project.dependency_groups(PROJECT, "lint"))
         session.run("ruff", "check")
         session.run("ruff", "format", "--check")
@@ -102,7 +102,7 @@ if nox:
 
     @nox.session
     def types(session: nox.Session) -> None:
-        """Check types with the two checkers that users run, and that nothing public is without."""
+        """Check types with mypy and pyright, and that the public API is fully typed."""
         session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "types"))
         session.run("mypy")
         session.run("pyright")
@@ -110,29 +110,29 @@ if nox:
 
     @nox.session
     def bare(session: nox.Session) -> None:
-        """Import the core with its own dependencies alone; the rooms say what they need."""
+        """Import the core with its own dependencies only; optional packages name their extra."""
         session.install(".")
         session.run("python", "-I", "-c", _BARE)
 
     @nox.session
     def docs(session: nox.Session) -> None:
-        """Build the documentation; a warning, such as a link to nowhere, is an error."""
+        """Build the documentation; a warning, such as a broken link, is an error."""
         session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "docs"))
         out = Path(session.create_tmp()) / "html"
         shutil.rmtree(out, ignore_errors=True)
         strict = ("--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env")
         session.run("sphinx-build", *strict, "--quiet", *session.posargs, "docs", str(out))
-        session.log(f"the first page is {out / 'index.html'}")
+        session.log(f"open {out / 'index.html'}")
 
     @nox.session
     def bench(session: nox.Session) -> None:
-        """Measure it beside its peers, for 25 minutes; with `-- --quick` see that it all runs."""
+        """Run the benchmarks against other clients, 25 minutes; `-- --quick` is a short check."""
         session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "bench"))
         session.run("python", "-m", "benchmarks", *session.posargs)
 
     @nox.session
     def build(session: nox.Session) -> None:
-        """Build the wheel by way of the source archive, and look at what is in it."""
+        """Build the wheel from the source archive, and check which files are in it."""
         session.install("build")
         out = Path(session.create_tmp()) / "dist"
         shutil.rmtree(out, ignore_errors=True)
@@ -142,8 +142,8 @@ if nox:
         package = {name for name in packed if ".dist-info/" not in name}
         ours = _package_files()
         if package != ours:
-            session.error(f"in the wheel or in the checkout alone: {sorted(package ^ ours)}")
-        session.log(f"{wheel.name} holds all {len(package)} files of the package, and only them")
+            session.error(f"only in the wheel or only in the checkout: {sorted(package ^ ours)}")
+        session.log(f"{wheel.name} contains exactly the {len(package)} files of the package")
 
     def _package_files() -> set[str]:
         files = (path for path in (HERE / "clickpost_async").rglob("*") if path.is_file())
@@ -153,7 +153,7 @@ if nox:
 
 
 _AT_ONCE = ("--numprocesses=auto", "--maxprocesses=8")
-# What starts servers, browsers and processes, or plays for minutes.
+# Tests that start servers, browsers and processes, or take minutes.
 _SLOW = (
     *("docs", "environments", "faults", "fleet", "concurrency", "test_benchmarks.py"),
     *("bulk/test_crash.py", "bulk/test_kills.py", "cli", "integrations", "limits/test_redis.py"),
@@ -164,21 +164,25 @@ _BARE = """
 import importlib, pkgutil
 import clickpost_async
 
-rooms = ("__main__", "cli", "integrations.opentelemetry", "labels", "limits.redis", "sandbox")
-rooms = (*rooms, "testing.fixtures", "fleet", "integrations.taskiq", "_http.httptools_connection")
-rooms = (*rooms, "integrations.django", "integrations.litestar", "integrations.starlette")
-rooms = {f"clickpost_async.{room}" for room in rooms}
+optional = {
+    "clickpost_async." + name
+    for name in (
+        *("__main__", "cli", "fleet", "labels", "limits.redis", "sandbox", "testing.fixtures"),
+        *("_http.httptools_connection", "integrations.django", "integrations.litestar"),
+        *("integrations.opentelemetry", "integrations.starlette", "integrations.taskiq"),
+    )
+}
 for module in pkgutil.walk_packages(clickpost_async.__path__, "clickpost_async."):
     if "__pyinstaller" in module.name:
-        continue  # PyInstaller's own process runs it
+        continue  # imported by PyInstaller only
     try:
         importlib.import_module(module.name)
     except ImportError as error:
-        if module.name not in rooms or "pip install" not in str(error):
+        if module.name not in optional or "pip install" not in str(error):
             raise
-        rooms.remove(module.name)
-assert not rooms, f"imported with nothing but the core: {rooms}"
-print("the core needs only its own dependencies, and the rooms say what they need")
+        optional.remove(module.name)
+assert not optional, f"imported without their extra: {optional}"
+print("the core imports with its own dependencies only; optional packages name their extra")
 """
 
 
@@ -188,13 +192,13 @@ def _bootstrap(arguments: list[str]) -> int:
     home = HERE / ".nox" / f".bootstrap-{version}"
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not (python.exists() and _runs([python, "-c", "import nox"], quiet=True)):
-        print("making a private environment in", home, flush=True)
+        print("creating a private environment in", home, flush=True)
         shutil.rmtree(home, ignore_errors=True)
         if not _runs([sys.executable, "-m", "venv", home]):
             return _fail("Python's venv does not work; on Debian: apt install python3-venv")
         pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
         if not _runs([*pip, "install", "nox"]):
-            return _fail("nox could not be installed; is a package index in reach?")
+            return _fail("nox could not be installed; check the connection to the package index")
     session = ["--session", arguments[0], "--", *arguments[1:]] if arguments else []
     command = [python, "-m", "nox", "--noxfile", HERE / "noxfile.py", *session]
     try:

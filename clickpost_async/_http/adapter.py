@@ -119,7 +119,7 @@ class SendProgress:
 
 
 class HTTPAdapter(Protocol):
-    """Sends requests. An exception of its library is raised as it is, and classified above."""
+    """Sends requests. Exceptions of its library are raised unchanged, and classified by callers."""
 
     @property
     def connections(self) -> int:

@@ -109,7 +109,7 @@ def _values(file: BinaryIO, name: str, size: int) -> Iterator[Sequence[object]]:
         yield [_unescape(cell) if isinstance(cell, str) else cell for cell in cells]
 
 
-# --- what is in the workbook ----------------------------------------------------------------------
+# --- parts of the workbook ------------------------------------------------------------------------
 
 
 @frozen

@@ -252,7 +252,7 @@ class OpenTelemetry:
         about = {**endpoint, "clickpost.outcome": outcome, **_known_value({"error.type": error})}
         self._calls.record(event.seconds, about)
 
-    # --- what is known of an endpoint -----------------------------------------------------------
+    # --- attributes of an endpoint --------------------------------------------------------------
 
     def _request(self, label: str) -> Mapping[str, str | int]:
         about = self._requests_by_label.get(label)

@@ -3,21 +3,22 @@
 import math
 from collections.abc import Callable
 
-# Seconds until a process that got no response asks again: longer and longer, up to the second.
+# Seconds before the shared limiter is tried again after a failure: doubled up to the second value.
 _SOONEST, _LATEST = 0.05, 1.0
 # Seconds of calls without a slot that are booked at once.
 _MAX_BOOKED = 10.0
-# As long as one asks in vain: what that takes is made up for.
+# The timeout of a request to the shared limiter: the time it takes is made up for.
 _CATCH_UP = 0.05
 
 
 class FallbackShare:
-    """A share of the pace, the pauses, and whether both must be kept without a shared limiter.
+    """This process's share of the rate, and the pauses, while the shared limiter is unreachable.
 
-    A process that has lost the shared limiter asks again after a second at the latest, and lets no
-    call leave in between that is not in its share. When it has found it again, it keeps to its
-    share for a little longer than that, since others may not have found it yet: so at no time do
-    all of them together go too fast. Without an `interval` its share is not known: no call leaves.
+    A process that has lost the shared limiter tries it again after a second at the latest, and
+    sends calls at its share of the rate meanwhile. After a success it keeps to its share for a
+    little longer than a second, since other processes may not have reconnected yet: so the
+    processes together never exceed the rate. Without an `interval` the share is not known and no
+    call is sent.
     """
 
     def __init__(self, interval: float | None, clock: Callable[[], float]) -> None:
@@ -36,10 +37,10 @@ class FallbackShare:
         self._booked_at = -math.inf
 
     def now(self) -> float:
-        """Return the time, by the clock of the event loop that runs."""
+        """Return the time of the running event loop's clock."""
         now = self._clock()
         if now < self._seen:
-            # Another event loop, whose clock began elsewhere: what is still to be waited stays.
+            # Another event loop has another clock: the remaining waits stay the same.
             ahead = self._seen - now
             self._next -= ahead
             self.held_until -= ahead
@@ -49,7 +50,7 @@ class FallbackShare:
         return now
 
     def hold(self, until: float) -> None:
-        """Let no call leave before that; of overlapping pauses the later end counts."""
+        """Pause all calls until then; of overlapping pauses the later end counts."""
         if until > self.held_until:
             self.held_until = until
             self.holds += 1
@@ -59,7 +60,7 @@ class FallbackShare:
         return self.lost or self._seen < self._until
 
     def delay(self) -> float:
-        """Return how long a pause still is or, where the share is kept, its next call must wait."""
+        """Return how many seconds the next call must wait, for a pause or for the share."""
         return max(0.0, self.held_until - self._seen, self._share_begins() - self._seen)
 
     def _share_begins(self) -> float:
@@ -70,28 +71,28 @@ class FallbackShare:
         return self._next
 
     def spend(self) -> None:
-        """Let one call of the share leave."""
+        """Use one call of the share."""
         if self.interval is not None:
             self._next = max(self._next, self._seen - _CATCH_UP) + self.interval
         if self.lost:
             self._spent += 1
 
     def take_spent(self) -> tuple[int, float]:
-        """Return how many calls have left without a slot since the last time, and its age."""
+        """Return how many calls were sent without a slot since the last time, and its age."""
         now = self.now()
         age = min(max(now - self._booked_at, 0.0), _MAX_BOOKED)
         spent, self._spent, self._booked_at = self._spent, 0, now
         return spent, age
 
     def lose(self) -> bool:
-        """Note that the shared limiter does not respond; return whether that is new."""
+        """Record that the shared limiter does not respond; return whether that is new."""
         was, self.lost = self.lost, True
         self._pause = min(2 * self._pause, _LATEST) if was else _SOONEST
         self.ask_at = self._seen + self._pause
         return not was
 
     def find(self) -> bool:
-        """Note that the shared limiter responds; return whether that is new."""
+        """Record that the shared limiter responds; return whether that is new."""
         was, self.lost = self.lost, False
         if was:
             self._spent = 0
@@ -99,9 +100,9 @@ class FallbackShare:
         return was
 
     def keep_share(self) -> None:
-        """Keep to the share until all processes know what has happened."""
+        """Keep to the share until all processes have noticed the change."""
         self._until = self._seen + _LATEST * 1.2
 
     def begin_after(self, line: float) -> None:
-        """Let the share begin there, or now if that is past."""
+        """Start the share at `line`, or now if that has passed."""
         self._next = max(self._next, self._seen, line)
