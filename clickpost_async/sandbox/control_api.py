@@ -1,28 +1,28 @@
-"""The sandbox's knobs over HTTP: what tests and people do to it, as JSON.
+"""Control API of the sandbox, with JSON requests and responses.
 
-| call | body | answer |
+| call | body | result |
 | --- | --- | --- |
-| `GET /control/state` | | the time, the faults, the totals, where webhooks go |
-| `GET /control/orders?search=…&limit=…` | | orders and where their parcels are, the newest first |
-| `GET /control/parcels/WAYBILL` | | every scan of a parcel, and what comes |
-| `GET /control/requests?search=…&limit=…` | | the latest calls, the newest first |
-| `GET /control/ledger` | | the labels bought, by reference |
-| `GET /control/webhooks` | | the latest webhooks pushed, the newest first |
-| `GET /control/samples` | | the latest calls with their answers as samples, about nobody |
-| `POST /control/clock` | `{"seconds": 3600}` | lets time pass |
-| `POST /control/parcels` | | every parcel goes one step on |
-| `POST /control/parcels/WAYBILL/advance` | `{"steps": 1}` | |
+| `GET /control/state` | | the time, the faults, the totals, the URL of webhooks |
+| `GET /control/orders?search=…&limit=…` | | orders and the status of their parcels, newest first |
+| `GET /control/parcels/WAYBILL` | | the scans of a parcel, past and future |
+| `GET /control/requests?search=…&limit=…` | | the latest calls, newest first |
+| `GET /control/ledger` | | the labels bought, by reference number |
+| `GET /control/webhooks` | | the latest webhooks pushed, newest first |
+| `GET /control/samples` | | the latest calls as samples, without personal data |
+| `POST /control/clock` | `{"seconds": 3600}` | advances the clock |
+| `POST /control/parcels` | | advances every parcel one step |
+| `POST /control/parcels/WAYBILL/advance` | `{"steps": 1}` | advances the parcel |
 | `POST /control/parcels/WAYBILL/fail` | `{"ndr_code": 1}` | the delivery fails |
-| `POST /control/parcels/WAYBILL/return` | `{"reason": "too small"}` | the customer asks for it |
-| `POST /control/returns/REFERENCE/approve` | | the waybill of the way back |
-| `POST /control/webhooks` | `{"url": "http://127.0.0.1:9000/", "token": "…"}` | pushes there |
-| `POST /control/webhooks/NUMBER/push` | | pushes that one again |
-| `POST /control/faults` | `{"too_many": 0.5, "latency": 2}` | sets these chances |
+| `POST /control/parcels/WAYBILL/return` | `{"reason": "too small"}` | the customer requests a return |
+| `POST /control/returns/REFERENCE/approve` | | the waybill of the return |
+| `POST /control/webhooks` | `{"url": "http://127.0.0.1:9000/", "token": "…"}` | pushes webhooks to that URL |
+| `POST /control/webhooks/NUMBER/push` | | pushes that webhook again |
+| `POST /control/faults` | `{"too_many": 0.5, "latency": 2}` | sets fault probabilities |
 | `POST /control/faults/next` | `{"fault": "drop_after", "times": 1}` | the next calls fail |
-| `POST /control/reset` | | forgets everything |
+| `POST /control/reset` | | deletes all state |
 
-What cannot be done is answered 400 or 404 with `{"error": "…"}`. It is for this machine alone: a
-`Host` that is no loopback address, or a POST from another site's page, is answered 403.
+Errors have status 400 or 404 and the body `{"error": "…"}`. A request with a `Host` that is not a
+loopback address, and a cross-site POST, get 403.
 """
 
 import json

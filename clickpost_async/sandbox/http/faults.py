@@ -1,18 +1,18 @@
-"""How the sandbox misbehaves: by chance, reproducibly, or by a script.
+"""Faults that the sandbox injects: by seeded probability, or by a script.
 
-| fault | booked? | what the client sees |
+| fault | order placed | what the client sees |
 | --- | --- | --- |
 | `too_many` | no | HTTP 429 with Retry-After |
 | `busy` | no | HTTP 503 with Retry-After |
-| `server_error` | no | HTTP 500 and a page of HTML |
-| `html` | no | HTTP 200 and a maintenance page |
-| `drop_before` | no | the connection closes without an answer |
-| `drop_after` | yes | the connection closes without an answer |
-| `half_answer` | yes | the connection closes in the middle of the answer |
-| `gateway` | yes | HTTP 504 and a page of HTML |
+| `server_error` | no | HTTP 500 with an HTML page |
+| `html` | no | HTTP 200 with an HTML maintenance page |
+| `drop_before` | no | the connection is closed without a response |
+| `drop_after` | yes | the connection is closed without a response |
+| `half_answer` | yes | the connection is closed in the middle of the response |
+| `gateway` | yes | HTTP 504 with an HTML page |
 | `oops` | yes | HTTP 200 with `meta.status` 500 |
-| `hang` | yes | nothing, until the client gives up |
-| `courier_down` | no | HTTP 200 with `meta.status` 322; creates alone ask the courier |
+| `hang` | yes | no response, until the client times out |
+| `courier_down` | no | HTTP 200 with `meta.status` 322; only for creates |
 
 Over HTTP a drop is a real close of the TCP connection (with `reset=True` an RST). An ASGI transport
 has none to close: there a drop is a ConnectionResetError raised out of the application.
