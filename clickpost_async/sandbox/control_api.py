@@ -13,9 +13,9 @@
 | `POST /control/parcels` | | advances every parcel one step |
 | `POST /control/parcels/WAYBILL/advance` | `{"steps": 1}` | advances the parcel |
 | `POST /control/parcels/WAYBILL/fail` | `{"ndr_code": 1}` | the delivery fails |
-| `POST /control/parcels/WAYBILL/return` | `{"reason": "too small"}` | the customer requests a return |
+| `POST /control/parcels/WAYBILL/return` | `{"reason": "too small"}` | requests a return |
 | `POST /control/returns/REFERENCE/approve` | | the waybill of the return |
-| `POST /control/webhooks` | `{"url": "http://127.0.0.1:9000/", "token": "…"}` | pushes webhooks to that URL |
+| `POST /control/webhooks` | `{"url": "http://127.0.0.1:9000/", "token": "…"}` | pushes there |
 | `POST /control/webhooks/NUMBER/push` | | pushes that webhook again |
 | `POST /control/faults` | `{"too_many": 0.5, "latency": 2}` | sets fault probabilities |
 | `POST /control/faults/next` | `{"fault": "drop_after", "times": 1}` | the next calls fail |
