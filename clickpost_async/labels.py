@@ -25,7 +25,7 @@ def merge(paths: Iterable[Place], into: Place, *, overwrite: bool = False) -> Pa
 
     Raises:
         ValueError: a file, which is named, is no PDF or damaged; or there are none.
-        FileExistsError: there is a file already and `overwrite` was not said.
+        FileExistsError: the file exists already and `overwrite` is false.
 
     """
     target = Path(into)

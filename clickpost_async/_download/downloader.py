@@ -1,10 +1,10 @@
-"""Downloads labels and reports, from wherever an answer says they are.
+"""Downloads labels and reports from the URLs in responses.
 
-There is no key here, and no cookie. Errors name the host and never the rest of a URL, which carries
-a signature. A file appears whole or not at all.
+Requests carry no key and no cookie. Errors name the host and never the rest of a URL, which carries
+a signature. A file appears complete or not at all.
 
-Connections go to addresses that were checked before. Through a transport that a user gives, for its
-proxy or its certificates, the hosts are checked all the same, but the transport looks them up.
+Connections go to addresses that were checked before. A transport of the user, for its proxy or its
+certificates, resolves the names itself; the hosts are checked all the same.
 """
 
 import os
@@ -60,11 +60,11 @@ _LIMITS = StepTimeouts(connect=10.0, write=10.0, read=30.0)
 
 @frozen(kw_only=True)
 class Downloader:
-    """Downloads files from the hosts it is told, and from nowhere else.
+    """Downloads files from allowed hosts only.
 
-    `hosts` are names whose sub-domains count too. `loopback` lets a sandbox on this machine be
-    asked, also in plain http; `plain_http` is the host and port of one elsewhere. `through` is
-    asked for files instead of the network. `seconds` bounds a whole download, `largest` its bytes.
+    `hosts` are domains, whose sub-domains are allowed too. `loopback` allows a sandbox on this
+    machine, also in plain http; `plain_http` is the host and port of one elsewhere. `through`
+    requests files instead of the network. `seconds` bounds a whole download, `largest` its bytes.
     """
 
     hosts: Sequence[str] = FILE_HOSTS
@@ -83,14 +83,20 @@ class Downloader:
     async def download(
         self, download: Download, url: str, path: Path, *, overwrite: bool = False
     ) -> Path:
-        """Download a file whole, or not at all, and return its path."""
+        """Download a file to `path`, completely or not at all, and return the path.
+
+        Raises:
+            InvalidRequestError: The URL is not allowed, or the path cannot be written.
+            ClickPostError: The download failed.
+
+        """
         failure: ClickPostError
         try:
             with anyio.move_on_after(self.seconds):
                 await to_thread.run_sync(partial(_check_place, path, overwrite=overwrite))
                 await self._follow(download, url, path, overwrite=overwrite)
                 return path
-            failure = NoReplyError(f"the file did not come whole within {self.seconds:g} s")
+            failure = NoReplyError(f"the download was not complete within {self.seconds:g} s")
         except ClickPostError as error:
             failure = error
         except _NetworkError as error:
@@ -111,7 +117,7 @@ class Downloader:
             async with self._request(link) as response:
                 location = _redirect(response)
                 if location is None:
-                    _check_answer(link, response, self.largest)
+                    _check_response(link, response, self.largest)
                     return await self._save(download, link, response, path, overwrite=overwrite)
             url = location
         message = f"redirected more than {_REDIRECTS} times"
@@ -131,7 +137,7 @@ class Downloader:
                 await response.aclose()
 
     async def _connect_pinned(self, link: CheckedURL) -> Fetched:
-        """Ask one of the addresses that the link's host leads to, after they were checked."""
+        """Send the request to one of the host's addresses, after all were checked."""
         scheme, host = link.scheme.encode("ascii"), link.host.encode("ascii")
         addresses = await resolve_public(link, self.resolve)
         connection = httpcore.AsyncHTTPConnection(
@@ -190,25 +196,25 @@ class Downloader:
 
 @asynccontextmanager
 async def _body(link: CheckedURL, response: Fetched) -> AsyncGenerator[AsyncIterator[bytes], None]:
-    """Read a response's body, which may be left early."""
+    """Yield the pieces of a response's body; the block may end before the last one."""
     chunks = aiter(response.stream)
     try:
         yield _ResponseFile(link, chunks)
     finally:
-        # The generators of HTTP libraries cannot all be closed from here, and trio warns of those
-        # that are left standing; over a closed connection they come to their end by themselves.
+        # Generators of HTTP libraries cannot all be closed from here, and trio warns of unfinished
+        # ones; on a closed connection they finish by themselves.
         with anyio.CancelScope(shield=True), suppress(Exception):
             await response.aclose()
             for _ in range(_LEFT_OVER):
                 await anext(chunks)
 
 
-# Of pieces that may still come when a connection is closed.
+# Pieces that may still be read after a connection was closed.
 _LEFT_OVER = 8
 
 
 class _ResponseFile:
-    """The pieces of a body; no generator, for one that is left early is warned of on trio."""
+    """The pieces of a body; not a generator, since trio warns of one that is not finished."""
 
     def __init__(self, link: CheckedURL, chunks: AsyncIterator[bytes]) -> None:
         self._link = link
@@ -222,11 +228,11 @@ class _ResponseFile:
             return await anext(self._chunks)
 
 
-# --- what came ------------------------------------------------------------------------------------
+# --- checks of the response -----------------------------------------------------------------------
 
 
 class _NetworkError(Exception):
-    """What the network did, as opposed to what is written here."""
+    """A failure of the network or the HTTP library, as opposed to one of our own checks."""
 
     def __init__(self, link: CheckedURL, error: Exception) -> None:
         super().__init__()
@@ -234,11 +240,11 @@ class _NetworkError(Exception):
         self._error = error
 
     def failure(self) -> ClickPostError:
-        """Make the error for it, which leads to no frame that has seen the URL."""
+        """Return the error to raise, whose traceback has no frame with the URL."""
         reason = reason_of(self._error, self._where)
         if reason.final or failure_of(self._error) in _UNCONNECTED:
             return not_sent(reason, self._where)
-        failure = NoReplyError(f"the file did not come whole: {reason.text}")
+        failure = NoReplyError(f"the download was not complete: {reason.text}")
         failure.__cause__ = reason.cause
         return failure
 
@@ -267,12 +273,12 @@ def _redirect(response: Fetched) -> str | None:
         return None
     location = _header(response, b"location")
     if location is None:
-        message = "redirected without saying where to"
+        message = "redirect without a Location header"
         raise UnreadableReplyError(message, http_status=response.status)
     return location
 
 
-def _check_answer(link: CheckedURL, response: Fetched, largest: int) -> None:
+def _check_response(link: CheckedURL, response: Fetched, largest: int) -> None:
     status = response.status
     if status == 200:
         if codings := codings_of(_header(response, b"content-encoding") or ""):
@@ -283,14 +289,14 @@ def _check_answer(link: CheckedURL, response: Fetched, largest: int) -> None:
         return
     facts: dict[str, Any] = {"http_status": status}
     if status == 429:
-        message = f"{link.host} gets too many calls (HTTP 429)"
+        message = f"{link.host} received too many requests (HTTP 429)"
         raise ThrottledError(message, **facts)
     if status >= 500:
         message = f"{link.host} failed (HTTP {status})"
         raise ServerError(message, **facts)
     message = (
-        f"{link.host} does not give the file out (HTTP {status});"
-        " its URL may have expired, ask ClickPost for a new one"
+        f"{link.host} rejected the download (HTTP {status});"
+        " the URL may have expired, request a new one from ClickPost"
     )
     raise RefusedError(message, **facts)
 
@@ -304,24 +310,24 @@ def _check_size(size: int, largest: int) -> None:
 def _check_kind(download: Download, kind: Kind | None) -> None:
     if kind not in download.kinds:
         wanted = " or ".join(sorted(one.value for one in download.kinds))
-        came = kind.value if kind else "something else, such as a page that tells an error"
-        message = f"{wanted} was expected, and {came} came"
+        received = kind.value if kind else "something else, such as an error page"
+        message = f"expected {wanted}, received {received}"
         raise UnreadableReplyError(message, transient=False)
 
 
-# --- here -----------------------------------------------------------------------------------------
+# --- local files ----------------------------------------------------------------------------------
 
 
 def _check_place(path: Path, *, overwrite: bool) -> None:
     if not path.parent.is_dir():
-        refuse("path", "there is no such directory; make it first")
+        refuse("path", "the directory does not exist; create it first")
     if path.is_dir():
-        refuse("path", "is a directory; give the name of the file to be made")
+        refuse("path", "is a directory; pass the path of a file")
     if not overwrite and os.path.lexists(path):
         refuse("path", _ALREADY_EXISTS)
 
 
-_ALREADY_EXISTS = "there is a file already; choose another name, or say overwrite=True"
+_ALREADY_EXISTS = "the file already exists; choose another name, or pass overwrite=True"
 
 
 def _private(path: str, flags: int) -> int:
@@ -329,7 +335,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _put(part: Path, path: Path, *, overwrite: bool) -> None:
-    """Give a whole file its name; a link of that name is replaced, never followed."""
+    """Rename a complete file; a link with its name is replaced, never followed."""
     if overwrite:
         part.replace(path)
         return

@@ -1,8 +1,8 @@
-"""Which URLs may be followed, and to which addresses they may lead.
+"""SSRF guard: checks the URLs of downloads, and the addresses that their hosts resolve to.
 
-A URL in an answer is somebody else's word. So it is held to a short list of hosts, every address of
-its host has to be a public one, and the connection goes to the very address that was checked, while
-the certificate is still checked against the name.
+URLs in responses are untrusted input. Their host has to be on a short list, all of its addresses
+have to be public, and the connection goes to an address that was checked, while the certificate is
+verified for the name.
 """
 
 import ipaddress
@@ -25,22 +25,22 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _PORTS = {"http": 80, "https": 443}
 
-# What a URL may have besides letters and digits; the rest is percent-encoded.
+# Characters of a URL besides letters and digits; others are percent-encoded.
 _PLAIN = "%/?:@!$&'()*+,;=~[]"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]").search
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+", re.ASCII).fullmatch
 
 
 def refuse(name: str, message: str) -> Never:
-    """Raise the error that nothing was asked, and what to do."""
+    """Raise `InvalidRequestError` for an argument; nothing was sent."""
     raise InvalidRequestError.of([Problem(name, message)])
 
 
 @frozen(kw_only=True)
 class CheckedURL:
-    """A URL that may be followed; `local` if it leads to this machine, or a sandbox elsewhere.
+    """A URL that may be requested; `local`: on this machine, or of a sandbox elsewhere.
 
-    Its target is not shown.
+    Its target, which may carry a signature, is not in its `repr`.
     """
 
     scheme: str
@@ -51,13 +51,13 @@ class CheckedURL:
 
     @property
     def authority(self) -> str:
-        """The host as a URL has it, with its port if that is not the usual one."""
+        """The host as in a URL, with the port unless it is the default one."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def url(self) -> str:
-        """The whole URL, which may carry a signature and is not shown."""
+        """The whole URL, which may carry a signature and must not be shown."""
         return f"{self.scheme}://{self.authority}{self.target}"
 
 
@@ -69,11 +69,11 @@ def check_url(
     before: CheckedURL | None,
     plain_http: str | None = None,
 ) -> CheckedURL:
-    """Check a URL, or what the link `before` it redirected to; raises `InvalidRequestError`.
+    """Check a URL, or the target of a redirect from `before`; raises `InvalidRequestError`.
 
-    `hosts` are names whose sub-domains count too. `loopback` is whether this machine may be asked;
-    nobody else is followed to it. `plain_http` is the host and port of a sandbox elsewhere, which
-    counts as this machine does.
+    `hosts` are domains, whose sub-domains are allowed too. `loopback` allows this machine, except
+    for redirects from other hosts. `plain_http` is the host and port of a sandbox elsewhere, which
+    is treated like this machine.
     """
     name = "redirect" if before else "url"
     try:
@@ -89,7 +89,7 @@ def check_url(
     if parts.scheme != "https" and not (parts.scheme == "http" and local):
         refuse(name, "https is needed")
     if not local and port not in (None, 443):
-        refuse(name, "only the usual port of https is asked")
+        refuse(name, "only the default port of https (443) is allowed")
     if not local and not any(host == one or host.endswith(f".{one}") for one in hosts):
         refuse(name, f"files are downloaded from {', '.join(hosts)} only, not from {host[:99]}")
     target = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -109,7 +109,7 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 
 
 async def resolve_public(link: CheckedURL, resolve: Resolve) -> Sequence[str]:
-    """Look up a link's host once, and check all that it leads to."""
+    """Resolve the host of a URL once, and check all of its addresses."""
     where = address(link.host, link.port)
     reason = Reason("the name has no address")
     try:
@@ -121,16 +121,16 @@ async def resolve_public(link: CheckedURL, resolve: Resolve) -> Sequence[str]:
         raise not_sent(reason, where)
     for found in addresses:
         if not (_is_of_sandbox(found, link) if link.local else _is_public(found)):
-            refuse("url", f"{link.host} leads to an address that is not public")
+            refuse("url", f"{link.host} resolves to an address that is not public")
     return addresses
 
 
 def _is_of_sandbox(found: str, link: CheckedURL) -> bool:
-    # Calls go to a sandbox elsewhere as well, wherever its name leads to.
+    # API calls go to a sandbox elsewhere too, whatever its name resolves to.
     return is_loopback(found) or not is_loopback(link.host)
 
 
-# Python calls more of IPv6 global than is handed out to anybody, each version something else.
+# `is_global` includes IPv6 ranges that are not allocated, and differs between Python versions.
 _HANDED_OUT = ipaddress.ip_network("2000::/3")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -142,13 +142,13 @@ def _is_public(address: str) -> bool:
         return False
     if isinstance(found, ipaddress.IPv4Address):
         return found.is_global and not found.is_multicast
-    if found in _NAT64:  # how a network without IPv4 reaches it: what is inside counts
+    if found in _NAT64:  # RFC 6052: the embedded IPv4 address decides
         return _is_public(str(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)))
     return found in _HANDED_OUT and found.sixtofour is None and found.is_global
 
 
 class PinnedAddressBackend(httpcore.AsyncNetworkBackend):
-    """Connects to the addresses that were checked, whatever the name leads to by now."""
+    """Connects to the addresses that were checked, whatever the name resolves to now."""
 
     def __init__(self, addresses: Sequence[str], network: httpcore.AsyncNetworkBackend) -> None:
         self._addresses = addresses
@@ -156,13 +156,13 @@ class PinnedAddressBackend(httpcore.AsyncNetworkBackend):
 
     async def connect_tcp(
         self,
-        host: str,  # noqa: ARG002 - the name is for the certificate only
+        host: str,  # noqa: ARG002 - used for the certificate only
         port: int,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address that answers."""
+        """Connect to the first address that accepts the connection."""
         *others, last = self._addresses
         for other in others:
             try:

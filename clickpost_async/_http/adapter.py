@@ -1,7 +1,7 @@
-"""What is between a call and the HTTP library that sends it: plain values, and no library.
+"""The interface between a call and the HTTP library that sends it: plain values, no library.
 
-What is above knows nothing of httpx or httptools; what is below knows nothing of ClickPost. An
-adapter sends one request, notes how far it got, and hands on the response as it comes.
+Callers do not depend on httpx or httptools, adapters do not depend on ClickPost. An adapter sends
+one request, records its progress, and passes the response on in pieces.
 """
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -14,11 +14,11 @@ from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async._http.signature import Signature
 from clickpost_async.errors import FailureKind
 
-# Every request has these, and no others but those of its body.
+# The headers of every request, besides those of its body.
 HEADERS: Mapping[str, str] = {
     "Accept": "application/json",
-    # The only encoding that can be unpacked in bounded steps with the standard library; a brotli
-    # bomb of 1.5 kB is 1 GB in its first step.
+    # The only encoding that the standard library decompresses in bounded steps; a brotli bomb of
+    # 1.5 kB becomes 1 GB in its first step.
     "Accept-Encoding": "gzip",
     "User-Agent": "clickpost_async",
 }
@@ -33,7 +33,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class StepTimeouts(NamedTuple):
-    """How long each step may take, in seconds; the whole is bounded above the adapter."""
+    """How long each step may take, in seconds; the caller bounds the whole attempt."""
 
     connect: float
     write: float
@@ -42,7 +42,7 @@ class StepTimeouts(NamedTuple):
 
 @frozen(eq=False)
 class BaseURL:
-    """Where requests go: one server, and the path under it. One object for each base."""
+    """The server that requests go to, and the path under it. One object for each base URL."""
 
     url: str
     scheme: str
@@ -53,7 +53,7 @@ class BaseURL:
 
     @classmethod
     def parse(cls, url: str) -> "BaseURL":
-        """Read a base URL, which was checked when it was given."""
+        """Parse a base URL, which `Hosts` has validated."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         usual = _PORTS[parts.scheme]
@@ -70,7 +70,7 @@ class BaseURL:
 
     @property
     def address(self) -> str:
-        """Host and port, the usual one too."""
+        """Host and port, also the default port."""
         return address(self.host, self.port)
 
 
@@ -81,10 +81,9 @@ def address(host: str, port: int) -> str:
 
 @frozen(eq=False)
 class HTTPRequest:
-    """A request as it is sent, but for the key: `signature` puts that into target or body.
+    """A request as it is sent, except the key: `signature` adds it to the target or the body.
 
-    An adapter whose connections are its own lets it do so as the bytes are written; `signed` is for
-    the others.
+    An adapter with connections of its own adds it as the bytes are written; others use `signed`.
     """
 
     method: str
@@ -106,9 +105,9 @@ class HTTPRequest:
 class SendProgress:
     """How far an attempt got.
 
-    `may_have_been_sent` is set before the first byte is sent. `is_reliable` says that the adapter
-    can know that; one that cannot sets `may_have_been_sent` as it hands the request to its library.
-    `via` is the proxy that was connected to, if there is one.
+    `may_have_been_sent` is set before the first byte is sent. `is_reliable` is whether the adapter
+    can observe that; one that cannot sets `may_have_been_sent` before it passes the request to its
+    library. `via` is the proxy that was connected to, if there is one.
     """
 
     __slots__ = ("is_reliable", "may_have_been_sent", "via")
@@ -124,13 +123,13 @@ class HTTPAdapter(Protocol):
 
     @property
     def connections(self) -> int:
-        """How many connections are open on this event loop; 0 where the library does not say."""
+        """How many connections are open on this event loop; 0 if the library does not report it."""
         ...
 
     def send(
         self, request: HTTPRequest, progress: SendProgress, reader: ResponseReader
     ) -> Coroutine[Any, Any, None]:
-        """Send a request once, and hand the response to `reader`, raw and piece by piece."""
+        """Send a request once, and feed the raw response to `reader` piece by piece."""
         ...
 
     def failure_of(self, error: Exception) -> FailureKind:
@@ -142,20 +141,20 @@ class HTTPAdapter(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close what this event loop has open, requests in flight included."""
+        """Close the connections of this event loop; requests in flight fail."""
         ...
 
 
 class LoopAdapter(HTTPAdapter, Protocol):
-    """Sends requests on one event loop, which may be closed without closing this first."""
+    """Sends requests on one event loop, which may be closed before the adapter."""
 
     def abandon(self) -> None:
-        """Close what the event loop has left open; it is closed, and of no more use."""
+        """Close the connections of an event loop that is closed."""
         ...
 
 
 class Fetched(NamedTuple):
-    """The response to a request for a file, as it comes."""
+    """The response to a file request, with its body as a stream."""
 
     status: int
     headers: Sequence[tuple[bytes, bytes]]
@@ -164,7 +163,7 @@ class Fetched(NamedTuple):
 
 
 class Fetcher(Protocol):
-    """Asks for files, wherever they are, in place of connections of our own."""
+    """Requests files in place of connections of our own."""
 
     async def fetch(
         self, url: str, headers: Sequence[tuple[str, str]], limits: StepTimeouts

@@ -1,7 +1,7 @@
-"""Says why a connection failed: host, port, and the reason that the system, TLS or a proxy gives.
+"""Explains why a connection failed: host, port, and the reason of the system, TLS or a proxy.
 
-Exceptions of HTTP libraries hold requests, and their tracebacks frames, that have seen the key. So
-a reason, and the exception that is chained to ours as its cause, are made anew from plain values.
+Exceptions of HTTP libraries refer to requests, and their tracebacks to frames, that contain the
+key. So the reason, and the exception chained as the cause, are rebuilt from plain values.
 """
 
 import errno
@@ -15,7 +15,7 @@ from attrs import frozen
 
 from clickpost_async.errors import FailureKind, NotSentError
 
-# What an operating system answers when it has no socket, port or memory left to give.
+# Error numbers of an operating system that is out of sockets, ports or memory.
 _NO_ROOM = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN}
 )
@@ -32,7 +32,7 @@ _PROXY_LOGIN = (
 
 @frozen
 class Reason:
-    """Why a connection failed; `cause` holds no secret. A reason that is `final` stays one."""
+    """Why a connection failed; `cause` contains no secret. `final`: a retry cannot help."""
 
     text: str
     cause: OSError | None = None
@@ -40,44 +40,44 @@ class Reason:
 
 
 def reason_of(error: BaseException, where: str) -> Reason:
-    """Find out why the connection to `where` failed."""
+    """Return why the connection to `where` failed."""
     status = _refused_by_proxy(error)
     if status is not None:
         return proxy_reason(status)
     for one in _chain(error):
         if isinstance(one, ssl.SSLCertVerificationError):
-            # httpx-aiohttp's are wrapped in one of the same kind that has no message, as the next.
-            if said := getattr(one, "verify_message", ""):
-                text = f"the certificate was refused: {said}; {_TRUST}"
-                return Reason(text, ssl.SSLCertVerificationError(1, said), final=True)
+            # httpx-aiohttp wraps TLS errors in one of the same class without a message.
+            if message := getattr(one, "verify_message", ""):
+                text = f"the certificate was refused: {message}; {_TRUST}"
+                return Reason(text, ssl.SSLCertVerificationError(1, message), final=True)
         elif isinstance(one, ssl.SSLError):
-            if said := getattr(one, "reason", None):
-                return Reason(f"TLS failed: {said}", ssl.SSLError(1, said))
+            if message := getattr(one, "reason", None):
+                return Reason(f"TLS failed: {message}", ssl.SSLError(1, message))
         elif isinstance(one, socket.gaierror):
-            said = one.strerror or "unknown reason"
-            cause = socket.gaierror(one.errno, said)
-            return Reason(f"the name cannot be resolved: {said}", cause)
+            message = one.strerror or "unknown reason"
+            cause = socket.gaierror(one.errno, message)
+            return Reason(f"the name cannot be resolved: {message}", cause)
         elif isinstance(one, OSError) and isinstance(one.errno, int) and one.errno > 0:
-            # Negative numbers are those of the resolver, which aiohttp repeats.
+            # Negative numbers are the resolver's, which aiohttp copies.
             return _of_system(one.errno, where)
     kind = type(error).__name__
     return Reason(f"timed out ({kind})" if "Timeout" in kind else kind)
 
 
 def _of_system(number: int, where: str) -> Reason:
-    said = os.strerror(number)
-    text = f"{said[:1].lower()}{said[1:]} (errno {number})"
+    message = os.strerror(number)
+    text = f"{message[:1].lower()}{message[1:]} (errno {number})"
     if number in _TOO_MANY_FILES:
         text += "; raise the limit on open files (ulimit -n), or lower max_concurrency"
-    return Reason(text, OSError(number, said, where))
+    return Reason(text, OSError(number, message, where))
 
 
 def proxy_reason(status: int) -> Reason:
-    """Say why a proxy has not passed on a call, which has then not been sent."""
-    said = f": {_PROXY_LOGIN}" if status == 407 else ""
-    # It is about this request or this client; the others may pass.
+    """Return why a proxy rejected a request, which was not sent then."""
+    advice = f": {_PROXY_LOGIN}" if status == 407 else ""
+    # A client error other than a timeout or throttling: a retry would get it again.
     final = 400 <= status < 500 and status not in (408, 429)
-    return Reason(f"the proxy refused (HTTP {status}){said}", final=final)
+    return Reason(f"the proxy refused (HTTP {status}){advice}", final=final)
 
 
 def _refused_by_proxy(error: BaseException) -> int | None:
@@ -86,7 +86,7 @@ def _refused_by_proxy(error: BaseException) -> int | None:
             found = re.match(r"[45]\d\d\b", str(error))
             if found:
                 return int(found.group())
-            # Of SOCKS, which knows no such status.
+            # SOCKS has no status codes.
             return 407 if "password" in str(error) else None
     return None
 
@@ -97,7 +97,7 @@ def is_local_shortage(error: BaseException) -> bool:
 
 
 def not_sent(reason: Reason, where: str, *, via: str | None = None) -> NotSentError:
-    """Make the error that says so, with its cause."""
+    """Return the error for a connection that failed, with its cause."""
     through = f" through {via}" if via else ""
     failure = NotSentError(
         f"cannot connect to {where}{through}: {reason.text}",
@@ -109,7 +109,7 @@ def not_sent(reason: Reason, where: str, *, via: str | None = None) -> NotSentEr
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Go through an error and what was behind it; a ring ends after a few rounds."""
+    """Yield an error and its causes and contexts, 16 at most, since they may form a cycle."""
     todo = [error]
     for _ in range(16):
         if not todo:
@@ -118,5 +118,5 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         yield one
         behind = one.__cause__ or one.__context__
         todo += [] if behind is None else [behind]
-        # What became of each address, where a name has several.
+        # One exception per address, if a name has several.
         todo += one.exceptions[:4] if isinstance(one, BaseExceptionGroup) else ()

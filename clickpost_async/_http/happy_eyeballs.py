@@ -1,6 +1,6 @@
-"""Opens a TCP connection to whichever of a host's addresses answers first.
+"""Opens a TCP connection to the first address of a host that accepts it (RFC 8305).
 
-asyncio can do that too, and leaves sockets open where it is cancelled in the middle.
+asyncio has this too, but leaks sockets when it is cancelled.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 
-# When the next address is tried beside one that has not answered yet (RFC 8305).
+# Seconds before the next address is tried as well (RFC 8305, Connection Attempt Delay).
 _HEAD_START = 0.25
 
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -48,7 +48,7 @@ async def connect(loop: asyncio.AbstractEventLoop, host: str, port: int) -> sock
             raise failures[-1] if failures else OSError(f"{host} has no address")
         return found.pop(0)
     finally:
-        # Two may have answered at once, or nobody wants the one any more.
+        # Close the losers, or the winner if this task was cancelled.
         for late in found:
             late.close()
 
@@ -57,26 +57,26 @@ async def _addresses(loop: asyncio.AbstractEventLoop, host: str, port: int) -> l
     try:
         family = _FAMILIES[ipaddress.ip_address(host).version]
     except ValueError:
-        return list(_in_turn(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
-    # An address is not looked up: that would take a thread.
+        return list(_interleave(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+    # An IP address needs no resolver call, which would take a thread.
     return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
 
 
-def _in_turn(addresses: Iterable[Address]) -> Iterable[Address]:
-    """Put the addresses in an order in which the two kinds take turns."""
+def _interleave(addresses: Iterable[Address]) -> Iterable[Address]:
+    """Return the addresses with IPv4 and IPv6 alternating (RFC 8305, section 4)."""
     kinds: dict[int, list[Address]] = {}
     for address in addresses:
         kinds.setdefault(address[0], []).append(address)
-    return (one for turn in zip_longest(*kinds.values()) for one in turn if one is not None)
+    return (one for pair in zip_longest(*kinds.values()) for one in pair if one is not None)
 
 
 async def _connect_to(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
     family, kind, protocol, _, where = address
-    made = socket.socket(family, kind, protocol)
+    connected = socket.socket(family, kind, protocol)
     try:
-        made.setblocking(False)  # noqa: FBT003 - the standard library wants it so
-        await loop.sock_connect(made, where)
+        connected.setblocking(False)  # noqa: FBT003 - positional only
+        await loop.sock_connect(connected, where)
     except BaseException:
-        made.close()
+        connected.close()
         raise
-    return made
+    return connected

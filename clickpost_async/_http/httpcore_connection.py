@@ -1,7 +1,7 @@
-"""The default kind of connection: httpcore's, without httpcore's pool and without httpx's objects.
+"""The default connection: httpcore's, without httpcore's pool and httpx's objects.
 
-A URL that is parsed, and headers that are looked up, for every request cost as much as the request
-itself; so httpcore gets objects that are made of parts already known.
+Parsing the URL and normalising headers costs as much as the rest of a request, so httpcore gets
+objects that are built once per server.
 """
 
 import logging
@@ -103,7 +103,7 @@ async def _trace_without_payload(_: str, info: dict[str, Any]) -> None:
 
 
 class _URL(httpcore.URL):
-    """A URL whose parts are known, and whose origin is not made anew for every access."""
+    """A URL built from its parts, with an origin that is computed once."""
 
     def __init__(self, origin: httpcore.Origin, target: bytes) -> None:
         self.scheme = origin.scheme
@@ -118,7 +118,7 @@ class _URL(httpcore.URL):
 
 
 class _Request(httpcore.Request):
-    """A request whose parts are of the right types already."""
+    """A request whose parts have httpcore's types already."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""The bytes of one connection, as asyncio pushes them, where httpcore reads and writes.
+"""A network stream for httpcore on asyncio.
 
-httpcore's own streams enter one of anyio's cancel scopes for every read and every write, and send
-the head and the body of a request apart. Here what is written is held back until the response is
-read, so that a request is sent in one piece. On trio httpcore's own are used.
+httpcore's own streams enter an anyio cancel scope for every read and write, and send the head and
+the body of a request separately. Here writes are buffered until the response is read, so that a
+request is sent in one piece. On trio httpcore's own streams are used.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from clickpost_async._http.pool import StaleConnectionError
 from clickpost_async._http.signature import Signature
 from clickpost_async._http.socket_protocol import SocketProtocol
 
-# Beyond this the server has to wait until what came is read.
+# Above this many unread bytes, reading from the socket is paused.
 _FULL = 2**18
 
 
 class TrackingBackend(httpcore.AsyncNetworkBackend):
-    """Opens the one connection of its owner, and puts the key into each request as it is written.
+    """Opens the connection of its owner, and adds the key to each request as it is written.
 
-    It also notes in the request's progress when a byte of it may have been sent.
+    It also records in the request's progress that a byte of it may have been sent.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class TrackingBackend(httpcore.AsyncNetworkBackend):
         self._held_back = b""
 
     def watch(self, progress: SendProgress, signature: Signature | None) -> None:
-        """Track this request from now on; before there is a connection, nothing can be known."""
+        """Track a request from now on."""
         self.unsigned = signature
         self._held_back = b""
         self.progress = progress
@@ -68,7 +68,7 @@ class TrackingBackend(httpcore.AsyncNetworkBackend):
         return opened
 
     def sign(self, buffer: bytes) -> bytes:
-        """Return what can be written of an unsigned request, with the key in it."""
+        """Return the bytes to write of a request, with the key in them."""
         buffer = self._held_back + buffer
         signed = buffer if self.unsigned is None else self.unsigned.sign_bytes(buffer)
         self._held_back = buffer if signed is None else b""
@@ -84,7 +84,7 @@ class TrackingBackend(httpcore.AsyncNetworkBackend):
 
 
 class _TrackedStream(httpcore.AsyncNetworkStream):
-    """One of httpcore's streams, which notes when something is written."""
+    """A httpcore stream that records when something is written."""
 
     def __init__(self, backend: TrackingBackend, stream: httpcore.AsyncNetworkStream) -> None:
         self._backend = backend
@@ -117,7 +117,7 @@ class _TrackedStream(httpcore.AsyncNetworkStream):
 
 
 class AsyncioStream(SocketProtocol, httpcore.AsyncNetworkStream):
-    """One connection, and what came on it that httpcore has not read yet."""
+    """One connection, with the bytes received that httpcore has not read yet."""
 
     def __init__(self, backend: TrackingBackend, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
@@ -135,7 +135,7 @@ class AsyncioStream(SocketProtocol, httpcore.AsyncNetworkStream):
         self._wake()
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Take what is to be sent; it is sent with the next read."""
+        """Buffer data; it is sent by the next read."""
         if self._backend.unsigned:
             buffer = self._backend.sign(buffer)
         if buffer:
@@ -143,7 +143,7 @@ class AsyncioStream(SocketProtocol, httpcore.AsyncNetworkStream):
             self._write_timeout = timeout
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        """Send what is unsent, and return what comes; nothing at the end."""
+        """Send buffered data, and return received bytes; none at the end of the stream."""
         if self._unsent:
             await self._flush()
         if not self._received:
@@ -169,12 +169,12 @@ class AsyncioStream(SocketProtocol, httpcore.AsyncNetworkStream):
         self._unsent = []
         backend = self._backend
         if not backend.progress.may_have_been_sent:
-            # The pool has looked already; but other tasks have had their turn since.
+            # The pool has checked this too, but other tasks have run since.
             if backend.used and self._has_unread_data():
                 raise StaleConnectionError
             backend.progress.may_have_been_sent = True
         if self._ended:
-            return  # whatever came before the end is still read
+            return  # data received before the end is still read
         self._transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
         if self._congested:
             deadline = self._after(self._write_timeout)
@@ -214,7 +214,7 @@ class AsyncioStream(SocketProtocol, httpcore.AsyncNetworkStream):
         return self
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what httpcore asks about a connection."""
+        """Return the connection details that httpcore needs."""
         return (
             self._has_unread_data()
             if info == "is_readable"

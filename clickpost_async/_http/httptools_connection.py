@@ -1,7 +1,7 @@
-"""The fast kind of connection: one asyncio protocol, and llhttp (by httptools) reads the responses.
+"""The fast connection: an asyncio protocol whose responses are parsed by httptools (llhttp).
 
-llhttp is stricter than h11 in nearly everything; where it is not, this is: a response is refused
-whose end is open to interpretation, and nothing it sends can grow without a bound.
+Where llhttp is more lenient than h11, this is stricter: a response with ambiguous framing is
+rejected, and all received data is bounded.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ except ImportError as _error:
     message = "transport='httptools' needs an extra: pip install \"clickpost_async[fast]\""
     raise ImportError(message) from _error
 
-# Bytes in a row that are not of a body: heads, chunk sizes with their extensions, trailers.
+# Consecutive bytes outside of a body: heads, chunk sizes with their extensions, trailers.
 _MAX_FRAMING = 100 * 1024
 
 
 class HTTPToolsConnection(SocketProtocol):
     """One HTTP/1.1 connection to one server, opened by its first request.
 
-    What comes is parsed as it comes and handed on to the request's reader, which bounds it; so
-    there is no buffer, and nothing to hold back the server for.
+    Received data is parsed at once and fed to the request's reader, which bounds it; so there is no
+    buffer, and reading is never paused.
     """
 
     def __init__(self, base: BaseURL) -> None:
@@ -43,7 +43,7 @@ class HTTPToolsConnection(SocketProtocol):
             loop = asyncio.get_running_loop()
         except RuntimeError:
             message = (
-                "transport='httptools' needs asyncio; on trio leave `transport` out, or give one of"
+                "transport='httptools' needs asyncio; on trio omit `transport`, or pass one of"
                 " httpx's transports"
             )
             kind = FailureKind.NOT_SENDABLE
@@ -122,7 +122,7 @@ class HTTPToolsConnection(SocketProtocol):
         return (
             self._keep_alive
             and not self.is_broken()
-            # The response may have come before the whole request was written.
+            # The response may be complete before the request was written.
             and not self._transport.get_write_buffer_size()
         )
 
@@ -146,7 +146,7 @@ class HTTPToolsConnection(SocketProtocol):
             return
         if self._failure is not None:
             return
-        # llhttp skips blank lines, and reads other protocols that look alike.
+        # llhttp skips blank lines and accepts similar protocols.
         if not self._framing_bytes and not data.startswith(b"H"):
             self._fail("the response does not begin with a status line")
             return
@@ -161,7 +161,7 @@ class HTTPToolsConnection(SocketProtocol):
         self._wake()
 
     def _refuse(self, error: HttpParserError) -> None:
-        # An exception of a method that the parser has called is behind its own.
+        # An exception raised by a callback is the context of the parser's own.
         cause = error.__context__
         if self._complete:
             self._keep_alive = False
@@ -187,18 +187,18 @@ class HTTPToolsConnection(SocketProtocol):
     # --- the parser's side ------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """Refuse what follows a response in the same piece of data."""
+        """Reject data that follows a response in the same piece."""
         if self._complete:
             message = "the server sent data outside of a response"
             raise httpcore.RemoteProtocolError(message)
         self._headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Note a header, or a trailer, which nobody reads."""
+        """Record a header, or a trailer, which is not used."""
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Decide where the response ends, and begin to read it if it is not informational."""
+        """Determine the framing, and begin the response unless it is informational."""
         status = self._parser.get_status_code()
         headers = self._headers
         codings: list[bytes] = []
@@ -227,13 +227,13 @@ class HTTPToolsConnection(SocketProtocol):
         self._reader.begin(status, headers)
 
     def on_body(self, body: bytes) -> None:
-        """Hand on a piece of the body."""
+        """Feed a piece of the body to the reader."""
         assert self._reader is not None  # noqa: S101 - as above
-        self._framing_bytes = 1  # 0 means that nothing of the response has come yet
+        self._framing_bytes = 1  # 0 means that nothing of the response was received yet
         self._reader.feed(body)
 
     def on_message_complete(self) -> None:
-        """Note the end of the response, and whether the connection may be used again."""
+        """Record the end of the response, and whether the connection may be reused."""
         if self._is_final:
             self._complete = True
             self._framing_bytes = 1

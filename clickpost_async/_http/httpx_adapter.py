@@ -1,4 +1,4 @@
-"""Any transport of httpx or httpx2 as an adapter: the user's own."""
+"""Adapter for a transport of httpx or httpx2 that the user passes."""
 
 from collections.abc import AsyncIterator, Sequence
 from types import ModuleType
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class HttpxAdapter:
-    """Sends requests through a transport; `library` is the module whose requests it takes."""
+    """Sends requests through a transport; `library` is httpx or httpx2, whichever it is of."""
 
     connections = 0
 
@@ -46,7 +46,7 @@ class HttpxAdapter:
     async def send(
         self, request: HTTPRequest, progress: SendProgress, reader: ResponseReader
     ) -> None:
-        """Send a request; the transport may do anything with it from here on."""
+        """Send a request through the transport."""
         traced = isinstance(self._transport, self._library.AsyncHTTPTransport)
         target, body = (request.target, request.body) if traced else request.signed()
         signature = request.signature if traced else None
@@ -93,10 +93,10 @@ def _timeouts(limits: StepTimeouts) -> dict[str, float]:
 
 
 class _Trace:
-    """Follows httpcore's trace events of a request: `trace`, among a request's extensions.
+    """Handles httpcore's trace events of a request: its `trace` extension.
 
-    They show how far the request got. And while one of them writes the request, the key is in the
-    request of httpcore, which is made from the one that libraries and their hooks are given.
+    They show the request's progress. While httpcore writes the request, its own request object
+    contains the key; the one that libraries and their hooks get does not.
     """
 
     __slots__ = ("_base", "_progress", "_signature", "_unsigned")
@@ -115,7 +115,7 @@ class _Trace:
         if name.endswith("connect_tcp.started"):
             progress.via = self._proxy(info)
         request: Any = info.get("request")
-        # The request to a proxy for a tunnel comes before the request itself.
+        # The CONNECT request to a proxy precedes the request itself.
         tunnel = request is not None and request.method == b"CONNECT"
         if name.endswith(_WRITING) and not tunnel:
             progress.may_have_been_sent = True
@@ -144,7 +144,7 @@ _WRITING = ("send_request_headers.started", "send_request_body.started")
 
 
 class _SignedStream:
-    """A request's body, which httpx gives in one piece, with the key in it."""
+    """A request's body in one piece, with the key in it."""
 
     def __init__(self, stream: Any, signature: Signature) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Classifies exceptions of httpx, httpx2 and what they stand on by class name; imports none."""
+"""Classifies exceptions of httpx, httpx2, httpcore and aiohttp by class name, without imports."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ _KINDS = {
     "InvalidURL": FailureKind.NOT_SENDABLE,
     "LocalProtocolError": FailureKind.NOT_SENDABLE,
 }
-# httpx-aiohttp raises httpx's ConnectTimeout also where a connection breaks after the request was
-# sent, so aiohttp's own exception decides: these two are raised before.
+# httpx-aiohttp raises ConnectTimeout also if a connection breaks after the request was sent, so
+# aiohttp's own exception decides: these two are raised before.
 _AIOHTTP_UNSENT = frozenset({"ClientConnectorError", "ConnectionTimeoutError"})
 
 
 def failure_of(error: Exception) -> FailureKind:
-    """Classify an exception of any library of httpx's family."""
+    """Classify an exception of httpx, httpx2, httpcore or httpx-aiohttp."""
     is_family = False
     for kind in type(error).__mro__:
         if _library_of(kind) in _FAMILY:
@@ -44,10 +44,10 @@ def _library_of(kind: type) -> str:
 
 
 def drop_quoted_payload(info: dict[str, Any]) -> None:
-    """Take out of httpcore's trace event of a step what quotes the response.
+    """Remove response data from the `info` of a httpcore trace event.
 
-    httpcore writes `info` to its DEBUG log next. A response's headers may repeat the query
-    (Location), and so may the message of an error about them.
+    httpcore logs `info` at DEBUG next. Response headers may quote the query (Location), and so may
+    an error message about them.
     """
     info.pop("return_value", None)
     if "exception" in info:

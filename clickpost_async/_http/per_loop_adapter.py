@@ -29,8 +29,8 @@ class PerLoopAdapter:
     def send(
         self, request: HTTPRequest, progress: SendProgress, reader: ResponseReader
     ) -> Coroutine[Any, Any, None]:
-        """Send a request over this event loop's adapter."""
-        # No coroutine of its own: each that only forwards costs memory per waiting call.
+        """Send a request through this event loop's adapter."""
+        # Not a coroutine function: one more coroutine costs memory per waiting call.
         adapter = self._adapters.get()
         if adapter is None:
             return self._open_and_send(request, progress, reader)
@@ -49,8 +49,8 @@ class PerLoopAdapter:
 
     async def _open(self) -> LoopAdapter:
         adapter = self._adapters.get_or_create()
-        # There is no hook for the end of an event loop, but those that are shut down in good
-        # order, as by asyncio.run, close their asynchronous generators; for others see `PerLoop`.
+        # An event loop has no hook for its end, but an orderly shutdown, as by asyncio.run, closes
+        # its asynchronous generators; `PerLoop` handles other cases.
         end = self._ends[id(adapter)] = self._close_of(adapter)
         await anext(end)
         return adapter
@@ -67,7 +67,7 @@ class PerLoopAdapter:
         adapter.abandon()
 
     async def aclose(self) -> None:
-        """Close what this event loop has open, and what loops have left open that are closed."""
+        """Close the connections of this event loop and of event loops that are closed."""
         self._adapters.sweep()
         end = self._ends.get(id(self._adapters.get()))
         if end is not None:

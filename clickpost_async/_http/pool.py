@@ -1,10 +1,10 @@
-"""A pool of connections of one event loop, whichever library reads and writes them.
+"""The connection pool of one event loop, independent of the HTTP library.
 
-httpcore's own pool scans all its connections and waiting requests on each event, which makes a
-gather of thousands collapse, and it can lose slots to cancelled requests (encode/httpcore #1035,
-#1093). Here a request owns its connection from the first byte to the last: it is taken from the
-idle ones or made new, and returned only if its response was read to the end. Nothing is scanned,
-and there is no slot to lose: the client's semaphore bounds how many requests there are at once.
+httpcore's own pool scans all connections and waiting requests on each event, which is quadratic for
+a gather of thousands, and it can lose slots to cancelled requests (encode/httpcore #1035, #1093).
+Here a request owns its connection from the first byte to the last: an idle or a new one, which is
+returned only if the response was read to the end. Nothing is scanned and there are no slots: the
+client's semaphore bounds the number of concurrent requests.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from clickpost_async.errors import FailureKind, NotSentError
 
 
 class StaleConnectionError(Exception):
-    """A connection that was used before is closed, and nothing of the request was sent."""
+    """A reused connection was closed by the server before any byte of the request was sent."""
 
 
 class Connection(Protocol):
@@ -51,11 +51,11 @@ class Connection(Protocol):
 
 
 class ConnectionPool:
-    """Keep-alive connections of one event loop; a request costs the same however many there are."""
+    """Keep-alive connections of one event loop, with constant cost per request."""
 
     def __init__(self, make_connection: Callable[[BaseURL], Connection]) -> None:
         self._make_connection = make_connection
-        # The connections of each server that are idle, and until when each may be used again.
+        # The idle connections of each server, and until when each may be reused.
         self._idle: dict[BaseURL, list[tuple[float, Connection]]] = {}
         self._busy: set[Connection] = set()
         self._closed = False
@@ -66,7 +66,7 @@ class ConnectionPool:
         return len(self._busy) + sum(map(len, self._idle.values()))
 
     def failure_of(self, error: Exception) -> FailureKind:
-        """Classify an exception of httpcore, or of what stands in for it in a test."""
+        """Classify an exception of httpcore, or of its replacement in a test."""
         return failure_of(error)
 
     async def send(
@@ -103,7 +103,7 @@ class ConnectionPool:
         busy.discard(connection)
         now = loop_time()
         idle.append((now + KEEP_ALIVE, connection))
-        # The last one is used again and again; what a busier time has left before it is closed.
+        # Last in, first out: surplus connections of a busier time stay idle, and are closed here.
         while len(idle) > 1 and idle[0][0] < now:
             await self._discard(idle.pop(0)[1])
 

@@ -1,4 +1,4 @@
-"""What comes back, unpacked as it comes, and never more than is bearable."""
+"""Reads and decompresses a response up to a size limit."""
 
 import zlib
 from collections.abc import Iterable
@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from clickpost_async.errors import UnreadableReplyError
 
 LARGEST = 2 * 2**20
-# What is read of an answer's headers, in the only spelling that is compared.
+# The response headers that are read, by their lower-case names.
 _READ = {name.encode(): name for name in ("content-encoding", "date", "retry-after")}
 _GZIP = ["gzip"], ["x-gzip"]
-# Every content coding that IANA lists, but for those that change nothing. Servers also name what is
-# none, such as a character set or "none", and the body is as it is.
+# Every content coding that IANA lists, except those that change nothing. Servers also send other
+# values, such as a character set or "none", with a body that is not encoded.
 _CODINGS = frozenset(
     {"aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "pack200-gzip"}
     | {"x-compress", "x-gzip", "zstd"}
@@ -18,7 +18,7 @@ _CODINGS = frozenset(
 
 
 class ResponseReader:
-    """An answer on its way in: its status, the few headers that are read, and its body."""
+    """A response while it is received: its status, the headers that are read, and its body."""
 
     __slots__ = ("_pieces", "_room", "_unpacker", "headers", "status")
 
@@ -30,7 +30,12 @@ class ResponseReader:
         self._unpacker: zlib._Decompress | None = None
 
     def begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Note status and headers; raises where the body is compressed in another way than gzip."""
+        """Record status and headers.
+
+        Raises:
+            UnreadableReplyError: The body has a content coding other than gzip.
+
+        """
         self.status = status
         found = self.headers
         for name, value in headers:
@@ -46,13 +51,18 @@ class ResponseReader:
             raise UnreadableReplyError(message, http_status=status)
 
     def feed(self, chunk: bytes) -> None:
-        """Take a piece of the body; raises before it has grown beyond the bearable."""
+        """Add a piece of the body, decompressed.
+
+        Raises:
+            UnreadableReplyError: The body exceeds the size limit, or is not valid gzip.
+
+        """
         unpacker = self._unpacker
         if unpacker is not None:
             chunk = self._decompress(unpacker, chunk)
         self._room -= len(chunk)
         if self._room < 0 or (unpacker is not None and unpacker.unconsumed_tail):
-            message = f"the answer is larger than {LARGEST} bytes"
+            message = f"the response is larger than {LARGEST} bytes"
             raise UnreadableReplyError(message, http_status=self.status)
         self._pieces.append(chunk)
 
@@ -63,19 +73,24 @@ class ResponseReader:
             raise self._damaged() from None
 
     def body(self) -> bytes:
-        """Return the body, which has come to its end."""
+        """Return the complete body.
+
+        Raises:
+            UnreadableReplyError: The gzip stream is truncated.
+
+        """
         body = b"".join(self._pieces)
         if self._unpacker is not None and body and not self._unpacker.eof:
             raise self._damaged()
         return body
 
     def _damaged(self) -> UnreadableReplyError:
-        message = "the answer's gzip is damaged"
+        message = "the response's gzip data is damaged"
         return UnreadableReplyError(message, http_status=self.status)
 
 
 def codings_of(header: str) -> list[str]:
-    """Return by what a body is compressed, from its Content-Encoding header."""
+    """Return the content codings that a Content-Encoding header names."""
     if not header:
         return []
     named = (name.strip().lower() for name in header.split(","))

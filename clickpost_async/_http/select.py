@@ -1,4 +1,4 @@
-"""From what a client is given as `transport` to the adapter that sends its requests."""
+"""Selects the adapter for a client's `transport`."""
 
 import importlib
 from functools import partial
@@ -10,7 +10,7 @@ from clickpost_async._http.per_loop_adapter import PerLoopAdapter
 from clickpost_async._http.pool import ConnectionPool
 from clickpost_async._util.arguments import got
 
-# Libraries are imported where they are chosen: httptools and httpx2 are optional.
+# Imported lazily: httptools and httpx2 are optional.
 
 
 def adapter_for(transport: object) -> HTTPAdapter:
@@ -28,7 +28,7 @@ def adapter_for(transport: object) -> HTTPAdapter:
 
             return PerLoopAdapter(partial(ConnectionPool, HTTPToolsConnection))
         case str():
-            message = "transport: give 'httptools', or a transport object of httpx or httpx2"
+            message = "transport: pass 'httptools', or a transport object of httpx or httpx2"
             raise ValueError(message)
         case _:
             from clickpost_async._http.httpx_adapter import HttpxAdapter
@@ -45,7 +45,7 @@ def adapter_for(transport: object) -> HTTPAdapter:
 
 
 def fetcher_of(adapter: HTTPAdapter) -> Fetcher | None:
-    """Return what downloads files too: a given transport, for its proxy or certificates."""
+    """Return the adapter for downloads: a user's transport, for its proxy and certificates."""
     if isinstance(adapter, PerLoopAdapter):
         return None
     from clickpost_async._http.httpx_adapter import HttpxAdapter
@@ -54,7 +54,7 @@ def fetcher_of(adapter: HTTPAdapter) -> Fetcher | None:
 
 
 def _library_of(transport: object) -> ModuleType:
-    """Return the module that a transport is made for: its base class is httpx's, or httpx2's."""
+    """Return the module whose base class a transport has: httpx or httpx2."""
     for kind in type(transport).__mro__:
         name = kind.__module__.partition(".")[0]
         if kind.__name__ == "AsyncBaseTransport" and name in ("httpx", "httpx2"):

@@ -1,8 +1,7 @@
 """Keeps the licence key out of a request until its bytes are written.
 
-HTTP libraries hand the requests they send to tracers, error trackers, event hooks and recorders. So
-the requests they get have a placeholder where ClickPost wants the key, and the connection puts the
-key in.
+HTTP libraries pass their requests to tracers, error trackers, event hooks and recorders. So their
+requests have a placeholder in place of the key, and the connection replaces it.
 """
 
 from collections.abc import Callable
@@ -11,10 +10,11 @@ PLACEHOLDER = "REDACTED"
 
 
 class Signature:
-    """The place of the key in a request, and what is sent there.
+    """The place of the key in a request, and the bytes that are sent there.
 
-    With `in_body` they are how the body begins, and of one length; else how the target ends. The
-    placeholder is looked for nowhere else, so whatever users send is left alone.
+    With `in_body` the body begins with the placeholder, which is as long as its replacement;
+    otherwise the target ends with it. It is searched for nowhere else, so user data that looks like
+    it is not changed.
     """
 
     __slots__ = ("_found", "_in_body", "_marked", "_signed")
@@ -26,13 +26,13 @@ class Signature:
         self._signed = _hidden(signed.encode(), f"{before}{signed}{after}".encode())
 
     def sign_target(self, target: bytes) -> bytes:
-        """Return a target, also one in absolute form, with the key in it."""
+        """Return a target, in origin or absolute form, with the key in it."""
         if self._in_body or not target.endswith(self._marked):
             return target
         return target[: -len(self._marked)] + self._signed()[0]
 
     def sign_body(self, body: bytes) -> bytes:
-        """Return a body with the key in it; it is as long as before."""
+        """Return a body with the key in it; its length does not change."""
         if not self._in_body or not body.startswith(self._marked):
             return body
         return self._signed()[0] + body[len(self._marked) :]
@@ -40,15 +40,15 @@ class Signature:
     def sign_bytes(self, data: bytes) -> bytes | None:
         """Return the bytes of an HTTP/1.1 request with the key in them.
 
-        `data` is its beginning; `None` says that more of it is needed.
+        `data` is the beginning of the request; returns `None` if more of it is needed.
         """
-        # A line break is neither in a target nor in JSON, so this is found in its place alone.
+        # Neither a target nor JSON contains a line break, so this matches only in its place.
         if self._found in data:
             return data.replace(self._found, self._signed()[1], 1)
         _, found, body = data.partition(b"\r\n\r\n")
         if not found or (self._in_body and len(body) < len(self._marked)):
             return None
-        return data  # somebody has taken the placeholder out
+        return data  # a hook or transport has removed the placeholder
 
 
 def _hidden(*values: bytes) -> Callable[[], tuple[bytes, ...]]:

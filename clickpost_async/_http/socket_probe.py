@@ -1,14 +1,15 @@
-"""Whether an idle connection is still one: the last question before a call is written into it."""
+"""Checks that the peer has not closed an idle socket, before a request is written to it."""
 
 import select
 from collections.abc import Callable
 
 
 def is_readable(number: int) -> Callable[[], bool]:
-    """Return what asks the system whether a socket has something to say, without waiting.
+    """Return a function that polls whether a socket is readable, without waiting.
 
-    An idle one that has was closed by the server, or says what was not asked. The event loop would
-    tell so a turn later, when a call has already been written into it that nobody knows about.
+    A readable idle socket was closed by the server, or has unexpected data. The event loop would
+    report that one iteration later, when a request may have been written to it, whose outcome would
+    be unknown.
     """
     if not hasattr(select, "poll"):
         return lambda: bool(select.select([number], [], [], 0)[0])

@@ -1,6 +1,6 @@
-"""The asyncio side of one connection: events, timeouts, and whether the socket is still alive.
+"""The asyncio side of one connection: events, timeouts, liveness.
 
-Its exceptions are httpcore's, for both kinds of connection, so that one table classifies them.
+Both kinds of connection raise httpcore's exceptions, so that one table classifies them.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from clickpost_async._http.socket_probe import is_readable
 
 
 class SocketProtocol(asyncio.Protocol):
-    """What a connection knows of its socket, whichever library reads what comes.
+    """The state of a connection's socket, independent of the HTTP parser.
 
-    One task at a time waits for the next event. A single timer outlives many waits: to set and to
-    cancel one for each costs more than the rest of the wait.
+    One task at a time waits for the next event. One timer serves many waits: setting and cancelling
+    a timer for each costs more than the rest of the wait.
     """
 
     _transport: asyncio.Transport
@@ -84,7 +84,7 @@ class SocketProtocol(asyncio.Protocol):
         self._wake()
 
     def _next_event(self, deadline: float, error: type[Exception]) -> asyncio.Future[None]:
-        """Return what is done at the next event, and fails with `error` at `deadline`.
+        """Return a future that is done at the next event, and fails with `error` at `deadline`.
 
         `deadline` is in the event loop's time.
         """
@@ -123,7 +123,7 @@ class SocketProtocol(asyncio.Protocol):
             waiter.set_result(None)
 
     def _abort(self) -> None:
-        """Close at once; whoever waits for an event finds a failure, not the end of a response."""
+        """Close at once; a task that waits for an event gets a failure, not the end of a stream."""
         self._failure = self._failure or ConnectionAbortedError("closed on this side")
         if self._is_open:
             self._transport.abort()

@@ -1,4 +1,4 @@
-"""The TLS settings of every connection, whichever library makes it."""
+"""The TLS settings of all connections."""
 
 import os
 import ssl
@@ -13,10 +13,10 @@ from clickpost_async.errors import FailureKind, NotSentError
 def verifying_context() -> ssl.SSLContext:
     """Return the TLS settings for every connection: TLS 1.2 and up, certificates checked.
 
-    `SSL_CERT_FILE` and `SSL_CERT_DIR` of the environment name the authorities that are trusted, in
-    place of certifi's. Raises `NotSentError` where they cannot be read.
+    The environment variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name trusted authorities that
+    replace certifi's. Raises `NotSentError` if they cannot be read.
     """
-    # Not create_default_context(), which writes the session's keys to SSLKEYLOGFILE.
+    # Not create_default_context(), which writes session keys to SSLKEYLOGFILE.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])

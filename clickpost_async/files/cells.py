@@ -1,8 +1,8 @@
-"""Turn the text of one cell into a wire value, and undo what spreadsheets and people do to it.
+"""Converts the text of a cell to a wire value, and undoes the changes of spreadsheets.
 
-A cell is stripped of surrounding blanks and byte order marks; an empty one is an absent field.
-A value that has one meaning is normalised, with a note; one that has two, or has lost something, is
-refused with a message that says what to write instead; one that is likely wrong has a warning.
+Surrounding blanks and byte order marks are stripped; an empty cell is an absent field. A value with
+one meaning is normalised, with a note. An ambiguous or truncated value is an error, whose message
+shows what to write instead. A value that is likely wrong gets a warning.
 """
 
 import math
@@ -19,10 +19,10 @@ Value = str | int | float | bool | list[str]
 
 
 class Kind(StrEnum):
-    """What the cells of a column hold."""
+    """The kind of value in a column's cells."""
 
     TEXT = "text"
-    CODE = "code"  # text that a spreadsheet may take for a number, as references
+    CODE = "code"  # text that a spreadsheet may mistake for a number, such as references
     PHONE = "phone"
     POSTCODE = "postcode"
     COUNTRY = "country"
@@ -40,15 +40,15 @@ class Kind(StrEnum):
 
 
 class BadCellError(ValueError):
-    """A cell that cannot be read; the message says what to do."""
+    """A cell that cannot be read; the message contains advice."""
 
 
 @define(kw_only=True)
 class CellContext:
-    """How the cells of a file are read, and what is to be said of the last ones.
+    """How the cells of a file are read, and the notes and warnings of the last ones.
 
-    `decimal_comma`: the file was likely written where `1,5` is one and a half. `today` is what
-    dates are likely near to.
+    `decimal_comma`: the file likely writes one and a half as `1,5`. Dates far from `today` get a
+    warning.
     """
 
     decimal_comma: bool = False
@@ -59,22 +59,22 @@ class CellContext:
     known: dict[tuple[str, ...], Value | None] = field(factory=dict)
 
     def remember(self, key: tuple[str, ...], value: Value | None) -> None:
-        """Keep a value that there is nothing to be said of; most cells of a file repeat others."""
+        """Cache a value without notes and warnings; most cells of a file repeat others."""
         if len(self.known) >= _MOST_KNOWN:
             self.known.clear()
         self.known[key] = value
 
     def note(self, before: str, after: object) -> None:
-        """Note that a text was read as something else."""
+        """Add a note that a text was normalised."""
         self.notes.append(f"{shown(before)} read as {shown(after)}")
 
     def clear(self) -> None:
-        """Forget what was to be said of the last cells."""
+        """Clear the notes and warnings of the last cells."""
         self.notes.clear()
         self.warnings.clear()
 
 
-# What a cell of a workbook holds instead of a text; no file can contain these.
+# Sentinels for cells of a workbook without a usable text; no file can contain them.
 LOST_DIGITS = "\x00lost digits"
 NOT_CALCULATED = "\x00formula"
 
@@ -97,7 +97,7 @@ _NUMBER = re.compile(
     r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})(E[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE
 ).fullmatch
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-# ="560041", which keeps a spreadsheet from taking text for a number.
+# ="560041", a formula that prevents a spreadsheet from reading text as a number.
 _QUOTED_FORMULA = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL).fullmatch
 _SPREADSHEET_ERROR = re.compile(
     r"#(REF|VALUE|DIV/0|NUM|NULL|SPILL|CALC|FIELD|BLOCKED|CONNECT|BUSY|UNKNOWN)!|#N/A|#NAME\?"
@@ -113,7 +113,7 @@ _MOST_KNOWN = 4096
 
 
 def shown(value: object) -> str:
-    """Return a value of a file as a message may show it: short, and harmless to a terminal."""
+    """Return a value of a file for a message: shortened, without control characters."""
     text = str(value)
     text = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
     if text.isprintable():
@@ -124,14 +124,14 @@ def shown(value: object) -> str:
 
 
 def strip_blanks(cell: str) -> str:
-    """Take away what surrounds the text of a cell and is not part of it."""
+    """Strip what surrounds the text of a cell and is not part of it."""
     return cell.strip(_BLANKS)
 
 
 def read_cell(cell: str, kind: Kind, context: CellContext | None = None) -> Value | None:
     """Return the value of a cell, `None` when it is empty, or raise `BadCellError`.
 
-    What was normalised, and what is likely wrong, is added to the notes and warnings of `context`.
+    Adds notes on normalised values and warnings on suspicious ones to `context`.
     """
     text = strip_blanks(cell)
     if not text:
@@ -171,7 +171,7 @@ def _refuse_damage(text: str, kind: Kind) -> None:
 
 
 def _text(text: str, context: CellContext) -> str:
-    # A spreadsheet hides the apostrophe in front of text that it would take for a formula.
+    # A spreadsheet hides the apostrophe before text that it would read as a formula.
     if text[0] == "'" and text[1:].startswith(_FORMULA):
         return text[1:]
     if text[0] == "=":
@@ -205,7 +205,7 @@ def _digits(text: str, context: CellContext) -> str | None:
 
 
 def _whole_digits(text: str, context: CellContext) -> str | None:
-    """Read a phone or a postcode: its only reading with a decimal point is without."""
+    """Read a phone number or postcode: a spreadsheet may have added a decimal point."""
     plain = _digits(text, context)
     decimal = plain and _DECIMAL(plain)
     if not decimal:
@@ -247,7 +247,7 @@ def _two_numbers(text: str) -> str:
 
 
 def _plain_number(text: str, context: CellContext) -> str:
-    """Return the only number that a text with currency or separators can be."""
+    """Return the number that a text with currency or separators is, if it is unambiguous."""
     plain = _RUPEES.sub("", text)
     if _NUMBER(plain):
         return plain
@@ -267,7 +267,7 @@ def _plain_number(text: str, context: CellContext) -> str:
     raise BadCellError(_NO_NUMBER)
 
 
-# Above it a float no longer tells neighbouring whole numbers apart.
+# Above it a float cannot represent every whole number.
 _EXACT = 2**53
 _LIGHT = 10
 
@@ -346,7 +346,7 @@ def _time(text: str, context: CellContext) -> str:
     return _note_date(text, found, value, context)
 
 
-# --- codes with a form of their own ---------------------------------------------------------------
+# --- codes with a fixed format --------------------------------------------------------------------
 
 _GSTIN = re.compile(r"[0-3]\d[A-Z]{5}\d{4}[A-Z][1-9A-Z]Z[0-9A-Z]", re.ASCII).fullmatch
 

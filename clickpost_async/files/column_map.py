@@ -1,31 +1,31 @@
-"""A column map: how the columns of a foreign file become ours, from a TOML file.
+"""A column map: maps the columns of a foreign file to ours, from a TOML file.
 
-extends = "shopify"          # begin with a ready-made map, or with another file
-ignore_others = true         # columns that are neither ours nor named here are left out
-timezone = "Asia/Kolkata"    # of times in words
+extends = "shopify"          # start from a ready-made map, or from another file
+ignore_others = true         # ignore columns that are neither ours nor named here
+timezone = "Asia/Kolkata"    # of relative times
 
 [columns]                    # a column of the file = ours
 "Ship To PIN" = "drop_pincode"
-"Remarks" = ""               # left out
+"Remarks" = ""               # ignored
 
 [join]                       # several columns of the file become one of ours
 drop_name = ["First Name", "Last Name"]
 
-[fixed]                      # where the file has no such column, or leaves the cell empty
+[fixed]                      # values for missing columns and empty cells
 weight = 500
 pickup_time = "tomorrow 11:00"
 
-[values.order_type]          # a value of the file = ours, whatever its capitals
+[values.order_type]          # a value of the file = ours, ignoring case
 "cash on delivery" = "COD"
 "*" = "PREPAID"              # all others
 
-[first]                      # so many characters of a value are used
+[first]                      # the number of characters of a value to use
 invoice_date = 10
 
-[without]                    # what is taken out of a value
+[without]                    # what is removed from a value
 drop_phone = [" ", "-"]
 
-[scale]                      # what a number is multiplied by
+[scale]                      # the factor that a number is multiplied by
 weight = 1000
 
 [dates]
@@ -34,17 +34,17 @@ format = "DD/MM/YYYY"
 [skip]                       # orders that are not to be shipped: reason = column and its values
 cancelled = { "Cancelled at" = "*" }
 
-[skip_items]                 # items that are not: the rest of the order is
+[skip_items]                 # items that are not to be shipped
 digital = { "Lineitem requires shipping" = "false" }
 
-[refuse]                     # rows that somebody has to look at
+[refuse]                     # rows that need a manual check
 "has a discount" = { "Discount" = { not = ["", "0"] } }
 
-[compute]                    # over the rows of an order, where the file says nothing
+[compute]                    # missing values, from the rows of an order
 invoice_value = "sum of item_price"
 cod_value = "invoice_value when COD"
 
-[by.item_sku]                # a second table; also [by.weight] with classes like "0-500"
+[by.item_sku]                # a lookup table; also [by.weight] with classes like "0-500"
 table = "products.csv"
 """
 
@@ -73,7 +73,7 @@ from clickpost_async.files.map_entries import (
     to_text,
 )
 
-# A file that extends itself, by way of others, is found out here.
+# Limits `extends`, which may form a cycle.
 _MAX_PARENTS = 10
 
 _OTHERS = "*"
@@ -82,34 +82,34 @@ _ENTRIES = (
     "extends, ignore_others, timezone, [columns], [join], [fixed], [values.…], [first], [without], "
     "[scale], [dates], [skip], [skip_items], [refuse], [compute], [by.…]"
 )
-# What a starter map has where somebody has to fill something in.
+# Placeholder of a starter map for a value that has to be filled in.
 FILL_IN = "FILL IN"
 
 
 class ColumnMapError(ValueError):
-    """A map that cannot be used; the message names the file, the entry, and what to do."""
+    """An invalid map; the message contains the file, the entry, and advice."""
 
 
 @frozen(kw_only=True)
 class ColumnMap:
-    """How the columns of a foreign file become ours.
+    """Maps the columns of a foreign file to ours.
 
     Attributes:
         columns: names of the file to ours.
-        fixed: what our columns hold where the file says nothing.
+        fixed: by our column, its value for missing columns and empty cells.
         values: by our column, values of the file to ours, `*` for all others.
         first: by our column, how many characters of a value are used.
-        without: by our column, what is taken out of a value.
-        scale: by our column, what a number is multiplied by.
-        dates: how days and times are written, in the order in which the formats are tried.
-        join: by our column, the columns of the file that it is made of.
+        without: by our column, the texts that are removed from a value.
+        scale: by our column, the factor that a number is multiplied by.
+        dates: the formats of dates and times, in the order in which they are tried.
+        join: by our column, the columns of the file that are joined.
         compute: by our column, a formula over the rows of an order.
         by: by our column, a table of further cells for each of its values.
-        skip: by reason, which orders are left out; `skip_items`, which items of them; `refuse`,
-            which are refused with that reason.
-        timezone: the zone of times in words, such as `tomorrow 11:00`.
-        ignore_others: leave out columns that are neither ours nor named here.
-        optional: names of the file that a ready-made map knows and a file need not have.
+        skip: by reason, which orders are skipped; `skip_items`, which items of them; `refuse`,
+            which are rejected with that reason.
+        timezone: the zone of relative times, such as `tomorrow 11:00`.
+        ignore_others: ignore columns that are neither ours nor named here.
+        optional: names of a ready-made map that a file need not have.
 
     """
 
@@ -192,9 +192,9 @@ class ColumnMap:
         ignore_others: bool | None = None,
         folder: str | os.PathLike[str] = "",
     ) -> Self:
-        """Return this map with further entries, as a TOML file has them, which go before its own.
+        """Return this map with further entries, as in a TOML file, which override its own.
 
-        The tables of `by` are looked for in `folder`.
+        The tables of `by` are read from `folder`.
 
         Raises:
             ValueError: an entry has an unknown column of ours, or a value that cannot be read.
@@ -205,7 +205,7 @@ class ColumnMap:
             self,
             columns=self.columns
             | {
-                # A column of no name is left out.
+                # A column without a name is ignored.
                 str(theirs): find_own(ours) if ours else IGNORED.name
                 for theirs, ours in (columns or {}).items()
             },
@@ -228,7 +228,7 @@ class ColumnMap:
 
     @property
     def file_names(self) -> tuple[str, ...]:
-        """The names of columns of the file that [columns], [join] and [compute] speak of."""
+        """The columns of the file that [columns], [join] and [compute] name."""
         return tuple(
             dict.fromkeys(
                 (
@@ -240,7 +240,7 @@ class ColumnMap:
         )
 
     def translates(self, ours: str) -> bool:
-        """Tell whether cells of this column of ours are written otherwise in the file."""
+        """Return whether the map translates the cells of this column of ours."""
         return (
             ours in self.first
             or ours in self.without
@@ -250,7 +250,7 @@ class ColumnMap:
         )
 
     def translate(self, ours: str, cell: str) -> str:
-        """Return what a cell of the file says in our words."""
+        """Translate a cell of the file."""
         if not cell.strip():
             return cell
         if ours in self.first:
@@ -279,7 +279,7 @@ def ready_made() -> Mapping[str, Traversable]:
 
 
 def is_date_column(ours: str) -> bool:
-    """Tell whether a column of ours holds days or times."""
+    """Return whether a column of ours holds dates or times."""
     return find_column(ours).kind in _DATES
 
 
@@ -328,7 +328,7 @@ def _rules(
 
 
 def _named(entries: Mapping[str, Any]) -> set[str]:
-    """Return the names of the file that somebody's own map speaks of."""
+    """Return the names of the file that a user's own map contains."""
     own = ColumnMap().extend(
         columns=entries.get("columns"), join=entries.get("join"), compute=entries.get("compute")
     )

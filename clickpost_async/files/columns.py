@@ -1,13 +1,13 @@
-"""The columns of a file of orders, derived from the structures, and where each one goes.
+"""The columns of a file of orders, derived from the structures, with the path of each.
 
 One row is one order, or one item of it: consecutive rows with the same `reference_number` are one
 order with several items or cartons, and only the first of them has to repeat the order's fields.
 
 The names are the same for India and the world; the market of an order decides the path. The column
-`market` holds `india` or `world`; where it is missing or empty, an order is for the world when its
-pickup or drop country is another than India. `note`, and the `reason` and
-`advice` of an errors file, are for people and are not sent. Names are found
-whatever their capitals, blanks and hyphens (`Drop Pincode` is `drop_pincode`).
+`market` holds `india` or `world`; if it is missing or empty, an order is for the world if its
+pickup or drop country is not India. `note`, and the `reason` and `advice` of an errors file, are
+for people and are not sent. Case, blanks and hyphens of names are ignored (`Drop Pincode` is
+`drop_pincode`).
 
 A field without a column of its own is reached by its path: a column `additional.my_field` is
 written there as text, and `shipment_details.items.my_field` into the item of its row.
@@ -38,7 +38,7 @@ _NO_CHOICES: Mapping[str, str] = MappingProxyType({})
 class Column:
     """A named column: the kind of its cells and its path for each market.
 
-    `choices` are the values of an enumeration, by how they may be written (see `fold_choice`).
+    `choices` are the values of an enumeration, by their accepted spellings (see `fold_choice`).
     """
 
     name: str
@@ -48,7 +48,7 @@ class Column:
     choices: Mapping[str, str] = field(default=_NO_CHOICES, eq=False, repr=False)
 
     def path(self, market: Market) -> str | None:
-        """Return where its cells go in an order for this market, `None` for nowhere."""
+        """Return the path of its cells in an order for this market, `None` if there is none."""
         return self.india if market is Market.INDIA else self.world
 
     def at(self, market: Market, path: str) -> "Column":
@@ -59,16 +59,16 @@ class Column:
 
     @property
     def paths(self) -> frozenset[str]:
-        """Return all places its cells can go to."""
+        """Return the paths of its cells for all markets."""
         return frozenset(path for path in (self.india, self.world) if path)
 
 
 def fold_choice(text: str) -> str:
-    """Return a value of an enumeration as it is compared: letters and digits only."""
+    """Return a value of an enumeration for comparison: letters and digits only."""
     return "".join(filter(str.isalnum, text)).casefold()
 
 
-# What a section's columns are called: the prefix goes before a field's own name, once.
+# Prefixes of the columns of a section: added to a field's name once.
 _PREFIXES = {
     "shipment_details": "",
     ITEMS: "item_",
@@ -87,16 +87,16 @@ _PREFIXES = {
     "courier_custom_fields": "",
 }
 
-# Names that do not follow from a field's own, and fields that have several.
+# Column names that are not derived from the field's name, and fields with several names.
 _NAMES = {
     "shipment_details.order_id": ("merchant_order_id", "order_id"),
     "shipment_details.awb_number": ("waybill", "awb_number"),
     f"{ITEMS}.cat": ("item_category",),
     "pickup_info.tin": ("tin",),
 }
-# India's name of a part of an address, and the world's: either is a column for both.
+# Names of address parts that differ between the markets: either is a column for both.
 _SYNONYMS = {"pincode": "postal_code", "country": "country_code"}
-# ClickPost takes these in `shipment_details`, too, where the column goes.
+# ClickPost accepts these in `shipment_details` too, where the column goes.
 _ELSEWHERE = frozenset(
     {
         "pickup_info.pickup_email",
@@ -107,7 +107,7 @@ _ELSEWHERE = frozenset(
         ),
     }
 )
-# Of fields that stand in two places, the place that a market's documents name.
+# Fields that exist in two places: the path that a market's documentation names.
 _ELSEWHERE_IN = {
     Market.INDIA: frozenset(
         f"shipment_details.{name}"
@@ -116,7 +116,7 @@ _ELSEWHERE_IN = {
     Market.WORLD: frozenset({"additional.vendor_code", "additional.return_info"}),
 }
 
-# Text that a spreadsheet may take for a number; `6109.10` of a tariff code is none.
+# Text that a spreadsheet may mistake for a number; a tariff code like `6109.10` is excluded.
 _CODE = re.compile(
     r"(number|code|pincode|gstin|id|tin|sku|imei|ean|awb|invoice_reference)$"
     r"|bienesTransp|cveMaterialPeligroso|embalaje|claveUnidad"
@@ -136,12 +136,12 @@ _KINDS_BY_NAME: Sequence[tuple[Any, Kind]] = tuple(
 )
 _KINDS_BY_RULE = {"Day": Kind.DATE, "Moment": Kind.TIME, "DayOrMoment": Kind.DATE_OR_TIME}
 _KINDS_BY_TYPE: Mapping[Any, Kind] = {float: Kind.NUMBER, int: Kind.WHOLE, bool: Kind.FLAG}
-# What people call the values of an enumeration, besides their names.
+# Further spellings of the values of an enumeration.
 _ALSO_CALLED = {"cashondelivery": "COD", "reverse": "RVP"}
 
 
 class _Columns(Mapping[str, Column]):
-    """All columns by name, built on first use because structures are slow to import."""
+    """All columns by name, created on first use: structures take long to import."""
 
     @cached_property
     def _by_name(self) -> Mapping[str, Column]:
@@ -161,7 +161,7 @@ class _Columns(Mapping[str, Column]):
                         found[name] = known.at(market, path)
         return MappingProxyType(found)
 
-    # There is one of them.
+    # A singleton: hashed by identity.
     __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
 
     def __getitem__(self, name: str) -> Column:
@@ -215,7 +215,7 @@ def _kind(spec: Any, path: str) -> Kind:
 
 def _choices(kind: Any) -> Mapping[str, str]:
     if not isinstance(kind, type):
-        # An enumeration that takes other texts with a warning.
+        # An enumeration that accepts other values with a warning.
         return next(filter(None, map(_choices, get_args(kind))), _NO_CHOICES)
     if not issubclass(kind, enum.StrEnum):
         return _NO_CHOICES

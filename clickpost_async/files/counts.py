@@ -1,4 +1,4 @@
-"""What became of the rows of a file."""
+"""Counts of the rows of a file."""
 
 from collections import Counter
 
@@ -9,14 +9,14 @@ from clickpost_async.files.order_rows import OrderRow
 
 @define(kw_only=True)
 class FileCounts:
-    """What became of the rows of a file below its headings, as far as it was read.
+    """Counts of the rows below the header, as far as the file was read.
 
     Attributes:
-        orders: orders that can be sent; `order_rows`, the rows that they are made of.
-        refused: orders, and rows that are none, with mistakes; `refused_rows`, their rows.
-        skipped: rows that were left out on purpose, by reason.
+        orders: orders that can be sent; `order_rows`, their rows.
+        refused: invalid orders and unreadable rows; `refused_rows`, their rows.
+        skipped: rows that were skipped on purpose, by reason.
 
-    Blank rows are not counted. `rows` is the sum: no row is lost in between.
+    Blank rows are not counted. `rows` is the sum: no row is lost.
     """
 
     orders: int = 0
@@ -31,7 +31,7 @@ class FileCounts:
         return self.order_rows + self.refused_rows + self.skipped.total()
 
     def add(self, row: OrderRow) -> None:
-        """Count an order that was read, or what could not be read."""
+        """Count an order, or a row that cannot be read."""
         if row.problems:
             self.refused += 1
             self.refused_rows += row.row_count
@@ -40,14 +40,14 @@ class FileCounts:
             self.order_rows += row.row_count
 
     def refuse(self, row: OrderRow) -> None:
-        """Count an order as refused that was counted as one to be sent."""
+        """Move an order from those to be sent to the refused ones."""
         self.orders -= 1
         self.order_rows -= row.row_count
         self.refused += 1
         self.refused_rows += row.row_count
 
     def skip_order(self, row: OrderRow, reason: str) -> None:
-        """Count the rows of an order as left out that was counted as one to be sent or refused."""
+        """Move the rows of an order that was counted before to the skipped ones."""
         if row.problems:
             self.refused -= 1
             self.refused_rows -= row.row_count
@@ -57,7 +57,7 @@ class FileCounts:
         self.skip(reason, row.row_count)
 
     def skip(self, reason: str, rows: int = 1) -> None:
-        """Count rows that are left out."""
+        """Count skipped rows."""
         self.skipped[reason] += rows
 
     def __str__(self) -> str:

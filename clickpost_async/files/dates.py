@@ -1,4 +1,4 @@
-"""Dates and times as people and spreadsheets write them, read as ClickPost writes them."""
+"""Parses dates and times in the formats of people and spreadsheets, for ClickPost's format."""
 
 import re
 from datetime import datetime, timedelta
@@ -43,20 +43,20 @@ _MONTHS = {
     for number, names in enumerate(_MONTH_NAMES, 1)
     for name in {names, names[:3], names[:4]}
 }
-# The first day of spreadsheets, as far as dates of today are concerned.
-_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - a spreadsheet knows no time zones
+# Day 0 of spreadsheets' serial numbers; valid for dates after February 1900.
+_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - a spreadsheet has no time zones
 
 
 _DAY, _MONTH, _YEAR = (re.compile(f"%{letters}").search for letters in ("d", "[mbB]", "[yY]"))
 
 
 class BadDateError(ValueError):
-    """A text that is no date, or could be two; the message says what to write."""
+    """A text that is not a date, or is ambiguous; the message shows what to write."""
 
 
 @frozen
 class ReadDate:
-    """A date that was read: with a time of day or without, and whether its format was guessed."""
+    """A parsed date, with or without a time of day, and whether its format was guessed."""
 
     moment: datetime
     has_time: bool
@@ -65,22 +65,22 @@ class ReadDate:
 
     @property
     def day(self) -> str:
-        """Return the date as ClickPost writes it."""
+        """Return the date in ClickPost's format."""
         return self.moment.date().isoformat()
 
     @property
     def time(self) -> str:
-        """Return date and time of day as ClickPost writes them."""
+        """Return date and time of day in ClickPost's format."""
         return self.moment.isoformat() + self.offset
 
 
 @define
 class Dates:
-    """How the dates of a file are written: by `date_format`, or as far as they show it themselves.
+    """The date format of a file: `date_format`, or inferred from unambiguous dates.
 
-    `date_format` is written like `DD/MM/YYYY` or `DD-Mon-YYYY`, or as `strptime` takes it. Without
-    one, `03/04/2026` is read by the other dates of the file: `27/11/2026` shows that the day stands
-    first in it. `observe` collects what they show.
+    `date_format` is written like `DD/MM/YYYY` or `DD-Mon-YYYY`, or as for `strptime`. Without one,
+    `03/04/2026` is read like the other dates of the file: `27/11/2026` shows that the day comes
+    first. `observe` collects them.
 
     Raises:
         ValueError: `date_format` lacks day, month or year.
@@ -97,7 +97,7 @@ class Dates:
         self._strptime = to_strptime(self.date_format)
 
     def observe(self, text: str) -> None:
-        """Note whether a text shows which of day and month stands first."""
+        """Record whether a text shows that the day or the month comes first."""
         found = _NUMERIC(text.strip())
         if found and len(found["a"]) <= 2 and len(found["c"]) == 4:
             first, second = int(found["a"]), int(found["b"])
@@ -183,7 +183,7 @@ def _made(found: re.Match[str], year: int, month: int, day: int, *, guess: str =
             raise BadDateError("there is no such time of day; write it like 18:30:00")
         number = number % 12 + (12 if clock[-2] in "pP" else 0)
     second = float(seconds[0]) if seconds else 0.0
-    # Made of its parts, so that no time of day that does not exist becomes another.
+    # Built from its parts, so that an invalid time of day is an error.
     moment = datetime(  # noqa: DTZ001 - as in the file
         year, month, day, number, int(minute), int(second), round(second % 1 * 1_000_000)
     )
@@ -191,7 +191,7 @@ def _made(found: re.Match[str], year: int, month: int, day: int, *, guess: str =
 
 
 def to_strptime(date_format: str) -> str:
-    """Return a format like `DD/MM/YYYY` as `strptime` takes it; one that is such stays as it is.
+    """Convert a format like `DD/MM/YYYY` to `strptime`'s; one of `strptime` is returned as is.
 
     Raises:
         ValueError: it lacks day, month or year.

@@ -1,4 +1,4 @@
-"""The rows of a delimited file: CSV, and what is separated by semicolons, tabs or bars."""
+"""The rows of a delimited file: separated by commas, semicolons, tabs or bars."""
 
 import csv
 import io
@@ -15,18 +15,18 @@ _SEPARATOR_LINE = re.compile(r'"?sep=(?P<delimiter>[^\w\s"]|\t)"?\s*', re.IGNORE
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"').fullmatch
 _INSIDE_QUOTES = re.compile(r'"[^"]*"')
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
-# A writer puts a value in quotation marks if it has one of these, or else all of them.
+# A writer quotes a value that contains one of these, or quotes all values.
 _NEEDS_QUOTES = re.compile(r'[",\t\r\n]').search
 _MOST_LINES = 1000
-# A table of fewer columns has values with as many delimiters as a row.
+# In a table with fewer columns a value may contain as many delimiters as a row.
 _NARROW = 4
 
 
 def open_records(lines: Lines, header_row: int | None, *, is_quoted: bool = True) -> "Records":
-    """Find out the delimiter by the headings, or by the line `sep=;` before them."""
+    """Detect the delimiter by the headings, or by a line `sep=;` before them."""
     first = lines.peek()
     if found := _SEPARATOR_LINE(first):
-        # Spreadsheets take it for a setting and not for a row.
+        # Spreadsheets read it as a setting, not as a row.
         lines.skip_peeked()
         return Records(lines, found["delimiter"], is_quoted=is_quoted)
     if header_row is not None or not any(map(first.count, _DELIMITERS)):
@@ -38,9 +38,9 @@ def open_records(lines: Lines, header_row: int | None, *, is_quoted: bool = True
 class Records(Iterator[Record]):
     """The rows that are not blank, with their numbers as a spreadsheet shows them.
 
-    `width` is how many columns the headings have, once they are known: a quotation mark that is not
-    closed, and a row that is cut off, are found by it. `is_quoted` turns false when values of a
-    tab-separated file show that it uses no quotation marks.
+    `width` is the number of columns of the headings, once they are known: it detects unclosed
+    quotation marks and truncated rows. `is_quoted` becomes false when values of a tab-separated
+    file show that it does not quote.
     """
 
     def __init__(self, lines: Lines, delimiter: str, *, is_quoted: bool = True) -> None:
@@ -88,7 +88,7 @@ class Records(Iterator[Record]):
                 yield number, cells
 
     def _has_swallowed_a_row(self, cells: Sequence[str]) -> bool:
-        """Tell whether a value holds the end of one row and the beginning of another."""
+        """Return whether a value contains the end of one row and the beginning of another."""
         width = self.width or 0
         if width < _NARROW:
             return False
@@ -104,9 +104,9 @@ class Records(Iterator[Record]):
     # --- tabs -----------------------------------------------------------------------------------
 
     def _tab_records(self) -> Iterator[Record]:
-        """Read lines in which quotation marks may be nothing but letters.
+        """Read lines in which quotation marks may be ordinary characters.
 
-        A line with as many tabs as the headings is a row, whatever quotation marks are in it.
+        A line with as many tabs as the headings is a row, regardless of quotation marks.
         """
         number = 0
         while True:
@@ -134,7 +134,7 @@ class Records(Iterator[Record]):
 
     def _unquote(self, line: str, cells: list[str]) -> list[str]:
         if self.width is None:
-            # The headings: where all of them are quoted, all values are.
+            # The headings: if all of them are quoted, all values are.
             self._all_quoted = all(_QUOTED(cell) for cell in cells if cell)
             return _parsed(line) or cells
         if not self.is_quoted:
@@ -163,9 +163,9 @@ class Records(Iterator[Record]):
         return value if self._all_quoted or _NEEDS_QUOTES(value) else cell
 
     def _join(self, line: str, *, is_row: bool) -> list[str] | None:
-        """Return the row that a line and further ones are, if a quoted value spans them.
+        """Return the row of a line and the following ones, if a quoted value spans them.
 
-        A line that could be a row by itself (`is_row`) is one if the next row comes before the
+        A line that could be a row by itself (`is_row`) is one if the next row begins before the
         quotation mark is closed.
         """
         more: list[str] = []
@@ -178,7 +178,7 @@ class Records(Iterator[Record]):
             if following.count("\t") >= (self.width or 0) - 1:
                 if is_row:
                     break
-                # It may be a row of its own, or the end of this one.
+                # Ambiguous: a row of its own, or the end of this one.
                 raise UnreadableLineError(
                     "a quotation mark is opened and not closed before the next row; close it, or "
                     "double the quotation marks inside of values",

@@ -1,4 +1,4 @@
-"""The first row of a file: which of its columns is which of ours."""
+"""The header of a file: maps its columns to ours."""
 
 import difflib
 import re
@@ -13,12 +13,12 @@ from clickpost_async.files.columns import COLUMNS, ITEMS, REFERENCE, Column, Mar
 
 
 class UnknownColumnError(ValueError):
-    """A column that is neither known nor a path; the message suggests the nearest name."""
+    """A column that is neither known nor a path; the message suggests the most similar name."""
 
 
 @frozen(kw_only=True)
 class Heading:
-    """A column of this file: where it stands and what its first row calls it."""
+    """A column of this file: its index and its title."""
 
     index: int
     title: str
@@ -26,12 +26,12 @@ class Heading:
 
     @property
     def is_reference(self) -> bool:
-        """Whether the orders are told apart by it."""
+        """Whether it is the reference number, which identifies orders."""
         return self.column.india == REFERENCE
 
     @property
     def belongs_to_items(self) -> bool:
-        """Whether every row of an order has its own."""
+        """Whether it is a field of items: each row of an order has its own value."""
         return (self.column.india or "").startswith(f"{ITEMS}.")
 
 
@@ -45,14 +45,14 @@ _ROOTS = (
     "tax_info",
     "courier_custom_fields",
 )
-# A foreign column that is left out.
+# A foreign column that is ignored.
 IGNORED = Column(name="", kind=Kind.TEXT, india=None, world=None)
 
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII).fullmatch
 
 
 def fold(name: str) -> str:
-    """Return a column name as it is compared: without capitals, with `_` between words."""
+    """Return a column name for comparison: lower case, with `_` between words."""
     return re.sub(r"[\s_-]+", "_", name.strip().lower()).strip("_")
 
 
@@ -82,7 +82,7 @@ def _advice(name: str, root: str) -> str:
     )
 
 
-# Below this likeness a hint leads astray oftener than it helps.
+# Below this similarity a suggestion is more often wrong than right.
 _LIKENESS = 0.86
 _SIDES = {
     "pickup": ("pickup", "sender", "consignor", "warehouse", "origin", "from"),
@@ -113,10 +113,10 @@ _NOISE = frozenset({"no", "number", "info", "details", "s", "the", "of", "comple
 
 
 def suggest_column(name: str) -> str | None:
-    """Return the column of ours that a foreign name is like, `None` where that is not clear.
+    """Return the column of ours that is similar to a foreign name, `None` if that is unclear.
 
-    A name that says pickup or drop is never like a column of the other side, and one that says
-    neither is like no column of either.
+    A name with pickup or drop never matches a column of the other side, and one with neither
+    matches no column of either side.
     """
     side, key = _liken(name)
     best, best_ratio = None, _LIKENESS
@@ -131,7 +131,7 @@ def suggest_column(name: str) -> str | None:
 
 
 def nearest(name: str, among: Sequence[str]) -> str | None:
-    """Return which of several names is like a name that is none of them."""
+    """Return the most similar of several names, if one is similar enough."""
     folded = {fold(each): each for each in among}
     near = difflib.get_close_matches(fold(name), folded, n=1, cutoff=_LIKENESS)
     return folded[near[0]] if near else None
@@ -139,7 +139,7 @@ def nearest(name: str, among: Sequence[str]) -> str | None:
 
 @cache
 def _liken(name: str) -> tuple[str | None, str]:
-    """Return the side that a name speaks of, and the rest of it in the words of our columns."""
+    """Return the side (pickup or drop) in a name, and the rest of it with synonyms replaced."""
     text = _PINCODE.sub("pincode", " ".join(re.findall(r"[a-z0-9]+", name.lower())))
     words = [_SYNONYMS.get(word, word) for word in text.split()]
     side = next((_SIDE_OF[word] for word in words if word in _SIDE_OF), None)
@@ -154,7 +154,7 @@ def read_headings(
     *,
     ignore_others: bool = False,
 ) -> Iterator[tuple[str, str]]:
-    """Fill in the headings, and yield which columns cannot be understood and why."""
+    """Fill in the headings, and yield the columns that cannot be used, with the reasons."""
     ours = {fold(foreign): name for foreign, name in columns.items()}
     seen: dict[str, Heading] = {}
     for index, cell in enumerate(titles):
@@ -194,7 +194,7 @@ def _describe_duplicate(other: Heading, index: int, title: str) -> str:
 
 
 def _clashes(headings: Sequence[Heading]) -> Iterator[tuple[Heading, Heading]]:
-    """Find columns that want one value where others want an object of several."""
+    """Find columns whose path is a value in one column and an object in others."""
     for market in Market:
         paths = {path: heading for heading in headings if (path := heading.column.path(market))}
         for path, inner in paths.items():

@@ -1,4 +1,4 @@
-"""The orders of a JSON Lines file: each line is one order as ClickPost takes it."""
+"""The orders of a JSON Lines file: each line is one order in ClickPost's format."""
 
 import json
 import math
@@ -62,7 +62,7 @@ def _json_object(text: str) -> Mapping[str, Any]:
     return {name: part for name, part in value.items() if name not in _REMARKS}
 
 
-# What an errors file adds to an order.
+# Fields that an errors file adds to an order.
 _REMARKS = frozenset({"reason", "advice"})
 
 
@@ -85,7 +85,7 @@ def _json_row(number: int, order: Mapping[str, Any]) -> OrderRow:
     return OrderRow(
         number=number,
         last=number,
-        # An order that has the names of neither lacks the same fields in both.
+        # An order without fields of either market lacks the same fields in both.
         market=market_of(order) or Market.INDIA,
         reference=reference if isinstance(reference, str) else None,
         order=order,
@@ -96,7 +96,7 @@ def _json_row(number: int, order: Mapping[str, Any]) -> OrderRow:
 def _codes_as_text(
     number: int, order: Mapping[str, Any], notes: list[RowProblem], path: str = ""
 ) -> Mapping[str, Any]:
-    """Return an order with its pincodes, phones and other codes as text, where they are numbers."""
+    """Return an order whose pincodes, phones and other codes are converted to text."""
     changed: dict[str, Any] = {}
     for name, value in order.items():
         place = f"{path}.{name}" if path else name
@@ -113,5 +113,5 @@ def _codes_as_text(
     return {**order, **changed} if changed else order
 
 
-# What is text, although programs write it as a number.
+# Text fields that programs often write as numbers.
 _CODES = frozenset({Kind.CODE, Kind.PHONE, Kind.POSTCODE})

@@ -1,4 +1,4 @@
-"""The entries of a column map that are more than a name: conditions, formulas, dates, tables."""
+"""The structured entries of a column map: conditions, formulas, dates, tables."""
 
 import csv
 import datetime as dt
@@ -23,11 +23,11 @@ NUMBERS = frozenset({Kind.NUMBER, Kind.WEIGHT, Kind.WHOLE})
 
 
 class MapEntryError(ValueError):
-    """An entry of a map that cannot be read; the message says how it is written."""
+    """An invalid entry of a map; the message shows how it is written."""
 
 
 def fold_title(title: str) -> str:
-    """Return a foreign column name as it is compared.
+    """Return a foreign column name for comparison.
 
     Capitals, punctuation, and the marks of templates (`*Order Id`, `Email (Optional)`) are ignored.
     """
@@ -44,12 +44,12 @@ def find_own(name: object) -> str:
 
 
 def fold_value(cell: str) -> str:
-    """Return a foreign value as it is compared: without capitals and surplus blanks."""
+    """Return a foreign value for comparison: lower case, without surplus blanks."""
     return " ".join(strip_blanks(cell).removeprefix("'").split()).casefold()
 
 
 def to_text(value: object) -> str:
-    """Return a TOML value as a cell holds it."""
+    """Return a TOML value as the text of a cell."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dt.datetime | dt.date | dt.time):
@@ -66,7 +66,7 @@ def to_text(value: object) -> str:
 class Condition:
     """A column of the file and the values that match; `*` stands for any characters.
 
-    Where the file has no such column and it is `optional`, its rule is off.
+    If the file has no such column and it is `optional`, its rule is off.
     """
 
     column: str
@@ -83,7 +83,7 @@ class Condition:
     )
 
     def matches(self, cell: str) -> bool:
-        """Tell whether the value of the column matches; `*` alone is any value but a blank."""
+        """Return whether the value of the column matches; `*` alone matches all but a blank."""
         return (self._expression.fullmatch(fold_value(cell)) is not None) is not self.negated
 
 
@@ -103,7 +103,7 @@ class RowRule:
     def parse(cls, entry: object) -> Self | None:
         """Read `{ column = value, … }`; `False` switches an inherited rule off.
 
-        A column may have a `?` behind it: the rule is off for files that do not have it.
+        A column name may end in `?`: the rule is off for files without the column.
         """
         if entry is False or entry == {}:
             return None
@@ -143,7 +143,7 @@ class Formula:
         rest = text.strip()
         when_cod = rest.endswith(" when COD")
         rest = rest.removesuffix(" when COD")
-        reduce = next((word for word in ("sum", "max") if rest.startswith(f"{word} of ")), "")
+        reduce = next((name for name in ("sum", "max") if rest.startswith(f"{name} of ")), "")
         rest = rest.removeprefix(f"{reduce} of ") if reduce else rest
         rest, _, divisor = rest.partition(" / ")
         parts = re.split(r" ([+-]) ", f" + {rest}")
@@ -157,7 +157,7 @@ class Formula:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns that are needed."""
+        """The columns that the formula needs."""
         return (*(name for _, name in self.terms), *([self.divisor] if self.divisor else ()))
 
 
@@ -168,16 +168,16 @@ def to_decimal(cell: str) -> Decimal | None:
 
 
 def decimal_text(number: Decimal) -> str:
-    """Write a number as a cell holds it, without exponent and trailing zeros."""
+    """Return a number as the text of a cell, without exponent and trailing zeros."""
     return f"{number.normalize():f}"
 
 
-# --- dates: [dates], and times in words ----------------------------------------------------------
+# --- dates: [dates], and relative times ----------------------------------------------------------
 
 
 @frozen
 class DateFormat:
-    """How a file writes its days, with a time of the day or without: `DD/MM/YYYY`."""
+    """A date format of a file, with or without a time of day: `DD/MM/YYYY`."""
 
     text: str
     _dates: Dates = field(init=False, repr=False, eq=False)
@@ -189,7 +189,7 @@ class DateFormat:
             raise MapEntryError(f"[dates] {error}") from None
 
     def read(self, cell: str) -> ReadDate | None:
-        """Return a date or time, `None` where the cell is written otherwise."""
+        """Return a date or time, `None` if the cell has another format."""
         try:
             return self._dates.read(strip_blanks(cell).removeprefix("'"))
         except BadDateError:
@@ -207,10 +207,10 @@ _RELATIVE = re.compile(
 def resolve_moment(text: str, zone: str | None, now: dt.datetime) -> str | None:
     """Return the time that `tomorrow 11:00` or `monday 9:30 Asia/Kolkata` names, in ISO format.
 
-    `None` if it is no such time. Without a time of the day it is a date.
+    `None` if it is no such time. Without a time of day it is a date.
 
     Raises:
-        MapEntryError: the zone is missing or unknown, or the time is over.
+        MapEntryError: the zone is missing or unknown, or the time has passed.
 
     """
     found = _RELATIVE(" ".join(text.split()))
@@ -225,8 +225,8 @@ def resolve_moment(text: str, zone: str | None, now: dt.datetime) -> str | None:
         local = now.astimezone(ZoneInfo(name))
     except (ZoneInfoNotFoundError, ValueError):
         raise MapEntryError(
-            f"{name!r} is no time zone known here, such as Asia/Kolkata"
-            " (without zones of the system: pip install tzdata)"
+            f"{name!r} is not a known time zone, such as Asia/Kolkata"
+            " (if the system has no time zones: pip install tzdata)"
         ) from None
     day = local.date() + dt.timedelta(days=_days_from(found["day"].lower(), local))
     if found["time"] is None:
@@ -234,7 +234,7 @@ def resolve_moment(text: str, zone: str | None, now: dt.datetime) -> str | None:
     hour, minute = map(int, found["time"].split(":"))
     moment = dt.datetime.combine(day, dt.time(hour, minute))
     if moment <= local.replace(tzinfo=None):
-        raise MapEntryError(f"{text!r} is over: it is {local:%H:%M} in {name}")
+        raise MapEntryError(f"{text!r} has passed: it is {local:%H:%M} in {name}")
     return moment.isoformat()
 
 
@@ -246,14 +246,14 @@ def _days_from(day: str, local: dt.datetime) -> int:
     return int(day == "tomorrow")
 
 
-# --- a second table: [by.item_sku], [by.weight] --------------------------------------------------
+# --- lookup tables: [by.item_sku], [by.weight] ---------------------------------------------------
 
 _RANGE = re.compile(r"(?:(?P<low>[\d.]+)\s*-\s*(?P<high>[\d.]+)|>\s*(?P<above>[\d.]+))").fullmatch
 
 
 @frozen
 class LookupTable:
-    """Cells of our columns by the value of another: a size by SKU, a courier by weight class."""
+    """Looks up cells of our columns by another: a size by SKU, a courier by weight class."""
 
     rows: Mapping[str, Mapping[str, str]]
     classes: tuple[tuple[Decimal, Decimal, Mapping[str, str]], ...] = ()
@@ -276,11 +276,11 @@ class LookupTable:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Our columns that it fills in."""
+        """The columns of ours that it fills in."""
         return tuple(dict.fromkeys(name for row in self.rows.values() for name in row))
 
     def find(self, cell: str) -> Mapping[str, str]:
-        """Return the cells for a value: its own row, else its class, else that of `*`."""
+        """Return the cells for a value: its own row, else that of its class, else that of `*`."""
         found = self.rows.get(fold_value(cell))
         if found is None and self.classes:
             number = _number_or_none(cell)
@@ -327,7 +327,7 @@ def _read_table(path: Path) -> dict[str, Mapping[str, str]]:
             key = fold_value(cells[0])
             if key in rows:
                 raise MapEntryError(
-                    f"{path.name}: line {table.line_num}: {cells[0]} stands there twice"
+                    f"{path.name}: line {table.line_num}: {cells[0]} is there twice"
                 )
             rows[key] = {
                 name: cell
@@ -341,12 +341,12 @@ def _read_table(path: Path) -> dict[str, Mapping[str, str]]:
     return rows
 
 
-# --- several columns become one: [join] ----------------------------------------------------------
+# --- joined columns: [join] ----------------------------------------------------------------------
 
 
 @frozen
 class Join:
-    """Columns of the file that become one of ours, blanks left out."""
+    """Columns of the file that are joined to one of ours, without blanks."""
 
     columns: tuple[str, ...]
     glue: str
@@ -363,7 +363,7 @@ class Join:
         return cls(tuple(map(str, entry)), glue)
 
     def apply(self, cells: Sequence[str]) -> str:
-        """Join the cells that are filled in; one that repeats the one before it is left out."""
+        """Join the cells that are filled in; a cell equal to the one before is skipped."""
         parts: list[str] = []
         for cell in map(strip_blanks, cells):
             if cell and cell not in parts[-1:]:

@@ -1,4 +1,4 @@
-"""A column map, applied to the rows of one file."""
+"""Applies a column map to the rows of one file."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,15 +33,15 @@ from clickpost_async.files.text import UnreadableLineError
 _Record = tuple[int, Sequence[str] | UnreadableLineError]
 _ITEM = "item_"
 _QUANTITY = "item_quantity"
-# Rows that are held until their order is complete; more than an order and its doubtful rows have.
+# Rows that are buffered until their order is complete; more than an order and its bad rows have.
 _MAX_HELD = 4_000
 
 
 @frozen(kw_only=True)
 class MappedGroup:
-    """The rows of one order in our columns, and what the map left out of it.
+    """The rows of one order in our columns, and the rows that the map skips.
 
-    `skipped` has a reason for each row that is left out: of all rows, or of some items.
+    `skipped` has a reason for each skipped row: all rows of the order, or some items.
     """
 
     lines: Sequence[TableRow]
@@ -50,13 +50,13 @@ class MappedGroup:
 
     @property
     def is_skipped(self) -> bool:
-        """Whether nothing of the order is left."""
+        """Whether all rows of the order are skipped."""
         return len(self.skipped) == len(self.lines)
 
 
 @frozen
 class _BoundRule:
-    """A rule, with the places of its columns in the file."""
+    """A rule, with the indices of its columns in the file."""
 
     reason: str
     conditions: Sequence[tuple[int, Condition]]
@@ -73,9 +73,9 @@ def _first_rule(rules: Sequence[_BoundRule], cells: Sequence[str]) -> _BoundRule
 
 
 class MappedTable:
-    """Turns the rows of a file into rows with our columns.
+    """Converts the rows of a file to rows with our columns.
 
-    Columns that the map makes of others ([join], [compute], [by]) stand behind those of the file.
+    Columns that the map derives from others ([join], [compute], [by]) come after those of the file.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class MappedTable:
     # --- the first row ---------------------------------------------------------------------------
 
     def _name_columns(self) -> None:
-        # What is joined or computed with is a column of the file, however like one of ours it is.
+        # Columns that are joined or computed are the file's, even if named like one of ours.
         foreign = [name for name in self._map.file_names if not _is_own(name)]
         ours = dict.fromkeys(map(fold_title, foreign), IGNORED.name)
         ours |= {fold_title(theirs): name for theirs, name in self._map.columns.items()}
@@ -160,7 +160,7 @@ class MappedTable:
         self.problems.append((name, f"the file has no such column: {why}{hint}"))
 
     def _find(self, name: str) -> int | None:
-        """Return where a column of the file, or one of ours, stands."""
+        """Return the index of a column of the file, or of one of ours."""
         index = self._index.get(fold_title(name))
         return index if index is not None else self._own.get(name)
 
@@ -199,7 +199,7 @@ class MappedTable:
         self._fixed = {column.name: cell for column, cell in self.fixed.items()}
 
     def read_headings(self, headings: list[Heading]) -> Iterator[tuple[str, str]]:
-        """Fill in the headings, and yield which columns cannot be understood and why."""
+        """Fill in the headings, and yield the columns that cannot be used, with the reasons."""
         return read_headings(
             self.titles, self.columns, headings, ignore_others=self._map.ignore_others
         )
@@ -207,7 +207,7 @@ class MappedTable:
     # --- every row -------------------------------------------------------------------------------
 
     def translate(self, records: Iterator[_Record]) -> Iterator[_Record]:
-        """Yield the rows in our words, with the columns that are made of others."""
+        """Yield the translated rows, with the derived columns."""
         for number, cells in records:
             if isinstance(cells, UnreadableLineError):
                 self._source[number] = ()
@@ -222,7 +222,7 @@ class MappedTable:
         row = list(cells)
         if added:
             missing = [""] * (self._width - len(row))
-            # What is too much stays behind all columns, where the reader finds it.
+            # Surplus cells stay after all columns, where the reader detects them.
             row = [*row[: self._width], *missing, *added, *row[self._width :]]
         for target, indexes, join in self._joins:
             if not strip_blanks(row[target]):
@@ -245,7 +245,7 @@ class MappedTable:
     # --- the rows of an order --------------------------------------------------------------------
 
     def complete(self, lines: Sequence[TableRow], headings: Sequence[Heading]) -> MappedGroup:
-        """Leave out what is not to be shipped, and fill in what is computed and looked up."""
+        """Skip what is not to be shipped, and fill in computed and looked up values."""
         source = [SourceRow(line.number, self._source.pop(line.number, ())) for line in lines]
         for row in source:
             if rule := _first_rule(self._skip, row.cells):
@@ -275,7 +275,7 @@ class MappedTable:
         return [
             _BoundRule(reason, places)
             for reason, rule in rules.items()
-            # An optional column that the file does not have switches its rule off.
+            # A missing optional column switches its rule off.
             if len(places := self._places_of(rule)) == len(rule.conditions)
         ]
 
@@ -289,11 +289,11 @@ class MappedTable:
         return "" if index is None or index >= len(cells) else cells[index]
 
     def fixed_cell(self, name: str) -> str:
-        """Return what a column of ours holds where the file says nothing."""
+        """Return the fixed value of a column of ours."""
         return self._fixed.get(name, "")
 
     def place(self, ours: str) -> int | None:
-        """Return where a column of ours stands."""
+        """Return the index of a column of ours."""
         return self._own.get(ours)
 
 
@@ -313,7 +313,7 @@ def _without_item(line: TableRow, headings: Sequence[Heading]) -> TableRow:
 
 
 class _Completion:
-    """Fills in the cells of one order that [by] and [compute] give, where the file says nothing."""
+    """Fills in the empty cells of one order by [by] and [compute]."""
 
     def __init__(
         self,
@@ -397,7 +397,7 @@ class _Completion:
         return strip_blanks(self._first("order_type")).upper()
 
     def _put(self, ours: str, cell: str) -> None:
-        """Set a field of the order, whatever its rows say."""
+        """Set a field of the order in all of its rows."""
         place = self._table.place(ours)
         if place is not None:
             for index in self._order:
@@ -405,7 +405,7 @@ class _Completion:
             self._cells[self._order[0]][place] = cell
 
     def _fixed_value(self, formula: Formula) -> Decimal | None:
-        """Return what the one column of a formula is fixed to."""
+        """Return the fixed value of the formula's only column."""
         if len(formula.names) != 1:
             return None
         (name,) = formula.names
@@ -415,7 +415,7 @@ class _Completion:
             raise _CannotComputeError(self._order[0], name, str(error)) from None
 
     def _row_value(self, index: int, formula: Formula) -> Decimal | None:
-        """Return the sum of a formula's terms in a row, `None` where all of them are blank."""
+        """Return the sum of a formula's terms in a row, `None` if all of them are blank."""
         terms = [(sign, self._number(index, name)) for sign, name in formula.terms]
         if all(value is None for _, value in terms):
             return None
@@ -472,7 +472,7 @@ class _Completion:
 
 
 class _CannotComputeError(ValueError):
-    """A value that a formula cannot use: where it stands, and why."""
+    """A value that a formula cannot use: its row and column, and why."""
 
     def __init__(self, index: int, column: str, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""One order as it stands in a file, and how the rows of a table become one."""
+"""Orders of a file, and how the rows of a table are combined to one."""
 
 import json
 import re
@@ -31,7 +31,7 @@ _COUNTRY_PATHS = frozenset(
     for side in ("pickup", "drop")
     for name in (f"{side}_country", "country_code")
 )
-# ClickPost wants a blank text where a country has no postal codes (API document, v4).
+# ClickPost expects an empty text for countries without postal codes (API document, v4).
 _BLANK_IN_THE_WORLD = ("pickup_info.postal_code", "drop_info.postal_code")
 _ITEM_PATH = re.compile(rf"{re.escape(ITEMS)}\[(\d+)\](.*)", re.DOTALL).fullmatch
 _ELSEWHERE = {"additional": "shipment_details", "shipment_details": "additional"}
@@ -44,9 +44,9 @@ _PINCODE = re.compile(r"[1-9][\d \-]*", re.ASCII).fullmatch
 
 @frozen(kw_only=True)
 class RowProblem:
-    """What is to be said of a file: its row as a spreadsheet counts, its column, and the message.
+    """A message about a file: its row as a spreadsheet counts, its column, and the text.
 
-    It is a mistake, a warning or a note by where it stands: see `OrderRow`.
+    Whether it is an error, a warning or a note depends on the list it is in: see `OrderRow`.
     """
 
     row: int
@@ -59,7 +59,7 @@ class RowProblem:
 
 @frozen
 class SourceRow:
-    """A row as it stands in the file; no cells where it cannot be read."""
+    """A row as it is in the file; without cells if it cannot be read."""
 
     number: int
     cells: Sequence[str] = field(repr=False)
@@ -67,9 +67,9 @@ class SourceRow:
 
 @frozen(kw_only=True)
 class TableRow:
-    """One row of a table, and what is to be said of it as a whole.
+    """One row of a table, with the problems of the row as a whole.
 
-    `count` is how many rows of the file it stands for: one, unless lines were skipped.
+    `count` is how many rows of the file it represents: one, unless lines were skipped.
     """
 
     number: int
@@ -88,16 +88,16 @@ class OrderRow:
 
     Attributes:
         number: its first row, as a spreadsheet counts; `last`, its last one.
-        row_count: how many rows of the file it is made of.
+        row_count: how many rows of the file it has.
         market: whether it is for India or the world.
         reference: its reference number.
         order: its wire payload, `None` where there are problems.
-        problems: mistakes, for which it is refused.
-        warnings: what is likely wrong, and is sent as it is.
-        notes: values that were normalised, with what was written and what is sent.
-        is_heading: it is no order, but a mistake of the headings or the file as a whole.
-        source: its rows as they stand in the file, those of skipped items too.
-        header: the names of their columns as they stand there; JSON Lines have none.
+        problems: errors, for which it is not sent.
+        warnings: values that are likely wrong, and are sent unchanged.
+        notes: values that were normalised, with the original and the value that is sent.
+        is_heading: it is not an order, but an error of the headings or the file as a whole.
+        source: its rows as they are in the file, with those of skipped items.
+        header: the names of their columns as in the file; JSON Lines have none.
 
     """
 
@@ -118,11 +118,11 @@ class OrderRow:
 
     @property
     def digest(self) -> int:
-        """Return a number that stands for the contents of the order."""
+        """Return a hash of the contents of the order."""
         return hash(json.dumps(self.order, sort_keys=True, default=str))
 
     def locate(self, path: str, message: str) -> RowProblem:
-        """Say in which row and column of the file the value at a path of the order stands."""
+        """Return the problem with the row and column of the value at a path of the order."""
         if self.titles is None:
             return RowProblem(row=self.number, column=path or WHOLE_ROW, message=message)
         row, plain = self.number, path
@@ -147,7 +147,7 @@ class OrderRow:
 
 
 def invalid_row(*problems: RowProblem, row_count: int = 1, is_heading: bool = False) -> OrderRow:
-    """Make a row that is no order, only problems."""
+    """Return a row that is not an order, only problems."""
     numbers = [problem.row for problem in problems]
     return OrderRow(
         number=min(numbers),
@@ -165,9 +165,9 @@ def build(
     fixed: Mapping[Column, str] = _NOTHING,
     context: CellContext | None = None,
 ) -> OrderRow:
-    """Make one order of the consecutive lines that have the same reference.
+    """Build one order from the consecutive lines that have the same reference.
 
-    `fixed` is what columns hold where the file has no value, `context` how cells are read.
+    `fixed` has the values of columns for empty cells, `context` is how cells are read.
     """
     group = _OrderBuilder(lines, headings, fixed, context or CellContext())
     return OrderRow(
@@ -191,7 +191,7 @@ def _sorted(problems: Iterable[RowProblem]) -> tuple[RowProblem, ...]:
 
 @define(eq=False)
 class _Source:
-    """Where a value of an order comes from, for messages."""
+    """The row and column of a value, for messages."""
 
     row: int
     title: str
@@ -293,7 +293,7 @@ class _OrderBuilder:
         self.titles.setdefault(path, column.name)
         if path.startswith(_ITEM_FIELDS):
             if not self.items:
-                # A file without columns of items has orders of one.
+                # In a file without item columns every order has one item.
                 self.items[row] = {}
             name = path.removeprefix(_ITEM_FIELDS)
             is_used = [item.setdefault(name, value) is value for item in self.items.values()]
@@ -330,7 +330,7 @@ class _OrderBuilder:
                     self._phones.setdefault(path, source)
 
     def _value(self, source: _Source, column: Column, cell: str) -> Value | None:
-        """Read a cell, and what its column and the market make of it."""
+        """Read a cell by its column and market."""
         context = self._context
         key = (column.name, self.market, cell)
         if key in context.known:
@@ -394,7 +394,7 @@ class _OrderBuilder:
     def _set_dialling_code(self, path: str, source: _Source, code: str) -> bool:
         place = f"{path}_code"
         if place not in COLUMNS.by_path:
-            # There is no field for it: the number stays as it is.
+            # There is no field for it: the number stays unchanged.
             return False
         present = self._fields.get(place)
         if present is None:
@@ -435,7 +435,7 @@ class _OrderBuilder:
         self.problems.append(self._say(source, message))
 
     def _note(self, source: _Source, message: str) -> None:
-        # What a map fixes for all orders is no news of any of them.
+        # Values that a map fixes for all orders need no notes.
         if not source.is_fixed:
             self.notes.append(self._say(source, message))
 
@@ -444,7 +444,7 @@ class _OrderBuilder:
 
 
 def nest(fields: Mapping[str, object]) -> dict[str, object]:
-    """Turn values by dotted path into objects within objects."""
+    """Convert values by dotted path to nested objects."""
     tree: dict[str, object] = {}
     branches: dict[str, dict[str, object]] = {"": tree}
     for path, value in fields.items():
@@ -461,6 +461,6 @@ def _branch(branches: dict[str, dict[str, object]], path: str) -> dict[str, obje
 
 
 def is_further_item(line: TableRow, headings: Sequence[Heading]) -> bool:
-    """Tell whether nothing but fields of an item is filled in."""
+    """Return whether only fields of an item are filled in."""
     filled = [h for h in headings if strip_blanks(line.cells[h.index])]
     return all(heading.belongs_to_items or heading.column.name in _NOT_SENT for heading in filled)

@@ -1,4 +1,4 @@
-"""Phone numbers as people write them, read as ClickPost takes them: digits, dialling code apart."""
+"""Parses phone numbers for ClickPost's format: digits, with a separate dialling code."""
 
 import re
 from functools import lru_cache
@@ -8,7 +8,7 @@ from attrs import frozen
 
 from clickpost_async.files.cells import BadCellError
 
-# Nearly all phones of India's files; they need no look at the numbering plan.
+# Nearly all phone numbers of Indian files; they need no numbering plan.
 _INDIAN_MOBILE = re.compile(r"[6-9]\d{9}", re.ASCII).fullmatch
 _WRITTEN = re.compile(r"\(?\+?[\d\s().\u2010-\u2015-]+", re.ASCII).fullmatch
 _DIGITS = re.compile(r"\+?\d+", re.ASCII).fullmatch
@@ -18,7 +18,7 @@ _INDIA_CODE = 91
 
 @frozen
 class Phone:
-    """A number without its dialling code; `code` is that code where it is another country's."""
+    """A number without its dialling code; `code` is set if it is another country's."""
 
     number: str
     code: str | None = None
@@ -27,14 +27,14 @@ class Phone:
 
 @lru_cache(4096)
 def read_phone(text: str, country: str) -> Phone:
-    """Read a phone number as it is written in a country, by its ISO code.
+    """Parse a phone number in the notation of a country, given by its ISO code.
 
     A number of India is returned without `+91`, `0091`, `91` and the `0` before a mobile number; a
-    fixed line keeps its `0`. A number that the numbering plan does not have is returned as it is
-    written, and not valid.
+    fixed line keeps its `0`. A number that is not in the numbering plan is returned unchanged, as
+    not valid.
 
     Raises:
-        BadCellError: it is no phone number, or it could be several.
+        BadCellError: it is not a phone number, or it could be several.
 
     """
     if country == _INDIA and _INDIAN_MOBILE(text):
@@ -68,7 +68,7 @@ def _valid(text: str, country: str, parsed: Any) -> Phone:
     national = phonenumbers.national_significant_number(parsed)
     if parsed.country_code == _INDIA_CODE and country == _INDIA:
         is_fixed = phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.FIXED_LINE
-        # Ten digits of a fixed line are sent as they are: nothing was written before them.
+        # Ten digits of a fixed line are sent unchanged: they had no prefix.
         return Phone(f"0{national}" if is_fixed and digits != national else national)
     has_code = text.lstrip("( ").startswith(("+", "00"))
     if not has_code:

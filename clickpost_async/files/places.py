@@ -1,4 +1,4 @@
-"""Countries and states as people write them."""
+"""Names and codes of countries and states."""
 
 from collections.abc import Mapping
 
@@ -32,7 +32,7 @@ _COUNTRIES: Mapping[str, str] = {
     "SRI LANKA": "LK",
 }
 
-# ISO 3166-2:IN, with the codes that it had before and that vehicles bear.
+# ISO 3166-2:IN, with its former codes and those of vehicle registration.
 _STATES: Mapping[str, str] = {
     code: name
     for codes, name in (
@@ -78,9 +78,9 @@ _STATES: Mapping[str, str] = {
 
 
 def read_country(text: str) -> str:
-    """Return a country's ISO code for its name or code in any capitals; what is unknown stays.
+    """Return a country's ISO code for its name or code, ignoring case; others unchanged.
 
-    `India` stays, too: ClickPost takes it.
+    `India` is returned unchanged: ClickPost accepts it.
     """
     upper = text.upper()
     if text == "India":
@@ -89,5 +89,5 @@ def read_country(text: str) -> str:
 
 
 def read_indian_state(text: str) -> str:
-    """Return the name of a state of India for its code, such as `KA` or `IN-KA`; others stay."""
+    """Return the name of an Indian state for its code, `KA` or `IN-KA`; others unchanged."""
     return _STATES.get(text.upper().removeprefix("IN-"), text)

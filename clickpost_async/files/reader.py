@@ -1,17 +1,17 @@
-"""Read orders from a CSV, JSON Lines or XLSX file, one at a time and never more in memory.
+"""Reads orders from a CSV, JSON Lines or XLSX file, with only one in memory at a time.
 
-A bad row never stops the reading: it becomes an `OrderRow` whose problems name row and column. Only
-headings that cannot be trusted end it, since every order below would lack something. Rows are
-counted as a spreadsheet shows them; JSON Lines by line.
+A bad row does not stop the reading: it becomes an `OrderRow` whose problems name row and column.
+Only invalid headings do, since every order below would be incomplete. Rows are numbered as in a
+spreadsheet; JSON Lines by line.
 
-CSV: comma, semicolon, tab or bar, whichever the headings have most of; quoted values may span
-lines. Text is UTF-8, with or without byte order mark, or UTF-16 with one; bytes that are not UTF-8
-are taken for Windows-1252, which is what Excel writes where it does not write UTF-8. XLSX: the
-first sheet that is shown, its values and not its formulas.
+CSV: comma, semicolon, tab or bar, whichever is most frequent in the headings; quoted values may
+span lines. Text is UTF-8, with or without byte order mark, or UTF-16 with one; other bytes are
+decoded as Windows-1252, which Excel writes if it does not write UTF-8. XLSX: the first visible
+sheet, its values and not its formulas.
 
-A file given by its path is read twice. The first time finds out which reference numbers come up in
-several places, so that none of these orders is sent, and how dates are written. What can be read
-only once, as a pipe, is refused from the second order with a reference number on.
+A file given by its path is read twice. The first pass finds reference numbers that are in several
+places, so that none of these orders is sent, and the date format. In a source that can be read only
+once, such as a pipe, the second and further orders with a reference number are rejected.
 """
 
 import io
@@ -51,13 +51,13 @@ from clickpost_async.files.xlsx import UnreadableSheetError, sheet_names, sheet_
 Format = Literal["csv", "jsonl", "xlsx"]
 Source = str | os.PathLike[str] | TextIO | BinaryIO
 
-# How far below the first row headings are looked for, to say where they are.
+# In how many rows the headings are searched for, to suggest `header_row`.
 _MOST_ROWS_ABOVE = 10
 
 _ZIP = b"PK\x03\x04"
 _ENDINGS: Mapping[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".xlsx": "xlsx"}
 _DATES = frozenset({Kind.DATE, Kind.TIME, Kind.DATE_OR_TIME})
-# By how they begin: what is no file of orders, and what to do about it.
+# First bytes of files that are not files of orders, with advice.
 _OTHER_FILES = (
     (
         rb"\xd0\xcf\x11\xe0",
@@ -73,28 +73,27 @@ _OTHER_FILES = (
 def read_orders(
     source: Source,
     *,
-    format: Format | None = None,  # noqa: A002 - the word people look for
+    format: Format | None = None,  # noqa: A002 - the usual name
     columns: Mapping[str, str] | ColumnMap | None = None,
     date_format: str | None = None,
     sheet: str | int | None = None,
     header_row: int | None = None,
 ) -> "OrderReader":
-    """Return the orders of a file, which are read as they are asked for.
+    """Return the orders of a file, which are read lazily.
 
     Args:
         source: the path of the file, or a file opened for reading text or bytes.
         format: `csv`, `jsonl` or `xlsx`. Without it a name ending in `.jsonl` or `.ndjson`, or a
-            file beginning with a brace, is JSON Lines, a zip archive is XLSX, and all else is CSV.
-        columns: the file's own column names to ours; a `ColumnMap` translates values, too.
-        date_format: how dates are written, like `DD/MM/YYYY`. Without it ISO dates, names of
-            months and serial numbers of spreadsheets are read, and `27/11/2026` where it has one
-            meaning.
+            file beginning with a brace, is JSON Lines, a zip archive is XLSX, all others are CSV.
+        columns: the file's own column names to ours; a `ColumnMap` translates values too.
+        date_format: the format of dates, like `DD/MM/YYYY`. Without it ISO dates, names of months
+            and serial numbers of spreadsheets are read, and `27/11/2026` if it is unambiguous.
         sheet: of a workbook, by name or by number from 1.
         header_row: the row that holds the headings, as a spreadsheet counts.
 
     Raises:
-        ValueError: `date_format` or `header_row` cannot be used.
-        OSError: the file cannot be read; raised when the first order is asked for.
+        ValueError: `date_format` or `header_row` is invalid.
+        OSError: the file cannot be read; raised when the first order is read.
 
     """
     if header_row is not None and header_row < 1:
@@ -108,7 +107,7 @@ def read_orders(
         sheet=sheet,
         header_row=header_row,
     )
-    # It refuses a format that cannot be used at once, not with the first order.
+    # Raises for an invalid format now, not with the first order.
     Dates(date_format)
     return OrderReader(source, options)
 
@@ -123,7 +122,7 @@ class _Options:
 
 
 class OrderReader(Iterator[OrderRow]):
-    """The orders of a file, one by one; `counts` is what became of the rows read so far."""
+    """The orders of a file, one by one; `counts` are those of the rows read so far."""
 
     def __init__(self, source: Source, options: _Options) -> None:
         self.counts: FileCounts = FileCounts()
@@ -154,7 +153,7 @@ class OrderReader(Iterator[OrderRow]):
 
 
 class _Reading:
-    """The state of reading one file, with what a survey has found out, if there was one."""
+    """The state of reading one file, with the results of the first pass, if there was one."""
 
     def __init__(
         self,
@@ -168,7 +167,7 @@ class _Reading:
         self.references = references
         self.is_surveyed = survey is not None
         self.context = CellContext(dates=Dates(options.date_format))
-        # Whether quotation marks are more than letters; rows that are hidden.
+        # Whether values are quoted; hidden rows.
         self.is_quoted = True
         self.hidden: set[int] = set()
         if survey is not None:
@@ -176,13 +175,13 @@ class _Reading:
             self.is_quoted = survey.is_quoted
 
     def look_through(self, file: BinaryIO, name: object) -> None:
-        """Find out which references are in several places, and how dates are written."""
+        """Make the first pass: find duplicate references and the date format."""
         for group in self._open(file, name):
             if group.reference is not None:
                 self.references.add(group.reference, group.number, group.digest)
 
     def orders(self, file: TextIO | BinaryIO, name: object) -> Iterator[OrderRow]:
-        """Yield the orders, and what cannot be read."""
+        """Yield the orders, and the rows that cannot be read."""
         for group in self._open(file, name):
             row = group if isinstance(group, OrderRow) else group.build(self.context)
             if row.reference is not None:
@@ -198,7 +197,7 @@ class _Reading:
         if found is None:
             return row
         if found.is_same_order:
-            # A run creates it once; an item of an order that is not sorted would stand apart, too.
+            # A run creates it once; or it is a separated item of an order in an unsorted file.
             warning = row.locate(REFERENCE, f"row {found.row} has the same order")
             return evolve(row, warnings=(*row.warnings, warning))
         problem = row.locate(
@@ -215,7 +214,7 @@ class _Reading:
         if isinstance(file.read(0), str):
             yield from self._text(cast("TextIO", file), form)
             return
-        # What is read ahead here is not in the file that was given, so all of it is read from here.
+        # The buffer reads ahead of the file that was passed, so all reads use the buffer.
         raw = io.BufferedReader(cast("io.RawIOBase", file))
         try:
             if form == "xlsx" or (form is None and raw.peek(len(_ZIP)).startswith(_ZIP)):
@@ -327,7 +326,7 @@ class _Reading:
                 warning = RowProblem(
                     row=number,
                     column=WHOLE_ROW,
-                    message="hidden in the spreadsheet, as by a filter, and read all the same",
+                    message="hidden in the spreadsheet, as by a filter, but read as well",
                 )
                 line = evolve(line, warnings=(*line.warnings, warning))
             yield line
@@ -335,17 +334,17 @@ class _Reading:
     def _where_headings_are(
         self, number: int, ahead: Sequence[Record], workbook: BinaryIO | None
     ) -> Iterator[RowProblem]:
-        """Say where headings seem to be, if they are not in the row that was taken for them."""
+        """Suggest where the headings are, if they are not in the row that was read as such."""
         columns = self.options.columns
         for row, cells in ahead:
             if not isinstance(cells, UnreadableLineError) and _has_reference(cells, columns):
-                message = f"row {row} seems to hold the headings: give header_row={row}"
+                message = f"row {row} seems to hold the headings: pass header_row={row}"
                 yield RowProblem(row=number, column=WHOLE_ROW, message=message)
                 return
         if workbook is not None and self.options.sheet is None:
             names = sheet_names(workbook)
             if len(names) > 1:
-                message = f"the workbook has the sheets {', '.join(names)}: give sheet=…"
+                message = f"the workbook has the sheets {', '.join(names)}: pass sheet=…"
                 yield RowProblem(row=number, column=WHOLE_ROW, message=message)
 
     def _refuse_all(self, *parts: Iterator[Record] | Sequence[Record]) -> None:
@@ -363,7 +362,7 @@ def read_rows(
     format: Format | None = None,  # noqa: A002
     sheet: str | int | None = None,
 ) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yield the rows of a table as they stand in the file; JSON Lines have none."""
+    """Yield the rows of a table as they are in the file; JSON Lines have none."""
     with Path(source).open("rb") as file:
         raw = io.BufferedReader(cast("io.RawIOBase", file))
         form = format or _ENDINGS.get(Path(source).suffix.lower())

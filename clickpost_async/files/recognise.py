@@ -1,4 +1,4 @@
-"""Whose export a file is, told by the names of its columns, and a map to begin with."""
+"""Recognises the export of a shop system by its column names, and writes a starter map."""
 
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from clickpost_async.files.template import GUIDES
 
 @frozen
 class Export:
-    """A kind of file that a ready-made map is for: its name, what it is, and how it is recognised.
+    """A kind of file with a ready-made map: its name, its title, and how it is recognised.
 
     It has one column of each of the `marks`.
     """
@@ -28,7 +28,7 @@ class Export:
 
 @cache
 def exports() -> Sequence[Export]:
-    """Return the exports that ready-made maps are for."""
+    """Return the exports that have ready-made maps."""
     found: list[Export] = []
     for name, file in ready_made().items():
         entry = tomllib.loads(file.read_text("utf-8"))["recognise"]
@@ -42,9 +42,9 @@ def exports() -> Sequence[Export]:
 
 @frozen(kw_only=True)
 class Recognised:
-    """The row that names the columns, and whose they are.
+    """The header row of a file, and the export it belongs to.
 
-    `export` is `None` for a file that no ready-made map is for; `is_own`: the names are ours.
+    `export` is `None` for a file without a ready-made map; `is_own`: the names are ours.
     """
 
     header_row: int
@@ -54,7 +54,7 @@ class Recognised:
 
 
 def recognise(titles: Sequence[str]) -> Export | None:
-    """Return whose export has columns with these names."""
+    """Return the export that has columns with these names."""
     names = {fold_title(title) for title in titles}
     return next(
         (export for export in exports() if all(mark & names for mark in export.marks)), None
@@ -62,7 +62,7 @@ def recognise(titles: Sequence[str]) -> Export | None:
 
 
 def recognise_rows(rows: Iterable[tuple[int, Sequence[str]]]) -> Recognised | None:
-    """Find the row with the names of columns among the first ones of a file; `None`: no rows."""
+    """Find the header row among the first rows of a file; `None`: no rows."""
     first: Recognised | None = None
     for number, cells in rows:
         titles = [cell.strip() for cell in cells]
@@ -89,11 +89,11 @@ def _own_names(titles: Iterable[str]) -> Sequence[str]:
     return names
 
 
-# --- a map to begin with -------------------------------------------------------------------------
+# --- starter map ---------------------------------------------------------------------------------
 
 
 def write_map(found: Recognised) -> str:
-    """Return a column map for a file, in which everything that must be filled in is marked."""
+    """Return a starter map for a file, in which the entries to fill in are marked."""
     if found.export is not None:
         columns = ColumnMap.load(found.export.name)
         lines = [
@@ -106,7 +106,7 @@ def write_map(found: Recognised) -> str:
         suggestions = _suggest(found.titles)
         lines = [
             "# A file of unknown origin: check every suggestion, and name the other columns of",
-            "# ours that it has. A column behind # is left out.",
+            "# ours that it has. A column behind # is ignored.",
             *_HOW_TO,
             "ignore_others = true",
             "",
@@ -120,7 +120,7 @@ def write_map(found: Recognised) -> str:
             missing = f"{FILL_IN}: the column with the number of the order"
             lines.append(f'{_quote(missing)} = "reference_number"')
         covered = {ours for _, ours in suggestions if ours}
-    lines += ["", "[fixed]  # what the file does not say; delete what is a column of it"]
+    lines += ["", "[fixed]  # values for missing columns; delete those that the file has"]
     for guide in GUIDES:
         if guide.is_required and guide.name not in covered and guide.name != "reference_number":
             value = _DEFAULTS.get(guide.name, FILL_IN)
@@ -139,20 +139,20 @@ def write_map(found: Recognised) -> str:
 
 
 _HOW_TO = (
-    f'# Fill in what says "{FILL_IN}", then: clickpost bulk FILE --map THIS --dry-run',
+    f'# Replace every "{FILL_IN}", then: clickpost bulk FILE --map THIS --dry-run',
     'timezone = "Asia/Kolkata"',
 )
 _DEFAULTS = {"delivery_type": "FORWARD", "pickup_country": "IN", "pickup_time": "tomorrow 11:00"}
 
 
 def _covered(columns: ColumnMap, titles: Sequence[str]) -> set[str]:
-    """Return the columns of ours that a file has by a map, or that the map fixes."""
+    """Return the columns of ours that a map assigns or fixes."""
     table = MappedTable(columns, titles)
     return {*table.columns.values(), *_own_names(titles), *columns.fixed}
 
 
 def _suggest(titles: Sequence[str]) -> Sequence[tuple[str, str | None]]:
-    """Return for each column of a file the one of ours that it is like, each of ours once."""
+    """Return for each column of a file the most similar one of ours, each of ours once."""
     given = set(_own_names(titles))
     suggestions: list[tuple[str, str | None]] = []
     for title in dict.fromkeys(filter(None, titles)):

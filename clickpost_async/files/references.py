@@ -1,4 +1,4 @@
-"""Which reference numbers a file has in several places."""
+"""Finds reference numbers that are in several places of a file."""
 
 import sqlite3
 from types import TracebackType
@@ -9,9 +9,9 @@ from attrs import frozen
 
 @frozen
 class Repetition:
-    """Another place in which a reference number stands.
+    """Another row with the same reference number.
 
-    `is_same_order`: all of them have the same contents, so that there is one order to be sent.
+    `is_same_order`: all of them have the same contents, so that one order is sent.
     """
 
     row: int
@@ -19,13 +19,13 @@ class Repetition:
 
 
 class ReferenceIndex:
-    """The rows in which each reference number begins, in a database that spills to the disk.
+    """The first row of each order by reference number, in a database that spills to disk.
 
-    So memory stays flat, however many orders a file has.
+    So memory use does not grow with the number of orders.
     """
 
     def __init__(self) -> None:
-        # A file of its own that is deleted when closed; it is written only where memory is short.
+        # A temporary database, deleted when closed; written to disk if its cache is full.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute(
@@ -46,7 +46,7 @@ class ReferenceIndex:
         self._database.close()
 
     def add(self, reference: str, row: int, digest: int) -> None:
-        """Remember that an order begins in a row; `digest` stands for its contents."""
+        """Record that an order begins in a row; `digest` is the hash of its contents."""
         self._database.execute(
             "INSERT INTO refs VALUES (?, ?, ?, NULL) ON CONFLICT DO UPDATE "
             "SET other = coalesce(other, excluded.first) WHERE digest <> excluded.digest",
@@ -67,5 +67,5 @@ class ReferenceIndex:
 
 
 def _key(reference: str) -> bytes:
-    # A reference that is no valid Unicode is refused later, and until then still a key.
+    # A reference that is invalid Unicode is rejected later, but has to be a key until then.
     return reference.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""The rows of a table under its headings, and which of them are one order."""
+"""The rows of a table below its headings, grouped to orders."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -18,7 +18,7 @@ from clickpost_async.files.order_rows import (
 )
 from clickpost_async.files.text import UnreadableLineError
 
-# More rows in an order are not its items but a damaged file.
+# An order with more rows is a sign of a damaged file.
 _MOST_ROWS = 1000
 # Columns for people.
 _REMARKS = frozenset({"note", "reason", "advice"})
@@ -26,10 +26,9 @@ _REMARKS = frozenset({"note", "reason", "advice"})
 
 @define(kw_only=True)
 class Layout:
-    """How the rows of a table are read: its headings, and what columns hold that it lacks.
+    """How the rows of a table are read: its headings, and the fixed values of other columns.
 
-    `width` is the number of columns; `ignores_others` tells that a column without a name is one
-    that is not used.
+    `width` is the number of columns; `ignores_others`: columns without a name are not used.
     """
 
     headings: Sequence[Heading]
@@ -44,7 +43,7 @@ class Layout:
         self._reference = next(heading for heading in self.headings if heading.is_reference)
 
     def line(self, number: int, cells: Sequence[str] | UnreadableLineError) -> TableRow:
-        """Return a row of the table with what is to be said of it as a whole."""
+        """Return a row of the table with the problems of the row as a whole."""
         if isinstance(cells, UnreadableLineError):
             return evolve(_bad_line(number, WHOLE_ROW, str(cells)), count=cells.rows)
         key = self._reference
@@ -56,7 +55,7 @@ class Layout:
                     return _bad_line(number, f"column {index + 1}", message, reference)
         notes: tuple[RowProblem, ...] = ()
         if len(cells) < self.width:
-            # Excel leaves out cells at the end of rows, if they are empty in several rows.
+            # Excel omits cells at the end of rows if they are empty in several rows.
             message = f"the row has {len(cells)} of {self.width} values; the others are empty"
             notes = (RowProblem(row=number, column=WHOLE_ROW, message=message),)
             cells = (*cells, *[""] * (self.width - len(cells)))
@@ -73,7 +72,7 @@ class Layout:
 
 @frozen
 class Group:
-    """The rows of one order; `skipped` of them are items that a column map leaves out."""
+    """The rows of one order; `skipped` of them are items that a column map skips."""
 
     lines: Sequence[TableRow]
     layout: Layout
@@ -93,7 +92,7 @@ class Group:
 
     @property
     def digest(self) -> int:
-        """Return a number that stands for the contents of all columns but `note`."""
+        """Return a hash of the contents of all columns but `note`."""
         notes = [h.index for h in self.layout.headings if h.column.name in _REMARKS]
         rows = [list(line.cells) for line in self.lines]
         for row in rows:
@@ -102,7 +101,7 @@ class Group:
         return hash(tuple(map(tuple, rows)))
 
     def build(self, context: CellContext) -> OrderRow:
-        """Make an order of the rows."""
+        """Build an order from the rows."""
         row = build(self.lines, self.layout.headings, self.layout.fixed, context)
         return evolve(
             row,
@@ -117,7 +116,7 @@ def _bad_line(number: int, column: str, message: str, reference: str | None = No
     return TableRow(number=number, reference=reference, problems=(problem,))
 
 
-# What there is to be said of a reference is said when its order is built.
+# Notes on a reference are reported when its order is built.
 _UNHEARD = CellContext()
 
 
@@ -133,7 +132,7 @@ def _read_reference(cell: str) -> str | None:
 
 
 def group_lines(lines: Iterator[TableRow], layout: Layout) -> Iterator[Group]:
-    """Put the rows of one order together, with whatever cannot be read between them."""
+    """Group the rows of each order, with unreadable rows between them."""
     group: list[TableRow] = []
     doubtful: list[TableRow] = []
     for line in lines:

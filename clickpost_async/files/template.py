@@ -1,4 +1,4 @@
-"""A file of orders to begin with: the columns, one example order, and what each column is for."""
+"""A template of a file of orders: the columns, one example order, and explanations."""
 
 import csv
 import datetime as dt
@@ -12,7 +12,7 @@ from clickpost_async.files.columns import Market
 
 @frozen
 class ColumnGuide:
-    """A column of a template, what it holds in the example of each market, and what it is for."""
+    """A column of a template: its example for each market, and its explanation."""
 
     name: str
     is_required: bool
@@ -21,7 +21,7 @@ class ColumnGuide:
     text: str
 
     def example(self, market: Market) -> str:
-        """Return the example's cell for a market, blank where it has no such field."""
+        """Return the example's cell for a market, blank if it has no such field."""
         return self.india if market is Market.INDIA else self.world
 
 
@@ -29,11 +29,11 @@ class ColumnGuide:
 _GUIDE = """
 reference_number !|SHOP-1001|=|Your number of the order. Rows with the same number are one order.
 courier_partner !|4|145|ClickPost's number of the courier.
-account_code|shop-delhivery|shop-dhl|The courier account in ClickPost, where there are several.
+account_code|shop-delhivery|shop-dhl|The courier account in ClickPost, if there are several.
 order_type !|PREPAID|=|PREPAID or COD.
 delivery_type !|FORWARD|=|FORWARD, or RVP for a return.
 cod_value !|0|=|The amount to collect; 0 for PREPAID.
-currency_code||USD|Three letters; rupees where it is left out.
+currency_code||USD|Three letters; empty means rupees.
 invoice_number|INV/1001|=|At most 50 characters.
 invoice_date !|2027-01-03|=|Year-month-day.
 invoice_value !|499|24.50|The value of the goods, taxes included.
@@ -93,7 +93,7 @@ GUIDES: Sequence[ColumnGuide] = _guides()
 
 
 def template_columns(market: Market) -> Sequence[ColumnGuide]:
-    """Return the columns of a template: those that a market needs, and those most often used."""
+    """Return the columns of a template: those that a market needs, and common ones."""
     return [guide for guide in GUIDES if guide.is_required or guide.example(market)]
 
 
@@ -139,7 +139,7 @@ def write_xlsx_template(file: BinaryIO, market: Market, today: dt.date) -> None:
         letter = get_column_letter(number)
         orders[f"{letter}1"].font = Font(bold=guide.is_required)
         orders.column_dimensions[letter].width = max(len(guide.name), 12) + 2
-        # Cells are text from the start: pincodes and phones stay as they are typed.
+        # Cells are formatted as text: pincodes and phones stay as they are typed.
         orders.column_dimensions[letter].number_format = "@"
         for row in range(2, 202):
             orders[f"{letter}{row}"].number_format = "@"

@@ -1,4 +1,4 @@
-"""The lines of a file of orders: decoded, and never more than a bounded piece in memory."""
+"""The lines of a file of orders: decoded, with bounded memory."""
 
 import codecs
 import io
@@ -6,14 +6,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
-# More characters in a line are not an order but a damaged file.
+# A longer line is a sign of a damaged file.
 _LONGEST_LINE = 8 << 20
 _MOST_BLANK_LINES = 100
 _MOST_PEEKED = 10_000
 
 
 def decode(raw: "io.BufferedReader[io.RawIOBase]") -> io.TextIOWrapper:
-    """Return a file's text, by the encoding it is in."""
+    """Return a file's text, by its detected encoding."""
     if raw.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return io.TextIOWrapper(raw, "utf-16", errors="replace", newline="")
     return io.TextIOWrapper(raw, "utf-8-sig", errors=_OR_WINDOWS, newline="")
@@ -25,13 +25,13 @@ def _windows(error: UnicodeError) -> tuple[str, int]:
     return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
 
 
-# The codec machinery knows error handlers by name only.
+# Codecs take error handlers by name only.
 _OR_WINDOWS = "clickpost_async.or_windows_1252"
 codecs.register_error(_OR_WINDOWS, _windows)
 
 
 class UnreadableLineError(ValueError):
-    """Lines that are skipped; the message says why, `rows` how many rows of the file they are."""
+    """Lines that are skipped; `rows` is how many rows of the file they are."""
 
     def __init__(self, message: str, *, rows: int = 1) -> None:
         super().__init__(message)
@@ -48,11 +48,11 @@ class Lines:
 
     @property
     def is_cut_off(self) -> bool:
-        """Whether the line that was taken last has no end, as at the end of a broken file."""
+        """Whether the last line that was read has no line break, as in a truncated file."""
         return not self._last.endswith(("\n", "\r"))
 
     def peek(self, row: int | None = None) -> str:
-        """Return the first line that is not blank, or the one in a row, without taking any away."""
+        """Return the first line that is not blank, or that of a row, without consuming any."""
         for index in range(min(row or _MOST_BLANK_LINES, _MOST_PEEKED)):
             try:
                 line = self._held[index] if index < len(self._held) else self._hold()
@@ -65,14 +65,14 @@ class Lines:
         return ""
 
     def skip_peeked(self) -> None:
-        """Take away the lines up to the first that is not blank."""
+        """Consume the lines before the first that is not blank."""
         while self._held:
             line = self._held.popleft()
             if isinstance(line, UnreadableLineError) or line.strip():
                 return
 
     def push_back(self, lines: Iterable[str]) -> None:
-        """Give back lines that were taken last, in their order."""
+        """Put the last lines back, in their order."""
         self._held.extendleft(reversed(list(lines)))
 
     def _hold(self) -> str:
@@ -106,10 +106,10 @@ class Lines:
             while line and not line.endswith(("\n", "\r")):
                 line = self._file.readline(_LONGEST_LINE)
         except UnicodeDecodeError as error:
-            # What comes after it cannot be told apart, so the file ends here.
+            # The text after it cannot be decoded reliably, so reading ends here.
             self._file = io.StringIO()
             raise UnreadableLineError(
-                f"the file is not {error.encoding}, reading stopped; give its path instead of an "
+                f"the file is not {error.encoding}, reading stopped; pass its path instead of an "
                 "open file, or open it with its encoding"
             ) from error
         raise UnreadableLineError(

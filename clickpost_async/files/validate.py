@@ -1,4 +1,4 @@
-"""Find every mistake of orders without sending any."""
+"""Validates orders without sending any (dry run)."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -15,11 +15,11 @@ from clickpost_async.structures import IndiaOrder, WorldOrder
 
 
 def check(rows: Iterable[OrderRow]) -> Iterator[tuple[OrderRow, tuple[RowProblem, ...]]]:
-    """Yield every row of `read_orders` with its mistakes: those for which `create` refuses it.
+    """Yield every row of `read_orders` with its errors, for which `create` would reject it.
 
-    A reference number that an earlier row has is a mistake, too. What a structure warns of is added
-    to the row's warnings. The counts of an `OrderReader` follow: an order with mistakes is counted
-    as refused. No client is needed.
+    A reference number that an earlier row has is an error too. Warnings of the structures are added
+    to the row's warnings. The counts of an `OrderReader` are updated: an order with errors is
+    counted as refused. No client is needed.
     """
     counts = rows.counts if isinstance(rows, OrderReader) else None
     with ReferenceIndex() as references:
@@ -52,4 +52,4 @@ def _repetition(row: OrderRow, references: ReferenceIndex) -> Iterator[RowProble
     key = f"{row.market} {row.reference}"
     references.add(key, row.number, 0)
     if found := references.find(key, row.number):
-        yield row.locate(REFERENCE, f"row {found.row} has it, too")
+        yield row.locate(REFERENCE, f"row {found.row} has it too")

@@ -1,8 +1,8 @@
-"""The rows of a sheet of a workbook, as the texts that a CSV file of it would hold.
+"""The rows of a sheet of a workbook, as the texts that a CSV file of it would contain.
 
-They come from python-calamine where that is installed (ten times as fast, with the sheet in
-memory), else from openpyxl, row by row. Neither says which rows are hidden, which cells hold an
-error, and which formulas were never calculated: that is looked up in the sheet's XML.
+They are read with python-calamine if it is installed (ten times as fast, with the sheet in memory),
+else with openpyxl, row by row. Neither reports hidden rows, cells with errors, and formulas that
+were never calculated: these are read from the sheet's XML.
 """
 
 import datetime as dt
@@ -18,23 +18,23 @@ from attrs import field, frozen
 
 from clickpost_async.files.cells import LOST_DIGITS, NOT_CALCULATED
 
-# A workbook of a million orders does not unpack to more, but a zip bomb does.
+# A workbook of a million orders unpacks to less; a zip bomb to more.
 _LARGEST = 4 << 30
-# What calamine holds in memory is not larger than this.
+# Larger sheets are not read with calamine, which holds them in memory.
 _LARGEST_IN_MEMORY = 1 << 30
 _LARGEST_INDEX = 16 << 20
 _LARGEST_ROW = 64 << 20
-# From here on a spreadsheet has rounded the digits of a number away.
+# From here on a spreadsheet has rounded the last digits of a number.
 _INEXACT = 10**15
 
 
 class UnreadableSheetError(ValueError):
-    """A workbook that cannot be read; the message says what to do."""
+    """A workbook that cannot be read; the message contains advice."""
 
 
 @frozen
 class SheetRow:
-    """A row of a sheet: its number as a spreadsheet shows it, and whether it is hidden."""
+    """A row of a sheet: its number in the spreadsheet, and whether it is hidden."""
 
     number: int
     cells: Sequence[str]
@@ -45,11 +45,11 @@ def sheet_rows(file: BinaryIO, sheet: str | int | None = None) -> Iterator[Sheet
     """Yield the rows of a sheet that hold anything.
 
     Args:
-        file: the workbook, which can be read at any place.
+        file: the workbook, a seekable file.
         sheet: the sheet's name, or its number from 1; without one, the first that is not hidden.
 
     Raises:
-        UnreadableSheetError: it is no workbook that can be read, or has no such sheet.
+        UnreadableSheetError: it is not a readable workbook, or has no such sheet.
 
     """
     try:
@@ -57,7 +57,7 @@ def sheet_rows(file: BinaryIO, sheet: str | int | None = None) -> Iterator[Sheet
     except (UnreadableSheetError, ImportError):
         raise
     except Exception as error:
-        # Parsers of XML, zip and the workbook fail in a dozen ways of their own.
+        # The parsers of XML, zip and the workbook raise many kinds of exceptions.
         raise UnreadableSheetError(
             "not an .xlsx workbook, damaged, or protected by a password; save it as CSV UTF-8"
         ) from error
@@ -99,11 +99,11 @@ def _values(file: BinaryIO, name: str, size: int) -> Iterator[Sequence[object]]:
             "pip install 'clickpost_async[xlsx]', or save it as CSV UTF-8"
         ) from None
     with warnings.catch_warnings():
-        # About styles and extensions that it leaves out, which hold no orders.
+        # It warns of styles and extensions that it ignores.
         warnings.simplefilter("ignore", UserWarning)
         book = load_workbook(file, read_only=True, data_only=True)
     opened = book[name]
-    # The size that a sheet says it has is not always the size it has.
+    # The dimensions that a sheet declares may be wrong.
     opened.reset_dimensions()
     for cells in opened.iter_rows(values_only=True):
         yield [_unescape(cell) if isinstance(cell, str) else cell for cell in cells]
@@ -169,13 +169,13 @@ def _choose(sheets: Sequence[_Sheet], wanted: str | int | None) -> _Sheet:
         )
     if found is None:
         names = ", ".join(sheet.name for sheet in sheets) or "none"
-        which = "sheet that is shown" if wanted is None else f"sheet {wanted}"
+        which = "visible sheet" if wanted is None else f"sheet {wanted}"
         raise UnreadableSheetError(f"the workbook has no {which}; its sheets are: {names}")
     return found
 
 
 def sheet_names(file: BinaryIO) -> Sequence[str]:
-    """Return the names of a workbook's sheets that are shown; empty if it cannot be read."""
+    """Return the names of a workbook's visible sheets; empty if it cannot be read."""
     try:
         with zipfile.ZipFile(file) as packed:
             return [sheet.name for sheet in _sheets(packed) if sheet.is_shown]
@@ -183,7 +183,7 @@ def sheet_names(file: BinaryIO) -> Sequence[str]:
         return []
 
 
-# --- what only the sheet's XML shows --------------------------------------------------------------
+# --- details that only the sheet's XML has --------------------------------------------------------
 
 _HIDDEN = re.compile(rb'<(?:\w+:)?row\b[^>]*\bhidden="(?:1|true)"[^>]*>')
 _ERROR = re.compile(rb'<(?:\w+:)?c\b([^>]*\bt="e"[^>]*)>.*?<(?:\w+:)?v>(.*?)</', re.DOTALL)
@@ -199,7 +199,7 @@ _CHUNK = 1 << 20
 
 @frozen
 class _Marks:
-    """Hidden rows, and texts for cells that the libraries leave empty: by row and column."""
+    """Hidden rows, and texts for cells that the libraries return empty: by row and column."""
 
     hidden: set[int] = field(factory=set)
     cells: dict[int, dict[int, str]] = field(factory=dict)
@@ -208,7 +208,7 @@ class _Marks:
         place = _CELL_PLACE.search(attributes)
         if place is None:
             raise UnreadableSheetError(
-                f"the sheet has a cell that holds {text.strip(chr(0))}, and does not say where; "
+                f"the sheet has a cell with {text.strip(chr(0))} but without its position; "
                 "open and save the workbook in a spreadsheet"
             )
         column = 0
@@ -223,7 +223,7 @@ def _scan(packed: zipfile.ZipFile, part: str) -> _Marks:
     with packed.open(part) as xml:
         while chunk := xml.read(_CHUNK):
             rest += chunk
-            # Whole rows only; their end has a prefix where the sheet's namespace has one.
+            # Whole rows only; the end tag may have a namespace prefix.
             end = max(rest.rfind(b"</row>"), rest.rfind(b":row>"))
             if end > 0:
                 _scan_rows(rest[:end], marks)
@@ -244,7 +244,7 @@ def _scan_rows(xml: bytes, marks: _Marks) -> None:
             marks.mark(cell[1], cell[2].decode("utf-8", "replace"))
     if b"<f" in xml or b":f" in xml:
         for cell in _FORMULA_ALONE.finditer(xml):
-            # A formula whose value is an empty text is calculated.
+            # A formula whose value is an empty text was calculated.
             if b't="str"' not in cell[1]:
                 marks.mark(cell[1], NOT_CALCULATED)
 
@@ -255,7 +255,7 @@ _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
 def _unescape(text: str) -> str:
-    """Undo how a workbook writes characters that XML cannot hold, such as `_x000D_`."""
+    """Decode escapes for characters that XML cannot contain, such as `_x000D_`."""
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
 
 
@@ -270,7 +270,7 @@ def _text(cell: object) -> str:  # noqa: PLR0911 - one for each type of cell
         case int() | float() if abs(cell) >= _INEXACT:
             return LOST_DIGITS
         case float() if cell.is_integer():
-            # A spreadsheet has one kind of number: a pincode may be 110001.0 in its file.
+            # A spreadsheet stores all numbers as floats: a pincode may be 110001.0.
             return str(int(cell))
         case dt.datetime():
             is_day = cell.time() == dt.time()

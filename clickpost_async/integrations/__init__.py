@@ -1,1 +1,1 @@
-"""One module for each library that the client works together with, which it never needs itself."""
+"""Integrations with other libraries, one module each; all are optional."""

@@ -1,6 +1,6 @@
-"""What web applications have in common, whichever framework they stand on.
+"""Shared by the web framework integrations.
 
-How an error of a call is answered over HTTP, and how a push of ClickPost's is taken once.
+Maps errors to HTTP responses, checks readiness, and handles each webhook event once.
 """
 
 import enum
@@ -25,19 +25,19 @@ from clickpost_async.errors import (
 R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
 
-# A reference number that was refused may be of any length.
+# An invalid reference number may be of any length.
 _LONGEST = 300
-# How long a probe waits for ClickPost's answer, in seconds.
+# Deadline of a readiness probe, in seconds.
 _PROBE = 5.0
-# How long a store is given to let go of an event whose handling was cancelled.
-_LETTING_GO = 1.0
+# Seconds that an event store has to release an event whose handler was cancelled.
+_RELEASE_TIMEOUT = 1.0
 
 
 # --- errors ---------------------------------------------------------------------------------------
 
 
 class WebResponse(NamedTuple):
-    """What an application answers."""
+    """Status, body and headers of the application's response."""
 
     status: int
     body: Mapping[str, Any]
@@ -45,7 +45,7 @@ class WebResponse(NamedTuple):
 
 
 def response_to(error: ClickPostError) -> WebResponse:
-    """Tell an application's own client what is known of its order, in none of ClickPost's words."""
+    """Return the response for an error: the order's outcome, without ClickPost's message."""
     body: dict[str, Any] = {
         "outcome": error.outcome.value,
         "reference_number": _public_message(error.reference_number),
@@ -62,7 +62,7 @@ def response_to(error: ClickPostError) -> WebResponse:
 
 
 def _public_message(text: str | None) -> str | None:
-    # Orders that were refused are told of too, and not all that JSON can spell can be written.
+    # The values of an invalid order may contain unpaired surrogates, which UTF-8 cannot encode.
     return None if text is None else text[:_LONGEST].encode(errors="replace").decode()
 
 
@@ -80,13 +80,13 @@ def _status_of(error: ClickPostError) -> int:
 
 
 def load_from(clickpost: ClickPost) -> dict[str, int]:
-    """Tell how busy a client is on this event loop; asks nobody."""
+    """Return a client's load on this event loop; sends nothing."""
     stats = clickpost.stats()
     return {"in_flight": stats.in_flight, "queued": stats.queued}
 
 
 async def is_ready(clickpost: ClickPost) -> bool:
-    """Ask ClickPost once, with the key; why it does not answer is for the log alone."""
+    """Return whether one authenticated call succeeds; the cause of a failure is only logged."""
     try:
         await clickpost.with_options(deadline=_PROBE, retry=RetryPolicy.never()).health()
     except ClickPostError:
@@ -101,48 +101,48 @@ PushedEvent = webhooks.TrackingEvent | webhooks.ReturnEvent
 
 
 class Claim(enum.Enum):
-    """What is known of an event that is pushed."""
+    """State of an event at the time of a push."""
 
-    GRANTED = "nobody has handled it, and now you do"
-    BUSY = "somebody is handling it"
-    DONE = "it was handled"
+    GRANTED = "not handled before: the caller handles it now"
+    BUSY = "being handled by another request or process"
+    DONE = "handled"
 
 
 class EventStore(Protocol):
-    """Remembers by their `identity` which events were handled.
+    """Stores which events were handled, by their `identity`.
 
-    Several processes need one that they share, and in which a `begin` that is never followed by
-    `done` or `failed` counts for a while only: its process may have died.
+    Several processes need a store that they share, in which a `begin` without `done` or `failed`
+    expires: the process may have crashed.
     """
 
     async def begin(self, identity: str) -> Claim:
-        """Take an event, in one step, unless somebody has it or had it."""
+        """Claim an event atomically, unless it is being handled or was handled."""
         ...
 
     async def done(self, identity: str) -> None:
-        """Remember that it was handled."""
+        """Record that an event was handled."""
         ...
 
     async def failed(self, identity: str) -> None:
-        """Give it back: the next push is handled."""
+        """Release an event: its next push is handled."""
         ...
 
 
 class InMemoryEventStore:
-    """Remembers the last so many events of this process."""
+    """Stores the last `most` events of this process, in memory."""
 
     def __init__(self, most: int = 10_000) -> None:
         if most < 1:
             message = "most: at least 1 is needed"
             raise ValueError(message)
         self._most = most
-        # Django's ordinary views are served by threads.
+        # Django serves synchronous views in threads.
         self._lock = threading.Lock()
         self._busy: set[str] = set()
         self._done: OrderedDict[str, None] = OrderedDict()
 
     async def begin(self, identity: str) -> Claim:
-        """Take an event, unless somebody has it or had it."""
+        """Claim an event, unless it is being handled or was handled."""
         with self._lock:
             if identity in self._done:
                 self._done.move_to_end(identity)
@@ -153,7 +153,7 @@ class InMemoryEventStore:
             return Claim.GRANTED
 
     async def done(self, identity: str) -> None:
-        """Remember that it was handled, and forget the one that was pushed longest ago."""
+        """Record that an event was handled, and drop the one whose last push is oldest."""
         with self._lock:
             self._busy.discard(identity)
             self._done[identity] = None
@@ -161,25 +161,25 @@ class InMemoryEventStore:
                 self._done.popitem(last=False)
 
     async def failed(self, identity: str) -> None:
-        """Give it back."""
+        """Release an event: its next push is handled."""
         with self._lock:
             self._busy.discard(identity)
 
 
 class Handler(Protocol[R_contra]):
-    """What an application does with an event."""
+    """A function of the application that handles an event."""
 
     def __call__(self, event: PushedEvent, request: R_contra, /) -> Awaitable[object]:
-        """Handle it; an error has it pushed again."""
+        """Handle the event; if it raises, ClickPost pushes the event again."""
         ...
 
 
 class WebhookReceiver(Generic[R]):
-    """Takes pushes: each event is handed over until it was handled once."""
+    """Receives webhook pushes, and calls the handler until each event was handled once."""
 
     def __init__(self, handle: Handler[R], token: Token, seen: EventStore | None) -> None:
         self._handler = handle
-        # An iterator would be used up by the first push.
+        # The first push would exhaust an iterator.
         self._token = token if token is None or isinstance(token, str) else tuple(token)
         self._seen: EventStore = InMemoryEventStore() if seen is None else seen
 
@@ -190,10 +190,10 @@ class WebhookReceiver(Generic[R]):
         body: AsyncIterable[bytes],
         query: str = "",
     ) -> int:
-        """Return the HTTP status to answer with; raises what the handler raises.
+        """Return the HTTP status of the response; raises what the handler raises.
 
-        200 says that the event was handled, now or before. ClickPost pushes again what is answered
-        otherwise.
+        200 means that the event was handled, now or before. ClickPost pushes the event again after
+        any other status.
         """
         try:
             event = webhooks.parse(
@@ -201,10 +201,10 @@ class WebhookReceiver(Generic[R]):
             )
         except webhooks.WebhookError as error:
             return error.http_status
-        turn = await self._seen.begin(event.identity)
-        if turn is Claim.GRANTED:
+        claim = await self._seen.begin(event.identity)
+        if claim is Claim.GRANTED:
             await self._handle(event, request)
-        return 503 if turn is Claim.BUSY else 200
+        return 503 if claim is Claim.BUSY else 200
 
     async def _handle(self, event: PushedEvent, request: R) -> None:
         succeeded = False
@@ -213,14 +213,14 @@ class WebhookReceiver(Generic[R]):
             succeeded = True
         finally:
             if not succeeded:
-                # Also for a handler that is cancelled, where nothing else could be awaited.
-                with anyio.move_on_after(_LETTING_GO, shield=True):
+                # Shielded: after a cancellation every other await would be cancelled too.
+                with anyio.move_on_after(_RELEASE_TIMEOUT, shield=True):
                     await self._seen.failed(event.identity)
         await self._seen.done(event.identity)
 
 
 async def _read_bounded(body: AsyncIterable[bytes]) -> bytes:
-    """Read a body no further than the largest push goes."""
+    """Read a body, up to just above the largest accepted size."""
     read = bytearray()
     async for part in body:
         read += part

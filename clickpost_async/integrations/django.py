@@ -1,6 +1,6 @@
 """A client for each process of a Django project: `pip install 'clickpost_async[django]'`.
 
-# settings.py; what is left out comes from the environment
+# settings.py; settings that are missing are read from the environment
 CLICKPOST = {"USERNAME": "acme", "RATE": "10/1s", "WEBHOOK_TOKEN": TOKEN}
 MIDDLEWARE = [..., "clickpost_async.integrations.django.ErrorMiddleware"]
 
@@ -68,7 +68,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseB
 
 
 class _Process:
-    """The client of this process, made by whichever thread asks first."""
+    """The client of this process, created by the first thread that needs it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -83,12 +83,12 @@ class _Process:
         return self._client
 
     def forget(self) -> None:
-        """Let the next one be made of settings that have changed; this one is closed at exit."""
+        """Drop the client, so that the next one uses changed settings; it is closed at exit."""
         self._client = None
 
 
 def _close(client: ClickPost) -> None:
-    # The event loops that it was used on are gone, and their connections with them.
+    # Closing may fail: the event loops that it was used on are closed already.
     with suppress(Exception):
         asyncio.run(client.aclose())
 
@@ -97,7 +97,7 @@ _process = _Process()
 
 
 def get_clickpost() -> ClickPost:
-    """Return the client of this process, made of the settings when it is first asked for.
+    """Return the client of this process, created from the settings on first use.
 
     It serves all threads and event loops of the process, and is closed when the process ends.
 
@@ -135,7 +135,7 @@ def _configured() -> Mapping[str, Any]:
     unknown = sorted(found.keys() - {*known})
     if unknown:
         raise ImproperlyConfigured(
-            f"{_NAME}: there is no {', '.join(unknown)}; what there is: {', '.join(known)}"
+            f"{_NAME}: unknown settings {', '.join(unknown)}; known: {', '.join(known)}"
         )
     return found
 
@@ -145,7 +145,7 @@ def _settings_changed(*, setting: str, **_: Any) -> None:
         _process.forget()
 
 
-# Sent by `override_settings` in tests; held by a strong reference, as it is a module's.
+# `override_settings` in tests sends it.
 setting_changed.connect(_settings_changed)
 
 
@@ -153,12 +153,12 @@ setting_changed.connect(_settings_changed)
 
 
 class ErrorMiddleware:
-    """Answers a `ClickPostError` that a view raises, whether the view is async or not.
+    """Turns a `ClickPostError` of a view, async or not, into an HTTP response.
 
     422 with the problems of an order, 409 for one that was rejected, 503 where nothing was sent,
     504 where the outcome is unknown, and 500 for the key or a courier's account; with `Retry-After`
-    where the same request may come again. The body is JSON with the outcome and the reference
-    number, and no more.
+    where the same request may be sent again. The body is JSON with the outcome and the reference
+    number only.
     """
 
     sync_capable = True
@@ -166,16 +166,16 @@ class ErrorMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self._get_response = get_response
-        # Python 3.11's own `inspect` does not know what Django marks as a coroutine function.
+        # Python 3.11's `inspect` does not recognise the functions that asgiref marks.
         if iscoroutinefunction(get_response):  # pyright: ignore[reportDeprecated]
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        """Hand the request on."""
+        """Pass the request on."""
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:  # noqa: ARG002 - Django's
-        """Return what a `ClickPostError` is answered with, and leave others to Django."""
+        """Return the response to a `ClickPostError`; Django handles other exceptions."""
         if not isinstance(exception, ClickPostError):
             return None
         status, body, headers = response_to(exception)
@@ -186,14 +186,14 @@ class ErrorMiddleware:
 
 
 async def health(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Django's
-    """Answer that the application lives, and how busy its client is on this event loop."""
+    """Liveness probe: responds with the client's load on this event loop; sends nothing."""
     return JsonResponse(load_from(get_clickpost()))
 
 
 async def clickpost_health(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Django's
-    """Ask ClickPost itself: 200 if it answers within 5 s and takes the key, otherwise 503.
+    """Readiness probe: 200 if ClickPost responds within 5 s and accepts the key, otherwise 503.
 
-    Every question costs a call of the rate, so it is not for strangers.
+    Every probe uses a call of the rate limit, so do not expose it to the public.
     """
     fine = await is_ready(get_clickpost())
     return JsonResponse({"answers": fine}, status=200 if fine else 503)
@@ -207,13 +207,17 @@ EventHandler = Callable[[PushedEvent, HttpRequest], object]
 def webhook(
     handle: EventHandler, *, token: Token = None, seen: EventStore | None = None
 ) -> Callable[..., Awaitable[HttpResponse]]:
-    """Return a view for POST that takes ClickPost's pushes and calls `handle` for each event.
+    """Return a view for POST that receives ClickPost's webhooks and calls `handle` for each event.
 
-    `handle` may be a coroutine function, or an ordinary one, which may use the ORM: it runs in a
-    thread. `token` is as `webhooks.parse` has it; without it, it is `WEBHOOK_TOKEN` of the
-    settings. `seen` remembers which events were handled: without one, the last 10,000 of this
-    process are; several processes share `CacheEventStore()`. A push is answered with 200 only once
-    its event was handled: an error of the handler goes to Django, and the event is pushed again.
+    The response is 200 only after the event was handled: an exception of the handler goes to
+    Django, and ClickPost pushes the event again.
+
+    Args:
+        handle: A coroutine function, or an ordinary one, which runs in a thread and may use the
+            ORM.
+        token: The webhook token, as in `webhooks.parse`; `None` is `WEBHOOK_TOKEN` of the settings.
+        seen: The store of events that were handled; `None` stores the last 10,000 of this process.
+            Several processes share `CacheEventStore()`.
 
     Raises:
         ImproperlyConfigured: there is no token.
@@ -222,7 +226,7 @@ def webhook(
     token = _configured().get("WEBHOOK_TOKEN") if token is None else token
     if not token:
         raise ImproperlyConfigured(
-            "give webhook() the token that was typed on ClickPost's dashboard, as token=… or as"
+            "no webhook token: pass the one set on ClickPost's dashboard as webhook(token=…) or as"
             f" {_NAME} = {{'WEBHOOK_TOKEN': …}}"
         )
     handler: Any = handle if inspect.iscoroutinefunction(handle) else sync_to_async(handle)
@@ -236,7 +240,7 @@ def webhook(
                 request, _headers(request), _body(request), request.META.get("QUERY_STRING", "")
             )
         except UnreadablePostError:
-            # The client has gone.
+            # The sender has disconnected.
             status = 400
         return HttpResponse(status=status)
 
@@ -244,9 +248,9 @@ def webhook(
 
 
 def _headers(request: HttpRequest) -> Mapping[str, str]:
-    """Return the headers as they came: under ASGI, Django leaves out those with an underscore.
+    """Return the headers as received: under ASGI, Django drops those with an underscore.
 
-    The header of ClickPost's token, `webhook_key`, has one.
+    The header with ClickPost's token, `webhook_key`, has one.
     """
     scope: Mapping[str, Any] | None = getattr(request, "scope", None)
     if scope is None:
@@ -260,10 +264,13 @@ async def _body(request: HttpRequest) -> AsyncIterator[bytes]:
 
 
 class CacheEventStore:
-    """Remembers in a cache of Django's which events were handled, for all who share the cache.
+    """Stores in a Django cache which events were handled, for all processes that share it.
 
-    `cache` is its name in `CACHES`. An event whose handling is not heard of for `busy` seconds is
-    another process's; one that was handled is remembered for `kept` seconds.
+    Args:
+        cache: The name of the cache in `CACHES`.
+        busy: Seconds after which an event that was claimed and not finished may be claimed again.
+        kept: Seconds for which a handled event is stored.
+
     """
 
     def __init__(self, cache: str = "default", *, busy: int = 600, kept: int = 30 * 86_400) -> None:
@@ -272,18 +279,18 @@ class CacheEventStore:
         self._kept = kept
 
     async def begin(self, identity: str) -> Claim:
-        """Take an event, in one step, unless somebody has it or had it."""
+        """Claim an event atomically, unless it is being handled or was handled."""
         cache, key = caches[self._cache], _key(identity)
         if await cache.aadd(key, "busy", self._busy):
             return Claim.GRANTED
         return Claim.DONE if await cache.aget(key) == "done" else Claim.BUSY
 
     async def done(self, identity: str) -> None:
-        """Remember that it was handled."""
+        """Record that an event was handled."""
         await caches[self._cache].aset(_key(identity), "done", self._kept)
 
     async def failed(self, identity: str) -> None:
-        """Give it back: the next push is handled."""
+        """Release an event: its next push is handled."""
         await caches[self._cache].adelete(_key(identity))
 
 

@@ -1,4 +1,4 @@
-"""A client for the length of an application on Litestar: `pip install litestar`.
+"""A client for the lifetime of a Litestar application: `pip install litestar`.
 
 app = Litestar(
     [place, webhook("/hook", handle, token=TOKEN)],
@@ -47,7 +47,7 @@ _NAME = "clickpost"
 def lifespan(
     client: Callable[[], AbstractAsyncContextManager[ClickPost]],
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
-    """Return a lifespan that opens a client when the application starts, and closes it at its end.
+    """Return a lifespan that opens a client at startup and closes it at shutdown.
 
     Every process that serves the application has a client of its own, opened by `client`.
     """
@@ -62,7 +62,7 @@ def lifespan(
 
 
 async def get_clickpost(state: State) -> ClickPost:
-    """Return the application's client, as `Provide(get_clickpost)` has it.
+    """Return the application's client, for `Provide(get_clickpost)`.
 
     Raises `RuntimeError` if the application has no lifespan that opens one.
     """
@@ -74,9 +74,10 @@ async def get_clickpost(state: State) -> ClickPost:
 
 
 def answer_error(_request: Request[Any, Any, Any], error: ClickPostError) -> Response[Any]:
-    """Answer a `ClickPostError`, as `exception_handlers={ClickPostError: answer_error}`.
+    """Return the response to a `ClickPostError`.
 
-    It answers as `clickpost_async.integrations.starlette.answer_error` does.
+    Pass it as `exception_handlers={ClickPostError: answer_error}`; status and body are those of
+    `clickpost_async.integrations.starlette.answer_error`.
     """
     status, body, headers = response_to(error)
     return Response(body, status_code=status, headers=headers, media_type=MediaType.JSON)
@@ -89,9 +90,9 @@ def webhook(
     token: Token,
     seen: EventStore | None = None,
 ) -> HTTPRouteHandler:
-    """Return a route that takes ClickPost's pushes and awaits `handle` for each event.
+    """Return a route that receives ClickPost's webhooks and awaits `handle` for each event.
 
-    It takes them as `clickpost_async.integrations.starlette.webhook` does.
+    Parameters and responses are those of `clickpost_async.integrations.starlette.webhook`.
     """
     receiver = WebhookReceiver(handle, token, seen)
 

@@ -2,23 +2,23 @@
 
     clickpost = ClickPost(observers=[OpenTelemetry()])
 
-A span of kind INTERNAL stands for a call (`orders.create_india`), under the span that is current
-where it is made; one of kind CLIENT under it for each attempt (`POST /v3/create-order/`), with
-OpenTelemetry's conventions for HTTP clients. So does the look-up of an order whose create got no
-answer. The call's span begins with the first attempt, and `clickpost.waited` tells how many seconds
-it had waited by then; an attempt's span ends when its answer has been read.
+Each call has a span of kind INTERNAL (`orders.create_india`), a child of the span that is current
+where it is made, with a child of kind CLIENT for each attempt (`POST /v3/create-order/`), by
+OpenTelemetry's conventions for HTTP clients. The look-up of an order whose create got no response
+has the same spans. The call's span begins with the first attempt, and `clickpost.waited` is how
+many seconds it waited before; an attempt's span ends when its response has been read.
 
     http.client.request.duration    s         attempts, by method, template, server and HTTP status
     clickpost.client.call.duration  s         calls, by endpoint and outcome
     clickpost.client.call.wait      s         waiting before the first attempt, by endpoint
     clickpost.client.hold           s         pauses that a call imposed on all, by endpoint
-    clickpost.client.repeats        {repeat}  by endpoint; no `error.type`: the order was pending
-    clickpost.client.doubts         {answer}  answers that name another order, by endpoint
+    clickpost.client.repeats        {repeat}  retries, by endpoint; no `error.type`: order pending
+    clickpost.client.doubts         {answer}  inconsistent responses, by endpoint
 
 `clickpost.outcome` is `answered`, `not_sent`, `rejected` or `unknown`. `error.type` is the class of
 the error, such as `clickpost_async.errors.NoReplyError`, or `cancelled` if the caller or a deadline
-ended the call, or `_OTHER` if its end was never heard. What an error says is left out, and so is
-`url.full`: the key travels in the query.
+ended the call, or `_OTHER` if its end was not observed. Error messages are not exported, nor is
+`url.full`: the query contains the key.
 """
 
 import time
@@ -71,21 +71,26 @@ _SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 
 # As the conventions advise.
 _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
-# A courier takes some ten seconds, and an order settles for half a minute and longer.
+# A courier takes some ten seconds; a settle delay takes half a minute and longer.
 _CALL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 90, 120, 300, 600)
 
 _CANCELLED = "cancelled"
 _OTHER = "_OTHER"
 
-# A task has one call under way, or two while an order is looked for; tasks may share a context.
+# A task has one call in flight, or two during a look-up; tasks may share a context.
 _MOST = 100
 
 
 class OpenTelemetry:
-    """An observer that tells OpenTelemetry; any number of clients may share one.
+    """An observer that records spans and metrics; any number of clients may share one.
 
-    Without providers it tells the global ones. `hosts` are those of the client. `endpoints` are
-    your own, if they have names or hosts of their own; others are known by their label.
+    Args:
+        tracer_provider: Where spans go; `None` is the global provider.
+        meter_provider: Where metrics go; `None` is the global provider.
+        hosts: The base URLs of the client; `None` is `Hosts()`.
+        endpoints: Endpoints that you declared with a name or a host of their own; others are
+            identified by their label.
+
     """
 
     def __init__(
@@ -123,26 +128,26 @@ class OpenTelemetry:
             "clickpost.client.call.wait", "How long calls waited before their first attempt."
         )
         self._holds = histogram(
-            "clickpost.client.hold", "Pauses for all, as one was turned away or most have failed."
+            "clickpost.client.hold", "Pauses of all calls after HTTP 429 or too many failures."
         )
         self._doubts = meter.create_counter(
-            "clickpost.client.doubts", "{answer}", "Answers that were taken, and are odd."
+            "clickpost.client.doubts", "{answer}", "Inconsistent responses."
         )
         self._repeats = meter.create_counter(
-            "clickpost.client.repeats", "{repeat}", "How often calls were to be sent again."
+            "clickpost.client.repeats", "{repeat}", "Retries of calls."
         )
 
     def __call__(self, event: Event) -> None:
-        """Make spans and metrics of an event."""
+        """Record spans and metrics for an event."""
         match event:
             case AttemptStarted():
                 self._start(event)
             case AttemptSucceeded():
-                if call := self._on_event(event):
+                if call := self._find_call(event):
                     call.error = None
                     self._close(call, http_status=event.http_status, status=event.status)
             case AttemptFailed(error=error):
-                if call := self._on_event(event):
+                if call := self._find_call(event):
                     call.error = _type_of(error)
                     self._close(call, call.error, error.http_status, error.status)
             case RateLimitPaused():
@@ -154,24 +159,22 @@ class OpenTelemetry:
             case CallFinished():
                 self._end(event)
 
-    def _on_event(self, event: Event) -> "_Call | None":
-        # Clients that share an observer count their calls each for itself; the innermost is meant.
-        for call in reversed(_UNDER_WAY.get()):
+    def _find_call(self, event: Event) -> "_Call | None":
+        # Clients that share an observer number their calls separately: take the innermost call.
+        for call in reversed(_IN_FLIGHT.get()):
             if call.observer is self and call.number == event.call:
                 return call
         return None
 
     def _reason(self, event: Event) -> dict[str, str]:
-        call = self._on_event(event)
+        call = self._find_call(event)
         error = None if call is None else call.error
         return {"clickpost.endpoint": event.endpoint, **_known_value({"error.type": error})}
 
     # --- spans ----------------------------------------------------------------------------------
 
     def _start(self, event: AttemptStarted) -> None:
-        call = (self._on_event(event) if event.attempt > 1 else None) or self._create_instruments(
-            event
-        )
+        call = (self._find_call(event) if event.attempt > 1 else None) or self._begin_call(event)
         about = self._request(event.endpoint)
         again = {"http.request.resend_count": event.attempt - 1} if event.attempt > 1 else {}
         span = self._tracer.start_span(
@@ -182,12 +185,12 @@ class OpenTelemetry:
         )
         call.attempt = _Attempt(span, time.perf_counter(), about)
 
-    def _create_instruments(self, event: AttemptStarted) -> "_Call":
+    def _begin_call(self, event: AttemptStarted) -> "_Call":
         call = _Call(self, event.call, self._call_span(event), time.perf_counter())
-        kept = (*_UNDER_WAY.get(), call)
-        for lost in kept[:-_MOST]:
+        calls = (*_IN_FLIGHT.get(), call)
+        for lost in calls[:-_MOST]:
             lost.give_up()
-        _UNDER_WAY.set(kept[-_MOST:])
+        _IN_FLIGHT.set(calls[-_MOST:])
         return call
 
     def _call_span(
@@ -204,7 +207,7 @@ class OpenTelemetry:
         )
 
     def _parent(self) -> Context | None:
-        outer = [call.span for call in _UNDER_WAY.get() if call.observer is self]
+        outer = [call.span for call in _IN_FLIGHT.get() if call.observer is self]
         return set_span_in_context(outer[-1]) if outer else None
 
     def _close(
@@ -217,25 +220,25 @@ class OpenTelemetry:
         attempt, call.attempt = call.attempt, None
         if attempt is None:
             return
-        came = _known_value({"http.response.status_code": http_status})
-        attempt.span.set_attributes({**came, **_known_value({"clickpost.status_code": status})})
+        received = _known_value({"http.response.status_code": http_status})
+        attempt.span.set_attributes({**received, **_known_value({"clickpost.status_code": status})})
         _end_with(attempt.span, error)
-        about = {**attempt.about, **came, **_known_value({"error.type": error})}
+        about = {**attempt.about, **received, **_known_value({"error.type": error})}
         self._attempts.record(time.perf_counter() - attempt.began, about)
 
     def _end(self, event: CallFinished) -> None:
         outcome = "answered" if event.outcome is None else event.outcome.name.lower()
         error = _type_of(event.error) if event.error else _CANCELLED if event.outcome else None
         endpoint = {"clickpost.endpoint": event.endpoint}
-        if call := self._on_event(event):
-            _UNDER_WAY.set(tuple(other for other in _UNDER_WAY.get() if other is not call))
+        if call := self._find_call(event):
+            _IN_FLIGHT.set(tuple(other for other in _IN_FLIGHT.get() if other is not call))
             self._close(call, _CANCELLED)
             span = call.span
             waited = max(0.0, event.seconds - (time.perf_counter() - call.began))
             span.set_attribute("clickpost.waited", waited)
             self._waits.record(waited, endpoint)
         else:
-            # Nothing left: its order had a mistake, it shared an answer, or it waited in vain.
+            # No attempt: invalid request, shared response, or its wait ended with an error.
             span = self._call_span(event, time.time_ns() - int(event.seconds * 1e9))
         status = None if event.error is None else event.error.status
         span.set_attributes(
@@ -254,7 +257,7 @@ class OpenTelemetry:
     def _request(self, label: str) -> Mapping[str, str | int]:
         about = self._requests_by_label.get(label)
         if about is None:
-            # Not kept: a label may be made up for a single call.
+            # Not stored: the number of labels is not bounded.
             method, _, path = label.partition(" ")
             known = method in ("GET", "POST") and path.startswith("/")
             about = _request(
@@ -285,9 +288,9 @@ class _Call:
         _end_with(self.span, _OTHER)
 
 
-# A call is told of in its caller's own task: what is never told to end is forgotten with the task,
-# and calls of several clients are not mixed up.
-_UNDER_WAY: ContextVar[tuple[_Call, ...]] = ContextVar("clickpost_async.opentelemetry", default=())
+# Events are emitted in the caller's task: a call without a last event is dropped with the task's
+# context, and calls of several clients are not mixed up.
+_IN_FLIGHT: ContextVar[tuple[_Call, ...]] = ContextVar("clickpost_async.opentelemetry", default=())
 
 
 def _request(
@@ -320,8 +323,8 @@ def _end_with(span: Span, error: str | None) -> None:
 
 
 def _exportable(reference: str | None) -> str | None:
-    # An order that was refused for its reference number is told of too, and an exporter that cannot
-    # write one attribute loses all that it was about to send.
+    # An invalid reference number may contain unpaired surrogates, and an exporter that cannot
+    # encode one attribute loses its whole batch.
     return None if reference is None else reference[:100].encode(errors="replace").decode()
 
 
@@ -333,5 +336,5 @@ def _version() -> str | None:
     try:
         return metadata.version("clickpost_async")
     except metadata.PackageNotFoundError:
-        # It runs from a checkout.
+        # Imported from a checkout that is not installed.
         return None

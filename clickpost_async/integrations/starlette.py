@@ -1,4 +1,4 @@
-"""A client for the length of an application on Starlette or FastAPI: `pip install starlette`.
+"""A client for the lifetime of a Starlette or FastAPI application: `pip install starlette`.
 
 app = FastAPI(
     lifespan=lifespan(ClickPost), exception_handlers={ClickPostError: answer_error}
@@ -12,7 +12,7 @@ async def place(order: dict[str, Any], clickpost: Annotated[ClickPost, Depends(g
     created = await clickpost.orders.create(order)
     return {"waybill": created.waybill}
 
-In Starlette all of it is the same, with `await get_clickpost(request)` in place of `Depends`.
+Starlette works the same way, with `await get_clickpost(request)` in place of `Depends`.
 """
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -47,11 +47,11 @@ _NAME = "clickpost"
 def lifespan(
     client: Callable[[], AbstractAsyncContextManager[ClickPost]],
 ) -> Callable[[object], AbstractAsyncContextManager[dict[str, Any]]]:
-    """Return a lifespan that opens a client when the application starts, and closes it at its end.
+    """Return a lifespan that opens a client at startup and closes it at shutdown.
 
     Every process, and every event loop, that serves the application has a client of its own, opened
-    by `client`. It travels in the lifespan's state, which mounted applications see as well. A
-    lifespan of your own enters this one, and hands its state on with yours.
+    by `client`. It is stored in the lifespan's state, which mounted applications share. A lifespan
+    of your own enters this one, and yields its state together with yours.
     """
 
     @asynccontextmanager
@@ -63,7 +63,7 @@ def lifespan(
 
 
 async def get_clickpost(connection: HTTPConnection) -> ClickPost:
-    """Return the application's client, for a request or a WebSocket; as it is, or by `Depends`.
+    """Return the application's client, for a request or a WebSocket; also for `Depends`.
 
     Raises `RuntimeError` if the application has no lifespan that opens one.
     """
@@ -71,18 +71,19 @@ async def get_clickpost(connection: HTTPConnection) -> ClickPost:
     if found is None:
         message = (
             "the application has no client: make it with lifespan=lifespan(ClickPost),"
-            " and let a lifespan of your own hand on the state that this one gives"
+            " and let a lifespan of your own yield the state that this one yields"
         )
         raise RuntimeError(message)
     return found
 
 
 async def answer_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's
-    """Answer a `ClickPostError`, as `exception_handlers={ClickPostError: answer_error}`.
+    """Return the response to a `ClickPostError`.
 
-    422 with the problems of an order, 409 for one that was rejected, 503 where nothing was sent,
-    504 where nobody knows, and 500 for the key or a courier's account; with `Retry-After` where the
-    same request may come again. It says the outcome and the reference number, and no more.
+    Pass it as `exception_handlers={ClickPostError: answer_error}`. 422 with the problems of an
+    order, 409 for one that was rejected, 503 where nothing was sent, 504 where the outcome is
+    unknown, and 500 for the key or a courier's account; with `Retry-After` where the same request
+    may be sent again. The body is JSON with the outcome and the reference number only.
     """
     if not isinstance(error, ClickPostError):
         raise error
@@ -91,14 +92,14 @@ async def answer_error(request: Request, error: Exception) -> Response:  # noqa:
 
 
 async def health(request: Request) -> Response:
-    """Answer that the application lives, and how busy its client is; nobody is asked."""
+    """Liveness probe: responds with the client's load on this event loop; sends nothing."""
     return JSONResponse(load_from(await get_clickpost(request)))
 
 
 async def clickpost_health(request: Request) -> Response:
-    """Ask ClickPost itself: 200 if it answers within 5 s and takes the key, otherwise 503.
+    """Readiness probe: 200 if ClickPost responds within 5 s and accepts the key, otherwise 503.
 
-    Every question costs a call of the rate, so it is not for strangers.
+    Every probe uses a call of the rate limit, so do not expose it to the public.
     """
     fine = await is_ready(await get_clickpost(request))
     return JSONResponse({"answers": fine}, 200 if fine else 503)
@@ -107,11 +108,16 @@ async def clickpost_health(request: Request) -> Response:
 def webhook(
     handle: Handler[Request], *, token: Token, seen: EventStore | None = None
 ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-    """Return an endpoint for POST that takes ClickPost's pushes and awaits `handle` for each event.
+    """Return an endpoint for POST that receives ClickPost's webhooks.
 
-    `token` is as `webhooks.parse` has it. `seen` remembers which events were handled; without one,
-    the last 10,000 of this process are. A push is answered with 200 only once its event was
-    handled: an error of the handler goes to the application, and the event is pushed again.
+    The response is 200 only after the event was handled: an exception of the handler goes to the
+    application, and ClickPost pushes the event again.
+
+    Args:
+        handle: Is awaited with each event and the request.
+        token: The webhook token, as in `webhooks.parse`.
+        seen: The store of events that were handled; `None` stores the last 10,000 of this process.
+
     """
     receiver = WebhookReceiver(handle, token, seen)
 
@@ -121,7 +127,7 @@ def webhook(
                 request, request.headers, request.stream(), request.url.query
             )
         except ClientDisconnect:
-            # Nobody hears it.
+            # The sender has disconnected.
             status = 400
         return Response(status_code=status)
 

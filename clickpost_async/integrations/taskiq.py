@@ -7,9 +7,9 @@ create_order = order_task(
     ledger=Ledger("redis://127.0.0.1", account="acme"),
 )
 
-A queue delivers at least once, so a worker asks the ledger first: an order that was placed gives
-its first answer, one that another worker has is waited for, and one that a dead worker left is
-looked up before it is sent again.
+A queue delivers at least once, so a worker checks the ledger first: an order that was placed
+returns its recorded response, one that another worker is creating is waited for, and one whose
+worker crashed is looked up before it is sent again.
 """
 
 import asyncio
@@ -56,21 +56,21 @@ _log = logging.getLogger("clickpost_async")
 
 TASK = "clickpost_async:create_order"
 
-# A message whose worker has not touched it for so many seconds is another's; living ones touch
-# theirs more often.
+# Seconds after which a message that its worker has not touched is claimed by another one; workers
+# touch their messages more often.
 _IDLE = 30.0
 _TOUCHES = 3
-# A consumer without messages that has not asked for any for so many milliseconds is dead.
+# Milliseconds after which a consumer that has no messages and reads none counts as dead.
 _DEAD_CONSUMER_MS = 3_600_000
-# More than its tasks can take would wait in one worker while another one has nothing to do.
+# Messages read at a time; more would wait in one worker while others are idle.
 _READ = 10
 _BLOCK_MS = 1000
-# One waits for messages; acknowledgements and touches share the others.
+# One connection blocks on reads; acknowledgements and touches share the others.
 _CONNECTIONS = 4
-# Marks a message whose first worker died.
+# Marks a message whose first worker crashed.
 _REDELIVERED = "clickpost_redelivered"
 
-# In one call: a consumer that is deleted with messages would take them along.
+# Atomic: deleting a consumer deletes its pending messages, so none may be added in between.
 _DELETE_DEAD_CONSUMERS = """
 for _, fields in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
   local consumer = {}
@@ -97,14 +97,15 @@ class QueueEntry:
     number: bytes
 
     async def is_queued(self) -> bool:
-        """Tell whether the message is still there: it is deleted when its order is done."""
+        """Return whether the message is still in the stream; it is deleted with its order done."""
         return await self.broker.contains(self.number)
 
 
 class OrderBroker(RedisStreamBroker):
-    """A Redis stream that loses no order, keeps none that is done, and outlives its Redis.
+    """A broker on a Redis stream that loses no order, deletes finished ones, and reconnects.
 
-    A message whose worker died is another's after `idle` seconds, even if no new ones come.
+    A message whose worker crashed is claimed by another one after `idle` seconds, even if no new
+    messages arrive.
     """
 
     def __init__(self, url: str, *, account: str, idle: float = _IDLE) -> None:
@@ -112,14 +113,14 @@ class OrderBroker(RedisStreamBroker):
             url,
             queue_name=f"clickpost:{{{account}}}:orders",
             consumer_group_name="workers",
-            # What was queued before the first worker came is not to be passed over.
+            # Also read messages that were queued before the first worker started.
             consumer_id="0",
             max_connection_pool_size=_CONNECTIONS,
             timeout=None,
         )
         self._idle = idle
         self._held: set[bytes] = set()
-        # Where the search for messages of dead workers goes on.
+        # Cursor of the search for messages of crashed workers.
         self._searched: Any = "0-0"
         self._backoff = RedisBackoff("a worker's queue")
         self._delete: Batcher[bytes, None] = Batcher(self._delete_messages, self._backoff)
@@ -131,13 +132,13 @@ class OrderBroker(RedisStreamBroker):
         _last_entry.set(QueueEntry(self, cast("bytes", number)))
 
     async def contains(self, number: bytes) -> bool:
-        """Tell whether a message is in the stream, waiting or in a worker's hands."""
+        """Return whether a message is in the stream, waiting or claimed by a worker."""
         async with self._redis() as redis:
             found = redis.xrange(self.queue_name, number, number)
             return bool(await cast("Awaitable[list[Any]]", found))
 
     async def listen(self) -> AsyncGenerator[AckableMessage, None]:
-        """Yield messages as they come: new ones, and those of dead workers."""
+        """Yield new messages, and those of crashed workers."""
         async with self._redis() as redis:
             touching = asyncio.create_task(self._touch(redis))
             try:
@@ -164,7 +165,7 @@ class OrderBroker(RedisStreamBroker):
         try:
             return await self._left(redis) or await self._new(redis)
         except ResponseError as error:
-            # Redis was started anew, and empty.
+            # Redis was restarted without its data.
             if not str(error).startswith("NOGROUP"):
                 raise
             await self._declare_consumer_group()
@@ -174,7 +175,7 @@ class OrderBroker(RedisStreamBroker):
         try:
             await super()._declare_consumer_group()
         except (RedisError, OSError):
-            # A worker waits for its Redis where it listens, and can be ended there by a signal.
+            # A worker waits for Redis in `listen`, where a signal can stop it.
             if not self.is_worker_process:
                 raise
 
@@ -204,13 +205,13 @@ class OrderBroker(RedisStreamBroker):
                 self.consumer_group_name,
                 self.consumer_name,
                 min_idle_time=round(self._idle * 1000),
-                # It looks at so many at a time: a dead one's may be behind all that are under way.
+                # It scans `count` messages at a time: those in flight may come first.
                 start_id=self._searched,
                 count=_READ,
             ),
         )
         self._searched = claimed[0]
-        # Those that were frozen here are still under way here.
+        # Messages of this worker that were idle while it was blocked are still in flight here.
         return [
             (number, self._mark_redelivered(fields[b"data"]))
             for number, fields in claimed[1]
@@ -234,14 +235,14 @@ class OrderBroker(RedisStreamBroker):
 
     async def _delete_messages(self, numbers: Sequence[bytes]) -> list[None]:
         async with self._redis() as redis, redis.pipeline(transaction=False) as pipe:
-            # Deleted first: an acknowledged one would stay, with a person's address in it.
+            # Deleted first: an acknowledged message would stay, with personal data in it.
             pipe.xdel(self.queue_name, *numbers)
             pipe.xack(self.queue_name, self.consumer_group_name, *numbers)
             await pipe.execute()
         return [None] * len(numbers)
 
     async def _touch(self, redis: "Redis") -> None:
-        """Keep the messages of this worker, and delete consumers that are dead."""
+        """Renew the claim on this worker's messages, and delete dead consumers."""
         while True:
             await asyncio.sleep(self._idle / _TOUCHES)
             held: list[Any] = list(self._held)
@@ -263,8 +264,8 @@ class OrderBroker(RedisStreamBroker):
                 _log.debug("a worker's messages could not be touched: %s", type(error).__name__)
 
     async def _delete_dead_consumers(self, redis: "Redis") -> None:
-        words = (self.queue_name, self.consumer_group_name, str(_DEAD_CONSUMER_MS))
-        await cast("Awaitable[int]", redis.eval(_DELETE_DEAD_CONSUMERS, 1, *words))
+        arguments = (self.queue_name, self.consumer_group_name, str(_DEAD_CONSUMER_MS))
+        await cast("Awaitable[int]", redis.eval(_DELETE_DEAD_CONSUMERS, 1, *arguments))
 
 
 def _flatten(messages: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
@@ -274,7 +275,7 @@ def _flatten(messages: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
 
 
 def order_broker(url: str, *, account: str, idle: float = _IDLE) -> OrderBroker:
-    """Make a broker on Redis streams for one account's orders; `url` may hold a password."""
+    """Return a broker on Redis streams for one account's orders; `url` may contain a password."""
     return OrderBroker(url, account=account, idle=idle)
 
 
@@ -284,11 +285,11 @@ def order_task(
     client: Callable[[], AbstractAsyncContextManager[ClickPost]],
     ledger: Ledger,
 ) -> CreateOrder:
-    """Add the task that creates an order to any of taskiq's brokers.
+    """Register the task that creates an order with a taskiq broker.
 
     Each worker opens its client and the ledger when it starts, and closes them when it ends. The
-    task takes an order as a plain mapping, and returns what `fleet.created` reads: the answer, or
-    the error.
+    task takes an order as a plain mapping, and returns the response or the error in the form that
+    `fleet.created` reads.
     """
     stack = AsyncExitStack()
     worker: list[Worker] = []
@@ -301,8 +302,8 @@ def order_task(
         except UnsuitableRedisError:
             raise
         except (RedisError, OSError):
-            # It is waited for where orders are claimed.
-            _log.debug("the worker starts before its Redis")
+            # Claiming an order waits for Redis.
+            _log.debug("Redis unavailable when the worker started")
         worker.append(Worker(clickpost, opened))
 
     async def end(_: object) -> None:
@@ -320,7 +321,7 @@ def order_task(
     ) -> str:
         how = OrderTerms(**(terms or {}))
         if context.message.labels.get(_REDELIVERED):
-            # A worker had it before, so a record that is missing was lost.
+            # A worker has read it before: a missing record was lost.
             how = evolve(how, registered=True)
         return await worker[0].create(order, how)
 
@@ -328,14 +329,14 @@ def order_task(
 
 
 def feed(task: CreateOrder) -> Feed:
-    """Return what puts orders into a task's queue, as `Fleet.open` takes it."""
+    """Return a function that queues orders for a task, for `Fleet.open`."""
 
     async def put(order: dict[str, Any], terms: dict[str, Any]) -> QueueEntry | None:
         _last_entry.set(None)
         try:
             await task.kiq(order, terms)
         except SendTaskError as error:
-            # Its cause tells whether it is an outage.
+            # Its cause shows whether it is an outage.
             raise error.__cause__ or error from None
         return _last_entry.get()
 

@@ -1,4 +1,4 @@
-"""The pace that a process keeps by itself while it cannot share one, and until all can again."""
+"""The fallback limiter of a process while its shared limiter is unreachable."""
 
 import math
 from collections.abc import Callable
@@ -55,7 +55,7 @@ class FallbackShare:
             self.holds += 1
 
     def keeps_share(self) -> bool:
-        """Tell whether calls must keep to the share, though the shared limiter may respond."""
+        """Return whether calls must keep to the share, though the shared limiter may respond."""
         return self.lost or self._seen < self._until
 
     def delay(self) -> float:

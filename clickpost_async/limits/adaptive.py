@@ -7,36 +7,35 @@ from collections.abc import Callable
 from clickpost_async._concurrency.per_loop import loop_time
 from clickpost_async.limits.token_bucket import NoRateLimit
 
-# The pace before the first refusal, in calls per second, and what each call that waits adds to it:
-# a hundred leave within 0.4 s, a thousand within 0.8 s. Opened all at once, a gather would have as
-# many calls refused as may be under way.
+# The rate before the first 429, in calls per second, and what each waiting call adds to it: a
+# hundred are sent within 0.4 s, a thousand within 0.8 s. Without a limit, a gather could have as
+# many calls rejected as may be in flight.
 _OPENING = 100.0
 _OPENING_GAIN = 5.0
-# Afterwards 2 % more a second, 4 % after ten seconds of use without a refusal, 18 % after twenty:
-# slow around what was learned, fast where the limit has become another.
+# Afterwards 2 % more a second, 4 % after ten seconds of use without a 429, 18 % after twenty: slow
+# around the learned rate, fast if the limit has changed.
 _GAIN = 0.02
 _CALM = 10.0
-# At the very rate that was measured the next refusal would come at once.
+# At the measured rate itself the next 429 would follow at once.
 _BELOW = 0.9
 _SLOWEST = 1.0
-# What a pause saves up, in seconds' worth of calls.
+# Burst after an idle time, in seconds' worth of calls.
 _SLACK = 0.1
-# 429 responses within a second count as one; the pause leaves them time to arrive.
+# 429 responses within a second count as one; the pause gives them time to arrive.
 _LESSON = 1.0
 _SHORTEST_HOLD = 0.5
 _MARKS = 16
 
 
 class AdaptiveLimiter(NoRateLimit):
-    """Finds out how many calls a second are let through, by going faster until there is a 429.
+    """Finds an unknown rate limit by raising the rate until there is a 429.
 
-    It begins fast and soon keeps no pace worth the name. A 429 holds everybody for as long as it
-    asks, and teaches the rate: calls go on at a little less than was let through, though never at
-    less than half the pace they had. From there the pace grows while it is used, slowly at first.
-    Refusals that come within a second are one lesson. It never goes below one call per second.
+    It starts practically unthrottled. A 429 pauses all calls for as long as the server asks; then
+    the rate is a little less than the one that was accepted, but never less than half the rate
+    before. From there it grows while it is used, slowly at first. 429 responses within a second
+    count as one. The rate never falls below one call per second.
 
-    It learns by being refused now and then, and each process learns for itself: a rate that is
-    known is better given.
+    It needs an occasional 429, and each process learns for itself: if you know the rate, pass it.
     """
 
     def __init__(self, *, clock: Callable[[], float] = loop_time) -> None:
@@ -49,7 +48,7 @@ class AdaptiveLimiter(NoRateLimit):
         self._refused = 0
         self._refused_at = -math.inf
         self._learned_at = -math.inf
-        # Since when a server-side bucket may have filled, and what had been accepted by then.
+        # Since when a server-side bucket may have filled, and the calls accepted until then.
         self._marks: deque[tuple[float, int]] = deque(maxlen=_MARKS)
 
     def __repr__(self) -> str:
@@ -71,11 +70,11 @@ class AdaptiveLimiter(NoRateLimit):
         if self._refused:
             self._learn()
         elif self._next > self._seen - self._slack:
-            # A rate that is not used is not known to be granted.
+            # A rate that was not used fully is not known to be accepted.
             self._used += self._interval
             self._interval = 1 / (1 / self._interval + self._gain)
         if not self._marks or self._seen - self._marks[-1][0] >= 2:
-            # It may have a second's worth in its bucket.
+            # The server's bucket may hold a second's worth of calls.
             self._marks.append((self._seen - 1, self._accepted))
         self._accepted += 1
         super()._spend(slack)
@@ -92,7 +91,7 @@ class AdaptiveLimiter(NoRateLimit):
         self._interval = 1 / max(granted * _BELOW, least, _SLOWEST)
         self._learned_at = at
         self._used = 0.0
-        # It refused, so its bucket is empty.
+        # The server responded with 429, so its bucket is empty.
         self._marks.clear()
         self._marks.append((at, self._accepted))
 
@@ -106,7 +105,7 @@ class AdaptiveLimiter(NoRateLimit):
         before = self._seen
         now = super()._now()
         if now < before:
-            # Another event loop, whose clock began elsewhere.
+            # Another event loop has another clock.
             self._marks.clear()
             self._refused = 0
             self._learned_at = min(self._learned_at, now - _LESSON)

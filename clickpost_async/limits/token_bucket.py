@@ -10,8 +10,8 @@ from clickpost_async._concurrency.per_loop import PerLoop, is_clock_frozen, loop
 from clickpost_async._concurrency.priority_semaphore import PrioritySemaphore
 from clickpost_async.settings import Priority
 
-# A timer wakes some milliseconds late. Making up for so much keeps fast rates fully used; making up
-# for more would send what a blocked event loop held back in one burst.
+# A timer wakes some milliseconds late. Making up for that keeps fast rates fully used; making up
+# for more would send all calls that a blocked event loop delayed in one burst.
 _CATCH_UP = 0.005
 
 
@@ -28,15 +28,15 @@ class Limiter(Protocol):
 
 
 class _PacedLimiter:
-    """Lets calls leave one by one, an interval apart, with some slack for those after a pause.
+    """Spaces calls an interval apart, with a burst of `slack` seconds' worth after an idle time.
 
-    `_next` is when the next call may leave. It may lie in the past by `slack`, which is what a
-    pause has saved up; each call moves it on by `interval`. So of n calls the last leaves at least
-    `(n - 1) * interval - slack` after the first, whichever n calls one looks at.
+    `_next` is when the next call may be sent. It may lie in the past by `slack`, the unused time;
+    each call moves it by `interval`. So of any n consecutive calls the last is sent at least
+    `(n - 1) * interval - slack` after the first.
 
-    Those who must wait queue up for their turn, and only the one whose turn it is sleeps: one timer
-    for all, and one that is cancelled has taken nothing. Turns are kept per event loop, `_next` is
-    shared, so the pace holds when event loops follow each other, and a fork starts a clean queue.
+    Waiting calls queue, and only the first of the queue sleeps: one timer for all, and a cancelled
+    call has taken no token. The queue is per event loop, `_next` is shared: the rate holds when
+    event loops follow each other, and a fork starts with an empty queue.
     """
 
     def __init__(self, interval: float, slack: float, clock: Callable[[], float]) -> None:
@@ -49,7 +49,7 @@ class _PacedLimiter:
         self._turns = PerLoop(lambda: PrioritySemaphore(1))
 
     async def acquire(self, priority: Priority = Priority.NORMAL) -> None:
-        """Wait until one call may be sent; does not suspend if a token is free and nobody waits."""
+        """Wait until one call may be sent; does not suspend if a token is free and none waits."""
         if self.try_take():
             return
         self._waiting += 1
@@ -63,7 +63,7 @@ class _PacedLimiter:
             self._waiting -= 1
 
     def try_take(self) -> bool:
-        """Take a token if one is free and nobody waits."""
+        """Take a token if one is free and no call waits."""
         # After a fork the count may include tasks of the parent; the semaphore does not.
         if (self._waiting and self._turns.get_or_create().in_use) or self.delay():
             return False
@@ -71,7 +71,7 @@ class _PacedLimiter:
         return True
 
     async def pause(self, seconds: float) -> None:
-        """Pause all calls for so many seconds, then go on without a burst; the later end counts."""
+        """Pause all calls for so many seconds, then resume without a burst; the later end wins."""
         if not (math.isfinite(seconds) and seconds >= 0):
             message = "seconds: a finite number, 0 or more, is needed"
             raise ValueError(message)
@@ -80,7 +80,7 @@ class _PacedLimiter:
     def delay(self) -> float:
         """Return how many seconds a new call would wait if no other call were waiting.
 
-        By a clock that was frozen there is no pace, and nobody waits.
+        With a frozen clock there is no rate, and no call waits.
         """
         now = self._now()
         if self._next > now and is_clock_frozen():
@@ -93,19 +93,30 @@ class _PacedLimiter:
     def _now(self) -> float:
         now = self._clock()
         if now < self._seen:
-            # Another event loop, with another clock: the remaining wait is kept.
+            # Another event loop has another clock: the remaining wait stays the same.
             self._next -= self._seen - now
         self._seen = now
         return now
 
 
 class TokenBucket(_PacedLimiter):
-    """Lets `rate` calls leave every `per` seconds, and up to `burst` at once after a pause.
+    """Sends `rate` calls every `per` seconds, and up to `burst` at once after an idle time.
 
-    In any stretch of w seconds at most `burst + rate / per * w` calls leave. Without `burst` it is
-    one second's worth, at least 1. With a burst of 1 calls are strictly spaced, and what a timer is
-    late is lost; from 5 ms worth on, it is made up for. First come, first served, `NORMAL` before
-    `BULK`. After a hold there is no burst: the first leaves at its end, the others at the rate.
+    In any w seconds at most `burst + rate / per * w` calls are sent. The order is first come, first
+    served, `NORMAL` before `BULK`. After a `pause` there is no burst: the first call is sent at its
+    end, the others at the rate.
+
+    Args:
+        rate: How many calls, above 0.
+        burst: How many calls may be sent at once, at least 1; `None` is one second's worth. With 1
+            calls are strictly spaced, and late timers lower the rate; from 5 ms worth of calls on,
+            they are made up for.
+        per: In how many seconds, above 0.
+        clock: Returns the current time in seconds.
+
+    Raises:
+        ValueError: A value is too small, infinite or NaN.
+
     """
 
     def __init__(

@@ -1,9 +1,9 @@
-"""For tests: an event loop that does not wait, and in `fixtures` a sandbox for pytest.
+"""Test support: virtual time, an offline guard, and in `fixtures` a sandbox for pytest.
 
-`offline` keeps clients that are told no address away from the real ClickPost.
+`offline` keeps clients without a base URL from calling the real ClickPost.
 
-A process remembers which orders it is creating, and which of them are in doubt, by account, base
-URL and reference number. Tests that use a reference number again begin with `reset`.
+A process stores which orders are in flight or in doubt, by account, base URL and reference number.
+Tests that reuse a reference number begin with `reset`.
 """
 
 from clickpost_async._concurrency import single_flight
@@ -15,9 +15,9 @@ from clickpost_async.testing.offline import offline as offline
 
 
 def reset() -> None:
-    """Forget the orders that are being created or in doubt, and which warnings were logged.
+    """Forget the orders that are in flight or in doubt, and which warnings were logged.
 
-    An application that calls it may buy a second label.
+    For tests only: an application that calls it may buy a second label.
     """
     single_flight.reset()
     _rules.forget_logged_warnings()

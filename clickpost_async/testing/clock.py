@@ -1,12 +1,12 @@
-"""Time for tests: an event loop whose clock jumps ahead instead of waiting.
+"""Virtual time for tests: an event loop whose clock jumps to the next timer instead of waiting.
 
-An hour of retries, holds and throttling takes milliseconds, and takes the same course every time:
+An hour of retries, pauses and throttling takes milliseconds, and is deterministic:
 
     @virtual_time
-    async def test_a_hold_of_a_minute_takes_a_minute():
-        limiter = Unlimited()
-        await limiter.hold(60)
-        await limiter.take()
+    async def test_a_pause_of_a_minute_takes_a_minute():
+        limiter = NoRateLimit()
+        await limiter.pause(60)
+        await limiter.acquire()
         assert anyio.current_time() == 60
 """
 
@@ -23,22 +23,22 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-# 97 days. asyncio fires timers a nanosecond early, and never fires them where the floats of the
-# clock are further apart than that; and a sleep without end is a timer too.
+# 97 days. asyncio fires timers a nanosecond early, and never where the clock's floats are further
+# apart than that; `sleep_forever` is a timer too.
 _END = 2.0**23
-# For a thread that asyncio knows nothing of, and that may still have something to say.
+# Seconds to wait for a thread that asyncio did not start, and that may still wake a task.
 _THREADS_PATIENCE = 5.0
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An asyncio event loop whose clock starts at 0 and jumps to the next timer when all is idle.
 
-    It is meant for what happens within the process: mock transports, ASGI applications, queues.
-    While a socket is open, or a thread of `run_in_executor` or `asyncio.to_thread` works, waiting
-    takes its ordinary time, since nobody can tell what they will have to say before the next timer.
-    Threads that are started in other ways are served, but timers do not wait for them.
+    It is meant for code within the process: mock transports, ASGI applications, queues. While a
+    socket is open, or a thread of `run_in_executor` or `asyncio.to_thread` runs, waiting takes real
+    time, since they may wake a task before the next timer. Threads that are started in other ways
+    work, but timers do not wait for them.
 
-    When every task waits and nothing will wake one within 97 days, it raises `RuntimeError`.
+    If every task waits and nothing will wake one within 97 days, it raises `RuntimeError`.
     """
 
     def __init__(self) -> None:
@@ -53,15 +53,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        """Run a function in a thread, in ordinary time."""
+        """Run a function in a thread, in real time."""
         future = super().run_in_executor(executor, func, *args)
         self._clock.threads += 1
         future.add_done_callback(self._thread_is_done)
         return future
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109
-        """Wait for the threads of the default executor, in ordinary time."""
-        # Without the timeout, which Python 3.11 does not know: tests' threads come to an end.
+        """Wait for the threads of the default executor, in real time."""
+        # Without the timeout, which Python 3.11 does not have.
         self._clock.threads += 1
         try:
             await super().shutdown_default_executor()
@@ -76,7 +76,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Tells what is ready, and moves the clock where another selector would wait."""
+    """A selector that advances the clock instead of waiting."""
 
     def __init__(self, who_waits: Callable[[], str]) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ def run_virtual(main: Callable[[], Coroutine[object, None, T]]) -> T:
 
 
 def virtual_time(test: Callable[P, Coroutine[object, None, T]]) -> Callable[P, T]:
-    """Make an async test an ordinary one that runs in virtual time; fixtures are passed on."""
+    """Turn an async test into a synchronous one that runs in virtual time, with its fixtures."""
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -8,10 +8,10 @@
             ...
         assert len(clickpost_sandbox.ledger()) == 1
 
-`clickpost_sandbox` serves on a free port, from a thread of its own: tests may be async or not, with
-any plugin. `clickpost_offline` keeps tests that take no sandbox away from the real ClickPost.
-What the process remembers of orders is forgotten before the test and after it, so that tests may
-use the same reference numbers. Where there is no sandbox, `clickpost_reset` does so for every test.
+`clickpost_sandbox` serves on a free port, in a thread of its own: tests may be async or not, with
+any plugin. `clickpost_offline` keeps tests without a sandbox from calling the real ClickPost. The
+orders that the process has stored are forgotten before and after the test, so that tests may use
+the same reference numbers; without a sandbox, `clickpost_reset` does so for every test.
 """
 
 from collections.abc import Iterator
@@ -27,14 +27,14 @@ from clickpost_async.testing import offline, reset
 
 @pytest.fixture(scope="session", autouse=True)
 def clickpost_offline() -> Iterator[str]:
-    """Let no client reach the real ClickPost for want of another address; see `offline`."""
+    """Keep clients without a base URL from calling the real ClickPost; see `offline`."""
     with offline() as base_url:
         yield base_url
 
 
 @pytest.fixture(autouse=True)
 def clickpost_reset() -> Iterator[None]:
-    """Forget before and after every test which orders are under way or in doubt."""
+    """Forget before and after every test which orders are in flight or in doubt."""
     reset()
     yield
     reset()
@@ -42,10 +42,10 @@ def clickpost_reset() -> Iterator[None]:
 
 @pytest.fixture
 def clickpost_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """Serve a sandbox of its own for a test, the same one every time: with seed 0.
+    """Serve a new sandbox for a test, deterministic by seed 0.
 
-    Its address, username and key are in the environment, where `ClickPost()`, other processes and
-    the command line find them.
+    Its address, username and key are set in the environment, where `ClickPost()`, other processes
+    and the command line read them.
     """
     reset()
     sandbox = Sandbox()

@@ -1,4 +1,4 @@
-"""A guard for tests: clients that are told no address call one where nobody listens."""
+"""A guard for tests: clients without a base URL call a port that refuses connections."""
 
 import os
 import socket
@@ -13,11 +13,11 @@ _BASE_URL = "CLICKPOST_BASE_URL"
 
 @contextmanager
 def offline() -> Generator[str]:
-    """Let every client that is given no `hosts` call this machine, at a port that refuses.
+    """Send the calls of clients without `hosts` to a loopback port that refuses connections.
 
-    It sets `CLICKPOST_BASE_URL` while the block runs, so it holds for processes that are started
-    there, too. A loopback address that stands there already, such as a sandbox's, stays. Calls end
-    in `NotSentError`; clients with a mock transport, or with `hosts`, are not concerned.
+    Sets `CLICKPOST_BASE_URL` while the block runs, so processes that are started in it are guarded
+    too. A loopback address that is set already, such as a sandbox's, is not replaced. Calls raise
+    `NotSentError`; clients with a mock transport, or with `hosts`, are not affected.
 
     Yields:
         The base URL.
@@ -28,7 +28,7 @@ def offline() -> Generator[str]:
         yield before
         return
     with socket.socket() as closed:
-        # Bound and not listened at: it refuses, and nobody else is given the port meanwhile.
+        # Bound without listening: it refuses connections, and the port is not given to others.
         closed.bind(("127.0.0.1", 0))
         os.environ[_BASE_URL] = base = f"http://127.0.0.1:{closed.getsockname()[1]}/offline"
         try:

@@ -533,11 +533,11 @@ def test_a_pickup_time_in_words_is_that_of_its_zone(text: str, expected: str) ->
         ({"fixed": {"pickup_time": "tomorrow 11:00"}}, "needs a time zone"),
         (
             {"fixed": {"pickup_time": "today 10:00"}, "timezone": "Asia/Kolkata"},
-            "'today 10:00' is over: it is 10:30 in Asia/Kolkata",
+            "'today 10:00' has passed: it is 10:30 in Asia/Kolkata",
         ),
         (
             {"fixed": {"pickup_time": "tomorrow 11:00"}, "timezone": "Asia/Atlantis"},
-            "'Asia/Atlantis' is no time zone known here",
+            "'Asia/Atlantis' is not a known time zone",
         ),
     ],
 )
@@ -621,7 +621,7 @@ def test_numbers_that_look_like_classes_are_skus_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("sku,item_weight\nA,1\na,2\n", "line 3: a stands there twice"),
+        ("sku,item_weight\nA,1\na,2\n", "line 3: a is there twice"),
         ("sku,item_wieght\n", "item_wieght: unknown column"),
         ("sku\nA\n", "its first row names a key"),
     ],

@@ -147,7 +147,7 @@ def test_headings_of_a_csv_file_may_stand_below_a_title() -> None:
     (row,) = read_orders(io.StringIO(text), header_row=3)
 
     assert refused.is_heading
-    assert "row 3 seems to hold the headings: give header_row=3" in told([refused])[-1]
+    assert "row 3 seems to hold the headings: pass header_row=3" in told([refused])[-1]
     assert (row.number, row.reference) == (4, "A1")
 
 

@@ -30,7 +30,7 @@ def test_check_refuses_the_second_order_with_a_reference() -> None:
 
     assert [[str(problem) for problem in problems] for _, problems in found] == [
         [],
-        ["row 2, shipment_details.reference_number: row 1 has it, too"],
+        ["row 2, shipment_details.reference_number: row 1 has it too"],
     ]
 
 

@@ -153,7 +153,7 @@ def test_rows_that_are_hidden_are_read_with_a_warning() -> None:
 
     assert (shown.warnings, hidden.reference) == ((), "X-2")
     assert [str(warning) for warning in hidden.warnings] == [
-        "row 3, (whole row): hidden in the spreadsheet, as by a filter, and read all the same"
+        "row 3, (whole row): hidden in the spreadsheet, as by a filter, but read as well"
     ]
 
 
@@ -191,7 +191,7 @@ def test_headings_that_are_none_are_refused_with_the_other_sheets() -> None:
     (row,) = read_orders(two_sheets())
 
     assert row.is_heading
-    assert "the sheets Instructions, Orders 1: give sheet=…" in problems(row)[-1]
+    assert "the sheets Instructions, Orders 1: pass sheet=…" in problems(row)[-1]
 
 
 def test_headings_may_stand_below_a_title() -> None:
@@ -201,7 +201,7 @@ def test_headings_may_stand_below_a_title() -> None:
     file.seek(0)
     (row,) = read_orders(file, header_row=3)
 
-    assert "row 3 seems to hold the headings: give header_row=3" in problems(refused)[-1]
+    assert "row 3 seems to hold the headings: pass header_row=3" in problems(refused)[-1]
     assert (row.number, row.reference) == (4, "X-1")
 
 

@@ -110,7 +110,7 @@ def test_a_body_that_is_compressed_in_another_way_is_refused(encoding: str) -> N
 def test_a_body_that_is_not_packed_although_it_claims_to_be_is_refused(encoding: str) -> None:
     answer = ResponseReader()
     answer.begin(200, [(b"content-encoding", encoding.encode())])
-    with pytest.raises(UnreadableReplyError, match="gzip is damaged"):
+    with pytest.raises(UnreadableReplyError, match="gzip data is damaged"):
         answer.feed(b'{"meta": {"status": 200}}')
 
 

@@ -591,7 +591,7 @@ def test_a_file_that_grows_over_the_bound_is_given_up(tmp_path: Path, backend: s
 def test_a_file_that_is_cut_off_leaves_nothing(tmp_path: Path, backend: str) -> None:
     async def run() -> None:
         async with served(http(PDF, content_length=str(len(PDF) + 1))) as server:
-            with pytest.raises(NoReplyError, match="did not come whole") as caught:
+            with pytest.raises(NoReplyError, match="was not complete") as caught:
                 await fetched(server, tmp_path / "label.pdf")
         assert caught.value.transient is True
         assert names_in(tmp_path) == []

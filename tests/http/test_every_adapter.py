@@ -581,7 +581,7 @@ async def test_a_server_that_does_not_speak_tls_is_sent_nothing(wire: str) -> No
 
 @pytest.mark.parametrize("name", ["aiohttp", "httpx2", "httpx", "", "HTTPTOOLS"])
 def test_a_name_that_is_none_is_refused_with_those_that_are(name: str) -> None:
-    with pytest.raises(ValueError, match="transport: give 'httptools', or a transport object"):
+    with pytest.raises(ValueError, match="transport: pass 'httptools', or a transport object"):
         client("default", "http://127.0.0.1:9/api", transport=name)
 
 

@@ -143,4 +143,4 @@ def test_the_two_kinds_of_addresses_take_turns() -> None:
     six, four = socket.AF_INET6, socket.AF_INET
     given = [address(six, 1), address(six, 2), address(four, 3), address(six, 4)]
 
-    assert [one[4][0] for one in happy_eyeballs._in_turn(given)] == ["1", "3", "2", "4"]
+    assert [one[4][0] for one in happy_eyeballs._interleave(given)] == ["1", "3", "2", "4"]

@@ -291,7 +291,7 @@ async def test_a_download_that_a_proxy_refuses_or_cuts_leaves_no_file(
     ):
         for auth, kind, words in (
             (("acme", "wrong"), NotSentError, "password"),
-            (("acme", "right"), NoReplyError, "did not come whole"),
+            (("acme", "right"), NoReplyError, "was not complete"),
         ):
             transport = through(library, proxy, trusting, auth=auth)
             async with client(transport, "https://acme.example/api") as clickpost:

@@ -312,7 +312,7 @@ async def test_a_key_that_rotates_is_a_callable(clickpost_sandbox: Sandbox) -> N
             "rate or limiter, not both",
         ),
         ({"USERNAME": "acme", "API_KEY": KEY, "OPTIONS": {"retries": 3}}, "retries"),
-        ({"USER": "acme", "KEY": KEY}, "there is no KEY, USER; what there is: USERNAME, API_KEY"),
+        ({"USER": "acme", "KEY": KEY}, "unknown settings KEY, USER; known: USERNAME, API_KEY"),
     ],
 )
 def test_settings_that_make_no_client_are_told_without_the_key(
