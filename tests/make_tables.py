@@ -173,12 +173,12 @@ def _table_in(module: ModuleType) -> str:
 
 
 def faults() -> str:
-    """Return a row for each way the sandbox misbehaves."""
+    """Return a row for each fault that the sandbox injects."""
     return _table_in(faults_module)
 
 
 def control() -> str:
-    """Return a row for each of the sandbox's knobs over HTTP."""
+    """Return a row for each call of the sandbox's control API."""
     return _table_in(control_module)
 
 

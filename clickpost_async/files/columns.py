@@ -141,7 +141,7 @@ _ALSO_CALLED = {"cashondelivery": "COD", "reverse": "RVP"}
 
 
 class _Columns(Mapping[str, Column]):
-    """All columns by name, created on first use: structures take long to import."""
+    """All columns by name, created on first use because structures are slow to import."""
 
     @cached_property
     def _by_name(self) -> Mapping[str, Column]:

@@ -1,6 +1,6 @@
 """Which faults the sandbox injects: at random, reproducibly, or scripted.
 
-| fault | booked? | what the client sees |
+| fault | order placed | what the client sees |
 | --- | --- | --- |
 | `too_many` | no | HTTP 429 with Retry-After |
 | `busy` | no | HTTP 503 with Retry-After |
@@ -11,8 +11,8 @@
 | `half_answer` | yes | the connection closes in the middle of the response |
 | `gateway` | yes | HTTP 504 and a page of HTML |
 | `oops` | yes | HTTP 200 with `meta.status` 500 |
-| `hang` | yes | nothing, until the client gives up |
-| `courier_down` | no | HTTP 200 with `meta.status` 322; creates alone ask the courier |
+| `hang` | yes | no response, until the client times out |
+| `courier_down` | no | HTTP 200 with `meta.status` 322; only for creates |
 
 Over HTTP a drop is a real close of the TCP connection (with `reset=True` an RST). An ASGI transport
 has none to close: there a drop is a ConnectionResetError raised out of the application.
