@@ -30,7 +30,7 @@ from tests.sandbox.samples import CREDENTIALS, india_order
 
 # The control: a ledger that remembers nothing.
 _FORGETFUL = """
-from clickpost_async.fleet import ledger
+from clickpost_async.fleet import ledger, worker
 from clickpost_async.cli.main import main
 
 async def claim(self, key, digest, *, registered):
@@ -39,7 +39,14 @@ async def claim(self, key, digest, *, registered):
 async def sending(self, key):
     return None
 
+create = worker.Worker._create
+
+async def create_as_new(self, order, sent):
+    order.in_doubt = False
+    return await create(self, order, None)
+
 ledger.OpenLedger.claim, ledger.OpenLedger.sending = claim, sending
+worker.Worker._create = create_as_new
 main()
 """
 

@@ -210,7 +210,11 @@ def _outcome_of_row(
     was_refused = refused.get((row.key, row.contents)) or _contradicts(history, run, row)
     if row.became == "rejected" and not was_refused:
         yield "rejected", f"{who}: {row.reason}"
-    told_elsewhere = any(other.became in ("placed", "unknown", "") for other in same)
+    told_elsewhere = any(
+        other.became in ("placed", "unknown", "")
+        or (other.became == "pending" and not other.unsent)
+        for other in same
+    )
     labels = _labels_of_scope(history, run, row.key, row.contents, by=run.ended)
     if row.unsent and labels and not told_elsewhere:
         yield "unsent", f"{who}: {', '.join(labels)} was bought; {row.reason}"
