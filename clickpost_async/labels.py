@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from clickpost_async._codec.file_types import HEAD, Kind, kind_of
+from clickpost_async._codec.file_types import HEAD, FileType, kind_of
 
 try:
     from pypdf import PdfWriter
@@ -60,7 +60,7 @@ def merge(paths: Iterable[Place], into: Place, *, overwrite: bool = False) -> Pa
 def _append(writer: PdfWriter, path: Path) -> None:
     document = path.read_bytes()
     # pypdf repairs what it can, even a truncated file, and drops pages then.
-    whole = kind_of(document[:HEAD]) is Kind.PDF and b"%%EOF" in document[-1024:]
+    whole = kind_of(document[:HEAD]) is FileType.PDF and b"%%EOF" in document[-1024:]
     before = len(writer.pages)
     try:
         if whole:

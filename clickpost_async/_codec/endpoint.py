@@ -83,7 +83,7 @@ class Endpoint(Generic[R_co]):
     returns: type[R_co]
     idempotency: Idempotency
     takes: Any = None
-    accepts_meta: Callable[[Mapping[str, Any]], Any] = result_of
+    extract: Callable[[Mapping[str, Any]], Any] = result_of
     accepts: frozenset[int] = field(default=frozenset({200}), converter=_codes)
     means: Mapping[int, Callable[..., ClickPostError]] = field(factory=dict)
     auth: Auth = Auth.USERNAME_AND_KEY

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from attrs import field, frozen
 
 
-class Kind(enum.Enum):
+class FileType(enum.Enum):
     """The type of a file, by its contents; its name and Content-Type are not trusted."""
 
     PDF = "PDF"
@@ -22,26 +22,26 @@ HEAD = 1024
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _STARTS = {
-    b"%PDF-": Kind.PDF,
-    b"\x89PNG\r\n\x1a\n": Kind.PNG,
-    b"PK\x03\x04": Kind.ZIP,
-    b"^XA": Kind.ZPL,
+    b"%PDF-": FileType.PDF,
+    b"\x89PNG\r\n\x1a\n": FileType.PNG,
+    b"PK\x03\x04": FileType.ZIP,
+    b"^XA": FileType.ZPL,
 }
 # Pages, storage's own errors (XML, JSON) and scripts are text too, but no table begins like them.
 _NO_TABLE = (b"<", b"{", b"[", b"#!", b"%")
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]").search
 
 
-def kind_of(head: bytes) -> Kind | None:
+def kind_of(head: bytes) -> FileType | None:
     """Return a file's type by its first `HEAD` bytes; `None` if it is not recognised."""
     start = head.removeprefix(_BYTE_ORDER_MARK).lstrip()
     for mark, kind in _STARTS.items():
         if start.startswith(mark):
             return kind
-    return Kind.CSV if start and not start.startswith(_NO_TABLE) and not _BINARY(head) else None
+    return FileType.CSV if start and not start.startswith(_NO_TABLE) and not _BINARY(head) else None
 
 
-def _kinds(values: Iterable[Kind]) -> frozenset[Kind]:
+def _kinds(values: Iterable[FileType]) -> frozenset[FileType]:
     return frozenset(values)
 
 
@@ -50,4 +50,4 @@ class Download:
     """A kind of download: its name in errors, and the file types that are accepted."""
 
     name: str
-    kinds: frozenset[Kind] = field(converter=_kinds)
+    kinds: frozenset[FileType] = field(converter=_kinds)

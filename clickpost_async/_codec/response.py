@@ -61,16 +61,11 @@ def decode(
             **_context(endpoint, response),
         )
     verdict = meta_status_of(body)
-    if (
-        verdict is None
-        and endpoint.accepts_meta is whole_body
-        and response.http_status == 200
-        and body
-    ):
+    if verdict is None and endpoint.extract is whole_body and response.http_status == 200 and body:
         verdict = MetaStatus(200, "")
     if verdict is None or verdict.status is None:
         if (
-            endpoint.accepts_meta is whole_body
+            endpoint.extract is whole_body
             and isinstance(body, dict)
             and response.http_status == 400
         ):
@@ -97,7 +92,7 @@ def decode(
         attempts=attempts,
         seconds=seconds,
     )
-    found = endpoint.accepts_meta(body)
+    found = endpoint.extract(body)
     if isinstance(found, list) and endpoint.returns is ResponseModel:
         # Undocumented list result: expose it as rows.
         found = {"rows": found}

@@ -21,7 +21,7 @@ import httpcore
 from anyio import to_thread
 from attrs import field, frozen
 
-from clickpost_async._codec.file_types import HEAD, Download, Kind, kind_of
+from clickpost_async._codec.file_types import HEAD, Download, FileType, kind_of
 from clickpost_async._download.url_guard import (
     CheckedURL,
     PinnedAddressBackend,
@@ -307,7 +307,7 @@ def _check_size(size: int, largest: int) -> None:
         raise UnreadableReplyError(message, transient=False)
 
 
-def _check_kind(download: Download, kind: Kind | None) -> None:
+def _check_kind(download: Download, kind: FileType | None) -> None:
     if kind not in download.kinds:
         wanted = " or ".join(sorted(one.value for one in download.kinds))
         received = kind.value if kind else "something else, such as an error page"

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 @define(eq=False)
-class _Call:
+class _InFlightCall:
     """One create, from its first attempt to its last.
 
     `on_wire` counts its attempts, look-ups included, that were sent and have no response yet; where
@@ -35,7 +35,7 @@ class _Call:
     outcome: Outcome = Outcome.NOT_SENT
 
 
-_current: ContextVar[_Call | None] = ContextVar("clickpost_async_bulk_call", default=None)
+_current: ContextVar[_InFlightCall | None] = ContextVar("clickpost_async_bulk_call", default=None)
 
 
 class InFlightCalls:
@@ -46,7 +46,7 @@ class InFlightCalls:
     """
 
     def __init__(self) -> None:
-        self._calls: set[_Call] = set()
+        self._calls: set[_InFlightCall] = set()
         self._grace: float | None = None
         self._end_wanted = anyio.Event()
         self._deadline: float | None = None
@@ -75,7 +75,7 @@ class InFlightCalls:
         self, create: Callable[[], Awaitable[T]], *, in_doubt: bool, is_observed: bool
     ) -> T:
         """Make a call; raises its error, or one with its outcome if it is cancelled here."""
-        call = _Call(anyio.CancelScope())
+        call = _InFlightCall(anyio.CancelScope())
         if in_doubt or not is_observed:
             call.outcome = Outcome.UNKNOWN
         call.on_wire = 0 if is_observed else 1
@@ -111,7 +111,7 @@ class InFlightCalls:
                     call.scope.cancel()
 
 
-def _cancelled_error(call: _Call) -> ClickPostError:
+def _cancelled_error(call: _InFlightCall) -> ClickPostError:
     error: ClickPostError
     if call.outcome is Outcome.UNKNOWN:
         error = NoReplyError(

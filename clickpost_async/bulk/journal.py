@@ -26,7 +26,7 @@ from clickpost_async.bulk.records import (
     Key,
     StoredOrder,
 )
-from clickpost_async.bulk.sqlite import Admission, OrderStore
+from clickpost_async.bulk.sqlite import Admission, JournalStore
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ class Journal:
 
     def __init__(self, writer: ThreadPoolExecutor | None = None) -> None:
         self._writer = writer
-        self._store: OrderStore
+        self._store: JournalStore
         self._waiting: list[PendingWrite[Any]] = []
         self._writing = False
         self._broken: JournalError | None = None
@@ -97,7 +97,7 @@ class Journal:
         """
         with ThreadPoolExecutor(1, "clickpost-journal") as writer:
             journal = cls(writer)
-            opened: PendingWrite[OrderStore] = PendingWrite(
+            opened: PendingWrite[JournalStore] = PendingWrite(
                 partial(JournalFile, path, account=account)
             )
             journal._run([opened])
@@ -118,7 +118,7 @@ class Journal:
         It takes at most a few megabytes of memory, and what is beyond them of the disk.
         """
         journal = cls()
-        journal._store = OrderStore.private()
+        journal._store = JournalStore.private()
         try:
             yield journal
         finally:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from clickpost_async._util.file_lock import try_lock
 from clickpost_async._util.private_files import make_private, open_private
 from clickpost_async.bulk.records import JournalError, JournalState, JournalStatus
-from clickpost_async.bulk.sqlite import ORDERS, OrderStore
+from clickpost_async.bulk.sqlite import ORDERS, JournalStore
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ _PAGE = 4096
 _APPLICATION_AT = 68
 
 
-class JournalFile(OrderStore):
+class JournalFile(JournalStore):
     """An open journal file, locked against every other process."""
 
     def __init__(self, path: str | os.PathLike[str], *, account: str) -> None:

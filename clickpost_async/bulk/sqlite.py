@@ -57,7 +57,7 @@ class Admission:
     record: JournalRecord
 
 
-class OrderStore:
+class JournalStore:
     """The orders of one database; `run` is the number of the current run."""
 
     def __init__(
@@ -68,7 +68,7 @@ class OrderStore:
         self._has_payloads = has_payloads
 
     @classmethod
-    def private(cls) -> "OrderStore":
+    def private(cls) -> "JournalStore":
         """Make one for this run alone: beyond its cache a temporary file that is gone with it."""
         database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         database.execute("PRAGMA synchronous = OFF")

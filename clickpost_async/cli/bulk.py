@@ -116,7 +116,9 @@ async def push(
         {"the input": file, "--map": None if map is None else Path(map)},
         {"--journal": journal, "--results": results, "--errors": errors, "--merge": merge},
     )
-    source = order_files.Source.of(file, format, map, sheet=sheet, header_row=header_row, part=part)
+    source = order_files.OrderFile.of(
+        file, format, map, sheet=sheet, header_row=header_row, part=part
+    )
     if dry_run:
         return order_files.dry_run(source)
     with ExitStack() as stack:

@@ -26,11 +26,11 @@ from clickpost_async.bulk import JournalError, Placed, Run
 from clickpost_async.bulk.records import JournalState
 from clickpost_async.bulk.recovery import OrderCreator
 from clickpost_async.cli.account import client
-from clickpost_async.cli.label_downloads import Labels
+from clickpost_async.cli.label_downloads import LabelDownloads
 from clickpost_async.cli.order_files import (
     REJECTED,
+    OrderFile,
     OutcomeTables,
-    Source,
     SourceRows,
     print_message,
 )
@@ -49,7 +49,7 @@ _WIDE = 120
 class Job:
     """What to run, and where its outcomes go; without a source, a journal is resolved."""
 
-    source: Source | None = None
+    source: OrderFile | None = None
     journal: Path | None
     max_concurrency: int | None
     settle_delay: float
@@ -100,7 +100,7 @@ async def _push(
     else:
         total = None if job.quiet else job.source.count()
         run = bulk.create(clickpost, rows, journal=job.journal, **options)
-    labels = Labels(clickpost, job.labels) if job.labels else None
+    labels = LabelDownloads(clickpost, job.labels) if job.labels else None
     if rows is not None and job.tables is not None:
         job.tables.begin(rows.header)
     with anyio.CancelScope() as everything:
@@ -181,7 +181,7 @@ def _stopping(run: Run, everything: anyio.CancelScope) -> Generator[None]:
             signal.signal(number, handler)
 
 
-class _StderrHandler(logging.Handler):
+class _ProgressHandler(logging.Handler):
     """Prints the warnings of a run, such as an outage."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -190,7 +190,7 @@ class _StderrHandler(logging.Handler):
 
 @contextmanager
 def _warnings() -> Generator[None]:
-    logger, handler = logging.getLogger("clickpost_async.bulk"), _StderrHandler()
+    logger, handler = logging.getLogger("clickpost_async.bulk"), _ProgressHandler()
     logger.addHandler(handler)
     try:
         yield

@@ -33,7 +33,7 @@ def file_name(reference: str) -> str:
     return f"{plain}-{digest}" if not _DEVICE(plain) else f"_{plain}-{digest}"
 
 
-class Labels:
+class LabelDownloads:
     """Downloads labels while orders are created; one that fails costs no order."""
 
     def __init__(self, clickpost: ClickPost, folder: Path) -> None:

@@ -65,7 +65,7 @@ class Part:
 
 
 @frozen
-class Source:
+class OrderFile:
     """A file of orders, and how it is read."""
 
     file: Path
@@ -156,7 +156,7 @@ def _name_options(problem: object) -> str:
 class SourceRows(Iterator[OrderRow]):
     """The orders of a file as a run consumes them; those without an outcome are stored."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: OrderFile) -> None:
         reader = source.read()
         first = list(islice(reader, 1))
         if first and first[0].is_heading:
@@ -289,7 +289,7 @@ def _is_same(one: Path, other: Path) -> bool:
 # --- without sending -----------------------------------------------------------------------------
 
 
-def dry_run(source: Source) -> int:
+def dry_run(source: OrderFile) -> int:
     """Print every mistake of a file with its row and column; returns the exit code."""
     reader = source.read()
     for row, problems in bulk.check(reader):

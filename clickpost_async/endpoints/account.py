@@ -12,7 +12,7 @@ AUDIT_LOG = Get(
     "/v1/audit-log-data/",
     name="account.audit_log",
     returns=AuditLog,
-    accepts_meta=rows_from_result,
+    extract=rows_from_result,
     auth=Auth.KEY,
     idempotency=Idempotency.SAFE,
 )
@@ -21,7 +21,7 @@ TOKEN = Post(
     name="account.token",
     takes=Login,
     returns=Token,
-    accepts_meta=whole_body,
+    extract=whole_body,
     auth=Auth.NONE,
     idempotency=Idempotency.UNSAFE,
 )

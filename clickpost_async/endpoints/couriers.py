@@ -57,7 +57,7 @@ RECOMMEND_INDIA = Post(
     name="couriers.recommend_india",
     takes=Sequence[IndiaParcel],
     returns=Recommendations,
-    accepts_meta=_all_recommended,
+    extract=_all_recommended,
     auth=Auth.KEY,
     idempotency=Idempotency.SAFE,
 )
@@ -66,7 +66,7 @@ RECOMMEND_WORLD = Post(
     name="couriers.recommend_world",
     takes=WorldParcel,
     returns=Recommendation,
-    accepts_meta=_recommended,
+    extract=_recommended,
     auth=Auth.KEY,
     idempotency=Idempotency.SAFE,
 )
@@ -74,7 +74,7 @@ ACCOUNTS = Get(
     "/v1/fetch-accounts",
     name="couriers.accounts",
     returns=CourierAccounts,
-    accepts_meta=_accounts,
+    extract=_accounts,
     auth=Auth.KEY,
     idempotency=Idempotency.SAFE,
 )

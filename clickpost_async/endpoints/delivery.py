@@ -29,7 +29,7 @@ PREDICT = Post(
     name="delivery.predict",
     takes=Sequence[PincodePair],
     returns=Predictions,
-    accepts_meta=_predictions_of,
+    extract=_predictions_of,
     host=Host.PREDICTION,
     idempotency=Idempotency.SAFE,
 )
@@ -38,7 +38,7 @@ PREDICT_WORLD = Post(
     name="delivery.predict_world",
     takes=WorldRoute,
     returns=WorldPrediction,
-    accepts_meta=only_row,
+    extract=only_row,
     host=Host.PREDICTION,
     idempotency=Idempotency.SAFE,
 )

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from clickpost_async._codec.endpoint import Get, Idempotency, Query
-from clickpost_async._codec.file_types import Download, Kind
+from clickpost_async._codec.file_types import Download, FileType
 from clickpost_async._codec.spelling import lower
 from clickpost_async.endpoints._base import check
 from clickpost_async.endpoints._namespace import Namespace
@@ -32,7 +32,7 @@ REGENERATE = Get(
 
 ENDPOINTS = (FETCH, REGENERATE)
 
-LABEL = Download("labels.download", {Kind.PDF, Kind.PNG, Kind.ZPL})
+LABEL = Download("labels.download", {FileType.PDF, FileType.PNG, FileType.ZPL})
 
 
 class Labels(Namespace):

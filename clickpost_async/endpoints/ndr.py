@@ -27,7 +27,7 @@ FEEDBACK = Get(
     "/v1/ndr_user_feedback/",
     name="ndr.feedback",
     returns=NdrFeedbacks,
-    accepts_meta=page_of,
+    extract=page_of,
     means={500: window_or_fault},
     idempotency=Idempotency.SAFE,
 )
@@ -36,7 +36,7 @@ ACT = Post(
     name="ndr.act",
     takes=NdrAction,
     returns=AcceptedNdrAction,
-    accepts_meta=without_meta,
+    extract=without_meta,
     # Each request is passed on to the courier.
     idempotency=Idempotency.UNSAFE,
 )

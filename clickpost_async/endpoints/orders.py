@@ -44,7 +44,7 @@ FETCH_INDIA = Get(
     "/v3/create-order/",
     name="orders.fetch_india",
     returns=FetchedOrder,
-    accepts_meta=order_of,
+    extract=order_of,
     accepts=_CREATED,
     idempotency=Idempotency.SAFE,
 )
@@ -52,7 +52,7 @@ FETCH_WORLD = Get(
     "/v4/create-order/",
     name="orders.fetch_world",
     returns=FetchedOrder,
-    accepts_meta=order_of,
+    extract=order_of,
     accepts=_CREATED,
     idempotency=Idempotency.SAFE,
 )
@@ -61,7 +61,7 @@ FIND_INDIA = Get(
     "/v3/create-order/",
     name="orders.find_india",
     returns=FetchedOrder,
-    accepts_meta=order_of,
+    extract=order_of,
     accepts=_CREATED,
     idempotency=Idempotency.SAFE,
 )
@@ -69,7 +69,7 @@ FIND_WORLD = Get(
     "/v4/create-order/",
     name="orders.find_world",
     returns=FetchedOrder,
-    accepts_meta=order_of,
+    extract=order_of,
     accepts=_CREATED,
     idempotency=Idempotency.SAFE,
 )
@@ -78,7 +78,7 @@ CREATE_INDIA = Post(
     name="orders.create_india",
     takes=IndiaOrder,
     returns=CreatedOrder,
-    accepts_meta=order_of,
+    extract=order_of,
     accepts=_CREATED,
     idempotency=Idempotency.BY_REFERENCE,
     found_by=FIND_INDIA,
@@ -88,7 +88,7 @@ CREATE_WORLD = Post(
     name="orders.create_world",
     takes=WorldOrder,
     returns=CreatedOrder,
-    accepts_meta=order_of,
+    extract=order_of,
     accepts=_CREATED,
     idempotency=Idempotency.BY_REFERENCE,
     found_by=FIND_WORLD,
@@ -97,7 +97,7 @@ FIND_B2B = Get(
     "/v1/create-b2b-order/",
     name="orders.find_b2b",
     returns=FetchedOrder,
-    accepts_meta=order_of,
+    extract=order_of,
     accepts=_CREATED,
     idempotency=Idempotency.SAFE,
 )
@@ -108,7 +108,7 @@ CREATE_B2B = Post(
     name="orders.create_b2b",
     takes=B2BOrder,
     returns=CreatedOrder,
-    accepts_meta=order_of,
+    extract=order_of,
     accepts=_CREATED,
     idempotency=Idempotency.BY_REFERENCE,
     found_by=FIND_B2B,
@@ -120,7 +120,7 @@ EDIT = Post(
     name="orders.edit",
     takes=OrderEdit,
     returns=EditedOrder,
-    accepts_meta=without_meta,
+    extract=without_meta,
     # Setting the same values twice has no further effect.
     idempotency=Idempotency.IDEMPOTENT,
 )
@@ -128,7 +128,7 @@ CANCEL = Get(
     "/v1/cancel-order/",
     name="orders.cancel",
     returns=CancelledOrder,
-    accepts_meta=without_meta,
+    extract=without_meta,
     # 202: the courier decides later. 600: cancelled before, the response to a second call.
     accepts={200, 202, 600},
     idempotency=Idempotency.IDEMPOTENT,
@@ -137,7 +137,7 @@ UPDATED = Get(
     "/v1/updated-order",
     name="orders.updated",
     returns=UpdatedOrders,
-    accepts_meta=page_of,
+    extract=page_of,
     host=Host.TRACKING,
     # The response to a too long window is not documented; that of NDR feedback is a 500.
     means={500: window_or_fault},
@@ -147,7 +147,7 @@ DAILY_COUNTS = Get(
     "/v1/fetch-shipment-count/",
     name="orders.daily_counts",
     returns=DailyCounts,
-    accepts_meta=days_of,
+    extract=days_of,
     auth=Auth.KEY,
     idempotency=Idempotency.SAFE,
 )

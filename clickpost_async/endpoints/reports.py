@@ -9,7 +9,7 @@ from typing import Any
 
 from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post
 from clickpost_async._codec.envelope import only_row
-from clickpost_async._codec.file_types import Download, Kind
+from clickpost_async._codec.file_types import Download, FileType
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import DeadlineError, InvalidRequestError, Problem, RefusedError
 from clickpost_async.structures.reports import Report, ReportStatus, RequestedReport
@@ -32,7 +32,7 @@ REQUEST = Post(
     name="reports.request",
     takes=Report,
     returns=RequestedReport,
-    accepts_meta=_requested,
+    extract=_requested,
     auth=Auth.KEY,
     idempotency=Idempotency.UNSAFE,
 )
@@ -40,14 +40,14 @@ STATUS = Get(
     "/v1/reports/enterprise_dashboard_report/",
     name="reports.status",
     returns=ReportStatus,
-    accepts_meta=_only_or_none_yet,
+    extract=_only_or_none_yet,
     auth=Auth.KEY,
     idempotency=Idempotency.SAFE,
 )
 
 ENDPOINTS = (REQUEST, STATUS)
 
-REPORT = Download("reports.download", {Kind.CSV, Kind.ZIP})
+REPORT = Download("reports.download", {FileType.CSV, FileType.ZIP})
 
 _FIRST_PAUSE = 2.0
 _GROWTH = 1.5

@@ -19,7 +19,7 @@ POLL = Get(
     "/v1/return_order_poll/",
     name="returns.poll",
     returns=RaisedReturns,
-    accepts_meta=page_of,
+    extract=page_of,
     auth=Auth.USER_NAME_AND_KEY,
     idempotency=Idempotency.SAFE,
 )

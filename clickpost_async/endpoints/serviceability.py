@@ -41,7 +41,7 @@ CHECK = Post(
     name="serviceability.check",
     takes=Sequence[ServiceabilityCheck],
     returns=PincodeServiceability,
-    accepts_meta=only_row,
+    extract=only_row,
     host=Host.SERVICEABILITY,
     idempotency=Idempotency.SAFE,
 )
@@ -50,7 +50,7 @@ OPTIONS = Post(
     name="serviceability.options",
     takes=Sequence[ServiceOptionsQuery],
     returns=ServiceOptions,
-    accepts_meta=rows_from_result,
+    extract=rows_from_result,
     host=Host.SERVICEABILITY,
     idempotency=Idempotency.SAFE,
 )
@@ -58,7 +58,7 @@ PINCODES = Get(
     "/v1/bulk_serviceability_api/",
     name="serviceability.pincodes",
     returns=ServiceablePincodes,
-    accepts_meta=only_row,
+    extract=only_row,
     host=Host.SERVICEABILITY,
     idempotency=Idempotency.SAFE,
 )
@@ -66,7 +66,7 @@ DROP_PINCODES = Get(
     "/v1/serviceable_drop_pincode/",
     name="serviceability.drop_pincodes",
     returns=ServiceablePincodes,
-    accepts_meta=only_row,
+    extract=only_row,
     host=Host.SERVICEABILITY,
     idempotency=Idempotency.SAFE,
 )
@@ -74,7 +74,7 @@ SEARCH = Get(
     "/v1/pincode_search_overall/",
     name="serviceability.search",
     returns=PincodeAccounts,
-    accepts_meta=_accounts_of,
+    extract=_accounts_of,
     host=Host.SERVICEABILITY,
     idempotency=Idempotency.SAFE,
 )

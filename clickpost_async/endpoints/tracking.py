@@ -53,7 +53,7 @@ SET_WHATSAPP = Post(
     name="tracking.set_whatsapp",
     takes=WhatsAppChoice,
     returns=NotificationSetting,
-    accepts_meta=without_meta,
+    extract=without_meta,
     auth=Auth.KEY,
     # Setting the same value twice has no further effect.
     idempotency=Idempotency.IDEMPOTENT,
@@ -63,7 +63,7 @@ UNREGISTER = Post(
     name="tracking.unregister",
     takes=ShipmentToUnregister,
     returns=UnregisteredShipment,
-    accepts_meta=only_row,
+    extract=only_row,
     auth=Auth.KEY_IN_BODY,
     # Unregistering twice has no further effect.
     idempotency=Idempotency.IDEMPOTENT,
@@ -99,7 +99,7 @@ TRACK = Get(
     "/v2/track-order/",
     name="tracking.track",
     returns=Tracked,
-    accepts_meta=_tracks_of,
+    extract=_tracks_of,
     host=Host.TRACKING,
     idempotency=Idempotency.SAFE,
 )

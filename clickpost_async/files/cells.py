@@ -18,7 +18,7 @@ from clickpost_async.files.dates import BadDateError, Dates, ReadDate
 Value = str | int | float | bool | list[str]
 
 
-class Kind(StrEnum):
+class CellKind(StrEnum):
     """The kind of value in a column's cells."""
 
     TEXT = "text"
@@ -128,7 +128,7 @@ def strip_blanks(cell: str) -> str:
     return cell.strip(_BLANKS)
 
 
-def read_cell(cell: str, kind: Kind, context: CellContext | None = None) -> Value | None:
+def read_cell(cell: str, kind: CellKind, context: CellContext | None = None) -> Value | None:
     """Return the value of a cell, `None` when it is empty, or raise `BadCellError`.
 
     Adds notes on normalised values and warnings on suspicious ones to `context`.
@@ -146,7 +146,7 @@ def read_cell(cell: str, kind: Kind, context: CellContext | None = None) -> Valu
     return _READERS[kind](text, context)
 
 
-def _refuse_damage(text: str, kind: Kind) -> None:
+def _refuse_damage(text: str, kind: CellKind) -> None:
     if not text.isprintable() and (control := _CONTROL(text)):
         code = f"U+{ord(control[0]):04X}"
         raise BadCellError(_SENTINELS.get(text) or f"holds the control character {code}; remove it")
@@ -165,7 +165,7 @@ def _refuse_damage(text: str, kind: Kind) -> None:
         )
     if len(text) <= 9:
         folded = text.lower()
-        is_code_of_a_place = folded == "na" and kind in {Kind.COUNTRY, Kind.STATE}
+        is_code_of_a_place = folded == "na" and kind in {CellKind.COUNTRY, CellKind.STATE}
         if (folded in _PLACEHOLDERS and not is_code_of_a_place) or not text.strip("-\u2013\u2014"):
             raise BadCellError(f"holds {text}, which is no value; fill it in, or leave it empty")
 
@@ -364,21 +364,21 @@ def _gstin(text: str, context: CellContext) -> str | None:
     return code
 
 
-_READERS: dict[Kind, Callable[[str, CellContext], Value | None]] = {
-    Kind.TEXT: _text,
-    Kind.CODE: _code,
-    Kind.PHONE: _whole_digits,
-    Kind.POSTCODE: _whole_digits,
-    Kind.COUNTRY: _text,
-    Kind.STATE: _text,
-    Kind.EMAIL: _email,
-    Kind.GSTIN: _gstin,
-    Kind.NUMBER: _number,
-    Kind.WEIGHT: _weight,
-    Kind.WHOLE: _whole,
-    Kind.FLAG: _flag,
-    Kind.LIST: _list,
-    Kind.DATE: _date,
-    Kind.TIME: _time,
-    Kind.DATE_OR_TIME: _date_or_time,
+_READERS: dict[CellKind, Callable[[str, CellContext], Value | None]] = {
+    CellKind.TEXT: _text,
+    CellKind.CODE: _code,
+    CellKind.PHONE: _whole_digits,
+    CellKind.POSTCODE: _whole_digits,
+    CellKind.COUNTRY: _text,
+    CellKind.STATE: _text,
+    CellKind.EMAIL: _email,
+    CellKind.GSTIN: _gstin,
+    CellKind.NUMBER: _number,
+    CellKind.WEIGHT: _weight,
+    CellKind.WHOLE: _whole,
+    CellKind.FLAG: _flag,
+    CellKind.LIST: _list,
+    CellKind.DATE: _date,
+    CellKind.TIME: _time,
+    CellKind.DATE_OR_TIME: _date_or_time,
 }

@@ -58,7 +58,7 @@ from typing import Any, Self
 
 from attrs import evolve, field, frozen
 
-from clickpost_async.files.cells import Kind
+from clickpost_async.files.cells import CellKind
 from clickpost_async.files.header import IGNORED, UnknownColumnError, find_column
 from clickpost_async.files.map_entries import (
     NUMBERS,
@@ -77,7 +77,7 @@ from clickpost_async.files.map_entries import (
 _MAX_PARENTS = 10
 
 _OTHERS = "*"
-_DATES = frozenset({Kind.DATE, Kind.TIME, Kind.DATE_OR_TIME})
+_DATES = frozenset({CellKind.DATE, CellKind.TIME, CellKind.DATE_OR_TIME})
 _ENTRIES = (
     "extends, ignore_others, timezone, [columns], [join], [fixed], [values.…], [first], [without], "
     "[scale], [dates], [skip], [skip_items], [refuse], [compute], [by.…]"
@@ -260,7 +260,7 @@ class ColumnMap:
         if self.dates and is_date_column(ours):
             date = next(filter(None, (form.read(cell) for form in self.dates)), None)
             if date is not None:
-                is_day = find_column(ours).kind is Kind.DATE or not date.has_time
+                is_day = find_column(ours).kind is CellKind.DATE or not date.has_time
                 cell = date.day if is_day else date.time
         table = self.values.get(ours)
         if table is None:

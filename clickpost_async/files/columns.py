@@ -23,7 +23,7 @@ from typing import Any, get_args, get_origin
 import attrs
 from attrs import field, frozen
 
-from clickpost_async.files.cells import Kind
+from clickpost_async.files.cells import CellKind
 from clickpost_async.structures._market import Market
 
 __all__ = ["COLUMNS", "ITEMS", "REFERENCE", "Column", "Market", "fold_choice"]
@@ -42,7 +42,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    kind: CellKind
     india: str | None
     world: str | None
     choices: Mapping[str, str] = field(default=_NO_CHOICES, eq=False, repr=False)
@@ -121,21 +121,29 @@ _CODE = re.compile(
     r"(number|code|pincode|gstin|id|tin|sku|imei|ean|awb|invoice_reference)$"
     r"|bienesTransp|cveMaterialPeligroso|embalaje|claveUnidad"
 ).search
-_KINDS_BY_NAME: Sequence[tuple[Any, Kind]] = tuple(
+_KINDS_BY_NAME: Sequence[tuple[Any, CellKind]] = tuple(
     (re.compile(expression).search, kind)
     for expression, kind in (
-        (r"hsn?_code$|manufacture_country$", Kind.TEXT),
-        (r"(^|_)phone$", Kind.PHONE),
-        (r"(^|_)(pincode|postal_code)$", Kind.POSTCODE),
-        (r"(^|_)country(_code)?$", Kind.COUNTRY),
-        (r"(^|_)state$", Kind.STATE),
-        (r"(^|_)email$", Kind.EMAIL),
-        (r"gstin$|gst_number$", Kind.GSTIN),
-        (r"(^|_)weight$", Kind.WEIGHT),
+        (r"hsn?_code$|manufacture_country$", CellKind.TEXT),
+        (r"(^|_)phone$", CellKind.PHONE),
+        (r"(^|_)(pincode|postal_code)$", CellKind.POSTCODE),
+        (r"(^|_)country(_code)?$", CellKind.COUNTRY),
+        (r"(^|_)state$", CellKind.STATE),
+        (r"(^|_)email$", CellKind.EMAIL),
+        (r"gstin$|gst_number$", CellKind.GSTIN),
+        (r"(^|_)weight$", CellKind.WEIGHT),
     )
 )
-_KINDS_BY_RULE = {"Day": Kind.DATE, "Moment": Kind.TIME, "DayOrMoment": Kind.DATE_OR_TIME}
-_KINDS_BY_TYPE: Mapping[Any, Kind] = {float: Kind.NUMBER, int: Kind.WHOLE, bool: Kind.FLAG}
+_KINDS_BY_RULE = {
+    "Day": CellKind.DATE,
+    "Moment": CellKind.TIME,
+    "DayOrMoment": CellKind.DATE_OR_TIME,
+}
+_KINDS_BY_TYPE: Mapping[Any, CellKind] = {
+    float: CellKind.NUMBER,
+    int: CellKind.WHOLE,
+    bool: CellKind.FLAG,
+}
 # Further spellings of the values of an enumeration.
 _ALSO_CALLED = {"cashondelivery": "COD", "reverse": "RVP"}
 
@@ -148,7 +156,7 @@ class _Columns(Mapping[str, Column]):
         from clickpost_async.structures import IndiaOrder, WorldOrder
 
         found: dict[str, Column] = {
-            name: Column(name=name, kind=Kind.TEXT, india=None, world=None)
+            name: Column(name=name, kind=CellKind.TEXT, india=None, world=None)
             for name in ("market", "note", "reason", "advice")
         }
         for market, order in ((Market.INDIA, IndiaOrder), (Market.WORLD, WorldOrder)):
@@ -181,7 +189,7 @@ class _Columns(Mapping[str, Column]):
 
 def _fields(
     kind: type, elsewhere: frozenset[str], section: str = ""
-) -> Iterator[tuple[str, Kind, Mapping[str, str]]]:
+) -> Iterator[tuple[str, CellKind, Mapping[str, str]]]:
     """Yield every field of a structure that holds a value: its path, kind and choices."""
     from clickpost_async.structures._schema import specs
 
@@ -197,20 +205,20 @@ def _fields(
         yield path, _kind(spec, path), _choices(spec.kind)
 
 
-def _kind(spec: Any, path: str) -> Kind:
+def _kind(spec: Any, path: str) -> CellKind:
     if get_origin(spec.kind) is Sequence:
-        return Kind.LIST
+        return CellKind.LIST
     name = path.rpartition(".")[2]
     named = next((kind for matches, kind in _KINDS_BY_NAME if matches(name)), None)
     plain = _KINDS_BY_TYPE.get(spec.kind)
     if plain is not None:
-        return named if named is Kind.WEIGHT else plain
-    if spec.kind is not str or named is Kind.WEIGHT:
-        return Kind.TEXT
+        return named if named is CellKind.WEIGHT else plain
+    if spec.kind is not str or named is CellKind.WEIGHT:
+        return CellKind.TEXT
     for rule in spec.rules:
         if type(rule).__name__ in _KINDS_BY_RULE:
             return _KINDS_BY_RULE[type(rule).__name__]
-    return named or (Kind.CODE if _CODE(name) else Kind.TEXT)
+    return named or (CellKind.CODE if _CODE(name) else CellKind.TEXT)
 
 
 def _choices(kind: Any) -> Mapping[str, str]:

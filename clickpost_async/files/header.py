@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from attrs import evolve, frozen
 
-from clickpost_async.files.cells import Kind, shown, strip_blanks
+from clickpost_async.files.cells import CellKind, shown, strip_blanks
 from clickpost_async.files.columns import COLUMNS, ITEMS, REFERENCE, Column, Market
 
 
@@ -46,7 +46,7 @@ _ROOTS = (
     "courier_custom_fields",
 )
 # A foreign column that is ignored.
-IGNORED = Column(name="", kind=Kind.TEXT, india=None, world=None)
+IGNORED = Column(name="", kind=CellKind.TEXT, india=None, world=None)
 
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII).fullmatch
 

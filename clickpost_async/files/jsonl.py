@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from attrs import evolve
 
-from clickpost_async.files.cells import Kind, shown, strip_blanks
+from clickpost_async.files.cells import CellKind, shown, strip_blanks
 from clickpost_async.files.columns import COLUMNS, Market
 from clickpost_async.files.order_rows import (
     WHOLE_ROW,
@@ -114,4 +114,4 @@ def _codes_as_text(
 
 
 # Text fields that programs often write as numbers.
-_CODES = frozenset({Kind.CODE, Kind.PHONE, Kind.POSTCODE})
+_CODES = frozenset({CellKind.CODE, CellKind.PHONE, CellKind.POSTCODE})

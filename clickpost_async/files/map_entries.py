@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import Factory, field, frozen
 
-from clickpost_async.files.cells import BadCellError, Kind, read_cell, strip_blanks
+from clickpost_async.files.cells import BadCellError, CellKind, read_cell, strip_blanks
 from clickpost_async.files.dates import BadDateError, Dates, ReadDate
 from clickpost_async.files.header import UnknownColumnError, find_column
 
@@ -19,7 +19,7 @@ _OTHERS = "*"
 _MAX_TABLE_BYTES = 64 << 20
 
 
-NUMBERS = frozenset({Kind.NUMBER, Kind.WEIGHT, Kind.WHOLE})
+NUMBERS = frozenset({CellKind.NUMBER, CellKind.WEIGHT, CellKind.WHOLE})
 
 
 class MapEntryError(ValueError):
@@ -163,7 +163,7 @@ class Formula:
 
 def to_decimal(cell: str) -> Decimal | None:
     """Read a number exactly, `None` for a blank, or raise `BadCellError`."""
-    value = read_cell(cell, Kind.NUMBER)
+    value = read_cell(cell, CellKind.NUMBER)
     return None if value is None else Decimal(str(value))
 
 

@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 from clickpost_async.files.cells import (
     BadCellError,
     CellContext,
-    Kind,
+    CellKind,
     Value,
     read_cell,
     shown,
@@ -37,7 +37,7 @@ _ITEM_PATH = re.compile(rf"{re.escape(ITEMS)}\[(\d+)\](.*)", re.DOTALL).fullmatc
 _ELSEWHERE = {"additional": "shipment_details", "shipment_details": "additional"}
 _ITEM_FIELDS = f"{ITEMS}."
 # Kinds whose values depend on the market, or on the choices of the column.
-_NORMALISED = frozenset({Kind.TEXT, Kind.COUNTRY, Kind.STATE, Kind.POSTCODE})
+_NORMALISED = frozenset({CellKind.TEXT, CellKind.COUNTRY, CellKind.STATE, CellKind.POSTCODE})
 _COD_VALUE = "shipment_details.cod_value"
 _PINCODE = re.compile(r"[1-9][\d \-]*", re.ASCII).fullmatch
 
@@ -266,7 +266,7 @@ class _OrderBuilder:
         for line in lines:
             for heading in self._headings:
                 column = heading.column
-                if column.kind is not Kind.COUNTRY or not column.paths & _COUNTRY_PATHS:
+                if column.kind is not CellKind.COUNTRY or not column.paths & _COUNTRY_PATHS:
                     continue
                 if text := strip_blanks(line.cells[heading.index]):
                     filled |= column.paths
@@ -300,7 +300,7 @@ class _OrderBuilder:
         else:
             is_used = [path not in self._fields]
             self._fields.setdefault(path, value)
-            if is_used[0] and column.kind is Kind.PHONE:
+            if is_used[0] and column.kind is CellKind.PHONE:
                 self._phones[path] = source
         if not any(is_used):
             del self.warnings[before:]
@@ -326,7 +326,7 @@ class _OrderBuilder:
                 self._take_item(source, path[len(_ITEM_FIELDS) :], value)
             else:
                 self._take(source, path, value)
-                if column.kind is Kind.PHONE:
+                if column.kind is CellKind.PHONE:
                     self._phones.setdefault(path, source)
 
     def _value(self, source: _Source, column: Column, cell: str) -> Value | None:
@@ -358,13 +358,13 @@ class _OrderBuilder:
         if column.choices:
             return column.choices.get(fold_choice(text), text)
         match column.kind:
-            case Kind.COUNTRY:
+            case CellKind.COUNTRY:
                 return read_country(text)
-            case Kind.STATE if self.market is Market.INDIA:
+            case CellKind.STATE if self.market is Market.INDIA:
                 if text.isdigit():
                     self._context.warnings.append("a number where the name of a state is needed")
                 return read_indian_state(text)
-            case Kind.POSTCODE if self.market is Market.INDIA and _PINCODE(text):
+            case CellKind.POSTCODE if self.market is Market.INDIA and _PINCODE(text):
                 return re.sub(r"\D", "", text)
             case _:
                 return text

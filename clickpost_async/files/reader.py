@@ -27,7 +27,7 @@ from typing import BinaryIO, Literal, TextIO, cast
 
 from attrs import evolve, frozen
 
-from clickpost_async.files.cells import CellContext, Kind
+from clickpost_async.files.cells import CellContext, CellKind
 from clickpost_async.files.column_map import ColumnMap
 from clickpost_async.files.columns import REFERENCE
 from clickpost_async.files.counts import FileCounts
@@ -56,7 +56,7 @@ _MOST_ROWS_ABOVE = 10
 
 _ZIP = b"PK\x03\x04"
 _ENDINGS: Mapping[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".xlsx": "xlsx"}
-_DATES = frozenset({Kind.DATE, Kind.TIME, Kind.DATE_OR_TIME})
+_DATES = frozenset({CellKind.DATE, CellKind.TIME, CellKind.DATE_OR_TIME})
 # First bytes of files that are not files of orders, with advice.
 _OTHER_FILES = (
     (

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import define, evolve, field, frozen
 
-from clickpost_async.files.cells import BadCellError, CellContext, Kind, read_cell, strip_blanks
+from clickpost_async.files.cells import BadCellError, CellContext, CellKind, read_cell, strip_blanks
 from clickpost_async.files.columns import Column
 from clickpost_async.files.header import Heading
 from clickpost_async.files.order_rows import (
@@ -122,7 +122,7 @@ _UNHEARD = CellContext()
 
 def _read_reference(cell: str) -> str | None:
     try:
-        value = read_cell(cell, Kind.CODE, _UNHEARD)
+        value = read_cell(cell, CellKind.CODE, _UNHEARD)
     except BadCellError:
         # Rows with the same damage may be one order; rows without any number are not.
         return None if cell.startswith("\x00") else strip_blanks(cell)

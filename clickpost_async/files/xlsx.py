@@ -113,19 +113,19 @@ def _values(file: BinaryIO, name: str, size: int) -> Iterator[Sequence[object]]:
 
 
 @frozen
-class _Sheet:
+class _Worksheet:
     name: str
     part: str
     is_shown: bool
 
 
-def _sheets(packed: zipfile.ZipFile) -> Sequence[_Sheet]:
+def _sheets(packed: zipfile.ZipFile) -> Sequence[_Worksheet]:
     office = next(
         (target for kind, target in _relations(packed, "").values() if kind == "officeDocument"),
         "xl/workbook.xml",
     )
     relations = _relations(packed, office)
-    found: list[_Sheet] = []
+    found: list[_Worksheet] = []
     for element in _parse(packed, office).iter():
         if not element.tag.endswith("}sheet"):
             continue
@@ -133,7 +133,7 @@ def _sheets(packed: zipfile.ZipFile) -> Sequence[_Sheet]:
         kind, part = relations.get(identity, ("", ""))
         if kind == "worksheet":
             state = element.get("state", "visible")
-            found.append(_Sheet(element.get("name", ""), part, state == "visible"))
+            found.append(_Worksheet(element.get("name", ""), part, state == "visible"))
     return found
 
 
@@ -157,7 +157,7 @@ def _parse(packed: zipfile.ZipFile, part: str) -> ET.Element:
     return ET.fromstring(packed.read(part))  # noqa: S314 - as at the import
 
 
-def _choose(sheets: Sequence[_Sheet], wanted: str | int | None) -> _Sheet:
+def _choose(sheets: Sequence[_Worksheet], wanted: str | int | None) -> _Worksheet:
     if wanted is None:
         found = next((sheet for sheet in sheets if sheet.is_shown), None)
     elif isinstance(wanted, int):

@@ -33,12 +33,11 @@ from clickpost_async.sandbox.store.orders import State as State
 from clickpost_async.sandbox.store.parcels import Parcel as Parcel
 from clickpost_async.sandbox.store.parcels import Scan as Scan
 from clickpost_async.sandbox.webhooks import WebhookDelivery as WebhookDelivery
-from clickpost_async.sandbox.world.tracking_codes import Kind as Kind
+from clickpost_async.sandbox.world.tracking_codes import ShipmentKind as ShipmentKind
 
 __all__ = [
     "Fault",
     "Faults",
-    "Kind",
     "LoggedCall",
     "Order",
     "OrderStore",
@@ -47,6 +46,7 @@ __all__ = [
     "Sandbox",
     "Scan",
     "Served",
+    "ShipmentKind",
     "State",
     "Traffic",
     "WebhookDelivery",

@@ -29,7 +29,7 @@ from clickpost_async.sandbox.http.fault_injection import (
 from clickpost_async.sandbox.http.faults import Fault, Faults
 from clickpost_async.sandbox.http.routing import files_at, router
 from clickpost_async.sandbox.http.traffic import Traffic
-from clickpost_async.sandbox.operation import Call, Operation, Reply
+from clickpost_async.sandbox.operation import Operation, ReceivedCall, Reply
 from clickpost_async.sandbox.page import routes as page
 from clickpost_async.sandbox.store.orders import OrderStore, ReceivedCreate, fingerprint
 
@@ -143,7 +143,7 @@ class Application(SandboxControl):
             return
         query = dict(request.query_params)
         credentials = {name: query.pop(name) for name in _STAND_INS if name in query}
-        call = Call(query=query, body=body, payload=_parsed(body), url=str(request.url))
+        call = ReceivedCall(query=query, body=body, payload=_parsed(body), url=str(request.url))
         reference = _reference(operation, call)
         wait = 0.0 if self._limit is None else self._limit.wait(moment)
         asks = operation.name in _ASK_THE_COURIER
@@ -181,7 +181,7 @@ class Application(SandboxControl):
     def _keep(
         self,
         operation: Operation,
-        call: Call,
+        call: ReceivedCall,
         credentials: Mapping[str, str],
         response: Response | None,
         *,
@@ -218,7 +218,7 @@ def _parsed(body: bytes) -> object:
         return None
 
 
-def _reference(operation: Operation, call: Call) -> str:
+def _reference(operation: Operation, call: ReceivedCall) -> str:
     """Return the reference a call is about, fit for the log."""
     found: object = call.query.get("reference_number")
     if isinstance(call.payload, Mapping):
@@ -227,7 +227,7 @@ def _reference(operation: Operation, call: Call) -> str:
     return _fit(found)
 
 
-def _waybill(call: Call) -> str:
+def _waybill(call: ReceivedCall) -> str:
     """Return the waybill a call is about."""
     payload = call.payload if isinstance(call.payload, Mapping) else {}
     names = ("waybill", "awb", "awb_number")

@@ -12,7 +12,7 @@ SUCCESSFUL = frozenset({200, 202, 323, 600})
 
 
 @frozen(kw_only=True)
-class Call:
+class ReceivedCall:
     """A client's request, without its credentials; `url` still contains them."""
 
     query: Mapping[str, str]
@@ -122,12 +122,14 @@ class Operation:
     name: str
     method: str
     path: str
-    handle: Callable[[Call], Awaitable[Reply]]
+    handle: Callable[[ReceivedCall], Awaitable[Reply]]
     auth: Auth = Auth.BOTH
     http: Mapping[int, int] = MappingProxyType({})
     auth_error: tuple[int, str] = STRANGER
 
-    async def answer(self, call: Call, credentials: JSON, *, username: str, key: str) -> Reply:
+    async def answer(
+        self, call: ReceivedCall, credentials: JSON, *, username: str, key: str
+    ) -> Reply:
         """Handle a call, or reject it."""
         try:
             self._check(credentials, call.payload, username=username, key=key)

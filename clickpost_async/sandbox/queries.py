@@ -10,7 +10,7 @@ from clickpost_async.sandbox.store.notes import Note
 from clickpost_async.sandbox.store.orders import Order, OrderStore, State
 from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore, Scan
 from clickpost_async.sandbox.world import couriers, tracking_codes
-from clickpost_async.sandbox.world.tracking_codes import BUCKETS, Kind
+from clickpost_async.sandbox.world.tracking_codes import BUCKETS, ShipmentKind
 
 _COLUMNS = """
 p.kind, p.code, p.upcoming, p.order_type, p.cod_value, p.last_scan, (
@@ -110,7 +110,7 @@ class OrderListRow:
     @property
     def has_label(self) -> bool:
         """Whether there is a file to print."""
-        return self.state == State.PLACED and self.kind != Kind.RVP
+        return self.state == State.PLACED and self.kind != ShipmentKind.RVP
 
 
 @frozen(kw_only=True)
@@ -186,7 +186,8 @@ class SandboxQueries:
             scans=tuple(reversed(self.parcels.scans(found))),
             ahead=tuple(tracking_codes.station(code).description for code in _ahead(found)),
             may_fail=way is not None,
-            may_return=found.kind is Kind.FORWARD and found.code == tracking_codes.DELIVERED,
+            may_return=found.kind is ShipmentKind.FORWARD
+            and found.code == tracking_codes.DELIVERED,
         )
 
     def order(self, reference_number: str) -> Order | None:

@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore, Scan, place
 from clickpost_async.sandbox.world.clock import stamped_in_ist
-from clickpost_async.sandbox.world.tracking_codes import BUCKETS, NDR, Kind
+from clickpost_async.sandbox.world.tracking_codes import BUCKETS, NDR, ShipmentKind
 from clickpost_async.settings import is_loopback
 
 _TIMEOUT = 5
@@ -207,7 +207,7 @@ def tracking_payload(parcel: Parcel, scan: Scan, latest: Scan, event: int | None
                 "clickpost_status_bucket": latest.station.bucket,
                 "clickpost_status_bucket_description": BUCKETS[latest.station.bucket],
             },
-            "is_rvp": parcel.kind is Kind.RVP,
+            "is_rvp": parcel.kind is ShipmentKind.RVP,
             "courier_partner_edd": None,
             "order_id": parcel.details.get("order_id"),
             "ndr_status_code": scan.ndr_code,

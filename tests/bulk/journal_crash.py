@@ -18,7 +18,7 @@ from clickpost_async._util import private_files
 from clickpost_async.bulk import journal_file
 from clickpost_async.bulk.journal_file import JournalFile
 from clickpost_async.bulk.records import JournalEntry
-from clickpost_async.bulk.sqlite import OrderStore
+from clickpost_async.bulk.sqlite import JournalStore
 
 ME = "acme at https://www.clickpost.in/api"
 ENTRY = JournalEntry(key=("india", "R-1"), position=0, row=2, payload=b"{}", digest=b"{}")
@@ -61,7 +61,7 @@ def counted(act: Callable[..., Any], step: Countdown) -> Callable[..., Any]:
 def use(path: Path) -> None:
     """Open a journal, take an order in, and close it."""
     journal = JournalFile(path, account=ME)
-    journal.commit([lambda: OrderStore.admit(journal, ENTRY)])
+    journal.commit([lambda: JournalStore.admit(journal, ENTRY)])
     journal.close()
 
 

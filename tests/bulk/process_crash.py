@@ -9,7 +9,7 @@ from typing import Any
 
 from clickpost_async.bulk import journal_file
 from clickpost_async.bulk.journal_file import JournalFile
-from clickpost_async.bulk.sqlite import OrderStore
+from clickpost_async.bulk.sqlite import JournalStore
 from tests.bulk.process_kills import push
 
 TRANSITIONS = ("admit", "mark_sending", "record")
@@ -48,7 +48,7 @@ class Dying:
 def die_at(transition: str, point: str) -> None:
     opened, act, count = (
         JournalFile._open,
-        getattr(OrderStore, transition),
+        getattr(JournalStore, transition),
         journal_file._write_count,
     )
     dying: list[Dying] = []
@@ -57,7 +57,7 @@ def die_at(transition: str, point: str) -> None:
         dying.append(Dying(opened(self, account), transition, point))
         return dying[0]
 
-    def armed(self: OrderStore, *values: Any) -> Any:
+    def armed(self: JournalStore, *values: Any) -> Any:
         dying[0].arm()
         return act(self, *values)
 
@@ -67,7 +67,7 @@ def die_at(transition: str, point: str) -> None:
             dying[0].reach("after the count")
 
     JournalFile._open = watched  # type: ignore[method-assign]
-    setattr(OrderStore, transition, armed)
+    setattr(JournalStore, transition, armed)
     journal_file._write_count = counted
 
 

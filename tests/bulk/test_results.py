@@ -22,7 +22,7 @@ from clickpost_async.bulk import (
 )
 from clickpost_async.bulk.results import COLUMNS, ErrorsFile, ResultsFile, escape_formula
 from clickpost_async.errors import NoReplyError, NotSentError
-from clickpost_async.files.cells import BadCellError, Kind, read_cell
+from clickpost_async.files.cells import BadCellError, CellKind, read_cell
 from clickpost_async.structures import CreatedOrder, ResponseInfo
 
 PLACED = CreatedOrder(
@@ -179,7 +179,7 @@ def test_s08_plain_csv_would_hand_the_formula_over(tmp_path: Path) -> None:
 def read_text(cell: str) -> object:
     """Read a cell of an order, as text or as one that is refused."""
     try:
-        return read_cell(cell, Kind.TEXT)
+        return read_cell(cell, CellKind.TEXT)
     except BadCellError:
         return BadCellError
 

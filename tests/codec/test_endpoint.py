@@ -17,7 +17,7 @@ def test_a_declaration_has_plain_defaults() -> None:
     assert endpoint.auth is Auth.USERNAME_AND_KEY
     assert endpoint.host is Host.MAIN
     assert endpoint.takes is None
-    assert endpoint.accepts_meta is result_of
+    assert endpoint.extract is result_of
     assert dict(endpoint.means) == {}
 
 
@@ -28,7 +28,7 @@ def test_a_declaration_keeps_what_it_is_told() -> None:
         takes=IndiaOrder,
         returns=ResponseModel,
         idempotency=Idempotency.UNSAFE,
-        accepts_meta=whole_body,
+        extract=whole_body,
         accepts=[200, 202, 200],
         means={500: InvalidRequestError},
         auth=Auth.NONE,

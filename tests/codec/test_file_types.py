@@ -2,25 +2,25 @@
 
 import pytest
 
-from clickpost_async._codec.file_types import HEAD, Kind, kind_of
+from clickpost_async._codec.file_types import HEAD, FileType, kind_of
 
 
 @pytest.mark.parametrize(
     ("head", "kind"),
     [
-        (b"%PDF-1.7\n\xe2\xe3\xcf\xd3", Kind.PDF),
-        (b"\r\n%PDF-1.4\n", Kind.PDF),
-        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", Kind.PNG),
-        (b"^XA^FDhello^FS^XZ", Kind.ZPL),
-        (b"\xef\xbb\xbf\n ^XA^XZ", Kind.ZPL),
-        (b"PK\x03\x04\x14\0", Kind.ZIP),
-        (b"awb,status\r\n1,Delivered", Kind.CSV),
-        (b"\xef\xbb\xbfawb\n1\n", Kind.CSV),
-        ("awb,name\n1,क्‍ष\u00a0x\n".encode(), Kind.CSV),
-        (("x" * (HEAD - 2) + "क").encode()[:HEAD], Kind.CSV),
+        (b"%PDF-1.7\n\xe2\xe3\xcf\xd3", FileType.PDF),
+        (b"\r\n%PDF-1.4\n", FileType.PDF),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", FileType.PNG),
+        (b"^XA^FDhello^FS^XZ", FileType.ZPL),
+        (b"\xef\xbb\xbf\n ^XA^XZ", FileType.ZPL),
+        (b"PK\x03\x04\x14\0", FileType.ZIP),
+        (b"awb,status\r\n1,Delivered", FileType.CSV),
+        (b"\xef\xbb\xbfawb\n1\n", FileType.CSV),
+        ("awb,name\n1,क्‍ष\u00a0x\n".encode(), FileType.CSV),
+        (("x" * (HEAD - 2) + "क").encode()[:HEAD], FileType.CSV),
     ],
 )
-def test_a_known_file_is_known(head: bytes, kind: Kind) -> None:
+def test_a_known_file_is_known(head: bytes, kind: FileType) -> None:
     assert kind_of(head) is kind
 
 

@@ -35,7 +35,7 @@ TOKEN = Get(
     "/v1/user/token/",
     name="token",
     returns=ResponseModel,
-    accepts_meta=whole_body,
+    extract=whole_body,
     idempotency=Idempotency.UNSAFE,
 )
 

@@ -175,7 +175,7 @@ async def test_only_what_has_a_place_to_look_is_looked_for() -> None:
     own = Post(
         "/v9/own/",
         returns=CreatedOrder,
-        accepts_meta=order_of,
+        extract=order_of,
         idempotency=Idempotency.BY_REFERENCE,
     )
     play = Play([httpx.ReadError(""), placed()])
@@ -327,7 +327,7 @@ async def test_an_error_tells_when_the_same_order_may_be_sent_again(
 async def test_what_acts_twice_may_not_be_sent_again_at_all(
     repeat: Idempotency, again_in: float | None
 ) -> None:
-    own = Post("/v9/own/", returns=CreatedOrder, accepts_meta=order_of, idempotency=repeat)
+    own = Post("/v9/own/", returns=CreatedOrder, extract=order_of, idempotency=repeat)
     async with playing([httpx.ReadError("")], retry=RetryPolicy(attempts=1)) as clickpost:
         with pytest.raises(NoReplyError) as caught:
             await clickpost.post(own, {})

@@ -176,7 +176,7 @@ def own(repeat: Idempotency) -> Post[CreatedOrder]:
     return Post(
         "/v9/own/",
         returns=CreatedOrder,
-        accepts_meta=order_of,
+        extract=order_of,
         accepts={200, 202, 102, 323},
         idempotency=repeat,
     )

@@ -6,7 +6,7 @@ import pytest
 
 from clickpost_async import ClickPost, InvalidRequestError, RetryPolicy, ServerError
 from clickpost_async._codec.endpoint import Idempotency
-from clickpost_async._codec.file_types import Kind
+from clickpost_async._codec.file_types import FileType
 from clickpost_async.endpoints import labels as chapter
 from clickpost_async.endpoints.labels import Labels
 from clickpost_async.structures import CreatedOrder, FetchedOrder
@@ -85,4 +85,4 @@ def test_the_two_declarations_differ_in_what_a_repetition_does() -> None:
         Idempotency.SAFE,
         Idempotency.UNSAFE,
     )
-    assert chapter.LABEL.kinds == {Kind.PDF, Kind.PNG, Kind.ZPL}
+    assert chapter.LABEL.kinds == {FileType.PDF, FileType.PNG, FileType.ZPL}

@@ -35,7 +35,7 @@ ONCE_ONLY = Post(
     "/v3/create-order/",
     takes=IndiaOrder,
     returns=CreatedOrder,
-    accepts_meta=order_of,
+    extract=order_of,
     idempotency=Idempotency.UNSAFE,
 )
 
@@ -264,9 +264,7 @@ async def test_t08_a_connection_that_a_server_closes_early_is_noticed(
         # HTTP/1.1 without "Connection: close", and closed a moment later.
         await asyncio.sleep(0.005)
 
-    question = Post(
-        "/x/", returns=CreatedOrder, accepts_meta=order_of, idempotency=Idempotency.UNSAFE
-    )
+    question = Post("/x/", returns=CreatedOrder, extract=order_of, idempotency=Idempotency.UNSAFE)
     async with serving(brief) as server, at(server.url) as clickpost:
         for _ in range(40):
             # A response each time: no request was written into a closed connection.

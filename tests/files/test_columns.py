@@ -6,29 +6,29 @@ from typing import get_args, get_origin
 import attrs
 import pytest
 
-from clickpost_async.files.cells import Kind
+from clickpost_async.files.cells import CellKind
 from clickpost_async.files.columns import COLUMNS, ITEMS, Column, Market
 from clickpost_async.files.reader import read_orders
 from clickpost_async.structures import IndiaOrder, WorldOrder
 from clickpost_async.structures._schema import specs
 
-CELLS: Mapping[Kind, tuple[str, object]] = {
-    Kind.TEXT: ("a text", "a text"),
-    Kind.CODE: ("0042.0", "0042"),
-    Kind.NUMBER: ("10.5", 10.5),
-    Kind.WHOLE: ("3", 3),
-    Kind.FLAG: ("yes", True),
-    Kind.LIST: ("a, b", ["a", "b"]),
-    Kind.PHONE: ("9876543210", "9876543210"),
-    Kind.POSTCODE: ("560041", "560041"),
-    Kind.COUNTRY: ("IN", "IN"),
-    Kind.STATE: ("Kerala", "Kerala"),
-    Kind.EMAIL: ("asha@example.com", "asha@example.com"),
-    Kind.GSTIN: ("29ABCDE1234F1Z5", "29ABCDE1234F1Z5"),
-    Kind.WEIGHT: ("10.5", 10.5),
-    Kind.DATE: ("2026-11-27", "2026-11-27"),
-    Kind.TIME: ("2026-11-27 18:30:00", "2026-11-27T18:30:00"),
-    Kind.DATE_OR_TIME: ("2026-11-27", "2026-11-27"),
+CELLS: Mapping[CellKind, tuple[str, object]] = {
+    CellKind.TEXT: ("a text", "a text"),
+    CellKind.CODE: ("0042.0", "0042"),
+    CellKind.NUMBER: ("10.5", 10.5),
+    CellKind.WHOLE: ("3", 3),
+    CellKind.FLAG: ("yes", True),
+    CellKind.LIST: ("a, b", ["a", "b"]),
+    CellKind.PHONE: ("9876543210", "9876543210"),
+    CellKind.POSTCODE: ("560041", "560041"),
+    CellKind.COUNTRY: ("IN", "IN"),
+    CellKind.STATE: ("Kerala", "Kerala"),
+    CellKind.EMAIL: ("asha@example.com", "asha@example.com"),
+    CellKind.GSTIN: ("29ABCDE1234F1Z5", "29ABCDE1234F1Z5"),
+    CellKind.WEIGHT: ("10.5", 10.5),
+    CellKind.DATE: ("2026-11-27", "2026-11-27"),
+    CellKind.TIME: ("2026-11-27 18:30:00", "2026-11-27T18:30:00"),
+    CellKind.DATE_OR_TIME: ("2026-11-27", "2026-11-27"),
 }
 
 ORDERS = [(Market.INDIA, IndiaOrder), (Market.WORLD, WorldOrder)]
@@ -122,37 +122,42 @@ def test_columns_lead_to_fields_that_exist(market: Market, kind: type) -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "india", "world"),
     [
-        ("reference_number", Kind.CODE, "shipment_details.reference_number", "="),
-        ("weight", Kind.WEIGHT, "shipment_details.weight", "="),
-        ("invoice_date", Kind.DATE, "shipment_details.invoice_date", "="),
-        ("waybill", Kind.CODE, "shipment_details.awb_number", "="),
-        ("items_in_shipment", Kind.LIST, "shipment_details.items_in_shipment", "="),
-        ("drop_pincode", Kind.POSTCODE, "drop_info.drop_pincode", "drop_info.postal_code"),
-        ("drop_postal_code", Kind.POSTCODE, "drop_info.drop_pincode", "drop_info.postal_code"),
-        ("pickup_country", Kind.COUNTRY, "pickup_info.pickup_country", "pickup_info.country_code"),
-        ("pickup_email", Kind.EMAIL, "pickup_info.email", "="),
-        ("pickup_time", Kind.TIME, "pickup_info.pickup_time", "pickup_info.time"),
-        ("drop_alternate_phone", Kind.PHONE, "drop_info.drop_alternate_phone", None),
-        ("tin", Kind.CODE, "pickup_info.tin", None),
-        ("return_phone", Kind.PHONE, "additional.return_info.phone", "return_info.phone"),
-        ("vendor_code", Kind.CODE, "additional.vendor_code", "shipment_details.vendor_code"),
-        ("order_date", Kind.DATE_OR_TIME, "additional.order_date", "="),
-        ("async", Kind.FLAG, "additional.async", "="),
-        ("item_category", Kind.TEXT, "shipment_details.items.cat", "="),
-        ("item_hs_code", Kind.TEXT, "shipment_details.items.hs_code", "="),
-        ("item_gst_discount", Kind.NUMBER, "shipment_details.items.gst_info.gst_discount", "="),
-        ("gst_hsn_code", Kind.TEXT, "gst_info.hsn_code", "="),
+        ("reference_number", CellKind.CODE, "shipment_details.reference_number", "="),
+        ("weight", CellKind.WEIGHT, "shipment_details.weight", "="),
+        ("invoice_date", CellKind.DATE, "shipment_details.invoice_date", "="),
+        ("waybill", CellKind.CODE, "shipment_details.awb_number", "="),
+        ("items_in_shipment", CellKind.LIST, "shipment_details.items_in_shipment", "="),
+        ("drop_pincode", CellKind.POSTCODE, "drop_info.drop_pincode", "drop_info.postal_code"),
+        ("drop_postal_code", CellKind.POSTCODE, "drop_info.drop_pincode", "drop_info.postal_code"),
+        (
+            "pickup_country",
+            CellKind.COUNTRY,
+            "pickup_info.pickup_country",
+            "pickup_info.country_code",
+        ),
+        ("pickup_email", CellKind.EMAIL, "pickup_info.email", "="),
+        ("pickup_time", CellKind.TIME, "pickup_info.pickup_time", "pickup_info.time"),
+        ("drop_alternate_phone", CellKind.PHONE, "drop_info.drop_alternate_phone", None),
+        ("tin", CellKind.CODE, "pickup_info.tin", None),
+        ("return_phone", CellKind.PHONE, "additional.return_info.phone", "return_info.phone"),
+        ("vendor_code", CellKind.CODE, "additional.vendor_code", "shipment_details.vendor_code"),
+        ("order_date", CellKind.DATE_OR_TIME, "additional.order_date", "="),
+        ("async", CellKind.FLAG, "additional.async", "="),
+        ("item_category", CellKind.TEXT, "shipment_details.items.cat", "="),
+        ("item_hs_code", CellKind.TEXT, "shipment_details.items.hs_code", "="),
+        ("item_gst_discount", CellKind.NUMBER, "shipment_details.items.gst_info.gst_discount", "="),
+        ("gst_hsn_code", CellKind.TEXT, "gst_info.hsn_code", "="),
         (
             "item_carta_bienes_transp",
-            Kind.CODE,
+            CellKind.CODE,
             "shipment_details.items.carta_porte.bienesTransp",
             "=",
         ),
-        ("shipper_tax_id", Kind.CODE, None, "tax_info.shipper_tax_id"),
+        ("shipper_tax_id", CellKind.CODE, None, "tax_info.shipper_tax_id"),
     ],
 )
 def test_columns_follow_from_the_structures(
-    name: str, kind: Kind, india: str | None, world: str | None
+    name: str, kind: CellKind, india: str | None, world: str | None
 ) -> None:
     column = COLUMNS[name]
 

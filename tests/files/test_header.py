@@ -1,6 +1,6 @@
 import pytest
 
-from clickpost_async.files.cells import Kind
+from clickpost_async.files.cells import CellKind
 from clickpost_async.files.columns import COLUMNS
 from clickpost_async.files.header import (
     Heading,
@@ -19,14 +19,14 @@ def test_a_path_is_a_column_of_its_own() -> None:
     column = find_column("additional.my_Field")
 
     assert (column.kind, column.india, column.world) == (
-        Kind.TEXT,
+        CellKind.TEXT,
         "additional.my_Field",
         "additional.my_Field",
     )
 
 
 def test_a_known_path_keeps_the_kind_of_its_column() -> None:
-    assert find_column("shipment_details.cod_value").kind is Kind.NUMBER
+    assert find_column("shipment_details.cod_value").kind is CellKind.NUMBER
 
 
 @pytest.mark.parametrize(

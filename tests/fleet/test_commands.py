@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from clickpost_async.cli.order_files import Part, Source
+from clickpost_async.cli.order_files import OrderFile, Part
 from clickpost_async.fleet import Ledger
 from clickpost_async.fleet.ledger import Result
 from clickpost_async.fleet.status import FleetStatus, read_status
@@ -119,9 +119,10 @@ async def test_status_command_shows_one_screen(redis_server: RedisServer) -> Non
 def test_parts_of_a_file_hold_every_order_once(tmp_path: Path) -> None:
     file = write_orders(tmp_path, 200)
     parts = [
-        [row.reference for row in Source.of(file, None, None, f"{n}/8").rows()] for n in range(1, 9)
+        [row.reference for row in OrderFile.of(file, None, None, f"{n}/8").rows()]
+        for n in range(1, 9)
     ]
-    everything = [row.reference for row in Source.of(file, None, None).rows()]
+    everything = [row.reference for row in OrderFile.of(file, None, None).rows()]
 
     assert sorted(name or "" for part in parts for name in part) == sorted(
         name or "" for name in everything

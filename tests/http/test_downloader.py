@@ -29,12 +29,12 @@ from clickpost_async import (
     ThrottledError,
     UnreadableReplyError,
 )
-from clickpost_async._codec.file_types import Download, Kind
+from clickpost_async._codec.file_types import Download, FileType
 from clickpost_async._download.downloader import Downloader
 from clickpost_async._download.url_guard import check_url
 
-LABEL = Download("labels.download", {Kind.PDF, Kind.PNG, Kind.ZPL})
-REPORT = Download("reports.download", {Kind.CSV, Kind.ZIP})
+LABEL = Download("labels.download", {FileType.PDF, FileType.PNG, FileType.ZPL})
+REPORT = Download("reports.download", {FileType.CSV, FileType.ZIP})
 PDF = b"%PDF-1.4\n" + b"a label, line by line\n" * 200 + b"%%EOF\n"
 NAME = "nila-labels.s3.amazonaws.com"
 SIGNED = f"https://{NAME}/DL1.pdf?X-Amz-Signature=not-to-be-seen"

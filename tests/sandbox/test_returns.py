@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clickpost_async.sandbox import Kind, Sandbox
+from clickpost_async.sandbox import Sandbox, ShipmentKind
 from tests.sandbox.samples import at_midnight, client, placed
 
 POLL = "/v1/return_order_poll/"
@@ -58,7 +58,7 @@ async def test_an_approved_return_has_a_courier_and_comes_back() -> None:
         waybill,
     )
     assert row["return_tracking_id"] == str(back.tracking_id)
-    assert (back.waybill, back.kind, back.courier_partner) == (waybill, Kind.RVP, 25)
+    assert (back.waybill, back.kind, back.courier_partner) == (waybill, ShipmentKind.RVP, 25)
     assert back.details["pickup_city"] == forward.details["drop_city"]
     assert sandbox.advance(waybill, steps=9) == 8
 

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from attrs import frozen
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.operation import JSON, Auth, Call, Operation, Reply, success
+from clickpost_async.sandbox.operation import JSON, Auth, Operation, ReceivedCall, Reply, success
 from clickpost_async.sandbox.store import notes
 from clickpost_async.sandbox.store.notes import Note, NoteStore
 from clickpost_async.sandbox.world.clock import DAY, HOUR, Clock, utc
@@ -32,14 +32,14 @@ class Account:
             Operation("account.token", "POST", token, self.token, Auth.NONE),
         )
 
-    async def audit_log(self, call: Call) -> Reply:
+    async def audit_log(self, call: ReceivedCall) -> Reply:
         """List what was done within the hour that begins at a moment, the newest first."""
         start = params.epoch(call, "log_epoch_time")
         # The hour's last microsecond, since the next hour begins with its own.
         entries = self.notes.between(notes.AUDIT, start, start + HOUR - 1e-6)
         return success([self._row(entry) for entry in reversed(entries)], message="Success")
 
-    async def token(self, call: Call) -> Reply:
+    async def token(self, call: ReceivedCall) -> Reply:
         """Return a token for a user of the dashboard, or a response without a message."""
         login = call.payload
         if login != {"username": self.username, "password": self.password}:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.validation import Booking, section
-from clickpost_async.sandbox.operation import JSON, Call, RefusalError
+from clickpost_async.sandbox.operation import JSON, ReceivedCall, RefusalError
 from clickpost_async.sandbox.world import couriers, scenarios
-from clickpost_async.sandbox.world.tracking_codes import Kind
+from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 
 VERSION = "b2b"
 
@@ -21,7 +21,7 @@ _LONGEST_BLUEDART_REFERENCE = 20
 _MOST_BOXES = 1000
 
 
-def check(call: Call) -> Booking:
+def check(call: ReceivedCall) -> Booking:
     """Return the order in a call, or raise what ClickPost has against it."""
     payload = params.body(call)
     for name in _SECTIONS:
@@ -52,7 +52,7 @@ def check(call: Call) -> Booking:
         awb_number=None,
         drop_pincode=str(section(payload, "drop_info").get("pincode")),
         wants_label=additional.get("is_label_required") is not False,
-        kind=Kind.RVP if shipment["delivery_type"] == "RVP" else Kind.FORWARD,
+        kind=ShipmentKind.RVP if shipment["delivery_type"] == "RVP" else ShipmentKind.FORWARD,
         order_type=str(order_type),
         cod_value=cod_value,
         origin=call.origin,

@@ -9,8 +9,8 @@ from clickpost_async.sandbox.api.validation import section
 from clickpost_async.sandbox.operation import (
     JSON,
     Auth,
-    Call,
     Operation,
+    ReceivedCall,
     RefusalError,
     Reply,
     meta,
@@ -46,7 +46,7 @@ class Couriers:
             Operation("couriers.pincode", "GET", pincode, self.pincode, Auth.KEY),
         )
 
-    async def recommend_india(self, call: Call) -> Reply:
+    async def recommend_india(self, call: ReceivedCall) -> Reply:
         """Rank accounts for each parcel of a list; where none goes anywhere, there is no result."""
         parcels = call.payload
         if not isinstance(parcels, list) or not parcels:
@@ -62,7 +62,7 @@ class Couriers:
             return success(message=NOT_SERVICEABLE)
         return success(result)
 
-    async def recommend_world(self, call: Call) -> Reply:
+    async def recommend_world(self, call: ReceivedCall) -> Reply:
         """Rank accounts for one parcel; where none goes, there is no result."""
         parcel = params.body(call)
         sides = [section(parcel, name) for name in ("pickup_info", "drop_info")]
@@ -93,7 +93,7 @@ class Couriers:
         }
         return Reply({"result": result, "meta": meta(200, "Success")})
 
-    async def accounts(self, call: Call) -> Reply:
+    async def accounts(self, call: ReceivedCall) -> Reply:
         """List the accounts that are active, that are not, or all."""
         active = params.boolean(call.query.get("active"))
         rows = [
@@ -108,7 +108,7 @@ class Couriers:
         ]
         return success({"enterprise_name": self.username, "accounts": rows})
 
-    async def pincode(self, call: Call) -> Reply:
+    async def pincode(self, call: ReceivedCall) -> Reply:
         """Return the city and state of a pincode; the result is empty for an unknown one."""
         pincode = call.query.get("pincode", "")
         city, state = pincodes.PLACES.get(pincode, ("", ""))

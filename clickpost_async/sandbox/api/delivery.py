@@ -6,7 +6,14 @@ from attrs import frozen
 
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.validation import section
-from clickpost_async.sandbox.operation import JSON, Call, Operation, RefusalError, Reply, success
+from clickpost_async.sandbox.operation import (
+    JSON,
+    Operation,
+    ReceivedCall,
+    RefusalError,
+    Reply,
+    success,
+)
 from clickpost_async.sandbox.world import accounts, pincodes, scenarios
 from clickpost_async.sandbox.world.clock import Clock, ist_day
 
@@ -31,7 +38,7 @@ class Delivery:
             Operation("delivery.predict_world", "POST", world, self.predict_world, http={320: 401}),
         )
 
-    async def predict(self, call: Call) -> Reply:
+    async def predict(self, call: ReceivedCall) -> Reply:
         """Predict for each pair of pincodes; where there is none at all, there is no result."""
         pairs = call.payload
         if not isinstance(pairs, list) or not pairs:
@@ -46,7 +53,7 @@ class Delivery:
             return success(message=_NOT_SERVICEABLE)
         return success(result)
 
-    async def predict_world(self, call: Call) -> Reply:
+    async def predict_world(self, call: ReceivedCall) -> Reply:
         """Predict for one route; the result is a list all the same."""
         route = params.body(call)
         ends = [section(route, name) for name in ("pickup_details", "drop_details")]

@@ -28,7 +28,7 @@ def draw(parcel: Parcel, order: Order) -> bytes:
     canvas = Canvas(file, pagesize=(_WIDTH, _HEIGHT), invariant=True)
     canvas.setTitle(f"Label {parcel.waybill}")
     canvas.setAuthor("the ClickPost sandbox")
-    _Sheet(canvas).fill(parcel, order)
+    _LabelSheet(canvas).fill(parcel, order)
     canvas.showPage()
     canvas.save()
     return file.getvalue()
@@ -57,7 +57,7 @@ def draw_proof(parcel: Parcel, scan: Scan) -> bytes:
 
 
 @define
-class _Sheet:
+class _LabelSheet:
     """A page that is written from the top down; `_y` is how far it is."""
 
     _canvas: Canvas

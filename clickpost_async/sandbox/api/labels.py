@@ -7,8 +7,8 @@ from attrs import frozen
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.operation import (
     Auth,
-    Call,
     Operation,
+    ReceivedCall,
     RefusalError,
     Reply,
     success,
@@ -16,7 +16,7 @@ from clickpost_async.sandbox.operation import (
 from clickpost_async.sandbox.store.orders import OrderStore
 from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore
 from clickpost_async.sandbox.world.scenarios import INTERNAL_ERROR
-from clickpost_async.sandbox.world.tracking_codes import Kind
+from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 
 
 @frozen(kw_only=True)
@@ -31,7 +31,7 @@ class Labels:
         path = "/v1/fetch/shippinglabel/"
         return (Operation("labels.fetch", "GET", path, self.fetch, Auth.KEY_AT_LEAST),)
 
-    async def fetch(self, call: Call) -> Reply:
+    async def fetch(self, call: ReceivedCall) -> Reply:
         """Return the URL of a label; the status is 500 if there is none."""
         params.required(call.query, "waybill", "cp_id")
         if call.query.get("regenerate", "false") not in ("true", "false"):
@@ -56,7 +56,7 @@ class Labels:
 
 def has_label(parcel: Parcel) -> bool:
     """Return whether there is a label: only ClickPost's own forward orders have one."""
-    return parcel.ordered and parcel.kind is not Kind.RVP
+    return parcel.ordered and parcel.kind is not ShipmentKind.RVP
 
 
 def address(origin: str, waybill: str) -> str:

@@ -11,8 +11,8 @@ from clickpost_async.sandbox.api.validation import section
 from clickpost_async.sandbox.operation import (
     JSON,
     Auth,
-    Call,
     Operation,
+    ReceivedCall,
     RefusalError,
     Reply,
     meta,
@@ -49,7 +49,7 @@ class Management:
             Operation("orders.daily_counts", "GET", counts, self.daily_counts, Auth.KEY),
         )
 
-    async def edit(self, call: Call) -> Reply:
+    async def edit(self, call: ReceivedCall) -> Reply:
         """Change an order that is not out for delivery yet."""
         edit = params.body(call)
         waybill = params.text(edit, "awb_number")
@@ -65,7 +65,7 @@ class Management:
         self._audit("Order: Edit", edit)
         return success(message="ACCEPTED")
 
-    async def cancel(self, call: Call) -> Reply:
+    async def cancel(self, call: ReceivedCall) -> Reply:
         """Cancel an order, or have the courier decide about it later."""
         query = call.query
         params.required(query, "waybill", "cp_id")
@@ -91,7 +91,7 @@ class Management:
             self.parcels.scan(parcel, tracking_codes.CANCELLED)
         return success()
 
-    async def updated(self, call: Call) -> Reply:
+    async def updated(self, call: ReceivedCall) -> Reply:
         """List the parcels whose newest scan is in a window, page by page."""
         start, end = params.window(call, _LONGEST_WINDOW)
         after = _cursor(call.query.get("cursor", "0-0"))
@@ -105,7 +105,7 @@ class Management:
             }
         )
 
-    async def daily_counts(self, call: Call) -> Reply:
+    async def daily_counts(self, call: ReceivedCall) -> Reply:
         """Count shipments by day; the last two days are not counted yet."""
         start, end = (_day(call, name) for name in ("start-date", "end-date"))
         if (end - start).days >= _MOST_DAYS:
@@ -190,7 +190,7 @@ def _cursor(text: str) -> tuple[float, int]:
     return found, int(number)
 
 
-def _day(call: Call, name: str) -> date:
+def _day(call: ReceivedCall, name: str) -> date:
     try:
         return datetime.strptime(call.query.get(name, ""), "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:

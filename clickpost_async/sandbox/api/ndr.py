@@ -7,8 +7,8 @@ from attrs import frozen
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.operation import (
     JSON,
-    Call,
     Operation,
+    ReceivedCall,
     RefusalError,
     Reply,
     meta,
@@ -19,7 +19,7 @@ from clickpost_async.sandbox.store.notes import Note, NoteStore
 from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore
 from clickpost_async.sandbox.world import tracking_codes
 from clickpost_async.sandbox.world.clock import HOUR, Clock, exact
-from clickpost_async.sandbox.world.tracking_codes import Kind
+from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 
 _NEEDED_FOR_A_REATTEMPT = ("address", "drop_pincode", "phone_number", "preferred_date")
 
@@ -40,13 +40,13 @@ class Ndr:
             Operation("ndr.act", "POST", "/v2/ndr-update-api", self.act),
         )
 
-    async def feedback(self, call: Call) -> Reply:
+    async def feedback(self, call: ReceivedCall) -> Reply:
         """List the feedback in a time window; a success has its meta nested twice."""
         start, end = params.window(call, HOUR)
         rows = [_row(note) for note in self.notes.between(notes.FEEDBACK, start, end)]
         return Reply({"result": rows, "meta": {"meta": meta(200, "Success")}})
 
-    async def act(self, call: Call) -> Reply:
+    async def act(self, call: ReceivedCall) -> Reply:
         """Accept an instruction about a parcel that was not delivered."""
         wish = params.body(call)
         if wish.get("action") not in ("REATTEMPT", "INITIATE_RTO"):
@@ -60,7 +60,7 @@ class Ndr:
             raise RefusalError(321)
         if parcel.account_code not in ("", account_code):
             raise RefusalError(351)
-        if parcel.code not in tracking_codes.UNDELIVERED or parcel.kind is Kind.RVP:
+        if parcel.code not in tracking_codes.UNDELIVERED or parcel.kind is ShipmentKind.RVP:
             raise RefusalError(400, "Bad Request , the shipment has no failed delivery")
         upcoming = tracking_codes.OUT_FOR_DELIVERY if again else tracking_codes.RTO_REQUESTED
         self.parcels.change(parcel, upcoming=upcoming)

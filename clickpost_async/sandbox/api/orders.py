@@ -15,8 +15,8 @@ from clickpost_async.sandbox.api.responses import ResponseBuilder
 from clickpost_async.sandbox.api.validation import INDIA, WORLD, Booking
 from clickpost_async.sandbox.operation import (
     Auth,
-    Call,
     Operation,
+    ReceivedCall,
     RefusalError,
     Reply,
     refusal,
@@ -62,19 +62,19 @@ class Orders:
             Operation("orders.fetch_world", "GET", v4, self.fetch, read, bad),
         )
 
-    async def create_india(self, call: Call) -> Reply:
+    async def create_india(self, call: ReceivedCall) -> Reply:
         """Create an order within India."""
         return await self._create(validation.check(call, INDIA))
 
-    async def create_world(self, call: Call) -> Reply:
+    async def create_world(self, call: ReceivedCall) -> Reply:
         """Create an order elsewhere, or across borders."""
         return await self._create(validation.check(call, WORLD))
 
-    async def create_b2b(self, call: Call) -> Reply:
+    async def create_b2b(self, call: ReceivedCall) -> Reply:
         """Create a B2B order, which is placed later unless its `is_async` is false."""
         return await self._create(check_b2b(call))
 
-    async def find_b2b(self, call: Call) -> Reply:
+    async def find_b2b(self, call: ReceivedCall) -> Reply:
         """Return a B2B order by its reference: this is how it is polled."""
         params.required(call.query, "reference_number")
         order = self.book.find(call.query["reference_number"])
@@ -90,7 +90,7 @@ class Orders:
             return refusal(321) if failure is None else failure
         return self.shapes.placed_b2b(order)
 
-    async def fetch(self, call: Call) -> Reply:
+    async def fetch(self, call: ReceivedCall) -> Reply:
         """Return an order by its waybill and courier, or by its reference."""
         reference = call.query.get("reference_number")
         waybill, courier_partner = call.query.get("awb"), call.query.get("cp_id")
@@ -231,5 +231,5 @@ class Orders:
 
 def _checked(order: Order, origin: str) -> Booking:
     """Return what was booked by an order that was taken earlier."""
-    call = Call(query={}, body=order.body, payload=order.payload, url=origin)
+    call = ReceivedCall(query={}, body=order.body, payload=order.payload, url=origin)
     return check_b2b(call) if order.version == B2B else validation.check(call, order.version)

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from clickpost_async.sandbox.operation import JSON, Call, RefusalError
+from clickpost_async.sandbox.operation import JSON, ReceivedCall, RefusalError
 from clickpost_async.sandbox.world import couriers
 
 _TRUE = frozenset({"True", "t", "1"})
@@ -13,7 +13,7 @@ _FALSE = frozenset({"False", "f", "0"})
 _LATEST_MOMENT = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 
-def body(call: Call) -> JSON:
+def body(call: ReceivedCall) -> JSON:
     """Return the JSON object that was sent."""
     if not isinstance(call.payload, Mapping):
         raise RefusalError(400, "The request body is not a JSON object")
@@ -68,7 +68,7 @@ def boolean(text: str | None) -> bool | None:
     return text in _TRUE
 
 
-def epoch(call: Call, name: str) -> int:
+def epoch(call: ReceivedCall, name: str) -> int:
     """Return seconds since the epoch."""
     text = call.query.get(name, "")
     if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) > _LATEST_MOMENT:
@@ -76,7 +76,7 @@ def epoch(call: Call, name: str) -> int:
     return int(text)
 
 
-def window(call: Call, longest: int) -> tuple[int, int]:
+def window(call: ReceivedCall, longest: int) -> tuple[int, int]:
     """Return the time window of a call; one that is too wide gets a 500, as from ClickPost."""
     start, end = epoch(call, "start_date"), epoch(call, "end_date")
     if end - start > longest:

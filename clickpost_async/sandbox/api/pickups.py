@@ -8,8 +8,8 @@ from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.validation import section
 from clickpost_async.sandbox.operation import (
     JSON,
-    Call,
     Operation,
+    ReceivedCall,
     RefusalError,
     Reply,
     success,
@@ -65,7 +65,7 @@ class Pickups:
             Operation("pickups.create_world", "POST", "/v2/create-pickup/", self.create_world),
         )
 
-    async def create_india(self, call: Call) -> Reply:
+    async def create_india(self, call: ReceivedCall) -> Reply:
         """Request a pickup within India; few couriers support it."""
         pickup = params.body(call)
         params.required(pickup, *_INDIA)
@@ -80,7 +80,7 @@ class Pickups:
         city = re.sub(r"[^A-Z]", "", str(pickup["pickup_city"]).upper())
         return success({"location": city[:5] or "HUB", "confirmation_number": self._number(call)})
 
-    async def create_world(self, call: Call) -> Reply:
+    async def create_world(self, call: ReceivedCall) -> Reply:
         """Request a pickup by DHL of a known parcel; errors are a dict of lists."""
         pickup = params.body(call)
         shipment, place = section(pickup, "shipment_details"), section(pickup, "pickup_info")
@@ -96,7 +96,7 @@ class Pickups:
             raise _refusal(f": invalid Account Code {shipment['account_code']}")
         return success({"confirmation_number": f"CBJ{self._number(call):0>12}"})
 
-    def _number(self, call: Call) -> str:
+    def _number(self, call: ReceivedCall) -> str:
         return str(self.notes.add(notes.PICKUP, "", self.clock.now(), params.body(call)).id)
 
 

@@ -12,8 +12,8 @@ from clickpost_async.sandbox.api.validation import section
 from clickpost_async.sandbox.operation import (
     JSON,
     Auth,
-    Call,
     Operation,
+    ReceivedCall,
     RefusalError,
     Reply,
     success,
@@ -45,7 +45,7 @@ class Reports:
             Operation("reports.status", "GET", path, self.status, Auth.KEY),
         )
 
-    async def request(self, call: Call) -> Reply:
+    async def request(self, call: ReceivedCall) -> Reply:
         """Request a report on the parcels scanned within a day at most."""
         wish = params.body(call)
         start, end = _window(section(wish, "filters"))
@@ -66,7 +66,7 @@ class Reports:
         }
         return success([created], message="Success")
 
-    async def status(self, call: Call) -> Reply:
+    async def status(self, call: ReceivedCall) -> Reply:
         """Return the status of a report."""
         reference = call.query.get("report_reference_number")
         if not reference:

@@ -9,8 +9,8 @@ from attrs import frozen
 from clickpost_async.sandbox.operation import (
     JSON,
     Auth,
-    Call,
     Operation,
+    ReceivedCall,
     RefusalError,
     Reply,
     success,
@@ -20,7 +20,7 @@ from clickpost_async.sandbox.store.notes import Note, NoteStore
 from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore
 from clickpost_async.sandbox.world import couriers, tracking_codes
 from clickpost_async.sandbox.world.clock import HOUR, Clock, exact, read_utc, stamped
-from clickpost_async.sandbox.world.tracking_codes import Kind
+from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 
 REQUESTED = 11
 APPROVED = 22
@@ -48,7 +48,7 @@ class Returns:
         http = {301: 301, 400: 400}
         return (Operation("returns.poll", "GET", path, self.poll, Auth.USER_NAME, http),)
 
-    async def poll(self, call: Call) -> Reply:
+    async def poll(self, call: ReceivedCall) -> Reply:
         """List the returns that were requested within an hour at most."""
         start, end = (_moment(call, name) for name in ("start_time", "end_time"))
         if end - start > HOUR:
@@ -97,7 +97,7 @@ class Returns:
             account_code=forward.account_code,
             reference_number=reference,
             security_key=forward.security_key[::-1],
-            kind=Kind.RVP,
+            kind=ShipmentKind.RVP,
             ordered=True,
             order_type="PREPAID",
             cod_value=0.0,
@@ -195,7 +195,7 @@ def _item(item: JSON, said: JSON) -> JSON:
     }
 
 
-def _moment(call: Call, name: str) -> float:
+def _moment(call: ReceivedCall, name: str) -> float:
     try:
         return read_utc(call.query.get(name, ""), _FORM)
     except ValueError:

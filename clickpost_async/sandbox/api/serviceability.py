@@ -7,11 +7,18 @@ from attrs import frozen
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.couriers import NOT_SERVICEABLE
 from clickpost_async.sandbox.api.validation import section
-from clickpost_async.sandbox.operation import JSON, Call, Operation, RefusalError, Reply, success
+from clickpost_async.sandbox.operation import (
+    JSON,
+    Operation,
+    ReceivedCall,
+    RefusalError,
+    Reply,
+    success,
+)
 from clickpost_async.sandbox.world import accounts, couriers, pincodes
-from clickpost_async.sandbox.world.accounts import CourierAccount
+from clickpost_async.sandbox.world.accounts import SandboxAccount
 
-_SERVICES: Mapping[str, Sequence[CourierAccount]] = {
+_SERVICES: Mapping[str, Sequence[SandboxAccount]] = {
     "FORWARD": accounts.INDIA,
     "RVP": accounts.RETURNS,
     "EXCHANGE": accounts.RETURNS,
@@ -35,7 +42,7 @@ class Serviceability:
             Operation("serviceability.search", "GET", search, self.search),
         )
 
-    async def check(self, call: Call) -> Reply:
+    async def check(self, call: ReceivedCall) -> Reply:
         """Return whether any account serves a pincode: the body is a list, the result is not."""
         query = _first(call)
         drop, pickup = params.text(query, "drop_pincode"), query.get("pickup_pincode")
@@ -50,7 +57,7 @@ class Serviceability:
         shown = {name: taken[name] for name in taken if wanted in (None, name)}
         return success({"serviceable": any(shown.values()), **shown})
 
-    async def options(self, call: Call) -> Reply:
+    async def options(self, call: ReceivedCall) -> Reply:
         """List the accounts that serve a pair of pincodes; the weight is in kilograms."""
         query = _first(call)
         optional = section(query, "optional")
@@ -65,7 +72,7 @@ class Serviceability:
         ]
         return success(rows) if rows else success(message=NOT_SERVICEABLE)
 
-    async def pincodes(self, call: Call) -> Reply:
+    async def pincodes(self, call: ReceivedCall) -> Reply:
         """List all pincodes of one account."""
         params.required(call.query, "courier_partner_id", "account_code")
         partner, code = call.query["courier_partner_id"], call.query["account_code"]
@@ -79,12 +86,12 @@ class Serviceability:
                 return success(result, message="Success")
         raise RefusalError(400, "Account does not exist or is inactive")
 
-    async def drop_pincodes(self, _: Call) -> Reply:
+    async def drop_pincodes(self, _: ReceivedCall) -> Reply:
         """List all pincodes that any account delivers to."""
         served = _lists(accounts.active(accounts.INDIA))
         return success({"drop_pincodes": served}, message="Success")
 
-    async def search(self, call: Call) -> Reply:
+    async def search(self, call: ReceivedCall) -> Reply:
         """List the accounts that serve a pincode, a row for each order type."""
         params.required(call.query, "pincode", "is_pickup_pincode", "is_rvp")
         side = "pickup" if _lower(call, "is_pickup_pincode") else "drop"
@@ -103,7 +110,7 @@ class Serviceability:
         return success(rows) if rows else success(message=NOT_SERVICEABLE)
 
 
-def _first(call: Call) -> JSON:
+def _first(call: ReceivedCall) -> JSON:
     """Return the only entry of a body that is a list."""
     entries = call.payload
     if not isinstance(entries, list) or not entries or not isinstance(entries[0], Mapping):
@@ -111,21 +118,21 @@ def _first(call: Call) -> JSON:
     return entries[0]
 
 
-def _of_service(part: JSON) -> Sequence[CourierAccount]:
+def _of_service(part: JSON) -> Sequence[SandboxAccount]:
     service = part.get("service_type")
     if service not in (None, "") and str(service) not in _SERVICES:
         raise RefusalError(400, "service_type must be FORWARD, RVP or EXCHANGE")
     return accounts.active(_SERVICES[str(service or "FORWARD")])
 
 
-def _order_types(serving: Iterable[CourierAccount], drop: str) -> dict[str, bool]:
+def _order_types(serving: Iterable[SandboxAccount], drop: str) -> dict[str, bool]:
     taken = {name for account in serving for name in account.order_types(drop)}
     exchanging = any(account in accounts.RETURNS for account in serving)
     return {"COD": "COD" in taken, "PREPAID": "PREPAID" in taken, "EXCHANGE": exchanging}
 
 
 def _option(
-    account: CourierAccount, pickup: str, drop: str, kilograms: float | None, optional: JSON
+    account: SandboxAccount, pickup: str, drop: str, kilograms: float | None, optional: JSON
 ) -> JSON:
     priced = account.priced and kilograms is not None
     weight = kilograms or 0.0
@@ -144,7 +151,7 @@ def _option(
     }
 
 
-def _lists(serving: Sequence[CourierAccount]) -> JSON:
+def _lists(serving: Sequence[SandboxAccount]) -> JSON:
     lists: dict[str, list[str]] = {}
     for pincode in pincodes.PLACES:
         for name in {n for a in serving if a.serves(pincode) for n in a.order_types(pincode)}:
@@ -152,7 +159,7 @@ def _lists(serving: Sequence[CourierAccount]) -> JSON:
     return dict(sorted(lists.items(), reverse=True))
 
 
-def _lower(call: Call, name: str) -> bool:
+def _lower(call: ReceivedCall, name: str) -> bool:
     value = call.query[name]
     if value not in ("true", "false"):
         raise RefusalError(400, f"{name} must be true or false")

@@ -12,8 +12,8 @@ from clickpost_async.sandbox.operation import (
     JSON,
     STRANGER,
     Auth,
-    Call,
     Operation,
+    ReceivedCall,
     RefusalError,
     Reply,
     message_of,
@@ -24,7 +24,7 @@ from clickpost_async.sandbox.operation import (
 from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore, Scan, place
 from clickpost_async.sandbox.world import couriers, scenarios, tracking_codes
 from clickpost_async.sandbox.world.clock import ist, utc
-from clickpost_async.sandbox.world.tracking_codes import BUCKETS, Kind
+from clickpost_async.sandbox.world.tracking_codes import BUCKETS, ShipmentKind
 
 _MOST_WAYBILLS = 5
 _LONGEST_WAYBILLS = 100
@@ -62,7 +62,7 @@ class Tracking:
             Operation("tracking.proof_of_delivery", "GET", proof, self.proof_of_delivery, Auth.KEY),
         )
 
-    async def register(self, call: Call) -> Reply:
+    async def register(self, call: ReceivedCall) -> Reply:
         """Register a parcel; the response to a second registration has no result."""
         parcel, new = self._registered(call, "courier_partner")
         if not new:
@@ -76,7 +76,7 @@ class Tracking:
             }
         )
 
-    async def register_v2(self, call: Call) -> Reply:
+    async def register_v2(self, call: ReceivedCall) -> Reply:
         """Register a parcel; the response to a second registration has the same result."""
         parcel, new = self._registered(call, "cp_id")
         result = {"tracking_id": parcel.tracking_id, "security_key": parcel.security_key}
@@ -84,7 +84,7 @@ class Tracking:
             return Reply({"meta": meta(303, message_of(303)), "result": result})
         return success(result, message="Success")
 
-    async def set_whatsapp(self, call: Call) -> Reply:
+    async def set_whatsapp(self, call: ReceivedCall) -> Reply:
         """Switch the messages about a parcel on or off."""
         wish = params.body(call)
         waybill, disabled = params.text(wish, "awb"), wish.get("whatsapp_disable")
@@ -97,7 +97,7 @@ class Tracking:
         self.parcels.change(parcel, whatsapp=not disabled)
         return success()
 
-    async def security_key(self, call: Call) -> Reply:
+    async def security_key(self, call: ReceivedCall) -> Reply:
         """Return the key of a parcel's tracking page, by its waybill or its reference number."""
         reference = call.query.get("reference_number")
         parcel = self.parcels.referenced(reference) if reference else self._parcel(call)
@@ -113,7 +113,7 @@ class Tracking:
             message="Success",
         )
 
-    async def track(self, call: Call) -> Reply:
+    async def track(self, call: ReceivedCall) -> Reply:
         """Return the scans of up to five parcels of one courier; unknown ones are missing."""
         params.required(call.query, "waybill", "cp_id")
         courier_partner = params.courier(call.query["cp_id"])
@@ -129,7 +129,7 @@ class Tracking:
                 result[waybill] = {"valid": False}
         return Reply({"meta": meta(200, "SUCCESS"), "result": result or None})
 
-    def _registered(self, call: Call, courier: str) -> tuple[Parcel, bool]:
+    def _registered(self, call: ReceivedCall, courier: str) -> tuple[Parcel, bool]:
         payload = params.body(call)
         waybill = params.text(payload, "waybill", status=328)
         courier_partner = params.courier_in_body(payload.get(courier))
@@ -145,14 +145,14 @@ class Tracking:
             account_code=account_code,
             reference_number=_told(shipment.get("reference_number")),
             security_key=self._secret(f"{courier_partner}/{waybill}"),
-            kind=Kind.RVP if kind == "RVP" else Kind.FORWARD,
+            kind=ShipmentKind.RVP if kind == "RVP" else ShipmentKind.FORWARD,
             ordered=False,
             order_type=_told(shipment.get("order_type")) or "PREPAID",
             cod_value=params.number(value) or 0.0,
             details=order_summary.of_registration(payload),
         )
 
-    async def unregister(self, call: Call) -> Reply:
+    async def unregister(self, call: ReceivedCall) -> Reply:
         """Stop tracking a parcel: it is expired, and moves no more."""
         wish = params.body(call)
         waybill = params.text(wish, "waybill")
@@ -163,7 +163,7 @@ class Tracking:
             self.parcels.scan(parcel, tracking_codes.EXPIRED)
         return success({"awb": parcel.waybill})
 
-    async def proof_of_delivery(self, call: Call) -> Reply:
+    async def proof_of_delivery(self, call: ReceivedCall) -> Reply:
         """Return the URL of the proof of delivery, once a parcel is delivered."""
         parcel = self._parcel(call)
         if parcel is None or parcel.code not in tracking_codes.HANDED_OVER:
@@ -185,7 +185,7 @@ class Tracking:
             return None
         return draw_proof(parcel, self.parcels.scans(parcel)[0])
 
-    def _parcel(self, call: Call) -> Parcel | None:
+    def _parcel(self, call: ReceivedCall) -> Parcel | None:
         params.required(call.query, "waybill", "cp_id")
         return self.parcels.find(call.query["waybill"], params.courier(call.query["cp_id"]))
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.operation import JSON, Call, RefusalError
+from clickpost_async.sandbox.operation import JSON, ReceivedCall, RefusalError
 from clickpost_async.sandbox.world import couriers, scenarios
-from clickpost_async.sandbox.world.tracking_codes import Kind
+from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 
 INDIA = "v3"
 WORLD = "v4"
@@ -70,14 +70,14 @@ class Booking:
     awb_number: str | None
     drop_pincode: str
     wants_label: bool
-    kind: Kind
+    kind: ShipmentKind
     order_type: str
     cod_value: float
     origin: str
     asynchronous: bool
 
 
-def check(call: Call, version: str) -> Booking:
+def check(call: ReceivedCall, version: str) -> Booking:
     """Return the order in a call, or raise what ClickPost has against it."""
     payload = call.payload
     if not isinstance(payload, Mapping):
@@ -148,11 +148,11 @@ def _is_rvp(shipment: JSON, additional: JSON) -> bool:
     return _either(shipment, additional, "delivery_type") == "RVP"
 
 
-def _kind(shipment: JSON, additional: JSON) -> Kind:
+def _kind(shipment: JSON, additional: JSON) -> ShipmentKind:
     if _is_rvp(shipment, additional):
-        return Kind.RVP
+        return ShipmentKind.RVP
     exchange = _either(shipment, additional, "order_type") == "EXCHANGE"
-    return Kind.EXCHANGE if exchange else Kind.FORWARD
+    return ShipmentKind.EXCHANGE if exchange else ShipmentKind.FORWARD
 
 
 def _courier(shipment: JSON) -> int:

@@ -9,7 +9,7 @@ from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.store.database import Database
 from clickpost_async.sandbox.world import tracking_codes
 from clickpost_async.sandbox.world.clock import Clock
-from clickpost_async.sandbox.world.tracking_codes import Kind, Station
+from clickpost_async.sandbox.world.tracking_codes import ShipmentKind, Station
 
 # Apart from those of orders, and as live: they do not fit into 32 bits.
 _FIRST_TRACKING_ID = 7_100_000_000
@@ -63,7 +63,7 @@ class Parcel:
     reference_number: str
     tracking_id: int
     security_key: str = field(repr=False)
-    kind: Kind = field(converter=Kind)
+    kind: ShipmentKind = field(converter=ShipmentKind)
     ordered: bool = field(converter=bool)
     order_type: str
     cod_value: float

@@ -26,7 +26,7 @@ _is_pincode = re.compile(r"[1-9][0-9]{5}").fullmatch
 
 
 @frozen
-class CourierAccount:
+class SandboxAccount:
     """The enterprise's account with a courier; a `priced` one has its prices set up."""
 
     id: int
@@ -70,25 +70,25 @@ class CourierAccount:
 
 
 INDIA = (
-    CourierAccount(410_001, 5, "bluedart-air", priced=True),
-    CourierAccount(410_002, 4, "delhivery-surface", priced=True),
-    CourierAccount(410_003, 6, "xpressbees-surface"),
-    CourierAccount(410_004, 3, "ecom-surface"),
-    CourierAccount(410_005, 9, "inactive-account", active=False),
+    SandboxAccount(410_001, 5, "bluedart-air", priced=True),
+    SandboxAccount(410_002, 4, "delhivery-surface", priced=True),
+    SandboxAccount(410_003, 6, "xpressbees-surface"),
+    SandboxAccount(410_004, 3, "ecom-surface"),
+    SandboxAccount(410_005, 9, "inactive-account", active=False),
 )
 RETURNS = (
-    CourierAccount(410_006, 25, "delhivery-returns"),
-    CourierAccount(410_007, 41, "xpressbees-returns"),
+    SandboxAccount(410_006, 25, "delhivery-returns"),
+    SandboxAccount(410_007, 41, "xpressbees-returns"),
 )
 WORLD = (
-    CourierAccount(410_008, 138, "naqel-air"),
-    CourierAccount(410_009, 2, "aramex-air"),
-    CourierAccount(410_010, 145, "dhl-express"),
+    SandboxAccount(410_008, 138, "naqel-air"),
+    SandboxAccount(410_009, 2, "aramex-air"),
+    SandboxAccount(410_010, 145, "dhl-express"),
 )
 ALL = (*INDIA, *RETURNS, *WORLD)
 
 
-def active(accounts: Iterable[CourierAccount]) -> Sequence[CourierAccount]:
+def active(accounts: Iterable[SandboxAccount]) -> Sequence[SandboxAccount]:
     """Return those that are active."""
     return [account for account in accounts if account.active]
 

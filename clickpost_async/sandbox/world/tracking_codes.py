@@ -24,7 +24,7 @@ HANDED_OVER = frozenset({DELIVERED, 14, 32})
 UNDELIVERED = frozenset({FAILED, HELD})
 
 
-class Kind(enum.StrEnum):
+class ShipmentKind(enum.StrEnum):
     """Which way a parcel goes."""
 
     FORWARD = "FORWARD"
@@ -118,11 +118,11 @@ _OVER = frozenset({8, 10, 14, 16, 17, 23, 32})
 _ONWARD: Mapping[int, int] = MappingProxyType(
     {25: 4, 4: 5, 5: 6, 9: 20, 20: 12, 11: 21, 12: 21, 21: 13, 13: 14}
 )
-_OF_KIND: Mapping[Kind, Mapping[int, int]] = MappingProxyType(
+_OF_KIND: Mapping[ShipmentKind, Mapping[int, int]] = MappingProxyType(
     {
-        Kind.FORWARD: {1: 4, 28: 4, 6: 8},
-        Kind.RVP: {1: 25, 28: 25, 3: 25, 6: 8},
-        Kind.EXCHANGE: {1: 4, 28: 4, 6: 30, 30: 31, 31: 32},
+        ShipmentKind.FORWARD: {1: 4, 28: 4, 6: 8},
+        ShipmentKind.RVP: {1: 25, 28: 25, 3: 25, 6: 8},
+        ShipmentKind.EXCHANGE: {1: 4, 28: 4, 6: 30, 30: 31, 31: 32},
     }
 )
 
@@ -133,16 +133,16 @@ def station(code: int) -> Station:
     return known or Station("NoStatusExist", 3, f"Code {code}", f"Code {code}")
 
 
-def after(kind: Kind, code: int, otherwise: int | None) -> int | None:
+def after(kind: ShipmentKind, code: int, otherwise: int | None) -> int | None:
     """Return the code that comes after one; a code that is on no route changes nothing."""
     if code in _OVER:
         return None
     return _OF_KIND[kind].get(code) or _ONWARD.get(code, otherwise)
 
 
-def to_the_door(kind: Kind, code: int, upcoming: int | None) -> Sequence[int] | None:
+def to_the_door(kind: ShipmentKind, code: int, upcoming: int | None) -> Sequence[int] | None:
     """Return the codes until a parcel is out for delivery; None if it never will be."""
-    if kind is Kind.RVP:
+    if kind is ShipmentKind.RVP:
         return None
     if code == OUT_FOR_DELIVERY:
         return []
