@@ -90,17 +90,17 @@ class CircuitBreaker:
         self._due = min(self._due, now + self._pause)
         return max(0.0, self._due - now)
 
-    def is_permit_valid(self, passage: "Permit", era: int) -> bool:
+    def is_permit_valid(self, passage: "Permit", generation: int) -> bool:
         """Return whether a permit still allows its attempt to be sent."""
-        return passage is self._probe or (not self._open and era == self._generation)
+        return passage is self._probe or (not self._open and generation == self._generation)
 
-    def record(self, passage: "Permit", era: int, *, failed: bool | None) -> None:
+    def record(self, passage: "Permit", generation: int, *, failed: bool | None) -> None:
         """Note what became of an attempt, if anything did."""
         if passage is self._probe:
             self._probe = None
             if failed is not None:
                 self._switch(failed=failed)
-        elif failed is not None and era == self._generation and not self._open:
+        elif failed is not None and generation == self._generation and not self._open:
             now = self._clock()
             self._recent.add(now, failed=failed)
             if failed and self._recent.mostly_failed(now):
@@ -118,11 +118,11 @@ class CircuitBreaker:
 class Permit:
     """Lets one attempt through; the first word about it counts, and leaving without one is free."""
 
-    __slots__ = ("_breaker", "_ended", "_era")
+    __slots__ = ("_breaker", "_ended", "_generation")
 
-    def __init__(self, breaker: CircuitBreaker, era: int) -> None:
+    def __init__(self, breaker: CircuitBreaker, generation: int) -> None:
         self._breaker = breaker
-        self._era = era
+        self._generation = generation
         self._ended = False
 
     def __enter__(self) -> Self:
@@ -143,7 +143,7 @@ class Permit:
     @property
     def is_valid(self) -> bool:
         """Return whether the attempt may still be sent, after it has waited."""
-        return self._breaker.is_permit_valid(self, self._era)
+        return self._breaker.is_permit_valid(self, self._generation)
 
     def succeeded(self) -> None:
         """Record that the server responded, whatever the response was."""
@@ -156,7 +156,7 @@ class Permit:
     def _end(self, *, failed: bool | None) -> None:
         if not self._ended:
             self._ended = True
-            self._breaker.record(self, self._era, failed=failed)
+            self._breaker.record(self, self._generation, failed=failed)
 
 
 class _Recent:

@@ -110,14 +110,14 @@ class Slot:
             slot.release()
     """
 
-    __slots__ = ("_again", "_called", "_firm", "_gate", "_inside", "_lane")
+    __slots__ = ("_again", "_called", "_firm", "_inside", "_lane", "_semaphore")
 
     _called: Waiter | None
 
     def __init__(
-        self, gate: PrioritySemaphore, lane: "OrderedDict[Slot, None]", *, again: bool
+        self, semaphore: PrioritySemaphore, lane: "OrderedDict[Slot, None]", *, again: bool
     ) -> None:
-        self._gate = gate
+        self._semaphore = semaphore
         self._lane = lane
         self._again = again
         self._inside = False
@@ -125,7 +125,7 @@ class Slot:
         self._called = None
 
     def __await__(self) -> Generator[Any, None, object]:
-        if self._inside or self._gate.admit(self._lane):
+        if self._inside or self._semaphore.admit(self._lane):
             self._inside = True
             return _at_once()
         return self._queue().__await__()
@@ -160,7 +160,7 @@ class Slot:
         Starvation guard: a slot that was granted after the lane had been overtaken often enough is
         kept.
         """
-        if self._firm or not self._gate.outranks(self._lane):
+        if self._firm or not self._semaphore.outranks(self._lane):
             return
         self._again = True
         waiter = self._queue()
@@ -184,7 +184,7 @@ class Slot:
 
     def _leave(self) -> None:
         self._inside = False
-        self._gate.leave(self._lane)
+        self._semaphore.leave(self._lane)
 
 
 def _at_once() -> Generator[Any, None, None]:

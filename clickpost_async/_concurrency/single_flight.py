@@ -97,7 +97,7 @@ class SingleFlight:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._flights: dict[Key, _InFlight] = {}
+        self._in_flight: dict[Key, _InFlight] = {}
         # The oldest first.
         self._doubts: dict[Key, Doubt] = {}
         # Creates of the process that this one was forked from, and when that was.
@@ -106,10 +106,10 @@ class SingleFlight:
     def begin(self, key: Key, create: InFlightCreate) -> InFlightCreate | None:
         """Register a create; or return the one in flight that has to be waited for."""
         with self._lock:
-            before = self._flights.get(key)
+            before = self._in_flight.get(key)
             if before is not None and not before.is_abandoned:
                 return before.create
-            self._flights[key] = _InFlight(create)
+            self._in_flight[key] = _InFlight(create)
             inherited = self._inherited.pop(key, None)
         doubt: Doubt | None = None
         if before is not None:
@@ -128,10 +128,10 @@ class SingleFlight:
         Ignored if it is not in flight any more: its event loop was closed, or its process forked.
         """
         with self._lock:
-            flight = self._flights.get(key)
+            flight = self._in_flight.get(key)
             if flight is None or flight.create is not create:
                 return
-            del self._flights[key]
+            del self._in_flight[key]
             self._doubts.pop(key, None)
             if doubt is not None:
                 self._remember(key, doubt)
@@ -141,7 +141,7 @@ class SingleFlight:
         """Wait until a create is not in flight any more, however it ended."""
         waiter = _Waiter()
         with self._lock:
-            flight = self._flights.get(key)
+            flight = self._in_flight.get(key)
             if flight is None or flight.create is not create:
                 return
             flight.waiters.append(waiter)
@@ -157,11 +157,11 @@ class SingleFlight:
     def reset(self) -> None:
         """Forget everything, as a new process would; waiting calls start again."""
         with self._lock:
-            flights = list(self._flights.values())
-            self._flights.clear()
+            in_flight = list(self._in_flight.values())
+            self._in_flight.clear()
             self._doubts.clear()
             self._inherited.clear()
-        for flight in flights:
+        for flight in in_flight:
             flight.wake()
 
     def after_fork(self) -> None:
@@ -169,8 +169,8 @@ class SingleFlight:
         # Another thread of the parent's may have held the lock.
         self._lock = threading.RLock()
         now = Instant.now()
-        self._inherited |= {key: (one.create, now) for key, one in self._flights.items()}
-        self._flights.clear()
+        self._inherited |= {key: (one.create, now) for key, one in self._in_flight.items()}
+        self._in_flight.clear()
 
     def _remember(self, key: Key, doubt: Doubt) -> None:
         self._doubts.pop(key, None)

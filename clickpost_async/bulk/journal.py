@@ -36,14 +36,14 @@ _PAGE = 200
 class PendingWrite(Generic[T]):
     """Something to be written, to be awaited or not: it is written all the same."""
 
-    __slots__ = ("_bell", "_do", "_done", "_error", "_result")
+    __slots__ = ("_do", "_done", "_error", "_result", "_waiter")
 
-    _bell: Waiter | None
+    _waiter: Waiter | None
     _result: T
 
     def __init__(self, do: Callable[[], T]) -> None:
         self._do = do
-        self._bell = None
+        self._waiter = None
         self._done = False
         self._error: Exception | None = None
 
@@ -60,13 +60,13 @@ class PendingWrite(Generic[T]):
 
     def _ring(self) -> None:
         self._done = True
-        if self._bell is not None:
-            self._bell.wake()
+        if self._waiter is not None:
+            self._waiter.wake()
 
     def __await__(self) -> Generator[Any, None, T]:
         if not self._done:
-            self._bell = make_waiter()
-            yield from self._bell.__await__()
+            self._waiter = make_waiter()
+            yield from self._waiter.__await__()
         if self._error is not None:
             raise self._error
         return self._result

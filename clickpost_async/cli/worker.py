@@ -67,7 +67,7 @@ async def _check(opening: Ledger) -> None:
     async with opening.open() as opened:
         try:
             async with asyncio.timeout(_PATIENCE):
-                await opened.era()
+                await opened.generation()
         except UnsuitableRedisError:
             raise
         except (RedisError, OSError) as error:

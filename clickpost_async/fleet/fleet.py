@@ -70,7 +70,7 @@ class Fleet:
     """
 
     def __init__(
-        self, feed: Feed, client: ClickPost, opened: OpenLedger, era: str, *, bulk: bool
+        self, feed: Feed, client: ClickPost, opened: OpenLedger, generation: str, *, bulk: bool
     ) -> None:
         self._feed = feed
         self._bulk = bulk
@@ -78,7 +78,7 @@ class Fleet:
         self._ledger = opened
         self._stall = StallMonitor(opened.account)
         self._reply_stream = opened.reply_stream()
-        self._era = era
+        self._generation = generation
         self._queued: dict[int, _QueuedOrder] = {}
         self._tickets = itertools.count(1)
         self._backoff = RedisBackoff("a fleet's queue")
@@ -95,7 +95,7 @@ class Fleet:
         not respond, or is not safe for orders.
         """
         async with ledger.open() as opened:
-            fleet = cls(feed, client, opened, await opened.era(), bulk=bulk)
+            fleet = cls(feed, client, opened, await opened.generation(), bulk=bulk)
             collecting = asyncio.create_task(fleet._collect())
             try:
                 yield fleet
@@ -163,13 +163,13 @@ class Fleet:
                 ):
                     self._hand_over(answers)
                     last = place
-                era = await self._ledger.era()
+                generation = await self._ledger.generation()
                 now = asyncio.get_running_loop().time()
                 await self._stall.check(len(self._queued), now, self._ledger.workers)
-                if era != self._era:
+                if generation != self._generation:
                     last = _BEGINNING
-                late = await self._late(is_new_era=era != self._era)
-                self._era = era
+                late = await self._late(is_new_era=generation != self._generation)
+                self._generation = generation
             except (RedisError, OSError) as error:
                 await backoff.wait(error)
                 continue

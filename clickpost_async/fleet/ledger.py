@@ -12,7 +12,7 @@ from typing import Any, cast
 from attrs import field, frozen
 
 from clickpost_async.bulk.records import Key
-from clickpost_async.fleet.era import EraScript
+from clickpost_async.fleet.generation import EraScript
 from clickpost_async.fleet.redis_calls import (
     Batcher,
     RedisBackoff,
@@ -155,12 +155,12 @@ class OpenLedger:
         self._workers = f"{self._prefix}worker:"
         self._roster = f"{self._prefix}workers"
         self._doubts = f"{self._prefix}doubts"
-        self._era_key = f"{self._prefix}era"
+        self._generation_key = f"{self._prefix}era"
         self._held: set[str] = set()
         self._is_worker = False
         self._script = EraScript(
             redis,
-            self._era_key,
+            self._generation_key,
             _SCRIPT,
             kept=self._keep,
             check=lambda: check_server(redis, check_eviction=ledger.check_eviction),
@@ -249,7 +249,7 @@ class OpenLedger:
         """Return the name of this feeder's stream of replies."""
         return f"{self._prefix}answers:{self.me}"
 
-    async def era(self) -> str:
+    async def generation(self) -> str:
         """Return the era of this Redis: a restart, a failover and FLUSHALL begin another one."""
         return await self._script.current()
 
@@ -271,7 +271,7 @@ class OpenLedger:
                 pipe.zadd(self._roster, {self.me: now})
                 pipe.zremrangebyscore(self._roster, "-inf", now - _ALIVE)
                 pipe.expire(self._roster, _ALIVE)
-            pipe.expire(self._era_key, self._keep)
+            pipe.expire(self._generation_key, self._keep)
             await pipe.execute()
 
     async def beat_on(self) -> None:

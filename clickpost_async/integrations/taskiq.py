@@ -298,7 +298,7 @@ def order_task(
         clickpost = await stack.enter_async_context(client())
         opened = await stack.enter_async_context(ledger.open())
         try:
-            await opened.era()
+            await opened.generation()
         except UnsuitableRedisError:
             raise
         except (RedisError, OSError):

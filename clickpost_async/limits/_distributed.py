@@ -57,7 +57,7 @@ class SlotRequest:
     count_wanted: int = 0
     slack: float = 0.0
     hold: float = 0.0
-    era: str = ""
+    generation: str = ""
     first: float = 0.0
     count: int = 0
 
@@ -69,7 +69,7 @@ class SlotGrant:
     Times are by the clock of the one that answers.
     """
 
-    era: str
+    generation: str
     now: float
     kept: int
     first: float
@@ -103,7 +103,7 @@ class RateStore(Protocol):
 class SlotLease:
     """Slots an interval apart that are this event loop's, by its own clock and by the other."""
 
-    era: str = ""
+    generation: str = ""
     first: float = 0.0
     due: float = -math.inf
     count: int = 0
@@ -119,7 +119,7 @@ class _LoopState:
     """What belongs to one event loop."""
 
     oracle: RateStore
-    gate: PrioritySemaphore = field(factory=lambda: PrioritySemaphore(1))
+    semaphore: PrioritySemaphore = field(factory=lambda: PrioritySemaphore(1))
     lease: SlotLease = field(factory=SlotLease)
     # A slot that was just confirmed can be used until then.
     granted_until: float = -math.inf
@@ -153,7 +153,7 @@ class DistributedLimiter(ABC):
         self._alone = FallbackShare(share, lambda: _running().time())
         # When the next slot of all was, by the last answer.
         self._line: float | None = None
-        self._era = ""
+        self._generation = ""
         self._here = PerLoop(lambda: _LoopState(self._open()), lambda here: here.oracle.abandon())
 
     @abstractmethod
@@ -166,11 +166,11 @@ class DistributedLimiter(ABC):
         here = self._here.get_or_create()
         if here.next_heartbeat is None:
             self._beat(here)
-        if not here.gate.in_use:
+        if not here.semaphore.in_use:
             here.paced = False
             if self._wait(here) == 0:
                 return
-        async with here.gate.slot(priority) as place:
+        async with here.semaphore.slot(priority) as place:
             while (wait := self._wait(here)) != 0:
                 if wait is None:
                     await self._request_slots(here)
@@ -301,7 +301,7 @@ class DistributedLimiter(ABC):
             # Who was lost does not know of a burst either.
             slack=0 if alone.keeps_share() else self._slack_of(here),
             hold=max(0.0, alone.held_until - now),
-            era=old.era,
+            generation=old.generation,
             first=old.first,
             count=old.count,
         )
@@ -318,7 +318,7 @@ class DistributedLimiter(ABC):
         size = want - answer.kept
         due = now + answer.first - answer.now
         here.lease = SlotLease(
-            era=answer.era,
+            generation=answer.generation,
             first=answer.first,
             due=due,
             count=size,
@@ -334,15 +334,15 @@ class DistributedLimiter(ABC):
 
     def _slots_wanted(self, here: _LoopState, now: float) -> int:
         lease = here.lease
-        waiting = here.gate.waiting + 1
+        waiting = here.semaphore.waiting + 1
         if self._alone.keeps_share():
             return max(1, lease.count)
         if lease.count > 1:
             # They are to be confirmed; more would be a second row.
             return lease.count
-        if lease.count and here.gate.waiting:
+        if lease.count and here.semaphore.waiting:
             # It is to be confirmed for the one that asks; the others are for those behind.
-            return 1 + min(self._most, here.gate.waiting)
+            return 1 + min(self._most, here.semaphore.waiting)
         # One that comes back again and again is as busy as many that wait.
         busy = lease.size * 2 if now <= lease.end else 1
         return min(self._most, max(waiting, busy))
@@ -363,21 +363,21 @@ class DistributedLimiter(ABC):
             if failure is None:
                 answer = asked.result()
                 alone.hold(alone.now() + answer.held - answer.now)
-                self._record_success(answer.era)
+                self._record_success(answer.generation)
                 return answer
             error = f"{type(failure).__name__}: {failure}"
         self._record_failure(error)
         return None
 
-    def _record_success(self, era: str) -> None:
+    def _record_success(self, generation: str) -> None:
         alone = self._alone
         if alone.find():
             _log.warning("%s: Redis is back, and all processes share one rate again", self._name)
-        elif self._era not in ("", era):
+        elif self._generation not in ("", generation):
             # It has forgotten what it told before, and some may have been lost in the meantime.
             alone.begin_after(self._fallback_start)
             alone.keep_share()
-        self._era = era
+        self._generation = generation
 
     def _record_failure(self, error: object) -> None:
         if self._alone.lose():

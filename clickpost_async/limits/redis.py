@@ -197,11 +197,13 @@ def _moved_to(url: str, host: str, port: int) -> str:
 def arguments(law: RateSpec, question: SlotRequest) -> list[str]:
     """Write what the script is given."""
     numbers = (law.interval, question.slack, law.lapse, question.count_wanted, question.hold)
-    told = (question.era, repr(question.first), str(question.count))
-    return [*map(repr, numbers), *told]
+    message = (question.generation, repr(question.first), str(question.count))
+    return [*map(repr, numbers), *message]
 
 
 def answer(said: list[str]) -> SlotGrant:
     """Read what the script returns."""
-    era, now, kept, first, held = said
-    return SlotGrant(era=era, now=float(now), kept=int(kept), first=float(first), held=float(held))
+    generation, now, kept, first, held = said
+    return SlotGrant(
+        generation=generation, now=float(now), kept=int(kept), first=float(first), held=float(held)
+    )

@@ -34,7 +34,7 @@ from clickpost_async.sandbox.page import routes as page
 from clickpost_async.sandbox.store.orders import OrderStore, ReceivedCreate, fingerprint
 
 # Requests to the control API and the page are not counted as API traffic.
-_AT_THE_DESK = re.compile(r"/$|/favicon\.ico$|/(control|page)(/|$)").match
+_is_control_path = re.compile(r"/$|/favicon\.ico$|/(control|page)(/|$)").match
 _API_KEY = "sandbox-key-not-a-secret"
 _NOBODYS_KEY = "not-a-real-key"
 _STAND_INS = {"username": "acme", "user_name": "acme", "key": _NOBODYS_KEY}
@@ -89,12 +89,12 @@ class Application(SandboxControl):
             files_at("/proofs/{name:path}.pdf", self._tracking.proof_file, "application/pdf"),
             files_at("/reports/{name}.csv", self._reports.file, "text/csv"),
         )
-        desk = (*control_api.routes(self), *page.routes(self, self.export_lines))
-        self._router = router(self.operations(), self.answer, (*files, *desk))
+        control_routes = (*control_api.routes(self), *page.routes(self, self.export_lines))
+        self._router = router(self.operations(), self.answer, (*files, *control_routes))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request as an ASGI application."""
-        if scope["type"] != "http" or _AT_THE_DESK(scope["path"]):
+        if scope["type"] != "http" or _is_control_path(scope["path"]):
             await self._router(scope, receive, send)
             return
         with self.traffic.call():

@@ -61,7 +61,7 @@ class SandboxControl:
         self._clock = clock = Clock(setting.clock or time.time)
         self._webhooks = Webhooks()
         self._notes = notes = NoteStore(book.store)
-        self._parcels = parcels = ParcelStore(book.store, clock, self._heard)
+        self._parcels = parcels = ParcelStore(book.store, clock, self._on_change)
         username, seed = setting.username, setting.seed
         shapes = ResponseBuilder(username=username, seed=seed)
         self._ndr = Ndr(parcels=parcels, notes=notes, clock=clock, username=username)
@@ -293,5 +293,5 @@ class SandboxControl:
         """Send webhooks as they are queued, on asyncio, until cancelled."""
         await self._webhooks.keep_pushing(self.catch_up, self.scan_every)
 
-    def _heard(self, parcel: Parcel, scan: Scan) -> None:
+    def _on_change(self, parcel: Parcel, scan: Scan) -> None:
         self._webhooks.scanned(self._parcels, parcel, scan)

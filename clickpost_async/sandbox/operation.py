@@ -108,7 +108,7 @@ def message_of(status: int, detail: str = "") -> str:
     return f"{MESSAGES[status]}: {detail}" if detail else MESSAGES[status]
 
 
-STRANGER = (301, MESSAGES[301])
+AUTH_ERROR = (301, MESSAGES[301])
 
 
 @frozen
@@ -125,7 +125,7 @@ class Operation:
     handle: Callable[[ReceivedCall], Awaitable[Reply]]
     auth: Auth = Auth.BOTH
     http: Mapping[int, int] = MappingProxyType({})
-    auth_error: tuple[int, str] = STRANGER
+    auth_error: tuple[int, str] = AUTH_ERROR
 
     async def answer(
         self, call: ReceivedCall, credentials: JSON, *, username: str, key: str

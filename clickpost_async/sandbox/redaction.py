@@ -11,7 +11,7 @@ _NAMES_OF_THINGS = (
     *("account_type__account_name", "account_type__courier_partner__name"),
 )
 
-NOBODY: Mapping[str, str] = {
+PLACEHOLDER_PERSON: Mapping[str, str] = {
     "name": "Asha Tester",
     "phone": "9000000001",
     "email": "asha@example.com",
@@ -37,7 +37,9 @@ def replaced(value: object) -> object:
     """Return JSON with placeholder data, which still pass every validation."""
     secrets = {"key": "not-a-real-key", "username": "acme", "user_name": "acme"}
     return _changed(
-        value, lambda kind, _: NOBODY[kind], lambda name: secrets.get(name, f"not-a-real-{name}")
+        value,
+        lambda kind, _: PLACEHOLDER_PERSON[kind],
+        lambda name: secrets.get(name, f"not-a-real-{name}"),
     )
 
 

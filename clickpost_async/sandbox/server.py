@@ -120,7 +120,7 @@ def _listening(port: int) -> socket.socket:
 
 
 def _counting(traffic: Traffic) -> type[H11Protocol]:
-    class Connection(H11Protocol):
+    class ServedConnection(H11Protocol):
         """Count itself, and hand its transport to the application, which may have to cut it."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -136,7 +136,7 @@ def _counting(traffic: Traffic) -> type[H11Protocol]:
             super().connection_lost(exc)
             traffic.disconnected()
 
-    return Connection
+    return ServedConnection
 
 
 class _Server(uvicorn.Server):

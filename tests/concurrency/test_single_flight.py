@@ -739,31 +739,31 @@ class Lost:
         return Doubt(contents=b"", last_sent=sent or Instant.now(), **self._facts)
 
 
-def lose(flights: SingleFlight, reference: str, create: Lost | None = None) -> None:
+def lose(in_flight: SingleFlight, reference: str, create: Lost | None = None) -> None:
     key = ("acme", "/", reference)
     create = create or Lost()
-    assert flights.begin(key, create) is None
-    flights.finish(key, create, create.doubt())
+    assert in_flight.begin(key, create) is None
+    in_flight.finish(key, create, create.doubt())
 
 
 @virtual_time
 async def test_doubts_are_forgotten_after_the_resend_window_and_not_before() -> None:
-    flights = SingleFlight()
+    in_flight = SingleFlight()
     for number in range(100):
-        lose(flights, f"R-{number}")
+        lose(in_flight, f"R-{number}")
         await asyncio.sleep(10)
         young = range(max(0, number - 9), number)
-        assert all(flights.doubt_about(("acme", "/", f"R-{one}")) for one in young)
-        assert len(flights._doubts) <= 13
+        assert all(in_flight.doubt_about(("acme", "/", f"R-{one}")) for one in young)
+        assert len(in_flight._doubts) <= 13
 
 
 @virtual_time
 async def test_a_doubt_is_kept_while_it_settles_whatever_the_window() -> None:
-    flights = SingleFlight()
+    in_flight = SingleFlight()
     for number in range(30):
-        lose(flights, f"R-{number}", Lost(settle_delay=300, resend_window=0))
+        lose(in_flight, f"R-{number}", Lost(settle_delay=300, resend_window=0))
         await asyncio.sleep(10)
-    assert len(flights._doubts) == 30
+    assert len(in_flight._doubts) == 30
 
 
 @virtual_time
@@ -771,24 +771,24 @@ async def test_too_many_doubts_push_out_the_oldest_that_have_settled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(single_flight, "_MOST_DOUBTS", 10)
-    flights = SingleFlight()
+    in_flight = SingleFlight()
     for number in range(50):
-        lose(flights, f"R-{number}", Lost(resend_window=1e9))
+        lose(in_flight, f"R-{number}", Lost(resend_window=1e9))
         if number == 19:
-            assert len(flights._doubts) == 20
+            assert len(in_flight._doubts) == 20
             await asyncio.sleep(31)
-    assert len(flights._doubts) == 30
-    assert flights.doubt_about(("acme", "/", "R-19")) is None
+    assert len(in_flight._doubts) == 30
+    assert in_flight.doubt_about(("acme", "/", "R-19")) is None
 
 
 @virtual_time
 async def test_a_create_that_is_collected_while_the_lock_is_held_ends_all_the_same() -> None:
-    flights, create = SingleFlight(), Lost()
-    assert flights.begin(("acme", "/", "R-1"), create) is None
+    in_flight, create = SingleFlight(), Lost()
+    assert in_flight.begin(("acme", "/", "R-1"), create) is None
     # Garbage may be collected anywhere, in the same thread.
-    with flights._lock:
-        flights.finish(("acme", "/", "R-1"), create, None)
-    assert flights._flights == {}
+    with in_flight._lock:
+        in_flight.finish(("acme", "/", "R-1"), create, None)
+    assert in_flight._in_flight == {}
 
 
 @virtual_time

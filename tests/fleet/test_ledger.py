@@ -246,7 +246,7 @@ async def test_an_order_that_stays_open_is_still_in_doubt(
 
 @pytest.mark.asyncio
 async def test_registered_order_of_this_redis_is_new(one: OpenLedger) -> None:
-    await one.era()
+    await one.generation()
     await one.register(KEY)
 
     assert await claimed(one, registered=True) == Granted(None)
@@ -256,7 +256,7 @@ async def test_registered_order_of_this_redis_is_new(one: OpenLedger) -> None:
 async def test_registered_order_of_an_earlier_redis_is_in_doubt_and_stays_so(
     one: OpenLedger, server: RedisServer
 ) -> None:
-    await one.era()
+    await one.generation()
     await one.register(KEY)
     with server.client() as client:
         client.set(ORDER, "an-earlier-era - - -")
@@ -270,7 +270,7 @@ async def test_registered_order_of_an_earlier_redis_is_in_doubt_and_stays_so(
 async def test_registered_order_that_redis_forgot_is_in_doubt(
     one: OpenLedger, other: OpenLedger, server: RedisServer, forget: str
 ) -> None:
-    await one.era()
+    await one.generation()
     await one.register(KEY)
     await claimed(one, registered=True)
     await one.sending(KEY)
@@ -284,7 +284,7 @@ async def test_registered_order_that_redis_forgot_is_in_doubt(
 
 @pytest.mark.asyncio
 async def test_registering_keeps_what_the_ledger_knows(one: OpenLedger, other: OpenLedger) -> None:
-    await other.era()
+    await other.generation()
     await claimed(one)
     await one.sending(KEY)
     await one.end(KEY, "aa", Result(state="open"))
@@ -334,15 +334,15 @@ async def test_worker_that_lost_its_claim_changes_nothing_about_anothers(
 async def test_era_changes_with_a_restart_and_with_flushall_only() -> None:
     with RedisServer(appendonly="yes") as server:
         async with Ledger(server.url, account="acme").open() as ledger:
-            first = await ledger.era()
-            assert await ledger.era() == first
+            first = await ledger.generation()
+            assert await ledger.generation() == first
             with server.client() as client:
                 client.flushall()
-            emptied = await ledger.era()
+            emptied = await ledger.generation()
             assert emptied != first
-            assert await ledger.era() == emptied
+            assert await ledger.generation() == emptied
             server.restart()
-            assert await ledger.era() not in (first, emptied)
+            assert await ledger.generation() not in (first, emptied)
 
 
 @pytest.mark.asyncio

@@ -33,7 +33,7 @@ async def place_order(ledger: Ledger) -> None:
 async def refusal(ledger: Ledger) -> str:
     async with ledger.open() as opened:
         with pytest.raises(UnsuitableRedisError) as refused:
-            await opened.era()
+            await opened.generation()
     return str(refused.value)
 
 
@@ -55,11 +55,11 @@ async def test_redis_that_evicts_is_refused_with_the_command_that_changes_it(pol
 async def test_eviction_policy_that_changes_is_noticed_when_redis_is_restarted() -> None:
     with RedisServer(appendonly="yes") as server:
         async with Ledger(server.url, account="acme").open() as opened:
-            await opened.era()
+            await opened.generation()
             server._settings["maxmemory_policy"] = "allkeys-lru"
             server.restart()
             with pytest.raises(UnsuitableRedisError, match="allkeys-lru"):
-                await opened.era()
+                await opened.generation()
 
 
 @pytest.mark.asyncio
@@ -150,7 +150,7 @@ async def test_tls_with_an_own_certificate_is_used_and_others_are_not_trusted(
         await place_order(Ledger(f"{url}?ssl_ca_certs={pem}", account="acme"))
         async with Ledger(url, account="acme").open() as opened:
             with pytest.raises((redis.ConnectionError, ssl.SSLError)):
-                await opened.era()
+                await opened.generation()
 
 
 async def until_open(port: int) -> None:

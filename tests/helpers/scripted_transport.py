@@ -81,7 +81,7 @@ def playing(play: Play | Iterable[Line], **settings: Any) -> ClickPost:
 class Unbreakable(CircuitBreaker):
     """Never opens."""
 
-    def record(self, passage: Permit, era: int, *, failed: bool | None) -> None:
+    def record(self, passage: Permit, generation: int, *, failed: bool | None) -> None:
         pass
 
 

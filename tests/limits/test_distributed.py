@@ -504,11 +504,11 @@ async def test_slots_of_a_redis_that_has_forgotten_everything_are_not_kept(
     first = await at.answer(LAW, SlotRequest(count_wanted=3))
     at.forget()
     again = await at.answer(
-        LAW, SlotRequest(count_wanted=3, era=first.era, first=first.first, count=3)
+        LAW, SlotRequest(count_wanted=3, generation=first.generation, first=first.first, count=3)
     )
 
     assert (first.kept, again.kept) == (0, 0)
-    assert again.era != first.era
+    assert again.generation != first.generation
 
 
 @virtual_time
@@ -586,7 +586,7 @@ async def test_script_tells_slots_from_the_end_of_a_hold_on_and_without_a_burst(
     told = await at.answer(LAW, SlotRequest(count_wanted=2))
     await at.answer(LAW, SlotRequest(hold=5))
     kept = await at.answer(
-        LAW, SlotRequest(count_wanted=2, era=told.era, first=told.first, count=2)
+        LAW, SlotRequest(count_wanted=2, generation=told.generation, first=told.first, count=2)
     )
     assert (kept.kept, kept.first) == (0, 5)
 

@@ -97,7 +97,7 @@ def _check_reattempt(wish: JSON) -> None:
 
 def _row(note: Note) -> JSON:
     said = note.said
-    nobody = dict.fromkeys(("internal_username", "internal_cst_responded", "internal_comment"))
+    unknown = dict.fromkeys(("internal_username", "internal_cst_responded", "internal_comment"))
     return {
         "type": said["type"],
         "awb": note.about,
@@ -115,5 +115,5 @@ def _row(note: Note) -> JSON:
         "api_data_push": said.get("api_data_push"),
         "is_rejected": said.get("is_rejected"),
         "reference_number": said["reference_number"],
-        "additional": said.get("additional", nobody),
+        "additional": said.get("additional", unknown),
     }

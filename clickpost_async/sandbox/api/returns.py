@@ -131,12 +131,12 @@ class Returns:
 
 
 def _row(note: Note) -> JSON:
-    nobody = ("cp_id", "cp_name", "account_code", "return_tracking_id", "awb", "timestamp")
+    unknown = ("cp_id", "cp_name", "account_code", "return_tracking_id", "awb", "timestamp")
     return {
         "return_reference_number": note.about,
         "status": note.said["status"],
         "Return Request Timestamp": exact(note.moment),
-        **note.said.get("booked", dict.fromkeys(nobody)),
+        **note.said.get("booked", dict.fromkeys(unknown)),
         "refund_mode": note.said["refund_mode"],
         "source": "API",
         "webhook_payload": _payload(note, REQUESTED),

@@ -9,8 +9,8 @@ from attrs import frozen
 from clickpost_async.sandbox.api import order_summary, params
 from clickpost_async.sandbox.api.validation import section
 from clickpost_async.sandbox.operation import (
+    AUTH_ERROR,
     JSON,
-    STRANGER,
     Auth,
     Operation,
     ReceivedCall,
@@ -48,7 +48,7 @@ class Tracking:
         proof = "/v1/pod/pod_from_shipment_details/"
         whatsapp, key = "/v1/enable_shipment_notification/", "/v1/shipment-security-key"
         # ClickPost's example of an error of this one has HTTP 400.
-        bad: dict[int, int] = dict.fromkeys((STRANGER[0], 321, 400), 400)
+        bad: dict[int, int] = dict.fromkeys((AUTH_ERROR[0], 321, 400), 400)
         internal = (500, "Ops! Internal server error in Clickpost")
         return (
             Operation("tracking.register", "POST", v3, self.register, Auth.KEY),
@@ -143,11 +143,11 @@ class Tracking:
             waybill=waybill,
             courier_partner=courier_partner,
             account_code=account_code,
-            reference_number=_told(shipment.get("reference_number")),
+            reference_number=_message(shipment.get("reference_number")),
             security_key=self._secret(f"{courier_partner}/{waybill}"),
             kind=ShipmentKind.RVP if kind == "RVP" else ShipmentKind.FORWARD,
             ordered=False,
-            order_type=_told(shipment.get("order_type")) or "PREPAID",
+            order_type=_message(shipment.get("order_type")) or "PREPAID",
             cod_value=params.number(value) or 0.0,
             details=order_summary.of_registration(payload),
         )
@@ -256,5 +256,5 @@ def _items(parcel: Parcel) -> list[JSON]:
     return items if isinstance(items, list) else []
 
 
-def _told(value: object) -> str:
+def _message(value: object) -> str:
     return "" if value is None else str(value).encode("utf-8", "replace").decode()

@@ -38,15 +38,15 @@ class _TrailingSlashRouter:
 
 def router(operations: Iterable[Operation], answer: Answer, files: Iterable[Route]) -> ASGIApp:
     """Return a router that matches operations by their exact path, trailing slash included."""
-    doors: dict[str, dict[str, Operation]] = {}
+    routes_by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations:
-        doors.setdefault(_ROOT + operation.path, {})[operation.method] = operation
+        routes_by_path.setdefault(_ROOT + operation.path, {})[operation.method] = operation
 
     async def elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
         # Django in production sends every method to the path with the slash.
         path = scope["path"] + "/"
         response: Response = page(HTTPStatus.NOT_FOUND, "Not Found")
-        if path in doors:
+        if path in routes_by_path:
             query = scope["query_string"].decode("latin-1")
             response = RedirectResponse(f"{path}?{query}" if query else path, 301)
         await response(scope, receive, send)
@@ -57,7 +57,10 @@ def router(operations: Iterable[Operation], answer: Answer, files: Iterable[Rout
             scope = {**scope, "path": re.sub("/{2,}", "/", scope["path"])}
         await routes(scope, receive, send)
 
-    known = [Route(path, _TrailingSlashRouter(answer, methods)) for path, methods in doors.items()]
+    known = [
+        Route(path, _TrailingSlashRouter(answer, methods))
+        for path, methods in routes_by_path.items()
+    ]
     routes = Router([*known, *files], redirect_slashes=False, default=elsewhere)
     return find
 

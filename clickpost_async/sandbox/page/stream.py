@@ -144,12 +144,12 @@ class PageStream:
         order = self._control.board.order(reference)
         if order is None:
             return self._write("details", "gone", "There is no such order.")
-        return self._told(order, reference, order.waybill, order.courier_partner)
+        return self._message(order, reference, order.waybill, order.courier_partner)
 
     def _parcel(self, waybill: str) -> str:
-        return self._told(None, "", waybill, None)
+        return self._message(None, "", waybill, None)
 
-    def _told(
+    def _message(
         self, order: Order | None, reference: str, waybill: str | None, courier: int | None
     ) -> str:
         board = self._control.board

@@ -43,18 +43,18 @@ class EraScript:
         self._script = script
         self._kept = str(kept)
         self._check = check
-        self._era = ""
+        self._generation = ""
         self._sha = ""
 
     async def current(self) -> str:
         """Return the era; another one than before means that Redis may have lost something."""
         await self.run([], [])
-        return self._era
+        return self._generation
 
     async def run(self, keys: Sequence[str], arguments: Sequence[str]) -> list[list[str]]:
         """Run the script with the era's key in front of `keys`."""
         while True:
-            if self._era:
+            if self._generation:
                 try:
                     result = await self._evaluate(keys, arguments)
                 except NoScriptError:
@@ -72,9 +72,9 @@ class EraScript:
 
     async def _join_or_begin(self) -> None:
         await self._check()
-        era = str(await self._redis.get(self._key) or "")
-        if era and era != self._era:
-            self._adopt(era)
+        generation = str(await self._redis.get(self._key) or "")
+        if generation and generation != self._generation:
+            self._adopt(generation)
             try:
                 if await self._evaluate([], []) == []:
                     return
@@ -83,14 +83,14 @@ class EraScript:
         began = int((await self._redis.time())[0])
         new = f"{began:0{_TIME_DIGITS}x}{uuid.uuid4().hex[:_TIME_DIGITS]}"
         await self._redis.script_load(self._text(new))
-        replace = self._redis.eval(_REPLACE, 1, self._key, era, new, self._kept)
+        replace = self._redis.eval(_REPLACE, 1, self._key, generation, new, self._kept)
         if await cast("Awaitable[int]", replace):
             self._adopt(new)
 
-    def _adopt(self, era: str) -> None:
-        self._era = era
-        self._sha = hashlib.sha1(self._text(era).encode(), usedforsecurity=False).hexdigest()
+    def _adopt(self, generation: str) -> None:
+        self._generation = generation
+        self._sha = hashlib.sha1(self._text(generation).encode(), usedforsecurity=False).hexdigest()
 
-    def _text(self, era: str) -> str:
-        began = int(era[:_TIME_DIGITS], 16)
-        return f"local ERA, BEGAN = '{era}', {began}\n{self._script}"
+    def _text(self, generation: str) -> str:
+        began = int(generation[:_TIME_DIGITS], 16)
+        return f"local ERA, BEGAN = '{generation}', {began}\n{self._script}"
