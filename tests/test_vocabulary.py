@@ -25,6 +25,7 @@ MIRRORS = frozenset(
         "Order",
         "Orders",
         "Pickups",
+        "Report",  # of a bulk run, and ClickPost's
         "Reports",
         "Returns",
         "Scan",

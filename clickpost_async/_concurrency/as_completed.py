@@ -18,8 +18,9 @@ class AsCompleted(Generic[T]):
     """The results of calls, for `async for`; each call returns any number of them.
 
     Calls are taken from their iterable only when there is room for them, so memory stays flat
-    however many there are. An exception of a call ends the others. Whoever leaves the loop early
-    may cancel the calls under way by `aclose()`; otherwise they run to their end, and none follows.
+    however many there are. An exception of a call ends the others. A consumer that leaves the loop
+    early may cancel the calls in flight by `aclose()`; otherwise they run to their end, and none
+    follows.
     """
 
     def __init__(self, calls: Calls[T], *, max_concurrency: int) -> None:

@@ -33,13 +33,13 @@ class CircuitBreaker:
     """Lets calls pass while the server responds; opens once most of them fail.
 
     Open, it turns `NORMAL` calls away and lets `BULK` calls wait in line. After 5 s, and twice as
-    long each time up to 60 s, whoever comes first is the probe: exactly one, whose success closes
-    the breaker. What counts as a failure is the caller's word: that nothing, or nothing usable,
-    came back. A refusal is an answer.
+    long each time up to 60 s, the first call is the probe: exactly one, whose success closes
+    the breaker. The caller decides what a failure is: no response, or no usable one. A rejection
+    counts as success: the server is reachable.
 
-        with breaker.passage() or await breaker.admit(priority) as passage:
+        with breaker.try_acquire() or await breaker.acquire(priority) as permit:
             ...
-            passage.succeeded()
+            permit.succeeded()
     """
 
     def __init__(self, *, clock: Callable[[], float] = loop_time) -> None:
@@ -95,7 +95,7 @@ class CircuitBreaker:
         return passage is self._probe or (not self._open and generation == self._generation)
 
     def record(self, passage: "Permit", generation: int, *, failed: bool | None) -> None:
-        """Note what became of an attempt, if anything did."""
+        """Record the result of an attempt, if it has one."""
         if passage is self._probe:
             self._probe = None
             if failed is not None:

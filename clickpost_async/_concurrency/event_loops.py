@@ -92,7 +92,7 @@ class Instant:
         """Return the seconds since then.
 
         On the same event loop by the loop's own time, which a test may turn; otherwise by a clock
-        that nobody can set.
+        that cannot be set.
         """
         loop = running_loop()
         if loop is not None and self._loop is not None and self._loop() is loop:

@@ -21,9 +21,9 @@ class PerLoop(Generic[T]):
     """Keeps one object for each event loop: for clients that outlive a loop, as with several
     `asyncio.run`, Django's `async_to_sync`, or a forked worker.
 
-    `make` makes one for the running loop. Asyncio tells nobody when a loop is closed, and an object
-    that refers to its loop would keep both alive; so whenever an object is made for a new loop,
-    those of closed loops are dropped, and handed to `discard` if it is given. `discard` must not
+    `make` makes one for the running loop. Asyncio does not report when a loop is closed, and an
+    object that refers to its loop would keep both alive; so whenever an object is made for a new
+    loop, those of closed loops are dropped, and handed to `discard` if it is given. `discard` must not
     raise, nor use the closed loop.
     """
 

@@ -17,11 +17,11 @@ _KEPT_FREE = 10
 
 
 class PrioritySemaphore:
-    """Bounds how many are inside at once; first come, first served, `NORMAL` before `BULK`.
+    """Bounds how many calls run at once; first in, first out, `NORMAL` before `BULK`.
 
-    Whoever leaves hands the place to one that waits, so nobody is woken in vain and no newcomer
-    slips in between. While `NORMAL` ones are inside, `BULK` leaves a tenth of the places free. A
-    free gate is entered without giving up the event loop. A gate that somebody waits at belongs to
+    A released slot is handed to the next waiter, so there are no spurious wake-ups and no newcomer
+    gets in between. While `NORMAL` ones are inside, `BULK` leaves a tenth of the places free. A
+    free slot is taken without suspending. A semaphore with waiting calls belongs to
     one event loop.
     """
 
@@ -58,7 +58,7 @@ class PrioritySemaphore:
         return Slot(self, lane, again=again)
 
     def admit(self, lane: "OrderedDict[Slot, None]") -> bool:
-        """Grant a slot if one is free and nobody in its lane is waiting."""
+        """Grant a slot if one is free and none in its lane is waiting."""
         if lane or not self._has_room(lane):
             return False
         self._count(lane, 1)

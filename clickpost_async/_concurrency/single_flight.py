@@ -48,7 +48,7 @@ def other_contents(
     return InvalidRequestError.of(
         [Problem("reference_number", message)],
         reference_number=reference_number,
-        advice=f"find out first what became of the other order: {how}",
+        advice=f"find out the outcome of the other order first: {how}",
     )
 
 

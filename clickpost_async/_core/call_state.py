@@ -117,7 +117,7 @@ class CallState(Generic[R]):
             return None
 
     def refuse_unless_equal(self, contents: bytes, state: str) -> None:
-        """Raise unless the order has these contents; `state` says what became of the other one."""
+        """Raise unless the order has these contents; `state` describes the other one."""
         # Raises what is wrong with this order itself, if it is invalid.
         self.request()
         if contents != self.contents():

@@ -1,4 +1,4 @@
-"""What became of an attempt, and of the call it belongs to: pure functions of plain values."""
+"""The outcome of an attempt, and of its call: pure functions of plain values."""
 
 from clickpost_async._codec.endpoint import Idempotency
 from clickpost_async._core.retry import Resend, RetryPolicy

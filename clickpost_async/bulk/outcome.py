@@ -1,4 +1,4 @@
-"""What became of one order of a bulk run."""
+"""The outcome of one order of a bulk run."""
 
 from attrs import field, frozen
 
@@ -52,7 +52,7 @@ class Rejected(_Outcome):
 
 @frozen(kw_only=True)
 class Unknown(_Outcome):
-    """Nobody knows whether there is an order: look it up before it is sent again."""
+    """Outcome unknown: look the order up before it is sent again."""
 
     error: ClickPostError
 

@@ -1,4 +1,4 @@
-"""Orders that many processes create: each once, whoever of them dies. Needs the redis extra."""
+"""Orders created by many processes, each once, even if some crash. Needs the redis extra."""
 
 from clickpost_async.fleet.fleet import Fleet
 from clickpost_async.fleet.ledger import Ledger

@@ -168,7 +168,7 @@ class Fleet:
                 await self._stall.check(len(self._queued), now, self._ledger.workers)
                 if generation != self._generation:
                     last = _BEGINNING
-                late = await self._late(is_new_era=generation != self._generation)
+                late = await self._late(is_new_generation=generation != self._generation)
                 self._generation = generation
             except (RedisError, OSError) as error:
                 await backoff.wait(error)
@@ -190,13 +190,13 @@ class Fleet:
             if queued is not None and not queued.answer.done():
                 queued.answer.set_result(answer)
 
-    async def _late(self, *, is_new_era: bool) -> list[_QueuedOrder]:
+    async def _late(self, *, is_new_generation: bool) -> list[_QueuedOrder]:
         """Return the orders to queue again: late ones whose message is not in the queue."""
         now = asyncio.get_running_loop().time()
         late = [
             queued
             for queued in self._queued.values()
-            if is_new_era or now - queued.since > _MAX_SILENCE
+            if is_new_generation or now - queued.since > _MAX_SILENCE
         ]
         missing = [queued for queued in late if not await queued.is_queued()]
         for queued in late:

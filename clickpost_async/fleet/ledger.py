@@ -79,7 +79,7 @@ Claim = AlreadyPlaced | Granted | Conflict | HeldByOther
 
 @frozen(kw_only=True)
 class Result:
-    """What became of an order: `placed`, `nothing` or `open`, and the reply for its feeder.
+    """The result of an order: `placed`, `nothing` or `open`, and the reply for its feeder.
 
     `reply` is the feeder's stream, its ticket, and the answer.
     """
@@ -221,7 +221,7 @@ class OpenLedger:
             raise LostError(message)
 
     async def end(self, key: Key, digest: str, result: Result) -> None:
-        """Record what became of the order, and send its reply, if any: both or neither."""
+        """Record the result of the order, and send its reply, if any: both or neither."""
         stream, ticket, answer = result.reply or ("", 0, "")
         words = (result.state, digest[:_DIGEST_DIGITS], result.summary, stream, str(ticket), answer)
         await self._end([self._order(key), *words])

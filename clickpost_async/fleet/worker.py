@@ -1,4 +1,4 @@
-"""What a worker of a fleet does with one order: create it, once, whoever had it before."""
+"""Creates one order in a worker of a fleet, once, whichever worker had it before."""
 
 import asyncio
 import logging

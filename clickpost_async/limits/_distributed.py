@@ -1,4 +1,4 @@
-"""One pace for many processes: slots that are told by a place all can ask, a few at a time."""
+"""One rate for many processes: slots that a shared store grants, a few at a time."""
 
 import asyncio
 import logging
@@ -107,7 +107,7 @@ class SlotLease:
     first: float = 0.0
     due: float = -math.inf
     count: int = 0
-    told_at: float = -math.inf
+    granted_at: float = -math.inf
     holds: int = 0
     # How many it was, and when the last of them was due.
     size: int = 1
@@ -180,7 +180,7 @@ class DistributedLimiter(ABC):
                     await place.yield_to_higher()
 
     async def pause(self, seconds: float) -> None:
-        """Let nobody of all leave for that long, and then no burst; a later end wins."""
+        """Pause the calls of all processes, then go on without a burst; the later end counts."""
         if not (math.isfinite(seconds) and seconds >= 0):
             message = "seconds: a finite number, 0 or more, is needed"
             raise ValueError(message)
@@ -269,7 +269,9 @@ class DistributedLimiter(ABC):
         lease = here.lease
         if lease.count and now < lease.due:
             return lease.due - now
-        lapsed = now > min(lease.told_at + _FRESH, max(lease.due, lease.told_at) + self._law.lapse)
+        lapsed = now > min(
+            lease.granted_at + _FRESH, max(lease.due, lease.granted_at) + self._law.lapse
+        )
         if not lease.count or lapsed or lease.holds != self._alone.holds:
             return None
         self._use(lease)
@@ -310,7 +312,7 @@ class DistributedLimiter(ABC):
             return
         now = alone.now()
         if answer.kept:
-            old.told_at, old.holds = now, alone.holds
+            old.granted_at, old.holds = now, alone.holds
             if answer.kept == want:
                 return
             # It was the last one, and it is due: it goes now, and the others have just been told.
@@ -322,7 +324,7 @@ class DistributedLimiter(ABC):
             first=answer.first,
             due=due,
             count=size,
-            told_at=now,
+            granted_at=now,
             holds=alone.holds,
             size=size,
             end=max(now, due + size * self._law.interval),

@@ -50,7 +50,7 @@ class Application(SandboxControl):
         path: str | PathLike[str] | None = None,
         username: str = "sandbox",
         api_key: str = _API_KEY,
-        password: str = "sandbox-password-not-a-secret",  # noqa: S107 - nobody's
+        password: str = "sandbox-password-not-a-secret",  # noqa: S107 - a placeholder
         rate: float | None = None,
         burst: int | None = None,
         faults: Faults | None = None,

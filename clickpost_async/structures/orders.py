@@ -286,7 +286,7 @@ class OrderEdit(RequestModel):
     def with_quality_check(
         cls, waybill: str, *, courier_partner: int, sku: str | None = None
     ) -> Self:
-        """Make the edit after which the goods are checked at the door."""
+        """Make the edit that requires a quality check at pickup."""
         return cls(waybill=waybill, courier_partner=courier_partner, qc_type="doorstep", sku=sku)
 
     @classmethod

@@ -403,7 +403,7 @@ async def test_other_contents_under_a_reference_in_doubt_are_refused_unsent() ->
     assert [problem.path for problem in error.problems] == ["reference_number"]
     assert "unknown outcome" in error.message
     assert error.advice == (
-        "find out first what became of the other order: look it up with orders.find_india"
+        "find out the outcome of the other order first: look it up with orders.find_india"
     )
     assert "of its own" not in error.message + error.advice
     assert (len(play.requests), listener.of(CallFinished)[-1].outcome) == (1, Outcome.NOT_SENT)

@@ -1,6 +1,6 @@
 """What one browser shows, and what has changed since it was last sent.
 
-A window remembers the rows it has told, no events: a browser that is slow to read misses states in
+A window remembers the rows it has sent, no events: a browser that is slow to read misses states in
 between, and costs no memory.
 """
 
