@@ -23,8 +23,8 @@ class PerLoop(Generic[T]):
 
     `make` makes one for the running loop. Asyncio does not report when a loop is closed, and an
     object that refers to its loop would keep both alive; so whenever an object is made for a new
-    loop, those of closed loops are dropped, and handed to `discard` if it is given. `discard` must not
-    raise, nor use the closed loop.
+    loop, those of closed loops are dropped, and handed to `discard` if it is given. `discard` must
+    not raise, nor use the closed loop.
     """
 
     def __init__(self, make: Callable[[], T], discard: Callable[[T], object] | None = None) -> None:
