@@ -46,7 +46,7 @@ class Records(Iterator[Record]):
     def __init__(self, lines: Lines, delimiter: str, *, is_quoted: bool = True) -> None:
         self.width: int | None = None
         self.delimiter = delimiter
-        self.is_quoted = is_quoted
+        self.is_quoted: bool = is_quoted
         self._lines = lines
         self._all_quoted = False
         self._records = self._tab_records() if delimiter == "\t" else self._csv_records()
