@@ -160,7 +160,7 @@ class Event(ResponseModel):
 
     @property
     def identity(self) -> str:
-        """A key for deduplication: equal for every delivery of one event, and for no other."""
+        """Key for deduplication, equal for every delivery of one event, and for no other."""
         code = self.clickpost_status_code
         facts = (self.subject, None if code is None else int(code), self.timestamp, self.status)
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

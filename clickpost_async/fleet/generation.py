@@ -20,7 +20,7 @@ return 1
 _TIME_DIGITS = 8
 
 
-class EraScript:
+class GenerationScript:
     """Runs `script` in the era of a Redis, beginning a new era when its memory is a new one.
 
     The era is in the text of the script, which Redis keeps in volatile memory only, and in `key`,

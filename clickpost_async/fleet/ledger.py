@@ -10,9 +10,12 @@ from importlib import resources
 from typing import Any, cast
 
 from attrs import field, frozen
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from clickpost_async.bulk.records import Key
-from clickpost_async.fleet.generation import EraScript
+from clickpost_async.fleet.generation import GenerationScript
 from clickpost_async.fleet.redis_calls import (
     Batcher,
     RedisBackoff,
@@ -20,14 +23,6 @@ from clickpost_async.fleet.redis_calls import (
     cancel_and_wait,
 )
 from clickpost_async.fleet.server_check import check_server
-
-try:
-    from redis.asyncio import BlockingConnectionPool, Redis
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
-except ImportError as _error:
-    message = "a fleet's ledger needs the redis extra: pip install 'clickpost_async[redis]'"
-    raise ImportError(message) from _error
 
 _log = logging.getLogger("clickpost_async")
 
@@ -158,7 +153,7 @@ class OpenLedger:
         self._generation_key = f"{self._prefix}era"
         self._held: set[str] = set()
         self._is_worker = False
-        self._script = EraScript(
+        self._script = GenerationScript(
             redis,
             self._generation_key,
             _SCRIPT,

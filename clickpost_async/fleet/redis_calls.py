@@ -5,11 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-try:
-    from redis.exceptions import RedisError
-except ImportError as _error:
-    message = "a fleet needs the redis extra: pip install 'clickpost_async[redis]'"
-    raise ImportError(message) from _error
+from redis.exceptions import RedisError
 
 T = TypeVar("T")
 R = TypeVar("R")
