@@ -1,4 +1,4 @@
-"""Play every fault, and write down what became of it: `python -m tests.make_fault_table`."""
+"""Run every fault test, and write the table of results: `python -m tests.make_fault_table`."""
 
 import sys
 from collections import Counter
@@ -10,7 +10,7 @@ import pytest
 from tests.faults.catalogue import FAULTS, NOT_PLAYED, Played, played
 
 TABLE = Path(__file__).parent / "faults" / "README.md"
-_HEAD = """# The fault laboratory
+_HEAD = """# Fault-injection tests
 
 Each fault of the catalogue, the tests that play it, and whether the client survived when this table
 was made, by `python -m tests.make_fault_table`, which runs them all. *Controls* play the same with
@@ -22,7 +22,7 @@ the protection switched off, and pass when the harm is done. In brackets: how ma
 
 
 class _Results:
-    """What became of each test, by its name without parameters."""
+    """The results of each test, by its name without parameters."""
 
     def __init__(self) -> None:
         self.passed: Counter[str] = Counter()

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from clickpost_async.sandbox import Delivery, Sandbox
+from clickpost_async.sandbox import Sandbox, WebhookDelivery
 from tests.helpers.redis_server import RedisServer
 from tests.integrations.servers import Server, serving
 from tests.sandbox.samples import india_order
@@ -181,7 +181,7 @@ def handled(notes: RedisServer) -> list[str]:
         return sorted(client.lrange("handled", 0, -1))
 
 
-async def pushes(sandbox: Sandbox, http: httpx.AsyncClient, count: int) -> list[Delivery]:
+async def pushes(sandbox: Sandbox, http: httpx.AsyncClient, count: int) -> list[WebhookDelivery]:
     """Place orders, move their parcels, and return what became of so many pushes."""
     for number in range(4):
         order = india_order(f"PEN-{number}", shipment_details__awb_number=f"W{number}")
