@@ -72,13 +72,13 @@ class Rate:
 
     calls: float
     per: float = 1.0
-    burst: int | None = None
+    burst: float | None = None
 
     def __attrs_post_init__(self) -> None:
         check_number("calls", self.calls, unit="calls", exclusive=True)
         check_number("per", self.per, unit="seconds", exclusive=True)
         if self.burst is not None:
-            check_number("burst", self.burst, unit="calls", minimum=1, whole=True)
+            check_number("burst", self.burst, unit="calls", minimum=1)
 
     @property
     def per_second(self) -> float:

@@ -392,9 +392,9 @@ def test_rate_needs_finite_numbers_above_zero(number: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("burst", [0, -1, 1.5, True, "1"])
-def test_rate_burst_is_a_whole_number_of_calls(burst: Any) -> None:
-    message = "burst must be a whole number of calls, 1 or more; got "
+@pytest.mark.parametrize("burst", [0, -1, 0.5, True, "1"])
+def test_rate_burst_is_a_number_of_calls_above_one(burst: Any) -> None:
+    message = "burst must be a finite number of calls, 1 or more; got "
     assert refuses(lambda: Rate(10, burst=burst), message)
 
 

@@ -43,7 +43,7 @@ async def test_whatever_knows_the_address_of_a_label_can_be_downloaded(label: An
 @pytest.mark.asyncio
 async def test_a_label_that_is_not_there_yet_says_what_to_do(label: Any) -> None:
     caller: Any = Downloads()
-    with pytest.raises(InvalidRequestError, match=r"fetch it with labels\.fetch"):
+    with pytest.raises(InvalidRequestError, match=r"fetch it later with labels\.fetch"):
         await Labels(caller).download(label, "1.pdf")
     assert caller.asked == []
 

@@ -392,7 +392,7 @@ def test_pages_that_go_in_a_circle_are_an_error_not_a_loop() -> None:
 
     fake = Circling([], now=TEN + timedelta(days=1))
 
-    with pytest.raises(UnreadableReplyError, match="in a circle"):
+    with pytest.raises(UnreadableReplyError, match="pagination loop detected"):
         read(fake, TEN + seconds(60))
     assert len(fake.asked) == 2
 

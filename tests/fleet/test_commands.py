@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from clickpost_async.cli.order_files import OrderFile, Part
+from clickpost_async.cli.order_files import OrderFile, Part, SourceRows
 from clickpost_async.fleet import Ledger
 from clickpost_async.fleet.ledger import Result
 from clickpost_async.fleet.status import FleetStatus, read_status
@@ -119,10 +119,10 @@ async def test_status_command_shows_one_screen(redis_server: RedisServer) -> Non
 def test_parts_of_a_file_hold_every_order_once(tmp_path: Path) -> None:
     file = write_orders(tmp_path, 200)
     parts = [
-        [row.reference for row in OrderFile.of(file, None, None, f"{n}/8").rows()]
+        [row.reference for row in SourceRows(OrderFile.of(file, None, None, part=f"{n}/8"))]
         for n in range(1, 9)
     ]
-    everything = [row.reference for row in OrderFile.of(file, None, None).rows()]
+    everything = [row.reference for row in SourceRows(OrderFile.of(file, None, None))]
 
     assert sorted(name or "" for part in parts for name in part) == sorted(
         name or "" for name in everything
@@ -131,6 +131,8 @@ def test_parts_of_a_file_hold_every_order_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["0/8", "9/8", "2", "a/b", "2/0", "-1/8"])
-def test_part_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(SystemExit, match="a part is written as 2/8"):
+def test_part_that_is_none_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
         Part.parse(text)
+    assert caught.value.code == 2
+    assert "write it as 2/8" in capsys.readouterr().err

@@ -268,7 +268,7 @@ async def test_without_an_era_a_flushed_order_waits_unnoticed(
         rounds += 1
         return "an era"
 
-    monkeypatch.setattr(OpenLedger, "era", never_changes)
+    monkeypatch.setattr(OpenLedger, "generation", never_changes)
     fed, feed = recording()
     async with Fleet.open(feed, await crew.client(), crew.ledger) as fleet:
         waiting = asyncio.create_task(fleet.create(india_order("PEN-12")))
