@@ -163,7 +163,7 @@ class Call(CallState[R]):
             return None
         self.runtime.counts.reconciliations += 1
         try:
-            found = await self._make_lookup(look_up).run()
+            found = await self._find(look_up)
         except ClickPostError:
             # Not found, or the look-up failed: either way the outcome stays unknown.
             return None
@@ -174,19 +174,20 @@ class Call(CallState[R]):
         look_up = reconcile.look_up_endpoint(self.endpoint)
         assert look_up is not None  # noqa: S101 - an endpoint polls by what finds its orders
         try:
-            found = await self._make_lookup(look_up).run()
+            return await self._find(look_up)
         except ClickPostError as error:
             if error.outcome is Outcome.REJECTED and not isinstance(error, CourierError):
                 # That the look-up is rejected does not mean that the order is.
                 error.outcome = Outcome.UNKNOWN
             raise
-        self.is_pending = found.pending
-        return found
 
-    def _make_lookup(self, look_up: Get[R]) -> "Call[R]":
+    async def _find(self, look_up: Get[R]) -> R:
+        """Find the order by its reference number, and record whether it is pending."""
         options = attrs.evolve(self.options, retry=RetryPolicy.never())
         query = {"reference_number": self.reference}
-        return Call(self.runtime, options, look_up, query, look_up_for=self)
+        found = await Call(self.runtime, options, look_up, query, look_up_for=self).run()
+        self.is_pending = found.pending
+        return found
 
     async def _settle(self, unresolved: ClickPostError) -> None:
         """Wait until the settle delay of an earlier create of the order has passed."""

@@ -123,6 +123,28 @@ async def test_a_lost_b2b_order_is_looked_up_before_it_is_sent_again() -> None:
 
 
 @virtual_time
+async def test_lost_b2b_order_that_a_lookup_finds_pending_is_polled_and_not_sent_again() -> None:
+    play = Play(
+        [httpx.ReadError("")], knows=lookups(queued(102), queued(102), placed("W-9", "B-1"))
+    )
+    async with playing(play) as clickpost:
+        order = await clickpost.orders.create_b2b(b2b_order())
+
+    assert order.waybill == "W-9"
+    assert (len(play.requests), len(play.look_ups)) == (1, 3)
+
+
+@virtual_time
+async def test_b2b_order_in_doubt_that_a_lookup_finds_pending_is_polled_and_not_sent() -> None:
+    play = Play([], knows=lookups(queued(102), placed("W-9", "B-1")))
+    async with playing(play) as clickpost:
+        order = await clickpost.with_options(in_doubt=True).orders.create_b2b(b2b_order())
+
+    assert order.waybill == "W-9"
+    assert (len(play.requests), len(play.look_ups)) == (0, 2)
+
+
+@virtual_time
 async def test_a_lost_b2b_order_that_nobody_finds_is_sent_again_after_the_settle_delay() -> None:
     play = Play([httpx.ReadError(""), placed("W-9", "B-1")])
     async with playing(play) as clickpost:
