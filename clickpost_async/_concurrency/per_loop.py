@@ -97,7 +97,7 @@ def is_clock_frozen() -> bool:
     """Return whether the event loop's clock stands still, so that no sleep would ever end.
 
     Tests do that: freezegun replaces `time.monotonic`, which asyncio's own event loops read. A loop
-    with a clock of its own, as in virtual time, moves it when everybody waits.
+    with a clock of its own, as in virtual time, moves it when all tasks wait.
     """
     if isinstance(time.monotonic, BuiltinFunctionType):
         return False

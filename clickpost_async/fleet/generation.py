@@ -10,10 +10,10 @@ from redis.exceptions import NoScriptError
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-# Sets the era unless another process was first.
+# Sets the generation unless another process was first.
 _REPLACE = """
-local era = redis.call('GET', KEYS[1]) or ''
-if era ~= ARGV[1] then return 0 end
+local generation = redis.call('GET', KEYS[1]) or ''
+if generation ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return 1
 """
@@ -21,12 +21,12 @@ _TIME_DIGITS = 8
 
 
 class GenerationScript:
-    """Runs `script` in the era of a Redis, beginning a new era when its memory is a new one.
+    """Runs `script` in the generation of a Redis; a new memory begins a new generation.
 
-    The era is in the text of the script, which Redis keeps in volatile memory only, and in `key`,
-    which is data. After a restart or a failover the script is missing, after FLUSHALL the key is,
-    and after a roll-back of the data they differ. `check` is called before an era begins or is
-    joined, and refuses a Redis by raising. Any command of a user without @dangerous will do.
+    The generation is in the text of the script, which Redis keeps in volatile memory only, and in
+    `key`, which is data. After a restart or a failover the script is missing, after FLUSHALL the
+    key is, and after a roll-back of the data they differ. `check` is called before a generation
+    begins or is joined, and refuses a Redis by raising. A user without @dangerous is enough.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class GenerationScript:
         self._sha = ""
 
     async def current(self) -> str:
-        """Return the era; another one than before means that Redis may have lost something."""
+        """Return the generation; a new one means that Redis may have lost something."""
         await self.run([], [])
         return self._generation
 
     async def run(self, keys: Sequence[str], arguments: Sequence[str]) -> list[list[str]]:
-        """Run the script with the era's key in front of `keys`."""
+        """Run the script with the generation's key in front of `keys`."""
         while True:
             if self._generation:
                 try:
@@ -60,13 +60,13 @@ class GenerationScript:
                 except NoScriptError:
                     pass
                 else:
-                    if result[:1] != ["era"]:
+                    if result[:1] != ["generation"]:
                         return result
             await self._join_or_begin()
 
     async def _evaluate(self, keys: Sequence[str], arguments: Sequence[str]) -> list[Any]:
         words = (self._key, *keys, *arguments)
-        # Never EVAL, which would load the script of an era that is over.
+        # Never EVAL, which would load the script of a generation that is over.
         result = self._redis.evalsha(self._sha, 1 + len(keys), *words)
         return await cast("Awaitable[list[Any]]", result)
 
@@ -93,4 +93,4 @@ class GenerationScript:
 
     def _text(self, generation: str) -> str:
         began = int(generation[:_TIME_DIGITS], 16)
-        return f"local ERA, BEGAN = '{generation}', {began}\n{self._script}"
+        return f"local GENERATION, BEGAN = '{generation}', {began}\n{self._script}"

@@ -1,20 +1,21 @@
--- The state of a fleet's orders, many in one call. Constants stand in front of this text: the `ERA`
--- and when it `BEGAN`. The client loads the script under a new era when Redis has been started, has
--- failed over or was emptied. Scripts live in the memory of a running server only, so a call that
--- gets this far, with the same era in KEYS[1], proves that no write of this era was lost.
+-- The state of a fleet's orders, many in one call. Constants stand in front of this text: the
+-- `GENERATION` and when it `BEGAN`. The client loads the script under a new one when Redis has been
+-- started, has failed over or was emptied. Scripts live in the memory of a running server only, so a
+-- call that gets this far, with the same generation in KEYS[1], proves that no write of it was lost.
 --
--- KEYS: the era's key, the prefix of the workers' sets, the set of orders in doubt, and the orders.
+-- KEYS: the generation's key, the prefix of the workers' sets, the set of orders in doubt, and the
+-- orders.
 -- ARGV: act, worker, seconds that a heartbeat is good for, seconds that records are kept, and then
 -- a fixed number of words for each order.
 --
--- An order's record is text: `<era> <owner> <digest> <sent>`, each `-` where there is none. `sent` is
--- when its bytes were last about to leave. Once placed it is `P <digest> <summary>`:
+-- An order's record is text: `<generation> <owner> <digest> <sent>`, each `-` where there is none.
+-- `sent` is when its bytes were last about to leave. Once placed it is `P <digest> <summary>`:
 -- up to 44 bytes take one allocation in Redis.
 -- Each worker has a set of the orders that it has claimed, which its heartbeats keep alive.
 local act, me, alive, keep = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local stored = redis.call('MGET', KEYS[1], unpack(KEYS, 4))
-if stored[1] ~= ERA then
-  return { 'era' }
+if stored[1] ~= GENERATION then
+  return { 'generation' }
 end
 
 local workers, doubts, orders = KEYS[2], KEYS[3], {}
@@ -40,9 +41,9 @@ local function read(order)
   if placed then
     return { digest = placed, summary = summary }
   end
-  local era, owner, digest, sent = string.match(record, '^(%S+) (%S+) (%S+) (%S+)$')
+  local generation, owner, digest, sent = string.match(record, '^(%S+) (%S+) (%S+) (%S+)$')
   return {
-    era = era,
+    generation = generation,
     owner = owner ~= '-' and owner or nil,
     digest = digest ~= '-' and digest or nil,
     sent = tonumber(sent),
@@ -54,9 +55,9 @@ local function write(order, record)
   redis.call('SET', order, record, 'EX', keep)
 end
 
-local function write_open(order, era, owner, digest, sent)
+local function write_open(order, generation, owner, digest, sent)
   sent = sent and string.format('%.6f', sent) or '-'
-  write(order, table.concat({ era, owner or '-', digest or '-', sent }, ' '))
+  write(order, table.concat({ generation, owner or '-', digest or '-', sent }, ' '))
 end
 
 if act == 'register' then
@@ -64,7 +65,7 @@ if act == 'register' then
     if records[order] then
       redis.call('EXPIRE', order, keep)
     else
-      write_open(order, ERA)
+      write_open(order, GENERATION)
     end
     results[place] = { 'registered' }
   end
@@ -79,7 +80,7 @@ if act == 'claim' then
     local result
     if known.owner and known.owner ~= me then
       -- Whoever had it before a restart may not have sent a heartbeat yet.
-      local unheard = known.era ~= ERA and now - BEGAN < alive
+      local unheard = known.generation ~= GENERATION and now - BEGAN < alive
       if unheard or redis.call('SISMEMBER', workers .. known.owner, order) == 1 then
         result = { 'held' }
       end
@@ -92,11 +93,12 @@ if act == 'claim' then
       result = { 'placed', known.summary }
     else
       local sent = known.sent
-      if (known.era and known.era ~= ERA) or (was_queued and not known.era) then
-        -- The record of a sending may have been lost with an earlier era, or by eviction.
+      local is_older = known.generation and known.generation ~= GENERATION
+      if is_older or (was_queued and not known.generation) then
+        -- The record of a sending may have been lost with an earlier generation, or by eviction.
         sent = now
       end
-      write_open(order, ERA, me, digest, sent)
+      write_open(order, GENERATION, me, digest, sent)
       granted[#granted + 1] = order
       -- As text: a number would lose its fraction on the way.
       result = { 'granted', sent and string.format('%.6f', math.max(0, now - sent)) or '' }
@@ -114,7 +116,7 @@ if act == 'sending' then
   for place, order in ipairs(orders) do
     local known = read(order)
     if known.owner == me then
-      write_open(order, ERA, me, known.digest, now)
+      write_open(order, GENERATION, me, known.digest, now)
       results[place] = { 'granted' }
     else
       results[place] = { 'lost' }
@@ -137,9 +139,9 @@ for place, order in ipairs(orders) do
     records[order] = nil
     redis.call('DEL', order)
   elseif known.owner == me then
-    write_open(order, known.era, nil, known.digest, known.sent)
+    write_open(order, known.generation, nil, known.digest, known.sent)
   elseif state == 'open' and not known.owner and not known.digest then
-    -- Lost while it was under way: of no era, so it is in doubt for whoever is next.
+    -- Lost while it was under way: of no generation, so it is in doubt for whoever is next.
     write_open(order, '-', nil, digest, now)
   end
   if state == 'open' then

@@ -150,7 +150,7 @@ class OpenLedger:
         self._workers = f"{self._prefix}worker:"
         self._roster = f"{self._prefix}workers"
         self._doubts = f"{self._prefix}doubts"
-        self._generation_key = f"{self._prefix}era"
+        self._generation_key = f"{self._prefix}generation"
         self._held: set[str] = set()
         self._is_worker = False
         self._script = GenerationScript(
@@ -245,7 +245,7 @@ class OpenLedger:
         return f"{self._prefix}answers:{self.me}"
 
     async def generation(self) -> str:
-        """Return the era of this Redis: a restart, a failover and FLUSHALL begin another one."""
+        """Return the generation of this Redis; a restart, a failover and FLUSHALL begin another."""
         return await self._script.current()
 
     async def workers(self) -> int:

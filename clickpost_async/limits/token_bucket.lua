@@ -1,16 +1,17 @@
 -- The pace of one account, on Redis' own clock. Calls leave in slots, an interval apart; a process
 -- asks for some and is told when they are. What is known of an account is a hash: when the `next`
--- slot is, until when all are `held`, when the clock was last `seen`, and the `era`, within which
--- slots that were told before can be compared with `next`.
+-- slot is, until when all are `held`, when the clock was last `seen`, and the
+-- `generation`, within which slots that were told before can be compared with `next`.
 local interval, slack, lapse = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local want, hold = tonumber(ARGV[4]), tonumber(ARGV[5])
--- Slots that the process was told before and has not used: in which era, the first, and how many.
+-- Slots that the process was told before and has not used: their generation, the first, how many.
 local told, first, count = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-local known = redis.call('HMGET', KEYS[1], 'next', 'held', 'seen', 'era')
-local next, held, seen, era = tonumber(known[1]), tonumber(known[2]), tonumber(known[3]), known[4]
+local known = redis.call('HMGET', KEYS[1], 'next', 'held', 'seen', 'generation')
+local next, held, seen = tonumber(known[1]), tonumber(known[2]), tonumber(known[3])
+local generation = known[4]
 
 -- As Lua writes a number of itself, it keeps 14 digits of it.
 local function exact(number)
@@ -19,16 +20,16 @@ end
 
 if not next then
   -- Nobody knows what left before: no burst.
-  next, held, era = now, now, exact(now)
+  next, held, generation = now, now, exact(now)
 elseif now < seen then
   -- A clock that steps back: what is still to be waited stays.
-  next, held, era = next - (seen - now), held - (seen - now), exact(now)
+  next, held, generation = next - (seen - now), held - (seen - now), exact(now)
 end
 
 if hold > 0 then
   held = math.max(held, now + hold)
 end
-if told ~= era then
+if told ~= generation then
   count = 0
 elseif count > 0 and math.abs(first + count * interval - next) < interval / 1000 then
   -- Nobody has come after: it is as if they had never been asked for.
@@ -45,7 +46,10 @@ if fresh > 0 then
   next = base + fresh * interval
 end
 
-redis.call('HSET', KEYS[1], 'next', exact(next), 'held', exact(held), 'seen', exact(now), 'era', era)
+redis.call(
+  'HSET', KEYS[1], 'next', exact(next), 'held', exact(held), 'seen', exact(now),
+  'generation', generation
+)
 -- A month after the last slot it is forgotten, and begins without a burst.
 redis.call('EXPIRE', KEYS[1], math.ceil(math.max(0, next - now)) + 2592000)
-return { era, exact(now), count, exact(base), exact(held) }
+return { generation, exact(now), count, exact(base), exact(held) }

@@ -266,7 +266,7 @@ async def test_without_an_era_a_flushed_order_waits_unnoticed(
     async def never_changes(self: OpenLedger) -> str:
         nonlocal rounds
         rounds += 1
-        return "an era"
+        return "a generation"
 
     monkeypatch.setattr(OpenLedger, "generation", never_changes)
     fed, feed = recording()

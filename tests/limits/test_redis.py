@@ -317,7 +317,7 @@ def _taken(client: "redis.Redis") -> None:
 
 
 def _nonsense(client: "redis.Redis") -> None:
-    client.hset(KEY, mapping={"next": "soon", "held": "never", "seen": "x", "era": ""})
+    client.hset(KEY, mapping={"next": "soon", "held": "never", "seen": "x", "generation": ""})
     client.hset(KEY, "next", "nan")
 
 

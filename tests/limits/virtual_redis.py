@@ -36,7 +36,7 @@ class PlayedRedis:
     asked: int = 0
 
     def __attrs_post_init__(self) -> None:
-        old = {"next": "-1e6", "held": "-1e6", "seen": "-1e6", "era": "old"}
+        old = {"next": "-1e6", "held": "-1e6", "seen": "-1e6", "generation": "old"}
         self.client.hset(self.key, mapping=old)
 
     def forget(self) -> None:

@@ -190,7 +190,7 @@ class Redis:
         compiled = _COMPILED.get(sha)
         if compiled is None:
             if len(_COMPILED) >= _MAX_COMPILED:
-                # Each era of each play has a script of its own.
+                # Each generation of each play has a script of its own.
                 _COMPILED.clear()
             text = f"function(KEYS, ARGV, redis) {self._scripts[sha]}\nend"
             compiled = _COMPILED[sha] = _LUA.eval(text)

@@ -134,7 +134,7 @@ def test_simulated_redis_answers_commands_as_a_real_one(connection: Connection) 
 
 def test_simulated_redis_runs_the_ledger_as_a_real_one(connection: Connection) -> None:
     redis = Redis(World(1))
-    script = f"local ERA, BEGAN = 'an-era', 0\n{LEDGER}"
+    script = f"local GENERATION, BEGAN = 'an-era', 0\n{LEDGER}"
     redis.call("SET", "era", "an-era")
     real(connection, ["SET", "era", "an-era"])
 
