@@ -4,6 +4,15 @@ from attrs import field, frozen
 
 from clickpost_async._codec.endpoint import Auth
 from clickpost_async.settings import Host
+from clickpost_async.structures._base import RequestModel
+
+
+@frozen
+class EncodedOrder:
+    """An order with its JSON, which a journal and the request share."""
+
+    order: RequestModel = field(repr=False)
+    json: bytes = field(repr=False)
 
 
 @frozen(kw_only=True)
