@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clickpost_async import ClickPost, NoReplyError, Rate, Resend, RetryPolicy, structure
+from clickpost_async import ClickPost, NoReplyError, Resend, RetryPolicy, structure
 from clickpost_async._codec import request as request_codec
 from clickpost_async._codec.converter import to_wire
 from clickpost_async.bulk import (
@@ -498,24 +498,6 @@ async def test_order_with_its_keys_in_another_order_is_the_same_order(journal: P
         await run(clickpost, [order], journal)
         outcomes, report = await run(clickpost, [turned], journal)
     assert (outcomes["R-1"].differs, report.skipped, report.changed) == (False, 1, 0)
-
-
-@virtual_time
-async def test_paced_run_flushes_the_journal_about_once_an_order(
-    journal: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    commit, flushes = JournalFile.commit, 0
-
-    def counted(store: JournalFile, acts: Any, *, durable: bool = True) -> Any:
-        nonlocal flushes
-        flushes += durable
-        return commit(store, acts, durable=durable)
-
-    monkeypatch.setattr(JournalFile, "commit", counted)
-    async with at(Sandbox(courier_seconds=0.05), rate=Rate(100, burst=1)) as clickpost:
-        _, report = await run(clickpost, orders(*range(100)), journal)
-    assert report.placed == 100
-    assert flushes <= 130
 
 
 @virtual_time
