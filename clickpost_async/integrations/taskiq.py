@@ -21,6 +21,7 @@ from typing import Annotated, Any, cast
 
 from attrs import evolve, frozen
 
+from clickpost_async._util.extras import require
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet.fleet import Feed
 from clickpost_async.fleet.ledger import Ledger
@@ -34,7 +35,7 @@ from clickpost_async.fleet.redis_calls import (
 )
 from clickpost_async.fleet.worker import OrderTerms, Worker
 
-try:
+with require("workers on taskiq need the taskiq extra", "clickpost_async[taskiq]"):
     from redis.asyncio import Redis
     from redis.exceptions import RedisError, ResponseError
     from taskiq import (
@@ -48,9 +49,6 @@ try:
     )
     from taskiq.exceptions import SendTaskError
     from taskiq_redis import RedisStreamBroker
-except ImportError as _error:
-    message = "workers on taskiq need the taskiq extra: pip install 'clickpost_async[taskiq]'"
-    raise ImportError(message) from _error
 
 _log = logging.getLogger("clickpost_async")
 
