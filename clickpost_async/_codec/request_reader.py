@@ -32,12 +32,12 @@ def request_reader(
     cls: type = kind
     made_by = builder(cls)
     if made_by is None or kind.__attrs_post_init__ is not RequestModel.__attrs_post_init__:
-        return lambda data, _: data if isinstance(data, kind) else read_fields(_mapping(data), None)
+        return lambda data, _: data if isinstance(data, kind) else read_fields(mapping(data), None)
     scope = Scope(
         cls=cls,
         made_by=made_by,
         fill=object.__new__,
-        mapping=_mapping,
+        mapping=mapping,
         check=compile_check(cls),
         read_fields=read_fields,
     )
@@ -85,7 +85,8 @@ def _read_field(
     ]
 
 
-def _mapping(data: Any) -> Mapping[str, Any]:
+def mapping(data: Any) -> dict[Any, Any]:
+    """Return a mapping as a dictionary; raises `StructureError` for any other value."""
     if isinstance(data, Mapping):
         return dict(data.items())
     raise StructureError

@@ -6,33 +6,96 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from clickpost_async._codec.request_reader import StructureError
+import attrs
+
+from clickpost_async._codec.request_reader import StructureError, mapping
 from clickpost_async.structures._base import ResponseModel
-from clickpost_async.structures._compiled import compile_maker
+from clickpost_async.structures._compiled import Scope, builder, default_of
 from clickpost_async.structures._schema import FieldSpec, specs
 
 if TYPE_CHECKING:
     from cattrs import Converter
 
-# Most are dictionaries; a check of the abstract class costs more than reading a field.
-_OBJECT = (dict, Mapping)
+Part = Callable[[Any], Any]
+
+_UNREADABLE = (StructureError, ValueError, TypeError, OverflowError)
 
 
 def response_reader(
     kind: type[ResponseModel], converter: "Converter"
 ) -> Callable[[Any, Any], ResponseModel]:
-    """Return a function that makes a response object of a mapping."""
+    """Return a function that makes a response object of a mapping.
+
+    Most have readable fields only, and are filled by compiled code; any other is read again, field
+    by field.
+    """
+    fields = {spec.name: _field(spec, converter) for spec in specs(kind)}
+    read_fields = _fields_reader(kind, fields)
+    cls: type = kind
+    made_by = builder(cls)
+    if made_by is None or hasattr(kind, "__attrs_post_init__"):
+        return lambda data, _: read_fields(mapping(data))
+    others = [field.name for field in attrs.fields(cls) if field.name not in {*fields, "extra"}]
+    also = [wire for spec in specs(kind) for wire in spec.also if wire != spec.wire]
+    scope = Scope(
+        cls=cls,
+        made_by=made_by,
+        fill=object.__new__,
+        mapping=mapping,
+        read_fields=read_fields,
+        wires=frozenset(spec.wire for spec in specs(kind)),
+        unreadable=_UNREADABLE,
+    )
+    read: Callable[[Any, Any], ResponseModel] = scope.function(
+        "read(data, _)",
+        [
+            "if type(data) is not dict: data = mapping(data)",
+            # Which of two spellings counts depends on their order.
+            *(f"if {wire!r} in data: return read_fields(data)" for wire in also),
+            "try:",
+            "    made = fill(made_by); unread = len(data)",
+            *(
+                f"    {line}"
+                for spec in specs(kind)
+                for line in _read_field(spec, fields[spec.name], kind, scope)
+            ),
+            "except unreadable: return read_fields(data)",
+            *(f"made.{name} = {default_of(cls, name, scope)}" for name in others),
+            "made.extra = {key: data[key] for key in data if key not in wires} if unread else {}",
+            "made.__class__ = cls",
+            "return made",
+        ],
+    )
+    return read
+
+
+def _read_field(
+    spec: FieldSpec, field: tuple[Any, Part], kind: type[ResponseModel], scope: Scope
+) -> Sequence[str]:
+    wanted, part = field
+    default = default_of(kind, spec.name, scope)
+    value = f"{default} if raw is None else {scope.add(part)}(raw)"
+    if wanted is not None:
+        # Most values have the expected type.
+        value = f"raw if type(raw) is {scope.add(wanted)} else {value}"
+    return [
+        f"if {spec.wire!r} in data:",
+        f"    unread -= 1; raw = data[{spec.wire!r}]; made.{spec.name} = {value}",
+        f"else: made.{spec.name} = {default}",
+    ]
+
+
+def _fields_reader(
+    kind: type[ResponseModel], fields: Mapping[str, tuple[Any, Part]]
+) -> Callable[[Mapping[Any, Any]], ResponseModel]:
     readers = {
-        wire: (spec.name, *_field(spec, converter), wire == spec.wire)
+        wire: (spec.name, *fields[spec.name], wire == spec.wire)
         for spec in specs(kind)
         for wire in (*spec.also, spec.wire)
     }
-    make: Callable[[Mapping[str, Any], Mapping[str, Any]], ResponseModel] = compile_maker(kind)
 
-    def read(data: Any, _: Any) -> ResponseModel:
-        if not isinstance(data, _OBJECT):
-            raise StructureError
-        fields: dict[str, Any] = {}
+    def read(data: Mapping[Any, Any]) -> ResponseModel:
+        found: dict[str, Any] = {}
         extra: dict[str, Any] = {}
         for key, raw in data.items():
             known = readers.get(key)
@@ -41,12 +104,11 @@ def response_reader(
             elif raw is not None:
                 name, wanted, part, main = known
                 try:
-                    if main or name not in fields:
-                        # The fast path: most values have the expected type.
-                        fields[name] = raw if type(raw) is wanted else part(raw)
-                except (StructureError, ValueError, TypeError, OverflowError):
+                    if main or name not in found:
+                        found[name] = raw if type(raw) is wanted else part(raw)
+                except _UNREADABLE:
                     extra[key] = raw
-        return make(fields, extra)
+        return kind(**found, extra=extra)
 
     return read
 
@@ -75,7 +137,7 @@ def _part(kind: Any, converter: "Converter") -> Callable[[Any], Any]:
         return lambda raw: tuple(map(part, _list(raw)))
     if origin is Mapping:
         part = _part(arms[1], converter)
-        return lambda raw: {str(key): part(value) for key, value in _object(raw).items()}
+        return lambda raw: {str(key): part(value) for key, value in mapping(raw).items()}
     if origin in (typing.Union, types.UnionType):
         parts = [_part(arm, converter) for arm in arms]
         return lambda raw: _first_fitting(parts, raw)
@@ -92,12 +154,6 @@ def _first_fitting(parts: Sequence[Callable[[Any], Any]], raw: Any) -> Any:
         except (StructureError, ValueError, TypeError):
             continue
     raise StructureError
-
-
-def _object(raw: Any) -> Mapping[Any, Any]:
-    if not isinstance(raw, _OBJECT):
-        raise StructureError
-    return raw
 
 
 def _list(raw: Any) -> Sequence[Any]:

@@ -27,13 +27,11 @@ def writer(
     always: list[str] = []
     lines: list[str] = []
     for spec in specs(kind):
+        now = _written(spec.kind, f"made.{spec.name}", converter, foreign, scope)
         if spec.default is not None:
-            now = _written(spec.kind, f"made.{spec.name}", converter, foreign, scope)
             always.append(f"{spec.wire!r}: {now}")
         else:
-            now = _written(spec.kind, "value", converter, foreign, scope)
-            lines.append(f"value = made.{spec.name}")
-            lines.append(f"if value is not None: out[{spec.wire!r}] = {now}")
+            lines.append(f"if made.{spec.name} is not None: out[{spec.wire!r}] = {now}")
     unknown = scope.add(foreign) + "(raw)" if foreign else "raw"
     lines += [
         "if made.extra:",

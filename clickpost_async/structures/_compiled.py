@@ -85,27 +85,6 @@ def default_of(cls: type, name: str, scope: Scope) -> str:
     return scope.add(default)
 
 
-def compile_maker(cls: type) -> Callable[[Mapping[str, Any], Mapping[str, Any]], Any]:
-    """Return a function that makes a response object of its fields and its `extra`."""
-    made_by = builder(cls)
-    if made_by is None or hasattr(cls, "__attrs_post_init__"):
-        return lambda fields, extra: cls(**fields, extra=extra)
-    scope = Scope(cls=cls, made_by=made_by, fill=object.__new__, setattr=setattr)
-    names = [field.name for field in attrs.fields(cls) if field.name != "extra"]
-    make: Callable[[Mapping[str, Any], Mapping[str, Any]], Any] = scope.function(
-        "make(fields, extra)",
-        [
-            "made = fill(made_by)",
-            *(f"made.{name} = {default_of(cls, name, scope)}" for name in names),
-            "made.extra = extra",
-            "for name, value in fields.items(): setattr(made, name, value)",
-            "made.__class__ = cls",
-            "return made",
-        ],
-    )
-    return make
-
-
 @cache
 def compile_check(cls: type) -> Check:
     """Return a function that tells whether all of a structure is valid in its own type.

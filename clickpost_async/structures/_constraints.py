@@ -374,7 +374,7 @@ def is_waybill(value: object) -> bool:
         return False
     text = value.strip()
     return (
-        any(letter.isalnum() for letter in text)
+        (text.isalnum() or any(letter.isalnum() for letter in text))
         and len(value) <= _LONGEST_WAYBILL
         and text.strip("0") != ""
         and text.casefold() not in _NO_WAYBILLS

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from clickpost_async import InvalidRequestError, structure, unstructure
 from clickpost_async._codec import converter, request_reader
+from clickpost_async._codec.converter import structure_response
 from clickpost_async.errors import Problem
-from clickpost_async.structures import Item, Order, RequestModel, ResponseModel, _base
-from clickpost_async.structures._compiled import builder, compile_check, compile_maker
+from clickpost_async.structures import Item, Order, RequestModel, ResponseInfo, ResponseModel, _base
+from clickpost_async.structures._compiled import builder, compile_check
 from clickpost_async.structures._constraints import MaxLength, ValueRule
 from clickpost_async.structures._schema import specs
 from tests.helpers.strategies import every_field, every_sent, payloads, simplest
@@ -177,13 +178,14 @@ def test_a_response_class_with_hooks_is_made_by_calling_it() -> None:
     class Shouted(ResponseModel):
         note: str = field(default="", converter=str.upper)
 
-    assert compile_maker(Shouted)({"note": "abc"}, {}).note == "ABC"
-    assert compile_maker(Order)({"waybill": "1"}, {"a": 1}) == Order(waybill="1", extra={"a": 1})
+    read = structure_response({"note": "abc", "a": 1}, Shouted, ResponseInfo(status=200))
+
+    assert read == Shouted(note="ABC", extra={"a": 1})
 
 
 def test_structures_that_were_filled_are_frozen_and_of_their_class() -> None:
     item = structure(simplest(Item), Item)
-    order: Any = compile_maker(Order)({}, {})
+    order: Any = structure_response({}, Order, ResponseInfo())
     assert (type(item), type(order)) == (Item, Order)
     for made in (item, order):
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
