@@ -267,6 +267,7 @@ def _payloads(draw: st.DrawFn, kind: type[RequestModel]) -> dict[str, Any]:
     return _mended(kind, payload)
 
 
+@cache
 def values(kind: Any, rules: tuple[Any, ...] = ()) -> SearchStrategy[Any]:
     """Make valid values of one field."""
     member = member_kind(kind)
