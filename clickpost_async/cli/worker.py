@@ -128,7 +128,7 @@ def broker() -> OrderBroker:
         rate = Rate.parse(os.environ[_RATE])
         async with (
             RedisBucket(url, rate, account=name) as limiter,
-            account.client(limiter) as clickpost,
+            account.client(limiter, max_concurrency=max_concurrency) as clickpost,
         ):
             yield clickpost
 

@@ -98,7 +98,7 @@ class OrderBroker(RedisStreamBroker):
 
     A message whose worker crashed is claimed by another one after `idle` seconds, even if no new
     messages arrive. A worker reads messages while it has fewer than `max_concurrency` orders; one
-    that is told to stop hands those back that it has not sent within 3 s. Messages are compressed,
+    that is told to stop hands those back that it has not sent within 2 s. Messages are compressed,
     and deleted `keep` seconds after they were queued, if no worker has done them.
     """
 
@@ -141,8 +141,8 @@ class OrderBroker(RedisStreamBroker):
         }
         oldest = round((time.time() - self._keep) * 1000)
         async with self._redis() as redis, redis.pipeline(transaction=False) as pipe:
-            pipe.xadd(self.queue_name, fields, minid=max(0, oldest))
-            pipe.expire(self.queue_name, round(self._keep))
+            pipe.xadd(self.queue_name, fields, minid=max(0, oldest), approximate=False)
+            pipe.expire(self.queue_name, math.ceil(self._keep))
             number, _ = await pipe.execute()
         last_entry.set(QueueEntry(self, number))
 

@@ -50,7 +50,7 @@ _log = logging.getLogger("clickpost_async")
 TASK, BATCH_TASK = "clickpost_async:create_order", "clickpost_async:create_orders"
 
 # Seconds after a signal to stop in which the orders that a worker holds can still be finished.
-STOP_AFTER = 3.0
+STOP_AFTER = 2.0
 
 CreateOrder = AsyncTaskiqDecoratedTask[Any, Awaitable[str]]
 
