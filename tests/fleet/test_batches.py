@@ -2,29 +2,25 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from taskiq import AckableMessage
 from taskiq.message import BrokerMessage
-from taskiq.receiver import Receiver
 
-from clickpost_async import ClickPost, RetryPolicy
 from clickpost_async.errors import NoReplyError
 from clickpost_async.fleet import Fleet, Ledger, OrderTerms, Worker, created
 from clickpost_async.fleet.worker import StoppedError
-from clickpost_async.integrations.taskiq import CreateOrder, OrderBroker, feed, order_task
+from clickpost_async.integrations.taskiq import OrderBroker, feed
 from clickpost_async.sandbox import Sandbox
+from tests.fleet.worker_process import Process, process, sandbox_client
 from tests.helpers.http_server import until
 from tests.helpers.redis_server import RedisServer
 from tests.sandbox.samples import india_order
 
 QUEUE = "clickpost:{acme}:orders"
 REPLIES = "clickpost:{acme}:answers:a-feeder"
-BRISK = RetryPolicy(attempts=3, backoff=0.01, settle_delay=0.2)
 
 
 @pytest.fixture
@@ -32,55 +28,6 @@ def server(redis_server: RedisServer) -> RedisServer:
     with redis_server.client() as client:
         client.flushall()
     return redis_server
-
-
-class Process:
-    """A worker process's broker, its task, and its view of the queue."""
-
-    def __init__(self, broker: OrderBroker, task: CreateOrder) -> None:
-        self.broker = broker
-        self.task = task
-        self.receiver = Receiver(broker)
-        self._messages = broker.listen()
-
-    async def next(self) -> AckableMessage:
-        return await asyncio.wait_for(anext(self._messages), 30)
-
-    async def work(self) -> None:
-        await self.receiver.callback(await self.next())
-
-    async def stop_listening(self) -> None:
-        await self._messages.aclose()
-
-
-def sandbox_client(sandbox: Sandbox, **settings: Any) -> ClickPost:
-    return ClickPost(
-        sandbox.username,
-        sandbox.api_key,
-        base_url=sandbox.base_url,
-        retry=BRISK,
-        **settings,
-    )
-
-
-@asynccontextmanager
-async def process(
-    server: RedisServer, sandbox: Sandbox, *, client: dict[str, Any] | None = None, **settings: Any
-) -> AsyncIterator[Process]:
-    broker = OrderBroker(server.url, account="acme", idle=0.3, **settings)
-    broker.is_worker_process = True
-    task = order_task(
-        broker,
-        client=lambda: sandbox_client(sandbox, **(client or {})),
-        ledger=Ledger(server.url, account="acme"),
-    )
-    await broker.startup()
-    started = Process(broker, task)
-    try:
-        yield started
-    finally:
-        await started.stop_listening()
-        await broker.shutdown()
 
 
 def orders(count: int) -> list[dict[str, Any]]:
@@ -91,15 +38,10 @@ async def put(started: Process, count: int) -> None:
     """Queue a message of so many orders, whose replies go to `REPLIES`."""
     tickets = list(range(1, count + 1))
     terms = {"reply_stream": REPLIES, "tickets": tickets, "registered": True}
-    ledger = Ledger(f"redis://{host(started)}", account="acme")
+    ledger = Ledger(started.url, account="acme")
     async with ledger.open() as opened:
         await opened.register([("india", f"BATCH-{number}") for number in range(count)])
     await feed(started.task)(orders(count), terms)
-
-
-def host(started: Process) -> str:
-    found = started.broker.connection_pool.connection_kwargs
-    return f"{found['host']}:{found['port']}"
 
 
 async def replies(server: RedisServer) -> dict[int, list[dict[str, Any]]]:
@@ -124,7 +66,7 @@ async def test_orders_that_are_created_together_travel_in_messages_of_twenty(
 ) -> None:
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(Sandbox())
-        started = await stack.enter_async_context(process(server, sandbox))
+        started = await stack.enter_async_context(process(server.url, sandbox))
         client = await stack.enter_async_context(sandbox_client(sandbox))
         ledger = Ledger(server.url, account="acme")
         fleet = await stack.enter_async_context(Fleet.open(feed(started.task), client, ledger))
@@ -140,7 +82,7 @@ async def test_orders_that_are_created_together_travel_in_messages_of_twenty(
 
 @pytest.mark.asyncio
 async def test_personal_data_is_compressed_in_the_queue(server: RedisServer) -> None:
-    async with Sandbox() as sandbox, process(server, sandbox) as started:
+    async with Sandbox() as sandbox, process(server.url, sandbox) as started:
         await put(started, 20)
         async with Redis.from_url(server.url) as redis:
             [(_, fields)] = await redis.xrange(QUEUE)
@@ -154,7 +96,7 @@ async def test_message_whose_worker_died_half_way_places_the_rest_and_replies_fo
 ) -> None:
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(Sandbox())
-        started = await stack.enter_async_context(process(server, sandbox))
+        started = await stack.enter_async_context(process(server.url, sandbox))
         await put(started, 6)
         # Reads the message, places two of its orders, and dies.
         dying = OrderBroker(server.url, account="acme", idle=0.3)
@@ -184,7 +126,7 @@ async def test_message_whose_worker_died_half_way_places_the_rest_and_replies_fo
 async def test_worker_reads_no_message_while_it_has_all_the_orders_that_it_may_have(
     server: RedisServer,
 ) -> None:
-    async with Sandbox() as sandbox, process(server, sandbox, max_concurrency=20) as started:
+    async with Sandbox() as sandbox, process(server.url, sandbox, max_concurrency=20) as started:
         for _ in range(3):
             await put(started, 10)
         first, second = await started.next(), await started.next()
@@ -205,7 +147,7 @@ async def test_an_order_that_ends_makes_room_though_others_of_its_message_do_not
 ) -> None:
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(Sandbox())
-        started = await stack.enter_async_context(process(server, sandbox, max_concurrency=3))
+        started = await stack.enter_async_context(process(server.url, sandbox, max_concurrency=3))
         ledger = Ledger(server.url, account="acme")
         other = await stack.enter_async_context(ledger.open())
         await put(started, 3)
@@ -247,7 +189,7 @@ async def test_worker_that_stops_reports_what_it_sent_as_unknown_and_hands_back_
         # Without an interruption its responses never come.
         sandbox = await stack.enter_async_context(Sandbox(courier_seconds=1e6, racy=True))
         started = await stack.enter_async_context(
-            process(server, sandbox, client={"max_concurrency": 2})
+            process(server.url, sandbox, client={"max_concurrency": 2})
         )
         await put(started, 5)
         working = asyncio.create_task(started.work())
@@ -263,7 +205,7 @@ async def test_worker_that_stops_reports_what_it_sent_as_unknown_and_hands_back_
 
         # Another worker sends those that were not sent at once, without a look-up.
         elsewhere = await stack.enter_async_context(Sandbox())
-        other = await stack.enter_async_context(process(server, elsewhere))
+        other = await stack.enter_async_context(process(server.url, elsewhere))
         await started.broker.shutdown()
         await other.work()
 
