@@ -174,8 +174,8 @@ class Application(SandboxControl):
         envelope = _parsed(content)
         code = Reply(envelope).status if isinstance(envelope, dict) else None
         self.store.log_call(
-            operation.name,
-            about,
+            operation=operation.name,
+            about=about,
             reference_number=reference,
             method=operation.method,
             path=urlsplit(call.url).path,

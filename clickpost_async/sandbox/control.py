@@ -80,15 +80,15 @@ class SandboxControl(SandboxState):
 
     def parcels(self) -> Sequence[Parcel]:
         """Return every parcel, the oldest first."""
-        return self.store.parcels()
+        return self.store.all(Parcel)
 
     def scans(self, waybill: str) -> Sequence[Scan]:
         """Return the scans of a parcel, the newest first; raises LookupError."""
-        return self.store.scans(self.parcel_named(waybill))
+        return self.scans_of(self.parcel_named(waybill))
 
     def journey_of(self, parcel: Parcel) -> Journey:
         """Return every scan of a parcel, and the stations that follow."""
-        return Journey(parcel=parcel, scans=self.store.scans(parcel)[::-1])
+        return Journey(parcel=parcel, scans=self.store.all(Scan, parcel=parcel.id))
 
     def return_requests(self, limit: int, search: str = "") -> Sequence[Note]:
         """Return the returns that were requested last, the newest first."""
@@ -102,7 +102,7 @@ class SandboxControl(SandboxState):
 
     def requests(self) -> Sequence[LoggedCall]:
         """Return every call received, in the order of the responses."""
-        return self.store.calls()
+        return self.store.all(LoggedCall)
 
     def webhook_urls(self) -> Sequence[str]:
         """Return the URLs that webhooks are sent to."""

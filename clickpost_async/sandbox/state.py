@@ -1,7 +1,7 @@
 """The state of a sandbox: its store, its clock, and its webhooks."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import blake2b
 from typing import Any
@@ -10,11 +10,14 @@ import anyio
 
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.settings import SandboxSettings
-from clickpost_async.sandbox.store.records import Parcel, Scan
+from clickpost_async.sandbox.store.records import Note, Parcel, Scan
 from clickpost_async.sandbox.store.repository import SandboxStore
 from clickpost_async.sandbox.webhooks import Hook, Webhooks, tracking_payload
 from clickpost_async.sandbox.world import tracking_codes
 from clickpost_async.sandbox.world.clock import Clock
+
+# Above those of orders, and as live: they do not fit into 32 bits.
+_FIRST_TRACKING_ID = 7_100_000_000
 
 # The kinds of notes.
 AUDIT, FEEDBACK, PICKUP, REPORT, RETURN = "audit", "feedback", "pickup", "report", "return"
@@ -58,11 +61,19 @@ class SandboxState(SandboxSettings):
     def audit(self, service: str, payload: JSON | None = None) -> None:
         """Add an entry to the audit log."""
         content = {"service_type": service, "payload": payload}
-        self.store.add_note(AUDIT, "", self.now(), content)
+        self.add_note(AUDIT, "", content)
+
+    def add_note(self, kind: str, about: str, content: JSON) -> Note:
+        """Add a note of this moment; its id is unique among all kinds."""
+        return self.store.insert(Note, kind=kind, about=about, moment=self.now(), content=content)
+
+    def parcel(self, waybill: str, courier_partner: object) -> Parcel | None:
+        """Return the parcel with that waybill at that courier."""
+        return self.store.one(Parcel, waybill=waybill, courier_partner=courier_partner)
 
     def parcel_named(self, waybill: str) -> Parcel:
         """Return the newest parcel with that waybill; raises LookupError."""
-        parcel = self.store.parcel_by_waybill(waybill)
+        parcel = self.store.one(Parcel, waybill=waybill)
         if parcel is None:
             raise LookupError(f"the sandbox has no parcel with waybill {waybill}")
         return parcel
@@ -70,12 +81,23 @@ class SandboxState(SandboxSettings):
     def open_parcel(self, *, first_scan: int, **columns: Any) -> tuple[Parcel, bool]:
         """Begin to track a parcel; returns it, and whether it is new."""
         with self.store.together():
-            known = self.store.parcel(columns["waybill"], columns["courier_partner"])
+            known = self.parcel(columns["waybill"], columns["courier_partner"])
             if known is not None:
                 return known, False
-            parcel = self.store.add_parcel(**columns, created_at=self.now())
+            parcel = self.store.insert(Parcel, **columns, created_at=self.now())
+            if not parcel.tracking_id:
+                parcel = self.store.update(parcel, tracking_id=_FIRST_TRACKING_ID + parcel.id)
             self.scan_parcel(parcel, first_scan)
-            return self.store.known_parcel(parcel.id), True
+            return self.store.get(Parcel, id=parcel.id), True
+
+    def scans_of(self, parcel: Parcel) -> Sequence[Scan]:
+        """Return the scans of a parcel, the newest first."""
+        return self.store.all(Scan, parcel=parcel.id)[::-1]
+
+    def was_out(self, parcel: Parcel) -> bool:
+        """Return whether a parcel has been out for delivery."""
+        out = tracking_codes.OUT_FOR_DELIVERY
+        return self.store.one(Scan, parcel=parcel.id, code=out) is not None
 
     def scan_parcel(
         self,
@@ -90,9 +112,11 @@ class SandboxState(SandboxSettings):
         at = self.now() if moment is None else moment
         text = tracking_codes.station(code).remark if remark is None else remark
         with self.store.together():
-            scan = self.store.add_scan(parcel, code=code, ndr_code=ndr_code, remark=text, moment=at)
+            scan = self.store.insert(
+                Scan, parcel=parcel.id, code=code, ndr_code=ndr_code, remark=text, moment=at
+            )
             upcoming = tracking_codes.after(parcel.kind, code, parcel.upcoming)
-            self.store.change_parcel(
+            self.store.update(
                 parcel, code=code, upcoming=upcoming, scanned_at=at, last_scan=scan.id
             )
         self._queue_webhooks(parcel, scan)
@@ -111,7 +135,7 @@ class SandboxState(SandboxSettings):
 
         def payload(hook: Hook) -> JSON:
             # With the parcel's newest scan at the time of sending.
-            latest = self.store.scans(parcel)[0]
+            latest = self.scans_of(parcel)[0]
             return tracking_payload(parcel, scan, latest, None if hook.events is None else event)
 
         self.webhooks.queue(event, payload)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from clickpost_async.sandbox import SandboxStore, State
+from clickpost_async.sandbox import Order, SandboxStore, State
 
 
 def attempt(store: SandboxStore, reference: str) -> None:
@@ -18,7 +18,10 @@ def test_an_order_that_was_only_tried_is_not_among_the_orders() -> None:
     attempt(store, "A")
 
     assert store.orders() == {}
-    assert (store.known_order("A").state, store.known_order("A").attempts) == (State.REFUSED, 2)
+    assert (
+        store.get(Order, reference_number="A").state,
+        store.get(Order, reference_number="A").attempts,
+    ) == (State.REFUSED, 2)
 
 
 def test_a_label_and_its_order_are_written_together_or_not_at_all() -> None:
@@ -28,7 +31,7 @@ def test_a_label_and_its_order_are_written_together_or_not_at_all() -> None:
     def interrupted() -> None:
         with store.together():
             store.buy_label("A", "W1")
-            store.change_order(store.known_order("A"), state=State.PLACED, waybill="W1")
+            store.update(store.get(Order, reference_number="A"), state=State.PLACED, waybill="W1")
             raise RuntimeError("interrupted")
 
     with pytest.raises(RuntimeError, match="interrupted"):
@@ -37,7 +40,7 @@ def test_a_label_and_its_order_are_written_together_or_not_at_all() -> None:
 
     with store.together():
         store.buy_label("A", "W2")
-        store.change_order(store.known_order("A"), state=State.PLACED, waybill="W2")
+        store.update(store.get(Order, reference_number="A"), state=State.PLACED, waybill="W2")
     assert store.ledger() == {"A": ("W2",)}
     assert store.orders()["A"].waybill == "W2"
 
@@ -63,4 +66,4 @@ def test_another_store_reads_the_same_file_while_it_is_open(tmp_path: Path) -> N
 
 def test_an_unknown_order_is_a_clear_error() -> None:
     with pytest.raises(LookupError, match="no such order"):
-        SandboxStore().known_order("A")
+        SandboxStore().get(Order, reference_number="A")

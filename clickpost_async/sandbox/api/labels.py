@@ -10,7 +10,7 @@ from clickpost_async.sandbox.operation import (
     success,
 )
 from clickpost_async.sandbox.state import SandboxState
-from clickpost_async.sandbox.store.records import Parcel
+from clickpost_async.sandbox.store.records import Order, Parcel
 from clickpost_async.sandbox.world import tracking_codes
 from clickpost_async.sandbox.world.scenarios import INTERNAL_ERROR
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
@@ -22,7 +22,7 @@ def fetch(state: SandboxState, call: ReceivedCall) -> Reply:
     params.required(call.query, "waybill", "cp_id")
     if call.query.get("regenerate", "false") not in ("true", "false"):
         raise RefusalError(400, "regenerate must be true or false")
-    parcel = state.store.parcel(call.query["waybill"], params.courier(call.query["cp_id"]))
+    parcel = state.parcel(call.query["waybill"], params.courier(call.query["cp_id"]))
     if parcel is None or not _has_label(parcel):
         raise RefusalError(500, INTERNAL_ERROR)
     return success({"shipping_label": label_url(call.origin, parcel.waybill)})
@@ -38,10 +38,10 @@ def label_file(state: SandboxState, waybill: str) -> bytes | None:
     # reportlab takes longer to import than a sandbox to start.
     from clickpost_async.sandbox.api.label_pdf import draw
 
-    parcel = state.store.parcel_by_waybill(waybill)
+    parcel = state.store.one(Parcel, waybill=waybill)
     if parcel is None or not _has_label(parcel):
         return None
-    order = state.store.order_by_waybill(waybill, parcel.courier_partner)
+    order = state.store.one(Order, waybill=waybill, courier_partner=parcel.courier_partner)
     return draw(parcel, order) if order else None
 
 
@@ -49,7 +49,7 @@ def proof_file(state: SandboxState, waybill: str) -> bytes | None:
     """Return the proof of delivery of a parcel as PDF, if there is one."""
     from clickpost_async.sandbox.api.label_pdf import draw_proof
 
-    parcel = state.store.parcel_by_waybill(waybill)
+    parcel = state.store.one(Parcel, waybill=waybill)
     if parcel is None or parcel.code not in tracking_codes.HANDED_OVER:
         return None
-    return draw_proof(parcel, state.store.scans(parcel)[0])
+    return draw_proof(parcel, state.scans_of(parcel)[0])

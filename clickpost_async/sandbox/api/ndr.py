@@ -49,7 +49,7 @@ def act(state: SandboxState, call: ReceivedCall) -> Reply:
     waybill, account_code = params.text(wanted, "waybill"), params.text(wanted, "account_code")
     if is_reattempt:
         _check_reattempt(wanted)
-    parcel = state.store.parcel(waybill, params.courier_in_body(wanted.get("cp_id")))
+    parcel = state.parcel(waybill, params.courier_in_body(wanted.get("cp_id")))
     if parcel is None:
         raise RefusalError(321)
     if parcel.account_code not in ("", account_code):
@@ -57,7 +57,7 @@ def act(state: SandboxState, call: ReceivedCall) -> Reply:
     if parcel.code not in tracking_codes.UNDELIVERED or parcel.kind is ShipmentKind.RVP:
         raise RefusalError(400, "Bad Request , the shipment has no failed delivery")
     upcoming = tracking_codes.OUT_FOR_DELIVERY if is_reattempt else tracking_codes.RTO_REQUESTED
-    state.store.change_parcel(parcel, upcoming=upcoming)
+    state.store.update(parcel, upcoming=upcoming)
     names = ("address", "landmark", "drop_pincode", "preferred_date")
     add_feedback(
         state,
@@ -78,7 +78,7 @@ def act(state: SandboxState, call: ReceivedCall) -> Reply:
 def add_feedback(state: SandboxState, parcel: Parcel, kind: str, **content: object) -> None:
     """Record feedback on a parcel."""
     content |= {"type": kind, "reference_number": parcel.reference_number}
-    state.store.add_note(FEEDBACK, parcel.waybill, state.now(), content)
+    state.add_note(FEEDBACK, parcel.waybill, content)
 
 
 def _check_reattempt(wanted: JSON) -> None:

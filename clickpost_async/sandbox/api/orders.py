@@ -29,7 +29,7 @@ from clickpost_async.sandbox.operation import (
     success,
 )
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
-from clickpost_async.sandbox.store.records import Order, Parcel, State, place
+from clickpost_async.sandbox.store.records import Note, Order, Parcel, State, place
 from clickpost_async.sandbox.world import couriers, scenarios, tracking_codes
 from clickpost_async.sandbox.world.clock import DAY, exact, ist
 
@@ -74,10 +74,10 @@ async def _create(state: SandboxState, booking: Booking) -> Reply:
 
 async def _book(state: SandboxState, booking: Booking) -> Reply:
     reference, awb_number = booking.reference_number, booking.awb_number
-    known = state.store.order(reference)
+    known = state.store.one(Order, reference_number=reference)
     if known is not None and known.state is not State.REFUSED:
         return _create_again(state, known, booking)
-    if awb_number is not None and state.store.parcel(awb_number, booking.courier_partner):
+    if awb_number is not None and state.parcel(awb_number, booking.courier_partner):
         return refusal(303)
     order = state.store.attempt_order(
         reference,
@@ -87,7 +87,7 @@ async def _book(state: SandboxState, booking: Booking) -> Reply:
         account_code=booking.account_code,
     )
     if booking.asynchronous:
-        state.store.change_order(order, state=State.QUEUED, polls=0)
+        state.store.update(order, state=State.QUEUED, polls=0)
         return (
             _pending(state, order)
             if order.version == B2B
@@ -113,23 +113,22 @@ def _create_again(state: SandboxState, known: Order, booking: Booking) -> Reply:
         # It is polled with the look-up.
         return _pending(state, known)
     unfinished = _progress(state, known, booking.origin)
-    done = state.store.known_order(known.reference_number)
-    return unfinished or _placed(state, done, booking.version)
+    return unfinished or _placed(state, state.store.get(Order, id=known.id), booking.version)
 
 
 def _progress(state: SandboxState, order: Order, origin: str) -> Reply | None:
     """Respond for a queued order, or finish it and return None."""
     if order.polls < state.async_polls:
-        state.store.change_order(order, polls=order.polls + 1)
+        state.store.update(order, polls=order.polls + 1)
         return _pending(state, order)
     booking = _booked(order, origin)
     failure = _refused_by_courier(state, order, booking)
     if failure is None:
         _buy_and_place(state, order, booking)
         return None
-    state.store.change_order(order, attempts=order.attempts + 1)
+    state.store.update(order, attempts=order.attempts + 1)
     if failure.status not in scenarios.PASSING:
-        state.store.change_order(order, state=State.REFUSED)
+        state.store.update(order, state=State.REFUSED)
     return failure
 
 
@@ -178,7 +177,7 @@ def _place(state: SandboxState, order: Order, booking: Booking, waybill: str) ->
         details=details_of_order(order.payload, order.version),
     )
     label = label_url(booking.origin, waybill) if booking.wants_label else None
-    return state.store.change_order(order, state=State.PLACED, waybill=waybill, label=label)
+    return state.store.update(order, state=State.PLACED, waybill=waybill, label=label)
 
 
 def label_url(origin: str, waybill: str) -> str:
@@ -193,12 +192,12 @@ def label_url(origin: str, waybill: str) -> str:
 def find_b2b(state: SandboxState, call: ReceivedCall) -> Reply:
     """Return a B2B order by its reference number; this is how it is polled."""
     params.required(call.query, "reference_number")
-    order = state.store.order(call.query["reference_number"])
+    order = state.store.one(Order, reference_number=call.query["reference_number"])
     if order is None or order.version != B2B:
         return refusal(321)
     if order.state is State.REFUSED:
         return _refused_by_courier(state, order, _booked(order, call.origin)) or refusal(321)
-    return _finished(state, order, call) or _placed(state, _latest(state, order), B2B)
+    return _finished(state, order, call) or _placed(state, state.store.get(Order, id=order.id), B2B)
 
 
 @operation("orders.fetch_world", needs_username=False, http=_WORLD_ERRORS)
@@ -208,11 +207,11 @@ def fetch(state: SandboxState, call: ReceivedCall) -> Reply:
     reference = call.query.get("reference_number")
     waybill, courier_partner = call.query.get("awb"), call.query.get("cp_id")
     if reference:
-        order = state.store.order(reference)
+        order = state.store.one(Order, reference_number=reference)
     elif waybill and courier_partner:
         if not courier_partner.isdecimal():
             raise RefusalError(302)
-        order = state.store.order_by_waybill(waybill, int(courier_partner))
+        order = state.store.one(Order, waybill=waybill, courier_partner=int(courier_partner))
     else:
         raise RefusalError(400, "awb and cp_id, or reference_number, are mandatory")
     if order is None or order.state is State.REFUSED:
@@ -220,7 +219,7 @@ def fetch(state: SandboxState, call: ReceivedCall) -> Reply:
     unfinished = _finished(state, order, call)
     if unfinished is not None:
         return unfinished
-    order = _latest(state, order)
+    order = state.store.get(Order, id=order.id)
     if reference:
         # The oldest form, without ids.
         return _reply(state, "found", order, 200, "Success")
@@ -231,10 +230,6 @@ def fetch(state: SandboxState, call: ReceivedCall) -> Reply:
 def _finished(state: SandboxState, order: Order, call: ReceivedCall) -> Reply | None:
     """Return the response for an order that is still queued; None for one that is placed."""
     return _progress(state, order, call.origin) if order.state is State.QUEUED else None
-
-
-def _latest(state: SandboxState, order: Order) -> Order:
-    return state.store.known_order(order.reference_number)
 
 
 # --- responses of creates and fetches -------------------------------------------------------------
@@ -343,12 +338,12 @@ def edit(state: SandboxState, call: ReceivedCall) -> Reply:
     # ClickPost's page of 2020 has the courier in a section.
     nested = get(changes, "shipment_details.courier_partner")
     courier_partner = params.courier_in_body(changes.get("courier_partner", nested))
-    parcel = state.store.parcel(waybill, courier_partner)
+    parcel = state.parcel(waybill, courier_partner)
     if parcel is None:
         raise RefusalError(321)
-    if parcel.upcoming is None or parcel.cancelling or state.store.was_out(parcel):
+    if parcel.upcoming is None or parcel.cancelling or state.was_out(parcel):
         raise RefusalError(400, "The order can not be edited any more")
-    state.store.change_parcel(parcel, **_payment(changes, parcel))
+    state.store.update(parcel, **_payment(changes, parcel))
     state.audit("Order: Edit", changes)
     return success(message="ACCEPTED")
 
@@ -374,9 +369,9 @@ def cancel(state: SandboxState, call: ReceivedCall) -> Reply:
     account_code = query.get("account_code", "")
     is_immediate = params.boolean(query.get("manually_update_status"))
     scenarios.check_account(account_code)
-    parcel = state.store.parcel(query["waybill"], params.courier(query["cp_id"]))
+    parcel = state.parcel(query["waybill"], params.courier(query["cp_id"]))
     if parcel is None or not (
-        parcel.cancelling or (parcel.upcoming is not None and not state.store.was_out(parcel))
+        parcel.cancelling or (parcel.upcoming is not None and not state.was_out(parcel))
     ):
         raise RefusalError(350, "Invalid Waybill/ Waybill cannot be cancelled")
     # Without an account code ClickPost finds the account by the parcel.
@@ -388,7 +383,7 @@ def cancel(state: SandboxState, call: ReceivedCall) -> Reply:
         undecided = later and parcel.code != tracking_codes.CANCELLED
         return accepted if undecided else refusal(600, "ORDER ALREADY CANCELLED")
     scenarios.ask_to_cancel(parcel.reference_number)
-    state.store.change_parcel(parcel, cancelling=True, upcoming=tracking_codes.CANCELLED)
+    state.store.update(parcel, cancelling=True, upcoming=tracking_codes.CANCELLED)
     state.audit("Order: Cancel", {"waybill": parcel.waybill})
     if later:
         return accepted
@@ -412,7 +407,7 @@ def updated(state: SandboxState, call: ReceivedCall) -> Reply:
 
 
 def _update(state: SandboxState, parcel: Parcel) -> JSON:
-    scan = state.store.scans(parcel)[0]
+    scan = state.scans_of(parcel)[0]
     location, city = place(parcel, scan)
     row: JSON = render(
         "orders.updated",
@@ -423,7 +418,7 @@ def _update(state: SandboxState, parcel: Parcel) -> JSON:
         created_at=exact(parcel.created_at),
         updated_at=exact(scan.moment),
         timestamp=ist(scan.moment),
-        has_feedback=bool(state.store.notes_about(FEEDBACK, parcel.waybill)),
+        has_feedback=bool(state.store.all(Note, kind=FEEDBACK, about=parcel.waybill)),
     )
     return row
 

@@ -56,7 +56,7 @@ def create_world(state: SandboxState, call: ReceivedCall) -> Reply:
     courier_partner = shipment.get("courier_partner_id")
     if courier_partner not in _OF_THE_WORLD:
         raise _refusal(f": invalid Courier Partner {courier_partner}")
-    parcel = state.store.parcel(params.text(shipment, "awb_number"), courier_partner)
+    parcel = state.parcel(params.text(shipment, "awb_number"), courier_partner)
     if parcel is None:
         raise _refusal(f": invalid Waybill {shipment['awb_number']}")
     if parcel.account_code != shipment["account_code"]:
@@ -65,7 +65,7 @@ def create_world(state: SandboxState, call: ReceivedCall) -> Reply:
 
 
 def _number(state: SandboxState, pickup: JSON) -> str:
-    return str(state.store.add_note(PICKUP, "", state.now(), pickup).id)
+    return str(state.add_note(PICKUP, "", pickup).id)
 
 
 def _require(part: JSON, *names: str) -> None:

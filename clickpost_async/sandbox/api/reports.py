@@ -52,7 +52,7 @@ def request(state: SandboxState, call: ReceivedCall) -> Reply:
         raise _invalid("fields", "This field is required", "required")
     now = state.now()
     content = {"start": start, "end": end, "fields": fields, "polls": 0}
-    report = state.store.add_note(REPORT, "", now, content)
+    report = state.add_note(REPORT, "", content)
     state.audit("Dashboard Report: Request", {"report_name": _NAME})
     created = {
         "report_name": _NAME,
@@ -72,7 +72,8 @@ def status(state: SandboxState, call: ReceivedCall) -> Reply:
     if report is None:
         raise _invalid("report_reference_number", "does not exist", "does_not_exist")
     is_ready = report.content["polls"] >= state.async_polls
-    state.store.change_note(report, polls=report.content["polls"] + 1)
+    content = {**report.content, "polls": report.content["polls"] + 1}
+    state.store.update(report, content=content)
     row = {
         "report_name": _NAME,
         "s3_link": f"{call.origin}/reports/{reference}.csv" if is_ready else None,
@@ -92,7 +93,7 @@ def report_file(state: SandboxState, reference: str) -> bytes | None:
     table = csv.DictWriter(text, names, restval="", extrasaction="ignore")
     table.writeheader()
     for parcel in state.store.parcels_scanned(report.content["start"], report.content["end"]):
-        scan = state.store.scans(parcel)[0]
+        scan = state.scans_of(parcel)[0]
         table.writerow({name: value(parcel, scan) for name, value in _COLUMNS.items()})
     return text.getvalue().encode()
 
@@ -100,7 +101,7 @@ def report_file(state: SandboxState, reference: str) -> bytes | None:
 def _report(state: SandboxState, reference: str) -> Note | None:
     if not re.fullmatch(r"[0-9]{1,15}", reference):
         return None
-    return state.store.note(REPORT, int(reference) - _FIRST_NUMBER)
+    return state.store.one(Note, kind=REPORT, id=int(reference) - _FIRST_NUMBER)
 
 
 def _window(filters: JSON) -> tuple[float, float]:

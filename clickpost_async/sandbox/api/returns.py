@@ -57,7 +57,7 @@ def request(state: SandboxState, parcel: Parcel, *, reason: str, refund_mode: st
         "items": parcel.details.get("items"),
         "customer": parcel.details.get("customer"),
     }
-    note = state.store.add_note(RETURN, reference, state.now(), content)
+    note = state.add_note(RETURN, reference, content)
     payload = _webhook(note, _REQUESTED)
     state.webhooks.queue(_REQUESTED, lambda _: payload)
     return reference
@@ -65,13 +65,13 @@ def request(state: SandboxState, parcel: Parcel, *, reason: str, refund_mode: st
 
 def approve(state: SandboxState, reference: str) -> str:
     """Book a courier for a return; returns the waybill of that parcel."""
-    found = state.store.notes_about(RETURN, reference)
+    found = state.store.all(Note, kind=RETURN, about=reference)
     if not found:
         raise LookupError(f"the sandbox has no return {reference}")
     note = found[-1]
     if note.content["status"] != "NEW_CASE":
         raise ValueError(f"return {reference} is approved already")
-    forward = state.store.known_parcel(note.content["forward_parcel"])
+    forward = state.store.get(Parcel, id=note.content["forward_parcel"])
     cities = {
         "pickup_city": forward.details.get("drop_city"),
         "drop_city": forward.details.get("pickup_city"),
@@ -93,7 +93,7 @@ def approve(state: SandboxState, reference: str) -> str:
     booked = render(
         "returns.booked", parcel=back, tracking_id=str(back.tracking_id), timestamp=timestamp
     )
-    state.store.change_note(note, status="APPROVED", booked=booked)
+    state.store.update(note, content={**note.content, "status": "APPROVED", "booked": booked})
     # As documented: wrapped, and with a number for the bucket's description.
     event = {
         **_webhook(note, _APPROVED),

@@ -84,10 +84,10 @@ def set_whatsapp(state: SandboxState, call: ReceivedCall) -> Reply:
     waybill, disabled = params.text(wanted, "awb"), wanted.get("whatsapp_disable")
     if not isinstance(disabled, bool):
         raise RefusalError(400, "whatsapp_disable must be a boolean")
-    parcel = state.store.parcel_by_waybill(waybill)
+    parcel = state.store.one(Parcel, waybill=waybill)
     if parcel is None:
         raise RefusalError(321)
-    state.store.change_parcel(parcel, whatsapp=not disabled)
+    state.store.update(parcel, whatsapp=not disabled)
     return success()
 
 
@@ -95,7 +95,9 @@ def set_whatsapp(state: SandboxState, call: ReceivedCall) -> Reply:
 def security_key(state: SandboxState, call: ReceivedCall) -> Reply:
     """Return the key of a parcel's tracking page, by its waybill or its reference number."""
     reference = call.query.get("reference_number")
-    parcel = state.store.parcel_by_reference(reference) if reference else _parcel(state, call)
+    parcel = (
+        state.store.one(Parcel, reference_number=reference) if reference else _parcel(state, call)
+    )
     if parcel is None:
         raise RefusalError(321)
     return success(render("tracking.security_key", parcel=parcel), message="Success")
@@ -111,16 +113,16 @@ def track(state: SandboxState, call: ReceivedCall) -> Reply:
         raise RefusalError(400, f"At most {_MOST_WAYBILLS} waybills can be tracked at once")
     result: dict[str, object] = {}
     for waybill in waybills:
-        parcel = state.store.parcel(waybill, courier_partner)
+        parcel = state.parcel(waybill, courier_partner)
         if parcel is not None:
             result[waybill] = _tracked(state, parcel)
-        elif state.store.parcel_by_waybill(waybill):
+        elif state.store.one(Parcel, waybill=waybill):
             result[waybill] = {"valid": False}
     return Reply({"meta": meta(200, "SUCCESS"), "result": result or None})
 
 
 def _tracked(state: SandboxState, parcel: Parcel) -> JSON:
-    scans = state.store.scans(parcel)
+    scans = state.scans_of(parcel)
     failed = next((scan for scan in scans if scan.ndr_code is not None), None)
     tracked: JSON = render(
         "tracking.tracked",
@@ -151,7 +153,7 @@ def unregister(state: SandboxState, call: ReceivedCall) -> Reply:
     """Stop tracking a parcel: it is expired, and moves no more."""
     wanted = params.body(call)
     waybill = params.text(wanted, "waybill")
-    parcel = state.store.parcel(waybill, params.courier_in_body(wanted.get("cp_id")))
+    parcel = state.parcel(waybill, params.courier_in_body(wanted.get("cp_id")))
     if parcel is None:
         raise RefusalError(400, "Bad Request")
     if parcel.upcoming is not None:
@@ -172,4 +174,4 @@ def proof_of_delivery(state: SandboxState, call: ReceivedCall) -> Reply:
 
 def _parcel(state: SandboxState, call: ReceivedCall) -> Parcel | None:
     params.required(call.query, "waybill", "cp_id")
-    return state.store.parcel(call.query["waybill"], params.courier(call.query["cp_id"]))
+    return state.parcel(call.query["waybill"], params.courier(call.query["cp_id"]))

@@ -16,7 +16,8 @@ from clickpost_async.sandbox.control import SandboxControl
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.page import formatting
 from clickpost_async.sandbox.redaction import cover, people_in, redact
-from clickpost_async.sandbox.store.records import Order, Parcel
+from clickpost_async.sandbox.store.records import LoggedCall, Order, Parcel
+from clickpost_async.sandbox.store.repository import KEPT
 
 FOLDER = Path(__file__).parent
 # So many rows of each list are shown.
@@ -130,15 +131,15 @@ class PageStream:
         kind, _, name = self._options.shown.partition("/")
         if kind == "request":
             return self._request(name)
-        store, order = self._control.store, None
+        control, store, order = self._control, self._control.store, None
         if kind == "order":
-            order = store.order(name)
+            order = store.one(Order, reference_number=name)
             if order is None:
                 return self._write("details", "missing", "There is no such order.")
-            parcel = store.parcel(order.waybill or "", order.courier_partner)
+            parcel = control.parcel(order.waybill or "", order.courier_partner)
             return self._order(order, parcel)
         if kind == "parcel":
-            parcel = store.parcel_by_waybill(name)
+            parcel = store.one(Parcel, waybill=name)
             if parcel is None:
                 return self._write("details", "missing", "There is no such parcel.")
             return self._order(None, parcel)
@@ -146,8 +147,9 @@ class PageStream:
 
     def _request(self, name: str) -> str:
         is_number = re.fullmatch(r"[0-9]{1,15}", name)
-        call = self._control.store.call(int(name)) if is_number else None
-        if call is None:
+        store = self._control.store
+        call = store.one(LoggedCall, id=int(name)) if is_number else None
+        if call is None or call.id <= store.call_counts()[0] - KEPT:
             return self._write("details", "missing", "This request is no longer stored.")
         show = (lambda it: it) if self._options.persons else redact
         request, response = show(call.request_json), show(call.response_json)

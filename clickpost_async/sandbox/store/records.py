@@ -3,7 +3,7 @@
 import enum
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 from attrs import field, frozen
@@ -22,10 +22,20 @@ class State(enum.StrEnum):
 
 
 @frozen(kw_only=True)
-class Order:
-    """One order, as the sandbox stores it."""
+class Row:
+    """A row of a table."""
+
+    table: ClassVar[str]
 
     id: int
+
+
+@frozen(kw_only=True)
+class Order(Row):
+    """One order, as the sandbox stores it."""
+
+    table = "orders"
+
     reference_number: str
     version: str
     state: State = field(converter=State)
@@ -45,10 +55,11 @@ class Order:
 
 
 @frozen(kw_only=True)
-class Parcel:
+class Parcel(Row):
     """One parcel; `code` is where it is, `upcoming` what happens to it next, if anything does."""
 
-    id: int
+    table = "parcels"
+
     waybill: str
     courier_partner: int
     account_code: str
@@ -80,10 +91,11 @@ class Parcel:
 
 
 @frozen(kw_only=True)
-class Scan:
+class Scan(Row):
     """One event of a parcel's journey; `moment` is in seconds since the epoch."""
 
-    id: int
+    table = "scans"
+
     parcel: int
     code: int
     ndr_code: int | None
@@ -97,10 +109,11 @@ class Scan:
 
 
 @frozen(kw_only=True)
-class Note:
+class Note(Row):
     """A record of another kind; `about` is the waybill or number that it is looked up by."""
 
-    id: int
+    table = "notes"
+
     kind: str
     about: str
     moment: float
@@ -108,7 +121,7 @@ class Note:
 
 
 @frozen(kw_only=True)
-class LoggedCall:
+class LoggedCall(Row):
     """One call and its response, without credentials.
 
     `about` is the reference number or the waybill, `attempt` counts the calls of that operation
@@ -119,7 +132,8 @@ class LoggedCall:
     not kept.
     """
 
-    id: int
+    table = "calls"
+
     operation: str
     reference_number: str
     about: str
@@ -210,13 +224,20 @@ class OrderListRow:
 
 
 @frozen(kw_only=True)
-class LabelPurchase:
-    """One label bought, the `nth` for its order."""
+class Label(Row):
+    """One label that was bought for an order."""
 
-    id: int
+    table = "labels"
+
     reference_number: str
     waybill: str
     bought_at: float
+
+
+@frozen(kw_only=True)
+class LabelPurchase(Label):
+    """One label bought, the `nth` for its order."""
+
     nth: int
 
 
