@@ -73,17 +73,12 @@ def sandbox(
     """
     import sqlite3
 
+    from clickpost_async.sandbox import Sandbox
     from clickpost_async.sandbox.server import main as serve
 
     try:
-        serve(
-            port,
-            None if file is None else str(file),
-            rate=rate,
-            scan_every=scan_every,
-            seed=seed,
-            webhooks_to=webhooks_to,
-        )
+        sandbox = Sandbox(path=file, rate=rate, scan_every=scan_every, seed=seed)
+        serve(sandbox, port=port, webhooks_to=webhooks_to)
     except sqlite3.Error as error:
         raise SystemExit(f"{file}: {error}") from None
     except ValueError as error:
