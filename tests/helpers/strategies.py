@@ -45,7 +45,7 @@ from clickpost_async.structures._constraints import (
     OneOf,
     Pattern,
 )
-from clickpost_async.structures._schema import FieldSpec, undecorated, member_kind, specs
+from clickpost_async.structures._schema import FieldSpec, member_kind, specs, undecorated
 
 DROPPED: Any = object()
 
