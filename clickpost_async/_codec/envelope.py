@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from attrs import frozen
+from attrs import define
 
 
-@frozen
+@define
 class MetaStatus:
     """ClickPost's status of a call: its code, and its message as one line."""
 
@@ -70,7 +70,7 @@ def _single_line(message: Any) -> str:
 
 def _flatten_message(message: Any, depth: int = 0) -> str:
     if isinstance(message, str):
-        return _without_control_characters(message)
+        return _as_sentences(message)
     if isinstance(message, dict) and depth < 4:
         parts = islice(message.items(), _MOST_PARTS)
         return "; ".join(f"{key}: {_flatten_message(value, depth + 1)}" for key, value in parts)
@@ -81,9 +81,9 @@ def _flatten_message(message: Any, depth: int = 0) -> str:
     return "" if message is None else str(message)
 
 
-def _without_control_characters(message: str) -> str:
+def _as_sentences(message: str) -> str:
     """Split a Python list of strings that ClickPost has printed as one string."""
-    if message[:2] in ("['", '["') and message[-2:] in ("']", '"]'):
+    if message[:1] == "[" and message[:2] in ("['", '["') and message[-2:] in ("']", '"]'):
         return re.sub("""['"], ['"]""", "; ", message[2:-2])
     return message
 

@@ -40,6 +40,7 @@ def request_reader(
         mapping=mapping,
         check=compile_check(cls),
         read_fields=read_fields,
+        set_warnings=RequestModel.warnings.__set__,  # type: ignore[attr-defined]
     )
     by_sections_first = sorted(specs(kind), key=lambda spec: parts[spec.name] is None)
     read: Callable[[Any, Any], RequestModel] = scope.function(
@@ -56,9 +57,9 @@ def request_reader(
                 for line in _read_field(spec, parts[spec.name], kind, scope)
             ),
             "made.extra = {}; made.original = {}; made.warnings = (); warnings = []",
-            "if unread or not check(made, warnings): return read_fields(data, made)",
-            "if warnings: made.warnings = tuple(warnings)",
             "made.__class__ = cls",
+            "if unread or not check(made, warnings): return read_fields(data, made)",
+            "if warnings: set_warnings(made, tuple(warnings))",
             "return made",
         ],
     )

@@ -29,6 +29,7 @@ from clickpost_async.errors import (
     UnreadableReplyError,
 )
 from clickpost_async.structures._base import ResponseInfo, ResponseModel
+from clickpost_async.structures._compiled import constructor
 
 _TOO_MANY = 429
 
@@ -84,7 +85,7 @@ def decode(
         raise UnreadableReplyError(
             "response body is not a JSON object", **_context(endpoint, response)
         )
-    reply = ResponseInfo(
+    reply = _response_info(
         status=verdict.status,
         message=verdict.message,
         raw=body,
@@ -104,6 +105,9 @@ def decode(
             **_context(endpoint, response),
         )
     return decoded
+
+
+_response_info = constructor(ResponseInfo)
 
 
 def _context(endpoint: Endpoint[Any], response: APIResponse) -> dict[str, Any]:
