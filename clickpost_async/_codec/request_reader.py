@@ -150,13 +150,25 @@ def _is_same(raw: Any, value: Any) -> bool:
 def part_reader(kind: Any, converter: "Converter") -> Part | None:
     """Return how structures are read, and lists of them; `None` for any other kind."""
     if isinstance(kind, type) and issubclass(kind, RequestModel):
-        hook = converter.get_structure_hook(kind)
-        return lambda raw: hook(raw, kind)
+        return structure_reader(kind, converter)
     member = member_kind(kind)
     if member is not None:
         part = part_reader(member, converter)
         return None if part is None else lambda raw: _each(part, raw)
     return None
+
+
+def structure_reader(kind: type[Any], converter: "Converter") -> Part:
+    """Return the reader of a class, which is compiled when the first value is read."""
+    hook: Callable[[Any, Any], Any] | None = None
+
+    def read(raw: Any) -> Any:
+        nonlocal hook
+        if hook is None:
+            hook = converter.get_structure_hook(kind)
+        return hook(raw, kind)
+
+    return read
 
 
 def _each(part: Part, raw: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import attrs
 
-from clickpost_async._codec.request_reader import StructureError, mapping
+from clickpost_async._codec.request_reader import StructureError, mapping, structure_reader
 from clickpost_async.structures._base import ResponseModel
 from clickpost_async.structures._compiled import Scope, builder, default_of
 from clickpost_async.structures._schema import FieldSpec, specs
@@ -143,8 +143,7 @@ def _part(kind: Any, converter: "Converter") -> Callable[[Any], Any]:
         return lambda raw: _first_fitting(parts, raw)
     if issubclass(kind, enum.IntEnum):
         return lambda raw: kind(_integer(raw))
-    hook = converter.get_structure_hook(kind)
-    return lambda raw: hook(raw, kind)
+    return structure_reader(kind, converter)
 
 
 def _first_fitting(parts: Sequence[Callable[[Any], Any]], raw: Any) -> Any:
