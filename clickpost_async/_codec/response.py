@@ -93,10 +93,7 @@ def decode(
         attempts=attempts,
         seconds=seconds,
     )
-    found = endpoint.extract(body)
-    if isinstance(found, list) and endpoint.returns is ResponseModel:
-        # Undocumented list result: expose it as rows.
-        found = {"rows": found}
+    found = _fields_of(endpoint.extract(body), endpoint.returns)
     decoded = structure_response(found, endpoint.returns, reply)
     if decoded is None:
         raise UnreadableReplyError(
@@ -105,6 +102,16 @@ def decode(
             **_context(endpoint, response),
         )
     return decoded
+
+
+def _fields_of(found: Any, returns: type[ResponseModel]) -> Any:
+    """Return the fields of a result that is a list: ClickPost wraps single objects in one."""
+    if not isinstance(found, list):
+        return found
+    if returns is ResponseModel:
+        # The list of an endpoint that is not declared here.
+        return {"rows": found}
+    return found[0] if len(found) == 1 else None
 
 
 _response_info = constructor(ResponseInfo)
