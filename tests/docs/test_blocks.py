@@ -42,6 +42,9 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    # Of the plugins of pytest, a reader has one.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p pytest_asyncio.plugin")
     sandbox = Sandbox()
     sandbox.start()
     monkeypatch.setenv("CLICKPOST_USERNAME", sandbox.username)
