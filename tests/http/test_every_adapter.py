@@ -590,7 +590,7 @@ def test_client_without_httptools_names_the_extra_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "httptools", None)
     monkeypatch.delitem(sys.modules, "clickpost_async._http.httptools_connection", raising=False)
-    with pytest.raises(ImportError, match=r'pip install "clickpost_async\[fast\]"'):
+    with pytest.raises(ImportError, match=r"pip install 'clickpost_async\[fast\]'"):
         client("httptools", "http://127.0.0.1:9/api")
 
 
