@@ -80,11 +80,11 @@ OPERATIONS = {
     ("module", "name"),
     [(module, name) for module, names in SURFACE.items() for name in names.split()],
 )
-def test_a_public_name_is_where_users_look_for_it(module: str, name: str) -> None:
+def test_public_names_are_importable(module: str, name: str) -> None:
     assert getattr(importlib.import_module(module), name) is not None
 
 
-def test_what_type_checkers_are_told_of_the_package_is_what_it_loads() -> None:
+def test_lazy_exports_match_those_of_type_checkers() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     told = {
         alias.name: str(node.module).removeprefix("clickpost_async.")
@@ -279,7 +279,7 @@ def test_every_module_has_a_docstring() -> None:
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "clickpost.invalid"])
-def test_no_test_can_call_anybody_but_this_machine(host: str) -> None:
+def test_only_loopback_addresses_can_be_called(host: str) -> None:
     with pytest.raises(AssertionError, match="only loopback addresses are allowed"):
         socket.create_connection((host, 443), timeout=0.1)
 
@@ -297,7 +297,7 @@ def test_no_test_can_call_anybody_but_this_machine(host: str) -> None:
         "sandbox/page/page.js",
     ],
 )
-def test_the_package_carries_its_data(name: str) -> None:
+def test_package_contains_its_data_files(name: str) -> None:
     assert resources.files("clickpost_async").joinpath(name).is_file()
 
 
@@ -342,7 +342,7 @@ for room in ("sandbox", "cli", "limits.redis"):
 """
 
 
-def test_the_core_loads_no_room_and_a_room_says_what_it_needs() -> None:
+def test_core_loads_no_optional_package_and_each_names_its_extra() -> None:
     rooms = ",".join({*ROOMS} - {"bulk"})
     libraries = ",".join((*ROOMS_LIBRARIES, "cattrs"))
 

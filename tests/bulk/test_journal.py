@@ -109,7 +109,7 @@ async def test_many_share_a_flush(tmp_path: Path) -> None:
 
 
 @virtual_time
-async def test_what_was_handed_over_is_written_though_nobody_waits_for_it(tmp_path: Path) -> None:
+async def test_submitted_write_is_done_without_a_waiter(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     async with Journal.at(path, account=ME) as journal:
         await journal.admit(entry(1))
@@ -263,7 +263,7 @@ acts = st.lists(
 
 
 @given(acts)
-def test_it_says_what_a_plain_dictionary_would(script: list[tuple[int, Any, bytes]]) -> None:
+def test_journal_behaves_like_a_dictionary(script: list[tuple[int, Any, bytes]]) -> None:
     import tempfile
 
     async def main(path: Path) -> None:

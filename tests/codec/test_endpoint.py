@@ -21,7 +21,7 @@ def test_a_declaration_has_plain_defaults() -> None:
     assert dict(endpoint.means) == {}
 
 
-def test_a_declaration_keeps_what_it_is_told() -> None:
+def test_endpoint_declaration_keeps_its_settings() -> None:
     endpoint = Post(
         "/v1/user/token/",
         name="account.token",

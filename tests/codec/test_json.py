@@ -238,7 +238,7 @@ def test_what_is_written_is_read_again(value: Any) -> None:
 
 
 @given(json_values)
-def test_what_is_written_has_no_space_between_its_words(value: Any) -> None:
+def test_json_is_written_without_spaces(value: Any) -> None:
     compact = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
     assert write(value).count(b" ") == compact.count(" ")

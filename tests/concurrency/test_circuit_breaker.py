@@ -81,7 +81,7 @@ async def test_an_attempt_that_is_given_up_counts_as_nothing() -> None:
 
 
 @virtual_time
-async def test_open_it_refuses_normal_calls_at_once_and_says_how_long() -> None:
+async def test_open_breaker_refuses_normal_calls_with_the_time_left() -> None:
     breaker = await opened(CircuitBreaker())
     await anyio.sleep(1)
     assert await refused(breaker) == 4
@@ -247,7 +247,7 @@ async def test_failures_that_began_before_the_outage_ended_do_not_open_it_again(
 
 
 @virtual_time
-async def test_the_first_word_about_an_attempt_counts() -> None:
+async def test_first_result_of_an_attempt_counts() -> None:
     breaker = await opened(CircuitBreaker())
     await anyio.sleep(5)
     with await breaker.acquire() as probe:

@@ -170,7 +170,7 @@ async def test_one_that_is_given_up_before_it_left_makes_room_for_the_next() -> 
 
 @pytest.mark.fault("X08")
 @pytest.mark.asyncio
-async def test_a_racy_courier_is_asked_once_for_twenty_at_once() -> None:
+async def test_racy_courier_gets_one_create_of_twenty_concurrent_ones() -> None:
     sandbox = Sandbox(courier_seconds=0.2, racy=True)
     async with served(sandbox) as server, at(server) as one, at(server) as two:
         await asyncio.gather(
@@ -333,9 +333,7 @@ async def test_a_policy_without_patience_does_not_wait_until_it_has_settled() ->
 
 
 @virtual_time
-async def test_order_that_stays_pending_is_recorded_and_asked_for_again_by_the_next_create() -> (
-    None
-):
+async def test_order_that_stays_pending_is_recorded_and_polled_by_the_next_create() -> None:
     play = Play([queued(), queued(102), placed("W-9", "ONE")])
     async with playing(play, retry=ONCE) as clickpost:
         assert (await clickpost.orders.create(ORDER)).pending
@@ -427,7 +425,7 @@ async def test_the_same_contents_in_another_order_of_keys_are_the_same() -> None
 
 
 @virtual_time
-async def test_an_invalid_order_in_flight_says_nothing_of_a_valid_one() -> None:
+async def test_invalid_order_in_flight_does_not_affect_a_valid_one() -> None:
     play = Play([slowly(placed())])
     async with playing(play, max_concurrency=1) as clickpost:
         before = asyncio.create_task(clickpost.orders.create(india({})))
@@ -481,7 +479,7 @@ async def test_one_that_waits_finds_the_order_of_one_that_is_cancelled() -> None
 
 
 @virtual_time
-async def test_one_that_waits_goes_on_where_another_client_is_closed() -> None:
+async def test_waiter_continues_when_another_client_closes() -> None:
     play = Play([httpx.ReadError(""), placed()])
     async with playing(play) as stays:
         goes = playing(play)
@@ -513,7 +511,7 @@ async def test_one_that_waits_sends_where_another_client_could_not() -> None:
     ("settings", "kind"), [({}, NoReplyError), ({"rate": Rate(1, per=100)}, DeadlineError)]
 )
 @virtual_time
-async def test_a_deadline_that_passes_while_it_waits_says_what_is_known_of_the_order(
+async def test_deadline_during_a_wait_reports_the_outcome_of_the_order(
     settings: dict[str, Any], kind: type[ClickPostError]
 ) -> None:
     play = Play([slowly(placed())])
@@ -606,7 +604,9 @@ def test_a_create_whose_loop_was_closed_is_in_doubt(collected: bool) -> None:
     assert (order.waybill, order.response.reconciled, len(play.requests)) == ("W-9", True, 1)
 
 
-def test_one_that_waits_for_a_loop_that_is_closed_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiter_continues_when_the_loop_of_the_first_create_closes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(single_flight, "_LOOK", 0.01)
     play = Play([never_answers, placed()], knows=placed("W-9", "ONE"))
     clickpost = playing(play)
@@ -627,7 +627,7 @@ def test_one_that_waits_for_a_loop_that_is_closed_goes_on(monkeypatch: pytest.Mo
     assert (order.waybill, len(play.requests)) == ("W-9", 1)
 
 
-def test_a_doubt_goes_from_one_loop_to_the_next() -> None:
+def test_doubt_is_shared_between_event_loops() -> None:
     play = Play([httpx.ReadError(""), placed()])
     clickpost = playing(play)
     began: list[float] = []
@@ -644,7 +644,7 @@ def test_a_doubt_goes_from_one_loop_to_the_next() -> None:
     assert len(play.look_ups) == 1
 
 
-def test_the_age_of_a_doubt_on_another_loop_is_told_by_a_clock_that_nobody_can_set(
+def test_age_of_a_doubt_on_another_loop_is_measured_by_the_monotonic_clock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     uptime = 1000.0

@@ -81,7 +81,7 @@ def test_no_line_of_a_block_is_cut_off_by_its_frame(page: Path) -> None:
 
 
 @pages
-def test_what_a_page_tells_to_run_runs(
+def test_code_blocks_of_a_page_run(
     page: Path,
     sandbox: Sandbox,
     redis_server: RedisServer,

@@ -82,7 +82,7 @@ async def test_a_b2b_order_that_fails_later_is_rejected() -> None:
 
 
 @virtual_time
-async def test_a_lookup_that_does_not_know_a_pending_b2b_order_leaves_it_unknown() -> None:
+async def test_look_up_without_a_pending_b2b_order_leaves_it_unknown() -> None:
     play = Play([queued(102)], knows=said(321, "AWB not found"))
     async with playing(play) as clickpost:
         with pytest.raises(InvalidRequestError) as caught:
@@ -145,7 +145,7 @@ async def test_b2b_order_in_doubt_that_a_lookup_finds_pending_is_polled_and_not_
 
 
 @virtual_time
-async def test_a_lost_b2b_order_that_nobody_finds_is_sent_again_after_the_settle_delay() -> None:
+async def test_lost_b2b_order_not_found_is_resent_after_the_settle_delay() -> None:
     play = Play([httpx.ReadError(""), placed("W-9", "B-1")])
     async with playing(play) as clickpost:
         await clickpost.orders.create_b2b(b2b_order())

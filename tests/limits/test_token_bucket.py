@@ -139,7 +139,7 @@ def test_bulk_leaves_before_waiting_normal_ones_only_when_overtaken_eight_times(
 
 
 @given(rates, bursts, patient, holdings)
-def test_nobody_leaves_during_a_hold(
+def test_no_call_is_sent_during_a_pause(
     bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
 ) -> None:
     for limiter in (bucket(rate, burst), NoRateLimit()):
@@ -176,7 +176,7 @@ def test_of_overlapping_holds_the_later_end_counts(bucket: Bucket) -> None:
 
 @given(rates, bursts, st.integers(1, 60))
 @settings(max_examples=50)
-def test_while_somebody_waits_the_rate_is_used_to_the_full(
+def test_rate_is_used_fully_while_calls_wait(
     bucket: Bucket, rate: float, burst: float, crowd: int
 ) -> None:
     leavings = play(bucket(rate, burst), [Coming(at=0)] * crowd)
@@ -196,13 +196,13 @@ def test_those_who_give_up_cost_nothing(
     assert [one.at for one in leavings] == pytest.approx([one.at for one in again], abs=near)
 
 
-def test_a_normal_one_goes_before_a_bulk_one_that_is_already_sleeping(bucket: Bucket) -> None:
+def test_normal_call_overtakes_a_sleeping_bulk_call(bucket: Bucket) -> None:
     come = [Coming(at=0), Coming(at=0, priority=BULK), Coming(at=0.5), Coming(at=0.75)]
     leavings = play(bucket(1, 1), come)
     assert [(one.who, one.at) for one in leavings] == [(0, 0), (2, 1), (3, 2), (1, 3)]
 
 
-def test_a_normal_one_goes_before_a_bulk_one_that_had_queued_for_its_turn(bucket: Bucket) -> None:
+def test_normal_call_overtakes_a_queued_bulk_call(bucket: Bucket) -> None:
     come = [Coming(at=0), *[Coming(at=0, priority=BULK)] * 2, Coming(at=1.5)]
     leavings = play(bucket(1, 1), come)
     assert [(one.who, one.at) for one in leavings] == [(0, 0), (1, 1), (3, 2), (2, 3)]
@@ -352,7 +352,7 @@ def test_an_event_loop_that_died_with_a_queue_leaves_no_trace() -> None:
 
 
 @virtual_time
-async def test_the_delay_is_told_without_taking_anything() -> None:
+async def test_delay_is_returned_without_taking_a_slot() -> None:
     bucket = TokenBucket(2, 1)
     assert bucket.delay() == 0
     await bucket.acquire()

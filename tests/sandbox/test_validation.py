@@ -180,7 +180,7 @@ async def test_a_key_can_be_revoked_while_calls_come() -> None:
 
 
 @pytest.mark.asyncio
-async def test_wrong_methods_and_paths_are_answered_as_django_does() -> None:
+async def test_wrong_methods_and_paths_get_djangos_responses() -> None:
     async with client(Sandbox()) as http:
         wrong = await http.put(INDIA)
         bare = await http.post("/v3/create-order", json=india_order("PEN-1"))

@@ -79,7 +79,7 @@ def test_people_are_not_shown() -> None:
     assert not any(text in shown for text in ("Lake", "tank", "9000000041"))
 
 
-def test_feedback_of_an_unknown_kind_keeps_its_word() -> None:
+def test_feedback_of_an_unknown_kind_keeps_its_text() -> None:
     kinds = [
         answer.kind
         for text in ("CUSTOMER_FEED", "BOT_FEED")

@@ -122,9 +122,7 @@ def test_a_value_of_the_right_type_is_taken(kind: Any, value: Any) -> None:
         (Item, 5, "expected an object, got an integer"),
     ],
 )
-def test_a_value_of_the_wrong_type_is_told_in_plain_words(
-    kind: Any, value: Any, message: str
-) -> None:
+def test_value_of_the_wrong_type_has_a_plain_message(kind: Any, value: Any, message: str) -> None:
     assert told(kind, value) == [message]
 
 
