@@ -65,7 +65,7 @@ def now() -> float:
 
 
 @pytest.mark.parametrize("max_concurrency", [1, 2, 100])
-@pytest.mark.parametrize("apart", [0, 1, 300])
+@pytest.mark.parametrize("apart", [0, 1, 120])
 @virtual_time
 async def test_the_same_order_again_shares_the_outcome_of_the_first(
     max_concurrency: int, apart: int, journal: Path | None
@@ -132,7 +132,7 @@ async def test_the_same_order_waits_only_for_its_own_number(journal: Path | None
 
 
 @pytest.mark.parametrize("max_concurrency", [1, 100])
-@pytest.mark.parametrize("apart", [0, 300])
+@pytest.mark.parametrize("apart", [0, 120])
 @virtual_time
 async def test_another_order_under_a_number_is_rejected_naming_both_rows(
     max_concurrency: int, apart: int, journal: Path | None

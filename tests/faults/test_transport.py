@@ -410,20 +410,6 @@ async def test_t13_dripping_response_ends_at_the_total_timeout() -> None:
 BIG = {"remark": "x" * 6_000_000}
 
 
-@pytest.mark.fault("T14")
-@pytest.mark.asyncio
-async def test_t14_a_server_that_stops_reading_ends_in_doubt() -> None:
-    async def does_not_read(peer: Peer) -> None:
-        await asyncio.sleep(30)
-
-    async with serving(does_not_read) as server, at(server.url) as clickpost:
-        with pytest.raises(NoReplyError, match="WriteTimeout") as caught:
-            await clickpost.with_options(retry=RetryPolicy.never()).orders.create(
-                india_order("R-1", additional=BIG)
-            )
-    assert caught.value.outcome is Outcome.UNKNOWN
-
-
 @pytest.mark.fault("T15")
 @pytest.mark.parametrize("status", ["413 Content Too Large", "400 Bad Request"])
 @pytest.mark.asyncio
