@@ -342,7 +342,7 @@ def _changed_somewhere(draw: st.DrawFn, value: Any) -> Any:
 
 @samples
 @given(data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=15)
 def test_mutated_response_ends_in_a_response_or_an_error_of_ours(
     sample: Sample, data: st.DataObject
 ) -> None:
