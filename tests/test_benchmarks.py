@@ -114,7 +114,7 @@ def test_every_target_can_be_measured() -> None:
     assert all(figure in columns[name] for name, figure in asked)
 
 
-def test_what_was_not_measured_is_not_made_up() -> None:
+def test_missing_figure_is_an_error() -> None:
     with pytest.raises(NotMeasuredError):
         Figures({}).median("codec", "out_us")
 

@@ -344,11 +344,11 @@ def test_clickpost_log_leaves_logging_that_the_application_set_up(set_up: dict[s
     assert not any(" clickpost_async: " in line for line in logged("debug", **set_up))
 
 
-def test_it_shows_nothing_but_its_width() -> None:
+def test_repr_of_a_client_shows_its_concurrency_only() -> None:
     assert repr(ClickPost("acme", KEY, max_concurrency=7)) == "ClickPost(max_concurrency=7)"
 
 
-def test_it_is_made_outside_of_any_event_loop_and_opens_nothing() -> None:
+def test_client_is_made_without_an_event_loop_and_opens_nothing() -> None:
     clickpost = ClickPost("acme", KEY)
     assert clickpost.stats() == Stats(
         calls=0,
@@ -606,7 +606,7 @@ _BEYOND: dict[str, tuple[Any, Any, str, Any, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("what", _BEYOND)
 @virtual_time
-async def test_what_clickpost_offers_beyond_the_operations_is_called_by_ones_own(
+async def test_own_endpoints_call_what_the_operations_lack(
     what: str,
 ) -> None:
     endpoint, asked, url, answered, found = _BEYOND[what]

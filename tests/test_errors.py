@@ -237,7 +237,7 @@ def test_every_error_gives_advice(kind: type[ClickPostError]) -> None:
     assert not advice.endswith(".")
 
 
-def test_what_is_no_order_is_not_looked_up_by_a_reference_number() -> None:
+def test_other_calls_are_not_looked_up_by_reference_number() -> None:
     pickup = NoReplyError("words", endpoint="pickups.create_india")
     label = NoReplyError("words", endpoint="labels.fetch")
     label.settle_delay = 0.0

@@ -418,7 +418,7 @@ def test_response_that_echoes_the_key_does_not_reveal_it(echo: str, wire: str) -
 
 
 @pytest.mark.fault("S05", control=True)
-def test_what_httpcore_logs_of_a_redirect_would_show_the_key() -> None:
+def test_httpcore_log_of_a_redirect_would_show_the_key() -> None:
     # The control: without a trace that takes it out, the answer's headers are logged as they are.
     async def main() -> list[str]:
         target = f"/x?key={quote(CANARY, safe='')}"

@@ -162,7 +162,7 @@ async def test_mock_transports_are_served_in_virtual_time() -> None:
     assert asyncio.get_running_loop().time() == 60
 
 
-def test_it_is_an_event_loop_for_any_runner() -> None:
+def test_virtual_loop_works_with_any_runner() -> None:
     with asyncio.Runner(loop_factory=VirtualLoop, debug=True) as runner:
         runner.run(asyncio.sleep(3600))
         assert runner.get_loop().time() == 3600

@@ -185,7 +185,7 @@ def read_text(cell: str) -> object:
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1))
-def test_what_was_neutralised_is_itself_again_when_it_is_read_as_an_order(text: str) -> None:
+def test_escaped_formula_is_restored_when_read_as_an_order(text: str) -> None:
     written = escape_formula(text)
 
     assert not written.startswith(("=", "+", "-", "@"))

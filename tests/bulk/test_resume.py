@@ -253,7 +253,7 @@ async def test_l01_without_settling_and_looking_a_racy_courier_sells_them_twice(
 
 
 @virtual_time
-async def test_what_never_leaves_twice_stays_unknown_after_a_crash_too(journal: Path) -> None:
+async def test_order_never_resent_stays_unknown_after_a_crash(journal: Path) -> None:
     sandbox = Sandbox()
     hold = RetryPolicy(resend=Resend.NEVER, attempts=2)
     async with (
@@ -309,7 +309,7 @@ async def test_a10_the_journals_clock_polls_what_is_worked_on_also_after_a_resta
 
 
 @virtual_time
-async def test_what_is_worked_on_for_too_long_is_left_to_a_later_run(journal: Path) -> None:
+async def test_order_pending_for_too_long_is_left_to_a_later_run(journal: Path) -> None:
     play = Play([queued()])
     async with playing(play, retry=RetryPolicy(poll_timeout=100)) as clickpost:
         outcomes, _ = await run(clickpost, orders(1), journal)
@@ -320,7 +320,7 @@ async def test_what_is_worked_on_for_too_long_is_left_to_a_later_run(journal: Pa
 
 
 @virtual_time
-async def test_what_was_worked_on_is_looked_up_by_the_next_run(journal: Path) -> None:
+async def test_pending_order_is_looked_up_by_the_next_run(journal: Path) -> None:
     async with playing([queued()], retry=RetryPolicy(poll_timeout=0)) as clickpost:
         await run(clickpost, orders(1), journal)
     assert status(journal).counts[JournalState.QUEUED] == 1

@@ -94,7 +94,9 @@ WAITS: dict[str, tuple[list[Line], dict[str, Any], float]] = {
 @pytest.mark.parametrize("what", WAITS)
 @pytest.mark.parametrize("with_journal", [True, False])
 @virtual_time
-async def test_what_waits_is_pending_at_once(what: str, with_journal: bool, tmp_path: Path) -> None:
+async def test_waiting_orders_are_pending_at_once(
+    what: str, with_journal: bool, tmp_path: Path
+) -> None:
     lines, settings, after = WAITS[what]
     journal = tmp_path / "run.db"
     play = Play(lines)
@@ -250,7 +252,7 @@ async def test_order_returned_after_a_stop_is_not_resent(how: str) -> None:
 
 
 @virtual_time
-async def test_what_is_cut_off_after_a_stop_is_looked_up_within_the_grace_period() -> None:
+async def test_order_cut_off_after_a_stop_is_looked_up_within_the_grace_period() -> None:
     async def cut(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(5)
         raise httpx.ReadError("")

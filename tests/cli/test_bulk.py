@@ -252,7 +252,7 @@ def test_merging_needs_the_labels(served: Served, tmp_path: Path) -> None:
         (["resolve", "nowhere.db"], "nowhere.db"),
     ],
 )
-def test_what_cannot_be_used_is_named_and_nothing_is_sent(
+def test_unusable_input_is_named_and_nothing_is_sent(
     arguments: list[str], words: str, served: Served, tmp_path: Path
 ) -> None:
     saved(tmp_path / "day.jsonl", orders("B-1"))

@@ -128,7 +128,7 @@ def test_an_odd_spelling_is_read(field: str, raw: Any, value: Any) -> None:
         ("by_name", {"x": 5}),
     ],
 )
-def test_what_cannot_be_read_is_none_and_kept_beside(field: str, raw: Any) -> None:
+def test_unreadable_value_is_none_and_kept_in_raw(field: str, raw: Any) -> None:
     tree = read(**{field: raw})
 
     assert getattr(tree, field) == getattr(Tree(), field)

@@ -57,7 +57,7 @@ BODY = json.dumps(ORDER).encode()
         ("Meera Reader", "Meera Reader"),
     ],
 )
-def test_what_belongs_to_a_person_is_masked(words: str, expected: str) -> None:
+def test_personal_data_is_redacted(words: str, expected: str) -> None:
     assert redact(words, IndiaOrder, BODY) == expected
 
 
@@ -76,7 +76,7 @@ def test_what_belongs_to_a_person_is_masked(words: str, expected: str) -> None:
         "1.50 kg in 2 boxes is more than 7",
     ],
 )
-def test_what_support_needs_stays(words: str) -> None:
+def test_redaction_keeps_what_support_needs(words: str) -> None:
     assert redact(words, IndiaOrder, BODY) == words
 
 

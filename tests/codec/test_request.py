@@ -151,7 +151,7 @@ def test_an_invalid_mapping_is_refused_before_it_is_sent() -> None:
         (CREATE_INDIA, [india()]),
     ],
 )
-def test_what_the_endpoint_does_not_take_is_refused(endpoint: Post[Any], order: Any) -> None:
+def test_unknown_parameter_of_an_endpoint_is_refused(endpoint: Post[Any], order: Any) -> None:
     with pytest.raises(InvalidRequestError):
         encode(endpoint, body=order)
 

@@ -50,7 +50,9 @@ async def refused(breaker: CircuitBreaker) -> float:
     ("good", "bad", "opens"), [(0, 19, False), (0, 20, True), (10, 10, True), (11, 10, False)]
 )
 @virtual_time
-async def test_it_opens_when_half_of_twenty_attempts_fail(good: int, bad: int, opens: bool) -> None:
+async def test_breaker_opens_when_half_of_twenty_attempts_fail(
+    good: int, bad: int, opens: bool
+) -> None:
     breaker = CircuitBreaker()
     await attempts(breaker, good=good, bad=bad)
     assert breaker.is_open == opens
@@ -270,7 +272,7 @@ def test_a_clock_that_begins_anew_does_not_lock_it() -> None:
     assert breaker.is_open
 
 
-def test_it_works_on_trio() -> None:
+def test_circuit_breaker_works_on_trio() -> None:
     async def main() -> list[float]:
         breaker = await opened(CircuitBreaker())
         began = anyio.current_time()

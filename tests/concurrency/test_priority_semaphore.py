@@ -213,7 +213,7 @@ def test_slot_granted_to_a_cancelled_waiter_passes_to_the_next(cancelled: int) -
 
 
 @virtual_time
-async def test_one_that_is_cancelled_while_it_gives_way_does_not_leave_twice() -> None:
+async def test_waiter_cancelled_while_yielding_is_released_once() -> None:
     gate = PrioritySemaphore(1)
     seen: list[tuple[int, int]] = []
 

@@ -140,7 +140,7 @@ async def test_a_failure_is_shared_too() -> None:
 
 
 @virtual_time
-async def test_what_is_shared_is_the_truth_about_the_whole_call() -> None:
+async def test_shared_outcome_covers_the_whole_call() -> None:
     play = Play([httpx.ReadError(""), httpx.ConnectError("")])
     async with playing(play) as clickpost:
         failures = await asyncio.gather(
@@ -151,7 +151,7 @@ async def test_what_is_shared_is_the_truth_about_the_whole_call() -> None:
 
 
 @virtual_time
-async def test_one_that_is_given_up_before_it_left_makes_room_for_the_next() -> None:
+async def test_call_cancelled_before_its_send_frees_its_slot() -> None:
     play = Play([slowly(placed())])
     async with playing(play, max_concurrency=1) as clickpost:
         before = asyncio.create_task(clickpost.orders.create(india({})))
@@ -448,7 +448,7 @@ async def test_invalid_order_in_flight_does_not_affect_a_valid_one() -> None:
 
 @pytest.mark.parametrize("waiting", [1, 5])
 @virtual_time
-async def test_one_that_waits_takes_over_from_one_that_is_cancelled(waiting: int) -> None:
+async def test_waiter_takes_over_from_a_cancelled_create(waiting: int) -> None:
     door = Door(Sandbox(racy=True, courier_seconds=10))
     async with door.client() as clickpost:
         first = asyncio.create_task(clickpost.orders.create(ORDER))
@@ -465,7 +465,7 @@ async def test_one_that_waits_takes_over_from_one_that_is_cancelled(waiting: int
 
 
 @virtual_time
-async def test_one_that_waits_finds_the_order_of_one_that_is_cancelled() -> None:
+async def test_waiter_finds_the_order_of_a_cancelled_create() -> None:
     play = Play([never_answers], knows=placed("W-9", "ONE"))
     async with playing(play) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(ORDER))
@@ -496,7 +496,7 @@ async def test_waiter_continues_when_another_client_closes() -> None:
 
 
 @virtual_time
-async def test_one_that_waits_sends_where_another_client_could_not() -> None:
+async def test_waiter_sends_where_another_client_could_not() -> None:
     play, broken = Play([placed()]), Play([slowly(httpx.Response(302))])
     async with playing(broken) as one, playing(play) as two:
         first, second = await asyncio.gather(
@@ -709,7 +709,7 @@ print(os.waitstatus_to_exitcode(status), len({order.waybill for order in found})
 
 @pytest.mark.fault("X09")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")
-def test_what_is_under_way_in_the_parent_is_in_doubt_in_a_forked_child() -> None:
+def test_order_in_flight_in_the_parent_is_in_doubt_in_a_forked_child() -> None:
     server = Served(Sandbox(courier_seconds=0.8, racy=True))
     try:
         quiet = ["-W", "ignore:This process:DeprecationWarning"]
@@ -792,7 +792,7 @@ async def test_a_create_that_is_collected_while_the_lock_is_held_ends_all_the_sa
 
 
 @virtual_time
-async def test_those_that_wait_begin_anew_where_everything_is_forgotten() -> None:
+async def test_waiters_start_again_after_a_reset() -> None:
     play = Play([never_answers, placed()])
     async with playing(play) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(ORDER))

@@ -129,7 +129,7 @@ async def test_key_callable_is_held_to_the_rules_of_a_fixed_key(found: str, prob
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("found", [None, "", 5, b"bytes"])
-async def test_what_is_no_key_is_not_sent(found: object) -> None:
+async def test_invalid_key_is_not_sent(found: object) -> None:
     ring = Authenticator(resolve_credentials("acme", lambda: found))  # type: ignore[arg-type,return-value]
     with pytest.raises(NotSentError, match="the key could not be read"):
         await ring.key()

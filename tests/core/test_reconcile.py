@@ -70,7 +70,7 @@ async def test_a_lost_order_that_is_found_is_not_sent_again(how: str) -> None:
     [(india_order("R-1"), "/api/v3/create-order/"), (world_order("R-1"), "/api/v4/create-order/")],
 )
 @virtual_time
-async def test_it_is_looked_for_where_it_was_sent_to(order: Any, path: str) -> None:
+async def test_look_up_goes_to_the_host_of_the_create(order: Any, path: str) -> None:
     play = Play([httpx.ReadError("")], knows=placed())
     async with playing(play) as clickpost:
         await clickpost.orders.create(order)
@@ -322,7 +322,7 @@ async def test_error_has_the_time_of_a_safe_retry(line: Line, again_in: float | 
     ],
 )
 @virtual_time
-async def test_what_acts_twice_may_not_be_sent_again_at_all(
+async def test_unsafe_operation_is_not_resent_at_all(
     repeat: Idempotency, again_in: float | None
 ) -> None:
     own = Post("/v9/own/", returns=CreatedOrder, extract=order_of, idempotency=repeat)

@@ -284,7 +284,7 @@ async def test_calls_that_were_throttled_without_a_retry_after_spread_out_more_e
 
 @pytest.mark.parametrize("line", [page(200), RuntimeError("?")])
 @virtual_time
-async def test_what_helps_once_or_never_is_retried_once(line: Line) -> None:
+async def test_failure_that_one_retry_can_cure_is_retried_once(line: Line) -> None:
     play = Play([line])
     async with playing(play) as clickpost:
         with pytest.raises(ClickPostError):
@@ -496,7 +496,7 @@ async def test_every_attempt_waits_for_its_turn() -> None:
     ],
 )
 @virtual_time
-async def test_what_was_lost_once_stays_unknown(later: Line, kind: type[ClickPostError]) -> None:
+async def test_order_lost_once_stays_unknown(later: Line, kind: type[ClickPostError]) -> None:
     play = Play([httpx.ReadError(""), later])
     async with playing(play) as clickpost:
         with pytest.raises(ClickPostError) as caught:

@@ -88,7 +88,9 @@ async def test_all_calls_together_may_repeat_a_tenth_and_ten_to_start_with() -> 
 
 @pytest.mark.parametrize(("faulty", "sent"), [(httpx.PoolTimeout(""), 80), (said(307), 20)])
 @virtual_time
-async def test_what_is_not_the_servers_fault_costs_nothing(faulty: Line, sent: int) -> None:
+async def test_failures_of_the_client_do_not_count_against_the_server(
+    faulty: Line, sent: int
+) -> None:
     play = Play([faulty])
     async with playing(play, retry=RetryPolicy(attempts=4)) as clickpost:
         errors = await fail(clickpost, 20)
@@ -370,7 +372,7 @@ async def test_order_without_a_retry_is_rescheduled_after_all_others() -> None:
 
 
 @virtual_time
-async def test_what_is_lost_in_one_round_and_not_sent_in_the_next_stays_unknown() -> None:
+async def test_order_lost_in_one_round_and_not_sent_in_the_next_stays_unknown() -> None:
     lines: list[Line] = [*[said(500)] * 3, said(301, "wrong key")]
     # No repeat can be paid for.
     async with playing(lines, retry=RetryPolicy(attempts=2)) as clickpost:

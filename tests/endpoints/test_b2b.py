@@ -215,7 +215,7 @@ def test_an_order_that_has_all_that_the_guide_asks_for_is_not_warned_of() -> Non
     assert [str(warning) for warning in order.warnings] == []
 
 
-def test_what_only_the_guide_asks_for_is_warned_of_and_sent() -> None:
+def test_requirement_of_the_guide_only_is_a_warning() -> None:
     payload = b2b_order(account_code=None, invoice_info=[{"number": "1", "value": 50_000}])
     payload["shipment_info"]["box_info"] = [{"count": 1}]
     payload["pickup_info"] = {"name": "Asha Sample", "phone": "9000000041", "country": "Nepal"}

@@ -107,7 +107,7 @@ async def test_invalid_courier_id_is_not_requested(name: str, courier: Any) -> N
 @pytest.mark.parametrize("name", BY_REFERENCE)
 @pytest.mark.parametrize("reference", ["", " ", None, 7, LONG])
 @pytest.mark.asyncio
-async def test_what_is_no_reference_number_is_not_looked_up(name: str, reference: Any) -> None:
+async def test_invalid_reference_number_is_not_looked_up(name: str, reference: Any) -> None:
     error = await refused(BY_REFERENCE[name], reference)
 
     assert [problem.path for problem in error.problems] == ["reference_number"]
@@ -116,7 +116,7 @@ async def test_what_is_no_reference_number_is_not_looked_up(name: str, reference
 @pytest.mark.parametrize("name", BY_SWITCH)
 @pytest.mark.parametrize("said", ["True", "yes", 1, 0, []])
 @pytest.mark.asyncio
-async def test_what_is_neither_true_nor_false_switches_nothing(name: str, said: Any) -> None:
+async def test_value_that_is_no_boolean_switches_nothing(name: str, said: Any) -> None:
     assert str(await refused(BY_SWITCH[name], said)).startswith(f"{name}: expected a boolean, got")
 
 

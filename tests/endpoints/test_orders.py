@@ -44,7 +44,7 @@ def paths(error: pytest.ExceptionInfo[InvalidRequestError]) -> list[str]:
     return [problem.path for problem in error.value.problems]
 
 
-def test_what_a_second_sending_does_is_declared() -> None:
+def test_effect_of_a_second_send_is_declared() -> None:
     assert [endpoint.idempotency for endpoint in (EDIT, CANCEL, UPDATED, DAILY_COUNTS)] == [
         Idempotency.IDEMPOTENT,
         Idempotency.IDEMPOTENT,

@@ -43,7 +43,7 @@ def test_unknown_column_is_reported_with_the_nearest_name(name: str, nearest: st
 
 
 @pytest.mark.parametrize("name", ["Sr. No.", "??", "additional.", "additional..x", "zzz.qqq"])
-def test_what_is_like_nothing_known_gets_general_advice(name: str) -> None:
+def test_unrecognised_column_gets_general_advice(name: str) -> None:
     with pytest.raises(UnknownColumnError, match="rename it to a known one"):
         find_column(name)
 

@@ -170,7 +170,7 @@ def test_a_path_of_a_json_order_is_its_own_column() -> None:
     assert str(order.locate("drop_info.name", "missing")) == "row 2, drop_info.name: missing"
 
 
-def test_what_belongs_to_a_person_is_not_shown() -> None:
+def test_personal_data_of_a_row_is_not_shown() -> None:
     (row,) = read("reference_number,drop_name\nA1,Asha\n")
 
     assert "Asha" not in repr(row)

@@ -75,7 +75,7 @@ async def test_placed_order_shares_its_response_with_all_waiters(
 
 
 @pytest.mark.asyncio
-async def test_what_a_dead_worker_has_sent_is_in_doubt(
+async def test_sent_order_of_a_dead_worker_is_in_doubt(
     server: RedisServer, one: OpenLedger
 ) -> None:
     async with Ledger(server.url, account="acme").open() as dead:
@@ -90,7 +90,7 @@ async def test_what_a_dead_worker_has_sent_is_in_doubt(
 
 
 @pytest.mark.asyncio
-async def test_what_a_dead_worker_has_not_sent_is_free_and_may_change(
+async def test_unsent_order_of_a_dead_worker_is_free_and_may_change(
     server: RedisServer, one: OpenLedger
 ) -> None:
     async with Ledger(server.url, account="acme").open() as dead:
@@ -300,7 +300,7 @@ async def test_registering_keeps_the_state_in_the_ledger(
 
 @pytest.mark.parametrize("became", ["open", "placed"])
 @pytest.mark.asyncio
-async def test_what_became_of_a_forgotten_order_is_written_down(
+async def test_outcome_of_a_forgotten_order_is_recorded(
     one: OpenLedger, other: OpenLedger, server: RedisServer, became: str
 ) -> None:
     await claimed(one)

@@ -131,7 +131,7 @@ async def test_tls_to_a_proxy_that_fails_has_let_nothing_out(
 
 @every_library
 @pytest.mark.asyncio
-async def test_what_a_proxy_lets_through_arrives_with_the_key_that_the_proxy_has_not_seen(
+async def test_request_through_a_proxy_has_the_key_and_hides_it_from_the_proxy(
     library: Any, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
     async with (

@@ -88,7 +88,7 @@ LOOKALIKES = st.lists(
 
 
 @given(LOOKALIKES, LOOKALIKES)
-def test_what_looks_like_the_placeholder_is_left_alone(asked: str, said: str) -> None:
+def test_text_like_the_placeholder_is_unchanged(asked: str, said: str) -> None:
     from clickpost_async._codec.request import encode
 
     ring, key = Authenticator(resolve_credentials("acme", CANARY)), Secret(CANARY)

@@ -264,7 +264,7 @@ async def test_one_cancelled_while_it_pauses_has_no_attempt_that_was_cancelled()
 
 
 @virtual_time
-async def test_what_makes_no_attempt_is_a_span_all_the_same() -> None:
+async def test_call_without_an_attempt_has_a_span() -> None:
     collected = Collected()
 
     async def slowly(request: httpx.Request) -> httpx.Response:

@@ -109,7 +109,7 @@ async def test_orders_queued_before_the_first_worker_are_delivered(server: Redis
 
 
 @pytest.mark.asyncio
-async def test_what_is_acknowledged_leaves_nothing_behind(
+async def test_acknowledged_message_leaves_nothing_behind(
     server: RedisServer, one: Listening
 ) -> None:
     await one.broker.kick(message("an address"))

@@ -298,7 +298,7 @@ async def test_two_tokens_are_taken_again_and_again_while_one_is_changed() -> No
 
 
 @pytest.mark.asyncio
-async def test_what_was_pushed_longest_ago_is_forgotten_first() -> None:
+async def test_oldest_push_is_evicted_first() -> None:
     seen = InMemoryEventStore(most=2)
     for identity in ("a", "b"):
         assert await seen.begin(identity) is Claim.GRANTED
@@ -312,7 +312,7 @@ async def test_what_was_pushed_longest_ago_is_forgotten_first() -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_is_being_handled_is_never_forgotten() -> None:
+async def test_event_in_progress_is_never_evicted() -> None:
     seen = InMemoryEventStore(most=1)
     assert await seen.begin("slow") is Claim.GRANTED
     for identity in ("a", "b"):

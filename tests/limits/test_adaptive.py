@@ -138,7 +138,7 @@ async def test_before_the_first_refusal_there_is_no_rate() -> None:
 
 
 @virtual_time
-async def test_it_learns_what_was_let_through() -> None:
+async def test_adaptive_limiter_learns_the_accepted_rate() -> None:
     limiter = AdaptiveLimiter()
     await leave(limiter, 60)
     # A server that had a second's worth in its bucket, and that refuses ten.

@@ -91,14 +91,14 @@ def test_a_url_that_is_not_of_redis_is_refused_without_being_repeated(url: str) 
         RedisBucket(url, RATE, account="acme")
 
 
-def test_it_shows_what_it_was_made_of_but_not_the_password() -> None:
+def test_repr_shows_the_settings_without_the_password() -> None:
     bucket = RedisBucket("redis://:not-a-real-password@127.0.0.1", RATE, account="acme")
 
     assert repr(bucket) == f"RedisBucket({RATE}, account='acme')"
     assert "password" not in repr(bucket)
 
 
-def test_it_is_a_limiter_that_a_client_takes() -> None:
+def test_redis_bucket_is_a_limiter_of_a_client() -> None:
     limiter: Limiter = RedisBucket("redis://127.0.0.1", RATE, account="acme")
 
     assert ClickPost("acme", "not-a-real-key", limiter=limiter)

@@ -104,7 +104,7 @@ def test_the_same_check_finds_limiters_that_overshoot(limiter: Naive, come: list
 
 
 @given(rates, bursts, patient, holdings)
-def test_everybody_who_stays_leaves_once(
+def test_every_waiting_call_is_sent_once(
     bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
 ) -> None:
     leavings = play(bucket(rate, burst), come, hold)
@@ -186,7 +186,7 @@ def test_rate_is_used_fully_while_calls_wait(
 
 @given(rates, bursts, impatient, holdings)
 @example(1.0, 1.0, [Coming(at=0), Coming(at=0, patience=0.5), Coming(at=0, patience=1)] * 5, [])
-def test_those_who_give_up_cost_nothing(
+def test_cancelled_waiters_take_no_slot(
     bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
 ) -> None:
     leavings = play(bucket(rate, burst), come, hold)
@@ -222,7 +222,7 @@ def test_sleeping_bulk_call_is_overtaken_eight_times_where_no_other_bulk_call_wa
     assert lanes == [BULK, *[NORMAL] * 8, BULK, *[NORMAL] * 12]
 
 
-def test_one_that_gives_up_while_giving_way_neither_takes_nor_blocks(bucket: Bucket) -> None:
+def test_waiter_cancelled_while_yielding_neither_takes_nor_blocks_a_slot(bucket: Bucket) -> None:
     come = [
         Coming(at=0),
         Coming(at=0, priority=BULK, patience=1.5),

@@ -95,7 +95,7 @@ async def test_a_delivery_can_fail_again_and_again() -> None:
     ],
     ids=["delivered", "exchanged", "on its way back"],
 )
-async def test_what_is_not_to_be_delivered_cannot_fail_to_be(
+async def test_parcel_not_out_for_delivery_cannot_fail_delivery(
     changes: dict[str, Any], steps: int
 ) -> None:
     sandbox = at_midnight()
@@ -169,7 +169,7 @@ async def test_without_scan_every_time_moves_no_parcel() -> None:
     assert sandbox.now() == MIDNIGHT + 86_400
 
 
-def test_what_cannot_be_is_refused() -> None:
+def test_impossible_journey_is_refused() -> None:
     sandbox = Sandbox()
     with pytest.raises(LookupError, match="no parcel with waybill W9"):
         sandbox.advance("W9")

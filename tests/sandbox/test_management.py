@@ -102,7 +102,7 @@ async def test_a_courier_may_decide_later_or_refuse() -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_cannot_be_cancelled_is_350_under_http_400() -> None:
+async def test_impossible_cancellation_is_350_under_http_400() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")

@@ -270,7 +270,7 @@ async def test_a_multi_piece_order_is_fetched_with_its_ids_beside_the_result() -
 
 
 @pytest.mark.asyncio
-async def test_what_was_never_placed_cannot_be_fetched() -> None:
+async def test_order_never_placed_cannot_be_fetched() -> None:
     async with client(Sandbox()) as http:
         await http.post(INDIA, json=india_order("NO-COURIER-REFUSES"))
         replies = [

@@ -54,7 +54,7 @@ HOSTILE = "<script>window.hit=1</script><img src=x onerror=window.hit=2>\"'&{{7*
 
 
 @pytest.mark.asyncio
-async def test_whatever_an_order_is_called_is_text() -> None:
+async def test_order_names_are_shown_as_text() -> None:
     async with Sandbox() as sandbox:
         await place(
             sandbox,

@@ -126,7 +126,7 @@ async def test_delivery_failure_is_shown_until_the_next_one() -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_is_unknown_is_null_missing_or_not_valid() -> None:
+async def test_unknown_tracking_value_is_null_missing_or_invalid() -> None:
     async with client(Sandbox()) as http:
         await placed(http, "W1")
 

@@ -275,7 +275,7 @@ def item(**changes: Any) -> dict[str, Any]:
     ],
 )
 @pytest.mark.asyncio
-async def test_what_merchants_send_is_accepted(changes: dict[str, Any]) -> None:
+async def test_typical_orders_of_merchants_are_accepted(changes: dict[str, Any]) -> None:
     async with client(Sandbox()) as http:
         reply = await http.post(INDIA, json=india_order("PEN-1", **changes))
 

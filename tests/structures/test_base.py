@@ -164,7 +164,7 @@ def test_text_that_is_no_number_is_reported(text: str) -> None:
     ]
 
 
-def test_what_was_given_does_not_count_for_equality() -> None:
+def test_original_spelling_does_not_count_for_equality() -> None:
     as_text = structure(india({"shipment_details.weight": "400"}), IndiaOrder)
     as_number = structure(india(), IndiaOrder)
     with_null = structure(india({"gst_info": None}), IndiaOrder)
@@ -500,7 +500,7 @@ _PEOPLE = frozenset(
         key=lambda kind: kind.__name__,
     ),
 )
-def test_what_belongs_to_a_person_is_marked(kind: type[RequestModel]) -> None:
+def test_personal_fields_are_marked(kind: type[RequestModel]) -> None:
     personal = {spec.wire for spec in specs(kind) if spec.personal}
 
     assert personal == {spec.wire for spec in specs(kind)} & _PEOPLE

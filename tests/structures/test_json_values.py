@@ -96,7 +96,7 @@ def test_a_decimal_is_written_exactly_or_not_at_all(value: Decimal) -> None:
 @pytest.mark.parametrize(
     "value", ["", "x", 5, 2.5, True, None, [1], (1,), {"a": 1}, Colour.RED, object()]
 )
-def test_what_is_pythons_own_stays_as_it_is(value: Any) -> None:
+def test_builtin_values_are_unchanged(value: Any) -> None:
     assert to_plain(value) is value
 
 

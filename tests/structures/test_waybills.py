@@ -110,7 +110,7 @@ async def test_bulk_run_takes_no_null_word_for_a_waybill() -> None:
 
 @pytest.mark.parametrize("kind", [ShipmentToTrack, OldShipmentToTrack])
 @pytest.mark.parametrize("value", ["None", "null", "0", "1.5e+20", "W\n1"])
-def test_what_is_no_waybill_is_not_registered(value: str, kind: type[Any]) -> None:
+def test_invalid_waybill_is_not_registered(value: str, kind: type[Any]) -> None:
     partner = "cp_id" if kind is OldShipmentToTrack else "courier_partner"
     with pytest.raises(InvalidRequestError, match="waybill: a courier's waybill is needed"):
         structure({"waybill": value, partner: 4, "account_code": "main"}, kind)
