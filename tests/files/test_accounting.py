@@ -275,7 +275,7 @@ def test_rows_below_headings_that_cannot_be_used_are_counted_as_refused() -> Non
     assert str(reader.counts) == "2 rows: 0 orders, 2 refused"
 
 
-def test_counts_tell_orders_from_their_rows() -> None:
+def test_counts_distinguish_orders_from_rows() -> None:
     text = "reference_number,item_sku,weight\nA1,S,1\nA1,T,\nA2,S,heavy\nA3,S,1\n"
     reader = read_orders(io.StringIO(text))
     list(reader)

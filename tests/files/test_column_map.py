@@ -177,7 +177,7 @@ def test_a_unicommerce_export_has_a_row_for_every_unit() -> None:
     }
 
 
-def test_what_the_file_says_goes_before_what_is_fixed() -> None:
+def test_value_of_the_file_precedes_a_fixed_one() -> None:
     columns = ColumnMap(fixed={"weight": "500", "note": "x"})
     rows = read_orders(
         io.StringIO("reference_number,weight\nM-1,20\nM-2,\n"),
@@ -244,7 +244,7 @@ def test_a_map_extends_a_file_beside_it(tmp_path: Path) -> None:
         ('extends = "nowhere.toml"\n', "nowhere.toml: No such file"),
     ],
 )
-def test_a_map_that_cannot_be_used_says_why(text: str, advice: str, tmp_path: Path) -> None:
+def test_unusable_map_is_refused_with_the_reason(text: str, advice: str, tmp_path: Path) -> None:
     with pytest.raises(ColumnMapError, match=advice):
         ColumnMap.load(saved(tmp_path, text))
 
@@ -519,7 +519,7 @@ NOW = "2027-02-03 05:00:00"
     ],
 )
 @freeze_time(NOW)
-def test_a_pickup_time_in_words_is_that_of_its_zone(text: str, expected: str) -> None:
+def test_textual_pickup_time_is_read_in_its_time_zone(text: str, expected: str) -> None:
     [order] = orders_of(
         "reference_number\n1\n", fixed={"pickup_time": text}, timezone="Asia/Kolkata"
     )
@@ -542,16 +542,14 @@ def test_a_pickup_time_in_words_is_that_of_its_zone(text: str, expected: str) ->
     ],
 )
 @freeze_time(NOW)
-def test_a_pickup_time_that_cannot_be_told_ends_the_reading(
-    entries: dict[str, Any], message: str
-) -> None:
+def test_unreadable_pickup_time_ends_the_reading(entries: dict[str, Any], message: str) -> None:
     [problem] = problems_of("reference_number\n1\n", **entries)
 
     assert problem.startswith("row 1, pickup_time: [fixed]: ")
     assert message in problem
 
 
-def test_an_invoice_date_in_words_is_a_day() -> None:
+def test_textual_invoice_date_is_a_day() -> None:
     with freeze_time(NOW):
         [shipment] = shipments_of(
             "reference_number\n1\n", fixed={"invoice_date": "today"}, timezone="Asia/Kolkata"
@@ -626,7 +624,7 @@ def test_numbers_that_look_like_classes_are_skus_elsewhere() -> None:
         ("sku\nA\n", "its first row names a key"),
     ],
 )
-def test_a_table_that_cannot_be_used_says_why(rows: str, message: str, tmp_path: Path) -> None:
+def test_unusable_table_is_refused_with_the_reason(rows: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(rows)
     path = saved(tmp_path, '[by.item_sku]\ntable = "t.csv"\n')
 
@@ -706,7 +704,7 @@ def test_a_value_that_cannot_be_computed_names_row_and_column(
     assert problem.startswith(message)
 
 
-def test_what_the_file_says_goes_before_what_is_computed() -> None:
+def test_value_of_the_file_precedes_a_computed_one() -> None:
     [shipment] = shipments_of(
         "reference_number,invoice_value,Price\n1,50,10\n",
         compute={"invoice_value": "sum of Price"},
@@ -967,7 +965,7 @@ def test_a_column_of_ours_is_left_out_by_an_empty_name() -> None:
     assert shipment == {"reference_number": "1"}
 
 
-def test_cod_is_nothing_for_a_prepaid_order_whatever_its_column_says() -> None:
+def test_cod_of_a_prepaid_order_is_zero_whatever_its_column() -> None:
     shipments = shipments_of(
         "reference_number,order_type,Total\n1,COD,9\n2,PREPAID,9\n2,PREPAID,9\n",
         columns={"Total": "cod_value"},
@@ -977,7 +975,7 @@ def test_cod_is_nothing_for_a_prepaid_order_whatever_its_column_says() -> None:
     assert [shipment["cod_value"] for shipment in shipments] == [9, 0]
 
 
-def test_an_id_that_excel_has_shortened_refuses_nothing_since_nobody_needs_it() -> None:
+def test_id_shortened_by_excel_is_accepted_where_it_is_not_needed() -> None:
     export = table(SHOPIFY, shopify_order("#1", Id="6.79E+12"))
 
     orders, _ = read(export, ColumnMap.load("shopify"))

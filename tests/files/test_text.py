@@ -43,7 +43,7 @@ def test_looking_ahead_gives_up_after_many_blank_lines() -> None:
     assert list(lines) == ["\n"] * 200 + ["a\n"]
 
 
-def test_a_line_that_is_too_long_is_skipped_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overlong_line_is_skipped_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LONGEST_LINE", 8)
     lines = Lines(io.StringIO("short\n" + "x" * 100 + "\nlast\n"))
 
@@ -53,7 +53,7 @@ def test_a_line_that_is_too_long_is_skipped_and_told(monkeypatch: pytest.MonkeyP
     assert list(lines) == ["last\n"]
 
 
-def test_a_first_line_that_is_too_long_is_told_when_it_is_taken(
+def test_overlong_first_line_is_reported_when_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_LONGEST_LINE", 8)
