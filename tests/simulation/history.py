@@ -133,6 +133,8 @@ class History:
     # When each attempt was given to its transport, by the limiter that let it go.
     departures: dict[str, list[float]] = field(factory=dict)
     rates: dict[str, tuple[float, float]] = field(factory=dict)
+    # So many calls more than its rate allows may leave by a limiter.
+    excess: dict[str, float] = field(factory=dict)
     # Found where they happened, not in the judge's reading.
     violations: list[Violation] = field(factory=list)
 
