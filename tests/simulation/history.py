@@ -85,6 +85,8 @@ class Row:
     reason: str = ""
     # Pending, because nothing of it was sent.
     unsent: bool = False
+    # The file's reader has found a problem in it.
+    unreadable: bool = False
 
 
 @define(kw_only=True)
@@ -104,6 +106,12 @@ class Run:
     failed: str = ""
     # Nothing disturbs it any more.
     calm: bool = False
+    # It has no input, and settles what its journal has in doubt.
+    resolves: bool = False
+    # Its file was written while it was read, so that a row may have been torn.
+    torn: bool = False
+    # Orders that its file has with several contents.
+    ambiguous: frozenset[Key] = frozenset()
     # What its journal said when it began, and when it ended.
     before: dict[Key, str] = field(factory=dict)
     after: dict[Key, str] = field(factory=dict)

@@ -15,6 +15,7 @@ from attrs import frozen
 from tests.simulation.disk import Disk, watched
 from tests.simulation.fleet import fleet
 from tests.simulation.history import Violation
+from tests.simulation.journals import order_files, resolved_runs
 from tests.simulation.law import judge
 from tests.simulation.loop import InlineExecutor
 from tests.simulation.process import Process
@@ -35,6 +36,8 @@ LATER: dict[str, tuple[Scenario, float]] = {
     "failing redis": (failing_redis, 3),
     "evicting redis": (evicting_redis, 2),
     "shared rate": (shared_rate, 2),
+    "resolved runs": (resolved_runs, 2),
+    "order files": (order_files, 2),
 }
 _LATER = 0.25
 _SHARED_MEMORY = Path("/dev/shm")

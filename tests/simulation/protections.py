@@ -320,6 +320,24 @@ PROTECTIONS: dict[str, Protection] = {
             off=_replaced("fleet.worker", "asyncio", _Impatient()),
         ),
         Protection(
+            name="a clock of another boot tells no age",
+            laws=_laws("settle", "double"),
+            off=_replaced("bulk.moment", "boot_id", lambda: "the same"),
+            scenario="resolved runs",
+        ),
+        Protection(
+            name="doubt of what bulk.resolve settles",
+            laws=_laws("settle", "double", "hold"),
+            off=_doubts_are_forgotten,
+            scenario="resolved runs",
+        ),
+        Protection(
+            name="a file's orders under one number are refused",
+            laws=_laws("file"),
+            off=_replaced("files.references:ReferenceIndex", "find", lambda self, *row: None),
+            scenario="order files",
+        ),
+        Protection(
             name="a Redis that evicts is refused",
             laws=_laws("settle", "double"),
             off=_replaced("fleet.server_check", "_check_eviction", _checks_nothing),
