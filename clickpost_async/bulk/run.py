@@ -308,7 +308,8 @@ def create(
     shares the outcome of the first; another order under the same number is rejected.
 
     A run to which nothing has responded for `max_outage` seconds halts with the next attempt that
-    fails; the orders that were not sent are `Pending`. What keeps it waiting is logged to `clickpost_async.bulk` as a warning.
+    fails; the orders that were not sent are `Pending`. What keeps it waiting is logged to
+    `clickpost_async.bulk` as a warning.
 
     `elsewhere`, a `clickpost_async.fleet.Fleet`, has the orders created by other processes.
 
