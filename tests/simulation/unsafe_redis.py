@@ -84,11 +84,11 @@ async def _queue_without_fleet(stage: Stage, queue: Queue, orders: Sequence[Orde
     """Queue every order two or three times, as applications do that repeat what may be lost."""
     world, dice = stage.world, stage.world.random
     process = stage.process("shop")
-    terms = attrs.asdict(OrderTerms())
+    terms = attrs.asdict(OrderTerms(tickets=[0]))
 
     async def queue_one(order: Order) -> None:
         for _ in range(dice.choice([2, 3])):
-            await queue.feed(order.payload(), terms)
+            await queue.feed([order.payload()], terms)
             await asyncio.sleep(world.delay(0.0, stage.settings.settle_delay))
 
     async def main() -> None:
