@@ -212,6 +212,8 @@ class _OrderBuilder:
         self.warnings = [warning for line in lines for warning in line.warnings]
         self.notes = [note for line in lines for note in line.notes]
         whole = [line for line in lines if not line.problems]
+        if len(whole) > 1:
+            self.warnings += _repeated_rows(whole)
         self._headings = headings
         self._fixed = fixed
         self._context = context
@@ -441,6 +443,15 @@ class _OrderBuilder:
 
     def _say(self, source: _Source, message: str) -> RowProblem:
         return RowProblem(row=source.row, column=source.title, message=message)
+
+
+def _repeated_rows(lines: Sequence[TableRow]) -> Iterator[RowProblem]:
+    seen: dict[Sequence[str], int] = {}
+    for line in lines:
+        first = seen.setdefault(tuple(line.cells), line.number)
+        if first != line.number:
+            message = f"the same as row {first}; both are read as rows of this order"
+            yield RowProblem(row=line.number, column=WHOLE_ROW, message=message)
 
 
 def nest(fields: Mapping[str, object]) -> dict[str, object]:

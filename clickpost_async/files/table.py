@@ -20,6 +20,7 @@ from clickpost_async.files.text import UnreadableLineError
 
 # An order with more rows is a sign of a damaged file.
 _MOST_ROWS = 1000
+_TOTALS = frozenset({"total", "totals", "total:", "grand total", "subtotal", "sub total", "sum"})
 # Columns for people.
 _REMARKS = frozenset({"note", "reason", "advice"})
 
@@ -48,6 +49,8 @@ class Layout:
             return evolve(_bad_line(number, WHOLE_ROW, str(cells)), count=cells.rows)
         key = self._reference
         reference = _read_reference(cells[key.index]) if key.index < len(cells) else None
+        if reference is not None and reference.casefold() in _TOTALS:
+            return _bad_line(number, WHOLE_ROW, "seems to be a row of totals; remove it", reference)
         if len(cells) > len(self.headings):
             for index, cell in enumerate(cells):
                 if self._is_misplaced(index, cell):
@@ -63,6 +66,9 @@ class Layout:
         if reference is None and is_further_item(line, self.headings):
             message = "missing; further items of an order repeat its reference"
             return evolve(_bad_line(number, key.title, message), is_further_item=True)
+        if not strip_blanks(cells[key.index]):
+            message = "missing; every order needs one, and totals and remarks have to be removed"
+            return _bad_line(number, key.title, message)
         return line
 
     def _is_misplaced(self, index: int, cell: str) -> bool:
