@@ -79,7 +79,7 @@ def test_contents_count_and_not_the_name(name: str, tmp_path: Path) -> None:
     for content in (TABLE.encode(), book(orders=[["reference_number"], ["A1"]]).getvalue()):
         path.write_bytes(content)
 
-        assert list(read_orders(path))[0].reference == "A1"
+        assert next(iter(read_orders(path))).reference == "A1"
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,10 @@ def test_file_without_headings_is_one_sentence() -> None:
     (row,) = read_orders(io.StringIO("A1,Asha,500\nA2,Ravi,500\n"))
 
     assert [problem.message for problem in row.problems] == [
-        "no cell of it is the name of a known column (A1, Asha, 500); "
-        "the row above the orders has to name the columns"
+        (
+            "no cell of it is the name of a known column (A1, Asha, 500); "
+            "the row above the orders has to name the columns"
+        )
     ]
 
 

@@ -299,8 +299,10 @@ def test_row_without_a_reference_is_one_problem() -> None:
 
     assert references(rows) == [(2, "A1", True), (3, None, False)]
     assert told(rows) == [
-        "row 3, reference_number: missing; every order needs one, "
-        "and totals and remarks have to be removed"
+        (
+            "row 3, reference_number: missing; every order needs one, "
+            "and totals and remarks have to be removed"
+        )
     ]
 
 
