@@ -20,7 +20,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -50,9 +50,10 @@ from clickpost_async.files.order_rows import (
     invalid_row,
 )
 from clickpost_async.files.references import ReferenceIndex
+from clickpost_async.files.sheet_spool import SheetSpool
 from clickpost_async.files.table import Group, Layout, group_lines
 from clickpost_async.files.text import Lines, UnreadableLineError, decode, detect_utf16
-from clickpost_async.files.xlsx import UnreadableSheetError, sheet_rows
+from clickpost_async.files.xlsx import SheetRow, UnreadableSheetError, sheet_rows
 
 Format = Literal["csv", "jsonl", "xlsx"]
 Source = str | os.PathLike[str] | TextIO | BinaryIO
@@ -136,10 +137,20 @@ class _Options:
 
 
 class OrderReader(Iterator[OrderRow]):
-    """The orders of a file, one by one; `counts` are those of the rows read so far."""
+    """The orders of a file, one by one.
+
+    Attributes:
+        counts: the counts of the rows read so far.
+        total: how many orders the file has, known with the first order; `None` for a source that
+            can be read only once.
+        is_counted: which orders `total` counts; set it before the first order is read.
+
+    """
 
     def __init__(self, source: Source, options: _Options) -> None:
         self.counts: FileCounts = FileCounts()
+        self.total: int | None = None
+        self.is_counted: Callable[[Group | OrderRow], bool] = _every
         self._source = source
         self._options = options
         self._rows = self._read()
@@ -153,23 +164,37 @@ class OrderReader(Iterator[OrderRow]):
 
     def _read(self) -> Generator[OrderRow]:
         with ReferenceIndex() as references:
-            reading = _Reading(self._options, self.counts, references)
             if not isinstance(self._source, str | os.PathLike):
+                reading = _Reading(self._options, self.counts, references)
                 yield from reading.orders(self._source, getattr(self._source, "name", ""))
                 return
             with Path(self._source).open("rb") as file:
                 if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    survey = _Reading(self._options, FileCounts(), references)
-                    before = os.fstat(file.fileno())
-                    survey.look_through(file, self._source)
-                    after = os.fstat(file.fileno())
-                    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-                        message = "the file was written to while it was read; run it when complete"
-                        yield _unreadable_file(1, message)
-                        return
-                    reading = _Reading(self._options, self.counts, references, survey)
-                    file.seek(0)
-                yield from reading.orders(file, self._source)
+                    yield from self._read_twice(file, self._source, references)
+                else:
+                    reading = _Reading(self._options, self.counts, references)
+                    yield from reading.orders(file, self._source)
+
+    def _read_twice(
+        self, file: BinaryIO, name: object, references: ReferenceIndex
+    ) -> Iterator[OrderRow]:
+        with SheetSpool() as spool:
+            survey = _Reading(self._options, FileCounts(), references, spool=spool)
+            before = os.fstat(file.fileno())
+            self.total = survey.look_through(file, name, self.is_counted)
+            after = os.fstat(file.fileno())
+            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                message = "the file was written to while it was read; run it when complete"
+                yield _unreadable_file(1, message)
+                return
+            file.seek(0)
+            reading = _Reading(self._options, self.counts, references, survey, spool)
+            yield from reading.orders(file, name)
+
+
+def _every(order: Group | OrderRow) -> bool:
+    del order
+    return True
 
 
 class _Reading:
@@ -181,10 +206,12 @@ class _Reading:
         counts: FileCounts,
         references: ReferenceIndex,
         survey: "_Reading | None" = None,
+        spool: SheetSpool | None = None,
     ) -> None:
         self.options = options
         self.counts = counts
         self.references = references
+        self.spool = spool
         self.is_surveyed = survey is not None
         self.context = CellContext(dates=Dates(options.date_format))
         # Whether values are quoted; hidden rows.
@@ -198,11 +225,16 @@ class _Reading:
             self.is_quoted = survey.is_quoted
             self.sheets = survey.sheets
 
-    def look_through(self, file: BinaryIO, name: object) -> None:
-        """Make the first pass: find duplicate references and the date format."""
+    def look_through(
+        self, file: BinaryIO, name: object, is_counted: Callable[[Group | OrderRow], bool]
+    ) -> int:
+        """Make the first pass: find duplicate references and the date format, and count orders."""
+        count = 0
         for group in self._open(file, name):
             if group.reference is not None:
                 self.references.add(group.reference, group.number, group.digest)
+            count += is_counted(group)
+        return count
 
     def orders(self, file: TextIO | BinaryIO, name: object) -> Iterator[OrderRow]:
         """Yield the orders, and the rows that cannot be read."""
@@ -283,7 +315,7 @@ class _Reading:
     def _sheet_records(self, file: BinaryIO) -> Iterator[Record]:
         number = width = 0
         try:
-            for row in sheet_rows(file, self.options.sheet):
+            for row in self._sheet_rows(file):
                 number = row.number
                 if row.is_hidden:
                     self.hidden.add(number)
@@ -291,6 +323,12 @@ class _Reading:
                 yield number, [*row.cells, *[""] * (width - len(row.cells))]
         except UnreadableSheetError as error:
             yield number + 1, UnreadableLineError(str(error))
+
+    def _sheet_rows(self, file: BinaryIO) -> Iterator[SheetRow]:
+        if self.spool is not None and self.spool.has_rows:
+            return self.spool.replay()
+        rows = sheet_rows(file, self.options.sheet)
+        return rows if self.spool is None else self.spool.record(rows)
 
     # --- tables -----------------------------------------------------------------------------------
 
@@ -343,12 +381,12 @@ class _Reading:
             for reason in order.skipped:
                 self.counts.skip(reason)
             if not order.is_skipped:
-                yield evolve(
-                    group,
-                    lines=order.lines,
-                    source=tuple(order.source),
-                    header=table.file_titles,
-                    skipped=len(order.skipped),
+                yield Group(
+                    order.lines,
+                    layout,
+                    tuple(order.source),
+                    table.file_titles,
+                    len(order.skipped),
                 )
 
     def _choose_sheet(self, workbook: BinaryIO) -> tuple[str, ...]:

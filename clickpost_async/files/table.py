@@ -9,6 +9,7 @@ from clickpost_async.files.columns import Column
 from clickpost_async.files.header import Heading
 from clickpost_async.files.order_rows import (
     WHOLE_ROW,
+    OrderColumns,
     OrderRow,
     RowProblem,
     SourceRow,
@@ -36,10 +37,14 @@ class Layout:
     width: int
     fixed: Mapping[Column, str] = field(factory=dict)
     ignores_others: bool = False
+    columns: OrderColumns = field(init=False)
+    remarks: Sequence[int] = field(init=False)
     _named: frozenset[int] = field(init=False)
     _reference: Heading = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.columns = OrderColumns(self.headings, self.fixed)
+        self.remarks = [each.index for each in self.headings if each.column.name in _REMARKS]
         self._named = frozenset(heading.index for heading in self.headings)
         self._reference = next(heading for heading in self.headings if heading.is_reference)
 
@@ -99,21 +104,24 @@ class Group:
     @property
     def digest(self) -> int:
         """Return a hash of the contents of all columns but `note`."""
-        notes = [h.index for h in self.layout.headings if h.column.name in _REMARKS]
+        remarks = self.layout.remarks
+        if not remarks:
+            return hash(tuple([tuple(line.cells) for line in self.lines]))
         rows = [list(line.cells) for line in self.lines]
         for row in rows:
-            for index in notes if row else ():
+            for index in remarks if row else ():
                 row[index] = ""
         return hash(tuple(map(tuple, rows)))
 
     def build(self, context: CellContext) -> OrderRow:
         """Build an order from the rows."""
-        row = build(self.lines, self.layout.headings, self.layout.fixed, context)
-        return evolve(
-            row,
+        return build(
+            self.lines,
+            self.layout.columns,
+            context,
             source=self.source,
             header=self.header,
-            row_count=row.row_count - self.skipped,
+            skipped=self.skipped,
         )
 
 
