@@ -131,7 +131,7 @@ class OrderFile:
         if found is not None and found.export is not None:
             where = "" if found.header_row == 1 else f" --header-row {found.header_row}"
             end_with_usage_error(
-                f"{self.file}: {len(row.problems)} columns are not ours; "
+                f"{self.file}: its columns are not ours; "
                 f"this looks like {found.export.title}: --map {found.export.name}{where}",
                 f"Further columns need a map of your own: {begin}",
             )

@@ -122,7 +122,8 @@ class Dates:
             return ReadDate(moment, has_time="." in text)
         if compact := _COMPACT(text):
             # ISO 8601's basic format.
-            return ReadDate(datetime(*map(int, compact.groups())), has_time=False)  # noqa: DTZ001
+            year, month, day = map(int, compact.groups())
+            return ReadDate(datetime(year, month, day), has_time=False)  # noqa: DTZ001 - as below
         found = _NUMERIC(text)
         if found and len(found["a"]) == 4 and len(found["c"]) <= 2:
             return _made(found, int(found["a"]), int(found["b"]), int(found["c"]))

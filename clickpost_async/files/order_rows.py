@@ -219,7 +219,7 @@ def _prepare(heading: Heading, market: Market) -> _Field:
     return _Field(heading.index, heading.title, heading.column, path, item_path)
 
 
-def build(  # noqa: PLR0913 - the rows, and where they are from
+def build(
     lines: Sequence[TableRow],
     columns: OrderColumns,
     context: CellContext,

@@ -13,7 +13,9 @@ class SheetSpool:
     """The rows of a sheet in a temporary file, which is deleted when it is closed."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile("w+", encoding="ascii")
+        self._file = tempfile.TemporaryFile(  # noqa: SIM115 - closed at the exit
+            "w+", encoding="ascii"
+        )
         # Whether a pass has written to it.
         self.has_rows = False
         self._error: str | None = None

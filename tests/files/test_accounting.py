@@ -6,9 +6,11 @@ import io
 import json
 import os
 import random
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pandas as pd
 import pytest
@@ -62,6 +64,44 @@ def as_xlsxwriter(rows: Sequence[Sequence[str]]) -> bytes:
         for column, value in enumerate(row):
             sheet.write_string(number, column, value)
     book.close()
+    return file.getvalue()
+
+
+def as_raw_xml(rows: Sequence[Sequence[str]]) -> bytes:
+    """Write a workbook as a small exporter does: inline texts, no positions, no dimension."""
+    sheet = "".join(
+        "<row>"
+        + "".join(
+            f'<c t="inlineStr"><is><t xml:space="preserve">{escape(cell)}</t></is></c>'
+            for cell in row
+        )
+        + "</row>"
+        for row in rows
+    )
+    kinds = "http://schemas.openxmlformats.org/package/2006"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    word = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{kinds}/content-types">'
+        '<Default Extension="rels"'
+        ' ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        f'<Override PartName="/xl/workbook.xml" ContentType="{word}.sheet.main+xml"/>'
+        f'<Override PartName="/xl/worksheets/s.xml" ContentType="{word}.worksheet+xml"/></Types>',
+        "_rels/.rels": f'<Relationships xmlns="{kinds}/relationships"><Relationship Id="r1"'
+        f' Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>'
+        '<sheet name="s" sheetId="1" r:id="r1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{kinds}/relationships">'
+        f'<Relationship Id="r1" Type="{office}/worksheet" Target="worksheets/s.xml"/>'
+        "</Relationships>",
+        "xl/worksheets/s.xml": f'<worksheet xmlns="{main}"><sheetData>{sheet}</sheetData>'
+        "</worksheet>",
+    }
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as packed:
+        for name, text in parts.items():
+            packed.writestr(name, f'<?xml version="1.0" encoding="UTF-8"?>{text}')
     return file.getvalue()
 
 
@@ -134,7 +174,7 @@ def test_delimited_file_is_read_as_written_or_refused(
     compare(content, table, "any.csv", tmp_path_factory.getbasetemp())
 
 
-@pytest.mark.parametrize("write", [as_openpyxl, as_xlsxwriter, as_pandas])
+@pytest.mark.parametrize("write", [as_openpyxl, as_xlsxwriter, as_raw_xml, as_pandas])
 @given(table=TABLES)
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 def test_workbook_is_read_as_written_or_refused(
@@ -152,7 +192,7 @@ def test_workbook_is_read_as_written_or_refused(
     compare(content, table, "any.xlsx", tmp_path_factory.getbasetemp())
 
 
-@pytest.mark.parametrize("write", [as_openpyxl, as_xlsxwriter])
+@pytest.mark.parametrize("write", [as_openpyxl, as_xlsxwriter, as_raw_xml])
 @given(table=TABLES)
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 def test_workbook_is_read_alike_by_both_libraries(

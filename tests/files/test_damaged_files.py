@@ -13,6 +13,7 @@ from openpyxl import Workbook
 from clickpost_async.bulk import OrderReader, read_orders
 from clickpost_async.files.cells import BadCellError, CellContext, CellKind, read_cell
 from clickpost_async.files.references import ReferenceIndex
+from clickpost_async.files.xlsx import sheet_rows
 
 TABLE = "reference_number,drop_name,weight\nA1,Asha,500\nA2,Ravi,500\n"
 
@@ -274,3 +275,71 @@ def test_text_that_is_fine_has_no_warning(cell: str) -> None:
 def test_value_of_a_column_that_was_too_narrow_is_refused() -> None:
     with pytest.raises(BadCellError, match="too narrow"):
         read_cell("########", CellKind.TEXT)
+
+
+# --- passes ---------------------------------------------------------------------------------------
+
+
+def test_total_is_known_with_the_first_order(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text(f"{TABLE}A3,Sita,heavy\n", "utf-8")
+    reader = read_orders(path)
+    before = reader.total
+
+    next(reader)
+
+    assert (before, reader.total) == (None, 3)
+    assert len(list(reader)) == 2
+
+
+def test_total_counts_the_chosen_orders(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text(TABLE, "utf-8")
+    reader = read_orders(path)
+    reader.is_counted = lambda order: order.reference == "A2"
+
+    assert len(list(reader)) == 2
+    assert reader.total == 1
+
+
+def test_total_of_a_stream_is_not_known() -> None:
+    reader = read_orders(io.StringIO(TABLE))
+
+    assert len(list(reader)) == 2
+    assert reader.total is None
+
+
+def test_workbook_is_parsed_once_for_both_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "orders.xlsx"
+    path.write_bytes(book(orders=[*ORDERS, ["A2", "आशा\x85\n"], [], ["A3"]]).getvalue())
+    parsed: list[object] = []
+
+    def parse(file: Any, sheet: Any = None) -> Any:
+        parsed.append(sheet)
+        return sheet_rows(file, sheet)
+
+    monkeypatch.setattr("clickpost_async.files.reader.sheet_rows", parse)
+    with path.open("rb") as file:
+        by_stream = list(read_orders(file))
+    by_path = list(read_orders(path))
+
+    assert by_path == by_stream
+    assert [row.number for row in by_path] == [2, 3, 5]
+    assert len(parsed) == 2
+
+
+def test_damaged_sheet_is_refused_in_both_passes(tmp_path: Path) -> None:
+    path = tmp_path / "orders.xlsx"
+    whole = io.BytesIO(book(orders=[*ORDERS, ["A2"]]).getvalue())
+    with zipfile.ZipFile(whole) as read, zipfile.ZipFile(path, "w") as written:
+        for part in read.namelist():
+            content = read.read(part)
+            if part.endswith("sheet1.xml"):
+                content = content.replace(b"</sheetData>", b"<row><c></row>")
+            written.writestr(part, content)
+
+    rows = list(read_orders(path))
+
+    assert "damaged" in str(rows[-1].problems[0])
