@@ -4,8 +4,9 @@ import csv
 import datetime as dt
 import io
 import json
-import os
 import random
+import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -285,12 +286,10 @@ def random_file(random_: random.Random) -> tuple[bytes, str, int]:
     return as_csv([names, *rows], delimiter, quoting, encoding), "any.csv", filled
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("ACCOUNTING_FILES", "150"))))
-def test_rows_of_a_file_are_all_accounted_for(
-    seed: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def account_for(seed: int, folder: Path) -> int:
+    """Read and check a random file, and return how many rows it has."""
     content, name, rows = random_file(random.Random(seed))
-    path = tmp_path_factory.getbasetemp() / name
+    path = folder / name
     path.write_bytes(content)
     reader = read_orders(path)
 
@@ -304,6 +303,14 @@ def test_rows_of_a_file_are_all_accounted_for(
     assert numbers.refused == sum(bool(row.problems) for row in found)
     assert checked.counts.refused == sum(map(bool, problems))
     assert all(problem.row and problem.column for row in found for problem in row.problems)
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_rows_of_a_file_are_all_accounted_for(
+    seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    account_for(seed, tmp_path_factory.getbasetemp())
 
 
 def test_rows_below_headings_that_cannot_be_used_are_counted_as_refused() -> None:
@@ -334,3 +341,14 @@ def test_check_counts_orders_with_mistakes_as_refused() -> None:
 
     assert problems
     assert str(reader.counts) == "1 row: 0 orders, 1 refused"
+
+
+def main(files: int) -> None:
+    """Account for many files at once: python -m tests.files.test_accounting 10000."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = sum(account_for(seed, Path(folder)) for seed in range(files))
+    print(f"{files:,} files, {rows:,} rows, all accounted for")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
