@@ -31,7 +31,10 @@ from tests.helpers.redis_server import RedisServer, free_port
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 PACKAGES = frozenset({"postgresql", "redis-server"})  # what .ci/run installs
 PLACES = frozenset({"CLICKPOST_BASE_URL", "CLICKPOST_REDIS_URL"})  # the tests have their own
-PROGRAMS = ("python -m clickpost_async ", "python -m pytest", "python ", "clickpost ")
+PROGRAMS = (
+    *("python -m clickpost_async ", "python -m pytest", "python ", "clickpost "),
+    *("psql ", "PGUSER=orders python "),
+)
 
 
 @pytest.fixture
