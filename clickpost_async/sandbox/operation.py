@@ -1,7 +1,7 @@
 """An operation of the sandbox: its credentials, requests and responses."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -9,6 +9,7 @@ from attrs import Factory, field, frozen
 
 from clickpost_async._codec.endpoint import Auth
 from clickpost_async.endpoints import CATALOG
+from clickpost_async.settings import Host
 
 JSON = Mapping[str, object]
 
@@ -115,6 +116,7 @@ class Operation:
     name: str
     method: str
     path: str
+    roots: Sequence[str]
     handle: Handler
     auth: Auth
     needs_username: bool
@@ -163,6 +165,8 @@ def operation(
             name=name,
             method=endpoint.method,
             path=endpoint.path,
+            # The documentation has the proofs of delivery outside of `/api`.
+            roots=("/api", "") if endpoint.host is Host.PROOF else ("/api",),
             handle=handle,
             auth=endpoint.auth,
             needs_username=needs_username,
