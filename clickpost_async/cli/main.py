@@ -106,7 +106,7 @@ def worker(
     processes
         How many processes are started here; one that dies is started again.
     max_concurrency
-        How many orders each process has in flight.
+        How many requests each process has in flight.
     keep
         For how many days Redis remembers a placed order, so that it is not sent again if it is
         queued again; some 200 bytes each.

@@ -11,11 +11,12 @@ page at `sandbox.page` shows all of it in a browser, and `/control` has the same
 
 from importlib.util import find_spec
 
+from clickpost_async._util.extras import not_installed
+
 # Checked without an import: labels and the page are rendered lazily.
 if any(find_spec(library) is None for library in ("jinja2", "reportlab", "starlette", "uvicorn")):
-    raise ImportError(
-        "the sandbox needs jinja2, reportlab, starlette and uvicorn:"
-        " pip install 'clickpost_async[sandbox]'"
+    raise not_installed(
+        "the sandbox needs jinja2, reportlab, starlette and uvicorn", "clickpost_async[sandbox]"
     )
 
 from clickpost_async.sandbox.http.faults import Fault as Fault
