@@ -140,7 +140,7 @@ class Application(SandboxControl):
         elif fault is Fault.HANG:
             await until_gone(receive)
         else:
-            half = response_to(reply) if reply and fault is Fault.HALF_ANSWER else None
+            half = response_to(reply) if reply and fault is Fault.HALF_RESPONSE else None
             await drop(scope, receive, send, half=half, reset=self.faults.reset)
 
     def _log(

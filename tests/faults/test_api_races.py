@@ -174,7 +174,7 @@ def asked(sandbox: Sandbox, operation: str) -> list[float]:
 
 
 @pytest.mark.fault("A16")
-@pytest.mark.parametrize("fault", [Fault.DROP_AFTER, Fault.GATEWAY, Fault.OOPS, Fault.HALF_ANSWER])
+@pytest.mark.parametrize("fault", [Fault.DROP_AFTER, Fault.GATEWAY, Fault.OOPS, Fault.HALF_RESPONSE])
 @virtual_time
 async def test_a16_a_cancellation_that_got_no_answer_settles_and_is_then_found_done(
     fault: Fault,

@@ -447,7 +447,7 @@ def daily_counts(state: SandboxState, call: Call) -> Reply:
     """Count shipments by day; the last two days are not counted yet."""
     start, end = (_day(call, name) for name in ("start-date", "end-date"))
     if (end - start).days >= _MOST_DAYS:
-        raise RefusalError(400, f"At most {_MOST_DAYS} days can be asked for")
+        raise RefusalError(400, f"At most {_MOST_DAYS} days can be requested")
     counted = datetime.fromtimestamp(state.now(), UTC).date() - timedelta(days=_DAYS_UNTIL_COUNTED)
     days = (start + timedelta(days=number) for number in range((end - start).days + 1))
     result = {day.isoformat(): _count(state, day) if day <= counted else {} for day in days}

@@ -1,4 +1,4 @@
-"""The titles of faults on the page, and how it writes times and amounts."""
+"""How the page writes times, amounts, codes and faults."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,22 +11,6 @@ from clickpost_async.sandbox.store.records import Parcel, Scan, place
 from clickpost_async.sandbox.world.clock import IST, ist
 from clickpost_async.sandbox.world.couriers import name_of
 from clickpost_async.sandbox.world.tracking_codes import station
-
-FAULTS: Mapping[Fault, tuple[str, str]] = MappingProxyType(
-    {
-        Fault.TOO_MANY: ("Too many calls", "HTTP 429 with Retry-After"),
-        Fault.DROP_BEFORE: ("Cut before booking", "not placed, no response"),
-        Fault.DROP_AFTER: ("Cut after booking", "placed, no response"),
-        Fault.HALF_ANSWER: ("Half a response", "placed, response truncated"),
-        Fault.COURIER_DOWN: ("Courier down", "creates get code 322"),
-        Fault.BUSY: ("Busy", "HTTP 503 with Retry-After"),
-        Fault.SERVER_ERROR: ("Server error", "HTTP 500 and a page of HTML"),
-        Fault.HTML: ("Maintenance", "HTTP 200 and a page of HTML"),
-        Fault.GATEWAY: ("Gateway timeout", "placed, but HTTP 504"),
-        Fault.OOPS: ("Internal error", "placed, but code 500"),
-        Fault.HANG: ("No response", "placed, then silence"),
-    }
-)
 
 
 def duration(seconds: float) -> str:
@@ -73,13 +57,13 @@ FILTERS: Mapping[str, Callable[..., object]] = MappingProxyType(
         "date": lambda moment: ist(moment)[:16],
         "day": lambda moment: f"{datetime.fromtimestamp(moment, IST):%d %b %H:%M:%S}",
         "duration": duration,
-        "hint": lambda fault: FAULTS[Fault(fault)][1],
+        "hint": lambda fault: f"{'placed; ' if Fault(fault).books else ''}{Fault(fault).effect}",
         "nth": nth,
         "percent": lambda chance: f"{chance * 100:g} %",
         "pretty": pretty,
         "quoted": lambda text: quote(str(text), safe=""),
         "span": lambda seconds: f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds:g} s",
-        "title": lambda fault: FAULTS[Fault(fault)][0],
+        "title": lambda fault: Fault(fault).title_text,
         "tone": tone,
     }
 )

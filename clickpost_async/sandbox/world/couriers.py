@@ -1,4 +1,4 @@
-"""The courier partners the sandbox knows, by ClickPost's ids.
+"""The courier partners of the sandbox, by ClickPost's ids.
 
 Multi piece and reverse service are ids of their own, not flags. A courier whose reverse service
 has another id cannot do RVP itself (311); the others are taken to go in both directions.
@@ -29,7 +29,7 @@ def exists(courier_partner: int) -> bool:
 
 
 def name_of(courier_partner: int) -> str:
-    """Return a courier's display name, which does not tell the kind of service."""
+    """Return a courier's display name, without the kind of service."""
     return _full_name(courier_partner).removesuffix(" MPS").removesuffix(" RVP")
 
 
