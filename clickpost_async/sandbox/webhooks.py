@@ -10,8 +10,8 @@ import httpx
 from attrs import define, field, frozen
 from attrs.validators import ge
 
-from clickpost_async.sandbox.api.responses import render
 from clickpost_async.sandbox.operation import JSON
+from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.store.records import Parcel, Scan, place
 from clickpost_async.sandbox.world.clock import stamped_in_ist
 from clickpost_async.sandbox.world.tracking_codes import NDR, ShipmentKind

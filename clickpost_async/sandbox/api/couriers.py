@@ -2,7 +2,6 @@
 
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import section
-from clickpost_async.sandbox.api.responses import render
 from clickpost_async.sandbox.operation import (
     JSON,
     Call,
@@ -12,6 +11,7 @@ from clickpost_async.sandbox.operation import (
     operation,
     success,
 )
+from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes, scenarios
 

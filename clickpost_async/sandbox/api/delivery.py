@@ -3,8 +3,8 @@
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import section
 from clickpost_async.sandbox.api.checks import get
-from clickpost_async.sandbox.api.responses import render
 from clickpost_async.sandbox.operation import JSON, Call, RefusalError, Reply, operation, success
+from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes, scenarios
 from clickpost_async.sandbox.world.clock import ist_day

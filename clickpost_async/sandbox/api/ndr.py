@@ -3,7 +3,6 @@
 import re
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.api.responses import render
 from clickpost_async.sandbox.operation import (
     JSON,
     Call,
@@ -13,6 +12,7 @@ from clickpost_async.sandbox.operation import (
     operation,
     success,
 )
+from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
 from clickpost_async.sandbox.store.records import Parcel
 from clickpost_async.sandbox.world import tracking_codes

@@ -17,7 +17,6 @@ from clickpost_async.sandbox.api.booking import (
     merchant_order_id,
 )
 from clickpost_async.sandbox.api.checks import B2B, INDIA, WORLD, get
-from clickpost_async.sandbox.api.responses import render
 from clickpost_async.sandbox.operation import (
     JSON,
     Call,
@@ -28,6 +27,7 @@ from clickpost_async.sandbox.operation import (
     refusal,
     success,
 )
+from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
 from clickpost_async.sandbox.store.records import Note, Order, Parcel, State, place
 from clickpost_async.sandbox.world import couriers, scenarios, tracking_codes

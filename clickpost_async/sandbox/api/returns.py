@@ -2,8 +2,8 @@
 
 import math
 
-from clickpost_async.sandbox.api.responses import render
 from clickpost_async.sandbox.operation import JSON, Call, RefusalError, Reply, operation, success
+from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import RETURN, SandboxState
 from clickpost_async.sandbox.store.records import Note, Parcel
 from clickpost_async.sandbox.world import couriers, tracking_codes

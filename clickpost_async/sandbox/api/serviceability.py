@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import section
 from clickpost_async.sandbox.api.couriers import NOT_SERVICEABLE
-from clickpost_async.sandbox.api.responses import render
 from clickpost_async.sandbox.operation import JSON, Call, RefusalError, Reply, operation, success
+from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes
 from clickpost_async.sandbox.world.accounts import SandboxAccount

@@ -4,7 +4,6 @@ from urllib.parse import quote
 
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import details_of_registration, objects, section
-from clickpost_async.sandbox.api.responses import render
 from clickpost_async.sandbox.operation import (
     JSON,
     Call,
@@ -16,6 +15,7 @@ from clickpost_async.sandbox.operation import (
     refusal,
     success,
 )
+from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.store.records import Parcel, Scan, place
 from clickpost_async.sandbox.world import scenarios, tracking_codes

@@ -13,7 +13,6 @@ from attrs import define, field, frozen
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from clickpost_async.sandbox.control import SandboxControl
-from clickpost_async.sandbox.http.faults import Fault
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.page import formatting
 from clickpost_async.sandbox.redaction import cover, people_in, redact
@@ -36,7 +35,6 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(formatting.FILTERS)
-    made.globals.update(all_faults=tuple(Fault))
     return made
 
 
