@@ -74,9 +74,9 @@ def take_away() -> None:
     sys.addaudithook(_refuse_files)
     # Files are read and written in the ANSI code page where no encoding is named.
     warnings.filterwarnings("error", category=EncodingWarning, module="clickpost_async")
-    for output in (sys.stdout, sys.stderr):
-        assert isinstance(output, io.TextIOWrapper)
-        output.reconfigure(encoding="cp1252", errors=output.errors)
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        assert isinstance(stream, io.TextIOWrapper)
+        stream.reconfigure(encoding="cp1252", errors=stream.errors)
 
 
 def _refused(*_: Any) -> NoReturn:
