@@ -34,6 +34,7 @@ from clickpost_async.files.columns import Market
 from clickpost_async.files.order_rows import OrderRow
 from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
 
+_TOO_OLD = "that was too long ago, or a clock was set back and its age is not known"
 _IN_DOUBT = "a previous run stopped while this order was in flight"
 _REFERENCE = "shipment_details.reference_number"
 
@@ -221,7 +222,7 @@ class JournaledCreator:
         except ClickPostError as error:
             if error.outcome is Evidence.NOT_SENT or fails_all(error):
                 raise
-            why = "its row has changed since" if scheduled.differs else "that was too long ago"
+            why = "its row has changed since" if scheduled.differs else _TOO_OLD
             message = (
                 f"it may have been placed by a previous run, and is not resent because {why};"
                 f" a look-up did not find it ({error.message})"

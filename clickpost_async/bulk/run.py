@@ -317,8 +317,9 @@ def create(
     Within the input a reference number stands for one order. Where the same order comes again, it
     shares the outcome of the first; another order under the same number is rejected.
 
-    A run to which nothing has responded for `max_outage` seconds halts; the orders that were not
-    sent are `Pending`. What keeps it waiting is logged to `clickpost_async.bulk` as a warning.
+    A run to which nothing has responded for `max_outage` seconds halts with the next attempt that
+    fails; the orders that were not sent are `Pending`. What keeps it waiting is logged to
+    `clickpost_async.bulk` as a warning.
 
     `elsewhere`, a `clickpost_async.fleet.Fleet`, has the orders created by other processes.
 

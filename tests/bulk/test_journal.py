@@ -172,7 +172,7 @@ async def test_many_share_a_flush(tmp_path: Path) -> None:
 
 
 @virtual_time
-async def test_what_was_handed_over_is_written_though_nobody_waits_for_it(tmp_path: Path) -> None:
+async def test_submitted_write_is_done_without_a_waiter(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     async with Journal.at(path, account=ME) as journal:
         await journal.admit(entry(1))
@@ -183,7 +183,7 @@ async def test_what_was_handed_over_is_written_though_nobody_waits_for_it(tmp_pa
     assert states(path) == {"R-1": "unknown"}
 
 
-def test_it_works_on_trio(tmp_path: Path) -> None:
+def test_journal_works_on_trio(tmp_path: Path) -> None:
     async def main() -> Admission:
         async with Journal.at(tmp_path / "run.db", account=ME) as journal:
             await journal.admit(entry(1))
@@ -258,7 +258,7 @@ async def test_an_invalid_order_is_recorded_only_where_there_surely_is_no_order(
 
 
 @virtual_time
-async def test_what_was_sent_is_kept_until_the_order_is_done(tmp_path: Path) -> None:
+async def test_sent_state_is_kept_until_the_order_is_done(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     async with Journal.at(path, account=ME) as journal:
         for number, state in enumerate(JournalState):
@@ -326,7 +326,7 @@ acts = st.lists(
 
 
 @given(acts)
-def test_it_says_what_a_plain_dictionary_would(script: list[tuple[int, Any, bytes]]) -> None:
+def test_journal_behaves_like_a_dictionary(script: list[tuple[int, Any, bytes]]) -> None:
     import tempfile
 
     async def main(path: Path) -> None:

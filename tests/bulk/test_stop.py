@@ -94,7 +94,9 @@ WAITS: dict[str, tuple[list[Line], dict[str, Any], float]] = {
 @pytest.mark.parametrize("what", WAITS)
 @pytest.mark.parametrize("with_journal", [True, False])
 @virtual_time
-async def test_what_waits_is_pending_at_once(what: str, with_journal: bool, tmp_path: Path) -> None:
+async def test_waiting_orders_are_pending_at_once(
+    what: str, with_journal: bool, tmp_path: Path
+) -> None:
     lines, settings, after = WAITS[what]
     journal = tmp_path / "run.db"
     play = Play(lines)
@@ -168,7 +170,7 @@ async def test_orders_that_are_worked_on_are_left_to_a_later_run(tmp_path: Path)
 
 
 @virtual_time
-async def test_the_same_order_that_waits_for_the_first_is_told_what_became_of_it(
+async def test_duplicate_that_waits_for_the_first_gets_its_outcome(
     tmp_path: Path,
 ) -> None:
     async with playing([slowly(4)]) as clickpost:
@@ -194,7 +196,7 @@ async def test_the_same_order_that_waits_for_the_first_is_told_what_became_of_it
     ],
 )
 @virtual_time
-async def test_what_is_on_the_wire_comes_to_its_end_within_the_grace_period(
+async def test_attempts_on_the_wire_finish_within_the_grace_period(
     seconds: float, grace: float | None, kind: type[OrderOutcome], took: float, tmp_path: Path
 ) -> None:
     journal = tmp_path / "run.db"
@@ -231,7 +233,7 @@ BACK: dict[str, tuple[Line, type[OrderOutcome]]] = {
 
 @pytest.mark.parametrize("how", BACK)
 @virtual_time
-async def test_what_comes_back_after_a_stop_is_not_sent_again(how: str) -> None:
+async def test_order_returned_after_a_stop_is_not_resent(how: str) -> None:
     line, kind = BACK[how]
 
     async def back(request: httpx.Request) -> httpx.Response:
@@ -250,7 +252,7 @@ async def test_what_comes_back_after_a_stop_is_not_sent_again(how: str) -> None:
 
 
 @virtual_time
-async def test_what_is_cut_off_after_a_stop_is_looked_up_within_the_grace_period() -> None:
+async def test_order_cut_off_after_a_stop_is_looked_up_within_the_grace_period() -> None:
     async def cut(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(5)
         raise httpx.ReadError("")
