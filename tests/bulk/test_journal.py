@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickpost_async.bulk import JournalError, status
+from clickpost_async.bulk import journal as journal_module
 from clickpost_async.bulk.decisions import Action
 from clickpost_async.bulk.journal import Journal
 from clickpost_async.bulk.moment import Timestamp, boot_id
@@ -104,7 +105,11 @@ async def test_journal_admission_is_durable_once_it_is_closed(tmp_path: Path) ->
 
 
 @virtual_time
-async def test_journal_outcome_shares_the_flush_of_the_next_order(tmp_path: Path) -> None:
+async def test_journal_outcome_shares_the_flush_of_the_next_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Longer than any flush of a busy machine.
+    monkeypatch.setattr(journal_module, "_LINGER", 60.0)
     path = tmp_path / "run.db"
     async with Journal.at(path, account=ME) as journal:
         for number in (1, 2):
