@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 import threading
 import time
@@ -12,6 +13,8 @@ import httpx
 import pytest
 
 from clickpost_async import ClickPost, NoReplyError, Resend, RetryPolicy, structure
+from clickpost_async._codec import request as request_codec
+from clickpost_async._codec.converter import to_wire
 from clickpost_async.bulk import (
     JournalError,
     Pending,
@@ -400,12 +403,12 @@ async def test_l05_a_journal_that_cannot_be_written_ends_the_run_and_nothing_mor
     sandbox = Sandbox(courier_seconds=1)
     commit, commits = JournalFile.commit, 0
 
-    def until_full(store: JournalFile, acts: Any) -> Any:
+    def until_full(store: JournalFile, acts: Any, *, durable: bool = True) -> Any:
         nonlocal commits
-        commits += 1
+        commits += durable
         if commits > 20:
             raise JournalError("the journal could not be written: disk full")
-        return commit(store, acts)
+        return commit(store, acts, durable=durable)
 
     monkeypatch.setattr(JournalFile, "commit", until_full)
     async with at(sandbox) as clickpost:
@@ -442,9 +445,9 @@ async def test_outcome_is_yielded_after_it_is_durable(
         recorded.set()
         record(store, *values)
 
-    def held(store: JournalFile, acts: Any) -> Any:
+    def held(store: JournalFile, acts: Any, *, durable: bool) -> Any:
         acts = [*acts, lambda: recorded.is_set() and may_commit.wait(30)]
-        return commit(store, acts)
+        return commit(store, acts, durable=durable)[:-1]
 
     monkeypatch.setattr(JournalFile, "record", noted)
     monkeypatch.setattr(JournalFile, "commit", held)
@@ -461,6 +464,40 @@ async def test_outcome_is_yielded_after_it_is_durable(
         may_commit.set()
         assert isinstance(await told, Placed)
         assert states(journal) == {"R-1": "placed"}
+
+
+@virtual_time
+async def test_order_is_encoded_once_for_journal_and_request(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[object] = []
+
+    def counted(value: Any) -> Any:
+        encoded.append(value)
+        return to_wire(value)
+
+    monkeypatch.setattr(request_codec, "to_wire", counted)
+    play = Play([httpx.ReadError("")])
+    async with playing(play, retry=RetryPolicy.never()) as clickpost:
+        outcomes, _ = await run(clickpost, orders(1), journal)
+    assert isinstance(outcomes["R-1"], Unknown)
+    assert len(encoded) == 1
+    database = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
+    with contextlib.closing(database):
+        (payload,) = database.execute("SELECT payload FROM orders").fetchone()
+    assert [request.content for request in play.requests] == [payload]
+    assert structure(json.loads(payload), IndiaOrder).reference_number == "R-1"
+
+
+@virtual_time
+async def test_order_with_its_keys_in_another_order_is_the_same_order(journal: Path) -> None:
+    order = india_order("R-1", additional__first=1, additional__second=2)
+    turned = json.loads(json.dumps(order), object_pairs_hook=lambda pairs: dict(reversed(pairs)))
+    sandbox = Sandbox()
+    async with at(sandbox) as clickpost:
+        await run(clickpost, [order], journal)
+        outcomes, report = await run(clickpost, [turned], journal)
+    assert (outcomes["R-1"].differs, report.skipped, report.changed) == (False, 1, 0)
 
 
 @virtual_time

@@ -284,32 +284,34 @@ async def test_a_run_that_is_stopped_before_it_is_entered_sends_nothing() -> Non
 
 
 @virtual_time
-async def test_an_order_that_is_being_written_down_at_the_stop_is_not_sent(
+async def test_order_that_waits_for_the_journal_at_the_stop_is_not_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    admitting, may_admit = threading.Event(), threading.Event()
-    admit = JournalFile.admit
+    marking, may_mark = threading.Event(), threading.Event()
+    mark = JournalFile.mark_sending
 
-    def held(store: JournalFile, entry: Any) -> Any:
-        admitting.set()
-        assert may_admit.wait(30)
-        return admit(store, entry)
+    def held(store: JournalFile, key: Any) -> None:
+        marking.set()
+        assert may_mark.wait(30)
+        mark(store, key)
 
-    monkeypatch.setattr(JournalFile, "admit", held)
+    monkeypatch.setattr(JournalFile, "mark_sending", held)
     play = Play([placed()])
     async with (
         playing(play) as clickpost,
-        create(clickpost, orders(1), journal=tmp_path / "run.db") as run,
+        create(clickpost, orders(1, 2), journal=tmp_path / "run.db") as run,
     ):
-        assert await asyncio.to_thread(admitting.wait, 30)
-        run.stop()
-        # The run has ended its calls by now, and then the order comes.
+        # The first order is being marked as sent, the second waits to be admitted.
+        assert await asyncio.to_thread(marking.wait, 30)
         await asyncio.sleep(1)
-        may_admit.set()
+        run.stop()
+        # The run has ended its calls by now, and then the orders come.
+        await asyncio.sleep(1)
+        may_mark.set()
         outcomes = [outcome async for outcome in run]
-    assert [type(outcome) for outcome in outcomes] == [Pending]
+    assert [type(outcome) for outcome in outcomes] == [Pending, Pending]
     assert play.requests == []
-    assert status(tmp_path / "run.db").counts[JournalState.ACCEPTED] == 1
+    assert status(tmp_path / "run.db").counts[JournalState.ACCEPTED] == 2
 
 
 @virtual_time

@@ -645,7 +645,7 @@ def test_a_file_whose_columns_are_not_ours_is_a_usage_error_with_a_proposal(
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        f"{file}: 5 columns are not ours; this looks like a Shopify export: --map shopify",
+        f"{file}: its columns are not ours; this looks like a Shopify export: --map shopify",
         (f"Further columns need a map of your own: clickpost bulk map '{file}' -o my-shop.toml"),
     ]
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from clickpost_async._codec.envelope import (
     MetaStatus,
     meta_status_of,
+    only_row,
     order_of,
     result_of,
     rows_from_result,
@@ -220,9 +221,39 @@ def test_flat_response_is_read_beside_its_meta() -> None:
     assert result_of(flat) == {}
 
 
-@pytest.mark.parametrize("result", ["rows", {"a": 1}, 5, [1], [{}, None], [[]], True])
+@pytest.mark.parametrize("result", ["rows", {"a": 1}, 5, [1], [{}, "a"], [[]], True])
 def test_rows_that_are_no_objects_are_unreadable(result: Any) -> None:
     assert rows_from_result({"result": result}) is None
+
+
+@pytest.mark.parametrize("result", [None, False, "", [], {}, 0, [None]])
+def test_a_result_that_is_empty_in_any_type_is_empty(result: Any) -> None:
+    body = {"meta": {"status": 200}, "result": result}
+
+    assert rows_from_result(body) == {"rows": []}
+    assert only_row(body) == {}
+    assert result_of(body) in ({}, [None])
+    assert order_of(body) == {
+        **dict.fromkeys(("order_id", "merchant_order_id", "tracking_id", "reference_number"))
+    }
+
+
+def test_null_rows_are_left_out() -> None:
+    assert rows_from_result({"result": [None, {"a": 1}, None]}) == {"rows": [{"a": 1}]}
+
+
+def test_a_result_in_a_list_of_one_is_read() -> None:
+    body = {"meta": {"status": 200}, "result": [{"waybill": "W1"}]}
+
+    assert only_row(body) == {"waybill": "W1"}
+    assert order_of(body)["waybill"] == "W1"
+
+
+@pytest.mark.parametrize("result", ["text", True, 5, [1], [[]], [{}, {}]])
+def test_a_result_that_is_no_object_is_unreadable(result: Any) -> None:
+    body = {"meta": {"status": 200}, "result": result}
+
+    assert only_row(body) is order_of(body) is None
 
 
 @pytest.mark.parametrize(

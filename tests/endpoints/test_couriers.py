@@ -114,12 +114,22 @@ async def test_mistakes_name_the_parcel_that_they_are_in() -> None:
     assert server.asked == []
 
 
-@pytest.mark.parametrize("result", ["none", [], {"accounts": {}}, {"accounts": [4]}])
+@pytest.mark.parametrize("result", ["none", [4], {"accounts": {"a": 1}}, {"accounts": [4]}])
 @pytest.mark.asyncio
 async def test_a_damaged_list_of_accounts_does_not_pass_for_an_empty_one(result: Any) -> None:
     async with client(Server(result)) as clickpost:
         with pytest.raises(UnreadableReplyError):
             await Couriers(clickpost._caller).accounts()
+
+
+@pytest.mark.parametrize("nothing", [None, False, "", [], {}])
+@pytest.mark.asyncio
+async def test_no_accounts_are_an_empty_list_in_whatever_type_they_are_written(
+    nothing: Any,
+) -> None:
+    for result in (nothing, {"accounts": nothing}):
+        async with client(Server(result)) as clickpost:
+            assert len(await Couriers(clickpost._caller).accounts()) == 0
 
 
 @pytest.mark.asyncio

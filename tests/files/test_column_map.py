@@ -865,6 +865,7 @@ def test_a_unicommerce_export_may_mix_cod_and_prepaid_orders() -> None:
         row | {"Sale Order Item Code": "IT3", "Sale Order Item Status": "CANCELLED"},
         row | {"Display Order Code": "UC-2", "COD": "0", "Total Price": "999"},
         row | {"Display Order Code": "UC-3", "Sale Order Item Status": "DISPATCHED"},
+        row | {"Display Order Code": "UC-4", "Sale Order Item Status": "UNFULFILLABLE"},
     )
     (first, second), counts = checked(export, shop("unicommerce"))
 
@@ -874,7 +875,70 @@ def test_a_unicommerce_export_may_mix_cod_and_prepaid_orders() -> None:
     assert len(details.items) == 2
     prepaid = second.shipment_details
     assert (prepaid.order_type, prepaid.cod_value, prepaid.invoice_value) == ("PREPAID", 0, 999)
-    assert counts.skipped == {"cancelled": 1, "shipped already": 1}
+    assert counts.skipped == {"cancelled": 1, "shipped already": 1, "cannot be fulfilled": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"Financial_Status": "partially_refunded"}, "partly refunded: check what is left to ship"),
+        ({"Fulfillment_Status": "on_hold"}, "fulfillment status is not known"),
+        ({"Fulfillment_Status": "partial"}, None),
+        ({"Fulfillment_Status": ""}, None),
+    ],
+)
+def test_shopify_order_of_unclear_state_is_refused(
+    changes: dict[str, str], reason: str | None
+) -> None:
+    export = table(SHOPIFY, shopify_order("#1", **changes))
+
+    (row,) = read_orders(export, columns=ColumnMap.load("shopify"))
+
+    assert [problem.message for problem in row.problems] == ([] if reason is None else [reason])
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "outcome"),
+    [
+        ("woocommerce", {"Order Status": "Shipped"}, "order status is not known"),
+        (
+            *("woocommerce", {"Order Refund Amount": "100"}),
+            "partly refunded: check what is left to ship",
+        ),
+        ("woocommerce", {"Quantity (- Refund)": "0"}, "1 skipped (refunded item 1)"),
+        ("woocommerce", {}, "1 row: 1 order"),
+        (
+            *("amazon", {"quantity-shipped": "1"}),
+            "partly shipped: check quantity and amounts",
+        ),
+        ("amazon", {}, "1 row: 1 order"),
+    ],
+)
+def test_order_that_is_partly_shipped_or_refunded_is_not_sent(
+    name: str, changes: dict[str, str], outcome: str
+) -> None:
+    rows = {
+        "woocommerce": {
+            "Order Number": "77",
+            "Order Status": "Processing",
+            "Order Refund Amount": "0",
+            "City (Shipping)": "Bengaluru",
+            "Quantity (- Refund)": "1",
+        },
+        "amazon": {
+            "order-id": "404-1",
+            "order-item-id": "11",
+            "ship-service-level": "Standard",
+            "quantity-purchased": "2",
+            "quantity-shipped": "0",
+        },
+    }
+    row = rows[name] | changes
+    reader = read_orders(table([",".join(row)], row), columns=ColumnMap.load(name))
+
+    problems = [problem.message for found in reader for problem in found.problems]
+
+    assert outcome in (*problems, *str(reader.counts).split(", "), str(reader.counts))
 
 
 SHIPROCKET = {

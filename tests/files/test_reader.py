@@ -294,10 +294,16 @@ def test_a_further_item_without_a_reference_makes_its_order_doubtful() -> None:
     ]
 
 
-def test_an_order_without_a_reference_is_left_to_the_rules_of_orders() -> None:
+def test_row_without_a_reference_is_one_problem() -> None:
     rows = read(HEADER + "A1,Pune,S\n,Surat,T\n")
 
-    assert references(rows) == [(2, "A1", True), (3, None, True)]
+    assert references(rows) == [(2, "A1", True), (3, None, False)]
+    assert told(rows) == [
+        (
+            "row 3, reference_number: missing; every order needs one, "
+            "and totals and remarks have to be removed"
+        )
+    ]
 
 
 def test_an_order_has_a_bounded_number_of_rows() -> None:

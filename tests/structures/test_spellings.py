@@ -35,6 +35,8 @@ SPELLINGS: list[tuple[str, Any, Any]] = [
     ("additional.label", 1.0, True),
     ("additional.async", "True", True),
     ("additional.async", "false", False),
+    ("additional.async", "Yes", True),
+    ("additional.async", " NO ", False),
     ("additional.async", "", DROPPED),
     ("additional.enable_whatsapp", [], DROPPED),
     ("additional", [], DROPPED),
