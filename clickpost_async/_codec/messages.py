@@ -8,6 +8,15 @@ from attrs import define, field
 
 from clickpost_async._codec.endpoint import Auth
 from clickpost_async.settings import Host
+from clickpost_async.structures._base import RequestModel
+
+
+@define
+class EncodedOrder:
+    """An order with its JSON, which a journal and the request share."""
+
+    order: RequestModel = field(repr=False)
+    json: bytes = field(repr=False)
 
 
 @define(kw_only=True)

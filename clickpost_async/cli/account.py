@@ -17,14 +17,18 @@ set CLICKPOST_USERNAME, and the key in one of
   a keyring              keyring set clickpost <username> (needs the package keyring)"""
 
 
-def client(limiter: Limiter | None = None, *, rate: str | None = None) -> ClickPost:
+def client(
+    limiter: Limiter | None = None, *, rate: str | None = None, max_concurrency: int = 100
+) -> ClickPost:
     """Return the client that the environment configures, or exit with what is missing."""
     username = os.environ.get("CLICKPOST_USERNAME", "")
     api_key = None
     if not any(os.environ.get(name) for name in ("CLICKPOST_API_KEY", "CLICKPOST_KEY")):
         api_key = _from_file() or _from_keyring(username)
     try:
-        return ClickPost(api_key=api_key, limiter=limiter, rate=rate)
+        return ClickPost(
+            api_key=api_key, limiter=limiter, rate=rate, max_concurrency=max_concurrency
+        )
     except ValueError as error:
         message = str(error)
         raise SystemExit(f"{message}\n{_NO_KEY}" if "missing" in message else message) from None

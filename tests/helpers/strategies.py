@@ -45,7 +45,7 @@ from clickpost_async.structures._constraints import (
     OneOf,
     Pattern,
 )
-from clickpost_async.structures._schema import FieldSpec, undecorated, member_kind, specs
+from clickpost_async.structures._schema import FieldSpec, member_kind, specs, undecorated
 
 DROPPED: Any = object()
 
@@ -267,6 +267,7 @@ def _payloads(draw: st.DrawFn, kind: type[RequestModel]) -> dict[str, Any]:
     return _mended(kind, payload)
 
 
+@cache
 def values(kind: Any, rules: tuple[Any, ...] = ()) -> SearchStrategy[Any]:
     """Make valid values of one field."""
     member = member_kind(kind)

@@ -277,7 +277,7 @@ def spellings(value: Any) -> list[Any]:
 @pytest.mark.parametrize("kind", every_sent())
 @given(data=st.data())
 @settings(max_examples=20)
-def test_what_is_read_in_any_spelling_is_written_back_and_read_the_same_again(
+def test_any_spelling_is_written_back_and_read_the_same_again(
     kind: type[RequestModel], data: st.DataObject
 ) -> None:
     payload = data.draw(payloads(kind))
@@ -323,7 +323,7 @@ def test_what_is_read_in_any_spelling_is_written_back_and_read_the_same_again(
         ({"additional.priority": "HIGH"}, ["additional.priority"]),
     ],
 )
-def test_what_only_departs_from_the_document_is_sent_with_a_warning(
+def test_deviation_from_the_documentation_is_sent_with_a_warning(
     changes: dict[str, Any], warned: list[str]
 ) -> None:
     payload = india(changes)
