@@ -95,7 +95,6 @@ class FallbackShare:
         """Record that the shared limiter responds; return whether that is new."""
         was, self.lost = self.lost, False
         if was:
-            self._spent = 0
             self.keep_share()
         return was
 

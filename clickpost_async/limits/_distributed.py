@@ -52,7 +52,10 @@ class RateSpec:
 
 @frozen(kw_only=True)
 class SlotRequest:
-    """How many slots are wanted, for how long all are to hold, and the slots that were not used."""
+    """How many slots are wanted, for how long all are to hold, and the slots that were not used.
+
+    In the last `spent_over` seconds the process has let `spent` calls leave without a slot.
+    """
 
     count_wanted: int = 0
     slack: float = 0.0
@@ -60,6 +63,8 @@ class SlotRequest:
     generation: str = ""
     first: float = 0.0
     count: int = 0
+    spent: int = 0
+    spent_over: float = 0.0
 
 
 @frozen(kw_only=True)
@@ -83,11 +88,8 @@ class RateStore(Protocol):
         """Ask."""
         ...
 
-    async def send_heartbeat(self, process: str, spent: int, seconds: float) -> int:
-        """Count a process as alive, and return how many are.
-
-        In the last `seconds` it has let `spent` calls leave without a slot.
-        """
+    async def send_heartbeat(self, process: str) -> int:
+        """Count a process as alive, and return how many are."""
         ...
 
     async def aclose(self) -> None:
@@ -225,7 +227,7 @@ class DistributedLimiter(ABC):
         process = f"{self._process}:{os.getpid()}"
         try:
             async with asyncio.timeout(_HEARTBEAT_TIMEOUT):
-                count = await here.oracle.send_heartbeat(process, *self._alone.take_spent())
+                count = await here.oracle.send_heartbeat(process)
         except Exception as error:  # noqa: BLE001 - whether Redis responds is seen where slots are asked for
             _log.debug("%s: a heartbeat failed: %s", self._name, type(error).__name__)
         else:
@@ -298,6 +300,7 @@ class DistributedLimiter(ABC):
         alone, old = self._alone, here.lease
         now = alone.now()
         want = self._slots_wanted(here, now)
+        spent, spent_over = alone.take_spent()
         question = SlotRequest(
             count_wanted=want,
             # Who was lost does not know of a burst either.
@@ -306,6 +309,8 @@ class DistributedLimiter(ABC):
             generation=old.generation,
             first=old.first,
             count=old.count,
+            spent=spent,
+            spent_over=spent_over,
         )
         answer = await self._ask(here, question)
         if answer is None:
