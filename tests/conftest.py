@@ -1,5 +1,6 @@
 """What holds for every test: nobody is called but loopback, and examples take their time."""
 
+import gc
 import ipaddress
 import socket
 from collections.abc import Iterator
@@ -20,6 +21,12 @@ hypothesis.settings.register_profile(
     "calm", deadline=None, max_examples=40, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("calm")
+
+
+def pytest_collection_finish() -> None:
+    """Exempt the collected tests, which stay until the end, from every garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
+from clickpost_async._util.extras import require
 from clickpost_async.cli import account
 from clickpost_async.cli.order_files import print_message
 from clickpost_async.client import ClickPost
@@ -23,15 +24,12 @@ from clickpost_async.integrations.taskiq import (
 from clickpost_async.limits.redis import RedisBucket
 from clickpost_async.settings import Rate
 
-try:
+with require("workers need the taskiq extra", "clickpost_async[taskiq]"):
     from redis.asyncio import Redis
     from redis.asyncio.connection import parse_url
     from taskiq.cli.common_args import LogLevel
     from taskiq.cli.worker.args import WorkerArgs
     from taskiq.cli.worker.run import run_worker
-except ImportError as _error:
-    _message = "workers need the taskiq extra: pip install 'clickpost_async[taskiq]'"
-    raise ImportError(_message) from _error
 
 _URL, _RATE = "CLICKPOST_REDIS_URL", "CLICKPOST_RATE"
 _KEEP, _CHECK = "CLICKPOST_KEEP_DAYS", "CLICKPOST_CHECK_EVICTION"

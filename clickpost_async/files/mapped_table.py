@@ -6,6 +6,7 @@ from decimal import Decimal, DivisionByZero, InvalidOperation
 
 from attrs import evolve, frozen
 
+from clickpost_async._util.similar import similar
 from clickpost_async.files.cells import BadCellError, strip_blanks
 from clickpost_async.files.column_map import ColumnMap, is_date_column
 from clickpost_async.files.columns import Column
@@ -14,7 +15,6 @@ from clickpost_async.files.header import (
     Heading,
     UnknownColumnError,
     find_column,
-    nearest,
     read_headings,
 )
 from clickpost_async.files.map_entries import (
@@ -104,6 +104,9 @@ class MappedTable:
         self._skip = self._bind(columns.skip)
         self._skip_items = self._bind(columns.skip_items)
         self._refused = self._bind(columns.refuse)
+        self._has_rules = bool(
+            self._skip or self._skip_items or self._refused or columns.by or columns.compute
+        )
         self._joins = [
             (target, [place for place in map(self._find, join.columns) if place is not None], join)
             for ours, join in columns.join.items()
@@ -155,7 +158,7 @@ class MappedTable:
                         )
 
     def _missing(self, name: str, why: str) -> None:
-        near = nearest(name, [title for title in self.titles if title])
+        near = similar(name, filter(None, self.titles))
         hint = f"; did you mean {near}?" if near else ""
         self.problems.append((name, f"the file has no such column: {why}{hint}"))
 
@@ -247,6 +250,8 @@ class MappedTable:
     def complete(self, lines: Sequence[TableRow], headings: Sequence[Heading]) -> MappedGroup:
         """Skip what is not to be shipped, and fill in computed and looked up values."""
         source = [SourceRow(line.number, self._source.pop(line.number, ())) for line in lines]
+        if not self._has_rules:
+            return MappedGroup(lines=lines, source=source)
         for row in source:
             if rule := _first_rule(self._skip, row.cells):
                 return MappedGroup(lines=lines, source=source, skipped=(rule.reason,) * len(lines))

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from attrs import define, frozen
 
+from clickpost_async._util.extras import require
 from clickpost_async.fleet.fleet import MESSAGE_SIZE
 from clickpost_async.fleet.redis_calls import (
     Batcher,
@@ -20,14 +21,11 @@ from clickpost_async.fleet.redis_calls import (
     retry_until_done,
 )
 
-try:
+with require("workers on taskiq need the taskiq extra", "clickpost_async[taskiq]"):
     from redis.asyncio import Redis
     from redis.exceptions import RedisError, ResponseError
     from taskiq import AckableMessage, BrokerMessage
     from taskiq_redis import RedisStreamBroker
-except ImportError as _error:
-    message = "workers on taskiq need the taskiq extra: pip install 'clickpost_async[taskiq]'"
-    raise ImportError(message) from _error
 
 _log = logging.getLogger("clickpost_async")
 

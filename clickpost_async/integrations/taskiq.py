@@ -20,6 +20,7 @@ from typing import Annotated, Any, cast
 
 from attrs import evolve
 
+from clickpost_async._util.extras import require
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet.fleet import Feed
 from clickpost_async.fleet.ledger import Ledger
@@ -38,12 +39,9 @@ from clickpost_async.integrations._order_broker import (
     last_entry,
 )
 
-try:
+with require("workers on taskiq need the taskiq extra", "clickpost_async[taskiq]"):
     from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask, Context, TaskiqDepends, TaskiqEvents
     from taskiq.exceptions import SendTaskError
-except ImportError as _error:
-    message = "workers on taskiq need the taskiq extra: pip install 'clickpost_async[taskiq]'"
-    raise ImportError(message) from _error
 
 _log = logging.getLogger("clickpost_async")
 

@@ -34,7 +34,7 @@ _LEAST_SLEEP = 1e-8
 # Calls that waited make up for so much, as in a bucket of one process.
 _CATCH_UP = 0.005
 # Seconds between heartbeats, and between those of a process that has lost the shared limiter.
-_HEARTBEAT, _LOST_HEARTBEAT = 3.0, 1.0
+_HEARTBEAT, _LOST_HEARTBEAT = 3.0, 0.25
 # A heartbeat is worth waiting for much longer than a slot is.
 _HEARTBEAT_TIMEOUT = 5.0
 # The share follows the largest of so many counts, as a Redis that was emptied counts too few.
@@ -52,10 +52,7 @@ class RateSpec:
 
 @frozen(kw_only=True)
 class SlotRequest:
-    """How many slots are wanted, for how long all are to hold, and the slots that were not used.
-
-    In the last `spent_over` seconds the process has let `spent` calls leave without a slot.
-    """
+    """How many slots are wanted, for how long all are to hold, and the slots that were not used."""
 
     count_wanted: int = 0
     slack: float = 0.0
@@ -63,8 +60,6 @@ class SlotRequest:
     generation: str = ""
     first: float = 0.0
     count: int = 0
-    spent: int = 0
-    spent_over: float = 0.0
 
 
 @frozen(kw_only=True)
@@ -88,8 +83,11 @@ class RateStore(Protocol):
         """Ask."""
         ...
 
-    async def send_heartbeat(self, process: str) -> int:
-        """Count a process as alive, and return how many are."""
+    async def send_heartbeat(self, process: str, calls: int) -> int:
+        """Count a process as alive, and return how many are.
+
+        Books `calls` that the process is about to send without a slot.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -227,7 +225,8 @@ class DistributedLimiter(ABC):
         process = f"{self._process}:{os.getpid()}"
         try:
             async with asyncio.timeout(_HEARTBEAT_TIMEOUT):
-                count = await here.oracle.send_heartbeat(process)
+                calls = self._alone.book_ahead(_LOST_HEARTBEAT)
+                count = await here.oracle.send_heartbeat(process, calls)
         except Exception as error:  # noqa: BLE001 - whether Redis responds is seen where slots are asked for
             _log.debug("%s: a heartbeat failed: %s", self._name, type(error).__name__)
         else:
@@ -300,7 +299,6 @@ class DistributedLimiter(ABC):
         alone, old = self._alone, here.lease
         now = alone.now()
         want = self._slots_wanted(here, now)
-        spent, spent_over = alone.take_spent()
         question = SlotRequest(
             count_wanted=want,
             # Who was lost does not know of a burst either.
@@ -309,8 +307,6 @@ class DistributedLimiter(ABC):
             generation=old.generation,
             first=old.first,
             count=old.count,
-            spent=spent,
-            spent_over=spent_over,
         )
         answer = await self._ask(here, question)
         if answer is None:
@@ -373,7 +369,10 @@ class DistributedLimiter(ABC):
                 self._record_success(answer.generation)
                 return answer
             error = f"{type(failure).__name__}: {failure}"
-        self._record_failure(error)
+        if self._record_failure(error) and here.next_heartbeat is not None:
+            # The share is booked before it is used, as Redis may respond to others in time.
+            here.next_heartbeat.cancel()
+            self._beat(here)
         return None
 
     def _record_success(self, generation: str) -> None:
@@ -386,8 +385,10 @@ class DistributedLimiter(ABC):
             alone.keep_share()
         self._generation = generation
 
-    def _record_failure(self, error: object) -> None:
-        if self._alone.lose():
+    def _record_failure(self, error: object) -> bool:
+        """Fall back to the share of this process; return whether that is new."""
+        is_new = self._alone.lose()
+        if is_new:
             self._alone.begin_after(self._fallback_start)
             interval = self._alone.interval
             _log.warning(
@@ -399,6 +400,7 @@ class DistributedLimiter(ABC):
                 else f"falling back to {self._law.interval / interval:.0%} of the rate, the share"
                 " of this process",
             )
+        return is_new
 
     @property
     def _fallback_start(self) -> float:

@@ -14,30 +14,33 @@ from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 from clickpost_async._concurrency.per_loop import close_orphan
+from clickpost_async._util.extras import require
 from clickpost_async.limits._distributed import DistributedLimiter, RateSpec, SlotGrant, SlotRequest
 from clickpost_async.settings import Rate
 
-try:
+with require("a rate for a fleet needs the redis extra", "clickpost_async[redis]"):
     from redis.asyncio import BlockingConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import MovedError, NoScriptError
-except ImportError as _error:
-    message = "a rate for a fleet needs the redis extra: pip install 'clickpost_async[redis]'"
-    raise ImportError(message) from _error
 
 _SCRIPT = resources.files("clickpost_async.limits").joinpath("token_bucket.lua").read_text("utf-8")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 # One asks for slots, one sends heartbeats, one a pause.
 _CONNECTIONS = 3
 
-# Counts the processes that were alive within 15 s.
+# Counts the processes that were alive within 15 s, and books calls that leave without a slot.
 HEARTBEAT = """
-local process, interval = ARGV[1], ARGV[2]
+local process, calls, interval = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  redis.call('HSET', KEYS[1], 'interval', interval)
+local next = tonumber(redis.call('HGET', KEYS[1], 'next') or '')
+if next and calls > 0 then
+  next = math.max(next, now) + calls * interval
+  redis.call('HSET', KEYS[1], 'next', string.format('%.17g', next))
+end
+if next then
+  redis.call('HSET', KEYS[1], 'interval', ARGV[3])
 end
 redis.call('ZADD', KEYS[2], now, process)
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 15)
@@ -57,9 +60,10 @@ class RedisBucket(DistributedLimiter):
     A process asks for some slots at once, at most 20 ms' worth; those that it does not use lapse.
     When Redis does not respond within 50 ms, or responds with an error, the process falls back to
     its share of the rate: the rate divided by the number of processes that sent heartbeats to Redis
-    last, or by `process_count` if that is more. It asks again within a second, tells Redis what it
-    has let leave meanwhile, and logs once when it falls back and once when Redis is back. A process that has been counted for less than 6 s, and
-    was given no `process_count`, does not know its share: its calls wait for Redis.
+    last, or by `process_count` if that is more. It asks again now and then, and logs once when it
+    falls back and once when Redis is back. A process that has been counted for less than 6 s, and
+    was given no `process_count`, does not know its share: its calls wait for Redis. What it uses of
+    its share is booked at Redis, which may respond to other processes in time.
 
     It works on asyncio, with connections of its own for each event loop: close it in each.
     """
@@ -132,8 +136,9 @@ class _Redis:
                 await self._leave_node()
         return answer(said)
 
-    async def send_heartbeat(self, process: str) -> int:
-        words = (self._key, f"{self._key}:processes", process, repr(self._law.interval))
+    async def send_heartbeat(self, process: str, calls: int) -> int:
+        arguments = (process, str(calls), repr(self._law.interval))
+        words = (self._key, f"{self._key}:processes", *arguments)
         counted = (self._node or self._redis).eval(HEARTBEAT, 2, *words)
         return await cast("Awaitable[int]", counted)
 
@@ -191,7 +196,7 @@ def arguments(law: RateSpec, question: SlotRequest) -> list[str]:
     """Write what the script is given."""
     numbers = (law.interval, question.slack, law.lapse, question.count_wanted, question.hold)
     message = (question.generation, repr(question.first), str(question.count))
-    return [*map(repr, numbers), *message, str(question.spent), repr(question.spent_over)]
+    return [*map(repr, numbers), *message]
 
 
 def answer(said: list[str]) -> SlotGrant:

@@ -6,8 +6,6 @@ local interval, slack, lapse = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(AR
 local want, hold = tonumber(ARGV[4]), tonumber(ARGV[5])
 -- Slots that the process was told before and has not used: their generation, the first, how many.
 local told, first, count = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
--- Calls that it has let leave without a slot in the last seconds, while it could not reach Redis.
-local spent, spent_over = tonumber(ARGV[9]), tonumber(ARGV[10])
 
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -21,8 +19,8 @@ local function exact(number)
 end
 
 if not next then
-  -- What left before is not known: no burst.
-  next, held, generation, spent = now, now, exact(now), 0
+  -- Nobody knows what left before: no burst.
+  next, held, generation = now, now, exact(now)
 elseif now < seen then
   -- A clock that steps back: what is still to be waited stays.
   next, held, generation = next - (seen - now), held - (seen - now), exact(now)
@@ -40,9 +38,6 @@ elseif first < math.max(held, now - lapse) then
   count = 0
 end
 next = math.max(next, held)
-if spent > 0 then
-  next = math.max(next, now - spent_over) + spent * interval
-end
 
 local base = next
 local fresh = math.max(0, want - count)

@@ -16,10 +16,10 @@ the same reference numbers; without a sandbox, `clickpost_reset` does so for eve
 
 from collections.abc import Iterator
 
-try:
+from clickpost_async._util.extras import require
+
+with require("the fixtures need pytest", "pytest"):
     import pytest
-except ImportError as _missing:
-    raise ImportError("the fixtures need pytest: pip install pytest") from _missing
 
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.testing import offline, reset

@@ -13,6 +13,7 @@ from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.sandbox.server import Served
 from clickpost_async.structures import CreatedOrder
+from tests.helpers.command_line import run_command_line
 from tests.helpers.strategies import india
 
 KEY = "not-a-real-key-of-the-command-line"
@@ -29,19 +30,15 @@ def served() -> Iterator[Served]:
 
 
 def clickpost(
-    server: Served, *arguments: str, told: str | None = None, **environ: str
+    server: Served, *arguments: str, stdin: str = "", **environ: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line as a shell would, with its output going into another program."""
     account = {"CLICKPOST_USERNAME": "sandbox", "CLICKPOST_API_KEY": KEY}
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-m", "clickpost_async", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        input=told,
-        env=inherited | account | {"CLICKPOST_BASE_URL": server.url} | environ,
+    return run_command_line(
+        arguments,
+        inherited | account | {"CLICKPOST_BASE_URL": server.url} | environ,
+        stdin=stdin.encode(),
     )
 
 
@@ -68,7 +65,7 @@ def test_no_verb_takes_a_key_or_a_password() -> None:
                 assert not taken & {"--key", "--password", "--api-key"}, (chapter.name, verb)
 
 
-def test_an_order_goes_in_as_json_and_comes_out_as_json(served: Served, tmp_path: Path) -> None:
+def test_order_is_read_and_printed_as_json(served: Served, tmp_path: Path) -> None:
     file = tmp_path / "order.json"
     file.write_text(json.dumps(india({"shipment_details.reference_number": "CLI-1"})))
 
@@ -84,7 +81,7 @@ def test_an_order_goes_in_as_json_and_comes_out_as_json(served: Served, tmp_path
 def test_a_body_may_come_through_a_pipe(served: Served) -> None:
     order = india({"shipment_details.reference_number": "CLI-2"})
 
-    ran = clickpost(served, "orders", "create-india", "-", told=json.dumps(order))
+    ran = clickpost(served, "orders", "create-india", "-", stdin=json.dumps(order))
 
     assert ran.returncode == 0
     assert "CLI-2" in served.sandbox.ledger()
@@ -117,7 +114,7 @@ def test_times_and_switches_are_understood(served: Served) -> None:
         (("orders", "create-india", "/nowhere/order.json"), 1, "/nowhere/order.json"),
     ],
 )
-def test_what_went_wrong_is_told_with_a_code(
+def test_failure_has_an_exit_code(
     served: Served, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
     ran = clickpost(served, *arguments)
@@ -174,7 +171,7 @@ def test_the_rate_of_the_environment_is_read(served: Served) -> None:
     assert "Traceback" not in ran.stderr
 
 
-def test_what_comes_back_is_shown_as_it_is_written(
+def test_echoed_text_is_escaped(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
@@ -186,7 +183,7 @@ def test_what_comes_back_is_shown_as_it_is_written(
     assert "[red]1" in shown
 
 
-def test_without_an_account_it_says_what_is_missing(served: Served) -> None:
+def test_missing_account_is_reported(served: Served) -> None:
     ran = clickpost(served, "couriers", "pincode", "380055", CLICKPOST_API_KEY="")
 
     assert ran.returncode == 1

@@ -57,7 +57,7 @@ async def test_without_the_ledgers_memory_a_killed_worker_makes_labels_be_bought
 
 @pytest.mark.fault("L01")
 @pytest.mark.asyncio
-async def test_l01_a_feeder_that_is_killed_goes_on_beside_another_one_with_the_same_orders(
+async def test_l01_killed_feeder_resumes_beside_another_with_the_same_orders(
     tmp_path: Path,
 ) -> None:
     orders = 120

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Sandbox
+from clickpost_async.sandbox.operation import OPERATIONS
 from tests.sandbox import rows_of_desk, rows_of_orders, rows_of_parcels, rows_of_pincodes
 from tests.sandbox.row import Row
 from tests.sandbox.rows_of_desk import REPORTS
@@ -60,7 +61,7 @@ async def furnished() -> Sandbox:
 
 @rows
 @pytest.mark.asyncio
-async def test_an_answer_has_the_documented_shape(row: Row) -> None:
+async def test_response_has_the_documented_shape(row: Row) -> None:
     async with client(await furnished(), credentials={}) as http:
         reply = await row.call(http)
 
@@ -70,7 +71,7 @@ async def test_an_answer_has_the_documented_shape(row: Row) -> None:
 
 @rows
 @pytest.mark.asyncio
-async def test_a_stranger_is_refused_as_documented(row: Row) -> None:
+async def test_wrong_credentials_are_refused_as_documented(row: Row) -> None:
     expected: tuple[int, int | None] = (
         {"returns.poll": 301, "tracking.set_whatsapp": 400}.get(row.name, 200),
         301,
@@ -141,7 +142,7 @@ def junked(body: Any) -> Iterator[Any]:
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.body], ids=lambda row: row.name)
 @pytest.mark.asyncio
-async def test_junk_is_answered_too(row: Row) -> None:
+async def test_junk_gets_a_response(row: Row) -> None:
     async with client(await furnished(), credentials={}) as http:
         for body in junked(row.body):
             reply = await http.request(
@@ -153,7 +154,7 @@ async def test_junk_is_answered_too(row: Row) -> None:
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.query], ids=lambda row: row.name)
 @pytest.mark.asyncio
-async def test_a_query_of_junk_is_answered_too(row: Row) -> None:
+async def test_query_of_junk_gets_a_response(row: Row) -> None:
     async with client(await furnished(), credentials={}) as http:
         for name in row.query:
             for junk in ("", "-1", "9" * 30, "None", "%00", "\N{SNOWMAN}", "W1,,", "' OR 1"):
@@ -176,13 +177,13 @@ async def test_another_method_is_not_allowed(row: Row) -> None:
 
 def test_every_operation_is_in_the_table_above() -> None:
     assert {(row.name, row.method, row.path) for row in ROWS} == {
-        (operation.name, operation.method, operation.path) for operation in Sandbox().operations()
+        (operation.name, operation.method, operation.path) for operation in OPERATIONS.values()
     }
 
 
 @pytest.mark.parametrize("name", sorted(CATALOG))
 def test_every_endpoint_of_the_client_is_played(name: str) -> None:
     endpoint = CATALOG[name]
-    played = {(operation.method, operation.path) for operation in Sandbox().operations()}
+    played = {(operation.method, operation.path) for operation in OPERATIONS.values()}
 
     assert (endpoint.method, endpoint.path) in played

@@ -1,19 +1,5 @@
 """Which faults the sandbox injects: at random, reproducibly, or scripted.
 
-| fault | order placed | what the client sees |
-| --- | --- | --- |
-| `too_many` | no | HTTP 429 with Retry-After |
-| `busy` | no | HTTP 503 with Retry-After |
-| `server_error` | no | HTTP 500 and a page of HTML |
-| `html` | no | HTTP 200 and a maintenance page |
-| `drop_before` | no | the connection closes without a response |
-| `drop_after` | yes | the connection closes without a response |
-| `half_answer` | yes | the connection closes in the middle of the response |
-| `gateway` | yes | HTTP 504 and a page of HTML |
-| `oops` | yes | HTTP 200 with `meta.status` 500 |
-| `hang` | yes | no response, until the client times out |
-| `courier_down` | no | HTTP 200 with `meta.status` 322; only for creates |
-
 Over HTTP a drop is a real close of the TCP connection (with `reset=True` an RST). An ASGI transport
 has none to close: there a drop is a ConnectionResetError raised out of the application.
 """
@@ -23,37 +9,52 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from typing import Self
 
 from attrs import define, field, validators
 
 
 class Fault(enum.StrEnum):
-    """One kind of fault."""
+    """One kind of fault: its title, what the client sees, and whether the order is placed."""
 
-    TOO_MANY = "too_many"
-    BUSY = "busy"
-    SERVER_ERROR = "server_error"
-    HTML = "html"
-    DROP_BEFORE = "drop_before"
-    DROP_AFTER = "drop_after"
-    HALF_ANSWER = "half_answer"
-    GATEWAY = "gateway"
-    OOPS = "oops"
-    HANG = "hang"
-    COURIER_DOWN = "courier_down"
+    title_text: str
+    effect: str
+    books: bool
 
-    @property
-    def books(self) -> bool:
-        """Return whether the call is carried out before it fails."""
-        return self in _AFTER_BOOKING
+    def __new__(
+        cls,
+        value: str,
+        title: str = "",
+        effect: str = "",
+        books: bool = False,  # noqa: FBT001, FBT002
+    ) -> Self:
+        """Make a member, whose value is only the name."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.title_text, member.effect, member.books = title, effect, books
+        return member
+
+    TOO_MANY = "too_many", "Too many calls", "HTTP 429 with Retry-After", False
+    BUSY = "busy", "Busy", "HTTP 503 with Retry-After", False
+    SERVER_ERROR = "server_error", "Server error", "HTTP 500 and a page of HTML", False
+    HTML = "html", "Maintenance", "HTTP 200 and a maintenance page", False
+    DROP_BEFORE = "drop_before", "Cut before booking", "the connection closes", False
+    DROP_AFTER = "drop_after", "Cut after booking", "the connection closes", True
+    HALF_RESPONSE = "half_response", "Half a response", "the connection closes midway", True
+    GATEWAY = "gateway", "Gateway timeout", "HTTP 504 and a page of HTML", True
+    OOPS = "oops", "Internal error", "HTTP 200 with status 500", True
+    HANG = "hang", "No response", "no response, until a timeout", True
+    COURIER_DOWN = "courier_down", "Courier down", "HTTP 200 with status 322; creates only", False
 
 
-_AFTER_BOOKING = frozenset(
-    {Fault.DROP_AFTER, Fault.HALF_ANSWER, Fault.GATEWAY, Fault.OOPS, Fault.HANG}
-)
+def table() -> str:
+    """Return the table of faults for the documentation."""
+    rows = [f"| `{fault}` | {'yes' if fault.books else 'no'} | {fault.effect} |" for fault in Fault]
+    return "\n".join(
+        ("| fault | order placed | what the client sees |", "| --- | --- | --- |", *rows)
+    )
 
 
-# More is no test, and a float would not hold it.
 MOST_TIMES = 1_000_000
 _LONGEST_LATENCY = 3600
 
@@ -64,7 +65,7 @@ def _chance() -> float:
 
 
 @define
-class _Line:
+class _ScriptedFault:
     fault: Fault
     times: int
     reference_number: str | None
@@ -83,7 +84,7 @@ class Faults:
     html: float = _chance()
     drop_before: float = _chance()
     drop_after: float = _chance()
-    half_answer: float = _chance()
+    half_response: float = _chance()
     gateway: float = _chance()
     oops: float = _chance()
     hang: float = _chance()
@@ -91,7 +92,7 @@ class Faults:
     reset: bool = False
     retry_after: int = 1
     seed: int = 0
-    _script: list[_Line] = field(factory=list, init=False, repr=False)
+    _script: list[_ScriptedFault] = field(factory=list, init=False, repr=False)
     _calls: Counter[str] = field(factory=Counter, init=False, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False, eq=False)
 
@@ -102,7 +103,7 @@ class Faults:
         if not 1 <= times <= MOST_TIMES:
             raise ValueError(f"times: must be from 1 to {MOST_TIMES:,}")
         with self._lock:
-            self._script.append(_Line(Fault(fault), times, reference_number))
+            self._script.append(_ScriptedFault(Fault(fault), times, reference_number))
 
     def draw(self, reference_number: str, *, asks_courier: bool = True) -> Fault | None:
         """Return the fault of this call, if any: scripted ones first, then at random."""
@@ -126,13 +127,17 @@ class Faults:
                 waiting[line.fault] += line.times
         return waiting
 
-    def state(self) -> Mapping[str, float]:
-        """Return the latency, and the chance and the script of each fault."""
+    def chances(self) -> Mapping[str, float]:
+        """Return the latency, and the probability of each fault."""
         chances = {fault.value: float(getattr(self, fault.value)) for fault in Fault}
-        scripted = {f"next {fault}": float(times) for fault, times in self.scripted().items()}
-        return {"latency": self.latency, **chances, **scripted}
+        return {"latency": self.latency, **chances}
 
-    def forget(self) -> None:
+    def state(self) -> Mapping[str, float]:
+        """Return the latency, the probability of each fault, and how often it is scripted."""
+        scripted = {f"next {fault}": float(times) for fault, times in self.scripted().items()}
+        return {**self.chances(), **scripted}
+
+    def clear(self) -> None:
         """Stop injecting faults: drop the script, set every probability and the latency to 0."""
         with self._lock:
             self._script.clear()

@@ -1,7 +1,7 @@
 """The enterprise's accounts with couriers: which pincodes they serve, for how much, in what time.
 
 A pincode is served when it is one (six digits, and not 999999). Cash is not collected where one
-begins with 18, 19, 78 or 79; an account by air serves the cities that the sandbox knows by name.
+begins with 18, 19, 78 or 79; an account by air serves the cities whose pincodes the sandbox has.
 """
 
 import math
@@ -36,9 +36,14 @@ class SandboxAccount:
     priced: bool = False
 
     @property
+    def courier_name(self) -> str:
+        """The courier's display name."""
+        return couriers.name_of(self.courier_partner)
+
+    @property
     def named(self) -> str:
         """Its entry in the lists of filters."""
-        return f"{couriers.name_of(self.courier_partner)}({self.code}({self.id}))"
+        return f"{self.courier_name}({self.code}({self.id}))"
 
     @property
     def by_air(self) -> bool:
