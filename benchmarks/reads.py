@@ -67,10 +67,15 @@ def _updates(request: httpx.Request) -> httpx.Response:
 
 
 def _client(handler: Callable[[httpx.Request], httpx.Response]) -> ClickPost:
+    async def respond(request: httpx.Request) -> httpx.Response:
+        # Without a turn of the event loop it would keep the cancelled timers of timeouts.
+        await asyncio.sleep(0)
+        return handler(request)
+
     return ClickPost(
         "acme",
         "not-a-real-key",
-        transport=httpx.MockTransport(handler),
+        transport=httpx.MockTransport(respond),
         limiter=NoRateLimit(),
     )
 
