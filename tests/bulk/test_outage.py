@@ -72,7 +72,7 @@ def until(end: float, before: Line, after: Line) -> Any:
 
 
 @virtual_time
-async def test_an_unreachable_host_is_told_at_once_and_again_and_halts_the_run(
+async def test_unreachable_host_is_logged_repeatedly_and_halts_the_run(
     heard: list[tuple[float, str]], tmp_path: Path
 ) -> None:
     journal = tmp_path / "run.db"
@@ -180,14 +180,16 @@ async def test_orders_that_left_and_got_no_response_are_unknown_when_the_run_hal
 
 
 @virtual_time
-async def test_a_lost_connection_among_many_is_not_told(heard: list[tuple[float, str]]) -> None:
+async def test_single_lost_connection_is_not_logged_as_an_outage(
+    heard: list[tuple[float, str]],
+) -> None:
     lines: list[Line] = [placed(), *[placed(), placed(), REFUSED] * 60, placed()]
     _, report = await run(Play(lines), 150, max_concurrency=5)
     assert (report.placed, report.halted, heard) == (150, None, [])
 
 
 @virtual_time
-async def test_an_outage_in_the_middle_is_told_and_its_end_too(
+async def test_outage_during_a_run_is_logged_with_its_end(
     heard: list[tuple[float, str]],
 ) -> None:
     async def line(request: httpx.Request) -> httpx.Response:
@@ -207,7 +209,7 @@ async def test_an_outage_in_the_middle_is_told_and_its_end_too(
 
 
 @virtual_time
-async def test_a_proxy_that_responds_for_a_server_that_is_gone_is_told_and_waited_for(
+async def test_proxy_response_for_a_missing_server_is_logged_and_waited_for(
     heard: list[tuple[float, str]],
 ) -> None:
     play = Play([until(300, httpx.Response(502, text="<html>"), placed())])
@@ -223,7 +225,7 @@ async def test_a_proxy_that_responds_for_a_server_that_is_gone_is_told_and_waite
 
 
 @virtual_time
-async def test_a_long_pause_that_clickpost_asks_for_is_told(
+async def test_long_retry_after_is_logged(
     heard: list[tuple[float, str]],
 ) -> None:
     held = httpx.Response(429, headers={"retry-after": "90"})
@@ -271,7 +273,7 @@ LINES: list[tuple[float | None, float, float | None, str]] = [
 
 
 @pytest.mark.parametrize(("outage", "pause", "halts_in", "line"), LINES)
-def test_a_line_says_where_why_and_what_comes_next(
+def test_log_line_names_place_reason_and_next_step(
     outage: float | None, pause: float, halts_in: float | None, line: str
 ) -> None:
     assert describe("h:1", NotSentError("refused"), outage, pause, halts_in) == line
