@@ -49,7 +49,7 @@ async def test_a_call_shows_up_while_one_looks() -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_order_tells_its_journey_and_what_is_to_come() -> None:
+async def test_order_page_shows_past_and_future_scans() -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, "PEN-1")
         waybill = sandbox.ledger()["PEN-1"][0]
@@ -81,7 +81,7 @@ async def test_a_label_bought_twice_raises_an_alarm() -> None:
 
 
 @pytest.mark.asyncio
-async def test_searching_leaves_what_has_the_words_in_it() -> None:
+async def test_search_leaves_matching_rows() -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, *(f"PEN-{number}" for number in range(120)), "INK-7")
         async with looking_at(sandbox.page) as page:
@@ -95,7 +95,7 @@ async def test_searching_leaves_what_has_the_words_in_it() -> None:
 
 
 @pytest.mark.asyncio
-async def test_it_is_dark_where_the_system_is_and_where_one_says_so() -> None:
+async def test_page_is_dark_by_system_setting_and_by_choice() -> None:
     async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
 
         async def ground() -> str:
@@ -115,7 +115,7 @@ async def test_it_is_dark_where_the_system_is_and_where_one_says_so() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_narrow_window_goes_to_what_is_opened() -> None:
+async def test_narrow_window_scrolls_to_the_opened_detail() -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, *(f"PEN-{number}" for number in range(40)))
         async with looking_at(sandbox.page) as page:
@@ -280,7 +280,7 @@ async def test_every_fault_can_be_switched_on_and_off_there() -> None:
 
 
 @pytest.mark.asyncio
-async def test_time_passes_when_one_says_so() -> None:
+async def test_time_is_advanced_on_the_page() -> None:
     async with Sandbox(scan_every=3600) as sandbox, looking_at(sandbox.page) as page:
         await place(sandbox, "PEN-1", "PEN-2")
         before = sandbox.now()
@@ -294,7 +294,7 @@ async def test_time_passes_when_one_says_so() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_clock_tells_the_day_of_india() -> None:
+async def test_clock_shows_the_date_in_india() -> None:
     noon = datetime(2026, 3, 5, 12, tzinfo=UTC).timestamp()
     async with Sandbox(clock=lambda: noon) as sandbox, looking_at(sandbox.page) as page:
         await expect(page.locator("#clock .now")).to_contain_text("05 Mar 17:3")
@@ -303,7 +303,7 @@ async def test_the_clock_tells_the_day_of_india() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_return_is_asked_for_and_approved_there() -> None:
+async def test_return_is_requested_and_approved_on_the_page() -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, "PEN-1")
         sandbox.advance(sandbox.ledger()["PEN-1"][0], 9)

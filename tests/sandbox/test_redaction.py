@@ -36,7 +36,7 @@ def test_nothing_of_a_person_is_left_and_everything_else_is(made: Any, order: An
         ({"whatsapp_phone_disable": True, "name": None, "email": ""}, None),
     ],
 )
-def test_a_field_s_name_tells_whether_it_is_a_person_s(said: Any, shown: Any) -> None:
+def test_personal_fields_are_recognised_by_name(said: Any, shown: Any) -> None:
     told = redact(said)
 
     if shown is None:
@@ -57,7 +57,7 @@ def test_a_field_s_name_tells_whether_it_is_a_person_s(said: Any, shown: Any) ->
         ("name", "  ", ""),
     ],
 )
-def test_a_cover_tells_neither_the_words_nor_their_length(kind: str, text: str, shown: str) -> None:
+def test_redaction_hides_text_and_its_length(kind: str, text: str, shown: str) -> None:
     assert cover(kind, text) == shown
 
 
