@@ -855,6 +855,28 @@ async def test_l13_a_writer_that_dies_fails_all_who_wait_and_all_who_come(
     assert {type(outcome) for outcome in outcomes} == {JournalError}
 
 
+@virtual_time
+async def test_write_that_waits_behind_a_failed_one_fails_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Journal.at(tmp_path / "run.db", account=ME) as journal:
+        for number in (1, 2):
+            await journal.admit(entry(number))
+        commit, failures = journal._store.commit, iter([MemoryError()])
+
+        def dies_once(acts: Any, *, durable: bool) -> Any:
+            for failure in failures:
+                raise failure
+            return commit(acts, durable=durable)
+
+        monkeypatch.setattr(journal._store, "commit", dies_once)
+        results = await asyncio.gather(
+            journal.sending(key(1)), journal.sending(key(2)), return_exceptions=True
+        )
+        assert [type(result) for result in results] == [JournalError, JournalError]
+    assert states(tmp_path / "run.db") == {"R-1": "accepted", "R-2": "accepted"}
+
+
 # --- looked at from outside ---------------------------------------------------------------------
 
 
