@@ -20,7 +20,7 @@ FOUND_BY = {
     "Resend.NEVER": 22,
     "intent in the journal before the first byte": 0,
     "doubt on resume": 0,
-    "settle delay on resume": 0,
+    "settle delay on resume": 23,
     "digest of the contents": 4,
     "own reference in a response": 5,
     "a waybill in a response": 13,
