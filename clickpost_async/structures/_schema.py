@@ -197,7 +197,7 @@ def _is_blank(section: Any) -> bool:
     if not isinstance(section, Mapping):
         return _is_no_section(section)
     return not any(section.values()) and all(
-        value is None or value in ("", [], {}) for value in section.values()
+        value is None or value in ("", []) for value in section.values()
     )
 
 
