@@ -33,7 +33,7 @@ def encode(
     )
     written: bytes | None = None
     if isinstance(body, EncodedOrder):
-        body, written = body.order, body.json
+        written, body = body.json, body.order
     if endpoint.takes is not None:
         if type(body) is not endpoint.takes:
             body = structure(body, endpoint.takes)

@@ -33,7 +33,10 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["option
 PACKAGES = frozenset({"postgresql", "redis-server"})  # what .ci/run installs
 PLACES = frozenset({"CLICKPOST_BASE_URL", "CLICKPOST_REDIS_URL"})  # the tests have their own
 OWN = "python -m clickpost_async "
-PROGRAMS = (OWN, "python -m pytest", "python ", "clickpost ")
+PROGRAMS = (
+    *(OWN, "python -m pytest", "python ", "clickpost "),
+    *("psql ", "PGUSER=orders python "),
+)
 
 
 @pytest.fixture

@@ -174,7 +174,9 @@ def asked(sandbox: Sandbox, operation: str) -> list[float]:
 
 
 @pytest.mark.fault("A16")
-@pytest.mark.parametrize("fault", [Fault.DROP_AFTER, Fault.GATEWAY, Fault.OOPS, Fault.HALF_ANSWER])
+@pytest.mark.parametrize(
+    "fault", [Fault.DROP_AFTER, Fault.GATEWAY, Fault.OOPS, Fault.HALF_RESPONSE]
+)
 @virtual_time
 async def test_a16_cancellation_without_a_response_settles_and_is_found_done(
     fault: Fault,

@@ -8,7 +8,7 @@ import pytest
 from clickpost_async.sandbox import Fault, Faults, Sandbox, Served, served
 from tests.sandbox.samples import INDIA, client, india_order, raw_client, status_of
 
-CUT = (Fault.DROP_BEFORE, Fault.DROP_AFTER, Fault.HALF_ANSWER)
+CUT = (Fault.DROP_BEFORE, Fault.DROP_AFTER, Fault.HALF_RESPONSE)
 
 
 async def outcome(server: Served, reference: str) -> str:
@@ -32,7 +32,7 @@ async def outcome(server: Served, reference: str) -> str:
         (Fault.HTML, "200 text/html", False),
         (Fault.DROP_BEFORE, "RemoteProtocolError", False),
         (Fault.DROP_AFTER, "RemoteProtocolError", True),
-        (Fault.HALF_ANSWER, "RemoteProtocolError", True),
+        (Fault.HALF_RESPONSE, "RemoteProtocolError", True),
         (Fault.GATEWAY, "504 text/html", True),
         (Fault.OOPS, "200 application/json", True),
     ],

@@ -161,7 +161,7 @@ async def test_page_loads_nothing_from_other_hosts() -> None:
 
     assert {file.status_code for file in files.values()} == {200}
     assert {other.status_code for other in others} == {404}
-    assert re.findall(r"https?://[^\s\"<]*", page.text) == [sandbox_api(page)] * 3
+    assert re.findall(r"https?://[^\s\"<]*", page.text) == [sandbox_api(page)] * 6
     policy = page.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
     assert "unsafe" not in policy
