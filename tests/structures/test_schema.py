@@ -27,7 +27,7 @@ from clickpost_async.structures._constraints import (
     Pincode,
     Time,
 )
-from clickpost_async.structures._marks import Personal, WireName
+from clickpost_async.structures._marks import Compact, Personal, WireName
 from clickpost_async.structures._schema import check_kind, member_kind, specs
 
 
@@ -139,7 +139,7 @@ def test_mistake_is_seen_from_further_out() -> None:
 
 def keeps(annotation: Any, value: Any) -> bool:
     """Tell whether a value keeps the rules of an annotated type."""
-    rules = [mark for mark in annotation.__metadata__ if not isinstance(mark, Personal)]
+    rules = [mark for mark in annotation.__metadata__ if not isinstance(mark, Personal | Compact)]
     return all(rule(value) is None for rule in rules)
 
 
