@@ -104,6 +104,7 @@ def _fields_reader(
     kind: type[RequestModel], parts: Mapping[str, Part | None]
 ) -> Callable[[Mapping[str, Any], RequestModel | None], RequestModel]:
     readers = {spec.wire: (spec, parts[spec.name]) for spec in specs(kind)}
+    known = frozenset(readers)
 
     def read(data: Mapping[str, Any], made: RequestModel | None) -> RequestModel:
         """Read a mapping field by field; structures in it are taken from `made`, if given."""
@@ -133,7 +134,7 @@ def _fields_reader(
         request = kind(**fields, extra=extra, original=original)
         if extra:
             # An `extra` that is passed to the class directly is intended, and gets no warning.
-            warnings = (*request.warnings, *unknown_fields(extra, readers))
+            warnings = (*request.warnings, *unknown_fields(extra, known))
             object.__setattr__(request, "warnings", warnings)
         return request
 

@@ -850,6 +850,8 @@ async def test_l13_a_writer_that_dies_fails_all_who_wait_and_all_who_come(
         monkeypatch.undo()
         with pytest.raises(JournalError, match="MemoryError"):
             await journal.sending(key(0))
+        with pytest.raises(JournalError, match="MemoryError"):
+            await journal.admit(entry(20))
     assert {type(outcome) for outcome in outcomes} == {JournalError}
 
 

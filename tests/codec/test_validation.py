@@ -21,17 +21,17 @@ def told(data: Any, kind: Any) -> Sequence[Problem]:
 @pytest.mark.parametrize("kind", every_sent())
 @given(data=st.data())
 @settings(max_examples=10)
-def test_a_valid_payload_has_no_mistakes(kind: type[RequestModel], data: st.DataObject) -> None:
+def test_valid_payload_has_no_mistakes(kind: type[RequestModel], data: st.DataObject) -> None:
     assert list(told(data.draw(payloads(kind)), kind)) == []
 
 
-def test_a_valid_list_of_structures_has_no_mistakes() -> None:
+def test_valid_list_of_structures_has_no_mistakes() -> None:
     item = {"description": "shirt", "quantity": 1, "price": 1, "weight": 1}
 
     assert list(told([item, item], Sequence[Item])) == []
 
 
-def test_a_path_leads_through_lists_and_objects() -> None:
+def test_path_leads_through_lists_and_objects() -> None:
     items = [
         {"description": "shirt", "quantity": 1, "price": 1, "weight": 1},
         {

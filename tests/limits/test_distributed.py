@@ -448,6 +448,31 @@ async def test_process_that_falls_back_while_others_do_not_is_booked_at_redis(
 
 
 @virtual_time
+async def test_processes_that_lose_redis_for_moments_do_not_exceed_the_rate(
+    at: PlayedRedis,
+) -> None:
+    buckets = [PlayedBucket(at, RATE, process_count=4) for _ in range(4)]
+
+    async def lose_for_moments(bucket: PlayedBucket, first: float) -> None:
+        await anyio.sleep(first)
+        while True:
+            bucket._latency = 0.07
+            await anyio.sleep(0.2)
+            bucket._latency = 0.0
+            await anyio.sleep(2.5)
+
+    async with anyio.create_task_group() as group:
+        for number, bucket in enumerate(buckets):
+            group.start_soon(lose_for_moments, bucket, 1 + 0.675 * number)
+        async with Crowd(list(buckets), [10] * 4) as crowd:
+            await anyio.sleep(60)
+        group.cancel_scope.cancel()
+
+    assert overshoot(crowd.leavings, 200, 20) <= 4
+    assert len(crowd.leavings) >= 0.9 * 200 * 60
+
+
+@virtual_time
 async def test_count_of_a_redis_that_was_emptied_is_not_believed(at: PlayedRedis) -> None:
     buckets = distant(at, *[0.0] * 4)
     async with Crowd(buckets, [10] * 4) as crowd:

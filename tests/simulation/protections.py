@@ -308,16 +308,19 @@ PROTECTIONS: dict[str, Protection] = {
                 _replaced(_LEDGER, "claim", _claims_everything),
                 _replaced(_LEDGER, "sending", _marks_nothing),
             ),
+            scenario="fleet",
         ),
         Protection(
             name="the ledger's mark of what was sent",
             laws=_laws("settle", "double"),
             off=_replaced(_LEDGER, "sending", _marks_nothing),
+            scenario="fleet",
         ),
         Protection(
             name="settle delay of a worker",
             laws=_laws("settle", "double"),
             off=_replaced("fleet.worker", "asyncio", _Impatient()),
+            scenario="fleet",
         ),
         Protection(
             name="a clock of another boot tells no age",
