@@ -134,7 +134,7 @@ class Application(SandboxControl):
             response = throttled(max(1, math.ceil(wait)))
         elif fault is not None:
             response = injected_response(fault, self.faults)
-        self._log(operation, call, reply, response, fault=fault, moment=moment)
+        self._log(operation, call, reference, reply, response, fault=fault, moment=moment)
         if response is not None:
             await response(scope, receive, send)
         elif fault is Fault.HANG:
@@ -147,18 +147,21 @@ class Application(SandboxControl):
         self,
         operation: Operation,
         call: Call,
+        reference: str,
         reply: Reply | None,
         response: Response | None,
         *,
         fault: Fault | None,
         moment: float,
     ) -> None:
-        reference = _reference(operation, call)
         about = (reference or _waybill(call)).replace(self.api_key, _PLACEHOLDER_KEY)
         key, content = self.api_key.encode(), bytes(response.body) if response else b""
         http_status = response.status_code if response else 0
-        envelope = _parsed(content)
-        code = Reply(envelope).status if isinstance(envelope, dict) else None
+        status = reply.status if reply else None
+        code = status
+        if fault is not None or status is None:
+            envelope = _parsed(content)
+            code = Reply(envelope).status if isinstance(envelope, dict) else None
         self.store.log_call(
             operation=operation.name,
             about=about,
@@ -168,7 +171,7 @@ class Application(SandboxControl):
             query={**{name: _PLACEHOLDERS[name] for name in call.credentials}, **call.query},
             body=call.body.replace(key, _PLACEHOLDER_KEY.encode()) if key else call.body,
             payload_hash=fingerprint(call.body),
-            status=reply.status if reply else None,
+            status=status,
             http_status=http_status,
             code=http_status if code is None else code,
             response=content,
