@@ -40,7 +40,7 @@ from clickpost_async.sandbox.http.faults import Fault
 from clickpost_async.sandbox.http.rate_limit import Limit, busiest
 from clickpost_async.sandbox.http.routing import files_at, router
 from clickpost_async.sandbox.http.traffic import Traffic
-from clickpost_async.sandbox.operation import OPERATIONS, Call, Operation, Reply
+from clickpost_async.sandbox.operation import OPERATIONS, Operation, Reply, SandboxRequest
 from clickpost_async.sandbox.page import routes as page
 from clickpost_async.sandbox.store.repository import fingerprint
 
@@ -109,7 +109,7 @@ class Application(SandboxControl):
         except ClientDisconnect:
             return
         query = dict(request.query_params)
-        call = Call(
+        call = SandboxRequest(
             credentials={name: query.pop(name) for name in _PLACEHOLDERS if name in query},
             query=query,
             body=body,
@@ -146,7 +146,7 @@ class Application(SandboxControl):
     def _log(
         self,
         operation: Operation,
-        call: Call,
+        call: SandboxRequest,
         reference: str,
         reply: Reply | None,
         response: Response | None,
@@ -189,7 +189,7 @@ def _parsed(body: bytes) -> object:
         return None
 
 
-def _reference(operation: Operation, call: Call) -> str:
+def _reference(operation: Operation, call: SandboxRequest) -> str:
     """Return the reference number that a call is about, fit for the log."""
     section = "shipment_info" if operation.name == "orders.create_b2b" else "shipment_details"
     payload = call.payload if isinstance(call.payload, Mapping) else {}
@@ -197,7 +197,7 @@ def _reference(operation: Operation, call: Call) -> str:
     return params.printable(call.query.get("reference_number") if found is None else found)
 
 
-def _waybill(call: Call) -> str:
+def _waybill(call: SandboxRequest) -> str:
     """Return the waybill that a call is about."""
     payload = call.payload if isinstance(call.payload, Mapping) else {}
     names = ("waybill", "awb", "awb_number")

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from clickpost_async.sandbox.store.database import Database
 from clickpost_async.sandbox.store.records import (
-    Label,
     LabelPurchase,
+    LabelRecord,
     LoggedCall,
     Note,
     Order,
@@ -141,11 +141,11 @@ class SandboxStore(Database):
     def buy_label(self, reference_number: str, waybill: str) -> None:
         """Add one bought label to the ledger."""
         now = time.time()
-        self.insert(Label, reference_number=reference_number, waybill=waybill, bought_at=now)
+        self.insert(LabelRecord, reference_number=reference_number, waybill=waybill, bought_at=now)
 
     def bought(self, reference_number: str) -> tuple[str, ...]:
         """Return the waybills of all labels bought for one reference number, in that order."""
-        labels = self.all(Label, reference_number=reference_number)
+        labels = self.all(LabelRecord, reference_number=reference_number)
         return tuple(label.waybill for label in labels)
 
     def ledger(self) -> Mapping[str, tuple[str, ...]]:
