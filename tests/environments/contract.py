@@ -64,17 +64,17 @@ def serving_from_a_thread(talk: Talk, context: ssl.SSLContext | None = None) -> 
 
     thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()
-    loop, stopped = ready.result(10)
+    loop, stopped = ready.result(60)
     try:
         yield server
     finally:
         loop.call_soon_threadsafe(stopped.set)
-        thread.join(10)
+        thread.join(60)
 
 
 async def came(holds: Callable[[], object]) -> None:
-    """Wait, for ten seconds at most, until something holds; on any loop."""
-    with anyio.fail_after(10):
+    """Wait, for a minute at most, until something holds; on any loop."""
+    with anyio.fail_after(60):
         while not holds():  # noqa: ASYNC110 - a server in another thread has no event for it
             await anyio.sleep(0.001)
 

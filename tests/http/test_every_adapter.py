@@ -403,7 +403,7 @@ async def test_calls_under_way_when_the_client_closes_end_in_an_error(wire: str)
         clickpost = client(wire, server.url, timeouts=Timeouts(shutdown=0.01))
         calls = [asyncio.create_task(clickpost.get(QUESTION)) for _ in range(3)]
         await until(lambda: len(server.heads) == 3)
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             await clickpost.aclose()
             errors = await asyncio.gather(*calls, return_exceptions=True)
         await until(lambda: not server.open)
