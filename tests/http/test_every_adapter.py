@@ -47,7 +47,7 @@ from tests.helpers.http_server import (
     well,
 )
 from tests.helpers.scripted_transport import KEY
-from tests.helpers.server_behaviours import FAULTS, answers, chunked, hangs, verdict
+from tests.helpers.server_behaviours import FAULTS, answers, chunked, hangs, timeouts_for, verdict
 from tests.sandbox.samples import india_order
 
 ADAPTERS: dict[str, Callable[[], Any]] = {
@@ -213,8 +213,8 @@ async def test_a_fault_on_the_wire_says_what_is_known_and_leaves_nothing_behind(
     fault: str, wire: str
 ) -> None:
     talk, expected = FAULTS[fault]
-    quick = Timeouts(read=0.15, create=0.15, total=0.6)
-    async with serving(talk) as server, client(wire, server.url, timeouts=quick) as clickpost:
+    timeouts = timeouts_for(fault)
+    async with serving(talk) as server, client(wire, server.url, timeouts=timeouts) as clickpost:
         with pytest.raises(ClickPostError) as caught:
             await clickpost.orders.create(india_order("R-1"))
         error, stats = caught.value, clickpost.stats()
