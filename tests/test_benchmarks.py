@@ -39,7 +39,7 @@ def row(labels: dict[str, Any], **figures: float) -> Row:
 # --- they run -----------------------------------------------------------------------------------
 
 
-def test_a_quick_run_measures_what_is_installed_and_says_what_is_not(tmp_path: Path) -> None:
+def test_quick_run_measures_what_is_installed_and_lists_what_is_missing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "--quick", "--results", str(tmp_path)]
     command += ["--only", *OURS]
     ran = subprocess.run(
@@ -114,7 +114,7 @@ def test_every_target_can_be_measured() -> None:
     assert all(figure in columns[name] for name, figure in asked)
 
 
-def test_what_was_not_measured_is_not_made_up() -> None:
+def test_missing_figure_is_an_error() -> None:
     with pytest.raises(NotMeasuredError):
         Figures({}).median("codec", "out_us")
 
@@ -165,7 +165,7 @@ def test_a_page_without_the_place_is_an_error(tmp_path: Path) -> None:
         put(page, "two", "ink")
 
 
-def test_a_figure_is_told_with_its_spread() -> None:
+def test_figure_is_shown_with_its_spread() -> None:
     assert spread([3.0, 1.0, 1234.5]) == "3 (1–1,234)"
     assert spread([2.0, 2.0], 1) == "2.0"
     assert spread([]) == "–"

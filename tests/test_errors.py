@@ -92,7 +92,7 @@ def test_an_invalid_request_is_a_value_error_too() -> None:
         (ServerError, Outcome.UNKNOWN, True),
     ],
 )
-def test_a_class_says_what_is_known_and_whether_it_passes(
+def test_error_class_states_outcome_and_transience(
     kind: type[ClickPostError], outcome: Outcome, *, transient: bool
 ) -> None:
     error = kind("words")
@@ -102,7 +102,7 @@ def test_a_class_says_what_is_known_and_whether_it_passes(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_error_may_know_better_than_its_class(kind: type[ClickPostError]) -> None:
+def test_error_may_differ_from_its_class(kind: type[ClickPostError]) -> None:
     error = kind("words", outcome=Outcome.NOT_SENT, transient=not kind.transient)
 
     assert error.outcome is Outcome.NOT_SENT
@@ -134,7 +134,7 @@ def full(kind: type[ClickPostError]) -> ClickPostError:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_an_error_survives_pickling_with_all_it_knows(
+def test_error_survives_pickling_with_all_attributes(
     kind: type[ClickPostError], protocol: int
 ) -> None:
     error = full(kind)
@@ -221,7 +221,7 @@ class OwnError(RefusedError):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_error_says_what_happened_where_and_how_often(kind: type[ClickPostError]) -> None:
+def test_error_message_names_cause_endpoint_and_attempts(kind: type[ClickPostError]) -> None:
     assert str(kind("words")) == "words"
     assert str(kind("words", status=319)) == "words (status 319)"
     assert str(full(kind)) == "orders.create_india: words (status 319), after 3 attempts"
@@ -237,7 +237,7 @@ def test_every_error_gives_advice(kind: type[ClickPostError]) -> None:
     assert not advice.endswith(".")
 
 
-def test_what_is_no_order_is_not_looked_up_by_a_reference_number() -> None:
+def test_other_calls_are_not_looked_up_by_reference_number() -> None:
     pickup = NoReplyError("words", endpoint="pickups.create_india")
     label = NoReplyError("words", endpoint="labels.fetch")
     label.settle_delay = 0.0
@@ -255,7 +255,7 @@ def test_advice_fits_what_is_known() -> None:
     assert "correct the fields" in InvalidRequestError("words").advice
 
 
-def test_a_throttle_tells_how_long_to_wait() -> None:
+def test_throttling_has_a_retry_after() -> None:
     assert ThrottledError("words").retry_after is None
     assert ThrottledError("words", retry_after=1.5).retry_after == 1.5
 
@@ -277,7 +277,7 @@ def test_a_throttle_tells_how_long_to_wait() -> None:
         ({}, False),
     ],
 )
-def test_a_refused_key_is_told_from_a_refused_account(
+def test_refused_key_is_distinguished_from_a_refused_account(
     facts: dict[str, int], *, refused: bool
 ) -> None:
     assert CredentialsError("words", **facts).key_refused == refused  # type: ignore[arg-type]

@@ -82,7 +82,7 @@ def test_a_label_may_be_replaced_by_a_file_that_holds_it(tmp_path: Path) -> None
     assert widths(merge([one, one], one, overwrite=True)) == [100, 100]
 
 
-def test_without_pypdf_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pypdf_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without(name: str, *rest: Any, **more: Any) -> Any:

@@ -320,7 +320,7 @@ async def told_of_call(clickpost: ClickPost) -> list[str]:
 @pytest.mark.fault("S05")
 @every_adapter
 @pytest.mark.parametrize("fault", FAULTS)
-def test_no_fault_of_the_wire_shows_the_key(fault: str, wire: str) -> None:
+def test_no_wire_fault_shows_the_key(fault: str, wire: str) -> None:
     async def main() -> list[str]:
         async with (
             serving(FAULTS[fault][0]) as server,
@@ -334,7 +334,7 @@ def test_no_fault_of_the_wire_shows_the_key(fault: str, wire: str) -> None:
 @pytest.mark.fault("S05")
 @every_adapter
 @pytest.mark.parametrize("auth", Auth)
-def test_a_call_that_goes_well_shows_no_key(auth: Auth, wire: str) -> None:
+def test_successful_call_shows_no_key(auth: Auth, wire: str) -> None:
     endpoint = Post("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE, auth=auth)
 
     async def main() -> list[str]:
@@ -406,7 +406,7 @@ ECHOES: dict[str, Callable[[str], bytes]] = {
 @pytest.mark.fault("S06")
 @every_adapter
 @pytest.mark.parametrize("echo", ECHOES)
-def test_a_server_that_repeats_the_key_does_not_make_us_show_it(echo: str, wire: str) -> None:
+def test_response_that_echoes_the_key_does_not_reveal_it(echo: str, wire: str) -> None:
     async def main() -> list[str]:
         async with (
             serving(echoing(ECHOES[echo])) as server,
@@ -418,7 +418,7 @@ def test_a_server_that_repeats_the_key_does_not_make_us_show_it(echo: str, wire:
 
 
 @pytest.mark.fault("S05", control=True)
-def test_what_httpcore_logs_of_a_redirect_would_show_the_key() -> None:
+def test_httpcore_log_of_a_redirect_would_show_the_key() -> None:
     # The control: without a trace that takes it out, the answer's headers are logged as they are.
     async def main() -> list[str]:
         target = f"/x?key={quote(CANARY, safe='')}"
@@ -501,7 +501,7 @@ def test_a_call_that_is_cancelled_shows_no_key(wire: str) -> None:
 
 
 @pytest.mark.fault("S05")
-def test_an_error_that_nobody_looked_at_is_logged_without_the_key() -> None:
+def test_unretrieved_error_is_logged_without_the_key() -> None:
     async def main() -> list[str]:
         async with serving(answers()) as server, client(server.url) as clickpost:
             call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))

@@ -140,7 +140,7 @@ async def _rotating() -> str:
 
 
 @pytest.mark.parametrize("source", [lambda: KEY, _rotating])
-def test_a_key_may_be_asked_for(source: Any) -> None:
+def test_key_may_be_a_callable(source: Any) -> None:
     credentials = resolve_credentials("acme", source)
 
     assert credentials.api_key is source
@@ -174,7 +174,7 @@ WHITE_SPACE = [
 
 
 @pytest.mark.parametrize(("around", "problem"), WHITE_SPACE)
-def test_white_space_around_a_key_or_a_username_is_told_without_showing_them(
+def test_white_space_around_credentials_is_reported_without_showing_them(
     around: str, problem: str
 ) -> None:
     for name, username, key in (
@@ -188,7 +188,7 @@ def test_white_space_around_a_key_or_a_username_is_told_without_showing_them(
 
 @pytest.mark.parametrize(("around", "problem"), WHITE_SPACE)
 @pytest.mark.parametrize("name", ["CLICKPOST_USERNAME", "CLICKPOST_API_KEY", "CLICKPOST_KEY"])
-def test_white_space_in_the_environment_is_told_with_the_variables_name(
+def test_white_space_in_the_environment_is_reported_with_the_variable(
     name: str, around: str, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environ = {"CLICKPOST_USERNAME": "acme", "CLICKPOST_KEY": KEY, name: around.format(KEY)}

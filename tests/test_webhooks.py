@@ -137,7 +137,7 @@ def test_a_scan_has_its_own_state_and_the_current_one() -> None:
     assert event.response.raw == SCAN
 
 
-def test_a_selected_event_says_which() -> None:
+def test_selected_event_is_named() -> None:
     assert parsed(EVENT).additional.notification_event_id is NotificationEvent.DELIVERED
 
 
@@ -151,7 +151,7 @@ def test_a_return_is_about_what_is_returned() -> None:
     assert event.additional.item_info[0].quantity == 1
 
 
-def test_a_return_tells_from_whom_and_to_where() -> None:
+def test_return_names_its_origin_and_destination() -> None:
     event = parsed(RAISED)
 
     details = event.additional
@@ -180,7 +180,7 @@ def test_a_return_is_known_by_its_code_or_by_having_no_courier(change: dict[str,
     assert event.subject == "RT-18"
 
 
-def test_an_approved_return_comes_wrapped() -> None:
+def test_approved_return_is_wrapped() -> None:
     event = parsed(APPROVED)
 
     assert type(event) is ReturnEvent
@@ -191,7 +191,7 @@ def test_an_approved_return_comes_wrapped() -> None:
 
 
 @pytest.mark.fault("S07")
-def test_codes_that_nobody_knows_yet_survive() -> None:
+def test_undocumented_codes_are_kept() -> None:
     unheard_of = {"notification_event_id": 99, "ndr_status_code": 14}
     event = parsed({**SCAN, "clickpost_status_code": 47, "new_key": [1], "additional": unheard_of})
 
@@ -289,7 +289,7 @@ def test_a_url_without_the_token_is_rejected(query: str) -> None:
         webhooks.parse(BODY, {}, token="right-word", query=query)
 
 
-def test_an_empty_token_in_the_url_lets_nobody_in() -> None:
+def test_empty_token_in_the_url_is_refused() -> None:
     with pytest.raises(webhooks.WebhookTokenError):
         webhooks.parse(BODY, {}, token="", query="secret=&token=")
 
@@ -302,7 +302,7 @@ def test_the_waybill_of_a_return_to_origin_is_a_field() -> None:
 
 
 @pytest.mark.parametrize("nothing", ["", [], [""]])
-def test_an_empty_token_lets_nobody_in(nothing: Any) -> None:
+def test_empty_token_is_refused(nothing: Any) -> None:
     with pytest.raises(WebhookTokenError):
         parsed(SCAN, {"webhook_key": ""}, token=nothing)
 
@@ -328,7 +328,7 @@ def test_a_push_of_any_size_is_not_taken() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'"a"', b"{", b"{}", b"\xff", b"[" * 9999])
-def test_what_is_no_push_is_told(body: bytes) -> None:
+def test_invalid_push_is_reported(body: bytes) -> None:
     with pytest.raises(WebhookError) as caught:
         webhooks.parse(body, {}, token=None)
 
@@ -371,7 +371,7 @@ def test_any_change_ends_in_an_event_or_an_error(payload: dict[str, Any], data: 
 
 
 @pytest.mark.fault("S07")
-def test_a_repeat_is_told_by_its_identity_whatever_else_has_changed() -> None:
+def test_repeated_push_is_recognised_by_its_identity() -> None:
     again = {**copy.deepcopy(SCAN), "new": 1}
     again["additional"]["latest_status"]["clickpost_status_code"] = 8
 

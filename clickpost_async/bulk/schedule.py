@@ -157,6 +157,9 @@ class Schedule:
 
     async def next(self) -> ScheduledOrder | None:
         """Return the next order; `None`: there is none, and this worker is not needed any more."""
+        scheduled = self._take()
+        if scheduled is not None:
+            return scheduled
         # One worker looks out for all; the others wait behind it.
         async with self._lookout:
             while True:

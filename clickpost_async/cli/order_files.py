@@ -22,6 +22,7 @@ from clickpost_async.files.columns import Market
 from clickpost_async.files.counts import FileCounts
 from clickpost_async.files.reader import Format, OrderReader, read_rows
 from clickpost_async.files.recognise import Recognised, recognise_rows, write_map
+from clickpost_async.files.table import Group
 from clickpost_async.files.template import write_csv_template, write_xlsx_template
 
 USAGE, REJECTED = 2, 3
@@ -58,7 +59,7 @@ class Part:
             end_with_usage_error(f"--part {text}: write it as 2/8, the second of eight parts")
         return cls(int(found[1]), int(found[2]))
 
-    def has(self, row: OrderRow) -> bool:
+    def has(self, row: Group | OrderRow) -> bool:
         """Return whether an order is in this part; equal reference numbers share a part."""
         name = str(row.number) if row.reference is None else row.reference
         return zlib.crc32(name.encode("utf-8", "replace")) % self.count == self.number - 1
@@ -107,19 +108,16 @@ class OrderFile:
     def read(self) -> OrderReader:
         """Return the orders, to be read."""
         opened = sys.stdin.buffer if str(self.file) == "-" else self.file
-        return bulk.read_orders(
+        reader = bulk.read_orders(
             opened,
             format=self.format,
             columns=self.columns,
             sheet=self.sheet,
             header_row=self.header_row,
         )
-
-    def count(self) -> int | None:
-        """Count the orders, if they can be read once more."""
-        if self.is_stream:
-            return None
-        return sum(1 for row in self.read() if self.part is None or self.part.has(row))
+        if self.part is not None:
+            reader.is_counted = self.part.has
+        return reader
 
     def refuse_heading(self, row: OrderRow) -> NoReturn:
         """Exit with what is wrong with the column names, and what to do about it."""
@@ -133,7 +131,7 @@ class OrderFile:
         if found is not None and found.export is not None:
             where = "" if found.header_row == 1 else f" --header-row {found.header_row}"
             end_with_usage_error(
-                f"{self.file}: {len(row.problems)} columns are not ours; "
+                f"{self.file}: its columns are not ours; "
                 f"this looks like {found.export.title}: --map {found.export.name}{where}",
                 f"Further columns need a map of your own: {begin}",
             )
@@ -162,6 +160,7 @@ class SourceRows(Iterator[OrderRow]):
         if first and first[0].is_heading:
             source.refuse_heading(first[0])
         self.counts: FileCounts = reader.counts
+        self.total: int | None = reader.total
         self.header: Sequence[str] = first[0].header if first else ()
         self._rows = self._chain(first, reader)
         self._part = source.part

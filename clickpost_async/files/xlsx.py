@@ -65,6 +65,11 @@ def sheet_rows(file: BinaryIO, sheet: str | int | None = None) -> Iterator[Sheet
 
 def _rows(file: BinaryIO, sheet: str | int | None) -> Iterator[SheetRow]:
     with zipfile.ZipFile(file) as packed:
+        parts = packed.namelist()
+        if "xl/workbook.bin" in parts:
+            raise UnreadableSheetError("an .xlsb workbook; save it as .xlsx")
+        if "[Content_Types].xml" not in parts:
+            raise UnreadableSheetError("a zip archive, not a workbook; unpack it first")
         size = sum(part.file_size for part in packed.infolist())
         if size > _LARGEST:
             raise UnreadableSheetError("the workbook unpacks to more than 4 GiB; split it")

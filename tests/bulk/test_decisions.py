@@ -105,7 +105,7 @@ ERRORS: list[tuple[ClickPostError, type[OrderOutcome], bool, bool]] = [
 
 
 @pytest.mark.parametrize(("error", "outcome", "foreign", "all_fail"), ERRORS, ids=repr)
-def test_an_error_says_what_is_known_of_its_order(
+def test_error_states_the_outcome_of_its_order(
     error: ClickPostError, outcome: type[OrderOutcome], foreign: bool, all_fail: bool
 ) -> None:
     assert outcome_of(error) is outcome

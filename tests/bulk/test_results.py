@@ -66,7 +66,7 @@ def test_a_csv_has_a_row_for_every_outcome(tmp_path: Path) -> None:
     assert all(row["advice"] for row in written[2:])
 
 
-def test_order_that_was_placed_before_is_told_as_such(tmp_path: Path) -> None:
+def test_order_placed_before_is_reported_as_such(tmp_path: Path) -> None:
     order = CreatedOrder(waybill="7700000001", response=ResponseInfo(status=323))
     path = tmp_path / "results.csv"
     with ResultsFile(path) as table:
@@ -105,7 +105,7 @@ def test_a_table_may_go_to_a_device() -> None:
         table.add(OUTCOMES[0])
 
 
-def test_an_order_whose_row_has_changed_shows_its_waybill_and_says_so(tmp_path: Path) -> None:
+def test_placed_order_with_a_changed_row_shows_waybill_and_change(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     with ResultsFile(path) as table:
         for outcome in OUTCOMES:
@@ -185,7 +185,7 @@ def read_text(cell: str) -> object:
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1))
-def test_what_was_neutralised_is_itself_again_when_it_is_read_as_an_order(text: str) -> None:
+def test_escaped_formula_is_restored_when_read_as_an_order(text: str) -> None:
     written = escape_formula(text)
 
     assert not written.startswith(("=", "+", "-", "@"))
@@ -240,7 +240,7 @@ def placed(**changes: Any) -> Placed:
     return Placed(**(names | changes), order=order)
 
 
-def test_a_csv_begins_with_the_mark_by_which_excel_knows_utf_8(tmp_path: Path) -> None:
+def test_csv_begins_with_the_byte_order_mark_that_excel_needs(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     with ResultsFile(path) as table:
         table.add(placed(reference_number="पेन"))

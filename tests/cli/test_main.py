@@ -87,7 +87,7 @@ def test_an_unknown_command_is_an_error() -> None:
         ("redis://127.0.0.1", "much", "a rate is written as calls per time"),
     ],
 )
-def test_a_worker_that_is_started_wrongly_says_how(redis: str, rate: str, message: str) -> None:
+def test_worker_reports_wrong_arguments(redis: str, rate: str, message: str) -> None:
     said = said_by(["worker", redis, "--rate", rate])
 
     assert (said.returncode, said.stdout) == (2, "")
@@ -167,7 +167,7 @@ def test_the_sandbox_prints_its_address_and_serves() -> None:
         "bulk orders.csv --settle-delay -1",
     ],
 )
-def test_what_cannot_be_is_told_without_a_traceback(arguments: str) -> None:
+def test_invalid_arguments_are_reported_without_a_traceback(arguments: str) -> None:
     said = said_by(arguments.split())
 
     assert said.returncode != 0
@@ -175,7 +175,7 @@ def test_what_cannot_be_is_told_without_a_traceback(arguments: str) -> None:
     assert "Traceback" not in said.stderr
 
 
-def test_a_port_that_is_taken_is_told_in_a_line() -> None:
+def test_port_in_use_is_reported_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         said = said_by(["sandbox", "--port", str(port)])
@@ -184,7 +184,7 @@ def test_a_port_that_is_taken_is_told_in_a_line() -> None:
     assert said.stderr.strip() == f"port {port}: address already in use; 0 takes any free one"
 
 
-def test_without_its_libraries_it_says_what_to_install() -> None:
+def test_missing_libraries_name_what_to_install() -> None:
     script = (
         "import sys; sys.modules['cyclopts'] = None\n"
         "try: import clickpost_async.cli\n"
@@ -206,7 +206,7 @@ def test_without_its_libraries_it_says_what_to_install() -> None:
         ("taskiq", ["worker", "redis://127.0.0.1:1", "--rate", "1/1s"], "taskiq"),
     ],
 )
-def test_a_command_without_its_libraries_says_so_in_a_line(
+def test_command_without_its_libraries_names_the_extra_in_one_line(
     missing: str, arguments: Sequence[str], extra: str
 ) -> None:
     script = (

@@ -21,7 +21,7 @@ def test_a_declaration_has_plain_defaults() -> None:
     assert dict(endpoint.means) == {}
 
 
-def test_a_declaration_keeps_what_it_is_told() -> None:
+def test_endpoint_declaration_keeps_its_settings() -> None:
     endpoint = Post(
         "/v1/user/token/",
         name="account.token",
@@ -42,7 +42,7 @@ def test_a_declaration_keeps_what_it_is_told() -> None:
     assert endpoint.label == "account.token"
 
 
-def test_what_has_no_name_is_called_by_its_path() -> None:
+def test_endpoint_without_a_name_is_named_by_its_path() -> None:
     endpoint = Get("/v9/own", returns=ResponseModel, idempotency=Idempotency.SAFE)
 
     assert endpoint.label == "GET /v9/own"

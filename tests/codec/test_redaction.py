@@ -57,7 +57,7 @@ BODY = json.dumps(ORDER).encode()
         ("Meera Reader", "Meera Reader"),
     ],
 )
-def test_what_belongs_to_a_person_is_masked(words: str, expected: str) -> None:
+def test_personal_data_is_redacted(words: str, expected: str) -> None:
     assert redact(words, IndiaOrder, BODY) == expected
 
 
@@ -76,7 +76,7 @@ def test_what_belongs_to_a_person_is_masked(words: str, expected: str) -> None:
         "1.50 kg in 2 boxes is more than 7",
     ],
 )
-def test_what_support_needs_stays(words: str) -> None:
+def test_redaction_keeps_what_support_needs(words: str) -> None:
     assert redact(words, IndiaOrder, BODY) == words
 
 
@@ -149,7 +149,7 @@ def test_every_body_that_has_persons_is_looked_through(kind: Any, body: Any) -> 
         (dict, BODY),
     ],
 )
-def test_where_nothing_is_known_of_persons_the_words_stay(takes: Any, body: bytes | None) -> None:
+def test_message_without_known_personal_data_is_unchanged(takes: Any, body: bytes | None) -> None:
     assert redact("Wilhelmina", takes, body) == "Wilhelmina"
 
 
@@ -174,12 +174,12 @@ def test_a_name_is_masked_however_it_is_repeated(
 
 
 @given(st.text(max_size=80), st.binary(max_size=80) | st.just(BODY))
-def test_any_words_come_back(words: str, body: bytes) -> None:
+def test_any_text_survives_redaction(words: str, body: bytes) -> None:
     assert isinstance(redact(words, IndiaOrder, body), str)
 
 
 @given(st.text('xyz .,:;-_()"%\n', max_size=60))
-def test_words_without_persons_come_back_unchanged(words: str) -> None:
+def test_message_without_personal_data_is_unchanged(words: str) -> None:
     assert redact(words, IndiaOrder, BODY) == words
 
 

@@ -51,7 +51,7 @@ def test_a_question_is_a_get_without_a_body() -> None:
     assert request.reference_number is None
 
 
-def test_a_question_without_words_has_no_question_mark() -> None:
+def test_request_without_parameters_has_no_question_mark() -> None:
     assert encode(ASK).target == "/v9/anything"
     assert encode(ASK, {"awb": None}).target == "/v9/anything"
 
@@ -63,7 +63,7 @@ def test_a_question_without_words_has_no_question_mark() -> None:
         max_size=3,
     )
 )
-def test_a_query_arrives_as_it_was_asked(query: dict[str, str | int]) -> None:
+def test_query_arrives_unchanged(query: dict[str, str | int]) -> None:
     target = encode(FIND_INDIA, query).target
 
     assert target.isascii()
@@ -74,13 +74,13 @@ def test_a_query_arrives_as_it_was_asked(query: dict[str, str | int]) -> None:
     }
 
 
-def test_numbers_of_other_libraries_are_asked_for_exactly() -> None:
+def test_numbers_of_other_libraries_must_be_exact() -> None:
     query: Any = {"cp_id": Decimal("4.00"), "page": np.int64(2)}
 
     assert encode(ASK, query).target == "/v9/anything?cp_id=4&page=2"
 
 
-def test_half_a_character_in_a_query_is_refused_in_words() -> None:
+def test_unpaired_surrogate_in_a_query_is_refused_with_a_message() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         encode(FIND_INDIA, {"reference_number": "\ud800"})
 
@@ -151,7 +151,7 @@ def test_an_invalid_mapping_is_refused_before_it_is_sent() -> None:
         (CREATE_INDIA, [india()]),
     ],
 )
-def test_what_the_endpoint_does_not_take_is_refused(endpoint: Post[Any], order: Any) -> None:
+def test_unknown_parameter_of_an_endpoint_is_refused(endpoint: Post[Any], order: Any) -> None:
     with pytest.raises(InvalidRequestError):
         encode(endpoint, body=order)
 
@@ -174,7 +174,7 @@ def test_a_body_of_ones_own_endpoint_is_refused_with_the_paths_of_all_that_json_
     assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
-def test_a_mapping_that_is_spoiled_inside_a_finished_order_is_refused_in_words() -> None:
+def test_invalid_mapping_inside_a_structured_order_is_refused_with_a_message() -> None:
     order = structure(india({"additional.new": {"a": 1}}), IndiaOrder)
     assert order.additional is not None
     order.additional.extra["new"]["a"] = math.nan
@@ -183,7 +183,7 @@ def test_a_mapping_that_is_spoiled_inside_a_finished_order_is_refused_in_words()
         encode(CREATE_INDIA, body=order)
 
 
-def test_a_body_without_end_is_refused_in_words() -> None:
+def test_endless_body_is_refused_with_a_message() -> None:
     endless: list[Any] = []
     endless.append(endless)
 

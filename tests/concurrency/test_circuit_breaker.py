@@ -50,7 +50,9 @@ async def refused(breaker: CircuitBreaker) -> float:
     ("good", "bad", "opens"), [(0, 19, False), (0, 20, True), (10, 10, True), (11, 10, False)]
 )
 @virtual_time
-async def test_it_opens_when_half_of_twenty_attempts_fail(good: int, bad: int, opens: bool) -> None:
+async def test_breaker_opens_when_half_of_twenty_attempts_fail(
+    good: int, bad: int, opens: bool
+) -> None:
     breaker = CircuitBreaker()
     await attempts(breaker, good=good, bad=bad)
     assert breaker.is_open == opens
@@ -81,7 +83,7 @@ async def test_an_attempt_that_is_given_up_counts_as_nothing() -> None:
 
 
 @virtual_time
-async def test_open_it_refuses_normal_calls_at_once_and_says_how_long() -> None:
+async def test_open_breaker_refuses_normal_calls_with_the_time_left() -> None:
     breaker = await opened(CircuitBreaker())
     await anyio.sleep(1)
     assert await refused(breaker) == 4
@@ -247,7 +249,7 @@ async def test_failures_that_began_before_the_outage_ended_do_not_open_it_again(
 
 
 @virtual_time
-async def test_the_first_word_about_an_attempt_counts() -> None:
+async def test_first_result_of_an_attempt_counts() -> None:
     breaker = await opened(CircuitBreaker())
     await anyio.sleep(5)
     with await breaker.acquire() as probe:
@@ -270,7 +272,7 @@ def test_a_clock_that_begins_anew_does_not_lock_it() -> None:
     assert breaker.is_open
 
 
-def test_it_works_on_trio() -> None:
+def test_circuit_breaker_works_on_trio() -> None:
     async def main() -> list[float]:
         breaker = await opened(CircuitBreaker())
         began = anyio.current_time()

@@ -176,7 +176,7 @@ def test_a_forked_process_has_connections_of_its_own(server: Served, transport: 
     assert (said.stderr, said.stdout) == ("", "well\n")
 
 
-def test_it_works_on_trio(server: Served) -> None:
+def test_client_works_on_trio(server: Served) -> None:
     async def main() -> tuple[list[str | None], int]:
         found: list[str | None] = []
         async with ClickPost(

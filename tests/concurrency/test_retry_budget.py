@@ -84,7 +84,7 @@ def test_a_server_that_is_down_gets_a_tenth_more_calls_not_four_times_as_many() 
     ("share", "most", "at_start", "named"),
     [(0, 1, 1, "share"), (1.1, 1, 1, "share"), (0.1, 1, 2, "most"), (0.1, 1, -1, "at_start")],
 )
-def test_what_makes_no_budget_is_refused(
+def test_invalid_retry_budget_is_refused(
     share: float, most: float, at_start: float, named: str
 ) -> None:
     with pytest.raises(ValueError, match=named):

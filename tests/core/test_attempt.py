@@ -77,7 +77,7 @@ async def test_a_create_has_these_headers_and_is_patient() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_question_says_nothing_of_a_body_and_is_less_patient() -> None:
+async def test_get_has_no_body_and_a_shorter_timeout() -> None:
     play = Play([FOUND])
     async with playing(play, timeouts=Timeouts(connect=1, write=2, read=3)) as clickpost:
         await clickpost.orders.fetch_india("W-1", courier_partner=4)
@@ -159,7 +159,7 @@ SENDING = "http11.send_request_headers.started"
         ((SENDING.replace("11", "2"),), httpx.ReadTimeout(""), NoReplyError),
     ],
 )
-async def test_evidence_comes_from_the_trace_where_there_is_one(
+async def test_send_progress_is_read_from_the_trace_where_there_is_one(
     steps: tuple[str, ...], error: Exception, expected: type[ClickPostError]
 ) -> None:
     transport = Traced(error, *steps)

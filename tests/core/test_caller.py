@@ -107,7 +107,7 @@ async def test_a_deadline_that_passes_before_the_key_is_known_means_that_nothing
     ],
 )
 @virtual_time
-async def test_a_deadline_says_whether_anything_may_have_been_processed(
+async def test_deadline_error_states_whether_the_request_may_have_been_processed(
     lines: list[Line], kind: type[ClickPostError]
 ) -> None:
     retry = RetryPolicy(attempts=10, backoff=40, max_backoff=40)
@@ -255,7 +255,7 @@ async def test_no_more_are_under_way_than_may_be() -> None:
 
 
 @virtual_time
-async def test_slow_answers_do_not_let_turns_pile_up_and_leave_as_a_burst() -> None:
+async def test_slow_redis_causes_no_burst() -> None:
     async def answer(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(30 if len(play.times) <= 2 else 0)
         return placed()
@@ -282,7 +282,7 @@ async def test_a_call_that_pauses_holds_no_place() -> None:
 
 
 @virtual_time
-async def test_a_checkout_goes_before_a_bulk_run() -> None:
+async def test_checkout_is_sent_before_a_bulk_run() -> None:
     play = Play([slowly])
     async with playing(play, max_concurrency=1) as clickpost:
         bulk = clickpost.with_options(priority=Priority.BULK)
@@ -317,7 +317,7 @@ async def test_an_order_with_mistakes_costs_no_turn_and_is_sent_nowhere() -> Non
 
 
 @virtual_time
-async def test_calls_made_together_are_answered_in_their_order() -> None:
+async def test_gathered_calls_return_in_their_order() -> None:
     async def after(seconds: float) -> float:
         await asyncio.sleep(seconds)
         return seconds
@@ -358,7 +358,7 @@ async def test_of_calls_made_together_the_first_failure_ends_the_others_and_is_r
 
 @pytest.mark.fault("X07")
 @virtual_time
-async def test_calls_that_wait_for_their_turn_when_the_client_closes_are_told_so() -> None:
+async def test_queued_calls_fail_when_the_client_closes() -> None:
     play = Play([placed()])
     clickpost = playing(play, rate=Rate(1, per=60))
     await clickpost.orders.create(india_order("R-0"))

@@ -70,7 +70,7 @@ async def test_a_lost_order_that_is_found_is_not_sent_again(how: str) -> None:
     [(india_order("R-1"), "/api/v3/create-order/"), (world_order("R-1"), "/api/v4/create-order/")],
 )
 @virtual_time
-async def test_it_is_looked_for_where_it_was_sent_to(order: Any, path: str) -> None:
+async def test_look_up_goes_to_the_host_of_the_create(order: Any, path: str) -> None:
     play = Play([httpx.ReadError("")], knows=placed())
     async with playing(play) as clickpost:
         await clickpost.orders.create(order)
@@ -95,7 +95,7 @@ async def test_it_is_looked_for_where_it_was_sent_to(order: Any, path: str) -> N
     ],
 )
 @virtual_time
-async def test_whatever_goes_wrong_with_the_look_up_the_order_settles_and_is_sent_again(
+async def test_order_settles_and_is_resent_when_its_look_up_fails(
     knows: Line,
 ) -> None:
     play = Play([httpx.ReadError(""), placed()], knows=knows)
@@ -304,9 +304,7 @@ async def test_an_unrecognised_error_is_repeated_once_and_only_on_request(
     ],
 )
 @virtual_time
-async def test_an_error_tells_when_the_same_order_may_be_sent_again(
-    line: Line, again_in: float | None
-) -> None:
+async def test_error_has_the_time_of_a_safe_retry(line: Line, again_in: float | None) -> None:
     async with playing([line], retry=RetryPolicy(attempts=1)) as clickpost:
         with pytest.raises(ClickPostError) as caught:
             await clickpost.orders.create(india_order("R-1"))
@@ -324,7 +322,7 @@ async def test_an_error_tells_when_the_same_order_may_be_sent_again(
     ],
 )
 @virtual_time
-async def test_what_acts_twice_may_not_be_sent_again_at_all(
+async def test_unsafe_operation_is_not_resent_at_all(
     repeat: Idempotency, again_in: float | None
 ) -> None:
     own = Post("/v9/own/", returns=CreatedOrder, extract=order_of, idempotency=repeat)
@@ -339,7 +337,7 @@ async def test_what_acts_twice_may_not_be_sent_again_at_all(
 
 
 @virtual_time
-async def test_two_answers_that_were_mixed_up_are_taken_for_neither_order() -> None:
+async def test_mixed_up_responses_are_taken_for_neither_order() -> None:
     references = ["R-1", "R-2"]
 
     async def mixed(request: httpx.Request) -> httpx.Response:
@@ -459,7 +457,7 @@ async def test_a_bulk_run_finds_lost_orders_too() -> None:
 
 
 @virtual_time
-async def test_a_ledger_is_told_before_every_sending_of_an_order_and_of_nothing_else() -> None:
+async def test_ledger_is_marked_before_each_send_of_an_order_only() -> None:
     told: list[tuple[str, int, int]] = []
     play = Play([httpx.ConnectError(""), httpx.ReadError(""), queued(), placed()])
 

@@ -76,7 +76,7 @@ async def test_a_pause_longer_than_the_patience_ends_the_call_at_once(
     ("header", "seconds"), [({"retry-after": "0"}, 0.0), ({"retry-after": "0.5"}, 0.5), ({}, 1.0)]
 )
 @virtual_time
-async def test_everybody_pauses_for_as_long_as_was_said_and_for_a_second_if_nothing_was(
+async def test_all_calls_pause_for_the_retry_after_or_one_second(
     header: dict[str, str], seconds: float
 ) -> None:
     listener = Listener()
@@ -192,7 +192,7 @@ async def test_the_deadline_of_the_call_that_is_throttled_counts_too() -> None:
 
 
 @virtual_time
-async def test_one_that_waits_for_a_hasty_create_goes_on_without_it() -> None:
+async def test_waiter_of_a_create_with_a_short_deadline_continues_alone() -> None:
     play = Play([slowly(1, throttled(60)), placed()])
     async with playing(play) as clickpost:
         hasty = clickpost.with_options(deadline=20)
@@ -208,7 +208,7 @@ async def test_one_that_waits_for_a_hasty_create_goes_on_without_it() -> None:
 
 
 @virtual_time
-async def test_a_deadline_that_passes_within_a_pause_says_when_to_come_again(
+async def test_deadline_within_a_pause_reports_when_to_retry(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(random, "uniform", lambda low, high: high)
@@ -239,7 +239,7 @@ async def test_an_order_in_doubt_stays_unknown_and_is_not_called_back_before_the
 
 
 @virtual_time
-async def test_a_bulk_run_halts_where_it_is_told_to_pause_for_too_long() -> None:
+async def test_bulk_run_halts_at_a_retry_after_that_is_too_long() -> None:
     play = Play([throttled(3600)])
     orders = (india_order(f"R-{number}") for number in range(1000))
     async with playing(play) as clickpost, create(clickpost, orders, max_concurrency=4) as run:
@@ -276,7 +276,7 @@ async def test_calls_that_wait_at_a_limiter_of_ones_own_are_ended_too() -> None:
 
 
 @virtual_time
-async def test_a_pause_that_another_process_was_asked_for_counts_too() -> None:
+async def test_pause_of_another_process_counts() -> None:
     limiter = Own()
     limiter.held = 3600.0  # type: ignore[attr-defined]
     play = Play([placed()])

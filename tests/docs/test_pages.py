@@ -71,6 +71,6 @@ def test_a_page_that_is_wrong_fails(page: Path, sandbox: Sandbox, right: str, wr
         Reader(page).read()
 
 
-def test_what_is_printed_is_compared_but_for_dots_and_blanks() -> None:
+def test_printed_text_is_compared_except_for_dots_and_blanks() -> None:
     assert prints("a ...\n  b\n", "a 1 2 b")
     assert not prints("a b", "a c")

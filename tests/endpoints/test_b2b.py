@@ -82,7 +82,7 @@ async def test_a_b2b_order_that_fails_later_is_rejected() -> None:
 
 
 @virtual_time
-async def test_a_lookup_that_does_not_know_a_pending_b2b_order_leaves_it_unknown() -> None:
+async def test_look_up_without_a_pending_b2b_order_leaves_it_unknown() -> None:
     play = Play([queued(102)], knows=said(321, "AWB not found"))
     async with playing(play) as clickpost:
         with pytest.raises(InvalidRequestError) as caught:
@@ -145,7 +145,7 @@ async def test_b2b_order_in_doubt_that_a_lookup_finds_pending_is_polled_and_not_
 
 
 @virtual_time
-async def test_a_lost_b2b_order_that_nobody_finds_is_sent_again_after_the_settle_delay() -> None:
+async def test_lost_b2b_order_not_found_is_resent_after_the_settle_delay() -> None:
     play = Play([httpx.ReadError(""), placed("W-9", "B-1")])
     async with playing(play) as clickpost:
         await clickpost.orders.create_b2b(b2b_order())
@@ -215,7 +215,7 @@ def test_an_order_that_has_all_that_the_guide_asks_for_is_not_warned_of() -> Non
     assert [str(warning) for warning in order.warnings] == []
 
 
-def test_what_only_the_guide_asks_for_is_warned_of_and_sent() -> None:
+def test_requirement_of_the_guide_only_is_a_warning() -> None:
     payload = b2b_order(account_code=None, invoice_info=[{"number": "1", "value": 50_000}])
     payload["shipment_info"]["box_info"] = [{"count": 1}]
     payload["pickup_info"] = {"name": "Asha Sample", "phone": "9000000041", "country": "Nepal"}

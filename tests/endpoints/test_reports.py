@@ -151,7 +151,7 @@ async def test_a_status_without_anything_in_it_is_not_ready(body: Any) -> None:
 
 @pytest.mark.parametrize("body", [{}, {"result": []}, {"result": "17"}, {"result": [17]}])
 @pytest.mark.asyncio
-async def test_a_request_that_is_answered_without_a_report_is_unreadable(body: Any) -> None:
+async def test_response_without_a_report_is_unreadable(body: Any) -> None:
     with pytest.raises(UnreadableReplyError):
         await asked(body, "request")
 

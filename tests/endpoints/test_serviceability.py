@@ -64,7 +64,7 @@ async def test_a_check_is_as_true_as_its_pincode_is_serviceable(
     assert response.response.status == 200
 
 
-def test_a_check_without_a_response_says_no() -> None:
+def test_check_without_a_response_fails() -> None:
     assert not PincodeServiceability()
 
 

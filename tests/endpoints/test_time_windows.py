@@ -266,7 +266,7 @@ def test_every_new_status_of_an_order_is_given_out() -> None:
     assert [row.updated for row in (*before, *after)] == [row.written for row in updates]
 
 
-def test_rows_without_an_identity_are_told_apart_by_all_they_say() -> None:
+def test_rows_without_an_identity_are_distinguished_by_all_their_values() -> None:
     class Nameless(FakeClickPost):
         async def get(self, endpoint: Endpoint[Any], query: Query) -> Any:
             self.asked.append(query)
@@ -295,7 +295,7 @@ def test_a_span_is_cut_into_legal_windows_that_overlap_oldest_first() -> None:
     ]
 
 
-def test_a_window_of_one_page_is_asked_for_once() -> None:
+def test_time_window_of_one_page_is_requested_once() -> None:
     fake = FakeClickPost([Update("W", TEN + seconds(1))], now=TEN + timedelta(days=1))
 
     assert read(fake, TEN + seconds(1800)) == ["W"]
@@ -321,7 +321,7 @@ def test_a_span_that_has_not_begun_is_empty_and_keeps_its_place() -> None:
     assert windows.checkpoint == Checkpoint(of="orders.updated", start=TEN)
 
 
-def test_a_broken_second_at_the_end_is_asked_for_as_a_whole() -> None:
+def test_fraction_of_a_second_at_the_end_is_rounded_up() -> None:
     fake = FakeClickPost([Update("W", TEN + seconds(60.4))], now=TEN + timedelta(days=1))
 
     assert read(fake, TEN + seconds(60.5)) == ["W"]
@@ -349,7 +349,7 @@ def test_times_of_any_zone_name_the_same_window() -> None:
         ),
     ],
 )
-def test_a_span_that_makes_no_sense_is_refused_before_anything_is_asked(
+def test_invalid_time_span_is_refused_before_any_request(
     arguments: Mapping[str, Any], fields: list[str]
 ) -> None:
     fake = FakeClickPost([], now=TEN)

@@ -30,7 +30,7 @@ def calling(server: Server) -> httpx.AsyncClient:
 
 
 @pytest.mark.asyncio
-async def test_workers_on_uvloop_finish_the_orders_in_flight_before_they_stop() -> None:
+async def test_uvloop_workers_finish_requests_in_flight_before_they_stop() -> None:
     async with Sandbox() as sandbox:
         answers: list[httpx.Response] = []
         workers: set[int] = set()

@@ -7,7 +7,7 @@ from tests.faults.catalogue import FAULTS, NOT_PLAYED, played
 TABLE = Path(__file__).parent / "README.md"
 
 
-def test_every_fault_is_played_or_it_is_said_why_not() -> None:
+def test_every_fault_is_played_or_has_a_reason() -> None:
     faults = {one.fault for one in played() if not one.control}
     assert faults <= set(FAULTS)
     assert set(FAULTS) - faults == set(NOT_PLAYED)

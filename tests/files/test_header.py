@@ -37,13 +37,13 @@ def test_a_known_path_keeps_the_kind_of_its_column() -> None:
         ("aditional.zone", "additional.zone"),
     ],
 )
-def test_an_unknown_column_is_told_the_nearest_name(name: str, nearest: str) -> None:
+def test_unknown_column_is_reported_with_the_nearest_name(name: str, nearest: str) -> None:
     with pytest.raises(UnknownColumnError, match=f"did you mean {nearest}?"):
         find_column(name)
 
 
 @pytest.mark.parametrize("name", ["Sr. No.", "??", "additional.", "additional..x", "zzz.qqq"])
-def test_what_is_like_nothing_known_gets_general_advice(name: str) -> None:
+def test_unrecognised_column_gets_general_advice(name: str) -> None:
     with pytest.raises(UnknownColumnError, match="rename it to a known one"):
         find_column(name)
 
@@ -60,7 +60,7 @@ def test_columns_without_a_name_are_passed_over() -> None:
     assert [heading.index for heading in headings] == [0, 2]
 
 
-def test_names_that_stand_twice_are_told() -> None:
+def test_duplicate_column_names_are_reported() -> None:
     assert problems("reference_number", "note", "Note") == [
         ("Note", "columns 2 and 3 have the same name")
     ]

@@ -36,7 +36,7 @@ def test_rows_with_one_reference_are_one_order_with_several_items() -> None:
     }
 
 
-def test_contradicting_rows_are_told_with_both_row_numbers() -> None:
+def test_contradicting_rows_are_reported_with_both_row_numbers() -> None:
     (row,) = read("reference_number,drop_city,item_sku\nA1,Pune,S1\nA1,Surat,S2\n")
 
     assert row.order is None
@@ -63,7 +63,7 @@ def test_contradicting_rows_are_told_with_both_row_numbers() -> None:
         ("market", "", Market.INDIA),
     ],
 )
-def test_the_market_is_said_or_told_by_the_countries(
+def test_market_is_given_or_derived_from_the_countries(
     titles: str, cells: str, market: Market
 ) -> None:
     (row,) = read(f"reference_number,{titles}\nA1,{cells}\n")
@@ -128,7 +128,7 @@ def test_a_note_is_not_sent() -> None:
     assert row.order == {"shipment_details": {"reference_number": "A1"}}
 
 
-def test_all_problems_of_an_order_are_told_together_by_row() -> None:
+def test_all_problems_of_an_order_are_reported_together_by_row() -> None:
     (row,) = read(
         "reference_number,weight,drop_phone,item_price\nA1,heavy,9.1E+11,1\nA1,,,cheap\nA1,light,,\n"
     )
@@ -170,7 +170,7 @@ def test_a_path_of_a_json_order_is_its_own_column() -> None:
     assert str(order.locate("drop_info.name", "missing")) == "row 2, drop_info.name: missing"
 
 
-def test_what_belongs_to_a_person_is_not_shown() -> None:
+def test_personal_data_of_a_row_is_not_shown() -> None:
     (row,) = read("reference_number,drop_name\nA1,Asha\n")
 
     assert "Asha" not in repr(row)

@@ -27,7 +27,7 @@ def test_every_ready_made_map_can_be_recognised_and_loaded() -> None:
 
 
 @pytest.mark.parametrize("name", TITLES)
-def test_an_export_is_told_by_its_columns(name: str) -> None:
+def test_export_is_recognised_by_its_columns(name: str) -> None:
     found = recognise(TITLES[name])
 
     assert found is not None
@@ -49,7 +49,7 @@ def test_the_row_that_names_the_columns_may_come_below_others() -> None:
     assert found.export is not None
 
 
-def test_our_own_columns_are_told_as_such() -> None:
+def test_own_columns_are_recognised() -> None:
     found = recognise_rows([(1, ["Reference Number", "weight"])])
 
     assert found is not None

@@ -302,7 +302,7 @@ def _of_another_kind() -> bytes:
 def test_file_that_is_no_workbook_is_one_problem(content: bytes) -> None:
     [row] = read_orders(io.BytesIO(content), format="xlsx")
 
-    assert "save it as CSV UTF-8" in str(row.problems[0])
+    assert re.search("save it as CSV UTF-8|unpack it first|is empty", str(row.problems[0]))
 
 
 def test_zip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:

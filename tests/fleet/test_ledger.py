@@ -63,7 +63,9 @@ async def test_an_order_is_one_workers_and_the_others_wait(
 
 
 @pytest.mark.asyncio
-async def test_a_placed_order_gives_its_answer_to_all(one: OpenLedger, other: OpenLedger) -> None:
+async def test_placed_order_shares_its_response_with_all_waiters(
+    one: OpenLedger, other: OpenLedger
+) -> None:
     await claimed(one)
     await one.sending(KEY)
     await one.end(KEY, "aa", placed())
@@ -73,7 +75,7 @@ async def test_a_placed_order_gives_its_answer_to_all(one: OpenLedger, other: Op
 
 
 @pytest.mark.asyncio
-async def test_what_a_dead_worker_has_sent_is_in_doubt(
+async def test_sent_order_of_a_dead_worker_is_in_doubt(
     server: RedisServer, one: OpenLedger
 ) -> None:
     async with Ledger(server.url, account="acme").open() as dead:
@@ -88,7 +90,7 @@ async def test_what_a_dead_worker_has_sent_is_in_doubt(
 
 
 @pytest.mark.asyncio
-async def test_what_a_dead_worker_has_not_sent_is_free_and_may_change(
+async def test_unsent_order_of_a_dead_worker_is_free_and_may_change(
     server: RedisServer, one: OpenLedger
 ) -> None:
     async with Ledger(server.url, account="acme").open() as dead:
@@ -132,7 +134,7 @@ async def test_nor_may_it_send_when_the_other_one_is_done_with_the_order(
 
 
 @pytest.mark.asyncio
-async def test_a_worker_that_lives_keeps_what_it_says_it_has_and_no_more(
+async def test_live_worker_keeps_only_the_orders_it_renews(
     one: OpenLedger, other: OpenLedger
 ) -> None:
     with one.holding(KEY):
@@ -153,7 +155,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.fault("R04")
 @pytest.mark.asyncio
-async def test_r04_what_an_older_redis_says_is_under_way_is_in_doubt_and_nobodys(
+async def test_r04_order_in_flight_by_an_older_redis_is_in_doubt_and_unclaimed(
     brief: None,
 ) -> None:
     with RedisServer(save="3600 1000") as server:
@@ -184,7 +186,7 @@ async def eventually_free(ledger: OpenLedger) -> None:
 
 @pytest.mark.fault("R04")
 @pytest.mark.asyncio
-async def test_r04_a_worker_that_still_has_its_order_keeps_it_when_redis_comes_back(
+async def test_r04_worker_keeps_its_order_when_redis_is_back(
     brief: None,
 ) -> None:
     with RedisServer(appendonly="yes") as server:
@@ -203,9 +205,7 @@ async def test_r04_a_worker_that_still_has_its_order_keeps_it_when_redis_comes_b
 
 
 @pytest.mark.asyncio
-async def test_an_answer_that_did_not_arrive_is_there_again(
-    one: OpenLedger, server: RedisServer
-) -> None:
+async def test_lost_response_is_recovered(one: OpenLedger, server: RedisServer) -> None:
     box = one.reply_stream()
     await one.reply(box, 1, "first")
     await one.reply(box, 2, "second")
@@ -283,7 +283,9 @@ async def test_registered_order_that_redis_forgot_is_in_doubt(
 
 
 @pytest.mark.asyncio
-async def test_registering_keeps_what_the_ledger_knows(one: OpenLedger, other: OpenLedger) -> None:
+async def test_registering_keeps_the_state_in_the_ledger(
+    one: OpenLedger, other: OpenLedger
+) -> None:
     await other.generation()
     await claimed(one)
     await one.sending(KEY)
@@ -298,7 +300,7 @@ async def test_registering_keeps_what_the_ledger_knows(one: OpenLedger, other: O
 
 @pytest.mark.parametrize("became", ["open", "placed"])
 @pytest.mark.asyncio
-async def test_what_became_of_a_forgotten_order_is_written_down(
+async def test_outcome_of_a_forgotten_order_is_recorded(
     one: OpenLedger, other: OpenLedger, server: RedisServer, became: str
 ) -> None:
     await claimed(one)
@@ -331,7 +333,7 @@ async def test_worker_that_lost_its_claim_changes_nothing_about_anothers(
 
 
 @pytest.mark.asyncio
-async def test_era_changes_with_a_restart_and_with_flushall_only() -> None:
+async def test_run_id_changes_with_a_restart_and_with_flushall_only() -> None:
     with RedisServer(appendonly="yes") as server:
         async with Ledger(server.url, account="acme").open() as ledger:
             first = await ledger.generation()
@@ -346,7 +348,7 @@ async def test_era_changes_with_a_restart_and_with_flushall_only() -> None:
 
 
 @pytest.mark.asyncio
-async def test_leaving_does_not_wait_for_a_redis_that_does_not_answer(
+async def test_closing_does_not_wait_for_an_unresponsive_redis(
     one: OpenLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = asyncio.Event()
@@ -363,7 +365,7 @@ async def test_leaving_does_not_wait_for_a_redis_that_does_not_answer(
 
 
 @pytest.mark.asyncio
-async def test_the_script_comes_back_after_a_flush(one: OpenLedger, server: RedisServer) -> None:
+async def test_script_is_loaded_again_after_a_flush(one: OpenLedger, server: RedisServer) -> None:
     with server.client() as client:
         client.script_flush()
     assert await claimed(one) == Granted(None)

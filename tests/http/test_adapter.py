@@ -53,7 +53,7 @@ def test_only_three_headers_are_read_and_each_as_a_whole() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
-def test_a_packed_answer_is_unpacked_from_whatever_pieces_it_comes_in(size: int) -> None:
+def test_gzipped_response_is_decompressed_from_chunks_of_any_size(size: int) -> None:
     body = bytes(range(256)) * 9
     packed = gzip.compress(body)
     answer = ResponseReader()
@@ -64,7 +64,7 @@ def test_a_packed_answer_is_unpacked_from_whatever_pieces_it_comes_in(size: int)
     assert answer.body() == body
 
 
-def test_an_answer_may_be_as_large_as_is_bearable_and_no_larger(
+def test_response_may_be_as_large_as_the_limit_and_no_larger(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(response_reader, "LARGEST", 100)
@@ -114,7 +114,7 @@ def test_a_body_that_is_not_packed_although_it_claims_to_be_is_refused(encoding:
         answer.feed(b'{"meta": {"status": 200}}')
 
 
-def test_a_deflated_answer_was_not_asked_for() -> None:
+def test_deflated_response_is_refused() -> None:
     answer = ResponseReader()
     with pytest.raises(UnreadableReplyError, match="in the response: deflate") as caught:
         answer.begin(207, [(b"content-encoding", b"deflate")])
@@ -148,7 +148,7 @@ def test_the_family_of_httpx_is_sorted_by_name(error: Exception, expected: Failu
     assert failure_of(error) is expected
 
 
-def test_what_httpcore_logs_of_a_step_loses_the_words_of_the_answer() -> None:
+def test_httpcore_log_of_a_step_omits_the_reason_phrase() -> None:
     told = {"return_value": (b"Location", KEY), "exception": ValueError(KEY), "timeout": 5}
     drop_quoted_payload(told)
 

@@ -172,9 +172,7 @@ on_both = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 @pytest.mark.fault("S04")
 @on_both
-def test_a_label_comes_whole_into_a_file_that_only_its_owner_reads(
-    tmp_path: Path, backend: str
-) -> None:
+def test_label_is_written_whole_to_a_private_file(tmp_path: Path, backend: str) -> None:
     async def run() -> None:
         async with served(http(PDF)) as server:
             path = await fetched(server, tmp_path / "label.pdf")
@@ -389,9 +387,7 @@ async def test_a_host_that_cannot_be_found_is_not_sent(tmp_path: Path, error: Ex
     ],
 )
 @pytest.mark.asyncio
-async def test_a_url_that_is_not_to_be_followed_is_refused_before_anything_is_asked(
-    tmp_path: Path, url: str
-) -> None:
+async def test_forbidden_url_is_refused_before_any_request(tmp_path: Path, url: str) -> None:
     names, network = Names(), Network()
     with pytest.raises(InvalidRequestError) as caught:
         await Downloader(resolve=names, network=network).download(LABEL, url, tmp_path / "file")
@@ -400,7 +396,7 @@ async def test_a_url_that_is_not_to_be_followed_is_refused_before_anything_is_as
 
 
 @pytest.mark.asyncio
-async def test_this_machine_is_asked_only_where_that_was_allowed(tmp_path: Path) -> None:
+async def test_loopback_is_called_only_where_allowed(tmp_path: Path) -> None:
     async with served(http(PDF)) as server:
         url = f"http://127.0.0.1:{server.port}/DL1.pdf"
         with pytest.raises(InvalidRequestError, match="https is needed"):
@@ -411,7 +407,7 @@ async def test_this_machine_is_asked_only_where_that_was_allowed(tmp_path: Path)
 
 
 @pytest.mark.asyncio
-async def test_a_sandbox_elsewhere_is_asked_in_plain_http_at_its_own_host_and_port(
+async def test_sandbox_on_another_port_is_called_over_plain_http(
     tmp_path: Path,
 ) -> None:
     async with served(http(PDF)) as server:
@@ -651,7 +647,7 @@ async def test_a_file_that_is_packed_is_refused(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.asyncio
-async def test_an_answer_that_is_no_file_says_what_to_do(
+async def test_response_that_is_no_file_has_advice(
     tmp_path: Path,
     status: int,
     kind: type[ClickPostError],
@@ -717,7 +713,7 @@ async def test_a_link_is_never_followed(tmp_path: Path, there: bool) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_place_that_cannot_hold_a_file_is_refused_before_anything_is_asked(
+async def test_unwritable_path_is_refused_before_any_request(
     tmp_path: Path,
 ) -> None:
     async with served(http(PDF)) as server:

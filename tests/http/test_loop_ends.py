@@ -238,7 +238,7 @@ def test_forked_processes_leave_no_descriptor_in_parent_or_child(
             closed_by_hand(clickpost, new_loop)
         return max(0, descriptors() - first - 1)
 
-    for _ in range(20):
+    for _ in range(8):
         child = os.fork()
         if not child:
             code = 99

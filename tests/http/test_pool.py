@@ -70,7 +70,7 @@ async def test_calls_at_once_have_a_connection_each_and_leave_them_for_the_next(
 
 
 @pytest.mark.asyncio
-async def test_an_answer_that_is_not_read_to_its_end_costs_the_connection(
+async def test_unread_response_closes_the_connection(
     make_pool: MakePool,
 ) -> None:
     async def talk(peer: Peer) -> None:
@@ -91,7 +91,7 @@ async def test_an_answer_that_is_not_read_to_its_end_costs_the_connection(
 
 @pytest.mark.parametrize("later", [False, True])
 @pytest.mark.asyncio
-async def test_a_connection_on_which_more_came_than_the_answer_is_not_used_again(
+async def test_connection_with_data_after_the_response_is_not_reused(
     later: bool, make_pool: MakePool
 ) -> None:
     first, stray = http(b"first"), http(b"stray")
@@ -115,7 +115,7 @@ async def test_a_connection_on_which_more_came_than_the_answer_is_not_used_again
 
 
 @pytest.mark.asyncio
-async def test_a_server_that_wants_no_more_calls_is_asked_on_a_new_connection(
+async def test_connection_close_makes_the_next_call_open_a_new_one(
     make_pool: MakePool,
 ) -> None:
     async def talk(peer: Peer) -> None:
@@ -146,7 +146,7 @@ async def test_a_connection_that_idled_for_too_long_is_not_trusted(
 
 
 @pytest.mark.asyncio
-async def test_what_a_busier_time_has_left_is_closed_while_one_connection_goes_on(
+async def test_surplus_idle_connections_are_closed_while_one_is_in_use(
     monkeypatch: pytest.MonkeyPatch, make_pool: MakePool
 ) -> None:
     monkeypatch.setattr(pool_module, "KEEP_ALIVE", 0.05)
@@ -285,7 +285,7 @@ async def test_httpcore_connection_closed_after_the_pool_took_it_is_noticed_befo
 
 
 @pytest.mark.asyncio
-async def test_a_call_is_told_how_far_it_got_on_a_new_connection_and_on_a_used_one(
+async def test_send_progress_is_known_on_new_and_reused_connections(
     make_pool: MakePool,
 ) -> None:
     async def silent(peer: Peer) -> None:

@@ -88,7 +88,7 @@ LOOKALIKES = st.lists(
 
 
 @given(LOOKALIKES, LOOKALIKES)
-def test_what_looks_like_the_placeholder_is_left_alone(asked: str, said: str) -> None:
+def test_text_like_the_placeholder_is_unchanged(asked: str, said: str) -> None:
     from clickpost_async._codec.request import encode
 
     ring, key = Authenticator(resolve_credentials("acme", CANARY)), Secret(CANARY)
@@ -105,7 +105,7 @@ def test_what_looks_like_the_placeholder_is_left_alone(asked: str, said: str) ->
         assert signed.count(CANARY.encode()) + signed.count(b"canary%2B4f2a%2F9c%3De1d8") == 1
 
 
-def test_a_request_whose_placeholder_somebody_took_out_is_sent_without_the_key() -> None:
+def test_request_without_the_key_placeholder_is_sent_without_the_key() -> None:
     ring, key = Authenticator(resolve_credentials("acme", CANARY)), Secret(CANARY)
     for auth in SIGNED_AUTH:
         _, _, signature = ring.sign("/x", b"{}", auth, key)

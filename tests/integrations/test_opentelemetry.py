@@ -185,7 +185,7 @@ async def test_a_call_is_a_span_with_one_for_its_attempt_under_it() -> None:
 
 
 @virtual_time
-async def test_a_lost_answer_a_look_up_a_429_and_a_poll_are_all_to_be_seen() -> None:
+async def test_spans_show_lost_response_look_up_429_and_poll() -> None:
     collected = await told(
         httpx.ReadError(""),
         httpx.Response(429, headers={"retry-after": "9"}),
@@ -211,7 +211,7 @@ async def test_a_lost_answer_a_look_up_a_429_and_a_poll_are_all_to_be_seen() -> 
 
 
 @virtual_time
-async def test_a_refusal_has_clickposts_code_and_none_of_its_words() -> None:
+async def test_refusal_event_has_clickposts_code_and_not_its_message() -> None:
     collected = await told(said(307, "wrong order type"))
 
     assert collected.tree == [(CREATE, None, REFUSED), (CREATING, CREATE, REFUSED)]
@@ -222,7 +222,7 @@ async def test_a_refusal_has_clickposts_code_and_none_of_its_words() -> None:
 
 
 @virtual_time
-async def test_an_order_nobody_knows_about_is_told_to_be_unknown() -> None:
+async def test_order_without_an_outcome_is_reported_unknown() -> None:
     collected = await told(httpx.ReadError(""), retry=RetryPolicy.never())
     call = collected.named(CREATE)[0]
     assert (call.attributes or {})["clickpost.outcome"] == "unknown"
@@ -264,7 +264,7 @@ async def test_one_cancelled_while_it_pauses_has_no_attempt_that_was_cancelled()
 
 
 @virtual_time
-async def test_what_makes_no_attempt_is_a_span_all_the_same() -> None:
+async def test_call_without_an_attempt_has_a_span() -> None:
     collected = Collected()
 
     async def slowly(request: httpx.Request) -> httpx.Response:
@@ -291,7 +291,7 @@ def test_a_call_that_never_left_began_when_it_was_made() -> None:
     assert (span.end_time - span.start_time) / 1e9 == pytest.approx(100, abs=10)
 
 
-def test_how_long_a_call_waited_to_leave_is_told() -> None:
+def test_wait_before_a_call_is_reported() -> None:
     collected = Collected()
     collected.tell(AttemptStarted(attempt=1, **MADE))
     collected.tell(AttemptSucceeded(attempt=1, status=200, http_status=200, seconds=100.0, **MADE))
@@ -447,7 +447,7 @@ async def test_a_client_may_have_two_observers() -> None:
         ),
     ],
 )
-def test_your_own_endpoints_are_told_as_far_as_they_are_known(
+def test_errors_of_own_endpoints_state_what_is_known(
     endpoint: Get[ResponseModel] | Post[ResponseModel],
     known: bool,
     name: str,
@@ -743,7 +743,7 @@ def test_an_event_of_a_call_it_never_heard_of_opens_no_span(event: Event) -> Non
     assert collected.spans == []
 
 
-def test_without_the_api_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_opentelemetry_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
     room = "clickpost_async.integrations.opentelemetry"
 

@@ -170,7 +170,7 @@ async def test_a_mounted_application_has_the_client_of_the_one_it_is_mounted_in(
 
 @frameworks
 @pytest.mark.asyncio
-async def test_an_application_without_the_lifespan_is_told_what_it_lacks(make: Any) -> None:
+async def test_application_without_the_lifespan_is_an_error_with_advice(make: Any) -> None:
     app = make(lambda: pytest.fail("nobody starts it"))
     unstarted = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=unstarted, base_url="http://shop.test") as http:
@@ -252,7 +252,7 @@ def test_every_event_loop_that_serves_an_application_has_a_client_of_its_own() -
 
 @frameworks
 @pytest.mark.asyncio
-async def test_what_goes_wrong_is_answered_by_what_is_known(make: Any) -> None:
+async def test_error_response_states_the_outcome(make: Any) -> None:
     words = "the courier's own words"
     play = [
         said(319, words),
@@ -296,7 +296,7 @@ async def test_another_error_is_none_of_its_business() -> None:
 
 @frameworks
 @pytest.mark.asyncio
-async def test_it_lives_and_says_how_busy_it_is_without_asking_anybody(make: Any) -> None:
+async def test_health_shows_load_without_a_request(make: Any) -> None:
     async with running(make(lambda: playing([never_answers]))) as http:
         idle = (await http.get("/health")).json()
         call = asyncio.create_task(http.post("/orders", json=india_order("R-1")))
@@ -323,7 +323,7 @@ async def test_it_lives_and_says_how_busy_it_is_without_asking_anybody(make: Any
     ],
 )
 @pytest.mark.asyncio
-async def test_clickpost_is_asked_once_and_only_whether_is_told(
+async def test_health_check_is_cached_and_returns_no_details(
     make: Any, line: Any, status: int
 ) -> None:
     clickpost = playing([line])
@@ -386,7 +386,7 @@ async def test_a_handler_that_fails_has_the_event_pushed_again() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_sender_that_goes_away_in_mid_push_is_no_crash() -> None:
+async def test_sender_that_disconnects_during_a_push_causes_no_crash() -> None:
     hooked = Hooked()
     messages = iter(
         [
@@ -416,7 +416,7 @@ async def test_a_sender_that_goes_away_in_mid_push_is_no_crash() -> None:
 
 
 @pytest.mark.parametrize("room", ["starlette", "litestar"])
-def test_without_its_framework_it_says_what_to_install(room: str) -> None:
+def test_missing_framework_names_what_to_install(room: str) -> None:
     script = (
         f"import sys; sys.modules['{room}'] = None\n"
         f"try: import clickpost_async.integrations.{room}\n"

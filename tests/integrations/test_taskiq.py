@@ -95,7 +95,7 @@ async def one(server: RedisServer) -> AsyncIterator[Listening]:
 
 
 @pytest.mark.asyncio
-async def test_what_was_fed_before_the_first_worker_came_is_delivered(server: RedisServer) -> None:
+async def test_orders_queued_before_the_first_worker_are_delivered(server: RedisServer) -> None:
     feeder = OrderBroker(server.url, account="acme")
     await feeder.startup()
     await feeder.kick(message("early"))
@@ -109,7 +109,7 @@ async def test_what_was_fed_before_the_first_worker_came_is_delivered(server: Re
 
 
 @pytest.mark.asyncio
-async def test_what_is_acknowledged_leaves_nothing_behind(
+async def test_acknowledged_message_leaves_nothing_behind(
     server: RedisServer, one: Listening
 ) -> None:
     await one.broker.kick(message("an address"))
@@ -200,7 +200,7 @@ async def test_r06_a_redis_that_may_not_be_written_for_a_while_is_waited_for(
 
 @pytest.mark.fault("R01")
 @pytest.mark.asyncio
-async def test_r01_a_worker_that_is_started_before_its_redis_waits_and_a_feeder_is_told(
+async def test_r01_worker_without_redis_waits_and_a_feeder_gets_an_error(
     sandbox: Sandbox, server: RedisServer
 ) -> None:
     server.kill()
@@ -288,7 +288,7 @@ async def test_a_fleet_is_fed_through_a_broker(sandbox: Sandbox, server: RedisSe
 
 
 @pytest.mark.asyncio
-async def test_what_a_broker_refuses_is_told_by_its_cause(server: RedisServer) -> None:
+async def test_refusal_of_a_broker_names_its_cause(server: RedisServer) -> None:
     class Refusing(InMemoryBroker):
         async def kick(self, message: BrokerMessage) -> None:
             raise PermissionError(message.task_name)

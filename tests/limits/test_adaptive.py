@@ -138,7 +138,7 @@ async def test_before_the_first_refusal_there_is_no_rate() -> None:
 
 
 @virtual_time
-async def test_it_learns_what_was_let_through() -> None:
+async def test_adaptive_limiter_learns_the_accepted_rate() -> None:
     limiter = AdaptiveLimiter()
     await leave(limiter, 60)
     # A server that had a second's worth in its bucket, and that refuses ten.
@@ -180,7 +180,7 @@ async def test_a_lesson_halves_the_pace_at_most() -> None:
 
 
 @virtual_time
-async def test_it_never_goes_below_one_call_a_second() -> None:
+async def test_adaptive_rate_stays_at_or_above_one_call_a_second() -> None:
     limiter = AdaptiveLimiter()
     for _ in range(20):
         await limiter.acquire()
@@ -237,7 +237,7 @@ async def test_hold_of_no_time_leaves_other_refusals_half_a_second_to_arrive() -
     assert anyio.current_time() == pytest.approx(began + 0.5)
 
 
-def test_a_clock_that_begins_anew_makes_nobody_wait_longer() -> None:
+def test_restarted_clock_lengthens_no_wait() -> None:
     limiter = AdaptiveLimiter()
 
     async def main() -> float:
@@ -257,7 +257,7 @@ def test_a_clock_that_begins_anew_makes_nobody_wait_longer() -> None:
 
 
 @given(patient, holdings)
-def test_nobody_leaves_during_a_hold_and_everybody_leaves_once(
+def test_no_call_is_sent_during_a_pause_and_each_once_after_it(
     come: list[Coming], hold: list[Holding]
 ) -> None:
     leavings = play(AdaptiveLimiter(), come, hold)

@@ -52,7 +52,7 @@ def test_a_clock_that_was_only_set_keeps_the_pace(how: dict[str, bool]) -> None:
         assert asyncio.run(seconds_of_20()) >= 19 / 200 - 0.01
 
 
-def test_a_clock_that_jumps_stops_nobody() -> None:
+def test_clock_jump_blocks_no_call() -> None:
     async def main() -> int:
         play = Play([placed()])
         async with playing(play) as clickpost:

@@ -91,20 +91,20 @@ def test_a_url_that_is_not_of_redis_is_refused_without_being_repeated(url: str) 
         RedisBucket(url, RATE, account="acme")
 
 
-def test_it_shows_what_it_was_made_of_but_not_the_password() -> None:
+def test_repr_shows_the_settings_without_the_password() -> None:
     bucket = RedisBucket("redis://:not-a-real-password@127.0.0.1", RATE, account="acme")
 
     assert repr(bucket) == f"RedisBucket({RATE}, account='acme')"
     assert "password" not in repr(bucket)
 
 
-def test_it_is_a_limiter_that_a_client_takes() -> None:
+def test_redis_bucket_is_a_limiter_of_a_client() -> None:
     limiter: Limiter = RedisBucket("redis://127.0.0.1", RATE, account="acme")
 
     assert ClickPost("acme", "not-a-real-key", limiter=limiter)
 
 
-def test_on_trio_it_says_that_it_works_on_asyncio_only() -> None:
+def test_trio_is_refused_with_the_reason() -> None:
     trio = pytest.importorskip("trio")
     bucket = RedisBucket("redis://127.0.0.1", RATE, account="acme")
 
@@ -392,7 +392,7 @@ async def test_r05_a_node_of_a_cluster_sends_on_to_the_one_that_has_the_slot(
         ("redis://10.0.0.1?protocol=3", "node.example", "redis://node.example:7001?protocol=3"),
     ],
 )
-def test_node_that_a_cluster_names_is_asked_with_the_same_credentials_and_options(
+def test_cluster_node_is_called_with_the_same_credentials_and_options(
     url: str, host: str, expected: str
 ) -> None:
     assert _moved_to(url, host, 7001) == expected

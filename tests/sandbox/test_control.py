@@ -60,7 +60,7 @@ async def test_a_pickup_in_india_that_cannot_be_is_400_without_a_result(
         ({"awb_number": ""}, {"awb_number": ["This field is required."]}),
     ],
 )
-async def test_a_pickup_elsewhere_that_cannot_be_is_told_by_a_dict(
+async def test_invalid_pickup_address_is_reported_for_a_mapping(
     changes: dict[str, Any], message: dict[str, Any]
 ) -> None:
     pickup = deepcopy(BODIES["pickups.create_world"])
@@ -95,7 +95,7 @@ async def test_a_label_is_a_page_of_pdf_that_needs_no_key() -> None:
 
 
 @pytest.mark.asyncio
-async def test_where_there_is_no_label_clickpost_says_500() -> None:
+async def test_missing_label_is_a_500() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         await registered(http, "EXT-1")
@@ -139,7 +139,7 @@ async def test_parcels_are_recommended_couriers_for_one_by_one() -> None:
 
 
 @pytest.mark.asyncio
-async def test_where_nobody_goes_there_is_success_without_a_result() -> None:
+async def test_unserved_route_is_a_success_without_a_result() -> None:
     said = {"meta": {"status": 200, "message": "Pin code not serviceable", "success": True}}
     world = deepcopy(BODIES["couriers.recommend_world"])
     world["drop_info"]["postal_code"] = "999999"
@@ -241,7 +241,7 @@ async def test_an_hour_of_the_audit_log_has_what_was_done_in_it() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_token_lasts_a_day_and_a_wrong_password_is_answered_with_nothing() -> None:
+async def test_token_lasts_a_day_and_a_wrong_password_gets_none() -> None:
     login = BODIES["account.token"]
     async with client(at_midnight(), credentials={}) as http:
         right = await http.post("/v1/user/token/", json=login)

@@ -43,7 +43,7 @@ async def test_a_parcel_is_moved_not_delivered_and_returned() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_clock_goes_on_and_never_back() -> None:
+async def test_sandbox_clock_moves_forward_only() -> None:
     sandbox = at_midnight(scan_every=60)
     await parcel(sandbox)
     async with desk(sandbox) as http:
@@ -94,7 +94,9 @@ async def test_faults_are_set_by_chance_and_by_script() -> None:
         ("/webhooks/9/push", {}, 404, "no webhook 9"),
     ],
 )
-async def test_what_can_not_be_done_says_why(path: str, wish: Any, status: int, words: str) -> None:
+async def test_impossible_action_is_refused_with_the_reason(
+    path: str, wish: Any, status: int, words: str
+) -> None:
     async with desk(Sandbox()) as http:
         answer = await http.post(path, json=wish)
 
@@ -180,7 +182,7 @@ async def test_the_page_itself_and_programs_turn_knobs(headers: dict[str, str]) 
 
 
 @pytest.mark.asyncio
-async def test_a_stranger_s_name_for_this_machine_may_not_even_look() -> None:
+async def test_foreign_host_header_is_refused() -> None:
     async with desk(Sandbox(), host="evil.example") as http:
         answers = [await http.get(path) for path in ("/state", "/samples", "http://evil.example/")]
 

@@ -86,7 +86,7 @@ async def see_that_all_goes_on(sandbox: Sandbox) -> None:
     ],
 )
 @pytest.mark.asyncio
-async def test_odd_input_gets_a_plain_answer_and_breaks_nothing(
+async def test_odd_input_gets_a_plain_response_and_breaks_nothing(
     path: str, body: str, value: str
 ) -> None:
     sandbox = await sandbox_with_a_parcel()

@@ -24,7 +24,7 @@ def page_of(pdf: bytes) -> pypdf.PageObject:
 
 
 @pytest.mark.asyncio
-async def test_a_label_tells_a_courier_all_it_has_to_know() -> None:
+async def test_label_contains_what_a_courier_needs() -> None:
     order = india_order("PEN-1", shipment_details__awb_number="DL0001234567")
     page = page_of(await label(INDIA, order))
 

@@ -42,7 +42,7 @@ async def feedback(http: httpx.AsyncClient, start: int, end: int) -> Any:
 @pytest.mark.parametrize(
     ("action", "way"), [(REATTEMPT, [6, 8]), (RTO, [11, 21, 13, 14])], ids=["again", "back"]
 )
-async def test_an_instruction_changes_where_the_parcel_goes(
+async def test_ndr_instruction_changes_the_destination(
     action: dict[str, Any], way: list[int]
 ) -> None:
     sandbox = at_midnight()

@@ -10,7 +10,7 @@ from tests.sandbox.samples import INDIA, WORLD, client, india_order, status_of, 
 
 
 @pytest.mark.asyncio
-async def test_an_indian_order_is_answered_with_clickposts_ids_beside_the_result() -> None:
+async def test_india_order_response_has_clickposts_ids_beside_the_result() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         reply = await http.post(INDIA, json=india_order("PEN-1"))
@@ -38,7 +38,7 @@ async def test_an_indian_order_is_answered_with_clickposts_ids_beside_the_result
 
 
 @pytest.mark.asyncio
-async def test_a_world_order_is_answered_with_its_ids_inside_the_result() -> None:
+async def test_world_order_response_has_its_ids_inside_the_result() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         body = (await http.post(WORLD, json=world_order("LAMP-1"))).json()
@@ -75,7 +75,7 @@ async def test_an_order_that_stays_in_its_country_has_no_commercial_invoice() ->
     ("path", "order", "name"),
     [(INDIA, india_order("TWICE"), "Delhivery"), (WORLD, world_order("TWICE"), "NAQEL")],
 )
-async def test_a_repeated_create_answers_323_with_the_first_order_and_buys_nothing(
+async def test_repeated_create_returns_323_with_the_first_order_and_buys_nothing(
     path: str, order: dict[str, Any], name: str
 ) -> None:
     sandbox = Sandbox()
@@ -105,7 +105,7 @@ async def test_a_repeated_create_answers_323_with_the_first_order_and_buys_nothi
 
 
 @pytest.mark.asyncio
-async def test_a_known_reference_answers_323_whatever_the_new_payload_says() -> None:
+async def test_known_reference_returns_323_whatever_the_payload() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         first = await http.post(INDIA, json=india_order("PEN-2"))
@@ -270,7 +270,7 @@ async def test_a_multi_piece_order_is_fetched_with_its_ids_beside_the_result() -
 
 
 @pytest.mark.asyncio
-async def test_what_was_never_placed_cannot_be_fetched() -> None:
+async def test_order_never_placed_cannot_be_fetched() -> None:
     async with client(Sandbox()) as http:
         await http.post(INDIA, json=india_order("NO-COURIER-REFUSES"))
         replies = [
@@ -288,7 +288,7 @@ async def test_what_was_never_placed_cannot_be_fetched() -> None:
 
 
 @pytest.mark.asyncio
-async def test_fetching_a_queued_order_answers_102_and_then_the_order() -> None:
+async def test_fetching_a_queued_order_returns_102_and_then_the_order() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         await http.post(INDIA, json=india_order("Q", additional__async=True))
@@ -315,7 +315,7 @@ async def test_only_a_racy_sandbox_buys_twice_for_overlapping_creates(
 
 
 @pytest.mark.asyncio
-async def test_a_racy_sandbox_still_knows_a_reference_that_was_recorded() -> None:
+async def test_racy_sandbox_recognises_a_recorded_reference() -> None:
     sandbox = Sandbox(racy=True)
     async with client(sandbox) as http:
         replies = [await http.post(INDIA, json=india_order("SLOW")) for _ in range(2)]

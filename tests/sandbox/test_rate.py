@@ -14,9 +14,7 @@ from tests.sandbox.samples import INDIA, client, india_order, status_of
     rate=st.floats(0.5, 100),
     burst=st.integers(1, 10),
 )
-def test_no_window_lets_more_through_than_the_law_says(
-    gaps: list[float], rate: float, burst: int
-) -> None:
+def test_no_time_window_exceeds_the_rate(gaps: list[float], rate: float, burst: int) -> None:
     limit = Limit(rate=rate, burst=burst)
     now, passed = 0.0, []
     for gap in gaps:
@@ -31,7 +29,7 @@ def test_no_window_lets_more_through_than_the_law_says(
 
 
 @given(rate=st.floats(0.5, 100), burst=st.integers(1, 10))
-def test_a_call_that_waits_as_told_gets_through(rate: float, burst: int) -> None:
+def test_call_that_waits_for_the_retry_after_succeeds(rate: float, burst: int) -> None:
     limit = Limit(rate=rate, burst=burst)
     assert [limit.wait(5.0) for _ in range(burst)] == [0.0] * burst
 

@@ -20,7 +20,7 @@ async def polled(http: httpx.AsyncClient, start: str, end: str) -> httpx.Respons
 
 
 @pytest.mark.asyncio
-async def test_a_return_is_polled_in_the_hour_it_was_asked_for() -> None:
+async def test_return_is_polled_in_the_hour_of_its_request() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http, anonymous(sandbox) as poller:
         await placed(http, "W1")
@@ -42,7 +42,7 @@ async def test_a_return_is_polled_in_the_hour_it_was_asked_for() -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_approved_return_has_a_courier_and_comes_back() -> None:
+async def test_approved_return_has_a_courier_and_is_delivered() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http, anonymous(sandbox) as poller:
         await placed(http, "W1")

@@ -59,7 +59,7 @@ async def test_samples_have_the_shape_of_the_golden_ones_and_hold() -> None:
 
 
 @pytest.mark.asyncio
-async def test_samples_are_files_about_nobody(tmp_path: Path) -> None:
+async def test_samples_contain_no_personal_data(tmp_path: Path) -> None:
     sandbox = await played()
 
     paths = sandbox.write_samples(tmp_path)

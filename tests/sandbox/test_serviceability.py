@@ -26,7 +26,7 @@ def connected(sandbox: Sandbox) -> ClickPost:
 
 
 @pytest.mark.asyncio
-async def test_what_is_said_of_a_pincode_agrees_everywhere() -> None:
+async def test_pincode_data_is_consistent() -> None:
     async with connected(Sandbox()) as clickpost:
         for drop, cod in (("411001", True), ("781001", False), ("999999", None)):
             check = await clickpost.serviceability.check(drop)
@@ -107,7 +107,7 @@ async def test_the_pincodes_of_an_account_are_those_that_it_serves() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_courier_id_that_is_no_number_is_refused_in_djangos_words() -> None:
+async def test_courier_id_that_is_no_number_is_refused_with_djangos_message() -> None:
     async with client(Sandbox()) as http:
         query = {"courier_partner_id": '"4"', "account_code": "delhivery-surface"}
         reply = await http.get("/v1/bulk_serviceability_api/", params=query)

@@ -111,7 +111,7 @@ async def test_scans_come_newest_first_in_indias_time_with_utc_beside() -> None:
 
 
 @pytest.mark.asyncio
-async def test_why_a_delivery_failed_is_told_until_the_next_one_fails() -> None:
+async def test_delivery_failure_is_shown_until_the_next_one() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")
@@ -126,7 +126,7 @@ async def test_why_a_delivery_failed_is_told_until_the_next_one_fails() -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_is_unknown_is_null_missing_or_not_valid() -> None:
+async def test_unknown_tracking_value_is_null_missing_or_invalid() -> None:
     async with client(Sandbox()) as http:
         await placed(http, "W1")
 

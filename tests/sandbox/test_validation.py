@@ -180,7 +180,7 @@ async def test_a_key_can_be_revoked_while_calls_come() -> None:
 
 
 @pytest.mark.asyncio
-async def test_wrong_methods_and_paths_are_answered_as_django_does() -> None:
+async def test_wrong_methods_and_paths_get_djangos_responses() -> None:
     async with client(Sandbox()) as http:
         wrong = await http.put(INDIA)
         bare = await http.post("/v3/create-order", json=india_order("PEN-1"))
@@ -275,7 +275,7 @@ def item(**changes: Any) -> dict[str, Any]:
     ],
 )
 @pytest.mark.asyncio
-async def test_what_merchants_send_is_accepted(changes: dict[str, Any]) -> None:
+async def test_typical_orders_of_merchants_are_accepted(changes: dict[str, Any]) -> None:
     async with client(Sandbox()) as http:
         reply = await http.post(INDIA, json=india_order("PEN-1", **changes))
 

@@ -114,7 +114,7 @@ def test_waybill_belongs_to_its_reference_number() -> None:
     assert broken(history) == ["own"]
 
 
-def test_rejected_is_what_somebody_has_refused() -> None:
+def test_rejected_orders_were_refused_by_client_clickpost_or_courier() -> None:
     history = History(calls=[call("rejected")])
 
     assert broken(history) == ["rejected"]
@@ -159,7 +159,7 @@ def test_placed_stays_placed_and_journal_rejects_no_label() -> None:
     assert broken(history) == ["placed", "journal"]
 
 
-def test_every_row_is_told_once() -> None:
+def test_every_row_is_reported_once() -> None:
     assert broken(History(runs=[run(row(""))])) == ["told"]
     assert broken(History(runs=[run(row(""), complete=False)])) == []
 

@@ -124,7 +124,7 @@ def simulated(redis: Redis, words: list[str]) -> Any:
         return "an error"
 
 
-def test_simulated_redis_answers_commands_as_a_real_one(connection: Connection) -> None:
+def test_simulated_redis_replies_like_a_real_one(connection: Connection) -> None:
     redis = Redis(World(1))
 
     for command in COMMANDS.strip().splitlines():

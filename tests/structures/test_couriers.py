@@ -53,7 +53,7 @@ def test_the_best_courier_has_the_lowest_priority_number_wherever_it_stands() ->
     assert found.best.courier_partner == 3
 
 
-def test_nothing_is_serviceable_where_nothing_was_answered() -> None:
+def test_empty_response_means_not_serviceable() -> None:
     assert Recommendations().serviceable is False
     served = recommendation(preference_array=[{"cp_id": 1}])
     assert Recommendations(rows=(served,)).serviceable is True
@@ -93,7 +93,7 @@ def test_a_parcel_without_an_item_is_warned_of() -> None:
     assert unstructure(parcel) == payload
 
 
-def test_all_mistakes_of_a_parcel_are_told_together() -> None:
+def test_all_mistakes_of_a_parcel_are_reported_together() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         structure({"pickup_pincode": "1", "weight": 0, "delivery_type": "BACK"}, IndiaParcel)
     assert {problem.path for problem in caught.value.problems} == {

@@ -139,11 +139,11 @@ def test_numbers_are_sent_as_numbers_however_they_were_written() -> None:
     assert type(sent["courier_partner"]) is int
 
 
-def test_nulls_that_were_said_are_sent() -> None:
+def test_explicit_nulls_are_sent() -> None:
     assert to_wire(taken(EVERYTHING))["drop_info"]["drop_landmark"] is None
 
 
-def test_the_fixed_words_are_enums_and_travel_as_text() -> None:
+def test_enum_members_are_sent_as_text() -> None:
     order = taken({"shipment_details.delivery_type": "FORWARD"})
 
     assert order.shipment_details.order_type is OrderType.COD
@@ -151,13 +151,13 @@ def test_the_fixed_words_are_enums_and_travel_as_text() -> None:
     assert type(to_wire(order)["shipment_details"]["order_type"]) is str
 
 
-def test_the_country_is_written_when_nobody_says_it() -> None:
+def test_country_is_filled_in_where_it_is_missing() -> None:
     payload = india({"pickup_info.pickup_country": DROPPED, "drop_info.drop_country": DROPPED})
 
     assert to_wire(structure(payload, IndiaOrder)) == india()
 
 
-def test_the_country_is_written_when_it_is_said_to_be_null() -> None:
+def test_country_is_filled_in_where_it_is_null() -> None:
     payload = india({"pickup_info.pickup_country": None})
 
     assert to_wire(structure(payload, IndiaOrder))["pickup_info"]["pickup_country"] == "IN"
@@ -190,16 +190,14 @@ def test_the_amount_to_collect_fits_the_order_type(order_type: str, cod_value: f
         ("EXCHANGE", -5, "must be at least 0"),
     ],
 )
-def test_an_amount_that_does_not_fit_is_told(
-    order_type: str, cod_value: float, message: str
-) -> None:
+def test_inconsistent_amount_is_reported(order_type: str, cod_value: float, message: str) -> None:
     assert told(
         {"shipment_details.order_type": order_type, "shipment_details.cod_value": cod_value}
     ) == {"shipment_details.cod_value": message}
 
 
 @pytest.mark.parametrize("order_type", ["cod", "CASH", "", 5, None])
-def test_an_unknown_order_type_is_told(order_type: Any) -> None:
+def test_unknown_order_type_is_reported(order_type: Any) -> None:
     assert list(told({"shipment_details.order_type": order_type})) == [
         "shipment_details.order_type"
     ]
@@ -221,7 +219,7 @@ def test_rvp_and_its_reason_may_stand_in_either_place(place: str, kind_said_in: 
 
 
 @pytest.mark.parametrize("place", ["shipment_details", "additional"])
-def test_rvp_without_a_reason_is_told(place: str) -> None:
+def test_rvp_without_a_reason_is_reported(place: str) -> None:
     changes = {"shipment_details.delivery_type": DROPPED, f"{place}.delivery_type": "RVP"}
     if place == "shipment_details":
         del changes["shipment_details.delivery_type"]
@@ -234,7 +232,7 @@ def test_rvp_without_a_reason_is_told(place: str) -> None:
 
 @pytest.mark.parametrize("place", ["shipment_details", "additional"])
 @pytest.mark.parametrize("reason", ["r" * 501, "  "])
-def test_a_reason_too_long_or_blank_is_told_where_it_stands(place: str, reason: str) -> None:
+def test_blank_or_overlong_reason_is_reported_at_its_field(place: str, reason: str) -> None:
     assert list(told({"shipment_details.delivery_type": "RVP", f"{place}.rvp_reason": reason})) == [
         f"{place}.rvp_reason"
     ]
@@ -294,7 +292,7 @@ def test_india_is_spelled_both_ways(country: str) -> None:
     taken({"pickup_info.pickup_country": country, "drop_info.drop_country": country})
 
 
-def test_another_country_is_told_to_go_elsewhere() -> None:
+def test_order_to_another_country_is_refused_with_advice() -> None:
     assert told({"drop_info.drop_country": "AE"}) == {
         "drop_info.drop_country": 'India is written "IN"; other countries are v4'
     }
@@ -323,14 +321,14 @@ def test_a_pickup_time_in_another_form_is_warned_of() -> None:
 
 
 @pytest.mark.parametrize("part", ["pickup_info", "drop_info", "shipment_details"])
-def test_a_missing_part_is_told_and_the_others_are_still_checked(part: str) -> None:
+def test_missing_part_is_reported_and_others_are_still_checked(part: str) -> None:
     problems = told({part: DROPPED, "gst_info": {"seller_pincode": "1"}})
 
     assert list(problems) == [part, "gst_info.seller_pincode"]
     assert problems[part] == "required field missing"
 
 
-def test_an_empty_order_is_told_what_it_needs() -> None:
+def test_empty_order_is_reported_with_its_required_fields() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         structure({}, IndiaOrder)
 

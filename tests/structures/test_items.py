@@ -92,7 +92,7 @@ def test_every_documented_field_of_an_item_survives_the_round_trip() -> None:
         ("return_days", "soon"),
     ],
 )
-def test_a_wrong_value_is_told_at_its_field(field: str, wrong: Any) -> None:
+def test_wrong_value_is_reported_at_its_field(field: str, wrong: Any) -> None:
     assert list(told({**ITEM, field: wrong}, Item)) == [field]
 
 

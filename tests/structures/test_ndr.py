@@ -79,7 +79,7 @@ def test_people_are_not_shown() -> None:
     assert not any(text in shown for text in ("Lake", "tank", "9000000041"))
 
 
-def test_feedback_of_an_unknown_kind_keeps_its_word() -> None:
+def test_feedback_of_an_unknown_kind_keeps_its_text() -> None:
     kinds = [
         answer.kind
         for text in ("CUSTOMER_FEED", "BOT_FEED")
@@ -89,7 +89,7 @@ def test_feedback_of_an_unknown_kind_keeps_its_word() -> None:
     assert kinds == [FeedbackKind.CUSTOMER_FEED, "BOT_FEED"]
 
 
-def test_what_customers_say_is_not_shown() -> None:
+def test_remarks_of_customers_are_not_shown() -> None:
     feedback = NdrFeedback(waybill="W1", comment="ring twice", phone="9000000041")
 
     assert repr(feedback) == "NdrFeedback(waybill='W1', phone=…, comment=…)"

@@ -134,7 +134,7 @@ def test_an_edit_to_prepaid_may_say_that_nothing_is_collected() -> None:
     ("status", "told"),
     [(200, (True, False, False)), (600, (True, False, True)), (202, (False, True, False))],
 )
-def test_a_cancellation_is_told_by_its_status(status: int, told: tuple[bool, ...]) -> None:
+def test_cancellation_is_recognised_by_its_status(status: int, told: tuple[bool, ...]) -> None:
     order = CancelledOrder(response=ResponseInfo(status=status))
 
     assert (order.cancelled, order.pending, order.already_cancelled) == told

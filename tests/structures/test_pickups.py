@@ -85,7 +85,7 @@ def test_a_pickup_time_that_begins_with_its_day_is_warned_of(time: str) -> None:
     assert warned(india(pickup_date=time), IndiaPickupOrder) == ["pickup_date"]
 
 
-def test_all_mistakes_of_a_pickup_are_told_together() -> None:
+def test_all_mistakes_of_a_pickup_are_reported_together() -> None:
     payload = india(
         courier_partner=0,
         items=" ",

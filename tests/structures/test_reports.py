@@ -71,7 +71,7 @@ def test_fields_are_a_list_of_names() -> None:
         ({}, False, False),
     ],
 )
-def test_a_report_is_ready_when_it_says_so_and_has_an_address(
+def test_report_is_ready_with_its_status_and_a_url(
     answer: dict[str, Any], ready: bool, failed: bool
 ) -> None:
     status = structure_response(answer, ReportStatus, ResponseInfo())
@@ -85,6 +85,6 @@ def test_a_time_that_cannot_be_read_is_none(text: str) -> None:
     assert ReportStatus(created_at=text).created is None
 
 
-def test_when_a_report_was_asked_for_is_a_time_in_utc() -> None:
+def test_request_time_of_a_report_is_in_utc() -> None:
     status = ReportStatus(created_at="2026-03-02 00:05")
     assert status.created == datetime(2026, 3, 2, 0, 5, tzinfo=UTC)

@@ -51,7 +51,7 @@ def test_a_field_is_declared_once_and_read_from_its_annotation() -> None:
     assert member_kind(parts.kind) is Item
 
 
-def test_what_a_structure_remembers_is_no_field_of_the_wire() -> None:
+def test_private_attributes_of_a_structure_are_not_sent() -> None:
     assert {spec.name for spec in specs(ResponseModel)} == set()
     assert {spec.name for spec in specs(RequestModel)} == set()
 
@@ -122,9 +122,7 @@ def test_a_value_of_the_right_type_is_taken(kind: Any, value: Any) -> None:
         (Item, 5, "expected an object, got an integer"),
     ],
 )
-def test_a_value_of_the_wrong_type_is_told_in_plain_words(
-    kind: Any, value: Any, message: str
-) -> None:
+def test_value_of_the_wrong_type_has_a_plain_message(kind: Any, value: Any, message: str) -> None:
     assert told(kind, value) == [message]
 
 

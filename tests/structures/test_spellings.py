@@ -35,6 +35,8 @@ SPELLINGS: list[tuple[str, Any, Any]] = [
     ("additional.label", 1.0, True),
     ("additional.async", "True", True),
     ("additional.async", "false", False),
+    ("additional.async", "Yes", True),
+    ("additional.async", " NO ", False),
     ("additional.async", "", DROPPED),
     ("additional.enable_whatsapp", [], DROPPED),
     ("additional", [], DROPPED),
@@ -251,7 +253,7 @@ def spellings(value: Any) -> list[Any]:
 @pytest.mark.parametrize("kind", every_sent())
 @given(data=st.data())
 @settings(max_examples=20)
-def test_what_is_read_in_any_spelling_is_written_back_and_read_the_same_again(
+def test_any_spelling_is_written_back_and_read_the_same_again(
     kind: type[RequestModel], data: st.DataObject
 ) -> None:
     payload = data.draw(payloads(kind))
@@ -297,7 +299,7 @@ def test_what_is_read_in_any_spelling_is_written_back_and_read_the_same_again(
         ({"additional.priority": "HIGH"}, ["additional.priority"]),
     ],
 )
-def test_what_only_departs_from_the_document_is_sent_with_a_warning(
+def test_deviation_from_the_documentation_is_sent_with_a_warning(
     changes: dict[str, Any], warned: list[str]
 ) -> None:
     payload = india(changes)

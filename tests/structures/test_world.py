@@ -216,7 +216,7 @@ def test_bluedart_takes_twenty_characters(courier: int) -> None:
         ("additional.estimated_delivery_date", "09-03-2026"),
     ],
 )
-def test_a_value_outside_of_the_fixed_ones_is_told(field: str, wrong: Any) -> None:
+def test_value_outside_of_an_enum_is_reported(field: str, wrong: Any) -> None:
     assert list(told({field: wrong})) == [field]
 
 
@@ -228,7 +228,7 @@ def test_a_value_that_the_document_does_not_list_is_warned_of(field: str, odd: A
     assert warned(world({field: odd}), WorldOrder) == [field]
 
 
-def test_mistakes_in_five_places_are_told_together() -> None:
+def test_mistakes_in_five_places_are_reported_together() -> None:
     assert list(
         told(
             {
@@ -256,7 +256,7 @@ def test_mistakes_in_five_places_are_told_together() -> None:
 
 
 @pytest.mark.parametrize("phone", ["+966 500000002", "00966500000002", "(0)50 000"])
-def test_a_phone_with_its_dialling_code_is_told_where_that_goes(phone: str) -> None:
+def test_phone_with_a_country_code_is_refused_with_the_right_field(phone: str) -> None:
     warnings = structure(world({"drop_info.phone": phone}), WorldOrder).warnings
 
     assert {warning.path for warning in warnings} == {"drop_info.phone"}

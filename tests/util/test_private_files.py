@@ -69,7 +69,7 @@ def test_a_device_keeps_its_mode() -> None:
     assert mode(Path("/dev/null")) == before
 
 
-def test_what_is_not_there_is_not_made(tmp_path: Path) -> None:
+def test_missing_file_is_not_created(tmp_path: Path) -> None:
     make_private(tmp_path / "nothing")
     assert not (tmp_path / "nothing").exists()
 
