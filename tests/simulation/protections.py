@@ -186,7 +186,7 @@ async def _checks_nothing(redis: Any) -> None:
     return None
 
 
-def _is_alone(self: Any, count: int) -> None:
+def _is_alone(self: Any, count: int, *, is_prompt: bool) -> None:
     self._alone.interval = self._law.interval
 
 
