@@ -269,7 +269,9 @@ PROTECTIONS: dict[str, Protection] = {
             name="own reference in a response",
             laws=_laws("own"),
             off=_all(
-                _first_of(("bulk.run", "_answered"), ("bulk.run", "_create_loop"), by=_answered),
+                _first_of(
+                    ("bulk.run", "_answered"), ("bulk.run", "_created_outcome"), by=_answered
+                ),
                 _replaced("_core.outcome", "names_another_order", lambda *_: False),
             ),
         ),
