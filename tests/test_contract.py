@@ -269,7 +269,7 @@ def _plain(value: Any) -> Any:
     ],
     ids=lambda sample: sample.name,
 )
-def test_a_request_survives_the_round_trip_and_is_sent_alike(sample: Sample) -> None:
+def test_request_survives_the_round_trip_and_is_sent_alike(sample: Sample) -> None:
     payload, endpoint = sample.said["args"][0], sample.endpoint
 
     read = structure(payload, endpoint.takes)
@@ -284,7 +284,7 @@ def test_a_request_survives_the_round_trip_and_is_sent_alike(sample: Sample) -> 
     ids=lambda sample: sample.name,
 )
 @pytest.mark.asyncio
-async def test_a_gateway_may_be_sent_the_body_as_a_string(sample: Sample) -> None:
+async def test_gateway_may_be_sent_the_body_as_a_string(sample: Sample) -> None:
     answer, (request,) = await called(sample, body_style=BodyStyle.RAW_BODY)
 
     (name, text), *others = json.loads(request.content).items()

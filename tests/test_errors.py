@@ -59,7 +59,7 @@ def drawn() -> dict[str, str]:
     return parents
 
 
-def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
+def test_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
     assert drawn() == {kind.__name__: kind.__mro__[1].__name__ for kind in KINDS[1:]}
 
 
@@ -68,7 +68,7 @@ def test_every_error_is_public() -> None:
         assert getattr(clickpost_async, kind.__name__) is kind
 
 
-def test_an_invalid_request_is_a_value_error_too() -> None:
+def test_invalid_request_is_a_value_error_too() -> None:
     assert issubclass(InvalidRequestError, ValueError)
     assert not any(
         issubclass(kind, ValueError) for kind in KINDS if kind is not InvalidRequestError
@@ -150,7 +150,7 @@ def test_error_survives_pickling_with_all_attributes(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_error_survives_copying(kind: type[ClickPostError]) -> None:
+def test_error_survives_copying(kind: type[ClickPostError]) -> None:
     error = full(kind)
 
     for again in (copy.copy(error), copy.deepcopy(error)):
@@ -159,7 +159,7 @@ def test_an_error_survives_copying(kind: type[ClickPostError]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_error_without_facts_survives_too(kind: type[ClickPostError]) -> None:
+def test_error_without_facts_survives_too(kind: type[ClickPostError]) -> None:
     again = pickle.loads(pickle.dumps(kind("words")))
 
     assert type(again) is kind
@@ -200,12 +200,12 @@ def test_mistakes_found_here_are_not_sent_when_only_args_survive() -> None:
     assert (again.outcome, again.message) == (Outcome.NOT_SENT, "items[0].price: too low")
 
 
-def test_an_outcome_that_is_none_is_refused() -> None:
+def test_outcome_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="perhaps"):
         ClickPostError("words", "perhaps")
 
 
-def test_an_error_made_outside_of_the_package_survives_pickling() -> None:
+def test_error_made_outside_of_the_package_survives_pickling() -> None:
     error = OwnError("words", outcome=Outcome.NOT_SENT)
     error.mark = "mine"
 

@@ -158,7 +158,7 @@ async def test_shared_response_has_no_attempts() -> None:
 
 
 @virtual_time
-async def test_an_order_with_mistakes_is_not_attempted() -> None:
+async def test_order_with_mistakes_is_not_attempted() -> None:
     listener = Listener()
     async with playing([placed()], observers=[listener]) as clickpost:
         with pytest.raises(ClickPostError):
@@ -177,7 +177,7 @@ async def test_response_with_another_reference_number_is_reported_and_not_believ
     assert listener.of(CallFinished)[-1].outcome is Outcome.UNKNOWN
 
 
-def test_the_log_has_what_went_wrong_and_in_its_details_all() -> None:
+def test_log_has_what_went_wrong_and_in_its_details_all() -> None:
     records: list[logging.LogRecord] = []
     handler = logging.Handler()
     handler.emit = records.append  # type: ignore[method-assign]

@@ -68,7 +68,7 @@ async def told_of(clickpost: ClickPost, what: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("canary", [NAME, STREET, PHONE, MAIL, NAME.upper()])
-def test_the_scanner_finds_what_is_planted(canary: str) -> None:
+def test_scanner_finds_what_is_planted(canary: str) -> None:
     with listening() as handler:
         logging.getLogger("httpcore.http11").debug("sent %s", canary)
     assert leaks(handler.heard)
@@ -106,9 +106,7 @@ def repeating(write: Callable[[str], bytes], text: str) -> Callable[[Any], Any]:
 @pytest.mark.parametrize("text", [NAME, STREET, PHONE, f"+91-{PHONE}", MAIL, NAME.upper()])
 @pytest.mark.parametrize("echo", ECHOES)
 @pytest.mark.asyncio
-async def test_a_server_that_repeats_a_person_does_not_make_us_show_one(
-    echo: str, text: str
-) -> None:
+async def test_server_that_repeats_a_person_does_not_make_us_show_one(echo: str, text: str) -> None:
     talk = repeating(ECHOES[echo], text)
     async with serving(talk) as server, client(server.url) as clickpost:
         assert leaks(await told_of(clickpost, order())) == []

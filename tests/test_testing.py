@@ -88,7 +88,7 @@ def test_deadlock_is_reported_with_the_names_of_the_tasks() -> None:
         run_virtual(main)
 
 
-def test_a_sleep_without_end_is_a_deadlock_too() -> None:
+def test_sleep_without_end_is_a_deadlock_too() -> None:
     with pytest.raises(RuntimeError, match=r"^deadlock: "):
         run_virtual(anyio.sleep_forever)
 
@@ -110,7 +110,7 @@ def test_after_a_deadlock_the_tasks_are_cleaned_up() -> None:
 
 
 @virtual_time
-async def test_a_socket_is_waited_for_before_the_clock_moves_on() -> None:
+async def test_socket_is_waited_for_before_the_clock_moves_on() -> None:
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(await reader.readline())
         writer.close()
@@ -135,7 +135,7 @@ async def test_with_a_socket_open_time_passes_all_the_same() -> None:
 
 
 @virtual_time
-async def test_a_thread_is_waited_for_before_the_clock_moves_on() -> None:
+async def test_thread_is_waited_for_before_the_clock_moves_on() -> None:
     release = threading.Event()
     asyncio.get_running_loop().call_later(0.01, release.set)
     async with asyncio.timeout(20):

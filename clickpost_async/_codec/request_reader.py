@@ -1,12 +1,13 @@
 """Reads requests, strictly: what cannot be read is a mistake."""
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clickpost_async.structures._base import RequestModel
 from clickpost_async.structures._compiled import Scope, builder, compile_check, default_of
 from clickpost_async.structures._json_values import to_plain
-from clickpost_async.structures._schema import FieldSpec, is_enum, member_kind, specs
+from clickpost_async.structures._schema import FieldSpec, member_kind, specs
 from clickpost_async.structures._unknown_fields import unknown_fields
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _read_field(
         value = f"{scope.add(part)}({value})"
     elif member_kind(spec.kind) is not None:
         value = f"tuple(value) if type(value := {value}) is list else value"
-    elif is_enum(spec.kind) and issubclass(spec.kind, str):
+    elif isinstance(spec.kind, type) and issubclass(spec.kind, enum.StrEnum):
         members = scope.add({member.value: member for member in spec.kind})
         value = f"{members}.get(value) if type(value := {value}) is str else value"
     return [
@@ -104,6 +105,7 @@ def _fields_reader(
     kind: type[RequestModel], parts: Mapping[str, Part | None]
 ) -> Callable[[Mapping[str, Any], RequestModel | None], RequestModel]:
     readers = {spec.wire: (spec, parts[spec.name]) for spec in specs(kind)}
+    known = frozenset(readers)
 
     def read(data: Mapping[str, Any], made: RequestModel | None) -> RequestModel:
         """Read a mapping field by field; structures in it are taken from `made`, if given."""
@@ -133,7 +135,7 @@ def _fields_reader(
         request = kind(**fields, extra=extra, original=original)
         if extra:
             # An `extra` that is passed to the class directly is intended, and gets no warning.
-            warnings = (*request.warnings, *unknown_fields(extra, readers))
+            warnings = (*request.warnings, *unknown_fields(extra, known))
             object.__setattr__(request, "warnings", warnings)
         return request
 

@@ -1,6 +1,7 @@
 """Writes structures as plain JSON, by one compiled function for each class."""
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from clickpost_async.structures._base import RequestModel, Structure
@@ -95,6 +96,6 @@ def _original(
             now = getattr(value, spec.name)
             then = spec.default if raw is None or spec.is_left_out(raw) else spec.convert(raw)
             if now == then and keep(raw, now):
-                yield wire, list(raw) if isinstance(raw, list | tuple) else raw
+                yield wire, copy(raw) if isinstance(raw, list | dict) else raw
 
     return unchanged

@@ -20,6 +20,7 @@ from clickpost_async.bulk import ColumnMap, ColumnMapError, OrderOutcome, OrderR
 from clickpost_async.bulk.results import ErrorsFile, ResultsFile
 from clickpost_async.files.columns import Market
 from clickpost_async.files.counts import FileCounts
+from clickpost_async.files.dates import Dates
 from clickpost_async.files.reader import Format, OrderReader, read_rows
 from clickpost_async.files.recognise import Recognised, recognise_rows, write_map
 from clickpost_async.files.table import Group
@@ -75,6 +76,7 @@ class OrderFile:
     sheet: str | int | None = None
     header_row: int | None = None
     part: Part | None = None
+    date_format: str | None = None
 
     @classmethod
     def of(
@@ -85,6 +87,7 @@ class OrderFile:
         *,
         sheet: str | None = None,
         header_row: int | None = None,
+        date_format: str | None = None,
         part: str | None = None,
     ) -> Self:
         """Validate the options, or exit with what is wrong with them."""
@@ -98,7 +101,11 @@ class OrderFile:
             end_with_usage_error(error)
         number = int(sheet) if sheet is not None and sheet.isdecimal() else sheet
         chosen = None if part is None else Part.parse(part)
-        return cls(file, format, loaded, number, header_row, chosen)
+        try:
+            Dates(date_format)
+        except ValueError as error:
+            end_with_usage_error(f"--date-format: {error}")
+        return cls(file, format, loaded, number, header_row, chosen, date_format)
 
     @property
     def is_stream(self) -> bool:
@@ -114,6 +121,7 @@ class OrderFile:
             columns=self.columns,
             sheet=self.sheet,
             header_row=self.header_row,
+            date_format=self.date_format,
         )
         if self.part is not None:
             reader.is_counted = self.part.has
@@ -148,7 +156,17 @@ class OrderFile:
 
 def _name_options(problem: object) -> str:
     """Return a problem with the options of the command in place of parameters."""
-    return str(problem).replace("header_row=", "--header-row ").replace("sheet=…", "--sheet NAME")
+    text = str(problem)
+    for parameter, option in _OPTIONS.items():
+        text = text.replace(parameter, option)
+    return text
+
+
+_OPTIONS = {
+    "header_row=": "--header-row ",
+    "sheet=…": "--sheet NAME",
+    "(date_format, like ": "(--date-format ",
+}
 
 
 class SourceRows(Iterator[OrderRow]):
@@ -242,7 +260,7 @@ class OutcomeTables:
 
 
 def _describe(outcome: bulk.Rejected) -> str:
-    reason = outcome.reasons[0] if outcome.reasons else "rejected"
+    reason = _name_options(outcome.reasons[0]) if outcome.reasons else "rejected"
     if len(outcome.reasons) > 1:
         reason += f" (and {len(outcome.reasons) - 1} more)"
     if reason.startswith("row "):
@@ -295,7 +313,7 @@ def dry_run(source: OrderFile) -> int:
         if row.is_heading:
             source.refuse_heading(row)
         for problem in problems:
-            print(problem)
+            print(_name_options(problem))
         for warning in row.warnings:
             print(f"warning: {warning}")
         for note in row.notes:

@@ -8,7 +8,7 @@ from attrs import evolve
 from clickpost_async.files.cells import shown
 from clickpost_async.files.column_map import ColumnMap
 from clickpost_async.files.delimited import Record
-from clickpost_async.files.header import Heading
+from clickpost_async.files.header import Heading, suggest_column
 from clickpost_async.files.mapped_table import MappedTable
 from clickpost_async.files.text import UnreadableLineError
 from clickpost_async.files.xlsx import sheet_names, sheet_rows
@@ -45,8 +45,13 @@ def _other_delimiter(line: str) -> str | None:
     return mark if line.count(mark) >= _MIN_DELIMITERS else None
 
 
-def describe_unknown(titles: Sequence[str]) -> str:
-    """Describe a header row in which no column is known, in place of a message for each."""
+def describe_unknown(titles: Sequence[str]) -> str | None:
+    """Describe a row that seems to hold no headings at all, in place of a message for each cell.
+
+    `None` if a cell is similar to the name of a column.
+    """
+    if any(map(suggest_column, filter(None, titles))):
+        return None
     named = [shown(title) for title in titles if title]
     first = ", ".join(named[:_MOST_NAMED])
     more = " …" if len(named) > _MOST_NAMED else ""

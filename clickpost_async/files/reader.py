@@ -354,9 +354,10 @@ class _Reading:
         if problems:
             ahead = list(islice(records, _MOST_ROWS_ABOVE))
             messages = tuple(suggest_header(titles, ahead, columns, guessed))
-            if not (headings or table.problems or columns.columns) and any(table.titles):
+            is_foreign = not (headings or table.problems or columns.columns) and any(table.titles)
+            if is_foreign and (unknown := describe_unknown(table.titles)):
                 problems.clear()
-                messages = (describe_unknown(table.titles), *messages)
+                messages = (unknown, *messages)
         else:
             messages = () if guessed is None else self._choose_sheet(guessed)
         problems += [

@@ -78,7 +78,8 @@ def _field(
     if plain in _SECRETS:
         return secret(plain)
     kind = _kind(plain)
-    if kind is None or isinstance(value, bool):
+    # A number with a name like `value` is an amount.
+    if kind is None or isinstance(value, bool) or (kind == "other" and not isinstance(value, str)):
         return value
     return person(kind, str(value))
 

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 
 from attrs import field, frozen
 
-from clickpost_async.structures._marks import Personal
+from clickpost_async.structures._marks import Compact, Personal
 from clickpost_async.structures._rules import (
     BILLING,
     COURIER_ID,
@@ -253,7 +253,8 @@ class ReadableDay(ValueRule):
     text = _DAY_TEXT
 
     def __call__(self, value: object) -> str | None:
-        return self.text if _to_date(str(value).strip()[:10]) is None else None
+        day = str(value).strip()[:10].replace("/", "-")
+        return self.text if _to_date(day) is None else None
 
 
 def _to_date(text: str) -> date | None:
@@ -347,9 +348,9 @@ PhoneCode = Annotated[str, MaxLength(5)]
 Email = Annotated[str, MaxLength(100), Personal()]
 Place = Annotated[str, MaxLength(200)]
 City = Annotated[str, NotBlank(), MaxLength(200)]
-Pincode = Annotated[str, _pincode]
+Pincode = Annotated[str, Compact(), _pincode]
 BlankPincode = Annotated[
-    str, Pattern.of(r"([1-9]\d{5})?", f"{_PINCODE_TEXT}, or blank", source=PINCODE)
+    str, Compact(), Pattern.of(r"([1-9]\d{5})?", f"{_PINCODE_TEXT}, or blank", source=PINCODE)
 ]
 PostalCode = Annotated[str, MaxLength(50)]
 CountryCode = Annotated[str, NotBlank(), Country(source=DOCUMENT, severity=_WARNING)]
@@ -370,15 +371,14 @@ def is_waybill(value: object) -> bool:
     """
     if isinstance(value, int):
         return value > 0 and not isinstance(value, bool)
-    if not isinstance(value, str) or not value.isprintable():
+    if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_WAYBILL:
         return False
     text = value.strip()
     return (
-        (text.isalnum() or any(letter.isalnum() for letter in text))
-        and len(value) <= _LONGEST_WAYBILL
-        and text.strip("0") != ""
+        text.strip("0") != ""
         and text.casefold() not in _NO_WAYBILLS
-        and not _FLOAT(text)
+        # Most consist of letters and digits, and such a text is no float.
+        and (text.isalnum() or (any(map(str.isalnum, text)) and not _FLOAT(text)))
     )
 
 

@@ -133,11 +133,17 @@ def to_text(value: Any) -> Any:
     return str(int(plain)) if plain.is_integer() else repr(plain)
 
 
-def is_empty(value: Any, *, blank: bool, list_: bool) -> bool:
-    """Return whether a value is "" (if `blank`), or an empty list (if `list_`)."""
+def to_code(value: Any) -> Any:
+    """Return a code as a string without white space; else `value` itself."""
+    text = to_text(value)
+    return "".join(text.split()) if isinstance(text, str) else text
+
+
+def is_empty(value: Any, *, blank: bool) -> bool:
+    """Return whether a value is "" (if `blank`), or an empty list."""
     if isinstance(value, str):
         return blank and not value
-    return list_ and isinstance(value, list | tuple) and not value
+    return isinstance(value, list | tuple) and not value
 
 
 def to_json(value: Any) -> Any:

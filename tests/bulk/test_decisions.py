@@ -36,12 +36,12 @@ TABLE = {
 }
 
 
-def test_the_table_has_every_state() -> None:
+def test_table_has_every_state() -> None:
     assert set(TABLE) == set(STATES)
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_the_same_contents_are_sent_only_where_no_order_can_be(state: JournalState | None) -> None:
+def test_same_contents_are_sent_only_where_no_order_can_be(state: JournalState | None) -> None:
     assert decide(state, matches=True) is TABLE[state][0]
 
 

@@ -296,3 +296,33 @@ async def test_outage_starts_over_after_a_response() -> None:
 
     assert (type(outcome), bulk.report.halted) == (Pending, None)
     assert now() > 100
+
+
+# --- orders that settle -------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_resumed_run_reports_once_that_its_orders_settle(
+    heard: list[tuple[float, str]], tmp_path: Path
+) -> None:
+    journal = tmp_path / "run.db"
+    never = {"retry": RetryPolicy.never()}
+    outcomes, _ = await run(Play([httpx.ReadError("")]), 2, journal=journal, settings=never)
+    assert [type(outcome) for outcome in outcomes] == [Unknown, Unknown]
+    heard.clear()
+    outcomes, _ = await run(Play([placed()]), 2, journal=journal)
+    assert [type(outcome) for outcome in outcomes] == [Placed, Placed]
+    (_, line), *others = heard
+    assert line.startswith(
+        "orders that settle before they are looked up or sent again: 2; the next"
+    )
+    assert others == []
+
+
+@virtual_time
+async def test_run_reports_no_settling_while_it_has_orders_to_send(
+    heard: list[tuple[float, str]], tmp_path: Path
+) -> None:
+    outcomes, _ = await run(Play([placed()]), 50, journal=tmp_path / "run.db")
+    assert {type(outcome) for outcome in outcomes} == {Placed}
+    assert heard == []

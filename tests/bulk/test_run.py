@@ -142,7 +142,7 @@ async def test_value_that_is_no_order_is_rejected_and_stops_no_other(bad: Any) -
 
 
 @virtual_time
-async def test_a_row_that_could_not_be_read_is_rejected_where_it_stands() -> None:
+async def test_row_that_could_not_be_read_is_rejected_where_it_stands() -> None:
     problem = RowProblem(row=7, column="Pincode", message="six digits are needed")
     bad = OrderRow(number=7, last=8, market=INDIA, reference="R-1", problems=(problem,))
     async with at(Sandbox()) as clickpost:
@@ -238,7 +238,7 @@ async def test_rescheduled_order_in_doubt_is_looked_up_and_found(
 
 
 @virtual_time
-async def test_the_input_is_read_no_faster_than_outcomes_are_taken() -> None:
+async def test_input_is_read_no_faster_than_outcomes_are_taken() -> None:
     read = 0
 
     def endless() -> Iterator[Any]:
@@ -264,7 +264,7 @@ async def test_the_input_is_read_no_faster_than_outcomes_are_taken() -> None:
 
 
 @virtual_time
-async def test_an_asynchronous_input_may_take_its_time() -> None:
+async def test_asynchronous_input_may_take_its_time() -> None:
     async def slow() -> AsyncIterator[Any]:
         for number in range(5):
             await asyncio.sleep(100)
@@ -384,7 +384,7 @@ async def test_error_of_the_consumer_propagates_unchanged() -> None:
 
 
 @virtual_time
-async def test_a_run_that_is_cancelled_leaves_nothing_behind() -> None:
+async def test_run_that_is_cancelled_leaves_nothing_behind() -> None:
     async with playing([never_answers]) as clickpost:
 
         async def work() -> None:
@@ -491,7 +491,7 @@ def test_report_adds_up_and_matches_the_ledger_under_any_fault(
                 assert bought == () or error is None
 
 
-def test_a_report_counts_each_row_once_and_each_label_once() -> None:
+def test_report_counts_each_row_once_and_each_label_once() -> None:
     report = Report()
     order = CreatedOrder(waybill="W-1")
     facts: dict[str, Any] = {"reference_number": "R-1", "order": order}
@@ -503,7 +503,7 @@ def test_a_report_counts_each_row_once_and_each_label_once() -> None:
     assert (report.skipped, report.changed, report.duplicates) == (1, 1, 1)
 
 
-def test_a_report_reads_well() -> None:
+def test_report_reads_well() -> None:
     report = Report(placed=3, rejected=1, unknown=1, requests=7, retries=2, seconds=1.25)
     assert str(report) == (
         "5 orders in 1.2 s: 3 placed, 0 already placed, 1 rejected, 1 unknown, 0 pending,"

@@ -23,6 +23,7 @@ from clickpost_async.bulk import create, status
 from clickpost_async.bulk.records import JournalState
 from clickpost_async.cli import bulk_runner
 from clickpost_async.cli.label_downloads import file_name
+from clickpost_async.cli.order_files import OrderFile, Part, SourceRows
 from clickpost_async.sandbox import Faults, Sandbox
 from clickpost_async.sandbox.server import Served
 from clickpost_async.testing import virtual_time
@@ -784,3 +785,25 @@ def test_the_bar_of_a_narrow_terminal_keeps_its_count(served: Served, tmp_path: 
     assert b"2/2" in shown
     plain = re.sub(rb"\x1b\[[\d;?]*[A-Za-z]", b"", shown).decode()
     assert max(len(line) for line in re.split(r"[\r\n]", plain)) <= 80
+
+
+def test_date_format_is_an_option_and_the_message_names_it(tmp_path: Path) -> None:
+    file = saved(tmp_path / "orders.csv", "reference_number,invoice_date\nA1,03/04/2026\n")
+
+    unclear = run_bulk(file, "--dry-run")
+    given = run_bulk(file, "--dry-run", "--date-format", "DD/MM/YYYY")
+    wrong = run_bulk(file, "--dry-run", "--date-format", "DD/MM")
+
+    assert "(--date-format DD/MM/YYYY)" in unclear.stdout
+    assert "row 2, invoice_date: 03/04/2026 read as 2026-04-03" in given.stdout
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("--date-format: date format 'DD/MM': day, month and year")
+
+
+def test_total_of_the_progress_is_that_of_the_part(tmp_path: Path) -> None:
+    references = "".join(f"A{number}\n" for number in range(40))
+    file = saved(tmp_path / "orders.csv", f"reference_number\n{references}")
+    parts = [SourceRows(OrderFile(file, part=Part(number, 4))) for number in (1, 2, 3, 4)]
+
+    assert [rows.total for rows in parts] == [len(list(rows)) for rows in parts]
+    assert sum(rows.total or 0 for rows in parts) == 40

@@ -64,7 +64,7 @@ def test_help_is_the_same_where_python_strips_docstrings() -> None:
     assert stripped.stdout.split("\f") == [part for text in usual for part in (text, "0")] + [""]
 
 
-def test_the_version_is_the_packages() -> None:
+def test_version_is_the_packages() -> None:
     try:
         version = metadata.version("clickpost_async")
     except metadata.PackageNotFoundError:
@@ -74,7 +74,7 @@ def test_the_version_is_the_packages() -> None:
     assert (said.returncode, said.stdout.strip()) == (0, version)
 
 
-def test_an_unknown_command_is_an_error() -> None:
+def test_unknown_command_is_an_error() -> None:
     said = said_by(["destroy"])
     assert said.returncode != 0
     assert "destroy" in said.stdout + said.stderr
@@ -94,7 +94,7 @@ def test_worker_reports_wrong_arguments(redis: str, rate: str, message: str) -> 
     assert said.stderr.startswith(message)
 
 
-def test_a_worker_without_a_redis_url_names_the_variable() -> None:
+def test_worker_without_a_redis_url_names_the_variable() -> None:
     said = said_by(["worker", "--rate", "10/1s"])
 
     assert (said.returncode, said.stdout) == (2, "")
@@ -109,7 +109,7 @@ def test_a_worker_without_a_redis_url_names_the_variable() -> None:
         "unix:///run/redis.sock?password=not-a-real-password",
     ],
 )
-def test_a_redis_password_is_taken_from_the_environment_and_warned_about_as_an_argument(
+def test_redis_password_is_taken_from_the_environment_and_warned_about_as_an_argument(
     url: str,
 ) -> None:
     wrong_rate = ["--rate", "much"]  # so that it ends
@@ -126,7 +126,7 @@ def test_a_redis_password_is_taken_from_the_environment_and_warned_about_as_an_a
     assert "not-a-real-password" not in argument.stderr + variable.stderr
 
 
-def test_a_redis_url_that_cannot_be_read_is_refused_without_its_password() -> None:
+def test_redis_url_that_cannot_be_read_is_refused_without_its_password() -> None:
     # Where urllib takes what follows the colon for a port.
     said = said_by(["worker", "--rate", "10/1s"], CLICKPOST_REDIS_URL="redis://:fake/word@host")
 
@@ -135,7 +135,7 @@ def test_a_redis_url_that_cannot_be_read_is_refused_without_its_password() -> No
     assert "fake" not in said.stderr
 
 
-def test_the_sandbox_prints_its_address_and_serves() -> None:
+def test_sandbox_prints_its_address_and_serves() -> None:
     with subprocess.Popen(
         [*MODULE, "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True
     ) as running:
@@ -224,7 +224,7 @@ def test_command_without_its_libraries_names_the_extra_in_one_line(
 
 
 @pytest.mark.parametrize("module", ["clickpost_async", "clickpost_async.bulk"])
-def test_the_package_itself_needs_no_command_line(module: str) -> None:
+def test_package_itself_needs_no_command_line(module: str) -> None:
     script = (
         "import sys\n"
         "for name in ('cyclopts', 'rich', 'starlette', 'uvicorn'): sys.modules[name] = None\n"

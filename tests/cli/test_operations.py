@@ -78,7 +78,7 @@ def test_order_is_read_and_printed_as_json(served: Served, tmp_path: Path) -> No
     assert json.loads(found.stdout)["waybill"] == waybill
 
 
-def test_a_body_may_come_through_a_pipe(served: Served) -> None:
+def test_body_may_come_through_a_pipe(served: Served) -> None:
     order = india({"shipment_details.reference_number": "CLI-2"})
 
     ran = clickpost(served, "orders", "create-india", "-", stdin=json.dumps(order))
@@ -125,7 +125,7 @@ def test_failure_has_an_exit_code(
     assert "Traceback" not in ran.stderr
 
 
-def test_a_wrong_key_has_a_code_of_its_own_and_is_not_shown(served: Served) -> None:
+def test_wrong_key_has_a_code_of_its_own_and_is_not_shown(served: Served) -> None:
     wrong = "not-a-real-key-either"
 
     ran = clickpost(served, "couriers", "pincode", "380055", CLICKPOST_API_KEY=wrong)
@@ -134,7 +134,7 @@ def test_a_wrong_key_has_a_code_of_its_own_and_is_not_shown(served: Served) -> N
     assert wrong not in ran.stdout + ran.stderr
 
 
-def test_a_server_that_is_not_there_leaves_nothing_processed(served: Served) -> None:
+def test_server_that_is_not_there_leaves_nothing_processed(served: Served) -> None:
     served.stop()
 
     ran = clickpost(served, "account", "token", "someone", CLICKPOST_PASSWORD="not-a-password")
@@ -143,9 +143,7 @@ def test_a_server_that_is_not_there_leaves_nothing_processed(served: Served) -> 
     assert "not-a-password" not in ran.stdout + ran.stderr
 
 
-def test_the_key_may_stand_in_a_file_that_only_its_owner_reads(
-    served: Served, tmp_path: Path
-) -> None:
+def test_key_may_stand_in_a_file_that_only_its_owner_reads(served: Served, tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(KEY + "\n")
     arguments = ("couriers", "pincode", "380055")
@@ -161,7 +159,7 @@ def test_the_key_may_stand_in_a_file_that_only_its_owner_reads(
     assert json.loads(private.stdout)["city"] == "AHMEDABAD"
 
 
-def test_the_rate_of_the_environment_is_read(served: Served) -> None:
+def test_rate_of_the_environment_is_read(served: Served) -> None:
     ran = clickpost(served, "couriers", "pincode", "380055", CLICKPOST_RATE="a lot")
 
     assert ran.returncode == 1

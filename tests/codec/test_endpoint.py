@@ -8,7 +8,7 @@ from clickpost_async._codec.envelope import result_of, whole_body
 from clickpost_async.structures import IndiaOrder, ResponseModel
 
 
-def test_a_declaration_has_plain_defaults() -> None:
+def test_declaration_has_plain_defaults() -> None:
     endpoint = Get("/v1/fetch-accounts", returns=ResponseModel, idempotency=Idempotency.SAFE)
 
     assert endpoint.method == "GET"
@@ -56,18 +56,18 @@ def test_repetition_has_to_be_declared() -> None:
 @pytest.mark.parametrize(
     "path", ["", "v1/x", "https://evil.example.com/x", "/../x", "/v1/../../x", "/./x", "/v1/.."]
 )
-def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
+def test_path_that_leads_elsewhere_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="path: give it from the base URL on"):
         Get(path, returns=ResponseModel, idempotency=Idempotency.SAFE)
 
 
 @pytest.mark.parametrize("path", ["/v1/x?key=1", "/v1/x#y", "/v1/a b", "/v1/x\n"])
-def test_a_path_that_is_more_than_a_path_is_refused(path: str) -> None:
+def test_path_that_is_more_than_a_path_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="path"):
         Get(path, returns=ResponseModel, idempotency=Idempotency.SAFE)
 
 
-def test_a_declaration_is_frozen() -> None:
+def test_declaration_is_frozen() -> None:
     endpoint = Get("/v9/own", returns=ResponseModel, idempotency=Idempotency.SAFE)
 
     with pytest.raises(attrs.exceptions.FrozenInstanceError):

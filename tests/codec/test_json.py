@@ -83,7 +83,7 @@ def test_result_of_reading_json_does_not_depend_on_the_library(text: str) -> Non
         assert repr(read(body)) == found
 
 
-def test_an_order_is_read() -> None:
+def test_order_is_read() -> None:
     assert read(ORDER.encode()) == json.loads(ORDER)
 
 
@@ -109,17 +109,17 @@ def test_numbers_that_are_not_json_are_not_read(number: str) -> None:
 @pytest.mark.parametrize(
     "number", ["1e400", "-1e400", "1E+309", "1" * 400 + ".0", "1.8e308", "9" * 400 + "e0"]
 )
-def test_a_number_that_would_become_infinite_is_not_read(number: str) -> None:
+def test_number_that_would_become_infinite_is_not_read(number: str) -> None:
     assert read(f'{{"a":[{number}]}}'.encode()) is None
 
 
 @pytest.mark.parametrize("number", ["1.7e308", "-0.0", "1e-400", "0e999", "890.50", "1E5"])
-def test_a_number_that_is_finite_is_read(number: str) -> None:
+def test_number_that_is_finite_is_read(number: str) -> None:
     assert read(number.encode()) == float(number)
 
 
 @pytest.mark.parametrize(("digits", "is_read"), [(4300, True), (4301, False), (1_000_000, False)])
-def test_an_integer_has_as_many_digits_as_python_reads(digits: int, *, is_read: bool) -> None:
+def test_integer_has_as_many_digits_as_python_reads(digits: int, *, is_read: bool) -> None:
     assert (read(b'{"a":' + b"9" * digits + b"}") is not None) is is_read
 
 
@@ -251,7 +251,7 @@ def test_half_a_surrogate_pair_is_not_written(text: str) -> None:
             write(value)
 
 
-def test_a_process_that_reads_the_deepest_bodies_lives_on() -> None:
+def test_process_that_reads_the_deepest_bodies_lives_on() -> None:
     # In a process of its own: what overflows the C stack ends it, and raises nothing.
     script = """
 from clickpost_async._codec.json import read

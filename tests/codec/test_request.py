@@ -30,7 +30,7 @@ ASK = Get(
 )
 
 
-def test_a_create_is_a_post_that_may_wait_long() -> None:
+def test_create_is_a_post_that_may_wait_long() -> None:
     request = encode(CREATE_INDIA, body=structure(india(), IndiaOrder))
 
     assert (request.label, request.method) == ("orders.create_india", "POST")
@@ -40,7 +40,7 @@ def test_a_create_is_a_post_that_may_wait_long() -> None:
     assert request.reference_number == "order-1001"
 
 
-def test_a_question_is_a_get_without_a_body() -> None:
+def test_question_is_a_get_without_a_body() -> None:
     request = encode(ASK, {"awb": "W1", "cp_id": 4, "nothing": None})
 
     assert (request.label, request.method, request.host) == ("ask.me", "GET", Host.TRACKING)
@@ -92,7 +92,7 @@ def test_unpaired_surrogate_in_a_query_is_refused_with_a_message() -> None:
 )
 @given(data=st.data())
 @settings(max_examples=15)
-def test_a_body_is_the_compact_json_of_the_order_itself(
+def test_body_is_the_compact_json_of_the_order_itself(
     endpoint: Post[Any], kind: type[Any], data: st.DataObject
 ) -> None:
     order = data.draw(made(kind))
@@ -109,7 +109,7 @@ def test_a_body_is_the_compact_json_of_the_order_itself(
 @pytest.mark.parametrize(
     ("endpoint", "payload"), [(CREATE_INDIA, india()), (CREATE_WORLD, world())]
 )
-def test_a_mapping_is_sent_as_the_structure_is(endpoint: Post[Any], payload: Any) -> None:
+def test_mapping_is_sent_as_the_structure_is(endpoint: Post[Any], payload: Any) -> None:
     by_mapping = encode(endpoint, body=payload)
     by_structure = encode(endpoint, body=structure(payload, endpoint.takes))
 
@@ -133,7 +133,7 @@ def test_text_of_any_language_is_sent_as_utf_8() -> None:
     assert "आशा 😀".encode() in body
 
 
-def test_an_invalid_mapping_is_refused_before_it_is_sent() -> None:
+def test_invalid_mapping_is_refused_before_it_is_sent() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         encode(CREATE_INDIA, body=india({"drop_info.drop_pincode": "1"}))
 
@@ -157,7 +157,7 @@ def test_unknown_parameter_of_an_endpoint_is_refused(endpoint: Post[Any], order:
 
 
 @pytest.mark.parametrize("style", BodyStyle)
-def test_a_body_of_ones_own_endpoint_is_refused_with_the_paths_of_all_that_json_cannot_hold(
+def test_body_of_ones_own_endpoint_is_refused_with_the_paths_of_all_that_json_cannot_hold(
     style: BodyStyle,
 ) -> None:
     item = structure(india(), IndiaOrder).shipment_details.items[0]
@@ -191,10 +191,10 @@ def test_endless_body_is_refused_with_a_message() -> None:
         encode(FREE, body={"a": endless})
 
 
-def test_an_endpoint_of_ones_own_takes_any_json() -> None:
+def test_endpoint_of_ones_own_takes_any_json() -> None:
     assert encode(FREE, body={"a": [1, None]}).body == b'{"a":[1,null]}'
     assert encode(FREE, body=[1]).body == b"[1]"
 
 
-def test_a_request_shows_no_body() -> None:
+def test_request_shows_no_body() -> None:
     assert "Asha Tester" not in repr(encode(CREATE_INDIA, body=india()))

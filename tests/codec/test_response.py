@@ -89,7 +89,7 @@ def test_every_code_that_is_sorted_is_in_this_table() -> None:
 
 @pytest.mark.parametrize(("code", "kind", "outcome", "transient"), TABLE)
 @pytest.mark.parametrize("http_status", [200, 301, 400, 500])
-def test_a_code_decides_which_error_it_is_under_any_http_status(
+def test_code_decides_which_error_it_is_under_any_http_status(
     code: int, kind: type[ClickPostError], outcome: Outcome, *, transient: bool, http_status: int
 ) -> None:
     error = refused(meta(code, "the reason"), http_status)
@@ -146,7 +146,7 @@ def test_success_flag_changes_nothing(code: int, success: Any) -> None:
     assert seen(flipped) == seen(plain)
 
 
-def test_a_declaration_may_give_a_code_another_meaning() -> None:
+def test_declaration_may_give_a_code_another_meaning() -> None:
     endpoint = Get(
         "/v1/ndr_user_feedback/",
         returns=ResponseModel,
@@ -350,7 +350,7 @@ def test_json_that_could_be_read_in_two_ways_is_not_read(body: bytes) -> None:
     assert (error.outcome, error.transient) == (UNKNOWN, True)
 
 
-def test_the_good_one_is_read() -> None:
+def test_good_one_is_read() -> None:
     assert answered(GOOD).waybill == "W1"
 
 
@@ -384,7 +384,7 @@ def test_no_error_shows_the_body() -> None:
     assert error.__context__ is None
 
 
-def test_a_result_that_is_no_order_is_unreadable() -> None:
+def test_result_that_is_no_order_is_unreadable() -> None:
     with pytest.raises(UnreadableReplyError) as caught:
         decode(
             Get("/v1/shipment-security-key", returns=SecurityKey, idempotency=Idempotency.SAFE),
@@ -405,14 +405,14 @@ def test_undocumented_list_is_kept_as_rows() -> None:
 
 
 @pytest.mark.parametrize("result", ["oops", [1], 5, True])
-def test_a_success_whose_result_is_no_order_is_unreadable(result: Any) -> None:
+def test_success_whose_result_is_no_order_is_unreadable(result: Any) -> None:
     error = refused(meta(200, result=result))
 
     assert type(error) is UnreadableReplyError
     assert (error.outcome, error.status) == (UNKNOWN, 200)
 
 
-def test_an_order_that_is_not_done_has_none() -> None:
+def test_order_that_is_not_done_has_none() -> None:
     for code in (202, 102):
         assert answered(meta(code, order_id=7)).waybill is None
 
@@ -448,7 +448,7 @@ DATE = "Mon, 02 Mar 2026 10:00:00 GMT"
         ("Tue, 02 Mar 2027 10:00:00 GMT", 3600.0),
     ],
 )
-def test_a_wait_is_read_in_seconds_and_bounded(header: str, seconds: float) -> None:
+def test_wait_is_read_in_seconds_and_bounded(header: str, seconds: float) -> None:
     assert retry_after(header, DATE) == seconds
 
 
@@ -478,12 +478,12 @@ def test_a_wait_is_read_in_seconds_and_bounded(header: str, seconds: float) -> N
         "\x00",
     ],
 )
-def test_a_wait_that_cannot_be_used_is_none(header: str | None) -> None:
+def test_wait_that_cannot_be_used_is_none(header: str | None) -> None:
     assert retry_after(header, DATE) is None
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "-1", "Mon, 02 Mar 2026"])
-def test_a_date_without_a_date_to_compare_is_none(date: str | None) -> None:
+def test_date_without_a_date_to_compare_is_none(date: str | None) -> None:
     assert retry_after("Mon, 02 Mar 2026 10:00:30 GMT", date) is None
     assert retry_after("30", date) == 30.0
 

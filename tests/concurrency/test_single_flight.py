@@ -85,7 +85,7 @@ def slowly(answer: httpx.Response) -> Callable[[httpx.Request], Awaitable[httpx.
 
 @pytest.mark.fault("X08")
 @virtual_time
-async def test_the_same_order_twice_at_once_is_sent_once() -> None:
+async def test_same_order_twice_at_once_is_sent_once() -> None:
     play = Play([slowly(placed())])
     async with playing(play) as clickpost:
         first, again, typed = await asyncio.gather(
@@ -127,7 +127,7 @@ async def test_another_order_under_the_same_reference_is_refused() -> None:
 
 @pytest.mark.fault("X08")
 @virtual_time
-async def test_a_failure_is_shared_too() -> None:
+async def test_failure_is_shared_too() -> None:
     play = Play([slowly(said(319, "not that pincode"))])
     async with playing(play) as clickpost:
         failures = await asyncio.gather(
@@ -181,7 +181,7 @@ async def test_racy_courier_gets_one_create_of_twenty_concurrent_ones() -> None:
 
 @pytest.mark.fault("X08", control=True)
 @pytest.mark.asyncio
-async def test_a_racy_courier_sells_two_labels_where_two_processes_create_the_order() -> None:
+async def test_racy_courier_sells_two_labels_where_two_processes_create_the_order() -> None:
     sandbox = Sandbox(courier_seconds=0.2, racy=True)
     async with served(sandbox) as server, at(server) as one, alone(at(server)) as two:
         await asyncio.gather(one.orders.create(ORDER), two.orders.create(ORDER))
@@ -225,7 +225,7 @@ LEFT_IN_DOUBT: dict[str, tuple[Line, Callable[[ClickPost], Awaitable[None]]]] = 
 
 @pytest.mark.parametrize("how", LEFT_IN_DOUBT)
 @virtual_time
-async def test_a_create_left_in_doubt_is_looked_up_and_settles_before_it_is_sent_again(
+async def test_create_left_in_doubt_is_looked_up_and_settles_before_it_is_sent_again(
     how: str,
 ) -> None:
     line, leave = LEFT_IN_DOUBT[how]
@@ -246,7 +246,7 @@ async def test_a_create_left_in_doubt_is_looked_up_and_settles_before_it_is_sent
 @pytest.mark.parametrize("how", LEFT_IN_DOUBT)
 @pytest.mark.parametrize("retry", [RetryPolicy(), HOLD, ONCE])
 @virtual_time
-async def test_a_create_left_in_doubt_that_is_found_is_not_sent_again(
+async def test_create_left_in_doubt_that_is_found_is_not_sent_again(
     how: str, retry: RetryPolicy
 ) -> None:
     line, leave = LEFT_IN_DOUBT[how]
@@ -266,7 +266,7 @@ async def test_a_create_left_in_doubt_that_is_found_is_not_sent_again(
 
 @pytest.mark.parametrize("how", LEFT_IN_DOUBT)
 @virtual_time
-async def test_a_create_left_in_doubt_is_held_where_the_policy_never_resends(how: str) -> None:
+async def test_create_left_in_doubt_is_held_where_the_policy_never_resends(how: str) -> None:
     line, leave = LEFT_IN_DOUBT[how]
     play = Play([line, placed()])
     async with playing(play) as clickpost:
@@ -280,7 +280,7 @@ async def test_a_create_left_in_doubt_is_held_where_the_policy_never_resends(how
 
 @pytest.mark.parametrize("waits", [0, 10, 29])
 @virtual_time
-async def test_a_courier_slower_than_its_caller_sells_one_label(waits: float) -> None:
+async def test_courier_slower_than_its_caller_sells_one_label(waits: float) -> None:
     door = Door(Sandbox(racy=True, courier_seconds=29))
     async with door.client() as clickpost:
         with pytest.raises(TimeoutError):
@@ -306,7 +306,7 @@ async def test_forgetting_a_doubt_sells_a_second_label() -> None:
 
 
 @virtual_time
-async def test_a_deadline_that_passes_while_it_settles_leaves_it_in_doubt() -> None:
+async def test_deadline_that_passes_while_it_settles_leaves_it_in_doubt() -> None:
     play = Play([httpx.ReadError(""), placed()])
     async with playing(play) as clickpost:
         await gets_no_reply(clickpost)
@@ -321,7 +321,7 @@ async def test_a_deadline_that_passes_while_it_settles_leaves_it_in_doubt() -> N
 
 
 @virtual_time
-async def test_a_policy_without_patience_does_not_wait_until_it_has_settled() -> None:
+async def test_policy_without_patience_does_not_wait_until_it_has_settled() -> None:
     play = Play([httpx.ReadError(""), placed()])
     hasty = RetryPolicy(max_total_delay=5)
     async with playing(play, retry=hasty) as clickpost:
@@ -352,7 +352,7 @@ async def test_order_that_stays_pending_is_recorded_and_polled_by_the_next_creat
     ],
 )
 @virtual_time
-async def test_a_create_that_leaves_no_doubt_is_not_looked_up(
+async def test_create_that_leaves_no_doubt_is_not_looked_up(
     line: Line, kind: type[ClickPostError]
 ) -> None:
     play = Play([line, placed()])
@@ -365,7 +365,7 @@ async def test_a_create_that_leaves_no_doubt_is_not_looked_up(
 
 
 @virtual_time
-async def test_a_doubt_outlives_creates_that_could_not_send() -> None:
+async def test_doubt_outlives_creates_that_could_not_send() -> None:
     play = Play([httpx.ReadError(""), httpx.ConnectError(""), placed()])
     async with playing(play, retry=ONCE) as clickpost:
         await gets_no_reply(clickpost)
@@ -408,7 +408,7 @@ async def test_other_contents_under_a_reference_in_doubt_are_refused_unsent() ->
 
 
 @virtual_time
-async def test_the_same_contents_in_another_order_of_keys_are_the_same() -> None:
+async def test_same_contents_in_another_order_of_keys_are_the_same() -> None:
     def turned(value: Any) -> Any:
         if not isinstance(value, dict):
             return value
@@ -536,7 +536,7 @@ async def test_deadline_during_a_wait_reports_the_outcome_of_the_order(
 
 @pytest.mark.fault("X09")
 @pytest.mark.parametrize("clients", [1, 4])
-def test_an_order_that_four_event_loops_create_at_once_is_sent_once(clients: int) -> None:
+def test_order_that_four_event_loops_create_at_once_is_sent_once(clients: int) -> None:
     server = Served(Sandbox(courier_seconds=0.3, racy=True))
     shared = [at(server) for _ in range(clients)]
     together = threading.Barrier(4)
@@ -586,7 +586,7 @@ def test_trio_waits_for_asyncio_and_asyncio_for_trio() -> None:
 
 
 @pytest.mark.parametrize("collected", [True, False])
-def test_a_create_whose_loop_was_closed_is_in_doubt(collected: bool) -> None:
+def test_create_whose_loop_was_closed_is_in_doubt(collected: bool) -> None:
     play = Play([never_answers, placed()], knows=placed("W-9", "ONE"))
     clickpost = playing(play)
     loop = asyncio.new_event_loop()
@@ -758,7 +758,7 @@ async def test_doubts_are_forgotten_after_the_resend_window_and_not_before() -> 
 
 
 @virtual_time
-async def test_a_doubt_is_kept_while_it_settles_whatever_the_window() -> None:
+async def test_doubt_is_kept_while_it_settles_whatever_the_window() -> None:
     in_flight = SingleFlight()
     for number in range(30):
         lose(in_flight, f"R-{number}", Lost(settle_delay=300, resend_window=0))
@@ -782,7 +782,7 @@ async def test_too_many_doubts_push_out_the_oldest_that_have_settled(
 
 
 @virtual_time
-async def test_a_create_that_is_collected_while_the_lock_is_held_ends_all_the_same() -> None:
+async def test_create_that_is_collected_while_the_lock_is_held_ends_all_the_same() -> None:
     in_flight, create = SingleFlight(), Lost()
     assert in_flight.begin(("acme", "/", "R-1"), create) is None
     # Garbage may be collected anywhere, in the same thread.

@@ -49,7 +49,7 @@ def keyring(username: str = "acme & sons", key: str = "fake-key") -> Authenticat
         (Auth.NONE, []),
     ],
 )
-def test_the_query_has_what_the_endpoint_wants(auth: Auth, names: list[str], target: str) -> None:
+def test_query_has_what_the_endpoint_wants(auth: Auth, names: list[str], target: str) -> None:
     sent, _ = signed(keyring(), target, b"{}", auth)
 
     values = {"username": "acme & sons", "user_name": "acme & sons", "key": KEY.reveal()}
@@ -59,7 +59,7 @@ def test_the_query_has_what_the_endpoint_wants(auth: Auth, names: list[str], tar
 
 
 @pytest.mark.parametrize("auth", [auth for auth in Auth if auth is not Auth.KEY_IN_BODY])
-def test_a_body_is_left_alone_unless_the_key_belongs_in_it(auth: Auth) -> None:
+def test_body_is_left_alone_unless_the_key_belongs_in_it(auth: Auth) -> None:
     assert signed(keyring(), "/x", b'{"a":1}', auth)[1] == b'{"a":1}'
 
 
@@ -98,7 +98,7 @@ async def test_rotating_key_is_read_for_each_call() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_key_may_come_from_a_coroutine() -> None:
+async def test_key_may_come_from_a_coroutine() -> None:
     async def vault() -> str:
         return "from-the-vault"
 

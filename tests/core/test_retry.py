@@ -221,7 +221,7 @@ async def test_throttled_call_waits_for_its_retry_after(
 
 
 @virtual_time
-async def test_a_429_holds_those_too_that_have_not_left_yet() -> None:
+async def test_429_holds_those_too_that_have_not_left_yet() -> None:
     play = Play([httpx.Response(429, headers={"retry-after": "7"}), placed()])
     async with playing(play, max_concurrency=2) as clickpost:
         orders = await asyncio.gather(
@@ -237,7 +237,7 @@ async def test_a_429_holds_those_too_that_have_not_left_yet() -> None:
     ("repeat", "asked"), [(Idempotency.SAFE, 45), (Idempotency.BY_REFERENCE, 400)]
 )
 @virtual_time
-async def test_a_server_that_asks_to_be_left_alone_is(repeat: Idempotency, asked: int) -> None:
+async def test_server_that_asks_to_be_left_alone_is(repeat: Idempotency, asked: int) -> None:
     busy = httpx.Response(503, headers={"retry-after": str(asked)}, text="busy")
     play = Play([busy, placed()])
     async with playing(play) as clickpost:
@@ -304,7 +304,7 @@ async def test_settling_takes_twice_as_long_each_time() -> None:
 
 
 @virtual_time
-async def test_the_same_bytes_are_sent_again() -> None:
+async def test_same_bytes_are_sent_again() -> None:
     play = Play([httpx.ReadError(""), said(322), placed()])
     async with playing(play) as clickpost:
         await clickpost.orders.create(india_order("R-1"))
@@ -330,7 +330,7 @@ async def test_pending_order_is_polled_with_growing_intervals() -> None:
 
 
 @virtual_time
-async def test_an_order_that_stays_pending_is_returned_as_such() -> None:
+async def test_order_that_stays_pending_is_returned_as_such() -> None:
     play = Play([queued(202), queued(102)])
     async with playing(play, retry=RetryPolicy(poll_timeout=100)) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -359,7 +359,7 @@ async def test_only_a_create_is_polled() -> None:
 
 
 @virtual_time
-async def test_a_known_reference_is_a_success_and_sent_once() -> None:
+async def test_known_reference_is_a_success_and_sent_once() -> None:
     play = Play([placed(status=323)])
     async with playing(play) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -511,7 +511,7 @@ async def test_order_lost_once_stays_unknown(later: Line, kind: type[ClickPostEr
     "lines", [[httpx.ReadError(""), said(307, "order type")], [said(303, "waybill registered")]]
 )
 @virtual_time
-async def test_a_refusal_of_the_order_itself_settles_what_was_lost(lines: list[Line]) -> None:
+async def test_refusal_of_the_order_itself_settles_what_was_lost(lines: list[Line]) -> None:
     async with playing(lines) as clickpost:
         with pytest.raises(InvalidRequestError) as caught:
             await clickpost.orders.create(india_order("R-1"))
@@ -523,7 +523,7 @@ async def test_a_refusal_of_the_order_itself_settles_what_was_lost(lines: list[L
     "later", [httpx.ConnectError(""), httpx.Response(429), httpx.Response(301), said(301)]
 )
 @virtual_time
-async def test_an_order_that_was_pending_is_not_called_unsent(later: Line) -> None:
+async def test_order_that_was_pending_is_not_called_unsent(later: Line) -> None:
     async with playing([queued(), later]) as clickpost:
         with pytest.raises(ClickPostError) as caught:
             await clickpost.orders.create(india_order("R-1"))

@@ -127,7 +127,7 @@ async def test_lookup_pays_no_more_into_the_budget_than_it_costs() -> None:
 
 
 @virtual_time
-async def test_a_light_copy_has_no_budget_of_its_own_and_another_host_has() -> None:
+async def test_light_copy_has_no_budget_of_its_own_and_another_host_has() -> None:
     hosts = Hosts(tracking="https://elsewhere.example/api")
     play = Play([httpx.Response(500)])
     async with playing(play, retry=RetryPolicy(attempts=2), hosts=hosts) as clickpost:
@@ -241,7 +241,7 @@ async def test_one_probe_finds_out_that_the_server_is_back() -> None:
 
 
 @virtual_time
-async def test_a_lost_order_stays_unknown_where_its_second_sending_was_not_tried() -> None:
+async def test_lost_order_stays_unknown_where_its_second_sending_was_not_tried() -> None:
     play = Play([httpx.ReadError("")])
     async with playing(play) as clickpost:
         lost = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
@@ -321,7 +321,7 @@ async def run(clickpost: ClickPost, orders: int, **how: Any) -> tuple[list[Any],
 
 
 @virtual_time
-async def test_a_bulk_run_waits_for_the_server_to_come_back() -> None:
+async def test_bulk_run_waits_for_the_server_to_come_back() -> None:
     play = Play([until(600, httpx.ConnectError(""), placed())])
     async with playing(play) as clickpost:
         outcomes, report = await run(clickpost, 300, max_outage=math.inf)
@@ -397,7 +397,7 @@ async def test_order_lost_in_one_round_and_not_sent_in_the_next_stays_unknown() 
     ],
 )
 @virtual_time
-async def test_a_run_halts_where_every_order_would_fail_in_the_same_way(
+async def test_run_halts_where_every_order_would_fail_in_the_same_way(
     line: Line, kinds: set[type[Any]], sent: int
 ) -> None:
     play = Play([line])
@@ -446,7 +446,7 @@ def after(seconds: float, line: httpx.Response | Exception) -> Line:
 
 @pytest.mark.fault("X07")
 @virtual_time
-async def test_a_call_under_way_is_given_time_to_end() -> None:
+async def test_call_under_way_is_given_time_to_end() -> None:
     order, closed, _ = await closed_during(after(4, placed()))
     assert (getattr(order, "waybill", None), closed) == ("W-1", 4)
 
@@ -472,7 +472,7 @@ async def test_wait_ends_at_its_timeout() -> None:
     ],
 )
 @virtual_time
-async def test_a_call_that_pauses_ends_at_once_with_what_is_known(
+async def test_call_that_pauses_ends_at_once_with_what_is_known(
     line: Line, outcome: Outcome
 ) -> None:
     error, closed, _ = await closed_during(line, retry=RetryPolicy(backoff=1000, max_backoff=1000))

@@ -49,7 +49,7 @@ def slowly(seconds: float, response: httpx.Response) -> Line:
 
 @pytest.mark.parametrize("seconds", [601, 3600, 86_400, 30_000])
 @virtual_time
-async def test_a_pause_longer_than_the_patience_ends_the_call_at_once(
+async def test_pause_longer_than_the_patience_ends_the_call_at_once(
     seconds: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener = Listener()
@@ -92,7 +92,7 @@ async def test_all_calls_pause_for_the_retry_after_or_one_second(
 
 
 @virtual_time
-async def test_a_pause_within_the_patience_is_waited_for_and_no_warning() -> None:
+async def test_pause_within_the_patience_is_waited_for_and_no_warning() -> None:
     listener = Listener()
     play = Play([throttled(600), placed()])
     async with playing(play, observers=[listener]) as clickpost:
@@ -136,7 +136,7 @@ async def test_calls_that_wait_or_come_later_end_at_once_and_are_warned_of_once(
 
 
 @virtual_time
-async def test_a_call_that_waits_for_a_slow_pace_is_ended_by_a_pause() -> None:
+async def test_call_that_waits_for_a_slow_pace_is_ended_by_a_pause() -> None:
     play = Play([slowly(1, throttled(3600))])
     async with playing(play, rate=Rate(1, per=300)) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(india_order("R-0")))
@@ -166,7 +166,7 @@ async def test_after_the_pause_calls_are_made_again() -> None:
 
 @pytest.mark.parametrize("priority", Priority)
 @virtual_time
-async def test_a_deadline_shorter_than_the_pause_ends_the_call_at_once(priority: Priority) -> None:
+async def test_deadline_shorter_than_the_pause_ends_the_call_at_once(priority: Priority) -> None:
     play = Play([slowly(1, throttled(60)), placed()])
     async with playing(play) as clickpost:
         patient = clickpost.with_options(priority=priority)
@@ -182,7 +182,7 @@ async def test_a_deadline_shorter_than_the_pause_ends_the_call_at_once(priority:
 
 
 @virtual_time
-async def test_the_deadline_of_the_call_that_is_throttled_counts_too() -> None:
+async def test_deadline_of_the_call_that_is_throttled_counts_too() -> None:
     play = Play([throttled(60), placed()])
     async with playing(play) as clickpost:
         with pytest.raises(ThrottledError) as caught:
@@ -229,7 +229,7 @@ async def test_deadline_within_a_pause_reports_when_to_retry(
 
 
 @virtual_time
-async def test_an_order_in_doubt_stays_unknown_and_is_not_called_back_before_the_pause() -> None:
+async def test_order_in_doubt_stays_unknown_and_is_not_called_back_before_the_pause() -> None:
     play = Play([httpx.ReadError(""), throttled(3600)])
     async with playing(play) as clickpost:
         with pytest.raises(NoReplyError) as caught:
@@ -299,7 +299,7 @@ async def test_being_cancelled_from_outside_is_no_throttling() -> None:
         assert clickpost._exchange.throttle._waiting == {}
 
 
-def test_a_pause_ends_calls_on_other_event_loops() -> None:
+def test_pause_ends_calls_on_other_event_loops() -> None:
     throttle = RateLimitPause()
     ready = threading.Event()
     ended: list[bool] = []
@@ -323,7 +323,7 @@ def test_a_pause_ends_calls_on_other_event_loops() -> None:
 
 
 @virtual_time
-async def test_a_shorter_pause_changes_nothing_about_a_longer_one() -> None:
+async def test_shorter_pause_changes_nothing_about_a_longer_one() -> None:
     throttle = RateLimitPause()
     throttle.pause(60)
     await asyncio.sleep(10)
@@ -333,6 +333,6 @@ async def test_a_shorter_pause_changes_nothing_about_a_longer_one() -> None:
     assert throttle.left == 70
 
 
-def test_an_error_for_a_pause_is_one_that_nothing_was_sent_for() -> None:
+def test_error_for_a_pause_is_one_that_nothing_was_sent_for() -> None:
     assert issubclass(ThrottledError, NotSentError)
     assert issubclass(NotSentError, ClickPostError)

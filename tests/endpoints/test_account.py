@@ -120,7 +120,7 @@ async def test_missing_token_is_an_error_and_not_requested_again(
 
 
 @pytest.mark.asyncio
-async def test_a_blank_password_is_not_sent() -> None:
+async def test_blank_password_is_not_sent() -> None:
     server = Server(quiet())
     async with client(server) as clickpost:
         with pytest.raises(InvalidRequestError, match="password: must not be blank"):

@@ -122,7 +122,7 @@ async def test_value_that_is_no_boolean_switches_nothing(name: str, said: Any) -
 
 @pytest.mark.parametrize("pincode", [110001, None, ["110001"]])
 @pytest.mark.asyncio
-async def test_a_pincode_is_text(pincode: Any) -> None:
+async def test_pincode_is_text(pincode: Any) -> None:
     error = await refused(lambda c, pincode: c.couriers.pincode(pincode), pincode)
 
     assert str(error).startswith("pincode: expected a string, got")
@@ -146,7 +146,7 @@ async def test_all_problems_are_reported_together() -> None:
 
 @pytest.mark.parametrize("courier", [325, "325"])
 @pytest.mark.asyncio
-async def test_a_couriers_number_may_be_written_as_text(courier: Any) -> None:
+async def test_couriers_number_may_be_written_as_text(courier: Any) -> None:
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

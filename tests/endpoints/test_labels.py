@@ -59,9 +59,7 @@ async def test_label_is_overwritten_only_on_request() -> None:
     ("verb", "regenerate"), [("fetch", ["false"] * 3), ("regenerate", ["true"])]
 )
 @pytest.mark.asyncio
-async def test_a_regeneration_is_not_retried_and_a_fetch_is(
-    verb: str, regenerate: list[str]
-) -> None:
+async def test_regeneration_is_not_retried_and_a_fetch_is(verb: str, regenerate: list[str]) -> None:
     sent: list[str] = []
 
     def server(request: httpx.Request) -> httpx.Response:
@@ -79,7 +77,7 @@ async def test_a_regeneration_is_not_retried_and_a_fetch_is(
     assert sent == regenerate
 
 
-def test_the_two_declarations_differ_in_what_a_repetition_does() -> None:
+def test_two_declarations_differ_in_what_a_repetition_does() -> None:
     assert chapter.FETCH.path == chapter.REGENERATE.path
     assert (chapter.FETCH.idempotency, chapter.REGENERATE.idempotency) == (
         Idempotency.SAFE,

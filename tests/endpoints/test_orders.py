@@ -65,7 +65,7 @@ async def test_order_is_cancelled_whatever_else_the_response_contains(result: ob
 
 
 @pytest.mark.asyncio
-async def test_a_cancellation_without_a_waybill_is_not_sent() -> None:
+async def test_cancellation_without_a_waybill_is_not_sent() -> None:
     wire = Wire()
 
     with pytest.raises(InvalidRequestError) as caught:
@@ -76,7 +76,7 @@ async def test_a_cancellation_without_a_waybill_is_not_sent() -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_edit_with_mistakes_is_not_sent() -> None:
+async def test_edit_with_mistakes_is_not_sent() -> None:
     wire = Wire()
 
     with pytest.raises(InvalidRequestError) as caught:
@@ -97,7 +97,7 @@ async def test_an_edit_with_mistakes_is_not_sent() -> None:
         (TEN.date(), TEN.date(), ["start", "end"]),
     ],
 )
-async def test_a_window_that_clickpost_would_refuse_is_not_sent(
+async def test_window_that_clickpost_would_refuse_is_not_sent(
     start: Any, end: Any, fields: list[str]
 ) -> None:
     wire = Wire()
@@ -110,7 +110,7 @@ async def test_a_window_that_clickpost_would_refuse_is_not_sent(
 
 
 @pytest.mark.asyncio
-async def test_a_window_that_is_cut_to_the_second_stays_legal() -> None:
+async def test_window_that_is_cut_to_the_second_stays_legal() -> None:
     wire = Wire(done(result=[]))
 
     await management(wire).updated(TEN, TEN + timedelta(seconds=1799.9))

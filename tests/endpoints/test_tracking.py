@@ -193,7 +193,7 @@ def test_iter_track_refuses_wrong_arguments_where_it_is_called(wrong: dict[str, 
 
 
 @pytest.mark.asyncio
-async def test_a_parcel_is_followed_to_the_door() -> None:
+async def test_parcel_is_followed_to_the_door() -> None:
     async with served(Sandbox()) as server:
         sandbox = server.sandbox
         async with ClickPost(sandbox.username, sandbox.api_key, base_url=server.url) as clickpost:
@@ -217,7 +217,7 @@ async def test_a_parcel_is_followed_to_the_door() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_foreign_parcel_is_registered_once_in_either_way() -> None:
+async def test_foreign_parcel_is_registered_once_in_either_way() -> None:
     async with served(Sandbox()) as server:
         sandbox = server.sandbox
         async with ClickPost(sandbox.username, sandbox.api_key, base_url=server.url) as clickpost:

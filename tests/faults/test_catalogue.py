@@ -18,7 +18,7 @@ def test_no_control_stands_alone() -> None:
     assert {one.fault for one in played() if one.control} <= tests
 
 
-def test_the_table_shows_every_test_and_that_all_were_survived() -> None:
+def test_table_shows_every_test_and_that_all_were_survived() -> None:
     rows = {
         line.split(" | ")[0].removeprefix("| "): line
         for line in TABLE.read_text().splitlines()

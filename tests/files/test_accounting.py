@@ -331,7 +331,7 @@ def test_counts_distinguish_orders_from_rows() -> None:
 
     assert reader.counts.rows == 7
     assert str(reader.counts) == (
-        "7 rows: 2 orders, 3 skipped (fulfilled 2, cancelled 1), 1 refused"
+        "7 rows: 2 orders (3 rows), 3 skipped (fulfilled 2, cancelled 1), 1 refused"
     )
 
 

@@ -305,7 +305,7 @@ def test_a_skipped_order_takes_its_further_rows_with_it() -> None:
     orders, counts = read(export, ColumnMap.load("shopify"))
 
     assert [reference for reference, _ in orders] == ["#2"]
-    assert str(counts) == "5 rows: 1 order, 3 skipped (cancelled 3)"
+    assert str(counts) == "5 rows: 1 order (2 rows), 3 skipped (cancelled 3)"
     assert adds_up(counts)
 
 

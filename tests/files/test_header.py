@@ -11,11 +11,11 @@ from clickpost_async.files.header import (
 
 
 @pytest.mark.parametrize("name", ["drop_pincode", "Drop Pincode", "DROP-PINCODE", "drop  pincode"])
-def test_a_column_is_found_whatever_its_capitals_and_punctuation(name: str) -> None:
+def test_column_is_found_whatever_its_capitals_and_punctuation(name: str) -> None:
     assert find_column(name) == COLUMNS["drop_pincode"]
 
 
-def test_a_path_is_a_column_of_its_own() -> None:
+def test_path_is_a_column_of_its_own() -> None:
     column = find_column("additional.my_Field")
 
     assert (column.kind, column.india, column.world) == (
@@ -25,7 +25,7 @@ def test_a_path_is_a_column_of_its_own() -> None:
     )
 
 
-def test_a_known_path_keeps_the_kind_of_its_column() -> None:
+def test_known_path_keeps_the_kind_of_its_column() -> None:
     assert find_column("shipment_details.cod_value").kind is CellKind.NUMBER
 
 
@@ -66,13 +66,13 @@ def test_duplicate_column_names_are_reported() -> None:
     ]
 
 
-def test_a_file_without_references_is_refused() -> None:
+def test_file_without_references_is_refused() -> None:
     assert problems("note") == [
         ("reference_number", "this column is missing; the first row names the columns")
     ]
 
 
-def test_a_value_cannot_be_where_other_columns_need_an_object() -> None:
+def test_value_cannot_be_where_other_columns_need_an_object() -> None:
     assert problems("reference_number", "additional.box", "additional.box.size") == [
         ("additional.box", "cannot hold a value and contain column additional.box.size as well")
     ]

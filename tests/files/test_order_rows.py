@@ -71,20 +71,20 @@ def test_market_is_given_or_derived_from_the_countries(
     assert row.market is market
 
 
-def test_an_unknown_market_is_a_problem() -> None:
+def test_unknown_market_is_a_problem() -> None:
     (row,) = read("reference_number,market\nA1,moon\n")
 
     assert told(row) == ["row 2, market: india or world is needed"]
 
 
-def test_a_world_address_without_postal_code_gets_the_blank_one_clickpost_wants() -> None:
+def test_world_address_without_postal_code_gets_the_blank_one_clickpost_wants() -> None:
     (row,) = read("reference_number,drop_country,drop_postal_code\nA1,AE,\n")
 
     assert row.order is not None
     assert row.order["drop_info"] == {"country_code": "AE", "postal_code": ""}
 
 
-def test_a_field_that_the_market_does_not_have_is_a_problem() -> None:
+def test_field_that_the_market_does_not_have_is_a_problem() -> None:
     (row,) = read("reference_number,drop_country,tin\nA1,AE,T1\n")
 
     assert told(row) == ["row 2, tin: an order for world has no such field; leave it empty"]
@@ -122,7 +122,7 @@ def test_paths_reach_the_order_and_the_item_of_their_row() -> None:
     }
 
 
-def test_a_note_is_not_sent() -> None:
+def test_note_is_not_sent() -> None:
     (row,) = read("reference_number,note\nA1,call first\n")
 
     assert row.order == {"shipment_details": {"reference_number": "A1"}}
@@ -154,7 +154,7 @@ def test_all_problems_of_an_order_are_reported_together_by_row() -> None:
         ("", 2, "(whole row)"),
     ],
 )
-def test_a_path_of_the_order_is_located_in_the_file(path: str, row: int, column: str) -> None:
+def test_path_of_the_order_is_located_in_the_file(path: str, row: int, column: str) -> None:
     (order,) = read_orders(
         io.StringIO("reference_number,Why,Price\nA1,torn,5\nA1,torn,\nA1,,6\n"),
         columns={"why": "rvp_reason", "price": "item_price"},
@@ -163,7 +163,7 @@ def test_a_path_of_the_order_is_located_in_the_file(path: str, row: int, column:
     assert order.locate(path, "no") == RowProblem(row=row, column=column, message="no")
 
 
-def test_a_path_of_a_json_order_is_its_own_column() -> None:
+def test_path_of_a_json_order_is_its_own_column() -> None:
     (order,) = read('\n{"drop_info": {}}\n')
 
     assert order.problems == ()

@@ -54,9 +54,7 @@ async def claimed(
 
 
 @pytest.mark.asyncio
-async def test_an_order_is_one_workers_and_the_others_wait(
-    one: OpenLedger, other: OpenLedger
-) -> None:
+async def test_order_is_one_workers_and_the_others_wait(one: OpenLedger, other: OpenLedger) -> None:
     assert await claimed(one) == Granted(None)
     assert await claimed(other) == HeldByOther()
     assert await claimed(one) == Granted(None)
@@ -100,7 +98,7 @@ async def test_unsent_order_of_a_dead_worker_is_free_and_may_change(
 
 
 @pytest.mark.asyncio
-async def test_a_worker_that_was_thought_dead_must_not_send(
+async def test_worker_that_was_thought_dead_must_not_send(
     server: RedisServer, one: OpenLedger, other: OpenLedger
 ) -> None:
     await claimed(one)
@@ -219,7 +217,7 @@ async def test_lost_response_is_recovered(one: OpenLedger, server: RedisServer) 
 
 
 @pytest.mark.asyncio
-async def test_an_order_that_was_refused_is_forgotten_and_may_change(
+async def test_order_that_was_refused_is_forgotten_and_may_change(
     one: OpenLedger, server: RedisServer
 ) -> None:
     await claimed(one)
@@ -232,9 +230,7 @@ async def test_an_order_that_was_refused_is_forgotten_and_may_change(
 
 
 @pytest.mark.asyncio
-async def test_an_order_that_stays_open_is_still_in_doubt(
-    one: OpenLedger, other: OpenLedger
-) -> None:
+async def test_order_that_stays_open_is_still_in_doubt(one: OpenLedger, other: OpenLedger) -> None:
     await claimed(one)
     await one.sending(KEY)
     await one.end(KEY, "aa", Result(state="open"))
@@ -391,11 +387,11 @@ async def test_all_that_is_kept_ends_one_day(one: OpenLedger, server: RedisServe
 
 
 @pytest.mark.parametrize("account", ["", "a{b", "a b"])
-def test_an_account_that_cannot_be_a_key_is_refused(account: str) -> None:
+def test_account_that_cannot_be_a_key_is_refused(account: str) -> None:
     with pytest.raises(ValueError, match="account"):
         Ledger("redis://127.0.0.1", account=account)
 
 
-def test_a_ledger_does_not_show_the_password() -> None:
+def test_ledger_does_not_show_the_password() -> None:
     ledger = Ledger("redis://:not-a-real-password@127.0.0.1", account="acme")
     assert "not-a-real-password" not in repr(ledger)

@@ -131,7 +131,7 @@ async def test_messages_of_clickpost_are_not_recorded(caplog: pytest.LogCaptureF
     ids=["placed", "rejected", "invalid"],
 )
 @pytest.mark.asyncio
-async def test_an_order_that_is_decided_about_ends_the_row(
+async def test_order_that_is_decided_about_ends_the_row(
     caplog: pytest.LogCaptureFixture, decided: Mapping[str, Any]
 ) -> None:
     watched = Watched(caplog, workers=2)
@@ -189,7 +189,7 @@ async def test_feeder_counts_the_workers_at_its_redis(
 
 
 @pytest.mark.asyncio
-async def test_a_worker_that_leaves_or_is_silent_is_not_counted(
+async def test_worker_that_leaves_or_is_silent_is_not_counted(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = Ledger(redis_server.url, account="counted")

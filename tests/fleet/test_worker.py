@@ -87,7 +87,7 @@ async def crew(sandbox: Sandbox, server: RedisServer) -> AsyncIterator[Crew]:
 
 
 @pytest.mark.asyncio
-async def test_the_same_order_given_to_many_workers_is_placed_once(
+async def test_same_order_given_to_many_workers_is_placed_once(
     crew: Crew, sandbox: Sandbox
 ) -> None:
     workers = [await crew.worker() for _ in range(3)]
@@ -100,7 +100,7 @@ async def test_the_same_order_given_to_many_workers_is_placed_once(
 
 
 @pytest.mark.asyncio
-async def test_a_second_task_of_a_worker_waits_for_the_first_and_not_for_it_to_settle(
+async def test_second_task_of_a_worker_waits_for_the_first_and_not_for_it_to_settle(
     crew: Crew, sandbox: Sandbox
 ) -> None:
     # It would never end, if what the first one has sent were in doubt for the second.
@@ -112,7 +112,7 @@ async def test_a_second_task_of_a_worker_waits_for_the_first_and_not_for_it_to_s
 
 
 @pytest.mark.asyncio
-async def test_an_order_that_has_changed_is_refused(crew: Crew, sandbox: Sandbox) -> None:
+async def test_order_that_has_changed_is_refused(crew: Crew, sandbox: Sandbox) -> None:
     worker = await crew.worker()
     await worker.create(india_order("PEN-7"))
     answer = await worker.create(india_order("PEN-7", shipment_details__weight=500))
@@ -146,7 +146,7 @@ async def test_lost_response_is_an_unknown_outcome(crew: Crew, sandbox: Sandbox)
 
 
 @pytest.mark.asyncio
-async def test_an_order_of_another_account_is_not_sent(crew: Crew, sandbox: Sandbox) -> None:
+async def test_order_of_another_account_is_not_sent(crew: Crew, sandbox: Sandbox) -> None:
     worker = await crew.worker()
     answer = await worker.create(
         india_order("PEN-9"), OrderTerms(account_label="emca at elsewhere")
@@ -354,7 +354,7 @@ async def test_replies_of_a_restarted_redis_are_read_from_the_start(
 
 
 @pytest.mark.asyncio
-async def test_an_order_in_doubt_is_looked_up_by_the_worker(crew: Crew, sandbox: Sandbox) -> None:
+async def test_order_in_doubt_is_looked_up_by_the_worker(crew: Crew, sandbox: Sandbox) -> None:
     order = india_order("PEN-13")
     placed = await (await crew.client()).orders.create(order)
     fleet = await crew.fleet(await crew.worker())

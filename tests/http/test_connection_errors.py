@@ -39,7 +39,7 @@ async def failure_of(clickpost: Any) -> ClickPostError:
 
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_refused_connection_names_host_port_and_reason(wire: str) -> None:
+async def test_refused_connection_names_host_port_and_reason(wire: str) -> None:
     port = closed_port()
     async with client(wire, f"http://127.0.0.1:{port}/api") as clickpost:
         error = await failure_of(clickpost)
@@ -228,7 +228,7 @@ async def test_advice_to_call_again_is_given_only_where_it_helps() -> None:
 # --- the reason itself ------------------------------------------------------------------------
 
 
-def test_a_reason_is_found_among_several_and_in_a_ring() -> None:
+def test_reason_is_found_among_several_and_in_a_ring() -> None:
     group = OSError("All connection attempts failed")
     group.__cause__ = ExceptionGroup(
         "several", [OSError(errno.ECONNREFUSED, "x"), OSError(errno.ENETUNREACH, "y")]
@@ -254,5 +254,5 @@ def test_message_of_a_foreign_error_is_not_repeated() -> None:
 @pytest.mark.parametrize(
     ("host", "expected"), [("api.example", "api.example:443"), ("::1", "[::1]:443")]
 )
-def test_an_address_is_written_as_a_url_has_it(host: str, expected: str) -> None:
+def test_address_is_written_as_a_url_has_it(host: str, expected: str) -> None:
     assert address(host, 443) == expected

@@ -148,7 +148,7 @@ async def test_cookies_are_not_stored(wire: str, caplog: pytest.LogCaptureFixtur
 @pytest.mark.fault("T21")
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_proxy_of_the_environment_sees_nothing(
+async def test_proxy_of_the_environment_sees_nothing(
     wire: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serving() as server, serving() as evil:
@@ -272,7 +272,7 @@ async def test_gzipped_and_chunked_responses_are_read(body: bytes, wire: str) ->
 @pytest.mark.fault("P08")
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_bomb_of_one_megabyte_does_not_unpack_to_its_gigabyte(wire: str) -> None:
+async def test_bomb_of_one_megabyte_does_not_unpack_to_its_gigabyte(wire: str) -> None:
     packed = http(bomb(1024), content_encoding="gzip")
     async with serving(answers(packed)) as server, client(wire, server.url) as clickpost:
         tracemalloc.start()
@@ -328,7 +328,7 @@ async def test_early_page_of_a_gateway_leaves_the_call_in_doubt(wire: str) -> No
 
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_connection_that_was_closed_while_idle_is_noticed(wire: str) -> None:
+async def test_connection_that_was_closed_while_idle_is_noticed(wire: str) -> None:
     async with serving(answers(http(PLACED))) as server, client(wire, server.url) as clickpost:
         for _ in range(3):
             await clickpost.orders.create(india_order("R-1"))
@@ -355,7 +355,7 @@ async def closes_at_its_second_call(peer: Peer) -> None:
 @every_adapter
 @pytest.mark.parametrize("talk", [breaks_at_its_second_call, closes_at_its_second_call])
 @pytest.mark.asyncio
-async def test_a_connection_that_breaks_at_its_second_call_leaves_that_one_unknown(
+async def test_connection_that_breaks_at_its_second_call_leaves_that_one_unknown(
     talk: Callable[[Peer], Any], wire: str
 ) -> None:
     async with serving(talk) as server, client(wire, server.url) as clickpost:
@@ -475,7 +475,7 @@ async def test_call_cancelled_at_any_step_leaves_a_working_client(turns: int, wi
 
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_call_that_is_given_up_while_it_connects_has_sent_nothing(
+async def test_call_that_is_given_up_while_it_connects_has_sent_nothing(
     wire: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = asyncio.Event()
@@ -561,7 +561,7 @@ async def test_refused_certificate_is_final(flaw: str, wire: str, authority: tru
 @pytest.mark.fault("T04")
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_server_that_does_not_speak_tls_is_sent_nothing(wire: str) -> None:
+async def test_server_that_does_not_speak_tls_is_sent_nothing(wire: str) -> None:
     async with (
         serving(answers(http(PLACED))) as server,
         client(
@@ -578,7 +578,7 @@ async def test_a_server_that_does_not_speak_tls_is_sent_nothing(wire: str) -> No
 
 
 @pytest.mark.parametrize("name", ["aiohttp", "httpx2", "httpx", "", "HTTPTOOLS"])
-def test_a_name_that_is_none_is_refused_with_those_that_are(name: str) -> None:
+def test_name_that_is_none_is_refused_with_those_that_are(name: str) -> None:
     with pytest.raises(ValueError, match="transport: pass 'httptools', or a transport object"):
         client("default", "http://127.0.0.1:9/api", transport=name)
 
@@ -601,7 +601,7 @@ def test_httptools_on_trio_is_refused_with_the_reason() -> None:
 
 
 @pytest.mark.parametrize("wire", ["default", "httpx", "httpx2"])
-def test_the_others_work_on_trio(wire: str) -> None:
+def test_others_work_on_trio(wire: str) -> None:
     from clickpost_async.sandbox import Sandbox, Served
 
     server = Served(Sandbox())

@@ -208,7 +208,7 @@ print(descriptors() - before)
 
 
 @every_transport_of_ours
-def test_an_event_loop_closed_in_the_middle_of_calls_leaves_no_descriptor(
+def test_event_loop_closed_in_the_middle_of_calls_leaves_no_descriptor(
     plain_url: str, transport: Transport
 ) -> None:
     # In a process of its own: asyncio complains of pending tasks whenever they are collected.

@@ -47,7 +47,7 @@ async def ask(
 
 
 @pytest.mark.asyncio
-async def test_a_connection_is_used_again(make_pool: MakePool) -> None:
+async def test_connection_is_used_again(make_pool: MakePool) -> None:
     pool = make_pool()
     async with serving() as server:
         for _ in range(5):
@@ -131,7 +131,7 @@ async def test_connection_close_makes_the_next_call_open_a_new_one(
 
 
 @pytest.mark.asyncio
-async def test_a_connection_that_idled_for_too_long_is_not_trusted(
+async def test_connection_that_idled_for_too_long_is_not_trusted(
     monkeypatch: pytest.MonkeyPatch, make_pool: MakePool
 ) -> None:
     monkeypatch.setattr(pool_module, "KEEP_ALIVE", 0.02)
@@ -173,7 +173,7 @@ async def test_connections_of_one_server_are_not_used_for_another(make_pool: Mak
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("turns", range(1, 40))
-async def test_a_call_that_is_cancelled_at_any_point_leaves_no_connection(
+async def test_call_that_is_cancelled_at_any_point_leaves_no_connection(
     turns: int, make_pool: MakePool
 ) -> None:
     pool = make_pool()
@@ -340,7 +340,7 @@ def test_http2_is_not_negotiated_with_a_server_that_prefers_it() -> None:
     assert client.selected_alpn_protocol() == "http/1.1"
 
 
-def test_the_keys_of_a_session_are_written_nowhere(
+def test_keys_of_a_session_are_written_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(os.environ, "SSLKEYLOGFILE", str(tmp_path / "keys"))
@@ -354,6 +354,6 @@ def test_the_keys_of_a_session_are_written_nowhere(
 
 
 @pytest.mark.asyncio
-async def test_the_server_of_these_tests_is_well() -> None:
+async def test_server_of_these_tests_is_well() -> None:
     async with serving(well) as server, httpx.AsyncClient(trust_env=False) as plain:
         assert (await plain.get(server.url)).content == PLACED

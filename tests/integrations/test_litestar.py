@@ -99,7 +99,7 @@ async def test_error_response_states_the_outcome() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_push_is_handed_over_until_it_was_handled_once() -> None:
+async def test_push_is_handed_over_until_it_was_handled_once() -> None:
     handled: list[str] = []
     fails = True
 

@@ -253,7 +253,7 @@ async def test_workers_with_a_memory_each_handle_an_event_once_each(
 
 @pytest.mark.fault("S07")
 @pytest.mark.asyncio
-async def test_an_event_whose_handler_fails_is_pushed_and_handled_again(
+async def test_event_whose_handler_fails_is_pushed_and_handled_again(
     sandbox: Sandbox, notes: RedisServer
 ) -> None:
     with notes.client() as client:
@@ -275,7 +275,7 @@ async def test_an_event_whose_handler_fails_is_pushed_and_handled_again(
 
 @pytest.mark.fault("S07")
 @pytest.mark.asyncio
-async def test_a_push_of_any_size_is_turned_away(sandbox: Sandbox, notes: RedisServer) -> None:
+async def test_push_of_any_size_is_turned_away(sandbox: Sandbox, notes: RedisServer) -> None:
     with serving(environ(sandbox, notes)) as server:
         async with calling(server) as http:
             answer = await http.post("/hook", content=b"x" * 2**21, headers={"webhook_key": TOKEN})
@@ -337,7 +337,7 @@ print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 @pytest.mark.fault("X09")
 @pytest.mark.asyncio
-async def test_a_client_that_was_used_before_the_fork_serves_every_worker(
+async def test_client_that_was_used_before_the_fork_serves_every_worker(
     sandbox: Sandbox, notes: RedisServer
 ) -> None:
     sandbox.faults.latency = 0.02

@@ -117,7 +117,7 @@ async def test_requests_share_a_client_that_lives_as_long_as_the_application(mak
 
 
 @pytest.mark.asyncio
-async def test_a_lifespan_of_ones_own_enters_it_and_hands_on_its_state() -> None:
+async def test_lifespan_of_ones_own_enters_it_and_hands_on_its_state() -> None:
     told: list[str] = []
 
     @asynccontextmanager
@@ -137,7 +137,7 @@ async def test_a_lifespan_of_ones_own_enters_it_and_hands_on_its_state() -> None
 
 
 @pytest.mark.asyncio
-async def test_a_client_may_come_with_what_it_needs() -> None:
+async def test_client_may_come_with_what_it_needs() -> None:
     told: list[str] = []
 
     @asynccontextmanager
@@ -155,7 +155,7 @@ async def test_a_client_may_come_with_what_it_needs() -> None:
 
 @pytest.mark.parametrize("child", [starlette, fastapi])
 @pytest.mark.asyncio
-async def test_a_mounted_application_has_the_client_of_the_one_it_is_mounted_in(child: Any) -> None:
+async def test_mounted_application_has_the_client_of_the_one_it_is_mounted_in(child: Any) -> None:
     # A mounted application's own lifespan is not run.
     inner = child(lambda: pytest.fail("nobody opens a client here"))
     outer = Starlette(
@@ -179,7 +179,7 @@ async def test_application_without_the_lifespan_is_an_error_with_advice(make: An
 
 
 @pytest.mark.asyncio
-async def test_a_websocket_has_the_client_too() -> None:
+async def test_websocket_has_the_client_too() -> None:
     async def talk(socket: WebSocket) -> None:
         await socket.accept()
         created = await (await get_clickpost(socket)).orders.create(india_order("R-1"))
@@ -202,7 +202,7 @@ async def test_a_websocket_has_the_client_too() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_test_puts_another_client_in_its_place() -> None:
+async def test_test_puts_another_client_in_its_place() -> None:
     app = fastapi(lambda: pytest.fail("nobody opens a client here"))
 
     async def played() -> ClickPost:
@@ -356,7 +356,7 @@ class Hooked:
 
 
 @pytest.mark.asyncio
-async def test_a_push_is_handed_over_as_a_typed_event_with_its_request() -> None:
+async def test_push_is_handed_over_as_a_typed_event_with_its_request() -> None:
     hooked = Hooked()
     async with running(hooked.app) as http:
         assert (await http.get("/hook")).status_code == 405
@@ -370,7 +370,7 @@ async def test_a_push_is_handed_over_as_a_typed_event_with_its_request() -> None
 
 
 @pytest.mark.asyncio
-async def test_a_handler_that_fails_has_the_event_pushed_again() -> None:
+async def test_handler_that_fails_has_the_event_pushed_again() -> None:
     hooked = Hooked()
     async with running(hooked.app) as http:
         hooked.fails = True

@@ -38,7 +38,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 @pytest.mark.asyncio
-async def test_a_task_of_any_broker_creates_an_order_once(
+async def test_task_of_any_broker_creates_an_order_once(
     sandbox: Sandbox, server: RedisServer
 ) -> None:
     broker = InMemoryBroker()
@@ -127,7 +127,7 @@ async def acknowledge(got: AckableMessage) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_dead_workers_message_is_anothers_though_no_new_ones_come(
+async def test_dead_workers_message_is_anothers_though_no_new_ones_come(
     server: RedisServer, one: Listening
 ) -> None:
     dead = OrderBroker(server.url, account="acme", idle=0.3)
@@ -141,7 +141,7 @@ async def test_a_dead_workers_message_is_anothers_though_no_new_ones_come(
 
 
 @pytest.mark.asyncio
-async def test_a_living_workers_message_stays_its_own_however_long_it_takes(
+async def test_living_workers_message_stays_its_own_however_long_it_takes(
     server: RedisServer, one: Listening
 ) -> None:
     await one.broker.kick(message("slow"))
@@ -160,7 +160,7 @@ async def test_a_living_workers_message_stays_its_own_however_long_it_takes(
 
 
 @pytest.mark.asyncio
-async def test_a_dead_workers_message_is_found_behind_many_that_are_under_way(
+async def test_dead_workers_message_is_found_behind_many_that_are_under_way(
     server: RedisServer, one: Listening
 ) -> None:
     for number in range(120):
@@ -229,7 +229,7 @@ async def test_r01_worker_without_redis_waits_and_a_feeder_gets_an_error(
 @pytest.mark.fault("R01")
 @pytest.mark.parametrize("appendonly", ["yes", "no"])
 @pytest.mark.asyncio
-async def test_a_worker_outlives_a_redis_that_is_restarted(appendonly: str) -> None:
+async def test_worker_outlives_a_redis_that_is_restarted(appendonly: str) -> None:
     with RedisServer(appendonly=appendonly) as server:
         broker = OrderBroker(server.url, account="acme")
         await broker.startup()
@@ -271,7 +271,7 @@ async def test_listening_ends_though_redis_py_lost_the_only_cancellation(
 
 
 @pytest.mark.asyncio
-async def test_a_fleet_is_fed_through_a_broker(sandbox: Sandbox, server: RedisServer) -> None:
+async def test_fleet_is_fed_through_a_broker(sandbox: Sandbox, server: RedisServer) -> None:
     broker = InMemoryBroker()
     ledger = Ledger(server.url, account="acme")
 

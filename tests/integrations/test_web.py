@@ -113,7 +113,7 @@ def test_any_reference_number_gets_a_response(reference: str, path: str) -> None
     assert len(told) < 2000
 
 
-def test_a_reference_of_any_length_is_cut() -> None:
+def test_reference_of_any_length_is_cut() -> None:
     error = InvalidRequestError.of([Problem("x", "too long")], reference_number="x" * 10**6)
 
     assert len(response_to(error).body["reference_number"]) == 300
@@ -165,7 +165,7 @@ async def pushed(receiver: WebhookReceiver[str], body: bytes, token: str = TOKEN
 
 
 @pytest.mark.asyncio
-async def test_an_event_is_handed_over_once_however_often_it_is_pushed() -> None:
+async def test_event_is_handed_over_once_however_often_it_is_pushed() -> None:
     shop = Shop()
     receiver = WebhookReceiver(shop, TOKEN, None)
 
@@ -322,6 +322,6 @@ async def test_event_in_progress_is_never_evicted() -> None:
     assert await seen.begin("slow") is Claim.BUSY
 
 
-def test_a_memory_has_room_for_one_at_least() -> None:
+def test_memory_has_room_for_one_at_least() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         InMemoryEventStore(most=0)

@@ -103,7 +103,7 @@ def run(limiter: Limiter, law: Law, calls: int, *, latency: float = 0.02) -> Run
         pytest.param(Sliding(50), 500, 25, 9, 1.5, id="a sliding window"),
     ],
 )
-def test_a_gather_finds_the_limit_with_few_refusals_and_keeps_to_it(
+def test_gather_finds_the_limit_with_few_refusals_and_keeps_to_it(
     law: Law, calls: int, refused: int, ideal: float, slower: float
 ) -> None:
     seen = run(AdaptiveLimiter(), law, calls)
@@ -113,11 +113,11 @@ def test_a_gather_finds_the_limit_with_few_refusals_and_keeps_to_it(
     assert seen.most_attempts <= 3
 
 
-def test_the_same_gather_without_it_is_refused_again_and_again() -> None:
+def test_same_gather_without_it_is_refused_again_and_again() -> None:
     assert run(NoRateLimit(), Limit(rate=50, burst=50), 500).refused > 500
 
 
-def test_a_server_without_a_limit_is_hardly_slowed() -> None:
+def test_server_without_a_limit_is_hardly_slowed() -> None:
     free = Limit(rate=1e9, burst=10**9)
     assert (
         run(AdaptiveLimiter(), free, 2000).seconds <= run(NoRateLimit(), free, 2000).seconds + 0.8
@@ -166,7 +166,7 @@ async def test_refusals_within_a_second_are_one_lesson() -> None:
 
 
 @virtual_time
-async def test_a_lesson_halves_the_pace_at_most() -> None:
+async def test_lesson_halves_the_pace_at_most() -> None:
     limiter = AdaptiveLimiter()
     await leave(limiter, 200)
     await limiter.pause(1)
@@ -190,7 +190,7 @@ async def test_adaptive_rate_stays_at_or_above_one_call_a_second() -> None:
 
 
 @virtual_time
-async def test_the_pace_grows_slowly_at_first_and_only_while_it_is_used() -> None:
+async def test_pace_grows_slowly_at_first_and_only_while_it_is_used() -> None:
     limiter = AdaptiveLimiter()
     await leave(limiter, 100)
     await limiter.pause(1)

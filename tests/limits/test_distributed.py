@@ -394,7 +394,7 @@ async def test_workers_that_each_take_themselves_for_the_only_one_multiply_the_r
     # The control: what a count of one process does, 70 ms from Redis.
     buckets = [PlayedBucket(at, SLOW, process_count=1, latency=0.07) for _ in range(4)]
     for bucket in buckets:
-        bucket._learn = lambda count: None  # type: ignore[method-assign]
+        bucket._learn = lambda count, is_prompt: None  # type: ignore[method-assign]
     async with Crowd(buckets, [10] * 4) as crowd:
         await anyio.sleep(60)
 
@@ -448,6 +448,31 @@ async def test_process_that_falls_back_while_others_do_not_is_booked_at_redis(
 
 
 @virtual_time
+async def test_processes_that_lose_redis_for_moments_do_not_exceed_the_rate(
+    at: PlayedRedis,
+) -> None:
+    buckets = [PlayedBucket(at, RATE, process_count=4) for _ in range(4)]
+
+    async def lose_for_moments(bucket: PlayedBucket, first: float) -> None:
+        await anyio.sleep(first)
+        while True:
+            bucket._latency = 0.07
+            await anyio.sleep(0.2)
+            bucket._latency = 0.0
+            await anyio.sleep(2.5)
+
+    async with anyio.create_task_group() as group:
+        for number, bucket in enumerate(buckets):
+            group.start_soon(lose_for_moments, bucket, 1 + 0.675 * number)
+        async with Crowd(list(buckets), [10] * 4) as crowd:
+            await anyio.sleep(60)
+        group.cancel_scope.cancel()
+
+    assert overshoot(crowd.leavings, 200, 20) <= 4
+    assert len(crowd.leavings) >= 0.9 * 200 * 60
+
+
+@virtual_time
 async def test_count_of_a_redis_that_was_emptied_is_not_believed(at: PlayedRedis) -> None:
     buckets = distant(at, *[0.0] * 4)
     async with Crowd(buckets, [10] * 4) as crowd:
@@ -458,6 +483,34 @@ async def test_count_of_a_redis_that_was_emptied_is_not_believed(at: PlayedRedis
         await anyio.sleep(60)
 
     assert overshoot(crowd.leavings, 30, 1) <= 4
+
+
+@pytest.mark.parametrize("latency", [0.4, 2.5], ids=["prompt", "late"])
+@virtual_time
+async def test_count_that_comes_late_is_not_enough_for_a_process_to_begin_with(
+    at: PlayedRedis, latency: float
+) -> None:
+    # As late as this, heartbeats of other processes may not arrive at all.
+    async with Crowd(distant(at, latency), [10]) as crowd:
+        await anyio.sleep(30)
+
+    assert bool(crowd.leavings) == (latency < 1)
+
+
+@virtual_time
+async def test_count_outlasts_many_heartbeats_of_a_process_that_has_lost_redis(
+    at: PlayedRedis,
+) -> None:
+    async with Crowd(distant(at, *[0.07] * 4), [10] * 4) as crowd:
+        await anyio.sleep(20.5)
+        # More than six heartbeats of a process that has fallen back, before all others' next ones.
+        at.client.delete(f"{at.key}:processes")
+        for _ in range(8):
+            at.client.delete(f"{at.key}:processes")
+            await anyio.sleep(0.25)
+        await anyio.sleep(10)
+
+    assert overshoot(crowd.leavings, 30, 1) <= 5
 
 
 @virtual_time

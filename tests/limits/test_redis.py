@@ -86,7 +86,7 @@ def test_r10_a_rate_that_is_none_is_refused(wrong: float) -> None:
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:6379", "http://127.0.0.1", ""])
-def test_a_url_that_is_not_of_redis_is_refused_without_being_repeated(url: str) -> None:
+def test_url_that_is_not_of_redis_is_refused_without_being_repeated(url: str) -> None:
     with pytest.raises(ValueError, match=r"^url: redis://, rediss:// or unix:// is needed$"):
         RedisBucket(url, RATE, account="acme")
 
@@ -115,7 +115,7 @@ def test_trio_is_refused_with_the_reason() -> None:
 
 @pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf")])
 @pytest.mark.asyncio
-async def test_a_wrong_hold_is_refused_by_name(wrong: float) -> None:
+async def test_wrong_hold_is_refused_by_name(wrong: float) -> None:
     bucket = RedisBucket("redis://127.0.0.1", RATE, account="acme")
 
     with pytest.raises(ValueError, match=r"^seconds: a finite number, 0 or more"):
@@ -127,7 +127,7 @@ async def test_a_wrong_hold_is_refused_by_name(wrong: float) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("patient")
-async def test_an_account_is_one_key_in_a_place_of_its_own_that_is_forgotten_in_time(
+async def test_account_is_one_key_in_a_place_of_its_own_that_is_forgotten_in_time(
     server: RedisServer,
 ) -> None:
     async with bucket_at(server) as bucket:
@@ -140,7 +140,7 @@ async def test_an_account_is_one_key_in_a_place_of_its_own_that_is_forgotten_in_
 
 
 @pytest.mark.asyncio
-async def test_a_hold_of_one_is_kept_by_another(server: RedisServer) -> None:
+async def test_hold_of_one_is_kept_by_another(server: RedisServer) -> None:
     async with bucket_at(server) as one, bucket_at(server) as other:
         began = time.monotonic()
         await one.pause(0.3)
@@ -205,7 +205,7 @@ async def test_event_loops_at_the_same_time_share_the_rate(
     assert caplog.records == []
 
 
-def test_a_forked_process_shares_the_rate_and_leaves_the_parents_connection_alone(
+def test_forked_process_shares_the_rate_and_leaves_the_parents_connection_alone(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     bucket = bucket_at(server)

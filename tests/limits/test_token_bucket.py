@@ -99,7 +99,7 @@ def test_no_window_sees_more_than_the_burst_and_the_rate(
         ),
     ],
 )
-def test_the_same_check_finds_limiters_that_overshoot(limiter: Naive, come: list[Coming]) -> None:
+def test_same_check_finds_limiters_that_overshoot(limiter: Naive, come: list[Coming]) -> None:
     assert overshoot(play(limiter, come), 10, 5) > 1
 
 
@@ -246,7 +246,7 @@ class HandClock:
 
 @pytest.mark.parametrize("rate", [1, 50, 1000, 10_000])
 @pytest.mark.parametrize("burst", [1, 2, 100, 10_000])
-def test_a_loop_that_was_blocked_makes_up_for_five_milliseconds_at_most(
+def test_loop_that_was_blocked_makes_up_for_five_milliseconds_at_most(
     rate: int, burst: int
 ) -> None:
     clock = HandClock()
@@ -273,26 +273,27 @@ def test_a_loop_that_was_blocked_makes_up_for_five_milliseconds_at_most(
             group.cancel_scope.cancel()
 
     run_virtual(main)
-    most = 1 + min(burst - 1, math.floor(rate * 0.005 + near))
+    most = 1 + min(burst - 1, math.floor(rate * 0.01 + near))
     assert 1 <= left <= most + 1  # the one of that very moment
 
 
+@pytest.mark.parametrize("late", [0.002, 0.007])
 @virtual_time
-async def test_lateness_of_a_few_milliseconds_does_not_slow_the_rate() -> None:
+async def test_lateness_of_a_few_milliseconds_does_not_slow_the_rate(late: float) -> None:
     clock = HandClock()
-    bucket = TokenBucket(1000, 6, clock=clock)
+    bucket = TokenBucket(1000, 11, clock=clock)
     start = clock()
     async with anyio.create_task_group() as group:
         for _ in range(1000):
             group.start_soon(bucket.acquire)
-        for _ in range(150):
+        for _ in range(80):
             await anyio.sleep(0.003)
-            clock.ahead += 0.002
-    assert clock() - start == pytest.approx(1, rel=0.01)
+            clock.ahead += late
+    assert clock() - start == pytest.approx(0.99, rel=0.01)
 
 
 @virtual_time
-async def test_a_newcomer_does_not_slip_in_before_one_whose_timer_is_late() -> None:
+async def test_newcomer_does_not_slip_in_before_one_whose_timer_is_late() -> None:
     clock = HandClock()
     bucket = TokenBucket(1, 1, clock=clock)
     left: list[str] = []
@@ -326,7 +327,7 @@ def test_tasks_that_wait_in_another_event_loop_do_not_cost_the_burst() -> None:
     assert sum(task.cancelled() for task in waiting) == 6
 
 
-def test_an_event_loop_after_another_shares_the_pace_but_not_the_queue() -> None:
+def test_event_loop_after_another_shares_the_pace_but_not_the_queue() -> None:
     bucket = TokenBucket(1, 2)
     first = play(bucket, [Coming(at=0)] * 5 + [Coming(at=0, patience=3.5)] * 3)
     second = play(bucket, [Coming(at=0)] * 3)
@@ -335,7 +336,7 @@ def test_an_event_loop_after_another_shares_the_pace_but_not_the_queue() -> None
     assert [one.at for one in second] == pytest.approx([1, 2, 3])
 
 
-def test_an_event_loop_that_died_with_a_queue_leaves_no_trace() -> None:
+def test_event_loop_that_died_with_a_queue_leaves_no_trace() -> None:
     bucket = TokenBucket(1, 1)
 
     async def die() -> None:
@@ -362,7 +363,7 @@ async def test_delay_is_returned_without_taking_a_slot() -> None:
 
 
 @virtual_time
-async def test_a_free_bucket_does_not_give_up_the_event_loop() -> None:
+async def test_free_bucket_does_not_give_up_the_event_loop() -> None:
     for limiter in (TokenBucket(10), NoRateLimit()):
         coroutine = limiter.acquire()
         with pytest.raises(StopIteration):
@@ -412,7 +413,7 @@ def test_buckets_work_on_trio() -> None:
 
 
 @pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf])
-def test_a_wrong_rate_is_refused_by_name(wrong: float) -> None:
+def test_wrong_rate_is_refused_by_name(wrong: float) -> None:
     with pytest.raises(ValueError, match=r"^rate: a finite number above 0"):
         TokenBucket(wrong)
     with pytest.raises(ValueError, match=r"^per: a finite number above 0"):
@@ -420,14 +421,14 @@ def test_a_wrong_rate_is_refused_by_name(wrong: float) -> None:
 
 
 @pytest.mark.parametrize("wrong", [0, 0.99, -1, math.nan, math.inf])
-def test_a_wrong_burst_is_refused_by_name(wrong: float) -> None:
+def test_wrong_burst_is_refused_by_name(wrong: float) -> None:
     with pytest.raises(ValueError, match=r"^burst: a finite number, 1 or more"):
         TokenBucket(1, wrong)
 
 
 @pytest.mark.parametrize("wrong", [-0.1, math.nan, math.inf])
 @virtual_time
-async def test_a_wrong_hold_is_refused_by_name(wrong: float) -> None:
+async def test_wrong_hold_is_refused_by_name(wrong: float) -> None:
     with pytest.raises(ValueError, match=r"^seconds: a finite number, 0 or more"):
         await NoRateLimit().pause(wrong)
 

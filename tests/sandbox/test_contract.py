@@ -103,7 +103,7 @@ async def test_another_enterprise_is_refused_where_the_name_counts(row: Row) -> 
 
 @rows
 @pytest.mark.asyncio
-async def test_the_path_is_exact_to_the_slash(row: Row) -> None:
+async def test_path_is_exact_to_the_slash(row: Row) -> None:
     other = row.path.rstrip("/") if row.path.endswith("/") else f"{row.path}/"
     async with client(await furnished(), credentials={}) as http:
         reply = await row.call(http, other)

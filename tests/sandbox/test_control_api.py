@@ -23,7 +23,7 @@ async def parcel(sandbox: Sandbox, waybill: str = "W/1") -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_parcel_is_moved_not_delivered_and_returned() -> None:
+async def test_parcel_is_moved_not_delivered_and_returned() -> None:
     sandbox = at_midnight()
     await parcel(sandbox)
     async with desk(sandbox) as http:
@@ -172,7 +172,7 @@ async def test_another_site_turns_no_knob(headers: dict[str, str]) -> None:
         {"sec-fetch-site": "same-origin", "host": "[::1]:8000"},
     ],
 )
-async def test_the_page_itself_and_programs_turn_knobs(headers: dict[str, str]) -> None:
+async def test_page_itself_and_programs_turn_knobs(headers: dict[str, str]) -> None:
     sandbox = Sandbox()
     async with desk(sandbox, **headers) as http:
         answer = await http.post("/faults", json={"too_many": 1})
@@ -190,7 +190,7 @@ async def test_foreign_host_header_is_refused() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_knob_is_not_turned_by_looking_at_it() -> None:
+async def test_knob_is_not_turned_by_looking_at_it() -> None:
     async with desk(Sandbox()) as http:
         answers = [await http.get(path) for path in ("/clock", "/reset", "/parcels/W1/advance")]
 
@@ -198,7 +198,7 @@ async def test_a_knob_is_not_turned_by_looking_at_it() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_desk_is_no_traffic_of_clickpost_s() -> None:
+async def test_desk_is_no_traffic_of_clickpost_s() -> None:
     sandbox = Sandbox()
     async with desk(sandbox) as http, client(sandbox) as clickpost:
         for path in ("/state", "/orders", "http://127.0.0.1/", "http://127.0.0.1/page/page.css"):

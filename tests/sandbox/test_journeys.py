@@ -42,7 +42,7 @@ async def test_parcel_journey_ends_at_its_final_status(
 
 
 @pytest.mark.asyncio
-async def test_a_registered_parcel_begins_as_registered() -> None:
+async def test_registered_parcel_begins_as_registered() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await registered(http, "EXT-1")
@@ -67,7 +67,7 @@ async def test_parcel_without_ndr_instructions_is_held_and_returned() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_delivery_can_fail_again_and_again() -> None:
+async def test_delivery_can_fail_again_and_again() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")
@@ -147,7 +147,7 @@ async def test_parcels_move_by_the_clock_at_the_moments_they_are_due() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_call_finds_parcels_where_the_clock_has_brought_them() -> None:
+async def test_call_finds_parcels_where_the_clock_has_brought_them() -> None:
     now = [float(MIDNIGHT)]
     sandbox = Sandbox(clock=lambda: now[0], scan_every=60.0)
     async with client(sandbox) as http:

@@ -64,7 +64,7 @@ async def test_approved_return_has_a_courier_and_is_delivered() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_return_is_decided_once() -> None:
+async def test_return_is_decided_once() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")
@@ -100,7 +100,7 @@ async def test_two_returns_of_one_parcel_have_two_references() -> None:
         ("2026-03-02", "2026-03-02T01:00:00", {"start_time": ["YYYY-MM-DDThh:mm:ss is needed"]}),
     ],
 )
-async def test_a_window_that_is_none_is_400_under_http_400_in_a_dict(
+async def test_window_that_is_none_is_400_under_http_400_in_a_dict(
     start: str, end: str, message: dict[str, Any]
 ) -> None:
     async with anonymous(Sandbox()) as poller:

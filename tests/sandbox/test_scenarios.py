@@ -46,7 +46,7 @@ async def test_unserved_pincode_is_refused_with_the_couriers_message() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_busy_courier_keeps_an_async_order_in_the_queue() -> None:
+async def test_busy_courier_keeps_an_async_order_in_the_queue() -> None:
     order = india_order("COURIER-BUSY-1", additional__async=True)
     async with client(Sandbox()) as http:
         replies = [await http.post(INDIA, json=order) for _ in range(4)]

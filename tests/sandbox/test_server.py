@@ -98,14 +98,14 @@ async def test_stopped_sandbox_serves_again_with_its_state() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_port_that_is_taken_is_an_error_at_once() -> None:
+async def test_port_that_is_taken_is_an_error_at_once() -> None:
     async with served(Sandbox()) as server:
         with pytest.raises(OSError, match="in use"):
             async with served(Sandbox(), port=server.port):
                 pass
 
 
-def test_a_file_outlives_its_sandbox(tmp_path: Path) -> None:
+def test_file_outlives_its_sandbox(tmp_path: Path) -> None:
     async def create(path: Path) -> int:
         with Sandbox(path=path) as sandbox:
             async with client(sandbox) as http:
@@ -116,7 +116,7 @@ def test_a_file_outlives_its_sandbox(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_killed_process_leaves_a_ledger_that_can_be_read(tmp_path: Path) -> None:
+async def test_killed_process_leaves_a_ledger_that_can_be_read(tmp_path: Path) -> None:
     file = str(tmp_path / "sandbox.db")
     with process("--path", file, "--seed", "3") as (running, url):
         async with raw_client(url) as http:

@@ -40,12 +40,13 @@ def harm_of(name: str, seeds: Iterable[int]) -> int | None:
 
 def _show_protections() -> int:
     missed = 0
-    print("| protection | breaks | found by seed |\n| --- | --- | --- |")
+    print("| protection | breaks | found by seed | scenario |\n| --- | --- | --- | --- |")
     for name, protection in PROTECTIONS.items():
         seed = harm_of(name, range(_MOST))
         missed += seed is None
         found = "not found" if seed is None else seed
-        print(f"| {name} | {', '.join(sorted(protection.laws))} | {found} |", flush=True)
+        laws, scenario = ", ".join(sorted(protection.laws)), protection.scenario or "any"
+        print(f"| {name} | {laws} | {found} | {scenario} |", flush=True)
     return 1 if missed else 0
 
 

@@ -36,8 +36,8 @@ LAWS = {
     "unsent": "Of what is told as not sent, no label was bought.",
     "looked-up": "An order is told as unknown only after it was looked up, where there was time.",
     "told": (
-        "A run that comes to its end tells one outcome of every row; one that resolves a journal"
-        " tells one of every order that was in doubt, and sends and tells no others."
+        "A run that comes to its end tells one outcome of every row, and one that resolves a"
+        " journal one of every order that was in doubt and of no other, and sends no other."
     ),
     "file": (
         "Of rows of one file that have one reference number and different contents, none is sent."
@@ -45,8 +45,8 @@ LAWS = {
     "intent": "Before the first byte of an order leaves, its journal says so, durably.",
     "closed": "No call begins to leave after the client was closed.",
     "rate": (
-        "In any stretch of w seconds at most burst + rate * w calls leave; where processes share a"
-        " rate and Redis answers late or forgets, three calls more."
+        "In any stretch of w seconds at most burst + rate * w calls leave, and three more where"
+        " processes share a rate and Redis answers late or forgets."
     ),
     "hang": "Every run ends within its bound.",
     "left-behind": "When a process has closed its clients, no task and no response is left.",

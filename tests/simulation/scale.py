@@ -119,7 +119,7 @@ class Client:
         await self._site.reach()
         return int(_now()), 0
 
-    async def xread(self, streams: dict[str, str], *, count: int, block: int) -> Any:
+    async def xread(self, streams: dict[Any, Any], *, count: int, block: int) -> Any:
         """Look again and again, instead of blocking."""
         until = _now() + block / 1000
         while True:

@@ -54,7 +54,7 @@ class Colour(enum.Enum):
         (np.array(3), 3),
     ],
 )
-def test_a_number_or_text_of_another_type_becomes_the_same_of_pythons_own(
+def test_number_or_text_of_another_type_becomes_the_same_of_pythons_own(
     value: Any, plain: Any
 ) -> None:
     found = to_plain(value)
@@ -78,7 +78,7 @@ def test_a_number_or_text_of_another_type_becomes_the_same_of_pythons_own(
         np.longdouble("0.1"),
     ],
 )
-def test_a_number_that_a_float_would_round_is_refused_with_advice(value: Any) -> None:
+def test_number_that_a_float_would_round_is_refused_with_advice(value: Any) -> None:
     assert to_plain(value) is value
     (problem,) = json_problems({"a": [value]})
     assert problem.path == "a[0]"
@@ -86,7 +86,7 @@ def test_a_number_that_a_float_would_round_is_refused_with_advice(value: Any) ->
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False))
-def test_a_decimal_is_written_exactly_or_not_at_all(value: Decimal) -> None:
+def test_decimal_is_written_exactly_or_not_at_all(value: Decimal) -> None:
     plain = to_plain(value)
 
     if plain is not value:
@@ -103,7 +103,7 @@ def test_builtin_values_are_unchanged(value: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "integer"), [(2.0, 2), (Decimal("2.0"), 2), (np.float64(2), 2), (2, 2)]
 )
-def test_a_whole_number_may_be_a_float_as_pandas_has_it(value: Any, integer: int) -> None:
+def test_whole_number_may_be_a_float_as_pandas_has_it(value: Any, integer: int) -> None:
     assert (to_number(value, whole=True), type(to_number(value, whole=True))) == (integer, int)
 
 
@@ -314,7 +314,7 @@ def test_half_a_piece_is_no_quantity() -> None:
     }
 
 
-def test_a_structure_with_what_json_cannot_hold_cannot_be_made() -> None:
+def test_structure_with_what_json_cannot_hold_cannot_be_made() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         Item(description="shirt", quantity=0, price=1, weight=1, extra={"seen": date(2026, 1, 31)})
 

@@ -34,11 +34,11 @@ def test_documented_instructions_survive(action: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("missing", REATTEMPT)
-def test_a_reattempt_without_one_of_the_five_is_warned_of(missing: str) -> None:
+def test_reattempt_without_one_of_the_five_is_warned_of(missing: str) -> None:
     assert warned({**AGAIN, missing: None}, NdrAction) == [missing]
 
 
-def test_a_reattempt_that_is_given_as_text_is_one_too() -> None:
+def test_reattempt_that_is_given_as_text_is_one_too() -> None:
     plain: Any = "REATTEMPT"
 
     action = NdrAction(action=plain, waybill="W1", courier_partner=4, account_code="main")
@@ -66,7 +66,7 @@ def test_every_missing_and_every_wrong_field_is_named_together() -> None:
         ("waybill", ""),
     ],
 )
-def test_a_wrong_value_is_refused_by_field(field: str, value: object) -> None:
+def test_wrong_value_is_refused_by_field(field: str, value: object) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         structure({**AGAIN, field: value}, NdrAction)
 

@@ -34,7 +34,7 @@ def test_times_without_a_zone_are_refused_together() -> None:
 @pytest.mark.parametrize(
     ("seconds", "legal"), [(86_400, True), (86_401, False), (1, True), (0, False), (-1, False)]
 )
-def test_a_report_spans_a_day_at_most(seconds: int, legal: bool) -> None:
+def test_report_spans_a_day_at_most(seconds: int, legal: bool) -> None:
     start = datetime(2026, 3, 1, tzinfo=UTC)
     if legal:
         Report.between(start, start + timedelta(seconds=seconds))
@@ -46,7 +46,7 @@ def test_a_report_spans_a_day_at_most(seconds: int, legal: bool) -> None:
 @pytest.mark.parametrize(
     "text", ["2026-03-01T00:00:00", "2026-03-01", "2026-3-1 0:00:00", "2026-02-30 00:00:00", "now"]
 )
-def test_a_time_in_another_form_is_refused(text: str) -> None:
+def test_time_in_another_form_is_refused(text: str) -> None:
     filters = {"updated_at_start_time": text, "updated_at_end_time": "2026-03-02 00:00:00"}
     with pytest.raises(InvalidRequestError) as caught:
         structure({"filters": filters}, Report)
@@ -81,7 +81,7 @@ def test_report_is_ready_with_its_status_and_a_url(
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-13-01 00:00"])
-def test_a_time_that_cannot_be_read_is_none(text: str) -> None:
+def test_time_that_cannot_be_read_is_none(text: str) -> None:
     assert ReportStatus(created_at=text).created is None
 
 

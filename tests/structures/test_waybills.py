@@ -48,7 +48,7 @@ NO_WAYBILLS: list[Any] = [
 
 
 @pytest.mark.parametrize("value", WAYBILLS)
-def test_a_couriers_number_is_a_waybill(value: object) -> None:
+def test_couriers_number_is_a_waybill(value: object) -> None:
     assert is_waybill(value)
 
 
@@ -80,7 +80,7 @@ def test_invalid_waybill_is_read_as_none_and_kept_in_raw(
 @pytest.mark.parametrize("status", [200, 323])
 @pytest.mark.parametrize("value", NO_WAYBILLS, ids=repr)
 @virtual_time
-async def test_a_create_without_a_waybill_that_can_be_one_is_unknown(
+async def test_create_without_a_waybill_that_can_be_one_is_unknown(
     value: object, status: int
 ) -> None:
     if isinstance(value, str) and not value.isascii():

@@ -66,7 +66,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[Windows]:
     importlib.reload(file_lock)
 
 
-def test_a_file_is_locked_once(tmp_path: Path) -> None:
+def test_file_is_locked_once(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     first, second = (os.open(path, os.O_RDWR | os.O_CREAT) for _ in range(2))
     assert try_lock(first)
