@@ -221,6 +221,7 @@ def test_event_loop_closed_in_the_middle_of_calls_leaves_no_descriptor(
     assert int(done.stdout) <= 0
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # other tests have threads
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")
 @every_transport_of_ours
 @pytest.mark.parametrize("new_loop", EVERY_LOOP.values(), ids=EVERY_LOOP)
