@@ -173,8 +173,8 @@ optional = {
     )
 }
 for module in pkgutil.walk_packages(clickpost_async.__path__, "clickpost_async."):
-    if "__pyinstaller" in module.name:
-        continue  # imported by PyInstaller only
+    if "__pyinstaller" in module.name or "_pytest_plugin" in module.name:
+        continue  # imported by PyInstaller and by pytest only
     try:
         importlib.import_module(module.name)
     except ImportError as error:
