@@ -173,7 +173,7 @@ optional = {
     )
 }
 for module in pkgutil.walk_packages(clickpost_async.__path__, "clickpost_async."):
-    if "__pyinstaller" in module.name or "_pytest_plugin" in module.name:
+    if "__pyinstaller" in module.name or module.name == "clickpost_async.testing.plugin":
         continue  # imported by PyInstaller and by pytest only
     try:
         importlib.import_module(module.name)

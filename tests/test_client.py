@@ -66,7 +66,6 @@ from tests.helpers.scripted_transport import (
 from tests.helpers.server_behaviours import hangs
 from tests.sandbox.samples import india_order, world_order
 
-
 LOCAL = "http://127.0.0.1:9/api"
 
 

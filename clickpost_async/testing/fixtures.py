@@ -22,8 +22,8 @@ try:
 except ImportError as _missing:
     raise ImportError("the fixtures need pytest: pip install pytest") from _missing
 
-from clickpost_async._pytest_plugin import clickpost_sandbox as clickpost_sandbox
 from clickpost_async.testing import offline, reset
+from clickpost_async.testing.plugin import clickpost_sandbox
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,3 +39,6 @@ def clickpost_reset() -> Iterator[None]:
     reset()
     yield
     reset()
+
+
+__all__ = ["clickpost_offline", "clickpost_reset", "clickpost_sandbox"]
