@@ -128,6 +128,17 @@ def worker(
     )
 
 
+@app.command
+async def doctor() -> int:
+    """Check installation, settings, servers, clock and credentials; never prints the key.
+
+    Exits with 1 if a check failed, else with 0.
+    """
+    from clickpost_async.cli.doctor import run
+
+    return await run()
+
+
 # As a shell shows a process that SIGPIPE has ended.
 _BROKEN_PIPE = 141
 
