@@ -77,7 +77,26 @@ if nox:
 
     def _run_tests(session: nox.Session) -> None:
         session.install("-e", ".[tests]")
+        _install_programs(session)
         session.run("python", "-m", "pytest", *(session.posargs or _AT_ONCE))
+
+    def _install_programs(session: nox.Session) -> None:
+        """Install what tests start, as root on Debian; else the tests that need it are skipped."""
+        missing = [package for program, package in _PROGRAMS.items() if not _is_installed(program)]
+        if not missing:
+            return
+        if shutil.which("apt-get") and os.geteuid() == 0:
+            session.run("apt-get", "update", "-qq", external=True)
+            install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends")
+            session.run(
+                *install, *missing, external=True, env={"DEBIAN_FRONTEND": "noninteractive"}
+            )
+        else:
+            session.warn(f"tests that need these Debian packages are left out: {' '.join(missing)}")
+
+    def _is_installed(program: str) -> bool:
+        in_version = Path("/usr/lib/postgresql").glob(f"*/bin/{program}")
+        return bool(shutil.which(program) or next(in_version, None))
 
     @nox.session
     def cover(session: nox.Session) -> None:
@@ -153,6 +172,8 @@ if nox:
 
 
 _AT_ONCE = ("--numprocesses=auto", "--maxprocesses=8")
+# What some tests start, and the Debian packages that have it.
+_PROGRAMS = {"chromium": "chromium", "postgres": "postgresql", "redis-server": "redis-server"}
 # Tests that start servers, browsers and processes, or take minutes.
 _SLOW = (
     *("docs", "environments", "faults", "fleet", "concurrency", "test_benchmarks.py"),

@@ -14,6 +14,8 @@ from typing import Any, Self
 import pytest
 import redis
 
+from tests.helpers.programs import program
+
 
 class RedisServer:
     """A redis-server on a free port, with a directory of its own; gone at the end of `with`.
@@ -22,11 +24,7 @@ class RedisServer:
     """
 
     def __init__(self, **settings: str) -> None:
-        found = shutil.which("redis-server")
-        if found is None:
-            pytest.fail(
-                "redis-server is missing; on Debian: apt install redis-server", pytrace=False
-            )
+        found = program("redis-server")
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         # Where nodes of a cluster talk to each other.
