@@ -1,8 +1,8 @@
 """Compares recorded responses with the declarations: which fields, types and codes are new.
 
 ClickPost adds fields and codes without notice. The client reads such responses all the same; this
-shows what it has not been told of. Nothing is sent, and what is returned contains names of fields,
-types and codes, and no value: no person, no waybill and no key.
+lists what is new in them. Nothing is sent. A difference contains names of fields, types and codes,
+and no other value: no personal data, no waybill and no key.
 """
 
 import enum
