@@ -19,6 +19,8 @@ if sys.version_info < (3, 11):
     )
 
 HERE = Path(__file__).resolve().parent
+# The tests start hundreds of processes, each of which would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 try:
     import nox
@@ -49,8 +51,11 @@ if nox:
 
     @nox.session(python=OTHER_PYTHONS)
     def tests_all(session: nox.Session) -> None:
-        """Run all tests on every other supported Python version that is installed."""
-        _run_tests(session)
+        """Run the tests on every other supported Python version that is installed.
+
+        Without those that do not depend on the version: of texts, and of the page in a browser.
+        """
+        _run_tests(session, *(f"--ignore-glob=tests/{name}" for name in _ONCE))
 
     @nox.session
     def quick(session: nox.Session) -> None:
@@ -75,10 +80,10 @@ if nox:
         canary = "tests/environments/test_canary.py"
         session.run("python", "-m", "pytest", *quiet, canary, "-k", "logfire or ddtrace")
 
-    def _run_tests(session: nox.Session) -> None:
+    def _run_tests(session: nox.Session, *options: str) -> None:
         session.install("-e", ".[tests]")
         _install_programs(session)
-        session.run("python", "-m", "pytest", *(session.posargs or _AT_ONCE))
+        session.run("python", "-m", "pytest", *(session.posargs or (*_AT_ONCE, *options)))
 
     def _install_programs(session: nox.Session) -> None:
         """Install what tests start, as root on Debian; else the tests that need it are skipped."""
@@ -171,7 +176,9 @@ if nox:
         return {n.as_posix() for n in names if not any(p.startswith(caches) for p in n.parts)}
 
 
-_AT_ONCE = ("--numprocesses=auto", "--maxprocesses=8")
+# One process more than there are cores, since some tests wait for other processes.
+_AT_ONCE = (f"--numprocesses={min(8, (os.cpu_count() or 1) + 1)}", "--dist=worksteal")
+_ONCE = ("mutants", "sandbox/test_page*", "test_benchmarks.py", "test_vocabulary.py")
 # What some tests start, and the Debian packages that have it.
 _PROGRAMS = {"chromium": "chromium", "postgres": "postgresql", "redis-server": "redis-server"}
 # Tests that start servers, browsers and processes, or take minutes.

@@ -69,6 +69,8 @@ def __getattr__(name: str) -> Any:
     if name in _HOME_OF:
         globals()[name] = found = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
         return found
+    if name == "__all__":  # for `from clickpost_async import *`
+        return list(_HOME_OF)
     if name == "__version__":
         from importlib.metadata import version
 

@@ -7,12 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from clickpost_async._codec.file_types import HEAD, FileType, kind_of
+from clickpost_async._util.extras import require
 
-try:
+with require("merging labels needs pypdf", "clickpost_async[labels]"):
     from pypdf import PdfWriter
-except ImportError as _error:
-    message = "merging labels needs pypdf: pip install 'clickpost_async[labels]'"
-    raise ImportError(message) from _error
 
 Place = str | os.PathLike[str]
 

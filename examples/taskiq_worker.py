@@ -9,10 +9,10 @@ import os
 
 from clickpost_async import ClickPost
 from clickpost_async.fleet import Fleet, Ledger
-from clickpost_async.integrations.taskiq import feed, order_broker, order_task
+from clickpost_async.integrations.taskiq import OrderBroker, feed, order_task
 
 REDIS_URL = os.environ["CLICKPOST_REDIS_URL"]
-broker = order_broker(REDIS_URL, account="examples")
+broker = OrderBroker(REDIS_URL, account="examples")
 ledger = Ledger(REDIS_URL, account="examples")
 create_order = order_task(broker, client=ClickPost, ledger=ledger)
 

@@ -1,5 +1,6 @@
 """What holds for every test: nobody is called but loopback, and examples take their time."""
 
+import gc
 import ipaddress
 import socket
 from collections.abc import Iterator
@@ -29,6 +30,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("left out")
         for line in lines:
             terminalreporter.write_line(line)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt the collected tests, which stay until the end, from every garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -45,7 +45,7 @@ async def take(folder: Path) -> None:
     async with sandbox, looking_at(sandbox.page) as page:
         await picture(page, folder / "empty.png")
         await in_the_middle_of_a_bulk(sandbox, page, folder / "sandbox.png")
-        waybill = next(line.waybill for line in sandbox.board.orders(99) if line.code == 5)
+        waybill = next(line.waybill for line in sandbox.order_list(99) if line.code == 5)
         sandbox.fail_delivery(waybill or "")
         await page.click(f"#orders a:has-text('{waybill}')")
         await page.mouse.move(0, 0)
@@ -75,7 +75,7 @@ async def in_the_middle_of_a_bulk(sandbox: Sandbox, page: Page, path: Path) -> N
                 await page.select_option("#drop_after", "0.1")
             if done == _HALF:
                 await asyncio.sleep(0.5)
-                for place, line in enumerate(sandbox.board.orders(60)[2:]):
+                for place, line in enumerate(sandbox.order_list(60)[2:]):
                     if line.waybill and place % 5:
                         sandbox.advance(line.waybill, 1 + place // 5)
                     if line.waybill and place in (7, 13):

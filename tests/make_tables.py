@@ -12,7 +12,8 @@ from types import ModuleType
 from clickpost_async._codec.response import _UNRECOGNISED, BY_STATUS
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.errors import Outcome
-from clickpost_async.sandbox import control_api as control_module
+from clickpost_async.sandbox import Sandbox
+from clickpost_async.sandbox.commands import commands_of
 from clickpost_async.sandbox.http import faults as faults_module
 from clickpost_async.structures import (
     Bucket,
@@ -179,7 +180,8 @@ def faults() -> str:
 
 def control() -> str:
     """Return a row for each call of the sandbox's control API."""
-    return _table_in(control_module)
+    rows = [command.row for command in commands_of(Sandbox)]
+    return "\n".join(("| request | body | response |", "| --- | --- | --- |", *rows)) + "\n"
 
 
 TABLES: Mapping[str, tuple[Path, Callable[[], str]]] = {

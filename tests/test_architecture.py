@@ -20,7 +20,17 @@ from clickpost_async.structures import Structure
 
 PACKAGE = Path(clickpost_async.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ROOMS = ("bulk", "cli", "drift", "fleet", "integrations", "labels", "sandbox", "testing", "webhooks")
+ROOMS = (
+    "bulk",
+    "cli",
+    "drift",
+    "fleet",
+    "integrations",
+    "labels",
+    "sandbox",
+    "testing",
+    "webhooks",
+)
 ROOMS_LIBRARIES = tuple(
     "cyclopts django jinja2 litestar opentelemetry pypdf redis reportlab rich starlette taskiq"  # noqa: SIM905
     " uvicorn".split()
@@ -96,6 +106,13 @@ def test_what_type_checkers_are_told_of_the_package_is_what_it_loads() -> None:
 
     assert told == clickpost_async._HOME_OF
     assert set(told) <= set(dir(clickpost_async))
+
+
+def test_star_import_loads_every_public_name() -> None:
+    script = "from clickpost_async import *; print(*globals())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+
+    assert set(SURFACE["clickpost_async"].split()) <= set(done.stdout.decode().split())
 
 
 def test_a_module_need_not_be_imported_by_name() -> None:

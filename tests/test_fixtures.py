@@ -47,7 +47,7 @@ async def test_a_sandbox_serves_while_the_block_runs_and_remembers_afterwards() 
             sandbox.start()
 
     assert list(sandbox.ledger()) == ["PEN-1"]
-    assert [exchange.operation for exchange in sandbox.exchanges()] == ["orders.create_india"]
+    assert [call.operation for call in sandbox.requests()] == ["orders.create_india"]
     assert "clickpost sandbox" not in {thread.name for thread in threading.enumerate()}
     with pytest.raises(RuntimeError, match="is not running"):
         _ = sandbox.base_url

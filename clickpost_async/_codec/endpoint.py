@@ -12,7 +12,7 @@ from collections.abc import (
     Sequence,
 )
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from attrs import field, frozen
 
@@ -78,6 +78,8 @@ class Endpoint(Generic[R_co]):
     than resending the order.
     """
 
+    method: ClassVar[str]
+
     path: str = field(kw_only=False, validator=_check_path)
     name: str = ""
     returns: type[R_co]
@@ -92,11 +94,6 @@ class Endpoint(Generic[R_co]):
     polls_by_lookup: bool = False
 
     @property
-    def method(self) -> str:
-        """Its HTTP method."""
-        return type(self).__name__.upper()
-
-    @property
     def label(self) -> str:
         """What it is called in errors and logs."""
         return self.name or f"{self.method} {self.path}"
@@ -106,10 +103,14 @@ class Endpoint(Generic[R_co]):
 class Get(Endpoint[R_co]):
     """An endpoint that is sent a query."""
 
+    method = "GET"
+
 
 @frozen(kw_only=True)
 class Post(Endpoint[R_co]):
     """An endpoint that is sent a JSON body."""
+
+    method = "POST"
 
 
 class Caller(Protocol):

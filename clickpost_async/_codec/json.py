@@ -4,8 +4,8 @@ The standard library accepts a byte order mark, NaN, repeated keys (the last one
 become infinite, and unpaired surrogates, which cannot be encoded again. None of that has been seen
 from ClickPost, so a body with it must not decide whether an order was placed.
 
-orjson, where it is installed, is faster. It is used only where its result can't differ: what it
-rejects or may have lost is parsed, and what it can't encode is encoded, by the standard library.
+orjson, where it is installed, is faster. Its result is used only if it encodes to the body again;
+any other body is parsed, and what it can't encode is encoded, by the standard library.
 """
 
 import json
@@ -56,22 +56,26 @@ def write(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-# As many digits as an integer may need that orjson would round.
-_LONG = b"0" * 19
-_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_WHITE_SPACE = b" \t\r\n"
 
 
 def _read_fast(body: bytes) -> Any:
-    if orjson is not None and b"\\u" not in body and _LONG not in body.translate(_DIGITS):
+    if orjson is not None:
         try:
             value = orjson.loads(body)
-        except ValueError:
+            written = orjson.dumps(value)
+        except (ValueError, TypeError):
             pass
         else:
-            # A repeated key is dropped, and its quotation marks with it.
-            if body.count(b'"') == orjson.dumps(value).count(b'"'):
+            # The same but for white space: no key came twice, and no number was rounded. Encoding
+            # a value takes a third of the time of parsing it.
+            if written == body or _condense(written) == _condense(body):
                 return value
     return _read(body)
+
+
+def _condense(body: bytes) -> bytes:
+    return body.translate(None, _WHITE_SPACE)
 
 
 def _read(body: bytes) -> Any:

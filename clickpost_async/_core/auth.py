@@ -24,6 +24,7 @@ _plain = re.compile(r"[\w.~-]+", re.ASCII).fullmatch
 _SHORTEST_KEY = 8
 
 _LONGEST = 100  # "username", "key": max 100, ClickPost's OpenAPI export
+_PRINTABLE = f"1 to {_LONGEST} printable characters"
 
 _USERNAME = "CLICKPOST_USERNAME"
 _API_KEYS = ("CLICKPOST_API_KEY", "CLICKPOST_KEY")
@@ -127,8 +128,12 @@ def _check_text(name: str, value: object, meaning: str) -> None:
     problem = white_space_in(value)
     if problem is not None and value.strip():
         raise ValueError(f"{name} {problem}")
-    if not value.strip() or not value.isprintable() or len(value) > _LONGEST:
-        raise ValueError(f"{name} must be {meaning}: 1 to {_LONGEST} printable characters")
+    if not value.strip() or not _is_printable(value):
+        raise ValueError(f"{name} must be {meaning}: {_PRINTABLE}")
+
+
+def _is_printable(value: str) -> bool:
+    return value.isprintable() and 1 <= len(value) <= _LONGEST
 
 
 class Authenticator:
@@ -204,6 +209,8 @@ def _key_problem(found: object) -> str | None:
     if not isinstance(found, str) or not found:
         return "it is not a string, or empty"
     problem = white_space_in(found)
+    if problem is None and not _is_printable(found):
+        problem = f"must be {_PRINTABLE}"
     return problem and f"it {problem}"
 
 

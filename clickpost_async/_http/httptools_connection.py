@@ -19,13 +19,11 @@ from clickpost_async._http.adapter import (
 )
 from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async._http.socket_protocol import SocketProtocol
+from clickpost_async._util.extras import require
 from clickpost_async.errors import FailureKind, NotSentError
 
-try:
+with require("transport='httptools' needs an extra", "clickpost_async[fast]"):
     from httptools import HttpParserError, HttpResponseParser
-except ImportError as _error:
-    message = "transport='httptools' needs an extra: pip install \"clickpost_async[fast]\""
-    raise ImportError(message) from _error
 
 # Consecutive bytes outside of a body: heads, chunk sizes with their extensions, trailers.
 _MAX_FRAMING = 100 * 1024

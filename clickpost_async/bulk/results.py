@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from clickpost_async._util.extras import require
 from clickpost_async._util.pending_file import PendingFile
 from clickpost_async.bulk.outcome import OrderOutcome, Pending, Placed, Rejected, Unknown
 from clickpost_async.files.order_rows import OrderRow
@@ -251,13 +252,12 @@ class _XLSXWriter:
     """Writes a workbook, row by row; it is saved at the end."""
 
     def __init__(self, descriptor: int) -> None:
-        try:
+        with require(
+            "writing .xlsx needs openpyxl",
+            "clickpost_async[xlsx]",
+            "or choose a name that ends in .csv",
+        ):
             from openpyxl import Workbook
-        except ImportError:
-            raise ImportError(
-                "writing .xlsx needs openpyxl: pip install 'clickpost_async[xlsx]', "
-                "or choose a name that ends in .csv"
-            ) from None
         self._descriptor = descriptor
         self._book = Workbook(write_only=True)
         self._sheet = self._book.create_sheet("orders")

@@ -29,13 +29,17 @@ class FoundKey:
     source: str
 
 
-def client(limiter: Limiter | None = None, *, rate: str | None = None) -> ClickPost:
+def client(
+    limiter: Limiter | None = None, *, rate: str | None = None, max_concurrency: int = 100
+) -> ClickPost:
     """Return the client that the environment configures, or exit with what is missing."""
     found = find_key()
     # The client reads its own variables, and names them in its errors.
     elsewhere = found.key if found and found.source not in _VARIABLES else None
     try:
-        return ClickPost(api_key=elsewhere, limiter=limiter, rate=rate)
+        return ClickPost(
+            api_key=elsewhere, limiter=limiter, rate=rate, max_concurrency=max_concurrency
+        )
     except ValueError as error:
         message = str(error)
         raise SystemExit(f"{message}\n{_NO_KEY}" if "missing" in message else message) from None

@@ -73,17 +73,12 @@ def sandbox(
     """
     import sqlite3
 
+    from clickpost_async.sandbox import Sandbox
     from clickpost_async.sandbox.server import main as serve
 
     try:
-        serve(
-            port,
-            None if file is None else str(file),
-            rate=rate,
-            scan_every=scan_every,
-            seed=seed,
-            webhooks_to=webhooks_to,
-        )
+        sandbox = Sandbox(path=file, rate=rate, scan_every=scan_every, seed=seed)
+        serve(sandbox, port=port, webhooks_to=webhooks_to)
     except sqlite3.Error as error:
         raise SystemExit(f"{file}: {error}") from None
     except ValueError as error:
@@ -111,7 +106,7 @@ def worker(
     processes
         How many processes are started here; one that dies is started again.
     max_concurrency
-        How many orders each process has in flight.
+        How many requests each process has in flight.
     keep
         For how many days Redis remembers a placed order, so that it is not sent again if it is
         queued again; some 200 bytes each.

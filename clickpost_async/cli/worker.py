@@ -8,31 +8,37 @@ import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
+from clickpost_async._util.extras import require
 from clickpost_async.cli import account
 from clickpost_async.cli.order_files import print_message
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import Fleet, Ledger
 from clickpost_async.fleet.redis_calls import RedisError, UnsuitableRedisError
 from clickpost_async.fleet.status import read_status
-from clickpost_async.integrations.taskiq import OrderBroker, feed, order_broker, order_task
+from clickpost_async.integrations.taskiq import (
+    STOP_AFTER,
+    OrderBroker,
+    feed,
+    order_task,
+)
 from clickpost_async.limits.redis import RedisBucket
 from clickpost_async.settings import Rate
 
-try:
+with require("workers need the taskiq extra", "clickpost_async[taskiq]"):
     from redis.asyncio import Redis
     from redis.asyncio.connection import parse_url
     from taskiq.cli.common_args import LogLevel
     from taskiq.cli.worker.args import WorkerArgs
     from taskiq.cli.worker.run import run_worker
-except ImportError as _error:
-    _message = "workers need the taskiq extra: pip install 'clickpost_async[taskiq]'"
-    raise ImportError(_message) from _error
 
 _URL, _RATE = "CLICKPOST_REDIS_URL", "CLICKPOST_RATE"
 _KEEP, _CHECK = "CLICKPOST_KEEP_DAYS", "CLICKPOST_CHECK_EVICTION"
+_CONCURRENCY = "CLICKPOST_MAX_CONCURRENCY"
 _DAY = 86_400.0
 # Seconds that a Redis has to respond before workers wait for it.
 _PATIENCE = 5.0
+# Seconds after a signal until a worker leaves the messages that it could not hand back.
+_STOPPED_WITHIN = STOP_AFTER + 1
 
 
 def work(redis: str | None, *, rate: str, processes: int, max_concurrency: int, keep: float) -> int:
@@ -45,6 +51,7 @@ def work(redis: str | None, *, rate: str, processes: int, max_concurrency: int, 
         RedisBucket(redis, Rate.parse(rate), account="any")
         # taskiq starts the worker processes, which read their settings from the environment.
         os.environ |= {_URL: redis, _RATE: rate, _KEEP: repr(keep)}
+        os.environ[_CONCURRENCY] = str(max_concurrency)
         asyncio.run(_check(ledger(redis, _account())))
     except (ValueError, UnsuitableRedisError) as error:
         print(error, file=sys.stderr)
@@ -56,6 +63,7 @@ def work(redis: str | None, *, rate: str, processes: int, max_concurrency: int, 
             modules=[],
             workers=processes,
             max_async_tasks=max_concurrency,
+            wait_tasks_timeout=_STOPPED_WITHIN,
             log_level=LogLevel.WARNING,
         )
     )
@@ -110,14 +118,15 @@ def redis_url(given: str | None) -> str:
 def broker() -> OrderBroker:
     """Return the broker that a worker process reads orders from."""
     url, name = os.environ[_URL], _account()
-    orders = order_broker(url, account=name)
+    max_concurrency = int(os.environ[_CONCURRENCY])
+    orders = OrderBroker(url, account=name, max_concurrency=max_concurrency)
 
     @asynccontextmanager
     async def client() -> AsyncGenerator[ClickPost]:
         rate = Rate.parse(os.environ[_RATE])
         async with (
             RedisBucket(url, rate, account=name) as limiter,
-            account.client(limiter) as clickpost,
+            account.client(limiter, max_concurrency=max_concurrency) as clickpost,
         ):
             yield clickpost
 
@@ -136,7 +145,7 @@ async def fleet(redis: str | None, clickpost: ClickPost) -> AsyncGenerator[Fleet
         stack.enter_context(_show_warnings())
         try:
             url = redis_url(redis)
-            orders, opening = order_broker(url, account=name), ledger(url, name)
+            orders, opening = OrderBroker(url, account=name), ledger(url, name)
             stack.push_async_callback(orders.shutdown)
             task = order_task(orders, client=lambda: clickpost, ledger=opening)
             await orders.startup()

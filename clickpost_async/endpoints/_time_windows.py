@@ -19,7 +19,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from attrs import field, frozen
 
 from clickpost_async._codec.converter import unstructure
-from clickpost_async._codec.endpoint import Caller
+from clickpost_async._codec.endpoint import Caller, Query, QueryValue
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import (
     ClickPostError,
@@ -49,6 +49,11 @@ _ALL_BUT_A_SECOND = timedelta(microseconds=999_999)
 def utc_now() -> datetime:
     """Return the current time."""
     return datetime.now(UTC)
+
+
+def unix_seconds(time: datetime) -> int:
+    """Return a time in seconds since 1970, truncated."""
+    return int(time.timestamp())
 
 
 def window_or_fault(message: str, **facts: Any) -> ClickPostError:
@@ -135,14 +140,23 @@ class FetchPage(Protocol[T_co]):
 
 @frozen(kw_only=True)
 class Feed(Generic[T]):
-    """A list served by time window: its name, the longest window, and a row's identity."""
+    """A list served by time window: its name, the longest window, and a row's identity.
+
+    `start` and `end` are the query's parameters for the window, `write` how a time is written.
+    """
 
     name: str
     longest: timedelta
     identity: Callable[[T], Sequence[object]]
+    start: str = "start_date"
+    end: str = "end_date"
+    write: Callable[[datetime], QueryValue] = unix_seconds
 
-    def check_window(self, start: datetime, end: datetime) -> None:
-        """Raise `InvalidRequestError` for a window that ClickPost would reject."""
+    def query(self, start: datetime, end: datetime, page: Page | None) -> Query:
+        """Return the query for a page of a window.
+
+        Raises `InvalidRequestError` for a window that ClickPost would reject.
+        """
         problems = _wrong_times(start, end)
         if not problems and end - start > self.longest:
             advice = (
@@ -152,6 +166,7 @@ class Feed(Generic[T]):
             problems.append(Problem("end", advice))
         if problems:
             raise InvalidRequestError.of(problems)
+        return {self.start: self.write(start), self.end: self.write(end), **(page or {})}
 
     def check_span(
         self,

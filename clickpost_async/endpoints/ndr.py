@@ -71,15 +71,7 @@ class Ndr(Timed):
             InvalidRequestError: the window is too long, or a time has no zone; nothing is sent.
 
         """
-        _FEEDBACK.check_window(start, end)
-        return await self._caller.get(
-            FEEDBACK,
-            {
-                "start_date": int(start.timestamp()),
-                "end_date": int(end.timestamp()),
-                **(page or {}),
-            },
-        )
+        return await self._caller.get(FEEDBACK, _FEEDBACK.query(start, end, page))
 
     def iter_feedback(
         self,

@@ -379,15 +379,7 @@ class Orders(Timed):
             InvalidRequestError: the window is too long, or a time has no zone; nothing is sent.
 
         """
-        _UPDATES.check_window(start, end)
-        return await self._caller.get(
-            UPDATED,
-            {
-                "start_date": int(start.timestamp()),
-                "end_date": int(end.timestamp()),
-                **(page or {}),
-            },
-        )
+        return await self._caller.get(UPDATED, _UPDATES.query(start, end, page))
 
     def iter_updated(
         self,

@@ -31,7 +31,18 @@ def _identity(row: RaisedReturn) -> Sequence[object]:
     return (row.return_reference_number, row.status, row.requested_at)
 
 
-_RETURNS = Feed(name=POLL.name, longest=timedelta(minutes=60), identity=_identity)
+def _utc(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+_RETURNS = Feed(
+    name=POLL.name,
+    longest=timedelta(minutes=60),
+    identity=_identity,
+    start="start_time",
+    end="end_time",
+    write=_utc,
+)
 
 
 class Returns(Timed):
@@ -54,11 +65,7 @@ class Returns(Timed):
             InvalidRequestError: the window is too long, or a time has no zone; nothing is sent.
 
         """
-        _RETURNS.check_window(start, end)
-        return await self._caller.get(
-            POLL,
-            {"start_time": _written(start), "end_time": _written(end), **(page or {})},
-        )
+        return await self._caller.get(POLL, _RETURNS.query(start, end, page))
 
     def iter_requests(
         self,
@@ -95,7 +102,3 @@ class Returns(Timed):
             overlap=overlap,
             now=self._now,
         )
-
-
-def _written(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")

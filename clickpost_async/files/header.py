@@ -1,6 +1,5 @@
 """The header of a file: maps its columns to ours."""
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -8,6 +7,7 @@ from itertools import accumulate
 
 from attrs import evolve, frozen
 
+from clickpost_async._util.similar import fold, similar
 from clickpost_async.files.cells import CellKind, shown, strip_blanks
 from clickpost_async.files.columns import COLUMNS, ITEMS, REFERENCE, Column, Market
 
@@ -45,15 +45,12 @@ _ROOTS = (
     "tax_info",
     "courier_custom_fields",
 )
+# There are few of them, and none is similar to another.
+_ROOT_LIKENESS = 0.6
 # A foreign column that is ignored.
 IGNORED = Column(name="", kind=CellKind.TEXT, india=None, world=None)
 
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII).fullmatch
-
-
-def fold(name: str) -> str:
-    """Return a column name for comparison: lower case, with `_` between words."""
-    return re.sub(r"[\s_-]+", "_", name.strip().lower()).strip("_")
 
 
 def find_column(name: str) -> Column:
@@ -70,7 +67,7 @@ def find_column(name: str) -> Column:
 
 def _advice(name: str, root: str) -> str:
     if _PATH(name):
-        near = difflib.get_close_matches(root, _ROOTS, n=1)
+        near = similar(root, _ROOTS, likeness=_ROOT_LIKENESS)
         suggestion = f"{near[0]}{name[len(root) :]}" if near else None
     else:
         suggestion = suggest_column(name)
@@ -82,8 +79,6 @@ def _advice(name: str, root: str) -> str:
     )
 
 
-# Below this similarity a suggestion is more often wrong than right.
-_LIKENESS = 0.86
 _SIDES = {
     "pickup": ("pickup", "sender", "consignor", "warehouse", "origin", "from"),
     "drop": (
@@ -119,22 +114,13 @@ def suggest_column(name: str) -> str | None:
     matches no column of either side.
     """
     side, key = _liken(name)
-    best, best_ratio = None, _LIKENESS
+    by_key: dict[str, str] = {}
     for column in COLUMNS:
         other_side, other_key = _liken(column)
-        if other_side != side:
-            continue
-        ratio = difflib.SequenceMatcher(None, key, other_key).ratio()
-        if ratio > best_ratio:
-            best, best_ratio = column, ratio
-    return best
-
-
-def nearest(name: str, among: Sequence[str]) -> str | None:
-    """Return the most similar of several names, if one is similar enough."""
-    folded = {fold(each): each for each in among}
-    near = difflib.get_close_matches(fold(name), folded, n=1, cutoff=_LIKENESS)
-    return folded[near[0]] if near else None
+        if other_side == side:
+            by_key.setdefault(other_key, column)
+    near = similar(key, by_key)
+    return by_key[near[0]] if near else None
 
 
 @cache

@@ -6,6 +6,7 @@ from decimal import Decimal, DivisionByZero, InvalidOperation
 
 from attrs import evolve, frozen
 
+from clickpost_async._util.similar import similar
 from clickpost_async.files.cells import BadCellError, strip_blanks
 from clickpost_async.files.column_map import ColumnMap, is_date_column
 from clickpost_async.files.columns import Column
@@ -14,7 +15,6 @@ from clickpost_async.files.header import (
     Heading,
     UnknownColumnError,
     find_column,
-    nearest,
     read_headings,
 )
 from clickpost_async.files.map_entries import (
@@ -155,7 +155,7 @@ class MappedTable:
                         )
 
     def _missing(self, name: str, why: str) -> None:
-        near = nearest(name, [title for title in self.titles if title])
+        near = similar(name, filter(None, self.titles))
         hint = f"; did you mean {near}?" if near else ""
         self.problems.append((name, f"the file has no such column: {why}{hint}"))
 

@@ -7,6 +7,7 @@ from typing import BinaryIO, TextIO
 
 from attrs import frozen
 
+from clickpost_async._util.extras import require
 from clickpost_async.files.columns import Market
 
 
@@ -118,15 +119,10 @@ def write_xlsx_template(file: BinaryIO, market: Market, today: dt.date) -> None:
         ImportError: openpyxl is not installed.
 
     """
-    try:
+    with require("writing .xlsx needs openpyxl", "clickpost_async[xlsx]", "or choose --format csv"):
         from openpyxl import Workbook
         from openpyxl.styles import Font
         from openpyxl.utils import get_column_letter
-    except ImportError:
-        raise ImportError(
-            "writing .xlsx needs openpyxl: pip install 'clickpost_async[xlsx]', "
-            "or choose --format csv"
-        ) from None
     book = Workbook()
     orders = book.worksheets[0]
     orders.title = "orders"

@@ -2,8 +2,10 @@
 
 from importlib.util import find_spec
 
+from clickpost_async._util.extras import not_installed
+
 if find_spec("redis") is None:
-    raise ImportError("a fleet needs the redis extra: pip install 'clickpost_async[redis]'")
+    raise not_installed("a fleet needs the redis extra", "clickpost_async[redis]")
 
 from clickpost_async.fleet.fleet import Fleet
 from clickpost_async.fleet.ledger import Ledger

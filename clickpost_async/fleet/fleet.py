@@ -3,24 +3,25 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import attrs
-from attrs import define
+from attrs import define, evolve
 
 from clickpost_async._codec.converter import unstructure
 from clickpost_async._core.retry import Resend
+from clickpost_async.bulk.records import Key
 from clickpost_async.bulk.recovery import PreparedPayload
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import messages
 from clickpost_async.fleet.ledger import Ledger, OpenLedger
 from clickpost_async.fleet.redis_calls import (
+    Batcher,
     RedisBackoff,
     RedisError,
     cancel_and_wait,
-    raise_if_cancelled,
 )
 from clickpost_async.fleet.stall import StallMonitor
 from clickpost_async.fleet.worker import OrderTerms
@@ -35,31 +36,32 @@ class QueuedMessage(Protocol):
         ...
 
 
-# Puts an order and its terms into the queue. A `QueuedMessage` that it returns keeps the order from
-# being queued again while it is there.
-Feed = Callable[[dict[str, Any], dict[str, Any]], Awaitable[object]]
+# Puts orders, and the terms of all of them, into the queue as one message. A `QueuedMessage` that
+# it returns keeps the orders from being queued again while it is there.
+Feed = Callable[[list[dict[str, Any]], dict[str, Any]], Awaitable[object]]
 
+# At most so many orders are one message: a worker takes all of them, or none.
+MESSAGE_SIZE = 20
 # Seconds to wait for replies, and between two reads, so that more of them come in one.
-_COLLECT, _LINGER = 1.0, 0.05
+_COLLECT, _LINGER = 1.0, 0.1
 _BEGINNING = "0-0"
 # An order without a reply for so many seconds is queued again if its message is gone.
 _MAX_SILENCE = 600.0
 
 
-@define
+@define(eq=False)
 class _QueuedOrder:
     """An order in the queue, and the future that waits for its reply."""
 
+    ticket: int
+    key: Key
     order: dict[str, Any]
-    terms: dict[str, Any]
-    answer: "asyncio.Future[str]"
+    polls: bool
+    answer: "asyncio.Future[dict[str, Any]]"
     since: float
+    is_registered: bool
+    is_enqueued: bool = False
     message: object = None
-
-    async def is_queued(self) -> bool:
-        """Tell whether its message is known to be in the queue still."""
-        queued = getattr(self.message, "is_queued", None)
-        return queued is not None and await queued()
 
 
 class Fleet:
@@ -73,25 +75,40 @@ class Fleet:
         self, feed: Feed, client: ClickPost, opened: OpenLedger, generation: str, *, bulk: bool
     ) -> None:
         self._feed = feed
-        self._bulk = bulk
-        self._client = client
         self._ledger = opened
         self._stall = StallMonitor(opened.account)
         self._reply_stream = opened.reply_stream()
         self._generation = generation
         self._queued: dict[int, _QueuedOrder] = {}
         self._tickets = itertools.count(1)
-        self._backoff = RedisBackoff("a fleet's queue")
+        retry = client.retry
+        terms = OrderTerms(
+            settle_delay=retry.settle_delay,
+            no_resend=retry.resend is Resend.NEVER,
+            bulk=bulk,
+            registered=True,
+            account_label=client.account_label,
+            reply_stream=self._reply_stream,
+        )
+        # By whether an order that ClickPost has only recorded is polled.
+        self._enqueue = {
+            polls: self._batcher(evolve(terms, polls=polls)) for polls in (True, False)
+        }
+
+    def _batcher(self, terms: OrderTerms) -> Batcher[_QueuedOrder, None]:
+        backoff = RedisBackoff("a fleet's queue")
+        return Batcher(lambda orders: self._put(orders, terms), backoff, size=MESSAGE_SIZE)
 
     @classmethod
     @asynccontextmanager
     async def open(
         cls, feed: Feed, client: ClickPost, ledger: Ledger, *, bulk: bool = False
     ) -> "AsyncGenerator[Fleet]":
-        """Begin to fill a queue with `feed(order, terms)`, on behalf of a client.
+        """Begin to fill a queue with `feed(orders, terms)`, on behalf of a client.
 
-        Of the client its account and its retry policy are used; the workers have limits of their
-        own. With `bulk` its orders yield to others. Raises redis-py's `RedisError` when Redis does
+        `feed` queues up to 20 orders as one message, for `Worker.create_all`. Of the client its
+        account and its retry policy are used; the workers have limits of their own. With `bulk` its
+        orders yield to others. Raises redis-py's `RedisError` when Redis does
         not respond, or is not safe for orders.
         """
         async with ledger.open() as opened:
@@ -101,6 +118,8 @@ class Fleet:
                 yield fleet
             finally:
                 await cancel_and_wait(collecting)
+                for batcher in fleet._enqueue.values():
+                    await batcher.aclose()
 
     async def create(
         self,
@@ -116,42 +135,36 @@ class Fleet:
         order in the queue. Raises what `orders.create` does.
         """
         payload = PreparedPayload(order)
-        retry = self._client.retry
-        terms = OrderTerms(
-            settle_delay=retry.settle_delay,
-            no_resend=retry.resend is Resend.NEVER,
-            polls=polls,
-            bulk=self._bulk,
-            registered=True,
-            account_label=self._client.account_label,
-            reply_stream=self._reply_stream,
-            ticket=next(self._tickets),
-        )
         loop = asyncio.get_running_loop()
         queued = _QueuedOrder(
-            unstructure(payload.order), attrs.asdict(terms), loop.create_future(), loop.time()
+            ticket=next(self._tickets),
+            key=payload.key,
+            order=unstructure(payload.order),
+            polls=polls,
+            answer=loop.create_future(),
+            since=loop.time(),
+            is_registered=in_doubt,
         )
-        self._queued[terms.ticket] = queued
+        self._queued[queued.ticket] = queued
         try:
-            if not in_doubt:
-                await self._ledger.register(payload.key)
-            await self._enqueue(queued)
-            raise_if_cancelled()
-            return messages.created(await queued.answer)
+            await self._enqueue[polls](queued)
+            return messages.read(await queued.answer)
         finally:
-            del self._queued[terms.ticket]
+            del self._queued[queued.ticket]
 
-    async def _enqueue(self, queued: _QueuedOrder) -> None:
-        while not queued.answer.done():
-            try:
-                queued.message = await self._feed(queued.order, queued.terms)
-            except Exception as error:
-                if not _is_outage(error):
-                    raise
-                await self._backoff.wait(error)
-            else:
-                self._backoff.over()
-                return
+    async def _put(self, orders: Sequence[_QueuedOrder], terms: OrderTerms) -> list[None]:
+        """Queue orders as one message."""
+        waiting = [queued for queued in orders if not queued.answer.done()]
+        if new := [queued for queued in waiting if not queued.is_registered]:
+            await self._ledger.register(queued.key for queued in new)
+            for queued in new:
+                queued.is_registered = True
+        if waiting:
+            terms = evolve(terms, tickets=[queued.ticket for queued in waiting])
+            message = await self._feed([queued.order for queued in waiting], attrs.asdict(terms))
+            for queued in waiting:
+                queued.message, queued.is_enqueued = message, True
+        return [None] * len(orders)
 
     async def _collect(self) -> None:
         backoff = RedisBackoff("a fleet's feeder")
@@ -174,21 +187,26 @@ class Fleet:
                 await backoff.wait(error)
                 continue
             backoff.over()
+            await self._enqueue_again(late)
             await asyncio.sleep(_LINGER)
-            for queued in late:
-                try:
-                    await self._enqueue(queued)
-                except Exception as error:  # noqa: BLE001 - the task that waits raises it
-                    if not queued.answer.done():
-                        queued.answer.set_exception(error)
+
+    async def _enqueue_again(self, late: Sequence[_QueuedOrder]) -> None:
+        queueing = (self._enqueue[queued.polls](queued) for queued in late)
+        results = await asyncio.gather(*queueing, return_exceptions=True)
+        for queued, result in zip(late, results, strict=True):
+            # The task that waits for the reply raises it.
+            if isinstance(result, Exception) and not queued.answer.done():
+                queued.answer.set_exception(result)
 
     def _hand_over(self, answers: Mapping[str, str]) -> None:
+        now = asyncio.get_running_loop().time()
         for ticket, answer in answers.items():
-            self._stall.note(json.loads(answer), asyncio.get_running_loop().time())
+            message = json.loads(answer)
+            self._stall.note(message, now)
             queued = self._queued.get(int(ticket))
             # It has its answer already if it was queued twice.
             if queued is not None and not queued.answer.done():
-                queued.answer.set_result(answer)
+                queued.answer.set_result(message)
 
     async def _late(self, *, is_new_generation: bool) -> list[_QueuedOrder]:
         """Return the orders to queue again: late ones whose message is not in the queue."""
@@ -196,14 +214,22 @@ class Fleet:
         late = [
             queued
             for queued in self._queued.values()
-            if is_new_generation or now - queued.since > _MAX_SILENCE
+            if queued.is_enqueued and (is_new_generation or now - queued.since > _MAX_SILENCE)
         ]
-        missing = [queued for queued in late if not await queued.is_queued()]
+        missing = []
+        is_queued: dict[int, bool] = {}
+        for queued in late:
+            message = queued.message
+            if id(message) not in is_queued:
+                is_queued[id(message)] = await _is_queued(message)
+            if not is_queued[id(message)]:
+                missing.append(queued)
         for queued in late:
             queued.since = now
         return missing
 
 
-def _is_outage(error: Exception) -> bool:
-    """Tell whether the queue's own server failed, by its library's exceptions."""
-    return isinstance(error, RedisError | OSError | TimeoutError)
+async def _is_queued(message: object) -> bool:
+    """Return whether a message is known to be in the queue still."""
+    queued = getattr(message, "is_queued", None)
+    return queued is not None and await queued()

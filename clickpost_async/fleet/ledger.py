@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib import resources
 from typing import Any, cast
@@ -37,6 +37,8 @@ _FAREWELL = 1.0
 # Replies that no feeder collects are deleted after so many seconds.
 _REPLIES_KEPT = 3600
 _MAX_REPLIES = 100
+# Seconds that an outcome waits for others to be recorded with it.
+_END_LINGER = 0.02
 # Enough to tell contents apart, and short in each record.
 _DIGEST_DIGITS = 16
 
@@ -161,14 +163,13 @@ class OpenLedger:
             check=lambda: check_server(redis, check_eviction=ledger.check_eviction),
         )
         backoff = RedisBackoff(f"the fleet of {ledger.account}")
-        self._register: Batcher[Sequence[str], list[str]]
-        self._register = Batcher(lambda items: self._act("register", items), backoff)
         self._claim: Batcher[Sequence[str], list[str]]
         self._claim = Batcher(lambda items: self._act("claim", items), backoff)
         self._sending: Batcher[Sequence[str], list[str]]
         self._sending = Batcher(lambda items: self._act("sending", items), backoff)
         self._end: Batcher[Sequence[str], list[str]]
-        self._end = Batcher(lambda items: self._act("end", items), backoff)
+        # No request waits for it.
+        self._end = Batcher(lambda items: self._act("end", items), backoff, linger=_END_LINGER)
         self._reply: Batcher[tuple[str, int, str], None] = Batcher(self._send_replies, backoff)
 
     def enlist(self) -> None:
@@ -184,9 +185,12 @@ class OpenLedger:
         finally:
             self._held.discard(self._order(key))
 
-    async def register(self, key: Key) -> None:
-        """Note that an order is going to be queued; if its record is missing later, it was lost."""
-        await self._register([self._order(key)])
+    async def register(self, keys: Iterable[Key]) -> None:
+        """Note that orders are going to be queued; if a record is missing later, it was lost.
+
+        Raises redis-py's `RedisError` when Redis does not respond.
+        """
+        await self._act("register", [[self._order(key)] for key in keys])
 
     async def claim(self, key: Key, digest: str, *, registered: bool = False) -> Claim:
         """Ask for an order; if it was `registered` and its record is missing, it is in doubt.
@@ -280,7 +284,7 @@ class OpenLedger:
 
     async def leave(self) -> None:
         """Free this worker's orders at once, unless Redis does not respond."""
-        for batcher in (self._register, self._claim, self._sending, self._end, self._reply):
+        for batcher in (self._claim, self._sending, self._end, self._reply):
             await batcher.aclose()
         with suppress(RedisError, TimeoutError):
             async with asyncio.timeout(_FAREWELL), self._redis.pipeline() as pipe:

@@ -38,7 +38,11 @@ def created(answer: str) -> CreatedOrder:
 
     Raises the `ClickPostError` that the worker got.
     """
-    message: dict[str, Any] = json.loads(answer)
+    return read(json.loads(answer))
+
+
+def read(message: dict[str, Any]) -> CreatedOrder:
+    """Return the order of an answer that was decoded from JSON, or raise its error."""
     if "error" not in message:
         return outcome_codec.read_order(message)
     error = outcome_codec.read_error(message) or NoReplyError("the worker did not report a result")

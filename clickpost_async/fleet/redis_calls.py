@@ -58,15 +58,23 @@ class RedisBackoff:
 class Batcher(Generic[T, R]):
     """Makes one call for many items: those that come while a call is under way share the next.
 
-    `call` takes up to 100 items, returns a result for each, and must be safe to repeat: it is made
-    again until Redis responds. A task that is cancelled while it waits leaves the others alone.
+    `call` takes up to `size` items, returns a result for each, and must be safe to repeat: it is
+    made again until Redis responds. The first item waits `linger` seconds for others. A task that
+    is cancelled while it waits leaves the others alone.
     """
 
     def __init__(
-        self, call: Callable[[Sequence[T]], Awaitable[Sequence[R]]], backoff: RedisBackoff
+        self,
+        call: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        backoff: RedisBackoff,
+        *,
+        size: int = _MAX_BATCH,
+        linger: float = _LINGER,
     ) -> None:
         self._call = call
         self._backoff = backoff
+        self._size = size
+        self._linger = linger
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._calling: asyncio.Task[None] | None = None
 
@@ -85,7 +93,7 @@ class Batcher(Generic[T, R]):
 
     async def _call_all(self) -> None:
         try:
-            await asyncio.sleep(_LINGER)
+            await asyncio.sleep(self._linger)
             while batch := self._next_batch():
                 try:
                     await self._call_once(batch)
@@ -94,7 +102,8 @@ class Batcher(Generic[T, R]):
                     continue
                 self._backoff.over()
                 del self._waiting[: len(batch)]
-                await asyncio.sleep(_LINGER)
+                if len(self._waiting) < self._size:
+                    await asyncio.sleep(self._linger)
         finally:
             self._calling = None
             for _, result in self._waiting:
@@ -116,7 +125,7 @@ class Batcher(Generic[T, R]):
 
     def _next_batch(self) -> list[tuple[T, "asyncio.Future[R]"]]:
         self._waiting = [each for each in self._waiting if not each[1].done()]
-        return self._waiting[:_MAX_BATCH]
+        return self._waiting[: self._size]
 
 
 def raise_if_cancelled() -> None:

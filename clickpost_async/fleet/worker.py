@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -39,7 +40,8 @@ class OrderTerms:
     `settle_delay` and `no_resend` are the retry policy's; `polls`: an order that ClickPost has only
     recorded is polled by the worker. `registered`: the ledger has, or had, a record of the order;
     if it is missing, the order may have been sent, and is looked up first. `account_label`: whose
-    orders these are.
+    orders these are. The reply goes to `reply_stream`, under the order's ticket: `tickets` has one
+    for each order of a message.
     """
 
     settle_delay: float | None = None
@@ -49,16 +51,30 @@ class OrderTerms:
     registered: bool = False
     account_label: str = ""
     reply_stream: str = ""
-    ticket: int = 0
+    tickets: Sequence[int] = ()
 
 
-@define
+class StoppedError(Exception):
+    """The worker stops, and has not sent the order: another worker can have it."""
+
+
+def _current_task() -> "asyncio.Task[Any]":
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - an order is created in a task
+    return task
+
+
+@define(eq=False)
 class _Order:
     """An order under way here, and whether bytes of it may have left."""
 
     payload: PreparedPayload
     terms: OrderTerms
+    client: ClickPost
+    ticket: int
+    task: "asyncio.Task[Any]" = field(factory=_current_task)
     digest: str = field(init=False)
+    is_interrupted: bool = False
     in_doubt: bool = False
     sent_at: float | None = None
 
@@ -75,6 +91,9 @@ class Worker:
         opened.enlist()
         # The ledger tells workers apart, not the tasks of one.
         self._locks: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
+        # Orders without a result.
+        self._open: set[_Order] = set()
+        self._is_stopping = False
 
     async def create(self, order: Mapping[str, Any], terms: OrderTerms | None = None) -> str:
         """Create an order and return the answer as `fleet.created` reads it.
@@ -84,15 +103,81 @@ class Worker:
         Redis does not respond, nothing is sent.
         """
         terms = OrderTerms() if terms is None else terms
+        return await self._create(order, terms, self._on(terms), next(iter(terms.tickets), 0))
+
+    async def create_all(
+        self,
+        orders: Sequence[Mapping[str, Any]],
+        terms: OrderTerms,
+        *,
+        ended: Callable[[], None] = lambda: None,
+    ) -> list[int]:
+        """Create the orders of a message concurrently, and send the replies for their tickets.
+
+        `ended` is called as each ends. Returns the places of those that the worker has not sent
+        because it was stopped.
+        """
+        client = self._on(terms)
+
+        async def create(place: int) -> int | None:
+            try:
+                await self._create(orders[place], terms, client, terms.tickets[place])
+            except StoppedError:
+                return place
+            finally:
+                ended()
+            return None
+
+        results = await asyncio.gather(*map(create, range(len(orders))), return_exceptions=True)
+        left: list[int] = []
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            if result is not None:
+                left.append(result)
+        return left
+
+    def stop(self) -> None:
+        """Interrupt the orders that have no result: those that were sent are reported as unknown.
+
+        The others raise `StoppedError`.
+        """
+        self._is_stopping = True
+        while self._open:
+            order = self._open.pop()
+            order.is_interrupted = True
+            order.task.cancel()
+
+    async def _create(
+        self, given: Mapping[str, Any], terms: OrderTerms, client: ClickPost, ticket: int
+    ) -> str:
         began = time.perf_counter()
         try:
-            payload = self._prepare(order, terms)
-            lock = self._locks.setdefault(payload.key, asyncio.Lock())
-            async with lock:
-                with self._ledger.holding(payload.key):
-                    return await self._claim_and_create(_Order(payload, terms))
+            order = _Order(self._prepare(given, terms), terms, client, ticket)
+            with self._interruptible(order):
+                lock = self._locks.setdefault(order.payload.key, asyncio.Lock())
+                async with lock:
+                    with self._ledger.holding(order.payload.key):
+                        return await self._claim_and_send(order)
         except ClickPostError as error:
-            return await self._reply(terms, messages.write(error, time.perf_counter() - began))
+            answer = messages.write(error, time.perf_counter() - began)
+            return await self._reply(terms, ticket, answer)
+
+    @contextmanager
+    def _interruptible(self, order: _Order) -> Generator[None]:
+        """Raise `StoppedError` where `stop` has interrupted the order."""
+        if self._is_stopping:
+            raise StoppedError
+        self._open.add(order)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not order.is_interrupted:
+                raise
+            order.task.uncancel()
+            raise StoppedError from None
+        finally:
+            self._open.discard(order)
 
     def _prepare(self, order: Mapping[str, Any], terms: OrderTerms) -> PreparedPayload:
         if terms.account_label not in ("", self._client.account_label):
@@ -102,24 +187,25 @@ class Worker:
             raise NotSentError(message, transient=False)
         return PreparedPayload(order)
 
-    async def _reply(self, terms: OrderTerms, answer: str) -> str:
+    async def _reply(self, terms: OrderTerms, ticket: int, answer: str) -> str:
         if terms.reply_stream:
-            await self._ledger.reply(terms.reply_stream, terms.ticket, answer)
+            await self._ledger.reply(terms.reply_stream, ticket, answer)
         return answer
 
-    async def _claim_and_create(self, order: _Order) -> str:
+    async def _claim_and_send(self, order: _Order) -> str:
         key, registered = order.payload.key, order.terms.registered
         while True:
             match await self._ledger.claim(key, order.digest, registered=registered):
                 case ledger.AlreadyPlaced(summary):
-                    return await self._reply(order.terms, await self._look_up(key, summary))
+                    found = await self._look_up(key, summary)
+                    return await self._reply(order.terms, order.ticket, found)
                 case ledger.Conflict():
                     raise _conflict_error()
                 case ledger.HeldByOther():
                     await asyncio.sleep(_BUSY)
                 case ledger.Granted(sent):
                     try:
-                        return await self._create(order, sent)
+                        return await self._send(order, sent)
                     except LostError as error:
                         _log.warning("%s", error)
                         registered = True
@@ -135,8 +221,8 @@ class Worker:
             order = messages.read_summary(summary, key[1])
         return messages.write(order, time.perf_counter() - began)
 
-    async def _create(self, order: _Order, sent: float | None) -> str:
-        client = self._on(order.terms)
+    async def _send(self, order: _Order, sent: float | None) -> str:
+        client = order.client
         # The ledger may have lost what was sent from here; another worker may have sent later.
         if order.sent_at is not None:
             own = _now() - order.sent_at
@@ -159,6 +245,11 @@ class Worker:
             result = error
         except LostError:
             raise
+        except asyncio.CancelledError:
+            if order.sent_at is None or not order.is_interrupted:
+                raise
+            order.task.uncancel()
+            result = NoReplyError("the worker was stopped before it had the response")
         except Exception as error:  # noqa: BLE001 - see below
             # The queue would drop the order: its feeder has to hear that its outcome is unknown.
             _log.exception("an order of a fleet failed unexpectedly")
@@ -168,6 +259,7 @@ class Worker:
     async def _end(
         self, order: _Order, result: CreatedOrder | ClickPostError, seconds: float
     ) -> str:
+        self._open.discard(order)
         answer = messages.write(result, seconds)
         state = _state_of(result, order)
         key, terms = order.payload.key, order.terms
@@ -175,7 +267,7 @@ class Worker:
             # There may be no feeder. Without ClickPost's message, which may name a person.
             _log.warning("%s is not placed: %s", key[1], type(result).__name__)
         summary = messages.summarize(result) if isinstance(result, CreatedOrder) else ""
-        reply = (terms.reply_stream, terms.ticket, answer) if terms.reply_stream else None
+        reply = (terms.reply_stream, order.ticket, answer) if terms.reply_stream else None
         await self._ledger.end(key, order.digest, Result(state=state, summary=summary, reply=reply))
         return answer
 

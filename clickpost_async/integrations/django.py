@@ -25,6 +25,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from clickpost_async._util.extras import require
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import ClickPostError
 from clickpost_async.integrations._web import (
@@ -40,7 +41,7 @@ from clickpost_async.integrations._web import (
 )
 from clickpost_async.settings import Hosts, is_switched_on
 
-try:
+with require("this needs Django", "clickpost_async[django]"):
     from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
     from django.conf import settings
     from django.core.cache import caches
@@ -50,9 +51,6 @@ try:
     from django.http.response import HttpResponseBase
     from django.views.decorators.csrf import csrf_exempt
     from django.views.decorators.http import require_POST
-except ImportError as _missing:
-    message = "this needs Django: pip install 'clickpost_async[django]'"
-    raise ImportError(message) from _missing
 
 _NAME = "CLICKPOST"
 # Each may be in the environment instead, prefixed with `CLICKPOST_`.

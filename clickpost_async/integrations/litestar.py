@@ -20,6 +20,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+from clickpost_async._util.extras import require
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import ClickPostError
 from clickpost_async.integrations._web import (
@@ -33,13 +34,10 @@ from clickpost_async.integrations._web import (
     response_to,
 )
 
-try:
+with require("this needs Litestar", "litestar"):
     from litestar import Litestar, MediaType, Request, Response, post
     from litestar.datastructures import State
     from litestar.handlers import HTTPRouteHandler
-except ImportError as _missing:
-    message = "this needs Litestar: pip install litestar"
-    raise ImportError(message) from _missing
 
 _NAME = "clickpost"
 

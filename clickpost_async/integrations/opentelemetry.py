@@ -31,6 +31,7 @@ from urllib.parse import urlsplit
 from attrs import define, frozen
 
 from clickpost_async._codec.endpoint import Get, Post
+from clickpost_async._util.extras import require
 from clickpost_async.client import _HEALTH
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.errors import ClickPostError
@@ -47,7 +48,7 @@ from clickpost_async.events import (
 from clickpost_async.settings import Host, Hosts
 from clickpost_async.structures import ResponseModel
 
-try:
+with require("spans and metrics need opentelemetry-api", "clickpost_async[opentelemetry]"):
     from opentelemetry.context import Context
     from opentelemetry.metrics import Histogram, MeterProvider, get_meter
     from opentelemetry.trace import (
@@ -58,11 +59,6 @@ try:
         get_tracer,
         set_span_in_context,
     )
-except ImportError as _missing:
-    message = (
-        "spans and metrics need opentelemetry-api: pip install 'clickpost_async[opentelemetry]'"
-    )
-    raise ImportError(message) from _missing
 
 T = TypeVar("T")
 

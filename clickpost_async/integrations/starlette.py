@@ -19,6 +19,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+from clickpost_async._util.extras import require
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import ClickPostError
 from clickpost_async.integrations._web import (
@@ -34,12 +35,9 @@ from clickpost_async.integrations._web import (
     response_to,
 )
 
-try:
+with require("this needs Starlette, which FastAPI brings along", "starlette"):
     from starlette.requests import ClientDisconnect, HTTPConnection, Request
     from starlette.responses import JSONResponse, Response
-except ImportError as _missing:
-    message = "this needs Starlette, which FastAPI brings along: pip install starlette"
-    raise ImportError(message) from _missing
 
 _NAME = "clickpost"
 

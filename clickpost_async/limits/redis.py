@@ -14,17 +14,15 @@ from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 from clickpost_async._concurrency.per_loop import close_orphan
+from clickpost_async._util.extras import require
 from clickpost_async.limits._distributed import DistributedLimiter, RateSpec, SlotGrant, SlotRequest
 from clickpost_async.settings import Rate
 
-try:
+with require("a rate for a fleet needs the redis extra", "clickpost_async[redis]"):
     from redis.asyncio import BlockingConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import MovedError, NoScriptError
-except ImportError as _error:
-    message = "a rate for a fleet needs the redis extra: pip install 'clickpost_async[redis]'"
-    raise ImportError(message) from _error
 
 _SCRIPT = resources.files("clickpost_async.limits").joinpath("token_bucket.lua").read_text("utf-8")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()

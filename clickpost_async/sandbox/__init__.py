@@ -6,32 +6,31 @@ async with Sandbox() as sandbox:
 Parcels move on command: `sandbox.advance(waybill)`, `sandbox.fail_delivery(waybill)`,
 `sandbox.request_return(waybill)`, or by the clock with `Sandbox(scan_every=60)`; and with
 `sandbox.webhooks_to("http://127.0.0.1:9000/")` the sandbox sends a webhook for every event. The
-page at `sandbox.page` shows all of it in a browser, and `clickpost_async.sandbox.control_api` has
-the same over HTTP.
+page at `sandbox.page` shows all of it in a browser, and `/control` has the same over HTTP.
 """
 
 from importlib.util import find_spec
 
+from clickpost_async._util.extras import not_installed
+
 # Checked without an import: labels and the page are rendered lazily.
 if any(find_spec(library) is None for library in ("jinja2", "reportlab", "starlette", "uvicorn")):
-    raise ImportError(
-        "the sandbox needs jinja2, reportlab, starlette and uvicorn:"
-        " pip install 'clickpost_async[sandbox]'"
+    raise not_installed(
+        "the sandbox needs jinja2, reportlab, starlette and uvicorn", "clickpost_async[sandbox]"
     )
 
-from clickpost_async.sandbox.call_log import LoggedCall as LoggedCall
 from clickpost_async.sandbox.http.faults import Fault as Fault
 from clickpost_async.sandbox.http.faults import Faults as Faults
 from clickpost_async.sandbox.http.traffic import Traffic as Traffic
 from clickpost_async.sandbox.sandbox import Sandbox as Sandbox
 from clickpost_async.sandbox.server import Served as Served
 from clickpost_async.sandbox.server import served as served
-from clickpost_async.sandbox.store.orders import Order as Order
-from clickpost_async.sandbox.store.orders import OrderStore as OrderStore
-from clickpost_async.sandbox.store.orders import ReceivedCreate as ReceivedCreate
-from clickpost_async.sandbox.store.orders import State as State
-from clickpost_async.sandbox.store.parcels import Parcel as Parcel
-from clickpost_async.sandbox.store.parcels import Scan as Scan
+from clickpost_async.sandbox.store.records import LoggedCall as LoggedCall
+from clickpost_async.sandbox.store.records import Order as Order
+from clickpost_async.sandbox.store.records import Parcel as Parcel
+from clickpost_async.sandbox.store.records import Scan as Scan
+from clickpost_async.sandbox.store.records import State as State
+from clickpost_async.sandbox.store.repository import SandboxStore as SandboxStore
 from clickpost_async.sandbox.webhooks import WebhookDelivery as WebhookDelivery
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind as ShipmentKind
 
@@ -40,10 +39,9 @@ __all__ = [
     "Faults",
     "LoggedCall",
     "Order",
-    "OrderStore",
     "Parcel",
-    "ReceivedCreate",
     "Sandbox",
+    "SandboxStore",
     "Scan",
     "Served",
     "ShipmentKind",

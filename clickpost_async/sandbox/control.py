@@ -1,154 +1,182 @@
-"""Control of a sandbox from Python: parcels, time, faults, webhooks."""
+"""Control of a sandbox from Python and over HTTP: parcels, time, faults, webhooks, its data."""
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-
-from attrs import frozen
+from typing import Annotated
 
 from clickpost_async.sandbox import export
-from clickpost_async.sandbox.api.account import Account
-from clickpost_async.sandbox.api.couriers import Couriers
-from clickpost_async.sandbox.api.delivery import Delivery
-from clickpost_async.sandbox.api.labels import Labels
-from clickpost_async.sandbox.api.management import Management
-from clickpost_async.sandbox.api.ndr import Ndr
-from clickpost_async.sandbox.api.orders import OrderBehaviour, Orders
-from clickpost_async.sandbox.api.pickups import Pickups
-from clickpost_async.sandbox.api.reports import Reports
-from clickpost_async.sandbox.api.responses import ResponseBuilder
-from clickpost_async.sandbox.api.returns import Returns
-from clickpost_async.sandbox.api.serviceability import Serviceability
-from clickpost_async.sandbox.api.tracking import Tracking
-from clickpost_async.sandbox.call_log import KEPT, CallLog, LoggedCall
-from clickpost_async.sandbox.http.faults import Faults
-from clickpost_async.sandbox.operation import JSON, Operation
-from clickpost_async.sandbox.queries import SandboxQueries
-from clickpost_async.sandbox.store.notes import NoteStore
-from clickpost_async.sandbox.store.orders import Order, OrderStore
-from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore, Scan
-from clickpost_async.sandbox.webhooks import WebhookDelivery, Webhooks
-from clickpost_async.sandbox.world.clock import Clock
+from clickpost_async.sandbox.api import ndr, returns
+from clickpost_async.sandbox.commands import Between, Limit, command
+from clickpost_async.sandbox.http.faults import MOST_TIMES, Fault, Faults
+from clickpost_async.sandbox.operation import JSON
+from clickpost_async.sandbox.state import RETURN, SandboxState
+from clickpost_async.sandbox.store.records import (
+    Journey,
+    LoggedCall,
+    Note,
+    Order,
+    OrderListRow,
+    Parcel,
+    Scan,
+)
+from clickpost_async.sandbox.store.repository import KEPT
+from clickpost_async.sandbox.webhooks import WebhookDelivery
+from clickpost_async.sandbox.world import tracking_codes
+
+# How many seconds of calls the page shows.
+_SECONDS = 60
 
 
-@frozen(kw_only=True)
-class SandboxSettings:
-    """Settings of a sandbox."""
+class SandboxControl(SandboxState):
+    """The part of a sandbox that tests and its page control; nothing here is ClickPost's API."""
 
-    username: str
-    password: str
-    seed: int
-    page_size: int
-    clock: Callable[[], float] | None
-    scan_every: float | None
-    manners: OrderBehaviour
-    faults: Faults
+    # --- queries --------------------------------------------------------------------------------
 
+    @command("/state", method="GET")
+    def status(self) -> Mapping[str, object]:
+        """Return the time, the faults, the totals, and where webhooks are sent."""
+        return {
+            "now": self.now(),
+            "faults": self.faults.chances(),
+            "totals": self.store.totals(),
+            "webhooks_to": self.webhook_urls(),
+        }
 
-class SandboxControl:
-    """The part of a sandbox that tests control; nothing here is ClickPost's API."""
+    @command("/orders", method="GET")
+    def order_list(self, limit: Limit = 100, search: str = "") -> Sequence[OrderListRow]:
+        """Return the newest orders, and where their parcels are."""
+        return self.store.order_list(limit, search)
 
-    def __init__(self, book: OrderStore, setting: SandboxSettings) -> None:
-        if setting.page_size < 1:
-            raise ValueError("page_size: a page has at least one row")
-        if setting.scan_every is not None and setting.scan_every <= 0:
-            raise ValueError("scan_every: more than 0 seconds are needed, or None")
-        self.faults: Faults = setting.faults
-        self._book = book
-        self._exchanges = CallLog()
-        self.scan_every: float | None = setting.scan_every
-        self._clock = clock = Clock(setting.clock or time.time)
-        self._webhooks = Webhooks()
-        self._notes = notes = NoteStore(book.store)
-        self._parcels = parcels = ParcelStore(book.store, clock, self._on_change)
-        username, seed = setting.username, setting.seed
-        shapes = ResponseBuilder(username=username, seed=seed)
-        self._ndr = Ndr(parcels=parcels, notes=notes, clock=clock, username=username)
-        self._returns = Returns(
-            parcels=parcels, notes=notes, clock=clock, seed=seed, on_change=self._webhooks.returned
-        )
-        self._tracking = Tracking(parcels=parcels, seed=seed)
-        self._labels = Labels(book=book, parcels=parcels)
-        self.board: SandboxQueries = SandboxQueries(
-            book=book, parcels=parcels, returns=self._returns
-        )
-        self._reports = Reports(
-            parcels=parcels, notes=notes, clock=clock, polls=setting.manners.async_polls
-        )
-        self._chapters = (
-            Orders(book, parcels, shapes, setting.manners),
-            Management(parcels=parcels, notes=notes, clock=clock, page_size=setting.page_size),
-            self._tracking,
-            self._ndr,
-            Pickups(parcels=parcels, notes=notes, clock=clock),
-            self._labels,
-            Couriers(username=username),
-            Serviceability(),
-            Delivery(clock=clock),
-            self._reports,
-            self._returns,
-            Account(
-                notes=notes, clock=clock, username=username, password=setting.password, seed=seed
-            ),
-        )
+    @command("/parcels/{waybill:path}", method="GET")
+    def journey(self, waybill: str) -> Journey:
+        """Return every scan of a parcel, and the stations that follow; raises LookupError."""
+        return self.journey_of(self.parcel_named(waybill))
 
-    def operations(self) -> tuple[Operation, ...]:
-        """Return every operation of ClickPost's API in the sandbox."""
-        return tuple(row for chapter in self._chapters for row in chapter.operations())
+    @command("/requests", method="GET")
+    def latest_calls(self, limit: Limit = KEPT, search: str = "") -> Sequence[LoggedCall]:
+        """Return the latest calls with their responses, the newest first."""
+        return self.store.latest_calls(limit, search)
 
-    def now(self) -> float:
-        """Return the sandbox's time, in seconds since the epoch."""
-        return self._clock.now()
+    @command("/ledger", method="GET")
+    def ledger(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the waybills of all labels bought, by reference: more than one is a duplicate."""
+        return self.store.ledger()
 
-    def tick(self, seconds: float) -> None:
-        """Advance the clock by so many seconds; with `scan_every` parcels are scanned meanwhile."""
-        self._clock.tick(seconds)
-        self.catch_up()
+    @command("/webhooks", method="GET")
+    def deliveries(self) -> Sequence[WebhookDelivery]:
+        """Return the latest webhooks that were sent, the newest first."""
+        return self.webhooks.deliveries()
 
-    def catch_up(self) -> None:
-        """Make the scans that are due with `scan_every`; every call to the sandbox does so."""
-        if self.scan_every is not None:
-            self._parcels.catch_up(self.scan_every)
+    @command("/samples", method="GET")
+    def samples(self) -> Mapping[str, JSON]:
+        """Return the latest calls as samples with placeholder data, by file name."""
+        return export.of(self.latest_calls())
+
+    def orders(self) -> Mapping[str, Order]:
+        """Return every order that is queued or placed, by reference."""
+        return self.store.orders()
 
     def parcels(self) -> Sequence[Parcel]:
         """Return every parcel, the oldest first."""
-        return self._parcels.everything()
+        return self.store.all(Parcel)
 
     def scans(self, waybill: str) -> Sequence[Scan]:
-        """Return the scans of a parcel, the newest first."""
-        return self._parcels.scans(self._parcels.named(waybill))
+        """Return the scans of a parcel, the newest first; raises LookupError."""
+        return self.scans_of(self.parcel_named(waybill))
 
-    def advance(self, waybill: str, steps: int = 1) -> int:
+    def journey_of(self, parcel: Parcel) -> Journey:
+        """Return every scan of a parcel, and the stations that follow."""
+        return Journey(parcel=parcel, scans=self.store.all(Scan, parcel=parcel.id))
+
+    def return_requests(self, limit: int, search: str = "") -> Sequence[Note]:
+        """Return the returns that were requested last, the newest first."""
+        wanted = search.lower()
+        found = [
+            note
+            for note in reversed(self.store.notes(RETURN, 0, math.inf))
+            if wanted in f"{note.about} {note.content['forward_waybill']}".lower()
+        ]
+        return found[:limit]
+
+    def requests(self) -> Sequence[LoggedCall]:
+        """Return every call received, in the order of the responses."""
+        return self.store.all(LoggedCall)
+
+    def webhook_urls(self) -> Sequence[str]:
+        """Return the URLs that webhooks are sent to."""
+        return self.webhooks.urls
+
+    def pulse(self) -> Sequence[tuple[int, int]]:
+        """Return, for each of the last 60 seconds, the number of calls and of injected faults."""
+        return self.store.pulse(_SECONDS)
+
+    def changes(self) -> object:
+        """Return a value that differs whenever anything visible has changed."""
+        webhooks = (self.webhooks.count, *self.webhooks.urls)
+        return self.store.changes, self.pulse(), webhooks, self.faults.state(), self.time.ahead
+
+    # --- commands -------------------------------------------------------------------------------
+
+    @command("/clock", result="now", example='{"seconds": 3600}')
+    def tick(self, seconds: float) -> float:
+        """Advance the clock by so many seconds, and return the new time.
+
+        With `scan_every` parcels are scanned meanwhile.
+        """
+        self.time.tick(seconds)
+        self.catch_up()
+        return self.now()
+
+    @command("/parcels", result="moved")
+    def advance_all(self) -> int:
+        """Advance every parcel by one station; returns how many moved."""
+        with self.store.together():
+            moving = self.store.moving_parcels()
+            for parcel in moving:
+                self.scan_parcel(parcel, parcel.upcoming or parcel.code)
+        return len(moving)
+
+    @command("/parcels/{waybill:path}/advance", result="code", example='{"steps": 1}')
+    def advance(self, waybill: str, steps: Annotated[int, Between(1, 1000)] = 1) -> int:
         """Advance a parcel by so many stations, at most to the last; returns its tracking code.
 
         A forward parcel is placed (1), picked up (4), in transit (5), out for delivery (6) and
         delivered (8). One that was not delivered (9) is held (20) and returned (12, 21, 13, 14),
         unless there is an NDR instruction. Raises LookupError for an unknown waybill.
         """
-        return self._parcels.advance(waybill, steps)
-
-    def advance_all(self) -> int:
-        """Advance every parcel by one station; returns how many moved."""
-        return self._parcels.advance_all()
+        if steps < 1:
+            raise ValueError(f"a parcel advances by at least one step, not by {steps}")
+        with self.store.together():
+            for _ in range(steps):
+                parcel = self.parcel_named(waybill)
+                if parcel.upcoming is None:
+                    break
+                self.scan_parcel(parcel, parcel.upcoming)
+        return self.parcel_named(waybill).code
 
     def scan(
-        self,
-        waybill: str,
-        code: int,
-        *,
-        ndr_code: int | None = None,
-        remark: str | None = None,
+        self, waybill: str, code: int, *, ndr_code: int | None = None, remark: str | None = None
     ) -> None:
         """Record a courier's scan with any code: lost (16), delayed (18), or an unknown one."""
-        self._parcels.scan(self._parcels.named(waybill), code, ndr_code=ndr_code, remark=remark)
+        self.scan_parcel(self.parcel_named(waybill), code, ndr_code=ndr_code, remark=remark)
 
-    def fail_delivery(self, waybill: str, ndr_code: int = 1) -> None:
+    @command("/parcels/{waybill:path}/fail", example='{"ndr_code": 1}')
+    def fail_delivery(self, waybill: str, ndr_code: Annotated[int, Between(0, 9999)] = 1) -> None:
         """Fail the delivery of a parcel; `ndr_code` is the reason (1: customer unavailable).
 
         Raises ValueError for a parcel that is not on its way to a customer.
         """
-        self._parcels.fail(waybill, ndr_code)
+        with self.store.together():
+            parcel = self.parcel_named(waybill)
+            way = tracking_codes.to_the_door(parcel.kind, parcel.code, parcel.upcoming)
+            if way is None:
+                raise ValueError(f"parcel {waybill} is not going to be delivered to a customer")
+            for code in way:
+                self.scan_parcel(parcel, code)
+            remark = tracking_codes.NDR.get(ndr_code, tracking_codes.NDR[0])
+            self.scan_parcel(parcel, tracking_codes.FAILED, ndr_code=ndr_code, remark=remark)
 
     def leave_feedback(
         self,
@@ -160,8 +188,9 @@ class SandboxControl:
         phone: str | None = None,
     ) -> None:
         """Record a customer's feedback on a failed delivery."""
-        self._ndr.note(
-            self._parcels.named(waybill),
+        ndr.add_feedback(
+            self,
+            self.parcel_named(waybill),
             "CUSTOMER_FEED",
             comment=comment,
             preferred_date=preferred_date,
@@ -169,17 +198,24 @@ class SandboxControl:
             phone=phone,
         )
 
+    @command(
+        "/parcels/{waybill:path}/return",
+        result="return_reference_number",
+        example='{"reason": "too small"}',
+    )
     def request_return(
-        self, forward_waybill: str, *, reason: str = "Size too small", refund_mode: str = "Credits"
+        self, waybill: str, *, reason: str = "Size too small", refund_mode: str = "Credits"
     ) -> str:
         """Request a return as the customer; returns the return's reference number."""
-        parcel = self._parcels.named(forward_waybill)
-        return self._returns.request(parcel, reason=reason, refund_mode=refund_mode)
+        parcel = self.parcel_named(waybill)
+        return returns.request(self, parcel, reason=reason, refund_mode=refund_mode)
 
+    @command("/returns/{return_reference_number:path}/approve", result="waybill")
     def approve_return(self, return_reference_number: str) -> str:
         """Approve a return, and book a courier for it; returns the waybill of the return."""
-        return self._returns.approve(return_reference_number)
+        return returns.approve(self, return_reference_number)
 
+    @command("/webhooks", example='{"url": "http://127.0.0.1:9000/", "token": "…"}')
     def webhooks_to(
         self,
         url: str,
@@ -211,7 +247,7 @@ class SandboxControl:
             ValueError: `url` is no loopback address, or a number is out of range.
 
         """
-        self._webhooks.send_to(
+        self.webhooks.send_to(
             url,
             token=token,
             header=header,
@@ -222,76 +258,51 @@ class SandboxControl:
             out_of_order=out_of_order,
         )
 
-    def deliveries(self) -> Sequence[WebhookDelivery]:
-        """Return the latest webhooks that were sent, the newest first."""
-        return self._webhooks.deliveries()
-
+    @command("/webhooks/{number}/push")
     def push_again(self, number: int) -> None:
         """Resend a webhook unchanged, by its `id`; raises LookupError."""
-        self._webhooks.push_again(number)
+        self.webhooks.push_again(number)
 
-    def ledger(self) -> Mapping[str, tuple[str, ...]]:
-        """Return the waybills of all labels bought, by reference: more than one is a duplicate."""
-        return self._book.ledger()
+    @command("/faults", example='{"too_many": 0.5, "latency": 2}')
+    def set_faults(self, **chances: float) -> Mapping[str, float]:
+        """Set the probabilities of faults, and `latency` in seconds; returns all of them."""
+        known = self.faults.chances()
+        for name in chances:
+            if name not in known:
+                raise ValueError(f"faults: {name[:40]!r} is none of {', '.join(known)}")
+        checked = Faults()
+        # All are checked before one is set.
+        for faults in (checked, self.faults):
+            for name, chance in chances.items():
+                setattr(faults, name, chance)
+        return self.faults.chances()
 
-    def orders(self) -> Mapping[str, Order]:
-        """Return every order that is queued or placed, by reference."""
-        return self._book.orders()
+    @command("/faults/next", example='{"fault": "drop_after", "times": 1}')
+    def fail_next(
+        self,
+        fault: Fault,
+        *,
+        times: Annotated[int, Between(1, MOST_TIMES)] = 1,
+        reference_number: str | None = None,
+    ) -> None:
+        """Inject a fault into the next calls, or the next ones with that reference number."""
+        self.faults.next(fault, times=times, reference_number=reference_number or None)
 
-    def webhook_urls(self) -> Sequence[str]:
-        """Return the URLs that webhooks are sent to."""
-        return self._webhooks.urls
-
-    def exchanges(self, limit: int = KEPT, search: str = "") -> Sequence[LoggedCall]:
-        """Return the latest calls with their responses, the newest first."""
-        return self._exchanges.latest(limit, search)
-
-    def exchange(self, number: int) -> LoggedCall | None:
-        """Return one of the latest calls by its `id`."""
-        return self._exchanges.numbered(number)
-
-    def counts(self) -> tuple[int, int]:
-        """Return the number of calls received, and of those with an injected fault."""
-        return self._exchanges.total, self._exchanges.misbehaved
-
-    def pulse(self) -> Sequence[tuple[int, int]]:
-        """Return, for each of the last 60 seconds, the number of calls and of injected faults."""
-        return self._exchanges.pulse()
-
-    def changes(self) -> object:
-        """Return a value that differs whenever anything visible has changed."""
-        return (
-            self._book.store.changes,
-            self.counts(),
-            self._exchanges.pulse(),
-            self._webhooks.count,
-            self._webhooks.urls,
-            self.faults.state(),
-            self._clock.ahead,
-        )
-
-    def samples(self) -> Mapping[str, JSON]:
-        """Return the latest calls as samples with placeholder data, by file name."""
-        return export.of(self.exchanges())
+    @command("/reset")
+    def reset(self) -> None:
+        """Delete orders, parcels, calls and faults; the clock is not reset."""
+        self.store.clear()
+        self.webhooks.clear()
+        self.faults.clear()
 
     def write_samples(self, folder: str | PathLike[str]) -> Sequence[Path]:
         """Write the samples as JSON files below a folder; returns their paths."""
         return export.write(self.samples(), Path(folder))
 
-    def reset(self) -> None:
-        """Delete orders, parcels, calls and faults; the clock is not reset."""
-        self._book.store.clear()
-        self._exchanges.clear()
-        self._webhooks.forget()
-        self.faults.forget()
-
     async def push_webhooks(self) -> Sequence[WebhookDelivery]:
         """Send every queued webhook, and return the deliveries."""
-        return await self._webhooks.push()
+        return await self.webhooks.push()
 
     async def keep_pushing_webhooks(self) -> None:
         """Send webhooks as they are queued, on asyncio, until cancelled."""
-        await self._webhooks.keep_pushing(self.catch_up, self.scan_every)
-
-    def _on_change(self, parcel: Parcel, scan: Scan) -> None:
-        self._webhooks.scanned(self._parcels, parcel, scan)
+        await self.webhooks.keep_pushing(self.catch_up, self.scan_every)

@@ -14,9 +14,9 @@ from clickpost_async._codec.messages import APIResponse
 from clickpost_async._codec.response import decode
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.errors import ClickPostError
-from clickpost_async.sandbox.call_log import LoggedCall
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.redaction import replaced
+from clickpost_async.sandbox.store.records import LoggedCall
 from clickpost_async.sandbox.world.clock import day
 
 # Their coroutines take separate arguments, not a payload.
@@ -31,14 +31,14 @@ _TAKE_NO_PAYLOAD = frozenset(
 )
 
 
-def of(exchanges: Sequence[LoggedCall]) -> Mapping[str, JSON]:
+def of(calls: Sequence[LoggedCall]) -> Mapping[str, JSON]:
     """Return a sample of each call with a response, the oldest first, by file name."""
     made: dict[str, JSON] = {}
-    for exchange in reversed(exchanges):
-        call = _call(exchange)
-        if exchange.http_status and exchange.answer and call in CATALOG:
-            sample = _sample(exchange, call)
-            name = f"{call.replace('.', '/')}--{exchange.code}-{exchange.id}.json"
+    for logged in reversed(calls):
+        call = _call(logged)
+        if logged.http_status and logged.response and call in CATALOG:
+            sample = _sample(logged, call)
+            name = f"{call.replace('.', '/')}--{logged.code}-{logged.id}.json"
             made[name] = sample
     return made
 
@@ -54,41 +54,41 @@ def write(samples: Mapping[str, JSON], folder: Path) -> Sequence[Path]:
     return paths
 
 
-def _sample(exchange: LoggedCall, call: str) -> JSON:
-    body = replaced(exchange.sent)
-    answered = replaced(exchange.answered)
-    query = {name: str(value) for name, value in exchange.query.items()}
+def _sample(logged: LoggedCall, call: str) -> JSON:
+    body = replaced(logged.request_json)
+    answered = replaced(logged.response_json)
+    query = {name: str(value) for name, value in logged.query.items()}
     return {
-        "source": f"the sandbox, {day(exchange.moment)}",
+        "source": f"the sandbox, {day(logged.at)}",
         "call": call,
-        **_arguments(exchange, body),
+        **_arguments(logged, body),
         "sent": {
-            "method": exchange.method,
-            "path": exchange.path,
+            "method": logged.method,
+            "path": logged.path,
             "query": query,
             "body": body,
         },
-        "answered": {"http_status": exchange.http_status, "body": answered},
-        **_meaning(call, exchange.http_status, answered),
+        "answered": {"http_status": logged.http_status, "body": answered},
+        **_meaning(call, logged.http_status, answered),
     }
 
 
-def _call(exchange: LoggedCall) -> str:
+def _call(logged: LoggedCall) -> str:
     """Return the client's name of the call: a fetch by reference is a find."""
-    found = re.fullmatch(r"orders\.fetch_(india|world)", exchange.operation)
-    by_reference = found and "reference_number" in exchange.query
-    return f"orders.find_{found[1]}" if found and by_reference else exchange.operation
+    found = re.fullmatch(r"orders\.fetch_(india|world)", logged.operation)
+    by_reference = found and "reference_number" in logged.query
+    return f"orders.find_{found[1]}" if found and by_reference else logged.operation
 
 
-def _arguments(exchange: LoggedCall, body: object) -> JSON:
-    query = exchange.query
-    if exchange.operation in _TAKE_NO_PAYLOAD:
+def _arguments(logged: LoggedCall, body: object) -> JSON:
+    query = logged.query
+    if logged.operation in _TAKE_NO_PAYLOAD:
         return {}
     if isinstance(body, Mapping):
         return {"args": [{name: body[name] for name in body if name != "key"}], "kwargs": {}}
     if isinstance(body, list):
         return {"args": [body], "kwargs": {}}
-    if not exchange.operation.startswith(("orders.fetch_", "orders.find_")):
+    if not logged.operation.startswith(("orders.fetch_", "orders.find_")):
         return {}
     if "reference_number" in query:
         return {"args": [query["reference_number"]], "kwargs": {}}

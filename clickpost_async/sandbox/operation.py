@@ -1,10 +1,14 @@
-"""An operation of the sandbox: its path, credentials, requests and responses."""
+"""An operation of the sandbox: its credentials, requests and responses."""
 
-import enum
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from attrs import Factory, field, frozen
+
+from clickpost_async._codec.endpoint import Auth
+from clickpost_async.endpoints import CATALOG
 
 JSON = Mapping[str, object]
 
@@ -13,16 +17,17 @@ SUCCESSFUL = frozenset({200, 202, 323, 600})
 
 @frozen(kw_only=True)
 class ReceivedCall:
-    """A client's request, without its credentials; `url` still contains them."""
+    """A client's request; its credentials are in `credentials` and `url` only."""
 
     query: Mapping[str, str]
     body: bytes
     payload: object
     url: str = field(default="", repr=False)
+    credentials: Mapping[str, str] = field(factory=dict, repr=False)
 
     @property
     def origin(self) -> str:
-        """Where the sandbox was called, up to the path: `http://127.0.0.1:8000`."""
+        """The origin of its URL: `http://127.0.0.1:8000`."""
         return "/".join(self.url.split("/", 3)[:3])
 
 
@@ -41,20 +46,6 @@ class Reply:
         inner = meta.get("meta", meta) if isinstance(meta, Mapping) else None
         status = inner.get("status") if isinstance(inner, Mapping) else None
         return status if isinstance(status, int) else None
-
-
-class Auth(enum.Enum):
-    """The credentials that an operation checks; others may be sent, and are ignored.
-
-    Some that are documented with both have been seen to work with the key alone.
-    """
-
-    BOTH = "username and key"
-    KEY_AT_LEAST = "key, and the username if there is one"
-    KEY = "key"
-    USER_NAME = "user_name and key"
-    IN_BODY = "key in the body"
-    NONE = "none"
 
 
 # ClickPost's page of error codes.
@@ -108,52 +99,79 @@ def message_of(status: int, detail: str = "") -> str:
     return f"{MESSAGES[status]}: {detail}" if detail else MESSAGES[status]
 
 
-AUTH_ERROR = (301, MESSAGES[301])
+# Called with the sandbox's state.
+Handler = Callable[[Any, ReceivedCall], Reply | Awaitable[Reply]]
 
 
-@frozen
+@frozen(kw_only=True)
 class Operation:
-    """An endpoint of the sandbox: `name` is the client's, `path` is relative to `/api`.
+    """An endpoint of the sandbox: its method, path and credentials are those of the client's.
 
     `http` maps the codes of rejections that are not sent with HTTP 200 to their HTTP status,
-    `auth_error` is the code and message for a wrong key.
+    `auth_error` is the code and message for a wrong key. Some endpoints that are documented with a
+    username have been seen to work without: for those `needs_username` is false.
     """
 
     name: str
     method: str
     path: str
-    handle: Callable[[ReceivedCall], Awaitable[Reply]]
-    auth: Auth = Auth.BOTH
-    http: Mapping[int, int] = MappingProxyType({})
-    auth_error: tuple[int, str] = AUTH_ERROR
+    handle: Handler
+    auth: Auth
+    needs_username: bool
+    http: Mapping[int, int]
+    auth_error: tuple[int, str]
 
-    async def answer(
-        self, call: ReceivedCall, credentials: JSON, *, username: str, key: str
-    ) -> Reply:
+    async def respond(self, state: Any, call: ReceivedCall, *, username: str, key: str) -> Reply:
         """Handle a call, or reject it."""
+        if not self._admits(call, username, key):
+            status, message = self.auth_error
+            return refusal(status, message, http_status=self.http.get(status, 200))
         try:
-            self._check(credentials, call.payload, username=username, key=key)
-            return await self.handle(call)
-        except RefusalError as no:
-            return refusal(no.status, no.message, http_status=self.http.get(no.status, 200))
+            reply = self.handle(state, call)
+            return await reply if inspect.isawaitable(reply) else reply
+        except RefusalError as error:
+            http_status = self.http.get(error.status, 200)
+            return refusal(error.status, error.message, http_status=http_status)
 
-    def _check(self, given: JSON, payload: object, *, username: str, key: str) -> None:
-        if not self._admits(given, payload, username=username, key=key):
-            raise RefusalError(*self.auth_error)
-
-    def _admits(self, given: JSON, payload: object, *, username: str, key: str) -> bool:
+    def _admits(self, call: ReceivedCall, username: str, key: str) -> bool:
         if self.auth is Auth.NONE:
             return True
-        if self.auth is Auth.IN_BODY:
-            return isinstance(payload, Mapping) and payload.get("key") == key
-        if given.get("key") != key:
-            return False
-        if self.auth is Auth.KEY:
-            return True
-        if self.auth is Auth.KEY_AT_LEAST:
-            return given.get("username") in (None, "", username)
-        name = "user_name" if self.auth is Auth.USER_NAME else "username"
-        return given.get(name) == username
+        if self.auth is Auth.KEY_IN_BODY:
+            return isinstance(call.payload, Mapping) and call.payload.get("key") == key
+        if self.auth is Auth.KEY or call.credentials.get("key") != key:
+            return call.credentials.get("key") == key
+        name = "user_name" if self.auth is Auth.USER_NAME_AND_KEY else "username"
+        given = call.credentials.get(name)
+        return given == username or not (given or self.needs_username)
+
+
+OPERATIONS: dict[str, Operation] = {}
+
+
+def operation(
+    name: str,
+    *,
+    http: Mapping[int, int] = MappingProxyType({}),
+    auth_error: tuple[int, str] = (301, MESSAGES[301]),
+    needs_username: bool = True,
+) -> Callable[[Handler], Handler]:
+    """Declare a function to be the handler of an endpoint of the client's catalogue."""
+
+    def declare(handle: Handler) -> Handler:
+        endpoint = CATALOG[name]
+        OPERATIONS[name] = Operation(
+            name=name,
+            method=endpoint.method,
+            path=endpoint.path,
+            handle=handle,
+            auth=endpoint.auth,
+            needs_username=needs_username,
+            http=http,
+            auth_error=auth_error,
+        )
+        return handle
+
+    return declare
 
 
 def meta(status: int, message: object) -> JSON:
@@ -162,7 +180,7 @@ def meta(status: int, message: object) -> JSON:
 
 
 def refusal(status: int, message: object = None, *, http_status: int = 200) -> Reply:
-    """Return an envelope without a result; the message is that of ClickPost's table."""
+    """Return an envelope without a result; by default with the message of ClickPost's table."""
     return Reply({"meta": meta(status, message or message_of(status))}, http_status)
 
 

@@ -15,7 +15,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from clickpost_async.sandbox.app import Application
 from clickpost_async.sandbox.http.fault_injection import CONNECTION
-from clickpost_async.sandbox.http.faults import Faults
 from clickpost_async.sandbox.http.traffic import Traffic
 
 _HOST = "127.0.0.1"
@@ -64,37 +63,16 @@ async def served(sandbox: Application, *, port: int = 0) -> AsyncGenerator[Serve
 
 
 def main(
-    port: int = 8000,
-    path: str | None = None,
+    sandbox: Application,
     *,
-    rate: float | None = None,
-    burst: int | None = None,
-    faults: Faults | None = None,
-    courier_seconds: float = 0.0,
-    async_polls: int = 1,
-    racy: bool = False,
-    seed: int = 0,
-    scan_every: float | None = None,
-    page_size: int = 100,
+    port: int = 8000,
     webhooks_to: str | None = None,
     webhook_token: str | None = None,
 ) -> None:
-    """Print the address, then serve until interrupted; the settings are those of `Sandbox`.
+    """Print the address of a sandbox, then serve it until interrupted.
 
     With `webhooks_to` it pushes webhooks to that address of this machine.
     """
-    sandbox = Application(
-        path=path,
-        rate=rate,
-        burst=burst,
-        faults=faults,
-        courier_seconds=courier_seconds,
-        async_polls=async_polls,
-        racy=racy,
-        seed=seed,
-        scan_every=scan_every,
-        page_size=page_size,
-    )
     if webhooks_to:
         sandbox.webhooks_to(webhooks_to, token=webhook_token)
     try:
@@ -104,7 +82,7 @@ def main(
         raise SystemExit(f"port {port}: {reason}; 0 takes any free one") from None
     with sandbox, listening as listener:
         origin = f"http://{_HOST}:{listener.getsockname()[1]}"
-        # Who started it waits for the first line.
+        # The process that started this one waits for the first line.
         print(f"{origin}/api", flush=True)  # noqa: T201
         print(f"in a browser: {origin}/", flush=True)  # noqa: T201
         print(*sandbox.export_lines(f"{origin}/api"), sep="\n", flush=True)  # noqa: T201

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 import httpx
 from attrs import define, field, frozen
 
+from clickpost_async.sandbox.api.responses import render
 from clickpost_async.sandbox.operation import JSON
-from clickpost_async.sandbox.store.parcels import Parcel, ParcelStore, Scan, place
+from clickpost_async.sandbox.store.records import Parcel, Scan, place
 from clickpost_async.sandbox.world.clock import stamped_in_ist
-from clickpost_async.sandbox.world.tracking_codes import BUCKETS, NDR, ShipmentKind
+from clickpost_async.sandbox.world.tracking_codes import NDR, ShipmentKind
 from clickpost_async.settings import is_loopback
 
 _TIMEOUT = 5
@@ -46,15 +47,17 @@ class WebhookDelivery:
     @property
     def about(self) -> str:
         """The waybill of the parcel, or the reference number of the return."""
-        event = self.payload.get("payload", self.payload)
-        inner = event if isinstance(event, Mapping) else {}
-        return str(inner.get("waybill") or inner.get("return_reference_number") or "")
+        return str(self._event.get("waybill") or self._event.get("return_reference_number") or "")
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """The description of its status."""
+        return str(self._event.get("clickpost_status_description"))
+
+    @property
+    def _event(self) -> JSON:
         event = self.payload.get("payload", self.payload)
-        return str(event.get("clickpost_status_description")) if isinstance(event, Mapping) else ""
+        return event if isinstance(event, Mapping) else {}
 
     @property
     def delivered(self) -> bool:
@@ -62,14 +65,18 @@ class WebhookDelivery:
         return self.http_status == HTTPStatus.OK
 
 
+# Called when a webhook is sent; the payloads of selected-event webhooks have one more field.
+Payload = Callable[[Hook], JSON]
+
+
 @define
 class Webhooks:
     """The queue of webhooks, and their delivery."""
 
     _hooks: list[Hook] = field(factory=list, init=False)
-    _waiting: deque[tuple[Hook, Callable[[Hook], JSON]]] = field(factory=deque, init=False)
+    _queue: deque[tuple[Hook, Payload]] = field(factory=deque, init=False)
     _wake: Callable[[], object] | None = field(default=None, init=False)
-    _made: deque[tuple[Hook, WebhookDelivery]] = field(
+    _sent: deque[tuple[Hook, WebhookDelivery]] = field(
         factory=lambda: deque(maxlen=_KEPT), init=False
     )
     count: int = field(default=0, init=False)
@@ -81,21 +88,21 @@ class Webhooks:
 
     def deliveries(self) -> Sequence[WebhookDelivery]:
         """Return the latest deliveries, the newest first."""
-        return [delivery for _, delivery in reversed(self._made.copy())]
+        return [delivery for _, delivery in reversed(self._sent.copy())]
 
     def push_again(self, number: int) -> None:
         """Queue a webhook once more, unchanged; raises LookupError."""
-        made = {delivery.id: (hook, delivery) for hook, delivery in self._made.copy()}
-        if number not in made:
+        sent = {delivery.id: (hook, delivery) for hook, delivery in self._sent.copy()}
+        if number not in sent:
             raise LookupError(f"no webhook {number}")
-        hook, delivery = made[number]
-        self._waiting.append((hook, lambda _: delivery.payload))
-        self._tell()
+        hook, delivery = sent[number]
+        self._queue.append((hook, lambda _: delivery.payload))
+        self._notify()
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Delete sent and queued webhooks; the URLs stay."""
-        self._waiting.clear()
-        self._made.clear()
+        self._queue.clear()
+        self._sent.clear()
 
     def send_to(
         self,
@@ -119,10 +126,10 @@ class Webhooks:
                 # As the dashboard's form would send it.
                 headers=httpx.Headers(
                     []
-                    if token is None or parameter is not None
+                    if not token or parameter is not None
                     else [(header.encode(), token.encode())]
                 ),
-                parameters={} if token is None or parameter is None else {parameter: token},
+                parameters={} if not token or parameter is None else {parameter: token},
                 events=None if events is None else frozenset(events),
                 attempts=attempts,
                 duplicates=duplicates,
@@ -130,37 +137,30 @@ class Webhooks:
             )
         )
 
-    def scanned(self, parcels: ParcelStore, parcel: Parcel, scan: Scan) -> None:
-        """Queue a webhook for a scan; the parcel's state in it is that at the time of sending."""
-        event = scan.station.event
-
-        def payload(hook: Hook) -> JSON:
-            latest = parcels.scans(parcel)[0]
-            return tracking_payload(parcel, scan, latest, None if hook.events is None else event)
-
-        self._enqueue(event, payload)
-
-    def returned(self, event: int, payload: JSON) -> None:
-        """Queue a webhook for the event of a return."""
-        self._enqueue(event, lambda _: payload)
+    def queue(self, event: int | None, payload: Payload) -> None:
+        """Queue a webhook to every URL that gets this event."""
+        for hook in self._hooks:
+            if hook.events is None or event in hook.events:
+                self._queue.append((hook, payload))
+        self._notify()
 
     async def push(self) -> Sequence[WebhookDelivery]:
         """Send every queued webhook, and return the deliveries."""
         # Other threads may queue webhooks meanwhile: those are sent by the next call.
-        waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        if not waiting:
+        queued = [self._queue.popleft() for _ in range(len(self._queue))]
+        if not queued:
             return []
         deliveries = []
         async with httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT) as http:
             for hook in self._hooks:
-                batch = [payload(to) for to, payload in waiting if to is hook]
+                batch = [payload(to) for to, payload in queued if to is hook]
                 if hook.out_of_order:
                     batch.reverse()
                 for payload in batch * (1 + hook.duplicates):
                     self.count += 1
                     delivery = await _deliver(http, hook, payload, self.count)
                     deliveries.append(delivery)
-                    self._made.append((hook, delivery))
+                    self._sent.append((hook, delivery))
         return deliveries
 
     async def keep_pushing(self, catch_up: Callable[[], None], every: float | None) -> None:
@@ -180,58 +180,38 @@ class Webhooks:
         finally:
             self._wake = None
 
-    def _enqueue(self, event: int | None, payload: Callable[[Hook], JSON]) -> None:
-        for hook in self._hooks:
-            if hook.events is None or event in hook.events:
-                self._waiting.append((hook, payload))
-        self._tell()
-
-    def _tell(self) -> None:
-        if self._waiting and self._wake is not None:
+    def _notify(self) -> None:
+        if self._queue and self._wake is not None:
             self._wake()
 
 
 def tracking_payload(parcel: Parcel, scan: Scan, latest: Scan, event: int | None) -> JSON:
     """Return the payload for a scan: the scan itself, and in `additional` the newest one."""
-    failed = scan.ndr_code is not None
-    selected = {} if event is None else {"notification_event_id": event}
-    return {
-        "waybill": parcel.waybill,
-        "cp_id": parcel.courier_partner,
-        "account_code": parcel.account_code,
-        **_status(parcel, scan),
-        "additional": {
-            "latest_status": {
-                **_status(parcel, latest),
-                "reference_number": parcel.reference_number,
-                "clickpost_status_bucket": latest.station.bucket,
-                "clickpost_status_bucket_description": BUCKETS[latest.station.bucket],
-            },
-            "is_rvp": parcel.kind is ShipmentKind.RVP,
-            "courier_partner_edd": None,
-            "order_id": parcel.details.get("order_id"),
-            "ndr_status_code": scan.ndr_code,
-            "ndr_status_description": NDR.get(scan.ndr_code or 0) if failed else None,
-            "npr_status_code": None,
-            "npr_status_description": None,
-            "account_code": parcel.account_code,
-            "destination_hub_inscan_ts": None,
-            **selected,
-        },
-    }
+    payload: JSON = render(
+        "tracking.webhook",
+        parcel=parcel,
+        scan=scan,
+        event=event,
+        status=_status("webhook_status", parcel, scan),
+        latest=_status("webhook_latest_status", parcel, latest),
+        is_rvp=parcel.kind is ShipmentKind.RVP,
+        ndr_description=None if scan.ndr_code is None else NDR.get(scan.ndr_code),
+    )
+    return payload
 
 
-def _status(parcel: Parcel, scan: Scan) -> JSON:
+def _status(template: str, parcel: Parcel, scan: Scan) -> JSON:
     location, city = place(parcel, scan)
-    return {
-        "status": scan.station.status,
-        "remark": scan.remark,
-        "location": location,
-        "clickpost_city": city,
-        "timestamp": stamped_in_ist(scan.moment),
-        "clickpost_status_code": scan.code,
-        "clickpost_status_description": scan.station.description,
-    }
+    timestamp = stamped_in_ist(scan.moment)
+    status: JSON = render(
+        f"tracking.{template}",
+        parcel=parcel,
+        scan=scan,
+        location=location,
+        city=city,
+        timestamp=timestamp,
+    )
+    return status
 
 
 async def _deliver(

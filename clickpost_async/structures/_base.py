@@ -5,18 +5,17 @@
 and hide personal data.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cache
-from operator import attrgetter
 from typing import Any, ClassVar, Generic, TypeVar
 
 from attrs import field, frozen
 
 from clickpost_async.errors import InvalidRequestError, Problem
+from clickpost_async.structures._compiled import compile_check
 from clickpost_async.structures._json_values import advice, json_problems, type_name
 from clickpost_async.structures._rules import Rules, is_warning, source_of, warn
-from clickpost_async.structures._schema import Check, FieldSpec, specs
+from clickpost_async.structures._schema import FieldSpec, specs
 
 
 @frozen(kw_only=True, repr=False)
@@ -92,33 +91,34 @@ class RequestModel(Structure):
     rules: ClassVar[Rules] = ()
 
     def __attrs_post_init__(self) -> None:
+        cls: type = type(self)
         warnings: list[Problem] = []
-        problems = list(self._problems(warnings))
-        if problems:
-            raise InvalidRequestError.of(problems)
+        if not compile_check(cls)(self, warnings):
+            warnings = []
+            problems = list(self._problems(warnings))
+            if problems:
+                raise InvalidRequestError.of(problems)
         if warnings:
             object.__setattr__(self, "warnings", tuple(warnings))
 
     def _problems(self, warnings: list[Problem]) -> Iterator[Problem]:
         """Yield the mistakes of the fields, then those between fields; collect the warnings."""
         invalid: set[str] = set()
-        cls: type = type(self)
-        fields, values_of = _fields(cls)
-        for (spec, exact_types, check, warn_of), value in zip(fields, values_of(self), strict=True):
+        for spec in specs(type(self)):
+            value = getattr(self, spec.name)
             if value is not None:
                 kind = type(value)
-                if kind not in exact_types or (kind is str and not value):
-                    value = self._convert(spec, value)  # noqa: PLW2901 - the field has it now
-            # Most fields of most orders are left out.
+                if kind not in spec.exact_types or (kind is str and not value):
+                    value = self._convert(spec, value)
             if value is None:
                 if spec.default is not None:
                     invalid.add(spec.name)
                     yield Problem(spec.wire, "required field missing")
-            elif problems := check(value):
+            elif problems := spec.check(value):
                 invalid.add(spec.name)
                 yield from problems
-            elif warn_of is not None:
-                warnings += warn_of(value)
+            elif spec.warn is not None:
+                warnings += spec.warn(value)
         if self.extra:
             yield from json_problems(self.extra)
         yield from self._problems_between_fields(invalid, warnings)
@@ -145,25 +145,6 @@ class RequestModel(Structure):
                     warnings += [warn(each.path, each.message, source_of(rule)) for each in found]
                 else:
                     yield from rule(valid)
-
-
-@cache
-def _fields(
-    cls: type,
-) -> tuple[
-    Sequence[tuple[FieldSpec, frozenset[type], Check, Check | None]],
-    Callable[[object], tuple[Any, ...]],
-]:
-    """Return the fields with the attributes that every check reads, and their getter."""
-    found = specs(cls)
-    names = [spec.name for spec in found]
-    # One call for all of them; with fewer than two names it returns no tuple.
-    values_of = (
-        attrgetter(*names)
-        if len(names) > 1
-        else lambda made: tuple(getattr(made, name) for name in names)
-    )
-    return [(spec, spec.exact_types, spec.check, spec.warn) for spec in found], values_of
 
 
 @frozen(kw_only=True)

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from attrs import field, frozen
 
@@ -47,13 +47,29 @@ _MISTAKE, _WARNING = Severity.MISTAKE, Severity.WARNING
 
 
 @frozen
-class _ValueRule:
+class ValueRule:
+    """What the rules share.
+
+    A rule that most values obey may also say so by an expression, `inline`, for values of
+    `inline_kinds`: the compiled check of a structure then does not call it. `rule` is its name in
+    the expression. Both agree on every value.
+    """
+
     source: str = field(default=INVALID, kw_only=True)
     severity: Severity = field(default=Severity.MISTAKE, kw_only=True)
 
+    inline_kinds: ClassVar[frozenset[type]] = frozenset()
+
+    def inline(self, value: str, rule: str) -> str:
+        """Return an expression that is true of values that obey the rule."""
+        return f"{rule}({value}) is None"
+
+
+_TEXTS, _NUMBERS = frozenset[type]({str}), frozenset[type]({int, float})
+
 
 @frozen
-class MaxLength(_ValueRule):
+class MaxLength(ValueRule):
     """At most so many characters; `advice` is added to the message about a longer value.
 
     A warning unless it is declared otherwise: couriers accept longer values, or truncate them.
@@ -69,6 +85,12 @@ class MaxLength(_ValueRule):
         """The rule in a few words."""
         return f"at most {self.length} characters"
 
+    inline_kinds = _TEXTS
+
+    def inline(self, value: str, rule: str) -> str:  # noqa: ARG002 - as its base
+        """See the base."""
+        return f"len({value}) <= {self.length}"
+
     def __call__(self, value: object) -> str | None:
         length = len(value if isinstance(value, str) else str(value))
         if length > self.length:
@@ -77,19 +99,24 @@ class MaxLength(_ValueRule):
 
 
 @frozen
-class NotBlank(_ValueRule):
+class NotBlank(ValueRule):
     """At least one character that is not blank."""
 
     source: str = field(default=MANDATORY, kw_only=True)
 
     text = "not blank"
+    inline_kinds = _TEXTS
+
+    def inline(self, value: str, rule: str) -> str:  # noqa: ARG002 - as its base
+        """See the base."""
+        return f"{value}.strip()"
 
     def __call__(self, value: object) -> str | None:
         return None if str(value).strip() else "must not be blank"
 
 
 @frozen
-class Pattern(_ValueRule):
+class Pattern(ValueRule):
     """A regular expression that has to match the whole value."""
 
     matches: Callable[[str], object]
@@ -108,12 +135,18 @@ class Pattern(_ValueRule):
         matches = re.compile(expression, re.ASCII).fullmatch
         return cls(matches, text, source=source, severity=severity)
 
+    inline_kinds = _TEXTS
+
+    def inline(self, value: str, rule: str) -> str:
+        """See the base."""
+        return f"{rule}.matches({value})"
+
     def __call__(self, value: object) -> str | None:
         return None if self.matches(str(value)) else self.text
 
 
 @frozen
-class AtLeast(_ValueRule):
+class AtLeast(ValueRule):
     """A number that is not below a bound."""
 
     bound: float
@@ -123,13 +156,19 @@ class AtLeast(_ValueRule):
         """The rule in a few words."""
         return f"at least {self.bound:g}"
 
+    inline_kinds = _NUMBERS
+
+    def inline(self, value: str, rule: str) -> str:  # noqa: ARG002 - as its base
+        """See the base."""
+        return f"{value} >= {self.bound!r}"
+
     def __call__(self, value: object) -> str | None:
         number = _to_number(value)
         return f"must be {self.text}" if number is None or number < self.bound else None
 
 
 @frozen
-class GreaterThan(_ValueRule):
+class GreaterThan(ValueRule):
     """A number above a bound."""
 
     bound: float
@@ -139,13 +178,19 @@ class GreaterThan(_ValueRule):
         """The rule in a few words."""
         return f"above {self.bound:g}"
 
+    inline_kinds = _NUMBERS
+
+    def inline(self, value: str, rule: str) -> str:  # noqa: ARG002 - as its base
+        """See the base."""
+        return f"{value} > {self.bound!r}"
+
     def __call__(self, value: object) -> str | None:
         number = _to_number(value)
         return f"must be {self.text}" if number is None or number <= self.bound else None
 
 
 @frozen
-class InRange(_ValueRule):
+class InRange(ValueRule):
     """A number between two bounds, both allowed."""
 
     low: float
@@ -174,7 +219,7 @@ def _to_number(value: object) -> float | None:
 
 
 @frozen
-class OneOf(_ValueRule):
+class OneOf(ValueRule):
     """A member of an enumeration, where other strings are only warned of."""
 
     kind: type[enum.StrEnum]
@@ -192,7 +237,7 @@ _DAY_TEXT = "a date is written YYYY-MM-DD, like 2026-01-31"
 
 
 @frozen
-class Day(_ValueRule):
+class Day(ValueRule):
     """A date in ClickPost's format, YYYY-MM-DD."""
 
     text = _DAY_TEXT
@@ -202,7 +247,7 @@ class Day(_ValueRule):
 
 
 @frozen
-class ReadableDay(_ValueRule):
+class ReadableDay(ValueRule):
     """A date that begins with the year, so that day and month cannot be confused."""
 
     text = _DAY_TEXT
@@ -219,7 +264,7 @@ def _to_date(text: str) -> date | None:
 
 
 @frozen
-class Moment(_ValueRule):
+class Moment(ValueRule):
     """A point in time in ClickPost's format; fraction and offset are optional."""
 
     text = "a time is written YYYY-MM-DDTHH:MM:SS, like 2026-01-31T18:30:00"
@@ -236,7 +281,7 @@ class Moment(_ValueRule):
 
 
 @frozen
-class DayOrMoment(_ValueRule):
+class DayOrMoment(ValueRule):
     """A date, with or without the time of day."""
 
     text = "a date is written YYYY-MM-DD, with or without THH:MM:SS"
@@ -267,7 +312,7 @@ _COUNTRIES = frozenset(
 
 
 @frozen
-class Country(_ValueRule):
+class Country(ValueRule):
     """A country by its ISO 3166-1 alpha-2 code."""
 
     text = "a country is written as its ISO alpha-2 code in capitals, like AE"
@@ -329,7 +374,7 @@ def is_waybill(value: object) -> bool:
         return False
     text = value.strip()
     return (
-        any(letter.isalnum() for letter in text)
+        (text.isalnum() or any(letter.isalnum() for letter in text))
         and len(value) <= _LONGEST_WAYBILL
         and text.strip("0") != ""
         and text.casefold() not in _NO_WAYBILLS
@@ -338,7 +383,7 @@ def is_waybill(value: object) -> bool:
 
 
 @frozen
-class CanBeWaybill(_ValueRule):
+class CanBeWaybill(ValueRule):
     """A courier's number."""
 
     text = (

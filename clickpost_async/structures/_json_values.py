@@ -155,10 +155,10 @@ def to_json(value: Any) -> Any:
 
 def json_problems(value: Any) -> Sequence[Problem]:
     """Return why a value cannot be encoded as JSON, with the paths inside of it."""
-    return () if _is_json(value, 0) else tuple(islice(_problems(value, 0), _MAX_PROBLEMS))
+    return () if is_plain_json(value) else tuple(islice(_problems(value, 0), _MAX_PROBLEMS))
 
 
-def _is_json(value: Any, depth: int) -> bool:
+def is_plain_json(value: Any, depth: int = 0) -> bool:
     """Return whether a value is plain JSON: fast, and false for what has to be converted first."""
     kind = type(value)
     if kind is str:
@@ -169,10 +169,10 @@ def _is_json(value: Any, depth: int) -> bool:
             return False
         if kind is dict:
             return all(
-                type(key) is str and _is_json(key, inner) and _is_json(member, inner)
+                type(key) is str and is_plain_json(key, inner) and is_plain_json(member, inner)
                 for key, member in value.items()
             )
-        return all(_is_json(member, inner) for member in value)
+        return all(is_plain_json(member, inner) for member in value)
     if kind is int or kind is float:
         return bool(-_LARGEST < value < _LARGEST)
     return value is None or kind is bool

@@ -92,7 +92,7 @@ def _specs(cls: type) -> tuple[FieldSpec, ...]:
 
 
 def _spec(attribute: "attrs.Attribute[Any]", hint: Any) -> FieldSpec:
-    kind, marks = _undecorated(hint)
+    kind, marks = undecorated(hint)
     wire = next((mark for mark in marks if isinstance(mark, WireName)), WireName(attribute.name))
     rules = tuple(mark for mark in marks if not isinstance(mark, WireName | Personal | Source))
     required = attribute.default is attrs.NOTHING
@@ -149,7 +149,7 @@ def _field_warner(wire: str, rules: Sequence[Rule], kind: Any) -> Check | None:
             return found
 
         return warned
-    if member_kind(kind) is not None and attrs.has(_undecorated(member_kind(kind))[0]):
+    if member_kind(kind) is not None and attrs.has(undecorated(member_kind(kind))[0]):
         return lambda value: [
             warning.under(f"{wire}[{position}]")
             for position, member in enumerate(value)
@@ -172,18 +172,18 @@ def _emptiness(kind: Any, *, required: bool, rules: Sequence[Rule]) -> Callable[
     return lambda value: is_empty(value, blank=not keeps_blank, list_=not keeps_list)
 
 
-def _undecorated(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+def undecorated(hint: Any) -> tuple[Any, tuple[Any, ...]]:
     """Return a type without `Annotated` and `| None`, and its annotations."""
     origin = get_origin(hint)
     if origin is Annotated:
         inner, *marks = get_args(hint)
-        kind, more = _undecorated(inner)
+        kind, more = undecorated(inner)
         return kind, (*more, *marks)
     if origin in (Union, types.UnionType):
         arms = [arm for arm in get_args(hint) if arm is not type(None)]
         if len(arms) == 1:
-            return _undecorated(arms[0])
-        parts = [_undecorated(arm) for arm in arms]
+            return undecorated(arms[0])
+        parts = [undecorated(arm) for arm in arms]
         return (
             Union[tuple(kind for kind, _ in parts)],  # noqa: UP007 - made of a run-time list
             tuple(mark for _, marks in parts for mark in marks),
@@ -213,19 +213,20 @@ def converter(kind: Any) -> Callable[[Any], Any]:
     """Return a function that converts equivalent values to a type, and returns others unchanged."""
     member = member_kind(kind)
     if member is not None:
-        convert = converter(_undecorated(member)[0])
+        convert = converter(undecorated(member)[0])
         return lambda value: (
             tuple(map(convert, value)) if isinstance(value, list | tuple) else value
         )
     if get_origin(kind) in (Union, types.UnionType):
-        enums = [arm for arm in get_args(kind) if _is_enum(arm)]
+        enums = [arm for arm in get_args(kind) if is_enum(arm)]
         return _to_member(enums[0]) if enums else to_plain
-    if _is_enum(kind):
+    if is_enum(kind):
         return _to_member(kind)
     return _CONVERTERS.get(kind, to_plain)
 
 
-def _is_enum(kind: Any) -> bool:
+def is_enum(kind: Any) -> bool:
+    """Return whether a kind is an enumeration."""
     return isinstance(kind, type) and issubclass(kind, enum.Enum)
 
 
@@ -265,7 +266,7 @@ def _checker(kind: Any) -> Check:
 
 
 def _sequence_checker(kind: Any) -> Check:
-    check = _checker(_undecorated(kind)[0])
+    check = _checker(undecorated(kind)[0])
 
     def checked(value: Any) -> Problems:
         if not isinstance(value, list | tuple):

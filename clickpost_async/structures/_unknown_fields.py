@@ -1,11 +1,10 @@
 """Warns of keys in a plain mapping that no field has: undocumented ones, and misspelt ones."""
 
-import difflib
-import re
 from collections.abc import Collection, Iterable, Iterator
 
 from attrs import frozen
 
+from clickpost_async._util.similar import fold, similar
 from clickpost_async.errors import Problem
 
 _LIKENESS = 0.75
@@ -27,9 +26,8 @@ def suggest(name: str, known: Collection[str]) -> str | None:
     The name of one side of a shipment (`pickup_`, `drop_`) is never suggested for another side, nor
     a name that several sides have for one without a side.
     """
-    folded = re.sub(r"[\s_-]+", "_", name.strip().lower())
-    near = difflib.get_close_matches(folded, known, n=5, cutoff=_LIKENESS)
-    if sides := _sides(folded):
+    near = similar(name, known, likeness=_LIKENESS)
+    if sides := _sides(fold(name)):
         near = [candidate for candidate in near if _sides(candidate) in (frozenset(), sides)]
     elif len({_sides(candidate) for candidate in near} - {frozenset()}) > 1:
         return None

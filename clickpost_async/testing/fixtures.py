@@ -17,10 +17,10 @@ any plugin:
 
 from collections.abc import Iterator
 
-try:
+from clickpost_async._util.extras import require
+
+with require("the fixtures need pytest", "pytest"):
     import pytest
-except ImportError as _missing:
-    raise ImportError("the fixtures need pytest: pip install pytest") from _missing
 
 from clickpost_async.testing import offline, reset
 from clickpost_async.testing.plugin import clickpost_sandbox

@@ -10,7 +10,7 @@ from typing import Any
 from clickpost_async.bulk import journal_file
 from clickpost_async.bulk.journal_file import JournalFile
 from clickpost_async.bulk.sqlite import JournalStore
-from tests.bulk.process_kills import push
+from tests.bulk.killed_run import push
 
 TRANSITIONS = ("admit", "mark_sending", "record")
 POINTS = ("before it is written", "before the commit", "after the commit", "after the count")

@@ -1,4 +1,4 @@
-"""Kill a bulk run again and again, and look what became of its orders.
+"""Kill a bulk run again and again, and check what was bought and journaled.
 
 `python -m tests.bulk.process_kills --kills 1000` plays it for longer than the tests do. The sandbox
 is racy (it buys the label before it has recorded the reference), and it looks into the journal at
@@ -20,33 +20,8 @@ from typing import Any
 from attrs import define, field
 from starlette.types import Receive, Scope, Send
 
-from clickpost_async import ClickPost, RetryPolicy
-from clickpost_async.bulk import Placed, create
 from clickpost_async.sandbox import Sandbox, served
 from tests.helpers.http_server import until
-from tests.sandbox.samples import CREDENTIALS, india_order
-
-AT_ONCE = 16
-
-
-def reference(number: int) -> str:
-    return f"KILL-{number}"
-
-
-async def push(url: str, journal: str, orders: int, settling: float, *, look_up: bool) -> int:
-    """Run a bulk run, as the process that is killed does."""
-    retry = RetryPolicy(attempts=6, backoff=0.01, settle_delay=settling, reconcile=look_up)
-    async with ClickPost(
-        CREDENTIALS["username"], CREDENTIALS["key"], base_url=url, retry=retry
-    ) as clickpost:
-        rows = (india_order(reference(number)) for number in range(orders))
-        async with create(clickpost, rows, journal=journal, max_concurrency=AT_ONCE) as run:
-            async for outcome in run:
-                if not outcome.recorded:
-                    print(type(outcome).__name__, flush=True)  # noqa: T201 - for who kills it
-                assert isinstance(outcome, Placed), outcome
-    print("the end", run.report, flush=True)  # noqa: T201 - as above
-    return 0
 
 
 class Watching(Sandbox):
@@ -117,7 +92,7 @@ async def start(
     """Start a process with a run, which prints a line for each outcome."""
     arguments = (url, str(journal), str(orders), str(settling), str(int(look_up)))
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bulk.process_kills", "--push", *arguments),
+        *(sys.executable, "-m", "tests.bulk.killed_run", *arguments),
         stdout=asyncio.subprocess.PIPE,
     )
 
@@ -180,16 +155,10 @@ async def play(
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--push", nargs=5)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--orders", type=int, default=25_000)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    if given.push:
-        url, journal, orders, settling, look_up = given.push
-        return asyncio.run(
-            push(url, journal, int(orders), float(settling), look_up=bool(int(look_up)))
-        )
     with tempfile.TemporaryDirectory() as folder:
         verdict = asyncio.run(
             play(Path(folder), kills=given.kills, orders=given.orders, seed=given.seed)

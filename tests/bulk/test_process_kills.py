@@ -10,7 +10,8 @@ import anyio
 import pytest
 
 from clickpost_async.sandbox import served
-from tests.bulk.process_kills import AT_ONCE, Verdict, Watching, play, reference, start
+from tests.bulk.killed_run import AT_ONCE, reference
+from tests.bulk.process_kills import Verdict, Watching, play, start
 
 
 def waybill_of(verdict: Verdict, number: int) -> str:
@@ -23,11 +24,11 @@ def waybill_of(verdict: Verdict, number: int) -> str:
 
 @pytest.mark.fault("L01")
 @pytest.mark.asyncio
-async def test_fifty_kills_lose_no_order_double_none_and_mix_up_none(tmp_path: Path) -> None:
-    orders = 1200
-    verdict = await play(tmp_path, kills=50, orders=orders)
+async def test_killed_runs_lose_no_order_and_buy_none_twice(tmp_path: Path) -> None:
+    orders = 480
+    verdict = await play(tmp_path, kills=20, orders=orders)
 
-    assert verdict.kills == 50
+    assert verdict.kills == 20
     # At every POST the order had been written down.
     assert verdict.unannounced == []
     assert verdict.posts >= orders

@@ -26,6 +26,7 @@ from clickpost_async.cli.label_downloads import file_name
 from clickpost_async.sandbox import Faults, Sandbox
 from clickpost_async.sandbox.server import Served
 from clickpost_async.testing import virtual_time
+from tests.helpers.command_line import run_command_line
 from tests.helpers.scripted_transport import never_answers, playing
 from tests.sandbox.samples import india_order
 
@@ -67,20 +68,16 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-W", "error", "-m", "clickpost_async", "bulk", *map(str, arguments)]
 
 
-def push(
-    server: Served, *arguments: object, told: bytes | None = None, **more: str
+def bulk(
+    *arguments: object, stdin: bytes = b"", environ: Mapping[str, str], seconds: float = 60.0
 ) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command(*arguments),
-        check=False,
-        capture_output=True,
-        timeout=60,
-        input=told,
-        env=environ(server, **more),
-    )
-    return subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-    )
+    return run_command_line(["bulk", *map(str, arguments)], environ, stdin=stdin, seconds=seconds)
+
+
+def push(
+    server: Served, *arguments: object, stdin: bytes = b"", **more: str
+) -> subprocess.CompletedProcess[str]:
+    return bulk(*arguments, stdin=stdin, environ=environ(server, **more))
 
 
 def orders(*references: str, **changes: Any) -> str:
@@ -174,9 +171,7 @@ def test_check_prints_every_mistake_and_needs_no_account(tmp_path: Path) -> None
     wrong["pickup_info"]["pickup_phone"] = ""
     file = saved(tmp_path / "day.jsonl", orders("B-1") + json.dumps(wrong) + "\n")
 
-    done = subprocess.run(
-        command(file, "--dry-run"), check=False, capture_output=True, text=True, timeout=60, env={}
-    )
+    done = bulk(file, "--dry-run", environ={})
 
     assert done.returncode == 3
     assert len(done.stdout.splitlines()) == 2
@@ -185,7 +180,7 @@ def test_check_prints_every_mistake_and_needs_no_account(tmp_path: Path) -> None
 
 
 def test_orders_may_come_from_standard_input(served: Served) -> None:
-    done = push(served, "-", told=orders("B-1", "B-2").encode())
+    done = push(served, "-", stdin=orders("B-1", "B-2").encode())
 
     assert done.returncode == 0, done.stderr
     assert served.sandbox.ledger().keys() == {"B-1", "B-2"}
@@ -321,14 +316,7 @@ def test_a_host_that_cannot_be_reached_is_told_and_halts_the_run(
     journal = tmp_path / "run.db"
     how = [file, "--journal", journal, "--max-outage", "1.5", *(["--quiet"] if quiet else [])]
 
-    done = subprocess.run(
-        command(*how),
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=at_closed_port(closed_port),
-    )
+    done = bulk(*how, environ=at_closed_port(closed_port), seconds=120)
 
     assert done.returncode == 5, done.stderr
     first = done.stderr.splitlines()[0]
@@ -601,9 +589,7 @@ def test_a_redis_password_among_the_arguments_is_warned_about(
 
 def run_bulk(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a bulk command without an account."""
-    return subprocess.run(
-        command(*arguments), check=False, capture_output=True, text=True, timeout=60, env=more
-    )
+    return bulk(*arguments, environ=more)
 
 
 @pytest.mark.parametrize("option", ["--results", "--errors", "--merge", "--journal"])

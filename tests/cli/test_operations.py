@@ -13,6 +13,7 @@ from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.sandbox.server import Served
 from clickpost_async.structures import CreatedOrder
+from tests.helpers.command_line import run_command_line
 from tests.helpers.strategies import india
 
 KEY = "not-a-real-key-of-the-command-line"
@@ -29,19 +30,15 @@ def served() -> Iterator[Served]:
 
 
 def clickpost(
-    server: Served, *arguments: str, told: str | None = None, **environ: str
+    server: Served, *arguments: str, stdin: str = "", **environ: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line as a shell would, with its output going into another program."""
     account = {"CLICKPOST_USERNAME": "sandbox", "CLICKPOST_API_KEY": KEY}
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-m", "clickpost_async", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        input=told,
-        env=inherited | account | {"CLICKPOST_BASE_URL": server.url} | environ,
+    return run_command_line(
+        arguments,
+        inherited | account | {"CLICKPOST_BASE_URL": server.url} | environ,
+        stdin=stdin.encode(),
     )
 
 
@@ -84,7 +81,7 @@ def test_an_order_goes_in_as_json_and_comes_out_as_json(served: Served, tmp_path
 def test_a_body_may_come_through_a_pipe(served: Served) -> None:
     order = india({"shipment_details.reference_number": "CLI-2"})
 
-    ran = clickpost(served, "orders", "create-india", "-", told=json.dumps(order))
+    ran = clickpost(served, "orders", "create-india", "-", stdin=json.dumps(order))
 
     assert ran.returncode == 0
     assert "CLI-2" in served.sandbox.ledger()

@@ -27,7 +27,7 @@ from tests.helpers.process_servers import process
 from tests.helpers.scripted_transport import KEY
 from tests.sandbox.samples import india_order
 
-MANY = 10_000
+MANY = 2_000
 AT_ONCE = 20
 SANDBOX = ("sandbox", "sandbox-key-not-a-secret")
 
@@ -49,7 +49,7 @@ def slowly(dice: random.Random) -> Callable[[Peer], Any]:
 @pytest.mark.fault("T20")
 @pytest.mark.asyncio
 @pytest.mark.parametrize("rate", [None, Rate(20_000)])
-async def test_thousands_of_calls_given_up_at_random_leak_nothing(rate: Rate | None) -> None:
+async def test_calls_cancelled_at_random_leak_nothing(rate: Rate | None) -> None:
     dice = random.Random(20)
     cancelled = answered = 0
 

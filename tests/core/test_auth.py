@@ -114,9 +114,11 @@ async def test_a_key_may_come_from_a_coroutine() -> None:
         ("mounted-secret\n", "it ends with a line break: strip it"),
         (" vault-secret", "it starts with white space: strip it"),
         ("two\nlines", "it contains a line break"),
+        ("with\0nul", "it must be 1 to 100 printable characters"),
+        ("long" * 26, "it must be 1 to 100 printable characters"),
     ],
 )
-async def test_white_space_around_a_key_that_is_asked_for_is_told(found: str, problem: str) -> None:
+async def test_key_callable_is_held_to_the_rules_of_a_fixed_key(found: str, problem: str) -> None:
     ring = Authenticator(resolve_credentials("acme", lambda: found))
     with pytest.raises(NotSentError, match=f"the key could not be read: {problem}") as caught:
         await ring.key()

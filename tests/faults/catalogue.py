@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from attrs import frozen
@@ -133,8 +134,13 @@ class Played:
     control: bool
 
 
-def played() -> Iterator[Played]:
+@cache
+def played() -> tuple[Played, ...]:
     """Find every test that is marked with a fault, without running anything."""
+    return tuple(_played())
+
+
+def _played() -> Iterator[Played]:
     for path in sorted(TESTS.rglob("test_*.py")):
         text = path.read_text()
         if "mark.fault(" in text:

@@ -1,7 +1,6 @@
 """A: what ClickPost and its couriers answer, in virtual time; the ledger has the truth."""
 
 import asyncio
-import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,15 +12,12 @@ from clickpost_async import (
     ClickPost,
     ClickPostError,
     CourierError,
-    FailureKind,
     Idempotency,
     NoReplyError,
-    NotSentError,
     Outcome,
     RefusedError,
     Resend,
     RetryPolicy,
-    ServerError,
     ThrottledError,
     Timeouts,
 )
@@ -30,7 +26,7 @@ from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Fault, Faults, Sandbox
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
-from tests.helpers.scripted_transport import Line, Play, placed, playing, said, unguarded
+from tests.helpers.scripted_transport import Play, placed, playing, said
 from tests.sandbox.samples import india_order
 
 ASYNC = {"async": True}
@@ -482,58 +478,3 @@ async def test_a19_slow_couriers_slow_a_run_down_and_raise_no_storm() -> None:
         outcomes, report = await run(clickpost, [india_order(f"R-{n}") for n in range(300)])
     assert (report.placed, posts(sandbox)) == (300, 300)
     agrees(outcomes, sandbox.ledger())
-
-
-def outage(seconds: float, line: Line) -> Play:
-    async def answer(request: httpx.Request) -> httpx.Response:
-        if asyncio.get_running_loop().time() >= seconds:
-            return placed()
-        await asyncio.sleep(0.1)
-        assert isinstance(line, httpx.Response)
-        return line
-
-    return Play([answer], knows=answer)
-
-
-@pytest.mark.fault("A20")
-@pytest.mark.parametrize("line", [httpx.Response(500), httpx.Response(503), said(500)])
-@virtual_time
-async def test_a20_ten_minutes_without_an_answer_cost_a_tenth_more_calls(line: Line) -> None:
-    random.seed(1)
-    play = outage(600, line)
-    async with playing(play) as clickpost:
-        outcomes, report = await run(clickpost, [india_order(f"R-{n}") for n in range(1000)])
-    assert (report.rejected, report.placed + report.unknown) == (0, 1000)
-    # Those that found out that nobody answers, and one now and then to see whether it is over.
-    assert report.unknown <= 130
-    assert len(play.requests) <= 1000 * 1.10
-    assert all(isinstance(one, Placed | Unknown) for one in outcomes.values())
-
-
-@pytest.mark.fault("A20", control=True)
-@virtual_time
-async def test_a20_without_budget_and_breaker_it_is_four_times_as_many() -> None:
-    play = outage(1e9, httpx.Response(500))
-    async with playing(play) as clickpost:
-        await run(unguarded(clickpost), [india_order(f"R-{number}") for number in range(300)])
-    assert len(play.requests) == 1200
-
-
-@pytest.mark.fault("A20")
-@virtual_time
-async def test_a20_single_calls_fail_at_once_meanwhile() -> None:
-    play = outage(600, httpx.Response(500))
-    once = RetryPolicy(attempts=1)
-    seen: list[tuple[float, ClickPostError]] = []
-    async with playing(play, retry=once) as clickpost:
-        for number in range(500):
-            began = asyncio.get_running_loop().time()
-            with pytest.raises(ClickPostError) as caught:
-                await clickpost.orders.create(india_order(f"R-{number}"))
-            seen.append((asyncio.get_running_loop().time() - began, caught.value))
-            await asyncio.sleep(0.1)
-    shut = [(took, error) for took, error in seen if error.kind is FailureKind.CIRCUIT_OPEN]
-    assert len(shut) >= 450
-    assert {took for took, _ in shut} == {0}
-    assert {type(error) for _, error in shut} == {NotSentError}
-    assert {type(error) for _, error in seen} == {NotSentError, ServerError}

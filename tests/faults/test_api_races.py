@@ -116,7 +116,7 @@ def forgetful(sandbox: Sandbox) -> Line:
     """Answer nothing, and forget all references by then; what was bought stays bought."""
 
     async def answer(request: httpx.Request) -> httpx.Response:
-        sandbox._book.store.run("DELETE FROM orders")
+        sandbox.store.run("DELETE FROM orders")
         raise httpx.ReadError("")
 
     return answer

@@ -192,7 +192,7 @@ async def test_a19_an_impatient_client_without_a_guard_would_raise_a_storm() -> 
 # --- A20: ten minutes of nothing but failures ---------------------------------------------------
 
 MINUTES = 600
-COUNT = 1000
+COUNT = 700
 
 
 async def heals(sandbox: Sandbox) -> None:
@@ -245,7 +245,7 @@ async def test_a20_after_ten_minutes_of_failures_all_orders_are_placed_and_no_st
 async def test_a20_without_a_guard_many_are_given_up_after_twice_as_many_calls() -> None:
     door, _, report = await outage("nothing is booked", guarded=False)
 
-    assert report.unknown > 100
+    assert report.unknown > 70
     assert door.posts >= COUNT * 1.5
     meanwhile = [one for one in door.sandbox.requests() if one.moment < MINUTES]
     assert len(meanwhile) >= 1000

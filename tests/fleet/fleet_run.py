@@ -191,18 +191,19 @@ async def play(
     remember: bool = True,
     max_concurrency: int | None = None,
     patience: float = 120,
+    server: type[RedisServer] = RedisServer,
 ) -> Verdict:
     """Push orders; kill a worker after a third of them, restart Redis after two thirds."""
     file = write_orders(folder, orders)
     script = None if remember else _FORGETFUL
     journal = folder / "run.db"
     sandbox = Timing(racy=True, courier_seconds=courier_seconds)
-    async with served(sandbox) as server:
-        with RedisServer(appendonly=appendonly) as redis:
+    async with served(sandbox) as api:
+        with server(appendonly=appendonly) as redis:
             spelled = f"{rate:g}/1s"
             crew = [
                 worker(
-                    server.url,
+                    api.url,
                     redis.url,
                     rate=spelled,
                     # So that the others have enough to go on with when one is dead.
@@ -214,7 +215,7 @@ async def play(
             started = [one.__enter__() for one in crew]
             pushing: asyncio.subprocess.Process | None = None
             try:
-                pushing = await push(file, journal, server.url, redis.url, settling=settling)
+                pushing = await push(file, journal, api.url, redis.url, settling=settling)
                 await reached(sandbox, orders // 3)
                 kill(started[0])
                 await reached(sandbox, 2 * orders // 3)

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -67,8 +68,9 @@ async def test_status_counts_orders_workers_and_the_rate(redis_server: RedisServ
             await opened.sending(key)
             await opened.end(key, "aa", Result(state="open" if number else "placed"))
         await redis.xgroup_create("clickpost:{acme}:orders", "workers", "0", mkstream=True)
-        for _ in range(5):
-            await redis.xadd("clickpost:{acme}:orders", {"data": "an order"})
+        for orders in (20, 20, 3, 1, 1):
+            fields: dict[Any, Any] = {"data": "some orders", "orders": orders}
+            await redis.xadd("clickpost:{acme}:orders", fields)
         await redis.xreadgroup("workers", "one", {"clickpost:{acme}:orders": ">"}, count=2)
 
         async def call() -> None:
@@ -81,7 +83,7 @@ async def test_status_counts_orders_workers_and_the_rate(redis_server: RedisServ
         calling.cancel()
         await asyncio.gather(calling, return_exceptions=True)
 
-    assert (state.waiting, state.in_progress, state.in_doubt) == (3, 2, 2)
+    assert (state.waiting, state.in_progress, state.in_doubt) == (5, 40, 2)
     assert (state.workers, state.processes) == (1, 1)
     assert again.rate == pytest.approx(100)
     assert again.calls_per_second is not None

@@ -247,7 +247,7 @@ async def test_an_order_that_stays_open_is_still_in_doubt(
 @pytest.mark.asyncio
 async def test_registered_order_of_this_redis_is_new(one: OpenLedger) -> None:
     await one.generation()
-    await one.register(KEY)
+    await one.register([KEY])
 
     assert await claimed(one, registered=True) == Granted(None)
 
@@ -257,7 +257,7 @@ async def test_registered_order_of_an_earlier_redis_is_in_doubt_and_stays_so(
     one: OpenLedger, server: RedisServer
 ) -> None:
     await one.generation()
-    await one.register(KEY)
+    await one.register([KEY])
     with server.client() as client:
         client.set(ORDER, "an-earlier-era - - -")
 
@@ -271,7 +271,7 @@ async def test_registered_order_that_redis_forgot_is_in_doubt(
     one: OpenLedger, other: OpenLedger, server: RedisServer, forget: str
 ) -> None:
     await one.generation()
-    await one.register(KEY)
+    await one.register([KEY])
     await claimed(one, registered=True)
     await one.sending(KEY)
     with server.client() as client:
@@ -288,7 +288,7 @@ async def test_registering_keeps_what_the_ledger_knows(one: OpenLedger, other: O
     await claimed(one)
     await one.sending(KEY)
     await one.end(KEY, "aa", Result(state="open"))
-    await other.register(KEY)
+    await other.register([KEY])
 
     claim = await claimed(other, registered=True)
     assert isinstance(claim, Granted)
@@ -379,7 +379,7 @@ async def test_accounts_do_not_see_each_other(one: OpenLedger, server: RedisServ
 
 @pytest.mark.asyncio
 async def test_all_that_is_kept_ends_one_day(one: OpenLedger, server: RedisServer) -> None:
-    await one.register(("india", "PEN-6"))
+    await one.register([("india", "PEN-6")])
     await claimed(one)
     await one.reply(one.reply_stream(), 1, "{}")
     with server.client() as client:

@@ -23,7 +23,7 @@ USER = ["ACL", "SETUSER", "fleet", "on", f">{PASSWORD}", "~clickpost:*", "&*", "
 
 async def place_order(ledger: Ledger) -> None:
     async with ledger.open() as opened:
-        await opened.register(KEY)
+        await opened.register([KEY])
         assert await opened.claim(KEY, "aa", registered=True) == Granted(None)
         await opened.sending(KEY)
         await opened.end(KEY, "aa", Result(state="placed", summary="12 W-1"))

@@ -154,8 +154,8 @@ async def idle_fleet(redis: RedisServer, workers: int) -> AsyncIterator[Fleet]:
     """Open a feeder whose queue leads nowhere, beside so many workers."""
     ledger = Ledger(redis.url, account="acme")
 
-    async def feed(order: dict[str, Any], terms: dict[str, Any]) -> None:
-        del order, terms
+    async def feed(orders: list[dict[str, Any]], terms: dict[str, Any]) -> None:
+        del orders, terms
 
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(Sandbox())

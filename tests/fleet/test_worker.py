@@ -61,10 +61,10 @@ class Crew:
     async def fleet(self, *workers: Worker) -> Fleet:
         turns = iter(range(1_000_000))
 
-        async def feed(order: dict[str, Any], terms: dict[str, Any]) -> None:
-            self.messages.append(order)
+        async def feed(orders: list[dict[str, Any]], terms: dict[str, Any]) -> None:
+            self.messages += orders
             worker = workers[next(turns) % len(workers)]
-            task = asyncio.create_task(worker.create(order, OrderTerms(**terms)))
+            task = asyncio.create_task(worker.create_all(orders, OrderTerms(**terms)))
             self._stack.push_async_callback(gone, task)
 
         return await self._stack.enter_async_context(
@@ -72,7 +72,7 @@ class Crew:
         )
 
 
-async def gone(task: asyncio.Task[str]) -> None:
+async def gone(task: asyncio.Task[Any]) -> None:
     for _ in range(100):
         task.cancel()
         if (await asyncio.wait([task], timeout=0.1))[0]:
@@ -238,7 +238,7 @@ async def test_orders_that_redis_forgot_are_fed_again_and_placed_once(
             await until(lambda: len(fed) == 1)
             # A worker places it, and dies with Redis before anybody hears of it.
             clickpost = await crew.client()
-            placed = await clickpost.orders.create(fed[0][0])
+            placed = await clickpost.orders.create(fed[0][0][0])
             if forget == "restart":
                 forgetful.restart()
             else:
@@ -246,7 +246,7 @@ async def test_orders_that_redis_forgot_are_fed_again_and_placed_once(
             await until(lambda: len(fed) == 2)
 
             worker = await crew.worker()
-            await worker.create(fed[1][0], OrderTerms(**fed[1][1]))
+            await worker.create_all(fed[1][0], OrderTerms(**fed[1][1]))
             answer = await waiting
 
     assert fed[0] == fed[1]
@@ -282,12 +282,12 @@ async def test_without_an_era_a_flushed_order_waits_unnoticed(
         await asyncio.gather(waiting, return_exceptions=True)
 
 
-def recording() -> tuple[list[tuple[dict[str, Any], dict[str, Any]]], Feed]:
+def recording() -> tuple[list[tuple[list[dict[str, Any]], dict[str, Any]]], Feed]:
     """Return a queue that nobody works on, and what puts orders into it."""
-    fed: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    fed: list[tuple[list[dict[str, Any]], dict[str, Any]]] = []
 
-    async def feed(order: dict[str, Any], terms: dict[str, Any]) -> None:
-        fed.append((order, terms))
+    async def feed(orders: list[dict[str, Any]], terms: dict[str, Any]) -> None:
+        fed.append((orders, terms))
 
     return fed, feed
 
@@ -371,7 +371,7 @@ async def test_feeding_ends_though_redis_py_lost_the_only_cancellation(crew: Cre
     # As asyncio.wait_for does before Python 3.12; the queue's own library may do so too.
     feeding = asyncio.Event()
 
-    async def losing(order: dict[str, Any], terms: dict[str, Any]) -> None:
+    async def losing(orders: list[dict[str, Any]], terms: dict[str, Any]) -> None:
         feeding.set()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(3600)
@@ -387,9 +387,9 @@ async def test_feeding_ends_though_redis_py_lost_the_only_cancellation(crew: Cre
 
 @pytest.mark.asyncio
 async def test_a_queue_that_refuses_is_told_to_who_feeds_it(crew: Crew) -> None:
-    async def feed(order: dict[str, Any], terms: dict[str, Any]) -> None:
+    async def feed(orders: list[dict[str, Any]], terms: dict[str, Any]) -> None:
         del terms
-        raise ValueError(order["shipment_details"]["reference_number"])
+        raise ValueError(orders[0]["shipment_details"]["reference_number"])
 
     async with Fleet.open(feed, await crew.client(), crew.ledger) as fleet:
         with pytest.raises(ValueError, match="PEN-14"):

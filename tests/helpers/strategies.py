@@ -45,7 +45,7 @@ from clickpost_async.structures._constraints import (
     OneOf,
     Pattern,
 )
-from clickpost_async.structures._schema import FieldSpec, _undecorated, member_kind, specs
+from clickpost_async.structures._schema import FieldSpec, member_kind, specs, undecorated
 
 DROPPED: Any = object()
 
@@ -213,7 +213,7 @@ def simple_value(kind: Any, rules: tuple[Any, ...] = ()) -> Any:
     """Return the first plain value of a kind that keeps the rules."""
     member = member_kind(kind)
     if member is not None:
-        return [simple_value(*_undecorated(member))]
+        return [simple_value(*undecorated(member))]
     if isinstance(kind, type) and issubclass(kind, RequestModel):
         return simplest(kind)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
@@ -267,11 +267,12 @@ def _payloads(draw: st.DrawFn, kind: type[RequestModel]) -> dict[str, Any]:
     return _mended(kind, payload)
 
 
+@cache
 def values(kind: Any, rules: tuple[Any, ...] = ()) -> SearchStrategy[Any]:
     """Make valid values of one field."""
     member = member_kind(kind)
     if member is not None:
-        return st.lists(values(*_undecorated(member)), min_size=1, max_size=2)
+        return st.lists(values(*undecorated(member)), min_size=1, max_size=2)
     if get_origin(kind) is Union:
         return st.one_of([values(arm, rules) for arm in get_args(kind)])
     if get_origin(kind) is Mapping:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from clickpost_async.sandbox import served
-from clickpost_async.sandbox.store.orders import State
+from clickpost_async.sandbox import State, served
 from tests.docs.pages import FIRST, ROOT, blocks
 from tests.fleet.fleet_run import Timing, reached
 from tests.helpers.postgres_server import PostgresServer

@@ -1,11 +1,15 @@
 """Orders to send to the sandbox, as plain wire mappings, and where to send them."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
+if TYPE_CHECKING:
+    # Processes that are started and killed need the orders only, and soon.
+    import httpx
 
-from clickpost_async.sandbox import Sandbox
+    from clickpost_async.sandbox import Sandbox
 
 INDIA = "/v3/create-order/"
 WORLD = "/v4/create-order/"
@@ -16,6 +20,8 @@ MIDNIGHT = 1_772_409_600
 
 def client(sandbox: Sandbox, *, credentials: Mapping[str, str] = CREDENTIALS) -> httpx.AsyncClient:
     """Return a raw client that calls the sandbox without a socket."""
+    import httpx
+
     return httpx.AsyncClient(
         base_url="http://sandbox.test/api",
         params=dict(credentials),
@@ -25,6 +31,8 @@ def client(sandbox: Sandbox, *, credentials: Mapping[str, str] = CREDENTIALS) ->
 
 def raw_client(url: str) -> httpx.AsyncClient:
     """Return a raw client that calls over a socket."""
+    import httpx
+
     return httpx.AsyncClient(base_url=url, params=CREDENTIALS, trust_env=False, timeout=10)
 
 
@@ -186,6 +194,8 @@ def b2b_order(reference_number: str, **changes: Any) -> dict[str, Any]:
 
 def at_midnight(**settings: Any) -> Sandbox:
     """Return a sandbox whose time is moved by `tick` only."""
+    from clickpost_async.sandbox import Sandbox
+
     return Sandbox(clock=lambda: float(MIDNIGHT), **settings)
 
 

@@ -132,8 +132,8 @@ async def test_everything_is_forgotten_at_once_and_begins_again_alike() -> None:
     async with desk(sandbox) as http:
         await http.post("/reset")
 
-    assert (sandbox.ledger(), sandbox.orders(), sandbox.requests()) == ({}, {}, ())
-    assert (sandbox.exchanges(), sandbox.parcels()) == ([], [])
+    assert (sandbox.ledger(), sandbox.orders(), sandbox.requests()) == ({}, {}, [])
+    assert (sandbox.latest_calls(), sandbox.parcels()) == ([], [])
     await parcel(sandbox)
     assert sandbox.parcels() == before
 

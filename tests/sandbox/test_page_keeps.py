@@ -10,8 +10,8 @@ import pytest
 from playwright.async_api import expect
 
 from clickpost_async.sandbox import Sandbox
-from clickpost_async.sandbox.call_log import KEPT
 from clickpost_async.sandbox.page.stream import ROWS, PageStream, ViewOptions, environment
+from clickpost_async.sandbox.store.repository import KEPT
 from tests.sandbox.browser import looking_at, place
 from tests.sandbox.samples import raw_client
 
@@ -90,7 +90,7 @@ async def test_only_the_latest_is_kept_and_shown() -> None:
             await expect(page.locator("#requests li").first).to_contain_text(f"W-{KEPT + 39}")
             await expect(page.locator("#total-requests")).to_have_text(str(KEPT + 40))
 
-    assert len(sandbox.exchanges()) == KEPT
+    assert len(sandbox.latest_calls()) == KEPT
 
 
 @pytest.mark.asyncio

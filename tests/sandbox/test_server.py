@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 
 from clickpost_async import ClickPost
-from clickpost_async.sandbox import OrderStore, Sandbox, served
+from clickpost_async.sandbox import Sandbox, SandboxStore, served
 from tests.sandbox.samples import INDIA, client, india_order, placed, raw_client, status_of
 
 
@@ -124,9 +124,9 @@ async def test_a_killed_process_leaves_a_ledger_that_can_be_read(tmp_path: Path)
         running.kill()
         assert running.wait(10) == -signal.SIGKILL
 
-    book = OrderStore(file)
-    assert book.ledger() == {"PEN-1": (first["result"]["waybill"],)}
-    book.close()
+    store = SandboxStore(file)
+    assert store.ledger() == {"PEN-1": (first["result"]["waybill"],)}
+    store.close()
     with process("--path", file) as (_, url):
         async with raw_client(url) as http:
             again = await http.post(INDIA, json=india_order("PEN-1"))

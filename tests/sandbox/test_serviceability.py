@@ -197,7 +197,7 @@ async def test_an_account_without_proofs_of_delivery_is_refused() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await registered(http, "W1")
-        sandbox._parcels.change(sandbox._parcels.named("W1"), account_code="not-registered")
+        sandbox.store.update(sandbox.parcel_named("W1"), account_code="not-registered")
         sandbox.advance("W1", 9)
         async with connected(sandbox) as clickpost:
             with pytest.raises(CredentialsError, match="not Registered") as caught:

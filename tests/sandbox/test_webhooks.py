@@ -125,7 +125,7 @@ async def test_every_scan_is_pushed_in_the_documented_form(receiver: Receiver) -
     assert latest == [latest[-1]] * 5
     assert {headers["webhook_key"] for headers in receiver.headers} == {TOKEN}
     assert all(delivery.delivered for delivery in deliveries)
-    assert TOKEN not in repr(deliveries) + repr(sandbox._webhooks)
+    assert TOKEN not in repr(deliveries) + repr(sandbox.webhooks)
     assert await sandbox.push_webhooks() == []
 
 

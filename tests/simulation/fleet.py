@@ -132,10 +132,10 @@ class Queue:
             message = "Redis is gone"
             raise ConnectionRefusedError(message)
 
-    async def feed(self, order: dict[str, Any], terms: dict[str, Any]) -> "_Message":
-        """Put an order into the queue."""
+    async def feed(self, orders: list[dict[str, Any]], terms: dict[str, Any]) -> "_Message":
+        """Put a message with orders into the queue."""
         await self._ask()
-        message = {"order": order, "terms": terms, "worker": "", "since": 0.0}
+        message = {"orders": orders, "terms": terms, "worker": "", "since": 0.0}
         number = self._world.number()
         self._redis.memory.queue[number] = message
         return _Message(self, number)
@@ -237,7 +237,7 @@ class Crew:
                     task.add_done_callback(tasks.discard)
 
     async def _create(self, worker: Worker, number: int, message: dict[str, Any]) -> None:
-        await worker.create(message["order"], OrderTerms(**message["terms"]))
+        await worker.create_all(message["orders"], OrderTerms(**message["terms"]))
         while True:
             try:
                 await self._queue.acknowledge(number)

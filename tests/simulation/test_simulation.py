@@ -16,7 +16,7 @@ FOUND_BY = {
     "doubt of the process": 7,
     "look-up before a resend": 9,
     "settle delay": 0,
-    "Resend.NEVER": 24,
+    "Resend.NEVER": 22,
     "intent in the journal before the first byte": 0,
     "doubt on resume": 0,
     "settle delay on resume": 0,
@@ -28,9 +28,9 @@ FOUND_BY = {
     "rate limiter": 38,
     "nothing leaves a closed client": 41,
     "a journal that is synced": 0,
-    "the ledger's claim": 11,
+    "the ledger's claim": 12,
     "the ledger's mark of what was sent": 248,
-    "settle delay of a worker": 84,
+    "settle delay of a worker": 75,
 }
 
 _FINGERPRINTS = """

@@ -68,7 +68,7 @@ def told(data: Any, kind: type[RequestModel]) -> Mapping[str, str]:
 
 @kinds
 @given(data=st.data())
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_what_was_read_is_written_back(kind: type[RequestModel], data: st.DataObject) -> None:
     payload = data.draw(payloads(kind))
 
@@ -80,7 +80,7 @@ def test_what_was_read_is_written_back(kind: type[RequestModel], data: st.DataOb
 
 @pytest.mark.parametrize("kind", [IndiaOrder, WorldOrder])
 @given(data=st.data())
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_the_json_of_an_order_is_stable(kind: type[RequestModel], data: st.DataObject) -> None:
     order = data.draw(made(kind))
 
@@ -311,7 +311,7 @@ def test_what_is_no_object_is_refused_in_words(kind: type[RequestModel], junk: A
 
 @kinds
 @given(data=st.data())
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_a_refusal_always_names_a_mistake(kind: type[RequestModel], data: st.DataObject) -> None:
     payload = data.draw(payloads(kind))
     path = data.draw(st.sampled_from([spec.wire for spec in specs(kind)]))
@@ -515,7 +515,7 @@ def test_what_belongs_to_a_person_is_marked(kind: type[RequestModel]) -> None:
     ],
 )
 @given(data=st.data())
-@settings(max_examples=10)
+@settings(max_examples=6)
 def test_a_repr_is_the_same_whoever_it_is(
     kind: type[RequestModel], spec: FieldSpec, data: st.DataObject
 ) -> None:

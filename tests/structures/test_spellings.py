@@ -1,27 +1,28 @@
 """Values in other spellings: read, kept for `unstructure`, and sent in ClickPost's own form."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickpost_async import InvalidRequestError, structure, unstructure
 from clickpost_async._codec.converter import to_wire
 from clickpost_async._codec.request import encode
 from clickpost_async.endpoints import CATALOG
-from clickpost_async.structures import IndiaOrder, Item, OrderEdit, WorldOrder
-from tests.helpers.strategies import DROPPED, changed, india, world
+from clickpost_async.structures import IndiaOrder, Item, OrderEdit, RequestModel, WorldOrder
+from tests.helpers.strategies import DROPPED, changed, every_sent, india, payloads, world
 
 
 def value_at(payload: Any, path: str) -> Any:
     """Return the value at a path, or `DROPPED` where there is none."""
     for part in path.replace("[", ".").replace("]", "").split("."):
-        if part.isdigit():
+        if isinstance(payload, list) and part.isdigit() and int(part) < len(payload):
             payload = payload[int(part)]
-        elif part not in payload:
+        elif not isinstance(payload, dict) or part not in payload:
             return DROPPED
         else:
             payload = payload[part]
@@ -222,6 +223,56 @@ def test_any_mix_of_spellings_survives_and_is_sent_as_json_types(
     assert structure(sent, IndiaOrder) == order
     for path, blank in blanks.items():
         assert value_at(sent, path) is (None if blank is None else DROPPED)
+
+
+def places(payload: Any, path: str = "") -> list[str]:
+    """Return the paths of all values in a payload, sections included."""
+    if isinstance(payload, dict):
+        inner = [(f"{path}.{key}" if path else key, value) for key, value in payload.items()]
+    elif isinstance(payload, list):
+        inner = [(f"{path}[{position}]", value) for position, value in enumerate(payload)]
+    else:
+        inner = []
+    return [found for name, value in inner for found in (name, *places(value, name))]
+
+
+def spellings(value: Any) -> list[Any]:
+    """Return how live integrations write a value, or write that there is none."""
+    nothing: list[Any] = ["", None, [], 0, "0"]
+    if isinstance(value, bool):
+        return [str(int(value)), int(value), float(value), str(value), str(value).lower(), *nothing]
+    if isinstance(value, int | float):
+        return [str(value), f" {value} ", float(value), f"{value:.2f}", *nothing]
+    if isinstance(value, str) and value.isdecimal() and value.isascii():
+        return [int(value), float(value), f"{value} ", *nothing]
+    return nothing
+
+
+@pytest.mark.parametrize("kind", every_sent())
+@given(data=st.data())
+@settings(max_examples=20)
+def test_what_is_read_in_any_spelling_is_written_back_and_read_the_same_again(
+    kind: type[RequestModel], data: st.DataObject
+) -> None:
+    payload = data.draw(payloads(kind))
+    first = structure(payload, kind)
+    chosen = st.lists(st.sampled_from(places(payload)), max_size=4, unique=True)
+    for path in data.draw(chosen) if payload else ():
+        written = value_at(payload, path)
+        if written is DROPPED:
+            continue
+        respelled = changed(payload, {path: data.draw(st.sampled_from(spellings(written)))})
+        # Whether it is rejected, as where a required value is empty, is not the question here.
+        with suppress(InvalidRequestError):
+            first, payload = structure(respelled, kind), respelled
+
+    again = structure(unstructure(first), kind)
+
+    assert json.dumps(unstructure(first)) == json.dumps(unstructure(again))
+    assert unstructure(first) == payload
+    assert (again, again.warnings) == (first, first.warnings)
+    assert again.original == first.original
+    assert json.dumps(to_wire(again)) == json.dumps(to_wire(first))
 
 
 # --- what live integrations send ----------------------------------------------------------------

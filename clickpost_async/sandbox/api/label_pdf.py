@@ -8,10 +8,9 @@ from reportlab.graphics.barcode.code128 import Code128
 from reportlab.lib.utils import simpleSplit
 from reportlab.pdfgen.canvas import Canvas
 
-from clickpost_async.sandbox.api.validation import items_of, section
+from clickpost_async.sandbox.api.booking import items_of, section
 from clickpost_async.sandbox.redaction import people_in
-from clickpost_async.sandbox.store.orders import Order
-from clickpost_async.sandbox.store.parcels import Parcel, Scan
+from clickpost_async.sandbox.store.records import Order, Parcel, Scan
 from clickpost_async.sandbox.world import couriers
 from clickpost_async.sandbox.world.clock import ist
 
@@ -74,7 +73,10 @@ class _LabelSheet:
         sizes = [str(shipment.get(name, "?")) for name in ("length", "breadth", "height")]
         self._line(f"Order {parcel.reference_number}", font=_BOLD, size=10)
         self._line(f"{shipment.get('weight', '?')} g, {' x '.join(sizes)} cm, 1 of 1")
-        self._items(f"{item['quantity']} x {item['description']}" for item in items_of(payload))
+        self._items(
+            f"{item.get('quantity')} x {item.get('description') or item.get('sku')}"
+            for item in items_of(payload)
+        )
         self._rule()
         back = people.get("back to") or people["from"]
         self._party("FROM, AND BACK TO IF NOT DELIVERED", back, size=9)

@@ -1,235 +1,466 @@
-"""Create and fetch orders, as ClickPost does."""
+"""Create, fetch, edit and cancel orders, follow them, and count them."""
 
-from collections import Counter
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import anyio
-from attrs import define, field, frozen
 
-from clickpost_async.sandbox.api import order_summary, params, validation
-from clickpost_async.sandbox.api.b2b import VERSION as B2B
-from clickpost_async.sandbox.api.b2b import check as check_b2b
-from clickpost_async.sandbox.api.labels import address
-from clickpost_async.sandbox.api.responses import ResponseBuilder
-from clickpost_async.sandbox.api.validation import INDIA, WORLD, Booking
+from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox.api.booking import (
+    Booking,
+    booking_of,
+    box_references,
+    details_of_order,
+    items_of,
+    merchant_order_id,
+)
+from clickpost_async.sandbox.api.checks import B2B, INDIA, WORLD, get
+from clickpost_async.sandbox.api.responses import render
 from clickpost_async.sandbox.operation import (
-    Auth,
-    Operation,
+    JSON,
     ReceivedCall,
     RefusalError,
     Reply,
+    meta,
+    operation,
     refusal,
+    success,
 )
-from clickpost_async.sandbox.store.orders import Order, OrderStore, State
-from clickpost_async.sandbox.store.parcels import ParcelStore
-from clickpost_async.sandbox.world import scenarios, tracking_codes
+from clickpost_async.sandbox.state import FEEDBACK, SandboxState
+from clickpost_async.sandbox.store.records import Note, Order, Parcel, State, place
+from clickpost_async.sandbox.world import couriers, scenarios, tracking_codes
+from clickpost_async.sandbox.world.clock import DAY, exact, ist
+
+_PLACED = "Order Placed Successfully"
+_FIRST_ORDER_ID = 154_000_000
+# Live tracking ids do not fit into 32 bits.
+_FIRST_TRACKING_ID = 6_790_000_000
+_LONGEST_WINDOW = 1800
+_DAYS_UNTIL_COUNTED = 2
+_MOST_DAYS = 366
+# ClickPost's example of a rejected v4 order has HTTP 400, all others have 200.
+_WORLD_ERRORS = {400: 400}
+
+# --- create ---------------------------------------------------------------------------------------
 
 
-@frozen(kw_only=True)
-class OrderBehaviour:
-    """How couriers and ClickPost behave towards an order."""
-
-    courier_seconds: float
-    async_polls: int
-    racy: bool
+@operation("orders.create_india")
+async def create_india(state: SandboxState, call: ReceivedCall) -> Reply:
+    """Create an order within India."""
+    return await _create(state, booking_of(call, INDIA))
 
 
-@define
-class Orders:
-    """The chapter of order creation."""
+@operation("orders.create_world", http=_WORLD_ERRORS)
+async def create_world(state: SandboxState, call: ReceivedCall) -> Reply:
+    """Create an order elsewhere, or across borders."""
+    return await _create(state, booking_of(call, WORLD))
 
-    book: OrderStore
-    parcels: ParcelStore
-    shapes: ResponseBuilder
-    manners: OrderBehaviour
-    _turns: dict[str, anyio.Lock] = field(factory=dict, init=False)
-    _waiting: Counter[str] = field(factory=Counter, init=False)
 
-    def operations(self) -> tuple[Operation, ...]:
-        """Return this chapter's rows of the table."""
-        v3, v4 = "/v3/create-order/", "/v4/create-order/"
-        read = Auth.KEY_AT_LEAST
-        # ClickPost's example of a rejected v4 order has HTTP 400, all others have 200.
-        bad = {400: 400}
-        b2b = "/v1/create-b2b-order/"
+@operation("orders.create_b2b")
+async def create_b2b(state: SandboxState, call: ReceivedCall) -> Reply:
+    """Create a B2B order, which is placed later unless its `is_async` is false."""
+    return await _create(state, booking_of(call, B2B))
+
+
+async def _create(state: SandboxState, booking: Booking) -> Reply:
+    if state.racy:
+        return await _book(state, booking)
+    # One call at a time decides about a reference: the check and the courier are one step.
+    async with state.creating(booking.reference_number):
+        return await _book(state, booking)
+
+
+async def _book(state: SandboxState, booking: Booking) -> Reply:
+    reference, awb_number = booking.reference_number, booking.awb_number
+    known = state.store.one(Order, reference_number=reference)
+    if known is not None and known.state is not State.REFUSED:
+        return _create_again(state, known, booking)
+    if awb_number is not None and state.parcel(awb_number, booking.courier_partner):
+        return refusal(303)
+    order = state.store.attempt_order(
+        reference,
+        version=booking.version,
+        body=booking.body,
+        courier_partner=booking.courier_partner,
+        account_code=booking.account_code,
+    )
+    if booking.asynchronous:
+        state.store.update(order, state=State.QUEUED, polls=0)
         return (
-            Operation("orders.create_b2b", "POST", b2b, self.create_b2b),
-            Operation("orders.find_b2b", "GET", b2b, self.find_b2b),
-            Operation("orders.create_india", "POST", v3, self.create_india),
-            Operation("orders.create_world", "POST", v4, self.create_world, Auth.BOTH, bad),
-            Operation("orders.fetch_india", "GET", v3, self.fetch, read),
-            Operation("orders.fetch_world", "GET", v4, self.fetch, read, bad),
+            _pending(state, order)
+            if order.version == B2B
+            else _reply(state, "accepted", order, 202)
         )
-
-    async def create_india(self, call: ReceivedCall) -> Reply:
-        """Create an order within India."""
-        return await self._create(validation.check(call, INDIA))
-
-    async def create_world(self, call: ReceivedCall) -> Reply:
-        """Create an order elsewhere, or across borders."""
-        return await self._create(validation.check(call, WORLD))
-
-    async def create_b2b(self, call: ReceivedCall) -> Reply:
-        """Create a B2B order, which is placed later unless its `is_async` is false."""
-        return await self._create(check_b2b(call))
-
-    async def find_b2b(self, call: ReceivedCall) -> Reply:
-        """Return a B2B order by its reference: this is how it is polled."""
-        params.required(call.query, "reference_number")
-        order = self.book.find(call.query["reference_number"])
-        if order is None or order.version != B2B:
-            return refusal(321)
-        if order.state is State.QUEUED:
-            unfinished = self._progress(order, call.origin)
-            if unfinished is not None:
-                return unfinished
-            order = self.book.known(order.reference_number)
-        if order.state is State.REFUSED:
-            failure = self._refused_by_courier(order, _checked(order, call.origin))
-            return refusal(321) if failure is None else failure
-        return self.shapes.placed_b2b(order)
-
-    async def fetch(self, call: ReceivedCall) -> Reply:
-        """Return an order by its waybill and courier, or by its reference."""
-        reference = call.query.get("reference_number")
-        waybill, courier_partner = call.query.get("awb"), call.query.get("cp_id")
-        if reference:
-            order = self.book.find(reference)
-            shape = self.shapes.found
-        elif waybill and courier_partner:
-            if not courier_partner.isdecimal():
-                raise RefusalError(302)
-            order = self.book.find_waybill(waybill, int(courier_partner))
-            shape = self.shapes.fetched
-        else:
-            raise RefusalError(400, "awb and cp_id, or reference_number, are mandatory")
-        if order is not None and order.state is State.QUEUED:
-            unfinished = self._progress(order, call.origin)
-            if unfinished is not None:
-                return unfinished
-            order = self.book.known(order.reference_number)
-        if order is None or order.state is State.REFUSED:
-            return refusal(321)
-        return shape(order)
-
-    async def _create(self, booking: Booking) -> Reply:
-        if self.manners.racy:
-            return await self._book(booking)
-        async with self._turn(booking.reference_number):
-            return await self._book(booking)
-
-    @asynccontextmanager
-    async def _turn(self, reference: str) -> AsyncGenerator[None, None]:
-        """Let one call at a time decide about a reference: check and courier are one step."""
-        self._waiting[reference] += 1
-        try:
-            async with self._turns.setdefault(reference, anyio.Lock()):
-                yield
-        finally:
-            self._waiting[reference] -= 1
-            if not self._waiting[reference]:
-                del self._waiting[reference], self._turns[reference]
-
-    async def _book(self, booking: Booking) -> Reply:
-        reference = booking.reference_number
-        known = self.book.find(reference)
-        if known is not None and known.state is not State.REFUSED:
-            return self._again(known, booking)
-        if booking.awb_number is not None and self.parcels.find(
-            booking.awb_number, booking.courier_partner
-        ):
-            return refusal(303)
-        order = self.book.attempt(
-            reference,
-            version=booking.version,
-            body=booking.body,
-            courier_partner=booking.courier_partner,
-            account_code=booking.account_code,
-        )
-        if booking.asynchronous:
-            self.book.queue(order)
-            return self.shapes.accepted(order)
-        failure = self._refused_by_courier(order, booking)
-        if failure is not None:
-            await anyio.sleep(self.manners.courier_seconds)
-            return failure
-        return self.shapes.placed(await self._buy(order, booking), booking.version)
-
-    def _again(self, known: Order, booking: Booking) -> Reply:
-        """Respond to a create of an order that is queued or placed."""
-        if known.state is State.PLACED:
-            return self.shapes.duplicate(known, booking.version)
-        if booking.version == B2B:
-            # It is polled with the look-up.
-            return self.shapes.pending(known)
-        unfinished = self._progress(known, booking.origin)
-        done = self.book.known(known.reference_number)
-        return unfinished or self.shapes.placed(done, booking.version)
-
-    def _progress(self, order: Order, origin: str) -> Reply | None:
-        """Respond for a queued order, or finish it and return None."""
-        if order.polls < self.manners.async_polls:
-            self.book.poll(order)
-            return self.shapes.pending(order)
-        booking = _checked(order, origin)
-        failure = self._refused_by_courier(order, booking)
-        if failure is None:
-            self._buy_and_place(order, booking)
-            return None
-        self.book.ask_again(order)
-        if failure.status not in scenarios.PASSING:
-            self.book.give_up(order)
+    failure = _refused_by_courier(state, order, booking)
+    if failure is not None:
+        await anyio.sleep(state.courier_seconds)
         return failure
+    if not state.racy:
+        await anyio.sleep(state.courier_seconds)
+        return _placed(state, _buy_and_place(state, order, booking), booking.version)
+    waybill = _buy_label(state, order, booking)
+    await anyio.sleep(state.courier_seconds)
+    return _placed(state, _place(state, order, booking, waybill), booking.version)
 
-    def _refused_by_courier(self, order: Order, booking: Booking) -> Reply | None:
-        try:
-            scenarios.ask_courier(booking.reference_number, booking.drop_pincode, order.attempts)
-        except RefusalError as no:
-            # What an order of this kind fails with after it was taken.
-            late = order.version == B2B and booking.asynchronous and no.status == 319
-            return self.shapes.failed(order, 420 if late else no.status, no.message)
+
+def _create_again(state: SandboxState, known: Order, booking: Booking) -> Reply:
+    """Respond to a create of an order that is queued or placed."""
+    if known.state is State.PLACED:
+        return _duplicate(state, known, booking.version)
+    if booking.version == B2B:
+        # It is polled with the look-up.
+        return _pending(state, known)
+    unfinished = _progress(state, known, booking.origin)
+    return unfinished or _placed(state, state.store.get(Order, id=known.id), booking.version)
+
+
+def _progress(state: SandboxState, order: Order, origin: str) -> Reply | None:
+    """Respond for a queued order, or finish it and return None."""
+    if order.polls < state.async_polls:
+        state.store.update(order, polls=order.polls + 1)
+        return _pending(state, order)
+    booking = _booked(order, origin)
+    failure = _refused_by_courier(state, order, booking)
+    if failure is None:
+        _buy_and_place(state, order, booking)
         return None
-
-    async def _buy(self, order: Order, booking: Booking) -> Order:
-        if not self.manners.racy:
-            await anyio.sleep(self.manners.courier_seconds)
-            return self._buy_and_place(order, booking)
-        waybill = self._buy_label(order, booking)
-        await anyio.sleep(self.manners.courier_seconds)
-        return self._place(order, booking, waybill)
-
-    def _buy_and_place(self, order: Order, booking: Booking) -> Order:
-        with self.book.together():
-            return self._place(order, booking, self._buy_label(order, booking))
-
-    def _buy_label(self, order: Order, booking: Booking) -> str:
-        bought = len(self.book.bought(order.reference_number))
-        waybill = booking.awb_number or self.shapes.waybill(order, bought)
-        self.book.buy(order.reference_number, waybill)
-        return waybill
-
-    def _place(self, order: Order, booking: Booking, waybill: str) -> Order:
-        label = address(booking.origin, waybill) if booking.wants_label else None
-        payload = order.payload
-        self.parcels.open(
-            first_scan=tracking_codes.PLACED,
-            waybill=waybill,
-            courier_partner=order.courier_partner,
-            account_code=order.account_code,
-            reference_number=order.reference_number,
-            tracking_id=self.shapes.tracking_id(order),
-            security_key=self.shapes.security_key(order),
-            kind=booking.kind,
-            ordered=True,
-            order_type=booking.order_type,
-            cod_value=booking.cod_value,
-            details=order_summary.of_order(payload, order.version),
-        )
-        return self.book.place(order, waybill=waybill, label=label)
+    state.store.update(order, attempts=order.attempts + 1)
+    if failure.status not in scenarios.PASSING:
+        state.store.update(order, state=State.REFUSED)
+    return failure
 
 
-def _checked(order: Order, origin: str) -> Booking:
-    """Return what was booked by an order that was taken earlier."""
+def _booked(order: Order, origin: str) -> Booking:
+    """Return the booking of an order that was accepted earlier."""
     call = ReceivedCall(query={}, body=order.body, payload=order.payload, url=origin)
-    return check_b2b(call) if order.version == B2B else validation.check(call, order.version)
+    return booking_of(call, order.version)
+
+
+def _refused_by_courier(state: SandboxState, order: Order, booking: Booking) -> Reply | None:
+    try:
+        scenarios.ask_courier(booking.reference_number, booking.drop_pincode, order.attempts)
+    except RefusalError as error:
+        # A B2B order fails with another code after it was accepted.
+        late = order.version == B2B and booking.asynchronous and error.status == 319
+        return _reply(state, "failed", order, 420 if late else error.status, error.message)
+    return None
+
+
+def _buy_and_place(state: SandboxState, order: Order, booking: Booking) -> Order:
+    with state.store.together():
+        return _place(state, order, booking, _buy_label(state, order, booking))
+
+
+def _buy_label(state: SandboxState, order: Order, booking: Booking) -> str:
+    bought = len(state.store.bought(order.reference_number))
+    noise = state.noise(f"{order.reference_number}/waybill/{bought}")
+    waybill = booking.awb_number or str(10**13 + int.from_bytes(noise) % (9 * 10**13))
+    state.store.buy_label(order.reference_number, waybill)
+    return waybill
+
+
+def _place(state: SandboxState, order: Order, booking: Booking, waybill: str) -> Order:
+    state.open_parcel(
+        first_scan=tracking_codes.PLACED,
+        waybill=waybill,
+        courier_partner=order.courier_partner,
+        account_code=order.account_code,
+        reference_number=order.reference_number,
+        tracking_id=_FIRST_TRACKING_ID + order.id,
+        security_key=state.secret(f"{order.reference_number}/security key"),
+        kind=booking.kind,
+        ordered=True,
+        order_type=booking.order_type,
+        cod_value=booking.cod_value,
+        details=details_of_order(order.payload, order.version),
+    )
+    label = label_url(booking.origin, waybill) if booking.wants_label else None
+    return state.store.update(order, state=State.PLACED, waybill=waybill, label=label)
+
+
+def label_url(origin: str, waybill: str) -> str:
+    """Return the URL of a waybill's label."""
+    return f"{origin}/labels/{quote(waybill, safe='')}.pdf"
+
+
+# --- fetch ----------------------------------------------------------------------------------------
+
+
+@operation("orders.find_b2b")
+def find_b2b(state: SandboxState, call: ReceivedCall) -> Reply:
+    """Return a B2B order by its reference number; this is how it is polled."""
+    params.required(call.query, "reference_number")
+    order = state.store.one(Order, reference_number=call.query["reference_number"])
+    if order is None or order.version != B2B:
+        return refusal(321)
+    if order.state is State.REFUSED:
+        return _refused_by_courier(state, order, _booked(order, call.origin)) or refusal(321)
+    return _finished(state, order, call) or _placed(state, state.store.get(Order, id=order.id), B2B)
+
+
+@operation("orders.fetch_world", needs_username=False, http=_WORLD_ERRORS)
+@operation("orders.fetch_india", needs_username=False)
+def fetch(state: SandboxState, call: ReceivedCall) -> Reply:
+    """Return an order by its waybill and courier, or by its reference number."""
+    reference = call.query.get("reference_number")
+    waybill, courier_partner = call.query.get("awb"), call.query.get("cp_id")
+    if reference:
+        order = state.store.one(Order, reference_number=reference)
+    elif waybill and courier_partner:
+        if not courier_partner.isdecimal():
+            raise RefusalError(302)
+        order = state.store.one(Order, waybill=waybill, courier_partner=int(courier_partner))
+    else:
+        raise RefusalError(400, "awb and cp_id, or reference_number, are mandatory")
+    if order is None or order.state is State.REFUSED:
+        return refusal(321)
+    unfinished = _finished(state, order, call)
+    if unfinished is not None:
+        return unfinished
+    order = state.store.get(Order, id=order.id)
+    if reference:
+        # The oldest form, without ids.
+        return _reply(state, "found", order, 200, "Success")
+    pieces = _pieces(order, "india_piece" if order.version == INDIA else "world_piece")
+    return _reply(state, "fetched_pieces" if pieces else "fetched", order, children=pieces)
+
+
+def _finished(state: SandboxState, order: Order, call: ReceivedCall) -> Reply | None:
+    """Return the response for an order that is still queued; None for one that is placed."""
+    return _progress(state, order, call.origin) if order.state is State.QUEUED else None
+
+
+# --- responses of creates and fetches -------------------------------------------------------------
+
+
+def _reply(
+    state: SandboxState,
+    template: str,
+    order: Order,
+    status: int = 200,
+    message: object = _PLACED,
+    **values: object,
+) -> Reply:
+    reference = order.reference_number
+    letters = "".join(chr(ord("A") + byte % 26) for byte in state.noise(f"{reference}/sort code"))
+    body = render(
+        f"orders.{template}",
+        order=order,
+        meta=meta(status, message),
+        username=state.username,
+        order_id=_FIRST_ORDER_ID + order.id,
+        tracking_id=_FIRST_TRACKING_ID + order.id,
+        merchant_order_id=merchant_order_id(order.payload),
+        account_code=order.account_code or None,
+        courier_name=couriers.name_of(order.courier_partner),
+        sort_code=f"{letters[:2]}/{letters[2:5]}/{letters[5:8]}"
+        if order.version == INDIA
+        else None,
+        security_key=state.secret(f"{reference}/security key"),
+        **values,
+    )
+    return Reply(body)
+
+
+def _placed(
+    state: SandboxState, order: Order, version: str, status: int = 200, message: str = _PLACED
+) -> Reply:
+    if version == B2B:
+        children = [
+            render("orders.b2b_piece", waybill=f"{order.waybill}-{number:04}", box=reference)
+            for number, reference in enumerate(box_references(order.payload), 1)
+        ]
+        return _reply(state, "placed_b2b", order, status, message, children=children)
+    if version == INDIA:
+        return _reply(state, "placed_india", order, children=_pieces(order, "india_piece"))
+    pieces = _pieces(order, "world_piece")
+    return _reply(state, "placed_world", order, children=pieces, invoice_url=_invoice_url(order))
+
+
+def _duplicate(state: SandboxState, order: Order, version: str) -> Reply:
+    message = "You have already placed this order"
+    if version == B2B:
+        return _placed(state, order, version, 323, message)
+    name = couriers.name_of if version == INDIA else couriers.code_of
+    return _reply(
+        state,
+        "duplicate",
+        order,
+        323,
+        message,
+        shown_courier=name(order.courier_partner),
+        children=_pieces(order, f"{'india' if version == INDIA else 'world'}_duplicate_piece"),
+    )
+
+
+def _pending(state: SandboxState, order: Order) -> Reply:
+    return _reply(state, "pending", order, 102, "We are processing your order")
+
+
+def _pieces(order: Order, template: str) -> Sequence[JSON]:
+    """Return every piece of an order with a multi-piece courier, by a template."""
+    if order.courier_partner not in couriers.MULTI_PIECE:
+        return ()
+    form = "{}-{:04}" if template.startswith("india") else "{}{:05}"
+    return [
+        render(
+            f"orders.{template}",
+            order=order,
+            item=_with_image_urls(item),
+            waybill=form.format(order.waybill, number),
+        )
+        for number, item in enumerate(items_of(order.payload), 1)
+    ]
+
+
+def _with_image_urls(item: JSON) -> JSON:
+    images = item.get("images")
+    return {**item, "image_urls": images.split(",")} if isinstance(images, str) else item
+
+
+def _invoice_url(order: Order) -> str | None:
+    countries = [get(order.payload, f"{side}_info.country_code") for side in ("pickup", "drop")]
+    code = couriers.code_of(order.courier_partner)
+    url = f"https://labels.clickpost.example/{code}/INVOICE_DATA/{order.waybill}.pdf"
+    return url if countries[0] != countries[1] else None
+
+
+# --- edit and cancel ------------------------------------------------------------------------------
+
+
+@operation("orders.edit")
+def edit(state: SandboxState, call: ReceivedCall) -> Reply:
+    """Change an order that is not out for delivery yet."""
+    changes = params.body(call)
+    waybill = params.text(changes, "awb_number")
+    # ClickPost's page of 2020 has the courier in a section.
+    nested = get(changes, "shipment_details.courier_partner")
+    courier_partner = params.courier_in_body(changes.get("courier_partner", nested))
+    parcel = state.parcel(waybill, courier_partner)
+    if parcel is None:
+        raise RefusalError(321)
+    if parcel.upcoming is None or parcel.cancelling or state.was_out(parcel):
+        raise RefusalError(400, "The order can not be edited any more")
+    state.store.update(parcel, **_payment(changes, parcel))
+    state.audit("Order: Edit", changes)
+    return success(message="ACCEPTED")
+
+
+def _payment(changes: JSON, parcel: Parcel) -> dict[str, object]:
+    order_type = changes.get("order_type", parcel.order_type)
+    if order_type not in ("COD", "PREPAID", "EXCHANGE"):
+        raise RefusalError(307)
+    unchanged = parcel.cod_value if order_type == parcel.order_type else 0
+    value = params.number(changes.get("cod_value", unchanged))
+    if value is None:
+        raise RefusalError(400, "cod_value must be a number")
+    if order_type != "EXCHANGE" and (order_type == "COD") != (value > 0):
+        raise RefusalError(315)
+    return {"order_type": order_type, "cod_value": value}
+
+
+@operation("orders.cancel", http={350: 400})
+def cancel(state: SandboxState, call: ReceivedCall) -> Reply:
+    """Cancel an order, or have the courier decide about it later."""
+    query = call.query
+    params.required(query, "waybill", "cp_id")
+    account_code = query.get("account_code", "")
+    is_immediate = params.boolean(query.get("manually_update_status"))
+    scenarios.check_account(account_code)
+    parcel = state.parcel(query["waybill"], params.courier(query["cp_id"]))
+    if parcel is None or not (
+        parcel.cancelling or (parcel.upcoming is not None and not state.was_out(parcel))
+    ):
+        raise RefusalError(350, "Invalid Waybill/ Waybill cannot be cancelled")
+    # Without an account code ClickPost finds the account by the parcel.
+    if account_code and parcel.account_code not in ("", account_code):
+        raise RefusalError(351)
+    accepted = refusal(202, "Cancellation request accepted", http_status=202)
+    later = scenarios.decides_later(parcel.reference_number)
+    if parcel.cancelling:
+        undecided = later and parcel.code != tracking_codes.CANCELLED
+        return accepted if undecided else refusal(600, "ORDER ALREADY CANCELLED")
+    scenarios.ask_to_cancel(parcel.reference_number)
+    state.store.update(parcel, cancelling=True, upcoming=tracking_codes.CANCELLED)
+    state.audit("Order: Cancel", {"waybill": parcel.waybill})
+    if later:
+        return accepted
+    if is_immediate:
+        state.scan_parcel(parcel, tracking_codes.CANCELLED)
+    return success()
+
+
+# --- updates and counts ---------------------------------------------------------------------------
+
+
+@operation("orders.updated")
+def updated(state: SandboxState, call: ReceivedCall) -> Reply:
+    """List the parcels whose newest scan is in a window, page by page."""
+    start, end = params.window(call, _LONGEST_WINDOW)
+    after, size = _cursor(call.query.get("cursor", "0-0")), state.page_size
+    found = state.store.parcels_scanned(start, end, after=after, limit=size + 1)
+    following = _next_page(call.url, found[size - 1]) if len(found) > size else None
+    rows = [_update(state, parcel) for parcel in found[:size]]
+    return Reply({"meta": {**meta(200, "SUCCESS"), "next": following}, "result": rows})
+
+
+def _update(state: SandboxState, parcel: Parcel) -> JSON:
+    scan = state.scans_of(parcel)[0]
+    location, city = place(parcel, scan)
+    row: JSON = render(
+        "orders.updated",
+        parcel=parcel,
+        scan=scan,
+        location=location,
+        city=city,
+        created_at=exact(parcel.created_at),
+        updated_at=exact(scan.moment),
+        timestamp=ist(scan.moment),
+        has_feedback=bool(state.store.all(Note, kind=FEEDBACK, about=parcel.waybill)),
+    )
+    return row
+
+
+def _next_page(url: str, last: Parcel) -> str:
+    # Like the real one it is absolute, and contains the key.
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    query["cursor"] = f"{last.scanned_at!r}-{last.last_scan}"
+    return parts._replace(query=urlencode(query)).geturl()
+
+
+def _cursor(text: str) -> tuple[float, int]:
+    """Read where a page begins: after a scan's moment and number."""
+    moment, _, number = text.partition("-")
+    found = params.number(moment)
+    if found is None or not re.fullmatch(r"[0-9]{1,18}", number):
+        raise RefusalError(400, "Invalid cursor")
+    return found, int(number)
+
+
+@operation("orders.daily_counts")
+def daily_counts(state: SandboxState, call: ReceivedCall) -> Reply:
+    """Count shipments by day; the last two days are not counted yet."""
+    start, end = (_day(call, name) for name in ("start-date", "end-date"))
+    if (end - start).days >= _MOST_DAYS:
+        raise RefusalError(400, f"At most {_MOST_DAYS} days can be asked for")
+    counted = datetime.fromtimestamp(state.now(), UTC).date() - timedelta(days=_DAYS_UNTIL_COUNTED)
+    days = (start + timedelta(days=number) for number in range((end - start).days + 1))
+    result = {day.isoformat(): _count(state, day) if day <= counted else {} for day in days}
+    return success(result, message="Success")
+
+
+def _count(state: SandboxState, day: date) -> JSON:
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+    parcels = state.store.parcels_created(midnight, midnight + DAY)
+    ordered = sum(parcel.ordered for parcel in parcels)
+    return {"manifestation": ordered, "tracking": len(parcels)} if parcels else {}
+
+
+def _day(call: ReceivedCall, name: str) -> date:
+    try:
+        return datetime.strptime(call.query.get(name, ""), "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise RefusalError(400, f"{name} must be a date, YYYY-MM-DD") from None

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from clickpost_async.sandbox.operation import JSON, ReceivedCall, RefusalError
 from clickpost_async.sandbox.world import couriers
@@ -18,6 +18,14 @@ def body(call: ReceivedCall) -> JSON:
     if not isinstance(call.payload, Mapping):
         raise RefusalError(400, "The request body is not a JSON object")
     return call.payload
+
+
+def objects(call: ReceivedCall, what: str) -> Sequence[JSON]:
+    """Return the list of objects that was sent, which has one at least."""
+    parts = call.payload
+    if not isinstance(parts, list) or not parts or not all(isinstance(p, Mapping) for p in parts):
+        raise RefusalError(400, f"The request body is not a list of {what}")
+    return parts
 
 
 def required(part: JSON, *names: str, status: int = 400) -> None:
@@ -36,8 +44,13 @@ def text(part: JSON, name: str, *, status: int = 400) -> str:
     return value
 
 
+def printable(value: object) -> str:
+    """Return a value as text that can be encoded; nothing for None."""
+    return "" if value is None else str(value).encode("utf-8", "replace").decode()
+
+
 def number(value: object) -> float | None:
-    """Read a number, which may be written as text; None if it is none, or has no end."""
+    """Read a number, which may be written as text; None if it is none, or is infinite."""
     try:
         found = float(value) if isinstance(value, int | float | str) else math.nan
     except (ValueError, OverflowError):

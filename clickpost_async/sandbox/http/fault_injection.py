@@ -15,7 +15,7 @@ from clickpost_async.sandbox.http.faults import Fault, Faults
 from clickpost_async.sandbox.operation import Reply, refusal
 from clickpost_async.sandbox.world.scenarios import COURIER_ERROR, INTERNAL_ERROR
 
-# Under this name the server hands the connection itself to the application, in the scope's state.
+# The key in the scope's state under which the server passes the connection to the application.
 CONNECTION = "clickpost_async.sandbox.connection"
 
 _PAGES: Mapping[Fault, tuple[HTTPStatus, str]] = MappingProxyType(
@@ -49,8 +49,8 @@ def throttled(seconds: int) -> Response:
     return response_to(Reply({"detail": detail}, 429, {"Retry-After": str(seconds)}))
 
 
-def answer_instead(fault: Fault, faults: Faults) -> Response | None:
-    """Return the response of a fault; None if it has none."""
+def injected_response(fault: Fault, faults: Faults) -> Response | None:
+    """Return the response of a fault; None if it drops the connection."""
     if fault is Fault.TOO_MANY:
         return throttled(faults.retry_after)
     if fault is Fault.OOPS:

@@ -44,7 +44,7 @@ class Fault(enum.StrEnum):
 
     @property
     def books(self) -> bool:
-        """Return whether the call is carried out before it fails."""
+        """Whether the call is carried out before it fails."""
         return self in _AFTER_BOOKING
 
 
@@ -53,7 +53,6 @@ _AFTER_BOOKING = frozenset(
 )
 
 
-# More is no test, and a float would not hold it.
 MOST_TIMES = 1_000_000
 _LONGEST_LATENCY = 3600
 
@@ -64,7 +63,7 @@ def _chance() -> float:
 
 
 @define
-class _Line:
+class _ScriptedFault:
     fault: Fault
     times: int
     reference_number: str | None
@@ -91,7 +90,7 @@ class Faults:
     reset: bool = False
     retry_after: int = 1
     seed: int = 0
-    _script: list[_Line] = field(factory=list, init=False, repr=False)
+    _script: list[_ScriptedFault] = field(factory=list, init=False, repr=False)
     _calls: Counter[str] = field(factory=Counter, init=False, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False, eq=False)
 
@@ -102,7 +101,7 @@ class Faults:
         if not 1 <= times <= MOST_TIMES:
             raise ValueError(f"times: must be from 1 to {MOST_TIMES:,}")
         with self._lock:
-            self._script.append(_Line(Fault(fault), times, reference_number))
+            self._script.append(_ScriptedFault(Fault(fault), times, reference_number))
 
     def draw(self, reference_number: str, *, asks_courier: bool = True) -> Fault | None:
         """Return the fault of this call, if any: scripted ones first, then at random."""
@@ -126,13 +125,17 @@ class Faults:
                 waiting[line.fault] += line.times
         return waiting
 
-    def state(self) -> Mapping[str, float]:
-        """Return the latency, and the chance and the script of each fault."""
+    def chances(self) -> Mapping[str, float]:
+        """Return the latency, and the probability of each fault."""
         chances = {fault.value: float(getattr(self, fault.value)) for fault in Fault}
-        scripted = {f"next {fault}": float(times) for fault, times in self.scripted().items()}
-        return {"latency": self.latency, **chances, **scripted}
+        return {"latency": self.latency, **chances}
 
-    def forget(self) -> None:
+    def state(self) -> Mapping[str, float]:
+        """Return the latency, the probability of each fault, and how often it is scripted."""
+        scripted = {f"next {fault}": float(times) for fault, times in self.scripted().items()}
+        return {**self.chances(), **scripted}
+
+    def clear(self) -> None:
         """Stop injecting faults: drop the script, set every probability and the latency to 0."""
         with self._lock:
             self._script.clear()

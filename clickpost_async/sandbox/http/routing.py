@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -15,34 +16,35 @@ from clickpost_async.sandbox.operation import Operation, Reply
 _ROOT = "/api"
 _DOUBLED = re.compile(r"//+api/|/api/(/|.*//)").match
 
-Answer = Callable[[Operation, Scope, Receive, Send], Awaitable[None]]
-File = Callable[[str], bytes | None]
+Responder = Callable[[Operation, Scope, Receive, Send], Awaitable[None]]
+
+S = TypeVar("S")
 
 
 class _TrailingSlashRouter:
     """All operations at one path, by method."""
 
-    def __init__(self, answer: Answer, operations: Mapping[str, Operation]) -> None:
-        self._answer = answer
+    def __init__(self, respond: Responder, operations: Mapping[str, Operation]) -> None:
+        self._respond = respond
         self._operations = operations
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         operation = self._operations.get(scope["method"])
         if operation is not None:
-            await self._answer(operation, scope, receive, send)
+            await self._respond(operation, scope, receive, send)
             return
         detail = f'Method "{scope["method"]}" not allowed.'
         allowed = {"Allow": ", ".join(sorted(self._operations))}
         await response_to(Reply({"detail": detail}, 405, allowed))(scope, receive, send)
 
 
-def router(operations: Iterable[Operation], answer: Answer, files: Iterable[Route]) -> ASGIApp:
+def router(operations: Iterable[Operation], respond: Responder, others: Iterable[Route]) -> ASGIApp:
     """Return a router that matches operations by their exact path, trailing slash included."""
     routes_by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations:
         routes_by_path.setdefault(_ROOT + operation.path, {})[operation.method] = operation
 
-    async def elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
+    async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
         # Django in production sends every method to the path with the slash.
         path = scope["path"] + "/"
         response: Response = page(HTTPStatus.NOT_FOUND, "Not Found")
@@ -58,18 +60,18 @@ def router(operations: Iterable[Operation], answer: Answer, files: Iterable[Rout
         await routes(scope, receive, send)
 
     known = [
-        Route(path, _TrailingSlashRouter(answer, methods))
+        Route(path, _TrailingSlashRouter(respond, methods))
         for path, methods in routes_by_path.items()
     ]
-    routes = Router([*known, *files], redirect_slashes=False, default=elsewhere)
+    routes = Router([*known, *others], redirect_slashes=False, default=not_found)
     return find
 
 
-def files_at(path: str, file: File, media_type: str) -> Route:
+def files_at(state: S, path: str, file: Callable[[S, str], bytes | None], media_type: str) -> Route:
     """Return a route to files, which are served to anyone who knows their name, as by S3."""
 
     async def serve(request: Request) -> Response:
-        content = file(request.path_params["name"])
+        content = file(state, request.path_params["name"])
         if content is None:
             return page(HTTPStatus.NOT_FOUND, "Not Found")
         return Response(content, media_type=media_type)

@@ -26,25 +26,25 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def guard(endpoint: Endpoint) -> Endpoint:
     """Allow requests from this machine only, and add security headers."""
 
-    async def answer(request: Request) -> Response:
+    async def guarded(request: Request) -> Response:
         refused = _refusal(request)
         response = JSONResponse({"error": refused}, 403) if refused else await endpoint(request)
         response.headers.update(_HEADERS)
         return response
 
-    return answer
+    return guarded
 
 
 def _refusal(request: Request) -> str | None:
     # DNS rebinding: another site's name may resolve to this machine; Host has that name then.
     if not is_loopback(request.url.hostname or ""):
-        return "the sandbox is for this machine alone: call it at http://127.0.0.1"
+        return "only this machine has access: call the sandbox at http://127.0.0.1"
     if request.method in ("GET", "HEAD"):
         return None
     origin, site = (request.headers.get(name) for name in ("origin", "sec-fetch-site"))
     # Programs send neither header, browsers at least one.
     if site not in (None, "same-origin") or (origin and urlsplit(origin).netloc != _host(request)):
-        return "another site's page may not turn the sandbox's knobs"
+        return "requests from the pages of other sites are not accepted"
     return None
 
 

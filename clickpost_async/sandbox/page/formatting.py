@@ -7,7 +7,7 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from clickpost_async.sandbox.http.faults import Fault
-from clickpost_async.sandbox.store.parcels import Parcel, Scan, place
+from clickpost_async.sandbox.store.records import Parcel, Scan, place
 from clickpost_async.sandbox.world.clock import IST, ist
 from clickpost_async.sandbox.world.couriers import name_of
 from clickpost_async.sandbox.world.tracking_codes import station

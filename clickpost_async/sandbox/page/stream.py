@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-import attrs
 from attrs import define, field, frozen
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -17,7 +16,8 @@ from clickpost_async.sandbox.control import SandboxControl
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.page import formatting
 from clickpost_async.sandbox.redaction import cover, people_in, redact
-from clickpost_async.sandbox.store.orders import Order
+from clickpost_async.sandbox.store.records import LoggedCall, Order, Parcel
+from clickpost_async.sandbox.store.repository import KEPT
 
 FOLDER = Path(__file__).parent
 # So many rows of each list are shown.
@@ -55,7 +55,7 @@ class PageStream:
 
     _control: SandboxControl
     _templates: Environment
-    _look: ViewOptions
+    _options: ViewOptions
     _rows: dict[str, dict[str, object]] = field(factory=dict, init=False)
     _parts: dict[str, str] = field(factory=dict, init=False)
     _seen: object = field(default=None, init=False)
@@ -72,13 +72,14 @@ class PageStream:
         return {"lists": {name: rows for name, rows in lists.items() if rows}, "parts": parts}
 
     def _lists(self) -> Mapping[str, Sequence[tuple[str, object]]]:
-        control, board, search = self._control, self._control.board, self._look.search
+        control, search = self._control, self._options.search
+        store = control.store
         return {
-            "requests": [(str(call.id), call) for call in control.exchanges(ROWS, search)],
-            "orders": [(line.key, line) for line in board.orders(ROWS, search)],
-            "ledger": [(str(sale.id), sale) for sale in board.ledger(ROWS, search)],
-            "returns": [(note.about, note) for note in board.return_requests(ROWS, search)],
-            "webhooks": [(str(pushed.id), pushed) for pushed in control.deliveries()[:ROWS]],
+            "requests": [(str(call.id), call) for call in store.latest_calls(ROWS, search)],
+            "orders": [(row.key, row) for row in store.order_list(ROWS, search)],
+            "ledger": [(str(label.id), label) for label in store.purchases(ROWS, search)],
+            "returns": [(note.about, note) for note in control.return_requests(ROWS, search)],
+            "webhooks": [(str(sent.id), sent) for sent in control.deliveries()[:ROWS]],
         }
 
     def _list(self, name: str, rows: Sequence[tuple[str, object]]) -> JSON | None:
@@ -103,8 +104,8 @@ class PageStream:
             self._write(
                 "parts",
                 "totals",
-                attrs.asdict(control.board.totals()),
-                control.counts(),
+                control.store.totals(),
+                control.store.call_counts(),
                 pulse,
                 max(10, *(calls for calls, _ in pulse)),
             ),
@@ -127,54 +128,52 @@ class PageStream:
         yield "detail", self._detail()
 
     def _detail(self) -> str:
-        kind, _, name = self._look.shown.partition("/")
+        kind, _, name = self._options.shown.partition("/")
         if kind == "request":
-            is_number = re.fullmatch(r"[0-9]{1,15}", name)
-            exchange = self._control.exchange(int(name)) if is_number else None
-            if exchange is None:
-                return self._write("details", "gone", "This call is not kept any more.")
-            show = (lambda it: it) if self._look.persons else redact
-            sent, answered = show(exchange.sent), show(exchange.answered)
-            return self._write("details", "request", exchange, sent, answered, self._look.persons)
-        if kind not in ("order", "parcel"):
-            return ""
-        return self._order(name) if kind == "order" else self._parcel(name)
+            return self._request(name)
+        control, store, order = self._control, self._control.store, None
+        if kind == "order":
+            order = store.one(Order, reference_number=name)
+            if order is None:
+                return self._write("details", "missing", "There is no such order.")
+            parcel = control.parcel(order.waybill or "", order.courier_partner)
+            return self._order(order, parcel)
+        if kind == "parcel":
+            parcel = store.one(Parcel, waybill=name)
+            if parcel is None:
+                return self._write("details", "missing", "There is no such parcel.")
+            return self._order(None, parcel)
+        return ""
 
-    def _order(self, reference: str) -> str:
-        order = self._control.board.order(reference)
-        if order is None:
-            return self._write("details", "gone", "There is no such order.")
-        return self._message(order, reference, order.waybill, order.courier_partner)
+    def _request(self, name: str) -> str:
+        is_number = re.fullmatch(r"[0-9]{1,15}", name)
+        store = self._control.store
+        call = store.one(LoggedCall, id=int(name)) if is_number else None
+        if call is None or call.id <= store.call_counts()[0] - KEPT:
+            return self._write("details", "missing", "This request is no longer stored.")
+        show = (lambda it: it) if self._options.persons else redact
+        request, response = show(call.request_json), show(call.response_json)
+        return self._write("details", "request", call, request, response, self._options.persons)
 
-    def _parcel(self, waybill: str) -> str:
-        return self._message(None, "", waybill, None)
-
-    def _message(
-        self, order: Order | None, reference: str, waybill: str | None, courier: int | None
-    ) -> str:
-        board = self._control.board
-        try:
-            way = board.journey(waybill, courier) if waybill else None
-        except LookupError:
-            return self._write("details", "gone", "There is no such parcel.")
+    def _order(self, order: Order | None, parcel: Parcel | None) -> str:
+        control, reference = self._control, order.reference_number if order else ""
         people = people_in(order.payload) if order else {}
-        if not self._look.persons:
+        if not self._options.persons:
             people = {
-                role: {name: cover(name, said) for name, said in party.items()}
+                role: {name: cover(name, text) for name, text in party.items()}
                 for role, party in people.items()
             }
-        calls = self._control.exchanges(ROWS, reference) if reference else []
-        pushed = [push for push in self._control.deliveries() if waybill and push.about == waybill]
+        calls = control.store.latest_calls(ROWS, reference) if reference else []
         return self._write(
             "details",
             "order",
             order,
-            way,
+            control.journey_of(parcel) if parcel else None,
             people,
-            self._look.persons,
-            board.purchases(reference) if reference else [],
+            self._options.persons,
+            control.store.bought(reference),
             [call for call in calls if call.about == reference][:12],
-            pushed[:12],
+            [sent for sent in control.deliveries() if parcel and sent.about == parcel.waybill][:12],
         )
 
     def _write(self, file: str, macro: str, *values: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Database:
-    """One connection and one lock: calls come on the server's thread, questions on the test's."""
+    """One connection and one lock, for the threads of the server and of the test."""
 
     def __init__(self, path: str | PathLike[str] | None, tables: str) -> None:
         self._db = sqlite3.connect(
@@ -37,11 +37,6 @@ class Database:
         with self.together():
             for table in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
                 self.run(f"DELETE FROM {table['name']}")  # noqa: S608 - our own tables
-
-    def add_tables(self, tables: str) -> None:
-        """Make tables that are not there yet."""
-        with self._lock:
-            self._db.executescript(tables)
 
     def rows(self, statement: str, *values: object, **named: object) -> list[dict[str, Any]]:
         """Return the rows of a query; its values are positional or named."""

@@ -36,9 +36,14 @@ class SandboxAccount:
     priced: bool = False
 
     @property
+    def courier_name(self) -> str:
+        """The courier's display name."""
+        return couriers.name_of(self.courier_partner)
+
+    @property
     def named(self) -> str:
         """Its entry in the lists of filters."""
-        return f"{couriers.name_of(self.courier_partner)}({self.code}({self.id}))"
+        return f"{self.courier_name}({self.code}({self.id}))"
 
     @property
     def by_air(self) -> bool:

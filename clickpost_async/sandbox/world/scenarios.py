@@ -30,11 +30,12 @@ from types import MappingProxyType
 from clickpost_async.sandbox.operation import RefusalError, message_of
 
 UNSERVED = "999999"
+NEEDS_VENDOR_CODE = "needs-vendor-code"
 
 INTERNAL_ERROR = "Oops! Internal server error in Clickpost"
 COURIER_ERROR = message_of(322)
 
-_ACCOUNTS: Mapping[str, int] = MappingProxyType(
+ACCOUNTS: Mapping[str, int] = MappingProxyType(
     {
         "unknown-account": 351,
         "shared-account": 352,
@@ -47,19 +48,19 @@ _ACCOUNTS: Mapping[str, int] = MappingProxyType(
 )
 
 # A courier's own message is passed on as the repr of a Python dict.
-_WORDS = (
+_COURIER_MESSAGE = (
     "{{'status': {{'reason': '{reason}', 'job_id': '0f0f0f0f-0000-4000-8000-000000000000', "
     "'success': False, 'value': 'CourierError', 'type': 'Complete'}}}}"
 )
 
 
 def _refused(reason: str) -> str:
-    return message_of(319, _WORDS.format(reason=reason))
+    return message_of(319, _COURIER_MESSAGE.format(reason=reason))
 
 
 _COURIERS: tuple[tuple[re.Pattern[str], int, str], ...] = tuple(
-    (re.compile(rf"{word}(?:-(\d+))?"), status, message)
-    for word, status, message in (
+    (re.compile(rf"{keyword}(?:-(\d+))?"), status, message)
+    for keyword, status, message in (
         ("COURIER-REFUSES", 319, _refused("the shipment was not accepted")),
         ("COURIER-BUSY", 322, COURIER_ERROR),
         ("COURIER-SLOW", 329, "Courier partner API timed out"),
@@ -71,18 +72,16 @@ _COURIERS: tuple[tuple[re.Pattern[str], int, str], ...] = tuple(
 PASSING = frozenset({322, 329, 500})
 
 
-def check_account(account_code: str, vendor_code: object) -> None:
+def check_account(account_code: str) -> None:
     """Reject the accounts in the table."""
-    if account_code in _ACCOUNTS:
-        raise RefusalError(_ACCOUNTS[account_code])
-    if account_code == "needs-vendor-code" and not vendor_code:
-        raise RefusalError(355)
+    if account_code in ACCOUNTS:
+        raise RefusalError(ACCOUNTS[account_code])
 
 
 def ask_to_cancel(reference_number: str) -> None:
     """Reject a cancellation that the courier rejects."""
     if "CANCEL-REFUSED" in reference_number:
-        raise RefusalError(400, _WORDS.format(reason="the shipment is not cancellable"))
+        raise RefusalError(400, _COURIER_MESSAGE.format(reason="the shipment is not cancellable"))
 
 
 def decides_later(reference_number: str) -> bool:

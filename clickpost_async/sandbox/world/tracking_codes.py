@@ -43,6 +43,11 @@ class Station:
     event: int | None = None
     at_drop: bool = False
 
+    @property
+    def bucket_description(self) -> str:
+        """The description of its bucket."""
+        return BUCKETS[self.bucket]
+
 
 STATIONS: Mapping[int, Station] = MappingProxyType(
     {

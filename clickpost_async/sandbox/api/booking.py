@@ -1,0 +1,166 @@
+"""What the sandbox keeps of an order or a registration for later responses and webhooks."""
+
+from collections.abc import Mapping, Sequence
+
+from attrs import frozen
+
+from clickpost_async.sandbox.api import checks, params
+from clickpost_async.sandbox.api.checks import B2B, INDIA, get
+from clickpost_async.sandbox.operation import JSON, ReceivedCall
+from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
+
+
+@frozen(kw_only=True)
+class Booking:
+    """An order that passed the checks."""
+
+    version: str
+    body: bytes
+    reference_number: str
+    courier_partner: int
+    account_code: str
+    awb_number: str | None
+    drop_pincode: str
+    wants_label: bool
+    kind: ShipmentKind
+    order_type: str
+    cod_value: float
+    origin: str
+    asynchronous: bool
+
+
+def booking_of(call: ReceivedCall, version: str) -> Booking:
+    """Return the order in a call, or reject it for the first check that fails."""
+    payload = params.body(call)
+    checks.run(checks.CHECKS[version], payload)
+    is_b2b = version == B2B
+    shipment, additional = (
+        ("shipment_info", "additional_info") if is_b2b else ("shipment_details", "additional")
+    )
+    either = shipment if is_b2b else f"{shipment}|{additional}"
+    kind = _kind(get(payload, f"{either}.delivery_type"), get(payload, f"{either}.order_type"))
+    is_async = get(payload, f"{additional}.{'is_async' if is_b2b else 'async'}")
+    label = get(payload, f"{additional}.{'is_label_required' if is_b2b else 'label'}")
+    awb_number = None if is_b2b else get(payload, f"{either}.awb_number")
+    pincode = {INDIA: "drop_pincode", B2B: "pincode"}.get(version, "postal_code")
+    return Booking(
+        version=version,
+        body=call.body,
+        reference_number=str(get(payload, f"{shipment}.reference_number")),
+        courier_partner=get(payload, f"{shipment}.courier_partner"),
+        account_code=str(get(payload, f"{either}.account_code") or ""),
+        awb_number=str(awb_number) if awb_number else None,
+        drop_pincode=str(get(payload, f"drop_info.{pincode}")),
+        wants_label=label is not False and (is_b2b or kind is not ShipmentKind.RVP),
+        kind=kind,
+        order_type=str(get(payload, f"{either}.order_type")),
+        cod_value=params.number(get(payload, f"{shipment}.cod_value") or 0) or 0.0,
+        origin=call.origin,
+        asynchronous=is_async is not False if is_b2b else is_async is True,
+    )
+
+
+def _kind(delivery_type: object, order_type: object) -> ShipmentKind:
+    if delivery_type == "RVP":
+        return ShipmentKind.RVP
+    return ShipmentKind.EXCHANGE if order_type == "EXCHANGE" else ShipmentKind.FORWARD
+
+
+def section(payload: JSON, name: str) -> JSON:
+    """Return an object inside the payload, empty if there is none."""
+    value = payload.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def objects(value: object) -> Sequence[JSON]:
+    """Return the objects in a list, none if it is no list."""
+    return [part for part in value if isinstance(part, Mapping)] if isinstance(value, list) else []
+
+
+def items_of(payload: JSON) -> Sequence[JSON]:
+    """Return the items of an order; those of a B2B order are in its boxes, with other names."""
+    return objects(get(payload, "shipment_details.items")) or [
+        {**product, "quantity": product.get("sku_count", product.get("count"))}
+        for box in objects(get(payload, "shipment_info.box_info"))
+        for product in objects(box.get("product_info"))
+    ]
+
+
+def merchant_order_id(payload: JSON) -> object:
+    """Return the merchant's own order id, from any of its places."""
+    return get(payload, "shipment_details|additional.order_id")
+
+
+def box_references(payload: JSON) -> Sequence[str | None]:
+    """Return the reference number of each box of a B2B order."""
+    return [
+        f"{prefix}.{number:03}" if prefix else None
+        for box in objects(get(payload, "shipment_info.box_info"))
+        for prefix in [box.get("reference_number_prefix")]
+        for number in range(1, checks.box_count(box) + 1)
+    ]
+
+
+def details_of_order(payload: JSON, version: str) -> JSON:
+    """Return the details of an order; v3 prefixes the names in its addresses."""
+    pickup, drop = ("pickup_", "drop_") if version == INDIA else ("", "")
+    invoice = get(payload, "shipment_details.invoice_number")
+    if version == B2B:
+        invoices = objects(get(payload, "shipment_info.invoice_info"))
+        invoice = invoices[0].get("number") if invoices else None
+    consignee = {
+        name.removeprefix(drop): value for name, value in section(payload, "drop_info").items()
+    }
+    return {
+        "pickup_city": get(payload, f"pickup_info.{pickup}city"),
+        "drop_city": consignee.get("city"),
+        "order_id": merchant_order_id(payload),
+        "invoice_number": invoice,
+        "currency_code": section(payload, "shipment_details").get("currency_code", "INR"),
+        "channel_name": get(payload, "additional.channel_name"),
+        "items": _items(items_of(payload)),
+        "customer": _customer(consignee, consignee),
+    }
+
+
+def details_of_registration(payload: JSON) -> JSON:
+    """Return the details of a registration, v2 or v3: nearly all are optional."""
+    shipment, additional = section(payload, "shipment_info"), section(payload, "additional")
+    drop = section(payload, "drop_info")
+    address = {
+        "address": shipment.get("drop_address"),
+        "pincode": shipment.get("drop_pincode"),
+        **drop,
+    }
+    items = shipment.get("items", section(shipment, "additional").get("items"))
+    return {
+        "pickup_city": get(payload, "pickup_info.city"),
+        "drop_city": drop.get("city"),
+        "order_id": shipment.get("order_id", additional.get("order_id")),
+        "invoice_number": shipment.get("invoice_number"),
+        "currency_code": shipment.get("currency_code", "INR"),
+        "channel_name": additional.get("channel_name"),
+        "min_edd": additional.get("min_edd"),
+        "max_edd": additional.get("max_edd"),
+        "items": _items(objects(items)),
+        "customer": _customer({**drop, **section(payload, "consumer_details")}, address),
+    }
+
+
+def _customer(person: JSON, address: JSON) -> JSON:
+    """Return a customer as in the webhooks of a return, whose pickup is at the customer's."""
+    return {
+        "customer_name": person.get("name"),
+        "customer_email": person.get("email"),
+        "customer_phone_number": person.get("phone"),
+        "pickup_state": address.get("state"),
+        "pickup_address": address.get("address"),
+        "pickup_pincode": address.get("pincode", address.get("postal_code")),
+        "pickup_city": address.get("city"),
+        "pickup_country": address.get("country", address.get("country_code")),
+    }
+
+
+def _items(items: Sequence[JSON]) -> Sequence[JSON]:
+    names = ("sku", "quantity", "description", "images")
+    return [{name: item[name] for name in names if item.get(name) is not None} for item in items]

@@ -1,0 +1,332 @@
+"""The checks of an order before it reaches a courier, as rows in ClickPost's order.
+
+Fields that are documented in two places are accepted in both, undocumented fields anywhere. What is
+mandatory is what the client's structures require, which ClickPost's own examples decide.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from clickpost_async.endpoints import CATALOG
+from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox.operation import JSON, RefusalError
+from clickpost_async.sandbox.world import couriers, scenarios
+from clickpost_async.structures._schema import FieldSpec, member_kind, specs
+
+INDIA = "v3"
+WORLD = "v4"
+B2B = "b2b"
+_CREATES = {INDIA: "orders.create_india", WORLD: "orders.create_world"}
+
+_MANDATORY = "{path} is mandatory"
+_EITHER = "shipment_details|additional"
+_SECTIONS = ("pickup_info", "drop_info", "shipment_details")
+_SIDES = ("pickup", "drop")
+_NUMBERS = ("height", "breadth", "length", "weight", "invoice_value")
+_LONGEST_REFERENCE = 100
+_LONGEST_BLUEDART_REFERENCE = 20
+_LONGEST_RVP_REASON = 500
+_MOST_BOXES = 1000
+
+
+@frozen
+class Check:
+    """One check: the code of the rejection when the value at a path is not valid.
+
+    A path goes through objects, and with `[]` through every member of a list; `a|b.name` is the
+    first of `a.name` and `b.name` that is present. `message` is appended to ClickPost's own for
+    that code. The check applies to payloads `when` that is true.
+    """
+
+    code: int
+    path: str
+    is_valid: Callable[[Any], bool]
+    message: str = ""
+    when: Callable[[JSON], bool] = lambda _: True
+
+
+def run(checks: Sequence[Check], payload: JSON) -> None:
+    """Reject a payload for the first check that fails."""
+    for check in checks:
+        if not check.when(payload):
+            continue
+        for path, value in _values(payload, check.path):
+            if not check.is_valid(value):
+                raise RefusalError(check.code, detail=check.message.format(path=path))
+
+
+def get(payload: JSON, path: str) -> Any:
+    """Return the value at a path, `None` if there is none."""
+    (_, value), *_ = _values(payload, path)
+    return value
+
+
+def _values(payload: JSON, path: str) -> Sequence[tuple[str, Any]]:
+    sections, _, name = path.partition(".")
+    if "|" in sections:
+        found = [
+            pair for part in sections.split("|") for pair in _values(payload, f"{part}.{name}")
+        ]
+        return [next((pair for pair in found if pair[1] is not None), found[0])]
+    found = [("", payload)]
+    for part in path.split("."):
+        key = part.removesuffix("[]")
+        found = [
+            (f"{at}.{key}".lstrip("."), value.get(key) if isinstance(value, Mapping) else None)
+            for at, value in found
+        ]
+        if part.endswith("[]"):
+            lists = [(at, value) for at, value in found if isinstance(value, list)]
+            found = [
+                (f"{at}[{n}]", member) for at, value in lists for n, member in enumerate(value)
+            ]
+    return found
+
+
+# --- predicates -----------------------------------------------------------------------------------
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _is_present(value: Any) -> bool:
+    return value is not None
+
+
+def _is_filled(value: Any) -> bool:
+    return value is not None and value not in ("", [], {})
+
+
+def _is_amount(value: Any) -> bool:
+    return (params.number(value) or 0) >= 0 and params.number(value) is not None
+
+
+def _is_amount_or_blank(value: Any) -> bool:
+    return not _is_filled(value) or _is_amount(value)
+
+
+def _is_zero(value: Any) -> bool:
+    return params.number(value or 0) == 0
+
+
+def _is_positive(value: Any) -> bool:
+    return (params.number(value) or 0) > 0
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(member, Mapping) for member in value)
+
+
+def _is_courier(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and couriers.exists(value)
+
+
+def _is_rvp_reason(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value.strip()) <= _LONGEST_RVP_REASON
+
+
+def _is_text(value: Any) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in str(value))
+
+
+def _is_one_of(*values: object) -> Callable[[Any], bool]:
+    return lambda value: value in values if isinstance(value, str | None) else False
+
+
+def _is_not(*values: object) -> Callable[[Any], bool]:
+    return lambda value: value not in values
+
+
+def _matches(pattern: str) -> Callable[[Any], bool]:
+    return lambda value: re.fullmatch(pattern, str(value)) is not None
+
+
+def _is_at_most(length: int) -> Callable[[Any], bool]:
+    return lambda value: len(str(value)) <= length
+
+
+def _has(path: str, *values: object) -> Callable[[JSON], bool]:
+    return lambda payload: get(payload, path) in values
+
+
+def _goes_to_bluedart(path: str) -> Callable[[JSON], bool]:
+    return lambda payload: get(payload, path) in couriers.BLUEDART
+
+
+# --- orders within India and of the world ---------------------------------------------------------
+
+
+def _accounts(path: str, *, vendor: str = "") -> Sequence[Check]:
+    rows = [Check(code, path, _is_not(name)) for name, code in scenarios.ACCOUNTS.items()]
+    needs_vendor = _has(path, scenarios.NEEDS_VENDOR_CODE)
+    return [*rows, Check(355, vendor, bool, when=needs_vendor)] if vendor else rows
+
+
+def _reference(section: str) -> Sequence[Check]:
+    path, courier = f"{section}.reference_number", f"{section}.courier_partner"
+    longer = "reference_number is longer than {} characters"
+    return (
+        Check(314, path, _is_at_most(_LONGEST_REFERENCE), longer.format(_LONGEST_REFERENCE)),
+        Check(
+            314,
+            path,
+            _is_at_most(_LONGEST_BLUEDART_REFERENCE),
+            longer.format(_LONGEST_BLUEDART_REFERENCE),
+            _goes_to_bluedart(courier),
+        ),
+        Check(314, path, _is_text, "reference_number is not text"),
+    )
+
+
+def _required(version: str, section: str) -> Sequence[Check]:
+    """Return a check for every field that the client's structure of an order requires."""
+    kind: Any = _spec(CATALOG[_CREATES[version]].takes, section).kind
+    return [
+        Check(
+            328,
+            f"{section}.{spec.wire}",
+            _is_filled if _refuses_blank(spec) else _is_present,
+            _MANDATORY,
+        )
+        for spec in specs(kind)
+        if spec.required
+    ]
+
+
+def _items(version: str) -> Sequence[Check]:
+    shipment = _spec(CATALOG[_CREATES[version]].takes, "shipment_details").kind
+    item: Any = member_kind(_spec(shipment, "items").kind)
+    names = [spec.wire for spec in specs(item) if spec.required]
+    return [
+        Check(313, f"shipment_details.items[].{name}", _is_filled, _MANDATORY) for name in names
+    ]
+
+
+def _spec(structure: Any, wire: str) -> FieldSpec:
+    return next(spec for spec in specs(structure) if spec.wire == wire)
+
+
+def _refuses_blank(spec: FieldSpec) -> bool:
+    return bool(list(spec.check("")))
+
+
+def _of_order(version: str, places: Sequence[Check]) -> Sequence[Check]:
+    is_rvp = _has(f"{_EITHER}.delivery_type", "RVP")
+    amount = "{path} must be a number that is not negative"
+    order_type, cod_value = "shipment_details.order_type", "shipment_details.cod_value"
+    items = "shipment_details.items"
+    return (
+        *(Check(328, name, _is_object, _MANDATORY) for name in _SECTIONS),
+        Check(302, "shipment_details.courier_partner", _is_courier),
+        *_accounts(f"{_EITHER}.account_code", vendor=f"{_EITHER}.vendor_code"),
+        Check(307, f"{_EITHER}.order_type", _is_one_of("COD", "PREPAID", "EXCHANGE")),
+        Check(308, "additional|shipment_details.priority", _is_one_of(None, "NORMAL", "URGENT")),
+        Check(309, f"{_EITHER}.delivery_type", _is_one_of(None, "FORWARD", "RVP")),
+        Check(310, f"{_EITHER}.rvp_reason", _is_rvp_reason, when=is_rvp),
+        Check(
+            311,
+            "shipment_details.courier_partner",
+            lambda courier: courier not in couriers.FORWARD_ONLY,
+            when=is_rvp,
+        ),
+        Check(312, items, _is_not(None, [])),
+        Check(313, items, _is_list_of_objects, "items must be a list of objects"),
+        *_items(version),
+        *_required(version, "pickup_info"),
+        *_required(version, "drop_info"),
+        *_required(version, "shipment_details"),
+        Check(314, cod_value, _is_amount_or_blank, amount),
+        Check(315, cod_value, _is_zero, when=_has(order_type, "PREPAID")),
+        Check(315, cod_value, _is_positive, when=_has(order_type, "COD")),
+        *(Check(314, f"shipment_details.{name}", _is_amount, amount) for name in _NUMBERS),
+        *(Check(314, f"{items}[].{name}", _is_amount, amount) for name in ("quantity", "price")),
+        *(
+            Check(314, f"{items}[].{name}", _is_amount_or_blank, amount)
+            for name in ("weight", "additional.weight")
+        ),
+        *places,
+        *_reference("shipment_details"),
+    )
+
+
+_OF_INDIA = [
+    check
+    for side in _SIDES
+    for check in (
+        Check(
+            314, f"{side}_info.{side}_pincode", _matches(r"[0-9]{6}"), "{path} must be six digits"
+        ),
+        Check(314, f"{side}_info.{side}_country", _matches(r"(?i:IN|India)"), "{path} must be IN"),
+    )
+]
+_OF_THE_WORLD = [
+    Check(314, f"{side}_info.country_code", _matches(r"[A-Za-z]{2}"), "{path} must be two letters")
+    for side in _SIDES
+]
+
+# --- B2B orders -----------------------------------------------------------------------------------
+
+
+def _place(section: str) -> Sequence[Check]:
+    has_no_code = _has(f"{section}.location_code", None, "")
+    always, unless_code = ("name", "phone", "country"), ("address", "city", "state", "pincode")
+    country = Check(314, f"{section}.country", _matches(r"(?i:india|in)"), "{path} must be India")
+    return (
+        *(Check(328, f"{section}.{name}", _is_filled, _MANDATORY) for name in always),
+        *(
+            Check(328, f"{section}.{name}", _is_filled, _MANDATORY, has_no_code)
+            for name in unless_code
+        ),
+        country,
+    )
+
+
+def _is_measured(box: Any) -> bool:
+    sides = (box.get(name) for name in ("length", "breadth", "height"))
+    return bool(box.get("box_master_code")) or all(params.number(side) for side in sides)
+
+
+def _is_count(value: Any) -> bool:
+    return 1 <= box_count({"count": value}) <= _MOST_BOXES
+
+
+def box_count(box: JSON) -> int:
+    """Return how many boxes of a kind there are."""
+    count = box.get("count")
+    return int(params.number(1 if count is None else count) or 0)
+
+
+_OF_B2B = (
+    *(
+        Check(328, name, _is_object, _MANDATORY)
+        for name in ("pickup_info", "drop_info", "shipment_info")
+    ),
+    Check(302, "shipment_info.courier_partner", _is_courier),
+    *_accounts("shipment_info.account_code"),
+    Check(307, "shipment_info.order_type", _is_one_of("COD", "PREPAID")),
+    Check(309, "shipment_info.delivery_type", _is_one_of("FORWARD", "RVP")),
+    Check(
+        315, "shipment_info.cod_value", _is_zero, when=_has("shipment_info.order_type", "PREPAID")
+    ),
+    Check(
+        315, "shipment_info.cod_value", _is_positive, when=_has("shipment_info.order_type", "COD")
+    ),
+    *_place("pickup_info"),
+    *_place("drop_info"),
+    Check(312, "shipment_info.box_info", _is_not(None, [])),
+    Check(313, "shipment_info.box_info", _is_list_of_objects, "box_info must be a list of objects"),
+    Check(313, "shipment_info.box_info[]", _is_measured, "{path} has neither size nor master code"),
+    Check(314, "shipment_info.box_info[].count", _is_count, "{path} must be 1 or more"),
+    Check(328, "shipment_info.reference_number", _is_filled, _MANDATORY),
+    *_reference("shipment_info"),
+)
+
+CHECKS: Mapping[str, Sequence[Check]] = {
+    INDIA: _of_order(INDIA, _OF_INDIA),
+    WORLD: _of_order(WORLD, _OF_THE_WORLD),
+    B2B: _OF_B2B,
+}

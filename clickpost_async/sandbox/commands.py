@@ -1,0 +1,220 @@
+"""Commands: methods of the sandbox that its control API calls over HTTP, with JSON.
+
+A method is declared once, with `@command`; its parameters, their types and their bounds are those
+of its signature. Over HTTP they come from the path, then from the body of a POST or the query of a
+GET. The response to an invalid request is 400 or 404 with `{"error": "…"}`.
+"""
+
+import inspect
+import json
+import math
+import re
+import typing
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import NoneType
+from typing import Annotated, Any, TypeVar
+
+import attrs
+from attrs import frozen
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from clickpost_async.sandbox.http.security import guard
+
+_LONGEST_TEXT = 1000
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
+_is_short_number = re.compile(r"[0-9]{1,15}").fullmatch
+_LARGEST = 2**53
+_COMMAND = "_sandbox_command"
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+@frozen
+class Between:
+    """The bounds of a whole number, both included."""
+
+    least: int
+    most: int
+
+    def __contains__(self, number: int) -> bool:
+        return self.least <= number <= self.most
+
+
+Limit = Annotated[int, Between(1, 1000)]
+
+
+@frozen
+class Command:
+    """One command: its path below `/control`, and how its result is called in the response."""
+
+    method: str
+    path: str
+    result: str
+    example: str
+    call: Callable[..., object]
+
+    @property
+    def row(self) -> str:
+        """Its row in the table of the documentation."""
+        path = re.sub(r"{(\w+)(:path)?}", lambda found: found[1].upper(), self.path)
+        query = "" if self.method == "POST" else _query(self.call)
+        example = f"`{self.example}`" if self.example else ""
+        text = (inspect.getdoc(self.call) or "").partition("\n")[0].rstrip(".")
+        return f"| `{self.method} /control{path}{query}` | {example} | {text} |".replace(
+            "|  |", "| |"
+        )
+
+
+def command(
+    path: str, *, method: str = "POST", result: str = "", example: str = ""
+) -> Callable[[F], F]:
+    """Declare a method to be a command; without `result`, its result is the whole response."""
+
+    def declare(call: F) -> F:
+        setattr(call, _COMMAND, Command(method, path, result, example, call))
+        return call
+
+    return declare
+
+
+def commands_of(cls: type) -> list[Command]:
+    """Return the commands of a class, in the order of their declaration."""
+    methods = (vars(base).values() for base in reversed(cls.__mro__))
+    return [getattr(call, _COMMAND) for part in methods for call in part if hasattr(call, _COMMAND)]
+
+
+def routes(sandbox: object) -> list[Route]:
+    """Return the routes of the commands of a sandbox."""
+    return [
+        Route(
+            f"/control{command.path}", guard(_endpoint(sandbox, command)), methods=[command.method]
+        )
+        for command in commands_of(type(sandbox))
+    ]
+
+
+def _endpoint(sandbox: object, command: Command) -> Callable[[Request], Any]:
+    async def handle(request: Request) -> Response:
+        body = await request.body()
+        try:
+            query = {
+                name: request.query_params[name]
+                for name in _kinds(command.call)
+                if name in request.query_params
+            }
+            given = query if command.method == "GET" else _parsed(body)
+            arguments = _arguments(command.call, given, request.path_params)
+            value = as_json(command.call(sandbox, **arguments))
+            result = {command.result: value} if command.result else value
+            return JSONResponse({} if result is None else result)
+        except (LookupError, ValueError) as error:
+            status = 404 if isinstance(error, LookupError) else 400
+            return JSONResponse({"error": str(error)}, status)
+
+    return handle
+
+
+def as_json(value: object) -> object:
+    """Return a result as JSON: of a record its `summary`, or else its fields."""
+    if attrs.has(type(value)):
+        summary = getattr(value, "summary", None)
+        return summary if summary is not None else attrs.asdict(value)  # type: ignore[arg-type]
+    if isinstance(value, list | tuple):
+        return [as_json(part) for part in value]
+    if isinstance(value, Mapping):
+        return {name: as_json(part) for name, part in value.items()}
+    return value
+
+
+def _parsed(body: bytes) -> Mapping[str, object]:
+    try:
+        given = json.loads(body) if body else {}
+    except (ValueError, RecursionError):
+        raise ValueError("body is not valid JSON") from None
+    if not isinstance(given, dict):
+        raise ValueError("body is not a JSON object")  # noqa: TRY004 - a client's mistake
+    return given
+
+
+def _arguments(
+    call: Callable[..., object], given: Mapping[str, object], path: Mapping[str, str]
+) -> dict[str, object]:
+    """Return the arguments of a command; raises ValueError for invalid ones."""
+    kinds = _kinds(call)
+    parameters = inspect.signature(call).parameters
+    *_, last = parameters.values()
+    if last.kind is inspect.Parameter.VAR_KEYWORD:
+        return {name: _converted(name, value, kinds[last.name]) for name, value in given.items()}
+    if not kinds.keys() >= given.keys():
+        [unknown, *_] = given.keys() - kinds.keys()
+        raise ValueError(f"{unknown[:40]!r} is none of {', '.join(kinds) or 'no parameters'}")
+    arguments = {**given, **path}
+    return {
+        name: _converted(name, arguments.get(name), kind)
+        for name, kind in kinds.items()
+        if name in arguments or parameters[name].default is inspect.Parameter.empty
+    }
+
+
+def _converted(name: str, value: object, kind: Any) -> object:
+    """Return a value as the kind that a parameter is annotated with; raises ValueError."""
+    if NoneType in typing.get_args(kind):
+        [kind, _] = typing.get_args(kind)
+        if value is None:
+            return None
+    bounds = next(iter(getattr(kind, "__metadata__", ())), Between(0, _LARGEST))
+    kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
+    if kind is int:
+        return _whole(name, value, bounds)
+    if kind is float:
+        return _number(name, value)
+    if kind is bool and not isinstance(value, bool):
+        raise ValueError(f"{name}: true or false is needed")
+    if kind is bool:
+        return value
+    if typing.get_origin(kind) is not None:
+        values = value if isinstance(value, list) else [value]
+        return [_whole(name, part, bounds) for part in values]
+    return kind(_text(name, value))
+
+
+def _number(name: str, value: object) -> float:
+    number = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name}: a number is needed")
+    return number
+
+
+def _whole(name: str, value: object, bounds: Between) -> int:
+    # A path and a query have digits.
+    number = int(value) if isinstance(value, str) and _is_short_number(value) else value
+    if isinstance(number, int) and not isinstance(number, bool) and number in bounds:
+        return number
+    raise ValueError(f"{name}: a whole number from {bounds.least} to {bounds.most} is needed")
+
+
+def _text(name: str, value: object) -> str:
+    # An unpaired surrogate is no character, and cannot be encoded as UTF-8.
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or _UNPRINTABLE(value):
+        raise ValueError(
+            f"{name}: a string of at most {_LONGEST_TEXT} characters is needed, without control"
+            " characters"
+        )
+    return value
+
+
+def _kinds(call: Callable[..., object]) -> dict[str, Any]:
+    hints = typing.get_type_hints(call, include_extras=True)
+    return {name: kind for name, kind in hints.items() if name != "return"}
+
+
+def _query(call: Callable[..., object]) -> str:
+    path = getattr(call, _COMMAND).path
+    names = [f"{name}=…" for name in _kinds(call) if f"{{{name}" not in path]
+    return "?" + "&".join(reversed(names)) if names else ""

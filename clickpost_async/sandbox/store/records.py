@@ -1,0 +1,303 @@
+"""The records of the sandbox's store."""
+
+import enum
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import attrs
+from attrs import field, frozen
+
+from clickpost_async.sandbox.operation import JSON
+from clickpost_async.sandbox.world import couriers, tracking_codes
+from clickpost_async.sandbox.world.tracking_codes import BUCKETS, ShipmentKind, Station
+
+
+class State(enum.StrEnum):
+    """The state of an order; of a rejected one only the attempt is stored."""
+
+    REFUSED = "refused"
+    QUEUED = "queued"
+    PLACED = "placed"
+
+
+@frozen(kw_only=True)
+class Row:
+    """A row of a table."""
+
+    table: ClassVar[str]
+
+    id: int
+
+
+@frozen(kw_only=True)
+class Order(Row):
+    """One order, as the sandbox stores it."""
+
+    table = "orders"
+
+    reference_number: str
+    version: str
+    state: State = field(converter=State)
+    body: bytes
+    courier_partner: int
+    account_code: str
+    attempts: int
+    polls: int
+    waybill: str | None
+    label: str | None
+
+    @property
+    def payload(self) -> JSON:
+        """The payload that the merchant sent."""
+        payload = json.loads(self.body)
+        return payload if isinstance(payload, dict) else {}
+
+
+@frozen(kw_only=True)
+class Parcel(Row):
+    """One parcel; `code` is where it is, `upcoming` what happens to it next, if anything does."""
+
+    table = "parcels"
+
+    waybill: str
+    courier_partner: int
+    account_code: str
+    reference_number: str
+    tracking_id: int
+    security_key: str = field(repr=False)
+    kind: ShipmentKind = field(converter=ShipmentKind)
+    ordered: bool = field(converter=bool)
+    order_type: str
+    cod_value: float
+    details: JSON = field(converter=json.loads, repr=False)
+    created_at: float
+    code: int
+    upcoming: int | None
+    scanned_at: float
+    last_scan: int
+    cancelling: bool = field(converter=bool)
+    whatsapp: bool = field(converter=bool)
+
+    def text(self, name: str) -> str:
+        """Return one of the details as text."""
+        value = self.details.get(name)
+        return "" if value is None else str(value)
+
+    @property
+    def courier_name(self) -> str:
+        """The courier's display name."""
+        return couriers.name_of(self.courier_partner)
+
+
+@frozen(kw_only=True)
+class Scan(Row):
+    """One event of a parcel's journey; `moment` is in seconds since the epoch."""
+
+    table = "scans"
+
+    parcel: int
+    code: int
+    ndr_code: int | None
+    remark: str
+    moment: float
+
+    @property
+    def station(self) -> Station:
+        """The description of its code."""
+        return tracking_codes.station(self.code)
+
+
+@frozen(kw_only=True)
+class Note(Row):
+    """A record of another kind; `about` is the waybill or number that it is looked up by."""
+
+    table = "notes"
+
+    kind: str
+    about: str
+    moment: float
+    content: dict[str, Any] = field(converter=json.loads)
+
+
+@frozen(kw_only=True)
+class LoggedCall(Row):
+    """One call and its response, without credentials.
+
+    `about` is the reference number or the waybill, `attempt` counts the calls of that operation
+    about it. `status` is the `meta.status` of the call as it was carried out, None if it was not;
+    `code` is that of the response, or else its HTTP status. With a fault there may be no response:
+    then `http_status` and `code` are 0. `moment` is monotonic, in seconds, `at` the sandbox's time,
+    and `seconds` how long the sandbox took. Bodies of more than 64 KiB, and those of old calls, are
+    not kept.
+    """
+
+    table = "calls"
+
+    operation: str
+    reference_number: str
+    about: str
+    attempt: int
+    method: str
+    path: str
+    query: Mapping[str, str] = field(converter=json.loads, repr=False)
+    body: bytes = field(repr=False)
+    payload_hash: str
+    status: int | None
+    http_status: int
+    code: int
+    response: bytes = field(repr=False)
+    fault: str | None
+    moment: float
+    seconds: float
+    at: float
+
+    @property
+    def summary(self) -> JSON:
+        """The call without its request and response."""
+        names = (
+            *("id", "operation", "about", "attempt", "http_status", "fault", "seconds", "at"),
+            "code",
+        )
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def request_json(self) -> object:
+        """The request body as JSON; a string if it is not JSON."""
+        return _read(self.body)
+
+    @property
+    def response_json(self) -> object:
+        """The response body as JSON; a string if it is not JSON."""
+        return _read(self.response)
+
+
+@frozen(kw_only=True)
+class Totals:
+    """How many orders are placed and queued, labels bought, and orders that have two."""
+
+    placed: int
+    queued: int
+    labels: int
+    twice: int
+
+
+@frozen(kw_only=True)
+class OrderListRow:
+    """One order and where its parcel is, or a parcel without one; `labels` were bought for it."""
+
+    rank: int
+    reference_number: str
+    state: str
+    attempts: int
+    waybill: str | None
+    courier_partner: int
+    kind: str | None
+    code: int | None
+    upcoming: int | None
+    order_type: str | None
+    cod_value: float | None
+    last_scan: int | None
+    labels: int
+
+    @property
+    def summary(self) -> JSON:
+        """Its columns, and its status."""
+        return {**attrs.asdict(self), "status": self.status}
+
+    @property
+    def key(self) -> str:
+        """The fragment of the page's URL that opens it."""
+        if self.state == "tracked":
+            return f"parcel/{self.waybill}"
+        return f"order/{self.reference_number}"
+
+    @property
+    def status(self) -> str:
+        """The parcel's status, or the order's."""
+        return self.state if self.code is None else tracking_codes.station(self.code).description
+
+    @property
+    def bucket(self) -> int:
+        """The group of statuses, 0 without a parcel."""
+        return 0 if self.code is None else tracking_codes.station(self.code).bucket
+
+
+@frozen(kw_only=True)
+class Label(Row):
+    """One label that was bought for an order."""
+
+    table = "labels"
+
+    reference_number: str
+    waybill: str
+    bought_at: float
+
+
+@frozen(kw_only=True)
+class LabelPurchase(Label):
+    """One label bought, the `nth` for its order."""
+
+    nth: int
+
+
+@frozen(kw_only=True)
+class Journey:
+    """A parcel's scans, the oldest first, and the stations that follow if nothing happens."""
+
+    parcel: Parcel
+    scans: Sequence[Scan]
+
+    @property
+    def summary(self) -> JSON:
+        """The parcel's scans, without personal data."""
+        scans = [
+            {**attrs.asdict(scan), "description": scan.station.description} for scan in self.scans
+        ]
+        return {
+            "waybill": self.parcel.waybill,
+            "reference_number": self.parcel.reference_number,
+            "code": self.parcel.code,
+            "scans": scans,
+            "ahead": self.ahead,
+        }
+
+    @property
+    def ahead(self) -> Sequence[str]:
+        """The descriptions of the stations that follow."""
+        way: list[int] = []
+        upcoming = self.parcel.upcoming
+        while upcoming is not None and upcoming not in way:
+            way.append(upcoming)
+            upcoming = tracking_codes.after(self.parcel.kind, upcoming, None)
+        return [tracking_codes.station(code).description for code in way]
+
+    @property
+    def may_fail(self) -> bool:
+        """Whether the parcel can still be out for delivery."""
+        kind, code, upcoming = self.parcel.kind, self.parcel.code, self.parcel.upcoming
+        return tracking_codes.to_the_door(kind, code, upcoming) is not None
+
+    @property
+    def may_return(self) -> bool:
+        """Whether its customer can request a return."""
+        delivered = self.parcel.code == tracking_codes.DELIVERED
+        return self.parcel.kind is ShipmentKind.FORWARD and delivered
+
+    @property
+    def bucket(self) -> str:
+        """The group of statuses that it is in."""
+        return BUCKETS[tracking_codes.station(self.parcel.code).bucket]
+
+
+def place(parcel: Parcel, scan: Scan) -> tuple[str, str]:
+    """Return where a scan was made, as couriers write it, and the city as ClickPost does."""
+    city = parcel.text("drop_city" if scan.station.at_drop else "pickup_city")
+    return (f"{city}_Hub" if city else "", city)
+
+
+def _read(body: bytes) -> object:
+    try:
+        return json.loads(body) if body else None
+    except (ValueError, RecursionError):
+        return body.decode("utf-8", "replace")

@@ -1,0 +1,258 @@
+"""The sandbox's data in SQLite: orders, labels, parcels, scans, notes and calls."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from importlib import resources
+from os import PathLike
+from typing import Any, TypeVar
+
+from clickpost_async.sandbox.store.database import Database
+from clickpost_async.sandbox.store.records import (
+    Label,
+    LabelPurchase,
+    LoggedCall,
+    Note,
+    Order,
+    OrderListRow,
+    Parcel,
+    Row,
+    Totals,
+)
+
+R = TypeVar("R", bound=Row)
+
+# The number of calls whose bodies are kept, and the size of the largest body, in bytes.
+KEPT = 500
+_LARGEST_BODY = 64 * 1024
+
+_COLUMNS = """
+p.kind, p.code, p.upcoming, p.order_type, p.cod_value, p.last_scan, (
+    SELECT count(*) FROM labels l WHERE l.reference_number = {table}.reference_number
+) AS labels
+"""
+# Parcels without an order were registered, or are on their way back.
+_ORDER_LIST = f"""
+SELECT * FROM (
+    SELECT o.id AS rank, o.reference_number, o.state, o.attempts, o.waybill, o.courier_partner,
+        {_COLUMNS.format(table="o")}
+    FROM orders o
+    LEFT JOIN parcels p ON p.waybill = o.waybill AND p.courier_partner = o.courier_partner
+    WHERE instr(lower(o.reference_number || ' ' || coalesce(o.waybill, '')), :search)
+    ORDER BY o.id DESC LIMIT :limit
+) UNION ALL SELECT * FROM (
+    SELECT p.id, p.reference_number, 'tracked', 0, p.waybill, p.courier_partner,
+        {_COLUMNS.format(table="p")}
+    FROM parcels p
+    WHERE (p.ordered = 0 OR p.kind = 'RVP')
+    AND instr(lower(p.reference_number || ' ' || p.waybill), :search)
+    AND NOT EXISTS (
+        SELECT 1 FROM orders o
+        WHERE o.waybill = p.waybill AND o.courier_partner = p.courier_partner
+    )
+    ORDER BY p.id DESC LIMIT :limit
+) ORDER BY rank DESC LIMIT :limit
+"""  # noqa: S608 - constants only
+_PURCHASES = """
+SELECT l.id, l.reference_number, l.waybill, l.bought_at, (
+    SELECT count(*) FROM labels m
+    WHERE m.reference_number = l.reference_number AND m.id <= l.id
+) AS nth
+FROM labels l WHERE instr(lower(l.reference_number || ' ' || l.waybill), :search)
+ORDER BY l.id DESC LIMIT :limit
+"""
+_TOTALS = """
+SELECT (SELECT count(*) FROM orders WHERE state = 'placed') AS placed,
+    (SELECT count(*) FROM orders WHERE state = 'queued') AS queued,
+    (SELECT count(*) FROM labels) AS labels,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM labels GROUP BY reference_number HAVING count(*) > 1
+    )) AS twice
+"""
+_LATEST_CALLS = """
+SELECT * FROM calls WHERE id > (SELECT coalesce(max(id), 0) FROM calls) - :kept
+AND instr(lower(operation || ' ' || about || ' ' || http_status || ' ' || coalesce(fault, '')),
+    :search)
+ORDER BY id DESC LIMIT :limit
+"""
+
+
+class SandboxStore(Database):
+    """The sandbox's data; with a path they outlive the process, and another one can read them."""
+
+    def __init__(self, path: str | PathLike[str] | None = None) -> None:
+        schema = resources.files("clickpost_async.sandbox.store") / "schema.sql"
+        super().__init__(path, schema.read_text("utf-8"))
+
+    # --- any record -----------------------------------------------------------------------------
+
+    def all(self, record: type[R], **columns: object) -> Sequence[R]:
+        """Return the records whose columns have these values, the oldest first."""
+        return self._select(record, _where(columns) + " ORDER BY id", *columns.values())
+
+    def one(self, record: type[R], **columns: object) -> R | None:
+        """Return the newest record whose columns have these values."""
+        condition = _where(columns) + " ORDER BY id DESC LIMIT 1"
+        return next(iter(self._select(record, condition, *columns.values())), None)
+
+    def get(self, record: type[R], **columns: object) -> R:
+        """Return the newest record whose columns have these values; raises LookupError."""
+        found = self.one(record, **columns)
+        if found is None:
+            raise LookupError(f"no such {record.__name__.lower()} in the sandbox")
+        return found
+
+    def insert(self, record: type[R], **columns: object) -> R:
+        """Add a record, and return it."""
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        statement = f"INSERT INTO {record.table} ({names}) VALUES ({marks})"  # noqa: S608 - names of columns
+        return self.get(record, id=self.run(statement, *map(_sql, columns.values())))
+
+    def update(self, row: R, **columns: object) -> R:
+        """Set some columns of a record, and return it."""
+        names = ", ".join(f"{name} = ?" for name in columns)
+        statement = f"UPDATE {row.table} SET {names} WHERE id = ?"  # noqa: S608 - names of columns
+        self.run(statement, *map(_sql, columns.values()), row.id)
+        return self.get(type(row), id=row.id)
+
+    def _select(self, record: type[R], condition: str, *values: object) -> Sequence[R]:
+        rows = self.rows(f"SELECT * FROM {record.table} {condition}", *values)  # noqa: S608 - constants
+        return [record(**row) for row in rows]
+
+    # --- orders and labels ----------------------------------------------------------------------
+
+    def orders(self) -> Mapping[str, Order]:
+        """Return every order that is queued or placed, by reference number."""
+        orders = self._select(Order, "WHERE state != 'refused' ORDER BY id")
+        return {order.reference_number: order for order in orders}
+
+    def attempt_order(self, reference_number: str, **columns: object) -> Order:
+        """Record an attempt to place an order, and return the order; its state is refused."""
+        with self.together():
+            known = self.one(Order, reference_number=reference_number)
+            if known is not None:
+                return self.update(known, attempts=known.attempts + 1, **columns)
+            return self.insert(Order, reference_number=reference_number, **columns)
+
+    def buy_label(self, reference_number: str, waybill: str) -> None:
+        """Add one bought label to the ledger."""
+        now = time.time()
+        self.insert(Label, reference_number=reference_number, waybill=waybill, bought_at=now)
+
+    def bought(self, reference_number: str) -> tuple[str, ...]:
+        """Return the waybills of all labels bought for one reference number, in that order."""
+        labels = self.all(Label, reference_number=reference_number)
+        return tuple(label.waybill for label in labels)
+
+    def ledger(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the waybills of all labels bought, by reference: more than one is a duplicate."""
+        ledger: dict[str, tuple[str, ...]] = {}
+        for row in self.rows("SELECT reference_number, waybill FROM labels ORDER BY id"):
+            reference = row["reference_number"]
+            ledger[reference] = (*ledger.get(reference, ()), row["waybill"])
+        return ledger
+
+    def totals(self) -> Totals:
+        """Return the number of orders, labels and duplicates."""
+        return Totals(**self.rows(_TOTALS)[0])
+
+    def order_list(self, limit: int, search: str = "") -> Sequence[OrderListRow]:
+        """Return the newest orders whose reference number or waybill contains a text."""
+        rows = self.rows(_ORDER_LIST, search=search.lower(), limit=limit)
+        return [OrderListRow(**row) for row in rows]
+
+    def purchases(self, limit: int, search: str = "") -> Sequence[LabelPurchase]:
+        """Return the labels bought last whose reference number or waybill contains a text."""
+        rows = self.rows(_PURCHASES, search=search.lower(), limit=limit)
+        return [LabelPurchase(**row) for row in rows]
+
+    # --- parcels and notes ----------------------------------------------------------------------
+
+    def moving_parcels(self) -> Sequence[Parcel]:
+        """Return the parcels that have not reached the end of their route, the oldest first."""
+        return self._select(Parcel, "WHERE upcoming IS NOT NULL ORDER BY id")
+
+    def due_parcel(self, before: float) -> Parcel | None:
+        """Return the parcel on its route that was scanned first, if that was before a moment."""
+        condition = "WHERE upcoming IS NOT NULL AND scanned_at <= ? ORDER BY scanned_at, id LIMIT 1"
+        return next(iter(self._select(Parcel, condition, before)), None)
+
+    def parcels_scanned(
+        self, start: float, end: float, *, after: tuple[float, int] = (0.0, 0), limit: int = -1
+    ) -> Sequence[Parcel]:
+        """Return the parcels whose newest scan is within a window, the oldest scan first.
+
+        `after` is the moment and the number of the scan that they follow.
+        """
+        condition = (
+            "WHERE scanned_at BETWEEN ? AND ? AND (scanned_at, last_scan) > (?, ?)"
+            " ORDER BY scanned_at, last_scan LIMIT ?"
+        )
+        return self._select(Parcel, condition, max(start, after[0]), end, *after, limit)
+
+    def parcels_created(self, start: float, end: float) -> Sequence[Parcel]:
+        """Return the parcels that became known from `start` until before `end`."""
+        condition = "WHERE created_at >= ? AND created_at < ? ORDER BY id"
+        return self._select(Parcel, condition, start, end)
+
+    def notes(self, kind: str, start: float, end: float) -> Sequence[Note]:
+        """Return the notes of a window, both ends included, the oldest first."""
+        condition = "WHERE kind = ? AND moment BETWEEN ? AND ? ORDER BY moment, id"
+        return self._select(Note, condition, kind, start, end)
+
+    # --- calls ----------------------------------------------------------------------------------
+
+    def log_call(self, **columns: object) -> None:
+        """Log a call, and drop the bodies of the oldest one that has them."""
+        operation, about = columns["operation"], columns["about"]
+        bodies = {name: _bounded(columns[name]) for name in ("body", "response")}
+        latest = "SELECT max(attempt) AS attempt FROM calls WHERE operation = ? AND about = ?"
+        with self.together():
+            [row] = self.rows(latest, operation, about)
+            attempt = 1 + (row["attempt"] or 0) if about else 1
+            call = self.insert(LoggedCall, **columns | bodies, attempt=attempt)
+            drop = "UPDATE calls SET query = '{}', body = x'', response = x'' WHERE id = ?"
+            self.run(drop, call.id - KEPT)
+
+    def latest_calls(self, limit: int, search: str = "") -> Sequence[LoggedCall]:
+        """Return the latest calls that contain a text, the newest first."""
+        rows = self.rows(_LATEST_CALLS, kept=KEPT, search=search.lower(), limit=limit)
+        return [LoggedCall(**row) for row in rows]
+
+    def call_counts(self) -> tuple[int, int]:
+        """Return the number of calls, and of those with an injected fault."""
+        [row] = self.rows(
+            "SELECT (SELECT coalesce(max(id), 0) FROM calls) AS total,"
+            " (SELECT count(*) FROM calls WHERE fault IS NOT NULL) AS faults"
+        )
+        return row["total"], row["faults"]
+
+    def pulse(self, seconds: int) -> Sequence[tuple[int, int]]:
+        """Return, for each of the last seconds, the number of calls and of injected faults."""
+        now = int(time.monotonic())
+        rows = self.rows(
+            "SELECT CAST(moment AS INTEGER) AS second, count(*) AS calls, count(fault) AS faults"
+            " FROM calls WHERE moment >= ? AND moment < ? GROUP BY second",
+            now - seconds + 1,
+            now + 1,
+        )
+        counts = {row["second"]: (row["calls"], row["faults"]) for row in rows}
+        return [counts.get(second, (0, 0)) for second in range(now - seconds + 1, now + 1)]
+
+
+def fingerprint(body: bytes) -> str:
+    """Return a short hash of a payload, byte for byte; nothing for nothing."""
+    return sha256(body).hexdigest()[:16] if body else ""
+
+
+def _where(columns: Mapping[str, object]) -> str:
+    return "WHERE " + " AND ".join(f"{name} = ?" for name in columns) if columns else ""
+
+
+def _sql(value: object) -> Any:
+    return json.dumps(value) if isinstance(value, Mapping) else value
+
+
+def _bounded(body: object) -> object:
+    return body if isinstance(body, bytes) and len(body) <= _LARGEST_BODY else b""
