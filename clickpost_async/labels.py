@@ -2,12 +2,12 @@
 
 import io
 import os
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
 from clickpost_async._codec.file_types import HEAD, FileType, kind_of
 from clickpost_async._util.extras import require
+from clickpost_async._util.pending_file import PendingFile
 
 with require("merging labels needs pypdf", "clickpost_async[labels]"):
     from pypdf import PdfWriter
@@ -32,7 +32,7 @@ def merge(paths: Iterable[Place], into: Place, *, overwrite: bool = False) -> Pa
     Raises:
         ValueError: a file is no PDF or damaged (the message has its name); or there are none.
         FileExistsError: there is a file at `into` and `overwrite` is false.
-        OSError: a file cannot be read or written.
+        OSError: a file cannot be read or written, or `into` is a link.
 
     """
     target = Path(into)
@@ -45,13 +45,14 @@ def merge(paths: Iterable[Place], into: Place, *, overwrite: bool = False) -> Pa
     if not writer.pages:
         message = "no labels to merge: paths is empty"
         raise ValueError(message)
-    part = target.with_name(f".{secrets.token_hex(16)}.part")
+    pending = PendingFile(target)
     try:
-        with open(part, "xb", opener=_private) as file:
+        with os.fdopen(pending.descriptor, "wb") as file:
             writer.write(file)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+        pending.publish()
+    except BaseException:
+        pending.discard()
+        raise
     return target
 
 
@@ -71,7 +72,3 @@ def _append(writer: PdfWriter, path: Path) -> None:
 
 def _damaged_error(path: Path) -> ValueError:
     return ValueError(f"{path.name} cannot be read as a PDF; download it again")
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

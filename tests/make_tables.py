@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping
 from enum import Enum, IntEnum
 from pathlib import Path
-from types import ModuleType
 
 from clickpost_async._codec.response import _UNRECOGNISED, BY_STATUS
 from clickpost_async.endpoints import CATALOG
@@ -167,21 +166,15 @@ def _members(what: str, kind: type[IntEnum]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _table_in(module: ModuleType) -> str:
-    """Return the table of a module's docstring."""
-    lines = (module.__doc__ or "").splitlines()
-    return "\n".join(line for line in lines if line.startswith("|")) + "\n"
-
-
 def faults() -> str:
     """Return a row for each fault that the sandbox injects."""
-    return _table_in(faults_module)
+    return faults_module.table() + "\n"
 
 
 def control() -> str:
     """Return a row for each call of the sandbox's control API."""
     rows = [command.row for command in commands_of(Sandbox)]
-    return "\n".join(("| request | body | response |", "| --- | --- | --- |", *rows)) + "\n"
+    return "\n".join(("| request | body | what it does |", "| --- | --- | --- |", *rows)) + "\n"
 
 
 TABLES: Mapping[str, tuple[Path, Callable[[], str]]] = {

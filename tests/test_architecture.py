@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -89,11 +90,11 @@ OPERATIONS = {
     ("module", "name"),
     [(module, name) for module, names in SURFACE.items() for name in names.split()],
 )
-def test_a_public_name_is_where_users_look_for_it(module: str, name: str) -> None:
+def test_public_names_are_importable(module: str, name: str) -> None:
     assert getattr(importlib.import_module(module), name) is not None
 
 
-def test_what_type_checkers_are_told_of_the_package_is_what_it_loads() -> None:
+def test_lazy_exports_match_those_of_type_checkers() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     told = {
         alias.name: str(node.module).removeprefix("clickpost_async.")
@@ -218,9 +219,14 @@ def test_every_structure_of_a_module_is_exported() -> None:
 # --- floors -------------------------------------------------------------------------------------
 
 
+@cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
 def imported(path: Path) -> Iterator[str]:
     """Return the name of every module that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(parse(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -236,65 +242,54 @@ def place(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
-modules = pytest.mark.parametrize("path", MODULES, ids=place)
-
-
-@pytest.mark.parametrize(
-    "path",
-    [path for path in MODULES if place(path).startswith(("_codec/", "structures/", "endpoints/"))],
-    ids=place,
-)
-def test_what_words_and_bytes_mean_is_told_without_input_or_output(path: Path) -> None:
+def test_codec_structures_and_endpoints_do_no_input_or_output() -> None:
     machines = ("anyio", "asyncio", "httpcore", "httpx", "socket", "ssl", "tenacity", "trio")
 
-    assert [name for name in imported(path) if within(name, *machines)] == []
+    assert [
+        f"{place(path)}: {name}"
+        for path in MODULES
+        if place(path).startswith(("_codec/", "structures/", "endpoints/"))
+        for name in imported(path)
+        if within(name, *machines)
+    ] == []
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        path
+def test_core_imports_no_optional_package_and_none_of_their_libraries() -> None:
+    command_line = "clickpost_async.cli"
+    packages = [f"clickpost_async.{room}" for room in ROOMS]
+
+    assert [
+        f"{place(path)}: {name}"
         for path in MODULES
         if place(path) != "limits/redis.py"
         and place(path).split("/")[0].removesuffix(".py") not in ROOMS
-    ],
-    ids=place,
-)
-def test_the_core_imports_no_room_and_none_of_their_libraries(path: Path) -> None:
-    rooms = [f"clickpost_async.{room}" for room in ROOMS]
-    if place(path) == "__main__.py":  # the door to the command line
-        rooms.remove("clickpost_async.cli")
-
-    assert [name for name in imported(path) if within(name, *rooms, *ROOMS_LIBRARIES)] == []
+        for name in imported(path)
+        if within(name, *packages, *ROOMS_LIBRARIES)
+        and not (place(path) == "__main__.py" and within(name, command_line))
+    ] == []
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in MODULES if path.name == "__init__.py"], ids=place
-)
-def test_an_init_exports_under_the_same_name(path: Path) -> None:
-    renamed = [
-        f"{alias.name} as {alias.asname}"
-        for node in ast.parse(path.read_text("utf-8")).body
+def test_init_exports_names_unchanged() -> None:
+    assert [
+        f"{place(path)}: {alias.name} as {alias.asname}"
+        for path in MODULES
+        if path.name == "__init__.py"
+        for node in parse(path).body
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("clickpost_async.")
         for alias in node.names
-        if alias.asname is not None and alias.asname != alias.name
-    ]
-
-    assert renamed == []
+        if alias.asname not in (None, alias.name)
+    ] == []
 
 
-@modules
-def test_every_module_says_what_it_is_for(path: Path) -> None:
-    docstring = ast.get_docstring(ast.parse(path.read_text("utf-8")))
-
-    assert docstring
+def test_every_module_has_a_docstring() -> None:
+    assert [place(path) for path in MODULES if not ast.get_docstring(parse(path))] == []
 
 
 # --- these tests -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "clickpost.invalid"])
-def test_no_test_can_call_anybody_but_this_machine(host: str) -> None:
+def test_only_loopback_addresses_can_be_called(host: str) -> None:
     with pytest.raises(AssertionError, match="only loopback addresses are allowed"):
         socket.create_connection((host, 443), timeout=0.1)
 
@@ -312,7 +307,7 @@ def test_no_test_can_call_anybody_but_this_machine(host: str) -> None:
         "sandbox/page/page.js",
     ],
 )
-def test_the_package_carries_its_data(name: str) -> None:
+def test_package_contains_its_data_files(name: str) -> None:
     assert resources.files("clickpost_async").joinpath(name).is_file()
 
 
@@ -357,7 +352,7 @@ for room in ("sandbox", "cli", "limits.redis"):
 """
 
 
-def test_the_core_loads_no_room_and_a_room_says_what_it_needs() -> None:
+def test_core_loads_no_optional_package_and_each_names_its_extra() -> None:
     rooms = ",".join({*ROOMS} - {"bulk"})
     libraries = ",".join((*ROOMS_LIBRARIES, "cattrs"))
 

@@ -39,7 +39,7 @@ def row(labels: dict[str, Any], **figures: float) -> Row:
 # --- they run -----------------------------------------------------------------------------------
 
 
-def test_a_quick_run_measures_what_is_installed_and_says_what_is_not(tmp_path: Path) -> None:
+def test_quick_run_measures_what_is_installed_and_lists_what_is_missing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "--quick", "--results", str(tmp_path)]
     command += ["--only", *OURS]
     ran = subprocess.run(
@@ -78,7 +78,7 @@ def test_parts_are_written_and_read_again(tmp_path: Path) -> None:
     ("milliseconds", "words"),
     [(55.0, "55.0 ms | reached"), (55.1, "55.1 ms | **missed**"), (None, "– | not measured")],
 )
-def test_a_target_is_reached_missed_or_not_measured(milliseconds: float | None, words: str) -> None:
+def test_target_is_reached_missed_or_not_measured(milliseconds: float | None, words: str) -> None:
     rows = [] if milliseconds is None else [row({"import": "clickpost_async"}, ms=milliseconds)]
 
     table = _targets.table(Figures({"imports": part(*rows)}))
@@ -86,7 +86,7 @@ def test_a_target_is_reached_missed_or_not_measured(milliseconds: float | None, 
     assert f"| `import clickpost_async` | ≤ 55 ms | {words} |" in table.splitlines()
 
 
-def test_a_promise_is_held_to_its_worst_round_and_a_cost_to_its_median() -> None:
+def test_promise_is_held_to_its_worst_round_and_a_cost_to_its_median() -> None:
     labels = {"limiter": limiters.OURS}
     figures = {"over": [0, 0, 1], "used_percent": [98.0, 99.5, 99.6]}
     found = Figures({"limiters": part(Row(labels=labels, found=figures))})
@@ -114,7 +114,7 @@ def test_every_target_can_be_measured() -> None:
     assert all(figure in columns[name] for name, figure in asked)
 
 
-def test_what_was_not_measured_is_not_made_up() -> None:
+def test_missing_figure_is_an_error() -> None:
     with pytest.raises(NotMeasuredError):
         Figures({}).median("codec", "out_us")
 
@@ -154,7 +154,7 @@ def test_every_part_has_its_place_in_the_pages(tmp_path: Path) -> None:
     assert once[1] == (tmp_path / "benchmarks/README.md").read_text("utf-8")
 
 
-def test_a_page_without_the_place_is_an_error(tmp_path: Path) -> None:
+def test_page_without_the_place_is_an_error(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("<!-- one -->\n<!-- /one -->\n")
 
@@ -165,7 +165,7 @@ def test_a_page_without_the_place_is_an_error(tmp_path: Path) -> None:
         put(page, "two", "ink")
 
 
-def test_a_figure_is_told_with_its_spread() -> None:
+def test_figure_is_shown_with_its_spread() -> None:
     assert spread([3.0, 1.0, 1234.5]) == "3 (1–1,234)"
     assert spread([2.0, 2.0], 1) == "2.0"
     assert spread([]) == "–"

@@ -340,11 +340,11 @@ def test_clickpost_log_leaves_logging_that_the_application_set_up(set_up: dict[s
     assert not any(" clickpost_async: " in line for line in logged("debug", **set_up))
 
 
-def test_it_shows_nothing_but_its_width() -> None:
+def test_repr_of_a_client_shows_its_concurrency_only() -> None:
     assert repr(ClickPost("acme", KEY, max_concurrency=7)) == "ClickPost(max_concurrency=7)"
 
 
-def test_it_is_made_outside_of_any_event_loop_and_opens_nothing() -> None:
+def test_client_is_made_without_an_event_loop_and_opens_nothing() -> None:
     clickpost = ClickPost("acme", KEY)
     assert clickpost.stats() == Stats(
         calls=0,
@@ -436,7 +436,7 @@ ORDERS_THAT_ARE_NONE: Mapping[str, tuple[Callable[[], Any], str]] = {
 
 @pytest.mark.parametrize("name", ORDERS_THAT_ARE_NONE)
 @virtual_time
-async def test_what_is_no_order_is_told_by_what_was_given_and_what_to_give(name: str) -> None:
+async def test_value_that_is_no_order_is_reported_with_its_type_and_advice(name: str) -> None:
     given, message = ORDERS_THAT_ARE_NONE[name]
     play = Play([placed()])
     async with playing(play) as clickpost:
@@ -463,7 +463,7 @@ async def test_a_call_that_was_not_awaited_is_no_order() -> None:
 
 
 @virtual_time
-async def test_an_order_of_the_other_market_is_told_by_its_name() -> None:
+async def test_order_of_the_other_market_is_refused_by_name() -> None:
     world: Any = structure(world_order("R-1"), WorldOrder)
     async with playing(Play([placed()])) as clickpost:
         with pytest.raises(InvalidRequestError, match="mapping or IndiaOrder, got WorldOrder"):
@@ -471,7 +471,7 @@ async def test_an_order_of_the_other_market_is_told_by_its_name() -> None:
 
 
 @virtual_time
-async def test_all_mistakes_of_an_order_are_told_at_once_before_anything_is_sent() -> None:
+async def test_all_mistakes_of_an_order_are_reported_before_anything_is_sent() -> None:
     order = india_order("R-1")
     order["drop_info"]["drop_pincode"] = "1"
     order["drop_info"]["since"] = date(2026, 1, 31)
@@ -602,7 +602,7 @@ _BEYOND: dict[str, tuple[Any, Any, str, Any, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("what", _BEYOND)
 @virtual_time
-async def test_what_clickpost_offers_beyond_the_operations_is_called_by_ones_own(
+async def test_own_endpoints_call_what_the_operations_lack(
     what: str,
 ) -> None:
     endpoint, asked, url, answered, found = _BEYOND[what]
@@ -616,7 +616,7 @@ async def test_what_clickpost_offers_beyond_the_operations_is_called_by_ones_own
 
 
 @virtual_time
-async def test_health_is_a_question_that_any_answer_answers_and_errors_do_not() -> None:
+async def test_health_is_any_response_and_no_error() -> None:
     async with playing([said(404, "no such pincode")]) as clickpost:
         assert (await clickpost.health()).response.status == 404
     async with playing([said(301, "wrong key")]) as clickpost:
@@ -628,7 +628,7 @@ async def test_health_is_a_question_that_any_answer_answers_and_errors_do_not() 
 
 
 @virtual_time
-async def test_a_light_copy_shares_counts_gate_limiter_and_end() -> None:
+async def test_copy_with_options_shares_counters_semaphore_limiter_and_closing() -> None:
     play = Play([placed()])
     async with playing(play, max_concurrency=1, rate=Rate(1, per=10)) as clickpost:
         copy = clickpost.with_options(
@@ -683,7 +683,7 @@ async def test_a_light_copy_may_have_an_observer_of_its_own() -> None:
         ("http://[::1]:80", "[::1]:80"),
     ],
 )
-def test_a_client_says_where_its_orders_go(base: str | None, address: str) -> None:
+def test_client_repr_names_its_host(base: str | None, address: str) -> None:
     hosts = Hosts() if base is None else Hosts.at(base)
     clickpost = ClickPost("acme", KEY, hosts=hosts)
     assert clickpost.address == clickpost.with_options(deadline=1).address == address
@@ -870,7 +870,7 @@ async def test_a_sandbox_in_a_container_is_called_in_plain_http_and_gives_its_la
 
 
 @virtual_time
-async def test_stats_tell_what_was_done_and_what_is_being_done() -> None:
+async def test_stats_count_calls_done_and_in_flight() -> None:
     lines = [httpx.Response(429), httpx.ReadError(""), placed(), never_answers]
     async with playing(lines, max_concurrency=2, limiter=NoRateLimit()) as clickpost:
         await clickpost.orders.create(india_order("R-1"))
@@ -920,7 +920,7 @@ async def test_closing_twice_and_from_any_task_is_fine_and_final() -> None:
 
 @pytest.mark.fault("X07")
 @pytest.mark.asyncio
-async def test_calls_under_way_when_the_client_closes_end_in_an_error_that_says_so() -> None:
+async def test_calls_in_flight_when_the_client_closes_end_in_a_clear_error() -> None:
     async with serving(hangs) as server:
         clickpost = ClickPost("acme", KEY, base_url=server.url, max_concurrency=2)
         calls = [

@@ -59,7 +59,7 @@ def drawn() -> dict[str, str]:
     return parents
 
 
-def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
+def test_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
     assert drawn() == {kind.__name__: kind.__mro__[1].__name__ for kind in KINDS[1:]}
 
 
@@ -68,7 +68,7 @@ def test_every_error_is_public() -> None:
         assert getattr(clickpost_async, kind.__name__) is kind
 
 
-def test_an_invalid_request_is_a_value_error_too() -> None:
+def test_invalid_request_is_a_value_error_too() -> None:
     assert issubclass(InvalidRequestError, ValueError)
     assert not any(
         issubclass(kind, ValueError) for kind in KINDS if kind is not InvalidRequestError
@@ -92,7 +92,7 @@ def test_an_invalid_request_is_a_value_error_too() -> None:
         (ServerError, Outcome.UNKNOWN, True),
     ],
 )
-def test_a_class_says_what_is_known_and_whether_it_passes(
+def test_error_class_states_outcome_and_transience(
     kind: type[ClickPostError], outcome: Outcome, *, transient: bool
 ) -> None:
     error = kind("words")
@@ -102,7 +102,7 @@ def test_a_class_says_what_is_known_and_whether_it_passes(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_error_may_know_better_than_its_class(kind: type[ClickPostError]) -> None:
+def test_error_may_differ_from_its_class(kind: type[ClickPostError]) -> None:
     error = kind("words", outcome=Outcome.NOT_SENT, transient=not kind.transient)
 
     assert error.outcome is Outcome.NOT_SENT
@@ -134,7 +134,7 @@ def full(kind: type[ClickPostError]) -> ClickPostError:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_an_error_survives_pickling_with_all_it_knows(
+def test_error_survives_pickling_with_all_attributes(
     kind: type[ClickPostError], protocol: int
 ) -> None:
     error = full(kind)
@@ -150,7 +150,7 @@ def test_an_error_survives_pickling_with_all_it_knows(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_error_survives_copying(kind: type[ClickPostError]) -> None:
+def test_error_survives_copying(kind: type[ClickPostError]) -> None:
     error = full(kind)
 
     for again in (copy.copy(error), copy.deepcopy(error)):
@@ -159,7 +159,7 @@ def test_an_error_survives_copying(kind: type[ClickPostError]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_error_without_facts_survives_too(kind: type[ClickPostError]) -> None:
+def test_error_without_facts_survives_too(kind: type[ClickPostError]) -> None:
     again = pickle.loads(pickle.dumps(kind("words")))
 
     assert type(again) is kind
@@ -200,12 +200,12 @@ def test_mistakes_found_here_are_not_sent_when_only_args_survive() -> None:
     assert (again.outcome, again.message) == (Outcome.NOT_SENT, "items[0].price: too low")
 
 
-def test_an_outcome_that_is_none_is_refused() -> None:
+def test_outcome_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="perhaps"):
         ClickPostError("words", "perhaps")
 
 
-def test_an_error_made_outside_of_the_package_survives_pickling() -> None:
+def test_error_made_outside_of_the_package_survives_pickling() -> None:
     error = OwnError("words", outcome=Outcome.NOT_SENT)
     error.mark = "mine"
 
@@ -221,7 +221,7 @@ class OwnError(RefusedError):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_error_says_what_happened_where_and_how_often(kind: type[ClickPostError]) -> None:
+def test_error_message_names_cause_endpoint_and_attempts(kind: type[ClickPostError]) -> None:
     assert str(kind("words")) == "words"
     assert str(kind("words", status=319)) == "words (status 319)"
     assert str(full(kind)) == "orders.create_india: words (status 319), after 3 attempts"
@@ -237,7 +237,7 @@ def test_every_error_gives_advice(kind: type[ClickPostError]) -> None:
     assert not advice.endswith(".")
 
 
-def test_what_is_no_order_is_not_looked_up_by_a_reference_number() -> None:
+def test_other_calls_are_not_looked_up_by_reference_number() -> None:
     pickup = NoReplyError("words", endpoint="pickups.create_india")
     label = NoReplyError("words", endpoint="labels.fetch")
     label.settle_delay = 0.0
@@ -255,7 +255,7 @@ def test_advice_fits_what_is_known() -> None:
     assert "correct the fields" in InvalidRequestError("words").advice
 
 
-def test_a_throttle_tells_how_long_to_wait() -> None:
+def test_throttling_has_a_retry_after() -> None:
     assert ThrottledError("words").retry_after is None
     assert ThrottledError("words", retry_after=1.5).retry_after == 1.5
 
@@ -277,7 +277,7 @@ def test_a_throttle_tells_how_long_to_wait() -> None:
         ({}, False),
     ],
 )
-def test_a_refused_key_is_told_from_a_refused_account(
+def test_refused_key_is_distinguished_from_a_refused_account(
     facts: dict[str, int], *, refused: bool
 ) -> None:
     assert CredentialsError("words", **facts).key_refused == refused  # type: ignore[arg-type]

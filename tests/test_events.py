@@ -52,7 +52,7 @@ async def told(*lines: Line) -> Listener:
 
 
 @virtual_time
-async def test_a_call_that_goes_well_is_started_and_answered() -> None:
+async def test_successful_call_emits_started_and_succeeded() -> None:
     started, answered, ended = (await told(placed())).events
 
     assert started == AttemptStarted(call=1, endpoint=CREATE, attempt=1, reference_number="R-1")
@@ -64,7 +64,7 @@ async def test_a_call_that_goes_well_is_started_and_answered() -> None:
 
 
 @virtual_time
-async def test_every_turn_of_a_difficult_call_is_told_in_its_order() -> None:
+async def test_events_of_a_retried_call_are_emitted_in_order() -> None:
     listener = await told(
         httpx.ReadError(""),
         httpx.Response(429, headers={"retry-after": "9"}),
@@ -110,7 +110,7 @@ async def test_every_turn_of_a_difficult_call_is_told_in_its_order() -> None:
 
 
 @virtual_time
-async def test_what_is_final_is_told_once() -> None:
+async def test_final_outcome_is_reported_once() -> None:
     listener = await told(said(307, "wrong order type"))
     assert [type(event) for event in listener.events] == [
         AttemptStarted,
@@ -121,7 +121,7 @@ async def test_what_is_final_is_told_once() -> None:
 
 
 @virtual_time
-async def test_a_call_that_is_cancelled_tells_what_is_known_of_it() -> None:
+async def test_cancelled_call_reports_its_outcome() -> None:
     listener = Listener()
     async with playing(
         [placed(), never_answers], observers=[listener], max_concurrency=1
@@ -141,7 +141,7 @@ async def test_a_call_that_is_cancelled_tells_what_is_known_of_it() -> None:
 
 
 @virtual_time
-async def test_one_that_shares_an_answer_made_no_attempt() -> None:
+async def test_shared_response_has_no_attempts() -> None:
     listener = Listener()
 
     async def slowly(request: httpx.Request) -> httpx.Response:
@@ -158,7 +158,7 @@ async def test_one_that_shares_an_answer_made_no_attempt() -> None:
 
 
 @virtual_time
-async def test_an_order_with_mistakes_is_not_attempted() -> None:
+async def test_order_with_mistakes_is_not_attempted() -> None:
     listener = Listener()
     async with playing([placed()], observers=[listener]) as clickpost:
         with pytest.raises(ClickPostError):
@@ -177,7 +177,7 @@ async def test_response_with_another_reference_number_is_reported_and_not_believ
     assert listener.of(CallFinished)[-1].outcome is Outcome.UNKNOWN
 
 
-def test_the_log_has_what_went_wrong_and_in_its_details_all() -> None:
+def test_log_has_what_went_wrong_and_in_its_details_all() -> None:
     records: list[logging.LogRecord] = []
     handler = logging.Handler()
     handler.emit = records.append  # type: ignore[method-assign]

@@ -49,14 +49,14 @@ def test_pages_follow_each_other_in_the_order_given(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damaged", [b"", b"<html>", pdf(100)[:-40], pdf(100)[40:], b"%PDF-1.4\nnothing\n%%EOF\n"]
 )
-def test_a_damaged_label_is_named_and_nothing_is_written(tmp_path: Path, damaged: bytes) -> None:
+def test_damaged_label_is_named_and_nothing_is_written(tmp_path: Path, damaged: bytes) -> None:
     paths = saved(tmp_path, good=pdf(100), bad=damaged)
     with pytest.raises(ValueError, match=r"^bad\.pdf cannot be read as a PDF"):
         merge(paths, tmp_path / "all.pdf")
     assert names_in(tmp_path) == ["bad.pdf", "good.pdf"]
 
 
-def test_a_label_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_label_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.pdf"):
         merge([tmp_path / "none.pdf"], tmp_path / "all.pdf")
 
@@ -67,7 +67,7 @@ def test_no_labels_are_no_file(tmp_path: Path) -> None:
     assert names_in(tmp_path) == []
 
 
-def test_a_file_that_is_there_is_kept_unless_it_may_be_overwritten(tmp_path: Path) -> None:
+def test_file_that_is_there_is_kept_unless_it_may_be_overwritten(tmp_path: Path) -> None:
     paths = saved(tmp_path, one=pdf(100))
     into = tmp_path / "all.pdf"
     into.write_text("kept")
@@ -77,12 +77,12 @@ def test_a_file_that_is_there_is_kept_unless_it_may_be_overwritten(tmp_path: Pat
     assert widths(merge(paths, into, overwrite=True)) == [100]
 
 
-def test_a_label_may_be_replaced_by_a_file_that_holds_it(tmp_path: Path) -> None:
+def test_label_may_be_replaced_by_a_file_that_holds_it(tmp_path: Path) -> None:
     (one,) = saved(tmp_path, one=pdf(100))
     assert widths(merge([one, one], one, overwrite=True)) == [100, 100]
 
 
-def test_without_pypdf_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pypdf_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without(name: str, *rest: Any, **more: Any) -> Any:

@@ -69,7 +69,7 @@ async def test_mock_transport_gets_the_request_with_the_key() -> None:
 
 @pytest.mark.parametrize("transport", [lambda: None, over_httpx], ids=["default", "httpx"])
 @pytest.mark.asyncio
-async def test_respx_answers_the_default_transport_and_httpxs(transport: Any) -> None:
+async def test_respx_intercepts_the_default_and_the_httpx_transport(transport: Any) -> None:
     with respx.mock() as router:
         route = router.post(path=PATH, params__contains={"key": "REDACTED"}).respond(content=PLACED)
         assert (await place(transport())).waybill == "W-1"
@@ -87,7 +87,7 @@ async def test_respx_does_not_respond_to_httptools_or_httpx2(transport: Any) -> 
 
 
 @pytest.mark.asyncio
-async def test_pytest_httpx_answers_httpxs_transport(httpx_mock: HTTPXMock) -> None:
+async def test_pytest_httpx_intercepts_the_httpx_transport(httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(method="POST", content=PLACED)
 
     assert (await place(over_httpx())).waybill == "W-1"
@@ -98,7 +98,7 @@ async def test_pytest_httpx_answers_httpxs_transport(httpx_mock: HTTPXMock) -> N
 @pytest.mark.httpx_mock(assert_all_responses_were_requested=False)
 @pytest.mark.parametrize("transport", [lambda: None, lambda: "httptools", over_httpx2])
 @pytest.mark.asyncio
-async def test_pytest_httpx_answers_no_other_transport(
+async def test_pytest_httpx_intercepts_no_other_transport(
     httpx_mock: HTTPXMock, transport: Any
 ) -> None:
     httpx_mock.add_response(method="POST", content=PLACED)
@@ -142,7 +142,7 @@ async def test_vcrpy_neither_records_nor_holds_back_transports_of_ours(
 
 @pytest.mark.parametrize("transport", [lambda: None, lambda: "httptools", over_httpx])
 @pytest.mark.asyncio
-async def test_aioresponses_answers_nothing(transport: Any) -> None:
+async def test_aioresponses_intercepts_nothing(transport: Any) -> None:
     with aioresponses() as mocked:
         mocked.post(re.compile(".*create-order.*"), body=PLACED)
         with pytest.raises(NotSentError, match=REFUSED):
@@ -155,7 +155,7 @@ async def test_aioresponses_answers_nothing(transport: Any) -> None:
 
 
 @pytest.mark.asyncio
-async def test_offline_sends_no_client_that_is_told_no_address_to_clickpost(
+async def test_offline_keeps_clients_without_a_base_url_from_clickpost(
     nobody_listens: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = nobody_listens.removeprefix("http://127.0.0.1:").removesuffix("/offline")
@@ -170,7 +170,7 @@ async def test_offline_sends_no_client_that_is_told_no_address_to_clickpost(
 
 
 @pytest.mark.asyncio
-async def test_offline_leaves_clients_that_are_told_where_clickpost_is(
+async def test_offline_leaves_clients_with_a_base_url_alone(
     clickpost_sandbox: Sandbox,
 ) -> None:
     with offline() as base_url:

@@ -68,7 +68,7 @@ async def told_of(clickpost: ClickPost, what: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("canary", [NAME, STREET, PHONE, MAIL, NAME.upper()])
-def test_the_scanner_finds_what_is_planted(canary: str) -> None:
+def test_scanner_finds_what_is_planted(canary: str) -> None:
     with listening() as handler:
         logging.getLogger("httpcore.http11").debug("sent %s", canary)
     assert leaks(handler.heard)
@@ -106,16 +106,14 @@ def repeating(write: Callable[[str], bytes], text: str) -> Callable[[Any], Any]:
 @pytest.mark.parametrize("text", [NAME, STREET, PHONE, f"+91-{PHONE}", MAIL, NAME.upper()])
 @pytest.mark.parametrize("echo", ECHOES)
 @pytest.mark.asyncio
-async def test_a_server_that_repeats_a_person_does_not_make_us_show_one(
-    echo: str, text: str
-) -> None:
+async def test_server_that_repeats_a_person_does_not_make_us_show_one(echo: str, text: str) -> None:
     talk = repeating(ECHOES[echo], text)
     async with serving(talk) as server, client(server.url) as clickpost:
         assert leaks(await told_of(clickpost, order())) == []
 
 
 @pytest.mark.asyncio
-async def test_without_a_mask_the_words_of_a_server_would_show_one(
+async def test_message_without_redaction_shows_personal_data(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(call_state, "redact", lambda words, *_: words)
@@ -125,7 +123,7 @@ async def test_without_a_mask_the_words_of_a_server_would_show_one(
 
 
 @pytest.mark.asyncio
-async def test_what_the_words_are_about_stays() -> None:
+async def test_redaction_keeps_the_subject_of_a_message() -> None:
     async with playing([said(302, f"R-1: drop_phone {PHONE} of {NAME} at 411001 is odd")]) as calls:
         with pytest.raises(ClickPostError) as caught:
             await calls.orders.create(order())
@@ -145,7 +143,7 @@ MISTAKES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 @pytest.mark.asyncio
-async def test_a_mistake_is_told_by_its_field_and_not_by_its_value(mistake: str) -> None:
+async def test_mistake_names_its_field_and_not_its_value(mistake: str) -> None:
     wrong = order() | {}
     for path, value in MISTAKES[mistake].items():
         section, _, name = path.partition("__")
@@ -165,13 +163,13 @@ async def test_a_mistake_is_told_by_its_field_and_not_by_its_value(mistake: str)
     assert len(outcomes) == 1
 
 
-def test_structures_show_their_people_to_nobody() -> None:
+def test_repr_of_structures_shows_no_personal_data() -> None:
     known = structure(order(), IndiaOrder)
     assert leaks([repr(known), str(known), f"{known}", repr([known])]) == []
 
 
 @pytest.mark.asyncio
-async def test_observers_are_told_of_no_person() -> None:
+async def test_events_contain_no_personal_data() -> None:
     listener = Listener()
 
     async def answer(request: httpx.Request) -> httpx.Response:

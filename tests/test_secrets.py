@@ -227,7 +227,7 @@ PLANTED: dict[str, Callable[[], list[str]]] = {
 
 
 @pytest.mark.parametrize("channel", PLANTED)
-def test_the_scanner_finds_what_is_planted(channel: str) -> None:
+def test_scanner_finds_what_is_planted(channel: str) -> None:
     assert any(map(leaks, PLANTED[channel]()))
 
 
@@ -241,7 +241,7 @@ def test_the_scanner_finds_what_is_planted(channel: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["httpcore.http11", "asyncio", "clickpost_async", "anybody"])
-def test_the_scanner_hears_every_log(name: str, plant: Callable[[logging.Logger], None]) -> None:
+def test_scanner_hears_every_log(name: str, plant: Callable[[logging.Logger], None]) -> None:
     with listening() as handler:
         plant(logging.getLogger(name))
     assert any(map(leaks, handler.heard))
@@ -249,7 +249,7 @@ def test_the_scanner_hears_every_log(name: str, plant: Callable[[logging.Logger]
 
 @pytest.mark.fault("S05", control=True)
 @pytest.mark.asyncio
-async def test_a_plain_client_with_the_key_among_its_params_is_caught() -> None:
+async def test_plain_client_with_the_key_among_its_params_is_caught() -> None:
     async with serving(answers(http(b"", "404 Not Found"))) as server:
         with listening() as handler:
             async with httpx.AsyncClient(params={"key": CANARY}, trust_env=False) as plain:
@@ -262,7 +262,7 @@ async def test_a_plain_client_with_the_key_among_its_params_is_caught() -> None:
     assert any(map(leaks, told))
 
 
-def test_the_scanner_is_silent_where_there_is_nothing() -> None:
+def test_scanner_is_silent_where_there_is_nothing() -> None:
     assert_clean([*told_by(ValueError("harmless")), *shown_by({"a": Holder("b")}), "canary"])
 
 
@@ -320,7 +320,7 @@ async def told_of_call(clickpost: ClickPost) -> list[str]:
 @pytest.mark.fault("S05")
 @every_adapter
 @pytest.mark.parametrize("fault", FAULTS)
-def test_no_fault_of_the_wire_shows_the_key(fault: str, wire: str) -> None:
+def test_no_wire_fault_shows_the_key(fault: str, wire: str) -> None:
     async def main() -> list[str]:
         async with (
             serving(FAULTS[fault][0]) as server,
@@ -334,7 +334,7 @@ def test_no_fault_of_the_wire_shows_the_key(fault: str, wire: str) -> None:
 @pytest.mark.fault("S05")
 @every_adapter
 @pytest.mark.parametrize("auth", Auth)
-def test_a_call_that_goes_well_shows_no_key(auth: Auth, wire: str) -> None:
+def test_successful_call_shows_no_key(auth: Auth, wire: str) -> None:
     endpoint = Post("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE, auth=auth)
 
     async def main() -> list[str]:
@@ -406,7 +406,7 @@ ECHOES: dict[str, Callable[[str], bytes]] = {
 @pytest.mark.fault("S06")
 @every_adapter
 @pytest.mark.parametrize("echo", ECHOES)
-def test_a_server_that_repeats_the_key_does_not_make_us_show_it(echo: str, wire: str) -> None:
+def test_response_that_echoes_the_key_does_not_reveal_it(echo: str, wire: str) -> None:
     async def main() -> list[str]:
         async with (
             serving(echoing(ECHOES[echo])) as server,
@@ -418,7 +418,7 @@ def test_a_server_that_repeats_the_key_does_not_make_us_show_it(echo: str, wire:
 
 
 @pytest.mark.fault("S05", control=True)
-def test_what_httpcore_logs_of_a_redirect_would_show_the_key() -> None:
+def test_httpcore_log_of_a_redirect_would_show_the_key() -> None:
     # The control: without a trace that takes it out, the answer's headers are logged as they are.
     async def main() -> list[str]:
         target = f"/x?key={quote(CANARY, safe='')}"
@@ -434,7 +434,7 @@ def test_what_httpcore_logs_of_a_redirect_would_show_the_key() -> None:
 
 @pytest.mark.fault("S05")
 @every_adapter
-def test_a_closed_port_shows_no_key(wire: str) -> None:
+def test_closed_port_shows_no_key(wire: str) -> None:
     async def main() -> list[str]:
         url = f"http://127.0.0.1:{closed_port()}/api"
         async with client(url, transport=ADAPTERS[wire]()) as clickpost:
@@ -444,7 +444,7 @@ def test_a_closed_port_shows_no_key(wire: str) -> None:
 
 
 @pytest.mark.fault("S05")
-def test_a_foreign_error_below_us_shows_no_key() -> None:
+def test_foreign_error_below_us_shows_no_key() -> None:
     async def fails(request: httpx.Request) -> httpx.Response:
         message = f"cannot reach {request.url}"
         raise RuntimeError(message) from KeyError(str(request.url))
@@ -459,7 +459,7 @@ def test_a_foreign_error_below_us_shows_no_key() -> None:
 
 
 @pytest.mark.fault("S05")
-def test_a_vault_that_fails_with_the_key_in_its_mouth_is_not_quoted() -> None:
+def test_vault_that_fails_with_the_key_in_its_mouth_is_not_quoted() -> None:
     def vault() -> str:
         key = CANARY
         message = f"cannot read {key}"
@@ -476,7 +476,7 @@ def test_a_vault_that_fails_with_the_key_in_its_mouth_is_not_quoted() -> None:
 
 @pytest.mark.fault("S05")
 @every_adapter
-def test_a_call_that_is_cancelled_shows_no_key(wire: str) -> None:
+def test_call_that_is_cancelled_shows_no_key(wire: str) -> None:
     async def main() -> list[str]:
         async with (
             serving(hangs) as server,
@@ -501,7 +501,7 @@ def test_a_call_that_is_cancelled_shows_no_key(wire: str) -> None:
 
 
 @pytest.mark.fault("S05")
-def test_an_error_that_nobody_looked_at_is_logged_without_the_key() -> None:
+def test_unretrieved_error_is_logged_without_the_key() -> None:
     async def main() -> list[str]:
         async with serving(answers()) as server, client(server.url) as clickpost:
             call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
@@ -531,7 +531,7 @@ def test_errors_of_a_group_show_no_key() -> None:
     assert_clean(run_and_tell(main))
 
 
-def test_a_base_url_never_leads_the_key_to_another_host() -> None:
+def test_base_url_never_leads_the_key_to_another_host() -> None:
     for path in ("//evil.example/x", "https://evil.example/x", "/../../x", "/v1/../x"):
         hosts: list[str] = []
 

@@ -56,7 +56,7 @@ def shown_by(value: Any) -> list[str]:
     ]
 
 
-def test_a_secret_is_only_given_out_by_reveal() -> None:
+def test_secret_is_only_given_out_by_reveal() -> None:
     secret = Secret(KEY)
 
     assert secret.reveal() == KEY
@@ -88,14 +88,14 @@ def test_no_table_of_attributes_has_the_key(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [Secret(KEY), resolve_credentials("acme", KEY)])
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_secret_is_not_pickled(value: Any, protocol: int) -> None:
+def test_secret_is_not_pickled(value: Any, protocol: int) -> None:
     with pytest.raises(TypeError) as caught:
         pickle.dumps(value, protocol)
 
     assert KEY not in str(caught.value)
 
 
-def test_a_copy_of_a_secret_is_the_secret() -> None:
+def test_copy_of_a_secret_is_the_secret() -> None:
     secret = Secret(KEY)
 
     assert copy.copy(secret) is secret
@@ -111,7 +111,7 @@ def test_secrets_are_compared_without_being_shown() -> None:
     assert resolve_credentials("acme", KEY) == resolve_credentials("acme", KEY)
 
 
-def test_a_log_line_shows_no_key(caplog: pytest.LogCaptureFixture) -> None:
+def test_log_line_shows_no_key(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("shop").debug("calling as %s", resolve_credentials("acme", KEY))
 
@@ -119,7 +119,7 @@ def test_a_log_line_shows_no_key(caplog: pytest.LogCaptureFixture) -> None:
     assert KEY not in caplog.text
 
 
-def test_a_traceback_with_locals_shows_no_secret() -> None:
+def test_traceback_with_locals_shows_no_secret() -> None:
     def fails(credentials: Credentials) -> None:
         message = "something else"
         raise RuntimeError(message)
@@ -140,7 +140,7 @@ async def _rotating() -> str:
 
 
 @pytest.mark.parametrize("source", [lambda: KEY, _rotating])
-def test_a_key_may_be_asked_for(source: Any) -> None:
+def test_key_may_be_a_callable(source: Any) -> None:
     credentials = resolve_credentials("acme", source)
 
     assert credentials.api_key is source
@@ -148,7 +148,7 @@ def test_a_key_may_be_asked_for(source: Any) -> None:
 
 
 @pytest.mark.parametrize("key", ["", " ", "\t", "\n", "ke\x00y", "k" * 101])
-def test_a_key_that_cannot_be_one_is_refused_without_being_shown(key: str) -> None:
+def test_key_that_cannot_be_one_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(ValueError, match="api_key must be the API key") as caught:
         resolve_credentials("acme", key)
 
@@ -156,7 +156,7 @@ def test_a_key_that_cannot_be_one_is_refused_without_being_shown(key: str) -> No
 
 
 @pytest.mark.parametrize("username", ["", "ac\x00me", "a" * 101])
-def test_a_username_that_cannot_be_one_is_refused(username: str) -> None:
+def test_username_that_cannot_be_one_is_refused(username: str) -> None:
     with pytest.raises(ValueError, match="username must be the username of your"):
         resolve_credentials(username, KEY)
 
@@ -174,7 +174,7 @@ WHITE_SPACE = [
 
 
 @pytest.mark.parametrize(("around", "problem"), WHITE_SPACE)
-def test_white_space_around_a_key_or_a_username_is_told_without_showing_them(
+def test_white_space_around_credentials_is_reported_without_showing_them(
     around: str, problem: str
 ) -> None:
     for name, username, key in (
@@ -188,7 +188,7 @@ def test_white_space_around_a_key_or_a_username_is_told_without_showing_them(
 
 @pytest.mark.parametrize(("around", "problem"), WHITE_SPACE)
 @pytest.mark.parametrize("name", ["CLICKPOST_USERNAME", "CLICKPOST_API_KEY", "CLICKPOST_KEY"])
-def test_white_space_in_the_environment_is_told_with_the_variables_name(
+def test_white_space_in_the_environment_is_reported_with_the_variable(
     name: str, around: str, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environ = {"CLICKPOST_USERNAME": "acme", "CLICKPOST_KEY": KEY, name: around.format(KEY)}
@@ -217,7 +217,7 @@ def test_white_space_around_a_base_url_is_named(
 
 
 @pytest.mark.parametrize("value", [b"key", 5, ["key"]])
-def test_a_key_or_username_of_another_type_is_refused_without_being_shown(value: Any) -> None:
+def test_key_or_username_of_another_type_is_refused_without_being_shown(value: Any) -> None:
     got = f"got {type(value).__name__}$"
     with pytest.raises(TypeError, match=f"^api_key must be the API key .*{got}"):
         resolve_credentials("acme", value)
@@ -225,7 +225,7 @@ def test_a_key_or_username_of_another_type_is_refused_without_being_shown(value:
         resolve_credentials(value, KEY)
 
 
-def test_a_hundred_characters_are_taken() -> None:
+def test_hundred_characters_are_taken() -> None:
     credentials = resolve_credentials("a" * 100, "k" * 100)
 
     assert len(credentials.username) == 100
@@ -284,7 +284,7 @@ def test_swapped_username_and_key_are_detected_without_being_shown(key: Any) -> 
     assert UUID not in str(caught.value)
 
 
-def test_a_uuid_is_taken_as_the_key_and_two_of_them_as_they_are() -> None:
+def test_uuid_is_taken_as_the_key_and_two_of_them_as_they_are() -> None:
     assert resolve_credentials("acme", UUID).username == "acme"
     assert resolve_credentials(UUID, UUID).username == UUID
 
@@ -399,7 +399,7 @@ def test_rate_burst_is_a_number_of_calls_above_one(burst: Any) -> None:
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**4), st.sampled_from("smh"))
-def test_a_parsed_rate_is_the_one_written(calls: int, per: int, unit: str) -> None:
+def test_parsed_rate_is_the_one_written(calls: int, per: int, unit: str) -> None:
     seconds = per * {"s": 1, "m": 60, "h": 3600}[unit]
 
     assert Rate.parse(f"{calls}/{per}{unit}").per_second == calls / seconds
@@ -459,7 +459,7 @@ def test_retry_policy_never_sends_once_and_neither_looks_up_nor_polls() -> None:
     assert (policy.attempts, policy.reconcile, policy.poll_timeout) == (1, False, 0)
 
 
-def test_an_order_is_waited_for_longer_than_anything_else() -> None:
+def test_order_is_waited_for_longer_than_anything_else() -> None:
     timeouts = Timeouts()
 
     assert timeouts.total > timeouts.create > timeouts.read
@@ -498,7 +498,7 @@ def test_every_group_can_be_sent_to_one_base(url: str) -> None:
     assert {hosts.base(host) for host in Host} == {url}
 
 
-def test_a_trailing_slash_is_taken_off() -> None:
+def test_trailing_slash_is_taken_off() -> None:
     assert Hosts.at("https://proxy.example.com/api/").main == "https://proxy.example.com/api"
 
 
@@ -517,7 +517,7 @@ def test_a_trailing_slash_is_taken_off() -> None:
         "ws://127.0.0.1/api",
     ],
 )
-def test_the_key_never_travels_in_the_open(url: str) -> None:
+def test_key_never_travels_in_the_open(url: str) -> None:
     with pytest.raises(ValueError, match="https is needed, since the key travels in every URL"):
         Hosts.at(url)
 
@@ -540,7 +540,7 @@ def test_the_key_never_travels_in_the_open(url: str) -> None:
         "",
     ],
 )
-def test_a_base_is_scheme_host_and_path(url: str) -> None:
+def test_base_is_scheme_host_and_path(url: str) -> None:
     with pytest.raises(ValueError, match="url must be scheme, host and path only"):
         Hosts.at(url)
 
@@ -548,7 +548,7 @@ def test_a_base_is_scheme_host_and_path(url: str) -> None:
 SANDBOX = "http://sandbox:8000"
 
 
-def test_a_container_is_called_in_plain_http_behind_a_switch_alone(
+def test_container_is_called_in_plain_http_behind_a_switch_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with pytest.raises(
@@ -569,7 +569,7 @@ def test_a_container_is_called_in_plain_http_behind_a_switch_alone(
 
 
 @pytest.mark.parametrize("value", ["", "0", "false", "no"])
-def test_a_switch_that_is_off_allows_nothing(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_switch_that_is_off_allows_nothing(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLICKPOST_ALLOW_HTTP", value)
 
     with pytest.raises(ValueError, match="https is needed"):
@@ -586,7 +586,7 @@ def test_no_switch_takes_another_protocol() -> None:
 @pytest.mark.parametrize(
     "url", ["https://exa mple.com/api", "https://exa\nmple.com", "https://host:port/", "https://[x"]
 )
-def test_a_base_that_is_no_url_is_refused(url: str) -> None:
+def test_base_that_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         Hosts.at(url)
 
@@ -624,7 +624,7 @@ def test_one_group_may_be_sent_elsewhere() -> None:
 # --- the rest -----------------------------------------------------------------------------------
 
 
-def test_a_bulk_run_yields_to_everybody_else() -> None:
+def test_bulk_run_yields_to_everybody_else() -> None:
     assert sorted([Priority.BULK, Priority.NORMAL]) == [Priority.NORMAL, Priority.BULK]
 
 
@@ -635,7 +635,7 @@ def test_there_are_two_ways_to_write_a_body() -> None:
 @pytest.mark.parametrize(
     "setting", [Rate(10), Timeouts(), Hosts(), resolve_credentials("acme", KEY)]
 )
-def test_a_setting_is_frozen(setting: Any) -> None:
+def test_setting_is_frozen(setting: Any) -> None:
     name = attrs.fields(type(setting))[0].name
 
     with pytest.raises(attrs.exceptions.FrozenInstanceError):

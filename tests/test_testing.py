@@ -29,7 +29,7 @@ async def test_fixtures_and_parameters_reach_an_async_test(answer: int) -> None:
     assert answer == 42
 
 
-def test_the_result_comes_back_and_so_does_an_error() -> None:
+def test_result_and_error_are_returned() -> None:
     async def fine() -> str:
         await asyncio.sleep(1)
         return "fine"
@@ -79,7 +79,7 @@ def test_timeouts_come_when_due() -> None:
     assert run_virtual(main) == 60
 
 
-def test_a_deadlock_is_told_with_the_names_of_the_tasks() -> None:
+def test_deadlock_is_reported_with_the_names_of_the_tasks() -> None:
     async def main() -> None:
         asyncio.current_task().set_name("forgetful")  # type: ignore[union-attr]
         await asyncio.Event().wait()
@@ -88,7 +88,7 @@ def test_a_deadlock_is_told_with_the_names_of_the_tasks() -> None:
         run_virtual(main)
 
 
-def test_a_sleep_without_end_is_a_deadlock_too() -> None:
+def test_sleep_without_end_is_a_deadlock_too() -> None:
     with pytest.raises(RuntimeError, match=r"^deadlock: "):
         run_virtual(anyio.sleep_forever)
 
@@ -110,7 +110,7 @@ def test_after_a_deadlock_the_tasks_are_cleaned_up() -> None:
 
 
 @virtual_time
-async def test_a_socket_is_waited_for_before_the_clock_moves_on() -> None:
+async def test_socket_is_waited_for_before_the_clock_moves_on() -> None:
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(await reader.readline())
         writer.close()
@@ -135,7 +135,7 @@ async def test_with_a_socket_open_time_passes_all_the_same() -> None:
 
 
 @virtual_time
-async def test_a_thread_is_waited_for_before_the_clock_moves_on() -> None:
+async def test_thread_is_waited_for_before_the_clock_moves_on() -> None:
     release = threading.Event()
     asyncio.get_running_loop().call_later(0.01, release.set)
     async with asyncio.timeout(20):
@@ -146,7 +146,7 @@ async def test_a_thread_is_waited_for_before_the_clock_moves_on() -> None:
 
 
 @virtual_time
-async def test_a_thread_that_asyncio_does_not_know_is_not_taken_for_a_deadlock() -> None:
+async def test_foreign_thread_is_not_taken_for_a_deadlock() -> None:
     await anyio.to_thread.run_sync(time.sleep, 0.01)
 
 
@@ -162,7 +162,7 @@ async def test_mock_transports_are_served_in_virtual_time() -> None:
     assert asyncio.get_running_loop().time() == 60
 
 
-def test_it_is_an_event_loop_for_any_runner() -> None:
+def test_virtual_loop_works_with_any_runner() -> None:
     with asyncio.Runner(loop_factory=VirtualLoop, debug=True) as runner:
         runner.run(asyncio.sleep(3600))
         assert runner.get_loop().time() == 3600

@@ -4,6 +4,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,11 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
 def names(tree: ast.AST) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         match node:
@@ -88,7 +94,7 @@ def sentences(tree: ast.AST) -> Iterator[tuple[int, str]]:
 def test_class_names_are_unique_in_the_package() -> None:
     places: dict[str, list[str]] = defaultdict(list)
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(parse(path)):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(name_of(path))
 
@@ -97,24 +103,20 @@ def test_class_names_are_unique_in_the_package() -> None:
     } == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_names_are_standard_terms(path: Path) -> None:
-    tree = ast.parse(path.read_text("utf-8"))
-
+def test_names_are_standard_terms() -> None:
     assert [
-        f"{line}: {name}"
-        for line, name in names(tree)
+        f"{name_of(path)}:{line}: {name}"
+        for path in MODULES
+        for line, name in names(parse(path))
         if BANNED_IN_NAMES & set(re.split(r"_|(?<=[a-z])(?=[A-Z])", name.lower()))
     ] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_messages_and_docstrings_are_plain(path: Path) -> None:
-    tree = ast.parse(path.read_text("utf-8"))
-
+def test_messages_and_docstrings_are_plain() -> None:
     assert [
-        f"{line}: {found[0]!r} in {text[:80]!r}"
-        for line, text in sentences(tree)
+        f"{name_of(path)}:{line}: {found[0]!r} in {text[:80]!r}"
+        for path in MODULES
+        for line, text in sentences(parse(path))
         if (found := BANNED_IN_SENTENCES.search(text))
     ] == []
 

@@ -124,7 +124,7 @@ def parsed(payload: Any, headers: dict[str, str] | None = None, **more: Any) -> 
 # --- what is pushed -----------------------------------------------------------------------------
 
 
-def test_a_scan_has_its_own_state_and_the_current_one() -> None:
+def test_scan_has_its_own_state_and_the_current_one() -> None:
     event = parsed(SCAN)
 
     assert type(event) is TrackingEvent
@@ -137,11 +137,11 @@ def test_a_scan_has_its_own_state_and_the_current_one() -> None:
     assert event.response.raw == SCAN
 
 
-def test_a_selected_event_says_which() -> None:
+def test_selected_event_is_named() -> None:
     assert parsed(EVENT).additional.notification_event_id is NotificationEvent.DELIVERED
 
 
-def test_a_return_is_about_what_is_returned() -> None:
+def test_return_is_about_what_is_returned() -> None:
     event = parsed(PLACED)
 
     assert type(event) is ReturnEvent
@@ -151,7 +151,7 @@ def test_a_return_is_about_what_is_returned() -> None:
     assert event.additional.item_info[0].quantity == 1
 
 
-def test_a_return_tells_from_whom_and_to_where() -> None:
+def test_return_names_its_origin_and_destination() -> None:
     event = parsed(RAISED)
 
     details = event.additional
@@ -173,14 +173,14 @@ def test_a_return_tells_from_whom_and_to_where() -> None:
         {"clickpost_status_code": 102, "cp_id": 4, "waybill": "DL8800000009"},
     ],
 )
-def test_a_return_is_known_by_its_code_or_by_having_no_courier(change: dict[str, Any]) -> None:
+def test_return_is_known_by_its_code_or_by_having_no_courier(change: dict[str, Any]) -> None:
     event = parsed({**RAISED, **change})
 
     assert type(event) is ReturnEvent
     assert event.subject == "RT-18"
 
 
-def test_an_approved_return_comes_wrapped() -> None:
+def test_approved_return_is_wrapped() -> None:
     event = parsed(APPROVED)
 
     assert type(event) is ReturnEvent
@@ -191,7 +191,7 @@ def test_an_approved_return_comes_wrapped() -> None:
 
 
 @pytest.mark.fault("S07")
-def test_codes_that_nobody_knows_yet_survive() -> None:
+def test_undocumented_codes_are_kept() -> None:
     unheard_of = {"notification_event_id": 99, "ndr_status_code": 14}
     event = parsed({**SCAN, "clickpost_status_code": 47, "new_key": [1], "additional": unheard_of})
 
@@ -215,7 +215,7 @@ BODY = json.dumps(SCAN).encode()
 @pytest.mark.parametrize(
     "header", ["webhook_key", "Webhook-Key", "AUTHORIZATION", "x-api-key", "X-API-Key"]
 )
-def test_the_token_is_found_wherever_it_may_be(header: str) -> None:
+def test_token_is_found_wherever_it_may_be(header: str) -> None:
     assert parsed(SCAN, {header: TOKEN, "Host": "h"}, token=TOKEN).waybill == "DL8800000001"
 
 
@@ -229,7 +229,7 @@ def test_two_tokens_are_taken_while_one_is_changed() -> None:
     "headers",
     [{}, {"webhook_key": ""}, {"webhook_key": TOKEN + "x"}, {"cookie": TOKEN}, {"x-api-key": "é"}],
 )
-def test_a_wrong_token_and_none_are_the_same(headers: dict[str, str]) -> None:
+def test_wrong_token_and_none_are_the_same(headers: dict[str, str]) -> None:
     with pytest.raises(WebhookTokenError) as caught:
         parsed(SCAN, headers, token=TOKEN)
 
@@ -248,7 +248,7 @@ def test_a_wrong_token_and_none_are_the_same(headers: dict[str, str]) -> None:
     ],
 )
 @pytest.mark.parametrize("read_as", ["utf-8", "latin-1"])
-def test_a_token_that_is_not_ascii_matches_however_it_is_encoded(
+def test_token_that_is_not_ascii_matches_however_it_is_encoded(
     token: str, sent_as: str, read_as: str
 ) -> None:
     header = token.encode(sent_as).decode(read_as, "surrogateescape")
@@ -272,7 +272,7 @@ def test_any_other_header_is_a_wrong_token(header: str, token: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["secret", "token", "webhook_key", "SECRET"])
-def test_a_token_may_stand_in_the_url(name: str) -> None:
+def test_token_may_stand_in_the_url(name: str) -> None:
     query = f"shop=7&{name}=caf%C3%A9-not-a-secret"
 
     event = webhooks.parse(BODY, {}, token="café-not-a-secret", query=query)
@@ -284,17 +284,17 @@ def test_a_token_may_stand_in_the_url(name: str) -> None:
     "query",
     ["", "secret=", "secret=wrong", "other=right-word", "secret", "&" * 60 + "secret=right-word"],
 )
-def test_a_url_without_the_token_is_rejected(query: str) -> None:
+def test_url_without_the_token_is_rejected(query: str) -> None:
     with pytest.raises(webhooks.WebhookTokenError):
         webhooks.parse(BODY, {}, token="right-word", query=query)
 
 
-def test_an_empty_token_in_the_url_lets_nobody_in() -> None:
+def test_empty_token_in_the_url_is_refused() -> None:
     with pytest.raises(webhooks.WebhookTokenError):
         webhooks.parse(BODY, {}, token="", query="secret=&token=")
 
 
-def test_the_waybill_of_a_return_to_origin_is_a_field() -> None:
+def test_waybill_of_a_return_to_origin_is_a_field() -> None:
     event = parsed({**SCAN, "rto_awb": "DL8800000002"})
 
     assert event.rto_awb == "DL8800000002"
@@ -302,7 +302,7 @@ def test_the_waybill_of_a_return_to_origin_is_a_field() -> None:
 
 
 @pytest.mark.parametrize("nothing", ["", [], [""]])
-def test_an_empty_token_lets_nobody_in(nothing: Any) -> None:
+def test_empty_token_is_refused(nothing: Any) -> None:
     with pytest.raises(WebhookTokenError):
         parsed(SCAN, {"webhook_key": ""}, token=nothing)
 
@@ -320,7 +320,7 @@ def test_largest_push_is_taken() -> None:
 
 
 @pytest.mark.fault("S07")
-def test_a_push_of_any_size_is_not_taken() -> None:
+def test_push_of_any_size_is_not_taken() -> None:
     with pytest.raises(WebhookTooLargeError) as caught:
         parsed({**SCAN, "remark": "x" * 256 * 1024})
 
@@ -328,7 +328,7 @@ def test_a_push_of_any_size_is_not_taken() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'"a"', b"{", b"{}", b"\xff", b"[" * 9999])
-def test_what_is_no_push_is_told(body: bytes) -> None:
+def test_invalid_push_is_reported(body: bytes) -> None:
     with pytest.raises(WebhookError) as caught:
         webhooks.parse(body, {}, token=None)
 
@@ -371,7 +371,7 @@ def test_any_change_ends_in_an_event_or_an_error(payload: dict[str, Any], data: 
 
 
 @pytest.mark.fault("S07")
-def test_a_repeat_is_told_by_its_identity_whatever_else_has_changed() -> None:
+def test_repeated_push_is_recognised_by_its_identity() -> None:
     again = {**copy.deepcopy(SCAN), "new": 1}
     again["additional"]["latest_status"]["clickpost_status_code"] = 8
 
@@ -398,7 +398,7 @@ def test_another_event_has_another_identity(field: str, other: Any) -> None:
     )
 )
 @example([(1, 47), (1, 8)])
-def test_the_newest_is_the_same_however_pushes_arrive(scans: list[tuple[int, int]]) -> None:
+def test_newest_is_the_same_however_pushes_arrive(scans: list[tuple[int, int]]) -> None:
     events = [
         parsed({**SCAN, "timestamp": f"2026-03-04T12:4{at}:00Z", "clickpost_status_code": code})
         for at, code in scans
@@ -423,7 +423,7 @@ def test_repeated_push_does_not_supersede_the_first() -> None:
     assert not parsed(SCAN).supersedes(parsed({**SCAN, "new": 1}))
 
 
-def test_an_event_without_a_time_overwrites_nothing() -> None:
+def test_event_without_a_time_overwrites_nothing() -> None:
     timeless = parsed({**SCAN, "timestamp": "yesterday", "clickpost_status_code": 8})
 
     assert timeless.at is None

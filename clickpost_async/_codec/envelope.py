@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from attrs import frozen
+from attrs import define
 
 
-@frozen
+@define
 class MetaStatus:
     """ClickPost's status of a call: its code, and its message as one line."""
 
@@ -70,7 +70,7 @@ def _single_line(message: Any) -> str:
 
 def _flatten_message(message: Any, depth: int = 0) -> str:
     if isinstance(message, str):
-        return _without_control_characters(message)
+        return _as_sentences(message)
     if isinstance(message, dict) and depth < 4:
         parts = islice(message.items(), _MOST_PARTS)
         return "; ".join(f"{key}: {_flatten_message(value, depth + 1)}" for key, value in parts)
@@ -81,9 +81,9 @@ def _flatten_message(message: Any, depth: int = 0) -> str:
     return "" if message is None else str(message)
 
 
-def _without_control_characters(message: str) -> str:
+def _as_sentences(message: str) -> str:
     """Split a Python list of strings that ClickPost has printed as one string."""
-    if message[:2] in ("['", '["') and message[-2:] in ("']", '"]'):
+    if message[:1] == "[" and message[:2] in ("['", '["') and message[-2:] in ("']", '"]'):
         return re.sub("""['"], ['"]""", "; ", message[2:-2])
     return message
 
@@ -101,24 +101,32 @@ def result_of(body: Mapping[str, Any]) -> Any:
     """
     if "meta" not in body and "result" not in body:
         return {name: value for name, value in body.items() if name not in _FLAT_STATUS_KEYS}
-    return body.get("result") or {}
+    return result_or_none(body) or {}
+
+
+def result_or_none(body: Mapping[str, Any]) -> Any:
+    """Return `result`; `None` if it is missing or empty: null, false, "", an empty list or object.
+
+    ClickPost writes nothing in several types.
+    """
+    return body.get("result") or None
 
 
 def rows_from_result(body: Mapping[str, Any]) -> Any:
     """Read a list of objects from `result` as `rows`; anything else there is unreadable."""
-    rows = body.get("result")
+    rows = result_or_none(body)
     if rows is None:
-        rows = []
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return {"rows": []}
+    if not isinstance(rows, list) or not all(isinstance(row, dict | None) for row in rows):
         return None
-    return {"rows": rows}
+    return {"rows": [row for row in rows if row is not None]}
 
 
 def only_row(body: Mapping[str, Any]) -> Any:
     """Read the one object in `result`, which ClickPost wraps in a list, or not; none is empty."""
-    result = body.get("result")
-    if isinstance(result, list) and len(result) <= 1:
-        result = result[0] if result else None
+    result = result_or_none(body)
+    if isinstance(result, list) and len(result) == 1:
+        result = result[0]
     if result is None:
         return {}
     return result if isinstance(result, Mapping) else None
@@ -135,8 +143,8 @@ def order_of(body: Mapping[str, Any]) -> Any:
     `order_id` is used twice. Beside the result it is ClickPost's number, and one inside is then the
     merchant's text; with none beside, a number inside is ClickPost's (v4, and 323).
     """
-    result = body.get("result") or {}
-    if not isinstance(result, dict):
+    result = only_row(body)
+    if result is None:
         return None
     order = dict(result)
     inside, beside = order.pop("order_id", None), body.get("order_id")

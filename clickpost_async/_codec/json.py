@@ -56,6 +56,20 @@ def write(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
+def write_canonical(value: Any) -> bytes:
+    """Encode plain JSON with sorted keys: equal values give equal bytes in every environment.
+
+    The standard library does it, because orjson writes some numbers differently. Raises what
+    `write` does.
+    """
+    return _CANONICAL.encode(value).encode()
+
+
+_CANONICAL = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+)
+
+
 _WHITE_SPACE = b" \t\r\n"
 
 

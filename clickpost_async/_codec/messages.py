@@ -1,12 +1,25 @@
-"""Requests and responses as plain values that never contain the key."""
+"""Requests and responses as plain values that never contain the key.
 
-from attrs import field, frozen
+Nothing changes them; they are not frozen only because there are two for each call, and a frozen
+class takes twice the time to make.
+"""
+
+from attrs import define, field
 
 from clickpost_async._codec.endpoint import Auth
 from clickpost_async.settings import Host
+from clickpost_async.structures._base import RequestModel
 
 
-@frozen(kw_only=True)
+@define
+class EncodedOrder:
+    """An order with its JSON, which a journal and the request share."""
+
+    order: RequestModel = field(repr=False)
+    json: bytes = field(repr=False)
+
+
+@define(kw_only=True)
 class APIRequest:
     """An encoded request, before credentials are added."""
 
@@ -20,7 +33,7 @@ class APIRequest:
     reference_number: str | None = None
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class APIResponse:
     """A response as received, decompressed."""
 

@@ -216,6 +216,18 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 @cache
+def personal_names(kind: Any) -> frozenset[str]:
+    """Return the names of the fields that a structure marks as personal, nested ones included."""
+    member = member_kind(kind)
+    if member is not None:
+        return personal_names(member)
+    if not _is_structure(kind):
+        return frozenset()
+    marked = {spec.wire for spec in specs(kind) if spec.personal}
+    return frozenset(marked.union(*(personal_names(spec.kind) for spec in specs(kind))))
+
+
+@cache
 def _vocabulary(kind: Any) -> frozenset[str]:
     """Return the words in field names, which are no personal data: "drop phone" is not redacted."""
     member = member_kind(kind)

@@ -1,15 +1,16 @@
 """Encodes a request from its endpoint, query and body."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from clickpost_async._codec import json
-from clickpost_async._codec.converter import structure, to_wire, unstructure
+from clickpost_async._codec.converter import reference_number_of, structure, to_wire, unstructure
 from clickpost_async._codec.endpoint import Endpoint, Idempotency, Query
-from clickpost_async._codec.messages import APIRequest
+from clickpost_async._codec.messages import APIRequest, EncodedOrder
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.settings import BodyStyle
-from clickpost_async.structures._base import ResponseModel
+from clickpost_async.structures._base import RequestModel, ResponseModel
 from clickpost_async.structures._json_values import UNPAIRED_SURROGATE, json_problems, to_plain
 from clickpost_async.structures._rules import log_warnings
 
@@ -30,6 +31,9 @@ def encode(
         if query
         else {}
     )
+    written: bytes | None = None
+    if isinstance(body, EncodedOrder):
+        written, body = body.json, body.order
     if endpoint.takes is not None:
         if type(body) is not endpoint.takes:
             body = structure(body, endpoint.takes)
@@ -41,7 +45,7 @@ def encode(
         method=endpoint.method,
         host=endpoint.host,
         target=f"{endpoint.path}?{_query(parameters)}" if parameters else endpoint.path,
-        body=None if body is None else _json(body, style),
+        body=None if body is None else _json(body, written, style),
         auth=endpoint.auth,
         is_create=endpoint.idempotency is Idempotency.BY_REFERENCE,
         reference_number=reference if isinstance(reference, str) else None,
@@ -55,20 +59,29 @@ def _query(parameters: Query) -> str:
         raise InvalidRequestError.of([Problem("query", UNPAIRED_SURROGATE)]) from None
 
 
-def _json(body: object, style: BodyStyle) -> bytes:
-    try:
-        value = to_wire(body)
-        written = json.write(value)
-        if style is BodyStyle.RAW_BODY:
-            written = json.write({"RAW_BODY": written.decode()})
-    except (ValueError, TypeError, RecursionError):
-        # The body of a caller's own endpoint, or a structure whose mappings were mutated.
-        problems = _encoding_problem(body)
-        raise InvalidRequestError.of(problems) from None
+def encode_order(order: RequestModel) -> EncodedOrder:
+    """Encode an order ahead of its request, equal orders alike; raises `InvalidRequestError`."""
+    return EncodedOrder(order, _write(order, json.write_canonical))
+
+
+def _json(body: object, written: bytes | None, style: BodyStyle) -> bytes:
+    if written is None:
+        written = _write(body, json.write)
+    if style is BodyStyle.RAW_BODY:
+        written = json.write({"RAW_BODY": written.decode()})
     if len(written) > _LARGEST:
         problem = Problem("", f"is larger than {_LARGEST >> 20} MiB as JSON")
         raise InvalidRequestError.of([problem])
     return written
+
+
+def _write(body: object, write: Callable[[Any], bytes]) -> bytes:
+    try:
+        return write(to_wire(body))
+    except (ValueError, TypeError, RecursionError):
+        # The body of a caller's own endpoint, or a structure whose mappings were mutated.
+        problems = _encoding_problem(body)
+    raise InvalidRequestError.of(problems, reference_number=reference_number_of(body))
 
 
 def _encoding_problem(body: object) -> Sequence[Problem]:

@@ -40,6 +40,7 @@ def request_reader(
         mapping=mapping,
         check=compile_check(cls),
         read_fields=read_fields,
+        set_warnings=RequestModel.warnings.__set__,  # type: ignore[attr-defined]
     )
     by_sections_first = sorted(specs(kind), key=lambda spec: parts[spec.name] is None)
     read: Callable[[Any, Any], RequestModel] = scope.function(
@@ -56,9 +57,9 @@ def request_reader(
                 for line in _read_field(spec, parts[spec.name], kind, scope)
             ),
             "made.extra = {}; made.original = {}; made.warnings = (); warnings = []",
-            "if unread or not check(made, warnings): return read_fields(data, made)",
-            "if warnings: made.warnings = tuple(warnings)",
             "made.__class__ = cls",
+            "if unread or not check(made, warnings): return read_fields(data, made)",
+            "if warnings: set_warnings(made, tuple(warnings))",
             "return made",
         ],
     )
@@ -103,6 +104,7 @@ def _fields_reader(
     kind: type[RequestModel], parts: Mapping[str, Part | None]
 ) -> Callable[[Mapping[str, Any], RequestModel | None], RequestModel]:
     readers = {spec.wire: (spec, parts[spec.name]) for spec in specs(kind)}
+    known = frozenset(readers)
 
     def read(data: Mapping[str, Any], made: RequestModel | None) -> RequestModel:
         """Read a mapping field by field; structures in it are taken from `made`, if given."""
@@ -132,7 +134,7 @@ def _fields_reader(
         request = kind(**fields, extra=extra, original=original)
         if extra:
             # An `extra` that is passed to the class directly is intended, and gets no warning.
-            warnings = (*request.warnings, *unknown_fields(extra, readers))
+            warnings = (*request.warnings, *unknown_fields(extra, known))
             object.__setattr__(request, "warnings", warnings)
         return request
 
@@ -149,13 +151,25 @@ def _is_same(raw: Any, value: Any) -> bool:
 def part_reader(kind: Any, converter: "Converter") -> Part | None:
     """Return how structures are read, and lists of them; `None` for any other kind."""
     if isinstance(kind, type) and issubclass(kind, RequestModel):
-        hook = converter.get_structure_hook(kind)
-        return lambda raw: hook(raw, kind)
+        return structure_reader(kind, converter)
     member = member_kind(kind)
     if member is not None:
         part = part_reader(member, converter)
         return None if part is None else lambda raw: _each(part, raw)
     return None
+
+
+def structure_reader(kind: type[Any], converter: "Converter") -> Part:
+    """Return the reader of a class, which is compiled when the first value is read."""
+    hook: Callable[[Any, Any], Any] | None = None
+
+    def read(raw: Any) -> Any:
+        nonlocal hook
+        if hook is None:
+            hook = converter.get_structure_hook(kind)
+        return hook(raw, kind)
+
+    return read
 
 
 def _each(part: Part, raw: Any) -> Any:

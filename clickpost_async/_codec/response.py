@@ -29,6 +29,7 @@ from clickpost_async.errors import (
     UnreadableReplyError,
 )
 from clickpost_async.structures._base import ResponseInfo, ResponseModel
+from clickpost_async.structures._compiled import constructor
 
 _TOO_MANY = 429
 
@@ -84,7 +85,7 @@ def decode(
         raise UnreadableReplyError(
             "response body is not a JSON object", **_context(endpoint, response)
         )
-    reply = ResponseInfo(
+    reply = _response_info(
         status=verdict.status,
         message=verdict.message,
         raw=body,
@@ -92,10 +93,7 @@ def decode(
         attempts=attempts,
         seconds=seconds,
     )
-    found = endpoint.extract(body)
-    if isinstance(found, list) and endpoint.returns is ResponseModel:
-        # Undocumented list result: expose it as rows.
-        found = {"rows": found}
+    found = _fields_of(endpoint.extract(body), endpoint.returns)
     decoded = structure_response(found, endpoint.returns, reply)
     if decoded is None:
         raise UnreadableReplyError(
@@ -104,6 +102,19 @@ def decode(
             **_context(endpoint, response),
         )
     return decoded
+
+
+def _fields_of(found: Any, returns: type[ResponseModel]) -> Any:
+    """Return the fields of a result that is a list: ClickPost wraps single objects in one."""
+    if not isinstance(found, list):
+        return found
+    if returns is ResponseModel:
+        # The list of an endpoint that is not declared here.
+        return {"rows": found}
+    return found[0] if len(found) == 1 else None
+
+
+_response_info = constructor(ResponseInfo)
 
 
 def _context(endpoint: Endpoint[Any], response: APIResponse) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Reads responses, leniently: a field that cannot be read stays in `extra`, as it was."""
 
 import enum
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -8,9 +9,10 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import attrs
 
-from clickpost_async._codec.request_reader import StructureError, mapping
+from clickpost_async._codec.request_reader import StructureError, mapping, structure_reader
 from clickpost_async.structures._base import ResponseModel
 from clickpost_async.structures._compiled import Scope, builder, default_of
+from clickpost_async.structures._json_values import EXACT_FLOATS, to_boolean, to_number, to_text
 from clickpost_async.structures._schema import FieldSpec, specs
 
 if TYPE_CHECKING:
@@ -143,8 +145,7 @@ def _part(kind: Any, converter: "Converter") -> Callable[[Any], Any]:
         return lambda raw: _first_fitting(parts, raw)
     if issubclass(kind, enum.IntEnum):
         return lambda raw: kind(_integer(raw))
-    hook = converter.get_structure_hook(kind)
-    return lambda raw: hook(raw, kind)
+    return structure_reader(kind, converter)
 
 
 def _first_fitting(parts: Sequence[Callable[[Any], Any]], raw: Any) -> Any:
@@ -157,49 +158,48 @@ def _first_fitting(parts: Sequence[Callable[[Any], Any]], raw: Any) -> Any:
 
 
 def _list(raw: Any) -> Sequence[Any]:
-    """Read a list; ClickPost also sends false for an empty one, or a single text by itself."""
+    """Read a list without nulls; ClickPost also sends false for none, or a text by itself."""
     if isinstance(raw, list):
-        return raw
-    if raw is False or raw == "":
-        return ()
-    if isinstance(raw, str):
+        return [member for member in raw if member is not None]
+    if isinstance(raw, str) and raw:
         return (raw,)
+    if raw is False or raw in ("", {}):
+        return ()
     raise StructureError
 
 
 def _text(raw: Any) -> str:
-    if isinstance(raw, str):
-        return raw
-    if isinstance(raw, bool) or not isinstance(raw, int | float):
+    text = to_text(raw)
+    if not isinstance(text, str):
         raise StructureError
-    return str(raw)
+    return text
+
+
+def _number(raw: Any) -> float:
+    number = to_number(raw)
+    if isinstance(number, bool) or not isinstance(number, int | float) or math.isinf(number):
+        raise StructureError
+    return number
+
+
+def _float(raw: Any) -> float:
+    number = _number(raw)
+    return float(number) if isinstance(raw, str) else number
 
 
 def _integer(raw: Any) -> int:
-    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
-        raise StructureError
-    number = float(raw) if isinstance(raw, str) and "." in raw else raw
-    if int(number) != (number if not isinstance(number, str) else int(number)):
+    number = _number(raw)
+    # A larger float has lost digits.
+    if isinstance(number, float) and not (number.is_integer() and abs(number) < EXACT_FLOATS):
         raise StructureError
     return int(number)
 
 
-def _float(raw: Any) -> float:
-    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
-        raise StructureError
-    return float(raw) if isinstance(raw, str) else raw
-
-
-_BOOLEANS: Mapping[object, bool] = {"true": True, "false": False, "1": True, "0": False}
-
-
 def _boolean(raw: Any) -> bool:
-    if isinstance(raw, bool):
-        return raw
-    found = _BOOLEANS.get(str(raw).lower())
-    if found is None:
+    value = to_boolean(raw)
+    if not isinstance(value, bool):
         raise StructureError
-    return found
+    return value
 
 
 _LENIENT: Mapping[Any, Callable[[Any], Any]] = {

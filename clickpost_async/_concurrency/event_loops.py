@@ -22,6 +22,14 @@ def running_loop() -> object | None:
         return None
 
 
+def asyncio_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread if it is one of asyncio's."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 def call_on(loop: Any, callback: Callable[[], object]) -> None:
     """Call something on an event loop: at once if it is this one, otherwise as soon as it can.
 
@@ -40,9 +48,7 @@ def time_limit(seconds: float) -> "asyncio.Timeout | _ScopeLimit":
 
     Its `expired()` tells that from a `TimeoutError` of something inside.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if asyncio_loop() is None:
         return _ScopeLimit(seconds)
     # As anyio's, at a third of its cost.
     return asyncio.timeout(seconds)

@@ -7,7 +7,7 @@ from attrs import define, field
 
 from clickpost_async._codec.converter import reference_number_of
 from clickpost_async._codec.endpoint import Endpoint, Idempotency, Query
-from clickpost_async._codec.messages import APIRequest, APIResponse
+from clickpost_async._codec.messages import APIRequest, APIResponse, EncodedOrder
 from clickpost_async._codec.redaction import redact
 from clickpost_async._codec.request import encode
 from clickpost_async._codec.response import decode
@@ -72,7 +72,9 @@ class CallState(Generic[R]):
         runtime, endpoint = self.runtime, self.endpoint
         reference: str | None = None
         if endpoint.idempotency is Idempotency.BY_REFERENCE:
-            reference = reference_number_of(self._body) or None
+            body = self._body
+            order = body.order if isinstance(body, EncodedOrder) else body
+            reference = reference_number_of(order) or None
         self.telemetry = CallTelemetry(
             runtime.observers,
             runtime.counts,

@@ -1,13 +1,13 @@
 """The journal of a bulk run: every order is in it before its first byte is sent.
 
-One that outlives the run is a file. A thread of its own writes it; what comes while it is at it
-goes into the next transaction together, so that a flush of the disk is shared by all who wait for
-one.
+One that outlives the run is a file. A thread of its own flushes it to disk; what is handed over
+meanwhile goes into the next transaction together. At a low rate an outcome waits a few milliseconds
+for the next order that is about to be sent, so that one flush serves both.
 """
 
 import asyncio
+import math
 import os
-import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -16,6 +16,8 @@ from typing import Any, Generic, TypeVar
 
 from anyio.lowlevel import current_token
 
+from clickpost_async._concurrency.event_loops import asyncio_loop
+from clickpost_async._concurrency.per_loop import loop_time
 from clickpost_async._concurrency.waiter import Waiter, make_waiter
 from clickpost_async.bulk.journal_file import JournalFile, read_status
 from clickpost_async.bulk.records import (
@@ -31,17 +33,24 @@ from clickpost_async.bulk.sqlite import Admission, JournalStore
 T = TypeVar("T")
 
 _PAGE = 200
+# For how many seconds an outcome waits for the next order that is about to be sent, if one was sent
+# as recently as that. A crash meanwhile leaves its order in doubt: it is looked up, not lost.
+_LINGER = 0.02
 
 
 class PendingWrite(Generic[T]):
-    """Something to be written, to be awaited or not: it is written all the same."""
+    """Something to be written, to be awaited or not: it is written all the same.
 
-    __slots__ = ("_do", "_done", "_error", "_result", "_waiter")
+    One that is not `durable` needs no flush of the disk of its own.
+    """
+
+    __slots__ = ("_do", "_done", "_error", "_result", "_waiter", "durable")
 
     _waiter: Waiter | None
     _result: T
 
-    def __init__(self, do: Callable[[], T]) -> None:
+    def __init__(self, do: Callable[[], T], *, durable: bool = True) -> None:
+        self.durable = durable
         self._do = do
         self._waiter = None
         self._done = False
@@ -84,6 +93,8 @@ class Journal:
         self._store: JournalStore
         self._waiting: list[PendingWrite[Any]] = []
         self._writing = False
+        self._last_sending = -math.inf
+        self._timer: asyncio.TimerHandle | None = None
         self._broken: JournalError | None = None
 
     @classmethod
@@ -106,8 +117,8 @@ class Journal:
                 yield journal
             finally:
                 # What was handed over is written, whether or not anybody still waits for it.
-                acts, journal._waiting = journal._waiting, []
-                journal._wait_written(acts, writer.submit(journal._write, acts).result())
+                acts = journal._take_waiting()
+                journal._end(acts, writer.submit(journal._write, acts).result())
                 writer.submit(journal._store.close).result()
 
     @classmethod
@@ -127,16 +138,27 @@ class Journal:
     # --- orders -----------------------------------------------------------------------------------
 
     async def admit(self, entry: JournalEntry) -> Admission:
-        """Record an order, or return its recorded state, and what to do with it."""
-        return await self._put(partial(self._store.admit, entry))
+        """Record an order, or return its recorded state, and what to do with it.
+
+        It is durable with the next write that is: before its order is sent, at the latest.
+        """
+        act = PendingWrite(partial(self._store.admit, entry), durable=False)
+        if self._writing:
+            self._waiting.append(act)
+        else:
+            # Without a flush it does not block. What is waiting concerns other orders.
+            self._run_inline(act)
+        return await act
 
     async def sending(self, key: Key) -> None:
         """Wait until it is durable that the order is about to be sent."""
+        self._last_sending = loop_time()
         await self._put(partial(self._store.mark_sending, key))
 
     def record(self, key: Key, state: JournalState, outcome: bytes) -> "PendingWrite[None]":
         """Hand over an outcome; the awaitable ends when it is durable."""
-        return self._put(partial(self._store.record, key, state, outcome))
+        lingers = loop_time() - self._last_sending < _LINGER
+        return self._put(partial(self._store.record, key, state, outcome), lingers=lingers)
 
     async def doubts(self) -> AsyncIterator[StoredOrder]:
         """Iterate over the orders in doubt, page by page."""
@@ -152,37 +174,41 @@ class Journal:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def _put(self, do: Callable[[], T]) -> PendingWrite[T]:
+    def _put(self, do: Callable[[], T], *, lingers: bool = False) -> PendingWrite[T]:
         act = PendingWrite(do)
-        if self._broken is not None:
-            act.fail(self._broken)
-        elif self._writer is None:
+        if self._writer is None or self._broken is not None:
             self._run_inline(act)
-        else:
-            self._waiting.append(act)
-            if not self._writing:
-                self._flush()
+            return act
+        self._waiting.append(act)
+        if self._writing:
+            return act
+        loop = asyncio_loop() if lingers else None
+        if loop is None:
+            self._flush()
+        elif self._timer is None:
+            self._timer = loop.call_later(_LINGER, self._flush)
         return act
 
     def _run_inline(self, act: PendingWrite[Any]) -> None:
-        """Do what reaches no disk, or its cache only."""
-        try:
-            act.end(act.do())
-        except sqlite3.Error as error:
-            self._broken = _unexpected(error)
-            act.fail(self._broken)
+        """Do what is not flushed to disk."""
+        self._end([act], self._broken or self._write([act]))
+
+    def _take_waiting(self) -> list[PendingWrite[Any]]:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        acts, self._waiting = self._waiting, []
+        return acts
 
     def _flush(self) -> None:
-        acts, self._waiting = self._waiting, []
         self._writing = True
-        self._run(acts)
+        self._run(self._take_waiting())
 
     def _run(self, acts: list[PendingWrite[Any]]) -> None:
         """Write in the writer's thread, and come back to this event loop."""
         assert self._writer is not None  # noqa: S101 - without one nothing comes here
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
+        loop = asyncio_loop()
+        if loop is None:
             soon = current_token().native_token.run_sync_soon  # type: ignore[attr-defined]
             written = self._writer.submit(self._write, acts)
             written.add_done_callback(lambda done: soon(self._wait_written, acts, done.result()))
@@ -194,23 +220,25 @@ class Journal:
         try:
             if not hasattr(self, "_store"):
                 return [act.do() for act in acts]
-            return self._store.commit([act.do for act in acts]) if acts else []
+            durable = any(act.durable for act in acts)
+            return self._store.commit([act.do for act in acts], durable=durable)
         except Exception as error:  # noqa: BLE001 - raised in every waiting call
             return error
 
     def _wait_written(self, acts: list[PendingWrite[Any]], results: list[Any] | Exception) -> None:
         self._writing = False
-        if isinstance(results, Exception):
-            broken = results if isinstance(results, JournalError) else _unexpected(results)
-            self._broken = broken
-            unwritten, self._waiting = [*acts, *self._waiting], []
-            for act in unwritten:
-                act.fail(broken)
-            return
-        for act, result in zip(acts, results, strict=True):
-            act.end(result)
+        self._end(acts, results)
         if self._waiting:
             self._flush()
+
+    def _end(self, acts: list[PendingWrite[Any]], results: list[Any] | Exception) -> None:
+        if not isinstance(results, Exception):
+            for act, result in zip(acts, results, strict=True):
+                act.end(result)
+            return
+        self._broken = results if isinstance(results, JournalError) else _unexpected(results)
+        for act in (*acts, *self._take_waiting()):
+            act.fail(self._broken)
 
 
 def _unexpected(error: Exception) -> JournalError:

@@ -125,8 +125,11 @@ class JournalFile(JournalStore):
         whose = _read_setting(database, "account")
         if whose != account:
             self._refuse(f"belongs to {whose}, not to {account}; give each its own")
-        is_cut = (_read_count(self._lock) or 0) > int(_read_setting(database, "commits"))
-        if is_cut or (log_is_missing and not _read_setting(database, "clean")):
+        count = _read_count(self._lock) or 0
+        is_cut = count > int(_read_setting(database, "commits"))
+        # Where the disk was full to the end, the log is gone and everything is in the file.
+        is_clean = count or _read_setting(database, "clean")
+        if is_cut or (log_is_missing and not is_clean):
             self._refuse(
                 "is missing its last writes: its -wal file is missing or truncated;"
                 " restore it, or look the orders of that run up one by one"
@@ -139,21 +142,26 @@ class JournalFile(JournalStore):
     def close(self) -> None:
         """Close the file; it is whole without its log then."""
         try:
-            with _explaining_errors(self._path):
+            with _explaining_errors(self._path), _transaction(self._database):
                 _write_settings(self._database, clean=1)
         finally:
             super().close()
             os.close(self._file)
             os.close(self._lock)
 
-    def commit(self, acts: Sequence[Callable[[], T]]) -> list[T]:
-        """Do all of it in one transaction, durably, or nothing of it."""
+    def commit(self, acts: Sequence[Callable[[], T]], *, durable: bool = True) -> list[T]:
+        """Do all of it in one transaction, or nothing of it, nor of the transaction before.
+
+        Unless it has to be `durable`, the transaction stays open for the next commit.
+        """
         with _explaining_errors(self._path):
-            with _transaction(self._database):
+            with _transaction(self._database, stays_open=not durable):
                 done = [act() for act in acts]
-                self._commits += 1
-                _write_settings(self._database, commits=self._commits)
-            _write_count(self._lock, self._commits)
+                if durable:
+                    self._commits += 1
+                    _write_settings(self._database, commits=self._commits)
+            if durable:
+                _write_count(self._lock, self._commits)
         return done
 
 
@@ -173,11 +181,13 @@ def _upgrade(database: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def _transaction(database: sqlite3.Connection) -> Generator[None]:
-    database.execute("BEGIN IMMEDIATE")
+def _transaction(database: sqlite3.Connection, *, stays_open: bool = False) -> Generator[None]:
+    if not database.in_transaction:
+        database.execute("BEGIN IMMEDIATE")
     try:
         yield
-        database.execute("COMMIT")
+        if not stays_open:
+            database.execute("COMMIT")
     except BaseException:
         if database.in_transaction:
             database.execute("ROLLBACK")

@@ -25,7 +25,9 @@ class OutageMonitor:
     """Follows the attempts of a run: since when nothing has responded, until when all are paused.
 
     A response is whatever came over HTTP, a proxy's 502 too. Requests are paused by the circuit
-    breaker after many failures, and by a 429.
+    breaker after many failures, and by a 429. Its probes come at longer and longer intervals, and
+    the host may have come back since the last one: so a run halts at the first attempt that fails
+    after `max_outage` seconds, which are counted from the first one.
     """
 
     def __init__(self, address: str, max_outage: float) -> None:
@@ -33,6 +35,7 @@ class OutageMonitor:
         self._max_outage = max_outage
         self._has_responded = False
         self._unanswered_since: float | None = None
+        self._failed_at = -math.inf
         self._paused_until = -math.inf
         self._error: ClickPostError | None = None
         self._is_reported = False
@@ -61,8 +64,11 @@ class OutageMonitor:
                 pass
 
     def _record_no_response(self) -> None:
+        self._failed_at = anyio.current_time()
         if self._unanswered_since is None:
-            self._unanswered_since = anyio.current_time()
+            self._unanswered_since = self._failed_at
+            self._changed.set()
+        elif self._is_too_long:
             self._changed.set()
 
     def _record_response(self) -> None:
@@ -80,15 +86,17 @@ class OutageMonitor:
         """Log what keeps the run waiting; call `halt` when nothing responded for too long."""
         while True:
             self._changed = anyio.Event()
-            outage = self._outage()
-            if outage is not None and outage > self._max_outage - _TICK:
-                halt(self._is_too_long())
+            if self._is_too_long:
+                halt(self._halt_error())
                 return
-            wait = self._report(outage)
-            if outage is not None:
-                wait = min(wait, self._max_outage - outage)
+            wait = self._report(self._outage())
             with anyio.move_on_after(max(wait, _TICK)):
                 await self._changed.wait()
+
+    @property
+    def _is_too_long(self) -> bool:
+        since = self._unanswered_since
+        return since is not None and self._failed_at - since > self._max_outage - _TICK
 
     def _outage(self) -> float | None:
         since = self._unanswered_since
@@ -110,7 +118,7 @@ class OutageMonitor:
         _log.warning("%s", describe(self._address, self._error, outage, pause, halts_in))
         return _REPORT_EVERY
 
-    def _is_too_long(self) -> ClickPostError:
+    def _halt_error(self) -> ClickPostError:
         reason = "" if self._error is None else f": {self._error.message}"
         return NotSentError(f"no response from {self._address} for {self._max_outage:g} s{reason}")
 
@@ -131,6 +139,8 @@ def describe(
         what = f"no response from {address}" + (f" for {outage:.0f} s" if outage >= 1 else "")
     tries = f"next attempt in {pause:.0f} s" if pause >= 1 else "trying again"
     ends = ""
-    if halts_in is not None and math.isfinite(halts_in):
+    if halts_in is not None and halts_in <= pause:
+        ends = ", the run halts if that fails"
+    elif halts_in is not None and math.isfinite(halts_in):
         ends = f", the run halts in {halts_in:.0f} s"
     return f"{what}: {error.message}; {tries}{ends}"

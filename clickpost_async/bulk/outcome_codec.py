@@ -10,6 +10,8 @@ from clickpost_async.errors import ClickPostError, NoReplyError
 from clickpost_async.errors import Outcome as Evidence
 from clickpost_async.structures import CreatedOrder, ResponseInfo
 
+# `json.dumps` would make one for each outcome.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _FACTS = ("endpoint", "status", "http_status", "reference_number")
 
 
@@ -25,7 +27,7 @@ def write(outcome: OrderOutcome) -> bytes:
             written |= {"reasons": outcome.reasons} | write_error(outcome.error)
         case Unknown() | Pending():
             written |= write_error(outcome.error)
-    return json.dumps(written, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(written).encode()
 
 
 def read(kind: str, written: bytes, **context: Any) -> OrderOutcome:

@@ -2,15 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from functools import partial
 from typing import Any, Protocol
 
 from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import define, evolve
 
-from clickpost_async._codec.converter import reference_number_of, structure, to_wire
+from clickpost_async._codec.converter import reference_number_of, structure
 from clickpost_async._codec.endpoint import Get
+from clickpost_async._codec.messages import EncodedOrder
+from clickpost_async._codec.request import encode_order
 from clickpost_async.bulk import outcome_codec
 from clickpost_async.bulk.decisions import Action, fails_all
 from clickpost_async.bulk.journal import Journal
@@ -19,17 +21,22 @@ from clickpost_async.bulk.outcome import OrderOutcome, Pending, Placed, Rejected
 from clickpost_async.bulk.records import JournalEntry, JournalRecord, JournalState, Key
 from clickpost_async.bulk.schedule import ScheduledOrder
 from clickpost_async.client import ClickPost
-from clickpost_async.endpoints.orders import FIND_INDIA, FIND_WORLD, is_india
+from clickpost_async.endpoints.orders import (
+    CREATE_INDIA,
+    CREATE_WORLD,
+    FIND_INDIA,
+    FIND_WORLD,
+    is_india,
+)
 from clickpost_async.errors import ClickPostError, InvalidRequestError, NoReplyError, Problem
 from clickpost_async.errors import Outcome as Evidence
 from clickpost_async.files.columns import Market
 from clickpost_async.files.order_rows import OrderRow
 from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
 
+_TOO_OLD = "that was too long ago, or a clock was set back and its age is not known"
 _IN_DOUBT = "a previous run stopped while this order was in flight"
 _REFERENCE = "shipment_details.reference_number"
-
-Create = Callable[[IndiaOrder | WorldOrder], Awaitable[CreatedOrder]]
 
 
 def _as_created(find: Any) -> Get[CreatedOrder]:
@@ -38,6 +45,7 @@ def _as_created(find: Any) -> Get[CreatedOrder]:
     return changed
 
 
+_CREATE = {"india": CREATE_INDIA, "world": CREATE_WORLD}
 _FIND = {"india": _as_created(FIND_INDIA), "world": _as_created(FIND_WORLD)}
 
 
@@ -66,7 +74,8 @@ class PreparedPayload:
         india = isinstance(order, IndiaOrder)
         self.order = order
         self.key: Key = ("india" if india else "world", str(order.reference_number))
-        self.payload: bytes = _to_payload(order)
+        self.encoded: EncodedOrder = encode_order(order)
+        self.payload: bytes = self.encoded.json
         self.digest: bytes = hashlib.sha256(self.payload).digest()
 
 
@@ -76,17 +85,6 @@ def _to_structure(given: object) -> IndiaOrder | WorldOrder:
     # What is no mapping at all is refused like any other mistake.
     shaped: Any = given
     return structure(shaped, IndiaOrder) if is_india(shaped) else structure(shaped, WorldOrder)
-
-
-def _to_payload(order: IndiaOrder | WorldOrder) -> bytes:
-    try:
-        value = to_wire(order)
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True).encode()
-    except (ValueError, TypeError, RecursionError):
-        problem = Problem("", "contains a value that cannot be encoded as JSON")
-        raise InvalidRequestError.of(
-            [problem], reference_number=reference_number_of(order)
-        ) from None
 
 
 def _key_of(given: object) -> Key | None:
@@ -184,14 +182,13 @@ class JournaledCreator:
         self._client = client
         self._elsewhere = elsewhere
         self._policy = client.retry
-        self._creates: dict[tuple[str, bool], Any] = {}
-        for in_doubt in (False, True):
-            for market in ("india", "world"):
-                orders = client.with_options(
-                    in_doubt=in_doubt, before_create=partial(self._announce, market)
-                ).orders
-                create = orders.create_india if market == "india" else orders.create_world
-                self._creates[market, in_doubt] = create
+        self._clients = {
+            (market, in_doubt): client.with_options(
+                in_doubt=in_doubt, before_create=partial(self._announce, market)
+            )
+            for market in _CREATE
+            for in_doubt in (False, True)
+        }
 
     async def _announce(self, market: str, reference: str, _: int) -> None:
         await self._journal.sending((market, reference))
@@ -213,8 +210,9 @@ class JournaledCreator:
             return await self._elsewhere.create(
                 order.payload.order, in_doubt=scheduled.in_doubt, polls=False
             )
-        create: Create = self._creates[order.key[0], scheduled.in_doubt]
-        return await create(order.payload.order)
+        market = order.key[0]
+        client = self._clients[market, scheduled.in_doubt]
+        return await client.post(_CREATE[market], order.payload.encoded)
 
     async def _look_up(self, key: Key, scheduled: ScheduledOrder) -> CreatedOrder:
         """Look up an order that is not to be resent; raises `NoReplyError` if it is not found."""
@@ -224,7 +222,7 @@ class JournaledCreator:
         except ClickPostError as error:
             if error.outcome is Evidence.NOT_SENT or fails_all(error):
                 raise
-            why = "its row has changed since" if scheduled.differs else "that was too long ago"
+            why = "its row has changed since" if scheduled.differs else _TOO_OLD
             message = (
                 f"it may have been placed by a previous run, and is not resent because {why};"
                 f" a look-up did not find it ({error.message})"

@@ -154,7 +154,10 @@ class Run:
 
     async def __anext__(self) -> OrderOutcome:
         try:
-            outcome = await self._outcomes.receive()
+            try:
+                outcome = self._outcomes.receive_nowait()
+            except anyio.WouldBlock:
+                outcome = await self._outcomes.receive()
         except anyio.EndOfStream:
             error = self._failure or self._schedule.input_error
             if error is not None:
@@ -185,10 +188,17 @@ class Run:
                 outcome = await self._process(scheduled)
                 if outcome is not None:
                     self._schedule.finish(scheduled)
-                    await self._done.send(outcome)
+                    await self._hand_over(outcome)
         except Exception as error:  # noqa: BLE001 - the journal's, above all: nothing may be sent
             self._failure = self._failure or error
             others.cancel()
+
+    async def _hand_over(self, outcome: OrderOutcome) -> None:
+        try:
+            # Costs no checkpoint where the consumer waits already.
+            self._done.send_nowait(outcome)
+        except anyio.WouldBlock:
+            await self._done.send(outcome)
 
     async def _process(self, scheduled: ScheduledOrder) -> OrderOutcome | None:
         """Return an order's outcome, or `None` if it is scheduled again."""
@@ -307,8 +317,9 @@ def create(
     Within the input a reference number stands for one order. Where the same order comes again, it
     shares the outcome of the first; another order under the same number is rejected.
 
-    A run to which nothing has responded for `max_outage` seconds halts; the orders that were not
-    sent are `Pending`. What keeps it waiting is logged to `clickpost_async.bulk` as a warning.
+    A run to which nothing has responded for `max_outage` seconds halts with the next attempt that
+    fails; the orders that were not sent are `Pending`. What keeps it waiting is logged to
+    `clickpost_async.bulk` as a warning.
 
     `elsewhere`, a `clickpost_async.fleet.Fleet`, has the orders created by other processes.
 

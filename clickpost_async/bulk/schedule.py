@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import logging
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 import anyio
 from attrs import define, evolve, field
 
+from clickpost_async._core.telemetry import LONG_WAIT
 from clickpost_async.bulk.outcome import OrderOutcome, Pending, Unknown
 from clickpost_async.bulk.records import Key
 from clickpost_async.errors import FailureKind
 from clickpost_async.files.order_rows import OrderRow
 from clickpost_async.structures import IndiaOrder, WorldOrder
+
+_log = logging.getLogger("clickpost_async.bulk")
 
 BulkOrder = IndiaOrder | WorldOrder | Mapping[str, Any] | OrderRow
 
@@ -139,6 +143,7 @@ class Schedule:
         self._under_way: dict[Key, InFlightOrder] = {}
         self._followers = 0
         self._lookout = anyio.Lock()
+        self._is_reported = False
 
     @property
     def is_exhausted(self) -> bool:
@@ -157,6 +162,9 @@ class Schedule:
 
     async def next(self) -> ScheduledOrder | None:
         """Return the next order; `None`: there is none, and this worker is not needed any more."""
+        scheduled = self._take()
+        if scheduled is not None:
+            return scheduled
         # One worker looks out for all; the others wait behind it.
         async with self._lookout:
             while True:
@@ -194,6 +202,14 @@ class Schedule:
             behind_all, due, _, _ = self._later[0]
             if not (behind_all and self._may_read):
                 seconds = max(0.0, due - anyio.current_time())
+            if seconds is not None and seconds > LONG_WAIT and not self._is_reported:
+                self._is_reported = True
+                _log.warning(
+                    "orders that settle before they are looked up or sent again: %d;"
+                    " the next is due in %.0f s",
+                    len(self._later),
+                    seconds,
+                )
         with anyio.move_on_after(seconds):
             await self._changed.wait()
         self._changed = anyio.Event()

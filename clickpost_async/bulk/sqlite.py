@@ -81,37 +81,44 @@ class JournalStore:
         """Close the database."""
         self._database.close()
 
-    def commit(self, acts: Sequence[Callable[[], T]]) -> list[T]:
-        """Do all of it, or, where the database is durable, nothing of it."""
+    def commit(
+        self,
+        acts: Sequence[Callable[[], T]],
+        *,
+        durable: bool = True,  # noqa: ARG002 - for a file
+    ) -> list[T]:
+        """Do all of it, or, where the database is a file, nothing of it.
+
+        What need not be `durable` becomes so with the next commit that is.
+        """
         return [act() for act in acts]
 
     # --- within a transaction ------------------------------------------------------------
 
     def admit(self, entry: JournalEntry) -> Admission:
         """Record an order, or read its record, and decide what to do with it."""
+        now = Timestamp.now()
+        if self._insert(entry, now, or_else="IGNORE"):
+            record = JournalRecord(state=None, position=entry.position, row=entry.row, since=now)
+            return Admission(decide(None, matches=True), record)
         row = self._database.execute(
             f"SELECT {_COLUMNS} FROM orders WHERE {_ONE}",  # noqa: S608 - constants
             entry.key,
         ).fetchone()
-        if row is None:
-            record = JournalRecord(
-                state=None, position=entry.position, row=entry.row, since=Timestamp.now()
-            )
-        else:
-            record = JournalRecord(
-                state=JournalState(row[0]),
-                matches=row[1] == entry.digest,
-                outcome=row[2],
-                attempts=row[3],
-                since=Timestamp(*row[4:7]),
-                seen=row[7] == self._run,
-                contradicts=row[7] == self._run and entry.digest != (row[10] or row[1]),
-                position=row[8],
-                row=row[9],
-            )
+        record = JournalRecord(
+            state=JournalState(row[0]),
+            matches=row[1] == entry.digest,
+            outcome=row[2],
+            attempts=row[3],
+            since=Timestamp(*row[4:7]),
+            seen=row[7] == self._run,
+            contradicts=row[7] == self._run and entry.digest != (row[10] or row[1]),
+            position=row[8],
+            row=row[9],
+        )
         action = decide(record.state, matches=record.matches, contradicts=record.contradicts)
-        if action is Action.SEND and (row is None or not record.matches):
-            self._take_in(entry)
+        if action is Action.SEND and not record.matches:
+            self._insert(entry, now, or_else="REPLACE")
         elif not record.seen:
             seen_as = None if record.matches else (entry.digest or _INVALID)
             self._database.execute(
@@ -120,12 +127,12 @@ class JournalStore:
             )
         return Admission(action, record)
 
-    def _take_in(self, entry: JournalEntry) -> None:
-        now = Timestamp.now()
+    def _insert(self, entry: JournalEntry, now: Timestamp, *, or_else: str) -> bool:
+        """Record an order that was not sent yet; return whether it was recorded."""
         state = JournalState.REJECTED if entry.digest is None else JournalState.ACCEPTED
-        self._database.execute(
-            "INSERT OR REPLACE INTO orders (market, reference_number, position, row, state, digest,"
-            " payload, since, clock, boot, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        inserted = self._database.execute(
+            f"INSERT OR {or_else} INTO orders (market, reference_number, position, row, state,"  # noqa: S608 - constants
+            " digest, payload, since, clock, boot, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *entry.key,
                 entry.position,
@@ -139,6 +146,7 @@ class JournalStore:
                 self._run,
             ),
         )
+        return inserted.rowcount == 1
 
     def mark_sending(self, key: Key) -> None:
         """Record that its first byte is about to be sent."""

@@ -22,20 +22,21 @@ app: App = App(
 
 _File = Annotated[
     Path,
-    Parameter(help="CSV, JSON Lines or XLSX; - is standard input", allow_leading_hyphen=True),
+    Parameter(help="CSV, JSON Lines or XLSX; - is standard input.", allow_leading_hyphen=True),
 ]
 
 
 _Rate = Annotated[
-    str | None, Parameter(help="calls a second at most, as 10 or 600/60s; else CLICKPOST_RATE")
+    str | None,
+    Parameter(help="How many calls a second, such as 10 or 600/60s; without it, CLICKPOST_RATE."),
 ]
 _SettleDelay = Annotated[
     NonNegativeFloat,
-    Parameter(help="how many seconds to wait before an order whose response was lost is resent"),
+    Parameter(help="How many seconds to wait before an order whose response was lost is resent."),
 ]
 _MaxOutage = Annotated[
     PositiveFloat,
-    Parameter(help="after how many seconds without any response the run halts; inf: never"),
+    Parameter(help="After how many seconds without any response the run halts; inf: never."),
 ]
 
 
@@ -52,6 +53,7 @@ async def push(
     format: Format | None = None,  # noqa: A002 - as above
     sheet: str | None = None,
     header_row: PositiveInt | None = None,
+    date_format: str | None = None,
     max_concurrency: PositiveInt | None = None,
     rate: _Rate = None,
     fleet: bool = False,
@@ -85,9 +87,11 @@ async def push(
     format
         csv, jsonl or xlsx, if the file's name does not end in it.
     sheet
-        The sheet of a workbook, by its name or number; without it, the first visible one.
+        The sheet of a workbook, by its name or number; without it, the visible one with orders.
     header_row
         The row that names the columns, as a spreadsheet counts.
+    date_format
+        How dates are written, such as DD/MM/YYYY; without it, as the file's unambiguous dates.
     max_concurrency
         How many orders are in flight together: 100, in a fleet 1,000.
     fleet
@@ -117,7 +121,13 @@ async def push(
         {"--journal": journal, "--results": results, "--errors": errors, "--merge": merge},
     )
     source = order_files.OrderFile.of(
-        file, format, map, sheet=sheet, header_row=header_row, part=part
+        file,
+        format,
+        map,
+        sheet=sheet,
+        header_row=header_row,
+        date_format=date_format,
+        part=part,
     )
     if dry_run:
         return order_files.dry_run(source)
@@ -187,7 +197,7 @@ async def resolve(
 
 @app.command(name="map")
 def write_map(
-    file: Annotated[Path, Parameter(help="CSV or XLSX, as the shop exports it")],
+    file: Annotated[Path, Parameter(help="CSV or XLSX, as the shop exports it.")],
     *,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
 ) -> int:
@@ -208,13 +218,16 @@ def write_map(
 
 @app.command
 def template(
-    output: Annotated[Path | None, Parameter(help="the file; without it, CSV is printed")] = None,
+    output: Annotated[
+        Path | None, Parameter(help="The file to write; without it, CSV is printed.")
+    ] = None,
     *,
-    market: Annotated[Market, Parameter(help="within India, or the rest of the world")] = (
-        Market.INDIA
-    ),
+    market: Annotated[
+        Market, Parameter(help="Columns for orders within India, or for the world.")
+    ] = (Market.INDIA),
     format: Annotated[  # noqa: A002 - the usual name
-        Literal["csv", "xlsx"] | None, Parameter(help="by the file's name, else csv")
+        Literal["csv", "xlsx"] | None,
+        Parameter(help="The format; without it, by the file's name, or csv."),
     ] = None,
 ) -> int:
     """Write a file of orders to fill in: the names of the columns, and an example."""
@@ -224,7 +237,7 @@ def template(
 
 
 @app.command
-def status(journal: Path) -> int:
+def status(journal: Annotated[Path, Parameter(help="The journal of the run.")]) -> int:
     """Count a journal's orders by state; exits with 4 if some are in doubt."""
     from clickpost_async.cli import bulk_runner
 

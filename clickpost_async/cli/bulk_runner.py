@@ -93,12 +93,12 @@ async def _push(
         "creator": elsewhere,
     }
     total: int | None
-    if rows is None or job.source is None:
+    if rows is None:
         assert job.journal is not None  # noqa: S101 - the command requires it
         total = bulk.status(job.journal).in_doubt
         run = bulk.resolve(clickpost, job.journal, **options)
     else:
-        total = None if job.quiet else job.source.count()
+        total = rows.total
         run = bulk.create(clickpost, rows, journal=job.journal, **options)
     labels = LabelDownloads(clickpost, job.labels) if job.labels else None
     if rows is not None and job.tables is not None:

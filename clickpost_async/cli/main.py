@@ -1,5 +1,6 @@
 """The commands; each is thin, and imports what it needs when it runs."""
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -175,6 +176,7 @@ def main() -> None:
         from clickpost_async.cli.docstrings import restore
 
         restore(("clickpost_async.cli", "clickpost_async.endpoints"))
+    _write_utf8_to_pipes()
     app.register_install_completion_command(help="Install completion for this shell.")
     app.command(bulk)
     app.command(fleet)
@@ -194,3 +196,15 @@ def main() -> None:
         if "pip install" not in str(error):
             raise
         raise SystemExit(str(error)) from None
+
+
+def _write_utf8_to_pipes() -> None:
+    """Keep the code page of Windows out of output for programs, as Python 3.15 does.
+
+    A code page lacks characters of names and addresses: the response of an order that was created
+    would be lost to an error.
+    """
+    output = sys.stdout
+    if isinstance(output, io.TextIOWrapper):
+        encoding = None if output.isatty() else "utf-8"
+        output.reconfigure(encoding=encoding, errors="backslashreplace")

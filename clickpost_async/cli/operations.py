@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -103,10 +104,8 @@ def _is_body(kind: Any) -> bool:
 
 def _read_json(file: str) -> Any:
     try:
-        if file == "-":
-            return json.load(sys.stdin)
-        with open(file, encoding="utf-8") as opened:  # noqa: PTH123 - "-" is no path
-            return json.load(opened)
+        # Bytes: not in the code page of Windows, and with the byte order mark of its editors.
+        return json.loads(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes())
     except OSError as error:
         raise SystemExit(f"{file}: {error.strerror}") from None
     except ValueError as error:

@@ -20,8 +20,10 @@ from clickpost_async.bulk import ColumnMap, ColumnMapError, OrderOutcome, OrderR
 from clickpost_async.bulk.results import ErrorsFile, ResultsFile
 from clickpost_async.files.columns import Market
 from clickpost_async.files.counts import FileCounts
+from clickpost_async.files.dates import Dates
 from clickpost_async.files.reader import Format, OrderReader, read_rows
 from clickpost_async.files.recognise import Recognised, recognise_rows, write_map
+from clickpost_async.files.table import Group
 from clickpost_async.files.template import write_csv_template, write_xlsx_template
 
 USAGE, REJECTED = 2, 3
@@ -58,7 +60,7 @@ class Part:
             end_with_usage_error(f"--part {text}: write it as 2/8, the second of eight parts")
         return cls(int(found[1]), int(found[2]))
 
-    def has(self, row: OrderRow) -> bool:
+    def has(self, row: Group | OrderRow) -> bool:
         """Return whether an order is in this part; equal reference numbers share a part."""
         name = str(row.number) if row.reference is None else row.reference
         return zlib.crc32(name.encode("utf-8", "replace")) % self.count == self.number - 1
@@ -74,6 +76,7 @@ class OrderFile:
     sheet: str | int | None = None
     header_row: int | None = None
     part: Part | None = None
+    date_format: str | None = None
 
     @classmethod
     def of(
@@ -84,6 +87,7 @@ class OrderFile:
         *,
         sheet: str | None = None,
         header_row: int | None = None,
+        date_format: str | None = None,
         part: str | None = None,
     ) -> Self:
         """Validate the options, or exit with what is wrong with them."""
@@ -97,7 +101,11 @@ class OrderFile:
             end_with_usage_error(error)
         number = int(sheet) if sheet is not None and sheet.isdecimal() else sheet
         chosen = None if part is None else Part.parse(part)
-        return cls(file, format, loaded, number, header_row, chosen)
+        try:
+            Dates(date_format)
+        except ValueError as error:
+            end_with_usage_error(f"--date-format: {error}")
+        return cls(file, format, loaded, number, header_row, chosen, date_format)
 
     @property
     def is_stream(self) -> bool:
@@ -107,19 +115,17 @@ class OrderFile:
     def read(self) -> OrderReader:
         """Return the orders, to be read."""
         opened = sys.stdin.buffer if str(self.file) == "-" else self.file
-        return bulk.read_orders(
+        reader = bulk.read_orders(
             opened,
             format=self.format,
             columns=self.columns,
             sheet=self.sheet,
             header_row=self.header_row,
+            date_format=self.date_format,
         )
-
-    def count(self) -> int | None:
-        """Count the orders, if they can be read once more."""
-        if self.is_stream:
-            return None
-        return sum(1 for row in self.read() if self.part is None or self.part.has(row))
+        if self.part is not None:
+            reader.is_counted = self.part.has
+        return reader
 
     def refuse_heading(self, row: OrderRow) -> NoReturn:
         """Exit with what is wrong with the column names, and what to do about it."""
@@ -133,7 +139,7 @@ class OrderFile:
         if found is not None and found.export is not None:
             where = "" if found.header_row == 1 else f" --header-row {found.header_row}"
             end_with_usage_error(
-                f"{self.file}: {len(row.problems)} columns are not ours; "
+                f"{self.file}: its columns are not ours; "
                 f"this looks like {found.export.title}: --map {found.export.name}{where}",
                 f"Further columns need a map of your own: {begin}",
             )
@@ -150,7 +156,17 @@ class OrderFile:
 
 def _name_options(problem: object) -> str:
     """Return a problem with the options of the command in place of parameters."""
-    return str(problem).replace("header_row=", "--header-row ").replace("sheet=…", "--sheet NAME")
+    text = str(problem)
+    for parameter, option in _OPTIONS.items():
+        text = text.replace(parameter, option)
+    return text
+
+
+_OPTIONS = {
+    "header_row=": "--header-row ",
+    "sheet=…": "--sheet NAME",
+    "(date_format, like ": "(--date-format ",
+}
 
 
 class SourceRows(Iterator[OrderRow]):
@@ -162,6 +178,7 @@ class SourceRows(Iterator[OrderRow]):
         if first and first[0].is_heading:
             source.refuse_heading(first[0])
         self.counts: FileCounts = reader.counts
+        self.total: int | None = reader.total
         self.header: Sequence[str] = first[0].header if first else ()
         self._rows = self._chain(first, reader)
         self._part = source.part
@@ -243,7 +260,7 @@ class OutcomeTables:
 
 
 def _describe(outcome: bulk.Rejected) -> str:
-    reason = outcome.reasons[0] if outcome.reasons else "rejected"
+    reason = _name_options(outcome.reasons[0]) if outcome.reasons else "rejected"
     if len(outcome.reasons) > 1:
         reason += f" (and {len(outcome.reasons) - 1} more)"
     if reason.startswith("row "):
@@ -296,7 +313,7 @@ def dry_run(source: OrderFile) -> int:
         if row.is_heading:
             source.refuse_heading(row)
         for problem in problems:
-            print(problem)
+            print(_name_options(problem))
         for warning in row.warnings:
             print(f"warning: {warning}")
         for note in row.notes:

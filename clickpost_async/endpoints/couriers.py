@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post
+from clickpost_async._codec.envelope import result_or_none
 from clickpost_async._codec.spelling import title
 from clickpost_async.endpoints._base import check, one_row_each
 from clickpost_async.endpoints._namespace import Namespace
@@ -18,19 +19,20 @@ from clickpost_async.structures.couriers import (
 
 
 def _objects(value: Any) -> bool:
-    return value is None or (
+    """Return whether a value is a list of objects, or nothing in any type."""
+    return not value or (
         isinstance(value, list) and all(isinstance(member, Mapping) for member in value)
     )
 
 
 def _recommended(body: Mapping[str, Any]) -> Any:
     """Read one recommendation; a pincode that no courier serves has no `result` at all."""
-    return _one_recommendation(body.get("result"))
+    return _one_recommendation(result_or_none(body))
 
 
 def _all_recommended(body: Mapping[str, Any]) -> Any:
     """Read the recommendations for a list of parcels."""
-    result = body.get("result")
+    result = result_or_none(body)
     if result is None:
         return {}
     rows = [_one_recommendation(row) for row in result] if isinstance(result, list) else [None]
@@ -46,7 +48,7 @@ def _one_recommendation(result: Any) -> Mapping[str, Any] | None:
 
 
 def _accounts(body: Mapping[str, Any]) -> Any:
-    result = body.get("result")
+    result = result_or_none(body)
     if result is None:
         return {}
     return result if isinstance(result, Mapping) and _objects(result.get("accounts")) else None

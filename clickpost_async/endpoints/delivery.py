@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clickpost_async._codec.endpoint import Idempotency, Post
-from clickpost_async._codec.envelope import only_row, rows_from_result
+from clickpost_async._codec.envelope import only_row, result_or_none, rows_from_result
 from clickpost_async._codec.spelling import lower
 from clickpost_async.endpoints._base import check, one_row_each
 from clickpost_async.endpoints._namespace import Namespace
@@ -19,9 +19,16 @@ from clickpost_async.structures.delivery import (
 
 
 def _predictions_of(body: Mapping[str, Any]) -> Any:
-    """Read a list of predictions; a single one without a list has been seen too."""
-    result = body.get("result")
-    return {"rows": [result]} if isinstance(result, dict) and result else rows_from_result(body)
+    """Read a list of predictions; a single one without a list has been seen too.
+
+    They are matched by position, so a null is a prediction too: none.
+    """
+    result = result_or_none(body)
+    if isinstance(result, dict):
+        result = [result]
+    if isinstance(result, list) and any(result):
+        result = [{} if row is None else row for row in result]
+    return rows_from_result({"result": result})
 
 
 PREDICT = Post(

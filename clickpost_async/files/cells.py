@@ -7,6 +7,7 @@ shows what to write instead. A value that is likely wrong gets a warning.
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import date, timedelta
 from enum import StrEnum
@@ -88,6 +89,8 @@ _SENTINELS = {
     ),
 }
 
+# Invisible characters that are copied along with numbers, as from a list of contacts.
+_INVISIBLE = re.compile(r"[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 _BLANKS = " \t\r\n\v\f\xa0\u200b\ufeff"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]").search
@@ -143,6 +146,16 @@ def read_cell(cell: str, kind: CellKind, context: CellContext | None = None) -> 
             return None
         context.note(cell, text)
     _refuse_damage(text, kind)
+    if not text.isascii():
+        if kind in _PROSE:
+            _suspect_encoding(text, context)
+        else:
+            plain = _plain_characters(text)
+            if plain != text and (kind is CellKind.CODE or plain.split() != text.split()):
+                context.note(text, plain)
+            text = plain
+            if not text:
+                return None
     return _READERS[kind](text, context)
 
 
@@ -163,11 +176,48 @@ def _refuse_damage(text: str, kind: CellKind) -> None:
         raise BadCellError(
             f"holds the spreadsheet error {shown(text)}; correct its formula, or leave it empty"
         )
+    if text.startswith("###") and not text.strip("#"):
+        raise BadCellError(
+            "the column was too narrow when the spreadsheet was saved, and the value is lost; "
+            "widen it and save again"
+        )
     if len(text) <= 9:
         folded = text.lower()
         is_code_of_a_place = folded == "na" and kind in {CellKind.COUNTRY, CellKind.STATE}
         if (folded in _PLACEHOLDERS and not is_code_of_a_place) or not text.strip("-\u2013\u2014"):
             raise BadCellError(f"holds {text}, which is no value; fill it in, or leave it empty")
+
+
+# Kinds whose text is free: every character of it is meant.
+_PROSE = frozenset({CellKind.TEXT, CellKind.LIST, CellKind.EMAIL})
+
+
+def _plain_characters(text: str) -> str:
+    """Return a code or number with ASCII digits and blanks, and without invisible characters."""
+    visible = _INVISIBLE.sub("", text)
+    return strip_blanks("".join(map(_plain_character, visible)))
+
+
+def _plain_character(letter: str) -> str:
+    digit = unicodedata.decimal(letter, None)
+    if digit is not None:
+        return str(digit)
+    return " " if unicodedata.category(letter) == "Zs" else letter
+
+
+def _suspect_encoding(text: str, context: CellContext) -> None:
+    try:
+        meant = text.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return
+    context.warnings.append(
+        f"looks like {shown(meant)} saved in a wrong encoding; save the file again as CSV UTF-8"
+    )
+
+
+_HTML = re.compile(
+    r"&(?:[a-z]{2,6}|#\d{2,5}|#x[0-9a-f]{2,5});|</?(?:br|p|div|span|b)\b[^>]*>", re.IGNORECASE
+)
 
 
 def _text(text: str, context: CellContext) -> str:
@@ -176,6 +226,8 @@ def _text(text: str, context: CellContext) -> str:
         return text[1:]
     if text[0] == "=":
         context.warnings.append("looks like a formula, and is sent as text")
+    if ("&" in text or "<" in text) and (html := _HTML.search(text)):
+        context.warnings.append(f"holds HTML ({html[0]}), and is sent as text")
     return text
 
 
@@ -220,6 +272,7 @@ _RUPEES = re.compile(r"(?:₹|Rs\.?|INR)\s*|\s*(?:/-|₹|Rs\.?|INR)\Z", re.IGNOR
 _GROUPED = re.compile(r"[+-]?\d{1,3}((?:,\d{3})+)(\.\d+)?", re.ASCII).fullmatch
 _LAKHS = re.compile(r"[+-]?\d{1,2}(?:,\d{2})+,\d{3}(\.\d+)?", re.ASCII).fullmatch
 _EUROPEAN = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+|[+-]?\d{1,3}(?:\.\d{3}){2,}", re.ASCII)
+_SPACED = re.compile(r"[+-]?\d{1,3}(?: \d{3})+(?:[.,]\d+)?", re.ASCII).fullmatch
 _COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII).fullmatch
 _MAYBE_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII).fullmatch
 _NO_NUMBER = "not a number; write it like 1234.5, without a unit"
@@ -249,6 +302,8 @@ def _two_numbers(text: str) -> str:
 def _plain_number(text: str, context: CellContext) -> str:
     """Return the number that a text with currency or separators is, if it is unambiguous."""
     plain = _RUPEES.sub("", text)
+    if _SPACED(plain):
+        plain = plain.replace(" ", "")
     if _NUMBER(plain):
         return plain
     grouped = _GROUPED(plain)

@@ -61,14 +61,18 @@ class FileCounts:
         self.skipped[reason] += rows
 
     def __str__(self) -> str:
-        parts = [_counted(self.orders, "order")]
+        parts = [_counted(self.orders, "order") + _in_rows(self.order_rows, self.orders)]
         if self.skipped:
             reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in self.skipped.most_common())
             parts.append(f"{self.skipped.total():,} skipped ({reasons})")
         if self.refused:
-            parts.append(f"{self.refused:,} refused")
+            parts.append(f"{self.refused:,} refused{_in_rows(self.refused_rows, self.refused)}")
         return f"{_counted(self.rows, 'row')}: {', '.join(parts)}"
 
 
 def _counted(number: int, what: str) -> str:
     return f"{number:,} {what if number == 1 else f'{what}s'}"
+
+
+def _in_rows(rows: int, orders: int) -> str:
+    return "" if rows == orders else f" ({_counted(rows, 'row')})"

@@ -21,6 +21,7 @@ _MONTH_NAMED = re.compile(
     rf"(?P<month>[A-Za-z]{{3,9}})[ .]+(?P<day>\d{{1,2}}),? +(?P<year>\d{{4}}){_CLOCK}", re.ASCII
 ).fullmatch
 _ONLY_CLOCK = re.compile(rf"(?P<date>.*?)[T ,]+{_TIME}{_OFFSET}", re.ASCII).fullmatch
+_COMPACT = re.compile(r"(20\d\d)(\d\d)(\d\d)", re.ASCII).fullmatch
 _SERIAL = re.compile(r"[2-7]\d{4}(\.\d+)?", re.ASCII).fullmatch
 _TOKENS = {
     "YYYY": "%Y",
@@ -119,6 +120,10 @@ class Dates:
         if _SERIAL(text):
             moment = _EPOCH + timedelta(seconds=round(float(text) * 86_400))
             return ReadDate(moment, has_time="." in text)
+        if compact := _COMPACT(text):
+            # ISO 8601's basic format.
+            year, month, day = map(int, compact.groups())
+            return ReadDate(datetime(year, month, day), has_time=False)  # noqa: DTZ001 - as below
         found = _NUMERIC(text)
         if found and len(found["a"]) == 4 and len(found["c"]) <= 2:
             return _made(found, int(found["a"]), int(found["b"]), int(found["c"]))

@@ -104,6 +104,9 @@ class MappedTable:
         self._skip = self._bind(columns.skip)
         self._skip_items = self._bind(columns.skip_items)
         self._refused = self._bind(columns.refuse)
+        self._has_rules = bool(
+            self._skip or self._skip_items or self._refused or columns.by or columns.compute
+        )
         self._joins = [
             (target, [place for place in map(self._find, join.columns) if place is not None], join)
             for ours, join in columns.join.items()
@@ -247,6 +250,8 @@ class MappedTable:
     def complete(self, lines: Sequence[TableRow], headings: Sequence[Heading]) -> MappedGroup:
         """Skip what is not to be shipped, and fill in computed and looked up values."""
         source = [SourceRow(line.number, self._source.pop(line.number, ())) for line in lines]
+        if not self._has_rules:
+            return MappedGroup(lines=lines, source=source)
         for row in source:
             if rule := _first_rule(self._skip, row.cells):
                 return MappedGroup(lines=lines, source=source, skipped=(rule.reason,) * len(lines))

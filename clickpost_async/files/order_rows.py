@@ -159,17 +159,80 @@ def invalid_row(*problems: RowProblem, row_count: int = 1, is_heading: bool = Fa
     )
 
 
+@frozen
+class _Field:
+    """A column of the file for one market; `item_path` is set if it belongs to items."""
+
+    index: int
+    title: str
+    column: Column
+    path: str | None
+    item_path: str | None
+
+
+@define(eq=False)
+class OrderColumns:
+    """The columns of a file, and the fixed values of others, prepared for each market."""
+
+    headings: Sequence[Heading]
+    fixed: Mapping[Column, str] = _NOTHING
+    _fields: dict[Market, Sequence[_Field]] = field(factory=dict, init=False)
+    _titles: dict[Market, Mapping[str, str]] = field(factory=dict, init=False)
+    markets: Sequence[Heading] = field(init=False)
+    countries: Sequence[Heading] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.markets = [each for each in self.headings if each.column.name == "market"]
+        self.countries = [each for each in self.headings if _is_country(each.column)]
+
+    def fields(self, market: Market) -> Sequence[_Field]:
+        """Return the columns that are sent."""
+        found = self._fields.get(market)
+        if found is None:
+            found = self._fields[market] = [
+                _prepare(heading, market)
+                for heading in self.headings
+                if heading.column.name not in _NOT_SENT
+            ]
+        return found
+
+    def titles(self, market: Market) -> dict[str, str]:
+        """Return the title of the column for each path, to be extended."""
+        found = self._titles.get(market)
+        if found is None:
+            found = self._titles[market] = {
+                path: heading.title
+                for heading in reversed(self.headings)
+                if (path := heading.column.path(market))
+            }
+        return dict(found)
+
+
+def _is_country(column: Column) -> bool:
+    return column.kind is CellKind.COUNTRY and bool(column.paths & _COUNTRY_PATHS)
+
+
+def _prepare(heading: Heading, market: Market) -> _Field:
+    path = heading.column.path(market)
+    is_item = path is not None and path.startswith(_ITEM_FIELDS)
+    item_path = path.removeprefix(_ITEM_FIELDS) if path is not None and is_item else None
+    return _Field(heading.index, heading.title, heading.column, path, item_path)
+
+
 def build(
     lines: Sequence[TableRow],
-    headings: Sequence[Heading],
-    fixed: Mapping[Column, str] = _NOTHING,
-    context: CellContext | None = None,
+    columns: OrderColumns,
+    context: CellContext,
+    *,
+    source: tuple[SourceRow, ...] = (),
+    header: Sequence[str] = (),
+    skipped: int = 0,
 ) -> OrderRow:
     """Build one order from the consecutive lines that have the same reference.
 
-    `fixed` has the values of columns for empty cells, `context` is how cells are read.
+    `source` and `header` are as in the file; `skipped` of the lines are not counted.
     """
-    group = _OrderBuilder(lines, headings, fixed, context or CellContext())
+    group = _OrderBuilder(lines, columns, context)
     return OrderRow(
         number=lines[0].number,
         last=lines[-1].number,
@@ -179,14 +242,16 @@ def build(
         problems=_sorted(group.problems),
         warnings=_sorted(group.warnings),
         notes=_sorted(group.notes),
-        row_count=sum(line.count for line in lines),
+        row_count=sum(line.count for line in lines) - skipped,
+        source=source,
+        header=header,
         item_rows=tuple(group.items),
         titles=group.titles,
     )
 
 
-def _sorted(problems: Iterable[RowProblem]) -> tuple[RowProblem, ...]:
-    return tuple(sorted(problems, key=lambda problem: problem.row))
+def _sorted(problems: Sequence[RowProblem]) -> tuple[RowProblem, ...]:
+    return tuple(sorted(problems, key=lambda problem: problem.row)) if problems else ()
 
 
 @define(eq=False)
@@ -204,30 +269,28 @@ class _OrderBuilder:
     def __init__(
         self,
         lines: Sequence[TableRow],
-        headings: Sequence[Heading],
-        fixed: Mapping[Column, str],
+        columns: OrderColumns,
         context: CellContext,
     ) -> None:
         self.problems = [problem for line in lines for problem in line.problems]
         self.warnings = [warning for line in lines for warning in line.warnings]
         self.notes = [note for line in lines for note in line.notes]
         whole = [line for line in lines if not line.problems]
-        self._headings = headings
-        self._fixed = fixed
+        if len(whole) > 1:
+            self.warnings += _repeated_rows(whole)
+        self._columns = columns
         self._context = context
         self.market = self._market(whole)
-        self.titles = {
-            path: heading.title
-            for heading in reversed(headings)
-            if (path := heading.column.path(self.market))
-        }
+        self.titles = columns.titles(self.market)
         self.items: dict[int, dict[str, Value]] = {}
         self._fields: dict[str, Value] = {}
-        self._sources: dict[str, _Source] = {}
+        # The first row and column of each value.
+        self._sources: dict[str, tuple[int, str]] = {}
         self._phones: dict[str, _Source] = {}
+        fields = columns.fields(self.market)
         for line in whole:
-            self._read(line)
-        for column, cell in fixed.items():
+            self._read(line, fields)
+        for column, cell in columns.fixed.items():
             self._fix(lines[0].number, column, cell)
         for path, source in self._phones.items():
             self._read_phone(path, source)
@@ -249,29 +312,24 @@ class _OrderBuilder:
     def _market(self, lines: Iterable[TableRow]) -> Market:
         """Return the market of the column `market`, else that of the countries."""
         for line in lines:
-            for heading in self._headings:
-                if heading.column.name != "market":
-                    continue
+            for heading in self._columns.markets:
                 if text := strip_blanks(line.cells[heading.index]):
                     if text.lower() in list(Market):
                         return Market(text.lower())
                     self._wrong(_Source(line.number, heading.title), "india or world is needed")
-        fixed = {column.name: cell for column, cell in self._fixed.items()}
-        if fixed.get("market", "").lower() in list(Market):
-            return Market(fixed["market"].lower())
+        for column, cell in self._columns.fixed.items():
+            if column.name == "market" and cell.lower() in list(Market):
+                return Market(cell.lower())
         return market_of_countries(self._countries(lines))
 
     def _countries(self, lines: Iterable[TableRow]) -> Iterator[str]:
         filled: set[str] = set()
         for line in lines:
-            for heading in self._headings:
-                column = heading.column
-                if column.kind is not CellKind.COUNTRY or not column.paths & _COUNTRY_PATHS:
-                    continue
+            for heading in self._columns.countries:
                 if text := strip_blanks(line.cells[heading.index]):
-                    filled |= column.paths
+                    filled |= heading.column.paths
                     yield text
-        for column, cell in self._fixed.items():
+        for column, cell in self._columns.fixed.items():
             if column.paths & _COUNTRY_PATHS and not column.paths & filled:
                 yield cell
 
@@ -305,29 +363,32 @@ class _OrderBuilder:
         if not any(is_used):
             del self.warnings[before:]
 
-    def _read(self, line: TableRow) -> None:
-        for heading in self._headings:
-            column = heading.column
-            cell = line.cells[heading.index]
-            if not cell or column.name in _NOT_SENT:
+    def _read(self, line: TableRow, fields: Sequence[_Field]) -> None:
+        cells, row = line.cells, line.number
+        known, market = self._context.known, self.market
+        for each in fields:
+            cell = cells[each.index]
+            if not cell:
                 continue
-            source = _Source(line.number, heading.title)
-            try:
-                value = self._value(source, column, cell)
-            except BadCellError as bad:
-                self._wrong(source, str(bad))
-                continue
+            value = known.get((each.column.name, market, cell))
             if value is None:
-                continue
-            path = column.path(self.market)
-            if path is None:
-                self._wrong(source, f"an order for {self.market} has no such field; leave it empty")
-            elif path.startswith(_ITEM_FIELDS):
-                self._take_item(source, path[len(_ITEM_FIELDS) :], value)
+                source = _Source(row, each.title)
+                try:
+                    value = self._value(source, each.column, cell)
+                except BadCellError as bad:
+                    self._wrong(source, str(bad))
+                    continue
+                if value is None:
+                    continue
+            if each.item_path is not None:
+                self._take_item(row, each, value)
+            elif each.path is not None:
+                self._take(row, each.path, each.title, value)
+                if each.column.kind is CellKind.PHONE and each.path not in self._phones:
+                    self._phones[each.path] = _Source(row, each.title)
             else:
-                self._take(source, path, value)
-                if column.kind is CellKind.PHONE:
-                    self._phones.setdefault(path, source)
+                message = f"an order for {market} has no such field; leave it empty"
+                self._wrong(_Source(row, each.title), message)
 
     def _value(self, source: _Source, column: Column, cell: str) -> Value | None:
         """Read a cell by its column and market."""
@@ -412,24 +473,29 @@ class _OrderBuilder:
             if title := self.titles.get(_COD_VALUE):
                 self._note(_Source(row, title), "blank read as 0, since the order is PREPAID")
 
-    def _take(self, source: _Source, path: str, value: Value) -> None:
-        if self._fields.setdefault(path, value) == value:
-            self._sources.setdefault(path, source)
+    def _take(self, row: int, path: str, title: str, value: Value) -> None:
+        if path not in self._fields:
+            self._fields[path] = value
+            self._sources[path] = row, title
             return
-        first = self._sources[path]
-        if first.row == source.row:
-            self._wrong(source, f"differs from column {first.title}; fill in one of the two")
+        if self._fields[path] == value:
+            return
+        first_row, first_title = self._sources[path]
+        if first_row == row:
+            message = f"differs from column {first_title}; fill in one of the two"
         else:
-            self._wrong(
-                source,
-                f"differs from row {first.row}, which has the same reference; "
-                "further rows of an order repeat its fields or leave them empty",
+            message = (
+                f"differs from row {first_row}, which has the same reference; "
+                "further rows of an order repeat its fields or leave them empty"
             )
+        self._wrong(_Source(row, title), message)
 
-    def _take_item(self, source: _Source, path: str, value: Value) -> None:
-        item = self.items.setdefault(source.row, {})
-        if item.setdefault(path, value) != value:
-            self._wrong(source, "differs from another column for the same field; fill in one")
+    def _take_item(self, row: int, each: _Field, value: Value) -> None:
+        assert each.item_path is not None  # noqa: S101 - the caller has looked
+        item = self.items.setdefault(row, {})
+        if item.setdefault(each.item_path, value) != value:
+            message = "differs from another column for the same field; fill in one"
+            self._wrong(_Source(row, each.title), message)
 
     def _wrong(self, source: _Source, message: str) -> None:
         self.problems.append(self._say(source, message))
@@ -443,13 +509,25 @@ class _OrderBuilder:
         return RowProblem(row=source.row, column=source.title, message=message)
 
 
+def _repeated_rows(lines: Sequence[TableRow]) -> Iterator[RowProblem]:
+    seen: dict[Sequence[str], int] = {}
+    for line in lines:
+        first = seen.setdefault(tuple(line.cells), line.number)
+        if first != line.number:
+            message = f"the same as row {first}; both are read as rows of this order"
+            yield RowProblem(row=line.number, column=WHOLE_ROW, message=message)
+
+
 def nest(fields: Mapping[str, object]) -> dict[str, object]:
     """Convert values by dotted path to nested objects."""
     tree: dict[str, object] = {}
     branches: dict[str, dict[str, object]] = {"": tree}
     for path, value in fields.items():
         parent, _, leaf = path.rpartition(".")
-        _branch(branches, parent)[leaf] = value
+        branch = branches.get(parent)
+        if branch is None:
+            branch = _branch(branches, parent)
+        branch[leaf] = value
     return tree
 
 

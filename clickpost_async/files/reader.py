@@ -5,9 +5,9 @@ Only invalid headings do, since every order below would be incomplete. Rows are 
 spreadsheet; JSON Lines by line.
 
 CSV: comma, semicolon, tab or bar, whichever is most frequent in the headings; quoted values may
-span lines. Text is UTF-8, with or without byte order mark, or UTF-16 with one; other bytes are
-decoded as Windows-1252, which Excel writes if it does not write UTF-8. XLSX: the first visible
-sheet, its values and not its formulas.
+span lines. Text is UTF-8 or UTF-16, with or without byte order mark; a line that is not UTF-8 is
+decoded as Windows-1252, which Excel writes if it does not write UTF-8. XLSX: the only sheet with
+orders that is visible, its values and not its formulas.
 
 A file given by its path is read twice. The first pass finds reference numbers that are in several
 places, so that none of these orders is sent, and the date format. In a source that can be read only
@@ -20,20 +20,26 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Literal, TextIO, cast
 
 from attrs import evolve, frozen
 
-from clickpost_async.files.cells import CellContext, CellKind
+from clickpost_async.files.cells import CellContext, CellKind, strip_blanks
 from clickpost_async.files.column_map import ColumnMap
 from clickpost_async.files.columns import REFERENCE
 from clickpost_async.files.counts import FileCounts
 from clickpost_async.files.dates import Dates
 from clickpost_async.files.delimited import Record, Records, open_records
 from clickpost_async.files.header import Heading
+from clickpost_async.files.header_advice import (
+    describe_unknown,
+    find_other_sheets,
+    suggest_header,
+)
 from clickpost_async.files.jsonl import json_rows
 from clickpost_async.files.mapped_table import MappedTable
 from clickpost_async.files.order_rows import (
@@ -44,9 +50,10 @@ from clickpost_async.files.order_rows import (
     invalid_row,
 )
 from clickpost_async.files.references import ReferenceIndex
+from clickpost_async.files.sheet_spool import SheetSpool
 from clickpost_async.files.table import Group, Layout, group_lines
-from clickpost_async.files.text import Lines, UnreadableLineError, decode
-from clickpost_async.files.xlsx import UnreadableSheetError, sheet_names, sheet_rows
+from clickpost_async.files.text import Lines, UnreadableLineError, decode, detect_utf16
+from clickpost_async.files.xlsx import SheetRow, UnreadableSheetError, sheet_rows
 
 Format = Literal["csv", "jsonl", "xlsx"]
 Source = str | os.PathLike[str] | TextIO | BinaryIO
@@ -54,6 +61,7 @@ Source = str | os.PathLike[str] | TextIO | BinaryIO
 # In how many rows the headings are searched for, to suggest `header_row`.
 _MOST_ROWS_ABOVE = 10
 
+_PEEKED = 1024
 _ZIP = b"PK\x03\x04"
 _ENDINGS: Mapping[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".xlsx": "xlsx"}
 _DATES = frozenset({CellKind.DATE, CellKind.TIME, CellKind.DATE_OR_TIME})
@@ -64,9 +72,16 @@ _OTHER_FILES = (
         "an old .xls workbook, or one protected by a password; save it as .xlsx without a password",
     ),
     (rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|7z\xbc\xaf|Rar!", "compressed; unpack it first"),
+    (
+        rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis",
+        "an OpenDocument file, such as .ods; save it as .xlsx",
+    ),
     (rb"%PDF", "a PDF; export CSV or XLSX instead"),
-    (rb"\s*<", "HTML or XML, whatever its name; open it in a spreadsheet and save it as .xlsx"),
-    (rb"[^\n]*\x00", "not text; save it as CSV UTF-8 or XLSX"),
+    (
+        rb"(?:\xef\xbb\xbf)?\s*<",
+        "HTML or XML, whatever its name; open it in a spreadsheet and save it as .xlsx",
+    ),
+    (rb"[^\n]*?\x00", "not text; save it as CSV UTF-8 or XLSX"),
 )
 
 
@@ -122,10 +137,20 @@ class _Options:
 
 
 class OrderReader(Iterator[OrderRow]):
-    """The orders of a file, one by one; `counts` are those of the rows read so far."""
+    """The orders of a file, one by one.
+
+    Attributes:
+        counts: the counts of the rows read so far.
+        total: how many orders the file has, known with the first order; `None` for a source that
+            can be read only once.
+        is_counted: which orders `total` counts; set it before the first order is read.
+
+    """
 
     def __init__(self, source: Source, options: _Options) -> None:
         self.counts: FileCounts = FileCounts()
+        self.total: int | None = None
+        self.is_counted: Callable[[Group | OrderRow], bool] = _every
         self._source = source
         self._options = options
         self._rows = self._read()
@@ -139,17 +164,37 @@ class OrderReader(Iterator[OrderRow]):
 
     def _read(self) -> Generator[OrderRow]:
         with ReferenceIndex() as references:
-            reading = _Reading(self._options, self.counts, references)
             if not isinstance(self._source, str | os.PathLike):
+                reading = _Reading(self._options, self.counts, references)
                 yield from reading.orders(self._source, getattr(self._source, "name", ""))
                 return
             with Path(self._source).open("rb") as file:
                 if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    survey = _Reading(self._options, FileCounts(), references)
-                    survey.look_through(file, self._source)
-                    reading = _Reading(self._options, self.counts, references, survey)
-                    file.seek(0)
-                yield from reading.orders(file, self._source)
+                    yield from self._read_twice(file, self._source, references)
+                else:
+                    reading = _Reading(self._options, self.counts, references)
+                    yield from reading.orders(file, self._source)
+
+    def _read_twice(
+        self, file: BinaryIO, name: object, references: ReferenceIndex
+    ) -> Iterator[OrderRow]:
+        with SheetSpool() as spool:
+            survey = _Reading(self._options, FileCounts(), references, spool=spool)
+            before = os.fstat(file.fileno())
+            self.total = survey.look_through(file, name, self.is_counted)
+            after = os.fstat(file.fileno())
+            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                message = "the file was written to while it was read; run it when complete"
+                yield _unreadable_file(1, message)
+                return
+            file.seek(0)
+            reading = _Reading(self._options, self.counts, references, survey, spool)
+            yield from reading.orders(file, name)
+
+
+def _every(order: Group | OrderRow) -> bool:
+    del order
+    return True
 
 
 class _Reading:
@@ -161,24 +206,35 @@ class _Reading:
         counts: FileCounts,
         references: ReferenceIndex,
         survey: "_Reading | None" = None,
+        spool: SheetSpool | None = None,
     ) -> None:
         self.options = options
         self.counts = counts
         self.references = references
+        self.spool = spool
         self.is_surveyed = survey is not None
         self.context = CellContext(dates=Dates(options.date_format))
         # Whether values are quoted; hidden rows.
         self.is_quoted = True
         self.hidden: set[int] = set()
+        self.lines: Lines | None = None
+        # The sheets that hold orders, if they are several.
+        self.sheets: Sequence[str] | None = None
         if survey is not None:
             self.context.dates = survey.context.dates
             self.is_quoted = survey.is_quoted
+            self.sheets = survey.sheets
 
-    def look_through(self, file: BinaryIO, name: object) -> None:
-        """Make the first pass: find duplicate references and the date format."""
+    def look_through(
+        self, file: BinaryIO, name: object, is_counted: Callable[[Group | OrderRow], bool]
+    ) -> int:
+        """Make the first pass: find duplicate references and the date format, and count orders."""
+        count = 0
         for group in self._open(file, name):
             if group.reference is not None:
                 self.references.add(group.reference, group.number, group.digest)
+            count += is_counted(group)
+        return count
 
     def orders(self, file: TextIO | BinaryIO, name: object) -> Iterator[OrderRow]:
         """Yield the orders, and the rows that cannot be read."""
@@ -217,10 +273,14 @@ class _Reading:
         # The buffer reads ahead of the file that was passed, so all reads use the buffer.
         raw = io.BufferedReader(cast("io.RawIOBase", file))
         try:
-            if form == "xlsx" or (form is None and raw.peek(len(_ZIP)).startswith(_ZIP)):
-                yield from self._sheet(raw)
-            elif other := _other_file(raw.peek(1024)):
+            start = raw.peek(_PEEKED)
+            if form == "xlsx" and self.options.format is None and not start.startswith(_ZIP):
+                # The name says so, the contents do not.
+                form = None
+            if other := _other_file(start, form):
                 yield _unreadable_file(1, f"the file is {other}")
+            elif form == "xlsx" or (form is None and start.startswith(_ZIP)):
+                yield from self._sheet(raw)
             else:
                 text = decode(raw)
                 try:
@@ -237,6 +297,7 @@ class _Reading:
         if form == "jsonl":
             yield from json_rows(lines)
             return
+        self.lines = lines
         records = open_records(lines, self.options.header_row, is_quoted=self.is_quoted)
         self.context.decimal_comma = records.delimiter == ";"
         yield from self._table(records)
@@ -253,12 +314,8 @@ class _Reading:
 
     def _sheet_records(self, file: BinaryIO) -> Iterator[Record]:
         number = width = 0
-        if (other := _other_file(file.read(1024))) and not other.startswith("not text"):
-            yield 1, UnreadableLineError(f"the file is {other}")
-            return
-        file.seek(0)
         try:
-            for row in sheet_rows(file, self.options.sheet):
+            for row in self._sheet_rows(file):
                 number = row.number
                 if row.is_hidden:
                     self.hidden.add(number)
@@ -266,6 +323,12 @@ class _Reading:
                 yield number, [*row.cells, *[""] * (width - len(row.cells))]
         except UnreadableSheetError as error:
             yield number + 1, UnreadableLineError(str(error))
+
+    def _sheet_rows(self, file: BinaryIO) -> Iterator[SheetRow]:
+        if self.spool is not None and self.spool.has_rows:
+            return self.spool.replay()
+        rows = sheet_rows(file, self.options.sheet)
+        return rows if self.spool is None else self.spool.record(rows)
 
     # --- tables -----------------------------------------------------------------------------------
 
@@ -286,9 +349,21 @@ class _Reading:
             RowProblem(row=number, column=column, message=message)
             for column, message in (*table.problems, *table.read_headings(headings))
         ]
+        guessed = workbook if self.options.sheet is None else None
+        ahead: Sequence[Record] = ()
         if problems:
             ahead = list(islice(records, _MOST_ROWS_ABOVE))
-            problems += self._where_headings_are(number, ahead, workbook)
+            messages = tuple(suggest_header(titles, ahead, columns, guessed))
+            is_foreign = not (headings or table.problems or columns.columns) and any(table.titles)
+            if is_foreign and (unknown := describe_unknown(table.titles)):
+                problems.clear()
+                messages = (unknown, *messages)
+        else:
+            messages = () if guessed is None else self._choose_sheet(guessed)
+        problems += [
+            RowProblem(row=number, column=WHOLE_ROW, message=message) for message in messages
+        ]
+        if problems:
             yield evolve(invalid_row(*problems, is_heading=True), header=table.file_titles)
             self._refuse_all(ahead, records)
             return
@@ -300,21 +375,46 @@ class _Reading:
         )
         if isinstance(records, Records):
             records.width = len(titles)
-        lines = self._lines(table.translate(records), layout)
+        distinct = self._without_headings(records, titles)
+        lines = self._lines(table.translate(distinct), layout)
         for group in group_lines(lines, layout):
             order = table.complete(group.lines, headings)
             for reason in order.skipped:
                 self.counts.skip(reason)
             if not order.is_skipped:
-                yield evolve(
-                    group,
-                    lines=order.lines,
-                    source=tuple(order.source),
-                    header=table.file_titles,
-                    skipped=len(order.skipped),
+                yield Group(
+                    order.lines,
+                    layout,
+                    tuple(order.source),
+                    table.file_titles,
+                    len(order.skipped),
                 )
 
+    def _choose_sheet(self, workbook: BinaryIO) -> tuple[str, ...]:
+        if self.sheets is None:
+            self.sheets = find_other_sheets(workbook, self.options.columns)
+        if not self.sheets:
+            return ()
+        return (f"the sheets {', '.join(self.sheets)} hold orders: pass sheet=… for one of them",)
+
+    def _without_headings(
+        self, records: Iterator[Record], titles: Sequence[str]
+    ) -> Iterator[Record]:
+        """Skip rows that name the columns again, as where files were joined."""
+        names = [strip_blanks(title) for title in titles]
+        for number, cells in records:
+            if (
+                not isinstance(cells, UnreadableLineError)
+                and strip_blanks(cells[0]) == names[0]
+                and [strip_blanks(cell) for cell in cells] == names
+            ):
+                self.counts.skip("names of the columns again")
+            else:
+                yield number, cells
+
     def _lines(self, records: Iterator[Record], layout: Layout) -> Iterator[TableRow]:
+        if self.lines is not None:
+            self.lines.has_guessed_encoding = False
         dates = [heading for heading in layout.headings if heading.column.kind in _DATES]
         for number, cells in records:
             line = layout.line(number, cells)
@@ -329,23 +429,12 @@ class _Reading:
                     message="hidden in the spreadsheet, as by a filter, but read as well",
                 )
                 line = evolve(line, warnings=(*line.warnings, warning))
+            if self.lines is not None and self.lines.has_guessed_encoding:
+                self.lines.has_guessed_encoding = False
+                message = "not UTF-8, decoded as Windows-1252; check its letters"
+                note = RowProblem(row=number, column=WHOLE_ROW, message=message)
+                line = evolve(line, notes=(*line.notes, note))
             yield line
-
-    def _where_headings_are(
-        self, number: int, ahead: Sequence[Record], workbook: BinaryIO | None
-    ) -> Iterator[RowProblem]:
-        """Suggest where the headings are, if they are not in the row that was read as such."""
-        columns = self.options.columns
-        for row, cells in ahead:
-            if not isinstance(cells, UnreadableLineError) and _has_reference(cells, columns):
-                message = f"row {row} seems to hold the headings: pass header_row={row}"
-                yield RowProblem(row=number, column=WHOLE_ROW, message=message)
-                return
-        if workbook is not None and self.options.sheet is None:
-            names = sheet_names(workbook)
-            if len(names) > 1:
-                message = f"the workbook has the sheets {', '.join(names)}: pass sheet=…"
-                yield RowProblem(row=number, column=WHOLE_ROW, message=message)
 
     def _refuse_all(self, *parts: Iterator[Record] | Sequence[Record]) -> None:
         """Count the rows below headings that cannot be used."""
@@ -366,14 +455,13 @@ def read_rows(
     with Path(source).open("rb") as file:
         raw = io.BufferedReader(cast("io.RawIOBase", file))
         form = format or _ENDINGS.get(Path(source).suffix.lower())
-        if form == "xlsx" or (form is None and raw.peek(len(_ZIP)).startswith(_ZIP)):
-            try:
+        start = raw.peek(_PEEKED)
+        if _other_file(start, form):
+            return
+        if start.startswith(_ZIP):
+            with suppress(UnreadableSheetError):
                 for row in sheet_rows(raw, sheet):
                     yield row.number, row.cells
-            except UnreadableSheetError:
-                return
-            return
-        if _other_file(raw.peek(1024)):
             return
         lines = Lines(decode(raw))
         if form == "jsonl" or (form is None and lines.peek().lstrip()[:1] in ("{", "[")):
@@ -383,19 +471,21 @@ def read_rows(
                 yield number, cells
 
 
-def _other_file(start: bytes) -> str | None:
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+def _other_file(start: bytes, form: Format | None) -> str | None:
+    """Return what a file is, if it is none of orders, with advice."""
+    if not start:
+        # An empty file of JSON Lines has no orders; a table has headings at least.
+        return None if form == "jsonl" else "empty; export it again"
+    if detect_utf16(start) or (start.startswith(_ZIP) and not start[30:].startswith(b"mimetype")):
         return None
-    return next((what for pattern, what in _OTHER_FILES if re.match(pattern, start)), None)
+    if form == "xlsx" and not start.startswith(_ZIP):
+        return "not an .xlsx workbook, whatever its name or format"
+    return next(
+        (what for pattern, what in _OTHER_FILES if re.match(pattern, start, re.DOTALL)), None
+    )
 
 
 def _unreadable_file(row: int, message: str) -> OrderRow:
     return invalid_row(
         RowProblem(row=row, column=WHOLE_ROW, message=message), row_count=0, is_heading=True
     )
-
-
-def _has_reference(titles: Sequence[str], columns: ColumnMap) -> bool:
-    headings: list[Heading] = []
-    list(MappedTable(evolve(columns, ignore_others=True), titles).read_headings(headings))
-    return any(heading.is_reference for heading in headings)

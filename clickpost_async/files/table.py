@@ -9,6 +9,7 @@ from clickpost_async.files.columns import Column
 from clickpost_async.files.header import Heading
 from clickpost_async.files.order_rows import (
     WHOLE_ROW,
+    OrderColumns,
     OrderRow,
     RowProblem,
     SourceRow,
@@ -20,6 +21,7 @@ from clickpost_async.files.text import UnreadableLineError
 
 # An order with more rows is a sign of a damaged file.
 _MOST_ROWS = 1000
+_TOTALS = frozenset({"total", "totals", "total:", "grand total", "subtotal", "sub total", "sum"})
 # Columns for people.
 _REMARKS = frozenset({"note", "reason", "advice"})
 
@@ -35,10 +37,14 @@ class Layout:
     width: int
     fixed: Mapping[Column, str] = field(factory=dict)
     ignores_others: bool = False
+    columns: OrderColumns = field(init=False)
+    remarks: Sequence[int] = field(init=False)
     _named: frozenset[int] = field(init=False)
     _reference: Heading = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.columns = OrderColumns(self.headings, self.fixed)
+        self.remarks = [each.index for each in self.headings if each.column.name in _REMARKS]
         self._named = frozenset(heading.index for heading in self.headings)
         self._reference = next(heading for heading in self.headings if heading.is_reference)
 
@@ -48,6 +54,8 @@ class Layout:
             return evolve(_bad_line(number, WHOLE_ROW, str(cells)), count=cells.rows)
         key = self._reference
         reference = _read_reference(cells[key.index]) if key.index < len(cells) else None
+        if reference is not None and reference.casefold() in _TOTALS:
+            return _bad_line(number, WHOLE_ROW, "seems to be a row of totals; remove it", reference)
         if len(cells) > len(self.headings):
             for index, cell in enumerate(cells):
                 if self._is_misplaced(index, cell):
@@ -63,6 +71,9 @@ class Layout:
         if reference is None and is_further_item(line, self.headings):
             message = "missing; further items of an order repeat its reference"
             return evolve(_bad_line(number, key.title, message), is_further_item=True)
+        if not strip_blanks(cells[key.index]):
+            message = "missing; every order needs one, and totals and remarks have to be removed"
+            return _bad_line(number, key.title, message)
         return line
 
     def _is_misplaced(self, index: int, cell: str) -> bool:
@@ -93,21 +104,24 @@ class Group:
     @property
     def digest(self) -> int:
         """Return a hash of the contents of all columns but `note`."""
-        notes = [h.index for h in self.layout.headings if h.column.name in _REMARKS]
+        remarks = self.layout.remarks
+        if not remarks:
+            return hash(tuple([tuple(line.cells) for line in self.lines]))
         rows = [list(line.cells) for line in self.lines]
         for row in rows:
-            for index in notes if row else ():
+            for index in remarks if row else ():
                 row[index] = ""
         return hash(tuple(map(tuple, rows)))
 
     def build(self, context: CellContext) -> OrderRow:
         """Build an order from the rows."""
-        row = build(self.lines, self.layout.headings, self.layout.fixed, context)
-        return evolve(
-            row,
+        return build(
+            self.lines,
+            self.layout.columns,
+            context,
             source=self.source,
             header=self.header,
-            row_count=row.row_count - self.skipped,
+            skipped=self.skipped,
         )
 
 

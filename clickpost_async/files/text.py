@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TextIO
@@ -10,24 +11,35 @@ from typing import TextIO
 _LONGEST_LINE = 8 << 20
 _MOST_BLANK_LINES = 100
 _MOST_PEEKED = 10_000
+_PEEKED = 64
+_MIN_UTF16 = 4
+_NOT_UTF8 = re.compile(r"[\udc80-\udcff]")
 
 
 def decode(raw: "io.BufferedReader[io.RawIOBase]") -> io.TextIOWrapper:
-    """Return a file's text, by its detected encoding."""
-    if raw.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return io.TextIOWrapper(raw, "utf-16", errors="replace", newline="")
-    return io.TextIOWrapper(raw, "utf-8-sig", errors=_OR_WINDOWS, newline="")
+    """Return a file's text, by its detected encoding.
+
+    Bytes that are not UTF-8 are kept as surrogates, which `Lines` decodes line by line.
+    """
+    if utf16 := detect_utf16(raw.peek(_PEEKED)):
+        return io.TextIOWrapper(raw, utf16, errors="replace", newline="")
+    return io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="")
 
 
-def _windows(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+def detect_utf16(start: bytes) -> str | None:
+    """Return the codec of a file in UTF-16, by its byte order mark or by its zero bytes.
 
-
-# Codecs take error handlers by name only.
-_OR_WINDOWS = "clickpost_async.or_windows_1252"
-codecs.register_error(_OR_WINDOWS, _windows)
+    Without a mark, the upper bytes of the first characters, which are ASCII, are zero.
+    """
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    first = start[:_PEEKED].partition(b"\n")[0]
+    even, odd = first[::2], first[1::2]
+    if len(odd) < _MIN_UTF16:
+        return None
+    if not any(odd) and all(even[: len(odd)]):
+        return "utf-16-le"
+    return "utf-16-be" if not any(even) and all(odd) else None
 
 
 class UnreadableLineError(ValueError):
@@ -45,6 +57,8 @@ class Lines:
         self._file = file
         self._held: deque[str | UnreadableLineError] = deque()
         self._last = "\n"
+        # Whether a line was read as Windows-1252; reset by whoever reports it.
+        self.has_guessed_encoding = False
 
     @property
     def is_cut_off(self) -> bool:
@@ -102,7 +116,7 @@ class Lines:
         try:
             line = self._file.readline(_LONGEST_LINE)
             if len(line) < _LONGEST_LINE:
-                return line
+                return self._without_surrogates(line)
             while line and not line.endswith(("\n", "\r")):
                 line = self._file.readline(_LONGEST_LINE)
         except UnicodeDecodeError as error:
@@ -115,3 +129,16 @@ class Lines:
         raise UnreadableLineError(
             f"a line has more than {_LONGEST_LINE} characters and was skipped"
         )
+
+    def _without_surrogates(self, line: str) -> str:
+        """Decode a line that is not UTF-8 as Windows-1252, which Excel writes.
+
+        A line that has other characters of UTF-8 is damaged: the bytes become U+FFFD.
+        """
+        if line.isascii() or not _NOT_UTF8.search(line):
+            return line
+        others = _NOT_UTF8.sub("", line)
+        if not others.isascii():
+            return _NOT_UTF8.sub("\ufffd", line)
+        self.has_guessed_encoding = True
+        return line.encode("utf-8", "surrogateescape").decode("cp1252", "replace")

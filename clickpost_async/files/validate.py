@@ -17,9 +17,9 @@ from clickpost_async.structures import IndiaOrder, WorldOrder
 def check(rows: Iterable[OrderRow]) -> Iterator[tuple[OrderRow, tuple[RowProblem, ...]]]:
     """Yield every row of `read_orders` with its errors, for which `create` would reject it.
 
-    A reference number that an earlier row has is an error too. Warnings of the structures are added
-    to the row's warnings. The counts of an `OrderReader` are updated: an order with errors is
-    counted as refused. No client is needed.
+    A reference number that an earlier row has, for another order, is an error too. Warnings of
+    the structures are added to the row's warnings. The counts of an `OrderReader` are updated: an
+    order with errors is counted as refused. No client is needed.
     """
     counts = rows.counts if isinstance(rows, OrderReader) else None
     with ReferenceIndex() as references:
@@ -50,6 +50,8 @@ def _repetition(row: OrderRow, references: ReferenceIndex) -> Iterator[RowProble
     if row.reference is None:
         return
     key = f"{row.market} {row.reference}"
-    references.add(key, row.number, 0)
-    if found := references.find(key, row.number):
-        yield row.locate(REFERENCE, f"row {found.row} has it too")
+    references.add(key, row.number, row.digest)
+    found = references.find(key, row.number)
+    # The same order again is created once: its row has a warning.
+    if found and not found.is_same_order:
+        yield row.locate(REFERENCE, f"row {found.row} has it too, for another order")

@@ -1,8 +1,8 @@
 """The rows of a sheet of a workbook, as the texts that a CSV file of it would contain.
 
-They are read with python-calamine if it is installed (ten times as fast, with the sheet in memory),
-else with openpyxl, row by row. Neither reports hidden rows, cells with errors, and formulas that
-were never calculated: these are read from the sheet's XML.
+They are read with python-calamine if it is installed (several times as fast, with the sheet in
+memory), else with openpyxl, row by row. Neither reports hidden rows, cells with errors, formulas
+that were never calculated, and leading zeros that a format shows: these are read from the XML.
 """
 
 import datetime as dt
@@ -65,11 +65,16 @@ def sheet_rows(file: BinaryIO, sheet: str | int | None = None) -> Iterator[Sheet
 
 def _rows(file: BinaryIO, sheet: str | int | None) -> Iterator[SheetRow]:
     with zipfile.ZipFile(file) as packed:
+        parts = packed.namelist()
+        if "xl/workbook.bin" in parts:
+            raise UnreadableSheetError("an .xlsb workbook; save it as .xlsx")
+        if "[Content_Types].xml" not in parts:
+            raise UnreadableSheetError("a zip archive, not a workbook; unpack it first")
         size = sum(part.file_size for part in packed.infolist())
         if size > _LARGEST:
             raise UnreadableSheetError("the workbook unpacks to more than 4 GiB; split it")
         chosen = _choose(_sheets(packed), sheet)
-        marks = _scan(packed, chosen.part)
+        marks = _scan(packed, chosen.part, _padded_cells(packed))
     file.seek(0)
     for number, cells in enumerate(_values(file, chosen.name, size), 1):
         texts = [_text(cell) for cell in cells]
@@ -199,7 +204,7 @@ _CHUNK = 1 << 20
 
 @frozen
 class _Marks:
-    """Hidden rows, and texts for cells that the libraries return empty: by row and column."""
+    """Hidden rows, and texts for cells that the libraries return otherwise: by row and column."""
 
     hidden: set[int] = field(factory=set)
     cells: dict[int, dict[int, str]] = field(factory=dict)
@@ -217,7 +222,55 @@ class _Marks:
         self.cells.setdefault(int(place[2]), {})[column - 1] = text
 
 
-def _scan(packed: zipfile.ZipFile, part: str) -> _Marks:
+@frozen
+class _PaddedCells:
+    """The cells whose style shows a number with leading zeros, as of a postal code."""
+
+    widths: Mapping[bytes, int]
+    expression: re.Pattern[bytes]
+
+    def scan(self, xml: bytes, marks: _Marks) -> None:
+        for cell in self.expression.finditer(xml):
+            if not _IS_TEXT(cell["place"]):
+                width = self.widths[cell["style"]]
+                marks.mark(cell["place"], cell["number"].decode().zfill(width))
+
+
+_ZEROS = re.compile(r"(0{2,})(?:;.*)?").fullmatch
+
+
+def _padded_cells(packed: zipfile.ZipFile) -> _PaddedCells | None:
+    if "xl/styles.xml" not in packed.namelist():
+        return None
+    styles = _parse(packed, "xl/styles.xml")
+    formats = {
+        element.get("numFmtId", ""): len(zeros[1])
+        for element in styles.iter()
+        if element.tag.endswith("}numFmt") and (zeros := _ZEROS(element.get("formatCode", "")))
+    }
+    if not formats:
+        return None
+    used = next((element for element in styles if element.tag.endswith("}cellXfs")), ())
+    widths = {
+        str(index).encode(): formats[number]
+        for index, style in enumerate(used)
+        if (number := style.get("numFmtId", "")) in formats
+    }
+    if not widths:
+        return None
+    numbers = b"|".join(widths)
+    expression = (
+        rb'<(?:\w+:)?c\b(?P<place>[^>]*\bs="(?P<style>' + numbers + rb')"[^>]*)>\s*'
+        rb"(?:<(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)\s*)?"
+        rb"<(?:\w+:)?v>(?P<number>\d+)(?:\.0*)?</"
+    )
+    return _PaddedCells(widths, re.compile(expression))
+
+
+_IS_TEXT = re.compile(rb'\bt="(?:s|str|inlineStr|b|e|d)"').search
+
+
+def _scan(packed: zipfile.ZipFile, part: str, padded: _PaddedCells | None) -> _Marks:
     marks = _Marks()
     rest = b""
     with packed.open(part) as xml:
@@ -226,19 +279,21 @@ def _scan(packed: zipfile.ZipFile, part: str) -> _Marks:
             # Whole rows only; the end tag may have a namespace prefix.
             end = max(rest.rfind(b"</row>"), rest.rfind(b":row>"))
             if end > 0:
-                _scan_rows(rest[:end], marks)
+                _scan_rows(rest[:end], marks, padded)
                 rest = rest[end:]
             elif len(rest) > _LARGEST_ROW:
                 raise UnreadableSheetError("a row of the sheet is too large; save it as CSV UTF-8")
-    _scan_rows(rest, marks)
+    _scan_rows(rest, marks, padded)
     return marks
 
 
-def _scan_rows(xml: bytes, marks: _Marks) -> None:
+def _scan_rows(xml: bytes, marks: _Marks, padded: _PaddedCells | None) -> None:
     if b"hidden=" in xml:
         for row in _HIDDEN.finditer(xml):
             if number := _ROW_NUMBER.search(row[0]):
                 marks.hidden.add(int(number[1]))
+    if padded is not None:
+        padded.scan(xml, marks)
     if b't="e"' in xml:
         for cell in _ERROR.finditer(xml):
             marks.mark(cell[1], cell[2].decode("utf-8", "replace"))

@@ -39,8 +39,6 @@ _REPLIES_KEPT = 3600
 _MAX_REPLIES = 100
 # Seconds that an outcome waits for others to be recorded with it.
 _END_LINGER = 0.02
-# Enough to tell contents apart, and short in each record.
-_DIGEST_DIGITS = 16
 
 
 class LostError(Exception):
@@ -198,7 +196,7 @@ class OpenLedger:
         It is this worker's for as long as it is `holding` it, or a heartbeat longer.
         """
         known = "queued" if registered else ""
-        match await self._claim([self._order(key), digest[:_DIGEST_DIGITS], known]):
+        match await self._claim([self._order(key), digest, known]):
             case ["placed", summary]:
                 return AlreadyPlaced(summary)
             case ["conflict"]:
@@ -222,7 +220,7 @@ class OpenLedger:
     async def end(self, key: Key, digest: str, result: Result) -> None:
         """Record the result of the order, and send its reply, if any: both or neither."""
         stream, ticket, answer = result.reply or ("", 0, "")
-        words = (result.state, digest[:_DIGEST_DIGITS], result.summary, stream, str(ticket), answer)
+        words = (result.state, digest, result.summary, stream, str(ticket), answer)
         await self._end([self._order(key), *words])
 
     async def reply(self, stream: str, ticket: int, answer: str) -> None:

@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 # Seconds before the shared limiter is tried again after a failure: doubled up to the second value.
 _SOONEST, _LATEST = 0.05, 1.0
-# Seconds of calls without a slot that are booked at once.
-_MAX_BOOKED = 10.0
 # The timeout of a request to the shared limiter: the time it takes is made up for.
 _CATCH_UP = 0.05
 
@@ -33,8 +31,8 @@ class FallbackShare:
         self.lost = False
         # How many pauses there were: slots granted before the last one may be void.
         self.holds = 0
-        self._spent = 0
-        self._booked_at = -math.inf
+        # How many calls are booked at the shared limiter and not sent yet.
+        self._booked = 0
 
     def now(self) -> float:
         """Return the time of the running event loop's clock."""
@@ -74,15 +72,20 @@ class FallbackShare:
         """Use one call of the share."""
         if self.interval is not None:
             self._next = max(self._next, self._seen - _CATCH_UP) + self.interval
-        if self.lost:
-            self._spent += 1
+        self._booked = max(0, self._booked - 1)
 
-    def take_spent(self) -> tuple[int, float]:
-        """Return how many calls were sent without a slot since the last time, and its age."""
-        now = self.now()
-        age = min(max(now - self._booked_at, 0.0), _MAX_BOOKED)
-        spent, self._spent, self._booked_at = self._spent, 0, now
-        return spent, age
+    def book_ahead(self, seconds: float) -> int:
+        """Return how many calls to book at the shared limiter, for the next `seconds`.
+
+        While it is unreachable from here it may respond to other processes in time, which would use
+        the whole rate: so the share of this process is booked there before it is used.
+        """
+        if not self.lost or self.interval is None:
+            self._booked = 0
+            return 0
+        calls = max(0, math.ceil(seconds / self.interval) - self._booked)
+        self._booked += calls
+        return calls
 
     def lose(self) -> bool:
         """Record that the shared limiter does not respond; return whether that is new."""
@@ -95,7 +98,6 @@ class FallbackShare:
         """Record that the shared limiter responds; return whether that is new."""
         was, self.lost = self.lost, False
         if was:
-            self._spent = 0
             self.keep_share()
         return was
 

@@ -34,7 +34,7 @@ _LEAST_SLEEP = 1e-8
 # Calls that waited make up for so much, as in a bucket of one process.
 _CATCH_UP = 0.005
 # Seconds between heartbeats, and between those of a process that has lost the shared limiter.
-_HEARTBEAT, _LOST_HEARTBEAT = 3.0, 1.0
+_HEARTBEAT, _LOST_HEARTBEAT = 3.0, 0.25
 # A heartbeat is worth waiting for much longer than a slot is.
 _HEARTBEAT_TIMEOUT = 5.0
 # The share follows the largest of so many counts, as a Redis that was emptied counts too few.
@@ -83,10 +83,10 @@ class RateStore(Protocol):
         """Ask."""
         ...
 
-    async def send_heartbeat(self, process: str, spent: int, seconds: float) -> int:
+    async def send_heartbeat(self, process: str, calls: int) -> int:
         """Count a process as alive, and return how many are.
 
-        In the last `seconds` it has let `spent` calls leave without a slot.
+        Books `calls` that the process is about to send without a slot.
         """
         ...
 
@@ -225,7 +225,8 @@ class DistributedLimiter(ABC):
         process = f"{self._process}:{os.getpid()}"
         try:
             async with asyncio.timeout(_HEARTBEAT_TIMEOUT):
-                count = await here.oracle.send_heartbeat(process, *self._alone.take_spent())
+                calls = self._alone.book_ahead(_LOST_HEARTBEAT)
+                count = await here.oracle.send_heartbeat(process, calls)
         except Exception as error:  # noqa: BLE001 - whether Redis responds is seen where slots are asked for
             _log.debug("%s: a heartbeat failed: %s", self._name, type(error).__name__)
         else:
@@ -368,7 +369,10 @@ class DistributedLimiter(ABC):
                 self._record_success(answer.generation)
                 return answer
             error = f"{type(failure).__name__}: {failure}"
-        self._record_failure(error)
+        if self._record_failure(error) and here.next_heartbeat is not None:
+            # The share is booked before it is used, as Redis may respond to others in time.
+            here.next_heartbeat.cancel()
+            self._beat(here)
         return None
 
     def _record_success(self, generation: str) -> None:
@@ -381,8 +385,10 @@ class DistributedLimiter(ABC):
             alone.keep_share()
         self._generation = generation
 
-    def _record_failure(self, error: object) -> None:
-        if self._alone.lose():
+    def _record_failure(self, error: object) -> bool:
+        """Fall back to the share of this process; return whether that is new."""
+        is_new = self._alone.lose()
+        if is_new:
             self._alone.begin_after(self._fallback_start)
             interval = self._alone.interval
             _log.warning(
@@ -394,6 +400,7 @@ class DistributedLimiter(ABC):
                 else f"falling back to {self._law.interval / interval:.0%} of the rate, the share"
                 " of this process",
             )
+        return is_new
 
     @property
     def _fallback_start(self) -> float:

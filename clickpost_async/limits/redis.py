@@ -29,19 +29,18 @@ _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 # One asks for slots, one sends heartbeats, one a pause.
 _CONNECTIONS = 3
 
-# Counts the processes that were alive within 15 s, and books calls that left without a slot.
+# Counts the processes that were alive within 15 s, and books calls that leave without a slot.
 HEARTBEAT = """
-local process, spent, seconds = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local interval = tonumber(ARGV[4])
+local process, calls, interval = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local next = tonumber(redis.call('HGET', KEYS[1], 'next') or '')
-if next and spent > 0 then
-  next = math.max(next, now - seconds) + spent * interval
+if next and calls > 0 then
+  next = math.max(next, now) + calls * interval
   redis.call('HSET', KEYS[1], 'next', string.format('%.17g', next))
 end
 if next then
-  redis.call('HSET', KEYS[1], 'interval', ARGV[4])
+  redis.call('HSET', KEYS[1], 'interval', ARGV[3])
 end
 redis.call('ZADD', KEYS[2], now, process)
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 15)
@@ -63,7 +62,8 @@ class RedisBucket(DistributedLimiter):
     its share of the rate: the rate divided by the number of processes that sent heartbeats to Redis
     last, or by `process_count` if that is more. It asks again now and then, and logs once when it
     falls back and once when Redis is back. A process that has been counted for less than 6 s, and
-    was given no `process_count`, does not know its share: its calls wait for Redis.
+    was given no `process_count`, does not know its share: its calls wait for Redis. What it uses of
+    its share is booked at Redis, which may respond to other processes in time.
 
     It works on asyncio, with connections of its own for each event loop: close it in each.
     """
@@ -136,8 +136,8 @@ class _Redis:
                 await self._leave_node()
         return answer(said)
 
-    async def send_heartbeat(self, process: str, spent: int, seconds: float) -> int:
-        arguments = (process, str(spent), repr(seconds), repr(self._law.interval))
+    async def send_heartbeat(self, process: str, calls: int) -> int:
+        arguments = (process, str(calls), repr(self._law.interval))
         words = (self._key, f"{self._key}:processes", *arguments)
         counted = (self._node or self._redis).eval(HEARTBEAT, 2, *words)
         return await cast("Awaitable[int]", counted)

@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import shlex
 from collections.abc import Mapping
 from typing import Self
 from urllib.parse import urlsplit
@@ -41,9 +40,8 @@ from clickpost_async.sandbox.http.faults import Fault
 from clickpost_async.sandbox.http.rate_limit import Limit, busiest
 from clickpost_async.sandbox.http.routing import files_at, router
 from clickpost_async.sandbox.http.traffic import Traffic
-from clickpost_async.sandbox.operation import OPERATIONS, Operation, ReceivedCall, Reply
+from clickpost_async.sandbox.operation import OPERATIONS, Call, Operation, Reply
 from clickpost_async.sandbox.page import routes as page
-from clickpost_async.sandbox.settings import DEFAULT_KEY
 from clickpost_async.sandbox.store.repository import fingerprint
 
 # Importing a chapter declares its operations.
@@ -74,7 +72,7 @@ class Application(SandboxControl):
             files_at(self, "/proofs/{name:path}.pdf", labels.proof_file, "application/pdf"),
             files_at(self, "/reports/{name}.csv", reports.report_file, "text/csv"),
         )
-        control = (*commands.routes(self), *page.routes(self, self.export_lines))
+        control = (*commands.routes(self), *page.routes(self))
         self._router = router(OPERATIONS.values(), self.respond, (*files, *control))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,18 +88,6 @@ class Application(SandboxControl):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-    def export_lines(self, base_url: str) -> tuple[str, ...]:
-        """Return the shell commands that configure `ClickPost()` for this sandbox at `base_url`.
-
-        Only the default key is shown: another one may be real.
-        """
-        api_key = self.api_key if self.api_key == DEFAULT_KEY else "..."
-        return (
-            f"export CLICKPOST_USERNAME={shlex.quote(self.username)}",
-            f"export CLICKPOST_API_KEY={api_key}",
-            f"export CLICKPOST_BASE_URL={base_url}",
-        )
 
     def close(self) -> None:
         """Close the file; without this it is closed when the sandbox is collected."""
@@ -123,7 +109,7 @@ class Application(SandboxControl):
         except ClientDisconnect:
             return
         query = dict(request.query_params)
-        call = ReceivedCall(
+        call = Call(
             credentials={name: query.pop(name) for name in _PLACEHOLDERS if name in query},
             query=query,
             body=body,
@@ -154,13 +140,13 @@ class Application(SandboxControl):
         elif fault is Fault.HANG:
             await until_gone(receive)
         else:
-            half = response_to(reply) if reply and fault is Fault.HALF_ANSWER else None
+            half = response_to(reply) if reply and fault is Fault.HALF_RESPONSE else None
             await drop(scope, receive, send, half=half, reset=self.faults.reset)
 
     def _log(
         self,
         operation: Operation,
-        call: ReceivedCall,
+        call: Call,
         reply: Reply | None,
         response: Response | None,
         *,
@@ -200,7 +186,7 @@ def _parsed(body: bytes) -> object:
         return None
 
 
-def _reference(operation: Operation, call: ReceivedCall) -> str:
+def _reference(operation: Operation, call: Call) -> str:
     """Return the reference number that a call is about, fit for the log."""
     section = "shipment_info" if operation.name == "orders.create_b2b" else "shipment_details"
     payload = call.payload if isinstance(call.payload, Mapping) else {}
@@ -208,7 +194,7 @@ def _reference(operation: Operation, call: ReceivedCall) -> str:
     return params.printable(call.query.get("reference_number") if found is None else found)
 
 
-def _waybill(call: ReceivedCall) -> str:
+def _waybill(call: Call) -> str:
     """Return the waybill that a call is about."""
     payload = call.payload if isinstance(call.payload, Mapping) else {}
     names = ("waybill", "awb", "awb_number")

@@ -62,7 +62,8 @@ class Command:
         path = re.sub(r"{(\w+)(:path)?}", lambda found: found[1].upper(), self.path)
         query = "" if self.method == "POST" else _query(self.call)
         example = f"`{self.example}`" if self.example else ""
-        text = (inspect.getdoc(self.call) or "").partition("\n")[0].rstrip(".")
+        text = (inspect.getdoc(self.call) or "").partition("\n")[0]
+        text = text.partition("; raises")[0].rstrip(".")
         return f"| `{self.method} /control{path}{query}` | {example} | {text} |".replace(
             "|  |", "| |"
         )

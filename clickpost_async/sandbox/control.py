@@ -1,6 +1,7 @@
 """Control of a sandbox from Python and over HTTP: parcels, time, faults, webhooks, its data."""
 
 import math
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -11,6 +12,7 @@ from clickpost_async.sandbox.api import ndr, returns
 from clickpost_async.sandbox.commands import Between, Limit, command
 from clickpost_async.sandbox.http.faults import MOST_TIMES, Fault, Faults
 from clickpost_async.sandbox.operation import JSON
+from clickpost_async.sandbox.settings import DEFAULT_KEY
 from clickpost_async.sandbox.state import RETURN, SandboxState
 from clickpost_async.sandbox.store.records import (
     Journey,
@@ -22,7 +24,7 @@ from clickpost_async.sandbox.store.records import (
     Scan,
 )
 from clickpost_async.sandbox.store.repository import KEPT
-from clickpost_async.sandbox.webhooks import WebhookDelivery
+from clickpost_async.sandbox.webhooks import Hook, WebhookDelivery
 from clickpost_async.sandbox.world import tracking_codes
 
 # How many seconds of calls the page shows.
@@ -31,6 +33,19 @@ _SECONDS = 60
 
 class SandboxControl(SandboxState):
     """The part of a sandbox that tests and its page control; nothing here is ClickPost's API."""
+
+    @property
+    def shown_key(self) -> str:
+        """The API key as it is printed: only the default one, another may be real."""
+        return self.api_key if self.api_key == DEFAULT_KEY else "…"
+
+    def export_lines(self, base_url: str) -> tuple[str, ...]:
+        """Return the shell commands that configure `ClickPost()` for this sandbox at `base_url`."""
+        return (
+            f"export CLICKPOST_USERNAME={shlex.quote(self.username)}",
+            f"export CLICKPOST_API_KEY={self.shown_key}",
+            f"export CLICKPOST_BASE_URL={base_url}",
+        )
 
     # --- queries --------------------------------------------------------------------------------
 
@@ -247,16 +262,17 @@ class SandboxControl(SandboxState):
             ValueError: `url` is no loopback address, or a number is out of range.
 
         """
-        self.webhooks.send_to(
-            url,
+        hook = Hook(
+            url=url,
             token=token,
             header=header,
             parameter=parameter,
-            events=events,
+            events=None if events is None else frozenset(events),
             attempts=attempts,
             duplicates=duplicates,
             out_of_order=out_of_order,
         )
+        self.webhooks.send_to(hook)
 
     @command("/webhooks/{number}/push")
     def push_again(self, number: int) -> None:

@@ -1,7 +1,7 @@
 """An operation of the sandbox: its credentials, requests and responses."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -9,6 +9,7 @@ from attrs import Factory, field, frozen
 
 from clickpost_async._codec.endpoint import Auth
 from clickpost_async.endpoints import CATALOG
+from clickpost_async.settings import Host
 
 JSON = Mapping[str, object]
 
@@ -16,7 +17,7 @@ SUCCESSFUL = frozenset({200, 202, 323, 600})
 
 
 @frozen(kw_only=True)
-class ReceivedCall:
+class Call:
     """A client's request; its credentials are in `credentials` and `url` only."""
 
     query: Mapping[str, str]
@@ -100,7 +101,7 @@ def message_of(status: int, detail: str = "") -> str:
 
 
 # Called with the sandbox's state.
-Handler = Callable[[Any, ReceivedCall], Reply | Awaitable[Reply]]
+Handler = Callable[[Any, Call], Reply | Awaitable[Reply]]
 
 
 @frozen(kw_only=True)
@@ -115,13 +116,14 @@ class Operation:
     name: str
     method: str
     path: str
+    roots: Sequence[str]
     handle: Handler
     auth: Auth
     needs_username: bool
     http: Mapping[int, int]
     auth_error: tuple[int, str]
 
-    async def respond(self, state: Any, call: ReceivedCall, *, username: str, key: str) -> Reply:
+    async def respond(self, state: Any, call: Call, *, username: str, key: str) -> Reply:
         """Handle a call, or reject it."""
         if not self._admits(call, username, key):
             status, message = self.auth_error
@@ -133,7 +135,7 @@ class Operation:
             http_status = self.http.get(error.status, 200)
             return refusal(error.status, error.message, http_status=http_status)
 
-    def _admits(self, call: ReceivedCall, username: str, key: str) -> bool:
+    def _admits(self, call: Call, username: str, key: str) -> bool:
         if self.auth is Auth.NONE:
             return True
         if self.auth is Auth.KEY_IN_BODY:
@@ -163,6 +165,8 @@ def operation(
             name=name,
             method=endpoint.method,
             path=endpoint.path,
+            # The documentation has the proofs of delivery outside of `/api`.
+            roots=("/api", "") if endpoint.host is Host.PROOF else ("/api",),
             handle=handle,
             auth=endpoint.auth,
             needs_username=needs_username,

@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 
+from clickpost_async._codec.redaction import personal_names
+from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox.operation import JSON
 
 _SECRETS = frozenset({"key", "username", "user_name", "password", "token", "security_key"})
@@ -17,6 +20,7 @@ PLACEHOLDER_PERSON: Mapping[str, str] = {
     "email": "asha@example.com",
     "address": "7 Lake View",
     "comment": "call me",
+    "other": "0000",
 }
 
 _KINDS = (
@@ -74,7 +78,8 @@ def _field(
     if plain in _SECRETS:
         return secret(plain)
     kind = _kind(plain)
-    if kind is None or isinstance(value, bool):
+    # A number with a name like `value` is an amount.
+    if kind is None or isinstance(value, bool) or (kind == "other" and not isinstance(value, str)):
         return value
     return person(kind, str(value))
 
@@ -82,7 +87,14 @@ def _field(
 def _kind(name: str) -> str | None:
     if name in _NAMES_OF_THINGS:
         return None
-    return next((kind for kind, words in _KINDS if words.search(name)), None)
+    kind = next((kind for kind, pattern in _KINDS if pattern.search(name)), None)
+    return "other" if kind is None and name in _personal() else kind
+
+
+@cache
+def _personal() -> frozenset[str]:
+    """Return the names that the client's structures mark as personal."""
+    return frozenset().union(*(personal_names(endpoint.takes) for endpoint in CATALOG.values()))
 
 
 def people_in(payload: JSON) -> Mapping[str, Mapping[str, str]]:
@@ -102,14 +114,14 @@ def _party(info: object, prefix: str) -> Mapping[str, str]:
     if not isinstance(info, Mapping):
         return {}
 
-    def said(*names: str) -> str:
+    def text(*names: str) -> str:
         found = (info.get(prefix + name) or info.get(name) for name in names)
         return ", ".join(str(value) for value in found if value)
 
     return {
-        "name": said("name"),
-        "phone": said("phone"),
-        "email": said("email"),
-        "address": said("address"),
-        "place": said("city", "state", "pincode", "postal_code", "country", "country_code"),
+        "name": text("name"),
+        "phone": text("phone"),
+        "email": text("email"),
+        "address": text("address"),
+        "place": text("city", "state", "pincode", "postal_code", "country", "country_code"),
     }

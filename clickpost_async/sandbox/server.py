@@ -93,7 +93,7 @@ def main(
 
 
 def _listening(port: int) -> socket.socket:
-    # Listening from the start, so that a client may connect as soon as it knows the address.
+    # Listening from the start, so that a client may connect as soon as the address is printed.
     return socket.create_server((_HOST, port), backlog=_BACKLOG)
 
 

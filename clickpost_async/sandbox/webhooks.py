@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import httpx
 from attrs import define, field, frozen
+from attrs.validators import ge
 
-from clickpost_async.sandbox.api.responses import render
 from clickpost_async.sandbox.operation import JSON
+from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.store.records import Parcel, Scan, place
 from clickpost_async.sandbox.world.clock import stamped_in_ist
 from clickpost_async.sandbox.world.tracking_codes import NDR, ShipmentKind
@@ -23,15 +24,25 @@ _KEPT = 200
 
 @frozen(kw_only=True)
 class Hook:
-    """Where webhooks go; all of them, or those of selected notification events."""
+    """Where webhooks are sent; all of them, or those of selected notification events."""
 
-    url: str
-    headers: httpx.Headers = field(repr=False)
-    parameters: Mapping[str, str] = field(repr=False)
-    events: frozenset[int] | None
-    attempts: int
-    duplicates: int
-    out_of_order: bool
+    url: str = field(validator=lambda _, __, url: _check_loopback(url))
+    token: str | None = field(default=None, repr=False)
+    header: str = "webhook_key"
+    parameter: str | None = None
+    events: Collection[int] | None = None
+    attempts: int = field(default=3, validator=ge(1))
+    duplicates: int = field(default=0, validator=ge(0))
+    out_of_order: bool = False
+
+    def request(self, http: httpx.AsyncClient, payload: JSON) -> httpx.Request:
+        """Return the request, with the token as the dashboard's form would send it."""
+        secret = (self.token or "").encode()
+        headers = [(self.header.encode(), secret)] if secret and not self.parameter else []
+        url = httpx.URL(self.url)
+        if secret and self.parameter:
+            url = url.copy_merge_params({self.parameter: self.token})
+        return http.build_request("POST", url, json=payload, headers=headers)
 
 
 @frozen(kw_only=True)
@@ -104,38 +115,9 @@ class Webhooks:
         self._queue.clear()
         self._sent.clear()
 
-    def send_to(
-        self,
-        url: str,
-        *,
-        token: str | None,
-        header: str,
-        parameter: str | None,
-        events: Iterable[int] | None,
-        attempts: int,
-        duplicates: int,
-        out_of_order: bool,
-    ) -> None:
+    def send_to(self, hook: Hook) -> None:
         """Send webhooks to this URL from now on."""
-        _check_loopback(url)
-        if attempts < 1 or duplicates < 0:
-            raise ValueError("attempts must be at least 1, and duplicates at least 0")
-        self._hooks.append(
-            Hook(
-                url=url,
-                # As the dashboard's form would send it.
-                headers=httpx.Headers(
-                    []
-                    if not token or parameter is not None
-                    else [(header.encode(), token.encode())]
-                ),
-                parameters={} if not token or parameter is None else {parameter: token},
-                events=None if events is None else frozenset(events),
-                attempts=attempts,
-                duplicates=duplicates,
-                out_of_order=out_of_order,
-            )
-        )
+        self._hooks.append(hook)
 
     def queue(self, event: int | None, payload: Payload) -> None:
         """Queue a webhook to every URL that gets this event."""
@@ -222,8 +204,7 @@ async def _deliver(
     while attempts < hook.attempts and http_status != HTTPStatus.OK:
         attempts += 1
         try:
-            url = httpx.URL(hook.url).copy_merge_params(hook.parameters)
-            response = await http.post(url, json=payload, headers=hook.headers)
+            response = await http.send(hook.request(http, payload))
             http_status = response.status_code
         except httpx.HTTPError:
             http_status = None

@@ -9,7 +9,8 @@ import enum
 import types
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any, Union, get_args, get_origin
+from itertools import count
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import attrs
 
@@ -26,6 +27,7 @@ from clickpost_async.structures._rules import (
 )
 from clickpost_async.structures._schema import FieldSpec, member_kind, specs, undecorated
 
+T = TypeVar("T", bound=attrs.AttrsInstance)
 Check = Callable[[Any, list[Problem]], bool]
 
 
@@ -34,12 +36,17 @@ class Scope:
 
     def __init__(self, **names: Any) -> None:
         self.names = names
+        self._numbers = count()
 
     def add(self, value: Any) -> str:
         """Return the name of a value in the generated code."""
-        name = f"_{len(self.names)}"
+        name = self.new("_")
         self.names[name] = value
         return name
+
+    def new(self, prefix: str) -> str:
+        """Return a name for a variable of the generated code, which no other has."""
+        return f"{prefix}{next(self._numbers)}"
 
     def function(self, signature: str, lines: Iterable[str]) -> Any:
         """Compile a function of these lines."""
@@ -69,6 +76,24 @@ def builder(cls: type) -> type | None:
     # Both of `object`'s own: an assignment then costs no call.
     mutable = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     return type(cls.__name__, (cls,), {"__slots__": (), **mutable})
+
+
+def constructor(cls: type[T]) -> type[T]:
+    """Return a function that makes an instance as calling the class does, in half the time."""
+    made_by = builder(cls)
+    names = [field.name for field in attrs.fields(cls)]
+    scope = Scope(cls=cls, made_by=made_by, fill=object.__new__)
+    parameters = ", ".join(f"{name}={default_of(cls, name, scope)}" for name in names)
+    make: type[T] = scope.function(
+        f"make(*, {parameters})",
+        [
+            "made = fill(made_by)",
+            *(f"made.{name} = {name}" for name in names),
+            "made.__class__ = cls",
+            "return made",
+        ],
+    )
+    return make
 
 
 def _source_of(function: object) -> str:

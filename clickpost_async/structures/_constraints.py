@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 
 from attrs import field, frozen
 
-from clickpost_async.structures._marks import Personal
+from clickpost_async.structures._marks import Compact, Personal
 from clickpost_async.structures._rules import (
     BILLING,
     COURIER_ID,
@@ -253,7 +253,8 @@ class ReadableDay(ValueRule):
     text = _DAY_TEXT
 
     def __call__(self, value: object) -> str | None:
-        return self.text if _to_date(str(value).strip()[:10]) is None else None
+        day = str(value).strip()[:10].replace("/", "-")
+        return self.text if _to_date(day) is None else None
 
 
 def _to_date(text: str) -> date | None:
@@ -347,9 +348,9 @@ PhoneCode = Annotated[str, MaxLength(5)]
 Email = Annotated[str, MaxLength(100), Personal()]
 Place = Annotated[str, MaxLength(200)]
 City = Annotated[str, NotBlank(), MaxLength(200)]
-Pincode = Annotated[str, _pincode]
+Pincode = Annotated[str, Compact(), _pincode]
 BlankPincode = Annotated[
-    str, Pattern.of(r"([1-9]\d{5})?", f"{_PINCODE_TEXT}, or blank", source=PINCODE)
+    str, Compact(), Pattern.of(r"([1-9]\d{5})?", f"{_PINCODE_TEXT}, or blank", source=PINCODE)
 ]
 PostalCode = Annotated[str, MaxLength(50)]
 CountryCode = Annotated[str, NotBlank(), Country(source=DOCUMENT, severity=_WARNING)]

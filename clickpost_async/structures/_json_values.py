@@ -98,7 +98,10 @@ def _parse_number(text: str) -> Any:
         return float(stripped)
 
 
-_BOOLEANS: Mapping[Any, bool] = {"true": True, "1": True, "false": False, "0": False}
+_BOOLEANS: Mapping[str, bool] = {
+    **dict.fromkeys(("true", "yes", "1"), True),
+    **dict.fromkeys(("false", "no", "0"), False),
+}
 
 
 def to_boolean(value: Any) -> Any:
@@ -112,7 +115,7 @@ def to_boolean(value: Any) -> Any:
 
 
 # From here on a float cannot represent every integer.
-_EXACT_FLOATS = 2**53
+EXACT_FLOATS = 2**53
 
 
 def to_text(value: Any) -> Any:
@@ -125,16 +128,22 @@ def to_text(value: Any) -> Any:
         return plain
     if isinstance(plain, int):
         return str(plain) if integer_problem(plain) is None else plain
-    if not -_EXACT_FLOATS < plain < _EXACT_FLOATS:
+    if not -EXACT_FLOATS < plain < EXACT_FLOATS:
         return plain
     return str(int(plain)) if plain.is_integer() else repr(plain)
 
 
-def is_empty(value: Any, *, blank: bool, list_: bool) -> bool:
-    """Return whether a value is "" (if `blank`), or an empty list (if `list_`)."""
+def to_code(value: Any) -> Any:
+    """Return a code as a string without white space; else `value` itself."""
+    text = to_text(value)
+    return "".join(text.split()) if isinstance(text, str) else text
+
+
+def is_empty(value: Any, *, blank: bool) -> bool:
+    """Return whether a value is "" (if `blank`), or an empty list."""
     if isinstance(value, str):
         return blank and not value
-    return list_ and isinstance(value, list | tuple) and not value
+    return isinstance(value, list | tuple) and not value
 
 
 def to_json(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Markers of fields, attached by `Annotated`: the name in JSON, and personal data."""
+"""Markers of fields, attached by `Annotated`: the name in JSON, personal data, and codes."""
 
 from attrs import frozen
 
@@ -17,3 +17,8 @@ class WireName:
 @frozen
 class Personal:
     """Marks personal data and secrets, which are never shown by a repr."""
+
+
+@frozen
+class Compact:
+    """Marks codes in which white space means nothing: "110 001" is sent as "110001"."""

@@ -148,8 +148,8 @@ def log_warnings(value: Any) -> None:
         for member in value:
             log_warnings(member)
         return
-    name = type(value).__name__
     for warning in getattr(value, "warnings", ()):
+        name = type(value).__name__
         kind = f"{name} {_figures.sub('', _positions.sub('', str(warning)))}"
         if kind not in _logged and len(_logged) < _MOST_LOGGED:
             _logged.add(kind)

@@ -26,12 +26,13 @@ from clickpost_async.structures._json_values import (
     kind_name,
     text_problem,
     to_boolean,
+    to_code,
     to_number,
     to_plain,
     to_text,
     type_name,
 )
-from clickpost_async.structures._marks import Personal, WireName
+from clickpost_async.structures._marks import Compact, Personal, WireName
 from clickpost_async.structures._rules import (
     INVALID,
     MANDATORY,
@@ -94,7 +95,9 @@ def _specs(cls: type) -> tuple[FieldSpec, ...]:
 def _spec(attribute: "attrs.Attribute[Any]", hint: Any) -> FieldSpec:
     kind, marks = undecorated(hint)
     wire = next((mark for mark in marks if isinstance(mark, WireName)), WireName(attribute.name))
-    rules = tuple(mark for mark in marks if not isinstance(mark, WireName | Personal | Source))
+    is_compact = any(isinstance(mark, Compact) for mark in marks)
+    others = WireName | Personal | Source | Compact
+    rules = tuple(mark for mark in marks if not isinstance(mark, others))
     required = attribute.default is attrs.NOTHING
     source = Source(MANDATORY if required else INVALID)
     refusing = [rule for rule in rules if severity_of(rule) is Severity.MISTAKE]
@@ -108,8 +111,8 @@ def _spec(attribute: "attrs.Attribute[Any]", hint: Any) -> FieldSpec:
         personal=any(isinstance(mark, Personal) for mark in marks),
         rules=rules,
         source=next((mark for mark in marks if isinstance(mark, Source)), source).text,
-        exact_types=_exact_types(kind),
-        convert=converter(kind),
+        exact_types=frozenset() if is_compact else _exact_types(kind),
+        convert=to_code if is_compact else converter(kind),
         check=_field_checker(wire.name, _checker(kind), refusing),
         warn=_field_warner(
             wire.name, [rule for rule in rules if severity_of(rule) is Severity.WARNING], kind
@@ -161,15 +164,41 @@ def _field_warner(wire: str, rules: Sequence[Rule], kind: Any) -> Check | None:
 
 
 def _emptiness(kind: Any, *, required: bool, rules: Sequence[Rule]) -> Callable[[Any], bool]:
-    """Return a predicate for empty values that count as missing: "" and, except for lists, [].
+    """Return a predicate for empty values that count as missing, as far as they are no values.
 
-    "" is a value of an optional string field as long as no rule rejects it.
+    "" is a value of an optional string field as long as no rule rejects it, an empty list is one of
+    a list, and an empty object one of a section without required fields.
     """
-    keeps_blank = kind is Any or (
-        str in (kind, *get_args(kind)) and (required or all(rule("") is None for rule in rules))
+    if kind is Any:
+        return lambda _: False
+    if member_kind(kind) is not None:
+        return _is_no_list
+    if get_origin(kind) is Mapping:
+        return _is_no_section
+    if isinstance(kind, type) and attrs.has(kind):
+        needs_fields = not required and any(spec.required for spec in specs(kind))
+        return _is_blank if needs_fields else _is_no_section
+    keeps_blank = str in (kind, *get_args(kind)) and (
+        required or all(rule("") is None for rule in rules)
     )
-    keeps_list = kind is Any or member_kind(kind) is not None
-    return lambda value: is_empty(value, blank=not keeps_blank, list_=not keeps_list)
+    return lambda value: is_empty(value, blank=not keeps_blank)
+
+
+def _is_no_list(value: Any) -> bool:
+    return value is False or (isinstance(value, str | Mapping) and not value)
+
+
+def _is_no_section(value: Any) -> bool:
+    return value is False or (isinstance(value, str | list | tuple) and not value)
+
+
+def _is_blank(section: Any) -> bool:
+    """Return whether an optional section is empty, or has no field with a value."""
+    if not isinstance(section, Mapping):
+        return _is_no_section(section)
+    return not any(section.values()) and all(
+        value is None or value in ("", [], {}) for value in section.values()
+    )
 
 
 def undecorated(hint: Any) -> tuple[Any, tuple[Any, ...]]:
@@ -232,7 +261,18 @@ def is_enum(kind: Any) -> bool:
 
 def _to_member(kind: type[enum.Enum]) -> Callable[[Any], Any]:
     members = {member.value: member for member in kind}
-    return lambda value: members.get(value, value) if isinstance(value, str | int) else value
+    folded = {_fold(value): member for value, member in members.items()}
+
+    def convert(value: Any) -> Any:
+        if not isinstance(value, str | int):
+            return value
+        return members.get(value) or folded.get(_fold(value), value)
+
+    return convert
+
+
+def _fold(value: str | int) -> str | int:
+    return value.strip().casefold() if isinstance(value, str) else value
 
 
 _CONVERTERS: Mapping[Any, Callable[[Any], Any]] = {

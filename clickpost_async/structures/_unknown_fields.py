@@ -1,6 +1,7 @@
 """Warns of keys in a plain mapping that no field has: undocumented ones, and misspelt ones."""
 
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 
 from attrs import frozen
 
@@ -38,13 +39,17 @@ def _sides(name: str) -> frozenset[str]:
     return frozenset(side for side in _SIDES if side in name)
 
 
-def unknown_fields(keys: Iterable[str], known: Collection[str]) -> Iterator[UnknownField]:
+def unknown_fields(keys: Iterable[str], known: frozenset[str]) -> Iterator[UnknownField]:
     """Yield a warning for each key; `known` are the names of the structure's fields."""
-    for key in keys:
-        name = _printable(key)
-        near = suggest(name, known)
-        meant = f"did you mean {near}?" if near else "it is not in ClickPost's document."
-        yield UnknownField(name, f"{meant} It is sent as it is")
+    return (_unknown_field(_printable(key), known) for key in keys)
+
+
+# A shop sends the same keys with every order, and finding a similar name is slow.
+@lru_cache(maxsize=512)
+def _unknown_field(name: str, known: frozenset[str]) -> UnknownField:
+    near = suggest(name, known)
+    meant = f"did you mean {near}?" if near else "it is not in ClickPost's document."
+    return UnknownField(name, f"{meant} It is sent as it is")
 
 
 def _printable(key: str) -> str:

@@ -36,12 +36,12 @@ TABLE = {
 }
 
 
-def test_the_table_has_every_state() -> None:
+def test_table_has_every_state() -> None:
     assert set(TABLE) == set(STATES)
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_the_same_contents_are_sent_only_where_no_order_can_be(state: JournalState | None) -> None:
+def test_same_contents_are_sent_only_where_no_order_can_be(state: JournalState | None) -> None:
     assert decide(state, matches=True) is TABLE[state][0]
 
 
@@ -105,7 +105,7 @@ ERRORS: list[tuple[ClickPostError, type[OrderOutcome], bool, bool]] = [
 
 
 @pytest.mark.parametrize(("error", "outcome", "foreign", "all_fail"), ERRORS, ids=repr)
-def test_an_error_says_what_is_known_of_its_order(
+def test_error_states_the_outcome_of_its_order(
     error: ClickPostError, outcome: type[OrderOutcome], foreign: bool, all_fail: bool
 ) -> None:
     assert outcome_of(error) is outcome

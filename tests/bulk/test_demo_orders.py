@@ -33,7 +33,7 @@ def orders() -> Iterator[tuple[str, OrderRow]]:
         yield notes[row.number - 1], row
 
 
-def test_the_file_is_what_its_script_writes() -> None:
+def test_file_is_what_its_script_writes() -> None:
     script = runpy.run_path(str(SCRIPT))
 
     assert FILE.read_text(encoding="utf-8") == script["written"](script["make"]())
@@ -63,7 +63,7 @@ def test_repeated_orders_are_the_same_as_before() -> None:
         seen[row.reference] = row.order
 
 
-def test_the_file_shows_everything_an_order_can_be() -> None:
+def test_file_shows_everything_an_order_can_be() -> None:
     kinds: Counter[str] = Counter()
     for note, row in orders():
         kinds[note.partition(":")[0] or "fine"] += 1

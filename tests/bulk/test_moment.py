@@ -44,7 +44,7 @@ def steady(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
         (UNRECORDED, after(500), 30, 30),
     ],
 )
-def test_a_delay_is_never_shortened_by_a_clock_that_was_set_or_began_anew(
+def test_delay_is_never_shortened_by_a_clock_that_was_set_or_began_anew(
     since: Timestamp, now: Timestamp, left: float, left_without: float, steady: bool
 ) -> None:
     assert since.left_of(30, now) == (left if steady else left_without)
@@ -81,7 +81,7 @@ def test_without_a_boot_id_the_longer_delay_of_both_clocks_counts(
         (UNRECORDED, after(DAY - 1), False, False),
     ],
 )
-def test_an_age_is_rather_taken_for_too_high(
+def test_age_is_rather_taken_for_too_high(
     since: Timestamp, now: Timestamp, old: bool, old_without: bool, steady: bool
 ) -> None:
     assert since.is_older_than(DAY, now) == (old if steady else old_without)

@@ -72,7 +72,7 @@ def until(end: float, before: Line, after: Line) -> Any:
 
 
 @virtual_time
-async def test_an_unreachable_host_is_told_at_once_and_again_and_halts_the_run(
+async def test_unreachable_host_is_logged_repeatedly_and_halts_the_run(
     heard: list[tuple[float, str]], tmp_path: Path
 ) -> None:
     journal = tmp_path / "run.db"
@@ -103,12 +103,48 @@ async def test_an_unreachable_host_is_told_at_once_and_again_and_halts_the_run(
     assert now() - began < 20
 
 
-@pytest.mark.parametrize("max_outage", [1.0, 12.5, 300.0])
+# The second is when the circuit breaker probes next.
+@pytest.mark.parametrize(("max_outage", "halts_at"), [(1.0, 5), (12.5, 15), (35, 35), (300, 315)])
 @virtual_time
-async def test_how_long_that_may_last_is_a_setting(max_outage: float) -> None:
+async def test_how_long_that_may_last_is_a_setting(max_outage: float, halts_at: float) -> None:
     _, report = await run(Play([REFUSED]), 200, max_outage=max_outage)
     assert report.halted is not None
-    assert max_outage - 0.1 <= now() <= max_outage + 0.6
+    assert halts_at - 0.1 <= now() <= halts_at + 0.6
+
+
+@pytest.mark.parametrize("seconds", [3.0, 30.0, 50.0, 59.0])
+@virtual_time
+async def test_a_host_that_comes_back_before_max_outage_is_found_before_the_run_halts(
+    seconds: float, heard: list[tuple[float, str]]
+) -> None:
+    # The circuit breaker probes after 5, 15, 35 and 75 s.
+    outcomes, report = await run(Play([until(seconds, REFUSED, placed())]), 300)
+
+    assert report.halted is None
+    assert len(outcomes) == 300
+    assert now() <= 110
+    assert all(isinstance(outcome, Placed) for outcome in outcomes)
+    assert heard[-1][1] == f"{HOST} responds again"
+    assert all("-" not in line.partition("the run halts")[2] for _, line in heard)
+
+
+@virtual_time
+async def test_a_host_that_flaps_for_minutes_gets_no_storm_of_requests_and_all_orders() -> None:
+    async def flap(request: httpx.Request) -> httpx.Response:
+        # Three seconds away, one second there.
+        if now() < 300 and now() % 4 < 3:
+            raise REFUSED
+        return placed()
+
+    play = Play([flap])
+    outcomes, report = await run(play, 2000, max_concurrency=20, max_outage=math.inf)
+
+    assert report.halted is None
+    assert {type(outcome) for outcome in outcomes} <= {Placed, Pending}
+    assert report.placed >= 1900
+    assert now() <= 400
+    # Attempts that failed: the breaker lets twenty of them through, and one probe at a time.
+    assert len(play.requests) <= 2000 + 30 * 75
 
 
 @virtual_time
@@ -144,14 +180,16 @@ async def test_orders_that_left_and_got_no_response_are_unknown_when_the_run_hal
 
 
 @virtual_time
-async def test_a_lost_connection_among_many_is_not_told(heard: list[tuple[float, str]]) -> None:
+async def test_single_lost_connection_is_not_logged_as_an_outage(
+    heard: list[tuple[float, str]],
+) -> None:
     lines: list[Line] = [placed(), *[placed(), placed(), REFUSED] * 60, placed()]
     _, report = await run(Play(lines), 150, max_concurrency=5)
     assert (report.placed, report.halted, heard) == (150, None, [])
 
 
 @virtual_time
-async def test_an_outage_in_the_middle_is_told_and_its_end_too(
+async def test_outage_during_a_run_is_logged_with_its_end(
     heard: list[tuple[float, str]],
 ) -> None:
     async def line(request: httpx.Request) -> httpx.Response:
@@ -171,7 +209,7 @@ async def test_an_outage_in_the_middle_is_told_and_its_end_too(
 
 
 @virtual_time
-async def test_a_proxy_that_responds_for_a_server_that_is_gone_is_told_and_waited_for(
+async def test_proxy_response_for_a_missing_server_is_logged_and_waited_for(
     heard: list[tuple[float, str]],
 ) -> None:
     play = Play([until(300, httpx.Response(502, text="<html>"), placed())])
@@ -187,7 +225,7 @@ async def test_a_proxy_that_responds_for_a_server_that_is_gone_is_told_and_waite
 
 
 @virtual_time
-async def test_a_long_pause_that_clickpost_asks_for_is_told(
+async def test_long_retry_after_is_logged(
     heard: list[tuple[float, str]],
 ) -> None:
     held = httpx.Response(429, headers={"retry-after": "90"})
@@ -219,6 +257,12 @@ async def test_a_slow_courier_is_no_outage(heard: list[tuple[float, str]]) -> No
 LINES: list[tuple[float | None, float, float | None, str]] = [
     (0.0, 0.0, 60.0, "no response from h:1: refused; trying again, the run halts in 60 s"),
     (
+        50.0,
+        25.0,
+        10.0,
+        "no response from h:1 for 50 s: refused; next attempt in 25 s, the run halts if that fails",
+    ),
+    (
         *(12.4, 4.6, 47.6),
         "no response from h:1 for 12 s: refused; next attempt in 5 s, the run halts in 48 s",
     ),
@@ -229,7 +273,7 @@ LINES: list[tuple[float | None, float, float | None, str]] = [
 
 
 @pytest.mark.parametrize(("outage", "pause", "halts_in", "line"), LINES)
-def test_a_line_says_where_why_and_what_comes_next(
+def test_log_line_names_place_reason_and_next_step(
     outage: float | None, pause: float, halts_in: float | None, line: str
 ) -> None:
     assert describe("h:1", NotSentError("refused"), outage, pause, halts_in) == line
@@ -252,3 +296,33 @@ async def test_outage_starts_over_after_a_response() -> None:
 
     assert (type(outcome), bulk.report.halted) == (Pending, None)
     assert now() > 100
+
+
+# --- orders that settle -------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_resumed_run_reports_once_that_its_orders_settle(
+    heard: list[tuple[float, str]], tmp_path: Path
+) -> None:
+    journal = tmp_path / "run.db"
+    never = {"retry": RetryPolicy.never()}
+    outcomes, _ = await run(Play([httpx.ReadError("")]), 2, journal=journal, settings=never)
+    assert [type(outcome) for outcome in outcomes] == [Unknown, Unknown]
+    heard.clear()
+    outcomes, _ = await run(Play([placed()]), 2, journal=journal)
+    assert [type(outcome) for outcome in outcomes] == [Placed, Placed]
+    (_, line), *others = heard
+    assert line.startswith(
+        "orders that settle before they are looked up or sent again: 2; the next"
+    )
+    assert others == []
+
+
+@virtual_time
+async def test_run_reports_no_settling_while_it_has_orders_to_send(
+    heard: list[tuple[float, str]], tmp_path: Path
+) -> None:
+    outcomes, _ = await run(Play([placed()]), 50, journal=tmp_path / "run.db")
+    assert {type(outcome) for outcome in outcomes} == {Placed}
+    assert heard == []

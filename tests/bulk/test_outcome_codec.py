@@ -70,7 +70,7 @@ def test_error_is_read_as_it_was_written(kind: str) -> None:
         assert getattr(again, name) == getattr(was, name), name
 
 
-def test_error_keeps_what_is_known_of_the_order_where_its_class_says_otherwise() -> None:
+def test_error_keeps_an_outcome_that_differs_from_its_class() -> None:
     error = failed(ServerError("failed inside", outcome=Evidence.NOT_SENT))
     outcome = Pending(error=error, **FACTS, **HISTORY)
     again = read("accepted", write(outcome), **FACTS)

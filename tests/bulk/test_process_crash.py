@@ -48,7 +48,7 @@ async def test_l02_killed_at_any_point_of_any_transition_nothing_is_lost_or_doub
 
 @pytest.mark.fault("L02")
 @pytest.mark.asyncio
-async def test_l02_a_journal_whose_maker_was_killed_at_any_point_can_be_opened_again(
+async def test_l02_journal_whose_maker_was_killed_at_any_point_can_be_opened_again(
     tmp_path: Path,
 ) -> None:
     child = await asyncio.create_subprocess_exec(

@@ -48,7 +48,7 @@ def test_report_counts_as_avoided_only_duplicates_of_orders_of_this_run() -> Non
     assert (report.already_placed, report.duplicates_avoided) == (2, 1)
 
 
-def test_report_tells_the_slowest_order_wherever_it_came() -> None:
+def test_report_names_the_slowest_order_at_any_position() -> None:
     report = Report()
     for number, seconds in enumerate((1.0, 9.0, 2.0)):
         report.count(placed(number, seconds=seconds))

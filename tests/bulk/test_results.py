@@ -43,7 +43,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_csv_has_a_row_for_every_outcome(tmp_path: Path) -> None:
+def test_csv_has_a_row_for_every_outcome(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     with ResultsFile(path) as table:
         for outcome in OUTCOMES:
@@ -66,7 +66,7 @@ def test_a_csv_has_a_row_for_every_outcome(tmp_path: Path) -> None:
     assert all(row["advice"] for row in written[2:])
 
 
-def test_order_that_was_placed_before_is_told_as_such(tmp_path: Path) -> None:
+def test_order_placed_before_is_reported_as_such(tmp_path: Path) -> None:
     order = CreatedOrder(waybill="7700000001", response=ResponseInfo(status=323))
     path = tmp_path / "results.csv"
     with ResultsFile(path) as table:
@@ -87,7 +87,7 @@ def test_json_lines_hold_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("before", [None, 0o644, 0o666])
-def test_a_table_is_its_owners_alone(before: int | None, tmp_path: Path) -> None:
+def test_table_is_its_owners_alone(before: int | None, tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     if before is not None:
         path.write_text("an older and longer table\n" * 100)
@@ -100,12 +100,12 @@ def test_a_table_is_its_owners_alone(before: int | None, tmp_path: Path) -> None
     assert [row["reference_number"] for row in rows(path)] == ["T-1"]
 
 
-def test_a_table_may_go_to_a_device() -> None:
+def test_table_may_go_to_a_device() -> None:
     with ResultsFile("/dev/null") as table:
         table.add(OUTCOMES[0])
 
 
-def test_an_order_whose_row_has_changed_shows_its_waybill_and_says_so(tmp_path: Path) -> None:
+def test_placed_order_with_a_changed_row_shows_waybill_and_change(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     with ResultsFile(path) as table:
         for outcome in OUTCOMES:
@@ -121,7 +121,7 @@ def test_an_order_whose_row_has_changed_shows_its_waybill_and_says_so(tmp_path: 
     assert all("bulk resolve" in row["advice"] for row in written[2:])
 
 
-def test_a_row_that_repeats_an_earlier_one_names_it(tmp_path: Path) -> None:
+def test_row_that_repeats_an_earlier_one_names_it(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     with ResultsFile(path) as table:
         table.add(evolve(OUTCOMES[0], duplicate_of="row 2"))
@@ -132,7 +132,7 @@ def test_a_row_that_repeats_an_earlier_one_names_it(tmp_path: Path) -> None:
     assert written[1]["reasons"] == "the same order as row 4\nrow 4, weight: missing"
 
 
-def test_a_link_is_not_followed(tmp_path: Path) -> None:
+def test_link_is_not_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
     link = tmp_path / "results.csv"
@@ -185,7 +185,7 @@ def read_text(cell: str) -> object:
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1))
-def test_what_was_neutralised_is_itself_again_when_it_is_read_as_an_order(text: str) -> None:
+def test_escaped_formula_is_restored_when_read_as_an_order(text: str) -> None:
     written = escape_formula(text)
 
     assert not written.startswith(("=", "+", "-", "@"))
@@ -196,7 +196,7 @@ def test_what_was_neutralised_is_itself_again_when_it_is_read_as_an_order(text: 
 # --- written beside, and renamed -----------------------------------------------------------------
 
 
-def test_a_run_that_fails_before_its_first_outcome_leaves_an_older_file_alone(
+def test_run_that_fails_before_its_first_outcome_leaves_an_older_file_alone(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "results.csv"
@@ -223,7 +223,7 @@ def test_outcomes_of_a_run_that_fails_later_are_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_run_without_outcomes_leaves_a_file_of_names_only(tmp_path: Path) -> None:
+def test_run_without_outcomes_leaves_a_file_of_names_only(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     with ResultsFile(path):
         pass
@@ -240,7 +240,7 @@ def placed(**changes: Any) -> Placed:
     return Placed(**(names | changes), order=order)
 
 
-def test_a_csv_begins_with_the_mark_by_which_excel_knows_utf_8(tmp_path: Path) -> None:
+def test_csv_begins_with_the_byte_order_mark_that_excel_needs(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     with ResultsFile(path) as table:
         table.add(placed(reference_number="पेन"))
@@ -256,7 +256,7 @@ def test_a_csv_begins_with_the_mark_by_which_excel_knows_utf_8(tmp_path: Path) -
         *("12 jan", "0", "123456789012"),
     ],
 )
-def test_a_csv_cell_that_excel_would_change_is_protected_and_read_as_it_was(
+def test_csv_cell_that_excel_would_change_is_protected_and_read_as_it_was(
     text: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "results.csv"
@@ -269,7 +269,7 @@ def test_a_csv_cell_that_excel_would_change_is_protected_and_read_as_it_was(
 
 
 @pytest.mark.parametrize("text", ["T-1", "#1001", "403-0000001-0000001", "7700000001", "SF123IN"])
-def test_a_csv_cell_that_excel_leaves_alone_is_plain(text: str, tmp_path: Path) -> None:
+def test_csv_cell_that_excel_leaves_alone_is_plain(text: str, tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     with ResultsFile(path) as table:
         table.add(placed(waybill=text))
@@ -277,7 +277,7 @@ def test_a_csv_cell_that_excel_leaves_alone_is_plain(text: str, tmp_path: Path) 
     assert first_cell(path, "waybill") == text
 
 
-def test_a_workbook_holds_waybills_and_formulas_as_text(tmp_path: Path) -> None:
+def test_workbook_holds_waybills_and_formulas_as_text(tmp_path: Path) -> None:
     openpyxl = pytest.importorskip("openpyxl")
     path = tmp_path / "results.XLSX"
     with ResultsFile(path) as table:
@@ -315,7 +315,7 @@ A2,411001,S1,
 MAP = {"Ship To PIN": "drop_pincode"}
 
 
-def test_an_errors_file_has_the_rows_of_the_input_with_reason_and_advice(tmp_path: Path) -> None:
+def test_errors_file_has_the_rows_of_the_input_with_reason_and_advice(tmp_path: Path) -> None:
     path = tmp_path / "errors.csv"
     first, _ = read_orders(io.StringIO(TABLE), columns=MAP)
     with ErrorsFile(path) as errors:
@@ -331,7 +331,7 @@ def test_an_errors_file_has_the_rows_of_the_input_with_reason_and_advice(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["errors.csv", "errors.xlsx"])
-def test_a_corrected_errors_file_is_read_as_the_input_was(name: str, tmp_path: Path) -> None:
+def test_corrected_errors_file_is_read_as_the_input_was(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     before = list(read_orders(io.StringIO(TABLE), columns=MAP))
     with ErrorsFile(path) as errors:
@@ -343,7 +343,7 @@ def test_a_corrected_errors_file_is_read_as_the_input_was(name: str, tmp_path: P
     assert all(row.order is not None for row in after)
 
 
-def test_an_errors_file_of_json_lines_can_be_pushed_again(tmp_path: Path) -> None:
+def test_errors_file_of_json_lines_can_be_pushed_again(tmp_path: Path) -> None:
     path = tmp_path / "errors.jsonl"
     before = list(
         read_orders(io.StringIO('{"drop_info": {"drop_city": "Pune"}}\nnot JSON\n'), format="jsonl")
@@ -357,7 +357,7 @@ def test_an_errors_file_of_json_lines_can_be_pushed_again(tmp_path: Path) -> Non
     assert next(read_orders(path)).order == {"drop_info": {"drop_city": "Pune"}}
 
 
-def test_an_errors_file_without_errors_has_the_names_of_the_input(tmp_path: Path) -> None:
+def test_errors_file_without_errors_has_the_names_of_the_input(tmp_path: Path) -> None:
     path = tmp_path / "errors.csv"
     with ErrorsFile(path) as errors:
         errors.header = ["reference_number", "weight"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 import threading
 import time
@@ -12,6 +13,8 @@ import httpx
 import pytest
 
 from clickpost_async import ClickPost, NoReplyError, Resend, RetryPolicy, structure
+from clickpost_async._codec import request as request_codec
+from clickpost_async._codec.converter import to_wire
 from clickpost_async.bulk import (
     JournalError,
     Pending,
@@ -72,7 +75,7 @@ def journal(tmp_path: Path) -> Path:
 
 
 @virtual_time
-async def test_what_is_done_is_skipped_and_told_again(journal: Path) -> None:
+async def test_recorded_order_is_skipped_and_reported_again(journal: Path) -> None:
     sandbox = Sandbox()
     bad = india_order("R-bad", shipment_details__account_code="unknown-account")
     given = [*orders(*range(20)), world_order("W-1"), bad]
@@ -253,7 +256,7 @@ async def test_l01_without_settling_and_looking_a_racy_courier_sells_them_twice(
 
 
 @virtual_time
-async def test_what_never_leaves_twice_stays_unknown_after_a_crash_too(journal: Path) -> None:
+async def test_order_never_resent_stays_unknown_after_a_crash(journal: Path) -> None:
     sandbox = Sandbox()
     hold = RetryPolicy(resend=Resend.NEVER, attempts=2)
     async with (
@@ -309,7 +312,7 @@ async def test_a10_the_journals_clock_polls_what_is_worked_on_also_after_a_resta
 
 
 @virtual_time
-async def test_what_is_worked_on_for_too_long_is_left_to_a_later_run(journal: Path) -> None:
+async def test_order_pending_for_too_long_is_left_to_a_later_run(journal: Path) -> None:
     play = Play([queued()])
     async with playing(play, retry=RetryPolicy(poll_timeout=100)) as clickpost:
         outcomes, _ = await run(clickpost, orders(1), journal)
@@ -320,7 +323,7 @@ async def test_what_is_worked_on_for_too_long_is_left_to_a_later_run(journal: Pa
 
 
 @virtual_time
-async def test_what_was_worked_on_is_looked_up_by_the_next_run(journal: Path) -> None:
+async def test_pending_order_is_looked_up_by_the_next_run(journal: Path) -> None:
     async with playing([queued()], retry=RetryPolicy(poll_timeout=0)) as clickpost:
         await run(clickpost, orders(1), journal)
     assert status(journal).counts[JournalState.QUEUED] == 1
@@ -333,7 +336,7 @@ async def test_what_was_worked_on_is_looked_up_by_the_next_run(journal: Path) ->
 
 
 @virtual_time
-async def test_what_was_known_before_an_order_was_sent_says_nothing_of_the_sending(
+async def test_state_before_a_send_decides_nothing_about_its_outcome(
     journal: Path,
 ) -> None:
     once = RetryPolicy(attempts=1)
@@ -379,7 +382,7 @@ async def test_everything_in_doubt_can_be_settled_without_the_input(journal: Pat
 
 
 @virtual_time
-async def test_an_order_that_comes_twice_in_an_input_is_placed_once(journal: Path) -> None:
+async def test_duplicate_order_in_an_input_is_placed_once(journal: Path) -> None:
     sandbox = Sandbox(courier_seconds=5)
     async with (
         at(sandbox) as clickpost,
@@ -400,12 +403,12 @@ async def test_l05_a_journal_that_cannot_be_written_ends_the_run_and_nothing_mor
     sandbox = Sandbox(courier_seconds=1)
     commit, commits = JournalFile.commit, 0
 
-    def until_full(store: JournalFile, acts: Any) -> Any:
+    def until_full(store: JournalFile, acts: Any, *, durable: bool = True) -> Any:
         nonlocal commits
-        commits += 1
+        commits += durable
         if commits > 20:
             raise JournalError("the journal could not be written: disk full")
-        return commit(store, acts)
+        return commit(store, acts, durable=durable)
 
     monkeypatch.setattr(JournalFile, "commit", until_full)
     async with at(sandbox) as clickpost:
@@ -432,7 +435,7 @@ def states(journal: Path) -> dict[str, str]:
 
 
 @virtual_time
-async def test_an_outcome_is_told_when_it_is_durable_and_not_before(
+async def test_outcome_is_yielded_after_it_is_durable(
     journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded, may_commit = threading.Event(), threading.Event()
@@ -442,9 +445,9 @@ async def test_an_outcome_is_told_when_it_is_durable_and_not_before(
         recorded.set()
         record(store, *values)
 
-    def held(store: JournalFile, acts: Any) -> Any:
+    def held(store: JournalFile, acts: Any, *, durable: bool) -> Any:
         acts = [*acts, lambda: recorded.is_set() and may_commit.wait(30)]
-        return commit(store, acts)
+        return commit(store, acts, durable=durable)[:-1]
 
     monkeypatch.setattr(JournalFile, "record", noted)
     monkeypatch.setattr(JournalFile, "commit", held)
@@ -461,6 +464,40 @@ async def test_an_outcome_is_told_when_it_is_durable_and_not_before(
         may_commit.set()
         assert isinstance(await told, Placed)
         assert states(journal) == {"R-1": "placed"}
+
+
+@virtual_time
+async def test_order_is_encoded_once_for_journal_and_request(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[object] = []
+
+    def counted(value: Any) -> Any:
+        encoded.append(value)
+        return to_wire(value)
+
+    monkeypatch.setattr(request_codec, "to_wire", counted)
+    play = Play([httpx.ReadError("")])
+    async with playing(play, retry=RetryPolicy.never()) as clickpost:
+        outcomes, _ = await run(clickpost, orders(1), journal)
+    assert isinstance(outcomes["R-1"], Unknown)
+    assert len(encoded) == 1
+    database = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
+    with contextlib.closing(database):
+        (payload,) = database.execute("SELECT payload FROM orders").fetchone()
+    assert [request.content for request in play.requests] == [payload]
+    assert structure(json.loads(payload), IndiaOrder).reference_number == "R-1"
+
+
+@virtual_time
+async def test_order_with_its_keys_in_another_order_is_the_same_order(journal: Path) -> None:
+    order = india_order("R-1", additional__first=1, additional__second=2)
+    turned = json.loads(json.dumps(order), object_pairs_hook=lambda pairs: dict(reversed(pairs)))
+    sandbox = Sandbox()
+    async with at(sandbox) as clickpost:
+        await run(clickpost, [order], journal)
+        outcomes, report = await run(clickpost, [turned], journal)
+    assert (outcomes["R-1"].differs, report.skipped, report.changed) == (False, 1, 0)
 
 
 @virtual_time
@@ -560,7 +597,7 @@ async def test_the_page_of_a_gateway_strikes_no_order_off(page: str, journal: Pa
 
 @pytest.mark.fault("L08")
 @virtual_time
-async def test_l08_a_run_that_is_told_to_stop_ends_what_is_under_way(journal: Path) -> None:
+async def test_l08_stopped_run_finishes_the_orders_in_flight(journal: Path) -> None:
     sandbox = Sandbox(courier_seconds=5)
     outcomes = []
     async with (
@@ -599,7 +636,7 @@ async def test_l11_an_input_that_fails_loses_nothing_that_was_read(journal: Path
 
 @pytest.mark.fault("L12")
 @virtual_time
-async def test_l12_outcomes_that_nobody_took_are_in_the_journal(journal: Path) -> None:
+async def test_l12_outcomes_not_consumed_are_in_the_journal(journal: Path) -> None:
     sandbox = Sandbox()
     async with at(sandbox) as clickpost:
         async with create(clickpost, orders(*range(50)), journal=journal, max_concurrency=10):

@@ -77,7 +77,7 @@ def counts(report: Report) -> tuple[int, int, int, int, int]:
 
 
 @virtual_time
-async def test_every_order_has_an_outcome_whatever_shape_it_came_in() -> None:
+async def test_every_order_has_an_outcome_whatever_its_form() -> None:
     sandbox = Sandbox()
     row = OrderRow(number=9, last=9, market=INDIA, reference="R-4", order=india_order("R-4"))
     orders = [
@@ -128,7 +128,7 @@ async def test_every_order_has_an_outcome_whatever_shape_it_came_in() -> None:
     ],
 )
 @virtual_time
-async def test_what_is_no_order_is_rejected_and_stops_nobody(bad: Any) -> None:
+async def test_value_that_is_no_order_is_rejected_and_stops_no_other(bad: Any) -> None:
     orders = [india_order("R-1"), bad, india_order("R-2")]
     async with at(Sandbox()) as clickpost:
         outcomes, report = await outcomes_of(clickpost, orders)
@@ -142,7 +142,7 @@ async def test_what_is_no_order_is_rejected_and_stops_nobody(bad: Any) -> None:
 
 
 @virtual_time
-async def test_a_row_that_could_not_be_read_is_rejected_where_it_stands() -> None:
+async def test_row_that_could_not_be_read_is_rejected_where_it_stands() -> None:
     problem = RowProblem(row=7, column="Pincode", message="six digits are needed")
     bad = OrderRow(number=7, last=8, market=INDIA, reference="R-1", problems=(problem,))
     async with at(Sandbox()) as clickpost:
@@ -155,7 +155,7 @@ async def test_a_row_that_could_not_be_read_is_rejected_where_it_stands() -> Non
 
 
 @virtual_time
-async def test_all_that_is_wrong_with_an_order_is_told() -> None:
+async def test_all_problems_of_an_order_are_reported() -> None:
     bad = india_order("R-1", drop_info__drop_pincode="12", shipment_details__cod_value=-1)
     async with at(Sandbox()) as clickpost:
         (outcome,), _ = await outcomes_of(clickpost, [bad])
@@ -195,7 +195,7 @@ KINDS: dict[str, tuple[list[Line], type[OrderOutcome], type[Exception] | None, i
 
 @pytest.mark.parametrize("what", KINDS)
 @virtual_time
-async def test_an_outcome_says_what_is_known(what: str) -> None:
+async def test_outcome_states_what_is_known(what: str) -> None:
     lines, kind, error, attempts = KINDS[what]
     async with playing(lines, retry=QUICK) as clickpost:
         (outcome,), report = await outcomes_of(clickpost, [india_order("R-1")])
@@ -215,7 +215,7 @@ def budget_of(clickpost: ClickPost, budget: RetryBudget) -> None:
 
 @pytest.mark.parametrize("found", [True, False])
 @virtual_time
-async def test_an_order_that_comes_up_again_in_doubt_is_looked_up_and_found_again(
+async def test_rescheduled_order_in_doubt_is_looked_up_and_found(
     found: bool,
 ) -> None:
     """The budget keeps it from being repeated at once; it is no new order later."""
@@ -238,7 +238,7 @@ async def test_an_order_that_comes_up_again_in_doubt_is_looked_up_and_found_agai
 
 
 @virtual_time
-async def test_the_input_is_read_no_faster_than_outcomes_are_taken() -> None:
+async def test_input_is_read_no_faster_than_outcomes_are_taken() -> None:
     read = 0
 
     def endless() -> Iterator[Any]:
@@ -264,7 +264,7 @@ async def test_the_input_is_read_no_faster_than_outcomes_are_taken() -> None:
 
 
 @virtual_time
-async def test_an_asynchronous_input_may_take_its_time() -> None:
+async def test_asynchronous_input_may_take_its_time() -> None:
     async def slow() -> AsyncIterator[Any]:
         for number in range(5):
             await asyncio.sleep(100)
@@ -325,7 +325,7 @@ async def test_no_orders_are_a_run_too() -> None:
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 @virtual_time
-async def test_an_input_that_fails_is_told_after_the_orders_before_it(asynchronous: bool) -> None:
+async def test_failing_input_is_raised_after_the_orders_before_it(asynchronous: bool) -> None:
     def failing() -> Iterator[Any]:
         for number in range(7):
             yield india_order(f"R-{number}")
@@ -367,7 +367,7 @@ async def test_leaving_early_ends_what_is_under_way() -> None:
 
 
 @virtual_time
-async def test_an_error_of_the_consumer_comes_out_as_it_is() -> None:
+async def test_error_of_the_consumer_propagates_unchanged() -> None:
     class OwnError(Exception):
         pass
 
@@ -384,7 +384,7 @@ async def test_an_error_of_the_consumer_comes_out_as_it_is() -> None:
 
 
 @virtual_time
-async def test_a_run_that_is_cancelled_leaves_nothing_behind() -> None:
+async def test_run_that_is_cancelled_leaves_nothing_behind() -> None:
     async with playing([never_answers]) as clickpost:
 
         async def work() -> None:
@@ -404,7 +404,7 @@ async def test_a_run_that_is_cancelled_leaves_nothing_behind() -> None:
 
 
 @virtual_time
-async def test_a_key_that_is_revoked_halts_the_run_and_rejects_nobody() -> None:
+async def test_revoked_key_halts_the_run_and_rejects_no_order() -> None:
     sandbox = Sandbox()
     taken: list[OrderOutcome] = []
     async with at(sandbox) as clickpost:
@@ -427,7 +427,7 @@ async def test_a_key_that_is_revoked_halts_the_run_and_rejects_nobody() -> None:
 
 
 @virtual_time
-async def test_the_trouble_of_one_courier_account_halts_nobody() -> None:
+async def test_failures_of_one_courier_account_halt_no_other() -> None:
     orders = [
         india_order(f"R-{number}", shipment_details__account_code=code)
         for number, code in enumerate(["lotus-surface", "inactive-account", "lotus-surface"])
@@ -452,7 +452,7 @@ SCRIPTS = st.lists(
 
 @settings(max_examples=30)
 @given(SCRIPTS, st.integers(1, 6))
-def test_whatever_goes_wrong_the_report_adds_up_and_the_ledger_agrees(
+def test_report_adds_up_and_matches_the_ledger_under_any_fault(
     script: list[tuple[str, list[Fault], bool]], max_concurrency: int
 ) -> None:
     sandbox = Sandbox()
@@ -491,7 +491,7 @@ def test_whatever_goes_wrong_the_report_adds_up_and_the_ledger_agrees(
                 assert bought == () or error is None
 
 
-def test_a_report_counts_each_row_once_and_each_label_once() -> None:
+def test_report_counts_each_row_once_and_each_label_once() -> None:
     report = Report()
     order = CreatedOrder(waybill="W-1")
     facts: dict[str, Any] = {"reference_number": "R-1", "order": order}
@@ -503,7 +503,7 @@ def test_a_report_counts_each_row_once_and_each_label_once() -> None:
     assert (report.skipped, report.changed, report.duplicates) == (1, 1, 1)
 
 
-def test_a_report_reads_well() -> None:
+def test_report_reads_well() -> None:
     report = Report(placed=3, rejected=1, unknown=1, requests=7, retries=2, seconds=1.25)
     assert str(report) == (
         "5 orders in 1.2 s: 3 placed, 0 already placed, 1 rejected, 1 unknown, 0 pending,"

@@ -94,7 +94,9 @@ WAITS: dict[str, tuple[list[Line], dict[str, Any], float]] = {
 @pytest.mark.parametrize("what", WAITS)
 @pytest.mark.parametrize("with_journal", [True, False])
 @virtual_time
-async def test_what_waits_is_pending_at_once(what: str, with_journal: bool, tmp_path: Path) -> None:
+async def test_waiting_orders_are_pending_at_once(
+    what: str, with_journal: bool, tmp_path: Path
+) -> None:
     lines, settings, after = WAITS[what]
     journal = tmp_path / "run.db"
     play = Play(lines)
@@ -168,7 +170,7 @@ async def test_orders_that_are_worked_on_are_left_to_a_later_run(tmp_path: Path)
 
 
 @virtual_time
-async def test_the_same_order_that_waits_for_the_first_is_told_what_became_of_it(
+async def test_duplicate_that_waits_for_the_first_gets_its_outcome(
     tmp_path: Path,
 ) -> None:
     async with playing([slowly(4)]) as clickpost:
@@ -194,7 +196,7 @@ async def test_the_same_order_that_waits_for_the_first_is_told_what_became_of_it
     ],
 )
 @virtual_time
-async def test_what_is_on_the_wire_comes_to_its_end_within_the_grace_period(
+async def test_attempts_on_the_wire_finish_within_the_grace_period(
     seconds: float, grace: float | None, kind: type[OrderOutcome], took: float, tmp_path: Path
 ) -> None:
     journal = tmp_path / "run.db"
@@ -231,7 +233,7 @@ BACK: dict[str, tuple[Line, type[OrderOutcome]]] = {
 
 @pytest.mark.parametrize("how", BACK)
 @virtual_time
-async def test_what_comes_back_after_a_stop_is_not_sent_again(how: str) -> None:
+async def test_order_returned_after_a_stop_is_not_resent(how: str) -> None:
     line, kind = BACK[how]
 
     async def back(request: httpx.Request) -> httpx.Response:
@@ -250,7 +252,7 @@ async def test_what_comes_back_after_a_stop_is_not_sent_again(how: str) -> None:
 
 
 @virtual_time
-async def test_what_is_cut_off_after_a_stop_is_looked_up_within_the_grace_period() -> None:
+async def test_order_cut_off_after_a_stop_is_looked_up_within_the_grace_period() -> None:
     async def cut(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(5)
         raise httpx.ReadError("")
@@ -282,32 +284,34 @@ async def test_a_run_that_is_stopped_before_it_is_entered_sends_nothing() -> Non
 
 
 @virtual_time
-async def test_an_order_that_is_being_written_down_at_the_stop_is_not_sent(
+async def test_order_that_waits_for_the_journal_at_the_stop_is_not_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    admitting, may_admit = threading.Event(), threading.Event()
-    admit = JournalFile.admit
+    marking, may_mark = threading.Event(), threading.Event()
+    mark = JournalFile.mark_sending
 
-    def held(store: JournalFile, entry: Any) -> Any:
-        admitting.set()
-        assert may_admit.wait(30)
-        return admit(store, entry)
+    def held(store: JournalFile, key: Any) -> None:
+        marking.set()
+        assert may_mark.wait(30)
+        mark(store, key)
 
-    monkeypatch.setattr(JournalFile, "admit", held)
+    monkeypatch.setattr(JournalFile, "mark_sending", held)
     play = Play([placed()])
     async with (
         playing(play) as clickpost,
-        create(clickpost, orders(1), journal=tmp_path / "run.db") as run,
+        create(clickpost, orders(1, 2), journal=tmp_path / "run.db") as run,
     ):
-        assert await asyncio.to_thread(admitting.wait, 30)
-        run.stop()
-        # The run has ended its calls by now, and then the order comes.
+        # The first order is being marked as sent, the second waits to be admitted.
+        assert await asyncio.to_thread(marking.wait, 30)
         await asyncio.sleep(1)
-        may_admit.set()
+        run.stop()
+        # The run has ended its calls by now, and then the orders come.
+        await asyncio.sleep(1)
+        may_mark.set()
         outcomes = [outcome async for outcome in run]
-    assert [type(outcome) for outcome in outcomes] == [Pending]
+    assert [type(outcome) for outcome in outcomes] == [Pending, Pending]
     assert play.requests == []
-    assert status(tmp_path / "run.db").counts[JournalState.ACCEPTED] == 1
+    assert status(tmp_path / "run.db").counts[JournalState.ACCEPTED] == 2
 
 
 @virtual_time

@@ -23,6 +23,7 @@ from clickpost_async.bulk import create, status
 from clickpost_async.bulk.records import JournalState
 from clickpost_async.cli import bulk_runner
 from clickpost_async.cli.label_downloads import file_name
+from clickpost_async.cli.order_files import OrderFile, Part, SourceRows
 from clickpost_async.sandbox import Faults, Sandbox
 from clickpost_async.sandbox.server import Served
 from clickpost_async.testing import virtual_time
@@ -98,7 +99,7 @@ def table(path: Path) -> list[Mapping[str, str]]:
         ]
 
 
-def test_a_file_becomes_waybills_and_the_same_command_again_buys_nothing(
+def test_bulk_places_a_file_and_the_same_command_again_buys_nothing(
     served: Served, tmp_path: Path
 ) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2", "B-3"))
@@ -118,7 +119,7 @@ def test_a_file_becomes_waybills_and_the_same_command_again_buys_nothing(
     assert KEY.encode() not in (tmp_path / "run.db").read_bytes()
 
 
-def test_what_is_rejected_goes_to_the_errors_and_tells_in_the_exit_code(
+def test_rejected_orders_are_in_the_errors_file_and_the_exit_code(
     served: Served, tmp_path: Path
 ) -> None:
     wrong = india_order("B-2")
@@ -135,7 +136,7 @@ def test_what_is_rejected_goes_to_the_errors_and_tells_in_the_exit_code(
     assert "2 rows: 1 order, 1 refused" in done.stderr
 
 
-def test_what_nobody_knows_tells_in_the_exit_code_and_is_settled_by_resolve(
+def test_unknown_outcome_sets_the_exit_code_and_is_settled_by_resolve(
     served: Served, tmp_path: Path
 ) -> None:
     served.sandbox.faults.drop_after = 1.0
@@ -252,7 +253,7 @@ def test_merging_needs_the_labels(served: Served, tmp_path: Path) -> None:
         (["resolve", "nowhere.db"], "nowhere.db"),
     ],
 )
-def test_what_cannot_be_used_is_named_and_nothing_is_sent(
+def test_unusable_input_is_named_and_nothing_is_sent(
     arguments: list[str], words: str, served: Served, tmp_path: Path
 ) -> None:
     saved(tmp_path / "day.jsonl", orders("B-1"))
@@ -309,7 +310,7 @@ def at_closed_port(port: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("quiet", [True, False])
-def test_a_host_that_cannot_be_reached_is_told_and_halts_the_run(
+def test_unreachable_host_is_reported_and_halts_the_run(
     quiet: bool, closed_port: int, tmp_path: Path
 ) -> None:
     file = saved(tmp_path / "day.jsonl", orders(*(f"B-{number}" for number in range(200))))
@@ -359,7 +360,7 @@ def test_l08_one_signal_ends_a_run_of_which_nothing_has_left(
 
 
 @virtual_time
-async def test_without_a_terminal_a_line_tells_how_far_it_is_though_nothing_comes(
+async def test_progress_line_is_printed_without_a_terminal_and_without_outcomes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with (
@@ -375,7 +376,7 @@ async def test_without_a_terminal_a_line_tells_how_far_it_is_though_nothing_come
 
 
 @virtual_time
-async def test_a_quiet_run_tells_nothing_of_its_progress(
+async def test_quiet_run_prints_no_progress(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with (
@@ -407,7 +408,9 @@ def test_an_order_whose_row_has_changed_keeps_its_waybill_in_the_results(
     assert "1 changed since they were sent" in second.stderr
 
 
-def test_a_number_of_two_orders_is_told_with_both_rows(served: Served, tmp_path: Path) -> None:
+def test_reference_number_of_two_orders_is_reported_with_both_rows(
+    served: Served, tmp_path: Path
+) -> None:
     twice = orders("B-1") + orders("B-2") + orders("B-1", drop_info__drop_name="Another Person")
     file = saved(tmp_path / "day.jsonl", twice)
 
@@ -422,9 +425,7 @@ def test_a_number_of_two_orders_is_told_with_both_rows(served: Served, tmp_path:
     assert {name: len(bought) for name, bought in served.sandbox.ledger().items()} == {"B-2": 1}
 
 
-def test_a_label_is_printed_once_however_often_its_order_comes(
-    served: Served, tmp_path: Path
-) -> None:
+def test_label_of_a_repeated_order_is_printed_once(served: Served, tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2", "B-1"))
 
     done = push(served, file, "--labels", tmp_path / "labels", "--merge", tmp_path / "all.pdf")
@@ -435,7 +436,7 @@ def test_a_label_is_printed_once_however_often_its_order_comes(
 
 
 @pytest.mark.fault("L08")
-def test_l08_interrupted_once_it_ends_what_is_under_way_and_goes_on_later(
+def test_l08_run_interrupted_once_finishes_orders_in_flight_and_resumes_later(
     slow: Served, tmp_path: Path
 ) -> None:
     ended = interrupted(slow, tmp_path, times=1)
@@ -452,7 +453,7 @@ def test_l08_interrupted_once_it_ends_what_is_under_way_and_goes_on_later(
 
 
 @pytest.mark.fault("L08")
-def test_l08_interrupted_twice_it_leaves_at_once_and_what_was_under_way_is_in_doubt(
+def test_l08_run_interrupted_twice_exits_at_once_with_orders_in_doubt(
     slow: Served, tmp_path: Path
 ) -> None:
     ended = interrupted(slow, tmp_path, times=2)
@@ -503,7 +504,7 @@ def test_faults_on_the_way_cost_no_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("L09")
-def test_l09_a_process_that_was_stopped_for_a_while_goes_on_without_a_burst_or_a_second_label(
+def test_l09_suspended_process_continues_without_a_burst_or_a_second_label(
     tmp_path: Path,
 ) -> None:
     names = [f"B-{number}" for number in range(60)]
@@ -555,7 +556,7 @@ def test_l10_a_process_without_free_file_descriptors_sends_nothing_it_cannot_acc
 
 @pytest.mark.fault("R01")
 @pytest.mark.parametrize("redis", ["redis://:not-a-real-password@127.0.0.1:1", "nonsense", ""])
-def test_r01_a_fleet_that_cannot_be_reached_is_told_in_a_line(
+def test_r01_unreachable_fleet_is_reported_in_one_line(
     served: Served, tmp_path: Path, redis: str
 ) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1"))
@@ -645,7 +646,7 @@ def test_a_file_whose_columns_are_not_ours_is_a_usage_error_with_a_proposal(
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        f"{file}: 5 columns are not ours; this looks like a Shopify export: --map shopify",
+        f"{file}: its columns are not ours; this looks like a Shopify export: --map shopify",
         (f"Further columns need a map of your own: clickpost bulk map '{file}' -o my-shop.toml"),
     ]
 
@@ -784,3 +785,25 @@ def test_the_bar_of_a_narrow_terminal_keeps_its_count(served: Served, tmp_path: 
     assert b"2/2" in shown
     plain = re.sub(rb"\x1b\[[\d;?]*[A-Za-z]", b"", shown).decode()
     assert max(len(line) for line in re.split(r"[\r\n]", plain)) <= 80
+
+
+def test_date_format_is_an_option_and_the_message_names_it(tmp_path: Path) -> None:
+    file = saved(tmp_path / "orders.csv", "reference_number,invoice_date\nA1,03/04/2026\n")
+
+    unclear = run_bulk(file, "--dry-run")
+    given = run_bulk(file, "--dry-run", "--date-format", "DD/MM/YYYY")
+    wrong = run_bulk(file, "--dry-run", "--date-format", "DD/MM")
+
+    assert "(--date-format DD/MM/YYYY)" in unclear.stdout
+    assert "row 2, invoice_date: 03/04/2026 read as 2026-04-03" in given.stdout
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("--date-format: date format 'DD/MM': day, month and year")
+
+
+def test_total_of_the_progress_is_that_of_the_part(tmp_path: Path) -> None:
+    references = "".join(f"A{number}\n" for number in range(40))
+    file = saved(tmp_path / "orders.csv", f"reference_number\n{references}")
+    parts = [SourceRows(OrderFile(file, part=Part(number, 4))) for number in (1, 2, 3, 4)]
+
+    assert [rows.total for rows in parts] == [len(list(rows)) for rows in parts]
+    assert sum(rows.total or 0 for rows in parts) == 40

@@ -49,17 +49,22 @@ async def test_a_file_of_orders_becomes_waybills_and_reasons(
     assert float(summary.pop("seconds")) >= 0
     assert summary == {
         "placed": "1",
-        "already placed": "0",
+        "already placed: repeated in the file": "0",
         "rejected": "1",
-        "unknown": "0",
-        "pending": "0",
-        "requests": summary["requests"],
-        "retries": summary["retries"],
-        "labels bought (the sandbox's ledger)": "1",
+        "outcome unknown": "0",
+        "still pending": "0",
+        "orders in the file": "2",
+        "labels bought, by the sandbox's ledger": "1",
         "orders with two labels": "0",
+        "requests to create orders": summary["requests to create orders"],
+        "of these, retries": summary["of these, retries"],
     }
-    assert "rejected" in said
-    assert "outcome unknown" not in said
+    assert "what happened, and what to do" not in said
+    assert "clickpost bulk FILE --dry-run" in said
+    [path] = re.findall(r"^  (\S+results\.csv)$", said, re.MULTILINE)
+    results = csv.DictReader(Path(path).read_text(encoding="utf-8-sig").splitlines())
+    outcomes = [row["outcome"] for row in results]
+    assert sorted(outcomes) == ["placed", "rejected"]
 
 
 def test_the_command_runs_the_whole_job() -> None:
@@ -74,13 +79,14 @@ def test_the_command_runs_the_whole_job() -> None:
 
     assert (said.returncode, said.stderr) == (0, "")
     summary = cells(said.stdout)
-    total = sum(
-        int(summary[name])
-        for name in ("placed", "already placed", "rejected", "unknown", "pending")
-    )
+    repeated = "already placed: repeated in the file"
+    names = ("placed", repeated, "rejected", "outcome unknown", "still pending")
+    total = sum(int(summary[name]) for name in names)
+    assert total == int(summary["orders in the file"])
+    assert summary["placed"] == summary["labels bought, by the sandbox's ledger"]
     with resources.as_file(resources.files("clickpost_async.files") / "orders.csv") as shipped:
         assert total == sum(1 for _ in read_orders(shipped)) >= 200
     assert int(summary["placed"]) > 200
     assert int(summary["rejected"]) > 10
-    assert int(summary["retries"]) > 0
+    assert int(summary["of these, retries"]) > 0
     assert summary["orders with two labels"] == "0"

@@ -64,7 +64,7 @@ def test_help_is_the_same_where_python_strips_docstrings() -> None:
     assert stripped.stdout.split("\f") == [part for text in usual for part in (text, "0")] + [""]
 
 
-def test_the_version_is_the_packages() -> None:
+def test_version_is_the_packages() -> None:
     try:
         version = metadata.version("clickpost_async")
     except metadata.PackageNotFoundError:
@@ -74,7 +74,7 @@ def test_the_version_is_the_packages() -> None:
     assert (said.returncode, said.stdout.strip()) == (0, version)
 
 
-def test_an_unknown_command_is_an_error() -> None:
+def test_unknown_command_is_an_error() -> None:
     said = said_by(["destroy"])
     assert said.returncode != 0
     assert "destroy" in said.stdout + said.stderr
@@ -87,14 +87,14 @@ def test_an_unknown_command_is_an_error() -> None:
         ("redis://127.0.0.1", "much", "a rate is written as calls per time"),
     ],
 )
-def test_a_worker_that_is_started_wrongly_says_how(redis: str, rate: str, message: str) -> None:
+def test_worker_reports_wrong_arguments(redis: str, rate: str, message: str) -> None:
     said = said_by(["worker", redis, "--rate", rate])
 
     assert (said.returncode, said.stdout) == (2, "")
     assert said.stderr.startswith(message)
 
 
-def test_a_worker_without_a_redis_url_names_the_variable() -> None:
+def test_worker_without_a_redis_url_names_the_variable() -> None:
     said = said_by(["worker", "--rate", "10/1s"])
 
     assert (said.returncode, said.stdout) == (2, "")
@@ -109,7 +109,7 @@ def test_a_worker_without_a_redis_url_names_the_variable() -> None:
         "unix:///run/redis.sock?password=not-a-real-password",
     ],
 )
-def test_a_redis_password_is_taken_from_the_environment_and_warned_about_as_an_argument(
+def test_redis_password_is_taken_from_the_environment_and_warned_about_as_an_argument(
     url: str,
 ) -> None:
     wrong_rate = ["--rate", "much"]  # so that it ends
@@ -126,7 +126,7 @@ def test_a_redis_password_is_taken_from_the_environment_and_warned_about_as_an_a
     assert "not-a-real-password" not in argument.stderr + variable.stderr
 
 
-def test_a_redis_url_that_cannot_be_read_is_refused_without_its_password() -> None:
+def test_redis_url_that_cannot_be_read_is_refused_without_its_password() -> None:
     # Where urllib takes what follows the colon for a port.
     said = said_by(["worker", "--rate", "10/1s"], CLICKPOST_REDIS_URL="redis://:fake/word@host")
 
@@ -135,7 +135,7 @@ def test_a_redis_url_that_cannot_be_read_is_refused_without_its_password() -> No
     assert "fake" not in said.stderr
 
 
-def test_the_sandbox_prints_its_address_and_serves() -> None:
+def test_sandbox_prints_its_address_and_serves() -> None:
     with subprocess.Popen(
         [*MODULE, "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True
     ) as running:
@@ -167,7 +167,7 @@ def test_the_sandbox_prints_its_address_and_serves() -> None:
         "bulk orders.csv --settle-delay -1",
     ],
 )
-def test_what_cannot_be_is_told_without_a_traceback(arguments: str) -> None:
+def test_invalid_arguments_are_reported_without_a_traceback(arguments: str) -> None:
     said = said_by(arguments.split())
 
     assert said.returncode != 0
@@ -175,7 +175,7 @@ def test_what_cannot_be_is_told_without_a_traceback(arguments: str) -> None:
     assert "Traceback" not in said.stderr
 
 
-def test_a_port_that_is_taken_is_told_in_a_line() -> None:
+def test_port_in_use_is_reported_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         said = said_by(["sandbox", "--port", str(port)])
@@ -184,7 +184,7 @@ def test_a_port_that_is_taken_is_told_in_a_line() -> None:
     assert said.stderr.strip() == f"port {port}: address already in use; 0 takes any free one"
 
 
-def test_without_its_libraries_it_says_what_to_install() -> None:
+def test_missing_libraries_name_what_to_install() -> None:
     script = (
         "import sys; sys.modules['cyclopts'] = None\n"
         "try: import clickpost_async.cli\n"
@@ -206,7 +206,7 @@ def test_without_its_libraries_it_says_what_to_install() -> None:
         ("taskiq", ["worker", "redis://127.0.0.1:1", "--rate", "1/1s"], "taskiq"),
     ],
 )
-def test_a_command_without_its_libraries_says_so_in_a_line(
+def test_command_without_its_libraries_names_the_extra_in_one_line(
     missing: str, arguments: Sequence[str], extra: str
 ) -> None:
     script = (
@@ -224,7 +224,7 @@ def test_a_command_without_its_libraries_says_so_in_a_line(
 
 
 @pytest.mark.parametrize("module", ["clickpost_async", "clickpost_async.bulk"])
-def test_the_package_itself_needs_no_command_line(module: str) -> None:
+def test_package_itself_needs_no_command_line(module: str) -> None:
     script = (
         "import sys\n"
         "for name in ('cyclopts', 'rich', 'starlette', 'uvicorn'): sys.modules[name] = None\n"

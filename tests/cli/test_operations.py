@@ -65,7 +65,7 @@ def test_no_verb_takes_a_key_or_a_password() -> None:
                 assert not taken & {"--key", "--password", "--api-key"}, (chapter.name, verb)
 
 
-def test_an_order_goes_in_as_json_and_comes_out_as_json(served: Served, tmp_path: Path) -> None:
+def test_order_is_read_and_printed_as_json(served: Served, tmp_path: Path) -> None:
     file = tmp_path / "order.json"
     file.write_text(json.dumps(india({"shipment_details.reference_number": "CLI-1"})))
 
@@ -78,7 +78,7 @@ def test_an_order_goes_in_as_json_and_comes_out_as_json(served: Served, tmp_path
     assert json.loads(found.stdout)["waybill"] == waybill
 
 
-def test_a_body_may_come_through_a_pipe(served: Served) -> None:
+def test_body_may_come_through_a_pipe(served: Served) -> None:
     order = india({"shipment_details.reference_number": "CLI-2"})
 
     ran = clickpost(served, "orders", "create-india", "-", stdin=json.dumps(order))
@@ -114,7 +114,7 @@ def test_times_and_switches_are_understood(served: Served) -> None:
         (("orders", "create-india", "/nowhere/order.json"), 1, "/nowhere/order.json"),
     ],
 )
-def test_what_went_wrong_is_told_with_a_code(
+def test_failure_has_an_exit_code(
     served: Served, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
     ran = clickpost(served, *arguments)
@@ -125,7 +125,7 @@ def test_what_went_wrong_is_told_with_a_code(
     assert "Traceback" not in ran.stderr
 
 
-def test_a_wrong_key_has_a_code_of_its_own_and_is_not_shown(served: Served) -> None:
+def test_wrong_key_has_a_code_of_its_own_and_is_not_shown(served: Served) -> None:
     wrong = "not-a-real-key-either"
 
     ran = clickpost(served, "couriers", "pincode", "380055", CLICKPOST_API_KEY=wrong)
@@ -134,7 +134,7 @@ def test_a_wrong_key_has_a_code_of_its_own_and_is_not_shown(served: Served) -> N
     assert wrong not in ran.stdout + ran.stderr
 
 
-def test_a_server_that_is_not_there_leaves_nothing_processed(served: Served) -> None:
+def test_server_that_is_not_there_leaves_nothing_processed(served: Served) -> None:
     served.stop()
 
     ran = clickpost(served, "account", "token", "someone", CLICKPOST_PASSWORD="not-a-password")
@@ -143,9 +143,7 @@ def test_a_server_that_is_not_there_leaves_nothing_processed(served: Served) -> 
     assert "not-a-password" not in ran.stdout + ran.stderr
 
 
-def test_the_key_may_stand_in_a_file_that_only_its_owner_reads(
-    served: Served, tmp_path: Path
-) -> None:
+def test_key_may_stand_in_a_file_that_only_its_owner_reads(served: Served, tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(KEY + "\n")
     arguments = ("couriers", "pincode", "380055")
@@ -161,7 +159,7 @@ def test_the_key_may_stand_in_a_file_that_only_its_owner_reads(
     assert json.loads(private.stdout)["city"] == "AHMEDABAD"
 
 
-def test_the_rate_of_the_environment_is_read(served: Served) -> None:
+def test_rate_of_the_environment_is_read(served: Served) -> None:
     ran = clickpost(served, "couriers", "pincode", "380055", CLICKPOST_RATE="a lot")
 
     assert ran.returncode == 1
@@ -171,7 +169,7 @@ def test_the_rate_of_the_environment_is_read(served: Served) -> None:
     assert "Traceback" not in ran.stderr
 
 
-def test_what_comes_back_is_shown_as_it_is_written(
+def test_echoed_text_is_escaped(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
@@ -183,7 +181,7 @@ def test_what_comes_back_is_shown_as_it_is_written(
     assert "[red]1" in shown
 
 
-def test_without_an_account_it_says_what_is_missing(served: Served) -> None:
+def test_missing_account_is_reported(served: Served) -> None:
     ran = clickpost(served, "couriers", "pincode", "380055", CLICKPOST_API_KEY="")
 
     assert ran.returncode == 1

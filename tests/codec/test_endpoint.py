@@ -8,7 +8,7 @@ from clickpost_async._codec.envelope import result_of, whole_body
 from clickpost_async.structures import IndiaOrder, ResponseModel
 
 
-def test_a_declaration_has_plain_defaults() -> None:
+def test_declaration_has_plain_defaults() -> None:
     endpoint = Get("/v1/fetch-accounts", returns=ResponseModel, idempotency=Idempotency.SAFE)
 
     assert endpoint.method == "GET"
@@ -21,7 +21,7 @@ def test_a_declaration_has_plain_defaults() -> None:
     assert dict(endpoint.means) == {}
 
 
-def test_a_declaration_keeps_what_it_is_told() -> None:
+def test_endpoint_declaration_keeps_its_settings() -> None:
     endpoint = Post(
         "/v1/user/token/",
         name="account.token",
@@ -42,7 +42,7 @@ def test_a_declaration_keeps_what_it_is_told() -> None:
     assert endpoint.label == "account.token"
 
 
-def test_what_has_no_name_is_called_by_its_path() -> None:
+def test_endpoint_without_a_name_is_named_by_its_path() -> None:
     endpoint = Get("/v9/own", returns=ResponseModel, idempotency=Idempotency.SAFE)
 
     assert endpoint.label == "GET /v9/own"
@@ -56,18 +56,18 @@ def test_repetition_has_to_be_declared() -> None:
 @pytest.mark.parametrize(
     "path", ["", "v1/x", "https://evil.example.com/x", "/../x", "/v1/../../x", "/./x", "/v1/.."]
 )
-def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
+def test_path_that_leads_elsewhere_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="path: give it from the base URL on"):
         Get(path, returns=ResponseModel, idempotency=Idempotency.SAFE)
 
 
 @pytest.mark.parametrize("path", ["/v1/x?key=1", "/v1/x#y", "/v1/a b", "/v1/x\n"])
-def test_a_path_that_is_more_than_a_path_is_refused(path: str) -> None:
+def test_path_that_is_more_than_a_path_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="path"):
         Get(path, returns=ResponseModel, idempotency=Idempotency.SAFE)
 
 
-def test_a_declaration_is_frozen() -> None:
+def test_declaration_is_frozen() -> None:
     endpoint = Get("/v9/own", returns=ResponseModel, idempotency=Idempotency.SAFE)
 
     with pytest.raises(attrs.exceptions.FrozenInstanceError):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from clickpost_async._codec.envelope import (
     MetaStatus,
     meta_status_of,
+    only_row,
     order_of,
     result_of,
     rows_from_result,
@@ -107,7 +108,7 @@ def test_any_json_has_a_verdict_or_none(body: Any) -> None:
 
 
 @given(st.integers(100, 600), st.booleans() | st.none() | st.text(max_size=3))
-def test_what_success_says_never_matters(status: int, success: Any) -> None:
+def test_success_flag_never_matters(status: int, success: Any) -> None:
     said = {"meta": {"status": status, "message": "m", "success": success}}
     unsaid = {"meta": {"status": status, "message": "m"}}
 
@@ -158,7 +159,7 @@ def test_an_endless_message_is_cut() -> None:
 
 @pytest.mark.parametrize("depth", [10, 100, 500, 900])
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
-def test_a_deeply_nested_message_is_still_words(depth: int, opening: str) -> None:
+def test_deeply_nested_message_becomes_text(depth: int, opening: str) -> None:
     closing = "]" if opening == "[" else "}"
     try:
         message = json.loads(opening * depth + "1" + closing * depth)
@@ -172,7 +173,7 @@ def test_a_deeply_nested_message_is_still_words(depth: int, opening: str) -> Non
 
 
 @pytest.mark.parametrize("message", ["['C:\\drive']", "[1is 2]", "['\\p']", "[0_in[1]]"])
-def test_reading_a_message_warns_nobody(message: str) -> None:
+def test_reading_a_message_logs_no_warning(message: str) -> None:
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         meta_status_of({"meta": {"status": 319, "message": message}})
@@ -201,7 +202,7 @@ def test_any_text_that_looks_like_a_list_can_be_a_message(text: str) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"result": None}, {"result": {}}, {"meta": {"status": 200}}])
-def test_an_answer_without_result_is_empty(body: Any) -> None:
+def test_response_without_a_result_is_empty(body: Any) -> None:
     assert result_of(body) == {}
     assert rows_from_result({**body, "result": body.get("result") or None}) == {"rows": []}
 
@@ -212,7 +213,7 @@ def test_a_result_is_taken_as_it_is() -> None:
     assert whole_body({"token": "t"}) == {"token": "t"}
 
 
-def test_a_flat_answer_lies_beside_its_verdict() -> None:
+def test_flat_response_is_read_beside_its_meta() -> None:
     flat = {"status_code": 200, "success": True, "message": "SUCCESS"}
 
     assert result_of({**flat, "tracking_id": 7}) == {"tracking_id": 7}
@@ -220,9 +221,39 @@ def test_a_flat_answer_lies_beside_its_verdict() -> None:
     assert result_of(flat) == {}
 
 
-@pytest.mark.parametrize("result", ["rows", {"a": 1}, 5, [1], [{}, None], [[]], True])
+@pytest.mark.parametrize("result", ["rows", {"a": 1}, 5, [1], [{}, "a"], [[]], True])
 def test_rows_that_are_no_objects_are_unreadable(result: Any) -> None:
     assert rows_from_result({"result": result}) is None
+
+
+@pytest.mark.parametrize("result", [None, False, "", [], {}, 0, [None]])
+def test_a_result_that_is_empty_in_any_type_is_empty(result: Any) -> None:
+    body = {"meta": {"status": 200}, "result": result}
+
+    assert rows_from_result(body) == {"rows": []}
+    assert only_row(body) == {}
+    assert result_of(body) in ({}, [None])
+    assert order_of(body) == {
+        **dict.fromkeys(("order_id", "merchant_order_id", "tracking_id", "reference_number"))
+    }
+
+
+def test_null_rows_are_left_out() -> None:
+    assert rows_from_result({"result": [None, {"a": 1}, None]}) == {"rows": [{"a": 1}]}
+
+
+def test_a_result_in_a_list_of_one_is_read() -> None:
+    body = {"meta": {"status": 200}, "result": [{"waybill": "W1"}]}
+
+    assert only_row(body) == {"waybill": "W1"}
+    assert order_of(body)["waybill"] == "W1"
+
+
+@pytest.mark.parametrize("result", ["text", True, 5, [1], [[]], [{}, {}]])
+def test_a_result_that_is_no_object_is_unreadable(result: Any) -> None:
+    body = {"meta": {"status": 200}, "result": result}
+
+    assert only_row(body) is order_of(body) is None
 
 
 @pytest.mark.parametrize(
@@ -244,7 +275,7 @@ def test_rows_that_are_no_objects_are_unreadable(result: Any) -> None:
         ({}, None, None),
     ],
 )
-def test_the_two_order_ids_are_told_apart(body: Any, clickposts: Any, merchants: Any) -> None:
+def test_two_order_ids_are_distinguished(body: Any, clickposts: Any, merchants: Any) -> None:
     order = order_of(body)
 
     assert order["order_id"] == clickposts

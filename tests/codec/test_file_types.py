@@ -20,7 +20,7 @@ from clickpost_async._codec.file_types import HEAD, FileType, kind_of
         (("x" * (HEAD - 2) + "क").encode()[:HEAD], FileType.CSV),
     ],
 )
-def test_a_known_file_is_known(head: bytes, kind: FileType) -> None:
+def test_known_file_is_known(head: bytes, kind: FileType) -> None:
     assert kind_of(head) is kind
 
 

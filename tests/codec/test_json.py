@@ -56,7 +56,7 @@ json_values = st.recursive(
 
 
 @given(json_values, st.booleans(), st.none() | st.integers(0, 3))
-def test_what_is_json_is_read_as_the_standard_library_reads_it(
+def test_json_is_read_like_the_standard_library_reads_it(
     value: Any, ascii_only: bool, indent: int | None
 ) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
@@ -74,7 +74,7 @@ def test_what_is_json_is_read_as_the_standard_library_reads_it(
 @example(r'{"a":1,"a":"\u0022\u0022"}')
 @example('{"a":1e400}')
 @example('{"a":-0,"b":-0.0,"c":1E5,"d":100000000000000000000.0}')
-def test_what_is_read_does_not_depend_on_the_library(text: str) -> None:
+def test_result_of_reading_json_does_not_depend_on_the_library(text: str) -> None:
     body = text.encode()
     with pytest.MonkeyPatch.context() as patch:
         found = repr(read(body))
@@ -83,7 +83,7 @@ def test_what_is_read_does_not_depend_on_the_library(text: str) -> None:
         assert repr(read(body)) == found
 
 
-def test_an_order_is_read() -> None:
+def test_order_is_read() -> None:
     assert read(ORDER.encode()) == json.loads(ORDER)
 
 
@@ -109,17 +109,17 @@ def test_numbers_that_are_not_json_are_not_read(number: str) -> None:
 @pytest.mark.parametrize(
     "number", ["1e400", "-1e400", "1E+309", "1" * 400 + ".0", "1.8e308", "9" * 400 + "e0"]
 )
-def test_a_number_that_would_become_infinite_is_not_read(number: str) -> None:
+def test_number_that_would_become_infinite_is_not_read(number: str) -> None:
     assert read(f'{{"a":[{number}]}}'.encode()) is None
 
 
 @pytest.mark.parametrize("number", ["1.7e308", "-0.0", "1e-400", "0e999", "890.50", "1E5"])
-def test_a_number_that_is_finite_is_read(number: str) -> None:
+def test_number_that_is_finite_is_read(number: str) -> None:
     assert read(number.encode()) == float(number)
 
 
 @pytest.mark.parametrize(("digits", "is_read"), [(4300, True), (4301, False), (1_000_000, False)])
-def test_an_integer_has_as_many_digits_as_python_reads(digits: int, *, is_read: bool) -> None:
+def test_integer_has_as_many_digits_as_python_reads(digits: int, *, is_read: bool) -> None:
     assert (read(b'{"a":' + b"9" * digits + b"}") is not None) is is_read
 
 
@@ -185,7 +185,7 @@ def test_raw_control_characters_are_not_read(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"<html>", b"{}{}", b"{}x", b"{'a':1}", b'{"a":1,}'])
-def test_what_is_not_json_is_not_read(body: bytes) -> None:
+def test_invalid_json_is_not_read(body: bytes) -> None:
     assert read(body) is None
 
 
@@ -204,7 +204,7 @@ def test_no_depth_ends_in_an_exception(depth: int, opening: bytes, closing: byte
     assert read(nested(depth, opening=opening, closing=closing)) is None
 
 
-def test_what_is_wide_is_not_deep() -> None:
+def test_wide_json_is_not_deep() -> None:
     rows = [{"waybill": str(number), "scans": [{"code": number}]} for number in range(5_000)]
 
     assert read(plain(rows)) == rows
@@ -224,7 +224,7 @@ def test_any_bytes_are_read_or_not(body: bytes) -> None:
 
 
 @given(st.text('{}[]":,\\ud8dc0e19.-NaInfty ', max_size=40))
-def test_whatever_is_read_can_be_written_again(text: str) -> None:
+def test_read_json_can_be_written_again(text: str) -> None:
     value = read(text.encode())
 
     assert read(json.dumps(value, ensure_ascii=False, allow_nan=False).encode()) == value
@@ -233,12 +233,12 @@ def test_whatever_is_read_can_be_written_again(text: str) -> None:
 @given(json_values)
 @example({"long": 2**64, "longer": -(10**40)})
 @example([1e16, 1.5e-7, 5e-324, 1.7976931348623157e308, -0.0])
-def test_what_is_written_is_read_again(value: Any) -> None:
+def test_written_value_is_read_again(value: Any) -> None:
     assert repr(read(write(value))) == repr(value)
 
 
 @given(json_values)
-def test_what_is_written_has_no_space_between_its_words(value: Any) -> None:
+def test_json_is_written_without_spaces(value: Any) -> None:
     compact = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
     assert write(value).count(b" ") == compact.count(" ")
@@ -251,7 +251,7 @@ def test_half_a_surrogate_pair_is_not_written(text: str) -> None:
             write(value)
 
 
-def test_a_process_that_reads_the_deepest_bodies_lives_on() -> None:
+def test_process_that_reads_the_deepest_bodies_lives_on() -> None:
     # In a process of its own: what overflows the C stack ends it, and raises nothing.
     script = """
 from clickpost_async._codec.json import read

@@ -12,7 +12,7 @@ JSON = st.recursive(
 )
 
 
-def test_days_are_told_from_what_is_none() -> None:
+def test_days_are_distinguished_from_other_text() -> None:
     result = {"2026-02-01": None, "20260202": {"tracking": 1}, "total": 4, "2026-02-03": [1]}
 
     assert days_of({"result": result}) == {

@@ -33,11 +33,11 @@ def test_only_what_the_address_asks_is_kept(address: str, asked: dict[str, str])
 
 
 @pytest.mark.parametrize("address", [None, "", False])
-def test_a_page_without_a_next_one_is_the_last(address: object) -> None:
+def test_page_without_a_next_one_is_the_last(address: object) -> None:
     assert page_of(listed(address)) == {"rows": [{"waybill": "W"}]}
 
 
-def test_a_next_page_is_found_in_a_doubled_meta() -> None:
+def test_next_page_is_found_in_a_doubled_meta() -> None:
     body = {"meta": {"meta": {"status": 200, "next": "?page=2"}}, "result": []}
 
     assert page_of(body) == {"rows": [], "next_page": {"page": "2"}}
@@ -54,7 +54,7 @@ def test_a_next_page_is_found_in_a_doubled_meta() -> None:
         "?" + "&".join("a=1" for _ in range(100)),
     ],
 )
-def test_an_address_that_asks_nothing_is_unreadable_rather_than_the_end(address: object) -> None:
+def test_address_that_asks_nothing_is_unreadable_rather_than_the_end(address: object) -> None:
     assert page_of(listed(address)) is None
 
 

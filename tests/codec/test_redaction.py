@@ -57,7 +57,7 @@ BODY = json.dumps(ORDER).encode()
         ("Meera Reader", "Meera Reader"),
     ],
 )
-def test_what_belongs_to_a_person_is_masked(words: str, expected: str) -> None:
+def test_personal_data_is_redacted(words: str, expected: str) -> None:
     assert redact(words, IndiaOrder, BODY) == expected
 
 
@@ -76,11 +76,11 @@ def test_what_belongs_to_a_person_is_masked(words: str, expected: str) -> None:
         "1.50 kg in 2 boxes is more than 7",
     ],
 )
-def test_what_support_needs_stays(words: str) -> None:
+def test_redaction_keeps_what_support_needs(words: str) -> None:
     assert redact(words, IndiaOrder, BODY) == words
 
 
-def test_a_code_stays_even_where_a_person_has_its_name() -> None:
+def test_code_stays_even_where_a_person_has_its_name() -> None:
     order = india_order(
         "meera-0012",
         drop_info__drop_name="Meera Lotus",
@@ -94,7 +94,7 @@ def test_a_code_stays_even_where_a_person_has_its_name() -> None:
     )
 
 
-def test_a_name_that_is_only_the_name_of_a_field_is_nobodys() -> None:
+def test_name_that_is_only_the_name_of_a_field_is_nobodys() -> None:
     order = india_order("R-1", drop_info__drop_name="Drop Name", drop_info__drop_landmark="none")
 
     words = "drop name: Drop Name is not a name"
@@ -103,7 +103,7 @@ def test_a_name_that_is_only_the_name_of_a_field_is_nobodys() -> None:
 
 
 @pytest.mark.parametrize("style", BodyStyle)
-def test_a_body_is_understood_as_it_is_sent(style: BodyStyle) -> None:
+def test_body_is_understood_as_it_is_sent(style: BodyStyle) -> None:
     sent = encode(CREATE_INDIA, body=ORDER, style=style).body
 
     assert redact("Wilhelmina", CREATE_INDIA.takes, sent) == "***"
@@ -149,7 +149,7 @@ def test_every_body_that_has_persons_is_looked_through(kind: Any, body: Any) -> 
         (dict, BODY),
     ],
 )
-def test_where_nothing_is_known_of_persons_the_words_stay(takes: Any, body: bytes | None) -> None:
+def test_message_without_known_personal_data_is_unchanged(takes: Any, body: bytes | None) -> None:
     assert redact("Wilhelmina", takes, body) == "Wilhelmina"
 
 
@@ -160,7 +160,7 @@ NOISE = st.text('.,:;-_() "', max_size=10)
 
 
 @given(WORDS, NOISE, NOISE, st.sampled_from([str, str.upper, str.title]), st.sampled_from(" _-,"))
-def test_a_name_is_masked_however_it_is_repeated(
+def test_name_is_masked_however_it_is_repeated(
     words: list[str], before: str, after: str, spelled: Callable[[str], str], joint: str
 ) -> None:
     name = " ".join(words)
@@ -174,12 +174,12 @@ def test_a_name_is_masked_however_it_is_repeated(
 
 
 @given(st.text(max_size=80), st.binary(max_size=80) | st.just(BODY))
-def test_any_words_come_back(words: str, body: bytes) -> None:
+def test_any_text_survives_redaction(words: str, body: bytes) -> None:
     assert isinstance(redact(words, IndiaOrder, body), str)
 
 
 @given(st.text('xyz .,:;-_()"%\n', max_size=60))
-def test_words_without_persons_come_back_unchanged(words: str) -> None:
+def test_message_without_personal_data_is_unchanged(words: str) -> None:
     assert redact(words, IndiaOrder, BODY) == words
 
 
@@ -197,7 +197,7 @@ def body_with(phone: str, reference_number: str = "R-1") -> bytes:
     st.lists(st.text("-_ ()./", max_size=2), min_size=9, max_size=9),
     st.text("09+(-_ )ax", max_size=6),
 )
-def test_a_phone_number_is_masked_wherever_a_pattern_of_it_matches(
+def test_phone_number_is_masked_wherever_a_pattern_of_it_matches(
     phone: str, before: str, gaps: Sequence[str], after: str
 ) -> None:
     written = "".join(map("".join, zip(phone, [*gaps, ""], strict=False)))
@@ -224,7 +224,7 @@ def test_a_phone_number_is_masked_wherever_a_pattern_of_it_matches(
         ("9000000012 or 9000000012", "*** or ***"),
     ],
 )
-def test_a_phone_number_is_masked_as_a_whole_and_not_within_a_longer_one(
+def test_phone_number_is_masked_as_a_whole_and_not_within_a_longer_one(
     words: str, expected: str
 ) -> None:
     assert redact(words, IndiaOrder, body_with("9000000012")) == expected

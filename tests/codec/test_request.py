@@ -30,7 +30,7 @@ ASK = Get(
 )
 
 
-def test_a_create_is_a_post_that_may_wait_long() -> None:
+def test_create_is_a_post_that_may_wait_long() -> None:
     request = encode(CREATE_INDIA, body=structure(india(), IndiaOrder))
 
     assert (request.label, request.method) == ("orders.create_india", "POST")
@@ -40,7 +40,7 @@ def test_a_create_is_a_post_that_may_wait_long() -> None:
     assert request.reference_number == "order-1001"
 
 
-def test_a_question_is_a_get_without_a_body() -> None:
+def test_question_is_a_get_without_a_body() -> None:
     request = encode(ASK, {"awb": "W1", "cp_id": 4, "nothing": None})
 
     assert (request.label, request.method, request.host) == ("ask.me", "GET", Host.TRACKING)
@@ -51,7 +51,7 @@ def test_a_question_is_a_get_without_a_body() -> None:
     assert request.reference_number is None
 
 
-def test_a_question_without_words_has_no_question_mark() -> None:
+def test_request_without_parameters_has_no_question_mark() -> None:
     assert encode(ASK).target == "/v9/anything"
     assert encode(ASK, {"awb": None}).target == "/v9/anything"
 
@@ -63,7 +63,7 @@ def test_a_question_without_words_has_no_question_mark() -> None:
         max_size=3,
     )
 )
-def test_a_query_arrives_as_it_was_asked(query: dict[str, str | int]) -> None:
+def test_query_arrives_unchanged(query: dict[str, str | int]) -> None:
     target = encode(FIND_INDIA, query).target
 
     assert target.isascii()
@@ -74,13 +74,13 @@ def test_a_query_arrives_as_it_was_asked(query: dict[str, str | int]) -> None:
     }
 
 
-def test_numbers_of_other_libraries_are_asked_for_exactly() -> None:
+def test_numbers_of_other_libraries_must_be_exact() -> None:
     query: Any = {"cp_id": Decimal("4.00"), "page": np.int64(2)}
 
     assert encode(ASK, query).target == "/v9/anything?cp_id=4&page=2"
 
 
-def test_half_a_character_in_a_query_is_refused_in_words() -> None:
+def test_unpaired_surrogate_in_a_query_is_refused_with_a_message() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         encode(FIND_INDIA, {"reference_number": "\ud800"})
 
@@ -92,7 +92,7 @@ def test_half_a_character_in_a_query_is_refused_in_words() -> None:
 )
 @given(data=st.data())
 @settings(max_examples=15)
-def test_a_body_is_the_compact_json_of_the_order_itself(
+def test_body_is_the_compact_json_of_the_order_itself(
     endpoint: Post[Any], kind: type[Any], data: st.DataObject
 ) -> None:
     order = data.draw(made(kind))
@@ -109,7 +109,7 @@ def test_a_body_is_the_compact_json_of_the_order_itself(
 @pytest.mark.parametrize(
     ("endpoint", "payload"), [(CREATE_INDIA, india()), (CREATE_WORLD, world())]
 )
-def test_a_mapping_is_sent_as_the_structure_is(endpoint: Post[Any], payload: Any) -> None:
+def test_mapping_is_sent_as_the_structure_is(endpoint: Post[Any], payload: Any) -> None:
     by_mapping = encode(endpoint, body=payload)
     by_structure = encode(endpoint, body=structure(payload, endpoint.takes))
 
@@ -133,7 +133,7 @@ def test_text_of_any_language_is_sent_as_utf_8() -> None:
     assert "आशा 😀".encode() in body
 
 
-def test_an_invalid_mapping_is_refused_before_it_is_sent() -> None:
+def test_invalid_mapping_is_refused_before_it_is_sent() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         encode(CREATE_INDIA, body=india({"drop_info.drop_pincode": "1"}))
 
@@ -151,13 +151,13 @@ def test_an_invalid_mapping_is_refused_before_it_is_sent() -> None:
         (CREATE_INDIA, [india()]),
     ],
 )
-def test_what_the_endpoint_does_not_take_is_refused(endpoint: Post[Any], order: Any) -> None:
+def test_unknown_parameter_of_an_endpoint_is_refused(endpoint: Post[Any], order: Any) -> None:
     with pytest.raises(InvalidRequestError):
         encode(endpoint, body=order)
 
 
 @pytest.mark.parametrize("style", BodyStyle)
-def test_a_body_of_ones_own_endpoint_is_refused_with_the_paths_of_all_that_json_cannot_hold(
+def test_body_of_ones_own_endpoint_is_refused_with_the_paths_of_all_that_json_cannot_hold(
     style: BodyStyle,
 ) -> None:
     item = structure(india(), IndiaOrder).shipment_details.items[0]
@@ -174,7 +174,7 @@ def test_a_body_of_ones_own_endpoint_is_refused_with_the_paths_of_all_that_json_
     assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
-def test_a_mapping_that_is_spoiled_inside_a_finished_order_is_refused_in_words() -> None:
+def test_invalid_mapping_inside_a_structured_order_is_refused_with_a_message() -> None:
     order = structure(india({"additional.new": {"a": 1}}), IndiaOrder)
     assert order.additional is not None
     order.additional.extra["new"]["a"] = math.nan
@@ -183,7 +183,7 @@ def test_a_mapping_that_is_spoiled_inside_a_finished_order_is_refused_in_words()
         encode(CREATE_INDIA, body=order)
 
 
-def test_a_body_without_end_is_refused_in_words() -> None:
+def test_endless_body_is_refused_with_a_message() -> None:
     endless: list[Any] = []
     endless.append(endless)
 
@@ -191,10 +191,10 @@ def test_a_body_without_end_is_refused_in_words() -> None:
         encode(FREE, body={"a": endless})
 
 
-def test_an_endpoint_of_ones_own_takes_any_json() -> None:
+def test_endpoint_of_ones_own_takes_any_json() -> None:
     assert encode(FREE, body={"a": [1, None]}).body == b'{"a":[1,null]}'
     assert encode(FREE, body=[1]).body == b"[1]"
 
 
-def test_a_request_shows_no_body() -> None:
+def test_request_shows_no_body() -> None:
     assert "Asha Tester" not in repr(encode(CREATE_INDIA, body=india()))

@@ -89,7 +89,7 @@ def test_every_code_that_is_sorted_is_in_this_table() -> None:
 
 @pytest.mark.parametrize(("code", "kind", "outcome", "transient"), TABLE)
 @pytest.mark.parametrize("http_status", [200, 301, 400, 500])
-def test_a_code_decides_which_error_it_is_under_any_http_status(
+def test_code_decides_which_error_it_is_under_any_http_status(
     code: int, kind: type[ClickPostError], outcome: Outcome, *, transient: bool, http_status: int
 ) -> None:
     error = refused(meta(code, "the reason"), http_status)
@@ -105,7 +105,7 @@ def test_a_code_decides_which_error_it_is_under_any_http_status(
 @pytest.mark.parametrize("code", [200, 202, 102, 323])
 @pytest.mark.parametrize("http_status", [200, 202, 301, 400, 500])
 @pytest.mark.parametrize("success", [True, False, None])
-def test_an_accepted_code_is_an_answer_under_any_http_status(
+def test_accepted_code_is_a_response_under_any_http_status(
     code: int, http_status: int, *, success: bool | None
 ) -> None:
     body = {
@@ -133,7 +133,7 @@ def test_an_accepted_code_is_an_answer_under_any_http_status(
     st.sampled_from([code for code, *_ in TABLE] + [200, 202, 102, 323]),
     st.booleans() | st.none() | st.text(max_size=3),
 )
-def test_what_success_says_changes_nothing(code: int, success: Any) -> None:
+def test_success_flag_changes_nothing(code: int, success: Any) -> None:
     plain = {"meta": {"status": code, "message": "words"}, "result": {"waybill": "W1"}}
     flipped = {**plain, "meta": {**plain["meta"], "success": success}}
 
@@ -146,7 +146,7 @@ def test_what_success_says_changes_nothing(code: int, success: Any) -> None:
     assert seen(flipped) == seen(plain)
 
 
-def test_a_declaration_may_give_a_code_another_meaning() -> None:
+def test_declaration_may_give_a_code_another_meaning() -> None:
     endpoint = Get(
         "/v1/ndr_user_feedback/",
         returns=ResponseModel,
@@ -166,7 +166,7 @@ def test_a_declaration_may_give_a_code_another_meaning() -> None:
     assert ask(404).response.status == 404
 
 
-def test_a_refusal_without_words_says_so() -> None:
+def test_refusal_without_a_message_is_described() -> None:
     assert refused(meta(319, "")).message == "rejected without a message"
     assert refused(meta(319, None)).message == "rejected without a message"
 
@@ -228,7 +228,7 @@ def test_without_a_verdict_the_http_status_decides(
     assert (error.kind is FailureKind.NOT_CLICKPOST) == foreign
 
 
-def test_the_frameworks_own_words_are_kept() -> None:
+def test_messages_of_the_framework_are_kept() -> None:
     error = refused({"detail": 'Method "PUT" not allowed.'}, 405)
 
     assert error.message == 'HTTP 405 without a ClickPost status: Method "PUT" not allowed.'
@@ -252,7 +252,7 @@ def test_only_a_status_within_meta_rejects_an_order(body: Any, http_status: int)
     assert error.transient == (http_status < 400)
 
 
-def test_a_status_beside_the_answer_is_read_where_nothing_is_created() -> None:
+def test_status_outside_meta_is_read_where_nothing_is_created() -> None:
     endpoint = Get("/v1/own/", returns=ResponseModel, idempotency=Idempotency.SAFE)
     body = b'{"status_code": 307, "message": "no"}'
     with pytest.raises(InvalidRequestError) as caught:
@@ -280,21 +280,21 @@ def test_see_other_after_a_read_is_a_redirect_like_any_other() -> None:
         decode(endpoint, APIResponse(http_status=303, body=b""))
 
 
-def test_429_is_a_throttle_whatever_the_body_says_and_tells_how_long() -> None:
+def test_429_is_throttling_with_a_retry_after_whatever_its_body() -> None:
     for body in (meta(200, result={"waybill": "W1"}), b"<html>", meta(301)):
         error = refused(body, 429, wait=12.5)
         assert isinstance(error, ThrottledError)
         assert error.retry_after == 12.5
 
 
-def test_429_in_the_body_tells_how_long_too() -> None:
+def test_429_in_the_body_has_a_retry_after() -> None:
     error = refused(meta(429), 200, wait=3.0)
 
     assert isinstance(error, ThrottledError)
     assert error.retry_after == 3.0
 
 
-def test_an_answer_without_envelope_is_read_where_that_is_how_it_comes() -> None:
+def test_response_without_an_envelope_is_read_where_documented() -> None:
     def ask(body: bytes, http_status: int = 200) -> ResponseModel:
         return decode(TOKEN, APIResponse(http_status=http_status, body=body))
 
@@ -350,13 +350,13 @@ def test_json_that_could_be_read_in_two_ways_is_not_read(body: bytes) -> None:
     assert (error.outcome, error.transient) == (UNKNOWN, True)
 
 
-def test_the_good_one_is_read() -> None:
+def test_good_one_is_read() -> None:
     assert answered(GOOD).waybill == "W1"
 
 
 @pytest.mark.parametrize("depth", [50, 900, 3_000, 9_000, 20_000])
 @pytest.mark.parametrize("place", ["message", "waybill", "children", "order_id", "unknown"])
-def test_deep_nesting_ends_in_an_answer_or_an_error_of_ours(depth: int, place: str) -> None:
+def test_deep_nesting_ends_in_a_response_or_an_error_of_ours(depth: int, place: str) -> None:
     deep = b"[" * depth + b"]" * depth
     body = b'{"meta":{"status":200,"message":"ok"},"result":{"waybill":"W1","children":[]}}'
     body = {
@@ -384,7 +384,7 @@ def test_no_error_shows_the_body() -> None:
     assert error.__context__ is None
 
 
-def test_a_result_that_is_no_order_is_unreadable() -> None:
+def test_result_that_is_no_order_is_unreadable() -> None:
     with pytest.raises(UnreadableReplyError) as caught:
         decode(
             Get("/v1/shipment-security-key", returns=SecurityKey, idempotency=Idempotency.SAFE),
@@ -395,7 +395,7 @@ def test_a_result_that_is_no_order_is_unreadable() -> None:
     assert caught.value.message == "response does not have the documented structure"
 
 
-def test_a_list_that_nobody_has_described_is_kept_as_rows() -> None:
+def test_undocumented_list_is_kept_as_rows() -> None:
     answer = decode(
         Get("/v9/own/", returns=ResponseModel, idempotency=Idempotency.SAFE),
         APIResponse(http_status=200, body=b'{"meta":{"status":200},"result":[{"a":1},"b"]}'),
@@ -405,14 +405,14 @@ def test_a_list_that_nobody_has_described_is_kept_as_rows() -> None:
 
 
 @pytest.mark.parametrize("result", ["oops", [1], 5, True])
-def test_a_success_whose_result_is_no_order_is_unreadable(result: Any) -> None:
+def test_success_whose_result_is_no_order_is_unreadable(result: Any) -> None:
     error = refused(meta(200, result=result))
 
     assert type(error) is UnreadableReplyError
     assert (error.outcome, error.status) == (UNKNOWN, 200)
 
 
-def test_an_order_that_is_not_done_has_none() -> None:
+def test_order_that_is_not_done_has_none() -> None:
     for code in (202, 102):
         assert answered(meta(code, order_id=7)).waybill is None
 
@@ -448,7 +448,7 @@ DATE = "Mon, 02 Mar 2026 10:00:00 GMT"
         ("Tue, 02 Mar 2027 10:00:00 GMT", 3600.0),
     ],
 )
-def test_a_wait_is_read_in_seconds_and_bounded(header: str, seconds: float) -> None:
+def test_wait_is_read_in_seconds_and_bounded(header: str, seconds: float) -> None:
     assert retry_after(header, DATE) == seconds
 
 
@@ -478,12 +478,12 @@ def test_a_wait_is_read_in_seconds_and_bounded(header: str, seconds: float) -> N
         "\x00",
     ],
 )
-def test_a_wait_that_cannot_be_used_is_none(header: str | None) -> None:
+def test_wait_that_cannot_be_used_is_none(header: str | None) -> None:
     assert retry_after(header, DATE) is None
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "-1", "Mon, 02 Mar 2026"])
-def test_a_date_without_a_date_to_compare_is_none(date: str | None) -> None:
+def test_date_without_a_date_to_compare_is_none(date: str | None) -> None:
     assert retry_after("Mon, 02 Mar 2026 10:00:30 GMT", date) is None
     assert retry_after("30", date) == 30.0
 

@@ -21,17 +21,17 @@ def told(data: Any, kind: Any) -> Sequence[Problem]:
 @pytest.mark.parametrize("kind", every_sent())
 @given(data=st.data())
 @settings(max_examples=10)
-def test_a_valid_payload_has_no_mistakes(kind: type[RequestModel], data: st.DataObject) -> None:
+def test_valid_payload_has_no_mistakes(kind: type[RequestModel], data: st.DataObject) -> None:
     assert list(told(data.draw(payloads(kind)), kind)) == []
 
 
-def test_a_valid_list_of_structures_has_no_mistakes() -> None:
+def test_valid_list_of_structures_has_no_mistakes() -> None:
     item = {"description": "shirt", "quantity": 1, "price": 1, "weight": 1}
 
     assert list(told([item, item], Sequence[Item])) == []
 
 
-def test_a_path_leads_through_lists_and_objects() -> None:
+def test_path_leads_through_lists_and_objects() -> None:
     items = [
         {"description": "shirt", "quantity": 1, "price": 1, "weight": 1},
         {
@@ -54,7 +54,7 @@ def test_a_path_leads_through_lists_and_objects() -> None:
     ]
 
 
-def test_a_rule_between_fields_is_asked_as_long_as_what_it_reads_is_sound() -> None:
+def test_cross_field_rule_runs_while_its_fields_are_valid() -> None:
     broken = india({"shipment_details.weight": "heavy", "shipment_details.cod_value": 0})
 
     assert [problem.path for problem in told(broken, IndiaOrder)] == [
@@ -63,27 +63,27 @@ def test_a_rule_between_fields_is_asked_as_long_as_what_it_reads_is_sound() -> N
     ]
 
 
-def test_a_rule_whose_fields_are_broken_is_not_asked() -> None:
+def test_rule_of_invalid_fields_is_skipped() -> None:
     broken = india({"shipment_details.order_type": "cod", "shipment_details.cod_value": 0})
 
     assert [problem.path for problem in told(broken, IndiaOrder)] == ["shipment_details.order_type"]
 
 
-def test_a_field_is_told_of_once() -> None:
+def test_field_is_reported_once() -> None:
     broken = india({"drop_info.drop_phone": "x" * 12})
 
     assert [problem.path for problem in told(broken, IndiaOrder)] == ["drop_info.drop_phone"]
 
 
 @pytest.mark.parametrize("items", [[], ()])
-def test_an_order_without_items_is_told(items: Any) -> None:
+def test_order_without_items_is_reported(items: Any) -> None:
     assert list(told(india({"shipment_details.items": items}), IndiaOrder)) == [
         Problem("shipment_details.items", "at least one item is needed")
     ]
 
 
 @pytest.mark.parametrize("items", [None, DROPPED, {}, "shirt", 5])
-def test_items_that_are_no_list_are_told(items: Any) -> None:
+def test_items_that_are_no_list_are_reported(items: Any) -> None:
     (problem,) = told(india({"shipment_details.items": items}), IndiaOrder)
 
     assert problem.path == "shipment_details.items"
@@ -123,7 +123,7 @@ BREAKS = st.sampled_from(
 
 @pytest.mark.parametrize("kind", [IndiaOrder, WorldOrder])
 @given(breaks=st.lists(BREAKS, min_size=1, max_size=6))
-def test_however_an_order_is_broken_all_of_it_is_told_in_paths(
+def test_all_mistakes_of_any_invalid_order_have_paths(
     kind: type[RequestModel], breaks: list[tuple[str, Any]]
 ) -> None:
     payload = india() if kind is IndiaOrder else world()

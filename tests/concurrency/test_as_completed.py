@@ -89,7 +89,7 @@ def test_calls_are_taken_only_when_there_is_room(backend: str) -> None:
 
 
 @BACKENDS
-def test_an_exception_is_raised_and_cancels_the_others(backend: str) -> None:
+def test_exception_is_raised_and_cancels_the_others(backend: str) -> None:
     async def main() -> Calls:
         calls = Calls()
 
@@ -126,7 +126,7 @@ def test_closing_cancels_what_is_under_way(backend: str) -> None:
 
 
 @BACKENDS
-def test_a_cancelled_consumer_leaves_nothing_under_way(backend: str) -> None:
+def test_cancelled_consumer_leaves_nothing_under_way(backend: str) -> None:
     async def main() -> Calls:
         calls = Calls()
         work = [partial(calls.make, [1], anyio.Event()) for _ in range(3)]
@@ -144,7 +144,7 @@ def test_a_cancelled_consumer_leaves_nothing_under_way(backend: str) -> None:
 
 
 @BACKENDS
-def test_a_loop_that_is_left_early_starts_no_more_calls(backend: str) -> None:
+def test_loop_that_is_left_early_starts_no_more_calls(backend: str) -> None:
     async def main() -> Calls:
         calls = Calls()
         work = (partial(calls.make, [number]) for number in range(100))

@@ -101,7 +101,7 @@ async def test_calls_cancelled_at_random_leak_nothing(rate: Rate | None) -> None
 
 
 @pytest.mark.asyncio
-async def test_a_task_group_that_ends_early_leaves_the_client_as_it_was() -> None:
+async def test_task_group_that_ends_early_leaves_the_client_as_it_was() -> None:
     async def some_hang(peer: Peer) -> None:
         while True:
             call = await peer.read()
@@ -166,7 +166,7 @@ async def test_killing_the_server_ends_every_call_in_a_clear_error() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_bulk_run_waits_for_a_server_that_was_killed_and_loses_nothing(
+async def test_bulk_run_waits_for_a_server_that_was_killed_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(circuit_breaker, "_FIRST_PAUSE", 0.2)

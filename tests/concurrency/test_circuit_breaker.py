@@ -50,7 +50,9 @@ async def refused(breaker: CircuitBreaker) -> float:
     ("good", "bad", "opens"), [(0, 19, False), (0, 20, True), (10, 10, True), (11, 10, False)]
 )
 @virtual_time
-async def test_it_opens_when_half_of_twenty_attempts_fail(good: int, bad: int, opens: bool) -> None:
+async def test_breaker_opens_when_half_of_twenty_attempts_fail(
+    good: int, bad: int, opens: bool
+) -> None:
     breaker = CircuitBreaker()
     await attempts(breaker, good=good, bad=bad)
     assert breaker.is_open == opens
@@ -71,7 +73,7 @@ async def test_failures_of_more_than_ten_seconds_ago_are_forgotten() -> None:
 
 
 @virtual_time
-async def test_an_attempt_that_is_given_up_counts_as_nothing() -> None:
+async def test_attempt_that_is_given_up_counts_as_nothing() -> None:
     breaker = CircuitBreaker()
     for _ in range(100):
         with await breaker.acquire():
@@ -81,7 +83,7 @@ async def test_an_attempt_that_is_given_up_counts_as_nothing() -> None:
 
 
 @virtual_time
-async def test_open_it_refuses_normal_calls_at_once_and_says_how_long() -> None:
+async def test_open_breaker_refuses_normal_calls_with_the_time_left() -> None:
     breaker = await opened(CircuitBreaker())
     await anyio.sleep(1)
     assert await refused(breaker) == 4
@@ -150,7 +152,7 @@ async def test_bulk_calls_wait_for_the_probe_and_then_all_go_in_order() -> None:
 
 
 @virtual_time
-async def test_a_probe_that_is_cancelled_frees_its_place() -> None:
+async def test_probe_that_is_cancelled_frees_its_place() -> None:
     breaker = await opened(CircuitBreaker())
     await anyio.sleep(5)
 
@@ -191,7 +193,7 @@ async def test_bulk_calls_that_give_up_waiting_leave_the_line() -> None:
 
 
 @virtual_time
-async def test_a_passage_from_before_the_opening_no_longer_holds() -> None:
+async def test_passage_from_before_the_opening_no_longer_holds() -> None:
     breaker = CircuitBreaker()
     with await breaker.acquire() as early:
         held = [early.is_valid]
@@ -247,7 +249,7 @@ async def test_failures_that_began_before_the_outage_ended_do_not_open_it_again(
 
 
 @virtual_time
-async def test_the_first_word_about_an_attempt_counts() -> None:
+async def test_first_result_of_an_attempt_counts() -> None:
     breaker = await opened(CircuitBreaker())
     await anyio.sleep(5)
     with await breaker.acquire() as probe:
@@ -256,7 +258,7 @@ async def test_the_first_word_about_an_attempt_counts() -> None:
     assert breaker.is_open
 
 
-def test_a_clock_that_begins_anew_does_not_lock_it() -> None:
+def test_clock_that_begins_anew_does_not_lock_it() -> None:
     hands = Hands()
     breaker = CircuitBreaker(clock=hands)
     hands.now = 1e6
@@ -270,7 +272,7 @@ def test_a_clock_that_begins_anew_does_not_lock_it() -> None:
     assert breaker.is_open
 
 
-def test_it_works_on_trio() -> None:
+def test_circuit_breaker_works_on_trio() -> None:
     async def main() -> list[float]:
         breaker = await opened(CircuitBreaker())
         began = anyio.current_time()
@@ -292,7 +294,7 @@ def test_it_works_on_trio() -> None:
 
 @pytest.mark.parametrize("priority", Priority)
 @virtual_time
-async def test_an_outage_of_ten_minutes_sees_few_attempts(priority: Priority) -> None:
+async def test_outage_of_ten_minutes_sees_few_attempts(priority: Priority) -> None:
     breaker, budget = CircuitBreaker(), RetryBudget()
     sent = fast = done = 0
 
@@ -336,7 +338,7 @@ async def test_an_outage_of_ten_minutes_sees_few_attempts(priority: Priority) ->
 
 
 @virtual_time
-async def test_a_network_that_flaps_gets_its_bulk_calls_done_without_a_storm() -> None:
+async def test_network_that_flaps_gets_its_bulk_calls_done_without_a_storm() -> None:
     breaker = CircuitBreaker()
     sent = done = 0
 
@@ -361,7 +363,7 @@ async def test_a_network_that_flaps_gets_its_bulk_calls_done_without_a_storm() -
 
 
 @virtual_time
-async def test_a_probe_without_a_verdict_leaves_it_open_and_the_next_one_is_tried_at_once() -> None:
+async def test_probe_without_a_verdict_leaves_it_open_and_the_next_one_is_tried_at_once() -> None:
     breaker = await opened(CircuitBreaker())
     await anyio.sleep(5)
     for _ in range(3):

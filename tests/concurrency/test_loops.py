@@ -58,7 +58,7 @@ def open_files() -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts files as Linux lists them")
 @pytest.mark.parametrize("transport", [None, "httptools"])
-def test_a_loop_that_ends_takes_its_connections_along(
+def test_loop_that_ends_takes_its_connections_along(
     server: Served, transport: Literal["httptools"] | None
 ) -> None:
     clickpost = ClickPost(*CREDENTIALS, base_url=server.url, transport=transport)
@@ -84,7 +84,7 @@ def test_a_loop_that_ends_takes_its_connections_along(
     assert open_files() <= before
 
 
-def test_the_pace_holds_from_one_loop_to_the_next(server: Served) -> None:
+def test_pace_holds_from_one_loop_to_the_next(server: Served) -> None:
     # Each loop's clock is the same here; what is left to wait is carried over.
     clickpost = ClickPost(*CREDENTIALS, base_url=server.url, rate=Rate(50, burst=1))
     for name in ("A", "B"):
@@ -163,7 +163,7 @@ print("well")
 @pytest.mark.fault("X09")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")
 @pytest.mark.parametrize("transport", ["", "httptools"])
-def test_a_forked_process_has_connections_of_its_own(server: Served, transport: str) -> None:
+def test_forked_process_has_connections_of_its_own(server: Served, transport: str) -> None:
     # Python 3.12 warns of forks beside the thread in which asyncio looks up names.
     quiet = ["-W", "ignore:This process:DeprecationWarning"]
     said = subprocess.run(
@@ -176,7 +176,7 @@ def test_a_forked_process_has_connections_of_its_own(server: Served, transport: 
     assert (said.stderr, said.stdout) == ("", "well\n")
 
 
-def test_it_works_on_trio(server: Served) -> None:
+def test_client_works_on_trio(server: Served) -> None:
     async def main() -> tuple[list[str | None], int]:
         found: list[str | None] = []
         async with ClickPost(

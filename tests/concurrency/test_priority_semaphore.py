@@ -113,7 +113,7 @@ def test_never_more_inside_than_wide_in_order_and_no_place_is_lost(
 
 
 @virtual_time
-async def test_a_free_gate_is_entered_without_giving_up_the_event_loop() -> None:
+async def test_free_semaphore_is_entered_without_yielding_to_the_event_loop() -> None:
     gate = PrioritySemaphore(1)
     with pytest.raises(StopIteration):
         gate.slot().__aenter__().send(None)
@@ -152,14 +152,14 @@ async def crowd(gate: PrioritySemaphore, lanes: list[Priority], order: list[Prio
         assert (gate.in_use, gate.waiting) == (1, len(lanes))
 
 
-def test_normal_goes_before_bulk_but_every_ninth_place_is_bulks() -> None:
+def test_normal_precedes_bulk_except_at_every_ninth_slot() -> None:
     order: list[Priority] = []
     run_virtual(lambda: crowd(PrioritySemaphore(1), [BULK] * 3 + [NORMAL] * 20, order))
     assert order == [*[*[NORMAL] * 8, BULK] * 2, *[NORMAL] * 4, BULK]
 
 
 @virtual_time
-async def test_one_that_comes_again_goes_before_all_others_of_its_lane() -> None:
+async def test_returning_waiter_precedes_others_of_its_priority() -> None:
     gate = PrioritySemaphore(1)
     order: list[str] = []
 
@@ -188,7 +188,7 @@ def test_gates_work_on_trio() -> None:
 
 
 @pytest.mark.parametrize("cancelled", range(6))
-def test_a_place_handed_to_one_that_is_cancelled_goes_to_the_next(cancelled: int) -> None:
+def test_slot_granted_to_a_cancelled_waiter_passes_to_the_next(cancelled: int) -> None:
     entered: list[int] = []
 
     async def main() -> None:
@@ -213,7 +213,7 @@ def test_a_place_handed_to_one_that_is_cancelled_goes_to_the_next(cancelled: int
 
 
 @virtual_time
-async def test_one_that_is_cancelled_while_it_gives_way_does_not_leave_twice() -> None:
+async def test_waiter_cancelled_while_yielding_is_released_once() -> None:
     gate = PrioritySemaphore(1)
     seen: list[tuple[int, int]] = []
 
@@ -237,7 +237,7 @@ async def test_one_that_is_cancelled_while_it_gives_way_does_not_leave_twice() -
     assert gate.in_use == 0
 
 
-def test_one_gate_serves_two_event_loops_one_after_the_other() -> None:
+def test_semaphore_serves_two_event_loops_in_turn() -> None:
     gate = PrioritySemaphore(1)
     order: list[Priority] = []
     for _ in range(2):
@@ -265,7 +265,7 @@ async def test_of_ten_thousand_half_give_up_and_all_others_get_in() -> None:
     assert (turns, gate.in_use, gate.waiting) == (5000, 0, 0)
 
 
-def test_a_gate_without_width_is_refused() -> None:
+def test_semaphore_without_slots_is_refused() -> None:
     with pytest.raises(ValueError, match="width: at least 1 is needed"):
         PrioritySemaphore(0)
 
@@ -317,9 +317,7 @@ def test_bulk_alone_has_every_place() -> None:
 
 
 @given(visits, st.booleans())
-def test_no_place_is_lost_at_a_gate_that_keeps_some_free(
-    script: list[Visit], cancel_first: bool
-) -> None:
+def test_semaphore_with_reserved_slots_loses_none(script: list[Visit], cancel_first: bool) -> None:
     gate = PrioritySemaphore(10)
 
     async def visit(it: Visit) -> None:

@@ -53,7 +53,7 @@ def test_ten_first_attempts_pay_for_one_repeat() -> None:
     assert not budget.withdraw()
 
 
-def test_a_new_client_may_repeat_ten_times_and_an_old_one_a_hundred() -> None:
+def test_new_client_may_repeat_ten_times_and_an_old_one_a_hundred() -> None:
     budget = RetryBudget()
     assert [budget.withdraw() for _ in range(11)] == [True] * 10 + [False]
     for _ in range(5000):
@@ -75,7 +75,7 @@ def test_faults_of_one_in_twenty_are_all_repeated() -> None:
     assert attempts_of(10_000, 0.05, RetryBudget()) == attempts_of(10_000, 0.05, unbounded)
 
 
-def test_a_server_that_is_down_gets_a_tenth_more_calls_not_four_times_as_many() -> None:
+def test_server_that_is_down_gets_a_tenth_more_calls_not_four_times_as_many() -> None:
     assert attempts_of(10_000, 1.0, RetryBudget()) == 10_000 + 1_000 + 10
     assert attempts_of(10_000, 1.0, RetryBudget(1.0, 1e9, 1e9)) == 40_000
 
@@ -84,7 +84,7 @@ def test_a_server_that_is_down_gets_a_tenth_more_calls_not_four_times_as_many() 
     ("share", "most", "at_start", "named"),
     [(0, 1, 1, "share"), (1.1, 1, 1, "share"), (0.1, 1, 2, "most"), (0.1, 1, -1, "at_start")],
 )
-def test_what_makes_no_budget_is_refused(
+def test_invalid_retry_budget_is_refused(
     share: float, most: float, at_start: float, named: str
 ) -> None:
     with pytest.raises(ValueError, match=named):

@@ -85,7 +85,7 @@ def slowly(answer: httpx.Response) -> Callable[[httpx.Request], Awaitable[httpx.
 
 @pytest.mark.fault("X08")
 @virtual_time
-async def test_the_same_order_twice_at_once_is_sent_once() -> None:
+async def test_same_order_twice_at_once_is_sent_once() -> None:
     play = Play([slowly(placed())])
     async with playing(play) as clickpost:
         first, again, typed = await asyncio.gather(
@@ -127,7 +127,7 @@ async def test_another_order_under_the_same_reference_is_refused() -> None:
 
 @pytest.mark.fault("X08")
 @virtual_time
-async def test_a_failure_is_shared_too() -> None:
+async def test_failure_is_shared_too() -> None:
     play = Play([slowly(said(319, "not that pincode"))])
     async with playing(play) as clickpost:
         failures = await asyncio.gather(
@@ -140,7 +140,7 @@ async def test_a_failure_is_shared_too() -> None:
 
 
 @virtual_time
-async def test_what_is_shared_is_the_truth_about_the_whole_call() -> None:
+async def test_shared_outcome_covers_the_whole_call() -> None:
     play = Play([httpx.ReadError(""), httpx.ConnectError("")])
     async with playing(play) as clickpost:
         failures = await asyncio.gather(
@@ -151,7 +151,7 @@ async def test_what_is_shared_is_the_truth_about_the_whole_call() -> None:
 
 
 @virtual_time
-async def test_one_that_is_given_up_before_it_left_makes_room_for_the_next() -> None:
+async def test_call_cancelled_before_its_send_frees_its_slot() -> None:
     play = Play([slowly(placed())])
     async with playing(play, max_concurrency=1) as clickpost:
         before = asyncio.create_task(clickpost.orders.create(india({})))
@@ -170,7 +170,7 @@ async def test_one_that_is_given_up_before_it_left_makes_room_for_the_next() -> 
 
 @pytest.mark.fault("X08")
 @pytest.mark.asyncio
-async def test_a_racy_courier_is_asked_once_for_twenty_at_once() -> None:
+async def test_racy_courier_gets_one_create_of_twenty_concurrent_ones() -> None:
     sandbox = Sandbox(courier_seconds=0.2, racy=True)
     async with served(sandbox) as server, at(server) as one, at(server) as two:
         await asyncio.gather(
@@ -181,7 +181,7 @@ async def test_a_racy_courier_is_asked_once_for_twenty_at_once() -> None:
 
 @pytest.mark.fault("X08", control=True)
 @pytest.mark.asyncio
-async def test_a_racy_courier_sells_two_labels_where_two_processes_create_the_order() -> None:
+async def test_racy_courier_sells_two_labels_where_two_processes_create_the_order() -> None:
     sandbox = Sandbox(courier_seconds=0.2, racy=True)
     async with served(sandbox) as server, at(server) as one, alone(at(server)) as two:
         await asyncio.gather(one.orders.create(ORDER), two.orders.create(ORDER))
@@ -225,7 +225,7 @@ LEFT_IN_DOUBT: dict[str, tuple[Line, Callable[[ClickPost], Awaitable[None]]]] = 
 
 @pytest.mark.parametrize("how", LEFT_IN_DOUBT)
 @virtual_time
-async def test_a_create_left_in_doubt_is_looked_up_and_settles_before_it_is_sent_again(
+async def test_create_left_in_doubt_is_looked_up_and_settles_before_it_is_sent_again(
     how: str,
 ) -> None:
     line, leave = LEFT_IN_DOUBT[how]
@@ -246,7 +246,7 @@ async def test_a_create_left_in_doubt_is_looked_up_and_settles_before_it_is_sent
 @pytest.mark.parametrize("how", LEFT_IN_DOUBT)
 @pytest.mark.parametrize("retry", [RetryPolicy(), HOLD, ONCE])
 @virtual_time
-async def test_a_create_left_in_doubt_that_is_found_is_not_sent_again(
+async def test_create_left_in_doubt_that_is_found_is_not_sent_again(
     how: str, retry: RetryPolicy
 ) -> None:
     line, leave = LEFT_IN_DOUBT[how]
@@ -266,7 +266,7 @@ async def test_a_create_left_in_doubt_that_is_found_is_not_sent_again(
 
 @pytest.mark.parametrize("how", LEFT_IN_DOUBT)
 @virtual_time
-async def test_a_create_left_in_doubt_is_held_where_the_policy_never_resends(how: str) -> None:
+async def test_create_left_in_doubt_is_held_where_the_policy_never_resends(how: str) -> None:
     line, leave = LEFT_IN_DOUBT[how]
     play = Play([line, placed()])
     async with playing(play) as clickpost:
@@ -280,7 +280,7 @@ async def test_a_create_left_in_doubt_is_held_where_the_policy_never_resends(how
 
 @pytest.mark.parametrize("waits", [0, 10, 29])
 @virtual_time
-async def test_a_courier_slower_than_its_caller_sells_one_label(waits: float) -> None:
+async def test_courier_slower_than_its_caller_sells_one_label(waits: float) -> None:
     door = Door(Sandbox(racy=True, courier_seconds=29))
     async with door.client() as clickpost:
         with pytest.raises(TimeoutError):
@@ -306,7 +306,7 @@ async def test_forgetting_a_doubt_sells_a_second_label() -> None:
 
 
 @virtual_time
-async def test_a_deadline_that_passes_while_it_settles_leaves_it_in_doubt() -> None:
+async def test_deadline_that_passes_while_it_settles_leaves_it_in_doubt() -> None:
     play = Play([httpx.ReadError(""), placed()])
     async with playing(play) as clickpost:
         await gets_no_reply(clickpost)
@@ -321,7 +321,7 @@ async def test_a_deadline_that_passes_while_it_settles_leaves_it_in_doubt() -> N
 
 
 @virtual_time
-async def test_a_policy_without_patience_does_not_wait_until_it_has_settled() -> None:
+async def test_policy_without_patience_does_not_wait_until_it_has_settled() -> None:
     play = Play([httpx.ReadError(""), placed()])
     hasty = RetryPolicy(max_total_delay=5)
     async with playing(play, retry=hasty) as clickpost:
@@ -333,9 +333,7 @@ async def test_a_policy_without_patience_does_not_wait_until_it_has_settled() ->
 
 
 @virtual_time
-async def test_order_that_stays_pending_is_recorded_and_asked_for_again_by_the_next_create() -> (
-    None
-):
+async def test_order_that_stays_pending_is_recorded_and_polled_by_the_next_create() -> None:
     play = Play([queued(), queued(102), placed("W-9", "ONE")])
     async with playing(play, retry=ONCE) as clickpost:
         assert (await clickpost.orders.create(ORDER)).pending
@@ -354,7 +352,7 @@ async def test_order_that_stays_pending_is_recorded_and_asked_for_again_by_the_n
     ],
 )
 @virtual_time
-async def test_a_create_that_leaves_no_doubt_is_not_looked_up(
+async def test_create_that_leaves_no_doubt_is_not_looked_up(
     line: Line, kind: type[ClickPostError]
 ) -> None:
     play = Play([line, placed()])
@@ -367,7 +365,7 @@ async def test_a_create_that_leaves_no_doubt_is_not_looked_up(
 
 
 @virtual_time
-async def test_a_doubt_outlives_creates_that_could_not_send() -> None:
+async def test_doubt_outlives_creates_that_could_not_send() -> None:
     play = Play([httpx.ReadError(""), httpx.ConnectError(""), placed()])
     async with playing(play, retry=ONCE) as clickpost:
         await gets_no_reply(clickpost)
@@ -410,7 +408,7 @@ async def test_other_contents_under_a_reference_in_doubt_are_refused_unsent() ->
 
 
 @virtual_time
-async def test_the_same_contents_in_another_order_of_keys_are_the_same() -> None:
+async def test_same_contents_in_another_order_of_keys_are_the_same() -> None:
     def turned(value: Any) -> Any:
         if not isinstance(value, dict):
             return value
@@ -427,7 +425,7 @@ async def test_the_same_contents_in_another_order_of_keys_are_the_same() -> None
 
 
 @virtual_time
-async def test_an_invalid_order_in_flight_says_nothing_of_a_valid_one() -> None:
+async def test_invalid_order_in_flight_does_not_affect_a_valid_one() -> None:
     play = Play([slowly(placed())])
     async with playing(play, max_concurrency=1) as clickpost:
         before = asyncio.create_task(clickpost.orders.create(india({})))
@@ -450,7 +448,7 @@ async def test_an_invalid_order_in_flight_says_nothing_of_a_valid_one() -> None:
 
 @pytest.mark.parametrize("waiting", [1, 5])
 @virtual_time
-async def test_one_that_waits_takes_over_from_one_that_is_cancelled(waiting: int) -> None:
+async def test_waiter_takes_over_from_a_cancelled_create(waiting: int) -> None:
     door = Door(Sandbox(racy=True, courier_seconds=10))
     async with door.client() as clickpost:
         first = asyncio.create_task(clickpost.orders.create(ORDER))
@@ -467,7 +465,7 @@ async def test_one_that_waits_takes_over_from_one_that_is_cancelled(waiting: int
 
 
 @virtual_time
-async def test_one_that_waits_finds_the_order_of_one_that_is_cancelled() -> None:
+async def test_waiter_finds_the_order_of_a_cancelled_create() -> None:
     play = Play([never_answers], knows=placed("W-9", "ONE"))
     async with playing(play) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(ORDER))
@@ -481,7 +479,7 @@ async def test_one_that_waits_finds_the_order_of_one_that_is_cancelled() -> None
 
 
 @virtual_time
-async def test_one_that_waits_goes_on_where_another_client_is_closed() -> None:
+async def test_waiter_continues_when_another_client_closes() -> None:
     play = Play([httpx.ReadError(""), placed()])
     async with playing(play) as stays:
         goes = playing(play)
@@ -498,7 +496,7 @@ async def test_one_that_waits_goes_on_where_another_client_is_closed() -> None:
 
 
 @virtual_time
-async def test_one_that_waits_sends_where_another_client_could_not() -> None:
+async def test_waiter_sends_where_another_client_could_not() -> None:
     play, broken = Play([placed()]), Play([slowly(httpx.Response(302))])
     async with playing(broken) as one, playing(play) as two:
         first, second = await asyncio.gather(
@@ -513,7 +511,7 @@ async def test_one_that_waits_sends_where_another_client_could_not() -> None:
     ("settings", "kind"), [({}, NoReplyError), ({"rate": Rate(1, per=100)}, DeadlineError)]
 )
 @virtual_time
-async def test_a_deadline_that_passes_while_it_waits_says_what_is_known_of_the_order(
+async def test_deadline_during_a_wait_reports_the_outcome_of_the_order(
     settings: dict[str, Any], kind: type[ClickPostError]
 ) -> None:
     play = Play([slowly(placed())])
@@ -538,7 +536,7 @@ async def test_a_deadline_that_passes_while_it_waits_says_what_is_known_of_the_o
 
 @pytest.mark.fault("X09")
 @pytest.mark.parametrize("clients", [1, 4])
-def test_an_order_that_four_event_loops_create_at_once_is_sent_once(clients: int) -> None:
+def test_order_that_four_event_loops_create_at_once_is_sent_once(clients: int) -> None:
     server = Served(Sandbox(courier_seconds=0.3, racy=True))
     shared = [at(server) for _ in range(clients)]
     together = threading.Barrier(4)
@@ -588,7 +586,7 @@ def test_trio_waits_for_asyncio_and_asyncio_for_trio() -> None:
 
 
 @pytest.mark.parametrize("collected", [True, False])
-def test_a_create_whose_loop_was_closed_is_in_doubt(collected: bool) -> None:
+def test_create_whose_loop_was_closed_is_in_doubt(collected: bool) -> None:
     play = Play([never_answers, placed()], knows=placed("W-9", "ONE"))
     clickpost = playing(play)
     loop = asyncio.new_event_loop()
@@ -606,7 +604,9 @@ def test_a_create_whose_loop_was_closed_is_in_doubt(collected: bool) -> None:
     assert (order.waybill, order.response.reconciled, len(play.requests)) == ("W-9", True, 1)
 
 
-def test_one_that_waits_for_a_loop_that_is_closed_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiter_continues_when_the_loop_of_the_first_create_closes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(single_flight, "_LOOK", 0.01)
     play = Play([never_answers, placed()], knows=placed("W-9", "ONE"))
     clickpost = playing(play)
@@ -627,7 +627,7 @@ def test_one_that_waits_for_a_loop_that_is_closed_goes_on(monkeypatch: pytest.Mo
     assert (order.waybill, len(play.requests)) == ("W-9", 1)
 
 
-def test_a_doubt_goes_from_one_loop_to_the_next() -> None:
+def test_doubt_is_shared_between_event_loops() -> None:
     play = Play([httpx.ReadError(""), placed()])
     clickpost = playing(play)
     began: list[float] = []
@@ -644,7 +644,7 @@ def test_a_doubt_goes_from_one_loop_to_the_next() -> None:
     assert len(play.look_ups) == 1
 
 
-def test_the_age_of_a_doubt_on_another_loop_is_told_by_a_clock_that_nobody_can_set(
+def test_age_of_a_doubt_on_another_loop_is_measured_by_the_monotonic_clock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     uptime = 1000.0
@@ -709,7 +709,7 @@ print(os.waitstatus_to_exitcode(status), len({order.waybill for order in found})
 
 @pytest.mark.fault("X09")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")
-def test_what_is_under_way_in_the_parent_is_in_doubt_in_a_forked_child() -> None:
+def test_order_in_flight_in_the_parent_is_in_doubt_in_a_forked_child() -> None:
     server = Served(Sandbox(courier_seconds=0.8, racy=True))
     try:
         quiet = ["-W", "ignore:This process:DeprecationWarning"]
@@ -758,7 +758,7 @@ async def test_doubts_are_forgotten_after_the_resend_window_and_not_before() -> 
 
 
 @virtual_time
-async def test_a_doubt_is_kept_while_it_settles_whatever_the_window() -> None:
+async def test_doubt_is_kept_while_it_settles_whatever_the_window() -> None:
     in_flight = SingleFlight()
     for number in range(30):
         lose(in_flight, f"R-{number}", Lost(settle_delay=300, resend_window=0))
@@ -782,7 +782,7 @@ async def test_too_many_doubts_push_out_the_oldest_that_have_settled(
 
 
 @virtual_time
-async def test_a_create_that_is_collected_while_the_lock_is_held_ends_all_the_same() -> None:
+async def test_create_that_is_collected_while_the_lock_is_held_ends_all_the_same() -> None:
     in_flight, create = SingleFlight(), Lost()
     assert in_flight.begin(("acme", "/", "R-1"), create) is None
     # Garbage may be collected anywhere, in the same thread.
@@ -792,7 +792,7 @@ async def test_a_create_that_is_collected_while_the_lock_is_held_ends_all_the_sa
 
 
 @virtual_time
-async def test_those_that_wait_begin_anew_where_everything_is_forgotten() -> None:
+async def test_waiters_start_again_after_a_reset() -> None:
     play = Play([never_answers, placed()])
     async with playing(play) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(ORDER))

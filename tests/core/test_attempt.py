@@ -39,7 +39,7 @@ def client(url: str, **settings: Any) -> ClickPost:
 
 
 @pytest.mark.asyncio
-async def test_the_stock_transport_is_httpcores_and_so_respx_sees_it() -> None:
+async def test_stock_transport_is_httpcores_and_so_respx_sees_it() -> None:
     with respx.mock:
         route = respx.post(f"{LIVE}/v3/create-order/").mock(return_value=placed())
         async with ClickPost("acme", KEY) as clickpost:
@@ -49,7 +49,7 @@ async def test_the_stock_transport_is_httpcores_and_so_respx_sees_it() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_transport_of_ones_own_is_used_as_it_is() -> None:
+async def test_transport_of_ones_own_is_used_as_it_is() -> None:
     router = respx.Router()
     router.get(f"{LIVE}/v3/create-order/").mock(return_value=FOUND)
     transport = httpx.MockTransport(router.async_handler)
@@ -60,7 +60,7 @@ async def test_a_transport_of_ones_own_is_used_as_it_is() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_create_has_these_headers_and_is_patient() -> None:
+async def test_create_has_these_headers_and_is_patient() -> None:
     play = Play([placed()])
     async with playing(play) as clickpost:
         await clickpost.orders.create(india_order("R-1"))
@@ -77,7 +77,7 @@ async def test_a_create_has_these_headers_and_is_patient() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_question_says_nothing_of_a_body_and_is_less_patient() -> None:
+async def test_get_has_no_body_and_a_shorter_timeout() -> None:
     play = Play([FOUND])
     async with playing(play, timeouts=Timeouts(connect=1, write=2, read=3)) as clickpost:
         await clickpost.orders.fetch_india("W-1", courier_partner=4)
@@ -88,7 +88,7 @@ async def test_a_question_says_nothing_of_a_body_and_is_less_patient() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_query_keeps_its_order_and_ends_with_the_credentials() -> None:
+async def test_query_keeps_its_order_and_ends_with_the_credentials() -> None:
     play = Play([FOUND])
     async with playing(play) as clickpost:
         await clickpost.orders.fetch_india("AWB 1&key=x#/../", courier_partner=4)
@@ -110,7 +110,7 @@ async def test_the_query_keeps_its_order_and_ends_with_the_credentials() -> None
         (Auth.NONE, {}, b'{"a":1}'),
     ],
 )
-async def test_the_credentials_go_where_the_endpoint_wants_them(
+async def test_credentials_go_where_the_endpoint_wants_them(
     auth: Auth, query: dict[str, str], body: bytes
 ) -> None:
     play = Play([said(200)])
@@ -159,7 +159,7 @@ SENDING = "http11.send_request_headers.started"
         ((SENDING.replace("11", "2"),), httpx.ReadTimeout(""), NoReplyError),
     ],
 )
-async def test_evidence_comes_from_the_trace_where_there_is_one(
+async def test_send_progress_is_read_from_the_trace_where_there_is_one(
     steps: tuple[str, ...], error: Exception, expected: type[ClickPostError]
 ) -> None:
     transport = Traced(error, *steps)
@@ -200,7 +200,7 @@ async def test_without_a_trace_only_a_connection_that_failed_proves_that_nothing
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("error", [OSError("vault is down"), TypeError(), TimeoutError()])
-async def test_a_key_that_cannot_be_read_means_that_nothing_left(error: Exception) -> None:
+async def test_key_that_cannot_be_read_means_that_nothing_left(error: Exception) -> None:
     async def vault() -> str:
         raise error
 
@@ -219,7 +219,7 @@ async def test_a_key_that_cannot_be_read_means_that_nothing_left(error: Exceptio
 
 
 @pytest.mark.asyncio
-async def test_a_vault_that_hangs_ends_with_the_attempt_and_nothing_has_left() -> None:
+async def test_vault_that_hangs_ends_with_the_attempt_and_nothing_has_left() -> None:
     async def vault() -> str:
         await anyio.sleep_forever()
         raise AssertionError

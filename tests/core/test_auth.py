@@ -49,7 +49,7 @@ def keyring(username: str = "acme & sons", key: str = "fake-key") -> Authenticat
         (Auth.NONE, []),
     ],
 )
-def test_the_query_has_what_the_endpoint_wants(auth: Auth, names: list[str], target: str) -> None:
+def test_query_has_what_the_endpoint_wants(auth: Auth, names: list[str], target: str) -> None:
     sent, _ = signed(keyring(), target, b"{}", auth)
 
     values = {"username": "acme & sons", "user_name": "acme & sons", "key": KEY.reveal()}
@@ -59,12 +59,12 @@ def test_the_query_has_what_the_endpoint_wants(auth: Auth, names: list[str], tar
 
 
 @pytest.mark.parametrize("auth", [auth for auth in Auth if auth is not Auth.KEY_IN_BODY])
-def test_a_body_is_left_alone_unless_the_key_belongs_in_it(auth: Auth) -> None:
+def test_body_is_left_alone_unless_the_key_belongs_in_it(auth: Auth) -> None:
     assert signed(keyring(), "/x", b'{"a":1}', auth)[1] == b'{"a":1}'
 
 
 @pytest.mark.parametrize(("body", "rest"), [(b'{"a":1}', {"a": 1}), (b"{}", {}), (None, {})])
-def test_in_a_body_the_key_comes_first(body: bytes | None, rest: dict[str, int]) -> None:
+def test_key_is_the_first_field_of_a_body(body: bytes | None, rest: dict[str, int]) -> None:
     _, sent = signed(keyring(), "/x", body, Auth.KEY_IN_BODY)
 
     assert sent is not None
@@ -76,7 +76,7 @@ def test_in_a_body_the_key_comes_first(body: bytes | None, rest: dict[str, int])
     PRINTABLE,
     st.dictionaries(PRINTABLE, PRINTABLE, max_size=3),
 )
-def test_nothing_that_is_said_changes_the_path_or_hides_the_key(
+def test_no_parameter_changes_the_path_or_hides_the_key(
     username: str, key: str, query: dict[str, str]
 ) -> None:
     endpoint = Get("/v1/x/", returns=ResponseModel, idempotency=Idempotency.SAFE)
@@ -90,7 +90,7 @@ def test_nothing_that_is_said_changes_the_path_or_hides_the_key(
 
 
 @pytest.mark.asyncio
-async def test_a_key_that_rotates_is_asked_for_every_time() -> None:
+async def test_rotating_key_is_read_for_each_call() -> None:
     keys = iter(["first", "second"])
     ring = Authenticator(resolve_credentials("acme", lambda: next(keys)))
 
@@ -98,7 +98,7 @@ async def test_a_key_that_rotates_is_asked_for_every_time() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_key_may_come_from_a_coroutine() -> None:
+async def test_key_may_come_from_a_coroutine() -> None:
     async def vault() -> str:
         return "from-the-vault"
 
@@ -129,7 +129,7 @@ async def test_key_callable_is_held_to_the_rules_of_a_fixed_key(found: str, prob
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("found", [None, "", 5, b"bytes"])
-async def test_what_is_no_key_is_not_sent(found: object) -> None:
+async def test_invalid_key_is_not_sent(found: object) -> None:
     ring = Authenticator(resolve_credentials("acme", lambda: found))  # type: ignore[arg-type,return-value]
     with pytest.raises(NotSentError, match="the key could not be read"):
         await ring.key()
@@ -151,7 +151,7 @@ async def test_what_is_no_key_is_not_sent(found: object) -> None:
         lambda key: json.dumps(key)[1:-1].replace("/", "\\/"),
     ],
 )
-def test_an_answer_that_echoes_the_key_is_taken_apart_without_it(key: str, spell: object) -> None:
+def test_response_that_echoes_the_key_is_parsed_without_it(key: str, spell: object) -> None:
     echoed = spell(key)  # type: ignore[operator]
     body = f'{{"next": "?username=acme&key={echoed}&page=2"}}'.encode()
 
@@ -159,6 +159,6 @@ def test_an_answer_that_echoes_the_key_is_taken_apart_without_it(key: str, spell
     assert scrubbed == b'{"next": "?username=acme&key=***&page=2"}'
 
 
-def test_an_answer_without_the_key_is_left_as_it_is() -> None:
+def test_response_without_the_key_is_unchanged() -> None:
     body = b'{"next": null}'
     assert keyring().redact_key(body, Secret("fake-key")) is body

@@ -59,7 +59,7 @@ async def deadline_of(clickpost: ClickPost, seconds: float) -> ClickPostError:
 
 
 @virtual_time
-async def test_a_deadline_that_passes_in_the_queue_means_that_nothing_left() -> None:
+async def test_deadline_that_passes_in_the_queue_means_that_nothing_left() -> None:
     play = Play([never_answers])
     async with playing(play, max_concurrency=1) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(india_order("R-0")))
@@ -72,7 +72,7 @@ async def test_a_deadline_that_passes_in_the_queue_means_that_nothing_left() -> 
 
 
 @virtual_time
-async def test_a_deadline_that_passes_before_the_turn_means_that_nothing_left() -> None:
+async def test_deadline_that_passes_before_the_turn_means_that_nothing_left() -> None:
     play = Play([placed()])
     async with playing(play, rate=Rate(1, per=60)) as clickpost:
         await clickpost.orders.create(india_order("R-0"))
@@ -83,7 +83,7 @@ async def test_a_deadline_that_passes_before_the_turn_means_that_nothing_left() 
 
 
 @virtual_time
-async def test_a_deadline_that_passes_before_the_key_is_known_means_that_nothing_left() -> None:
+async def test_deadline_that_passes_before_the_key_is_known_means_that_nothing_left() -> None:
     async def vault() -> str:
         await asyncio.sleep(1000)
         raise AssertionError
@@ -107,7 +107,7 @@ async def test_a_deadline_that_passes_before_the_key_is_known_means_that_nothing
     ],
 )
 @virtual_time
-async def test_a_deadline_says_whether_anything_may_have_been_processed(
+async def test_deadline_error_states_whether_the_request_may_have_been_processed(
     lines: list[Line], kind: type[ClickPostError]
 ) -> None:
     retry = RetryPolicy(attempts=10, backoff=40, max_backoff=40)
@@ -121,7 +121,7 @@ async def test_a_deadline_says_whether_anything_may_have_been_processed(
 
 
 @virtual_time
-async def test_a_deadline_that_is_met_changes_nothing() -> None:
+async def test_deadline_that_is_met_changes_nothing() -> None:
     async with playing([httpx.ReadError(""), slowly]) as clickpost:
         order = await clickpost.with_options(deadline=71).orders.create(india_order("R-1"))
 
@@ -130,7 +130,7 @@ async def test_a_deadline_that_is_met_changes_nothing() -> None:
 
 @pytest.mark.parametrize("seconds", [0, 0.0, -1, -1e9])
 @virtual_time
-async def test_a_deadline_that_is_over_sends_nothing(seconds: float) -> None:
+async def test_deadline_that_is_over_sends_nothing(seconds: float) -> None:
     listener = Listener()
     play = Play([placed()])
     async with playing(play, observers=[listener]) as clickpost:
@@ -149,7 +149,7 @@ async def test_a_deadline_that_is_over_sends_nothing(seconds: float) -> None:
 
 
 @virtual_time
-async def test_a_deadline_that_is_over_downloads_nothing(tmp_path: Path) -> None:
+async def test_deadline_that_is_over_downloads_nothing(tmp_path: Path) -> None:
     async with playing([placed()]) as clickpost:
         over = clickpost.with_options(deadline=0)
         with pytest.raises(DeadlineError):
@@ -159,7 +159,7 @@ async def test_a_deadline_that_is_over_downloads_nothing(tmp_path: Path) -> None
 
 
 @virtual_time
-async def test_a_deadline_that_is_over_leaves_an_order_in_doubt_as_it_was() -> None:
+async def test_deadline_that_is_over_leaves_an_order_in_doubt_as_it_was() -> None:
     play = Play([placed()], knows=placed())
     async with playing(play) as clickpost:
         over = clickpost.with_options(deadline=-1, in_doubt=True)
@@ -170,7 +170,7 @@ async def test_a_deadline_that_is_over_leaves_an_order_in_doubt_as_it_was() -> N
 
 
 @pytest.mark.asyncio
-async def test_a_deadline_that_passes_while_the_event_loop_is_blocked_sends_nothing() -> None:
+async def test_deadline_that_passes_while_the_event_loop_is_blocked_sends_nothing() -> None:
     play = Play([never_answers, placed()])
     async with playing(play, max_concurrency=1) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(india_order("R-0")))
@@ -190,13 +190,13 @@ async def test_a_deadline_that_passes_while_the_event_loop_is_blocked_sends_noth
 
 
 @pytest.mark.parametrize("deadline", [math.nan, "5", b"5", [5], True])
-def test_a_deadline_that_is_no_number_of_seconds_is_refused_by_name(deadline: Any) -> None:
+def test_deadline_that_is_no_number_of_seconds_is_refused_by_name(deadline: Any) -> None:
     with pytest.raises(ValueError, match="deadline: a number of seconds is needed"):
         playing([placed()]).with_options(deadline=deadline)
 
 
 @virtual_time
-async def test_an_endless_deadline_is_none() -> None:
+async def test_endless_deadline_is_none() -> None:
     async with playing([slowly]) as clickpost:
         order = await clickpost.with_options(deadline=math.inf).orders.create(india_order("R-1"))
 
@@ -255,7 +255,7 @@ async def test_no_more_are_under_way_than_may_be() -> None:
 
 
 @virtual_time
-async def test_slow_answers_do_not_let_turns_pile_up_and_leave_as_a_burst() -> None:
+async def test_slow_redis_causes_no_burst() -> None:
     async def answer(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(30 if len(play.times) <= 2 else 0)
         return placed()
@@ -270,7 +270,7 @@ async def test_slow_answers_do_not_let_turns_pile_up_and_leave_as_a_burst() -> N
 
 
 @virtual_time
-async def test_a_call_that_pauses_holds_no_place() -> None:
+async def test_call_that_pauses_holds_no_place() -> None:
     play = Play([httpx.ReadError(""), placed()])
     async with playing(play, max_concurrency=1) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(india_order("R-0")))
@@ -282,7 +282,7 @@ async def test_a_call_that_pauses_holds_no_place() -> None:
 
 
 @virtual_time
-async def test_a_checkout_goes_before_a_bulk_run() -> None:
+async def test_checkout_is_sent_before_a_bulk_run() -> None:
     play = Play([slowly])
     async with playing(play, max_concurrency=1) as clickpost:
         bulk = clickpost.with_options(priority=Priority.BULK)
@@ -301,7 +301,7 @@ async def test_a_checkout_goes_before_a_bulk_run() -> None:
 
 
 @virtual_time
-async def test_an_order_with_mistakes_costs_no_turn_and_is_sent_nowhere() -> None:
+async def test_order_with_mistakes_costs_no_turn_and_is_sent_nowhere() -> None:
     play = Play([placed()])
     async with playing(play, rate=Rate(1, per=60)) as clickpost:
         for _ in range(5):
@@ -317,7 +317,7 @@ async def test_an_order_with_mistakes_costs_no_turn_and_is_sent_nowhere() -> Non
 
 
 @virtual_time
-async def test_calls_made_together_are_answered_in_their_order() -> None:
+async def test_gathered_calls_return_in_their_order() -> None:
     async def after(seconds: float) -> float:
         await asyncio.sleep(seconds)
         return seconds
@@ -358,7 +358,7 @@ async def test_of_calls_made_together_the_first_failure_ends_the_others_and_is_r
 
 @pytest.mark.fault("X07")
 @virtual_time
-async def test_calls_that_wait_for_their_turn_when_the_client_closes_are_told_so() -> None:
+async def test_queued_calls_fail_when_the_client_closes() -> None:
     play = Play([placed()])
     clickpost = playing(play, rate=Rate(1, per=60))
     await clickpost.orders.create(india_order("R-0"))
@@ -373,7 +373,7 @@ async def test_calls_that_wait_for_their_turn_when_the_client_closes_are_told_so
 
 @pytest.mark.fault("X07")
 @virtual_time
-async def test_a_call_that_fails_after_the_client_closed_is_not_sent_again() -> None:
+async def test_call_that_fails_after_the_client_closed_is_not_sent_again() -> None:
     async def answer(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(5)
         raise httpx.ReadError("closed")

@@ -51,7 +51,7 @@ LOST: dict[str, Line] = {
 
 @pytest.mark.parametrize("how", LOST)
 @virtual_time
-async def test_a_lost_order_that_is_found_is_not_sent_again(how: str) -> None:
+async def test_lost_order_that_is_found_is_not_sent_again(how: str) -> None:
     play = Play([LOST[how]], knows=placed("W-9", "R-1"))
     async with playing(play) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -70,7 +70,7 @@ async def test_a_lost_order_that_is_found_is_not_sent_again(how: str) -> None:
     [(india_order("R-1"), "/api/v3/create-order/"), (world_order("R-1"), "/api/v4/create-order/")],
 )
 @virtual_time
-async def test_it_is_looked_for_where_it_was_sent_to(order: Any, path: str) -> None:
+async def test_look_up_goes_to_the_host_of_the_create(order: Any, path: str) -> None:
     play = Play([httpx.ReadError("")], knows=placed())
     async with playing(play) as clickpost:
         await clickpost.orders.create(order)
@@ -95,7 +95,7 @@ async def test_it_is_looked_for_where_it_was_sent_to(order: Any, path: str) -> N
     ],
 )
 @virtual_time
-async def test_whatever_goes_wrong_with_the_look_up_the_order_settles_and_is_sent_again(
+async def test_order_settles_and_is_resent_when_its_look_up_fails(
     knows: Line,
 ) -> None:
     play = Play([httpx.ReadError(""), placed()], knows=knows)
@@ -108,7 +108,7 @@ async def test_whatever_goes_wrong_with_the_look_up_the_order_settles_and_is_sen
 
 
 @virtual_time
-async def test_an_order_that_is_found_unfinished_is_polled_with_the_create() -> None:
+async def test_order_that_is_found_unfinished_is_polled_with_the_create() -> None:
     play = Play([httpx.ReadError(""), queued(102), placed()], knows=queued(202))
     async with playing(play) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -126,7 +126,7 @@ GATEWAYS: dict[str, httpx.Response] = {
 
 @pytest.mark.parametrize("what", GATEWAYS)
 @virtual_time
-async def test_a_page_of_a_gateway_is_looked_up_once_and_decides_nothing(what: str) -> None:
+async def test_page_of_a_gateway_is_looked_up_once_and_decides_nothing(what: str) -> None:
     play = Play([GATEWAYS[what], placed()])
     async with playing(play) as clickpost:
         with pytest.raises(UnreadableReplyError) as caught:
@@ -142,7 +142,7 @@ async def test_a_page_of_a_gateway_is_looked_up_once_and_decides_nothing(what: s
 
 @pytest.mark.parametrize("what", GATEWAYS)
 @virtual_time
-async def test_an_order_behind_a_page_of_a_gateway_is_found(what: str) -> None:
+async def test_order_behind_a_page_of_a_gateway_is_found(what: str) -> None:
     play = Play([GATEWAYS[what]], knows=placed("W-9", "R-1"))
     async with playing(play) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -162,7 +162,7 @@ async def test_nothing_is_looked_for_that_is_not_in_doubt(line: Line) -> None:
 
 
 @virtual_time
-async def test_a_policy_may_leave_looking_out() -> None:
+async def test_policy_may_leave_looking_out() -> None:
     play = Play([httpx.ReadError(""), placed()], knows=placed("W-9"))
     async with playing(play, retry=RetryPolicy(reconcile=False)) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -186,7 +186,7 @@ async def test_only_what_has_a_place_to_look_is_looked_for() -> None:
 
 
 @virtual_time
-async def test_a_look_up_that_hangs_ends_with_the_deadline_and_the_order_is_unknown() -> None:
+async def test_look_up_that_hangs_ends_with_the_deadline_and_the_order_is_unknown() -> None:
     play = Play([httpx.ReadError("")], knows=never_answers)
     async with playing(play) as clickpost:
         with pytest.raises(NoReplyError) as caught:
@@ -202,7 +202,7 @@ HOLD = RetryPolicy(resend=Resend.NEVER)
 
 
 @virtual_time
-async def test_an_order_that_is_never_sent_again_is_looked_for_until_it_is_given_up() -> None:
+async def test_order_that_is_never_sent_again_is_looked_for_until_it_is_given_up() -> None:
     play = Play([httpx.ReadTimeout(""), placed()])
     async with playing(play, retry=HOLD) as clickpost:
         with pytest.raises(NoReplyError) as caught:
@@ -216,7 +216,7 @@ async def test_an_order_that_is_never_sent_again_is_looked_for_until_it_is_given
 
 
 @virtual_time
-async def test_an_order_that_is_never_sent_again_may_be_found_later() -> None:
+async def test_order_that_is_never_sent_again_may_be_found_later() -> None:
     asked = 0
 
     async def knows(request: httpx.Request) -> httpx.Response:
@@ -233,7 +233,7 @@ async def test_an_order_that_is_never_sent_again_may_be_found_later() -> None:
 
 
 @virtual_time
-async def test_an_order_that_did_not_leave_is_sent_again_under_any_policy() -> None:
+async def test_order_that_did_not_leave_is_sent_again_under_any_policy() -> None:
     play = Play([httpx.ConnectError(""), httpx.Response(429), placed()])
     async with playing(play, retry=HOLD) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -242,7 +242,7 @@ async def test_an_order_that_did_not_leave_is_sent_again_under_any_policy() -> N
 
 
 @virtual_time
-async def test_a_pending_order_that_was_lost_is_polled_by_looking_for_it() -> None:
+async def test_pending_order_that_was_lost_is_polled_by_looking_for_it() -> None:
     states = iter([queued(202), queued(102), placed("W-9", "R-1")])
 
     async def knows(request: httpx.Request) -> httpx.Response:
@@ -276,7 +276,7 @@ async def test_create_that_is_cancelled_on_the_wire_settles_from_its_own_sending
 
 @pytest.mark.parametrize(("policy", "sendings"), [({}, 1), ({"retry_unrecognised": True}, 2)])
 @virtual_time
-async def test_an_unrecognised_error_is_repeated_once_and_only_on_request(
+async def test_unrecognised_error_is_repeated_once_and_only_on_request(
     policy: dict[str, Any], sendings: int
 ) -> None:
     play = Play([said(354, "odd")])
@@ -304,9 +304,7 @@ async def test_an_unrecognised_error_is_repeated_once_and_only_on_request(
     ],
 )
 @virtual_time
-async def test_an_error_tells_when_the_same_order_may_be_sent_again(
-    line: Line, again_in: float | None
-) -> None:
+async def test_error_has_the_time_of_a_safe_retry(line: Line, again_in: float | None) -> None:
     async with playing([line], retry=RetryPolicy(attempts=1)) as clickpost:
         with pytest.raises(ClickPostError) as caught:
             await clickpost.orders.create(india_order("R-1"))
@@ -324,7 +322,7 @@ async def test_an_error_tells_when_the_same_order_may_be_sent_again(
     ],
 )
 @virtual_time
-async def test_what_acts_twice_may_not_be_sent_again_at_all(
+async def test_unsafe_operation_is_not_resent_at_all(
     repeat: Idempotency, again_in: float | None
 ) -> None:
     own = Post("/v9/own/", returns=CreatedOrder, extract=order_of, idempotency=repeat)
@@ -339,7 +337,7 @@ async def test_what_acts_twice_may_not_be_sent_again_at_all(
 
 
 @virtual_time
-async def test_two_answers_that_were_mixed_up_are_taken_for_neither_order() -> None:
+async def test_mixed_up_responses_are_taken_for_neither_order() -> None:
     references = ["R-1", "R-2"]
 
     async def mixed(request: httpx.Request) -> httpx.Response:
@@ -374,7 +372,7 @@ ANOTHERS: dict[str, Line] = {
 
 @pytest.mark.parametrize("status", ANOTHERS)
 @virtual_time
-async def test_a_response_for_another_reference_is_not_believed_where_the_order_is_found(
+async def test_response_for_another_reference_is_not_believed_where_the_order_is_found(
     status: str,
 ) -> None:
     listener = Listener()
@@ -388,7 +386,7 @@ async def test_a_response_for_another_reference_is_not_believed_where_the_order_
 
 @pytest.mark.parametrize("status", ANOTHERS)
 @virtual_time
-async def test_a_response_for_another_reference_settles_and_the_order_is_sent_again(
+async def test_response_for_another_reference_settles_and_the_order_is_sent_again(
     status: str,
 ) -> None:
     play = Play([ANOTHERS[status], placed("W-1", "R-1")])
@@ -416,7 +414,7 @@ async def test_responses_for_another_reference_end_unknown_and_never_in_its_wayb
 
 @pytest.mark.parametrize("reference", [None, "R-1", " R-1 "])
 @virtual_time
-async def test_a_response_without_another_reference_is_believed(reference: str | None) -> None:
+async def test_response_without_another_reference_is_believed(reference: str | None) -> None:
     play = Play([placed("W-1", reference)])
     async with playing(play) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -425,7 +423,7 @@ async def test_a_response_without_another_reference_is_believed(reference: str |
 
 
 @virtual_time
-async def test_a_find_that_gives_another_order_is_unreadable() -> None:
+async def test_find_that_gives_another_order_is_unreadable() -> None:
     play = Play([placed()], knows=placed("W-8", "R-8"))
     async with playing(play) as clickpost:
         with pytest.raises(UnreadableReplyError, match="another reference number"):
@@ -433,7 +431,7 @@ async def test_a_find_that_gives_another_order_is_unreadable() -> None:
 
 
 @virtual_time
-async def test_a_look_up_yields_where_its_order_does() -> None:
+async def test_look_up_yields_where_its_order_does() -> None:
     play = Play([httpx.ReadError("")], knows=placed())
     listener = Listener()
     async with playing(play, observers=[listener]) as clickpost:
@@ -447,7 +445,7 @@ async def test_a_look_up_yields_where_its_order_does() -> None:
 
 
 @virtual_time
-async def test_a_bulk_run_finds_lost_orders_too() -> None:
+async def test_bulk_run_finds_lost_orders_too() -> None:
     play = Play([said(329, "slow")], knows=placed("W-9"))
     async with playing(play) as clickpost, create(clickpost, [india_order("R-1")]) as run:
         (outcome,) = [outcome async for outcome in run]
@@ -459,7 +457,7 @@ async def test_a_bulk_run_finds_lost_orders_too() -> None:
 
 
 @virtual_time
-async def test_a_ledger_is_told_before_every_sending_of_an_order_and_of_nothing_else() -> None:
+async def test_ledger_is_marked_before_each_send_of_an_order_only() -> None:
     told: list[tuple[str, int, int]] = []
     play = Play([httpx.ConnectError(""), httpx.ReadError(""), queued(), placed()])
 
@@ -478,7 +476,7 @@ async def test_a_ledger_is_told_before_every_sending_of_an_order_and_of_nothing_
 
 
 @virtual_time
-async def test_a_ledger_that_cannot_write_keeps_the_order_from_being_sent() -> None:
+async def test_ledger_that_cannot_write_keeps_the_order_from_being_sent() -> None:
     async def full(reference: str, attempt: int) -> None:
         raise OSError(28, "no space left on device")
 
@@ -495,7 +493,7 @@ async def test_a_ledger_that_cannot_write_keeps_the_order_from_being_sent() -> N
 
 @pytest.mark.parametrize("resend", Resend)
 @virtual_time
-async def test_an_order_in_doubt_that_is_found_is_not_sent(resend: Resend) -> None:
+async def test_order_in_doubt_that_is_found_is_not_sent(resend: Resend) -> None:
     play = Play([placed()], knows=placed("W-9"))
     async with playing(play, retry=RetryPolicy(resend=resend)) as clickpost:
         order = await clickpost.with_options(in_doubt=True).orders.create(india_order("R-1"))
@@ -505,7 +503,7 @@ async def test_an_order_in_doubt_that_is_found_is_not_sent(resend: Resend) -> No
 
 
 @virtual_time
-async def test_an_order_in_doubt_that_is_not_found_is_sent() -> None:
+async def test_order_in_doubt_that_is_not_found_is_sent() -> None:
     play = Play([placed("W-1", status=323)])
     async with playing(play) as clickpost:
         order = await clickpost.with_options(in_doubt=True).orders.create(india_order("R-1"))
@@ -523,7 +521,7 @@ async def test_an_order_in_doubt_that_is_not_found_is_sent() -> None:
     ],
 )
 @virtual_time
-async def test_an_order_in_doubt_stays_unknown_unless_something_is_known(
+async def test_order_in_doubt_stays_unknown_unless_something_is_known(
     line: Line, policy: RetryPolicy
 ) -> None:
     async with playing([line], retry=policy) as clickpost:

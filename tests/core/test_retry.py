@@ -76,7 +76,7 @@ TABLE: dict[FailureKind, tuple[RetryAction, RetryAction, RetryAction, RetryActio
 
 @pytest.mark.parametrize("idempotency", Idempotency)
 @pytest.mark.parametrize("kind", FailureKind)
-def test_retry_table_says_what_follows_a_failure(
+def test_retry_table_decides_what_follows_a_failure(
     kind: FailureKind, idempotency: Idempotency
 ) -> None:
     assert action_after(kind, idempotency) is TABLE[kind][list(Idempotency).index(idempotency)]
@@ -185,7 +185,7 @@ def own(repeat: Idempotency) -> Post[CreatedOrder]:
 @pytest.mark.parametrize("repeat", Idempotency)
 @pytest.mark.parametrize("what", WHAT_HAPPENS)
 @virtual_time
-async def test_a_call_is_sent_again_as_the_table_says(what: str, repeat: Idempotency) -> None:
+async def test_call_is_resent_as_the_retry_table_says(what: str, repeat: Idempotency) -> None:
     line, failure = WHAT_HAPPENS[what]
     step = TABLE[failure][list(Idempotency).index(repeat)]
     play = Play([line, placed()])
@@ -209,7 +209,7 @@ async def test_a_call_is_sent_again_as_the_table_says(what: str, repeat: Idempot
 @pytest.mark.parametrize("repeat", Idempotency)
 @pytest.mark.parametrize(("header", "low"), [({"retry-after": "7"}, 7.0), ({}, 1.0)])
 @virtual_time
-async def test_one_that_was_throttled_waits_as_long_as_it_was_told(
+async def test_throttled_call_waits_for_its_retry_after(
     repeat: Idempotency, header: dict[str, str], low: float
 ) -> None:
     play = Play([httpx.Response(429, headers=header), placed()])
@@ -221,7 +221,7 @@ async def test_one_that_was_throttled_waits_as_long_as_it_was_told(
 
 
 @virtual_time
-async def test_a_429_holds_those_too_that_have_not_left_yet() -> None:
+async def test_429_holds_those_too_that_have_not_left_yet() -> None:
     play = Play([httpx.Response(429, headers={"retry-after": "7"}), placed()])
     async with playing(play, max_concurrency=2) as clickpost:
         orders = await asyncio.gather(
@@ -237,7 +237,7 @@ async def test_a_429_holds_those_too_that_have_not_left_yet() -> None:
     ("repeat", "asked"), [(Idempotency.SAFE, 45), (Idempotency.BY_REFERENCE, 400)]
 )
 @virtual_time
-async def test_a_server_that_asks_to_be_left_alone_is(repeat: Idempotency, asked: int) -> None:
+async def test_server_that_asks_to_be_left_alone_is(repeat: Idempotency, asked: int) -> None:
     busy = httpx.Response(503, headers={"retry-after": str(asked)}, text="busy")
     play = Play([busy, placed()])
     async with playing(play) as clickpost:
@@ -256,7 +256,7 @@ async def test_short_retry_after_does_not_shorten_the_settle_delay() -> None:
 
 
 @virtual_time
-async def test_settle_delay_grows_to_ten_minutes_and_is_never_less_than_asked_for() -> None:
+async def test_settle_delay_grows_to_ten_minutes_and_never_below_the_policy() -> None:
     for settling, delays in ((300, (300, 600, 600, 600)), (1000, (1000,) * 4)):
         play = Play([*[httpx.ReadError("")] * 4, placed()])
         retry = RetryPolicy(attempts=5, settle_delay=settling, max_total_delay=100_000)
@@ -284,7 +284,7 @@ async def test_calls_that_were_throttled_without_a_retry_after_spread_out_more_e
 
 @pytest.mark.parametrize("line", [page(200), RuntimeError("?")])
 @virtual_time
-async def test_what_helps_once_or_never_is_retried_once(line: Line) -> None:
+async def test_failure_that_one_retry_can_cure_is_retried_once(line: Line) -> None:
     play = Play([line])
     async with playing(play) as clickpost:
         with pytest.raises(ClickPostError):
@@ -304,7 +304,7 @@ async def test_settling_takes_twice_as_long_each_time() -> None:
 
 
 @virtual_time
-async def test_the_same_bytes_are_sent_again() -> None:
+async def test_same_bytes_are_sent_again() -> None:
     play = Play([httpx.ReadError(""), said(322), placed()])
     async with playing(play) as clickpost:
         await clickpost.orders.create(india_order("R-1"))
@@ -317,7 +317,7 @@ async def test_the_same_bytes_are_sent_again() -> None:
 
 
 @virtual_time
-async def test_a_pending_order_is_asked_for_ever_more_slowly_until_it_has_a_waybill() -> None:
+async def test_pending_order_is_polled_with_growing_intervals() -> None:
     random.seed(1)
     play = Play([queued(202), *[queued(102)] * 3, placed()])
     async with playing(play) as clickpost:
@@ -330,7 +330,7 @@ async def test_a_pending_order_is_asked_for_ever_more_slowly_until_it_has_a_wayb
 
 
 @virtual_time
-async def test_an_order_that_stays_pending_is_returned_as_such() -> None:
+async def test_order_that_stays_pending_is_returned_as_such() -> None:
     play = Play([queued(202), queued(102)])
     async with playing(play, retry=RetryPolicy(poll_timeout=100)) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -359,7 +359,7 @@ async def test_only_a_create_is_polled() -> None:
 
 
 @virtual_time
-async def test_a_known_reference_is_a_success_and_sent_once() -> None:
+async def test_known_reference_is_a_success_and_sent_once() -> None:
     play = Play([placed(status=323)])
     async with playing(play) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -368,7 +368,7 @@ async def test_a_known_reference_is_a_success_and_sent_once() -> None:
 
 
 @virtual_time
-async def test_a_lost_answer_is_found_again_by_the_reference() -> None:
+async def test_lost_response_is_recovered_by_reference_number() -> None:
     play = Play([httpx.ReadTimeout(""), placed("W-7", status=323)])
     async with playing(play) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -496,7 +496,7 @@ async def test_every_attempt_waits_for_its_turn() -> None:
     ],
 )
 @virtual_time
-async def test_what_was_lost_once_stays_unknown(later: Line, kind: type[ClickPostError]) -> None:
+async def test_order_lost_once_stays_unknown(later: Line, kind: type[ClickPostError]) -> None:
     play = Play([httpx.ReadError(""), later])
     async with playing(play) as clickpost:
         with pytest.raises(ClickPostError) as caught:
@@ -511,7 +511,7 @@ async def test_what_was_lost_once_stays_unknown(later: Line, kind: type[ClickPos
     "lines", [[httpx.ReadError(""), said(307, "order type")], [said(303, "waybill registered")]]
 )
 @virtual_time
-async def test_a_refusal_of_the_order_itself_settles_what_was_lost(lines: list[Line]) -> None:
+async def test_refusal_of_the_order_itself_settles_what_was_lost(lines: list[Line]) -> None:
     async with playing(lines) as clickpost:
         with pytest.raises(InvalidRequestError) as caught:
             await clickpost.orders.create(india_order("R-1"))
@@ -523,7 +523,7 @@ async def test_a_refusal_of_the_order_itself_settles_what_was_lost(lines: list[L
     "later", [httpx.ConnectError(""), httpx.Response(429), httpx.Response(301), said(301)]
 )
 @virtual_time
-async def test_an_order_that_was_pending_is_not_called_unsent(later: Line) -> None:
+async def test_order_that_was_pending_is_not_called_unsent(later: Line) -> None:
     async with playing([queued(), later]) as clickpost:
         with pytest.raises(ClickPostError) as caught:
             await clickpost.orders.create(india_order("R-1"))
@@ -548,7 +548,7 @@ def failing_twice() -> Callable[[str], int]:
 
 
 @virtual_time
-async def test_calls_that_fail_together_each_get_their_own_answer() -> None:
+async def test_calls_that_fail_together_each_get_their_own_error() -> None:
     count = failing_twice()
 
     async def answer(request: httpx.Request) -> httpx.Response:

@@ -88,7 +88,9 @@ async def test_all_calls_together_may_repeat_a_tenth_and_ten_to_start_with() -> 
 
 @pytest.mark.parametrize(("faulty", "sent"), [(httpx.PoolTimeout(""), 80), (said(307), 20)])
 @virtual_time
-async def test_what_is_not_the_servers_fault_costs_nothing(faulty: Line, sent: int) -> None:
+async def test_failures_of_the_client_do_not_count_against_the_server(
+    faulty: Line, sent: int
+) -> None:
     play = Play([faulty])
     async with playing(play, retry=RetryPolicy(attempts=4)) as clickpost:
         errors = await fail(clickpost, 20)
@@ -125,7 +127,7 @@ async def test_lookup_pays_no_more_into_the_budget_than_it_costs() -> None:
 
 
 @virtual_time
-async def test_a_light_copy_has_no_budget_of_its_own_and_another_host_has() -> None:
+async def test_light_copy_has_no_budget_of_its_own_and_another_host_has() -> None:
     hosts = Hosts(tracking="https://elsewhere.example/api")
     play = Play([httpx.Response(500)])
     async with playing(play, retry=RetryPolicy(attempts=2), hosts=hosts) as clickpost:
@@ -160,7 +162,7 @@ WELL: dict[str, Line] = {
 
 @pytest.mark.parametrize("what", [*SICK, *WELL])
 @virtual_time
-async def test_once_most_calls_fail_single_calls_fail_at_once_but_refusals_are_answers(
+async def test_open_breaker_fails_single_calls_and_refusals_count_as_responses(
     what: str,
 ) -> None:
     play = Play([(SICK | WELL)[what]])
@@ -178,7 +180,7 @@ async def test_once_most_calls_fail_single_calls_fail_at_once_but_refusals_are_a
 
 
 @virtual_time
-async def test_that_nobody_answers_is_told_once() -> None:
+async def test_missing_responses_are_logged_once() -> None:
     listener = Listener()
     async with playing([httpx.ConnectError("")], retry=ONCE, observers=[listener]) as clickpost:
         await fail(clickpost, 40)
@@ -187,7 +189,7 @@ async def test_that_nobody_answers_is_told_once() -> None:
 
 
 @virtual_time
-async def test_every_probe_that_fails_tells_when_the_next_one_is() -> None:
+async def test_failed_probe_reports_the_time_of_the_next() -> None:
     listener = Listener()
     async with playing([httpx.ConnectError("")], retry=ONCE, observers=[listener]) as clickpost:
         await fail(clickpost, 20)
@@ -204,7 +206,7 @@ async def test_every_probe_that_fails_tells_when_the_next_one_is() -> None:
 
 
 @virtual_time
-async def test_a_gather_that_waits_at_the_gate_fails_at_once_too() -> None:
+async def test_queued_gather_fails_at_once_when_the_breaker_opens() -> None:
     async def slow(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(1)
         raise httpx.ReadError("")
@@ -239,7 +241,7 @@ async def test_one_probe_finds_out_that_the_server_is_back() -> None:
 
 
 @virtual_time
-async def test_a_lost_order_stays_unknown_where_its_second_sending_was_not_tried() -> None:
+async def test_lost_order_stays_unknown_where_its_second_sending_was_not_tried() -> None:
     play = Play([httpx.ReadError("")])
     async with playing(play) as clickpost:
         lost = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
@@ -260,7 +262,7 @@ async def test_a_lost_order_stays_unknown_where_its_second_sending_was_not_tried
 
 
 @virtual_time
-async def test_a_429_is_an_answer_and_closes_the_breaker_that_it_was_the_probe_of() -> None:
+async def test_429_as_response_to_a_probe_closes_the_circuit_breaker() -> None:
     away = httpx.Response(429, headers={"retry-after": "0"})
     play = Play([*[httpx.ConnectError("")] * 20, away])
     async with playing(play, retry=ONCE, limiter=NoRateLimit()) as clickpost:
@@ -319,7 +321,7 @@ async def run(clickpost: ClickPost, orders: int, **how: Any) -> tuple[list[Any],
 
 
 @virtual_time
-async def test_a_bulk_run_waits_for_the_server_to_come_back() -> None:
+async def test_bulk_run_waits_for_the_server_to_come_back() -> None:
     play = Play([until(600, httpx.ConnectError(""), placed())])
     async with playing(play) as clickpost:
         outcomes, report = await run(clickpost, 300, max_outage=math.inf)
@@ -342,7 +344,7 @@ async def test_without_a_guard_an_outage_is_stormed_at() -> None:
 
 
 @virtual_time
-async def test_what_could_not_be_repeated_comes_up_again_after_all_others() -> None:
+async def test_order_without_a_retry_is_rescheduled_after_all_others() -> None:
     failed: set[str] = set()
     order_of_coming: list[str] = []
 
@@ -370,7 +372,7 @@ async def test_what_could_not_be_repeated_comes_up_again_after_all_others() -> N
 
 
 @virtual_time
-async def test_what_is_lost_in_one_round_and_not_sent_in_the_next_stays_unknown() -> None:
+async def test_order_lost_in_one_round_and_not_sent_in_the_next_stays_unknown() -> None:
     lines: list[Line] = [*[said(500)] * 3, said(301, "wrong key")]
     # No repeat can be paid for.
     async with playing(lines, retry=RetryPolicy(attempts=2)) as clickpost:
@@ -395,7 +397,7 @@ async def test_what_is_lost_in_one_round_and_not_sent_in_the_next_stays_unknown(
     ],
 )
 @virtual_time
-async def test_a_run_halts_where_every_order_would_fail_in_the_same_way(
+async def test_run_halts_where_every_order_would_fail_in_the_same_way(
     line: Line, kinds: set[type[Any]], sent: int
 ) -> None:
     play = Play([line])
@@ -408,7 +410,7 @@ async def test_a_run_halts_where_every_order_would_fail_in_the_same_way(
 
 
 @virtual_time
-async def test_strange_answers_that_do_not_follow_each_other_halt_nothing() -> None:
+async def test_scattered_foreign_responses_halt_nothing() -> None:
     lines: list[Line] = [httpx.Response(404), httpx.Response(404), placed()] * 5
     async with playing(lines) as clickpost:
         outcomes, report = await run(clickpost, 15, max_concurrency=1)
@@ -444,14 +446,14 @@ def after(seconds: float, line: httpx.Response | Exception) -> Line:
 
 @pytest.mark.fault("X07")
 @virtual_time
-async def test_a_call_under_way_is_given_time_to_end() -> None:
+async def test_call_under_way_is_given_time_to_end() -> None:
     order, closed, _ = await closed_during(after(4, placed()))
     assert (getattr(order, "waybill", None), closed) == ("W-1", 4)
 
 
 @pytest.mark.fault("X07")
 @virtual_time
-async def test_it_is_not_waited_for_longer_than_was_said() -> None:
+async def test_wait_ends_at_its_timeout() -> None:
     error, closed, listener = await closed_during(
         after(60, httpx.ReadError("")), timeouts=Timeouts(shutdown=3)
     )
@@ -470,7 +472,7 @@ async def test_it_is_not_waited_for_longer_than_was_said() -> None:
     ],
 )
 @virtual_time
-async def test_a_call_that_pauses_ends_at_once_with_what_is_known(
+async def test_call_that_pauses_ends_at_once_with_what_is_known(
     line: Line, outcome: Outcome
 ) -> None:
     error, closed, _ = await closed_during(line, retry=RetryPolicy(backoff=1000, max_backoff=1000))

@@ -49,7 +49,7 @@ def slowly(seconds: float, response: httpx.Response) -> Line:
 
 @pytest.mark.parametrize("seconds", [601, 3600, 86_400, 30_000])
 @virtual_time
-async def test_a_pause_longer_than_the_patience_ends_the_call_at_once(
+async def test_pause_longer_than_the_patience_ends_the_call_at_once(
     seconds: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener = Listener()
@@ -76,7 +76,7 @@ async def test_a_pause_longer_than_the_patience_ends_the_call_at_once(
     ("header", "seconds"), [({"retry-after": "0"}, 0.0), ({"retry-after": "0.5"}, 0.5), ({}, 1.0)]
 )
 @virtual_time
-async def test_everybody_pauses_for_as_long_as_was_said_and_for_a_second_if_nothing_was(
+async def test_all_calls_pause_for_the_retry_after_or_one_second(
     header: dict[str, str], seconds: float
 ) -> None:
     listener = Listener()
@@ -92,7 +92,7 @@ async def test_everybody_pauses_for_as_long_as_was_said_and_for_a_second_if_noth
 
 
 @virtual_time
-async def test_a_pause_within_the_patience_is_waited_for_and_no_warning() -> None:
+async def test_pause_within_the_patience_is_waited_for_and_no_warning() -> None:
     listener = Listener()
     play = Play([throttled(600), placed()])
     async with playing(play, observers=[listener]) as clickpost:
@@ -136,7 +136,7 @@ async def test_calls_that_wait_or_come_later_end_at_once_and_are_warned_of_once(
 
 
 @virtual_time
-async def test_a_call_that_waits_for_a_slow_pace_is_ended_by_a_pause() -> None:
+async def test_call_that_waits_for_a_slow_pace_is_ended_by_a_pause() -> None:
     play = Play([slowly(1, throttled(3600))])
     async with playing(play, rate=Rate(1, per=300)) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(india_order("R-0")))
@@ -166,7 +166,7 @@ async def test_after_the_pause_calls_are_made_again() -> None:
 
 @pytest.mark.parametrize("priority", Priority)
 @virtual_time
-async def test_a_deadline_shorter_than_the_pause_ends_the_call_at_once(priority: Priority) -> None:
+async def test_deadline_shorter_than_the_pause_ends_the_call_at_once(priority: Priority) -> None:
     play = Play([slowly(1, throttled(60)), placed()])
     async with playing(play) as clickpost:
         patient = clickpost.with_options(priority=priority)
@@ -182,7 +182,7 @@ async def test_a_deadline_shorter_than_the_pause_ends_the_call_at_once(priority:
 
 
 @virtual_time
-async def test_the_deadline_of_the_call_that_is_throttled_counts_too() -> None:
+async def test_deadline_of_the_call_that_is_throttled_counts_too() -> None:
     play = Play([throttled(60), placed()])
     async with playing(play) as clickpost:
         with pytest.raises(ThrottledError) as caught:
@@ -192,7 +192,7 @@ async def test_the_deadline_of_the_call_that_is_throttled_counts_too() -> None:
 
 
 @virtual_time
-async def test_one_that_waits_for_a_hasty_create_goes_on_without_it() -> None:
+async def test_waiter_of_a_create_with_a_short_deadline_continues_alone() -> None:
     play = Play([slowly(1, throttled(60)), placed()])
     async with playing(play) as clickpost:
         hasty = clickpost.with_options(deadline=20)
@@ -208,7 +208,7 @@ async def test_one_that_waits_for_a_hasty_create_goes_on_without_it() -> None:
 
 
 @virtual_time
-async def test_a_deadline_that_passes_within_a_pause_says_when_to_come_again(
+async def test_deadline_within_a_pause_reports_when_to_retry(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(random, "uniform", lambda low, high: high)
@@ -229,7 +229,7 @@ async def test_a_deadline_that_passes_within_a_pause_says_when_to_come_again(
 
 
 @virtual_time
-async def test_an_order_in_doubt_stays_unknown_and_is_not_called_back_before_the_pause() -> None:
+async def test_order_in_doubt_stays_unknown_and_is_not_called_back_before_the_pause() -> None:
     play = Play([httpx.ReadError(""), throttled(3600)])
     async with playing(play) as clickpost:
         with pytest.raises(NoReplyError) as caught:
@@ -239,7 +239,7 @@ async def test_an_order_in_doubt_stays_unknown_and_is_not_called_back_before_the
 
 
 @virtual_time
-async def test_a_bulk_run_halts_where_it_is_told_to_pause_for_too_long() -> None:
+async def test_bulk_run_halts_at_a_retry_after_that_is_too_long() -> None:
     play = Play([throttled(3600)])
     orders = (india_order(f"R-{number}") for number in range(1000))
     async with playing(play) as clickpost, create(clickpost, orders, max_concurrency=4) as run:
@@ -276,7 +276,7 @@ async def test_calls_that_wait_at_a_limiter_of_ones_own_are_ended_too() -> None:
 
 
 @virtual_time
-async def test_a_pause_that_another_process_was_asked_for_counts_too() -> None:
+async def test_pause_of_another_process_counts() -> None:
     limiter = Own()
     limiter.held = 3600.0  # type: ignore[attr-defined]
     play = Play([placed()])
@@ -299,7 +299,7 @@ async def test_being_cancelled_from_outside_is_no_throttling() -> None:
         assert clickpost._exchange.throttle._waiting == {}
 
 
-def test_a_pause_ends_calls_on_other_event_loops() -> None:
+def test_pause_ends_calls_on_other_event_loops() -> None:
     throttle = RateLimitPause()
     ready = threading.Event()
     ended: list[bool] = []
@@ -323,7 +323,7 @@ def test_a_pause_ends_calls_on_other_event_loops() -> None:
 
 
 @virtual_time
-async def test_a_shorter_pause_changes_nothing_about_a_longer_one() -> None:
+async def test_shorter_pause_changes_nothing_about_a_longer_one() -> None:
     throttle = RateLimitPause()
     throttle.pause(60)
     await asyncio.sleep(10)
@@ -333,6 +333,6 @@ async def test_a_shorter_pause_changes_nothing_about_a_longer_one() -> None:
     assert throttle.left == 70
 
 
-def test_an_error_for_a_pause_is_one_that_nothing_was_sent_for() -> None:
+def test_error_for_a_pause_is_one_that_nothing_was_sent_for() -> None:
     assert issubclass(ThrottledError, NotSentError)
     assert issubclass(NotSentError, ClickPostError)

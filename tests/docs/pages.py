@@ -21,7 +21,7 @@ README = ROOT / "README.md"
 PAGES = (README, *sorted((ROOT / "docs").rglob("*.md")))
 
 # Read, not run: what is sent, what is written, and pictures of letters.
-SHOWN = frozenset({"json", "toml", "csv", "yaml"})
+SHOWN = frozenset({"json", "toml", "csv", "yaml", "sql"})
 RUN = frozenset({"python", "console", "text"})
 
 _FENCE = re.compile(r"^(?P<fence>`{3,}|:{3,})(?P<info>.*)$")

@@ -25,13 +25,18 @@ import pytest
 
 from clickpost_async.sandbox import Sandbox
 from tests.docs.pages import FIRST, PAGES, ROOT, RUN, SHOWN, Block, blocks, prints
+from tests.helpers.command_line import run_command_line
 from tests.helpers.postgres_server import PostgresServer
 from tests.helpers.redis_server import RedisServer, free_port
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 PACKAGES = frozenset({"postgresql", "redis-server"})  # what .ci/run installs
 PLACES = frozenset({"CLICKPOST_BASE_URL", "CLICKPOST_REDIS_URL"})  # the tests have their own
-PROGRAMS = ("python -m clickpost_async ", "python -m pytest", "python ", "clickpost ")
+OWN = "python -m clickpost_async "
+PROGRAMS = (
+    *(OWN, "python -m pytest", "python ", "clickpost "),
+    *("psql ", "PGUSER=orders python "),
+)
 
 
 @pytest.fixture
@@ -40,6 +45,9 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    # Of the plugins of pytest, a reader has one.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p pytest_asyncio.plugin")
     sandbox = Sandbox()
     sandbox.start()
     monkeypatch.setenv("CLICKPOST_USERNAME", sandbox.username)
@@ -76,7 +84,7 @@ def test_no_line_of_a_block_is_cut_off_by_its_frame(page: Path) -> None:
 
 
 @pages
-def test_what_a_page_tells_to_run_runs(
+def test_code_blocks_of_a_page_run(
     page: Path,
     sandbox: Sandbox,
     request: pytest.FixtureRequest,
@@ -163,15 +171,8 @@ class Reader:
         elif command.startswith("uvicorn "):
             self._host(command, where)
         else:
-            assert command.startswith(PROGRAMS), f"{where}: nobody runs {command!r}"
-            done = subprocess.run(
-                ["bash", "-c", command.replace("python ", f"{shlex.quote(sys.executable)} ", 1)],
-                check=False,
-                capture_output=True,
-                text=True,
-                timeout=60,
-                env=os.environ,
-            )
+            assert command.startswith(PROGRAMS), f"{where}: the tests cannot run {command!r}"
+            done = _run(command)
             printed = done.stdout + done.stderr
             assert done.returncode == 0, f"{where}: {command} ends with {printed}"
             assert prints(wanted, printed), f"{where}: it prints {printed!r}"
@@ -253,3 +254,17 @@ class Reader:
             process.terminate()
         port = re.compile(r":\d+")
         assert port.sub("", printed) == port.sub("", wanted)
+
+
+def _run(command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a shell does, and the command line of this package without one."""
+    if command.startswith(OWN) and not set(command) & set("|&;<>$*"):
+        return run_command_line(shlex.split(command.removeprefix(OWN)), os.environ)
+    return subprocess.run(
+        ["bash", "-c", command.replace("python ", f"{shlex.quote(sys.executable)} ", 1)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ,
+    )

@@ -40,7 +40,7 @@ def page(tmp_path: Path) -> Path:
     return tmp_path / "page.md"
 
 
-def test_a_page_that_is_right_is_read_to_its_end(page: Path, sandbox: Sandbox) -> None:
+def test_page_that_is_right_is_read_to_its_end(page: Path, sandbox: Sandbox) -> None:
     page.write_text(RIGHT)
 
     Reader(page).read()
@@ -63,7 +63,7 @@ def test_a_page_that_is_right_is_read_to_its_end(page: Path, sandbox: Sandbox) -
         ("python words.py", "redis-server --no-such-setting"),
     ],
 )
-def test_a_page_that_is_wrong_fails(page: Path, sandbox: Sandbox, right: str, wrong: str) -> None:
+def test_page_that_is_wrong_fails(page: Path, sandbox: Sandbox, right: str, wrong: str) -> None:
     assert right in RIGHT
     page.write_text(RIGHT.replace(right, wrong))
 
@@ -71,6 +71,6 @@ def test_a_page_that_is_wrong_fails(page: Path, sandbox: Sandbox, right: str, wr
         Reader(page).read()
 
 
-def test_what_is_printed_is_compared_but_for_dots_and_blanks() -> None:
+def test_printed_text_is_compared_except_for_dots_and_blanks() -> None:
     assert prints("a ...\n  b\n", "a 1 2 b")
     assert not prints("a b", "a c")

@@ -14,7 +14,7 @@ from tests.docs.pages import README, ROOT, blocks
 TEXT = README.read_text(encoding="utf-8")
 
 
-def test_it_is_short() -> None:
+def test_readme_is_short() -> None:
     assert len(TEXT.splitlines()) < 160
 
 
@@ -23,7 +23,7 @@ def test_a_link_leads_to_a_file(link: str) -> None:
     assert (ROOT / link).is_file()
 
 
-def test_it_counts_the_operations_right() -> None:
+def test_readme_counts_the_operations() -> None:
     assert f"All {len(CATALOG)} operations" in TEXT
 
 

@@ -6,7 +6,7 @@ from tests.make_tables import TABLES, written
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_table_is_what_the_code_says(table: str) -> None:
+def test_table_matches_the_code(table: str) -> None:
     path, made = TABLES[table]
     page = path.read_text(encoding="utf-8")
 

@@ -50,7 +50,7 @@ def quiet() -> httpx.Response:
     ],
 )
 @pytest.mark.asyncio
-async def test_an_hour_is_asked_for_by_the_second_it_begins_in(hour: datetime) -> None:
+async def test_hour_is_requested_from_its_first_second(hour: datetime) -> None:
     server = Server(quiet())
     async with client(server) as clickpost:
         assert len(await Account(clickpost._caller).audit_log(hour)) == 0
@@ -71,7 +71,7 @@ async def test_an_hour_is_asked_for_by_the_second_it_begins_in(hour: datetime) -
     ],
 )
 @pytest.mark.asyncio
-async def test_a_time_that_could_be_any_is_refused_before_anything_is_asked(hour: Any) -> None:
+async def test_ambiguous_time_is_refused_before_any_request(hour: Any) -> None:
     server = Server(quiet())
     async with client(server) as clickpost:
         with pytest.raises(InvalidRequestError, match="hour: a datetime with a zone is needed"):
@@ -80,7 +80,7 @@ async def test_a_time_that_could_be_any_is_refused_before_anything_is_asked(hour
 
 
 @pytest.mark.asyncio
-async def test_a_token_is_asked_for_without_the_key_and_shows_no_password(
+async def test_token_is_requested_without_the_key_and_shows_no_password(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -107,7 +107,7 @@ async def test_a_token_is_asked_for_without_the_key_and_shows_no_password(
     ],
 )
 @pytest.mark.asyncio
-async def test_a_token_that_is_not_given_is_an_error_and_is_not_asked_for_again(
+async def test_missing_token_is_an_error_and_not_requested_again(
     answer: httpx.Response, kind: type[Exception]
 ) -> None:
     server = Server(answer)
@@ -120,7 +120,7 @@ async def test_a_token_that_is_not_given_is_an_error_and_is_not_asked_for_again(
 
 
 @pytest.mark.asyncio
-async def test_a_blank_password_is_not_sent() -> None:
+async def test_blank_password_is_not_sent() -> None:
     server = Server(quiet())
     async with client(server) as clickpost:
         with pytest.raises(InvalidRequestError, match="password: must not be blank"):

@@ -47,7 +47,7 @@ def lookups(*lines: Line) -> Any:
 
 
 @virtual_time
-async def test_a_pending_b2b_order_is_polled_with_the_lookup_and_not_sent_again() -> None:
+async def test_pending_b2b_order_is_polled_with_the_lookup_and_not_sent_again() -> None:
     play = Play([queued(102)], knows=lookups(queued(102), queued(102), placed("W-9", "B-1")))
     async with playing(play) as clickpost:
         order = await clickpost.orders.create_b2b(b2b_order())
@@ -62,7 +62,7 @@ async def test_a_pending_b2b_order_is_polled_with_the_lookup_and_not_sent_again(
 
 
 @virtual_time
-async def test_a_v3_order_is_polled_by_the_same_post() -> None:
+async def test_v3_order_is_polled_by_the_same_post() -> None:
     play = Play([queued(202), queued(102), placed("W-9", "R-1")])
     async with playing(play) as clickpost:
         await clickpost.orders.create_india(india_order("R-1"))
@@ -71,7 +71,7 @@ async def test_a_v3_order_is_polled_by_the_same_post() -> None:
 
 
 @virtual_time
-async def test_a_b2b_order_that_fails_later_is_rejected() -> None:
+async def test_b2b_order_that_fails_later_is_rejected() -> None:
     play = Play([queued(102)], knows=said(420, "Pincode not serviceable"))
     async with playing(play) as clickpost:
         with pytest.raises(CourierError) as caught:
@@ -82,7 +82,7 @@ async def test_a_b2b_order_that_fails_later_is_rejected() -> None:
 
 
 @virtual_time
-async def test_a_lookup_that_does_not_know_a_pending_b2b_order_leaves_it_unknown() -> None:
+async def test_look_up_without_a_pending_b2b_order_leaves_it_unknown() -> None:
     play = Play([queued(102)], knows=said(321, "AWB not found"))
     async with playing(play) as clickpost:
         with pytest.raises(InvalidRequestError) as caught:
@@ -93,7 +93,7 @@ async def test_a_lookup_that_does_not_know_a_pending_b2b_order_leaves_it_unknown
 
 
 @virtual_time
-async def test_a_poll_without_a_response_is_repeated() -> None:
+async def test_poll_without_a_response_is_repeated() -> None:
     play = Play([queued(102)], knows=lookups(httpx.ReadError(""), placed("W-9", "B-1")))
     async with playing(play) as clickpost:
         order = await clickpost.orders.create_b2b(b2b_order())
@@ -103,7 +103,7 @@ async def test_a_poll_without_a_response_is_repeated() -> None:
 
 
 @virtual_time
-async def test_a_b2b_order_that_stays_pending_is_returned_so() -> None:
+async def test_b2b_order_that_stays_pending_is_returned_so() -> None:
     play = Play([queued(102)], knows=queued(102))
     async with playing(play, retry=RetryPolicy(poll_timeout=100.0)) as clickpost:
         order = await clickpost.orders.create_b2b(b2b_order())
@@ -113,7 +113,7 @@ async def test_a_b2b_order_that_stays_pending_is_returned_so() -> None:
 
 
 @virtual_time
-async def test_a_lost_b2b_order_is_looked_up_before_it_is_sent_again() -> None:
+async def test_lost_b2b_order_is_looked_up_before_it_is_sent_again() -> None:
     play = Play([httpx.ReadError("")], knows=placed("W-9", "B-1"))
     async with playing(play) as clickpost:
         order = await clickpost.orders.create_b2b(b2b_order())
@@ -145,7 +145,7 @@ async def test_b2b_order_in_doubt_that_a_lookup_finds_pending_is_polled_and_not_
 
 
 @virtual_time
-async def test_a_lost_b2b_order_that_nobody_finds_is_sent_again_after_the_settle_delay() -> None:
+async def test_lost_b2b_order_not_found_is_resent_after_the_settle_delay() -> None:
     play = Play([httpx.ReadError(""), placed("W-9", "B-1")])
     async with playing(play) as clickpost:
         await clickpost.orders.create_b2b(b2b_order())
@@ -168,7 +168,7 @@ async def test_equal_b2b_creates_are_sent_once() -> None:
 
 
 @virtual_time
-async def test_a_lost_b2b_order_with_retries_off_is_unknown_under_its_reference_number() -> None:
+async def test_lost_b2b_order_with_retries_off_is_unknown_under_its_reference_number() -> None:
     async with playing([httpx.ReadError("")], retry=RetryPolicy.never()) as clickpost:
         with pytest.raises(NoReplyError) as caught:
             await clickpost.orders.create_b2b(b2b_order())
@@ -176,7 +176,7 @@ async def test_a_lost_b2b_order_with_retries_off_is_unknown_under_its_reference_
     assert (caught.value.outcome, caught.value.reference_number) == (Outcome.UNKNOWN, "B-1")
 
 
-def test_a_b2b_order_survives_the_round_trip() -> None:
+def test_b2b_order_survives_the_round_trip() -> None:
     order = b2b_order() | {"from_wh": "unknown to the document"}
 
     read = structure(order, B2BOrder)
@@ -209,13 +209,13 @@ def test_mistakes_of_a_b2b_order_are_refused_together_with_their_paths(
     assert sorted(problem.path for problem in caught.value.problems) == sorted(paths)
 
 
-def test_an_order_that_has_all_that_the_guide_asks_for_is_not_warned_of() -> None:
+def test_order_that_has_all_that_the_guide_asks_for_is_not_warned_of() -> None:
     order = structure(b2b_order(), B2BOrder)
 
     assert [str(warning) for warning in order.warnings] == []
 
 
-def test_what_only_the_guide_asks_for_is_warned_of_and_sent() -> None:
+def test_requirement_of_the_guide_only_is_a_warning() -> None:
     payload = b2b_order(account_code=None, invoice_info=[{"number": "1", "value": 50_000}])
     payload["shipment_info"]["box_info"] = [{"count": 1}]
     payload["pickup_info"] = {"name": "Asha Sample", "phone": "9000000041", "country": "Nepal"}

@@ -91,14 +91,14 @@ async def refused(ask: Ask, value: Any) -> InvalidRequestError:
     ],
 )
 @pytest.mark.asyncio
-async def test_what_is_no_waybill_is_not_asked_for(name: str, waybill: Any, message: str) -> None:
+async def test_invalid_waybill_is_not_requested(name: str, waybill: Any, message: str) -> None:
     assert str(await refused(BY_WAYBILL[name], waybill)) == message
 
 
 @pytest.mark.parametrize("name", BY_COURIER)
 @pytest.mark.parametrize("courier", [None, 0, -4, 4.0, True, "", "delhivery", "4,5", "٤"])
 @pytest.mark.asyncio
-async def test_what_is_no_courier_is_not_asked_for(name: str, courier: Any) -> None:
+async def test_invalid_courier_id_is_not_requested(name: str, courier: Any) -> None:
     error = await refused(BY_COURIER[name], courier)
 
     assert [problem.path for problem in error.problems] == ["courier_partner"]
@@ -107,7 +107,7 @@ async def test_what_is_no_courier_is_not_asked_for(name: str, courier: Any) -> N
 @pytest.mark.parametrize("name", BY_REFERENCE)
 @pytest.mark.parametrize("reference", ["", " ", None, 7, LONG])
 @pytest.mark.asyncio
-async def test_what_is_no_reference_number_is_not_looked_up(name: str, reference: Any) -> None:
+async def test_invalid_reference_number_is_not_looked_up(name: str, reference: Any) -> None:
     error = await refused(BY_REFERENCE[name], reference)
 
     assert [problem.path for problem in error.problems] == ["reference_number"]
@@ -116,20 +116,20 @@ async def test_what_is_no_reference_number_is_not_looked_up(name: str, reference
 @pytest.mark.parametrize("name", BY_SWITCH)
 @pytest.mark.parametrize("said", ["True", "yes", 1, 0, []])
 @pytest.mark.asyncio
-async def test_what_is_neither_true_nor_false_switches_nothing(name: str, said: Any) -> None:
+async def test_value_that_is_no_boolean_switches_nothing(name: str, said: Any) -> None:
     assert str(await refused(BY_SWITCH[name], said)).startswith(f"{name}: expected a boolean, got")
 
 
 @pytest.mark.parametrize("pincode", [110001, None, ["110001"]])
 @pytest.mark.asyncio
-async def test_a_pincode_is_text(pincode: Any) -> None:
+async def test_pincode_is_text(pincode: Any) -> None:
     error = await refused(lambda c, pincode: c.couriers.pincode(pincode), pincode)
 
     assert str(error).startswith("pincode: expected a string, got")
 
 
 @pytest.mark.asyncio
-async def test_all_that_is_wrong_is_told_together() -> None:
+async def test_all_problems_are_reported_together() -> None:
     error = await refused(
         lambda c, nothing: c.orders.cancel(
             nothing, courier_partner=nothing, account_code=nothing, manually_update_status=None
@@ -146,7 +146,7 @@ async def test_all_that_is_wrong_is_told_together() -> None:
 
 @pytest.mark.parametrize("courier", [325, "325"])
 @pytest.mark.asyncio
-async def test_a_couriers_number_may_be_written_as_text(courier: Any) -> None:
+async def test_couriers_number_may_be_written_as_text(courier: Any) -> None:
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -63,7 +63,7 @@ async def test_structures_and_mappings_go_out_together_as_one_array() -> None:
 
 @pytest.mark.parametrize("result", [None, []])
 @pytest.mark.asyncio
-async def test_every_parcel_has_its_row_where_nobody_serves_the_pincode(result: Any) -> None:
+async def test_every_parcel_has_a_row_where_no_courier_serves_the_pincode(result: Any) -> None:
     answer = await recommended(Server(result), [PARCEL, PARCEL, PARCEL])
     assert [row.serviceable for row in answer] == [False, False, False]
     assert answer.response.status == 200
@@ -71,14 +71,14 @@ async def test_every_parcel_has_its_row_where_nobody_serves_the_pincode(result: 
 
 
 @pytest.mark.asyncio
-async def test_a_row_of_nothing_is_a_parcel_that_nobody_takes() -> None:
+async def test_empty_row_is_a_parcel_without_a_courier() -> None:
     answer = await recommended(Server([None, to(5)]), [PARCEL, PARCEL])
     assert [row.serviceable for row in answer] == [False, True]
 
 
 @pytest.mark.parametrize("rows", [[to(4)], [to(4), to(5), to(6)]])
 @pytest.mark.asyncio
-async def test_answers_that_cannot_be_matched_to_parcels_are_refused(rows: Any) -> None:
+async def test_responses_that_match_no_parcel_are_refused(rows: Any) -> None:
     with pytest.raises(UnreadableReplyError, match="response to 2 shipments") as caught:
         await recommended(Server(rows), [PARCEL, PARCEL])
     assert caught.value.endpoint == "couriers.recommend_india"
@@ -96,7 +96,7 @@ async def test_answers_that_cannot_be_matched_to_parcels_are_refused(rows: Any) 
     ],
 )
 @pytest.mark.asyncio
-async def test_a_damaged_answer_does_not_pass_for_not_serviceable(result: Any) -> None:
+async def test_malformed_response_is_not_taken_for_not_serviceable(result: Any) -> None:
     with pytest.raises(UnreadableReplyError):
         await recommended(Server(result), [PARCEL])
 
@@ -114,12 +114,22 @@ async def test_mistakes_name_the_parcel_that_they_are_in() -> None:
     assert server.asked == []
 
 
-@pytest.mark.parametrize("result", ["none", [], {"accounts": {}}, {"accounts": [4]}])
+@pytest.mark.parametrize("result", ["none", [4], {"accounts": {"a": 1}}, {"accounts": [4]}])
 @pytest.mark.asyncio
 async def test_a_damaged_list_of_accounts_does_not_pass_for_an_empty_one(result: Any) -> None:
     async with client(Server(result)) as clickpost:
         with pytest.raises(UnreadableReplyError):
             await Couriers(clickpost._caller).accounts()
+
+
+@pytest.mark.parametrize("nothing", [None, False, "", [], {}])
+@pytest.mark.asyncio
+async def test_no_accounts_are_an_empty_list_in_whatever_type_they_are_written(
+    nothing: Any,
+) -> None:
+    for result in (nothing, {"accounts": nothing}):
+        async with client(Server(result)) as clickpost:
+            assert len(await Couriers(clickpost._caller).accounts()) == 0
 
 
 @pytest.mark.asyncio
@@ -133,7 +143,7 @@ async def test_no_accounts_are_an_empty_list() -> None:
     "pincode", ["", "38005", "3800551", "038005", "38005x", "३८००५५", "380055\n"]
 )
 @pytest.mark.asyncio
-async def test_a_pincode_that_cannot_be_one_is_not_asked_about(pincode: str) -> None:
+async def test_invalid_pincode_is_refused_before_any_request(pincode: str) -> None:
     server = Server({})
     async with client(server) as clickpost:
         with pytest.raises(InvalidRequestError, match="six digits"):

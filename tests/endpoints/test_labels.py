@@ -32,7 +32,7 @@ class Downloads:
     "label", [URL, Label(url=URL), CreatedOrder(label=URL), FetchedOrder(label=URL)]
 )
 @pytest.mark.asyncio
-async def test_whatever_knows_the_address_of_a_label_can_be_downloaded(label: Any) -> None:
+async def test_any_response_with_a_label_url_can_be_downloaded(label: Any) -> None:
     caller: Any = Downloads()
     path = await Labels(caller).download(label, "labels/1.pdf")
     assert path == Path("labels/1.pdf")
@@ -41,7 +41,7 @@ async def test_whatever_knows_the_address_of_a_label_can_be_downloaded(label: An
 
 @pytest.mark.parametrize("label", ["", Label(), CreatedOrder(waybill="1")])
 @pytest.mark.asyncio
-async def test_a_label_that_is_not_there_yet_says_what_to_do(label: Any) -> None:
+async def test_missing_label_has_advice(label: Any) -> None:
     caller: Any = Downloads()
     with pytest.raises(InvalidRequestError, match=r"fetch it later with labels\.fetch"):
         await Labels(caller).download(label, "1.pdf")
@@ -49,7 +49,7 @@ async def test_a_label_that_is_not_there_yet_says_what_to_do(label: Any) -> None
 
 
 @pytest.mark.asyncio
-async def test_a_label_is_overwritten_only_when_that_is_said() -> None:
+async def test_label_is_overwritten_only_on_request() -> None:
     caller: Any = Downloads()
     await Labels(caller).download(URL, Path("1.pdf"), overwrite=True)
     assert caller.asked == [("labels.download", URL, Path("1.pdf"), True)]
@@ -59,9 +59,7 @@ async def test_a_label_is_overwritten_only_when_that_is_said() -> None:
     ("verb", "regenerate"), [("fetch", ["false"] * 3), ("regenerate", ["true"])]
 )
 @pytest.mark.asyncio
-async def test_a_regeneration_is_not_retried_and_a_fetch_is(
-    verb: str, regenerate: list[str]
-) -> None:
+async def test_regeneration_is_not_retried_and_a_fetch_is(verb: str, regenerate: list[str]) -> None:
     sent: list[str] = []
 
     def server(request: httpx.Request) -> httpx.Response:
@@ -79,7 +77,7 @@ async def test_a_regeneration_is_not_retried_and_a_fetch_is(
     assert sent == regenerate
 
 
-def test_the_two_declarations_differ_in_what_a_repetition_does() -> None:
+def test_two_declarations_differ_in_what_a_repetition_does() -> None:
     assert chapter.FETCH.path == chapter.REGENERATE.path
     assert (chapter.FETCH.idempotency, chapter.REGENERATE.idempotency) == (
         Idempotency.SAFE,

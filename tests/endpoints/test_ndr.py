@@ -47,12 +47,12 @@ def refused(status: int, message: str) -> dict[str, Any]:
     return {"meta": {"status": status, "success": False, "message": message}}
 
 
-def test_an_instruction_is_never_sent_twice_by_itself_but_feedback_is_read_freely() -> None:
+def test_instruction_is_never_sent_twice_by_itself_but_feedback_is_read_freely() -> None:
     assert (ACT.idempotency, FEEDBACK.idempotency) == (Idempotency.UNSAFE, Idempotency.SAFE)
 
 
 @pytest.mark.asyncio
-async def test_an_instruction_that_failed_inside_clickpost_is_sent_once() -> None:
+async def test_instruction_that_failed_inside_clickpost_is_sent_once() -> None:
     wire = Wire(refused(500, "Ops! Something went wrong"))
     action = {"action": "INITIATE_RTO", "waybill": "W1", "cp_id": 4, "account_code": "main"}
 
@@ -82,7 +82,7 @@ async def test_500_is_clickposts_fault_or_a_window_that_no_waiting_makes_smaller
 
 
 @pytest.mark.asyncio
-async def test_a_window_of_more_than_an_hour_is_not_sent() -> None:
+async def test_window_of_more_than_an_hour_is_not_sent() -> None:
     wire = Wire({})
 
     with pytest.raises(InvalidRequestError, match="at most 3600 seconds after start"):

@@ -44,7 +44,7 @@ def paths(error: pytest.ExceptionInfo[InvalidRequestError]) -> list[str]:
     return [problem.path for problem in error.value.problems]
 
 
-def test_what_a_second_sending_does_is_declared() -> None:
+def test_effect_of_a_second_send_is_declared() -> None:
     assert [endpoint.idempotency for endpoint in (EDIT, CANCEL, UPDATED, DAILY_COUNTS)] == [
         Idempotency.IDEMPOTENT,
         Idempotency.IDEMPOTENT,
@@ -55,7 +55,7 @@ def test_what_a_second_sending_does_is_declared() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("result", [[], "OK", {"note": 1}, None, 7])
-async def test_an_order_is_cancelled_whatever_else_the_answer_says(result: object) -> None:
+async def test_order_is_cancelled_whatever_else_the_response_contains(result: object) -> None:
     answer = await management(Wire(done(result=result))).cancel(
         "W1", courier_partner=4, account_code="main"
     )
@@ -65,7 +65,7 @@ async def test_an_order_is_cancelled_whatever_else_the_answer_says(result: objec
 
 
 @pytest.mark.asyncio
-async def test_a_cancellation_without_a_waybill_is_not_sent() -> None:
+async def test_cancellation_without_a_waybill_is_not_sent() -> None:
     wire = Wire()
 
     with pytest.raises(InvalidRequestError) as caught:
@@ -76,7 +76,7 @@ async def test_a_cancellation_without_a_waybill_is_not_sent() -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_edit_with_mistakes_is_not_sent() -> None:
+async def test_edit_with_mistakes_is_not_sent() -> None:
     wire = Wire()
 
     with pytest.raises(InvalidRequestError) as caught:
@@ -97,7 +97,7 @@ async def test_an_edit_with_mistakes_is_not_sent() -> None:
         (TEN.date(), TEN.date(), ["start", "end"]),
     ],
 )
-async def test_a_window_that_clickpost_would_refuse_is_not_sent(
+async def test_window_that_clickpost_would_refuse_is_not_sent(
     start: Any, end: Any, fields: list[str]
 ) -> None:
     wire = Wire()
@@ -110,7 +110,7 @@ async def test_a_window_that_clickpost_would_refuse_is_not_sent(
 
 
 @pytest.mark.asyncio
-async def test_a_window_that_is_cut_to_the_second_stays_legal() -> None:
+async def test_window_that_is_cut_to_the_second_stays_legal() -> None:
     wire = Wire(done(result=[]))
 
     await management(wire).updated(TEN, TEN + timedelta(seconds=1799.9))
@@ -120,7 +120,7 @@ async def test_a_window_that_is_cut_to_the_second_stays_legal() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_next_page_is_asked_of_our_host_whatever_its_address_says() -> None:
+async def test_next_page_is_requested_from_our_host_whatever_its_url() -> None:
     address = f"https://evil.example/steal?username=acme&key={KEY}&user_name=x&page=2"
     first = done(result=[{"waybill": "W1", "updated_at": "2026-03-01T10:00:01Z"}])
     first["meta"]["next"] = address
@@ -157,7 +157,7 @@ async def test_days_are_counted_up_to_the_day_before_yesterday() -> None:
         (datetime(2026, 2, 1, tzinfo=UTC), "2026-02-02", ["start", "end"]),
     ],
 )
-async def test_days_that_are_not_counted_yet_are_not_asked_for(
+async def test_days_without_counts_yet_are_not_requested(
     start: Any, end: Any, fields: list[str]
 ) -> None:
     wire = Wire()

@@ -43,7 +43,7 @@ def meta(status: int) -> httpx.Response:
     [(meta(500), ServerError), (httpx.Response(502), ServerError), (None, NoReplyError)],
 )
 @pytest.mark.asyncio
-async def test_a_courier_is_never_asked_twice_when_nobody_knows_whether_it_comes(
+async def test_pickup_with_an_unknown_outcome_is_not_requested_twice(
     answer: httpx.Response | None, kind: type[Exception]
 ) -> None:
     courier = Courier(answer)
@@ -55,7 +55,7 @@ async def test_a_courier_is_never_asked_twice_when_nobody_knows_whether_it_comes
 
 
 @pytest.mark.asyncio
-async def test_a_mistake_is_told_before_the_courier_is_asked() -> None:
+async def test_mistake_is_reported_before_the_courier_is_called() -> None:
     courier = Courier(meta(200))
     async with client(courier) as clickpost:
         pickups = Pickups(clickpost._caller)
@@ -67,7 +67,7 @@ async def test_a_mistake_is_told_before_the_courier_is_asked() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_structure_goes_out_as_its_mapping_does() -> None:
+async def test_structure_is_sent_like_its_mapping() -> None:
     sent: list[Any] = []
 
     def courier(request: httpx.Request) -> httpx.Response:

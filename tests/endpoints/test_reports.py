@@ -48,7 +48,7 @@ def reports(*answers: ReportStatus) -> tuple[Patient, Reports]:
 
 
 @pytest.mark.asyncio
-async def test_a_report_that_is_ready_is_not_waited_for() -> None:
+async def test_report_that_is_ready_is_not_waited_for() -> None:
     caller, chapter = reports(READY)
     assert await chapter.wait(17) is READY
     assert caller.pauses == []
@@ -83,7 +83,7 @@ async def test_patience_is_what_all_pauses_last_together(
 
 
 @pytest.mark.asyncio
-async def test_a_report_that_was_given_up_is_not_waited_for() -> None:
+async def test_report_that_was_given_up_is_not_waited_for() -> None:
     caller, chapter = reports(PENDING, ReportStatus(state="FAILED"))
     with pytest.raises(RefusedError, match="could not be made"):
         await chapter.wait(17)
@@ -101,7 +101,7 @@ async def test_patience_has_an_end(patience: float) -> None:
 
 @pytest.mark.parametrize("reference", ["", "seventeen", "-1", "1" * 20, RequestedReport()])
 @pytest.mark.asyncio
-async def test_a_reference_is_a_number(reference: Any) -> None:
+async def test_reference_is_a_number(reference: Any) -> None:
     caller, chapter = reports(READY)
     for ask in (chapter.status, chapter.wait):
         with pytest.raises(InvalidRequestError, match="reference"):
@@ -110,7 +110,7 @@ async def test_a_reference_is_a_number(reference: Any) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_report_is_downloaded_once_it_is_ready() -> None:
+async def test_report_is_downloaded_once_it_is_ready() -> None:
     caller, chapter = reports()
     await chapter.download(READY, "1.csv")
     await chapter.download("https://nila.s3.amazonaws.com/2.csv", "2.csv", overwrite=True)
@@ -145,19 +145,19 @@ async def asked(body: Any, verb: str) -> Any:
 
 @pytest.mark.parametrize("body", [{}, {"result": None}, {"result": []}, {"result": {}}])
 @pytest.mark.asyncio
-async def test_a_status_without_anything_in_it_is_not_ready(body: Any) -> None:
+async def test_status_without_anything_in_it_is_not_ready(body: Any) -> None:
     assert (await asked(body, "status")).ready is False
 
 
 @pytest.mark.parametrize("body", [{}, {"result": []}, {"result": "17"}, {"result": [17]}])
 @pytest.mark.asyncio
-async def test_a_request_that_is_answered_without_a_report_is_unreadable(body: Any) -> None:
+async def test_response_without_a_report_is_unreadable(body: Any) -> None:
     with pytest.raises(UnreadableReplyError):
         await asked(body, "request")
 
 
 @pytest.mark.parametrize("wrap", [list, next])
 @pytest.mark.asyncio
-async def test_a_report_is_read_in_a_list_of_one_or_by_itself(wrap: Any) -> None:
+async def test_report_is_read_in_a_list_of_one_or_by_itself(wrap: Any) -> None:
     result = wrap(iter([{"report_reference_number": "17"}]))
     assert (await asked({"result": result}, "request")).reference == 17

@@ -12,7 +12,7 @@ TEN = datetime(2026, 3, 1, 10, tzinfo=UTC)
 
 
 @pytest.mark.asyncio
-async def test_a_window_of_more_than_an_hour_is_not_sent() -> None:
+async def test_window_of_more_than_an_hour_is_not_sent() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise AssertionError(request)
 

@@ -53,7 +53,7 @@ def client(requests: list[httpx.Request], body: Any) -> ClickPost:
     ],
 )
 @pytest.mark.asyncio
-async def test_a_check_is_as_true_as_its_pincode_is_serviceable(
+async def test_check_is_as_true_as_its_pincode_is_serviceable(
     result: Any, serviceable: bool
 ) -> None:
     async with client([], {"meta": {"status": 200}, "result": result}) as clickpost:
@@ -64,7 +64,7 @@ async def test_a_check_is_as_true_as_its_pincode_is_serviceable(
     assert response.response.status == 200
 
 
-def test_a_check_without_a_response_says_no() -> None:
+def test_check_without_a_response_fails() -> None:
     assert not PincodeServiceability()
 
 
@@ -78,7 +78,7 @@ def test_a_check_without_a_response_says_no() -> None:
     ],
 )
 @pytest.mark.asyncio
-async def test_a_check_refuses_a_wrong_argument_before_anything_is_sent(
+async def test_check_refuses_a_wrong_argument_before_anything_is_sent(
     arguments: dict[str, Any], path: str
 ) -> None:
     requests: list[httpx.Request] = []
@@ -91,7 +91,7 @@ async def test_a_check_refuses_a_wrong_argument_before_anything_is_sent(
 
 
 @pytest.mark.asyncio
-async def test_the_weight_of_options_is_sent_in_kilograms() -> None:
+async def test_weight_of_options_is_sent_in_kilograms() -> None:
     requests: list[httpx.Request] = []
     async with client(requests, {"meta": {"status": 200}, "result": []}) as clickpost:
         await clickpost.serviceability.options("411045", "560034", weight_kg=0.5)
@@ -102,7 +102,7 @@ async def test_the_weight_of_options_is_sent_in_kilograms() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_large_list_of_pincodes_is_read_whole() -> None:
+async def test_large_list_of_pincodes_is_read_whole() -> None:
     many = [str(110_000 + number) for number in range(19_000)]
     lists = dict.fromkeys(("PREPAID", "COD", "EXCHANGE"), many)
     body = {"meta": {"status": 200}, "result": {"pickup_pincodes": lists, "drop_pincodes": lists}}
@@ -113,7 +113,7 @@ async def test_a_large_list_of_pincodes_is_read_whole() -> None:
     assert found.pickup["COD"][-1] == "128999"
 
 
-def test_the_days_with_one_courier_are_read_from_the_map() -> None:
+def test_days_with_one_courier_are_read_from_the_map() -> None:
     prediction = Prediction(predicted_sla_max=5, all_map={"6": (2, 3), "55": (4,), "9": ()})
 
     assert prediction.available
@@ -142,11 +142,11 @@ def test_the_days_with_one_courier_are_read_from_the_map() -> None:
         ),
     ],
 )
-def test_a_request_survives_the_round_trip(payload: dict[str, Any], kind: Any) -> None:
+def test_request_survives_the_round_trip(payload: dict[str, Any], kind: Any) -> None:
     assert unstructure(structure(payload, kind)) == payload
 
 
-def test_a_pair_is_sent_alike_as_a_structure_and_as_a_mapping() -> None:
+def test_pair_is_sent_alike_as_a_structure_and_as_a_mapping() -> None:
     payload = PAIR | {"optional": {"cp_id": "5"}}
     endpoint = CATALOG["delivery.predict"]
 

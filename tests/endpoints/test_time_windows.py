@@ -192,7 +192,7 @@ def test_no_update_is_missed_or_repeated_over_skew_late_rows_faults_and_restarts
 @pytest.mark.parametrize(
     ("overlap", "expected"), [(OVERLAP, ["late"]), (timedelta(0), [])], ids=["default", "none"]
 )
-def test_an_update_that_is_seen_late_is_lost_without_an_overlap(
+def test_update_that_is_seen_late_is_lost_without_an_overlap(
     overlap: timedelta, expected: list[str]
 ) -> None:
     late = Update("late", TEN + seconds(1790), late=seconds(60))
@@ -210,7 +210,7 @@ def test_an_update_that_is_seen_late_is_lost_without_an_overlap(
 @pytest.mark.parametrize(
     ("overlap", "expected"), [(OVERLAP, ["early"]), (timedelta(0), [])], ids=["default", "none"]
 )
-def test_a_clock_that_is_ahead_of_clickposts_loses_an_update_without_an_overlap(
+def test_clock_that_is_ahead_of_clickposts_loses_an_update_without_an_overlap(
     overlap: timedelta, expected: list[str]
 ) -> None:
     fake = FakeClickPost([Update("early", TEN + seconds(700))], now=TEN + seconds(600))
@@ -224,7 +224,7 @@ def test_a_clock_that_is_ahead_of_clickposts_loses_an_update_without_an_overlap(
     assert waybills(finished(taken(second))) == expected
 
 
-def test_an_order_that_leaves_between_two_pages_does_not_hide_another() -> None:
+def test_order_that_leaves_between_two_pages_does_not_hide_another() -> None:
     updates = [
         Update("leaves", TEN + seconds(10)),
         Update("stays", TEN + seconds(20)),
@@ -266,7 +266,7 @@ def test_every_new_status_of_an_order_is_given_out() -> None:
     assert [row.updated for row in (*before, *after)] == [row.written for row in updates]
 
 
-def test_rows_without_an_identity_are_told_apart_by_all_they_say() -> None:
+def test_rows_without_an_identity_are_distinguished_by_all_their_values() -> None:
     class Nameless(FakeClickPost):
         async def get(self, endpoint: Endpoint[Any], query: Query) -> Any:
             self.asked.append(query)
@@ -284,7 +284,7 @@ def test_rows_without_an_identity_are_told_apart_by_all_they_say() -> None:
 # --- windows ------------------------------------------------------------------------------------
 
 
-def test_a_span_is_cut_into_legal_windows_that_overlap_oldest_first() -> None:
+def test_span_is_cut_into_legal_windows_that_overlap_oldest_first() -> None:
     fake = FakeClickPost([], now=TEN + timedelta(days=1))
 
     read(fake, TEN + seconds(4000))
@@ -295,14 +295,14 @@ def test_a_span_is_cut_into_legal_windows_that_overlap_oldest_first() -> None:
     ]
 
 
-def test_a_window_of_one_page_is_asked_for_once() -> None:
+def test_time_window_of_one_page_is_requested_once() -> None:
     fake = FakeClickPost([Update("W", TEN + seconds(1))], now=TEN + timedelta(days=1))
 
     assert read(fake, TEN + seconds(1800)) == ["W"]
     assert len(fake.asked) == 1
 
 
-def test_the_future_is_left_to_the_next_run() -> None:
+def test_future_is_left_to_the_next_run() -> None:
     fake = FakeClickPost([], now=TEN + seconds(100.9))
     management = Orders(fake, now=lambda: fake.now)
     windows = management.iter_updated(TEN, TEN + timedelta(days=1))
@@ -312,7 +312,7 @@ def test_the_future_is_left_to_the_next_run() -> None:
     assert windows.checkpoint.start == TEN
 
 
-def test_a_span_that_has_not_begun_is_empty_and_keeps_its_place() -> None:
+def test_span_that_has_not_begun_is_empty_and_keeps_its_place() -> None:
     fake = FakeClickPost([], now=TEN - seconds(30))
     windows = Orders(fake, now=lambda: fake.now).iter_updated(TEN)
 
@@ -321,7 +321,7 @@ def test_a_span_that_has_not_begun_is_empty_and_keeps_its_place() -> None:
     assert windows.checkpoint == Checkpoint(of="orders.updated", start=TEN)
 
 
-def test_a_broken_second_at_the_end_is_asked_for_as_a_whole() -> None:
+def test_fraction_of_a_second_at_the_end_is_rounded_up() -> None:
     fake = FakeClickPost([Update("W", TEN + seconds(60.4))], now=TEN + timedelta(days=1))
 
     assert read(fake, TEN + seconds(60.5)) == ["W"]
@@ -349,7 +349,7 @@ def test_times_of_any_zone_name_the_same_window() -> None:
         ),
     ],
 )
-def test_a_span_that_makes_no_sense_is_refused_before_anything_is_asked(
+def test_invalid_time_span_is_refused_before_any_request(
     arguments: Mapping[str, Any], fields: list[str]
 ) -> None:
     fake = FakeClickPost([], now=TEN)
@@ -372,7 +372,7 @@ def test_pages_are_followed_once_by_the_query_of_the_next_address() -> None:
     assert fake.asked == [window, {**window, "offset": "2"}]
 
 
-def test_a_window_whose_last_page_is_empty_is_read_again() -> None:
+def test_window_whose_last_page_is_empty_is_read_again() -> None:
     updates = [Update(f"W{number}", TEN + seconds(number)) for number in range(4)]
     moves = Update("W0", TEN + seconds(7201))
     fake = FakeClickPost(
@@ -400,7 +400,7 @@ def test_pages_that_go_in_a_circle_are_an_error_not_a_loop() -> None:
 # --- checkpoints --------------------------------------------------------------------------------
 
 
-def test_a_checkpoint_survives_json() -> None:
+def test_checkpoint_survives_json() -> None:
     checkpoint = Checkpoint(of="orders.updated", start=TEN, seen=["b" * 16, "a" * 16])
 
     assert Checkpoint.from_json(checkpoint.to_json()) == checkpoint
@@ -434,7 +434,7 @@ def test_anything_else_is_no_checkpoint(text: str | bytes) -> None:
     assert [problem.path for problem in caught.value.problems] == ["checkpoint"]
 
 
-def test_a_checkpoint_remembers_no_more_than_the_windows_that_can_come_again() -> None:
+def test_checkpoint_remembers_no_more_than_the_windows_that_can_come_again() -> None:
     updates = [Update(f"W{number}", TEN + seconds(60 * number)) for number in range(600)]
     fake = FakeClickPost(updates, now=TEN + seconds(36_000))
     windows = Orders(fake, now=lambda: fake.now).iter_updated(TEN)
@@ -446,7 +446,7 @@ def test_a_checkpoint_remembers_no_more_than_the_windows_that_can_come_again() -
 
 
 @pytest.mark.parametrize("rows", [1_000, 5_000])
-def test_a_checkpoint_is_no_larger_after_more_rows(rows: int) -> None:
+def test_checkpoint_is_no_larger_after_more_rows(rows: int) -> None:
     fake = FakeLists(
         [],
         now=TEN + seconds(3600),
@@ -516,7 +516,7 @@ def test_feedback_that_was_passed_on_meanwhile_is_not_given_out_again() -> None:
     assert [row.kind for row in finished(taken(second))] == ["CLIENT_OPS_FEED"]
 
 
-def test_a_return_is_given_out_again_only_with_a_new_status() -> None:
+def test_return_is_given_out_again_only_with_a_new_status() -> None:
     asked = {"return_reference_number": "R", "Return Request Timestamp": "2026-02-01T10:00:00Z"}
     fake = FakeLists([], now=TEN + timedelta(hours=1), rows=[{**asked, "status": "NEW_CASE"}])
     returns = Returns(fake, now=lambda: fake.now)

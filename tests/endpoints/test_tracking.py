@@ -51,7 +51,7 @@ waybills = st.text("ABX0123456789", min_size=1, max_size=40)
 
 
 @given(st.lists(waybills, min_size=1, max_size=40))
-def test_any_number_is_asked_in_fives_and_answered_by_waybill(asked: list[str]) -> None:
+def test_any_number_of_waybills_is_requested_in_batches_of_five(asked: list[str]) -> None:
     caller = Asked()
 
     tracked = _run(Tracking(caller).track(asked, courier_partner=4))
@@ -72,7 +72,7 @@ def test_as_few_calls_are_made_as_fives_allow() -> None:
 
 
 @pytest.mark.parametrize("wrong", [[], [""], [" "], ["A,B"], ["A" * 101], [7]])
-def test_what_is_no_waybill_is_refused_before_anything_is_asked(wrong: Any) -> None:
+def test_invalid_waybill_is_refused_before_any_request(wrong: Any) -> None:
     caller = Asked()
 
     with pytest.raises(InvalidRequestError, match="waybill"):
@@ -193,7 +193,7 @@ def test_iter_track_refuses_wrong_arguments_where_it_is_called(wrong: dict[str, 
 
 
 @pytest.mark.asyncio
-async def test_a_parcel_is_followed_to_the_door() -> None:
+async def test_parcel_is_followed_to_the_door() -> None:
     async with served(Sandbox()) as server:
         sandbox = server.sandbox
         async with ClickPost(sandbox.username, sandbox.api_key, base_url=server.url) as clickpost:
@@ -217,7 +217,7 @@ async def test_a_parcel_is_followed_to_the_door() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_foreign_parcel_is_registered_once_in_either_way() -> None:
+async def test_foreign_parcel_is_registered_once_in_either_way() -> None:
     async with served(Sandbox()) as server:
         sandbox = server.sandbox
         async with ClickPost(sandbox.username, sandbox.api_key, base_url=server.url) as clickpost:

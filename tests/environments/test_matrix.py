@@ -63,7 +63,7 @@ def test_every_environment_is_there_that_this_python_and_system_have() -> None:
     assert set(RUNNERS) == expected
 
 
-def test_a_warning_of_the_event_loop_fails_a_contract() -> None:
+def test_warning_of_the_event_loop_fails_a_contract() -> None:
     import asyncio
 
     async def main() -> None:

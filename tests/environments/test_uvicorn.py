@@ -30,7 +30,7 @@ def calling(server: Server) -> httpx.AsyncClient:
 
 
 @pytest.mark.asyncio
-async def test_workers_on_uvloop_place_orders_and_answer_those_in_flight_before_they_stop() -> None:
+async def test_uvloop_workers_finish_requests_in_flight_before_they_stop() -> None:
     # Long enough that the last orders are in flight when the server is told to stop.
     async with Sandbox(courier_seconds=0.5) as sandbox:
         answers: list[httpx.Response] = []

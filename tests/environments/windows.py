@@ -1,19 +1,23 @@
 """A rehearsal for Windows: this process loses what Windows lacks, and then runs the client.
 
 `python -m tests.environments.windows` runs it, and `-m tests.environments.windows clickpost …` the
-command line. What cannot be rehearsed is the event loop: Windows has ProactorEventLoop, of which
-nothing but Windows can make one. Neither are Windows' paths and its rules for open files.
+command line. Output goes to a pipe as there: in the ANSI code page, which cannot write everything.
+What cannot be rehearsed is Windows' ProactorEventLoop itself, though not its lack of `add_reader`
+and signal handlers, and Windows' paths and its rules for open files.
 """
 
 import asyncio
 import errno
+import io
 import os
 import select
 import signal
 import socket
 import struct
 import sys
+import time
 import types
+import warnings
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -21,17 +25,32 @@ from typing import Any, NoReturn
 
 _LACKS: dict[types.ModuleType, tuple[str, ...]] = {
     os: (
-        *("O_NOFOLLOW", "O_CLOEXEC", "fchmod", "fchown", "fork", "forkpty", "geteuid", "getuid"),
-        *("killpg", "mkfifo", "posix_fallocate", "pread", "pwrite", "register_at_fork"),
-        *("sched_getaffinity", "set_blocking", "setsid", "sysconf"),
+        *("O_NOFOLLOW", "O_CLOEXEC", "O_DSYNC", "O_SYNC"),
+        *("chown", "fchmod", "fchown", "fork", "forkpty", "geteuid", "getgid", "getuid", "killpg"),
+        *("getloadavg", "mkfifo", "nice", "openpty", "posix_fallocate", "posix_spawn", "pread"),
+        *("pwrite", "register_at_fork", "sched_getaffinity", "sendfile", "set_blocking", "setsid"),
+        *("statvfs", "sysconf", "uname", "wait", "wait3", "wait4", "waitid", "WNOHANG"),
     ),
-    select: ("poll",),
-    signal: ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCHLD", "SIGALRM", "setitimer"),
-    socket: ("AF_UNIX",),
+    select: ("epoll", "poll"),
+    signal: (
+        *("SIGALRM", "SIGCHLD", "SIGCONT", "SIGHUP", "SIGKILL", "SIGPIPE", "SIGQUIT", "SIGSTOP"),
+        *("SIGTSTP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "alarm", "pthread_kill", "pthread_sigmask"),
+        *("setitimer", "siginterrupt", "sigwait"),
+    ),
+    socket: ("AF_UNIX", "MSG_DONTWAIT", "MSG_NOSIGNAL", "SCM_RIGHTS", "SO_REUSEPORT"),
+    time: ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC", "clock_gettime", "tzset"),
 }
-_MODULES = ("fcntl", "grp", "pwd", "resource", "termios", "tty", "uvloop")
+_MODULES = (
+    *("curses", "fcntl", "grp", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"),
+    "uvloop",
+)
 _FILES = ("/proc/", "/dev/shm")
 _GO_BY_SYSTEM = ("multiprocessing.util", "pytest", "redis.asyncio", "subprocess", "trio", "uvicorn")
+# ProactorEventLoop has none of them.
+_LOOP_LACKS = (
+    *("add_signal_handler", "remove_signal_handler", "add_reader", "add_writer"),
+    *("create_unix_connection", "create_unix_server"),
+)
 
 
 def take_away() -> None:
@@ -50,9 +69,14 @@ def take_away() -> None:
             if hasattr(module, name):
                 delattr(module, name)
     for kind in (asyncio.SelectorEventLoop, asyncio.AbstractEventLoop):
-        kind.add_signal_handler = _refused  # type: ignore[method-assign]
-        kind.remove_signal_handler = _refused  # type: ignore[method-assign]
+        for name in _LOOP_LACKS:
+            setattr(kind, name, _refused)
     sys.addaudithook(_refuse_files)
+    # Files are read and written in the ANSI code page where no encoding is named.
+    warnings.filterwarnings("error", category=EncodingWarning, module="clickpost_async")
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        assert isinstance(stream, io.TextIOWrapper)
+        stream.reconfigure(encoding="cp1252", errors=stream.errors)
 
 
 def _refused(*_: Any) -> NoReturn:

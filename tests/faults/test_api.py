@@ -101,7 +101,7 @@ def agrees(outcomes: Mapping[str, Any], ledger: Mapping[str, tuple[str, ...]]) -
     ],
 )
 @virtual_time
-async def test_a01_a_429_holds_everybody_for_as_long_as_it_says(
+async def test_a01_429_pauses_all_calls_for_its_retry_after(
     header: str | None, least: float, most: float
 ) -> None:
     headers = {"date": "Wed, 21 Oct 2015 07:28:00 GMT"}
@@ -120,7 +120,7 @@ async def test_a01_a_429_holds_everybody_for_as_long_as_it_says(
 @pytest.mark.fault("A01")
 @pytest.mark.parametrize("header", ["86400", "30000", "99999999"])
 @virtual_time
-async def test_a01_a_429_that_asks_for_too_long_fails_everybody_at_once(header: str) -> None:
+async def test_a01_429_with_a_long_retry_after_fails_all_calls_at_once(header: str) -> None:
     play = Play([httpx.Response(429, headers={"retry-after": header}), placed()])
     async with playing(play, max_concurrency=1) as clickpost:
         errors = await asyncio.gather(
@@ -194,7 +194,7 @@ async def test_a03_a_code_500_after_booking_is_found_again() -> None:
 @pytest.mark.fault("A04")
 @pytest.mark.parametrize("word", ["COURIER-BUSY", "COURIER-SLOW"])
 @virtual_time
-async def test_a04_a_busy_courier_is_asked_again_after_a_while(word: str) -> None:
+async def test_a04_busy_courier_is_retried_after_a_delay(word: str) -> None:
     order = await placed_once(Sandbox(), f"R-{word}-2")
     assert order.response.attempts <= 3
 
@@ -216,7 +216,7 @@ async def test_a04_a_courier_that_stays_busy_leaves_the_order_unknown_and_not_re
 
 @pytest.mark.fault("A05")
 @virtual_time
-async def test_a05_what_a_courier_refuses_is_rejected_in_its_words_and_not_repeated() -> None:
+async def test_a05_refusal_of_a_courier_is_rejected_with_its_message_and_not_retried() -> None:
     sandbox = Sandbox()
     async with at(sandbox) as clickpost:
         outcomes, report = await run(
@@ -245,7 +245,7 @@ async def test_a06_the_waybill_is_taken_from_323() -> None:
 
 @pytest.mark.fault("A07")
 @virtual_time
-async def test_a07_an_order_that_was_there_before_is_said_to_have_been() -> None:
+async def test_a07_order_placed_before_is_reported_as_already_placed() -> None:
     sandbox = Sandbox()
     async with at(sandbox) as clickpost:
         first = await clickpost.orders.create(india_order("R-1"))
@@ -259,7 +259,7 @@ async def test_a07_an_order_that_was_there_before_is_said_to_have_been() -> None
 
 @pytest.mark.fault("A08")
 @virtual_time
-async def test_a08_a_323_without_a_waybill_is_asked_until_it_has_one() -> None:
+async def test_a08_323_without_a_waybill_is_polled_until_it_has_one() -> None:
     bare = said(323, "already placed", result={"reference_number": "R-1"})
     play = Play([bare, bare, placed("W-1", "R-1", status=323)])
     async with playing(play) as clickpost:
@@ -288,7 +288,7 @@ async def test_a09_a_323_for_another_order_is_not_taken_for_this_one() -> None:
 @pytest.mark.fault("A10")
 @pytest.mark.parametrize("polls", [0, 1, 3])
 @virtual_time
-async def test_a10_an_order_that_is_worked_on_is_asked_for_until_it_has_a_waybill(
+async def test_a10_pending_order_is_polled_until_it_has_a_waybill(
     polls: int,
 ) -> None:
     sandbox = Sandbox(async_polls=polls)
@@ -320,7 +320,7 @@ async def test_a10_it_may_end_in_a_refusal_or_not_at_all() -> None:
 
 @pytest.mark.fault("A11")
 @virtual_time
-async def test_a11_a_key_that_is_revoked_stops_the_run_and_rejects_nobody() -> None:
+async def test_a11_revoked_key_halts_the_run_and_rejects_no_order() -> None:
     sandbox = Sandbox(courier_seconds=0.1)
 
     async with at(sandbox) as clickpost:
@@ -363,7 +363,7 @@ async def test_a12_one_bad_order_stops_no_other() -> None:
 
 @pytest.mark.fault("A13")
 @virtual_time
-async def test_a13_a_code_that_nobody_knows_is_neither_yes_nor_no() -> None:
+async def test_a13_undocumented_code_leaves_the_outcome_unknown() -> None:
     play = Play([said(999, "something new")])
     async with playing(play) as clickpost:
         with pytest.raises(RefusedError) as caught:

@@ -58,7 +58,7 @@ def test_one_call_in_twenty_failing_in_every_way_costs_at_most_six_in_a_hundred(
 
 
 @pytest.mark.fault("A02", control=True)
-def test_a_client_that_sends_once_and_does_not_look_loses_a_tenth_of_its_orders() -> None:
+def test_client_that_sends_once_and_does_not_look_loses_a_tenth_of_its_orders() -> None:
     seen = gather(Faults(latency=0.05, drop_after=0.1), RetryPolicy.never())
 
     lost = [answer for answer in seen.answers if isinstance(answer, NoReplyError)]

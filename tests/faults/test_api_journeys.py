@@ -58,7 +58,7 @@ def throttled(header: str | None) -> httpx.Response:
 @pytest.mark.fault("A01")
 @pytest.mark.parametrize("form", RETRY_AFTER)
 @virtual_time
-async def test_a01_orders_that_are_turned_away_are_placed_once_however_the_wait_is_said(
+async def test_a01_throttled_orders_are_placed_once_in_any_form_of_retry_after(
     form: str,
 ) -> None:
     away = throttled(RETRY_AFTER[form])
@@ -133,7 +133,7 @@ async def test_a02_of_orders_that_failed_inside_half_are_booked_and_all_are_plac
 
 @pytest.mark.fault("A02")
 @virtual_time
-async def test_a02_an_order_that_comes_up_again_later_is_still_known_to_have_been_ours() -> None:
+async def test_a02_order_rescheduled_later_is_still_recognised_as_ours() -> None:
     # More than may be repeated at once: some wait until all others are done.
     door = Door(instead=every(3, httpx.Response(504)), books=HALF)
     async with door.client(retry=RetryPolicy(reconcile=False)) as clickpost:
@@ -148,7 +148,7 @@ async def test_a02_an_order_that_comes_up_again_later_is_still_known_to_have_bee
 @pytest.mark.fault("A03", control=True)
 @pytest.mark.parametrize("how", FAILED)
 @virtual_time
-async def test_a02_sent_once_and_not_looked_for_orders_are_bought_and_nobody_knows(
+async def test_a02_orders_sent_once_without_a_look_up_are_bought_and_unknown(
     how: str,
 ) -> None:
     door = Door(instead=lambda *_: FAILED[how], books=["R-1"])
@@ -160,7 +160,7 @@ async def test_a02_sent_once_and_not_looked_for_orders_are_bought_and_nobody_kno
 
 @pytest.mark.fault("A03")
 @virtual_time
-async def test_a03_a_booked_order_that_says_500_for_ever_is_found_all_the_same() -> None:
+async def test_a03_booked_order_whose_create_keeps_failing_is_found() -> None:
     door = Door(instead=lambda *_: said(500, "Oops"), books=["R-1"])
     async with door.client() as clickpost:
         outcomes, report = await run(clickpost, [india_order("R-1")])
@@ -201,7 +201,7 @@ async def test_a04_a_later_call_finishes_what_a_busy_courier_left_unknown(word: 
 @pytest.mark.fault("A04")
 @pytest.mark.parametrize("status", [322, 329])
 @virtual_time
-async def test_a04_a_run_calls_an_order_unknown_whose_courier_stays_busy_and_goes_on(
+async def test_a04_run_reports_an_order_of_a_busy_courier_unknown_and_continues(
     status: int,
 ) -> None:
     door = Door(instead=lambda reference, _: said(status, "busy") if reference == "R-3" else None)
@@ -247,7 +247,7 @@ async def test_a05_354_on_request_may_well_be_placed_the_second_time() -> None:
 @pytest.mark.fault("A06")
 @LOOK_OR_NOT
 @virtual_time
-async def test_a06_an_order_of_ours_that_is_found_again_is_told_from_one_that_was_there(
+async def test_a06_recovered_order_is_distinguished_from_one_placed_before(
     look_up: bool,
 ) -> None:
     door = Door(
@@ -302,7 +302,7 @@ async def test_a08_a_323_without_a_waybill_is_unknown_and_never_placed_without_o
 @pytest.mark.fault("A09")
 @LOOK_OR_NOT
 @virtual_time
-async def test_a09_answers_that_are_swapped_between_two_orders_count_as_lost(
+async def test_a09_swapped_responses_of_two_orders_count_as_lost(
     look_up: bool,
 ) -> None:
     sandbox = Sandbox()

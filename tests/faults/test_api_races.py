@@ -174,9 +174,11 @@ def asked(sandbox: Sandbox, operation: str) -> list[float]:
 
 
 @pytest.mark.fault("A16")
-@pytest.mark.parametrize("fault", [Fault.DROP_AFTER, Fault.GATEWAY, Fault.OOPS, Fault.HALF_ANSWER])
+@pytest.mark.parametrize(
+    "fault", [Fault.DROP_AFTER, Fault.GATEWAY, Fault.OOPS, Fault.HALF_RESPONSE]
+)
 @virtual_time
-async def test_a16_a_cancellation_that_got_no_answer_settles_and_is_then_found_done(
+async def test_a16_cancellation_without_a_response_settles_and_is_found_done(
     fault: Fault,
 ) -> None:
     answer, sandbox = await cancellation("1", fault)
@@ -188,7 +190,7 @@ async def test_a16_a_cancellation_that_got_no_answer_settles_and_is_then_found_d
 
 @pytest.mark.fault("A16")
 @virtual_time
-async def test_a16_a_cancellation_that_is_decided_later_is_asked_for_once() -> None:
+async def test_a16_cancellation_decided_later_is_requested_once() -> None:
     answer, sandbox = await cancellation("CANCEL-LATER")
 
     assert len(asked(sandbox, "orders.cancel")) == 1
@@ -206,7 +208,7 @@ ANSWERS: dict[str, Line] = {
 @pytest.mark.fault("A16")
 @pytest.mark.parametrize("how", ANSWERS)
 @virtual_time
-async def test_a16_a_label_that_is_printed_anew_is_so_once_whatever_the_answer(how: str) -> None:
+async def test_a16_label_is_reprinted_once_whatever_the_response(how: str) -> None:
     async with playing([ANSWERS[how]]) as clickpost:
         with pytest.raises(ClickPostError) as caught:
             await clickpost.labels.regenerate("W-1", courier_partner=4)

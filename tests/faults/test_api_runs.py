@@ -73,7 +73,7 @@ async def test_a11_a_run_stops_at_a_key_that_is_refused_and_another_run_finishes
 @pytest.mark.fault("A11")
 @pytest.mark.parametrize("how", KEYLESS)
 @virtual_time
-async def test_a11_a_key_that_is_refused_says_nothing_of_an_order_that_was_lost_before(
+async def test_a11_refused_key_leaves_an_order_lost_before_in_doubt(
     how: str,
 ) -> None:
     door = Door(
@@ -97,7 +97,7 @@ OTHERWISE = (306, 316, 320, 324, 351, 352, 353)
 
 @pytest.mark.fault("A12")
 @virtual_time
-async def test_a12_every_kind_of_refusal_is_told_in_its_words_and_stops_nobody() -> None:
+async def test_a12_each_refusal_has_its_message_and_stops_no_other_order() -> None:
     codes = dict(zip((f"R-{number}" for number in count(0, 2)), NO + OTHERWISE, strict=False))
     door = Door(
         instead=lambda reference, _: (
@@ -122,7 +122,7 @@ async def test_a12_every_kind_of_refusal_is_told_in_its_words_and_stops_nobody()
 @pytest.mark.parametrize("code", [1, 199, 201, 299, 399, 600, 999, 9999])
 @pytest.mark.parametrize("booked", [True, False])
 @virtual_time
-async def test_a13_a_code_that_nobody_knows_leaves_its_order_unknown_and_stops_nobody(
+async def test_a13_undocumented_code_leaves_its_order_unknown_and_stops_no_other(
     code: int, booked: bool
 ) -> None:
     door = Door(
@@ -253,7 +253,7 @@ async def test_a20_without_a_guard_many_are_given_up_after_twice_as_many_calls()
 
 @pytest.mark.fault("A20")
 @virtual_time
-async def test_a20_single_calls_fail_at_once_and_are_told_when_it_is_tried_again() -> None:
+async def test_a20_single_calls_fail_at_once_with_the_time_of_the_next_attempt() -> None:
     sandbox = Sandbox(faults=Faults(server_error=1.0))
     healing = asyncio.create_task(heals(sandbox))
     listener = Listener()

@@ -150,7 +150,7 @@ async def test_p08_plain_httpx_unpacks_a_bomb_to_its_end() -> None:
 @pytest.mark.fault("P08")
 @on_every_transport
 @pytest.mark.asyncio
-async def test_p08_what_comes_after_an_answer_is_not_the_answer_to_the_next_call(
+async def test_p08_data_after_a_response_is_not_the_next_response(
     transport: Transport,
 ) -> None:
     stray = envelope(result={"waybill": "W-9", "reference_number": "R-9"})
@@ -212,7 +212,7 @@ def streaming(head: bytes, block: bytes, sent: list[int], megabytes: int = 100) 
 @needs_proc
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.asyncio
-async def test_p09_an_answer_of_any_size_is_read_no_further_than_its_limit(transport: str) -> None:
+async def test_p09_response_is_read_up_to_its_size_limit(transport: str) -> None:
     sent: list[int] = []
     came, grown = await called(transport, *(streaming(*size, sent) for size in SIZES.values()))
 
@@ -225,7 +225,7 @@ async def test_p09_an_answer_of_any_size_is_read_no_further_than_its_limit(trans
 @pytest.mark.fault("P09", control=True)
 @needs_proc
 @pytest.mark.asyncio
-async def test_p09_plain_httpx_reads_an_answer_of_any_size() -> None:
+async def test_p09_plain_httpx_reads_a_response_of_any_size() -> None:
     sent: list[int] = []
     head, block = http(b"", length=100 * 2**20), BLOCK
     came, grown = await called("plain", streaming(head, block, sent))

@@ -69,7 +69,7 @@ def ends(listener: Listener) -> list[Evidence | None]:
 @pytest.mark.fault("X04")
 @pytest.mark.parametrize("blows", [1, 2, 3], ids=["x01_x03_once", "x04_twice", "x04_thrice"])
 @pytest.mark.asyncio
-async def test_x01_to_x04_given_up_in_any_round_a_create_tells_the_truth_about_itself(
+async def test_x01_to_x04_create_cancelled_at_any_step_reports_its_true_outcome(
     blows: int,
 ) -> None:
     sandbox = Sandbox(courier_seconds=0.002)
@@ -223,7 +223,7 @@ async def test_x03_one_that_has_left_is_unknown_and_gone_within_a_few_rounds(tal
 
 @pytest.mark.fault("X03")
 @virtual_time
-async def test_x03_an_answer_that_was_read_is_kept_by_those_who_wait_for_it_too() -> None:
+async def test_x03_response_that_was_read_reaches_all_waiters() -> None:
     async def slowly(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(1)
         return placed()
@@ -293,7 +293,7 @@ async def test_x06_one_that_raises_in_a_group_costs_the_others_no_label() -> Non
 
 @pytest.mark.fault("X10")
 @pytest.mark.asyncio
-async def test_x10_a_run_that_is_left_half_way_can_be_made_again() -> None:
+async def test_x10_run_left_half_way_can_be_resumed() -> None:
     sandbox = Sandbox(courier_seconds=0.001)
     orders = [india_order(f"R-{number}") for number in range(60)]
     async with served(sandbox) as server, at(server, sandbox) as clickpost:
@@ -316,7 +316,7 @@ async def test_x10_a_run_that_is_left_half_way_can_be_made_again() -> None:
 
 @pytest.mark.fault("X10")
 @pytest.mark.asyncio
-async def test_x10_an_iterator_that_is_left_half_way_goes_on_where_it_was() -> None:
+async def test_x10_iterator_left_half_way_resumes_where_it_was() -> None:
     # A minute ago: what has not happened yet is left to the next run.
     sandbox = Sandbox(clock=lambda: time.time() - 60)
     async with served(sandbox) as server, at(server, sandbox) as clickpost:

@@ -7,7 +7,7 @@ from tests.faults.catalogue import FAULTS, NOT_PLAYED, played
 TABLE = Path(__file__).parent / "README.md"
 
 
-def test_every_fault_is_played_or_it_is_said_why_not() -> None:
+def test_every_fault_is_played_or_has_a_reason() -> None:
     faults = {one.fault for one in played() if not one.control}
     assert faults <= set(FAULTS)
     assert set(FAULTS) - faults == set(NOT_PLAYED)
@@ -18,7 +18,7 @@ def test_no_control_stands_alone() -> None:
     assert {one.fault for one in played() if one.control} <= tests
 
 
-def test_the_table_shows_every_test_and_that_all_were_survived() -> None:
+def test_table_shows_every_test_and_that_all_were_survived() -> None:
     rows = {
         line.split(" | ")[0].removeprefix("| "): line
         for line in TABLE.read_text().splitlines()

@@ -80,7 +80,7 @@ ODD_TIMES: list[Any] = [
 @pytest.mark.fault("C06")
 @pytest.mark.parametrize("odd", ODD_TIMES, ids=repr)
 @virtual_time
-async def test_c06_an_odd_time_in_an_answer_costs_no_order(odd: Any) -> None:
+async def test_c06_odd_time_in_a_response_costs_no_order(odd: Any) -> None:
     result = {"waybill": "W-1", "reference_number": "R-1", "created_at": odd, "edd": odd}
     async with playing([said(200, result=result, timestamp=odd)]) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))

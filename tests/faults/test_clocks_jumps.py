@@ -47,7 +47,7 @@ def course(limited: bool) -> list[tuple[str, str, float]]:
 
 @pytest.mark.fault("C01")
 @pytest.mark.parametrize("limited", [True, False])
-def test_c01_a_run_takes_the_same_course_under_any_wall_clock(
+def test_c01_run_takes_the_same_course_under_any_wall_clock(
     limited: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = course(limited)
@@ -72,7 +72,7 @@ async def departure(limiter: Limiter, leap: Callable[[], None]) -> float:
 @pytest.mark.fault("C01")
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
 @virtual_time
-async def test_c01_a_minute_to_wait_is_a_minute_when_the_wall_clock_has_jumped(
+async def test_c01_minute_to_wait_is_a_minute_when_the_wall_clock_has_jumped(
     jump: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def leap() -> None:

@@ -113,7 +113,7 @@ def assert_goes_to(request: httpx.Request, path: str) -> None:
 @pytest.mark.fault("S01")
 @pytest.mark.parametrize("path", QUESTIONS)
 @given(text=HOSTILE)
-def test_s01_nothing_that_is_asked_for_changes_where_a_call_goes(path: str, text: str) -> None:
+def test_s01_no_argument_changes_the_destination_of_a_call(path: str, text: str) -> None:
     name, call = QUESTIONS[path]
 
     for request in sent_by(lambda clickpost: call(clickpost, text)):
@@ -128,7 +128,7 @@ def test_s01_nothing_that_is_asked_for_changes_where_a_call_goes(path: str, text
 
 @pytest.mark.fault("S01")
 @given(text=HOSTILE)
-def test_s01_nothing_in_an_order_changes_where_it_goes(text: str) -> None:
+def test_s01_no_value_of_an_order_changes_its_destination(text: str) -> None:
     order = india_order(
         "R-1", shipment_details__reference_number=text, shipment_details__account_code=text
     )
@@ -164,7 +164,7 @@ def test_s01_a_path_that_leads_elsewhere_cannot_be_declared(text: str) -> None:
 
 @pytest.mark.fault("S01")
 @given(HOSTILE, HOSTILE)
-def test_s01_a_username_or_key_says_nothing_but_itself(username: str, key: str) -> None:
+def test_s01_username_and_key_cannot_change_the_request(username: str, key: str) -> None:
     play = Play([said(200, result={})])
     try:
         client = ClickPost(username, key, transport=httpx.MockTransport(play), base_url=HOST)
@@ -207,7 +207,7 @@ async def test_s01_on_the_wire_it_is_one_call_with_one_line() -> None:
 
 @pytest.mark.fault("S01", control=True)
 @virtual_time
-async def test_s01_a_url_that_is_put_together_by_hand_says_what_the_waybill_wants() -> None:
+async def test_s01_hand_made_url_is_changed_by_the_waybill() -> None:
     play = Play([said(200)])
     waybill, path = "W1&key=stolen#", "v1/../admin/"
     async with httpx.AsyncClient(transport=httpx.MockTransport(play)) as plain:
@@ -306,7 +306,7 @@ def test_s02_what_is_huge_is_refused_or_sent_as_json(what: str) -> None:
 
 @pytest.mark.fault("S02")
 @given(st.sampled_from(PLACES), st.floats() | st.integers() | st.text() | st.binary() | st.none())
-def test_s02_any_value_in_any_place_is_refused_in_words_or_sent(
+def test_s02_any_value_is_sent_or_refused_with_a_message(
     place: tuple[dict[str, Any], tuple[Any, ...]], value: Any
 ) -> None:
     error, requests = ended(put(*place, value))
@@ -346,7 +346,7 @@ def test_s02_the_standard_library_would_send_what_is_no_json() -> None:
 
 @pytest.mark.fault("S03", control=True)
 @virtual_time
-async def test_s03_a_client_that_knows_the_key_takes_it_to_the_host_of_a_label() -> None:
+async def test_s03_client_with_the_key_in_its_params_sends_it_to_the_host_of_a_label() -> None:
     play = Play([httpx.Response(200)])
     async with httpx.AsyncClient(
         base_url=HOST, params={"key": KEY}, transport=httpx.MockTransport(play)
@@ -414,7 +414,7 @@ def test_s06_persons_that_a_look_up_repeats_are_shown_nowhere() -> None:
 
 @pytest.mark.fault("S06")
 @virtual_time
-async def test_s06_words_beside_a_success_are_masked_too() -> None:
+async def test_s06_message_of_a_success_is_redacted_too() -> None:
     async with playing([said(323, GOSSIP, result={"waybill": "W-1"})]) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
@@ -434,7 +434,7 @@ async def test_s06_a_framework_that_repeats_persons_is_not_quoted_either() -> No
 
 @pytest.mark.fault("S06", control=True)
 @virtual_time
-async def test_s06_where_nothing_is_known_of_a_body_its_words_are_passed_on() -> None:
+async def test_s06_message_about_an_unknown_body_is_passed_on() -> None:
     endpoint = Post("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE)
     async with playing([said(307, GOSSIP)], retry=RetryPolicy.never()) as clickpost:
         with pytest.raises(ClickPostError) as caught:
@@ -445,7 +445,7 @@ async def test_s06_where_nothing_is_known_of_a_body_its_words_are_passed_on() ->
 
 @pytest.mark.fault("S06")
 @given(st.recursive(st.text(max_size=5), lambda inner: st.lists(inner, max_size=3), max_leaves=4))
-def test_s06_any_words_are_passed_on_in_some_form(words: Any) -> None:
+def test_s06_any_message_is_passed_on_in_some_form(words: Any) -> None:
     meta = {"status": 307, "message": words}
 
     async def place() -> str:

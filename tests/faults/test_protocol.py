@@ -62,7 +62,7 @@ PAGES = {
 @variants(PAGES)
 @once_and_twice
 @virtual_time
-async def test_p01_a_page_instead_of_an_answer_loses_no_order(spoil: Spoil, times: int) -> None:
+async def test_p01_html_page_as_response_loses_no_order(spoil: Spoil, times: int) -> None:
     await survives(spoil, times)
 
 
@@ -79,7 +79,7 @@ async def test_p01_a_page_is_no_refusal_and_is_not_quoted(spoil: Spoil) -> None:
 @pytest.mark.fault("P01")
 @variants(PAGES)
 @virtual_time
-async def test_p01_a_page_instead_of_what_was_asked_for_is_unreadable(spoil: Spoil) -> None:
+async def test_p01_html_page_as_response_to_a_read_is_unreadable(spoil: Spoil) -> None:
     transport = Spoiling(spoil, FOREVER)
     async with transport.client() as clickpost:
         with pytest.raises(UnreadableReplyError):
@@ -111,14 +111,14 @@ NOTHINGS = {
 @variants(NOTHINGS)
 @once_and_twice
 @virtual_time
-async def test_p02_an_answer_with_nothing_in_it_loses_no_order(spoil: Spoil, times: int) -> None:
+async def test_p02_empty_response_loses_no_order(spoil: Spoil, times: int) -> None:
     await survives(spoil, times)
 
 
 @pytest.mark.fault("P02")
 @variants(NOTHINGS)
 @virtual_time
-async def test_p02_an_answer_with_nothing_in_it_is_no_refusal(spoil: Spoil) -> None:
+async def test_p02_empty_response_is_no_refusal(spoil: Spoil) -> None:
     assert type(await stays_unknown(spoil)) is UnreadableReplyError
 
 
@@ -209,7 +209,7 @@ def test_p03_no_verdict_makes_an_order_done_but_the_four_that_mean_it(status: An
 
 @pytest.mark.fault("P04")
 @virtual_time
-async def test_p04_the_status_decides_whatever_success_says() -> None:
+async def test_p04_status_decides_whatever_the_success_flag() -> None:
     def answer(status: int, waybill: str | None, *, success: bool) -> httpx.Response:
         meta = {"status": status, "message": "words", "success": success}
         return httpx.Response(200, json={"meta": meta, "result": {"waybill": waybill}})
@@ -230,7 +230,7 @@ async def test_p04_the_status_decides_whatever_success_says() -> None:
 @pytest.mark.fault("P04")
 @pytest.mark.parametrize("success", [True, False, None, "false", 0])
 @virtual_time
-async def test_p04_no_word_of_success_loses_or_doubles_an_order(success: Any) -> None:
+async def test_p04_success_flag_loses_or_doubles_no_order(success: Any) -> None:
     order = await survives(with_meta(success=success), FOREVER)
 
     assert order.response.attempts == 1
@@ -460,7 +460,7 @@ async def test_p13_an_http_status_without_a_verdict_loses_no_order(
 
 @pytest.mark.fault("P13")
 @pytest.mark.asyncio
-async def test_p13_what_comes_before_an_answer_is_not_the_answer() -> None:
+async def test_p13_interim_response_is_not_the_response() -> None:
     early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
     async with serving(answers(early + http(PLACED))) as server, at(server) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -471,7 +471,7 @@ async def test_p13_what_comes_before_an_answer_is_not_the_answer() -> None:
 @pytest.mark.fault("P13")
 @pytest.mark.asyncio
 @pytest.mark.parametrize("first", [b"100 Continue", b"101 Switching Protocols", b"199 Soon"])
-async def test_p13_what_comes_before_an_answer_and_then_none_leaves_the_order_unknown(
+async def test_p13_interim_response_without_a_final_one_leaves_the_order_unknown(
     first: bytes,
 ) -> None:
     answer = b"HTTP/1.1 " + first + b"\r\n\r\n"

@@ -4,11 +4,14 @@ import csv
 import datetime as dt
 import io
 import json
-import os
 import random
+import sys
+import tempfile
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pandas as pd
 import pytest
@@ -62,6 +65,44 @@ def as_xlsxwriter(rows: Sequence[Sequence[str]]) -> bytes:
         for column, value in enumerate(row):
             sheet.write_string(number, column, value)
     book.close()
+    return file.getvalue()
+
+
+def as_raw_xml(rows: Sequence[Sequence[str]]) -> bytes:
+    """Write a workbook as a small exporter does: inline texts, no positions, no dimension."""
+    sheet = "".join(
+        "<row>"
+        + "".join(
+            f'<c t="inlineStr"><is><t xml:space="preserve">{escape(cell)}</t></is></c>'
+            for cell in row
+        )
+        + "</row>"
+        for row in rows
+    )
+    kinds = "http://schemas.openxmlformats.org/package/2006"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    word = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{kinds}/content-types">'
+        '<Default Extension="rels"'
+        ' ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        f'<Override PartName="/xl/workbook.xml" ContentType="{word}.sheet.main+xml"/>'
+        f'<Override PartName="/xl/worksheets/s.xml" ContentType="{word}.worksheet+xml"/></Types>',
+        "_rels/.rels": f'<Relationships xmlns="{kinds}/relationships"><Relationship Id="r1"'
+        f' Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>'
+        '<sheet name="s" sheetId="1" r:id="r1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{kinds}/relationships">'
+        f'<Relationship Id="r1" Type="{office}/worksheet" Target="worksheets/s.xml"/>'
+        "</Relationships>",
+        "xl/worksheets/s.xml": f'<worksheet xmlns="{main}"><sheetData>{sheet}</sheetData>'
+        "</worksheet>",
+    }
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as packed:
+        for name, text in parts.items():
+            packed.writestr(name, f'<?xml version="1.0" encoding="UTF-8"?>{text}')
     return file.getvalue()
 
 
@@ -134,7 +175,7 @@ def test_delimited_file_is_read_as_written_or_refused(
     compare(content, table, "any.csv", tmp_path_factory.getbasetemp())
 
 
-@pytest.mark.parametrize("write", [as_openpyxl, as_xlsxwriter, as_pandas])
+@pytest.mark.parametrize("write", [as_openpyxl, as_xlsxwriter, as_raw_xml, as_pandas])
 @given(table=TABLES)
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 def test_workbook_is_read_as_written_or_refused(
@@ -152,7 +193,7 @@ def test_workbook_is_read_as_written_or_refused(
     compare(content, table, "any.xlsx", tmp_path_factory.getbasetemp())
 
 
-@pytest.mark.parametrize("write", [as_openpyxl, as_xlsxwriter])
+@pytest.mark.parametrize("write", [as_openpyxl, as_xlsxwriter, as_raw_xml])
 @given(table=TABLES)
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 def test_workbook_is_read_alike_by_both_libraries(
@@ -245,12 +286,10 @@ def random_file(random_: random.Random) -> tuple[bytes, str, int]:
     return as_csv([names, *rows], delimiter, quoting, encoding), "any.csv", filled
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("ACCOUNTING_FILES", "150"))))
-def test_rows_of_a_file_are_all_accounted_for(
-    seed: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def account_for(seed: int, folder: Path) -> int:
+    """Read and check a random file, and return how many rows it has."""
     content, name, rows = random_file(random.Random(seed))
-    path = tmp_path_factory.getbasetemp() / name
+    path = folder / name
     path.write_bytes(content)
     reader = read_orders(path)
 
@@ -264,6 +303,14 @@ def test_rows_of_a_file_are_all_accounted_for(
     assert numbers.refused == sum(bool(row.problems) for row in found)
     assert checked.counts.refused == sum(map(bool, problems))
     assert all(problem.row and problem.column for row in found for problem in row.problems)
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_rows_of_a_file_are_all_accounted_for(
+    seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    account_for(seed, tmp_path_factory.getbasetemp())
 
 
 def test_rows_below_headings_that_cannot_be_used_are_counted_as_refused() -> None:
@@ -275,7 +322,7 @@ def test_rows_below_headings_that_cannot_be_used_are_counted_as_refused() -> Non
     assert str(reader.counts) == "2 rows: 0 orders, 2 refused"
 
 
-def test_counts_tell_orders_from_their_rows() -> None:
+def test_counts_distinguish_orders_from_rows() -> None:
     text = "reference_number,item_sku,weight\nA1,S,1\nA1,T,\nA2,S,heavy\nA3,S,1\n"
     reader = read_orders(io.StringIO(text))
     list(reader)
@@ -284,7 +331,7 @@ def test_counts_tell_orders_from_their_rows() -> None:
 
     assert reader.counts.rows == 7
     assert str(reader.counts) == (
-        "7 rows: 2 orders, 3 skipped (fulfilled 2, cancelled 1), 1 refused"
+        "7 rows: 2 orders (3 rows), 3 skipped (fulfilled 2, cancelled 1), 1 refused"
     )
 
 
@@ -294,3 +341,14 @@ def test_check_counts_orders_with_mistakes_as_refused() -> None:
 
     assert problems
     assert str(reader.counts) == "1 row: 0 orders, 1 refused"
+
+
+def main(files: int) -> None:
+    """Account for many files at once: python -m tests.files.test_accounting 10000."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = sum(account_for(seed, Path(folder)) for seed in range(files))
+    print(f"{files:,} files, {rows:,} rows, all accounted for")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

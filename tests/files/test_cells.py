@@ -71,7 +71,7 @@ def test_shortened_number_is_refused(cell: str) -> None:
 
 @pytest.mark.parametrize(
     "cell",
-    ["1,50", "$99", "1.2 kg", "nan", "inf", "1_000", "0x10", "1e999", "٣", "1.2.3", "9" * 5000],
+    ["1,50", "$99", "1.2 kg", "nan", "inf", "1_000", "0x10", "1e999", "1.2.3", "9" * 5000],
 )
 def test_number_that_has_no_single_meaning_is_refused(cell: str) -> None:
     with pytest.raises(BadCellError):

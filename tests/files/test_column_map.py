@@ -177,7 +177,7 @@ def test_a_unicommerce_export_has_a_row_for_every_unit() -> None:
     }
 
 
-def test_what_the_file_says_goes_before_what_is_fixed() -> None:
+def test_value_of_the_file_precedes_a_fixed_one() -> None:
     columns = ColumnMap(fixed={"weight": "500", "note": "x"})
     rows = read_orders(
         io.StringIO("reference_number,weight\nM-1,20\nM-2,\n"),
@@ -244,7 +244,7 @@ def test_a_map_extends_a_file_beside_it(tmp_path: Path) -> None:
         ('extends = "nowhere.toml"\n', "nowhere.toml: No such file"),
     ],
 )
-def test_a_map_that_cannot_be_used_says_why(text: str, advice: str, tmp_path: Path) -> None:
+def test_unusable_map_is_refused_with_the_reason(text: str, advice: str, tmp_path: Path) -> None:
     with pytest.raises(ColumnMapError, match=advice):
         ColumnMap.load(saved(tmp_path, text))
 
@@ -305,7 +305,7 @@ def test_a_skipped_order_takes_its_further_rows_with_it() -> None:
     orders, counts = read(export, ColumnMap.load("shopify"))
 
     assert [reference for reference, _ in orders] == ["#2"]
-    assert str(counts) == "5 rows: 1 order, 3 skipped (cancelled 3)"
+    assert str(counts) == "5 rows: 1 order (2 rows), 3 skipped (cancelled 3)"
     assert adds_up(counts)
 
 
@@ -519,7 +519,7 @@ NOW = "2027-02-03 05:00:00"
     ],
 )
 @freeze_time(NOW)
-def test_a_pickup_time_in_words_is_that_of_its_zone(text: str, expected: str) -> None:
+def test_textual_pickup_time_is_read_in_its_time_zone(text: str, expected: str) -> None:
     [order] = orders_of(
         "reference_number\n1\n", fixed={"pickup_time": text}, timezone="Asia/Kolkata"
     )
@@ -542,16 +542,14 @@ def test_a_pickup_time_in_words_is_that_of_its_zone(text: str, expected: str) ->
     ],
 )
 @freeze_time(NOW)
-def test_a_pickup_time_that_cannot_be_told_ends_the_reading(
-    entries: dict[str, Any], message: str
-) -> None:
+def test_unreadable_pickup_time_ends_the_reading(entries: dict[str, Any], message: str) -> None:
     [problem] = problems_of("reference_number\n1\n", **entries)
 
     assert problem.startswith("row 1, pickup_time: [fixed]: ")
     assert message in problem
 
 
-def test_an_invoice_date_in_words_is_a_day() -> None:
+def test_textual_invoice_date_is_a_day() -> None:
     with freeze_time(NOW):
         [shipment] = shipments_of(
             "reference_number\n1\n", fixed={"invoice_date": "today"}, timezone="Asia/Kolkata"
@@ -626,7 +624,7 @@ def test_numbers_that_look_like_classes_are_skus_elsewhere() -> None:
         ("sku\nA\n", "its first row names a key"),
     ],
 )
-def test_a_table_that_cannot_be_used_says_why(rows: str, message: str, tmp_path: Path) -> None:
+def test_unusable_table_is_refused_with_the_reason(rows: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(rows)
     path = saved(tmp_path, '[by.item_sku]\ntable = "t.csv"\n')
 
@@ -706,7 +704,7 @@ def test_a_value_that_cannot_be_computed_names_row_and_column(
     assert problem.startswith(message)
 
 
-def test_what_the_file_says_goes_before_what_is_computed() -> None:
+def test_value_of_the_file_precedes_a_computed_one() -> None:
     [shipment] = shipments_of(
         "reference_number,invoice_value,Price\n1,50,10\n",
         compute={"invoice_value": "sum of Price"},
@@ -867,6 +865,7 @@ def test_a_unicommerce_export_may_mix_cod_and_prepaid_orders() -> None:
         row | {"Sale Order Item Code": "IT3", "Sale Order Item Status": "CANCELLED"},
         row | {"Display Order Code": "UC-2", "COD": "0", "Total Price": "999"},
         row | {"Display Order Code": "UC-3", "Sale Order Item Status": "DISPATCHED"},
+        row | {"Display Order Code": "UC-4", "Sale Order Item Status": "UNFULFILLABLE"},
     )
     (first, second), counts = checked(export, shop("unicommerce"))
 
@@ -876,7 +875,70 @@ def test_a_unicommerce_export_may_mix_cod_and_prepaid_orders() -> None:
     assert len(details.items) == 2
     prepaid = second.shipment_details
     assert (prepaid.order_type, prepaid.cod_value, prepaid.invoice_value) == ("PREPAID", 0, 999)
-    assert counts.skipped == {"cancelled": 1, "shipped already": 1}
+    assert counts.skipped == {"cancelled": 1, "shipped already": 1, "cannot be fulfilled": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"Financial_Status": "partially_refunded"}, "partly refunded: check what is left to ship"),
+        ({"Fulfillment_Status": "on_hold"}, "fulfillment status is not known"),
+        ({"Fulfillment_Status": "partial"}, None),
+        ({"Fulfillment_Status": ""}, None),
+    ],
+)
+def test_shopify_order_of_unclear_state_is_refused(
+    changes: dict[str, str], reason: str | None
+) -> None:
+    export = table(SHOPIFY, shopify_order("#1", **changes))
+
+    (row,) = read_orders(export, columns=ColumnMap.load("shopify"))
+
+    assert [problem.message for problem in row.problems] == ([] if reason is None else [reason])
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "outcome"),
+    [
+        ("woocommerce", {"Order Status": "Shipped"}, "order status is not known"),
+        (
+            *("woocommerce", {"Order Refund Amount": "100"}),
+            "partly refunded: check what is left to ship",
+        ),
+        ("woocommerce", {"Quantity (- Refund)": "0"}, "1 skipped (refunded item 1)"),
+        ("woocommerce", {}, "1 row: 1 order"),
+        (
+            *("amazon", {"quantity-shipped": "1"}),
+            "partly shipped: check quantity and amounts",
+        ),
+        ("amazon", {}, "1 row: 1 order"),
+    ],
+)
+def test_order_that_is_partly_shipped_or_refunded_is_not_sent(
+    name: str, changes: dict[str, str], outcome: str
+) -> None:
+    rows = {
+        "woocommerce": {
+            "Order Number": "77",
+            "Order Status": "Processing",
+            "Order Refund Amount": "0",
+            "City (Shipping)": "Bengaluru",
+            "Quantity (- Refund)": "1",
+        },
+        "amazon": {
+            "order-id": "404-1",
+            "order-item-id": "11",
+            "ship-service-level": "Standard",
+            "quantity-purchased": "2",
+            "quantity-shipped": "0",
+        },
+    }
+    row = rows[name] | changes
+    reader = read_orders(table([",".join(row)], row), columns=ColumnMap.load(name))
+
+    problems = [problem.message for found in reader for problem in found.problems]
+
+    assert outcome in (*problems, *str(reader.counts).split(", "), str(reader.counts))
 
 
 SHIPROCKET = {
@@ -967,7 +1029,7 @@ def test_a_column_of_ours_is_left_out_by_an_empty_name() -> None:
     assert shipment == {"reference_number": "1"}
 
 
-def test_cod_is_nothing_for_a_prepaid_order_whatever_its_column_says() -> None:
+def test_cod_of_a_prepaid_order_is_zero_whatever_its_column() -> None:
     shipments = shipments_of(
         "reference_number,order_type,Total\n1,COD,9\n2,PREPAID,9\n2,PREPAID,9\n",
         columns={"Total": "cod_value"},
@@ -977,7 +1039,7 @@ def test_cod_is_nothing_for_a_prepaid_order_whatever_its_column_says() -> None:
     assert [shipment["cod_value"] for shipment in shipments] == [9, 0]
 
 
-def test_an_id_that_excel_has_shortened_refuses_nothing_since_nobody_needs_it() -> None:
+def test_id_shortened_by_excel_is_accepted_where_it_is_not_needed() -> None:
     export = table(SHOPIFY, shopify_order("#1", Id="6.79E+12"))
 
     orders, _ = read(export, ColumnMap.load("shopify"))

@@ -50,7 +50,7 @@ def test_date_with_one_meaning_is_read(text: str, time: str) -> None:
         ("11:00", "not a date"),
         ("tomorrow", "not a date"),
         ("2026", "not a date"),
-        ("20261127", "not a date"),
+        ("20262711", "no such date"),
     ],
 )
 def test_date_without_a_single_meaning_is_refused(text: str, reason: str) -> None:

@@ -11,11 +11,11 @@ from clickpost_async.files.header import (
 
 
 @pytest.mark.parametrize("name", ["drop_pincode", "Drop Pincode", "DROP-PINCODE", "drop  pincode"])
-def test_a_column_is_found_whatever_its_capitals_and_punctuation(name: str) -> None:
+def test_column_is_found_whatever_its_capitals_and_punctuation(name: str) -> None:
     assert find_column(name) == COLUMNS["drop_pincode"]
 
 
-def test_a_path_is_a_column_of_its_own() -> None:
+def test_path_is_a_column_of_its_own() -> None:
     column = find_column("additional.my_Field")
 
     assert (column.kind, column.india, column.world) == (
@@ -25,7 +25,7 @@ def test_a_path_is_a_column_of_its_own() -> None:
     )
 
 
-def test_a_known_path_keeps_the_kind_of_its_column() -> None:
+def test_known_path_keeps_the_kind_of_its_column() -> None:
     assert find_column("shipment_details.cod_value").kind is CellKind.NUMBER
 
 
@@ -37,13 +37,13 @@ def test_a_known_path_keeps_the_kind_of_its_column() -> None:
         ("aditional.zone", "additional.zone"),
     ],
 )
-def test_an_unknown_column_is_told_the_nearest_name(name: str, nearest: str) -> None:
+def test_unknown_column_is_reported_with_the_nearest_name(name: str, nearest: str) -> None:
     with pytest.raises(UnknownColumnError, match=f"did you mean {nearest}?"):
         find_column(name)
 
 
 @pytest.mark.parametrize("name", ["Sr. No.", "??", "additional.", "additional..x", "zzz.qqq"])
-def test_what_is_like_nothing_known_gets_general_advice(name: str) -> None:
+def test_unrecognised_column_gets_general_advice(name: str) -> None:
     with pytest.raises(UnknownColumnError, match="rename it to a known one"):
         find_column(name)
 
@@ -60,19 +60,19 @@ def test_columns_without_a_name_are_passed_over() -> None:
     assert [heading.index for heading in headings] == [0, 2]
 
 
-def test_names_that_stand_twice_are_told() -> None:
+def test_duplicate_column_names_are_reported() -> None:
     assert problems("reference_number", "note", "Note") == [
         ("Note", "columns 2 and 3 have the same name")
     ]
 
 
-def test_a_file_without_references_is_refused() -> None:
+def test_file_without_references_is_refused() -> None:
     assert problems("note") == [
         ("reference_number", "this column is missing; the first row names the columns")
     ]
 
 
-def test_a_value_cannot_be_where_other_columns_need_an_object() -> None:
+def test_value_cannot_be_where_other_columns_need_an_object() -> None:
     assert problems("reference_number", "additional.box", "additional.box.size") == [
         ("additional.box", "cannot hold a value and contain column additional.box.size as well")
     ]

@@ -36,7 +36,7 @@ def test_rows_with_one_reference_are_one_order_with_several_items() -> None:
     }
 
 
-def test_contradicting_rows_are_told_with_both_row_numbers() -> None:
+def test_contradicting_rows_are_reported_with_both_row_numbers() -> None:
     (row,) = read("reference_number,drop_city,item_sku\nA1,Pune,S1\nA1,Surat,S2\n")
 
     assert row.order is None
@@ -63,7 +63,7 @@ def test_contradicting_rows_are_told_with_both_row_numbers() -> None:
         ("market", "", Market.INDIA),
     ],
 )
-def test_the_market_is_said_or_told_by_the_countries(
+def test_market_is_given_or_derived_from_the_countries(
     titles: str, cells: str, market: Market
 ) -> None:
     (row,) = read(f"reference_number,{titles}\nA1,{cells}\n")
@@ -71,20 +71,20 @@ def test_the_market_is_said_or_told_by_the_countries(
     assert row.market is market
 
 
-def test_an_unknown_market_is_a_problem() -> None:
+def test_unknown_market_is_a_problem() -> None:
     (row,) = read("reference_number,market\nA1,moon\n")
 
     assert told(row) == ["row 2, market: india or world is needed"]
 
 
-def test_a_world_address_without_postal_code_gets_the_blank_one_clickpost_wants() -> None:
+def test_world_address_without_postal_code_gets_the_blank_one_clickpost_wants() -> None:
     (row,) = read("reference_number,drop_country,drop_postal_code\nA1,AE,\n")
 
     assert row.order is not None
     assert row.order["drop_info"] == {"country_code": "AE", "postal_code": ""}
 
 
-def test_a_field_that_the_market_does_not_have_is_a_problem() -> None:
+def test_field_that_the_market_does_not_have_is_a_problem() -> None:
     (row,) = read("reference_number,drop_country,tin\nA1,AE,T1\n")
 
     assert told(row) == ["row 2, tin: an order for world has no such field; leave it empty"]
@@ -122,13 +122,13 @@ def test_paths_reach_the_order_and_the_item_of_their_row() -> None:
     }
 
 
-def test_a_note_is_not_sent() -> None:
+def test_note_is_not_sent() -> None:
     (row,) = read("reference_number,note\nA1,call first\n")
 
     assert row.order == {"shipment_details": {"reference_number": "A1"}}
 
 
-def test_all_problems_of_an_order_are_told_together_by_row() -> None:
+def test_all_problems_of_an_order_are_reported_together_by_row() -> None:
     (row,) = read(
         "reference_number,weight,drop_phone,item_price\nA1,heavy,9.1E+11,1\nA1,,,cheap\nA1,light,,\n"
     )
@@ -154,7 +154,7 @@ def test_all_problems_of_an_order_are_told_together_by_row() -> None:
         ("", 2, "(whole row)"),
     ],
 )
-def test_a_path_of_the_order_is_located_in_the_file(path: str, row: int, column: str) -> None:
+def test_path_of_the_order_is_located_in_the_file(path: str, row: int, column: str) -> None:
     (order,) = read_orders(
         io.StringIO("reference_number,Why,Price\nA1,torn,5\nA1,torn,\nA1,,6\n"),
         columns={"why": "rvp_reason", "price": "item_price"},
@@ -163,14 +163,14 @@ def test_a_path_of_the_order_is_located_in_the_file(path: str, row: int, column:
     assert order.locate(path, "no") == RowProblem(row=row, column=column, message="no")
 
 
-def test_a_path_of_a_json_order_is_its_own_column() -> None:
+def test_path_of_a_json_order_is_its_own_column() -> None:
     (order,) = read('\n{"drop_info": {}}\n')
 
     assert order.problems == ()
     assert str(order.locate("drop_info.name", "missing")) == "row 2, drop_info.name: missing"
 
 
-def test_what_belongs_to_a_person_is_not_shown() -> None:
+def test_personal_data_of_a_row_is_not_shown() -> None:
     (row,) = read("reference_number,drop_name\nA1,Asha\n")
 
     assert "Asha" not in repr(row)

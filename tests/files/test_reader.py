@@ -82,7 +82,7 @@ def test_rows_are_numbered_as_a_spreadsheet_shows_them() -> None:
     assert references(rows) == [(3, "A1", True), (5, "A2", True)]
 
 
-def test_reference_that_comes_again_in_a_stream_is_refused_with_both_rows() -> None:
+def test_repeated_reference_in_a_stream_is_refused_with_both_rows() -> None:
     rows = read(HEADER + "A1,Pune,S\nA2,Pune,S\nA1,Pune,T\n")
 
     assert references(rows) == [(2, "A1", True), (3, "A2", True), (4, "A1", False)]
@@ -138,7 +138,7 @@ def test_json_reference_in_two_places_of_a_file_is_refused_in_both(tmp_path: Pat
     assert [row.order is None for row in rows] == [True, False, True]
 
 
-def test_json_order_that_comes_again_is_the_same_order(tmp_path: Path) -> None:
+def test_repeated_json_order_is_the_same_order(tmp_path: Path) -> None:
     path = tmp_path / "orders.jsonl"
     line = json.dumps({"shipment_details": {"reference_number": "A1", "weight": 1}})
     path.write_text(f"{line}\n{{}}\n{line}\n")
@@ -150,7 +150,7 @@ def test_json_order_that_comes_again_is_the_same_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_the_delimiter_is_told_by_the_first_row(delimiter: str) -> None:
+def test_delimiter_is_detected_from_the_first_row(delimiter: str) -> None:
     (row,) = read((HEADER + "A1,Pune,S\n").replace(",", delimiter))
 
     assert row.order == {
@@ -294,10 +294,16 @@ def test_a_further_item_without_a_reference_makes_its_order_doubtful() -> None:
     ]
 
 
-def test_an_order_without_a_reference_is_left_to_the_rules_of_orders() -> None:
+def test_row_without_a_reference_is_one_problem() -> None:
     rows = read(HEADER + "A1,Pune,S\n,Surat,T\n")
 
-    assert references(rows) == [(2, "A1", True), (3, None, True)]
+    assert references(rows) == [(2, "A1", True), (3, None, False)]
+    assert told(rows) == [
+        (
+            "row 3, reference_number: missing; every order needs one, "
+            "and totals and remarks have to be removed"
+        )
+    ]
 
 
 def test_an_order_has_a_bounded_number_of_rows() -> None:
@@ -389,7 +395,7 @@ def test_bad_json_is_a_problem_and_the_next_order_is_read(line: str, message: st
 
 
 @pytest.mark.parametrize("name", ["orders.jsonl", "ORDERS.NDJSON"])
-def test_the_name_of_a_file_tells_its_format(name: str, tmp_path: Path) -> None:
+def test_file_name_decides_its_format(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text("reference_number\n")
 

@@ -27,7 +27,7 @@ def test_every_ready_made_map_can_be_recognised_and_loaded() -> None:
 
 
 @pytest.mark.parametrize("name", TITLES)
-def test_an_export_is_told_by_its_columns(name: str) -> None:
+def test_export_is_recognised_by_its_columns(name: str) -> None:
     found = recognise(TITLES[name])
 
     assert found is not None
@@ -39,7 +39,7 @@ def test_no_export_is_seen_in_our_own_columns_or_in_others() -> None:
     assert recognise(["Order No", "Ship To PIN"]) is None
 
 
-def test_the_row_that_names_the_columns_may_come_below_others() -> None:
+def test_row_that_names_the_columns_may_come_below_others() -> None:
     rows = [(1, ["Order details", ""]), (2, TITLES["shiprocket"]), (3, ["1", "9", "S"])]
 
     found = recognise_rows(rows)
@@ -49,7 +49,7 @@ def test_the_row_that_names_the_columns_may_come_below_others() -> None:
     assert found.export is not None
 
 
-def test_our_own_columns_are_told_as_such() -> None:
+def test_own_columns_are_recognised() -> None:
     found = recognise_rows([(1, ["Reference Number", "weight"])])
 
     assert found is not None
@@ -73,7 +73,7 @@ def write(path: Path, titles: Sequence[str], *rows: Sequence[str]) -> Path:
     return path
 
 
-def test_a_map_that_is_not_filled_in_is_refused_and_a_filled_one_makes_orders(
+def test_map_that_is_not_filled_in_is_refused_and_a_filled_one_makes_orders(
     tmp_path: Path,
 ) -> None:
     titles = ["Name", "Financial Status", "Lineitem name", "Cancelled at", "Fulfillment Status"]
@@ -95,7 +95,7 @@ def test_a_map_that_is_not_filled_in_is_refused_and_a_filled_one_makes_orders(
     assert [problems for _, problems in rows] == [()]
 
 
-def test_a_map_for_an_unknown_file_suggests_what_is_alike_and_marks_the_rest(
+def test_map_for_an_unknown_file_suggests_what_is_alike_and_marks_the_rest(
     tmp_path: Path,
 ) -> None:
     found = recognise_rows(
@@ -115,7 +115,7 @@ def test_a_map_for_an_unknown_file_suggests_what_is_alike_and_marks_the_rest(
     assert '# "Mood \\"x\\"" = ""' in text
 
 
-def test_a_file_without_a_number_of_the_order_cannot_be_pushed_by_its_map(tmp_path: Path) -> None:
+def test_file_without_a_number_of_the_order_cannot_be_pushed_by_its_map(tmp_path: Path) -> None:
     found = recognise_rows([(1, ["Mood"])])
     assert found is not None
     path = tmp_path / "map.toml"

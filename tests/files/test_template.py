@@ -22,7 +22,7 @@ def test_every_column_of_a_template_is_one_of_ours() -> None:
 
 
 @pytest.mark.parametrize("market", list(Market))
-def test_the_example_of_a_template_is_an_order_without_mistakes(market: Market) -> None:
+def test_example_of_a_template_is_an_order_without_mistakes(market: Market) -> None:
     file = io.StringIO()
     write_csv_template(file, market, TODAY)
     [(row, problems)] = check(read_orders(io.StringIO(file.getvalue())))
@@ -34,7 +34,7 @@ def test_the_example_of_a_template_is_an_order_without_mistakes(market: Market) 
 
 
 @pytest.mark.parametrize("market", list(Market))
-def test_a_workbook_has_the_same_example_and_explains_each_column(market: Market) -> None:
+def test_workbook_has_the_same_example_and_explains_each_column(market: Market) -> None:
     openpyxl = pytest.importorskip("openpyxl")
     file = io.BytesIO()
     write_xlsx_template(file, market, TODAY)

@@ -19,7 +19,33 @@ from clickpost_async.files.text import Lines, UnreadableLineError, decode
     ],
 )
 def test_a_file_is_read_by_the_encoding_it_is_in(content: bytes, text: str) -> None:
-    assert decode(io.BufferedReader(io.BytesIO(content))).read() == text
+    assert "".join(Lines(decode(io.BufferedReader(io.BytesIO(content))))) == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_byte_order_mark_is_detected(encoding: str) -> None:
+    content = "reference_number\nआशा\n".encode(encoding)
+
+    lines = Lines(decode(io.BufferedReader(io.BytesIO(content))))
+
+    assert list(lines) == ["reference_number\n", "आशा\n"]
+
+
+@pytest.mark.parametrize(
+    ("content", "is_guessed"), [("Köln\n".encode(), False), ("Köln\n".encode("cp1252"), True)]
+)
+def test_line_that_is_not_utf8_is_marked(content: bytes, *, is_guessed: bool) -> None:
+    lines = Lines(decode(io.BufferedReader(io.BytesIO(content))))
+
+    assert (next(lines), lines.has_guessed_encoding) == ("Köln\n", is_guessed)
+
+
+def test_damaged_line_of_utf8_is_not_read_as_windows_1252() -> None:
+    content = "आशा ".encode() + "राव".encode()[:-1] + b"\n"
+    lines = Lines(decode(io.BufferedReader(io.BytesIO(content))))
+
+    assert next(lines).rstrip("\ufffd\n") == "आशा रा"
+    assert not lines.has_guessed_encoding
 
 
 def test_the_first_line_can_be_looked_at_before_it_is_taken() -> None:
@@ -43,7 +69,7 @@ def test_looking_ahead_gives_up_after_many_blank_lines() -> None:
     assert list(lines) == ["\n"] * 200 + ["a\n"]
 
 
-def test_a_line_that_is_too_long_is_skipped_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overlong_line_is_skipped_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LONGEST_LINE", 8)
     lines = Lines(io.StringIO("short\n" + "x" * 100 + "\nlast\n"))
 
@@ -53,7 +79,7 @@ def test_a_line_that_is_too_long_is_skipped_and_told(monkeypatch: pytest.MonkeyP
     assert list(lines) == ["last\n"]
 
 
-def test_a_first_line_that_is_too_long_is_told_when_it_is_taken(
+def test_overlong_first_line_is_reported_when_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_LONGEST_LINE", 8)

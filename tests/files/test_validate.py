@@ -2,6 +2,7 @@
 
 import io
 import json
+from typing import Any
 
 from clickpost_async.bulk import check, read_orders
 from tests.sandbox.samples import india_order
@@ -26,12 +27,27 @@ def test_check_reports_every_mistake_with_its_row() -> None:
 
 
 def test_check_refuses_the_second_order_with_a_reference() -> None:
-    found = list(check(read_orders(lines(india_order("C-1"), india_order("C-1")), format="jsonl")))
+    other: Any = india_order("C-1")
+    other["drop_info"]["drop_name"] = "Another"
+    rows = list(read_orders(lines(india_order("C-1")), format="jsonl"))
+    rows += read_orders(lines(other), format="jsonl")
+
+    found = list(check(rows))
 
     assert [[str(problem) for problem in problems] for _, problems in found] == [
         [],
-        ["row 2, shipment_details.reference_number: row 1 has it too"],
+        ["row 1, shipment_details.reference_number: row 1 has it too, for another order"],
     ]
+
+
+def test_same_order_twice_is_a_warning_as_it_is_created_once() -> None:
+    reader = read_orders(lines(india_order("C-1"), india_order("C-1")), format="jsonl")
+
+    (_, first), (row, second) = check(reader)
+
+    assert (first, second) == ((), ())
+    assert str(row.warnings[0]).endswith("row 1 has the same order")
+    assert (reader.counts.orders, reader.counts.refused) == (2, 0)
 
 
 def test_check_passes_on_mistakes_of_reading() -> None:

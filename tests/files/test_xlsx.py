@@ -302,7 +302,7 @@ def _of_another_kind() -> bytes:
 def test_file_that_is_no_workbook_is_one_problem(content: bytes) -> None:
     [row] = read_orders(io.BytesIO(content), format="xlsx")
 
-    assert "save it as CSV UTF-8" in str(row.problems[0])
+    assert re.search("save it as CSV UTF-8|unpack it first|is empty", str(row.problems[0]))
 
 
 def test_zip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,3 +312,32 @@ def test_zip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     [row] = read_orders(file)
 
     assert "unpacks to more than" in str(row.problems[0])
+
+
+@pytest.mark.parametrize(
+    ("value", "number_format", "read"),
+    [
+        (1234, "00000", "01234"),
+        (1234, "00000;@", "01234"),
+        (123456, "00000", "123456"),
+        (1234, "0", "1234"),
+        ("1234", "00000", "1234"),
+        (1234, "General", "1234"),
+    ],
+)
+def test_leading_zeros_that_a_format_shows_are_read(
+    value: object, number_format: str, read: str
+) -> None:
+    book = Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(["reference_number", "drop_postal_code", "drop_country"])
+    sheet.append(["A1", value, "US"])
+    sheet["B2"].number_format = number_format
+    file = io.BytesIO()
+    book.save(file)
+    file.seek(0)
+
+    (row,) = read_orders(file)
+
+    assert row.order is not None
+    assert row.order["drop_info"] == {"postal_code": read, "country_code": "US"}

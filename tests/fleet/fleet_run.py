@@ -1,7 +1,8 @@
-"""Push a file of orders through a fleet, kill a worker and restart Redis on the way, and look.
+"""Push a file of orders through a fleet, kill workers and Redis on the way, and count.
 
-`python -m tests.fleet.fleet_run --orders 5000` plays it for longer than the tests do. The sandbox
-is racy: it buys the label before it has recorded the reference.
+`python -m tests.fleet.fleet_run --orders 5000` plays it for longer than the tests do; with
+`--failover` a replica of Redis is promoted instead of restarting Redis. The sandbox is racy: it
+buys the label before it has recorded the reference.
 """
 
 import argparse
@@ -15,8 +16,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,48 @@ def states(journal: Path) -> Mapping[str, str]:
     return dict(rows)
 
 
+class Address:
+    """A port that leads to one Redis, and later to another, as a host name does that follows it."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._open: set[asyncio.StreamWriter] = set()
+        self.url = ""
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator["Address"]:
+        server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield self
+        finally:
+            server.close()
+            self.move(self._target)
+
+    def move(self, port: int) -> None:
+        """Lead to another port; connections to the one before break."""
+        self._target = port
+        for writer in self._open:
+            writer.transport.abort()
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._open |= {writer, there[1]}
+        await asyncio.gather(self._copy(reader, there[1]), self._copy(there[0], writer))
+        self._open -= {writer, there[1]}
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.transport.abort()
+
+
 async def play(
     folder: Path,
     *,
@@ -192,43 +235,59 @@ async def play(
     max_concurrency: int | None = None,
     patience: float = 120,
     server: type[RedisServer] = RedisServer,
+    kills: int = 1,
+    failover: bool = False,
 ) -> Verdict:
-    """Push orders; kill a worker after a third of them, restart Redis after two thirds."""
+    """Push orders; kill workers, and after two thirds of them restart Redis or promote a replica.
+
+    The workers die one after the other until a third of the orders was sent.
+    """
     file = write_orders(folder, orders)
     script = None if remember else _FORGETFUL
     journal = folder / "run.db"
     sandbox = Timing(racy=True, courier_seconds=courier_seconds)
-    async with served(sandbox) as api:
-        with server(appendonly=appendonly) as redis:
-            spelled = f"{rate:g}/1s"
-            crew = [
-                worker(
-                    api.url,
-                    redis.url,
-                    rate=spelled,
-                    # So that the others have enough to go on with when one is dead.
-                    max_concurrency=max_concurrency or min(100, orders // (4 * workers)),
-                    script=script,
-                )
-                for _ in range(workers)
-            ]
-            started = [one.__enter__() for one in crew]
-            pushing: asyncio.subprocess.Process | None = None
-            try:
-                pushing = await push(file, journal, api.url, redis.url, settling=settling)
-                await reached(sandbox, orders // 3)
-                kill(started[0])
-                await reached(sandbox, 2 * orders // 3)
-                redis.kill()
+    async with served(sandbox) as api, AsyncExitStack() as stack:
+        redis = stack.enter_context(server(appendonly=appendonly))
+        address = await stack.enter_async_context(Address(redis.port).serve())
+        replica = stack.enter_context(server(appendonly=appendonly)) if failover else None
+        if replica is not None:
+            with replica.client() as client:
+                client.replicaof("127.0.0.1", str(redis.port))
+        spelled = f"{rate:g}/1s"
+        crew = [
+            worker(
+                api.url,
+                address.url,
+                rate=spelled,
+                # So that the others have enough to go on with when one is dead.
+                max_concurrency=max_concurrency or min(100, orders // (4 * workers)),
+                script=script,
+            )
+            for _ in range(workers)
+        ]
+        started = [one.__enter__() for one in crew]
+        pushing: asyncio.subprocess.Process | None = None
+        try:
+            pushing = await push(file, journal, api.url, address.url, settling=settling)
+            for number, dying in enumerate(started[:kills], start=1):
+                await reached(sandbox, number * orders // (3 * kills))
+                kill(dying)
+            await reached(sandbox, 2 * orders // 3)
+            redis.kill()
+            if replica is None:
                 redis.start()
-                _, told = await asyncio.wait_for(pushing.communicate(), patience)
-                with redis.client() as client:
-                    queued = sum(int(client.xlen(key)) for key in client.keys("*:orders"))
-            finally:
-                if pushing is not None and pushing.returncode is None:
-                    pushing.kill()
-                for one in crew:
-                    one.__exit__(None, None, None)
+            else:
+                with replica.client() as client:
+                    client.replicaof("NO", "ONE")
+                address.move(replica.port)
+            _, told = await asyncio.wait_for(pushing.communicate(), patience)
+            with (replica or redis).client() as client:
+                queued = sum(int(client.xlen(key)) for key in client.keys("*:orders"))
+        finally:
+            if pushing is not None and pushing.returncode is None:
+                pushing.kill()
+            for one in crew:
+                one.__exit__(None, None, None)
     return Verdict(
         code=pushing.returncode or 0,
         told=told.decode(),
@@ -249,12 +308,20 @@ async def reached(sandbox: Timing, calls: int) -> None:
     raise TimeoutError(message)
 
 
+def _redis_fate(given: argparse.Namespace) -> str:
+    if given.failover:
+        return "Redis failed over to a replica"
+    return f"Redis restarted ({'empty' if given.forget else 'with its log'})"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--orders", type=int, default=5000)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--rate", type=float, default=200)
     parser.add_argument("--forget", action="store_true", help="Redis keeps nothing when it dies")
+    parser.add_argument("--kills", type=int, default=1, help="workers that are killed")
+    parser.add_argument("--failover", action="store_true", help="promote a replica of Redis")
     given = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -266,12 +333,14 @@ def main() -> int:
                 workers=given.workers,
                 rate=given.rate,
                 appendonly="no" if given.forget else "yes",
+                kills=given.kills,
+                failover=given.failover,
             )
         )
     counts = Counter(verdict.journal.values())
     print(  # noqa: T201 - what it was started for
-        f"{given.orders} orders, {given.workers} workers, {given.rate:g}/s shared, one worker"
-        f" killed, Redis restarted ({'empty' if given.forget else 'with its log'}):"
+        f"{given.orders} orders, {given.workers} workers, {given.rate:g}/s shared, {given.kills}"
+        f" killed, {_redis_fate(given)}:"
         f" {time.monotonic() - began:.1f} s, exit code {verdict.code},"
         f" {len(verdict.ledger)} bought, {verdict.twice} twice, {dict(counts)},"
         f" {len(verdict.times)} calls, worst second {verdict.worst_second},"

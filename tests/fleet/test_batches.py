@@ -142,7 +142,7 @@ async def test_worker_reads_no_message_while_it_has_all_the_orders_that_it_may_h
 
 
 @pytest.mark.asyncio
-async def test_an_order_that_ends_makes_room_though_others_of_its_message_do_not(
+async def test_order_that_ends_makes_room_though_others_of_its_message_do_not(
     server: RedisServer,
 ) -> None:
     async with AsyncExitStack() as stack:

@@ -13,12 +13,19 @@ RATE = 100
 
 
 @pytest.mark.fault("L02")
-@pytest.mark.parametrize("appendonly", ["yes", "no"])
+@pytest.mark.parametrize("fate", ["restarted", "restarted empty", "failed over"])
 @pytest.mark.asyncio
-async def test_a_killed_worker_and_a_restarted_redis_lose_no_order_and_double_none(
-    tmp_path: Path, appendonly: str
+async def test_a_killed_worker_and_a_lost_redis_lose_no_order_and_double_none(
+    tmp_path: Path, fate: str
 ) -> None:
-    verdict = await play(tmp_path, orders=240, workers=3, rate=RATE, appendonly=appendonly)
+    verdict = await play(
+        tmp_path,
+        orders=240,
+        workers=3,
+        rate=RATE,
+        appendonly="no" if fate == "restarted empty" else "yes",
+        failover=fate == "failed over",
+    )
 
     assert verdict.code == 0, verdict.told
     assert len(verdict.ledger) == len(verdict.journal) == 240
@@ -50,7 +57,7 @@ async def test_without_the_ledgers_memory_a_killed_worker_makes_labels_be_bought
 
 @pytest.mark.fault("L01")
 @pytest.mark.asyncio
-async def test_l01_a_feeder_that_is_killed_goes_on_beside_another_one_with_the_same_orders(
+async def test_l01_killed_feeder_resumes_beside_another_with_the_same_orders(
     tmp_path: Path,
 ) -> None:
     orders = 120

@@ -54,16 +54,16 @@ async def claimed(
 
 
 @pytest.mark.asyncio
-async def test_an_order_is_one_workers_and_the_others_wait(
-    one: OpenLedger, other: OpenLedger
-) -> None:
+async def test_order_is_one_workers_and_the_others_wait(one: OpenLedger, other: OpenLedger) -> None:
     assert await claimed(one) == Granted(None)
     assert await claimed(other) == HeldByOther()
     assert await claimed(one) == Granted(None)
 
 
 @pytest.mark.asyncio
-async def test_a_placed_order_gives_its_answer_to_all(one: OpenLedger, other: OpenLedger) -> None:
+async def test_placed_order_shares_its_response_with_all_waiters(
+    one: OpenLedger, other: OpenLedger
+) -> None:
     await claimed(one)
     await one.sending(KEY)
     await one.end(KEY, "aa", placed())
@@ -73,7 +73,7 @@ async def test_a_placed_order_gives_its_answer_to_all(one: OpenLedger, other: Op
 
 
 @pytest.mark.asyncio
-async def test_what_a_dead_worker_has_sent_is_in_doubt(
+async def test_sent_order_of_a_dead_worker_is_in_doubt(
     server: RedisServer, one: OpenLedger
 ) -> None:
     async with Ledger(server.url, account="acme").open() as dead:
@@ -88,7 +88,7 @@ async def test_what_a_dead_worker_has_sent_is_in_doubt(
 
 
 @pytest.mark.asyncio
-async def test_what_a_dead_worker_has_not_sent_is_free_and_may_change(
+async def test_unsent_order_of_a_dead_worker_is_free_and_may_change(
     server: RedisServer, one: OpenLedger
 ) -> None:
     async with Ledger(server.url, account="acme").open() as dead:
@@ -98,7 +98,7 @@ async def test_what_a_dead_worker_has_not_sent_is_free_and_may_change(
 
 
 @pytest.mark.asyncio
-async def test_a_worker_that_was_thought_dead_must_not_send(
+async def test_worker_that_was_thought_dead_must_not_send(
     server: RedisServer, one: OpenLedger, other: OpenLedger
 ) -> None:
     await claimed(one)
@@ -132,7 +132,7 @@ async def test_nor_may_it_send_when_the_other_one_is_done_with_the_order(
 
 
 @pytest.mark.asyncio
-async def test_a_worker_that_lives_keeps_what_it_says_it_has_and_no_more(
+async def test_live_worker_keeps_only_the_orders_it_renews(
     one: OpenLedger, other: OpenLedger
 ) -> None:
     with one.holding(KEY):
@@ -153,7 +153,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.fault("R04")
 @pytest.mark.asyncio
-async def test_r04_what_an_older_redis_says_is_under_way_is_in_doubt_and_nobodys(
+async def test_r04_order_in_flight_by_an_older_redis_is_in_doubt_and_unclaimed(
     brief: None,
 ) -> None:
     with RedisServer(save="3600 1000") as server:
@@ -184,7 +184,7 @@ async def eventually_free(ledger: OpenLedger) -> None:
 
 @pytest.mark.fault("R04")
 @pytest.mark.asyncio
-async def test_r04_a_worker_that_still_has_its_order_keeps_it_when_redis_comes_back(
+async def test_r04_worker_keeps_its_order_when_redis_is_back(
     brief: None,
 ) -> None:
     with RedisServer(appendonly="yes") as server:
@@ -203,9 +203,7 @@ async def test_r04_a_worker_that_still_has_its_order_keeps_it_when_redis_comes_b
 
 
 @pytest.mark.asyncio
-async def test_an_answer_that_did_not_arrive_is_there_again(
-    one: OpenLedger, server: RedisServer
-) -> None:
+async def test_lost_response_is_recovered(one: OpenLedger, server: RedisServer) -> None:
     box = one.reply_stream()
     await one.reply(box, 1, "first")
     await one.reply(box, 2, "second")
@@ -219,7 +217,7 @@ async def test_an_answer_that_did_not_arrive_is_there_again(
 
 
 @pytest.mark.asyncio
-async def test_an_order_that_was_refused_is_forgotten_and_may_change(
+async def test_order_that_was_refused_is_forgotten_and_may_change(
     one: OpenLedger, server: RedisServer
 ) -> None:
     await claimed(one)
@@ -232,9 +230,7 @@ async def test_an_order_that_was_refused_is_forgotten_and_may_change(
 
 
 @pytest.mark.asyncio
-async def test_an_order_that_stays_open_is_still_in_doubt(
-    one: OpenLedger, other: OpenLedger
-) -> None:
+async def test_order_that_stays_open_is_still_in_doubt(one: OpenLedger, other: OpenLedger) -> None:
     await claimed(one)
     await one.sending(KEY)
     await one.end(KEY, "aa", Result(state="open"))
@@ -283,7 +279,9 @@ async def test_registered_order_that_redis_forgot_is_in_doubt(
 
 
 @pytest.mark.asyncio
-async def test_registering_keeps_what_the_ledger_knows(one: OpenLedger, other: OpenLedger) -> None:
+async def test_registering_keeps_the_state_in_the_ledger(
+    one: OpenLedger, other: OpenLedger
+) -> None:
     await other.generation()
     await claimed(one)
     await one.sending(KEY)
@@ -298,7 +296,7 @@ async def test_registering_keeps_what_the_ledger_knows(one: OpenLedger, other: O
 
 @pytest.mark.parametrize("became", ["open", "placed"])
 @pytest.mark.asyncio
-async def test_what_became_of_a_forgotten_order_is_written_down(
+async def test_outcome_of_a_forgotten_order_is_recorded(
     one: OpenLedger, other: OpenLedger, server: RedisServer, became: str
 ) -> None:
     await claimed(one)
@@ -331,7 +329,7 @@ async def test_worker_that_lost_its_claim_changes_nothing_about_anothers(
 
 
 @pytest.mark.asyncio
-async def test_era_changes_with_a_restart_and_with_flushall_only() -> None:
+async def test_run_id_changes_with_a_restart_and_with_flushall_only() -> None:
     with RedisServer(appendonly="yes") as server:
         async with Ledger(server.url, account="acme").open() as ledger:
             first = await ledger.generation()
@@ -346,7 +344,7 @@ async def test_era_changes_with_a_restart_and_with_flushall_only() -> None:
 
 
 @pytest.mark.asyncio
-async def test_leaving_does_not_wait_for_a_redis_that_does_not_answer(
+async def test_closing_does_not_wait_for_an_unresponsive_redis(
     one: OpenLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = asyncio.Event()
@@ -363,7 +361,7 @@ async def test_leaving_does_not_wait_for_a_redis_that_does_not_answer(
 
 
 @pytest.mark.asyncio
-async def test_the_script_comes_back_after_a_flush(one: OpenLedger, server: RedisServer) -> None:
+async def test_script_is_loaded_again_after_a_flush(one: OpenLedger, server: RedisServer) -> None:
     with server.client() as client:
         client.script_flush()
     assert await claimed(one) == Granted(None)
@@ -389,11 +387,11 @@ async def test_all_that_is_kept_ends_one_day(one: OpenLedger, server: RedisServe
 
 
 @pytest.mark.parametrize("account", ["", "a{b", "a b"])
-def test_an_account_that_cannot_be_a_key_is_refused(account: str) -> None:
+def test_account_that_cannot_be_a_key_is_refused(account: str) -> None:
     with pytest.raises(ValueError, match="account"):
         Ledger("redis://127.0.0.1", account=account)
 
 
-def test_a_ledger_does_not_show_the_password() -> None:
+def test_ledger_does_not_show_the_password() -> None:
     ledger = Ledger("redis://:not-a-real-password@127.0.0.1", account="acme")
     assert "not-a-real-password" not in repr(ledger)

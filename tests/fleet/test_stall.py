@@ -113,7 +113,7 @@ async def test_failures_in_a_row_are_reported_with_the_latest(
 
 
 @pytest.mark.asyncio
-async def test_words_of_clickpost_are_not_reported(caplog: pytest.LogCaptureFixture) -> None:
+async def test_messages_of_clickpost_are_not_recorded(caplog: pytest.LogCaptureFixture) -> None:
     watched = Watched(caplog, workers=1)
     for _ in range(3):
         watched.monitor.note(answer(ServerError("Meera is not at home", http_status=500)), 100)
@@ -131,7 +131,7 @@ async def test_words_of_clickpost_are_not_reported(caplog: pytest.LogCaptureFixt
     ids=["placed", "rejected", "invalid"],
 )
 @pytest.mark.asyncio
-async def test_an_order_that_is_decided_about_ends_the_row(
+async def test_order_that_is_decided_about_ends_the_row(
     caplog: pytest.LogCaptureFixture, decided: Mapping[str, Any]
 ) -> None:
     watched = Watched(caplog, workers=2)
@@ -189,7 +189,7 @@ async def test_feeder_counts_the_workers_at_its_redis(
 
 
 @pytest.mark.asyncio
-async def test_a_worker_that_leaves_or_is_silent_is_not_counted(
+async def test_worker_that_leaves_or_is_silent_is_not_counted(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = Ledger(redis_server.url, account="counted")
@@ -225,7 +225,7 @@ async def line_with(stream: asyncio.StreamReader, words: str) -> str:
     ids=["no workers", "workers that reach nobody"],
 )
 @pytest.mark.asyncio
-async def test_bulk_says_that_its_workers_are_missing_or_fail(
+async def test_bulk_reports_missing_or_failing_workers(
     tmp_path: Path, workers: int, words: str
 ) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}/api"

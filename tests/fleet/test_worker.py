@@ -87,7 +87,7 @@ async def crew(sandbox: Sandbox, server: RedisServer) -> AsyncIterator[Crew]:
 
 
 @pytest.mark.asyncio
-async def test_the_same_order_given_to_many_workers_is_placed_once(
+async def test_same_order_given_to_many_workers_is_placed_once(
     crew: Crew, sandbox: Sandbox
 ) -> None:
     workers = [await crew.worker() for _ in range(3)]
@@ -100,7 +100,7 @@ async def test_the_same_order_given_to_many_workers_is_placed_once(
 
 
 @pytest.mark.asyncio
-async def test_a_second_task_of_a_worker_waits_for_the_first_and_not_for_it_to_settle(
+async def test_second_task_of_a_worker_waits_for_the_first_and_not_for_it_to_settle(
     crew: Crew, sandbox: Sandbox
 ) -> None:
     # It would never end, if what the first one has sent were in doubt for the second.
@@ -112,7 +112,7 @@ async def test_a_second_task_of_a_worker_waits_for_the_first_and_not_for_it_to_s
 
 
 @pytest.mark.asyncio
-async def test_an_order_that_has_changed_is_refused(crew: Crew, sandbox: Sandbox) -> None:
+async def test_order_that_has_changed_is_refused(crew: Crew, sandbox: Sandbox) -> None:
     worker = await crew.worker()
     await worker.create(india_order("PEN-7"))
     answer = await worker.create(india_order("PEN-7", shipment_details__weight=500))
@@ -124,7 +124,7 @@ async def test_an_order_that_has_changed_is_refused(crew: Crew, sandbox: Sandbox
 
 
 @pytest.mark.asyncio
-async def test_an_error_comes_back_as_it_was(crew: Crew) -> None:
+async def test_error_survives_the_queue_unchanged(crew: Crew) -> None:
     worker = await crew.worker()
     answer = await worker.create(india_order("PEN-8", shipment_details__weight=-1))
     with pytest.raises(InvalidRequestError, match=r"weight") as refused:
@@ -134,9 +134,7 @@ async def test_an_error_comes_back_as_it_was(crew: Crew) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_lost_answer_comes_back_as_one_that_nobody_knows(
-    crew: Crew, sandbox: Sandbox
-) -> None:
+async def test_lost_response_is_an_unknown_outcome(crew: Crew, sandbox: Sandbox) -> None:
     sandbox.faults.next(Fault.DROP_BEFORE)
     worker = await crew.worker(RetryPolicy.never())
     with pytest.raises(NoReplyError) as lost:
@@ -148,7 +146,7 @@ async def test_a_lost_answer_comes_back_as_one_that_nobody_knows(
 
 
 @pytest.mark.asyncio
-async def test_an_order_of_another_account_is_not_sent(crew: Crew, sandbox: Sandbox) -> None:
+async def test_order_of_another_account_is_not_sent(crew: Crew, sandbox: Sandbox) -> None:
     worker = await crew.worker()
     answer = await worker.create(
         india_order("PEN-9"), OrderTerms(account_label="emca at elsewhere")
@@ -179,7 +177,7 @@ async def test_order_of_a_worker_that_died_before_recording_it_is_found_and_not_
 
 
 @pytest.mark.asyncio
-async def test_placed_order_is_looked_up_for_its_answer_and_not_sent_again(
+async def test_placed_order_is_looked_up_for_its_response_and_not_resent(
     crew: Crew, sandbox: Sandbox
 ) -> None:
     order = india_order("PEN-22")
@@ -258,7 +256,7 @@ async def test_orders_that_redis_forgot_are_fed_again_and_placed_once(
 
 @pytest.mark.fault("R01", control=True)
 @pytest.mark.asyncio
-async def test_without_an_era_a_flushed_order_waits_unnoticed(
+async def test_flushed_order_waits_unnoticed_without_a_run_id(
     crew: Crew, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rounds = 0
@@ -298,7 +296,7 @@ def flush(server: RedisServer) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_feeder_gets_the_answers_of_many_workers(crew: Crew, sandbox: Sandbox) -> None:
+async def test_feeder_receives_the_replies_of_many_workers(crew: Crew, sandbox: Sandbox) -> None:
     fleet = await crew.fleet(await crew.worker(), await crew.worker())
     orders = await asyncio.gather(
         *(fleet.create(india_order(f"MANY-{number}")) for number in range(30))
@@ -335,7 +333,7 @@ async def test_new_order_of_a_feeder_is_not_looked_up(crew: Crew, sandbox: Sandb
 
 
 @pytest.mark.asyncio
-async def test_answers_of_a_redis_that_begins_anew_are_read_from_its_beginning(
+async def test_replies_of_a_restarted_redis_are_read_from_the_start(
     crew: Crew, server: RedisServer
 ) -> None:
     fed, feed = recording()
@@ -356,7 +354,7 @@ async def test_answers_of_a_redis_that_begins_anew_are_read_from_its_beginning(
 
 
 @pytest.mark.asyncio
-async def test_an_order_in_doubt_is_looked_up_by_the_worker(crew: Crew, sandbox: Sandbox) -> None:
+async def test_order_in_doubt_is_looked_up_by_the_worker(crew: Crew, sandbox: Sandbox) -> None:
     order = india_order("PEN-13")
     placed = await (await crew.client()).orders.create(order)
     fleet = await crew.fleet(await crew.worker())
@@ -386,7 +384,7 @@ async def test_feeding_ends_though_redis_py_lost_the_only_cancellation(crew: Cre
 
 
 @pytest.mark.asyncio
-async def test_a_queue_that_refuses_is_told_to_who_feeds_it(crew: Crew) -> None:
+async def test_feeder_gets_the_error_of_a_queue_that_refuses(crew: Crew) -> None:
     async def feed(orders: list[dict[str, Any]], terms: dict[str, Any]) -> None:
         del terms
         raise ValueError(orders[0]["shipment_details"]["reference_number"])
@@ -397,7 +395,7 @@ async def test_a_queue_that_refuses_is_told_to_who_feeds_it(crew: Crew) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_failure_that_nobody_foresaw_leaves_the_order_in_doubt(
+async def test_unexpected_failure_leaves_the_order_in_doubt(
     crew: Crew, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker = await crew.worker()

@@ -94,10 +94,18 @@ class PostgresServer:
 
     def query(self, query: str) -> list[tuple[Any, ...]]:
         """Ask it something, and return the rows."""
+        with self._connect() as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    def execute(self, statement: str, *, user: str | None = None) -> None:
+        """Run a statement that returns no rows, as another user if one is given."""
+        with self._connect(user) as connection:
+            connection.execute(statement.encode())
+
+    def _connect(self, user: str | None = None) -> psycopg.Connection[tuple[Any, ...]]:
         where = {name.removeprefix("PG").lower(): value for name, value in self.environ.items()}
         where["dbname"] = where.pop("database")
-        with psycopg.connect(**where, autocommit=True) as connection:
-            return connection.execute(query.encode()).fetchall()
+        return psycopg.connect(**where | ({"user": user} if user else {}), autocommit=True)
 
 
 @pytest.fixture(scope="session")

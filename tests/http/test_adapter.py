@@ -27,7 +27,7 @@ from tests.helpers.scripted_transport import KEY
         ("http://[::1]:8000/api", ("http", "::1", 8000, "/api")),
     ],
 )
-def test_a_base_url_is_read_once(url: str, expected: tuple[str, str, int, str]) -> None:
+def test_base_url_is_read_once(url: str, expected: tuple[str, str, int, str]) -> None:
     base = BaseURL.parse(url)
 
     assert (base.scheme, base.host, base.port, base.path) == expected
@@ -35,7 +35,7 @@ def test_a_base_url_is_read_once(url: str, expected: tuple[str, str, int, str]) 
     assert base.authority == usual
 
 
-def test_a_call_shows_neither_its_key_nor_its_body() -> None:
+def test_call_shows_neither_its_key_nor_its_body() -> None:
     base = BaseURL.parse("https://acme.example/api")
     signature = Signature("key=REDACTED", f"key={KEY}", in_body=False)
     call = HTTPRequest("POST", base, "/x?key=REDACTED", b"body", StepTimeouts(1, 2, 3), signature)
@@ -53,7 +53,7 @@ def test_only_three_headers_are_read_and_each_as_a_whole() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
-def test_a_packed_answer_is_unpacked_from_whatever_pieces_it_comes_in(size: int) -> None:
+def test_gzipped_response_is_decompressed_from_chunks_of_any_size(size: int) -> None:
     body = bytes(range(256)) * 9
     packed = gzip.compress(body)
     answer = ResponseReader()
@@ -64,7 +64,7 @@ def test_a_packed_answer_is_unpacked_from_whatever_pieces_it_comes_in(size: int)
     assert answer.body() == body
 
 
-def test_an_answer_may_be_as_large_as_is_bearable_and_no_larger(
+def test_response_may_be_as_large_as_the_limit_and_no_larger(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(response_reader, "LARGEST", 100)
@@ -85,9 +85,7 @@ PLAIN = ["", "identity", "identity, identity", "none", "UTF-8", "utf8", "8bit", 
 
 @pytest.mark.parametrize("encoding", PLAIN)
 @pytest.mark.parametrize("size", [1, 10_000])
-def test_a_body_that_is_plain_is_read_whatever_its_encoding_claims(
-    encoding: str, size: int
-) -> None:
+def test_body_that_is_plain_is_read_whatever_its_encoding_claims(encoding: str, size: int) -> None:
     body = b'{"meta": {"status": 200}}'
     answer = ResponseReader()
     answer.begin(200, [(b"content-encoding", encoding.encode())])
@@ -100,21 +98,21 @@ def test_a_body_that_is_plain_is_read_whatever_its_encoding_claims(
 @pytest.mark.parametrize(
     "encoding", ["br", "deflate", "zstd", "gzip, gzip", "gzip, br", "utf-8, compress"]
 )
-def test_a_body_that_is_compressed_in_another_way_is_refused(encoding: str) -> None:
+def test_body_that_is_compressed_in_another_way_is_refused(encoding: str) -> None:
     answer = ResponseReader()
     with pytest.raises(UnreadableReplyError, match="unexpected Content-Encoding"):
         answer.begin(200, [(b"content-encoding", encoding.encode())])
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP, identity", "gzip,", "identity,gzip"])
-def test_a_body_that_is_not_packed_although_it_claims_to_be_is_refused(encoding: str) -> None:
+def test_body_that_is_not_packed_although_it_claims_to_be_is_refused(encoding: str) -> None:
     answer = ResponseReader()
     answer.begin(200, [(b"content-encoding", encoding.encode())])
     with pytest.raises(UnreadableReplyError, match="gzip data is damaged"):
         answer.feed(b'{"meta": {"status": 200}}')
 
 
-def test_a_deflated_answer_was_not_asked_for() -> None:
+def test_deflated_response_is_refused() -> None:
     answer = ResponseReader()
     with pytest.raises(UnreadableReplyError, match="in the response: deflate") as caught:
         answer.begin(207, [(b"content-encoding", b"deflate")])
@@ -144,11 +142,11 @@ class Own(httpx.ConnectTimeout):
         (RuntimeError(), FailureKind.UNEXPECTED),
     ],
 )
-def test_the_family_of_httpx_is_sorted_by_name(error: Exception, expected: FailureKind) -> None:
+def test_family_of_httpx_is_sorted_by_name(error: Exception, expected: FailureKind) -> None:
     assert failure_of(error) is expected
 
 
-def test_what_httpcore_logs_of_a_step_loses_the_words_of_the_answer() -> None:
+def test_httpcore_log_of_a_step_omits_the_reason_phrase() -> None:
     told = {"return_value": (b"Location", KEY), "exception": ValueError(KEY), "timeout": 5}
     drop_quoted_payload(told)
 

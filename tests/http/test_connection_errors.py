@@ -39,7 +39,7 @@ async def failure_of(clickpost: Any) -> ClickPostError:
 
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_refused_connection_names_host_port_and_reason(wire: str) -> None:
+async def test_refused_connection_names_host_port_and_reason(wire: str) -> None:
     port = closed_port()
     async with client(wire, f"http://127.0.0.1:{port}/api") as clickpost:
         error = await failure_of(clickpost)
@@ -76,7 +76,7 @@ SYSTEM_ERRORS: dict[str, tuple[Callable[[], OSError], str]] = {
 @every_adapter
 @pytest.mark.parametrize("kind", SYSTEM_ERRORS)
 @pytest.mark.asyncio
-async def test_what_the_system_says_is_passed_on(
+async def test_system_error_is_named_in_the_message(
     kind: str, wire: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make, said = SYSTEM_ERRORS[kind]
@@ -96,7 +96,7 @@ async def test_what_the_system_says_is_passed_on(
 @every_adapter
 @pytest.mark.parametrize("number", [socket.EAI_NONAME, socket.EAI_AGAIN])
 @pytest.mark.asyncio
-async def test_a_name_that_cannot_be_resolved_is_told_apart(
+async def test_unresolvable_host_name_is_reported_as_such(
     number: int, wire: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_: Any, **__: Any) -> Any:
@@ -166,7 +166,7 @@ def test_too_many_open_files_are_named() -> None:
 
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_certificate_error_says_where_an_authority_is_given(wire: str) -> None:
+async def test_certificate_error_names_the_settings_for_an_authority(wire: str) -> None:
     async with (
         serving_tls(trustme.CA().issue_cert("127.0.0.1")) as server,
         client(wire, f"https://127.0.0.1:{server.port}/api") as clickpost,
@@ -182,7 +182,7 @@ async def test_a_certificate_error_says_where_an_authority_is_given(wire: str) -
 
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_server_without_tls_is_said_to_have_none(wire: str) -> None:
+async def test_server_without_tls_is_reported_as_a_tls_failure(wire: str) -> None:
     async def speaks_first(peer: Any) -> None:
         await peer.send(b"220 ready\r\n")
         await peer.until_gone()
@@ -198,7 +198,7 @@ async def test_a_server_without_tls_is_said_to_have_none(wire: str) -> None:
 
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_connection_that_breaks_later_says_so(wire: str) -> None:
+async def test_connection_reset_after_the_request_names_host_and_reason(wire: str) -> None:
     async with (
         serving(resets_after_the_call) as server,
         client(wire, server.url) as clickpost,
@@ -228,7 +228,7 @@ async def test_advice_to_call_again_is_given_only_where_it_helps() -> None:
 # --- the reason itself ------------------------------------------------------------------------
 
 
-def test_a_reason_is_found_among_several_and_in_a_ring() -> None:
+def test_reason_is_found_among_several_and_in_a_ring() -> None:
     group = OSError("All connection attempts failed")
     group.__cause__ = ExceptionGroup(
         "several", [OSError(errno.ECONNREFUSED, "x"), OSError(errno.ENETUNREACH, "y")]
@@ -240,7 +240,7 @@ def test_a_reason_is_found_among_several_and_in_a_ring() -> None:
     assert reason_of(ring, "x:1").text == "RuntimeError"
 
 
-def test_words_of_an_error_that_may_hold_the_key_are_not_repeated() -> None:
+def test_message_of_a_foreign_error_is_not_repeated() -> None:
     for error in (
         OSError(f"cannot reach ?key={KEY}"),
         OSError(errno.ECONNRESET, f"reset ?key={KEY}", f"?key={KEY}"),
@@ -254,5 +254,5 @@ def test_words_of_an_error_that_may_hold_the_key_are_not_repeated() -> None:
 @pytest.mark.parametrize(
     ("host", "expected"), [("api.example", "api.example:443"), ("::1", "[::1]:443")]
 )
-def test_an_address_is_written_as_a_url_has_it(host: str, expected: str) -> None:
+def test_address_is_written_as_a_url_has_it(host: str, expected: str) -> None:
     assert address(host, 443) == expected

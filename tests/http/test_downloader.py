@@ -172,9 +172,7 @@ on_both = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 @pytest.mark.fault("S04")
 @on_both
-def test_a_label_comes_whole_into_a_file_that_only_its_owner_reads(
-    tmp_path: Path, backend: str
-) -> None:
+def test_label_is_written_whole_to_a_private_file(tmp_path: Path, backend: str) -> None:
     async def run() -> None:
         async with served(http(PDF)) as server:
             path = await fetched(server, tmp_path / "label.pdf")
@@ -188,7 +186,7 @@ def test_a_label_comes_whole_into_a_file_that_only_its_owner_reads(
 
 @pytest.mark.fault("S04")
 @on_both
-def test_a_page_is_no_label_and_leaves_no_file(tmp_path: Path, backend: str) -> None:
+def test_page_is_no_label_and_leaves_no_file(tmp_path: Path, backend: str) -> None:
     async def run() -> None:
         page = b"<!DOCTYPE html><title>Sorry</title>" + b" " * 200_000
         async with served(http(page, content_type="application/pdf")) as server:
@@ -216,7 +214,7 @@ def test_a_page_is_no_label_and_leaves_no_file(tmp_path: Path, backend: str) -> 
     ],
 )
 @pytest.mark.asyncio
-async def test_a_file_is_taken_by_what_it_is(
+async def test_file_is_taken_by_what_it_is(
     tmp_path: Path, download: Download, body: bytes, comes: bool
 ) -> None:
     async with served(http(body)) as server:
@@ -231,7 +229,7 @@ async def test_a_file_is_taken_by_what_it_is(
 
 
 @pytest.mark.asyncio
-async def test_the_name_that_a_server_wishes_for_is_ignored(tmp_path: Path) -> None:
+async def test_name_that_a_server_wishes_for_is_ignored(tmp_path: Path) -> None:
     wish = 'attachment; filename="../../wished.pdf"'
     async with served(http(PDF, content_disposition=wish)) as server:
         await fetched(server, tmp_path / "label.pdf")
@@ -243,7 +241,7 @@ async def test_the_name_that_a_server_wishes_for_is_ignored(tmp_path: Path) -> N
 
 @pytest.mark.fault("S03")
 @on_both
-def test_the_checked_address_is_called_and_the_certificate_is_held_to_the_name(
+def test_checked_address_is_called_and_the_certificate_is_held_to_the_name(
     tmp_path: Path, authority: trustme.CA, trusting: ssl.SSLContext, backend: str
 ) -> None:
     async def run() -> None:
@@ -269,7 +267,7 @@ def test_the_checked_address_is_called_and_the_certificate_is_held_to_the_name(
 
 
 @pytest.mark.asyncio
-async def test_a_certificate_for_another_name_is_refused(
+async def test_certificate_for_another_name_is_refused(
     tmp_path: Path, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
     async with served(http(PDF), certified(authority, "other.s3.amazonaws.com")) as server:
@@ -281,7 +279,7 @@ async def test_a_certificate_for_another_name_is_refused(
 
 
 @pytest.mark.asyncio
-async def test_a_certificate_of_an_unknown_authority_is_refused(
+async def test_certificate_of_an_unknown_authority_is_refused(
     tmp_path: Path, authority: trustme.CA
 ) -> None:
     async with served(http(PDF), certified(authority)) as server:
@@ -322,7 +320,7 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(
 )
 @pytest.mark.parametrize("beside", [[], [PUBLIC]])
 @pytest.mark.asyncio
-async def test_a_host_that_leads_inside_is_refused(
+async def test_host_that_leads_inside_is_refused(
     tmp_path: Path, address: str, beside: list[str]
 ) -> None:
     network = Network()
@@ -337,7 +335,7 @@ async def test_a_host_that_leads_inside_is_refused(
 
 @pytest.mark.parametrize("address", [PUBLIC, "2600:1fa0::1", "64:ff9b::34db:400a"])
 @pytest.mark.asyncio
-async def test_a_host_that_leads_outside_is_called(tmp_path: Path, address: str) -> None:
+async def test_host_that_leads_outside_is_called(tmp_path: Path, address: str) -> None:
     network = Network()
     names = Names(**{NAME.replace(".", "_"): [[address, PUBLIC]]})
     with pytest.raises(NotSentError, match=r"cannot connect to .*:443: ConnectError") as caught:
@@ -350,7 +348,7 @@ async def test_a_host_that_leads_outside_is_called(tmp_path: Path, address: str)
 
 @pytest.mark.parametrize("error", [OSError("no such host"), UnicodeError("label too long")])
 @pytest.mark.asyncio
-async def test_a_host_that_cannot_be_found_is_not_sent(tmp_path: Path, error: Exception) -> None:
+async def test_host_that_cannot_be_found_is_not_sent(tmp_path: Path, error: Exception) -> None:
     async def nowhere(host: str, port: int) -> Sequence[str]:
         raise error
 
@@ -389,9 +387,7 @@ async def test_a_host_that_cannot_be_found_is_not_sent(tmp_path: Path, error: Ex
     ],
 )
 @pytest.mark.asyncio
-async def test_a_url_that_is_not_to_be_followed_is_refused_before_anything_is_asked(
-    tmp_path: Path, url: str
-) -> None:
+async def test_forbidden_url_is_refused_before_any_request(tmp_path: Path, url: str) -> None:
     names, network = Names(), Network()
     with pytest.raises(InvalidRequestError) as caught:
         await Downloader(resolve=names, network=network).download(LABEL, url, tmp_path / "file")
@@ -400,7 +396,7 @@ async def test_a_url_that_is_not_to_be_followed_is_refused_before_anything_is_as
 
 
 @pytest.mark.asyncio
-async def test_this_machine_is_asked_only_where_that_was_allowed(tmp_path: Path) -> None:
+async def test_loopback_is_called_only_where_allowed(tmp_path: Path) -> None:
     async with served(http(PDF)) as server:
         url = f"http://127.0.0.1:{server.port}/DL1.pdf"
         with pytest.raises(InvalidRequestError, match="https is needed"):
@@ -411,7 +407,7 @@ async def test_this_machine_is_asked_only_where_that_was_allowed(tmp_path: Path)
 
 
 @pytest.mark.asyncio
-async def test_a_sandbox_elsewhere_is_asked_in_plain_http_at_its_own_host_and_port(
+async def test_sandbox_on_another_port_is_called_over_plain_http(
     tmp_path: Path,
 ) -> None:
     async with served(http(PDF)) as server:
@@ -424,7 +420,7 @@ async def test_a_sandbox_elsewhere_is_asked_in_plain_http_at_its_own_host_and_po
     assert (tmp_path / "label.pdf").read_bytes() == PDF
 
 
-def test_a_redirect_of_another_host_to_a_sandbox_elsewhere_is_refused() -> None:
+def test_redirect_of_another_host_to_a_sandbox_elsewhere_is_refused() -> None:
     allowed = partial(check_url, hosts=(NAME,), loopback=False, plain_http="sandbox:8000")
     signed = allowed(SIGNED, before=None)
     sandbox = allowed("http://sandbox:8000/DL1.pdf", before=None)
@@ -435,7 +431,7 @@ def test_a_redirect_of_another_host_to_a_sandbox_elsewhere_is_refused() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_loopback_name_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
+async def test_loopback_name_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
     network = Network()
     downloader = local(resolve=Names(localhost=[["10.0.0.1"]]), network=network)
     with pytest.raises(InvalidRequestError, match="not public"):
@@ -493,7 +489,7 @@ async def test_two_redirects_are_followed_and_each_host_is_checked_again(
 
 
 @pytest.mark.asyncio
-async def test_a_third_redirect_is_not_followed(tmp_path: Path) -> None:
+async def test_third_redirect_is_not_followed(tmp_path: Path) -> None:
     async with served(moved("/DL1.pdf")) as server:
         with pytest.raises(RefusedError, match="redirected more than 2 times"):
             await fetched(server, tmp_path / "label.pdf")
@@ -517,7 +513,7 @@ async def test_a_third_redirect_is_not_followed(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.asyncio
-async def test_a_redirect_out_of_what_is_allowed_is_refused(
+async def test_redirect_out_of_what_is_allowed_is_refused(
     tmp_path: Path, authority: trustme.CA, trusting: ssl.SSLContext, location: str
 ) -> None:
     async with served(moved(location), certified(authority)) as server:
@@ -531,7 +527,7 @@ async def test_a_redirect_out_of_what_is_allowed_is_refused(
 
 @pytest.mark.fault("S03")
 @pytest.mark.asyncio
-async def test_a_redirect_to_a_name_that_leads_inside_is_refused(
+async def test_redirect_to_a_name_that_leads_inside_is_refused(
     tmp_path: Path, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
     names = Names(inside_amazonaws_com=[["169.254.169.254"]])
@@ -545,7 +541,7 @@ async def test_a_redirect_to_a_name_that_leads_inside_is_refused(
 
 
 @pytest.mark.asyncio
-async def test_a_redirect_to_nowhere_is_unreadable(tmp_path: Path) -> None:
+async def test_redirect_to_nowhere_is_unreadable(tmp_path: Path) -> None:
     async with served(moved("")) as server:
         with pytest.raises(UnreadableReplyError, match="redirect without a Location header"):
             await fetched(server, tmp_path / "label.pdf")
@@ -557,9 +553,7 @@ async def test_a_redirect_to_nowhere_is_unreadable(tmp_path: Path) -> None:
 # Without a length the end of the answer is the end of the connection.
 @pytest.mark.parametrize("length", [str(len(PDF)), ""])
 @pytest.mark.asyncio
-async def test_a_file_may_be_as_large_as_the_bound_and_no_larger(
-    tmp_path: Path, length: str
-) -> None:
+async def test_file_may_be_as_large_as_the_bound_and_no_larger(tmp_path: Path, length: str) -> None:
     async with served(http(PDF, content_length=length)) as server:
         url = f"http://127.0.0.1:{server.port}/DL1.pdf"
         with pytest.raises(UnreadableReplyError, match=f"larger than {len(PDF) - 1} bytes"):
@@ -571,7 +565,7 @@ async def test_a_file_may_be_as_large_as_the_bound_and_no_larger(
 
 @pytest.mark.fault("S04")
 @on_both
-def test_a_file_that_grows_over_the_bound_is_given_up(tmp_path: Path, backend: str) -> None:
+def test_file_that_grows_over_the_bound_is_given_up(tmp_path: Path, backend: str) -> None:
     async def endless(stream: ByteStream) -> None:
         await stream.send(b"HTTP/1.1 200 Told\r\nconnection: close\r\n\r\n" + PDF)
         for _ in range(1000):
@@ -588,7 +582,7 @@ def test_a_file_that_grows_over_the_bound_is_given_up(tmp_path: Path, backend: s
 
 
 @on_both
-def test_a_file_that_is_cut_off_leaves_nothing(tmp_path: Path, backend: str) -> None:
+def test_file_that_is_cut_off_leaves_nothing(tmp_path: Path, backend: str) -> None:
     async def run() -> None:
         async with served(http(PDF, content_length=str(len(PDF) + 1))) as server:
             with pytest.raises(NoReplyError, match="was not complete") as caught:
@@ -605,7 +599,7 @@ async def _stalled(stream: ByteStream) -> None:
 
 
 @on_both
-def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path, backend: str) -> None:
+def test_file_that_takes_too_long_is_given_up(tmp_path: Path, backend: str) -> None:
     async def run() -> None:
         async with served(_stalled) as server:
             url = f"http://127.0.0.1:{server.port}/DL1.pdf"
@@ -617,7 +611,7 @@ def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path, backend: str) ->
 
 
 @on_both
-def test_a_download_that_is_cancelled_leaves_nothing(tmp_path: Path, backend: str) -> None:
+def test_download_that_is_cancelled_leaves_nothing(tmp_path: Path, backend: str) -> None:
     async def run() -> None:
         async with served(_stalled) as server, anyio.create_task_group() as group:
             group.start_soon(fetched, server, tmp_path / "label.pdf")
@@ -634,7 +628,7 @@ def test_a_download_that_is_cancelled_leaves_nothing(tmp_path: Path, backend: st
 
 @pytest.mark.fault("S04")
 @pytest.mark.asyncio
-async def test_a_file_that_is_packed_is_refused(tmp_path: Path) -> None:
+async def test_file_that_is_packed_is_refused(tmp_path: Path) -> None:
     async with served(http(PDF, content_encoding="gzip")) as server:
         with pytest.raises(UnreadableReplyError, match="unexpected Content-Encoding"):
             await fetched(server, tmp_path / "label.pdf")
@@ -651,7 +645,7 @@ async def test_a_file_that_is_packed_is_refused(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.asyncio
-async def test_an_answer_that_is_no_file_says_what_to_do(
+async def test_response_that_is_no_file_has_advice(
     tmp_path: Path,
     status: int,
     kind: type[ClickPostError],
@@ -671,7 +665,7 @@ async def test_an_answer_that_is_no_file_says_what_to_do(
 
 
 @pytest.mark.asyncio
-async def test_a_file_that_is_there_is_kept_unless_it_may_be_overwritten(tmp_path: Path) -> None:
+async def test_file_that_is_there_is_kept_unless_it_may_be_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "label.pdf"
     path.write_text("kept")
     async with served(http(PDF)) as server:
@@ -684,7 +678,7 @@ async def test_a_file_that_is_there_is_kept_unless_it_may_be_overwritten(tmp_pat
 
 
 @pytest.mark.asyncio
-async def test_a_file_that_turns_up_meanwhile_is_kept(tmp_path: Path) -> None:
+async def test_file_that_turns_up_meanwhile_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "label.pdf"
 
     async def meanwhile(stream: ByteStream) -> None:
@@ -701,7 +695,7 @@ async def test_a_file_that_turns_up_meanwhile_is_kept(tmp_path: Path) -> None:
 @pytest.mark.fault("S04")
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.asyncio
-async def test_a_link_is_never_followed(tmp_path: Path, there: bool) -> None:
+async def test_link_is_never_followed(tmp_path: Path, there: bool) -> None:
     victim, path = tmp_path / "victim", tmp_path / "label.pdf"
     if there:
         victim.write_text("kept")
@@ -717,7 +711,7 @@ async def test_a_link_is_never_followed(tmp_path: Path, there: bool) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_place_that_cannot_hold_a_file_is_refused_before_anything_is_asked(
+async def test_unwritable_path_is_refused_before_any_request(
     tmp_path: Path,
 ) -> None:
     async with served(http(PDF)) as server:

@@ -97,7 +97,7 @@ async def noting(*headers: bytes) -> AsyncIterator[tuple[Server, list[bytes]]]:
 
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_call_has_these_lines_and_no_others(wire: str) -> None:
+async def test_request_has_exactly_these_headers(wire: str) -> None:
     async with noting() as (server, calls), client(wire, server.url) as clickpost:
         await clickpost.get(QUESTION, {"q": "A 1&key=x#/../+é%2F"})
         await clickpost.orders.create(india_order("R-1"))
@@ -123,7 +123,7 @@ async def test_a_call_has_these_lines_and_no_others(wire: str) -> None:
 
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_large_body_arrives_whole(wire: str) -> None:
+async def test_large_body_is_sent_whole(wire: str) -> None:
     async with noting() as (server, calls), client(wire, server.url) as clickpost:
         order = india_order("R-1", additional=BIG)
         assert (await clickpost.orders.create(order)).waybill == "W-1"
@@ -134,7 +134,7 @@ async def test_a_large_body_arrives_whole(wire: str) -> None:
 
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_cookie_is_not_kept(wire: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_cookies_are_not_stored(wire: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     cookies = b'set-cookie: a=b; path=/\r\nset-cookie: "odd="value\r\n'
     async with noting(cookies) as (server, calls), client(wire, server.url) as clickpost:
@@ -148,7 +148,7 @@ async def test_a_cookie_is_not_kept(wire: str, caplog: pytest.LogCaptureFixture)
 @pytest.mark.fault("T21")
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_proxy_of_the_environment_sees_nothing(
+async def test_proxy_of_the_environment_sees_nothing(
     wire: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serving() as server, serving() as evil:
@@ -165,7 +165,7 @@ async def test_a_proxy_of_the_environment_sees_nothing(
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
 @pytest.mark.asyncio
-async def test_through_a_proxy_go_those_who_give_httpxs_transport_one(library: Any) -> None:
+async def test_httpx_transport_uses_its_own_proxy(library: Any) -> None:
     seen: list[bytes] = []
 
     async def talk(peer: Peer) -> None:
@@ -198,7 +198,7 @@ async def test_through_a_proxy_go_those_who_give_httpxs_transport_one(library: A
 
 @every_adapter
 @pytest.mark.asyncio
-async def test_without_a_fault_the_server_answers_on_one_connection(wire: str) -> None:
+async def test_calls_without_a_fault_share_one_connection(wire: str) -> None:
     async with serving() as server, client(wire, server.url) as clickpost:
         for _ in range(5):
             await is_well(clickpost, server)
@@ -209,7 +209,7 @@ async def test_without_a_fault_the_server_answers_on_one_connection(wire: str) -
 @every_adapter
 @pytest.mark.asyncio
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_fault_on_the_wire_says_what_is_known_and_leaves_nothing_behind(
+async def test_fault_on_the_wire_reports_the_outcome_and_leaks_no_connection(
     fault: str, wire: str
 ) -> None:
     talk, expected = FAULTS[fault]
@@ -234,7 +234,7 @@ async def test_a_fault_on_the_wire_says_what_is_known_and_leaves_nothing_behind(
 @pytest.mark.fault("P10")
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_redirect_is_followed_nowhere(wire: str) -> None:
+async def test_redirect_is_not_followed(wire: str) -> None:
     async with serving() as elsewhere:
         moved = http(b"", "307 Moved", location=f"{elsewhere.url}/v3/create-order/")
         async with serving(answers(moved)) as server, client(wire, server.url) as clickpost:
@@ -246,7 +246,7 @@ async def test_a_redirect_is_followed_nowhere(wire: str) -> None:
 
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_closed_port_means_that_nothing_left(wire: str) -> None:
+async def test_closed_port_means_not_sent(wire: str) -> None:
     async with client(wire, f"http://127.0.0.1:{closed_port()}/api") as clickpost:
         with pytest.raises(NotSentError) as caught:
             await clickpost.orders.create(india_order("R-1"))
@@ -262,7 +262,7 @@ async def test_a_closed_port_means_that_nothing_left(wire: str) -> None:
     [http(gzip.compress(PLACED), content_encoding="gzip"), chunked(PLACED[:9], PLACED[9:], b"")],
     ids=["packed", "chunked"],
 )
-async def test_packed_and_chunked_answers_are_read(body: bytes, wire: str) -> None:
+async def test_gzipped_and_chunked_responses_are_read(body: bytes, wire: str) -> None:
     async with serving(answers(body)) as server, client(wire, server.url) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
@@ -272,7 +272,7 @@ async def test_packed_and_chunked_answers_are_read(body: bytes, wire: str) -> No
 @pytest.mark.fault("P08")
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_bomb_of_one_megabyte_does_not_unpack_to_its_gigabyte(wire: str) -> None:
+async def test_bomb_of_one_megabyte_does_not_unpack_to_its_gigabyte(wire: str) -> None:
     packed = http(bomb(1024), content_encoding="gzip")
     async with serving(answers(packed)) as server, client(wire, server.url) as clickpost:
         tracemalloc.start()
@@ -290,7 +290,7 @@ async def test_a_bomb_of_one_megabyte_does_not_unpack_to_its_gigabyte(wire: str)
 @pytest.mark.fault("T14")
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_server_that_stops_reading_leaves_the_call_in_doubt(wire: str) -> None:
+async def test_server_that_stops_reading_leaves_the_call_in_doubt(wire: str) -> None:
     async def does_not_read(peer: Peer) -> None:
         await asyncio.sleep(30)
 
@@ -309,7 +309,7 @@ async def test_a_server_that_stops_reading_leaves_the_call_in_doubt(wire: str) -
 @pytest.mark.fault("T15")
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_gateways_page_that_comes_early_leaves_the_call_in_doubt(wire: str) -> None:
+async def test_early_page_of_a_gateway_leaves_the_call_in_doubt(wire: str) -> None:
     async def refuses_early(peer: Peer) -> None:
         await peer._reader.read(1000)
         await peer.send(http(b"no", "413 Content Too Large"))
@@ -328,7 +328,7 @@ async def test_a_gateways_page_that_comes_early_leaves_the_call_in_doubt(wire: s
 
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_connection_that_was_closed_while_idle_is_noticed(wire: str) -> None:
+async def test_connection_that_was_closed_while_idle_is_noticed(wire: str) -> None:
     async with serving(answers(http(PLACED))) as server, client(wire, server.url) as clickpost:
         for _ in range(3):
             await clickpost.orders.create(india_order("R-1"))
@@ -355,7 +355,7 @@ async def closes_at_its_second_call(peer: Peer) -> None:
 @every_adapter
 @pytest.mark.parametrize("talk", [breaks_at_its_second_call, closes_at_its_second_call])
 @pytest.mark.asyncio
-async def test_a_connection_that_breaks_at_its_second_call_leaves_that_one_unknown(
+async def test_connection_that_breaks_at_its_second_call_leaves_that_one_unknown(
     talk: Callable[[Peer], Any], wire: str
 ) -> None:
     async with serving(talk) as server, client(wire, server.url) as clickpost:
@@ -439,7 +439,7 @@ async def reads_slowly(peer: Peer) -> None:
 @every_adapter
 @pytest.mark.parametrize("talk", [hangs, reads_slowly, FAULTS["half a body and silence"][0]])
 @pytest.mark.asyncio
-async def test_a_call_that_is_given_up_while_it_is_sent_or_answered_leaves_nothing(
+async def test_call_cancelled_while_sending_or_reading_leaves_no_connection(
     talk: Callable[[Peer], Any], wire: str
 ) -> None:
     async with serving(talk) as server, client(wire, server.url) as clickpost:
@@ -460,7 +460,7 @@ async def test_a_call_that_is_given_up_while_it_is_sent_or_answered_leaves_nothi
 @every_adapter
 @pytest.mark.asyncio
 @pytest.mark.parametrize("turns", range(1, 24))
-async def test_a_call_that_is_given_up_at_any_turn_leaves_what_works(turns: int, wire: str) -> None:
+async def test_call_cancelled_at_any_step_leaves_a_working_client(turns: int, wire: str) -> None:
     async with serving() as server, client(wire, server.url, max_concurrency=1) as clickpost:
         call = asyncio.create_task(clickpost.get(QUESTION))
         for _ in range(turns):
@@ -475,7 +475,7 @@ async def test_a_call_that_is_given_up_at_any_turn_leaves_what_works(turns: int,
 
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_call_that_is_given_up_while_it_connects_has_sent_nothing(
+async def test_call_that_is_given_up_while_it_connects_has_sent_nothing(
     wire: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = asyncio.Event()
@@ -530,7 +530,7 @@ def authority(monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
 @pytest.mark.fault("T04")
 @every_adapter
 @pytest.mark.asyncio
-async def test_tls_is_spoken_and_its_connections_are_kept(wire: str, authority: trustme.CA) -> None:
+async def test_tls_connections_are_reused(wire: str, authority: trustme.CA) -> None:
     async with serving_tls(authority.issue_cert("127.0.0.1")) as server:
         async with client(wire, f"https://127.0.0.1:{server.port}/api") as clickpost:
             for _ in range(3):
@@ -544,9 +544,7 @@ async def test_tls_is_spoken_and_its_connections_are_kept(wire: str, authority: 
 @every_adapter
 @pytest.mark.asyncio
 @pytest.mark.parametrize("flaw", ["self-signed", "another's", "expired"])
-async def test_a_certificate_is_checked_and_refusing_it_is_final(
-    flaw: str, wire: str, authority: trustme.CA
-) -> None:
+async def test_refused_certificate_is_final(flaw: str, wire: str, authority: trustme.CA) -> None:
     issuer = trustme.CA() if flaw == "self-signed" else authority
     name = "nila.example" if flaw == "another's" else "127.0.0.1"
     end = datetime(2020, 1, 1, tzinfo=UTC) if flaw == "expired" else None
@@ -563,7 +561,7 @@ async def test_a_certificate_is_checked_and_refusing_it_is_final(
 @pytest.mark.fault("T04")
 @every_adapter
 @pytest.mark.asyncio
-async def test_a_server_that_does_not_speak_tls_is_sent_nothing(wire: str) -> None:
+async def test_server_that_does_not_speak_tls_is_sent_nothing(wire: str) -> None:
     async with (
         serving(answers(http(PLACED))) as server,
         client(
@@ -580,7 +578,7 @@ async def test_a_server_that_does_not_speak_tls_is_sent_nothing(wire: str) -> No
 
 
 @pytest.mark.parametrize("name", ["aiohttp", "httpx2", "httpx", "", "HTTPTOOLS"])
-def test_a_name_that_is_none_is_refused_with_those_that_are(name: str) -> None:
+def test_name_that_is_none_is_refused_with_those_that_are(name: str) -> None:
     with pytest.raises(ValueError, match="transport: pass 'httptools', or a transport object"):
         client("default", "http://127.0.0.1:9/api", transport=name)
 
@@ -594,7 +592,7 @@ def test_client_without_httptools_names_the_extra_to_install(
         client("httptools", "http://127.0.0.1:9/api")
 
 
-def test_httptools_on_trio_says_that_it_needs_asyncio() -> None:
+def test_httptools_on_trio_is_refused_with_the_reason() -> None:
     clickpost = client("httptools", "http://127.0.0.1:9/api")
     with pytest.raises(NotSentError, match="transport='httptools' needs asyncio") as caught:
         trio.run(clickpost.get, QUESTION)
@@ -603,7 +601,7 @@ def test_httptools_on_trio_says_that_it_needs_asyncio() -> None:
 
 
 @pytest.mark.parametrize("wire", ["default", "httpx", "httpx2"])
-def test_the_others_work_on_trio(wire: str) -> None:
+def test_others_work_on_trio(wire: str) -> None:
     from clickpost_async.sandbox import Sandbox, Served
 
     server = Served(Sandbox())

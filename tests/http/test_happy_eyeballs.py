@@ -48,7 +48,7 @@ async def port_of() -> int:
 
 
 @pytest.mark.asyncio
-async def test_an_address_is_not_looked_up(addresses: Any) -> None:
+async def test_address_is_not_looked_up(addresses: Any) -> None:
     async with serving() as server:
         addresses(closed_port())
         made = await connect(asyncio.get_running_loop(), "127.0.0.1", server.port)
@@ -57,7 +57,7 @@ async def test_an_address_is_not_looked_up(addresses: Any) -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_next_address_is_tried_at_once_where_the_first_is_refused(addresses: Any) -> None:
+async def test_next_address_is_tried_at_once_where_the_first_is_refused(addresses: Any) -> None:
     async with serving() as server:
         addresses(closed_port(), server.port)
         assert await port_of() == server.port
@@ -99,14 +99,14 @@ async def test_second_of_two_sockets_that_connect_at_once_is_closed(
 
 
 @pytest.mark.asyncio
-async def test_the_next_address_is_tried_beside_a_first_that_says_nothing(addresses: Any) -> None:
+async def test_next_address_is_tried_while_the_first_is_silent(addresses: Any) -> None:
     async with serving() as server:
         addresses(1, 2, server.port, deaf=frozenset({1, 2}))
         assert await port_of() == server.port
 
 
 @pytest.mark.asyncio
-async def test_two_that_answer_at_once_leave_one_connection(addresses: Any) -> None:
+async def test_two_simultaneous_connects_leave_one_connection(addresses: Any) -> None:
     async with serving() as server:
         addresses(server.port, server.port)
         assert await port_of() == server.port
@@ -114,7 +114,7 @@ async def test_two_that_answer_at_once_leave_one_connection(addresses: Any) -> N
 
 
 @pytest.mark.asyncio
-async def test_where_none_answers_the_last_ones_error_is_raised(addresses: Any) -> None:
+async def test_last_error_is_raised_where_no_address_connects(addresses: Any) -> None:
     addresses(closed_port(), closed_port())
     with pytest.raises(ConnectionRefusedError):
         await port_of()
@@ -136,7 +136,7 @@ async def test_being_cancelled_leaves_no_socket_open(addresses: Any, turns: int)
         gc.collect()
 
 
-def test_the_two_kinds_of_addresses_take_turns() -> None:
+def test_two_kinds_of_addresses_take_turns() -> None:
     def address(family: int, number: int) -> happy_eyeballs.Address:
         return (family, socket.SOCK_STREAM, 6, "", (str(number), 443))
 

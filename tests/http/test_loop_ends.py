@@ -208,7 +208,7 @@ print(descriptors() - before)
 
 
 @every_transport_of_ours
-def test_an_event_loop_closed_in_the_middle_of_calls_leaves_no_descriptor(
+def test_event_loop_closed_in_the_middle_of_calls_leaves_no_descriptor(
     plain_url: str, transport: Transport
 ) -> None:
     # In a process of its own: asyncio complains of pending tasks whenever they are collected.
@@ -238,7 +238,7 @@ def test_forked_processes_leave_no_descriptor_in_parent_or_child(
             closed_by_hand(clickpost, new_loop)
         return max(0, descriptors() - first - 1)
 
-    for _ in range(20):
+    for _ in range(8):
         child = os.fork()
         if not child:
             code = 99

@@ -47,7 +47,7 @@ async def ask(
 
 
 @pytest.mark.asyncio
-async def test_a_connection_is_used_again(make_pool: MakePool) -> None:
+async def test_connection_is_used_again(make_pool: MakePool) -> None:
     pool = make_pool()
     async with serving() as server:
         for _ in range(5):
@@ -70,7 +70,7 @@ async def test_calls_at_once_have_a_connection_each_and_leave_them_for_the_next(
 
 
 @pytest.mark.asyncio
-async def test_an_answer_that_is_not_read_to_its_end_costs_the_connection(
+async def test_unread_response_closes_the_connection(
     make_pool: MakePool,
 ) -> None:
     async def talk(peer: Peer) -> None:
@@ -91,7 +91,7 @@ async def test_an_answer_that_is_not_read_to_its_end_costs_the_connection(
 
 @pytest.mark.parametrize("later", [False, True])
 @pytest.mark.asyncio
-async def test_a_connection_on_which_more_came_than_the_answer_is_not_used_again(
+async def test_connection_with_data_after_the_response_is_not_reused(
     later: bool, make_pool: MakePool
 ) -> None:
     first, stray = http(b"first"), http(b"stray")
@@ -115,7 +115,7 @@ async def test_a_connection_on_which_more_came_than_the_answer_is_not_used_again
 
 
 @pytest.mark.asyncio
-async def test_a_server_that_wants_no_more_calls_is_asked_on_a_new_connection(
+async def test_connection_close_makes_the_next_call_open_a_new_one(
     make_pool: MakePool,
 ) -> None:
     async def talk(peer: Peer) -> None:
@@ -131,7 +131,7 @@ async def test_a_server_that_wants_no_more_calls_is_asked_on_a_new_connection(
 
 
 @pytest.mark.asyncio
-async def test_a_connection_that_idled_for_too_long_is_not_trusted(
+async def test_connection_that_idled_for_too_long_is_not_trusted(
     monkeypatch: pytest.MonkeyPatch, make_pool: MakePool
 ) -> None:
     monkeypatch.setattr(pool_module, "KEEP_ALIVE", 0.02)
@@ -146,7 +146,7 @@ async def test_a_connection_that_idled_for_too_long_is_not_trusted(
 
 
 @pytest.mark.asyncio
-async def test_what_a_busier_time_has_left_is_closed_while_one_connection_goes_on(
+async def test_surplus_idle_connections_are_closed_while_one_is_in_use(
     monkeypatch: pytest.MonkeyPatch, make_pool: MakePool
 ) -> None:
     monkeypatch.setattr(pool_module, "KEEP_ALIVE", 0.05)
@@ -173,7 +173,7 @@ async def test_connections_of_one_server_are_not_used_for_another(make_pool: Mak
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("turns", range(1, 40))
-async def test_a_call_that_is_cancelled_at_any_point_leaves_no_connection(
+async def test_call_that_is_cancelled_at_any_point_leaves_no_connection(
     turns: int, make_pool: MakePool
 ) -> None:
     pool = make_pool()
@@ -285,7 +285,7 @@ async def test_httpcore_connection_closed_after_the_pool_took_it_is_noticed_befo
 
 
 @pytest.mark.asyncio
-async def test_a_call_is_told_how_far_it_got_on_a_new_connection_and_on_a_used_one(
+async def test_send_progress_is_known_on_new_and_reused_connections(
     make_pool: MakePool,
 ) -> None:
     async def silent(peer: Peer) -> None:
@@ -340,7 +340,7 @@ def test_http2_is_not_negotiated_with_a_server_that_prefers_it() -> None:
     assert client.selected_alpn_protocol() == "http/1.1"
 
 
-def test_the_keys_of_a_session_are_written_nowhere(
+def test_keys_of_a_session_are_written_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(os.environ, "SSLKEYLOGFILE", str(tmp_path / "keys"))
@@ -354,6 +354,6 @@ def test_the_keys_of_a_session_are_written_nowhere(
 
 
 @pytest.mark.asyncio
-async def test_the_server_of_these_tests_is_well() -> None:
+async def test_server_of_these_tests_is_well() -> None:
     async with serving(well) as server, httpx.AsyncClient(trust_env=False) as plain:
         assert (await plain.get(server.url)).content == PLACED

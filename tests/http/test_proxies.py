@@ -80,7 +80,7 @@ FINAL = {"407", "wrong password", "403"}
 @every_library
 @pytest.mark.parametrize("refusal", REFUSALS)
 @pytest.mark.asyncio
-async def test_a_tunnel_that_is_refused_has_let_nothing_of_an_order_out(
+async def test_tunnel_that_is_refused_has_let_nothing_of_an_order_out(
     refusal: str, library: Any, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
     async with (
@@ -131,7 +131,7 @@ async def test_tls_to_a_proxy_that_fails_has_let_nothing_out(
 
 @every_library
 @pytest.mark.asyncio
-async def test_what_a_proxy_lets_through_arrives_with_the_key_that_the_proxy_has_not_seen(
+async def test_request_through_a_proxy_has_the_key_and_hides_it_from_the_proxy(
     library: Any, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
     async with (
@@ -152,7 +152,7 @@ async def test_what_a_proxy_lets_through_arrives_with_the_key_that_the_proxy_has
 
 @every_library
 @pytest.mark.asyncio
-async def test_an_answer_lost_inside_a_tunnel_leaves_the_order_in_doubt(
+async def test_response_lost_inside_a_tunnel_leaves_the_order_in_doubt(
     library: Any, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
     # The control: what has left through a tunnel that was made is not taken for unsent.
@@ -262,7 +262,7 @@ async def test_labels_are_downloaded_through_the_transport_that_calls_are_made_t
     ],
 )
 @pytest.mark.asyncio
-async def test_a_transport_is_asked_for_nothing_that_would_not_be_downloaded_without_it(
+async def test_transport_gets_no_url_that_the_guard_refuses(
     url: str, words: str, authority: trustme.CA, trusting: ssl.SSLContext, tmp_path: Path
 ) -> None:
     moved = http(b"", "302 Found", location=url)
@@ -281,7 +281,7 @@ async def test_a_transport_is_asked_for_nothing_that_would_not_be_downloaded_wit
 
 @every_library
 @pytest.mark.asyncio
-async def test_a_download_that_a_proxy_refuses_or_cuts_leaves_no_file(
+async def test_download_that_a_proxy_refuses_or_cuts_leaves_no_file(
     library: Any, authority: trustme.CA, trusting: ssl.SSLContext, tmp_path: Path
 ) -> None:
     cut = http(PDF[:100], length=len(PDF))
@@ -304,7 +304,7 @@ async def test_a_download_that_a_proxy_refuses_or_cuts_leaves_no_file(
 
 
 @pytest.mark.asyncio
-async def test_a_mock_is_asked_for_labels_too(tmp_path: Path) -> None:
+async def test_mock_transport_serves_labels_too(tmp_path: Path) -> None:
     asked: list[str] = []
 
     def mock(request: httpx.Request) -> httpx.Response:
@@ -333,7 +333,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
 @pytest.mark.parametrize("wire", ["default", "httptools"])
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
 @pytest.mark.asyncio
-async def test_an_authority_of_the_environment_is_trusted(
+async def test_authority_of_the_environment_is_trusted(
     name: str, wire: str, environment: pytest.MonkeyPatch, authority: trustme.CA, tmp_path: Path
 ) -> None:
     file = tmp_path / "authority.pem"
@@ -360,7 +360,7 @@ async def test_an_authority_of_the_environment_is_trusted(
 
 
 @pytest.mark.asyncio
-async def test_an_authority_of_the_environment_is_trusted_for_downloads(
+async def test_authority_of_the_environment_is_trusted_for_downloads(
     environment: pytest.MonkeyPatch, authority: trustme.CA, tmp_path: Path
 ) -> None:
     file = tmp_path / "authority.pem"
@@ -383,7 +383,7 @@ async def test_an_authority_of_the_environment_is_trusted_for_downloads(
 
 @pytest.mark.parametrize("content", [None, b"no certificate"])
 @pytest.mark.asyncio
-async def test_a_file_of_authorities_that_cannot_be_read_is_named(
+async def test_file_of_authorities_that_cannot_be_read_is_named(
     content: bytes | None, environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "authority.pem"

@@ -35,7 +35,7 @@ def test_both_read_and_both_refuse_a_share_of_the_random_responses() -> None:
     assert found["refused by httptools"] < 400
 
 
-def test_the_comparison_sees_a_difference() -> None:
+def test_comparison_sees_a_difference() -> None:
     head = b"HTTP/1.1 200 OK\r\n"
     good, cut_short = head + b"Content-Length: 2\r\n\r\n{}", head + b"Content-Length: 3\r\n\r\n{}"
     expected = Reading(200, b"{}", is_reusable=True)

@@ -63,7 +63,7 @@ def key_in(request: bytes, auth: Auth) -> object:
 
 @pytest.mark.parametrize("auth", SIGNED_AUTH)
 @pytest.mark.parametrize("key", KEYS)
-def test_the_key_is_put_into_a_request_however_it_is_cut(key: str, auth: Auth) -> None:
+def test_key_is_put_into_a_request_however_it_is_cut(key: str, auth: Auth) -> None:
     target, body, signature = Authenticator(resolve_credentials("acme", key)).sign(
         "/x?q=1", b'{"a":"b"}', auth, Secret(key)
     )
@@ -88,7 +88,7 @@ LOOKALIKES = st.lists(
 
 
 @given(LOOKALIKES, LOOKALIKES)
-def test_what_looks_like_the_placeholder_is_left_alone(asked: str, said: str) -> None:
+def test_text_like_the_placeholder_is_unchanged(asked: str, said: str) -> None:
     from clickpost_async._codec.request import encode
 
     ring, key = Authenticator(resolve_credentials("acme", CANARY)), Secret(CANARY)
@@ -105,7 +105,7 @@ def test_what_looks_like_the_placeholder_is_left_alone(asked: str, said: str) ->
         assert signed.count(CANARY.encode()) + signed.count(b"canary%2B4f2a%2F9c%3De1d8") == 1
 
 
-def test_a_request_whose_placeholder_somebody_took_out_is_sent_without_the_key() -> None:
+def test_request_without_the_key_placeholder_is_sent_without_the_key() -> None:
     ring, key = Authenticator(resolve_credentials("acme", CANARY)), Secret(CANARY)
     for auth in SIGNED_AUTH:
         _, _, signature = ring.sign("/x", b"{}", auth, key)
@@ -222,7 +222,7 @@ async def test_hooks_see_no_key_of_a_call_that_fails(
 
 @pytest.mark.parametrize("auth", [Auth.KEY, Auth.USERNAME_AND_KEY])
 @pytest.mark.asyncio
-async def test_the_hooks_of_these_tests_find_a_key_that_is_there(
+async def test_hooks_of_these_tests_find_a_key_that_is_there(
     auth: Auth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The control: below httpx-aiohttp the key is in the URL that hooks are given.
@@ -262,7 +262,7 @@ async def test_each_call_of_a_connection_has_its_own_key(wire: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_call_that_moves_to_another_connection_is_signed_again(
+async def test_call_that_moves_to_another_connection_is_signed_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls: list[bytes] = []
@@ -292,7 +292,7 @@ async def test_a_call_that_moves_to_another_connection_is_signed_again(
 @pytest.mark.parametrize("library", [httpx, httpx2])
 @pytest.mark.parametrize("auth", [Auth.KEY, Auth.KEY_IN_BODY])
 @pytest.mark.asyncio
-async def test_the_key_is_put_into_http2_as_well(
+async def test_key_is_put_into_http2_as_well(
     auth: Auth, library: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority = trustme.CA()
@@ -342,7 +342,7 @@ def library(request: pytest.FixtureRequest) -> Any:
 
 @pytest.mark.parametrize("auth", SIGNED_AUTH)
 @pytest.mark.asyncio
-async def test_a_mock_and_an_application_get_the_key_itself(auth: Auth, library: Any) -> None:
+async def test_mock_and_an_application_get_the_key_itself(auth: Auth, library: Any) -> None:
     """They check it, and the wire behind a transport of one's own cannot be reached."""
     found: list[str] = []
 
@@ -364,7 +364,7 @@ async def test_a_mock_and_an_application_get_the_key_itself(auth: Auth, library:
 
 
 @pytest.mark.asyncio
-async def test_a_mock_in_front_of_the_connections_sees_the_placeholder() -> None:
+async def test_mock_in_front_of_the_connections_sees_the_placeholder() -> None:
     import respx
 
     with respx.mock:
@@ -377,7 +377,7 @@ async def test_a_mock_in_front_of_the_connections_sees_the_placeholder() -> None
     assert route.call_count == 1
 
 
-def test_a_pool_is_not_left_with_the_key_of_its_last_call() -> None:
+def test_pool_is_not_left_with_the_key_of_its_last_call() -> None:
     async def main() -> None:
         async with serving() as server, client("default", server.url) as clickpost:
             await clickpost.orders.create(india_order("R-1"))

@@ -116,7 +116,7 @@ async def test_views_of_both_kinds_place_orders_together(
 
 @servers
 @pytest.mark.asyncio
-async def test_errors_are_answered_by_what_is_known_of_the_order(
+async def test_error_responses_state_the_outcome_of_the_order(
     serve: Serve, sandbox: Sandbox, environ: dict[str, str]
 ) -> None:
     wrong = india_order("R-WRONG", shipment_details__order_type="CASH")
@@ -169,7 +169,7 @@ async def test_a_push_is_handled_once_and_only_with_the_token(
 
 @servers
 @pytest.mark.asyncio
-async def test_a_push_whose_handler_failed_is_handled_when_it_comes_again(
+async def test_push_whose_handler_failed_is_handled_at_redelivery(
     serve: Serve, environ: dict[str, str]
 ) -> None:
     with serve(environ) as server:
@@ -185,7 +185,7 @@ async def test_a_push_whose_handler_failed_is_handled_when_it_comes_again(
 
 
 @pytest.mark.asyncio
-async def test_gunicorn_drops_the_token_unless_it_is_told_to_keep_underscores(
+async def test_gunicorn_drops_the_token_unless_it_keeps_underscores(
     environ: dict[str, str],
 ) -> None:
     with under_gunicorn(environ, headers="drop") as server:
@@ -312,7 +312,7 @@ async def test_a_key_that_rotates_is_a_callable(clickpost_sandbox: Sandbox) -> N
         ({"USER": "acme", "KEY": KEY}, "unknown settings KEY, USER; known: USERNAME, API_KEY"),
     ],
 )
-def test_settings_that_make_no_client_are_told_without_the_key(
+def test_invalid_settings_are_reported_without_the_key(
     settings: dict[str, Any], message: str
 ) -> None:
     with configured(**settings), pytest.raises(ImproperlyConfigured, match=message) as caught:

@@ -67,7 +67,7 @@ async def test_requests_share_a_client_that_lives_as_long_as_the_application() -
 
 
 @pytest.mark.asyncio
-async def test_an_application_without_the_lifespan_is_told_what_it_lacks() -> None:
+async def test_application_without_the_lifespan_is_an_error_with_advice() -> None:
     app = shop(None, debug=True)
     async with running(app) as http:
         answer = await http.post("/orders", json=india_order("R-1"))
@@ -77,7 +77,7 @@ async def test_an_application_without_the_lifespan_is_told_what_it_lacks() -> No
 
 
 @pytest.mark.asyncio
-async def test_what_goes_wrong_is_answered_by_what_is_known() -> None:
+async def test_error_response_states_the_outcome() -> None:
     words = "the courier's own words"
     play = [said(319, words), said(353, words), said(322, words)]
     async with running(shop(lambda: playing(play, retry=ONCE))) as http:
@@ -99,7 +99,7 @@ async def test_what_goes_wrong_is_answered_by_what_is_known() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_push_is_handed_over_until_it_was_handled_once() -> None:
+async def test_push_is_handed_over_until_it_was_handled_once() -> None:
     handled: list[str] = []
     fails = True
 

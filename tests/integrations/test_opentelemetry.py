@@ -159,7 +159,7 @@ def silence() -> Iterator[None]:
 
 
 @virtual_time
-async def test_a_call_is_a_span_with_one_for_its_attempt_under_it() -> None:
+async def test_call_is_a_span_with_one_for_its_attempt_under_it() -> None:
     call, attempt = (await told(placed())).spans
 
     assert (call.name, call.kind, call.parent) == (CREATE, SpanKind.INTERNAL, None)
@@ -185,7 +185,7 @@ async def test_a_call_is_a_span_with_one_for_its_attempt_under_it() -> None:
 
 
 @virtual_time
-async def test_a_lost_answer_a_look_up_a_429_and_a_poll_are_all_to_be_seen() -> None:
+async def test_spans_show_lost_response_look_up_429_and_poll() -> None:
     collected = await told(
         httpx.ReadError(""),
         httpx.Response(429, headers={"retry-after": "9"}),
@@ -211,7 +211,7 @@ async def test_a_lost_answer_a_look_up_a_429_and_a_poll_are_all_to_be_seen() -> 
 
 
 @virtual_time
-async def test_a_refusal_has_clickposts_code_and_none_of_its_words() -> None:
+async def test_refusal_event_has_clickposts_code_and_not_its_message() -> None:
     collected = await told(said(307, "wrong order type"))
 
     assert collected.tree == [(CREATE, None, REFUSED), (CREATING, CREATE, REFUSED)]
@@ -222,7 +222,7 @@ async def test_a_refusal_has_clickposts_code_and_none_of_its_words() -> None:
 
 
 @virtual_time
-async def test_an_order_nobody_knows_about_is_told_to_be_unknown() -> None:
+async def test_order_without_an_outcome_is_reported_unknown() -> None:
     collected = await told(httpx.ReadError(""), retry=RetryPolicy.never())
     call = collected.named(CREATE)[0]
     assert (call.attributes or {})["clickpost.outcome"] == "unknown"
@@ -230,7 +230,7 @@ async def test_an_order_nobody_knows_about_is_told_to_be_unknown() -> None:
 
 
 @virtual_time
-async def test_a_call_that_is_cancelled_ends_its_spans() -> None:
+async def test_call_that_is_cancelled_ends_its_spans() -> None:
     collected = Collected()
     async with playing([never_answers], observers=[collected.tell]) as clickpost:
         call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
@@ -264,7 +264,7 @@ async def test_one_cancelled_while_it_pauses_has_no_attempt_that_was_cancelled()
 
 
 @virtual_time
-async def test_what_makes_no_attempt_is_a_span_all_the_same() -> None:
+async def test_call_without_an_attempt_has_a_span() -> None:
     collected = Collected()
 
     async def slowly(request: httpx.Request) -> httpx.Response:
@@ -282,7 +282,7 @@ async def test_what_makes_no_attempt_is_a_span_all_the_same() -> None:
     assert len(collected.named(CREATING)) == 1
 
 
-def test_a_call_that_never_left_began_when_it_was_made() -> None:
+def test_call_that_never_left_began_when_it_was_made() -> None:
     collected = Collected()
     collected.tell(CallFinished(outcome=Outcome.NOT_SENT, attempts=0, seconds=100.0, **MADE))
     (span,) = collected.spans
@@ -291,7 +291,7 @@ def test_a_call_that_never_left_began_when_it_was_made() -> None:
     assert (span.end_time - span.start_time) / 1e9 == pytest.approx(100, abs=10)
 
 
-def test_how_long_a_call_waited_to_leave_is_told() -> None:
+def test_wait_before_a_call_is_reported() -> None:
     collected = Collected()
     collected.tell(AttemptStarted(attempt=1, **MADE))
     collected.tell(AttemptSucceeded(attempt=1, status=200, http_status=200, seconds=100.0, **MADE))
@@ -373,7 +373,7 @@ async def test_clients_may_share_an_observer_though_they_count_alike() -> None:
 
 
 @virtual_time
-async def test_a_call_within_a_call_is_under_it_though_another_client_makes_it() -> None:
+async def test_call_within_a_call_is_under_it_though_another_client_makes_it() -> None:
     collected = Collected()
     async with playing([said(200)], observers=[collected.tell]) as vault:
 
@@ -397,7 +397,7 @@ async def test_a_call_within_a_call_is_under_it_though_another_client_makes_it()
 
 
 @virtual_time
-async def test_a_client_may_have_two_observers() -> None:
+async def test_client_may_have_two_observers() -> None:
     one, other = Collected(), Collected()
     async with playing([httpx.ReadError(""), placed()], observers=[one.tell, other.tell]) as client:
         await client.orders.create(india_order("R-1"))
@@ -447,7 +447,7 @@ async def test_a_client_may_have_two_observers() -> None:
         ),
     ],
 )
-def test_your_own_endpoints_are_told_as_far_as_they_are_known(
+def test_errors_of_own_endpoints_state_what_is_known(
     endpoint: Get[ResponseModel] | Post[ResponseModel],
     known: bool,
     name: str,
@@ -471,7 +471,7 @@ def test_your_own_endpoints_are_told_as_far_as_they_are_known(
 
 
 @virtual_time
-async def test_the_health_question_is_known() -> None:
+async def test_health_question_is_known() -> None:
     collected = Collected()
     async with playing([said(200)], observers=[collected.tell]) as clickpost:
         await clickpost.health()
@@ -486,7 +486,7 @@ async def test_the_health_question_is_known() -> None:
         ("https://proxy.example/clickpost", "proxy.example", 443),
     ],
 )
-def test_the_server_is_the_one_that_is_called(base: str, address: str, port: int) -> None:
+def test_server_is_the_one_that_is_called(base: str, address: str, port: int) -> None:
     hosts = Hosts.at(base)
     collected = Collected(settings={"hosts": hosts})
 
@@ -538,7 +538,7 @@ async def test_attempts_calls_repeats_and_holds_are_counted() -> None:
 
 
 @virtual_time
-async def test_a_response_that_names_another_order_is_counted() -> None:
+async def test_response_that_names_another_order_is_counted() -> None:
     collected = await told(placed("W-1", "R-77"), placed())
     doubts = collected.counted("clickpost.client.doubts")
     assert doubts == [({"clickpost.endpoint": CREATE}, 1)]
@@ -632,7 +632,7 @@ def test_neither_the_key_nor_a_person_is_in_what_is_exported(fails: bool) -> Non
     assert [text for text in texts for word in (*PERSONAL, "?") if word in text] == []
 
 
-def test_the_scanner_finds_what_is_planted() -> None:
+def test_scanner_finds_what_is_planted() -> None:
     collected = Collected()
     collected.tell(
         CallFinished(outcome=None, attempts=0, seconds=0, call=1, endpoint=f"GET /{CANARY}")
@@ -641,7 +641,7 @@ def test_the_scanner_finds_what_is_planted() -> None:
 
 
 @virtual_time
-async def test_a_reference_number_no_exporter_can_write_is_made_one_it_can() -> None:
+async def test_reference_number_no_exporter_can_write_is_made_one_it_can() -> None:
     collected = Collected()
     async with playing([placed()], observers=[collected.tell]) as clickpost:
         for reference in ("R-\ud800", "R" * 5000):
@@ -687,7 +687,7 @@ class FailingAtTheEnd(SpanProcessor):
 
 
 @pytest.mark.parametrize("kind", [FailingExporter, FailingProcessor, FailingAtTheEnd])
-def test_an_exporter_that_fails_breaks_no_call(kind: Any) -> None:
+def test_exporter_that_fails_breaks_no_call(kind: Any) -> None:
     failing = kind()
     provider = TracerProvider()
     provider.add_span_processor(
@@ -737,13 +737,13 @@ def test_calls_that_never_end_are_given_up_before_they_become_many() -> None:
         RetryScheduled(attempt=1, wait=1, **MADE),
     ],
 )
-def test_an_event_of_a_call_it_never_heard_of_opens_no_span(event: Event) -> None:
+def test_event_of_a_call_it_never_heard_of_opens_no_span(event: Event) -> None:
     collected = Collected()
     collected.tell(event)
     assert collected.spans == []
 
 
-def test_without_the_api_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_opentelemetry_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
     room = "clickpost_async.integrations.opentelemetry"
 

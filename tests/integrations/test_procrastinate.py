@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from clickpost_async.sandbox import State, served
@@ -62,6 +63,10 @@ class Shop:
             for block in blocks(page):
                 if block.caption is not None:
                     (folder / block.caption).write_text(block.text)
+
+    def become(self, role: str) -> None:
+        """Use another role of the database from now on."""
+        self._environ["PGUSER"] = role
 
     async def run(self, *words: str) -> str:
         process = await asyncio.create_subprocess_exec(
@@ -149,6 +154,28 @@ async def test_l01_orders_of_a_killed_worker_stay_visible_and_are_bought_once(
         assert shop.bought == [1] * ORDERS
         waybills = {line.split()[1] for line in said.splitlines()}
         assert waybills == {bought for (bought,) in sandbox.ledger().values()}
+
+
+@pytest.mark.asyncio
+async def test_role_of_the_page_can_enqueue_work_and_retry_and_can_create_no_table(
+    tmp_path: Path, database: PostgresServer
+) -> None:
+    sandbox = Timing()
+    async with served(sandbox) as server:
+        shop = Shop(tmp_path, database, sandbox, server.url)
+        await shop.run("-c", QUEUE)
+        for statement in (tmp_path / "role.sql").read_text().split(";"):
+            if statement.strip():
+                database.execute(statement)
+        shop.become("orders")
+        await shop.run("-c", QUEUE)
+        await shop.run("work.py", "--drain")
+        assert await shop.settle(60) == 0
+
+    assert shop.jobs() == {"succeeded": 2 * ORDERS}
+    assert shop.bought == [1] * ORDERS
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        database.execute("CREATE TABLE public.mine (id int)", user="orders")
 
 
 @pytest.mark.fault("L01", control=True)

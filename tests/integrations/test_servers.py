@@ -89,7 +89,7 @@ async def test_every_worker_places_orders_and_leaves_no_connection(
 
 
 @pytest.mark.asyncio
-async def test_an_order_under_way_is_answered_when_the_server_is_told_to_stop(
+async def test_order_in_flight_gets_a_response_when_the_server_stops(
     notes: RedisServer,
 ) -> None:
     async with Sandbox(api_key=CANARY, courier_seconds=1.0) as sandbox:
@@ -127,7 +127,7 @@ SCENARIOS: dict[str, tuple[dict[str, Any], str | None, int, str | None]] = {
 
 @pytest.mark.fault("S05")
 @pytest.mark.asyncio
-async def test_no_answer_and_no_log_shows_the_key_or_a_person(
+async def test_responses_and_logs_show_no_key_and_no_personal_data(
     sandbox: Sandbox, notes: RedisServer
 ) -> None:
     told: list[str] = []
@@ -155,7 +155,7 @@ async def test_no_answer_and_no_log_shows_the_key_or_a_person(
 
 @pytest.mark.fault("S05", control=True)
 @pytest.mark.asyncio
-async def test_an_application_that_logs_and_answers_too_much_is_caught(
+async def test_application_that_leaks_in_logs_and_responses_is_caught(
     sandbox: Sandbox, notes: RedisServer
 ) -> None:
     with serving(environ(sandbox, notes)) as server:
@@ -205,7 +205,7 @@ async def push_at_once(http: httpx.AsyncClient) -> set[int]:
 
 @pytest.mark.fault("S07")
 @pytest.mark.asyncio
-async def test_what_a_sandbox_pushes_is_handled_once_however_often_and_late_it_comes(
+async def test_webhook_of_a_sandbox_is_handled_once_however_often_and_late(
     sandbox: Sandbox, notes: RedisServer
 ) -> None:
     with serving(environ(sandbox, notes, SHARED="yes"), "--workers", "2") as server:
@@ -253,7 +253,7 @@ async def test_workers_with_a_memory_each_handle_an_event_once_each(
 
 @pytest.mark.fault("S07")
 @pytest.mark.asyncio
-async def test_an_event_whose_handler_fails_is_pushed_and_handled_again(
+async def test_event_whose_handler_fails_is_pushed_and_handled_again(
     sandbox: Sandbox, notes: RedisServer
 ) -> None:
     with notes.client() as client:
@@ -275,7 +275,7 @@ async def test_an_event_whose_handler_fails_is_pushed_and_handled_again(
 
 @pytest.mark.fault("S07")
 @pytest.mark.asyncio
-async def test_a_push_of_any_size_is_turned_away(sandbox: Sandbox, notes: RedisServer) -> None:
+async def test_push_of_any_size_is_turned_away(sandbox: Sandbox, notes: RedisServer) -> None:
     with serving(environ(sandbox, notes)) as server:
         async with calling(server) as http:
             answer = await http.post("/hook", content=b"x" * 2**21, headers={"webhook_key": TOKEN})
@@ -337,7 +337,7 @@ print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 @pytest.mark.fault("X09")
 @pytest.mark.asyncio
-async def test_a_client_that_was_used_before_the_fork_serves_every_worker(
+async def test_client_that_was_used_before_the_fork_serves_every_worker(
     sandbox: Sandbox, notes: RedisServer
 ) -> None:
     sandbox.faults.latency = 0.02

@@ -117,7 +117,7 @@ async def test_requests_share_a_client_that_lives_as_long_as_the_application(mak
 
 
 @pytest.mark.asyncio
-async def test_a_lifespan_of_ones_own_enters_it_and_hands_on_its_state() -> None:
+async def test_lifespan_of_ones_own_enters_it_and_hands_on_its_state() -> None:
     told: list[str] = []
 
     @asynccontextmanager
@@ -137,7 +137,7 @@ async def test_a_lifespan_of_ones_own_enters_it_and_hands_on_its_state() -> None
 
 
 @pytest.mark.asyncio
-async def test_a_client_may_come_with_what_it_needs() -> None:
+async def test_client_may_come_with_what_it_needs() -> None:
     told: list[str] = []
 
     @asynccontextmanager
@@ -155,7 +155,7 @@ async def test_a_client_may_come_with_what_it_needs() -> None:
 
 @pytest.mark.parametrize("child", [starlette, fastapi])
 @pytest.mark.asyncio
-async def test_a_mounted_application_has_the_client_of_the_one_it_is_mounted_in(child: Any) -> None:
+async def test_mounted_application_has_the_client_of_the_one_it_is_mounted_in(child: Any) -> None:
     # A mounted application's own lifespan is not run.
     inner = child(lambda: pytest.fail("nobody opens a client here"))
     outer = Starlette(
@@ -170,7 +170,7 @@ async def test_a_mounted_application_has_the_client_of_the_one_it_is_mounted_in(
 
 @frameworks
 @pytest.mark.asyncio
-async def test_an_application_without_the_lifespan_is_told_what_it_lacks(make: Any) -> None:
+async def test_application_without_the_lifespan_is_an_error_with_advice(make: Any) -> None:
     app = make(lambda: pytest.fail("nobody starts it"))
     unstarted = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=unstarted, base_url="http://shop.test") as http:
@@ -179,7 +179,7 @@ async def test_an_application_without_the_lifespan_is_told_what_it_lacks(make: A
 
 
 @pytest.mark.asyncio
-async def test_a_websocket_has_the_client_too() -> None:
+async def test_websocket_has_the_client_too() -> None:
     async def talk(socket: WebSocket) -> None:
         await socket.accept()
         created = await (await get_clickpost(socket)).orders.create(india_order("R-1"))
@@ -202,7 +202,7 @@ async def test_a_websocket_has_the_client_too() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_test_puts_another_client_in_its_place() -> None:
+async def test_test_puts_another_client_in_its_place() -> None:
     app = fastapi(lambda: pytest.fail("nobody opens a client here"))
 
     async def played() -> ClickPost:
@@ -252,7 +252,7 @@ def test_every_event_loop_that_serves_an_application_has_a_client_of_its_own() -
 
 @frameworks
 @pytest.mark.asyncio
-async def test_what_goes_wrong_is_answered_by_what_is_known(make: Any) -> None:
+async def test_error_response_states_the_outcome(make: Any) -> None:
     words = "the courier's own words"
     play = [
         said(319, words),
@@ -296,7 +296,7 @@ async def test_another_error_is_none_of_its_business() -> None:
 
 @frameworks
 @pytest.mark.asyncio
-async def test_it_lives_and_says_how_busy_it_is_without_asking_anybody(make: Any) -> None:
+async def test_health_shows_load_without_a_request(make: Any) -> None:
     async with running(make(lambda: playing([never_answers]))) as http:
         idle = (await http.get("/health")).json()
         call = asyncio.create_task(http.post("/orders", json=india_order("R-1")))
@@ -323,7 +323,7 @@ async def test_it_lives_and_says_how_busy_it_is_without_asking_anybody(make: Any
     ],
 )
 @pytest.mark.asyncio
-async def test_clickpost_is_asked_once_and_only_whether_is_told(
+async def test_health_check_is_cached_and_returns_no_details(
     make: Any, line: Any, status: int
 ) -> None:
     clickpost = playing([line])
@@ -356,7 +356,7 @@ class Hooked:
 
 
 @pytest.mark.asyncio
-async def test_a_push_is_handed_over_as_a_typed_event_with_its_request() -> None:
+async def test_push_is_handed_over_as_a_typed_event_with_its_request() -> None:
     hooked = Hooked()
     async with running(hooked.app) as http:
         assert (await http.get("/hook")).status_code == 405
@@ -370,7 +370,7 @@ async def test_a_push_is_handed_over_as_a_typed_event_with_its_request() -> None
 
 
 @pytest.mark.asyncio
-async def test_a_handler_that_fails_has_the_event_pushed_again() -> None:
+async def test_handler_that_fails_has_the_event_pushed_again() -> None:
     hooked = Hooked()
     async with running(hooked.app) as http:
         hooked.fails = True
@@ -386,7 +386,7 @@ async def test_a_handler_that_fails_has_the_event_pushed_again() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_sender_that_goes_away_in_mid_push_is_no_crash() -> None:
+async def test_sender_that_disconnects_during_a_push_causes_no_crash() -> None:
     hooked = Hooked()
     messages = iter(
         [
@@ -416,7 +416,7 @@ async def test_a_sender_that_goes_away_in_mid_push_is_no_crash() -> None:
 
 
 @pytest.mark.parametrize("room", ["starlette", "litestar"])
-def test_without_its_framework_it_says_what_to_install(room: str) -> None:
+def test_missing_framework_names_what_to_install(room: str) -> None:
     script = (
         f"import sys; sys.modules['{room}'] = None\n"
         f"try: import clickpost_async.integrations.{room}\n"

@@ -38,7 +38,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 @pytest.mark.asyncio
-async def test_a_task_of_any_broker_creates_an_order_once(
+async def test_task_of_any_broker_creates_an_order_once(
     sandbox: Sandbox, server: RedisServer
 ) -> None:
     broker = InMemoryBroker()
@@ -95,7 +95,7 @@ async def one(server: RedisServer) -> AsyncIterator[Listening]:
 
 
 @pytest.mark.asyncio
-async def test_what_was_fed_before_the_first_worker_came_is_delivered(server: RedisServer) -> None:
+async def test_orders_queued_before_the_first_worker_are_delivered(server: RedisServer) -> None:
     feeder = OrderBroker(server.url, account="acme")
     await feeder.startup()
     await feeder.kick(message("early"))
@@ -109,7 +109,7 @@ async def test_what_was_fed_before_the_first_worker_came_is_delivered(server: Re
 
 
 @pytest.mark.asyncio
-async def test_what_is_acknowledged_leaves_nothing_behind(
+async def test_acknowledged_message_leaves_nothing_behind(
     server: RedisServer, one: Listening
 ) -> None:
     await one.broker.kick(message("an address"))
@@ -127,7 +127,7 @@ async def acknowledge(got: AckableMessage) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_dead_workers_message_is_anothers_though_no_new_ones_come(
+async def test_dead_workers_message_is_anothers_though_no_new_ones_come(
     server: RedisServer, one: Listening
 ) -> None:
     dead = OrderBroker(server.url, account="acme", idle=0.3)
@@ -141,7 +141,7 @@ async def test_a_dead_workers_message_is_anothers_though_no_new_ones_come(
 
 
 @pytest.mark.asyncio
-async def test_a_living_workers_message_stays_its_own_however_long_it_takes(
+async def test_living_workers_message_stays_its_own_however_long_it_takes(
     server: RedisServer, one: Listening
 ) -> None:
     await one.broker.kick(message("slow"))
@@ -160,7 +160,7 @@ async def test_a_living_workers_message_stays_its_own_however_long_it_takes(
 
 
 @pytest.mark.asyncio
-async def test_a_dead_workers_message_is_found_behind_many_that_are_under_way(
+async def test_dead_workers_message_is_found_behind_many_that_are_under_way(
     server: RedisServer, one: Listening
 ) -> None:
     for number in range(120):
@@ -200,7 +200,7 @@ async def test_r06_a_redis_that_may_not_be_written_for_a_while_is_waited_for(
 
 @pytest.mark.fault("R01")
 @pytest.mark.asyncio
-async def test_r01_a_worker_that_is_started_before_its_redis_waits_and_a_feeder_is_told(
+async def test_r01_worker_without_redis_waits_and_a_feeder_gets_an_error(
     sandbox: Sandbox, server: RedisServer
 ) -> None:
     server.kill()
@@ -229,7 +229,7 @@ async def test_r01_a_worker_that_is_started_before_its_redis_waits_and_a_feeder_
 @pytest.mark.fault("R01")
 @pytest.mark.parametrize("appendonly", ["yes", "no"])
 @pytest.mark.asyncio
-async def test_a_worker_outlives_a_redis_that_is_restarted(appendonly: str) -> None:
+async def test_worker_outlives_a_redis_that_is_restarted(appendonly: str) -> None:
     with RedisServer(appendonly=appendonly) as server:
         broker = OrderBroker(server.url, account="acme")
         await broker.startup()
@@ -271,7 +271,7 @@ async def test_listening_ends_though_redis_py_lost_the_only_cancellation(
 
 
 @pytest.mark.asyncio
-async def test_a_fleet_is_fed_through_a_broker(sandbox: Sandbox, server: RedisServer) -> None:
+async def test_fleet_is_fed_through_a_broker(sandbox: Sandbox, server: RedisServer) -> None:
     broker = InMemoryBroker()
     ledger = Ledger(server.url, account="acme")
 
@@ -288,7 +288,7 @@ async def test_a_fleet_is_fed_through_a_broker(sandbox: Sandbox, server: RedisSe
 
 
 @pytest.mark.asyncio
-async def test_what_a_broker_refuses_is_told_by_its_cause(server: RedisServer) -> None:
+async def test_refusal_of_a_broker_names_its_cause(server: RedisServer) -> None:
     class Refusing(InMemoryBroker):
         async def kick(self, message: BrokerMessage) -> None:
             raise PermissionError(message.task_name)

@@ -70,7 +70,7 @@ MAPPED: dict[str, tuple[ClickPostError, int, str | None]] = {
 
 
 @pytest.mark.parametrize("what", MAPPED)
-def test_an_error_is_answered_by_what_is_known_of_the_order(what: str) -> None:
+def test_error_response_states_the_outcome_of_the_order(what: str) -> None:
     error, status, retry_after = MAPPED[what]
     error.reference_number = "R-1"
 
@@ -82,7 +82,7 @@ def test_an_error_is_answered_by_what_is_known_of_the_order(what: str) -> None:
     assert WORDS not in json.dumps(answer.body)
 
 
-def test_every_class_of_errors_is_answered() -> None:
+def test_every_error_class_has_a_response() -> None:
     classes = {kind for kind in vars(errors).values() if _is_raised(kind)}
 
     assert {type(error) for error, _, _ in MAPPED.values()} == classes
@@ -94,7 +94,7 @@ def _is_raised(kind: object) -> bool:
     )
 
 
-def test_problems_are_told_one_by_one() -> None:
+def test_problems_are_listed_one_by_one() -> None:
     error = InvalidRequestError.of([Problem("a.b", "is needed"), Problem("", "is no order")])
 
     assert response_to(error).body["problems"] == [
@@ -105,7 +105,7 @@ def test_problems_are_told_one_by_one() -> None:
 
 @example("half \ud800", "half \udc00")
 @given(st.text(), st.text(max_size=3))
-def test_whatever_an_order_was_called_can_be_answered(reference: str, path: str) -> None:
+def test_any_reference_number_gets_a_response(reference: str, path: str) -> None:
     error = InvalidRequestError.of([Problem(path, "wrong")], reference_number=reference)
 
     told = json.dumps(response_to(error).body, ensure_ascii=False).encode()
@@ -113,7 +113,7 @@ def test_whatever_an_order_was_called_can_be_answered(reference: str, path: str)
     assert len(told) < 2000
 
 
-def test_a_reference_of_any_length_is_cut() -> None:
+def test_reference_of_any_length_is_cut() -> None:
     error = InvalidRequestError.of([Problem("x", "too long")], reference_number="x" * 10**6)
 
     assert len(response_to(error).body["reference_number"]) == 300
@@ -165,7 +165,7 @@ async def pushed(receiver: WebhookReceiver[str], body: bytes, token: str = TOKEN
 
 
 @pytest.mark.asyncio
-async def test_an_event_is_handed_over_once_however_often_it_is_pushed() -> None:
+async def test_event_is_handed_over_once_however_often_it_is_pushed() -> None:
     shop = Shop()
     receiver = WebhookReceiver(shop, TOKEN, None)
 
@@ -205,7 +205,7 @@ async def test_of_pushes_at_the_same_time_one_is_handled_and_none_promises_too_m
 
 @pytest.mark.fault("S07")
 @pytest.mark.asyncio
-async def test_an_event_whose_handler_failed_is_handled_when_it_comes_again() -> None:
+async def test_event_whose_handler_failed_is_handled_at_redelivery() -> None:
     shop = Shop()
     receiver = WebhookReceiver(shop, TOKEN, None)
     shop.fails = True
@@ -226,7 +226,7 @@ class SlowStore(InMemoryEventStore):
 
 
 @pytest.mark.asyncio
-async def test_an_event_whose_handler_was_cancelled_is_handled_when_it_comes_again() -> None:
+async def test_event_whose_handler_was_cancelled_is_handled_at_redelivery() -> None:
     shop = Shop()
     shop.open.clear()
     receiver = WebhookReceiver(shop, TOKEN, SlowStore())
@@ -260,7 +260,7 @@ async def test_without_its_store_nothing_is_handled_and_nothing_promised() -> No
 
 @pytest.mark.fault("S07")
 @pytest.mark.asyncio
-async def test_a_body_is_read_no_further_than_a_push_goes() -> None:
+async def test_body_is_read_up_to_the_size_limit_of_a_push() -> None:
     shop = Shop()
     part = b"x" * 65_536
     body = Body(part for _ in range(16_000))
@@ -276,7 +276,7 @@ async def test_a_body_is_read_no_further_than_a_push_goes() -> None:
 
 @pytest.mark.fault("S07")
 @pytest.mark.asyncio
-async def test_a_strangers_push_is_not_handed_over_nor_remembered() -> None:
+async def test_push_without_the_token_is_neither_handled_nor_stored() -> None:
     shop = Shop()
     receiver = WebhookReceiver(shop, TOKEN, None)
 
@@ -298,7 +298,7 @@ async def test_two_tokens_are_taken_again_and_again_while_one_is_changed() -> No
 
 
 @pytest.mark.asyncio
-async def test_what_was_pushed_longest_ago_is_forgotten_first() -> None:
+async def test_oldest_push_is_evicted_first() -> None:
     seen = InMemoryEventStore(most=2)
     for identity in ("a", "b"):
         assert await seen.begin(identity) is Claim.GRANTED
@@ -312,7 +312,7 @@ async def test_what_was_pushed_longest_ago_is_forgotten_first() -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_is_being_handled_is_never_forgotten() -> None:
+async def test_event_in_progress_is_never_evicted() -> None:
     seen = InMemoryEventStore(most=1)
     assert await seen.begin("slow") is Claim.GRANTED
     for identity in ("a", "b"):
@@ -322,6 +322,6 @@ async def test_what_is_being_handled_is_never_forgotten() -> None:
     assert await seen.begin("slow") is Claim.BUSY
 
 
-def test_a_memory_has_room_for_one_at_least() -> None:
+def test_memory_has_room_for_one_at_least() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         InMemoryEventStore(most=0)

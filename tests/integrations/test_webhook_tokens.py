@@ -32,7 +32,7 @@ def on_litestar() -> Any:
 @pytest.mark.parametrize("make", [on_starlette, on_litestar])
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 @pytest.mark.asyncio
-async def test_a_token_that_is_not_ascii_is_recognised(
+async def test_token_that_is_not_ascii_is_recognised(
     make: Callable[[], Any], encoding: str
 ) -> None:
     async with running(make()) as http:
@@ -46,7 +46,7 @@ async def test_a_token_that_is_not_ascii_is_recognised(
 
 @pytest.mark.parametrize("make", [on_starlette, on_litestar])
 @pytest.mark.asyncio
-async def test_a_token_in_the_url_is_recognised(make: Callable[[], Any]) -> None:
+async def test_token_in_the_url_is_recognised(make: Callable[[], Any]) -> None:
     async with running(make()) as http:
         right, wrong = [
             await http.post("/hook", json=PUSH, params={"secret": word})

@@ -103,7 +103,7 @@ def run(limiter: Limiter, law: Law, calls: int, *, latency: float = 0.02) -> Run
         pytest.param(Sliding(50), 500, 25, 9, 1.5, id="a sliding window"),
     ],
 )
-def test_a_gather_finds_the_limit_with_few_refusals_and_keeps_to_it(
+def test_gather_finds_the_limit_with_few_refusals_and_keeps_to_it(
     law: Law, calls: int, refused: int, ideal: float, slower: float
 ) -> None:
     seen = run(AdaptiveLimiter(), law, calls)
@@ -113,11 +113,11 @@ def test_a_gather_finds_the_limit_with_few_refusals_and_keeps_to_it(
     assert seen.most_attempts <= 3
 
 
-def test_the_same_gather_without_it_is_refused_again_and_again() -> None:
+def test_same_gather_without_it_is_refused_again_and_again() -> None:
     assert run(NoRateLimit(), Limit(rate=50, burst=50), 500).refused > 500
 
 
-def test_a_server_without_a_limit_is_hardly_slowed() -> None:
+def test_server_without_a_limit_is_hardly_slowed() -> None:
     free = Limit(rate=1e9, burst=10**9)
     assert (
         run(AdaptiveLimiter(), free, 2000).seconds <= run(NoRateLimit(), free, 2000).seconds + 0.8
@@ -138,7 +138,7 @@ async def test_before_the_first_refusal_there_is_no_rate() -> None:
 
 
 @virtual_time
-async def test_it_learns_what_was_let_through() -> None:
+async def test_adaptive_limiter_learns_the_accepted_rate() -> None:
     limiter = AdaptiveLimiter()
     await leave(limiter, 60)
     # A server that had a second's worth in its bucket, and that refuses ten.
@@ -166,7 +166,7 @@ async def test_refusals_within_a_second_are_one_lesson() -> None:
 
 
 @virtual_time
-async def test_a_lesson_halves_the_pace_at_most() -> None:
+async def test_lesson_halves_the_pace_at_most() -> None:
     limiter = AdaptiveLimiter()
     await leave(limiter, 200)
     await limiter.pause(1)
@@ -180,7 +180,7 @@ async def test_a_lesson_halves_the_pace_at_most() -> None:
 
 
 @virtual_time
-async def test_it_never_goes_below_one_call_a_second() -> None:
+async def test_adaptive_rate_stays_at_or_above_one_call_a_second() -> None:
     limiter = AdaptiveLimiter()
     for _ in range(20):
         await limiter.acquire()
@@ -190,7 +190,7 @@ async def test_it_never_goes_below_one_call_a_second() -> None:
 
 
 @virtual_time
-async def test_the_pace_grows_slowly_at_first_and_only_while_it_is_used() -> None:
+async def test_pace_grows_slowly_at_first_and_only_while_it_is_used() -> None:
     limiter = AdaptiveLimiter()
     await leave(limiter, 100)
     await limiter.pause(1)
@@ -237,7 +237,7 @@ async def test_hold_of_no_time_leaves_other_refusals_half_a_second_to_arrive() -
     assert anyio.current_time() == pytest.approx(began + 0.5)
 
 
-def test_a_clock_that_begins_anew_makes_nobody_wait_longer() -> None:
+def test_restarted_clock_lengthens_no_wait() -> None:
     limiter = AdaptiveLimiter()
 
     async def main() -> float:
@@ -257,7 +257,7 @@ def test_a_clock_that_begins_anew_makes_nobody_wait_longer() -> None:
 
 
 @given(patient, holdings)
-def test_nobody_leaves_during_a_hold_and_everybody_leaves_once(
+def test_no_call_is_sent_during_a_pause_and_each_once_after_it(
     come: list[Coming], hold: list[Holding]
 ) -> None:
     leavings = play(AdaptiveLimiter(), come, hold)

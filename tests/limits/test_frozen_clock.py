@@ -39,7 +39,7 @@ def test_calls_are_made_while_the_clock_is_frozen(settings: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("how", [{"tick": True}, {"real_asyncio": True}])
-def test_a_clock_that_was_only_set_keeps_the_pace(how: dict[str, bool]) -> None:
+def test_clock_that_was_only_set_keeps_the_pace(how: dict[str, bool]) -> None:
     async def seconds_of_20() -> float:
         bucket = TokenBucket(200, burst=1)
         began = asyncio.get_running_loop().time()
@@ -52,7 +52,7 @@ def test_a_clock_that_was_only_set_keeps_the_pace(how: dict[str, bool]) -> None:
         assert asyncio.run(seconds_of_20()) >= 19 / 200 - 0.01
 
 
-def test_a_clock_that_jumps_stops_nobody() -> None:
+def test_clock_jump_blocks_no_call() -> None:
     async def main() -> int:
         play = Play([placed()])
         async with playing(play) as clickpost:
@@ -78,7 +78,7 @@ def test_after_the_clock_was_frozen_nothing_is_left_to_be_waited_for() -> None:
     assert asyncio.run(take(1)) < 0.1
 
 
-def test_a_breaker_that_opens_turns_calls_away_while_the_clock_is_frozen() -> None:
+def test_breaker_that_opens_turns_calls_away_while_the_clock_is_frozen() -> None:
     async def main() -> NotSentError:
         play = Play([httpx.ConnectError("")])
         async with playing(play, retry=RetryPolicy.never(), limiter=NoRateLimit()) as clickpost:
@@ -94,7 +94,7 @@ def test_a_breaker_that_opens_turns_calls_away_while_the_clock_is_frozen() -> No
         assert asyncio.run(main()).safe_to_retry_in == 5
 
 
-def test_a_loop_with_a_clock_of_its_own_is_not_frozen() -> None:
+def test_loop_with_a_clock_of_its_own_is_not_frozen() -> None:
     async def minutes() -> float:
         bucket = TokenBucket(1, per=60, burst=1)
         for _ in range(3):

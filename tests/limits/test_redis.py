@@ -86,25 +86,25 @@ def test_r10_a_rate_that_is_none_is_refused(wrong: float) -> None:
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:6379", "http://127.0.0.1", ""])
-def test_a_url_that_is_not_of_redis_is_refused_without_being_repeated(url: str) -> None:
+def test_url_that_is_not_of_redis_is_refused_without_being_repeated(url: str) -> None:
     with pytest.raises(ValueError, match=r"^url: redis://, rediss:// or unix:// is needed$"):
         RedisBucket(url, RATE, account="acme")
 
 
-def test_it_shows_what_it_was_made_of_but_not_the_password() -> None:
+def test_repr_shows_the_settings_without_the_password() -> None:
     bucket = RedisBucket("redis://:not-a-real-password@127.0.0.1", RATE, account="acme")
 
     assert repr(bucket) == f"RedisBucket({RATE}, account='acme')"
     assert "password" not in repr(bucket)
 
 
-def test_it_is_a_limiter_that_a_client_takes() -> None:
+def test_redis_bucket_is_a_limiter_of_a_client() -> None:
     limiter: Limiter = RedisBucket("redis://127.0.0.1", RATE, account="acme")
 
     assert ClickPost("acme", "not-a-real-key", limiter=limiter)
 
 
-def test_on_trio_it_says_that_it_works_on_asyncio_only() -> None:
+def test_trio_is_refused_with_the_reason() -> None:
     trio = pytest.importorskip("trio")
     bucket = RedisBucket("redis://127.0.0.1", RATE, account="acme")
 
@@ -115,7 +115,7 @@ def test_on_trio_it_says_that_it_works_on_asyncio_only() -> None:
 
 @pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf")])
 @pytest.mark.asyncio
-async def test_a_wrong_hold_is_refused_by_name(wrong: float) -> None:
+async def test_wrong_hold_is_refused_by_name(wrong: float) -> None:
     bucket = RedisBucket("redis://127.0.0.1", RATE, account="acme")
 
     with pytest.raises(ValueError, match=r"^seconds: a finite number, 0 or more"):
@@ -127,7 +127,7 @@ async def test_a_wrong_hold_is_refused_by_name(wrong: float) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("patient")
-async def test_an_account_is_one_key_in_a_place_of_its_own_that_is_forgotten_in_time(
+async def test_account_is_one_key_in_a_place_of_its_own_that_is_forgotten_in_time(
     server: RedisServer,
 ) -> None:
     async with bucket_at(server) as bucket:
@@ -140,7 +140,7 @@ async def test_an_account_is_one_key_in_a_place_of_its_own_that_is_forgotten_in_
 
 
 @pytest.mark.asyncio
-async def test_a_hold_of_one_is_kept_by_another(server: RedisServer) -> None:
+async def test_hold_of_one_is_kept_by_another(server: RedisServer) -> None:
     async with bucket_at(server) as one, bucket_at(server) as other:
         began = time.monotonic()
         await one.pause(0.3)
@@ -205,7 +205,7 @@ async def test_event_loops_at_the_same_time_share_the_rate(
     assert caplog.records == []
 
 
-def test_a_forked_process_shares_the_rate_and_leaves_the_parents_connection_alone(
+def test_forked_process_shares_the_rate_and_leaves_the_parents_connection_alone(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     bucket = bucket_at(server)
@@ -392,7 +392,7 @@ async def test_r05_a_node_of_a_cluster_sends_on_to_the_one_that_has_the_slot(
         ("redis://10.0.0.1?protocol=3", "node.example", "redis://node.example:7001?protocol=3"),
     ],
 )
-def test_node_that_a_cluster_names_is_asked_with_the_same_credentials_and_options(
+def test_cluster_node_is_called_with_the_same_credentials_and_options(
     url: str, host: str, expected: str
 ) -> None:
     assert _moved_to(url, host, 7001) == expected

@@ -99,12 +99,12 @@ def test_no_window_sees_more_than_the_burst_and_the_rate(
         ),
     ],
 )
-def test_the_same_check_finds_limiters_that_overshoot(limiter: Naive, come: list[Coming]) -> None:
+def test_same_check_finds_limiters_that_overshoot(limiter: Naive, come: list[Coming]) -> None:
     assert overshoot(play(limiter, come), 10, 5) > 1
 
 
 @given(rates, bursts, patient, holdings)
-def test_everybody_who_stays_leaves_once(
+def test_every_waiting_call_is_sent_once(
     bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
 ) -> None:
     leavings = play(bucket(rate, burst), come, hold)
@@ -139,7 +139,7 @@ def test_bulk_leaves_before_waiting_normal_ones_only_when_overtaken_eight_times(
 
 
 @given(rates, bursts, patient, holdings)
-def test_nobody_leaves_during_a_hold(
+def test_no_call_is_sent_during_a_pause(
     bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
 ) -> None:
     for limiter in (bucket(rate, burst), NoRateLimit()):
@@ -176,7 +176,7 @@ def test_of_overlapping_holds_the_later_end_counts(bucket: Bucket) -> None:
 
 @given(rates, bursts, st.integers(1, 60))
 @settings(max_examples=50)
-def test_while_somebody_waits_the_rate_is_used_to_the_full(
+def test_rate_is_used_fully_while_calls_wait(
     bucket: Bucket, rate: float, burst: float, crowd: int
 ) -> None:
     leavings = play(bucket(rate, burst), [Coming(at=0)] * crowd)
@@ -186,7 +186,7 @@ def test_while_somebody_waits_the_rate_is_used_to_the_full(
 
 @given(rates, bursts, impatient, holdings)
 @example(1.0, 1.0, [Coming(at=0), Coming(at=0, patience=0.5), Coming(at=0, patience=1)] * 5, [])
-def test_those_who_give_up_cost_nothing(
+def test_cancelled_waiters_take_no_slot(
     bucket: Bucket, rate: float, burst: float, come: list[Coming], hold: list[Holding]
 ) -> None:
     leavings = play(bucket(rate, burst), come, hold)
@@ -196,13 +196,13 @@ def test_those_who_give_up_cost_nothing(
     assert [one.at for one in leavings] == pytest.approx([one.at for one in again], abs=near)
 
 
-def test_a_normal_one_goes_before_a_bulk_one_that_is_already_sleeping(bucket: Bucket) -> None:
+def test_normal_call_overtakes_a_sleeping_bulk_call(bucket: Bucket) -> None:
     come = [Coming(at=0), Coming(at=0, priority=BULK), Coming(at=0.5), Coming(at=0.75)]
     leavings = play(bucket(1, 1), come)
     assert [(one.who, one.at) for one in leavings] == [(0, 0), (2, 1), (3, 2), (1, 3)]
 
 
-def test_a_normal_one_goes_before_a_bulk_one_that_had_queued_for_its_turn(bucket: Bucket) -> None:
+def test_normal_call_overtakes_a_queued_bulk_call(bucket: Bucket) -> None:
     come = [Coming(at=0), *[Coming(at=0, priority=BULK)] * 2, Coming(at=1.5)]
     leavings = play(bucket(1, 1), come)
     assert [(one.who, one.at) for one in leavings] == [(0, 0), (1, 1), (3, 2), (2, 3)]
@@ -222,7 +222,7 @@ def test_sleeping_bulk_call_is_overtaken_eight_times_where_no_other_bulk_call_wa
     assert lanes == [BULK, *[NORMAL] * 8, BULK, *[NORMAL] * 12]
 
 
-def test_one_that_gives_up_while_giving_way_neither_takes_nor_blocks(bucket: Bucket) -> None:
+def test_waiter_cancelled_while_yielding_neither_takes_nor_blocks_a_slot(bucket: Bucket) -> None:
     come = [
         Coming(at=0),
         Coming(at=0, priority=BULK, patience=1.5),
@@ -246,7 +246,7 @@ class HandClock:
 
 @pytest.mark.parametrize("rate", [1, 50, 1000, 10_000])
 @pytest.mark.parametrize("burst", [1, 2, 100, 10_000])
-def test_a_loop_that_was_blocked_makes_up_for_five_milliseconds_at_most(
+def test_loop_that_was_blocked_makes_up_for_five_milliseconds_at_most(
     rate: int, burst: int
 ) -> None:
     clock = HandClock()
@@ -292,7 +292,7 @@ async def test_lateness_of_a_few_milliseconds_does_not_slow_the_rate() -> None:
 
 
 @virtual_time
-async def test_a_newcomer_does_not_slip_in_before_one_whose_timer_is_late() -> None:
+async def test_newcomer_does_not_slip_in_before_one_whose_timer_is_late() -> None:
     clock = HandClock()
     bucket = TokenBucket(1, 1, clock=clock)
     left: list[str] = []
@@ -326,7 +326,7 @@ def test_tasks_that_wait_in_another_event_loop_do_not_cost_the_burst() -> None:
     assert sum(task.cancelled() for task in waiting) == 6
 
 
-def test_an_event_loop_after_another_shares_the_pace_but_not_the_queue() -> None:
+def test_event_loop_after_another_shares_the_pace_but_not_the_queue() -> None:
     bucket = TokenBucket(1, 2)
     first = play(bucket, [Coming(at=0)] * 5 + [Coming(at=0, patience=3.5)] * 3)
     second = play(bucket, [Coming(at=0)] * 3)
@@ -335,7 +335,7 @@ def test_an_event_loop_after_another_shares_the_pace_but_not_the_queue() -> None
     assert [one.at for one in second] == pytest.approx([1, 2, 3])
 
 
-def test_an_event_loop_that_died_with_a_queue_leaves_no_trace() -> None:
+def test_event_loop_that_died_with_a_queue_leaves_no_trace() -> None:
     bucket = TokenBucket(1, 1)
 
     async def die() -> None:
@@ -352,7 +352,7 @@ def test_an_event_loop_that_died_with_a_queue_leaves_no_trace() -> None:
 
 
 @virtual_time
-async def test_the_delay_is_told_without_taking_anything() -> None:
+async def test_delay_is_returned_without_taking_a_slot() -> None:
     bucket = TokenBucket(2, 1)
     assert bucket.delay() == 0
     await bucket.acquire()
@@ -362,7 +362,7 @@ async def test_the_delay_is_told_without_taking_anything() -> None:
 
 
 @virtual_time
-async def test_a_free_bucket_does_not_give_up_the_event_loop() -> None:
+async def test_free_bucket_does_not_give_up_the_event_loop() -> None:
     for limiter in (TokenBucket(10), NoRateLimit()):
         coroutine = limiter.acquire()
         with pytest.raises(StopIteration):
@@ -412,7 +412,7 @@ def test_buckets_work_on_trio() -> None:
 
 
 @pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf])
-def test_a_wrong_rate_is_refused_by_name(wrong: float) -> None:
+def test_wrong_rate_is_refused_by_name(wrong: float) -> None:
     with pytest.raises(ValueError, match=r"^rate: a finite number above 0"):
         TokenBucket(wrong)
     with pytest.raises(ValueError, match=r"^per: a finite number above 0"):
@@ -420,14 +420,14 @@ def test_a_wrong_rate_is_refused_by_name(wrong: float) -> None:
 
 
 @pytest.mark.parametrize("wrong", [0, 0.99, -1, math.nan, math.inf])
-def test_a_wrong_burst_is_refused_by_name(wrong: float) -> None:
+def test_wrong_burst_is_refused_by_name(wrong: float) -> None:
     with pytest.raises(ValueError, match=r"^burst: a finite number, 1 or more"):
         TokenBucket(1, wrong)
 
 
 @pytest.mark.parametrize("wrong", [-0.1, math.nan, math.inf])
 @virtual_time
-async def test_a_wrong_hold_is_refused_by_name(wrong: float) -> None:
+async def test_wrong_hold_is_refused_by_name(wrong: float) -> None:
     with pytest.raises(ValueError, match=r"^seconds: a finite number, 0 or more"):
         await NoRateLimit().pause(wrong)
 

@@ -15,7 +15,7 @@ from clickpost_async.settings import Rate
 _CLOCK = "redis.call('TIME')"
 _SCRIPT = room._SCRIPT.replace(_CLOCK, "{ARGV[9], ARGV[10]}")
 assert room._SCRIPT.count(_CLOCK) == room.HEARTBEAT.count(_CLOCK) == 1
-_HEARTBEAT = room.HEARTBEAT.replace(_CLOCK, "{ARGV[5], 0}")
+_HEARTBEAT = room.HEARTBEAT.replace(_CLOCK, "{ARGV[4], 0}")
 
 _numbers: Iterator[int] = itertools.count()
 
@@ -43,14 +43,14 @@ class PlayedRedis:
         """Lose everything, as one that is started again."""
         self.client.delete(self.key)
 
-    async def count(self, process: str, spent: int, seconds: float, interval: float) -> int:
+    async def count(self, process: str, calls: int, interval: float) -> int:
         """Count a process, fail or hang."""
         if self.hangs:
             await asyncio.sleep(3600)
         if self.failure is not None:
             raise self.failure
         now = asyncio.get_running_loop().time() + self.ahead
-        arguments = (process, str(spent), repr(seconds), repr(interval), repr(now))
+        arguments = (process, str(calls), repr(interval), repr(now))
         words = (self.key, f"{self.key}:processes", *arguments)
         return int(self.client.eval(_HEARTBEAT, 2, *words))
 
@@ -90,9 +90,9 @@ class PlayedBucket(DistributedLimiter):
         await asyncio.sleep(self._latency / 2)
         return answer
 
-    async def send_heartbeat(self, process: str, spent: int, seconds: float) -> int:
+    async def send_heartbeat(self, process: str, calls: int) -> int:
         await asyncio.sleep(self._latency / 2)
-        count = await self._at.count(process, spent, seconds, self._law.interval)
+        count = await self._at.count(process, calls, self._law.interval)
         await asyncio.sleep(self._latency / 2)
         return count
 

@@ -41,7 +41,7 @@ def test_snippet_is_found_however_it_is_formatted() -> None:
     assert mutant.apply(source) == "def g():\n    return f(second, first)\n"
 
 
-def test_snippet_begins_and_ends_with_whole_words() -> None:
+def test_snippet_matches_whole_words() -> None:
     mutant = mutant_of("if a", "if not a")
     assert mutant.apply("elif a: if ab: if a:") == "elif a: if ab: if not a:"
 

@@ -11,7 +11,7 @@ B2B = "/v1/create-b2b-order/"
 
 
 @pytest.mark.asyncio
-async def test_a_b2b_order_is_placed_once_it_has_been_polled() -> None:
+async def test_b2b_order_is_placed_once_it_has_been_polled() -> None:
     sandbox = Sandbox(async_polls=2)
     async with client(sandbox) as http:
         created = await http.post(B2B, json=b2b_order("B-1"))
@@ -33,7 +33,7 @@ async def test_a_b2b_order_is_placed_once_it_has_been_polled() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_b2b_order_that_is_not_async_is_placed_at_once() -> None:
+async def test_b2b_order_that_is_not_async_is_placed_at_once() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         order = b2b_order("B-1", additional_info={"is_async": False, "is_label_required": False})
@@ -49,7 +49,7 @@ async def test_a_b2b_order_that_is_not_async_is_placed_at_once() -> None:
     [("COURIER-REFUSES", {}), ("B-1", {"drop_info__pincode": "999999"})],
 )
 @pytest.mark.asyncio
-async def test_a_b2b_order_that_the_courier_refuses_fails_later_and_for_good(
+async def test_b2b_order_that_the_courier_refuses_fails_later_and_for_good(
     reference: str, changes: dict[str, Any]
 ) -> None:
     sandbox = Sandbox()
@@ -74,7 +74,7 @@ async def test_b2b_orders_and_others_are_found_where_they_were_created() -> None
 
 
 @pytest.mark.asyncio
-async def test_a_b2b_parcel_travels_and_has_a_label() -> None:
+async def test_b2b_parcel_travels_and_has_a_label() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         order = b2b_order("B-1", additional_info={"is_async": False})
@@ -113,7 +113,7 @@ async def test_a_b2b_parcel_travels_and_has_a_label() -> None:
     ],
 )
 @pytest.mark.asyncio
-async def test_a_b2b_order_is_refused_with_the_code_of_the_table(
+async def test_b2b_order_is_refused_with_the_code_of_the_table(
     status: int, changes: dict[str, Any]
 ) -> None:
     async with client(Sandbox()) as http:
@@ -123,7 +123,7 @@ async def test_a_b2b_order_is_refused_with_the_code_of_the_table(
 
 
 @pytest.mark.asyncio
-async def test_a_location_code_stands_for_an_address() -> None:
+async def test_location_code_stands_for_an_address() -> None:
     place = {"name": "Dock", "phone": "9000000011", "country": "India", "location_code": "AMD-1"}
     async with client(Sandbox()) as http:
         reply = await http.post(B2B, json=b2b_order("B-1", pickup_info=place))

@@ -61,7 +61,7 @@ async def furnished() -> Sandbox:
 
 @rows
 @pytest.mark.asyncio
-async def test_an_answer_has_the_documented_shape(row: Row) -> None:
+async def test_response_has_the_documented_shape(row: Row) -> None:
     async with client(await furnished(), credentials={}) as http:
         reply = await row.call(http)
 
@@ -71,7 +71,7 @@ async def test_an_answer_has_the_documented_shape(row: Row) -> None:
 
 @rows
 @pytest.mark.asyncio
-async def test_a_stranger_is_refused_as_documented(row: Row) -> None:
+async def test_wrong_credentials_are_refused_as_documented(row: Row) -> None:
     expected: tuple[int, int | None] = (
         {"returns.poll": 301, "tracking.set_whatsapp": 400}.get(row.name, 200),
         301,
@@ -103,7 +103,7 @@ async def test_another_enterprise_is_refused_where_the_name_counts(row: Row) -> 
 
 @rows
 @pytest.mark.asyncio
-async def test_the_path_is_exact_to_the_slash(row: Row) -> None:
+async def test_path_is_exact_to_the_slash(row: Row) -> None:
     other = row.path.rstrip("/") if row.path.endswith("/") else f"{row.path}/"
     async with client(await furnished(), credentials={}) as http:
         reply = await row.call(http, other)
@@ -142,7 +142,7 @@ def junked(body: Any) -> Iterator[Any]:
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.body], ids=lambda row: row.name)
 @pytest.mark.asyncio
-async def test_junk_is_answered_too(row: Row) -> None:
+async def test_junk_gets_a_response(row: Row) -> None:
     async with client(await furnished(), credentials={}) as http:
         for body in junked(row.body):
             reply = await http.request(
@@ -154,7 +154,7 @@ async def test_junk_is_answered_too(row: Row) -> None:
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.query], ids=lambda row: row.name)
 @pytest.mark.asyncio
-async def test_a_query_of_junk_is_answered_too(row: Row) -> None:
+async def test_query_of_junk_gets_a_response(row: Row) -> None:
     async with client(await furnished(), credentials={}) as http:
         for name in row.query:
             for junk in ("", "-1", "9" * 30, "None", "%00", "\N{SNOWMAN}", "W1,,", "' OR 1"):

@@ -40,7 +40,7 @@ REPORT = BODIES["reports.request"]
         {"pickup_phone": None},
     ],
 )
-async def test_a_pickup_in_india_that_cannot_be_is_400_without_a_result(
+async def test_pickup_in_india_that_cannot_be_is_400_without_a_result(
     changes: dict[str, Any],
 ) -> None:
     async with client(Sandbox()) as http:
@@ -60,7 +60,7 @@ async def test_a_pickup_in_india_that_cannot_be_is_400_without_a_result(
         ({"awb_number": ""}, {"awb_number": ["This field is required."]}),
     ],
 )
-async def test_a_pickup_elsewhere_that_cannot_be_is_told_by_a_dict(
+async def test_invalid_pickup_address_is_reported_for_a_mapping(
     changes: dict[str, Any], message: dict[str, Any]
 ) -> None:
     pickup = deepcopy(BODIES["pickups.create_world"])
@@ -79,7 +79,7 @@ async def test_a_pickup_elsewhere_that_cannot_be_is_told_by_a_dict(
 
 
 @pytest.mark.asyncio
-async def test_a_label_is_a_page_of_pdf_that_needs_no_key() -> None:
+async def test_label_is_a_page_of_pdf_that_needs_no_key() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http, client(sandbox, credentials={}) as stranger:
         order = india_order("PEN-1", shipment_details__awb_number="AWB/7 (a)")
@@ -95,7 +95,7 @@ async def test_a_label_is_a_page_of_pdf_that_needs_no_key() -> None:
 
 
 @pytest.mark.asyncio
-async def test_where_there_is_no_label_clickpost_says_500() -> None:
+async def test_missing_label_is_a_500() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         await registered(http, "EXT-1")
@@ -139,7 +139,7 @@ async def test_parcels_are_recommended_couriers_for_one_by_one() -> None:
 
 
 @pytest.mark.asyncio
-async def test_where_nobody_goes_there_is_success_without_a_result() -> None:
+async def test_unserved_route_is_a_success_without_a_result() -> None:
     said = {"meta": {"status": 200, "message": "Pin code not serviceable", "success": True}}
     world = deepcopy(BODIES["couriers.recommend_world"])
     world["drop_info"]["postal_code"] = "999999"
@@ -152,7 +152,7 @@ async def test_where_nobody_goes_there_is_success_without_a_result() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("body", [[], {}, [1], [{}], [{**PARCEL, "delivery_type": "UP"}]])
-async def test_a_recommendation_for_nothing_is_refused(body: Any) -> None:
+async def test_recommendation_for_nothing_is_refused(body: Any) -> None:
     async with client(Sandbox()) as http:
         reply = await http.post("/v1/recommendation_api/", json=body)
 
@@ -197,7 +197,7 @@ async def test_other_booleans_are_refused_in_a_list_that_is_a_string(active: str
 
 
 @pytest.mark.asyncio
-async def test_a_pincode_has_a_city_and_a_state_in_upper_case_or_an_empty_result() -> None:
+async def test_pincode_has_a_city_and_a_state_in_upper_case_or_an_empty_result() -> None:
     async with client(Sandbox()) as http:
         found = await http.get("/v2/pincode_details/", params={"pincode": "560034"})
         unknown = await http.get("/v2/pincode_details/", params={"pincode": "3800115"})
@@ -220,7 +220,7 @@ async def test_a_pincode_has_a_city_and_a_state_in_upper_case_or_an_empty_result
 
 
 @pytest.mark.asyncio
-async def test_an_hour_of_the_audit_log_has_what_was_done_in_it() -> None:
+async def test_hour_of_the_audit_log_has_what_was_done_in_it() -> None:
     sandbox = at_midnight()
     login = BODIES["account.token"]
     async with client(sandbox) as http:
@@ -241,7 +241,7 @@ async def test_an_hour_of_the_audit_log_has_what_was_done_in_it() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_token_lasts_a_day_and_a_wrong_password_is_answered_with_nothing() -> None:
+async def test_token_lasts_a_day_and_a_wrong_password_gets_none() -> None:
     login = BODIES["account.token"]
     async with client(at_midnight(), credentials={}) as http:
         right = await http.post("/v1/user/token/", json=login)
@@ -256,7 +256,7 @@ async def test_a_token_lasts_a_day_and_a_wrong_password_is_answered_with_nothing
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("fields", [[], ["waybill", "zone"]])
-async def test_a_report_is_pending_and_then_a_table(fields: list[str]) -> None:
+async def test_report_is_pending_and_then_a_table(fields: list[str]) -> None:
     sandbox = at_midnight(async_polls=2)
     async with client(sandbox) as http, client(sandbox, credentials={}) as stranger:
         await placed(http, "W1")
@@ -297,14 +297,14 @@ async def test_a_report_is_pending_and_then_a_table(fields: list[str]) -> None:
         },
     ],
 )
-async def test_a_report_that_cannot_be_made_is_refused(changes: dict[str, Any]) -> None:
+async def test_report_that_cannot_be_made_is_refused(changes: dict[str, Any]) -> None:
     async with client(Sandbox()) as http:
         assert status(await http.post(REPORTS, json={**REPORT, **changes})) == 422
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("query", [{}, {"report_reference_number": "1324001"}])
-async def test_a_report_that_is_none_is_422_under_http_200(query: dict[str, str]) -> None:
+async def test_report_that_is_none_is_422_under_http_200(query: dict[str, str]) -> None:
     async with client(Sandbox()) as http:
         reply = await http.get(REPORTS, params=query)
 

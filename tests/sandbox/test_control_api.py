@@ -23,7 +23,7 @@ async def parcel(sandbox: Sandbox, waybill: str = "W/1") -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_parcel_is_moved_not_delivered_and_returned() -> None:
+async def test_parcel_is_moved_not_delivered_and_returned() -> None:
     sandbox = at_midnight()
     await parcel(sandbox)
     async with desk(sandbox) as http:
@@ -43,7 +43,7 @@ async def test_a_parcel_is_moved_not_delivered_and_returned() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_clock_goes_on_and_never_back() -> None:
+async def test_sandbox_clock_moves_forward_only() -> None:
     sandbox = at_midnight(scan_every=60)
     await parcel(sandbox)
     async with desk(sandbox) as http:
@@ -94,7 +94,9 @@ async def test_faults_are_set_by_chance_and_by_script() -> None:
         ("/webhooks/9/push", {}, 404, "no webhook 9"),
     ],
 )
-async def test_what_can_not_be_done_says_why(path: str, wish: Any, status: int, words: str) -> None:
+async def test_impossible_action_is_refused_with_the_reason(
+    path: str, wish: Any, status: int, words: str
+) -> None:
     async with desk(Sandbox()) as http:
         answer = await http.post(path, json=wish)
 
@@ -170,7 +172,7 @@ async def test_another_site_turns_no_knob(headers: dict[str, str]) -> None:
         {"sec-fetch-site": "same-origin", "host": "[::1]:8000"},
     ],
 )
-async def test_the_page_itself_and_programs_turn_knobs(headers: dict[str, str]) -> None:
+async def test_page_itself_and_programs_turn_knobs(headers: dict[str, str]) -> None:
     sandbox = Sandbox()
     async with desk(sandbox, **headers) as http:
         answer = await http.post("/faults", json={"too_many": 1})
@@ -180,7 +182,7 @@ async def test_the_page_itself_and_programs_turn_knobs(headers: dict[str, str]) 
 
 
 @pytest.mark.asyncio
-async def test_a_stranger_s_name_for_this_machine_may_not_even_look() -> None:
+async def test_foreign_host_header_is_refused() -> None:
     async with desk(Sandbox(), host="evil.example") as http:
         answers = [await http.get(path) for path in ("/state", "/samples", "http://evil.example/")]
 
@@ -188,7 +190,7 @@ async def test_a_stranger_s_name_for_this_machine_may_not_even_look() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_knob_is_not_turned_by_looking_at_it() -> None:
+async def test_knob_is_not_turned_by_looking_at_it() -> None:
     async with desk(Sandbox()) as http:
         answers = [await http.get(path) for path in ("/clock", "/reset", "/parcels/W1/advance")]
 
@@ -196,7 +198,7 @@ async def test_a_knob_is_not_turned_by_looking_at_it() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_desk_is_no_traffic_of_clickpost_s() -> None:
+async def test_desk_is_no_traffic_of_clickpost_s() -> None:
     sandbox = Sandbox()
     async with desk(sandbox) as http, client(sandbox) as clickpost:
         for path in ("/state", "/orders", "http://127.0.0.1/", "http://127.0.0.1/page/page.css"):

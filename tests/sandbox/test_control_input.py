@@ -86,7 +86,7 @@ async def see_that_all_goes_on(sandbox: Sandbox) -> None:
     ],
 )
 @pytest.mark.asyncio
-async def test_odd_input_gets_a_plain_answer_and_breaks_nothing(
+async def test_odd_input_gets_a_plain_response_and_breaks_nothing(
     path: str, body: str, value: str
 ) -> None:
     sandbox = await sandbox_with_a_parcel()
@@ -105,7 +105,7 @@ async def test_odd_input_gets_a_plain_answer_and_breaks_nothing(
 
 @pytest.mark.parametrize("seconds", [1e18, 253402300800, -1, "5", True, None])
 @pytest.mark.asyncio
-async def test_the_clock_refuses_what_is_no_time_to_pass(seconds: object) -> None:
+async def test_clock_refuses_what_is_no_time_to_pass(seconds: object) -> None:
     sandbox = at_midnight()
     before = sandbox.now()
     async with desk(sandbox) as http:
@@ -117,7 +117,7 @@ async def test_the_clock_refuses_what_is_no_time_to_pass(seconds: object) -> Non
 
 
 @pytest.mark.parametrize("seconds", [math.nan, math.inf, -0.5, 1e18])
-def test_the_clock_refuses_it_from_python_too(seconds: float) -> None:
+def test_clock_refuses_it_from_python_too(seconds: float) -> None:
     sandbox = at_midnight()
     before = sandbox.now()
     with pytest.raises(ValueError, match="clock"):
@@ -146,14 +146,14 @@ async def test_one_wrong_chance_sets_none() -> None:
 
 
 @pytest.mark.parametrize("times", [0, -1, 10**400])
-def test_a_scripted_fault_happens_a_sensible_number_of_times(times: int) -> None:
+def test_scripted_fault_happens_a_sensible_number_of_times(times: int) -> None:
     with pytest.raises(ValueError, match="times: must be from 1 to 1,000,000"):
         Sandbox().faults.next(Fault.OOPS, times=times)
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "9" * 5000, "-1", "1e2", "\u0663", ""])
 @pytest.mark.asyncio
-async def test_a_limit_is_a_number_of_rows(limit: str) -> None:
+async def test_limit_is_a_number_of_rows(limit: str) -> None:
     async with desk(Sandbox()) as http:
         answer = await http.get("/orders", params={"limit": limit})
 
@@ -161,7 +161,7 @@ async def test_a_limit_is_a_number_of_rows(limit: str) -> None:
     assert (answer.status_code, answer.json()) == (400, error)
 
 
-def test_a_request_of_any_number_is_looked_up_on_the_page() -> None:
+def test_request_of_any_number_is_looked_up_on_the_page() -> None:
     news = PageStream(Sandbox(), environment(), ViewOptions(shown=f"request/{'9' * 5000}")).news()
 
     assert news is not None

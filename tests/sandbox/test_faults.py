@@ -8,7 +8,7 @@ import pytest
 from clickpost_async.sandbox import Fault, Faults, Sandbox, Served, served
 from tests.sandbox.samples import INDIA, client, india_order, raw_client, status_of
 
-CUT = (Fault.DROP_BEFORE, Fault.DROP_AFTER, Fault.HALF_ANSWER)
+CUT = (Fault.DROP_BEFORE, Fault.DROP_AFTER, Fault.HALF_RESPONSE)
 
 
 async def outcome(server: Served, reference: str) -> str:
@@ -32,7 +32,7 @@ async def outcome(server: Served, reference: str) -> str:
         (Fault.HTML, "200 text/html", False),
         (Fault.DROP_BEFORE, "RemoteProtocolError", False),
         (Fault.DROP_AFTER, "RemoteProtocolError", True),
-        (Fault.HALF_ANSWER, "RemoteProtocolError", True),
+        (Fault.HALF_RESPONSE, "RemoteProtocolError", True),
         (Fault.GATEWAY, "504 text/html", True),
         (Fault.OOPS, "200 application/json", True),
     ],
@@ -99,7 +99,7 @@ async def test_without_a_socket_a_drop_is_raised_out_of_the_application(fault: F
 
 
 @pytest.mark.asyncio
-async def test_latency_comes_before_every_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_latency_precedes_every_response(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -123,7 +123,7 @@ def test_a_script_is_played_in_order_and_then_ends() -> None:
     assert drawn == ["busy", "busy", "oops", None, "html", None]
 
 
-def test_a_script_refuses_what_it_does_not_know() -> None:
+def test_script_refuses_unknown_commands() -> None:
     with pytest.raises(ValueError, match="earthquake"):
         Faults().next("earthquake")
     with pytest.raises(ValueError, match="times: must be from 1 to 1,000,000"):

@@ -29,7 +29,7 @@ def codes(sandbox: Sandbox, waybill: str) -> list[int]:
     ],
     ids=["forward", "reverse", "exchange"],
 )
-async def test_a_parcel_goes_its_way_to_the_end_and_no_further(
+async def test_parcel_journey_ends_at_its_final_status(
     changes: dict[str, Any], way: list[int]
 ) -> None:
     sandbox = at_midnight()
@@ -42,7 +42,7 @@ async def test_a_parcel_goes_its_way_to_the_end_and_no_further(
 
 
 @pytest.mark.asyncio
-async def test_a_registered_parcel_begins_as_registered() -> None:
+async def test_registered_parcel_begins_as_registered() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await registered(http, "EXT-1")
@@ -54,7 +54,7 @@ async def test_a_registered_parcel_begins_as_registered() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_parcel_nobody_gives_instructions_for_is_held_and_returned() -> None:
+async def test_parcel_without_ndr_instructions_is_held_and_returned() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")
@@ -67,7 +67,7 @@ async def test_a_parcel_nobody_gives_instructions_for_is_held_and_returned() -> 
 
 
 @pytest.mark.asyncio
-async def test_a_delivery_can_fail_again_and_again() -> None:
+async def test_delivery_can_fail_again_and_again() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")
@@ -95,7 +95,7 @@ async def test_a_delivery_can_fail_again_and_again() -> None:
     ],
     ids=["delivered", "exchanged", "on its way back"],
 )
-async def test_what_is_not_to_be_delivered_cannot_fail_to_be(
+async def test_parcel_not_out_for_delivery_cannot_fail_delivery(
     changes: dict[str, Any], steps: int
 ) -> None:
     sandbox = at_midnight()
@@ -110,7 +110,7 @@ async def test_what_is_not_to_be_delivered_cannot_fail_to_be(
 
 
 @pytest.mark.asyncio
-async def test_a_courier_may_scan_codes_that_nobody_knows_and_go_on() -> None:
+async def test_undocumented_scan_codes_do_not_end_a_journey() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")
@@ -147,7 +147,7 @@ async def test_parcels_move_by_the_clock_at_the_moments_they_are_due() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_call_finds_parcels_where_the_clock_has_brought_them() -> None:
+async def test_call_finds_parcels_where_the_clock_has_brought_them() -> None:
     now = [float(MIDNIGHT)]
     sandbox = Sandbox(clock=lambda: now[0], scan_every=60.0)
     async with client(sandbox) as http:
@@ -169,7 +169,7 @@ async def test_without_scan_every_time_moves_no_parcel() -> None:
     assert sandbox.now() == MIDNIGHT + 86_400
 
 
-def test_what_cannot_be_is_refused() -> None:
+def test_impossible_journey_is_refused() -> None:
     sandbox = Sandbox()
     with pytest.raises(LookupError, match="no parcel with waybill W9"):
         sandbox.advance("W9")
@@ -184,7 +184,7 @@ def test_what_cannot_be_is_refused() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_file_keeps_parcels_and_all_that_was_said(tmp_path: Any) -> None:
+async def test_file_keeps_parcels_and_recorded_calls(tmp_path: Any) -> None:
     file = tmp_path / "sandbox.db"
     with at_midnight(path=file) as sandbox:
         async with client(sandbox) as http:

@@ -24,7 +24,7 @@ def page_of(pdf: bytes) -> pypdf.PageObject:
 
 
 @pytest.mark.asyncio
-async def test_a_label_tells_a_courier_all_it_has_to_know() -> None:
+async def test_label_contains_what_a_courier_needs() -> None:
     order = india_order("PEN-1", shipment_details__awb_number="DL0001234567")
     page = page_of(await label(INDIA, order))
 
@@ -40,7 +40,7 @@ async def test_a_label_tells_a_courier_all_it_has_to_know() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_prepaid_label_from_abroad_collects_nothing() -> None:
+async def test_prepaid_label_from_abroad_collects_nothing() -> None:
     told = page_of(await label(WORLD, world_order("LAMP-1"))).extract_text()
 
     assert "PREPAID" in told
@@ -50,7 +50,7 @@ async def test_a_prepaid_label_from_abroad_collects_nothing() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("waybill", ["DL0001234567", "41144869713534", "AWB/7 (a)", "x" * 60])
-async def test_the_bars_are_the_waybill(waybill: str) -> None:
+async def test_bars_are_the_waybill(waybill: str) -> None:
     order = india_order("PEN-1", shipment_details__awb_number=waybill)
     page = page_of(await label(INDIA, order))
 
@@ -58,7 +58,7 @@ async def test_the_bars_are_the_waybill(waybill: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_label_is_the_same_each_time_and_takes_letters_it_can_not_write() -> None:
+async def test_label_is_the_same_each_time_and_takes_letters_it_can_not_write() -> None:
     order = india_order(
         "PEN-1", drop_info__drop_name="मीरा Reader", drop_info__drop_address="x" * 900
     )

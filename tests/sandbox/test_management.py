@@ -39,7 +39,7 @@ async def updates(http: httpx.AsyncClient, start: int, end: int) -> Any:
 
 
 @pytest.mark.asyncio
-async def test_an_edit_changes_what_is_collected_until_the_parcel_is_out_for_delivery() -> None:
+async def test_edit_changes_what_is_collected_until_the_parcel_is_out_for_delivery() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")
@@ -63,7 +63,7 @@ async def test_an_edit_changes_what_is_collected_until_the_parcel_is_out_for_del
 
 
 @pytest.mark.asyncio
-async def test_a_cancelled_order_says_600_when_it_is_cancelled_again() -> None:
+async def test_cancelling_a_cancelled_order_returns_600() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")
@@ -76,7 +76,7 @@ async def test_a_cancelled_order_says_600_when_it_is_cancelled_again() -> None:
 
 
 @pytest.mark.asyncio
-async def test_tracking_says_cancelled_at_once_when_told_to() -> None:
+async def test_tracking_reports_cancelled_at_once_where_set() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")
@@ -88,7 +88,7 @@ async def test_tracking_says_cancelled_at_once_when_told_to() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_courier_may_decide_later_or_refuse() -> None:
+async def test_courier_may_decide_later_or_refuse() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1", reference="CANCEL-LATER-1")
@@ -102,7 +102,7 @@ async def test_a_courier_may_decide_later_or_refuse() -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_cannot_be_cancelled_is_350_under_http_400() -> None:
+async def test_impossible_cancellation_is_350_under_http_400() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")
@@ -130,7 +130,7 @@ async def test_what_cannot_be_cancelled_is_350_under_http_400() -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_updated_order_is_told_in_indias_time_and_in_utc() -> None:
+async def test_updated_order_has_indian_time_and_utc() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")
@@ -211,7 +211,7 @@ async def test_nothing_is_lost_from_a_page_when_parcels_move_between_pages() -> 
         ({"start_date": MIDNIGHT, "end_date": MIDNIGHT, "cursor": "next"}, 400),
     ],
 )
-async def test_a_window_that_is_none_is_refused(query: dict[str, Any], status: int) -> None:
+async def test_window_that_is_none_is_refused(query: dict[str, Any], status: int) -> None:
     async with client(Sandbox()) as http:
         assert status_of(await http.get(UPDATED, params=query)) == status
 

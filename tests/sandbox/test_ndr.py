@@ -42,7 +42,7 @@ async def feedback(http: httpx.AsyncClient, start: int, end: int) -> Any:
 @pytest.mark.parametrize(
     ("action", "way"), [(REATTEMPT, [6, 8]), (RTO, [11, 21, 13, 14])], ids=["again", "back"]
 )
-async def test_an_instruction_changes_where_the_parcel_goes(
+async def test_ndr_instruction_changes_the_destination(
     action: dict[str, Any], way: list[int]
 ) -> None:
     sandbox = at_midnight()
@@ -55,7 +55,7 @@ async def test_an_instruction_changes_where_the_parcel_goes(
 
 
 @pytest.mark.asyncio
-async def test_a_parcel_that_is_held_can_still_be_acted_upon() -> None:
+async def test_parcel_that_is_held_can_still_be_acted_upon() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await failed_parcel(sandbox, http)
@@ -79,9 +79,7 @@ async def test_a_parcel_that_is_held_can_still_be_acted_upon() -> None:
         ({"phone_number": ""}, 400),
     ],
 )
-async def test_an_instruction_that_cannot_be_is_refused(
-    changes: dict[str, Any], refused: int
-) -> None:
+async def test_instruction_that_cannot_be_is_refused(changes: dict[str, Any], refused: int) -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await failed_parcel(sandbox, http)
@@ -123,7 +121,7 @@ async def test_customers_and_staff_are_heard_in_the_window_they_spoke_in() -> No
 
 
 @pytest.mark.asyncio
-async def test_a_window_that_is_too_wide_is_500_with_one_meta_only() -> None:
+async def test_window_that_is_too_wide_is_500_with_one_meta_only() -> None:
     async with client(Sandbox()) as http:
         assert await feedback(http, MIDNIGHT, MIDNIGHT + 3601) == {
             "meta": {

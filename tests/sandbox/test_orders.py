@@ -10,7 +10,7 @@ from tests.sandbox.samples import INDIA, WORLD, client, india_order, status_of, 
 
 
 @pytest.mark.asyncio
-async def test_an_indian_order_is_answered_with_clickposts_ids_beside_the_result() -> None:
+async def test_india_order_response_has_clickposts_ids_beside_the_result() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         reply = await http.post(INDIA, json=india_order("PEN-1"))
@@ -38,7 +38,7 @@ async def test_an_indian_order_is_answered_with_clickposts_ids_beside_the_result
 
 
 @pytest.mark.asyncio
-async def test_a_world_order_is_answered_with_its_ids_inside_the_result() -> None:
+async def test_world_order_response_has_its_ids_inside_the_result() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         body = (await http.post(WORLD, json=world_order("LAMP-1"))).json()
@@ -62,7 +62,7 @@ async def test_a_world_order_is_answered_with_its_ids_inside_the_result() -> Non
 
 
 @pytest.mark.asyncio
-async def test_an_order_that_stays_in_its_country_has_no_commercial_invoice() -> None:
+async def test_order_that_stays_in_its_country_has_no_commercial_invoice() -> None:
     async with client(Sandbox()) as http:
         order = world_order("LAMP-2", drop_info__country_code="AE")
         body = (await http.post(WORLD, json=order)).json()
@@ -75,7 +75,7 @@ async def test_an_order_that_stays_in_its_country_has_no_commercial_invoice() ->
     ("path", "order", "name"),
     [(INDIA, india_order("TWICE"), "Delhivery"), (WORLD, world_order("TWICE"), "NAQEL")],
 )
-async def test_a_repeated_create_answers_323_with_the_first_order_and_buys_nothing(
+async def test_repeated_create_returns_323_with_the_first_order_and_buys_nothing(
     path: str, order: dict[str, Any], name: str
 ) -> None:
     sandbox = Sandbox()
@@ -105,7 +105,7 @@ async def test_a_repeated_create_answers_323_with_the_first_order_and_buys_nothi
 
 
 @pytest.mark.asyncio
-async def test_a_known_reference_answers_323_whatever_the_new_payload_says() -> None:
+async def test_known_reference_returns_323_whatever_the_payload() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         first = await http.post(INDIA, json=india_order("PEN-2"))
@@ -134,7 +134,7 @@ async def test_no_label_is_made_for_rvp_or_when_none_is_wanted() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_pieces_of_an_indian_order_echo_their_items() -> None:
+async def test_pieces_of_an_indian_order_echo_their_items() -> None:
     order = india_order("BOXES-1", shipment_details__courier_partner=201)
     pens, ink = order["shipment_details"]["items"]
     async with client(Sandbox()) as http:
@@ -154,7 +154,7 @@ async def test_the_pieces_of_an_indian_order_echo_their_items() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_pieces_of_a_world_order_have_labels_and_lose_their_waybills_on_323() -> None:
+async def test_pieces_of_a_world_order_have_labels_and_lose_their_waybills_on_323() -> None:
     order = world_order("BOXES-2", shipment_details__courier_partner=296)
     (lamp,) = order["shipment_details"]["items"]
     async with client(Sandbox()) as http:
@@ -174,7 +174,7 @@ async def test_the_pieces_of_a_world_order_have_labels_and_lose_their_waybills_o
 
 
 @pytest.mark.asyncio
-async def test_an_awb_number_given_is_used_and_cannot_be_used_again() -> None:
+async def test_awb_number_given_is_used_and_cannot_be_used_again() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         first = await http.post(INDIA, json=india_order("A", shipment_details__awb_number="AWB7"))
@@ -185,7 +185,7 @@ async def test_an_awb_number_given_is_used_and_cannot_be_used_again() -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_async_order_is_queued_then_worked_on_then_placed_then_known() -> None:
+async def test_async_order_is_queued_then_worked_on_then_placed_then_known() -> None:
     sandbox = Sandbox(async_polls=2)
     order = india_order("LATER", additional__async=True)
     async with client(sandbox) as http:
@@ -205,7 +205,7 @@ async def test_an_async_order_is_queued_then_worked_on_then_placed_then_known() 
 
 
 @pytest.mark.asyncio
-async def test_an_async_order_that_the_courier_refuses_ends_without_a_result() -> None:
+async def test_async_order_that_the_courier_refuses_ends_without_a_result() -> None:
     sandbox = Sandbox()
     order = india_order("LATER-COURIER-REFUSES", additional__async=True)
     async with client(sandbox) as http:
@@ -220,7 +220,7 @@ async def test_an_async_order_that_the_courier_refuses_ends_without_a_result() -
 @pytest.mark.parametrize(
     ("path", "order"), [(INDIA, india_order("FIND")), (WORLD, world_order("FIND"))]
 )
-async def test_an_order_is_fetched_by_waybill_and_by_reference(
+async def test_order_is_fetched_by_waybill_and_by_reference(
     path: str, order: dict[str, Any]
 ) -> None:
     async with client(Sandbox()) as http:
@@ -256,7 +256,7 @@ async def test_an_order_is_fetched_by_waybill_and_by_reference(
 
 
 @pytest.mark.asyncio
-async def test_a_multi_piece_order_is_fetched_with_its_ids_beside_the_result() -> None:
+async def test_multi_piece_order_is_fetched_with_its_ids_beside_the_result() -> None:
     order = india_order("BOXES-3", shipment_details__courier_partner=201)
     async with client(Sandbox()) as http:
         placed = (await http.post(INDIA, json=order)).json()
@@ -270,7 +270,7 @@ async def test_a_multi_piece_order_is_fetched_with_its_ids_beside_the_result() -
 
 
 @pytest.mark.asyncio
-async def test_what_was_never_placed_cannot_be_fetched() -> None:
+async def test_order_never_placed_cannot_be_fetched() -> None:
     async with client(Sandbox()) as http:
         await http.post(INDIA, json=india_order("NO-COURIER-REFUSES"))
         replies = [
@@ -288,7 +288,7 @@ async def test_what_was_never_placed_cannot_be_fetched() -> None:
 
 
 @pytest.mark.asyncio
-async def test_fetching_a_queued_order_answers_102_and_then_the_order() -> None:
+async def test_fetching_a_queued_order_returns_102_and_then_the_order() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         await http.post(INDIA, json=india_order("Q", additional__async=True))
@@ -315,7 +315,7 @@ async def test_only_a_racy_sandbox_buys_twice_for_overlapping_creates(
 
 
 @pytest.mark.asyncio
-async def test_a_racy_sandbox_still_knows_a_reference_that_was_recorded() -> None:
+async def test_racy_sandbox_recognises_a_recorded_reference() -> None:
     sandbox = Sandbox(racy=True)
     async with client(sandbox) as http:
         replies = [await http.post(INDIA, json=india_order("SLOW")) for _ in range(2)]
@@ -325,7 +325,7 @@ async def test_a_racy_sandbox_still_knows_a_reference_that_was_recorded() -> Non
 
 
 @pytest.mark.asyncio
-async def test_the_same_seed_gives_the_same_waybills_in_any_order_of_arrival() -> None:
+async def test_same_seed_gives_the_same_waybills_in_any_order_of_arrival() -> None:
     references = [f"PEN-{number}" for number in range(20)]
     ledgers = []
     for seed, arriving in ((7, references), (7, references[::-1]), (8, references)):

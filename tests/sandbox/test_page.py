@@ -11,7 +11,7 @@ from playwright.async_api import expect
 from clickpost_async import ClickPost, RetryPolicy, bulk
 from clickpost_async.sandbox import Fault, Faults, Sandbox
 from tests.sandbox.browser import looking_at, place
-from tests.sandbox.samples import india_order
+from tests.sandbox.samples import b2b_placed, india_order, raw_client
 from tests.sandbox.test_webhooks import Receiver, receiver
 
 __all__ = ["receiver"]  # a fixture
@@ -49,7 +49,7 @@ async def test_a_call_shows_up_while_one_looks() -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_order_tells_its_journey_and_what_is_to_come() -> None:
+async def test_order_page_shows_past_and_future_scans() -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, "PEN-1")
         waybill = sandbox.ledger()["PEN-1"][0]
@@ -81,7 +81,7 @@ async def test_a_label_bought_twice_raises_an_alarm() -> None:
 
 
 @pytest.mark.asyncio
-async def test_searching_leaves_what_has_the_words_in_it() -> None:
+async def test_search_leaves_matching_rows() -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, *(f"PEN-{number}" for number in range(120)), "INK-7")
         async with looking_at(sandbox.page) as page:
@@ -95,7 +95,7 @@ async def test_searching_leaves_what_has_the_words_in_it() -> None:
 
 
 @pytest.mark.asyncio
-async def test_it_is_dark_where_the_system_is_and_where_one_says_so() -> None:
+async def test_page_is_dark_by_system_setting_and_by_choice() -> None:
     async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
 
         async def ground() -> str:
@@ -115,7 +115,7 @@ async def test_it_is_dark_where_the_system_is_and_where_one_says_so() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_narrow_window_goes_to_what_is_opened() -> None:
+async def test_narrow_window_scrolls_to_the_opened_detail() -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, *(f"PEN-{number}" for number in range(40)))
         async with looking_at(sandbox.page) as page:
@@ -142,6 +142,88 @@ async def test_the_keyboard_stays_where_it_was_when_news_come() -> None:
         await expect(page.locator("#detail")).to_be_focused()
         await page.keyboard.press("Escape")
         await expect(row).to_be_focused()
+
+
+@pytest.mark.asyncio
+async def test_the_empty_page_shows_how_to_connect() -> None:
+    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+        connect = page.locator("[data-empty=requests]")
+        constructor = f'base_url="{sandbox.base_url}"'
+        for text in (sandbox.base_url, sandbox.username, sandbox.api_key, constructor):
+            await expect(connect).to_contain_text(text)
+        await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await connect.get_by_role("button", name="Copy the API key").click()
+        await expect(page.locator("#toast")).to_contain_text(sandbox.api_key)
+        assert await page.evaluate("navigator.clipboard.readText()") == sandbox.api_key
+
+
+@pytest.mark.asyncio
+async def test_an_order_in_progress_is_not_shown_as_refused() -> None:
+    async with Sandbox(courier_seconds=1.5) as sandbox, looking_at(sandbox.page) as page:
+        states: list[str] = []
+        create = asyncio.create_task(place(sandbox, "PEN-1"))
+        state = page.locator("#orders .state")
+        await expect(state).to_be_visible()
+        while not create.done():
+            states.append(await state.inner_text())
+            await asyncio.sleep(0.05)
+        await expect(state).to_have_text("OrderPlaced")
+        assert set(states) <= {"placing", "OrderPlaced"}
+        assert states[0] == "placing"
+        await place(sandbox, "COURIER-REFUSES")
+        await expect(page.locator("#orders .state.refused")).to_have_text("refused")
+
+
+CUT = """() => [...document.querySelectorAll("header *, main *")]
+    .filter((it) => it.offsetParent && !it.closest("pre, select, input"))
+    .filter((it) => getComputedStyle(it).overflowX !== "visible")
+    .filter((it) => it.scrollWidth > it.clientWidth + 1)
+    .map((it) => it.id || it.className)"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.asyncio
+async def test_nothing_is_cut_off(width: int) -> None:
+    async with Sandbox() as sandbox:
+        await place(sandbox, *(f"LONG-REFERENCE-OF-A-SHOP-{number:08}" for number in range(20)))
+        sandbox.advance_all()
+        async with looking_at(sandbox.page) as page:
+            await page.set_viewport_size({"width": width, "height": 800})
+            await expect(page.locator("#orders li")).to_have_count(20)
+            cut = await page.evaluate(CUT)
+            page_width = await page.evaluate("document.documentElement.scrollWidth")
+
+    assert (cut, page_width) == ([], width)
+
+
+@pytest.mark.asyncio
+async def test_tabs_are_operated_by_arrow_keys_and_named_for_screen_readers() -> None:
+    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+        await page.get_by_role("tab", name="Orders").focus()
+        await page.keyboard.press("ArrowRight")
+        await expect(page.get_by_role("tab", name="Returns")).to_be_focused()
+        await expect(page.get_by_role("tabpanel", name="Returns")).to_be_visible()
+        await page.keyboard.press("ArrowLeft")
+        await page.keyboard.press("ArrowLeft")
+        await expect(page.get_by_role("tabpanel", name="Webhooks")).to_be_visible()
+        await expect(page.get_by_label("Too many calls: inject into the next call")).to_be_visible()
+        await place(sandbox, "PEN-1")
+        await expect(page.locator("#announce")).to_contain_text("orders.create_india PEN-1")
+
+
+@pytest.mark.asyncio
+async def test_a_delivered_b2b_order_has_its_proof_of_delivery_there() -> None:
+    async with Sandbox() as sandbox, raw_client(sandbox.base_url) as http:
+        await b2b_placed(http, "B2B-1")
+        sandbox.advance(sandbox.ledger()["B2B-1"][0], 9)
+        async with looking_at(sandbox.page) as page:
+            await page.click("#orders a")
+            await expect(page.locator("#detail .facts")).to_contain_text("B2B")
+            link = page.get_by_role("link", name="Proof of delivery")
+            path = await link.get_attribute("href")
+            proof = await http.get(sandbox.page.rstrip("/") + (path or ""))
+
+    assert proof.content.startswith(b"%PDF")
 
 
 # --- what can be done from it -------------------------------------------------------------------
@@ -198,7 +280,7 @@ async def test_every_fault_can_be_switched_on_and_off_there() -> None:
 
 
 @pytest.mark.asyncio
-async def test_time_passes_when_one_says_so() -> None:
+async def test_time_is_advanced_on_the_page() -> None:
     async with Sandbox(scan_every=3600) as sandbox, looking_at(sandbox.page) as page:
         await place(sandbox, "PEN-1", "PEN-2")
         before = sandbox.now()
@@ -212,7 +294,7 @@ async def test_time_passes_when_one_says_so() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_clock_tells_the_day_of_india() -> None:
+async def test_clock_shows_the_date_in_india() -> None:
     noon = datetime(2026, 3, 5, 12, tzinfo=UTC).timestamp()
     async with Sandbox(clock=lambda: noon) as sandbox, looking_at(sandbox.page) as page:
         await expect(page.locator("#clock .now")).to_contain_text("05 Mar 17:3")
@@ -221,13 +303,13 @@ async def test_the_clock_tells_the_day_of_india() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_return_is_asked_for_and_approved_there() -> None:
+async def test_return_is_requested_and_approved_on_the_page() -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, "PEN-1")
         sandbox.advance(sandbox.ledger()["PEN-1"][0], 9)
         async with looking_at(sandbox.page) as page:
             await page.click("#orders a")
-            await page.click("text=Ask for a return")
+            await page.click("button:has-text('Request a return')")
             await page.click("#returns >> text=Approve")
             await page.click("#returns .end a")
             await expect(page.locator("#detail h2")).to_contain_text("Parcel")

@@ -19,7 +19,7 @@ NAME, PHONE, STREET = "Meera Reader", "9000000012", "7 Banyan Road"
 
 
 @pytest.mark.asyncio
-async def test_persons_are_covered_until_asked_for_and_the_key_never_shows() -> None:
+async def test_personal_data_is_redacted_until_revealed_and_the_key_always() -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, "PEN-1", shipment_details__account_code=f"acc-{'x' * 3}")
         async with raw_client(sandbox.base_url) as http:
@@ -54,7 +54,7 @@ HOSTILE = "<script>window.hit=1</script><img src=x onerror=window.hit=2>\"'&{{7*
 
 
 @pytest.mark.asyncio
-async def test_whatever_an_order_is_called_is_text() -> None:
+async def test_order_names_are_shown_as_text() -> None:
     async with Sandbox() as sandbox:
         await place(
             sandbox,
@@ -94,7 +94,7 @@ async def test_only_the_latest_is_kept_and_shown() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_browser_that_looks_away_is_told_what_is_and_not_what_was() -> None:
+async def test_hidden_browser_tab_gets_the_current_state_only() -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, "PEN-0")
         window = PageStream(sandbox, environment(), ViewOptions())
@@ -114,7 +114,7 @@ async def test_a_browser_that_looks_away_is_told_what_is_and_not_what_was() -> N
 
 
 @pytest.mark.asyncio
-async def test_a_browser_that_does_not_read_is_told_the_end_and_not_every_step() -> None:
+async def test_slow_browser_gets_the_latest_state_and_not_each_step() -> None:
     async with Sandbox() as sandbox:
         port = int(sandbox.base_url.split(":")[2].split("/")[0])
         with socket.create_connection(("127.0.0.1", port)) as slow:
@@ -132,7 +132,7 @@ async def test_a_browser_that_does_not_read_is_told_the_end_and_not_every_step()
 
 
 @pytest.mark.asyncio
-async def test_a_sandbox_stops_while_somebody_looks() -> None:
+async def test_sandbox_stops_while_a_browser_is_connected() -> None:
     async with (
         asyncio.timeout(10),
         Sandbox() as sandbox,
@@ -147,7 +147,7 @@ async def test_a_sandbox_stops_while_somebody_looks() -> None:
 
 
 @pytest.mark.asyncio
-async def test_nothing_comes_from_elsewhere_and_nothing_else_is_served() -> None:
+async def test_page_loads_nothing_from_other_hosts() -> None:
     async with Sandbox() as sandbox, httpx.AsyncClient(trust_env=False) as http:
         page = await http.get(sandbox.page)
         files = {
@@ -161,7 +161,7 @@ async def test_nothing_comes_from_elsewhere_and_nothing_else_is_served() -> None
 
     assert {file.status_code for file in files.values()} == {200}
     assert {other.status_code for other in others} == {404}
-    assert re.findall(r"https?://[^\s\"<]*", page.text) == [sandbox_api(page)] * 3
+    assert re.findall(r"https?://[^\s\"<]*", page.text) == [sandbox_api(page)] * 6
     policy = page.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
     assert "unsafe" not in policy

@@ -14,9 +14,7 @@ from tests.sandbox.samples import INDIA, client, india_order, status_of
     rate=st.floats(0.5, 100),
     burst=st.integers(1, 10),
 )
-def test_no_window_lets_more_through_than_the_law_says(
-    gaps: list[float], rate: float, burst: int
-) -> None:
+def test_no_time_window_exceeds_the_rate(gaps: list[float], rate: float, burst: int) -> None:
     limit = Limit(rate=rate, burst=burst)
     now, passed = 0.0, []
     for gap in gaps:
@@ -31,7 +29,7 @@ def test_no_window_lets_more_through_than_the_law_says(
 
 
 @given(rate=st.floats(0.5, 100), burst=st.integers(1, 10))
-def test_a_call_that_waits_as_told_gets_through(rate: float, burst: int) -> None:
+def test_call_that_waits_for_the_retry_after_succeeds(rate: float, burst: int) -> None:
     limit = Limit(rate=rate, burst=burst)
     assert [limit.wait(5.0) for _ in range(burst)] == [0.0] * burst
 
@@ -41,18 +39,18 @@ def test_a_call_that_waits_as_told_gets_through(rate: float, burst: int) -> None
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(0, 1), (-1, 1), (float("nan"), 1), (1, 0)])
-def test_a_limit_that_lets_nothing_through_is_refused(rate: float, burst: int) -> None:
+def test_limit_that_lets_nothing_through_is_refused(rate: float, burst: int) -> None:
     with pytest.raises(ValueError, match="must be"):
         Limit(rate=rate, burst=burst)
 
 
-def test_the_fullest_window_is_found() -> None:
+def test_fullest_window_is_found() -> None:
     assert busiest([0.0, 0.5, 0.9, 1.0, 1.4, 3.0], 1.0) == 4
     assert busiest([], 1.0) == 0
 
 
 @pytest.mark.asyncio
-async def test_a_call_too_many_is_429_with_whole_seconds_to_wait_and_books_nothing() -> None:
+async def test_call_too_many_is_429_with_whole_seconds_to_wait_and_books_nothing() -> None:
     sandbox = Sandbox(rate=0.25, burst=2)
     async with client(sandbox) as http:
         replies = [await http.post(INDIA, json=india_order(f"PEN-{n}")) for n in range(3)]

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from clickpost_async._codec.redaction import personal_names
+from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox.redaction import cover, people_in, redact, replaced
 from tests.sandbox.samples import india_order, world_order
 
@@ -34,7 +36,7 @@ def test_nothing_of_a_person_is_left_and_everything_else_is(made: Any, order: An
         ({"whatsapp_phone_disable": True, "name": None, "email": ""}, None),
     ],
 )
-def test_a_field_s_name_tells_whether_it_is_a_person_s(said: Any, shown: Any) -> None:
+def test_personal_fields_are_recognised_by_name(said: Any, shown: Any) -> None:
     told = redact(said)
 
     if shown is None:
@@ -55,7 +57,7 @@ def test_a_field_s_name_tells_whether_it_is_a_person_s(said: Any, shown: Any) ->
         ("name", "  ", ""),
     ],
 )
-def test_a_cover_tells_neither_the_words_nor_their_length(kind: str, text: str, shown: str) -> None:
+def test_redaction_hides_text_and_its_length(kind: str, text: str, shown: str) -> None:
     assert cover(kind, text) == shown
 
 
@@ -63,3 +65,21 @@ def test_people_are_found_in_both_kinds_of_orders_and_in_no_others() -> None:
     assert people_in(india_order("PEN-1"))["to"]["name"] == "Meera Reader"
     assert people_in(world_order("LAMP-1"))["from"]["name"] == "Dune Lamps"
     assert people_in({"drop_info": "nobody"}) == {}
+
+
+@pytest.mark.parametrize("name", sorted(CATALOG))
+def test_every_field_that_a_structure_marks_as_personal_is_redacted(name: str) -> None:
+    names = personal_names(CATALOG[name].takes)
+    payload = dict.fromkeys(names, "Meera Reader 9000000012")
+
+    for made in (redact(payload), replaced(payload)):
+        assert "Meera" not in str(made)
+        assert "9000000012" not in str(made)
+
+
+def test_fields_without_a_telling_name_are_personal_where_a_structure_says_so() -> None:
+    assert "otp_code" in personal_names(CATALOG["orders.create_india"].takes)
+    assert redact({"otp_code": "4711", "order_id": "4711"}) == {
+        "otp_code": "•••••••",
+        "order_id": "4711",
+    }

@@ -20,7 +20,7 @@ async def polled(http: httpx.AsyncClient, start: str, end: str) -> httpx.Respons
 
 
 @pytest.mark.asyncio
-async def test_a_return_is_polled_in_the_hour_it_was_asked_for() -> None:
+async def test_return_is_polled_in_the_hour_of_its_request() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http, anonymous(sandbox) as poller:
         await placed(http, "W1")
@@ -42,7 +42,7 @@ async def test_a_return_is_polled_in_the_hour_it_was_asked_for() -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_approved_return_has_a_courier_and_comes_back() -> None:
+async def test_approved_return_has_a_courier_and_is_delivered() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http, anonymous(sandbox) as poller:
         await placed(http, "W1")
@@ -64,7 +64,7 @@ async def test_an_approved_return_has_a_courier_and_comes_back() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_return_is_decided_once() -> None:
+async def test_return_is_decided_once() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")
@@ -100,7 +100,7 @@ async def test_two_returns_of_one_parcel_have_two_references() -> None:
         ("2026-03-02", "2026-03-02T01:00:00", {"start_time": ["YYYY-MM-DDThh:mm:ss is needed"]}),
     ],
 )
-async def test_a_window_that_is_none_is_400_under_http_400_in_a_dict(
+async def test_window_that_is_none_is_400_under_http_400_in_a_dict(
     start: str, end: str, message: dict[str, Any]
 ) -> None:
     async with anonymous(Sandbox()) as poller:

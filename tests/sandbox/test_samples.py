@@ -59,7 +59,7 @@ async def test_samples_have_the_shape_of_the_golden_ones_and_hold() -> None:
 
 
 @pytest.mark.asyncio
-async def test_samples_are_files_about_nobody(tmp_path: Path) -> None:
+async def test_samples_contain_no_personal_data(tmp_path: Path) -> None:
     sandbox = await played()
 
     paths = sandbox.write_samples(tmp_path)
@@ -107,7 +107,7 @@ async def test_samples_have_arguments_where_the_payload_is_one() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_same_calls_are_the_same_samples_each_time() -> None:
+async def test_same_calls_are_the_same_samples_each_time() -> None:
     def stable(samples: Any) -> str:
         told = json.dumps({name: sample["answered"] for name, sample in samples.items()})
         return told[: told.index("http://127")] if "http://127" in told else told

@@ -21,9 +21,7 @@ from tests.sandbox.samples import INDIA, WORLD, client, india_order, status_of, 
         ("WAYBILLS-USED-UP", [330, 330, 330, 330]),
     ],
 )
-async def test_a_word_in_the_reference_decides_what_the_courier_does(
-    word: str, statuses: list[int]
-) -> None:
+async def test_word_in_the_reference_chooses_the_scenario(word: str, statuses: list[int]) -> None:
     sandbox = Sandbox()
     reference = f"PEN-{word}"
     async with client(sandbox) as http:
@@ -34,7 +32,7 @@ async def test_a_word_in_the_reference_decides_what_the_courier_does(
 
 
 @pytest.mark.asyncio
-async def test_a_pincode_that_is_not_served_is_refused_in_the_couriers_own_words() -> None:
+async def test_unserved_pincode_is_refused_with_the_couriers_message() -> None:
     async with client(Sandbox()) as http:
         india = await http.post(INDIA, json=india_order("P", drop_info__drop_pincode="999999"))
         world = await http.post(WORLD, json=world_order("W", drop_info__postal_code="999999"))
@@ -48,7 +46,7 @@ async def test_a_pincode_that_is_not_served_is_refused_in_the_couriers_own_words
 
 
 @pytest.mark.asyncio
-async def test_a_busy_courier_keeps_an_async_order_in_the_queue() -> None:
+async def test_busy_courier_keeps_an_async_order_in_the_queue() -> None:
     order = india_order("COURIER-BUSY-1", additional__async=True)
     async with client(Sandbox()) as http:
         replies = [await http.post(INDIA, json=order) for _ in range(4)]

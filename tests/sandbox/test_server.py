@@ -33,7 +33,7 @@ def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 @pytest.mark.asyncio
-async def test_many_clients_at_once_are_all_answered_and_counted() -> None:
+async def test_concurrent_clients_all_get_responses_and_are_counted() -> None:
     sandbox = Sandbox()
     async with served(sandbox) as server, raw_client(server.url) as http:
         limit = asyncio.Semaphore(20)
@@ -87,7 +87,7 @@ async def test_stopping_cuts_calls_in_flight_and_refuses_new_ones(
 
 
 @pytest.mark.asyncio
-async def test_a_stopped_sandbox_can_be_served_again_with_all_it_knows() -> None:
+async def test_stopped_sandbox_serves_again_with_its_state() -> None:
     sandbox = Sandbox()
     statuses = []
     for _ in range(2):
@@ -98,14 +98,14 @@ async def test_a_stopped_sandbox_can_be_served_again_with_all_it_knows() -> None
 
 
 @pytest.mark.asyncio
-async def test_a_port_that_is_taken_is_an_error_at_once() -> None:
+async def test_port_that_is_taken_is_an_error_at_once() -> None:
     async with served(Sandbox()) as server:
         with pytest.raises(OSError, match="in use"):
             async with served(Sandbox(), port=server.port):
                 pass
 
 
-def test_a_file_outlives_its_sandbox(tmp_path: Path) -> None:
+def test_file_outlives_its_sandbox(tmp_path: Path) -> None:
     async def create(path: Path) -> int:
         with Sandbox(path=path) as sandbox:
             async with client(sandbox) as http:
@@ -116,7 +116,7 @@ def test_a_file_outlives_its_sandbox(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_killed_process_leaves_a_ledger_that_can_be_read(tmp_path: Path) -> None:
+async def test_killed_process_leaves_a_ledger_that_can_be_read(tmp_path: Path) -> None:
     file = str(tmp_path / "sandbox.db")
     with process("--path", file, "--seed", "3") as (running, url):
         async with raw_client(url) as http:
@@ -138,7 +138,7 @@ async def test_a_killed_process_leaves_a_ledger_that_can_be_read(tmp_path: Path)
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("by", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)])
-async def test_a_process_misbehaves_as_told_and_stops_when_asked(
+async def test_sandbox_process_injects_faults_and_stops_on_request(
     by: signal.Signals, code: int
 ) -> None:
     with process("--drop-after", "1", "--rate", "1000") as (running, url):
@@ -150,7 +150,7 @@ async def test_a_process_misbehaves_as_told_and_stops_when_asked(
 
 
 @pytest.mark.asyncio
-async def test_a_process_moves_parcels_by_the_clock_and_pages_as_told() -> None:
+async def test_sandbox_process_moves_parcels_by_clock_and_page_size() -> None:
     flags = ("--scan-every", "0.01", "--page-size", "1", "--webhooks-to", "http://127.0.0.1:9/")
     with process(*flags, "--webhook-token", "not-a-real-token") as (_, url):
         async with raw_client(url) as http:
@@ -170,7 +170,7 @@ async def test_a_process_moves_parcels_by_the_clock_and_pages_as_told() -> None:
     assert page["meta"]["next"].startswith(f"{url}/v1/updated-order?")
 
 
-def test_without_its_libraries_the_sandbox_says_what_to_install() -> None:
+def test_sandbox_without_its_libraries_names_what_to_install() -> None:
     script = (
         "import sys; sys.modules['uvicorn'] = None\n"
         "try: import clickpost_async.sandbox\n"

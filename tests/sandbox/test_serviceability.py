@@ -26,7 +26,7 @@ def connected(sandbox: Sandbox) -> ClickPost:
 
 
 @pytest.mark.asyncio
-async def test_what_is_said_of_a_pincode_agrees_everywhere() -> None:
+async def test_pincode_data_is_consistent() -> None:
     async with connected(Sandbox()) as clickpost:
         for drop, cod in (("411001", True), ("781001", False), ("999999", None)):
             check = await clickpost.serviceability.check(drop)
@@ -50,7 +50,7 @@ async def test_what_is_said_of_a_pincode_agrees_everywhere() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_courier_refuses_an_order_to_a_pincode_that_is_not_served() -> None:
+async def test_courier_refuses_an_order_to_a_pincode_that_is_not_served() -> None:
     async with connected(Sandbox()) as clickpost:
         served = await clickpost.serviceability.check("999999")
         with pytest.raises(ClickPostError) as caught:
@@ -86,7 +86,7 @@ async def test_charges_and_days_grow_with_weight_and_distance() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_reverse_pickup_is_served_by_the_accounts_for_returns() -> None:
+async def test_reverse_pickup_is_served_by_the_accounts_for_returns() -> None:
     async with connected(Sandbox()) as clickpost:
         rvp = await clickpost.serviceability.search("380009", is_pickup_pincode=True, is_rvp=True)
         check = await clickpost.serviceability.check("380009", service_type="RVP")
@@ -96,7 +96,7 @@ async def test_a_reverse_pickup_is_served_by_the_accounts_for_returns() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_pincodes_of_an_account_are_those_that_it_serves() -> None:
+async def test_pincodes_of_an_account_are_those_that_it_serves() -> None:
     async with connected(Sandbox()) as clickpost:
         found = await clickpost.serviceability.pincodes(4, account_code="delhivery-surface")
         with pytest.raises(InvalidRequestError, match="inactive"):
@@ -107,7 +107,7 @@ async def test_the_pincodes_of_an_account_are_those_that_it_serves() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_courier_id_that_is_no_number_is_refused_in_djangos_words() -> None:
+async def test_courier_id_that_is_no_number_is_refused_with_djangos_message() -> None:
     async with client(Sandbox()) as http:
         query = {"courier_partner_id": '"4"', "account_code": "delhivery-surface"}
         reply = await http.get("/v1/bulk_serviceability_api/", params=query)
@@ -132,7 +132,7 @@ async def test_predictions_follow_the_order_of_the_pairs() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_drop_pincode_that_does_not_exist_is_refused_when_it_is_checked() -> None:
+async def test_drop_pincode_that_does_not_exist_is_refused_when_it_is_checked() -> None:
     pairs = [{"pickup_pincode": "380009", "drop_pincode": "411999"}]
     async with connected(Sandbox()) as clickpost:
         unchecked = await clickpost.delivery.predict(pairs)
@@ -157,7 +157,7 @@ async def test_predictions_that_are_not_subscribed_to_are_refused_under_http_401
 
 
 @pytest.mark.asyncio
-async def test_a_route_across_a_border_takes_longer() -> None:
+async def test_route_across_a_border_takes_longer() -> None:
     def route(country: str) -> dict[str, Any]:
         return {
             "pickup_details": {"pincode": "12611", "country": "SA"},
@@ -175,7 +175,7 @@ async def test_a_route_across_a_border_takes_longer() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_proof_of_delivery_is_there_once_a_parcel_is_delivered() -> None:
+async def test_proof_of_delivery_is_there_once_a_parcel_is_delivered() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")
@@ -193,7 +193,7 @@ async def test_a_proof_of_delivery_is_there_once_a_parcel_is_delivered() -> None
 
 
 @pytest.mark.asyncio
-async def test_an_account_without_proofs_of_delivery_is_refused() -> None:
+async def test_account_without_proofs_of_delivery_is_refused() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await registered(http, "W1")
@@ -207,7 +207,7 @@ async def test_an_account_without_proofs_of_delivery_is_refused() -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_unregistered_parcel_expires_and_moves_no_more() -> None:
+async def test_unregistered_parcel_expires_and_moves_no_more() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http, connected(sandbox) as clickpost:
         await registered(http, "W1")
@@ -222,7 +222,7 @@ async def test_an_unregistered_parcel_expires_and_moves_no_more() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_security_key_is_the_same_by_waybill_and_by_reference_number() -> None:
+async def test_security_key_is_the_same_by_waybill_and_by_reference_number() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http, connected(sandbox) as clickpost:
         await placed(http, "W1")
@@ -235,7 +235,7 @@ async def test_a_security_key_is_the_same_by_waybill_and_by_reference_number() -
 
 
 @pytest.mark.asyncio
-async def test_an_order_is_cancelled_without_its_account_code() -> None:
+async def test_order_is_cancelled_without_its_account_code() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http, connected(sandbox) as clickpost:
         await placed(http, "W1")
@@ -245,7 +245,7 @@ async def test_an_order_is_cancelled_without_its_account_code() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_b2b_order_is_created_and_found_by_the_client() -> None:
+async def test_b2b_order_is_created_and_found_by_the_client() -> None:
     async with connected(Sandbox(async_polls=0)) as clickpost:
         pending = await clickpost.with_options(retry=clickpost.retry.never()).orders.create_b2b(
             b2b_order("B-1")

@@ -18,10 +18,8 @@ def test_an_order_that_was_only_tried_is_not_among_the_orders() -> None:
     attempt(store, "A")
 
     assert store.orders() == {}
-    assert (
-        store.get(Order, reference_number="A").state,
-        store.get(Order, reference_number="A").attempts,
-    ) == (State.REFUSED, 2)
+    order = store.get(Order, reference_number="A")
+    assert (order.state, order.attempts) == (State.PLACING, 2)
 
 
 def test_a_label_and_its_order_are_written_together_or_not_at_all() -> None:

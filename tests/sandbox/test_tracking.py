@@ -38,7 +38,7 @@ async def tracked(http: httpx.AsyncClient, *waybills: str, courier: int = 4) -> 
 
 
 @pytest.mark.asyncio
-async def test_a_second_registration_is_303_and_only_v2_repeats_the_result() -> None:
+async def test_second_registration_is_303_and_only_v2_repeats_the_result() -> None:
     async with client(Sandbox()) as http:
         first = (await http.post(V3, json=SHIPMENT)).json()
         again = (await http.post(V3, json=SHIPMENT)).json()
@@ -66,7 +66,7 @@ async def test_a_second_registration_is_303_and_only_v2_repeats_the_result() -> 
         (V2, {name: value for name, value in SHIPMENT_V2.items() if name != "key"}, 500),
     ],
 )
-async def test_a_registration_that_cannot_be_is_refused(path: str, body: Any, refused: int) -> None:
+async def test_registration_that_cannot_be_is_refused(path: str, body: Any, refused: int) -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         assert status(await http.post(path, content=json.dumps(body))) == refused
@@ -74,7 +74,7 @@ async def test_a_registration_that_cannot_be_is_refused(path: str, body: Any, re
 
 
 @pytest.mark.asyncio
-async def test_a_registered_waybill_cannot_be_given_to_an_order() -> None:
+async def test_registered_waybill_cannot_be_given_to_an_order() -> None:
     async with client(Sandbox()) as http:
         await registered(http, "EXT-1")
         order = india_order("PEN-1", shipment_details__awb_number="EXT-1")
@@ -111,7 +111,7 @@ async def test_scans_come_newest_first_in_indias_time_with_utc_beside() -> None:
 
 
 @pytest.mark.asyncio
-async def test_why_a_delivery_failed_is_told_until_the_next_one_fails() -> None:
+async def test_delivery_failure_is_shown_until_the_next_one() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")
@@ -126,7 +126,7 @@ async def test_why_a_delivery_failed_is_told_until_the_next_one_fails() -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_is_unknown_is_null_missing_or_not_valid() -> None:
+async def test_unknown_tracking_value_is_null_missing_or_invalid() -> None:
     async with client(Sandbox()) as http:
         await placed(http, "W1")
 
@@ -170,7 +170,7 @@ async def test_messages_are_switched_and_refused_under_http_400() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_security_key_is_the_one_given_before() -> None:
+async def test_security_key_is_the_one_given_before() -> None:
     path = "/v1/shipment-security-key"
     async with client(Sandbox()) as http:
         given = (await http.post(V3, json=SHIPMENT)).json()["result"]["security_key"]

@@ -60,7 +60,7 @@ RVP = {"shipment_details__delivery_type": "RVP", "shipment_details__courier_part
         (355, {"shipment_details__account_code": "needs-vendor-code"}),
     ],
 )
-async def test_an_order_is_refused_with_the_code_of_the_table(
+async def test_order_is_refused_with_the_code_of_the_table(
     status: int, changes: dict[str, Any]
 ) -> None:
     sandbox = Sandbox()
@@ -82,7 +82,7 @@ async def test_an_order_is_refused_with_the_code_of_the_table(
         (328, {"pickup_info__postal_code": None}),
     ],
 )
-async def test_a_world_order_has_mandatory_fields_of_its_own(
+async def test_world_order_has_mandatory_fields_of_its_own(
     status: int, changes: dict[str, Any]
 ) -> None:
     async with client(Sandbox()) as http:
@@ -94,7 +94,7 @@ async def test_a_world_order_has_mandatory_fields_of_its_own(
 @pytest.mark.asyncio
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"ok"', b"[" * 100_000])
 @pytest.mark.parametrize(("path", "http_status"), [(INDIA, 200), (WORLD, 400)])
-async def test_a_body_that_is_no_object_is_a_bad_request(
+async def test_body_that_is_no_object_is_a_bad_request(
     path: str, http_status: int, body: bytes
 ) -> None:
     async with client(Sandbox()) as http:
@@ -104,7 +104,7 @@ async def test_a_body_that_is_no_object_is_a_bad_request(
 
 
 @pytest.mark.asyncio
-async def test_a_stringified_raw_body_is_an_order_without_its_sections() -> None:
+async def test_stringified_raw_body_is_an_order_without_its_sections() -> None:
     async with client(Sandbox()) as http:
         reply = await http.post(INDIA, json={"RAW_BODY": json.dumps(india_order("PEN-1"))})
 
@@ -161,7 +161,7 @@ async def test_wrong_or_missing_credentials_are_301_under_http_200(
 
 
 @pytest.mark.asyncio
-async def test_a_fetch_needs_no_username() -> None:
+async def test_fetch_needs_no_username() -> None:
     async with client(Sandbox(), credentials={"key": "sandbox-key-not-a-secret"}) as http:
         reply = await http.get(INDIA, params={"reference_number": "NOBODY"})
 
@@ -169,7 +169,7 @@ async def test_a_fetch_needs_no_username() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_key_can_be_revoked_while_calls_come() -> None:
+async def test_key_can_be_revoked_while_calls_come() -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         before = await http.post(INDIA, json=india_order("PEN-1"))
@@ -180,7 +180,7 @@ async def test_a_key_can_be_revoked_while_calls_come() -> None:
 
 
 @pytest.mark.asyncio
-async def test_wrong_methods_and_paths_are_answered_as_django_does() -> None:
+async def test_wrong_methods_and_paths_get_djangos_responses() -> None:
     async with client(Sandbox()) as http:
         wrong = await http.put(INDIA)
         bare = await http.post("/v3/create-order", json=india_order("PEN-1"))
@@ -235,7 +235,7 @@ MESSAGES: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("message", "changes"), MESSAGES)
 @pytest.mark.asyncio
-async def test_a_refusal_has_the_message_of_clickposts_table(
+async def test_refusal_has_the_message_of_clickposts_table(
     message: str, changes: dict[str, Any]
 ) -> None:
     async with client(Sandbox()) as http:
@@ -246,7 +246,7 @@ async def test_a_refusal_has_the_message_of_clickposts_table(
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_waybill_has_the_message_of_clickposts_table() -> None:
+async def test_unknown_waybill_has_the_message_of_clickposts_table() -> None:
     async with client(Sandbox()) as http:
         reply = await http.get(INDIA, params={"awb": "W0", "cp_id": 4})
 
@@ -275,7 +275,7 @@ def item(**changes: Any) -> dict[str, Any]:
     ],
 )
 @pytest.mark.asyncio
-async def test_what_merchants_send_is_accepted(changes: dict[str, Any]) -> None:
+async def test_typical_orders_of_merchants_are_accepted(changes: dict[str, Any]) -> None:
     async with client(Sandbox()) as http:
         reply = await http.post(INDIA, json=india_order("PEN-1", **changes))
 
@@ -286,7 +286,7 @@ async def test_what_merchants_send_is_accepted(changes: dict[str, Any]) -> None:
     "weights", [item(additional={"weight": "heavy"}), item(weight=-1), item(weight="x")]
 )
 @pytest.mark.asyncio
-async def test_a_weight_that_is_no_number_is_refused_wherever_it_stands(
+async def test_weight_that_is_no_number_is_refused_wherever_it_stands(
     weights: dict[str, Any],
 ) -> None:
     async with client(Sandbox()) as http:

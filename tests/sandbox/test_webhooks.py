@@ -178,7 +178,7 @@ async def test_returns_are_pushed_the_approved_one_wrapped(receiver: Receiver) -
 
 
 @pytest.mark.asyncio
-async def test_what_is_not_answered_200_is_pushed_again_up_to_a_limit(receiver: Receiver) -> None:
+async def test_webhook_without_a_200_is_redelivered_up_to_a_limit(receiver: Receiver) -> None:
     sandbox = at_midnight()
     sandbox.webhooks_to(receiver.url, attempts=3)
     receiver.answers = [500, 202, 200, 503, 503, 503]
@@ -205,7 +205,7 @@ async def test_webhooks_may_come_twice_and_the_newest_first(receiver: Receiver) 
 
 
 @pytest.mark.asyncio
-async def test_a_receiver_that_is_gone_is_told_by_the_delivery(receiver: Receiver) -> None:
+async def test_delivery_reports_an_unreachable_receiver(receiver: Receiver) -> None:
     receiver.server.server_close()
     sandbox = at_midnight()
     sandbox.webhooks_to(receiver.url, attempts=2)
@@ -252,5 +252,5 @@ def test_webhooks_go_to_this_machine_only(url: str) -> None:
 def test_a_webhook_is_pushed_at_least_once() -> None:
     wrongs: tuple[dict[str, Any], ...] = ({"attempts": 0}, {"duplicates": -1})
     for wrong in wrongs:
-        with pytest.raises(ValueError, match="attempts must be at least 1"):
+        with pytest.raises(ValueError, match=r"'(attempts|duplicates)' must be >="):
             Sandbox().webhooks_to("http://[::1]:9000/", **wrong)

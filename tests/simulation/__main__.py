@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from tests.simulation.law import LAWS
-from tests.simulation.play import SCENARIOS, Job, Played, play, play_job
+from tests.simulation.play import LATER, SCENARIOS, Job, Played, play, play_job
 from tests.simulation.protections import PROTECTIONS
 
 _MOST = 300
@@ -30,22 +30,23 @@ def _played(jobs: Sequence[Job], processes: int) -> Iterator[Played]:
 
 def harm_of(name: str, seeds: Iterable[int]) -> int | None:
     """Return the first seed that finds the harm of a protection that is off, and not with it on."""
-    laws = PROTECTIONS[name].laws
+    laws, scenario = PROTECTIONS[name].laws, PROTECTIONS[name].scenario
     for seed in seeds:
-        without = {each.law for each in play(seed, name).violations} & laws
-        if without and without - {each.law for each in play(seed).violations}:
+        without = {each.law for each in play(seed, name, scenario).violations} & laws
+        if without and without - {each.law for each in play(seed, None, scenario).violations}:
             return seed
     return None
 
 
 def _show_protections() -> int:
     missed = 0
-    print("| protection | breaks | found by seed |\n| --- | --- | --- |")
+    print("| protection | breaks | found by seed | scenario |\n| --- | --- | --- | --- |")
     for name, protection in PROTECTIONS.items():
         seed = harm_of(name, range(_MOST))
         missed += seed is None
         found = "not found" if seed is None else seed
-        print(f"| {name} | {', '.join(sorted(protection.laws))} | {found} |", flush=True)
+        laws, scenario = ", ".join(sorted(protection.laws)), protection.scenario or "any"
+        print(f"| {name} | {laws} | {found} | {scenario} |", flush=True)
     return 1 if missed else 0
 
 
@@ -93,7 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--seed", type=int, help="play this one alone")
     parser.add_argument("--trace", action="store_true", help="step by step")
-    parser.add_argument("--scenario", choices=sorted(SCENARIOS), help="play nothing else")
+    parser.add_argument(
+        "--scenario", choices=sorted({**SCENARIOS, **LATER}), help="play nothing else"
+    )
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--protection-off", choices=sorted(PROTECTIONS), metavar="NAME")
     parser.add_argument("--protections", action="store_true", help="look for the harm of each")

@@ -1,7 +1,7 @@
 """Applications: what shops do with the client, wisely or not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -199,7 +199,6 @@ async def push(
     client: ClickPost | None = None,
 ) -> None:
     """Create orders in a bulk run, and note every outcome."""
-    world = app.process.world
     run.rows.extend(
         Row(position=position, key=order.key, contents=order.contents)
         for position, order in enumerate(orders)
@@ -211,16 +210,28 @@ async def push(
         for order in orders:
             yield order.payload()
 
+    creating = bulk.create(
+        clickpost, given(), journal=journal, max_concurrency=max_concurrency, **options
+    )
+    await follow(app, run, clickpost, creating, stop_after=stop_after)
+
+
+async def follow(
+    app: App,
+    run: Run,
+    clickpost: ClickPost,
+    creating: bulk.Run,
+    *,
+    stop_after: int | None = None,
+    row_of: Callable[[bulk.OrderOutcome], Row] | None = None,
+) -> None:
+    """Note every outcome of a run; `row_of`: of which row it is, if its position does not say."""
     try:
-        async with (
-            clickpost,
-            bulk.create(
-                clickpost, given(), journal=journal, max_concurrency=max_concurrency, **options
-            ) as creating,
-        ):
+        async with clickpost, creating:
             told = 0
             async for outcome in creating:
-                _note_outcome(app, run, outcome)
+                row = run.rows[outcome.position] if row_of is None else row_of(outcome)
+                _note_outcome(app, run, row, outcome)
                 told += 1
                 if told == stop_after:
                     creating.stop()
@@ -232,11 +243,10 @@ async def push(
         raise
     finally:
         if app.process.alive:
-            run.ended = world.now
+            run.ended = app.process.world.now
 
 
-def _note_outcome(app: App, run: Run, outcome: bulk.OrderOutcome) -> None:
-    row = run.rows[outcome.position]
+def _note_outcome(app: App, run: Run, row: Row, outcome: bulk.OrderOutcome) -> None:
     if row.became:
         run.twice_told.append(outcome.position)
     match outcome:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from clickpost_async.bulk import moment
+
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
@@ -132,6 +134,8 @@ def virtual_clocks(world: "World") -> Iterator[None]:
         with (
             mock.patch.multiple(time, **clocks),
             mock.patch.object(Path, "read_text", sim_read_text),
+            # A process reads it once. Here processes of several boots share the cache.
+            mock.patch.object(moment, "boot_id", moment.boot_id.__wrapped__),
             mock.patch.object(os, "urandom", world.names.randbytes),
             mock.patch.object(uuid, "uuid4", uuid4),
         ):

@@ -38,7 +38,7 @@ async def fleet(stage: Stage) -> None:
         world.at(10 ** world.delay(-1.5, 1.7), _disturb, stage, redis, crew)
     runs = dice.choice([1, 1, 2])
     for number in range(runs):
-        await _feed(stage, queue, orders, killed=number + 1 < runs, calm=calm)
+        await feed(stage, queue, orders, killed=number + 1 < runs, calm=calm)
         await stage.sleep(world.delay(0.0, stage.settings.settle_delay))
     crew.dismiss()
     for process in crew.working:
@@ -68,8 +68,14 @@ def _be_quick(redis: Redis) -> None:
     redis.latency = 0.002
 
 
-async def _feed(
-    stage: Stage, queue: "Queue", orders: Sequence[Order], *, killed: bool, calm: bool
+async def feed(
+    stage: Stage,
+    queue: "Queue",
+    orders: Sequence[Order],
+    *,
+    killed: bool,
+    calm: bool,
+    check_eviction: bool = True,
 ) -> None:
     world = stage.world
     process = stage.process("feed")
@@ -84,7 +90,7 @@ async def _feed(
 
     async def main() -> None:
         client = app.client(journal="journal")
-        ledger = Ledger(URL, account="acme")
+        ledger = Ledger(URL, account="acme", check_eviction=check_eviction)
         async with Fleet.open(queue.feed, client, ledger, bulk=True) as opened:
             await push(
                 app,
@@ -145,6 +151,14 @@ class Queue:
         await self._ask()
         return number in self._redis.memory.queue
 
+    async def is_empty(self) -> bool:
+        """Tell whether all messages were acknowledged, or lost."""
+        try:
+            await self._ask()
+        except OSError:
+            return False
+        return not self._redis.memory.queue
+
     async def take(self, worker: str) -> tuple[int, dict[str, Any]] | None:
         """Take a message that nobody has, or whose worker is dead."""
         await self._ask()
@@ -183,8 +197,9 @@ class _Message:
 class Crew:
     """The workers of a fleet."""
 
-    def __init__(self, stage: Stage, queue: Queue) -> None:
+    def __init__(self, stage: Stage, queue: Queue, *, check_eviction: bool = True) -> None:
         self._stage = stage
+        self._ledger = Ledger(URL, account="acme", check_eviction=check_eviction)
         self._queue = queue
         self._goes_home = False
         self.working: list[Process] = []
@@ -221,8 +236,7 @@ class Crew:
         tasks: set[asyncio.Task[None]] = set()
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(app.client(fleet="fleet"))
-            ledger = Ledger(URL, account="acme")
-            worker = Worker(client, await stack.enter_async_context(ledger.open()))
+            worker = Worker(client, await stack.enter_async_context(self._ledger.open()))
             while not self._goes_home or tasks:
                 queue.touch(me)
                 try:

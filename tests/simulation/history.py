@@ -85,6 +85,8 @@ class Row:
     reason: str = ""
     # Pending, because nothing of it was sent.
     unsent: bool = False
+    # The file's reader has found a problem in it.
+    unreadable: bool = False
 
 
 @define(kw_only=True)
@@ -104,6 +106,12 @@ class Run:
     failed: str = ""
     # Nothing disturbs it any more.
     calm: bool = False
+    # It has no input, and settles what its journal has in doubt.
+    resolves: bool = False
+    # Its file was written while it was read, so that a row may have been torn.
+    torn: bool = False
+    # Orders that its file has with several contents.
+    ambiguous: frozenset[Key] = frozenset()
     # What its journal said when it began, and when it ended.
     before: dict[Key, str] = field(factory=dict)
     after: dict[Key, str] = field(factory=dict)
@@ -133,6 +141,8 @@ class History:
     # When each attempt was given to its transport, by the limiter that let it go.
     departures: dict[str, list[float]] = field(factory=dict)
     rates: dict[str, tuple[float, float]] = field(factory=dict)
+    # So many calls more than its rate allows may leave by a limiter.
+    excess: dict[str, float] = field(factory=dict)
     # Found where they happened, not in the judge's reading.
     violations: list[Violation] = field(factory=list)
 

@@ -35,10 +35,19 @@ LAWS = {
     "placed": "An order that a journal has as placed stays placed, however its row has changed.",
     "unsent": "Of what is told as not sent, no label was bought.",
     "looked-up": "An order is told as unknown only after it was looked up, where there was time.",
-    "told": "A run that comes to its end tells one outcome of every row.",
+    "told": (
+        "A run that comes to its end tells one outcome of every row, and one that resolves a"
+        " journal one of every order that was in doubt and of no other, and sends no other."
+    ),
+    "file": (
+        "Of rows of one file that have one reference number and different contents, none is sent."
+    ),
     "intent": "Before the first byte of an order leaves, its journal says so, durably.",
     "closed": "No call begins to leave after the client was closed.",
-    "rate": "In any stretch of w seconds at most burst + rate * w calls leave.",
+    "rate": (
+        "In any stretch of w seconds at most burst + rate * w calls leave, and three more where"
+        " processes share a rate and Redis answers late or forgets."
+    ),
     "hang": "Every run ends within its bound.",
     "left-behind": "When a process has closed its clients, no task and no response is left.",
     "failed": "A run ends by an outcome for each order, not by an exception.",
@@ -198,6 +207,22 @@ def _outcomes_of_runs(history: History, refused: dict[tuple[Key, str], int | Non
             for row in run.rows:
                 if not row.became:
                     yield "told", f"row {row.position} of {run.process} has none"
+        if run.resolves:
+            yield from _resolved(history, run)
+
+
+_IN_DOUBT = ("sending", "unknown", "queued")
+
+
+def _resolved(history: History, run: Run) -> Found:
+    in_doubt = {key for key, state in run.before.items() if state in _IN_DOUBT}
+    told = {row.key for row in run.rows}
+    sent = {sending.key for sending in history.sendings if sending.process == run.process}
+    for key in sorted((told | sent) - in_doubt):
+        yield "told", f"{run.process} resolves {key[1]}, which was not in doubt"
+    if run.complete and not run.failed:
+        for key in sorted(in_doubt - told):
+            yield "told", f"{run.process} says nothing of {key[1]}, which was in doubt"
 
 
 def _outcome_of_row(
@@ -208,6 +233,8 @@ def _outcome_of_row(
     if row.became == "placed" and not _is_own(history, row.key, row.waybill):
         yield "own", f"{who}: {row.waybill} is not its waybill"
     was_refused = refused.get((row.key, row.contents)) or _contradicts(history, run, row)
+    if row.unreadable:
+        was_refused = run.torn or row.key in run.ambiguous
     if row.became == "rejected" and not was_refused:
         yield "rejected", f"{who}: {row.reason}"
     told_elsewhere = any(
@@ -268,10 +295,11 @@ def _labels_of_scope(
 
 def _rate(history: History) -> Found:
     for limiter, (rate, burst) in history.rates.items():
+        more = history.excess.get(limiter, 0.0) + 1e-6
         times = sorted(history.departures.get(limiter, []))
         for first, begin in enumerate(times):
             for last in range(first, len(times)):
                 allowed = burst + rate * (times[last] - begin)
-                if last - first + 1 > allowed + 1e-6:
+                if last - first + 1 > allowed + more:
                     yield "rate", f"{last - first + 1} calls in {times[last] - begin:.3f} s"
                     return

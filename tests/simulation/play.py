@@ -1,5 +1,6 @@
 """One play: a seed, what happens in its world, and what the law says of it."""
 
+import random
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,11 +15,14 @@ from attrs import frozen
 from tests.simulation.disk import Disk, watched
 from tests.simulation.fleet import fleet
 from tests.simulation.history import Violation
+from tests.simulation.journals import order_files, resolved_runs
 from tests.simulation.law import judge
 from tests.simulation.loop import InlineExecutor
 from tests.simulation.process import Process
 from tests.simulation.protections import switched_off
 from tests.simulation.scenarios import Scenario, Stage, one_run, resumed_runs, single_calls
+from tests.simulation.shared_rate import shared_rate
+from tests.simulation.unsafe_redis import evicting_redis, failing_redis
 from tests.simulation.world import StuckError, own_garbage, playing
 
 SCENARIOS: dict[str, tuple[Scenario, float]] = {
@@ -27,6 +31,15 @@ SCENARIOS: dict[str, tuple[Scenario, float]] = {
     "resumed runs": (resumed_runs, 3),
     "fleet": (fleet, 2),
 }
+# Of dice of their own: the seeds of the others play as they did before there were these.
+LATER: dict[str, tuple[Scenario, float]] = {
+    "failing redis": (failing_redis, 3),
+    "evicting redis": (evicting_redis, 2),
+    "shared rate": (shared_rate, 2),
+    "resolved runs": (resolved_runs, 2),
+    "order files": (order_files, 2),
+}
+_LATER = 0.25
 _SHARED_MEMORY = Path("/dev/shm")
 
 
@@ -64,9 +77,9 @@ def _play(seed: int, protection_off: str | None, scenario: str | None) -> Played
         stage = Stage(world, disk, director)
         names = list(SCENARIOS)
         name = world.random.choices(names, [SCENARIOS[one][1] for one in names])[0]
-        name = scenario or name
+        name = scenario or _later(seed) or name
         world.note("world", name)
-        act = SCENARIOS[name][0]
+        act = {**SCENARIOS, **LATER}[name][0]
         director.start(lambda: act(stage))
         try:
             world.run(director)
@@ -85,6 +98,14 @@ def _play(seed: int, protection_off: str | None, scenario: str | None) -> Played
             facts=stage.history.facts(),
             trace=tuple(world.trace),
         )
+
+
+def _later(seed: int) -> str | None:
+    """Draw one of the later scenarios, or none of them."""
+    dice = random.Random(f"scenario of {seed}")
+    if dice.random() >= _LATER:
+        return None
+    return dice.choices(list(LATER), [weight for _, weight in LATER.values()])[0]
 
 
 Job = tuple[int, str | None, str | None]

@@ -35,11 +35,12 @@ Switch = Callable[[ExitStack, "Disk"], None]
 
 @frozen(kw_only=True)
 class Protection:
-    """What keeps a law, and how it is switched off."""
+    """What keeps a law, and how it is switched off; `scenario`: where its harm is looked for."""
 
     name: str
     laws: frozenset[str]
     off: Switch
+    scenario: str | None = None
 
 
 def _replaced(target: str, name: str, by: object) -> Switch:
@@ -164,6 +165,31 @@ async def _claims_everything(self: Any, key: Any, digest: str, **_: Any) -> Any:
     return resolve_name(f"{_PACKAGE}.fleet.ledger:Granted")(None)
 
 
+def _nothing_was_registered(stack: ExitStack, disk: "Disk") -> None:
+    ledger = resolve_name(f"{_PACKAGE}.{_LEDGER}")
+    claim = ledger.claim
+
+    async def claims_as_new(self: Any, key: Any, digest: str, **_: Any) -> Any:
+        return await claim(self, key, digest, registered=False)
+
+    stack.enter_context(mock.patch.object(ledger, "claim", claims_as_new))
+
+
+def _generations_are_equal(stack: ExitStack, disk: "Disk") -> None:
+    ledger = resolve_name(f"{_PACKAGE}.fleet.ledger")
+    script = ledger._SCRIPT.replace("known.generation ~= GENERATION", "false")
+    assert script != ledger._SCRIPT
+    stack.enter_context(mock.patch.object(ledger, "_SCRIPT", script))
+
+
+async def _checks_nothing(redis: Any) -> None:
+    return None
+
+
+def _is_alone(self: Any, count: int) -> None:
+    self._alone.interval = self._law.interval
+
+
 async def _marks_nothing(self: Any, key: Any) -> None:
     return None
 
@@ -282,16 +308,67 @@ PROTECTIONS: dict[str, Protection] = {
                 _replaced(_LEDGER, "claim", _claims_everything),
                 _replaced(_LEDGER, "sending", _marks_nothing),
             ),
+            scenario="fleet",
         ),
         Protection(
             name="the ledger's mark of what was sent",
             laws=_laws("settle", "double"),
             off=_replaced(_LEDGER, "sending", _marks_nothing),
+            scenario="fleet",
         ),
         Protection(
             name="settle delay of a worker",
             laws=_laws("settle", "double"),
             off=_replaced("fleet.worker", "asyncio", _Impatient()),
+            scenario="fleet",
+        ),
+        Protection(
+            name="a clock of another boot tells no age",
+            laws=_laws("settle", "double"),
+            off=_replaced("bulk.moment", "boot_id", lambda: "the same"),
+            scenario="resolved runs",
+        ),
+        Protection(
+            name="doubt of what bulk.resolve settles",
+            laws=_laws("settle", "double", "hold"),
+            off=_doubts_are_forgotten,
+            scenario="resolved runs",
+        ),
+        Protection(
+            name="a file's orders under one number are refused",
+            laws=_laws("file"),
+            off=_replaced("files.references:ReferenceIndex", "find", lambda self, *row: None),
+            scenario="order files",
+        ),
+        Protection(
+            name="a Redis that evicts is refused",
+            laws=_laws("settle", "double"),
+            off=_replaced("fleet.server_check", "_check_eviction", _checks_nothing),
+            scenario="evicting redis",
+        ),
+        Protection(
+            name="a record that is gone is in doubt",
+            laws=_laws("settle", "double", "hold"),
+            off=_nothing_was_registered,
+            scenario="evicting redis",
+        ),
+        Protection(
+            name="a record from before a failover is in doubt",
+            laws=_laws("settle", "double", "hold"),
+            off=_generations_are_equal,
+            scenario="failing redis",
+        ),
+        Protection(
+            name="share of the processes that were alive last",
+            laws=_laws("rate"),
+            off=_replaced("limits._distributed:DistributedLimiter", "_learn", _is_alone),
+            scenario="shared rate",
+        ),
+        Protection(
+            name="share that is booked at Redis",
+            laws=_laws("rate"),
+            off=_replaced("limits._alone:FallbackShare", "book_ahead", lambda self, seconds: 0),
+            scenario="shared rate",
         ),
     )
 }

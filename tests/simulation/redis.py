@@ -66,6 +66,7 @@ class Redis:
         self.machine = Machine(world, "redis")
         self.memory = Memory()
         self.latency = 0.002
+        self.policy = "noeviction"
         self.is_up = True
         self._life = 0
         self._started = world.now
@@ -94,6 +95,31 @@ class Redis:
         self.world.note("redis", "takes a snapshot")
         self._snapshot = copy.deepcopy(self.memory)
 
+    def evict(self, share: float) -> None:
+        """Delete keys as its `maxmemory-policy` allows, each with that probability."""
+        if self.policy == "noeviction":
+            return
+        memory, everything = self.memory, self.policy.startswith("allkeys")
+        keys = [key for key in memory.values if everything or key in memory.expires]
+        evicted = [key for key in keys if self.world.chance(share)]
+        for key in evicted:
+            self.drop(key)
+        if everything and self.world.chance(share):
+            memory.queue.clear()
+        self.world.note("redis", f"{self.policy} evicts {evicted}")
+
+    def fail_over(self, lag: float) -> None:
+        """Be replaced by a replica, which has not received the writes of the last `lag` seconds."""
+        if self.is_up:
+            self.world.note("redis", f"its replica falls behind, {lag:.3f} s before it fails")
+            self.world.at(lag, self._promote, copy.deepcopy(self.memory))
+
+    def _promote(self, replica: Memory) -> None:
+        if self.is_up:
+            self._snapshot = replica
+            self.go()
+            self.world.at(10 ** self.world.delay(-1.0, 1.0), self.come_back, "as its replica was")
+
     def go(self) -> None:
         """Be gone, with all connections."""
         self.world.note("redis", "is gone")
@@ -106,7 +132,7 @@ class Redis:
         self.world.note("redis", f"is back, {memory}")
         if memory == "empty":
             self.memory = Memory()
-        elif memory == "with an old snapshot":
+        elif memory in ("with an old snapshot", "as its replica was"):
             self.memory = copy.deepcopy(self._snapshot)
         self._begin()
         self.is_up = True
@@ -179,7 +205,7 @@ class Redis:
         uptime = int(self.world.now - self._started)
         return (
             f"# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nrun_id:{self.run_id}\r\n"
-            f"uptime_in_seconds:{uptime}\r\n# Memory\r\nmaxmemory_policy:noeviction\r\n"
+            f"uptime_in_seconds:{uptime}\r\n# Memory\r\nmaxmemory_policy:{self.policy}\r\n"
         )
 
     def script(self, sha: str, keys: list[str], arguments: list[str]) -> Reply:

@@ -33,7 +33,7 @@ def _hello(redis: Redis) -> Reply:
 def _config(redis: Redis, what: str, *names: str) -> Reply:
     if what.upper() != "GET":
         return _OK
-    known = {"maxmemory-policy": "noeviction", "appendonly": "yes", "maxmemory": "0"}
+    known = {"maxmemory-policy": redis.policy, "appendonly": "yes", "maxmemory": "0"}
     return [word for name in names if name in known for word in (name, known[name])]
 
 

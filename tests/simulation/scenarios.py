@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any
 
 from attrs import define, field
@@ -22,7 +23,7 @@ BOUND = 6 * 3600.0
 # A run that nobody answers ends by itself: after a minute, and the attempts that are under way.
 BOUND_UNANSWERED = 180.0
 _GONE = ("ConnectionError", "ConnectionRefusedError", "TimeoutError")
-_HOURS = (-10_800.0, -60.0, 60.0, 10_800.0, 100_000.0)
+HOURS = (-10_800.0, -60.0, 60.0, 10_800.0, 100_000.0)
 
 
 @define
@@ -156,7 +157,7 @@ async def single_calls(stage: Stage) -> None:
     if world.chance(0.1):
         world.at(world.delay(1.0, 60.0), stage.machine.suspend, world.delay(1.0, 600.0))
     if world.chance(0.1):
-        world.at(world.delay(1.0, 60.0), stage.machine.set_wall_clock, dice.choice(_HOURS))
+        world.at(world.delay(1.0, 60.0), stage.machine.set_wall_clock, dice.choice(HOURS))
     await stage.ended(process, BOUND)
 
 
@@ -209,43 +210,75 @@ async def resumed_runs(stage: Stage) -> None:
     weather = stage.network.weather
     for number in range(dice.randint(1, 4)):
         stage.network.weather = weather if world.chance(0.8) else CALM
-        await _run_with_journal(stage, orders, disturbed=number < 3 and world.chance(0.8))
+        await run_with_journal(stage, orders, disturbed=number < 3 and world.chance(0.8))
         await stage.sleep(
             dice.choice([0.1, 1.0, world.delay(0.0, 2 * stage.settings.settle_delay)])
         )
         if world.chance(0.4):
-            stage.machine.set_wall_clock(dice.choice(_HOURS))
+            stage.machine.set_wall_clock(dice.choice(HOURS))
         if world.chance(0.25):
-            orders = _edited(stage, orders)
+            orders = edited(stage, orders)
     # Until the courier has done all, and everybody sees it.
     stage.network.weather = CALM
     await stage.sleep(4 * stage.settings.settle_delay + stage.courier.habits.lag)
-    await _run_with_journal(stage, orders, disturbed=False, calm=True)
+    await run_with_journal(stage, orders, disturbed=False, calm=True)
 
 
-def _edited(stage: Stage, orders: Sequence[Order]) -> list[Order]:
+def edited(stage: Stage, orders: Sequence[Order]) -> list[Order]:
     """Change the input between two runs: a row's contents, or which rows there are."""
     dice = stage.world.random
-    edited = list(orders)
-    at = dice.randrange(len(edited))
+    rows = list(orders)
+    at = dice.randrange(len(rows))
     match dice.choice(["changed", "changed", "dropped", "moved"]):
         case "changed":
-            edited[at] = edited[at].changed(f"{edited[at].reference}-{dice.choice('abc')}")
-        case "dropped" if len(edited) > 1:
-            del edited[at]
+            rows[at] = rows[at].changed(f"{rows[at].reference}-{dice.choice('abc')}")
+        case "dropped" if len(rows) > 1:
+            del rows[at]
         case _:
-            edited.insert(dice.randrange(len(edited)), edited.pop(at))
-    return edited
+            rows.insert(dice.randrange(len(rows)), rows.pop(at))
+    return rows
 
 
-async def _run_with_journal(
+Work = Callable[[App, Run, Path, int, int | None], Coroutine[Any, Any, None]]
+"""What a process does: its application, its run, its journal, how many at a time, when to stop."""
+
+
+async def run_with_journal(
     stage: Stage, orders: Sequence[Order], *, disturbed: bool, calm: bool = False
 ) -> None:
+    """Push orders with the journal, in a process that may be disturbed."""
+
+    def work(
+        app: App, run: Run, journal: Path, max_concurrency: int, stop_after: int | None
+    ) -> Coroutine[Any, Any, None]:
+        return push(
+            app,
+            orders,
+            journal=journal,
+            run=run,
+            max_concurrency=max_concurrency,
+            stop_after=stop_after,
+        )
+
+    await work_with_journal(stage, work, disturbed=disturbed, calm=calm)
+
+
+async def work_with_journal(
+    stage: Stage, work: Work, *, disturbed: bool, calm: bool = False, resolves: bool = False
+) -> Run:
+    """Work with the journal, in a process that may be disturbed."""
     world, dice = stage.world, stage.world.random
     process = stage.process("push")
     folder = stage.disk.folder(process)
     app = App(process, stage.network, stage.settings)
-    run = Run(process=process.name, scope="journal", journal=True, began=world.now, calm=calm)
+    run = Run(
+        process=process.name,
+        scope="journal",
+        journal=True,
+        began=world.now,
+        calm=calm,
+        resolves=resolves,
+    )
     run.before = states_in(stage.disk.files, stage.disk._root)
     stage.history.runs.append(run)
     max_concurrency = dice.choice([1, 2, 4, 100])
@@ -265,19 +298,11 @@ async def _run_with_journal(
             case _:
                 stop_after = dice.randint(1, 3)
     journal = folder.path / "run.db"
-    process.start(
-        lambda: push(
-            app,
-            orders,
-            journal=journal,
-            run=run,
-            max_concurrency=max_concurrency,
-            stop_after=stop_after,
-        )
-    )
+    process.start(lambda: work(app, run, journal, max_concurrency, stop_after))
     await stage.ended(process, BOUND)
     run.ended = run.ended or world.now
     run.after = states_in(stage.disk.files, stage.disk._root)
+    return run
 
 
 def _cut_power(stage: Stage, process: Process) -> None:

@@ -114,7 +114,7 @@ def test_waybill_belongs_to_its_reference_number() -> None:
     assert broken(history) == ["own"]
 
 
-def test_rejected_is_what_somebody_has_refused() -> None:
+def test_rejected_orders_were_refused_by_client_clickpost_or_courier() -> None:
     history = History(calls=[call("rejected")])
 
     assert broken(history) == ["rejected"]
@@ -159,9 +159,30 @@ def test_placed_stays_placed_and_journal_rejects_no_label() -> None:
     assert broken(history) == ["placed", "journal"]
 
 
-def test_every_row_is_told_once() -> None:
+def test_every_row_is_reported_once() -> None:
     assert broken(History(runs=[run(row(""))])) == ["told"]
     assert broken(History(runs=[run(row(""), complete=False)])) == []
+
+
+def test_resolving_run_tells_of_what_was_in_doubt_and_of_nothing_else() -> None:
+    resolved = run(row("unknown"), resolves=True, before={KEY: "sending"})
+    assert broken(History(runs=[resolved])) == []
+
+    silent = run(resolves=True, before={KEY: "sending"})
+    assert broken(History(runs=[silent])) == ["told"]
+    assert broken(History(runs=[run(resolves=True, before={KEY: "rejected"})])) == []
+
+    history = History(runs=[run(resolves=True, before={KEY: "accepted"})])
+    history.sendings.append(sending(1, 11.0, process="push", scopes=("journal",)))
+    assert broken(history) == ["told"]
+
+
+def test_unreadable_row_is_rejected_where_its_file_has_the_number_twice_or_was_written() -> None:
+    rejected = row("rejected", "unreadable 1", unreadable=True)
+
+    assert broken(History(runs=[run(rejected)])) == ["rejected"]
+    assert broken(History(runs=[run(rejected, ambiguous=frozenset([KEY]))])) == []
+    assert broken(History(runs=[run(rejected, torn=True)])) == []
 
 
 def test_rate_holds_in_every_stretch() -> None:
@@ -170,6 +191,8 @@ def test_rate_holds_in_every_stretch() -> None:
 
     history.departures["app"].append(1.2)
     assert broken(history) == ["rate"]
+    history.excess["app"] = 1.0
+    assert broken(history) == []
 
 
 def test_every_law_is_a_sentence() -> None:

@@ -1,5 +1,6 @@
 """The simulated Redis answers as a real one does, and runs the same scripts."""
 
+import heapq
 import re
 from collections.abc import Iterator
 from importlib import resources
@@ -124,7 +125,7 @@ def simulated(redis: Redis, words: list[str]) -> Any:
         return "an error"
 
 
-def test_simulated_redis_answers_commands_as_a_real_one(connection: Connection) -> None:
+def test_simulated_redis_replies_like_a_real_one(connection: Connection) -> None:
     redis = Redis(World(1))
 
     for command in COMMANDS.strip().splitlines():
@@ -165,3 +166,35 @@ def test_simulated_redis_forgets_what_has_expired() -> None:
     assert redis.call("GET", "a") == "1"
     world.now += 2
     assert redis.call("GET", "a") is None
+
+
+def test_simulated_redis_evicts_what_its_policy_allows() -> None:
+    redis = Redis(World(1))
+    for policy, left in (("noeviction", 2), ("volatile-lru", 1), ("allkeys-lru", 0)):
+        redis.policy = policy
+        redis.call("SET", "kept", "1")
+        redis.call("SET", "expires", "1", "EX", "100")
+
+        redis.evict(1.0)
+
+        assert redis.call("EXISTS", "kept", "expires") == left
+
+
+def test_simulated_redis_loses_the_last_writes_and_its_scripts_when_it_fails_over() -> None:
+    world = World(1)
+    redis = Redis(world)
+    sha = redis.call("SCRIPT", "LOAD", "return 1")
+    redis.call("SET", "before", "1")
+    first = redis.run_id
+    redis.fail_over(1.0)
+    redis.call("SET", "after", "1")
+    while world._events:
+        at, _, act, arguments = heapq.heappop(world._events)
+        world.now = at
+        act(*arguments)
+
+    assert redis.is_up
+    assert redis.run_id != first
+    assert redis.call("MGET", "before", "after") == ["1", None]
+    with pytest.raises(RedisReplyError, match="NOSCRIPT"):
+        redis.call("EVALSHA", sha, "0")

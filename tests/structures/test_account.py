@@ -17,14 +17,14 @@ def test_neither_the_password_nor_the_token_is_shown() -> None:
     assert repr(login) == "Login(username=…, password=…)"
 
 
-def test_a_password_that_is_refused_is_not_told() -> None:
+def test_refused_password_is_not_shown() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         Login(username="", password="not-a-real-password\0")
     assert "not-a-real" not in str(caught.value)
     assert [problem.path for problem in caught.value.problems] == ["username", "password"]
 
 
-def test_an_entry_tells_its_time_in_utc_and_hides_who_it_was() -> None:
+def test_log_entry_has_utc_time_and_no_personal_data() -> None:
     entry = structure_response(
         {
             "created_at": "2026-03-01T10:41:02",

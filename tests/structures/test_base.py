@@ -69,7 +69,9 @@ def told(data: Any, kind: type[RequestModel]) -> Mapping[str, str]:
 @kinds
 @given(data=st.data())
 @settings(max_examples=8)
-def test_what_was_read_is_written_back(kind: type[RequestModel], data: st.DataObject) -> None:
+def test_structured_payload_is_unstructured_unchanged(
+    kind: type[RequestModel], data: st.DataObject
+) -> None:
     payload = data.draw(payloads(kind))
 
     read = structure(payload, kind)
@@ -81,7 +83,7 @@ def test_what_was_read_is_written_back(kind: type[RequestModel], data: st.DataOb
 @pytest.mark.parametrize("kind", [IndiaOrder, WorldOrder])
 @given(data=st.data())
 @settings(max_examples=8)
-def test_the_json_of_an_order_is_stable(kind: type[RequestModel], data: st.DataObject) -> None:
+def test_json_of_an_order_is_stable(kind: type[RequestModel], data: st.DataObject) -> None:
     order = data.draw(made(kind))
 
     once = json.dumps(to_wire(order))
@@ -91,9 +93,7 @@ def test_the_json_of_an_order_is_stable(kind: type[RequestModel], data: st.DataO
 
 
 @fields
-def test_every_field_takes_a_plain_value_and_gives_it_back(
-    kind: type[RequestModel], spec: FieldSpec
-) -> None:
+def test_every_field_round_trips_a_plain_value(kind: type[RequestModel], spec: FieldSpec) -> None:
     payload = simplest(kind) | {spec.wire: simple_value(spec.kind, spec.rules)}
     if spec.wire in ("order_type", "cod_value"):
         payload |= {"order_type": "COD", "cod_value": 1}
@@ -108,7 +108,7 @@ def test_every_field_takes_a_plain_value_and_gives_it_back(
 
 
 @fields
-def test_a_null_is_kept_if_a_field_is_optional_and_told_if_it_is_not(
+def test_null_is_kept_in_an_optional_field_and_reported_in_a_required_one(
     kind: type[RequestModel], spec: FieldSpec
 ) -> None:
     payload = simplest(kind)
@@ -140,7 +140,7 @@ def test_unknown_keys_survive(kind: type[RequestModel]) -> None:
         if spec.kind in (int, float)
     ],
 )
-def test_a_number_written_as_text_is_kept_as_it_was_and_sent_as_a_number(
+def test_number_written_as_text_is_kept_as_it_was_and_sent_as_a_number(
     kind: type[RequestModel], spec: FieldSpec
 ) -> None:
     payload = simplest(kind)
@@ -158,13 +158,13 @@ def test_a_number_written_as_text_is_kept_as_it_was_and_sent_as_a_number(
 @pytest.mark.parametrize(
     "text", ["", " ", "ten", "nan", "inf", "-inf", "1e999", "0x10", "1_000", "9" * 5000]
 )
-def test_text_that_is_no_number_is_told(text: str) -> None:
+def test_text_that_is_no_number_is_reported(text: str) -> None:
     assert list(told(india({"shipment_details.invoice_value": text}), IndiaOrder)) == [
         "shipment_details.invoice_value"
     ]
 
 
-def test_what_was_given_does_not_count_for_equality() -> None:
+def test_original_spelling_does_not_count_for_equality() -> None:
     as_text = structure(india({"shipment_details.weight": "400"}), IndiaOrder)
     as_number = structure(india(), IndiaOrder)
     with_null = structure(india({"gst_info": None}), IndiaOrder)
@@ -173,7 +173,7 @@ def test_what_was_given_does_not_count_for_equality() -> None:
     assert unstructure(as_text) != unstructure(as_number)
 
 
-def test_a_changed_copy_sends_the_change_and_not_what_was_read_before() -> None:
+def test_changed_copy_sends_the_change_and_not_what_was_read_before() -> None:
     read = structure(
         india({"shipment_details.weight": "400", "shipment_details.vendor_code": None}), IndiaOrder
     )
@@ -186,13 +186,13 @@ def test_a_changed_copy_sends_the_change_and_not_what_was_read_before() -> None:
     assert unstructure(sent)["shipment_details"]["weight"] == 750
 
 
-def test_an_extra_key_does_not_replace_a_field_that_was_checked() -> None:
+def test_extra_key_does_not_replace_a_field_that_was_checked() -> None:
     item = Item(description="shirt", quantity=1, price=10, weight=5, extra={"price": -10})
 
     assert to_wire(item)["price"] == 10
 
 
-def test_an_order_made_by_hand_equals_the_same_order_read() -> None:
+def test_order_made_by_hand_equals_the_same_order_read() -> None:
     item = Item(description="sandals", quantity=1, price=120, weight=500)
     shipment = simplest(WorldShipment) | {"items": [item]}
     by_hand = WorldShipment(**shipment)
@@ -200,7 +200,7 @@ def test_an_order_made_by_hand_equals_the_same_order_read() -> None:
     assert structure(unstructure(by_hand), WorldShipment) == by_hand
 
 
-def test_a_list_changed_after_the_check_does_not_change_the_structure() -> None:
+def test_list_changed_after_the_check_does_not_change_the_structure() -> None:
     items = [Item(description="sandals", quantity=1, price=120, weight=500)]
     shipment = WorldShipment(**simplest(WorldShipment) | {"items": items})
 
@@ -209,7 +209,7 @@ def test_a_list_changed_after_the_check_does_not_change_the_structure() -> None:
     assert len(shipment.items) == 1
 
 
-def test_a_structure_is_frozen_and_takes_keywords_only() -> None:
+def test_structure_is_frozen_and_takes_keywords_only() -> None:
     item = structure(simplest(Item), Item)
 
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -218,13 +218,13 @@ def test_a_structure_is_frozen_and_takes_keywords_only() -> None:
         Item("shirt", 1, 10)  # type: ignore[misc, call-arg]
 
 
-def test_a_structure_is_taken_as_it_is() -> None:
+def test_structure_is_taken_as_it_is() -> None:
     order = structure(india(), IndiaOrder)
 
     assert structure(order, IndiaOrder) is order
 
 
-def test_a_mapping_may_hold_finished_parts() -> None:
+def test_mapping_may_hold_finished_parts() -> None:
     order = structure(india(), IndiaOrder)
     half_done = {**india(), "drop_info": order.drop_info}
 
@@ -253,7 +253,7 @@ _WRONG: Mapping[Any, Any] = {str: {}, int: "some", float: "some", bool: "yes"}
         if spec.kind is not Any
     ],
 )
-def test_a_value_of_the_wrong_type_is_told_at_its_field(
+def test_value_of_the_wrong_type_is_reported_at_its_field(
     kind: type[RequestModel], spec: FieldSpec
 ) -> None:
     wrong = _WRONG.get(spec.kind, 5)
@@ -274,7 +274,7 @@ def test_a_value_of_the_wrong_type_is_told_at_its_field(
         if isinstance(rule, MaxLength)
     ],
 )
-def test_a_text_over_its_limit_is_a_warning_or_a_mistake_as_its_rule_says(
+def test_overlong_text_is_a_warning_or_a_mistake_by_its_rule(
     kind: type[RequestModel], spec: FieldSpec, limit: MaxLength
 ) -> None:
     letter = "9" if "phone" in spec.wire else "A"
@@ -301,7 +301,9 @@ def test_a_text_over_its_limit_is_a_warning_or_a_mistake_as_its_rule_says(
 
 @kinds
 @pytest.mark.parametrize("junk", [None, 5, "text", [], [{}], True, 1.5])
-def test_what_is_no_object_is_refused_in_words(kind: type[RequestModel], junk: Any) -> None:
+def test_value_that_is_no_mapping_is_refused_with_a_message(
+    kind: type[RequestModel], junk: Any
+) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         structure(junk, kind)
 
@@ -312,7 +314,7 @@ def test_what_is_no_object_is_refused_in_words(kind: type[RequestModel], junk: A
 @kinds
 @given(data=st.data())
 @settings(max_examples=8)
-def test_a_refusal_always_names_a_mistake(kind: type[RequestModel], data: st.DataObject) -> None:
+def test_refusal_always_names_a_mistake(kind: type[RequestModel], data: st.DataObject) -> None:
     payload = data.draw(payloads(kind))
     path = data.draw(st.sampled_from([spec.wire for spec in specs(kind)]))
     junk = data.draw(
@@ -361,11 +363,11 @@ _EIGHT_PATHS = [
 ]
 
 
-def test_all_mistakes_of_a_mapping_are_told_together_with_their_paths() -> None:
+def test_all_mistakes_of_a_mapping_are_reported_with_their_paths() -> None:
     assert list(told(india(_EIGHT), IndiaOrder)) == _EIGHT_PATHS
 
 
-def test_all_mistakes_are_told_whatever_else_is_broken() -> None:
+def test_all_mistakes_are_reported_whatever_else_is_invalid() -> None:
     broken = changed(india(_EIGHT), {"additional": "none", "shipment_details.weight": "heavy"})
 
     assert set(told(broken, IndiaOrder)) == (set(_EIGHT_PATHS) - {"additional.rvp_reason"}) | {
@@ -374,7 +376,7 @@ def test_all_mistakes_are_told_whatever_else_is_broken() -> None:
     }
 
 
-def test_the_refusal_of_an_order_knows_its_reference_number() -> None:
+def test_refusal_of_an_order_has_its_reference_number() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         structure(india({"drop_info.drop_pincode": "1"}), IndiaOrder)
 
@@ -391,7 +393,7 @@ def test_one_broken_item_does_not_hide_the_mistakes_of_the_next() -> None:
     ]
 
 
-def test_every_wrong_member_of_a_plain_list_is_told() -> None:
+def test_every_wrong_member_of_a_plain_list_is_reported() -> None:
     broken = india({"additional.qc_params": [{}, "BRAND", None]})
 
     assert list(told(broken, IndiaOrder)) == [
@@ -407,7 +409,7 @@ def made_wrong(kind: type[RequestModel], **fields: Any) -> Mapping[str, str]:
     return {problem.path: problem.message for problem in caught.value.problems}
 
 
-def test_all_mistakes_of_a_structure_made_by_hand_are_told_together() -> None:
+def test_all_mistakes_of_a_constructed_structure_are_reported_together() -> None:
     order = structure(india(), IndiaOrder)
     parts = {
         spec: getattr(order.shipment_details, spec)
@@ -425,9 +427,7 @@ def test_all_mistakes_of_a_structure_made_by_hand_are_told_together() -> None:
 @pytest.mark.parametrize(
     ("field", "wrong"), [("reference_number", {}), ("weight", "heavy"), ("weight", None)]
 )
-def test_a_rule_between_fields_is_not_asked_about_a_field_that_is_wrong(
-    field: str, wrong: Any
-) -> None:
+def test_cross_field_rule_skips_an_invalid_field(field: str, wrong: Any) -> None:
     item = Item(description="shirt", quantity=1, price=1, weight=1)
     shipment = simplest(IndiaShipment) | {"items": (item,), "courier_partner": 5, field: wrong}
 
@@ -435,7 +435,7 @@ def test_a_rule_between_fields_is_not_asked_about_a_field_that_is_wrong(
 
 
 @pytest.mark.parametrize("part", [None, {"delivery_type": "RVP"}, 5])
-def test_a_part_of_the_wrong_type_is_a_mistake_like_any_other(part: Any) -> None:
+def test_part_of_the_wrong_type_is_a_mistake_like_any_other(part: Any) -> None:
     order = structure(india(), IndiaOrder)
     world_order = structure(world(), WorldOrder)
 
@@ -462,7 +462,7 @@ def test_a_part_of_the_wrong_type_is_a_mistake_like_any_other(part: Any) -> None
 
 
 @pytest.mark.parametrize("part", [{}, structure(world(), WorldOrder).pickup_info])
-def test_a_part_of_the_wrong_class_is_told_which_class_is_needed(part: Any) -> None:
+def test_part_of_the_wrong_class_is_reported_with_the_expected_class(part: Any) -> None:
     order = structure(india(), IndiaOrder)
 
     problems = made_wrong(
@@ -475,7 +475,7 @@ def test_a_part_of_the_wrong_class_is_told_which_class_is_needed(part: Any) -> N
     assert "IndiaPickup" in problems["pickup_info"]
 
 
-def test_an_order_of_the_other_kind_is_refused() -> None:
+def test_order_of_the_other_kind_is_refused() -> None:
     with pytest.raises(InvalidRequestError):
         structure(structure(world(), WorldOrder), IndiaOrder)
 
@@ -500,7 +500,7 @@ _PEOPLE = frozenset(
         key=lambda kind: kind.__name__,
     ),
 )
-def test_what_belongs_to_a_person_is_marked(kind: type[RequestModel]) -> None:
+def test_personal_fields_are_marked(kind: type[RequestModel]) -> None:
     personal = {spec.wire for spec in specs(kind) if spec.personal}
 
     assert personal == {spec.wire for spec in specs(kind)} & _PEOPLE
@@ -516,7 +516,7 @@ def test_what_belongs_to_a_person_is_marked(kind: type[RequestModel]) -> None:
 )
 @given(data=st.data())
 @settings(max_examples=6)
-def test_a_repr_is_the_same_whoever_it_is(
+def test_repr_does_not_depend_on_personal_data(
     kind: type[RequestModel], spec: FieldSpec, data: st.DataObject
 ) -> None:
     payload = data.draw(payloads(kind))
@@ -530,7 +530,7 @@ def test_a_repr_is_the_same_whoever_it_is(
 
 
 @pytest.mark.parametrize("kind", [IndiaOrder, WorldOrder])
-def test_unknown_keys_are_not_shown_since_nobody_knows_what_they_hold(
+def test_unknown_keys_are_not_shown(
     kind: type[RequestModel],
 ) -> None:
     payload = (india if kind is IndiaOrder else world)({"drop_info.nickname": CANARY})
@@ -542,7 +542,7 @@ def test_unknown_keys_are_not_shown_since_nobody_knows_what_they_hold(
 
 
 @fields
-def test_no_message_repeats_a_value(kind: type[RequestModel], spec: FieldSpec) -> None:
+def test_no_message_contains_a_value(kind: type[RequestModel], spec: FieldSpec) -> None:
     for wrong in (CANARY * 200, [CANARY], {CANARY: CANARY}, CANARY + "\x00", CANARY + "\ud800"):
         try:
             structure(simplest(kind) | {spec.wire: wrong}, kind)
@@ -555,7 +555,7 @@ def test_no_message_repeats_a_value(kind: type[RequestModel], spec: FieldSpec) -
 # --- answers ------------------------------------------------------------------------------------
 
 
-def test_an_answer_shows_no_unknown_key_and_no_raw_body() -> None:
+def test_repr_of_a_response_shows_no_unknown_key_and_no_raw_body() -> None:
     answer = structure_response(
         {"waybill": "W1", "consignee": CANARY},
         CreatedOrder,
@@ -569,7 +569,7 @@ def test_an_answer_shows_no_unknown_key_and_no_raw_body() -> None:
     assert "waybill='W1'" in repr(answer)
 
 
-def test_how_an_answer_came_does_not_count_for_equality() -> None:
+def test_response_info_does_not_count_for_equality() -> None:
     first = structure_response({"waybill": "W1"}, CreatedOrder, ResponseInfo(status=200))
     second = structure_response(
         {"waybill": "W1"}, CreatedOrder, ResponseInfo(status=323, attempts=2)
@@ -578,7 +578,7 @@ def test_how_an_answer_came_does_not_count_for_equality() -> None:
     assert first == second
 
 
-def test_only_sent_and_answer_are_structures() -> None:
+def test_only_request_and_response_models_are_structures() -> None:
     assert issubclass(RequestModel, Structure)
     assert issubclass(ResponseModel, Structure)
     assert not issubclass(RequestModel, ResponseModel)
@@ -589,7 +589,7 @@ class Rows(ResponseModel, ListResponse[str]):
     rows: Sequence[str] = ()
 
 
-def test_an_answer_that_is_a_list_is_used_like_one() -> None:
+def test_list_response_is_a_sequence() -> None:
     rows = Rows(rows=("a", "b", "c"))
 
     assert list(rows) == ["a", "b", "c"]
@@ -601,7 +601,7 @@ def test_an_answer_that_is_a_list_is_used_like_one() -> None:
         rows[3]
 
 
-def test_an_empty_list_of_an_answer_is_still_an_answer() -> None:
+def test_empty_list_response_is_truthy() -> None:
     assert list(Rows()) == []
     assert structure_response({}, Rows, ResponseInfo()) == Rows()
 

@@ -15,7 +15,7 @@ def recommendation(**fields: Any) -> Recommendation:
     return found
 
 
-def test_the_two_spellings_of_a_courier_read_the_same() -> None:
+def test_two_spellings_of_a_courier_read_the_same() -> None:
     india = recommendation(preference_array=[{"cp_id": 4, "cp_name": "Delhivery", "priority": 1}])
     world = recommendation(
         preference_array=[
@@ -45,7 +45,7 @@ def test_serviceable_means_that_there_is_a_courier(
     assert (found.best is not None) is serviceable
 
 
-def test_the_best_courier_has_the_lowest_priority_number_wherever_it_stands() -> None:
+def test_best_courier_has_the_lowest_priority_number_wherever_it_stands() -> None:
     found = recommendation(
         preference_array=[{"cp_id": 1}, {"cp_id": 2, "priority": 2}, {"cp_id": 3, "priority": 1}]
     )
@@ -53,14 +53,14 @@ def test_the_best_courier_has_the_lowest_priority_number_wherever_it_stands() ->
     assert found.best.courier_partner == 3
 
 
-def test_nothing_is_serviceable_where_nothing_was_answered() -> None:
+def test_empty_response_means_not_serviceable() -> None:
     assert Recommendations().serviceable is False
     served = recommendation(preference_array=[{"cp_id": 1}])
     assert Recommendations(rows=(served,)).serviceable is True
     assert Recommendations(rows=(served, Recommendation())).serviceable is False
 
 
-def test_a_parcel_may_leave_out_its_size_and_keep_what_is_not_documented() -> None:
+def test_parcel_may_leave_out_its_size_and_keep_what_is_not_documented() -> None:
     payload = {
         "pickup_pincode": "682011",
         "drop_pincode": "600017",
@@ -76,7 +76,7 @@ def test_a_parcel_may_leave_out_its_size_and_keep_what_is_not_documented() -> No
     assert unstructure(structure(payload, IndiaParcel)) == payload
 
 
-def test_a_parcel_without_an_item_is_warned_of() -> None:
+def test_parcel_without_an_item_is_warned_of() -> None:
     payload = {
         "pickup_pincode": 682011,
         "drop_pincode": "600017",
@@ -93,7 +93,7 @@ def test_a_parcel_without_an_item_is_warned_of() -> None:
     assert unstructure(parcel) == payload
 
 
-def test_all_mistakes_of_a_parcel_are_told_together() -> None:
+def test_all_mistakes_of_a_parcel_are_reported_together() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         structure({"pickup_pincode": "1", "weight": 0, "delivery_type": "BACK"}, IndiaParcel)
     assert {problem.path for problem in caught.value.problems} == {

@@ -139,11 +139,11 @@ def test_numbers_are_sent_as_numbers_however_they_were_written() -> None:
     assert type(sent["courier_partner"]) is int
 
 
-def test_nulls_that_were_said_are_sent() -> None:
+def test_explicit_nulls_are_sent() -> None:
     assert to_wire(taken(EVERYTHING))["drop_info"]["drop_landmark"] is None
 
 
-def test_the_fixed_words_are_enums_and_travel_as_text() -> None:
+def test_enum_members_are_sent_as_text() -> None:
     order = taken({"shipment_details.delivery_type": "FORWARD"})
 
     assert order.shipment_details.order_type is OrderType.COD
@@ -151,13 +151,13 @@ def test_the_fixed_words_are_enums_and_travel_as_text() -> None:
     assert type(to_wire(order)["shipment_details"]["order_type"]) is str
 
 
-def test_the_country_is_written_when_nobody_says_it() -> None:
+def test_country_is_filled_in_where_it_is_missing() -> None:
     payload = india({"pickup_info.pickup_country": DROPPED, "drop_info.drop_country": DROPPED})
 
     assert to_wire(structure(payload, IndiaOrder)) == india()
 
 
-def test_the_country_is_written_when_it_is_said_to_be_null() -> None:
+def test_country_is_filled_in_where_it_is_null() -> None:
     payload = india({"pickup_info.pickup_country": None})
 
     assert to_wire(structure(payload, IndiaOrder))["pickup_info"]["pickup_country"] == "IN"
@@ -177,7 +177,7 @@ def test_the_country_is_written_when_it_is_said_to_be_null() -> None:
         ("EXCHANGE", 9),
     ],
 )
-def test_the_amount_to_collect_fits_the_order_type(order_type: str, cod_value: float) -> None:
+def test_amount_to_collect_fits_the_order_type(order_type: str, cod_value: float) -> None:
     taken({"shipment_details.order_type": order_type, "shipment_details.cod_value": cod_value})
 
 
@@ -190,16 +190,14 @@ def test_the_amount_to_collect_fits_the_order_type(order_type: str, cod_value: f
         ("EXCHANGE", -5, "must be at least 0"),
     ],
 )
-def test_an_amount_that_does_not_fit_is_told(
-    order_type: str, cod_value: float, message: str
-) -> None:
+def test_inconsistent_amount_is_reported(order_type: str, cod_value: float, message: str) -> None:
     assert told(
         {"shipment_details.order_type": order_type, "shipment_details.cod_value": cod_value}
     ) == {"shipment_details.cod_value": message}
 
 
 @pytest.mark.parametrize("order_type", ["cod", "CASH", "", 5, None])
-def test_an_unknown_order_type_is_told(order_type: Any) -> None:
+def test_unknown_order_type_is_reported(order_type: Any) -> None:
     assert list(told({"shipment_details.order_type": order_type})) == [
         "shipment_details.order_type"
     ]
@@ -221,7 +219,7 @@ def test_rvp_and_its_reason_may_stand_in_either_place(place: str, kind_said_in: 
 
 
 @pytest.mark.parametrize("place", ["shipment_details", "additional"])
-def test_rvp_without_a_reason_is_told(place: str) -> None:
+def test_rvp_without_a_reason_is_reported(place: str) -> None:
     changes = {"shipment_details.delivery_type": DROPPED, f"{place}.delivery_type": "RVP"}
     if place == "shipment_details":
         del changes["shipment_details.delivery_type"]
@@ -234,23 +232,23 @@ def test_rvp_without_a_reason_is_told(place: str) -> None:
 
 @pytest.mark.parametrize("place", ["shipment_details", "additional"])
 @pytest.mark.parametrize("reason", ["r" * 501, "  "])
-def test_a_reason_too_long_or_blank_is_told_where_it_stands(place: str, reason: str) -> None:
+def test_blank_or_overlong_reason_is_reported_at_its_field(place: str, reason: str) -> None:
     assert list(told({"shipment_details.delivery_type": "RVP", f"{place}.rvp_reason": reason})) == [
         f"{place}.rvp_reason"
     ]
 
 
-def test_a_blank_reason_is_none() -> None:
+def test_blank_reason_is_none() -> None:
     changes = {"shipment_details.delivery_type": "RVP", "shipment_details.rvp_reason": ""}
 
     assert list(told(changes)) == ["additional.rvp_reason"]
 
 
-def test_a_forward_order_may_carry_a_reason() -> None:
+def test_forward_order_may_carry_a_reason() -> None:
     taken({"additional.rvp_reason": "left over from the form"})
 
 
-def test_an_order_without_a_delivery_type_is_warned_of() -> None:
+def test_order_without_a_delivery_type_is_warned_of() -> None:
     payload = india({"shipment_details.delivery_type": DROPPED})
 
     assert warned(payload, IndiaOrder) == ["shipment_details.delivery_type"]
@@ -280,12 +278,12 @@ def test_other_couriers_take_longer_references_and_lighter_parcels() -> None:
 
 
 @pytest.mark.parametrize("spelling", ["email", "pickup_email"])
-def test_the_consignors_email_is_taken_in_either_spelling(spelling: str) -> None:
+def test_consignors_email_is_taken_in_either_spelling(spelling: str) -> None:
     taken({"pickup_info.email": DROPPED} | {f"pickup_info.{spelling}": "night@example.com"})
 
 
 @pytest.mark.parametrize("nobody", [DROPPED, None])
-def test_a_consignor_without_an_email_is_warned_of(nobody: Any) -> None:
+def test_consignor_without_an_email_is_warned_of(nobody: Any) -> None:
     assert warned(india({"pickup_info.email": nobody}), IndiaOrder) == ["pickup_info.email"]
 
 
@@ -294,43 +292,43 @@ def test_india_is_spelled_both_ways(country: str) -> None:
     taken({"pickup_info.pickup_country": country, "drop_info.drop_country": country})
 
 
-def test_another_country_is_told_to_go_elsewhere() -> None:
+def test_order_to_another_country_is_refused_with_advice() -> None:
     assert told({"drop_info.drop_country": "AE"}) == {
         "drop_info.drop_country": 'India is written "IN"; other countries are v4'
     }
 
 
 @pytest.mark.parametrize("pincode", ["11000", "1100011", "abcdef", "011001", 11000, 110001.5])
-def test_a_pincode_is_text_of_six_digits(pincode: Any) -> None:
+def test_pincode_is_text_of_six_digits(pincode: Any) -> None:
     assert list(told({"drop_info.drop_pincode": pincode})) == ["drop_info.drop_pincode"]
 
 
 @pytest.mark.parametrize("time", ["2026-03-02T10:00:00Z", "2026-03-02T10:00:00.000+05:30"])
-def test_the_pickup_time_may_have_zone_and_fraction(time: str) -> None:
+def test_pickup_time_may_have_zone_and_fraction(time: str) -> None:
     taken({"pickup_info.pickup_time": time})
 
 
-def test_an_impossible_pickup_day_is_a_mistake() -> None:
+def test_impossible_pickup_day_is_a_mistake() -> None:
     assert told({"pickup_info.pickup_time": "2026-02-30T10:00:00"}) == {
         "pickup_info.pickup_time": "a date is written YYYY-MM-DD, like 2026-01-31"
     }
 
 
-def test_a_pickup_time_in_another_form_is_warned_of() -> None:
+def test_pickup_time_in_another_form_is_warned_of() -> None:
     payload = india({"pickup_info.pickup_time": "2022-10-271T11:52:36+04:00"})
 
     assert warned(payload, IndiaOrder) == ["pickup_info.pickup_time"]
 
 
 @pytest.mark.parametrize("part", ["pickup_info", "drop_info", "shipment_details"])
-def test_a_missing_part_is_told_and_the_others_are_still_checked(part: str) -> None:
+def test_missing_part_is_reported_and_others_are_still_checked(part: str) -> None:
     problems = told({part: DROPPED, "gst_info": {"seller_pincode": "1"}})
 
     assert list(problems) == [part, "gst_info.seller_pincode"]
     assert problems[part] == "required field missing"
 
 
-def test_an_empty_order_is_told_what_it_needs() -> None:
+def test_empty_order_is_reported_with_its_required_fields() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         structure({}, IndiaOrder)
 

@@ -92,7 +92,7 @@ def test_every_documented_field_of_an_item_survives_the_round_trip() -> None:
         ("return_days", "soon"),
     ],
 )
-def test_a_wrong_value_is_told_at_its_field(field: str, wrong: Any) -> None:
+def test_wrong_value_is_reported_at_its_field(field: str, wrong: Any) -> None:
     assert list(told({**ITEM, field: wrong}, Item)) == [field]
 
 
@@ -105,18 +105,18 @@ def test_a_wrong_value_is_told_at_its_field(field: str, wrong: Any) -> None:
         ("manufacture_country_code", "India"),
     ],
 )
-def test_a_value_that_only_departs_from_the_document_is_warned_of(field: str, odd: Any) -> None:
+def test_value_that_only_departs_from_the_document_is_warned_of(field: str, odd: Any) -> None:
     payload = {**ITEM, field: odd}
 
     assert warned(payload, Item) == [field]
     assert unstructure(structure(payload, Item)) == payload
 
 
-def test_a_gift_may_cost_nothing() -> None:
+def test_gift_may_cost_nothing() -> None:
     assert structure({**ITEM, "price": 0}, Item).price == 0
 
 
-def test_the_weight_may_stand_beside_the_price_or_in_additional() -> None:
+def test_weight_may_stand_beside_the_price_or_in_additional() -> None:
     beside = structure(ITEM, Item)
     inside = structure(changed(ITEM, {"weight": DROPPED, "additional": {"weight": 200}}), Item)
 
@@ -126,7 +126,7 @@ def test_the_weight_may_stand_beside_the_price_or_in_additional() -> None:
 
 
 @pytest.mark.parametrize("additional", [DROPPED, None, {}, {"weight": None}])
-def test_an_item_without_weight_is_warned_of(additional: Any) -> None:
+def test_item_without_weight_is_warned_of(additional: Any) -> None:
     payload = changed(ITEM, {"weight": DROPPED})
     if additional is not DROPPED:
         payload["additional"] = additional
@@ -138,7 +138,7 @@ def test_an_item_without_weight_is_warned_of(additional: Any) -> None:
 # --- Mexico -------------------------------------------------------------------------------------
 
 
-def test_a_carta_porte_speaks_spanish_on_the_wire_and_python_here() -> None:
+def test_carta_porte_speaks_spanish_on_the_wire_and_python_here() -> None:
     carta = structure(CARTA, CartaPorte)
 
     assert unstructure(carta) == CARTA
@@ -147,7 +147,7 @@ def test_a_carta_porte_speaks_spanish_on_the_wire_and_python_here() -> None:
 
 
 @pytest.mark.parametrize("code", [DROPPED, None, ""])
-def test_a_dangerous_material_needs_its_code(code: Any) -> None:
+def test_dangerous_material_needs_its_code(code: Any) -> None:
     payload = {**CARTA, "materialPeligroso": True}
     if code is not DROPPED:
         payload["cveMaterialPeligroso"] = code
@@ -157,7 +157,7 @@ def test_a_dangerous_material_needs_its_code(code: Any) -> None:
     }
 
 
-def test_a_dangerous_material_with_its_code_is_taken() -> None:
+def test_dangerous_material_with_its_code_is_taken() -> None:
     payload = {**CARTA, "materialPeligroso": True, "cveMaterialPeligroso": "1203"}
 
     assert unstructure(structure(payload, CartaPorte)) == payload
@@ -179,10 +179,10 @@ def test_every_field_of_gst_is_optional() -> None:
 
 
 @pytest.mark.parametrize("field", ["taxable_value", "igst_amount", "invoice_value"])
-def test_a_negative_tax_is_warned_of(field: str) -> None:
+def test_negative_tax_is_warned_of(field: str) -> None:
     assert warned({field: -1}, GstInfo) == [field]
 
 
 @pytest.mark.parametrize("pincode", ["", "380055"])
-def test_a_sellers_pincode_may_be_blank(pincode: str) -> None:
+def test_sellers_pincode_may_be_blank(pincode: str) -> None:
     assert structure({"seller_pincode": pincode}, GstInfo).seller_pincode == pincode

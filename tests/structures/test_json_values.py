@@ -54,7 +54,7 @@ class Colour(enum.Enum):
         (np.array(3), 3),
     ],
 )
-def test_a_number_or_text_of_another_type_becomes_the_same_of_pythons_own(
+def test_number_or_text_of_another_type_becomes_the_same_of_pythons_own(
     value: Any, plain: Any
 ) -> None:
     found = to_plain(value)
@@ -78,7 +78,7 @@ def test_a_number_or_text_of_another_type_becomes_the_same_of_pythons_own(
         np.longdouble("0.1"),
     ],
 )
-def test_a_number_that_a_float_would_round_is_refused_with_advice(value: Any) -> None:
+def test_number_that_a_float_would_round_is_refused_with_advice(value: Any) -> None:
     assert to_plain(value) is value
     (problem,) = json_problems({"a": [value]})
     assert problem.path == "a[0]"
@@ -86,7 +86,7 @@ def test_a_number_that_a_float_would_round_is_refused_with_advice(value: Any) ->
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False))
-def test_a_decimal_is_written_exactly_or_not_at_all(value: Decimal) -> None:
+def test_decimal_is_written_exactly_or_not_at_all(value: Decimal) -> None:
     plain = to_plain(value)
 
     if plain is not value:
@@ -96,14 +96,14 @@ def test_a_decimal_is_written_exactly_or_not_at_all(value: Decimal) -> None:
 @pytest.mark.parametrize(
     "value", ["", "x", 5, 2.5, True, None, [1], (1,), {"a": 1}, Colour.RED, object()]
 )
-def test_what_is_pythons_own_stays_as_it_is(value: Any) -> None:
+def test_builtin_values_are_unchanged(value: Any) -> None:
     assert to_plain(value) is value
 
 
 @pytest.mark.parametrize(
     ("value", "integer"), [(2.0, 2), (Decimal("2.0"), 2), (np.float64(2), 2), (2, 2)]
 )
-def test_a_whole_number_may_be_a_float_as_pandas_has_it(value: Any, integer: int) -> None:
+def test_whole_number_may_be_a_float_as_pandas_has_it(value: Any, integer: int) -> None:
     assert (to_number(value, whole=True), type(to_number(value, whole=True))) == (integer, int)
 
 
@@ -177,7 +177,7 @@ NOT_JSON: Mapping[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", NOT_JSON)
-def test_what_json_cannot_hold_is_told_with_its_path_and_what_to_give(name: str) -> None:
+def test_value_without_json_form_is_reported_with_its_path_and_advice(name: str) -> None:
     value, message = NOT_JSON[name]
 
     assert json_problems({"a": [1, {"b": value}]}) == (Problem("a[1].b", message),)
@@ -185,7 +185,7 @@ def test_what_json_cannot_hold_is_told_with_its_path_and_what_to_give(name: str)
         to_json({"a": [1, {"b": math.nan}]})
 
 
-def test_a_list_that_contains_itself_is_told_of() -> None:
+def test_list_that_contains_itself_is_reported() -> None:
     endless: list[Any] = []
     endless.append(endless)
 
@@ -193,7 +193,7 @@ def test_a_list_that_contains_itself_is_told_of() -> None:
     assert problem.message == "is nested more than 64 levels deep"
 
 
-def test_thousands_of_problems_in_one_value_are_not_all_told() -> None:
+def test_thousands_of_problems_in_one_value_are_truncated() -> None:
     assert len(json_problems([math.nan] * 5_000)) == 20
 
 
@@ -272,7 +272,7 @@ def problems_of(changes: Mapping[str, Any]) -> dict[str, str]:
     return {problem.path: problem.message for problem in caught.value.problems}
 
 
-def test_empty_cells_of_pandas_are_told_with_their_paths_beside_all_other_mistakes() -> None:
+def test_empty_cells_of_pandas_are_reported_with_all_other_mistakes() -> None:
     missing = "missing value (NaN): give a value, or None"
 
     assert problems_of(
@@ -300,7 +300,7 @@ def test_empty_cells_of_pandas_are_told_with_their_paths_beside_all_other_mistak
     }
 
 
-def test_a_decimal_that_cannot_be_sent_exactly_is_told_with_advice() -> None:
+def test_inexact_decimal_is_reported_with_advice() -> None:
     assert problems_of({"shipment_details.invoice_value": Decimal("123456789012345678.12")}) == {
         "shipment_details.invoice_value": (
             "expected a number, got Decimal: give float(x), which rounds it"
@@ -314,7 +314,7 @@ def test_half_a_piece_is_no_quantity() -> None:
     }
 
 
-def test_a_structure_with_what_json_cannot_hold_cannot_be_made() -> None:
+def test_structure_with_what_json_cannot_hold_cannot_be_made() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         Item(description="shirt", quantity=0, price=1, weight=1, extra={"seen": date(2026, 1, 31)})
 

@@ -4,7 +4,7 @@ from clickpost_async.structures.labels import Label
 from clickpost_async.structures.orders import CreatedOrder
 
 
-def test_the_address_of_a_label_is_not_shown() -> None:
+def test_address_of_a_label_is_not_shown() -> None:
     label = structure_response(
         {"shipping_label": "https://nila.s3.amazonaws.com/1.pdf"}, Label, ResponseInfo()
     )

@@ -20,9 +20,7 @@ ORDERS: list[tuple[dict[str, Any], Market]] = [
 
 
 @pytest.mark.parametrize(("order", "market"), ORDERS)
-def test_market_of_an_order_is_the_same_wherever_it_is_asked(
-    order: dict[str, Any], market: Market
-) -> None:
+def test_market_of_an_order_is_the_same_everywhere(order: dict[str, Any], market: Market) -> None:
     (row,) = read_orders(StringIO(json.dumps(order) + "\n"))
 
     assert market_of(order) is market

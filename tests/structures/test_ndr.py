@@ -34,11 +34,11 @@ def test_documented_instructions_survive(action: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("missing", REATTEMPT)
-def test_a_reattempt_without_one_of_the_five_is_warned_of(missing: str) -> None:
+def test_reattempt_without_one_of_the_five_is_warned_of(missing: str) -> None:
     assert warned({**AGAIN, missing: None}, NdrAction) == [missing]
 
 
-def test_a_reattempt_that_is_given_as_text_is_one_too() -> None:
+def test_reattempt_that_is_given_as_text_is_one_too() -> None:
     plain: Any = "REATTEMPT"
 
     action = NdrAction(action=plain, waybill="W1", courier_partner=4, account_code="main")
@@ -66,7 +66,7 @@ def test_every_missing_and_every_wrong_field_is_named_together() -> None:
         ("waybill", ""),
     ],
 )
-def test_a_wrong_value_is_refused_by_field(field: str, value: object) -> None:
+def test_wrong_value_is_refused_by_field(field: str, value: object) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         structure({**AGAIN, field: value}, NdrAction)
 
@@ -79,7 +79,7 @@ def test_people_are_not_shown() -> None:
     assert not any(text in shown for text in ("Lake", "tank", "9000000041"))
 
 
-def test_feedback_of_an_unknown_kind_keeps_its_word() -> None:
+def test_feedback_of_an_unknown_kind_keeps_its_text() -> None:
     kinds = [
         answer.kind
         for text in ("CUSTOMER_FEED", "BOT_FEED")
@@ -89,7 +89,7 @@ def test_feedback_of_an_unknown_kind_keeps_its_word() -> None:
     assert kinds == [FeedbackKind.CUSTOMER_FEED, "BOT_FEED"]
 
 
-def test_what_customers_say_is_not_shown() -> None:
+def test_remarks_of_customers_are_not_shown() -> None:
     feedback = NdrFeedback(waybill="W1", comment="ring twice", phone="9000000041")
 
     assert repr(feedback) == "NdrFeedback(waybill='W1', phone=…, comment=…)"

@@ -74,7 +74,7 @@ def test_each_documented_edit_is_sent_as_documented(
         ({"awb_number": " ", "order_type": "PREPAID"}, ["awb_number"]),
     ],
 )
-def test_an_edit_that_contradicts_itself_is_refused_by_field(
+def test_edit_that_contradicts_itself_is_refused_by_field(
     said: Mapping[str, Any], fields: list[str]
 ) -> None:
     with pytest.raises(InvalidRequestError) as caught:
@@ -93,13 +93,13 @@ def test_an_edit_that_contradicts_itself_is_refused_by_field(
         ({**BILL, "edit_order_service": 3}, ["edit_order_service"]),
     ],
 )
-def test_an_edit_that_departs_from_the_document_is_warned_of(
+def test_edit_that_departs_from_the_document_is_warned_of(
     payload: Mapping[str, Any], fields: list[str]
 ) -> None:
     assert warned({**WHOSE, **payload}, OrderEdit) == fields
 
 
-def test_an_edit_may_nest_its_courier_and_payment_as_in_2020() -> None:
+def test_edit_may_nest_its_courier_and_payment_as_in_2020() -> None:
     payload = {
         "awb_number": "W1",
         "shipment_details": {"order_type": "PREPAID", "courier_partner": 4},
@@ -112,19 +112,19 @@ def test_an_edit_may_nest_its_courier_and_payment_as_in_2020() -> None:
     assert to_wire(edit) == payload
 
 
-def test_an_edit_of_nothing_is_refused() -> None:
+def test_edit_of_nothing_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="nothing is edited"):
         OrderEdit(waybill="W1", courier_partner=4)
 
 
-def test_an_edit_that_is_not_documented_yet_is_let_through() -> None:
+def test_edit_that_is_not_documented_yet_is_let_through() -> None:
     edit = structure({**WHOSE, "shipment_details": {"weight": 500}}, OrderEdit)
 
     assert edit.shipment_details is not None
     assert edit.shipment_details.extra == {"weight": 500}
 
 
-def test_an_edit_to_prepaid_may_say_that_nothing_is_collected() -> None:
+def test_edit_to_prepaid_may_say_that_nothing_is_collected() -> None:
     edit = structure({**WHOSE, "order_type": "PREPAID", "cod_value": 0}, OrderEdit)
 
     assert edit.cod_value == 0
@@ -134,13 +134,13 @@ def test_an_edit_to_prepaid_may_say_that_nothing_is_collected() -> None:
     ("status", "told"),
     [(200, (True, False, False)), (600, (True, False, True)), (202, (False, True, False))],
 )
-def test_a_cancellation_is_told_by_its_status(status: int, told: tuple[bool, ...]) -> None:
+def test_cancellation_is_recognised_by_its_status(status: int, told: tuple[bool, ...]) -> None:
     order = CancelledOrder(response=ResponseInfo(status=status))
 
     assert (order.cancelled, order.pending, order.already_cancelled) == told
 
 
-def test_the_times_of_an_update_are_read_in_their_zones() -> None:
+def test_times_of_an_update_are_read_in_their_zones() -> None:
     order = UpdatedOrder(
         timestamp="2026-03-01 15:38:02",
         created_at="2026-03-01T10:08:02.5Z",
@@ -155,7 +155,7 @@ def test_the_times_of_an_update_are_read_in_their_zones() -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "yesterday", "2026-13-01T00:00:00Z"])
-def test_a_time_that_cannot_be_read_is_none_and_its_text_stays(text: str | None) -> None:
+def test_time_that_cannot_be_read_is_none_and_its_text_stays(text: str | None) -> None:
     order = UpdatedOrder(updated_at=text)
 
     assert (order.updated, order.updated_at) == (None, text)

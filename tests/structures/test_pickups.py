@@ -81,11 +81,11 @@ def test_another_pickup_time_is_refused(time: str) -> None:
 
 
 @pytest.mark.parametrize("time", ["2026-03-02", "2022-10-271T10:00:00"])
-def test_a_pickup_time_that_begins_with_its_day_is_warned_of(time: str) -> None:
+def test_pickup_time_that_begins_with_its_day_is_warned_of(time: str) -> None:
     assert warned(india(pickup_date=time), IndiaPickupOrder) == ["pickup_date"]
 
 
-def test_all_mistakes_of_a_pickup_are_told_together() -> None:
+def test_all_mistakes_of_a_pickup_are_reported_together() -> None:
     payload = india(
         courier_partner=0,
         items=" ",
@@ -103,29 +103,29 @@ def test_all_mistakes_of_a_pickup_are_told_together() -> None:
 
 
 @pytest.mark.parametrize("code", [682003, "682003", "SW1A 1AA"])
-def test_a_postal_code_stays_as_it_was_written(code: object) -> None:
+def test_postal_code_stays_as_it_was_written(code: object) -> None:
     payload = world(postal_code=code)
     assert unstructure(structure(payload, WorldPickupOrder)) == payload
 
 
 @pytest.mark.parametrize("end", ["10:30", "09:00"])
-def test_a_pickup_ends_after_it_starts(end: str) -> None:
+def test_pickup_ends_after_it_starts(end: str) -> None:
     assert warned(world(end_time=end), WorldPickupOrder) == ["pickup_info.end_time"]
 
 
 @pytest.mark.parametrize("time", ["9:00", "24:00", "10:60", "10:30:00", "10.30"])
-def test_a_time_of_day_has_hours_and_minutes(time: str) -> None:
+def test_time_of_day_has_hours_and_minutes(time: str) -> None:
     assert "pickup_info.start_time" in warned(world(start_time=time), WorldPickupOrder)
 
 
-def test_the_people_of_a_pickup_are_not_shown() -> None:
+def test_people_of_a_pickup_are_not_shown() -> None:
     shown = repr(structure(india(), IndiaPickupOrder)) + repr(structure(world(), WorldPickupOrder))
     for personal in ("Nila", "Canal Road", "Harbour", "900000000", "nila.example"):
         assert personal not in shown
     assert "pickup_city='Kochi'" in shown
 
 
-def test_a_pickup_is_known_by_its_reference_number() -> None:
+def test_pickup_is_known_by_its_reference_number() -> None:
     payload = world()
     assert structure(payload, WorldPickupOrder).reference_number is None
     payload["shipment_details"]["reference_number"] = "NILA-7"

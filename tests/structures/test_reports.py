@@ -34,7 +34,7 @@ def test_times_without_a_zone_are_refused_together() -> None:
 @pytest.mark.parametrize(
     ("seconds", "legal"), [(86_400, True), (86_401, False), (1, True), (0, False), (-1, False)]
 )
-def test_a_report_spans_a_day_at_most(seconds: int, legal: bool) -> None:
+def test_report_spans_a_day_at_most(seconds: int, legal: bool) -> None:
     start = datetime(2026, 3, 1, tzinfo=UTC)
     if legal:
         Report.between(start, start + timedelta(seconds=seconds))
@@ -46,7 +46,7 @@ def test_a_report_spans_a_day_at_most(seconds: int, legal: bool) -> None:
 @pytest.mark.parametrize(
     "text", ["2026-03-01T00:00:00", "2026-03-01", "2026-3-1 0:00:00", "2026-02-30 00:00:00", "now"]
 )
-def test_a_time_in_another_form_is_refused(text: str) -> None:
+def test_time_in_another_form_is_refused(text: str) -> None:
     filters = {"updated_at_start_time": text, "updated_at_end_time": "2026-03-02 00:00:00"}
     with pytest.raises(InvalidRequestError) as caught:
         structure({"filters": filters}, Report)
@@ -71,7 +71,7 @@ def test_fields_are_a_list_of_names() -> None:
         ({}, False, False),
     ],
 )
-def test_a_report_is_ready_when_it_says_so_and_has_an_address(
+def test_report_is_ready_with_its_status_and_a_url(
     answer: dict[str, Any], ready: bool, failed: bool
 ) -> None:
     status = structure_response(answer, ReportStatus, ResponseInfo())
@@ -81,10 +81,10 @@ def test_a_report_is_ready_when_it_says_so_and_has_an_address(
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-13-01 00:00"])
-def test_a_time_that_cannot_be_read_is_none(text: str) -> None:
+def test_time_that_cannot_be_read_is_none(text: str) -> None:
     assert ReportStatus(created_at=text).created is None
 
 
-def test_when_a_report_was_asked_for_is_a_time_in_utc() -> None:
+def test_request_time_of_a_report_is_in_utc() -> None:
     status = ReportStatus(created_at="2026-03-02 00:05")
     assert status.created == datetime(2026, 3, 2, 0, 5, tzinfo=UTC)

@@ -7,7 +7,7 @@ from clickpost_async.structures import ResponseInfo
 from clickpost_async.structures.returns import RaisedReturn
 
 
-def test_a_name_with_spaces_is_read() -> None:
+def test_name_with_spaces_is_read() -> None:
     row = structure_response(
         {"Return Request Timestamp": "2026-03-01T10:20:30Z", "new_field": 1},
         RaisedReturn,
@@ -19,7 +19,7 @@ def test_a_name_with_spaces_is_read() -> None:
     assert row.extra == {"new_field": 1}
 
 
-def test_the_customer_is_not_shown() -> None:
+def test_customer_is_not_shown() -> None:
     row = RaisedReturn(status="NEW_CASE", webhook_payload={"customer_name": "Test Person"})
 
     assert repr(row) == "RaisedReturn(status='NEW_CASE', webhook_payload=…)"

@@ -27,7 +27,7 @@ from clickpost_async.structures._constraints import (
     Pincode,
     Time,
 )
-from clickpost_async.structures._marks import Personal, WireName
+from clickpost_async.structures._marks import Compact, Personal, WireName
 from clickpost_async.structures._schema import check_kind, member_kind, specs
 
 
@@ -39,7 +39,7 @@ class Parcel(RequestModel):
     parts: Sequence[Item] | None = None
 
 
-def test_a_field_is_declared_once_and_read_from_its_annotation() -> None:
+def test_field_is_declared_once_and_read_from_its_annotation() -> None:
     name, number, price, parts = specs(Parcel)
 
     assert (name.name, name.wire, name.kind) == ("name", "name", str)
@@ -51,7 +51,7 @@ def test_a_field_is_declared_once_and_read_from_its_annotation() -> None:
     assert member_kind(parts.kind) is Item
 
 
-def test_what_a_structure_remembers_is_no_field_of_the_wire() -> None:
+def test_private_attributes_of_a_structure_are_not_sent() -> None:
     assert {spec.name for spec in specs(ResponseModel)} == set()
     assert {spec.name for spec in specs(RequestModel)} == set()
 
@@ -87,7 +87,7 @@ def told(kind: Any, value: Any) -> list[str]:
         (Mapping[str, Any], {"any": 1}),
     ],
 )
-def test_a_value_of_the_right_type_is_taken(kind: Any, value: Any) -> None:
+def test_value_of_the_right_type_is_taken(kind: Any, value: Any) -> None:
     assert told(kind, value) == []
 
 
@@ -122,13 +122,11 @@ def test_a_value_of_the_right_type_is_taken(kind: Any, value: Any) -> None:
         (Item, 5, "expected an object, got an integer"),
     ],
 )
-def test_a_value_of_the_wrong_type_is_told_in_plain_words(
-    kind: Any, value: Any, message: str
-) -> None:
+def test_value_of_the_wrong_type_has_a_plain_message(kind: Any, value: Any, message: str) -> None:
     assert told(kind, value) == [message]
 
 
-def test_a_mistake_is_seen_from_further_out() -> None:
+def test_mistake_is_seen_from_further_out() -> None:
     assert Problem("price", "no").under("items[0]") == Problem("items[0].price", "no")
     assert Problem("[0]", "no").under("items") == Problem("items[0]", "no")
     assert Problem("", "no").under("items") == Problem("items", "no")
@@ -141,12 +139,12 @@ def test_a_mistake_is_seen_from_further_out() -> None:
 
 def keeps(annotation: Any, value: Any) -> bool:
     """Tell whether a value keeps the rules of an annotated type."""
-    rules = [mark for mark in annotation.__metadata__ if not isinstance(mark, Personal)]
+    rules = [mark for mark in annotation.__metadata__ if not isinstance(mark, Personal | Compact)]
     return all(rule(value) is None for rule in rules)
 
 
 @pytest.mark.parametrize("text", ["110001", "999999", "380055"])
-def test_a_pincode_is_six_digits(text: str) -> None:
+def test_pincode_is_six_digits(text: str) -> None:
     assert keeps(Pincode, text)
     assert keeps(BlankPincode, text)
 
@@ -171,7 +169,7 @@ def test_another_country_is_not_india(text: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["AE", "SA", "IN", "XK", "GB", "US", "MX"])
-def test_a_country_is_an_iso_code(code: str) -> None:
+def test_country_is_an_iso_code(code: str) -> None:
     assert Country()(code) is None
 
 
@@ -207,7 +205,7 @@ def test_all_countries_of_iso_are_known() -> None:
         "2024-02-29T23:59:59",
     ],
 )
-def test_a_time_is_taken_with_and_without_zone_and_fraction(text: str) -> None:
+def test_time_is_taken_with_and_without_zone_and_fraction(text: str) -> None:
     assert keeps(Time, text)
     assert keeps(DateOrTime, text)
 
@@ -237,12 +235,12 @@ def test_a_time_is_taken_with_and_without_zone_and_fraction(text: str) -> None:
         "1772445600",
     ],
 )
-def test_an_impossible_time_is_refused(text: str) -> None:
+def test_impossible_time_is_refused(text: str) -> None:
     assert not keeps(Time, text)
 
 
 @pytest.mark.parametrize("text", ["2026-03-01", "2024-02-29", "0001-01-01"])
-def test_a_date_is_year_month_day(text: str) -> None:
+def test_date_is_year_month_day(text: str) -> None:
     assert keeps(Date, text)
     assert keeps(DateOrTime, text)
 
@@ -257,7 +255,7 @@ def test_anything_else_is_no_date(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["9000000001", "+919000000", "022-123456", "500 000001"])
-def test_a_phone_is_digits(text: str) -> None:
+def test_phone_is_digits(text: str) -> None:
     assert keeps(Phone, text)
 
 
@@ -267,7 +265,7 @@ def test_anything_else_is_no_phone(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "fits"), [("INR", True), ("inr", False), ("", False)])
-def test_a_currency_is_three_capitals(text: str, *, fits: bool) -> None:
+def test_currency_is_three_capitals(text: str, *, fits: bool) -> None:
     assert keeps(Currency, text) == fits
 
 
@@ -279,12 +277,12 @@ def test_a_currency_is_three_capitals(text: str, *, fits: bool) -> None:
         (InRange(-90, 90), [-90, 0, 90], [-90.1, 90.1, float("inf")]),
     ],
 )
-def test_a_number_keeps_its_bounds(rule: Any, taken: list[float], refused: list[float]) -> None:
+def test_number_keeps_its_bounds(rule: Any, taken: list[float], refused: list[float]) -> None:
     assert [rule(number) for number in taken] == [None] * len(taken)
     assert all(rule(number) for number in refused)
 
 
-def test_a_number_too_large_for_arithmetic_is_refused_not_raised() -> None:
+def test_number_too_large_for_arithmetic_is_refused_not_raised() -> None:
     assert AtLeast(0)(10**400) == "must be at least 0"
 
 

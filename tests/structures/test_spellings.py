@@ -35,6 +35,8 @@ SPELLINGS: list[tuple[str, Any, Any]] = [
     ("additional.label", 1.0, True),
     ("additional.async", "True", True),
     ("additional.async", "false", False),
+    ("additional.async", "Yes", True),
+    ("additional.async", " NO ", False),
     ("additional.async", "", DROPPED),
     ("additional.enable_whatsapp", [], DROPPED),
     ("additional", [], DROPPED),
@@ -65,6 +67,19 @@ SPELLINGS: list[tuple[str, Any, Any]] = [
     ("additional.qc_params", ["BRAND", 1], ["BRAND", "1"]),
     ("additional.custom_fields", [], []),
     ("additional.multi_modal", [], DROPPED),
+    ("additional.multi_modal", False, DROPPED),
+    ("additional", False, DROPPED),
+    ("additional.custom_fields", False, DROPPED),
+    ("additional.custom_fields", {}, DROPPED),
+    ("additional.return_info", {}, DROPPED),
+    ("additional.return_info", {"name": "", "phone": None, "address": []}, DROPPED),
+    ("gst_info", {}, {}),
+    ("shipment_details.order_type", "cod", "COD"),
+    ("shipment_details.order_type", " Cod ", "COD"),
+    ("shipment_details.delivery_type", "forward", "FORWARD"),
+    ("drop_info.drop_pincode", " 560041", "560041"),
+    ("drop_info.drop_pincode", "560 041", "560041"),
+    ("pickup_info.pickup_pincode", "380055\n", "380055"),
 ]
 
 
@@ -90,6 +105,11 @@ def test_another_spelling_is_read_kept_and_sent_in_clickposts_own(
         ("additional", "none"),
         ("additional", [1]),
         ("additional.return_info", 5),
+        ("additional.return_info", True),
+        ("shipment_details", False),
+        ("shipment_details.items", {}),
+        ("shipment_details.order_type", "cash"),
+        ("drop_info.drop_pincode", "5600 4"),
         ("shipment_details.items[0].price", "1,549"),
         ("shipment_details.items[0].price", "12_5"),
         ("shipment_details.items[0].quantity", "1.5"),
@@ -111,6 +131,12 @@ def test_a_value_that_could_mean_anything_is_still_refused(path: str, wrong: Any
         structure(india({path: wrong}), IndiaOrder)
 
     assert [problem.path for problem in caught.value.problems] == [path]
+
+
+@pytest.mark.parametrize("value", [0, False, "a", [1], {"a": ""}])
+def test_a_section_with_any_value_is_not_left_out(value: Any) -> None:
+    with pytest.raises(InvalidRequestError, match=r"additional\.return_info\.name: required"):
+        structure(india({"additional.return_info": {"city": value}}), IndiaOrder)
 
 
 def test_all_mistakes_are_reported_at_once_beside_other_spellings() -> None:
@@ -251,7 +277,7 @@ def spellings(value: Any) -> list[Any]:
 @pytest.mark.parametrize("kind", every_sent())
 @given(data=st.data())
 @settings(max_examples=20)
-def test_what_is_read_in_any_spelling_is_written_back_and_read_the_same_again(
+def test_any_spelling_is_written_back_and_read_the_same_again(
     kind: type[RequestModel], data: st.DataObject
 ) -> None:
     payload = data.draw(payloads(kind))
@@ -297,7 +323,7 @@ def test_what_is_read_in_any_spelling_is_written_back_and_read_the_same_again(
         ({"additional.priority": "HIGH"}, ["additional.priority"]),
     ],
 )
-def test_what_only_departs_from_the_document_is_sent_with_a_warning(
+def test_deviation_from_the_documentation_is_sent_with_a_warning(
     changes: dict[str, Any], warned: list[str]
 ) -> None:
     payload = india(changes)

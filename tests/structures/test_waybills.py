@@ -48,12 +48,12 @@ NO_WAYBILLS: list[Any] = [
 
 
 @pytest.mark.parametrize("value", WAYBILLS)
-def test_a_couriers_number_is_a_waybill(value: object) -> None:
+def test_couriers_number_is_a_waybill(value: object) -> None:
     assert is_waybill(value)
 
 
 @pytest.mark.parametrize("value", NO_WAYBILLS, ids=repr)
-def test_a_word_for_nothing_is_no_waybill(value: object) -> None:
+def test_null_word_is_no_waybill(value: object) -> None:
     assert not is_waybill(value)
 
 
@@ -68,7 +68,7 @@ def test_a_word_for_nothing_is_no_waybill(value: object) -> None:
         (NdrFeedback, "awb"),
     ],
 )
-def test_what_is_no_waybill_is_read_as_none_and_kept_beside(
+def test_invalid_waybill_is_read_as_none_and_kept_in_raw(
     kind: type[Any], wire: str, value: object
 ) -> None:
     answer: Any = structure_response({wire: value}, kind, ResponseInfo(status=200))
@@ -80,7 +80,7 @@ def test_what_is_no_waybill_is_read_as_none_and_kept_beside(
 @pytest.mark.parametrize("status", [200, 323])
 @pytest.mark.parametrize("value", NO_WAYBILLS, ids=repr)
 @virtual_time
-async def test_a_create_without_a_waybill_that_can_be_one_is_unknown(
+async def test_create_without_a_waybill_that_can_be_one_is_unknown(
     value: object, status: int
 ) -> None:
     if isinstance(value, str) and not value.isascii():
@@ -97,7 +97,7 @@ async def test_a_create_without_a_waybill_that_can_be_one_is_unknown(
 
 
 @virtual_time
-async def test_a_bulk_run_takes_no_word_for_nothing_as_a_waybill() -> None:
+async def test_bulk_run_takes_no_null_word_for_a_waybill() -> None:
     lines = [said(200, result={"waybill": "None"})]
     async with (
         playing(lines, retry=RetryPolicy.never()) as clickpost,
@@ -110,7 +110,7 @@ async def test_a_bulk_run_takes_no_word_for_nothing_as_a_waybill() -> None:
 
 @pytest.mark.parametrize("kind", [ShipmentToTrack, OldShipmentToTrack])
 @pytest.mark.parametrize("value", ["None", "null", "0", "1.5e+20", "W\n1"])
-def test_what_is_no_waybill_is_not_registered(value: str, kind: type[Any]) -> None:
+def test_invalid_waybill_is_not_registered(value: str, kind: type[Any]) -> None:
     partner = "cp_id" if kind is OldShipmentToTrack else "courier_partner"
     with pytest.raises(InvalidRequestError, match="waybill: a courier's waybill is needed"):
         structure({"waybill": value, partner: 4, "account_code": "main"}, kind)

@@ -5,7 +5,7 @@ import pytest
 from clickpost_async._util.extras import not_installed, require
 
 
-def test_a_failing_import_names_the_extra_to_install_and_keeps_its_cause() -> None:
+def test_failing_import_names_the_extra_to_install_and_keeps_its_cause() -> None:
     with (
         pytest.raises(ImportError) as raised,
         require("merging needs glue", "clickpost_async[glue]", "or staple it"),
@@ -17,7 +17,7 @@ def test_a_failing_import_names_the_extra_to_install_and_keeps_its_cause() -> No
     assert isinstance(raised.value.__cause__, ModuleNotFoundError)
 
 
-def test_a_package_without_an_extra_is_named_without_quotes() -> None:
+def test_package_without_an_extra_is_named_without_quotes() -> None:
     assert str(not_installed("this needs glue", "glue")) == "this needs glue: pip install glue"
 
 

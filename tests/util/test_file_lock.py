@@ -66,7 +66,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[Windows]:
     importlib.reload(file_lock)
 
 
-def test_a_file_is_locked_once(tmp_path: Path) -> None:
+def test_file_is_locked_once(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     first, second = (os.open(path, os.O_RDWR | os.O_CREAT) for _ in range(2))
     assert try_lock(first)
@@ -76,7 +76,7 @@ def test_a_file_is_locked_once(tmp_path: Path) -> None:
     os.close(second)
 
 
-def test_a_file_that_cannot_be_locked_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_cannot_be_locked_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     import fcntl
 
     def no_locks(*_: object) -> None:
@@ -106,9 +106,7 @@ async def test_on_windows_a_journal_is_locked_too(windows: Windows, tmp_path: Pa
 
 
 @virtual_time
-async def test_on_windows_a_lock_that_cannot_be_had_is_told(
-    windows: Windows, tmp_path: Path
-) -> None:
+async def test_unavailable_lock_on_windows_is_reported(windows: Windows, tmp_path: Path) -> None:
     windows.error = errno.ENOSYS
     with pytest.raises(JournalError, match="cannot lock"):
         async with Journal.at(tmp_path / "run.db", account=ME):

@@ -21,7 +21,7 @@ def generous_umask() -> object:
 
 
 @pytest.mark.parametrize("before", [None, 0o644, 0o666, 0o640, 0o600, 0o400])
-def test_a_file_is_private_before_anything_is_written(before: int | None, tmp_path: Path) -> None:
+def test_file_is_private_before_anything_is_written(before: int | None, tmp_path: Path) -> None:
     path = tmp_path / "file"
     if before is not None:
         path.touch(before)
@@ -33,7 +33,7 @@ def test_a_file_is_private_before_anything_is_written(before: int | None, tmp_pa
         os.close(descriptor)
 
 
-def test_the_file_that_was_opened_is_changed_and_not_what_its_name_leads_to(
+def test_file_that_was_opened_is_changed_and_not_what_its_name_leads_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, other = tmp_path / "file", tmp_path / "other"
@@ -52,7 +52,7 @@ def test_the_file_that_was_opened_is_changed_and_not_what_its_name_leads_to(
     assert (mode(tmp_path / "moved"), mode(path)) == (0o600, 0o644)
 
 
-def test_a_link_is_not_followed(tmp_path: Path) -> None:
+def test_link_is_not_followed(tmp_path: Path) -> None:
     victim, link = tmp_path / "victim", tmp_path / "link"
     victim.touch(0o644)
     link.symlink_to(victim)
@@ -63,18 +63,18 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert mode(victim) == 0o644
 
 
-def test_a_device_keeps_its_mode() -> None:
+def test_device_keeps_its_mode() -> None:
     before = mode(Path("/dev/null"))
     os.close(open_private("/dev/null", os.O_WRONLY))
     assert mode(Path("/dev/null")) == before
 
 
-def test_what_is_not_there_is_not_made(tmp_path: Path) -> None:
+def test_missing_file_is_not_created(tmp_path: Path) -> None:
     make_private(tmp_path / "nothing")
     assert not (tmp_path / "nothing").exists()
 
 
-def test_a_descriptor_is_not_left_open_where_the_mode_cannot_be_changed(
+def test_descriptor_is_not_left_open_where_the_mode_cannot_be_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"

@@ -3,15 +3,8 @@
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import section
 from clickpost_async.sandbox.api.checks import get
-from clickpost_async.sandbox.api.responses import render
-from clickpost_async.sandbox.operation import (
-    JSON,
-    ReceivedCall,
-    RefusalError,
-    Reply,
-    operation,
-    success,
-)
+from clickpost_async.sandbox.operation import JSON, Call, RefusalError, Reply, operation, success
+from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes, scenarios
 from clickpost_async.sandbox.world.clock import ist_day
@@ -23,7 +16,7 @@ _DOMESTIC, _INTERNATIONAL = (2, 4), (5, 8)
 
 
 @operation("delivery.predict", http=_NOT_SUBSCRIBED)
-def predict(state: SandboxState, call: ReceivedCall) -> Reply:
+def predict(state: SandboxState, call: Call) -> Reply:
     """Predict for each pair of pincodes; if none is served, there is no result."""
     is_checked = call.query.get("check_drop_pincode_validity", "false") == "true"
     pairs = params.objects(call, "pincodes")
@@ -59,7 +52,7 @@ def _predicted(state: SandboxState, pair: JSON, *, is_checked: bool) -> JSON:
 
 
 @operation("delivery.predict_world", http=_NOT_SUBSCRIBED)
-def predict_world(state: SandboxState, call: ReceivedCall) -> Reply:
+def predict_world(state: SandboxState, call: Call) -> Reply:
     """Predict for one route; the result is a list all the same."""
     route = params.body(call)
     ends = [section(route, name) for name in ("pickup_details", "drop_details")]

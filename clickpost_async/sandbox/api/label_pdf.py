@@ -3,7 +3,6 @@
 import io
 from collections.abc import Iterable, Mapping
 
-from attrs import define, field
 from reportlab.graphics.barcode.code128 import Code128
 from reportlab.lib.utils import simpleSplit
 from reportlab.pdfgen.canvas import Canvas
@@ -11,7 +10,6 @@ from reportlab.pdfgen.canvas import Canvas
 from clickpost_async.sandbox.api.booking import items_of, section
 from clickpost_async.sandbox.redaction import people_in
 from clickpost_async.sandbox.store.records import Order, Parcel, Scan
-from clickpost_async.sandbox.world import couriers
 from clickpost_async.sandbox.world.clock import ist
 
 _WIDTH, _HEIGHT = 288, 432
@@ -23,46 +21,42 @@ _MOST_ITEMS = 4
 
 def draw(parcel: Parcel, order: Order) -> bytes:
     """Return the label of a parcel as PDF: the same bytes every time."""
-    file = io.BytesIO()
-    canvas = Canvas(file, pagesize=(_WIDTH, _HEIGHT), invariant=True)
-    canvas.setTitle(f"Label {parcel.waybill}")
-    canvas.setAuthor("the ClickPost sandbox")
-    _LabelSheet(canvas).fill(parcel, order)
-    canvas.showPage()
-    canvas.save()
-    return file.getvalue()
+    sheet = _Sheet(f"Label {parcel.waybill}")
+    sheet.write_label(parcel, order)
+    return sheet.finish()
 
 
 def draw_proof(parcel: Parcel, scan: Scan) -> bytes:
     """Return the proof of delivery of a parcel as PDF: the same bytes every time."""
-    file = io.BytesIO()
-    canvas = Canvas(file, pagesize=(_WIDTH, _HEIGHT), invariant=True)
-    canvas.setTitle(f"Proof of delivery {parcel.waybill}")
-    canvas.setAuthor("the ClickPost sandbox")
-    canvas.setFont(_BOLD, 14)
-    canvas.drawString(_EDGE, _HEIGHT - 40, "PROOF OF DELIVERY")
-    canvas.setFont(_PLAIN, 10)
-    lines = (
-        f"Waybill {parcel.waybill}",
-        f"Order {parcel.reference_number}",
-        f"{couriers.name_of(parcel.courier_partner)}: {scan.remark}",
-        f"{ist(scan.moment)} (India)",
-    )
-    for number, line in enumerate(lines):
-        canvas.drawString(_EDGE, _HEIGHT - 64 - 16 * number, line)
-    canvas.showPage()
-    canvas.save()
-    return file.getvalue()
+    sheet = _Sheet(f"Proof of delivery {parcel.waybill}")
+    sheet.write("PROOF OF DELIVERY", font=_BOLD, size=14, after=12)
+    sheet.write(f"Waybill {parcel.waybill}", size=10)
+    sheet.write(f"Order {parcel.reference_number}", size=10)
+    sheet.write(f"{parcel.courier_name}: {scan.remark}", size=10)
+    sheet.write(f"{ist(scan.moment)} (India)", size=10)
+    return sheet.finish()
 
 
-@define
-class _LabelSheet:
-    """A page that is written from the top down; `_y` is how far it is."""
+class _Sheet:
+    """A page that is written from the top down; `_y` is the current height."""
 
-    _canvas: Canvas
-    _y: float = field(default=_HEIGHT - _EDGE, init=False)
+    def __init__(self, title: str) -> None:
+        self._file = io.BytesIO()
+        self._canvas = Canvas(self._file, pagesize=(_WIDTH, _HEIGHT), invariant=True)
+        self._canvas.setTitle(title)
+        self._canvas.setAuthor("the ClickPost sandbox")
+        self._y: float = _HEIGHT - _EDGE
 
-    def fill(self, parcel: Parcel, order: Order) -> None:
+    def finish(self) -> bytes:
+        self._canvas.setFont(_PLAIN, 6)
+        self._canvas.setFillGray(0.45)
+        text = "Made by the clickpost_async sandbox: no courier has this parcel."
+        self._canvas.drawCentredString(_WIDTH / 2, 10, text)
+        self._canvas.showPage()
+        self._canvas.save()
+        return self._file.getvalue()
+
+    def write_label(self, parcel: Parcel, order: Order) -> None:
         payload = order.payload
         shipment, people = section(payload, "shipment_details"), people_in(payload)
         self._head(parcel, str(shipment.get("currency_code") or "INR"))
@@ -71,8 +65,8 @@ class _LabelSheet:
         self._party("DELIVER TO", people["to"], size=12)
         self._rule()
         sizes = [str(shipment.get(name, "?")) for name in ("length", "breadth", "height")]
-        self._line(f"Order {parcel.reference_number}", font=_BOLD, size=10)
-        self._line(f"{shipment.get('weight', '?')} g, {' x '.join(sizes)} cm, 1 of 1")
+        self.write(f"Order {parcel.reference_number}", font=_BOLD, size=10)
+        self.write(f"{shipment.get('weight', '?')} g, {' x '.join(sizes)} cm, 1 of 1")
         self._items(
             f"{item.get('quantity')} x {item.get('description') or item.get('sku')}"
             for item in items_of(payload)
@@ -80,26 +74,25 @@ class _LabelSheet:
         self._rule()
         back = people.get("back to") or people["from"]
         self._party("FROM, AND BACK TO IF NOT DELIVERED", back, size=9)
-        self._foot()
 
     def _head(self, parcel: Parcel, currency: str) -> None:
         canvas = self._canvas
         cod = parcel.order_type == "COD"
         self._y -= 16
         canvas.setFont(_BOLD, 16)
-        canvas.drawString(_EDGE, self._y, couriers.name_of(parcel.courier_partner))
-        words = "COD" if cod else "PREPAID"
-        width = canvas.stringWidth(words, _BOLD, 12) + 14
+        canvas.drawString(_EDGE, self._y, parcel.courier_name)
+        payment = "COD" if cod else "PREPAID"
+        width = canvas.stringWidth(payment, _BOLD, 12) + 14
         canvas.roundRect(_WIDTH - _EDGE - width, self._y - 5, width, 20, 3, fill=int(cod))
         canvas.setFont(_BOLD, 12)
         canvas.setFillGray(1 if cod else 0)
-        canvas.drawCentredString(_WIDTH - _EDGE - width / 2, self._y + 1, words)
+        canvas.drawCentredString(_WIDTH - _EDGE - width / 2, self._y + 1, payment)
         canvas.setFillGray(0)
         self._y -= 20
         text = f"Collect {currency} {parcel.cod_value:,.2f}" if cod else "Collect nothing"
         canvas.setFont(_BOLD if cod else _PLAIN, 10)
         canvas.drawRightString(_WIDTH - _EDGE, self._y, text)
-        self._line(parcel.account_code, after=0, down=False)
+        self.write(parcel.account_code, after=0, down=False)
 
     def _barcode(self, waybill: str) -> None:
         self._y -= 66
@@ -113,20 +106,20 @@ class _LabelSheet:
         self._y -= 2
 
     def _party(self, title: str, party: Mapping[str, str], *, size: int) -> None:
-        self._line(title, size=6, after=3)
-        self._line(party.get("name", ""), font=_BOLD, size=size)
-        self._line(party.get("address", ""), size=size, most=3)
-        self._line(party.get("place", ""), size=size, most=2)
-        self._line(f"Phone {party.get('phone', '')}", size=size)
+        self.write(title, size=6, after=3)
+        self.write(party.get("name", ""), font=_BOLD, size=size)
+        self.write(party.get("address", ""), size=size, most=3)
+        self.write(party.get("place", ""), size=size, most=2)
+        self.write(f"Phone {party.get('phone', '')}", size=size)
 
     def _items(self, items: Iterable[str]) -> None:
         lines = list(items)
         for line in lines[:_MOST_ITEMS]:
-            self._line(line, most=1)
+            self.write(line, most=1)
         if lines[_MOST_ITEMS:]:
-            self._line(f"and {len(lines) - _MOST_ITEMS} more")
+            self.write(f"and {len(lines) - _MOST_ITEMS} more")
 
-    def _line(
+    def write(
         self,
         text: str,
         *,
@@ -147,12 +140,6 @@ class _LabelSheet:
         self._canvas.setLineWidth(0.8)
         self._canvas.line(_EDGE, self._y, _WIDTH - _EDGE, self._y)
         self._y -= 6
-
-    def _foot(self) -> None:
-        self._canvas.setFont(_PLAIN, 6)
-        self._canvas.setFillGray(0.45)
-        words = "Made by the clickpost_async sandbox. No courier knows this parcel."
-        self._canvas.drawCentredString(_WIDTH / 2, 10, words)
 
 
 def _printable(text: str) -> str:

@@ -3,16 +3,16 @@
 import re
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.api.responses import render
 from clickpost_async.sandbox.operation import (
     JSON,
-    ReceivedCall,
+    Call,
     RefusalError,
     Reply,
     meta,
     operation,
     success,
 )
+from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
 from clickpost_async.sandbox.store.records import Parcel
 from clickpost_async.sandbox.world import tracking_codes
@@ -23,7 +23,7 @@ _NEEDED_FOR_A_REATTEMPT = ("address", "drop_pincode", "phone_number", "preferred
 
 
 @operation("ndr.feedback")
-def feedback(state: SandboxState, call: ReceivedCall) -> Reply:
+def feedback(state: SandboxState, call: Call) -> Reply:
     """List the feedback in a time window; a success has its meta nested twice."""
     start, end = params.window(call, HOUR)
     rows = [
@@ -40,7 +40,7 @@ def feedback(state: SandboxState, call: ReceivedCall) -> Reply:
 
 
 @operation("ndr.act")
-def act(state: SandboxState, call: ReceivedCall) -> Reply:
+def act(state: SandboxState, call: Call) -> Reply:
     """Accept an instruction about a parcel that was not delivered."""
     wanted = params.body(call)
     if wanted.get("action") not in ("REATTEMPT", "INITIATE_RTO"):

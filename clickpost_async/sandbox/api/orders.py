@@ -17,10 +17,9 @@ from clickpost_async.sandbox.api.booking import (
     merchant_order_id,
 )
 from clickpost_async.sandbox.api.checks import B2B, INDIA, WORLD, get
-from clickpost_async.sandbox.api.responses import render
 from clickpost_async.sandbox.operation import (
     JSON,
-    ReceivedCall,
+    Call,
     RefusalError,
     Reply,
     meta,
@@ -28,6 +27,7 @@ from clickpost_async.sandbox.operation import (
     refusal,
     success,
 )
+from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
 from clickpost_async.sandbox.store.records import Note, Order, Parcel, State, place
 from clickpost_async.sandbox.world import couriers, scenarios, tracking_codes
@@ -37,6 +37,7 @@ _PLACED = "Order Placed Successfully"
 _FIRST_ORDER_ID = 154_000_000
 # Live tracking ids do not fit into 32 bits.
 _FIRST_TRACKING_ID = 6_790_000_000
+_EXISTING = (State.QUEUED, State.PLACED)
 _LONGEST_WINDOW = 1800
 _DAYS_UNTIL_COUNTED = 2
 _MOST_DAYS = 366
@@ -47,19 +48,19 @@ _WORLD_ERRORS = {400: 400}
 
 
 @operation("orders.create_india")
-async def create_india(state: SandboxState, call: ReceivedCall) -> Reply:
+async def create_india(state: SandboxState, call: Call) -> Reply:
     """Create an order within India."""
     return await _create(state, booking_of(call, INDIA))
 
 
 @operation("orders.create_world", http=_WORLD_ERRORS)
-async def create_world(state: SandboxState, call: ReceivedCall) -> Reply:
+async def create_world(state: SandboxState, call: Call) -> Reply:
     """Create an order elsewhere, or across borders."""
     return await _create(state, booking_of(call, WORLD))
 
 
 @operation("orders.create_b2b")
-async def create_b2b(state: SandboxState, call: ReceivedCall) -> Reply:
+async def create_b2b(state: SandboxState, call: Call) -> Reply:
     """Create a B2B order, which is placed later unless its `is_async` is false."""
     return await _create(state, booking_of(call, B2B))
 
@@ -75,7 +76,7 @@ async def _create(state: SandboxState, booking: Booking) -> Reply:
 async def _book(state: SandboxState, booking: Booking) -> Reply:
     reference, awb_number = booking.reference_number, booking.awb_number
     known = state.store.one(Order, reference_number=reference)
-    if known is not None and known.state is not State.REFUSED:
+    if known is not None and known.state in _EXISTING:
         return _create_again(state, known, booking)
     if awb_number is not None and state.parcel(awb_number, booking.courier_partner):
         return refusal(303)
@@ -96,6 +97,7 @@ async def _book(state: SandboxState, booking: Booking) -> Reply:
     failure = _refused_by_courier(state, order, booking)
     if failure is not None:
         await anyio.sleep(state.courier_seconds)
+        state.store.update(order, state=State.REFUSED)
         return failure
     if not state.racy:
         await anyio.sleep(state.courier_seconds)
@@ -134,7 +136,7 @@ def _progress(state: SandboxState, order: Order, origin: str) -> Reply | None:
 
 def _booked(order: Order, origin: str) -> Booking:
     """Return the booking of an order that was accepted earlier."""
-    call = ReceivedCall(query={}, body=order.body, payload=order.payload, url=origin)
+    call = Call(query={}, body=order.body, payload=order.payload, url=origin)
     return booking_of(call, order.version)
 
 
@@ -189,20 +191,20 @@ def label_url(origin: str, waybill: str) -> str:
 
 
 @operation("orders.find_b2b")
-def find_b2b(state: SandboxState, call: ReceivedCall) -> Reply:
+def find_b2b(state: SandboxState, call: Call) -> Reply:
     """Return a B2B order by its reference number; this is how it is polled."""
     params.required(call.query, "reference_number")
     order = state.store.one(Order, reference_number=call.query["reference_number"])
     if order is None or order.version != B2B:
         return refusal(321)
-    if order.state is State.REFUSED:
+    if order.state not in _EXISTING:
         return _refused_by_courier(state, order, _booked(order, call.origin)) or refusal(321)
     return _finished(state, order, call) or _placed(state, state.store.get(Order, id=order.id), B2B)
 
 
 @operation("orders.fetch_world", needs_username=False, http=_WORLD_ERRORS)
 @operation("orders.fetch_india", needs_username=False)
-def fetch(state: SandboxState, call: ReceivedCall) -> Reply:
+def fetch(state: SandboxState, call: Call) -> Reply:
     """Return an order by its waybill and courier, or by its reference number."""
     reference = call.query.get("reference_number")
     waybill, courier_partner = call.query.get("awb"), call.query.get("cp_id")
@@ -214,7 +216,7 @@ def fetch(state: SandboxState, call: ReceivedCall) -> Reply:
         order = state.store.one(Order, waybill=waybill, courier_partner=int(courier_partner))
     else:
         raise RefusalError(400, "awb and cp_id, or reference_number, are mandatory")
-    if order is None or order.state is State.REFUSED:
+    if order is None or order.state not in _EXISTING:
         return refusal(321)
     unfinished = _finished(state, order, call)
     if unfinished is not None:
@@ -227,7 +229,7 @@ def fetch(state: SandboxState, call: ReceivedCall) -> Reply:
     return _reply(state, "fetched_pieces" if pieces else "fetched", order, children=pieces)
 
 
-def _finished(state: SandboxState, order: Order, call: ReceivedCall) -> Reply | None:
+def _finished(state: SandboxState, order: Order, call: Call) -> Reply | None:
     """Return the response for an order that is still queued; None for one that is placed."""
     return _progress(state, order, call.origin) if order.state is State.QUEUED else None
 
@@ -331,7 +333,7 @@ def _invoice_url(order: Order) -> str | None:
 
 
 @operation("orders.edit")
-def edit(state: SandboxState, call: ReceivedCall) -> Reply:
+def edit(state: SandboxState, call: Call) -> Reply:
     """Change an order that is not out for delivery yet."""
     changes = params.body(call)
     waybill = params.text(changes, "awb_number")
@@ -362,7 +364,7 @@ def _payment(changes: JSON, parcel: Parcel) -> dict[str, object]:
 
 
 @operation("orders.cancel", http={350: 400})
-def cancel(state: SandboxState, call: ReceivedCall) -> Reply:
+def cancel(state: SandboxState, call: Call) -> Reply:
     """Cancel an order, or have the courier decide about it later."""
     query = call.query
     params.required(query, "waybill", "cp_id")
@@ -396,7 +398,7 @@ def cancel(state: SandboxState, call: ReceivedCall) -> Reply:
 
 
 @operation("orders.updated")
-def updated(state: SandboxState, call: ReceivedCall) -> Reply:
+def updated(state: SandboxState, call: Call) -> Reply:
     """List the parcels whose newest scan is in a window, page by page."""
     start, end = params.window(call, _LONGEST_WINDOW)
     after, size = _cursor(call.query.get("cursor", "0-0")), state.page_size
@@ -441,11 +443,11 @@ def _cursor(text: str) -> tuple[float, int]:
 
 
 @operation("orders.daily_counts")
-def daily_counts(state: SandboxState, call: ReceivedCall) -> Reply:
+def daily_counts(state: SandboxState, call: Call) -> Reply:
     """Count shipments by day; the last two days are not counted yet."""
     start, end = (_day(call, name) for name in ("start-date", "end-date"))
     if (end - start).days >= _MOST_DAYS:
-        raise RefusalError(400, f"At most {_MOST_DAYS} days can be asked for")
+        raise RefusalError(400, f"At most {_MOST_DAYS} days can be requested")
     counted = datetime.fromtimestamp(state.now(), UTC).date() - timedelta(days=_DAYS_UNTIL_COUNTED)
     days = (start + timedelta(days=number) for number in range((end - start).days + 1))
     result = {day.isoformat(): _count(state, day) if day <= counted else {} for day in days}
@@ -459,7 +461,7 @@ def _count(state: SandboxState, day: date) -> JSON:
     return {"manifestation": ordered, "tracking": len(parcels)} if parcels else {}
 
 
-def _day(call: ReceivedCall, name: str) -> date:
+def _day(call: Call, name: str) -> date:
     try:
         return datetime.strptime(call.query.get(name, ""), "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:

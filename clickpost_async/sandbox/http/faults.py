@@ -1,19 +1,5 @@
 """Which faults the sandbox injects: at random, reproducibly, or scripted.
 
-| fault | order placed | what the client sees |
-| --- | --- | --- |
-| `too_many` | no | HTTP 429 with Retry-After |
-| `busy` | no | HTTP 503 with Retry-After |
-| `server_error` | no | HTTP 500 and a page of HTML |
-| `html` | no | HTTP 200 and a maintenance page |
-| `drop_before` | no | the connection closes without a response |
-| `drop_after` | yes | the connection closes without a response |
-| `half_answer` | yes | the connection closes in the middle of the response |
-| `gateway` | yes | HTTP 504 and a page of HTML |
-| `oops` | yes | HTTP 200 with `meta.status` 500 |
-| `hang` | yes | no response, until the client times out |
-| `courier_down` | no | HTTP 200 with `meta.status` 322; only for creates |
-
 Over HTTP a drop is a real close of the TCP connection (with `reset=True` an RST). An ASGI transport
 has none to close: there a drop is a ConnectionResetError raised out of the application.
 """
@@ -23,34 +9,50 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from typing import Self
 
 from attrs import define, field, validators
 
 
 class Fault(enum.StrEnum):
-    """One kind of fault."""
+    """One kind of fault: its title, what the client sees, and whether the order is placed."""
 
-    TOO_MANY = "too_many"
-    BUSY = "busy"
-    SERVER_ERROR = "server_error"
-    HTML = "html"
-    DROP_BEFORE = "drop_before"
-    DROP_AFTER = "drop_after"
-    HALF_ANSWER = "half_answer"
-    GATEWAY = "gateway"
-    OOPS = "oops"
-    HANG = "hang"
-    COURIER_DOWN = "courier_down"
+    title_text: str
+    effect: str
+    books: bool
 
-    @property
-    def books(self) -> bool:
-        """Whether the call is carried out before it fails."""
-        return self in _AFTER_BOOKING
+    def __new__(
+        cls,
+        value: str,
+        title: str = "",
+        effect: str = "",
+        books: bool = False,  # noqa: FBT001, FBT002
+    ) -> Self:
+        """Make a member, whose value is only the name."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.title_text, member.effect, member.books = title, effect, books
+        return member
+
+    TOO_MANY = "too_many", "Too many calls", "HTTP 429 with Retry-After", False
+    BUSY = "busy", "Busy", "HTTP 503 with Retry-After", False
+    SERVER_ERROR = "server_error", "Server error", "HTTP 500 and a page of HTML", False
+    HTML = "html", "Maintenance", "HTTP 200 and a maintenance page", False
+    DROP_BEFORE = "drop_before", "Cut before booking", "the connection closes", False
+    DROP_AFTER = "drop_after", "Cut after booking", "the connection closes", True
+    HALF_RESPONSE = "half_response", "Half a response", "the connection closes midway", True
+    GATEWAY = "gateway", "Gateway timeout", "HTTP 504 and a page of HTML", True
+    OOPS = "oops", "Internal error", "HTTP 200 with status 500", True
+    HANG = "hang", "No response", "no response, until a timeout", True
+    COURIER_DOWN = "courier_down", "Courier down", "HTTP 200 with status 322; creates only", False
 
 
-_AFTER_BOOKING = frozenset(
-    {Fault.DROP_AFTER, Fault.HALF_ANSWER, Fault.GATEWAY, Fault.OOPS, Fault.HANG}
-)
+def table() -> str:
+    """Return the table of faults for the documentation."""
+    rows = [f"| `{fault}` | {'yes' if fault.books else 'no'} | {fault.effect} |" for fault in Fault]
+    return "\n".join(
+        ("| fault | order placed | what the client sees |", "| --- | --- | --- |", *rows)
+    )
 
 
 MOST_TIMES = 1_000_000
@@ -82,7 +84,7 @@ class Faults:
     html: float = _chance()
     drop_before: float = _chance()
     drop_after: float = _chance()
-    half_answer: float = _chance()
+    half_response: float = _chance()
     gateway: float = _chance()
     oops: float = _chance()
     hang: float = _chance()

@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from clickpost_async.sandbox.http.fault_injection import page, response_to
 from clickpost_async.sandbox.operation import Operation, Reply
 
-_ROOT = "/api"
 _DOUBLED = re.compile(r"//+api/|/api/(/|.*//)").match
 
 Responder = Callable[[Operation, Scope, Receive, Send], Awaitable[None]]
@@ -42,7 +41,8 @@ def router(operations: Iterable[Operation], respond: Responder, others: Iterable
     """Return a router that matches operations by their exact path, trailing slash included."""
     routes_by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations:
-        routes_by_path.setdefault(_ROOT + operation.path, {})[operation.method] = operation
+        for root in operation.roots:
+            routes_by_path.setdefault(root + operation.path, {})[operation.method] = operation
 
     async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
         # Django in production sends every method to the path with the slash.

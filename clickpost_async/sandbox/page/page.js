@@ -1,6 +1,6 @@
 "use strict";
 
-// The colours before anything is painted: what was chosen here, or else the system's.
+// Set before the first paint: the theme that was chosen here, or else the system's.
 const root = document.documentElement;
 root.dataset.theme = localStorage.getItem("theme") || "";
 
@@ -10,7 +10,7 @@ document.addEventListener("DOMContentLoaded", () => {
   let source = null;
   let arranged = "";
 
-  // --- news ---------------------------------------------------------------------------------------
+  // --- updates ---------------------------------------------------------------------------------------
 
   function listen() {
     if (source) source.close();
@@ -18,23 +18,34 @@ document.addEventListener("DOMContentLoaded", () => {
     if (view.persons) query.set("persons", "1");
     source = new EventSource("/page/news?" + query);
     let first = true;
-    source.onopen = () => told("live");
-    source.onerror = () => told("reconnecting");
+    source.onopen = () => connection("live");
+    source.onerror = () => connection("reconnecting");
     source.onmessage = (message) => {
       const news = JSON.parse(message.data);
       for (const [name, list] of Object.entries(news.lists)) show(name, list, first);
       for (const [name, html] of Object.entries(news.parts)) replace(find(name), html);
       if ("detail" in news.parts) arrange();
+      if ("requests" in news.lists && !first) announce();
       first = false;
     };
   }
 
-  function told(word) {
-    find("live").textContent = word;
-    find("live").dataset.state = word;
+  function connection(state) {
+    find("live").textContent = state;
+    find("live").dataset.state = state;
   }
 
-  // What has the focus is found again by this when it is written anew.
+  // For screen readers: the latest request, and not each of a burst.
+  let announcing = 0;
+  function announce() {
+    clearTimeout(announcing);
+    announcing = setTimeout(() => {
+      const latest = find("requests").firstElementChild;
+      if (latest) find("announce").textContent = "Latest request: " + latest.innerText.replace(/\s+/g, " ");
+    }, 1500);
+  }
+
+  // Identifies the focused element, to focus it again after its part is replaced.
   const FOCUSABLE = "a, button, select, input";
   const sign = ({ id, href, dataset }) => id || href || dataset.post + dataset.body;
 
@@ -120,30 +131,31 @@ document.addEventListener("DOMContentLoaded", () => {
     for (const button of document.querySelectorAll("[data-tab]")) {
       const chosen = button.dataset.tab === name;
       button.setAttribute("aria-selected", chosen);
+      button.tabIndex = chosen ? 0 : -1;
       find("tab-" + button.dataset.tab).hidden = !chosen;
     }
   }
 
-  // --- what people do -----------------------------------------------------------------------------
+  // --- actions -----------------------------------------------------------------------------
 
   async function post(path, body) {
     try {
-      const answer = await fetch(path, {
+      const response = await fetch(path, {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify(body || {}),
       });
-      if (!answer.ok) toast((await answer.json()).error);
-      return answer.ok;
+      if (!response.ok) toast((await response.json()).error);
+      return response.ok;
     } catch {
-      toast("the sandbox does not answer");
+      toast("the sandbox does not respond");
       return false;
     }
   }
 
-  function toast(words) {
+  function toast(message) {
     const box = find("toast");
-    box.textContent = words;
+    box.textContent = message;
     box.hidden = false;
     clearTimeout(box.timer);
     box.timer = setTimeout(() => (box.hidden = true), 4000);
@@ -190,6 +202,13 @@ document.addEventListener("DOMContentLoaded", () => {
 
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && location.hash) shut();
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (step && event.target.matches("[role=tab]")) {
+      const tabs = [...document.querySelectorAll("[role=tab]")];
+      const next = tabs.at((tabs.indexOf(event.target) + step) % tabs.length);
+      tab(next.dataset.tab);
+      next.focus();
+    }
     if (event.key === "/" && !event.target.closest("input, select")) {
       event.preventDefault();
       find("search").focus();

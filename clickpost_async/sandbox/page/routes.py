@@ -1,8 +1,9 @@
-"""Where the page, its files and its news are found."""
+"""The routes of the page, its files and its updates."""
 
 import json
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator
 from functools import cache
+from typing import TYPE_CHECKING
 
 import anyio
 from starlette.requests import Request
@@ -12,10 +13,13 @@ from starlette.routing import Route
 from clickpost_async.sandbox.control import SandboxControl
 from clickpost_async.sandbox.http.security import guard
 
-# So often a window is looked through for news; and at least so much longer than that takes.
+if TYPE_CHECKING:
+    from clickpost_async.sandbox.page.stream import PageStream
+
+# Seconds between two updates, and the least multiple of the time that one takes.
 _EVERY = 0.1
 _REST = 5
-# A browser that has gone is noticed by writing to it.
+# Seconds. A browser that disconnected is noticed by writing to it.
 _HEARTBEAT = 10.0
 _FILES = {
     "page.css": "text/css",
@@ -24,25 +28,29 @@ _FILES = {
 }
 
 
-def routes(control: SandboxControl, export_lines: Callable[[str], Sequence[str]]) -> list[Route]:
-    """Return the routes of the page; `export_lines` of a base URL are shown while it is empty."""
+def routes(control: SandboxControl) -> list[Route]:
+    """Return the routes of the page."""
 
     async def index(request: Request) -> Response:
         from clickpost_async.sandbox.page.stream import environment
 
         api = f"{request.url.scheme}://{request.url.netloc}/api"
-        template = environment().get_template("index.html")
-        return HTMLResponse(template.render(api=api, exports=export_lines(api)))
+        page = environment().get_template("index.html")
+        key, exports = control.shown_key, control.export_lines(api)
+        username = control.username
+        return HTMLResponse(page.render(api=api, username=username, api_key=key, exports=exports))
 
     async def news(request: Request) -> Response:
-        asked = request.query_params
-        stream = _stream(
-            control,
-            search=asked.get("search", ""),
-            shown=asked.get("shown", ""),
-            persons=asked.get("persons") == "1",
+        from clickpost_async.sandbox.page.stream import PageStream, ViewOptions, environment
+
+        query = request.query_params
+        options = ViewOptions(
+            search=query.get("search", ""),
+            shown=query.get("shown", ""),
+            persons=query.get("persons") == "1",
         )
-        return StreamingResponse(stream, media_type="text/event-stream")
+        page = PageStream(control, environment(), options)
+        return StreamingResponse(_events(page), media_type="text/event-stream")
 
     async def file(request: Request) -> Response:
         name = request.path_params["name"]
@@ -61,24 +69,17 @@ def routes(control: SandboxControl, export_lines: Callable[[str], Sequence[str]]
     ]
 
 
-async def _stream(
-    control: SandboxControl, *, search: str, shown: str, persons: bool
-) -> AsyncGenerator[str, None]:
-    from clickpost_async.sandbox.page.stream import PageStream, ViewOptions, environment
-
-    window = PageStream(
-        control, environment(), ViewOptions(search=search, shown=shown, persons=persons)
-    )
-    silent_since = anyio.current_time()
+async def _events(page: "PageStream") -> AsyncGenerator[str, None]:
+    sent_at = anyio.current_time()
     while True:
         began = anyio.current_time()
-        news = window.news()
+        news = page.news()
         if news is not None:
             yield f"data: {json.dumps(news, separators=(',', ':'))}\n\n"
-            silent_since = began
-        elif began - silent_since > _HEARTBEAT:
-            yield ": still here\n\n"
-            silent_since = began
+            sent_at = began
+        elif began - sent_at > _HEARTBEAT:
+            yield ": heartbeat\n\n"
+            sent_at = began
         took = anyio.current_time() - began
         await anyio.sleep(max(_EVERY, _REST * took))
 

@@ -22,8 +22,6 @@ from clickpost_async.sandbox.store.repository import KEPT
 FOLDER = Path(__file__).parent
 # So many rows of each list are shown.
 ROWS = 100
-_CHANCES = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0)
-_DELAYS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 @cache
@@ -96,35 +94,8 @@ class PageStream:
 
     def _rendered(self) -> Iterable[tuple[str, str]]:
         control = self._control
-        scripted = control.faults.scripted()
-        chances = {fault: getattr(control.faults, fault.value) for fault in formatting.FAULTS}
-        pulse = control.pulse()
-        yield (
-            "totals",
-            self._write(
-                "parts",
-                "totals",
-                control.store.totals(),
-                control.store.call_counts(),
-                pulse,
-                max(10, *(calls for calls, _ in pulse)),
-            ),
-        )
-        yield "clock", self._write("parts", "clock", control.now(), control.scan_every)
-        yield (
-            "faults",
-            self._write(
-                "parts",
-                "faults",
-                [
-                    (fault, chance, sorted({*_CHANCES, chance}), scripted.get(fault, 0))
-                    for fault, chance in chances.items()
-                ],
-                control.faults.latency,
-                sorted({*_DELAYS, control.faults.latency}),
-            ),
-        )
-        yield "hooks", self._write("parts", "hooks", control.webhook_urls())
+        for name in ("totals", "clock", "faults", "hooks"):
+            yield name, self._write("parts", name, control)
         yield "detail", self._detail()
 
     def _detail(self) -> str:

@@ -14,8 +14,9 @@ from clickpost_async.sandbox.world.tracking_codes import BUCKETS, ShipmentKind, 
 
 
 class State(enum.StrEnum):
-    """The state of an order; of a rejected one only the attempt is stored."""
+    """The state of an order; of one that is not queued or placed only the attempt is stored."""
 
+    PLACING = "placing"
     REFUSED = "refused"
     QUEUED = "queued"
     PLACED = "placed"

@@ -124,15 +124,15 @@ class SandboxStore(Database):
 
     def orders(self) -> Mapping[str, Order]:
         """Return every order that is queued or placed, by reference number."""
-        orders = self._select(Order, "WHERE state != 'refused' ORDER BY id")
+        orders = self._select(Order, "WHERE state IN ('queued', 'placed') ORDER BY id")
         return {order.reference_number: order for order in orders}
 
     def attempt_order(self, reference_number: str, **columns: object) -> Order:
-        """Record an attempt to place an order, and return the order; its state is refused."""
+        """Record an attempt to place an order, and return the order."""
         with self.together():
             known = self.one(Order, reference_number=reference_number)
             if known is not None:
-                return self.update(known, attempts=known.attempts + 1, **columns)
+                return self.update(known, state="placing", attempts=known.attempts + 1, **columns)
             return self.insert(Order, reference_number=reference_number, **columns)
 
     def buy_label(self, reference_number: str, waybill: str) -> None:

@@ -1,6 +1,6 @@
 CREATE TABLE IF NOT EXISTS orders (
     id INTEGER PRIMARY KEY, reference_number TEXT NOT NULL UNIQUE, version TEXT NOT NULL,
-    state TEXT NOT NULL DEFAULT 'refused', body BLOB NOT NULL, courier_partner INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'placing', body BLOB NOT NULL, courier_partner INTEGER NOT NULL,
     account_code TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 1,
     polls INTEGER NOT NULL DEFAULT 0, waybill TEXT, label TEXT
 );

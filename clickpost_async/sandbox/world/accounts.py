@@ -1,7 +1,7 @@
 """The enterprise's accounts with couriers: which pincodes they serve, for how much, in what time.
 
 A pincode is served when it is one (six digits, and not 999999). Cash is not collected where one
-begins with 18, 19, 78 or 79; an account by air serves the cities that the sandbox knows by name.
+begins with 18, 19, 78 or 79; an account by air serves the cities whose pincodes the sandbox has.
 """
 
 import math

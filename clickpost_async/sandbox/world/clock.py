@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from attrs import define, field
 
@@ -35,39 +35,19 @@ class Clock:
         self.ahead += seconds
 
 
-def ist(moment: float) -> str:
-    """Write a scan's time: India's, without a zone."""
-    return f"{datetime.fromtimestamp(moment, IST):%Y-%m-%d %H:%M:%S}"
+def _writer(zone: tzinfo, form: str) -> Callable[[float], str]:
+    return lambda moment: f"{datetime.fromtimestamp(moment, zone):{form}}"
 
 
-def utc(moment: float) -> str:
-    """Write a time in UTC, without a zone."""
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def exact(moment: float) -> str:
-    """Write a time in UTC with microseconds and a Z."""
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-
-
-def stamped(moment: float) -> str:
-    """Write a time in UTC with a Z."""
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def stamped_in_ist(moment: float) -> str:
-    """Write a scan's time as in tracking webhooks: India's with a Z (ClickPost's guide)."""
-    return f"{datetime.fromtimestamp(moment, IST):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def ist_day(moment: float) -> str:
-    """Write the day in India."""
-    return f"{datetime.fromtimestamp(moment, IST):%Y-%m-%d}"
-
-
-def day(moment: float) -> str:
-    """Write the day in UTC."""
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}"
+# A scan's time: India's, without a zone; and the day there.
+ist = _writer(IST, "%Y-%m-%d %H:%M:%S")
+ist_day = _writer(IST, "%Y-%m-%d")
+# As in tracking webhooks: India's time, with a Z (ClickPost's guide).
+stamped_in_ist = _writer(IST, "%Y-%m-%dT%H:%M:%SZ")
+utc = _writer(UTC, "%Y-%m-%d %H:%M:%S")
+day = _writer(UTC, "%Y-%m-%d")
+stamped = _writer(UTC, "%Y-%m-%dT%H:%M:%SZ")
+exact = _writer(UTC, "%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def read_utc(text: str, form: str) -> float:

@@ -1,55 +1,17 @@
-"""The courier partners the sandbox knows, by ClickPost's ids.
+"""The courier partners of the sandbox, by ClickPost's ids.
 
 Multi piece and reverse service are ids of their own, not flags. A courier whose reverse service
 has another id cannot do RVP itself (311); the others are taken to go in both directions.
 """
 
+import json
 from collections.abc import Mapping
+from importlib import resources
 from types import MappingProxyType
 
+_FILE = resources.files("clickpost_async.sandbox.world") / "couriers.json"
 NAMES: Mapping[int, str] = MappingProxyType(
-    {
-        1: "FedEx",
-        2: "Aramex",
-        3: "EcomExpress",
-        4: "Delhivery",
-        5: "Bluedart",
-        6: "XpressBees",
-        7: "NuvoEx",
-        9: "Shadowfax",
-        11: "Shadowfax RVP",
-        25: "Delhivery RVP",
-        28: "Bluedart RVP",
-        31: "Fareye",
-        35: "Self",
-        38: "Fareye RVP",
-        41: "XpressBees RVP",
-        46: "ElasticRun",
-        50: "Loadshare",
-        55: "Ekart",
-        58: "Critical Log",
-        61: "XpressBees Cargo",
-        86: "Madhur",
-        113: "Delhivery",
-        129: "Bluedart MPS",
-        138: "Naqel",
-        145: "DHL International",
-        150: "Shipsy",
-        159: "DHL International Reverse",
-        164: "DHL MPS",
-        201: "Self MPS",
-        212: "ATS",
-        218: "RedBox",
-        250: "Smartr",
-        296: "Naqel MPS",
-        301: "Fodel MPS",
-        311: "SkyExpress MPS",
-        316: "Jeebly MPS",
-        318: "Shipsy MPS",
-        325: "SkyExpress RVP",
-        326: "DHL India Cross Border MPS",
-        330: "FedEx MPS Cross Border",
-    }
+    {int(courier): name for courier, name in json.loads(_FILE.read_text("utf-8")).items()}
 )
 
 MULTI_PIECE = frozenset({129, 164, 201, 296, 301, 311, 316, 318, 326, 330})
@@ -67,7 +29,7 @@ def exists(courier_partner: int) -> bool:
 
 
 def name_of(courier_partner: int) -> str:
-    """Return a courier's display name, which does not tell the kind of service."""
+    """Return a courier's display name, without the kind of service."""
     return _full_name(courier_partner).removesuffix(" MPS").removesuffix(" RVP")
 
 

@@ -61,7 +61,7 @@ STATIONS: Mapping[int, Station] = MappingProxyType(
         8: Station("Delivered", 6, "Delivered", "Delivered to consignee", 5, at_drop=True),
         9: Station("FailedDelivery", 5, "Pending", "Delivery failed", 4, at_drop=True),
         10: Station("Cancelled", 1, "Cancelled", "Cancelled by the seller", 10),
-        11: Station("RTO-Requested", 7, "RTO Requested", "Return asked for", at_drop=True),
+        11: Station("RTO-Requested", 7, "RTO Requested", "Return requested", at_drop=True),
         12: Station("RTO-Marked", 7, "RTO", "Marked for return", at_drop=True),
         13: Station("RTO-OutForDelivery", 7, "RTO Dispatched", "Out to the seller"),
         14: Station("RTO-Delivered", 7, "RTO Delivered", "Returned to the seller", 12),

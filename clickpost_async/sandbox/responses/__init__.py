@@ -21,8 +21,8 @@ def render(name: str, /, **values: object) -> Any:
 
 @cache
 def _templates(file: str) -> Mapping[str, object]:
-    folder = resources.files("clickpost_async.sandbox.api") / "responses"
-    templates: Mapping[str, object] = json.loads((folder / f"{file}.json").read_text("utf-8"))
+    path = resources.files(__name__) / f"{file}.json"
+    templates: Mapping[str, object] = json.loads(path.read_text("utf-8"))
     return templates
 
 
