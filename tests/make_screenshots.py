@@ -81,7 +81,7 @@ async def in_the_middle_of_a_bulk(sandbox: Sandbox, page: Page, path: Path) -> N
                     if line.waybill and place in (7, 13):
                         sandbox.fail_delivery(line.waybill)
                 await picture(page, path)
-                sandbox.faults.forget()
+                sandbox.faults.clear()
 
 
 async def picture(page: Page, path: Path) -> None:

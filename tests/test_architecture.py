@@ -365,3 +365,16 @@ def test_core_loads_no_optional_package_and_each_names_its_extra() -> None:
     )
 
     assert done.stdout.splitlines() == ["", "", "sandbox True", "cli True", "limits.redis True"]
+
+
+def test_slow_tests_that_a_quick_run_omits_exist() -> None:
+    omitted = [
+        name.value
+        for node in ast.parse((PACKAGE.parent / "noxfile.py").read_text("utf-8")).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_SLOW"
+        for name in ast.walk(node.value)
+        if isinstance(name, ast.Constant)
+    ]
+
+    assert omitted
+    assert [name for name in omitted if not any((PACKAGE.parent / "tests").glob(name))] == []

@@ -71,8 +71,15 @@ def to_wire(value: Any) -> Any:
     ClickPost rejects a courier partner that is a string (code 302), though some of its own
     examples send one. Raises `ValueError` for what cannot be encoded as JSON.
     """
-    written = _wire_converter().unstructure(value)
-    return written if isinstance(value, Structure) else to_json(written)
+    if isinstance(value, Structure):
+        kind: type = type(value)
+        return _wire_writer(kind)(value)
+    return to_json(_wire_converter().unstructure(value))
+
+
+@cache
+def _wire_writer(kind: type) -> Callable[[Any], Any]:
+    return _wire_converter().get_unstructure_hook(kind)
 
 
 def prepare() -> None:

@@ -129,7 +129,7 @@ def only_row(body: Mapping[str, Any]) -> Any:
         result = result[0]
     if result is None:
         return {}
-    return result if isinstance(result, Mapping) else None
+    return result if isinstance(result, dict) else None
 
 
 def whole_body(body: Mapping[str, Any]) -> Any:

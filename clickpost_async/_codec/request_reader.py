@@ -1,12 +1,13 @@
 """Reads requests, strictly: what cannot be read is a mistake."""
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clickpost_async.structures._base import RequestModel
 from clickpost_async.structures._compiled import Scope, builder, compile_check, default_of
 from clickpost_async.structures._json_values import to_plain
-from clickpost_async.structures._schema import FieldSpec, is_enum, member_kind, specs
+from clickpost_async.structures._schema import FieldSpec, member_kind, specs
 from clickpost_async.structures._unknown_fields import unknown_fields
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _read_field(
         value = f"{scope.add(part)}({value})"
     elif member_kind(spec.kind) is not None:
         value = f"tuple(value) if type(value := {value}) is list else value"
-    elif is_enum(spec.kind) and issubclass(spec.kind, str):
+    elif isinstance(spec.kind, type) and issubclass(spec.kind, enum.StrEnum):
         members = scope.add({member.value: member for member in spec.kind})
         value = f"{members}.get(value) if type(value := {value}) is str else value"
     return [

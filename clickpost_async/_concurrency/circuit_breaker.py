@@ -17,7 +17,7 @@ _ENOUGH = 20
 _SPAN = 10
 _FIRST_PAUSE = 5.0
 _LONGEST_PAUSE = 60.0
-# How often the first in line looks what became of a probe, which may run in another event loop.
+# How often the first in line checks on a probe, which may run in another event loop; in seconds.
 _LOOK = 0.25
 
 
@@ -59,18 +59,18 @@ class CircuitBreaker:
         return self._open
 
     async def acquire(self, priority: Priority = Priority.NORMAL) -> "Permit":
-        """Return a passage for one attempt; open, raise `BreakerOpenError` or wait."""
-        passage = self.try_acquire()
-        if passage is not None:
-            return passage
+        """Return a permit for one attempt; while open, raise `CircuitOpenError` or wait."""
+        permit = self.try_acquire()
+        if permit is not None:
+            return permit
         if priority is not Priority.BULK:
             raise CircuitOpenError(self.wait or _LOOK)
         # One timer for all: only the first in line looks.
         async with self._lines.get_or_create().slot(priority):
             while True:
-                passage = self.try_acquire()
-                if passage is not None:
-                    return passage
+                permit = self.try_acquire()
+                if permit is not None:
+                    return permit
                 await anyio.sleep(self.wait or _LOOK)
 
     def try_acquire(self) -> "Permit | None":
@@ -90,13 +90,13 @@ class CircuitBreaker:
         self._due = min(self._due, now + self._pause)
         return max(0.0, self._due - now)
 
-    def is_permit_valid(self, passage: "Permit", generation: int) -> bool:
+    def is_permit_valid(self, permit: "Permit", generation: int) -> bool:
         """Return whether a permit still allows its attempt to be sent."""
-        return passage is self._probe or (not self._open and generation == self._generation)
+        return permit is self._probe or (not self._open and generation == self._generation)
 
-    def record(self, passage: "Permit", generation: int, *, failed: bool | None) -> None:
+    def record(self, permit: "Permit", generation: int, *, failed: bool | None) -> None:
         """Record the result of an attempt, if it has one."""
-        if passage is self._probe:
+        if permit is self._probe:
             self._probe = None
             if failed is not None:
                 self._switch(failed=failed)
@@ -116,7 +116,7 @@ class CircuitBreaker:
 
 
 class Permit:
-    """Lets one attempt through; the first word about it counts, and leaving without one is free."""
+    """Lets one attempt through; the first result that is recorded counts."""
 
     __slots__ = ("_breaker", "_ended", "_generation")
 

@@ -1,4 +1,4 @@
-"""A gate that so many may be behind at once, and the two lanes that wait before it."""
+"""A semaphore with two priorities, each with a queue of its own."""
 
 from collections import OrderedDict
 from collections.abc import Generator
@@ -8,11 +8,11 @@ from typing import Any, Self
 from clickpost_async._concurrency.waiter import Waiter, make_waiter
 from clickpost_async.settings import Priority
 
-# So many NORMAL ones may go before a waiting BULK one, which then goes first: it waits long, but
-# not for ever.
+# After so many NORMAL calls have overtaken a waiting BULK call, that one goes first: it waits long,
+# but not for ever.
 _OVERTAKES = 8
-# While NORMAL ones are inside, more are likely to come: BULK leaves one place in so many to them,
-# or the next would wait until a whole order is back.
+# While NORMAL calls hold slots, more are likely to come: BULK leaves one slot in so many to them,
+# or the next would wait until a BULK call has ended.
 _KEPT_FREE = 10
 
 
@@ -20,9 +20,8 @@ class PrioritySemaphore:
     """Bounds how many calls run at once; first in, first out, `NORMAL` before `BULK`.
 
     A released slot is handed to the next waiter, so there are no spurious wake-ups and no newcomer
-    gets in between. While `NORMAL` ones are inside, `BULK` leaves a tenth of the places free. A
-    free slot is taken without suspending. A semaphore with waiting calls belongs to
-    one event loop.
+    gets in between. While `NORMAL` calls hold slots, `BULK` leaves a tenth of the slots free. A
+    free slot is taken without suspending. A semaphore with waiting calls belongs to one event loop.
     """
 
     __slots__ = ("_bulk", "_inside", "_normal", "_normal_inside", "_overtakes", "_width")
@@ -41,18 +40,19 @@ class PrioritySemaphore:
 
     @property
     def in_use(self) -> int:
-        """Return how many are inside, those included that were let in but have not run yet."""
+        """Return how many slots are held, those included that were granted and not taken yet."""
         return self._inside
 
     @property
     def waiting(self) -> int:
-        """Return how many wait before the gate."""
+        """Return how many calls wait for a slot."""
         return len(self._normal) + len(self._bulk)
 
     def slot(self, priority: Priority = Priority.NORMAL, *, again: bool = False) -> "Slot":
-        """Be inside for the length of an `async with` block.
+        """Return a slot, which an `async with` block holds.
 
-        Who was inside before, and comes `again`, has waited already: it goes first in its lane.
+        A call that has held one before and comes `again` has waited already: it is first in its
+        queue.
         """
         lane = self._bulk if priority is Priority.BULK else self._normal
         return Slot(self, lane, again=again)
@@ -65,7 +65,7 @@ class PrioritySemaphore:
         return True
 
     def leave(self, lane: "OrderedDict[Slot, None]") -> None:
-        """Give a place up, and let in who can be let in now."""
+        """Release a slot, and grant the free ones to waiting calls."""
         self._count(lane, -1)
         while (next_lane := self._next_lane()) is not None:
             firm = next_lane is self._bulk and bool(self._normal)

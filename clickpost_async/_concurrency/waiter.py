@@ -13,13 +13,13 @@ class Waiter(Protocol):
     def __await__(self) -> Generator[Any, None, object]: ...
 
     def wake(self) -> None:
-        """Ring."""
+        """Wake the waiter."""
         ...
 
 
 class _FutureWaiter:
-    """A bare future: a gather puts thousands in line in one turn of the loop, and `anyio.Event`
-    costs several times as much.
+    """A bare future: a gather queues thousands in one iteration of the event loop, and
+    `anyio.Event` costs several times as much.
     """
 
     __slots__ = ("_future",)
@@ -37,7 +37,7 @@ class _FutureWaiter:
 
 
 class _EventWaiter:
-    """A bell for any other event loop."""
+    """An event, for any other event loop."""
 
     __slots__ = ("_event",)
 
@@ -52,7 +52,7 @@ class _EventWaiter:
 
 
 def make_waiter() -> Waiter:
-    """Make a bell for the event loop that is running."""
+    """Make a waiter for the running event loop."""
     try:
         return _FutureWaiter(asyncio.get_running_loop())
     except RuntimeError:

@@ -166,7 +166,7 @@ class Authenticator:
         problem = failure or _key_problem(found)
         if problem is None and isinstance(found, str):
             return Secret(found)
-        # A vault that did not answer may do so next time; a key that cannot be one stays so.
+        # A vault that did not respond may do so next time; a malformed key stays malformed.
         message = f"the key could not be read: {problem}"
         kind = FailureKind.KEY_UNAVAILABLE if failure else FailureKind.NOT_SENDABLE
         raise NotSentError(message, transient=bool(failure), kind=kind)
@@ -192,10 +192,10 @@ class Authenticator:
         return f"{target}{joint}{self._before_key[auth]}key={PLACEHOLDER}", body, signature
 
     def redact_key(self, body: bytes, key: Secret) -> bytes:
-        """Take the key out of an answer that echoes it, as `meta.next` does.
+        """Remove the key from a response that echoes it, as `meta.next` does.
 
-        A key that is a mere word, as in tests, is only looked for where a URL has it: anywhere else
-        it would be a word.
+        A key that is a plain word, as in tests, is only redacted where a URL has it: elsewhere it
+        may be ordinary text.
         """
         for spelling in _spellings(key.reveal()):
             if len(spelling) < _SHORTEST_KEY:

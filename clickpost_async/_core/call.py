@@ -55,12 +55,12 @@ class Call(CallState[R]):
                     if self.unresolved is None:
                         if not self.health.breaker.is_open:
                             await slot
-                        self.answer = await self._attempt(slot)
+                        self.result = await self._attempt(slot)
                 except ClickPostError as error:
                     self.error = error
                 finally:
                     slot.release()
-                if self.answer is None or self.is_pending:
+                if self.result is None or self.is_pending:
                     await self._recover()
         finally:
             if key is not None:
@@ -68,8 +68,8 @@ class Call(CallState[R]):
             self.report_end()
         if self.error is not None:
             raise self.error
-        assert self.answer is not None  # noqa: S101 - no error means an answer
-        return self.answer
+        assert self.result is not None  # noqa: S101 - no error means a result
+        return self.result
 
     async def _begin_or_join(self, key: Key) -> None:
         """Become the create in flight for a reference number, or wait for the one there is."""
@@ -93,7 +93,7 @@ class Call(CallState[R]):
         await self.runtime.single_flight.wait(key, leader)
         self.leader = None
         if contents is not None and leader.has_result_for(self.runtime.counts):
-            self.answer = leader.answer
+            self.result = leader.result
             self.error = copy.copy(leader.error)
 
     # --- after a first attempt that failed or left the order pending ------------------------------
@@ -111,7 +111,7 @@ class Call(CallState[R]):
             )
             sleep = self.runtime.loop_states.get_or_create().sleep_until_closed
             try:
-                self.answer = await backoff.retrying(sleep)(self._attempt_or_look_up)
+                self.result = await backoff.retrying(sleep)(self._attempt_or_look_up)
             except ClickPostError as error:
                 self.error = error
         if self.error is not None:
@@ -124,12 +124,12 @@ class Call(CallState[R]):
         self.telemetry.retry_scheduled(seconds, reconcile.wait_reason(action))
 
     async def _attempt_or_look_up(self) -> R:
-        error, answer, self.error, self.answer = self.error, self.answer, None, None
+        error, result, self.error, self.result = self.error, self.result, None, None
         try:
             if error is not None:
                 raise error  # of the first attempt
-            if answer is not None:
-                return answer
+            if result is not None:
+                return result
             if self.unresolved is not None:
                 if self.is_resend_forbidden:
                     raise self.unresolved
@@ -223,7 +223,7 @@ class Call(CallState[R]):
                 progress = self.start_attempt()
                 loop_state.attempt_started()
                 try:
-                    answer = self.read(await runtime.sender.send(request, progress))
+                    result = self.read(await runtime.sender.send(request, progress))
                 except ClickPostError as error:
                     await self._fail(error, permit)
                     raise
@@ -234,8 +234,8 @@ class Call(CallState[R]):
                 finally:
                     loop_state.attempt_finished()
                 permit.succeeded()
-                self.record_success(answer)
-                return answer
+                self.record_success(result)
+                return result
             finally:
                 permit.release()
 

@@ -57,7 +57,7 @@ class CallState(Generic[R]):
     # Creates of one key are made one at a time; all other calls may be in flight together.
     key: Key | None = field(init=False, default=None)
     leader: "CallState[R] | None" = field(init=False, default=None)
-    answer: R | None = field(init=False, default=None)
+    result: R | None = field(init=False, default=None)
     error: ClickPostError | None = field(init=False, default=None)
     unresolved: ClickPostError | None = field(init=False, default=None)
     remembered: Doubt | None = field(init=False, default=None)
@@ -131,7 +131,7 @@ class CallState(Generic[R]):
     @property
     def has_result(self) -> bool:
         """Whether the call has ended."""
-        return self.answer is not None or self.error is not None
+        return self.result is not None or self.error is not None
 
     def has_result_for(self, counts: Counters) -> bool:
         """Return whether it has a result for an equal create of the client with those counters."""
@@ -149,7 +149,7 @@ class CallState(Generic[R]):
     def doubt(self, sent: Instant | None = None) -> Doubt | None:
         """Return what is in doubt if it ends here; with `sent`, it may have been sent then."""
         if sent is None:
-            if self.answer is not None or (self.error and self.error.outcome is Outcome.REJECTED):
+            if self.result is not None or (self.error and self.error.outcome is Outcome.REJECTED):
                 # ClickPost recognises an order that it has recorded as pending (202, then 102).
                 return None
             if self.remembered is not None and self.last_sent is None:
@@ -204,27 +204,27 @@ class CallState(Generic[R]):
     def read(self, response: APIResponse) -> R:
         """Decode a response; raise what it stands for, or that it cannot be believed."""
         telemetry = self.telemetry
-        answer = decode(
+        result = decode(
             self.endpoint, response, attempts=telemetry.attempts, seconds=telemetry.seconds
         )
         message: str | None = None
-        if outcome.names_another_order(answer, self.reference):
+        if outcome.names_another_order(result, self.reference):
             message = "response belongs to a different order: it has another reference number"
             telemetry.response_rejected(message)
-        elif answer.incomplete:
+        elif result.incomplete:
             message = "response reports success but contains no waybill"
         if message is not None:
-            raise UnreadableReplyError(message, status=answer.response.status)
-        return answer
+            raise UnreadableReplyError(message, status=result.response.status)
+        return result
 
-    def record_success(self, answer: R) -> None:
+    def record_success(self, result: R) -> None:
         """Note the response of an attempt."""
         # Only an attempt that is cut short stays in doubt, or an order that is still pending.
         self.progress = None
-        self.is_pending = answer.pending
-        if answer.pending:
+        self.is_pending = result.pending
+        if result.pending:
             self.last_sent = Instant.now()
-        self.telemetry.attempt_succeeded(answer.response)
+        self.telemetry.attempt_succeeded(result.response)
 
     def record_failure(self, error: ClickPostError) -> None:
         """Complete the error of an attempt, and note whether it leaves the outcome unknown."""
@@ -308,7 +308,7 @@ class CallState(Generic[R]):
         known: Outcome | None = None
         if self.error is not None:
             known = self.error.outcome
-        elif self.answer is None:
+        elif self.result is None:
             known = outcome.outcome_of(None, in_doubt=self.may_have_been_sent())
         is_read = self.endpoint.idempotency is Idempotency.SAFE
         self.telemetry.call_finished(known, self.error, is_read=is_read)

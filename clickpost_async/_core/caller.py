@@ -50,12 +50,12 @@ class EndpointCaller:
 
     async def gather(self, calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
         """Run calls concurrently; results are in order, the first failure cancels the others."""
-        answers: dict[int, T] = {}
+        results: dict[int, T] = {}
         failures: list[ClickPostError] = []
 
         async def one(position: int) -> None:
             try:
-                answers[position] = await calls[position]()
+                results[position] = await calls[position]()
             except ClickPostError as error:
                 failures.append(error)
                 group.cancel_scope.cancel()
@@ -65,7 +65,7 @@ class EndpointCaller:
                 group.start_soon(one, position)
         if failures:
             raise failures[0]
-        return [answers[position] for position in range(len(calls))]
+        return [results[position] for position in range(len(calls))]
 
     def as_completed(
         self, calls: Iterable[Callable[[], Awaitable[Iterable[T]]]], *, max_concurrency: int

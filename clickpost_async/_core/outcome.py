@@ -107,12 +107,12 @@ def safe_resend_delay(
             return max(policy.settle_delay, error.retry_after or 0.0, pause_left)
 
 
-def names_another_order(answer: ResponseModel, reference_number: str | None) -> bool:
+def names_another_order(response: ResponseModel, reference_number: str | None) -> bool:
     """Return whether a response carries another reference number than the one that was sent.
 
     A cache or a proxy on the way may have mixed up two responses. Surrounding blanks do not count,
     and a response without a reference number belongs to its own request.
     """
-    if not isinstance(answer, Order) or None in (answer.reference_number, reference_number):
+    if not isinstance(response, Order) or None in (response.reference_number, reference_number):
         return False
-    return str(answer.reference_number).strip() != str(reference_number).strip()
+    return str(response.reference_number).strip() != str(reference_number).strip()

@@ -95,7 +95,7 @@ def action_after(kind: FailureKind, idempotency: Idempotency) -> RetryAction:
 
 
 class Resend(enum.Enum):
-    """What is done with an order whose create got no answer, and which a look-up does not find.
+    """What is done with an order whose create got no response, and which a look-up does not find.
 
     `AFTER_SETTLING`: the same order is sent again under its reference number, by which ClickPost
     recognises it. `NEVER`: it is looked up again and never sent again; it ends unknown, for a
@@ -234,8 +234,8 @@ class Backoff:
             return self._policy.retry_unrecognised
         return action not in (RetryAction.RAISE, RetryAction.LOOK_UP)
 
-    def _may_poll(self, answer: ResponseModel) -> bool:
-        return self._is_polled and answer.pending
+    def _may_poll(self, response: ResponseModel) -> bool:
+        return self._is_polled and response.pending
 
     def _wait(self, state: "RetryCallState") -> float:
         error = _error_of(state)

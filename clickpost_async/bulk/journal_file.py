@@ -125,11 +125,8 @@ class JournalFile(JournalStore):
         whose = _read_setting(database, "account")
         if whose != account:
             self._refuse(f"belongs to {whose}, not to {account}; give each its own")
-        count = _read_count(self._lock) or 0
-        is_cut = count > int(_read_setting(database, "commits"))
-        # Where the disk was full to the end, the log is gone and everything is in the file.
-        is_clean = count or _read_setting(database, "clean")
-        if is_cut or (log_is_missing and not is_clean):
+        is_cut = (_read_count(self._lock) or 0) > int(_read_setting(database, "commits"))
+        if is_cut or (log_is_missing and not _read_setting(database, "clean")):
             self._refuse(
                 "is missing its last writes: its -wal file is missing or truncated;"
                 " restore it, or look the orders of that run up one by one"

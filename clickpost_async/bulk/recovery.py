@@ -176,11 +176,11 @@ class JournaledCreator:
     """Creates orders, and records each attempt and outcome in the journal."""
 
     def __init__(
-        self, journal: Journal, client: ClickPost, elsewhere: OrderCreator | None = None
+        self, journal: Journal, client: ClickPost, creator: OrderCreator | None = None
     ) -> None:
         self._journal = journal
         self._client = client
-        self._elsewhere = elsewhere
+        self._creator = creator
         self._policy = client.retry
         self._clients = {
             (market, in_doubt): client.with_options(
@@ -197,7 +197,7 @@ class JournaledCreator:
 
     def is_observed(self, scheduled: ScheduledOrder) -> bool:
         """Return whether this run's client creates an order, so that its attempts are observed."""
-        return self._elsewhere is None or scheduled.look_up_only
+        return self._creator is None or scheduled.look_up_only
 
     async def create(self, scheduled: ScheduledOrder, order: PreparedOrder) -> CreatedOrder:
         """Create an order, or look it up; each attempt is in the journal before it is sent."""
@@ -205,9 +205,9 @@ class JournaledCreator:
         if scheduled.look_up_only:
             return await self._look_up(order.key, scheduled)
         assert order.payload is not None  # noqa: S101 - what is invalid is never sent
-        if self._elsewhere is not None:
+        if self._creator is not None:
             await self._journal.sending(order.key)
-            return await self._elsewhere.create(
+            return await self._creator.create(
                 order.payload.order, in_doubt=scheduled.in_doubt, polls=False
             )
         market = order.key[0]

@@ -73,13 +73,13 @@ class Run:
             observer=self._observe,
         )
         self._policy = client.retry
-        self._elsewhere = creator
+        self._creator = creator
         self._journal = journal
         self._orders = orders
-        self._at_once = max_concurrency
+        self._max_concurrency = max_concurrency
         self._failure: Exception | None = None
         self._foreign = 0
-        self._keeper: JournaledCreator
+        self._recorder: JournaledCreator
         self._schedule = Schedule(scheduled_orders(() if orders is None else orders))
         self._stack = AsyncExitStack()
         self._group: TaskGroup
@@ -96,7 +96,7 @@ class Run:
             journal = await self._open_journal(stack)
             if self._orders is None:
                 self._schedule = Schedule(in_doubt(journal))
-            self._keeper = JournaledCreator(journal, self._client, self._elsewhere)
+            self._recorder = JournaledCreator(journal, self._client, self._creator)
             self._group = anyio.create_task_group()
             await self._group.__aenter__()
             self._stack = stack.pop_all()
@@ -176,11 +176,11 @@ class Run:
     async def _work(self) -> None:
         async with self._done:
             async with anyio.create_task_group() as workers:
-                for _ in range(self._at_once):
+                for _ in range(self._max_concurrency):
                     workers.start_soon(self._worker, workers.cancel_scope)
             has_read_all = self._orders is not None and self._schedule.is_exhausted
             if has_read_all and self._failure is None:
-                self.report.missing = await self._keeper.count_unseen()
+                self.report.missing = await self._recorder.count_unseen()
 
     async def _worker(self, others: anyio.CancelScope) -> None:
         try:
@@ -213,7 +213,7 @@ class Run:
                 return admitted
         outcome = scheduled.add(await self._create(scheduled, order))
         # Handed over before anything else can happen, a cancellation included.
-        saved = self._keeper.record(order.key, outcome)
+        saved = self._recorder.record(order.key, outcome)
         await saved
         return None if self._reschedule(scheduled, outcome) else outcome
 
@@ -227,7 +227,7 @@ class Run:
             # Rows of one reference number are decided one after the other.
             self._schedule.follow(other, scheduled)
             return None
-        outcome = await self._keeper.admit(scheduled, order)
+        outcome = await self._recorder.admit(scheduled, order)
         if scheduled.last_outcome is not None:
             self._schedule.put(scheduled)
             return None
@@ -250,16 +250,16 @@ class Run:
         began = time.perf_counter()
         try:
             created = await self._calls.call(
-                partial(self._keeper.create, scheduled, order),
+                partial(self._recorder.create, scheduled, order),
                 in_doubt=scheduled.in_doubt,
-                is_observed=self._keeper.is_observed(scheduled),
+                is_observed=self._recorder.is_observed(scheduled),
             )
         except ClickPostError as error:
             order.context["seconds"] = time.perf_counter() - began
             return self._failed(error, scheduled, order.context)
         self._foreign = 0
         order.context["seconds"] = time.perf_counter() - began
-        return _create_loop(created, order.context, sent_before=scheduled.in_doubt)
+        return _created_outcome(created, order.context, sent_before=scheduled.in_doubt)
 
     def _failed(
         self, error: ClickPostError, scheduled: ScheduledOrder, context: dict[str, Any]
@@ -278,7 +278,7 @@ class Run:
         )
 
 
-def _create_loop(
+def _created_outcome(
     created: CreatedOrder, context: dict[str, Any], *, sent_before: bool
 ) -> OrderOutcome:
     response = created.response
@@ -321,7 +321,7 @@ def create(
     fails; the orders that were not sent are `Pending`. What keeps it waiting is logged to
     `clickpost_async.bulk` as a warning.
 
-    `elsewhere`, a `clickpost_async.fleet.Fleet`, has the orders created by other processes.
+    A `creator`, such as a `clickpost_async.fleet.Fleet`, has the orders created by other processes.
 
     Raises:
         JournalError: when entered, the journal belongs to another account, is in use, or cannot be

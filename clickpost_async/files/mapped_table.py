@@ -159,7 +159,7 @@ class MappedTable:
 
     def _missing(self, name: str, why: str) -> None:
         near = similar(name, filter(None, self.titles))
-        hint = f"; did you mean {near}?" if near else ""
+        hint = f"; did you mean {near[0]}?" if near else ""
         self.problems.append((name, f"the file has no such column: {why}{hint}"))
 
     def _find(self, name: str) -> int | None:

@@ -96,7 +96,7 @@ class OrderBroker(RedisStreamBroker):
 
     A message whose worker crashed is claimed by another one after `idle` seconds, even if no new
     messages arrive. A worker reads messages while it has fewer than `max_concurrency` orders; one
-    that is told to stop hands those back that it has not sent within 2 s. Messages are compressed,
+    that stops returns those to the stream that it has not sent within 2 s. Messages are compressed,
     and deleted `keep` seconds after they were queued, if no worker has done them.
     """
 

@@ -37,8 +37,11 @@ _CATCH_UP = 0.005
 _HEARTBEAT, _LOST_HEARTBEAT = 3.0, 0.25
 # A heartbeat is worth waiting for much longer than a slot is.
 _HEARTBEAT_TIMEOUT = 5.0
-# The share follows the largest of so many counts, as a Redis that was emptied counts too few.
-_COUNTS = 6
+# The share follows the largest count of so many seconds: a Redis that was emptied counts too few.
+_COUNTED = 18.0
+# Where a heartbeat takes longer, those of other processes may not arrive: what it counts may raise
+# the number of processes, but is not enough to begin with.
+_PROMPT = 1.0
 
 
 @frozen(kw_only=True)
@@ -145,7 +148,7 @@ class DistributedLimiter(ABC):
         self._most = min(max(1, math.floor(_LEASE / interval)), _LARGEST_LEASE)
         self._name = name
         self._least = process_count or 0
-        self._counts: deque[int] = deque(maxlen=_COUNTS)
+        self._counts: deque[tuple[float, int]] = deque()
         self._joined_at: float | None = None
         # A child of a fork is a process of its own.
         self._process = uuid.uuid4().hex
@@ -223,6 +226,7 @@ class DistributedLimiter(ABC):
 
     async def _send_heartbeat(self, here: _LoopState) -> None:
         process = f"{self._process}:{os.getpid()}"
+        began = _running().time()
         try:
             async with asyncio.timeout(_HEARTBEAT_TIMEOUT):
                 calls = self._alone.book_ahead(_LOST_HEARTBEAT)
@@ -230,20 +234,24 @@ class DistributedLimiter(ABC):
         except Exception as error:  # noqa: BLE001 - whether Redis responds is seen where slots are asked for
             _log.debug("%s: a heartbeat failed: %s", self._name, type(error).__name__)
         else:
-            self._learn(count)
+            self._learn(count, is_prompt=_running().time() - began <= _PROMPT)
         finally:
             here.heartbeat = None
 
-    def _learn(self, count: int) -> None:
+    def _learn(self, count: int, *, is_prompt: bool) -> None:
         """Set the share, unless this process is too new for all others to have counted it."""
         now = self._alone.now()
-        self._counts.append(count)
+        self._counts.append((now, count))
+        # Of another event loop's clock may be later ones.
+        while not now - _COUNTED <= self._counts[0][0] <= now:
+            self._counts.popleft()
         if self._joined_at is None or now < self._joined_at:
             self._joined_at = now
         is_counted = now - self._joined_at >= 2 * _HEARTBEAT
-        if self._least or is_counted:
-            was_unknown = self._alone.interval is None
-            self._alone.interval = self._law.interval * max(self._least, *self._counts)
+        was_unknown = self._alone.interval is None
+        if self._least or (is_counted and (is_prompt or not was_unknown)):
+            largest = max(number for _, number in self._counts)
+            self._alone.interval = self._law.interval * max(self._least, largest)
             if was_unknown:
                 self._alone.begin_after(self._fallback_start)
 

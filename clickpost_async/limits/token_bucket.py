@@ -12,7 +12,7 @@ from clickpost_async.settings import Priority
 
 # A timer wakes some milliseconds late. Making up for that keeps fast rates fully used; making up
 # for more would send all calls that a blocked event loop delayed in one burst.
-_CATCH_UP = 0.005
+_CATCH_UP = 0.01
 
 
 class Limiter(Protocol):
@@ -109,7 +109,7 @@ class TokenBucket(_PacedLimiter):
     Args:
         rate: How many calls, above 0.
         burst: How many calls may be sent at once, at least 1; `None` is one second's worth. With 1
-            calls are strictly spaced, and late timers lower the rate; from 5 ms worth of calls on,
+            calls are strictly spaced, and late timers lower the rate; from 10 ms worth of calls on,
             they are made up for.
         per: In how many seconds, above 0.
         clock: Returns the current time in seconds.

@@ -40,7 +40,7 @@ from clickpost_async.sandbox.http.faults import Fault
 from clickpost_async.sandbox.http.rate_limit import Limit, busiest
 from clickpost_async.sandbox.http.routing import files_at, router
 from clickpost_async.sandbox.http.traffic import Traffic
-from clickpost_async.sandbox.operation import OPERATIONS, Call, Operation, Reply
+from clickpost_async.sandbox.operation import OPERATIONS, Operation, Reply, SandboxRequest
 from clickpost_async.sandbox.page import routes as page
 from clickpost_async.sandbox.store.repository import fingerprint
 
@@ -109,7 +109,7 @@ class Application(SandboxControl):
         except ClientDisconnect:
             return
         query = dict(request.query_params)
-        call = Call(
+        call = SandboxRequest(
             credentials={name: query.pop(name) for name in _PLACEHOLDERS if name in query},
             query=query,
             body=body,
@@ -134,7 +134,7 @@ class Application(SandboxControl):
             response = throttled(max(1, math.ceil(wait)))
         elif fault is not None:
             response = injected_response(fault, self.faults)
-        self._log(operation, call, reply, response, fault=fault, moment=moment)
+        self._log(operation, call, reference, reply, response, fault=fault, moment=moment)
         if response is not None:
             await response(scope, receive, send)
         elif fault is Fault.HANG:
@@ -146,19 +146,22 @@ class Application(SandboxControl):
     def _log(
         self,
         operation: Operation,
-        call: Call,
+        call: SandboxRequest,
+        reference: str,
         reply: Reply | None,
         response: Response | None,
         *,
         fault: Fault | None,
         moment: float,
     ) -> None:
-        reference = _reference(operation, call)
         about = (reference or _waybill(call)).replace(self.api_key, _PLACEHOLDER_KEY)
         key, content = self.api_key.encode(), bytes(response.body) if response else b""
         http_status = response.status_code if response else 0
-        envelope = _parsed(content)
-        code = Reply(envelope).status if isinstance(envelope, dict) else None
+        status = reply.status if reply else None
+        code = status
+        if fault is not None or status is None:
+            envelope = _parsed(content)
+            code = Reply(envelope).status if isinstance(envelope, dict) else None
         self.store.log_call(
             operation=operation.name,
             about=about,
@@ -168,7 +171,7 @@ class Application(SandboxControl):
             query={**{name: _PLACEHOLDERS[name] for name in call.credentials}, **call.query},
             body=call.body.replace(key, _PLACEHOLDER_KEY.encode()) if key else call.body,
             payload_hash=fingerprint(call.body),
-            status=reply.status if reply else None,
+            status=status,
             http_status=http_status,
             code=http_status if code is None else code,
             response=content,
@@ -186,7 +189,7 @@ def _parsed(body: bytes) -> object:
         return None
 
 
-def _reference(operation: Operation, call: Call) -> str:
+def _reference(operation: Operation, call: SandboxRequest) -> str:
     """Return the reference number that a call is about, fit for the log."""
     section = "shipment_info" if operation.name == "orders.create_b2b" else "shipment_details"
     payload = call.payload if isinstance(call.payload, Mapping) else {}
@@ -194,7 +197,7 @@ def _reference(operation: Operation, call: Call) -> str:
     return params.printable(call.query.get("reference_number") if found is None else found)
 
 
-def _waybill(call: Call) -> str:
+def _waybill(call: SandboxRequest) -> str:
     """Return the waybill that a call is about."""
     payload = call.payload if isinstance(call.payload, Mapping) else {}
     names = ("waybill", "awb", "awb_number")

@@ -17,7 +17,7 @@ SUCCESSFUL = frozenset({200, 202, 323, 600})
 
 
 @frozen(kw_only=True)
-class Call:
+class SandboxRequest:
     """A client's request; its credentials are in `credentials` and `url` only."""
 
     query: Mapping[str, str]
@@ -101,7 +101,7 @@ def message_of(status: int, detail: str = "") -> str:
 
 
 # Called with the sandbox's state.
-Handler = Callable[[Any, Call], Reply | Awaitable[Reply]]
+Handler = Callable[[Any, SandboxRequest], Reply | Awaitable[Reply]]
 
 
 @frozen(kw_only=True)
@@ -123,7 +123,7 @@ class Operation:
     http: Mapping[int, int]
     auth_error: tuple[int, str]
 
-    async def respond(self, state: Any, call: Call, *, username: str, key: str) -> Reply:
+    async def respond(self, state: Any, call: SandboxRequest, *, username: str, key: str) -> Reply:
         """Handle a call, or reject it."""
         if not self._admits(call, username, key):
             status, message = self.auth_error
@@ -135,7 +135,7 @@ class Operation:
             http_status = self.http.get(error.status, 200)
             return refusal(error.status, error.message, http_status=http_status)
 
-    def _admits(self, call: Call, username: str, key: str) -> bool:
+    def _admits(self, call: SandboxRequest, username: str, key: str) -> bool:
         if self.auth is Auth.NONE:
             return True
         if self.auth is Auth.KEY_IN_BODY:

@@ -371,15 +371,14 @@ def is_waybill(value: object) -> bool:
     """
     if isinstance(value, int):
         return value > 0 and not isinstance(value, bool)
-    if not isinstance(value, str) or not value.isprintable():
+    if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_WAYBILL:
         return False
     text = value.strip()
     return (
-        (text.isalnum() or any(letter.isalnum() for letter in text))
-        and len(value) <= _LONGEST_WAYBILL
-        and text.strip("0") != ""
+        text.strip("0") != ""
         and text.casefold() not in _NO_WAYBILLS
-        and not _FLOAT(text)
+        # Most consist of letters and digits, and such a text is no float.
+        and (text.isalnum() or (any(map(str.isalnum, text)) and not _FLOAT(text)))
     )
 
 

@@ -148,7 +148,7 @@ def log_warnings(value: Any) -> None:
         for member in value:
             log_warnings(member)
         return
-    for warning in getattr(value, "warnings", ()):
+    for warning in getattr(value, "warnings", None) or ():
         name = type(value).__name__
         kind = f"{name} {_figures.sub('', _positions.sub('', str(warning)))}"
         if kind not in _logged and len(_logged) < _MOST_LOGGED:

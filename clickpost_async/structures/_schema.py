@@ -197,7 +197,7 @@ def _is_blank(section: Any) -> bool:
     if not isinstance(section, Mapping):
         return _is_no_section(section)
     return not any(section.values()) and all(
-        value is None or value in ("", [], {}) for value in section.values()
+        value is None or value in ("", []) for value in section.values()
     )
 
 
@@ -247,15 +247,14 @@ def converter(kind: Any) -> Callable[[Any], Any]:
             tuple(map(convert, value)) if isinstance(value, list | tuple) else value
         )
     if get_origin(kind) in (Union, types.UnionType):
-        enums = [arm for arm in get_args(kind) if is_enum(arm)]
+        enums = [arm for arm in get_args(kind) if _is_enum(arm)]
         return _to_member(enums[0]) if enums else to_plain
-    if is_enum(kind):
+    if _is_enum(kind):
         return _to_member(kind)
     return _CONVERTERS.get(kind, to_plain)
 
 
-def is_enum(kind: Any) -> bool:
-    """Return whether a kind is an enumeration."""
+def _is_enum(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, enum.Enum)
 
 

@@ -64,7 +64,7 @@ def test_cross_field_rule_runs_while_its_fields_are_valid() -> None:
 
 
 def test_rule_of_invalid_fields_is_skipped() -> None:
-    broken = india({"shipment_details.order_type": "cod", "shipment_details.cod_value": 0})
+    broken = india({"shipment_details.order_type": "cash", "shipment_details.cod_value": 0})
 
     assert [problem.path for problem in told(broken, IndiaOrder)] == ["shipment_details.order_type"]
 

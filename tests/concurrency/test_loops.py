@@ -170,7 +170,7 @@ def test_forked_process_has_connections_of_its_own(server: Served, transport: st
         [sys.executable, *quiet, "-c", FORKING, server.url, transport],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (said.stderr, said.stdout) == ("", "well\n")

@@ -717,7 +717,7 @@ def test_order_in_flight_in_the_parent_is_in_doubt_in_a_forked_child() -> None:
             [sys.executable, *quiet, "-c", FORKING, server.url],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
     finally:

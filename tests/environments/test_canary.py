@@ -62,7 +62,7 @@ def watched(tool: str, folder: Path, *module: str, **environ: str) -> dict[str, 
             [sys.executable, "-m", "tests.environments.canary", tool, *module],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
             env={
                 "PATH": os.environ["PATH"],

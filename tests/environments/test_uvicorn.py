@@ -26,13 +26,12 @@ def environ(sandbox: Sandbox) -> Mapping[str, str]:
 def calling(server: Server) -> httpx.AsyncClient:
     # A connection for each call: any worker may take it.
     limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30, limits=limits)
+    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60, limits=limits)
 
 
 @pytest.mark.asyncio
 async def test_uvloop_workers_finish_requests_in_flight_before_they_stop() -> None:
-    # Long enough that the last orders are in flight when the server is told to stop.
-    async with Sandbox(courier_seconds=0.5) as sandbox:
+    async with Sandbox() as sandbox:
         answers: list[httpx.Response] = []
         workers: set[int] = set()
         with serving(environ(sandbox), *STANDARD, app=APP) as server:
@@ -48,8 +47,10 @@ async def test_uvloop_workers_finish_requests_in_flight_before_they_stop() -> No
                 while len(workers) < 2 and len(answers) < 200:
                     answers += await place(10)
                     workers = {answer.json()["worker"] for answer in answers}
+                # Long enough that all of the last orders are in flight when the server is stopped.
+                sandbox.faults.latency = 5.0
                 last = asyncio.create_task(place(4))
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while sandbox.traffic.in_flight < 4:  # noqa: ASYNC110 - it lives on a thread
                         await asyncio.sleep(0.01)
                 code = await asyncio.to_thread(server.stop)
@@ -63,6 +64,6 @@ async def test_uvloop_workers_finish_requests_in_flight_before_they_stop() -> No
         assert "Traceback" not in said
         assert len(sandbox.ledger()) == len(answers)
         assert set(sandbox.ledger().values()) == {(answer.json()["waybill"],) for answer in answers}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while sandbox.traffic.open_connections:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)

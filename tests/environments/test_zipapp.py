@@ -46,7 +46,7 @@ def run(archive: Path, *words: str, stdin: str = "", **environ: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
         cwd=archive.parent,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(archive), **environ},
     )

@@ -197,7 +197,7 @@ COUNT = 700
 
 async def heals(sandbox: Sandbox) -> None:
     await anyio.sleep(MINUTES)
-    sandbox.faults = Faults()
+    sandbox.faults.clear()
 
 
 OUTAGES: dict[str, dict[str, Any]] = {

@@ -56,8 +56,8 @@ class Peer:
 
 
 async def until(holds: Callable[[], object]) -> None:
-    """Wait, for ten seconds at most, until something holds."""
-    async with asyncio.timeout(10):
+    """Wait, for a minute at most, until something holds."""
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 - a server has no event for all that may be waited for
             await asyncio.sleep(0.001)
 

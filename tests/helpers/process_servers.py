@@ -37,10 +37,10 @@ class Process:
 
     def kill(self) -> None:
         self.running.kill()
-        self.running.wait(10)
+        self.running.wait(60)
 
     def report(self) -> dict[str, Any]:
-        said, _ = self.running.communicate("enough\n", timeout=30)
+        said, _ = self.running.communicate("enough\n", timeout=120)
         found: dict[str, Any] = json.loads(said)
         return found
 

@@ -65,14 +65,16 @@ class RedisServer:
         self._process = subprocess.Popen(
             [*self._command, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        for _ in range(500):
+        for _ in range(6000):
             try:
                 self._ping()
             except redis.ConnectionError:
+                if self._process.poll() is not None:
+                    pytest.fail(f"redis-server ended at its start: {' '.join(self._command)}")
                 time.sleep(0.01)
             else:
                 return
-        pytest.fail("redis-server did not answer within 5 s of its start")
+        pytest.fail("redis-server did not answer within a minute of its start")
 
     def kill(self) -> None:
         """End it with SIGKILL, asleep or not: what it had not saved is lost."""

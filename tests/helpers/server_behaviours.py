@@ -10,6 +10,7 @@ from clickpost_async import (
     NoReplyError,
     NotSentError,
     Outcome,
+    Timeouts,
     UnreadableReplyError,
 )
 from tests.helpers.http_server import PLACED, Peer, gzipped, http
@@ -103,6 +104,13 @@ FAULTS = {
         for status in (301, 302, 303, 307, 308)
     },
 }
+
+_SILENT = ("hangs", "half a body and silence", "drips for longer than the whole may take")
+
+
+def timeouts_for(fault: str) -> Timeouts:
+    """Return short timeouts for faults that are waits; others may be slow on a loaded machine."""
+    return Timeouts(read=0.5, create=0.5, total=1.5) if fault in _SILENT else Timeouts()
 
 
 def verdict(error: ClickPostError) -> tuple[type[ClickPostError], Outcome, bool]:

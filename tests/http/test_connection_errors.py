@@ -148,7 +148,7 @@ def test_too_many_open_files_are_named() -> None:
         [sys.executable, "-c", FULL, *ADAPTERS],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert not done.stderr

@@ -21,7 +21,7 @@ from clickpost_async import (
 )
 from tests.helpers.http_server import Peer, closed_port, serving
 from tests.helpers.scripted_transport import KEY
-from tests.helpers.server_behaviours import FAULTS, verdict
+from tests.helpers.server_behaviours import FAULTS, timeouts_for, verdict
 from tests.sandbox.samples import india_order
 
 
@@ -49,8 +49,8 @@ async def test_order_is_created_through_httpx_aiohttp() -> None:
 @pytest.mark.asyncio
 async def test_failure_after_the_request_was_sent_leaves_its_outcome_unknown(fault: str) -> None:
     talk, expected = FAULTS[fault]
-    quick = Timeouts(read=0.15, create=0.15, total=0.6)
-    async with serving(talk) as server, client(server.url, timeouts=quick) as clickpost:
+    timeouts = timeouts_for(fault)
+    async with serving(talk) as server, client(server.url, timeouts=timeouts) as clickpost:
         error = await error_of_create(clickpost)
 
     assert verdict(error) == expected

@@ -215,7 +215,7 @@ def test_event_loop_closed_in_the_middle_of_calls_leaves_no_descriptor(
     done = subprocess.run(
         [sys.executable, "-c", MIDDLE, plain_url, transport or ""],
         stdout=subprocess.PIPE,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     assert int(done.stdout) <= 0

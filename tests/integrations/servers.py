@@ -32,7 +32,7 @@ class Server:
     def stop(self) -> int:
         """Tell it to stop, as a supervisor does, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(120)
 
 
 @contextmanager

@@ -141,7 +141,7 @@ async def test_task_of_a_process_killed_in_mid_order_ends_placed_with_one_label(
         task = await shop.queue("CELERY-1")
         with shop.worker() as worker:
             await reached(shop.sandbox, 1)
-            assert shop.sandbox.requests() == ()  # the courier is still working on it
+            assert shop.sandbox.requests() == []  # the courier is still working on it
             kill(worker)
             if kill is kill_child:
                 came = await shop.result(task)
@@ -188,7 +188,7 @@ async def test_outcome_of_an_error_survives_the_json_result_backend(tmp_path: Pa
 
         assert (came["kind"], came["outcome"]) == ("InvalidRequestError", "NOT_SENT")
         assert "shipment_details.weight" in came["message"]
-        assert shop.sandbox.requests() == ()
+        assert shop.sandbox.requests() == []
 
 
 @pytest.mark.asyncio

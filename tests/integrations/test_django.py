@@ -79,7 +79,7 @@ def environ(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
 
 def calling(server: Server) -> httpx.AsyncClient:
     limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30, limits=limits)
+    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60, limits=limits)
 
 
 # --- on servers -----------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ async def test_views_of_both_kinds_place_orders_together(
     }
     assert "Warning" not in said, said
     assert "Traceback" not in said, said
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while sandbox.traffic.open_connections:  # noqa: ASYNC110 - it lives on a thread
             await asyncio.sleep(0.01)
 

@@ -49,12 +49,12 @@ def environ(sandbox: Sandbox, notes: RedisServer, **more: str) -> dict[str, str]
 def calling(server: Server) -> httpx.AsyncClient:
     # A connection for each call: any worker may take it.
     limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30, limits=limits)
+    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60, limits=limits)
 
 
 async def gone(sandbox: Sandbox) -> None:
     """Return when nobody is connected to the sandbox any more."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while sandbox.traffic.open_connections:  # noqa: ASYNC110 - it lives on a thread
             await asyncio.sleep(0.01)
 
@@ -92,11 +92,11 @@ async def test_every_worker_places_orders_and_leaves_no_connection(
 async def test_order_in_flight_gets_a_response_when_the_server_stops(
     notes: RedisServer,
 ) -> None:
-    async with Sandbox(api_key=CANARY, courier_seconds=1.0) as sandbox:
+    async with Sandbox(api_key=CANARY, courier_seconds=3.0) as sandbox:
         with serving(environ(sandbox, notes)) as server:
             async with calling(server) as http:
                 call = asyncio.create_task(http.post("/orders", json=india_order("PEN-1")))
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while not sandbox.traffic.in_flight:  # noqa: ASYNC110 - it lives on a thread
                         await asyncio.sleep(0.01)
                 code = await asyncio.to_thread(server.stop)
@@ -357,7 +357,7 @@ async def test_client_that_was_used_before_the_fork_serves_every_worker(
         limits = httpx.Limits(max_keepalive_connections=0)
         url = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(
-            base_url=url, trust_env=False, timeout=30, limits=limits
+            base_url=url, trust_env=False, timeout=60, limits=limits
         ) as http:
             for turn in range(50):
                 made = [f"PEN-{turn}-{number}" for number in range(10)]

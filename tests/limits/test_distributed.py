@@ -394,7 +394,7 @@ async def test_workers_that_each_take_themselves_for_the_only_one_multiply_the_r
     # The control: what a count of one process does, 70 ms from Redis.
     buckets = [PlayedBucket(at, SLOW, process_count=1, latency=0.07) for _ in range(4)]
     for bucket in buckets:
-        bucket._learn = lambda count: None  # type: ignore[method-assign]
+        bucket._learn = lambda count, is_prompt: None  # type: ignore[method-assign]
     async with Crowd(buckets, [10] * 4) as crowd:
         await anyio.sleep(60)
 
@@ -483,6 +483,34 @@ async def test_count_of_a_redis_that_was_emptied_is_not_believed(at: PlayedRedis
         await anyio.sleep(60)
 
     assert overshoot(crowd.leavings, 30, 1) <= 4
+
+
+@pytest.mark.parametrize("latency", [0.4, 2.5], ids=["prompt", "late"])
+@virtual_time
+async def test_count_that_comes_late_is_not_enough_for_a_process_to_begin_with(
+    at: PlayedRedis, latency: float
+) -> None:
+    # As late as this, heartbeats of other processes may not arrive at all.
+    async with Crowd(distant(at, latency), [10]) as crowd:
+        await anyio.sleep(30)
+
+    assert bool(crowd.leavings) == (latency < 1)
+
+
+@virtual_time
+async def test_count_outlasts_many_heartbeats_of_a_process_that_has_lost_redis(
+    at: PlayedRedis,
+) -> None:
+    async with Crowd(distant(at, *[0.07] * 4), [10] * 4) as crowd:
+        await anyio.sleep(20.5)
+        # More than six heartbeats of a process that has fallen back, before all others' next ones.
+        at.client.delete(f"{at.key}:processes")
+        for _ in range(8):
+            at.client.delete(f"{at.key}:processes")
+            await anyio.sleep(0.25)
+        await anyio.sleep(10)
+
+    assert overshoot(crowd.leavings, 30, 1) <= 5
 
 
 @virtual_time

@@ -273,22 +273,23 @@ def test_loop_that_was_blocked_makes_up_for_five_milliseconds_at_most(
             group.cancel_scope.cancel()
 
     run_virtual(main)
-    most = 1 + min(burst - 1, math.floor(rate * 0.005 + near))
+    most = 1 + min(burst - 1, math.floor(rate * 0.01 + near))
     assert 1 <= left <= most + 1  # the one of that very moment
 
 
+@pytest.mark.parametrize("late", [0.002, 0.007])
 @virtual_time
-async def test_lateness_of_a_few_milliseconds_does_not_slow_the_rate() -> None:
+async def test_lateness_of_a_few_milliseconds_does_not_slow_the_rate(late: float) -> None:
     clock = HandClock()
-    bucket = TokenBucket(1000, 6, clock=clock)
+    bucket = TokenBucket(1000, 11, clock=clock)
     start = clock()
     async with anyio.create_task_group() as group:
         for _ in range(1000):
             group.start_soon(bucket.acquire)
-        for _ in range(150):
+        for _ in range(80):
             await anyio.sleep(0.003)
-            clock.ahead += 0.002
-    assert clock() - start == pytest.approx(1, rel=0.01)
+            clock.ahead += late
+    assert clock() - start == pytest.approx(0.99, rel=0.01)
 
 
 @virtual_time

@@ -186,7 +186,7 @@ async def _checks_nothing(redis: Any) -> None:
     return None
 
 
-def _is_alone(self: Any, count: int) -> None:
+def _is_alone(self: Any, count: int, *, is_prompt: bool) -> None:
     self._alone.interval = self._law.interval
 
 
@@ -269,7 +269,9 @@ PROTECTIONS: dict[str, Protection] = {
             name="own reference in a response",
             laws=_laws("own"),
             off=_all(
-                _first_of(("bulk.run", "_answered"), ("bulk.run", "_create_loop"), by=_answered),
+                _first_of(
+                    ("bulk.run", "_answered"), ("bulk.run", "_created_outcome"), by=_answered
+                ),
                 _replaced("_core.outcome", "names_another_order", lambda *_: False),
             ),
         ),

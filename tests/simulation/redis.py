@@ -9,10 +9,12 @@ import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from attrs import define, field
-from lupa.lua51 import LuaRuntime, lua_type  # type: ignore[import-untyped]
 
 from tests.simulation.clock import Machine
+
+lua51 = pytest.importorskip("lupa.lua51", reason="lupa has no wheels for this Python")
 
 if TYPE_CHECKING:
     from tests.simulation.loop import SimLoop
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 PORT = 6379
 URL = f"redis://127.0.0.1:{PORT}?protocol=2"
 
-_LUA = LuaRuntime(encoding="latin-1")
+_LUA = lua51.LuaRuntime(encoding="latin-1")
 _COMPILED: dict[str, Any] = {}
 _MAX_COMPILED = 100
 
@@ -257,7 +259,7 @@ def _from_lua(value: Any) -> Reply:
         return 1
     if isinstance(value, float):
         return int(value)
-    if lua_type(value) == "table":
+    if lua51.lua_type(value) == "table":
         if (ok := value["ok"]) is not None:
             return Status(ok)
         if (err := value["err"]) is not None:

@@ -242,7 +242,7 @@ def test_reading_leaves_the_payload_alone() -> None:
 
 # --- mistakes -----------------------------------------------------------------------------------
 
-_WRONG: Mapping[Any, Any] = {str: {}, int: "some", float: "some", bool: "yes"}
+_WRONG: Mapping[Any, Any] = {str: {}, int: "some", float: "some", bool: "perhaps"}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The enterprise's account: its audit log, and tokens for it."""
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.operation import JSON, Call, Reply, operation, success
+from clickpost_async.sandbox.operation import JSON, Reply, SandboxRequest, operation, success
 from clickpost_async.sandbox.state import AUDIT, SandboxState
 from clickpost_async.sandbox.store.records import Note
 from clickpost_async.sandbox.world.clock import DAY, HOUR, utc
@@ -10,7 +10,7 @@ _PLACEHOLDER_ADDRESS = "203.0.113.7"
 
 
 @operation("account.audit_log")
-def audit_log(state: SandboxState, call: Call) -> Reply:
+def audit_log(state: SandboxState, call: SandboxRequest) -> Reply:
     """List the entries of the hour that begins at a moment, the newest first."""
     start = params.epoch(call, "log_epoch_time")
     # To the hour's last microsecond, since the next hour begins with its own.
@@ -19,7 +19,7 @@ def audit_log(state: SandboxState, call: Call) -> Reply:
 
 
 @operation("account.token")
-def token(state: SandboxState, call: Call) -> Reply:
+def token(state: SandboxState, call: SandboxRequest) -> Reply:
     """Return a token for a user of the dashboard, or a response without a message."""
     if call.payload != {"username": state.username, "password": state.password}:
         return Reply({}, 400)

@@ -6,7 +6,7 @@ from attrs import frozen
 
 from clickpost_async.sandbox.api import checks, params
 from clickpost_async.sandbox.api.checks import B2B, INDIA, get
-from clickpost_async.sandbox.operation import JSON, Call
+from clickpost_async.sandbox.operation import JSON, SandboxRequest
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 
 
@@ -29,7 +29,7 @@ class Booking:
     asynchronous: bool
 
 
-def booking_of(call: Call, version: str) -> Booking:
+def booking_of(call: SandboxRequest, version: str) -> Booking:
     """Return the order in a call, or reject it for the first check that fails."""
     payload = params.body(call)
     checks.run(checks.CHECKS[version], payload)

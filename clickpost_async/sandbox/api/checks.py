@@ -6,6 +6,7 @@ mandatory is what the client's structures require, which ClickPost's own example
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from attrs import frozen
@@ -36,8 +37,8 @@ _MOST_BOXES = 1000
 class Check:
     """One check: the code of the rejection when the value at a path is not valid.
 
-    A path goes through objects, and with `[]` through every member of a list; `a|b.name` is the
-    first of `a.name` and `b.name` that is present. `message` is appended to ClickPost's own for
+    A path goes through objects, and at `[]` through every member of a list; `a|b.name` is the first
+    of `a.name` and `b.name` that is present. `message` is appended to ClickPost's own for
     that code. The check applies to payloads `when` that is true.
     """
 
@@ -59,31 +60,38 @@ def run(checks: Sequence[Check], payload: JSON) -> None:
 
 
 def get(payload: JSON, path: str) -> Any:
-    """Return the value at a path, `None` if there is none."""
-    (_, value), *_ = _values(payload, path)
-    return value
+    """Return the value at a path without lists, `None` if there is none."""
+    for names in _places(path):
+        value: Any = payload
+        for name in names:
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is not None:
+            return value
+    return None
+
+
+@cache
+def _places(path: str) -> Sequence[Sequence[str]]:
+    sections, _, name = path.partition(".")
+    places = [f"{section}.{name}" for section in sections.split("|")] if name else [path]
+    return tuple(tuple(place.split(".")) for place in places)
+
+
+@cache
+def _label(path: str) -> str:
+    return ".".join(_places(path)[0])
 
 
 def _values(payload: JSON, path: str) -> Sequence[tuple[str, Any]]:
-    sections, _, name = path.partition(".")
-    if "|" in sections:
-        found = [
-            pair for part in sections.split("|") for pair in _values(payload, f"{part}.{name}")
-        ]
-        return [next((pair for pair in found if pair[1] is not None), found[0])]
-    found = [("", payload)]
-    for part in path.split("."):
-        key = part.removesuffix("[]")
-        found = [
-            (f"{at}.{key}".lstrip("."), value.get(key) if isinstance(value, Mapping) else None)
-            for at, value in found
-        ]
-        if part.endswith("[]"):
-            lists = [(at, value) for at, value in found if isinstance(value, list)]
-            found = [
-                (f"{at}[{n}]", member) for at, value in lists for n, member in enumerate(value)
-            ]
-    return found
+    """Return the values at a path, each with the path to it."""
+    head, each, tail = path.partition("[]")
+    if not each:
+        return [(_label(path), get(payload, path))]
+    members = get(payload, head)
+    return [
+        (f"{head}[{number}]{tail}", get(member, tail[1:]) if tail else member)
+        for number, member in enumerate(members if isinstance(members, list) else ())
+    ]
 
 
 # --- predicates -----------------------------------------------------------------------------------

@@ -4,9 +4,9 @@ from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import section
 from clickpost_async.sandbox.operation import (
     JSON,
-    Call,
     RefusalError,
     Reply,
+    SandboxRequest,
     meta,
     operation,
     success,
@@ -23,7 +23,7 @@ _PARCEL = (
 
 
 @operation("couriers.recommend_india")
-def recommend_india(_: SandboxState, call: Call) -> Reply:
+def recommend_india(_: SandboxState, call: SandboxRequest) -> Reply:
     """Rank accounts for each parcel of a list; if none serves any, there is no result."""
     parcels = params.objects(call, "shipments")
     for parcel in parcels:
@@ -55,7 +55,7 @@ def _ranked(parcel: JSON) -> JSON:
 
 
 @operation("couriers.recommend_world")
-def recommend_world(_: SandboxState, call: Call) -> Reply:
+def recommend_world(_: SandboxState, call: SandboxRequest) -> Reply:
     """Rank accounts for one parcel; if none serves it, there is no result."""
     parcel = params.body(call)
     sides = [section(parcel, name) for name in ("pickup_info", "drop_info")]
@@ -77,7 +77,7 @@ def recommend_world(_: SandboxState, call: Call) -> Reply:
 
 
 @operation("couriers.accounts")
-def list_accounts(state: SandboxState, call: Call) -> Reply:
+def list_accounts(state: SandboxState, call: SandboxRequest) -> Reply:
     """List the accounts that are active, that are not, or all."""
     active = params.boolean(call.query.get("active"))
     rows = [
@@ -89,7 +89,7 @@ def list_accounts(state: SandboxState, call: Call) -> Reply:
 
 
 @operation("couriers.pincode")
-def pincode(_: SandboxState, call: Call) -> Reply:
+def pincode(_: SandboxState, call: SandboxRequest) -> Reply:
     """Return the city and state of a pincode; the result is empty for an unknown one."""
     pincode = call.query.get("pincode", "")
     city, state = pincodes.PLACES.get(pincode, ("", ""))

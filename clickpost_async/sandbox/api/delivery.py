@@ -3,7 +3,14 @@
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import section
 from clickpost_async.sandbox.api.checks import get
-from clickpost_async.sandbox.operation import JSON, Call, RefusalError, Reply, operation, success
+from clickpost_async.sandbox.operation import (
+    JSON,
+    RefusalError,
+    Reply,
+    SandboxRequest,
+    operation,
+    success,
+)
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes, scenarios
@@ -16,7 +23,7 @@ _DOMESTIC, _INTERNATIONAL = (2, 4), (5, 8)
 
 
 @operation("delivery.predict", http=_NOT_SUBSCRIBED)
-def predict(state: SandboxState, call: Call) -> Reply:
+def predict(state: SandboxState, call: SandboxRequest) -> Reply:
     """Predict for each pair of pincodes; if none is served, there is no result."""
     is_checked = call.query.get("check_drop_pincode_validity", "false") == "true"
     pairs = params.objects(call, "pincodes")
@@ -52,7 +59,7 @@ def _predicted(state: SandboxState, pair: JSON, *, is_checked: bool) -> JSON:
 
 
 @operation("delivery.predict_world", http=_NOT_SUBSCRIBED)
-def predict_world(state: SandboxState, call: Call) -> Reply:
+def predict_world(state: SandboxState, call: SandboxRequest) -> Reply:
     """Predict for one route; the result is a list all the same."""
     route = params.body(call)
     ends = [section(route, name) for name in ("pickup_details", "drop_details")]

@@ -2,7 +2,13 @@
 
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.orders import label_url
-from clickpost_async.sandbox.operation import Call, RefusalError, Reply, operation, success
+from clickpost_async.sandbox.operation import (
+    RefusalError,
+    Reply,
+    SandboxRequest,
+    operation,
+    success,
+)
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.store.records import Order, Parcel
 from clickpost_async.sandbox.world import tracking_codes
@@ -11,7 +17,7 @@ from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 
 
 @operation("labels.fetch", needs_username=False)
-def fetch(state: SandboxState, call: Call) -> Reply:
+def fetch(state: SandboxState, call: SandboxRequest) -> Reply:
     """Return the URL of a label; the status is 500 if there is none."""
     params.required(call.query, "waybill", "cp_id")
     if call.query.get("regenerate", "false") not in ("true", "false"):

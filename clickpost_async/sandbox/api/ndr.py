@@ -5,9 +5,9 @@ import re
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.operation import (
     JSON,
-    Call,
     RefusalError,
     Reply,
+    SandboxRequest,
     meta,
     operation,
     success,
@@ -23,7 +23,7 @@ _NEEDED_FOR_A_REATTEMPT = ("address", "drop_pincode", "phone_number", "preferred
 
 
 @operation("ndr.feedback")
-def feedback(state: SandboxState, call: Call) -> Reply:
+def feedback(state: SandboxState, call: SandboxRequest) -> Reply:
     """List the feedback in a time window; a success has its meta nested twice."""
     start, end = params.window(call, HOUR)
     rows = [
@@ -40,7 +40,7 @@ def feedback(state: SandboxState, call: Call) -> Reply:
 
 
 @operation("ndr.act")
-def act(state: SandboxState, call: Call) -> Reply:
+def act(state: SandboxState, call: SandboxRequest) -> Reply:
     """Accept an instruction about a parcel that was not delivered."""
     wanted = params.body(call)
     if wanted.get("action") not in ("REATTEMPT", "INITIATE_RTO"):

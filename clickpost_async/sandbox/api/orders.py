@@ -19,9 +19,9 @@ from clickpost_async.sandbox.api.booking import (
 from clickpost_async.sandbox.api.checks import B2B, INDIA, WORLD, get
 from clickpost_async.sandbox.operation import (
     JSON,
-    Call,
     RefusalError,
     Reply,
+    SandboxRequest,
     meta,
     operation,
     refusal,
@@ -48,19 +48,19 @@ _WORLD_ERRORS = {400: 400}
 
 
 @operation("orders.create_india")
-async def create_india(state: SandboxState, call: Call) -> Reply:
+async def create_india(state: SandboxState, call: SandboxRequest) -> Reply:
     """Create an order within India."""
     return await _create(state, booking_of(call, INDIA))
 
 
 @operation("orders.create_world", http=_WORLD_ERRORS)
-async def create_world(state: SandboxState, call: Call) -> Reply:
+async def create_world(state: SandboxState, call: SandboxRequest) -> Reply:
     """Create an order elsewhere, or across borders."""
     return await _create(state, booking_of(call, WORLD))
 
 
 @operation("orders.create_b2b")
-async def create_b2b(state: SandboxState, call: Call) -> Reply:
+async def create_b2b(state: SandboxState, call: SandboxRequest) -> Reply:
     """Create a B2B order, which is placed later unless its `is_async` is false."""
     return await _create(state, booking_of(call, B2B))
 
@@ -136,7 +136,7 @@ def _progress(state: SandboxState, order: Order, origin: str) -> Reply | None:
 
 def _booked(order: Order, origin: str) -> Booking:
     """Return the booking of an order that was accepted earlier."""
-    call = Call(query={}, body=order.body, payload=order.payload, url=origin)
+    call = SandboxRequest(query={}, body=order.body, payload=order.payload, url=origin)
     return booking_of(call, order.version)
 
 
@@ -191,7 +191,7 @@ def label_url(origin: str, waybill: str) -> str:
 
 
 @operation("orders.find_b2b")
-def find_b2b(state: SandboxState, call: Call) -> Reply:
+def find_b2b(state: SandboxState, call: SandboxRequest) -> Reply:
     """Return a B2B order by its reference number; this is how it is polled."""
     params.required(call.query, "reference_number")
     order = state.store.one(Order, reference_number=call.query["reference_number"])
@@ -204,7 +204,7 @@ def find_b2b(state: SandboxState, call: Call) -> Reply:
 
 @operation("orders.fetch_world", needs_username=False, http=_WORLD_ERRORS)
 @operation("orders.fetch_india", needs_username=False)
-def fetch(state: SandboxState, call: Call) -> Reply:
+def fetch(state: SandboxState, call: SandboxRequest) -> Reply:
     """Return an order by its waybill and courier, or by its reference number."""
     reference = call.query.get("reference_number")
     waybill, courier_partner = call.query.get("awb"), call.query.get("cp_id")
@@ -229,7 +229,7 @@ def fetch(state: SandboxState, call: Call) -> Reply:
     return _reply(state, "fetched_pieces" if pieces else "fetched", order, children=pieces)
 
 
-def _finished(state: SandboxState, order: Order, call: Call) -> Reply | None:
+def _finished(state: SandboxState, order: Order, call: SandboxRequest) -> Reply | None:
     """Return the response for an order that is still queued; None for one that is placed."""
     return _progress(state, order, call.origin) if order.state is State.QUEUED else None
 
@@ -333,7 +333,7 @@ def _invoice_url(order: Order) -> str | None:
 
 
 @operation("orders.edit")
-def edit(state: SandboxState, call: Call) -> Reply:
+def edit(state: SandboxState, call: SandboxRequest) -> Reply:
     """Change an order that is not out for delivery yet."""
     changes = params.body(call)
     waybill = params.text(changes, "awb_number")
@@ -364,7 +364,7 @@ def _payment(changes: JSON, parcel: Parcel) -> dict[str, object]:
 
 
 @operation("orders.cancel", http={350: 400})
-def cancel(state: SandboxState, call: Call) -> Reply:
+def cancel(state: SandboxState, call: SandboxRequest) -> Reply:
     """Cancel an order, or have the courier decide about it later."""
     query = call.query
     params.required(query, "waybill", "cp_id")
@@ -398,7 +398,7 @@ def cancel(state: SandboxState, call: Call) -> Reply:
 
 
 @operation("orders.updated")
-def updated(state: SandboxState, call: Call) -> Reply:
+def updated(state: SandboxState, call: SandboxRequest) -> Reply:
     """List the parcels whose newest scan is in a window, page by page."""
     start, end = params.window(call, _LONGEST_WINDOW)
     after, size = _cursor(call.query.get("cursor", "0-0")), state.page_size
@@ -443,7 +443,7 @@ def _cursor(text: str) -> tuple[float, int]:
 
 
 @operation("orders.daily_counts")
-def daily_counts(state: SandboxState, call: Call) -> Reply:
+def daily_counts(state: SandboxState, call: SandboxRequest) -> Reply:
     """Count shipments by day; the last two days are not counted yet."""
     start, end = (_day(call, name) for name in ("start-date", "end-date"))
     if (end - start).days >= _MOST_DAYS:
@@ -461,7 +461,7 @@ def _count(state: SandboxState, day: date) -> JSON:
     return {"manifestation": ordered, "tracking": len(parcels)} if parcels else {}
 
 
-def _day(call: Call, name: str) -> date:
+def _day(call: SandboxRequest, name: str) -> date:
     try:
         return datetime.strptime(call.query.get(name, ""), "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:

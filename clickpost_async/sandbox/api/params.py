@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from clickpost_async.sandbox.operation import JSON, Call, RefusalError
+from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest
 from clickpost_async.sandbox.world import couriers
 
 _TRUE = frozenset({"True", "t", "1"})
@@ -13,14 +13,14 @@ _FALSE = frozenset({"False", "f", "0"})
 _LATEST_MOMENT = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 
-def body(call: Call) -> JSON:
+def body(call: SandboxRequest) -> JSON:
     """Return the JSON object that was sent."""
     if not isinstance(call.payload, Mapping):
         raise RefusalError(400, "The request body is not a JSON object")
     return call.payload
 
 
-def objects(call: Call, what: str) -> Sequence[JSON]:
+def objects(call: SandboxRequest, what: str) -> Sequence[JSON]:
     """Return the list of objects that was sent, which has one at least."""
     parts = call.payload
     if not isinstance(parts, list) or not parts or not all(isinstance(p, Mapping) for p in parts):
@@ -81,7 +81,7 @@ def boolean(text: str | None) -> bool | None:
     return text in _TRUE
 
 
-def epoch(call: Call, name: str) -> int:
+def epoch(call: SandboxRequest, name: str) -> int:
     """Return seconds since the epoch."""
     text = call.query.get(name, "")
     if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) > _LATEST_MOMENT:
@@ -89,7 +89,7 @@ def epoch(call: Call, name: str) -> int:
     return int(text)
 
 
-def window(call: Call, longest: int) -> tuple[int, int]:
+def window(call: SandboxRequest, longest: int) -> tuple[int, int]:
     """Return the time window of a call; one that is too wide gets a 500, as from ClickPost."""
     start, end = epoch(call, "start_date"), epoch(call, "end_date")
     if end - start > longest:

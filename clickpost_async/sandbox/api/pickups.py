@@ -4,7 +4,14 @@ import re
 
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import section
-from clickpost_async.sandbox.operation import JSON, Call, RefusalError, Reply, operation, success
+from clickpost_async.sandbox.operation import (
+    JSON,
+    RefusalError,
+    Reply,
+    SandboxRequest,
+    operation,
+    success,
+)
 from clickpost_async.sandbox.state import PICKUP, SandboxState
 from clickpost_async.sandbox.world import scenarios
 
@@ -24,7 +31,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?",
 
 
 @operation("pickups.create_india")
-def create_india(state: SandboxState, call: Call) -> Reply:
+def create_india(state: SandboxState, call: SandboxRequest) -> Reply:
     """Request a pickup within India; few couriers support it."""
     pickup = params.body(call)
     params.required(pickup, *_INDIA)
@@ -40,7 +47,7 @@ def create_india(state: SandboxState, call: Call) -> Reply:
 
 
 @operation("pickups.create_world")
-def create_world(state: SandboxState, call: Call) -> Reply:
+def create_world(state: SandboxState, call: SandboxRequest) -> Reply:
     """Request a pickup by DHL of a known parcel; errors are a dict of lists."""
     pickup = params.body(call)
     shipment, place = section(pickup, "shipment_details"), section(pickup, "pickup_info")

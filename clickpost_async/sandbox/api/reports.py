@@ -7,7 +7,14 @@ from collections.abc import Callable, Mapping
 
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import section
-from clickpost_async.sandbox.operation import JSON, Call, RefusalError, Reply, operation, success
+from clickpost_async.sandbox.operation import (
+    JSON,
+    RefusalError,
+    Reply,
+    SandboxRequest,
+    operation,
+    success,
+)
 from clickpost_async.sandbox.state import REPORT, SandboxState
 from clickpost_async.sandbox.store.records import Note, Parcel, Scan, place
 from clickpost_async.sandbox.world.clock import DAY, read_utc, utc
@@ -34,7 +41,7 @@ _COLUMNS: Mapping[str, Callable[[Parcel, Scan], object]] = {
 
 
 @operation("reports.request")
-def request(state: SandboxState, call: Call) -> Reply:
+def request(state: SandboxState, call: SandboxRequest) -> Reply:
     """Request a report on the parcels scanned within a day at most."""
     wanted = params.body(call)
     start, end = _window(section(wanted, "filters"))
@@ -56,7 +63,7 @@ def request(state: SandboxState, call: Call) -> Reply:
 
 
 @operation("reports.status")
-def status(state: SandboxState, call: Call) -> Reply:
+def status(state: SandboxState, call: SandboxRequest) -> Reply:
     """Return the status of a report, which is ready after `async_polls` polls."""
     reference = call.query.get("report_reference_number")
     if not reference:

@@ -2,7 +2,14 @@
 
 import math
 
-from clickpost_async.sandbox.operation import JSON, Call, RefusalError, Reply, operation, success
+from clickpost_async.sandbox.operation import (
+    JSON,
+    RefusalError,
+    Reply,
+    SandboxRequest,
+    operation,
+    success,
+)
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import RETURN, SandboxState
 from clickpost_async.sandbox.store.records import Note, Parcel
@@ -19,7 +26,7 @@ _BUCKET = 8
 
 # The only endpoint whose rejections have the envelope's status as HTTP status.
 @operation("returns.poll", http={301: 301, 400: 400})
-def poll(state: SandboxState, call: Call) -> Reply:
+def poll(state: SandboxState, call: SandboxRequest) -> Reply:
     """List the returns that were requested within an hour at most."""
     start, end = (_moment(call, name) for name in ("start_time", "end_time"))
     if end - start > HOUR:
@@ -28,7 +35,7 @@ def poll(state: SandboxState, call: Call) -> Reply:
     return success([_row(note) for note in state.store.notes(RETURN, start, end)])
 
 
-def _moment(call: Call, name: str) -> float:
+def _moment(call: SandboxRequest, name: str) -> float:
     try:
         return read_utc(call.query.get(name, ""), _FORM)
     except ValueError:

@@ -5,7 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import section
 from clickpost_async.sandbox.api.couriers import NOT_SERVICEABLE
-from clickpost_async.sandbox.operation import JSON, Call, RefusalError, Reply, operation, success
+from clickpost_async.sandbox.operation import (
+    JSON,
+    RefusalError,
+    Reply,
+    SandboxRequest,
+    operation,
+    success,
+)
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes
@@ -19,7 +26,7 @@ _SERVICES: Mapping[str, Sequence[SandboxAccount]] = {
 
 
 @operation("serviceability.check")
-def check(_: SandboxState, call: Call) -> Reply:
+def check(_: SandboxState, call: SandboxRequest) -> Reply:
     """Return whether any account serves a pincode: the body is a list, the result is not."""
     query = params.objects(call, "objects")[0]
     drop, pickup = params.text(query, "drop_pincode"), query.get("pickup_pincode")
@@ -36,7 +43,7 @@ def check(_: SandboxState, call: Call) -> Reply:
 
 
 @operation("serviceability.options")
-def options(_: SandboxState, call: Call) -> Reply:
+def options(_: SandboxState, call: SandboxRequest) -> Reply:
     """List the accounts that serve a pair of pincodes; the weight is in kilograms."""
     query = params.objects(call, "objects")[0]
     optional = section(query, "optional")
@@ -71,7 +78,7 @@ def _option(
 
 
 @operation("serviceability.pincodes")
-def list_pincodes(_: SandboxState, call: Call) -> Reply:
+def list_pincodes(_: SandboxState, call: SandboxRequest) -> Reply:
     """List all pincodes of one account."""
     params.required(call.query, "courier_partner_id", "account_code")
     partner, code = call.query["courier_partner_id"], call.query["account_code"]
@@ -86,14 +93,14 @@ def list_pincodes(_: SandboxState, call: Call) -> Reply:
 
 
 @operation("serviceability.drop_pincodes")
-def drop_pincodes(_: SandboxState, __: Call) -> Reply:
+def drop_pincodes(_: SandboxState, __: SandboxRequest) -> Reply:
     """List all pincodes that any account delivers to."""
     served = _lists(accounts.active(accounts.INDIA))
     return success({"drop_pincodes": served}, message="Success")
 
 
 @operation("serviceability.search")
-def search(_: SandboxState, call: Call) -> Reply:
+def search(_: SandboxState, call: SandboxRequest) -> Reply:
     """List the accounts that serve a pincode, a row for each order type."""
     params.required(call.query, "pincode", "is_pickup_pincode", "is_rvp")
     side = "pickup" if _flag(call, "is_pickup_pincode") else "drop"
@@ -133,7 +140,7 @@ def _lists(serving: Sequence[SandboxAccount]) -> JSON:
     return dict(sorted(lists.items(), reverse=True))
 
 
-def _flag(call: Call, name: str) -> bool:
+def _flag(call: SandboxRequest, name: str) -> bool:
     value = call.query[name]
     if value not in ("true", "false"):
         raise RefusalError(400, f"{name} must be true or false")

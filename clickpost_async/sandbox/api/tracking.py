@@ -6,9 +6,9 @@ from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import details_of_registration, objects, section
 from clickpost_async.sandbox.operation import (
     JSON,
-    Call,
     RefusalError,
     Reply,
+    SandboxRequest,
     message_of,
     meta,
     operation,
@@ -31,7 +31,7 @@ _FIRST_SHIPMENT_ID = 456_000_000
 
 
 @operation("tracking.register")
-def register(state: SandboxState, call: Call) -> Reply:
+def register(state: SandboxState, call: SandboxRequest) -> Reply:
     """Register a parcel; the response to a second registration has no result."""
     parcel, is_new = _registered(state, call, "courier_partner")
     if not is_new:
@@ -44,7 +44,7 @@ def register(state: SandboxState, call: Call) -> Reply:
 
 
 @operation("tracking.register_v2", auth_error=(500, "Ops! Internal server error in Clickpost"))
-def register_v2(state: SandboxState, call: Call) -> Reply:
+def register_v2(state: SandboxState, call: SandboxRequest) -> Reply:
     """Register a parcel; the response to a second registration has the same result."""
     parcel, is_new = _registered(state, call, "cp_id")
     result = {"tracking_id": parcel.tracking_id, "security_key": parcel.security_key}
@@ -53,7 +53,7 @@ def register_v2(state: SandboxState, call: Call) -> Reply:
     return success(result, message="Success")
 
 
-def _registered(state: SandboxState, call: Call, courier: str) -> tuple[Parcel, bool]:
+def _registered(state: SandboxState, call: SandboxRequest, courier: str) -> tuple[Parcel, bool]:
     payload = params.body(call)
     waybill = params.text(payload, "waybill", status=328)
     courier_partner = params.courier_in_body(payload.get(courier))
@@ -78,7 +78,7 @@ def _registered(state: SandboxState, call: Call, courier: str) -> tuple[Parcel, 
 
 # ClickPost's example of an error of this one has HTTP 400.
 @operation("tracking.set_whatsapp", http={301: 400, 321: 400, 400: 400})
-def set_whatsapp(state: SandboxState, call: Call) -> Reply:
+def set_whatsapp(state: SandboxState, call: SandboxRequest) -> Reply:
     """Switch the messages about a parcel on or off."""
     wanted = params.body(call)
     waybill, disabled = params.text(wanted, "awb"), wanted.get("whatsapp_disable")
@@ -92,7 +92,7 @@ def set_whatsapp(state: SandboxState, call: Call) -> Reply:
 
 
 @operation("tracking.security_key")
-def security_key(state: SandboxState, call: Call) -> Reply:
+def security_key(state: SandboxState, call: SandboxRequest) -> Reply:
     """Return the key of a parcel's tracking page, by its waybill or its reference number."""
     reference = call.query.get("reference_number")
     parcel = (
@@ -104,7 +104,7 @@ def security_key(state: SandboxState, call: Call) -> Reply:
 
 
 @operation("tracking.track")
-def track(state: SandboxState, call: Call) -> Reply:
+def track(state: SandboxState, call: SandboxRequest) -> Reply:
     """Return the scans of up to five parcels of one courier; unknown ones are missing."""
     params.required(call.query, "waybill", "cp_id")
     courier_partner = params.courier(call.query["cp_id"])
@@ -149,7 +149,7 @@ def _scan(template: str, parcel: Parcel, scan: Scan) -> JSON:
 
 
 @operation("tracking.unregister")
-def unregister(state: SandboxState, call: Call) -> Reply:
+def unregister(state: SandboxState, call: SandboxRequest) -> Reply:
     """Stop tracking a parcel: it is expired, and moves no more."""
     wanted = params.body(call)
     waybill = params.text(wanted, "waybill")
@@ -162,7 +162,7 @@ def unregister(state: SandboxState, call: Call) -> Reply:
 
 
 @operation("tracking.proof_of_delivery")
-def proof_of_delivery(state: SandboxState, call: Call) -> Reply:
+def proof_of_delivery(state: SandboxState, call: SandboxRequest) -> Reply:
     """Return the URL of the proof of delivery, once a parcel is delivered."""
     parcel = _parcel(state, call)
     if parcel is None or parcel.code not in tracking_codes.HANDED_OVER:
@@ -172,6 +172,6 @@ def proof_of_delivery(state: SandboxState, call: Call) -> Reply:
     return success({"pod_url": f"{call.origin}/proofs/{name}.pdf"}, message="Success")
 
 
-def _parcel(state: SandboxState, call: Call) -> Parcel | None:
+def _parcel(state: SandboxState, call: SandboxRequest) -> Parcel | None:
     params.required(call.query, "waybill", "cp_id")
     return state.parcel(call.query["waybill"], params.courier(call.query["cp_id"]))

@@ -225,7 +225,7 @@ class OrderListRow:
 
 
 @frozen(kw_only=True)
-class Label(Row):
+class LabelRecord(Row):
     """One label that was bought for an order."""
 
     table = "labels"
@@ -236,7 +236,7 @@ class Label(Row):
 
 
 @frozen(kw_only=True)
-class LabelPurchase(Label):
+class LabelPurchase(LabelRecord):
     """One label bought, the `nth` for its order."""
 
     nth: int

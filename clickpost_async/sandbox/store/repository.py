@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from clickpost_async.sandbox.store.database import Database
 from clickpost_async.sandbox.store.records import (
-    Label,
     LabelPurchase,
+    LabelRecord,
     LoggedCall,
     Note,
     Order,
@@ -105,9 +105,7 @@ class SandboxStore(Database):
 
     def insert(self, record: type[R], **columns: object) -> R:
         """Add a record, and return it."""
-        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-        statement = f"INSERT INTO {record.table} ({names}) VALUES ({marks})"  # noqa: S608 - names of columns
-        return self.get(record, id=self.run(statement, *map(_sql, columns.values())))
+        return self.get(record, id=self._insert(record, columns))
 
     def update(self, row: R, **columns: object) -> R:
         """Set some columns of a record, and return it."""
@@ -115,6 +113,11 @@ class SandboxStore(Database):
         statement = f"UPDATE {row.table} SET {names} WHERE id = ?"  # noqa: S608 - names of columns
         self.run(statement, *map(_sql, columns.values()), row.id)
         return self.get(type(row), id=row.id)
+
+    def _insert(self, record: type[Row], columns: Mapping[str, object]) -> int:
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        statement = f"INSERT INTO {record.table} ({names}) VALUES ({marks})"  # noqa: S608 - names of columns
+        return self.run(statement, *map(_sql, columns.values()))
 
     def _select(self, record: type[R], condition: str, *values: object) -> Sequence[R]:
         rows = self.rows(f"SELECT * FROM {record.table} {condition}", *values)  # noqa: S608 - constants
@@ -138,11 +141,11 @@ class SandboxStore(Database):
     def buy_label(self, reference_number: str, waybill: str) -> None:
         """Add one bought label to the ledger."""
         now = time.time()
-        self.insert(Label, reference_number=reference_number, waybill=waybill, bought_at=now)
+        self.insert(LabelRecord, reference_number=reference_number, waybill=waybill, bought_at=now)
 
     def bought(self, reference_number: str) -> tuple[str, ...]:
         """Return the waybills of all labels bought for one reference number, in that order."""
-        labels = self.all(Label, reference_number=reference_number)
+        labels = self.all(LabelRecord, reference_number=reference_number)
         return tuple(label.waybill for label in labels)
 
     def ledger(self) -> Mapping[str, tuple[str, ...]]:
@@ -211,9 +214,10 @@ class SandboxStore(Database):
         with self.together():
             [row] = self.rows(latest, operation, about)
             attempt = 1 + (row["attempt"] or 0) if about else 1
-            call = self.insert(LoggedCall, **columns | bodies, attempt=attempt)
+            number = self._insert(LoggedCall, columns | bodies | {"attempt": attempt})
             drop = "UPDATE calls SET query = '{}', body = x'', response = x'' WHERE id = ?"
-            self.run(drop, call.id - KEPT)
+            if number > KEPT:
+                self.run(drop, number - KEPT)
 
     def latest_calls(self, limit: int, search: str = "") -> Sequence[LoggedCall]:
         """Return the latest calls that contain a text, the newest first."""
@@ -251,7 +255,7 @@ def _where(columns: Mapping[str, object]) -> str:
 
 
 def _sql(value: object) -> Any:
-    return json.dumps(value) if isinstance(value, Mapping) else value
+    return json.dumps(value) if isinstance(value, dict) else value
 
 
 def _bounded(body: object) -> object:
