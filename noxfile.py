@@ -183,22 +183,16 @@ _ONCE = ("mutants", "sandbox/test_page*", "test_benchmarks.py", "test_vocabulary
 _PROGRAMS = {"chromium": "chromium", "postgres": "postgresql", "redis-server": "redis-server"}
 # Tests that start servers, browsers and processes, or take many seconds. The rest takes one minute.
 _SLOW = (
-    *(
-        "cli",
-        "concurrency",
-        "docs",
-        "environments",
-        "faults",
-        "fleet",
-        "integrations",
-        "simulation",
-    ),
-    *("test_benchmarks.py", "test_examples.py", "test_mocking.py"),
-    *("test_pyinstaller.py", "test_secrets.py", "bulk/test_outage.py"),
-    *("bulk/test_process_*.py", "bulk/test_references.py", "bulk/test_stop.py"),
-    *("http/test_connection_errors.py", "http/test_every_adapter.py", "http/test_loop_ends.py"),
-    *("limits/test_distributed.py", "limits/test_token_bucket.py", "sandbox/test_page*"),
-    *("sandbox/test_server.py"),
+    *("cli", "concurrency", "docs", "environments"),
+    *("faults", "fleet", "integrations", "simulation"),
+    *("test_benchmarks.py", "test_examples.py"),
+    *("test_mocking.py", "test_pyinstaller.py"),
+    *("test_secrets.py", "bulk/test_outage.py"),
+    *("bulk/test_process_*.py", "bulk/test_references.py"),
+    *("bulk/test_stop.py", "http/test_connection_errors.py"),
+    *("http/test_every_adapter.py", "http/test_loop_ends.py"),
+    *("limits/test_distributed.py", "limits/test_token_bucket.py"),
+    *("sandbox/test_page*", "sandbox/test_server.py"),
 )
 
 _BARE = """
