@@ -1,6 +1,7 @@
 """A fleet: workers that are killed and started, a feeder that is killed, and a Redis in between."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -103,7 +104,10 @@ async def feed(
             )
 
     process.start(main)
-    bound = _bound(stage, len(orders) / min(max_concurrency, len(orders))) if calm else BOUND
+    # Rows of one reference wait for each other.
+    repeated = max(Counter(order.reference for order in orders).values())
+    one_after_another = max(len(orders) / min(max_concurrency, len(orders)), repeated)
+    bound = _bound(stage, one_after_another) if calm else BOUND
     await stage.ended(process, bound)
     run.ended = run.ended or world.now
     run.after = states_in(stage.disk.files, stage.disk._root)
