@@ -82,7 +82,26 @@ if nox:
 
     def _run_tests(session: nox.Session, *options: str) -> None:
         session.install("-e", ".[tests]")
+        _install_programs(session)
         session.run("python", "-m", "pytest", *(session.posargs or (*_AT_ONCE, *options)))
+
+    def _install_programs(session: nox.Session) -> None:
+        """Install what tests start, as root on Debian; else the tests that need it are skipped."""
+        missing = [package for program, package in _PROGRAMS.items() if not _is_installed(program)]
+        if not missing:
+            return
+        if shutil.which("apt-get") and os.geteuid() == 0:
+            session.run("apt-get", "update", "-qq", external=True)
+            install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends")
+            session.run(
+                *install, *missing, external=True, env={"DEBIAN_FRONTEND": "noninteractive"}
+            )
+        else:
+            session.warn(f"tests that need these Debian packages are left out: {' '.join(missing)}")
+
+    def _is_installed(program: str) -> bool:
+        in_version = Path("/usr/lib/postgresql").glob(f"*/bin/{program}")
+        return bool(shutil.which(program) or next(in_version, None))
 
     @nox.session
     def cover(session: nox.Session) -> None:
@@ -160,27 +179,19 @@ if nox:
 # One process more than there are cores, since some tests wait for other processes.
 _AT_ONCE = (f"--numprocesses={min(8, (os.cpu_count() or 1) + 1)}", "--dist=worksteal")
 _ONCE = ("mutants", "sandbox/test_page*", "test_benchmarks.py", "test_vocabulary.py")
+# What some tests start, and the Debian packages that have it.
+_PROGRAMS = {"chromium": "chromium", "postgres": "postgresql", "redis-server": "redis-server"}
 # Tests that start servers, browsers and processes, or take many seconds. The rest takes one minute.
 _SLOW = (
-    *(
-        "cli",
-        "concurrency",
-        "docs",
-        "environments",
-        "faults",
-        "fleet",
-        "integrations",
-        "simulation",
-    ),
-    *("test_benchmarks.py", "test_examples.py", "test_mocking.py", "test_pyinstaller.py"),
-    *(
-        "test_secrets.py",
-        "bulk/test_outage.py",
-        "bulk/test_process_*.py",
-        "bulk/test_references.py",
-    ),
-    *("bulk/test_stop.py", "http/test_connection_errors.py", "http/test_every_adapter.py"),
-    *("http/test_loop_ends.py", "limits/test_distributed.py", "limits/test_token_bucket.py"),
+    *("cli", "concurrency", "docs", "environments"),
+    *("faults", "fleet", "integrations", "simulation"),
+    *("test_benchmarks.py", "test_examples.py"),
+    *("test_mocking.py", "test_pyinstaller.py"),
+    *("test_secrets.py", "bulk/test_outage.py"),
+    *("bulk/test_process_*.py", "bulk/test_references.py"),
+    *("bulk/test_stop.py", "http/test_connection_errors.py"),
+    *("http/test_every_adapter.py", "http/test_loop_ends.py"),
+    *("limits/test_distributed.py", "limits/test_token_bucket.py"),
     *("sandbox/test_page*", "sandbox/test_server.py"),
 )
 
@@ -197,8 +208,8 @@ optional = {
     )
 }
 for module in pkgutil.walk_packages(clickpost_async.__path__, "clickpost_async."):
-    if "__pyinstaller" in module.name:
-        continue  # imported by PyInstaller only
+    if "__pyinstaller" in module.name or module.name == "clickpost_async.testing.plugin":
+        continue  # imported by PyInstaller and by pytest only
     try:
         importlib.import_module(module.name)
     except ImportError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import attrs
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.inspect import stringify_signature
@@ -71,7 +72,8 @@ nitpick_ignore_regex = [
 
 
 def setup(app: Sphinx) -> None:
-    """Connect the hooks that make signatures and references readable."""
+    """Connect the hooks of signatures and references, and that of `llms.txt`."""
+    app.connect("build-finished", write_llms_txt)
     app.connect("autodoc-process-signature", written_signature)
     app.connect("autodoc-process-docstring", with_members)
     app.connect("missing-reference", public_name)
@@ -160,3 +162,24 @@ def named(module: str, name: str) -> object:
         return getattr(importlib.import_module(module), name, None)
     except ImportError:
         return None
+
+
+def write_llms_txt(app: Sphinx, error: Exception | None) -> None:
+    """List every page with its first sentence, as https://llmstxt.org describes."""
+    if error is not None or app.builder.format != "html":
+        return
+    index = app.env.get_doctree("index")
+    lines = [f"# {project}", "", f"> {first_sentence(index)}"]
+    for group in index.findall(addnodes.toctree):
+        lines += ["", f"## {group['caption']}", ""]
+        for _, page in group["entries"]:
+            title = app.env.titles[page].astext()
+            about = first_sentence(app.env.get_doctree(page))
+            lines.append(f"- [{title}]({app.builder.get_target_uri(page)}): {about}")
+    (Path(app.outdir) / "llms.txt").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def first_sentence(page: nodes.document) -> str:
+    """Return the first sentence of a page's text."""
+    text = next((part.astext() for part in page.findall(nodes.paragraph)), "")
+    return re.split(r"(?<=[.!?])\s", " ".join(text.split()), maxsplit=1)[0]

@@ -5,7 +5,6 @@ import asyncio
 from orders import order
 
 from clickpost_async import ClickPost, RetryPolicy
-from clickpost_async.testing.fixtures import clickpost_sandbox  # noqa: F401 - a fixture
 
 
 async def check_out():
@@ -14,7 +13,7 @@ async def check_out():
         return await clickpost.orders.create(order("EX-T1"))
 
 
-def test_lost_response_buys_no_second_label(clickpost_sandbox):  # noqa: F811
+def test_lost_response_buys_no_second_label(clickpost_sandbox):
     clickpost_sandbox.faults.next("drop_after")
 
     created = asyncio.run(check_out())

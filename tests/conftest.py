@@ -14,6 +14,7 @@ from tests.helpers.event_loops import (
     pytest_asyncio_loop_factories,  # noqa: F401 - a hook
 )
 from tests.helpers.postgres_server import postgres_server  # noqa: F401 - a fixture for all
+from tests.helpers.programs import left_out
 from tests.helpers.redis_server import redis_server  # noqa: F401 - as above
 
 # Machines differ in speed: an example that takes long has not failed.
@@ -21,6 +22,14 @@ hypothesis.settings.register_profile(
     "calm", deadline=None, max_examples=40, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("calm")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the programs for want of which tests were left out, in the last lines."""
+    if lines := left_out(terminalreporter.getreports("skipped")):
+        terminalreporter.section("left out")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 def pytest_collection_finish() -> None:

@@ -21,7 +21,17 @@ from clickpost_async.structures import Structure
 
 PACKAGE = Path(clickpost_async.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ROOMS = ("bulk", "cli", "fleet", "integrations", "labels", "sandbox", "testing", "webhooks")
+ROOMS = (
+    "bulk",
+    "cli",
+    "drift",
+    "fleet",
+    "integrations",
+    "labels",
+    "sandbox",
+    "testing",
+    "webhooks",
+)
 ROOMS_LIBRARIES = tuple(
     "cyclopts django jinja2 litestar opentelemetry pypdf redis reportlab rich starlette taskiq"  # noqa: SIM905
     " uvicorn".split()

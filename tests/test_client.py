@@ -53,7 +53,6 @@ from clickpost_async.limits import NoRateLimit
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder, IndiaOrder, ResponseModel
 from clickpost_async.testing import virtual_time
-from clickpost_async.testing.fixtures import clickpost_sandbox
 from tests.helpers.http_server import serving, until
 from tests.helpers.scripted_transport import (
     KEY,
@@ -66,9 +65,6 @@ from tests.helpers.scripted_transport import (
 )
 from tests.helpers.server_behaviours import hangs
 from tests.sandbox.samples import india_order, world_order
-
-__all__ = ["clickpost_sandbox"]
-
 
 LOCAL = "http://127.0.0.1:9/api"
 

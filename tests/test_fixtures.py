@@ -1,15 +1,16 @@
-"""The fixture that users import, used as they do."""
+"""The fixture of the pytest plugin, used as users do."""
 
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from clickpost_async import ClickPost
 from clickpost_async.sandbox import Sandbox
-from clickpost_async.testing.fixtures import clickpost_sandbox
 from tests.sandbox.samples import india_order
-
-__all__ = ["clickpost_sandbox"]
 
 WAYBILLS: list[str | None] = []
 
@@ -50,3 +51,29 @@ async def test_a_sandbox_serves_while_the_block_runs_and_remembers_afterwards() 
     assert "clickpost sandbox" not in {thread.name for thread in threading.enumerate()}
     with pytest.raises(RuntimeError, match="is not running"):
         _ = sandbox.base_url
+
+
+def test_plugin_imports_nothing_and_acts_on_no_test(tmp_path: Path) -> None:
+    (tmp_path / "test_shop.py").write_text(
+        "import os, sys\n\n\n"
+        "def test_unconcerned(request):\n"
+        "    assert not [n for n in request.fixturenames if 'clickpost' in n]\n"
+        "    assert 'CLICKPOST_BASE_URL' not in os.environ\n"
+        "    loaded = {name for name in sys.modules if name.startswith('clickpost_async')}\n"
+        "    assert sorted(loaded) == [\n"
+        "        'clickpost_async', 'clickpost_async.testing', 'clickpost_async.testing.plugin'\n"
+        "    ]\n\n\n"
+        "def test_concerned(clickpost_sandbox):\n"
+        "    assert os.environ['CLICKPOST_BASE_URL'] == clickpost_sandbox.base_url\n"
+    )
+    environ = {name: value for name, value in os.environ.items() if "CLICKPOST" not in name}
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", str(tmp_path)],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+    assert "2 passed" in run.stdout

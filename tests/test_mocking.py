@@ -24,12 +24,9 @@ from clickpost_async import ClickPost, Hosts, NotSentError, RetryPolicy
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import offline
-from clickpost_async.testing.fixtures import clickpost_sandbox
 from tests.helpers.http_server import PLACED
 from tests.helpers.scripted_transport import KEY
 from tests.sandbox.samples import india_order
-
-__all__ = ["clickpost_sandbox"]
 
 PATH = "/offline/v3/create-order/"
 REFUSED = "connection refused"

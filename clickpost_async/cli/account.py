@@ -7,8 +7,12 @@ import importlib
 import os
 from pathlib import Path
 
+from attrs import field, frozen
+
 from clickpost_async.client import ClickPost
 from clickpost_async.limits import Limiter
+
+_VARIABLES = ("CLICKPOST_API_KEY", "CLICKPOST_KEY")
 
 _NO_KEY = """\
 set CLICKPOST_USERNAME, and the key in one of
@@ -17,21 +21,40 @@ set CLICKPOST_USERNAME, and the key in one of
   a keyring              keyring set clickpost <username> (needs the package keyring)"""
 
 
+@frozen
+class FoundKey:
+    """The API key, and the place that it was found in."""
+
+    key: str = field(repr=False)
+    source: str
+
+
 def client(
     limiter: Limiter | None = None, *, rate: str | None = None, max_concurrency: int = 100
 ) -> ClickPost:
     """Return the client that the environment configures, or exit with what is missing."""
-    username = os.environ.get("CLICKPOST_USERNAME", "")
-    api_key = None
-    if not any(os.environ.get(name) for name in ("CLICKPOST_API_KEY", "CLICKPOST_KEY")):
-        api_key = _from_file() or _from_keyring(username)
+    found = find_key()
+    # The client reads its own variables, and names them in its errors.
+    elsewhere = found.key if found and found.source not in _VARIABLES else None
     try:
         return ClickPost(
-            api_key=api_key, limiter=limiter, rate=rate, max_concurrency=max_concurrency
+            api_key=elsewhere, limiter=limiter, rate=rate, max_concurrency=max_concurrency
         )
     except ValueError as error:
         message = str(error)
         raise SystemExit(f"{message}\n{_NO_KEY}" if "missing" in message else message) from None
+
+
+def find_key() -> FoundKey | None:
+    """Return the key of the environment, else of the file, else of the keyring."""
+    for name in _VARIABLES:
+        if key := os.environ.get(name):
+            return FoundKey(key, name)
+    if key := _from_file():
+        return FoundKey(key, "CLICKPOST_KEY_FILE")
+    if key := _from_keyring(os.environ.get("CLICKPOST_USERNAME", "")):
+        return FoundKey(key, "the keyring")
+    return None
 
 
 def _from_file() -> str | None:

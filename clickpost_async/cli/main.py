@@ -124,6 +124,48 @@ def worker(
     )
 
 
+@app.command
+async def doctor() -> int:
+    """Check installation, settings, servers, clock and credentials; never prints the key.
+
+    Exits with 1 if a check failed, else with 0.
+    """
+    from clickpost_async.cli.doctor import run
+
+    return await run()
+
+
+@app.command
+def drift(*files: ExistingFile) -> int:
+    """Show which fields, types and codes in recorded responses are not declared; sends nothing.
+
+    Exits with 1 if there are any. The output contains no values except codes, and so no personal
+    data: it can be reported as it is.
+
+    Parameters
+    ----------
+    files
+        HAR archives, or JSON Lines with an object for each response: body, http_status, and
+        operation (such as orders.create, or webhook) or method and url.
+
+    """
+    from clickpost_async import drift
+
+    recorded = []
+    try:
+        for file in files:
+            recorded += drift.read(file.read_text("utf-8-sig"))
+        found = drift.compare(recorded)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    for each in found:
+        where = f"{each.operation} {each.path}".rstrip()
+        print(f"{where}: {each.what} (responses: {each.count})")
+    print(f"responses: {len(recorded)}, differences: {len(found)}", file=sys.stderr)
+    return 1 if found else 0
+
+
 # As a shell shows a process that SIGPIPE has ended.
 _BROKEN_PIPE = 141
 

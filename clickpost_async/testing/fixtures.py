@@ -1,6 +1,11 @@
-"""Fixtures for pytest: import them in `conftest.py`.
+"""Fixtures that act on every test, for those who import them in `conftest.py`.
 
-    from clickpost_async.testing.fixtures import clickpost_offline, clickpost_sandbox
+    from clickpost_async.testing.fixtures import clickpost_offline, clickpost_reset
+
+`clickpost_offline` keeps tests from calling the real ClickPost, and `clickpost_reset` lets them use
+the same reference numbers. `clickpost_sandbox` needs no import: pytest finds it by the package's
+entry point. It serves on a free port, in a thread of its own, so tests may be async or not, with
+any plugin:
 
     async def test_my_checkout(clickpost_sandbox):
         clickpost_sandbox.faults.next("drop_after")
@@ -8,10 +13,6 @@
             ...
         assert len(clickpost_sandbox.ledger()) == 1
 
-`clickpost_sandbox` serves on a free port, in a thread of its own: tests may be async or not, with
-any plugin. `clickpost_offline` keeps tests without a sandbox from calling the real ClickPost. The
-orders that the process has stored are forgotten before and after the test, so that tests may use
-the same reference numbers; without a sandbox, `clickpost_reset` does so for every test.
 """
 
 from collections.abc import Iterator
@@ -21,8 +22,8 @@ from clickpost_async._util.extras import require
 with require("the fixtures need pytest", "pytest"):
     import pytest
 
-from clickpost_async.sandbox import Sandbox
 from clickpost_async.testing import offline, reset
+from clickpost_async.testing.plugin import clickpost_sandbox
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,22 +41,4 @@ def clickpost_reset() -> Iterator[None]:
     reset()
 
 
-@pytest.fixture
-def clickpost_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """Serve a new sandbox for a test, deterministic by seed 0.
-
-    Its address, username and key are set in the environment, where `ClickPost()`, other processes
-    and the command line read them.
-    """
-    reset()
-    sandbox = Sandbox()
-    sandbox.start()
-    monkeypatch.setenv("CLICKPOST_BASE_URL", sandbox.base_url)
-    monkeypatch.setenv("CLICKPOST_USERNAME", sandbox.username)
-    monkeypatch.setenv("CLICKPOST_API_KEY", sandbox.api_key)
-    try:
-        yield sandbox
-    finally:
-        sandbox.stop()
-        sandbox.close()
-        reset()
+__all__ = ["clickpost_offline", "clickpost_reset", "clickpost_sandbox"]

@@ -87,14 +87,18 @@ def test_no_line_of_a_block_is_cut_off_by_its_frame(page: Path) -> None:
 def test_code_blocks_of_a_page_run(
     page: Path,
     sandbox: Sandbox,
-    redis_server: RedisServer,
-    postgres_server: PostgresServer,
+    request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("REDIS_URL", redis_server.url)
-    monkeypatch.setenv("CLICKPOST_REDIS_URL", redis_server.url)
-    for variable, value in postgres_server.environ.items():
-        monkeypatch.setenv(variable, value)
+    text = page.read_text("utf-8").lower()
+    if "redis" in text:
+        redis_server: RedisServer = request.getfixturevalue("redis_server")
+        monkeypatch.setenv("REDIS_URL", redis_server.url)
+        monkeypatch.setenv("CLICKPOST_REDIS_URL", redis_server.url)
+    if "postgresql" in text:
+        postgres_server: PostgresServer = request.getfixturevalue("postgres_server")
+        for variable, value in postgres_server.environ.items():
+            monkeypatch.setenv(variable, value)
 
     reader = Reader(page)
     try:

@@ -1,19 +1,21 @@
-"""The README stays short, leads somewhere, and its ten lines place orders."""
+"""The README stays short, leads somewhere, and its program runs."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from clickpost_async.endpoints import CATALOG
-from clickpost_async.sandbox import Sandbox
 from tests.docs.pages import README, ROOT, blocks
-from tests.helpers.strategies import india
 
 TEXT = README.read_text(encoding="utf-8")
 
 
 def test_readme_is_short() -> None:
-    assert len(TEXT.splitlines()) < 100
+    assert len(TEXT.splitlines()) < 160
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!https:)([^)#]+)", TEXT))))
@@ -25,20 +27,20 @@ def test_readme_counts_the_operations() -> None:
     assert f"All {len(CATALOG)} operations" in TEXT
 
 
-@pytest.mark.asyncio
-async def test_its_ten_lines_place_orders(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    [lines] = [block.text for block in blocks(README) if "asyncio.gather" in block.text]
-    names: dict[str, object] = {}
-    exec(lines, names)
-    orders = [india({"shipment_details.reference_number": f"README-{n}"}) for n in range(3)]
-    async with Sandbox() as sandbox:
-        monkeypatch.setenv("CLICKPOST_USERNAME", sandbox.username)
-        monkeypatch.setenv("CLICKPOST_API_KEY", sandbox.api_key)
-        monkeypatch.setenv("CLICKPOST_BASE_URL", sandbox.base_url)
-        await names["main"](orders)  # type: ignore[operator]
+def test_program_runs_as_it_stands(tmp_path: Path) -> None:
+    [program] = [block.text for block in blocks(README) if "asyncio.run" in block.text]
+    (tmp_path / "first.py").write_text(program, "utf-8")
 
-    assert len(lines.splitlines()) <= 10
-    assert len(capsys.readouterr().out.splitlines()) == 3
-    assert len(sandbox.ledger()) == 3
+    done = subprocess.run(
+        [sys.executable, "first.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    waybill, label, last = re.split(r"\s", done.stdout.strip(), maxsplit=2)
+    assert label == f"http://127.0.0.1:{label.split(':')[2].split('/')[0]}/labels/{waybill}.pdf"
+    assert last == "bought twice: False"

@@ -15,10 +15,8 @@ from typing import Any, Self
 import psycopg
 import pytest
 
+from tests.helpers.programs import program
 from tests.helpers.redis_server import free_port
-
-# Where Debian keeps what only an administrator starts.
-_DEBIAN = Path("/usr/lib/postgresql")
 
 
 class PostgresServer:
@@ -28,7 +26,7 @@ class PostgresServer:
     """
 
     def __init__(self) -> None:
-        self._programs = _programs()
+        self._programs = Path(program("postgres")).resolve().parent
         # Not in pytest's own, which only root may enter, and a server must not be root.
         self._directory = Path(tempfile.mkdtemp(prefix="postgres-"))
         self._data = self._directory / "data"
@@ -108,15 +106,6 @@ class PostgresServer:
         where = {name.removeprefix("PG").lower(): value for name, value in self.environ.items()}
         where["dbname"] = where.pop("database")
         return psycopg.connect(**where | ({"user": user} if user else {}), autocommit=True)
-
-
-def _programs() -> Path:
-    found = shutil.which("postgres")
-    if found is not None:
-        return Path(found).resolve().parent
-    for version in sorted(_DEBIAN.glob("*/bin/postgres"), key=lambda path: path.parent.parent.name):
-        return version.parent
-    pytest.fail("PostgreSQL is missing; on Debian: apt install postgresql", pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from typing import Any, Self
 import pytest
 import redis
 
+from tests.helpers.programs import program
+
 
 class RedisServer:
     """A redis-server on a free port, with a directory of its own; gone at the end of `with`.
@@ -48,12 +50,7 @@ class RedisServer:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _program(self) -> str:
-        found = shutil.which("redis-server")
-        if found is None:
-            pytest.fail(
-                "redis-server is missing; on Debian: apt install redis-server", pytrace=False
-            )
-        return found
+        return program("redis-server")
 
     def start(self) -> None:
         """Start it with what it has saved, and return when it answers."""

@@ -21,13 +21,10 @@ from clickpost_async import ClickPost, Rate, RetryPolicy
 from clickpost_async.integrations.django import CacheEventStore, Claim, get_clickpost, webhook
 from clickpost_async.limits import NoRateLimit
 from clickpost_async.sandbox import Sandbox
-from clickpost_async.testing.fixtures import clickpost_sandbox
 from tests.helpers.scripted_transport import KEY
 from tests.integrations import django_project
 from tests.integrations.servers import Server, free_port, running, serving
 from tests.sandbox.samples import india_order
-
-__all__ = ["clickpost_sandbox"]
 
 TOKEN = {"webhook_key": "new-word"}
 PUSH = {"waybill": "W-1", "clickpost_status_code": 8, "timestamp": "2026-03-04T12:40:00Z"}

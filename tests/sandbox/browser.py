@@ -1,14 +1,13 @@
 """Debian's chromium, driven by playwright, looking at a sandbox."""
 
-import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from clickpost_async.sandbox import Sandbox
+from tests.helpers.programs import program
 from tests.sandbox.samples import INDIA, india_order, raw_client
 
 ARGUMENTS = [
@@ -25,10 +24,8 @@ ARGUMENTS = [
 
 @asynccontextmanager
 async def chromium() -> AsyncGenerator[Browser, None]:
-    """Run a browser while the block runs; a machine without one fails the test."""
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.fail("there is no chromium to look at the page with; Debian: apt install chromium")
+    """Run a browser while the block runs."""
+    path = program("chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         try:

@@ -325,12 +325,6 @@ PROTECTIONS: dict[str, Protection] = {
             scenario="fleet",
         ),
         Protection(
-            name="a clock of another boot tells no age",
-            laws=_laws("settle", "double"),
-            off=_replaced("bulk.moment", "boot_id", lambda: "the same"),
-            scenario="resolved runs",
-        ),
-        Protection(
             name="doubt of what bulk.resolve settles",
             laws=_laws("settle", "double", "hold"),
             off=_doubts_are_forgotten,
