@@ -294,7 +294,7 @@ async def test_server_that_stops_reading_leaves_the_call_in_doubt(wire: str) -> 
     async def does_not_read(peer: Peer) -> None:
         await asyncio.sleep(30)
 
-    quick = Timeouts(write=0.1, total=0.4)
+    quick = Timeouts(write=0.5, total=10.0)
     async with (
         serving(does_not_read) as server,
         client(wire, server.url, timeouts=quick) as clickpost,
