@@ -45,9 +45,11 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    # Of the plugins of pytest, a reader has one.
+    # Of the plugins of pytest, a reader has two.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p pytest_asyncio.plugin")
+    monkeypatch.setenv(
+        "PYTEST_ADDOPTS", "-p pytest_asyncio.plugin -p clickpost_async.testing.plugin"
+    )
     sandbox = Sandbox()
     sandbox.start()
     monkeypatch.setenv("CLICKPOST_USERNAME", sandbox.username)

@@ -253,7 +253,7 @@ NO_WAYBILL: dict[str, Spoil] = {
     "no result": told(lambda answer: beside(answer, result=...)),
     **{
         f"result {result!r}": told(lambda answer, result=result: beside(answer, result=result))
-        for result in (None, [], {}, [{"waybill": "W-9"}], "W-9", 5, True)
+        for result in (None, [], {}, [{"waybill": "W-8"}, {"waybill": "W-9"}], "W-9", 5, True)
     },
     **{
         f"waybill {waybill!r}"[:30]: with_result(waybill=waybill)

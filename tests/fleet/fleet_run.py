@@ -40,14 +40,14 @@ async def claim(self, key, digest, *, registered):
 async def sending(self, key):
     return None
 
-create = worker.Worker._create
+send = worker.Worker._send
 
-async def create_as_new(self, order, sent):
-    order.in_doubt = False
-    return await create(self, order, None)
+async def send_as_new(self, order, sent):
+    order.in_doubt, order.sent_at = False, None
+    return await send(self, order, None)
 
 ledger.OpenLedger.claim, ledger.OpenLedger.sending = claim, sending
-worker.Worker._create = create_as_new
+worker.Worker._send = send_as_new
 main()
 """
 
