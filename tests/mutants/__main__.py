@@ -158,7 +158,9 @@ def _write(path: Path, source: str) -> None:
 
 
 def _failed_test(said: str) -> str:
-    failures = [line for line in said.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+    failures = [
+        line for line in said.splitlines() if line.startswith(("FAILED tests/", "ERROR tests/"))
+    ]
     return failures[0].split(" - ")[0].split(" ", 1)[1] if failures else "a test"
 
 
