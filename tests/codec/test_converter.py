@@ -2,10 +2,12 @@
 
 import enum
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Annotated, Any
 
+import attrs
 import pytest
-from attrs import frozen
+from attrs import field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,6 +134,7 @@ def test_an_odd_spelling_is_read(field: str, raw: Any, value: Any) -> None:
         ("number", "-inf"),
         ("number", "1e999"),
         ("number", "1_0.5"),
+        ("number", 10**400),
         ("number", False),
         ("number", "heavy"),
         ("number", {}),
@@ -169,6 +172,25 @@ def test_one_odd_field_costs_none_of_the_others() -> None:
     assert (order.waybill, order.courier_partner, order.tracking_id) == ("W1", None, None)
     assert order.label == "5"
     assert order.extra == {"courier_partner_id": {}, "tracking_id": "soon"}
+
+
+@frozen(kw_only=True, repr=False)
+class Named(ResponseModel):
+    name: str | None = field(default=None, validator=attrs.validators.instance_of(str))
+
+
+@frozen(kw_only=True, repr=False)
+class Owner(ResponseModel):
+    named: Named | None = None
+    note: str | None = None
+
+
+def test_part_that_a_validator_rejects_costs_none_of_the_others() -> None:
+    body = {"named": {}, "note": "a"}
+
+    response = structure_response(body, Owner, ResponseInfo(status=200))
+
+    assert response == Owner(note="a", extra={"named": {}})
 
 
 def test_nulls_and_missing_keys_are_the_same() -> None:
@@ -268,6 +290,13 @@ def test_a_number_written_as_text_is_a_number_on_the_wire(
     assert to_wire(numbered) == {field: number}
     assert type(to_wire(numbered)[field]) is type(number)
     assert unstructure(numbered) == {field: text}
+
+
+def test_unknown_decimal_is_sent_as_a_number() -> None:
+    numbered = structure({"unknown": [Decimal("2.50")]}, Numbered)
+
+    assert to_wire(numbered) == {"unknown": [2.5]}
+    assert type(to_wire(numbered)["unknown"][0]) is float
 
 
 def test_unset_fields_are_not_sent() -> None:

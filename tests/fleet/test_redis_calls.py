@@ -58,6 +58,13 @@ async def test_outage_is_logged_once_however_many_wait(caplog: pytest.LogCapture
 
 
 @virtual_time
+async def test_refused_connection_is_an_outage() -> None:
+    redis = ScriptedRedis(back_at=3.0, error=ConnectionRefusedError("port 6379"))
+
+    assert await redis.batcher(4) == 8
+
+
+@virtual_time
 async def test_unsuitable_redis_is_logged_at_once_with_the_reason(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

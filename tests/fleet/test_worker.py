@@ -365,6 +365,27 @@ async def test_order_in_doubt_is_looked_up_by_the_worker(crew: Crew, sandbox: Sa
 
 
 @pytest.mark.asyncio
+async def test_orders_that_are_polled_travel_apart_from_those_that_are_not(crew: Crew) -> None:
+    is_polled: dict[str, bool] = {}
+
+    async def feed(orders: list[dict[str, Any]], terms: dict[str, Any]) -> None:
+        for order in orders:
+            is_polled[order["shipment_details"]["reference_number"]] = terms["polls"]
+
+    async with Fleet.open(feed, await crew.client(), crew.ledger) as fleet:
+        creating = [
+            asyncio.create_task(fleet.create(india_order(f"PEN-{polls}"), polls=polls))
+            for polls in (True, False)
+        ]
+        await until(lambda: len(is_polled) == 2)
+        for task in creating:
+            task.cancel()
+        await asyncio.wait(creating, timeout=10)
+
+    assert is_polled == {"PEN-True": True, "PEN-False": False}
+
+
+@pytest.mark.asyncio
 async def test_feeding_ends_though_redis_py_lost_the_only_cancellation(crew: Crew) -> None:
     # As asyncio.wait_for does before Python 3.12; the queue's own library may do so too.
     feeding = asyncio.Event()

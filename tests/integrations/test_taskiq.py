@@ -160,6 +160,28 @@ async def test_living_workers_message_stays_its_own_however_long_it_takes(
 
 
 @pytest.mark.asyncio
+async def test_worker_that_was_blocked_does_not_claim_its_own_message(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Messages of crashed workers are searched for before each read.
+    monkeypatch.setattr("clickpost_async.integrations._order_broker._SEARCHES", 1e12)
+    broker = OrderBroker(server.url, account="acme", idle=30.0)
+    await broker.startup()
+    worker = Listening(broker)
+    await broker.kick(message("slow"))
+    assert (await worker.next()).data == b"slow"
+    with server.client() as client:
+        # As if it had not been touched for a minute.
+        [pending] = client.xpending_range(QUEUE, "workers", "-", "+", 1)
+        consumer, number = pending["consumer"], pending["message_id"]
+        client.xclaim(QUEUE, "workers", consumer, 0, [number], idle=60_000, justid=True)
+
+    await broker.kick(message("next"))
+    assert (await worker.next()).data == b"next"
+    await worker.stop()
+
+
+@pytest.mark.asyncio
 async def test_dead_workers_message_is_found_behind_many_that_are_under_way(
     server: RedisServer, one: Listening
 ) -> None:

@@ -156,6 +156,27 @@ def test_number_written_as_text_is_kept_as_it_was_and_sent_as_a_number(
 
 
 @pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        pytest.param(kind, spec, id=f"{kind.__name__}.{spec.name}")
+        for kind, spec in every_field()
+        if spec.kind in (int, float)
+    ],
+)
+def test_boolean_is_no_number(kind: type[RequestModel], spec: FieldSpec) -> None:
+    assert list(told(simplest(kind) | {spec.wire: True}, kind)) == [spec.wire]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_number_for_a_boolean_is_kept_as_it_was_and_sent_as_a_boolean(number: int) -> None:
+    read = structure(india({"shipment_details.is_fragile": number}), IndiaOrder)
+
+    assert type(unstructure(read)["shipment_details"]["is_fragile"]) is int
+    assert unstructure(read)["shipment_details"]["is_fragile"] == number
+    assert to_wire(read)["shipment_details"]["is_fragile"] is bool(number)
+
+
+@pytest.mark.parametrize(
     "text", ["", " ", "ten", "nan", "inf", "-inf", "1e999", "0x10", "1_000", "9" * 5000]
 )
 def test_text_that_is_no_number_is_reported(text: str) -> None:
@@ -207,6 +228,14 @@ def test_list_changed_after_the_check_does_not_change_the_structure() -> None:
     items.clear()
 
     assert len(shipment.items) == 1
+
+
+def test_json_changed_after_it_was_written_does_not_change_the_structure() -> None:
+    read = structure(india({"gst_info": []}), IndiaOrder)
+
+    unstructure(read)["gst_info"].append("changed")
+
+    assert unstructure(read) == india({"gst_info": []})
 
 
 def test_structure_is_frozen_and_takes_keywords_only() -> None:
