@@ -2,10 +2,10 @@
 
 from importlib.util import find_spec
 
-from clickpost_async._util.extras import not_installed as _not_installed
+from clickpost_async._util import extras
 
 if find_spec("redis") is None:
-    raise _not_installed("a fleet needs the redis extra", "clickpost_async[redis]")
+    raise extras.not_installed("a fleet needs the redis extra", "clickpost_async[redis]")
 
 from clickpost_async.fleet.fleet import Fleet
 from clickpost_async.fleet.ledger import Ledger
