@@ -205,6 +205,7 @@ optional = {
         *("__main__", "cli", "fleet", "labels", "limits.redis", "sandbox", "testing.fixtures"),
         *("_http.httptools_connection", "integrations.django", "integrations.litestar"),
         *("integrations.opentelemetry", "integrations.starlette", "integrations.taskiq"),
+        "integrations._order_broker",
     )
 }
 for module in pkgutil.walk_packages(clickpost_async.__path__, "clickpost_async."):

@@ -95,6 +95,9 @@ def _fields_reader(
         for spec in specs(kind)
         for wire in (*spec.also, spec.wire)
     }
+    cls: type = kind
+    # A model of the user's may have fields without a default.
+    required = {field.name: None for field in attrs.fields(cls) if field.default is attrs.NOTHING}
 
     def read(data: Mapping[Any, Any]) -> ResponseModel:
         found: dict[str, Any] = {}
@@ -110,7 +113,7 @@ def _fields_reader(
                         found[name] = raw if type(raw) is wanted else part(raw)
                 except _UNREADABLE:
                     extra[key] = raw
-        return kind(**found, extra=extra)
+        return kind(**{**required, **found}, extra=extra)
 
     return read
 

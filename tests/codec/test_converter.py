@@ -307,3 +307,22 @@ def test_parts_made_by_hand_are_written_too() -> None:
     item = Item(description="shirt", quantity=1, price=10, weight=5)
 
     assert to_wire(item) == {"description": "shirt", "quantity": 1, "price": 10, "weight": 5}
+
+
+@frozen(kw_only=True)
+class Parcel(ResponseModel):
+    name: str
+    weight: int = 0
+
+
+@pytest.mark.parametrize(
+    ("data", "extra"),
+    [({"weight": 5}, {}), ({"name": True, "weight": 5}, {"name": True})],
+)
+def test_field_without_a_default_is_none_where_it_is_missing_or_unreadable(
+    data: Mapping[str, Any], extra: Mapping[str, Any]
+) -> None:
+    read = structure_response(data, Parcel, ResponseInfo())
+
+    assert read is not None
+    assert (read.name, read.weight, read.extra) == (None, 5, extra)
