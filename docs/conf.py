@@ -63,6 +63,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"optional|default|[a-z ]*|.*, .*|.*\[.*"),
     # Passed through; only the package creates them.
     (r"py:.*", r"clickpost_async\.(bulk\.journal\.Journal|settings\.Secret)"),
+    (r"py:.*", r"clickpost_async\.sandbox\.store\.records\..*|Between"),
     (r"py:.*", r"clickpost_async\.files\.(map_entries|order_rows\.SourceRow)\b.*"),
     (
         r"py:.*",

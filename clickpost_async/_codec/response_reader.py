@@ -97,7 +97,9 @@ def _fields_reader(
     }
     cls: type = kind
     # A model of the user's may have fields without a default.
-    required = {field.name: None for field in attrs.fields(cls) if field.default is attrs.NOTHING}
+    required: dict[str, Any] = {
+        field.name: None for field in attrs.fields(cls) if field.default is attrs.NOTHING
+    }
 
     def read(data: Mapping[Any, Any]) -> ResponseModel:
         found: dict[str, Any] = {}

@@ -36,7 +36,7 @@ class SandboxControl(SandboxState):
 
     @property
     def shown_key(self) -> str:
-        """The API key as it is printed: only the default one, another may be real."""
+        """The API key for print; only the default one is shown, since another may be real."""
         return self.api_key if self.api_key == DEFAULT_KEY else "…"
 
     def export_lines(self, base_url: str) -> tuple[str, ...]:
