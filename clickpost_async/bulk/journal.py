@@ -50,7 +50,7 @@ class PendingWrite(Generic[T]):
     _result: T
 
     def __init__(self, do: Callable[[], T], *, durable: bool = True) -> None:
-        self.durable = durable
+        self.durable: bool = durable
         self._do = do
         self._waiter = None
         self._done = False

@@ -17,7 +17,7 @@ class SheetSpool:
             "w+", encoding="ascii"
         )
         # Whether a pass has written to it.
-        self.has_rows = False
+        self.has_rows: bool = False
         self._error: str | None = None
 
     def __enter__(self) -> Self:

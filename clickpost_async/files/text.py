@@ -58,7 +58,7 @@ class Lines:
         self._held: deque[str | UnreadableLineError] = deque()
         self._last = "\n"
         # Whether a line was read as Windows-1252; reset by whoever reports it.
-        self.has_guessed_encoding = False
+        self.has_guessed_encoding: bool = False
 
     @property
     def is_cut_off(self) -> bool:

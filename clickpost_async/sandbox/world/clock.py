@@ -35,19 +35,22 @@ class Clock:
         self.ahead += seconds
 
 
-def _writer(zone: tzinfo, form: str) -> Callable[[float], str]:
+_Writer = Callable[[float], str]
+
+
+def _writer(zone: tzinfo, form: str) -> _Writer:
     return lambda moment: f"{datetime.fromtimestamp(moment, zone):{form}}"
 
 
 # A scan's time: India's, without a zone; and the day there.
-ist = _writer(IST, "%Y-%m-%d %H:%M:%S")
-ist_day = _writer(IST, "%Y-%m-%d")
+ist: _Writer = _writer(IST, "%Y-%m-%d %H:%M:%S")
+ist_day: _Writer = _writer(IST, "%Y-%m-%d")
 # As in tracking webhooks: India's time, with a Z (ClickPost's guide).
-stamped_in_ist = _writer(IST, "%Y-%m-%dT%H:%M:%SZ")
-utc = _writer(UTC, "%Y-%m-%d %H:%M:%S")
-day = _writer(UTC, "%Y-%m-%d")
-stamped = _writer(UTC, "%Y-%m-%dT%H:%M:%SZ")
-exact = _writer(UTC, "%Y-%m-%dT%H:%M:%S.%fZ")
+stamped_in_ist: _Writer = _writer(IST, "%Y-%m-%dT%H:%M:%SZ")
+utc: _Writer = _writer(UTC, "%Y-%m-%d %H:%M:%S")
+day: _Writer = _writer(UTC, "%Y-%m-%d")
+stamped: _Writer = _writer(UTC, "%Y-%m-%dT%H:%M:%SZ")
+exact: _Writer = _writer(UTC, "%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def read_utc(text: str, form: str) -> float:
