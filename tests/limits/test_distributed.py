@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickpost_async.limits import TokenBucket
+from clickpost_async.limits._alone import FallbackShare
 from clickpost_async.limits._distributed import DistributedLimiter, RateSpec, SlotRequest
 from clickpost_async.settings import Priority, Rate
 from clickpost_async.testing import run_virtual, virtual_time
@@ -780,3 +781,22 @@ async def test_c04_a_clock_that_steps_ahead_gives_a_burst_at_most(at: PlayedRedi
         await anyio.sleep(2)
 
     assert overshoot(crowd.leavings, 200, 20) <= 20 + 4 * 4
+
+
+def test_fallback_share_is_kept_until_the_slowest_process_has_asked_again() -> None:
+    now = 0.0
+    found, slow = FallbackShare(0.1, lambda: now), FallbackShare(0.1, lambda: now)
+    for share in (found, slow):
+        share.now()
+    found.lose()
+    for _ in range(20):
+        slow.lose()
+    found.find()
+
+    now = slow.ask_at
+    found.now()
+    assert found.keeps_share()
+
+    now += 1
+    found.now()
+    assert not found.keeps_share()
