@@ -24,8 +24,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("calm")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name the programs for want of which tests were left out, in the last lines."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Name the programs for want of which tests were left out, after all other summaries."""
+    yield
     if lines := left_out(terminalreporter.getreports("skipped")):
         terminalreporter.section("left out")
         for line in lines:
