@@ -485,6 +485,26 @@ async def test_count_of_a_redis_that_was_emptied_is_not_believed(at: PlayedRedis
     assert overshoot(crowd.leavings, 30, 1) <= 4
 
 
+@virtual_time
+async def test_first_count_after_a_long_outage_is_not_believed(at: PlayedRedis) -> None:
+    buckets = [PlayedBucket(at, Rate(30, burst=1)) for _ in range(4)]
+    async with Crowd(list(buckets), [10] * 4) as crowd:
+        await anyio.sleep(20.5)
+        # Longer than a count is believed for; then only one process is counted before the next.
+        fail(at, "is gone")
+        await anyio.sleep(30)
+        at.forget()
+        at.client.delete(f"{at.key}:processes")
+        for bucket in buckets[1:]:
+            bucket._latency = 100
+        fail(at, "answers")
+        await anyio.sleep(0.3)
+        fail(at, "is gone")
+        await anyio.sleep(5)
+
+    assert overshoot(crowd.leavings, 30, 1) <= 4
+
+
 @pytest.mark.parametrize("latency", [0.4, 2.5], ids=["prompt", "late"])
 @virtual_time
 async def test_count_that_comes_late_is_not_enough_for_a_process_to_begin_with(
