@@ -912,7 +912,9 @@ async def test_deleted_journal_can_be_started_again(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     async with Journal.at(path, account=ME) as journal:
         await journal.admit(entry(0))
+        await journal.sending(key(0))
     # Its lock file stays, and counts the commits of the deleted one.
+    assert int((tmp_path / "run.db-lock").read_bytes()) > 0
     path.unlink()
     async with Journal.at(path, account=ME) as journal:
         assert (await journal.admit(entry(0))).record.state is None

@@ -427,6 +427,24 @@ async def test_revoked_key_halts_the_run_and_rejects_no_order() -> None:
 
 
 @virtual_time
+async def test_first_failure_that_halts_a_run_is_the_one_reported() -> None:
+    async def fail(request: httpx.Request) -> httpx.Response:
+        if b'"R-1"' in request.content:
+            await asyncio.sleep(1)
+            return said(301, "wrong key")
+        await asyncio.sleep(2)
+        return httpx.Response(302)
+
+    async with playing([fail]) as clickpost:
+        orders = [india_order("R-1"), india_order("R-2")]
+        outcomes, report = await outcomes_of(clickpost, orders, max_concurrency=2)
+
+    errors = [outcome.error for outcome in outcomes if isinstance(outcome, Pending)]
+    assert [type(error) for error in errors] == [CredentialsError, NotSentError]
+    assert report.halted is errors[0]
+
+
+@virtual_time
 async def test_failures_of_one_courier_account_halt_no_other() -> None:
     orders = [
         india_order(f"R-{number}", shipment_details__account_code=code)

@@ -791,6 +791,23 @@ async def test_create_that_is_collected_while_the_lock_is_held_ends_all_the_same
     assert in_flight._in_flight == {}
 
 
+def test_create_of_a_closed_loop_does_not_end_the_one_that_replaced_it() -> None:
+    in_flight, key = SingleFlight(), ("acme", "/", "R-1")
+    abandoned, current = Lost(), Lost()
+
+    async def abandon() -> None:
+        assert in_flight.begin(key, abandoned) is None
+
+    async def replace() -> None:
+        assert in_flight.begin(key, current) is None
+        in_flight.finish(key, abandoned, None)
+        assert in_flight.begin(key, Lost()) is current
+        assert in_flight.doubt_about(key) is not None
+
+    run_virtual(abandon)
+    run_virtual(replace)
+
+
 @virtual_time
 async def test_waiters_start_again_after_a_reset() -> None:
     play = Play([never_answers, placed()])

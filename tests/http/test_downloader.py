@@ -16,6 +16,7 @@ import httpcore
 import pytest
 import trustme
 from anyio.abc import ByteStream, SocketAttribute
+from anyio.lowlevel import checkpoint
 from anyio.streams.tls import TLSListener
 
 from clickpost_async import (
@@ -622,6 +623,40 @@ def test_download_that_is_cancelled_leaves_nothing(tmp_path: Path, backend: str)
             assert [name.endswith(".part") for name in names_in(tmp_path)] == [True]
             group.cancel_scope.cancel()
         assert names_in(tmp_path) == []
+
+    in_turn(run, backend)
+
+
+class CancellingNetwork(httpcore.AsyncMockBackend):
+    """Cancels a scope at the moment a connection is made, and notes whether that is closed."""
+
+    def __init__(self, scope: anyio.CancelScope) -> None:
+        self.scope = scope
+        self.is_open = False
+
+    async def connect_tcp(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+        network = self
+
+        class Stream(httpcore.AsyncMockStream):
+            async def aclose(self) -> None:
+                await checkpoint()
+                network.is_open = False
+
+        self.is_open = True
+        self.scope.cancel()
+        return Stream([])
+
+
+@on_both
+def test_connection_made_as_its_download_is_cancelled_is_closed(
+    tmp_path: Path, backend: str
+) -> None:
+    async def run() -> None:
+        with anyio.CancelScope() as scope:
+            network = CancellingNetwork(scope)
+            url = "http://127.0.0.1:8080/DL1.pdf"
+            await local(network=network).download(LABEL, url, tmp_path / "label.pdf")
+        assert (scope.cancelled_caught, network.is_open) == (True, False)
 
     in_turn(run, backend)
 

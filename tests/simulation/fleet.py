@@ -104,8 +104,8 @@ async def feed(
             )
 
     process.start(main)
-    # Rows of one reference wait for each other.
-    repeated = max(Counter(order.reference for order in orders).values())
+    # Rows of one reference wait for each other, and for those that an earlier feeder has queued.
+    repeated = len(stage.history.runs) * max(Counter(order.reference for order in orders).values())
     one_after_another = max(len(orders) / min(max_concurrency, len(orders)), repeated)
     bound = _bound(stage, one_after_another) if calm else BOUND
     await stage.ended(process, bound)
