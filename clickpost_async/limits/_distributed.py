@@ -242,8 +242,7 @@ class DistributedLimiter(ABC):
         """Set the share, unless this process is too new for all others to have counted it."""
         now = self._alone.now()
         self._counts.append((now, count))
-        # Of another event loop's clock may be later ones.
-        while not now - _COUNTED <= self._counts[0][0] <= now:
+        while self._is_outdated(now):
             self._counts.popleft()
         if self._joined_at is None or now < self._joined_at:
             self._joined_at = now
@@ -254,6 +253,17 @@ class DistributedLimiter(ABC):
             self._alone.interval = self._law.interval * max(self._least, largest)
             if was_unknown:
                 self._alone.begin_after(self._fallback_start)
+
+    def _is_outdated(self, now: float) -> bool:
+        """Return whether the oldest count is old, and the next one has stood for two heartbeats.
+
+        After an outage the first count may be of a Redis that was emptied, which counts too few.
+        """
+        oldest = self._counts[0][0]
+        # Of another event loop's clock may be later ones.
+        if oldest > now:
+            return True
+        return oldest < now - _COUNTED and not now - 2 * _HEARTBEAT < self._counts[1][0] <= now
 
     # --- slots ------------------------------------------------------------------------------------
 

@@ -55,7 +55,8 @@ class RedisBucket(DistributedLimiter):
     In any stretch of w seconds at most `burst + rate * w` calls of all of them leave, and those of
     a few milliseconds more, by which a call may be late. Times are Redis' own. Processes take turns
     however many calls wait in each; in each, first come, first served, `NORMAL` before `BULK`. A
-    429 that one of them gets holds all. An account that Redis does not know begins without a burst.
+    429 that one of them gets holds all. An account that Redis does not know begins without a burst,
+    and slots that a failover made Redis forget are void once a process presents one of them.
 
     A process asks for some slots at once, at most 20 ms' worth; those that it does not use lapse.
     When Redis does not respond within 50 ms, or responds with an error, the process falls back to

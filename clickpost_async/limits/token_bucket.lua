@@ -24,6 +24,10 @@ if not next then
 elseif now < seen then
   -- A clock that steps back: what is still to be waited stays.
   next, held, generation = next - (seen - now), held - (seen - now), exact(now)
+elseif told == generation and first + count * interval > next + 0.0001 then
+  -- `next` only grows, but this one does not know of slots it granted: a replica that had not
+  -- received them took over. What was granted before is void. (0.1 ms: rounding of a hundred slots.)
+  next, generation = first + count * interval, exact(now)
 end
 
 if hold > 0 then

@@ -486,6 +486,26 @@ async def test_count_of_a_redis_that_was_emptied_is_not_believed(at: PlayedRedis
     assert overshoot(crowd.leavings, 30, 1) <= 4
 
 
+@virtual_time
+async def test_first_count_after_a_long_outage_is_not_believed(at: PlayedRedis) -> None:
+    buckets = [PlayedBucket(at, Rate(30, burst=1)) for _ in range(4)]
+    async with Crowd(list(buckets), [10] * 4) as crowd:
+        await anyio.sleep(20.5)
+        # Longer than a count is believed for; then only one process is counted before the next.
+        fail(at, "is gone")
+        await anyio.sleep(30)
+        at.forget()
+        at.client.delete(f"{at.key}:processes")
+        for bucket in buckets[1:]:
+            bucket._latency = 100
+        fail(at, "answers")
+        await anyio.sleep(0.3)
+        fail(at, "is gone")
+        await anyio.sleep(5)
+
+    assert overshoot(crowd.leavings, 30, 1) <= 4
+
+
 @pytest.mark.parametrize("latency", [0.4, 2.5], ids=["prompt", "late"])
 @virtual_time
 async def test_count_that_comes_late_is_not_enough_for_a_process_to_begin_with(
@@ -536,7 +556,7 @@ async def test_calls_wait_for_redis_while_the_number_of_processes_is_not_known(
 
 @pytest.mark.fault("R04")
 @virtual_time
-async def test_r04_a_redis_that_has_forgotten_the_last_seconds_lets_a_burst_more_go(
+async def test_r04_redis_that_has_forgotten_the_last_seconds_grants_no_second_burst(
     at: PlayedRedis,
 ) -> None:
     async with Crowd(fleet(at), [10] * 4) as crowd:
@@ -546,8 +566,8 @@ async def test_r04_a_redis_that_has_forgotten_the_last_seconds_lets_a_burst_more
         at.client.hset(at.key, mapping=saved)
         await anyio.sleep(3)
 
-    # The burst, and what each had been told.
-    assert overshoot(crowd.leavings, 200, 20) <= 20 + 4 * 4
+    # No burst, and none of the slots that each process was granted before.
+    assert overshoot(crowd.leavings, 200, 20) <= 1
 
 
 @pytest.mark.fault("R04")
@@ -576,6 +596,37 @@ async def test_slots_of_a_redis_that_has_forgotten_everything_are_not_kept(
 
     assert (first.kept, again.kept) == (0, 0)
     assert again.generation != first.generation
+
+
+@virtual_time
+async def test_slots_that_a_replica_does_not_know_are_void(at: PlayedRedis) -> None:
+    old = at.client.hgetall(at.key)
+    first = await at.answer(LAW, SlotRequest(count_wanted=1))
+    lost = await at.answer(LAW, SlotRequest(count_wanted=3))
+    at.client.hset(at.key, mapping=old)
+    again = await at.answer(
+        LAW, SlotRequest(count_wanted=3, generation=lost.generation, first=lost.first, count=3)
+    )
+    earlier = await at.answer(
+        LAW, SlotRequest(count_wanted=1, generation=first.generation, first=first.first, count=1)
+    )
+
+    assert (again.kept, earlier.kept) == (0, 0)
+    assert again.generation == earlier.generation != lost.generation
+    # They may have been used: the new ones come after them.
+    assert again.first == pytest.approx(lost.first + 3 * LAW.interval)
+
+
+@virtual_time
+async def test_slots_up_to_the_last_one_that_redis_granted_are_kept(at: PlayedRedis) -> None:
+    granted = await at.answer(LAW, SlotRequest(count_wanted=3))
+    await at.answer(LAW, SlotRequest(count_wanted=1))
+    again = await at.answer(
+        LAW,
+        SlotRequest(count_wanted=3, generation=granted.generation, first=granted.first, count=3),
+    )
+
+    assert (again.kept, again.generation) == (3, granted.generation)
 
 
 @virtual_time

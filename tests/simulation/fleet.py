@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -173,11 +173,11 @@ class Queue:
                 return number, message
         return None
 
-    def touch(self, worker: str) -> None:
-        """Keep what a worker has from being given to another one."""
+    def touch(self, worker: str, held: Collection[int]) -> None:
+        """Keep the messages that a worker is at work on from being given to another one."""
         if self._redis.is_up:
-            for message in self._redis.memory.queue.values():
-                if message["worker"] == worker:
+            for number, message in self._redis.memory.queue.items():
+                if number in held and message["worker"] == worker:
                     message["since"] = self._world.now
 
     async def acknowledge(self, number: int) -> None:
@@ -237,12 +237,13 @@ class Crew:
     async def _work(self, app: App) -> None:
         me = app.process.name
         queue = self._queue
-        tasks: set[asyncio.Task[None]] = set()
+        # A Redis that fails over may give one again that this worker has acknowledged.
+        held: dict[asyncio.Task[None], int] = {}
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(app.client(fleet="fleet"))
             worker = Worker(client, await stack.enter_async_context(self._ledger.open()))
-            while not self._goes_home or tasks:
-                queue.touch(me)
+            while not self._goes_home or held:
+                queue.touch(me, held.values())
                 try:
                     taken = None if self._goes_home else await queue.take(me)
                 except OSError:
@@ -251,8 +252,8 @@ class Crew:
                     await asyncio.sleep(_POLL)
                 else:
                     task = asyncio.ensure_future(self._create(worker, *taken))
-                    tasks.add(task)
-                    task.add_done_callback(tasks.discard)
+                    held[task] = taken[0]
+                    task.add_done_callback(held.pop)
 
     async def _create(self, worker: Worker, number: int, message: dict[str, Any]) -> None:
         await worker.create_all(message["orders"], OrderTerms(**message["terms"]))
