@@ -319,3 +319,8 @@ def test_structure_with_what_json_cannot_hold_cannot_be_made() -> None:
         Item(description="shirt", quantity=0, price=1, weight=1, extra={"seen": date(2026, 1, 31)})
 
     assert [problem.path for problem in caught.value.problems] == ["quantity", "seen"]
+
+
+def test_mapping_whose_keys_are_not_text_is_no_json() -> None:
+    with pytest.raises(ValueError, match="dict is not JSON"):
+        to_json({"parts": [{7: "x"}]})
