@@ -72,7 +72,7 @@ def read(text: str) -> list[Recorded]:
     except ValueError:
         return [_line(number, line) for number, line in enumerate(text.splitlines(), 1) if line]
     if isinstance(data, Mapping) and isinstance(data.get("log"), Mapping):
-        return [_har_entry(entry) for entry in data["log"].get("entries", ())]
+        return [_har_entry(n, entry) for n, entry in enumerate(data["log"].get("entries", ()), 1)]
     entries = data if isinstance(data, list) else [data]
     return [_record(f"entry {number}", entry) for number, entry in enumerate(entries, 1)]
 
@@ -110,11 +110,15 @@ def _record(where: str, entry: Any) -> Recorded:
     return Recorded(operation, method, urlsplit(str(url)).path, int(status), entry["body"])
 
 
-def _har_entry(entry: Mapping[str, Any]) -> Recorded:
-    request, response = entry["request"], entry["response"]
-    body = response.get("content", {}).get("text", "")
-    path = urlsplit(request["url"]).path
-    return Recorded(None, request["method"].upper(), path, int(response["status"]), body)
+def _har_entry(number: int, entry: Any) -> Recorded:
+    try:
+        request, response = entry["request"], entry["response"]
+        path = urlsplit(request["url"]).path
+        body = response.get("content", {}).get("text", "")
+        return Recorded(None, request["method"].upper(), path, int(response["status"]), body)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        message = f"entry {number} of the HAR archive has no request with a response"
+        raise ValueError(message) from None
 
 
 # --- comparing ------------------------------------------------------------------------------------

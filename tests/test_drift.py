@@ -155,6 +155,7 @@ def test_webhook_is_compared_too() -> None:
         ('{"body": {}}', "add operation, or method and url"),
         ('{"operation": "orders.buy", "body": {}}', "there is no operation 'orders.buy'"),
         ("[1]", "entry 1 is not a recorded response"),
+        ('{"log": {"entries": [{"request": {}}]}}', "entry 1 of the HAR archive has no request"),
     ],
 )
 def test_unreadable_file_says_where_and_why(text: str, message: str) -> None:
