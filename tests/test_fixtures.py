@@ -1,8 +1,5 @@
 """The fixture of the pytest plugin, used as users do."""
 
-import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -10,6 +7,7 @@ import pytest
 
 from clickpost_async import ClickPost
 from clickpost_async.sandbox import Sandbox
+from tests.helpers.pytest_run import run_pytest
 from tests.sandbox.samples import india_order
 
 WAYBILLS: list[str | None] = []
@@ -66,14 +64,4 @@ def test_plugin_imports_nothing_and_acts_on_no_test(tmp_path: Path) -> None:
         "def test_concerned(clickpost_sandbox):\n"
         "    assert os.environ['CLICKPOST_BASE_URL'] == clickpost_sandbox.base_url\n"
     )
-    environ = {name: value for name, value in os.environ.items() if "CLICKPOST" not in name}
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", str(tmp_path)],
-        cwd=tmp_path,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout
-    assert "2 passed" in run.stdout
+    assert "2 passed" in run_pytest(tmp_path)

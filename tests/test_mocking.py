@@ -6,8 +6,6 @@ Every client calls a port that refuses: what is not answered by the library is s
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import offline
 from tests.helpers.http_server import PLACED
+from tests.helpers.pytest_run import run_pytest
 from tests.helpers.scripted_transport import KEY
 from tests.sandbox.samples import india_order
 
@@ -215,14 +214,4 @@ def test_the_guard_is_on_for_every_test_where_it_is_imported(tmp_path: Path) -> 
         "    address = ClickPost('acme', 'not-a-real-key').address\n"
         "    assert address.startswith('127.0.0.1:')\n"
     )
-    environ = {name: value for name, value in os.environ.items() if "CLICKPOST" not in name}
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", str(tmp_path)],
-        cwd=tmp_path,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout
-    assert "1 passed" in run.stdout
+    assert "1 passed" in run_pytest(tmp_path)
