@@ -17,6 +17,7 @@ import trio
 
 from clickpost_async import ClickPost, NotSentError, Rate
 from clickpost_async.sandbox import Sandbox, Served
+from tests.helpers.descriptors import descriptors
 from tests.sandbox.samples import india_order
 
 CREDENTIALS = ("sandbox", "sandbox-key-not-a-secret")
@@ -52,10 +53,6 @@ def test_one_client_works_on_loops_that_follow_each_other(server: Served) -> Non
     assert len(server.sandbox.ledger()) == 30
 
 
-def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - they are counted
-
-
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts files as Linux lists them")
 @pytest.mark.parametrize("transport", [None, "httptools"])
 def test_loop_that_ends_takes_its_connections_along(
@@ -71,17 +68,17 @@ def test_loop_that_ends_takes_its_connections_along(
 
     asyncio.run(main())
     gc.collect()
-    before = open_files()
+    before = descriptors()
     for _ in range(5):
         asyncio.run(main())
     gc.collect()
     assert [loop() for loop in loops] == [None] * 6
     # The server is in this process too, and closes its side when it hears of it.
     for _ in range(1000):
-        if open_files() <= before:
+        if descriptors() <= before:
             break
         time.sleep(0.005)
-    assert open_files() <= before
+    assert descriptors() <= before
 
 
 def test_pace_holds_from_one_loop_to_the_next(server: Served) -> None:

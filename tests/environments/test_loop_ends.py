@@ -5,7 +5,6 @@ Calls go through `ClickPost`, to a sandbox in another process, whose descriptors
 
 import asyncio
 import gc
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from clickpost_async import ClickPost
 from clickpost_async._http.per_loop_adapter import PerLoopAdapter
 from tests.environments.runners import RUNNERS
+from tests.helpers.descriptors import descriptors
 from tests.helpers.process_servers import process
 from tests.sandbox.samples import CREDENTIALS
 
@@ -38,9 +38,9 @@ async def call(clickpost: ClickPost) -> None:
     assert clickpost.stats().connections == 1
 
 
-def open_descriptors() -> int:
+def descriptors_in_use() -> int:
     gc.collect()
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - they are counted
+    return descriptors()
 
 
 # A transport of asyncio warns when it is collected, where its loop was closed before.
@@ -51,13 +51,13 @@ def test_loops_closed_by_hand_leave_descriptors_where_nothing_sweeps_them(
     # The control: what the count is of.
     monkeypatch.setattr("clickpost_async._concurrency.per_loop.PerLoop.sweep", lambda _: None)
     held = []
-    before = open_descriptors()
+    before = descriptors_in_use()
     for _ in range(5):
         loop = asyncio.new_event_loop()
         loop.run_until_complete(call(clickpost))
         assert isinstance(clickpost._transport, PerLoopAdapter)
         held.append(loop)
-    assert open_descriptors() >= before + 5
+    assert descriptors_in_use() >= before + 5
     for loop in held:
         loop.run_until_complete(clickpost._transport.aclose())
         loop.run_until_complete(asyncio.sleep(0))
@@ -72,8 +72,8 @@ def test_loops_that_are_run_to_their_end_leave_no_descriptor(
         await call(clickpost)
 
     RUNNERS[name](main)
-    before = open_descriptors()
+    before = descriptors_in_use()
     for _ in range(10):
         RUNNERS[name](main)
 
-    assert open_descriptors() <= before
+    assert descriptors_in_use() <= before

@@ -20,6 +20,7 @@ from asgiref.sync import async_to_sync
 from clickpost_async import Auth, ClickPost, Get, Idempotency, RetryPolicy
 from clickpost_async._http import tls
 from clickpost_async.structures import ResponseModel
+from tests.helpers.descriptors import descriptors
 from tests.helpers.event_loops import EVERY_LOOP, LoopFactory
 from tests.helpers.scripted_transport import KEY
 
@@ -106,10 +107,6 @@ async def ask(clickpost: ClickPost) -> None:
     await asyncio.gather(*(clickpost.get(QUESTION) for _ in range(4)))
 
 
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - they are counted
-
-
 def closed_by_hand(clickpost: ClickPost, new_loop: LoopFactory) -> None:
     loop = new_loop()
     loop.run_until_complete(ask(clickpost))
@@ -187,7 +184,8 @@ def test_event_loops_leave_no_descriptor(
 
 MIDDLE = """
 import asyncio, gc, sys
-from tests.http.test_loop_ends import QUESTION, ask, client, descriptors
+from tests.helpers.descriptors import descriptors
+from tests.http.test_loop_ends import QUESTION, ask, client
 
 def stop_while_calls_are_under_way():
     loop = asyncio.new_event_loop()

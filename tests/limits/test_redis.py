@@ -17,6 +17,7 @@ from clickpost_async import ClickPost
 from clickpost_async.limits import Limiter, _distributed
 from clickpost_async.limits.redis import RedisBucket, _moved_to
 from clickpost_async.settings import Priority, Rate
+from tests.helpers.descriptors import descriptors
 from tests.helpers.redis_server import RedisServer
 from tests.limits.scripted_callers import Leaving
 
@@ -179,10 +180,10 @@ def test_event_loops_that_end_leave_no_descriptor(
             loop.close()
         else:
             asyncio.run(bucket.acquire())
-        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - they are counted
+        return descriptors()
 
     before = use_loop()
-    assert [use_loop() for _ in range(30)] == [before] * 30
+    assert max(use_loop() for _ in range(30)) <= before
     asyncio.run(bucket.aclose())
 
 
