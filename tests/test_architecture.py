@@ -116,7 +116,7 @@ def test_star_import_loads_every_public_name() -> None:
     assert set(SURFACE["clickpost_async"].split()) <= set(done.stdout.decode().split())
 
 
-def test_a_module_need_not_be_imported_by_name() -> None:
+def test_module_need_not_be_imported_by_name() -> None:
     script = """
 import clickpost_async
 print(clickpost_async.errors.NotSentError.__name__, clickpost_async.limits.TokenBucket.__name__)
@@ -126,7 +126,7 @@ print(clickpost_async.errors.NotSentError.__name__, clickpost_async.limits.Token
     assert done.stdout == b"NotSentError TokenBucket\n"
 
 
-def test_a_client_loads_nothing_more_when_a_call_fails() -> None:
+def test_client_loads_nothing_more_when_a_call_fails() -> None:
     script = """
 import asyncio, sys
 from clickpost_async import ClickPost, RetryPolicy
@@ -150,13 +150,13 @@ asyncio.run(main())
     assert done.stdout == b"2 []\n", done.stderr
 
 
-def test_an_unknown_name_is_missed_in_the_ordinary_way() -> None:
+def test_unknown_name_is_missed_in_the_ordinary_way() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Clickpost'"):
         clickpost_async.Clickpost  # noqa: B018
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
-def test_an_operation_is_a_coroutine_with_the_documented_parameters(name: str) -> None:
+def test_operation_is_a_coroutine_with_the_documented_parameters(name: str) -> None:
     chapter, verb = name.split(".")
     client = clickpost_async.ClickPost("acme", "not-a-real-key")
 
@@ -177,7 +177,7 @@ def test_every_endpoint_of_the_catalog_is_a_method_of_the_client(name: str) -> N
     assert (coroutine.__doc__ or "").strip()
 
 
-def test_the_client_takes_the_documented_settings() -> None:
+def test_client_takes_the_documented_settings() -> None:
     documented = (
         "username api_key base_url hosts rate limiter retry timeouts max_concurrency body_style"
         " transport observers"

@@ -362,7 +362,7 @@ def test_client_is_made_without_an_event_loop_and_opens_nothing() -> None:
 
 
 @virtual_time
-async def test_an_order_finds_its_endpoint_by_its_type_or_its_names() -> None:
+async def test_order_finds_its_endpoint_by_its_type_or_its_names() -> None:
     play = Play([placed()])
     async with playing(play) as clickpost:
         await clickpost.orders.create(india_order("R-1"))
@@ -454,7 +454,7 @@ async def test_value_that_is_no_order_is_reported_with_its_type_and_advice(name:
 
 
 @virtual_time
-async def test_a_call_that_was_not_awaited_is_no_order() -> None:
+async def test_call_that_was_not_awaited_is_no_order() -> None:
     coroutine: Any = later()
     async with playing(Play([placed()])) as clickpost:
         with pytest.raises(InvalidRequestError, match="got coroutine: await it first"):
@@ -490,7 +490,7 @@ async def test_all_mistakes_of_an_order_are_reported_before_anything_is_sent() -
 
 
 @virtual_time
-async def test_a_raw_body_is_a_setting() -> None:
+async def test_raw_body_is_a_setting() -> None:
     import json
 
     plain, raw = Play([placed()]), Play([placed()])
@@ -506,7 +506,7 @@ async def test_a_raw_body_is_a_setting() -> None:
 
 
 @virtual_time
-async def test_an_endpoint_of_ones_own_is_called_like_any_other() -> None:
+async def test_endpoint_of_ones_own_is_called_like_any_other() -> None:
     get = Get("/v9/own/", returns=ResponseModel, idempotency=Idempotency.SAFE, auth=Auth.KEY)
     post = Post(
         "/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE, accepts={200, 777}
@@ -662,7 +662,7 @@ async def test_options_add_up_and_what_is_not_named_stays() -> None:
 
 
 @virtual_time
-async def test_a_light_copy_may_have_an_observer_of_its_own() -> None:
+async def test_light_copy_may_have_an_observer_of_its_own() -> None:
     everybody, own = Listener(), Listener()
     async with playing([placed()], observers=[everybody]) as clickpost:
         copy = clickpost.with_options(observer=own).with_options(deadline=10)
@@ -690,7 +690,7 @@ def test_client_repr_names_its_host(base: str | None, address: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_light_copy_shares_connections() -> None:
+async def test_light_copy_shares_connections() -> None:
     async with serving() as server:
         async with ClickPost("acme", KEY, base_url=server.url) as clickpost:
             copy = clickpost.with_options(timeouts=Timeouts(read=1))
@@ -720,7 +720,7 @@ class Shop(ClickPost):
 
 
 @virtual_time
-async def test_a_light_copy_of_a_subclass_keeps_its_attributes() -> None:
+async def test_light_copy_of_a_subclass_keeps_its_attributes() -> None:
     play = Play([said(503, http=503)])
     async with Shop("acme", KEY, shop="Lotus", transport=httpx.MockTransport(play)) as shop:
         assert shop.attempts == 4
@@ -736,7 +736,7 @@ async def test_a_light_copy_of_a_subclass_keeps_its_attributes() -> None:
 
 
 @virtual_time
-async def test_a_namespace_that_was_used_before_has_the_options_of_each_copy() -> None:
+async def test_namespace_that_was_used_before_has_the_options_of_each_copy() -> None:
     play = Play([said(503, http=503)])
     async with playing(play) as clickpost:
         await asyncio.gather(clickpost.orders.create(india_order("R-1")), return_exceptions=True)
@@ -749,7 +749,7 @@ async def test_a_namespace_that_was_used_before_has_the_options_of_each_copy() -
 
 
 @virtual_time
-async def test_a_namespace_that_a_test_has_replaced_stays_replaced_in_a_light_copy() -> None:
+async def test_namespace_that_a_test_has_replaced_stays_replaced_in_a_light_copy() -> None:
     async with playing(Play([placed()])) as clickpost:
         fake: Any = object()
         clickpost.orders = fake
@@ -784,7 +784,7 @@ NAMESPACES = (
 
 
 @pytest.mark.parametrize("name", NAMESPACES)
-def test_the_class_has_the_classes_of_its_namespaces(name: str) -> None:
+def test_class_has_the_classes_of_its_namespaces(name: str) -> None:
     clickpost = ClickPost("acme", KEY)
 
     assert type(getattr(clickpost, name)) is getattr(ClickPost, name)
@@ -800,7 +800,7 @@ def test_the_class_has_the_classes_of_its_namespaces(name: str) -> None:
     ],
 )
 @pytest.mark.asyncio
-async def test_a_mock_that_is_made_by_autospec_has_the_namespaces_and_their_signatures(
+async def test_mock_that_is_made_by_autospec_has_the_namespaces_and_their_signatures(
     mock: Any,
 ) -> None:
     mock.orders.create.return_value = "placed"
@@ -817,7 +817,7 @@ async def test_a_mock_that_is_made_by_autospec_has_the_namespaces_and_their_sign
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="their AsyncMock asks the namespace's class")
 @pytest.mark.asyncio
-async def test_an_async_mock_of_the_client_has_namespaces_that_can_be_awaited() -> None:
+async def test_async_mock_of_the_client_has_namespaces_that_can_be_awaited() -> None:
     mock = AsyncMock(spec=ClickPost)
     mock.orders.create.return_value = "placed"
 
@@ -826,7 +826,7 @@ async def test_an_async_mock_of_the_client_has_namespaces_that_can_be_awaited() 
         mock.shipments  # noqa: B018 - asking is the test
 
 
-def test_a_client_loads_no_namespace_that_is_not_used() -> None:
+def test_client_loads_no_namespace_that_is_not_used() -> None:
     script = """
 import sys
 from clickpost_async import ClickPost
@@ -842,7 +842,7 @@ print([name for name in sys.modules if name.endswith((".reports", ".returns", ".
 
 
 @pytest.mark.asyncio
-async def test_a_sandbox_in_a_container_is_called_in_plain_http_and_gives_its_labels(
+async def test_sandbox_in_a_container_is_called_in_plain_http_and_gives_its_labels(
     clickpost_sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -938,14 +938,14 @@ async def test_calls_in_flight_when_the_client_closes_end_in_a_clear_error() -> 
 
 
 @pytest.mark.asyncio
-async def test_a_client_that_was_never_used_closes_as_well() -> None:
+async def test_client_that_was_never_used_closes_as_well() -> None:
     async with ClickPost("acme", KEY) as clickpost:
         pass
     await clickpost.aclose()
 
 
 @virtual_time
-async def test_a_transport_of_ones_own_is_closed_with_the_client() -> None:
+async def test_transport_of_ones_own_is_closed_with_the_client() -> None:
     class Transport(httpx.MockTransport):
         closed = 0
 
@@ -963,7 +963,7 @@ async def test_a_transport_of_ones_own_is_closed_with_the_client() -> None:
 
 
 @virtual_time
-async def test_an_observer_that_fails_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_observer_that_fails_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
     def fails(event: object) -> None:
         message = "observer"
         raise RuntimeError(message)

@@ -204,7 +204,7 @@ def test_offline_gives_the_environment_back(
     assert os.environ.get("CLICKPOST_BASE_URL") == before
 
 
-def test_the_guard_is_on_for_every_test_where_it_is_imported(tmp_path: Path) -> None:
+def test_guard_is_on_for_every_test_where_it_is_imported(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(
         "from clickpost_async.testing.fixtures import clickpost_offline as clickpost_offline\n"
     )

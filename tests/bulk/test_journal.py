@@ -67,7 +67,7 @@ def states(path: Path) -> dict[str, str]:
 
 
 @virtual_time
-async def test_a_mark_can_be_read_from_outside_when_it_returns(tmp_path: Path) -> None:
+async def test_mark_can_be_read_from_outside_when_it_returns(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     async with Journal.at(path, account=ME) as journal:
         assert (await journal.admit(entry(1))).action is Action.SEND
@@ -204,7 +204,7 @@ def test_journal_works_on_trio(tmp_path: Path) -> None:
 
 
 @virtual_time
-async def test_an_order_is_known_again_by_a_later_run(tmp_path: Path) -> None:
+async def test_order_is_known_again_by_a_later_run(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     for run in range(3):
         async with Journal.at(path, account=ME) as journal:
@@ -239,7 +239,7 @@ async def test_l14_other_contents_replace_what_is_recorded_only_where_there_sure
 
 @pytest.mark.parametrize("state", JournalState)
 @virtual_time
-async def test_an_invalid_order_is_recorded_only_where_there_surely_is_no_order(
+async def test_invalid_order_is_recorded_only_where_there_surely_is_no_order(
     state: JournalState, tmp_path: Path
 ) -> None:
     path = tmp_path / "run.db"
@@ -275,7 +275,7 @@ async def test_sent_state_is_kept_until_the_order_is_done(tmp_path: Path) -> Non
 
 
 @virtual_time
-async def test_the_first_of_two_rows_is_the_one_that_is_known(tmp_path: Path) -> None:
+async def test_first_of_two_rows_is_the_one_that_is_known(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     async with Journal.at(path, account=ME) as journal:
         await journal.admit(entry(1, position=3))
@@ -410,7 +410,7 @@ async def test_only_its_owner_can_read_it_whatever_was_there_before(
 
 
 @virtual_time
-async def test_a_journal_that_others_could_read_is_theirs_no_longer(tmp_path: Path) -> None:
+async def test_journal_that_others_could_read_is_theirs_no_longer(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     crashed = tmp_path / "crashed"
     crashed.mkdir()
@@ -453,7 +453,7 @@ asyncio.run(main())
 
 @pytest.mark.fault("L07")
 @pytest.mark.asyncio
-async def test_l07_a_second_process_is_refused_at_once_until_the_first_is_gone(
+async def test_l07_second_process_is_refused_at_once_until_the_first_is_gone(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "run.db"
@@ -501,7 +501,7 @@ FOREIGN: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("what", FOREIGN)
 @virtual_time
-async def test_a_file_that_is_no_journal_is_left_alone(what: str, tmp_path: Path) -> None:
+async def test_file_that_is_no_journal_is_left_alone(what: str, tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     FOREIGN[what](path)
     if not path.is_symlink():
@@ -520,7 +520,7 @@ async def test_a_file_that_is_no_journal_is_left_alone(what: str, tmp_path: Path
 
 
 @virtual_time
-async def test_a_lock_file_that_is_something_else_is_left_alone(tmp_path: Path) -> None:
+async def test_lock_file_that_is_something_else_is_left_alone(tmp_path: Path) -> None:
     lock = tmp_path / "run.db-lock"
     lock.write_text("what somebody keeps beside it")
     assert "is not the lock file of a journal" in await refused(tmp_path / "run.db")
@@ -569,7 +569,7 @@ def damaged(path: Path) -> None:
     ],
 )
 @virtual_time
-async def test_l04_a_file_that_cannot_be_trusted_is_refused_and_left_as_it_is(
+async def test_l04_file_that_cannot_be_trusted_is_refused_and_left_as_it_is(
     harm: Callable[[Path], None], words: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "run.db"
@@ -585,7 +585,7 @@ async def test_l04_a_file_that_cannot_be_trusted_is_refused_and_left_as_it_is(
 @pytest.mark.fault("L04")
 @pytest.mark.parametrize("harm", ["deleted", "cut", "flipped", "shm deleted"])
 @pytest.mark.asyncio
-async def test_l04_a_log_that_lost_what_was_acknowledged_is_noticed(
+async def test_l04_log_that_lost_what_was_acknowledged_is_noticed(
     harm: str, tmp_path: Path
 ) -> None:
     path, log = tmp_path / "run.db", tmp_path / "run.db-wal"
@@ -619,7 +619,7 @@ async def test_l04_a_log_that_lost_what_was_acknowledged_is_noticed(
 @pytest.mark.fault("L04")
 @pytest.mark.parametrize("lost", ["the log", "the log and the count"])
 @pytest.mark.asyncio
-async def test_l04_a_log_that_is_missing_is_noticed_without_a_count_of_commits_too(
+async def test_l04_log_that_is_missing_is_noticed_without_a_count_of_commits_too(
     lost: str, tmp_path: Path
 ) -> None:
     path, crashed = tmp_path / "run.db", tmp_path / "crashed"
@@ -651,7 +651,7 @@ async def test_every_commit_is_flushed_to_the_disk(tmp_path: Path) -> None:
 
 
 @virtual_time
-async def test_the_time_of_a_doubt_is_that_of_its_last_sending(
+async def test_time_of_a_doubt_is_that_of_its_last_sending(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments = itertools.count(1)
@@ -717,7 +717,7 @@ def version_1(path: Path, rows: Sequence[tuple[object, ...]]) -> None:
 
 
 @virtual_time
-async def test_a_journal_of_version_1_is_taken_over_and_its_ages_are_not_believed(
+async def test_journal_of_version_1_is_taken_over_and_its_ages_are_not_believed(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "run.db"
@@ -747,7 +747,7 @@ async def test_a_journal_of_version_1_is_taken_over_and_its_ages_are_not_believe
 
 
 @virtual_time
-async def test_a_journal_of_version_1_that_lacks_its_log_is_refused_as_it_is(
+async def test_journal_of_version_1_that_lacks_its_log_is_refused_as_it_is(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "run.db"
@@ -769,7 +769,7 @@ async def test_a_journal_of_version_1_that_lacks_its_log_is_refused_as_it_is(
     ],
 )
 @virtual_time
-async def test_l06_a_place_that_cannot_be_written_is_refused(
+async def test_l06_place_that_cannot_be_written_is_refused(
     where: str, words: str, tmp_path: Path
 ) -> None:
     (tmp_path / "a-directory").mkdir()
@@ -813,7 +813,7 @@ except JournalError:
 
 @pytest.mark.fault("L05")
 @pytest.mark.asyncio
-async def test_l05_a_full_disk_stops_everything_and_costs_nothing_that_was_acknowledged(
+async def test_l05_full_disk_stops_everything_and_costs_nothing_that_was_acknowledged(
     tmp_path: Path,
 ) -> None:
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
@@ -834,7 +834,7 @@ async def test_l05_a_full_disk_stops_everything_and_costs_nothing_that_was_ackno
 
 @pytest.mark.fault("L13")
 @virtual_time
-async def test_l13_a_writer_that_dies_fails_all_who_wait_and_all_who_come(
+async def test_l13_writer_that_dies_fails_all_who_wait_and_all_who_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Journal.at(tmp_path / "run.db", account=ME) as journal:

@@ -114,7 +114,7 @@ async def test_how_long_that_may_last_is_a_setting(max_outage: float, halts_at: 
 
 @pytest.mark.parametrize("seconds", [3.0, 30.0, 50.0, 59.0])
 @virtual_time
-async def test_a_host_that_comes_back_before_max_outage_is_found_before_the_run_halts(
+async def test_host_that_comes_back_before_max_outage_is_found_before_the_run_halts(
     seconds: float, heard: list[tuple[float, str]]
 ) -> None:
     # The circuit breaker probes after 5, 15, 35 and 75 s.
@@ -129,7 +129,7 @@ async def test_a_host_that_comes_back_before_max_outage_is_found_before_the_run_
 
 
 @virtual_time
-async def test_a_host_that_flaps_for_minutes_gets_no_storm_of_requests_and_all_orders() -> None:
+async def test_host_that_flaps_for_minutes_gets_no_storm_of_requests_and_all_orders() -> None:
     async def flap(request: httpx.Request) -> httpx.Response:
         # Three seconds away, one second there.
         if now() < 300 and now() % 4 < 3:
@@ -148,7 +148,7 @@ async def test_a_host_that_flaps_for_minutes_gets_no_storm_of_requests_and_all_o
 
 
 @virtual_time
-async def test_a_run_that_is_to_wait_for_ever_does(heard: list[tuple[float, str]]) -> None:
+async def test_run_that_is_to_wait_for_ever_does(heard: list[tuple[float, str]]) -> None:
     play = Play([until(3600, REFUSED, placed())])
     outcomes, report = await run(play, 200, max_outage=math.inf)
     assert report.halted is None
@@ -243,7 +243,7 @@ async def test_refusals_are_responses(heard: list[tuple[float, str]]) -> None:
 
 
 @virtual_time
-async def test_a_slow_courier_is_no_outage(heard: list[tuple[float, str]]) -> None:
+async def test_slow_courier_is_no_outage(heard: list[tuple[float, str]]) -> None:
     async def slow(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(55)
         return placed()

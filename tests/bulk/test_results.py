@@ -155,7 +155,7 @@ def first_cell(path: Path, name: str) -> str:
 
 @pytest.mark.fault("S08")
 @pytest.mark.parametrize("formula", FORMULAS)
-def test_s08_a_cell_that_a_spreadsheet_would_run_is_written_as_text(
+def test_s08_cell_that_a_spreadsheet_would_run_is_written_as_text(
     formula: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "results.csv"

@@ -113,7 +113,7 @@ async def test_l15_new_rows_are_added_and_missing_ones_counted(journal: Path) ->
 
 @pytest.mark.fault("L14")
 @virtual_time
-async def test_l14_an_order_that_is_placed_stays_placed_however_its_row_changes(
+async def test_l14_order_that_is_placed_stays_placed_however_its_row_changes(
     journal: Path,
 ) -> None:
     sandbox = Sandbox()
@@ -150,7 +150,7 @@ async def test_l14_an_order_that_is_placed_stays_placed_however_its_row_changes(
 
 
 @virtual_time
-async def test_an_order_that_was_rejected_may_be_corrected(journal: Path) -> None:
+async def test_order_that_was_rejected_may_be_corrected(journal: Path) -> None:
     sandbox = Sandbox()
     async with at(sandbox) as clickpost:
         bad, _ = await run(clickpost, orders(1, drop_info__drop_pincode="999999"), journal)
@@ -159,7 +159,7 @@ async def test_an_order_that_was_rejected_may_be_corrected(journal: Path) -> Non
 
 
 @virtual_time
-async def test_the_same_order_is_the_same_however_it_is_given(journal: Path) -> None:
+async def test_same_order_is_the_same_however_it_is_given(journal: Path) -> None:
     sandbox = Sandbox()
     shape = india_order("R-1")
     spelled = india_order("R-1", shipment_details__courier_partner="4")
@@ -295,7 +295,7 @@ async def test_orders_that_did_not_leave_are_sent_at_once_by_the_next_run(journa
 
 @pytest.mark.fault("A10")
 @virtual_time
-async def test_a10_the_journals_clock_polls_what_is_worked_on_also_after_a_restart(
+async def test_a10_journals_clock_polls_what_is_worked_on_also_after_a_restart(
     journal: Path,
 ) -> None:
     sandbox = Sandbox(async_polls=3)
@@ -397,7 +397,7 @@ async def test_duplicate_order_in_an_input_is_placed_once(journal: Path) -> None
 @pytest.mark.fault("L05")
 @pytest.mark.fault("L13")
 @virtual_time
-async def test_l05_a_journal_that_cannot_be_written_ends_the_run_and_nothing_more_is_sent(
+async def test_l05_journal_that_cannot_be_written_ends_the_run_and_nothing_more_is_sent(
     journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox = Sandbox(courier_seconds=1)
@@ -501,7 +501,7 @@ async def test_order_with_its_keys_in_another_order_is_the_same_order(journal: P
 
 
 @virtual_time
-async def test_a_resend_begins_a_new_settle_delay(
+async def test_resend_begins_a_new_settle_delay(
     journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped after it was sent again, an order is left alone from then on, not from before."""
@@ -532,7 +532,7 @@ async def test_a_resend_begins_a_new_settle_delay(
 @pytest.mark.fault("C01")
 @pytest.mark.parametrize("jump", [3600.0, 86_400.0, -3600.0])
 @virtual_time
-async def test_c01_a_wall_clock_that_was_set_between_two_runs_shortens_no_settle_delay(
+async def test_c01_wall_clock_that_was_set_between_two_runs_shortens_no_settle_delay(
     jump: float, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox = Sandbox(courier_seconds=20, racy=True)
@@ -576,7 +576,7 @@ PAGES: dict[str, httpx.Response] = {
 
 @pytest.mark.parametrize("page", PAGES)
 @virtual_time
-async def test_the_page_of_a_gateway_strikes_no_order_off(page: str, journal: Path) -> None:
+async def test_page_of_a_gateway_strikes_no_order_off(page: str, journal: Path) -> None:
     sandbox = Sandbox(courier_seconds=1)
     is_broken = True
     door = Door(sandbox, instead=lambda *_: PAGES[page] if is_broken else None)
@@ -621,7 +621,7 @@ async def test_l08_stopped_run_finishes_the_orders_in_flight(journal: Path) -> N
 
 @pytest.mark.fault("L11")
 @virtual_time
-async def test_l11_an_input_that_fails_loses_nothing_that_was_read(journal: Path) -> None:
+async def test_l11_input_that_fails_loses_nothing_that_was_read(journal: Path) -> None:
     def fails() -> Any:
         yield from orders(1, 2, 3)
         raise KeyError("line 4")

@@ -133,7 +133,7 @@ async def test_waiting_orders_are_pending_at_once(
 
 
 @virtual_time
-async def test_an_order_that_is_in_doubt_does_not_settle_before_it_ends(tmp_path: Path) -> None:
+async def test_order_that_is_in_doubt_does_not_settle_before_it_ends(tmp_path: Path) -> None:
     journal = tmp_path / "run.db"
     async with playing([httpx.ReadError("")]) as clickpost:
         run = create(clickpost, orders(*range(5)), journal=journal)
@@ -210,7 +210,7 @@ async def test_attempts_on_the_wire_finish_within_the_grace_period(
 
 
 @virtual_time
-async def test_a_second_stop_may_shorten_the_grace_period() -> None:
+async def test_second_stop_may_shorten_the_grace_period() -> None:
     async with playing([never_answers]) as clickpost:
         run = create(clickpost, orders(*range(5)))
         async with run:
@@ -273,7 +273,7 @@ async def test_order_cut_off_after_a_stop_is_looked_up_within_the_grace_period()
 
 
 @virtual_time
-async def test_a_run_that_is_stopped_before_it_is_entered_sends_nothing() -> None:
+async def test_run_that_is_stopped_before_it_is_entered_sends_nothing() -> None:
     play = Play([placed()])
     async with playing(play) as clickpost:
         run = create(clickpost, orders(1, 2, 3))
@@ -315,7 +315,7 @@ async def test_order_that_waits_for_the_journal_at_the_stop_is_not_sent(
 
 
 @virtual_time
-async def test_an_order_that_is_about_to_leave_at_the_stop_is_not_sent(
+async def test_order_that_is_about_to_leave_at_the_stop_is_not_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its sending mark becomes durable in the very moment in which the run is stopped."""
@@ -345,7 +345,7 @@ async def test_an_order_that_is_about_to_leave_at_the_stop_is_not_sent(
 
 
 @virtual_time
-async def test_an_idle_input_does_not_hold_a_stop_up() -> None:
+async def test_idle_input_does_not_hold_a_stop_up() -> None:
     async def idle() -> AsyncIterator[Any]:
         yield india_order("R-1")
         await asyncio.sleep(10_000)
@@ -357,7 +357,7 @@ async def test_an_idle_input_does_not_hold_a_stop_up() -> None:
 
 
 @virtual_time
-async def test_a_place_that_is_had_at_the_moment_of_the_stop_is_given_back() -> None:
+async def test_place_that_is_had_at_the_moment_of_the_stop_is_given_back() -> None:
     play = Play([slowly(1)])
     async with playing(play, max_concurrency=3) as clickpost:
         for after in (0.5, 1.0, 1.5, 2.0, 2.000001):
@@ -408,7 +408,7 @@ async def test_orders_that_other_processes_create_have_the_grace_period(
 
 
 @virtual_time
-async def test_a_run_that_is_cancelled_from_outside_is_cancelled() -> None:
+async def test_run_that_is_cancelled_from_outside_is_cancelled() -> None:
     """Its own ends are not mistaken for those of whoever runs it."""
 
     async def work(clickpost: ClickPost) -> None:

@@ -155,7 +155,7 @@ def test_unknown_outcome_sets_the_exit_code_and_is_settled_by_resolve(
     assert {name: len(bought) for name, bought in served.sandbox.ledger().items()} == {"B-1": 1}
 
 
-def test_a_key_that_is_refused_halts_the_run(served: Served, tmp_path: Path) -> None:
+def test_key_that_is_refused_halts_the_run(served: Served, tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders(*(f"B-{number}" for number in range(300))))
 
     done = push(served, file, CLICKPOST_API_KEY="a-wrong-key-that-is-obviously-fake")
@@ -187,7 +187,7 @@ def test_orders_may_come_from_standard_input(served: Served) -> None:
     assert served.sandbox.ledger().keys() == {"B-1", "B-2"}
 
 
-def test_a_foreign_file_is_read_with_a_map(served: Served, tmp_path: Path) -> None:
+def test_foreign_file_is_read_with_a_map(served: Served, tmp_path: Path) -> None:
     order = india_order("B-1")
     fields = {
         **{f"pickup_info.{name}": value for name, value in order["pickup_info"].items()},
@@ -391,7 +391,7 @@ async def test_quiet_run_prints_no_progress(
 # --- rows that contradict, or have changed ------------------------------------------------------
 
 
-def test_an_order_whose_row_has_changed_keeps_its_waybill_in_the_results(
+def test_order_whose_row_has_changed_keeps_its_waybill_in_the_results(
     served: Served, tmp_path: Path
 ) -> None:
     results = tmp_path / "results.csv"
@@ -485,7 +485,7 @@ def show_bar(server: Served, file: Path, **more: str) -> bytes:
     return shown
 
 
-def test_a_terminal_shows_a_bar(served: Served, tmp_path: Path) -> None:
+def test_terminal_shows_a_bar(served: Served, tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2"))
     shown = show_bar(served, file, COLUMNS="150")
 
@@ -530,7 +530,7 @@ def test_l09_suspended_process_continues_without_a_burst_or_a_second_label(
 
 
 @pytest.mark.fault("L10")
-def test_l10_a_process_without_free_file_descriptors_sends_nothing_it_cannot_account_for(
+def test_l10_process_without_free_file_descriptors_sends_nothing_it_cannot_account_for(
     served: Served, tmp_path: Path
 ) -> None:
     names = [f"B-{number}" for number in range(200)]
@@ -570,9 +570,7 @@ def test_r01_unreachable_fleet_is_reported_in_one_line(
     assert served.sandbox.ledger() == {}
 
 
-def test_a_redis_password_among_the_arguments_is_warned_about(
-    served: Served, tmp_path: Path
-) -> None:
+def test_redis_password_among_the_arguments_is_warned_about(served: Served, tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1"))
 
     # Without --fleet, which it implies: the orders are not sent from here.
@@ -594,7 +592,7 @@ def run_bulk(*arguments: object, **more: str) -> subprocess.CompletedProcess[str
 
 
 @pytest.mark.parametrize("option", ["--results", "--errors", "--merge", "--journal"])
-def test_an_output_that_is_the_input_is_refused_and_the_input_stays(
+def test_output_that_is_the_input_is_refused_and_the_input_stays(
     option: str, tmp_path: Path
 ) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1"))
@@ -622,7 +620,7 @@ def test_results_and_errors_in_one_file_are_refused(tmp_path: Path) -> None:
     assert "is the same file as --results" in done.stderr
 
 
-def test_a_run_without_a_key_leaves_the_results_of_yesterday_alone(tmp_path: Path) -> None:
+def test_run_without_a_key_leaves_the_results_of_yesterday_alone(tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1"))
     results = saved(tmp_path / "results.csv", "of yesterday")
     errors = saved(tmp_path / "errors.csv", "of yesterday")
@@ -636,7 +634,7 @@ def test_a_run_without_a_key_leaves_the_results_of_yesterday_alone(tmp_path: Pat
 
 
 @pytest.mark.parametrize("option", [(), ("--dry-run",)])
-def test_a_file_whose_columns_are_not_ours_is_a_usage_error_with_a_proposal(
+def test_file_whose_columns_are_not_ours_is_a_usage_error_with_a_proposal(
     option: tuple[str, ...], tmp_path: Path
 ) -> None:
     titles = "Name,Financial Status,Lineitem name,Shipping Name"
@@ -663,7 +661,7 @@ def test_columns_of_unknown_origin_are_named_and_a_map_is_proposed(tmp_path: Pat
     assert f"write a starter map: clickpost bulk map {file}" in done.stderr
 
 
-def test_a_reader_that_ends_early_gets_no_traceback(tmp_path: Path) -> None:
+def test_reader_that_ends_early_gets_no_traceback(tmp_path: Path) -> None:
     wrong = india_order("B-1", drop_info__drop_pincode="41100")
     file = saved(tmp_path / "day.jsonl", (json.dumps(wrong) + "\n") * 3_000)
 
@@ -679,7 +677,7 @@ def test_a_reader_that_ends_early_gets_no_traceback(tmp_path: Path) -> None:
     assert running.returncode == 141
 
 
-def test_a_dry_run_counts_what_is_skipped_and_refused(tmp_path: Path) -> None:
+def test_dry_run_counts_what_is_skipped_and_refused(tmp_path: Path) -> None:
     columns = saved(
         tmp_path / "map.toml",
         'ignore_others = true\n[skip]\n"done" = { Status = "done" }\nvoid = { Status = "void" }\n',
@@ -693,7 +691,7 @@ def test_a_dry_run_counts_what_is_skipped_and_refused(tmp_path: Path) -> None:
     assert done.stderr == "4 rows: 0 orders, 3 skipped (done 2, void 1), 1 refused\n"
 
 
-def test_a_map_is_written_once_and_a_template_can_be_checked(tmp_path: Path) -> None:
+def test_map_is_written_once_and_a_template_can_be_checked(tmp_path: Path) -> None:
     titles = "Name,Financial Status,Lineitem name"
     file = saved(tmp_path / "export.csv", f"{titles}\n#1,paid,Lamp\n")
     columns, filled = tmp_path / "shop.toml", tmp_path / "orders.xlsx"
@@ -711,7 +709,7 @@ def test_a_map_is_written_once_and_a_template_can_be_checked(tmp_path: Path) -> 
     assert dry.stderr == "1 row: 1 order\n"
 
 
-def test_a_run_shows_its_first_rejections_and_where_the_others_are(
+def test_run_shows_its_first_rejections_and_where_the_others_are(
     served: Served, tmp_path: Path
 ) -> None:
     wrong = [
@@ -741,7 +739,7 @@ def test_a_run_shows_its_first_rejections_and_where_the_others_are(
         ("403-0000001-0000001", "403-0000001-0000001"),
     ],
 )
-def test_a_label_is_named_by_its_reference(reference: str, name: str) -> None:
+def test_label_is_named_by_its_reference(reference: str, name: str) -> None:
     assert file_name(reference) == name
 
 
@@ -763,7 +761,7 @@ def test_a_label_is_named_by_its_reference(reference: str, name: str) -> None:
         "abc",
     ],
 )
-def test_the_name_of_a_label_is_safe_on_every_system(reference: str) -> None:
+def test_name_of_a_label_is_safe_on_every_system(reference: str) -> None:
     name = file_name(reference)
 
     assert re.fullmatch(r"[\w#()+,=@.-][\w#()+,=@ .-]*", name, re.ASCII)
@@ -778,7 +776,7 @@ def test_references_that_differ_have_labels_that_differ() -> None:
     assert len({file_name(reference).casefold() for reference in references}) == len(references)
 
 
-def test_the_bar_of_a_narrow_terminal_keeps_its_count(served: Served, tmp_path: Path) -> None:
+def test_bar_of_a_narrow_terminal_keeps_its_count(served: Served, tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2"))
     shown = show_bar(served, file, COLUMNS="80")
 

@@ -37,7 +37,7 @@ def cells(text: str) -> dict[str, str]:
 
 
 @pytest.mark.asyncio
-async def test_a_file_of_orders_becomes_waybills_and_reasons(
+async def test_file_of_orders_becomes_waybills_and_reasons(
     some_orders: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = await run(some_orders, rate=1000, faults=False)
@@ -67,7 +67,7 @@ async def test_a_file_of_orders_becomes_waybills_and_reasons(
     assert sorted(outcomes) == ["placed", "rejected"]
 
 
-def test_the_command_runs_the_whole_job() -> None:
+def test_command_runs_the_whole_job() -> None:
     said = subprocess.run(
         [sys.executable, "-W", "error", "-m", "clickpost_async", "demo", "--rate", "1000"],
         capture_output=True,

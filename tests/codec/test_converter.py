@@ -104,7 +104,7 @@ def read(**fields: Any) -> Tree:
         ("by_name", {"x": {"name": "a"}}, {"x": Leaf(name="a")}),
     ],
 )
-def test_an_odd_spelling_is_read(field: str, raw: Any, value: Any) -> None:
+def test_odd_spelling_is_read(field: str, raw: Any, value: Any) -> None:
     tree = read(**{field: raw})
 
     assert getattr(tree, field) == value
@@ -198,7 +198,7 @@ def test_nulls_and_missing_keys_are_the_same() -> None:
 
 
 @pytest.mark.parametrize("older_first", [True, False])
-def test_the_main_spelling_wins_over_the_older_one(*, older_first: bool) -> None:
+def test_main_spelling_wins_over_the_older_one(*, older_first: bool) -> None:
     fields = {"older": 1, "main": 2} if older_first else {"main": 2, "older": 1}
 
     assert read(**fields).either == 2
@@ -256,7 +256,7 @@ def test_response_is_unstructured_with_wire_names() -> None:
 # --- strict -------------------------------------------------------------------------------------
 
 
-def test_a_refusal_holds_no_trace_of_the_first_try() -> None:
+def test_refusal_holds_no_trace_of_the_first_try() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         structure(india({"drop_info.drop_pincode": "1"}), IndiaOrder)
 
@@ -282,7 +282,7 @@ class Numbered(RequestModel):
         ("number", "1e2", 100.0),
     ],
 )
-def test_a_number_written_as_text_is_a_number_on_the_wire(
+def test_number_written_as_text_is_a_number_on_the_wire(
     field: str, text: str, number: float
 ) -> None:
     numbered = structure({field: text}, Numbered)

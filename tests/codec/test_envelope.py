@@ -57,7 +57,7 @@ JSON = st.recursive(
         ({"meta": {"status": 200, "username": "acme", "next": None}}, MetaStatus(200, "")),
     ],
 )
-def test_the_verdict_is_found_in_every_shape(body: Any, verdict: MetaStatus) -> None:
+def test_verdict_is_found_in_every_shape(body: Any, verdict: MetaStatus) -> None:
     assert meta_status_of(body) == verdict
 
 
@@ -88,13 +88,13 @@ def test_without_a_verdict_there_is_none(body: Any) -> None:
     "status",
     [True, False, 200.0, None, "", "2 00", "two", "20000", "-200", "２００", [200], {"a": 1}],
 )
-def test_a_status_that_is_no_small_whole_number_is_none(status: Any) -> None:
+def test_status_that_is_no_small_whole_number_is_none(status: Any) -> None:
     assert meta_status_of({"meta": {"status": status, "message": "?"}}) is None
     assert meta_status_of({"status_code": status}) is None
 
 
 @pytest.mark.parametrize("status", [10_000, 10**50, -1, -200])
-def test_a_number_that_no_table_could_hold_is_no_status(status: int) -> None:
+def test_number_that_no_table_could_hold_is_no_status(status: int) -> None:
     assert meta_status_of({"meta": {"status": status, "message": "?"}}) is None
 
 
@@ -140,17 +140,17 @@ def test_success_flag_never_matters(status: int, success: Any) -> None:
         ('{"reason": null}', '{"reason": null}'),
     ],
 )
-def test_a_message_is_read_whatever_clickpost_made_of_it(message: Any, line: str) -> None:
+def test_message_is_read_whatever_clickpost_made_of_it(message: Any, line: str) -> None:
     assert meta_status_of({"meta": {"status": 400, "message": message}}) == MetaStatus(400, line)
 
 
-def test_a_message_is_one_line() -> None:
+def test_message_is_one_line() -> None:
     verdict = meta_status_of({"meta": {"status": 319, "message": "first\nsecond\r\n\tthird"}})
 
     assert verdict == MetaStatus(319, "first second third")
 
 
-def test_an_endless_message_is_cut() -> None:
+def test_endless_message_is_cut() -> None:
     verdict = meta_status_of({"meta": {"status": 319, "message": "x" * 10**6}})
 
     assert verdict is not None
@@ -207,7 +207,7 @@ def test_response_without_a_result_is_empty(body: Any) -> None:
     assert rows_from_result({**body, "result": body.get("result") or None}) == {"rows": []}
 
 
-def test_a_result_is_taken_as_it_is() -> None:
+def test_result_is_taken_as_it_is() -> None:
     assert result_of({"result": {"waybill": "W1"}}) == {"waybill": "W1"}
     assert rows_from_result({"result": [{"waybill": "W1"}]}) == {"rows": [{"waybill": "W1"}]}
     assert whole_body({"token": "t"}) == {"token": "t"}
@@ -227,7 +227,7 @@ def test_rows_that_are_no_objects_are_unreadable(result: Any) -> None:
 
 
 @pytest.mark.parametrize("result", [None, False, "", [], {}, 0, [None]])
-def test_a_result_that_is_empty_in_any_type_is_empty(result: Any) -> None:
+def test_result_that_is_empty_in_any_type_is_empty(result: Any) -> None:
     body = {"meta": {"status": 200}, "result": result}
 
     assert rows_from_result(body) == {"rows": []}
@@ -242,7 +242,7 @@ def test_null_rows_are_left_out() -> None:
     assert rows_from_result({"result": [None, {"a": 1}, None]}) == {"rows": [{"a": 1}]}
 
 
-def test_a_result_in_a_list_of_one_is_read() -> None:
+def test_result_in_a_list_of_one_is_read() -> None:
     body = {"meta": {"status": 200}, "result": [{"waybill": "W1"}]}
 
     assert only_row(body) == {"waybill": "W1"}
@@ -250,7 +250,7 @@ def test_a_result_in_a_list_of_one_is_read() -> None:
 
 
 @pytest.mark.parametrize("result", ["text", True, 5, [1], [[]], [{}, {}]])
-def test_a_result_that_is_no_object_is_unreadable(result: Any) -> None:
+def test_result_that_is_no_object_is_unreadable(result: Any) -> None:
     body = {"meta": {"status": 200}, "result": result}
 
     assert only_row(body) is order_of(body) is None
@@ -327,14 +327,14 @@ def test_children_come_as_a_list_or_as_an_object(children: Any) -> None:
 
 
 @pytest.mark.parametrize("child", [_SHAPED[0], {"waybill": "W1-1", "sku": "A"}])
-def test_a_single_child_may_stand_alone(child: Any) -> None:
+def test_single_child_may_stand_alone(child: Any) -> None:
     (found,) = order_of({"result": {"children": child}})["children"]
 
     assert found["waybill"] == "W1-1"
     assert found["item"]["sku"] == "A"
 
 
-def test_a_flat_child_gets_an_item() -> None:
+def test_flat_child_gets_an_item() -> None:
     flat = {
         "waybill": "W1-1",
         "description": "shirt",
@@ -362,7 +362,7 @@ def test_readers_never_raise_on_junk(result: Any) -> None:
 
 
 @given(JSON, JSON)
-def test_an_order_is_read_without_changing_the_body(children: Any, order_id: Any) -> None:
+def test_order_is_read_without_changing_the_body(children: Any, order_id: Any) -> None:
     body = {"result": {"children": children, "order_id": 1}, "order_id": order_id}
     before = json.dumps(body)
 

@@ -377,7 +377,7 @@ async def test_probe_without_a_verdict_leaves_it_open_and_the_next_one_is_tried_
 
 
 @virtual_time
-async def test_a_permit_from_before_an_outage_does_not_hold_after_it() -> None:
+async def test_permit_from_before_an_outage_is_invalid_after_it() -> None:
     breaker = CircuitBreaker()
     with await breaker.acquire() as before:
         assert before.is_valid

@@ -19,7 +19,7 @@ def test_readme_is_short() -> None:
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!https:)([^)#]+)", TEXT))))
-def test_a_link_leads_to_a_file(link: str) -> None:
+def test_link_leads_to_a_file(link: str) -> None:
     assert (ROOT / link).is_file()
 
 

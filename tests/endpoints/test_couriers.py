@@ -116,7 +116,7 @@ async def test_mistakes_name_the_parcel_that_they_are_in() -> None:
 
 @pytest.mark.parametrize("result", ["none", [4], {"accounts": {"a": 1}}, {"accounts": [4]}])
 @pytest.mark.asyncio
-async def test_a_damaged_list_of_accounts_does_not_pass_for_an_empty_one(result: Any) -> None:
+async def test_damaged_list_of_accounts_does_not_pass_for_an_empty_one(result: Any) -> None:
     async with client(Server(result)) as clickpost:
         with pytest.raises(UnreadableReplyError):
             await Couriers(clickpost._caller).accounts()

@@ -149,7 +149,7 @@ UNBOOKED = [Fault.BUSY, Fault.SERVER_ERROR]
 @pytest.mark.parametrize("fault", [*BOOKED, *UNBOOKED])
 @pytest.mark.parametrize("look_up", [True, False])
 @virtual_time
-async def test_a02_an_http_5xx_leaves_the_order_in_doubt_and_then_placed_once(
+async def test_a02_http_5xx_leaves_the_order_in_doubt_and_then_placed_once(
     fault: Fault, look_up: bool
 ) -> None:
     sandbox = Sandbox()
@@ -177,7 +177,7 @@ async def test_a02_without_settling_a_racy_server_sells_two_labels() -> None:
 
 @pytest.mark.fault("A03")
 @virtual_time
-async def test_a03_a_code_500_after_booking_is_found_again() -> None:
+async def test_a03_code_500_after_booking_is_found_again() -> None:
     sandbox = Sandbox()
     sandbox.faults.next(Fault.OOPS)
     assert (await placed_once(sandbox)).response.reconciled
@@ -202,7 +202,7 @@ async def test_a04_busy_courier_is_retried_after_a_delay(word: str) -> None:
 @pytest.mark.fault("A04")
 @pytest.mark.parametrize("word", ["COURIER-BUSY", "COURIER-SLOW"])
 @virtual_time
-async def test_a04_a_courier_that_stays_busy_leaves_the_order_unknown_and_not_rejected(
+async def test_a04_courier_that_stays_busy_leaves_the_order_unknown_and_not_rejected(
     word: str,
 ) -> None:
     sandbox = Sandbox()
@@ -236,7 +236,7 @@ async def test_a05_refusal_of_a_courier_is_rejected_with_its_message_and_not_ret
 
 @pytest.mark.fault("A06")
 @virtual_time
-async def test_a06_the_waybill_is_taken_from_323() -> None:
+async def test_a06_waybill_is_taken_from_323() -> None:
     sandbox = Sandbox()
     sandbox.faults.next(Fault.DROP_AFTER)
     order = await placed_once(sandbox, retry=RetryPolicy(reconcile=False))
@@ -275,7 +275,7 @@ async def test_a08_323_without_a_waybill_is_polled_until_it_has_one() -> None:
 
 @pytest.mark.fault("A09")
 @virtual_time
-async def test_a09_a_323_for_another_order_is_not_taken_for_this_one() -> None:
+async def test_a09_323_for_another_order_is_not_taken_for_this_one() -> None:
     async with playing([placed("W-9", "R-9", status=323)]) as clickpost:
         outcomes, _ = await run(clickpost, [india_order("R-1")])
     assert isinstance(outcomes["R-1"], Unknown)
@@ -422,7 +422,7 @@ async def test_a14_without_settling_the_same_courier_sells_everybody_two_labels(
 
 @pytest.mark.fault("A16")
 @virtual_time
-async def test_a16_a_get_that_acts_is_not_repeated_like_one_that_reads() -> None:
+async def test_a16_get_that_acts_is_not_repeated_like_one_that_reads() -> None:
     assert CATALOG["orders.cancel"].idempotency is Idempotency.IDEMPOTENT
     assert CATALOG["labels.regenerate"].idempotency is Idempotency.UNSAFE
 
@@ -440,7 +440,7 @@ async def test_a16_a_get_that_acts_is_not_repeated_like_one_that_reads() -> None
 
 @pytest.mark.fault("A17")
 @virtual_time
-async def test_a17_an_order_without_its_label_is_placed_all_the_same() -> None:
+async def test_a17_order_without_its_label_is_placed_all_the_same() -> None:
     bare = said(200, result={"waybill": "W-1", "reference_number": "R-1", "label": None})
     async with playing([bare]) as clickpost:
         outcomes, _ = await run(clickpost, [india_order("R-1")])

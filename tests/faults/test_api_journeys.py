@@ -76,7 +76,7 @@ async def test_a01_throttled_orders_are_placed_once_in_any_form_of_retry_after(
 
 @pytest.mark.fault("A01")
 @virtual_time
-async def test_a01_an_order_that_is_turned_away_for_ever_is_unsent_and_placed_by_a_later_call() -> (
+async def test_a01_order_that_is_turned_away_for_ever_is_unsent_and_placed_by_a_later_call() -> (
     None
 ):
     closed = True
@@ -182,7 +182,7 @@ async def test_a03_booked_order_whose_create_keeps_failing_is_found() -> None:
 @pytest.mark.fault("A04")
 @pytest.mark.parametrize("word", ["COURIER-BUSY-5", "COURIER-SLOW-5"])
 @virtual_time
-async def test_a04_a_later_call_finishes_what_a_busy_courier_left_unknown(word: str) -> None:
+async def test_a04_later_call_finishes_what_a_busy_courier_left_unknown(word: str) -> None:
     door = Door()
     reference = f"R-{word}"
     error = await refused(door, reference)
@@ -271,7 +271,7 @@ async def test_a06_recovered_order_is_distinguished_from_one_placed_before(
 
 @pytest.mark.fault("A07")
 @virtual_time
-async def test_a07_a_reference_that_was_used_for_something_else_is_neither_renamed_nor_hidden() -> (
+async def test_a07_reference_that_was_used_for_something_else_is_neither_renamed_nor_hidden() -> (
     None
 ):
     door = Door()
@@ -290,7 +290,7 @@ async def test_a07_a_reference_that_was_used_for_something_else_is_neither_renam
 
 @pytest.mark.fault("A08")
 @virtual_time
-async def test_a08_a_323_without_a_waybill_is_unknown_and_never_placed_without_one() -> None:
+async def test_a08_323_without_a_waybill_is_unknown_and_never_placed_without_one() -> None:
     bare = said(323, "already placed", result={"waybill": "", "reference_number": "R-1"})
     async with playing([bare]) as clickpost:
         outcomes, report = await run(clickpost, [india_order("R-1")])

@@ -39,7 +39,7 @@ def most_bought(sandbox: Sandbox) -> int:
 @pytest.mark.fault("A14")
 @pytest.mark.parametrize("courier_seconds", [6, 15, 29])
 @virtual_time
-async def test_a14_a_run_buys_no_label_twice_where_settling_outlasts_the_courier(
+async def test_a14_run_buys_no_label_twice_where_settling_outlasts_the_courier(
     courier_seconds: float,
 ) -> None:
     door = Door(Sandbox(racy=True, courier_seconds=courier_seconds))
@@ -242,7 +242,7 @@ def test_a16_of_all_gets_those_that_act_are_known() -> None:
 
 @pytest.mark.fault("A17")
 @virtual_time
-async def test_a17_a_label_that_was_not_there_is_fetched_later_by_the_waybill() -> None:
+async def test_a17_label_that_was_not_there_is_fetched_later_by_the_waybill() -> None:
     sandbox = Sandbox()
     async with at(sandbox) as clickpost:
         order = await clickpost.orders.create(india_order("R-1", additional={"label": False}))
@@ -255,7 +255,7 @@ async def test_a17_a_label_that_was_not_there_is_fetched_later_by_the_waybill() 
 
 @pytest.mark.fault("A17")
 @virtual_time
-async def test_a17_a_label_that_cannot_be_had_puts_no_order_in_doubt() -> None:
+async def test_a17_label_that_cannot_be_had_puts_no_order_in_doubt() -> None:
     door = Door()
     async with door.client() as clickpost:
         outcomes, _ = await run(clickpost, orders(1, additional={"label": False}))
@@ -270,7 +270,7 @@ async def test_a17_a_label_that_cannot_be_had_puts_no_order_in_doubt() -> None:
 @pytest.mark.fault("A18")
 @pytest.mark.parametrize("look_up", [True, False])
 @virtual_time
-async def test_a18_an_order_of_several_pieces_that_is_found_again_is_bought_once(
+async def test_a18_order_of_several_pieces_that_is_found_again_is_bought_once(
     look_up: bool,
 ) -> None:
     door = Door(

@@ -45,7 +45,7 @@ KEYLESS: dict[str, Line] = {
 @pytest.mark.fault("A11")
 @pytest.mark.parametrize("how", KEYLESS)
 @virtual_time
-async def test_a11_a_run_stops_at_a_key_that_is_refused_and_another_run_finishes_it(
+async def test_a11_run_stops_at_a_key_that_is_refused_and_another_run_finishes_it(
     how: str,
 ) -> None:
     valid = True
@@ -179,7 +179,7 @@ async def test_a19_couriers_of_whom_one_in_a_hundred_takes_30_s_are_waited_for()
 
 @pytest.mark.fault("A19", control=True)
 @virtual_time
-async def test_a19_an_impatient_client_without_a_guard_would_raise_a_storm() -> None:
+async def test_a19_impatient_client_without_a_guard_would_raise_a_storm() -> None:
     door = slow(Sandbox(), median=1.5, p99=30)
     hasty = RetryPolicy(settle_delay=0, reconcile=False)
     settings: dict[str, Any] = {"timeouts": Timeouts(total=1), "retry": hasty}

@@ -246,7 +246,7 @@ async def test_x03_response_that_was_read_reaches_all_waiters() -> None:
 @pytest.mark.fault("X05")
 @pytest.mark.parametrize("line", [never_answers, httpx.ReadError(""), queued(), said(322)])
 @virtual_time
-async def test_x05_a_timeout_from_outside_passes_at_once_and_repeats_nothing(line: Line) -> None:
+async def test_x05_timeout_from_outside_passes_at_once_and_repeats_nothing(line: Line) -> None:
     listener = Listener()
     play = Play([line])
     async with playing(play, observers=[listener]) as clickpost:
@@ -342,7 +342,7 @@ async def test_x10_iterator_left_half_way_resumes_where_it_was() -> None:
 @pytest.mark.fault("X11")
 @pytest.mark.parametrize("look_up", [True, False])
 @pytest.mark.asyncio
-async def test_x11_an_event_loop_that_was_blocked_costs_no_second_label(look_up: bool) -> None:
+async def test_x11_event_loop_that_was_blocked_costs_no_second_label(look_up: bool) -> None:
     retry = RetryPolicy(settle_delay=0.2, reconcile=look_up)
     timeouts = Timeouts(read=0.2, create=0.2)
     sandbox = Sandbox(courier_seconds=0.05)

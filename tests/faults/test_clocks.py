@@ -16,7 +16,7 @@ from tests.sandbox.samples import india_order
 @pytest.mark.fault("C01")
 @pytest.mark.parametrize("jump", [3600.0, -3600.0, 86_400.0, -86_400.0])
 @virtual_time
-async def test_c01_a_wall_clock_that_jumps_changes_no_pause_pace_or_deadline(
+async def test_c01_wall_clock_that_jumps_changes_no_pause_pace_or_deadline(
     jump: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wall = time.time
@@ -38,7 +38,7 @@ async def test_c01_a_wall_clock_that_jumps_changes_no_pause_pace_or_deadline(
 @pytest.mark.fault("C05")
 @pytest.mark.parametrize("date", ["Mon, 01 Jan 2001 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"])
 @virtual_time
-async def test_c05_a_date_counts_from_the_servers_own_clock(date: str) -> None:
+async def test_c05_date_counts_from_the_servers_own_clock(date: str) -> None:
     later = date.replace("00:00:00", "00:00:12")
     headers = {"date": date, "retry-after": later}
     for line in (httpx.Response(429, headers=headers), httpx.Response(503, headers=headers)):
@@ -51,7 +51,7 @@ async def test_c05_a_date_counts_from_the_servers_own_clock(date: str) -> None:
 
 @pytest.mark.fault("C05")
 @virtual_time
-async def test_c05_a_date_with_nothing_to_compare_it_with_is_no_date() -> None:
+async def test_c05_date_with_nothing_to_compare_it_with_is_no_date() -> None:
     for date in (None, "yesterday"):
         headers = {"retry-after": "Fri, 01 Jan 2100 00:00:12 GMT"}
         if date:
@@ -91,7 +91,7 @@ async def test_c06_odd_time_in_a_response_costs_no_order(odd: Any) -> None:
 @pytest.mark.fault("C06")
 @pytest.mark.parametrize("odd", ODD_TIMES, ids=repr)
 @virtual_time
-async def test_c06_an_odd_time_in_a_journey_costs_no_scan(odd: Any) -> None:
+async def test_c06_odd_time_in_a_journey_costs_no_scan(odd: Any) -> None:
     scan = {"clickpost_status_code": 4, "timestamp": odd, "location": "Pune"}
     tracked = {
         "W-1": {"valid": True, "scans": [scan], "latest_status": scan, "additional": {"edd": odd}}

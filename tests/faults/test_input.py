@@ -141,7 +141,7 @@ def test_s01_no_value_of_an_order_changes_its_destination(text: str) -> None:
 
 @pytest.mark.fault("S01")
 @given(name=HOSTILE, value=HOSTILE)
-def test_s01_an_endpoint_of_ones_own_is_held_to_its_path_too(name: str, value: str) -> None:
+def test_s01_endpoint_of_ones_own_is_held_to_its_path_too(name: str, value: str) -> None:
     endpoint = Get("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE)
 
     for request in sent_by(lambda clickpost: clickpost.get(endpoint, {name: value})):
@@ -152,7 +152,7 @@ def test_s01_an_endpoint_of_ones_own_is_held_to_its_path_too(name: str, value: s
 
 @pytest.mark.fault("S01")
 @given(HOSTILE)
-def test_s01_a_path_that_leads_elsewhere_cannot_be_declared(text: str) -> None:
+def test_s01_path_that_leads_elsewhere_cannot_be_declared(text: str) -> None:
     try:
         endpoint = Get(f"/v9/{text}/", returns=ResponseModel, idempotency=Idempotency.UNSAFE)
     except ValueError:
@@ -327,7 +327,7 @@ def test_s02_any_value_is_sent_or_refused_with_a_message(
         ("drop_info", "wilhelmina-canary"),
     ],
 )
-def test_s02_a_refusal_names_the_field_and_not_the_value(place: str, value: str) -> None:
+def test_s02_refusal_names_the_field_and_not_the_value(place: str, value: str) -> None:
     error, _ = ended(changed(copy.deepcopy(INDIA), {place: value}))
 
     assert isinstance(error, InvalidRequestError)
@@ -336,7 +336,7 @@ def test_s02_a_refusal_names_the_field_and_not_the_value(place: str, value: str)
 
 
 @pytest.mark.fault("S02", control=True)
-def test_s02_the_standard_library_would_send_what_is_no_json() -> None:
+def test_s02_standard_library_would_send_what_is_no_json() -> None:
     assert json.dumps({"cod_value": math.nan}) == '{"cod_value": NaN}'
     assert json.dumps({"name": "\ud83d"}) == r'{"name": "\ud83d"}'
 
@@ -423,7 +423,7 @@ async def test_s06_message_of_a_success_is_redacted_too() -> None:
 
 @pytest.mark.fault("S06")
 @virtual_time
-async def test_s06_a_framework_that_repeats_persons_is_not_quoted_either() -> None:
+async def test_s06_framework_that_repeats_persons_is_not_quoted_either() -> None:
     response = httpx.Response(400, json={"detail": f"no such field: {GOSSIP}"})
     async with playing([response], retry=RetryPolicy.never()) as clickpost:
         with pytest.raises(ClickPostError) as caught:

@@ -69,7 +69,7 @@ async def test_p01_html_page_as_response_loses_no_order(spoil: Spoil, times: int
 @pytest.mark.fault("P01")
 @variants(PAGES)
 @virtual_time
-async def test_p01_a_page_is_no_refusal_and_is_not_quoted(spoil: Spoil) -> None:
+async def test_p01_page_is_no_refusal_and_is_not_quoted(spoil: Spoil) -> None:
     error = await stays_unknown(spoil)
 
     assert type(error) is UnreadableReplyError
@@ -156,21 +156,21 @@ NO_STATUS: dict[str, Spoil] = {
 @variants(NO_STATUS)
 @once_and_twice
 @virtual_time
-async def test_p03_a_verdict_that_is_none_loses_no_order(spoil: Spoil, times: int) -> None:
+async def test_p03_verdict_that_is_none_loses_no_order(spoil: Spoil, times: int) -> None:
     await survives(spoil, times)
 
 
 @pytest.mark.fault("P03")
 @variants(NO_STATUS)
 @virtual_time
-async def test_p03_a_verdict_that_is_none_is_no_refusal(spoil: Spoil) -> None:
+async def test_p03_verdict_that_is_none_is_no_refusal(spoil: Spoil) -> None:
     assert type(await stays_unknown(spoil)) is UnreadableReplyError
 
 
 @pytest.mark.fault("P03")
 @variants({"a number": with_meta(status=200), "digits": with_meta(status="200")})
 @virtual_time
-async def test_p03_a_verdict_may_be_a_number_or_digits(spoil: Spoil) -> None:
+async def test_p03_verdict_may_be_a_number_or_digits(spoil: Spoil) -> None:
     assert (await survives(spoil, FOREVER)).response.attempts == 1
 
 
@@ -266,20 +266,20 @@ NO_WAYBILL: dict[str, Spoil] = {
 @variants(NO_WAYBILL)
 @once_and_twice
 @virtual_time
-async def test_p05_a_success_without_a_waybill_loses_no_order(spoil: Spoil, times: int) -> None:
+async def test_p05_success_without_a_waybill_loses_no_order(spoil: Spoil, times: int) -> None:
     await survives(spoil, times)
 
 
 @pytest.mark.fault("P05")
 @variants(NO_WAYBILL)
 @virtual_time
-async def test_p05_a_success_without_a_waybill_is_neither_done_nor_refused(spoil: Spoil) -> None:
+async def test_p05_success_without_a_waybill_is_neither_done_nor_refused(spoil: Spoil) -> None:
     assert type(await stays_unknown(spoil)) is UnreadableReplyError
 
 
 @pytest.mark.fault("P05")
 @virtual_time
-async def test_p05_a_waybill_written_as_a_number_is_that_waybill() -> None:
+async def test_p05_waybill_written_as_a_number_is_that_waybill() -> None:
     transport = Spoiling(instead(json.dumps(numbered(98765432101)).encode()), FOREVER)
     async with transport.client() as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -313,7 +313,7 @@ def moving(http_status: int, location: str) -> Play:
 @pytest.mark.parametrize("location", ELSEWHERE.values(), ids=list(ELSEWHERE))
 @pytest.mark.parametrize("http_status", REDIRECTS)
 @virtual_time
-async def test_p10_a_redirect_is_followed_nowhere_and_nothing_was_processed(
+async def test_p10_redirect_is_followed_nowhere_and_nothing_was_processed(
     http_status: int, location: str
 ) -> None:
     play = moving(http_status, location)
@@ -345,7 +345,7 @@ async def test_p10_see_other_is_followed_nowhere_and_leaves_the_order_unknown(
 
 @pytest.mark.fault("P10")
 @virtual_time
-async def test_p10_a_bulk_run_halts_at_a_redirect_and_its_orders_stay_pending() -> None:
+async def test_p10_bulk_run_halts_at_a_redirect_and_its_orders_stay_pending() -> None:
     play = moving(301, ELSEWHERE["another host"])
     async with (
         playing(play) as clickpost,
@@ -363,7 +363,7 @@ async def test_p10_a_bulk_run_halts_at_a_redirect_and_its_orders_stay_pending() 
 
 @pytest.mark.fault("P10", control=True)
 @virtual_time
-async def test_p10_a_client_that_follows_takes_the_order_to_another_host() -> None:
+async def test_p10_client_that_follows_takes_the_order_to_another_host() -> None:
     play = Play([httpx.Response(307, headers={"location": ELSEWHERE["another host"]}), said(200)])
     async with httpx.AsyncClient(
         transport=httpx.MockTransport(play), follow_redirects=True
@@ -434,7 +434,7 @@ def test_p12_what_is_new_and_where_it_stands_changes_nothing(
 @pytest.mark.fault("P13")
 @pytest.mark.parametrize("http_status", [201, 202, 203, 206, 400, 404, 418, 500, 502, 503, 504])
 @virtual_time
-async def test_p13_a_verdict_counts_under_any_http_status(http_status: int) -> None:
+async def test_p13_verdict_counts_under_any_http_status(http_status: int) -> None:
     def under(answer: httpx.Response) -> httpx.Response:
         return raw(answer.content, http_status)
 
@@ -452,9 +452,7 @@ EMPTY = {
 @variants(EMPTY)
 @once_and_twice
 @virtual_time
-async def test_p13_an_http_status_without_a_verdict_loses_no_order(
-    spoil: Spoil, times: int
-) -> None:
+async def test_p13_http_status_without_a_verdict_loses_no_order(spoil: Spoil, times: int) -> None:
     await survives(spoil, times)
 
 

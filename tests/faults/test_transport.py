@@ -79,7 +79,7 @@ def at(url: str, **settings: Any) -> ClickPost:
 @pytest.mark.fault("T01")
 @pytest.mark.parametrize("error", [socket.EAI_NONAME, socket.EAI_AGAIN])
 @pytest.mark.asyncio
-async def test_t01_a_name_that_is_not_found_is_tried_again_and_nothing_is_sent(
+async def test_t01_name_that_is_not_found_is_tried_again_and_nothing_is_sent(
     error: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = 0
@@ -97,7 +97,7 @@ async def test_t01_a_name_that_is_not_found_is_tried_again_and_nothing_is_sent(
 
 @pytest.mark.fault("T01")
 @pytest.mark.asyncio
-async def test_t01_a_look_up_that_takes_too_long_is_given_up(
+async def test_t01_look_up_that_takes_too_long_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def slow(*_: Any, **__: Any) -> Any:
@@ -168,7 +168,7 @@ async def resets(peer: Peer) -> None:
 @pytest.mark.fault("T05")
 @pytest.mark.parametrize("act", [closes, resets])
 @pytest.mark.asyncio
-async def test_t05_a_connection_that_is_closed_unread_leaves_the_order_in_doubt_and_then_placed(
+async def test_t05_connection_that_is_closed_unread_leaves_the_order_in_doubt_and_then_placed(
     act: Callable[[Peer], Awaitable[None]],
 ) -> None:
     async with proxied(on_accept=act) as proxy:
@@ -186,7 +186,7 @@ async def resets_in_the_call(peer: Peer) -> None:
 
 @pytest.mark.fault("T06")
 @pytest.mark.asyncio
-async def test_t06_a_reset_in_the_middle_of_the_call_leaves_it_in_doubt() -> None:
+async def test_t06_reset_in_the_middle_of_the_call_leaves_it_in_doubt() -> None:
     big = india_order("R-1", additional={"remark": "x" * 4_000_000})
     async with proxied(on_accept=resets_in_the_call) as proxy, proxy.client() as clickpost:
         with pytest.raises(NoReplyError):
@@ -255,7 +255,7 @@ async def test_t07_without_looking_or_settling_a_slow_courier_sells_two_labels()
 
 @pytest.mark.fault("T08")
 @pytest.mark.asyncio
-async def test_t08_a_connection_that_a_server_closes_early_is_noticed(
+async def test_t08_connection_that_a_server_closes_early_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def brief(peer: Peer) -> None:
@@ -435,7 +435,7 @@ async def test_t15_early_refusal_is_read_or_leaves_the_order_in_doubt(
 
 @pytest.mark.fault("T16")
 @pytest.mark.asyncio
-async def test_t16_a_slow_line_in_small_pieces_is_no_fault() -> None:
+async def test_t16_slow_line_in_small_pieces_is_no_fault() -> None:
     async def in_pieces(line: Line) -> None:
         answer = await line.answer()
         for start in range(0, len(answer), 7):
@@ -492,7 +492,7 @@ async def test_t19_low_concurrency_makes_calls_wait_and_fails_none() -> None:
 
 @pytest.mark.fault("T19")
 @virtual_time
-async def test_t19_a_pool_of_ones_own_that_is_full_is_our_fault_and_not_the_servers() -> None:
+async def test_t19_pool_of_ones_own_that_is_full_is_our_fault_and_not_the_servers() -> None:
     play = Play([httpx.PoolTimeout(""), httpx.PoolTimeout(""), placed()])
     async with playing(play) as clickpost:
         before = clickpost._exchange.health["main"].budget.left  # type: ignore[index]
@@ -503,7 +503,7 @@ async def test_t19_a_pool_of_ones_own_that_is_full_is_our_fault_and_not_the_serv
 
 @pytest.mark.fault("T21")
 @pytest.mark.asyncio
-async def test_t21_a_proxy_of_the_environment_sees_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_t21_proxy_of_the_environment_sees_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bytes] = []
 
     async def listens(peer: Peer) -> None:

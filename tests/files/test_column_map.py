@@ -119,7 +119,7 @@ def saved(tmp_path: Path, text: str, name: str = "map.toml") -> Path:
     return path
 
 
-def test_a_shopify_export_becomes_orders_that_can_be_sent(tmp_path: Path) -> None:
+def test_shopify_export_becomes_orders_that_can_be_sent(tmp_path: Path) -> None:
     columns = ColumnMap.load(saved(tmp_path, WAREHOUSE))
     export = table(
         SHOPIFY,
@@ -159,7 +159,7 @@ CREATED,I-2,U-1,SO-1,1,Meera Reader,7 Banyan Road,near the well,Pune,Maharashtra
 """
 
 
-def test_a_unicommerce_export_has_a_row_for_every_unit() -> None:
+def test_unicommerce_export_has_a_row_for_every_unit() -> None:
     [row] = read_orders(io.StringIO(UNICOMMERCE), columns=ColumnMap.load("unicommerce"))
 
     assert row.order is not None
@@ -187,14 +187,14 @@ def test_value_of_the_file_precedes_a_fixed_one() -> None:
     assert [row.order["shipment_details"]["weight"] for row in rows] == [20, 500]  # type: ignore[index]
 
 
-def test_a_fixed_country_makes_an_order_one_for_the_world() -> None:
+def test_fixed_country_makes_an_order_one_for_the_world() -> None:
     columns = ColumnMap(fixed={"drop_country": "US"})
     [row] = read_orders(io.StringIO("reference_number\nM-1\n"), columns=columns)
 
     assert row.market == "world"
 
 
-def test_a_value_of_theirs_is_found_whatever_its_capitals_and_others_by_the_star() -> None:
+def test_value_of_theirs_is_found_whatever_its_capitals_and_others_by_the_star() -> None:
     columns = ColumnMap().extend(values={"order_type": {"Cash on Delivery": "COD", "*": "PREPAID"}})
     rows = read_orders(
         io.StringIO("reference_number,order_type\nM-1,CASH ON delivery\nM-2,card\nM-3,\n"),
@@ -205,7 +205,7 @@ def test_a_value_of_theirs_is_found_whatever_its_capitals_and_others_by_the_star
     assert found == ["COD", "PREPAID", None]
 
 
-def test_a_fixed_value_that_cannot_be_read_is_named() -> None:
+def test_fixed_value_that_cannot_be_read_is_named() -> None:
     [row] = read_orders(
         io.StringIO("reference_number\nM-1\n"), columns=ColumnMap(fixed={"weight": "heavy"})
     )
@@ -222,7 +222,7 @@ def test_unknown_columns_are_refused_unless_others_are_ignored() -> None:
     assert taken.order == {"shipment_details": {"reference_number": "M-1"}}
 
 
-def test_a_map_extends_a_file_beside_it(tmp_path: Path) -> None:
+def test_map_extends_a_file_beside_it(tmp_path: Path) -> None:
     saved(tmp_path, '[columns]\n"Ship To PIN" = "drop_pincode"\n', "parent.toml")
     child = saved(tmp_path, 'extends = "parent.toml"\n[columns]\n"PIN" = "pickup_pincode"\n')
 
@@ -292,7 +292,7 @@ def test_shopify_orders_that_are_not_to_be_shipped_are_skipped_and_counted(
     assert str(counts) == f"2 rows: 1 order, 1 skipped ({reason} 1)"
 
 
-def test_a_skipped_order_takes_its_further_rows_with_it() -> None:
+def test_skipped_order_takes_its_further_rows_with_it() -> None:
     export = table(
         SHOPIFY,
         shopify_order("#1", Cancelled_at="2026-11-20"),
@@ -309,7 +309,7 @@ def test_a_skipped_order_takes_its_further_rows_with_it() -> None:
     assert adds_up(counts)
 
 
-def test_a_skipped_item_leaves_the_fields_of_its_order() -> None:
+def test_skipped_item_leaves_the_fields_of_its_order() -> None:
     export = table(
         SHOPIFY,
         shopify_order("#1", Lineitem_requires_shipping="false", Lineitem_name="Gift card"),
@@ -324,7 +324,7 @@ def test_a_skipped_item_leaves_the_fields_of_its_order() -> None:
     assert adds_up(counts)
 
 
-def test_an_order_of_which_every_item_is_skipped_is_skipped() -> None:
+def test_order_of_which_every_item_is_skipped_is_skipped() -> None:
     rows = [shopify_order("#1"), shopify_item("#1")]
     export = table(SHOPIFY, *(row | {"Lineitem requires shipping": "false"} for row in rows))
 
@@ -334,7 +334,7 @@ def test_an_order_of_which_every_item_is_skipped_is_skipped() -> None:
     assert counts.skipped == {"needs no shipping": 2}
 
 
-def test_a_skip_rule_is_overridden_or_switched_off_by_its_reason() -> None:
+def test_skip_rule_is_overridden_or_switched_off_by_its_reason() -> None:
     text = "Order,Status\n1,DONE\n2,void\n3,open\n4,\n"
     columns = ColumnMap().extend(
         columns={"Order": "reference_number"},
@@ -353,7 +353,7 @@ def test_a_skip_rule_is_overridden_or_switched_off_by_its_reason() -> None:
     assert left(columns.extend(skip={"both": {"Status": "open", "Order": "9"}})) == ["3", "4"]
 
 
-def test_a_skip_rule_without_its_column_is_a_mistake_unless_it_is_optional() -> None:
+def test_skip_rule_without_its_column_is_a_mistake_unless_it_is_optional() -> None:
     text = "reference_number,Cancel\n1,\n"
     strict = ColumnMap(ignore_others=True).extend(skip={"cancelled": {"Cancelled": "*"}})
     optional = ColumnMap(ignore_others=True).extend(skip={"cancelled": {"Cancelled?": "*"}})
@@ -368,7 +368,7 @@ def test_a_skip_rule_without_its_column_is_a_mistake_unless_it_is_optional() -> 
     assert read(io.StringIO(text), optional)[1].orders == 1
 
 
-def test_a_refuse_rule_names_the_row_and_its_reason() -> None:
+def test_refuse_rule_names_the_row_and_its_reason() -> None:
     columns = ColumnMap(ignore_others=True).extend(
         refuse={"has a discount": {"Discount": {"not": ["", "0"]}}}
     )
@@ -442,7 +442,7 @@ def test_two_columns_that_become_one_are_named_with_the_way_to_join_them() -> No
         {"compute": {"invoice_value": "sum of Typo Cool"}},
     ],
 )
-def test_a_name_that_the_file_does_not_have_is_a_mistake(entries: dict[str, Any]) -> None:
+def test_name_that_the_file_does_not_have_is_a_mistake(entries: dict[str, Any]) -> None:
     [problem] = problems_of("reference_number,Typo Col\n1,a\n", **entries)
 
     assert problem == (
@@ -580,7 +580,7 @@ def test_sizes_are_looked_up_by_sku_and_weights_summed(tmp_path: Path) -> None:
     assert second["weight"] == 900
 
 
-def test_an_unknown_sku_is_named_where_a_sum_needs_it() -> None:
+def test_unknown_sku_is_named_where_a_sum_needs_it() -> None:
     problems = problems_of(
         "reference_number,item_sku\n1,LAMP-1\n1,PEN-9\n",
         by={"item_sku": {"LAMP-1": {"item_weight": 400}}},
@@ -590,7 +590,7 @@ def test_an_unknown_sku_is_named_where_a_sum_needs_it() -> None:
     assert problems == ["row 3, item_weight: weight cannot be computed: it is missing here"]
 
 
-def test_a_courier_is_chosen_by_weight_class() -> None:
+def test_courier_is_chosen_by_weight_class() -> None:
     rows = [f"{number},{weight}" for number, weight in enumerate((500, 500.5, 2000, 9000), 1)]
     shipments = shipments_of(
         "\n".join(["reference_number,weight", *rows, ""]),
@@ -632,7 +632,7 @@ def test_unusable_table_is_refused_with_the_reason(rows: str, message: str, tmp_
         ColumnMap.load(path)
 
 
-def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_table_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = saved(tmp_path, '[by.item_sku]\ntable = "t.csv"\n')
 
     with pytest.raises(ColumnMapError, match=r"t\.csv: No such file"):
@@ -660,13 +660,13 @@ COD = (
         ("Due when COD", [9, 0]),
     ],
 )
-def test_a_value_is_computed_over_the_rows_of_an_order(formula: str, expected: list[float]) -> None:
+def test_value_is_computed_over_the_rows_of_an_order(formula: str, expected: list[float]) -> None:
     shipments = shipments_of(COD, compute={"cod_value": formula})
 
     assert [shipment["cod_value"] for shipment in shipments] == expected
 
 
-def test_a_value_of_an_item_is_computed_in_its_row() -> None:
+def test_value_of_an_item_is_computed_in_its_row() -> None:
     shipments = shipments_of(
         "reference_number,Amount,item_quantity\n1,10,4\n1,10,3\n",
         compute={"item_price": "Amount / item_quantity"},
@@ -696,7 +696,7 @@ def test_cod_is_computed_of_a_value_that_is_computed_or_fixed() -> None:
         ("1,0\n", "Price / Price", "row 2, Price: cod_value cannot be computed: it is 0"),
     ],
 )
-def test_a_value_that_cannot_be_computed_names_row_and_column(
+def test_value_that_cannot_be_computed_names_row_and_column(
     rows: str, formula: str, message: str
 ) -> None:
     [problem] = problems_of(f"reference_number,Price\n{rows}", compute={"cod_value": formula})
@@ -730,7 +730,7 @@ def checked(export: io.StringIO, columns: ColumnMap) -> tuple[list[IndiaOrder], 
     return [structure(row.order, IndiaOrder) for row, _ in rows], reader.counts
 
 
-def test_a_woocommerce_export_becomes_orders_with_cod_by_payment_method() -> None:
+def test_woocommerce_export_becomes_orders_with_cod_by_payment_method() -> None:
     columns = (
         "Order Number,Order Status,Order Date,First Name (Billing),Email (Billing),"
         "Phone (Billing),First Name (Shipping),Last Name (Shipping),Address 1&2 (Shipping),"
@@ -786,7 +786,7 @@ AMAZON = (
 )
 
 
-def test_an_amazon_report_becomes_orders() -> None:
+def test_amazon_report_becomes_orders() -> None:
     row = {
         "order-id": "403-0000001-0000001",
         "order-item-id": "1111",
@@ -831,7 +831,7 @@ def test_an_amazon_report_becomes_orders() -> None:
     assert counts.skipped == {"nothing left to ship": 1}
 
 
-def test_a_unicommerce_export_may_mix_cod_and_prepaid_orders() -> None:
+def test_unicommerce_export_may_mix_cod_and_prepaid_orders() -> None:
     columns = (
         "Sale Order Item Code,Display Order Code,Sale Order Code,COD,Channel Name,"
         "Order Date as dd/mm/yyyy hh:MM:ss,Shipping Address Name,Shipping Address Line 1,"
@@ -1008,14 +1008,14 @@ def test_shiprockets_template_becomes_orders_in_grams(kind: str) -> None:
     ("column", "value"),
     [("*Partial COD (Yes/No)", "Yes"), ("Paid Amount (Rs.)", "100")],
 )
-def test_a_part_that_is_paid_already_has_to_be_looked_at(column: str, value: str) -> None:
+def test_part_that_is_paid_already_has_to_be_looked_at(column: str, value: str) -> None:
     export = table([SHIPROCKET["short"]], {"*Order Id": "SR1", column: value})
     [row] = read_orders(export, columns=ColumnMap.load("shiprocket"))
 
     assert [problem.column for problem in row.problems] == [column]
 
 
-def test_a_column_that_is_named_as_ours_may_be_another_in_the_file() -> None:
+def test_column_that_is_named_as_ours_may_be_another_in_the_file() -> None:
     text = "reference_number,item-price,Item Quantity\n1,998,2\n"
     computed = {"item_price": "item-price / item_quantity"}
 
@@ -1023,7 +1023,7 @@ def test_a_column_that_is_named_as_ours_may_be_another_in_the_file() -> None:
     assert shipments_of(text, compute=computed)[0]["items"] == [{"price": 499, "quantity": 2}]
 
 
-def test_a_column_of_ours_is_left_out_by_an_empty_name() -> None:
+def test_column_of_ours_is_left_out_by_an_empty_name() -> None:
     [shipment] = shipments_of("reference_number,weight\n1,heavy\n", columns={"weight": ""})
 
     assert shipment == {"reference_number": "1"}

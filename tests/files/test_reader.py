@@ -176,7 +176,7 @@ def test_foreign_column_names_are_translated() -> None:
     }
 
 
-def test_a_translation_to_an_unknown_name_is_a_problem_of_the_first_row() -> None:
+def test_translation_to_an_unknown_name_is_a_problem_of_the_first_row() -> None:
     rows = list(read_orders(io.StringIO("Name\nA1\n"), columns={"Name": "refrence_number"}))
 
     assert told(rows) == [
@@ -195,7 +195,7 @@ def test_nothing_is_read_below_a_first_row_that_cannot_be_trusted() -> None:
     ]
 
 
-def test_an_empty_file_misses_its_first_row() -> None:
+def test_empty_file_misses_its_first_row() -> None:
     assert told(read("")) == [
         "row 1, reference_number: this column is missing; the first row names the columns"
     ]
@@ -236,7 +236,7 @@ def test_complete_row_at_the_end_of_a_file_needs_no_line_end() -> None:
     assert references(rows) == [(2, "A1", True), (3, "A2", True)]
 
 
-def test_a_value_under_a_column_without_a_name_is_a_problem() -> None:
+def test_value_under_a_column_without_a_name_is_a_problem() -> None:
     assert told(read("reference_number,,note\nA1,x,\n")) == [
         "row 2, column 2: a value in a column without a name; is there a delimiter too many?"
     ]
@@ -258,14 +258,14 @@ def test_quotation_marks_that_do_not_fit_are_problems_and_the_next_order_is_read
     ]
 
 
-def test_an_open_quotation_mark_does_not_swallow_a_large_file() -> None:
+def test_open_quotation_mark_does_not_swallow_a_large_file() -> None:
     rows = read(HEADER + 'A1,"Pune,S\n' + "A2,Pune,S\n" * 20_000 + "A3,Pune,S\n")
 
     assert references(rows)[0] == (2, None, False)
     assert references(rows)[-1][1:] == ("A3", True)
 
 
-def test_a_line_break_outside_quotation_marks_is_a_problem() -> None:
+def test_line_break_outside_quotation_marks_is_a_problem() -> None:
     rows = list(read_orders(io.StringIO(HEADER + "A1,Pu\rne,S\n", newline="\n")))
 
     assert told(rows) == [
@@ -273,19 +273,19 @@ def test_a_line_break_outside_quotation_marks_is_a_problem() -> None:
     ]
 
 
-def test_an_order_is_refused_whole_when_a_row_within_it_cannot_be_read() -> None:
+def test_order_is_refused_whole_when_a_row_within_it_cannot_be_read() -> None:
     rows = read(HEADER + 'A1,Pune,S\nA1,"x"y,S\nA1,,S\nA2,Pune,S\n')
 
     assert references(rows) == [(2, "A1", False), (5, "A2", True)]
 
 
-def test_an_unreadable_row_between_two_orders_harms_neither() -> None:
+def test_unreadable_row_between_two_orders_harms_neither() -> None:
     rows = read(HEADER + 'A1,Pune,S\nA1,"x"y,S\nA2,Pune,S\n')
 
     assert references(rows) == [(2, "A1", True), (3, None, False), (4, "A2", True)]
 
 
-def test_a_further_item_without_a_reference_makes_its_order_doubtful() -> None:
+def test_further_item_without_a_reference_makes_its_order_doubtful() -> None:
     rows = read(HEADER + "A1,Pune,S\n,,T\nA2,Pune,S\n")
 
     assert references(rows) == [(2, "A1", False), (4, "A2", True)]
@@ -306,7 +306,7 @@ def test_row_without_a_reference_is_one_problem() -> None:
     ]
 
 
-def test_an_order_has_a_bounded_number_of_rows() -> None:
+def test_order_has_a_bounded_number_of_rows() -> None:
     (row,) = read(HEADER + "A1,Pune,S\n" * 1001)
 
     assert (row.number, row.last, row.order) == (2, 1002, None)
@@ -361,13 +361,13 @@ def test_json_numbers_are_read_as_text_where_codes_are_text() -> None:
     ]
 
 
-def test_a_json_order_without_a_postcode_or_country_is_taken_for_indian() -> None:
+def test_json_order_without_a_postcode_or_country_is_taken_for_indian() -> None:
     (row,) = read('{"pickup_info": {"pickup_name": "x"}, "drop_info": null}\n')
 
     assert row.market is Market.INDIA
 
 
-def test_a_file_opened_with_the_wrong_encoding_ends_in_a_problem() -> None:
+def test_file_opened_with_the_wrong_encoding_ends_in_a_problem() -> None:
     file = io.TextIOWrapper(io.BytesIO(f"{HEADER}A1,Pune,S\nA2,Köln,S\n".encode()), "ascii")
 
     rows = list(read_orders(file))
@@ -404,7 +404,7 @@ def test_file_name_decides_its_format(name: str, tmp_path: Path) -> None:
     assert row.problems[0].message.startswith("not JSON at character 1")
 
 
-def test_a_path_may_be_text_and_the_file_is_closed_afterwards(tmp_path: Path) -> None:
+def test_path_may_be_text_and_the_file_is_closed_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "orders.csv"
     path.write_bytes((HEADER + "A1,Köln,S\n").encode("cp1252"))
 
@@ -414,7 +414,7 @@ def test_a_path_may_be_text_and_the_file_is_closed_afterwards(tmp_path: Path) ->
     assert row.order["drop_info"] == {"drop_city": "Köln"}
 
 
-def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
+def test_missing_file_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         next(read_orders(tmp_path / "none.csv"))
 

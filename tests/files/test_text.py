@@ -18,7 +18,7 @@ from clickpost_async.files.text import Lines, UnreadableLineError, decode
         (b"", ""),
     ],
 )
-def test_a_file_is_read_by_the_encoding_it_is_in(content: bytes, text: str) -> None:
+def test_file_is_read_by_the_encoding_it_is_in(content: bytes, text: str) -> None:
     assert "".join(Lines(decode(io.BufferedReader(io.BytesIO(content))))) == text
 
 
@@ -48,7 +48,7 @@ def test_damaged_line_of_utf8_is_not_read_as_windows_1252() -> None:
     assert not lines.has_guessed_encoding
 
 
-def test_the_first_line_can_be_looked_at_before_it_is_taken() -> None:
+def test_first_line_can_be_looked_at_before_it_is_taken() -> None:
     lines = Lines(io.StringIO("\ufeffa\nb\n"))
 
     assert lines.peek() == "a\n"
@@ -91,7 +91,7 @@ def test_overlong_first_line_is_reported_when_read(
     assert list(lines) == ["last\n"]
 
 
-def test_a_file_opened_with_the_wrong_encoding_ends_where_it_breaks() -> None:
+def test_file_opened_with_the_wrong_encoding_ends_where_it_breaks() -> None:
     lines = Lines(io.TextIOWrapper(io.BytesIO(b"a\n\xff\nb\n"), "ascii"))
 
     with pytest.raises(UnreadableLineError, match="not ascii, reading stopped"):

@@ -15,7 +15,7 @@ RATE = 100
 @pytest.mark.fault("L02")
 @pytest.mark.parametrize("fate", ["restarted", "restarted empty", "failed over"])
 @pytest.mark.asyncio
-async def test_a_killed_worker_and_a_lost_redis_lose_no_order_and_double_none(
+async def test_killed_worker_and_a_lost_redis_lose_no_order_and_double_none(
     tmp_path: Path, fate: str
 ) -> None:
     verdict = await play(

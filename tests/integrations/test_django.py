@@ -148,7 +148,7 @@ async def push(http: httpx.AsyncClient, path: str, **headers: Any) -> int:
 @servers
 @pytest.mark.parametrize(("path", "kind"), [("/hook", "async"), ("/thread-hook", "sync")])
 @pytest.mark.asyncio
-async def test_a_push_is_handled_once_and_only_with_the_token(
+async def test_push_is_handled_once_and_only_with_the_token(
     serve: Serve, environ: dict[str, str], path: str, kind: str
 ) -> None:
     with serve(environ) as server:
@@ -214,7 +214,7 @@ def configured(**settings: Any) -> Any:
     )
 
 
-def test_the_process_has_one_client_until_the_settings_change() -> None:
+def test_process_has_one_client_until_the_settings_change() -> None:
     with configured(USERNAME="acme", API_KEY=KEY):
         first = get_clickpost()
         assert get_clickpost() is first
@@ -236,9 +236,7 @@ def test_settings_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         assert get_clickpost().account_label == "acme at http://sandbox:8000/api"
 
 
-def test_the_client_is_closed_when_the_process_ends(
-    clickpost_sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_client_is_closed_when_the_process_ends(clickpost_sandbox: Sandbox, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(CLOSED)
     order = json.dumps(india_order("R-1"))
@@ -277,13 +275,13 @@ print(bool(created.waybill))
         {"OPTIONS": {"limiter": NoRateLimit(), "retry": RetryPolicy.never()}},
     ],
 )
-def test_a_rate_is_given_in_each_of_its_forms(settings: dict[str, Any]) -> None:
+def test_rate_is_given_in_each_of_its_forms(settings: dict[str, Any]) -> None:
     with configured(USERNAME="acme", API_KEY=KEY, **settings):
         assert isinstance(get_clickpost(), ClickPost)
 
 
 @pytest.mark.asyncio
-async def test_a_key_that_rotates_is_a_callable(clickpost_sandbox: Sandbox) -> None:
+async def test_key_that_rotates_is_a_callable(clickpost_sandbox: Sandbox) -> None:
     keys = iter([clickpost_sandbox.api_key] * 9)
     with configured(
         USERNAME=clickpost_sandbox.username,
@@ -320,7 +318,7 @@ def test_invalid_settings_are_reported_without_the_key(
     assert KEY not in str(caught.value)
 
 
-def test_a_webhook_without_a_token_is_refused_when_it_is_made() -> None:
+def test_webhook_without_a_token_is_refused_when_it_is_made() -> None:
     with (
         override_settings(CLICKPOST={}),
         pytest.raises(ImproperlyConfigured, match="WEBHOOK_TOKEN"),
@@ -329,7 +327,7 @@ def test_a_webhook_without_a_token_is_refused_when_it_is_made() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_test_clients_of_django_reach_the_views(clickpost_sandbox: Sandbox) -> None:
+async def test_django_test_clients_reach_the_views(clickpost_sandbox: Sandbox) -> None:
     with configured(
         USERNAME=clickpost_sandbox.username,
         API_KEY=clickpost_sandbox.api_key,
@@ -351,7 +349,7 @@ async def test_the_test_clients_of_django_reach_the_views(clickpost_sandbox: San
 
 
 @pytest.mark.asyncio
-async def test_an_event_is_kept_in_the_cache_for_all_who_share_it() -> None:
+async def test_event_is_kept_in_the_cache_for_all_who_share_it() -> None:
     with configured():
         one, other = CacheEventStore(), CacheEventStore()
         assert [await one.begin("e1"), await other.begin("e1")] == [Claim.GRANTED, Claim.BUSY]

@@ -201,7 +201,7 @@ async def test_dead_workers_message_is_found_behind_many_that_are_under_way(
 
 @pytest.mark.fault("R06")
 @pytest.mark.asyncio
-async def test_r06_a_redis_that_may_not_be_written_for_a_while_is_waited_for(
+async def test_r06_redis_that_may_not_be_written_for_a_while_is_waited_for(
     server: RedisServer, one: Listening
 ) -> None:
     await one.broker.kick(message("an address"))

@@ -65,7 +65,7 @@ class Crowd:
 
 
 @virtual_time
-async def test_a_fleet_keeps_to_one_rate_and_uses_it_to_the_full(at: PlayedRedis) -> None:
+async def test_fleet_keeps_to_one_rate_and_uses_it_to_the_full(at: PlayedRedis) -> None:
     async with Crowd(fleet(at), [10] * 4) as crowd:
         await anyio.sleep(5)
 
@@ -85,7 +85,7 @@ async def test_frequent_caller_requests_several_slots_at_once(at: PlayedRedis) -
 
 @pytest.mark.fault("R08")
 @virtual_time
-async def test_r08_a_thousand_that_wait_leave_one_by_one(at: PlayedRedis) -> None:
+async def test_r08_thousand_that_wait_leave_one_by_one(at: PlayedRedis) -> None:
     rate = Rate(500, burst=1)
 
     async with Crowd(fleet(at, rate), [250] * 4) as crowd:
@@ -121,7 +121,7 @@ async def test_r08_buckets_that_do_not_share_go_four_times_as_fast() -> None:
 @pytest.mark.fault("R09")
 @pytest.mark.parametrize("crowds", [[1000, 10, 10, 10], [100, 4, 2, 1], [50, 50, 50, 50]])
 @virtual_time
-async def test_r09_a_greedy_process_gets_no_more_than_its_turn(
+async def test_r09_greedy_process_gets_no_more_than_its_turn(
     at: PlayedRedis, crowds: list[int]
 ) -> None:
     async with Crowd(fleet(at), crowds) as crowd:
@@ -148,7 +148,7 @@ async def test_r09_unbounded_slot_requests_starve_other_processes(
 
 
 @virtual_time
-async def test_a_hold_of_one_process_holds_all(at: PlayedRedis) -> None:
+async def test_hold_of_one_process_holds_all(at: PlayedRedis) -> None:
     buckets = fleet(at)
 
     async with Crowd(buckets, [10] * 4) as crowd:
@@ -231,7 +231,7 @@ async def test_r01_r02_call_waits_fifty_milliseconds_for_redis(at: PlayedRedis, 
 @pytest.mark.parametrize("forgets", [False, True])
 @given(st.data())
 @settings(max_examples=10)
-def test_r01_r02_a_fleet_keeps_to_the_rate_while_redis_fails_and_when_it_is_back(
+def test_r01_r02_fleet_keeps_to_the_rate_while_redis_fails_and_when_it_is_back(
     redis_server: RedisServer, how: str, forgets: bool, data: st.DataObject
 ) -> None:
     down = data.draw(st.floats(0, 3))
@@ -572,7 +572,7 @@ async def test_r04_redis_that_has_forgotten_the_last_seconds_grants_no_second_bu
 
 @pytest.mark.fault("R04")
 @virtual_time
-async def test_r04_a_redis_that_has_forgotten_everything_begins_without_a_burst(
+async def test_r04_redis_that_has_forgotten_everything_begins_without_a_burst(
     at: PlayedRedis,
 ) -> None:
     at.forget()
@@ -733,7 +733,7 @@ async def test_script_keeps_what_is_left_of_a_hold_when_its_clock_steps_back(
 
 @pytest.mark.fault("R07")
 @given(st.lists(st.floats(0, 3), min_size=20, max_size=200), st.booleans())
-def test_r07_a_storm_of_calls_given_up_loses_neither_the_law_nor_anybody(
+def test_r07_storm_of_calls_given_up_loses_neither_the_law_nor_anybody(
     redis_server: RedisServer, patience: list[float], slow: bool
 ) -> None:
     rate = Rate(20 if slow else 200, burst=5)
@@ -825,7 +825,7 @@ async def test_c04_redis_clock_that_steps_back_delays_no_call(
 
 @pytest.mark.fault("C04")
 @virtual_time
-async def test_c04_a_clock_that_steps_ahead_gives_a_burst_at_most(at: PlayedRedis) -> None:
+async def test_c04_clock_that_steps_ahead_gives_a_burst_at_most(at: PlayedRedis) -> None:
     async with Crowd(fleet(at), [10] * 4) as crowd:
         await anyio.sleep(2)
         at.ahead = 3600

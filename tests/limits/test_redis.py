@@ -67,7 +67,7 @@ def least(times: list[float]) -> float:
 
 @pytest.mark.fault("R10")
 @pytest.mark.parametrize("account", ["", "a b", "a{b", "}", "a\n"])
-def test_r10_an_account_that_cannot_be_a_key_is_refused(account: str) -> None:
+def test_r10_account_that_cannot_be_a_key_is_refused(account: str) -> None:
     with pytest.raises(ValueError, match=r"^account: a name without braces or blanks"):
         RedisBucket("redis://127.0.0.1", RATE, account=account)
 
@@ -81,7 +81,7 @@ def test_r10_process_count_below_one_is_refused(count: int) -> None:
 
 @pytest.mark.fault("R10")
 @pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf")])
-def test_r10_a_rate_that_is_none_is_refused(wrong: float) -> None:
+def test_r10_rate_that_is_none_is_refused(wrong: float) -> None:
     with pytest.raises(ValueError, match="calls"):
         RedisBucket("redis://127.0.0.1", Rate(wrong), account="acme")
 
@@ -247,7 +247,7 @@ async def test_r01_without_a_redis_calls_leave_at_the_own_share(
 
 @pytest.mark.fault("R01")
 @pytest.mark.asyncio
-async def test_r01_a_redis_that_dies_and_starts_empty_gives_no_burst(
+async def test_r01_redis_that_dies_and_starts_empty_gives_no_burst(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bucket_at(server, process_count=1) as bucket:
@@ -267,7 +267,7 @@ async def test_r01_a_redis_that_dies_and_starts_empty_gives_no_burst(
 
 @pytest.mark.fault("R02")
 @pytest.mark.asyncio
-async def test_r02_a_frozen_redis_is_given_up_and_found_again(
+async def test_r02_frozen_redis_is_given_up_and_found_again(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bucket_at(server) as bucket:
@@ -335,7 +335,7 @@ def _nonsense(client: "redis.Redis") -> None:
 )
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("patient")
-async def test_r06_a_redis_that_refuses_is_done_without_and_nothing_is_deleted(
+async def test_r06_redis_that_refuses_is_done_without_and_nothing_is_deleted(
     server: RedisServer,
     caplog: pytest.LogCaptureFixture,
     break_it: Callable[["redis.Redis"], None],
@@ -358,7 +358,7 @@ async def test_r06_a_redis_that_refuses_is_done_without_and_nothing_is_deleted(
 @pytest.mark.fault("R05")
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("patient")
-async def test_r05_a_node_of_a_cluster_sends_on_to_the_one_that_has_the_slot(
+async def test_r05_node_of_a_cluster_sends_on_to_the_one_that_has_the_slot(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     cluster = {"cluster_enabled": "yes", "cluster_node_timeout": "60000"}
@@ -458,7 +458,7 @@ def excess(leavings: list[Leaving], rate: Rate) -> float:
 @pytest.mark.fault("C03")
 @pytest.mark.fault("R08")
 @pytest.mark.fault("R09")
-def test_r08_r09_c03_a_fleet_whose_clocks_differ_keeps_one_rate_and_takes_turns(
+def test_r08_r09_c03_fleet_whose_clocks_differ_keeps_one_rate_and_takes_turns(
     server: RedisServer,
 ) -> None:
     fleet = Fleet(server.url, RATE, [985, 5, 5, 5], seconds=3)
@@ -476,7 +476,7 @@ def test_r08_r09_c03_a_fleet_whose_clocks_differ_keeps_one_rate_and_takes_turns(
 
 @pytest.mark.fault("R01")
 @pytest.mark.fault("R03")
-def test_r01_r03_a_fleet_keeps_one_rate_while_its_redis_is_flushed_and_restarted(
+def test_r01_r03_fleet_keeps_one_rate_while_its_redis_is_flushed_and_restarted(
     server: RedisServer,
 ) -> None:
     fleet = Fleet(server.url, RATE, [50, 50, 50, 50], seconds=5)

@@ -55,7 +55,7 @@ async def test_each_fault_over_http_and_what_it_books(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("fault", CUT[:2])
-async def test_a_dropped_connection_can_be_a_reset(fault: Fault) -> None:
+async def test_dropped_connection_can_be_a_reset(fault: Fault) -> None:
     sandbox = Sandbox(faults=Faults(reset=True))
     sandbox.faults.next(fault)
     async with served(sandbox) as server:
@@ -63,7 +63,7 @@ async def test_a_dropped_connection_can_be_a_reset(fault: Fault) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_dropped_connection_leaves_the_others_alone() -> None:
+async def test_dropped_connection_leaves_the_others_alone() -> None:
     sandbox = Sandbox(courier_seconds=0.05)
     sandbox.faults.next(Fault.DROP_AFTER, reference_number="PEN-7")
     async with served(sandbox) as server:
@@ -74,7 +74,7 @@ async def test_a_dropped_connection_leaves_the_others_alone() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_call_that_hangs_is_booked_and_forgotten_when_the_client_leaves() -> None:
+async def test_call_that_hangs_is_booked_and_forgotten_when_the_client_leaves() -> None:
     sandbox = Sandbox()
     sandbox.faults.next(Fault.HANG)
     async with served(sandbox) as server, raw_client(server.url) as http:
@@ -113,7 +113,7 @@ async def test_latency_precedes_every_response(monkeypatch: pytest.MonkeyPatch) 
     assert slept == [30, 60]
 
 
-def test_a_script_is_played_in_order_and_then_ends() -> None:
+def test_script_is_played_in_order_and_then_ends() -> None:
     faults = Faults()
     faults.next("busy", times=2)
     faults.next("html", reference_number="B")
@@ -151,7 +151,7 @@ def test_certain_and_impossible_faults_are_just_that() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_courier_that_is_down_refuses_creates_and_nothing_else() -> None:
+async def test_courier_that_is_down_refuses_creates_and_nothing_else() -> None:
     sandbox = Sandbox()
     sandbox.faults.courier_down = 1.0
     sandbox.faults.next(Fault.COURIER_DOWN)

@@ -27,7 +27,7 @@ def client(sandbox: Sandbox) -> ClickPost:
 
 
 @pytest.mark.asyncio
-async def test_a_call_shows_up_while_one_looks() -> None:
+async def test_call_shows_up_while_one_looks() -> None:
     async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
         await expect(page.locator("#requests li")).to_have_count(0)
         await place(sandbox, "PEN-1")
@@ -70,7 +70,7 @@ async def test_order_page_shows_past_and_future_scans() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_label_bought_twice_raises_an_alarm() -> None:
+async def test_label_bought_twice_raises_an_alarm() -> None:
     racy = Sandbox(racy=True, courier_seconds=0.2)
     async with racy as sandbox, looking_at(sandbox.page) as page:
         await expect(page.locator(".tile.alarm")).to_have_count(0)
@@ -128,7 +128,7 @@ async def test_narrow_window_scrolls_to_the_opened_detail() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_keyboard_stays_where_it_was_when_news_come() -> None:
+async def test_keyboard_stays_where_it_was_when_news_come() -> None:
     async with Sandbox(scan_every=3600) as sandbox, looking_at(sandbox.page) as page:
         await place(sandbox, "PEN-1", "PEN-2")
         hour = page.locator("text=+6 h")
@@ -145,7 +145,7 @@ async def test_the_keyboard_stays_where_it_was_when_news_come() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_empty_page_shows_how_to_connect() -> None:
+async def test_empty_page_shows_how_to_connect() -> None:
     async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
         connect = page.locator("[data-empty=requests]")
         constructor = f'base_url="{sandbox.base_url}"'
@@ -158,7 +158,7 @@ async def test_the_empty_page_shows_how_to_connect() -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_order_in_progress_is_not_shown_as_refused() -> None:
+async def test_order_in_progress_is_not_shown_as_refused() -> None:
     async with Sandbox(courier_seconds=1.5) as sandbox, looking_at(sandbox.page) as page:
         states: list[str] = []
         create = asyncio.create_task(place(sandbox, "PEN-1"))
@@ -212,7 +212,7 @@ async def test_tabs_are_operated_by_arrow_keys_and_named_for_screen_readers() ->
 
 
 @pytest.mark.asyncio
-async def test_a_delivered_b2b_order_has_its_proof_of_delivery_there() -> None:
+async def test_delivered_b2b_order_has_its_proof_of_delivery_there() -> None:
     async with Sandbox() as sandbox, raw_client(sandbox.base_url) as http:
         await b2b_placed(http, "B2B-1")
         sandbox.advance(sandbox.ledger()["B2B-1"][0], 9)
@@ -230,7 +230,7 @@ async def test_a_delivered_b2b_order_has_its_proof_of_delivery_there() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_fault_switched_on_there_makes_a_running_bulk_retry() -> None:
+async def test_fault_switched_on_there_makes_a_running_bulk_retry() -> None:
     switched_on = asyncio.Event()
 
     async def orders() -> AsyncIterator[dict[str, Any]]:
@@ -317,7 +317,7 @@ async def test_return_is_requested_and_approved_on_the_page() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_webhook_is_pushed_again_from_there(receiver: Receiver) -> None:
+async def test_webhook_is_pushed_again_from_there(receiver: Receiver) -> None:
     async with Sandbox() as sandbox, looking_at(sandbox.page, refused=1) as page:
         await page.fill("#hook-url", "http://example.com/")
         await page.click("#hooks button")

@@ -56,7 +56,7 @@ async def test_orders_of_public_clients_are_placed(form: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_edit_has_its_courier_in_a_section_and_a_cancellation_no_account() -> None:
+async def test_edit_has_its_courier_in_a_section_and_a_cancellation_no_account() -> None:
     edit = {"awb_number": "W1", "order_type": "PREPAID", "shipment_details": {"courier_partner": 4}}
     async with client(Sandbox()) as http:
         await placed(http, "W1")
@@ -67,7 +67,7 @@ async def test_an_edit_has_its_courier_in_a_section_and_a_cancellation_no_accoun
 
 
 @pytest.mark.asyncio
-async def test_a_parcel_is_unregistered_with_the_key_in_the_body() -> None:
+async def test_parcel_is_unregistered_with_the_key_in_the_body() -> None:
     sandbox = Sandbox()
     body = {"cp_id": 4, "waybill": "EXT-1", "key": CREDENTIALS["key"]}
     async with client(sandbox) as http, client(sandbox, credentials={}) as without:
@@ -82,7 +82,7 @@ async def test_a_parcel_is_unregistered_with_the_key_in_the_body() -> None:
 
 @pytest.mark.parametrize("root", ["/api", ""])
 @pytest.mark.asyncio
-async def test_a_proof_of_delivery_is_found_at_both_documented_roots(root: str) -> None:
+async def test_proof_of_delivery_is_found_at_both_documented_roots(root: str) -> None:
     sandbox = Sandbox()
     async with client(sandbox) as http:
         await placed(http, "W1")

@@ -12,7 +12,7 @@ def attempt(store: SandboxStore, reference: str) -> None:
     store.attempt_order(reference, body=b"{}", **columns)
 
 
-def test_an_order_that_was_only_tried_is_not_among_the_orders() -> None:
+def test_order_that_was_only_tried_is_not_among_the_orders() -> None:
     store = SandboxStore()
     attempt(store, "A")
     attempt(store, "A")
@@ -22,7 +22,7 @@ def test_an_order_that_was_only_tried_is_not_among_the_orders() -> None:
     assert (order.state, order.attempts) == (State.PLACING, 2)
 
 
-def test_a_label_and_its_order_are_written_together_or_not_at_all() -> None:
+def test_label_and_its_order_are_written_together_or_not_at_all() -> None:
     store = SandboxStore()
     attempt(store, "A")
 
@@ -43,7 +43,7 @@ def test_a_label_and_its_order_are_written_together_or_not_at_all() -> None:
     assert store.orders()["A"].waybill == "W2"
 
 
-def test_the_ledger_keeps_every_label_in_the_order_they_were_bought() -> None:
+def test_ledger_keeps_every_label_in_the_order_they_were_bought() -> None:
     store = SandboxStore()
     for reference, waybill in (("A", "W1"), ("B", "W2"), ("A", "W3")):
         store.buy_label(reference, waybill)
@@ -62,6 +62,6 @@ def test_another_store_reads_the_same_file_while_it_is_open(tmp_path: Path) -> N
         store.close()
 
 
-def test_an_unknown_order_is_a_clear_error() -> None:
+def test_unknown_order_is_a_clear_error() -> None:
     with pytest.raises(LookupError, match="no such order"):
         SandboxStore().get(Order, reference_number="A")

@@ -60,7 +60,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.mark.asyncio
-async def test_a_token_is_pushed_in_the_url_where_a_parameter_is_named(receiver: Receiver) -> None:
+async def test_token_is_pushed_in_the_url_where_a_parameter_is_named(receiver: Receiver) -> None:
     sandbox = at_midnight()
     sandbox.webhooks_to(f"{receiver.url}?shop=7", token=TOKEN, parameter="secret")
     await parcel(sandbox)
@@ -130,7 +130,7 @@ async def test_every_scan_is_pushed_in_the_documented_form(receiver: Receiver) -
 
 
 @pytest.mark.asyncio
-async def test_a_token_that_is_not_ascii_is_pushed_and_recognised(receiver: Receiver) -> None:
+async def test_token_that_is_not_ascii_is_pushed_and_recognised(receiver: Receiver) -> None:
     token = "\u20ac-not-a-secret"
     sandbox = at_midnight()
     sandbox.webhooks_to(receiver.url, token=token)
@@ -218,7 +218,7 @@ async def test_delivery_reports_an_unreachable_receiver(receiver: Receiver) -> N
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("scan_every", [None, 0.05])
-async def test_a_sandbox_on_a_port_pushes_by_itself(
+async def test_sandbox_on_a_port_pushes_by_itself(
     receiver: Receiver, scan_every: float | None
 ) -> None:
     sandbox = Sandbox(scan_every=scan_every)
@@ -249,7 +249,7 @@ def test_webhooks_go_to_this_machine_only(url: str) -> None:
         Sandbox().webhooks_to(url)
 
 
-def test_a_webhook_is_pushed_at_least_once() -> None:
+def test_webhook_is_pushed_at_least_once() -> None:
     wrongs: tuple[dict[str, Any], ...] = ({"attempts": 0}, {"duplicates": -1})
     for wrong in wrongs:
         with pytest.raises(ValueError, match=r"'(attempts|duplicates)' must be >="):

@@ -83,7 +83,7 @@ def test_compiled_reading_equals_reading_field_by_field(
     assert compiled == expected
 
 
-def test_a_valid_order_is_not_read_field_by_field(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_valid_order_is_not_read_field_by_field(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise AssertionError("read field by field")
 
@@ -111,7 +111,7 @@ VALUES: Mapping[Any, st.SearchStrategy[Any]] = {
 
 
 @given(data=st.data())
-def test_the_expression_of_a_rule_agrees_with_the_rule(data: st.DataObject) -> None:
+def test_expression_of_a_rule_agrees_with_the_rule(data: st.DataObject) -> None:
     rule, kind = data.draw(st.sampled_from(RULES))
     value = data.draw(VALUES[kind])
     obeys = bool(eval(rule.inline("value", "rule"), {"rule": rule, "value": value}))
@@ -164,7 +164,7 @@ class WithInit(Item):
 
 
 @pytest.mark.parametrize("kind", [Converted, Validated, WithDefaultOfSelf, WithInit])
-def test_a_class_with_hooks_of_its_own_has_no_builder(kind: type[RequestModel]) -> None:
+def test_class_with_hooks_of_its_own_has_no_builder(kind: type[RequestModel]) -> None:
     assert builder(kind) is None
     assert builder(Item) is not None
 
@@ -179,7 +179,7 @@ def test_hooks_of_a_subclass_run_when_a_mapping_is_read() -> None:
     assert structure(item, WithInit).sku == "from __init__"
 
 
-def test_a_response_class_with_hooks_is_made_by_calling_it() -> None:
+def test_response_class_with_hooks_is_made_by_calling_it() -> None:
     @frozen(kw_only=True, repr=False)
     class Shouted(ResponseModel):
         note: str = field(default="", converter=upper)
@@ -204,12 +204,12 @@ def test_mutable_defaults_are_not_shared_by_structures_that_were_filled() -> Non
     assert first.original is not second.original
 
 
-def test_the_check_of_a_class_is_compiled_once() -> None:
+def test_check_of_a_class_is_compiled_once() -> None:
     kind: type = Item
     assert compile_check(kind) is compile_check(kind)
 
 
-def test_a_subclass_may_add_fields_and_rules() -> None:
+def test_subclass_may_add_fields_and_rules() -> None:
     @frozen(kw_only=True, repr=False)
     class Marked(Item):
         mark: str

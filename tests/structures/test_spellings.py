@@ -126,7 +126,7 @@ def test_another_spelling_is_read_kept_and_sent_in_clickposts_own(
         ("shipment_details.items", ""),
     ],
 )
-def test_a_value_that_could_mean_anything_is_still_refused(path: str, wrong: Any) -> None:
+def test_value_that_could_mean_anything_is_still_refused(path: str, wrong: Any) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         structure(india({path: wrong}), IndiaOrder)
 
@@ -134,7 +134,7 @@ def test_a_value_that_could_mean_anything_is_still_refused(path: str, wrong: Any
 
 
 @pytest.mark.parametrize("value", [0, False, "a", [1], {"a": ""}])
-def test_a_section_with_any_value_is_not_left_out(value: Any) -> None:
+def test_section_with_any_value_is_not_left_out(value: Any) -> None:
     with pytest.raises(InvalidRequestError, match=r"additional\.return_info\.name: required"):
         structure(india({"additional.return_info": {"city": value}}), IndiaOrder)
 
@@ -163,7 +163,7 @@ def test_all_mistakes_are_reported_at_once_beside_other_spellings() -> None:
     ]
 
 
-def test_a_structure_made_by_hand_takes_the_same_spellings() -> None:
+def test_structure_made_by_hand_takes_the_same_spellings() -> None:
     plain: Any = {"quantity": "2", "price": "10.5", "size": 42, "additional": [], "ean": 11}
 
     item = Item(description="mug", weight=1, **plain)
@@ -179,7 +179,7 @@ def test_a_structure_made_by_hand_takes_the_same_spellings() -> None:
     }
 
 
-def test_an_evolved_field_is_written_as_it_is_now() -> None:
+def test_evolved_field_is_written_as_it_is_now() -> None:
     order = structure(
         india({"drop_info.drop_lat": "", "drop_info.drop_pincode": 560041}), IndiaOrder
     )
@@ -336,7 +336,7 @@ def test_deviation_from_the_documentation_is_sent_with_a_warning(
     assert attrs.evolve(order).warnings == order.warnings
 
 
-def test_an_item_weighed_in_additional_only_has_no_warning() -> None:
+def test_item_weighed_in_additional_only_has_no_warning() -> None:
     payload = world(
         {
             "shipment_details.items[0].weight": DROPPED,
@@ -408,7 +408,7 @@ def test_each_kind_of_warning_is_logged_once(caplog: pytest.LogCaptureFixture) -
     assert "Asha" not in caplog.text
 
 
-def test_a_structure_made_by_hand_is_logged_when_it_is_sent(
+def test_structure_made_by_hand_is_logged_when_it_is_sent(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     edit = OrderEdit(waybill="W1", courier_partner=4, qc_type="doorstop")
