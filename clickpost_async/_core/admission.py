@@ -1,4 +1,8 @@
-"""Before an attempt: the circuit breaker, the rate limiter, and the caller's own hook."""
+"""What lets an attempt start, and what its failure does to the attempts of other calls.
+
+Before it: the circuit breaker, the rate limiter, and the caller's own hook. After it failed: a
+broken server counts against the circuit breaker, and a 429 pauses all calls.
+"""
 
 from functools import partial
 from typing import Any
@@ -7,9 +11,10 @@ import anyio
 
 from clickpost_async._concurrency.circuit_breaker import CircuitOpenError, Permit
 from clickpost_async._core.call_state import CallState
+from clickpost_async._core.retry import UNHEALTHY
 from clickpost_async._core.runtime import BeforeCreate
 from clickpost_async._core.telemetry import LONG_WAIT
-from clickpost_async.errors import FailureKind, NotSentError, ThrottledError
+from clickpost_async.errors import ClickPostError, FailureKind, NotSentError, ThrottledError
 
 # How long all calls pause after a 429 without Retry-After, in seconds.
 _DEFAULT_PAUSE = 1.0
@@ -60,12 +65,26 @@ async def acquire_rate(call: CallState[Any]) -> None:
 
 
 async def announce(call: CallState[Any], before_create: BeforeCreate) -> None:
-    """Tell the caller's `before_create` that an order is about to be sent."""
+    """Call the caller's `before_create` hook: an order is about to be sent."""
     if call.reference is not None:
         await before_create(call.reference, call.telemetry.attempts + 1)
 
 
-async def pause_calls(call: CallState[Any], error: ThrottledError) -> None:
+async def feed_back(call: CallState[Any], error: ClickPostError, permit: Permit) -> None:
+    """Report a failed attempt to the circuit breaker, and pause all calls after a 429."""
+    if error.kind in UNHEALTHY:
+        wait = call.health.breaker.wait
+        permit.failed()
+        if call.health.breaker.wait > wait:
+            call.telemetry.calls_paused(call.health.breaker.wait)
+    elif isinstance(error, ThrottledError):
+        permit.succeeded()
+        await _pause_calls(call, error)
+    elif not isinstance(error, NotSentError):
+        permit.succeeded()
+
+
+async def _pause_calls(call: CallState[Any], error: ThrottledError) -> None:
     """Pause all calls of a client for as long as a 429 asks."""
     runtime = call.runtime
     runtime.counts.rate_limited += 1

@@ -12,22 +12,19 @@ from typing import Any, TypeVar
 import attrs
 
 from clickpost_async._codec.endpoint import Get
-from clickpost_async._concurrency.circuit_breaker import Permit
 from clickpost_async._concurrency.event_loops import Instant
 from clickpost_async._concurrency.priority_semaphore import Slot
 from clickpost_async._concurrency.retry_budget import LOOK_UP_PRICE
 from clickpost_async._concurrency.single_flight import Key
 from clickpost_async._core import reconcile
-from clickpost_async._core.admission import acquire_permit, acquire_rate, announce, pause_calls
+from clickpost_async._core.admission import acquire_permit, acquire_rate, announce, feed_back
 from clickpost_async._core.call_state import CallState
-from clickpost_async._core.retry import UNHEALTHY, Backoff, RetryAction, RetryPolicy
+from clickpost_async._core.retry import Backoff, RetryAction, RetryPolicy
 from clickpost_async.errors import (
     ClickPostError,
     CourierError,
     InvalidRequestError,
-    NotSentError,
     Outcome,
-    ThrottledError,
 )
 from clickpost_async.structures._base import ResponseModel
 
@@ -225,7 +222,8 @@ class Call(CallState[R]):
                 try:
                     result = self.read(await runtime.sender.send(request, progress))
                 except ClickPostError as error:
-                    await self._fail(error, permit)
+                    self.record_failure(error)
+                    await feed_back(self, error, permit)
                     raise
                 except BaseException:
                     if progress.may_have_been_sent:
@@ -238,16 +236,3 @@ class Call(CallState[R]):
                 return result
             finally:
                 permit.release()
-
-    async def _fail(self, error: ClickPostError, permit: Permit) -> None:
-        self.record_failure(error)
-        if error.kind in UNHEALTHY:
-            wait = self.health.breaker.wait
-            permit.failed()
-            if self.health.breaker.wait > wait:
-                self.telemetry.calls_paused(self.health.breaker.wait)
-        elif isinstance(error, ThrottledError):
-            permit.succeeded()
-            await pause_calls(self, error)
-        elif not isinstance(error, NotSentError):
-            permit.succeeded()
