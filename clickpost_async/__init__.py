@@ -3,7 +3,7 @@
 >>> async with ClickPost() as clickpost:
 ...     order = await clickpost.orders.create(order)
 
-A name is loaded when it is asked for: who reads webhooks or catches errors needs no client.
+Names are imported lazily: reading webhooks or catching errors does not import the client.
 """
 
 from importlib import import_module

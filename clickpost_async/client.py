@@ -26,7 +26,7 @@ from clickpost_async._core.runtime import (
 from clickpost_async._http.adapter import BaseURL
 from clickpost_async._http.select import adapter_for, fetcher_of
 from clickpost_async._util.arguments import check_instance, check_number, got
-from clickpost_async._util.stderr_logging import log_to_stderr_if_asked
+from clickpost_async._util.stderr_logging import log_to_stderr_if_enabled
 from clickpost_async.endpoints._namespace import LazyNamespace, Namespace, bound_to
 from clickpost_async.events import Observer
 from clickpost_async.limits import AdaptiveLimiter, Limiter, TokenBucket
@@ -190,7 +190,7 @@ class ClickPost:
         prepare()
         for name in _LOADED_LATE:
             import_module(name)
-        log_to_stderr_if_asked()
+        log_to_stderr_if_enabled()
         credentials = resolve_credentials(username, api_key)
         hosts = resolve_hosts(base_url, hosts)
         limiter = _limiter(rate, limiter)

@@ -162,7 +162,7 @@ def _of_webhook(body: bytes) -> Iterator[Difference]:
     try:
         event = webhooks.parse(body, {}, token=None)
     except webhooks.WebhookError:
-        yield Difference(WEBHOOK, "", "the body is no webhook of ClickPost's")
+        yield Difference(WEBHOOK, "", "the body is not a ClickPost webhook")
         return
     yield from _in_structure(WEBHOOK, "", event)
 

@@ -43,7 +43,7 @@ class FailureKind(enum.Enum):
     LOCAL_RESOURCES = "this machine was out of pool slots, file descriptors, ports or memory"
     KEY_UNAVAILABLE = "the callable that returns the API key failed"
     NOT_SENDABLE = "cannot be sent as configured: URL, certificate, proxy, API key or redirect"
-    UNEXPECTED_NOT_SENT = "an exception of no HTTP library, before anything was sent"
+    UNEXPECTED_NOT_SENT = "an unexpected exception, before anything was sent"
     THROTTLED = "rejected with HTTP 429"
     RATE_LIMIT_PAUSED = "ClickPost asked for a longer pause (HTTP 429) than the call may wait"
     CIRCUIT_OPEN = "circuit breaker open: too many recent failures"
@@ -60,7 +60,7 @@ class FailureKind(enum.Enum):
     COURIER_BUSY = "the courier's system was down or too slow"
     COURIER_UNRECOGNISED = "the courier returned an error that ClickPost does not recognise"
     UNKNOWN_STATUS = "ClickPost returned a status that it does not document"
-    UNEXPECTED = "an exception of no HTTP library, after the request may have been sent"
+    UNEXPECTED = "an unexpected exception, after the request may have been sent"
     # Either way.
     DEADLINE = "the call's deadline passed"
     RETRY_BUDGET_SPENT = "not retried: too many calls of this client were being retried"

@@ -252,7 +252,7 @@ def parse(
     Raises:
         WebhookTooLargeError: the body is larger than any that ClickPost sends.
         WebhookTokenError: neither a header nor the query contains the token.
-        WebhookError: the body is no webhook of ClickPost's.
+        WebhookError: the body is not a ClickPost webhook.
 
     """
     if len(body) > LARGEST:

@@ -45,7 +45,7 @@ class Idempotency(enum.Enum):
 
 
 class Auth(enum.Enum):
-    """Where an endpoint wants the credentials."""
+    """Where the credentials go in a request."""
 
     USERNAME_AND_KEY = "username and key in the query"
     KEY = "key in the query"

@@ -86,7 +86,7 @@ class _PersonalData:
             alone.update(words)
         elif "@" in text:
             alone.update(_plain(found[0]) for found in _WORD.finditer(text.partition("@")[0]))
-        self.exact.update(word for word in alone - self.harmless if _is_telling(word))
+        self.exact.update(word for word in alone - self.harmless if _is_identifying(word))
 
     def masked(self, message: str) -> str:
         kept = [span for code in self.codes for span in _as_a_whole(code, message)]
@@ -120,7 +120,7 @@ class _PersonalData:
                 yield from (span, next_span)
 
 
-def _is_telling(word: str) -> bool:
+def _is_identifying(word: str) -> bool:
     """Whether a word is more than a house number, an initial or a particle."""
     return len(word) > (3 if word.isdigit() else 2) or not word.isascii()
 

@@ -1,4 +1,4 @@
-"""How ClickPost spells values in queries, each as the endpoint wants it."""
+"""How ClickPost spells values in queries, as each endpoint requires."""
 
 
 def lower(value: bool) -> str:  # noqa: FBT001 - the value itself is spelled

@@ -1,1 +1,1 @@
-"""Primitives for concurrent calls; knows neither HTTP nor ClickPost."""
+"""Primitives for concurrent calls; independent of HTTP and ClickPost."""

@@ -32,7 +32,7 @@ class CircuitOpenError(Exception):
 class CircuitBreaker:
     """Lets calls pass while the server responds; opens once most of them fail.
 
-    Open, it turns `NORMAL` calls away and lets `BULK` calls wait in line. After 5 s, and twice as
+    Open, it rejects `NORMAL` calls and queues `BULK` calls. After 5 s, and twice as
     long each time up to 60 s, the first call is the probe: exactly one, whose success closes
     the breaker. The caller decides what a failure is: no response, or no usable one. A rejection
     counts as success: the server is reachable.
@@ -55,7 +55,7 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Return whether calls are turned away or wait."""
+        """Return whether calls are rejected or wait."""
         return self._open
 
     async def acquire(self, priority: Priority = Priority.NORMAL) -> "Permit":

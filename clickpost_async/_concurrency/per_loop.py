@@ -78,7 +78,7 @@ def close_orphan(transport: asyncio.WriteTransport) -> None:
 
 def _loop() -> object:
     try:
-        # Called before every attempt; anyio's own way costs ten times as much.
+        # Called before every attempt; anyio's own check costs ten times as much.
         return asyncio.get_running_loop()
     except RuntimeError:
         return current_token().native_token
@@ -87,14 +87,14 @@ def _loop() -> object:
 def loop_time() -> float:
     """Return the event loop's time: seconds since some beginning, which a test may turn."""
     try:
-        # Asked twice a call; anyio's own way costs ten times as much.
+        # Called twice a call; anyio's own check costs ten times as much.
         return asyncio.get_running_loop().time()
     except RuntimeError:
         return anyio.current_time()
 
 
 def is_clock_frozen() -> bool:
-    """Return whether the event loop's clock stands still, so that no sleep would ever end.
+    """Return whether the event loop's clock is frozen, so that no sleep would ever end.
 
     Tests do that: freezegun replaces `time.monotonic`, which asyncio's own event loops read. A loop
     with a clock of its own, as in virtual time, moves it when all tasks wait.

@@ -1,8 +1,8 @@
-"""How many repeats all calls of a client may make together."""
+"""How many retries all calls of a client may make together."""
 
 import math
 
-# Everybody is held after a 429, so its repeats can't storm, and each call can afford one.
+# All calls pause after a 429, so its retries cannot become a storm; each call can afford one.
 THROTTLE_PRICE = 0.1
 # What the look-up, which is a first attempt itself, brings in.
 LOOK_UP_PRICE = 0.1
@@ -11,8 +11,8 @@ LOOK_UP_PRICE = 0.1
 class RetryBudget:
     """Limits retries to a share of first attempts, so that they cannot overload a failing server.
 
-    Each first attempt deposits `share` of a repeat, up to `most` repeats; `at_start` are there from
-    the beginning. It needs no clock: where nothing is called, nothing is repeated.
+    Each first attempt deposits `share` of a retry, up to `most` retries; `at_start` are there from
+    the beginning. It needs no clock: without first attempts there are no retries.
     """
 
     def __init__(self, share: float = 0.1, most: float = 100.0, at_start: float = 10.0) -> None:
@@ -22,22 +22,22 @@ class RetryBudget:
         if not 0 <= at_start <= most < math.inf:
             message = "most, at_start: finite numbers are needed, 0 <= at_start <= most"
             raise ValueError(message)
-        # Kept in first attempts, not in repeats: ten times a tenth is less than one in floats.
+        # Counted in first attempts, not in retries: ten times a tenth is less than one in floats.
         self._share = share
         self._most = most / share
         self._saved = at_start / share
 
     @property
     def left(self) -> float:
-        """Return how many repeats could be made now."""
+        """Return how many retries could be made now."""
         return self._saved * self._share
 
     def deposit(self) -> None:
-        """Note a first attempt."""
+        """Record a first attempt."""
         self._saved = min(self._saved + 1, self._most)
 
     def withdraw(self, price: float = 1.0) -> bool:
-        """Pay for a repeat, or return that there is not enough for it."""
+        """Withdraw the price of a retry; `False` if the budget is too low for it."""
         cost = price / self._share
         if self._saved < cost:
             return False

@@ -1,7 +1,7 @@
 """Sends one attempt and reports whether the request may have reached the server.
 
 The API key is added here and nowhere above. Exceptions are made anew outside the `except` block, so
-that neither their chain nor their tracebacks lead to a frame that has seen it.
+that neither their chain nor their tracebacks refer to a frame that holds it.
 """
 
 from clickpost_async._codec.messages import APIRequest, APIResponse
@@ -84,7 +84,7 @@ class AttemptSender:
         failure.endpoint = request.label
         failure.reference_number = request.reference_number
         # This frame, and those of a decompression error, hold the response before it is redacted;
-        # and the time limit holds the task, which would live as long as the error.
+        # and the time limit refers to the task, which the error would keep alive.
         del key, reader, limit
         failure.__context__ = None
         raise failure.with_traceback(None)

@@ -1,4 +1,4 @@
-"""Adds the secrets at the last moment, below everything that logs, raises or is shown."""
+"""Adds the credentials when an attempt is sent: code that logs or raises never handles them."""
 
 import inspect
 import json
@@ -81,7 +81,7 @@ def resolve_credentials(username: str | None, api_key: str | KeySource | None) -
 
     Raises:
         TypeError: One of them is not a string, or for the key, a callable.
-        ValueError: One of them is missing, or cannot be meant; the message never shows the key.
+        ValueError: One of them is missing or malformed; the message never shows the key.
 
     """
     username, username_from = (username, "username") if username is not None else _username()
@@ -137,7 +137,7 @@ def _is_printable(value: str) -> bool:
 
 
 class Authenticator:
-    """The credentials, and where each endpoint wants them."""
+    """The credentials, and how they are added to a request."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
@@ -150,7 +150,7 @@ class Authenticator:
         }
 
     async def key(self) -> Secret:
-        """Return the key that is valid now; a callable is asked each time."""
+        """Return the key that is valid now; a callable is called each time."""
         source = self._credentials.api_key
         if isinstance(source, Secret):
             return source
@@ -162,11 +162,11 @@ class Authenticator:
                 found = await found
         except Exception as error:  # noqa: BLE001 - it is the caller's own code
             failure = type(error).__name__
-        # Outside the `except` block: whatever failed there may have seen the key.
+        # Outside the `except` block: the frames of what failed there may hold the key.
         problem = failure or _key_problem(found)
         if problem is None and isinstance(found, str):
             return Secret(found)
-        # A vault that did not respond may do so next time; a malformed key stays malformed.
+        # A secret store that failed may recover; a malformed key stays malformed.
         message = f"the key could not be read: {problem}"
         kind = FailureKind.KEY_UNAVAILABLE if failure else FailureKind.NOT_SENDABLE
         raise NotSentError(message, transient=bool(failure), kind=kind)
@@ -174,7 +174,7 @@ class Authenticator:
     def sign(
         self, target: str, body: bytes | None, auth: Auth, key: Secret
     ) -> tuple[str, bytes | None, Signature | None]:
-        """Add the credentials where `auth` wants them.
+        """Add the credentials in the place that `auth` names.
 
         Returns target and body with a placeholder for the key, and the signature that replaces it.
         """
@@ -228,7 +228,7 @@ def _spellings(key: str) -> Iterable[bytes]:
 
 
 def _with_key(body: bytes | None, key: Secret) -> tuple[bytes, Signature]:
-    """Put the key first in a JSON object, where the old registration wants it.
+    """Put the key first in a JSON object, as the old registration requires.
 
     ClickPost's own example has a key in the payload: the client's takes its place. Blanks make
     placeholder and key as long as each other, for the body's length is in the head.

@@ -91,14 +91,14 @@ class CallState(Generic[R]):
 
     def request(self) -> APIRequest:
         """Return the request, which is encoded once, and not before it is needed."""
-        # In this order: another thread's create may ask for it, to compare it with its own.
+        # In this order: another thread's create may call this, to compare the requests.
         body, request = self._body, self._request
         if request is None:
             style = self.runtime.body_style
             try:
                 request = encode(self.endpoint, self._query, body, style=style)
             except InvalidRequestError as error:
-                # Error trackers export the variables of frames, and these have seen the order.
+                # Error trackers export the variables of frames, and these hold the order.
                 del body
                 raise error.with_traceback(None) from None
             self._request = request
@@ -202,7 +202,7 @@ class CallState(Generic[R]):
         return self.progress
 
     def read(self, response: APIResponse) -> R:
-        """Decode a response; raise what it stands for, or that it cannot be believed."""
+        """Decode a response; raise its error, or one for a response that is inconsistent."""
         telemetry = self.telemetry
         result = decode(
             self.endpoint, response, attempts=telemetry.attempts, seconds=telemetry.seconds
@@ -272,7 +272,7 @@ class CallState(Generic[R]):
     @property
     def is_too_late(self) -> bool:
         """Whether its deadline has passed."""
-        # No timer tells it where the event loop was blocked, or nothing was left from the start.
+        # No timer fires if the event loop was blocked, or the deadline was over from the start.
         return loop_time() >= self._ends_at
 
     def too_late(self) -> ClickPostError:
@@ -283,7 +283,7 @@ class CallState(Generic[R]):
             reference_number=self.reference,
             transient=False,
             kind=FailureKind.DEADLINE,
-            # What it waited for when the time was over, if that is known.
+            # The pause that it was waiting for, if there is one.
             retry_after=self.runtime.pause_left or None,
         )
         error.attempts = max(self.telemetry.attempts, 1)

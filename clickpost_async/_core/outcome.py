@@ -14,7 +14,7 @@ from clickpost_async.errors import (
 from clickpost_async.structures._base import ResponseModel
 from clickpost_async.structures.orders import Order
 
-# What proves that nothing was sent, of an adapter that cannot tell how far a request got.
+# Failures that prove nothing was sent, where an adapter cannot report how far a request got.
 _PROVES_NOT_SENT = frozenset(
     {FailureKind.NOT_SENT, FailureKind.NOT_SENDABLE, FailureKind.LOCAL_RESOURCES}
 )
@@ -22,7 +22,7 @@ _IF_NOT_SENT = {
     FailureKind.NO_RESPONSE: FailureKind.NOT_SENT,
     FailureKind.UNEXPECTED: FailureKind.UNEXPECTED_NOT_SENT,
 }
-# What ends a call whose outcome an earlier attempt has left unknown, and says why it ended.
+# Reasons for which a call ends whose outcome an earlier attempt has left unknown.
 _ENDS_CALL = frozenset(
     {
         FailureKind.CIRCUIT_OPEN,

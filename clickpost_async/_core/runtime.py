@@ -148,13 +148,13 @@ class ClientRuntime:
     def pause_left(self) -> float:
         """Seconds left of a pause that ClickPost has asked for.
 
-        A limiter that many processes share may know of a pause that another process was asked for.
+        A limiter that many processes share may be paused because another process got a 429.
         """
         held: float = getattr(self.limiter, "held", 0.0)
         return max(self.throttle.left, held)
 
     def try_take(self) -> bool:
-        """Take a permit of the limiter if there is one now; `False` too if it cannot tell."""
+        """Take a permit of the limiter if there is one now; `False` too if it has no `try_take`."""
         try_take = getattr(self.limiter, "try_take", None)
         return try_take is not None and try_take() is True
 

@@ -23,7 +23,7 @@ from clickpost_async.structures._base import ResponseInfo
 
 _log = logging.getLogger("clickpost_async")
 
-# A call that waits for longer says so, once; in seconds.
+# A longer wait is logged, once a call; in seconds.
 LONG_WAIT = 5.0
 
 
@@ -107,7 +107,7 @@ class CallTelemetry:
         emit(self._observers, event)
 
     def response_rejected(self, reason: str) -> None:
-        """Report a response that is inconsistent and was not believed."""
+        """Report a response that is inconsistent and was not accepted."""
         emit(self._observers, SuspiciousResponse(reason=reason, **self._context))
 
     def calls_paused(self, seconds: float, *, fails_calls: bool = False) -> None:

@@ -1,7 +1,7 @@
 """The pause that ClickPost has asked a client for, and the calls that cannot wait that long.
 
-The limiter makes calls wait. This ends those for which the pause is too long, and tells the others
-how long it is.
+The limiter makes calls wait. This ends those for which the pause is too long, and reports
+to the others how long it is.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Says what to install where a library of an optional package is missing."""
+"""Names what to install where a library of an optional package is missing."""
 
 from types import TracebackType
 
@@ -20,7 +20,7 @@ def not_installed(reason: str, package: str, otherwise: str = "") -> ImportError
 
 @frozen
 class require:  # noqa: N801 - used as a statement: with require(…): import …
-    """Runs imports; where one fails, says what to install. The arguments are `not_installed`'s."""
+    """Runs imports; where one fails, names what to install. The arguments are `not_installed`'s."""
 
     reason: str
     package: str

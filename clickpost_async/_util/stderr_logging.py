@@ -17,8 +17,8 @@ class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generi
             super().emit(record)
 
 
-def log_to_stderr_if_asked() -> None:
-    """Add a handler to the package's logger if `CLICKPOST_LOG` asks for it, once.
+def log_to_stderr_if_enabled() -> None:
+    """Add a handler to the package's logger if `CLICKPOST_LOG` is set, once.
 
     Nothing is changed where the application has given this logger or the root logger a handler.
 
@@ -26,11 +26,11 @@ def log_to_stderr_if_asked() -> None:
         ValueError: The variable is something else than `debug` or `info`.
 
     """
-    asked = os.environ.get(_VARIABLE, "").strip().lower()
-    if not asked:
+    level = os.environ.get(_VARIABLE, "").strip().lower()
+    if not level:
         return
-    if asked not in _LEVELS:
-        raise ValueError(f"{_VARIABLE} must be debug or info; got {asked[:20]!r}")
+    if level not in _LEVELS:
+        raise ValueError(f"{_VARIABLE} must be debug or info; got {level[:20]!r}")
     logger = logging.getLogger("clickpost_async")
     with _lock:
         handlers = (*logger.handlers, *logging.getLogger().handlers)
@@ -39,4 +39,4 @@ def log_to_stderr_if_asked() -> None:
         handler = _StderrHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logger.addHandler(handler)
-        logger.setLevel(_LEVELS[asked])
+        logger.setLevel(_LEVELS[level])

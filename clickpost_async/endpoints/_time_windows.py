@@ -209,7 +209,7 @@ class Windows(Generic[T]):
     def __init__(
         self,
         feed: Feed[T],
-        ask: FetchPage[T],
+        fetch: FetchPage[T],
         *,
         start: datetime,
         end: datetime | None,
@@ -219,7 +219,7 @@ class Windows(Generic[T]):
     ) -> None:
         feed.check_span(start, end, checkpoint, overlap)
         self._feed = feed
-        self._ask = ask
+        self._fetch = fetch
         self._overlap = overlap
         self._end = _last_second(end, now())
         self._start = _whole(start if checkpoint is None else checkpoint.start)
@@ -273,7 +273,7 @@ class Windows(Generic[T]):
         self._is_shifted = False
 
     async def _turn_page(self) -> None:
-        listing = await self._ask(self._start, self._stop, page=self._page)
+        listing = await self._fetch(self._start, self._stop, page=self._page)
         following = listing.next_page
         pages = [*self._pages, self._page]
         if following is not None and (following in pages or len(pages) >= _MAX_PAGES):

@@ -281,7 +281,7 @@ class Orders(Timed):
     async def find_india(self, reference_number: str) -> FetchedOrder:
         """Find an order within India by the merchant's reference number.
 
-        Raises `InvalidRequestError` (321) when ClickPost knows none.
+        Raises `InvalidRequestError` (321) when there is no such order.
         """
         check(reference_number=reference_number)
         return await self._caller.get(FIND_INDIA, {"reference_number": reference_number})
@@ -289,7 +289,7 @@ class Orders(Timed):
     async def find_world(self, reference_number: str) -> FetchedOrder:
         """Find an order outside India by the merchant's reference number.
 
-        Raises `InvalidRequestError` (321) when ClickPost knows none.
+        Raises `InvalidRequestError` (321) when there is no such order.
         """
         check(reference_number=reference_number)
         return await self._caller.get(FIND_WORLD, {"reference_number": reference_number})
@@ -298,7 +298,7 @@ class Orders(Timed):
         """Find a B2B order by the merchant's reference number; `pending` until it is placed.
 
         Raises:
-            InvalidRequestError: ClickPost knows none (321).
+            InvalidRequestError: there is no such order (321).
             CourierError: the courier rejected it (420).
 
         """
@@ -340,7 +340,7 @@ class Orders(Timed):
                 courier agrees.
 
         Raises:
-            CourierError: it cannot be cancelled, or the courier does not know it (350).
+            CourierError: it cannot be cancelled, or the courier has no record of it (350).
             CredentialsError: the account is not one of this courier's (351), or one of several
                 (352): give its `account_code`.
             NoReplyError, UnreadableReplyError, ServerError: outcome unknown; safe to cancel again.

@@ -152,7 +152,7 @@ class Tracking(Namespace):
     ) -> RegisteredShipment:
         """Register a parcel with the older endpoint; otherwise as `register`.
 
-        A wrong key raises `ServerError` (500) here: ClickPost's response does not tell more.
+        A wrong key raises `ServerError` (500) here: ClickPost's response does not distinguish it.
         """
         call = self._caller.post(REGISTER_V2, shipment)
         del shipment  # error trackers export the variables of frames that fail
@@ -214,7 +214,7 @@ class Tracking(Namespace):
         """Fetch the URL of a parcel's proof of delivery, a PDF; `labels.download` downloads it.
 
         Raises:
-            InvalidRequestError: ClickPost knows no such parcel (400), or an argument is wrong.
+            InvalidRequestError: there is no such parcel (400), or an argument is wrong.
             CredentialsError: the key is wrong, or the account has no proofs of delivery (306).
 
         """

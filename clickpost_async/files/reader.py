@@ -275,7 +275,7 @@ class _Reading:
         try:
             start = raw.peek(_PEEKED)
             if form == "xlsx" and self.options.format is None and not start.startswith(_ZIP):
-                # The name says so, the contents do not.
+                # The name ends in .xlsx, but the contents are something else.
                 form = None
             if other := _other_file(start, form):
                 yield _unreadable_file(1, f"the file is {other}")

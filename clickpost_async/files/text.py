@@ -57,7 +57,7 @@ class Lines:
         self._file = file
         self._held: deque[str | UnreadableLineError] = deque()
         self._last = "\n"
-        # Whether a line was read as Windows-1252; reset by whoever reports it.
+        # Whether a line was read as Windows-1252; reset by the reader that reports it.
         self.has_guessed_encoding: bool = False
 
     @property
