@@ -150,7 +150,7 @@ asyncio.run(main())
     assert done.stdout == b"2 []\n", done.stderr
 
 
-def test_unknown_name_is_missed_in_the_ordinary_way() -> None:
+def test_unknown_name_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Clickpost'"):
         clickpost_async.Clickpost  # noqa: B018
 

@@ -454,7 +454,7 @@ async def test_value_that_is_no_order_is_reported_with_its_type_and_advice(name:
 
 
 @virtual_time
-async def test_call_that_was_not_awaited_is_no_order() -> None:
+async def test_call_that_was_not_awaited_creates_no_order() -> None:
     coroutine: Any = later()
     async with playing(Play([placed()])) as clickpost:
         with pytest.raises(InvalidRequestError, match="got coroutine: await it first"):
@@ -506,7 +506,7 @@ async def test_raw_body_is_a_setting() -> None:
 
 
 @virtual_time
-async def test_endpoint_of_ones_own_is_called_like_any_other() -> None:
+async def test_custom_endpoint_is_called_like_any_other() -> None:
     get = Get("/v9/own/", returns=ResponseModel, idempotency=Idempotency.SAFE, auth=Auth.KEY)
     post = Post(
         "/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE, accepts={200, 777}
@@ -938,14 +938,14 @@ async def test_calls_in_flight_when_the_client_closes_end_in_a_clear_error() -> 
 
 
 @pytest.mark.asyncio
-async def test_client_that_was_never_used_closes_as_well() -> None:
+async def test_unused_client_can_be_closed() -> None:
     async with ClickPost("acme", KEY) as clickpost:
         pass
     await clickpost.aclose()
 
 
 @virtual_time
-async def test_transport_of_ones_own_is_closed_with_the_client() -> None:
+async def test_custom_transport_is_closed_with_the_client() -> None:
     class Transport(httpx.MockTransport):
         closed = 0
 

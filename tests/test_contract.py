@@ -343,7 +343,7 @@ def _changed_somewhere(draw: st.DrawFn, value: Any) -> Any:
 @samples
 @given(data=st.data())
 @settings(max_examples=15)
-def test_mutated_response_ends_in_a_response_or_an_error_of_ours(
+def test_mutated_response_ends_in_a_response_or_a_clickpost_error(
     sample: Sample, data: st.DataObject
 ) -> None:
     body = data.draw(mutated(sample.said["answered"]["body"]))

@@ -181,7 +181,7 @@ def test_command_prints_differences_and_exits_with_1_if_there_are_any(
     assert KEY not in printed
 
 
-def test_command_refuses_a_file_that_is_none_of_these(
+def test_command_refuses_an_unknown_kind_of_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "notes.txt"

@@ -200,7 +200,7 @@ def test_mistakes_found_here_are_not_sent_when_only_args_survive() -> None:
     assert (again.outcome, again.message) == (Outcome.NOT_SENT, "items[0].price: too low")
 
 
-def test_outcome_that_is_none_is_refused() -> None:
+def test_invalid_outcome_is_refused() -> None:
     with pytest.raises(ValueError, match="perhaps"):
         ClickPostError("words", "perhaps")
 
@@ -246,7 +246,7 @@ def test_other_calls_are_not_looked_up_by_reference_number() -> None:
     assert "safe to retry" in label.advice
 
 
-def test_advice_fits_what_is_known() -> None:
+def test_advice_fits_the_outcome() -> None:
     assert "nothing was processed; call again" in NotSentError("words").advice
     assert "correct what" in NotSentError("words", transient=False).advice
     assert "with more time" in DeadlineError("words").advice

@@ -168,7 +168,7 @@ async def test_order_with_mistakes_is_not_attempted() -> None:
 
 
 @virtual_time
-async def test_response_with_another_reference_number_is_reported_and_not_believed() -> None:
+async def test_response_with_another_reference_number_is_reported_and_rejected() -> None:
     listener = await told(placed("W-1", "R-77"))
 
     assert {event.reason for event in listener.of(SuspiciousResponse)} == {
@@ -216,7 +216,7 @@ def test_log_has_what_went_wrong_and_in_its_details_all() -> None:
     assert "gone" in records[2].getMessage()
 
 
-def test_all_observers_hear_even_if_one_fails() -> None:
+def test_every_observer_is_called_even_if_one_fails() -> None:
     listener = Listener()
 
     def fails(event: object) -> None:
@@ -226,7 +226,7 @@ def test_all_observers_hear_even_if_one_fails() -> None:
     assert len(listener.events) == 2
 
 
-def test_details_are_made_only_for_those_who_want_them() -> None:
+def test_detailed_events_are_made_only_for_observers_or_debug() -> None:
     logger = logging.getLogger("clickpost_async")
     before = logger.level
     try:

@@ -29,13 +29,13 @@ async def test_every_test_gets_a_sandbox_of_its_own_that_is_the_same(
     assert len({*WAYBILLS}) == 1
 
 
-def test_ordinary_test_may_take_it_too(clickpost_sandbox: Sandbox) -> None:
+def test_synchronous_test_may_use_the_fixture(clickpost_sandbox: Sandbox) -> None:
     assert clickpost_sandbox.base_url.startswith("http://127.0.0.1:")
     assert clickpost_sandbox.page == clickpost_sandbox.base_url.removesuffix("api")
 
 
 @pytest.mark.asyncio
-async def test_sandbox_serves_while_the_block_runs_and_remembers_afterwards() -> None:
+async def test_sandbox_serves_within_its_block_and_keeps_its_state_afterwards() -> None:
     async with Sandbox() as sandbox:
         async with ClickPost(
             sandbox.username, sandbox.api_key, base_url=sandbox.base_url

@@ -56,7 +56,7 @@ def test_damaged_label_is_named_and_nothing_is_written(tmp_path: Path, damaged: 
     assert names_in(tmp_path) == ["bad.pdf", "good.pdf"]
 
 
-def test_label_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_label_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.pdf"):
         merge([tmp_path / "none.pdf"], tmp_path / "all.pdf")
 

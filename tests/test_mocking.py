@@ -127,7 +127,7 @@ async def test_vcrpy_records_and_plays_what_passes_httpx_without_the_key(
 
 @pytest.mark.parametrize("transport", [None, "httptools"])
 @pytest.mark.asyncio
-async def test_vcrpy_neither_records_nor_holds_back_transports_of_ours(
+async def test_vcrpy_neither_records_nor_blocks_own_transports(
     clickpost_sandbox: Sandbox, transport: Any, tmp_path: Path
 ) -> None:
     cassette = tmp_path / "cassette.yaml"
@@ -204,7 +204,7 @@ def test_offline_gives_the_environment_back(
     assert os.environ.get("CLICKPOST_BASE_URL") == before
 
 
-def test_guard_is_on_for_every_test_where_it_is_imported(tmp_path: Path) -> None:
+def test_offline_fixture_applies_to_every_test_where_it_is_imported(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(
         "from clickpost_async.testing.fixtures import clickpost_offline as clickpost_offline\n"
     )

@@ -106,7 +106,7 @@ def repeating(write: Callable[[str], bytes], text: str) -> Callable[[Any], Any]:
 @pytest.mark.parametrize("text", [NAME, STREET, PHONE, f"+91-{PHONE}", MAIL, NAME.upper()])
 @pytest.mark.parametrize("echo", ECHOES)
 @pytest.mark.asyncio
-async def test_server_that_repeats_a_person_does_not_make_us_show_one(echo: str, text: str) -> None:
+async def test_personal_data_echoed_by_a_server_is_not_shown(echo: str, text: str) -> None:
     talk = repeating(ECHOES[echo], text)
     async with serving(talk) as server, client(server.url) as clickpost:
         assert leaks(await told_of(clickpost, order())) == []

@@ -50,7 +50,7 @@ def test_hook_collects_every_file_that_is_not_python(hook: Any) -> None:
     assert ("clickpost_async.dist-info", "clickpost_async.dist-info") in hook.datas
 
 
-def test_hook_names_modules_that_are_imported_by_name_and_that_are_there(hook: Any) -> None:
+def test_hook_names_existing_modules_that_are_imported_by_name(hook: Any) -> None:
     for name in ("endpoints.orders", "structures.reports"):
         assert f"clickpost_async.{name}" in hook.hiddenimports
     assert "tenacity" in hook.hiddenimports

@@ -241,7 +241,7 @@ def test_scanner_finds_what_is_planted(channel: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["httpcore.http11", "asyncio", "clickpost_async", "anybody"])
-def test_scanner_hears_every_log(name: str, plant: Callable[[logging.Logger], None]) -> None:
+def test_scanner_captures_every_log(name: str, plant: Callable[[logging.Logger], None]) -> None:
     with listening() as handler:
         plant(logging.getLogger(name))
     assert any(map(leaks, handler.heard))
@@ -262,7 +262,7 @@ async def test_plain_client_with_the_key_among_its_params_is_caught() -> None:
     assert any(map(leaks, told))
 
 
-def test_scanner_is_silent_where_there_is_nothing() -> None:
+def test_scanner_finds_nothing_where_there_is_nothing() -> None:
     assert_clean([*told_by(ValueError("harmless")), *shown_by({"a": Holder("b")}), "canary"])
 
 
@@ -459,7 +459,7 @@ def test_foreign_error_below_us_shows_no_key() -> None:
 
 
 @pytest.mark.fault("S05")
-def test_vault_that_fails_with_the_key_in_its_mouth_is_not_quoted() -> None:
+def test_error_of_a_secret_store_that_contains_the_key_is_not_quoted() -> None:
     def vault() -> str:
         key = CANARY
         message = f"cannot read {key}"

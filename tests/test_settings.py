@@ -148,7 +148,7 @@ def test_key_may_be_a_callable(source: Any) -> None:
 
 
 @pytest.mark.parametrize("key", ["", " ", "\t", "\n", "ke\x00y", "k" * 101])
-def test_key_that_cannot_be_one_is_refused_without_being_shown(key: str) -> None:
+def test_malformed_key_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(ValueError, match="api_key must be the API key") as caught:
         resolve_credentials("acme", key)
 
@@ -624,7 +624,7 @@ def test_one_group_may_be_sent_elsewhere() -> None:
 # --- the rest -----------------------------------------------------------------------------------
 
 
-def test_bulk_run_yields_to_everybody_else() -> None:
+def test_bulk_run_yields_to_all_other_calls() -> None:
     assert sorted([Priority.BULK, Priority.NORMAL]) == [Priority.NORMAL, Priority.BULK]
 
 

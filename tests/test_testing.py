@@ -60,7 +60,7 @@ async def test_timers_fire_in_their_order_and_at_their_time() -> None:
 
 
 @virtual_time
-async def test_time_stands_still_while_something_is_ready() -> None:
+async def test_virtual_time_does_not_advance_while_a_task_is_ready() -> None:
     async with asyncio.timeout(0.001):
         for _ in range(1000):
             await asyncio.sleep(0)
@@ -128,7 +128,7 @@ async def test_socket_is_waited_for_before_the_clock_moves_on() -> None:
 
 
 @virtual_time
-async def test_with_a_socket_open_time_passes_all_the_same() -> None:
+async def test_time_passes_in_real_time_while_a_socket_is_open() -> None:
     async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0):
         await asyncio.sleep(0.01)
         assert asyncio.get_running_loop().time() == pytest.approx(0.01)

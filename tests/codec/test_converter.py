@@ -104,7 +104,7 @@ def read(**fields: Any) -> Tree:
         ("by_name", {"x": {"name": "a"}}, {"x": Leaf(name="a")}),
     ],
 )
-def test_odd_spelling_is_read(field: str, raw: Any, value: Any) -> None:
+def test_unusual_spelling_is_read(field: str, raw: Any, value: Any) -> None:
     tree = read(**{field: raw})
 
     assert getattr(tree, field) == value
@@ -161,7 +161,7 @@ def test_unreadable_value_is_none_and_kept_in_raw(field: str, raw: Any) -> None:
     assert tree.extra == {field: raw}
 
 
-def test_one_odd_field_costs_none_of_the_others() -> None:
+def test_one_unreadable_field_loses_none_of_the_others() -> None:
     order = structure_response(
         {"waybill": "W1", "courier_partner_id": {}, "tracking_id": "soon", "label": 5},
         CreatedOrder,
@@ -185,7 +185,7 @@ class Owner(ResponseModel):
     note: str | None = None
 
 
-def test_part_that_a_validator_rejects_costs_none_of_the_others() -> None:
+def test_part_that_a_validator_rejects_loses_none_of_the_others() -> None:
     body = {"named": {}, "note": "a"}
 
     response = structure_response(body, Owner, ResponseInfo(status=200))
@@ -256,7 +256,7 @@ def test_response_is_unstructured_with_wire_names() -> None:
 # --- strict -------------------------------------------------------------------------------------
 
 
-def test_refusal_holds_no_trace_of_the_first_try() -> None:
+def test_validation_error_has_no_context_of_the_first_attempt() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         structure(india({"drop_info.drop_pincode": "1"}), IndiaOrder)
 

@@ -57,7 +57,7 @@ JSON = st.recursive(
         ({"meta": {"status": 200, "username": "acme", "next": None}}, MetaStatus(200, "")),
     ],
 )
-def test_verdict_is_found_in_every_shape(body: Any, verdict: MetaStatus) -> None:
+def test_status_is_found_in_every_shape(body: Any, verdict: MetaStatus) -> None:
     assert meta_status_of(body) == verdict
 
 
@@ -79,7 +79,7 @@ def test_verdict_is_found_in_every_shape(body: Any, verdict: MetaStatus) -> None
         {"status_code": None},
     ],
 )
-def test_without_a_verdict_there_is_none(body: Any) -> None:
+def test_body_without_a_status_has_no_status(body: Any) -> None:
     assert meta_status_of(body) is None
 
 
@@ -94,12 +94,12 @@ def test_status_that_is_no_small_whole_number_is_none(status: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [10_000, 10**50, -1, -200])
-def test_number_that_no_table_could_hold_is_no_status(status: int) -> None:
+def test_number_outside_of_the_code_table_is_no_status(status: int) -> None:
     assert meta_status_of({"meta": {"status": status, "message": "?"}}) is None
 
 
 @given(JSON)
-def test_any_json_has_a_verdict_or_none(body: Any) -> None:
+def test_any_json_has_a_status_or_none(body: Any) -> None:
     verdict = meta_status_of(body)
 
     assert verdict is None or (
@@ -297,7 +297,7 @@ def test_ids_and_reference_are_found_beside_the_result_too() -> None:
 
 
 @pytest.mark.parametrize("children", [None, "W1", 5, True])
-def test_children_that_cannot_be_read_do_not_cost_the_waybill(children: Any) -> None:
+def test_unreadable_children_do_not_lose_the_waybill(children: Any) -> None:
     order = order_of({"result": {"waybill": "W1", "children": children}})
 
     assert order["waybill"] == "W1"
@@ -327,7 +327,7 @@ def test_children_come_as_a_list_or_as_an_object(children: Any) -> None:
 
 
 @pytest.mark.parametrize("child", [_SHAPED[0], {"waybill": "W1-1", "sku": "A"}])
-def test_single_child_may_stand_alone(child: Any) -> None:
+def test_single_child_need_not_be_in_a_list(child: Any) -> None:
     (found,) = order_of({"result": {"children": child}})["children"]
 
     assert found["waybill"] == "W1-1"

@@ -42,5 +42,5 @@ def test_known_file_is_known(head: bytes, kind: FileType) -> None:
         b"a,b\n\0",
     ],
 )
-def test_anything_else_is_not(head: bytes) -> None:
+def test_other_values_are_not(head: bytes) -> None:
     assert kind_of(head) is None

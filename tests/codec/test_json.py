@@ -253,7 +253,7 @@ def test_half_a_surrogate_pair_is_not_written(text: str) -> None:
             write(value)
 
 
-def test_process_that_reads_the_deepest_bodies_lives_on() -> None:
+def test_process_survives_the_deepest_bodies() -> None:
     # In a process of its own: what overflows the C stack ends it, and raises nothing.
     script = """
 from clickpost_async._codec.json import read

@@ -28,7 +28,7 @@ def listed(following: object) -> dict[str, Any]:
         ("?location=a%20b%26c", {"location": "a b&c"}),
     ],
 )
-def test_only_what_the_address_asks_is_kept(address: str, asked: dict[str, str]) -> None:
+def test_next_page_keeps_the_query_only(address: str, asked: dict[str, str]) -> None:
     assert page_of(listed(address)) == {"rows": [{"waybill": "W"}], "next_page": asked}
 
 
@@ -54,7 +54,7 @@ def test_next_page_is_found_in_a_doubled_meta() -> None:
         "?" + "&".join("a=1" for _ in range(100)),
     ],
 )
-def test_address_that_asks_nothing_is_unreadable_rather_than_the_end(address: object) -> None:
+def test_next_page_without_a_query_is_unreadable(address: object) -> None:
     assert page_of(listed(address)) is None
 
 

@@ -94,7 +94,7 @@ def test_code_stays_even_where_a_person_has_its_name() -> None:
     )
 
 
-def test_name_that_is_only_the_name_of_a_field_is_nobodys() -> None:
+def test_field_name_is_no_personal_data() -> None:
     order = india_order("R-1", drop_info__drop_name="Drop Name", drop_info__drop_landmark="none")
 
     words = "drop name: Drop Name is not a name"
@@ -230,7 +230,7 @@ def test_phone_number_is_masked_as_a_whole_and_not_within_a_longer_one(
     assert redact(words, IndiaOrder, body_with("9000000012")) == expected
 
 
-def test_masking_adds_nothing_to_the_cache_of_patterns_and_leaves_no_person_in_it() -> None:
+def test_masking_adds_no_personal_data_to_the_pattern_cache() -> None:
     # What is made once, at the first error, is there before.
     assert redact("phone 9000000000", IndiaOrder, body_with("9000000000")) == "phone ***"
     caches = (re._cache, re._cache2) if hasattr(re, "_cache2") else (re._cache,)  # type: ignore[attr-defined]

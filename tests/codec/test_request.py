@@ -40,7 +40,7 @@ def test_create_is_a_post_that_may_wait_long() -> None:
     assert request.reference_number == "order-1001"
 
 
-def test_question_is_a_get_without_a_body() -> None:
+def test_request_of_a_get_endpoint_has_no_body() -> None:
     request = encode(ASK, {"awb": "W1", "cp_id": 4, "nothing": None})
 
     assert (request.label, request.method, request.host) == ("ask.me", "GET", Host.TRACKING)
@@ -157,7 +157,7 @@ def test_unknown_parameter_of_an_endpoint_is_refused(endpoint: Post[Any], order:
 
 
 @pytest.mark.parametrize("style", BodyStyle)
-def test_body_of_ones_own_endpoint_is_refused_with_the_paths_of_all_that_json_cannot_hold(
+def test_body_of_a_custom_endpoint_is_refused_with_every_path_that_is_not_json(
     style: BodyStyle,
 ) -> None:
     item = structure(india(), IndiaOrder).shipment_details.items[0]
@@ -191,7 +191,7 @@ def test_endless_body_is_refused_with_a_message() -> None:
         encode(FREE, body={"a": endless})
 
 
-def test_endpoint_of_ones_own_takes_any_json() -> None:
+def test_custom_endpoint_takes_any_json() -> None:
     assert encode(FREE, body={"a": [1, None]}).body == b'{"a":[1,null]}'
     assert encode(FREE, body=[1]).body == b"[1]"
 

@@ -214,7 +214,7 @@ BODIES = [
         (504, ServerError, UNKNOWN, True),
     ],
 )
-def test_without_a_verdict_the_http_status_decides(
+def test_without_a_clickpost_status_the_http_status_decides(
     body: bytes, http_status: int, kind: type[ClickPostError], outcome: Outcome, *, transient: bool
 ) -> None:
     error = refused(body, http_status)
@@ -350,13 +350,13 @@ def test_json_that_could_be_read_in_two_ways_is_not_read(body: bytes) -> None:
     assert (error.outcome, error.transient) == (UNKNOWN, True)
 
 
-def test_good_one_is_read() -> None:
+def test_complete_response_is_read() -> None:
     assert answered(GOOD).waybill == "W1"
 
 
 @pytest.mark.parametrize("depth", [50, 900, 3_000, 9_000, 20_000])
 @pytest.mark.parametrize("place", ["message", "waybill", "children", "order_id", "unknown"])
-def test_deep_nesting_ends_in_a_response_or_an_error_of_ours(depth: int, place: str) -> None:
+def test_deep_nesting_ends_in_a_response_or_a_clickpost_error(depth: int, place: str) -> None:
     deep = b"[" * depth + b"]" * depth
     body = b'{"meta":{"status":200,"message":"ok"},"result":{"waybill":"W1","children":[]}}'
     body = {
@@ -372,7 +372,7 @@ def test_deep_nesting_ends_in_a_response_or_an_error_of_ours(depth: int, place: 
 
 
 @given(st.binary(max_size=60), st.sampled_from([200, 301, 400, 401, 429, 500]))
-def test_any_bytes_end_in_an_error_of_ours(body: bytes, http_status: int) -> None:
+def test_any_bytes_end_in_a_clickpost_error(body: bytes, http_status: int) -> None:
     assert isinstance(refused(body, http_status), ClickPostError)
 
 
@@ -478,12 +478,12 @@ def test_wait_is_read_in_seconds_and_bounded(header: str, seconds: float) -> Non
         "\x00",
     ],
 )
-def test_wait_that_cannot_be_used_is_none(header: str | None) -> None:
+def test_invalid_retry_after_is_none(header: str | None) -> None:
     assert retry_after(header, DATE) is None
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "-1", "Mon, 02 Mar 2026"])
-def test_date_without_a_date_to_compare_is_none(date: str | None) -> None:
+def test_http_date_without_a_date_header_gives_no_delay(date: str | None) -> None:
     assert retry_after("Mon, 02 Mar 2026 10:00:30 GMT", date) is None
     assert retry_after("30", date) == 30.0
 

@@ -73,7 +73,7 @@ async def test_failures_of_more_than_ten_seconds_ago_are_forgotten() -> None:
 
 
 @virtual_time
-async def test_attempt_that_is_given_up_counts_as_nothing() -> None:
+async def test_cancelled_attempt_records_no_result() -> None:
     breaker = CircuitBreaker()
     for _ in range(100):
         with await breaker.acquire():
@@ -113,7 +113,7 @@ async def test_exactly_one_of_many_is_the_probe() -> None:
 
 
 @virtual_time
-async def test_probes_that_fail_come_ever_more_rarely() -> None:
+async def test_failing_probes_become_rarer() -> None:
     breaker = await opened(CircuitBreaker())
     times: list[float] = []
     for _ in range(7):
@@ -152,7 +152,7 @@ async def test_bulk_calls_wait_for_the_probe_and_then_all_go_in_order() -> None:
 
 
 @virtual_time
-async def test_probe_that_is_cancelled_frees_its_place() -> None:
+async def test_cancelled_probe_frees_its_slot() -> None:
     breaker = await opened(CircuitBreaker())
     await anyio.sleep(5)
 
@@ -172,7 +172,7 @@ async def test_probe_that_is_cancelled_frees_its_place() -> None:
 
 
 @virtual_time
-async def test_bulk_calls_that_give_up_waiting_leave_the_line() -> None:
+async def test_cancelled_bulk_calls_leave_the_queue() -> None:
     breaker = await opened(CircuitBreaker())
     chance = random.Random(1)
     went: list[int] = []
@@ -193,7 +193,7 @@ async def test_bulk_calls_that_give_up_waiting_leave_the_line() -> None:
 
 
 @virtual_time
-async def test_passage_from_before_the_opening_no_longer_holds() -> None:
+async def test_permit_from_before_the_opening_is_invalid() -> None:
     breaker = CircuitBreaker()
     with await breaker.acquire() as early:
         held = [early.is_valid]
@@ -338,7 +338,7 @@ async def test_outage_of_ten_minutes_sees_few_attempts(priority: Priority) -> No
 
 
 @virtual_time
-async def test_network_that_flaps_gets_its_bulk_calls_done_without_a_storm() -> None:
+async def test_flapping_network_completes_bulk_calls_without_a_retry_storm() -> None:
     breaker = CircuitBreaker()
     sent = done = 0
 
@@ -363,7 +363,7 @@ async def test_network_that_flaps_gets_its_bulk_calls_done_without_a_storm() -> 
 
 
 @virtual_time
-async def test_probe_without_a_verdict_leaves_it_open_and_the_next_one_is_tried_at_once() -> None:
+async def test_probe_without_a_result_leaves_it_open_and_the_next_one_is_sent_at_once() -> None:
     breaker = await opened(CircuitBreaker())
     await anyio.sleep(5)
     for _ in range(3):

@@ -55,7 +55,7 @@ def test_one_client_works_on_loops_that_follow_each_other(server: Served) -> Non
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts files as Linux lists them")
 @pytest.mark.parametrize("transport", [None, "httptools"])
-def test_loop_that_ends_takes_its_connections_along(
+def test_ending_event_loop_closes_its_connections(
     server: Served, transport: Literal["httptools"] | None
 ) -> None:
     clickpost = ClickPost(*CREDENTIALS, base_url=server.url, transport=transport)
@@ -81,7 +81,7 @@ def test_loop_that_ends_takes_its_connections_along(
     assert descriptors() <= before
 
 
-def test_pace_holds_from_one_loop_to_the_next(server: Served) -> None:
+def test_pace_is_kept_from_one_loop_to_the_next(server: Served) -> None:
     # Each loop's clock is the same here; what is left to wait is carried over.
     clickpost = ClickPost(*CREDENTIALS, base_url=server.url, rate=Rate(50, burst=1))
     for name in ("A", "B"):
@@ -198,7 +198,7 @@ def test_client_works_on_trio(server: Served) -> None:
     assert connections <= 3
 
 
-def test_on_trio_a_loop_that_ends_takes_its_connections_along(server: Served) -> None:
+def test_ending_trio_run_closes_its_connections(server: Served) -> None:
     clickpost = ClickPost(*CREDENTIALS, base_url=server.url)
     for number in range(3):
         order = trio.run(clickpost.orders.create, india_order(f"T-{number}"))

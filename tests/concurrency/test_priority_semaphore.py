@@ -97,7 +97,7 @@ class Stage:
 
 
 @given(st.integers(1, 4), visits, st.booleans())
-def test_never_more_inside_than_wide_in_order_and_no_place_is_lost(
+def test_semaphore_never_exceeds_its_width_keeps_order_and_loses_no_slot(
     width: int, script: list[Visit], cancel_first: bool
 ) -> None:
     stage = Stage(width, script)
@@ -178,7 +178,7 @@ async def test_returning_waiter_precedes_others_of_its_priority() -> None:
     assert order == ["normal again", "normal", "bulk again", "bulk"]
 
 
-def test_gates_work_on_trio() -> None:
+def test_semaphores_work_on_trio() -> None:
     trio = pytest.importorskip("trio")
     order: list[Priority] = []
     lanes = [BULK] * 2 + [NORMAL] * 2
@@ -246,7 +246,7 @@ def test_semaphore_serves_two_event_loops_in_turn() -> None:
 
 
 @virtual_time
-async def test_of_ten_thousand_half_give_up_and_all_others_get_in() -> None:
+async def test_half_of_ten_thousand_waiters_are_cancelled_and_all_others_get_a_slot() -> None:
     gate = PrioritySemaphore(10)
     turns = 0
 
@@ -278,7 +278,7 @@ async def stand(
         await leave.wait()
 
 
-def test_bulk_leaves_a_tenth_of_the_places_free_while_normal_ones_are_inside() -> None:
+def test_bulk_leaves_a_tenth_of_the_slots_free_while_normal_calls_hold_some() -> None:
     async def play() -> list[int]:
         gate, leave, inside = PrioritySemaphore(20), [anyio.Event(), anyio.Event()], []
         found: list[int] = []
@@ -302,7 +302,7 @@ def test_bulk_leaves_a_tenth_of_the_places_free_while_normal_ones_are_inside() -
     assert run_virtual(play) == [18, 20, 20, 0, 0]
 
 
-def test_bulk_alone_has_every_place() -> None:
+def test_bulk_alone_gets_every_slot() -> None:
     async def play() -> int:
         gate, leave = PrioritySemaphore(20), anyio.Event()
         async with anyio.create_task_group() as group:

@@ -27,7 +27,7 @@ def attempts_of(calls: int, fault: float, budget: RetryBudget, at_most: int = 4)
 
 
 @given(shares, st.floats(0, 100), acts)
-def test_repeats_cost_no_more_than_the_start_and_the_share_of_firsts(
+def test_retries_never_exceed_the_initial_budget_and_the_share(
     share: float, at_start: float, play: list[str]
 ) -> None:
     budget = RetryBudget(share, 100.0, at_start)
@@ -43,7 +43,7 @@ def test_repeats_cost_no_more_than_the_start_and_the_share_of_firsts(
         assert 0 <= budget.left <= 100 + 1e-9
 
 
-def test_ten_first_attempts_pay_for_one_repeat() -> None:
+def test_ten_first_attempts_pay_for_one_retry() -> None:
     budget = RetryBudget(at_start=0)
     for _ in range(9):
         budget.deposit()
@@ -53,7 +53,7 @@ def test_ten_first_attempts_pay_for_one_repeat() -> None:
     assert not budget.withdraw()
 
 
-def test_new_client_may_repeat_ten_times_and_an_old_one_a_hundred() -> None:
+def test_retry_budget_starts_at_ten_and_grows_to_a_hundred() -> None:
     budget = RetryBudget()
     assert [budget.withdraw() for _ in range(11)] == [True] * 10 + [False]
     for _ in range(5000):
@@ -75,7 +75,7 @@ def test_faults_of_one_in_twenty_are_all_repeated() -> None:
     assert attempts_of(10_000, 0.05, RetryBudget()) == attempts_of(10_000, 0.05, unbounded)
 
 
-def test_server_that_is_down_gets_a_tenth_more_calls_not_four_times_as_many() -> None:
+def test_server_that_is_down_gets_a_tenth_more_calls() -> None:
     assert attempts_of(10_000, 1.0, RetryBudget()) == 10_000 + 1_000 + 10
     assert attempts_of(10_000, 1.0, RetryBudget(1.0, 1e9, 1e9)) == 40_000
 

@@ -85,7 +85,7 @@ def slowly(answer: httpx.Response) -> Callable[[httpx.Request], Awaitable[httpx.
 
 @pytest.mark.fault("X08")
 @virtual_time
-async def test_same_order_twice_at_once_is_sent_once() -> None:
+async def test_equal_creates_at_once_are_sent_once() -> None:
     play = Play([slowly(placed())])
     async with playing(play) as clickpost:
         first, again, typed = await asyncio.gather(
@@ -99,7 +99,7 @@ async def test_same_order_twice_at_once_is_sent_once() -> None:
 
 
 @virtual_time
-async def test_one_after_the_other_is_sent_twice() -> None:
+async def test_creates_one_after_the_other_are_sent_twice() -> None:
     play = Play([placed(), placed()])
     async with playing(play) as clickpost:
         await clickpost.orders.create(ORDER)
@@ -189,7 +189,7 @@ async def test_racy_courier_sells_two_labels_where_two_processes_create_the_orde
 
 
 @virtual_time
-async def test_nothing_is_remembered_of_a_flight_that_has_landed() -> None:
+async def test_finished_create_is_not_remembered() -> None:
     play = Play([said(319), placed()])
     async with playing(play) as clickpost:
         with pytest.raises(ClickPostError):
@@ -293,7 +293,7 @@ async def test_courier_slower_than_its_caller_sells_one_label(waits: float) -> N
 
 
 @virtual_time
-async def test_forgetting_a_doubt_sells_a_second_label() -> None:
+async def test_control_forgetting_a_doubt_sells_a_second_label() -> None:
     # The control of the one above.
     door = Door(Sandbox(racy=True, courier_seconds=29))
     async with door.client() as clickpost:
@@ -782,7 +782,7 @@ async def test_too_many_doubts_push_out_the_oldest_that_have_settled(
 
 
 @virtual_time
-async def test_create_that_is_collected_while_the_lock_is_held_ends_all_the_same() -> None:
+async def test_create_that_is_garbage_collected_while_the_lock_is_held_ends() -> None:
     in_flight, create = SingleFlight(), Lost()
     assert in_flight.begin(("acme", "/", "R-1"), create) is None
     # Garbage may be collected anywhere, in the same thread.

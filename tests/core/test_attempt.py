@@ -49,7 +49,7 @@ async def test_stock_transport_is_httpcores_and_so_respx_sees_it() -> None:
 
 
 @pytest.mark.asyncio
-async def test_transport_of_ones_own_is_used_as_it_is() -> None:
+async def test_custom_transport_is_used_unchanged() -> None:
     router = respx.Router()
     router.get(f"{LIVE}/v3/create-order/").mock(return_value=FOUND)
     transport = httpx.MockTransport(router.async_handler)
@@ -110,7 +110,7 @@ async def test_query_keeps_its_order_and_ends_with_the_credentials() -> None:
         (Auth.NONE, {}, b'{"a":1}'),
     ],
 )
-async def test_credentials_go_where_the_endpoint_wants_them(
+async def test_credentials_go_where_the_endpoint_declares(
     auth: Auth, query: dict[str, str], body: bytes
 ) -> None:
     play = Play([said(200)])
@@ -188,7 +188,7 @@ async def test_send_progress_is_read_from_the_trace_where_there_is_one(
         (RuntimeError(), NO_ANSWER),
     ],
 )
-async def test_without_a_trace_only_a_connection_that_failed_proves_that_nothing_left(
+async def test_without_a_trace_only_a_failed_connection_proves_nothing_was_sent(
     error: Exception, expected: object
 ) -> None:
     async with playing([error], retry=RetryPolicy.never()) as clickpost:
@@ -200,7 +200,7 @@ async def test_without_a_trace_only_a_connection_that_failed_proves_that_nothing
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("error", [OSError("vault is down"), TypeError(), TimeoutError()])
-async def test_key_that_cannot_be_read_means_that_nothing_left(error: Exception) -> None:
+async def test_key_that_cannot_be_read_means_nothing_was_sent(error: Exception) -> None:
     async def vault() -> str:
         raise error
 
@@ -219,7 +219,7 @@ async def test_key_that_cannot_be_read_means_that_nothing_left(error: Exception)
 
 
 @pytest.mark.asyncio
-async def test_vault_that_hangs_ends_with_the_attempt_and_nothing_has_left() -> None:
+async def test_hanging_secret_store_ends_with_the_attempt_and_nothing_is_sent() -> None:
     async def vault() -> str:
         await anyio.sleep_forever()
         raise AssertionError

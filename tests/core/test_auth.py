@@ -49,7 +49,9 @@ def keyring(username: str = "acme & sons", key: str = "fake-key") -> Authenticat
         (Auth.NONE, []),
     ],
 )
-def test_query_has_what_the_endpoint_wants(auth: Auth, names: list[str], target: str) -> None:
+def test_query_has_the_credentials_that_the_endpoint_declares(
+    auth: Auth, names: list[str], target: str
+) -> None:
     sent, _ = signed(keyring(), target, b"{}", auth)
 
     values = {"username": "acme & sons", "user_name": "acme & sons", "key": KEY.reveal()}
@@ -98,7 +100,7 @@ async def test_rotating_key_is_read_for_each_call() -> None:
 
 
 @pytest.mark.asyncio
-async def test_key_may_come_from_a_coroutine() -> None:
+async def test_key_may_be_returned_by_a_coroutine() -> None:
     async def vault() -> str:
         return "from-the-vault"
 

@@ -59,7 +59,7 @@ async def deadline_of(clickpost: ClickPost, seconds: float) -> ClickPostError:
 
 
 @virtual_time
-async def test_deadline_that_passes_in_the_queue_means_that_nothing_left() -> None:
+async def test_deadline_that_passes_in_the_queue_means_nothing_was_sent() -> None:
     play = Play([never_answers])
     async with playing(play, max_concurrency=1) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(india_order("R-0")))
@@ -72,7 +72,7 @@ async def test_deadline_that_passes_in_the_queue_means_that_nothing_left() -> No
 
 
 @virtual_time
-async def test_deadline_that_passes_before_the_turn_means_that_nothing_left() -> None:
+async def test_deadline_that_passes_before_the_slot_means_nothing_was_sent() -> None:
     play = Play([placed()])
     async with playing(play, rate=Rate(1, per=60)) as clickpost:
         await clickpost.orders.create(india_order("R-0"))
@@ -83,7 +83,7 @@ async def test_deadline_that_passes_before_the_turn_means_that_nothing_left() ->
 
 
 @virtual_time
-async def test_deadline_that_passes_before_the_key_is_known_means_that_nothing_left() -> None:
+async def test_deadline_that_passes_before_the_key_is_known_means_nothing_was_sent() -> None:
     async def vault() -> str:
         await asyncio.sleep(1000)
         raise AssertionError
@@ -196,7 +196,7 @@ def test_deadline_that_is_no_number_of_seconds_is_refused_by_name(deadline: Any)
 
 
 @virtual_time
-async def test_endless_deadline_is_none() -> None:
+async def test_infinite_deadline_counts_as_none() -> None:
     async with playing([slowly]) as clickpost:
         order = await clickpost.with_options(deadline=math.inf).orders.create(india_order("R-1"))
 
@@ -218,7 +218,7 @@ async def with_anyio(call: Coroutine[Any, Any, Any]) -> None:
     "within", [with_asyncio, with_anyio, lambda call: asyncio.wait_for(call, 5)]
 )
 @virtual_time
-async def test_timeouts_from_outside_pass_through_and_repeat_nothing(within: Any) -> None:
+async def test_timeouts_from_outside_pass_through_and_retry_nothing(within: Any) -> None:
     play = Play([never_answers])
     async with playing(play) as clickpost:
         with pytest.raises(TimeoutError):
@@ -270,7 +270,7 @@ async def test_slow_redis_causes_no_burst() -> None:
 
 
 @virtual_time
-async def test_call_that_pauses_holds_no_place() -> None:
+async def test_call_that_pauses_holds_no_slot() -> None:
     play = Play([httpx.ReadError(""), placed()])
     async with playing(play, max_concurrency=1) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(india_order("R-0")))
@@ -301,7 +301,7 @@ async def test_checkout_is_sent_before_a_bulk_run() -> None:
 
 
 @virtual_time
-async def test_order_with_mistakes_costs_no_turn_and_is_sent_nowhere() -> None:
+async def test_invalid_order_takes_no_slot_and_is_not_sent() -> None:
     play = Play([placed()])
     async with playing(play, rate=Rate(1, per=60)) as clickpost:
         for _ in range(5):

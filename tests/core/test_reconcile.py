@@ -152,7 +152,7 @@ async def test_order_behind_a_page_of_a_gateway_is_found(what: str) -> None:
 
 @pytest.mark.parametrize("line", [said(307), said(319), said(999), httpx.ConnectError("")])
 @virtual_time
-async def test_nothing_is_looked_for_that_is_not_in_doubt(line: Line) -> None:
+async def test_only_orders_in_doubt_are_looked_up(line: Line) -> None:
     play = Play([line])
     async with playing(play, retry=RetryPolicy(attempts=2)) as clickpost:
         with pytest.raises(ClickPostError):
@@ -162,7 +162,7 @@ async def test_nothing_is_looked_for_that_is_not_in_doubt(line: Line) -> None:
 
 
 @virtual_time
-async def test_policy_may_leave_looking_out() -> None:
+async def test_policy_may_disable_look_ups() -> None:
     play = Play([httpx.ReadError(""), placed()], knows=placed("W-9"))
     async with playing(play, retry=RetryPolicy(reconcile=False)) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -171,7 +171,7 @@ async def test_policy_may_leave_looking_out() -> None:
 
 
 @virtual_time
-async def test_only_what_has_a_place_to_look_is_looked_for() -> None:
+async def test_only_endpoints_with_a_look_up_are_looked_up() -> None:
     own = Post(
         "/v9/own/",
         returns=CreatedOrder,
@@ -202,7 +202,7 @@ HOLD = RetryPolicy(resend=Resend.NEVER)
 
 
 @virtual_time
-async def test_order_that_is_never_sent_again_is_looked_for_until_it_is_given_up() -> None:
+async def test_order_that_is_never_resent_is_looked_up_until_it_is_given_up() -> None:
     play = Play([httpx.ReadTimeout(""), placed()])
     async with playing(play, retry=HOLD) as clickpost:
         with pytest.raises(NoReplyError) as caught:
@@ -233,7 +233,7 @@ async def test_order_that_is_never_sent_again_may_be_found_later() -> None:
 
 
 @virtual_time
-async def test_order_that_did_not_leave_is_sent_again_under_any_policy() -> None:
+async def test_order_that_was_not_sent_is_sent_again_under_any_policy() -> None:
     play = Play([httpx.ConnectError(""), httpx.Response(429), placed()])
     async with playing(play, retry=HOLD) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -242,7 +242,7 @@ async def test_order_that_did_not_leave_is_sent_again_under_any_policy() -> None
 
 
 @virtual_time
-async def test_pending_order_that_was_lost_is_polled_by_looking_for_it() -> None:
+async def test_pending_order_that_was_lost_is_polled_by_look_up() -> None:
     states = iter([queued(202), queued(102), placed("W-9", "R-1")])
 
     async def knows(request: httpx.Request) -> httpx.Response:
@@ -372,7 +372,7 @@ ANOTHERS: dict[str, Line] = {
 
 @pytest.mark.parametrize("status", ANOTHERS)
 @virtual_time
-async def test_response_for_another_reference_is_not_believed_where_the_order_is_found(
+async def test_response_for_another_reference_is_rejected_where_the_order_is_found(
     status: str,
 ) -> None:
     listener = Listener()
@@ -414,7 +414,7 @@ async def test_responses_for_another_reference_end_unknown_and_never_in_its_wayb
 
 @pytest.mark.parametrize("reference", [None, "R-1", " R-1 "])
 @virtual_time
-async def test_response_without_another_reference_is_believed(reference: str | None) -> None:
+async def test_response_without_another_reference_is_accepted(reference: str | None) -> None:
     play = Play([placed("W-1", reference)])
     async with playing(play) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))

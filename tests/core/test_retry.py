@@ -221,7 +221,7 @@ async def test_throttled_call_waits_for_its_retry_after(
 
 
 @virtual_time
-async def test_429_holds_those_too_that_have_not_left_yet() -> None:
+async def test_429_pauses_calls_that_have_not_been_sent_yet() -> None:
     play = Play([httpx.Response(429, headers={"retry-after": "7"}), placed()])
     async with playing(play, max_concurrency=2) as clickpost:
         orders = await asyncio.gather(
@@ -237,7 +237,7 @@ async def test_429_holds_those_too_that_have_not_left_yet() -> None:
     ("repeat", "asked"), [(Idempotency.SAFE, 45), (Idempotency.BY_REFERENCE, 400)]
 )
 @virtual_time
-async def test_server_that_asks_to_be_left_alone_is(repeat: Idempotency, asked: int) -> None:
+async def test_retry_after_of_a_503_is_waited_for(repeat: Idempotency, asked: int) -> None:
     busy = httpx.Response(503, headers={"retry-after": str(asked)}, text="busy")
     play = Play([busy, placed()])
     async with playing(play) as clickpost:
@@ -341,7 +341,7 @@ async def test_order_that_stays_pending_is_returned_as_such() -> None:
 
 
 @virtual_time
-async def test_polling_is_no_failure_and_uses_up_no_attempt() -> None:
+async def test_polling_is_not_a_failure_and_uses_no_attempt() -> None:
     play = Play([httpx.ReadError(""), *[queued(102)] * 3, said(322), placed()])
     async with playing(play, retry=RetryPolicy(attempts=3)) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -401,7 +401,7 @@ async def test_call_that_is_cancelled_in_a_later_attempt_ends_as_cancelled(
     [httpx.ConnectError(""), httpx.ReadError(""), said(322), httpx.Response(429), page(503)],
 )
 @virtual_time
-async def test_never_means_never(line: Line) -> None:
+async def test_resend_never_means_never(line: Line) -> None:
     play = Play([line, placed()])
     async with playing(play, retry=RetryPolicy.never()) as clickpost:
         with pytest.raises(ClickPostError) as caught:

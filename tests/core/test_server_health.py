@@ -76,7 +76,7 @@ async def fail(clickpost: ClickPost, times: int) -> list[ClickPostError]:
 
 
 @virtual_time
-async def test_all_calls_together_may_repeat_a_tenth_and_ten_to_start_with() -> None:
+async def test_retry_budget_allows_a_tenth_and_ten_to_start_with() -> None:
     play = Play([httpx.Response(500)])
     async with playing(play, retry=RetryPolicy(attempts=2)) as clickpost:
         errors = await fail(unbreakable(clickpost), 12)
@@ -103,7 +103,7 @@ async def test_failures_of_the_client_do_not_count_against_the_server(
 
 
 @virtual_time
-async def test_polling_is_no_repeat() -> None:
+async def test_polling_is_not_a_retry() -> None:
     play = Play([*[queued()] * 40, placed()])
     async with playing(play, retry=RetryPolicy(poll_timeout=1e6)) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -113,7 +113,7 @@ async def test_polling_is_no_repeat() -> None:
 
 
 @virtual_time
-async def test_lookup_pays_no_more_into_the_budget_than_it_costs() -> None:
+async def test_lookup_deposits_no_more_than_it_withdraws() -> None:
     play = Play([httpx.ReadError("")])
     async with playing(play, retry=RetryPolicy(attempts=1)) as clickpost:
         for number in range(5):
@@ -276,7 +276,7 @@ async def test_429_as_response_to_a_probe_closes_the_circuit_breaker() -> None:
 
 
 @virtual_time
-async def test_429s_among_failures_keep_the_breaker_shut() -> None:
+async def test_429s_among_failures_keep_the_breaker_closed() -> None:
     away = httpx.Response(429, headers={"retry-after": "0"})
     play = Play([*[httpx.ConnectError(""), away, away] * 20])
     async with playing(play, retry=ONCE, limiter=NoRateLimit()) as clickpost:
@@ -334,7 +334,7 @@ async def test_bulk_run_waits_for_the_server_to_come_back() -> None:
 
 
 @virtual_time
-async def test_without_a_guard_an_outage_is_stormed_at() -> None:
+async def test_control_without_a_guard_an_outage_causes_a_retry_storm() -> None:
     play = Play([until(600, httpx.ConnectError(""), placed())])
     async with playing(play) as clickpost:
         _, report = await run(unguarded(clickpost), 300)

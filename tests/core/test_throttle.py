@@ -264,7 +264,7 @@ class Own:
 
 
 @virtual_time
-async def test_calls_that_wait_at_a_limiter_of_ones_own_are_ended_too() -> None:
+async def test_calls_that_wait_for_a_custom_limiter_are_ended_too() -> None:
     play = Play([slowly(1, throttled(3600))])
     async with playing(play, limiter=Own()) as clickpost:
         ended = await asyncio.gather(
@@ -333,6 +333,6 @@ async def test_shorter_pause_changes_nothing_about_a_longer_one() -> None:
     assert throttle.left == 70
 
 
-def test_error_for_a_pause_is_one_that_nothing_was_sent_for() -> None:
+def test_error_for_a_pause_states_that_nothing_was_sent() -> None:
     assert issubclass(ThrottledError, NotSentError)
     assert issubclass(NotSentError, ClickPostError)

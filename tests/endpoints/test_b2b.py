@@ -209,7 +209,7 @@ def test_mistakes_of_a_b2b_order_are_refused_together_with_their_paths(
     assert sorted(problem.path for problem in caught.value.problems) == sorted(paths)
 
 
-def test_order_that_has_all_that_the_guide_asks_for_is_not_warned_of() -> None:
+def test_order_with_all_fields_of_the_guide_has_no_warning() -> None:
     order = structure(b2b_order(), B2BOrder)
 
     assert [str(warning) for warning in order.warnings] == []

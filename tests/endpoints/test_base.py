@@ -116,7 +116,7 @@ async def test_invalid_reference_number_is_not_looked_up(name: str, reference: A
 @pytest.mark.parametrize("name", BY_SWITCH)
 @pytest.mark.parametrize("said", ["True", "yes", 1, 0, []])
 @pytest.mark.asyncio
-async def test_value_that_is_no_boolean_switches_nothing(name: str, said: Any) -> None:
+async def test_value_that_is_no_boolean_is_refused(name: str, said: Any) -> None:
     assert str(await refused(BY_SWITCH[name], said)).startswith(f"{name}: expected a boolean, got")
 
 

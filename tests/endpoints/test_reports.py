@@ -92,7 +92,7 @@ async def test_report_that_was_given_up_is_not_waited_for() -> None:
 
 @pytest.mark.parametrize("patience", [-1, float("nan"), float("inf")])
 @pytest.mark.asyncio
-async def test_patience_has_an_end(patience: float) -> None:
+async def test_patience_must_be_finite(patience: float) -> None:
     caller, chapter = reports(READY)
     with pytest.raises(InvalidRequestError, match="patience"):
         await chapter.wait(17, patience=patience)

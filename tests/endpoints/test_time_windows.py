@@ -192,7 +192,7 @@ def test_no_update_is_missed_or_repeated_over_skew_late_rows_faults_and_restarts
 @pytest.mark.parametrize(
     ("overlap", "expected"), [(OVERLAP, ["late"]), (timedelta(0), [])], ids=["default", "none"]
 )
-def test_update_that_is_seen_late_is_lost_without_an_overlap(
+def test_control_late_update_is_lost_without_an_overlap(
     overlap: timedelta, expected: list[str]
 ) -> None:
     late = Update("late", TEN + seconds(1790), late=seconds(60))

@@ -138,7 +138,7 @@ async def test_track_as_a_whole_raises_what_one_call_is_refused_with() -> None:
 
 
 @pytest.mark.asyncio
-async def test_iter_track_gives_what_is_no_waybill_an_error_of_its_own() -> None:
+async def test_iter_track_yields_an_error_for_an_invalid_waybill() -> None:
     wrong: Any = ["A1", "", "A,B", None, "A2"]
 
     found = {outcome.waybill: outcome for outcome in await outcomes(wrong)}
@@ -193,7 +193,7 @@ def test_iter_track_refuses_wrong_arguments_where_it_is_called(wrong: dict[str, 
 
 
 @pytest.mark.asyncio
-async def test_parcel_is_followed_to_the_door() -> None:
+async def test_parcel_is_tracked_until_delivered() -> None:
     async with served(Sandbox()) as server:
         sandbox = server.sandbox
         async with ClickPost(sandbox.username, sandbox.api_key, base_url=server.url) as clickpost:

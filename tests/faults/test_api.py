@@ -133,7 +133,7 @@ async def test_a01_429_with_a_long_retry_after_fails_all_calls_at_once(header: s
 
 @pytest.mark.fault("A01")
 @virtual_time
-async def test_a01_orders_that_were_turned_away_are_all_placed_later_and_once() -> None:
+async def test_a01_throttled_orders_are_all_placed_later_and_once() -> None:
     sandbox = Sandbox(faults=Faults(too_many=0.2, retry_after=2))
     async with at(sandbox) as clickpost:
         outcomes, report = await run(clickpost, [india_order(f"R-{n}") for n in range(200)])
@@ -164,7 +164,7 @@ async def test_a02_http_5xx_leaves_the_order_in_doubt_and_then_placed_once(
 @pytest.mark.fault("A02", control=True)
 @pytest.mark.fault("A03", control=True)
 @virtual_time
-async def test_a02_without_settling_a_racy_server_sells_two_labels() -> None:
+async def test_a02_control_without_a_settle_delay_a_racy_server_sells_two_labels() -> None:
     sandbox = Sandbox(racy=True, courier_seconds=5)
     hasty = RetryPolicy(attempts=3, settle_delay=0.0, reconcile=False)
     async with at(sandbox, retry=hasty, timeouts=Timeouts(total=1)) as clickpost:
@@ -300,7 +300,7 @@ async def test_a10_pending_order_is_polled_until_it_has_a_waybill(
 
 @pytest.mark.fault("A10")
 @virtual_time
-async def test_a10_it_may_end_in_a_refusal_or_not_at_all() -> None:
+async def test_a10_pending_order_may_be_rejected_or_stay_pending() -> None:
     sandbox = Sandbox(async_polls=2)
     async with at(sandbox) as clickpost:
         with pytest.raises(CourierError):
@@ -404,7 +404,7 @@ async def test_a14_settling_outlasts_a_slow_courier(resend: Resend) -> None:
 
 @pytest.mark.fault("A14", control=True)
 @virtual_time
-async def test_a14_without_settling_the_same_courier_sells_everybody_two_labels() -> None:
+async def test_a14_without_a_settle_delay_the_same_courier_sells_every_order_two_labels() -> None:
     sandbox = Sandbox(racy=True, courier_seconds=SLOW)
     hasty = RetryPolicy(attempts=2, settle_delay=0.0)
     async with at(sandbox, retry=hasty, timeouts=Timeouts(total=2)) as clickpost:
@@ -422,7 +422,7 @@ async def test_a14_without_settling_the_same_courier_sells_everybody_two_labels(
 
 @pytest.mark.fault("A16")
 @virtual_time
-async def test_a16_get_that_acts_is_not_repeated_like_one_that_reads() -> None:
+async def test_a16_get_with_an_effect_is_not_retried() -> None:
     assert CATALOG["orders.cancel"].idempotency is Idempotency.IDEMPOTENT
     assert CATALOG["labels.regenerate"].idempotency is Idempotency.UNSAFE
 
@@ -440,7 +440,7 @@ async def test_a16_get_that_acts_is_not_repeated_like_one_that_reads() -> None:
 
 @pytest.mark.fault("A17")
 @virtual_time
-async def test_a17_order_without_its_label_is_placed_all_the_same() -> None:
+async def test_a17_order_without_a_label_is_placed() -> None:
     bare = said(200, result={"waybill": "W-1", "reference_number": "R-1", "label": None})
     async with playing([bare]) as clickpost:
         outcomes, _ = await run(clickpost, [india_order("R-1")])
@@ -472,7 +472,7 @@ async def test_a18_every_piece_of_an_order_keeps_its_waybill() -> None:
 
 @pytest.mark.fault("A19")
 @virtual_time
-async def test_a19_slow_couriers_slow_a_run_down_and_raise_no_storm() -> None:
+async def test_a19_slow_couriers_slow_a_run_and_cause_no_retry_storm() -> None:
     sandbox = Sandbox(courier_seconds=30)
     async with at(sandbox) as clickpost:
         outcomes, report = await run(clickpost, [india_order(f"R-{n}") for n in range(300)])

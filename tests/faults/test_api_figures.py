@@ -58,7 +58,7 @@ def test_one_call_in_twenty_failing_in_every_way_costs_at_most_six_in_a_hundred(
 
 
 @pytest.mark.fault("A02", control=True)
-def test_client_that_sends_once_and_does_not_look_loses_a_tenth_of_its_orders() -> None:
+def test_control_client_without_retries_and_look_ups_loses_a_tenth_of_its_orders() -> None:
     seen = gather(Faults(latency=0.05, drop_after=0.1), RetryPolicy.never())
 
     lost = [answer for answer in seen.answers if isinstance(answer, NoReplyError)]
@@ -68,7 +68,7 @@ def test_client_that_sends_once_and_does_not_look_loses_a_tenth_of_its_orders() 
 
 
 @pytest.mark.fault("A02", control=True)
-def test_without_a_look_up_every_lost_response_costs_a_second_call() -> None:
+def test_control_without_a_look_up_every_lost_response_needs_a_second_create() -> None:
     sending = gather(Faults(latency=0.05, drop_after=0.1, seed=1), RetryPolicy(reconcile=False))
 
     # With the look-up it is less than 1.02: see test_figures.py.

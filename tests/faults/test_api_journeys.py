@@ -76,9 +76,7 @@ async def test_a01_throttled_orders_are_placed_once_in_any_form_of_retry_after(
 
 @pytest.mark.fault("A01")
 @virtual_time
-async def test_a01_order_that_is_turned_away_for_ever_is_unsent_and_placed_by_a_later_call() -> (
-    None
-):
+async def test_a01_order_that_stays_throttled_is_not_sent_and_placed_by_a_later_call() -> None:
     closed = True
     away = throttled("40")
     door = Door(instead=lambda *_: away if closed else None)
@@ -133,7 +131,7 @@ async def test_a02_of_orders_that_failed_inside_half_are_booked_and_all_are_plac
 
 @pytest.mark.fault("A02")
 @virtual_time
-async def test_a02_order_rescheduled_later_is_still_recognised_as_ours() -> None:
+async def test_a02_order_rescheduled_later_is_still_recognised() -> None:
     # More than may be repeated at once: some wait until all others are done.
     door = Door(instead=every(3, httpx.Response(504)), books=HALF)
     async with door.client(retry=RetryPolicy(reconcile=False)) as clickpost:
@@ -230,7 +228,7 @@ async def test_a05_354_is_sent_a_second_time_on_request_only_and_never_a_third(
 
 @pytest.mark.fault("A05")
 @virtual_time
-async def test_a05_354_on_request_may_well_be_placed_the_second_time() -> None:
+async def test_a05_354_resent_on_request_may_be_placed() -> None:
     door = Door(instead=lambda _, number: said(354, "odd") if number == 1 else None, books=["R-1"])
     async with door.client(retry=RetryPolicy(retry_unrecognised=True)) as clickpost:
         outcomes, _ = await run(clickpost, [india_order("R-1")])
@@ -271,9 +269,7 @@ async def test_a06_recovered_order_is_distinguished_from_one_placed_before(
 
 @pytest.mark.fault("A07")
 @virtual_time
-async def test_a07_reference_that_was_used_for_something_else_is_neither_renamed_nor_hidden() -> (
-    None
-):
+async def test_a07_reference_of_another_order_is_reported_and_not_changed() -> None:
     door = Door()
     async with door.client() as clickpost:
         first = await clickpost.orders.create(india_order("R-1"))
@@ -348,7 +344,7 @@ ENDS: dict[str, tuple[Line, type[object]]] = {
 @pytest.mark.fault("A10")
 @pytest.mark.parametrize("end", ENDS)
 @virtual_time
-async def test_a10_what_is_worked_on_ends_in_what_is_known_and_never_without_a_waybill(
+async def test_a10_pending_order_ends_in_a_known_outcome_and_never_without_a_waybill(
     end: str,
 ) -> None:
     line, kind = ENDS[end]
@@ -368,9 +364,7 @@ async def test_a10_what_is_worked_on_ends_in_what_is_known_and_never_without_a_w
 
 @pytest.mark.fault("A10")
 @virtual_time
-async def test_a10_what_is_still_worked_on_is_returned_as_such_and_finished_by_a_later_call() -> (
-    None
-):
+async def test_a10_pending_order_is_returned_as_pending_and_finished_by_a_later_call() -> None:
     door = Door(Sandbox(async_polls=15))
     order = india_order("R-1", additional={"async": True})
     async with door.client() as clickpost:

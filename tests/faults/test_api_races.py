@@ -71,7 +71,7 @@ async def test_a14_sent_again_at_once_the_same_orders_are_bought_twice(
 
 @pytest.mark.fault("A14", control=True)
 @virtual_time
-async def test_a14_settling_is_no_cure_where_the_courier_takes_longer_than_that() -> None:
+async def test_a14_settle_delay_shorter_than_the_courier_does_not_help() -> None:
     door = Door(Sandbox(racy=True, courier_seconds=100))
     async with door.client(timeouts=PATIENCE) as clickpost:
         await run(clickpost, orders(3))
@@ -83,7 +83,7 @@ async def test_a14_settling_is_no_cure_where_the_courier_takes_longer_than_that(
 @pytest.mark.fault("A14")
 @pytest.mark.parametrize("courier_seconds", [6, 29, 100, 1000, 10_000])
 @virtual_time
-async def test_a14_what_is_never_sent_again_is_bought_once_by_any_courier(
+async def test_a14_order_that_is_never_resent_is_bought_once_by_any_courier(
     courier_seconds: float,
 ) -> None:
     door = Door(Sandbox(racy=True, courier_seconds=courier_seconds))
@@ -133,7 +133,7 @@ async def lost_and_forgotten(resend: Resend) -> tuple[Door, dict[str, Any]]:
 
 @pytest.mark.fault("A15")
 @virtual_time
-async def test_a15_what_is_never_sent_again_is_bought_once_by_a_server_that_forgets() -> None:
+async def test_a15_order_that_is_never_resent_is_bought_once_by_a_server_that_forgets() -> None:
     door, outcomes = await lost_and_forgotten(Resend.NEVER)
 
     keeps_faith(door, outcomes)
@@ -143,7 +143,7 @@ async def test_a15_what_is_never_sent_again_is_bought_once_by_a_server_that_forg
 
 @pytest.mark.fault("A15", control=True)
 @virtual_time
-async def test_a15_sent_again_to_a_server_that_has_forgotten_it_is_bought_twice() -> None:
+async def test_a15_order_resent_after_the_server_forgot_it_is_bought_twice() -> None:
     door, outcomes = await lost_and_forgotten(Resend.AFTER_SETTLING)
 
     assert isinstance(outcomes["R-0"], Placed)
@@ -220,7 +220,7 @@ async def test_a16_label_is_reprinted_once_whatever_the_response(how: str) -> No
 @pytest.mark.fault("A16", control=True)
 @pytest.mark.parametrize("how", ANSWERS)
 @virtual_time
-async def test_a16_treated_as_the_read_it_looks_like_it_would_be_printed_again(how: str) -> None:
+async def test_a16_declared_safe_the_get_would_print_the_label_again(how: str) -> None:
     async with playing([ANSWERS[how]]) as clickpost:
         with pytest.raises(ClickPostError):
             await clickpost.labels.fetch("W-1", courier_partner=4)
@@ -228,7 +228,7 @@ async def test_a16_treated_as_the_read_it_looks_like_it_would_be_printed_again(h
 
 
 @pytest.mark.fault("A16")
-def test_a16_of_all_gets_those_that_act_are_known() -> None:
+def test_a16_gets_with_an_effect_are_declared() -> None:
     acting = {
         name
         for name, endpoint in CATALOG.items()
@@ -242,7 +242,7 @@ def test_a16_of_all_gets_those_that_act_are_known() -> None:
 
 @pytest.mark.fault("A17")
 @virtual_time
-async def test_a17_label_that_was_not_there_is_fetched_later_by_the_waybill() -> None:
+async def test_a17_missing_label_is_fetched_later_by_the_waybill() -> None:
     sandbox = Sandbox()
     async with at(sandbox) as clickpost:
         order = await clickpost.orders.create(india_order("R-1", additional={"label": False}))
@@ -255,7 +255,7 @@ async def test_a17_label_that_was_not_there_is_fetched_later_by_the_waybill() ->
 
 @pytest.mark.fault("A17")
 @virtual_time
-async def test_a17_label_that_cannot_be_had_puts_no_order_in_doubt() -> None:
+async def test_a17_missing_label_puts_no_order_in_doubt() -> None:
     door = Door()
     async with door.client() as clickpost:
         outcomes, _ = await run(clickpost, orders(1, additional={"label": False}))
@@ -300,7 +300,7 @@ async def test_a18_order_of_several_pieces_that_is_found_again_is_bought_once(
     ],
 )
 @virtual_time
-async def test_a18_pieces_that_are_there_in_part_cost_neither_the_order_nor_each_other(
+async def test_a18_missing_pieces_lose_neither_the_order_nor_the_other_pieces(
     children: Any,
 ) -> None:
     result = {"waybill": "W-1", "reference_number": "R-0", "children": children}

@@ -164,7 +164,7 @@ def slow(sandbox: Sandbox, median: float, p99: float) -> Door:
 
 @pytest.mark.fault("A19")
 @virtual_time
-async def test_a19_couriers_of_whom_one_in_a_hundred_takes_30_s_are_waited_for() -> None:
+async def test_a19_slowest_percent_of_30_s_creates_is_waited_for() -> None:
     door = slow(Sandbox(), median=1.5, p99=30)
     async with door.client(timeouts=Timeouts(total=60)) as clickpost:
         outcomes, report = await run(clickpost, orders(500))
@@ -179,7 +179,7 @@ async def test_a19_couriers_of_whom_one_in_a_hundred_takes_30_s_are_waited_for()
 
 @pytest.mark.fault("A19", control=True)
 @virtual_time
-async def test_a19_impatient_client_without_a_guard_would_raise_a_storm() -> None:
+async def test_a19_control_short_timeouts_without_retry_limits_cause_a_retry_storm() -> None:
     door = slow(Sandbox(), median=1.5, p99=30)
     hasty = RetryPolicy(settle_delay=0, reconcile=False)
     settings: dict[str, Any] = {"timeouts": Timeouts(total=1), "retry": hasty}
@@ -225,7 +225,7 @@ async def outage(how: str, *, guarded: bool = True) -> tuple[Door, dict[str, Ord
 @pytest.mark.fault("A20")
 @pytest.mark.parametrize("how", OUTAGES)
 @virtual_time
-async def test_a20_after_ten_minutes_of_failures_all_orders_are_placed_and_no_storm_was_raised(
+async def test_a20_after_ten_minutes_of_failures_all_orders_are_placed_without_a_retry_storm(
     how: str,
 ) -> None:
     door, outcomes, report = await outage(how)
@@ -242,7 +242,7 @@ async def test_a20_after_ten_minutes_of_failures_all_orders_are_placed_and_no_st
 
 @pytest.mark.fault("A20", control=True)
 @virtual_time
-async def test_a20_without_a_guard_many_are_given_up_after_twice_as_many_calls() -> None:
+async def test_a20_control_without_a_guard_orders_are_given_up_after_twice_as_many_calls() -> None:
     door, _, report = await outage("nothing is booked", guarded=False)
 
     assert report.unknown > 70

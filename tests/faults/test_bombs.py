@@ -128,7 +128,7 @@ BOMBS: dict[str, tuple[Talk, str]] = {
 @needs_proc
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.asyncio
-async def test_p08_no_bomb_takes_more_than_16_megabytes_and_none_is_a_refusal(
+async def test_p08_gzip_bomb_takes_at_most_16_megabytes_and_is_not_a_rejection(
     transport: str,
 ) -> None:
     came, grown = await called(transport, *(talk for talk, _ in BOMBS.values()))

@@ -127,7 +127,7 @@ async def test_x01_to_x04_create_cancelled_at_any_step_reports_its_true_outcome(
 @pytest.mark.fault("X02")
 @pytest.mark.parametrize("where", ["gate", "turn", "key", "pause", "breaker"])
 @virtual_time
-async def test_x02_one_that_waits_has_not_been_sent(where: str) -> None:
+async def test_x02_waiting_call_that_is_cancelled_was_not_sent(where: str) -> None:
     listener = Listener()
     settings: dict[str, Any] = {}
     lines: list[Line] = [placed()]
@@ -202,7 +202,7 @@ async def hangs_in_the_body(peer: Peer) -> None:
     "talk", [hangs_before_reading, hangs_after_reading, hangs_in_the_head, hangs_in_the_body]
 )
 @pytest.mark.asyncio
-async def test_x03_one_that_has_left_is_unknown_and_gone_within_a_few_rounds(talk: Talk) -> None:
+async def test_x03_sent_call_that_is_cancelled_is_unknown_and_ends_promptly(talk: Talk) -> None:
     listener = Listener()
     async with serving(talk) as server, at(server, observers=[listener]) as clickpost:
         call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
@@ -246,7 +246,7 @@ async def test_x03_response_that_was_read_reaches_all_waiters() -> None:
 @pytest.mark.fault("X05")
 @pytest.mark.parametrize("line", [never_answers, httpx.ReadError(""), queued(), said(322)])
 @virtual_time
-async def test_x05_timeout_from_outside_passes_at_once_and_repeats_nothing(line: Line) -> None:
+async def test_x05_timeout_from_outside_ends_the_call_and_retries_nothing(line: Line) -> None:
     listener = Listener()
     play = Play([line])
     async with playing(play, observers=[listener]) as clickpost:
@@ -261,7 +261,7 @@ async def test_x05_timeout_from_outside_passes_at_once_and_repeats_nothing(line:
 
 @pytest.mark.fault("X06")
 @pytest.mark.asyncio
-async def test_x06_one_that_raises_in_a_group_costs_the_others_no_label() -> None:
+async def test_x06_failing_task_of_a_group_loses_no_label_of_the_others() -> None:
     sandbox = Sandbox(courier_seconds=0.01)
     listener = Listener()
 
@@ -342,7 +342,7 @@ async def test_x10_iterator_left_half_way_resumes_where_it_was() -> None:
 @pytest.mark.fault("X11")
 @pytest.mark.parametrize("look_up", [True, False])
 @pytest.mark.asyncio
-async def test_x11_event_loop_that_was_blocked_costs_no_second_label(look_up: bool) -> None:
+async def test_x11_blocked_event_loop_buys_no_second_label(look_up: bool) -> None:
     retry = RetryPolicy(settle_delay=0.2, reconcile=look_up)
     timeouts = Timeouts(read=0.2, create=0.2)
     sandbox = Sandbox(courier_seconds=0.05)

@@ -83,7 +83,7 @@ async def test_c01_minute_to_wait_is_a_minute_when_the_wall_clock_has_jumped(
 
 @pytest.mark.fault("C01", control=True)
 @virtual_time
-async def test_c01_kept_by_the_wall_clock_the_minute_would_be_over_at_once() -> None:
+async def test_c01_control_a_wait_by_the_wall_clock_ends_at_once() -> None:
     jump = 0.0
 
     def leap() -> None:

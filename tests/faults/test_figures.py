@@ -43,7 +43,7 @@ def posts(sandbox: Sandbox) -> int:
 
 
 @pytest.mark.fault("T07")
-def test_responses_lost_to_every_tenth_of_a_thousand_orders_lose_and_double_none() -> None:
+def test_lost_responses_to_every_tenth_order_lose_and_duplicate_none() -> None:
     sandbox = Sandbox(faults=Faults(drop_after=0.1, seed=2))
     responses, stats = gather(sandbox, 1000)
     assert {type(response) for response in responses} == {CreatedOrder}

@@ -141,7 +141,7 @@ def test_s01_no_value_of_an_order_changes_its_destination(text: str) -> None:
 
 @pytest.mark.fault("S01")
 @given(name=HOSTILE, value=HOSTILE)
-def test_s01_endpoint_of_ones_own_is_held_to_its_path_too(name: str, value: str) -> None:
+def test_s01_custom_endpoint_cannot_leave_its_path_either(name: str, value: str) -> None:
     endpoint = Get("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE)
 
     for request in sent_by(lambda clickpost: clickpost.get(endpoint, {name: value})):
@@ -152,7 +152,7 @@ def test_s01_endpoint_of_ones_own_is_held_to_its_path_too(name: str, value: str)
 
 @pytest.mark.fault("S01")
 @given(HOSTILE)
-def test_s01_path_that_leads_elsewhere_cannot_be_declared(text: str) -> None:
+def test_s01_path_to_another_host_cannot_be_declared(text: str) -> None:
     try:
         endpoint = Get(f"/v9/{text}/", returns=ResponseModel, idempotency=Idempotency.UNSAFE)
     except ValueError:
@@ -277,7 +277,7 @@ def ended(order: Any) -> tuple[ClickPostError | ResponseModel, list[httpx.Reques
 
 @pytest.mark.fault("S02")
 @pytest.mark.parametrize("what", UNSPEAKABLE)
-def test_s02_what_json_cannot_say_is_refused_wherever_it_stands(what: str) -> None:
+def test_s02_value_that_is_not_json_is_refused_at_any_depth(what: str) -> None:
     extra = [(INDIA, ("additional", "new")), (INDIA, ("drop_info", "new")), (WORLD, ("new",))]
 
     for order, path in [*PLACES, *extra]:
@@ -336,7 +336,7 @@ def test_s02_refusal_names_the_field_and_not_the_value(place: str, value: str) -
 
 
 @pytest.mark.fault("S02", control=True)
-def test_s02_standard_library_would_send_what_is_no_json() -> None:
+def test_s02_control_standard_library_sends_invalid_json() -> None:
     assert json.dumps({"cod_value": math.nan}) == '{"cod_value": NaN}'
     assert json.dumps({"name": "\ud83d"}) == r'{"name": "\ud83d"}'
 
@@ -376,7 +376,7 @@ GOSSIP = (
 @pytest.mark.fault("S06")
 @pytest.mark.parametrize("status", [307, 319, 322, 354, 500, 999])
 @pytest.mark.parametrize("words", [GOSSIP, [GOSSIP], {"drop_info": GOSSIP}, [{"a": [GOSSIP]}]])
-def test_s06_persons_that_a_server_repeats_are_shown_nowhere(status: int, words: Any) -> None:
+def test_s06_personal_data_echoed_by_a_server_is_redacted(status: int, words: Any) -> None:
     meta = {"status": status, "message": words, "success": False}
     response = httpx.Response(200, json={"meta": meta})
 
@@ -396,7 +396,7 @@ def test_s06_persons_that_a_server_repeats_are_shown_nowhere(status: int, words:
 
 
 @pytest.mark.fault("S06")
-def test_s06_persons_that_a_look_up_repeats_are_shown_nowhere() -> None:
+def test_s06_personal_data_echoed_by_a_look_up_is_redacted() -> None:
     play = Play([httpx.Response(502)], knows=said(307, GOSSIP))
 
     async def place() -> ClickPostError:
@@ -423,7 +423,7 @@ async def test_s06_message_of_a_success_is_redacted_too() -> None:
 
 @pytest.mark.fault("S06")
 @virtual_time
-async def test_s06_framework_that_repeats_persons_is_not_quoted_either() -> None:
+async def test_s06_personal_data_echoed_by_a_framework_error_is_redacted() -> None:
     response = httpx.Response(400, json={"detail": f"no such field: {GOSSIP}"})
     async with playing([response], retry=RetryPolicy.never()) as clickpost:
         with pytest.raises(ClickPostError) as caught:
@@ -445,7 +445,7 @@ async def test_s06_message_about_an_unknown_body_is_passed_on() -> None:
 
 @pytest.mark.fault("S06")
 @given(st.recursive(st.text(max_size=5), lambda inner: st.lists(inner, max_size=3), max_leaves=4))
-def test_s06_any_message_is_passed_on_in_some_form(words: Any) -> None:
+def test_s06_any_message_is_kept_in_some_form(words: Any) -> None:
     meta = {"status": 307, "message": words}
 
     async def place() -> str:

@@ -92,14 +92,14 @@ def test_p06_standard_library_would_read_most_of_it() -> None:
 @pytest.mark.fault("P07")
 @variants(ABYSSES)
 @virtual_time
-async def test_p07_abyss_loses_no_order_and_ends_no_process(spoil: Spoil) -> None:
+async def test_p07_deeply_nested_json_loses_no_order_and_ends_no_process(spoil: Spoil) -> None:
     await survives(spoil, 1)
 
 
 @pytest.mark.fault("P07")
 @variants(ABYSSES)
 @virtual_time
-async def test_p07_abyss_is_not_read(spoil: Spoil) -> None:
+async def test_p07_deeply_nested_json_is_not_read(spoil: Spoil) -> None:
     assert type(await stays_unknown(spoil)) is UnreadableReplyError
 
 

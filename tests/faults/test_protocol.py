@@ -69,7 +69,7 @@ async def test_p01_html_page_as_response_loses_no_order(spoil: Spoil, times: int
 @pytest.mark.fault("P01")
 @variants(PAGES)
 @virtual_time
-async def test_p01_page_is_no_refusal_and_is_not_quoted(spoil: Spoil) -> None:
+async def test_p01_html_page_is_not_a_rejection_and_not_quoted(spoil: Spoil) -> None:
     error = await stays_unknown(spoil)
 
     assert type(error) is UnreadableReplyError
@@ -90,7 +90,7 @@ async def test_p01_html_page_as_response_to_a_read_is_unreadable(spoil: Spoil) -
 
 @pytest.mark.fault("P01", control=True)
 @virtual_time
-async def test_p01_without_looking_and_asking_again_the_order_would_be_lost() -> None:
+async def test_p01_control_without_look_up_and_resend_the_order_is_lost() -> None:
     transport = Spoiling(PAGES["a login page"])
     async with transport.client(retry=RetryPolicy.never()) as clickpost:
         with pytest.raises(UnreadableReplyError):
@@ -118,7 +118,7 @@ async def test_p02_empty_response_loses_no_order(spoil: Spoil, times: int) -> No
 @pytest.mark.fault("P02")
 @variants(NOTHINGS)
 @virtual_time
-async def test_p02_empty_response_is_no_refusal(spoil: Spoil) -> None:
+async def test_p02_empty_response_is_not_a_rejection(spoil: Spoil) -> None:
     assert type(await stays_unknown(spoil)) is UnreadableReplyError
 
 
@@ -156,21 +156,21 @@ NO_STATUS: dict[str, Spoil] = {
 @variants(NO_STATUS)
 @once_and_twice
 @virtual_time
-async def test_p03_verdict_that_is_none_loses_no_order(spoil: Spoil, times: int) -> None:
+async def test_p03_unknown_status_loses_no_order(spoil: Spoil, times: int) -> None:
     await survives(spoil, times)
 
 
 @pytest.mark.fault("P03")
 @variants(NO_STATUS)
 @virtual_time
-async def test_p03_verdict_that_is_none_is_no_refusal(spoil: Spoil) -> None:
+async def test_p03_unknown_status_is_not_a_rejection(spoil: Spoil) -> None:
     assert type(await stays_unknown(spoil)) is UnreadableReplyError
 
 
 @pytest.mark.fault("P03")
 @variants({"a number": with_meta(status=200), "digits": with_meta(status="200")})
 @virtual_time
-async def test_p03_verdict_may_be_a_number_or_digits(spoil: Spoil) -> None:
+async def test_p03_status_may_be_a_number_or_digits(spoil: Spoil) -> None:
     assert (await survives(spoil, FOREVER)).response.attempts == 1
 
 
@@ -187,7 +187,7 @@ JSON = st.recursive(
 
 @pytest.mark.fault("P03")
 @given(JSON | st.integers(100, 700).map(str) | st.integers(100, 700))
-def test_p03_no_verdict_makes_an_order_done_but_the_four_that_mean_it(status: Any) -> None:
+def test_p03_only_the_four_success_codes_make_an_order_placed(status: Any) -> None:
     transport = Spoiling(with_meta(status=status), FOREVER)
 
     async def ended() -> CreatedOrder | ClickPostError:
@@ -230,7 +230,7 @@ async def test_p04_status_decides_whatever_the_success_flag() -> None:
 @pytest.mark.fault("P04")
 @pytest.mark.parametrize("success", [True, False, None, "false", 0])
 @virtual_time
-async def test_p04_success_flag_loses_or_doubles_no_order(success: Any) -> None:
+async def test_p04_success_flag_loses_or_duplicates_no_order(success: Any) -> None:
     order = await survives(with_meta(success=success), FOREVER)
 
     assert order.response.attempts == 1
@@ -238,7 +238,7 @@ async def test_p04_success_flag_loses_or_doubles_no_order(success: Any) -> None:
 
 @pytest.mark.fault("P04", control=True)
 @virtual_time
-async def test_p04_who_trusts_success_has_an_order_without_a_waybill() -> None:
+async def test_p04_control_success_flag_alone_reports_an_order_without_a_waybill() -> None:
     transport = httpx.MockTransport(Play([said(202, "queued", result={"waybill": None})]))
     async with httpx.AsyncClient(transport=transport) as plain:
         answer = (await plain.post("https://acme.example/v3/create-order/")).json()
@@ -403,7 +403,7 @@ def shuffled(known: Mapping[str, Any], unknown: Mapping[str, Any], seed: int) ->
 @given(
     st.tuples(*[st.dictionaries(st.text(max_size=6), JSON, max_size=4)] * 3), st.integers(0, 999)
 )
-def test_p12_what_is_new_and_where_it_stands_changes_nothing(
+def test_p12_unknown_fields_anywhere_change_nothing(
     unknown: tuple[dict[str, Any], ...], seed: int
 ) -> None:
     meta = {"status": 200, "message": "SUCCESS", "success": True}
@@ -434,7 +434,7 @@ def test_p12_what_is_new_and_where_it_stands_changes_nothing(
 @pytest.mark.fault("P13")
 @pytest.mark.parametrize("http_status", [201, 202, 203, 206, 400, 404, 418, 500, 502, 503, 504])
 @virtual_time
-async def test_p13_verdict_counts_under_any_http_status(http_status: int) -> None:
+async def test_p13_clickpost_status_counts_under_any_http_status(http_status: int) -> None:
     def under(answer: httpx.Response) -> httpx.Response:
         return raw(answer.content, http_status)
 
@@ -452,7 +452,9 @@ EMPTY = {
 @variants(EMPTY)
 @once_and_twice
 @virtual_time
-async def test_p13_http_status_without_a_verdict_loses_no_order(spoil: Spoil, times: int) -> None:
+async def test_p13_http_status_without_a_clickpost_status_loses_no_order(
+    spoil: Spoil, times: int
+) -> None:
     await survives(spoil, times)
 
 
@@ -486,7 +488,7 @@ def at(server: Server) -> ClickPost:
 
 @pytest.mark.fault("P13", control=True)
 @virtual_time
-async def test_p13_who_looks_at_the_http_status_first_loses_the_waybill() -> None:
+async def test_p13_control_http_status_first_loses_the_waybill() -> None:
     transport = Spoiling(lambda answer: raw(answer.content, 500))
     async with httpx.AsyncClient(transport=transport, params=credentials(transport)) as plain:
         response = await plain.post(

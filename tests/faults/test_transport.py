@@ -242,7 +242,9 @@ async def books_and_hangs(line: Line) -> None:
 @pytest.mark.fault("T09", control=True)
 @pytest.mark.fault("T10", control=True)
 @pytest.mark.asyncio
-async def test_t07_without_looking_or_settling_a_slow_courier_sells_two_labels() -> None:
+async def test_t07_control_without_look_up_and_settle_delay_a_slow_courier_sells_two_labels() -> (
+    None
+):
     hasty = RetryPolicy(attempts=2, settle_delay=0.0, reconcile=False)
     short = Timeouts(create=0.1)
     async with proxied(times=0, racy=True, courier_seconds=0.5) as proxy:
@@ -255,7 +257,7 @@ async def test_t07_without_looking_or_settling_a_slow_courier_sells_two_labels()
 
 @pytest.mark.fault("T08")
 @pytest.mark.asyncio
-async def test_t08_connection_that_a_server_closes_early_is_noticed(
+async def test_t08_connection_closed_early_by_the_server_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def brief(peer: Peer) -> None:
@@ -435,7 +437,7 @@ async def test_t15_early_refusal_is_read_or_leaves_the_order_in_doubt(
 
 @pytest.mark.fault("T16")
 @pytest.mark.asyncio
-async def test_t16_slow_line_in_small_pieces_is_no_fault() -> None:
+async def test_t16_slow_response_in_small_pieces_is_read() -> None:
     async def in_pieces(line: Line) -> None:
         answer = await line.answer()
         for start in range(0, len(answer), 7):
@@ -453,7 +455,7 @@ async def test_t16_slow_line_in_small_pieces_is_no_fault() -> None:
 
 @pytest.mark.fault("T17")
 @virtual_time
-async def test_t17_flapping_network_is_neither_stormed_nor_given_up() -> None:
+async def test_t17_flapping_network_gets_no_retry_storm_and_all_orders() -> None:
     async def flaps(request: httpx.Request) -> httpx.Response:
         now = asyncio.get_running_loop().time()
         await asyncio.sleep(0.1)
@@ -492,7 +494,7 @@ async def test_t19_low_concurrency_makes_calls_wait_and_fails_none() -> None:
 
 @pytest.mark.fault("T19")
 @virtual_time
-async def test_t19_pool_of_ones_own_that_is_full_is_our_fault_and_not_the_servers() -> None:
+async def test_t19_full_custom_pool_does_not_open_the_circuit_breaker() -> None:
     play = Play([httpx.PoolTimeout(""), httpx.PoolTimeout(""), placed()])
     async with playing(play) as clickpost:
         before = clickpost._exchange.health["main"].budget.left  # type: ignore[index]
@@ -566,7 +568,7 @@ async def test_t22_response_for_an_unknown_order_is_not_recorded_as_placed() -> 
 
 @pytest.mark.fault("T17", control=True)
 @virtual_time
-async def test_t17_without_a_breaker_the_same_network_is_stormed_at() -> None:
+async def test_t17_control_without_a_circuit_breaker_the_network_gets_a_retry_storm() -> None:
     async def gone(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(0.1)
         raise httpx.ConnectError("")

@@ -236,6 +236,6 @@ def test_cell_that_is_likely_right_has_no_warning(cell: str, kind: CellKind) -> 
     assert (context.warnings, context.notes) == ([], [])
 
 
-def test_shown_text_is_short_and_harmless_to_a_terminal() -> None:
+def test_displayed_text_is_short_and_without_control_characters() -> None:
     assert shown("a\x1b[31m\nb") == "a\ufffd[31m b"
     assert len(shown("x" * 1000)) == 61

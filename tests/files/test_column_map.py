@@ -194,7 +194,7 @@ def test_fixed_country_makes_an_order_one_for_the_world() -> None:
     assert row.market == "world"
 
 
-def test_value_of_theirs_is_found_whatever_its_capitals_and_others_by_the_star() -> None:
+def test_foreign_value_is_matched_ignoring_case_and_others_by_the_star() -> None:
     columns = ColumnMap().extend(values={"order_type": {"Cash on Delivery": "COD", "*": "PREPAID"}})
     rows = read_orders(
         io.StringIO("reference_number,order_type\nM-1,CASH ON delivery\nM-2,card\nM-3,\n"),
@@ -632,7 +632,7 @@ def test_unusable_table_is_refused_with_the_reason(rows: str, message: str, tmp_
         ColumnMap.load(path)
 
 
-def test_table_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_table_is_named(tmp_path: Path) -> None:
     path = saved(tmp_path, '[by.item_sku]\ntable = "t.csv"\n')
 
     with pytest.raises(ColumnMapError, match=r"t\.csv: No such file"):
@@ -1008,14 +1008,14 @@ def test_shiprockets_template_becomes_orders_in_grams(kind: str) -> None:
     ("column", "value"),
     [("*Partial COD (Yes/No)", "Yes"), ("Paid Amount (Rs.)", "100")],
 )
-def test_part_that_is_paid_already_has_to_be_looked_at(column: str, value: str) -> None:
+def test_partly_paid_order_needs_review(column: str, value: str) -> None:
     export = table([SHIPROCKET["short"]], {"*Order Id": "SR1", column: value})
     [row] = read_orders(export, columns=ColumnMap.load("shiprocket"))
 
     assert [problem.column for problem in row.problems] == [column]
 
 
-def test_column_that_is_named_as_ours_may_be_another_in_the_file() -> None:
+def test_known_column_name_may_mean_another_column() -> None:
     text = "reference_number,item-price,Item Quantity\n1,998,2\n"
     computed = {"item_price": "item-price / item_quantity"}
 
@@ -1023,7 +1023,7 @@ def test_column_that_is_named_as_ours_may_be_another_in_the_file() -> None:
     assert shipments_of(text, compute=computed)[0]["items"] == [{"price": 499, "quantity": 2}]
 
 
-def test_column_of_ours_is_left_out_by_an_empty_name() -> None:
+def test_known_column_is_ignored_by_an_empty_name() -> None:
     [shipment] = shipments_of("reference_number,weight\n1,heavy\n", columns={"weight": ""})
 
     assert shipment == {"reference_number": "1"}

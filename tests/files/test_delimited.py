@@ -151,7 +151,7 @@ def test_headings_of_a_csv_file_may_stand_below_a_title() -> None:
     assert (row.number, row.reference) == (4, "A1")
 
 
-def test_header_row_that_is_not_there_is_refused() -> None:
+def test_missing_header_row_is_refused() -> None:
     (row,) = read_orders(io.StringIO("reference_number\nA1\n"), header_row=9)
 
     assert row.is_heading

@@ -77,7 +77,7 @@ def test_unknown_market_is_a_problem() -> None:
     assert told(row) == ["row 2, market: india or world is needed"]
 
 
-def test_world_address_without_postal_code_gets_the_blank_one_clickpost_wants() -> None:
+def test_world_address_without_postal_code_gets_a_blank_one() -> None:
     (row,) = read("reference_number,drop_country,drop_postal_code\nA1,AE,\n")
 
     assert row.order is not None

@@ -279,13 +279,13 @@ def test_order_is_refused_whole_when_a_row_within_it_cannot_be_read() -> None:
     assert references(rows) == [(2, "A1", False), (5, "A2", True)]
 
 
-def test_unreadable_row_between_two_orders_harms_neither() -> None:
+def test_unreadable_row_between_two_orders_affects_neither() -> None:
     rows = read(HEADER + 'A1,Pune,S\nA1,"x"y,S\nA2,Pune,S\n')
 
     assert references(rows) == [(2, "A1", True), (3, None, False), (4, "A2", True)]
 
 
-def test_further_item_without_a_reference_makes_its_order_doubtful() -> None:
+def test_further_item_without_a_reference_is_an_error_of_its_order() -> None:
     rows = read(HEADER + "A1,Pune,S\n,,T\nA2,Pune,S\n")
 
     assert references(rows) == [(2, "A1", False), (4, "A2", True)]

@@ -17,7 +17,7 @@ from clickpost_async.files.template import (
 TODAY = dt.date(2027, 1, 3)
 
 
-def test_every_column_of_a_template_is_one_of_ours() -> None:
+def test_every_column_of_a_template_is_known() -> None:
     assert [guide.name for guide in GUIDES if guide.name not in COLUMNS] == []
 
 

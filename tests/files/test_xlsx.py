@@ -180,14 +180,14 @@ def test_sheet_is_chosen_by_its_name_or_number(sheet: str | int) -> None:
 
 
 @pytest.mark.parametrize("sheet", ["Order", 3, 0])
-def test_sheet_that_is_not_there_is_refused_with_those_that_are(sheet: str | int) -> None:
+def test_missing_sheet_is_refused_listing_the_existing_ones(sheet: str | int) -> None:
     (row,) = read_orders(two_sheets(), sheet=sheet)
 
     assert row.is_heading
     assert f"no sheet {sheet}; its sheets are: Instructions, Orders 1" in problems(row)[0]
 
 
-def test_headings_that_are_none_are_refused_with_the_other_sheets() -> None:
+def test_invalid_headings_are_refused_naming_the_other_sheets() -> None:
     (row,) = read_orders(two_sheets())
 
     assert row.is_heading

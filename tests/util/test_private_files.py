@@ -96,7 +96,7 @@ def test_descriptor_is_not_left_open_where_the_mode_cannot_be_changed(
     assert len(closed) == 1
 
 
-def test_without_modes_as_on_windows_it_opens_all_the_same(
+def test_file_opens_without_modes_as_on_windows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(os, "fchmod")
