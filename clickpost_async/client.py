@@ -205,7 +205,7 @@ class ClickPost:
         self._identity = f"{credentials.username} at {hosts.main}"
         self._address = BaseURL.parse(hosts.main).address
         self._transport = adapter_for(transport)
-        self._exchange = ClientRuntime(
+        self._runtime = ClientRuntime(
             sender=AttemptSender(
                 self._transport,
                 Authenticator(credentials),
@@ -229,7 +229,7 @@ class ClickPost:
 
     def _connect_namespaces(self, options: CallOptions) -> None:
         self._options = options
-        self._caller = EndpointCaller(self._exchange, options)
+        self._caller = EndpointCaller(self._runtime, options)
         for name, value in vars(self).items():
             if isinstance(value, Namespace):
                 setattr(self, name, bound_to(self._caller, value))
@@ -282,9 +282,9 @@ class ClickPost:
         copy._is_copy = True
         if timeouts is not None:
             copy._grace = timeouts.shutdown
-            copy._exchange = self._exchange.with_timeouts(timeouts)
+            copy._runtime = self._runtime.with_timeouts(timeouts)
         if observer is not None:
-            copy._exchange = copy._exchange.with_observer(observer)
+            copy._runtime = copy._runtime.with_observer(observer)
         changes: dict[str, Any] = {
             "retry": retry,
             "deadline": deadline,
@@ -355,8 +355,8 @@ class ClickPost:
 
     def stats(self) -> Stats:
         """Return the counts so far, and the load on this event loop."""
-        counts = self._exchange.counts
-        here = self._exchange.loop_states.get()
+        counts = self._runtime.counts
+        here = self._runtime.loop_states.get()
         return Stats(
             calls=counts.calls,
             attempts=counts.attempts,
@@ -374,9 +374,9 @@ class ClickPost:
         A copy made by `with_options` closes nothing. Attempts in flight have `Timeouts.shutdown`
         seconds to end. Nothing more is sent: calls that wait raise an error with their outcome.
         """
-        if not (self._is_copy or self._exchange.counts.closed):
+        if not (self._is_copy or self._runtime.counts.closed):
             try:
-                await self._exchange.close(self._grace)
+                await self._runtime.close(self._grace)
             finally:
                 await self._transport.aclose()
 
@@ -392,7 +392,7 @@ class ClickPost:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(max_concurrency={self._exchange.max_concurrency})"
+        return f"{type(self).__name__}(max_concurrency={self._runtime.max_concurrency})"
 
 
 def _attributes(client: ClickPost) -> Iterator[tuple[str, Any]]:

@@ -486,7 +486,7 @@ def make() -> list[Order]:
 
 
 def _special(shop: Shop) -> Iterator[Order]:
-    for told, spoiled, maker, courier in (
+    for message, spoiled, maker, courier in (
         ("wrong", WRONG_AT_HOME, shop.home, 4),
         ("wrong", WRONG_ABROAD, shop.away, 2),
         ("refused", REFUSED, shop.home, 4),
@@ -494,7 +494,7 @@ def _special(shop: Shop) -> Iterator[Order]:
     ):
         for why, cells in spoiled:
             order = maker(courier)
-            order[0] |= {"note": f"{told}: {why}", **cells}
+            order[0] |= {"note": f"{message}: {why}", **cells}
             yield order
     yield from _spoiled_otherwise(shop)
 

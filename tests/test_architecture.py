@@ -96,7 +96,7 @@ def test_public_names_are_importable(module: str, name: str) -> None:
 
 def test_lazy_exports_match_those_of_type_checkers() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
-    told = {
+    found = {
         alias.name: str(node.module).removeprefix("clickpost_async.")
         for branch in tree.body
         if isinstance(branch, ast.If)
@@ -105,8 +105,8 @@ def test_lazy_exports_match_those_of_type_checkers() -> None:
         for alias in node.names
     }
 
-    assert told == clickpost_async._HOME_OF
-    assert set(told) <= set(dir(clickpost_async))
+    assert found == clickpost_async._HOME_OF
+    assert set(found) <= set(dir(clickpost_async))
 
 
 def test_star_import_loads_every_public_name() -> None:

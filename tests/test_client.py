@@ -58,10 +58,10 @@ from tests.helpers.scripted_transport import (
     KEY,
     Listener,
     Play,
-    never_answers,
+    api_response,
+    never_responds,
     placed,
     playing,
-    said,
 )
 from tests.helpers.server_behaviours import hangs
 from tests.sandbox.samples import india_order, world_order
@@ -279,7 +279,7 @@ async def test_constructor_takes_a_rate_as_a_number_or_as_text() -> None:
 
 @virtual_time
 async def test_base_url_sends_every_group_of_endpoints_to_one_host() -> None:
-    play = Play([said(200, result=[])])
+    play = Play([api_response(200, result=[])])
     async with playing(play, base_url=LOCAL, retry=RetryPolicy.never()) as clickpost:
         for call in (clickpost.health(), clickpost.tracking.track("W-1", courier_partner=4)):
             with suppress(ClickPostError):
@@ -511,7 +511,13 @@ async def test_custom_endpoint_is_called_like_any_other() -> None:
     post = Post(
         "/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE, accepts={200, 777}
     )
-    play = Play([said(200, result={"a": 1}), httpx.ConnectError(""), said(777, result={"b": [2]})])
+    play = Play(
+        [
+            api_response(200, result={"a": 1}),
+            httpx.ConnectError(""),
+            api_response(777, result={"b": [2]}),
+        ]
+    )
     async with playing(play) as clickpost:
         asked = await clickpost.get(get, {"x": 1, "left_out": None})
         sent = await clickpost.post(post, {"any": ["thing"]})
@@ -605,21 +611,21 @@ _BEYOND: dict[str, tuple[Any, Any, str, Any, dict[str, Any]]] = {
 async def test_own_endpoints_call_what_the_operations_lack(
     what: str,
 ) -> None:
-    endpoint, asked, url, answered, found = _BEYOND[what]
-    play = Play([httpx.Response(200, json=answered)])
+    endpoint, asked, url, body, found = _BEYOND[what]
+    play = Play([httpx.Response(200, json=body)])
     async with playing(play) as clickpost:
         ask = clickpost.get if endpoint.method == "GET" else clickpost.post
-        answer = await ask(endpoint, asked)
+        response = await ask(endpoint, asked)
 
     assert str(play.requests[0].url).partition("?")[0] == url
-    assert answer.extra == found
+    assert response.extra == found
 
 
 @virtual_time
 async def test_health_is_any_response_and_no_error() -> None:
-    async with playing([said(404, "no such pincode")]) as clickpost:
+    async with playing([api_response(404, "no such pincode")]) as clickpost:
         assert (await clickpost.health()).response.status == 404
-    async with playing([said(301, "wrong key")]) as clickpost:
+    async with playing([api_response(301, "wrong key")]) as clickpost:
         with pytest.raises(CredentialsError, match="health: wrong key"):
             await clickpost.health()
 
@@ -721,7 +727,7 @@ class Shop(ClickPost):
 
 @virtual_time
 async def test_light_copy_of_a_subclass_keeps_its_attributes() -> None:
-    play = Play([said(503, http=503)])
+    play = Play([api_response(503, http=503)])
     async with Shop("acme", KEY, shop="Lotus", transport=httpx.MockTransport(play)) as shop:
         assert shop.attempts == 4
         copy = shop.with_options(retry=RetryPolicy.never())
@@ -737,7 +743,7 @@ async def test_light_copy_of_a_subclass_keeps_its_attributes() -> None:
 
 @virtual_time
 async def test_namespace_that_was_used_before_has_the_options_of_each_copy() -> None:
-    play = Play([said(503, http=503)])
+    play = Play([api_response(503, http=503)])
     async with playing(play) as clickpost:
         await asyncio.gather(clickpost.orders.create(india_order("R-1")), return_exceptions=True)
         before = len(play.times)
@@ -871,7 +877,7 @@ async def test_sandbox_in_a_container_is_called_in_plain_http_and_gives_its_labe
 
 @virtual_time
 async def test_stats_count_calls_done_and_in_flight() -> None:
-    lines = [httpx.Response(429), httpx.ReadError(""), placed(), never_answers]
+    lines = [httpx.Response(429), httpx.ReadError(""), placed(), never_responds]
     async with playing(lines, max_concurrency=2, limiter=NoRateLimit()) as clickpost:
         await clickpost.orders.create(india_order("R-1"))
         calls = [

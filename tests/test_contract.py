@@ -54,7 +54,7 @@ class Sample:
     """One call and its answer."""
 
     name: str
-    said: Mapping[str, Any]
+    recorded: Mapping[str, Any]
 
     @property
     def endpoint(self) -> Any:
@@ -63,7 +63,7 @@ class Sample:
     @property
     def body(self) -> bytes:
         """The answer's bytes; text stands for an answer that is no JSON."""
-        body = self.said["answered"]["body"]
+        body = self.recorded["answered"]["body"]
         return body.encode() if isinstance(body, str) else json.dumps(body).encode()
 
 
@@ -75,7 +75,7 @@ def _samples() -> list[Sample]:
 
 
 SAMPLES = [sample for sample in _samples() if sample.name.partition("--")[0] in CATALOG]
-SENT = [sample for sample in SAMPLES if sample.said["sent"] is not None]
+SENT = [sample for sample in SAMPLES if sample.recorded["sent"] is not None]
 
 samples = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 sent_samples = pytest.mark.parametrize("sample", SENT, ids=lambda sample: sample.name)
@@ -92,7 +92,7 @@ def test_every_endpoint_has_a_sample_of_success(name: str) -> None:
     mine = [sample for sample in SAMPLES if sample.name.partition("--")[0] == name]
     chapter, verb = name.split(".")
 
-    assert any("expect" in sample.said for sample in mine), (
+    assert any("expect" in sample.recorded for sample in mine), (
         f"{name} has no sample of a success; add tests/samples/{chapter}/{verb}--<what>.json"
         ' with "expect"'
     )
@@ -103,7 +103,7 @@ def test_every_endpoint_with_documented_errors_has_a_sample_of_one(name: str) ->
     mine = [sample for sample in SAMPLES if sample.name.partition("--")[0] == name]
     chapter, verb = name.split(".")
 
-    assert any("raises" in sample.said for sample in mine), (
+    assert any("raises" in sample.recorded for sample in mine), (
         f"{name} has no sample of an error; add tests/samples/{chapter}/{verb}--<what>.json"
         ' with "raises"'
     )
@@ -127,44 +127,44 @@ async def called(sample: Sample, **more: Any) -> tuple[Any, list[httpx.Request]]
     """Make a sample's call; returns the answer or the error, and what went out."""
     requests: list[httpx.Request] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         requests.append(request)
-        return httpx.Response(sample.said["answered"]["http_status"], content=sample.body)
+        return httpx.Response(sample.recorded["answered"]["http_status"], content=sample.body)
 
     async with ClickPost(
         "acme",
         _KEY,
         retry=RetryPolicy.never(),
-        transport=httpx.MockTransport(answer),
+        transport=httpx.MockTransport(respond),
         **more,
     ) as clickpost:
-        chapter, verb = sample.said["call"].split(".")
+        chapter, verb = sample.recorded["call"].split(".")
         coroutine: Callable[..., Any] = getattr(getattr(clickpost, chapter), verb)
-        args = _timed(sample.said.get("args", []))
-        kwargs = _timed(sample.said.get("kwargs", {}))
+        args = _timed(sample.recorded.get("args", []))
+        kwargs = _timed(sample.recorded.get("kwargs", {}))
         try:
             return await coroutine(*args, **kwargs), requests
         except ClickPostError as error:
             return error, requests
 
 
-def _timed(said: Any) -> Any:
+def _timed(recorded: Any) -> Any:
     """Read `{"$datetime": …}` and `{"$date": …}`, wherever they are."""
-    if isinstance(said, list):
-        return [_timed(member) for member in said]
-    if isinstance(said, dict):
-        if said.keys() == {"$datetime"}:
-            return datetime.fromisoformat(said["$datetime"])
-        if said.keys() == {"$date"}:
-            return date.fromisoformat(said["$date"])
-        return {key: _timed(value) for key, value in said.items()}
-    return said
+    if isinstance(recorded, list):
+        return [_timed(member) for member in recorded]
+    if isinstance(recorded, dict):
+        if recorded.keys() == {"$datetime"}:
+            return datetime.fromisoformat(recorded["$datetime"])
+        if recorded.keys() == {"$date"}:
+            return date.fromisoformat(recorded["$date"])
+        return {key: _timed(value) for key, value in recorded.items()}
+    return recorded
 
 
 @sent_samples
 @pytest.mark.asyncio
 async def test_documented_request_is_sent(sample: Sample) -> None:
-    sent = sample.said["sent"]
+    sent = sample.recorded["sent"]
 
     _, requests = await called(sample)
 
@@ -195,24 +195,24 @@ def _compact(value: Any) -> bytes:
 @samples
 @pytest.mark.asyncio
 async def test_documented_response_is_returned(sample: Sample) -> None:
-    answer, requests = await called(sample)
+    result, requests = await called(sample)
 
-    assert len(requests) == (sample.said["sent"] is not None)
-    if "raises" in sample.said:
-        _check_error(answer, sample.said["raises"])
+    assert len(requests) == (sample.recorded["sent"] is not None)
+    if "raises" in sample.recorded:
+        _check_error(result, sample.recorded["raises"])
         return
-    assert isinstance(answer, sample.endpoint.returns), answer
-    assert answer.response.attempts == 1
-    found = {path: _at(answer, path) for path in sample.said["expect"]}
-    assert found == _timed(sample.said["expect"])
+    assert isinstance(result, sample.endpoint.returns), result
+    assert result.response.attempts == 1
+    found = {path: _at(result, path) for path in sample.recorded["expect"]}
+    assert found == _timed(sample.recorded["expect"])
 
 
 @samples
 @pytest.mark.asyncio
 async def test_response_models_cover_every_documented_field(sample: Sample) -> None:
-    answer, _ = await called(sample)
+    result, _ = await called(sample)
 
-    assert isinstance(answer, ClickPostError) or dict(_left_over(answer)) == {}
+    assert isinstance(result, ClickPostError) or dict(_left_over(result)) == {}
 
 
 def _left_over(part: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -229,12 +229,12 @@ def _left_over(part: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _check_error(error: Any, raises: Mapping[str, Any]) -> None:
     assert isinstance(error, ClickPostError), error
-    said = {"kind": type(error).__name__} | {
+    recorded = {"kind": type(error).__name__} | {
         name: error.outcome.value if name == "outcome" else getattr(error, name)
         for name in raises
         if name != "kind"
     }
-    assert said == raises
+    assert recorded == raises
     assert _KEY not in str(error) + repr(error)
 
 
@@ -264,13 +264,13 @@ def _plain(value: Any) -> Any:
         sample
         for sample in SENT
         if isinstance(sample.endpoint.takes, type)
-        and sample.said.get("args")
-        and isinstance(sample.said["args"][0], dict)
+        and sample.recorded.get("args")
+        and isinstance(sample.recorded["args"][0], dict)
     ],
     ids=lambda sample: sample.name,
 )
 def test_request_survives_the_round_trip_and_is_sent_alike(sample: Sample) -> None:
-    payload, endpoint = sample.said["args"][0], sample.endpoint
+    payload, endpoint = sample.recorded["args"][0], sample.endpoint
 
     read = structure(payload, endpoint.takes)
 
@@ -285,16 +285,16 @@ def test_request_survives_the_round_trip_and_is_sent_alike(sample: Sample) -> No
 )
 @pytest.mark.asyncio
 async def test_gateway_may_be_sent_the_body_as_a_string(sample: Sample) -> None:
-    answer, (request,) = await called(sample, body_style=BodyStyle.RAW_BODY)
+    result, (request,) = await called(sample, body_style=BodyStyle.RAW_BODY)
 
     (name, text), *others = json.loads(request.content).items()
     assert (name, others) == ("RAW_BODY", [])
-    assert json.loads(text) == sample.said["sent"]["body"]
+    assert json.loads(text) == sample.recorded["sent"]["body"]
     assert text == _compact(json.loads(text)).decode()
     assert request.content == _compact({"RAW_BODY": text})
     reset()
     plain, _ = await called(sample)
-    assert type(answer) is type(plain)
+    assert type(result) is type(plain)
 
 
 # --- answers that nobody has documented ---------------------------------------------------------
@@ -346,31 +346,31 @@ def _changed_somewhere(draw: st.DrawFn, value: Any) -> Any:
 def test_mutated_response_ends_in_a_response_or_a_clickpost_error(
     sample: Sample, data: st.DataObject
 ) -> None:
-    body = data.draw(mutated(sample.said["answered"]["body"]))
+    body = data.draw(mutated(sample.recorded["answered"]["body"]))
     http_status = data.draw(
-        st.sampled_from([sample.said["answered"]["http_status"], *_HTTP_STATUSES])
+        st.sampled_from([sample.recorded["answered"]["http_status"], *_HTTP_STATUSES])
     )
     response = APIResponse(http_status=http_status, body=json.dumps(body).encode())
 
     try:
-        answer = decode(sample.endpoint, response)
+        result = decode(sample.endpoint, response)
     except ClickPostError:
         return
 
-    assert isinstance(answer, sample.endpoint.returns)
-    _use(answer)
+    assert isinstance(result, sample.endpoint.returns)
+    _use(result)
 
 
-def _use(answer: Any) -> None:
+def _use(result: Any) -> None:
     """Do with an answer all that a caller could: none of it may raise."""
-    assert repr(answer).startswith(type(answer).__name__)
-    assert isinstance(unstructure(answer), dict)
-    for kind in type(answer).__mro__:
+    assert repr(result).startswith(type(result).__name__)
+    assert isinstance(unstructure(result), dict)
+    for kind in type(result).__mro__:
         for name, member in vars(kind).items():
             if isinstance(member, property) and not name.startswith("_"):
-                getattr(answer, name)
-    for attribute in attrs.fields(type(answer)):
-        part = getattr(answer, attribute.name)
+                getattr(result, name)
+    for attribute in attrs.fields(type(result)):
+        part = getattr(result, attribute.name)
         members = part.values() if isinstance(part, Mapping) else part
         for member in members if isinstance(part, Mapping | tuple) else [part]:
             if isinstance(member, ResponseModel):

@@ -31,11 +31,11 @@ from clickpost_async.testing import virtual_time
 from tests.helpers.scripted_transport import (
     Line,
     Listener,
-    never_answers,
+    api_response,
+    never_responds,
     placed,
     playing,
     queued,
-    said,
 )
 from tests.sandbox.samples import india_order
 
@@ -43,7 +43,7 @@ CREATE, FIND = "orders.create_india", "orders.find_india"
 ABOUT: dict[str, Any] = {"call": 1, "endpoint": CREATE}
 
 
-async def told(*lines: Line) -> Listener:
+async def events_of(*lines: Line) -> Listener:
     listener = Listener()
     async with playing(list(lines), observers=[listener]) as clickpost:
         with contextlib.suppress(ClickPostError):
@@ -53,19 +53,19 @@ async def told(*lines: Line) -> Listener:
 
 @virtual_time
 async def test_successful_call_emits_started_and_succeeded() -> None:
-    started, answered, ended = (await told(placed())).events
+    started, succeeded, ended = (await events_of(placed())).events
 
     assert started == AttemptStarted(call=1, endpoint=CREATE, attempt=1, reference_number="R-1")
-    assert isinstance(answered, AttemptSucceeded)
-    assert (answered.attempt, answered.status, answered.reference_number) == (1, 200, "R-1")
+    assert isinstance(succeeded, AttemptSucceeded)
+    assert (succeeded.attempt, succeeded.status, succeeded.reference_number) == (1, 200, "R-1")
     assert isinstance(ended, CallFinished)
     assert (ended.outcome, ended.attempts, ended.error) == (None, 1, None)
-    assert 0 <= answered.seconds <= ended.seconds
+    assert 0 <= succeeded.seconds <= ended.seconds
 
 
 @virtual_time
 async def test_events_of_a_retried_call_are_emitted_in_order() -> None:
-    listener = await told(
+    listener = await events_of(
         httpx.ReadError(""),
         httpx.Response(429, headers={"retry-after": "9"}),
         queued(),
@@ -111,7 +111,7 @@ async def test_events_of_a_retried_call_are_emitted_in_order() -> None:
 
 @virtual_time
 async def test_final_outcome_is_reported_once() -> None:
-    listener = await told(said(307, "wrong order type"))
+    listener = await events_of(api_response(307, "wrong order type"))
     assert [type(event) for event in listener.events] == [
         AttemptStarted,
         AttemptFailed,
@@ -124,7 +124,7 @@ async def test_final_outcome_is_reported_once() -> None:
 async def test_cancelled_call_reports_its_outcome() -> None:
     listener = Listener()
     async with playing(
-        [placed(), never_answers], observers=[listener], max_concurrency=1
+        [placed(), never_responds], observers=[listener], max_concurrency=1
     ) as clickpost:
         await clickpost.orders.create(india_order("R-0"))
         calls = [
@@ -169,7 +169,7 @@ async def test_order_with_mistakes_is_not_attempted() -> None:
 
 @virtual_time
 async def test_response_with_another_reference_number_is_reported_and_rejected() -> None:
-    listener = await told(placed("W-1", "R-77"))
+    listener = await events_of(placed("W-1", "R-77"))
 
     assert {event.reason for event in listener.of(SuspiciousResponse)} == {
         "response belongs to a different order: it has another reference number"

@@ -32,7 +32,7 @@ REFUSED = "connection refused"
 
 
 @pytest.fixture(autouse=True)
-def nobody_listens() -> Iterator[str]:
+def refused_url() -> Iterator[str]:
     with offline() as base_url:
         yield base_url
 
@@ -57,11 +57,11 @@ async def place(transport: Any = None, number: str = "R-1") -> CreatedOrder:
 async def test_mock_transport_gets_the_request_with_the_key() -> None:
     requests: list[httpx.Request] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         requests.append(request)
         return httpx.Response(200, content=PLACED)
 
-    assert (await place(httpx.MockTransport(answer))).waybill == "W-1"
+    assert (await place(httpx.MockTransport(respond))).waybill == "W-1"
     assert requests[0].url.params["key"] == KEY
     assert json.loads(requests[0].content)["shipment_details"]["reference_number"] == "R-1"
 
@@ -155,9 +155,9 @@ async def test_aioresponses_intercepts_nothing(transport: Any) -> None:
 
 @pytest.mark.asyncio
 async def test_offline_keeps_clients_without_a_base_url_from_clickpost(
-    nobody_listens: str, monkeypatch: pytest.MonkeyPatch
+    refused_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = nobody_listens.removeprefix("http://127.0.0.1:").removesuffix("/offline")
+    port = refused_url.removeprefix("http://127.0.0.1:").removesuffix("/offline")
     monkeypatch.setenv("CLICKPOST_USERNAME", "acme")
     monkeypatch.setenv("CLICKPOST_API_KEY", KEY)
 
@@ -178,12 +178,12 @@ async def test_offline_leaves_clients_with_a_base_url_alone(
             await clickpost.orders.create(india_order("R-1"))
     asked: list[str] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         asked.append(request.url.host)
         return httpx.Response(200, json={"meta": {"status": 200, "success": True}})
 
     async with ClickPost(
-        "acme", KEY, hosts=Hosts(), transport=httpx.MockTransport(answer)
+        "acme", KEY, hosts=Hosts(), transport=httpx.MockTransport(respond)
     ) as clickpost:
         await clickpost.health()
 

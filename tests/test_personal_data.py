@@ -18,7 +18,7 @@ from clickpost_async._core import call_state
 from clickpost_async.bulk import create
 from clickpost_async.structures import IndiaOrder
 from tests.helpers.http_server import envelope, http, serving
-from tests.helpers.scripted_transport import Listener, placed, playing, said
+from tests.helpers.scripted_transport import Listener, api_response, placed, playing
 from tests.helpers.server_behaviours import FAULTS
 from tests.sandbox.samples import india_order
 from tests.test_secrets import client, family, listening
@@ -48,40 +48,40 @@ def leaks(texts: list[str]) -> list[str]:
     return [text for text in texts if any(canary in text.lower() for canary in CANARIES)]
 
 
-def told_by(error: BaseException) -> list[str]:
+def texts_of(error: BaseException) -> list[str]:
     """Write down what an error says; its frames are the caller's, who has the order anyway."""
-    told: list[str] = []
+    texts: list[str] = []
     for one in family(error):
-        told += [str(one), repr(one), repr(one.args), repr(getattr(one, "__notes__", []))]
-        told.append(repr(vars(one)))
-        told += [str(problem) for problem in getattr(one, "problems", ())]
-    return told
+        texts += [str(one), repr(one), repr(one.args), repr(getattr(one, "__notes__", []))]
+        texts.append(repr(vars(one)))
+        texts += [str(problem) for problem in getattr(one, "problems", ())]
+    return texts
 
 
-async def told_of(clickpost: ClickPost, what: dict[str, Any]) -> list[str]:
+async def texts_of_call(clickpost: ClickPost, what: dict[str, Any]) -> list[str]:
     with listening() as handler:
         try:
-            answer = await clickpost.orders.create(what)
+            response = await clickpost.orders.create(what)
         except ClickPostError as error:
-            return [*handler.heard, *told_by(error)]
-        return [*handler.heard, repr(answer)]
+            return [*handler.messages, *texts_of(error)]
+        return [*handler.messages, repr(response)]
 
 
 @pytest.mark.parametrize("canary", [NAME, STREET, PHONE, MAIL, NAME.upper()])
 def test_scanner_finds_what_is_planted(canary: str) -> None:
     with listening() as handler:
         logging.getLogger("httpcore.http11").debug("sent %s", canary)
-    assert leaks(handler.heard)
-    assert leaks(told_by(ValueError(f"no such person: {canary}")))
-    assert leaks(told_by(ClickPostError(f"{canary} is too short")))
-    assert not leaks(told_by(ClickPostError("harmless")))
+    assert leaks(handler.messages)
+    assert leaks(texts_of(ValueError(f"no such person: {canary}")))
+    assert leaks(texts_of(ClickPostError(f"{canary} is too short")))
+    assert not leaks(texts_of(ClickPostError("harmless")))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.asyncio
 async def test_no_fault_of_the_wire_shows_a_person(fault: str) -> None:
     async with serving(FAULTS[fault][0]) as server, client(server.url) as clickpost:
-        assert leaks(await told_of(clickpost, order())) == []
+        assert leaks(await texts_of_call(clickpost, order())) == []
 
 
 ECHOES: dict[str, Callable[[str], bytes]] = {
@@ -109,7 +109,7 @@ def repeating(write: Callable[[str], bytes], text: str) -> Callable[[Any], Any]:
 async def test_personal_data_echoed_by_a_server_is_not_shown(echo: str, text: str) -> None:
     talk = repeating(ECHOES[echo], text)
     async with serving(talk) as server, client(server.url) as clickpost:
-        assert leaks(await told_of(clickpost, order())) == []
+        assert leaks(await texts_of_call(clickpost, order())) == []
 
 
 @pytest.mark.asyncio
@@ -119,12 +119,14 @@ async def test_message_without_redaction_shows_personal_data(
     monkeypatch.setattr(call_state, "redact", lambda words, *_: words)
     talk = repeating(ECHOES["the message"], NAME)
     async with serving(talk) as server, client(server.url) as clickpost:
-        assert leaks(await told_of(clickpost, order()))
+        assert leaks(await texts_of_call(clickpost, order()))
 
 
 @pytest.mark.asyncio
 async def test_redaction_keeps_the_subject_of_a_message() -> None:
-    async with playing([said(302, f"R-1: drop_phone {PHONE} of {NAME} at 411001 is odd")]) as calls:
+    async with playing(
+        [api_response(302, f"R-1: drop_phone {PHONE} of {NAME} at 411001 is odd")]
+    ) as calls:
         with pytest.raises(ClickPostError) as caught:
             await calls.orders.create(order())
     assert caught.value.message == "R-1: drop_phone *** of *** at 411001 is odd"
@@ -153,10 +155,10 @@ async def test_mistake_names_its_field_and_not_its_value(mistake: str) -> None:
             wrong[section] = value
     with pytest.raises(InvalidRequestError) as caught:
         structure(wrong, IndiaOrder)
-    assert leaks(told_by(caught.value)) == []
+    assert leaks(texts_of(caught.value)) == []
 
     async with playing([placed()], retry=RetryPolicy.never()) as clickpost:
-        assert leaks(await told_of(clickpost, wrong)) == []
+        assert leaks(await texts_of_call(clickpost, wrong)) == []
         async with create(clickpost, [wrong]) as run:
             outcomes = [repr(outcome) async for outcome in run]
     assert leaks(outcomes) == []
@@ -172,10 +174,10 @@ def test_repr_of_structures_shows_no_personal_data() -> None:
 async def test_events_contain_no_personal_data() -> None:
     listener = Listener()
 
-    async def answer(request: httpx.Request) -> httpx.Response:
-        return said(319, f"refused for {NAME}, {PHONE}")
+    async def response(request: httpx.Request) -> httpx.Response:
+        return api_response(319, f"refused for {NAME}, {PHONE}")
 
-    async with playing([answer], observers=[listener]) as clickpost:
+    async with playing([response], observers=[listener]) as clickpost:
         with contextlib.suppress(ClickPostError):
             await asyncio.gather(clickpost.orders.create(order()))
 

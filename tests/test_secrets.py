@@ -44,7 +44,7 @@ from tests.helpers.http_server import (
     serving,
     until,
 )
-from tests.helpers.server_behaviours import FAULTS, answers, hangs
+from tests.helpers.server_behaviours import FAULTS, hangs, responds_with
 from tests.http.test_every_adapter import ADAPTERS, every_adapter
 from tests.sandbox.samples import india_order
 
@@ -75,17 +75,17 @@ class Listening(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.NOTSET)
-        self.heard: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.heard += [record.getMessage(), repr(record.args), repr(vars(record))]
+        self.messages += [record.getMessage(), repr(record.args), repr(vars(record))]
         error = record.exc_info and record.exc_info[1]
         if isinstance(error, OSError) and record.name == "asyncio":
             # In its debug mode asyncio logs the failures of its sockets. Their frames hold what is
             # being written, and there the key has to be.
-            self.heard += traceback.format_exception(error)
+            self.messages += traceback.format_exception(error)
         elif error:
-            self.heard += told_by(error)
+            self.messages += texts_of(error)
 
 
 @contextlib.contextmanager
@@ -123,16 +123,16 @@ def family(error: BaseException) -> Iterator[BaseException]:
         todo += getattr(one, "exceptions", ())
 
 
-def told_by(error: BaseException) -> list[str]:
+def texts_of(error: BaseException) -> list[str]:
     """Write down everything an error can tell."""
-    told: list[str] = []
+    texts: list[str] = []
     for one in family(error):
-        told += [str(one), repr(one), repr(one.args), repr(getattr(one, "__notes__", []))]
-        told.append(repr(vars(one)) if hasattr(one, "__dict__") else "")
+        texts += [str(one), repr(one), repr(one.args), repr(getattr(one, "__notes__", []))]
+        texts.append(repr(vars(one)) if hasattr(one, "__dict__") else "")
         with contextlib.suppress(Exception):
-            told.append(pickle.dumps(one).decode("latin-1"))
-        told += traceback.TracebackException.from_exception(one, capture_locals=True).format()
-    return told
+            texts.append(pickle.dumps(one).decode("latin-1"))
+        texts += traceback.TracebackException.from_exception(one, capture_locals=True).format()
+    return texts
 
 
 def shown_by(root: object, *, deep: int = 8) -> list[str]:
@@ -214,13 +214,13 @@ PLANTED: dict[str, Callable[[], list[str]]] = {
     "over two lines": lambda: [f"{CANARY[:7]}\n   {CANARY[7:]}"],
     "as a repr over two lines": lambda: [repr(f"{CANARY[:7]}\n{CANARY[7:]}")],
     "in bytes": lambda: [repr(CANARY.encode())],
-    "in an error": lambda: told_by(ValueError(CANARY)),
-    "in an error's attribute": lambda: told_by(ClickPostError("no", reference_number=CANARY)),
-    "in an error's note": lambda: told_by(with_a_note()),
-    "in an error's cause": lambda: told_by(raised(ValueError("no"), cause=KeyError(CANARY))),
-    "in an error's context": lambda: told_by(within_another()),
-    "in a group of errors": lambda: told_by(ExceptionGroup("no", [ValueError(CANARY)])),
-    "in a frame's local": lambda: told_by(with_a_local()),
+    "in an error": lambda: texts_of(ValueError(CANARY)),
+    "in an error's attribute": lambda: texts_of(ClickPostError("no", reference_number=CANARY)),
+    "in an error's note": lambda: texts_of(with_a_note()),
+    "in an error's cause": lambda: texts_of(raised(ValueError("no"), cause=KeyError(CANARY))),
+    "in an error's context": lambda: texts_of(within_another()),
+    "in a group of errors": lambda: texts_of(ExceptionGroup("no", [ValueError(CANARY)])),
+    "in a frame's local": lambda: texts_of(with_a_local()),
     "in an attribute": lambda: shown_by([{"deep": (Holder(CANARY),)}]),
     "in the name of a task": lambda: [f"<Task name='{CANARY}'>"],
 }
@@ -244,26 +244,26 @@ def test_scanner_finds_what_is_planted(channel: str) -> None:
 def test_scanner_captures_every_log(name: str, plant: Callable[[logging.Logger], None]) -> None:
     with listening() as handler:
         plant(logging.getLogger(name))
-    assert any(map(leaks, handler.heard))
+    assert any(map(leaks, handler.messages))
 
 
 @pytest.mark.fault("S05", control=True)
 @pytest.mark.asyncio
 async def test_plain_client_with_the_key_among_its_params_is_caught() -> None:
-    async with serving(answers(http(b"", "404 Not Found"))) as server:
+    async with serving(responds_with(http(b"", "404 Not Found"))) as server:
         with listening() as handler:
             async with httpx.AsyncClient(params={"key": CANARY}, trust_env=False) as plain:
                 try:
                     (await plain.get(server.url)).raise_for_status()
                 except httpx.HTTPStatusError as error:
-                    told = told_by(error)
+                    texts = texts_of(error)
 
-    assert any(map(leaks, handler.heard))
-    assert any(map(leaks, told))
+    assert any(map(leaks, handler.messages))
+    assert any(map(leaks, texts))
 
 
 def test_scanner_finds_nothing_where_there_is_nothing() -> None:
-    assert_clean([*told_by(ValueError("harmless")), *shown_by({"a": Holder("b")}), "canary"])
+    assert_clean([*texts_of(ValueError("harmless")), *shown_by({"a": Holder("b")}), "canary"])
 
 
 # --- and finds nothing of ours ----------------------------------------------------------------
@@ -279,20 +279,20 @@ def client(url: str, **settings: Any) -> ClickPost:
 
 def run_and_tell(main: Callable[[], Any]) -> list[str]:
     """Run in asyncio's debug mode, and write down all that is logged, said and printed."""
-    told: list[str] = []
+    texts: list[str] = []
     printed = io.StringIO()
 
     def complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        told.append(repr(context))
+        texts.append(repr(context))
         loop.default_exception_handler(context)
         if error := context.get("exception"):
-            told.extend(told_by(error))
+            texts.extend(texts_of(error))
 
     async def watched() -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(complain)
         loop.slow_callback_duration = 0.0
-        told.extend(await main())
+        texts.extend(await main())
         gc.collect()
         await asyncio.sleep(0)
 
@@ -302,19 +302,19 @@ def run_and_tell(main: Callable[[], Any]) -> list[str]:
         asyncio.Runner(debug=True) as runner,
     ):
         runner.run(watched())
-    assert handler.heard  # nothing heard would be no proof
-    return [*told, *handler.heard, printed.getvalue()]
+    assert handler.messages  # nothing heard would be no proof
+    return [*texts, *handler.messages, printed.getvalue()]
 
 
-async def told_of_call(clickpost: ClickPost) -> list[str]:
-    told: list[str] = []
+async def texts_of_call(clickpost: ClickPost) -> list[str]:
+    texts: list[str] = []
     try:
-        answer = await clickpost.orders.create(india_order("R-1"))
+        response = await clickpost.orders.create(india_order("R-1"))
     except ClickPostError as error:
-        told += told_by(error)
+        texts += texts_of(error)
     else:
-        told += shown_by(answer)
-    return [*told, *shown_by(clickpost), repr(clickpost.stats())]
+        texts += shown_by(response)
+    return [*texts, *shown_by(clickpost), repr(clickpost.stats())]
 
 
 @pytest.mark.fault("S05")
@@ -326,7 +326,7 @@ def test_no_wire_fault_shows_the_key(fault: str, wire: str) -> None:
             serving(FAULTS[fault][0]) as server,
             client(server.url, transport=ADAPTERS[wire]()) as clickpost,
         ):
-            return await told_of_call(clickpost)
+            return await texts_of_call(clickpost)
 
     assert_clean(run_and_tell(main))
 
@@ -349,10 +349,10 @@ def test_successful_call_shows_no_key(auth: Auth, wire: str) -> None:
             serving(talk) as server,
             client(server.url, transport=ADAPTERS[wire]()) as clickpost,
         ):
-            answer = await clickpost.post(endpoint, {"a": 1})
+            response = await clickpost.post(endpoint, {"a": 1})
             # It did travel, where it was wanted.
             assert leaks(seen[0].decode()) is (auth is not Auth.NONE)
-            return [*shown_by(answer), *shown_by(clickpost)]
+            return [*shown_by(response), *shown_by(clickpost)]
 
     assert_clean(run_and_tell(main))
 
@@ -412,7 +412,7 @@ def test_response_that_echoes_the_key_does_not_reveal_it(echo: str, wire: str) -
             serving(echoing(ECHOES[echo])) as server,
             client(server.url, transport=ADAPTERS[wire]()) as clickpost,
         ):
-            return await told_of_call(clickpost)
+            return await texts_of_call(clickpost)
 
     assert_clean(run_and_tell(main))
 
@@ -423,7 +423,7 @@ def test_httpcore_log_of_a_redirect_would_show_the_key() -> None:
     async def main() -> list[str]:
         target = f"/x?key={quote(CANARY, safe='')}"
         moved = http(b"", "301 Moved", location=target)
-        async with serving(answers(moved)) as server, httpx.AsyncHTTPTransport() as plain:
+        async with serving(responds_with(moved)) as server, httpx.AsyncHTTPTransport() as plain:
             url = f"http://127.0.0.1:{server.port}{target}"
             response = await plain.handle_async_request(httpx.Request("GET", url))
             await response.aclose()
@@ -438,7 +438,7 @@ def test_closed_port_shows_no_key(wire: str) -> None:
     async def main() -> list[str]:
         url = f"http://127.0.0.1:{closed_port()}/api"
         async with client(url, transport=ADAPTERS[wire]()) as clickpost:
-            return await told_of_call(clickpost)
+            return await texts_of_call(clickpost)
 
     assert_clean(run_and_tell(main))
 
@@ -453,7 +453,7 @@ def test_foreign_error_below_us_shows_no_key() -> None:
         async with client(
             "https://acme.example/api", transport=httpx.MockTransport(fails)
         ) as clickpost:
-            return await told_of_call(clickpost)
+            return await texts_of_call(clickpost)
 
     assert_clean(run_and_tell(main))
 
@@ -469,7 +469,7 @@ def test_error_of_a_secret_store_that_contains_the_key_is_not_quoted() -> None:
         async with ClickPost("acme", vault, retry=RetryPolicy.never()) as clickpost:
             with pytest.raises(NotSentError) as caught:
                 await clickpost.orders.create(india_order("R-1"))
-            return [*told_by(caught.value), *shown_by(clickpost)]
+            return [*texts_of(caught.value), *shown_by(clickpost)]
 
     assert_clean(run_and_tell(main))
 
@@ -484,18 +484,18 @@ def test_call_that_is_cancelled_shows_no_key(wire: str) -> None:
         ):
             call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
             await until(lambda: server.heads)
-            told = [repr(call)]
+            texts = [repr(call)]
             call.cancel("enough")
             try:
                 await call
             except asyncio.CancelledError as error:
-                told += told_by(error)
+                texts += texts_of(error)
             with pytest.raises(TimeoutError) as caught:
                 await asyncio.wait_for(clickpost.orders.create(india_order("R-1")), 0.02)
-            told += told_by(caught.value)
+            texts += texts_of(caught.value)
             with pytest.raises(ClickPostError) as late:
                 await clickpost.with_options(deadline=0.02).orders.create(india_order("R-1"))
-            return [*told, repr(call), *told_by(late.value)]
+            return [*texts, repr(call), *texts_of(late.value)]
 
     assert_clean(run_and_tell(main))
 
@@ -503,7 +503,7 @@ def test_call_that_is_cancelled_shows_no_key(wire: str) -> None:
 @pytest.mark.fault("S05")
 def test_unretrieved_error_is_logged_without_the_key() -> None:
     async def main() -> list[str]:
-        async with serving(answers()) as server, client(server.url) as clickpost:
+        async with serving(responds_with()) as server, client(server.url) as clickpost:
             call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
             await asyncio.wait([call])
             shown = repr(call)
@@ -511,21 +511,21 @@ def test_unretrieved_error_is_logged_without_the_key() -> None:
             gc.collect()
             return [shown]
 
-    told = run_and_tell(main)
-    assert any("exception was never retrieved" in text for text in told)
-    assert_clean(told)
+    texts = run_and_tell(main)
+    assert any("exception was never retrieved" in text for text in texts)
+    assert_clean(texts)
 
 
 @pytest.mark.fault("S05")
 def test_errors_of_a_group_show_no_key() -> None:
     async def main() -> list[str]:
-        async with serving(answers()) as server, client(server.url) as clickpost:
+        async with serving(responds_with()) as server, client(server.url) as clickpost:
             try:
                 async with asyncio.TaskGroup() as group:
                     for number in range(3):
                         group.create_task(clickpost.orders.create(india_order(f"R-{number}")))
             except ExceptionGroup as errors:
-                return told_by(errors)
+                return texts_of(errors)
         raise AssertionError
 
     assert_clean(run_and_tell(main))
@@ -535,14 +535,14 @@ def test_base_url_never_leads_the_key_to_another_host() -> None:
     for path in ("//evil.example/x", "https://evil.example/x", "/../../x", "/v1/../x"):
         hosts: list[str] = []
 
-        async def answer(request: httpx.Request, hosts: list[str] = hosts) -> httpx.Response:
+        async def response(request: httpx.Request, hosts: list[str] = hosts) -> httpx.Response:
             hosts.append(request.url.host)
             return httpx.Response(200, content=envelope())
 
-        async def main(path: str = path, answer: Any = answer) -> None:
+        async def main(path: str = path, response: Any = response) -> None:
             endpoint = Get(path, returns=ResponseModel, idempotency=Idempotency.UNSAFE)
             async with client(
-                "https://acme.example/api", transport=httpx.MockTransport(answer)
+                "https://acme.example/api", transport=httpx.MockTransport(response)
             ) as clickpost:
                 await clickpost.get(endpoint)
 
@@ -575,7 +575,7 @@ def look_into_the_heap(wire: str) -> None:
 
     async def main() -> ClickPost:
         clickpost = None
-        async with serving(answers(http(PLACED))) as server:
+        async with serving(responds_with(http(PLACED))) as server:
             clickpost = ClickPost(
                 "acme",
                 needle.decode(),

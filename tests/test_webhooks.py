@@ -192,8 +192,8 @@ def test_approved_return_is_wrapped() -> None:
 
 @pytest.mark.fault("S07")
 def test_undocumented_codes_are_kept() -> None:
-    unheard_of = {"notification_event_id": 99, "ndr_status_code": 14}
-    event = parsed({**SCAN, "clickpost_status_code": 47, "new_key": [1], "additional": unheard_of})
+    unknown = {"notification_event_id": 99, "ndr_status_code": 14}
+    event = parsed({**SCAN, "clickpost_status_code": 47, "new_key": [1], "additional": unknown})
 
     assert event.clickpost_status_code == 47
     assert (event.additional.notification_event_id, event.additional.ndr_status_code) == (99, 14)
@@ -220,8 +220,8 @@ def test_token_is_found_wherever_it_may_be(header: str) -> None:
 
 
 def test_two_tokens_are_taken_while_one_is_changed() -> None:
-    for told in ("old-word", "new-word"):
-        assert parsed(SCAN, {"webhook_key": told}, token=["old-word", "new-word"])
+    for accepted in ("old-word", "new-word"):
+        assert parsed(SCAN, {"webhook_key": accepted}, token=["old-word", "new-word"])
 
 
 @pytest.mark.fault("S07")

@@ -17,7 +17,7 @@ from clickpost_async.bulk.records import JournalState
 from clickpost_async.limits import NoRateLimit
 from clickpost_async.testing import virtual_time
 from tests.bulk.test_resume import orders
-from tests.helpers.scripted_transport import Line, Play, placed, playing, said, unguarded
+from tests.helpers.scripted_transport import Line, Play, api_response, placed, playing, unguarded
 
 REFUSED = httpx.ConnectError("")
 HOST = "www.clickpost.in:443"
@@ -238,7 +238,7 @@ async def test_long_retry_after_is_logged(
 
 @virtual_time
 async def test_refusals_are_responses(heard: list[tuple[float, str]]) -> None:
-    _, report = await run(Play([said(307, "order type")]), 300)
+    _, report = await run(Play([api_response(307, "order type")]), 300)
     assert (report.rejected, report.halted, heard) == (300, None, [])
 
 

@@ -28,7 +28,14 @@ from clickpost_async.files.order_rows import RowProblem
 from clickpost_async.sandbox import Fault, Sandbox
 from clickpost_async.testing import virtual_time
 from tests.bulk.test_resume import aged, at, ended_in_the_middle, orders
-from tests.helpers.scripted_transport import Line, Play, never_answers, placed, playing, said
+from tests.helpers.scripted_transport import (
+    Line,
+    Play,
+    api_response,
+    never_responds,
+    placed,
+    playing,
+)
 from tests.sandbox.samples import india_order
 
 # An outcome that nobody knows, after one attempt: what comes later in the input meets it in doubt.
@@ -454,14 +461,14 @@ async def test_recorded_order_with_a_changed_row_is_looked_up_and_not_sent(
 async def test_look_up_that_cannot_be_made_leaves_the_order_in_doubt(tmp_path: Path) -> None:
     journal = tmp_path / "run.db"
     async with (
-        playing([never_answers]) as clickpost,
+        playing([never_responds]) as clickpost,
         create(clickpost, orders(1), journal=journal),
     ):
         await asyncio.sleep(1)
     changed = orders(1, drop_info__drop_city="Thane")
     lines: list[tuple[Line, bool]] = [
         (httpx.ConnectError(""), False),
-        (said(301, "wrong key"), True),
+        (api_response(301, "wrong key"), True),
         (httpx.ReadError(""), False),
     ]
     for line, halts in lines:
@@ -509,7 +516,7 @@ async def test_no_more_is_read_while_too_many_wait(
             yield india_order("R-1")
 
     async with (
-        playing([never_answers]) as clickpost,
+        playing([never_responds]) as clickpost,
         create(clickpost, endless(), journal=journal, max_concurrency=4),
     ):
         await asyncio.sleep(20)

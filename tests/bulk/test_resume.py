@@ -41,11 +41,11 @@ from tests.helpers.scripted_transport import (
     KEY,
     Line,
     Play,
-    never_answers,
+    api_response,
+    never_responds,
     placed,
     playing,
     queued,
-    said,
     unguarded,
 )
 from tests.sandbox.samples import india_order, world_order
@@ -260,7 +260,7 @@ async def test_order_never_resent_stays_unknown_after_a_crash(journal: Path) -> 
     sandbox = Sandbox()
     hold = RetryPolicy(resend=Resend.NEVER, attempts=2)
     async with (
-        playing([never_answers]) as clickpost,
+        playing([never_responds]) as clickpost,
         create(clickpost, orders(1), journal=journal),
     ):
         await asyncio.sleep(1)
@@ -344,7 +344,7 @@ async def test_state_before_a_send_decides_nothing_about_its_outcome(
         outcomes, _ = await run(clickpost, orders(1), journal)
     assert isinstance(outcomes["R-1"], Pending)
     async with (
-        playing([never_answers]) as clickpost,
+        playing([never_responds]) as clickpost,
         create(clickpost, orders(1), journal=journal),
     ):
         await asyncio.sleep(1)
@@ -513,7 +513,7 @@ async def test_resend_begins_a_new_settle_delay(
 
     async def hangs(request: httpx.Request) -> httpx.Response:
         sent_again.set()
-        return await never_answers(request)
+        return await never_responds(request)
 
     play = Play([httpx.ReadError(""), hangs])
     async with (
@@ -647,7 +647,7 @@ async def test_l12_outcomes_not_consumed_are_in_the_journal(journal: Path) -> No
     assert report.skipped == 10
 
 
-@pytest.mark.parametrize("line", [said(319, "no"), placed(), httpx.ReadError("")])
+@pytest.mark.parametrize("line", [api_response(319, "no"), placed(), httpx.ReadError("")])
 @virtual_time
 async def test_neither_the_key_nor_a_finished_orders_people_are_in_its_files(
     line: Line, journal: Path

@@ -34,11 +34,11 @@ from clickpost_async.testing import run_virtual, virtual_time
 from tests.helpers.scripted_transport import (
     Line,
     Play,
-    never_answers,
+    api_response,
+    never_responds,
     placed,
     playing,
     queued,
-    said,
 )
 from tests.sandbox.samples import india_order, world_order
 
@@ -173,19 +173,19 @@ KINDS: dict[str, tuple[list[Line], type[OrderOutcome], type[Exception] | None, i
     "lost, then 323": ([httpx.ReadError(""), placed(status=323)], Placed, None, 2),
     "202, then 200": ([queued(), placed()], Placed, None, 2),
     "202 for ever": ([queued()], Pending, None, -1),
-    "307": ([said(307, "order type")], Rejected, InvalidRequestError, 1),
-    "319": ([said(319, "not served")], Rejected, CourierError, 1),
-    "351": ([said(351, "no such account")], Rejected, CredentialsError, 1),
-    "322 for ever": ([said(322, "busy")], Unknown, BusyCourierError, 3),
-    "354": ([said(354, "odd")], Unknown, CourierError, 1),
-    "999": ([said(999, "new")], Unknown, Exception, 1),
+    "307": ([api_response(307, "order type")], Rejected, InvalidRequestError, 1),
+    "319": ([api_response(319, "not served")], Rejected, CourierError, 1),
+    "351": ([api_response(351, "no such account")], Rejected, CredentialsError, 1),
+    "322 for ever": ([api_response(322, "busy")], Unknown, BusyCourierError, 3),
+    "354": ([api_response(354, "odd")], Unknown, CourierError, 1),
+    "999": ([api_response(999, "new")], Unknown, Exception, 1),
     "no answer": ([httpx.ReadError("")], Unknown, NoReplyError, 3),
     "no connection": ([httpx.ConnectError("")], Pending, NotSentError, 3),
     "429 for ever": ([httpx.Response(429)], Pending, NotSentError, 3),
     "a redirect": ([httpx.Response(302)], Pending, NotSentError, 1),
     "an answer for another order": ([placed("W-9", "R-9")], Unknown, UnreadableReplyError, 3),
     "200 without a waybill": (
-        [said(200, "SUCCESS", result={})],
+        [api_response(200, "SUCCESS", result={})],
         Unknown,
         UnreadableReplyError,
         3,
@@ -209,7 +209,7 @@ async def test_outcome_states_what_is_known(what: str) -> None:
 
 
 def budget_of(clickpost: ClickPost, budget: RetryBudget) -> None:
-    for guard in clickpost._exchange.health.values():
+    for guard in clickpost._runtime.health.values():
         object.__setattr__(guard, "budget", budget)
 
 
@@ -221,7 +221,7 @@ async def test_rescheduled_order_in_doubt_is_looked_up_and_found(
     """The budget keeps it from being repeated at once; it is no new order later."""
     play = Play(
         [httpx.ReadError(""), placed("W-1", "R-1", status=323)],
-        knows=placed("W-1", "R-1") if found else said(321, "no such order"),
+        knows=placed("W-1", "R-1") if found else api_response(321, "no such order"),
     )
     async with playing(play, retry=RetryPolicy(settle_delay=5)) as clickpost:
         budget_of(clickpost, RetryBudget(share=0.001, at_start=0.0))
@@ -353,7 +353,7 @@ async def test_leaving_early_ends_what_is_under_way() -> None:
     async def answer(request: httpx.Request) -> httpx.Response:
         if len(play.times) <= 3:
             return placed()
-        return await never_answers(request)
+        return await never_responds(request)
 
     play = Play([answer])
     async with playing(play) as clickpost:
@@ -385,7 +385,7 @@ async def test_error_of_the_consumer_propagates_unchanged() -> None:
 
 @virtual_time
 async def test_run_that_is_cancelled_leaves_nothing_behind() -> None:
-    async with playing([never_answers]) as clickpost:
+    async with playing([never_responds]) as clickpost:
 
         async def work() -> None:
             await outcomes_of(clickpost, [india_order(f"R-{number}") for number in range(10)])
@@ -431,7 +431,7 @@ async def test_first_failure_that_halts_a_run_is_the_one_reported() -> None:
     async def fail(request: httpx.Request) -> httpx.Response:
         if b'"R-1"' in request.content:
             await asyncio.sleep(1)
-            return said(301, "wrong key")
+            return api_response(301, "wrong key")
         await asyncio.sleep(2)
         return httpx.Response(302)
 

@@ -30,11 +30,11 @@ from tests.bulk.test_resume import at, ended_in_the_middle, orders
 from tests.helpers.scripted_transport import (
     Line,
     Play,
-    never_answers,
+    api_response,
+    never_responds,
     placed,
     playing,
     queued,
-    said,
 )
 from tests.sandbox.samples import india_order
 
@@ -211,7 +211,7 @@ async def test_attempts_on_the_wire_finish_within_the_grace_period(
 
 @virtual_time
 async def test_second_stop_may_shorten_the_grace_period() -> None:
-    async with playing([never_answers]) as clickpost:
+    async with playing([never_responds]) as clickpost:
         run = create(clickpost, orders(*range(5)))
         async with run:
             asyncio.get_running_loop().call_later(1, run.stop)
@@ -221,11 +221,11 @@ async def test_second_stop_may_shorten_the_grace_period() -> None:
 
 
 BACK: dict[str, tuple[Line, type[OrderOutcome]]] = {
-    "refused by ClickPost": (said(307, "order type"), Rejected),
+    "refused by ClickPost": (api_response(307, "order type"), Rejected),
     "not processed": (httpx.Response(429), Pending),
     "connection refused": (httpx.ConnectError(""), Pending),
     "cut off": (httpx.ReadError(""), Unknown),
-    "busy": (said(322, "busy"), Unknown),
+    "busy": (api_response(322, "busy"), Unknown),
     "worked on": (queued(), Pending),
     "502": (httpx.Response(502), Unknown),
 }
@@ -260,7 +260,7 @@ async def test_order_cut_off_after_a_stop_is_looked_up_within_the_grace_period()
     async def found(request: httpx.Request) -> httpx.Response:
         return placed("W-1", request.url.params["reference_number"])
 
-    for knows, kind, took in ((found, Placed, 4), (never_answers, Unknown, 10)):
+    for knows, kind, took in ((found, Placed, 4), (never_responds, Unknown, 10)):
         play = Play([cut], knows=knows)
         async with playing(play) as clickpost:
             outcomes, waited = await stopped(create(clickpost, orders(*range(3))), after=1)
@@ -418,7 +418,7 @@ async def test_run_that_is_cancelled_from_outside_is_cancelled() -> None:
                 pass
             await asyncio.sleep(10_000)
 
-    async with playing([never_answers]) as clickpost:
+    async with playing([never_responds]) as clickpost:
         task = asyncio.ensure_future(work(clickpost))
         await asyncio.sleep(2)
         task.cancel()

@@ -28,7 +28,7 @@ from clickpost_async.sandbox import Faults, Sandbox
 from clickpost_async.sandbox.server import Served
 from clickpost_async.testing import virtual_time
 from tests.helpers.command_line import run_command_line
-from tests.helpers.scripted_transport import never_answers, playing
+from tests.helpers.scripted_transport import never_responds, playing
 from tests.sandbox.samples import india_order
 
 pypdf = pytest.importorskip("pypdf")
@@ -364,7 +364,7 @@ async def test_progress_line_is_printed_without_a_terminal_and_without_outcomes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with (
-        playing([never_answers]) as clickpost,
+        playing([never_responds]) as clickpost,
         create(clickpost, [india_order(f"B-{number}") for number in range(3)]) as run,
         bulk_runner._progress(run, 3, quiet=False),
     ):
@@ -380,7 +380,7 @@ async def test_quiet_run_prints_no_progress(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with (
-        playing([never_answers]) as clickpost,
+        playing([never_responds]) as clickpost,
         create(clickpost, [india_order("B-1")]) as run,
         bulk_runner._progress(run, 1, quiet=True),
     ):

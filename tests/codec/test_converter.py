@@ -231,11 +231,11 @@ def test_any_json_object_is_a_response(kind: type[ResponseModel], data: st.DataO
     names = [spec.wire for spec in specs(kind)]
     body = data.draw(st.dictionaries(st.sampled_from(names) | st.text(max_size=4), JSON))
 
-    answer = structure_response(body, kind, ResponseInfo())
+    response = structure_response(body, kind, ResponseInfo())
 
-    assert isinstance(answer, kind)
-    assert repr(answer)
-    assert isinstance(unstructure(answer), dict)
+    assert isinstance(response, kind)
+    assert repr(response)
+    assert isinstance(unstructure(response), dict)
 
 
 def test_response_is_unstructured_with_wire_names() -> None:

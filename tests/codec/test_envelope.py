@@ -39,7 +39,7 @@ JSON = st.recursive(
 
 
 @pytest.mark.parametrize(
-    ("body", "verdict"),
+    ("body", "status_found"),
     [
         (
             {"meta": {"status": 200, "message": "SUCCESS", "success": True}},
@@ -57,8 +57,8 @@ JSON = st.recursive(
         ({"meta": {"status": 200, "username": "acme", "next": None}}, MetaStatus(200, "")),
     ],
 )
-def test_status_is_found_in_every_shape(body: Any, verdict: MetaStatus) -> None:
-    assert meta_status_of(body) == verdict
+def test_status_is_found_in_every_shape(body: Any, status_found: MetaStatus) -> None:
+    assert meta_status_of(body) == status_found
 
 
 @pytest.mark.parametrize(
@@ -100,19 +100,20 @@ def test_number_outside_of_the_code_table_is_no_status(status: int) -> None:
 
 @given(JSON)
 def test_any_json_has_a_status_or_none(body: Any) -> None:
-    verdict = meta_status_of(body)
+    status_found = meta_status_of(body)
 
-    assert verdict is None or (
-        (verdict.status is None or type(verdict.status) is int) and isinstance(verdict.message, str)
+    assert status_found is None or (
+        (status_found.status is None or type(status_found.status) is int)
+        and isinstance(status_found.message, str)
     )
 
 
 @given(st.integers(100, 600), st.booleans() | st.none() | st.text(max_size=3))
 def test_success_flag_never_matters(status: int, success: Any) -> None:
-    said = {"meta": {"status": status, "message": "m", "success": success}}
-    unsaid = {"meta": {"status": status, "message": "m"}}
+    with_success = {"meta": {"status": status, "message": "m", "success": success}}
+    without_success = {"meta": {"status": status, "message": "m"}}
 
-    assert meta_status_of(said) == meta_status_of(unsaid)
+    assert meta_status_of(with_success) == meta_status_of(without_success)
 
 
 # --- its words ----------------------------------------------------------------------------------
@@ -145,16 +146,16 @@ def test_message_is_read_whatever_clickpost_made_of_it(message: Any, line: str) 
 
 
 def test_message_is_one_line() -> None:
-    verdict = meta_status_of({"meta": {"status": 319, "message": "first\nsecond\r\n\tthird"}})
+    status_found = meta_status_of({"meta": {"status": 319, "message": "first\nsecond\r\n\tthird"}})
 
-    assert verdict == MetaStatus(319, "first second third")
+    assert status_found == MetaStatus(319, "first second third")
 
 
 def test_endless_message_is_cut() -> None:
-    verdict = meta_status_of({"meta": {"status": 319, "message": "x" * 10**6}})
+    status_found = meta_status_of({"meta": {"status": 319, "message": "x" * 10**6}})
 
-    assert verdict is not None
-    assert len(verdict.message) == 2000
+    assert status_found is not None
+    assert len(status_found.message) == 2000
 
 
 @pytest.mark.parametrize("depth", [10, 100, 500, 900])
@@ -166,36 +167,36 @@ def test_deeply_nested_message_becomes_text(depth: int, opening: str) -> None:
     except RecursionError:
         pytest.skip("this Python does not read it either")
 
-    verdict = meta_status_of({"meta": {"status": 319, "message": message}})
+    status_found = meta_status_of({"meta": {"status": 319, "message": message}})
 
-    assert verdict is not None
-    assert isinstance(verdict.message, str)
+    assert status_found is not None
+    assert isinstance(status_found.message, str)
 
 
 @pytest.mark.parametrize("message", ["['C:\\drive']", "[1is 2]", "['\\p']", "[0_in[1]]"])
 def test_reading_a_message_logs_no_warning(message: str) -> None:
-    with warnings.catch_warnings(record=True) as heard:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         meta_status_of({"meta": {"status": 319, "message": message}})
 
-    assert heard == []
+    assert caught == []
 
 
 @given(JSON)
 def test_any_json_can_be_a_message(message: Any) -> None:
-    verdict = meta_status_of({"meta": {"status": 319, "message": message}})
+    status_found = meta_status_of({"meta": {"status": 319, "message": message}})
 
-    assert verdict is not None
-    assert isinstance(verdict.message, str)
+    assert status_found is not None
+    assert isinstance(status_found.message, str)
 
 
 @given(st.text("[]'\",\\ \n\x00\ud800u1{}()-", max_size=40))
 def test_any_text_that_looks_like_a_list_can_be_a_message(text: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        verdict = meta_status_of({"meta": {"status": 319, "message": "[" + text}})
+        status_found = meta_status_of({"meta": {"status": 319, "message": "[" + text}})
 
-    assert verdict is not None
+    assert status_found is not None
 
 
 # --- where the answer lies ----------------------------------------------------------------------

@@ -15,7 +15,7 @@ from clickpost_async._codec.request import encode
 from clickpost_async.endpoints.orders import CREATE_INDIA
 from clickpost_async.settings import BodyStyle
 from clickpost_async.structures import IndiaOrder, IndiaParcel, Login, NdrAction, WorldOrder
-from tests.helpers.scripted_transport import Play, playing, said
+from tests.helpers.scripted_transport import Play, api_response, playing
 from tests.sandbox.samples import india_order, world_order
 
 ORDER = india_order(
@@ -168,9 +168,9 @@ def test_name_is_masked_however_it_is_repeated(
     assume(_vocabulary(IndiaOrder).isdisjoint(word.casefold() for word in words))
     body = json.dumps({"drop_info": {"drop_name": name}}).encode()
 
-    said = spelled(joint.join(words))
+    echoed = spelled(joint.join(words))
 
-    assert redact(f"{before} {said} {after}", IndiaOrder, body) == f"{before} *** {after}"
+    assert redact(f"{before} {echoed} {after}", IndiaOrder, body) == f"{before} *** {after}"
 
 
 @given(st.text(max_size=80), st.binary(max_size=80) | st.just(BODY))
@@ -252,7 +252,7 @@ async def test_failed_orders_leave_an_applications_patterns_in_the_cache() -> No
     for number in range(200):
         re.match(f"application-{number}", "")
     caches = (re._cache, re._cache2) if hasattr(re, "_cache2") else (re._cache,)  # type: ignore[attr-defined]
-    refusal = said(319, message="drop phone 9000000012 is odd", result=None)
+    refusal = api_response(319, message="drop phone 9000000012 is odd", result=None)
     async with playing(Play([refusal])) as clickpost:
         with pytest.raises(CourierError, match=r"\*\*\*"):
             await clickpost.orders.create(india_order("W-1", drop_info__drop_phone="9000000012"))

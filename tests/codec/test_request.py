@@ -100,10 +100,10 @@ def test_body_is_the_compact_json_of_the_order_itself(
     body = encode(endpoint, body=order).body
 
     assert body is not None
-    said = json.loads(body)
-    compact = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    decoded = json.loads(body)
+    compact = json.dumps(decoded, ensure_ascii=False, separators=(",", ":"))
     assert body.count(b" ") == compact.count(" ")
-    assert structure(said, kind) == order
+    assert structure(decoded, kind) == order
 
 
 @pytest.mark.parametrize(

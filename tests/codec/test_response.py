@@ -40,7 +40,7 @@ TOKEN = Get(
 )
 
 
-def answered(body: Any, http_status: int = 200, wait: float | None = None) -> CreatedOrder:
+def decoded(body: Any, http_status: int = 200, wait: float | None = None) -> CreatedOrder:
     """Return what a create makes of an answer."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return decode(
@@ -54,7 +54,7 @@ def answered(body: Any, http_status: int = 200, wait: float | None = None) -> Cr
 def refused(body: Any, http_status: int = 200, wait: float | None = None) -> ClickPostError:
     """Return the error that a create makes of an answer."""
     with pytest.raises(ClickPostError) as caught:
-        answered(body, http_status, wait)
+        decoded(body, http_status, wait)
     return caught.value
 
 
@@ -113,7 +113,7 @@ def test_accepted_code_is_a_response_under_any_http_status(
         "result": {"waybill": "W1"},
     }
 
-    order = answered(body, http_status)
+    order = decoded(body, http_status)
 
     assert order.waybill == "W1"
     assert order.response == ResponseInfo(
@@ -139,7 +139,7 @@ def test_success_flag_changes_nothing(code: int, success: Any) -> None:
 
     def seen(body: Any) -> Any:
         try:
-            return answered(body)
+            return decoded(body)
         except ClickPostError as error:
             return type(error), error.status, error.outcome, error.transient, error.message
 
@@ -351,7 +351,7 @@ def test_json_that_could_be_read_in_two_ways_is_not_read(body: bytes) -> None:
 
 
 def test_complete_response_is_read() -> None:
-    assert answered(GOOD).waybill == "W1"
+    assert decoded(GOOD).waybill == "W1"
 
 
 @pytest.mark.parametrize("depth", [50, 900, 3_000, 9_000, 20_000])
@@ -368,7 +368,7 @@ def test_deep_nesting_ends_in_a_response_or_a_clickpost_error(depth: int, place:
     }[place]
 
     with contextlib.suppress(ClickPostError):
-        assert isinstance(answered(body), CreatedOrder)
+        assert isinstance(decoded(body), CreatedOrder)
 
 
 @given(st.binary(max_size=60), st.sampled_from([200, 301, 400, 401, 429, 500]))
@@ -396,12 +396,12 @@ def test_result_that_is_no_order_is_unreadable() -> None:
 
 
 def test_undocumented_list_is_kept_as_rows() -> None:
-    answer = decode(
+    response = decode(
         Get("/v9/own/", returns=ResponseModel, idempotency=Idempotency.SAFE),
         APIResponse(http_status=200, body=b'{"meta":{"status":200},"result":[{"a":1},"b"]}'),
     )
 
-    assert answer.extra == {"rows": [{"a": 1}, "b"]}
+    assert response.extra == {"rows": [{"a": 1}, "b"]}
 
 
 @pytest.mark.parametrize("result", ["oops", [1], 5, True])
@@ -414,7 +414,7 @@ def test_success_whose_result_is_no_order_is_unreadable(result: Any) -> None:
 
 def test_order_that_is_not_done_has_none() -> None:
     for code in (202, 102):
-        assert answered(meta(code, order_id=7)).waybill is None
+        assert decoded(meta(code, order_id=7)).waybill is None
 
 
 def test_looking_up_accepts_what_creating_does() -> None:

@@ -14,7 +14,7 @@ from clickpost_async.structures import IndiaOrder, Item, RequestModel, WorldOrde
 from tests.helpers.strategies import DROPPED, changed, every_sent, india, payloads, world
 
 
-def told(data: Any, kind: Any) -> Sequence[Problem]:
+def problems_of(data: Any, kind: Any) -> Sequence[Problem]:
     return explain(data, kind, _read_value)
 
 
@@ -22,13 +22,13 @@ def told(data: Any, kind: Any) -> Sequence[Problem]:
 @given(data=st.data())
 @settings(max_examples=10)
 def test_valid_payload_has_no_mistakes(kind: type[RequestModel], data: st.DataObject) -> None:
-    assert list(told(data.draw(payloads(kind)), kind)) == []
+    assert list(problems_of(data.draw(payloads(kind)), kind)) == []
 
 
 def test_valid_list_of_structures_has_no_mistakes() -> None:
     item = {"description": "shirt", "quantity": 1, "price": 1, "weight": 1}
 
-    assert list(told([item, item], Sequence[Item])) == []
+    assert list(problems_of([item, item], Sequence[Item])) == []
 
 
 def test_path_leads_through_lists_and_objects() -> None:
@@ -43,7 +43,7 @@ def test_path_leads_through_lists_and_objects() -> None:
         },
     ]
 
-    paths = [problem.path for problem in told(items, Sequence[Item])]
+    paths = [problem.path for problem in problems_of(items, Sequence[Item])]
 
     assert paths == [
         "[1].carta_porte.bienesTransp",
@@ -57,7 +57,7 @@ def test_path_leads_through_lists_and_objects() -> None:
 def test_cross_field_rule_runs_while_its_fields_are_valid() -> None:
     broken = india({"shipment_details.weight": "heavy", "shipment_details.cod_value": 0})
 
-    assert [problem.path for problem in told(broken, IndiaOrder)] == [
+    assert [problem.path for problem in problems_of(broken, IndiaOrder)] == [
         "shipment_details.weight",
         "shipment_details.cod_value",
     ]
@@ -66,25 +66,27 @@ def test_cross_field_rule_runs_while_its_fields_are_valid() -> None:
 def test_rule_of_invalid_fields_is_skipped() -> None:
     broken = india({"shipment_details.order_type": "cash", "shipment_details.cod_value": 0})
 
-    assert [problem.path for problem in told(broken, IndiaOrder)] == ["shipment_details.order_type"]
+    assert [problem.path for problem in problems_of(broken, IndiaOrder)] == [
+        "shipment_details.order_type"
+    ]
 
 
 def test_field_is_reported_once() -> None:
     broken = india({"drop_info.drop_phone": "x" * 12})
 
-    assert [problem.path for problem in told(broken, IndiaOrder)] == ["drop_info.drop_phone"]
+    assert [problem.path for problem in problems_of(broken, IndiaOrder)] == ["drop_info.drop_phone"]
 
 
 @pytest.mark.parametrize("items", [[], ()])
 def test_order_without_items_is_reported(items: Any) -> None:
-    assert list(told(india({"shipment_details.items": items}), IndiaOrder)) == [
+    assert list(problems_of(india({"shipment_details.items": items}), IndiaOrder)) == [
         Problem("shipment_details.items", "at least one item is needed")
     ]
 
 
 @pytest.mark.parametrize("items", [None, DROPPED, {}, "shirt", 5])
 def test_items_that_are_no_list_are_reported(items: Any) -> None:
-    (problem,) = told(india({"shipment_details.items": items}), IndiaOrder)
+    (problem,) = problems_of(india({"shipment_details.items": items}), IndiaOrder)
 
     assert problem.path == "shipment_details.items"
 
@@ -93,7 +95,9 @@ def test_finished_parts_are_not_checked_again() -> None:
     part = structure(india(), IndiaOrder).pickup_info
     broken = {**india({"drop_info.drop_pincode": "1"}), "pickup_info": part}
 
-    assert [problem.path for problem in told(broken, IndiaOrder)] == ["drop_info.drop_pincode"]
+    assert [problem.path for problem in problems_of(broken, IndiaOrder)] == [
+        "drop_info.drop_pincode"
+    ]
 
 
 BREAKS = st.sampled_from(

@@ -37,11 +37,11 @@ def slowly(dice: random.Random) -> Callable[[Peer], Any]:
         while True:
             await peer.read()
             await asyncio.sleep(dice.random() * 0.004)
-            answer = http(PLACED)
-            middle = dice.randrange(len(answer))
-            await peer.send(answer[:middle])
+            response = http(PLACED)
+            middle = dice.randrange(len(response))
+            await peer.send(response[:middle])
             await asyncio.sleep(0)
-            await peer.send(answer[middle:])
+            await peer.send(response[middle:])
 
     return talk
 
@@ -51,7 +51,7 @@ def slowly(dice: random.Random) -> Callable[[Peer], Any]:
 @pytest.mark.parametrize("rate", [None, Rate(20_000)])
 async def test_calls_cancelled_at_random_leak_nothing(rate: Rate | None) -> None:
     dice = random.Random(20)
-    cancelled = answered = 0
+    cancelled = completed = 0
 
     async with (
         serving(slowly(dice)) as server,
@@ -66,7 +66,7 @@ async def test_calls_cancelled_at_random_leak_nothing(rate: Rate | None) -> None
     ):
 
         async def one() -> None:
-            nonlocal cancelled, answered
+            nonlocal cancelled, completed
             call = asyncio.create_task(clickpost.orders.find_india("R-1"))
             for _ in range(dice.randrange(12)):
                 await asyncio.sleep(0)
@@ -79,7 +79,7 @@ async def test_calls_cancelled_at_random_leak_nothing(rate: Rate | None) -> None
             except asyncio.CancelledError:
                 cancelled += 1
             else:
-                answered += 1
+                completed += 1
 
         with anyio.fail_after(60):
             for _ in range(MANY // 50):
@@ -92,8 +92,8 @@ async def test_calls_cancelled_at_random_leak_nothing(rate: Rate | None) -> None
             )
             after = clickpost.stats()
 
-    assert cancelled + answered == MANY
-    assert min(cancelled, answered) > MANY // 20
+    assert cancelled + completed == MANY
+    assert min(cancelled, completed) > MANY // 20
     assert (stats.in_flight, stats.queued) == (0, 0)
     assert stats.connections <= AT_ONCE
     assert [order.waybill for order in orders] == ["W-1"] * (3 * AT_ONCE)

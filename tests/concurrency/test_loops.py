@@ -163,14 +163,14 @@ print("well")
 def test_forked_process_has_connections_of_its_own(server: Served, transport: str) -> None:
     # Python 3.12 warns of forks beside the thread in which asyncio looks up names.
     quiet = ["-W", "ignore:This process:DeprecationWarning"]
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, *quiet, "-c", FORKING, server.url, transport],
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
-    assert (said.stderr, said.stdout) == ("", "well\n")
+    assert (process.stderr, process.stdout) == ("", "well\n")
 
 
 def test_client_works_on_trio(server: Served) -> None:

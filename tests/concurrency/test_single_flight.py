@@ -40,11 +40,11 @@ from tests.helpers.scripted_transport import (
     Line,
     Listener,
     Play,
-    never_answers,
+    api_response,
+    never_responds,
     placed,
     playing,
     queued,
-    said,
 )
 from tests.helpers.strategies import india
 
@@ -67,7 +67,7 @@ def at(server: Served, **settings: Any) -> ClickPost:
 
 def alone(clickpost: ClickPost) -> ClickPost:
     """Make a client know of no other one, as one in another process."""
-    object.__setattr__(clickpost._exchange, "single_flight", SingleFlight())
+    object.__setattr__(clickpost._runtime, "single_flight", SingleFlight())
     return clickpost
 
 
@@ -75,12 +75,12 @@ def labels(sandbox: Sandbox) -> list[int]:
     return [len(waybills) for waybills in sandbox.ledger().values()]
 
 
-def slowly(answer: httpx.Response) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
-    async def answered(_: httpx.Request) -> httpx.Response:
+def slowly(response: httpx.Response) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
+    async def respond(_: httpx.Request) -> httpx.Response:
         await asyncio.sleep(1)
-        return answer
+        return response
 
-    return answered
+    return respond
 
 
 @pytest.mark.fault("X08")
@@ -128,7 +128,7 @@ async def test_another_order_under_the_same_reference_is_refused() -> None:
 @pytest.mark.fault("X08")
 @virtual_time
 async def test_failure_is_shared_too() -> None:
-    play = Play([slowly(said(319, "not that pincode"))])
+    play = Play([slowly(api_response(319, "not that pincode"))])
     async with playing(play) as clickpost:
         failures = await asyncio.gather(
             *(clickpost.orders.create(ORDER) for _ in range(3)), return_exceptions=True
@@ -190,7 +190,7 @@ async def test_racy_courier_sells_two_labels_where_two_processes_create_the_orde
 
 @virtual_time
 async def test_finished_create_is_not_remembered() -> None:
-    play = Play([said(319), placed()])
+    play = Play([api_response(319), placed()])
     async with playing(play) as clickpost:
         with pytest.raises(ClickPostError):
             await clickpost.orders.create(ORDER)
@@ -217,8 +217,8 @@ async def gets_no_reply(clickpost: ClickPost) -> None:
 
 
 LEFT_IN_DOUBT: dict[str, tuple[Line, Callable[[ClickPost], Awaitable[None]]]] = {
-    "cancelled": (never_answers, is_cancelled),
-    "past its deadline": (never_answers, passes_its_deadline),
+    "cancelled": (never_responds, is_cancelled),
+    "past its deadline": (never_responds, passes_its_deadline),
     "without a reply": (httpx.ReadError(""), gets_no_reply),
 }
 
@@ -250,7 +250,7 @@ async def test_create_left_in_doubt_that_is_found_is_not_sent_again(
     how: str, retry: RetryPolicy
 ) -> None:
     line, leave = LEFT_IN_DOUBT[how]
-    play = Play([line], knows=said(321))
+    play = Play([line], knows=api_response(321))
     async with playing(play) as clickpost:
         await leave(clickpost)
         left = now()
@@ -346,7 +346,7 @@ async def test_order_that_stays_pending_is_recorded_and_polled_by_the_next_creat
 @pytest.mark.parametrize(
     ("line", "kind"),
     [
-        (said(319), CourierError),
+        (api_response(319), CourierError),
         (httpx.ConnectError(""), NotSentError),
         (httpx.Response(429), NotSentError),
     ],
@@ -466,7 +466,7 @@ async def test_waiter_takes_over_from_a_cancelled_create(waiting: int) -> None:
 
 @virtual_time
 async def test_waiter_finds_the_order_of_a_cancelled_create() -> None:
-    play = Play([never_answers], knows=placed("W-9", "ONE"))
+    play = Play([never_responds], knows=placed("W-9", "ONE"))
     async with playing(play) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(ORDER))
         await asyncio.sleep(0.1)
@@ -587,7 +587,7 @@ def test_trio_waits_for_asyncio_and_asyncio_for_trio() -> None:
 
 @pytest.mark.parametrize("collected", [True, False])
 def test_create_whose_loop_was_closed_is_in_doubt(collected: bool) -> None:
-    play = Play([never_answers, placed()], knows=placed("W-9", "ONE"))
+    play = Play([never_responds, placed()], knows=placed("W-9", "ONE"))
     clickpost = playing(play)
     loop = asyncio.new_event_loop()
     task = loop.create_task(clickpost.orders.create(ORDER))
@@ -608,7 +608,7 @@ def test_waiter_continues_when_the_loop_of_the_first_create_closes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(single_flight, "_LOOK", 0.01)
-    play = Play([never_answers, placed()], knows=placed("W-9", "ONE"))
+    play = Play([never_responds, placed()], knows=placed("W-9", "ONE"))
     clickpost = playing(play)
     loop = asyncio.new_event_loop()
     task = loop.create_task(clickpost.orders.create(ORDER))
@@ -713,7 +713,7 @@ def test_order_in_flight_in_the_parent_is_in_doubt_in_a_forked_child() -> None:
     server = Served(Sandbox(courier_seconds=0.8, racy=True))
     try:
         quiet = ["-W", "ignore:This process:DeprecationWarning"]
-        said = subprocess.run(
+        api_response = subprocess.run(
             [sys.executable, *quiet, "-c", FORKING, server.url],
             capture_output=True,
             text=True,
@@ -722,7 +722,7 @@ def test_order_in_flight_in_the_parent_is_in_doubt_in_a_forked_child() -> None:
         )
     finally:
         server.stop()
-    assert (said.stderr, said.stdout) == ("", "0 1\n")
+    assert (api_response.stderr, api_response.stdout) == ("", "0 1\n")
     assert labels(server.sandbox) == [1]
 
 
@@ -810,7 +810,7 @@ def test_create_of_a_closed_loop_does_not_end_the_one_that_replaced_it() -> None
 
 @virtual_time
 async def test_waiters_start_again_after_a_reset() -> None:
-    play = Play([never_answers, placed()])
+    play = Play([never_responds, placed()])
     async with playing(play) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(ORDER))
         await asyncio.sleep(1)

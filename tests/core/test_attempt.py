@@ -22,11 +22,11 @@ from clickpost_async import (
     Timeouts,
 )
 from clickpost_async.structures import ResponseModel
-from tests.helpers.scripted_transport import KEY, Play, placed, playing, said
-from tests.helpers.server_behaviours import NO_ANSWER, verdict
+from tests.helpers.scripted_transport import KEY, Play, api_response, placed, playing
+from tests.helpers.server_behaviours import NO_RESPONSE, verdict
 from tests.sandbox.samples import india_order
 
-FOUND = said(200, "SUCCESS", result={"waybill": "W-1", "reference_number": "R-1"})
+FOUND = api_response(200, "SUCCESS", result={"waybill": "W-1", "reference_number": "R-1"})
 LIVE = "https://www.clickpost.in/api"
 
 
@@ -113,7 +113,7 @@ async def test_query_keeps_its_order_and_ends_with_the_credentials() -> None:
 async def test_credentials_go_where_the_endpoint_declares(
     auth: Auth, query: dict[str, str], body: bytes
 ) -> None:
-    play = Play([said(200)])
+    play = Play([api_response(200)])
     endpoint = Post("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE, auth=auth)
     async with playing(play) as clickpost:
         await clickpost.post(endpoint, {"a": 1})
@@ -179,13 +179,13 @@ async def test_send_progress_is_read_from_the_trace_where_there_is_one(
         (httpx.PoolTimeout(""), (NotSentError, Outcome.NOT_SENT, True)),
         (httpx.ProxyError(""), (NotSentError, Outcome.NOT_SENT, True)),
         (httpx.UnsupportedProtocol(""), (NotSentError, Outcome.NOT_SENT, False)),
-        (httpx.ReadTimeout(""), NO_ANSWER),
-        (httpx.WriteTimeout(""), NO_ANSWER),
-        (httpx.ReadError(""), NO_ANSWER),
-        (httpx.WriteError(""), NO_ANSWER),
-        (httpx.RemoteProtocolError(""), NO_ANSWER),
-        (ConnectionResetError(), NO_ANSWER),
-        (RuntimeError(), NO_ANSWER),
+        (httpx.ReadTimeout(""), NO_RESPONSE),
+        (httpx.WriteTimeout(""), NO_RESPONSE),
+        (httpx.ReadError(""), NO_RESPONSE),
+        (httpx.WriteError(""), NO_RESPONSE),
+        (httpx.RemoteProtocolError(""), NO_RESPONSE),
+        (ConnectionResetError(), NO_RESPONSE),
+        (RuntimeError(), NO_RESPONSE),
     ],
 )
 async def test_without_a_trace_only_a_failed_connection_proves_nothing_was_sent(
@@ -204,7 +204,7 @@ async def test_key_that_cannot_be_read_means_nothing_was_sent(error: Exception) 
     async def vault() -> str:
         raise error
 
-    play = Play([said(200)])
+    play = Play([api_response(200)])
     async with ClickPost(
         "acme",
         vault,

@@ -29,7 +29,7 @@ from tests.helpers.scripted_transport import (
     Line,
     Listener,
     Play,
-    never_answers,
+    never_responds,
     placed,
     playing,
     queued,
@@ -60,7 +60,7 @@ async def deadline_of(clickpost: ClickPost, seconds: float) -> ClickPostError:
 
 @virtual_time
 async def test_deadline_that_passes_in_the_queue_means_nothing_was_sent() -> None:
-    play = Play([never_answers])
+    play = Play([never_responds])
     async with playing(play, max_concurrency=1) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(india_order("R-0")))
         await asyncio.sleep(0.1)
@@ -98,10 +98,10 @@ async def test_deadline_that_passes_before_the_key_is_known_means_nothing_was_se
 @pytest.mark.parametrize(
     ("lines", "kind"),
     [
-        ([never_answers], NoReplyError),
+        ([never_responds], NoReplyError),
         ([httpx.ConnectError("")], DeadlineError),
         ([httpx.ReadError("")], NoReplyError),
-        ([httpx.ReadError(""), never_answers], NoReplyError),
+        ([httpx.ReadError(""), never_responds], NoReplyError),
         ([queued()], NoReplyError),
         ([queued(), httpx.ConnectError("")], NoReplyError),
     ],
@@ -171,7 +171,7 @@ async def test_deadline_that_is_over_leaves_an_order_in_doubt_as_it_was() -> Non
 
 @pytest.mark.asyncio
 async def test_deadline_that_passes_while_the_event_loop_is_blocked_sends_nothing() -> None:
-    play = Play([never_answers, placed()])
+    play = Play([never_responds, placed()])
     async with playing(play, max_concurrency=1) as clickpost:
         first = asyncio.create_task(clickpost.orders.create(india_order("R-0")))
         await asyncio.sleep(0.01)
@@ -219,7 +219,7 @@ async def with_anyio(call: Coroutine[Any, Any, Any]) -> None:
 )
 @virtual_time
 async def test_timeouts_from_outside_pass_through_and_retry_nothing(within: Any) -> None:
-    play = Play([never_answers])
+    play = Play([never_responds])
     async with playing(play) as clickpost:
         with pytest.raises(TimeoutError):
             await within(clickpost.orders.create(india_order("R-1")))
@@ -233,7 +233,7 @@ async def test_timeouts_from_outside_pass_through_and_retry_nothing(within: Any)
 async def test_no_more_are_under_way_than_may_be() -> None:
     inside = most = 0
 
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def respond(request: httpx.Request) -> httpx.Response:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
@@ -241,7 +241,7 @@ async def test_no_more_are_under_way_than_may_be() -> None:
         inside -= 1
         return placed()
 
-    async with playing([answer], max_concurrency=7) as clickpost:
+    async with playing([respond], max_concurrency=7) as clickpost:
         calls = [
             asyncio.create_task(clickpost.orders.create(india_order(f"R-{number}")))
             for number in range(50)
@@ -256,11 +256,11 @@ async def test_no_more_are_under_way_than_may_be() -> None:
 
 @virtual_time
 async def test_slow_redis_causes_no_burst() -> None:
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def respond(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(30 if len(play.times) <= 2 else 0)
         return placed()
 
-    play = Play([answer])
+    play = Play([respond])
     async with playing(play, max_concurrency=2, rate=Rate(1, burst=1)) as clickpost:
         await asyncio.gather(
             *(clickpost.orders.create(india_order(f"R-{number}")) for number in range(12))
@@ -374,11 +374,11 @@ async def test_queued_calls_fail_when_the_client_closes() -> None:
 @pytest.mark.fault("X07")
 @virtual_time
 async def test_call_that_fails_after_the_client_closed_is_not_sent_again() -> None:
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def respond(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(5)
         raise httpx.ReadError("closed")
 
-    play = Play([answer])
+    play = Play([respond])
     clickpost = playing(play)
     call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
     await asyncio.sleep(1)

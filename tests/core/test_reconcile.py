@@ -27,11 +27,11 @@ from tests.helpers.scripted_transport import (
     Line,
     Listener,
     Play,
-    never_answers,
+    api_response,
+    never_responds,
     placed,
     playing,
     queued,
-    said,
 )
 from tests.sandbox.samples import india_order, world_order
 
@@ -40,11 +40,11 @@ LOST: dict[str, Line] = {
     "no answer in time": httpx.ReadTimeout(""),
     "a page": httpx.Response(200, text="<html>"),
     "HTTP 504": httpx.Response(504),
-    "500": said(500),
-    "322": said(322),
-    "329": said(329),
-    "200 without a waybill": said(200, result={}),
-    "323 without a waybill": said(323, result={}),
+    "500": api_response(500),
+    "322": api_response(322),
+    "329": api_response(329),
+    "200 without a waybill": api_response(200, result={}),
+    "323 without a waybill": api_response(323, result={}),
     "something unforeseen": RuntimeError("?"),
 }
 
@@ -83,10 +83,10 @@ async def test_look_up_goes_to_the_host_of_the_create(order: Any, path: str) -> 
 @pytest.mark.parametrize(
     "knows",
     [
-        said(321, "no such order"),
-        said(307, "?"),
-        said(200, result={"waybill": ""}),
-        said(301, "wrong key"),
+        api_response(321, "no such order"),
+        api_response(307, "?"),
+        api_response(200, result={"waybill": ""}),
+        api_response(301, "wrong key"),
         placed("W-8", "R-8"),
         httpx.Response(404),
         httpx.Response(405, text="<html>"),
@@ -150,7 +150,9 @@ async def test_order_behind_a_page_of_a_gateway_is_found(what: str) -> None:
     assert (order.waybill, order.response.reconciled) == ("W-9", True)
 
 
-@pytest.mark.parametrize("line", [said(307), said(319), said(999), httpx.ConnectError("")])
+@pytest.mark.parametrize(
+    "line", [api_response(307), api_response(319), api_response(999), httpx.ConnectError("")]
+)
 @virtual_time
 async def test_only_orders_in_doubt_are_looked_up(line: Line) -> None:
     play = Play([line])
@@ -187,7 +189,7 @@ async def test_only_endpoints_with_a_look_up_are_looked_up() -> None:
 
 @virtual_time
 async def test_look_up_that_hangs_ends_with_the_deadline_and_the_order_is_unknown() -> None:
-    play = Play([httpx.ReadError("")], knows=never_answers)
+    play = Play([httpx.ReadError("")], knows=never_responds)
     async with playing(play) as clickpost:
         with pytest.raises(NoReplyError) as caught:
             await clickpost.with_options(deadline=10).orders.create(india_order("R-1"))
@@ -222,9 +224,9 @@ async def test_order_that_is_never_sent_again_may_be_found_later() -> None:
     async def knows(request: httpx.Request) -> httpx.Response:
         nonlocal asked
         asked += 1
-        return placed("W-9", "R-1") if asked == 3 else said(321)
+        return placed("W-9", "R-1") if asked == 3 else api_response(321)
 
-    play = Play([said(322)], knows=knows)
+    play = Play([api_response(322)], knows=knows)
     async with playing(play, retry=HOLD) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
@@ -257,7 +259,7 @@ async def test_pending_order_that_was_lost_is_polled_by_look_up() -> None:
 
 @virtual_time
 async def test_create_that_is_cancelled_on_the_wire_settles_from_its_own_sending() -> None:
-    play = Play([httpx.ReadError(""), never_answers, placed()])
+    play = Play([httpx.ReadError(""), never_responds, placed()])
     async with playing(play, retry=RetryPolicy(attempts=1, reconcile=False)) as clickpost:
         with pytest.raises(NoReplyError):
             await clickpost.orders.create(india_order("R-1"))
@@ -279,7 +281,7 @@ async def test_create_that_is_cancelled_on_the_wire_settles_from_its_own_sending
 async def test_unrecognised_error_is_repeated_once_and_only_on_request(
     policy: dict[str, Any], sendings: int
 ) -> None:
-    play = Play([said(354, "odd")])
+    play = Play([api_response(354, "odd")])
     async with playing(play, retry=RetryPolicy(**policy)) as clickpost:
         with pytest.raises(CourierError) as caught:
             await clickpost.orders.create(india_order("R-1"))
@@ -297,10 +299,10 @@ async def test_unrecognised_error_is_repeated_once_and_only_on_request(
         (httpx.ConnectError(""), 0.0),
         (httpx.Response(429, headers={"retry-after": "7"}), 7.0),
         (httpx.ReadError(""), 30.0),
-        (said(322), 30.0),
+        (api_response(322), 30.0),
         (httpx.Response(503, headers={"retry-after": "45"}), 45.0),
-        (said(307), None),
-        (said(319), None),
+        (api_response(307), None),
+        (api_response(319), None),
     ],
 )
 @virtual_time
@@ -365,8 +367,8 @@ async def test_mixed_up_responses_are_taken_for_neither_order() -> None:
 ANOTHERS: dict[str, Line] = {
     "200": placed("W-8", "R-8"),
     "323": placed("W-8", "R-8", status=323),
-    "202": said(202, "queued", result={"waybill": None, "reference_number": "R-8"}),
-    "102": said(102, "queued", result={"waybill": None}, reference_number="R-8"),
+    "202": api_response(202, "queued", result={"waybill": None, "reference_number": "R-8"}),
+    "102": api_response(102, "queued", result={"waybill": None}, reference_number="R-8"),
 }
 
 
@@ -446,7 +448,7 @@ async def test_look_up_yields_where_its_order_does() -> None:
 
 @virtual_time
 async def test_bulk_run_finds_lost_orders_too() -> None:
-    play = Play([said(329, "slow")], knows=placed("W-9"))
+    play = Play([api_response(329, "slow")], knows=placed("W-9"))
     async with playing(play) as clickpost, create(clickpost, [india_order("R-1")]) as run:
         (outcome,) = [outcome async for outcome in run]
 
@@ -458,12 +460,12 @@ async def test_bulk_run_finds_lost_orders_too() -> None:
 
 @virtual_time
 async def test_ledger_is_marked_before_each_send_of_an_order_only() -> None:
-    told: list[tuple[str, int, int]] = []
+    announced: list[tuple[str, int, int]] = []
     play = Play([httpx.ConnectError(""), httpx.ReadError(""), queued(), placed()])
 
     async def note(reference: str, attempt: int) -> None:
         await asyncio.sleep(0.01)
-        told.append((reference, attempt, len(play.requests)))
+        announced.append((reference, attempt, len(play.requests)))
 
     async with playing(play) as clickpost:
         keeping = clickpost.with_options(before_create=note)
@@ -471,7 +473,7 @@ async def test_ledger_is_marked_before_each_send_of_an_order_only() -> None:
         await keeping.orders.fetch_india("W-1", courier_partner=4)
         await keeping.couriers.pincode("110001")
 
-    assert told == [("R-1", 1, 0), ("R-1", 2, 1), ("R-1", 3, 2), ("R-1", 4, 3)]
+    assert announced == [("R-1", 1, 0), ("R-1", 2, 1), ("R-1", 3, 2), ("R-1", 4, 3)]
     assert (order.response.attempts, len(play.look_ups)) == (4, 1)
 
 

@@ -42,11 +42,11 @@ from tests.helpers.scripted_transport import (
     Line,
     Listener,
     Play,
-    never_answers,
+    api_response,
+    never_responds,
     placed,
     playing,
     queued,
-    said,
     unguarded,
 )
 from tests.sandbox.samples import india_order
@@ -150,8 +150,8 @@ WHAT_HAPPENS: dict[str, tuple[Line, FailureKind]] = {
     "no place in the pool": (httpx.PoolTimeout(""), FailureKind.LOCAL_RESOURCES),
     "no file to open": (CROWDED, FailureKind.LOCAL_RESOURCES),
     "something unforeseen": (RuntimeError("?"), FailureKind.UNEXPECTED),
-    "322": (said(322, "busy"), FailureKind.COURIER_BUSY),
-    "329": (said(329, "slow"), FailureKind.COURIER_BUSY),
+    "322": (api_response(322, "busy"), FailureKind.COURIER_BUSY),
+    "329": (api_response(329, "slow"), FailureKind.COURIER_BUSY),
     "the answer is lost": (httpx.ReadError(""), FailureKind.NO_RESPONSE),
     "no answer in time": (httpx.ReadTimeout(""), FailureKind.NO_RESPONSE),
     "HTML": (page(200), FailureKind.UNREADABLE),
@@ -160,12 +160,12 @@ WHAT_HAPPENS: dict[str, tuple[Line, FailureKind]] = {
     "HTTP 503": (page(503), FailureKind.SERVER_ERROR),
     "HTTP 504": (page(504), FailureKind.SERVER_ERROR),
     "HTTP 408": (page(408), FailureKind.SERVER_ERROR),
-    "500": (said(500, "oops"), FailureKind.SERVER_ERROR),
-    "301": (said(301, "wrong key"), FailureKind.CREDENTIALS),
-    "307": (said(307, "wrong order type"), FailureKind.INVALID_REQUEST),
-    "319": (said(319, "refused"), FailureKind.REJECTED),
-    "354": (said(354, "odd"), FailureKind.COURIER_UNRECOGNISED),
-    "999": (said(999, "new"), FailureKind.UNKNOWN_STATUS),
+    "500": (api_response(500, "oops"), FailureKind.SERVER_ERROR),
+    "301": (api_response(301, "wrong key"), FailureKind.CREDENTIALS),
+    "307": (api_response(307, "wrong order type"), FailureKind.INVALID_REQUEST),
+    "319": (api_response(319, "refused"), FailureKind.REJECTED),
+    "354": (api_response(354, "odd"), FailureKind.COURIER_UNRECOGNISED),
+    "999": (api_response(999, "new"), FailureKind.UNKNOWN_STATUS),
     "a redirect": (httpx.Response(302), FailureKind.NOT_SENDABLE),
     "HTTP 303": (httpx.Response(303), FailureKind.NOT_CLICKPOST),
     "HTTP 404": (page(404), FailureKind.NOT_CLICKPOST),
@@ -295,7 +295,7 @@ async def test_failure_that_one_retry_can_cure_is_retried_once(line: Line) -> No
 
 @virtual_time
 async def test_settling_takes_twice_as_long_each_time() -> None:
-    play = Play([httpx.ReadError(""), said(322), page(504), placed()])
+    play = Play([httpx.ReadError(""), api_response(322), page(504), placed()])
     async with playing(play) as clickpost:
         await clickpost.orders.create(india_order("R-1"))
 
@@ -305,7 +305,7 @@ async def test_settling_takes_twice_as_long_each_time() -> None:
 
 @virtual_time
 async def test_same_bytes_are_sent_again() -> None:
-    play = Play([httpx.ReadError(""), said(322), placed()])
+    play = Play([httpx.ReadError(""), api_response(322), placed()])
     async with playing(play) as clickpost:
         await clickpost.orders.create(india_order("R-1"))
 
@@ -342,7 +342,7 @@ async def test_order_that_stays_pending_is_returned_as_such() -> None:
 
 @virtual_time
 async def test_polling_is_not_a_failure_and_uses_no_attempt() -> None:
-    play = Play([httpx.ReadError(""), *[queued(102)] * 3, said(322), placed()])
+    play = Play([httpx.ReadError(""), *[queued(102)] * 3, api_response(322), placed()])
     async with playing(play, retry=RetryPolicy(attempts=3)) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
@@ -381,7 +381,7 @@ async def test_lost_response_is_recovered_by_reference_number() -> None:
 async def test_call_that_is_cancelled_in_a_later_attempt_ends_as_cancelled(
     repeat: Idempotency,
 ) -> None:
-    play = Play([httpx.ConnectError(""), never_answers, placed()])
+    play = Play([httpx.ConnectError(""), never_responds, placed()])
     async with playing(play) as clickpost:
         task = asyncio.create_task(clickpost.post(own(repeat), {}))
         await asyncio.sleep(10)
@@ -398,7 +398,13 @@ async def test_call_that_is_cancelled_in_a_later_attempt_ends_as_cancelled(
 
 @pytest.mark.parametrize(
     "line",
-    [httpx.ConnectError(""), httpx.ReadError(""), said(322), httpx.Response(429), page(503)],
+    [
+        httpx.ConnectError(""),
+        httpx.ReadError(""),
+        api_response(322),
+        httpx.Response(429),
+        page(503),
+    ],
 )
 @virtual_time
 async def test_resend_never_means_never(line: Line) -> None:
@@ -489,10 +495,10 @@ async def test_every_attempt_waits_for_its_turn() -> None:
         (httpx.ConnectError(""), NoReplyError),
         (httpx.Response(429), NoReplyError),
         (httpx.Response(301), NoReplyError),
-        (said(301, "wrong key"), CredentialsError),
+        (api_response(301, "wrong key"), CredentialsError),
         (httpx.Response(401), CredentialsError),
-        (said(322), BusyCourierError),
-        (said(303, "waybill registered"), InvalidRequestError),
+        (api_response(322), BusyCourierError),
+        (api_response(303, "waybill registered"), InvalidRequestError),
     ],
 )
 @virtual_time
@@ -508,7 +514,11 @@ async def test_order_lost_once_stays_unknown(later: Line, kind: type[ClickPostEr
 
 
 @pytest.mark.parametrize(
-    "lines", [[httpx.ReadError(""), said(307, "order type")], [said(303, "waybill registered")]]
+    "lines",
+    [
+        [httpx.ReadError(""), api_response(307, "order type")],
+        [api_response(303, "waybill registered")],
+    ],
 )
 @virtual_time
 async def test_refusal_of_the_order_itself_settles_what_was_lost(lines: list[Line]) -> None:
@@ -520,7 +530,7 @@ async def test_refusal_of_the_order_itself_settles_what_was_lost(lines: list[Lin
 
 
 @pytest.mark.parametrize(
-    "later", [httpx.ConnectError(""), httpx.Response(429), httpx.Response(301), said(301)]
+    "later", [httpx.ConnectError(""), httpx.Response(429), httpx.Response(301), api_response(301)]
 )
 @virtual_time
 async def test_order_that_was_pending_is_not_called_unsent(later: Line) -> None:

@@ -33,10 +33,10 @@ from tests.helpers.scripted_transport import (
     Line,
     Listener,
     Play,
+    api_response,
     placed,
     playing,
     queued,
-    said,
     unbreakable,
     unguarded,
 )
@@ -52,7 +52,7 @@ def now() -> float:
 def until(moment: float, line: Line, then: httpx.Response) -> Line:
     """Play one line up to a time, another from then on."""
 
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def respond(request: httpx.Request) -> httpx.Response:
         if now() >= moment:
             return then
         if isinstance(line, Exception):
@@ -60,7 +60,7 @@ def until(moment: float, line: Line, then: httpx.Response) -> Line:
         assert isinstance(line, httpx.Response)
         return line
 
-    return answer
+    return respond
 
 
 async def fail(clickpost: ClickPost, times: int) -> list[ClickPostError]:
@@ -86,7 +86,7 @@ async def test_retry_budget_allows_a_tenth_and_ten_to_start_with() -> None:
     assert [error.kind for error in errors] == kinds
 
 
-@pytest.mark.parametrize(("faulty", "sent"), [(httpx.PoolTimeout(""), 80), (said(307), 20)])
+@pytest.mark.parametrize(("faulty", "sent"), [(httpx.PoolTimeout(""), 80), (api_response(307), 20)])
 @virtual_time
 async def test_failures_of_the_client_do_not_count_against_the_server(
     faulty: Line, sent: int
@@ -107,7 +107,7 @@ async def test_polling_is_not_a_retry() -> None:
     play = Play([*[queued()] * 40, placed()])
     async with playing(play, retry=RetryPolicy(poll_timeout=1e6)) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
-        assert clickpost._exchange.health["main"].budget.left > 10  # type: ignore[index]
+        assert clickpost._runtime.health["main"].budget.left > 10  # type: ignore[index]
 
     assert order.response.attempts == 41
 
@@ -119,7 +119,7 @@ async def test_lookup_deposits_no_more_than_it_withdraws() -> None:
         for number in range(5):
             with pytest.raises(NoReplyError):
                 await clickpost.orders.create(india_order(f"R-{number}"))
-        left = clickpost._exchange.health["main"].budget.left  # type: ignore[index]
+        left = clickpost._runtime.health["main"].budget.left  # type: ignore[index]
 
     assert len(play.look_ups) == 5
     # What the creates themselves bring in.
@@ -146,15 +146,15 @@ SICK: dict[str, Line] = {
     "no connection": httpx.ConnectError(""),
     "no answer": httpx.ReadError(""),
     "HTTP 503": httpx.Response(503),
-    "500": said(500),
+    "500": api_response(500),
     "a page": httpx.Response(200, text="<html>"),
 }
 WELL: dict[str, Line] = {
-    "307": said(307),
-    "319": said(319),
-    "322": said(322),
-    "301": said(301),
-    "999": said(999),
+    "307": api_response(307),
+    "319": api_response(319),
+    "322": api_response(322),
+    "301": api_response(301),
+    "999": api_response(999),
     "HTTP 404": httpx.Response(404),
     "no place in the pool": httpx.PoolTimeout(""),
 }
@@ -225,7 +225,7 @@ async def test_queued_gather_fails_at_once_when_the_breaker_opens() -> None:
 
 @virtual_time
 async def test_one_probe_finds_out_that_the_server_is_back() -> None:
-    play = Play([until(7, httpx.ConnectError(""), said(200, result={}))])
+    play = Play([until(7, httpx.ConnectError(""), api_response(200, result={}))])
     async with playing(play, retry=ONCE, limiter=NoRateLimit()) as clickpost:
         await fail(clickpost, 20)
         await asyncio.sleep(5)
@@ -289,7 +289,7 @@ async def test_429s_among_failures_keep_the_breaker_closed() -> None:
 async def test_lookup_after_an_attempt_is_paid_from_the_budget() -> None:
     play = Play([httpx.ReadError("")], knows=placed("W-9"))
     async with playing(play, retry=ONCE) as clickpost:
-        budget = clickpost._exchange.health["main"].budget  # type: ignore[index]
+        budget = clickpost._runtime.health["main"].budget  # type: ignore[index]
         found = await clickpost.orders.create(india_order("R-1"))
         # A first attempt, and a look-up that is one itself, have each brought in a tenth.
         assert budget.left == pytest.approx(10 + 0.1 + 0.1 - 0.1)
@@ -301,7 +301,7 @@ async def test_lookup_after_an_attempt_is_paid_from_the_budget() -> None:
 async def test_first_lookup_of_an_order_in_doubt_costs_no_budget() -> None:
     play = Play([], knows=placed("W-9"))
     async with playing(play, retry=ONCE) as clickpost:
-        budget = clickpost._exchange.health["main"].budget  # type: ignore[index]
+        budget = clickpost._runtime.health["main"].budget  # type: ignore[index]
         while budget.withdraw(0.01):
             pass
         found = await clickpost.with_options(in_doubt=True).orders.create(india_order("R-1"))
@@ -348,7 +348,7 @@ async def test_order_without_a_retry_is_rescheduled_after_all_others() -> None:
     failed: set[str] = set()
     order_of_coming: list[str] = []
 
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def respond(request: httpx.Request) -> httpx.Response:
         import json
 
         reference = json.loads(request.content)["shipment_details"]["reference_number"]
@@ -361,7 +361,7 @@ async def test_order_without_a_retry_is_rescheduled_after_all_others() -> None:
         return placed()
 
     retry = RetryPolicy(attempts=2, backoff=0.001)
-    async with playing([answer], retry=retry) as clickpost:
+    async with playing([respond], retry=retry) as clickpost:
         outcomes, report = await run(clickpost, 200, max_concurrency=1)
 
     assert (report.placed, report.total) == (200, 200)
@@ -373,10 +373,10 @@ async def test_order_without_a_retry_is_rescheduled_after_all_others() -> None:
 
 @virtual_time
 async def test_order_lost_in_one_round_and_not_sent_in_the_next_stays_unknown() -> None:
-    lines: list[Line] = [*[said(500)] * 3, said(301, "wrong key")]
+    lines: list[Line] = [*[api_response(500)] * 3, api_response(301, "wrong key")]
     # No repeat can be paid for.
     async with playing(lines, retry=RetryPolicy(attempts=2)) as clickpost:
-        budget = clickpost._exchange.health["main"].budget  # type: ignore[index]
+        budget = clickpost._runtime.health["main"].budget  # type: ignore[index]
         while budget.withdraw():
             pass
         outcomes, report = await run(clickpost, 3, max_concurrency=1)
@@ -389,11 +389,11 @@ async def test_order_lost_in_one_round_and_not_sent_in_the_next_stays_unknown() 
     ("line", "kinds", "sent"),
     [
         (httpx.Response(302), {Pending}, 1),
-        (said(301, "wrong key"), {Pending}, 1),
+        (api_response(301, "wrong key"), {Pending}, 1),
         # Not ClickPost's word, and so it decides nothing.
         (httpx.Response(404, text="<html>"), {Unknown}, 3),
-        (said(307, "order type"), {Rejected}, 20),
-        (said(351, "account"), {Rejected}, 20),
+        (api_response(307, "order type"), {Rejected}, 20),
+        (api_response(351, "account"), {Rejected}, 20),
     ],
 )
 @virtual_time
@@ -435,13 +435,13 @@ async def closed_during(line: Line, **settings: Any) -> tuple[object, float, Lis
 
 
 def after(seconds: float, line: httpx.Response | Exception) -> Line:
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def respond(request: httpx.Request) -> httpx.Response:
         await anyio.sleep(seconds)
         if isinstance(line, Exception):
             raise line
         return line
 
-    return answer
+    return respond
 
 
 @pytest.mark.fault("X07")
@@ -467,7 +467,7 @@ async def test_wait_ends_at_its_timeout() -> None:
     [
         (httpx.ReadError(""), Outcome.UNKNOWN),
         (queued(), Outcome.UNKNOWN),
-        (said(322), Outcome.UNKNOWN),
+        (api_response(322), Outcome.UNKNOWN),
         (httpx.ConnectError(""), Outcome.NOT_SENT),
     ],
 )

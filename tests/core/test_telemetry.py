@@ -20,7 +20,7 @@ from clickpost_async._core.runtime import Counters
 from clickpost_async._core.telemetry import LONG_WAIT, CallTelemetry
 from clickpost_async.limits import NoRateLimit
 from clickpost_async.testing import virtual_time
-from tests.helpers.scripted_transport import Line, Play, placed, playing, queued, said
+from tests.helpers.scripted_transport import Line, Play, api_response, placed, playing, queued
 from tests.sandbox.samples import india_order
 
 
@@ -72,8 +72,8 @@ async def test_call_that_waits_for_long_warns_before_it_waits(
         waited = now()
 
     (message,) = warnings.messages
-    subject, _, told = message.partition(" waits ")
-    seconds, _, why = told.partition(" s: ")
+    subject, _, rest = message.partition(" waits ")
+    seconds, _, why = rest.partition(" s: ")
     assert (subject, why) == ("orders.create_india R-1", reason)
     assert float(seconds) == pytest.approx(waited, abs=1)
     assert warnings.times[0] < 1
@@ -81,7 +81,7 @@ async def test_call_that_waits_for_long_warns_before_it_waits(
 
 @virtual_time
 async def test_call_that_waits_for_long_again_and_again_warns_once(warnings: Warnings) -> None:
-    play = Play([httpx.ReadError(""), queued(), throttled(30), said(322), placed()])
+    play = Play([httpx.ReadError(""), queued(), throttled(30), api_response(322), placed()])
     async with playing(play) as clickpost:
         await clickpost.orders.create(india_order("R-1"))
         assert len(warnings.messages) == 1

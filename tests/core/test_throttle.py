@@ -40,11 +40,11 @@ def throttled(seconds: float) -> httpx.Response:
 
 
 def slowly(seconds: float, response: httpx.Response) -> Line:
-    async def answer(_: httpx.Request) -> httpx.Response:
+    async def respond(_: httpx.Request) -> httpx.Response:
         await asyncio.sleep(seconds)
         return response
 
-    return answer
+    return respond
 
 
 @pytest.mark.parametrize("seconds", [601, 3600, 86_400, 30_000])
@@ -296,7 +296,7 @@ async def test_being_cancelled_from_outside_is_no_throttling() -> None:
             await asyncio.wait_for(clickpost.orders.create(india_order("R-1")), 5)
         with pytest.raises(DeadlineError):
             await clickpost.with_options(deadline=5).orders.create(india_order("R-2"))
-        assert clickpost._exchange.throttle._waiting == {}
+        assert clickpost._runtime.throttle._waiting == {}
 
 
 def test_pause_ends_calls_on_other_event_loops() -> None:

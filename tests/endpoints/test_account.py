@@ -19,13 +19,13 @@ IST = timezone(timedelta(hours=5, minutes=30))
 
 
 class Server:
-    def __init__(self, answer: httpx.Response) -> None:
-        self.answer = answer
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
         self.asked: list[httpx.Request] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
-        return self.answer
+        return self.response
 
 
 def client(server: Server) -> ClickPost:
@@ -96,7 +96,7 @@ async def test_token_is_requested_without_the_key_and_shows_no_password(
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("response", "kind"),
     [
         (httpx.Response(400, json={}), RefusedError),
         (httpx.Response(401, json={"detail": "Invalid."}), CredentialsError),
@@ -108,9 +108,9 @@ async def test_token_is_requested_without_the_key_and_shows_no_password(
 )
 @pytest.mark.asyncio
 async def test_missing_token_is_an_error_and_not_requested_again(
-    answer: httpx.Response, kind: type[Exception]
+    response: httpx.Response, kind: type[Exception]
 ) -> None:
-    server = Server(answer)
+    server = Server(response)
     async with client(server) as clickpost:
         with pytest.raises(kind) as caught:
             await Account(clickpost._caller).token("someone", "not-a-real-password")

@@ -19,7 +19,7 @@ from clickpost_async import (
 )
 from clickpost_async.structures import B2BOrder
 from clickpost_async.testing import virtual_time
-from tests.helpers.scripted_transport import Line, Play, placed, playing, queued, said
+from tests.helpers.scripted_transport import Line, Play, api_response, placed, playing, queued
 from tests.sandbox.samples import india_order
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "orders"
@@ -72,7 +72,7 @@ async def test_v3_order_is_polled_by_the_same_post() -> None:
 
 @virtual_time
 async def test_b2b_order_that_fails_later_is_rejected() -> None:
-    play = Play([queued(102)], knows=said(420, "Pincode not serviceable"))
+    play = Play([queued(102)], knows=api_response(420, "Pincode not serviceable"))
     async with playing(play) as clickpost:
         with pytest.raises(CourierError) as caught:
             await clickpost.orders.create_b2b(b2b_order())
@@ -83,7 +83,7 @@ async def test_b2b_order_that_fails_later_is_rejected() -> None:
 
 @virtual_time
 async def test_look_up_without_a_pending_b2b_order_leaves_it_unknown() -> None:
-    play = Play([queued(102)], knows=said(321, "AWB not found"))
+    play = Play([queued(102)], knows=api_response(321, "AWB not found"))
     async with playing(play) as clickpost:
         with pytest.raises(InvalidRequestError) as caught:
             await clickpost.orders.create_b2b(b2b_order())

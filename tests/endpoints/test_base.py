@@ -47,15 +47,17 @@ BY_REFERENCE: dict[str, Ask] = {
     "find_b2b": lambda c, reference: c.orders.find_b2b(reference),
 }
 BY_SWITCH: dict[str, Ask] = {
-    "active": lambda c, said: c.couriers.accounts(active=said),
-    "is_pickup_pincode": lambda c, said: c.serviceability.search("110001", is_pickup_pincode=said),
-    "is_rvp": lambda c, said: c.serviceability.search("110001", is_rvp=said),
-    "check_drop_pincode_validity": lambda c, said: c.delivery.predict(
-        [{"pickup_pincode": "110001", "drop_pincode": "110016"}], check_drop_pincode_validity=said
+    "active": lambda c, value: c.couriers.accounts(active=value),
+    "is_pickup_pincode": lambda c, value: c.serviceability.search(
+        "110001", is_pickup_pincode=value
     ),
-    "disabled": lambda c, said: c.tracking.set_whatsapp("W1", disabled=said),
-    "manually_update_status": lambda c, said: c.orders.cancel(
-        "W1", courier_partner=4, account_code="main", manually_update_status=said
+    "is_rvp": lambda c, value: c.serviceability.search("110001", is_rvp=value),
+    "check_drop_pincode_validity": lambda c, value: c.delivery.predict(
+        [{"pickup_pincode": "110001", "drop_pincode": "110016"}], check_drop_pincode_validity=value
+    ),
+    "disabled": lambda c, value: c.tracking.set_whatsapp("W1", disabled=value),
+    "manually_update_status": lambda c, value: c.orders.cancel(
+        "W1", courier_partner=4, account_code="main", manually_update_status=value
     ),
 }
 
@@ -63,13 +65,13 @@ BY_SWITCH: dict[str, Ask] = {
 async def refused(ask: Ask, value: Any) -> InvalidRequestError:
     """Return what an argument is refused with, of which nothing may have left."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         raise AssertionError(f"{request.url.path} was asked")
 
     async with ClickPost(
         "acme",
         "not-a-real-key",
-        transport=httpx.MockTransport(answer),
+        transport=httpx.MockTransport(respond),
         retry=RetryPolicy.never(),
     ) as clickpost:
         with pytest.raises(InvalidRequestError) as caught:
@@ -114,10 +116,10 @@ async def test_invalid_reference_number_is_not_looked_up(name: str, reference: A
 
 
 @pytest.mark.parametrize("name", BY_SWITCH)
-@pytest.mark.parametrize("said", ["True", "yes", 1, 0, []])
+@pytest.mark.parametrize("value", ["True", "yes", 1, 0, []])
 @pytest.mark.asyncio
-async def test_value_that_is_no_boolean_is_refused(name: str, said: Any) -> None:
-    assert str(await refused(BY_SWITCH[name], said)).startswith(f"{name}: expected a boolean, got")
+async def test_value_that_is_no_boolean_is_refused(name: str, value: Any) -> None:
+    assert str(await refused(BY_SWITCH[name], value)).startswith(f"{name}: expected a boolean, got")
 
 
 @pytest.mark.parametrize("pincode", [110001, None, ["110001"]])
@@ -149,12 +151,12 @@ async def test_all_problems_are_reported_together() -> None:
 async def test_couriers_number_may_be_written_as_text(courier: Any) -> None:
     asked: list[httpx.Request] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         asked.append(request)
         return httpx.Response(200, json={"meta": {"status": 200}, "result": {"waybill": "W1"}})
 
     async with ClickPost(
-        "acme", "not-a-real-key", transport=httpx.MockTransport(answer)
+        "acme", "not-a-real-key", transport=httpx.MockTransport(respond)
     ) as clickpost:
         await clickpost.orders.fetch_world("W1", courier_partner=courier)
 

@@ -56,24 +56,24 @@ def to(courier: int) -> dict[str, Any]:
 @pytest.mark.asyncio
 async def test_structures_and_mappings_go_out_together_as_one_array() -> None:
     server = Server([to(4), to(5)])
-    answer = await recommended(server, (structure(PARCEL, IndiaParcel), PARCEL))
+    rows = await recommended(server, (structure(PARCEL, IndiaParcel), PARCEL))
     assert json.loads(server.asked[0].content) == [PARCEL, PARCEL]
-    assert [row.best.courier_partner for row in answer] == [4, 5]
+    assert [row.best.courier_partner for row in rows] == [4, 5]
 
 
 @pytest.mark.parametrize("result", [None, []])
 @pytest.mark.asyncio
 async def test_every_parcel_has_a_row_where_no_courier_serves_the_pincode(result: Any) -> None:
-    answer = await recommended(Server(result), [PARCEL, PARCEL, PARCEL])
-    assert [row.serviceable for row in answer] == [False, False, False]
-    assert answer.response.status == 200
-    assert answer.serviceable is False
+    rows = await recommended(Server(result), [PARCEL, PARCEL, PARCEL])
+    assert [row.serviceable for row in rows] == [False, False, False]
+    assert rows.response.status == 200
+    assert rows.serviceable is False
 
 
 @pytest.mark.asyncio
 async def test_empty_row_is_a_parcel_without_a_courier() -> None:
-    answer = await recommended(Server([None, to(5)]), [PARCEL, PARCEL])
-    assert [row.serviceable for row in answer] == [False, True]
+    rows = await recommended(Server([None, to(5)]), [PARCEL, PARCEL])
+    assert [row.serviceable for row in rows] == [False, True]
 
 
 @pytest.mark.parametrize("rows", [[to(4)], [to(4), to(5), to(6)]])

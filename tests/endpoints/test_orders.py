@@ -56,12 +56,12 @@ def test_effect_of_a_second_send_is_declared() -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("result", [[], "OK", {"note": 1}, None, 7])
 async def test_order_is_cancelled_whatever_else_the_response_contains(result: object) -> None:
-    answer = await management(Wire(done(result=result))).cancel(
+    response = await management(Wire(done(result=result))).cancel(
         "W1", courier_partner=4, account_code="main"
     )
 
-    assert answer.cancelled
-    assert answer.extra == {"result": result}
+    assert response.cancelled
+    assert response.extra == {"result": result}
 
 
 @pytest.mark.asyncio

@@ -18,16 +18,16 @@ from tests.structures.test_pickups import india, world
 class Courier:
     """Counts how often it is asked to come."""
 
-    def __init__(self, answer: httpx.Response | None) -> None:
-        self.answer = answer
+    def __init__(self, response: httpx.Response | None) -> None:
+        self.response = response
         self.asked = 0
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked += 1
-        if self.answer is None:
+        if self.response is None:
             message = "hung up"
             raise httpx.ReadError(message)
-        return self.answer
+        return self.response
 
 
 def client(courier: Courier) -> ClickPost:
@@ -39,14 +39,14 @@ def meta(status: int) -> httpx.Response:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("response", "kind"),
     [(meta(500), ServerError), (httpx.Response(502), ServerError), (None, NoReplyError)],
 )
 @pytest.mark.asyncio
 async def test_pickup_with_an_unknown_outcome_is_not_requested_twice(
-    answer: httpx.Response | None, kind: type[Exception]
+    response: httpx.Response | None, kind: type[Exception]
 ) -> None:
-    courier = Courier(answer)
+    courier = Courier(response)
     async with client(courier) as clickpost:
         with pytest.raises(kind) as caught:
             await Pickups(clickpost._caller).create_india(india())

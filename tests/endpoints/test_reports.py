@@ -23,14 +23,14 @@ PENDING = ReportStatus(state="PENDING")
 class Patient:
     """A caller whose reports take as many looks as it is told; pauses take no time."""
 
-    def __init__(self, answers: Sequence[ReportStatus]) -> None:
-        self.answers = list(answers)
+    def __init__(self, responses: Sequence[ReportStatus]) -> None:
+        self.responses = list(responses)
         self.asked: list[Any] = []
         self.pauses: list[float] = []
 
     async def get(self, endpoint: Any, query: Any) -> Any:
         self.asked.append(query["report_reference_number"])
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
 
     async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -42,8 +42,8 @@ class Patient:
         return path
 
 
-def reports(*answers: ReportStatus) -> tuple[Patient, Reports]:
-    caller: Any = Patient(answers)
+def reports(*responses: ReportStatus) -> tuple[Patient, Reports]:
+    caller: Any = Patient(responses)
     return caller, Reports(caller)
 
 

@@ -39,16 +39,16 @@ class Update:
     waybill: str
     written: datetime
     late: timedelta = timedelta(0)
-    told: datetime | None = None
+    reported: datetime | None = None
 
     @property
     def wire(self) -> dict[str, Any]:
-        told = self.told or self.written
+        reported = self.reported or self.written
         return {
             "waybill": self.waybill,
             "courier_partner": 4,
             "clickpost_status_code": 5,
-            "updated_at": told.isoformat(),
+            "updated_at": reported.isoformat(),
         }
 
 
@@ -146,7 +146,7 @@ def histories(draw: st.DrawFn) -> list[Update]:
                 waybill=f"W{number}",
                 written=written,
                 late=seconds(draw(st.integers(0, 120))),
-                told=written + seconds(draw(st.integers(-150, 150))),
+                reported=written + seconds(draw(st.integers(-150, 150))),
             )
         )
     return updates
@@ -503,13 +503,13 @@ class FakeLists(FakeClickPost):
 
 
 def test_feedback_that_was_passed_on_meanwhile_is_not_given_out_again() -> None:
-    said = {"awb": "W", "type": "CUSTOMER_FEED", "created_at": "2026-03-01T10:59:00Z"}
-    fake = FakeLists([], now=TEN + timedelta(hours=1), rows=[{**said, "api_data_push": None}])
+    action = {"awb": "W", "type": "CUSTOMER_FEED", "created_at": "2026-03-01T10:59:00Z"}
+    fake = FakeLists([], now=TEN + timedelta(hours=1), rows=[{**action, "api_data_push": None}])
     ndr = Ndr(fake, now=lambda: fake.now)
     first = ndr.iter_feedback(TEN)
     assert [row.waybill for row in finished(taken(first))] == ["W"]
 
-    fake.rows = [{**said, "api_data_push": True}, {**said, "type": "CLIENT_OPS_FEED"}]
+    fake.rows = [{**action, "api_data_push": True}, {**action, "type": "CLIENT_OPS_FEED"}]
     fake.now += timedelta(minutes=1)
     second = ndr.iter_feedback(TEN, checkpoint=first.checkpoint)
 

@@ -13,7 +13,7 @@ from clickpost_async.endpoints.tracking import TRACK, Tracking, TrackOutcome
 from clickpost_async.sandbox import Sandbox, served
 from clickpost_async.structures import Track, Tracked, TrackingCode
 from clickpost_async.testing import virtual_time
-from tests.helpers.scripted_transport import said
+from tests.helpers.scripted_transport import api_response
 from tests.helpers.strategies import india
 
 T = TypeVar("T")
@@ -88,8 +88,10 @@ def respond(request: httpx.Request) -> httpx.Response:
     """Know every waybill but those that begin with an X; refuse a call that has an R."""
     waybills = request.url.params["waybill"].split(",")
     if any(waybill.startswith("R") for waybill in waybills):
-        return said(400, "refused")
-    return said(200, result={w: {"valid": True, "scans": []} for w in waybills if w[0] != "X"})
+        return api_response(400, "refused")
+    return api_response(
+        200, result={w: {"valid": True, "scans": []} for w in waybills if w[0] != "X"}
+    )
 
 
 async def outcomes(

@@ -61,39 +61,39 @@ def instead(body: bytes, http_status: int = 200, **headers: str) -> Spoil:
 
 def rewritten(change: Callable[[bytes], bytes]) -> Spoil:
     """Answer the same bytes, changed."""
-    return lambda answer: raw(change(answer.content))
+    return lambda response: raw(change(response.content))
 
 
 def with_meta(**meta: Any) -> Spoil:
     """Answer the same with another `meta`; `...` leaves a field of it out."""
 
-    def change(answer: dict[str, Any]) -> Any:
-        told = {**answer["meta"], **meta}
-        kept = {name: value for name, value in told.items() if value is not ...}
-        return {**answer, "meta": kept}
+    def change(response: dict[str, Any]) -> Any:
+        with_json = {**response["meta"], **meta}
+        kept = {name: value for name, value in with_json.items() if value is not ...}
+        return {**response, "meta": kept}
 
-    return told(change)
+    return with_json(change)
 
 
 def with_result(**result: Any) -> Spoil:
     """Answer the same with another `result`; `...` leaves a field of it out."""
 
-    def change(answer: dict[str, Any]) -> Any:
-        told = {**answer["result"], **result}
-        kept = {name: value for name, value in told.items() if value is not ...}
-        return {**answer, "result": kept}
+    def change(response: dict[str, Any]) -> Any:
+        with_json = {**response["result"], **result}
+        kept = {name: value for name, value in with_json.items() if value is not ...}
+        return {**response, "result": kept}
 
-    return told(change)
+    return with_json(change)
 
 
-def told(change: Callable[[dict[str, Any]], Any]) -> Spoil:
+def with_json(change: Callable[[dict[str, Any]], Any]) -> Spoil:
     """Answer the same JSON, changed."""
-    return lambda answer: raw(json.dumps(change(json.loads(answer.content))).encode())
+    return lambda response: raw(json.dumps(change(json.loads(response.content))).encode())
 
 
-def beside(answer: Mapping[str, Any], **others: Any) -> dict[str, Any]:
+def beside(response: Mapping[str, Any], **others: Any) -> dict[str, Any]:
     """Return an answer with other things in it; `...` leaves one out."""
-    return {name: value for name, value in {**answer, **others}.items() if value is not ...}
+    return {name: value for name, value in {**response, **others}.items() if value is not ...}
 
 
 async def outcome_of(clickpost: ClickPost, reference_number: str) -> CreatedOrder | ClickPostError:

@@ -25,7 +25,7 @@ class Line:
     call: bytes
     port: int
 
-    async def answer(self) -> bytes:
+    async def response(self) -> bytes:
         """Have the sandbox answer it."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
@@ -44,7 +44,9 @@ class Line:
     async def go_on(self) -> None:
         """Forward whatever else comes on this connection."""
         while True:
-            await self.peer.send(await Line(self.peer, await self.peer.read(), self.port).answer())
+            await self.peer.send(
+                await Line(self.peer, await self.peer.read(), self.port).response()
+            )
 
 
 @define
@@ -95,7 +97,7 @@ async def proxied(
                 if spoil is not None and len(proxy.creates) <= times:
                     await spoil(line)
                     return
-            await peer.send(await line.answer())
+            await peer.send(await line.response())
 
     async with served(sandbox) as target, serving(talk) as server:
         port = int(target.url.rsplit(":", 1)[1].partition("/")[0])

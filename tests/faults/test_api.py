@@ -26,7 +26,7 @@ from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Fault, Faults, Sandbox
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
-from tests.helpers.scripted_transport import Play, placed, playing, said
+from tests.helpers.scripted_transport import Play, api_response, placed, playing
 from tests.sandbox.samples import india_order
 
 ASYNC = {"async": True}
@@ -260,7 +260,7 @@ async def test_a07_order_placed_before_is_reported_as_already_placed() -> None:
 @pytest.mark.fault("A08")
 @virtual_time
 async def test_a08_323_without_a_waybill_is_polled_until_it_has_one() -> None:
-    bare = said(323, "already placed", result={"reference_number": "R-1"})
+    bare = api_response(323, "already placed", result={"reference_number": "R-1"})
     play = Play([bare, bare, placed("W-1", "R-1", status=323)])
     async with playing(play) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -364,7 +364,7 @@ async def test_a12_one_bad_order_stops_no_other() -> None:
 @pytest.mark.fault("A13")
 @virtual_time
 async def test_a13_undocumented_code_leaves_the_outcome_unknown() -> None:
-    play = Play([said(999, "something new")])
+    play = Play([api_response(999, "something new")])
     async with playing(play) as clickpost:
         with pytest.raises(RefusedError) as caught:
             await clickpost.orders.create(india_order("R-1"))
@@ -426,7 +426,7 @@ async def test_a16_get_with_an_effect_is_not_retried() -> None:
     assert CATALOG["orders.cancel"].idempotency is Idempotency.IDEMPOTENT
     assert CATALOG["labels.regenerate"].idempotency is Idempotency.UNSAFE
 
-    play = Play([httpx.ReadError(""), said(200, result={"status": "Cancelled"})])
+    play = Play([httpx.ReadError(""), api_response(200, result={"status": "Cancelled"})])
     async with playing(play) as clickpost:
         await clickpost.orders.cancel("W-1", courier_partner=4, account_code="acme")
     assert 30 <= play.pauses[0] <= 60
@@ -441,7 +441,7 @@ async def test_a16_get_with_an_effect_is_not_retried() -> None:
 @pytest.mark.fault("A17")
 @virtual_time
 async def test_a17_order_without_a_label_is_placed() -> None:
-    bare = said(200, result={"waybill": "W-1", "reference_number": "R-1", "label": None})
+    bare = api_response(200, result={"waybill": "W-1", "reference_number": "R-1", "label": None})
     async with playing([bare]) as clickpost:
         outcomes, _ = await run(clickpost, [india_order("R-1")])
     (outcome,) = outcomes.values()
@@ -453,12 +453,14 @@ async def test_a17_order_without_a_label_is_placed() -> None:
 @virtual_time
 async def test_a18_every_piece_of_an_order_keeps_its_waybill() -> None:
     children = [{"waybill": "W-1-1"}, {"waybill": None, "reference_number": "R-1-2"}]
-    pieces = said(
+    pieces = api_response(
         200, result={"waybill": "W-1", "reference_number": "R-1", "childrenWaybill": children}
     )
-    plain = said(200, result={"waybill": "W-1", "reference_number": "R-1", "children": children})
-    for answer in (pieces, plain):
-        async with playing([answer]) as clickpost:
+    plain = api_response(
+        200, result={"waybill": "W-1", "reference_number": "R-1", "children": children}
+    )
+    for response in (pieces, plain):
+        async with playing([response]) as clickpost:
             order = await clickpost.orders.create(india_order("R-1"))
         assert order.waybill == "W-1"
         kept = [child.waybill for child in order.children] or [

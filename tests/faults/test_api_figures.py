@@ -20,7 +20,7 @@ ALL_KINDS: dict[str, Any] = {fault.value: 0.05 / len(Fault) for fault in Fault}
 @frozen
 class Gathered:
     door: Door
-    answers: list[CreatedOrder | BaseException]
+    results: list[CreatedOrder | BaseException]
     stats: Stats
 
 
@@ -31,17 +31,17 @@ def gather(faults: Faults, policy: RetryPolicy) -> Gathered:
     async def main() -> Gathered:
         async with door.client(retry=policy) as clickpost:
             creates = (clickpost.orders.create(order) for order in orders(COUNT))
-            answers = await asyncio.gather(*creates, return_exceptions=True)
-            return Gathered(door, answers, clickpost.stats())
+            results = await asyncio.gather(*creates, return_exceptions=True)
+            return Gathered(door, results, clickpost.stats())
 
     random.seed(faults.seed)
     gathered = run_virtual(main)
     ledger = door.sandbox.ledger()
     assert {len(waybills) for waybills in ledger.values()} == {1}
     assert {len(set(bodies)) for bodies in door.creates.values()} == {1}
-    for answer in gathered.answers:
-        if isinstance(answer, CreatedOrder):
-            assert ledger[str(answer.reference_number)] == (answer.waybill,)
+    for result in gathered.results:
+        if isinstance(result, CreatedOrder):
+            assert ledger[str(result.reference_number)] == (result.waybill,)
     return gathered
 
 
@@ -49,7 +49,7 @@ def gather(faults: Faults, policy: RetryPolicy) -> Gathered:
 def test_one_call_in_twenty_failing_in_every_way_costs_at_most_six_in_a_hundred() -> None:
     seen = gather(Faults(latency=0.05, seed=1, **ALL_KINDS), RetryPolicy())
 
-    assert {type(answer) for answer in seen.answers} == {CreatedOrder}
+    assert {type(result) for result in seen.results} == {CreatedOrder}
     assert len(seen.door.sandbox.ledger()) == COUNT
     assert seen.door.posts <= COUNT * 1.06
     # Every kind was met.
@@ -61,7 +61,7 @@ def test_one_call_in_twenty_failing_in_every_way_costs_at_most_six_in_a_hundred(
 def test_control_client_without_retries_and_look_ups_loses_a_tenth_of_its_orders() -> None:
     seen = gather(Faults(latency=0.05, drop_after=0.1), RetryPolicy.never())
 
-    lost = [answer for answer in seen.answers if isinstance(answer, NoReplyError)]
+    lost = [result for result in seen.results if isinstance(result, NoReplyError)]
     assert len(lost) >= COUNT * 0.08
     # They were all bought.
     assert len(seen.door.sandbox.ledger()) == COUNT

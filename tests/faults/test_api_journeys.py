@@ -21,7 +21,7 @@ from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
 from tests.faults.misbehaving_sandbox import Door, Instead, keeps_faith, orders, run
-from tests.helpers.scripted_transport import Line, Play, placed, playing, queued, said
+from tests.helpers.scripted_transport import Line, Play, api_response, placed, playing, queued
 from tests.sandbox.samples import india_order
 
 LOOK_OR_NOT = pytest.mark.parametrize("look_up", [True, False])
@@ -99,7 +99,7 @@ async def test_a01_order_that_stays_throttled_is_not_sent_and_placed_by_a_later_
 
 FAILED: dict[str, httpx.Response] = {
     **{str(status): httpx.Response(status, text="<h1>?</h1>") for status in (500, 502, 503, 504)},
-    "code 500": said(500, "Oops"),
+    "code 500": api_response(500, "Oops"),
 }
 HALF = {f"R-{number}" for number in range(0, 140, 2)}
 
@@ -159,7 +159,7 @@ async def test_a02_orders_sent_once_without_a_look_up_are_bought_and_unknown(
 @pytest.mark.fault("A03")
 @virtual_time
 async def test_a03_booked_order_whose_create_keeps_failing_is_found() -> None:
-    door = Door(instead=lambda *_: said(500, "Oops"), books=["R-1"])
+    door = Door(instead=lambda *_: api_response(500, "Oops"), books=["R-1"])
     async with door.client() as clickpost:
         outcomes, report = await run(clickpost, [india_order("R-1")])
 
@@ -202,7 +202,9 @@ async def test_a04_later_call_finishes_what_a_busy_courier_left_unknown(word: st
 async def test_a04_run_reports_an_order_of_a_busy_courier_unknown_and_continues(
     status: int,
 ) -> None:
-    door = Door(instead=lambda reference, _: said(status, "busy") if reference == "R-3" else None)
+    door = Door(
+        instead=lambda reference, _: api_response(status, "busy") if reference == "R-3" else None
+    )
     async with door.client() as clickpost:
         outcomes, report = await run(clickpost, orders(10))
 
@@ -217,7 +219,7 @@ async def test_a04_run_reports_an_order_of_a_busy_courier_unknown_and_continues(
 async def test_a05_354_is_sent_a_second_time_on_request_only_and_never_a_third(
     wanted: bool,
 ) -> None:
-    door = Door(instead=lambda *_: said(354, "odd words of a courier"))
+    door = Door(instead=lambda *_: api_response(354, "odd words of a courier"))
     error = await refused(door, "R-1", retry=RetryPolicy(retry_unrecognised=wanted))
 
     assert isinstance(error, CourierError)
@@ -229,7 +231,9 @@ async def test_a05_354_is_sent_a_second_time_on_request_only_and_never_a_third(
 @pytest.mark.fault("A05")
 @virtual_time
 async def test_a05_354_resent_on_request_may_be_placed() -> None:
-    door = Door(instead=lambda _, number: said(354, "odd") if number == 1 else None, books=["R-1"])
+    door = Door(
+        instead=lambda _, number: api_response(354, "odd") if number == 1 else None, books=["R-1"]
+    )
     async with door.client(retry=RetryPolicy(retry_unrecognised=True)) as clickpost:
         outcomes, _ = await run(clickpost, [india_order("R-1")])
 
@@ -287,7 +291,7 @@ async def test_a07_reference_of_another_order_is_reported_and_not_changed() -> N
 @pytest.mark.fault("A08")
 @virtual_time
 async def test_a08_323_without_a_waybill_is_unknown_and_never_placed_without_one() -> None:
-    bare = said(323, "already placed", result={"waybill": "", "reference_number": "R-1"})
+    bare = api_response(323, "already placed", result={"waybill": "", "reference_number": "R-1"})
     async with playing([bare]) as clickpost:
         outcomes, report = await run(clickpost, [india_order("R-1")])
 
@@ -302,18 +306,18 @@ async def test_a09_swapped_responses_of_two_orders_count_as_lost(
     look_up: bool,
 ) -> None:
     sandbox = Sandbox()
-    answered: dict[str, httpx.Response] = {}
+    responses: dict[str, httpx.Response] = {}
     both = anyio.Event()
 
     async def swapped(request: httpx.Request) -> httpx.Response:
         reference = json.loads(request.content)["shipment_details"]["reference_number"]
         inner = httpx.ASGITransport(app=sandbox)
-        answered[reference] = await inner.handle_async_request(request)
-        await answered[reference].aread()
-        if len(answered) == 2:
+        responses[reference] = await inner.handle_async_request(request)
+        await responses[reference].aread()
+        if len(responses) == 2:
             both.set()
         await both.wait()
-        return answered["R-1" if reference == "R-0" else "R-0"]
+        return responses["R-1" if reference == "R-0" else "R-0"]
 
     door = Door(sandbox, instead=lambda _, number: swapped if number == 1 else None)
     async with door.client(retry=RetryPolicy(reconcile=look_up)) as clickpost:
@@ -330,11 +334,11 @@ BUSY = [queued(202), queued(102), queued(102), queued(102)]
 ENDS: dict[str, tuple[Line, type[object]]] = {
     "200": (placed("W-1", "R-1"), Placed),
     "323": (placed("W-1", "R-1", 323), Placed),
-    "319": (said(319, "not served"), Rejected),
-    "354": (said(354, "odd"), Unknown),
+    "319": (api_response(319, "not served"), Rejected),
+    "354": (api_response(354, "odd"), Unknown),
     # What was recorded is not undone by a poll that nobody took.
-    "301": (said(301, "wrong key"), Pending),
-    "322": (said(322, "busy"), Unknown),
+    "301": (api_response(301, "wrong key"), Pending),
+    "322": (api_response(322, "busy"), Unknown),
     "no answer": (httpx.ReadError(""), Unknown),
     "429": (httpx.Response(429), Pending),
     "no connection": (httpx.ConnectError(""), Pending),

@@ -22,7 +22,7 @@ from clickpost_async.sandbox import Fault, Sandbox
 from clickpost_async.structures import CancelledOrder
 from clickpost_async.testing import virtual_time
 from tests.faults.misbehaving_sandbox import Door, keeps_faith, orders, run
-from tests.helpers.scripted_transport import Line, playing, said
+from tests.helpers.scripted_transport import Line, api_response, playing
 from tests.sandbox.samples import india_order
 
 # Answers are given up after so long; couriers take longer.
@@ -115,11 +115,11 @@ async def test_a14_order_that_is_never_resent_is_bought_once_by_any_courier(
 def forgetful(sandbox: Sandbox) -> Line:
     """Answer nothing, and forget all references by then; what was bought stays bought."""
 
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def respond(request: httpx.Request) -> httpx.Response:
         sandbox.store.run("DELETE FROM orders")
         raise httpx.ReadError("")
 
-    return answer
+    return respond
 
 
 async def lost_and_forgotten(resend: Resend) -> tuple[Door, dict[str, Any]]:
@@ -165,8 +165,8 @@ async def cancellation(word: str, *faults: Fault) -> tuple[CancelledOrder, Sandb
         order = await clickpost.orders.create(india_order(f"R-{word}"))
         for fault in faults:
             sandbox.faults.next(fault)
-        answer = await clickpost.orders.cancel(str(order.waybill), **CANCEL)
-    return answer, sandbox
+        result = await clickpost.orders.cancel(str(order.waybill), **CANCEL)
+    return result, sandbox
 
 
 def asked(sandbox: Sandbox, operation: str) -> list[float]:
@@ -181,35 +181,35 @@ def asked(sandbox: Sandbox, operation: str) -> list[float]:
 async def test_a16_cancellation_without_a_response_settles_and_is_found_done(
     fault: Fault,
 ) -> None:
-    answer, sandbox = await cancellation("1", fault)
+    result, sandbox = await cancellation("1", fault)
 
     first, second = asked(sandbox, "orders.cancel")
     assert second - first >= 30
-    assert (answer.response.status, answer.cancelled) == (600, True)
+    assert (result.response.status, result.cancelled) == (600, True)
 
 
 @pytest.mark.fault("A16")
 @virtual_time
 async def test_a16_cancellation_decided_later_is_requested_once() -> None:
-    answer, sandbox = await cancellation("CANCEL-LATER")
+    result, sandbox = await cancellation("CANCEL-LATER")
 
     assert len(asked(sandbox, "orders.cancel")) == 1
-    assert (answer.response.status, answer.pending, answer.cancelled) == (202, True, False)
+    assert (result.response.status, result.pending, result.cancelled) == (202, True, False)
 
 
-ANSWERS: dict[str, Line] = {
+RESPONSES: dict[str, Line] = {
     "no answer": httpx.ReadError(""),
     "HTTP 500": httpx.Response(500),
-    "code 500": said(500),
+    "code 500": api_response(500),
     "a page": httpx.Response(200, text="<html>"),
 }
 
 
 @pytest.mark.fault("A16")
-@pytest.mark.parametrize("how", ANSWERS)
+@pytest.mark.parametrize("how", RESPONSES)
 @virtual_time
 async def test_a16_label_is_reprinted_once_whatever_the_response(how: str) -> None:
-    async with playing([ANSWERS[how]]) as clickpost:
+    async with playing([RESPONSES[how]]) as clickpost:
         with pytest.raises(ClickPostError) as caught:
             await clickpost.labels.regenerate("W-1", courier_partner=4)
         assert clickpost.stats().attempts == 1
@@ -218,10 +218,10 @@ async def test_a16_label_is_reprinted_once_whatever_the_response(how: str) -> No
 
 
 @pytest.mark.fault("A16", control=True)
-@pytest.mark.parametrize("how", ANSWERS)
+@pytest.mark.parametrize("how", RESPONSES)
 @virtual_time
 async def test_a16_declared_safe_the_get_would_print_the_label_again(how: str) -> None:
-    async with playing([ANSWERS[how]]) as clickpost:
+    async with playing([RESPONSES[how]]) as clickpost:
         with pytest.raises(ClickPostError):
             await clickpost.labels.fetch("W-1", courier_partner=4)
         assert clickpost.stats().attempts > 1
@@ -304,7 +304,7 @@ async def test_a18_missing_pieces_lose_neither_the_order_nor_the_other_pieces(
     children: Any,
 ) -> None:
     result = {"waybill": "W-1", "reference_number": "R-0", "children": children}
-    async with playing([said(200, result=result)]) as clickpost:
+    async with playing([api_response(200, result=result)]) as clickpost:
         outcomes, _ = await run(clickpost, orders(1))
 
     (outcome,) = outcomes.values()
@@ -317,7 +317,7 @@ async def test_a18_missing_pieces_lose_neither_the_order_nor_the_other_pieces(
 @virtual_time
 async def test_a18_pieces_without_the_waybill_of_the_whole_leave_the_order_unknown() -> None:
     result = {"waybill": None, "reference_number": "R-0", "children": [{"waybill": "W-1-1"}]}
-    async with playing([said(200, result=result)]) as clickpost:
+    async with playing([api_response(200, result=result)]) as clickpost:
         outcomes, report = await run(clickpost, orders(1))
 
     assert isinstance(outcomes["R-0"], Unknown)

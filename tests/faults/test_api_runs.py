@@ -25,7 +25,7 @@ from clickpost_async.limits import NoRateLimit
 from clickpost_async.sandbox import Faults, Sandbox
 from clickpost_async.testing import virtual_time
 from tests.faults.misbehaving_sandbox import Door, keeps_faith, orders, run
-from tests.helpers.scripted_transport import Line, Listener, said, unguarded
+from tests.helpers.scripted_transport import Line, Listener, api_response, unguarded
 from tests.sandbox.samples import india_order
 
 
@@ -36,7 +36,7 @@ def now() -> float:
 # --- A11: the key is revoked --------------------------------------------------------------------
 
 KEYLESS: dict[str, Line] = {
-    "301": said(301, "Authentication Failed"),
+    "301": api_response(301, "Authentication Failed"),
     "HTTP 401": httpx.Response(401, json={"detail": "Invalid token."}),
     "HTTP 403": httpx.Response(403, text="<h1>Forbidden</h1>"),
 }
@@ -101,7 +101,9 @@ async def test_a12_each_refusal_has_its_message_and_stops_no_other_order() -> No
     codes = dict(zip((f"R-{number}" for number in count(0, 2)), NO + OTHERWISE, strict=False))
     door = Door(
         instead=lambda reference, _: (
-            said(codes[reference], f"words of {codes[reference]}") if reference in codes else None
+            api_response(codes[reference], f"words of {codes[reference]}")
+            if reference in codes
+            else None
         )
     )
     async with door.client() as clickpost:
@@ -126,7 +128,7 @@ async def test_a13_undocumented_code_leaves_its_order_unknown_and_stops_no_other
     code: int, booked: bool
 ) -> None:
     door = Door(
-        instead=lambda reference, _: said(code, "new") if int(reference[2:]) % 2 else None,
+        instead=lambda reference, _: api_response(code, "new") if int(reference[2:]) % 2 else None,
         books={f"R-{number}" for number in range(1, 60, 2)} if booked else (),
     )
     async with door.client() as clickpost:

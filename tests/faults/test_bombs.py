@@ -13,7 +13,7 @@ import pytest
 from clickpost_async import ClickPost, ClickPostError, Outcome, RetryPolicy
 from tests.faults.corrupting_transport import outcome_of
 from tests.helpers.http_server import PLACED, Peer, Talk, bomb, envelope, gzipped, http, serving
-from tests.helpers.server_behaviours import answers
+from tests.helpers.server_behaviours import responds_with
 from tests.helpers.transports import TRANSPORTS, Transport, on_every_transport
 from tests.sandbox.samples import india_order
 
@@ -51,13 +51,13 @@ async def plain(url):
             yield len((await client.post(url)).content)
 
 async def main(calls, url, count):
-    said = calls(url)
-    await anext(said)
+    counts = calls(url)
+    await anext(counts)
     before = peak()
     for _ in range(int(count)):
-        print(await anext(said))
+        print(await anext(counts))
     print(peak() - before)
-    await said.aclose()
+    await counts.aclose()
 
 callers = {
     "default": ours,
@@ -72,7 +72,7 @@ needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tell
 
 async def called(who: str, *talks: Talk) -> tuple[list[str], int]:
     """Have another process call a server once for each talk; returns what came, and megabytes."""
-    served = iter([answers(http(PLACED, connection="close")), *talks])
+    served = iter([responds_with(http(PLACED, connection="close")), *talks])
 
     async def talk(peer: Peer) -> None:
         await next(served)(peer)
@@ -90,15 +90,17 @@ async def called(who: str, *talks: Talk) -> tuple[list[str], int]:
 
 
 def packed(body: bytes, encoding: str = "gzip") -> Talk:
-    return answers(http(body, content_encoding=encoding, connection="close"))
+    return responds_with(http(body, content_encoding=encoding, connection="close"))
 
 
-def in_pieces(answer: bytes, size: int = 1000) -> Talk:
-    return answers(*(answer[start : start + size] for start in range(0, len(answer), size)))
+def in_pieces(response: bytes, size: int = 1000) -> Talk:
+    return responds_with(
+        *(response[start : start + size] for start in range(0, len(response), size))
+    )
 
 
 def plainly(body: bytes, length: int | None = None, **headers: Any) -> Talk:
-    return answers(http(body, length=length, connection="close", **headers))
+    return responds_with(http(body, length=length, connection="close", **headers))
 
 
 REFUSED = "UnreadableReplyError unknown"

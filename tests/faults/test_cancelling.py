@@ -32,11 +32,11 @@ from tests.helpers.scripted_transport import (
     Line,
     Listener,
     Play,
-    never_answers,
+    api_response,
+    never_responds,
     placed,
     playing,
     queued,
-    said,
 )
 from tests.sandbox.samples import india_order
 
@@ -73,13 +73,13 @@ async def test_x01_to_x04_create_cancelled_at_any_step_reports_its_true_outcome(
     blows: int,
 ) -> None:
     sandbox = Sandbox(courier_seconds=0.002)
-    told: dict[str, Evidence | None] = {}
+    reported: dict[str, Evidence | None] = {}
 
     def listen(event: object) -> None:
         if isinstance(event, CallFinished) and event.endpoint == "orders.create_india":
-            told[str(event.reference_number)] = event.outcome
+            reported[str(event.reference_number)] = event.outcome
 
-    answered = given_up = 0
+    completed = given_up = 0
     async with (
         served(sandbox) as server,
         at(server, sandbox, observers=[listen], limiter=NoRateLimit()) as clickpost,
@@ -95,26 +95,26 @@ async def test_x01_to_x04_create_cancelled_at_any_step_reports_its_true_outcome(
             if call.cancelled():
                 given_up += 1
             else:
-                answered += 1
+                completed += 1
                 assert sandbox.ledger()[reference] == (call.result().waybill,)
-                assert told[reference] is None
+                assert reported[reference] is None
         stats = clickpost.stats()
         # What is under way at the sandbox ends there.
         await until(lambda: not sandbox.traffic.in_flight)
         arrived = {one.reference_number for one in sandbox.requests()}
-        for reference, outcome in told.items():
+        for reference, outcome in reported.items():
             if outcome is Evidence.NOT_SENT:
                 assert reference not in arrived
             if reference in arrived:
                 assert outcome in (None, Evidence.UNKNOWN)
 
         # Each can be made again, and none is bought twice.
-        first = dict(told)
+        first = dict(reported)
         again = await asyncio.gather(
             *(clickpost.orders.create(india_order(reference)) for reference in first)
         )
 
-    assert (given_up + answered, len(first)) == (120, 119)  # one had not begun
+    assert (given_up + completed, len(first)) == (120, 119)  # one had not begun
     assert given_up > 20
     assert {*first.values()} >= {Evidence.NOT_SENT, Evidence.UNKNOWN}
     assert (stats.in_flight, stats.queued) == (0, 0)
@@ -132,7 +132,7 @@ async def test_x02_waiting_call_that_is_cancelled_was_not_sent(where: str) -> No
     settings: dict[str, Any] = {}
     lines: list[Line] = [placed()]
     if where == "gate":
-        settings, lines = {"max_concurrency": 1}, [never_answers]
+        settings, lines = {"max_concurrency": 1}, [never_responds]
     elif where == "turn":
         settings = {"rate": Rate(1, per=1000)}
     elif where == "pause":
@@ -244,7 +244,7 @@ async def test_x03_response_that_was_read_reaches_all_waiters() -> None:
 
 
 @pytest.mark.fault("X05")
-@pytest.mark.parametrize("line", [never_answers, httpx.ReadError(""), queued(), said(322)])
+@pytest.mark.parametrize("line", [never_responds, httpx.ReadError(""), queued(), api_response(322)])
 @virtual_time
 async def test_x05_timeout_from_outside_ends_the_call_and_retries_nothing(line: Line) -> None:
     listener = Listener()
@@ -278,13 +278,13 @@ async def test_x06_failing_task_of_a_group_loses_no_label_of_the_others() -> Non
     async with served(sandbox) as server, at(server, sandbox, observers=[listener]) as clickpost:
         with pytest.raises(ExceptionGroup) as caught:
             await together(clickpost)
-        told = ends(listener)
+        reported = ends(listener)
         again = await asyncio.gather(
             *(clickpost.orders.create(india_order(f"R-{number}")) for number in range(10))
         )
 
     assert [type(error) for error in caught.value.exceptions] == [KeyError]
-    assert len(told) == 10
+    assert len(reported) == 10
     assert {order.reference_number: (order.waybill,) for order in again} == sandbox.ledger()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from clickpost_async import Rate, RetryPolicy
 from clickpost_async.testing import virtual_time
-from tests.helpers.scripted_transport import Play, placed, playing, said
+from tests.helpers.scripted_transport import Play, api_response, placed, playing
 from tests.sandbox.samples import india_order
 
 
@@ -82,7 +82,7 @@ ODD_TIMES: list[Any] = [
 @virtual_time
 async def test_c06_unreadable_time_loses_no_order(odd: Any) -> None:
     result = {"waybill": "W-1", "reference_number": "R-1", "created_at": odd, "edd": odd}
-    async with playing([said(200, result=result, timestamp=odd)]) as clickpost:
+    async with playing([api_response(200, result=result, timestamp=odd)]) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
     assert order.waybill == "W-1"
     assert order.extra["created_at"] == odd
@@ -96,6 +96,6 @@ async def test_c06_unreadable_time_loses_no_scan(odd: Any) -> None:
     tracked = {
         "W-1": {"valid": True, "scans": [scan], "latest_status": scan, "additional": {"edd": odd}}
     }
-    async with playing([said(200, result=tracked)]) as clickpost:
+    async with playing([api_response(200, result=tracked)]) as clickpost:
         track = await clickpost.tracking.track(["W-1"], courier_partner=4)
     assert track.response.status == 200

@@ -31,7 +31,7 @@ from clickpost_async import (
 from clickpost_async.structures import ResponseModel
 from clickpost_async.testing import run_virtual, virtual_time
 from tests.helpers.http_server import serving
-from tests.helpers.scripted_transport import KEY, Play, playing, said
+from tests.helpers.scripted_transport import KEY, Play, api_response, playing
 from tests.sandbox.samples import changed, india_order, world_order
 from tests.test_secrets import listening
 
@@ -84,7 +84,7 @@ QUESTIONS: dict[str, tuple[str, Call]] = {
 
 def sent_by(call: Callable[[ClickPost], Awaitable[ResponseModel]]) -> list[httpx.Request]:
     """Make a call, and return what has left; nothing has if it was refused."""
-    play = Play([said(200, result={})])
+    play = Play([api_response(200, result={})])
 
     async def make() -> None:
         async with playing(play, base_url=HOST, retry=RetryPolicy.never()) as clickpost:
@@ -165,7 +165,7 @@ def test_s01_path_to_another_host_cannot_be_declared(text: str) -> None:
 @pytest.mark.fault("S01")
 @given(HOSTILE, HOSTILE)
 def test_s01_username_and_key_cannot_change_the_request(username: str, key: str) -> None:
-    play = Play([said(200, result={})])
+    play = Play([api_response(200, result={})])
     try:
         client = ClickPost(username, key, transport=httpx.MockTransport(play), base_url=HOST)
     except ValueError:
@@ -208,7 +208,7 @@ async def test_s01_on_the_wire_it_is_one_call_with_one_line() -> None:
 @pytest.mark.fault("S01", control=True)
 @virtual_time
 async def test_s01_hand_made_url_is_changed_by_the_waybill() -> None:
-    play = Play([said(200)])
+    play = Play([api_response(200)])
     waybill, path = "W1&key=stolen#", "v1/../admin/"
     async with httpx.AsyncClient(transport=httpx.MockTransport(play)) as plain:
         await plain.get(f"{HOST}/v1/cancel-order/?waybill={waybill}&key={KEY}")
@@ -263,7 +263,7 @@ HUGE: dict[str, Any] = {
 
 
 def ended(order: Any) -> tuple[ClickPostError | ResponseModel, list[httpx.Request]]:
-    play = Play([said(200, result={"waybill": "W-1"})])
+    play = Play([api_response(200, result={"waybill": "W-1"})])
 
     async def place() -> ClickPostError | ResponseModel:
         async with playing(play, retry=RetryPolicy.never()) as clickpost:
@@ -389,15 +389,15 @@ def test_s06_personal_data_echoed_by_a_server_is_redacted(status: int, words: An
     with listening() as log:
         error = run_virtual(place)
 
-    everything = "\n".join([shown(error), *log.heard])
+    everything = "\n".join([shown(error), *log.messages])
     assert [person for person in PERSONS if person.lower() in everything.lower()] == []
-    for told in ("R-1", "411001", "lotus-surface"):
-        assert told in error.message
+    for fact in ("R-1", "411001", "lotus-surface"):
+        assert fact in error.message
 
 
 @pytest.mark.fault("S06")
 def test_s06_personal_data_echoed_by_a_look_up_is_redacted() -> None:
-    play = Play([httpx.Response(502)], knows=said(307, GOSSIP))
+    play = Play([httpx.Response(502)], knows=api_response(307, GOSSIP))
 
     async def place() -> ClickPostError:
         async with playing(play) as clickpost:
@@ -409,13 +409,15 @@ def test_s06_personal_data_echoed_by_a_look_up_is_redacted() -> None:
         error = run_virtual(place)
 
     assert play.look_ups
-    assert [person for person in PERSONS if person in "\n".join([shown(error), *log.heard])] == []
+    assert [
+        person for person in PERSONS if person in "\n".join([shown(error), *log.messages])
+    ] == []
 
 
 @pytest.mark.fault("S06")
 @virtual_time
 async def test_s06_message_of_a_success_is_redacted_too() -> None:
-    async with playing([said(323, GOSSIP, result={"waybill": "W-1"})]) as clickpost:
+    async with playing([api_response(323, GOSSIP, result={"waybill": "W-1"})]) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
     assert [person for person in PERSONS if person in f"{order!r} {order.response!r}"] == []
@@ -436,7 +438,7 @@ async def test_s06_personal_data_echoed_by_a_framework_error_is_redacted() -> No
 @virtual_time
 async def test_s06_message_about_an_unknown_body_is_passed_on() -> None:
     endpoint = Post("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE)
-    async with playing([said(307, GOSSIP)], retry=RetryPolicy.never()) as clickpost:
+    async with playing([api_response(307, GOSSIP)], retry=RetryPolicy.never()) as clickpost:
         with pytest.raises(ClickPostError) as caught:
             await clickpost.post(endpoint, india_order("R-1"))
 

@@ -37,14 +37,14 @@ from tests.faults.corrupting_transport import (
     raw,
     stays_unknown,
     survives,
-    told,
     variants,
+    with_json,
     with_meta,
     with_result,
 )
 from tests.helpers.http_server import PLACED, Server, http, serving
-from tests.helpers.scripted_transport import Play, playing, said
-from tests.helpers.server_behaviours import answers
+from tests.helpers.scripted_transport import Play, api_response, playing
+from tests.helpers.server_behaviours import responds_with
 from tests.sandbox.samples import india_order
 
 # --- P01 ----------------------------------------------------------------------------------------
@@ -125,9 +125,9 @@ async def test_p02_empty_response_is_not_a_rejection(spoil: Spoil) -> None:
 # --- P03 ----------------------------------------------------------------------------------------
 
 NO_STATUS: dict[str, Spoil] = {
-    "no meta": told(lambda answer: beside(answer, meta=...)),
+    "no meta": with_json(lambda response: beside(response, meta=...)),
     **{
-        f"meta {meta!r}": told(lambda answer, meta=meta: beside(answer, meta=meta))
+        f"meta {meta!r}": with_json(lambda response, meta=meta: beside(response, meta=meta))
         for meta in (None, "SUCCESS", 200, [], [{"status": 200}], {}, {"status_code": 200})
     },
     **{
@@ -210,7 +210,7 @@ def test_p03_only_the_four_success_codes_make_an_order_placed(status: Any) -> No
 @pytest.mark.fault("P04")
 @virtual_time
 async def test_p04_status_decides_whatever_the_success_flag() -> None:
-    def answer(status: int, waybill: str | None, *, success: bool) -> httpx.Response:
+    def create_response(status: int, waybill: str | None, *, success: bool) -> httpx.Response:
         meta = {"status": status, "message": "words", "success": success}
         return httpx.Response(200, json={"meta": meta, "result": {"waybill": waybill}})
 
@@ -221,10 +221,10 @@ async def test_p04_status_decides_whatever_the_success_flag() -> None:
             return type(order), order.outcome
         return order.waybill, order.pending, order.already_placed
 
-    assert await ended(answer(200, "W-1", success=False)) == ("W-1", False, False)
-    assert await ended(answer(202, None, success=True)) == (None, True, False)
-    assert await ended(answer(323, "W-1", success=False)) == ("W-1", False, True)
-    assert await ended(answer(319, None, success=True)) == (CourierError, Outcome.REJECTED)
+    assert await ended(create_response(200, "W-1", success=False)) == ("W-1", False, False)
+    assert await ended(create_response(202, None, success=True)) == (None, True, False)
+    assert await ended(create_response(323, "W-1", success=False)) == ("W-1", False, True)
+    assert await ended(create_response(319, None, success=True)) == (CourierError, Outcome.REJECTED)
 
 
 @pytest.mark.fault("P04")
@@ -239,20 +239,22 @@ async def test_p04_success_flag_loses_or_duplicates_no_order(success: Any) -> No
 @pytest.mark.fault("P04", control=True)
 @virtual_time
 async def test_p04_control_success_flag_alone_reports_an_order_without_a_waybill() -> None:
-    transport = httpx.MockTransport(Play([said(202, "queued", result={"waybill": None})]))
+    transport = httpx.MockTransport(Play([api_response(202, "queued", result={"waybill": None})]))
     async with httpx.AsyncClient(transport=transport) as plain:
-        answer = (await plain.post("https://acme.example/v3/create-order/")).json()
+        response = (await plain.post("https://acme.example/v3/create-order/")).json()
 
-    assert answer["meta"]["success"] is True
-    assert answer["result"]["waybill"] is None
+    assert response["meta"]["success"] is True
+    assert response["result"]["waybill"] is None
 
 
 # --- P05 ----------------------------------------------------------------------------------------
 
 NO_WAYBILL: dict[str, Spoil] = {
-    "no result": told(lambda answer: beside(answer, result=...)),
+    "no result": with_json(lambda response: beside(response, result=...)),
     **{
-        f"result {result!r}": told(lambda answer, result=result: beside(answer, result=result))
+        f"result {result!r}": with_json(
+            lambda response, result=result: beside(response, result=result)
+        )
         for result in (None, [], {}, [{"waybill": "W-8"}, {"waybill": "W-9"}], "W-9", 5, True)
     },
     **{
@@ -364,7 +366,9 @@ async def test_p10_bulk_run_halts_at_a_redirect_and_its_orders_stay_pending() ->
 @pytest.mark.fault("P10", control=True)
 @virtual_time
 async def test_p10_client_that_follows_takes_the_order_to_another_host() -> None:
-    play = Play([httpx.Response(307, headers={"location": ELSEWHERE["another host"]}), said(200)])
+    play = Play(
+        [httpx.Response(307, headers={"location": ELSEWHERE["another host"]}), api_response(200)]
+    )
     async with httpx.AsyncClient(
         transport=httpx.MockTransport(play), follow_redirects=True
     ) as plain:
@@ -387,8 +391,8 @@ async def test_p10_client_that_follows_takes_the_order_to_another_host() -> None
 )
 @virtual_time
 async def test_p11_valid_json_counts_whatever_it_is_called(content_type: str) -> None:
-    def called(answer: httpx.Response) -> httpx.Response:
-        return raw(answer.content, content_type=content_type)
+    def called(response: httpx.Response) -> httpx.Response:
+        return raw(response.content, content_type=content_type)
 
     assert (await survives(called, FOREVER)).response.attempts == 1
 
@@ -408,7 +412,7 @@ def test_p12_unknown_fields_anywhere_change_nothing(
 ) -> None:
     meta = {"status": 200, "message": "SUCCESS", "success": True}
     result = {"waybill": "W-1", "reference_number": "R-1", "label": None, "sort_code": "PNQ"}
-    answer = shuffled(
+    response = shuffled(
         {
             "meta": shuffled(meta, unknown[0], seed),
             "result": shuffled(result, unknown[1], seed),
@@ -419,7 +423,7 @@ def test_p12_unknown_fields_anywhere_change_nothing(
     )
 
     async def place() -> CreatedOrder:
-        body = json.dumps(answer).encode()
+        body = json.dumps(response).encode()
         async with playing([httpx.Response(200, content=body)]) as clickpost:
             return await clickpost.orders.create(india_order("R-1"))
 
@@ -428,15 +432,15 @@ def test_p12_unknown_fields_anywhere_change_nothing(
     assert (order.waybill, order.order_id, order.sort_code) == ("W-1", 7, "PNQ")
     assert order.response.attempts == 1
     assert order.extra == {f"new_{name}": value for name, value in unknown[1].items()}
-    assert order.response.raw == answer
+    assert order.response.raw == response
 
 
 @pytest.mark.fault("P13")
 @pytest.mark.parametrize("http_status", [201, 202, 203, 206, 400, 404, 418, 500, 502, 503, 504])
 @virtual_time
 async def test_p13_clickpost_status_counts_under_any_http_status(http_status: int) -> None:
-    def under(answer: httpx.Response) -> httpx.Response:
-        return raw(answer.content, http_status)
+    def under(response: httpx.Response) -> httpx.Response:
+        return raw(response.content, http_status)
 
     order = await survives(under, FOREVER)
 
@@ -462,7 +466,7 @@ async def test_p13_http_status_without_a_clickpost_status_loses_no_order(
 @pytest.mark.asyncio
 async def test_p13_interim_response_is_not_the_response() -> None:
     early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
-    async with serving(answers(early + http(PLACED))) as server, at(server) as clickpost:
+    async with serving(responds_with(early + http(PLACED))) as server, at(server) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
     assert (order.waybill, len(server.heads)) == ("W-1", 1)
@@ -474,8 +478,8 @@ async def test_p13_interim_response_is_not_the_response() -> None:
 async def test_p13_interim_response_without_a_final_one_leaves_the_order_unknown(
     first: bytes,
 ) -> None:
-    answer = b"HTTP/1.1 " + first + b"\r\n\r\n"
-    async with serving(answers(answer)) as server, at(server) as clickpost:
+    response = b"HTTP/1.1 " + first + b"\r\n\r\n"
+    async with serving(responds_with(response)) as server, at(server) as clickpost:
         error = await outcome_of(clickpost, "R-1")
 
     assert isinstance(error, ClickPostError)
@@ -489,7 +493,7 @@ def at(server: Server) -> ClickPost:
 @pytest.mark.fault("P13", control=True)
 @virtual_time
 async def test_p13_control_http_status_first_loses_the_waybill() -> None:
-    transport = Spoiling(lambda answer: raw(answer.content, 500))
+    transport = Spoiling(lambda response: raw(response.content, 500))
     async with httpx.AsyncClient(transport=transport, params=credentials(transport)) as plain:
         response = await plain.post(
             "https://acme.example/api/v3/create-order/", json=india_order("R-1")

@@ -204,11 +204,11 @@ async def resets_after(line: Line) -> None:
 
 
 async def books_and_closes(line: Line) -> None:
-    await line.answer()
+    await line.response()
 
 
 async def books_and_resets(line: Line) -> None:
-    await line.answer()
+    await line.response()
     line.peer.reset()
 
 
@@ -234,7 +234,7 @@ async def hangs(line: Line) -> None:
 
 
 async def books_and_hangs(line: Line) -> None:
-    await line.answer()
+    await line.response()
     await line.peer.until_gone()
 
 
@@ -314,9 +314,9 @@ async def test_t09_nothing_is_sent_again_before_it_has_settled() -> None:
 @pytest.mark.asyncio
 async def test_t10_late_response_is_ignored_and_its_order_found() -> None:
     async def late(line: Line) -> None:
-        answer = await line.answer()
+        response = await line.response()
         await asyncio.sleep(0.4)
-        await line.peer.send(answer)
+        await line.peer.send(response)
 
     async with proxied(late) as proxy:
         order = await survives(proxy)
@@ -333,26 +333,26 @@ async def test_t10_late_response_is_ignored_and_its_order_found() -> None:
 
 
 async def half_a_head(line: Line) -> None:
-    await line.peer.send((await line.answer())[:25])
+    await line.peer.send((await line.response())[:25])
 
 
 async def garbage(line: Line) -> None:
-    await line.answer()
+    await line.response()
     await line.peer.send(b"\x16\x03\x01 good day\r\n\r\n")
 
 
 async def a_huge_head(line: Line) -> None:
-    answer = await line.answer()
-    await line.peer.send(answer.replace(b"\r\n", b"\r\nx: " + b"y" * 200_000 + b"\r\n", 1))
+    response = await line.response()
+    await line.peer.send(response.replace(b"\r\n", b"\r\nx: " + b"y" * 200_000 + b"\r\n", 1))
 
 
 async def only_continue(line: Line) -> None:
-    await line.answer()
+    await line.response()
     await line.peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 async def half_a_body(line: Line) -> None:
-    await line.peer.send((await line.answer())[:-10])
+    await line.peer.send((await line.response())[:-10])
 
 
 async def half_a_body_and_a_reset(line: Line) -> None:
@@ -362,13 +362,13 @@ async def half_a_body_and_a_reset(line: Line) -> None:
 
 
 async def half_of_the_chunks(line: Line) -> None:
-    body = (await line.answer()).partition(b"\r\n\r\n")[2]
+    body = (await line.response()).partition(b"\r\n\r\n")[2]
     head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
     await line.peer.send(head + b"%x\r\n%s\r\n" % (len(body), body))
 
 
 async def drips(line: Line) -> None:
-    await line.peer.drip(await line.answer(), 0.01)
+    await line.peer.drip(await line.response(), 0.01)
 
 
 HEADS = [half_a_head, garbage, a_huge_head, only_continue]
@@ -415,13 +415,13 @@ BIG = {"remark": "x" * 6_000_000}
 @pytest.mark.fault("T15")
 @pytest.mark.parametrize("status", ["413 Content Too Large", "400 Bad Request"])
 @pytest.mark.asyncio
-@pytest.mark.parametrize("said", [True, False], ids=["clickpost", "gateway"])
+@pytest.mark.parametrize("has_status", [True, False], ids=["clickpost", "gateway"])
 async def test_t15_early_refusal_is_read_or_leaves_the_order_in_doubt(
-    status: str, said: bool
+    status: str, has_status: bool
 ) -> None:
     async def refuses_early(peer: Peer) -> None:
         await peer._reader.read(1000)
-        await peer.send(http(envelope(307) if said else b"no", status))
+        await peer.send(http(envelope(307) if has_status else b"no", status))
         await asyncio.sleep(0.05)
 
     async with serving(refuses_early) as server, at(server.url) as clickpost:
@@ -431,7 +431,7 @@ async def test_t15_early_refusal_is_read_or_leaves_the_order_in_doubt(
             )
     # Rejected only if the refusal was read, and is ClickPost's.
     error = caught.value
-    assert (error.outcome is Outcome.REJECTED) == (said and error.http_status is not None)
+    assert (error.outcome is Outcome.REJECTED) == (has_status and error.http_status is not None)
     assert error.outcome in (Outcome.REJECTED, Outcome.UNKNOWN)
 
 
@@ -439,9 +439,9 @@ async def test_t15_early_refusal_is_read_or_leaves_the_order_in_doubt(
 @pytest.mark.asyncio
 async def test_t16_slow_response_in_small_pieces_is_read() -> None:
     async def in_pieces(line: Line) -> None:
-        answer = await line.answer()
-        for start in range(0, len(answer), 7):
-            await line.peer.send(answer[start : start + 7])
+        response = await line.response()
+        for start in range(0, len(response), 7):
+            await line.peer.send(response[start : start + 7])
             await asyncio.sleep(0.001)
 
     patient = Timeouts(total=10)
@@ -497,9 +497,9 @@ async def test_t19_low_concurrency_makes_calls_wait_and_fails_none() -> None:
 async def test_t19_full_custom_pool_does_not_open_the_circuit_breaker() -> None:
     play = Play([httpx.PoolTimeout(""), httpx.PoolTimeout(""), placed()])
     async with playing(play) as clickpost:
-        before = clickpost._exchange.health["main"].budget.left  # type: ignore[index]
+        before = clickpost._runtime.health["main"].budget.left  # type: ignore[index]
         order = await clickpost.orders.create(india_order("R-1"))
-        assert clickpost._exchange.health["main"].budget.left >= before  # type: ignore[index]
+        assert clickpost._runtime.health["main"].budget.left >= before  # type: ignore[index]
     assert order.response.attempts == 3
 
 
@@ -537,12 +537,12 @@ async def test_t22_swapped_responses_are_taken_for_neither_order() -> None:
     both = asyncio.Event()
 
     async def swaps(line: Line) -> None:
-        waiting.append((line, await line.answer()))
+        waiting.append((line, await line.response()))
         if len(waiting) == 2:
             both.set()
         await both.wait()
-        (answer,) = (answer for other, answer in waiting if other is not line)
-        await line.peer.send(answer)
+        (response,) = (response for other, response in waiting if other is not line)
+        await line.peer.send(response)
         await line.go_on()
 
     async with proxied(swaps, times=2) as proxy, proxy.client() as clickpost:

@@ -28,7 +28,7 @@ def description(row: OrderRow) -> object:
     return shipment["items"][0]["description"]
 
 
-def told(rows: list[OrderRow]) -> list[str]:
+def problems_of(rows: list[OrderRow]) -> list[str]:
     return [str(problem) for row in rows for problem in row.problems]
 
 
@@ -100,8 +100,8 @@ def test_quotation_mark_that_swallows_a_row_of_a_csv_file_is_refused() -> None:
         ("A4", True),
     ]
     assert rows[1].row_count == 2
-    assert "a quoted value has a line break and as many delimiters as a row" in told(rows)[0]
-    assert "lines 3 to 4 were skipped" in told(rows)[0]
+    assert "a quoted value has a line break and as many delimiters as a row" in problems_of(rows)[0]
+    assert "lines 3 to 4 were skipped" in problems_of(rows)[0]
 
 
 def test_quotation_mark_that_is_not_closed_before_the_next_row_is_refused() -> None:
@@ -147,7 +147,7 @@ def test_headings_of_a_csv_file_may_stand_below_a_title() -> None:
     (row,) = read_orders(io.StringIO(text), header_row=3)
 
     assert refused.is_heading
-    assert "row 3 seems to hold the headings: pass header_row=3" in told([refused])[-1]
+    assert "row 3 seems to hold the headings: pass header_row=3" in problems_of([refused])[-1]
     assert (row.number, row.reference) == (4, "A1")
 
 
@@ -179,8 +179,8 @@ def test_file_of_another_kind_is_refused_in_a_sentence(
     (row,) = read_orders(path)
 
     assert row.is_heading
-    assert what in told([row])[0]
-    assert told([row])[0].isprintable()
+    assert what in problems_of([row])[0]
+    assert problems_of([row])[0].isprintable()
 
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "mkfifo"), reason="no named pipes here")

@@ -13,7 +13,7 @@ def read(text: str) -> list[OrderRow]:
     return list(read_orders(io.StringIO(text)))
 
 
-def told(row: OrderRow) -> list[str]:
+def problems_of(row: OrderRow) -> list[str]:
     return [str(problem) for problem in row.problems]
 
 
@@ -40,7 +40,7 @@ def test_contradicting_rows_are_reported_with_both_row_numbers() -> None:
     (row,) = read("reference_number,drop_city,item_sku\nA1,Pune,S1\nA1,Surat,S2\n")
 
     assert row.order is None
-    assert told(row) == [
+    assert problems_of(row) == [
         (
             "row 3, drop_city: differs from row 2, which has the same reference; "
             "further rows of an order repeat its fields or leave them empty"
@@ -74,7 +74,7 @@ def test_market_is_given_or_derived_from_the_countries(
 def test_unknown_market_is_a_problem() -> None:
     (row,) = read("reference_number,market\nA1,moon\n")
 
-    assert told(row) == ["row 2, market: india or world is needed"]
+    assert problems_of(row) == ["row 2, market: india or world is needed"]
 
 
 def test_world_address_without_postal_code_gets_a_blank_one() -> None:
@@ -87,7 +87,7 @@ def test_world_address_without_postal_code_gets_a_blank_one() -> None:
 def test_field_that_the_market_does_not_have_is_a_problem() -> None:
     (row,) = read("reference_number,drop_country,tin\nA1,AE,T1\n")
 
-    assert told(row) == ["row 2, tin: an order for world has no such field; leave it empty"]
+    assert problems_of(row) == ["row 2, tin: an order for world has no such field; leave it empty"]
 
 
 def test_two_columns_for_one_field_may_not_disagree() -> None:
@@ -97,10 +97,10 @@ def test_two_columns_for_one_field_may_not_disagree() -> None:
     )
 
     assert same.problems == ()
-    assert told(other) == [
+    assert problems_of(other) == [
         "row 3, drop_postal_code: differs from column drop_pincode; fill in one of the two"
     ]
-    assert told(item) == [
+    assert problems_of(item) == [
         (
             "row 4, shipment_details.items.sku: "
             "differs from another column for the same field; fill in one"
@@ -198,7 +198,7 @@ def test_phone_of_the_world_puts_its_dialling_code_into_the_column_for_it() -> N
         "row 2, drop_phone: +971 50 123 4567 read as 501234567",
     ]
     assert same.problems == ()
-    assert told(other) == [
+    assert problems_of(other) == [
         (
             "row 4, drop_phone: has the dialling code +971, and drop_info.phone_code another; "
             "correct one"
@@ -283,7 +283,7 @@ def test_date_that_is_written_as_the_others_of_the_file_has_a_note(tmp_path: Pat
         )
     ]
     assert "'2026-03-04'" in str(by_format.order)
-    assert "could be day/month or month/day" in told(refused)[0]
+    assert "could be day/month or month/day" in problems_of(refused)[0]
 
 
 def test_values_that_a_map_fixes_are_normalised_without_a_note() -> None:

@@ -23,7 +23,7 @@ def read(text: str) -> list[OrderRow]:
     return list(read_orders(io.StringIO(text)))
 
 
-def told(rows: Sequence[OrderRow]) -> list[str]:
+def problems_of(rows: Sequence[OrderRow]) -> list[str]:
     return [str(problem) for row in rows for problem in row.problems]
 
 
@@ -86,7 +86,7 @@ def test_repeated_reference_in_a_stream_is_refused_with_both_rows() -> None:
     rows = read(HEADER + "A1,Pune,S\nA2,Pune,S\nA1,Pune,T\n")
 
     assert references(rows) == [(2, "A1", True), (3, "A2", True), (4, "A1", False)]
-    assert [text.partition(";")[0] for text in told(rows)] == [
+    assert [text.partition(";")[0] for text in problems_of(rows)] == [
         "row 4, reference_number: row 2 has the same reference number"
     ]
 
@@ -179,7 +179,7 @@ def test_foreign_column_names_are_translated() -> None:
 def test_translation_to_an_unknown_name_is_a_problem_of_the_first_row() -> None:
     rows = list(read_orders(io.StringIO("Name\nA1\n"), columns={"Name": "refrence_number"}))
 
-    assert told(rows) == [
+    assert problems_of(rows) == [
         "row 1, Name: unknown column; did you mean reference_number?",
         "row 1, reference_number: this column is missing; the first row names the columns",
     ]
@@ -189,14 +189,14 @@ def test_nothing_is_read_below_a_first_row_that_cannot_be_trusted() -> None:
     rows = read("reference_number,cod_valu,note,note\nA1,5,,\nA2,5,,\n")
 
     assert references(rows) == [(1, None, False)]
-    assert told(rows) == [
+    assert problems_of(rows) == [
         "row 1, cod_valu: unknown column; did you mean cod_value?",
         "row 1, note: columns 3 and 4 have the same name",
     ]
 
 
 def test_empty_file_misses_its_first_row() -> None:
-    assert told(read("")) == [
+    assert problems_of(read("")) == [
         "row 1, reference_number: this column is missing; the first row names the columns"
     ]
 
@@ -210,7 +210,7 @@ def test_row_may_end_early_and_may_not_go_on_beyond_the_headings() -> None:
         (4, "A3", False),
         (5, "A4", True),
     ]
-    assert told(rows) == [
+    assert problems_of(rows) == [
         "row 4, column 4: a value in a column without a name; is there a delimiter too many?",
     ]
 
@@ -227,7 +227,7 @@ def test_row_at_the_end_of_a_file_that_is_cut_off_is_refused() -> None:
     rows = read(HEADER + "A1,Pune,S\nA2,Pu")
 
     assert references(rows) == [(2, "A1", True), (3, None, False)]
-    assert "the file ends in this row, after 2 of 3 values" in told(rows)[0]
+    assert "the file ends in this row, after 2 of 3 values" in problems_of(rows)[0]
 
 
 def test_complete_row_at_the_end_of_a_file_needs_no_line_end() -> None:
@@ -237,7 +237,7 @@ def test_complete_row_at_the_end_of_a_file_needs_no_line_end() -> None:
 
 
 def test_value_under_a_column_without_a_name_is_a_problem() -> None:
-    assert told(read("reference_number,,note\nA1,x,\n")) == [
+    assert problems_of(read("reference_number,,note\nA1,x,\n")) == [
         "row 2, column 2: a value in a column without a name; is there a delimiter too many?"
     ]
 
@@ -246,7 +246,7 @@ def test_quotation_marks_that_do_not_fit_are_problems_and_the_next_order_is_read
     rows = read(HEADER + 'A1,"Pune"x,S\nA2,Pune,S\nA3,"Pune,S\nA4,Pune,S\n')
 
     assert references(rows) == [(2, None, False), (3, "A2", True), (4, None, False)]
-    assert told(rows) == [
+    assert problems_of(rows) == [
         (
             "row 2, (whole row): a quotation mark inside a quoted value has to be doubled; "
             "line 2 was skipped"
@@ -268,7 +268,7 @@ def test_open_quotation_mark_does_not_swallow_a_large_file() -> None:
 def test_line_break_outside_quotation_marks_is_a_problem() -> None:
     rows = list(read_orders(io.StringIO(HEADER + "A1,Pu\rne,S\n", newline="\n")))
 
-    assert told(rows) == [
+    assert problems_of(rows) == [
         "row 2, (whole row): a line break outside quotation marks; line 2 was skipped"
     ]
 
@@ -289,7 +289,7 @@ def test_further_item_without_a_reference_is_an_error_of_its_order() -> None:
     rows = read(HEADER + "A1,Pune,S\n,,T\nA2,Pune,S\n")
 
     assert references(rows) == [(2, "A1", False), (4, "A2", True)]
-    assert told(rows) == [
+    assert problems_of(rows) == [
         "row 3, reference_number: missing; further items of an order repeat its reference"
     ]
 
@@ -298,7 +298,7 @@ def test_row_without_a_reference_is_one_problem() -> None:
     rows = read(HEADER + "A1,Pune,S\n,Surat,T\n")
 
     assert references(rows) == [(2, "A1", True), (3, None, False)]
-    assert told(rows) == [
+    assert problems_of(rows) == [
         (
             "row 3, reference_number: missing; every order needs one, "
             "and totals and remarks have to be removed"
@@ -373,7 +373,7 @@ def test_file_opened_with_the_wrong_encoding_ends_in_a_problem() -> None:
     rows = list(read_orders(file))
 
     assert [row.order is None for row in rows][-1]
-    assert "not ascii, reading stopped" in told(rows)[-1]
+    assert "not ascii, reading stopped" in problems_of(rows)[-1]
 
 
 @pytest.mark.parametrize(

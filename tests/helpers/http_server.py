@@ -69,10 +69,10 @@ def http(
     body: bytes = b"", status: str = "200 OK", *, length: int | None = None, **headers: str
 ) -> bytes:
     """Write an answer; `length` is what it claims to be long."""
-    told = {"content-length": str(len(body) if length is None else length)} | {
+    all_headers = {"content-length": str(len(body) if length is None else length)} | {
         name.replace("_", "-"): value for name, value in headers.items()
     }
-    lines = "".join(f"{name}: {value}\r\n" for name, value in told.items() if value)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in all_headers.items() if value)
     return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body
 
 

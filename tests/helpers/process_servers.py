@@ -40,8 +40,8 @@ class Process:
         self.running.wait(60)
 
     def report(self) -> dict[str, Any]:
-        said, _ = self.running.communicate("enough\n", timeout=120)
-        found: dict[str, Any] = json.loads(said)
+        output, _ = self.running.communicate("enough\n", timeout=120)
+        found: dict[str, Any] = json.loads(output)
         return found
 
 

@@ -62,8 +62,8 @@ class Proxy:
             return
         status = self.status
         if self.credentials is not None:
-            told = base64.b64encode(self.credentials.encode()).decode()
-            if f"proxy-authorization: Basic {told}" not in (
+            encoded = base64.b64encode(self.credentials.encode()).decode()
+            if f"proxy-authorization: Basic {encoded}" not in (
                 header.replace("Proxy-Authorization", "proxy-authorization") for header in headers
             ):
                 status = 407

@@ -17,7 +17,7 @@ KEY = "not-a-real-key"
 Line = httpx.Response | Exception | Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 
-def said(status: int, message: str = "", **beside: Any) -> httpx.Response:
+def api_response(status: int, message: str = "", **beside: Any) -> httpx.Response:
     """Answer with ClickPost's envelope under HTTP 200."""
     meta = {"status": status, "message": message, "success": status in (200, 202)}
     return httpx.Response(200, json={"meta": meta, **beside})
@@ -27,14 +27,14 @@ def placed(
     waybill: str = "W-1", reference_number: str | None = None, status: int = 200
 ) -> httpx.Response:
     result = {"waybill": waybill, "reference_number": reference_number}
-    return said(status, "SUCCESS", result=result, order_id=1)
+    return api_response(status, "SUCCESS", result=result, order_id=1)
 
 
 def queued(status: int = 202) -> httpx.Response:
-    return said(status, "queued", result={"waybill": None}, order_id=1)
+    return api_response(status, "queued", result={"waybill": None}, order_id=1)
 
 
-async def never_answers(request: httpx.Request) -> httpx.Response:
+async def never_responds(request: httpx.Request) -> httpx.Response:
     await asyncio.sleep(10_000)
     raise AssertionError("waited for too long")
 
@@ -47,7 +47,7 @@ class Play:
     """
 
     lines: list[Line] = field(converter=list)
-    knows: Line = field(factory=lambda: said(321, "no such order"))
+    knows: Line = field(factory=lambda: api_response(321, "no such order"))
     look_ups: list[httpx.Request] = field(factory=list)
     times: list[float] = field(factory=list)
     requests: list[httpx.Request] = field(factory=list)
@@ -87,14 +87,14 @@ class Unbreakable(CircuitBreaker):
 
 def unbreakable(clickpost: ClickPost) -> ClickPost:
     """Take a client's breaker away."""
-    for guard in clickpost._exchange.health.values():
+    for guard in clickpost._runtime.health.values():
         object.__setattr__(guard, "breaker", Unbreakable())
     return clickpost
 
 
 def unguarded(clickpost: ClickPost) -> ClickPost:
     """Take away what keeps a client from drowning a sick server: the control of many tests."""
-    for guard in clickpost._exchange.health.values():
+    for guard in clickpost._runtime.health.values():
         object.__setattr__(guard, "budget", RetryBudget(1.0, 1e9, 1e9))
     return unbreakable(clickpost)
 

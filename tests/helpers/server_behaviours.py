@@ -16,7 +16,7 @@ from clickpost_async import (
 from tests.helpers.http_server import PLACED, Peer, gzipped, http
 
 
-def answers(*parts: bytes) -> Callable[[Peer], Any]:
+def responds_with(*parts: bytes) -> Callable[[Peer], Any]:
     async def talk(peer: Peer) -> None:
         await peer.read()
         await peer.send(*parts)
@@ -66,39 +66,39 @@ def chunked(*parts: bytes) -> bytes:
     )
 
 
-NO_ANSWER = (NoReplyError, Outcome.UNKNOWN, True)
+NO_RESPONSE = (NoReplyError, Outcome.UNKNOWN, True)
 UNREADABLE = (UnreadableReplyError, Outcome.UNKNOWN, True)
 MOVED = (NotSentError, Outcome.NOT_SENT, False)
 SEE_OTHER = (UnreadableReplyError, Outcome.UNKNOWN, False)
 FAULTS = {
-    "closed on accept": (closes_at_once, NO_ANSWER),
-    "reset on accept": (resets_at_once, NO_ANSWER),
-    "reset after the call": (resets_after_the_call, NO_ANSWER),
-    "closed after the call": (answers(), NO_ANSWER),
-    "hangs": (hangs, NO_ANSWER),
-    "half a head": (answers(b"HTTP/1.1 200 OK\r\ncontent-"), NO_ANSWER),
-    "no HTTP at all": (answers(b"\x16\x03\x01 good day\r\n\r\n"), NO_ANSWER),
-    "a head of 200 kB": (answers(http(PLACED, x="y" * 200_000)), NO_ANSWER),
-    "100 and no more": (answers(b"HTTP/1.1 100 Continue\r\n\r\n"), NO_ANSWER),
-    "half a body": (answers(http(PLACED[:30], length=len(PLACED))), NO_ANSWER),
-    "half a body and a reset": (resets_in_the_body, NO_ANSWER),
-    "half a body and silence": (stalls_in_the_body, NO_ANSWER),
-    "half of the chunks": (answers(chunked(PLACED[:30])), NO_ANSWER),
-    "drips for longer than the whole may take": (drips, NO_ANSWER),
-    "damaged gzip": (answers(http(b"\x1f\x8bnot", content_encoding="gzip")), UNREADABLE),
-    "cut gzip": (answers(http(gzipped(PLACED)[:-9], content_encoding="gzip")), UNREADABLE),
-    "brotli": (answers(http(b"\x0b\x02\x80hey\x03", content_encoding="br")), UNREADABLE),
-    "gzip twice": (answers(http(PLACED, content_encoding="gzip, gzip")), UNREADABLE),
-    "3 MB": (answers(http(b'"' + b"x" * 3_000_000 + b'"')), UNREADABLE),
+    "closed on accept": (closes_at_once, NO_RESPONSE),
+    "reset on accept": (resets_at_once, NO_RESPONSE),
+    "reset after the call": (resets_after_the_call, NO_RESPONSE),
+    "closed after the call": (responds_with(), NO_RESPONSE),
+    "hangs": (hangs, NO_RESPONSE),
+    "half a head": (responds_with(b"HTTP/1.1 200 OK\r\ncontent-"), NO_RESPONSE),
+    "no HTTP at all": (responds_with(b"\x16\x03\x01 good day\r\n\r\n"), NO_RESPONSE),
+    "a head of 200 kB": (responds_with(http(PLACED, x="y" * 200_000)), NO_RESPONSE),
+    "100 and no more": (responds_with(b"HTTP/1.1 100 Continue\r\n\r\n"), NO_RESPONSE),
+    "half a body": (responds_with(http(PLACED[:30], length=len(PLACED))), NO_RESPONSE),
+    "half a body and a reset": (resets_in_the_body, NO_RESPONSE),
+    "half a body and silence": (stalls_in_the_body, NO_RESPONSE),
+    "half of the chunks": (responds_with(chunked(PLACED[:30])), NO_RESPONSE),
+    "drips for longer than the whole may take": (drips, NO_RESPONSE),
+    "damaged gzip": (responds_with(http(b"\x1f\x8bnot", content_encoding="gzip")), UNREADABLE),
+    "cut gzip": (responds_with(http(gzipped(PLACED)[:-9], content_encoding="gzip")), UNREADABLE),
+    "brotli": (responds_with(http(b"\x0b\x02\x80hey\x03", content_encoding="br")), UNREADABLE),
+    "gzip twice": (responds_with(http(PLACED, content_encoding="gzip, gzip")), UNREADABLE),
+    "3 MB": (responds_with(http(b'"' + b"x" * 3_000_000 + b'"')), UNREADABLE),
     "3 MB in gzip": (
-        answers(http(gzipped(b'"' + b"x" * 3_000_000 + b'"'), content_encoding="gzip")),
+        responds_with(http(gzipped(b'"' + b"x" * 3_000_000 + b'"'), content_encoding="gzip")),
         UNREADABLE,
     ),
-    "a page of HTML": (answers(http(b"<html>", content_type="text/html")), UNREADABLE),
-    "nothing": (answers(http(b"")), UNREADABLE),
+    "a page of HTML": (responds_with(http(b"<html>", content_type="text/html")), UNREADABLE),
+    "nothing": (responds_with(http(b"")), UNREADABLE),
     **{
         f"redirected by {status}": (
-            answers(http(b"", f"{status} Moved", location="http://127.0.0.1:9/elsewhere")),
+            responds_with(http(b"", f"{status} Moved", location="http://127.0.0.1:9/elsewhere")),
             SEE_OTHER if status == 303 else MOVED,
         )
         for status in (301, 302, 303, 307, 308)

@@ -47,7 +47,14 @@ from tests.helpers.http_server import (
     well,
 )
 from tests.helpers.scripted_transport import KEY
-from tests.helpers.server_behaviours import FAULTS, answers, chunked, hangs, timeouts_for, verdict
+from tests.helpers.server_behaviours import (
+    FAULTS,
+    chunked,
+    hangs,
+    responds_with,
+    timeouts_for,
+    verdict,
+)
 from tests.sandbox.samples import india_order
 
 ADAPTERS: dict[str, Callable[[], Any]] = {
@@ -237,7 +244,7 @@ async def test_fault_on_the_wire_reports_the_outcome_and_leaks_no_connection(
 async def test_redirect_is_not_followed(wire: str) -> None:
     async with serving() as elsewhere:
         moved = http(b"", "307 Moved", location=f"{elsewhere.url}/v3/create-order/")
-        async with serving(answers(moved)) as server, client(wire, server.url) as clickpost:
+        async with serving(responds_with(moved)) as server, client(wire, server.url) as clickpost:
             with pytest.raises(NotSentError, match="check the base URL"):
                 await clickpost.orders.create(india_order("R-1"))
 
@@ -263,7 +270,7 @@ async def test_closed_port_means_not_sent(wire: str) -> None:
     ids=["packed", "chunked"],
 )
 async def test_gzipped_and_chunked_responses_are_read(body: bytes, wire: str) -> None:
-    async with serving(answers(body)) as server, client(wire, server.url) as clickpost:
+    async with serving(responds_with(body)) as server, client(wire, server.url) as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
 
     assert order.waybill == "W-1"
@@ -274,7 +281,7 @@ async def test_gzipped_and_chunked_responses_are_read(body: bytes, wire: str) ->
 @pytest.mark.asyncio
 async def test_bomb_of_one_megabyte_does_not_unpack_to_its_gigabyte(wire: str) -> None:
     packed = http(bomb(1024), content_encoding="gzip")
-    async with serving(answers(packed)) as server, client(wire, server.url) as clickpost:
+    async with serving(responds_with(packed)) as server, client(wire, server.url) as clickpost:
         tracemalloc.start()
         try:
             with pytest.raises(UnreadableReplyError, match="larger than"):
@@ -329,7 +336,10 @@ async def test_early_page_of_a_gateway_leaves_the_call_in_doubt(wire: str) -> No
 @every_adapter
 @pytest.mark.asyncio
 async def test_connection_that_was_closed_while_idle_is_noticed(wire: str) -> None:
-    async with serving(answers(http(PLACED))) as server, client(wire, server.url) as clickpost:
+    async with (
+        serving(responds_with(http(PLACED))) as server,
+        client(wire, server.url) as clickpost,
+    ):
         for _ in range(3):
             await clickpost.orders.create(india_order("R-1"))
             await until(lambda: not server.open)
@@ -563,7 +573,7 @@ async def test_refused_certificate_is_final(flaw: str, wire: str, authority: tru
 @pytest.mark.asyncio
 async def test_server_that_does_not_speak_tls_is_sent_nothing(wire: str) -> None:
     async with (
-        serving(answers(http(PLACED))) as server,
+        serving(responds_with(http(PLACED))) as server,
         client(
             wire, f"https://127.0.0.1:{server.port}/api", timeouts=Timeouts(connect=0.2)
         ) as clickpost,

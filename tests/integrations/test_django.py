@@ -259,7 +259,7 @@ from clickpost_async.integrations.django import get_clickpost
 
 settings.configure()
 # What is registered first is called last.
-atexit.register(lambda: print("closed:", get_clickpost()._exchange.counts.closed))
+atexit.register(lambda: print("closed:", get_clickpost()._runtime.counts.closed))
 created = async_to_sync(get_clickpost().orders.create)(json.loads(sys.argv[1]))
 print(bool(created.waybill))
 """

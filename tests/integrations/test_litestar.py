@@ -17,7 +17,7 @@ from clickpost_async.integrations.litestar import (
     webhook,
 )
 from clickpost_async.sandbox import Sandbox
-from tests.helpers.scripted_transport import playing, said
+from tests.helpers.scripted_transport import api_response, playing
 from tests.integrations.asgi import running
 from tests.sandbox.samples import india_order
 
@@ -79,7 +79,7 @@ async def test_application_without_the_lifespan_is_an_error_with_advice() -> Non
 @pytest.mark.asyncio
 async def test_error_response_states_the_outcome() -> None:
     words = "the courier's own words"
-    play = [said(319, words), said(353, words), said(322, words)]
+    play = [api_response(319, words), api_response(353, words), api_response(322, words)]
     async with running(shop(lambda: playing(play, retry=ONCE))) as http:
         wrong = await http.post(
             "/orders", json=india_order("R-0", shipment_details__order_type="CASH")
@@ -111,7 +111,7 @@ async def test_push_is_handed_over_until_it_was_handled_once() -> None:
 
     hook = webhook("/hook", handle, token=["old-word", TOKEN])
     key = {"webhook_key": TOKEN}
-    async with running(shop(lambda: playing([said(200)]), hook)) as http:
+    async with running(shop(lambda: playing([api_response(200)]), hook)) as http:
         assert (await http.post("/hook", json=PUSH)).status_code == 401
         assert (await http.post("/hook", json=PUSH, headers=key)).status_code == 500
         fails = False

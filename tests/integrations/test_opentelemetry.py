@@ -47,11 +47,11 @@ from clickpost_async.testing import virtual_time
 from tests.helpers.scripted_transport import (
     Line,
     Play,
-    never_answers,
+    api_response,
+    never_responds,
     placed,
     playing,
     queued,
-    said,
 )
 from tests.sandbox.samples import india_order
 from tests.test_secrets import CANARY, leaks
@@ -212,7 +212,7 @@ async def test_spans_show_lost_response_look_up_429_and_poll() -> None:
 
 @virtual_time
 async def test_refusal_event_has_clickposts_code_and_not_its_message() -> None:
-    collected = await told(said(307, "wrong order type"))
+    collected = await told(api_response(307, "wrong order type"))
 
     assert collected.tree == [(CREATE, None, REFUSED), (CREATING, CREATE, REFUSED)]
     call, attempt = (dict(span.attributes or {}) for span in collected.spans)
@@ -232,7 +232,7 @@ async def test_order_without_an_outcome_is_reported_unknown() -> None:
 @virtual_time
 async def test_call_that_is_cancelled_ends_its_spans() -> None:
     collected = Collected()
-    async with playing([never_answers], observers=[collected.tell]) as clickpost:
+    async with playing([never_responds], observers=[collected.tell]) as clickpost:
         call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
         await asyncio.sleep(1)
         assert collected.spans == []
@@ -375,13 +375,13 @@ async def test_clients_may_share_an_observer_though_they_count_alike() -> None:
 @virtual_time
 async def test_call_within_a_call_is_under_it_though_another_client_makes_it() -> None:
     collected = Collected()
-    async with playing([said(200)], observers=[collected.tell]) as vault:
+    async with playing([api_response(200)], observers=[collected.tell]) as vault:
 
         async def key() -> str:
             await vault.health()
             return "not-a-real-key"
 
-        transport = httpx.MockTransport(Play([said(307)]))
+        transport = httpx.MockTransport(Play([api_response(307)]))
         async with ClickPost(
             "acme", key, transport=transport, observers=[collected.tell]
         ) as clickpost:
@@ -457,7 +457,7 @@ def test_errors_of_own_endpoints_state_what_is_known(
 
     @virtual_time
     async def main() -> None:
-        async with playing([said(200)], observers=[collected.tell]) as clickpost:
+        async with playing([api_response(200)], observers=[collected.tell]) as clickpost:
             if isinstance(endpoint, Get):
                 await clickpost.get(endpoint, {"a": 1})
             else:
@@ -473,7 +473,7 @@ def test_errors_of_own_endpoints_state_what_is_known(
 @virtual_time
 async def test_health_question_is_known() -> None:
     collected = Collected()
-    async with playing([said(200)], observers=[collected.tell]) as clickpost:
+    async with playing([api_response(200)], observers=[collected.tell]) as clickpost:
         await clickpost.health()
     assert [span.name for span in collected.spans] == ["health", "GET /v2/pincode_details/"]
 

@@ -30,7 +30,7 @@ from clickpost_async.integrations.starlette import (
 )
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import TrackingCode
-from tests.helpers.scripted_transport import never_answers, placed, playing, said
+from tests.helpers.scripted_transport import api_response, never_responds, placed, playing
 from tests.integrations.asgi import running
 from tests.sandbox.samples import india_order
 
@@ -255,9 +255,9 @@ def test_every_event_loop_that_serves_an_application_has_a_client_of_its_own() -
 async def test_error_response_states_the_outcome(make: Any) -> None:
     words = "the courier's own words"
     play = [
-        said(319, words),
-        said(353, words),
-        said(322, words),
+        api_response(319, words),
+        api_response(353, words),
+        api_response(322, words),
         # The last: it holds whoever comes after it.
         httpx.Response(429, headers={"Retry-After": "12"}),
     ]
@@ -297,7 +297,7 @@ async def test_another_error_is_none_of_its_business() -> None:
 @frameworks
 @pytest.mark.asyncio
 async def test_health_shows_load_without_a_request(make: Any) -> None:
-    async with running(make(lambda: playing([never_answers]))) as http:
+    async with running(make(lambda: playing([never_responds]))) as http:
         idle = (await http.get("/health")).json()
         call = asyncio.create_task(http.post("/orders", json=india_order("R-1")))
         for _ in range(1000):
@@ -316,9 +316,9 @@ async def test_health_shows_load_without_a_request(make: Any) -> None:
 @pytest.mark.parametrize(
     ("line", "status"),
     [
-        (said(200), 200),
-        (said(404, "no such pincode"), 200),
-        (said(301, "a wrong key"), 503),
+        (api_response(200), 200),
+        (api_response(404, "no such pincode"), 200),
+        (api_response(301, "a wrong key"), 503),
         (httpx.ConnectError("nobody is there"), 503),
     ],
 )

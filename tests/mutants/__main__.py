@@ -96,22 +96,22 @@ class Copy:
         began = time.monotonic()
         try:
             _write(path, mutant.apply(source))
-            status, said = await self._run_tests(mutant.tests, _LIMIT + _TIMES * baseline)
+            status, output = await self._run_tests(mutant.tests, _LIMIT + _TIMES * baseline)
         finally:
             _write(path, source)
         if status not in (_PASSED, _FAILED, None):
-            message = f"pytest ended with {status} on {mutant.module}: {mutant.title}\n{said}"
+            message = f"pytest ended with {status} on {mutant.module}: {mutant.title}\n{output}"
             raise BrokenRunError(message)
-        killed_by = None if status == _PASSED else _failed_test(said) if status else "time limit"
+        killed_by = None if status == _PASSED else _failed_test(output) if status else "time limit"
         return Result(mutant, mutant.line(source), killed_by, time.monotonic() - began)
 
     async def _baseline(self, tests: tuple[str, ...]) -> float:
         if tests not in self.baselines:
             began = time.monotonic()
-            status, said = await self._run_tests(tests, 600)
+            status, output = await self._run_tests(tests, 600)
             self.baselines[tests] = time.monotonic() - began
             if status != _PASSED:
-                self.broken[tests] = f"without a mutant these fail too: {' '.join(tests)}\n{said}"
+                self.broken[tests] = f"without a mutant these fail too: {' '.join(tests)}\n{output}"
         if tests in self.broken:
             raise BrokenRunError(self.broken[tests])
         return self.baselines[tests]
@@ -157,9 +157,9 @@ def _write(path: Path, source: str) -> None:
         compiled.unlink()
 
 
-def _failed_test(said: str) -> str:
+def _failed_test(output: str) -> str:
     failures = [
-        line for line in said.splitlines() if line.startswith(("FAILED tests/", "ERROR tests/"))
+        line for line in output.splitlines() if line.startswith(("FAILED tests/", "ERROR tests/"))
     ]
     return failures[0].split(" - ")[0].split(" ", 1)[1] if failures else "a test"
 

@@ -13,7 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from tests.simulation.law import LAWS
+from tests.simulation.invariants import INVARIANTS
 from tests.simulation.play import LATER, SCENARIOS, Job, Played, play, play_job
 from tests.simulation.protections import PROTECTIONS
 
@@ -30,10 +30,10 @@ def _played(jobs: Sequence[Job], processes: int) -> Iterator[Played]:
 
 def harm_of(name: str, seeds: Iterable[int]) -> int | None:
     """Return the first seed that finds the harm of a protection that is off, and not with it on."""
-    laws, scenario = PROTECTIONS[name].laws, PROTECTIONS[name].scenario
+    invariants, scenario = PROTECTIONS[name].invariants, PROTECTIONS[name].scenario
     for seed in seeds:
-        without = {each.law for each in play(seed, name, scenario).violations} & laws
-        if without and without - {each.law for each in play(seed, None, scenario).violations}:
+        without = {each.invariant for each in play(seed, name, scenario).violations} & invariants
+        if without and without - {each.invariant for each in play(seed, None, scenario).violations}:
             return seed
     return None
 
@@ -45,8 +45,11 @@ def _show_protections() -> int:
         seed = harm_of(name, range(_MOST))
         missed += seed is None
         found = "not found" if seed is None else seed
-        laws, scenario = ", ".join(sorted(protection.laws)), protection.scenario or "any"
-        print(f"| {name} | {laws} | {found} | {scenario} |", flush=True)
+        invariants, scenario = (
+            ", ".join(sorted(protection.invariants)),
+            protection.scenario or "any",
+        )
+        print(f"| {name} | {invariants} | {found} | {scenario} |", flush=True)
     return 1 if missed else 0
 
 
@@ -54,7 +57,7 @@ def _show_one(played: Played, *, trace: bool) -> int:
     if trace:
         print(*played.trace, sep="\n")
     for violation in played.violations:
-        print(f"{violation}\n    {LAWS[violation.law]}")
+        print(f"{violation}\n    {INVARIANTS[violation.invariant]}")
     print(
         f"seed {played.seed}, {played.scenario}: {played.seconds:.1f} s in {played.steps} steps,"
         f" {len(played.violations)} violations, fingerprint {played.fingerprint}"
@@ -71,12 +74,12 @@ def _show_many(plays: Iterator[Played]) -> int:
         number += 1
         for name, count in {**played.facts, "seconds": played.seconds}.items():
             totals[name] += round(count)
-        for law in sorted({each.law for each in played.violations}):
-            found[law].append(played)
-    for law, those in sorted(found.items()):
-        print(f"{law} ({len(those)} seeds): {LAWS[law]}")
+        for invariant in sorted({each.invariant for each in played.violations}):
+            found[invariant].append(played)
+    for invariant, those in sorted(found.items()):
+        print(f"{invariant} ({len(those)} seeds): {INVARIANTS[invariant]}")
         for played in those[:3]:
-            what = next(each.what for each in played.violations if each.law == law)
+            what = next(each.what for each in played.violations if each.invariant == invariant)
             print(f"    --seed {played.seed} ({played.scenario}): {what}")
     seconds = time.perf_counter() - began
     print(

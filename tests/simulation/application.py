@@ -162,10 +162,10 @@ async def create(app: App, client: ClickPost, plan: Plan) -> Call:
         call.ended = world.now
         call.client_closed = app.closing
         if app.process.alive:
-            told = (
+            suffix = (
                 f" {call.waybill}" if call.waybill else f" ({call.reason})" if call.reason else ""
             )
-            world.note(app.process.name, f"create of {order.contents}: {call.became}{told}")
+            world.note(app.process.name, f"create of {order.contents}: {call.became}{suffix}")
     return call
 
 
@@ -228,12 +228,12 @@ async def follow(
     """Note every outcome of a run; `row_of`: of which row it is, if its position does not say."""
     try:
         async with clickpost, creating:
-            told = 0
+            suffix = 0
             async for outcome in creating:
                 row = run.rows[outcome.position] if row_of is None else row_of(outcome)
                 _note_outcome(app, run, row, outcome)
-                told += 1
-                if told == stop_after:
+                suffix += 1
+                if suffix == stop_after:
                     creating.stop()
         run.stopped = creating.report.stopped
         run.halted = creating.report.halted is not None
@@ -248,7 +248,7 @@ async def follow(
 
 def _note_outcome(app: App, run: Run, row: Row, outcome: bulk.OrderOutcome) -> None:
     if row.became:
-        run.twice_told.append(outcome.position)
+        run.reported_twice.append(outcome.position)
     match outcome:
         case bulk.Placed():
             row.became = "placed"
@@ -268,8 +268,8 @@ def _note_outcome(app: App, run: Run, row: Row, outcome: bulk.OrderOutcome) -> N
             )
             row.reason = str(outcome.error)
     row.recorded = outcome.recorded
-    told = f" {row.waybill}" if row.waybill else f" ({row.reason})" if row.reason else ""
+    suffix = f" {row.waybill}" if row.waybill else f" ({row.reason})" if row.reason else ""
     recorded = " as recorded" if row.recorded else ""
     app.process.world.note(
-        app.process.name, f"row {row.position} {row.contents}: {row.became}{told}{recorded}"
+        app.process.name, f"row {row.position} {row.contents}: {row.became}{suffix}{recorded}"
     )

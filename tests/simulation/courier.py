@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # A courier's refusals, and ClickPost's own.
 _REFUSALS = (319, 302, 307, 310)
 
-Answer = Callable[[int, bytes], None]
+Respond = Callable[[int, bytes], None]
 """Takes an HTTP status and a body."""
 
 
@@ -87,71 +87,71 @@ class Courier:
 
     # --- calls ------------------------------------------------------------------------------------
 
-    def create(self, key: Key, contents: str, sending: int, answer: Answer) -> None:
+    def create(self, key: Key, contents: str, sending: int, respond: Respond) -> None:
         """Take an order."""
         entry = self._register.get(key)
         if entry is not None and entry.known_at <= self.world.now:
-            self._answer_known(key, entry, 323, answer)
+            self._respond_known(key, entry, 323, respond)
             return
         if not self.habits.racy and key in self._booking:
-            self._booking[key].append(lambda: self.create(key, contents, sending, answer))
+            self._booking[key].append(lambda: self.create(key, contents, sending, respond))
             return
         if (code := self.refusal_of(key, contents)) is not None:
             seconds = self._seconds() if code == _REFUSALS[0] else 0.01
-            self._say(seconds, answer, code, {}, "refused")
+            self._say(seconds, respond, code, {}, "refused")
             return
         if self.habits.busy and self.world.chance(self.habits.busy):
             # Half of them have booked the order all the same.
             if self.world.chance(0.5):
-                self._say(self._seconds(), answer, 322, {}, "Courier partner server error")
+                self._say(self._seconds(), respond, 322, {}, "Courier partner server error")
                 return
-            answer = self._busy(answer)
+            respond = self._busy(respond)
         if not self.habits.racy:
             self._booking.setdefault(key, [])
         if self.habits.asynchronous and self.world.chance(self.habits.asynchronous):
-            self._record(key, contents, sending, answer)
+            self._record(key, contents, sending, respond)
         else:
-            self.world.at(self._seconds(), self._book, key, contents, sending, answer)
+            self.world.at(self._seconds(), self._book, key, contents, sending, respond)
 
-    def look_up(self, key: Key, answer: Answer) -> None:
+    def look_up(self, key: Key, respond: Respond) -> None:
         """Look for an order by its reference number."""
         entry = self._register.get(key)
         if entry is None or entry.visible_at > self.world.now:
-            self._say(0.005, answer, 321, {}, "no such order")
+            self._say(0.005, respond, 321, {}, "no such order")
         else:
-            self._answer_known(key, entry, 200, answer)
+            self._respond_known(key, entry, 200, respond)
 
     # --- what becomes of an order -----------------------------------------------------------------
 
     def _seconds(self) -> float:
         return self.world.delay(*self.habits.seconds)
 
-    def _busy(self, answer: Answer) -> Answer:
+    def _busy(self, respond: Respond) -> Respond:
         def busy(status: int, body: bytes) -> None:
             del status, body
-            self._say(0.0, answer, 322, {}, "Courier partner server error")
+            self._say(0.0, respond, 322, {}, "Courier partner server error")
 
         return busy
 
-    def _record(self, key: Key, contents: str, sending: int, answer: Answer) -> None:
+    def _record(self, key: Key, contents: str, sending: int, respond: Respond) -> None:
         lag = self.world.delay(0.0, 0.5)
 
         def recorded() -> None:
             now = self.world.now
             self._register.setdefault(key, _Entry(None, now, now + self.habits.lag))
-            self._say(0.0, answer, self.habits.pending_code, {"waybill": None}, "queued", key=key)
+            self._say(0.0, respond, self.habits.pending_code, {"waybill": None}, "queued", key=key)
             self._release(key)
             self.world.at(self._seconds(), self._book, key, contents, sending, None)
 
         self.world.at(lag, recorded)
 
-    def _book(self, key: Key, contents: str, sending: int, answer: Answer | None) -> None:
+    def _book(self, key: Key, contents: str, sending: int, respond: Respond | None) -> None:
         now = self.world.now
         waybill = f"W{len(self.history.labels) + 1}-{key[1]}"
         label = Label(key=key, contents=contents, waybill=waybill, bought=now, sending=sending)
         self.history.labels.append(label)
         self.world.note("courier", f"books {waybill} for {contents} (sending {sending})")
-        lag = self.world.delay(0.0, 0.3) if self.habits.racy and answer is not None else 0.0
+        lag = self.world.delay(0.0, 0.3) if self.habits.racy and respond is not None else 0.0
         entry = self._register.get(key)
         if entry is None:
             visible = now + lag + self.world.delay(0.0, self.habits.lag)
@@ -159,8 +159,8 @@ class Courier:
         elif entry.waybill is None:
             entry.waybill = waybill
         self._release(key)
-        if answer is not None:
-            self._say(lag, answer, 200, {"waybill": waybill}, "SUCCESS", key=key)
+        if respond is not None:
+            self._say(lag, respond, 200, {"waybill": waybill}, "SUCCESS", key=key)
 
     def _release(self, key: Key) -> None:
         for goes_on in self._booking.pop(key, []):
@@ -168,22 +168,22 @@ class Courier:
 
     # --- answers ----------------------------------------------------------------------------------
 
-    def _answer_known(self, key: Key, entry: _Entry, code: int, answer: Answer) -> None:
+    def _respond_known(self, key: Key, entry: _Entry, code: int, respond: Respond) -> None:
         if entry.waybill is None:
             code = self.habits.pending_code
-        self._say(0.005, answer, code, {"waybill": entry.waybill}, "known", key=key)
+        self._say(0.005, respond, code, {"waybill": entry.waybill}, "known", key=key)
 
     def _say(
         self,
         seconds: float,
-        answer: Answer,
+        respond: Respond,
         code: int,
         result: dict[str, Any],
         message: str,
         *,
         key: Key | None = None,
     ) -> None:
-        self.world.at(seconds, answer, 200, body(code, message, result, key))
+        self.world.at(seconds, respond, 200, body(code, message, result, key))
 
 
 def body(code: int, message: str, result: dict[str, Any], key: Key | None = None) -> bytes:

@@ -22,7 +22,7 @@ class Sending:
     settle_delay: float
     may_resend: bool
     # When ClickPost's own word about it was in the client's hands, if that left no doubt.
-    answered: float | None = None
+    responded_at: float | None = None
     # It did not come to ClickPost, and the client could know that.
     turned_away: bool = False
 
@@ -98,7 +98,7 @@ class Run:
     journal: bool
     began: float
     rows: list[Row] = field(factory=list)
-    twice_told: list[int] = field(factory=list)
+    reported_twice: list[int] = field(factory=list)
     ended: float | None = None
     complete: bool = False
     stopped: bool = False
@@ -119,13 +119,13 @@ class Run:
 
 @define(kw_only=True)
 class Violation:
-    """A sentence of the law that did not hold."""
+    """An invariant that was violated."""
 
-    law: str
+    invariant: str
     what: str
 
     def __str__(self) -> str:
-        return f"{self.law}: {self.what}"
+        return f"{self.invariant}: {self.what}"
 
 
 @define
@@ -146,9 +146,9 @@ class History:
     # Found where they happened, not in the judge's reading.
     violations: list[Violation] = field(factory=list)
 
-    def blame(self, law: str, what: str) -> None:
+    def blame(self, invariant: str, what: str) -> None:
         """Note a violation."""
-        self.violations.append(Violation(law=law, what=what))
+        self.violations.append(Violation(invariant=invariant, what=what))
 
     def labels_of(self, key: Key, contents: str | None = None) -> list[Label]:
         """Return the labels that were bought for an order."""

@@ -104,7 +104,7 @@ class Network:
     history: History
     weather: Weather = CALM
     # What was answered, for a cache that mixes responses up.
-    _said: list[tuple[Key, bytes]] = field(factory=list)
+    _responses: list[tuple[Key, bytes]] = field(factory=list)
     _last: dict[str, bytes] = field(factory=dict)
 
     def draw_fault(self) -> str | None:
@@ -134,12 +134,12 @@ class Network:
         """Return what comes back instead of a response."""
         dice = self.world.random
         last = self._last.get(process)
-        others = [text for other, text in self._said if other != key]
+        others = [text for other, text in self._responses if other != key]
         # Nobody can tell whose a response is that has no reference number.
         if reply.has_reference:
             self._last[process] = reply.body
         if b'"waybill": "' in reply.body:
-            self._said.append((key, reply.body))
+            self._responses.append((key, reply.body))
         text = reply.body
         match fault:
             case "cut":

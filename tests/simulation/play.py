@@ -1,4 +1,4 @@
-"""One play: a seed, what happens in its world, and what the law says of it."""
+"""One play: a seed, what happens in its world, and the invariants that it violates."""
 
 import random
 import sys
@@ -15,8 +15,8 @@ from attrs import frozen
 from tests.simulation.disk import Disk, watched
 from tests.simulation.fleet import fleet
 from tests.simulation.history import Violation
+from tests.simulation.invariants import judge
 from tests.simulation.journals import order_files, resolved_runs
-from tests.simulation.law import judge
 from tests.simulation.loop import InlineExecutor
 from tests.simulation.process import Process
 from tests.simulation.protections import switched_off

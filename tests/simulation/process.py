@@ -98,11 +98,11 @@ class Process:
     def complain(self, context: dict[str, Any]) -> None:
         """Note an error that nobody has handled."""
         if self.alive:
-            told = f"{context.get('message')}: {self.told(context.get('exception'))}"
-            self.complaints.append(told)
-            self.world.note(self.name, f"unhandled: {told}")
+            describe = f"{context.get('message')}: {self.describe(context.get('exception'))}"
+            self.complaints.append(describe)
+            self.world.note(self.name, f"unhandled: {describe}")
 
-    def told(self, error: BaseException | None) -> str:
+    def describe(self, error: BaseException | None) -> str:
         """Write an error down, without the name of a folder that is another one each time."""
         text = repr(error)
         return text if self.folder is None else text.replace(f"{self.folder.path}/", "")
@@ -112,7 +112,7 @@ class Process:
     def _ended(self, root: "asyncio.Task[Any]") -> None:
         if self.alive and not root.cancelled() and root.exception() is not None:
             self.error = self.error or root.exception()
-            self.world.note(self.name, f"failed: {self.told(root.exception())}")
+            self.world.note(self.name, f"failed: {self.describe(root.exception())}")
         if self.alive and all(one.done() for one in self._roots):
             # One turn of the loops is left to what the end itself has woken.
             self.world.at(0.0, self._finish)

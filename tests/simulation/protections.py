@@ -1,7 +1,7 @@
 """Each protection of the code, with a switch that only tests have: off, its harm must be found.
 
-A switch replaces one function by one that does not protect. It says which laws its harm breaks, so
-that another violation of the same seed is not taken for it.
+A switch replaces one function by one that does not protect. It names the invariants that its harm
+violates, so that another violation of the same seed is not taken for it.
 """
 
 import asyncio
@@ -35,10 +35,10 @@ Switch = Callable[[ExitStack, "Disk"], None]
 
 @frozen(kw_only=True)
 class Protection:
-    """What keeps a law, and how it is switched off; `scenario`: where its harm is looked for."""
+    """What keeps an invariant, and how it is switched off; `scenario`: where harm is looked for."""
 
     name: str
-    laws: frozenset[str]
+    invariants: frozenset[str]
     off: Switch
     scenario: str | None = None
 
@@ -126,11 +126,11 @@ def _digests_are_equal(stack: ExitStack, disk: "Disk") -> None:
     stack.enter_context(mock.patch.object(kept, "__init__", init_without_digest))
 
 
-def _answered(answer: Any, facts: dict[str, Any], *, sent_before: bool) -> Any:
-    facts["attempts"] = answer.response.attempts
-    if answer.pending:
-        return Pending(order=answer, **facts)
-    return Placed(order=answer, recovered=sent_before, **facts)
+def _placed_or_pending(order: Any, facts: dict[str, Any], *, sent_before: bool) -> Any:
+    facts["attempts"] = order.response.attempts
+    if order.pending:
+        return Pending(order=order, **facts)
+    return Placed(order=order, recovered=sent_before, **facts)
 
 
 async def _leaves_at_once(self: Any, priority: Any = None) -> None:
@@ -148,9 +148,9 @@ def _believed(concerns: Callable[[ClickPostError], bool]) -> Switch:
         decode = resolve_name(f"{_PACKAGE}._codec.response")
         by_http_status = decode._raise_by_http_status
 
-        def refuses(*told: Any) -> Any:
+        def refuses(*arguments: Any) -> Any:
             try:
-                by_http_status(*told)
+                by_http_status(*arguments)
             except ClickPostError as error:
                 if concerns(error):
                     raise InvalidRequestError(error.message) from None
@@ -206,7 +206,7 @@ class _Impatient:
         await asyncio.sleep(seconds if seconds == busy else 0)
 
 
-def _laws(*names: str) -> frozenset[str]:
+def _invariants(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
@@ -215,7 +215,7 @@ PROTECTIONS: dict[str, Protection] = {
     for one in (
         Protection(
             name="single flight",
-            laws=_laws("settle", "double", "hold"),
+            invariants=_invariants("settle", "double", "hold"),
             off=_all(
                 _replaced(_SINGLE_FLIGHT, "begin", _begins_at_once),
                 _replaced(_SINGLE_FLIGHT, "finish", _only_remembers),
@@ -223,37 +223,37 @@ PROTECTIONS: dict[str, Protection] = {
         ),
         Protection(
             name="doubt of the process",
-            laws=_laws("settle", "double", "hold"),
+            invariants=_invariants("settle", "double", "hold"),
             off=_replaced(_SINGLE_FLIGHT, "doubt_about", lambda self, key: None),
         ),
         Protection(
             name="look-up before a resend",
-            laws=_laws("looked-up"),
+            invariants=_invariants("looked-up"),
             off=_replaced(_CALL, "_look_up", _finds_nothing),
         ),
         Protection(
             name="settle delay",
-            laws=_laws("settle", "double"),
+            invariants=_invariants("settle", "double"),
             off=_replaced("_core.retry:Backoff", "_settle_pause", lambda self, state: 0.0),
         ),
         Protection(
             name="Resend.NEVER",
-            laws=_laws("hold"),
+            invariants=_invariants("hold"),
             off=_replaced(_CALL, "is_resend_forbidden", False),
         ),
         Protection(
             name="intent in the journal before the first byte",
-            laws=_laws("intent"),
+            invariants=_invariants("intent"),
             off=_replaced(_KEEPER, "_announce", _announces_nothing),
         ),
         Protection(
             name="doubt on resume",
-            laws=_laws("settle", "double", "hold"),
+            invariants=_invariants("settle", "double", "hold"),
             off=_doubts_are_forgotten,
         ),
         Protection(
             name="settle delay on resume",
-            laws=_laws("settle", "double"),
+            invariants=_invariants("settle", "double"),
             off=_first_of(
                 ("bulk.journal:Journal", "left_to_settle"),
                 ("bulk.moment:Timestamp", "left_of"),
@@ -262,50 +262,54 @@ PROTECTIONS: dict[str, Protection] = {
         ),
         Protection(
             name="digest of the contents",
-            laws=_laws("contradiction"),
+            invariants=_invariants("contradiction"),
             off=_digests_are_equal,
         ),
         Protection(
             name="own reference in a response",
-            laws=_laws("own"),
+            invariants=_invariants("own"),
             off=_all(
                 _first_of(
-                    ("bulk.run", "_answered"), ("bulk.run", "_created_outcome"), by=_answered
+                    ("bulk.run", "_answered"),
+                    ("bulk.run", "_created_outcome"),
+                    by=_placed_or_pending,
                 ),
                 _replaced("_core.outcome", "names_another_order", lambda *_: False),
             ),
         ),
         Protection(
             name="a waybill in a response",
-            laws=_laws("own"),
+            invariants=_invariants("own"),
             off=_replaced("structures:CreatedOrder", "incomplete", False),
         ),
         Protection(
             name="a gateway's 403 decides nothing",
-            laws=_laws("rejected"),
+            invariants=_invariants("rejected"),
             off=_believed(lambda error: isinstance(error, CredentialsError)),
         ),
         Protection(
             name="a gateway's page decides nothing",
-            laws=_laws("rejected"),
+            invariants=_invariants("rejected"),
             off=_believed(lambda error: error.kind is FailureKind.NOT_CLICKPOST),
         ),
         Protection(
             name="rate limiter",
-            laws=_laws("rate"),
+            invariants=_invariants("rate"),
             off=_replaced("limits.token_bucket:TokenBucket", "acquire", _leaves_at_once),
         ),
         Protection(
             name="nothing leaves a closed client",
-            laws=_laws("closed"),
+            invariants=_invariants("closed"),
             off=_replaced(
                 "_core.runtime:ClientRuntime", "refuse_if_closed", lambda self, label: None
             ),
         ),
-        Protection(name="a journal that is synced", laws=_laws("intent"), off=_asynchronous),
+        Protection(
+            name="a journal that is synced", invariants=_invariants("intent"), off=_asynchronous
+        ),
         Protection(
             name="the ledger's claim",
-            laws=_laws("settle", "double"),
+            invariants=_invariants("settle", "double"),
             off=_all(
                 _replaced(_LEDGER, "claim", _claims_everything),
                 _replaced(_LEDGER, "sending", _marks_nothing),
@@ -314,55 +318,55 @@ PROTECTIONS: dict[str, Protection] = {
         ),
         Protection(
             name="the ledger's mark of what was sent",
-            laws=_laws("settle", "double"),
+            invariants=_invariants("settle", "double"),
             off=_replaced(_LEDGER, "sending", _marks_nothing),
             scenario="fleet",
         ),
         Protection(
             name="settle delay of a worker",
-            laws=_laws("settle", "double"),
+            invariants=_invariants("settle", "double"),
             off=_replaced("fleet.worker", "asyncio", _Impatient()),
             scenario="fleet",
         ),
         Protection(
             name="doubt of what bulk.resolve settles",
-            laws=_laws("settle", "double", "hold"),
+            invariants=_invariants("settle", "double", "hold"),
             off=_doubts_are_forgotten,
             scenario="resolved runs",
         ),
         Protection(
             name="a file's orders under one number are refused",
-            laws=_laws("file"),
+            invariants=_invariants("file"),
             off=_replaced("files.references:ReferenceIndex", "find", lambda self, *row: None),
             scenario="order files",
         ),
         Protection(
             name="a Redis that evicts is refused",
-            laws=_laws("settle", "double"),
+            invariants=_invariants("settle", "double"),
             off=_replaced("fleet.server_check", "_check_eviction", _checks_nothing),
             scenario="evicting redis",
         ),
         Protection(
             name="a record that is gone is in doubt",
-            laws=_laws("settle", "double", "hold"),
+            invariants=_invariants("settle", "double", "hold"),
             off=_nothing_was_registered,
             scenario="evicting redis",
         ),
         Protection(
             name="a record from before a failover is in doubt",
-            laws=_laws("settle", "double", "hold"),
+            invariants=_invariants("settle", "double", "hold"),
             off=_generations_are_equal,
             scenario="failing redis",
         ),
         Protection(
             name="share of the processes that were alive last",
-            laws=_laws("rate"),
+            invariants=_invariants("rate"),
             off=_replaced("limits._distributed:DistributedLimiter", "_learn", _is_alone),
             scenario="shared rate",
         ),
         Protection(
             name="share that is booked at Redis",
-            laws=_laws("rate"),
+            invariants=_invariants("rate"),
             off=_replaced("limits._alone:FallbackShare", "book_ahead", lambda self, seconds: 0),
             scenario="shared rate",
         ),

@@ -26,8 +26,8 @@ def _time(redis: Redis) -> Reply:
 
 
 def _hello(redis: Redis) -> Reply:
-    told = {"server": "redis", "version": "7.0.15", "mode": "standalone", "role": "master"}
-    return [word for pair in told.items() for word in pair]
+    facts = {"server": "redis", "version": "7.0.15", "mode": "standalone", "role": "master"}
+    return [word for pair in facts.items() for word in pair]
 
 
 def _config(redis: Redis, what: str, *names: str) -> Reply:

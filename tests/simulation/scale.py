@@ -223,17 +223,17 @@ class Courier:
             reference = request.url.params["reference_number"]
             await asyncio.sleep(0.02)
             known = self.labels.get(reference)
-            return _said(200 if known else 321, reference, known[0] if known else None)
+            return _response(200 if known else 321, reference, known[0] if known else None)
         reference, contents = reference_of(request.content), contents_of(request.content)
         if known := self.labels.get(reference):
             await asyncio.sleep(0.02)
-            return _said(323, reference, known[0])
+            return _response(323, reference, known[0])
         await asyncio.sleep(self.dice.uniform(*_COURIER))
         self.labels[reference].append(f"W-{contents}")
-        return _said(200, reference, f"W-{contents}")
+        return _response(200, reference, f"W-{contents}")
 
 
-def _said(status: int, reference: str, waybill: str | None) -> httpx.Response:
+def _response(status: int, reference: str, waybill: str | None) -> httpx.Response:
     meta = {"status": status, "message": "", "success": status == 200}
     result = {"waybill": waybill, "reference_number": reference, "courier_partner_id": 4}
     body = {"meta": meta, "result": result if waybill else None, "order_id": 1}

@@ -91,7 +91,7 @@ class Stage:
         if type(process.error).__name__ in _GONE and not begun:
             return
         if process.error is not None:
-            history.blame("failed", f"{process.name}: {process.told(process.error)}")
+            history.blame("failed", f"{process.name}: {process.describe(process.error)}")
         for left in (*process.left_behind, *process.complaints):
             history.blame("left-behind", f"{process.name}: {left}")
         if process.open_responses:

@@ -41,7 +41,7 @@ FOUND_BY = {
     "share that is booked at Redis": 81,
 }
 
-# Seeds beyond the first three hundred that broke the law once; the README says by what.
+# Seeds beyond the first three hundred that violated an invariant once; the README says how.
 MENDED = [2601, 5229, 5503, 9957]
 
 _FINGERPRINTS = """
@@ -65,14 +65,14 @@ def test_trace_does_not_depend_on_the_process() -> None:
     here = [play(seed).fingerprint for seed in range(12)]
 
     for hash_seed in ("1", "2"):
-        told = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", _FINGERPRINTS],
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
             capture_output=True,
             text=True,
             check=True,
         )
-        assert told.stdout.split() == here
+        assert process.stdout.split() == here
 
 
 def test_every_protection_has_a_seed() -> None:
@@ -82,22 +82,26 @@ def test_every_protection_has_a_seed() -> None:
 
 @pytest.mark.parametrize("name", FOUND_BY)
 def test_harm_is_found_without_the_protection(name: str) -> None:
-    seed, laws, scenario = FOUND_BY[name], PROTECTIONS[name].laws, PROTECTIONS[name].scenario
-    with_it = {each.law for each in play(seed, None, scenario).violations}
-    without_it = {each.law for each in play(seed, name, scenario).violations}
+    seed, invariants, scenario = (
+        FOUND_BY[name],
+        PROTECTIONS[name].invariants,
+        PROTECTIONS[name].scenario,
+    )
+    with_it = {each.invariant for each in play(seed, None, scenario).violations}
+    without_it = {each.invariant for each in play(seed, name, scenario).violations}
 
-    assert (without_it - with_it) & laws
+    assert (without_it - with_it) & invariants
 
 
 @pytest.mark.parametrize("first", range(0, 300, 30))
-def test_law_holds_in_every_seed(first: int) -> None:
+def test_invariants_hold_in_every_seed(first: int) -> None:
     plays = [play(seed) for seed in range(first, first + 30)]
 
-    # A world in which nothing is sent keeps every law.
+    # A world in which nothing is sent keeps every invariant.
     assert sum(each.facts["sendings"] for each in plays) > len(plays)
     assert [(each.seed, *map(str, each.violations)) for each in plays if each.violations] == []
 
 
 @pytest.mark.parametrize("seed", MENDED)
-def test_law_holds_in_seeds_that_broke_it(seed: int) -> None:
+def test_invariants_hold_in_seeds_that_violated_them(seed: int) -> None:
     assert list(map(str, play(seed).violations)) == []

@@ -152,14 +152,14 @@ class Exchange:
             self._sending.turned_away = True
         self._world.at(self._world.delay(0.001, 0.04), self._deliver, gateway.reply)
 
-    def _arrive(self, heard: bool) -> None:
+    def _arrive(self, is_received: bool) -> None:
         # What is said behind a gateway that has shown its own page is heard by nobody.
-        answer = self._come_back if heard else _unheard
+        respond = self._come_back if is_received else _discard
         courier, sending = self._network.courier, self._sending
         if sending is None:
-            courier.look_up(self._key, answer)
+            courier.look_up(self._key, respond)
         else:
-            courier.create(self._key, sending.contents, sending.number, answer)
+            courier.create(self._key, sending.contents, sending.number, respond)
 
     def _come_back(self, status: int, text: bytes) -> None:
         world = self._world
@@ -176,22 +176,22 @@ class Exchange:
         if not self._process.alive or self._waiter.done():
             return
         if reply.leaves_no_doubt(self._key):
-            self._note_answered()
+            self._note_responded()
         self._waiter.set_result(reply)
 
-    def _note_answered(self) -> None:
+    def _note_responded(self) -> None:
         # What is found by a look-up is found for all sendings before it.
         sendings = self._network.history.sendings if self._sending is None else [self._sending]
         for sending in sendings:
-            if sending.key == self._key and sending.answered is None:
-                sending.answered = self._world.now
+            if sending.key == self._key and sending.responded_at is None:
+                sending.responded_at = self._world.now
 
     def _fail(self, error: Exception) -> None:
         if self._process.alive and not self._waiter.done():
             self._waiter.set_exception(error)
 
 
-def _unheard(status: int, text: bytes) -> None:
+def _discard(status: int, text: bytes) -> None:
     """Take a response for which nobody waits."""
 
 

@@ -78,8 +78,8 @@ class World:
     @property
     def fingerprint(self) -> str:
         """Tell two courses of the world apart."""
-        told = "\n".join([*self.trace, str(self.steps), repr(self.random.random())])
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        state = "\n".join([*self.trace, str(self.steps), repr(self.random.random())])
+        return hashlib.sha256(state.encode()).hexdigest()[:16]
 
     def current_machine(self) -> Machine:
         """Return the machine whose code runs."""

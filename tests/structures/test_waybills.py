@@ -24,7 +24,7 @@ from clickpost_async.structures import (
 )
 from clickpost_async.structures._constraints import is_waybill
 from clickpost_async.testing import virtual_time
-from tests.helpers.scripted_transport import Play, playing, said
+from tests.helpers.scripted_transport import Play, api_response, playing
 from tests.sandbox.samples import india_order
 
 WAYBILLS = [
@@ -85,7 +85,7 @@ async def test_create_without_a_waybill_that_can_be_one_is_unknown(
 ) -> None:
     if isinstance(value, str) and not value.isascii():
         value = "W\x001"
-    told = said(status, result={"waybill": value, "reference_number": "R-1"})
+    told = api_response(status, result={"waybill": value, "reference_number": "R-1"})
     play = Play([told], knows=told)
     async with playing(play, retry=RetryPolicy(attempts=2)) as clickpost:
         with pytest.raises(UnreadableReplyError) as caught:
@@ -98,7 +98,7 @@ async def test_create_without_a_waybill_that_can_be_one_is_unknown(
 
 @virtual_time
 async def test_bulk_run_takes_no_null_word_for_a_waybill() -> None:
-    lines = [said(200, result={"waybill": "None"})]
+    lines = [api_response(200, result={"waybill": "None"})]
     async with (
         playing(lines, retry=RetryPolicy.never()) as clickpost,
         create(clickpost, [india_order("R-1")]) as run,

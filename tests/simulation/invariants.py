@@ -1,4 +1,4 @@
-"""The law: what the client promises, one sentence for each case, and whether it was kept.
+"""The invariants: what the client promises, a sentence for each case, and whether it was kept.
 
 The simulator judges by this page and by nothing else. A sentence is here because a page of the
 documentation, or a docstring, says it.
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tests.simulation.history import Call, History, Key, Row, Run, Sending, Violation
 
-LAWS = {
+INVARIANTS = {
     "settle": (
         "A create that may have been processed is not sent again within the settle delay, by"
         " whoever remembers it: the process, the journal, the fleet's ledger."
@@ -33,17 +33,17 @@ LAWS = {
         " order and nothing disturbs it."
     ),
     "placed": "An order that a journal has as placed stays placed, however its row has changed.",
-    "unsent": "Of what is told as not sent, no label was bought.",
-    "looked-up": "An order is told as unknown only after it was looked up, where there was time.",
-    "told": (
-        "A run that comes to its end tells one outcome of every row, and one that resolves a"
-        " journal one of every order that was in doubt and of no other, and sends no other."
+    "unsent": "Of what is reported as not sent, no label was bought.",
+    "looked-up": "An order is reported as unknown only after a look-up, where there was time.",
+    "reported": (
+        "A run that comes to its end reports one outcome for every row, and one that resolves a"
+        " journal one for every order that was in doubt and of no other, and sends no other."
     ),
     "file": (
         "Of rows of one file that have one reference number and different contents, none is sent."
     ),
     "intent": "Before the first byte of an order leaves, its journal says so, durably.",
-    "closed": "No call begins to leave after the client was closed.",
+    "closed": "no call is sent after the client was closed.",
     "rate": (
         "In any stretch of w seconds at most burst + rate * w calls leave, and three more where"
         " processes share a rate and Redis answers late or forgets."
@@ -58,17 +58,17 @@ _LATENCY = 0.1
 
 
 def judge(history: History, refused: dict[tuple[Key, str], int | None]) -> list[Violation]:
-    """Return every violation of the law; `refused` is what the courier refuses by itself."""
+    """Return every violation of an invariant; `refused` is what the courier refuses by itself."""
     found = list(history.violations)
-    for law, what in (
+    for invariant, what in (
         *_settle(history),
         *_double(history),
         *_outcomes_of_calls(history, refused),
         *_outcomes_of_runs(history, refused),
         *_rate(history),
     ):
-        assert law in LAWS
-        found.append(Violation(law=law, what=what))
+        assert invariant in INVARIANTS
+        found.append(Violation(invariant=invariant, what=what))
     return found
 
 
@@ -88,8 +88,8 @@ def _pairs(history: History) -> Iterator[tuple[Sending, Sending]]:
 
 def _is_open(before: Sending, after: Sending) -> bool:
     """Tell whether it was in doubt when the other one left."""
-    answered = before.answered is not None and before.answered <= after.left
-    return not (before.turned_away or answered)
+    responded = before.responded_at is not None and before.responded_at <= after.left
+    return not (before.turned_away or responded)
 
 
 def _too_early(before: Sending, after: Sending) -> bool:
@@ -161,7 +161,7 @@ def _bought_by(history: History, call: Call) -> str | None:
 
 
 # Kinds of failure after which a call need not have looked its order up: it had no time, no budget
-# or no place for that, or it looked once and the gateway answered.
+# or no place for that, or it looked once and got a page of the gateway.
 _NOT_LOOKED_UP = frozenset(
     {
         "CIRCUIT_OPEN",
@@ -183,7 +183,7 @@ def _was_looked_up(history: History, call: Call) -> bool:
         return True
     sendings = [s for s in history.sendings if s.key == call.key and s.process == call.process]
     # One that ClickPost has recorded is asked for by sending it again.
-    if not sendings or any(sending.answered is not None for sending in sendings):
+    if not sendings or any(sending.responded_at is not None for sending in sendings):
         return True
     own = [sending.left for sending in sendings]
     return any(
@@ -202,11 +202,13 @@ def _outcomes_of_runs(history: History, refused: dict[tuple[Key, str], int | Non
                 labels := _labels_of_scope(history, run, key, by=run.ended)
             ):
                 yield "journal", f"{key[1]} is rejected there, and has {', '.join(labels)}"
-        yield from (("told", f"row {row} of {run.process} has two") for row in run.twice_told)
+        yield from (
+            ("reported", f"row {row} of {run.process} has two") for row in run.reported_twice
+        )
         if run.complete and not run.failed:
             for row in run.rows:
                 if not row.became:
-                    yield "told", f"row {row.position} of {run.process} has none"
+                    yield "reported", f"row {row.position} of {run.process} has none"
         if run.resolves:
             yield from _resolved(history, run)
 
@@ -216,13 +218,13 @@ _IN_DOUBT = ("sending", "unknown", "queued")
 
 def _resolved(history: History, run: Run) -> Found:
     in_doubt = {key for key, state in run.before.items() if state in _IN_DOUBT}
-    told = {row.key for row in run.rows}
+    reported = {row.key for row in run.rows}
     sent = {sending.key for sending in history.sendings if sending.process == run.process}
-    for key in sorted((told | sent) - in_doubt):
-        yield "told", f"{run.process} resolves {key[1]}, which was not in doubt"
+    for key in sorted((reported | sent) - in_doubt):
+        yield "reported", f"{run.process} resolves {key[1]}, which was not in doubt"
     if run.complete and not run.failed:
-        for key in sorted(in_doubt - told):
-            yield "told", f"{run.process} says nothing of {key[1]}, which was in doubt"
+        for key in sorted(in_doubt - reported):
+            yield "reported", f"{run.process} says nothing of {key[1]}, which was in doubt"
 
 
 def _outcome_of_row(
@@ -237,13 +239,13 @@ def _outcome_of_row(
         was_refused = run.torn or row.key in run.ambiguous
     if row.became == "rejected" and not was_refused:
         yield "rejected", f"{who}: {row.reason}"
-    told_elsewhere = any(
+    reported_elsewhere = any(
         other.became in ("placed", "unknown", "")
         or (other.became == "pending" and not other.unsent)
         for other in same
     )
     labels = _labels_of_scope(history, run, row.key, row.contents, by=run.ended)
-    if row.unsent and labels and not told_elsewhere:
+    if row.unsent and labels and not reported_elsewhere:
         yield "unsent", f"{who}: {', '.join(labels)} was bought; {row.reason}"
     alone = all(other.contents == row.contents for other in same)
     if alone and run.before.get(row.key) == "placed" and row.became not in ("placed", ""):

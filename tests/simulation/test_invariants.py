@@ -1,11 +1,11 @@
-"""The judge: what is no violation, and what is one, told by the smallest histories there are."""
+"""The invariants, each violated and kept by the smallest histories there are."""
 
 from typing import Any
 
 import pytest
 
 from tests.simulation.history import Call, History, Label, Row, Run, Sending
-from tests.simulation.law import LAWS, judge
+from tests.simulation.invariants import INVARIANTS, judge
 
 KEY = ("india", "R1")
 
@@ -62,27 +62,27 @@ def broken(history: History, **refused: int) -> list[str]:
     known: dict[Any, int | None] = {
         (KEY, name.replace("_", "-")): refused[name] for name in refused
     }
-    return [violation.law for violation in judge(history, known)]
+    return [violation.invariant for violation in judge(history, known)]
 
 
 @pytest.mark.parametrize(
-    ("first", "left", "laws"),
+    ("first", "left", "invariants"),
     [
         ({}, 10.0, ["settle"]),
         ({}, 30.0, []),
-        ({"answered": 5.0}, 10.0, []),
-        ({"answered": 15.0}, 10.0, ["settle"]),
+        ({"responded_at": 5.0}, 10.0, []),
+        ({"responded_at": 15.0}, 10.0, ["settle"]),
         ({"turned_away": True}, 10.0, []),
         ({"scopes": ("another process",)}, 10.0, []),
         ({"key": ("world", "R1")}, 10.0, []),
     ],
 )
 def test_resend_waits_for_the_settle_delay(
-    first: dict[str, Any], left: float, laws: list[str]
+    first: dict[str, Any], left: float, invariants: list[str]
 ) -> None:
     history = History(sendings=[sending(1, 0.0, **first), sending(2, left)])
 
-    assert broken(history) == laws
+    assert broken(history) == invariants
 
 
 def test_resend_is_never_allowed_where_it_is_switched_off() -> None:
@@ -91,12 +91,14 @@ def test_resend_is_never_allowed_where_it_is_switched_off() -> None:
     assert broken(History(sendings=sendings)) == ["hold"]
 
 
-@pytest.mark.parametrize(("left", "laws"), [(10.0, ["settle", "double"]), (40.0, [])])
-def test_second_label_is_excused_by_the_settle_delay_only(left: float, laws: list[str]) -> None:
+@pytest.mark.parametrize(("left", "invariants"), [(10.0, ["settle", "double"]), (40.0, [])])
+def test_second_label_is_excused_by_the_settle_delay_only(
+    left: float, invariants: list[str]
+) -> None:
     labels = [label(1, "W1"), label(2, "W2")]
     history = History(sendings=[sending(1, 0.0), sending(2, left)], labels=labels)
 
-    assert broken(history) == laws
+    assert broken(history) == invariants
 
 
 def test_second_label_of_an_atomic_register_is_not_excused() -> None:
@@ -160,7 +162,7 @@ def test_placed_stays_placed_and_journal_rejects_no_label() -> None:
 
 
 def test_every_row_is_reported_once() -> None:
-    assert broken(History(runs=[run(row(""))])) == ["told"]
+    assert broken(History(runs=[run(row(""))])) == ["reported"]
     assert broken(History(runs=[run(row(""), complete=False)])) == []
 
 
@@ -169,12 +171,12 @@ def test_resolving_run_tells_of_what_was_in_doubt_and_of_nothing_else() -> None:
     assert broken(History(runs=[resolved])) == []
 
     silent = run(resolves=True, before={KEY: "sending"})
-    assert broken(History(runs=[silent])) == ["told"]
+    assert broken(History(runs=[silent])) == ["reported"]
     assert broken(History(runs=[run(resolves=True, before={KEY: "rejected"})])) == []
 
     history = History(runs=[run(resolves=True, before={KEY: "accepted"})])
     history.sendings.append(sending(1, 11.0, process="push", scopes=("journal",)))
-    assert broken(history) == ["told"]
+    assert broken(history) == ["reported"]
 
 
 def test_unreadable_row_is_rejected_where_its_file_has_the_number_twice_or_was_written() -> None:
@@ -195,5 +197,5 @@ def test_rate_holds_in_every_stretch() -> None:
     assert broken(history) == []
 
 
-def test_every_law_is_a_sentence() -> None:
-    assert all(sentence.endswith(".") and ";" not in sentence for sentence in LAWS.values())
+def test_every_invariant_is_a_sentence() -> None:
+    assert all(sentence.endswith(".") and ";" not in sentence for sentence in INVARIANTS.values())
