@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 from cyclopts.types import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from clickpost_async.files.columns import Market
-from clickpost_async.files.reader import Format
+from clickpost_async.files.file_kinds import Format
 
 app: App = App(
     name="bulk",

@@ -21,7 +21,8 @@ from clickpost_async.bulk.results import ErrorsFile, ResultsFile
 from clickpost_async.files.columns import Market
 from clickpost_async.files.counts import FileCounts
 from clickpost_async.files.dates import Dates
-from clickpost_async.files.reader import Format, OrderReader, read_rows
+from clickpost_async.files.file_kinds import Format
+from clickpost_async.files.reader import OrderReader, read_rows
 from clickpost_async.files.recognise import Recognised, recognise_rows, write_map
 from clickpost_async.files.table import Group
 from clickpost_async.files.template import write_csv_template, write_xlsx_template

@@ -16,7 +16,6 @@ once, such as a pipe, the second and further orders with a reference number are 
 
 import io
 import os
-import re
 import shutil
 import stat
 import tempfile
@@ -24,7 +23,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Literal, TextIO, cast
+from typing import BinaryIO, TextIO, cast
 
 from attrs import evolve, frozen
 
@@ -34,6 +33,14 @@ from clickpost_async.files.columns import REFERENCE
 from clickpost_async.files.counts import FileCounts
 from clickpost_async.files.dates import Dates
 from clickpost_async.files.delimited import Record, Records, open_records
+from clickpost_async.files.file_kinds import (
+    PEEKED_BYTES,
+    Format,
+    describe_other_file,
+    format_by_name,
+    is_json,
+    is_zip,
+)
 from clickpost_async.files.header import Heading
 from clickpost_async.files.header_advice import (
     describe_unknown,
@@ -52,37 +59,15 @@ from clickpost_async.files.order_rows import (
 from clickpost_async.files.references import ReferenceIndex
 from clickpost_async.files.sheet_spool import SheetSpool
 from clickpost_async.files.table import Group, Layout, group_lines
-from clickpost_async.files.text import Lines, UnreadableLineError, decode, detect_utf16
+from clickpost_async.files.text import Lines, UnreadableLineError, decode
 from clickpost_async.files.xlsx import SheetRow, UnreadableSheetError, sheet_rows
 
-Format = Literal["csv", "jsonl", "xlsx"]
 Source = str | os.PathLike[str] | TextIO | BinaryIO
 
 # In how many rows the headings are searched for, to suggest `header_row`.
 _MOST_ROWS_ABOVE = 10
 
-_PEEKED = 1024
-_ZIP = b"PK\x03\x04"
-_ENDINGS: Mapping[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".xlsx": "xlsx"}
 _DATES = frozenset({CellKind.DATE, CellKind.TIME, CellKind.DATE_OR_TIME})
-# First bytes of files that are not files of orders, with advice.
-_OTHER_FILES = (
-    (
-        rb"\xd0\xcf\x11\xe0",
-        "an old .xls workbook, or one protected by a password; save it as .xlsx without a password",
-    ),
-    (rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|7z\xbc\xaf|Rar!", "compressed; unpack it first"),
-    (
-        rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis",
-        "an OpenDocument file, such as .ods; save it as .xlsx",
-    ),
-    (rb"%PDF", "a PDF; export CSV or XLSX instead"),
-    (
-        rb"(?:\xef\xbb\xbf)?\s*<",
-        "HTML or XML, whatever its name; open it in a spreadsheet and save it as .xlsx",
-    ),
-    (rb"[^\n]*?\x00", "not text; save it as CSV UTF-8 or XLSX"),
-)
 
 
 def read_orders(
@@ -266,20 +251,20 @@ class _Reading:
     # --- which kind of file -----------------------------------------------------------------------
 
     def _open(self, file: TextIO | BinaryIO, name: object) -> Iterator[Group | OrderRow]:
-        form = self.options.format or _ENDINGS.get(Path(str(name)).suffix.lower())
+        form = self.options.format or format_by_name(str(name))
         if isinstance(file.read(0), str):
             yield from self._text(cast("TextIO", file), form)
             return
         # The buffer reads ahead of the file that was passed, so all reads use the buffer.
         raw = io.BufferedReader(cast("io.RawIOBase", file))
         try:
-            start = raw.peek(_PEEKED)
-            if form == "xlsx" and self.options.format is None and not start.startswith(_ZIP):
+            start = raw.peek(PEEKED_BYTES)
+            if form == "xlsx" and self.options.format is None and not is_zip(start):
                 # The name ends in .xlsx, but the contents are something else.
                 form = None
-            if other := _other_file(start, form):
+            if other := describe_other_file(start, form):
                 yield _unreadable_file(1, f"the file is {other}")
-            elif form == "xlsx" or (form is None and start.startswith(_ZIP)):
+            elif form == "xlsx" or (form is None and is_zip(start)):
                 yield from self._sheet(raw)
             else:
                 text = decode(raw)
@@ -293,7 +278,7 @@ class _Reading:
     def _text(self, file: TextIO, form: Format | None) -> Iterator[Group | OrderRow]:
         lines = Lines(file)
         if form is None:
-            form = "jsonl" if lines.peek().lstrip()[:1] in ("{", "[") else "csv"
+            form = "jsonl" if is_json(lines.peek()) else "csv"
         if form == "jsonl":
             yield from json_rows(lines)
             return
@@ -454,35 +439,21 @@ def read_rows(
     """Yield the rows of a table as they are in the file; JSON Lines have none."""
     with Path(source).open("rb") as file:
         raw = io.BufferedReader(cast("io.RawIOBase", file))
-        form = format or _ENDINGS.get(Path(source).suffix.lower())
-        start = raw.peek(_PEEKED)
-        if _other_file(start, form):
+        form = format or format_by_name(source)
+        start = raw.peek(PEEKED_BYTES)
+        if describe_other_file(start, form):
             return
-        if start.startswith(_ZIP):
+        if is_zip(start):
             with suppress(UnreadableSheetError):
                 for row in sheet_rows(raw, sheet):
                     yield row.number, row.cells
             return
         lines = Lines(decode(raw))
-        if form == "jsonl" or (form is None and lines.peek().lstrip()[:1] in ("{", "[")):
+        if form == "jsonl" or (form is None and is_json(lines.peek())):
             return
         for number, cells in open_records(lines, None):
             if not isinstance(cells, UnreadableLineError):
                 yield number, cells
-
-
-def _other_file(start: bytes, form: Format | None) -> str | None:
-    """Return what a file is, if it is none of orders, with advice."""
-    if not start:
-        # An empty file of JSON Lines has no orders; a table has headings at least.
-        return None if form == "jsonl" else "empty; export it again"
-    if detect_utf16(start) or (start.startswith(_ZIP) and not start[30:].startswith(b"mimetype")):
-        return None
-    if form == "xlsx" and not start.startswith(_ZIP):
-        return "not an .xlsx workbook, whatever its name or format"
-    return next(
-        (what for pattern, what in _OTHER_FILES if re.match(pattern, start, re.DOTALL)), None
-    )
 
 
 def _unreadable_file(row: int, message: str) -> OrderRow:
