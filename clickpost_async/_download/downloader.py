@@ -36,6 +36,7 @@ from clickpost_async._http.connection_errors import not_sent, reason_of
 from clickpost_async._http.httpx_exceptions import failure_of
 from clickpost_async._http.response_reader import codings_of
 from clickpost_async._http.tls import verifying_context
+from clickpost_async._util.private_files import open_private
 from clickpost_async.errors import (
     ClickPostError,
     FailureKind,
@@ -182,7 +183,7 @@ class Downloader:
             _check_kind(download, kind_of(head[:HEAD]))
             part = path.with_name(f".{secrets.token_hex(16)}.part")
             try:
-                async with await anyio.open_file(part, "xb", opener=_private) as file:
+                async with await anyio.open_file(part, "xb", opener=open_private) as file:
                     size = await file.write(head)
                     async for chunk in chunks:
                         size += len(chunk)
@@ -330,17 +331,13 @@ def _check_place(path: Path, *, overwrite: bool) -> None:
 _ALREADY_EXISTS = "the file already exists; choose another name, or pass overwrite=True"
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
-
-
 def _put(part: Path, path: Path, *, overwrite: bool) -> None:
     """Rename a complete file; a link with its name is replaced, never followed."""
     if overwrite:
         part.replace(path)
         return
     try:
-        os.close(_private(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        os.close(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     except FileExistsError:
         refuse("path", _ALREADY_EXISTS)
     part.replace(path)

@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
+from clickpost_async._util.extras import not_installed
 from clickpost_async.files.cells import BadCellError
 
 # Nearly all phone numbers of Indian files; they need no numbering plan.
@@ -48,10 +49,9 @@ def read_phone(text: str, country: str) -> Phone:
     except ImportError:
         if _DIGITS(text):
             return Phone(text)
-        raise BadCellError(
-            "write it in digits only, like 9876543210; phones written otherwise are read with "
-            "phonenumbers: pip install 'clickpost_async[phones]'"
-        ) from None
+        digits = "write it in digits only, like 9876543210"
+        needs = f"{digits}; phones written otherwise are read with phonenumbers"
+        raise BadCellError(str(not_installed(needs, "clickpost_async[phones]"))) from None
     try:
         parsed = phonenumbers.parse(text, country or None)
     except phonenumbers.NumberParseException:

@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 
 from attrs import field, frozen
 
+from clickpost_async._util.extras import not_installed
 from clickpost_async.files.cells import LOST_DIGITS, NOT_CALCULATED
 
 # A workbook of a million orders unpacks to less; a zip bomb to more.
@@ -99,10 +100,9 @@ def _values(file: BinaryIO, name: str, size: int) -> Iterator[Sequence[object]]:
     try:
         from openpyxl import load_workbook
     except ImportError:
-        raise UnreadableSheetError(
-            "reading a workbook needs openpyxl or python-calamine: "
-            "pip install 'clickpost_async[xlsx]', or save it as CSV UTF-8"
-        ) from None
+        needs = "reading a workbook needs openpyxl or python-calamine"
+        missing = not_installed(needs, "clickpost_async[xlsx]", "or save it as CSV UTF-8")
+        raise UnreadableSheetError(str(missing)) from None
     with warnings.catch_warnings():
         # It warns of styles and extensions that it ignores.
         warnings.simplefilter("ignore", UserWarning)
