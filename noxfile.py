@@ -140,12 +140,13 @@ if nox:
 
     @nox.session
     def docs(session: nox.Session) -> None:
-        """Build the documentation; a warning, such as a broken link, is an error."""
+        """Build the documentation, and search it; a warning, such as a broken link, is an error."""
         session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "docs"))
         out = Path(session.create_tmp()) / "html"
         shutil.rmtree(out, ignore_errors=True)
         strict = ("--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env")
         session.run("sphinx-build", *strict, "--quiet", *session.posargs, "docs", str(out))
+        session.run("python", "-m", "tests.docs.search", str(out))
         session.log(f"open {out / 'index.html'}")
 
     @nox.session
