@@ -40,7 +40,7 @@ def main(folder: Path) -> int:
     """Print the first result of each search; return 1 if one of them is the wrong page."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        print("chromium is not installed: the search of the pages was not tested")
+        sys.stdout.write("chromium is not installed: the search of the pages was not tested\n")
         return 0
     failed = False
     for words, expected in EXPECTED.items():
@@ -48,7 +48,7 @@ def main(folder: Path) -> int:
         is_first = found[:1] == [expected]
         failed = failed or not is_first
         detail = "" if is_first else f", expected {expected}; found {found[:5]}"
-        print(f"{words}: {found[0] if found else 'nothing'}{detail}")
+        sys.stdout.write(f"{words}: {found[0] if found else 'nothing'}{detail}\n")
     return int(failed)
 
 
