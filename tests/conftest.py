@@ -1,4 +1,4 @@
-"""What holds for every test: nobody is called but loopback, and examples take their time."""
+"""For every test: only loopback addresses can be called, and examples have no time limit."""
 
 import gc
 import ipaddress

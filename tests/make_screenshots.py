@@ -1,4 +1,4 @@
-"""Takes the pictures of the sandbox's page: empty, in the middle of a bulk, an order's journey.
+"""Takes the screenshots of the sandbox's page: empty, during a bulk run, an order's journey.
 
 `python -m tests.make_screenshots [FOLDER]` writes them there, and the README's into `.github/`
 without a folder.

@@ -1,4 +1,4 @@
-"""The house: what is public, which floor imports which, and what is in the package."""
+"""The architecture: public names, layers, and the contents of the package."""
 
 import ast
 import importlib

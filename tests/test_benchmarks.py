@@ -1,4 +1,4 @@
-"""The benchmarks still run, judge what they find rightly, and find their places in the pages."""
+"""The benchmarks run, judge their results correctly, and update the pages."""
 
 import json
 import math

@@ -669,14 +669,14 @@ async def test_options_add_up_and_what_is_not_named_stays() -> None:
 
 @virtual_time
 async def test_light_copy_may_have_an_observer_of_its_own() -> None:
-    everybody, own = Listener(), Listener()
-    async with playing([placed()], observers=[everybody]) as clickpost:
+    shared, own = Listener(), Listener()
+    async with playing([placed()], observers=[shared]) as clickpost:
         copy = clickpost.with_options(observer=own).with_options(deadline=10)
         await copy.orders.create(india_order("R-1"))
         await clickpost.orders.create(india_order("R-2"))
         assert clickpost.stats().calls == 2
     assert {event.reference_number for event in own.events} == {"R-1"}
-    assert {event.reference_number for event in everybody.events} == {"R-1", "R-2"}
+    assert {event.reference_number for event in shared.events} == {"R-1", "R-2"}
 
 
 @pytest.mark.parametrize(

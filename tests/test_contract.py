@@ -1,4 +1,4 @@
-"""Every endpoint against golden samples: what goes out, and what comes back.
+"""Every endpoint against golden samples: the request, and the response.
 
 A sample is `tests/samples/<chapter>/<verb>--<what>.json`, and belongs to the declaration that
 `CATALOG` holds under `<chapter>.<verb>`.
@@ -51,7 +51,7 @@ _WITHOUT_DOCUMENTED_ERRORS = frozenset(
 
 @attrs.frozen
 class Sample:
-    """One call and its answer."""
+    """One call and its response."""
 
     name: str
     recorded: Mapping[str, Any]
@@ -62,7 +62,7 @@ class Sample:
 
     @property
     def body(self) -> bytes:
-        """The answer's bytes; text stands for an answer that is no JSON."""
+        """The response's bytes; a text is a response that is not JSON."""
         body = self.recorded["answered"]["body"]
         return body.encode() if isinstance(body, str) else json.dumps(body).encode()
 
@@ -124,7 +124,7 @@ def test_endpoint_declaration_is_complete(name: str) -> None:
 
 
 async def called(sample: Sample, **more: Any) -> tuple[Any, list[httpx.Request]]:
-    """Make a sample's call; returns the answer or the error, and what went out."""
+    """Make a sample's call; returns the response or the error, and the requests."""
     requests: list[httpx.Request] = []
 
     def respond(request: httpx.Request) -> httpx.Response:
@@ -216,7 +216,7 @@ async def test_response_models_cover_every_documented_field(sample: Sample) -> N
 
 
 def _left_over(part: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Go through what an answer has no field for, wherever inside it."""
+    """Yield what a response has no field for, at any depth."""
     if isinstance(part, ResponseModel):
         yield from ((f"{path}.{name}", value) for name, value in part.extra.items())
         for attribute in attrs.fields(type(part)):
@@ -297,7 +297,7 @@ async def test_gateway_may_be_sent_the_body_as_a_string(sample: Sample) -> None:
     assert type(result) is type(plain)
 
 
-# --- answers that nobody has documented ---------------------------------------------------------
+# --- undocumented responses --------------------------------------------------------------------
 
 _JUNK = st.sampled_from(
     [
@@ -313,7 +313,7 @@ _HTTP_STATUSES = (200, 202, 204, 301, 400, 401, 403, 404, 405, 406, 429, 500, 50
 
 @st.composite
 def mutated(draw: st.DrawFn, body: Any) -> Any:
-    """Change an answer: keys dropped, added, nulled, retyped, anywhere inside."""
+    """Change a response: keys dropped, added, nulled, retyped, anywhere inside."""
     copied = copy.deepcopy(body)
     for _ in range(draw(st.integers(1, 4))):
         copied = _changed_somewhere(draw, copied)
@@ -362,7 +362,7 @@ def test_mutated_response_ends_in_a_response_or_a_clickpost_error(
 
 
 def _use(result: Any) -> None:
-    """Do with an answer all that a caller could: none of it may raise."""
+    """Use a response in every way that a caller could: none may raise."""
     assert repr(result).startswith(type(result).__name__)
     assert isinstance(unstructure(result), dict)
     for kind in type(result).__mro__:

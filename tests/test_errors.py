@@ -1,4 +1,4 @@
-"""Errors are sorted by what the caller can do next, and travel between processes whole."""
+"""Errors are classified by what the caller can do next, and survive pickling."""
 
 import copy
 import json

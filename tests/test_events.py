@@ -1,4 +1,4 @@
-"""What observers hear, and in which order."""
+"""The events that observers get, and their order."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Many labels become one file, or a mistake that names the file it is in."""
+"""Labels are merged into one file, or the error names the damaged one."""
 
 import builtins
 import importlib

@@ -1,6 +1,6 @@
-"""What libraries that stand in for a server do with a client: each claim of the page on testing.
+"""How libraries that mock HTTP work with a client: each claim of the page on testing.
 
-Every client calls a port that refuses: what is not answered by the library is seen to leave.
+Every client calls a closed port, so a call that a mocking library does not intercept fails.
 """
 
 import json

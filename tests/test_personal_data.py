@@ -1,4 +1,4 @@
-"""Names, phones, addresses and e-mails are shown nowhere: no log, no error, no repr.
+"""Names, phones, addresses and e-mails are redacted in logs, errors and reprs.
 
 The scanner that says so has to find what is planted.
 """
@@ -33,7 +33,7 @@ CANARIES = ("quentessa", "vorrabel", "zimbalist", PHONE)
 
 
 def order(reference_number: str = "R-1", **changes: Any) -> dict[str, Any]:
-    """Return an order of somebody whom nobody else is called like."""
+    """Return an order with personal data that occurs nowhere else."""
     return india_order(
         reference_number,
         drop_info__drop_name=NAME,

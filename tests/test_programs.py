@@ -1,4 +1,4 @@
-"""Tests that need a program which is not installed are skipped, and said to be."""
+"""Tests whose program is not installed are skipped, and the summary names them."""
 
 import os
 import subprocess

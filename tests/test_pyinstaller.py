@@ -1,4 +1,4 @@
-"""What PyInstaller is told to take along; a program that it has built was tried by hand."""
+"""What the PyInstaller hook includes; a program that it has built was tried by hand."""
 
 import importlib
 import runpy

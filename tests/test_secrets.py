@@ -1,4 +1,4 @@
-"""The key is shown nowhere: no log, no error, no traceback with locals, no object one can look at.
+"""The key is redacted in logs, errors, tracebacks with locals, and all objects.
 
 The scanner that says so has to find what is planted, in every channel it looks through.
 """
@@ -278,7 +278,7 @@ def client(url: str, **settings: Any) -> ClickPost:
 
 
 def run_and_tell(main: Callable[[], Any]) -> list[str]:
-    """Run in asyncio's debug mode, and write down all that is logged, said and printed."""
+    """Run in asyncio's debug mode, and return all that is logged and printed."""
     texts: list[str] = []
     printed = io.StringIO()
 
@@ -302,7 +302,7 @@ def run_and_tell(main: Callable[[], Any]) -> list[str]:
         asyncio.Runner(debug=True) as runner,
     ):
         runner.run(watched())
-    assert handler.messages  # nothing heard would be no proof
+    assert handler.messages  # without messages the test proves nothing
     return [*texts, *handler.messages, printed.getvalue()]
 
 
@@ -396,7 +396,7 @@ ECHOES: dict[str, Callable[[str], bytes]] = {
     "in a chunk that is none": lambda target: (
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + f"{target}\r\n".encode()
     ),
-    "in half an answer": lambda target: http(
+    "in half a response": lambda target: http(
         f'{{"meta": {{"message": "{target}'.encode(), length=999
     ),
     "in damaged gzip": damaged,
@@ -419,7 +419,7 @@ def test_response_that_echoes_the_key_does_not_reveal_it(echo: str, wire: str) -
 
 @pytest.mark.fault("S05", control=True)
 def test_httpcore_log_of_a_redirect_would_show_the_key() -> None:
-    # The control: without a trace that takes it out, the answer's headers are logged as they are.
+    # The control: without a trace that removes it, the response's headers are logged unchanged.
     async def main() -> list[str]:
         target = f"/x?key={quote(CANARY, safe='')}"
         moved = http(b"", "301 Moved", location=target)
@@ -563,7 +563,7 @@ def holders(needle: bytes) -> list[object]:
 
 
 class Forgotten:
-    """Something that somebody forgot about."""
+    """Something that was left in memory."""
 
     def __init__(self, url: str) -> None:
         self.url = url

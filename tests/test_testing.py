@@ -152,11 +152,11 @@ async def test_foreign_thread_is_not_taken_for_a_deadlock() -> None:
 
 @virtual_time
 async def test_mock_transports_are_served_in_virtual_time() -> None:
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def respond(request: httpx.Request) -> httpx.Response:
         await anyio.sleep(60)
         return httpx.Response(200, text="late")
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(respond)) as client:
         replies = await asyncio.gather(*(client.get("http://mock") for _ in range(5)))
     assert [reply.text for reply in replies] == ["late"] * 5
     assert asyncio.get_running_loop().time() == 60

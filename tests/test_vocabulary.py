@@ -1,4 +1,4 @@
-"""The package speaks the field's standard terms: names, messages, headings."""
+"""The package uses the field's standard terms: names, messages, headings."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Strict on what is sent, lenient on what comes back."""
+"""Strict for requests, lenient for responses."""
 
 import enum
 from collections.abc import Mapping, Sequence

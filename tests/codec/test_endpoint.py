@@ -1,4 +1,4 @@
-"""Declarations are data that checks itself."""
+"""Endpoint declarations validate themselves."""
 
 import attrs
 import pytest

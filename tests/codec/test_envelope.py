@@ -1,4 +1,4 @@
-"""All the ways in which ClickPost wraps an answer."""
+"""The ways in which ClickPost wraps a response."""
 
 import json
 import warnings
@@ -199,7 +199,7 @@ def test_any_text_that_looks_like_a_list_can_be_a_message(text: str) -> None:
     assert status_found is not None
 
 
-# --- where the answer lies ----------------------------------------------------------------------
+# --- where the result is ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("body", [{}, {"result": None}, {"result": {}}, {"meta": {"status": 200}}])

@@ -1,4 +1,4 @@
-"""A file is what its first bytes say, whatever its name."""
+"""Files are recognised by their first bytes, whatever their name."""
 
 import pytest
 

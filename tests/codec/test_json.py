@@ -1,4 +1,4 @@
-"""JSON that can be read in one way only: anything else is nothing, with orjson and without."""
+"""Strict JSON: anything ambiguous is not read, with orjson and without."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Answers of order management are read whatever stands in them."""
+"""Responses of order management are read whatever they contain."""
 
 from hypothesis import given
 from hypothesis import strategies as st

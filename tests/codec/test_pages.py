@@ -1,4 +1,4 @@
-"""The next page is what its address asks, without where and without who."""
+"""The next page: its URL's query is used, without host and credentials."""
 
 from typing import Any
 

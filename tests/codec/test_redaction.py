@@ -1,4 +1,4 @@
-"""A server's words are shown without the persons that the request is about."""
+"""Messages of a server are shown without the personal data of the request."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""From a structure and a declaration to the call that is sent."""
+"""A structure and a declaration become the request that is sent."""
 
 import json
 import math

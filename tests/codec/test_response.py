@@ -1,4 +1,4 @@
-"""From bytes to an answer, or to the error that says what to do next."""
+"""Bytes to a response object, or to an error with advice."""
 
 import contextlib
 import json
@@ -41,7 +41,7 @@ TOKEN = Get(
 
 
 def decoded(body: Any, http_status: int = 200, wait: float | None = None) -> CreatedOrder:
-    """Return what a create makes of an answer."""
+    """Decode the response to a create."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return decode(
         CREATE_INDIA,
@@ -52,7 +52,7 @@ def decoded(body: Any, http_status: int = 200, wait: float | None = None) -> Cre
 
 
 def refused(body: Any, http_status: int = 200, wait: float | None = None) -> ClickPostError:
-    """Return the error that a create makes of an answer."""
+    """Return the error of the response to a create."""
     with pytest.raises(ClickPostError) as caught:
         decoded(body, http_status, wait)
     return caught.value
@@ -171,7 +171,7 @@ def test_refusal_without_a_message_is_described() -> None:
     assert refused(meta(319, None)).message == "rejected without a message"
 
 
-# --- answers without a verdict ------------------------------------------------------------------
+# --- responses without a status -----------------------------------------------------------------
 
 BODIES = [
     b"",
@@ -223,7 +223,7 @@ def test_without_a_clickpost_status_the_http_status_decides(
     assert (error.outcome, error.transient) == (outcome, transient)
     assert (error.status, error.http_status) == (None, http_status)
     assert error.endpoint == "orders.create_india"
-    # A gateway or another server answers with these; ClickPost decides with `meta.status` alone.
+    # A gateway or another server responds with these; ClickPost decides with `meta.status` alone.
     foreign = http_status in (303, 400, 404, 405, 413)
     assert (error.kind is FailureKind.NOT_CLICKPOST) == foreign
 

@@ -1,4 +1,4 @@
-"""Every mistake with its path, however the payload is broken."""
+"""Every validation error with its path, however the payload is broken."""
 
 from collections.abc import Sequence
 from typing import Any

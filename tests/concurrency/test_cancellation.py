@@ -1,4 +1,4 @@
-"""Calls that are given up, and servers that go away: nothing is leaked, nobody waits for ever."""
+"""Cancelled calls, and servers that go away: nothing leaks, and no call waits for ever."""
 
 import asyncio
 import contextlib
@@ -199,5 +199,5 @@ async def test_bulk_run_waits_for_a_server_that_was_killed_and_loses_nothing(
             assert bought == ()
         else:
             assert len(bought) <= 1
-    # Only those that were under way, and what it took to see that nobody answers.
+    # Only those in flight, and the attempts that found that the server does not respond.
     assert run.report.placed >= 150 - 20 - 20

@@ -1,4 +1,4 @@
-"""When nothing is sent, and what tries whether it may be sent again."""
+"""The circuit breaker: when it opens, and how it probes the server."""
 
 import asyncio
 import random
@@ -372,7 +372,7 @@ async def test_probe_without_a_result_leaves_it_open_and_the_next_one_is_sent_at
         assert breaker.is_open
     with await breaker.acquire() as probe:
         probe.failed()
-    # It was the first probe that told anything.
+    # It was the first probe with a result.
     assert await refused(breaker) == 10
 
 

@@ -1,4 +1,4 @@
-"""A gather of thousands: every response in its place, connections within their limit."""
+"""A gather of thousands: responses in order, connections within their limit."""
 
 import asyncio
 

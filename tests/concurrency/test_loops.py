@@ -1,4 +1,4 @@
-"""One client on several event loops, in a forked process, on another kind of loop."""
+"""One client on several event loops, in a forked process, and on trio."""
 
 import asyncio
 import gc

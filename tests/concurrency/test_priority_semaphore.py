@@ -1,4 +1,4 @@
-"""The gate: how many are inside, who comes next, and that no place is ever lost."""
+"""The priority semaphore: its width, its order, and that no slot is ever lost."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""How many repeats all calls of a client may make together."""
+"""How many retries all calls of a client may make together."""
 
 import random
 

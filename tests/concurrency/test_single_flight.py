@@ -1,4 +1,4 @@
-"""One create per reference number at a time in a process, and what an earlier one left in doubt."""
+"""One create per reference number at a time in a process, and doubts left by earlier ones."""
 
 import asyncio
 import copy

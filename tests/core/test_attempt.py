@@ -1,4 +1,4 @@
-"""What goes over the wire, what comes back, and an honest word on how far a call got."""
+"""One attempt: the bytes sent and received, and whether the request may have been sent."""
 
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit

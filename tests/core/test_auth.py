@@ -1,4 +1,4 @@
-"""The secrets are put in at the last moment, where each endpoint wants them, and nowhere else."""
+"""Credentials are added when an attempt is sent, where each endpoint requires them."""
 
 import json
 from urllib.parse import parse_qsl, quote, urlsplit

@@ -1,4 +1,4 @@
-"""The order of things around a call, its deadline, and who goes first."""
+"""The stages of a call in order, its deadline, and its priority."""
 
 import asyncio
 import math
@@ -179,7 +179,7 @@ async def test_deadline_that_passes_while_the_event_loop_is_blocked_sends_nothin
             clickpost.with_options(deadline=0.05).orders.create(india_order("R-1"))
         )
         await asyncio.sleep(0.01)
-        # The place is given up, and the deadline passes, before anybody else has a turn.
+        # The slot is released, and the deadline passes, before another task runs.
         first.cancel()
         await asyncio.sleep(0)
         time.sleep(0.1)  # noqa: ASYNC251 - that is the fault

@@ -1,4 +1,4 @@
-"""How many coroutines of the package a call waits in: each costs memory, and a line of traceback.
+"""How many coroutines of the package a waiting call has: each costs memory and a traceback line.
 
 A gather has thousands of calls wait, so a coroutine that only forwards to another is a defect.
 """

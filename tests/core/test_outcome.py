@@ -1,4 +1,4 @@
-"""What became of an attempt and of its call, decided with plain values."""
+"""The outcome of an attempt and of its call, decided with plain values."""
 
 import pytest
 

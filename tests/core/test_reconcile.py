@@ -1,4 +1,4 @@
-"""An order whose create got no answer is looked for before it is sent again, if it is at all."""
+"""An order whose create got no response is looked up before it is resent, if it is resent."""
 
 import asyncio
 from typing import Any
@@ -36,8 +36,8 @@ from tests.helpers.scripted_transport import (
 from tests.sandbox.samples import india_order, world_order
 
 LOST: dict[str, Line] = {
-    "no answer": httpx.ReadError(""),
-    "no answer in time": httpx.ReadTimeout(""),
+    "no response": httpx.ReadError(""),
+    "no response in time": httpx.ReadTimeout(""),
     "a page": httpx.Response(200, text="<html>"),
     "HTTP 504": httpx.Response(504),
     "500": api_response(500),
@@ -273,7 +273,7 @@ async def test_create_that_is_cancelled_on_the_wire_settles_from_its_own_sending
     assert play.times == [0, 30, 70]
 
 
-# --- what the courier said and ClickPost does not understand ----------------------------------
+# --- couriers' errors that ClickPost does not recognise ---------------------------------------
 
 
 @pytest.mark.parametrize(("policy", "sendings"), [({}, 1), ({"retry_unrecognised": True}, 2)])

@@ -1,4 +1,4 @@
-"""When an order is looked up, and whose result an equal create shares, with plain values."""
+"""When an order is looked up, and which result an equal create shares, with plain values."""
 
 import pytest
 

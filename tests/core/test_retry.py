@@ -1,4 +1,4 @@
-"""What is sent again, after which pause, and what is said when that did not help.
+"""What is retried, after which pause, and the error if that did not help.
 
 Everything here happens in virtual time.
 """
@@ -152,8 +152,8 @@ WHAT_HAPPENS: dict[str, tuple[Line, FailureKind]] = {
     "something unforeseen": (RuntimeError("?"), FailureKind.UNEXPECTED),
     "322": (api_response(322, "busy"), FailureKind.COURIER_BUSY),
     "329": (api_response(329, "slow"), FailureKind.COURIER_BUSY),
-    "the answer is lost": (httpx.ReadError(""), FailureKind.NO_RESPONSE),
-    "no answer in time": (httpx.ReadTimeout(""), FailureKind.NO_RESPONSE),
+    "the response is lost": (httpx.ReadError(""), FailureKind.NO_RESPONSE),
+    "no response in time": (httpx.ReadTimeout(""), FailureKind.NO_RESPONSE),
     "HTML": (page(200), FailureKind.UNREADABLE),
     "HTTP 500": (page(500), FailureKind.SERVER_ERROR),
     "HTTP 502": (page(502), FailureKind.SERVER_ERROR),
@@ -199,8 +199,8 @@ async def test_call_is_resent_as_the_retry_table_says(what: str, repeat: Idempot
             is_redirect = what == "HTTP 303" and repeat is Idempotency.SAFE
             assert error.kind is (FailureKind.NOT_SENDABLE if is_redirect else failure)
         else:
-            answer = await clickpost.post(own(repeat), {})
-            assert (len(play.times), answer.waybill, answer.response.attempts) == (2, "W-1", 2)
+            result = await clickpost.post(own(repeat), {})
+            assert (len(play.times), result.waybill, result.response.attempts) == (2, "W-1", 2)
             (pause,) = play.pauses
             low, high = LONG if step is SETTLE else SHORT
             assert low <= pause <= high
@@ -214,9 +214,9 @@ async def test_throttled_call_waits_for_its_retry_after(
 ) -> None:
     play = Play([httpx.Response(429, headers=header), placed()])
     async with playing(play) as clickpost:
-        answer = await clickpost.post(own(repeat), {})
+        result = await clickpost.post(own(repeat), {})
 
-    assert answer.response.attempts == 2
+    assert result.response.attempts == 2
     assert low <= play.pauses[0] <= low + 0.5
 
 
@@ -354,8 +354,8 @@ async def test_only_a_create_is_polled() -> None:
     for repeat in (FREELY, SETTLING, NEVER):
         play = Play([queued(202), placed()])
         async with playing(play) as clickpost:
-            answer = await clickpost.post(own(repeat), {})
-        assert (answer.pending, len(play.times)) == (True, 1)
+            result = await clickpost.post(own(repeat), {})
+        assert (result.pending, len(play.times)) == (True, 1)
 
 
 @virtual_time
@@ -561,7 +561,7 @@ def failing_twice() -> Callable[[str], int]:
 async def test_calls_that_fail_together_each_get_their_own_error() -> None:
     count = failing_twice()
 
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def respond(request: httpx.Request) -> httpx.Response:
         import json
 
         reference = json.loads(request.content)["shipment_details"]["reference_number"]
@@ -571,7 +571,7 @@ async def test_calls_that_fail_together_each_get_their_own_error() -> None:
         return placed(f"W-{reference}", reference)
 
     listener = Listener()
-    async with playing([answer], observers=[listener]) as clickpost:
+    async with playing([respond], observers=[listener]) as clickpost:
         orders = await asyncio.gather(
             *(
                 unguarded(clickpost).orders.create(india_order(f"R-{number}"))

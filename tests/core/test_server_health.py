@@ -1,4 +1,4 @@
-"""A client keeps its calls from drowning a server that is sick: budget, breaker, and how it closes.
+"""A client does not overload a failing server: retry budget, circuit breaker, and its closing.
 
 Everything here happens in virtual time.
 """
@@ -144,7 +144,7 @@ async def test_light_copy_has_no_budget_of_its_own_and_another_host_has() -> Non
 
 SICK: dict[str, Line] = {
     "no connection": httpx.ConnectError(""),
-    "no answer": httpx.ReadError(""),
+    "no response": httpx.ReadError(""),
     "HTTP 503": httpx.Response(503),
     "500": api_response(500),
     "a page": httpx.Response(200, text="<html>"),
@@ -327,7 +327,7 @@ async def test_bulk_run_waits_for_the_server_to_come_back() -> None:
         outcomes, report = await run(clickpost, 300, max_outage=math.inf)
 
     assert {type(outcome) for outcome in outcomes} <= {Placed, Pending}
-    # All but those that found out that nobody answers, and the probes.
+    # All but those that found that the server does not respond, and the probes.
     assert report.placed >= 300 - 20 - 15
     assert len(play.requests) <= 300 * 1.10 + 10
     assert 600 <= now() < 700

@@ -1,4 +1,4 @@
-"""A call that waits for long says so: once, with the reason and the time."""
+"""A call that waits for long is logged once, with the reason and the time."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""A pause that ClickPost asks for is waited for, or ends the calls for which it is too long."""
+"""A pause that ClickPost asks for is waited for, or ends calls for which it is too long."""
 
 import asyncio
 import logging
@@ -216,7 +216,7 @@ async def test_deadline_within_a_pause_reports_when_to_retry(
     retry = RetryPolicy(backoff=1000, max_backoff=1000, max_total_delay=1e6)
     async with playing(play, retry=retry, limiter=NoRateLimit()) as clickpost:
         hasty = clickpost.with_options(deadline=40)
-        # It pauses for its own failure when everybody is told to.
+        # It backs off for its own failure when all calls are paused.
         first = asyncio.create_task(hasty.orders.create(india_order("R-0")))
         await asyncio.sleep(10)
         second = asyncio.create_task(clickpost.orders.create(india_order("R-1")))

@@ -1,4 +1,4 @@
-"""Arguments that go into a query: what cannot be meant is refused before anything is sent."""
+"""Arguments of queries: invalid ones are refused before anything is sent."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Feedback and instructions on failed deliveries: what the samples do not show."""
+"""Feedback and instructions on failed deliveries, beyond the golden samples."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Editing, cancelling, following and counting orders: what the samples do not show."""
+"""Editing, cancelling, following and counting orders, beyond the golden samples."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta

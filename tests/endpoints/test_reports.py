@@ -21,7 +21,7 @@ PENDING = ReportStatus(state="PENDING")
 
 
 class Patient:
-    """A caller whose reports take as many looks as it is told; pauses take no time."""
+    """A caller whose reports are ready after so many polls; pauses take no time."""
 
     def __init__(self, responses: Sequence[ReportStatus]) -> None:
         self.responses = list(responses)

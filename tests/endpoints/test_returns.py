@@ -1,4 +1,4 @@
-"""Polling for returns: what the samples do not show."""
+"""Polling for returns, beyond the golden samples."""
 
 from datetime import UTC, datetime, timedelta
 

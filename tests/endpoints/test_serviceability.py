@@ -1,4 +1,4 @@
-"""What serviceability and delivery predictions make of a response, beside the golden samples."""
+"""Serviceability and delivery predictions, beyond the golden samples."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""A span that is read by windows: no row is missed, none is given out twice."""
+"""A span read by time windows: no row is missed or yielded twice."""
 
 import json
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
@@ -67,7 +67,7 @@ class FakeClickPost:
         self.asked.append(query)
         self.now += self.takes
         if len(self.asked) in self.fails_at:
-            message = "no answer"
+            message = "no response"
             raise NoReplyError(message)
         start, end = int(query["start_date"] or 0), int(query["end_date"] or 0)
         assert 0 < end - start <= 1800
@@ -492,7 +492,7 @@ def test_no_row_is_missed_over_restarts_with_more_rows_than_a_checkpoint_remembe
 
 @define
 class FakeLists(FakeClickPost):
-    """Answers every window with the same rows, whoever asks."""
+    """Returns the same rows for every window."""
 
     rows: Sequence[Mapping[str, Any]] = ()
 

@@ -1,4 +1,4 @@
-"""The faults that a call may meet, and where each of them is played."""
+"""The catalogue of faults, and the tests that inject each."""
 
 import ast
 from collections.abc import Iterator

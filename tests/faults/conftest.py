@@ -1,4 +1,4 @@
-"""What goes wrong on real sockets goes wrong on both transports of this package."""
+"""Faults on real sockets are injected over both transports of this package."""
 
 import pytest
 

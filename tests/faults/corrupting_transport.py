@@ -1,7 +1,7 @@
-"""A sandbox that works, and answers that are spoilt on their way back.
+"""A working sandbox whose responses are corrupted on their way back.
 
-The order has arrived, and its label is bought, whatever the answer looks like: the worst case for
-whoever has to tell what became of it.
+The order has arrived, and its label is bought, whatever the response looks like: the worst case for
+finding out its outcome.
 """
 
 import json
@@ -24,7 +24,7 @@ FOREVER = 10_000
 
 @define
 class Spoiling(httpx.AsyncBaseTransport):
-    """Hands calls to a sandbox, and spoils its first answers."""
+    """Passes calls to a sandbox, and corrupts its first responses."""
 
     spoil: Spoil
     times: int = 1
@@ -92,7 +92,7 @@ def with_json(change: Callable[[dict[str, Any]], Any]) -> Spoil:
 
 
 def beside(response: Mapping[str, Any], **others: Any) -> dict[str, Any]:
-    """Return an answer with other things in it; `...` leaves one out."""
+    """Return a response with other fields; `...` leaves one out."""
     return {name: value for name, value in {**response, **others}.items() if value is not ...}
 
 
@@ -105,7 +105,7 @@ async def outcome_of(clickpost: ClickPost, reference_number: str) -> CreatedOrde
 
 
 async def survives(spoil: Spoil, times: int) -> CreatedOrder:
-    """Place an order whose first answers are spoilt, and check it against the ledger."""
+    """Place an order whose first responses are corrupted, and check it against the ledger."""
     transport = Spoiling(spoil, times)
     async with transport.client() as clickpost:
         order = await clickpost.orders.create(india_order("R-1"))
@@ -116,7 +116,7 @@ async def survives(spoil: Spoil, times: int) -> CreatedOrder:
 
 
 async def stays_unknown(spoil: Spoil) -> ClickPostError:
-    """Place an order whose answers are spoilt for ever, and check that nobody calls it rejected."""
+    """Place an order whose responses are all corrupted, and check that it is never rejected."""
     transport = Spoiling(spoil, FOREVER)
     async with transport.client() as clickpost:
         with pytest.raises(ClickPostError) as caught:

@@ -1,4 +1,4 @@
-"""Orders on their way through a door that misbehaves, held against the sandbox's ledger."""
+"""Orders sent to a sandbox with injected faults, checked against its ledger."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ def _open(reference: str, number: int) -> Line | None:
 class Door(httpx.AsyncBaseTransport):
     """Stands before a sandbox that works on when its caller has given up, as over a socket.
 
-    `books` are the references whose calls reach the sandbox although the door answers them.
+    `books` are the references whose calls reach the sandbox although they get another response.
     """
 
     sandbox: Sandbox = field(factory=Sandbox)

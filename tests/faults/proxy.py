@@ -1,4 +1,4 @@
-"""What stands between a client and a real sandbox, and spoils the line between them."""
+"""A proxy between a client and a real sandbox that injects faults into their connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,7 +26,7 @@ class Line:
     port: int
 
     async def response(self) -> bytes:
-        """Have the sandbox answer it."""
+        """Pass it to the sandbox, and return the response."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(self.call)

@@ -1,4 +1,4 @@
-"""A: what ClickPost and its couriers answer, in virtual time; the ledger has the truth."""
+"""A: responses of ClickPost and its couriers, in virtual time, checked against the ledger."""
 
 import asyncio
 from collections.abc import Mapping
@@ -225,7 +225,7 @@ async def test_a05_refusal_of_a_courier_is_rejected_with_its_message_and_not_ret
     refused, odd = outcomes["R-COURIER-REFUSES"], outcomes["R-COURIER-ODD"]
     assert isinstance(refused, Rejected)
     assert "the shipment was not accepted" in refused.reasons[0]
-    # 354: nobody knows what the courier did.
+    # 354: it is unknown what the courier did.
     assert isinstance(odd, Unknown)
     assert isinstance(odd.error, CourierError)
     assert (report.requests, sandbox.ledger()) == (2, {})

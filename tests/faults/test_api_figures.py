@@ -1,4 +1,4 @@
-"""What faults of every kind together come to, in numbers: a thousand orders, in virtual time."""
+"""All faults together, in figures: a thousand orders, in virtual time."""
 
 import asyncio
 import random

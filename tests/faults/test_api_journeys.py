@@ -1,4 +1,4 @@
-"""Chapter A, from an order's side: what its sender sees, and what the ledger has."""
+"""Chapter A for single orders: the outcome reported, checked against the ledger."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ async def refused(door: Door, reference: str, **settings: Any) -> ClickPostError
     return caught.value
 
 
-# --- A01: turned away ---------------------------------------------------------------------------
+# --- A01: throttled -----------------------------------------------------------------------------
 
 NOON = "Wed, 21 Oct 2026 12:00:00 GMT"
 RETRY_AFTER = {
@@ -70,7 +70,7 @@ async def test_a01_throttled_orders_are_placed_once_in_any_form_of_retry_after(
 
     keeps_faith(door, outcomes)
     assert (report.placed, report.unknown, report.duplicates_avoided) == (20, 0, 0)
-    # What was turned away is not in doubt, so nobody looks for it.
+    # A throttled order is not in doubt, so it is not looked up.
     assert (door.posts, stats.reconciliations) == (60, 0)
 
 
@@ -336,10 +336,10 @@ ENDS: dict[str, tuple[Line, type[object]]] = {
     "323": (placed("W-1", "R-1", 323), Placed),
     "319": (api_response(319, "not served"), Rejected),
     "354": (api_response(354, "odd"), Unknown),
-    # What was recorded is not undone by a poll that nobody took.
+    # A poll that was not made does not undo what was recorded.
     "301": (api_response(301, "wrong key"), Pending),
     "322": (api_response(322, "busy"), Unknown),
-    "no answer": (httpx.ReadError(""), Unknown),
+    "no response": (httpx.ReadError(""), Unknown),
     "429": (httpx.Response(429), Pending),
     "no connection": (httpx.ConnectError(""), Pending),
 }

@@ -1,4 +1,4 @@
-"""Chapter A, what is bought twice or done twice if it is repeated too early, or at all."""
+"""Chapter A, races: what is bought or done twice if it is retried too early, or at all."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def most_bought(sandbox: Sandbox) -> int:
     return max(len(waybills) for waybills in sandbox.ledger().values())
 
 
-# --- A14: a server that records a reference only after its courier has answered ------------------
+# --- A14: a server that records a reference only after its courier has responded -----------------
 
 
 @pytest.mark.fault("A14")
@@ -48,7 +48,7 @@ async def test_a14_run_buys_no_label_twice_where_settling_outlasts_the_courier(
         await anyio.sleep(600)
 
     keeps_faith(door, outcomes)
-    # Looked for at once none was found: the courier had not answered yet.
+    # Looked up at once, it was not found: the courier had not responded yet.
     assert (report.placed + report.already_placed, report.unknown) == (15, 0)
     assert door.posts > 15
 
@@ -96,7 +96,7 @@ async def test_a14_order_that_is_never_resent_is_bought_once_by_any_courier(
         assert (door.posts, report.rejected, report.pending) == (15, 0, 0)
         for outcome in outcomes.values():
             if isinstance(outcome, Unknown):
-                # Not to be sent again by anybody who has not looked first.
+                # Not to be resent without a look-up first.
                 assert (outcome.error.outcome, outcome.error.safe_to_retry_in) == (
                     Outcome.UNKNOWN,
                     None,
@@ -198,7 +198,7 @@ async def test_a16_cancellation_decided_later_is_requested_once() -> None:
 
 
 RESPONSES: dict[str, Line] = {
-    "no answer": httpx.ReadError(""),
+    "no response": httpx.ReadError(""),
     "HTTP 500": httpx.Response(500),
     "code 500": api_response(500),
     "a page": httpx.Response(200, text="<html>"),

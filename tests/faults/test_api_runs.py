@@ -1,4 +1,4 @@
-"""Chapter A, from a run's side: keys, codes and outages that meet many orders at once."""
+"""Chapter A for bulk runs: keys, codes and outages that affect many orders at once."""
 
 import asyncio
 import math
@@ -149,7 +149,7 @@ async def test_a13_undocumented_code_leaves_its_order_unknown_and_stops_no_other
 
 
 def slow(sandbox: Sandbox, median: float, p99: float) -> Door:
-    """Return a door behind which answers take their time: half of them more than the median."""
+    """Return a sandbox whose responses are slow: half of them slower than the median."""
     chance = random.Random(19)
     # A log-normal distribution has its p99 at 2.33 standard deviations.
     spread = (p99 / median) ** (1 / 2.33)
@@ -206,7 +206,7 @@ OUTAGES: dict[str, dict[str, Any]] = {
     "nothing is booked": {"server_error": 1.0},
     "all is booked": {"oops": 1.0},
     "some is booked": {"server_error": 0.3, "gateway": 0.5, "busy": 1.0},
-    "no answer": {"drop_before": 0.5, "drop_after": 1.0},
+    "no response": {"drop_before": 0.5, "drop_after": 1.0},
 }
 
 
@@ -218,7 +218,7 @@ async def outage(how: str, *, guarded: bool = True) -> tuple[Door, dict[str, Ord
     async with door.client() as clickpost:
         if not guarded:
             unguarded(clickpost)
-        # Longer than a run waits by default for somebody who does not respond at all.
+        # Longer than a run waits by default for a server that does not respond at all.
         outcomes, report = await run(clickpost, orders(COUNT), max_outage=math.inf)
     healing.cancel()
     return door, outcomes, report

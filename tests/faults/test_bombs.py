@@ -1,6 +1,6 @@
-"""Chapter P, sizes: small answers that unpack to large ones, and large ones.
+"""Chapter P, sizes: small responses that unpack to large ones, and large responses.
 
-An order whose answer is too large has arrived all the same: it is unknown, never rejected.
+An order whose response is too large has arrived nevertheless: it is unknown, never rejected.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from tests.helpers.server_behaviours import responds_with
 from tests.helpers.transports import TRANSPORTS, Transport, on_every_transport
 from tests.sandbox.samples import india_order
 
-# A process of its own calls as often as it is told, and says how much memory that took at most:
-# this one has other things in it. Linux tells the most that a process ever had, as VmHWM.
+# A separate process makes the calls and prints its peak memory, since this one holds other things.
+# Linux reports the peak memory of a process as VmHWM.
 CALLER = """
 import asyncio, sys
 import httpx
@@ -67,7 +67,7 @@ callers = {
 asyncio.run(main(callers[sys.argv[1]], *sys.argv[2:]))
 """
 
-needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells VmHWM")
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports VmHWM")
 
 
 async def called(who: str, *talks: Talk) -> tuple[list[str], int]:

@@ -1,7 +1,6 @@
-"""X: calls that are given up, wherever they are, and clients that are used in odd ways.
+"""Chapter X: calls cancelled at any point, and clients used in unusual ways.
 
-What a call that was given up came to is told to observers; the sandbox's ledger says whether that
-is true.
+Observers get the outcome of a cancelled call, which is checked against the sandbox's ledger.
 """
 
 import asyncio
@@ -49,7 +48,7 @@ def at(server: Any, sandbox: Sandbox | None = None, **settings: Any) -> ClickPos
 
 
 async def turns(count: int) -> None:
-    """Let everybody else go on for so many rounds of the event loop."""
+    """Let the other tasks run for so many iterations of the event loop."""
     for _ in range(count):
         await asyncio.sleep(0)
 
@@ -352,7 +351,7 @@ async def test_x11_blocked_event_loop_buys_no_second_label(look_up: bool) -> Non
     ):
         call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
         await until(lambda: sandbox.traffic.in_flight)
-        # The answer comes meanwhile, and every timer rings at once when it is over.
+        # The response arrives meanwhile, and every timer fires at once when it is over.
         time.sleep(0.5)  # noqa: ASYNC251 - that is the fault
         order = await call
 

@@ -1,4 +1,4 @@
-"""The catalogue is whole: no fault without a test or a reason, no table that says otherwise."""
+"""The catalogue is complete: every fault has a test or a reason, and the table matches."""
 
 from pathlib import Path
 

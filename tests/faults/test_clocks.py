@@ -1,4 +1,4 @@
-"""C: clocks that jump, differ, or say odd things."""
+"""Chapter C: clocks that jump, differ, or are wrong."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Chapter C, a wall clock that jumps about: everything takes the course it would take anyway."""
+"""Chapter C: a wall clock that jumps changes nothing."""
 
 import itertools
 import random

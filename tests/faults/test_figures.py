@@ -1,4 +1,4 @@
-"""What the faults come to in numbers: nothing lost, nothing twice, no storm. All seeded."""
+"""Faults in figures, seeded: no order lost or bought twice, no retry storm."""
 
 import asyncio
 import random

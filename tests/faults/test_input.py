@@ -1,7 +1,7 @@
 """Chapter S: bad input, and what must not be shown.
 
-What a caller hands in changes neither where a call goes nor what else it says; what cannot be said
-is refused before anything leaves; and what a server repeats of persons is not passed on.
+An argument changes neither the destination of a call nor another field; what is not JSON is refused
+before anything is sent; and personal data that a server echoes is redacted.
 """
 
 import contextlib

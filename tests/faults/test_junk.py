@@ -1,6 +1,6 @@
-"""Chapter P, junk: what looks like JSON, and can be read in two ways, or not to its end.
+"""Chapter P, junk: bodies that look like JSON and are ambiguous or truncated.
 
-An order whose answer is refused has arrived all the same: it is unknown, never rejected.
+An order whose response is unreadable has arrived nevertheless: it is unknown, never rejected.
 """
 
 import json
@@ -24,7 +24,7 @@ from tests.faults.corrupting_transport import (
 
 
 def beginning(text: bytes) -> Spoil:
-    """Put something first into the answer's object."""
+    """Put something first into the response's object."""
     return rewritten(lambda body: b"{" + text + b"," + body[1:])
 
 
@@ -44,7 +44,7 @@ JUNK = {
     "two results": beginning(b'"result":{"waybill":"W-9"}'),
     "two of anything": beginning(b'"a":{"b":[{"c":1,"c":1}]}'),
     "words after it": rewritten(lambda body: body + b"<!-- cached -->"),
-    "two answers": rewritten(lambda body: body + body),
+    "two responses": rewritten(lambda body: body + body),
     "single quotes": rewritten(lambda body: body.replace(b'"', b"'")),
 }
 

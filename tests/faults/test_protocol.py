@@ -1,4 +1,4 @@
-"""Chapter P: an answer came, and what it says is not what was agreed.
+"""Chapter P: responses that break the documented protocol.
 
 Whatever came back, the order was placed: it may be called unknown, never rejected and never done
 without its waybill, and asking again must not buy a second label.
@@ -96,7 +96,7 @@ async def test_p01_control_without_look_up_and_resend_the_order_is_lost() -> Non
         with pytest.raises(UnreadableReplyError):
             await clickpost.orders.create(india_order("R-1"))
 
-    assert list(transport.sandbox.ledger()) == ["R-1"]  # bought, and nobody has its waybill
+    assert list(transport.sandbox.ledger()) == ["R-1"]  # bought, and its waybill is lost
 
 
 # --- P02 ----------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""T: the line between the client and ClickPost, over real TCP; the ledger has the truth."""
+"""Chapter T: faults of the connection, over real TCP, checked against the ledger."""
 
 import asyncio
 import socket
@@ -173,7 +173,7 @@ async def test_t05_connection_that_is_closed_unread_leaves_the_order_in_doubt_an
 ) -> None:
     async with proxied(on_accept=act) as proxy:
         order = await survives(proxy)
-    # Headers had been written: the client cannot know that nobody read them.
+    # Headers had been written: the client cannot know that they were not read.
     assert order.response.attempts == 2
     async with proxied(on_accept=act) as proxy:
         await is_left_alone(proxy)
@@ -196,7 +196,7 @@ async def test_t06_reset_in_the_middle_of_the_call_leaves_it_in_doubt() -> None:
 
 
 async def closes_after(line: Line) -> None:
-    """Close without an answer, unbooked."""
+    """Close without a response, unbooked."""
 
 
 async def resets_after(line: Line) -> None:
@@ -329,7 +329,7 @@ async def test_t10_late_response_is_ignored_and_its_order_found() -> None:
     assert order.response.attempts >= 2
 
 
-# --- answers that are cut, garbled, slow --------------------------------------------------------
+# --- responses that are cut, garbled, slow ------------------------------------------------------
 
 
 async def half_a_head(line: Line) -> None:
@@ -472,7 +472,7 @@ async def test_t17_flapping_network_gets_no_retry_storm_and_all_orders() -> None
             outcomes = [outcome async for outcome in run]
 
     unsent = [one for one in outcomes if not isinstance(one, Placed)]
-    # Each time the network goes, those under way find out, and nobody else.
+    # Each time the network fails, only the calls in flight notice.
     assert {getattr(one, "error", None).__class__ for one in unsent} <= {NotSentError}
     assert len(outcomes) == 500
     assert run.report.placed >= 400
@@ -527,7 +527,7 @@ async def test_t21_proxy_of_the_environment_sees_nothing(monkeypatch: pytest.Mon
     assert len(seen) == 1
 
 
-# --- answers to other calls ---------------------------------------------------------------------
+# --- responses to other calls -------------------------------------------------------------------
 
 
 @pytest.mark.fault("T22")

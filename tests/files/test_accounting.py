@@ -1,4 +1,4 @@
-"""Every row of a file is accounted for, and what is read is what was written, or is refused."""
+"""Every row of a file is accounted for: read as it was written, or refused."""
 
 import csv
 import datetime as dt

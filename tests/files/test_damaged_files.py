@@ -1,4 +1,4 @@
-"""Files as they come from spreadsheets and shops: read, or refused with what to do."""
+"""Files as spreadsheets and shops export them: read, or refused with advice."""
 
 import datetime as dt
 import io

@@ -1,4 +1,4 @@
-"""Whose export a file is, and the map to begin with."""
+"""Recognising exports of shop systems, and starter maps."""
 
 import csv
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def test_own_columns_are_recognised() -> None:
 
 
 def filled_in(text: str) -> str:
-    """Fill a map in as somebody would, with the examples of the template."""
+    """Fill in a map with the examples of the template."""
     examples = {guide.name: guide.india for guide in GUIDES}
     lines = []
     for line in text.splitlines():

@@ -1,4 +1,4 @@
-"""A file to begin with."""
+"""The template of an order file."""
 
 import datetime as dt
 import io

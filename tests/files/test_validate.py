@@ -1,4 +1,4 @@
-"""Every mistake of a file, before anything is sent."""
+"""Every error of a file is found before anything is sent."""
 
 import io
 import json

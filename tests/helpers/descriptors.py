@@ -1,4 +1,4 @@
-"""Count what this process has open."""
+"""Counts the open file descriptors of this process."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What must hold on every event loop is run on every one that is installed."""
+"""Runs a test on every event loop that is installed."""
 
 import asyncio
 from collections.abc import Callable, Mapping

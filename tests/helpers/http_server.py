@@ -1,4 +1,4 @@
-"""A server on this machine that speaks bytes, and breaks off wherever a test wants it to."""
+"""A raw server on loopback that can break off anywhere in a response."""
 
 import asyncio
 import json
@@ -68,7 +68,7 @@ Talk = Callable[[Peer], Awaitable[None]]
 def http(
     body: bytes = b"", status: str = "200 OK", *, length: int | None = None, **headers: str
 ) -> bytes:
-    """Write an answer; `length` is what it claims to be long."""
+    """Return a response; `length` is the Content-Length that it claims."""
     all_headers = {"content-length": str(len(body) if length is None else length)} | {
         name.replace("_", "-"): value for name, value in headers.items()
     }
@@ -155,7 +155,7 @@ async def serving(talk: Talk = well, *, port: int = 0) -> AsyncIterator[Server]:
 
 
 def closed_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port on which no server listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port

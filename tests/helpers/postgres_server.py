@@ -1,4 +1,4 @@
-"""A real PostgreSQL server of the tests' own, from Debian's package or any other on the path."""
+"""A real PostgreSQL server for tests, from Debian's package or the path."""
 
 import os
 import pwd
@@ -78,7 +78,7 @@ class PostgresServer:
                 time.sleep(0.01)
             else:
                 return self
-        pytest.fail("PostgreSQL did not answer within 10 s of its start")
+        pytest.fail("PostgreSQL did not respond within 10 s of its start")
 
     def __exit__(
         self,

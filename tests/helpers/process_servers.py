@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# Serves until it is written a line, then tells what it saw.
+# Serves until a line is written to it, then prints what it received.
 _SCRIPT = """
 import json, sys
 from clickpost_async.sandbox import Sandbox, Served

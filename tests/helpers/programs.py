@@ -1,4 +1,4 @@
-"""Programs that some tests start: where one is missing, its tests are skipped and said to be.
+"""Programs that some tests start; tests whose program is missing are skipped, and listed.
 
 With `CI=true` nothing may be left out: a missing program fails the tests that need it.
 """

@@ -1,4 +1,4 @@
-"""A proxy on this machine: passes bytes on as it is asked to, or refuses to in one of many ways."""
+"""A proxy on loopback: forwards bytes, or refuses in one of several ways."""
 
 import asyncio
 import base64
@@ -45,7 +45,7 @@ class Proxy:
         try:
             await self._serve(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # somebody hung up, or the test is over
+            pass  # the client disconnected, or the test is over
         finally:
             self._tasks.discard(task)
             self.open -= 1

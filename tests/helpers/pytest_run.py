@@ -1,4 +1,4 @@
-"""Runs pytest in a folder of a user's, in an environment without settings of ClickPost."""
+"""Runs pytest in a user's folder, in an environment without ClickPost settings."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A real redis-server of the tests' own, to be stopped, killed, frozen and started again."""
+"""A real redis-server for tests, which can be stopped, killed, frozen and restarted."""
 
 import os
 import shutil
@@ -53,7 +53,7 @@ class RedisServer:
         return program("redis-server")
 
     def start(self) -> None:
-        """Start it with what it has saved, and return when it answers."""
+        """Start it with what it has saved, and return when it responds."""
         settings = {"save": "", "dir": self._directory, "daemonize": "no", **self._settings}
         if "cluster_enabled" in settings:
             settings["cluster_port"] = str(self.bus)
@@ -74,7 +74,7 @@ class RedisServer:
                 time.sleep(0.01)
             else:
                 return
-        pytest.fail("redis-server did not answer within a minute of its start")
+        pytest.fail("redis-server did not respond within a minute of its start")
 
     def kill(self) -> None:
         """End it with SIGKILL, asleep or not: what it had not saved is lost."""
@@ -89,7 +89,7 @@ class RedisServer:
         self.start()
 
     def freeze(self) -> None:
-        """Stop it with SIGSTOP: it takes connections and answers nothing."""
+        """Stop it with SIGSTOP: it accepts connections and does not respond."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:

@@ -1,4 +1,4 @@
-"""Answers played in order by httpx's own mock transport, which also works in virtual time."""
+"""Scripted responses, played in order by httpx's mock transport; works in virtual time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -18,7 +18,7 @@ Line = httpx.Response | Exception | Callable[[httpx.Request], Awaitable[httpx.Re
 
 
 def api_response(status: int, message: str = "", **beside: Any) -> httpx.Response:
-    """Answer with ClickPost's envelope under HTTP 200."""
+    """Return a response in ClickPost's envelope, under HTTP 200."""
     meta = {"status": status, "message": message, "success": status in (200, 202)}
     return httpx.Response(200, json={"meta": meta, **beside})
 
@@ -41,9 +41,9 @@ async def never_responds(request: httpx.Request) -> httpx.Response:
 
 @define
 class Play:
-    """Plays its lines, the last one again and again, and notes when each call came.
+    """Plays its lines in order, the last one repeatedly, and records when each call came.
 
-    Looking up an order by its reference number is no part of the play: `knows` answers that.
+    Look-ups by reference number are not part of the play: they get the response `knows`.
     """
 
     lines: list[Line] = field(converter=list)
@@ -73,7 +73,7 @@ class Play:
 
 
 def playing(play: Play | Iterable[Line], **settings: Any) -> ClickPost:
-    """Return a client whose calls are answered by a play."""
+    """Return a client whose calls get the responses of a play."""
     play = play if isinstance(play, Play) else Play(play)
     return ClickPost("acme", KEY, transport=httpx.MockTransport(play), **settings)
 
@@ -86,14 +86,14 @@ class Unbreakable(CircuitBreaker):
 
 
 def unbreakable(clickpost: ClickPost) -> ClickPost:
-    """Take a client's breaker away."""
+    """Disable a client's circuit breaker."""
     for guard in clickpost._runtime.health.values():
         object.__setattr__(guard, "breaker", Unbreakable())
     return clickpost
 
 
 def unguarded(clickpost: ClickPost) -> ClickPost:
-    """Take away what keeps a client from drowning a sick server: the control of many tests."""
+    """Disable a client's retry budget and circuit breaker: the control of many tests."""
     for guard in clickpost._runtime.health.values():
         object.__setattr__(guard, "budget", RetryBudget(1.0, 1e9, 1e9))
     return unbreakable(clickpost)
@@ -101,7 +101,7 @@ def unguarded(clickpost: ClickPost) -> ClickPost:
 
 @define
 class Listener:
-    """An observer that remembers."""
+    """An observer that keeps the events."""
 
     events: list[Event] = field(factory=list)
 

@@ -1,4 +1,4 @@
-"""What a server may do to a call, and what is known of the call afterwards."""
+"""What a server may do to a call, and the error that the call ends in."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ def responds_with(*parts: bytes) -> Callable[[Peer], Any]:
 
 
 async def closes_at_once(peer: Peer) -> None:
-    """Say nothing."""
+    """Close without a response."""
 
 
 async def resets_at_once(peer: Peer) -> None:

@@ -235,7 +235,7 @@ def _keeps(rules: tuple[Any, ...], value: Any) -> bool:
 
 
 def _needed(kind: type[RequestModel]) -> list[FieldSpec]:
-    """Return the fields without a default, and those that are written though nobody said them."""
+    """Return the fields without a default, and those that are written even if not given."""
     defaults = {attribute.name: attribute.default for attribute in attrs.fields(kind)}
     return [spec for spec in specs(kind) if defaults[spec.name] is not None]
 

@@ -152,7 +152,7 @@ class Copy:
 
 def _write(path: Path, source: str) -> None:
     path.write_text(source, "utf-8")
-    # Bytecode is told apart by seconds and size only, which two mutants may share.
+    # Bytecode is distinguished by seconds and size only, which two mutants may share.
     for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
         compiled.unlink()
 

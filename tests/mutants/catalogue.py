@@ -1,4 +1,4 @@
-"""The fixed list of mutants: small changes to the code that some test has to notice.
+"""The fixed list of mutants: small changes to the code that a test must detect.
 
 The list is in the TOML files beside this module. A mutant replaces a snippet of one module, which
 has to occur there exactly once. White space and trailing commas do not count when it is looked for,

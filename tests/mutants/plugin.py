@@ -1,4 +1,4 @@
-"""What pytest is told when it runs on a mutated copy of the tree."""
+"""The pytest plugin of runs on a mutated copy of the tree."""
 
 import importlib.util
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Applications: what shops do with the client, wisely or not."""
+"""Applications: how shops use the client, well or badly."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence

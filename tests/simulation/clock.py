@@ -1,4 +1,4 @@
-"""Machines and their clocks, which can be set, suspended and started anew."""
+"""Machines and their clocks, which can be set, suspended and restarted."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""ClickPost and its couriers: what they answer, what they book, and what they know when."""
+"""ClickPost and its couriers: their responses, bookings, and when an order is recorded."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Disks: what is on them when a process is killed, and when the power goes.
+"""Disks: their contents after a process is killed, and after a power loss.
 
 Journals are real SQLite files in a folder of shared memory. Their connections are watched: at every
 commit the process may be killed, before it or after it, and a commit without `PRAGMA synchronous`

@@ -1,4 +1,4 @@
-"""What has happened, as the judge reads it: orders sent, labels bought, calls made, runs done."""
+"""The history that is judged: orders sent, labels bought, calls made, runs completed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The network between a client and ClickPost: what can go wrong there, and how often it does."""
+"""The network between a client and ClickPost: its faults, and how often they occur."""
 
 import contextlib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Orders: what they say, and how ClickPost and its courier treat each."""
+"""Orders: their contents, and how ClickPost and its courier treat each."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""A process of the world: loops and clocks and globals of its own, and an end at any moment."""
+"""A simulated process: its own event loops, clocks and globals, killed at any moment."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""A Redis that can be flushed, restarted with an old memory, slowed down, and taken away.
+"""A Redis that can be flushed, restarted with old data, slowed down, and made unreachable.
 
 It speaks Redis' own protocol to the real redis-py, over simulated connections, and runs the real
 Lua scripts in Lua 5.1, as Redis does. It knows the commands that the package uses.

@@ -1,4 +1,4 @@
-"""Connections to the simulated Redis, and the protocol that is spoken there."""
+"""Connections to the simulated Redis, and their protocol."""
 
 import asyncio
 from collections.abc import Callable

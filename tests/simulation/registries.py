@@ -1,4 +1,4 @@
-"""What the code keeps for a whole process, in its modules: each simulated process has its own.
+"""The process-wide state of the package's modules: each simulated process has its own.
 
 Found by looking: containers that are empty when their module has been imported, and objects of the
 package's own classes that are not frozen.

@@ -1,4 +1,4 @@
-"""What is played: single calls, runs without a journal, runs that are killed and go on."""
+"""The scenarios: single calls, runs without a journal, killed runs that resume."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence

@@ -1,4 +1,4 @@
-"""Processes that share one rate in Redis, while it is slow, away, or has forgotten."""
+"""Processes that share a rate in a Redis that is slow, unreachable or emptied."""
 
 import asyncio
 

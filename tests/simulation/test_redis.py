@@ -1,4 +1,4 @@
-"""The simulated Redis answers as a real one does, and runs the same scripts."""
+"""The simulated Redis responds as a real one does, and runs the same scripts."""
 
 import heapq
 import re

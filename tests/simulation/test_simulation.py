@@ -1,4 +1,4 @@
-"""The simulator itself: the same seed plays the same course, and it sees what is not protected."""
+"""The simulator: a seed always gives the same schedule, and missing protections are found."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""One client's way to ClickPost: what httpx's own transport is in a real process."""
+"""A client's transport to the simulated ClickPost, in place of httpx's own."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""A fleet on a Redis that evicts, fails over to a replica that lags, or answers late."""
+"""A fleet on a Redis that evicts, fails over to a lagging replica, or responds late."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The world: one virtual time, one source of chance, and the order in which all things happen."""
+"""The world: one virtual time, one source of randomness, one order of events."""
 
 import gc
 import hashlib

@@ -1,4 +1,4 @@
-"""Never run: what type checkers make of the public surface.
+"""Never run: how type checkers see the public surface.
 
 Every `type: ignore` here is a mistake that a user could make; a checker that stops telling of it
 makes the comment unused, which is an error.
@@ -207,7 +207,7 @@ async def enter() -> None:
 
 @frozen(kw_only=True, repr=False)
 class Weather(ResponseModel):
-    """An answer that the package does not know."""
+    """A response of a custom endpoint."""
 
     degrees: float | None = None
 

@@ -1,4 +1,4 @@
-"""A lock on a file, also where the operating system has Windows' kind."""
+"""A file lock, also with Windows' kind of locks."""
 
 import errno
 import importlib

@@ -1,4 +1,4 @@
-"""What is written about orders is its owner's alone, whatever was there before."""
+"""Files about orders are readable by their owner only, whatever was there before."""
 
 import os
 import stat
