@@ -12,7 +12,7 @@ from clickpost_async._codec.envelope import only_row
 from clickpost_async._codec.file_types import Download, FileType
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import DeadlineError, InvalidRequestError, Problem, RefusedError
-from clickpost_async.structures.reports import Report, ReportStatus, RequestedReport
+from clickpost_async.structures.reports import ReportRequest, ReportStatus, RequestedReport
 
 Reference = RequestedReport | int | str
 
@@ -30,7 +30,7 @@ def _only_or_none_yet(body: Mapping[str, Any]) -> Any:
 REQUEST = Post(
     "/v1/reports/enterprise_dashboard_report/",
     name="reports.request",
-    takes=Report,
+    takes=ReportRequest,
     returns=RequestedReport,
     extract=_requested,
     auth=Auth.KEY,
@@ -59,10 +59,10 @@ _is_number = re.compile(r"\d{1,19}", re.ASCII).fullmatch
 class Reports(Namespace):
     """`clickpost.reports`."""
 
-    async def request(self, report: Report | Mapping[str, Any]) -> RequestedReport:
+    async def request(self, report: ReportRequest | Mapping[str, Any]) -> RequestedReport:
         """Request a report on the shipments updated within at most 24 hours.
 
-        `Report.between(start, end)` takes times with a zone; a plain mapping has strings in UTC.
+        `ReportRequest.between(start, end)` takes times with a zone; a plain mapping has UTC text.
         Two requests make two reports, so it is never resent.
 
         Raises:

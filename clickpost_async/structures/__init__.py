@@ -95,8 +95,8 @@ if TYPE_CHECKING:
     from clickpost_async.structures.pickups import WorldPickupOrder as WorldPickupOrder
     from clickpost_async.structures.pickups import WorldPickupPlace as WorldPickupPlace
     from clickpost_async.structures.pickups import WorldPickupShipment as WorldPickupShipment
-    from clickpost_async.structures.reports import Report as Report
     from clickpost_async.structures.reports import ReportFilters as ReportFilters
+    from clickpost_async.structures.reports import ReportRequest as ReportRequest
     from clickpost_async.structures.reports import ReportStatus as ReportStatus
     from clickpost_async.structures.reports import RequestedReport as RequestedReport
     from clickpost_async.structures.returns import RaisedReturn as RaisedReturn

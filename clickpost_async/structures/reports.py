@@ -61,8 +61,8 @@ class ReportFilters(RequestModel):
 
 
 @frozen(kw_only=True, repr=False)
-class Report(RequestModel):
-    """A request for a report; `Report.between(start, end)` makes one from two datetimes.
+class ReportRequest(RequestModel):
+    """A request for a report; `ReportRequest.between(start, end)` makes one from two datetimes.
 
     Without `fields` it has every column. There is one kind of report only.
     """

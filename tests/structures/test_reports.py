@@ -6,13 +6,13 @@ import pytest
 from clickpost_async import InvalidRequestError, structure, unstructure
 from clickpost_async._codec.converter import structure_response
 from clickpost_async.structures import ResponseInfo
-from clickpost_async.structures.reports import Report, ReportStatus
+from clickpost_async.structures.reports import ReportRequest, ReportStatus
 
 IST = timezone(timedelta(hours=5, minutes=30))
 
 
 def test_times_are_written_in_utc_whatever_their_zone() -> None:
-    report = Report.between(
+    report = ReportRequest.between(
         datetime(2026, 3, 1, 5, 30, tzinfo=IST), datetime(2026, 3, 2, 5, 30, tzinfo=IST)
     )
     assert unstructure(report) == {
@@ -27,7 +27,7 @@ def test_times_are_written_in_utc_whatever_their_zone() -> None:
 
 def test_times_without_a_zone_are_refused_together() -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        Report.between(datetime(2026, 3, 1), datetime(2026, 3, 2))  # noqa: DTZ001 - refused
+        ReportRequest.between(datetime(2026, 3, 1), datetime(2026, 3, 2))  # noqa: DTZ001 - refused
     assert [problem.path for problem in caught.value.problems] == ["start", "end"]
 
 
@@ -37,10 +37,10 @@ def test_times_without_a_zone_are_refused_together() -> None:
 def test_report_spans_a_day_at_most(seconds: int, legal: bool) -> None:
     start = datetime(2026, 3, 1, tzinfo=UTC)
     if legal:
-        Report.between(start, start + timedelta(seconds=seconds))
+        ReportRequest.between(start, start + timedelta(seconds=seconds))
     else:
         with pytest.raises(InvalidRequestError, match="updated_at_end_time"):
-            Report.between(start, start + timedelta(seconds=seconds))
+            ReportRequest.between(start, start + timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(
@@ -49,14 +49,14 @@ def test_report_spans_a_day_at_most(seconds: int, legal: bool) -> None:
 def test_time_in_another_form_is_refused(text: str) -> None:
     filters = {"updated_at_start_time": text, "updated_at_end_time": "2026-03-02 00:00:00"}
     with pytest.raises(InvalidRequestError) as caught:
-        structure({"filters": filters}, Report)
+        structure({"filters": filters}, ReportRequest)
     assert [problem.path for problem in caught.value.problems] == ["filters.updated_at_start_time"]
 
 
 def test_fields_are_a_list_of_names() -> None:
     start = datetime(2026, 3, 1, tzinfo=UTC)
     with pytest.raises(InvalidRequestError, match="fields: expected a list"):
-        Report.between(start, start + timedelta(hours=1), fields="awb")
+        ReportRequest.between(start, start + timedelta(hours=1), fields="awb")
 
 
 @pytest.mark.parametrize(
