@@ -35,7 +35,8 @@ _MIGRATIONS: Mapping[int, str] = {
     2: "ALTER TABLE orders ADD COLUMN seen_as BLOB",
 }
 _COUNT_DIGITS = 20
-# How a rollback journal of SQLite begins, and how large its smallest page is.
+# How a database and a rollback journal of SQLite begin, and how large its smallest page is.
+_DATABASE = b"SQLite format 3\0"
 _ROLLBACK = bytes.fromhex("d9d505f920a163d7")
 _PAGE = 4096
 # Where its first page says whose it is (SQLite's file format, 1.3).
@@ -249,29 +250,31 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    # As it stands in the file: without a lock, a log or shared memory.
-    database = sqlite3.connect(f"{_read_only(path)}&immutable=1", uri=True)
-    try:
-        (application,) = database.execute("PRAGMA application_id").fetchone()
-    except sqlite3.DatabaseError:
-        return False
-    finally:
-        database.close()
-    return bool(application == _APPLICATION)
+    # Without SQLite, which would need the log as well: a file that is not whole without it, as its
+    # process was killed during a checkpoint, is a journal.
+    page = _first_page(path)
+    return page.startswith(_DATABASE) and _has_our_number(page)
 
 
 def _is_half_made(path: Path) -> bool:
-    """Tell whether a process was killed while it made a journal; SQLite takes that back."""
+    """Return whether a process was killed while it made a journal; SQLite takes that back."""
     try:
         with Path(f"{path}-journal").open("rb") as beside:
             is_journal = beside.read(len(_ROLLBACK)) == _ROLLBACK
     except OSError:
         return False
-    with path.open("rb") as file:
-        page = file.read(_PAGE)
+    page = _first_page(path)
     is_unwritten = len(page) < _PAGE or not any(page)
-    is_ours = page[_APPLICATION_AT : _APPLICATION_AT + 4] == _APPLICATION.to_bytes(4)
-    return is_journal and (is_unwritten or is_ours)
+    return is_journal and (is_unwritten or _has_our_number(page))
+
+
+def _first_page(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_PAGE)
+
+
+def _has_our_number(page: bytes) -> bool:
+    return page[_APPLICATION_AT : _APPLICATION_AT + 4] == _APPLICATION.to_bytes(4)
 
 
 def _version(path: Path, database: sqlite3.Connection) -> int:
