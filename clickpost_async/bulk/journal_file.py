@@ -118,7 +118,7 @@ class JournalFile(JournalStore):
         return database
 
     def _check(self, database: sqlite3.Connection, account: str, *, log_is_missing: bool) -> None:
-        if _version(self._path, database) > _VERSION:
+        if _version(database) > _VERSION:
             self._refuse("was written by a newer release; use that one")
         (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
@@ -172,8 +172,7 @@ def _make(database: sqlite3.Connection, account: str) -> None:
 
 
 def _upgrade(database: sqlite3.Connection) -> None:
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    for older in range(version, _VERSION):
+    for older in range(_version(database), _VERSION):
         database.execute(_MIGRATIONS[older])
     database.execute(f"PRAGMA user_version = {_VERSION}")
 
@@ -214,11 +213,12 @@ def read_status(path: str | os.PathLike[str]) -> JournalStatus:
             message = f"there is no journal {path}"
             raise JournalError(message)
         _refuse_foreign(path)
+        if not _is_ours(path):
+            raise JournalError(_not_a_journal(path))
         # Without a log no run is writing, and reading must not create one.
         beside = "" if Path(f"{path}-wal").exists() else "&immutable=1"
         database = sqlite3.connect(f"{_read_only(path)}{beside}", uri=True)
         try:
-            _version(path, database)
             counts: Mapping[str, int] = dict(
                 database.execute("SELECT state, COUNT(*) FROM orders GROUP BY state").fetchall()
             )
@@ -277,11 +277,7 @@ def _has_our_number(page: bytes) -> bool:
     return page[_APPLICATION_AT : _APPLICATION_AT + 4] == _APPLICATION.to_bytes(4)
 
 
-def _version(path: Path, database: sqlite3.Connection) -> int:
-    """Return the version of a journal; raises `JournalError` for another database."""
-    (application,) = database.execute("PRAGMA application_id").fetchone()
-    if application != _APPLICATION:
-        raise JournalError(_not_a_journal(path))
+def _version(database: sqlite3.Connection) -> int:
     (version,) = database.execute("PRAGMA user_version").fetchone()
     return int(version)
 
