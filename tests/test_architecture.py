@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import re
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from clickpost_async.structures import Structure
 
 PACKAGE = Path(clickpost_async.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ROOMS = (
+OPTIONAL = (
     "bulk",
     "cli",
     "drift",
@@ -32,7 +33,7 @@ ROOMS = (
     "testing",
     "webhooks",
 )
-ROOMS_LIBRARIES = tuple(
+OPTIONAL_LIBRARIES = tuple(
     "cyclopts django jinja2 litestar opentelemetry pypdf redis reportlab rich starlette taskiq"  # noqa: SIM905
     " uvicorn".split()
 )
@@ -256,15 +257,15 @@ def test_codec_structures_and_endpoints_do_no_input_or_output() -> None:
 
 def test_core_imports_no_optional_package_and_none_of_their_libraries() -> None:
     command_line = "clickpost_async.cli"
-    packages = [f"clickpost_async.{room}" for room in ROOMS]
+    packages = [f"clickpost_async.{name}" for name in OPTIONAL]
 
     assert [
         f"{place(path)}: {name}"
         for path in MODULES
         if place(path) != "limits/redis.py"
-        and place(path).split("/")[0].removesuffix(".py") not in ROOMS
+        and place(path).split("/")[0].removesuffix(".py") not in OPTIONAL
         for name in imported(path)
-        if within(name, *packages, *ROOMS_LIBRARIES)
+        if within(name, *packages, *OPTIONAL_LIBRARIES)
         and not (place(path) == "__main__.py" and within(name, command_line))
     ] == []
 
@@ -337,11 +338,11 @@ _ALONE = """
 import sys
 import clickpost_async
 import clickpost_async.bulk, clickpost_async.endpoints, clickpost_async.limits
-rooms, libraries = (set(words.split(",")) for words in sys.argv[1:])
+packages, libraries = (set(words.split(",")) for words in sys.argv[1:])
 names = [name.split(".") for name in sys.modules]
 # httpx itself loads rich where it finds it
 print(*sorted({name[0] for name in names} & libraries - {"rich"}))
-print(*sorted({name[1] for name in names if name[0] == "clickpost_async" and name[1:]} & rooms))
+print(*sorted({name[1] for name in names if name[0] == "clickpost_async" and name[1:]} & packages))
 for library in libraries:
     sys.modules[library] = None
 for room in ("sandbox", "cli", "limits.redis"):
@@ -353,11 +354,11 @@ for room in ("sandbox", "cli", "limits.redis"):
 
 
 def test_core_loads_no_optional_package_and_each_names_its_extra() -> None:
-    rooms = ",".join({*ROOMS} - {"bulk"})
-    libraries = ",".join((*ROOMS_LIBRARIES, "cattrs"))
+    packages = ",".join({*OPTIONAL} - {"bulk"})
+    libraries = ",".join((*OPTIONAL_LIBRARIES, "cattrs"))
 
     done = subprocess.run(
-        [sys.executable, "-c", _ALONE, rooms, libraries],
+        [sys.executable, "-c", _ALONE, packages, libraries],
         capture_output=True,
         text=True,
         check=True,
@@ -378,3 +379,45 @@ def test_slow_tests_that_a_quick_run_omits_exist() -> None:
 
     assert omitted
     assert [name for name in omitted if not any((PACKAGE.parent / "tests").glob(name))] == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "CONTRIBUTING.md",
+        "docs/topics/architecture.md",
+        "docs/topics/scale.md",
+        "tests/README.md",
+        "tests/faults/README.md",
+        "tests/simulation/README.md",
+    ],
+)
+def test_tests_that_a_page_names_exist(page: str) -> None:
+    root = PACKAGE.parent
+    names = set(re.findall(r"`(test_\w+)`", (root / page).read_text("utf-8")))
+    files = sorted((root / "tests").rglob("test_*.py"))
+    defined = {
+        name for file in files for name in re.findall(r"def (test_\w+)", file.read_text("utf-8"))
+    }
+
+    assert sorted(names - defined) == []
+
+
+@pytest.mark.parametrize(
+    ("page", "folder"),
+    [("docs/topics/architecture.md", PACKAGE), ("tests/README.md", PACKAGE.parent / "tests")],
+)
+def test_modules_that_a_table_names_exist(page: str, folder: Path) -> None:
+    rows = [
+        line
+        for line in (PACKAGE.parent / page).read_text("utf-8").splitlines()
+        if line.startswith("| ")
+    ]
+    names = {name for row in rows for name in re.findall(r"`([\w*]+/[\w*/.]*|\w+\.py)`", row)}
+
+    assert names
+    assert [
+        name
+        for name in sorted(names)
+        if not any(folder.glob(name)) and not (PACKAGE.parent / name).exists()
+    ] == []
