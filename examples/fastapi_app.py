@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI
 
 from clickpost_async import ClickPost, ClickPostError
-from clickpost_async.integrations.starlette import answer_error, get_clickpost, lifespan
+from clickpost_async.integrations.starlette import get_clickpost, handle_error, lifespan
 
-app = FastAPI(lifespan=lifespan(ClickPost), exception_handlers={ClickPostError: answer_error})
+app = FastAPI(lifespan=lifespan(ClickPost), exception_handlers={ClickPostError: handle_error})
 
 
 @app.post("/orders", status_code=201)

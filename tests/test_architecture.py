@@ -57,10 +57,10 @@ SURFACE = {
     "clickpost_async.integrations.django": """
         CacheEventStore ErrorMiddleware clickpost_health get_clickpost health webhook
     """,
-    "clickpost_async.integrations.litestar": "answer_error get_clickpost lifespan webhook",
+    "clickpost_async.integrations.litestar": "handle_error get_clickpost lifespan webhook",
     "clickpost_async.integrations.opentelemetry": "OpenTelemetry",
     "clickpost_async.integrations.starlette": """
-        answer_error clickpost_health get_clickpost health lifespan webhook
+        handle_error clickpost_health get_clickpost health lifespan webhook
     """,
     "clickpost_async.limits": "Limiter TokenBucket",
     "clickpost_async.limits.redis": "RedisBucket",

@@ -63,7 +63,7 @@ class Sample:
     @property
     def body(self) -> bytes:
         """The response's bytes; a text is a response that is not JSON."""
-        body = self.recorded["answered"]["body"]
+        body = self.recorded["response"]["body"]
         return body.encode() if isinstance(body, str) else json.dumps(body).encode()
 
 
@@ -75,7 +75,7 @@ def _samples() -> list[Sample]:
 
 
 SAMPLES = [sample for sample in _samples() if sample.name.partition("--")[0] in CATALOG]
-SENT = [sample for sample in SAMPLES if sample.recorded["sent"] is not None]
+SENT = [sample for sample in SAMPLES if sample.recorded["request"] is not None]
 
 samples = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 sent_samples = pytest.mark.parametrize("sample", SENT, ids=lambda sample: sample.name)
@@ -129,7 +129,7 @@ async def called(sample: Sample, **more: Any) -> tuple[Any, list[httpx.Request]]
 
     def respond(request: httpx.Request) -> httpx.Response:
         requests.append(request)
-        return httpx.Response(sample.recorded["answered"]["http_status"], content=sample.body)
+        return httpx.Response(sample.recorded["response"]["http_status"], content=sample.body)
 
     async with ClickPost(
         "acme",
@@ -164,7 +164,7 @@ def _timed(recorded: Any) -> Any:
 @sent_samples
 @pytest.mark.asyncio
 async def test_documented_request_is_sent(sample: Sample) -> None:
-    sent = sample.recorded["sent"]
+    sent = sample.recorded["request"]
 
     _, requests = await called(sample)
 
@@ -197,7 +197,7 @@ def _compact(value: Any) -> bytes:
 async def test_documented_response_is_returned(sample: Sample) -> None:
     result, requests = await called(sample)
 
-    assert len(requests) == (sample.recorded["sent"] is not None)
+    assert len(requests) == (sample.recorded["request"] is not None)
     if "raises" in sample.recorded:
         _check_error(result, sample.recorded["raises"])
         return
@@ -289,7 +289,7 @@ async def test_gateway_may_be_sent_the_body_as_a_string(sample: Sample) -> None:
 
     (name, text), *others = json.loads(request.content).items()
     assert (name, others) == ("RAW_BODY", [])
-    assert json.loads(text) == sample.recorded["sent"]["body"]
+    assert json.loads(text) == sample.recorded["request"]["body"]
     assert text == _compact(json.loads(text)).decode()
     assert request.content == _compact({"RAW_BODY": text})
     reset()
@@ -346,9 +346,9 @@ def _changed_somewhere(draw: st.DrawFn, value: Any) -> Any:
 def test_mutated_response_ends_in_a_response_or_a_clickpost_error(
     sample: Sample, data: st.DataObject
 ) -> None:
-    body = data.draw(mutated(sample.recorded["answered"]["body"]))
+    body = data.draw(mutated(sample.recorded["response"]["body"]))
     http_status = data.draw(
-        st.sampled_from([sample.recorded["answered"]["http_status"], *_HTTP_STATUSES])
+        st.sampled_from([sample.recorded["response"]["http_status"], *_HTTP_STATUSES])
     )
     response = APIResponse(http_status=http_status, body=json.dumps(body).encode())
 

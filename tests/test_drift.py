@@ -21,9 +21,9 @@ def sample(name: str) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((SAMPLES / name).read_text("utf-8"))
     return {
         "operation": loaded["call"],
-        "method": loaded["sent"]["method"],
-        "url": f"https://www.clickpost.in{loaded['sent']['path']}?key={KEY}",
-        **loaded["answered"],
+        "method": loaded["request"]["method"],
+        "url": f"https://www.clickpost.in{loaded['request']['path']}?key={KEY}",
+        **loaded["response"],
     }
 
 

@@ -194,7 +194,7 @@ async def clickpost_health(request: HttpRequest) -> HttpResponse:  # noqa: ARG00
     Every probe uses a call of the rate limit, so do not expose it to the public.
     """
     fine = await is_ready(get_clickpost())
-    return JsonResponse({"answers": fine}, status=200 if fine else 503)
+    return JsonResponse({"ready": fine}, status=200 if fine else 503)
 
 
 # --- webhooks -------------------------------------------------------------------------------------

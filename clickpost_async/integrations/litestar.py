@@ -4,7 +4,7 @@ app = Litestar(
     [place, webhook("/hook", handle, token=TOKEN)],
     lifespan=[lifespan(ClickPost)],
     dependencies={"clickpost": Provide(get_clickpost)},
-    exception_handlers={ClickPostError: answer_error},
+    exception_handlers={ClickPostError: handle_error},
 )
 
 
@@ -71,11 +71,11 @@ async def get_clickpost(state: State) -> ClickPost:
     return found
 
 
-def answer_error(_request: Request[Any, Any, Any], error: ClickPostError) -> Response[Any]:
+def handle_error(_request: Request[Any, Any, Any], error: ClickPostError) -> Response[Any]:
     """Return the response to a `ClickPostError`.
 
-    Pass it as `exception_handlers={ClickPostError: answer_error}`; status and body are those of
-    `clickpost_async.integrations.starlette.answer_error`.
+    Pass it as `exception_handlers={ClickPostError: handle_error}`; status and body are those of
+    `clickpost_async.integrations.starlette.handle_error`.
     """
     status, body, headers = response_to(error)
     return Response(body, status_code=status, headers=headers, media_type=MediaType.JSON)
@@ -110,8 +110,8 @@ __all__ = [
     "Handler",
     "InMemoryEventStore",
     "PushedEvent",
-    "answer_error",
     "get_clickpost",
+    "handle_error",
     "lifespan",
     "webhook",
 ]

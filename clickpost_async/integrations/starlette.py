@@ -1,7 +1,7 @@
 """A client for the lifetime of a Starlette or FastAPI application: `pip install starlette`.
 
 app = FastAPI(
-    lifespan=lifespan(ClickPost), exception_handlers={ClickPostError: answer_error}
+    lifespan=lifespan(ClickPost), exception_handlers={ClickPostError: handle_error}
 )
 app.add_route("/health", health)
 app.add_route("/hook", webhook(handle, token=TOKEN), methods=["POST"])
@@ -75,10 +75,10 @@ async def get_clickpost(connection: HTTPConnection) -> ClickPost:
     return found
 
 
-async def answer_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's
+async def handle_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's
     """Return the response to a `ClickPostError`.
 
-    Pass it as `exception_handlers={ClickPostError: answer_error}`. 422 with the problems of an
+    Pass it as `exception_handlers={ClickPostError: handle_error}`. 422 with the problems of an
     order, 409 for one that was rejected, 503 where nothing was sent, 504 where the outcome is
     unknown, and 500 for the key or a courier's account; with `Retry-After` where the same request
     may be sent again. The body is JSON with the outcome and the reference number only.
@@ -100,7 +100,7 @@ async def clickpost_health(request: Request) -> Response:
     Every probe uses a call of the rate limit, so do not expose it to the public.
     """
     fine = await is_ready(await get_clickpost(request))
-    return JSONResponse({"answers": fine}, 200 if fine else 503)
+    return JSONResponse({"ready": fine}, 200 if fine else 503)
 
 
 def webhook(
@@ -138,9 +138,9 @@ __all__ = [
     "Handler",
     "InMemoryEventStore",
     "PushedEvent",
-    "answer_error",
     "clickpost_health",
     "get_clickpost",
+    "handle_error",
     "health",
     "lifespan",
     "webhook",

@@ -18,14 +18,14 @@ from clickpost_async.settings import Priority, Rate
 
 _log = logging.getLogger("clickpost_async")
 
-# How long an answer is waited for.
+# How long a response of Redis is waited for, in seconds.
 _PATIENCE = 0.05
-# An event loop that was blocked has not given the answer its time: so often it is given anew.
+# A blocked event loop used up that time itself: the wait starts again, at most so often.
 _GRACES = 3
 # At most so many seconds' worth of slots are asked for at once: they are lost if not used.
 _LEASE = 0.02
 _LARGEST_LEASE = 100
-# A hold that another process asked for is learned of from an answer; an older one is asked again.
+# Pauses of other processes are learned from a grant; an older grant is requested again.
 _FRESH = 0.1
 # A slot can be used so much later: an interval, as timers are late, but within these bounds.
 _LAPSE = (0.01, 0.1)
@@ -69,7 +69,7 @@ class SlotRequest:
 class SlotGrant:
     """How many of the old slots can be kept, and when the first of the others is.
 
-    Times are by the clock of the one that answers.
+    Times are by the clock of the store.
     """
 
     generation: str
@@ -82,7 +82,7 @@ class SlotGrant:
 class RateStore(Protocol):
     """The place that all can ask."""
 
-    async def request_slots(self, question: SlotRequest) -> SlotGrant:
+    async def request_slots(self, request: SlotRequest) -> SlotGrant:
         """Ask."""
         ...
 
@@ -126,7 +126,7 @@ class _LoopState:
     lease: SlotLease = field(factory=SlotLease)
     # A slot that was just confirmed can be used until then.
     granted_until: float = -math.inf
-    # Those in line have waited for slots, not only for answers.
+    # Waiting calls have waited for slots, not only for responses.
     paced: bool = False
     asking: "asyncio.Task[None] | None" = None
     next_heartbeat: asyncio.TimerHandle | None = None
@@ -144,7 +144,7 @@ class DistributedLimiter(ABC):
         interval = 1 / rate.per_second
         burst = max(1.0, rate.per_second) if rate.burst is None else rate.burst
         lapse = min(max(interval, _LAPSE[0]), _LAPSE[1])
-        self._law = RateSpec(interval=interval, slack=(burst - 1) * interval, lapse=lapse)
+        self._spec = RateSpec(interval=interval, slack=(burst - 1) * interval, lapse=lapse)
         self._most = min(max(1, math.floor(_LEASE / interval)), _LARGEST_LEASE)
         self._name = name
         self._least = process_count or 0
@@ -154,7 +154,7 @@ class DistributedLimiter(ABC):
         self._process = uuid.uuid4().hex
         share = interval * process_count if process_count else None
         self._alone = FallbackShare(share, lambda: _running().time())
-        # When the next slot of all was, by the last answer.
+        # When the next slot of all was, by the last grant.
         self._line: float | None = None
         self._generation = ""
         self._here = PerLoop(lambda: _LoopState(self._open()), lambda here: here.oracle.abandon())
@@ -189,7 +189,7 @@ class DistributedLimiter(ABC):
             raise ValueError(message)
         _running()
         self._alone.hold(self._alone.now() + seconds)
-        # Where nobody answers, the next question tells it.
+        # While Redis does not respond, the next slot request carries the pause.
         if not self._alone.lost:
             here = self._here.get_or_create()
             await self._ask(here, SlotRequest(hold=seconds))
@@ -250,7 +250,7 @@ class DistributedLimiter(ABC):
         was_unknown = self._alone.interval is None
         if self._least or (is_counted and (is_prompt or not was_unknown)):
             largest = max(number for _, number in self._counts)
-            self._alone.interval = self._law.interval * max(self._least, largest)
+            self._alone.interval = self._spec.interval * max(self._least, largest)
             if was_unknown:
                 self._alone.begin_after(self._fallback_start)
 
@@ -289,7 +289,7 @@ class DistributedLimiter(ABC):
         if lease.count and now < lease.due:
             return lease.due - now
         lapsed = now > min(
-            lease.granted_at + _FRESH, max(lease.due, lease.granted_at) + self._law.lapse
+            lease.granted_at + _FRESH, max(lease.due, lease.granted_at) + self._spec.lapse
         )
         if not lease.count or lapsed or lease.holds != self._alone.holds:
             return None
@@ -298,11 +298,11 @@ class DistributedLimiter(ABC):
 
     def _use(self, lease: SlotLease) -> None:
         lease.count -= 1
-        lease.first += self._law.interval
-        lease.due += self._law.interval
+        lease.first += self._spec.interval
+        lease.due += self._spec.interval
 
     async def _request_slots(self, here: _LoopState) -> None:
-        # Whoever gives up while it is asked leaves the answer to the next one.
+        # A caller that gives up meanwhile leaves the grant to the next one.
         if here.asking is None:
             here.asking = asyncio.ensure_future(self._apply_grant(here))
         await asyncio.wait({here.asking})
@@ -317,41 +317,41 @@ class DistributedLimiter(ABC):
         alone, old = self._alone, here.lease
         now = alone.now()
         want = self._slots_wanted(here, now)
-        question = SlotRequest(
+        request = SlotRequest(
             count_wanted=want,
-            # Who was lost does not know of a burst either.
+            # After an outage no burst is left either.
             slack=0 if alone.keeps_share() else self._slack_of(here),
             hold=max(0.0, alone.held_until - now),
             generation=old.generation,
             first=old.first,
             count=old.count,
         )
-        answer = await self._ask(here, question)
-        if answer is None:
+        grant = await self._ask(here, request)
+        if grant is None:
             return
         now = alone.now()
-        if answer.kept:
+        if grant.kept:
             old.granted_at, old.holds = now, alone.holds
-            if answer.kept == want:
+            if grant.kept == want:
                 return
-            # It was the last one, and it is due: it goes now, and the others have just been told.
-            here.granted_until = now + self._law.lapse
-        size = want - answer.kept
-        due = now + answer.first - answer.now
+            # It was the last one, and it is due: it is used now; the others were just granted.
+            here.granted_until = now + self._spec.lapse
+        size = want - grant.kept
+        due = now + grant.first - grant.now
         here.lease = SlotLease(
-            generation=answer.generation,
-            first=answer.first,
+            generation=grant.generation,
+            first=grant.first,
             due=due,
             count=size,
             granted_at=now,
             holds=alone.holds,
             size=size,
-            end=max(now, due + size * self._law.interval),
+            end=max(now, due + size * self._spec.interval),
         )
-        self._line = due + size * self._law.interval
+        self._line = due + size * self._spec.interval
 
     def _slack_of(self, here: _LoopState) -> float:
-        return min(self._law.slack, _CATCH_UP) if here.paced else self._law.slack
+        return min(self._spec.slack, _CATCH_UP) if here.paced else self._spec.slack
 
     def _slots_wanted(self, here: _LoopState, now: float) -> int:
         lease = here.lease
@@ -368,9 +368,9 @@ class DistributedLimiter(ABC):
         busy = lease.size * 2 if now <= lease.end else 1
         return min(self._most, max(waiting, busy))
 
-    async def _ask(self, here: _LoopState, question: SlotRequest) -> SlotGrant | None:
-        """Ask, for as long as there is patience, and note whether there was an answer."""
-        asked = asyncio.ensure_future(here.oracle.request_slots(question))
+    async def _ask(self, here: _LoopState, request: SlotRequest) -> SlotGrant | None:
+        """Request slots, within the time limit, and record whether there was a response."""
+        asked = asyncio.ensure_future(here.oracle.request_slots(request))
         asked.add_done_callback(_inspect_task)
         try:
             await _shielded(asked)
@@ -378,14 +378,14 @@ class DistributedLimiter(ABC):
             asked.cancel()
         alone = self._alone
         alone.now()
-        error: object = f"no answer within {_PATIENCE * 1000:.0f} ms"
+        error: object = f"no response within {_PATIENCE * 1000:.0f} ms"
         if asked.done() and not asked.cancelled():
             failure = asked.exception()
             if failure is None:
-                answer = asked.result()
-                alone.hold(alone.now() + answer.held - answer.now)
-                self._record_success(answer.generation)
-                return answer
+                grant = asked.result()
+                alone.hold(alone.now() + grant.held - grant.now)
+                self._record_success(grant.generation)
+                return grant
             error = f"{type(failure).__name__}: {failure}"
         if self._record_failure(error) and here.next_heartbeat is not None:
             # The share is booked before it is used, as Redis may respond to others in time.
@@ -398,7 +398,7 @@ class DistributedLimiter(ABC):
         if alone.find():
             _log.warning("%s: Redis is back, and all processes share one rate again", self._name)
         elif self._generation not in ("", generation):
-            # It has forgotten what it told before, and some may have been lost in the meantime.
+            # It was emptied: slots granted before may overlap with new ones.
             alone.begin_after(self._fallback_start)
             alone.keep_share()
         self._generation = generation
@@ -415,7 +415,7 @@ class DistributedLimiter(ABC):
                 error,
                 "no call leaves until it responds: the number of processes is not known yet"
                 if interval is None
-                else f"falling back to {self._law.interval / interval:.0%} of the rate, the share"
+                else f"falling back to {self._spec.interval / interval:.0%} of the rate, the share"
                 " of this process",
             )
         return is_new
@@ -424,16 +424,16 @@ class DistributedLimiter(ABC):
     def _fallback_start(self) -> float:
         """Return when the own share may begin, as far as is known of slots that were granted."""
         alone = self._alone
-        share = self._law.interval if alone.interval is None else alone.interval
+        share = self._spec.interval if alone.interval is None else alone.interval
         if self._line is None:
             # All may begin at once.
-            return alone.now() - self._law.slack + share
+            return alone.now() - self._spec.slack + share
         # Each of the others may have been granted some after the last that was granted here.
         return self._line + share * self._most
 
 
 def _inspect_task(asked: "asyncio.Future[SlotGrant]") -> None:
-    # Of one that is given up, nobody wants to know how it failed.
+    # How a request that was given up failed does not matter.
     if not asked.cancelled():
         asked.exception()
 

@@ -107,38 +107,38 @@ class RedisBucket(DistributedLimiter):
         await self.aclose()
 
     def _open(self) -> "_Redis":
-        return _Redis(self._url, self._key, self._law)
+        return _Redis(self._url, self._key, self._spec)
 
 
 class _Redis:
     """The script at a Redis, or at the node of a cluster that it names."""
 
-    def __init__(self, url: str, key: str, law: RateSpec) -> None:
+    def __init__(self, url: str, key: str, spec: RateSpec) -> None:
         self._url = url
         self._key = key
-        self._law = law
+        self._spec = spec
         self._redis = Redis.from_pool(_pool(url))
         self._node: Redis | None = None
 
-    async def request_slots(self, question: SlotRequest) -> SlotGrant:
-        words = (self._key, *arguments(self._law, question))
-        answered = False
+    async def request_slots(self, request: SlotRequest) -> SlotGrant:
+        words = (self._key, *arguments(self._spec, request))
+        responded = False
         try:
             try:
-                said = await _describe_error(self._node or self._redis, words)
+                fields = await _describe_error(self._node or self._redis, words)
             except MovedError as moved:
                 await self._leave_node()
                 self._node = Redis.from_pool(_pool(_moved_to(self._url, moved.host, moved.port)))
-                said = await _describe_error(self._node, words)
-            answered = True
+                fields = await _describe_error(self._node, words)
+            responded = True
         finally:
             # The first one knows best where to go next.
-            if not answered:
+            if not responded:
                 await self._leave_node()
-        return answer(said)
+        return read_grant(fields)
 
     async def send_heartbeat(self, process: str, calls: int) -> int:
-        arguments = (process, str(calls), repr(self._law.interval))
+        arguments = (process, str(calls), repr(self._spec.interval))
         words = (self._key, f"{self._key}:processes", *arguments)
         counted = (self._node or self._redis).eval(HEARTBEAT, 2, *words)
         return await cast("Awaitable[int]", counted)
@@ -193,16 +193,16 @@ def _moved_to(url: str, host: str, port: int) -> str:
     return parts._replace(netloc=f"{user}{at}{name}:{port}").geturl()
 
 
-def arguments(law: RateSpec, question: SlotRequest) -> list[str]:
+def arguments(spec: RateSpec, request: SlotRequest) -> list[str]:
     """Write what the script is given."""
-    numbers = (law.interval, question.slack, law.lapse, question.count_wanted, question.hold)
-    message = (question.generation, repr(question.first), str(question.count))
+    numbers = (spec.interval, request.slack, spec.lapse, request.count_wanted, request.hold)
+    message = (request.generation, repr(request.first), str(request.count))
     return [*map(repr, numbers), *message]
 
 
-def answer(said: list[str]) -> SlotGrant:
+def read_grant(fields: list[str]) -> SlotGrant:
     """Read what the script returns."""
-    generation, now, kept, first, held = said
+    generation, now, kept, first, held = fields
     return SlotGrant(
         generation=generation, now=float(now), kept=int(kept), first=float(first), held=float(held)
     )

@@ -1,6 +1,6 @@
 """Exports logged calls as golden samples: the call, its request and response, and the result.
 
-`{"call", "args", "kwargs", "sent", "answered", "expect" or "raises"}`. `args` and `kwargs` are
+`{"call", "args", "kwargs", "request", "response", "expect" or "raises"}`. `args` and `kwargs` are
 present where they can be derived from the request: for every payload, and for look-ups of orders.
 Personal data and credentials are replaced by placeholders.
 """
@@ -56,20 +56,20 @@ def write(samples: Mapping[str, JSON], folder: Path) -> Sequence[Path]:
 
 def _sample(logged: LoggedCall, call: str) -> JSON:
     body = replaced(logged.request_json)
-    answered = replaced(logged.response_json)
+    received = replaced(logged.response_json)
     query = {name: str(value) for name, value in logged.query.items()}
     return {
         "source": f"the sandbox, {day(logged.at)}",
         "call": call,
         **_arguments(logged, body),
-        "sent": {
+        "request": {
             "method": logged.method,
             "path": logged.path,
             "query": query,
             "body": body,
         },
-        "answered": {"http_status": logged.http_status, "body": answered},
-        **_meaning(call, logged.http_status, answered),
+        "response": {"http_status": logged.http_status, "body": received},
+        **_meaning(call, logged.http_status, received),
     }
 
 
@@ -98,8 +98,8 @@ def _arguments(logged: LoggedCall, body: object) -> JSON:
     return {"args": [query["awb"]], "kwargs": kwargs} if known else {}
 
 
-def _meaning(call: str, http_status: int, answered: object) -> JSON:
-    text = answered if isinstance(answered, str) else json.dumps(answered)
+def _meaning(call: str, http_status: int, received: object) -> JSON:
+    text = received if isinstance(received, str) else json.dumps(received)
     response = APIResponse(http_status=http_status, body=text.encode())
     try:
         decoded = decode(CATALOG[call], response)

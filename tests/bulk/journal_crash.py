@@ -1,4 +1,4 @@
-"""Kills processes while they make a journal, and looks whether it can be opened again.
+"""Kill processes while they create a journal, and check that it can be opened again.
 
 Each is forked from this one, which has no other threads: a hundred of them take a second.
 """

@@ -1,4 +1,4 @@
-"""Kill a bulk run again and again, and check what was bought and journaled.
+"""Kill a bulk run repeatedly, and check what was bought and journaled.
 
 `python -m tests.bulk.process_kills --kills 1000` plays it for longer than the tests do. The sandbox
 is racy (it buys the label before it has recorded the reference), and it looks into the journal at

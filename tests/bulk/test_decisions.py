@@ -1,4 +1,4 @@
-"""What is done with an order, and what an error says of one: every cell of the tables."""
+"""The action for an order and the message of an error: every cell of the tables."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The journal's file: durable before anybody goes on, locked, and refused if it is not whole."""
+"""The journal file: durable before a call returns, locked, and refused if it is damaged."""
 
 import asyncio
 import contextlib
@@ -67,7 +67,7 @@ def states(path: Path) -> dict[str, str]:
 
 
 @virtual_time
-async def test_mark_can_be_read_from_outside_when_it_returns(tmp_path: Path) -> None:
+async def test_record_is_visible_to_other_processes_when_the_call_returns(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     async with Journal.at(path, account=ME) as journal:
         assert (await journal.admit(entry(1))).action is Action.SEND
@@ -260,7 +260,7 @@ async def test_order_is_known_again_by_a_later_run(tmp_path: Path) -> None:
 @pytest.mark.fault("L14")
 @pytest.mark.parametrize("state", JournalState)
 @virtual_time
-async def test_l14_other_contents_replace_what_is_recorded_only_where_there_surely_is_no_order(
+async def test_l14_other_contents_replace_a_record_only_where_no_order_can_exist(
     state: JournalState, tmp_path: Path
 ) -> None:
     path = tmp_path / "run.db"
@@ -279,7 +279,7 @@ async def test_l14_other_contents_replace_what_is_recorded_only_where_there_sure
 
 @pytest.mark.parametrize("state", JournalState)
 @virtual_time
-async def test_invalid_order_is_recorded_only_where_there_surely_is_no_order(
+async def test_invalid_order_is_recorded_only_where_no_order_can_exist(
     state: JournalState, tmp_path: Path
 ) -> None:
     path = tmp_path / "run.db"
@@ -450,7 +450,7 @@ async def test_only_its_owner_can_read_it_whatever_was_there_before(
 
 
 @virtual_time
-async def test_journal_that_others_could_read_is_theirs_no_longer(tmp_path: Path) -> None:
+async def test_journal_readable_by_others_is_made_private(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     crashed = tmp_path / "crashed"
     crashed.mkdir()
@@ -760,7 +760,7 @@ def version_1(path: Path, rows: Sequence[tuple[object, ...]]) -> None:
 
 
 @virtual_time
-async def test_journal_of_version_1_is_taken_over_and_its_ages_are_not_believed(
+async def test_journal_of_version_1_is_migrated_without_its_ages(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "run.db"
@@ -790,7 +790,7 @@ async def test_journal_of_version_1_is_taken_over_and_its_ages_are_not_believed(
 
 
 @virtual_time
-async def test_journal_of_version_1_that_lacks_its_log_is_refused_as_it_is(
+async def test_journal_of_version_1_without_its_log_is_refused_unchanged(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "run.db"
@@ -812,7 +812,7 @@ async def test_journal_of_version_1_that_lacks_its_log_is_refused_as_it_is(
     ],
 )
 @virtual_time
-async def test_l06_place_that_cannot_be_written_is_refused(
+async def test_l06_path_that_cannot_be_written_is_refused(
     where: str, words: str, tmp_path: Path
 ) -> None:
     (tmp_path / "a-directory").mkdir()
@@ -856,7 +856,7 @@ except JournalError:
 
 @pytest.mark.fault("L05")
 @pytest.mark.asyncio
-async def test_l05_full_disk_stops_everything_and_costs_nothing_that_was_acknowledged(
+async def test_l05_full_disk_stops_the_run_and_loses_nothing_acknowledged(
     tmp_path: Path,
 ) -> None:
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
@@ -877,7 +877,7 @@ async def test_l05_full_disk_stops_everything_and_costs_nothing_that_was_acknowl
 
 @pytest.mark.fault("L13")
 @virtual_time
-async def test_l13_writer_that_dies_fails_all_who_wait_and_all_who_come(
+async def test_l13_failed_writer_fails_waiting_and_later_callers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Journal.at(tmp_path / "run.db", account=ME) as journal:

@@ -1,4 +1,4 @@
-"""How much time has passed, by clocks that may be set, stand still, or begin anew."""
+"""Elapsed time by clocks that are set, frozen or restarted."""
 
 import time
 
@@ -81,7 +81,7 @@ def test_without_a_boot_id_the_longer_delay_of_both_clocks_counts(
         (UNRECORDED, after(DAY - 1), False, False),
     ],
 )
-def test_age_is_rather_taken_for_too_high(
+def test_age_is_overestimated_rather_than_underestimated(
     since: Timestamp, now: Timestamp, old: bool, old_without: bool, steady: bool
 ) -> None:
     assert since.is_older_than(DAY, now) == (old if steady else old_without)

@@ -1,4 +1,4 @@
-"""A run that can reach nobody says so, and does not go on for ever."""
+"""A run that cannot reach the server logs it, and halts after `max_outage`."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ REFUSED = httpx.ConnectError("")
 HOST = "www.clickpost.in:443"
 
 
-class Said(logging.Handler):
+class LogRecorder(logging.Handler):
     """Notes what is logged, and when in virtual time."""
 
     def __init__(self) -> None:
@@ -36,8 +36,8 @@ class Said(logging.Handler):
 
 
 @pytest.fixture
-def heard() -> Any:
-    handler = Said()
+def logged() -> Any:
+    handler = LogRecorder()
     logger = logging.getLogger("clickpost_async.bulk")
     logger.addHandler(handler)
     yield handler.lines
@@ -73,7 +73,7 @@ def until(end: float, before: Line, after: Line) -> Any:
 
 @virtual_time
 async def test_unreachable_host_is_logged_repeatedly_and_halts_the_run(
-    heard: list[tuple[float, str]], tmp_path: Path
+    logged: list[tuple[float, str]], tmp_path: Path
 ) -> None:
     journal = tmp_path / "run.db"
     play = Play([REFUSED])
@@ -86,13 +86,13 @@ async def test_unreachable_host_is_logged_repeatedly_and_halts_the_run(
     assert {type(outcome) for outcome in outcomes} == {Pending}
     # A hundred are under way at a time; most were not even read.
     assert len(outcomes) < 500
-    times = [moment for moment, _ in heard]
+    times = [moment for moment, _ in logged]
     assert times[0] < 5
     assert all(after - before <= 10 for before, after in pairwise(times))
     assert times[-1] >= 50
-    assert all(f"no response from {HOST}" in line for _, line in heard)
-    assert sum("next attempt in" in line for _, line in heard) >= 8
-    assert "the run halts in" in heard[0][1]
+    assert all(f"no response from {HOST}" in line for _, line in logged)
+    assert sum("next attempt in" in line for _, line in logged) >= 8
+    assert "the run halts in" in logged[0][1]
 
     counts = status(journal).counts
     assert (counts[JournalState.ACCEPTED], status(journal).in_doubt) == (len(outcomes), 0)
@@ -106,7 +106,9 @@ async def test_unreachable_host_is_logged_repeatedly_and_halts_the_run(
 # The second is when the circuit breaker probes next.
 @pytest.mark.parametrize(("max_outage", "halts_at"), [(1.0, 5), (12.5, 15), (35, 35), (300, 315)])
 @virtual_time
-async def test_how_long_that_may_last_is_a_setting(max_outage: float, halts_at: float) -> None:
+async def test_max_outage_sets_how_long_an_outage_may_last(
+    max_outage: float, halts_at: float
+) -> None:
     _, report = await run(Play([REFUSED]), 200, max_outage=max_outage)
     assert report.halted is not None
     assert halts_at - 0.1 <= now() <= halts_at + 0.6
@@ -115,7 +117,7 @@ async def test_how_long_that_may_last_is_a_setting(max_outage: float, halts_at: 
 @pytest.mark.parametrize("seconds", [3.0, 30.0, 50.0, 59.0])
 @virtual_time
 async def test_host_that_comes_back_before_max_outage_is_found_before_the_run_halts(
-    seconds: float, heard: list[tuple[float, str]]
+    seconds: float, logged: list[tuple[float, str]]
 ) -> None:
     # The circuit breaker probes after 5, 15, 35 and 75 s.
     outcomes, report = await run(Play([until(seconds, REFUSED, placed())]), 300)
@@ -124,12 +126,12 @@ async def test_host_that_comes_back_before_max_outage_is_found_before_the_run_ha
     assert len(outcomes) == 300
     assert now() <= 110
     assert all(isinstance(outcome, Placed) for outcome in outcomes)
-    assert heard[-1][1] == f"{HOST} responds again"
-    assert all("-" not in line.partition("the run halts")[2] for _, line in heard)
+    assert logged[-1][1] == f"{HOST} responds again"
+    assert all("-" not in line.partition("the run halts")[2] for _, line in logged)
 
 
 @virtual_time
-async def test_host_that_flaps_for_minutes_gets_no_storm_of_requests_and_all_orders() -> None:
+async def test_host_that_flaps_for_minutes_gets_all_orders_without_a_retry_storm() -> None:
     async def flap(request: httpx.Request) -> httpx.Response:
         # Three seconds away, one second there.
         if now() < 300 and now() % 4 < 3:
@@ -148,21 +150,21 @@ async def test_host_that_flaps_for_minutes_gets_no_storm_of_requests_and_all_ord
 
 
 @virtual_time
-async def test_run_that_is_to_wait_for_ever_does(heard: list[tuple[float, str]]) -> None:
+async def test_run_with_an_infinite_max_outage_waits(logged: list[tuple[float, str]]) -> None:
     play = Play([until(3600, REFUSED, placed())])
     outcomes, report = await run(play, 200, max_outage=math.inf)
     assert report.halted is None
     assert 3600 <= now() <= 3700
     assert {type(outcome) for outcome in outcomes} <= {Placed, Pending}
-    assert not any("halts" in line for _, line in heard)
+    assert not any("halts" in line for _, line in logged)
     # Never silent for long, and silent again afterwards.
-    gaps = [b - a for (a, _), (b, _) in pairwise(heard)]
+    gaps = [b - a for (a, _), (b, _) in pairwise(logged)]
     assert max(gaps) <= 5.1
-    assert heard[-1][1] == f"{HOST} responds again"
+    assert logged[-1][1] == f"{HOST} responds again"
 
 
 @virtual_time
-async def test_orders_that_left_and_got_no_response_are_unknown_when_the_run_halts(
+async def test_sent_orders_without_a_response_are_unknown_when_the_run_halts(
     tmp_path: Path,
 ) -> None:
     journal = tmp_path / "run.db"
@@ -181,16 +183,16 @@ async def test_orders_that_left_and_got_no_response_are_unknown_when_the_run_hal
 
 @virtual_time
 async def test_single_lost_connection_is_not_logged_as_an_outage(
-    heard: list[tuple[float, str]],
+    logged: list[tuple[float, str]],
 ) -> None:
     lines: list[Line] = [placed(), *[placed(), placed(), REFUSED] * 60, placed()]
     _, report = await run(Play(lines), 150, max_concurrency=5)
-    assert (report.placed, report.halted, heard) == (150, None, [])
+    assert (report.placed, report.halted, logged) == (150, None, [])
 
 
 @virtual_time
 async def test_outage_during_a_run_is_logged_with_its_end(
-    heard: list[tuple[float, str]],
+    logged: list[tuple[float, str]],
 ) -> None:
     async def line(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(1)
@@ -201,55 +203,55 @@ async def test_outage_during_a_run_is_logged_with_its_end(
     _, report = await run(Play([line]), 2000)
     assert report.halted is None
     assert report.placed + report.pending == 2000
-    times = [moment for moment, _ in heard]
+    times = [moment for moment, _ in logged]
     assert 3 <= times[0] <= 6
-    assert heard[-1][1] == f"{HOST} responds again"
+    assert logged[-1][1] == f"{HOST} responds again"
     assert 40 <= times[-1] <= 80
-    assert len(heard) >= 8
+    assert len(logged) >= 8
 
 
 @virtual_time
 async def test_proxy_response_for_a_missing_server_is_logged_and_waited_for(
-    heard: list[tuple[float, str]],
+    logged: list[tuple[float, str]],
 ) -> None:
     play = Play([until(300, httpx.Response(502, text="<html>"), placed())])
     _, report = await run(play, 300)
     assert (report.halted, report.rejected) == (None, 0)
     assert now() >= 300
     # The circuit breaker is open, and says so.
-    assert heard[0][0] <= 5
-    assert any("502" in line and "next attempt in" in line for _, line in heard)
-    gaps = [b - a for (a, _), (b, _) in pairwise(heard)]
+    assert logged[0][0] <= 5
+    assert any("502" in line and "next attempt in" in line for _, line in logged)
+    gaps = [b - a for (a, _), (b, _) in pairwise(logged)]
     assert max(gaps) <= 5.1
-    assert heard[-1][1] == f"{HOST} responds again"
+    assert logged[-1][1] == f"{HOST} responds again"
 
 
 @virtual_time
 async def test_long_retry_after_is_logged(
-    heard: list[tuple[float, str]],
+    logged: list[tuple[float, str]],
 ) -> None:
     held = httpx.Response(429, headers={"retry-after": "90"})
     _, report = await run(Play([held, placed()]), 50)
     assert (report.placed, report.halted) == (50, None)
-    assert heard[0][1].startswith(f"requests to {HOST} fail: too many calls (HTTP 429)")
-    assert heard[0][1].endswith("next attempt in 90 s")
-    assert len(heard) >= 18
+    assert logged[0][1].startswith(f"requests to {HOST} fail: too many calls (HTTP 429)")
+    assert logged[0][1].endswith("next attempt in 90 s")
+    assert len(logged) >= 18
 
 
 @virtual_time
-async def test_refusals_are_responses(heard: list[tuple[float, str]]) -> None:
+async def test_refusals_are_responses(logged: list[tuple[float, str]]) -> None:
     _, report = await run(Play([api_response(307, "order type")]), 300)
-    assert (report.rejected, report.halted, heard) == (300, None, [])
+    assert (report.rejected, report.halted, logged) == (300, None, [])
 
 
 @virtual_time
-async def test_slow_courier_is_no_outage(heard: list[tuple[float, str]]) -> None:
+async def test_slow_courier_is_not_an_outage(logged: list[tuple[float, str]]) -> None:
     async def slow(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(55)
         return placed()
 
     _, report = await run(Play([slow]), 300, settings={"retry": RetryPolicy(attempts=1)})
-    assert (report.placed, report.halted, heard) == (300, None, [])
+    assert (report.placed, report.halted, logged) == (300, None, [])
 
 
 # --- the line -----------------------------------------------------------------------------------
@@ -303,16 +305,16 @@ async def test_outage_starts_over_after_a_response() -> None:
 
 @virtual_time
 async def test_resumed_run_reports_once_that_its_orders_settle(
-    heard: list[tuple[float, str]], tmp_path: Path
+    logged: list[tuple[float, str]], tmp_path: Path
 ) -> None:
     journal = tmp_path / "run.db"
     never = {"retry": RetryPolicy.never()}
     outcomes, _ = await run(Play([httpx.ReadError("")]), 2, journal=journal, settings=never)
     assert [type(outcome) for outcome in outcomes] == [Unknown, Unknown]
-    heard.clear()
+    logged.clear()
     outcomes, _ = await run(Play([placed()]), 2, journal=journal)
     assert [type(outcome) for outcome in outcomes] == [Placed, Placed]
-    (_, line), *others = heard
+    (_, line), *others = logged
     assert line.startswith(
         "orders that settle before they are looked up or sent again: 2; the next"
     )
@@ -321,8 +323,8 @@ async def test_resumed_run_reports_once_that_its_orders_settle(
 
 @virtual_time
 async def test_run_reports_no_settling_while_it_has_orders_to_send(
-    heard: list[tuple[float, str]], tmp_path: Path
+    logged: list[tuple[float, str]], tmp_path: Path
 ) -> None:
     outcomes, _ = await run(Play([placed()]), 50, journal=tmp_path / "run.db")
     assert {type(outcome) for outcome in outcomes} == {Placed}
-    assert heard == []
+    assert logged == []

@@ -1,4 +1,4 @@
-"""Outcomes are the same when they are read again from a journal."""
+"""Outcomes survive the round trip through a journal."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Killed at every point of every transition of an order in the journal, and of its making."""
+"""A process killed at every point of every journal transition, and of the journal's creation."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ async def run(*arguments: str) -> int:
 @pytest.mark.parametrize("transition", TRANSITIONS)
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.asyncio
-async def test_l02_killed_at_any_point_of_any_transition_nothing_is_lost_or_doubled(
+async def test_l02_kill_at_any_point_of_any_transition_loses_and_duplicates_nothing(
     transition: str, point: str, tmp_path: Path
 ) -> None:
     journal = tmp_path / "run.db"
@@ -55,9 +55,9 @@ async def test_l02_journal_whose_maker_was_killed_at_any_point_can_be_opened_aga
         *(sys.executable, "-m", "tests.bulk.journal_crash", str(tmp_path)),
         stdout=asyncio.subprocess.PIPE,
     )
-    told, _ = await child.communicate()
+    output, _ = await child.communicate()
     assert child.returncode == 0
-    found = json.loads(told)
+    found = json.loads(output)
     # Before and after each statement and call, and in the middle of the writes of each file.
     assert found["killed"]["step"] > 50
     assert found["killed"]["size"] > 30

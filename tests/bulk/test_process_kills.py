@@ -1,4 +1,4 @@
-"""Killing a bulk run, for real and again and again: nothing is lost, and nothing bought twice."""
+"""Bulk runs killed with SIGKILL, repeatedly: no order is lost or bought twice."""
 
 import asyncio
 import json
@@ -51,7 +51,7 @@ async def holds(condition: Callable[[], object]) -> None:
 
 @pytest.mark.fault("L01", control=True)
 @pytest.mark.asyncio
-async def test_without_settling_a_kill_buys_labels_twice(
+async def test_control_without_a_settle_delay_a_kill_buys_labels_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The control: a courier that is slower than the next start, and nobody waits for it.

@@ -1,4 +1,4 @@
-"""A reference number stands for one order: in an input, in the runs before it, in doubt."""
+"""A reference number identifies one order: within an input, across runs, and in doubt."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -173,7 +173,7 @@ async def test_another_order_under_a_number_is_rejected_naming_both_rows(
 
 
 @virtual_time
-async def test_another_order_under_a_number_that_is_in_doubt_costs_the_first_one_nothing(
+async def test_another_order_under_a_number_in_doubt_does_not_affect_the_first(
     tmp_path: Path,
 ) -> None:
     journal = tmp_path / "run.db"
@@ -345,7 +345,7 @@ async def test_label_that_was_bought_in_doubt_is_found_by_a_later_row(
 
 
 @virtual_time
-async def test_order_that_did_not_leave_is_sent_by_a_later_row(journal: Path | None) -> None:
+async def test_order_that_was_not_sent_is_sent_by_a_later_row(journal: Path | None) -> None:
     play = Play([httpx.ConnectError(""), placed()])
     async with playing(play, retry=ONCE) as clickpost:
         (first, second), report = await run(
@@ -482,7 +482,7 @@ async def test_look_up_that_cannot_be_made_leaves_the_order_in_doubt(tmp_path: P
 
 
 @virtual_time
-async def test_no_order_is_reported_as_bought_twice(tmp_path: Path) -> None:
+async def test_no_order_is_bought_twice(tmp_path: Path) -> None:
     """No placed order and no order in doubt is told to take another reference number."""
     journal = tmp_path / "run.db"
     sandbox = Sandbox(courier_seconds=20)

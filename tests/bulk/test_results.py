@@ -1,4 +1,4 @@
-"""What became of every order, in a file that a spreadsheet may open."""
+"""The results file of a run, safe to open in a spreadsheet."""
 
 import csv
 import io
@@ -155,9 +155,7 @@ def first_cell(path: Path, name: str) -> str:
 
 @pytest.mark.fault("S08")
 @pytest.mark.parametrize("formula", FORMULAS)
-def test_s08_cell_that_a_spreadsheet_would_run_is_written_as_text(
-    formula: str, tmp_path: Path
-) -> None:
+def test_s08_cell_that_would_be_a_formula_is_written_as_text(formula: str, tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     with ResultsFile(path) as table:
         table.add(Rejected(position=0, reference_number=formula, reasons=(formula,)))

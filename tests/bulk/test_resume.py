@@ -1,4 +1,4 @@
-"""A run with a journal: made again after whatever ended it, it goes on where it was."""
+"""A run with a journal resumes after any interruption."""
 
 import asyncio
 import contextlib
@@ -231,7 +231,7 @@ async def test_a15_orders_that_have_been_in_doubt_for_a_day_are_looked_up_and_no
 
 @pytest.mark.fault("A15", control=True)
 @virtual_time
-async def test_a15_with_a_longer_trust_in_its_memory_they_are_sent_again(journal: Path) -> None:
+async def test_a15_orders_in_doubt_are_resent_within_a_longer_resend_window(journal: Path) -> None:
     await ended_in_the_middle(Sandbox(courier_seconds=20), journal)
     aged(journal, 86_401)
     sandbox = Sandbox()
@@ -244,7 +244,7 @@ async def test_a15_with_a_longer_trust_in_its_memory_they_are_sent_again(journal
 
 @pytest.mark.fault("L01", control=True)
 @virtual_time
-async def test_l01_without_settling_and_looking_a_racy_courier_sells_them_twice(
+async def test_l01_control_without_settle_delay_and_look_up_orders_are_bought_twice(
     journal: Path,
 ) -> None:
     sandbox = Sandbox(courier_seconds=20, racy=True)
@@ -278,7 +278,7 @@ async def test_order_never_resent_stays_unknown_after_a_crash(journal: Path) -> 
 
 
 @virtual_time
-async def test_orders_that_did_not_leave_are_sent_at_once_by_the_next_run(journal: Path) -> None:
+async def test_orders_that_were_not_sent_are_sent_at_once_by_the_next_run(journal: Path) -> None:
     async with playing([httpx.ConnectError("")], retry=RetryPolicy(attempts=1)) as clickpost:
         outcomes, _ = await run(unguarded(clickpost), orders(*range(30)), journal)
     assert {type(one) for one in outcomes.values()} == {Pending}
@@ -295,7 +295,7 @@ async def test_orders_that_did_not_leave_are_sent_at_once_by_the_next_run(journa
 
 @pytest.mark.fault("A10")
 @virtual_time
-async def test_a10_journals_clock_polls_what_is_worked_on_also_after_a_restart(
+async def test_a10_pending_order_is_polled_by_the_journals_clock_after_a_restart(
     journal: Path,
 ) -> None:
     sandbox = Sandbox(async_polls=3)
@@ -455,14 +455,14 @@ async def test_outcome_is_yielded_after_it_is_durable(
         at(Sandbox()) as clickpost,
         create(clickpost, orders(1), journal=journal) as bulk,
     ):
-        told = asyncio.ensure_future(anext(bulk))
+        outcome = asyncio.ensure_future(anext(bulk))
         assert await asyncio.to_thread(recorded.wait, 30)
         # The label is bought, and the writer's thread has not written that down yet.
         await asyncio.sleep(0.1)
         assert states(journal) == {"R-1": "sending"}
-        assert not told.done()
+        assert not outcome.done()
         may_commit.set()
-        assert isinstance(await told, Placed)
+        assert isinstance(await outcome, Placed)
         assert states(journal) == {"R-1": "placed"}
 
 
@@ -576,7 +576,7 @@ PAGES: dict[str, httpx.Response] = {
 
 @pytest.mark.parametrize("page", PAGES)
 @virtual_time
-async def test_page_of_a_gateway_strikes_no_order_off(page: str, journal: Path) -> None:
+async def test_gateway_page_rejects_no_order(page: str, journal: Path) -> None:
     sandbox = Sandbox(courier_seconds=1)
     is_broken = True
     door = Door(sandbox, instead=lambda *_: PAGES[page] if is_broken else None)

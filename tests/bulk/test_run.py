@@ -1,4 +1,4 @@
-"""A bulk run: an outcome for every order, whatever happens to the others."""
+"""A bulk run yields an outcome for every order, independent of the others."""
 
 import asyncio
 import itertools
@@ -142,7 +142,7 @@ async def test_value_that_is_no_order_is_rejected_and_stops_no_other(bad: Any) -
 
 
 @virtual_time
-async def test_row_that_could_not_be_read_is_rejected_where_it_stands() -> None:
+async def test_unreadable_row_is_rejected_in_its_place() -> None:
     problem = RowProblem(row=7, column="Pincode", message="six digits are needed")
     bad = OrderRow(number=7, last=8, market=INDIA, reference="R-1", problems=(problem,))
     async with at(Sandbox()) as clickpost:
@@ -281,7 +281,7 @@ async def test_asynchronous_input_may_take_its_time() -> None:
 async def test_no_more_than_so_many_are_created_at_once() -> None:
     inside = most = 0
 
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def respond(request: httpx.Request) -> httpx.Response:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
@@ -289,7 +289,7 @@ async def test_no_more_than_so_many_are_created_at_once() -> None:
         inside -= 1
         return placed()
 
-    async with playing([answer]) as clickpost:
+    async with playing([respond]) as clickpost:
         orders = [india_order(f"R-{number}") for number in range(40)]
         _, report = await outcomes_of(clickpost, orders, max_concurrency=8)
 
@@ -299,11 +299,11 @@ async def test_no_more_than_so_many_are_created_at_once() -> None:
 
 @virtual_time
 async def test_other_calls_go_first() -> None:
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def respond(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(1)
         return placed()
 
-    async with playing([answer], max_concurrency=2) as clickpost:
+    async with playing([respond], max_concurrency=2) as clickpost:
         orders = [india_order(f"R-{number}") for number in range(20)]
         async with create(clickpost, orders) as run:
             await anext(run)
@@ -350,12 +350,12 @@ async def test_failing_input_is_raised_after_the_orders_before_it(asynchronous: 
 
 @virtual_time
 async def test_leaving_early_ends_what_is_under_way() -> None:
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def respond(request: httpx.Request) -> httpx.Response:
         if len(play.times) <= 3:
             return placed()
         return await never_responds(request)
 
-    play = Play([answer])
+    play = Play([respond])
     async with playing(play) as clickpost:
         orders = (india_order(f"R-{number}") for number in itertools.count())
         async with create(clickpost, orders, max_concurrency=4) as run:

@@ -1,4 +1,4 @@
-"""A run that is told to end: what waits ends at once, what is on the wire within a grace period."""
+"""Stopping a run: waiting orders end at once, orders in flight within a grace period."""
 
 import asyncio
 import threading
@@ -63,14 +63,14 @@ async def stopped(
     return outcomes, now() - began - after
 
 
-async def answers_after(seconds: float, line: httpx.Response | None = None) -> httpx.Response:
+async def responds_after(seconds: float, line: httpx.Response | None = None) -> httpx.Response:
     await asyncio.sleep(seconds)
     return placed() if line is None else line
 
 
 def slowly(seconds: float) -> Line:
     async def line(request: httpx.Request) -> httpx.Response:
-        return await answers_after(seconds)
+        return await responds_after(seconds)
 
     return line
 
@@ -315,7 +315,7 @@ async def test_order_that_waits_for_the_journal_at_the_stop_is_not_sent(
 
 
 @virtual_time
-async def test_order_that_is_about_to_leave_at_the_stop_is_not_sent(
+async def test_order_about_to_be_sent_at_a_stop_is_not_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its sending mark becomes durable in the very moment in which the run is stopped."""
@@ -345,7 +345,7 @@ async def test_order_that_is_about_to_leave_at_the_stop_is_not_sent(
 
 
 @virtual_time
-async def test_idle_input_does_not_hold_a_stop_up() -> None:
+async def test_idle_input_does_not_delay_a_stop() -> None:
     async def idle() -> AsyncIterator[Any]:
         yield india_order("R-1")
         await asyncio.sleep(10_000)
@@ -357,7 +357,7 @@ async def test_idle_input_does_not_hold_a_stop_up() -> None:
 
 
 @virtual_time
-async def test_place_that_is_had_at_the_moment_of_the_stop_is_given_back() -> None:
+async def test_slot_held_at_a_stop_is_released() -> None:
     play = Play([slowly(1)])
     async with playing(play, max_concurrency=3) as clickpost:
         for after in (0.5, 1.0, 1.5, 2.0, 2.000001):

@@ -1,4 +1,4 @@
-"""The command line: what it offers, and what it says when something is missing."""
+"""The command line: help, arguments, and messages for missing settings."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ def clean_environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if "CLICKPOST" not in name}
 
 
-def said_by(arguments: Sequence[str], **environ: str) -> "subprocess.CompletedProcess[str]":
+def run_clickpost(arguments: Sequence[str], **environ: str) -> "subprocess.CompletedProcess[str]":
     return run_command_line(arguments, clean_environ() | environ)
 
 
@@ -41,11 +41,11 @@ for command in commands:
 
 
 def test_help_names_the_commands() -> None:
-    said = said_by(["--help"])
+    result = run_clickpost(["--help"])
 
-    assert (said.returncode, said.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, "")
     for command in ("demo", "sandbox", "orders"):
-        assert command in said.stdout
+        assert command in result.stdout
 
 
 def test_help_is_the_same_where_python_strips_docstrings() -> None:
@@ -60,7 +60,7 @@ def test_help_is_the_same_where_python_strips_docstrings() -> None:
     )
 
     assert (stripped.returncode, stripped.stderr) == (0, "")
-    usual = [said_by([*command.split(), "--help"]).stdout for command in commands]
+    usual = [run_clickpost([*command.split(), "--help"]).stdout for command in commands]
     assert stripped.stdout.split("\f") == [part for text in usual for part in (text, "0")] + [""]
 
 
@@ -70,14 +70,14 @@ def test_version_is_the_packages() -> None:
     except metadata.PackageNotFoundError:
         pytest.skip("has a version only where it is installed")
 
-    said = said_by(["--version"])
-    assert (said.returncode, said.stdout.strip()) == (0, version)
+    result = run_clickpost(["--version"])
+    assert (result.returncode, result.stdout.strip()) == (0, version)
 
 
 def test_unknown_command_is_an_error() -> None:
-    said = said_by(["destroy"])
-    assert said.returncode != 0
-    assert "destroy" in said.stdout + said.stderr
+    result = run_clickpost(["destroy"])
+    assert result.returncode != 0
+    assert "destroy" in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize(
@@ -88,17 +88,17 @@ def test_unknown_command_is_an_error() -> None:
     ],
 )
 def test_worker_reports_wrong_arguments(redis: str, rate: str, message: str) -> None:
-    said = said_by(["worker", redis, "--rate", rate])
+    result = run_clickpost(["worker", redis, "--rate", rate])
 
-    assert (said.returncode, said.stdout) == (2, "")
-    assert said.stderr.startswith(message)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(message)
 
 
 def test_worker_without_a_redis_url_names_the_variable() -> None:
-    said = said_by(["worker", "--rate", "10/1s"])
+    result = run_clickpost(["worker", "--rate", "10/1s"])
 
-    assert (said.returncode, said.stdout) == (2, "")
-    assert said.stderr == "no Redis: set CLICKPOST_REDIS_URL, such as redis://127.0.0.1:6379\n"
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "no Redis: set CLICKPOST_REDIS_URL, such as redis://127.0.0.1:6379\n"
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_redis_password_is_taken_from_the_environment_and_warned_about_as_an_arg
     url: str,
 ) -> None:
     wrong_rate = ["--rate", "much"]  # so that it ends
-    argument = said_by(["worker", url, *wrong_rate])
-    variable = said_by(["worker", *wrong_rate], CLICKPOST_REDIS_URL=f"{url}\n")
+    argument = run_clickpost(["worker", url, *wrong_rate])
+    variable = run_clickpost(["worker", *wrong_rate], CLICKPOST_REDIS_URL=f"{url}\n")
 
     warning, reason = argument.stderr.splitlines()
     assert warning == (
@@ -128,11 +128,13 @@ def test_redis_password_is_taken_from_the_environment_and_warned_about_as_an_arg
 
 def test_redis_url_that_cannot_be_read_is_refused_without_its_password() -> None:
     # Where urllib takes what follows the colon for a port.
-    said = said_by(["worker", "--rate", "10/1s"], CLICKPOST_REDIS_URL="redis://:fake/word@host")
+    result = run_clickpost(
+        ["worker", "--rate", "10/1s"], CLICKPOST_REDIS_URL="redis://:fake/word@host"
+    )
 
-    assert said.returncode == 2
-    assert said.stderr.startswith("not a Redis URL: ")
-    assert "fake" not in said.stderr
+    assert result.returncode == 2
+    assert result.stderr.startswith("not a Redis URL: ")
+    assert "fake" not in result.stderr
 
 
 def test_sandbox_prints_its_address_and_serves() -> None:
@@ -142,7 +144,7 @@ def test_sandbox_prints_its_address_and_serves() -> None:
         try:
             assert running.stdout is not None
             url = running.stdout.readline().strip()
-            answer = httpx.post(
+            response = httpx.post(
                 url + INDIA, params=CREDENTIALS, json=india_order("R-1"), trust_env=False
             )
             running.send_signal(signal.SIGINT)
@@ -151,7 +153,7 @@ def test_sandbox_prints_its_address_and_serves() -> None:
             running.kill()
 
     assert url.startswith("http://127.0.0.1:")
-    assert (status_of(answer), code) == (200, 0)
+    assert (status_of(response), code) == (200, 0)
 
 
 @pytest.mark.parametrize(
@@ -168,20 +170,20 @@ def test_sandbox_prints_its_address_and_serves() -> None:
     ],
 )
 def test_invalid_arguments_are_reported_without_a_traceback(arguments: str) -> None:
-    said = said_by(arguments.split())
+    result = run_clickpost(arguments.split())
 
-    assert said.returncode != 0
-    assert said.stdout + said.stderr
-    assert "Traceback" not in said.stderr
+    assert result.returncode != 0
+    assert result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_port_in_use_is_reported_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = said_by(["sandbox", "--port", str(port)])
+        result = run_clickpost(["sandbox", "--port", str(port)])
 
-    assert said.returncode == 1
-    assert said.stderr.strip() == f"port {port}: address already in use; 0 takes any free one"
+    assert result.returncode == 1
+    assert result.stderr.strip() == f"port {port}: address already in use; 0 takes any free one"
 
 
 def test_missing_libraries_name_what_to_install() -> None:
@@ -190,10 +192,10 @@ def test_missing_libraries_name_what_to_install() -> None:
         "try: import clickpost_async.cli\n"
         "except ImportError as error: print(error)"
     )
-    said = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
     )
-    assert said.stdout.strip() == (
+    assert result.stdout.strip() == (
         "the command line needs cyclopts and rich: pip install 'clickpost_async[cli]'"
     )
 
@@ -214,12 +216,12 @@ def test_command_without_its_libraries_names_the_extra_in_one_line(
         f"sys.argv = ['clickpost', *{arguments!r}]\n"
         "from clickpost_async.cli import main; main()"
     )
-    said = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30
     )
 
-    [line] = said.stderr.splitlines()
-    assert said.returncode == 1
+    [line] = result.stderr.splitlines()
+    assert result.returncode == 1
     assert line.endswith(f"pip install 'clickpost_async[{extra}]'")
 
 

@@ -1,4 +1,4 @@
-"""The blocks of a page of documentation, and what it takes to run them as a reader would.
+"""The code blocks of a page of documentation, and how they are run.
 
 A page is read from the top, in a folder of its own. Python is executed where it stands, with
 top-level `await`; all blocks of a page share their names. A block with a caption is a file of that

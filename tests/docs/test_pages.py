@@ -1,4 +1,4 @@
-"""A reader who would notice: a page that is wrong fails."""
+"""A page with a mistake fails its test."""
 
 from pathlib import Path
 

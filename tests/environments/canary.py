@@ -1,4 +1,4 @@
-"""Watch calls with one tool, and print all that it would export, for each transport.
+"""Trace calls with one tool, and print everything that it exports, for each transport.
 
 `python -m tests.environments.canary TOOL [MODULE]` prints a JSON object. MODULE has the lines with
 which a page of the documentation configures the tool. `CLICKPOST_BASE_URL` and `CLICKPOST_API_KEY`
@@ -221,8 +221,8 @@ class Datadog(Tool):
         class Sink(TraceFilter):
             def process_trace(self, trace: Any) -> None:
                 for span in trace:
-                    told = [span.name, span.resource, span.get_tags(), span.get_metrics()]
-                    exported.append(json.dumps(told, default=str))
+                    facts = [span.name, span.resource, span.get_tags(), span.get_metrics()]
+                    exported.append(json.dumps(facts, default=str))
 
         tracer.configure(trace_processors=[Sink()])
         ddtrace.patch(httpx=True, aiohttp=True, logging=True)

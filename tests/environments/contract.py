@@ -1,4 +1,4 @@
-"""What a client does wherever it runs, each as a function that is given an event loop to run on."""
+"""What a client must do in every environment, each as a function that gets an event loop."""
 
 import asyncio
 import ssl
@@ -218,10 +218,10 @@ def works_for_a_fleet(run: Run, folder: Path) -> None:
             ):
                 worker = Worker(clickpost, ledger)
                 # Each of them is given twice, as a queue that is restarted does.
-                answers = await asyncio.gather(
+                replies = await asyncio.gather(
                     *(worker.create(india_order(f"R-{n % 10}"), OrderTerms()) for n in range(20))
                 )
-            return [created(answer).waybill for answer in answers]
+            return [created(reply).waybill for reply in replies]
 
         waybills = run(main)
         ledger = {f"R-{number}": (waybills[number],) for number in range(10)}

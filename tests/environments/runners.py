@@ -1,4 +1,4 @@
-"""The event loops that the client is run on, and the warnings that each must not give."""
+"""The event loops that the client is run on, and the warnings that none may emit."""
 
 import asyncio
 import gc
@@ -27,17 +27,17 @@ def on_asyncio(
     debug: bool | None = None,
 ) -> T:
     """Run on an asyncio loop; whatever the loop logs as an error or a warning is one."""
-    heard = _Heard()
+    recorder = _Recorder()
     logger = logging.getLogger("asyncio")
-    logger.addHandler(heard)
+    logger.addHandler(recorder)
     try:
         with asyncio.Runner(loop_factory=loop_factory, debug=debug) as runner:
             done = runner.run(_coroutine(main))
         gc.collect()  # a task whose exception was never retrieved is told of when it is deleted
     finally:
-        logger.removeHandler(heard)
-    if heard.messages:
-        raise AssertionError("\n".join(heard.messages))
+        logger.removeHandler(recorder)
+    if recorder.messages:
+        raise AssertionError("\n".join(recorder.messages))
     return done
 
 
@@ -45,7 +45,7 @@ async def _coroutine(main: Main[T]) -> T:
     return await main()
 
 
-class _Heard(logging.Handler):
+class _Recorder(logging.Handler):
     """Keeps warnings, but for slow callbacks: these measure the machine as much as the client."""
 
     def __init__(self) -> None:

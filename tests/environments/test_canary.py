@@ -1,4 +1,4 @@
-"""Neither the key nor a person is in what tracers, error trackers and recorders export.
+"""No tracer, error tracker or recorder exports the key or personal data.
 
 Each tool watches clients that leak, too: where it finds nothing there, it was not looking.
 """

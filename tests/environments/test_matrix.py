@@ -55,7 +55,7 @@ def test_contract_holds_in_every_environment(
     _passed[environment, check] += 1
 
 
-def test_every_environment_is_there_that_this_python_and_system_have() -> None:
+def test_every_environment_of_this_python_and_system_is_tested() -> None:
     expected = {"asyncio", "asyncio, debug mode", "trio"}
     if sys.platform != "win32":
         expected.add("uvloop")

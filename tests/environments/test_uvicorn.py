@@ -32,7 +32,7 @@ def calling(server: Server) -> httpx.AsyncClient:
 @pytest.mark.asyncio
 async def test_uvloop_workers_finish_requests_in_flight_before_they_stop() -> None:
     async with Sandbox() as sandbox:
-        answers: list[httpx.Response] = []
+        responses: list[httpx.Response] = []
         workers: set[int] = set()
         with serving(environ(sandbox), *STANDARD, app=APP) as server:
             async with calling(server) as http:
@@ -44,9 +44,9 @@ async def test_uvloop_workers_finish_requests_in_flight_before_they_stop() -> No
                         *(http.post("/orders", json=order) for order in orders)
                     )
 
-                while len(workers) < 2 and len(answers) < 200:
-                    answers += await place(10)
-                    workers = {answer.json()["worker"] for answer in answers}
+                while len(workers) < 2 and len(responses) < 200:
+                    responses += await place(10)
+                    workers = {response.json()["worker"] for response in responses}
                 # Long enough that all of the last orders are in flight when the server is stopped.
                 sandbox.faults.latency = 5.0
                 last = asyncio.create_task(place(4))
@@ -54,16 +54,18 @@ async def test_uvloop_workers_finish_requests_in_flight_before_they_stop() -> No
                     while sandbox.traffic.in_flight < 4:  # noqa: ASYNC110 - it lives on a thread
                         await asyncio.sleep(0.01)
                 code = await asyncio.to_thread(server.stop)
-                answers += await last
-            said = server.said
+                responses += await last
+            output_text = server.output_text
 
-        assert {answer.status_code for answer in answers} == {200}, said
-        assert {answer.json()["loop"] for answer in answers} == {"uvloop"}
+        assert {response.status_code for response in responses} == {200}, output_text
+        assert {response.json()["loop"] for response in responses} == {"uvloop"}
         assert len(workers) == 2
-        assert code == 0, said
-        assert "Traceback" not in said
-        assert len(sandbox.ledger()) == len(answers)
-        assert set(sandbox.ledger().values()) == {(answer.json()["waybill"],) for answer in answers}
+        assert code == 0, output_text
+        assert "Traceback" not in output_text
+        assert len(sandbox.ledger()) == len(responses)
+        assert set(sandbox.ledger().values()) == {
+            (response.json()["waybill"],) for response in responses
+        }
         async with asyncio.timeout(60):
             while sandbox.traffic.open_connections:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)

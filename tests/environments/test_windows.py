@@ -1,4 +1,4 @@
-"""The rehearsal for Windows, in processes that have lost what Windows lacks."""
+"""The rehearsal for Windows, in processes without what Windows lacks."""
 
 import json
 import os

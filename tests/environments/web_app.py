@@ -1,4 +1,4 @@
-"""An application that says what it is served by, for uvicorn to load."""
+"""An application that reports what serves it, for uvicorn to load."""
 
 import asyncio
 import os
@@ -9,7 +9,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from clickpost_async import ClickPost, ClickPostError
-from clickpost_async.integrations.starlette import answer_error, get_clickpost, health, lifespan
+from clickpost_async.integrations.starlette import (
+    get_clickpost,
+    handle_error,
+    health,
+    lifespan,
+)
 
 
 async def place(request: Request) -> JSONResponse:
@@ -26,6 +31,6 @@ async def place(request: Request) -> JSONResponse:
 
 app = Starlette(
     lifespan=lifespan(ClickPost),
-    exception_handlers={ClickPostError: answer_error},
+    exception_handlers={ClickPostError: handle_error},
     routes=[Route("/orders", place, methods=["POST"]), Route("/health", health)],
 )

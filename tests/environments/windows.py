@@ -1,4 +1,4 @@
-"""A rehearsal for Windows: this process loses what Windows lacks, and then runs the client.
+"""A rehearsal for Windows: removes from this process what Windows lacks, then runs the client.
 
 `python -m tests.environments.windows` runs it, and `-m tests.environments.windows clickpost …` the
 command line. Output goes to a pipe as there: in the ANSI code page, which cannot write everything.

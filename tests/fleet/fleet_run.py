@@ -1,4 +1,4 @@
-"""Push a file of orders through a fleet, kill workers and Redis on the way, and count.
+"""Send a file of orders through a fleet, kill workers and Redis meanwhile, and count.
 
 `python -m tests.fleet.fleet_run --orders 5000` plays it for longer than the tests do; with
 `--failover` a replica of Redis is promoted instead of restarting Redis. The sandbox is racy: it
@@ -74,7 +74,7 @@ class Verdict:
     """What a play came to."""
 
     code: int
-    told: str
+    printed_text: str
     ledger: Mapping[str, tuple[str, ...]]
     journal: Mapping[str, str]
     times: list[float]
@@ -280,7 +280,7 @@ async def play(
                 with replica.client() as client:
                     client.replicaof("NO", "ONE")
                 address.move(replica.port)
-            _, told = await asyncio.wait_for(pushing.communicate(), patience)
+            _, printed_text = await asyncio.wait_for(pushing.communicate(), patience)
             with (replica or redis).client() as client:
                 queued = sum(int(client.xlen(key)) for key in client.keys("*:orders"))
         finally:
@@ -290,7 +290,7 @@ async def play(
                 one.__exit__(None, None, None)
     return Verdict(
         code=pushing.returncode or 0,
-        told=told.decode(),
+        printed_text=printed_text.decode(),
         ledger=sandbox.ledger(),
         journal=states(journal),
         times=sandbox.times,
@@ -308,7 +308,7 @@ async def reached(sandbox: Timing, calls: int) -> None:
     raise TimeoutError(message)
 
 
-def _redis_fate(given: argparse.Namespace) -> str:
+def _redis_event(given: argparse.Namespace) -> str:
     if given.failover:
         return "Redis failed over to a replica"
     return f"Redis restarted ({'empty' if given.forget else 'with its log'})"
@@ -340,12 +340,12 @@ def main() -> int:
     counts = Counter(verdict.journal.values())
     print(  # noqa: T201 - what it was started for
         f"{given.orders} orders, {given.workers} workers, {given.rate:g}/s shared, {given.kills}"
-        f" killed, {_redis_fate(given)}:"
+        f" killed, {_redis_event(given)}:"
         f" {time.monotonic() - began:.1f} s, exit code {verdict.code},"
         f" {len(verdict.ledger)} bought, {verdict.twice} twice, {dict(counts)},"
         f" {len(verdict.times)} calls, worst second {verdict.worst_second},"
         f" over the law by {max(0.0, verdict.over(given.rate, given.rate)):.2f},"
-        f" {verdict.queued} left in the queue\n{verdict.told}"
+        f" {verdict.queued} left in the queue\n{verdict.printed_text}"
     )
     return 1 if verdict.twice or len(verdict.ledger) < given.orders else 0
 

@@ -1,4 +1,4 @@
-"""The commands of a fleet: what a worker refuses at its start, and the state that is shown."""
+"""The fleet's commands: what a worker refuses at its start, and the status."""
 
 import asyncio
 from pathlib import Path
@@ -133,7 +133,7 @@ def test_parts_of_a_file_hold_every_order_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["0/8", "9/8", "2", "a/b", "2/0", "-1/8"])
-def test_part_that_is_none_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_part_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         Part.parse(text)
     assert caught.value.code == 2

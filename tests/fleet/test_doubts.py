@@ -1,4 +1,4 @@
-"""What a worker does with an order that may have been sent: in virtual time, with a ledger of ours.
+"""How a worker treats an order that may have been sent: in virtual time, with a fake ledger.
 
 What the ledger itself knows is tested with a real Redis.
 """
@@ -77,11 +77,11 @@ async def test_order_of_another_worker_settles_and_is_looked_up_before_it_is_sen
 ) -> None:
     play, ledger = Play([placed()]), ScriptedLedger(Granted(sent))
     async with playing(play, retry=ONCE) as clickpost:
-        answer = await worker(clickpost, ledger).create(
+        reply = await worker(clickpost, ledger).create(
             new_order(), OrderTerms(settle_delay=settling)
         )
 
-    assert created(answer).waybill == "W-1"
+    assert created(reply).waybill == "W-1"
     assert len(play.look_ups) == 1
     assert play.times == pytest.approx([sent_at])
     assert ledger.ended == ["placed"]
@@ -102,9 +102,9 @@ async def test_order_sent_from_here_is_in_doubt_though_its_claim_is_gone() -> No
     play = Play([httpx.ReadError(""), placed()])
     ledger = ScriptedLedger(Granted(None), Granted(None), lost=(2,))
     async with playing(play, retry=RetryPolicy(attempts=2)) as clickpost:
-        answer = await worker(clickpost, ledger).create(new_order())
+        reply = await worker(clickpost, ledger).create(new_order())
 
-    assert created(answer).waybill == "W-1"
+    assert created(reply).waybill == "W-1"
     # Once after the first sending, and once more since the claim was lost.
     assert len(play.look_ups) == 2
     assert play.pauses[0] >= 30
@@ -137,7 +137,7 @@ async def test_order_sent_from_here_settles_from_a_later_sending_of_another_work
 
 
 @virtual_time
-async def test_claim_that_was_lost_is_not_trusted_to_be_new() -> None:
+async def test_lost_claim_is_not_treated_as_a_new_order() -> None:
     play = Play([placed()])
     ledger = ScriptedLedger(Granted(None), Granted(0.0), lost=(1,))
     async with playing(play, retry=ONCE) as clickpost:
@@ -159,24 +159,24 @@ async def test_order_that_was_not_sent_from_here_stays_in_doubt_if_it_was(
     play, ledger = Play([placed()]), ScriptedLedger(claim)
     clickpost = playing(play, retry=ONCE)
     await clickpost.aclose()
-    answer = await worker(clickpost, ledger).create(new_order())
+    reply = await worker(clickpost, ledger).create(new_order())
 
     with pytest.raises(NotSentError):
-        created(answer)
+        created(reply)
     assert (play.times, ledger.ended) == ([], [became])
 
 
 @pytest.mark.parametrize("hold", [False, True])
 @virtual_time
-async def test_order_that_never_left_is_forgotten_and_may_be_sent_later(*, hold: bool) -> None:
+async def test_order_that_was_not_sent_is_forgotten_and_may_be_sent_later(*, hold: bool) -> None:
     # A record that says it was sent would keep it from ever being sent under `hold`.
     refused: list[Any] = [httpx.ConnectError("refused")]
     ledger = ScriptedLedger(Granted(None))
     async with playing(Play(refused), retry=ONCE) as clickpost:
-        answer = await worker(clickpost, ledger).create(new_order(), OrderTerms(no_resend=hold))
+        reply = await worker(clickpost, ledger).create(new_order(), OrderTerms(no_resend=hold))
 
     with pytest.raises(NotSentError):
-        created(answer)
+        created(reply)
     assert ledger.ended == ["nothing"]
 
 
@@ -184,10 +184,10 @@ async def test_order_that_never_left_is_forgotten_and_may_be_sent_later(*, hold:
 async def test_order_in_doubt_that_is_held_is_looked_up_and_not_sent() -> None:
     play, ledger = Play([placed()]), ScriptedLedger(Granted(100.0))
     async with playing(play, retry=RetryPolicy(attempts=1, resend=Resend.NEVER)) as clickpost:
-        answer = await worker(clickpost, ledger).create(new_order())
+        reply = await worker(clickpost, ledger).create(new_order())
 
     with pytest.raises(Exception, match="may have been sent before") as held:
-        created(answer)
+        created(reply)
     assert cast("Any", held.value).outcome is Outcome.UNKNOWN
     assert play.times == []
     assert ledger.ended == ["open"]

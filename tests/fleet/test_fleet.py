@@ -1,4 +1,4 @@
-"""A fleet of real processes: one is killed, Redis is restarted, and every order is bought once."""
+"""A fleet of real processes: a worker is killed, Redis restarted, every order bought once."""
 
 import asyncio
 from pathlib import Path
@@ -13,21 +13,21 @@ RATE = 100
 
 
 @pytest.mark.fault("L02")
-@pytest.mark.parametrize("fate", ["restarted", "restarted empty", "failed over"])
+@pytest.mark.parametrize("event", ["restarted", "restarted empty", "failed over"])
 @pytest.mark.asyncio
-async def test_killed_worker_and_a_lost_redis_lose_no_order_and_double_none(
-    tmp_path: Path, fate: str
+async def test_killed_worker_and_lost_redis_lose_and_duplicate_no_order(
+    tmp_path: Path, event: str
 ) -> None:
     verdict = await play(
         tmp_path,
         orders=240,
         workers=3,
         rate=RATE,
-        appendonly="no" if fate == "restarted empty" else "yes",
-        failover=fate == "failed over",
+        appendonly="no" if event == "restarted empty" else "yes",
+        failover=event == "failed over",
     )
 
-    assert verdict.code == 0, verdict.told
+    assert verdict.code == 0, verdict.printed_text
     assert len(verdict.ledger) == len(verdict.journal) == 240
     assert verdict.twice == 0
     assert set(verdict.journal.values()) == {"placed"}
@@ -37,7 +37,7 @@ async def test_killed_worker_and_a_lost_redis_lose_no_order_and_double_none(
 
 @pytest.mark.fault("L02", control=True)
 @pytest.mark.asyncio
-async def test_without_the_ledgers_memory_a_killed_worker_makes_labels_be_bought_twice(
+async def test_control_without_ledger_records_a_killed_worker_buys_labels_twice(
     tmp_path: Path,
 ) -> None:
     # The control: what is queued again is sent again while a courier is still at the first one.
@@ -76,9 +76,9 @@ async def test_l01_killed_feeder_resumes_beside_another_with_the_same_orders(
             assert set(states(first).values()) != {"placed"}
 
             pushing = [await push(file, one, server.url, redis.url) for one in (first, second)]
-            told = await asyncio.gather(*(one.communicate() for one in pushing))
+            output = await asyncio.gather(*(one.communicate() for one in pushing))
 
-    assert [one.returncode for one in pushing] == [0, 0], told
+    assert [one.returncode for one in pushing] == [0, 0], output
     assert {len(waybills) for waybills in sandbox.ledger().values()} == {1}
     for journal in (first, second):
         assert len(states(journal)) == len(sandbox.ledger()) == orders
@@ -87,7 +87,7 @@ async def test_l01_killed_feeder_resumes_beside_another_with_the_same_orders(
 
 @pytest.mark.fault("R01")
 @pytest.mark.asyncio
-async def test_flushall_in_mid_run_loses_no_order_and_doubles_none(tmp_path: Path) -> None:
+async def test_flushall_during_a_run_loses_and_duplicates_no_order(tmp_path: Path) -> None:
     orders = 150
     file, journal = write_orders(tmp_path, orders), tmp_path / "run.db"
     sandbox = Timing(racy=True, courier_seconds=0.2)
@@ -101,9 +101,9 @@ async def test_flushall_in_mid_run_loses_no_order_and_doubles_none(tmp_path: Pat
             await reached(sandbox, orders // 3)
             with redis.client() as client:
                 client.flushall()
-            _, told = await asyncio.wait_for(feeding.communicate(), 120)
+            _, output = await asyncio.wait_for(feeding.communicate(), 120)
 
-    assert feeding.returncode == 0, told
+    assert feeding.returncode == 0, output
     assert len(sandbox.ledger()) == len(states(journal)) == orders
     assert {len(waybills) for waybills in sandbox.ledger().values()} == {1}
     assert set(states(journal).values()) == {"placed"}

@@ -1,4 +1,4 @@
-"""Calls to Redis in batches, and again until it responds: in virtual time."""
+"""Batched and retried calls to Redis, in virtual time."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Redis servers that a fleet accepts, and those that it refuses at the start: real ones, each."""
+"""Redis servers that a fleet accepts or refuses at its start, each a real one."""
 
 import asyncio
 import socket

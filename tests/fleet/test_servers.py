@@ -1,4 +1,4 @@
-"""Servers that a whole fleet runs on: Valkey, TLS, and a user with few rights; real ones, each."""
+"""Servers that a fleet runs on: Valkey, TLS, and a user with few rights, each a real one."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -60,7 +60,7 @@ async def test_fleet_on_valkey_survives_a_killed_worker_and_a_killed_server(
 ) -> None:
     verdict = await play(tmp_path, orders=120, workers=2, rate=RATE, server=ValkeyServer)
 
-    assert verdict.code == 0, verdict.told
+    assert verdict.code == 0, verdict.printed_text
     assert len(verdict.ledger) == len(verdict.journal) == 120
     assert verdict.twice == 0
     assert set(verdict.journal.values()) == {"placed"}

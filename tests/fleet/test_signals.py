@@ -1,4 +1,4 @@
-"""Workers end at the first signal, idle or busy: real processes, real signals, both event loops."""
+"""Workers end at the first signal, idle or busy: real processes and signals, both event loops."""
 
 import asyncio
 import importlib.util

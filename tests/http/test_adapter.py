@@ -46,22 +46,24 @@ def test_call_shows_neither_its_key_nor_its_body() -> None:
 
 
 def test_only_three_headers_are_read_and_each_as_a_whole() -> None:
-    answer = ResponseReader()
-    answer.begin(200, [(b"X-A", b"b"), (b"RETRY-after", b" 7 "), (b"Date", b"x"), (b"date", b"y")])
+    response = ResponseReader()
+    response.begin(
+        200, [(b"X-A", b"b"), (b"RETRY-after", b" 7 "), (b"Date", b"x"), (b"date", b"y")]
+    )
 
-    assert answer.headers == {"retry-after": "7", "date": "x, y"}
+    assert response.headers == {"retry-after": "7", "date": "x, y"}
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_gzipped_response_is_decompressed_from_chunks_of_any_size(size: int) -> None:
     body = bytes(range(256)) * 9
     packed = gzip.compress(body)
-    answer = ResponseReader()
-    answer.begin(200, [(b"content-encoding", b"GZip")])
+    response = ResponseReader()
+    response.begin(200, [(b"content-encoding", b"GZip")])
     for start in range(0, len(packed), size):
-        answer.feed(packed[start : start + size])
+        response.feed(packed[start : start + size])
 
-    assert answer.body() == body
+    assert response.body() == body
 
 
 def test_response_may_be_as_large_as_the_limit_and_no_larger(
@@ -69,15 +71,15 @@ def test_response_may_be_as_large_as_the_limit_and_no_larger(
 ) -> None:
     monkeypatch.setattr(response_reader, "LARGEST", 100)
     for headers, pack in (([], bytes), ([(b"content-encoding", b"gzip")], gzip.compress)):
-        answer = ResponseReader()
-        answer.begin(200, headers)
-        answer.feed(pack(b"x" * 100))
-        assert answer.body() == b"x" * 100
+        response = ResponseReader()
+        response.begin(200, headers)
+        response.feed(pack(b"x" * 100))
+        assert response.body() == b"x" * 100
 
-        answer = ResponseReader()
-        answer.begin(200, headers)
+        response = ResponseReader()
+        response.begin(200, headers)
         with pytest.raises(UnreadableReplyError, match="larger than 100 bytes"):
-            answer.feed(pack(b"x" * 101))
+            response.feed(pack(b"x" * 101))
 
 
 PLAIN = ["", "identity", "identity, identity", "none", "UTF-8", "utf8", "8bit", " Identity ,", "x"]
@@ -87,35 +89,35 @@ PLAIN = ["", "identity", "identity, identity", "none", "UTF-8", "utf8", "8bit", 
 @pytest.mark.parametrize("size", [1, 10_000])
 def test_body_that_is_plain_is_read_whatever_its_encoding_claims(encoding: str, size: int) -> None:
     body = b'{"meta": {"status": 200}}'
-    answer = ResponseReader()
-    answer.begin(200, [(b"content-encoding", encoding.encode())])
+    response = ResponseReader()
+    response.begin(200, [(b"content-encoding", encoding.encode())])
     for start in range(0, len(body), size):
-        answer.feed(body[start : start + size])
+        response.feed(body[start : start + size])
 
-    assert answer.body() == body
+    assert response.body() == body
 
 
 @pytest.mark.parametrize(
     "encoding", ["br", "deflate", "zstd", "gzip, gzip", "gzip, br", "utf-8, compress"]
 )
 def test_body_that_is_compressed_in_another_way_is_refused(encoding: str) -> None:
-    answer = ResponseReader()
+    response = ResponseReader()
     with pytest.raises(UnreadableReplyError, match="unexpected Content-Encoding"):
-        answer.begin(200, [(b"content-encoding", encoding.encode())])
+        response.begin(200, [(b"content-encoding", encoding.encode())])
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP, identity", "gzip,", "identity,gzip"])
 def test_body_that_is_not_packed_although_it_claims_to_be_is_refused(encoding: str) -> None:
-    answer = ResponseReader()
-    answer.begin(200, [(b"content-encoding", encoding.encode())])
+    response = ResponseReader()
+    response.begin(200, [(b"content-encoding", encoding.encode())])
     with pytest.raises(UnreadableReplyError, match="gzip data is damaged"):
-        answer.feed(b'{"meta": {"status": 200}}')
+        response.feed(b'{"meta": {"status": 200}}')
 
 
 def test_deflated_response_is_refused() -> None:
-    answer = ResponseReader()
+    response = ResponseReader()
     with pytest.raises(UnreadableReplyError, match="in the response: deflate") as caught:
-        answer.begin(207, [(b"content-encoding", b"deflate")])
+        response.begin(207, [(b"content-encoding", b"deflate")])
 
     assert caught.value.http_status == 207
     assert zlib.compress(b"") not in vars(caught.value).values()
@@ -147,7 +149,7 @@ def test_family_of_httpx_is_sorted_by_name(error: Exception, expected: FailureKi
 
 
 def test_httpcore_log_of_a_step_omits_the_reason_phrase() -> None:
-    told = {"return_value": (b"Location", KEY), "exception": ValueError(KEY), "timeout": 5}
-    drop_quoted_payload(told)
+    facts = {"return_value": (b"Location", KEY), "exception": ValueError(KEY), "timeout": 5}
+    drop_quoted_payload(facts)
 
-    assert told == {"exception": "ValueError", "timeout": 5}
+    assert facts == {"exception": "ValueError", "timeout": 5}

@@ -1,4 +1,4 @@
-"""A connection that fails says where to and why, and what can be done about it."""
+"""A failed connection is reported with host, reason and advice."""
 
 import asyncio
 import errno
@@ -30,8 +30,8 @@ async def failure_of(clickpost: Any) -> ClickPostError:
     with pytest.raises(ClickPostError) as caught:
         await clickpost.orders.create(india_order("R-1"))
     error = caught.value
-    told = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
-    assert KEY not in told
+    text = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    assert KEY not in text
     assert error.__cause__ is None or error.__cause__.__traceback__ is None
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
     return error
@@ -79,7 +79,7 @@ SYSTEM_ERRORS: dict[str, tuple[Callable[[], OSError], str]] = {
 async def test_system_error_is_named_in_the_message(
     kind: str, wire: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make, said = SYSTEM_ERRORS[kind]
+    make, reason = SYSTEM_ERRORS[kind]
 
     async def refuses(*_: Any, **__: Any) -> Any:
         raise make()
@@ -90,7 +90,7 @@ async def test_system_error_is_named_in_the_message(
     async with client(wire, "http://127.0.0.1:9/api") as clickpost:
         error = await failure_of(clickpost)
 
-    assert error.message == f"cannot connect to 127.0.0.1:9: {said}"
+    assert error.message == f"cannot connect to 127.0.0.1:9: {reason}"
 
 
 @every_adapter

@@ -1,4 +1,4 @@
-"""What holds for every transport, over real sockets: the same tests for each of them."""
+"""The same tests for every transport, over real sockets."""
 
 import asyncio
 import gzip
@@ -571,7 +571,7 @@ async def test_refused_certificate_is_final(flaw: str, wire: str, authority: tru
 @pytest.mark.fault("T04")
 @every_adapter
 @pytest.mark.asyncio
-async def test_server_that_does_not_speak_tls_is_sent_nothing(wire: str) -> None:
+async def test_server_without_tls_is_sent_nothing(wire: str) -> None:
     async with (
         serving(responds_with(http(PLACED))) as server,
         client(
@@ -588,7 +588,7 @@ async def test_server_that_does_not_speak_tls_is_sent_nothing(wire: str) -> None
 
 
 @pytest.mark.parametrize("name", ["aiohttp", "httpx2", "httpx", "", "HTTPTOOLS"])
-def test_name_that_is_none_is_refused_with_those_that_are(name: str) -> None:
+def test_unknown_transport_name_is_refused_listing_the_known_ones(name: str) -> None:
     with pytest.raises(ValueError, match="transport: pass 'httptools', or a transport object"):
         client("default", "http://127.0.0.1:9/api", transport=name)
 

@@ -1,4 +1,4 @@
-"""Connecting: the first address that answers is taken, and no socket is left open."""
+"""Connecting: the first address that responds is used, and no socket is left open."""
 
 import asyncio
 import gc
@@ -64,7 +64,7 @@ async def test_next_address_is_tried_at_once_where_the_first_is_refused(addresse
 
 
 @pytest.mark.asyncio
-async def test_refused_address_does_not_cost_the_head_start(
+async def test_refused_address_does_not_delay_the_next(
     addresses: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serving() as server:

@@ -1,4 +1,4 @@
-"""What httptools' connection reads of the bytes a server sends, beside httpcore's with h11."""
+"""The connection with httptools reads responses as httpcore with h11 does."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -38,7 +38,7 @@ async def read(pool: ConnectionPool, server: Server, **parts: Any) -> tuple[int,
     return reader.status, reader.body()
 
 
-def answers(*pieces: bytes, close: bool = False) -> Callable[[Peer], Awaitable[None]]:
+def responds_with(*pieces: bytes, close: bool = False) -> Callable[[Peer], Awaitable[None]]:
     """Send a response in pieces, then close, or wait for the client to."""
 
     async def talk(peer: Peer) -> None:
@@ -97,7 +97,7 @@ def test_response_is_read_and_its_connection_used_again(
 
     async def main() -> None:
         pool = ConnectionPool(kind)
-        async with serving(answers(*pieces)) as server:
+        async with serving(responds_with(*pieces)) as server:
             for _ in range(2):
                 assert (await read(pool, server))[1] == body
             assert (server.connections, pool.connections) == (1, 1)
@@ -119,7 +119,7 @@ async def test_body_that_ends_with_the_connection_is_read(
     head: bytes, pieces: int, kind: Any
 ) -> None:
     pool = ConnectionPool(kind)
-    async with serving(answers(head + b"\r\n", *[b"part"] * pieces, close=True)) as server:
+    async with serving(responds_with(head + b"\r\n", *[b"part"] * pieces, close=True)) as server:
         for number in (1, 2):
             assert await read(pool, server) == (200, b"part" * pieces)
             assert server.connections == number
@@ -131,7 +131,7 @@ async def test_body_that_ends_with_the_connection_is_read(
 @pytest.mark.asyncio
 async def test_server_that_closes_is_not_sent_a_second_request(head: bytes, kind: Any) -> None:
     pool = ConnectionPool(kind)
-    async with serving(answers(head + BODY)) as server:
+    async with serving(responds_with(head + BODY)) as server:
         for number in (1, 2):
             assert await read(pool, server) == (200, b"ok")
             assert (server.connections, pool.connections) == (number, 0)
@@ -147,10 +147,10 @@ async def test_data_after_a_response_belongs_to_no_other(
     first = OK + b"content-length: 5\r\n\r\nfirst"
     pool = ConnectionPool(kind)
     pieces = [first + surplus] if together else [first, surplus]
-    async with serving(answers(*pieces)) as server:
+    async with serving(responds_with(*pieces)) as server:
         assert await read(pool, server) == (200, b"first")
         await asyncio.sleep(0.02)
-        server.talk = answers(OK + BODY)
+        server.talk = responds_with(OK + BODY)
         assert await read(pool, server) == (200, b"ok")
         assert (server.connections, pool.connections) == (2, 1)
         await pool.aclose()
@@ -224,7 +224,7 @@ async def is_refused(kind: Any, talk: Callable[[Peer], Awaitable[None]]) -> None
 @pytest.mark.asyncio
 async def test_malformed_response_is_refused(form: str, cut: str, kind: Any) -> None:
     data = REFUSED[form]
-    await is_refused(kind, answers(*(bytewise(data) if cut == "bytewise" else [data])))
+    await is_refused(kind, responds_with(*(bytewise(data) if cut == "bytewise" else [data])))
 
 
 @pytest.mark.parametrize("form", REFUSED_BY_HTTPTOOLS)
@@ -233,7 +233,7 @@ async def test_malformed_response_is_refused(form: str, cut: str, kind: Any) -> 
 async def test_response_open_to_interpretation_is_refused(form: str, cut: str) -> None:
     data = REFUSED_BY_HTTPTOOLS[form]
     pieces = bytewise(data) if cut == "bytewise" else [data]
-    await is_refused(HTTPToolsConnection, answers(*pieces))
+    await is_refused(HTTPToolsConnection, responds_with(*pieces))
 
 
 TRUNCATED = {
@@ -251,7 +251,7 @@ TRUNCATED = {
 @pytest.mark.parametrize("form", TRUNCATED)
 @pytest.mark.asyncio
 async def test_truncated_response_is_refused(form: str, kind: Any) -> None:
-    await is_refused(kind, answers(TRUNCATED[form], close=True))
+    await is_refused(kind, responds_with(TRUNCATED[form], close=True))
 
 
 @pytest.mark.asyncio
@@ -327,7 +327,7 @@ async def test_body_beyond_the_bound_is_cut_off(start: bytes, kind: Any) -> None
 async def test_head_may_have_100_kib(size: int) -> None:
     response = OK + b"X: " + b"y" * (size - 100) + b"\r\n" + BODY
     pool = ConnectionPool(HTTPToolsConnection)
-    async with serving(answers(response)) as server:
+    async with serving(responds_with(response)) as server:
         if size > 100 * 1024:
             with pytest.raises(httpcore.RemoteProtocolError):
                 await read(pool, server)
@@ -358,7 +358,7 @@ async def test_request_is_written_in_one_piece() -> None:
 
     signature = Signature("key=REDACTED", "key=secret", in_body=False)
     pool = ConnectionPool(Recording)
-    async with serving(answers(OK + BODY)) as server:
+    async with serving(responds_with(OK + BODY)) as server:
         await read(
             pool, server, target="/x?a=b&key=REDACTED", body=b'{"a": 1}', signature=signature
         )
@@ -380,7 +380,7 @@ async def test_request_is_written_in_one_piece() -> None:
 @pytest.mark.asyncio
 async def test_target_that_would_split_the_request_is_not_sent(target: str, kind: Any) -> None:
     pool = ConnectionPool(kind)
-    async with serving(answers(OK + BODY)) as server:
+    async with serving(responds_with(OK + BODY)) as server:
         with pytest.raises(httpcore.LocalProtocolError):
             await read(pool, server, target=target)
         assert (server.heads, pool.connections) == ([], 0)

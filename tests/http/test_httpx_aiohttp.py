@@ -1,4 +1,4 @@
-"""A transport of httpx-aiohttp may be given: what aiohttp reports is told apart by its cause.
+"""httpx-aiohttp as the transport: aiohttp's errors are classified by their cause.
 
 That library raises httpx's ConnectTimeout for a connection that breaks after the request was sent.
 """

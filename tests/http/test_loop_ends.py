@@ -1,4 +1,4 @@
-"""Event loops end in many ways; however one ends, it leaves no descriptor behind."""
+"""However an event loop ends, it leaves no descriptor open."""
 
 import asyncio
 import gc

@@ -19,13 +19,13 @@ from tests.helpers.http_server import PLACED, serving
 
 
 async def ask(connections: PerLoopAdapter, base: BaseURL) -> bytes:
-    answer = ResponseReader()
+    response = ResponseReader()
     call = HTTPRequest("GET", base, "/x", None, StepTimeouts(5, 5, 5))
-    await connections.send(call, SendProgress(), answer)
-    return answer.body()
+    await connections.send(call, SendProgress(), response)
+    return response.body()
 
 
-def test_each_loop_has_its_own_and_outside_of_any_there_are_none() -> None:
+def test_each_loop_has_its_own_object_and_code_outside_has_none() -> None:
     connections = PerLoopAdapter(lambda: ConnectionPool(HTTPToolsConnection))
 
     async def main() -> tuple[int, int, int]:

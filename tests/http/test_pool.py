@@ -40,10 +40,10 @@ async def ask(
     limits: StepTimeouts = LIMITS,
     progress: SendProgress | None = None,
 ) -> bytes:
-    answer = ResponseReader()
+    response = ResponseReader()
     call = HTTPRequest("GET", _base(server.url), "/x", None, limits)
-    await pool.send(call, progress or SendProgress(), answer)
-    return answer.body()
+    await pool.send(call, progress or SendProgress(), response)
+    return response.body()
 
 
 @pytest.mark.asyncio
@@ -131,7 +131,7 @@ async def test_connection_close_makes_the_next_call_open_a_new_one(
 
 
 @pytest.mark.asyncio
-async def test_connection_that_idled_for_too_long_is_not_trusted(
+async def test_connection_that_idled_for_too_long_is_not_reused(
     monkeypatch: pytest.MonkeyPatch, make_pool: MakePool
 ) -> None:
     monkeypatch.setattr(pool_module, "KEEP_ALIVE", 0.02)
@@ -302,9 +302,9 @@ async def test_send_progress_is_known_on_new_and_reused_connections(
 
         server.port = port
         for _ in range(2):
-            answered = SendProgress()
-            await ask(pool, server, soon, answered)
-            assert (answered.is_reliable, answered.may_have_been_sent) == (True, True)
+            completed = SendProgress()
+            await ask(pool, server, soon, completed)
+            assert (completed.is_reliable, completed.may_have_been_sent) == (True, True)
 
         server.talk = silent
         lost = SendProgress()
@@ -354,6 +354,6 @@ def test_keys_of_a_session_are_written_nowhere(
 
 
 @pytest.mark.asyncio
-async def test_server_of_these_tests_is_well() -> None:
+async def test_http_server_of_the_tests_responds() -> None:
     async with serving(well) as server, httpx.AsyncClient(trust_env=False) as plain:
         assert (await plain.get(server.url)).content == PLACED

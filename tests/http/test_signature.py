@@ -1,4 +1,4 @@
-"""The key is put in as a request is written: what libraries and their hooks see has none."""
+"""The key is added as a request is written: libraries and their hooks never see it."""
 
 import asyncio
 import json
@@ -88,12 +88,12 @@ LOOKALIKES = st.lists(
 
 
 @given(LOOKALIKES, LOOKALIKES)
-def test_text_like_the_placeholder_is_unchanged(asked: str, said: str) -> None:
+def test_text_like_the_placeholder_is_unchanged(asked: str, value: str) -> None:
     from clickpost_async._codec.request import encode
 
     ring, key = Authenticator(resolve_credentials("acme", CANARY)), Secret(CANARY)
     for auth in SIGNED_AUTH:
-        request = encode(posting(auth), {"q": asked}, {"said": said})
+        request = encode(posting(auth), {"q": asked}, {"said": value})
         target, body, signature = ring.sign(request.target, request.body, auth, key)
         assert body is not None
         assert signature is not None
@@ -101,7 +101,7 @@ def test_text_like_the_placeholder_is_unchanged(asked: str, said: str) -> None:
         assert signed is not None
         head, _, sent = signed.partition(b"\r\n\r\n")
         assert parse_qs(urlsplit(head.split(b" ")[1].decode()).query).get("q", [""])[0] == asked
-        assert json.loads(sent)["said"] == said
+        assert json.loads(sent)["said"] == value
         assert signed.count(CANARY.encode()) + signed.count(b"canary%2B4f2a%2F9c%3De1d8") == 1
 
 
@@ -175,12 +175,12 @@ async def asked_of_server(
 ) -> list[bytes]:
     calls: list[bytes] = []
 
-    async def answers(peer: Peer) -> None:
+    async def respond(peer: Peer) -> None:
         calls.append(await peer.read())
         await peer.send(http(PLACED))
         await peer.until_gone()
 
-    async with serving(talk or answers) as server, client(wire, server.url) as clickpost:
+    async with serving(talk or respond) as server, client(wire, server.url) as clickpost:
         if talk is None:
             await clickpost.post(posting(auth), {"a": "b"})
         else:

@@ -1,4 +1,4 @@
-"""Applications without a server: started and ended as servers do, and asked over HTTP."""
+"""ASGI applications without a server: lifespan, and requests over HTTP."""
 
 import asyncio
 from collections.abc import AsyncIterator, MutableMapping

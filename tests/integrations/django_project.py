@@ -1,4 +1,4 @@
-"""A Django project as users write it, in one file, for real servers to load.
+"""A Django project in one file, for real servers to load.
 
 Events that were handled are noted in the file that `NOTES` names.
 """

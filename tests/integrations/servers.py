@@ -1,4 +1,4 @@
-"""Applications on real servers, in processes of their own."""
+"""Applications on real servers, in separate processes."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ class Server:
     output: Path
 
     @property
-    def said(self) -> str:
+    def output_text(self) -> str:
         return self.output.read_text(errors="replace")
 
     def stop(self) -> int:
@@ -72,14 +72,14 @@ def wait_for(server: Server) -> None:
     """Return when it answers."""
     for _ in range(1200):
         try:
-            answer = httpx.get(f"{server.url}/health", trust_env=False)
+            response = httpx.get(f"{server.url}/health", trust_env=False)
         except httpx.TransportError:
-            assert server.process.poll() is None, server.said
+            assert server.process.poll() is None, server.output_text
             time.sleep(0.05)
         else:
-            assert answer.status_code == 200, server.said
+            assert response.status_code == 200, server.output_text
             return
-    raise TimeoutError(server.said)
+    raise TimeoutError(server.output_text)
 
 
 def free_port() -> int:

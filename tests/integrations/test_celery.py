@@ -1,4 +1,4 @@
-"""The how-to for Celery as its page has it: real workers, killed in mid-order, at a real Redis."""
+"""The how-to for Celery as written: real workers, killed during an order, with a real Redis."""
 
 import asyncio
 import contextlib
@@ -75,9 +75,9 @@ class Shop:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        said, complained = await asyncio.wait_for(process.communicate(), 120)
+        output, complained = await asyncio.wait_for(process.communicate(), 120)
         assert process.returncode == 0, complained.decode()
-        return said.decode().strip()
+        return output.decode().strip()
 
     async def queue(self, number: str) -> str:
         """Queue an order; return the task's id."""

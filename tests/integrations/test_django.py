@@ -98,17 +98,17 @@ async def test_views_of_both_kinds_place_orders_together(
                 for number in range(30)
             }
             placed = dict(zip(responses, await asyncio.gather(*responses.values()), strict=True))
-            assert (await http.get("/clickpost-health")).json() == {"answers": True}
+            assert (await http.get("/clickpost-health")).json() == {"ready": True}
             assert (await http.get("/health")).json() == {"in_flight": 0, "queued": 0}
-        assert server.stop() in (0, -signal.SIGTERM), server.said
-        said = server.said
+        assert server.stop() in (0, -signal.SIGTERM), server.output_text
+        output_text = server.output_text
 
-    assert {response.status_code for response in placed.values()} == {200}, said
+    assert {response.status_code for response in placed.values()} == {200}, output_text
     assert sandbox.ledger() == {
         name: (response.json()["waybill"],) for name, response in placed.items()
     }
-    assert "Warning" not in said, said
-    assert "Traceback" not in said, said
+    assert "Warning" not in output_text, output_text
+    assert "Traceback" not in output_text, output_text
     async with asyncio.timeout(60):
         while sandbox.traffic.open_connections:  # noqa: ASYNC110 - it lives on a thread
             await asyncio.sleep(0.01)
@@ -281,7 +281,7 @@ def test_rate_is_given_in_each_of_its_forms(settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.asyncio
-async def test_key_that_rotates_is_a_callable(clickpost_sandbox: Sandbox) -> None:
+async def test_rotating_key_is_a_callable(clickpost_sandbox: Sandbox) -> None:
     keys = iter([clickpost_sandbox.api_key] * 9)
     with configured(
         USERNAME=clickpost_sandbox.username,

@@ -11,8 +11,8 @@ from litestar.params import JSONBody
 from clickpost_async import ClickPost, ClickPostError, NotSentError, RetryPolicy
 from clickpost_async.integrations.litestar import (
     PushedEvent,
-    answer_error,
     get_clickpost,
+    handle_error,
     lifespan,
     webhook,
 )
@@ -39,7 +39,7 @@ def shop(client: Any, *routes: Any, **more: Any) -> Litestar:
         [place, *routes],
         lifespan=[lifespan(client)] if client else [],
         dependencies={"clickpost": Provide(get_clickpost)},
-        exception_handlers={ClickPostError: answer_error},
+        exception_handlers={ClickPostError: handle_error},
         openapi_config=None,
         **more,
     )
@@ -54,14 +54,16 @@ async def test_requests_share_a_client_that_lives_as_long_as_the_application() -
         return opened[-1]
 
     async with Sandbox() as sandbox, running(shop(client)) as http:
-        answers = await asyncio.gather(
+        responses = await asyncio.gather(
             *(http.post("/orders", json=india_order(f"PEN-{number}")) for number in range(20))
         )
         (clickpost,) = opened
         assert clickpost.stats().calls == 20
 
-    assert {answer.status_code for answer in answers} == {200}
-    assert {(answer.json()["waybill"],) for answer in answers} == set(sandbox.ledger().values())
+    assert {response.status_code for response in responses} == {200}
+    assert {(response.json()["waybill"],) for response in responses} == set(
+        sandbox.ledger().values()
+    )
     with pytest.raises(NotSentError, match="closed"):
         await clickpost.health()
 
@@ -70,10 +72,10 @@ async def test_requests_share_a_client_that_lives_as_long_as_the_application() -
 async def test_application_without_the_lifespan_is_an_error_with_advice() -> None:
     app = shop(None, debug=True)
     async with running(app) as http:
-        answer = await http.post("/orders", json=india_order("R-1"))
+        response = await http.post("/orders", json=india_order("R-1"))
 
-    assert answer.status_code == 500
-    assert "give it lifespan=[lifespan(" in answer.text
+    assert response.status_code == 500
+    assert "give it lifespan=[lifespan(" in response.text
 
 
 @pytest.mark.asyncio
@@ -84,18 +86,20 @@ async def test_error_response_states_the_outcome() -> None:
         wrong = await http.post(
             "/orders", json=india_order("R-0", shipment_details__order_type="CASH")
         )
-        answers = [await http.post("/orders", json=india_order(f"R-{n}")) for n in (1, 2, 3)]
+        responses = [await http.post("/orders", json=india_order(f"R-{n}")) for n in (1, 2, 3)]
 
     assert wrong.status_code == 422
     (problem,) = wrong.json()["problems"]
     assert problem["path"] == "shipment_details.order_type"
-    assert [(answer.status_code, answer.headers.get("Retry-After")) for answer in answers] == [
+    assert [
+        (response.status_code, response.headers.get("Retry-After")) for response in responses
+    ] == [
         (409, None),
         (500, None),
         (504, "7"),
     ]
-    assert answers[2].json() == {"outcome": "unknown", "reference_number": "R-3"}
-    assert words not in "".join(answer.text for answer in answers)
+    assert responses[2].json() == {"outcome": "unknown", "reference_number": "R-3"}
+    assert words not in "".join(response.text for response in responses)
 
 
 @pytest.mark.asyncio

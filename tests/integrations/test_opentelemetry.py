@@ -1,4 +1,4 @@
-"""What OpenTelemetry is told of calls; its own SDK collects it."""
+"""Spans and metrics, collected by OpenTelemetry's own SDK."""
 
 import asyncio
 import builtins
@@ -132,7 +132,7 @@ def failure(span: ReadableSpan) -> Any:
     return error
 
 
-async def told(*lines: Line, play: Play | None = None, **settings: Any) -> Collected:
+async def collected_from(*lines: Line, play: Play | None = None, **settings: Any) -> Collected:
     collected = Collected()
     async with playing(play or Play(lines), observers=[collected.tell], **settings) as clickpost:
         with contextlib.suppress(ClickPostError):
@@ -160,7 +160,7 @@ def silence() -> Iterator[None]:
 
 @virtual_time
 async def test_call_is_a_span_with_one_for_its_attempt_under_it() -> None:
-    call, attempt = (await told(placed())).spans
+    call, attempt = (await collected_from(placed())).spans
 
     assert (call.name, call.kind, call.parent) == (CREATE, SpanKind.INTERNAL, None)
     assert {**(call.attributes or {}), "clickpost.waited": 0} == {
@@ -186,7 +186,7 @@ async def test_call_is_a_span_with_one_for_its_attempt_under_it() -> None:
 
 @virtual_time
 async def test_spans_show_lost_response_look_up_429_and_poll() -> None:
-    collected = await told(
+    collected = await collected_from(
         httpx.ReadError(""),
         httpx.Response(429, headers={"retry-after": "9"}),
         queued(),
@@ -212,7 +212,7 @@ async def test_spans_show_lost_response_look_up_429_and_poll() -> None:
 
 @virtual_time
 async def test_refusal_event_has_clickposts_code_and_not_its_message() -> None:
-    collected = await told(api_response(307, "wrong order type"))
+    collected = await collected_from(api_response(307, "wrong order type"))
 
     assert collected.tree == [(CREATE, None, REFUSED), (CREATING, CREATE, REFUSED)]
     call, attempt = (dict(span.attributes or {}) for span in collected.spans)
@@ -223,7 +223,7 @@ async def test_refusal_event_has_clickposts_code_and_not_its_message() -> None:
 
 @virtual_time
 async def test_order_without_an_outcome_is_reported_unknown() -> None:
-    collected = await told(httpx.ReadError(""), retry=RetryPolicy.never())
+    collected = await collected_from(httpx.ReadError(""), retry=RetryPolicy.never())
     call = collected.named(CREATE)[0]
     assert (call.attributes or {})["clickpost.outcome"] == "unknown"
     assert failure(call) == LOST
@@ -251,7 +251,7 @@ async def test_call_that_is_cancelled_ends_its_spans() -> None:
 
 
 @virtual_time
-async def test_one_cancelled_while_it_pauses_has_no_attempt_that_was_cancelled() -> None:
+async def test_call_cancelled_during_a_pause_has_no_cancelled_attempt() -> None:
     collected = Collected()
     async with playing([httpx.ReadError("")], observers=[collected.tell]) as clickpost:
         call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
@@ -277,12 +277,12 @@ async def test_call_without_an_attempt_has_a_span() -> None:
         await asyncio.gather(*(clickpost.orders.create(india_order("R-1")) for _ in range(2)))
 
     found = [dict(span.attributes or {}) for span in collected.named(CREATE)]
-    told_of = Counter((f["clickpost.attempts"], f["clickpost.outcome"]) for f in found)
-    assert told_of == Counter({(0, "not_sent"): 1, (1, "answered"): 1, (0, "answered"): 1})
+    outcomes = Counter((f["clickpost.attempts"], f["clickpost.outcome"]) for f in found)
+    assert outcomes == Counter({(0, "not_sent"): 1, (1, "answered"): 1, (0, "answered"): 1})
     assert len(collected.named(CREATING)) == 1
 
 
-def test_call_that_never_left_began_when_it_was_made() -> None:
+def test_span_of_a_call_that_was_not_sent_starts_when_it_was_made() -> None:
     collected = Collected()
     collected.tell(CallFinished(outcome=Outcome.NOT_SENT, attempts=0, seconds=100.0, **MADE))
     (span,) = collected.spans
@@ -311,7 +311,7 @@ async def test_calls_made_together_are_each_under_the_span_of_their_own_task() -
     collected = Collected()
     tracer = collected.provider.get_tracer("shop")
 
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def respond(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(0.1)
         return placed()
 
@@ -319,7 +319,7 @@ async def test_calls_made_together_are_each_under_the_span_of_their_own_task() -
         with tracer.start_as_current_span(f"checkout {number}"):
             await clickpost.orders.create(india_order(f"R-{number}"))
 
-    async with playing([answer], observers=[collected.tell], max_concurrency=7) as clickpost:
+    async with playing([respond], observers=[collected.tell], max_concurrency=7) as clickpost:
         await asyncio.gather(*(check_out(number) for number in range(50)))
 
     names = {span.context.span_id: span for span in collected.spans}
@@ -447,7 +447,7 @@ async def test_client_may_have_two_observers() -> None:
         ),
     ],
 )
-def test_errors_of_own_endpoints_state_what_is_known(
+def test_errors_of_custom_endpoints_state_the_outcome(
     endpoint: Get[ResponseModel] | Post[ResponseModel],
     known: bool,
     name: str,
@@ -471,7 +471,7 @@ def test_errors_of_own_endpoints_state_what_is_known(
 
 
 @virtual_time
-async def test_health_question_is_known() -> None:
+async def test_health_check_is_a_span() -> None:
     collected = Collected()
     async with playing([api_response(200)], observers=[collected.tell]) as clickpost:
         await clickpost.health()
@@ -505,8 +505,8 @@ def test_server_is_the_one_that_is_called(base: str, address: str, port: int) ->
 
 
 @virtual_time
-async def test_attempts_calls_repeats_and_holds_are_counted() -> None:
-    collected = await told(
+async def test_attempts_calls_retries_and_pauses_are_counted() -> None:
+    collected = await collected_from(
         httpx.ReadError(""),
         httpx.Response(429, headers={"retry-after": "9"}),
         queued(),
@@ -539,7 +539,7 @@ async def test_attempts_calls_repeats_and_holds_are_counted() -> None:
 
 @virtual_time
 async def test_response_that_names_another_order_is_counted() -> None:
-    collected = await told(placed("W-1", "R-77"), placed())
+    collected = await collected_from(placed("W-1", "R-77"), placed())
     doubts = collected.counted("clickpost.client.doubts")
     assert doubts == [({"clickpost.endpoint": CREATE}, 1)]
 
@@ -560,7 +560,7 @@ async def test_how_many_series_there_are_does_not_grow_with_the_orders() -> None
 
 @virtual_time
 async def test_names_units_and_buckets_are_those_of_the_conventions() -> None:
-    collected = await told(httpx.ReadError(""), placed())
+    collected = await collected_from(httpx.ReadError(""), placed())
 
     requests = collected.metrics[HTTP_CLIENT_REQUEST_DURATION]
     assert (requests.unit, requests.description) == ("s", "Duration of HTTP client requests.")
@@ -737,7 +737,7 @@ def test_calls_that_never_end_are_given_up_before_they_become_many() -> None:
         RetryScheduled(attempt=1, wait=1, **MADE),
     ],
 )
-def test_event_of_a_call_it_never_heard_of_opens_no_span(event: Event) -> None:
+def test_event_of_an_unknown_call_opens_no_span(event: Event) -> None:
     collected = Collected()
     collected.tell(event)
     assert collected.spans == []

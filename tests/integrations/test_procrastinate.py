@@ -1,4 +1,4 @@
-"""The recipe for PostgreSQL as its page has it: real workers, one of them killed in mid-order."""
+"""The how-to for PostgreSQL as written: real workers, one killed during an order."""
 
 import asyncio
 import os
@@ -76,9 +76,9 @@ class Shop:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        said, complained = await asyncio.wait_for(process.communicate(), 120)
+        output, complained = await asyncio.wait_for(process.communicate(), 120)
         assert process.returncode == 0, complained.decode()
-        return said.decode()
+        return output.decode()
 
     @contextmanager
     def worker(self) -> Iterator["subprocess.Popen[bytes]"]:
@@ -148,11 +148,11 @@ async def test_l01_orders_of_a_killed_worker_stay_visible_and_are_bought_once(
         # Once the courier is done with what the dead one has sent.
         await until(lambda: shop.placed == ORDERS)
         assert await shop.settle(0) == ORDERS
-        said = await shop.run("work.py", "--drain")
+        output = await shop.run("work.py", "--drain")
 
         assert shop.jobs() == {"succeeded": 2 * ORDERS}
         assert shop.bought == [1] * ORDERS
-        waybills = {line.split()[1] for line in said.splitlines()}
+        waybills = {line.split()[1] for line in output.splitlines()}
         assert waybills == {bought for (bought,) in sandbox.ledger().values()}
 
 

@@ -1,4 +1,4 @@
-"""An application on uvicorn with several workers, at a sandbox on its port, and told to stop."""
+"""An application on uvicorn with several workers, at a sandbox on its port, and its shutdown."""
 
 import asyncio
 import signal
@@ -17,7 +17,7 @@ from tests.helpers.redis_server import RedisServer
 from tests.integrations.servers import Server, serving
 from tests.sandbox.samples import india_order
 from tests.test_personal_data import leaks as shows_person
-from tests.test_personal_data import order as somebodys_order
+from tests.test_personal_data import order as personal_order
 from tests.test_secrets import CANARY
 from tests.test_secrets import leaks as shows_key
 
@@ -71,13 +71,13 @@ async def test_every_worker_places_orders_and_leaves_no_connection(
         async with calling(server) as http:
             for turn in range(50):
                 names = [f"PEN-{turn}-{number}" for number in range(10)]
-                answers = await asyncio.gather(
+                responses = await asyncio.gather(
                     *(http.post("/orders", json=india_order(name)) for name in names)
                 )
-                for name, answer in zip(names, answers, strict=True):
-                    assert answer.status_code == 200, answer.text
-                    waybills[name] = answer.json()["waybill"]
-                    workers.add(answer.json()["worker"])
+                for name, response in zip(names, responses, strict=True):
+                    assert response.status_code == 200, response.text
+                    waybills[name] = response.json()["waybill"]
+                    workers.add(response.json()["worker"])
                 if len(workers) == 2:
                     break
         assert sandbox.traffic.open_connections > 0
@@ -100,10 +100,10 @@ async def test_order_in_flight_gets_a_response_when_the_server_stops(
                     while not sandbox.traffic.in_flight:  # noqa: ASYNC110 - it lives on a thread
                         await asyncio.sleep(0.01)
                 code = await asyncio.to_thread(server.stop)
-                answer = await call
+                response = await call
 
-        assert (answer.status_code, code) == (200, -signal.SIGTERM)
-        assert sandbox.ledger() == {"PEN-1": (answer.json()["waybill"],)}
+        assert (response.status_code, code) == (200, -signal.SIGTERM)
+        assert sandbox.ledger() == {"PEN-1": (response.json()["waybill"],)}
         await gone(sandbox)
 
 
@@ -130,27 +130,27 @@ SCENARIOS: dict[str, tuple[dict[str, Any], str | None, int, str | None]] = {
 async def test_responses_and_logs_show_no_key_and_no_personal_data(
     sandbox: Sandbox, notes: RedisServer
 ) -> None:
-    told: list[str] = []
+    texts: list[str] = []
     with serving(environ(sandbox, notes), "--log-level", "trace") as server:
         async with calling(server) as http:
             for name, (changes, fault, status, retry_after) in SCENARIOS.items():
                 if fault is not None:
                     sandbox.faults.next(fault, reference_number=name)
-                answer = await http.post("/orders", json=somebodys_order(name, **changes))
-                told += [answer.text, repr(answer.headers)]
-                assert (answer.status_code, answer.headers.get("Retry-After")) == (
+                response = await http.post("/orders", json=personal_order(name, **changes))
+                texts += [response.text, repr(response.headers)]
+                assert (response.status_code, response.headers.get("Retry-After")) == (
                     status,
                     retry_after,
                 ), name
             for path in ("/health", "/clickpost-health", "/hook"):
-                answer = await http.get(path)
-                told += [answer.text, repr(answer.headers)]
+                response = await http.get(path)
+                texts += [response.text, repr(response.headers)]
         server.stop()
-        said = server.said
+        output_text = server.output_text
 
-    assert "orders.create_india" in said  # it did listen
-    assert [text for text in [*told, said] if shows_key(text)] == []
-    assert shows_person([*told, said]) == []
+    assert "orders.create_india" in output_text  # it did listen
+    assert [text for text in [*texts, output_text] if shows_key(text)] == []
+    assert shows_person([*texts, output_text]) == []
 
 
 @pytest.mark.fault("S05", control=True)
@@ -160,13 +160,13 @@ async def test_application_that_leaks_in_logs_and_responses_is_caught(
 ) -> None:
     with serving(environ(sandbox, notes)) as server:
         async with calling(server) as http:
-            answer = await http.post("/careless", json=somebodys_order("R-1"))
+            response = await http.post("/careless", json=personal_order("R-1"))
         server.stop()
-        said = server.said
+        output_text = server.output_text
 
-    assert shows_person([answer.text])
-    assert shows_person([said])
-    assert shows_key(said)
+    assert shows_person([response.text])
+    assert shows_person([output_text])
+    assert shows_key(output_text)
 
 
 # --- webhooks -------------------------------------------------------------------------------------
@@ -197,10 +197,10 @@ async def pushes(sandbox: Sandbox, http: httpx.AsyncClient, count: int) -> list[
 async def push_at_once(http: httpx.AsyncClient) -> set[int]:
     """Push one event many times together, over as many connections."""
     headers = {"webhook_key": TOKEN}
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(http.post("/hook", json=PUSH, headers=headers) for _ in range(20))
     )
-    return {answer.status_code for answer in answers}
+    return {response.status_code for response in responses}
 
 
 @pytest.mark.fault("S07")
@@ -227,11 +227,11 @@ async def test_workers_that_share_a_store_handle_an_event_once(
 ) -> None:
     with serving(environ(sandbox, notes, SHARED="yes"), "--workers", "2") as server:
         async with calling(server) as http:
-            answers = [await push_at_once(http) for _ in range(20)]
+            responses = [await push_at_once(http) for _ in range(20)]
         server.stop()
 
-    assert answers[0] <= {200, 503}
-    assert answers[1:] == [{200}] * 19
+    assert responses[0] <= {200, 503}
+    assert responses[1:] == [{200}] * 19
     assert handled(notes) == ["W-1 8"]
 
 
@@ -263,23 +263,25 @@ async def test_event_whose_handler_fails_is_pushed_and_handled_again(
             sandbox.webhooks_to(f"{server.url}/hook", token="old-word", attempts=10)
             deliveries = await pushes(sandbox, http, len(EVENTS))
         server.stop()
-        said = server.said
+        output_text = server.output_text
 
     assert all(delivery.delivered for delivery in deliveries)
     found = Counter(handled(notes))
     assert found.keys() == set(EVENTS)
     assert found.total() == len(EVENTS) + 3
-    assert "told to fail" in said
-    assert not shows_key(said)
+    assert "told to fail" in output_text
+    assert not shows_key(output_text)
 
 
 @pytest.mark.fault("S07")
 @pytest.mark.asyncio
-async def test_push_of_any_size_is_turned_away(sandbox: Sandbox, notes: RedisServer) -> None:
+async def test_push_over_the_size_limit_is_rejected(sandbox: Sandbox, notes: RedisServer) -> None:
     with serving(environ(sandbox, notes)) as server:
         async with calling(server) as http:
-            answer = await http.post("/hook", content=b"x" * 2**21, headers={"webhook_key": TOKEN})
-            assert answer.status_code == 413
+            response = await http.post(
+                "/hook", content=b"x" * 2**21, headers={"webhook_key": TOKEN}
+            )
+            assert response.status_code == 413
             assert (await http.get("/health")).status_code == 200
         server.stop()
 
@@ -292,7 +294,7 @@ PRELOADING = """
 import asyncio, os, signal, socket, sys
 import uvicorn
 from clickpost_async import ClickPost, ClickPostError
-from clickpost_async.integrations.starlette import answer_error, get_clickpost, health, lifespan
+from clickpost_async.integrations.starlette import handle_error, get_clickpost, health, lifespan
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -308,7 +310,7 @@ async def place(request):
 
 app = Starlette(
     lifespan=lifespan(lambda: clickpost),
-    exception_handlers={ClickPostError: answer_error},
+    exception_handlers={ClickPostError: handle_error},
     routes=[Route("/orders", place, methods=["POST"]), Route("/health", health)],
 )
 
@@ -361,20 +363,20 @@ async def test_client_that_was_used_before_the_fork_serves_every_worker(
         ) as http:
             for turn in range(50):
                 made = [f"PEN-{turn}-{number}" for number in range(10)]
-                answers = await asyncio.gather(
+                responses = await asyncio.gather(
                     *(http.post("/orders", json=india_order(name)) for name in made)
                 )
-                assert {answer.status_code for answer in answers} == {200}
+                assert {response.status_code for response in responses} == {200}
                 names += made
-                workers |= {answer.json()["worker"] for answer in answers}
+                workers |= {response.json()["worker"] for response in responses}
                 if len(workers) == 2:
                     break
-        said, complained = await asyncio.to_thread(process.communicate, "stop\n", 30)
+        output_text, complained = await asyncio.to_thread(process.communicate, "stop\n", 30)
     finally:
         process.kill()
         process.wait()
 
-    assert (said, complained) == ("[0, 0]\n", "")
+    assert (output_text, complained) == ("[0, 0]\n", "")
     assert len(workers) == 2
     assert sandbox.ledger().keys() == set(names)
     assert {len(waybills) for waybills in sandbox.ledger().values()} == {1}

@@ -1,4 +1,4 @@
-"""Applications on Starlette and FastAPI, in process: the client, the answers, the pushes."""
+"""Applications on Starlette and FastAPI, in process: client, error responses, webhooks."""
 
 import asyncio
 import json
@@ -21,9 +21,9 @@ from starlette.websockets import WebSocket
 from clickpost_async import ClickPost, ClickPostError, NotSentError, RetryPolicy
 from clickpost_async.integrations.starlette import (
     PushedEvent,
-    answer_error,
     clickpost_health,
     get_clickpost,
+    handle_error,
     health,
     lifespan,
     webhook,
@@ -52,7 +52,7 @@ async def place(request: Request) -> Response:
 def starlette(client: Callable[[], ClickPost]) -> Starlette:
     return Starlette(
         lifespan=lifespan(client),
-        exception_handlers={ClickPostError: answer_error},
+        exception_handlers={ClickPostError: handle_error},
         routes=[
             Route("/orders", place, methods=["POST"]),
             Route("/health", health),
@@ -62,7 +62,7 @@ def starlette(client: Callable[[], ClickPost]) -> Starlette:
 
 
 def fastapi(client: Callable[[], ClickPost]) -> FastAPI:
-    app = FastAPI(lifespan=lifespan(client), exception_handlers={ClickPostError: answer_error})
+    app = FastAPI(lifespan=lifespan(client), exception_handlers={ClickPostError: handle_error})
     app.include_router(router)
     app.add_route("/health", health)
     app.add_api_route("/clickpost-health", clickpost_health)
@@ -98,7 +98,7 @@ async def test_requests_share_a_client_that_lives_as_long_as_the_application(mak
     before = asyncio.all_tasks()
     async with Sandbox() as sandbox:
         async with running(make(client)) as http:
-            answers = await asyncio.gather(
+            responses = await asyncio.gather(
                 *(http.post("/orders", json=india_order(f"PEN-{number}")) for number in range(20))
             )
             (clickpost,) = opened
@@ -109,21 +109,23 @@ async def test_requests_share_a_client_that_lives_as_long_as_the_application(mak
             while sandbox.traffic.open_connections:  # noqa: ASYNC110 - it lives on a thread
                 await asyncio.sleep(0.005)
 
-    assert {answer.status_code for answer in answers} == {200}
-    assert {(answer.json()["waybill"],) for answer in answers} == set(sandbox.ledger().values())
+    assert {response.status_code for response in responses} == {200}
+    assert {(response.json()["waybill"],) for response in responses} == set(
+        sandbox.ledger().values()
+    )
     with pytest.raises(NotSentError, match="closed"):
         await clickpost.health()
     assert asyncio.all_tasks() == before
 
 
 @pytest.mark.asyncio
-async def test_lifespan_of_ones_own_enters_it_and_hands_on_its_state() -> None:
-    told: list[str] = []
+async def test_custom_lifespan_enters_it_and_passes_on_its_state() -> None:
+    messages: list[str] = []
 
     @asynccontextmanager
     async def own(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with lifespan(lambda: playing([placed("W-9")]))(app) as state:
-            told.append(repr(state["clickpost"]))
+            messages.append(repr(state["clickpost"]))
             yield {**state, "shop": "Lotus"}
 
     async def both(request: Request) -> Response:
@@ -133,24 +135,24 @@ async def test_lifespan_of_ones_own_enters_it_and_hands_on_its_state() -> None:
 
     async with running(Starlette(lifespan=own, routes=[Route("/", both)])) as http:
         assert (await http.get("/")).json() == ["W-9", "Lotus"]
-    assert told == ["ClickPost(max_concurrency=100)"]
+    assert messages == ["ClickPost(max_concurrency=100)"]
 
 
 @pytest.mark.asyncio
-async def test_client_may_come_with_what_it_needs() -> None:
-    told: list[str] = []
+async def test_client_may_be_made_by_a_context_manager() -> None:
+    messages: list[str] = []
 
     @asynccontextmanager
     async def client() -> AsyncIterator[ClickPost]:
-        told.append("a limiter is opened")
+        messages.append("a limiter is opened")
         async with playing([placed()]) as clickpost:
             yield clickpost
-        told.append("and closed")
+        messages.append("and closed")
 
     async with running(Starlette(lifespan=lifespan(client), routes=[Route("/", health)])) as http:
         assert (await http.get("/")).status_code == 200
-        assert told == ["a limiter is opened"]
-    assert told == ["a limiter is opened", "and closed"]
+        assert messages == ["a limiter is opened"]
+    assert messages == ["a limiter is opened", "and closed"]
 
 
 @pytest.mark.parametrize("child", [starlette, fastapi])
@@ -163,9 +165,9 @@ async def test_mounted_application_has_the_client_of_the_one_it_is_mounted_in(ch
     )
 
     async with running(outer) as http:
-        answer = await http.post("/shop/orders", json=india_order("R-1"))
+        response = await http.post("/shop/orders", json=india_order("R-1"))
 
-    assert answer.json() == {"waybill": "W-7"}
+    assert response.json() == {"waybill": "W-7"}
 
 
 @frameworks
@@ -226,9 +228,9 @@ def test_every_event_loop_that_serves_an_application_has_a_client_of_its_own() -
     async def serve(name: str) -> None:
         async with running(app) as http:
             met.wait(10)
-            answer = await http.post("/orders", json=india_order(f"PEN-{name}"))
+            response = await http.post("/orders", json=india_order(f"PEN-{name}"))
             met.wait(10)
-            waybills.append(answer.json()["waybill"])
+            waybills.append(response.json()["waybill"])
 
     app = starlette(client)
     met = threading.Barrier(3)
@@ -265,30 +267,35 @@ async def test_error_response_states_the_outcome(make: Any) -> None:
         wrong = await http.post(
             "/orders", json=india_order("R-0", shipment_details__order_type="CASH")
         )
-        answers = [await http.post("/orders", json=india_order(f"R-{n}")) for n in (1, 2, 3, 4)]
+        responses = [await http.post("/orders", json=india_order(f"R-{n}")) for n in (1, 2, 3, 4)]
 
     assert wrong.status_code == 422
     (problem,) = wrong.json()["problems"]
     assert problem["path"] == "shipment_details.order_type"
     assert [
-        (answer.status_code, answer.json()["outcome"], answer.headers.get("Retry-After"))
-        for answer in answers
+        (response.status_code, response.json()["outcome"], response.headers.get("Retry-After"))
+        for response in responses
     ] == [
         (409, "rejected", None),
         (500, "rejected", None),
         (504, "unknown", "7"),
         (503, "not sent", "12"),
     ]
-    assert [answer.json()["reference_number"] for answer in answers] == ["R-1", "R-2", "R-3", "R-4"]
-    assert words not in "".join(answer.text for answer in answers)
+    assert [response.json()["reference_number"] for response in responses] == [
+        "R-1",
+        "R-2",
+        "R-3",
+        "R-4",
+    ]
+    assert words not in "".join(response.text for response in responses)
 
 
 @pytest.mark.asyncio
-async def test_another_error_is_none_of_its_business() -> None:
+async def test_other_errors_are_not_handled() -> None:
     async def fails(request: Request) -> Response:
         raise LookupError(request.url.path)
 
-    app = Starlette(exception_handlers={Exception: answer_error}, routes=[Route("/", fails)])
+    app = Starlette(exception_handlers={Exception: handle_error}, routes=[Route("/", fails)])
     async with running(app, raises=True) as http:
         with pytest.raises(LookupError):
             await http.get("/")
@@ -328,9 +335,9 @@ async def test_health_check_is_cached_and_returns_no_details(
 ) -> None:
     clickpost = playing([line])
     async with running(make(lambda: clickpost)) as http:
-        answer = await http.get("/clickpost-health")
+        response = await http.get("/clickpost-health")
 
-    assert (answer.status_code, answer.json()) == (status, {"answers": status == 200})
+    assert (response.status_code, response.json()) == (status, {"ready": status == 200})
     assert clickpost.stats().attempts == 1
 
 
@@ -361,11 +368,11 @@ async def test_push_is_handed_over_as_a_typed_event_with_its_request() -> None:
     async with running(hooked.app) as http:
         assert (await http.get("/hook")).status_code == 405
         assert (await http.post("/hook", json=PUSH)).status_code == 401
-        answers = [
+        responses = [
             await http.post("/hook", json=PUSH, headers={"webhook_key": TOKEN}) for _ in range(2)
         ]
 
-    assert [answer.status_code for answer in answers] == [200, 200]
+    assert [response.status_code for response in responses] == [200, 200]
     assert hooked.events == [("W-1", TrackingCode.DELIVERED)]
 
 
@@ -422,10 +429,10 @@ def test_missing_framework_names_what_to_install(room: str) -> None:
         f"try: import clickpost_async.integrations.{room}\n"
         "except ImportError as error: print(error)"
     )
-    told = subprocess.run(
+    messages = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=300
     )
-    assert told.stdout.strip().endswith(f"pip install {room}")
+    assert messages.stdout.strip().endswith(f"pip install {room}")
 
 
 def test_starlette_is_enough() -> None:
@@ -433,7 +440,7 @@ def test_starlette_is_enough() -> None:
         "import sys; sys.modules['fastapi'] = sys.modules['pydantic'] = None\n"
         "import clickpost_async.integrations.starlette as it; print(it.lifespan.__name__)"
     )
-    told = subprocess.run(
+    messages = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=300
     )
-    assert told.stdout == "lifespan\n"
+    assert messages.stdout == "lifespan\n"

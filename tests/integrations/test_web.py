@@ -1,4 +1,4 @@
-"""What all frameworks share: answers to errors, and pushes that are handled once."""
+"""Shared by all frameworks: error responses, and webhooks that are handled once."""
 
 import asyncio
 import json
@@ -74,12 +74,12 @@ def test_error_response_states_the_outcome_of_the_order(what: str) -> None:
     error, status, retry_after = MAPPED[what]
     error.reference_number = "R-1"
 
-    answer = response_to(error)
+    response = response_to(error)
 
-    assert (answer.status, answer.headers.get("Retry-After")) == (status, retry_after)
-    assert answer.body["outcome"] == error.outcome.value
-    assert answer.body["reference_number"] == "R-1"
-    assert WORDS not in json.dumps(answer.body)
+    assert (response.status, response.headers.get("Retry-After")) == (status, retry_after)
+    assert response.body["outcome"] == error.outcome.value
+    assert response.body["reference_number"] == "R-1"
+    assert WORDS not in json.dumps(response.body)
 
 
 def test_every_error_class_has_a_response() -> None:
@@ -108,9 +108,9 @@ def test_problems_are_listed_one_by_one() -> None:
 def test_any_reference_number_gets_a_response(reference: str, path: str) -> None:
     error = InvalidRequestError.of([Problem(path, "wrong")], reference_number=reference)
 
-    told = json.dumps(response_to(error).body, ensure_ascii=False).encode()
+    text = json.dumps(response_to(error).body, ensure_ascii=False).encode()
 
-    assert len(told) < 2000
+    assert len(text) < 2000
 
 
 def test_reference_of_any_length_is_cut() -> None:
@@ -123,8 +123,12 @@ def test_reference_of_any_length_is_cut() -> None:
 
 
 def push(waybill: str = "W-1", code: int = 8) -> bytes:
-    said = {"waybill": waybill, "clickpost_status_code": code, "timestamp": "2026-03-04T12:40:00Z"}
-    return json.dumps(said).encode()
+    payload = {
+        "waybill": waybill,
+        "clickpost_status_code": code,
+        "timestamp": "2026-03-04T12:40:00Z",
+    }
+    return json.dumps(payload).encode()
 
 
 class Body:
@@ -169,9 +173,9 @@ async def test_event_is_handed_over_once_however_often_it_is_pushed() -> None:
     shop = Shop()
     receiver = WebhookReceiver(shop, TOKEN, None)
 
-    answers = [await pushed(receiver, push()) for _ in range(3)]
+    statuses = [await pushed(receiver, push()) for _ in range(3)]
 
-    assert answers == [200, 200, 200]
+    assert statuses == [200, 200, 200]
     assert shop.handled == ["W-1"]
 
 

@@ -1,4 +1,4 @@
-"""A token with letters beyond ASCII, as ClickPost's dashboard may send it, at each framework."""
+"""Tokens beyond ASCII, as ClickPost's dashboard may send them, in each framework."""
 
 from collections.abc import Callable
 from typing import Any

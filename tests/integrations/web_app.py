@@ -15,9 +15,9 @@ from clickpost_async import ClickPost, ClickPostError, RetryPolicy
 from clickpost_async.integrations.starlette import (
     Claim,
     PushedEvent,
-    answer_error,
     clickpost_health,
     get_clickpost,
+    handle_error,
     health,
     lifespan,
     webhook,
@@ -66,7 +66,7 @@ def client() -> ClickPost:
     return ClickPost(retry=RetryPolicy(attempts=1, reconcile=False, settle_delay=7))
 
 
-app = FastAPI(lifespan=lifespan(client), exception_handlers={ClickPostError: answer_error})
+app = FastAPI(lifespan=lifespan(client), exception_handlers={ClickPostError: handle_error})
 app.add_route("/health", health)
 app.add_route("/clickpost-health", clickpost_health)
 app.add_route("/hook", webhook(handle, token=TOKENS, seen=seen), methods=["POST"])

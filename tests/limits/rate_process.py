@@ -20,11 +20,11 @@ def tell(line: str) -> None:
 
 
 async def main() -> None:
-    told = json.loads(sys.stdin.readline())
+    settings = json.loads(sys.stdin.readline())
     skewed = time.time
-    time.time = lambda: skewed() + told["skew"]
+    time.time = lambda: skewed() + settings["skew"]
     left: list[float] = []
-    rate = Rate(told["calls"], burst=told["burst"])
+    rate = Rate(settings["calls"], burst=settings["burst"])
 
     async def come(bucket: RedisBucket, until: float) -> None:
         while True:
@@ -34,13 +34,13 @@ async def main() -> None:
                 return
             left.append(now)
 
-    async with RedisBucket(told["url"], rate, account="fleet", process_count=4) as bucket:
+    async with RedisBucket(settings["url"], rate, account="fleet", process_count=4) as bucket:
         tell("ready")
         sys.stdin.readline()
-        until = time.monotonic() + told["seconds"]
+        until = time.monotonic() + settings["seconds"]
         await asyncio.wait(
-            [asyncio.ensure_future(come(bucket, until)) for _ in range(told["crowd"])],
-            timeout=told["seconds"] + 0.2,
+            [asyncio.ensure_future(come(bucket, until)) for _ in range(settings["crowd"])],
+            timeout=settings["seconds"] + 0.2,
         )
     tell(json.dumps(left))
 

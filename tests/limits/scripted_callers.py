@@ -1,4 +1,4 @@
-"""Plays for limiters: who comes when and gives up when, and what became of everybody."""
+"""Scripted callers for limiters: when each comes and gives up, and how each ends."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""How a limit that nobody has told is found."""
+"""The adaptive limiter finds an unknown rate limit."""
 
 import asyncio
 import math
@@ -103,7 +103,7 @@ def run(limiter: Limiter, law: Law, calls: int, *, latency: float = 0.02) -> Run
         pytest.param(Sliding(50), 500, 25, 9, 1.5, id="a sliding window"),
     ],
 )
-def test_gather_finds_the_limit_with_few_refusals_and_keeps_to_it(
+def test_gather_adapts_to_the_rate_limit_with_few_429s(
     law: Law, calls: int, refused: int, ideal: float, slower: float
 ) -> None:
     seen = run(AdaptiveLimiter(), law, calls)
@@ -113,7 +113,7 @@ def test_gather_finds_the_limit_with_few_refusals_and_keeps_to_it(
     assert seen.most_attempts <= 3
 
 
-def test_same_gather_without_it_is_refused_again_and_again() -> None:
+def test_control_gather_without_a_rate_limit_gets_hundreds_of_429s() -> None:
     assert run(NoRateLimit(), Limit(rate=50, burst=50), 500).refused > 500
 
 
@@ -130,7 +130,7 @@ async def leave(limiter: AdaptiveLimiter, calls: int) -> None:
 
 
 @virtual_time
-async def test_before_the_first_refusal_there_is_no_rate() -> None:
+async def test_before_the_first_429_there_is_no_rate_limit() -> None:
     limiter = AdaptiveLimiter()
     await leave(limiter, 1000)
     assert limiter.rate is None
@@ -150,7 +150,7 @@ async def test_adaptive_limiter_learns_the_accepted_rate() -> None:
 
 
 @virtual_time
-async def test_refusals_within_a_second_are_one_lesson() -> None:
+async def test_429s_within_a_second_lower_the_rate_once() -> None:
     limiter = AdaptiveLimiter()
     await leave(limiter, 100)
     for _ in range(50):
@@ -166,7 +166,7 @@ async def test_refusals_within_a_second_are_one_lesson() -> None:
 
 
 @virtual_time
-async def test_lesson_halves_the_pace_at_most() -> None:
+async def test_one_429_halves_the_rate_at_most() -> None:
     limiter = AdaptiveLimiter()
     await leave(limiter, 200)
     await limiter.pause(1)
@@ -210,7 +210,7 @@ async def test_pace_grows_slowly_at_first_and_only_while_it_is_used() -> None:
 
 
 @virtual_time
-async def test_pace_grows_slowly_again_after_each_lesson() -> None:
+async def test_rate_grows_slowly_again_after_each_429() -> None:
     limiter = AdaptiveLimiter()
     await leave(limiter, 100)
     for _ in range(2):
@@ -228,7 +228,7 @@ async def test_pace_grows_slowly_again_after_each_lesson() -> None:
 
 
 @virtual_time
-async def test_hold_of_no_time_leaves_other_refusals_half_a_second_to_arrive() -> None:
+async def test_pause_of_zero_seconds_merges_429s_of_half_a_second() -> None:
     limiter = AdaptiveLimiter()
     await leave(limiter, 3)
     began = anyio.current_time()

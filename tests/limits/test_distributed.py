@@ -1,4 +1,4 @@
-"""A fleet in virtual time: several processes' buckets, one Redis, and what goes wrong between."""
+"""A fleet in virtual time: the limiters of several processes, one Redis, and its failures."""
 
 import asyncio
 import logging
@@ -65,7 +65,7 @@ class Crowd:
 
 
 @virtual_time
-async def test_fleet_keeps_to_one_rate_and_uses_it_to_the_full(at: PlayedRedis) -> None:
+async def test_fleet_keeps_one_rate_and_uses_it_fully(at: PlayedRedis) -> None:
     async with Crowd(fleet(at), [10] * 4) as crowd:
         await anyio.sleep(5)
 
@@ -121,7 +121,7 @@ async def test_r08_buckets_that_do_not_share_go_four_times_as_fast() -> None:
 @pytest.mark.fault("R09")
 @pytest.mark.parametrize("crowds", [[1000, 10, 10, 10], [100, 4, 2, 1], [50, 50, 50, 50]])
 @virtual_time
-async def test_r09_greedy_process_gets_no_more_than_its_turn(
+async def test_r09_busy_process_gets_no_more_than_its_share(
     at: PlayedRedis, crowds: list[int]
 ) -> None:
     async with Crowd(fleet(at), crowds) as crowd:
@@ -148,7 +148,7 @@ async def test_r09_unbounded_slot_requests_starve_other_processes(
 
 
 @virtual_time
-async def test_hold_of_one_process_holds_all(at: PlayedRedis) -> None:
+async def test_pause_of_one_process_pauses_all(at: PlayedRedis) -> None:
     buckets = fleet(at)
 
     async with Crowd(buckets, [10] * 4) as crowd:
@@ -329,7 +329,7 @@ async def test_share_that_is_not_used_is_not_saved_up(at: PlayedRedis) -> None:
 
 
 @virtual_time
-async def test_later_end_of_two_holds_counts_without_redis_too(at: PlayedRedis) -> None:
+async def test_later_end_of_two_pauses_counts_without_redis_too(at: PlayedRedis) -> None:
     (bucket, *_) = fleet(at)
     fail(at, "is gone")
     await bucket.acquire()
@@ -343,7 +343,7 @@ async def test_later_end_of_two_holds_counts_without_redis_too(at: PlayedRedis) 
 
 
 @virtual_time
-async def test_question_that_is_given_up_is_cancelled(at: PlayedRedis) -> None:
+async def test_slot_request_that_times_out_is_cancelled(at: PlayedRedis) -> None:
     fail(at, "hangs")
     (bucket, *_) = fleet(at)
 
@@ -356,7 +356,7 @@ async def test_question_that_is_given_up_is_cancelled(at: PlayedRedis) -> None:
 
 
 @virtual_time
-async def test_hold_of_another_process_is_kept_when_redis_is_gone(at: PlayedRedis) -> None:
+async def test_pause_of_another_process_is_kept_when_redis_is_gone(at: PlayedRedis) -> None:
     throttled, other = fleet(at, processes=2)
     await throttled.pause(30)
     await other.pause(1)
@@ -474,7 +474,7 @@ async def test_processes_that_lose_redis_for_moments_do_not_exceed_the_rate(
 
 
 @virtual_time
-async def test_count_of_a_redis_that_was_emptied_is_not_believed(at: PlayedRedis) -> None:
+async def test_process_count_of_an_emptied_redis_is_ignored(at: PlayedRedis) -> None:
     buckets = distant(at, *[0.0] * 4)
     async with Crowd(buckets, [10] * 4) as crowd:
         await anyio.sleep(20.5)
@@ -487,7 +487,7 @@ async def test_count_of_a_redis_that_was_emptied_is_not_believed(at: PlayedRedis
 
 
 @virtual_time
-async def test_first_count_after_a_long_outage_is_not_believed(at: PlayedRedis) -> None:
+async def test_first_process_count_after_a_long_outage_is_ignored(at: PlayedRedis) -> None:
     buckets = [PlayedBucket(at, Rate(30, burst=1)) for _ in range(4)]
     async with Crowd(list(buckets), [10] * 4) as crowd:
         await anyio.sleep(20.5)
@@ -508,7 +508,7 @@ async def test_first_count_after_a_long_outage_is_not_believed(at: PlayedRedis) 
 
 @pytest.mark.parametrize("latency", [0.4, 2.5], ids=["prompt", "late"])
 @virtual_time
-async def test_count_that_comes_late_is_not_enough_for_a_process_to_begin_with(
+async def test_late_process_count_is_not_enough_for_a_process_to_start(
     at: PlayedRedis, latency: float
 ) -> None:
     # As late as this, heartbeats of other processes may not arrive at all.
@@ -556,7 +556,7 @@ async def test_calls_wait_for_redis_while_the_number_of_processes_is_not_known(
 
 @pytest.mark.fault("R04")
 @virtual_time
-async def test_r04_redis_that_has_forgotten_the_last_seconds_grants_no_second_burst(
+async def test_r04_redis_that_lost_the_last_seconds_grants_no_second_burst(
     at: PlayedRedis,
 ) -> None:
     async with Crowd(fleet(at), [10] * 4) as crowd:
@@ -572,7 +572,7 @@ async def test_r04_redis_that_has_forgotten_the_last_seconds_grants_no_second_bu
 
 @pytest.mark.fault("R04")
 @virtual_time
-async def test_r04_redis_that_has_forgotten_everything_begins_without_a_burst(
+async def test_r04_emptied_redis_starts_without_a_burst(
     at: PlayedRedis,
 ) -> None:
     at.forget()
@@ -585,13 +585,13 @@ async def test_r04_redis_that_has_forgotten_everything_begins_without_a_burst(
 
 
 @virtual_time
-async def test_slots_of_a_redis_that_has_forgotten_everything_are_not_kept(
+async def test_slots_of_an_emptied_redis_are_not_kept(
     at: PlayedRedis,
 ) -> None:
-    first = await at.answer(LAW, SlotRequest(count_wanted=3))
+    first = await at.grant(SPEC, SlotRequest(count_wanted=3))
     at.forget()
-    again = await at.answer(
-        LAW, SlotRequest(count_wanted=3, generation=first.generation, first=first.first, count=3)
+    again = await at.grant(
+        SPEC, SlotRequest(count_wanted=3, generation=first.generation, first=first.first, count=3)
     )
 
     assert (first.kept, again.kept) == (0, 0)
@@ -601,28 +601,28 @@ async def test_slots_of_a_redis_that_has_forgotten_everything_are_not_kept(
 @virtual_time
 async def test_slots_that_a_replica_does_not_know_are_void(at: PlayedRedis) -> None:
     old = at.client.hgetall(at.key)
-    first = await at.answer(LAW, SlotRequest(count_wanted=1))
-    lost = await at.answer(LAW, SlotRequest(count_wanted=3))
+    first = await at.grant(SPEC, SlotRequest(count_wanted=1))
+    lost = await at.grant(SPEC, SlotRequest(count_wanted=3))
     at.client.hset(at.key, mapping=old)
-    again = await at.answer(
-        LAW, SlotRequest(count_wanted=3, generation=lost.generation, first=lost.first, count=3)
+    again = await at.grant(
+        SPEC, SlotRequest(count_wanted=3, generation=lost.generation, first=lost.first, count=3)
     )
-    earlier = await at.answer(
-        LAW, SlotRequest(count_wanted=1, generation=first.generation, first=first.first, count=1)
+    earlier = await at.grant(
+        SPEC, SlotRequest(count_wanted=1, generation=first.generation, first=first.first, count=1)
     )
 
     assert (again.kept, earlier.kept) == (0, 0)
     assert again.generation == earlier.generation != lost.generation
     # They may have been used: the new ones come after them.
-    assert again.first == pytest.approx(lost.first + 3 * LAW.interval)
+    assert again.first == pytest.approx(lost.first + 3 * SPEC.interval)
 
 
 @virtual_time
 async def test_slots_up_to_the_last_one_that_redis_granted_are_kept(at: PlayedRedis) -> None:
-    granted = await at.answer(LAW, SlotRequest(count_wanted=3))
-    await at.answer(LAW, SlotRequest(count_wanted=1))
-    again = await at.answer(
-        LAW,
+    granted = await at.grant(SPEC, SlotRequest(count_wanted=3))
+    await at.grant(SPEC, SlotRequest(count_wanted=1))
+    again = await at.grant(
+        SPEC,
         SlotRequest(count_wanted=3, generation=granted.generation, first=granted.first, count=3),
     )
 
@@ -630,7 +630,7 @@ async def test_slots_up_to_the_last_one_that_redis_granted_are_kept(at: PlayedRe
 
 
 @virtual_time
-async def test_process_keeps_to_its_share_while_others_may_not_have_found_redis_again(
+async def test_process_keeps_its_share_until_others_can_reach_redis_again(
     at: PlayedRedis,
 ) -> None:
     *lost, other = fleet(at)
@@ -687,45 +687,45 @@ async def test_burst_that_was_used_is_not_granted_again_after_redis_was_gone(
 
 # --- what the script keeps ---------------------------------------------------------------------
 
-LAW = RateSpec(interval=0.1, slack=0.5, lapse=0.1)
+SPEC = RateSpec(interval=0.1, slack=0.5, lapse=0.1)
 
 
 @virtual_time
-async def test_script_keeps_the_later_end_of_two_holds(at: PlayedRedis) -> None:
-    await at.answer(LAW, SlotRequest(hold=10))
-    answer = await at.answer(LAW, SlotRequest(hold=1))
+async def test_script_keeps_the_later_end_of_two_pauses(at: PlayedRedis) -> None:
+    await at.grant(SPEC, SlotRequest(hold=10))
+    grant = await at.grant(SPEC, SlotRequest(hold=1))
 
-    assert answer.held == 10
+    assert grant.held == 10
 
 
 @virtual_time
 async def test_script_grants_slots_after_a_pause_without_a_burst(
     at: PlayedRedis,
 ) -> None:
-    told = await at.answer(LAW, SlotRequest(count_wanted=2))
-    await at.answer(LAW, SlotRequest(hold=5))
-    kept = await at.answer(
-        LAW, SlotRequest(count_wanted=2, generation=told.generation, first=told.first, count=2)
+    grant = await at.grant(SPEC, SlotRequest(count_wanted=2))
+    await at.grant(SPEC, SlotRequest(hold=5))
+    kept = await at.grant(
+        SPEC, SlotRequest(count_wanted=2, generation=grant.generation, first=grant.first, count=2)
     )
     assert (kept.kept, kept.first) == (0, 5)
 
     await anyio.sleep(7)
-    await at.answer(LAW, SlotRequest(hold=1))
-    after = await at.answer(LAW, SlotRequest(count_wanted=1, slack=LAW.slack))
+    await at.grant(SPEC, SlotRequest(hold=1))
+    after = await at.grant(SPEC, SlotRequest(count_wanted=1, slack=SPEC.slack))
     assert after.first == 8
 
 
 @virtual_time
-async def test_script_keeps_what_is_left_of_a_hold_when_its_clock_steps_back(
+async def test_script_keeps_the_rest_of_a_pause_when_its_clock_steps_back(
     at: PlayedRedis,
 ) -> None:
     at.ahead = 1000
-    await at.answer(LAW, SlotRequest(hold=5))
+    await at.grant(SPEC, SlotRequest(hold=5))
     at.ahead = 400
-    answer = await at.answer(LAW, SlotRequest(count_wanted=1))
+    grant = await at.grant(SPEC, SlotRequest(count_wanted=1))
 
-    assert answer.held - answer.now == 5
-    assert answer.first == answer.held
+    assert grant.held - grant.now == 5
+    assert grant.first == grant.held
 
 
 # --- calls that are given up -------------------------------------------------------------------
@@ -733,7 +733,7 @@ async def test_script_keeps_what_is_left_of_a_hold_when_its_clock_steps_back(
 
 @pytest.mark.fault("R07")
 @given(st.lists(st.floats(0, 3), min_size=20, max_size=200), st.booleans())
-def test_r07_storm_of_calls_given_up_loses_neither_the_law_nor_anybody(
+def test_r07_many_cancelled_calls_neither_exceed_the_rate_nor_starve_others(
     redis_server: RedisServer, patience: list[float], slow: bool
 ) -> None:
     rate = Rate(20 if slow else 200, burst=5)

@@ -1,4 +1,4 @@
-"""Calls under a clock that somebody has stopped, as freezegun does: it stops nobody."""
+"""Calls under a frozen clock, as with freezegun: none hangs."""
 
 import asyncio
 from typing import Any
@@ -78,7 +78,7 @@ def test_after_the_clock_was_frozen_nothing_is_left_to_be_waited_for() -> None:
     assert asyncio.run(take(1)) < 0.1
 
 
-def test_breaker_that_opens_turns_calls_away_while_the_clock_is_frozen() -> None:
+def test_open_breaker_rejects_calls_while_the_clock_is_frozen() -> None:
     async def main() -> NotSentError:
         play = Play([httpx.ConnectError("")])
         async with playing(play, retry=RetryPolicy.never(), limiter=NoRateLimit()) as clickpost:

@@ -1,4 +1,4 @@
-"""The shared bucket at a real Redis: processes, event loops, and a server that fails."""
+"""The shared limiter on a real Redis: processes, event loops, and a failing server."""
 
 import asyncio
 import json
@@ -81,7 +81,7 @@ def test_r10_process_count_below_one_is_refused(count: int) -> None:
 
 @pytest.mark.fault("R10")
 @pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf")])
-def test_r10_rate_that_is_none_is_refused(wrong: float) -> None:
+def test_r10_invalid_rate_is_refused(wrong: float) -> None:
     with pytest.raises(ValueError, match="calls"):
         RedisBucket("redis://127.0.0.1", Rate(wrong), account="acme")
 
@@ -116,7 +116,7 @@ def test_trio_is_refused_with_the_reason() -> None:
 
 @pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf")])
 @pytest.mark.asyncio
-async def test_wrong_hold_is_refused_by_name(wrong: float) -> None:
+async def test_invalid_pause_is_refused_by_name(wrong: float) -> None:
     bucket = RedisBucket("redis://127.0.0.1", RATE, account="acme")
 
     with pytest.raises(ValueError, match=r"^seconds: a finite number, 0 or more"):
@@ -128,7 +128,7 @@ async def test_wrong_hold_is_refused_by_name(wrong: float) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("patient")
-async def test_account_is_one_key_in_a_place_of_its_own_that_is_forgotten_in_time(
+async def test_account_has_one_redis_key_that_expires(
     server: RedisServer,
 ) -> None:
     async with bucket_at(server) as bucket:
@@ -141,7 +141,7 @@ async def test_account_is_one_key_in_a_place_of_its_own_that_is_forgotten_in_tim
 
 
 @pytest.mark.asyncio
-async def test_hold_of_one_is_kept_by_another(server: RedisServer) -> None:
+async def test_pause_of_one_process_is_kept_by_another(server: RedisServer) -> None:
     async with bucket_at(server) as one, bucket_at(server) as other:
         began = time.monotonic()
         await one.pause(0.3)
@@ -247,7 +247,7 @@ async def test_r01_without_a_redis_calls_leave_at_the_own_share(
 
 @pytest.mark.fault("R01")
 @pytest.mark.asyncio
-async def test_r01_redis_that_dies_and_starts_empty_gives_no_burst(
+async def test_r01_redis_that_restarts_empty_allows_no_burst(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bucket_at(server, process_count=1) as bucket:
@@ -275,7 +275,7 @@ async def test_r02_frozen_redis_is_given_up_and_found_again(
         server.freeze()
         times = await left(bucket, 10)
         assert least(times) >= 9 / 50 - 0.06
-        assert "no answer within 50 ms" in caplog.text
+        assert "no response within 50 ms" in caplog.text
         server.thaw()
         await asyncio.sleep(1.1)
         await left(bucket, 5)
@@ -324,7 +324,7 @@ def _nonsense(client: "redis.Redis") -> None:
 
 @pytest.mark.fault("R06")
 @pytest.mark.parametrize(
-    ("break_it", "said"),
+    ("break_it", "message"),
     [
         (_read_only, "ReadOnlyError"),
         (_locked, "AuthenticationError"),
@@ -335,11 +335,11 @@ def _nonsense(client: "redis.Redis") -> None:
 )
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("patient")
-async def test_r06_redis_that_refuses_is_done_without_and_nothing_is_deleted(
+async def test_r06_redis_that_rejects_writes_is_bypassed_and_nothing_is_deleted(
     server: RedisServer,
     caplog: pytest.LogCaptureFixture,
     break_it: Callable[["redis.Redis"], None],
-    said: str,
+    message: str,
 ) -> None:
     with server.client() as client:
         break_it(client)
@@ -351,7 +351,7 @@ async def test_r06_redis_that_refuses_is_done_without_and_nothing_is_deleted(
     assert least(times) >= 9 / 50 - 0.06
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert said in record.getMessage()
+    assert message in record.getMessage()
     assert "not-a-real-password" not in caplog.text
 
 
@@ -417,10 +417,10 @@ class Fleet:
             )
             for _ in crowds
         ]
-        told = {"url": url, "calls": rate.calls, "burst": rate.burst, "seconds": seconds}
+        settings = {"url": url, "calls": rate.calls, "burst": rate.burst, "seconds": seconds}
         skews = [5, -5, 0, 2.5]
         for process, crowd, skew in zip(self._processes, crowds, skews, strict=True):
-            self._tell(process, json.dumps({**told, "crowd": crowd, "skew": skew}))
+            self._tell(process, json.dumps({**settings, "crowd": crowd, "skew": skew}))
         for process in self._processes:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
@@ -433,8 +433,8 @@ class Fleet:
         """Return who left when, once all have come to their end."""
         found: list[Leaving] = []
         for who, process in enumerate(self._processes):
-            said, _ = process.communicate(timeout=self._seconds + 30)
-            found += [Leaving(who=who, at=at) for at in json.loads(said)]
+            message, _ = process.communicate(timeout=self._seconds + 30)
+            found += [Leaving(who=who, at=at) for at in json.loads(message)]
         return sorted(found, key=lambda one: one.at)
 
     def _tell(self, process: "subprocess.Popen[str]", line: str) -> None:
@@ -458,7 +458,7 @@ def excess(leavings: list[Leaving], rate: Rate) -> float:
 @pytest.mark.fault("C03")
 @pytest.mark.fault("R08")
 @pytest.mark.fault("R09")
-def test_r08_r09_c03_fleet_whose_clocks_differ_keeps_one_rate_and_takes_turns(
+def test_r08_r09_c03_fleet_with_differing_clocks_keeps_one_fair_rate(
     server: RedisServer,
 ) -> None:
     fleet = Fleet(server.url, RATE, [985, 5, 5, 5], seconds=3)

@@ -1,4 +1,4 @@
-"""The law of the bucket, a process's own and one that is shared, played in virtual time."""
+"""The token bucket, local and shared, in virtual time."""
 
 import asyncio
 import math
@@ -122,7 +122,7 @@ def test_each_lane_is_first_come_first_served(
 
 
 @given(rates, bursts, patient)
-def test_bulk_leaves_before_waiting_normal_ones_only_when_overtaken_eight_times(
+def test_bulk_precedes_waiting_normal_calls_only_when_overtaken_eight_times(
     bucket: Bucket, rate: float, burst: float, come: list[Coming]
 ) -> None:
     leavings = play(bucket(rate, burst), come)
@@ -150,7 +150,7 @@ def test_no_call_is_sent_during_a_pause(
 
 
 @given(st.integers(2, 50).map(float), bursts, moments, st.floats(0.5, 30))
-def test_after_a_hold_calls_leave_at_the_rate_from_its_very_end(
+def test_after_a_pause_calls_are_sent_at_the_rate_from_its_end(
     bucket: Bucket, rate: float, burst: float, at: float, seconds: float
 ) -> None:
     hold = Holding(at=at, seconds=seconds)
@@ -160,7 +160,7 @@ def test_after_a_hold_calls_leave_at_the_rate_from_its_very_end(
     assert [one.at for one in leavings] == pytest.approx(ideal, abs=near)
 
 
-def test_of_overlapping_holds_the_later_end_counts(bucket: Bucket) -> None:
+def test_later_end_of_overlapping_pauses_counts(bucket: Bucket) -> None:
     holds = [
         Holding(at=0, seconds=60),
         Holding(at=1, seconds=5),
@@ -208,7 +208,7 @@ def test_normal_call_overtakes_a_queued_bulk_call(bucket: Bucket) -> None:
     assert [(one.who, one.at) for one in leavings] == [(0, 0), (1, 1), (3, 2), (2, 3)]
 
 
-def test_bulk_gets_every_ninth_turn_of_a_stream_of_normal_ones(bucket: Bucket) -> None:
+def test_bulk_gets_every_ninth_slot_of_a_stream_of_normal_calls(bucket: Bucket) -> None:
     come = [Coming(at=0, priority=BULK)] * 4 + [Coming(at=0.5)] * 40
     lanes = [come[one.who].priority for one in play(bucket(1, 1), come)]
     assert lanes == [BULK, *([*[NORMAL] * 8, BULK] * 3), *[NORMAL] * 16]
@@ -293,7 +293,7 @@ async def test_lateness_of_a_few_milliseconds_does_not_slow_the_rate(late: float
 
 
 @virtual_time
-async def test_newcomer_does_not_slip_in_before_one_whose_timer_is_late() -> None:
+async def test_new_call_does_not_overtake_one_whose_timer_is_late() -> None:
     clock = HandClock()
     bucket = TokenBucket(1, 1, clock=clock)
     left: list[str] = []
@@ -311,7 +311,7 @@ async def test_newcomer_does_not_slip_in_before_one_whose_timer_is_late() -> Non
     assert left == ["first", "waiting", "newcomer"]
 
 
-def test_tasks_that_wait_in_another_event_loop_do_not_cost_the_burst() -> None:
+def test_waiting_tasks_of_another_event_loop_do_not_use_up_the_burst() -> None:
     bucket = TokenBucket(1, 3)
     waiting: list[asyncio.Task[None]] = []
 
@@ -336,7 +336,7 @@ def test_event_loop_after_another_shares_the_pace_but_not_the_queue() -> None:
     assert [one.at for one in second] == pytest.approx([1, 2, 3])
 
 
-def test_event_loop_that_died_with_a_queue_leaves_no_trace() -> None:
+def test_event_loop_closed_with_a_queue_leaves_nothing_behind() -> None:
     bucket = TokenBucket(1, 1)
 
     async def die() -> None:
@@ -378,7 +378,7 @@ def test_without_a_burst_it_is_one_seconds_worth_and_at_least_one() -> None:
     assert max_concurrency == [7, 1, 10]
 
 
-def test_unlimited_lets_all_go_in_order_after_a_hold() -> None:
+def test_unlimited_releases_all_in_order_after_a_pause() -> None:
     come = [Coming(at=0)] * 3 + [Coming(at=2, priority=BULK)] * 3 + [Coming(at=3)] * 3
     leavings = play(NoRateLimit(), come, [Holding(at=1, seconds=9)])
     assert [one.who for one in leavings] == [0, 1, 2, 6, 7, 8, 3, 4, 5]
@@ -428,7 +428,7 @@ def test_wrong_burst_is_refused_by_name(wrong: float) -> None:
 
 @pytest.mark.parametrize("wrong", [-0.1, math.nan, math.inf])
 @virtual_time
-async def test_wrong_hold_is_refused_by_name(wrong: float) -> None:
+async def test_invalid_pause_is_refused_by_name(wrong: float) -> None:
     with pytest.raises(ValueError, match=r"^seconds: a finite number, 0 or more"):
         await NoRateLimit().pause(wrong)
 

@@ -1,4 +1,4 @@
-"""The shared bucket in virtual time: the very script at a real Redis, but with the loop's clock."""
+"""The shared limiter in virtual time: the real script on a real Redis, with the loop's clock."""
 
 import asyncio
 import itertools
@@ -54,16 +54,16 @@ class PlayedRedis:
         words = (self.key, f"{self.key}:processes", *arguments)
         return int(self.client.eval(_HEARTBEAT, 2, *words))
 
-    async def answer(self, law: RateSpec, question: SlotRequest) -> SlotGrant:
-        """Answer, fail or hang."""
+    async def grant(self, spec: RateSpec, request: SlotRequest) -> SlotGrant:
+        """Respond, fail or hang."""
         self.asked += 1
         if self.hangs:
             await asyncio.sleep(3600)
         if self.failure is not None:
             raise self.failure
         now = asyncio.get_running_loop().time() + self.ahead
-        words = room.arguments(law, question)
-        return room.answer(self.client.eval(_SCRIPT, 1, self.key, *words, repr(now), "0"))
+        words = room.arguments(spec, request)
+        return room.read_grant(self.client.eval(_SCRIPT, 1, self.key, *words, repr(now), "0"))
 
 
 class PlayedBucket(DistributedLimiter):
@@ -84,15 +84,15 @@ class PlayedBucket(DistributedLimiter):
     def _open(self) -> Self:
         return self
 
-    async def request_slots(self, question: SlotRequest) -> SlotGrant:
+    async def request_slots(self, request: SlotRequest) -> SlotGrant:
         await asyncio.sleep(self._latency / 2)
-        answer = await self._at.answer(self._law, question)
+        grant = await self._at.grant(self._spec, request)
         await asyncio.sleep(self._latency / 2)
-        return answer
+        return grant
 
     async def send_heartbeat(self, process: str, calls: int) -> int:
         await asyncio.sleep(self._latency / 2)
-        count = await self._at.count(process, calls, self._law.interval)
+        count = await self._at.count(process, calls, self._spec.interval)
         await asyncio.sleep(self._latency / 2)
         return count
 

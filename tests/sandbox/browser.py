@@ -1,4 +1,4 @@
-"""Debian's chromium, driven by playwright, looking at a sandbox."""
+"""Debian's chromium, driven by playwright, on the sandbox's page."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -39,16 +39,16 @@ async def looking_at(address: str, *, refused: int = 0) -> AsyncGenerator[Page, 
     """Open a page, and fail at the end if it complained; of calls refused a browser tells."""
     async with chromium() as browser:
         page = await browser.new_page(viewport={"width": 1440, "height": 900})
-        said: list[str] = []
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("console", lambda line: said.append(line.text))
-        page.on("dialog", lambda dialog: said.append(dialog.message))
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda line: complaints.append(line.text))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
         page.set_default_timeout(10_000)
         await page.goto(address)
         await page.wait_for_selector("#live[data-state=live]")
         yield page
-        told = [words for words in said if "400 (Bad Request)" not in words]
-        assert (told, len(said)) == ([], refused)
+        unexpected = [words for words in complaints if "400 (Bad Request)" not in words]
+        assert (unexpected, len(complaints)) == ([], refused)
 
 
 async def place(sandbox: Sandbox, *references: str, **changes: Any) -> None:

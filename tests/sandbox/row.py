@@ -1,4 +1,4 @@
-"""One operation of the table that the sandbox is held to."""
+"""One row of the table of expected sandbox responses."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What needs no journey, as the sandbox is to answer it: written by hand."""
+"""Expected responses for everything without a journey, written by hand."""
 
 from tests.sandbox.row import Row, envelope
 from tests.sandbox.samples import MIDNIGHT, world_order

@@ -1,4 +1,4 @@
-"""Orders, as the sandbox is to answer about them: written by hand."""
+"""Expected responses about orders, written by hand."""
 
 from tests.sandbox.row import META, Row, envelope
 from tests.sandbox.samples import MIDNIGHT, b2b_order, india_order, world_order

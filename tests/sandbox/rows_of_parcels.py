@@ -1,4 +1,4 @@
-"""Parcels on their way, as the sandbox is to answer about them: written by hand."""
+"""Expected responses about parcels in transit, written by hand."""
 
 from tests.sandbox.row import KEY, META, Row, envelope
 from tests.sandbox.samples import MIDNIGHT

@@ -1,4 +1,4 @@
-"""Which pincodes are served, and how fast, as the sandbox is to respond: written by hand."""
+"""Expected responses about pincodes and delivery times, written by hand."""
 
 from tests.sandbox.row import Row, envelope
 

@@ -1,4 +1,4 @@
-"""B2B orders arrive later, are polled by their reference number, and fail with 420."""
+"""B2B orders are placed later, polled by reference number, and fail with 420."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Every operation: its path, its credentials, and the shape of its answer."""
+"""Every operation: its path, its credentials, and the shape of its response."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What needs no journey: pickups, labels, couriers, pincodes, the account, reports."""
+"""Operations without a journey: pickups, labels, couriers, pincodes, the account, reports."""
 
 import csv
 import io
@@ -140,14 +140,14 @@ async def test_parcels_are_recommended_couriers_for_one_by_one() -> None:
 
 @pytest.mark.asyncio
 async def test_unserved_route_is_a_success_without_a_result() -> None:
-    said = {"meta": {"status": 200, "message": "Pin code not serviceable", "success": True}}
+    expected = {"meta": {"status": 200, "message": "Pin code not serviceable", "success": True}}
     world = deepcopy(BODIES["couriers.recommend_world"])
     world["drop_info"]["postal_code"] = "999999"
     async with client(Sandbox()) as http:
         india = await recommended(http, {"drop_pincode": "999999"})
         reply = await http.post("/v2/recommendation/", json=world)
 
-    assert [india, reply.json()] == [said, said]
+    assert [india, reply.json()] == [expected, expected]
 
 
 @pytest.mark.asyncio
@@ -304,7 +304,7 @@ async def test_report_that_cannot_be_made_is_refused(changes: dict[str, Any]) ->
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("query", [{}, {"report_reference_number": "1324001"}])
-async def test_report_that_is_none_is_422_under_http_200(query: dict[str, str]) -> None:
+async def test_unknown_report_is_422_under_http_200(query: dict[str, str]) -> None:
     async with client(Sandbox()) as http:
         reply = await http.get(REPORTS, params=query)
 

@@ -1,4 +1,4 @@
-"""The knobs over HTTP: each does what its method does, and only this machine may turn them."""
+"""The control API over HTTP: each command does what its method does, from loopback only."""
 
 from typing import Any
 
@@ -62,12 +62,12 @@ async def test_sandbox_clock_moves_forward_only() -> None:
 async def test_faults_are_set_by_chance_and_by_script() -> None:
     sandbox = Sandbox()
     async with desk(sandbox) as http:
-        said = (await http.post("/faults", json={"too_many": 0.25, "latency": 1.5})).json()
+        reply = (await http.post("/faults", json={"too_many": 0.25, "latency": 1.5})).json()
         await http.post("/faults/next", json={"fault": "oops", "reference_number": "PEN-1"})
         state = (await http.get("/state")).json()
 
-    assert (said["too_many"], said["latency"], said["hang"]) == (0.25, 1.5, 0.0)
-    assert state["faults"] == said
+    assert (reply["too_many"], reply["latency"], reply["hang"]) == (0.25, 1.5, 0.0)
+    assert state["faults"] == reply
     assert sandbox.faults.draw("PEN-1") is Fault.OOPS
 
 
@@ -98,14 +98,14 @@ async def test_impossible_action_is_refused_with_the_reason(
     path: str, wish: Any, status: int, words: str
 ) -> None:
     async with desk(Sandbox()) as http:
-        answer = await http.post(path, json=wish)
+        response = await http.post(path, json=wish)
 
-    assert answer.status_code == status
-    assert words in answer.json()["error"]
+    assert response.status_code == status
+    assert words in response.json()["error"]
 
 
 @pytest.mark.asyncio
-async def test_one_may_look_at_everything_without_a_person_in_it() -> None:
+async def test_every_record_can_be_read_without_personal_data() -> None:
     sandbox = at_midnight()
     await parcel(sandbox)
     async with desk(sandbox) as http:
@@ -126,7 +126,7 @@ async def test_one_may_look_at_everything_without_a_person_in_it() -> None:
 
 
 @pytest.mark.asyncio
-async def test_everything_is_forgotten_at_once_and_begins_again_alike() -> None:
+async def test_reset_forgets_everything_and_starts_again_alike() -> None:
     sandbox = at_midnight()
     await parcel(sandbox)
     before = sandbox.parcels()
@@ -153,12 +153,12 @@ async def test_everything_is_forgotten_at_once_and_begins_again_alike() -> None:
         {"sec-fetch-site": "same-site"},
     ],
 )
-async def test_another_site_turns_no_knob(headers: dict[str, str]) -> None:
+async def test_another_site_changes_no_setting(headers: dict[str, str]) -> None:
     sandbox = Sandbox()
     async with desk(sandbox, **headers) as http:
-        answer = await http.post("/faults", json={"too_many": 1})
+        response = await http.post("/faults", json={"too_many": 1})
 
-    assert answer.status_code == 403
+    assert response.status_code == 403
     assert sandbox.faults.too_many == 0
 
 
@@ -172,33 +172,35 @@ async def test_another_site_turns_no_knob(headers: dict[str, str]) -> None:
         {"sec-fetch-site": "same-origin", "host": "[::1]:8000"},
     ],
 )
-async def test_page_itself_and_programs_turn_knobs(headers: dict[str, str]) -> None:
+async def test_page_and_programs_change_settings(headers: dict[str, str]) -> None:
     sandbox = Sandbox()
     async with desk(sandbox, **headers) as http:
-        answer = await http.post("/faults", json={"too_many": 1})
+        response = await http.post("/faults", json={"too_many": 1})
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert sandbox.faults.too_many == 1
 
 
 @pytest.mark.asyncio
 async def test_foreign_host_header_is_refused() -> None:
     async with desk(Sandbox(), host="evil.example") as http:
-        answers = [await http.get(path) for path in ("/state", "/samples", "http://evil.example/")]
+        responses = [
+            await http.get(path) for path in ("/state", "/samples", "http://evil.example/")
+        ]
 
-    assert [answer.status_code for answer in answers] == [403, 403, 403]
+    assert [response.status_code for response in responses] == [403, 403, 403]
 
 
 @pytest.mark.asyncio
-async def test_knob_is_not_turned_by_looking_at_it() -> None:
+async def test_reading_a_setting_does_not_change_it() -> None:
     async with desk(Sandbox()) as http:
-        answers = [await http.get(path) for path in ("/clock", "/reset", "/parcels/W1/advance")]
+        responses = [await http.get(path) for path in ("/clock", "/reset", "/parcels/W1/advance")]
 
-    assert {answer.status_code for answer in answers} <= {404, 405}
+    assert {response.status_code for response in responses} <= {404, 405}
 
 
 @pytest.mark.asyncio
-async def test_desk_is_no_traffic_of_clickpost_s() -> None:
+async def test_control_panel_requests_are_not_logged_as_api_calls() -> None:
     sandbox = Sandbox()
     async with desk(sandbox) as http, client(sandbox) as clickpost:
         for path in ("/state", "/orders", "http://127.0.0.1/", "http://127.0.0.1/page/page.css"):

@@ -1,4 +1,4 @@
-"""Whatever the control API is given, it answers plainly, and the page and ClickPost's API go on."""
+"""The control API rejects any malformed input, and the page and ClickPost's API go on."""
 
 import json
 import math
@@ -86,20 +86,18 @@ async def see_that_all_goes_on(sandbox: Sandbox) -> None:
     ],
 )
 @pytest.mark.asyncio
-async def test_odd_input_gets_a_plain_response_and_breaks_nothing(
-    path: str, body: str, value: str
-) -> None:
+async def test_malformed_input_gets_an_error_response(path: str, body: str, value: str) -> None:
     sandbox = await sandbox_with_a_parcel()
     async with desk(sandbox) as http:
         if "%s" in path:
             path = path.replace("%s", value)
         content = (body % value if "%s" in body else body).encode()
-        answer = await http.post(path, content=content)
+        response = await http.post(path, content=content)
 
-    if answer.status_code != 200:
-        assert answer.status_code in (400, 404)
-        if answer.headers["content-type"] == "application/json":
-            assert 0 < len(answer.json()["error"]) < 6000
+    if response.status_code != 200:
+        assert response.status_code in (400, 404)
+        if response.headers["content-type"] == "application/json":
+            assert 0 < len(response.json()["error"]) < 6000
     await see_that_all_goes_on(sandbox)
 
 
@@ -109,15 +107,15 @@ async def test_clock_refuses_what_is_no_time_to_pass(seconds: object) -> None:
     sandbox = at_midnight()
     before = sandbox.now()
     async with desk(sandbox) as http:
-        answer = await http.post("/clock", json={"seconds": seconds})
+        response = await http.post("/clock", json={"seconds": seconds})
 
-    assert answer.status_code == 400
-    assert "seconds" in answer.json()["error"] or "forward" in answer.json()["error"]
+    assert response.status_code == 400
+    assert "seconds" in response.json()["error"] or "forward" in response.json()["error"]
     assert sandbox.now() == before
 
 
 @pytest.mark.parametrize("seconds", [math.nan, math.inf, -0.5, 1e18])
-def test_clock_refuses_it_from_python_too(seconds: float) -> None:
+def test_clock_refuses_invalid_times_from_python_too(seconds: float) -> None:
     sandbox = at_midnight()
     before = sandbox.now()
     with pytest.raises(ValueError, match="clock"):
@@ -129,19 +127,19 @@ def test_clock_refuses_it_from_python_too(seconds: float) -> None:
 async def test_many_long_times_end_the_clock_and_not_the_page() -> None:
     sandbox = await sandbox_with_a_parcel()
     async with desk(sandbox) as http:
-        answers = [await http.post("/clock", json={"seconds": 1e11}) for _ in range(4)]
+        responses = [await http.post("/clock", json={"seconds": 1e11}) for _ in range(4)]
 
-    assert [answer.status_code for answer in answers] == [200, 200, 400, 400]
+    assert [response.status_code for response in responses] == [200, 200, 400, 400]
     await see_that_all_goes_on(sandbox)
 
 
 @pytest.mark.asyncio
-async def test_one_wrong_chance_sets_none() -> None:
+async def test_one_invalid_probability_changes_none() -> None:
     sandbox = Sandbox()
     async with desk(sandbox) as http:
-        answer = await http.post("/faults", json={"too_many": 0.5, "busy": 2})
+        response = await http.post("/faults", json={"too_many": 0.5, "busy": 2})
 
-    assert answer.status_code == 400
+    assert response.status_code == 400
     assert sandbox.faults.too_many == 0
 
 
@@ -155,10 +153,10 @@ def test_scripted_fault_happens_a_sensible_number_of_times(times: int) -> None:
 @pytest.mark.asyncio
 async def test_limit_is_a_number_of_rows(limit: str) -> None:
     async with desk(Sandbox()) as http:
-        answer = await http.get("/orders", params={"limit": limit})
+        response = await http.get("/orders", params={"limit": limit})
 
     error = {"error": "limit: a whole number from 1 to 1000 is needed"}
-    assert (answer.status_code, answer.json()) == (400, error)
+    assert (response.status_code, response.json()) == (400, error)
 
 
 def test_request_of_any_number_is_looked_up_on_the_page() -> None:

@@ -1,4 +1,4 @@
-"""Misbehaviour: what the client sees, and what was booked all the same."""
+"""Fault injection: what the client sees, and what was booked."""
 
 import asyncio
 
@@ -74,7 +74,7 @@ async def test_dropped_connection_leaves_the_others_alone() -> None:
 
 
 @pytest.mark.asyncio
-async def test_call_that_hangs_is_booked_and_forgotten_when_the_client_leaves() -> None:
+async def test_hanging_call_is_booked_and_dropped_when_the_client_disconnects() -> None:
     sandbox = Sandbox()
     sandbox.faults.next(Fault.HANG)
     async with served(sandbox) as server, raw_client(server.url) as http:

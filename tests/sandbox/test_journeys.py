@@ -1,4 +1,4 @@
-"""The ways of parcels: by call, by clock, and off the road."""
+"""Journeys of parcels: by call, by clock, and exceptional ones."""
 
 from typing import Any
 
@@ -147,7 +147,7 @@ async def test_parcels_move_by_the_clock_at_the_moments_they_are_due() -> None:
 
 
 @pytest.mark.asyncio
-async def test_call_finds_parcels_where_the_clock_has_brought_them() -> None:
+async def test_call_returns_parcels_as_the_clock_has_moved_them() -> None:
     now = [float(MIDNIGHT)]
     sandbox = Sandbox(clock=lambda: now[0], scan_every=60.0)
     async with client(sandbox) as http:

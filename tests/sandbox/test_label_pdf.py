@@ -1,4 +1,4 @@
-"""Labels as PDF, read back: the words on them, and the bars."""
+"""Labels as PDF, read back: their text and their barcodes."""
 
 import io
 from itertools import pairwise
@@ -28,24 +28,24 @@ async def test_label_contains_what_a_courier_needs() -> None:
     order = india_order("PEN-1", shipment_details__awb_number="DL0001234567")
     page = page_of(await label(INDIA, order))
 
-    told = page.extract_text()
+    text = page.extract_text()
     for words in (
         *("Delhivery", "lotus-surface", "COD", "Collect INR 890.50", "DL0001234567"),
         *("Meera Reader", "7 Banyan Road", "Pune, Maharashtra, 411001, IN", "9000000012"),
         *("Lotus Stationers", "14 Ink Lane", "Ahmedabad, Gujarat, 380009, IN"),
         *("Order PEN-1", "220 g, 20 x 12 x 5 cm", "1 x Fountain pen", "2 x Ink"),
     ):
-        assert words in told
+        assert words in text
     assert (page.mediabox.width, page.mediabox.height) == (288, 432)
 
 
 @pytest.mark.asyncio
 async def test_prepaid_label_from_abroad_collects_nothing() -> None:
-    told = page_of(await label(WORLD, world_order("LAMP-1"))).extract_text()
+    text = page_of(await label(WORLD, world_order("LAMP-1"))).extract_text()
 
-    assert "PREPAID" in told
-    assert "Collect nothing" in told
-    assert "Riyadh, Riyadh, 12611, SA" in told
+    assert "PREPAID" in text
+    assert "Collect nothing" in text
+    assert "Riyadh, Riyadh, 12611, SA" in text
 
 
 @pytest.mark.asyncio

@@ -1,4 +1,4 @@
-"""Orders that exist: edited, cancelled, followed, counted."""
+"""Existing orders: edited, cancelled, followed, counted."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -67,10 +67,10 @@ async def test_cancelling_a_cancelled_order_returns_600() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")
-        answers = [await cancelled(http) for _ in range(2)]
+        results = [await cancelled(http) for _ in range(2)]
         before = sandbox.scans("W1")[0].code
 
-    assert answers == [(200, 200), (200, 600)]
+    assert results == [(200, 200), (200, 600)]
     assert before == 1
     assert sandbox.advance("W1") == sandbox.advance("W1") == 10
 
@@ -108,7 +108,7 @@ async def test_impossible_cancellation_is_350_under_http_400() -> None:
         await placed(http, "W1")
         sandbox.advance("W1", steps=3)
         await placed(http, "W2")
-        answers = [
+        results = [
             await cancelled(http),
             await cancelled(http, "W9"),
             await cancelled(http, "W2", cp_id=5),
@@ -118,7 +118,7 @@ async def test_impossible_cancellation_is_350_under_http_400() -> None:
             await cancelled(http, ""),
         ]
 
-    assert answers == [
+    assert results == [
         (400, 350),
         (400, 350),
         (400, 350),
@@ -211,7 +211,7 @@ async def test_nothing_is_lost_from_a_page_when_parcels_move_between_pages() -> 
         ({"start_date": MIDNIGHT, "end_date": MIDNIGHT, "cursor": "next"}, 400),
     ],
 )
-async def test_window_that_is_none_is_refused(query: dict[str, Any], status: int) -> None:
+async def test_invalid_window_is_refused(query: dict[str, Any], status: int) -> None:
     async with client(Sandbox()) as http:
         assert status_of(await http.get(UPDATED, params=query)) == status
 
@@ -241,6 +241,6 @@ async def test_days_are_counted_two_days_later() -> None:
         {"start-date": "0001-01-01", "end-date": "9999-12-31"},
     ],
 )
-async def test_days_that_are_none_are_refused(days: dict[str, str]) -> None:
+async def test_invalid_days_are_refused(days: dict[str, str]) -> None:
     async with client(Sandbox()) as http:
         assert status_of(await http.get(COUNTS, params=days)) == 400

@@ -1,4 +1,4 @@
-"""Failed deliveries: what is said, and what is done."""
+"""Failed deliveries: feedback and instructions."""
 
 from typing import Any
 
@@ -48,9 +48,9 @@ async def test_ndr_instruction_changes_the_destination(
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await failed_parcel(sandbox, http)
-        answer = (await http.post(ACT, json=action)).json()
+        response = (await http.post(ACT, json=action)).json()
 
-    assert answer == {"meta": {"status": 200, "message": "SUCCESS", "success": True}}
+    assert response == {"meta": {"status": 200, "message": "SUCCESS", "success": True}}
     assert [sandbox.advance("W1") for _ in way] == way
 
 
@@ -97,7 +97,7 @@ async def test_without_a_failed_delivery_there_is_nothing_to_act_upon() -> None:
 
 
 @pytest.mark.asyncio
-async def test_customers_and_staff_are_heard_in_the_window_they_spoke_in() -> None:
+async def test_feedback_is_in_the_window_it_was_left_in() -> None:
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await failed_parcel(sandbox, http)

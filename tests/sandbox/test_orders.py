@@ -1,4 +1,4 @@
-"""Orders that are placed, recognised and found again."""
+"""Orders are placed, recognised and found again."""
 
 import asyncio
 from typing import Any

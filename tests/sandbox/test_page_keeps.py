@@ -1,4 +1,4 @@
-"""The page: what it keeps quiet, how much it keeps, and what else is served."""
+"""The page: redaction, bounds of its lists, and what else is served."""
 
 import asyncio
 import json
@@ -107,7 +107,7 @@ async def test_hidden_browser_tab_gets_the_current_state_only() -> None:
     assert first
     assert list(first["lists"]["orders"]["rows"]) == ["order/PEN-0"]
     assert news
-    assert {name: len(told["rows"]) for name, told in news["lists"].items()} == dict.fromkeys(
+    assert {name: len(lines["rows"]) for name, lines in news["lists"].items()} == dict.fromkeys(
         ("requests", "orders", "ledger"), ROWS
     )
     assert window.news() is None
@@ -126,9 +126,9 @@ async def test_slow_browser_gets_the_latest_state_and_not_each_step() -> None:
             while b"PEN-199" not in read:
                 read += await asyncio.to_thread(slow.recv, 65536)
 
-    told = [line for line in read.split(b"\r\n") if line.startswith(b"data: ")]
-    assert 0 < len(told) < 50
-    assert "lists" in json.loads(told[0].removeprefix(b"data: "))
+    lines = [line for line in read.split(b"\r\n") if line.startswith(b"data: ")]
+    assert 0 < len(lines) < 50
+    assert "lists" in json.loads(lines[0].removeprefix(b"data: "))
 
 
 @pytest.mark.asyncio

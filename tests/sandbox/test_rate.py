@@ -1,4 +1,4 @@
-"""The limit, and its measure."""
+"""The sandbox's rate limit, and its measurement."""
 
 import pytest
 from hypothesis import given
@@ -39,7 +39,7 @@ def test_call_that_waits_for_the_retry_after_succeeds(rate: float, burst: int) -
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(0, 1), (-1, 1), (float("nan"), 1), (1, 0)])
-def test_limit_that_lets_nothing_through_is_refused(rate: float, burst: int) -> None:
+def test_limit_of_zero_is_refused(rate: float, burst: int) -> None:
     with pytest.raises(ValueError, match="must be"):
         Limit(rate=rate, burst=burst)
 

@@ -1,4 +1,4 @@
-"""What is covered, and what stands in for it."""
+"""What is redacted, and its placeholders."""
 
 from typing import Any
 
@@ -12,22 +12,22 @@ from tests.sandbox.samples import india_order, world_order
 
 @pytest.mark.parametrize("made", [redact, replaced])
 @pytest.mark.parametrize("order", [india_order("PEN-1"), world_order("LAMP-1")])
-def test_nothing_of_a_person_is_left_and_everything_else_is(made: Any, order: Any) -> None:
-    told = str(made(order))
+def test_personal_data_is_removed_and_everything_else_kept(made: Any, order: Any) -> None:
+    redacted = str(made(order))
 
     for party in (order["pickup_info"], order["drop_info"]):
         for name, value in party.items():
             plain = name.removeprefix("pickup_").removeprefix("drop_")
             if plain in ("name", "phone", "email", "address"):
-                assert value not in told
+                assert value not in redacted
             else:
-                assert str(value) in told
+                assert str(value) in redacted
     for name in ("reference_number", "account_code", "invoice_date"):
-        assert order["shipment_details"][name] in told
+        assert order["shipment_details"][name] in redacted
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("data", "shown"),
     [
         ({"courier_name": "Delhivery", "report_name": "R"}, None),
         ({"address_type": "RESIDENTIAL", "ip_address": "203.0.113.7"}, {"ip_address": "•••••••"}),
@@ -36,16 +36,16 @@ def test_nothing_of_a_person_is_left_and_everything_else_is(made: Any, order: An
         ({"whatsapp_phone_disable": True, "name": None, "email": ""}, None),
     ],
 )
-def test_personal_fields_are_recognised_by_name(said: Any, shown: Any) -> None:
-    told = redact(said)
+def test_personal_fields_are_recognised_by_name(data: Any, shown: Any) -> None:
+    redacted = redact(data)
 
     if shown is None:
-        assert told == said
+        assert redacted == data
     elif isinstance(shown, dict):
-        assert told == {**said, **shown}
+        assert redacted == {**data, **shown}
     else:
-        assert shown in str(told)
-        assert not any(str(value) in str(told) for value in said.values())
+        assert shown in str(redacted)
+        assert not any(str(value) in str(redacted) for value in data.values())
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_every_field_that_a_structure_marks_as_personal_is_redacted(name: str) -
         assert "9000000012" not in str(made)
 
 
-def test_fields_without_a_telling_name_are_personal_where_a_structure_says_so() -> None:
+def test_fields_marked_by_a_structure_are_personal_whatever_their_name() -> None:
     assert "otp_code" in personal_names(CATALOG["orders.create_india"].takes)
     assert redact({"otp_code": "4711", "order_id": "4711"}) == {
         "otp_code": "•••••••",

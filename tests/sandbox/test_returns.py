@@ -1,4 +1,4 @@
-"""Returns: asked for, polled, approved, on their way."""
+"""Returns: requested, polled, approved, in transit."""
 
 from typing import Any
 
@@ -100,7 +100,7 @@ async def test_two_returns_of_one_parcel_have_two_references() -> None:
         ("2026-03-02", "2026-03-02T01:00:00", {"start_time": ["YYYY-MM-DDThh:mm:ss is needed"]}),
     ],
 )
-async def test_window_that_is_none_is_400_under_http_400_in_a_dict(
+async def test_invalid_window_is_400_under_http_400_in_a_dict(
     start: str, end: str, message: dict[str, Any]
 ) -> None:
     async with anonymous(Sandbox()) as poller:

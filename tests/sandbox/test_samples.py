@@ -1,4 +1,4 @@
-"""What happened, exported: samples that hold at the contract tests, and are about nobody."""
+"""Exported samples pass the contract tests and contain no personal data."""
 
 import json
 from pathlib import Path
@@ -39,23 +39,23 @@ async def played() -> Sandbox:
 
 
 @pytest.mark.asyncio
-async def test_samples_have_the_shape_of_the_golden_ones_and_hold() -> None:
+async def test_samples_have_the_shape_of_the_golden_ones_and_are_valid() -> None:
     samples = (await played()).samples()
 
     calls = [sample["call"] for sample in samples.values()]
     assert calls.count("orders.create_india") == 4
     assert {"orders.find_india", "orders.fetch_india", "orders.create_world"} <= set(calls)
-    for name, said in samples.items():
-        sample = Sample(name.replace("/", ".", 1).removesuffix(".json"), said)
-        answer, (request,) = await called(sample)
-        assert request.method == said["sent"]["method"]
-        assert dict(request.url.params) == said["sent"]["query"]
-        assert json.loads(request.content or b"null") == said["sent"]["body"]
-        if "raises" in said:
-            assert type(answer).__name__ == said["raises"]["kind"]
-            assert answer.outcome.value == said["raises"]["outcome"]
+    for name, recorded in samples.items():
+        sample = Sample(name.replace("/", ".", 1).removesuffix(".json"), recorded)
+        result, (request,) = await called(sample)
+        assert request.method == recorded["request"]["method"]
+        assert dict(request.url.params) == recorded["request"]["query"]
+        assert json.loads(request.content or b"null") == recorded["request"]["body"]
+        if "raises" in recorded:
+            assert type(result).__name__ == recorded["raises"]["kind"]
+            assert result.outcome.value == recorded["raises"]["outcome"]
         else:
-            assert answer.response.status == said["expect"]["response.status"]
+            assert result.response.status == recorded["expect"]["response.status"]
 
 
 @pytest.mark.asyncio
@@ -96,20 +96,20 @@ async def test_samples_have_arguments_where_the_payload_is_one() -> None:
 
     assert "args" not in samples["serviceability.check"]
     assert samples["delivery.predict"]["args"] == [[pair]]
-    rows: Any = samples["serviceability.search"]["answered"]
+    rows: Any = samples["serviceability.search"]["response"]
     assert rows["body"]["result"][0]["account_type__courier_partner__name"] == "Bluedart"
     for call in ("orders.create_b2b", "orders.find_b2b", "delivery.predict"):
-        said = samples[call]
-        answer, (request,) = await called(Sample(call, said))
-        assert json.loads(request.content or b"null") == said["sent"]["body"]
-        assert answer.response.status == said["expect"]["response.status"]
+        recorded = samples[call]
+        result, (request,) = await called(Sample(call, recorded))
+        assert json.loads(request.content or b"null") == recorded["request"]["body"]
+        assert result.response.status == recorded["expect"]["response.status"]
     assert "Meera" not in json.dumps(samples)
 
 
 @pytest.mark.asyncio
 async def test_same_calls_are_the_same_samples_each_time() -> None:
     def stable(samples: Any) -> str:
-        told = json.dumps({name: sample["answered"] for name, sample in samples.items()})
-        return told[: told.index("http://127")] if "http://127" in told else told
+        text = json.dumps({name: sample["response"] for name, sample in samples.items()})
+        return text[: text.index("http://127")] if "http://127" in text else text
 
     assert stable((await played()).samples()) == stable((await played()).samples())

@@ -1,4 +1,4 @@
-"""What the words in an order make couriers do."""
+"""Scenario words in an order select the courier's behaviour."""
 
 import ast
 

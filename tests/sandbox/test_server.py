@@ -1,4 +1,4 @@
-"""The sandbox on a port, in this process and in one of its own."""
+"""The sandbox on a port, in this process and in a separate one."""
 
 import asyncio
 import re
@@ -176,10 +176,10 @@ def test_sandbox_without_its_libraries_names_what_to_install() -> None:
         "try: import clickpost_async.sandbox\n"
         "except ImportError as error: print(error)"
     )
-    said = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
     )
-    assert said.stdout.strip() == (
+    assert result.stdout.strip() == (
         "the sandbox needs jinja2, reportlab, starlette and uvicorn:"
         " pip install 'clickpost_async[sandbox]'"
     )

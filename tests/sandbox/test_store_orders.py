@@ -1,4 +1,4 @@
-"""What the sandbox remembers, and what it does not."""
+"""What the sandbox stores, and what it does not."""
 
 from pathlib import Path
 

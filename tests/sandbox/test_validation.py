@@ -1,4 +1,4 @@
-"""What is refused, with which code, and what is accepted."""
+"""What the sandbox rejects, with which code, and what it accepts."""
 
 import json
 from typing import Any

@@ -123,7 +123,7 @@ def test_rejected_orders_were_refused_by_client_clickpost_or_courier() -> None:
     assert broken(history, R1_a=319) == []
 
 
-def test_not_sent_is_what_bought_nothing() -> None:
+def test_outcome_not_sent_means_nothing_was_bought() -> None:
     history = History(sendings=[sending(1, 1.0)], labels=[label(1, "W1")])
     history.calls.append(call("not sent"))
 
@@ -166,7 +166,7 @@ def test_every_row_is_reported_once() -> None:
     assert broken(History(runs=[run(row(""), complete=False)])) == []
 
 
-def test_resolving_run_tells_of_what_was_in_doubt_and_of_nothing_else() -> None:
+def test_resolving_run_yields_orders_in_doubt_only() -> None:
     resolved = run(row("unknown"), resolves=True, before={KEY: "sending"})
     assert broken(History(runs=[resolved])) == []
 

@@ -81,7 +81,7 @@ def test_every_protection_has_a_seed() -> None:
 
 
 @pytest.mark.parametrize("name", FOUND_BY)
-def test_harm_is_found_without_the_protection(name: str) -> None:
+def test_violation_is_found_without_the_protection(name: str) -> None:
     seed, invariants, scenario = (
         FOUND_BY[name],
         PROTECTIONS[name].invariants,

@@ -1,4 +1,4 @@
-"""What holds for every structure, by the annotations alone."""
+"""For every structure, by its annotations alone."""
 
 import copy
 import json
@@ -56,7 +56,7 @@ fields = pytest.mark.parametrize(
 )
 
 
-def told(data: Any, kind: type[RequestModel]) -> Mapping[str, str]:
+def problems_of(data: Any, kind: type[RequestModel]) -> Mapping[str, str]:
     """Return the mistakes of a payload by path."""
     with pytest.raises(InvalidRequestError) as caught:
         structure(data, kind)
@@ -116,7 +116,7 @@ def test_null_is_kept_in_an_optional_field_and_reported_in_a_required_one(
     payload[spec.wire] = None
 
     if spec.required:
-        assert told(payload, kind)[spec.wire] == "required field missing"
+        assert problems_of(payload, kind)[spec.wire] == "required field missing"
     elif not null_for_a_rule:
         assert unstructure(structure(payload, kind)) == payload
 
@@ -164,7 +164,7 @@ def test_number_written_as_text_is_kept_as_it_was_and_sent_as_a_number(
     ],
 )
 def test_boolean_is_no_number(kind: type[RequestModel], spec: FieldSpec) -> None:
-    assert list(told(simplest(kind) | {spec.wire: True}, kind)) == [spec.wire]
+    assert list(problems_of(simplest(kind) | {spec.wire: True}, kind)) == [spec.wire]
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -180,7 +180,7 @@ def test_number_for_a_boolean_is_kept_as_it_was_and_sent_as_a_boolean(number: in
     "text", ["", " ", "ten", "nan", "inf", "-inf", "1e999", "0x10", "1_000", "9" * 5000]
 )
 def test_text_that_is_no_number_is_reported(text: str) -> None:
-    assert list(told(india({"shipment_details.invoice_value": text}), IndiaOrder)) == [
+    assert list(problems_of(india({"shipment_details.invoice_value": text}), IndiaOrder)) == [
         "shipment_details.invoice_value"
     ]
 
@@ -289,7 +289,7 @@ def test_value_of_the_wrong_type_is_reported_at_its_field(
     if member_kind(spec.kind) is None and get_origin(spec.kind) in (Union, UnionType):
         wrong = {}
 
-    problems = told(simplest(kind) | {spec.wire: wrong}, kind)
+    problems = problems_of(simplest(kind) | {spec.wire: wrong}, kind)
 
     assert spec.wire in problems
 
@@ -313,7 +313,7 @@ def test_overlong_text_is_a_warning_or_a_mistake_by_its_rule(
 
     assert getattr(structure(fits, kind), spec.name) == letter * limit.length
     if limit.severity is Severity.MISTAKE:
-        ((path, reported),) = told(too_long, kind).items()
+        ((path, reported),) = problems_of(too_long, kind).items()
         assert path == spec.wire
     else:
         read = structure(too_long, kind)
@@ -393,13 +393,15 @@ _EIGHT_PATHS = [
 
 
 def test_all_mistakes_of_a_mapping_are_reported_with_their_paths() -> None:
-    assert list(told(india(_EIGHT), IndiaOrder)) == _EIGHT_PATHS
+    assert list(problems_of(india(_EIGHT), IndiaOrder)) == _EIGHT_PATHS
 
 
 def test_all_mistakes_are_reported_whatever_else_is_invalid() -> None:
     broken = changed(india(_EIGHT), {"additional": "none", "shipment_details.weight": "heavy"})
 
-    assert set(told(broken, IndiaOrder)) == (set(_EIGHT_PATHS) - {"additional.rvp_reason"}) | {
+    assert set(problems_of(broken, IndiaOrder)) == (
+        set(_EIGHT_PATHS) - {"additional.rvp_reason"}
+    ) | {
         "additional",
         "shipment_details.weight",
     }
@@ -415,7 +417,7 @@ def test_refusal_of_an_order_has_its_reference_number() -> None:
 def test_one_broken_item_does_not_hide_the_mistakes_of_the_next() -> None:
     items = [None, {"description": "shirt", "quantity": 0, "price": 1, "weight": 1}, 5]
 
-    assert list(told(india({"shipment_details.items": items}), IndiaOrder)) == [
+    assert list(problems_of(india({"shipment_details.items": items}), IndiaOrder)) == [
         "shipment_details.items[0]",
         "shipment_details.items[1].quantity",
         "shipment_details.items[2]",
@@ -425,7 +427,7 @@ def test_one_broken_item_does_not_hide_the_mistakes_of_the_next() -> None:
 def test_every_wrong_member_of_a_plain_list_is_reported() -> None:
     broken = india({"additional.qc_params": [{}, "BRAND", None]})
 
-    assert list(told(broken, IndiaOrder)) == [
+    assert list(problems_of(broken, IndiaOrder)) == [
         "additional.qc_params[0]",
         "additional.qc_params[2]",
     ]
@@ -549,8 +551,8 @@ def test_repr_does_not_depend_on_personal_data(
     kind: type[RequestModel], spec: FieldSpec, data: st.DataObject
 ) -> None:
     payload = data.draw(payloads(kind))
-    said = values(spec.kind, spec.rules).filter(lambda value: value is not None)
-    one, other = data.draw(said), data.draw(said)
+    strategy = values(spec.kind, spec.rules).filter(lambda value: value is not None)
+    one, other = data.draw(strategy), data.draw(strategy)
 
     shown = repr(structure(payload | {spec.wire: one}, kind))
 
@@ -585,17 +587,17 @@ def test_no_message_contains_a_value(kind: type[RequestModel], spec: FieldSpec) 
 
 
 def test_repr_of_a_response_shows_no_unknown_key_and_no_raw_body() -> None:
-    answer = structure_response(
+    result = structure_response(
         {"waybill": "W1", "consignee": CANARY},
         CreatedOrder,
         ResponseInfo(raw={"consignee": CANARY}),
     )
 
-    assert answer is not None
-    assert answer.extra == {"consignee": CANARY}
-    assert CANARY not in repr(answer)
-    assert CANARY not in repr(answer.response)
-    assert "waybill='W1'" in repr(answer)
+    assert result is not None
+    assert result.extra == {"consignee": CANARY}
+    assert CANARY not in repr(result)
+    assert CANARY not in repr(result.response)
+    assert "waybill='W1'" in repr(result)
 
 
 def test_response_info_does_not_count_for_equality() -> None:

@@ -1,4 +1,4 @@
-"""Compiled code reads, checks and writes as reading field by field does."""
+"""Compiled code reads, checks and writes as field-by-field code does."""
 
 import copy
 import math
@@ -83,7 +83,7 @@ def test_compiled_reading_equals_reading_field_by_field(
     assert compiled == expected
 
 
-def test_valid_order_is_not_read_field_by_field(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_valid_order_is_read_by_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise AssertionError("read field by field")
 

@@ -1,4 +1,4 @@
-"""Orders within India: what goes together, and where ClickPost takes a field in two places."""
+"""Orders within India: cross-field rules, and fields that ClickPost takes in two places."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from clickpost_async.structures import DeliveryType, IndiaOrder, OrderType
 from tests.helpers.strategies import DROPPED, india, warned
 
 
-def told(changes: Mapping[str, Any]) -> Mapping[str, str]:
+def problems_of(changes: Mapping[str, Any]) -> Mapping[str, str]:
     """Return the mistakes of an order that is changed by path."""
     with pytest.raises(InvalidRequestError) as caught:
         structure(india(changes), IndiaOrder)
@@ -191,14 +191,14 @@ def test_amount_to_collect_fits_the_order_type(order_type: str, cod_value: float
     ],
 )
 def test_inconsistent_amount_is_reported(order_type: str, cod_value: float, message: str) -> None:
-    assert told(
+    assert problems_of(
         {"shipment_details.order_type": order_type, "shipment_details.cod_value": cod_value}
     ) == {"shipment_details.cod_value": message}
 
 
 @pytest.mark.parametrize("order_type", ["c.o.d.", "CASH", "", 5, None])
 def test_unknown_order_type_is_reported(order_type: Any) -> None:
-    assert list(told({"shipment_details.order_type": order_type})) == [
+    assert list(problems_of({"shipment_details.order_type": order_type})) == [
         "shipment_details.order_type"
     ]
 
@@ -207,12 +207,12 @@ def test_unknown_order_type_is_reported(order_type: Any) -> None:
 
 
 @pytest.mark.parametrize("place", ["shipment_details", "additional"])
-@pytest.mark.parametrize("kind_said_in", ["shipment_details", "additional"])
-def test_rvp_and_its_reason_may_stand_in_either_place(place: str, kind_said_in: str) -> None:
+@pytest.mark.parametrize("kind_place", ["shipment_details", "additional"])
+def test_rvp_and_its_reason_may_be_in_either_place(place: str, kind_place: str) -> None:
     taken(
         {
             "shipment_details.delivery_type": None,
-            f"{kind_said_in}.delivery_type": "RVP",
+            f"{kind_place}.delivery_type": "RVP",
             f"{place}.rvp_reason": "r" * 500,
         }
     )
@@ -225,7 +225,7 @@ def test_rvp_without_a_reason_is_reported(place: str) -> None:
         del changes["shipment_details.delivery_type"]
         changes = {"shipment_details.delivery_type": "RVP"}
 
-    assert told(changes) == {
+    assert problems_of(changes) == {
         "additional.rvp_reason": "RVP needs the customer's reason, at most 500 characters"
     }
 
@@ -233,15 +233,15 @@ def test_rvp_without_a_reason_is_reported(place: str) -> None:
 @pytest.mark.parametrize("place", ["shipment_details", "additional"])
 @pytest.mark.parametrize("reason", ["r" * 501, "  "])
 def test_blank_or_overlong_reason_is_reported_at_its_field(place: str, reason: str) -> None:
-    assert list(told({"shipment_details.delivery_type": "RVP", f"{place}.rvp_reason": reason})) == [
-        f"{place}.rvp_reason"
-    ]
+    assert list(
+        problems_of({"shipment_details.delivery_type": "RVP", f"{place}.rvp_reason": reason})
+    ) == [f"{place}.rvp_reason"]
 
 
-def test_blank_reason_is_none() -> None:
+def test_blank_reason_counts_as_missing() -> None:
     changes = {"shipment_details.delivery_type": "RVP", "shipment_details.rvp_reason": ""}
 
-    assert list(told(changes)) == ["additional.rvp_reason"]
+    assert list(problems_of(changes)) == ["additional.rvp_reason"]
 
 
 def test_forward_order_may_carry_a_reason() -> None:
@@ -262,7 +262,7 @@ def test_bluedart_takes_twenty_characters_and_ten_grams(courier: int | str) -> N
     bluedart = {"shipment_details.courier_partner": courier}
     taken(bluedart | {"shipment_details.reference_number": "r" * 20, "shipment_details.weight": 10})
 
-    assert told(bluedart | {"shipment_details.reference_number": "r" * 21}) == {
+    assert problems_of(bluedart | {"shipment_details.reference_number": "r" * 21}) == {
         "shipment_details.reference_number": "Bluedart takes at most 20 characters"
     }
     assert warned(india(bluedart | {"shipment_details.weight": 9.9}), IndiaOrder) == [
@@ -282,9 +282,9 @@ def test_consignors_email_is_taken_in_either_spelling(spelling: str) -> None:
     taken({"pickup_info.email": DROPPED} | {f"pickup_info.{spelling}": "night@example.com"})
 
 
-@pytest.mark.parametrize("nobody", [DROPPED, None])
-def test_consignor_without_an_email_is_warned_of(nobody: Any) -> None:
-    assert warned(india({"pickup_info.email": nobody}), IndiaOrder) == ["pickup_info.email"]
+@pytest.mark.parametrize("email", [DROPPED, None])
+def test_consignor_without_an_email_is_warned_of(email: Any) -> None:
+    assert warned(india({"pickup_info.email": email}), IndiaOrder) == ["pickup_info.email"]
 
 
 @pytest.mark.parametrize("country", ["IN", "India"])
@@ -293,14 +293,14 @@ def test_india_is_spelled_both_ways(country: str) -> None:
 
 
 def test_order_to_another_country_is_refused_with_advice() -> None:
-    assert told({"drop_info.drop_country": "AE"}) == {
+    assert problems_of({"drop_info.drop_country": "AE"}) == {
         "drop_info.drop_country": 'India is written "IN"; other countries are v4'
     }
 
 
 @pytest.mark.parametrize("pincode", ["11000", "1100011", "abcdef", "011001", 11000, 110001.5])
 def test_pincode_is_text_of_six_digits(pincode: Any) -> None:
-    assert list(told({"drop_info.drop_pincode": pincode})) == ["drop_info.drop_pincode"]
+    assert list(problems_of({"drop_info.drop_pincode": pincode})) == ["drop_info.drop_pincode"]
 
 
 @pytest.mark.parametrize("time", ["2026-03-02T10:00:00Z", "2026-03-02T10:00:00.000+05:30"])
@@ -309,7 +309,7 @@ def test_pickup_time_may_have_zone_and_fraction(time: str) -> None:
 
 
 def test_impossible_pickup_day_is_a_mistake() -> None:
-    assert told({"pickup_info.pickup_time": "2026-02-30T10:00:00"}) == {
+    assert problems_of({"pickup_info.pickup_time": "2026-02-30T10:00:00"}) == {
         "pickup_info.pickup_time": "a date is written YYYY-MM-DD, like 2026-01-31"
     }
 
@@ -322,7 +322,7 @@ def test_pickup_time_in_another_form_is_warned_of() -> None:
 
 @pytest.mark.parametrize("part", ["pickup_info", "drop_info", "shipment_details"])
 def test_missing_part_is_reported_and_others_are_still_checked(part: str) -> None:
-    problems = told({part: DROPPED, "gst_info": {"seller_pincode": "1"}})
+    problems = problems_of({part: DROPPED, "gst_info": {"seller_pincode": "1"}})
 
     assert list(problems) == [part, "gst_info.seller_pincode"]
     assert problems[part] == "required field missing"

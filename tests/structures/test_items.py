@@ -24,7 +24,7 @@ CARTA: Mapping[str, Any] = {
 }
 
 
-def told(payload: Mapping[str, Any], kind: type[RequestModel]) -> Mapping[str, str]:
+def problems_of(payload: Mapping[str, Any], kind: type[RequestModel]) -> Mapping[str, str]:
     """Return the mistakes of a payload by path."""
     with pytest.raises(InvalidRequestError) as caught:
         structure(payload, kind)
@@ -93,7 +93,7 @@ def test_every_documented_field_of_an_item_survives_the_round_trip() -> None:
     ],
 )
 def test_wrong_value_is_reported_at_its_field(field: str, wrong: Any) -> None:
-    assert list(told({**ITEM, field: wrong}, Item)) == [field]
+    assert list(problems_of({**ITEM, field: wrong}, Item)) == [field]
 
 
 @pytest.mark.parametrize(
@@ -112,11 +112,11 @@ def test_value_that_only_departs_from_the_document_is_warned_of(field: str, odd:
     assert unstructure(structure(payload, Item)) == payload
 
 
-def test_gift_may_cost_nothing() -> None:
+def test_item_price_may_be_zero() -> None:
     assert structure({**ITEM, "price": 0}, Item).price == 0
 
 
-def test_weight_may_stand_beside_the_price_or_in_additional() -> None:
+def test_weight_may_be_beside_the_price_or_in_additional() -> None:
     beside = structure(ITEM, Item)
     inside = structure(changed(ITEM, {"weight": DROPPED, "additional": {"weight": 200}}), Item)
 
@@ -152,7 +152,7 @@ def test_dangerous_material_needs_its_code(code: Any) -> None:
     if code is not DROPPED:
         payload["cveMaterialPeligroso"] = code
 
-    assert told(payload, CartaPorte) == {
+    assert problems_of(payload, CartaPorte) == {
         "cveMaterialPeligroso": "a dangerous material needs its code here, like 1203"
     }
 
@@ -165,7 +165,7 @@ def test_dangerous_material_with_its_code_is_taken() -> None:
 
 @pytest.mark.parametrize("missing", sorted(CARTA))
 def test_every_field_of_a_carta_porte_but_the_code_is_needed(missing: str) -> None:
-    assert told(changed(CARTA, {missing: DROPPED}), CartaPorte) == {
+    assert problems_of(changed(CARTA, {missing: DROPPED}), CartaPorte) == {
         missing: "required field missing"
     }
 

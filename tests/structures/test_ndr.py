@@ -1,4 +1,4 @@
-"""Instructions on failed deliveries are complete, and nobody in them is shown."""
+"""Instructions on failed deliveries are complete, and their personal data is redacted."""
 
 from typing import Any
 
@@ -81,9 +81,9 @@ def test_people_are_not_shown() -> None:
 
 def test_feedback_of_an_unknown_kind_keeps_its_text() -> None:
     kinds = [
-        answer.kind
+        response.kind
         for text in ("CUSTOMER_FEED", "BOT_FEED")
-        if (answer := structure_response({"type": text}, NdrFeedback, ResponseInfo())) is not None
+        if (response := structure_response({"type": text}, NdrFeedback, ResponseInfo())) is not None
     ]
 
     assert kinds == [FeedbackKind.CUSTOMER_FEED, "BOT_FEED"]

@@ -1,4 +1,4 @@
-"""Edits say what they change; what comes back is read by its status, in its own zone."""
+"""Edits name what they change; responses are read by their status, times in their zones."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -59,7 +59,7 @@ def test_each_documented_edit_is_sent_as_documented(
 
 
 @pytest.mark.parametrize(
-    ("said", "fields"),
+    ("changes", "fields"),
     [
         ({"order_type": "COD"}, ["cod_value"]),
         ({"order_type": "COD", "cod_value": 0}, ["cod_value"]),
@@ -75,10 +75,10 @@ def test_each_documented_edit_is_sent_as_documented(
     ],
 )
 def test_edit_that_contradicts_itself_is_refused_by_field(
-    said: Mapping[str, Any], fields: list[str]
+    changes: Mapping[str, Any], fields: list[str]
 ) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        structure({**WHOSE, **said}, OrderEdit)
+        structure({**WHOSE, **changes}, OrderEdit)
 
     assert [problem.path for problem in caught.value.problems] == fields
 
@@ -131,13 +131,13 @@ def test_edit_to_prepaid_may_say_that_nothing_is_collected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "expected"),
     [(200, (True, False, False)), (600, (True, False, True)), (202, (False, True, False))],
 )
-def test_cancellation_is_recognised_by_its_status(status: int, told: tuple[bool, ...]) -> None:
+def test_cancellation_is_recognised_by_its_status(status: int, expected: tuple[bool, ...]) -> None:
     order = CancelledOrder(response=ResponseInfo(status=status))
 
-    assert (order.cancelled, order.pending, order.already_cancelled) == told
+    assert (order.cancelled, order.pending, order.already_cancelled) == expected
 
 
 def test_times_of_an_update_are_read_in_their_zones() -> None:
@@ -155,7 +155,7 @@ def test_times_of_an_update_are_read_in_their_zones() -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "yesterday", "2026-13-01T00:00:00Z"])
-def test_time_that_cannot_be_read_is_none_and_its_text_stays(text: str | None) -> None:
+def test_unreadable_time_is_none_and_its_text_is_kept(text: str | None) -> None:
     order = UpdatedOrder(updated_at=text)
 
     assert (order.updated, order.updated_at) == (None, text)

@@ -60,7 +60,7 @@ def test_fields_are_a_list_of_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "ready", "failed"),
+    ("body", "ready", "failed"),
     [
         ({"report_status": "SUCCESS", "s3_link": "https://x"}, True, False),
         ({"report_status": "success", "s_link": "https://x"}, True, False),
@@ -72,16 +72,16 @@ def test_fields_are_a_list_of_names() -> None:
     ],
 )
 def test_report_is_ready_with_its_status_and_a_url(
-    answer: dict[str, Any], ready: bool, failed: bool
+    body: dict[str, Any], ready: bool, failed: bool
 ) -> None:
-    status = structure_response(answer, ReportStatus, ResponseInfo())
+    status = structure_response(body, ReportStatus, ResponseInfo())
     assert status is not None
     assert (status.ready, status.failed) == (ready, failed)
     assert "https://x" not in repr(status)
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-13-01 00:00"])
-def test_time_that_cannot_be_read_is_none(text: str) -> None:
+def test_unreadable_time_is_none(text: str) -> None:
     assert ReportStatus(created_at=text).created is None
 
 

@@ -1,4 +1,4 @@
-"""Returns are read from their odd names, and who asked for them is not shown."""
+"""Returns are read from their unusual names, and the customer is redacted."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""How annotations are read, and what each rule for a single value takes and refuses."""
+"""How annotations are read, and what each constraint accepts and rejects."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -62,7 +62,7 @@ def test_only_a_sequence_has_members() -> None:
     assert member_kind(Mapping[str, int]) is None
 
 
-def told(kind: Any, value: Any) -> list[str]:
+def problems_of(kind: Any, value: Any) -> list[str]:
     return [str(problem) for problem in check_kind(kind, value)]
 
 
@@ -88,7 +88,7 @@ def told(kind: Any, value: Any) -> list[str]:
     ],
 )
 def test_value_of_the_right_type_is_taken(kind: Any, value: Any) -> None:
-    assert told(kind, value) == []
+    assert problems_of(kind, value) == []
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_value_of_the_right_type_is_taken(kind: Any, value: Any) -> None:
     ],
 )
 def test_value_of_the_wrong_type_has_a_plain_message(kind: Any, value: Any, message: str) -> None:
-    assert told(kind, value) == [message]
+    assert problems_of(kind, value) == [message]
 
 
 def test_mistake_is_seen_from_further_out() -> None:

@@ -1,4 +1,4 @@
-"""Values in other spellings: read, kept for `unstructure`, and sent in ClickPost's own form."""
+"""Values in other spellings: read, kept for `unstructure`, and sent in ClickPost's spelling."""
 
 import json
 from contextlib import suppress
@@ -84,7 +84,7 @@ SPELLINGS: list[tuple[str, Any, Any]] = [
 
 
 @pytest.mark.parametrize(("path", "written", "sent"), SPELLINGS)
-def test_another_spelling_is_read_kept_and_sent_in_clickposts_own(
+def test_other_spelling_is_read_and_sent_in_clickposts_spelling(
     path: str, written: Any, sent: Any
 ) -> None:
     payload = india({path: written})

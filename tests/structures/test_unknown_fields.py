@@ -1,4 +1,4 @@
-"""Keys that no field has: logged once with a suggestion, and sent as they are."""
+"""Unknown keys are logged once with a suggestion, and sent unchanged."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What can be a courier's number, and what is a program's word for nothing."""
+"""What counts as a waybill, and which texts stand for a missing one."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ def test_couriers_number_is_a_waybill(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", NO_WAYBILLS, ids=repr)
-def test_null_word_is_no_waybill(value: object) -> None:
+def test_null_as_text_is_not_a_waybill(value: object) -> None:
     assert not is_waybill(value)
 
 
@@ -71,10 +71,10 @@ def test_null_word_is_no_waybill(value: object) -> None:
 def test_invalid_waybill_is_read_as_none_and_kept_in_raw(
     kind: type[Any], wire: str, value: object
 ) -> None:
-    answer: Any = structure_response({wire: value}, kind, ResponseInfo(status=200))
+    response: Any = structure_response({wire: value}, kind, ResponseInfo(status=200))
     name = "second_waybill" if wire == "waybill1" else "waybill"
-    assert getattr(answer, name) is None
-    assert answer.extra == ({} if value is None else {wire: value})
+    assert getattr(response, name) is None
+    assert response.extra == ({} if value is None else {wire: value})
 
 
 @pytest.mark.parametrize("status", [200, 323])
@@ -85,8 +85,8 @@ async def test_create_without_a_waybill_that_can_be_one_is_unknown(
 ) -> None:
     if isinstance(value, str) and not value.isascii():
         value = "W\x001"
-    told = api_response(status, result={"waybill": value, "reference_number": "R-1"})
-    play = Play([told], knows=told)
+    line = api_response(status, result={"waybill": value, "reference_number": "R-1"})
+    play = Play([line], knows=line)
     async with playing(play, retry=RetryPolicy(attempts=2)) as clickpost:
         with pytest.raises(UnreadableReplyError) as caught:
             await clickpost.orders.create(india_order("R-1"))
@@ -97,7 +97,7 @@ async def test_create_without_a_waybill_that_can_be_one_is_unknown(
 
 
 @virtual_time
-async def test_bulk_run_takes_no_null_word_for_a_waybill() -> None:
+async def test_bulk_run_does_not_take_null_for_a_waybill() -> None:
     lines = [api_response(200, result={"waybill": "None"})]
     async with (
         playing(lines, retry=RetryPolicy.never()) as clickpost,

@@ -10,7 +10,7 @@ from clickpost_async.structures import WorldOrder
 from tests.helpers.strategies import DROPPED, warned, world
 
 
-def told(changes: Mapping[str, Any]) -> Mapping[str, str]:
+def problems_of(changes: Mapping[str, Any]) -> Mapping[str, str]:
     """Return the mistakes of an order that is changed by path."""
     with pytest.raises(InvalidRequestError) as caught:
         structure(world(changes), WorldOrder)
@@ -126,14 +126,18 @@ def test_country_that_is_no_iso_code_is_warned_of(part: str, code: str) -> None:
 
 @pytest.mark.parametrize("part", ["pickup_info", "drop_info"])
 def test_country_is_not_blank(part: str) -> None:
-    assert told({f"{part}.country_code": ""}) == {f"{part}.country_code": "must not be blank"}
+    assert problems_of({f"{part}.country_code": ""}) == {
+        f"{part}.country_code": "must not be blank"
+    }
 
 
 @pytest.mark.parametrize("blank", ["state", "postal_code"])
 def test_state_and_postal_code_may_be_blank_but_not_missing(blank: str) -> None:
     taken({f"drop_info.{blank}": ""})
 
-    assert told({f"drop_info.{blank}": DROPPED}) == {f"drop_info.{blank}": "required field missing"}
+    assert problems_of({f"drop_info.{blank}": DROPPED}) == {
+        f"drop_info.{blank}": "required field missing"
+    }
 
 
 @pytest.mark.parametrize("needed", ["email", "time"])
@@ -145,13 +149,13 @@ def test_only_a_pickup_without_email_and_time_is_warned_of(needed: str) -> None:
 
 
 @pytest.mark.parametrize("place", ["shipment_details", "additional"])
-def test_reason_of_rvp_may_stand_in_either_place(place: str) -> None:
+def test_reason_of_rvp_may_be_in_either_place(place: str) -> None:
     taken({"shipment_details.delivery_type": "RVP", f"{place}.rvp_reason": "r" * 500})
 
     assert list(
-        told({"shipment_details.delivery_type": "RVP", f"{place}.rvp_reason": "r" * 501})
+        problems_of({"shipment_details.delivery_type": "RVP", f"{place}.rvp_reason": "r" * 501})
     ) == [f"{place}.rvp_reason"]
-    assert list(told({"shipment_details.delivery_type": "RVP"})) == ["additional.rvp_reason"]
+    assert list(problems_of({"shipment_details.delivery_type": "RVP"})) == ["additional.rvp_reason"]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +166,7 @@ def test_fedex_cross_border_needs_the_payers_account(fields: Any) -> None:
     if fields is not DROPPED:
         changes["courier_custom_fields"] = fields
 
-    assert told(changes) == {
+    assert problems_of(changes) == {
         "courier_custom_fields.payor_fedex_account_number": (
             "required field missing: courier 330 (FedEx cross-border) needs the payer's account"
         )
@@ -192,7 +196,7 @@ def test_amount_to_collect_fits_the_order_type(
     if fits:
         taken(changes)
     else:
-        assert list(told(changes)) == ["shipment_details.cod_value"]
+        assert list(problems_of(changes)) == ["shipment_details.cod_value"]
 
 
 @pytest.mark.parametrize("courier", [5, 28, 129])
@@ -200,7 +204,7 @@ def test_bluedart_takes_twenty_characters(courier: int) -> None:
     bluedart = {"shipment_details.courier_partner": courier}
     taken(bluedart | {"shipment_details.reference_number": "r" * 20})
 
-    assert list(told(bluedart | {"shipment_details.reference_number": "r" * 21})) == [
+    assert list(problems_of(bluedart | {"shipment_details.reference_number": "r" * 21})) == [
         "shipment_details.reference_number"
     ]
 
@@ -217,7 +221,7 @@ def test_bluedart_takes_twenty_characters(courier: int) -> None:
     ],
 )
 def test_value_outside_of_an_enum_is_reported(field: str, wrong: Any) -> None:
-    assert list(told({field: wrong})) == [field]
+    assert list(problems_of({field: wrong})) == [field]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +234,7 @@ def test_value_that_the_document_does_not_list_is_warned_of(field: str, odd: Any
 
 def test_mistakes_in_five_places_are_reported_together() -> None:
     assert list(
-        told(
+        problems_of(
             {
                 "pickup_info.country_code": "",
                 "pickup_info.time": "soon",

@@ -39,8 +39,8 @@ from clickpost_async import (
 from clickpost_async.integrations.starlette import (
     InMemoryEventStore,
     PushedEvent,
-    answer_error,
     get_clickpost,
+    handle_error,
     health,
     lifespan,
     webhook,
@@ -234,7 +234,7 @@ async def handle_nothing() -> None: ...
 def serve() -> None:
     Starlette(
         lifespan=lifespan(ClickPost),
-        exception_handlers={ClickPostError: answer_error},
+        exception_handlers={ClickPostError: handle_error},
         routes=[
             Route("/health", health),
             Route("/hook", webhook(handle, token=["old", "new"]), methods=["POST"]),
