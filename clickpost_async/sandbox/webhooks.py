@@ -169,7 +169,7 @@ class Webhooks:
 
 def tracking_payload(parcel: Parcel, scan: Scan, latest: Scan, event: int | None) -> JSON:
     """Return the payload for a scan: the scan itself, and in `additional` the newest one."""
-    payload: JSON = render(
+    return render(
         "tracking.webhook",
         parcel=parcel,
         scan=scan,
@@ -179,13 +179,12 @@ def tracking_payload(parcel: Parcel, scan: Scan, latest: Scan, event: int | None
         is_rvp=parcel.kind is ShipmentKind.RVP,
         ndr_description=None if scan.ndr_code is None else NDR.get(scan.ndr_code),
     )
-    return payload
 
 
 def _status(template: str, parcel: Parcel, scan: Scan) -> JSON:
     location, city = place(parcel, scan)
     timestamp = stamped_in_ist(scan.moment)
-    status: JSON = render(
+    return render(
         f"tracking.{template}",
         parcel=parcel,
         scan=scan,
@@ -193,7 +192,6 @@ def _status(template: str, parcel: Parcel, scan: Scan) -> JSON:
         city=city,
         timestamp=timestamp,
     )
-    return status
 
 
 async def _deliver(

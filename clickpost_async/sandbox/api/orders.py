@@ -25,7 +25,6 @@ from clickpost_async.sandbox.operation import (
     meta,
     operation,
     refusal,
-    success,
 )
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
@@ -332,8 +331,8 @@ def _invoice_url(order: Order) -> str | None:
 # --- edit and cancel ------------------------------------------------------------------------------
 
 
-@operation("orders.edit")
-def edit(state: SandboxState, call: SandboxRequest) -> Reply:
+@operation("orders.edit", empty="ACCEPTED")
+def edit(state: SandboxState, call: SandboxRequest) -> None:
     """Change an order that is not out for delivery yet."""
     changes = params.body(call)
     waybill = params.text(changes, "awb_number")
@@ -347,7 +346,6 @@ def edit(state: SandboxState, call: SandboxRequest) -> Reply:
         raise RefusalError(400, "The order can not be edited any more")
     state.store.update(parcel, **_payment(changes, parcel))
     state.audit("Order: Edit", changes)
-    return success(message="ACCEPTED")
 
 
 def _payment(changes: JSON, parcel: Parcel) -> dict[str, object]:
@@ -364,7 +362,7 @@ def _payment(changes: JSON, parcel: Parcel) -> dict[str, object]:
 
 
 @operation("orders.cancel", http={350: 400})
-def cancel(state: SandboxState, call: SandboxRequest) -> Reply:
+def cancel(state: SandboxState, call: SandboxRequest) -> Reply | None:
     """Cancel an order, or have the courier decide about it later."""
     query = call.query
     params.required(query, "waybill", "cp_id")
@@ -391,7 +389,7 @@ def cancel(state: SandboxState, call: SandboxRequest) -> Reply:
         return accepted
     if is_immediate:
         state.scan_parcel(parcel, tracking_codes.CANCELLED)
-    return success()
+    return None
 
 
 # --- updates and counts ---------------------------------------------------------------------------
@@ -411,7 +409,7 @@ def updated(state: SandboxState, call: SandboxRequest) -> Reply:
 def _update(state: SandboxState, parcel: Parcel) -> JSON:
     scan = state.scans_of(parcel)[0]
     location, city = place(parcel, scan)
-    row: JSON = render(
+    return render(
         "orders.updated",
         parcel=parcel,
         scan=scan,
@@ -422,7 +420,6 @@ def _update(state: SandboxState, parcel: Parcel) -> JSON:
         timestamp=ist(scan.moment),
         has_feedback=bool(state.store.all(Note, kind=FEEDBACK, about=parcel.waybill)),
     )
-    return row
 
 
 def _next_page(url: str, last: Parcel) -> str:
@@ -442,16 +439,15 @@ def _cursor(text: str) -> tuple[float, int]:
     return found, int(number)
 
 
-@operation("orders.daily_counts")
-def daily_counts(state: SandboxState, call: SandboxRequest) -> Reply:
+@operation("orders.daily_counts", message="Success")
+def daily_counts(state: SandboxState, call: SandboxRequest) -> JSON:
     """Count shipments by day; the last two days are not counted yet."""
     start, end = (_day(call, name) for name in ("start-date", "end-date"))
     if (end - start).days >= _MOST_DAYS:
         raise RefusalError(400, f"At most {_MOST_DAYS} days can be requested")
     counted = datetime.fromtimestamp(state.now(), UTC).date() - timedelta(days=_DAYS_UNTIL_COUNTED)
     days = (start + timedelta(days=number) for number in range((end - start).days + 1))
-    result = {day.isoformat(): _count(state, day) if day <= counted else {} for day in days}
-    return success(result, message="Success")
+    return {day.isoformat(): _count(state, day) if day <= counted else {} for day in days}
 
 
 def _count(state: SandboxState, day: date) -> JSON:
