@@ -1,6 +1,5 @@
 """The sandbox as an ASGI application."""
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -42,6 +41,7 @@ from clickpost_async.sandbox.http.routing import files_at, router
 from clickpost_async.sandbox.http.traffic import Traffic
 from clickpost_async.sandbox.operation import OPERATIONS, Operation, Reply, SandboxRequest
 from clickpost_async.sandbox.page import routes as page
+from clickpost_async.sandbox.store.records import read_json
 from clickpost_async.sandbox.store.repository import fingerprint
 
 # Importing a chapter declares its operations.
@@ -113,7 +113,7 @@ class Application(SandboxControl):
             credentials={name: query.pop(name) for name in _PLACEHOLDERS if name in query},
             query=query,
             body=body,
-            payload=_parsed(body),
+            payload=read_json(body),
             url=str(request.url),
         )
         reference = _reference(operation, call)
@@ -160,7 +160,7 @@ class Application(SandboxControl):
         status = reply.status if reply else None
         code = status
         if fault is not None or status is None:
-            envelope = _parsed(content)
+            envelope = read_json(content)
             code = Reply(envelope).status if isinstance(envelope, dict) else None
         self.store.log_call(
             operation=operation.name,
@@ -180,13 +180,6 @@ class Application(SandboxControl):
             moment=moment,
             at=self.now(),
         )
-
-
-def _parsed(body: bytes) -> object:
-    try:
-        return json.loads(body) if body else None
-    except (ValueError, RecursionError):
-        return None
 
 
 def _reference(operation: Operation, call: SandboxRequest) -> str:

@@ -87,8 +87,7 @@ class SandboxState(SandboxSettings):
             parcel = self.store.insert(Parcel, **columns, created_at=self.now())
             if not parcel.tracking_id:
                 parcel = self.store.update(parcel, tracking_id=_FIRST_TRACKING_ID + parcel.id)
-            self.scan_parcel(parcel, first_scan)
-            return self.store.get(Parcel, id=parcel.id), True
+            return self.scan_parcel(parcel, first_scan), True
 
     def scans_of(self, parcel: Parcel) -> Sequence[Scan]:
         """Return the scans of a parcel, the newest first."""
@@ -107,7 +106,7 @@ class SandboxState(SandboxSettings):
         ndr_code: int | None = None,
         remark: str | None = None,
         moment: float | None = None,
-    ) -> None:
+    ) -> Parcel:
         """Record that a parcel was scanned, now or at a moment, and queue the webhooks."""
         at = self.now() if moment is None else moment
         text = tracking_codes.station(code).remark if remark is None else remark
@@ -116,10 +115,11 @@ class SandboxState(SandboxSettings):
                 Scan, parcel=parcel.id, code=code, ndr_code=ndr_code, remark=text, moment=at
             )
             upcoming = tracking_codes.after(parcel.kind, code, parcel.upcoming)
-            self.store.update(
+            parcel = self.store.update(
                 parcel, code=code, upcoming=upcoming, scanned_at=at, last_scan=scan.id
             )
         self._queue_webhooks(parcel, scan)
+        return parcel
 
     def catch_up(self) -> None:
         """Make the scans that are due with `scan_every`; every call to the sandbox does so."""

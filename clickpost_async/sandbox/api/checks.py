@@ -37,61 +37,52 @@ _MOST_BOXES = 1000
 class Check:
     """One check: the code of the rejection when the value at a path is not valid.
 
-    A path goes through objects, and at `[]` through every member of a list; `a|b.name` is the first
-    of `a.name` and `b.name` that is present. `message` is appended to ClickPost's own for
-    that code. The check applies to payloads `when` that is true.
+    A path is a name, or a section and a name in it; `a|b.name` is the first of `a.name` and
+    `b.name` that is present, and what follows `[]` is within each member of a list. `message` is
+    appended to ClickPost's own for that code. The check applies to payloads `when` that is true.
     """
 
     code: int
     path: str
     is_valid: Callable[[Any], bool]
     message: str = ""
-    when: Callable[[JSON], bool] = lambda _: True
+    when: Callable[[JSON], bool] | None = None
 
 
 def run(checks: Sequence[Check], payload: JSON) -> None:
     """Reject a payload for the first check that fails."""
     for check in checks:
-        if not check.when(payload):
+        if check.when is not None and not check.when(payload):
             continue
-        for path, value in _values(payload, check.path):
+        for number, value in enumerate(_values(payload, check.path)):
             if not check.is_valid(value):
+                path = re.sub(r"\|\w+", "", check.path).replace("[]", f"[{number}]")
                 raise RefusalError(check.code, detail=check.message.format(path=path))
 
 
 def get(payload: JSON, path: str) -> Any:
     """Return the value at a path without lists, `None` if there is none."""
-    for names in _places(path):
-        value: Any = payload
-        for name in names:
-            value = value.get(name) if isinstance(value, dict) else None
+    for section, name in _places(path):
+        part = payload.get(section) if section else payload
+        value = part.get(name) if isinstance(part, dict) else None
         if value is not None:
             return value
     return None
 
 
 @cache
-def _places(path: str) -> Sequence[Sequence[str]]:
-    sections, _, name = path.partition(".")
-    places = [f"{section}.{name}" for section in sections.split("|")] if name else [path]
-    return tuple(tuple(place.split(".")) for place in places)
+def _places(path: str) -> Sequence[tuple[str, str]]:
+    sections, _, name = path.rpartition(".")
+    return [(section, name) for section in sections.split("|")]
 
 
-@cache
-def _label(path: str) -> str:
-    return ".".join(_places(path)[0])
-
-
-def _values(payload: JSON, path: str) -> Sequence[tuple[str, Any]]:
-    """Return the values at a path, each with the path to it."""
+def _values(payload: JSON, path: str) -> Sequence[Any]:
     head, each, tail = path.partition("[]")
+    found = get(payload, head)
     if not each:
-        return [(_label(path), get(payload, path))]
-    members = get(payload, head)
-    return [
-        (f"{head}[{number}]{tail}", get(member, tail[1:]) if tail else member)
-        for number, member in enumerate(members if isinstance(members, list) else ())
-    ]
+        return (found,)
+    members = found if isinstance(found, list) else ()
+    return [get(member, tail[1:]) for member in members] if tail else members
 
 
 # --- predicates -----------------------------------------------------------------------------------
@@ -133,6 +124,12 @@ def _is_courier(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and couriers.exists(value)
 
 
+def _is_account(value: Any) -> bool:
+    # The accounts of the scenarios are rejected with a code of their own.
+    scenarios.check_account(value)
+    return True
+
+
 def _is_rvp_reason(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value.strip()) <= _LONGEST_RVP_REASON
 
@@ -166,12 +163,6 @@ def _goes_to_bluedart(path: str) -> Callable[[JSON], bool]:
 
 
 # --- orders within India and of the world ---------------------------------------------------------
-
-
-def _accounts(path: str, *, vendor: str = "") -> Sequence[Check]:
-    rows = [Check(code, path, _is_not(name)) for name, code in scenarios.ACCOUNTS.items()]
-    needs_vendor = _has(path, scenarios.NEEDS_VENDOR_CODE)
-    return [*rows, Check(355, vendor, bool, when=needs_vendor)] if vendor else rows
 
 
 def _reference(section: str) -> Sequence[Check]:
@@ -226,11 +217,12 @@ def _of_order(version: str, places: Sequence[Check]) -> Sequence[Check]:
     is_rvp = _has(f"{_EITHER}.delivery_type", "RVP")
     amount = "{path} must be a number that is not negative"
     order_type, cod_value = "shipment_details.order_type", "shipment_details.cod_value"
-    items = "shipment_details.items"
+    items, account = "shipment_details.items", f"{_EITHER}.account_code"
     return (
         *(Check(328, name, _is_object, _MANDATORY) for name in _SECTIONS),
         Check(302, "shipment_details.courier_partner", _is_courier),
-        *_accounts(f"{_EITHER}.account_code", vendor=f"{_EITHER}.vendor_code"),
+        Check(351, account, _is_account),
+        Check(355, f"{_EITHER}.vendor_code", bool, when=_has(account, scenarios.NEEDS_VENDOR_CODE)),
         Check(307, f"{_EITHER}.order_type", _is_one_of("COD", "PREPAID", "EXCHANGE")),
         Check(308, "additional|shipment_details.priority", _is_one_of(None, "NORMAL", "URGENT")),
         Check(309, f"{_EITHER}.delivery_type", _is_one_of(None, "FORWARD", "RVP")),
@@ -314,7 +306,7 @@ _OF_B2B = (
         for name in ("pickup_info", "drop_info", "shipment_info")
     ),
     Check(302, "shipment_info.courier_partner", _is_courier),
-    *_accounts("shipment_info.account_code"),
+    Check(351, "shipment_info.account_code", _is_account),
     Check(307, "shipment_info.order_type", _is_one_of("COD", "PREPAID")),
     Check(309, "shipment_info.delivery_type", _is_one_of("FORWARD", "RVP")),
     Check(

@@ -26,7 +26,7 @@ def predict(state: SandboxState, call: SandboxRequest) -> list[JSON] | None:
 
 def _predicted(state: SandboxState, pair: JSON, *, is_checked: bool) -> JSON:
     pickup, drop = (params.text(pair, name) for name in ("pickup_pincode", "drop_pincode"))
-    scenarios.check_account(str(get(pair, "optional.account_code")))
+    scenarios.check_account(get(pair, "optional.account_code"))
     if is_checked and drop not in pincodes.PLACES:
         raise RefusalError(400, f"Invalid drop pincode: {drop}")
     wanted = get(pair, "optional.cp_id")
@@ -55,7 +55,7 @@ def predict_world(state: SandboxState, call: SandboxRequest) -> list[JSON] | Non
     ends = [section(route, name) for name in ("pickup_details", "drop_details")]
     for end in ends:
         params.required(end, "pincode", "country")
-    scenarios.check_account(str(get(route, "optional.account_code")))
+    scenarios.check_account(get(route, "optional.account_code"))
     if any(str(end["pincode"]) == scenarios.UNSERVED for end in ends):
         return None
     crosses = ends[0]["country"] != ends[1]["country"]

@@ -34,7 +34,7 @@ def create_india(state: SandboxState, call: SandboxRequest) -> JSON:
         raise RefusalError(400, "pickup_pincode must be six digits")
     if params.courier_in_body(pickup.get("courier_partner")) not in _OF_INDIA:
         raise RefusalError(400, "Pickup creation is not supported for this courier partner")
-    scenarios.check_account(str(pickup.get("account_code") or ""))
+    scenarios.check_account(pickup.get("account_code"))
     city = re.sub(r"[^A-Z]", "", str(pickup["pickup_city"]).upper())
     return {"location": city[:5] or "HUB", "confirmation_number": _number(state, pickup)}
 

@@ -1,8 +1,9 @@
-"""The records of the sandbox's store."""
+"""The records of the sandbox's store, which also declare the columns of its tables."""
 
 import enum
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import attrs
@@ -22,9 +23,13 @@ class State(enum.StrEnum):
     PLACED = "placed"
 
 
+def _from_json(value: str | JSON) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
 @frozen(kw_only=True)
 class Row:
-    """A row of a table."""
+    """A row of a table, with a column for every field."""
 
     table: ClassVar[str]
 
@@ -43,15 +48,15 @@ class Order(Row):
     body: bytes
     courier_partner: int
     account_code: str
-    attempts: int
-    polls: int
-    waybill: str | None
-    label: str | None
+    attempts: int = 1
+    polls: int = 0
+    waybill: str | None = None
+    label: str | None = None
 
     @property
     def payload(self) -> JSON:
         """The payload that the merchant sent."""
-        payload = json.loads(self.body)
+        payload = read_json(self.body)
         return payload if isinstance(payload, dict) else {}
 
 
@@ -65,20 +70,20 @@ class Parcel(Row):
     courier_partner: int
     account_code: str
     reference_number: str
-    tracking_id: int
+    tracking_id: int = 0
     security_key: str = field(repr=False)
     kind: ShipmentKind = field(converter=ShipmentKind)
     ordered: bool = field(converter=bool)
     order_type: str
     cod_value: float
-    details: JSON = field(converter=json.loads, repr=False)
+    details: JSON = field(converter=_from_json, repr=False)
     created_at: float
-    code: int
-    upcoming: int | None
-    scanned_at: float
-    last_scan: int
-    cancelling: bool = field(converter=bool)
-    whatsapp: bool = field(converter=bool)
+    code: int = 0
+    upcoming: int | None = None
+    scanned_at: float = 0
+    last_scan: int = 0
+    cancelling: bool = field(converter=bool, default=False)
+    whatsapp: bool = field(converter=bool, default=True)
 
     def text(self, name: str) -> str:
         """Return one of the details as text."""
@@ -118,7 +123,7 @@ class Note(Row):
     kind: str
     about: str
     moment: float
-    content: dict[str, Any] = field(converter=json.loads)
+    content: dict[str, Any] = field(converter=_from_json)
 
 
 @frozen(kw_only=True)
@@ -141,7 +146,7 @@ class LoggedCall(Row):
     attempt: int
     method: str
     path: str
-    query: Mapping[str, str] = field(converter=json.loads, repr=False)
+    query: Mapping[str, str] = field(converter=_from_json, repr=False)
     body: bytes = field(repr=False)
     payload_hash: str
     status: int | None
@@ -165,12 +170,12 @@ class LoggedCall(Row):
     @property
     def request_json(self) -> object:
         """The request body as JSON; a string if it is not JSON."""
-        return _read(self.body)
+        return read_json(self.body)
 
     @property
     def response_json(self) -> object:
         """The response body as JSON; a string if it is not JSON."""
-        return _read(self.response)
+        return read_json(self.response)
 
 
 @frozen(kw_only=True)
@@ -297,7 +302,9 @@ def place(parcel: Parcel, scan: Scan) -> tuple[str, str]:
     return (f"{city}_Hub" if city else "", city)
 
 
-def _read(body: bytes) -> object:
+@lru_cache(maxsize=64)
+def read_json(body: bytes) -> object:
+    """Read a body as JSON; None if it is empty, a string if it is not JSON."""
     try:
         return json.loads(body) if body else None
     except (ValueError, RecursionError):
