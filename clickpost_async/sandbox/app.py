@@ -157,8 +157,7 @@ class Application(SandboxControl):
         about = (reference or _waybill(call)).replace(self.api_key, _PLACEHOLDER_KEY)
         key, content = self.api_key.encode(), bytes(response.body) if response else b""
         http_status = response.status_code if response else 0
-        status = reply.status if reply else None
-        code = status
+        status = code = reply.status if reply else None
         if fault is not None or status is None:
             envelope = read_json(content)
             code = Reply(envelope).status if isinstance(envelope, dict) else None

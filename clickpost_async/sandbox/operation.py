@@ -86,11 +86,13 @@ class RefusalError(Exception):
     """A call that is rejected with a code of ClickPost's table.
 
     Its message is that of the table; `detail` is appended to it, `message` replaces it, and may be
-    of any type.
+    of any type. A few have a `result` all the same.
     """
 
-    def __init__(self, status: int, message: object = None, *, detail: str = "") -> None:
-        self.status = status
+    def __init__(
+        self, status: int, message: object = None, *, detail: str = "", result: JSON | None = None
+    ) -> None:
+        self.status, self.result = status, result
         self.message: object = message_of(status, detail) if message is None else message
         super().__init__(self.message)
 
@@ -137,7 +139,7 @@ class Operation:
                 result = await result
         except RefusalError as error:
             http_status = self.http.get(error.status, 200)
-            return refusal(error.status, error.message, http_status=http_status)
+            return refusal(error.status, error.message, error.result, http_status=http_status)
         if isinstance(result, Reply):
             return result
         if result is None:
@@ -196,6 +198,9 @@ def meta(status: int, message: object) -> JSON:
     return {"status": status, "message": message, "success": status in SUCCESSFUL}
 
 
-def refusal(status: int, message: object = None, *, http_status: int = 200) -> Reply:
-    """Return an envelope without a result; by default with the message of ClickPost's table."""
-    return Reply({"meta": meta(status, message or message_of(status))}, http_status)
+def refusal(
+    status: int, message: object, result: JSON | None = None, *, http_status: int = 200
+) -> Reply:
+    """Return the envelope of a rejection, which seldom has a result."""
+    body = {"meta": meta(status, message)}
+    return Reply(body if result is None else {**body, "result": result}, http_status)

@@ -2,14 +2,7 @@
 
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import section
-from clickpost_async.sandbox.operation import (
-    JSON,
-    RefusalError,
-    Reply,
-    SandboxRequest,
-    meta,
-    operation,
-)
+from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes, scenarios
@@ -84,10 +77,10 @@ def list_accounts(state: SandboxState, call: SandboxRequest) -> JSON:
 
 
 @operation("couriers.pincode", message="Success")
-def pincode(_: SandboxState, call: SandboxRequest) -> JSON | Reply:
+def pincode(_: SandboxState, call: SandboxRequest) -> JSON:
     """Return the city and state of a pincode; the result is empty for an unknown one."""
     pincode = call.query.get("pincode", "")
     city, state = pincodes.PLACES.get(pincode, ("", ""))
     if not city:
-        return Reply({"meta": meta(404, f"Not found: {pincode}"), "result": {}})
+        raise RefusalError(404, f"Not found: {pincode}", result={})
     return {"pincode": pincode, "city": city, "state": state}

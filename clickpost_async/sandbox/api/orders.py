@@ -28,9 +28,9 @@ from clickpost_async.sandbox.operation import (
 )
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
-from clickpost_async.sandbox.store.records import Note, Order, Parcel, State, place
+from clickpost_async.sandbox.store.records import Note, Order, Parcel, State, scan_values
 from clickpost_async.sandbox.world import couriers, scenarios, tracking_codes
-from clickpost_async.sandbox.world.clock import DAY, exact, ist
+from clickpost_async.sandbox.world.clock import DAY, exact
 
 _PLACED = "Order Placed Successfully"
 _FIRST_ORDER_ID = 154_000_000
@@ -78,7 +78,7 @@ async def _book(state: SandboxState, booking: Booking) -> Reply:
     if known is not None and known.state in _EXISTING:
         return _create_again(state, known, booking)
     if awb_number is not None and state.parcel(awb_number, booking.courier_partner):
-        return refusal(303)
+        raise RefusalError(303)
     order = state.store.attempt_order(
         reference,
         version=booking.version,
@@ -113,20 +113,21 @@ def _create_again(state: SandboxState, known: Order, booking: Booking) -> Reply:
     if booking.version == B2B:
         # It is polled with the look-up.
         return _pending(state, known)
-    unfinished = _progress(state, known, booking.origin)
-    return unfinished or _placed(state, state.store.get(Order, id=known.id), booking.version)
+    found = _finished(state, known, booking.origin)
+    return found if isinstance(found, Reply) else _placed(state, found, booking.version)
 
 
-def _progress(state: SandboxState, order: Order, origin: str) -> Reply | None:
-    """Respond for a queued order, or finish it and return None."""
+def _finished(state: SandboxState, order: Order, origin: str) -> Order | Reply:
+    """Return an order that is placed, now or before; or the response for one that is not."""
+    if order.state is State.PLACED:
+        return order
     if order.polls < state.async_polls:
         state.store.update(order, polls=order.polls + 1)
         return _pending(state, order)
     booking = _booked(order, origin)
     failure = _refused_by_courier(state, order, booking)
     if failure is None:
-        _buy_and_place(state, order, booking)
-        return None
+        return _buy_and_place(state, order, booking)
     state.store.update(order, attempts=order.attempts + 1)
     if failure.status not in scenarios.PASSING:
         state.store.update(order, state=State.REFUSED)
@@ -195,10 +196,14 @@ def find_b2b(state: SandboxState, call: SandboxRequest) -> Reply:
     params.required(call.query, "reference_number")
     order = state.store.one(Order, reference_number=call.query["reference_number"])
     if order is None or order.version != B2B:
-        return refusal(321)
+        raise RefusalError(321)
     if order.state not in _EXISTING:
-        return _refused_by_courier(state, order, _booked(order, call.origin)) or refusal(321)
-    return _finished(state, order, call) or _placed(state, state.store.get(Order, id=order.id), B2B)
+        failure = _refused_by_courier(state, order, _booked(order, call.origin))
+        if failure is None:
+            raise RefusalError(321)
+        return failure
+    found = _finished(state, order, call.origin)
+    return found if isinstance(found, Reply) else _placed(state, found, B2B)
 
 
 @operation("orders.fetch_world", needs_username=False, http=_WORLD_ERRORS)
@@ -216,21 +221,15 @@ def fetch(state: SandboxState, call: SandboxRequest) -> Reply:
     else:
         raise RefusalError(400, "awb and cp_id, or reference_number, are mandatory")
     if order is None or order.state not in _EXISTING:
-        return refusal(321)
-    unfinished = _finished(state, order, call)
-    if unfinished is not None:
-        return unfinished
-    order = state.store.get(Order, id=order.id)
+        raise RefusalError(321)
+    found = _finished(state, order, call.origin)
+    if isinstance(found, Reply):
+        return found
     if reference:
         # The oldest form, without ids.
-        return _reply(state, "found", order, 200, "Success")
-    pieces = _pieces(order, "india_piece" if order.version == INDIA else "world_piece")
-    return _reply(state, "fetched_pieces" if pieces else "fetched", order, children=pieces)
-
-
-def _finished(state: SandboxState, order: Order, call: SandboxRequest) -> Reply | None:
-    """Return the response for an order that is still queued; None for one that is placed."""
-    return _progress(state, order, call.origin) if order.state is State.QUEUED else None
+        return _reply(state, "found", found, 200, "Success")
+    pieces = _pieces(found, "india_piece" if found.version == INDIA else "world_piece")
+    return _reply(state, "fetched_pieces" if pieces else "fetched", found, children=pieces)
 
 
 # --- responses of creates and fetches -------------------------------------------------------------
@@ -408,16 +407,11 @@ def updated(state: SandboxState, call: SandboxRequest) -> Reply:
 
 def _update(state: SandboxState, parcel: Parcel) -> JSON:
     scan = state.scans_of(parcel)[0]
-    location, city = place(parcel, scan)
     return render(
         "orders.updated",
-        parcel=parcel,
-        scan=scan,
-        location=location,
-        city=city,
+        **scan_values(parcel, scan),
         created_at=exact(parcel.created_at),
         updated_at=exact(scan.moment),
-        timestamp=ist(scan.moment),
         has_feedback=bool(state.store.all(Note, kind=FEEDBACK, about=parcel.waybill)),
     )
 

@@ -9,7 +9,7 @@ from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import section
 from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
 from clickpost_async.sandbox.state import REPORT, SandboxState
-from clickpost_async.sandbox.store.records import Note, Parcel, Scan, place
+from clickpost_async.sandbox.store.records import Note, Parcel, Scan, scan_values
 from clickpost_async.sandbox.world.clock import DAY, read_utc, utc
 
 _NAME = "TRACK_ORDER_DASHBOARD_REPORT"
@@ -26,7 +26,7 @@ _COLUMNS: Mapping[str, Callable[[Parcel, Scan], object]] = {
     "cod_value": lambda parcel, _: parcel.cod_value,
     "clickpost_status_code": lambda _, scan: scan.code,
     "clickpost_status_description": lambda _, scan: scan.station.description,
-    "location": lambda parcel, scan: place(parcel, scan)[0],
+    "location": lambda parcel, scan: scan_values(parcel, scan)["location"],
     "remark": lambda _, scan: scan.remark,
     "created_at": lambda parcel, _: utc(parcel.created_at),
     "updated_at": lambda _, scan: utc(scan.moment),

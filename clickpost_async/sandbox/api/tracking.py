@@ -9,15 +9,13 @@ from clickpost_async.sandbox.operation import (
     RefusalError,
     Reply,
     SandboxRequest,
-    message_of,
     meta,
     operation,
 )
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
-from clickpost_async.sandbox.store.records import Parcel, Scan, place
+from clickpost_async.sandbox.store.records import Parcel, Scan, scan_values
 from clickpost_async.sandbox.world import scenarios, tracking_codes
-from clickpost_async.sandbox.world.clock import ist, utc
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 
 _MOST_WAYBILLS = 5
@@ -46,11 +44,13 @@ def register(state: SandboxState, call: SandboxRequest) -> JSON:
     message="Success",
     auth_error=(500, "Ops! Internal server error in Clickpost"),
 )
-def register_v2(state: SandboxState, call: SandboxRequest) -> JSON | Reply:
+def register_v2(state: SandboxState, call: SandboxRequest) -> JSON:
     """Register a parcel; the response to a second registration has the same result."""
     parcel, is_new = _registered(state, call, "cp_id")
     result = {"tracking_id": parcel.tracking_id, "security_key": parcel.security_key}
-    return result if is_new else Reply({"meta": meta(303, message_of(303)), "result": result})
+    if not is_new:
+        raise RefusalError(303, result=result)
+    return result
 
 
 def _registered(state: SandboxState, call: SandboxRequest, courier: str) -> tuple[Parcel, bool]:
@@ -134,15 +134,8 @@ def _tracked(state: SandboxState, parcel: Parcel) -> JSON:
 
 
 def _scan(template: str, parcel: Parcel, scan: Scan) -> JSON:
-    return render(
-        f"tracking.{template}",
-        parcel=parcel,
-        scan=scan,
-        location=place(parcel, scan)[0],
-        timestamp=ist(scan.moment),
-        created_at=utc(scan.moment),
-        checkpoint_id=_FIRST_CHECKPOINT_ID + scan.id,
-    )
+    number = _FIRST_CHECKPOINT_ID + scan.id
+    return render(f"tracking.{template}", checkpoint_id=number, **scan_values(parcel, scan))
 
 
 @operation("tracking.unregister")

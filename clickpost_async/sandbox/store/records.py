@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.world import couriers, tracking_codes
+from clickpost_async.sandbox.world.clock import ist, stamped_in_ist, utc
 from clickpost_async.sandbox.world.tracking_codes import BUCKETS, ShipmentKind, Station
 
 
@@ -179,16 +180,6 @@ class LoggedCall(Row):
 
 
 @frozen(kw_only=True)
-class Totals:
-    """How many orders are placed and queued, labels bought, and orders that have two."""
-
-    placed: int
-    queued: int
-    labels: int
-    twice: int
-
-
-@frozen(kw_only=True)
 class OrderListRow:
     """One order and where its parcel is, or a parcel without one; `labels` were bought for it."""
 
@@ -296,10 +287,12 @@ class Journey:
         return BUCKETS[tracking_codes.station(self.parcel.code).bucket]
 
 
-def place(parcel: Parcel, scan: Scan) -> tuple[str, str]:
-    """Return where a scan was made, as couriers write it, and the city as ClickPost does."""
+def scan_values(parcel: Parcel, scan: Scan) -> Mapping[str, Any]:
+    """Return what responses show of a scan: where, as couriers and ClickPost write it, and when."""
     city = parcel.text("drop_city" if scan.station.at_drop else "pickup_city")
-    return (f"{city}_Hub" if city else "", city)
+    location = f"{city}_Hub" if city else ""
+    times = {"ist": ist(scan.moment), "utc": utc(scan.moment), "zulu": stamped_in_ist(scan.moment)}
+    return {"parcel": parcel, "scan": scan, "city": city, "location": location, **times}
 
 
 @lru_cache(maxsize=64)

@@ -23,7 +23,6 @@ from clickpost_async.sandbox.store.records import (
     Row,
     Scan,
     State,
-    Totals,
 )
 
 R = TypeVar("R", bound=Row)
@@ -162,9 +161,9 @@ class SandboxStore(Database):
             ledger[reference] = (*ledger.get(reference, ()), row["waybill"])
         return ledger
 
-    def totals(self) -> Totals:
-        """Return the number of orders, labels and duplicates."""
-        return Totals(**self.rows(_TOTALS)[0])
+    def totals(self) -> Mapping[str, int]:
+        """Return how many orders are placed and queued, labels bought, and orders with two."""
+        return dict(self.rows(_TOTALS)[0])
 
     def order_list(self, limit: int, search: str = "") -> Sequence[OrderListRow]:
         """Return the newest orders whose reference number or waybill contains a text."""
@@ -238,7 +237,7 @@ class SandboxStore(Database):
         )
         return row["total"], row["faults"]
 
-    def pulse(self, seconds: int) -> Sequence[tuple[int, int]]:
+    def pulse(self, seconds: int = 60) -> Sequence[tuple[int, int]]:
         """Return, for each of the last seconds, the number of calls and of injected faults."""
         now = int(time.monotonic())
         rows = self.rows(
