@@ -26,7 +26,7 @@ from clickpost_async.sandbox.api import (
     serviceability,
     tracking,
 )
-from clickpost_async.sandbox.api.checks import get
+from clickpost_async.sandbox.api.checks import CREATES, get
 from clickpost_async.sandbox.control import SandboxControl
 from clickpost_async.sandbox.http.fault_injection import (
     drop,
@@ -54,7 +54,6 @@ _CHAPTERS = (
 _is_control_path = re.compile(r"/$|/favicon\.ico$|/(control|page)(/|$)").match
 _PLACEHOLDER_KEY = "not-a-real-key"
 _PLACEHOLDERS = {"username": "acme", "user_name": "acme", "key": _PLACEHOLDER_KEY}
-_ASK_THE_COURIER = frozenset({"orders.create_india", "orders.create_world", "orders.create_b2b"})
 
 
 class Application(SandboxControl):
@@ -110,6 +109,7 @@ class Application(SandboxControl):
             return
         query = dict(request.query_params)
         call = SandboxRequest(
+            operation=operation.name,
             credentials={name: query.pop(name) for name in _PLACEHOLDERS if name in query},
             query=query,
             body=body,
@@ -118,7 +118,7 @@ class Application(SandboxControl):
         )
         reference = _reference(operation, call)
         wait = 0.0 if self._limit is None else self._limit.wait(moment)
-        asks = operation.name in _ASK_THE_COURIER
+        asks = operation.name in CREATES.values()
         fault = None if wait else self.faults.draw(reference, asks_courier=asks)
         reply: Reply | None = None
         with self.traffic.create(reference if operation.method == "POST" else ""):

@@ -20,6 +20,7 @@ SUCCESSFUL = frozenset({200, 202, 323, 600})
 class SandboxRequest:
     """A client's request; its credentials are in `credentials` and `url` only."""
 
+    operation: str
     query: Mapping[str, str]
     body: bytes
     payload: object

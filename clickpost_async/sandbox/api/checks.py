@@ -20,11 +20,10 @@ from clickpost_async.structures._schema import FieldSpec, member_kind, specs
 INDIA = "v3"
 WORLD = "v4"
 B2B = "b2b"
-_CREATES = {INDIA: "orders.create_india", WORLD: "orders.create_world"}
+CREATES = {INDIA: "orders.create_india", WORLD: "orders.create_world", B2B: "orders.create_b2b"}
 
 _MANDATORY = "{path} is mandatory"
 _EITHER = "shipment_details|additional"
-_SECTIONS = ("pickup_info", "drop_info", "shipment_details")
 _SIDES = ("pickup", "drop")
 _NUMBERS = ("height", "breadth", "length", "weight", "invoice_value")
 _LONGEST_REFERENCE = 100
@@ -165,6 +164,27 @@ def _goes_to_bluedart(path: str) -> Callable[[JSON], bool]:
 # --- orders within India and of the world ---------------------------------------------------------
 
 
+def _sections(shipment: str) -> Sequence[Check]:
+    names = ("pickup_info", "drop_info", shipment)
+    return (
+        *(Check(328, name, _is_object, _MANDATORY) for name in names),
+        Check(302, f"{shipment}.courier_partner", _is_courier),
+    )
+
+
+def _paid(shipment: str) -> Sequence[Check]:
+    order_type, cod_value = f"{shipment}.order_type", f"{shipment}.cod_value"
+    return (
+        Check(315, cod_value, _is_zero, when=_has(order_type, "PREPAID")),
+        Check(315, cod_value, _is_positive, when=_has(order_type, "COD")),
+    )
+
+
+def _listed(path: str) -> Sequence[Check]:
+    message = f"{path.rpartition('.')[2]} must be a list of objects"
+    return Check(312, path, _is_not(None, [])), Check(313, path, _is_list_of_objects, message)
+
+
 def _reference(section: str) -> Sequence[Check]:
     path, courier = f"{section}.reference_number", f"{section}.courier_partner"
     longer = "reference_number is longer than {} characters"
@@ -181,46 +201,28 @@ def _reference(section: str) -> Sequence[Check]:
     )
 
 
-def _required(version: str, section: str) -> Sequence[Check]:
+def _required(version: str, path: str, code: int = 328) -> Sequence[Check]:
     """Return a check for every field that the client's structure of an order requires."""
-    kind: Any = _spec(CATALOG[_CREATES[version]].takes, section).kind
+    kind: Any = CATALOG[CREATES[version]].takes
+    for name in path.removesuffix("[]").split("."):
+        kind = next(spec.kind for spec in specs(kind) if spec.wire == name)
     return [
-        Check(
-            328,
-            f"{section}.{spec.wire}",
-            _is_filled if _refuses_blank(spec) else _is_present,
-            _MANDATORY,
-        )
-        for spec in specs(kind)
+        Check(code, f"{path}.{spec.wire}", _mandatory(spec), _MANDATORY)
+        for spec in specs(member_kind(kind) or kind)
         if spec.required
     ]
 
 
-def _items(version: str) -> Sequence[Check]:
-    shipment = _spec(CATALOG[_CREATES[version]].takes, "shipment_details").kind
-    item: Any = member_kind(_spec(shipment, "items").kind)
-    names = [spec.wire for spec in specs(item) if spec.required]
-    return [
-        Check(313, f"shipment_details.items[].{name}", _is_filled, _MANDATORY) for name in names
-    ]
-
-
-def _spec(structure: Any, wire: str) -> FieldSpec:
-    return next(spec for spec in specs(structure) if spec.wire == wire)
-
-
-def _refuses_blank(spec: FieldSpec) -> bool:
-    return bool(list(spec.check("")))
+def _mandatory(spec: FieldSpec) -> Callable[[Any], bool]:
+    return _is_filled if any(spec.check("")) else _is_present
 
 
 def _of_order(version: str, places: Sequence[Check]) -> Sequence[Check]:
     is_rvp = _has(f"{_EITHER}.delivery_type", "RVP")
     amount = "{path} must be a number that is not negative"
-    order_type, cod_value = "shipment_details.order_type", "shipment_details.cod_value"
     items, account = "shipment_details.items", f"{_EITHER}.account_code"
     return (
-        *(Check(328, name, _is_object, _MANDATORY) for name in _SECTIONS),
-        Check(302, "shipment_details.courier_partner", _is_courier),
+        *_sections("shipment_details"),
         Check(351, account, _is_account),
         Check(355, f"{_EITHER}.vendor_code", bool, when=_has(account, scenarios.NEEDS_VENDOR_CODE)),
         Check(307, f"{_EITHER}.order_type", _is_one_of("COD", "PREPAID", "EXCHANGE")),
@@ -233,15 +235,13 @@ def _of_order(version: str, places: Sequence[Check]) -> Sequence[Check]:
             lambda courier: courier not in couriers.FORWARD_ONLY,
             when=is_rvp,
         ),
-        Check(312, items, _is_not(None, [])),
-        Check(313, items, _is_list_of_objects, "items must be a list of objects"),
-        *_items(version),
+        *_listed(items),
+        *_required(version, f"{items}[]", 313),
         *_required(version, "pickup_info"),
         *_required(version, "drop_info"),
         *_required(version, "shipment_details"),
-        Check(314, cod_value, _is_amount_or_blank, amount),
-        Check(315, cod_value, _is_zero, when=_has(order_type, "PREPAID")),
-        Check(315, cod_value, _is_positive, when=_has(order_type, "COD")),
+        Check(314, "shipment_details.cod_value", _is_amount_or_blank, amount),
+        *_paid("shipment_details"),
         *(Check(314, f"shipment_details.{name}", _is_amount, amount) for name in _NUMBERS),
         *(Check(314, f"{items}[].{name}", _is_amount, amount) for name in ("quantity", "price")),
         *(
@@ -301,24 +301,14 @@ def box_count(box: JSON) -> int:
 
 
 _OF_B2B = (
-    *(
-        Check(328, name, _is_object, _MANDATORY)
-        for name in ("pickup_info", "drop_info", "shipment_info")
-    ),
-    Check(302, "shipment_info.courier_partner", _is_courier),
+    *_sections("shipment_info"),
     Check(351, "shipment_info.account_code", _is_account),
     Check(307, "shipment_info.order_type", _is_one_of("COD", "PREPAID")),
     Check(309, "shipment_info.delivery_type", _is_one_of("FORWARD", "RVP")),
-    Check(
-        315, "shipment_info.cod_value", _is_zero, when=_has("shipment_info.order_type", "PREPAID")
-    ),
-    Check(
-        315, "shipment_info.cod_value", _is_positive, when=_has("shipment_info.order_type", "COD")
-    ),
+    *_paid("shipment_info"),
     *_place("pickup_info"),
     *_place("drop_info"),
-    Check(312, "shipment_info.box_info", _is_not(None, [])),
-    Check(313, "shipment_info.box_info", _is_list_of_objects, "box_info must be a list of objects"),
+    *_listed("shipment_info.box_info"),
     Check(313, "shipment_info.box_info[]", _is_measured, "{path} has neither size nor master code"),
     Check(314, "shipment_info.box_info[].count", _is_count, "{path} must be 1 or more"),
     Check(328, "shipment_info.reference_number", _is_filled, _MANDATORY),

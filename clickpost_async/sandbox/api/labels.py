@@ -13,10 +13,9 @@ from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 @operation("labels.fetch", needs_username=False)
 def fetch(state: SandboxState, call: SandboxRequest) -> JSON:
     """Return the URL of a label; the status is 500 if there is none."""
-    params.required(call.query, "waybill", "cp_id")
+    parcel = params.parcel(state, call)
     if call.query.get("regenerate", "false") not in ("true", "false"):
         raise RefusalError(400, "regenerate must be true or false")
-    parcel = state.parcel(call.query["waybill"], params.courier(call.query["cp_id"]))
     if parcel is None or not _has_label(parcel):
         raise RefusalError(500, INTERNAL_ERROR)
     return {"shipping_label": label_url(call.origin, parcel.waybill)}

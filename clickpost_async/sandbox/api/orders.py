@@ -16,7 +16,7 @@ from clickpost_async.sandbox.api.booking import (
     items_of,
     merchant_order_id,
 )
-from clickpost_async.sandbox.api.checks import B2B, INDIA, WORLD, get
+from clickpost_async.sandbox.api.checks import B2B, CREATES, INDIA, get
 from clickpost_async.sandbox.operation import (
     JSON,
     RefusalError,
@@ -47,24 +47,11 @@ _WORLD_ERRORS = {400: 400}
 
 
 @operation("orders.create_india")
-async def create_india(state: SandboxState, call: SandboxRequest) -> Reply:
-    """Create an order within India."""
-    return await _create(state, booking_of(call, INDIA))
-
-
 @operation("orders.create_world", http=_WORLD_ERRORS)
-async def create_world(state: SandboxState, call: SandboxRequest) -> Reply:
-    """Create an order elsewhere, or across borders."""
-    return await _create(state, booking_of(call, WORLD))
-
-
 @operation("orders.create_b2b")
-async def create_b2b(state: SandboxState, call: SandboxRequest) -> Reply:
-    """Create a B2B order, which is placed later unless its `is_async` is false."""
-    return await _create(state, booking_of(call, B2B))
-
-
-async def _create(state: SandboxState, booking: Booking) -> Reply:
+async def create(state: SandboxState, call: SandboxRequest) -> Reply:
+    """Create an order; a B2B one is placed later unless its `is_async` is false."""
+    booking = booking_of(call)
     if state.racy:
         return await _book(state, booking)
     # One call at a time decides about a reference: the check and the courier are one step.
@@ -136,8 +123,11 @@ def _finished(state: SandboxState, order: Order, origin: str) -> Order | Reply:
 
 def _booked(order: Order, origin: str) -> Booking:
     """Return the booking of an order that was accepted earlier."""
-    call = SandboxRequest(query={}, body=order.body, payload=order.payload, url=origin)
-    return booking_of(call, order.version)
+    operation, payload = CREATES[order.version], order.payload
+    request = SandboxRequest(
+        operation=operation, query={}, body=order.body, payload=payload, url=origin
+    )
+    return booking_of(request)
 
 
 def _refused_by_courier(state: SandboxState, order: Order, booking: Booking) -> Reply | None:
@@ -363,12 +353,10 @@ def _payment(changes: JSON, parcel: Parcel) -> dict[str, object]:
 @operation("orders.cancel", http={350: 400})
 def cancel(state: SandboxState, call: SandboxRequest) -> Reply | None:
     """Cancel an order, or have the courier decide about it later."""
-    query = call.query
-    params.required(query, "waybill", "cp_id")
-    account_code = query.get("account_code", "")
-    is_immediate = params.boolean(query.get("manually_update_status"))
+    account_code = call.query.get("account_code", "")
+    is_immediate = params.boolean(call.query.get("manually_update_status"))
     scenarios.check_account(account_code)
-    parcel = state.parcel(query["waybill"], params.courier(query["cp_id"]))
+    parcel = params.parcel(state, call)
     if parcel is None or not (
         parcel.cancelling or (parcel.upcoming is not None and not state.was_out(parcel))
     ):

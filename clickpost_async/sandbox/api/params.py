@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest
+from clickpost_async.sandbox.state import SandboxState
+from clickpost_async.sandbox.store.records import Parcel
 from clickpost_async.sandbox.world import couriers
 
 _TRUE = frozenset({"True", "t", "1"})
@@ -69,6 +71,12 @@ def courier(value: object) -> int:
 def courier_in_body(value: object) -> int:
     """Return the id of a courier partner, which a body has as a number."""
     return courier(None if isinstance(value, str) else value)
+
+
+def parcel(state: SandboxState, call: SandboxRequest) -> Parcel | None:
+    """Return the parcel with the waybill and the courier in a query, which are mandatory."""
+    required(call.query, "waybill", "cp_id")
+    return state.parcel(call.query["waybill"], courier(call.query["cp_id"]))
 
 
 def boolean(text: str | None) -> bool | None:

@@ -95,7 +95,9 @@ def security_key(state: SandboxState, call: SandboxRequest) -> JSON:
     """Return the key of a parcel's tracking page, by its waybill or its reference number."""
     reference = call.query.get("reference_number")
     parcel = (
-        state.store.one(Parcel, reference_number=reference) if reference else _parcel(state, call)
+        state.store.one(Parcel, reference_number=reference)
+        if reference
+        else params.parcel(state, call)
     )
     if parcel is None:
         raise RefusalError(321)
@@ -154,14 +156,9 @@ def unregister(state: SandboxState, call: SandboxRequest) -> JSON:
 @operation("tracking.proof_of_delivery", message="Success")
 def proof_of_delivery(state: SandboxState, call: SandboxRequest) -> JSON:
     """Return the URL of the proof of delivery, once a parcel is delivered."""
-    parcel = _parcel(state, call)
+    parcel = params.parcel(state, call)
     if parcel is None or parcel.code not in tracking_codes.HANDED_OVER:
         raise RefusalError(400, "no shipment found")
     scenarios.check_account(parcel.account_code)
     name = quote(parcel.waybill, safe="")
     return {"pod_url": f"{call.origin}/proofs/{name}.pdf"}
-
-
-def _parcel(state: SandboxState, call: SandboxRequest) -> Parcel | None:
-    params.required(call.query, "waybill", "cp_id")
-    return state.parcel(call.query["waybill"], params.courier(call.query["cp_id"]))

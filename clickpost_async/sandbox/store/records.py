@@ -262,11 +262,7 @@ class Journey:
     @property
     def ahead(self) -> Sequence[str]:
         """The descriptions of the stations that follow."""
-        way: list[int] = []
-        upcoming = self.parcel.upcoming
-        while upcoming is not None and upcoming not in way:
-            way.append(upcoming)
-            upcoming = tracking_codes.after(self.parcel.kind, upcoming, None)
+        way = tracking_codes.route(self.parcel.kind, self.parcel.upcoming)
         return [tracking_codes.station(code).description for code in way]
 
     @property
