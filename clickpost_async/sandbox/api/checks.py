@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox.api import params
@@ -32,6 +32,41 @@ _LONGEST_RVP_REASON = 500
 _MOST_BOXES = 1000
 
 
+def get(payload: JSON, path: str) -> Any:
+    """Return the value at a path without lists, `None` if there is none."""
+    return _getter(path)(payload)
+
+
+@cache
+def _getter(path: str) -> Callable[[JSON], Any]:
+    sections, _, name = path.rpartition(".")
+    names = sections.split("|")
+
+    def find(payload: JSON) -> Any:
+        for section in names:
+            part = payload.get(section) if section else payload
+            value = part.get(name) if isinstance(part, dict) else None
+            if value is not None:
+                return value
+        return None
+
+    return find
+
+
+def _values(path: str) -> Callable[[JSON], Sequence[Any]]:
+    head, each, tail = path.partition("[]")
+    find, member = _getter(head), _getter(tail[1:])
+    if not each:
+        return lambda payload: (find(payload),)
+
+    def find_all(payload: JSON) -> Sequence[Any]:
+        found = find(payload)
+        members = found if isinstance(found, list) else ()
+        return [member(part) for part in members] if tail else members
+
+    return find_all
+
+
 @frozen
 class Check:
     """One check: the code of the rejection when the value at a path is not valid.
@@ -46,6 +81,11 @@ class Check:
     is_valid: Callable[[Any], bool]
     message: str = ""
     when: Callable[[JSON], bool] | None = None
+    values: Callable[[JSON], Sequence[Any]] = field(init=False)
+
+    @values.default
+    def _(self) -> Callable[[JSON], Sequence[Any]]:
+        return _values(self.path)
 
 
 def run(checks: Sequence[Check], payload: JSON) -> None:
@@ -53,35 +93,10 @@ def run(checks: Sequence[Check], payload: JSON) -> None:
     for check in checks:
         if check.when is not None and not check.when(payload):
             continue
-        for number, value in enumerate(_values(payload, check.path)):
+        for number, value in enumerate(check.values(payload)):
             if not check.is_valid(value):
                 path = re.sub(r"\|\w+", "", check.path).replace("[]", f"[{number}]")
                 raise RefusalError(check.code, detail=check.message.format(path=path))
-
-
-def get(payload: JSON, path: str) -> Any:
-    """Return the value at a path without lists, `None` if there is none."""
-    for section, name in _places(path):
-        part = payload.get(section) if section else payload
-        value = part.get(name) if isinstance(part, dict) else None
-        if value is not None:
-            return value
-    return None
-
-
-@cache
-def _places(path: str) -> Sequence[tuple[str, str]]:
-    sections, _, name = path.rpartition(".")
-    return [(section, name) for section in sections.split("|")]
-
-
-def _values(payload: JSON, path: str) -> Sequence[Any]:
-    head, each, tail = path.partition("[]")
-    found = get(payload, head)
-    if not each:
-        return (found,)
-    members = found if isinstance(found, list) else ()
-    return [get(member, tail[1:]) for member in members] if tail else members
 
 
 # --- predicates -----------------------------------------------------------------------------------
@@ -100,7 +115,8 @@ def _is_filled(value: Any) -> bool:
 
 
 def _is_amount(value: Any) -> bool:
-    return (params.number(value) or 0) >= 0 and params.number(value) is not None
+    number = params.number(value)
+    return number is not None and number >= 0
 
 
 def _is_amount_or_blank(value: Any) -> bool:
@@ -154,7 +170,8 @@ def _is_at_most(length: int) -> Callable[[Any], bool]:
 
 
 def _has(path: str, *values: object) -> Callable[[JSON], bool]:
-    return lambda payload: get(payload, path) in values
+    find = _getter(path)
+    return lambda payload: find(payload) in values
 
 
 def _goes_to_bluedart(path: str) -> Callable[[JSON], bool]:

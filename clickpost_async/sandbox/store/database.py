@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from os import PathLike, fspath
 
 
@@ -39,13 +39,13 @@ class Database:
 
     def rows(self, statement: str, *values: object, **named: object) -> list[sqlite3.Row]:
         """Return the rows of a query; its values are positional or named."""
-        with self._lock, closing(self._db.execute(statement, named or values)) as cursor:
-            return cursor.fetchall()
+        with self._lock:
+            return self._db.execute(statement, named or values).fetchall()
 
     def run(self, statement: str, *values: object) -> int:
         """Execute a statement; returns the id of the last inserted row."""
-        with self._lock, closing(self._db.execute(statement, values)) as cursor:
-            return cursor.lastrowid or 0
+        with self._lock:
+            return self._db.execute(statement, values).lastrowid or 0
 
     @contextmanager
     def together(self) -> Generator[None, None, None]:

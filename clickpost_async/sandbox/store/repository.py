@@ -114,13 +114,13 @@ class SandboxStore(Database):
         """Add a record, and return it."""
         names, marks = ", ".join(columns), ", ".join("?" * len(columns))
         statement = f"INSERT INTO {record.table} ({names}) VALUES ({marks})"  # noqa: S608 - names of columns
-        return record(id=self.run(statement, *map(_sql, columns.values())), **columns)
+        return record(id=self.run(statement, *_sql(columns)), **columns)
 
     def update(self, row: R, **columns: Any) -> R:
         """Set some columns of a record, and return it."""
         names = ", ".join(f"{name} = ?" for name in columns)
         statement = f"UPDATE {row.table} SET {names} WHERE id = ?"  # noqa: S608 - names of columns
-        self.run(statement, *map(_sql, columns.values()), row.id)
+        self.run(statement, *_sql(columns), row.id)
         return attrs.evolve(row, **columns)
 
     def _select(self, record: type[R], condition: str, *values: object) -> Sequence[R]:
@@ -273,8 +273,8 @@ def _where(columns: Mapping[str, object]) -> str:
     return "WHERE " + " AND ".join(f"{name} = ?" for name in columns) if columns else ""
 
 
-def _sql(value: object) -> Any:
-    return json.dumps(value) if isinstance(value, dict) else value
+def _sql(columns: Mapping[str, Any]) -> list[Any]:
+    return [json.dumps(it) if isinstance(it, dict) else it for it in columns.values()]
 
 
 def _bounded(body: object) -> object:
