@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox.api import params
@@ -81,11 +81,9 @@ class Check:
     is_valid: Callable[[Any], bool]
     message: str = ""
     when: Callable[[JSON], bool] | None = None
-    values: Callable[[JSON], Sequence[Any]] = field(init=False)
-
-    @values.default
-    def _(self) -> Callable[[JSON], Sequence[Any]]:
-        return _values(self.path)
+    values: Callable[[JSON], Sequence[Any]] = field(
+        init=False, default=Factory(lambda check: _values(check.path), takes_self=True)
+    )
 
 
 def run(checks: Sequence[Check], payload: JSON) -> None:
