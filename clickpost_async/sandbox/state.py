@@ -1,10 +1,10 @@
 """The state of a sandbox: its store, its clock, and its webhooks."""
 
-from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import blake2b
 from typing import Any
+from weakref import WeakValueDictionary
 
 import anyio
 
@@ -30,8 +30,7 @@ class SandboxState(SandboxSettings):
         self.store: SandboxStore = SandboxStore(self.path)
         self.time: Clock = Clock(self.clock)
         self.webhooks: Webhooks = Webhooks()
-        self._locks: dict[str, anyio.Lock] = {}
-        self._creating: Counter[str] = Counter()
+        self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
     def now(self) -> float:
         """Return the sandbox's time, in seconds since the epoch."""
@@ -49,14 +48,10 @@ class SandboxState(SandboxSettings):
     @asynccontextmanager
     async def creating(self, reference_number: str) -> AsyncGenerator[None, None]:
         """Lock a reference number while an order is created, so that no other call creates it."""
-        self._creating[reference_number] += 1
-        try:
-            async with self._locks.setdefault(reference_number, anyio.Lock()):
-                yield
-        finally:
-            self._creating[reference_number] -= 1
-            if not self._creating[reference_number]:
-                del self._creating[reference_number], self._locks[reference_number]
+        # The lock lives as long as a call holds it, or waits for it.
+        lock = self._locks.setdefault(reference_number, anyio.Lock())
+        async with lock:
+            yield
 
     def audit(self, service: str, payload: JSON | None = None) -> None:
         """Add an entry to the audit log."""
