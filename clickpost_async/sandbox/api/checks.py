@@ -147,10 +147,6 @@ def _is_rvp_reason(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value.strip()) <= _LONGEST_RVP_REASON
 
 
-def _is_text(value: Any) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in str(value))
-
-
 def _is_one_of(*values: object) -> Callable[[Any], bool]:
     return lambda value: value in values if isinstance(value, str | None) else False
 
@@ -160,7 +156,8 @@ def _is_not(*values: object) -> Callable[[Any], bool]:
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:
-    return lambda value: re.fullmatch(pattern, str(value)) is not None
+    match = re.compile(pattern).fullmatch
+    return lambda value: match(str(value)) is not None
 
 
 def _is_at_most(length: int) -> Callable[[Any], bool]:
@@ -212,7 +209,7 @@ def _reference(section: str) -> Sequence[Check]:
             longer.format(_LONGEST_BLUEDART_REFERENCE),
             _goes_to_bluedart(courier),
         ),
-        Check(314, path, _is_text, "reference_number is not text"),
+        Check(314, path, params.is_text, "reference_number is not text"),
     )
 
 

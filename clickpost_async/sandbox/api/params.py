@@ -12,6 +12,7 @@ from clickpost_async.sandbox.world import couriers
 _TRUE = frozenset({"True", "t", "1"})
 _FALSE = frozenset({"False", "f", "0"})
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]").search
 _LATEST_MOMENT = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 
@@ -40,10 +41,14 @@ def required(part: JSON, *names: str, status: int = 400) -> None:
 def text(part: JSON, name: str, *, status: int = 400) -> str:
     """Return a mandatory text."""
     required(part, name, status=status)
-    value = str(part[name])
-    if any("\ud800" <= letter <= "\udfff" for letter in value):
+    if not is_text(part[name]):
         raise RefusalError(status, f"{name} is not text")
-    return value
+    return str(part[name])
+
+
+def is_text(value: object) -> bool:
+    """Return whether a value can be encoded as UTF-8, which an unpaired surrogate cannot."""
+    return _SURROGATE(str(value)) is None
 
 
 def printable(value: object) -> str:
