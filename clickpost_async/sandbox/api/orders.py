@@ -16,7 +16,7 @@ from clickpost_async.sandbox.api.booking import (
     items_of,
     merchant_order_id,
 )
-from clickpost_async.sandbox.api.checks import B2B, CREATES, INDIA, get
+from clickpost_async.sandbox.api.checks import B2B, CREATES, INDIA, WORLD, get
 from clickpost_async.sandbox.operation import (
     JSON,
     RefusalError,
@@ -218,7 +218,7 @@ def fetch(state: SandboxState, call: SandboxRequest) -> Reply:
     if reference:
         # The oldest form, without ids.
         return _reply(state, "found", found, 200, "Success")
-    pieces = _pieces(found, "india_piece" if found.version == INDIA else "world_piece")
+    pieces = _pieces(found, INDIA if found.version == INDIA else WORLD)
     return _reply(state, "fetched_pieces" if pieces else "fetched", found, children=pieces)
 
 
@@ -257,16 +257,9 @@ def _reply(
 def _placed(
     state: SandboxState, order: Order, version: str, status: int = 200, message: str = _PLACED
 ) -> Reply:
-    if version == B2B:
-        children = [
-            render("orders.b2b_piece", waybill=f"{order.waybill}-{number:04}", box=reference)
-            for number, reference in enumerate(box_references(order.payload), 1)
-        ]
-        return _reply(state, "placed_b2b", order, status, message, children=children)
-    if version == INDIA:
-        return _reply(state, "placed_india", order, children=_pieces(order, "india_piece"))
-    pieces = _pieces(order, "world_piece")
-    return _reply(state, "placed_world", order, children=pieces, invoice_url=_invoice_url(order))
+    pieces, invoice_url = _pieces(order, version), _invoice_url(order)
+    values = {"children": pieces, "invoice_url": invoice_url}
+    return _reply(state, f"placed_{version}", order, status, message, **values)
 
 
 def _duplicate(state: SandboxState, order: Order, version: str) -> Reply:
@@ -281,7 +274,7 @@ def _duplicate(state: SandboxState, order: Order, version: str) -> Reply:
         323,
         message,
         shown_courier=name(order.courier_partner),
-        children=_pieces(order, f"{'india' if version == INDIA else 'world'}_duplicate_piece"),
+        children=_pieces(order, version, "duplicate_piece"),
     )
 
 
@@ -289,14 +282,19 @@ def _pending(state: SandboxState, order: Order) -> Reply:
     return _reply(state, "pending", order, 102, "We are processing your order")
 
 
-def _pieces(order: Order, template: str) -> Sequence[JSON]:
-    """Return every piece of an order with a multi-piece courier, by a template."""
+def _pieces(order: Order, version: str, template: str = "piece") -> Sequence[JSON]:
+    """Return every box of a B2B order, every piece of another with a multi-piece courier."""
+    if version == B2B:
+        return [
+            render("orders.piece_b2b", waybill=f"{order.waybill}-{number:04}", box=reference)
+            for number, reference in enumerate(box_references(order.payload), 1)
+        ]
     if order.courier_partner not in couriers.MULTI_PIECE:
         return ()
-    form = "{}-{:04}" if template.startswith("india") else "{}{:05}"
+    form = "{}-{:04}" if version == INDIA else "{}{:05}"
     return [
         render(
-            f"orders.{template}",
+            f"orders.{template}_{version}",
             order=order,
             item=_with_image_urls(item),
             waybill=form.format(order.waybill, number),

@@ -17,7 +17,7 @@ Fill = Callable[[Mapping[str, Any]], Any]
 
 
 def render(name: str, /, **values: object) -> JSON:
-    """Return a template with its values: `orders.placed_india` is one in `orders.json`."""
+    """Return a template with its values: `orders.placed_v3` is one in `orders.json`."""
     file, _, template = name.partition(".")
     rendered: JSON = _templates(file)[template](values)
     return rendered
