@@ -121,7 +121,7 @@ class SlotLease:
 class _LoopState:
     """What belongs to one event loop."""
 
-    oracle: RateStore
+    store: RateStore
     semaphore: PrioritySemaphore = field(factory=lambda: PrioritySemaphore(1))
     lease: SlotLease = field(factory=SlotLease)
     # A slot that was just confirmed can be used until then.
@@ -157,7 +157,7 @@ class DistributedLimiter(ABC):
         # When the next slot of all was, by the last grant.
         self._line: float | None = None
         self._generation = ""
-        self._here = PerLoop(lambda: _LoopState(self._open()), lambda here: here.oracle.abandon())
+        self._here = PerLoop(lambda: _LoopState(self._open()), lambda here: here.store.abandon())
 
     @abstractmethod
     def _open(self) -> RateStore:
@@ -212,7 +212,7 @@ class DistributedLimiter(ABC):
                 await asyncio.wait({here.heartbeat})
             if here.asking:
                 await asyncio.wait({here.asking})
-            await here.oracle.aclose()
+            await here.store.aclose()
 
     # --- how many processes there are -------------------------------------------------------------
 
@@ -230,7 +230,7 @@ class DistributedLimiter(ABC):
         try:
             async with asyncio.timeout(_HEARTBEAT_TIMEOUT):
                 calls = self._alone.book_ahead(_LOST_HEARTBEAT)
-                count = await here.oracle.send_heartbeat(process, calls)
+                count = await here.store.send_heartbeat(process, calls)
         except Exception as error:  # noqa: BLE001 - whether Redis responds is seen where slots are asked for
             _log.debug("%s: a heartbeat failed: %s", self._name, type(error).__name__)
         else:
@@ -370,7 +370,7 @@ class DistributedLimiter(ABC):
 
     async def _ask(self, here: _LoopState, request: SlotRequest) -> SlotGrant | None:
         """Request slots, within the time limit, and record whether there was a response."""
-        asked = asyncio.ensure_future(here.oracle.request_slots(request))
+        asked = asyncio.ensure_future(here.store.request_slots(request))
         asked.add_done_callback(_inspect_task)
         try:
             await _shielded(asked)

@@ -107,9 +107,7 @@ async def test_slashes_may_be_doubled_where_a_base_and_a_path_are_joined(path: s
 
 
 @pytest.mark.asyncio
-async def test_a_courier_as_text_is_refused_from_others_and_sent_as_a_number_by_the_client() -> (
-    None
-):
+async def test_courier_as_text_is_refused_from_others_and_sent_as_a_number_by_the_client() -> None:
     sandbox, order = Sandbox(), india_order("PEN-1", shipment_details__courier_partner="4")
     async with client(sandbox) as http, connected(sandbox) as clickpost:
         raw = await http.post(INDIA, json=order)

@@ -1,4 +1,4 @@
-"""Which pincodes the sandbox serves, how fast, and what a delivered parcel has to show."""
+"""Pincodes that the sandbox serves, delivery times, and proofs of delivery."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Parcels that ClickPost is told of, and where they are."""
+"""Parcels that are registered for tracking, and where they are."""
 
 import json
 from typing import Any
@@ -44,10 +44,10 @@ async def test_second_registration_is_303_and_only_v2_repeats_the_result() -> No
         again = (await http.post(V3, json=SHIPMENT)).json()
         old = (await http.post(V2, json=SHIPMENT_V2)).json()
 
-    said = {"status": 303, "message": "Waybill already registered", "success": False}
+    meta = {"status": 303, "message": "Waybill already registered", "success": False}
     names = ("tracking_id", "security_key")
-    assert again == {"meta": said}
-    assert old == {"meta": said, "result": {name: first["result"][name] for name in names}}
+    assert again == {"meta": meta}
+    assert old == {"meta": meta, "result": {name: first["result"][name] for name in names}}
 
 
 @pytest.mark.asyncio
@@ -174,10 +174,10 @@ async def test_security_key_is_the_one_given_before() -> None:
     path = "/v1/shipment-security-key"
     async with client(Sandbox()) as http:
         given = (await http.post(V3, json=SHIPMENT)).json()["result"]["security_key"]
-        told = await http.get(path, params={"waybill": "EXT-1", "cp_id": 4})
+        found = await http.get(path, params={"waybill": "EXT-1", "cp_id": 4})
         unknown = await http.get(path, params={"waybill": "EXT-1", "cp_id": 5})
 
-    assert told.json()["result"] == {
+    assert found.json()["result"] == {
         "waybill": "EXT-1",
         "cp_id": 4,
         "security_key": given,

@@ -1,4 +1,4 @@
-"""Webhooks over a real socket of this machine: what is pushed, how often, in which order."""
+"""Webhooks over a real loopback socket: contents, retries, order."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ class Receiver:
     """Takes webhooks; the first answers are as told, all others 200."""
 
     def __init__(self) -> None:
-        self.answers: list[int] = []
+        self.statuses: list[int] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
         self.payloads: list[Any] = []
@@ -33,7 +33,7 @@ class Receiver:
                 receiver.paths.append(self.path)
                 receiver.headers.append({k.lower(): v for k, v in self.headers.items()})
                 receiver.payloads.append(json.loads(body))
-                self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
+                self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 receiver.came.release()
@@ -165,14 +165,17 @@ async def test_returns_are_pushed_the_approved_one_wrapped(receiver: Receiver) -
     await sandbox.push_webhooks()
 
     requested, approved = receiver.payloads
-    said = approved["payload"]
-    assert [payload["waybill"] for payload in (requested, said)] == ["", ""]
-    assert [payload["cp_id"] for payload in (requested, said)] == [-1, -1]
-    assert [payload["clickpost_status_code"] for payload in (requested, said)] == [101, 102]
-    assert [payload["notification_event"] for payload in (requested, said)] == [11, 22]
+    approved_payload = approved["payload"]
+    assert [payload["waybill"] for payload in (requested, approved_payload)] == ["", ""]
+    assert [payload["cp_id"] for payload in (requested, approved_payload)] == [-1, -1]
+    assert [payload["clickpost_status_code"] for payload in (requested, approved_payload)] == [
+        101,
+        102,
+    ]
+    assert [payload["notification_event"] for payload in (requested, approved_payload)] == [11, 22]
     assert requested["timestamp"] == "2026-03-02T00:00:00Z"
     assert requested["return_reference_number"] == reference
-    assert said["clickpost_status_bucket_description"] == 8
+    assert approved_payload["clickpost_status_bucket_description"] == 8
     assert set(approved) == {"payload", "internal"}
     assert "webhook_key" not in receiver.headers[0]
 
@@ -181,7 +184,7 @@ async def test_returns_are_pushed_the_approved_one_wrapped(receiver: Receiver) -
 async def test_webhook_without_a_200_is_redelivered_up_to_a_limit(receiver: Receiver) -> None:
     sandbox = at_midnight()
     sandbox.webhooks_to(receiver.url, attempts=3)
-    receiver.answers = [500, 202, 200, 503, 503, 503]
+    receiver.statuses = [500, 202, 200, 503, 503, 503]
     await parcel(sandbox)
     sandbox.advance("W1")
     deliveries = await sandbox.push_webhooks()
