@@ -207,17 +207,6 @@ async def test_permit_from_before_the_opening_is_invalid() -> None:
 
 
 @virtual_time
-async def test_permit_from_before_an_outage_does_not_hold_after_it() -> None:
-    breaker = CircuitBreaker()
-    with await breaker.acquire() as early:
-        await opened(breaker)
-        await anyio.sleep(5)
-        await attempts(breaker, good=1)
-        assert not breaker.is_open
-        assert not early.is_valid
-
-
-@virtual_time
 async def test_failures_before_an_outage_are_forgotten_when_it_is_over() -> None:
     breaker = await opened(CircuitBreaker())
     await anyio.sleep(5)
