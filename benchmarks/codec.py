@@ -56,7 +56,7 @@ def ours() -> Codec:
     return Codec(
         read=lambda order: structure(order, IndiaOrder),
         write=write,
-        answer=lambda body: decode(endpoint, APIResponse(http_status=200, body=body)),
+        answer=lambda body: decode(endpoint, APIResponse(200, body)),
         waybill=lambda answer: answer.waybill,
     )
 
