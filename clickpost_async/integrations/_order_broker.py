@@ -20,6 +20,7 @@ from clickpost_async.fleet.redis_calls import (
     raise_if_cancelled,
     retry_until_done,
 )
+from clickpost_async.integrations._signal_wakeup import wake_on_signals
 
 with require("workers on taskiq need the taskiq extra", "clickpost_async[taskiq]"):
     from redis.asyncio import Redis
@@ -154,14 +155,15 @@ class OrderBroker(RedisStreamBroker):
         """Yield new messages, and those of crashed workers."""
         touching = asyncio.create_task(self._touch())
         try:
-            while True:
-                await self._wait_for_room()
-                found = await retry_until_done(self._next, self._backoff)
-                if not found:
-                    # taskiq cancels it once, and then waits for it.
-                    raise_if_cancelled()
-                for message in found:
-                    yield message
+            with wake_on_signals():
+                while True:
+                    await self._wait_for_room()
+                    found = await retry_until_done(self._next, self._backoff)
+                    if not found:
+                        # taskiq cancels it once, and then waits for it.
+                        raise_if_cancelled()
+                    for message in found:
+                        yield message
         finally:
             if self.on_stop is not None:
                 self.on_stop()
