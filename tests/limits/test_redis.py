@@ -275,7 +275,7 @@ async def test_r02_a_frozen_redis_is_given_up_and_found_again(
         server.freeze()
         times = await left(bucket, 10)
         assert least(times) >= 9 / 50 - 0.06
-        assert "no answer within 50 ms" in caplog.text
+        assert "no response within 50 ms" in caplog.text
         server.thaw()
         await asyncio.sleep(1.1)
         await left(bucket, 5)
