@@ -18,14 +18,14 @@ from clickpost_async.settings import Priority, Rate
 
 _log = logging.getLogger("clickpost_async")
 
-# How long a response of Redis is waited for, in seconds.
+# How many seconds a response is waited for.
 _PATIENCE = 0.05
-# A blocked event loop used up that time itself: the wait starts again, at most so often.
+# An event loop that was blocked has not waited that long: so often the wait is repeated.
 _GRACES = 3
 # At most so many seconds' worth of slots are asked for at once: they are lost if not used.
 _LEASE = 0.02
 _LARGEST_LEASE = 100
-# Pauses of other processes are learned from a grant; an older grant is requested again.
+# A pause that another process asked for is learned of from a response; an older one is renewed.
 _FRESH = 0.1
 # A slot can be used so much later: an interval, as timers are late, but within these bounds.
 _LAPSE = (0.01, 0.1)
@@ -83,7 +83,7 @@ class RateStore(Protocol):
     """The place that all can ask."""
 
     async def request_slots(self, request: SlotRequest) -> SlotGrant:
-        """Ask."""
+        """Request slots, or a pause of all processes."""
         ...
 
     async def send_heartbeat(self, process: str, calls: int) -> int:
@@ -126,7 +126,7 @@ class _LoopState:
     lease: SlotLease = field(factory=SlotLease)
     # A slot that was just confirmed can be used until then.
     granted_until: float = -math.inf
-    # Waiting calls have waited for slots, not only for responses.
+    # Those in line have waited for slots, not only for responses.
     paced: bool = False
     asking: "asyncio.Task[None] | None" = None
     next_heartbeat: asyncio.TimerHandle | None = None
@@ -154,7 +154,7 @@ class DistributedLimiter(ABC):
         self._process = uuid.uuid4().hex
         share = interval * process_count if process_count else None
         self._alone = FallbackShare(share, lambda: _running().time())
-        # When the next slot of all was, by the last grant.
+        # When the next slot of all was, by the last response.
         self._line: float | None = None
         self._generation = ""
         self._here = PerLoop(lambda: _LoopState(self._open()), lambda here: here.store.abandon())
@@ -189,10 +189,10 @@ class DistributedLimiter(ABC):
             raise ValueError(message)
         _running()
         self._alone.hold(self._alone.now() + seconds)
-        # While Redis does not respond, the next slot request carries the pause.
+        # While the store is lost, the next request carries it.
         if not self._alone.lost:
             here = self._here.get_or_create()
-            await self._ask(here, SlotRequest(hold=seconds))
+            await self._send(here, SlotRequest(hold=seconds))
 
     @property
     def held(self) -> float:
@@ -302,7 +302,7 @@ class DistributedLimiter(ABC):
         lease.due += self._spec.interval
 
     async def _request_slots(self, here: _LoopState) -> None:
-        # A caller that gives up meanwhile leaves the grant to the next one.
+        # A call that is cancelled meanwhile leaves the response to the next one.
         if here.asking is None:
             here.asking = asyncio.ensure_future(self._apply_grant(here))
         await asyncio.wait({here.asking})
@@ -319,14 +319,14 @@ class DistributedLimiter(ABC):
         want = self._slots_wanted(here, now)
         request = SlotRequest(
             count_wanted=want,
-            # After an outage no burst is left either.
+            # Who was lost does not know of a burst either.
             slack=0 if alone.keeps_share() else self._slack_of(here),
             hold=max(0.0, alone.held_until - now),
             generation=old.generation,
             first=old.first,
             count=old.count,
         )
-        grant = await self._ask(here, request)
+        grant = await self._send(here, request)
         if grant is None:
             return
         now = alone.now()
@@ -334,7 +334,7 @@ class DistributedLimiter(ABC):
             old.granted_at, old.holds = now, alone.holds
             if grant.kept == want:
                 return
-            # It was the last one, and it is due: it is used now; the others were just granted.
+            # It was the last one, and it is due: it is used now, and the others were just granted.
             here.granted_until = now + self._spec.lapse
         size = want - grant.kept
         due = now + grant.first - grant.now
@@ -368,21 +368,21 @@ class DistributedLimiter(ABC):
         busy = lease.size * 2 if now <= lease.end else 1
         return min(self._most, max(waiting, busy))
 
-    async def _ask(self, here: _LoopState, request: SlotRequest) -> SlotGrant | None:
-        """Request slots, within the time limit, and record whether there was a response."""
-        asked = asyncio.ensure_future(here.store.request_slots(request))
-        asked.add_done_callback(_inspect_task)
+    async def _send(self, here: _LoopState, request: SlotRequest) -> SlotGrant | None:
+        """Send a request, wait for the response until the timeout, and note whether it came."""
+        sent = asyncio.ensure_future(here.store.request_slots(request))
+        sent.add_done_callback(_inspect_task)
         try:
-            await _shielded(asked)
+            await _shielded(sent)
         finally:
-            asked.cancel()
+            sent.cancel()
         alone = self._alone
         alone.now()
         error: object = f"no response within {_PATIENCE * 1000:.0f} ms"
-        if asked.done() and not asked.cancelled():
-            failure = asked.exception()
+        if sent.done() and not sent.cancelled():
+            failure = sent.exception()
             if failure is None:
-                grant = asked.result()
+                grant = sent.result()
                 alone.hold(alone.now() + grant.held - grant.now)
                 self._record_success(grant.generation)
                 return grant
@@ -398,7 +398,7 @@ class DistributedLimiter(ABC):
         if alone.find():
             _log.warning("%s: Redis is back, and all processes share one rate again", self._name)
         elif self._generation not in ("", generation):
-            # It was emptied: slots granted before may overlap with new ones.
+            # It has lost the slots that it granted before, and this process may have slots of them.
             alone.begin_after(self._fallback_start)
             alone.keep_share()
         self._generation = generation
@@ -432,17 +432,17 @@ class DistributedLimiter(ABC):
         return self._line + share * self._most
 
 
-def _inspect_task(asked: "asyncio.Future[SlotGrant]") -> None:
-    # How a request that was given up failed does not matter.
-    if not asked.cancelled():
-        asked.exception()
+def _inspect_task(sent: "asyncio.Future[SlotGrant]") -> None:
+    # An error of a request that was cancelled is of no use.
+    if not sent.cancelled():
+        sent.exception()
 
 
-async def _shielded(asked: "asyncio.Future[SlotGrant]") -> None:
+async def _shielded(sent: "asyncio.Future[SlotGrant]") -> None:
     loop = _running()
     for _ in range(_GRACES):
         began = loop.time()
-        done, _pending = await asyncio.wait({asked}, timeout=_PATIENCE)
+        done, _pending = await asyncio.wait({sent}, timeout=_PATIENCE)
         if done or loop.time() - began < _PATIENCE * 1.5:
             return
 

@@ -125,17 +125,17 @@ class _Redis:
         responded = False
         try:
             try:
-                fields = await _describe_error(self._node or self._redis, words)
+                reply = await _run_script(self._node or self._redis, words)
             except MovedError as moved:
                 await self._leave_node()
                 self._node = Redis.from_pool(_pool(_moved_to(self._url, moved.host, moved.port)))
-                fields = await _describe_error(self._node, words)
+                reply = await _run_script(self._node, words)
             responded = True
         finally:
             # The first one knows best where to go next.
             if not responded:
                 await self._leave_node()
-        return read_grant(fields)
+        return read_grant(reply)
 
     async def send_heartbeat(self, process: str, calls: int) -> int:
         arguments = (process, str(calls), repr(self._spec.interval))
@@ -159,7 +159,7 @@ class _Redis:
             await node.aclose()
 
 
-async def _describe_error(redis: "Redis", words: tuple[str, ...]) -> list[str]:
+async def _run_script(redis: "Redis", words: tuple[str, ...]) -> list[str]:
     try:
         return await cast("Awaitable[list[str]]", redis.evalsha(_SHA, 1, *words))
     except NoScriptError:
@@ -194,15 +194,15 @@ def _moved_to(url: str, host: str, port: int) -> str:
 
 
 def arguments(spec: RateSpec, request: SlotRequest) -> list[str]:
-    """Write what the script is given."""
+    """Return the script's arguments."""
     numbers = (spec.interval, request.slack, spec.lapse, request.count_wanted, request.hold)
     message = (request.generation, repr(request.first), str(request.count))
     return [*map(repr, numbers), *message]
 
 
-def read_grant(fields: list[str]) -> SlotGrant:
-    """Read what the script returns."""
-    generation, now, kept, first, held = fields
+def read_grant(reply: list[str]) -> SlotGrant:
+    """Read the script's reply."""
+    generation, now, kept, first, held = reply
     return SlotGrant(
         generation=generation, now=float(now), kept=int(kept), first=float(first), held=float(held)
     )

@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from taskiq.message import BrokerMessage
 
+from clickpost_async.bulk.recovery import PreparedPayload
 from clickpost_async.errors import NoReplyError
 from clickpost_async.fleet import Fleet, Ledger, OrderTerms, Worker, created
 from clickpost_async.fleet.worker import StoppedError
@@ -41,7 +42,8 @@ async def put(started: Process, count: int) -> None:
     ledger = Ledger(started.url, account="acme")
     async with ledger.open() as opened:
         await opened.register([("india", f"BATCH-{number}") for number in range(count)])
-    await feed(started.task)(orders(count), terms)
+    written = [PreparedPayload(order).payload.decode() for order in orders(count)]
+    await feed(started.task)(written, terms)
 
 
 async def replies(server: RedisServer) -> dict[int, list[dict[str, Any]]]:
@@ -49,8 +51,8 @@ async def replies(server: RedisServer) -> dict[int, list[dict[str, Any]]]:
     found: dict[int, list[dict[str, Any]]] = {}
     async with Redis.from_url(server.url, decode_responses=True) as redis:
         for _, fields in await redis.xrange(REPLIES):
-            for ticket, answer in fields.items():
-                found.setdefault(int(ticket), []).append(json.loads(answer))
+            for ticket, reply in fields.items():
+                found.setdefault(int(ticket), []).append(json.loads(reply))
     return found
 
 
@@ -114,7 +116,7 @@ async def test_message_whose_worker_died_half_way_places_the_rest_and_replies_fo
     assert [len(waybills) for waybills in sandbox.ledger().values()] == [1] * 6
     found = await replies(server)
     assert sorted(found) == [1, 2, 3, 4, 5, 6]
-    assert {answer["order"]["waybill"] for each in found.values() for answer in each} == {
+    assert {reply["order"]["waybill"] for each in found.values() for reply in each} == {
         waybill for (waybill,) in sandbox.ledger().values()
     }
     operations = [call.operation for call in sandbox.requests()]

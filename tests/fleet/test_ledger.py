@@ -1,4 +1,4 @@
-"""The ledger of a fleet, at a real Redis: who has an order, and what was sent."""
+"""The ledger of a fleet, on a real Redis: which worker has an order, and what was sent."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -98,7 +98,7 @@ async def test_unsent_order_of_a_dead_worker_is_free_and_may_change(
 
 
 @pytest.mark.asyncio
-async def test_worker_that_was_thought_dead_must_not_send(
+async def test_worker_whose_lease_was_lost_must_not_send(
     server: RedisServer, one: OpenLedger, other: OpenLedger
 ) -> None:
     await claimed(one)
@@ -115,9 +115,23 @@ async def test_worker_that_was_thought_dead_must_not_send(
     assert await claimed(other) == AlreadyPlaced(SUMMARY)
 
 
+@pytest.mark.asyncio
+async def test_only_lost_orders_of_a_joint_call_must_not_be_sent(
+    server: RedisServer, one: OpenLedger
+) -> None:
+    keys = [("india", f"PEN-{number}") for number in range(4)]
+    for key in keys:
+        await one.claim(key, "aa")
+    with server.client() as client:
+        client.delete("clickpost:{acme}:india:PEN-0", "clickpost:{acme}:india:PEN-2")
+
+    results = await asyncio.gather(*map(one.sending, keys), return_exceptions=True)
+    assert [type(result) for result in results] == [LostError, type(None)] * 2
+
+
 @pytest.mark.parametrize("became", ["placed", "open", "nothing"])
 @pytest.mark.asyncio
-async def test_nor_may_it_send_when_the_other_one_is_done_with_the_order(
+async def test_worker_whose_lease_was_lost_must_not_send_a_finished_order(
     server: RedisServer, one: OpenLedger, other: OpenLedger, became: str
 ) -> None:
     # It would be sent a second time with no time to settle in between.
@@ -132,7 +146,7 @@ async def test_nor_may_it_send_when_the_other_one_is_done_with_the_order(
 
 
 @pytest.mark.asyncio
-async def test_live_worker_keeps_only_the_orders_it_renews(
+async def test_live_worker_keeps_only_orders_whose_lease_it_renews(
     one: OpenLedger, other: OpenLedger
 ) -> None:
     with one.holding(KEY):
@@ -210,7 +224,7 @@ async def test_lost_response_is_recovered(one: OpenLedger, server: RedisServer) 
 
     # As if the connection had been lost on the way back.
     assert await one.collect(box, "0-0", 1.0) == (read := await one.collect(box, "0-0", 1.0))
-    assert [answers for _, answers in read] == [{"1": "first"}, {"2": "second"}]
+    assert [replies for _, replies in read] == [{"1": "first"}, {"2": "second"}]
     assert await one.collect(box, read[-1][0], 0.01) == []
     with server.client() as client:
         assert client.xlen(box) == 1
@@ -368,7 +382,7 @@ async def test_script_is_loaded_again_after_a_flush(one: OpenLedger, server: Red
 
 
 @pytest.mark.asyncio
-async def test_accounts_do_not_see_each_other(one: OpenLedger, server: RedisServer) -> None:
+async def test_accounts_are_isolated_from_each_other(one: OpenLedger, server: RedisServer) -> None:
     await claimed(one)
     async with AsyncExitStack() as stack:
         stranger = Ledger(server.url, account="emca")
@@ -376,7 +390,7 @@ async def test_accounts_do_not_see_each_other(one: OpenLedger, server: RedisServ
 
 
 @pytest.mark.asyncio
-async def test_all_that_is_kept_ends_one_day(one: OpenLedger, server: RedisServer) -> None:
+async def test_every_redis_key_expires(one: OpenLedger, server: RedisServer) -> None:
     await one.register([("india", "PEN-6")])
     await claimed(one)
     await one.reply(one.reply_stream(), 1, "{}")

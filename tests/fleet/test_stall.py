@@ -1,4 +1,4 @@
-"""A feeder says why its orders do not get ahead: no workers, silent workers, failing workers."""
+"""A feeder reports why its orders stall: no workers, silent workers, failing workers."""
 
 import asyncio
 import json
@@ -33,9 +33,9 @@ REFUSED = NotSentError("cannot connect to 127.0.0.1:9: connection refused")
 PLACED: Mapping[str, Any] = {"order": {}}
 
 
-def answer(error: ClickPostError) -> Mapping[str, Any]:
-    told: dict[str, Any] = json.loads(messages.write(error, 0.1))
-    return told
+def reply(error: ClickPostError) -> Mapping[str, Any]:
+    expected: dict[str, Any] = json.loads(messages.write(error, 0.1))
+    return expected
 
 
 class Watched:
@@ -46,7 +46,7 @@ class Watched:
         self._workers = workers
         self.monitor = StallMonitor("acme")
 
-    async def said(self, at: float, waiting: int = 7) -> str:
+    async def logged(self, at: float, waiting: int = 7) -> str:
         """Return what it says at that time, while so many orders wait."""
         self._caplog.clear()
 
@@ -63,10 +63,10 @@ async def test_missing_workers_are_reported_after_5_s_and_every_5_s(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     watched = Watched(caplog)
-    said = {at: await watched.said(at) for at in range(100, 113)}
+    logged = {at: await watched.logged(at) for at in range(100, 113)}
 
-    assert [at for at, words in said.items() if words] == [105, 110]
-    assert said[105] == (
+    assert [at for at, words in logged.items() if words] == [105, 110]
+    assert logged[105] == (
         "7 orders wait, and no worker of acme is connected to this Redis: start workers"
     )
 
@@ -74,20 +74,20 @@ async def test_missing_workers_are_reported_after_5_s_and_every_5_s(
 @pytest.mark.asyncio
 async def test_silent_workers_are_reported_after_15_s(caplog: pytest.LogCaptureFixture) -> None:
     watched = Watched(caplog, workers=2)
-    said = {at: await watched.said(at) for at in range(100, 122)}
+    logged = {at: await watched.logged(at) for at in range(100, 122)}
 
-    assert [at for at, words in said.items() if words] == [115, 120]
-    assert said[115] == "7 orders wait, and 2 workers of acme have answered nothing for 15 s"
+    assert [at for at, words in logged.items() if words] == [115, 120]
+    assert logged[115] == "7 orders wait, and 2 workers of acme have answered nothing for 15 s"
 
 
 @pytest.mark.asyncio
 async def test_nothing_is_reported_while_nothing_waits(caplog: pytest.LogCaptureFixture) -> None:
     watched = Watched(caplog)
-    said = [await watched.said(at, waiting=0) for at in range(100, 130)]
+    logged = [await watched.logged(at, waiting=0) for at in range(100, 130)]
     # An order that comes after a long pause has not waited for so long.
-    said += [await watched.said(at) for at in range(130, 134)]
+    logged += [await watched.logged(at) for at in range(130, 134)]
 
-    assert set(said) == {""}
+    assert set(logged) == {""}
 
 
 @pytest.mark.asyncio
@@ -95,57 +95,57 @@ async def test_failures_in_a_row_are_reported_with_the_latest(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     watched = Watched(caplog, workers=2)
-    watched.monitor.note(answer(REFUSED), 100)
-    watched.monitor.note(answer(REFUSED), 100)
-    assert await watched.said(100) == ""
-    watched.monitor.note(answer(REFUSED), 101)
+    watched.monitor.note(reply(REFUSED), 100)
+    watched.monitor.note(reply(REFUSED), 100)
+    assert await watched.logged(100) == ""
+    watched.monitor.note(reply(REFUSED), 101)
 
-    assert await watched.said(101) == (
+    assert await watched.logged(101) == (
         "the last 3 answers of the workers of acme were failures, the latest NotSentError:"
         " cannot connect to 127.0.0.1:9: connection refused; 7 orders wait"
     )
-    watched.monitor.note(answer(NoReplyError("no response within 60 s")), 103)
-    assert await watched.said(103) == ""
-    assert "the last 4 answers" in await watched.said(106)
+    watched.monitor.note(reply(NoReplyError("no response within 60 s")), 103)
+    assert await watched.logged(103) == ""
+    assert "the last 4 answers" in await watched.logged(106)
     # Not once more without a further one.
-    assert await watched.said(111) == ""
-    assert "have answered nothing for 15 s" in await watched.said(118)
+    assert await watched.logged(111) == ""
+    assert "have answered nothing for 15 s" in await watched.logged(118)
 
 
 @pytest.mark.asyncio
 async def test_messages_of_clickpost_are_not_recorded(caplog: pytest.LogCaptureFixture) -> None:
     watched = Watched(caplog, workers=1)
     for _ in range(3):
-        watched.monitor.note(answer(ServerError("Meera is not at home", http_status=500)), 100)
+        watched.monitor.note(reply(ServerError("Meera is not at home", http_status=500)), 100)
 
-    assert "the latest ServerError (HTTP 500); 7 orders" in await watched.said(100)
+    assert "the latest ServerError (HTTP 500); 7 orders" in await watched.logged(100)
 
 
 @pytest.mark.parametrize(
     "decided",
     [
         PLACED,
-        answer(CourierError("pincode not served", status=319, http_status=200)),
-        answer(InvalidRequestError.of([Problem("weight", "must be above 0")])),
+        reply(CourierError("pincode not served", status=319, http_status=200)),
+        reply(InvalidRequestError.of([Problem("weight", "must be above 0")])),
     ],
     ids=["placed", "rejected", "invalid"],
 )
 @pytest.mark.asyncio
-async def test_order_that_is_decided_about_ends_the_row(
+async def test_order_with_a_known_outcome_ends_the_row(
     caplog: pytest.LogCaptureFixture, decided: Mapping[str, Any]
 ) -> None:
     watched = Watched(caplog, workers=2)
     for at in (100, 101, 102):
-        watched.monitor.note(answer(REFUSED), at)
-    assert await watched.said(102)
+        watched.monitor.note(reply(REFUSED), at)
+    assert await watched.logged(102)
     caplog.clear()
     watched.monitor.note(decided, 103)
     assert caplog.messages == ["the workers of acme create orders again"]
     for at in (104, 105):
-        watched.monitor.note(answer(REFUSED), at)
+        watched.monitor.note(reply(REFUSED), at)
     watched.monitor.note(decided, 106)
 
-    assert await watched.said(108) == ""
+    assert await watched.logged(108) == ""
     assert caplog.messages == []
 
 
@@ -154,7 +154,7 @@ async def idle_fleet(redis: RedisServer, workers: int) -> AsyncIterator[Fleet]:
     """Open a feeder whose queue leads nowhere, beside so many workers."""
     ledger = Ledger(redis.url, account="acme")
 
-    async def feed(orders: list[dict[str, Any]], terms: dict[str, Any]) -> None:
+    async def feed(orders: list[str], terms: dict[str, Any]) -> None:
         del orders, terms
 
     async with AsyncExitStack() as stack:
@@ -184,8 +184,8 @@ async def test_feeder_counts_the_workers_at_its_redis(
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
 
-    told = {0: "no worker of acme is connected", 2: "2 workers of acme have answered nothing"}
-    assert told[workers] in caplog.messages[0]
+    expected = {0: "no worker of acme is connected", 2: "2 workers of acme have answered nothing"}
+    assert expected[workers] in caplog.messages[0]
 
 
 @pytest.mark.asyncio
@@ -237,10 +237,10 @@ async def test_bulk_reports_missing_or_failing_workers(
         bulk = await push(file, tmp_path / "run.db", nowhere, redis.url)
         try:
             assert bulk.stderr is not None
-            said = await asyncio.wait_for(line_with(bulk.stderr, words), 120)
+            logged = await asyncio.wait_for(line_with(bulk.stderr, words), 120)
         finally:
             if bulk.returncode is None:
                 bulk.kill()
             await bulk.wait()
 
-    assert re.search(words, said), said
+    assert re.search(words, logged), logged

@@ -53,13 +53,13 @@ async def test_task_of_any_broker_creates_an_order_once(
     tasks = [await create_order.kiq(india_order("INK-1")) for _ in range(3)]
     results = [await task.wait_result(timeout=60) for task in tasks]
     refused = await create_order.kiq(india_order("INK-2", shipment_details__weight=-1))
-    answer = (await refused.wait_result(timeout=60)).return_value
+    reply = (await refused.wait_result(timeout=60)).return_value
     await broker.shutdown()
 
     (waybill,) = {created(str(result.return_value)).waybill for result in results}
     assert sandbox.ledger() == {"INK-1": (waybill,)}
     with pytest.raises(InvalidRequestError, match="weight"):
-        created(str(answer))
+        created(str(reply))
     # One client for the worker's whole life, and closed at its end.
     (clickpost,) = opened
     with pytest.raises(Exception, match="closed"):
@@ -127,7 +127,7 @@ async def acknowledge(got: AckableMessage) -> None:
 
 
 @pytest.mark.asyncio
-async def test_dead_workers_message_is_anothers_though_no_new_ones_come(
+async def test_message_of_a_dead_worker_is_claimed_without_new_messages(
     server: RedisServer, one: Listening
 ) -> None:
     dead = OrderBroker(server.url, account="acme", idle=0.3)
@@ -141,7 +141,7 @@ async def test_dead_workers_message_is_anothers_though_no_new_ones_come(
 
 
 @pytest.mark.asyncio
-async def test_living_workers_message_stays_its_own_however_long_it_takes(
+async def test_message_of_a_live_worker_is_not_claimed_however_long_it_takes(
     server: RedisServer, one: Listening
 ) -> None:
     await one.broker.kick(message("slow"))
@@ -182,7 +182,7 @@ async def test_worker_that_was_blocked_does_not_claim_its_own_message(
 
 
 @pytest.mark.asyncio
-async def test_dead_workers_message_is_found_behind_many_that_are_under_way(
+async def test_message_of_a_dead_worker_is_found_behind_many_in_progress(
     server: RedisServer, one: Listening
 ) -> None:
     for number in range(120):
@@ -201,9 +201,7 @@ async def test_dead_workers_message_is_found_behind_many_that_are_under_way(
 
 @pytest.mark.fault("R06")
 @pytest.mark.asyncio
-async def test_r06_redis_that_may_not_be_written_for_a_while_is_waited_for(
-    server: RedisServer, one: Listening
-) -> None:
+async def test_r06_read_only_redis_is_waited_for(server: RedisServer, one: Listening) -> None:
     await one.broker.kick(message("an address"))
     got = await one.next()
     with server.client() as client:
@@ -277,7 +275,7 @@ async def test_listening_ends_though_redis_py_lost_the_only_cancellation(
     # As asyncio.wait_for does before Python 3.12, and taskiq cancels once.
     asked = asyncio.Event()
 
-    async def losing(_: object) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    async def losing() -> list[tuple[bytes, dict[bytes, bytes]]]:
         asked.set()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(3600)
@@ -429,7 +427,7 @@ async def test_consumers_of_dead_workers_are_deleted_and_those_with_messages_are
         await redis.xadd(QUEUE, {"data": "an address"})
         await redis.xreadgroup("workers", "busy", {QUEUE: ">"})
         await asyncio.sleep(0.1)
-        await one.broker._delete_dead_consumers(redis)
+        await one.broker._delete_dead_consumers()
         left = await redis.xinfo_consumers(QUEUE, "workers")
 
     assert [(consumer["name"], consumer["pending"]) for consumer in left] == [("busy", 1)]

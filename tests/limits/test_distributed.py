@@ -588,10 +588,10 @@ async def test_r04_emptied_redis_starts_without_a_burst(
 async def test_slots_of_an_emptied_redis_are_not_kept(
     at: PlayedRedis,
 ) -> None:
-    first = await at.grant(SPEC, SlotRequest(count_wanted=3))
+    first = await at.grant(LAW, SlotRequest(count_wanted=3))
     at.forget()
     again = await at.grant(
-        SPEC, SlotRequest(count_wanted=3, generation=first.generation, first=first.first, count=3)
+        LAW, SlotRequest(count_wanted=3, generation=first.generation, first=first.first, count=3)
     )
 
     assert (first.kept, again.kept) == (0, 0)
@@ -601,28 +601,28 @@ async def test_slots_of_an_emptied_redis_are_not_kept(
 @virtual_time
 async def test_slots_that_a_replica_does_not_know_are_void(at: PlayedRedis) -> None:
     old = at.client.hgetall(at.key)
-    first = await at.grant(SPEC, SlotRequest(count_wanted=1))
-    lost = await at.grant(SPEC, SlotRequest(count_wanted=3))
+    first = await at.grant(LAW, SlotRequest(count_wanted=1))
+    lost = await at.grant(LAW, SlotRequest(count_wanted=3))
     at.client.hset(at.key, mapping=old)
     again = await at.grant(
-        SPEC, SlotRequest(count_wanted=3, generation=lost.generation, first=lost.first, count=3)
+        LAW, SlotRequest(count_wanted=3, generation=lost.generation, first=lost.first, count=3)
     )
     earlier = await at.grant(
-        SPEC, SlotRequest(count_wanted=1, generation=first.generation, first=first.first, count=1)
+        LAW, SlotRequest(count_wanted=1, generation=first.generation, first=first.first, count=1)
     )
 
     assert (again.kept, earlier.kept) == (0, 0)
     assert again.generation == earlier.generation != lost.generation
     # They may have been used: the new ones come after them.
-    assert again.first == pytest.approx(lost.first + 3 * SPEC.interval)
+    assert again.first == pytest.approx(lost.first + 3 * LAW.interval)
 
 
 @virtual_time
 async def test_slots_up_to_the_last_one_that_redis_granted_are_kept(at: PlayedRedis) -> None:
-    granted = await at.grant(SPEC, SlotRequest(count_wanted=3))
-    await at.grant(SPEC, SlotRequest(count_wanted=1))
+    granted = await at.grant(LAW, SlotRequest(count_wanted=3))
+    await at.grant(LAW, SlotRequest(count_wanted=1))
     again = await at.grant(
-        SPEC,
+        LAW,
         SlotRequest(count_wanted=3, generation=granted.generation, first=granted.first, count=3),
     )
 
@@ -687,13 +687,13 @@ async def test_burst_that_was_used_is_not_granted_again_after_redis_was_gone(
 
 # --- what the script keeps ---------------------------------------------------------------------
 
-SPEC = RateSpec(interval=0.1, slack=0.5, lapse=0.1)
+LAW = RateSpec(interval=0.1, slack=0.5, lapse=0.1)
 
 
 @virtual_time
 async def test_script_keeps_the_later_end_of_two_pauses(at: PlayedRedis) -> None:
-    await at.grant(SPEC, SlotRequest(hold=10))
-    grant = await at.grant(SPEC, SlotRequest(hold=1))
+    await at.grant(LAW, SlotRequest(hold=10))
+    grant = await at.grant(LAW, SlotRequest(hold=1))
 
     assert grant.held == 10
 
@@ -702,16 +702,16 @@ async def test_script_keeps_the_later_end_of_two_pauses(at: PlayedRedis) -> None
 async def test_script_grants_slots_after_a_pause_without_a_burst(
     at: PlayedRedis,
 ) -> None:
-    grant = await at.grant(SPEC, SlotRequest(count_wanted=2))
-    await at.grant(SPEC, SlotRequest(hold=5))
+    grant = await at.grant(LAW, SlotRequest(count_wanted=2))
+    await at.grant(LAW, SlotRequest(hold=5))
     kept = await at.grant(
-        SPEC, SlotRequest(count_wanted=2, generation=grant.generation, first=grant.first, count=2)
+        LAW, SlotRequest(count_wanted=2, generation=grant.generation, first=grant.first, count=2)
     )
     assert (kept.kept, kept.first) == (0, 5)
 
     await anyio.sleep(7)
-    await at.grant(SPEC, SlotRequest(hold=1))
-    after = await at.grant(SPEC, SlotRequest(count_wanted=1, slack=SPEC.slack))
+    await at.grant(LAW, SlotRequest(hold=1))
+    after = await at.grant(LAW, SlotRequest(count_wanted=1, slack=LAW.slack))
     assert after.first == 8
 
 
@@ -720,9 +720,9 @@ async def test_script_keeps_the_rest_of_a_pause_when_its_clock_steps_back(
     at: PlayedRedis,
 ) -> None:
     at.ahead = 1000
-    await at.grant(SPEC, SlotRequest(hold=5))
+    await at.grant(LAW, SlotRequest(hold=5))
     at.ahead = 400
-    grant = await at.grant(SPEC, SlotRequest(count_wanted=1))
+    grant = await at.grant(LAW, SlotRequest(count_wanted=1))
 
     assert grant.held - grant.now == 5
     assert grant.first == grant.held

@@ -55,7 +55,7 @@ class PlayedRedis:
         return int(self.client.eval(_HEARTBEAT, 2, *words))
 
     async def grant(self, spec: RateSpec, request: SlotRequest) -> SlotGrant:
-        """Respond, fail or hang."""
+        """Answer, fail or hang."""
         self.asked += 1
         if self.hangs:
             await asyncio.sleep(3600)
