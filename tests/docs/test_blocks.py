@@ -32,6 +32,7 @@ from tests.helpers.redis_server import RedisServer, free_port
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 PACKAGES = frozenset({"postgresql", "redis-server"})  # what .ci/run installs
 PLACES = frozenset({"CLICKPOST_BASE_URL", "CLICKPOST_REDIS_URL"})  # the tests have their own
+VENV = ("python3 -m venv .venv", ". .venv/bin/activate")
 OWN = "python -m clickpost_async "
 PROGRAMS = (
     *(OWN, "python -m pytest", "python ", "clickpost "),
@@ -154,6 +155,8 @@ class Reader:
 
     def _type(self, command: str, wanted: str, where: str) -> None:
         """Run a command, or see that it would do what the page says."""
+        if command in VENV:
+            return  # the tests run in an environment of their own
         if command.startswith("pip install "):
             extras = re.search(r"'(?:clickpost_async|\.)\[([\w,]+)\]'$", command)
             assert extras is not None, where
