@@ -128,11 +128,12 @@ async def _push(
 
 def _summarise(job: Job, run: Run, rows: SourceRows | None) -> None:
     """Print the counts of the file's rows and of the run's orders."""
-    job.tables.print_failures(has_input=rows is not None)
+    is_complete = not (run.report.stopped or run.report.halted)
+    job.tables.print_failures(has_input=rows is not None, is_complete=is_complete)
     if rows is not None:
         print_message(rows.counts)
     _print_report(run.report)
-    if run.report.stopped or run.report.halted:
+    if not is_complete:
         again = "run the same command again to go on"
         print_message(again if job.journal else "there is no journal to go on from: give --journal")
     elif run.report.unknown or run.report.pending:
@@ -147,21 +148,22 @@ def _summarise(job: Job, run: Run, rows: SourceRows | None) -> None:
 def _print_report(report: Report) -> None:
     """Print the counts of a run: as a table on a terminal, else one a line."""
     first, *others = report.lines()
+    counts = [line.split(" ", 1) for line in others if line[0].isdecimal()]
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    table = Table(title=first, title_justify="left", show_header=False)
-    table.add_column("count", justify="right")
-    table.add_column("what")
-    if not console.is_terminal:
-        print_message(first)
-    for position, line in enumerate(others, 1):
-        number, _, what = line.partition(" ")
-        count = f"{int(number):,}" if number.isdecimal() else ""
-        if console.is_terminal:
-            table.add_row(count, what if count else line, end_section=position == _OUTCOMES)
-        else:
-            print_message(f"{count:>9} {what}" if count else line)
     if console.is_terminal:
+        table = Table(title=first, title_justify="left", show_header=False)
+        table.add_column("count", justify="right")
+        table.add_column("what")
+        for position, (number, what) in enumerate(counts, 1):
+            table.add_row(f"{int(number):,}", what, end_section=position == _OUTCOMES)
         console.print(table)
+    else:
+        print_message(first)
+        for number, what in counts:
+            print_message(f"{int(number):>9,} {what}")
+    for line in others:
+        if not line[0].isdecimal():
+            print_message(line)
 
 
 def _code(run: Run) -> int:

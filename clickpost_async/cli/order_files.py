@@ -257,8 +257,13 @@ class OutcomeTables:
         if len(self._failures[state]) < _MAX_SHOWN:
             self._failures[state].append(f"{state}: {_describe(outcome)}")
 
-    def print_failures(self, *, has_input: bool) -> None:
-        """Print the first orders without a waybill and why, and the file that lists all."""
+    def print_failures(self, *, has_input: bool, is_complete: bool) -> None:
+        """Print the first orders without a waybill and why, and the file that lists all.
+
+        Pending orders of a run that ended early are not listed: most were not sent yet.
+        """
+        if not is_complete:
+            del self._failures["pending"]
         for state, lines in self._failures.items():
             for line in lines:
                 print_message(line)
