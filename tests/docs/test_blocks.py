@@ -27,6 +27,7 @@ from clickpost_async.sandbox import Sandbox
 from tests.docs.pages import FIRST, PAGES, ROOT, RUN, SHOWN, Block, blocks, prints
 from tests.helpers.command_line import run_command_line
 from tests.helpers.postgres_server import PostgresServer
+from tests.helpers.programs import program
 from tests.helpers.redis_server import RedisServer, free_port
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -238,7 +239,8 @@ class Reader:
 
     def _see_ready(self, command: str) -> None:
         """Start a server on a free port, and stop it when it says that it is there."""
-        words = [*shlex.split(command), "--port", str(free_port())]
+        _, *options = shlex.split(command)
+        words = [program("redis-server"), *options, "--port", str(free_port())]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             ready = any("Ready to accept connections" in line for line in process.stdout)
