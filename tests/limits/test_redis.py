@@ -465,14 +465,12 @@ def test_r08_r09_c03_a_fleet_whose_clocks_differ_keeps_one_rate_and_takes_turns(
     fleet = Fleet(server.url, RATE, [985, 5, 5, 5], seconds=3)
     fleet.start()
     leavings = fleet.leavings()
-    with server.client() as client:
-        asked = client.info("commandstats")["cmdstat_evalsha"]["calls"]
 
     counts = [sum(one.who == who for one in leavings) for who in range(4)]
     assert excess(leavings, RATE) <= 0.01
-    # Exact turns are shown in virtual time; here the machine's load has a say too.
+    # Exact turns, and how often Redis is asked, are shown in virtual time: on a busy machine
+    # processes are late, and slots lapse.
     assert max(counts) <= 5 * min(counts)
-    assert asked <= len(leavings)
 
 
 @pytest.mark.fault("R01")
