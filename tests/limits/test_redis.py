@@ -206,6 +206,7 @@ async def test_event_loops_at_the_same_time_share_the_rate(
     assert caplog.records == []
 
 
+@pytest.mark.usefixtures("patient")
 def test_forked_process_shares_the_rate_and_leaves_the_parents_connection_alone(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -464,14 +465,12 @@ def test_r08_r09_c03_fleet_with_differing_clocks_keeps_one_fair_rate(
     fleet = Fleet(server.url, RATE, [985, 5, 5, 5], seconds=3)
     fleet.start()
     leavings = fleet.leavings()
-    with server.client() as client:
-        asked = client.info("commandstats")["cmdstat_evalsha"]["calls"]
 
     counts = [sum(one.who == who for one in leavings) for who in range(4)]
     assert excess(leavings, RATE) <= 0.01
-    # Exact turns are shown in virtual time; here the machine's load has a say too.
+    # Exact turns, and how often Redis is asked, are shown in virtual time: on a busy machine
+    # processes are late, and slots lapse.
     assert max(counts) <= 5 * min(counts)
-    assert asked <= len(leavings)
 
 
 @pytest.mark.fault("R01")
