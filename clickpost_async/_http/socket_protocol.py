@@ -43,22 +43,42 @@ class SocketProtocol(asyncio.Protocol):
         host: str,
         port: int,
         timeout: float | None,  # noqa: ASYNC109 - httpcore's interface
-        context: ssl.SSLContext | None = None,
     ) -> None:
-        """Connect within `timeout` seconds, with TLS if there is a context."""
+        """Connect within `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
                 connected = await connect(self._loop, host, port)
-                await self._loop.create_connection(
-                    lambda: self,
-                    sock=connected,
-                    ssl=context,
-                    server_hostname=None if context is None else host,
-                )
+                await self._loop.create_connection(lambda: self, sock=connected)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(str(error)) from error
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
+
+    async def secure(
+        self,
+        context: ssl.SSLContext,
+        host: str | None,
+        timeout: float | None,  # noqa: ASYNC109 - httpcore's interface
+    ) -> None:
+        """Switch to TLS within `timeout` seconds; close the connection if that fails."""
+        if self._ended or self._failure is not None:  # the handshake would not end
+            self._transport.abort()
+            raise httpcore.ConnectError(str(self._failure or "")) from self._failure
+        try:
+            async with asyncio.timeout(timeout):
+                secured = await self._loop.start_tls(
+                    self._transport, self, context, server_hostname=host
+                )
+        except BaseException as error:
+            self._transport.abort()
+            if isinstance(error, TimeoutError):
+                raise httpcore.ConnectTimeout(str(error)) from error
+            if isinstance(error, OSError):
+                raise httpcore.ConnectError(str(error)) from error
+            raise
+        if secured is None or self._failure is not None:  # lost, or closed on this side
+            raise httpcore.ConnectError(str(self._failure or "")) from self._failure
+        self._transport = secured
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not checked with isinstance: uvloop's transports only look like asyncio's.
