@@ -216,12 +216,12 @@ class AsyncioStream(SocketProtocol, httpcore.AsyncNetworkStream):
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - as that of `connect`
     ) -> httpcore.AsyncNetworkStream:
-        """Switch to TLS."""
+        """Switch to TLS; the timeout is that of `connect`, which counts from its start."""
         if self._received:  # it would be taken for a response that TLS has protected
             self._abort()
-        await self.secure(ssl_context, server_hostname, timeout)
+        await self.secure(ssl_context, server_hostname)
         return self
 
     def get_extra_info(self, info: str) -> Any:

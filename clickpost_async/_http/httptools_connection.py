@@ -73,7 +73,7 @@ class HTTPToolsConnection(SocketProtocol):
             base = self._base
             await self.connect(base.host, base.port, limits.connect)
             if self._tls_context is not None:
-                await self.secure(self._tls_context, base.host, limits.connect)
+                await self.secure(self._tls_context, base.host)
         self._raise_if_lost()
         data = self._serialize(request)
         self._reader = reader

@@ -32,6 +32,7 @@ class SocketProtocol(asyncio.Protocol):
         self._ended = False
         self._failure: BaseException | None = None
         self._congested = False
+        self._open_by: float | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._deadline = math.inf
         self._timeout_error: type[Exception] = TimeoutError
@@ -44,9 +45,10 @@ class SocketProtocol(asyncio.Protocol):
         port: int,
         timeout: float | None,  # noqa: ASYNC109 - httpcore's interface
     ) -> None:
-        """Connect within `timeout` seconds."""
+        """Connect within `timeout` seconds, which include a TLS handshake that may follow."""
+        self._open_by = None if timeout is None else self._loop.time() + timeout
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout_at(self._open_by):
                 connected = await connect(self._loop, host, port)
                 await self._loop.create_connection(lambda: self, sock=connected)
         except TimeoutError as error:
@@ -54,18 +56,13 @@ class SocketProtocol(asyncio.Protocol):
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
 
-    async def secure(
-        self,
-        context: ssl.SSLContext,
-        host: str | None,
-        timeout: float | None,  # noqa: ASYNC109 - httpcore's interface
-    ) -> None:
-        """Switch to TLS within `timeout` seconds; close the connection if that fails."""
+    async def secure(self, context: ssl.SSLContext, host: str | None) -> None:
+        """Switch to TLS within the time that is left; close the connection if that fails."""
         if self._ended or self._failure is not None:  # the handshake would not end
             self._transport.abort()
             raise httpcore.ConnectError(str(self._failure or "")) from self._failure
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout_at(self._open_by):
                 secured = await self._loop.start_tls(
                     self._transport, self, context, server_hostname=host
                 )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpcore
 import pytest
 import trustme
 from anyio.abc import ByteStream, SocketAttribute
@@ -31,6 +32,7 @@ from clickpost_async import (
 )
 from clickpost_async._download.downloader import Downloader
 from clickpost_async._http import happy_eyeballs
+from clickpost_async._http.httpcore_stream import AsyncioStream, TrackingBackend
 from clickpost_async.endpoints.labels import LABEL
 from clickpost_async.structures import ResponseModel
 from tests.helpers.event_loops import EVERY_LOOP
@@ -276,6 +278,33 @@ async def test_event_loop_closed_in_handshakes_leaves_no_descriptor(transport: A
         grown, are_pending = out.split()
         assert (int(grown) <= 0, are_pending) == (True, b"True"), out
         assert server.connected == 11
+
+
+def test_connect_timeout_includes_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Loop(asyncio.SelectorEventLoop):
+        elapsed = 0.0
+
+        def time(self) -> float:
+            return super().time() + self.elapsed
+
+    loop = Loop()
+    addresses = happy_eyeballs._addresses
+
+    async def for_an_hour(*arguments: Any) -> Any:
+        loop.elapsed = 3599.9
+        return await addresses(*arguments)
+
+    async def test() -> None:
+        async with serving(Server()) as server:
+            stream = AsyncioStream(TrackingBackend(), loop)
+            await stream.connect("127.0.0.1", server.port, 3600)
+            with anyio.fail_after(60), pytest.raises(httpcore.ConnectTimeout):
+                await stream.start_tls(ssl.create_default_context(), "127.0.0.1", 3600)
+            await until(lambda: not server.open)
+
+    monkeypatch.setattr(happy_eyeballs, "_addresses", for_an_hour)
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(test())
 
 
 @pytest.mark.parametrize("is_reset", [False, True])
