@@ -16,7 +16,9 @@ def restore(prefixes: tuple[str, ...]) -> None:
         except OSError:
             # Packed without its source: the commands are listed without help.
             continue
-        _restore(module, ast.parse(source))
+        # Not ast.parse, which from Python 3.14 strips docstrings too where the interpreter does.
+        tree = compile(source, str(module.__file__), "exec", ast.PyCF_ONLY_AST, optimize=0)
+        _restore(module, tree)
 
 
 def _loaded(prefixes: tuple[str, ...]) -> Iterable[ModuleType]:

@@ -150,6 +150,8 @@ async def serving(talk: Talk = well, *, port: int = 0) -> AsyncIterator[Server]:
         yield server
     finally:
         listener.close()
+        for _ in range(10):  # until a connection accepted just now is in the hands of `connected`
+            await asyncio.sleep(0)
         server.hang_up()
         await until(lambda: not server.open)
 
