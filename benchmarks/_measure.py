@@ -122,16 +122,20 @@ def server_cores(pid: int) -> None:
 
 
 class Watch:
-    """Sees for how long an event loop does not come round; `longest` is never too low."""
+    """Measures the CPU time for which an event loop does not come round; never too low.
+
+    Wall time would count what other processes do meanwhile. The loop's thread waits for the network
+    in its selector only, which is no block.
+    """
 
     def __init__(self) -> None:
         self.longest = 0.0
         self._loop = asyncio.get_running_loop()
-        self._seen = self._loop.time()
+        self._seen = time.thread_time()
         self._timer = self._loop.call_later(_TICK, self._look)
 
     def _look(self) -> None:
-        now = self._loop.time()
+        now = time.thread_time()
         self.longest = max(self.longest, now - self._seen)
         self._seen = now
         self._timer = self._loop.call_later(_TICK, self._look)
@@ -139,7 +143,7 @@ class Watch:
     def stop(self) -> None:
         """Look no longer."""
         self._timer.cancel()
-        self.longest = max(self.longest, self._loop.time() - self._seen)
+        self.longest = max(self.longest, time.thread_time() - self._seen)
 
 
 # --- where it was measured ------------------------------------------------------------------------

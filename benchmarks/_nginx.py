@@ -1,4 +1,4 @@
-"""A real web server that answers every create at once with the same bytes."""
+"""A real web server that responds to every create at once with the same bytes, also over TLS."""
 
 import os
 import re
@@ -39,6 +39,9 @@ http {{
     scgi_temp_path {home}/scgi;
     server {{
         listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{tls_port} ssl backlog=4096;
+        ssl_certificate {home}/certificate.pem;
+        ssl_certificate_key {home}/key.pem;
         location = /api{path} {{ return 200 '{answer}'; }}
         location = /status {{ stub_status; }}
     }}
@@ -48,23 +51,26 @@ http {{
 
 @frozen(kw_only=True)
 class Nginx:
-    """Where it is."""
+    """Where it is, and the certificate of the authority that `tls_url` is signed by."""
 
     url: str
+    tls_url: str
     status: str
+    authority: str
 
 
 @contextmanager
 def nginx() -> Generator[Nginx]:
     """Run nginx on a free port, on another core than the client's; it ends with the block."""
     program = _program()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port, tls_port = _free_port(), _free_port()
     with tempfile.TemporaryDirectory() as home:
+        authority = _write_certificates(Path(home))
         configuration = Path(home) / "nginx.conf"
         configuration.write_text(
-            _CONFIGURATION.format(home=home, port=port, path=PATH, answer=ANSWERED.decode())
+            _CONFIGURATION.format(
+                home=home, port=port, tls_port=tls_port, path=PATH, answer=ANSWERED.decode()
+            )
         )
         command = [program, "-p", home, "-c", str(configuration), "-e", f"{home}/error.log"]
         with subprocess.Popen(command) as process:
@@ -72,9 +78,35 @@ def nginx() -> Generator[Nginx]:
                 server_cores(process.pid)
                 base = f"http://127.0.0.1:{port}"
                 _wait_for(f"{base}/status", process)
-                yield Nginx(url=f"{base}/api", status=f"{base}/status")
+                yield Nginx(
+                    url=f"{base}/api",
+                    tls_url=f"https://127.0.0.1:{tls_port}/api",
+                    status=f"{base}/status",
+                    authority=authority,
+                )
             finally:
                 process.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _write_certificates(home: Path) -> str:
+    """Write the server's certificate and key; return the path of the authority's certificate."""
+    try:
+        import trustme
+    except ModuleNotFoundError:
+        raise MissingError("trustme is missing: pip install trustme") from None
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    for place, blob in enumerate(issued.cert_chain_pems):
+        blob.write_to_path(str(home / "certificate.pem"), append=bool(place))
+    issued.private_key_pem.write_to_path(str(home / "key.pem"))
+    authority.cert_pem.write_to_path(str(home / "authority.pem"))
+    return str(home / "authority.pem")
 
 
 def _program() -> str:

@@ -2,13 +2,25 @@
 
 from pathlib import Path
 
-from benchmarks import _targets, bulk, codec, fleet_rate, gather, imports, limited, limiters, where
+from benchmarks import (
+    _targets,
+    bulk,
+    codec,
+    fleet_rate,
+    gather,
+    imports,
+    limited,
+    limiters,
+    single,
+    where,
+)
 from benchmarks._child import ROOT
 from benchmarks._figures import Figures, Part
 from benchmarks._tables import Column, put, table
 
 COLUMNS = {
     "gather": gather.COLUMNS,
+    "single": single.COLUMNS,
     "where": where.COLUMNS,
     "codec": codec.COLUMNS,
     "limiters": limiters.COLUMNS,
@@ -20,7 +32,10 @@ COLUMNS = {
 # The last is a script of its own, which prints its table.
 PARTS = (*COLUMNS, "web")
 
-_FIRST = (gather.PLAIN, gather.FAST, gather.OBVIOUS, gather.OBVIOUS_2, gather.SCRIPT)
+_FIRST = (
+    *(gather.PLAIN, gather.FAST, gather.FAST_UVLOOP, gather.OBVIOUS, gather.OBVIOUS_2),
+    *(gather.SCRIPT, gather.SCRIPT_UVLOOP),
+)
 _FIRST_COLUMNS = (
     Column("CPU µs/order", "cpu_us"),
     Column("orders/s", "per_second"),

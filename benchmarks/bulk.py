@@ -12,6 +12,7 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks._child import call
 from benchmarks._measure import Case, Row, cpu, interleaved, memory
@@ -30,9 +31,10 @@ COLUMNS = (
     Column("again: all known s", "whole", 1),
 )
 
-LIBRARIES = ("httpcore", "httpx")
+LIBRARIES = ("httpcore", "httptools", "httpx", "orjson")
 
 FREE = "as fast as it goes"
+FREE_FAST = "as fast as it goes, [fast]"
 
 _ACCOUNT = Sandbox()
 _ROW = {
@@ -77,19 +79,20 @@ _UNDER_WAY = 0.01
 
 def measure(*, quick: bool) -> Sequence[Row]:
     """Push as fast as it goes, and at 100 calls a second; without a journal and with one."""
-    paces = ((500, None), (200, 100)) if quick else ((100_000, None), (3_000, 100))
+    many, some, few = (500, 500, 200) if quick else (100_000, 30_000, 3_000)
+    runs = (
+        (many, FREE, None, None),
+        (some, FREE_FAST, None, "httptools"),
+        (few, "100/s", 100, None),
+    )
     cases = [
         Case(
-            labels={
-                "orders": orders,
-                "pace": f"{rate}/s" if rate else FREE,
-                "journal": "yes" if journal else "no",
-            },
-            told={"orders": orders, "rate": rate, "journal": journal},
+            labels={"orders": orders, "pace": pace, "journal": "yes" if journal else "no"},
+            told={"orders": orders, "rate": rate, "journal": journal, "transport": transport},
             rounds=1,
             timeout=900,
         )
-        for orders, rate in paces
+        for orders, pace, rate, transport in runs
         for journal in (False, True)
     ]
     return interleaved(cases, _pushed)
@@ -124,22 +127,23 @@ def _write(path: Path, orders: int) -> None:
 
 
 def push(
-    url: str, folder: str, orders: int, *, rate: float | None, journal: bool
+    url: str, folder: str, orders: int, *, rate: float | None, journal: bool, transport: Any
 ) -> Mapping[str, float]:
     """Run the file once."""
+    # A small burst: otherwise a short run is over before the pace shows.
+    limiter = NoRateLimit() if rate is None else TokenBucket(rate, max(1.0, rate / 10))
+    client = _client(url, limiter, transport)
     book = Path(folder) / "run.db" if journal else None
-    found = asyncio.run(_push(url, Path(folder) / "orders.csv", book, orders, rate))
+    found = asyncio.run(_push(client, Path(folder) / "orders.csv", book, orders))
     return {**found, "journal_mb": book.stat().st_size / 1e6 if book else 0.0}
 
 
 async def _push(
-    url: str, file: Path, journal: Path | None, orders: int, rate: float | None
+    client: ClickPost, file: Path, journal: Path | None, orders: int
 ) -> Mapping[str, float]:
-    # A small burst: otherwise a short run is over before the pace shows.
-    limiter = NoRateLimit() if rate is None else TokenBucket(rate, max(1.0, rate / 10))
     under_way = max(1, int(orders * _UNDER_WAY))
     early = 0
-    async with _client(url, limiter) as clickpost:
+    async with client as clickpost:
         began, spent = time.perf_counter(), cpu()
         async with create(clickpost, read_orders(file), journal=journal) as run:
             async for _ in run:
@@ -172,5 +176,7 @@ async def _push_again(url: str, folder: Path) -> Mapping[str, float]:
     return {"first": first, "whole": whole}
 
 
-def _client(url: str, limiter: TokenBucket | NoRateLimit) -> ClickPost:
-    return ClickPost(_ACCOUNT.username, _ACCOUNT.api_key, base_url=url, limiter=limiter)
+def _client(url: str, limiter: TokenBucket | NoRateLimit, transport: Any = None) -> ClickPost:
+    return ClickPost(
+        _ACCOUNT.username, _ACCOUNT.api_key, base_url=url, limiter=limiter, transport=transport
+    )

@@ -1,4 +1,4 @@
-"""An order to bytes, and bytes to an answer: this library, by hand, and what others make of it."""
+"""Orders to bytes, bytes to responses, mappings to orders: this library, by hand, and others."""
 
 import itertools
 import json
@@ -13,9 +13,14 @@ from benchmarks._tables import Column
 
 PLAIN = "clickpost_async"
 FAST = "clickpost_async[orjson]"
+FULL = "clickpost_async[orjson], 171 fields set"
 BY_HAND = "by hand, orjson"
 
-COLUMNS = (Column("order → bytes µs", "out_us", 2), Column("bytes → answer µs", "in_us", 2))
+COLUMNS = (
+    Column("order → bytes µs", "out_us", 2),
+    Column("bytes → response µs", "in_us", 2),
+    Column("mapping → order µs", "structure_us", 1),
+)
 
 LIBRARIES = ("attrs", "cattrs", "msgspec", "orjson", "pydantic")
 
@@ -24,12 +29,13 @@ _ORDERS = 2_000
 
 
 class Codec(NamedTuple):
-    """How an order is read before, how it is written, and how an answer is read."""
+    """How an order is read and written, and how a response is read; makes mappings of orders."""
 
     read: Callable[[dict[str, Any]], Any]
     write: Callable[[Any], bytes]
     answer: Callable[[bytes], Any]
     waybill: Callable[[Any], str]
+    mapping: Callable[[str], dict[str, Any]] = mapping
 
 
 def ours() -> Codec:
@@ -50,9 +56,46 @@ def ours() -> Codec:
     return Codec(
         read=lambda order: structure(order, IndiaOrder),
         write=write,
-        answer=lambda body: decode(endpoint, APIResponse(http_status=200, body=body)),
+        answer=lambda body: decode(endpoint, APIResponse(200, body)),
         waybill=lambda answer: answer.waybill,
     )
+
+
+def ours_full() -> Codec:
+    """Return the same for orders with as many fields as can be set to anything."""
+    from clickpost_async import InvalidRequestError, structure
+    from clickpost_async.structures import IndiaOrder
+    from clickpost_async.structures._schema import specs
+
+    given = mapping("full")
+    order = structure(given, IndiaOrder)
+    shipment = given["shipment_details"]
+    parts = [(given[name], getattr(order, name)) for name in given]
+    parts += zip(shipment["items"], order.shipment_details.items, strict=True)
+    for part, known in parts:
+        for spec in specs(type(known)):
+            for value in (*("x1", True, 1), None):
+                if spec.wire in part:
+                    break
+                part[spec.wire] = value
+                try:
+                    is_valid = not structure(given, IndiaOrder).warnings
+                except InvalidRequestError:
+                    is_valid = False
+                if value is None or not is_valid:
+                    del part[spec.wire]
+
+    def full(reference: str) -> dict[str, Any]:
+        numbered = {**shipment, "reference_number": reference}
+        return {**given, "shipment_details": numbered}
+
+    assert _fields(given) == 171, _fields(given)
+    return ours()._replace(mapping=full)
+
+
+def _fields(value: Any) -> int:
+    members = value.values() if isinstance(value, dict) else value
+    return sum(_fields(each) for each in members) if isinstance(value, dict | list) else 1
 
 
 def by_hand() -> Codec:
@@ -199,6 +242,7 @@ def _waybill(answer: Any) -> str:
 _CODECS: Mapping[str, tuple[str, Sequence[str]]] = {
     PLAIN: ("ours", []),
     FAST: ("ours", []),
+    FULL: ("ours_full", []),
     BY_HAND: ("by_hand", []),
     "cattrs as it comes, orjson": ("cattrs", ["orjson"]),
     "cattrs as it comes, json": ("cattrs", ["json"]),
@@ -213,7 +257,7 @@ def measure(*, quick: bool) -> Sequence[Row]:
         Case(
             labels={"with": name},
             told={"function": function, "given": given, "times": 200 if quick else 50_000},
-            needs=["orjson"] if name == FAST else [],
+            needs=["orjson"] if name in (FAST, FULL) else [],
             without=["orjson"] if name == PLAIN else [],
             rounds=1 if quick else 5,
             timeout=60,
@@ -227,14 +271,16 @@ def once(function: str, given: Sequence[str], times: int) -> Mapping[str, float]
     """Write and read so many times, having done so before."""
     client_core()
     codec: Codec = getattr(sys.modules[__name__], function)(*given)
-    orders = [codec.read(mapping(f"codec-{number}")) for number in range(_ORDERS)]
-    assert json.loads(codec.write(orders[7])) == mapping("codec-7")
+    mappings = [codec.mapping(f"codec-{number}") for number in range(_ORDERS)]
+    orders = [codec.read(each) for each in mappings]
+    assert json.loads(codec.write(orders[7])) == mappings[7]
     assert codec.waybill(codec.answer(ANSWERED)) == WAYBILL
-    # The same text, but never the same bytes: nobody shall know it again.
+    # The same text, but never the same bytes, so that no result can be remembered.
     answers = [json.dumps({**ANSWER, "order_id": n}).encode() for n in range(_ORDERS)]
     return {
         "out_us": _timed(codec.write, orders, times),
         "in_us": _timed(codec.answer, answers, times),
+        "structure_us": _timed(codec.read, mappings, max(1, times // 5)),
     }
 
 

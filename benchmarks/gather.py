@@ -3,10 +3,12 @@
 import asyncio
 import gc
 import importlib
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
 from attrs import frozen
 
 from benchmarks._measure import Case, Row, Watch, client_core, cpu, interleaved, memory
@@ -22,6 +24,9 @@ OBVIOUS = "httpx + cattrs + tenacity + aiolimiter"
 OBVIOUS_2 = "httpx2 + cattrs + tenacity + aiolimiter"
 SCRIPT = "a script: aiohttp + msgspec"
 SCRIPT_UVLOOP = "a script: aiohttp + msgspec, on uvloop"
+PLAIN_TLS = "clickpost_async, over TLS"
+FAST_TLS = "clickpost_async[fast], over TLS"
+SCRIPT_TLS = "a script: aiohttp + msgspec, over TLS"
 
 COLUMNS = (
     Column("CPU µs/order", "cpu_us"),
@@ -43,32 +48,38 @@ _WARM = 200
 
 @frozen(kw_only=True)
 class Client:
-    """A way to create orders; `rounds` says how often at which size, 3 times unless told."""
+    """A way to create orders; `rounds` is how often it is measured at which size, by default 3."""
 
     module: str
     settings: Mapping[str, Any] = {}
     uvloop: bool = False
+    tls: bool = False
     needs: Sequence[str] = ()
     without: Sequence[str] = ()
     rounds: Mapping[int, int] = {}
 
 
-_NOT_50_000 = {50_000: 0}
 _ONLY_10_000 = {1_000: 0, 50_000: 0}
 _ONCE_10_000 = {1_000: 0, 10_000: 1, 50_000: 0}
 _ONCE_1_000 = {500: 0, 1_000: 1, 10_000: 0, 50_000: 0}
 _ONCE_50_000 = {50_000: 1}
+_NOT_50_000 = {50_000: 0}
+
+_HTTPTOOLS: Mapping[str, Any] = {"transport": "httptools"}
 
 CLIENTS: Mapping[str, Client] = {
     PLAIN: Client(module="ours", without=["orjson"]),
-    "clickpost_async[orjson]": Client(module="ours", needs=["orjson"], rounds=_NOT_50_000),
+    "clickpost_async[orjson]": Client(module="ours", needs=["orjson"], rounds=_ONLY_10_000),
     "clickpost_async[fast], without orjson": Client(
-        module="ours", settings={"transport": "httptools"}, without=["orjson"], rounds=_NOT_50_000
+        module="ours", settings=_HTTPTOOLS, without=["orjson"], rounds=_ONLY_10_000
     ),
-    FAST: Client(module="ours", settings={"transport": "httptools"}, needs=["orjson"]),
+    FAST: Client(module="ours", settings=_HTTPTOOLS, needs=["orjson"]),
+    "clickpost_async[fast], plain mappings": Client(
+        module="ours_plain", settings=_HTTPTOOLS, needs=["orjson"], rounds=_ONLY_10_000
+    ),
     FAST_UVLOOP: Client(
         module="ours",
-        settings={"transport": "httptools"},
+        settings=_HTTPTOOLS,
         needs=["orjson", "uvloop"],
         uvloop=True,
         rounds=_NOT_50_000,
@@ -76,8 +87,12 @@ CLIENTS: Mapping[str, Client] = {
     "clickpost_async, no rate given": Client(
         module="ours", settings={"paced": False}, without=["orjson"], rounds=_ONLY_10_000
     ),
+    PLAIN_TLS: Client(module="ours", without=["orjson"], tls=True, rounds=_ONLY_10_000),
+    FAST_TLS: Client(
+        module="ours", settings=_HTTPTOOLS, needs=["orjson"], tls=True, rounds=_ONLY_10_000
+    ),
     OBVIOUS: Client(module="put_together", rounds=_ONCE_50_000),
-    OBVIOUS_2: Client(module="put_together", settings={"library": "httpx2"}, rounds=_ONCE_50_000),
+    OBVIOUS_2: Client(module="put_together", settings={"library": "httpx2"}, rounds=_NOT_50_000),
     "httpx on httpx-aiohttp + cattrs + tenacity + aiolimiter": Client(
         module="put_together",
         settings={"over_aiohttp": True, "max_concurrency": 100},
@@ -88,6 +103,7 @@ CLIENTS: Mapping[str, Client] = {
     ),
     SCRIPT: Client(module="script"),
     SCRIPT_UVLOOP: Client(module="script", needs=["uvloop"], uvloop=True, rounds=_NOT_50_000),
+    SCRIPT_TLS: Client(module="script", tls=True, rounds=_ONLY_10_000),
 }
 
 
@@ -100,6 +116,7 @@ def measure(*, quick: bool) -> Sequence[Row]:
                 "module": client.module,
                 "settings": client.settings,
                 "uvloop": client.uvloop,
+                "tls": client.tls,
                 "size": size,
             },
             needs=client.needs,
@@ -112,21 +129,29 @@ def measure(*, quick: bool) -> Sequence[Row]:
     with nginx() as server:
         return interleaved(
             [case for case in cases if case.rounds],
-            lambda case: case.call("gather:once", url=server.url, status=server.status),
+            lambda case: case.call("gather:once", server=attrs.asdict(server)),
         )
 
 
 def once(
-    *, module: str, settings: Mapping[str, Any], uvloop: bool, size: int, url: str, status: str
+    *,
+    module: str,
+    settings: Mapping[str, Any],
+    uvloop: bool,
+    tls: bool,
+    size: int,
+    server: Mapping[str, str],
 ) -> Mapping[str, float]:
     """Create so many orders with a client that has its code warm and no connections."""
+    url = server["tls_url" if tls else "url"]
+    os.environ["SSL_CERT_FILE"] = server["authority"]
     client = warm(module, settings, url)
     orders = read(client, size)
-    before = accepted(status)
+    before = accepted(server["status"])
     with asyncio.Runner(loop_factory=_new_uvloop if uvloop else None) as runner:
         found = runner.run(_created(client, url, orders, settings))
-    # The last one is this question.
-    found["connections"] = accepted(status) - before - 1
+    # The last one is that of this request.
+    found["connections"] = accepted(server["status"]) - before - 1
     found["peak_mb"] = memory("VmHWM") / 1e6
     return found
 

@@ -119,18 +119,21 @@ async def _once(
         await take()
         left.append(time.monotonic())
 
-    start, spent = time.monotonic(), cpu()
+    spent = cpu()
     crowd = [asyncio.ensure_future(come()) for _ in range(waiting)]
+    # All come in the next turn of the event loop, which is blocked meanwhile.
+    await asyncio.sleep(0)
+    came, early = time.monotonic(), len(left)
     await asyncio.wait(crowd, timeout=seconds)
     spent = cpu() - spent
-    lasted = (left[-1] if len(left) == waiting else time.monotonic()) - start
+    lasted = (left[-1] if len(left) == waiting else time.monotonic()) - came
     for one in crowd:
         one.cancel()
     await asyncio.gather(*crowd, return_exceptions=True)
     return {
         "over": over(left, _RATE, burst),
         "fullest_second": fullest(left, 1.0),
-        "used_percent": len(left) / (burst + _RATE * lasted) * 100,
+        "used_percent": (len(left) - early) / (_RATE * lasted) * 100,
         "free_us": free_us,
         "queue_us": spent / len(left) * 1e6,
     }

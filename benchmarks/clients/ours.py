@@ -18,7 +18,7 @@ def read(order: dict[str, Any]) -> IndiaOrder:
 
 
 async def create_all(
-    url: str, orders: Sequence[IndiaOrder], *, paced: bool = True, **settings: Any
+    url: str, orders: Sequence[Any], *, paced: bool = True, **settings: Any
 ) -> Sequence[CreatedOrder]:
     """Create all orders at once; with `paced=False` the rate is left to be learned."""
     if paced:

@@ -82,6 +82,11 @@ def _wire_writer(kind: type) -> Callable[[Any], Any]:
     return _wire_converter().get_unstructure_hook(kind)
 
 
+@cache
+def _reader(kind: type) -> Callable[[Any, Any], Any]:
+    return _converter().get_structure_hook(kind)
+
+
 def prepare() -> None:
     """Build the converters ahead of the first call, which would be slowed down otherwise."""
     _converter()
@@ -137,8 +142,9 @@ def reference_number_of(data: object) -> str | None:
 
 def structure_response(data: object, kind: type[A], reply: ResponseInfo) -> A | None:
     """Make a response object of a body; `None` if the body is no object."""
+    cls: type = kind
     try:
-        response = _converter().structure(data, kind)
+        response: A = _reader(cls)(data, kind)
     except StructureError:
         return None
     # Mutating a frozen instance is safe here: it has not been shared yet, and evolve() would copy.

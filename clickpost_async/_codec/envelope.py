@@ -44,9 +44,7 @@ def meta_status_of(body: Any) -> MetaStatus | None:
 
 
 def _status(value: Any) -> int | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
+    if type(value) is int:
         return value if 0 <= value <= 9999 else None
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 4:
         return int(value)
@@ -65,7 +63,8 @@ _MOST_PARTS = 200
 
 def _single_line(message: Any) -> str:
     """Return a message as one line, whatever JSON type it has."""
-    return " ".join(_flatten_message(message)[:_LONGEST_MESSAGE].split())
+    text = _as_sentences(message) if type(message) is str else _flatten_message(message)
+    return " ".join(text[:_LONGEST_MESSAGE].split())
 
 
 def _flatten_message(message: Any, depth: int = 0) -> str:

@@ -215,28 +215,24 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(member)
 
 
+def _declared(kind: Any) -> Iterator[FieldSpec]:
+    """Yield all fields that a structure declares, nested ones included."""
+    member = member_kind(kind)
+    if member is not None:
+        yield from _declared(member)
+    elif _is_structure(kind):
+        for spec in specs(kind):
+            yield spec
+            yield from _declared(spec.kind)
+
+
 @cache
 def personal_names(kind: Any) -> frozenset[str]:
     """Return the names of the fields that a structure marks as personal, nested ones included."""
-    member = member_kind(kind)
-    if member is not None:
-        return personal_names(member)
-    if not _is_structure(kind):
-        return frozenset()
-    marked = {spec.wire for spec in specs(kind) if spec.personal}
-    return frozenset(marked.union(*(personal_names(spec.kind) for spec in specs(kind))))
+    return frozenset(spec.wire for spec in _declared(kind) if spec.personal)
 
 
 @cache
 def _vocabulary(kind: Any) -> frozenset[str]:
     """Return the words in field names, which are no personal data: "drop phone" is not redacted."""
-    member = member_kind(kind)
-    if member is not None:
-        return _vocabulary(member)
-    if not _is_structure(kind):
-        return frozenset()
-    return frozenset(
-        word
-        for spec in specs(kind)
-        for word in (*spec.wire.lower().split("_"), *_vocabulary(spec.kind))
-    )
+    return frozenset(word for spec in _declared(kind) for word in spec.wire.lower().split("_"))

@@ -37,18 +37,21 @@ def encode(
     if endpoint.takes is not None:
         if type(body) is not endpoint.takes:
             body = structure(body, endpoint.takes)
-        else:
+        elif getattr(body, "warnings", None):
             log_warnings(body)
     reference = getattr(body, "reference_number", None) or parameters.get("reference_number")
+    target = f"{endpoint.path}?{_query(parameters)}" if parameters else endpoint.path
+    encoded = None if body is None else _json(body, written, style)
+    is_create = endpoint.idempotency is Idempotency.BY_REFERENCE
     return APIRequest(
-        label=endpoint.label,
-        method=endpoint.method,
-        host=endpoint.host,
-        target=f"{endpoint.path}?{_query(parameters)}" if parameters else endpoint.path,
-        body=None if body is None else _json(body, written, style),
-        auth=endpoint.auth,
-        is_create=endpoint.idempotency is Idempotency.BY_REFERENCE,
-        reference_number=reference if isinstance(reference, str) else None,
+        endpoint.label,
+        endpoint.method,
+        endpoint.host,
+        target,
+        encoded,
+        endpoint.auth,
+        is_create,
+        reference if isinstance(reference, str) else None,
     )
 
 

@@ -86,12 +86,7 @@ def decode(
             "response body is not a JSON object", **_context(endpoint, response)
         )
     reply = _response_info(
-        status=verdict.status,
-        message=verdict.message,
-        raw=body,
-        http_status=response.http_status,
-        attempts=attempts,
-        seconds=seconds,
+        verdict.status, verdict.message, body, response.http_status, attempts, seconds
     )
     found = _fields_of(endpoint.extract(body), endpoint.returns)
     decoded = structure_response(found, endpoint.returns, reply)

@@ -17,7 +17,7 @@ import weakref
 from typing import Any, Protocol
 
 import anyio
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from clickpost_async._concurrency.event_loops import Instant, call_on, running_loop
 from clickpost_async.errors import InvalidRequestError, Problem
@@ -109,7 +109,7 @@ class SingleFlight:
             before = self._in_flight.get(key)
             if before is not None and not before.is_abandoned:
                 return before.create
-            self._in_flight[key] = _InFlight(create)
+            self._in_flight[key] = _InFlight(create, weakref.ref(running_loop()))
             inherited = self._inherited.pop(key, None)
         doubt: Doubt | None = None
         if before is not None:
@@ -144,7 +144,7 @@ class SingleFlight:
             flight = self._in_flight.get(key)
             if flight is None or flight.create is not create:
                 return
-            flight.waiters.append(waiter)
+            flight.waiters += (waiter,)
         pause = None if flight.is_here else _LOOK
         while not (waiter.is_set or flight.is_abandoned):
             with anyio.move_on_after(pause):
@@ -185,11 +185,11 @@ class SingleFlight:
 
 @define(eq=False)
 class _InFlight:
-    """A create, its event loop, and the calls that wait for it."""
+    """A create, its event loop, and the calls that wait for it: hardly ever any."""
 
     create: InFlightCreate
-    waiters: "list[_Waiter]" = field(factory=list)
-    _loop: "weakref.ref[Any]" = field(factory=lambda: weakref.ref(running_loop()))
+    _loop: "weakref.ref[Any]"
+    waiters: "tuple[_Waiter, ...]" = ()
 
     @property
     def is_here(self) -> bool:

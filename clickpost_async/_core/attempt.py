@@ -104,9 +104,9 @@ class AttemptSender:
             raise not_sent(proxy_reason(reader.status), address, via=progress.via)
         headers = reader.headers
         return APIResponse(
-            http_status=reader.status,
-            body=self._authenticator.redact_key(reader.body(), key),
-            retry_after=retry_after(headers.get("retry-after"), headers.get("date")),
+            reader.status,
+            self._authenticator.redact_key(reader.body(), key),
+            retry_after(headers.get("retry-after"), headers.get("date")),
         )
 
     def _timeout_error(self, address: str, progress: SendProgress) -> ClickPostError:

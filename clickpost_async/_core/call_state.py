@@ -273,7 +273,7 @@ class CallState(Generic[R]):
     def is_too_late(self) -> bool:
         """Whether its deadline has passed."""
         # No timer tells it where the event loop was blocked, or nothing was left from the start.
-        return loop_time() >= self._ends_at
+        return self._ends_at != math.inf and loop_time() >= self._ends_at
 
     def too_late(self) -> ClickPostError:
         """Return the error for a deadline that has passed."""

@@ -35,7 +35,8 @@ _MIGRATIONS: Mapping[int, str] = {
     2: "ALTER TABLE orders ADD COLUMN seen_as BLOB",
 }
 _COUNT_DIGITS = 20
-# How a rollback journal of SQLite begins, and how large its smallest page is.
+# How a database and a rollback journal of SQLite begin, and how large its smallest page is.
+_DATABASE = b"SQLite format 3\0"
 _ROLLBACK = bytes.fromhex("d9d505f920a163d7")
 _PAGE = 4096
 # Where its first page says whose it is (SQLite's file format, 1.3).
@@ -117,7 +118,7 @@ class JournalFile(JournalStore):
         return database
 
     def _check(self, database: sqlite3.Connection, account: str, *, log_is_missing: bool) -> None:
-        if _version(self._path, database) > _VERSION:
+        if _version(database) > _VERSION:
             self._refuse("was written by a newer release; use that one")
         (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
@@ -171,8 +172,7 @@ def _make(database: sqlite3.Connection, account: str) -> None:
 
 
 def _upgrade(database: sqlite3.Connection) -> None:
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    for older in range(version, _VERSION):
+    for older in range(_version(database), _VERSION):
         database.execute(_MIGRATIONS[older])
     database.execute(f"PRAGMA user_version = {_VERSION}")
 
@@ -213,11 +213,12 @@ def read_status(path: str | os.PathLike[str]) -> JournalStatus:
             message = f"there is no journal {path}"
             raise JournalError(message)
         _refuse_foreign(path)
+        if not _is_ours(path):
+            raise JournalError(_not_a_journal(path))
         # Without a log no run is writing, and reading must not create one.
         beside = "" if Path(f"{path}-wal").exists() else "&immutable=1"
         database = sqlite3.connect(f"{_read_only(path)}{beside}", uri=True)
         try:
-            _version(path, database)
             counts: Mapping[str, int] = dict(
                 database.execute("SELECT state, COUNT(*) FROM orders GROUP BY state").fetchall()
             )
@@ -249,36 +250,34 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    # As it stands in the file: without a lock, a log or shared memory.
-    database = sqlite3.connect(f"{_read_only(path)}&immutable=1", uri=True)
-    try:
-        (application,) = database.execute("PRAGMA application_id").fetchone()
-    except sqlite3.DatabaseError:
-        return False
-    finally:
-        database.close()
-    return bool(application == _APPLICATION)
+    # Without SQLite, which would need the log as well: a file that is not whole without it, as its
+    # process was killed during a checkpoint, is a journal.
+    page = _first_page(path)
+    return page.startswith(_DATABASE) and _has_our_number(page)
 
 
 def _is_half_made(path: Path) -> bool:
-    """Tell whether a process was killed while it made a journal; SQLite takes that back."""
+    """Return whether a process was killed while it made a journal; SQLite takes that back."""
     try:
         with Path(f"{path}-journal").open("rb") as beside:
             is_journal = beside.read(len(_ROLLBACK)) == _ROLLBACK
     except OSError:
         return False
-    with path.open("rb") as file:
-        page = file.read(_PAGE)
+    page = _first_page(path)
     is_unwritten = len(page) < _PAGE or not any(page)
-    is_ours = page[_APPLICATION_AT : _APPLICATION_AT + 4] == _APPLICATION.to_bytes(4)
-    return is_journal and (is_unwritten or is_ours)
+    return is_journal and (is_unwritten or _has_our_number(page))
 
 
-def _version(path: Path, database: sqlite3.Connection) -> int:
-    """Return the version of a journal; raises `JournalError` for another database."""
-    (application,) = database.execute("PRAGMA application_id").fetchone()
-    if application != _APPLICATION:
-        raise JournalError(_not_a_journal(path))
+def _first_page(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_PAGE)
+
+
+def _has_our_number(page: bytes) -> bool:
+    return page[_APPLICATION_AT : _APPLICATION_AT + 4] == _APPLICATION.to_bytes(4)
+
+
+def _version(database: sqlite3.Connection) -> int:
     (version,) = database.execute("PRAGMA user_version").fetchone()
     return int(version)
 

@@ -75,6 +75,8 @@ class JournalStore:
         database.execute("PRAGMA journal_mode = OFF")
         database.execute(f"PRAGMA cache_size = -{_CACHE}")
         database.execute(ORDERS)
+        # Never ended: at the end of each transaction SQLite visits every changed page in its cache.
+        database.execute("BEGIN")
         return cls(database)
 
     def close(self) -> None:

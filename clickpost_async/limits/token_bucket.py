@@ -52,14 +52,16 @@ class _PacedLimiter:
         """Wait until one call may be sent; does not suspend if a token is free and none waits."""
         if self.try_take():
             return
+        place = self._turns.get_or_create().slot(priority)
         self._waiting += 1
         try:
-            async with self._turns.get_or_create().slot(priority) as place:
-                while wait := self.delay():
-                    await anyio.sleep(wait)
-                    await place.yield_to_higher()
-                self._spend(min(self._slack, _CATCH_UP))
+            await place
+            while wait := self.delay():
+                await anyio.sleep(wait)
+                await place.yield_to_higher()
+            self._spend(min(self._slack, _CATCH_UP))
         finally:
+            place.release()
             self._waiting -= 1
 
     def try_take(self) -> bool:

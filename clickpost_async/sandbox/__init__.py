@@ -19,20 +19,14 @@ if any(find_spec(library) is None for library in ("jinja2", "reportlab", "starle
         "the sandbox needs jinja2, reportlab, starlette and uvicorn", "clickpost_async[sandbox]"
     )
 
-from clickpost_async.sandbox.http.faults import Fault as Fault
-from clickpost_async.sandbox.http.faults import Faults as Faults
-from clickpost_async.sandbox.http.traffic import Traffic as Traffic
-from clickpost_async.sandbox.sandbox import Sandbox as Sandbox
-from clickpost_async.sandbox.server import Served as Served
-from clickpost_async.sandbox.server import served as served
-from clickpost_async.sandbox.store.records import LoggedCall as LoggedCall
-from clickpost_async.sandbox.store.records import Order as Order
-from clickpost_async.sandbox.store.records import Parcel as Parcel
-from clickpost_async.sandbox.store.records import Scan as Scan
-from clickpost_async.sandbox.store.records import State as State
-from clickpost_async.sandbox.store.repository import SandboxStore as SandboxStore
-from clickpost_async.sandbox.webhooks import WebhookDelivery as WebhookDelivery
-from clickpost_async.sandbox.world.tracking_codes import ShipmentKind as ShipmentKind
+from clickpost_async.sandbox.http.faults import Fault, Faults
+from clickpost_async.sandbox.http.traffic import Traffic
+from clickpost_async.sandbox.sandbox import Sandbox
+from clickpost_async.sandbox.server import Served, served
+from clickpost_async.sandbox.store.records import LoggedCall, Order, Parcel, Scan, State
+from clickpost_async.sandbox.store.repository import SandboxStore
+from clickpost_async.sandbox.webhooks import WebhookDelivery
+from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 
 __all__ = [
     "Fault",

@@ -1,6 +1,5 @@
 """The sandbox as an ASGI application."""
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -27,7 +26,7 @@ from clickpost_async.sandbox.api import (
     serviceability,
     tracking,
 )
-from clickpost_async.sandbox.api.checks import get
+from clickpost_async.sandbox.api.checks import CREATES, get
 from clickpost_async.sandbox.control import SandboxControl
 from clickpost_async.sandbox.http.fault_injection import (
     drop,
@@ -42,6 +41,7 @@ from clickpost_async.sandbox.http.routing import files_at, router
 from clickpost_async.sandbox.http.traffic import Traffic
 from clickpost_async.sandbox.operation import OPERATIONS, Operation, Reply, SandboxRequest
 from clickpost_async.sandbox.page import routes as page
+from clickpost_async.sandbox.store.records import read_json
 from clickpost_async.sandbox.store.repository import fingerprint
 
 # Importing a chapter declares its operations.
@@ -54,7 +54,6 @@ _CHAPTERS = (
 _is_control_path = re.compile(r"/$|/favicon\.ico$|/(control|page)(/|$)").match
 _PLACEHOLDER_KEY = "not-a-real-key"
 _PLACEHOLDERS = {"username": "acme", "user_name": "acme", "key": _PLACEHOLDER_KEY}
-_ASK_THE_COURIER = frozenset({"orders.create_india", "orders.create_world", "orders.create_b2b"})
 
 
 class Application(SandboxControl):
@@ -110,15 +109,16 @@ class Application(SandboxControl):
             return
         query = dict(request.query_params)
         call = SandboxRequest(
+            operation=operation.name,
             credentials={name: query.pop(name) for name in _PLACEHOLDERS if name in query},
             query=query,
             body=body,
-            payload=_parsed(body),
+            payload=read_json(body),
             url=str(request.url),
         )
         reference = _reference(operation, call)
         wait = 0.0 if self._limit is None else self._limit.wait(moment)
-        asks = operation.name in _ASK_THE_COURIER
+        asks = operation.name in CREATES.values()
         fault = None if wait else self.faults.draw(reference, asks_courier=asks)
         reply: Reply | None = None
         with self.traffic.create(reference if operation.method == "POST" else ""):
@@ -157,10 +157,9 @@ class Application(SandboxControl):
         about = (reference or _waybill(call)).replace(self.api_key, _PLACEHOLDER_KEY)
         key, content = self.api_key.encode(), bytes(response.body) if response else b""
         http_status = response.status_code if response else 0
-        status = reply.status if reply else None
-        code = status
+        status = code = reply.status if reply else None
         if fault is not None or status is None:
-            envelope = _parsed(content)
+            envelope = read_json(content)
             code = Reply(envelope).status if isinstance(envelope, dict) else None
         self.store.log_call(
             operation=operation.name,
@@ -180,13 +179,6 @@ class Application(SandboxControl):
             moment=moment,
             at=self.now(),
         )
-
-
-def _parsed(body: bytes) -> object:
-    try:
-        return json.loads(body) if body else None
-    except (ValueError, RecursionError):
-        return None
 
 
 def _reference(operation: Operation, call: SandboxRequest) -> str:

@@ -27,9 +27,6 @@ from clickpost_async.sandbox.store.repository import KEPT
 from clickpost_async.sandbox.webhooks import Hook, WebhookDelivery
 from clickpost_async.sandbox.world import tracking_codes
 
-# How many seconds of calls the page shows.
-_SECONDS = 60
-
 
 class SandboxControl(SandboxState):
     """The part of a sandbox that tests and its page control; nothing here is ClickPost's API."""
@@ -123,14 +120,16 @@ class SandboxControl(SandboxState):
         """Return the URLs that webhooks are sent to."""
         return self.webhooks.urls
 
-    def pulse(self) -> Sequence[tuple[int, int]]:
-        """Return, for each of the last 60 seconds, the number of calls and of injected faults."""
-        return self.store.pulse(_SECONDS)
-
     def changes(self) -> object:
         """Return a value that differs whenever anything visible has changed."""
         webhooks = (self.webhooks.count, *self.webhooks.urls)
-        return self.store.changes, self.pulse(), webhooks, self.faults.state(), self.time.ahead
+        return (
+            self.store.changes,
+            self.store.pulse(),
+            webhooks,
+            self.faults.state(),
+            self.time.ahead,
+        )
 
     # --- commands -------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """An operation of the sandbox: its credentials, requests and responses."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +20,7 @@ SUCCESSFUL = frozenset({200, 202, 323, 600})
 class SandboxRequest:
     """A client's request; its credentials are in `credentials` and `url` only."""
 
+    operation: str
     query: Mapping[str, str]
     body: bytes
     payload: object
@@ -86,11 +87,13 @@ class RefusalError(Exception):
     """A call that is rejected with a code of ClickPost's table.
 
     Its message is that of the table; `detail` is appended to it, `message` replaces it, and may be
-    of any type.
+    of any type. A few have a `result` all the same.
     """
 
-    def __init__(self, status: int, message: object = None, *, detail: str = "") -> None:
-        self.status = status
+    def __init__(
+        self, status: int, message: object = None, *, detail: str = "", result: JSON | None = None
+    ) -> None:
+        self.status, self.result = status, result
         self.message: object = message_of(status, detail) if message is None else message
         super().__init__(self.message)
 
@@ -100,17 +103,18 @@ def message_of(status: int, detail: str = "") -> str:
     return f"{MESSAGES[status]}: {detail}" if detail else MESSAGES[status]
 
 
-# Called with the sandbox's state.
-Handler = Callable[[Any, SandboxRequest], Reply | Awaitable[Reply]]
+# Called with the sandbox's state; what it returns is the result of a success, or a whole reply.
+Handler = Callable[[Any, SandboxRequest], object]
 
 
 @frozen(kw_only=True)
 class Operation:
     """An endpoint of the sandbox: its method, path and credentials are those of the client's.
 
-    `http` maps the codes of rejections that are not sent with HTTP 200 to their HTTP status,
-    `auth_error` is the code and message for a wrong key. Some endpoints that are documented with a
-    username have been seen to work without: for those `needs_username` is false.
+    A success has `message`, one without a result `empty`. `http` maps the codes of rejections that
+    are not sent with HTTP 200 to their HTTP status, `auth_error` is the code and message for a
+    wrong key. Some endpoints that are documented with a username have been seen to work without:
+    for those `needs_username` is false.
     """
 
     name: str
@@ -118,6 +122,8 @@ class Operation:
     path: str
     roots: Sequence[str]
     handle: Handler
+    message: str
+    empty: str
     auth: Auth
     needs_username: bool
     http: Mapping[int, int]
@@ -129,11 +135,17 @@ class Operation:
             status, message = self.auth_error
             return refusal(status, message, http_status=self.http.get(status, 200))
         try:
-            reply = self.handle(state, call)
-            return await reply if inspect.isawaitable(reply) else reply
+            result = self.handle(state, call)
+            if inspect.isawaitable(result):
+                result = await result
         except RefusalError as error:
             http_status = self.http.get(error.status, 200)
-            return refusal(error.status, error.message, http_status=http_status)
+            return refusal(error.status, error.message, error.result, http_status=http_status)
+        if isinstance(result, Reply):
+            return result
+        if result is None:
+            return Reply({"meta": meta(200, self.empty)})
+        return Reply({"meta": meta(200, self.message), "result": result})
 
     def _admits(self, call: SandboxRequest, username: str, key: str) -> bool:
         if self.auth is Auth.NONE:
@@ -153,6 +165,8 @@ OPERATIONS: dict[str, Operation] = {}
 def operation(
     name: str,
     *,
+    message: str = "SUCCESS",
+    empty: str = "SUCCESS",
     http: Mapping[int, int] = MappingProxyType({}),
     auth_error: tuple[int, str] = (301, MESSAGES[301]),
     needs_username: bool = True,
@@ -168,6 +182,8 @@ def operation(
             # The documentation has the proofs of delivery outside of `/api`.
             roots=("/api", "") if endpoint.host is Host.PROOF else ("/api",),
             handle=handle,
+            message=message,
+            empty=empty,
             auth=endpoint.auth,
             needs_username=needs_username,
             http=http,
@@ -183,14 +199,9 @@ def meta(status: int, message: object) -> JSON:
     return {"status": status, "message": message, "success": status in SUCCESSFUL}
 
 
-def refusal(status: int, message: object = None, *, http_status: int = 200) -> Reply:
-    """Return an envelope without a result; by default with the message of ClickPost's table."""
-    return Reply({"meta": meta(status, message or message_of(status))}, http_status)
-
-
-def success(result: object = None, *, message: str = "SUCCESS") -> Reply:
-    """Return an envelope with status 200; a result of None is left out."""
-    body: dict[str, object] = {"meta": meta(200, message)}
-    if result is not None:
-        body["result"] = result
-    return Reply(body)
+def refusal(
+    status: int, message: object, result: JSON | None = None, *, http_status: int = 200
+) -> Reply:
+    """Return the envelope of a rejection, which seldom has a result."""
+    body = {"meta": meta(status, message)}
+    return Reply(body if result is None else {**body, "result": result}, http_status)

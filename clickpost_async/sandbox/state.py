@@ -1,10 +1,10 @@
 """The state of a sandbox: its store, its clock, and its webhooks."""
 
-from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import blake2b
 from typing import Any
+from weakref import WeakValueDictionary
 
 import anyio
 
@@ -30,8 +30,7 @@ class SandboxState(SandboxSettings):
         self.store: SandboxStore = SandboxStore(self.path)
         self.time: Clock = Clock(self.clock)
         self.webhooks: Webhooks = Webhooks()
-        self._locks: dict[str, anyio.Lock] = {}
-        self._creating: Counter[str] = Counter()
+        self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
     def now(self) -> float:
         """Return the sandbox's time, in seconds since the epoch."""
@@ -49,14 +48,10 @@ class SandboxState(SandboxSettings):
     @asynccontextmanager
     async def creating(self, reference_number: str) -> AsyncGenerator[None, None]:
         """Lock a reference number while an order is created, so that no other call creates it."""
-        self._creating[reference_number] += 1
-        try:
-            async with self._locks.setdefault(reference_number, anyio.Lock()):
-                yield
-        finally:
-            self._creating[reference_number] -= 1
-            if not self._creating[reference_number]:
-                del self._creating[reference_number], self._locks[reference_number]
+        # The lock lives as long as a call holds it, or waits for it.
+        lock = self._locks.setdefault(reference_number, anyio.Lock())
+        async with lock:
+            yield
 
     def audit(self, service: str, payload: JSON | None = None) -> None:
         """Add an entry to the audit log."""
@@ -87,8 +82,7 @@ class SandboxState(SandboxSettings):
             parcel = self.store.insert(Parcel, **columns, created_at=self.now())
             if not parcel.tracking_id:
                 parcel = self.store.update(parcel, tracking_id=_FIRST_TRACKING_ID + parcel.id)
-            self.scan_parcel(parcel, first_scan)
-            return self.store.get(Parcel, id=parcel.id), True
+            return self.scan_parcel(parcel, first_scan), True
 
     def scans_of(self, parcel: Parcel) -> Sequence[Scan]:
         """Return the scans of a parcel, the newest first."""
@@ -107,7 +101,7 @@ class SandboxState(SandboxSettings):
         ndr_code: int | None = None,
         remark: str | None = None,
         moment: float | None = None,
-    ) -> None:
+    ) -> Parcel:
         """Record that a parcel was scanned, now or at a moment, and queue the webhooks."""
         at = self.now() if moment is None else moment
         text = tracking_codes.station(code).remark if remark is None else remark
@@ -116,10 +110,11 @@ class SandboxState(SandboxSettings):
                 Scan, parcel=parcel.id, code=code, ndr_code=ndr_code, remark=text, moment=at
             )
             upcoming = tracking_codes.after(parcel.kind, code, parcel.upcoming)
-            self.store.update(
+            parcel = self.store.update(
                 parcel, code=code, upcoming=upcoming, scanned_at=at, last_scan=scan.id
             )
         self._queue_webhooks(parcel, scan)
+        return parcel
 
     def catch_up(self) -> None:
         """Make the scans that are due with `scan_every`; every call to the sandbox does so."""

@@ -12,8 +12,7 @@ from attrs.validators import ge
 
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.responses import render
-from clickpost_async.sandbox.store.records import Parcel, Scan, place
-from clickpost_async.sandbox.world.clock import stamped_in_ist
+from clickpost_async.sandbox.store.records import Parcel, Scan, scan_values
 from clickpost_async.sandbox.world.tracking_codes import NDR, ShipmentKind
 from clickpost_async.settings import is_loopback
 
@@ -169,31 +168,16 @@ class Webhooks:
 
 def tracking_payload(parcel: Parcel, scan: Scan, latest: Scan, event: int | None) -> JSON:
     """Return the payload for a scan: the scan itself, and in `additional` the newest one."""
-    payload: JSON = render(
+    return render(
         "tracking.webhook",
         parcel=parcel,
         scan=scan,
         event=event,
-        status=_status("webhook_status", parcel, scan),
-        latest=_status("webhook_latest_status", parcel, latest),
+        status=render("tracking.webhook_status", **scan_values(parcel, scan)),
+        latest=render("tracking.webhook_latest_status", **scan_values(parcel, latest)),
         is_rvp=parcel.kind is ShipmentKind.RVP,
         ndr_description=None if scan.ndr_code is None else NDR.get(scan.ndr_code),
     )
-    return payload
-
-
-def _status(template: str, parcel: Parcel, scan: Scan) -> JSON:
-    location, city = place(parcel, scan)
-    timestamp = stamped_in_ist(scan.moment)
-    status: JSON = render(
-        f"tracking.{template}",
-        parcel=parcel,
-        scan=scan,
-        location=location,
-        city=city,
-        timestamp=timestamp,
-    )
-    return status
 
 
 async def _deliver(

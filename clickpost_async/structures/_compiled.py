@@ -78,14 +78,17 @@ def builder(cls: type) -> type | None:
     return type(cls.__name__, (cls,), {"__slots__": (), **mutable})
 
 
-def constructor(cls: type[T]) -> type[T]:
-    """Return a function that makes an instance as calling the class does, in half the time."""
+def constructor(cls: type[T]) -> Callable[..., T]:
+    """Return a function that makes an instance as calling the class does, in half the time.
+
+    It takes the fields by position too, in the order of their declaration: half the time again.
+    """
     made_by = builder(cls)
     names = [field.name for field in attrs.fields(cls)]
     scope = Scope(cls=cls, made_by=made_by, fill=object.__new__)
     parameters = ", ".join(f"{name}={default_of(cls, name, scope)}" for name in names)
-    make: type[T] = scope.function(
-        f"make(*, {parameters})",
+    make: Callable[..., T] = scope.function(
+        f"make({parameters})",
         [
             "made = fill(made_by)",
             *(f"made.{name} = {name}" for name in names),

@@ -166,6 +166,46 @@ async def test_l03_what_was_acknowledged_is_in_the_files_as_they_are_then(tmp_pa
             assert (standing.state, standing.attempts) == (JournalState.SENDING, 1)
 
 
+@pytest.mark.fault("L03")
+@pytest.mark.asyncio
+async def test_l03_journal_opens_after_a_kill_at_any_page_of_a_checkpoint(tmp_path: Path) -> None:
+    # SQLite copies a log's pages into the file in their order, and enlarges the file as it does.
+    path, killed = tmp_path / "run.db", tmp_path / "killed" / "run.db"
+    killed.parent.mkdir()
+    async with Journal.at(path, account=ME) as journal:
+        for number in range(100):
+            await journal.admit(entry(number))
+            await journal.sending(key(number))
+        for file in tmp_path.glob("run.db*"):
+            shutil.copy(file, killed.with_name(file.name))
+        with contextlib.closing(sqlite3.connect(path)) as other:
+            other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        checkpointed = path.read_bytes()
+    whole = {file.name: file.read_bytes() for file in killed.parent.iterdir()}
+    assert len(whole["run.db"]) < len(checkpointed)
+    broken_without_log = 0
+    for end in range(0, len(checkpointed) + 1, 4096):
+        for name, contents in whole.items():
+            killed.with_name(name).write_bytes(contents)
+        killed.write_bytes(checkpointed[:end] + whole["run.db"][end:])
+        broken_without_log += not is_readable_without_log(killed)
+        assert status(killed).counts[JournalState.SENDING] == 100
+        async with Journal.at(killed, account=ME) as journal:
+            record = (await journal.admit(entry(99))).record
+            assert (record.state, record.attempts) == (JournalState.SENDING, 1)
+    # The control: such files are what a process leaves that is killed in the middle.
+    assert broken_without_log > 1
+
+
+def is_readable_without_log(path: Path) -> bool:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as database:
+        try:
+            database.execute("SELECT COUNT(*) FROM orders").fetchone()
+        except sqlite3.DatabaseError:
+            return False
+    return True
+
+
 @virtual_time
 async def test_many_share_a_flush(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
@@ -485,6 +525,9 @@ FOREIGN: dict[str, Callable[[Path], object]] = {
     "text": lambda path: path.write_text("reference_number,waybill\n" * 1000),
     "a few letters": lambda path: path.write_text("hello"),
     "zeros": lambda path: path.write_bytes(bytes(10_000)),
+    "zeros with a journal's number": lambda path: path.write_bytes(
+        bytes(68) + b"ClkP" + bytes(10_000)
+    ),
     "a database": lambda path: database_of(path, "CREATE TABLE x (y)"),
     "a database with a log": lambda path: database_of(
         path, "PRAGMA journal_mode = WAL; CREATE TABLE x (y)"

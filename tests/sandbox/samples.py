@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     # Processes that are started and killed need the orders only, and soon.
     import httpx
 
+    from clickpost_async import ClickPost
     from clickpost_async.sandbox import Sandbox
 
 INDIA = "/v3/create-order/"
@@ -25,6 +26,20 @@ def client(sandbox: Sandbox, *, credentials: Mapping[str, str] = CREDENTIALS) ->
     return httpx.AsyncClient(
         base_url="http://sandbox.test/api",
         params=dict(credentials),
+        transport=httpx.ASGITransport(app=sandbox),
+    )
+
+
+def connected(sandbox: Sandbox) -> ClickPost:
+    """Return the package's client, which calls the sandbox without a socket."""
+    import httpx
+
+    from clickpost_async import ClickPost
+
+    return ClickPost(
+        sandbox.username,
+        sandbox.api_key,
+        base_url="http://127.0.0.1/api",
         transport=httpx.ASGITransport(app=sandbox),
     )
 

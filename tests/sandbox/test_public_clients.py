@@ -9,6 +9,7 @@ from tests.sandbox.samples import (
     CREDENTIALS,
     INDIA,
     client,
+    connected,
     india_order,
     placed,
     registered,
@@ -103,3 +104,17 @@ async def test_slashes_may_be_doubled_where_a_base_and_a_path_are_joined(path: s
         reply = await http.post(f"http://sandbox.test{path}", json=india_order("PEN-1"))
 
     assert status_of(reply) == 200
+
+
+@pytest.mark.asyncio
+async def test_a_courier_as_text_is_refused_from_others_and_sent_as_a_number_by_the_client() -> (
+    None
+):
+    sandbox, order = Sandbox(), india_order("PEN-1", shipment_details__courier_partner="4")
+    async with client(sandbox) as http, connected(sandbox) as clickpost:
+        raw = await http.post(INDIA, json=order)
+        created = await clickpost.orders.create(order)
+
+    # ClickPost's table: 302 for a courier id that is a string.
+    assert (status_of(raw), created.response.status) == (302, 200)
+    assert sandbox.orders()["PEN-1"].payload["shipment_details"]["courier_partner"] == 4

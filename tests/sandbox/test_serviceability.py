@@ -2,27 +2,23 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
 from clickpost_async import (
-    ClickPost,
     ClickPostError,
     CredentialsError,
     InvalidRequestError,
 )
 from clickpost_async.sandbox import Sandbox
-from tests.sandbox.samples import at_midnight, b2b_order, client, india_order, placed, registered
-
-
-def connected(sandbox: Sandbox) -> ClickPost:
-    """Return a client of the sandbox, without a socket."""
-    return ClickPost(
-        sandbox.username,
-        sandbox.api_key,
-        base_url="http://127.0.0.1/api",
-        transport=httpx.ASGITransport(app=sandbox),
-    )
+from tests.sandbox.samples import (
+    at_midnight,
+    b2b_order,
+    client,
+    connected,
+    india_order,
+    placed,
+    registered,
+)
 
 
 @pytest.mark.asyncio

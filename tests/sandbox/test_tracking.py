@@ -121,7 +121,7 @@ async def test_delivery_failure_is_shown_until_the_next_one() -> None:
 
     assert track["additional"]["ndr"] == {
         "ndr_bucket_code": 12,
-        "ndr_description": "Customer wants open delivery",
+        "ndr_description": "Open delivery wanted",
     }
 
 

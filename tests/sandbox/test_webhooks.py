@@ -89,7 +89,7 @@ async def test_every_scan_is_pushed_in_the_documented_form(receiver: Receiver) -
 
     scan = {
         "status": "Pending",
-        "remark": "Customer wants open delivery",
+        "remark": "Open delivery wanted",
         "location": "Pune_Hub",
         "clickpost_city": "Pune",
         "timestamp": "2026-03-02T05:30:00Z",
@@ -113,7 +113,7 @@ async def test_every_scan_is_pushed_in_the_documented_form(receiver: Receiver) -
             "courier_partner_edd": None,
             "order_id": "LOTUS-77",
             "ndr_status_code": 12,
-            "ndr_status_description": "Customer wants open delivery",
+            "ndr_status_description": "Open delivery wanted",
             "npr_status_code": None,
             "npr_status_description": None,
             "account_code": "lotus-surface",

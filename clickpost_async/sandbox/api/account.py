@@ -1,7 +1,7 @@
 """The enterprise's account: its audit log, and tokens for it."""
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.operation import JSON, Reply, SandboxRequest, operation, success
+from clickpost_async.sandbox.operation import JSON, Reply, SandboxRequest, operation
 from clickpost_async.sandbox.state import AUDIT, SandboxState
 from clickpost_async.sandbox.store.records import Note
 from clickpost_async.sandbox.world.clock import DAY, HOUR, utc
@@ -9,13 +9,13 @@ from clickpost_async.sandbox.world.clock import DAY, HOUR, utc
 _PLACEHOLDER_ADDRESS = "203.0.113.7"
 
 
-@operation("account.audit_log")
-def audit_log(state: SandboxState, call: SandboxRequest) -> Reply:
+@operation("account.audit_log", message="Success")
+def audit_log(state: SandboxState, call: SandboxRequest) -> list[JSON]:
     """List the entries of the hour that begins at a moment, the newest first."""
     start = params.epoch(call, "log_epoch_time")
     # To the hour's last microsecond, since the next hour begins with its own.
     entries = state.store.notes(AUDIT, start, start + HOUR - 1e-6)
-    return success([_row(state, entry) for entry in reversed(entries)], message="Success")
+    return [_row(state, entry) for entry in reversed(entries)]
 
 
 @operation("account.token")

@@ -29,8 +29,9 @@ class Booking:
     asynchronous: bool
 
 
-def booking_of(call: SandboxRequest, version: str) -> Booking:
+def booking_of(call: SandboxRequest) -> Booking:
     """Return the order in a call, or reject it for the first check that fails."""
+    [version] = (name for name, create in checks.CREATES.items() if create == call.operation)
     payload = params.body(call)
     checks.run(checks.CHECKS[version], payload)
     is_b2b = version == B2B

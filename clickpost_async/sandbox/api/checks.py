@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox.api import params
@@ -20,11 +20,10 @@ from clickpost_async.structures._schema import FieldSpec, member_kind, specs
 INDIA = "v3"
 WORLD = "v4"
 B2B = "b2b"
-_CREATES = {INDIA: "orders.create_india", WORLD: "orders.create_world"}
+CREATES = {INDIA: "orders.create_india", WORLD: "orders.create_world", B2B: "orders.create_b2b"}
 
 _MANDATORY = "{path} is mandatory"
 _EITHER = "shipment_details|additional"
-_SECTIONS = ("pickup_info", "drop_info", "shipment_details")
 _SIDES = ("pickup", "drop")
 _NUMBERS = ("height", "breadth", "length", "weight", "invoice_value")
 _LONGEST_REFERENCE = 100
@@ -33,65 +32,69 @@ _LONGEST_RVP_REASON = 500
 _MOST_BOXES = 1000
 
 
+def get(payload: JSON, path: str) -> Any:
+    """Return the value at a path without lists, `None` if there is none."""
+    return _getter(path)(payload)
+
+
+@cache
+def _getter(path: str) -> Callable[[JSON], Any]:
+    sections, _, name = path.rpartition(".")
+    names = sections.split("|")
+
+    def find(payload: JSON) -> Any:
+        for section in names:
+            part = payload.get(section) if section else payload
+            value = part.get(name) if isinstance(part, dict) else None
+            if value is not None:
+                return value
+        return None
+
+    return find
+
+
+def _values(path: str) -> Callable[[JSON], Sequence[Any]]:
+    head, each, tail = path.partition("[]")
+    find, member = _getter(head), _getter(tail[1:])
+    if not each:
+        return lambda payload: (find(payload),)
+
+    def find_all(payload: JSON) -> Sequence[Any]:
+        found = find(payload)
+        members = found if isinstance(found, list) else ()
+        return [member(part) for part in members] if tail else members
+
+    return find_all
+
+
 @frozen
 class Check:
     """One check: the code of the rejection when the value at a path is not valid.
 
-    A path goes through objects, and at `[]` through every member of a list; `a|b.name` is the first
-    of `a.name` and `b.name` that is present. `message` is appended to ClickPost's own for
-    that code. The check applies to payloads `when` that is true.
+    A path is a name, or a section and a name in it; `a|b.name` is the first of `a.name` and
+    `b.name` that is present, and what follows `[]` is within each member of a list. `message` is
+    appended to ClickPost's own for that code. The check applies to payloads `when` that is true.
     """
 
     code: int
     path: str
     is_valid: Callable[[Any], bool]
     message: str = ""
-    when: Callable[[JSON], bool] = lambda _: True
+    when: Callable[[JSON], bool] | None = None
+    values: Callable[[JSON], Sequence[Any]] = field(
+        init=False, default=Factory(lambda check: _values(check.path), takes_self=True)
+    )
 
 
 def run(checks: Sequence[Check], payload: JSON) -> None:
     """Reject a payload for the first check that fails."""
     for check in checks:
-        if not check.when(payload):
+        if check.when is not None and not check.when(payload):
             continue
-        for path, value in _values(payload, check.path):
+        for number, value in enumerate(check.values(payload)):
             if not check.is_valid(value):
+                path = re.sub(r"\|\w+", "", check.path).replace("[]", f"[{number}]")
                 raise RefusalError(check.code, detail=check.message.format(path=path))
-
-
-def get(payload: JSON, path: str) -> Any:
-    """Return the value at a path without lists, `None` if there is none."""
-    for names in _places(path):
-        value: Any = payload
-        for name in names:
-            value = value.get(name) if isinstance(value, dict) else None
-        if value is not None:
-            return value
-    return None
-
-
-@cache
-def _places(path: str) -> Sequence[Sequence[str]]:
-    sections, _, name = path.partition(".")
-    places = [f"{section}.{name}" for section in sections.split("|")] if name else [path]
-    return tuple(tuple(place.split(".")) for place in places)
-
-
-@cache
-def _label(path: str) -> str:
-    return ".".join(_places(path)[0])
-
-
-def _values(payload: JSON, path: str) -> Sequence[tuple[str, Any]]:
-    """Return the values at a path, each with the path to it."""
-    head, each, tail = path.partition("[]")
-    if not each:
-        return [(_label(path), get(payload, path))]
-    members = get(payload, head)
-    return [
-        (f"{head}[{number}]{tail}", get(member, tail[1:]) if tail else member)
-        for number, member in enumerate(members if isinstance(members, list) else ())
-    ]
 
 
 # --- predicates -----------------------------------------------------------------------------------
@@ -110,7 +113,8 @@ def _is_filled(value: Any) -> bool:
 
 
 def _is_amount(value: Any) -> bool:
-    return (params.number(value) or 0) >= 0 and params.number(value) is not None
+    number = params.number(value)
+    return number is not None and number >= 0
 
 
 def _is_amount_or_blank(value: Any) -> bool:
@@ -133,12 +137,14 @@ def _is_courier(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and couriers.exists(value)
 
 
+def _is_account(value: Any) -> bool:
+    # The accounts of the scenarios are rejected with a code of their own.
+    scenarios.check_account(value)
+    return True
+
+
 def _is_rvp_reason(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value.strip()) <= _LONGEST_RVP_REASON
-
-
-def _is_text(value: Any) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in str(value))
 
 
 def _is_one_of(*values: object) -> Callable[[Any], bool]:
@@ -150,7 +156,8 @@ def _is_not(*values: object) -> Callable[[Any], bool]:
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:
-    return lambda value: re.fullmatch(pattern, str(value)) is not None
+    match = re.compile(pattern).fullmatch
+    return lambda value: match(str(value)) is not None
 
 
 def _is_at_most(length: int) -> Callable[[Any], bool]:
@@ -158,7 +165,8 @@ def _is_at_most(length: int) -> Callable[[Any], bool]:
 
 
 def _has(path: str, *values: object) -> Callable[[JSON], bool]:
-    return lambda payload: get(payload, path) in values
+    find = _getter(path)
+    return lambda payload: find(payload) in values
 
 
 def _goes_to_bluedart(path: str) -> Callable[[JSON], bool]:
@@ -168,10 +176,25 @@ def _goes_to_bluedart(path: str) -> Callable[[JSON], bool]:
 # --- orders within India and of the world ---------------------------------------------------------
 
 
-def _accounts(path: str, *, vendor: str = "") -> Sequence[Check]:
-    rows = [Check(code, path, _is_not(name)) for name, code in scenarios.ACCOUNTS.items()]
-    needs_vendor = _has(path, scenarios.NEEDS_VENDOR_CODE)
-    return [*rows, Check(355, vendor, bool, when=needs_vendor)] if vendor else rows
+def _sections(shipment: str) -> Sequence[Check]:
+    names = ("pickup_info", "drop_info", shipment)
+    return (
+        *(Check(328, name, _is_object, _MANDATORY) for name in names),
+        Check(302, f"{shipment}.courier_partner", _is_courier),
+    )
+
+
+def _paid(shipment: str) -> Sequence[Check]:
+    order_type, cod_value = f"{shipment}.order_type", f"{shipment}.cod_value"
+    return (
+        Check(315, cod_value, _is_zero, when=_has(order_type, "PREPAID")),
+        Check(315, cod_value, _is_positive, when=_has(order_type, "COD")),
+    )
+
+
+def _listed(path: str) -> Sequence[Check]:
+    message = f"{path.rpartition('.')[2]} must be a list of objects"
+    return Check(312, path, _is_not(None, [])), Check(313, path, _is_list_of_objects, message)
 
 
 def _reference(section: str) -> Sequence[Check]:
@@ -186,51 +209,34 @@ def _reference(section: str) -> Sequence[Check]:
             longer.format(_LONGEST_BLUEDART_REFERENCE),
             _goes_to_bluedart(courier),
         ),
-        Check(314, path, _is_text, "reference_number is not text"),
+        Check(314, path, params.is_text, "reference_number is not text"),
     )
 
 
-def _required(version: str, section: str) -> Sequence[Check]:
+def _required(version: str, path: str, code: int = 328) -> Sequence[Check]:
     """Return a check for every field that the client's structure of an order requires."""
-    kind: Any = _spec(CATALOG[_CREATES[version]].takes, section).kind
+    kind: Any = CATALOG[CREATES[version]].takes
+    for name in path.removesuffix("[]").split("."):
+        kind = next(spec.kind for spec in specs(kind) if spec.wire == name)
     return [
-        Check(
-            328,
-            f"{section}.{spec.wire}",
-            _is_filled if _refuses_blank(spec) else _is_present,
-            _MANDATORY,
-        )
-        for spec in specs(kind)
+        Check(code, f"{path}.{spec.wire}", _mandatory(spec), _MANDATORY)
+        for spec in specs(member_kind(kind) or kind)
         if spec.required
     ]
 
 
-def _items(version: str) -> Sequence[Check]:
-    shipment = _spec(CATALOG[_CREATES[version]].takes, "shipment_details").kind
-    item: Any = member_kind(_spec(shipment, "items").kind)
-    names = [spec.wire for spec in specs(item) if spec.required]
-    return [
-        Check(313, f"shipment_details.items[].{name}", _is_filled, _MANDATORY) for name in names
-    ]
-
-
-def _spec(structure: Any, wire: str) -> FieldSpec:
-    return next(spec for spec in specs(structure) if spec.wire == wire)
-
-
-def _refuses_blank(spec: FieldSpec) -> bool:
-    return bool(list(spec.check("")))
+def _mandatory(spec: FieldSpec) -> Callable[[Any], bool]:
+    return _is_filled if any(spec.check("")) else _is_present
 
 
 def _of_order(version: str, places: Sequence[Check]) -> Sequence[Check]:
     is_rvp = _has(f"{_EITHER}.delivery_type", "RVP")
     amount = "{path} must be a number that is not negative"
-    order_type, cod_value = "shipment_details.order_type", "shipment_details.cod_value"
-    items = "shipment_details.items"
+    items, account = "shipment_details.items", f"{_EITHER}.account_code"
     return (
-        *(Check(328, name, _is_object, _MANDATORY) for name in _SECTIONS),
-        Check(302, "shipment_details.courier_partner", _is_courier),
-        *_accounts(f"{_EITHER}.account_code", vendor=f"{_EITHER}.vendor_code"),
+        *_sections("shipment_details"),
+        Check(351, account, _is_account),
+        Check(355, f"{_EITHER}.vendor_code", bool, when=_has(account, scenarios.NEEDS_VENDOR_CODE)),
         Check(307, f"{_EITHER}.order_type", _is_one_of("COD", "PREPAID", "EXCHANGE")),
         Check(308, "additional|shipment_details.priority", _is_one_of(None, "NORMAL", "URGENT")),
         Check(309, f"{_EITHER}.delivery_type", _is_one_of(None, "FORWARD", "RVP")),
@@ -241,15 +247,13 @@ def _of_order(version: str, places: Sequence[Check]) -> Sequence[Check]:
             lambda courier: courier not in couriers.FORWARD_ONLY,
             when=is_rvp,
         ),
-        Check(312, items, _is_not(None, [])),
-        Check(313, items, _is_list_of_objects, "items must be a list of objects"),
-        *_items(version),
+        *_listed(items),
+        *_required(version, f"{items}[]", 313),
         *_required(version, "pickup_info"),
         *_required(version, "drop_info"),
         *_required(version, "shipment_details"),
-        Check(314, cod_value, _is_amount_or_blank, amount),
-        Check(315, cod_value, _is_zero, when=_has(order_type, "PREPAID")),
-        Check(315, cod_value, _is_positive, when=_has(order_type, "COD")),
+        Check(314, "shipment_details.cod_value", _is_amount_or_blank, amount),
+        *_paid("shipment_details"),
         *(Check(314, f"shipment_details.{name}", _is_amount, amount) for name in _NUMBERS),
         *(Check(314, f"{items}[].{name}", _is_amount, amount) for name in ("quantity", "price")),
         *(
@@ -309,24 +313,14 @@ def box_count(box: JSON) -> int:
 
 
 _OF_B2B = (
-    *(
-        Check(328, name, _is_object, _MANDATORY)
-        for name in ("pickup_info", "drop_info", "shipment_info")
-    ),
-    Check(302, "shipment_info.courier_partner", _is_courier),
-    *_accounts("shipment_info.account_code"),
+    *_sections("shipment_info"),
+    Check(351, "shipment_info.account_code", _is_account),
     Check(307, "shipment_info.order_type", _is_one_of("COD", "PREPAID")),
     Check(309, "shipment_info.delivery_type", _is_one_of("FORWARD", "RVP")),
-    Check(
-        315, "shipment_info.cod_value", _is_zero, when=_has("shipment_info.order_type", "PREPAID")
-    ),
-    Check(
-        315, "shipment_info.cod_value", _is_positive, when=_has("shipment_info.order_type", "COD")
-    ),
+    *_paid("shipment_info"),
     *_place("pickup_info"),
     *_place("drop_info"),
-    Check(312, "shipment_info.box_info", _is_not(None, [])),
-    Check(313, "shipment_info.box_info", _is_list_of_objects, "box_info must be a list of objects"),
+    *_listed("shipment_info.box_info"),
     Check(313, "shipment_info.box_info[]", _is_measured, "{path} has neither size nor master code"),
     Check(314, "shipment_info.box_info[].count", _is_count, "{path} must be 1 or more"),
     Check(328, "shipment_info.reference_number", _is_filled, _MANDATORY),

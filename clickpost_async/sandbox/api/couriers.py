@@ -2,15 +2,7 @@
 
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import section
-from clickpost_async.sandbox.operation import (
-    JSON,
-    RefusalError,
-    Reply,
-    SandboxRequest,
-    meta,
-    operation,
-    success,
-)
+from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes, scenarios
@@ -22,8 +14,8 @@ _PARCEL = (
 )
 
 
-@operation("couriers.recommend_india")
-def recommend_india(_: SandboxState, call: SandboxRequest) -> Reply:
+@operation("couriers.recommend_india", empty=NOT_SERVICEABLE)
+def recommend_india(_: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """Rank accounts for each parcel of a list; if none serves any, there is no result."""
     parcels = params.objects(call, "shipments")
     for parcel in parcels:
@@ -31,9 +23,7 @@ def recommend_india(_: SandboxState, call: SandboxRequest) -> Reply:
         if parcel["delivery_type"] not in ("FORWARD", "RVP"):
             raise RefusalError(309)
     result = [_ranked(parcel) for parcel in parcels]
-    if not any(row["pincode_serviceable"] for row in result):
-        return success(message=NOT_SERVICEABLE)
-    return success(result)
+    return result if any(row["pincode_serviceable"] for row in result) else None
 
 
 def _ranked(parcel: JSON) -> JSON:
@@ -41,7 +31,7 @@ def _ranked(parcel: JSON) -> JSON:
     is_reverse = parcel["delivery_type"] == "RVP"
     active = accounts.active(accounts.RETURNS if is_reverse else accounts.INDIA)
     serving = [account for account in active if account.serves(*ends)]
-    ranked: JSON = render(
+    return render(
         "couriers.recommended_india",
         accounts=[
             render("couriers.account_india", account=account, priority=priority)
@@ -51,11 +41,10 @@ def _ranked(parcel: JSON) -> JSON:
         serviceable=[account.named for account in serving],
         is_serviceable=bool(serving),
     )
-    return ranked
 
 
-@operation("couriers.recommend_world")
-def recommend_world(_: SandboxState, call: SandboxRequest) -> Reply:
+@operation("couriers.recommend_world", message="Success", empty=NOT_SERVICEABLE)
+def recommend_world(_: SandboxState, call: SandboxRequest) -> JSON | None:
     """Rank accounts for one parcel; if none serves it, there is no result."""
     parcel = params.body(call)
     sides = [section(parcel, name) for name in ("pickup_info", "drop_info")]
@@ -64,8 +53,8 @@ def recommend_world(_: SandboxState, call: SandboxRequest) -> Reply:
     if not section(parcel, "shipment_details"):
         raise RefusalError(400, "shipment_details: mandatory")
     if any(str(side.get("postal_code")) == scenarios.UNSERVED for side in sides):
-        return success(message=NOT_SERVICEABLE)
-    result = render(
+        return None
+    return render(
         "couriers.recommended_world",
         accounts=[
             render("couriers.account_world", account=account, priority=priority)
@@ -73,11 +62,10 @@ def recommend_world(_: SandboxState, call: SandboxRequest) -> Reply:
         ],
         names=[f"{account.courier_name}({account.code})" for account in accounts.WORLD],
     )
-    return Reply({"result": result, "meta": meta(200, "Success")})
 
 
 @operation("couriers.accounts")
-def list_accounts(state: SandboxState, call: SandboxRequest) -> Reply:
+def list_accounts(state: SandboxState, call: SandboxRequest) -> JSON:
     """List the accounts that are active, that are not, or all."""
     active = params.boolean(call.query.get("active"))
     rows = [
@@ -85,14 +73,14 @@ def list_accounts(state: SandboxState, call: SandboxRequest) -> Reply:
         for account in accounts.ALL
         if active in (None, account.active)
     ]
-    return success({"enterprise_name": state.username, "accounts": rows})
+    return {"enterprise_name": state.username, "accounts": rows}
 
 
-@operation("couriers.pincode")
-def pincode(_: SandboxState, call: SandboxRequest) -> Reply:
+@operation("couriers.pincode", message="Success")
+def pincode(_: SandboxState, call: SandboxRequest) -> JSON:
     """Return the city and state of a pincode; the result is empty for an unknown one."""
     pincode = call.query.get("pincode", "")
     city, state = pincodes.PLACES.get(pincode, ("", ""))
     if not city:
-        return Reply({"meta": meta(404, f"Not found: {pincode}"), "result": {}})
-    return success({"pincode": pincode, "city": city, "state": state}, message="Success")
+        raise RefusalError(404, f"Not found: {pincode}", result={})
+    return {"pincode": pincode, "city": city, "state": state}

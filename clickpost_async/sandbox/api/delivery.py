@@ -3,14 +3,7 @@
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import section
 from clickpost_async.sandbox.api.checks import get
-from clickpost_async.sandbox.operation import (
-    JSON,
-    RefusalError,
-    Reply,
-    SandboxRequest,
-    operation,
-    success,
-)
+from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes, scenarios
@@ -22,20 +15,18 @@ _NOT_SUBSCRIBED = {320: 401}
 _DOMESTIC, _INTERNATIONAL = (2, 4), (5, 8)
 
 
-@operation("delivery.predict", http=_NOT_SUBSCRIBED)
-def predict(state: SandboxState, call: SandboxRequest) -> Reply:
+@operation("delivery.predict", empty=_NOT_SERVICEABLE, http=_NOT_SUBSCRIBED)
+def predict(state: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """Predict for each pair of pincodes; if none is served, there is no result."""
     is_checked = call.query.get("check_drop_pincode_validity", "false") == "true"
     pairs = params.objects(call, "pincodes")
     result = [_predicted(state, pair, is_checked=is_checked) for pair in pairs]
-    if not any(row["all_map"] for row in result):
-        return success(message=_NOT_SERVICEABLE)
-    return success(result)
+    return result if any(row["all_map"] for row in result) else None
 
 
 def _predicted(state: SandboxState, pair: JSON, *, is_checked: bool) -> JSON:
     pickup, drop = (params.text(pair, name) for name in ("pickup_pincode", "drop_pincode"))
-    scenarios.check_account(str(get(pair, "optional.account_code")))
+    scenarios.check_account(get(pair, "optional.account_code"))
     if is_checked and drop not in pincodes.PLACES:
         raise RefusalError(400, f"Invalid drop pincode: {drop}")
     wanted = get(pair, "optional.cp_id")
@@ -46,7 +37,7 @@ def _predicted(state: SandboxState, pair: JSON, *, is_checked: bool) -> JSON:
         for account in accounts.active(accounts.INDIA)
         if account.serves(pickup, drop) and wanted in (None, account.courier_partner)
     }
-    row: JSON = render(
+    return render(
         "couriers.predicted",
         low=min((low for low, _ in days.values()), default=None),
         high=max((high for _, high in days.values()), default=None),
@@ -55,21 +46,20 @@ def _predicted(state: SandboxState, pair: JSON, *, is_checked: bool) -> JSON:
         # ClickPost's example that names a courier has no date.
         pickup_date=ist_day(state.now()) if wanted is None else None,
     )
-    return row
 
 
-@operation("delivery.predict_world", http=_NOT_SUBSCRIBED)
-def predict_world(state: SandboxState, call: SandboxRequest) -> Reply:
+@operation("delivery.predict_world", empty=_NOT_SERVICEABLE, http=_NOT_SUBSCRIBED)
+def predict_world(state: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """Predict for one route; the result is a list all the same."""
     route = params.body(call)
     ends = [section(route, name) for name in ("pickup_details", "drop_details")]
     for end in ends:
         params.required(end, "pincode", "country")
-    scenarios.check_account(str(get(route, "optional.account_code")))
+    scenarios.check_account(get(route, "optional.account_code"))
     if any(str(end["pincode"]) == scenarios.UNSERVED for end in ends):
-        return success(message=_NOT_SERVICEABLE)
+        return None
     crosses = ends[0]["country"] != ends[1]["country"]
     low, high = _INTERNATIONAL if crosses else _DOMESTIC
     account, today = accounts.WORLD[0].id, ist_day(state.now())
     row = render("couriers.predicted_world", low=low, high=high, account=account, pickup_date=today)
-    return success([row])
+    return [row]

@@ -2,13 +2,7 @@
 
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.orders import label_url
-from clickpost_async.sandbox.operation import (
-    RefusalError,
-    Reply,
-    SandboxRequest,
-    operation,
-    success,
-)
+from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.store.records import Order, Parcel
 from clickpost_async.sandbox.world import tracking_codes
@@ -17,15 +11,14 @@ from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 
 
 @operation("labels.fetch", needs_username=False)
-def fetch(state: SandboxState, call: SandboxRequest) -> Reply:
+def fetch(state: SandboxState, call: SandboxRequest) -> JSON:
     """Return the URL of a label; the status is 500 if there is none."""
-    params.required(call.query, "waybill", "cp_id")
+    parcel = params.parcel(state, call)
     if call.query.get("regenerate", "false") not in ("true", "false"):
         raise RefusalError(400, "regenerate must be true or false")
-    parcel = state.parcel(call.query["waybill"], params.courier(call.query["cp_id"]))
     if parcel is None or not _has_label(parcel):
         raise RefusalError(500, INTERNAL_ERROR)
-    return success({"shipping_label": label_url(call.origin, parcel.waybill)})
+    return {"shipping_label": label_url(call.origin, parcel.waybill)}
 
 
 def _has_label(parcel: Parcel) -> bool:

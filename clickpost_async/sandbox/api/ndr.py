@@ -10,7 +10,6 @@ from clickpost_async.sandbox.operation import (
     SandboxRequest,
     meta,
     operation,
-    success,
 )
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
@@ -40,7 +39,7 @@ def feedback(state: SandboxState, call: SandboxRequest) -> Reply:
 
 
 @operation("ndr.act")
-def act(state: SandboxState, call: SandboxRequest) -> Reply:
+def act(state: SandboxState, call: SandboxRequest) -> None:
     """Accept an instruction about a parcel that was not delivered."""
     wanted = params.body(call)
     if wanted.get("action") not in ("REATTEMPT", "INITIATE_RTO"):
@@ -72,7 +71,6 @@ def act(state: SandboxState, call: SandboxRequest) -> Reply:
             "internal_comment": "re-attempt" if is_reattempt else "return to origin",
         },
     )
-    return success()
 
 
 def add_feedback(state: SandboxState, parcel: Parcel, kind: str, **content: object) -> None:

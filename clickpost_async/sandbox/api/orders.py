@@ -16,7 +16,7 @@ from clickpost_async.sandbox.api.booking import (
     items_of,
     merchant_order_id,
 )
-from clickpost_async.sandbox.api.checks import B2B, INDIA, WORLD, get
+from clickpost_async.sandbox.api.checks import B2B, CREATES, INDIA, WORLD, get
 from clickpost_async.sandbox.operation import (
     JSON,
     RefusalError,
@@ -25,13 +25,12 @@ from clickpost_async.sandbox.operation import (
     meta,
     operation,
     refusal,
-    success,
 )
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
-from clickpost_async.sandbox.store.records import Note, Order, Parcel, State, place
+from clickpost_async.sandbox.store.records import Note, Order, Parcel, State, scan_values
 from clickpost_async.sandbox.world import couriers, scenarios, tracking_codes
-from clickpost_async.sandbox.world.clock import DAY, exact, ist
+from clickpost_async.sandbox.world.clock import DAY, exact
 
 _PLACED = "Order Placed Successfully"
 _FIRST_ORDER_ID = 154_000_000
@@ -48,24 +47,11 @@ _WORLD_ERRORS = {400: 400}
 
 
 @operation("orders.create_india")
-async def create_india(state: SandboxState, call: SandboxRequest) -> Reply:
-    """Create an order within India."""
-    return await _create(state, booking_of(call, INDIA))
-
-
 @operation("orders.create_world", http=_WORLD_ERRORS)
-async def create_world(state: SandboxState, call: SandboxRequest) -> Reply:
-    """Create an order elsewhere, or across borders."""
-    return await _create(state, booking_of(call, WORLD))
-
-
 @operation("orders.create_b2b")
-async def create_b2b(state: SandboxState, call: SandboxRequest) -> Reply:
-    """Create a B2B order, which is placed later unless its `is_async` is false."""
-    return await _create(state, booking_of(call, B2B))
-
-
-async def _create(state: SandboxState, booking: Booking) -> Reply:
+async def create(state: SandboxState, call: SandboxRequest) -> Reply:
+    """Create an order; a B2B one is placed later unless its `is_async` is false."""
+    booking = booking_of(call)
     if state.racy:
         return await _book(state, booking)
     # One call at a time decides about a reference: the check and the courier are one step.
@@ -79,7 +65,7 @@ async def _book(state: SandboxState, booking: Booking) -> Reply:
     if known is not None and known.state in _EXISTING:
         return _create_again(state, known, booking)
     if awb_number is not None and state.parcel(awb_number, booking.courier_partner):
-        return refusal(303)
+        raise RefusalError(303)
     order = state.store.attempt_order(
         reference,
         version=booking.version,
@@ -114,20 +100,21 @@ def _create_again(state: SandboxState, known: Order, booking: Booking) -> Reply:
     if booking.version == B2B:
         # It is polled with the look-up.
         return _pending(state, known)
-    unfinished = _progress(state, known, booking.origin)
-    return unfinished or _placed(state, state.store.get(Order, id=known.id), booking.version)
+    found = _finished(state, known, booking.origin)
+    return found if isinstance(found, Reply) else _placed(state, found, booking.version)
 
 
-def _progress(state: SandboxState, order: Order, origin: str) -> Reply | None:
-    """Respond for a queued order, or finish it and return None."""
+def _finished(state: SandboxState, order: Order, origin: str) -> Order | Reply:
+    """Return an order that is placed, now or before; or the response for one that is not."""
+    if order.state is State.PLACED:
+        return order
     if order.polls < state.async_polls:
         state.store.update(order, polls=order.polls + 1)
         return _pending(state, order)
     booking = _booked(order, origin)
     failure = _refused_by_courier(state, order, booking)
     if failure is None:
-        _buy_and_place(state, order, booking)
-        return None
+        return _buy_and_place(state, order, booking)
     state.store.update(order, attempts=order.attempts + 1)
     if failure.status not in scenarios.PASSING:
         state.store.update(order, state=State.REFUSED)
@@ -136,8 +123,11 @@ def _progress(state: SandboxState, order: Order, origin: str) -> Reply | None:
 
 def _booked(order: Order, origin: str) -> Booking:
     """Return the booking of an order that was accepted earlier."""
-    call = SandboxRequest(query={}, body=order.body, payload=order.payload, url=origin)
-    return booking_of(call, order.version)
+    operation, payload = CREATES[order.version], order.payload
+    request = SandboxRequest(
+        operation=operation, query={}, body=order.body, payload=payload, url=origin
+    )
+    return booking_of(request)
 
 
 def _refused_by_courier(state: SandboxState, order: Order, booking: Booking) -> Reply | None:
@@ -196,10 +186,14 @@ def find_b2b(state: SandboxState, call: SandboxRequest) -> Reply:
     params.required(call.query, "reference_number")
     order = state.store.one(Order, reference_number=call.query["reference_number"])
     if order is None or order.version != B2B:
-        return refusal(321)
+        raise RefusalError(321)
     if order.state not in _EXISTING:
-        return _refused_by_courier(state, order, _booked(order, call.origin)) or refusal(321)
-    return _finished(state, order, call) or _placed(state, state.store.get(Order, id=order.id), B2B)
+        failure = _refused_by_courier(state, order, _booked(order, call.origin))
+        if failure is None:
+            raise RefusalError(321)
+        return failure
+    found = _finished(state, order, call.origin)
+    return found if isinstance(found, Reply) else _placed(state, found, B2B)
 
 
 @operation("orders.fetch_world", needs_username=False, http=_WORLD_ERRORS)
@@ -217,21 +211,15 @@ def fetch(state: SandboxState, call: SandboxRequest) -> Reply:
     else:
         raise RefusalError(400, "awb and cp_id, or reference_number, are mandatory")
     if order is None or order.state not in _EXISTING:
-        return refusal(321)
-    unfinished = _finished(state, order, call)
-    if unfinished is not None:
-        return unfinished
-    order = state.store.get(Order, id=order.id)
+        raise RefusalError(321)
+    found = _finished(state, order, call.origin)
+    if isinstance(found, Reply):
+        return found
     if reference:
         # The oldest form, without ids.
-        return _reply(state, "found", order, 200, "Success")
-    pieces = _pieces(order, "india_piece" if order.version == INDIA else "world_piece")
-    return _reply(state, "fetched_pieces" if pieces else "fetched", order, children=pieces)
-
-
-def _finished(state: SandboxState, order: Order, call: SandboxRequest) -> Reply | None:
-    """Return the response for an order that is still queued; None for one that is placed."""
-    return _progress(state, order, call.origin) if order.state is State.QUEUED else None
+        return _reply(state, "found", found, 200, "Success")
+    pieces = _pieces(found, INDIA if found.version == INDIA else WORLD)
+    return _reply(state, "fetched_pieces" if pieces else "fetched", found, children=pieces)
 
 
 # --- responses of creates and fetches -------------------------------------------------------------
@@ -269,16 +257,9 @@ def _reply(
 def _placed(
     state: SandboxState, order: Order, version: str, status: int = 200, message: str = _PLACED
 ) -> Reply:
-    if version == B2B:
-        children = [
-            render("orders.b2b_piece", waybill=f"{order.waybill}-{number:04}", box=reference)
-            for number, reference in enumerate(box_references(order.payload), 1)
-        ]
-        return _reply(state, "placed_b2b", order, status, message, children=children)
-    if version == INDIA:
-        return _reply(state, "placed_india", order, children=_pieces(order, "india_piece"))
-    pieces = _pieces(order, "world_piece")
-    return _reply(state, "placed_world", order, children=pieces, invoice_url=_invoice_url(order))
+    pieces, invoice_url = _pieces(order, version), _invoice_url(order)
+    values = {"children": pieces, "invoice_url": invoice_url}
+    return _reply(state, f"placed_{version}", order, status, message, **values)
 
 
 def _duplicate(state: SandboxState, order: Order, version: str) -> Reply:
@@ -293,7 +274,7 @@ def _duplicate(state: SandboxState, order: Order, version: str) -> Reply:
         323,
         message,
         shown_courier=name(order.courier_partner),
-        children=_pieces(order, f"{'india' if version == INDIA else 'world'}_duplicate_piece"),
+        children=_pieces(order, version, "duplicate_piece"),
     )
 
 
@@ -301,14 +282,19 @@ def _pending(state: SandboxState, order: Order) -> Reply:
     return _reply(state, "pending", order, 102, "We are processing your order")
 
 
-def _pieces(order: Order, template: str) -> Sequence[JSON]:
-    """Return every piece of an order with a multi-piece courier, by a template."""
+def _pieces(order: Order, version: str, template: str = "piece") -> Sequence[JSON]:
+    """Return every box of a B2B order, every piece of another with a multi-piece courier."""
+    if version == B2B:
+        return [
+            render("orders.piece_b2b", waybill=f"{order.waybill}-{number:04}", box=reference)
+            for number, reference in enumerate(box_references(order.payload), 1)
+        ]
     if order.courier_partner not in couriers.MULTI_PIECE:
         return ()
-    form = "{}-{:04}" if template.startswith("india") else "{}{:05}"
+    form = "{}-{:04}" if version == INDIA else "{}{:05}"
     return [
         render(
-            f"orders.{template}",
+            f"orders.{template}_{version}",
             order=order,
             item=_with_image_urls(item),
             waybill=form.format(order.waybill, number),
@@ -332,8 +318,8 @@ def _invoice_url(order: Order) -> str | None:
 # --- edit and cancel ------------------------------------------------------------------------------
 
 
-@operation("orders.edit")
-def edit(state: SandboxState, call: SandboxRequest) -> Reply:
+@operation("orders.edit", empty="ACCEPTED")
+def edit(state: SandboxState, call: SandboxRequest) -> None:
     """Change an order that is not out for delivery yet."""
     changes = params.body(call)
     waybill = params.text(changes, "awb_number")
@@ -347,7 +333,6 @@ def edit(state: SandboxState, call: SandboxRequest) -> Reply:
         raise RefusalError(400, "The order can not be edited any more")
     state.store.update(parcel, **_payment(changes, parcel))
     state.audit("Order: Edit", changes)
-    return success(message="ACCEPTED")
 
 
 def _payment(changes: JSON, parcel: Parcel) -> dict[str, object]:
@@ -364,14 +349,12 @@ def _payment(changes: JSON, parcel: Parcel) -> dict[str, object]:
 
 
 @operation("orders.cancel", http={350: 400})
-def cancel(state: SandboxState, call: SandboxRequest) -> Reply:
+def cancel(state: SandboxState, call: SandboxRequest) -> Reply | None:
     """Cancel an order, or have the courier decide about it later."""
-    query = call.query
-    params.required(query, "waybill", "cp_id")
-    account_code = query.get("account_code", "")
-    is_immediate = params.boolean(query.get("manually_update_status"))
+    account_code = call.query.get("account_code", "")
+    is_immediate = params.boolean(call.query.get("manually_update_status"))
     scenarios.check_account(account_code)
-    parcel = state.parcel(query["waybill"], params.courier(query["cp_id"]))
+    parcel = params.parcel(state, call)
     if parcel is None or not (
         parcel.cancelling or (parcel.upcoming is not None and not state.was_out(parcel))
     ):
@@ -391,7 +374,7 @@ def cancel(state: SandboxState, call: SandboxRequest) -> Reply:
         return accepted
     if is_immediate:
         state.scan_parcel(parcel, tracking_codes.CANCELLED)
-    return success()
+    return None
 
 
 # --- updates and counts ---------------------------------------------------------------------------
@@ -410,19 +393,13 @@ def updated(state: SandboxState, call: SandboxRequest) -> Reply:
 
 def _update(state: SandboxState, parcel: Parcel) -> JSON:
     scan = state.scans_of(parcel)[0]
-    location, city = place(parcel, scan)
-    row: JSON = render(
+    return render(
         "orders.updated",
-        parcel=parcel,
-        scan=scan,
-        location=location,
-        city=city,
+        **scan_values(parcel, scan),
         created_at=exact(parcel.created_at),
         updated_at=exact(scan.moment),
-        timestamp=ist(scan.moment),
         has_feedback=bool(state.store.all(Note, kind=FEEDBACK, about=parcel.waybill)),
     )
-    return row
 
 
 def _next_page(url: str, last: Parcel) -> str:
@@ -442,16 +419,15 @@ def _cursor(text: str) -> tuple[float, int]:
     return found, int(number)
 
 
-@operation("orders.daily_counts")
-def daily_counts(state: SandboxState, call: SandboxRequest) -> Reply:
+@operation("orders.daily_counts", message="Success")
+def daily_counts(state: SandboxState, call: SandboxRequest) -> JSON:
     """Count shipments by day; the last two days are not counted yet."""
     start, end = (_day(call, name) for name in ("start-date", "end-date"))
     if (end - start).days >= _MOST_DAYS:
         raise RefusalError(400, f"At most {_MOST_DAYS} days can be requested")
     counted = datetime.fromtimestamp(state.now(), UTC).date() - timedelta(days=_DAYS_UNTIL_COUNTED)
     days = (start + timedelta(days=number) for number in range((end - start).days + 1))
-    result = {day.isoformat(): _count(state, day) if day <= counted else {} for day in days}
-    return success(result, message="Success")
+    return {day.isoformat(): _count(state, day) if day <= counted else {} for day in days}
 
 
 def _count(state: SandboxState, day: date) -> JSON:

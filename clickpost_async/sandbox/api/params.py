@@ -5,11 +5,14 @@ import re
 from collections.abc import Mapping, Sequence
 
 from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest
+from clickpost_async.sandbox.state import SandboxState
+from clickpost_async.sandbox.store.records import Parcel
 from clickpost_async.sandbox.world import couriers
 
 _TRUE = frozenset({"True", "t", "1"})
 _FALSE = frozenset({"False", "f", "0"})
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]").search
 _LATEST_MOMENT = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 
@@ -38,10 +41,14 @@ def required(part: JSON, *names: str, status: int = 400) -> None:
 def text(part: JSON, name: str, *, status: int = 400) -> str:
     """Return a mandatory text."""
     required(part, name, status=status)
-    value = str(part[name])
-    if any("\ud800" <= letter <= "\udfff" for letter in value):
+    if not is_text(part[name]):
         raise RefusalError(status, f"{name} is not text")
-    return value
+    return str(part[name])
+
+
+def is_text(value: object) -> bool:
+    """Return whether a value can be encoded as UTF-8, which an unpaired surrogate cannot."""
+    return _SURROGATE(str(value)) is None
 
 
 def printable(value: object) -> str:
@@ -69,6 +76,12 @@ def courier(value: object) -> int:
 def courier_in_body(value: object) -> int:
     """Return the id of a courier partner, which a body has as a number."""
     return courier(None if isinstance(value, str) else value)
+
+
+def parcel(state: SandboxState, call: SandboxRequest) -> Parcel | None:
+    """Return the parcel with the waybill and the courier in a query, which are mandatory."""
+    required(call.query, "waybill", "cp_id")
+    return state.parcel(call.query["waybill"], courier(call.query["cp_id"]))
 
 
 def boolean(text: str | None) -> bool | None:

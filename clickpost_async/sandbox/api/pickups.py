@@ -4,14 +4,7 @@ import re
 
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import section
-from clickpost_async.sandbox.operation import (
-    JSON,
-    RefusalError,
-    Reply,
-    SandboxRequest,
-    operation,
-    success,
-)
+from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
 from clickpost_async.sandbox.state import PICKUP, SandboxState
 from clickpost_async.sandbox.world import scenarios
 
@@ -31,7 +24,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?",
 
 
 @operation("pickups.create_india")
-def create_india(state: SandboxState, call: SandboxRequest) -> Reply:
+def create_india(state: SandboxState, call: SandboxRequest) -> JSON:
     """Request a pickup within India; few couriers support it."""
     pickup = params.body(call)
     params.required(pickup, *_INDIA)
@@ -41,13 +34,13 @@ def create_india(state: SandboxState, call: SandboxRequest) -> Reply:
         raise RefusalError(400, "pickup_pincode must be six digits")
     if params.courier_in_body(pickup.get("courier_partner")) not in _OF_INDIA:
         raise RefusalError(400, "Pickup creation is not supported for this courier partner")
-    scenarios.check_account(str(pickup.get("account_code") or ""))
+    scenarios.check_account(pickup.get("account_code"))
     city = re.sub(r"[^A-Z]", "", str(pickup["pickup_city"]).upper())
-    return success({"location": city[:5] or "HUB", "confirmation_number": _number(state, pickup)})
+    return {"location": city[:5] or "HUB", "confirmation_number": _number(state, pickup)}
 
 
 @operation("pickups.create_world")
-def create_world(state: SandboxState, call: SandboxRequest) -> Reply:
+def create_world(state: SandboxState, call: SandboxRequest) -> JSON:
     """Request a pickup by DHL of a known parcel; errors are a dict of lists."""
     pickup = params.body(call)
     shipment, place = section(pickup, "shipment_details"), section(pickup, "pickup_info")
@@ -61,7 +54,7 @@ def create_world(state: SandboxState, call: SandboxRequest) -> Reply:
         raise _refusal(f": invalid Waybill {shipment['awb_number']}")
     if parcel.account_code != shipment["account_code"]:
         raise _refusal(f": invalid Account Code {shipment['account_code']}")
-    return success({"confirmation_number": f"CBJ{_number(state, pickup):0>12}"})
+    return {"confirmation_number": f"CBJ{_number(state, pickup):0>12}"}
 
 
 def _number(state: SandboxState, pickup: JSON) -> str:

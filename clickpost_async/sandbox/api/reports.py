@@ -7,16 +7,9 @@ from collections.abc import Callable, Mapping
 
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import section
-from clickpost_async.sandbox.operation import (
-    JSON,
-    RefusalError,
-    Reply,
-    SandboxRequest,
-    operation,
-    success,
-)
+from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
 from clickpost_async.sandbox.state import REPORT, SandboxState
-from clickpost_async.sandbox.store.records import Note, Parcel, Scan, place
+from clickpost_async.sandbox.store.records import Note, Parcel, Scan, scan_values
 from clickpost_async.sandbox.world.clock import DAY, read_utc, utc
 
 _NAME = "TRACK_ORDER_DASHBOARD_REPORT"
@@ -33,15 +26,15 @@ _COLUMNS: Mapping[str, Callable[[Parcel, Scan], object]] = {
     "cod_value": lambda parcel, _: parcel.cod_value,
     "clickpost_status_code": lambda _, scan: scan.code,
     "clickpost_status_description": lambda _, scan: scan.station.description,
-    "location": lambda parcel, scan: place(parcel, scan)[0],
+    "location": lambda parcel, scan: scan_values(parcel, scan)["location"],
     "remark": lambda _, scan: scan.remark,
     "created_at": lambda parcel, _: utc(parcel.created_at),
     "updated_at": lambda _, scan: utc(scan.moment),
 }
 
 
-@operation("reports.request")
-def request(state: SandboxState, call: SandboxRequest) -> Reply:
+@operation("reports.request", message="Success")
+def request(state: SandboxState, call: SandboxRequest) -> list[JSON]:
     """Request a report on the parcels scanned within a day at most."""
     wanted = params.body(call)
     start, end = _window(section(wanted, "filters"))
@@ -59,11 +52,11 @@ def request(state: SandboxState, call: SandboxRequest) -> Reply:
         "report_reference_number": _FIRST_NUMBER + report.id,
         "report_created_at": utc(now)[:16],
     }
-    return success([created], message="Success")
+    return [created]
 
 
-@operation("reports.status")
-def status(state: SandboxState, call: SandboxRequest) -> Reply:
+@operation("reports.status", message="Success")
+def status(state: SandboxState, call: SandboxRequest) -> list[JSON]:
     """Return the status of a report, which is ready after `async_polls` polls."""
     reference = call.query.get("report_reference_number")
     if not reference:
@@ -80,7 +73,7 @@ def status(state: SandboxState, call: SandboxRequest) -> Reply:
         "report_created_at": utc(report.moment)[:16],
         "report_status": "SUCCESS" if is_ready else "PENDING",
     }
-    return success([row], message="Success")
+    return [row]
 
 
 def report_file(state: SandboxState, reference: str) -> bytes | None:

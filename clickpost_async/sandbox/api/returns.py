@@ -2,14 +2,7 @@
 
 import math
 
-from clickpost_async.sandbox.operation import (
-    JSON,
-    RefusalError,
-    Reply,
-    SandboxRequest,
-    operation,
-    success,
-)
+from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import RETURN, SandboxState
 from clickpost_async.sandbox.store.records import Note, Parcel
@@ -26,13 +19,13 @@ _BUCKET = 8
 
 # The only endpoint whose rejections have the envelope's status as HTTP status.
 @operation("returns.poll", http={301: 301, 400: 400})
-def poll(state: SandboxState, call: SandboxRequest) -> Reply:
+def poll(state: SandboxState, call: SandboxRequest) -> list[JSON]:
     """List the returns that were requested within an hour at most."""
     start, end = (_moment(call, name) for name in ("start_time", "end_time"))
     if end - start > HOUR:
         text = "start_time is ahead of end_time by more than 60 minutes"
         raise RefusalError(400, {"Time Difference": [text]})
-    return success([_row(note) for note in state.store.notes(RETURN, start, end)])
+    return [_row(note) for note in state.store.notes(RETURN, start, end)]
 
 
 def _moment(call: SandboxRequest, name: str) -> float:
@@ -110,7 +103,7 @@ def _number(state: SandboxState, purpose: str) -> str:
 
 
 def _row(note: Note) -> JSON:
-    row: JSON = render(
+    return render(
         "returns.polled",
         reference=note.about,
         content=note.content,
@@ -118,13 +111,12 @@ def _row(note: Note) -> JSON:
         booked=note.content.get("booked") or render("returns.not_booked"),
         webhook=_webhook(note, _REQUESTED),
     )
-    return row
 
 
 def _webhook(note: Note, event: int) -> JSON:
     code, description = _EVENTS[event]
     content = note.content
-    payload: JSON = render(
+    return render(
         "returns.webhook",
         event=event,
         code=code,
@@ -137,4 +129,3 @@ def _webhook(note: Note, event: int) -> JSON:
             render("returns.item", item=item, content=content) for item in content["items"] or ()
         ],
     )
-    return payload

@@ -5,14 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import section
 from clickpost_async.sandbox.api.couriers import NOT_SERVICEABLE
-from clickpost_async.sandbox.operation import (
-    JSON,
-    RefusalError,
-    Reply,
-    SandboxRequest,
-    operation,
-    success,
-)
+from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes
@@ -25,25 +18,25 @@ _SERVICES: Mapping[str, Sequence[SandboxAccount]] = {
 }
 
 
-@operation("serviceability.check")
-def check(_: SandboxState, call: SandboxRequest) -> Reply:
+@operation("serviceability.check", empty=NOT_SERVICEABLE)
+def check(_: SandboxState, call: SandboxRequest) -> JSON | None:
     """Return whether any account serves a pincode: the body is a list, the result is not."""
     query = params.objects(call, "objects")[0]
     drop, pickup = params.text(query, "drop_pincode"), query.get("pickup_pincode")
     ends = (drop,) if pickup in (None, "") else (drop, str(pickup))
     serving = [account for account in _of_service(query) if account.serves(*ends)]
     if not serving:
-        return success(message=NOT_SERVICEABLE)
+        return None
     taken = _order_types(serving, drop)
     wanted = query.get("order_type")
     if wanted not in (None, "COD", "PREPAID", "EXCHANGE"):
         raise RefusalError(307)
     shown = {name: taken[name] for name in taken if wanted in (None, name)}
-    return success({"serviceable": any(shown.values()), **shown})
+    return {"serviceable": any(shown.values()), **shown}
 
 
-@operation("serviceability.options")
-def options(_: SandboxState, call: SandboxRequest) -> Reply:
+@operation("serviceability.options", empty=NOT_SERVICEABLE)
+def options(_: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """List the accounts that serve a pair of pincodes; the weight is in kilograms."""
     query = params.objects(call, "objects")[0]
     optional = section(query, "optional")
@@ -56,7 +49,7 @@ def options(_: SandboxState, call: SandboxRequest) -> Reply:
         for account in _of_service(optional)
         if account.serves(*ends) and wanted in (None, account.courier_partner)
     ]
-    return success(rows) if rows else success(message=NOT_SERVICEABLE)
+    return rows or None
 
 
 def _option(
@@ -64,7 +57,7 @@ def _option(
 ) -> JSON:
     is_priced = account.priced and kilograms is not None
     weight = kilograms or 0.0
-    option: JSON = render(
+    return render(
         "couriers.option",
         account=account,
         service_type=optional.get("service_type") or "FORWARD",
@@ -74,11 +67,10 @@ def _option(
         cod_charge=account.cod_charge(pickup, drop, weight) if is_priced else None,
         zone=accounts.zone(pickup, drop),
     )
-    return option
 
 
-@operation("serviceability.pincodes")
-def list_pincodes(_: SandboxState, call: SandboxRequest) -> Reply:
+@operation("serviceability.pincodes", message="Success")
+def list_pincodes(_: SandboxState, call: SandboxRequest) -> JSON:
     """List all pincodes of one account."""
     params.required(call.query, "courier_partner_id", "account_code")
     partner, code = call.query["courier_partner_id"], call.query["account_code"]
@@ -87,20 +79,18 @@ def list_pincodes(_: SandboxState, call: SandboxRequest) -> Reply:
     for account in accounts.active(accounts.ALL):
         if (str(account.courier_partner), account.code) == (partner, code):
             served = _lists([account])
-            result = {"pickup_pincodes": served, "drop_pincodes": served}
-            return success(result, message="Success")
+            return {"pickup_pincodes": served, "drop_pincodes": served}
     raise RefusalError(400, "Account does not exist or is inactive")
 
 
-@operation("serviceability.drop_pincodes")
-def drop_pincodes(_: SandboxState, __: SandboxRequest) -> Reply:
+@operation("serviceability.drop_pincodes", message="Success")
+def drop_pincodes(_: SandboxState, __: SandboxRequest) -> JSON:
     """List all pincodes that any account delivers to."""
-    served = _lists(accounts.active(accounts.INDIA))
-    return success({"drop_pincodes": served}, message="Success")
+    return {"drop_pincodes": _lists(accounts.active(accounts.INDIA))}
 
 
-@operation("serviceability.search")
-def search(_: SandboxState, call: SandboxRequest) -> Reply:
+@operation("serviceability.search", empty=NOT_SERVICEABLE)
+def search(_: SandboxState, call: SandboxRequest) -> Sequence[JSON] | None:
     """List the accounts that serve a pincode, a row for each order type."""
     params.required(call.query, "pincode", "is_pickup_pincode", "is_rvp")
     side = "pickup" if _flag(call, "is_pickup_pincode") else "drop"
@@ -116,7 +106,7 @@ def search(_: SandboxState, call: SandboxRequest) -> Reply:
         if account.serves(pincode)
         for order_type in account.order_types(pincode)
     ]
-    return success(rows) if rows else success(message=NOT_SERVICEABLE)
+    return rows or None
 
 
 def _of_service(part: JSON) -> Sequence[SandboxAccount]:

@@ -9,17 +9,13 @@ from clickpost_async.sandbox.operation import (
     RefusalError,
     Reply,
     SandboxRequest,
-    message_of,
     meta,
     operation,
-    refusal,
-    success,
 )
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
-from clickpost_async.sandbox.store.records import Parcel, Scan, place
+from clickpost_async.sandbox.store.records import Parcel, Scan, scan_values
 from clickpost_async.sandbox.world import scenarios, tracking_codes
-from clickpost_async.sandbox.world.clock import ist, utc
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 
 _MOST_WAYBILLS = 5
@@ -31,26 +27,30 @@ _FIRST_SHIPMENT_ID = 456_000_000
 
 
 @operation("tracking.register")
-def register(state: SandboxState, call: SandboxRequest) -> Reply:
+def register(state: SandboxState, call: SandboxRequest) -> JSON:
     """Register a parcel; the response to a second registration has no result."""
     parcel, is_new = _registered(state, call, "courier_partner")
     if not is_new:
-        return refusal(303)
+        raise RefusalError(303)
     ids = {
         "consumer_id": _FIRST_CONSUMER_ID + parcel.id,
         "shipment_id": _FIRST_SHIPMENT_ID + parcel.id,
     }
-    return success(render("tracking.registered", parcel=parcel, **ids))
+    return render("tracking.registered", parcel=parcel, **ids)
 
 
-@operation("tracking.register_v2", auth_error=(500, "Ops! Internal server error in Clickpost"))
-def register_v2(state: SandboxState, call: SandboxRequest) -> Reply:
+@operation(
+    "tracking.register_v2",
+    message="Success",
+    auth_error=(500, "Ops! Internal server error in Clickpost"),
+)
+def register_v2(state: SandboxState, call: SandboxRequest) -> JSON:
     """Register a parcel; the response to a second registration has the same result."""
     parcel, is_new = _registered(state, call, "cp_id")
     result = {"tracking_id": parcel.tracking_id, "security_key": parcel.security_key}
     if not is_new:
-        return Reply({"meta": meta(303, message_of(303)), "result": result})
-    return success(result, message="Success")
+        raise RefusalError(303, result=result)
+    return result
 
 
 def _registered(state: SandboxState, call: SandboxRequest, courier: str) -> tuple[Parcel, bool]:
@@ -78,7 +78,7 @@ def _registered(state: SandboxState, call: SandboxRequest, courier: str) -> tupl
 
 # ClickPost's example of an error of this one has HTTP 400.
 @operation("tracking.set_whatsapp", http={301: 400, 321: 400, 400: 400})
-def set_whatsapp(state: SandboxState, call: SandboxRequest) -> Reply:
+def set_whatsapp(state: SandboxState, call: SandboxRequest) -> None:
     """Switch the messages about a parcel on or off."""
     wanted = params.body(call)
     waybill, disabled = params.text(wanted, "awb"), wanted.get("whatsapp_disable")
@@ -88,19 +88,20 @@ def set_whatsapp(state: SandboxState, call: SandboxRequest) -> Reply:
     if parcel is None:
         raise RefusalError(321)
     state.store.update(parcel, whatsapp=not disabled)
-    return success()
 
 
-@operation("tracking.security_key")
-def security_key(state: SandboxState, call: SandboxRequest) -> Reply:
+@operation("tracking.security_key", message="Success")
+def security_key(state: SandboxState, call: SandboxRequest) -> JSON:
     """Return the key of a parcel's tracking page, by its waybill or its reference number."""
     reference = call.query.get("reference_number")
     parcel = (
-        state.store.one(Parcel, reference_number=reference) if reference else _parcel(state, call)
+        state.store.one(Parcel, reference_number=reference)
+        if reference
+        else params.parcel(state, call)
     )
     if parcel is None:
         raise RefusalError(321)
-    return success(render("tracking.security_key", parcel=parcel), message="Success")
+    return render("tracking.security_key", parcel=parcel)
 
 
 @operation("tracking.track")
@@ -124,7 +125,7 @@ def track(state: SandboxState, call: SandboxRequest) -> Reply:
 def _tracked(state: SandboxState, parcel: Parcel) -> JSON:
     scans = state.scans_of(parcel)
     failed = next((scan for scan in scans if scan.ndr_code is not None), None)
-    tracked: JSON = render(
+    return render(
         "tracking.tracked",
         parcel=parcel,
         latest=_scan("status", parcel, scans[0]),
@@ -132,24 +133,15 @@ def _tracked(state: SandboxState, parcel: Parcel) -> JSON:
         skus=[item["sku"] for item in objects(parcel.details.get("items")) if "sku" in item],
         ndr=render("tracking.ndr", scan=failed) if failed else None,
     )
-    return tracked
 
 
 def _scan(template: str, parcel: Parcel, scan: Scan) -> JSON:
-    rendered: JSON = render(
-        f"tracking.{template}",
-        parcel=parcel,
-        scan=scan,
-        location=place(parcel, scan)[0],
-        timestamp=ist(scan.moment),
-        created_at=utc(scan.moment),
-        checkpoint_id=_FIRST_CHECKPOINT_ID + scan.id,
-    )
-    return rendered
+    number = _FIRST_CHECKPOINT_ID + scan.id
+    return render(f"tracking.{template}", checkpoint_id=number, **scan_values(parcel, scan))
 
 
 @operation("tracking.unregister")
-def unregister(state: SandboxState, call: SandboxRequest) -> Reply:
+def unregister(state: SandboxState, call: SandboxRequest) -> JSON:
     """Stop tracking a parcel: it is expired, and moves no more."""
     wanted = params.body(call)
     waybill = params.text(wanted, "waybill")
@@ -158,20 +150,15 @@ def unregister(state: SandboxState, call: SandboxRequest) -> Reply:
         raise RefusalError(400, "Bad Request")
     if parcel.upcoming is not None:
         state.scan_parcel(parcel, tracking_codes.EXPIRED)
-    return success({"awb": parcel.waybill})
+    return {"awb": parcel.waybill}
 
 
-@operation("tracking.proof_of_delivery")
-def proof_of_delivery(state: SandboxState, call: SandboxRequest) -> Reply:
+@operation("tracking.proof_of_delivery", message="Success")
+def proof_of_delivery(state: SandboxState, call: SandboxRequest) -> JSON:
     """Return the URL of the proof of delivery, once a parcel is delivered."""
-    parcel = _parcel(state, call)
+    parcel = params.parcel(state, call)
     if parcel is None or parcel.code not in tracking_codes.HANDED_OVER:
         raise RefusalError(400, "no shipment found")
     scenarios.check_account(parcel.account_code)
     name = quote(parcel.waybill, safe="")
-    return success({"pod_url": f"{call.origin}/proofs/{name}.pdf"}, message="Success")
-
-
-def _parcel(state: SandboxState, call: SandboxRequest) -> Parcel | None:
-    params.required(call.query, "waybill", "cp_id")
-    return state.parcel(call.query["waybill"], params.courier(call.query["cp_id"]))
+    return {"pod_url": f"{call.origin}/proofs/{name}.pdf"}

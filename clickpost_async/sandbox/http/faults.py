@@ -147,7 +147,7 @@ class Faults:
             setattr(self, fault.value, 0.0)
 
     def _by_chance(self, reference_number: str) -> Fault | None:
-        odds = [(fault, float(getattr(self, fault.value))) for fault in Fault]
+        odds = [(fault, float(getattr(self, fault))) for fault in Fault]
         if not any(chance for _, chance in odds):
             return None
         # From the reference and its number of calls: the order of arrival changes nothing.

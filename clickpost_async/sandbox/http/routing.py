@@ -1,7 +1,7 @@
 """Routes calls to operations, as Django does with trailing slashes, and to files."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -18,23 +18,6 @@ _DOUBLED = re.compile(r"//+api/|/api/(/|.*//)").match
 Responder = Callable[[Operation, Scope, Receive, Send], Awaitable[None]]
 
 S = TypeVar("S")
-
-
-class _TrailingSlashRouter:
-    """All operations at one path, by method."""
-
-    def __init__(self, respond: Responder, operations: Mapping[str, Operation]) -> None:
-        self._respond = respond
-        self._operations = operations
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        operation = self._operations.get(scope["method"])
-        if operation is not None:
-            await self._respond(operation, scope, receive, send)
-            return
-        detail = f'Method "{scope["method"]}" not allowed.'
-        allowed = {"Allow": ", ".join(sorted(self._operations))}
-        await response_to(Reply({"detail": detail}, 405, allowed))(scope, receive, send)
 
 
 def router(operations: Iterable[Operation], respond: Responder, others: Iterable[Route]) -> ASGIApp:
@@ -57,13 +40,17 @@ def router(operations: Iterable[Operation], respond: Responder, others: Iterable
         if scope["type"] == "http" and _DOUBLED(scope["path"]):
             # A client that joins a base with its slash to a path with another one.
             scope = {**scope, "path": re.sub("/{2,}", "/", scope["path"])}
-        await routes(scope, receive, send)
+        methods = routes_by_path.get(scope["path"]) if scope["type"] == "http" else None
+        if methods is None:
+            await other_routes(scope, receive, send)
+        elif operation := methods.get(scope["method"]):
+            await respond(operation, scope, receive, send)
+        else:
+            detail = f'Method "{scope["method"]}" not allowed.'
+            allowed = {"Allow": ", ".join(sorted(methods))}
+            await response_to(Reply({"detail": detail}, 405, allowed))(scope, receive, send)
 
-    known = [
-        Route(path, _TrailingSlashRouter(respond, methods))
-        for path, methods in routes_by_path.items()
-    ]
-    routes = Router([*known, *others], redirect_slashes=False, default=not_found)
+    other_routes = Router(list(others), redirect_slashes=False, default=not_found)
     return find
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from clickpost_async.sandbox.http.faults import Fault
-from clickpost_async.sandbox.store.records import Parcel, Scan, place
+from clickpost_async.sandbox.store.records import Parcel, Scan, scan_values
 from clickpost_async.sandbox.world.clock import IST, ist
 from clickpost_async.sandbox.world.couriers import name_of
 from clickpost_async.sandbox.world.tracking_codes import station
@@ -26,7 +26,7 @@ def nth(number: int) -> str:
 
 def city(scan: Scan, parcel: Parcel) -> str:
     """Write the city of a scan, to follow its remark."""
-    name = place(parcel, scan)[1]
+    name = scan_values(parcel, scan)["city"]
     return f", {name}" if name else ""
 
 

@@ -4,9 +4,8 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from os import PathLike, fspath
-from typing import Any
 
 
 class Database:
@@ -20,7 +19,7 @@ class Database:
         )
         self._lock = threading.RLock()
         self._closing = weakref.finalize(self, self._db.close)
-        self._db.row_factory = _named
+        self._db.row_factory = sqlite3.Row
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;" + tables)
 
     def close(self) -> None:
@@ -38,16 +37,15 @@ class Database:
             for table in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
                 self.run(f"DELETE FROM {table['name']}")  # noqa: S608 - our own tables
 
-    def rows(self, statement: str, *values: object, **named: object) -> list[dict[str, Any]]:
+    def rows(self, statement: str, *values: object, **named: object) -> list[sqlite3.Row]:
         """Return the rows of a query; its values are positional or named."""
-        with self._lock, closing(self._db.execute(statement, named or values)) as cursor:
-            rows: list[dict[str, Any]] = cursor.fetchall()
-        return rows
+        with self._lock:
+            return self._db.execute(statement, named or values).fetchall()
 
     def run(self, statement: str, *values: object) -> int:
         """Execute a statement; returns the id of the last inserted row."""
-        with self._lock, closing(self._db.execute(statement, values)) as cursor:
-            return cursor.lastrowid or 0
+        with self._lock:
+            return self._db.execute(statement, values).lastrowid or 0
 
     @contextmanager
     def together(self) -> Generator[None, None, None]:
@@ -63,7 +61,3 @@ class Database:
                 self.run("ROLLBACK")
                 raise
             self.run("COMMIT")
-
-
-def _named(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
-    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}

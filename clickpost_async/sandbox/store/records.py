@@ -1,8 +1,9 @@
-"""The records of the sandbox's store."""
+"""The records of the sandbox's store, which also declare the columns of its tables."""
 
 import enum
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import attrs
@@ -10,6 +11,7 @@ from attrs import field, frozen
 
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.world import couriers, tracking_codes
+from clickpost_async.sandbox.world.clock import ist, stamped_in_ist, utc
 from clickpost_async.sandbox.world.tracking_codes import BUCKETS, ShipmentKind, Station
 
 
@@ -22,9 +24,13 @@ class State(enum.StrEnum):
     PLACED = "placed"
 
 
+def _from_json(value: str | JSON) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
 @frozen(kw_only=True)
 class Row:
-    """A row of a table."""
+    """A row of a table, with a column for every field."""
 
     table: ClassVar[str]
 
@@ -43,15 +49,15 @@ class Order(Row):
     body: bytes
     courier_partner: int
     account_code: str
-    attempts: int
-    polls: int
-    waybill: str | None
-    label: str | None
+    attempts: int = 1
+    polls: int = 0
+    waybill: str | None = None
+    label: str | None = None
 
     @property
     def payload(self) -> JSON:
         """The payload that the merchant sent."""
-        payload = json.loads(self.body)
+        payload = read_json(self.body)
         return payload if isinstance(payload, dict) else {}
 
 
@@ -65,20 +71,20 @@ class Parcel(Row):
     courier_partner: int
     account_code: str
     reference_number: str
-    tracking_id: int
+    tracking_id: int = 0
     security_key: str = field(repr=False)
     kind: ShipmentKind = field(converter=ShipmentKind)
     ordered: bool = field(converter=bool)
     order_type: str
     cod_value: float
-    details: JSON = field(converter=json.loads, repr=False)
+    details: JSON = field(converter=_from_json, repr=False)
     created_at: float
-    code: int
-    upcoming: int | None
-    scanned_at: float
-    last_scan: int
-    cancelling: bool = field(converter=bool)
-    whatsapp: bool = field(converter=bool)
+    code: int = 0
+    upcoming: int | None = None
+    scanned_at: float = 0
+    last_scan: int = 0
+    cancelling: bool = field(converter=bool, default=False)
+    whatsapp: bool = field(converter=bool, default=True)
 
     def text(self, name: str) -> str:
         """Return one of the details as text."""
@@ -118,7 +124,7 @@ class Note(Row):
     kind: str
     about: str
     moment: float
-    content: dict[str, Any] = field(converter=json.loads)
+    content: dict[str, Any] = field(converter=_from_json)
 
 
 @frozen(kw_only=True)
@@ -141,7 +147,7 @@ class LoggedCall(Row):
     attempt: int
     method: str
     path: str
-    query: Mapping[str, str] = field(converter=json.loads, repr=False)
+    query: Mapping[str, str] = field(converter=_from_json, repr=False)
     body: bytes = field(repr=False)
     payload_hash: str
     status: int | None
@@ -165,22 +171,12 @@ class LoggedCall(Row):
     @property
     def request_json(self) -> object:
         """The request body as JSON; a string if it is not JSON."""
-        return _read(self.body)
+        return read_json(self.body)
 
     @property
     def response_json(self) -> object:
         """The response body as JSON; a string if it is not JSON."""
-        return _read(self.response)
-
-
-@frozen(kw_only=True)
-class Totals:
-    """How many orders are placed and queued, labels bought, and orders that have two."""
-
-    placed: int
-    queued: int
-    labels: int
-    twice: int
+        return read_json(self.response)
 
 
 @frozen(kw_only=True)
@@ -266,11 +262,7 @@ class Journey:
     @property
     def ahead(self) -> Sequence[str]:
         """The descriptions of the stations that follow."""
-        way: list[int] = []
-        upcoming = self.parcel.upcoming
-        while upcoming is not None and upcoming not in way:
-            way.append(upcoming)
-            upcoming = tracking_codes.after(self.parcel.kind, upcoming, None)
+        way = tracking_codes.route(self.parcel.kind, self.parcel.upcoming)
         return [tracking_codes.station(code).description for code in way]
 
     @property
@@ -291,13 +283,17 @@ class Journey:
         return BUCKETS[tracking_codes.station(self.parcel.code).bucket]
 
 
-def place(parcel: Parcel, scan: Scan) -> tuple[str, str]:
-    """Return where a scan was made, as couriers write it, and the city as ClickPost does."""
+def scan_values(parcel: Parcel, scan: Scan) -> Mapping[str, Any]:
+    """Return what responses show of a scan: where, as couriers and ClickPost write it, and when."""
     city = parcel.text("drop_city" if scan.station.at_drop else "pickup_city")
-    return (f"{city}_Hub" if city else "", city)
+    location = f"{city}_Hub" if city else ""
+    times = {"ist": ist(scan.moment), "utc": utc(scan.moment), "zulu": stamped_in_ist(scan.moment)}
+    return {"parcel": parcel, "scan": scan, "city": city, "location": location, **times}
 
 
-def _read(body: bytes) -> object:
+@lru_cache(maxsize=64)
+def read_json(body: bytes) -> object:
+    """Read a body as JSON; None if it is empty, a string if it is not JSON."""
     try:
         return json.loads(body) if body else None
     except (ValueError, RecursionError):

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib import resources
 from os import PathLike
+from types import NoneType, UnionType
 from typing import Any, TypeVar
+
+import attrs
 
 from clickpost_async.sandbox.store.database import Database
 from clickpost_async.sandbox.store.records import (
@@ -18,7 +21,8 @@ from clickpost_async.sandbox.store.records import (
     OrderListRow,
     Parcel,
     Row,
-    Totals,
+    Scan,
+    State,
 )
 
 R = TypeVar("R", bound=Row)
@@ -26,6 +30,9 @@ R = TypeVar("R", bound=Row)
 # The number of calls whose bodies are kept, and the size of the largest body, in bytes.
 KEPT = 500
 _LARGEST_BODY = 64 * 1024
+
+_RECORDS = (Order, LabelRecord, Parcel, Scan, Note, LoggedCall)
+_AFFINITIES: Mapping[Any, str] = {int: "INTEGER", bool: "INTEGER", float: "REAL", bytes: "BLOB"}
 
 _COLUMNS = """
 p.kind, p.code, p.upcoming, p.order_type, p.cod_value, p.last_scan, (
@@ -82,8 +89,8 @@ class SandboxStore(Database):
     """The sandbox's data; with a path they outlive the process, and another one can read them."""
 
     def __init__(self, path: str | PathLike[str] | None = None) -> None:
-        schema = resources.files("clickpost_async.sandbox.store") / "schema.sql"
-        super().__init__(path, schema.read_text("utf-8"))
+        indexes = resources.files("clickpost_async.sandbox.store") / "indexes.sql"
+        super().__init__(path, "".join(map(_table, _RECORDS)) + indexes.read_text("utf-8"))
 
     # --- any record -----------------------------------------------------------------------------
 
@@ -105,19 +112,16 @@ class SandboxStore(Database):
 
     def insert(self, record: type[R], **columns: object) -> R:
         """Add a record, and return it."""
-        return self.get(record, id=self._insert(record, columns))
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        statement = f"INSERT INTO {record.table} ({names}) VALUES ({marks})"  # noqa: S608 - names of columns
+        return record(id=self.run(statement, *_sql(columns)), **columns)
 
-    def update(self, row: R, **columns: object) -> R:
+    def update(self, row: R, **columns: Any) -> R:
         """Set some columns of a record, and return it."""
         names = ", ".join(f"{name} = ?" for name in columns)
         statement = f"UPDATE {row.table} SET {names} WHERE id = ?"  # noqa: S608 - names of columns
-        self.run(statement, *map(_sql, columns.values()), row.id)
-        return self.get(type(row), id=row.id)
-
-    def _insert(self, record: type[Row], columns: Mapping[str, object]) -> int:
-        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-        statement = f"INSERT INTO {record.table} ({names}) VALUES ({marks})"  # noqa: S608 - names of columns
-        return self.run(statement, *map(_sql, columns.values()))
+        self.run(statement, *_sql(columns), row.id)
+        return attrs.evolve(row, **columns)
 
     def _select(self, record: type[R], condition: str, *values: object) -> Sequence[R]:
         rows = self.rows(f"SELECT * FROM {record.table} {condition}", *values)  # noqa: S608 - constants
@@ -133,9 +137,10 @@ class SandboxStore(Database):
     def attempt_order(self, reference_number: str, **columns: object) -> Order:
         """Record an attempt to place an order, and return the order."""
         with self.together():
+            columns["state"] = State.PLACING
             known = self.one(Order, reference_number=reference_number)
             if known is not None:
-                return self.update(known, state="placing", attempts=known.attempts + 1, **columns)
+                return self.update(known, attempts=known.attempts + 1, **columns)
             return self.insert(Order, reference_number=reference_number, **columns)
 
     def buy_label(self, reference_number: str, waybill: str) -> None:
@@ -156,9 +161,9 @@ class SandboxStore(Database):
             ledger[reference] = (*ledger.get(reference, ()), row["waybill"])
         return ledger
 
-    def totals(self) -> Totals:
-        """Return the number of orders, labels and duplicates."""
-        return Totals(**self.rows(_TOTALS)[0])
+    def totals(self) -> Mapping[str, int]:
+        """Return how many orders are placed and queued, labels bought, and orders with two."""
+        return dict(self.rows(_TOTALS)[0])
 
     def order_list(self, limit: int, search: str = "") -> Sequence[OrderListRow]:
         """Return the newest orders whose reference number or waybill contains a text."""
@@ -214,7 +219,7 @@ class SandboxStore(Database):
         with self.together():
             [row] = self.rows(latest, operation, about)
             attempt = 1 + (row["attempt"] or 0) if about else 1
-            number = self._insert(LoggedCall, columns | bodies | {"attempt": attempt})
+            number = self.insert(LoggedCall, **columns | bodies | {"attempt": attempt}).id
             drop = "UPDATE calls SET query = '{}', body = x'', response = x'' WHERE id = ?"
             if number > KEPT:
                 self.run(drop, number - KEPT)
@@ -232,7 +237,7 @@ class SandboxStore(Database):
         )
         return row["total"], row["faults"]
 
-    def pulse(self, seconds: int) -> Sequence[tuple[int, int]]:
+    def pulse(self, seconds: int = 60) -> Sequence[tuple[int, int]]:
         """Return, for each of the last seconds, the number of calls and of injected faults."""
         now = int(time.monotonic())
         rows = self.rows(
@@ -250,12 +255,26 @@ def fingerprint(body: bytes) -> str:
     return sha256(body).hexdigest()[:16] if body else ""
 
 
+def _table(record: type[Row]) -> str:
+    columns = ", ".join(map(_column, attrs.fields(record)))
+    return f"CREATE TABLE IF NOT EXISTS {record.table} ({columns});"
+
+
+def _column(column: "attrs.Attribute[Any]") -> str:
+    if column.name == "id":
+        return "id INTEGER PRIMARY KEY"
+    kinds = column.type.__args__ if isinstance(column.type, UnionType) else (column.type,)
+    needed = "" if NoneType in kinds else " NOT NULL"
+    default = "" if column.default in (attrs.NOTHING, None) else f" DEFAULT {int(column.default)}"
+    return f"{column.name} {_AFFINITIES.get(kinds[0], 'TEXT')}{needed}{default}"
+
+
 def _where(columns: Mapping[str, object]) -> str:
     return "WHERE " + " AND ".join(f"{name} = ?" for name in columns) if columns else ""
 
 
-def _sql(value: object) -> Any:
-    return json.dumps(value) if isinstance(value, dict) else value
+def _sql(columns: Mapping[str, Any]) -> list[Any]:
+    return [json.dumps(it) if isinstance(it, dict) else it for it in columns.values()]
 
 
 def _bounded(body: object) -> object:

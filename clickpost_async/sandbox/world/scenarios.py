@@ -72,9 +72,9 @@ _COURIERS: tuple[tuple[re.Pattern[str], int, str], ...] = tuple(
 PASSING = frozenset({322, 329, 500})
 
 
-def check_account(account_code: str) -> None:
+def check_account(account_code: object) -> None:
     """Reject the accounts in the table."""
-    if account_code in ACCOUNTS:
+    if isinstance(account_code, str) and account_code in ACCOUNTS:
         raise RefusalError(ACCOUNTS[account_code])
 
 

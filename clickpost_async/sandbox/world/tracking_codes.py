@@ -10,6 +10,8 @@ from types import MappingProxyType
 
 from attrs import frozen
 
+from clickpost_async.structures import NdrCode
+
 PLACED = 1
 OUT_FOR_DELIVERY = 6
 DELIVERED = 8
@@ -98,23 +100,9 @@ BUCKETS: Mapping[int, str] = MappingProxyType(
     }
 )
 
+# The reasons of failed deliveries, as the client names them.
 NDR: Mapping[int, str] = MappingProxyType(
-    {
-        0: "Unknown",
-        1: "Customer unavailable",
-        2: "Customer rejected the shipment",
-        3: "Delivery rescheduled",
-        4: "No attempt made",
-        5: "Customer unreachable",
-        6: "Address issue",
-        7: "Payment issue",
-        8: "Out of delivery area",
-        9: "Order already cancelled",
-        10: "Self collect",
-        11: "Shipment seized",
-        12: "Customer wants open delivery",
-        13: "Misrouted",
-    }
+    {code: code.name.replace("_", " ").capitalize() for code in NdrCode}
 )
 
 _OVER = frozenset({8, 10, 14, 16, 17, 23, 32})
@@ -145,6 +133,15 @@ def after(kind: ShipmentKind, code: int, otherwise: int | None) -> int | None:
     return _OF_KIND[kind].get(code) or _ONWARD.get(code, otherwise)
 
 
+def route(kind: ShipmentKind, upcoming: int | None) -> Sequence[int]:
+    """Return the codes that follow if nothing happens, beginning with the upcoming one."""
+    way: list[int] = []
+    while upcoming is not None and upcoming not in way:
+        way.append(upcoming)
+        upcoming = after(kind, upcoming, None)
+    return way
+
+
 def to_the_door(kind: ShipmentKind, code: int, upcoming: int | None) -> Sequence[int] | None:
     """Return the codes until a parcel is out for delivery; None if it never will be."""
     if kind is ShipmentKind.RVP:
@@ -153,10 +150,5 @@ def to_the_door(kind: ShipmentKind, code: int, upcoming: int | None) -> Sequence
         return []
     if code in UNDELIVERED and upcoming in (HELD, OUT_FOR_DELIVERY, RTO_MARKED):
         return [OUT_FOR_DELIVERY]
-    way: list[int] = []
-    while upcoming is not None and upcoming not in way:
-        way.append(upcoming)
-        if upcoming == OUT_FOR_DELIVERY:
-            return way
-        upcoming = after(kind, upcoming, None)
-    return None
+    way = route(kind, upcoming)
+    return way[: way.index(OUT_FOR_DELIVERY) + 1] if OUT_FOR_DELIVERY in way else None

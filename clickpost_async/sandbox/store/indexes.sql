@@ -1,0 +1,14 @@
+CREATE UNIQUE INDEX IF NOT EXISTS orders_by_reference ON orders (reference_number);
+CREATE INDEX IF NOT EXISTS orders_by_waybill ON orders (waybill, courier_partner);
+CREATE INDEX IF NOT EXISTS orders_by_state ON orders (state);
+CREATE INDEX IF NOT EXISTS labels_by_reference ON labels (reference_number);
+CREATE UNIQUE INDEX IF NOT EXISTS parcels_by_waybill ON parcels (waybill, courier_partner);
+CREATE INDEX IF NOT EXISTS parcels_by_last_scan ON parcels (scanned_at, last_scan);
+CREATE INDEX IF NOT EXISTS parcels_by_reference ON parcels (reference_number);
+CREATE INDEX IF NOT EXISTS parcels_by_next_scan ON parcels (scanned_at) WHERE upcoming IS NOT NULL;
+CREATE INDEX IF NOT EXISTS scans_of_parcel ON scans (parcel);
+CREATE INDEX IF NOT EXISTS notes_by_time ON notes (kind, moment);
+CREATE INDEX IF NOT EXISTS notes_by_subject ON notes (kind, about);
+CREATE INDEX IF NOT EXISTS calls_by_subject ON calls (operation, about, attempt);
+CREATE INDEX IF NOT EXISTS calls_by_moment ON calls (moment);
+CREATE INDEX IF NOT EXISTS calls_with_fault ON calls (fault) WHERE fault IS NOT NULL;
