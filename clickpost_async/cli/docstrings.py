@@ -18,6 +18,7 @@ def restore(prefixes: tuple[str, ...]) -> None:
             continue
         # Not ast.parse, which from Python 3.14 strips docstrings too where the interpreter does.
         tree = compile(source, str(module.__file__), "exec", ast.PyCF_ONLY_AST, optimize=0)
+        assert isinstance(tree, ast.Module)  # noqa: S101 - narrows what is known of `compile`
         _restore(module, tree)
 
 
