@@ -43,6 +43,7 @@ if nox:
         """Run the demo: create the orders of a file at a local sandbox."""
         session.install("-e", ".[demo]")
         session.run("python", "-m", "clickpost_async", "demo", *session.posargs)
+        session.log(f"for the command `clickpost`: . {os.path.relpath(session.bin)}/activate")
 
     @nox.session
     def tests(session: nox.Session) -> None:

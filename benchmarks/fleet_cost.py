@@ -1,6 +1,7 @@
 """Measure what an order costs in a fleet: CPU of feeder, worker and Redis, commands, and memory.
 
 `python -m benchmarks.fleet_cost --orders 3000` plays one feeder and one worker against the sandbox.
+A feeder of a single order, before it, shows what the start of the command costs.
 """
 
 import argparse
@@ -89,9 +90,8 @@ def measure(orders: int, rate: str) -> Mapping[str, float]:
     }
     server = shutil.which("redis-server") or "redis-server"
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "orders.jsonl")
-        with file.open("w") as lines:
-            lines.writelines(json.dumps(mapping(f"COST-{n}")) + "\n" for n in range(orders))
+        file = _write_orders(Path(folder, "orders.jsonl"), "COST", orders)
+        single = _write_orders(Path(folder, "one.jsonl"), "START", 1)
         redis_words = [server, "--port", str(port), "--dir", folder, "--appendonly", "yes"]
         worker_words = [*command, "worker", "--rate", rate, "--processes", "1"]
         with (
@@ -103,23 +103,14 @@ def measure(orders: int, rate: str) -> Mapping[str, float]:
             until_open(api)
             with running(worker_words, env) as worker:
                 _until_listening(client)
+                start = _feed([*command, "bulk", str(single)], env)
                 before = _usage(client)
                 worker_cpu = cpu_of_group(worker.pid)
-                feeding = subprocess.Popen(
-                    [
-                        *(*command, "bulk", str(file), "--fleet", "--quiet"),
-                        *("--journal", str(Path(folder, "run.db"))),
-                    ],
-                    env=env,
-                )
                 began = time.monotonic()
-                _, status, feeder = os.wait4(feeding.pid, 0)
+                feeder = _feed([*command, "bulk", str(file)], env) - start
                 seconds = time.monotonic() - began
                 worker_cpu = cpu_of_group(worker.pid) - worker_cpu
                 after = _usage(client)
-                if status:
-                    message = f"the feeder ended with status {status}"
-                    raise RuntimeError(message)
                 connections = len(client.client_list()) - 1
             # Without the connections and the replies that the feeder has not trimmed.
             client.delete(*client.keys("*:answers:*"))
@@ -129,7 +120,7 @@ def measure(orders: int, rate: str) -> Mapping[str, float]:
     return {
         "orders": orders,
         "orders per second": orders / seconds,
-        "CPU of the feeder, ms": (feeder.ru_utime + feeder.ru_stime) / orders * 1e3,
+        "CPU of the feeder, ms": feeder / orders * 1e3,
         "CPU of the worker, ms": worker_cpu / orders * 1e3,
         "CPU of Redis, ms": used["cpu"] / orders * 1e3,
         "commands, with those in scripts": used["commands"] / orders,
@@ -138,7 +129,29 @@ def measure(orders: int, rate: str) -> Mapping[str, float]:
         "bytes from Redis": used["out"] / orders,
         "bytes kept in Redis": kept / orders,
         "connections of the worker": connections,
+        "CPU of a feeder's start, ms": start * 1e3,
     }
+
+
+def _write_orders(file: Path, prefix: str, count: int) -> Path:
+    with file.open("w") as lines:
+        lines.writelines(json.dumps(mapping(f"{prefix}-{n}")) + "\n" for n in range(count))
+    return file
+
+
+def _feed(command: Sequence[str], env: Mapping[str, str]) -> float:
+    """Run a feeder to its end, and return the seconds of CPU that it used."""
+    file = command[-1]
+    feeding = subprocess.Popen(
+        [*command, "--fleet", "--quiet", "--journal", f"{file}.db"],
+        env=env,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, used = os.wait4(feeding.pid, 0)
+    if status:
+        message = f"the feeder ended with status {status}"
+        raise RuntimeError(message)
+    return used.ru_utime + used.ru_stime
 
 
 def _until_listening(client: "redis.Redis") -> None:

@@ -67,16 +67,30 @@ class OrderCreator(Protocol):
 
 
 class PreparedPayload:
-    """An order as the journal stores it: its key and its payload."""
+    """An order as the journal stores it, and a request sends it: its key and its JSON.
 
-    def __init__(self, given: object) -> None:
+    `payload` is the JSON if the order was encoded before.
+    """
+
+    def __init__(self, given: object, payload: bytes | None = None) -> None:
         order = _to_structure(given)
         india = isinstance(order, IndiaOrder)
         self.order = order
         self.key: Key = ("india" if india else "world", str(order.reference_number))
-        self.encoded: EncodedOrder = encode_order(order)
+        self.encoded: EncodedOrder = (
+            encode_order(order) if payload is None else EncodedOrder(order, payload)
+        )
         self.payload: bytes = self.encoded.json
         self.digest: bytes = hashlib.sha256(self.payload).digest()
+
+    @classmethod
+    def read(cls, payload: str) -> "PreparedPayload":
+        """Return the order of a `payload` that another process has written."""
+        return cls(json.loads(payload), payload.encode())
+
+    async def create(self, client: ClickPost) -> CreatedOrder:
+        """Create the order with a client."""
+        return await client.post(_CREATE[self.key[0]], self.encoded)
 
 
 def _to_structure(given: object) -> IndiaOrder | WorldOrder:
@@ -210,9 +224,7 @@ class JournaledCreator:
             return await self._creator.create(
                 order.payload.order, in_doubt=scheduled.in_doubt, polls=False
             )
-        market = order.key[0]
-        client = self._clients[market, scheduled.in_doubt]
-        return await client.post(_CREATE[market], order.payload.encoded)
+        return await order.payload.create(self._clients[order.key[0], scheduled.in_doubt])
 
     async def _look_up(self, key: Key, scheduled: ScheduledOrder) -> CreatedOrder:
         """Look up an order that is not to be resent; raises `NoReplyError` if it is not found."""

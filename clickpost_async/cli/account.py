@@ -14,11 +14,12 @@ from clickpost_async.limits import Limiter
 
 _VARIABLES = ("CLICKPOST_API_KEY", "CLICKPOST_KEY")
 
-_NO_KEY = """\
-set CLICKPOST_USERNAME, and the key in one of
-  CLICKPOST_API_KEY      the key itself
-  CLICKPOST_KEY_FILE     a file with the key, readable by you alone
-  a keyring              keyring set clickpost <username> (needs the package keyring)"""
+_NO_ACCOUNT = """\
+no account: {missing} not set; set CLICKPOST_USERNAME, and the key in one of
+  CLICKPOST_API_KEY   the key itself
+  CLICKPOST_KEY_FILE  a file that only you can read
+  a keyring           keyring set clickpost USERNAME
+To try it without an account, run `clickpost sandbox`: it prints what to set."""
 
 
 @frozen
@@ -34,6 +35,7 @@ def client(
 ) -> ClickPost:
     """Return the client that the environment configures, or exit with what is missing."""
     found = find_key()
+    _require_account(found)
     # The client reads its own variables, and names them in its errors.
     elsewhere = found.key if found and found.source not in _VARIABLES else None
     try:
@@ -41,8 +43,13 @@ def client(
             api_key=elsewhere, limiter=limiter, rate=rate, max_concurrency=max_concurrency
         )
     except ValueError as error:
-        message = str(error)
-        raise SystemExit(f"{message}\n{_NO_KEY}" if "missing" in message else message) from None
+        raise SystemExit(str(error)) from None
+
+
+def _require_account(found: FoundKey | None) -> None:
+    needed = {"CLICKPOST_USERNAME": os.environ.get("CLICKPOST_USERNAME"), "the API key": found}
+    if missing := [name for name, value in needed.items() if not value]:
+        raise SystemExit(_NO_ACCOUNT.format(missing=" and ".join(missing)))
 
 
 def find_key() -> FoundKey | None:

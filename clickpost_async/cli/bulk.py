@@ -179,10 +179,11 @@ async def resolve(
         Show no progress.
 
     """
-    from clickpost_async.cli import bulk_runner
+    from clickpost_async.cli import bulk_runner, order_files
 
     return await bulk_runner.push(
         bulk_runner.Job(
+            tables=order_files.OutcomeTables(ExitStack()),
             journal=journal,
             max_concurrency=max_concurrency,
             rate=rate,

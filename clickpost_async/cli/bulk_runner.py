@@ -19,10 +19,11 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 from clickpost_async import bulk
 from clickpost_async._core.retry import Resend
-from clickpost_async.bulk import JournalError, Placed, Run
+from clickpost_async.bulk import JournalError, Placed, Report, Run
 from clickpost_async.bulk.records import JournalState
 from clickpost_async.bulk.recovery import OrderCreator
 from clickpost_async.cli.account import client
@@ -43,6 +44,8 @@ _DRAW_EVERY = 0.2
 _LINE_EVERY = 5.0
 # A terminal of at least so many columns shows the long progress line.
 _WIDE = 120
+# The first counts of a report are those of the outcomes, which add up to its orders.
+_OUTCOMES = 5
 
 
 @frozen(kw_only=True)
@@ -50,6 +53,7 @@ class Job:
     """What to run, and where its outcomes go; without a source, a journal is resolved."""
 
     source: OrderFile | None = None
+    tables: OutcomeTables
     journal: Path | None
     max_concurrency: int | None
     settle_delay: float
@@ -61,7 +65,6 @@ class Job:
     fleet: bool = False
     redis: str | None = None
     rate: str | None = None
-    tables: OutcomeTables | None = None
 
 
 async def push(job: Job) -> int:
@@ -101,15 +104,14 @@ async def _push(
         total = rows.total
         run = bulk.create(clickpost, rows, journal=job.journal, **options)
     labels = LabelDownloads(clickpost, job.labels) if job.labels else None
-    if rows is not None and job.tables is not None:
+    if rows is not None:
         job.tables.begin(rows.header)
     with anyio.CancelScope() as everything:
         async with run, _progress(run, total, quiet=job.quiet):
             with _stopping(run, everything), _warnings():
                 async for outcome in run:
                     row = None if rows is None else rows.finish(outcome)
-                    if job.tables is not None:
-                        job.tables.add(outcome, row)
+                    job.tables.add(outcome, row)
                     if labels is not None and isinstance(outcome, Placed):
                         await labels.fetch(outcome)
     if everything.cancelled_caught:
@@ -126,24 +128,42 @@ async def _push(
 
 def _summarise(job: Job, run: Run, rows: SourceRows | None) -> None:
     """Print the counts of the file's rows and of the run's orders."""
-    if job.tables is not None:
-        job.tables.print_rejections()
+    is_complete = not (run.report.stopped or run.report.halted)
+    job.tables.print_failures(has_input=rows is not None, is_complete=is_complete)
     if rows is not None:
         print_message(rows.counts)
-    first, *others = run.report.lines()
-    print_message(first)
-    for line in others:
-        number, _, what = line.partition(" ")
-        is_count = number.isdecimal()
-        print_message(f"{int(number):>9,} {what}" if is_count else line)
-    if run.report.stopped or run.report.halted:
+    _print_report(run.report)
+    if not is_complete:
         again = "run the same command again to go on"
         print_message(again if job.journal else "there is no journal to go on from: give --journal")
     elif run.report.unknown or run.report.pending:
         again = f"bulk resolve {job.journal}, or the same command again, settles what is undecided"
-        print_message(
-            again if job.journal else "there is no journal to settle them: give --journal"
+        look_up = (
+            "there is no journal to settle them from: look them up with"
+            " `clickpost orders find-india REFERENCE` (or find-world), and give --journal next time"
         )
+        print_message(again if job.journal else look_up)
+
+
+def _print_report(report: Report) -> None:
+    """Print the counts of a run: as a table on a terminal, else one a line."""
+    first, *others = report.lines()
+    counts = [line.split(" ", 1) for line in others if line[0].isdecimal()]
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    if console.is_terminal:
+        table = Table(title=first, title_justify="left", show_header=False)
+        table.add_column("count", justify="right")
+        table.add_column("what")
+        for position, (number, what) in enumerate(counts, 1):
+            table.add_row(f"{int(number):,}", what, end_section=position == _OUTCOMES)
+        console.print(table)
+    else:
+        print_message(first)
+        for number, what in counts:
+            print_message(f"{int(number):>9,} {what}")
+    for line in others:
+        if not line[0].isdecimal():
+            print_message(line)
 
 
 def _code(run: Run) -> int:

@@ -92,9 +92,8 @@ def _bar(console: Console) -> Progress:
 def _rejections(rejected: list[Rejected]) -> Table:
     table = _listing("rejected", "why")
     for outcome in sorted(rejected, key=lambda outcome: outcome.row or 0)[:_SHOWN]:
-        table.add_row(
-            str(outcome.row or ""), outcome.reference_number or "", "\n".join(outcome.reasons)
-        )
+        reasons = (reason.removeprefix(f"row {outcome.row}, ") for reason in outcome.reasons)
+        table.add_row(str(outcome.row or ""), outcome.reference_number or "", "\n".join(reasons))
     return table
 
 

@@ -56,10 +56,7 @@ async def run() -> int:
 def _shown(finding: Finding) -> str:
     head = f"{finding.state:<9}{finding.subject:<15}"
     width = max(shutil.get_terminal_size().columns, 2 * len(head))
-    lines = (
-        textwrap.fill(line, width - len(head), drop_whitespace=False)
-        for line in finding.text.splitlines()
-    )
+    lines = (textwrap.fill(line, width - len(head)) for line in finding.text.splitlines())
     return head + textwrap.indent("\n".join(lines), " " * len(head)).lstrip()
 
 

@@ -2,12 +2,13 @@
 
 import inspect
 import json
+import operator
 import sys
 import types
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from functools import partial
+from functools import partial, reduce
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +28,22 @@ _PLAIN: tuple[Any, ...] = (str, int, bool, float, date, datetime)
 _JSON_FILE = Annotated[
     str, Parameter(help="a JSON file; - reads standard input", allow_leading_hyphen=True)
 ]
+
+# Help for parameters that the docstring of their operation leaves to the name.
+_USUAL_HELP = {
+    "account_code": "the account with the courier, as `couriers accounts` lists it",
+    "active": "list only accounts that are active, or only others",
+    "courier_partner": "the courier's id, as `couriers accounts` lists it",
+    "disabled": "disable the messages, or enable them again",
+    "end": "the last day, such as 2026-01-31",
+    "hour": "when the hour begins, with a time zone: 2026-01-31T18:00+05:30",
+    "pincode": "six digits, such as 110001",
+    "reference": "the number that `reports request` returned",
+    "reference_number": "the merchant's number of the order",
+    "start": "the first day, such as 2026-01-01",
+    "username": "the name of a user of ClickPost's dashboard; the password is asked for",
+    "waybill": "the courier's number of the parcel",
+}
 
 
 def chapters() -> list[App]:
@@ -50,12 +67,17 @@ def _operation(chapter: str, verb: str) -> Operation:
 
 def _command(chapter: str, verb: str, operation: Operation) -> Callable[..., Awaitable[int]]:
     hints = typing.get_type_hints(operation)
+    text = _help(operation)
     _, *parameters = inspect.signature(operation).parameters.values()
     options = {
         parameter.name: parameter.replace(annotation=kind)
         for parameter in parameters
         if (kind := _kind(hints[parameter.name])) is not None and parameter.name != "password"
     }
+    for name, parameter in options.items():
+        if f" {name}: " not in text and name in _USUAL_HELP:
+            kind = Annotated[parameter.annotation, Parameter(help=_USUAL_HELP[name])]
+            options[name] = parameter.replace(annotation=kind)
     signature = inspect.Signature(list(options.values()))
     reads = {name for name, parameter in options.items() if parameter.annotation is _JSON_FILE}
 
@@ -70,17 +92,25 @@ def _command(chapter: str, verb: str, operation: Operation) -> Callable[..., Awa
         return await _run(chapter, verb, values)
 
     command.__name__ = verb
-    command.__doc__ = inspect.cleandoc(operation.__doc__ or "").split("\n\n", maxsplit=1)[0]
+    command.__doc__ = text
     command.__signature__ = signature  # type: ignore[attr-defined]  # as functools.wraps does
     command.__annotations__ = {name: parameter.annotation for name, parameter in options.items()}
     return command
+
+
+def _help(operation: Operation) -> str:
+    """Return the summary of an operation, and what it says about its parameters."""
+    summary, *others = inspect.cleandoc(operation.__doc__ or "").split("\n\n")
+    return "\n\n".join([summary, *(text for text in others if text.startswith("Args:"))])
 
 
 def _kind(hint: Any) -> Any:
     """Return how a parameter is given on a command line, or `None` if it can't be."""
     arms = [arm for arm in _arms(hint) if arm is not types.NoneType]
     if any(arm in _PLAIN for arm in arms) and not any(_is_many(arm) for arm in arms):
-        return hint
+        # The response of another operation is a reference too, but none to be typed.
+        typed = [arm for arm in _arms(hint) if not hasattr(arm, "__attrs_attrs__")]
+        return reduce(operator.or_, typed)
     if any(_is_many(arm) and typing.get_args(arm) == (str,) for arm in arms):
         return list[str]
     if any(_is_body(arm) for arm in arms):

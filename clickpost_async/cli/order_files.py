@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
@@ -16,7 +17,16 @@ from typing import NoReturn, Self
 from attrs import frozen
 
 from clickpost_async import bulk
-from clickpost_async.bulk import ColumnMap, ColumnMapError, OrderOutcome, OrderRow, Placed
+from clickpost_async.bulk import (
+    ColumnMap,
+    ColumnMapError,
+    OrderOutcome,
+    OrderRow,
+    Pending,
+    Placed,
+    Rejected,
+    Unknown,
+)
 from clickpost_async.bulk.results import ErrorsFile, ResultsFile
 from clickpost_async.files.columns import Market
 from clickpost_async.files.counts import FileCounts
@@ -202,7 +212,7 @@ class SourceRows(Iterator[OrderRow]):
     def finish(self, outcome: OrderOutcome) -> OrderRow | None:
         """Return the order that an outcome belongs to; counts it if it was rejected locally."""
         row = self._pending.pop(outcome.position, None)
-        is_wrong = isinstance(outcome, bulk.Rejected) and outcome.attempts == 0
+        is_wrong = isinstance(outcome, Rejected) and outcome.attempts == 0
         if row is not None and is_wrong and not row.problems and not outcome.recorded:
             self.counts.refuse(row)
         return row
@@ -212,13 +222,13 @@ class SourceRows(Iterator[OrderRow]):
 
 
 class OutcomeTables:
-    """The results and errors files of a run, and the first rejections for the terminal."""
+    """The results and errors files of a run, and the first orders without a waybill to print."""
 
     def __init__(
         self, stack: ExitStack, results: Path | None = None, errors: Path | None = None
     ) -> None:
-        self.rejections: list[str] = []
-        self._rejected = 0
+        self._failures: dict[str, list[str]] = {"rejected": [], "unknown": [], "pending": []}
+        self._counts: Counter[str] = Counter()
         self._errors_path = errors
         self._results: ResultsFile | None = None
         self._errors: ErrorsFile | None = None
@@ -238,35 +248,46 @@ class OutcomeTables:
         """Write an outcome to the results file and, without a waybill, to the errors file."""
         if self._results is not None:
             self._results.add(outcome)
-        if self._errors is not None and not isinstance(outcome, Placed):
-            self._errors.add(outcome, row)
-        if isinstance(outcome, bulk.Rejected):
-            self._rejected += 1
-            if len(self.rejections) < _MAX_SHOWN:
-                self.rejections.append(_describe(outcome))
-
-    def print_rejections(self) -> None:
-        """Print the first rejections with their reasons, and the file that lists the others."""
-        if not self.rejections:
+        if isinstance(outcome, Placed):
             return
-        for line in self.rejections:
-            print_message(line)
-        more = self._rejected - len(self.rejections)
-        if self._errors_path is not None:
-            also = f"{more} more rejected; " if more else ""
-            print_message(f"{also}all with their rows: {self._errors_path}")
-        elif more:
-            print_message(f"{more} more rejected; --errors FILE lists all")
+        if self._errors is not None:
+            self._errors.add(outcome, row)
+        state = type(outcome).__name__.lower()
+        self._counts[state] += 1
+        if len(self._failures[state]) < _MAX_SHOWN:
+            self._failures[state].append(f"{state}: {_describe(outcome)}")
+
+    def print_failures(self, *, has_input: bool, is_complete: bool) -> None:
+        """Print the first orders without a waybill and why, and the file that lists all.
+
+        Pending orders of a run that ended early are not listed: most were not sent yet.
+        """
+        if not is_complete:
+            del self._failures["pending"]
+        for state, lines in self._failures.items():
+            for line in lines:
+                print_message(line)
+            if more := self._counts[state] - len(lines):
+                advice = has_input and self._errors_path is None
+                print_message(f"{more} more {state}" + "; --errors FILE lists all" * advice)
+        if self._errors_path is not None and self._counts:
+            print_message(f"all orders without a waybill, with their rows: {self._errors_path}")
 
 
-def _describe(outcome: bulk.Rejected) -> str:
-    reason = _name_options(outcome.reasons[0]) if outcome.reasons else "rejected"
-    if len(outcome.reasons) > 1:
-        reason += f" (and {len(outcome.reasons) - 1} more)"
+def _describe(outcome: Rejected | Unknown | Pending) -> str:
+    reasons = outcome.reasons if isinstance(outcome, Rejected) else ()
+    if isinstance(outcome, Rejected):
+        reason = _name_options(reasons[0]) if reasons else "rejected"
+    elif outcome.error is not None:
+        reason = f"{outcome.error}: {outcome.error.advice}"
+    else:
+        reason = "ClickPost has not finished it: run again later"
+    if len(reasons) > 1:
+        reason += f" (and {len(reasons) - 1} more)"
     if reason.startswith("row "):
-        return f"rejected: {reason}"
+        return reason
     place = f"row {outcome.row}, " if outcome.row is not None else ""
-    return f"rejected: {place}{outcome.reference_number}: {reason}"
+    return f"{place}{outcome.reference_number}: {reason}"
 
 
 @contextmanager

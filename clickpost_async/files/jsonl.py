@@ -28,7 +28,7 @@ def json_rows(lines: Lines) -> Iterator[OrderRow]:
         try:
             text = strip_blanks(next(lines))
             if text:
-                yield evolve(_read_line(number, text), source=(SourceRow(number, (text,)),))
+                yield _read_line(number, text)
         except StopIteration:
             return
         except UnreadableLineError as unreadable:
@@ -36,10 +36,11 @@ def json_rows(lines: Lines) -> Iterator[OrderRow]:
 
 
 def _read_line(number: int, text: str) -> OrderRow:
+    source = (SourceRow(number, (text,)),)
     try:
-        return _json_row(number, _json_object(text))
+        return _json_row(number, _json_object(text), source)
     except UnreadableLineError as unreadable:
-        return _invalid(number, unreadable)
+        return evolve(_invalid(number, unreadable), source=source)
 
 
 def _invalid(number: int, unreadable: UnreadableLineError) -> OrderRow:
@@ -48,7 +49,7 @@ def _invalid(number: int, unreadable: UnreadableLineError) -> OrderRow:
 
 def _json_object(text: str) -> Mapping[str, Any]:
     try:
-        value: Any = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value: Any = _DECODER.decode(text)
     except RecursionError:
         raise UnreadableLineError("objects are nested too deeply") from None
     except json.JSONDecodeError as error:
@@ -77,7 +78,11 @@ def _finite(text: str) -> float:
     return number
 
 
-def _json_row(number: int, order: Mapping[str, Any]) -> OrderRow:
+# `json.loads` would make one for each line.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def _json_row(number: int, order: Mapping[str, Any], source: tuple[SourceRow, ...]) -> OrderRow:
     notes: list[RowProblem] = []
     order = _codes_as_text(number, order, notes)
     shipment = order.get("shipment_details")
@@ -90,6 +95,7 @@ def _json_row(number: int, order: Mapping[str, Any]) -> OrderRow:
         reference=reference if isinstance(reference, str) else None,
         order=order,
         notes=tuple(notes),
+        source=source,
     )
 
 
@@ -99,12 +105,15 @@ def _codes_as_text(
     """Return an order whose pincodes, phones and other codes are converted to text."""
     changed: dict[str, Any] = {}
     for name, value in order.items():
+        kind = type(value)
+        if kind not in _NESTED_OR_NUMBER:
+            continue
         place = f"{path}.{name}" if path else name
-        if isinstance(value, dict):
+        if kind is dict:
             inner = _codes_as_text(number, value, notes, place)
             if inner is not value:
                 changed[name] = inner
-        elif isinstance(value, int | float) and not isinstance(value, bool):
+        else:
             column = COLUMNS.by_path.get(place)
             if column and column.kind in _CODES and value >= 0 and value == int(value):
                 changed[name] = str(int(value))
@@ -113,5 +122,7 @@ def _codes_as_text(
     return {**order, **changed} if changed else order
 
 
+# Of the types that JSON has.
+_NESTED_OR_NUMBER = frozenset({dict, int, float})
 # Text fields that programs often write as numbers.
 _CODES = frozenset({CellKind.CODE, CellKind.PHONE, CellKind.POSTCODE})

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import attrs
 from attrs import define, evolve
 
-from clickpost_async._codec.converter import unstructure
 from clickpost_async._core.retry import Resend
 from clickpost_async.bulk.records import Key
 from clickpost_async.bulk.recovery import PreparedPayload
@@ -36,9 +35,9 @@ class QueuedMessage(Protocol):
         ...
 
 
-# Puts orders, and the terms of all of them, into the queue as one message. A `QueuedMessage` that
-# it returns keeps the orders from being queued again while it is there.
-Feed = Callable[[list[dict[str, Any]], dict[str, Any]], Awaitable[object]]
+# Puts orders, as JSON, and the terms of all of them into the queue as one message. A
+# `QueuedMessage` that it returns keeps the orders from being queued again while it is there.
+Feed = Callable[[list[str], dict[str, Any]], Awaitable[object]]
 
 # At most so many orders are one message: a worker takes all of them, or none.
 MESSAGE_SIZE = 20
@@ -55,7 +54,7 @@ class _QueuedOrder:
 
     ticket: int
     key: Key
-    order: dict[str, Any]
+    order: str
     polls: bool
     answer: "asyncio.Future[dict[str, Any]]"
     since: float
@@ -106,10 +105,10 @@ class Fleet:
     ) -> "AsyncGenerator[Fleet]":
         """Begin to fill a queue with `feed(orders, terms)`, on behalf of a client.
 
-        `feed` queues up to 20 orders as one message, for `Worker.create_all`. Of the client its
-        account and its retry policy are used; the workers have limits of their own. With `bulk` its
-        orders yield to others. Raises redis-py's `RedisError` when Redis does
-        not respond, or is not safe for orders.
+        `feed` queues up to 20 orders, each as JSON, as one message for `Worker.create_all`. Of the
+        client its account and its retry policy are used; the workers have limits of their own. With
+        `bulk` its orders yield to others. Raises redis-py's `RedisError` when Redis does not
+        respond, or is not safe for orders.
         """
         async with ledger.open() as opened:
             fleet = cls(feed, client, opened, await opened.generation(), bulk=bulk)
@@ -139,7 +138,7 @@ class Fleet:
         queued = _QueuedOrder(
             ticket=next(self._tickets),
             key=payload.key,
-            order=unstructure(payload.order),
+            order=payload.payload.decode(),
             polls=polls,
             answer=loop.create_future(),
             since=loop.time(),

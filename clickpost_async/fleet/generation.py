@@ -51,7 +51,7 @@ class GenerationScript:
         await self.run([], [])
         return self._generation
 
-    async def run(self, keys: Sequence[str], arguments: Sequence[str]) -> list[list[str]]:
+    async def run(self, keys: Sequence[str], arguments: Sequence[str]) -> list[Any]:
         """Run the script with the generation's key in front of `keys`."""
         while True:
             if self._generation:

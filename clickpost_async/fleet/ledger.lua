@@ -12,6 +12,9 @@
 -- `sent` is when its bytes were last about to leave. Once placed it is `P <digest> <summary>`:
 -- up to 28 bytes take 48 in Redis, and up to 44 take 64.
 -- Each worker has a set of the orders that it has claimed, which its heartbeats keep alive.
+--
+-- Returns for `claim` a list for each order, for `sending` the places of the orders that are not this
+-- worker's any more, and else nothing.
 local act, me, alive, keep = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local stored = redis.call('MGET', KEYS[1], unpack(KEYS, 4))
 if stored[1] ~= GENERATION then
@@ -61,15 +64,14 @@ local function write_open(order, generation, owner, digest, sent)
 end
 
 if act == 'register' then
-  for place, order in ipairs(orders) do
+  for _, order in ipairs(orders) do
     if records[order] then
       redis.call('EXPIRE', order, keep)
     else
       write_open(order, GENERATION)
     end
-    results[place] = { 'registered' }
   end
-  return results
+  return {}
 end
 
 if act == 'claim' then
@@ -117,9 +119,8 @@ if act == 'sending' then
     local known = read(order)
     if known.owner == me then
       write_open(order, GENERATION, me, known.digest, now)
-      results[place] = { 'granted' }
     else
-      results[place] = { 'lost' }
+      results[#results + 1] = place
     end
   end
   return results
@@ -158,7 +159,6 @@ for place, order in ipairs(orders) do
     table.insert(replies[stream], ticket)
     table.insert(replies[stream], answer)
   end
-  results[place] = { 'ended' }
 end
 redis.call('SREM', workers .. me, unpack(orders))
 if #closed > 0 then
@@ -173,4 +173,4 @@ for _, stream in ipairs(streams) do
   redis.call('XADD', stream, '*', unpack(replies[stream]))
   redis.call('EXPIRE', stream, 3600)
 end
-return results
+return {}

@@ -163,11 +163,10 @@ class OpenLedger:
         backoff = RedisBackoff(f"the fleet of {ledger.account}")
         self._claim: Batcher[Sequence[str], list[str]]
         self._claim = Batcher(lambda items: self._act("claim", items), backoff)
-        self._sending: Batcher[Sequence[str], list[str]]
-        self._sending = Batcher(lambda items: self._act("sending", items), backoff)
-        self._end: Batcher[Sequence[str], list[str]]
+        self._sending: Batcher[str, bool] = Batcher(self._record_sending, backoff)
         # No request waits for it.
-        self._end = Batcher(lambda items: self._act("end", items), backoff, linger=_END_LINGER)
+        self._end: Batcher[Sequence[str], None]
+        self._end = Batcher(self._record_ends, backoff, linger=_END_LINGER)
         self._reply: Batcher[tuple[str, int, str], None] = Batcher(self._send_replies, backoff)
 
     def enlist(self) -> None:
@@ -213,7 +212,7 @@ class OpenLedger:
 
         Raises `LostError` when the order is not this worker's any more.
         """
-        if await self._sending([self._order(key)]) == ["lost"]:
+        if not await self._sending(self._order(key)):
             message = f"{key[1]}: it may have become another worker's, and is claimed again"
             raise LostError(message)
 
@@ -294,7 +293,16 @@ class OpenLedger:
         # The clocks of the machines may differ.
         return int((await self._redis.time())[0])
 
-    async def _act(self, act: str, items: Sequence[Sequence[str]]) -> list[list[str]]:
+    async def _record_sending(self, orders: Sequence[str]) -> list[bool]:
+        """Return for each order whether it is still this worker's."""
+        lost = await self._act("sending", [[order] for order in orders])
+        return [place not in lost for place in range(1, len(orders) + 1)]
+
+    async def _record_ends(self, items: Sequence[Sequence[str]]) -> list[None]:
+        await self._act("end", items)
+        return [None] * len(items)
+
+    async def _act(self, act: str, items: Sequence[Sequence[str]]) -> list[Any]:
         keys = [self._workers, self._doubts, *(order for order, *_ in items)]
         words = [word for _, *words in items for word in words]
         return await self._script.run(keys, [act, self.me, str(_ALIVE), str(self._keep), *words])

@@ -6,6 +6,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -85,6 +86,10 @@ class _Order:
         self.digest = urlsafe_b64encode(self.payload.digest[:_DIGEST_BYTES]).decode()
 
 
+# The order that the running task sends.
+_sent_order: ContextVar[_Order] = ContextVar("clickpost_async_fleet_order")
+
+
 class Worker:
     """Creates orders for a fleet, each once, with a client and a ledger that it does not own."""
 
@@ -110,15 +115,15 @@ class Worker:
 
     async def create_all(
         self,
-        orders: Sequence[Mapping[str, Any]],
+        orders: Sequence[Mapping[str, Any] | str],
         terms: OrderTerms,
         *,
         ended: Callable[[], None] = lambda: None,
     ) -> list[int]:
         """Create the orders of a message concurrently, and send the replies for their tickets.
 
-        `ended` is called as each ends. Returns the places of those that the worker has not sent
-        because it was stopped.
+        Each order is a mapping, or the JSON that a `Fleet` has written of it. `ended` is called as
+        each ends. Returns the places of those that the worker has not sent because it was stopped.
         """
         client = self._on(terms)
 
@@ -152,7 +157,7 @@ class Worker:
             order.task.cancel()
 
     async def _create(
-        self, given: Mapping[str, Any], terms: OrderTerms, client: ClickPost, ticket: int
+        self, given: Mapping[str, Any] | str, terms: OrderTerms, client: ClickPost, ticket: int
     ) -> str:
         began = time.perf_counter()
         try:
@@ -182,13 +187,13 @@ class Worker:
         finally:
             self._open.discard(order)
 
-    def _prepare(self, order: Mapping[str, Any], terms: OrderTerms) -> PreparedPayload:
+    def _prepare(self, order: Mapping[str, Any] | str, terms: OrderTerms) -> PreparedPayload:
         if terms.account_label not in ("", self._client.account_label):
             message = (
                 f"the order is of {terms.account_label}, the worker of {self._client.account_label}"
             )
             raise NotSentError(message, transient=False)
-        return PreparedPayload(order)
+        return PreparedPayload.read(order) if isinstance(order, str) else PreparedPayload(order)
 
     async def _reply(self, terms: OrderTerms, ticket: int, answer: str) -> str:
         if terms.reply_stream:
@@ -225,25 +230,18 @@ class Worker:
         return messages.write(order, time.perf_counter() - began)
 
     async def _send(self, order: _Order, sent: float | None) -> str:
-        client = order.client
         # The ledger may have lost what was sent from here; another worker may have sent later.
         if order.sent_at is not None:
             own = _now() - order.sent_at
             sent = own if sent is None else min(own, sent)
         if sent is not None:
             order.in_doubt = True
-            await asyncio.sleep(max(0.0, client.retry.settle_delay - sent))
-
-        async def announce(reference_number: str, attempt: int) -> None:
-            del reference_number, attempt
-            await self._ledger.sending(order.payload.key)
-            order.sent_at = _now()
-
-        creating = client.with_options(before_create=announce, in_doubt=order.in_doubt)
+            await asyncio.sleep(max(0.0, order.client.retry.settle_delay - sent))
+        client = order.client.with_options(in_doubt=True) if order.in_doubt else order.client
         began = time.perf_counter()
         result: CreatedOrder | ClickPostError
         try:
-            result = await creating.orders.create(order.payload.order)
+            result = await _create(order, client)
         except ClickPostError as error:
             result = error
         except LostError:
@@ -258,6 +256,12 @@ class Worker:
             _log.exception("an order of a fleet failed unexpectedly")
             result = NoReplyError(f"the worker failed: {type(error).__name__}")
         return await self._end(order, result, time.perf_counter() - began)
+
+    async def _record_sending(self, reference_number: str, attempt: int) -> None:
+        del reference_number, attempt
+        order = _sent_order.get()
+        await self._ledger.sending(order.payload.key)
+        order.sent_at = _now()
 
     async def _end(
         self, order: _Order, result: CreatedOrder | ClickPostError, seconds: float
@@ -285,7 +289,16 @@ class Worker:
                 retry, settle_delay=settle_delay, resend=resend, poll_timeout=poll_timeout
             ),
             priority=priority,
+            before_create=self._record_sending,
         )
+
+
+async def _create(order: _Order, client: ClickPost) -> CreatedOrder:
+    token = _sent_order.set(order)
+    try:
+        return await order.payload.create(client)
+    finally:
+        _sent_order.reset(token)
 
 
 def _state_of(result: CreatedOrder | ClickPostError, order: _Order) -> str:

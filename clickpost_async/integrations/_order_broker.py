@@ -20,6 +20,7 @@ from clickpost_async.fleet.redis_calls import (
     raise_if_cancelled,
     retry_until_done,
 )
+from clickpost_async.integrations._signal_wakeup import wake_on_signals
 
 with require("workers on taskiq need the taskiq extra", "clickpost_async[taskiq]"):
     from redis.asyncio import Redis
@@ -118,6 +119,7 @@ class OrderBroker(RedisStreamBroker):
             max_connection_pool_size=_CONNECTIONS,
             timeout=None,
         )
+        self._redis = Redis(connection_pool=self.connection_pool)
         self.on_stop: Callable[[], None] | None = None
         self._idle = idle
         self._max_concurrency = max_concurrency
@@ -138,7 +140,7 @@ class OrderBroker(RedisStreamBroker):
             "orders": int(message.labels.get(ORDERS, 1)),
         }
         oldest = round((time.time() - self._keep) * 1000)
-        async with self._redis() as redis, redis.pipeline(transaction=False) as pipe:
+        async with self._redis.pipeline(transaction=False) as pipe:
             pipe.xadd(self.queue_name, fields, minid=max(0, oldest), approximate=False)
             pipe.expire(self.queue_name, math.ceil(self._keep))
             number, _ = await pipe.execute()
@@ -146,27 +148,26 @@ class OrderBroker(RedisStreamBroker):
 
     async def contains(self, number: bytes) -> bool:
         """Return whether a message is in the stream, waiting or claimed by a worker."""
-        async with self._redis() as redis:
-            found = redis.xrange(self.queue_name, number, number)
-            return bool(await cast("Awaitable[list[Any]]", found))
+        found = self._redis.xrange(self.queue_name, number, number)
+        return bool(await cast("Awaitable[list[Any]]", found))
 
     async def listen(self) -> AsyncGenerator[AckableMessage, None]:
         """Yield new messages, and those of crashed workers."""
-        async with self._redis() as redis:
-            touching = asyncio.create_task(self._touch(redis))
-            try:
+        touching = asyncio.create_task(self._touch())
+        try:
+            with wake_on_signals():
                 while True:
                     await self._wait_for_room()
-                    found = await retry_until_done(lambda: self._next(redis), self._backoff)
+                    found = await retry_until_done(self._next, self._backoff)
                     if not found:
                         # taskiq cancels it once, and then waits for it.
                         raise_if_cancelled()
                     for message in found:
                         yield message
-            finally:
-                if self.on_stop is not None:
-                    self.on_stop()
-                await cancel_and_wait(touching)
+        finally:
+            if self.on_stop is not None:
+                self.on_stop()
+            await cancel_and_wait(touching)
 
     def order_ended(self, task_id: str) -> None:
         """Note that one order of a message is done, which lets the worker read more."""
@@ -189,12 +190,9 @@ class OrderBroker(RedisStreamBroker):
             self._room.clear()
             await self._room.wait()
 
-    def _redis(self) -> "Redis":
-        return Redis(connection_pool=self.connection_pool)
-
-    async def _next(self, redis: "Redis") -> list[AckableMessage]:
+    async def _next(self) -> list[AckableMessage]:
         try:
-            found = await self._left(redis) or await self._new(redis)
+            found = await self._left() or await self._new()
         except ResponseError as error:
             # Redis was restarted without its data.
             if not str(error).startswith("NOGROUP"):
@@ -216,10 +214,10 @@ class OrderBroker(RedisStreamBroker):
             if not self.is_worker_process:
                 raise
 
-    async def _new(self, redis: "Redis") -> list[_Entry]:
+    async def _new(self) -> list[_Entry]:
         read = await cast(
             "Awaitable[Any]",
-            redis.xreadgroup(
+            self._redis.xreadgroup(
                 self.consumer_group_name,
                 self.consumer_name,
                 {self.queue_name: ">"},
@@ -234,13 +232,13 @@ class OrderBroker(RedisStreamBroker):
             for number, fields in _flatten(messages)
         ]
 
-    async def _left(self, redis: "Redis") -> list[_Entry]:
+    async def _left(self) -> list[_Entry]:
         now = time.monotonic()
         if now < self._search_at:
             return []
         claimed = await cast(
             "Awaitable[Any]",
-            redis.xautoclaim(
+            self._redis.xautoclaim(
                 self.queue_name,
                 self.consumer_group_name,
                 self.consumer_name,
@@ -281,14 +279,14 @@ class OrderBroker(RedisStreamBroker):
         return ack
 
     async def _delete_messages(self, numbers: Sequence[bytes]) -> list[None]:
-        async with self._redis() as redis, redis.pipeline(transaction=False) as pipe:
+        async with self._redis.pipeline(transaction=False) as pipe:
             # Deleted first: an acknowledged message would stay, with personal data in it.
             pipe.xdel(self.queue_name, *numbers)
             pipe.xack(self.queue_name, self.consumer_group_name, *numbers)
             await pipe.execute()
         return [None] * len(numbers)
 
-    async def _touch(self, redis: "Redis") -> None:
+    async def _touch(self) -> None:
         """Renew the claim on this worker's messages, and delete dead consumers."""
         while True:
             await asyncio.sleep(self._idle / _TOUCHES)
@@ -297,7 +295,7 @@ class OrderBroker(RedisStreamBroker):
                 if held:
                     await cast(
                         "Awaitable[Any]",
-                        redis.xclaim(
+                        self._redis.xclaim(
                             self.queue_name,
                             self.consumer_group_name,
                             self.consumer_name,
@@ -306,13 +304,13 @@ class OrderBroker(RedisStreamBroker):
                             justid=True,
                         ),
                     )
-                await self._delete_dead_consumers(redis)
+                await self._delete_dead_consumers()
             except (RedisError, OSError) as error:
                 _log.debug("a worker's messages could not be touched: %s", type(error).__name__)
 
-    async def _delete_dead_consumers(self, redis: "Redis") -> None:
+    async def _delete_dead_consumers(self) -> None:
         arguments = (self.queue_name, self.consumer_group_name, str(_DEAD_CONSUMER_MS))
-        await cast("Awaitable[int]", redis.eval(_DELETE_DEAD_CONSUMERS, 1, *arguments))
+        await cast("Awaitable[int]", self._redis.eval(_DELETE_DEAD_CONSUMERS, 1, *arguments))
 
 
 def _decompress(fields: dict[bytes, bytes]) -> dict[bytes, bytes]:

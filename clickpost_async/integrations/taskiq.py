@@ -78,7 +78,7 @@ def order_task(
         return await tasks.create(order, terms or {}, context)
 
     async def create_orders(
-        orders: list[dict[str, Any]],
+        orders: list[str],
         terms: dict[str, Any],
         *,
         context: Annotated[Context, TaskiqDepends()],
@@ -129,9 +129,7 @@ class _Tasks:
             await self._requeue(context)
             raise
 
-    async def create_all(
-        self, orders: list[dict[str, Any]], terms: dict[str, Any], context: Context
-    ) -> None:
+    async def create_all(self, orders: list[str], terms: dict[str, Any], context: Context) -> None:
         message = context.message
 
         def ended() -> None:
@@ -171,7 +169,7 @@ def feed(task: CreateOrder) -> Feed:
         message = "task: the one that order_task returned is needed"
         raise ValueError(message)
 
-    async def put(orders: list[dict[str, Any]], terms: dict[str, Any]) -> QueueEntry | None:
+    async def put(orders: list[str], terms: dict[str, Any]) -> QueueEntry | None:
         last_entry.set(None)
         try:
             await batch.kicker().with_labels(**{ORDERS: len(orders)}).kiq(orders, terms)

@@ -18,14 +18,14 @@ from clickpost_async.settings import Priority, Rate
 
 _log = logging.getLogger("clickpost_async")
 
-# How long an answer is waited for.
+# How many seconds a response is waited for.
 _PATIENCE = 0.05
-# An event loop that was blocked has not given the answer its time: so often it is given anew.
+# An event loop that was blocked has not waited that long: so often the wait is repeated.
 _GRACES = 3
 # At most so many seconds' worth of slots are asked for at once: they are lost if not used.
 _LEASE = 0.02
 _LARGEST_LEASE = 100
-# A hold that another process asked for is learned of from an answer; an older one is asked again.
+# A pause that another process asked for is learned of from a response; an older one is renewed.
 _FRESH = 0.1
 # A slot can be used so much later: an interval, as timers are late, but within these bounds.
 _LAPSE = (0.01, 0.1)
@@ -69,7 +69,7 @@ class SlotRequest:
 class SlotGrant:
     """How many of the old slots can be kept, and when the first of the others is.
 
-    Times are by the clock of the one that answers.
+    Times are by the clock of the store.
     """
 
     generation: str
@@ -82,8 +82,8 @@ class SlotGrant:
 class RateStore(Protocol):
     """The place that all can ask."""
 
-    async def request_slots(self, question: SlotRequest) -> SlotGrant:
-        """Ask."""
+    async def request_slots(self, request: SlotRequest) -> SlotGrant:
+        """Request slots, or a pause of all processes."""
         ...
 
     async def send_heartbeat(self, process: str, calls: int) -> int:
@@ -121,12 +121,12 @@ class SlotLease:
 class _LoopState:
     """What belongs to one event loop."""
 
-    oracle: RateStore
+    store: RateStore
     semaphore: PrioritySemaphore = field(factory=lambda: PrioritySemaphore(1))
     lease: SlotLease = field(factory=SlotLease)
     # A slot that was just confirmed can be used until then.
     granted_until: float = -math.inf
-    # Those in line have waited for slots, not only for answers.
+    # Those in line have waited for slots, not only for responses.
     paced: bool = False
     asking: "asyncio.Task[None] | None" = None
     next_heartbeat: asyncio.TimerHandle | None = None
@@ -154,10 +154,10 @@ class DistributedLimiter(ABC):
         self._process = uuid.uuid4().hex
         share = interval * process_count if process_count else None
         self._alone = FallbackShare(share, lambda: _running().time())
-        # When the next slot of all was, by the last answer.
+        # When the next slot of all was, by the last response.
         self._line: float | None = None
         self._generation = ""
-        self._here = PerLoop(lambda: _LoopState(self._open()), lambda here: here.oracle.abandon())
+        self._here = PerLoop(lambda: _LoopState(self._open()), lambda here: here.store.abandon())
 
     @abstractmethod
     def _open(self) -> RateStore:
@@ -189,10 +189,10 @@ class DistributedLimiter(ABC):
             raise ValueError(message)
         _running()
         self._alone.hold(self._alone.now() + seconds)
-        # Where nobody answers, the next question tells it.
+        # While the store is lost, the next request carries it.
         if not self._alone.lost:
             here = self._here.get_or_create()
-            await self._ask(here, SlotRequest(hold=seconds))
+            await self._send(here, SlotRequest(hold=seconds))
 
     @property
     def held(self) -> float:
@@ -212,7 +212,7 @@ class DistributedLimiter(ABC):
                 await asyncio.wait({here.heartbeat})
             if here.asking:
                 await asyncio.wait({here.asking})
-            await here.oracle.aclose()
+            await here.store.aclose()
 
     # --- how many processes there are -------------------------------------------------------------
 
@@ -230,7 +230,7 @@ class DistributedLimiter(ABC):
         try:
             async with asyncio.timeout(_HEARTBEAT_TIMEOUT):
                 calls = self._alone.book_ahead(_LOST_HEARTBEAT)
-                count = await here.oracle.send_heartbeat(process, calls)
+                count = await here.store.send_heartbeat(process, calls)
         except Exception as error:  # noqa: BLE001 - whether Redis responds is seen where slots are asked for
             _log.debug("%s: a heartbeat failed: %s", self._name, type(error).__name__)
         else:
@@ -302,7 +302,7 @@ class DistributedLimiter(ABC):
         lease.due += self._law.interval
 
     async def _request_slots(self, here: _LoopState) -> None:
-        # Whoever gives up while it is asked leaves the answer to the next one.
+        # A call that is cancelled meanwhile leaves the response to the next one.
         if here.asking is None:
             here.asking = asyncio.ensure_future(self._apply_grant(here))
         await asyncio.wait({here.asking})
@@ -317,7 +317,7 @@ class DistributedLimiter(ABC):
         alone, old = self._alone, here.lease
         now = alone.now()
         want = self._slots_wanted(here, now)
-        question = SlotRequest(
+        request = SlotRequest(
             count_wanted=want,
             # Who was lost does not know of a burst either.
             slack=0 if alone.keeps_share() else self._slack_of(here),
@@ -326,21 +326,21 @@ class DistributedLimiter(ABC):
             first=old.first,
             count=old.count,
         )
-        answer = await self._ask(here, question)
-        if answer is None:
+        grant = await self._send(here, request)
+        if grant is None:
             return
         now = alone.now()
-        if answer.kept:
+        if grant.kept:
             old.granted_at, old.holds = now, alone.holds
-            if answer.kept == want:
+            if grant.kept == want:
                 return
-            # It was the last one, and it is due: it goes now, and the others have just been told.
+            # It was the last one, and it is due: it is used now, and the others were just granted.
             here.granted_until = now + self._law.lapse
-        size = want - answer.kept
-        due = now + answer.first - answer.now
+        size = want - grant.kept
+        due = now + grant.first - grant.now
         here.lease = SlotLease(
-            generation=answer.generation,
-            first=answer.first,
+            generation=grant.generation,
+            first=grant.first,
             due=due,
             count=size,
             granted_at=now,
@@ -368,24 +368,24 @@ class DistributedLimiter(ABC):
         busy = lease.size * 2 if now <= lease.end else 1
         return min(self._most, max(waiting, busy))
 
-    async def _ask(self, here: _LoopState, question: SlotRequest) -> SlotGrant | None:
-        """Ask, for as long as there is patience, and note whether there was an answer."""
-        asked = asyncio.ensure_future(here.oracle.request_slots(question))
-        asked.add_done_callback(_inspect_task)
+    async def _send(self, here: _LoopState, request: SlotRequest) -> SlotGrant | None:
+        """Send a request, wait for the response until the timeout, and note whether it came."""
+        sent = asyncio.ensure_future(here.store.request_slots(request))
+        sent.add_done_callback(_inspect_task)
         try:
-            await _shielded(asked)
+            await _shielded(sent)
         finally:
-            asked.cancel()
+            sent.cancel()
         alone = self._alone
         alone.now()
-        error: object = f"no answer within {_PATIENCE * 1000:.0f} ms"
-        if asked.done() and not asked.cancelled():
-            failure = asked.exception()
+        error: object = f"no response within {_PATIENCE * 1000:.0f} ms"
+        if sent.done() and not sent.cancelled():
+            failure = sent.exception()
             if failure is None:
-                answer = asked.result()
-                alone.hold(alone.now() + answer.held - answer.now)
-                self._record_success(answer.generation)
-                return answer
+                grant = sent.result()
+                alone.hold(alone.now() + grant.held - grant.now)
+                self._record_success(grant.generation)
+                return grant
             error = f"{type(failure).__name__}: {failure}"
         if self._record_failure(error) and here.next_heartbeat is not None:
             # The share is booked before it is used, as Redis may respond to others in time.
@@ -398,7 +398,7 @@ class DistributedLimiter(ABC):
         if alone.find():
             _log.warning("%s: Redis is back, and all processes share one rate again", self._name)
         elif self._generation not in ("", generation):
-            # It has forgotten what it told before, and some may have been lost in the meantime.
+            # It has lost the slots that it granted before, and this process may have slots of them.
             alone.begin_after(self._fallback_start)
             alone.keep_share()
         self._generation = generation
@@ -432,17 +432,17 @@ class DistributedLimiter(ABC):
         return self._line + share * self._most
 
 
-def _inspect_task(asked: "asyncio.Future[SlotGrant]") -> None:
-    # Of one that is given up, nobody wants to know how it failed.
-    if not asked.cancelled():
-        asked.exception()
+def _inspect_task(sent: "asyncio.Future[SlotGrant]") -> None:
+    # An error of a request that was cancelled is of no use.
+    if not sent.cancelled():
+        sent.exception()
 
 
-async def _shielded(asked: "asyncio.Future[SlotGrant]") -> None:
+async def _shielded(sent: "asyncio.Future[SlotGrant]") -> None:
     loop = _running()
     for _ in range(_GRACES):
         began = loop.time()
-        done, _pending = await asyncio.wait({asked}, timeout=_PATIENCE)
+        done, _pending = await asyncio.wait({sent}, timeout=_PATIENCE)
         if done or loop.time() - began < _PATIENCE * 1.5:
             return
 

@@ -120,22 +120,22 @@ class _Redis:
         self._redis = Redis.from_pool(_pool(url))
         self._node: Redis | None = None
 
-    async def request_slots(self, question: SlotRequest) -> SlotGrant:
-        words = (self._key, *arguments(self._law, question))
-        answered = False
+    async def request_slots(self, request: SlotRequest) -> SlotGrant:
+        words = (self._key, *arguments(self._law, request))
+        responded = False
         try:
             try:
-                said = await _describe_error(self._node or self._redis, words)
+                reply = await _run_script(self._node or self._redis, words)
             except MovedError as moved:
                 await self._leave_node()
                 self._node = Redis.from_pool(_pool(_moved_to(self._url, moved.host, moved.port)))
-                said = await _describe_error(self._node, words)
-            answered = True
+                reply = await _run_script(self._node, words)
+            responded = True
         finally:
             # The first one knows best where to go next.
-            if not answered:
+            if not responded:
                 await self._leave_node()
-        return answer(said)
+        return read_grant(reply)
 
     async def send_heartbeat(self, process: str, calls: int) -> int:
         arguments = (process, str(calls), repr(self._law.interval))
@@ -159,7 +159,7 @@ class _Redis:
             await node.aclose()
 
 
-async def _describe_error(redis: "Redis", words: tuple[str, ...]) -> list[str]:
+async def _run_script(redis: "Redis", words: tuple[str, ...]) -> list[str]:
     try:
         return await cast("Awaitable[list[str]]", redis.evalsha(_SHA, 1, *words))
     except NoScriptError:
@@ -193,16 +193,16 @@ def _moved_to(url: str, host: str, port: int) -> str:
     return parts._replace(netloc=f"{user}{at}{name}:{port}").geturl()
 
 
-def arguments(law: RateSpec, question: SlotRequest) -> list[str]:
-    """Write what the script is given."""
-    numbers = (law.interval, question.slack, law.lapse, question.count_wanted, question.hold)
-    message = (question.generation, repr(question.first), str(question.count))
+def arguments(law: RateSpec, request: SlotRequest) -> list[str]:
+    """Return the script's arguments."""
+    numbers = (law.interval, request.slack, law.lapse, request.count_wanted, request.hold)
+    message = (request.generation, repr(request.first), str(request.count))
     return [*map(repr, numbers), *message]
 
 
-def answer(said: list[str]) -> SlotGrant:
-    """Read what the script returns."""
-    generation, now, kept, first, held = said
+def read_grant(reply: list[str]) -> SlotGrant:
+    """Read the script's reply."""
+    generation, now, kept, first, held = reply
     return SlotGrant(
         generation=generation, now=float(now), kept=int(kept), first=float(first), held=float(held)
     )

@@ -1,11 +1,11 @@
 -- The pace of one account, on Redis' own clock. Calls leave in slots, an interval apart; a process
--- asks for some and is told when they are. What is known of an account is a hash: when the `next`
+-- requests some, and learns when they are. What is known of an account is a hash: when the `next`
 -- slot is, until when all are `held`, when the clock was last `seen`, and the
--- `generation`, within which slots that were told before can be compared with `next`.
+-- `generation`, within which slots that were granted before can be compared with `next`.
 local interval, slack, lapse = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local want, hold = tonumber(ARGV[4]), tonumber(ARGV[5])
--- Slots that the process was told before and has not used: their generation, the first, how many.
-local told, first, count = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+-- Slots that the process was granted before and has not used: their generation, the first, how many.
+local own, first, count = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -19,12 +19,12 @@ local function exact(number)
 end
 
 if not next then
-  -- Nobody knows what left before: no burst.
+  -- What left before is unknown: no burst.
   next, held, generation = now, now, exact(now)
 elseif now < seen then
   -- A clock that steps back: what is still to be waited stays.
   next, held, generation = next - (seen - now), held - (seen - now), exact(now)
-elseif told == generation and first + count * interval > next + 0.0001 then
+elseif own == generation and first + count * interval > next + 0.0001 then
   -- `next` only grows, but this one does not know of slots it granted: a replica that had not
   -- received them took over. What was granted before is void. (0.1 ms: rounding of a hundred slots.)
   next, generation = first + count * interval, exact(now)
@@ -33,10 +33,10 @@ end
 if hold > 0 then
   held = math.max(held, now + hold)
 end
-if told ~= generation then
+if own ~= generation then
   count = 0
 elseif count > 0 and math.abs(first + count * interval - next) < interval / 1000 then
-  -- Nobody has come after: it is as if they had never been asked for.
+  -- Nobody has come after: they count as never requested.
   next, count = first, 0
 elseif first < math.max(held, now - lapse) then
   count = 0

@@ -150,6 +150,7 @@ def test_unknown_outcome_sets_the_exit_code_and_is_settled_by_resolve(
     after = push(served, "status", journal)
 
     assert (held.returncode, told.returncode, settled.returncode, after.returncode) == (4, 4, 0, 0)
+    assert "unknown: row 1, B-1: orders.create_india: " in held.stderr
     assert "in doubt: no response received" in told.stdout
     assert "bulk resolve" in told.stdout
     assert {name: len(bought) for name, bought in served.sandbox.ledger().items()} == {"B-1": 1}
@@ -729,7 +730,9 @@ def test_a_run_shows_its_first_rejections_and_where_the_others_are(
     assert "13 rows: 1 order, 12 refused" in lines
     assert "       12 rejected" in lines
     assert max(map(len, lines)) <= 120
-    assert f"2 more rejected; all with their rows: {tmp_path / 'errors.jsonl'}" in listed.stderr
+    assert "2 more rejected\n" in listed.stderr
+    everything = f"all orders without a waybill, with their rows: {tmp_path / 'errors.jsonl'}\n"
+    assert everything in listed.stderr
     assert len((tmp_path / "errors.jsonl").read_text().splitlines()) == 12
 
 
@@ -785,6 +788,18 @@ def test_the_bar_of_a_narrow_terminal_keeps_its_count(served: Served, tmp_path: 
     assert b"2/2" in shown
     plain = re.sub(rb"\x1b\[[\d;?]*[A-Za-z]", b"", shown).decode()
     assert max(len(line) for line in re.split(r"[\r\n]", plain)) <= 80
+
+
+def test_summary_on_a_terminal_is_a_table_of_80_columns(served: Served, tmp_path: Path) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2"))
+    shown = show_bar(served, file, COLUMNS="80").decode()
+
+    lines = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown).splitlines()
+    assert re.search(r"^│ +2 │ placed +│$", "\n".join(lines), re.MULTILINE)
+    [title] = [line for line in lines if line.startswith("2 orders in ")]
+    table = lines[lines.index(title) :]
+    assert max(map(len, table)) <= 80
+    assert table[7].startswith("├")  # below the outcomes, which add up to the orders
 
 
 def test_date_format_is_an_option_and_the_message_names_it(tmp_path: Path) -> None:

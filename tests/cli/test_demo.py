@@ -59,6 +59,7 @@ async def test_a_file_of_orders_becomes_waybills_and_reasons(
         "requests to create orders": summary["requests to create orders"],
         "of these, retries": summary["of these, retries"],
     }
+    assert re.search(r"^│ +3 │ \S+ +│ (?!row)", said, re.MULTILINE)
     assert "what happened, and what to do" not in said
     assert "clickpost bulk FILE --dry-run" in said
     [path] = re.findall(r"^  (\S+results\.csv)$", said, re.MULTILINE)

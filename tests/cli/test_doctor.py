@@ -70,9 +70,26 @@ async def test_missing_credentials_name_their_variables_and_the_server_is_still_
 
     state, text = found["credentials"]
     assert state == doctor.FAILED
+    assert text.startswith("no account: the API key not set; ")
     assert "CLICKPOST_KEY_FILE" in text
+    assert "clickpost sandbox" in text
     assert found["connection"][0] == doctor.OK
     assert "call" not in found
+
+
+async def test_findings_fit_80_columns_and_no_line_begins_with_a_stray_space(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("CLICKPOST_BASE_URL", "http://127.0.0.1:9/api")
+    monkeypatch.delenv("CLICKPOST_USERNAME", raising=False)
+
+    assert await doctor.run() == 1
+
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    indents = {len(line) - len(line.lstrip()) for line in lines}
+    assert indents == {0, 24, 26}  # a finding, its further lines, and a list in them
 
 
 async def test_unreachable_server_is_named_with_the_reason(

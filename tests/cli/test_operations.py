@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from clickpost_async.cli.bulk import app as bulk
+from clickpost_async.cli.fleet import app as fleet
+from clickpost_async.cli.main import app
 from clickpost_async.cli.operations import chapters
 from clickpost_async.cli.output import show
 from clickpost_async.endpoints import CATALOG
@@ -63,6 +66,20 @@ def test_no_verb_takes_a_key_or_a_password() -> None:
                     for name in argument.names
                 }
                 assert not taken & {"--key", "--password", "--api-key"}, (chapter.name, verb)
+
+
+def test_every_option_of_every_command_has_help_and_a_plain_value() -> None:
+    arguments = [
+        (f"{chapter.name[0]} {verb}", argument)
+        for chapter in (*chapters(), bulk, fleet, app)
+        for verb in chapter
+        if not verb.startswith("-")
+        for argument in chapter[verb].assemble_argument_collection(parse_docstring=True)
+    ]
+
+    assert len(arguments) > 80
+    assert [(command, each.names) for command, each in arguments if not each.parameter.help] == []
+    assert [each.names for _, each in arguments if "." in each.name] == []
 
 
 def test_order_is_read_and_printed_as_json(served: Served, tmp_path: Path) -> None:

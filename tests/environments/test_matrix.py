@@ -3,7 +3,6 @@
 `pytest tests/environments/test_matrix.py -s` prints how many cells passed, as a table.
 """
 
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 
 from tests.environments.contract import CONTRACT, NEEDS_ASYNCIO
 from tests.environments.runners import RUNNERS, on_asyncio
+from tests.helpers.programs import program
 from tests.helpers.transports import TRANSPORTS, make_default
 
 CELLS = [
@@ -48,8 +48,8 @@ def test_contract_holds_in_every_environment(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if check in NEEDS_ASYNCIO and shutil.which("redis-server") is None:
-        pytest.fail("redis-server is missing; on Debian: apt install redis-server")
+    if check in NEEDS_ASYNCIO:
+        program("redis-server")
     make_default(TRANSPORTS[transport], monkeypatch)
     CONTRACT[check](RUNNERS[environment], tmp_path)
     _passed[environment, check] += 1

@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from taskiq.message import BrokerMessage
 
+from clickpost_async.bulk.recovery import PreparedPayload
 from clickpost_async.errors import NoReplyError
 from clickpost_async.fleet import Fleet, Ledger, OrderTerms, Worker, created
 from clickpost_async.fleet.worker import StoppedError
@@ -41,7 +42,8 @@ async def put(started: Process, count: int) -> None:
     ledger = Ledger(started.url, account="acme")
     async with ledger.open() as opened:
         await opened.register([("india", f"BATCH-{number}") for number in range(count)])
-    await feed(started.task)(orders(count), terms)
+    written = [PreparedPayload(order).payload.decode() for order in orders(count)]
+    await feed(started.task)(written, terms)
 
 
 async def replies(server: RedisServer) -> dict[int, list[dict[str, Any]]]:

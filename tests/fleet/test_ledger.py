@@ -115,6 +115,20 @@ async def test_worker_that_was_thought_dead_must_not_send(
     assert await claimed(other) == AlreadyPlaced(SUMMARY)
 
 
+@pytest.mark.asyncio
+async def test_only_lost_orders_of_a_joint_call_must_not_be_sent(
+    server: RedisServer, one: OpenLedger
+) -> None:
+    keys = [("india", f"PEN-{number}") for number in range(4)]
+    for key in keys:
+        await one.claim(key, "aa")
+    with server.client() as client:
+        client.delete("clickpost:{acme}:india:PEN-0", "clickpost:{acme}:india:PEN-2")
+
+    results = await asyncio.gather(*map(one.sending, keys), return_exceptions=True)
+    assert [type(result) for result in results] == [LostError, type(None)] * 2
+
+
 @pytest.mark.parametrize("became", ["placed", "open", "nothing"])
 @pytest.mark.asyncio
 async def test_nor_may_it_send_when_the_other_one_is_done_with_the_order(

@@ -13,6 +13,7 @@ from clickpost_async.fleet import Ledger
 from clickpost_async.fleet.ledger import Granted, Result
 from clickpost_async.fleet.redis_calls import UnsuitableRedisError
 from clickpost_async.fleet.server_check import check_server
+from tests.helpers.programs import program
 from tests.helpers.redis_server import RedisServer, free_port
 
 KEY = ("india", "PEN-1")
@@ -91,7 +92,7 @@ async def test_sentinel_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "sentinel.conf"
     config.write_text(f"port {port}\nbind 127.0.0.1\ndir {tmp_path}\n")
     process = subprocess.Popen(
-        ["redis-server", str(config), "--sentinel"],
+        [program("redis-server"), str(config), "--sentinel"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

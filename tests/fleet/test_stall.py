@@ -154,7 +154,7 @@ async def idle_fleet(redis: RedisServer, workers: int) -> AsyncIterator[Fleet]:
     """Open a feeder whose queue leads nowhere, beside so many workers."""
     ledger = Ledger(redis.url, account="acme")
 
-    async def feed(orders: list[dict[str, Any]], terms: dict[str, Any]) -> None:
+    async def feed(orders: list[str], terms: dict[str, Any]) -> None:
         del orders, terms
 
     async with AsyncExitStack() as stack:

@@ -43,7 +43,7 @@ class Crew:
         self._stack = stack
         self._sandbox = sandbox
         self.ledger = Ledger(server.url, account="acme")
-        self.messages: list[dict[str, Any]] = []
+        self.messages: list[str] = []
 
     async def client(self, retry: RetryPolicy = BRISK) -> ClickPost:
         clickpost = ClickPost(
@@ -61,7 +61,7 @@ class Crew:
     async def fleet(self, *workers: Worker) -> Fleet:
         turns = iter(range(1_000_000))
 
-        async def feed(orders: list[dict[str, Any]], terms: dict[str, Any]) -> None:
+        async def feed(orders: list[str], terms: dict[str, Any]) -> None:
             self.messages += orders
             worker = workers[next(turns) % len(workers)]
             task = asyncio.create_task(worker.create_all(orders, OrderTerms(**terms)))
@@ -236,7 +236,7 @@ async def test_orders_that_redis_forgot_are_fed_again_and_placed_once(
             await until(lambda: len(fed) == 1)
             # A worker places it, and dies with Redis before anybody hears of it.
             clickpost = await crew.client()
-            placed = await clickpost.orders.create(fed[0][0][0])
+            placed = await clickpost.orders.create(json.loads(fed[0][0][0]))
             if forget == "restart":
                 forgetful.restart()
             else:
@@ -280,11 +280,11 @@ async def test_flushed_order_waits_unnoticed_without_a_run_id(
         await asyncio.gather(waiting, return_exceptions=True)
 
 
-def recording() -> tuple[list[tuple[list[dict[str, Any]], dict[str, Any]]], Feed]:
+def recording() -> tuple[list[tuple[list[str], dict[str, Any]]], Feed]:
     """Return a queue that nobody works on, and what puts orders into it."""
-    fed: list[tuple[list[dict[str, Any]], dict[str, Any]]] = []
+    fed: list[tuple[list[str], dict[str, Any]]] = []
 
-    async def feed(orders: list[dict[str, Any]], terms: dict[str, Any]) -> None:
+    async def feed(orders: list[str], terms: dict[str, Any]) -> None:
         fed.append((orders, terms))
 
     return fed, feed
@@ -318,7 +318,7 @@ async def test_feeder_hands_on_plain_json_whatever_numbers_an_order_has(
     await fleet.create(order)
 
     [message] = crew.messages
-    written = json.loads(json.dumps(message))
+    written = json.loads(message)
     assert written["shipment_details"]["cod_value"] == 499.5
     assert written["additional"] == {"insured_for": 12.5}
 
@@ -368,8 +368,8 @@ async def test_order_in_doubt_is_looked_up_by_the_worker(crew: Crew, sandbox: Sa
 async def test_orders_that_are_polled_travel_apart_from_those_that_are_not(crew: Crew) -> None:
     is_polled: dict[str, bool] = {}
 
-    async def feed(orders: list[dict[str, Any]], terms: dict[str, Any]) -> None:
-        for order in orders:
+    async def feed(orders: list[str], terms: dict[str, Any]) -> None:
+        for order in map(json.loads, orders):
             is_polled[order["shipment_details"]["reference_number"]] = terms["polls"]
 
     async with Fleet.open(feed, await crew.client(), crew.ledger) as fleet:
@@ -390,7 +390,7 @@ async def test_feeding_ends_though_redis_py_lost_the_only_cancellation(crew: Cre
     # As asyncio.wait_for does before Python 3.12; the queue's own library may do so too.
     feeding = asyncio.Event()
 
-    async def losing(orders: list[dict[str, Any]], terms: dict[str, Any]) -> None:
+    async def losing(orders: list[str], terms: dict[str, Any]) -> None:
         feeding.set()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(3600)
@@ -406,9 +406,9 @@ async def test_feeding_ends_though_redis_py_lost_the_only_cancellation(crew: Cre
 
 @pytest.mark.asyncio
 async def test_feeder_gets_the_error_of_a_queue_that_refuses(crew: Crew) -> None:
-    async def feed(orders: list[dict[str, Any]], terms: dict[str, Any]) -> None:
+    async def feed(orders: list[str], terms: dict[str, Any]) -> None:
         del terms
-        raise ValueError(orders[0]["shipment_details"]["reference_number"])
+        raise ValueError(json.loads(orders[0])["shipment_details"]["reference_number"])
 
     async with Fleet.open(feed, await crew.client(), crew.ledger) as fleet:
         with pytest.raises(ValueError, match="PEN-14"):
@@ -425,7 +425,7 @@ async def test_unexpected_failure_leaves_the_order_in_doubt(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr("clickpost_async.endpoints.orders.Orders.create", fail)
+        patch.setattr("clickpost_async.bulk.recovery.PreparedPayload.create", fail)
         answer = await worker.create(india_order("PEN-15"))
     with pytest.raises(NoReplyError, match="ZeroDivisionError") as failed:
         created(answer)

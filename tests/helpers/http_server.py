@@ -149,6 +149,9 @@ async def serving(talk: Talk = well, *, port: int = 0) -> AsyncIterator[Server]:
     try:
         yield server
     finally:
+        # asyncio leaks a connection that is being accepted while its listener is closed.
+        for _ in range(5):
+            await asyncio.sleep(0)
         listener.close()
         for _ in range(10):  # until a connection accepted just now is in the hands of `connected`
             await asyncio.sleep(0)

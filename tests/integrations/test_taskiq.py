@@ -277,7 +277,7 @@ async def test_listening_ends_though_redis_py_lost_the_only_cancellation(
     # As asyncio.wait_for does before Python 3.12, and taskiq cancels once.
     asked = asyncio.Event()
 
-    async def losing(_: object) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    async def losing() -> list[tuple[bytes, dict[bytes, bytes]]]:
         asked.set()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(3600)
@@ -429,7 +429,7 @@ async def test_consumers_of_dead_workers_are_deleted_and_those_with_messages_are
         await redis.xadd(QUEUE, {"data": "an address"})
         await redis.xreadgroup("workers", "busy", {QUEUE: ">"})
         await asyncio.sleep(0.1)
-        await one.broker._delete_dead_consumers(redis)
+        await one.broker._delete_dead_consumers()
         left = await redis.xinfo_consumers(QUEUE, "workers")
 
     assert [(consumer["name"], consumer["pending"]) for consumer in left] == [("busy", 1)]

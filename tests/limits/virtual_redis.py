@@ -54,7 +54,7 @@ class PlayedRedis:
         words = (self.key, f"{self.key}:processes", *arguments)
         return int(self.client.eval(_HEARTBEAT, 2, *words))
 
-    async def answer(self, law: RateSpec, question: SlotRequest) -> SlotGrant:
+    async def answer(self, law: RateSpec, request: SlotRequest) -> SlotGrant:
         """Answer, fail or hang."""
         self.asked += 1
         if self.hangs:
@@ -62,8 +62,8 @@ class PlayedRedis:
         if self.failure is not None:
             raise self.failure
         now = asyncio.get_running_loop().time() + self.ahead
-        words = room.arguments(law, question)
-        return room.answer(self.client.eval(_SCRIPT, 1, self.key, *words, repr(now), "0"))
+        words = room.arguments(law, request)
+        return room.read_grant(self.client.eval(_SCRIPT, 1, self.key, *words, repr(now), "0"))
 
 
 class PlayedBucket(DistributedLimiter):
@@ -84,9 +84,9 @@ class PlayedBucket(DistributedLimiter):
     def _open(self) -> Self:
         return self
 
-    async def request_slots(self, question: SlotRequest) -> SlotGrant:
+    async def request_slots(self, request: SlotRequest) -> SlotGrant:
         await asyncio.sleep(self._latency / 2)
-        answer = await self._at.answer(self._law, question)
+        answer = await self._at.answer(self._law, request)
         await asyncio.sleep(self._latency / 2)
         return answer
 

@@ -49,6 +49,17 @@ async def test_a_call_shows_up_while_one_looks() -> None:
 
 
 @pytest.mark.asyncio
+async def test_order_that_may_be_retried_is_not_shown_as_refused() -> None:
+    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+        await place(sandbox, "PEN-COURIER-BUSY-1")
+        await place(sandbox, "PEN-COURIER-REFUSES")
+        states = page.locator("#orders li .state")
+        await expect(states).to_have_text(["refused", "placing"])
+        await place(sandbox, "PEN-COURIER-BUSY-1")
+        await expect(page.locator("#orders li .state", has_text="OrderPlaced")).to_have_count(1)
+
+
+@pytest.mark.asyncio
 async def test_order_page_shows_past_and_future_scans() -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, "PEN-1")

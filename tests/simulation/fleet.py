@@ -142,7 +142,7 @@ class Queue:
             message = "Redis is gone"
             raise ConnectionRefusedError(message)
 
-    async def feed(self, orders: list[dict[str, Any]], terms: dict[str, Any]) -> "_Message":
+    async def feed(self, orders: list[str], terms: dict[str, Any]) -> "_Message":
         """Put a message with orders into the queue."""
         await self._ask()
         message = {"orders": orders, "terms": terms, "worker": "", "since": 0.0}

@@ -119,8 +119,8 @@ def _digests_are_equal(stack: ExitStack, disk: "Disk") -> None:
     kept = resolve_name(f"{_PACKAGE}.bulk.recovery:PreparedPayload")
     init = kept.__init__
 
-    def init_without_digest(self: Any, given: object) -> None:
-        init(self, given)
+    def init_without_digest(self: Any, *given: object) -> None:
+        init(self, *given)
         self.digest = bytes(32)
 
     stack.enter_context(mock.patch.object(kept, "__init__", init_without_digest))

@@ -251,7 +251,7 @@ class Queue:
     _numbers: Any = field(factory=itertools.count)
     _snapshot: dict[int, dict[str, Any]] = field(factory=dict)
 
-    async def feed(self, orders: list[dict[str, Any]], terms: dict[str, Any]) -> "_Message":
+    async def feed(self, orders: list[str], terms: dict[str, Any]) -> "_Message":
         """Put a message with orders into the queue."""
         await self.site.reach()
         number = next(self._numbers)

@@ -146,7 +146,7 @@ def test_simulated_redis_runs_the_ledger_as_a_real_one(connection: Connection) -
         words += 2 * message
         expected = real(connection, words)
         assert simulated(redis, words) == expected, (act, worker, message)
-        assert len(expected) == 2
+        assert act != "claim" or len(expected) == 2
 
 
 def test_simulated_redis_runs_the_rate_limiter_as_a_real_one(connection: Connection) -> None:

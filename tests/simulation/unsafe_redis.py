@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from clickpost_async.bulk.recovery import PreparedPayload
 from clickpost_async.fleet import OrderTerms
 from tests.simulation.fleet import Crew, Queue, feed
 from tests.simulation.network import CALM
@@ -88,7 +89,7 @@ async def _queue_without_fleet(stage: Stage, queue: Queue, orders: Sequence[Orde
 
     async def queue_one(order: Order) -> None:
         for _ in range(dice.choice([2, 3])):
-            await queue.feed([order.payload()], terms)
+            await queue.feed([PreparedPayload(order.payload()).payload.decode()], terms)
             await asyncio.sleep(world.delay(0.0, stage.settings.settle_delay))
 
     async def main() -> None:

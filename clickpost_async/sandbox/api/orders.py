@@ -83,7 +83,8 @@ async def _book(state: SandboxState, booking: Booking) -> Reply:
     failure = _refused_by_courier(state, order, booking)
     if failure is not None:
         await anyio.sleep(state.courier_seconds)
-        state.store.update(order, state=State.REFUSED)
+        if failure.status not in scenarios.PASSING:
+            state.store.update(order, state=State.REFUSED)
         return failure
     if not state.racy:
         await anyio.sleep(state.courier_seconds)
