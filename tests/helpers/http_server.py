@@ -153,8 +153,6 @@ async def serving(talk: Talk = well, *, port: int = 0) -> AsyncIterator[Server]:
         for _ in range(5):
             await asyncio.sleep(0)
         listener.close()
-        for _ in range(10):  # until a connection accepted just now is in the hands of `connected`
-            await asyncio.sleep(0)
         server.hang_up()
         await until(lambda: not server.open)
 
