@@ -191,8 +191,7 @@ _SLOW = (
     *("test_mocking.py", "test_pyinstaller.py"),
     *("test_secrets.py", "bulk/test_outage.py"),
     *("bulk/test_process_*.py", "bulk/test_references.py"),
-    *("bulk/test_stop.py", "http/test_connection_errors.py"),
-    *("http/test_every_adapter.py", "http/test_loop_ends.py"),
+    *("bulk/test_stop.py", "http"),
     *("limits/test_distributed.py", "limits/test_token_bucket.py"),
     *("sandbox/test_page*", "sandbox/test_server.py"),
 )

@@ -67,7 +67,8 @@ def serving(module: str, env: Mapping[str, str]) -> Iterator[str]:
         for _ in range(300):
             try:
                 urllib.request.urlopen(url)
-            except urllib.error.HTTPError:
+            except urllib.error.HTTPError as error:
+                error.close()  # else Python 3.15 warns
                 break
             except OSError:
                 time.sleep(0.1)

@@ -609,7 +609,7 @@ def test_closed_client_holds_the_key_in_its_secret_only() -> None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
     assert (looked.returncode, looked.stderr) == (0, "")

@@ -10,7 +10,14 @@ certificates, resolves the names itself; the hosts are checked all the same.
 import os
 import secrets
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -19,7 +26,7 @@ from typing import Any, Self
 import anyio
 import httpcore
 from anyio import to_thread
-from attrs import field, frozen
+from attrs import frozen
 
 from clickpost_async._codec.file_types import HEAD, Download, FileType, kind_of
 from clickpost_async._download.url_guard import (
@@ -33,6 +40,7 @@ from clickpost_async._download.url_guard import (
 )
 from clickpost_async._http.adapter import Fetched, Fetcher, StepTimeouts, address
 from clickpost_async._http.connection_errors import not_sent, reason_of
+from clickpost_async._http.httpcore_stream import TrackingBackend
 from clickpost_async._http.httpx_exceptions import failure_of
 from clickpost_async._http.response_reader import codings_of
 from clickpost_async._http.tls import verifying_context
@@ -66,6 +74,7 @@ class Downloader:
     `hosts` are domains, whose sub-domains are allowed too. `loopback` allows a sandbox on this
     machine, also in plain http; `plain_http` is the host and port of one elsewhere. `through`
     requests files instead of the network. `seconds` bounds a whole download, `largest` its bytes.
+    `network` makes the network backend of one connection.
     """
 
     hosts: Sequence[str] = FILE_HOSTS
@@ -76,10 +85,7 @@ class Downloader:
     seconds: float = 120.0
     verify: ssl.SSLContext | None = None
     resolve: Resolve = resolve
-    # pyright reads httpcore's stand-in for a missing anyio.
-    network: httpcore.AsyncNetworkBackend = field(
-        factory=httpcore.AnyIOBackend  # pyright: ignore[reportAssignmentType]
-    )
+    network: Callable[[], httpcore.AsyncNetworkBackend] = TrackingBackend
 
     async def download(
         self, download: Download, url: str, path: Path, *, overwrite: bool = False
@@ -144,7 +150,7 @@ class Downloader:
         connection = httpcore.AsyncHTTPConnection(
             origin=httpcore.Origin(scheme, host, link.port),
             ssl_context=(self.verify or verifying_context()) if link.scheme == "https" else None,
-            network_backend=PinnedAddressBackend(addresses, self.network),
+            network_backend=PinnedAddressBackend(addresses, self.network()),
         )
         headers = (("Host", link.authority), *_HEADERS)
         request = httpcore.Request(

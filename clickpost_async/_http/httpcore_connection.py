@@ -8,7 +8,6 @@ import logging
 from collections.abc import AsyncIterable
 from typing import Any
 
-import anyio
 import httpcore
 
 from clickpost_async._http import tls
@@ -86,8 +85,8 @@ class HTTPCoreConnection:
 
     async def aclose(self) -> None:
         """Close at once; a request in flight fails."""
-        with anyio.CancelScope(shield=True):
-            await self._connection.aclose()
+        # Not httpcore's own, which closes nothing while the connection is being opened.
+        await self.backend.aclose()
 
     def abandon(self) -> None:
         """Close the socket of an event loop that is closed."""

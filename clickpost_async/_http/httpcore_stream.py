@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Iterable
 from typing import Any
 
+import anyio
 import httpcore
 
 from clickpost_async._http.adapter import SendProgress
@@ -32,7 +33,8 @@ class TrackingBackend(httpcore.AsyncNetworkBackend):
         self.progress = SendProgress()
         self.opened = False
         self.used = False
-        self._stream: AsyncioStream | None = None
+        self._stream: httpcore.AsyncNetworkStream | None = None
+        self._is_closed = False
         self.unsigned: Signature | None = None
         self._held_back = b""
 
@@ -55,17 +57,32 @@ class TrackingBackend(httpcore.AsyncNetworkBackend):
         """Connect; nothing is sent until something is written."""
         self.opened = self.progress.is_reliable = True
         self.progress.may_have_been_sent = False
+        stream: httpcore.AsyncNetworkStream
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            # pyright reads httpcore's stand-in for a missing anyio.
-            network: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()  # pyright: ignore[reportAssignmentType]
-            stream = await network.connect_tcp(host, port, timeout, local_address, socket_options)
-            return _TrackedStream(self, stream)
-        opened = AsyncioStream(self, loop)
-        await opened.connect(host, port, timeout)
-        self._stream = opened
-        return opened
+            # Not AnyIOBackend, which loses a connection that is made as its task is cancelled.
+            # pyright reads httpcore's stand-in for a missing trio.
+            network: httpcore.AsyncNetworkBackend = httpcore.TrioBackend()  # pyright: ignore[reportAssignmentType]
+            stream = _TrackedStream(
+                self,
+                await network.connect_tcp(host, port, timeout, local_address, socket_options),
+            )
+        else:
+            stream = opened = AsyncioStream(self, loop)
+            await opened.connect(host, port, timeout)
+        if self._is_closed:
+            await stream.aclose()
+            message = "closed on this side"
+            raise httpcore.ConnectError(message)
+        self._stream = stream
+        return stream
+
+    async def aclose(self) -> None:
+        """Close the connection at once; if it is being opened, nothing is sent on it."""
+        self._is_closed = True
+        if self._stream is not None:
+            await self._stream.aclose()
 
     def sign(self, buffer: bytes) -> bytes:
         """Return the bytes to write of a request, with the key in them."""
@@ -78,8 +95,8 @@ class TrackingBackend(httpcore.AsyncNetworkBackend):
         return signed
 
     def abandon(self) -> None:
-        """Close the connection of an event loop that is closed."""
-        if self._stream is not None:
+        """Close the connection of an event loop of asyncio that is closed."""
+        if isinstance(self._stream, AsyncioStream):
             self._stream.abandon()
 
 
@@ -101,7 +118,8 @@ class _TrackedStream(httpcore.AsyncNetworkStream):
             await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        with anyio.CancelScope(shield=True):
+            await self._stream.aclose()
 
     async def start_tls(
         self,
@@ -109,7 +127,12 @@ class _TrackedStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
     ) -> httpcore.AsyncNetworkStream:
-        stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        try:
+            stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            # httpcore's own closes the connection after an error, but not after a cancellation.
+            await self.aclose()
+            raise
         return _TrackedStream(self._backend, stream)
 
     def get_extra_info(self, info: str) -> Any:
@@ -193,24 +216,12 @@ class AsyncioStream(SocketProtocol, httpcore.AsyncNetworkStream):
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - as that of `connect`
     ) -> httpcore.AsyncNetworkStream:
-        """Switch to TLS."""
-        try:
-            async with asyncio.timeout(timeout):
-                secured = await self._loop.start_tls(
-                    self._transport, self, ssl_context, server_hostname=server_hostname
-                )
-        except BaseException as error:
-            self._transport.abort()
-            if isinstance(error, TimeoutError):
-                raise httpcore.ConnectTimeout(str(error)) from error
-            if isinstance(error, OSError):
-                raise httpcore.ConnectError(str(error)) from error
-            raise
-        if secured is None:  # the connection was lost during the handshake
-            raise httpcore.ConnectError
-        self._transport = secured
+        """Switch to TLS; the timeout is that of `connect`, which counts from its start."""
+        if self._received:  # it would be taken for a response that TLS has protected
+            self._abort()
+        await self.secure(ssl_context, server_hostname)
         return self
 
     def get_extra_info(self, info: str) -> Any:

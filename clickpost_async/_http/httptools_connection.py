@@ -71,7 +71,9 @@ class HTTPToolsConnection(SocketProtocol):
         limits = request.limits
         if not self._is_open:
             base = self._base
-            await self.connect(base.host, base.port, limits.connect, self._tls_context)
+            await self.connect(base.host, base.port, limits.connect)
+            if self._tls_context is not None:
+                await self.secure(self._tls_context, base.host)
         self._raise_if_lost()
         data = self._serialize(request)
         self._reader = reader

@@ -32,6 +32,7 @@ class SocketProtocol(asyncio.Protocol):
         self._ended = False
         self._failure: BaseException | None = None
         self._congested = False
+        self._open_by: float | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._deadline = math.inf
         self._timeout_error: type[Exception] = TimeoutError
@@ -43,22 +44,38 @@ class SocketProtocol(asyncio.Protocol):
         host: str,
         port: int,
         timeout: float | None,  # noqa: ASYNC109 - httpcore's interface
-        context: ssl.SSLContext | None = None,
     ) -> None:
-        """Connect within `timeout` seconds, with TLS if there is a context."""
+        """Connect within `timeout` seconds, which include a TLS handshake that may follow."""
+        self._open_by = None if timeout is None else self._loop.time() + timeout
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout_at(self._open_by):
                 connected = await connect(self._loop, host, port)
-                await self._loop.create_connection(
-                    lambda: self,
-                    sock=connected,
-                    ssl=context,
-                    server_hostname=None if context is None else host,
-                )
+                await self._loop.create_connection(lambda: self, sock=connected)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(str(error)) from error
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
+
+    async def secure(self, context: ssl.SSLContext, host: str | None) -> None:
+        """Switch to TLS within the time that is left; close the connection if that fails."""
+        if self._ended or self._failure is not None:  # the handshake would not end
+            self._transport.abort()
+            raise httpcore.ConnectError(str(self._failure or "")) from self._failure
+        try:
+            async with asyncio.timeout_at(self._open_by):
+                secured = await self._loop.start_tls(
+                    self._transport, self, context, server_hostname=host
+                )
+        except BaseException as error:
+            self._transport.abort()
+            if isinstance(error, TimeoutError):
+                raise httpcore.ConnectTimeout(str(error)) from error
+            if isinstance(error, OSError):
+                raise httpcore.ConnectError(str(error)) from error
+            raise
+        if secured is None or self._failure is not None:  # lost, or closed on this side
+            raise httpcore.ConnectError(str(self._failure or "")) from self._failure
+        self._transport = secured
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not checked with isinstance: uvloop's transports only look like asyncio's.

@@ -16,7 +16,10 @@ def restore(prefixes: tuple[str, ...]) -> None:
         except OSError:
             # Packed without its source: the commands are listed without help.
             continue
-        _restore(module, ast.parse(source))
+        # Not ast.parse, which from Python 3.14 strips docstrings too where the interpreter does.
+        tree = compile(source, str(module.__file__), "exec", ast.PyCF_ONLY_AST, optimize=0)
+        assert isinstance(tree, ast.Module)  # noqa: S101 - narrows what is known of `compile`
+        _restore(module, tree)
 
 
 def _loaded(prefixes: tuple[str, ...]) -> Iterable[ModuleType]:

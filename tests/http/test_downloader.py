@@ -33,6 +33,7 @@ from clickpost_async import (
 from clickpost_async._codec.file_types import Download, FileType
 from clickpost_async._download.downloader import Downloader
 from clickpost_async._download.url_guard import check_url
+from clickpost_async._http.httpcore_stream import TrackingBackend
 
 LABEL = Download("labels.download", {FileType.PDF, FileType.PNG, FileType.ZPL})
 REPORT = Download("reports.download", {FileType.CSV, FileType.ZIP})
@@ -118,8 +119,7 @@ class Network(httpcore.AsyncNetworkBackend):
         if not self.port:
             message = "nobody answers"
             raise httpcore.ConnectError(message)
-        backend: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()
-        return await backend.connect_tcp("127.0.0.1", self.port, timeout)
+        return await TrackingBackend().connect_tcp("127.0.0.1", self.port, timeout)
 
 
 class Names:
@@ -249,7 +249,7 @@ def test_checked_address_is_called_and_the_certificate_is_held_to_the_name(
         names = Names(**{NAME.replace(".", "_"): [[PUBLIC], ["127.0.0.1"]]})
         async with served(http(PDF), certified(authority)) as server:
             network = Network(server.port)
-            downloader = Downloader(verify=trusting, resolve=names, network=network)
+            downloader = Downloader(verify=trusting, resolve=names, network=lambda: network)
             path = await downloader.download(LABEL, SIGNED, tmp_path / "label.pdf")
         assert path.read_bytes() == PDF
         assert names.asked == [NAME]
@@ -272,7 +272,9 @@ async def test_certificate_for_another_name_is_refused(
     tmp_path: Path, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
     async with served(http(PDF), certified(authority, "other.s3.amazonaws.com")) as server:
-        downloader = Downloader(verify=trusting, resolve=Names(), network=Network(server.port))
+        downloader = Downloader(
+            verify=trusting, resolve=Names(), network=lambda: Network(server.port)
+        )
         with pytest.raises(NotSentError, match="certificate was refused") as caught:
             await downloader.download(LABEL, SIGNED, tmp_path / "label.pdf")
     assert caught.value.transient is False
@@ -284,7 +286,7 @@ async def test_certificate_of_an_unknown_authority_is_refused(
     tmp_path: Path, authority: trustme.CA
 ) -> None:
     async with served(http(PDF), certified(authority)) as server:
-        downloader = Downloader(resolve=Names(), network=Network(server.port))
+        downloader = Downloader(resolve=Names(), network=lambda: Network(server.port))
         with pytest.raises(NotSentError, match="certificate was refused"):
             await downloader.download(LABEL, SIGNED, tmp_path / "label.pdf")
 
@@ -327,7 +329,7 @@ async def test_host_that_leads_inside_is_refused(
     network = Network()
     names = Names(**{NAME.replace(".", "_"): [[*beside, address]]})
     with pytest.raises(InvalidRequestError, match="an address that is not public") as caught:
-        await Downloader(resolve=names, network=network).download(
+        await Downloader(resolve=names, network=lambda: network).download(
             LABEL, SIGNED, tmp_path / "label.pdf"
         )
     assert caught.value.outcome is Outcome.NOT_SENT
@@ -340,7 +342,7 @@ async def test_host_that_leads_outside_is_called(tmp_path: Path, address: str) -
     network = Network()
     names = Names(**{NAME.replace(".", "_"): [[address, PUBLIC]]})
     with pytest.raises(NotSentError, match=r"cannot connect to .*:443: ConnectError") as caught:
-        await Downloader(resolve=names, network=network).download(
+        await Downloader(resolve=names, network=lambda: network).download(
             LABEL, SIGNED, tmp_path / "label.pdf"
         )
     assert network.called == [f"{address} 443", f"{PUBLIC} 443"]
@@ -391,7 +393,9 @@ async def test_host_that_cannot_be_found_is_not_sent(tmp_path: Path, error: Exce
 async def test_forbidden_url_is_refused_before_any_request(tmp_path: Path, url: str) -> None:
     names, network = Names(), Network()
     with pytest.raises(InvalidRequestError) as caught:
-        await Downloader(resolve=names, network=network).download(LABEL, url, tmp_path / "file")
+        await Downloader(resolve=names, network=lambda: network).download(
+            LABEL, url, tmp_path / "file"
+        )
     assert [problem.path for problem in caught.value.problems] == ["url"]
     assert (names.asked, network.called) == ([], [])
 
@@ -434,7 +438,7 @@ def test_redirect_of_another_host_to_a_sandbox_elsewhere_is_refused() -> None:
 @pytest.mark.asyncio
 async def test_loopback_name_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
     network = Network()
-    downloader = local(resolve=Names(localhost=[["10.0.0.1"]]), network=network)
+    downloader = local(resolve=Names(localhost=[["10.0.0.1"]]), network=lambda: network)
     with pytest.raises(InvalidRequestError, match="not public"):
         await downloader.download(LABEL, "http://localhost:8000/DL1.pdf", tmp_path / "label.pdf")
     assert network.called == []
@@ -449,7 +453,7 @@ async def test_other_hosts_can_be_allowed(
             hosts=("labels.example",),
             verify=trusting,
             resolve=Names(),
-            network=Network(server.port),
+            network=lambda: Network(server.port),
         )
         await downloader.download(LABEL, "https://labels.example/DL1.pdf", tmp_path / "label.pdf")
         with pytest.raises(InvalidRequestError, match=r"from labels\.example only"):
@@ -482,7 +486,7 @@ async def test_two_redirects_are_followed_and_each_host_is_checked_again(
     names = Names(www_clickpost_in=[["13.234.10.20"]])
     async with served(answers, tls) as server:
         network = Network(server.port)
-        downloader = Downloader(verify=trusting, resolve=names, network=network)
+        downloader = Downloader(verify=trusting, resolve=names, network=lambda: network)
         path = await downloader.download(LABEL, SIGNED, tmp_path / "label.pdf")
     assert path.read_bytes() == PDF
     assert names.asked == [NAME, NAME, other]
@@ -519,7 +523,7 @@ async def test_redirect_out_of_what_is_allowed_is_refused(
 ) -> None:
     async with served(moved(location), certified(authority)) as server:
         network = Network(server.port)
-        downloader = local(verify=trusting, resolve=Names(), network=network)
+        downloader = local(verify=trusting, resolve=Names(), network=lambda: network)
         with pytest.raises(InvalidRequestError) as caught:
             await downloader.download(LABEL, SIGNED, tmp_path / "label.pdf")
     assert [problem.path for problem in caught.value.problems] == ["redirect"]
@@ -535,7 +539,7 @@ async def test_redirect_to_a_name_that_leads_inside_is_refused(
     answer = moved("https://inside.amazonaws.com/DL1.pdf")
     async with served(answer, certified(authority)) as server:
         network = Network(server.port)
-        downloader = Downloader(verify=trusting, resolve=names, network=network)
+        downloader = Downloader(verify=trusting, resolve=names, network=lambda: network)
         with pytest.raises(InvalidRequestError, match="not public"):
             await downloader.download(LABEL, SIGNED, tmp_path / "label.pdf")
     assert network.called == [f"{PUBLIC} 443"]
@@ -652,10 +656,11 @@ def test_connection_made_as_its_download_is_cancelled_is_closed(
     tmp_path: Path, backend: str
 ) -> None:
     async def run() -> None:
-        with anyio.CancelScope() as scope:
-            network = CancellingNetwork(scope)
+        scope = anyio.CancelScope()
+        network = CancellingNetwork(scope)
+        with scope:
             url = "http://127.0.0.1:8080/DL1.pdf"
-            await local(network=network).download(LABEL, url, tmp_path / "label.pdf")
+            await local(network=lambda: network).download(LABEL, url, tmp_path / "label.pdf")
         assert (scope.cancelled_caught, network.is_open) == (True, False)
 
     in_turn(run, backend)

@@ -395,14 +395,32 @@ async def test_aiohttp_by_itself_sends_such_a_get_twice() -> None:
 
 @every_adapter
 @pytest.mark.asyncio
-async def test_concurrent_calls_share_as_many_connections_as_allowed(
-    wire: str,
-) -> None:
-    async with serving() as server, client(wire, server.url, max_concurrency=8) as clickpost:
+async def test_concurrent_calls_share_as_many_connections_as_allowed(wire: str) -> None:
+    in_flight = most_in_flight = 0
+    all_arrived = asyncio.Event()
+
+    async def respond_once_8_are_in_flight(peer: Peer) -> None:
+        nonlocal in_flight, most_in_flight
+        while True:
+            await peer.read()
+            in_flight += 1
+            most_in_flight = max(most_in_flight, in_flight)
+            if in_flight == 8:
+                all_arrived.set()
+            await all_arrived.wait()
+            in_flight -= 1
+            await peer.send(http(PLACED))
+
+    async with (
+        serving(respond_once_8_are_in_flight) as server,
+        client(wire, server.url, max_concurrency=8) as clickpost,
+    ):
         found = await asyncio.gather(*(clickpost.get(QUESTION) for _ in range(300)))
         assert {one.response.status for one in found} == {200}
-        assert (server.connections, len(server.heads)) == (8, 300)
-        assert clickpost.stats().connections == (8 if wire in OURS else 0)
+        assert (most_in_flight, len(server.heads)) == (8, 300)
+        # Not exactly 8: on a busy machine one may idle for too long, and another is opened.
+        assert server.connections in range(8, 30)
+        assert clickpost.stats().connections in (range(1, 9) if wire in OURS else (0,))
     await until(lambda: not server.open)
 
 

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpcore
 import httpx
 import httpx2
 import pytest
@@ -27,6 +26,7 @@ from clickpost_async import (
 )
 from clickpost_async._download.downloader import Downloader
 from clickpost_async._http import tls
+from clickpost_async._http.httpcore_stream import TrackingBackend
 from tests.helpers.http_server import Peer, Server, closed_port, http, serving
 from tests.helpers.proxy_server import Proxy, proxying
 from tests.http.test_downloader import LABEL
@@ -372,11 +372,11 @@ async def test_authority_of_the_environment_is_trusted_for_downloads(
         async def resolve(host: str, port: int) -> list[str]:
             return ["52.219.64.10"]
 
-        class Network(httpcore.AnyIOBackend):
+        class Network(TrackingBackend):
             async def connect_tcp(self, host: str, port: int, *rest: Any, **more: Any) -> Any:
                 return await super().connect_tcp("127.0.0.1", server.port)
 
-        downloader = Downloader(resolve=resolve, network=Network())
+        downloader = Downloader(resolve=resolve, network=Network)
         await downloader.download(LABEL, SIGNED, tmp_path / "label.pdf")
     assert (tmp_path / "label.pdf").read_bytes() == PDF
 
