@@ -67,7 +67,7 @@ def test_no_labels_are_no_file(tmp_path: Path) -> None:
     assert names_in(tmp_path) == []
 
 
-def test_file_that_is_there_is_kept_unless_it_may_be_overwritten(tmp_path: Path) -> None:
+def test_existing_file_is_kept_unless_overwrite_is_set(tmp_path: Path) -> None:
     paths = saved(tmp_path, one=pdf(100))
     into = tmp_path / "all.pdf"
     into.write_text("kept")

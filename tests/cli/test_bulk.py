@@ -1,4 +1,4 @@
-"""A file of orders, pushed by real processes to a sandbox on a real port."""
+"""Order files created by real processes at a sandbox on a real port."""
 
 import asyncio
 import csv
@@ -144,15 +144,15 @@ def test_unknown_outcome_sets_the_exit_code_and_is_settled_by_resolve(
     journal = tmp_path / "run.db"
 
     held = push(served, file, "--journal", journal, "--no-resend", *BRISK)
-    told = push(served, "status", journal)
+    shown = push(served, "status", journal)
     served.sandbox.faults.drop_after = 0.0
     settled = push(served, "resolve", journal, *BRISK)
     after = push(served, "status", journal)
 
-    assert (held.returncode, told.returncode, settled.returncode, after.returncode) == (4, 4, 0, 0)
+    assert (held.returncode, shown.returncode, settled.returncode, after.returncode) == (4, 4, 0, 0)
     assert "unknown: row 1, B-1: orders.create_india: " in held.stderr
-    assert "in doubt: no response received" in told.stdout
-    assert "bulk resolve" in told.stdout
+    assert "in doubt: no response received" in shown.stdout
+    assert "bulk resolve" in shown.stdout
     assert {name: len(bought) for name, bought in served.sandbox.ledger().items()} == {"B-1": 1}
 
 
@@ -333,7 +333,7 @@ def test_unreachable_host_is_reported_and_halts_the_run(
 
 @pytest.mark.fault("L08")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_l08_one_signal_ends_a_run_of_which_nothing_has_left(
+def test_l08_one_signal_ends_a_run_that_has_sent_nothing(
     number: signal.Signals, closed_port: int, tmp_path: Path
 ) -> None:
     file = saved(tmp_path / "day.jsonl", orders(*(f"B-{number}" for number in range(200))))
@@ -351,11 +351,11 @@ def test_l08_one_signal_ends_a_run_of_which_nothing_has_left(
             if "next attempt in" in line:
                 break
         running.send_signal(number)
-        told = running.stderr.read()
+        shown = running.stderr.read()
         assert running.wait(timeout=60) == 130
-    assert "stopping" in told
-    assert " 0 unknown" in told
-    assert "Traceback" not in told
+    assert "stopping" in shown
+    assert " 0 unknown" in shown
+    assert "Traceback" not in shown
     counts = status(journal).counts
     assert counts[JournalState.ACCEPTED] == sum(counts.values()) > 0
 
@@ -370,10 +370,10 @@ async def test_progress_line_is_printed_without_a_terminal_and_without_outcomes(
         bulk_runner._progress(run, 3, quiet=False),
     ):
         await asyncio.sleep(16)
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 3
-    assert all(line.startswith("0 of 3 orders: 0 placed") for line in told)
-    assert all("3 waiting" in line for line in told)
+    shown = capsys.readouterr().err.splitlines()
+    assert len(shown) == 3
+    assert all(line.startswith("0 of 3 orders: 0 placed") for line in shown)
+    assert all("3 waiting" in line for line in shown)
 
 
 @virtual_time
@@ -621,7 +621,7 @@ def test_results_and_errors_in_one_file_are_refused(tmp_path: Path) -> None:
     assert "is the same file as --results" in done.stderr
 
 
-def test_run_without_a_key_leaves_the_results_of_yesterday_alone(tmp_path: Path) -> None:
+def test_run_without_a_key_leaves_earlier_results_unchanged(tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1"))
     results = saved(tmp_path / "results.csv", "of yesterday")
     errors = saved(tmp_path / "errors.csv", "of yesterday")
@@ -635,7 +635,7 @@ def test_run_without_a_key_leaves_the_results_of_yesterday_alone(tmp_path: Path)
 
 
 @pytest.mark.parametrize("option", [(), ("--dry-run",)])
-def test_file_whose_columns_are_not_ours_is_a_usage_error_with_a_proposal(
+def test_file_with_unknown_columns_is_a_usage_error_with_a_suggestion(
     option: tuple[str, ...], tmp_path: Path
 ) -> None:
     titles = "Name,Financial Status,Lineitem name,Shipping Name"
@@ -662,7 +662,7 @@ def test_columns_of_unknown_origin_are_named_and_a_map_is_proposed(tmp_path: Pat
     assert f"write a starter map: clickpost bulk map {file}" in done.stderr
 
 
-def test_reader_that_ends_early_gets_no_traceback(tmp_path: Path) -> None:
+def test_closed_output_pipe_causes_no_traceback(tmp_path: Path) -> None:
     wrong = india_order("B-1", drop_info__drop_pincode="41100")
     file = saved(tmp_path / "day.jsonl", (json.dumps(wrong) + "\n") * 3_000)
 

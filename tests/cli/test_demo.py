@@ -1,4 +1,4 @@
-"""The main job on one screen."""
+"""The demo command."""
 
 import csv
 import os
@@ -41,11 +41,11 @@ async def test_file_of_orders_becomes_waybills_and_reasons(
     some_orders: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = await run(some_orders, rate=1000, faults=False)
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
 
     assert code == 0
-    assert re.search(r"sandbox at http://127\.0\.0\.1:\d+/api, 2 orders in some\.csv", said)
-    summary = cells(said)
+    assert re.search(r"sandbox at http://127\.0\.0\.1:\d+/api, 2 orders in some\.csv", output)
+    summary = cells(output)
     assert float(summary.pop("seconds")) >= 0
     assert summary == {
         "placed": "1",
@@ -59,17 +59,17 @@ async def test_file_of_orders_becomes_waybills_and_reasons(
         "requests to create orders": summary["requests to create orders"],
         "of these, retries": summary["of these, retries"],
     }
-    assert re.search(r"^│ +3 │ \S+ +│ (?!row)", said, re.MULTILINE)
-    assert "what happened, and what to do" not in said
-    assert "clickpost bulk FILE --dry-run" in said
-    [path] = re.findall(r"^  (\S+results\.csv)$", said, re.MULTILINE)
+    assert re.search(r"^│ +3 │ \S+ +│ (?!row)", output, re.MULTILINE)
+    assert "what happened, and what to do" not in output
+    assert "clickpost bulk FILE --dry-run" in output
+    [path] = re.findall(r"^  (\S+results\.csv)$", output, re.MULTILINE)
     results = csv.DictReader(Path(path).read_text(encoding="utf-8-sig").splitlines())
     outcomes = [row["outcome"] for row in results]
     assert sorted(outcomes) == ["placed", "rejected"]
 
 
 def test_command_runs_the_whole_job() -> None:
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-W", "error", "-m", "clickpost_async", "demo", "--rate", "1000"],
         capture_output=True,
         text=True,
@@ -78,8 +78,8 @@ def test_command_runs_the_whole_job() -> None:
         env=os.environ | {"COLUMNS": "100"},
     )
 
-    assert (said.returncode, said.stderr) == (0, "")
-    summary = cells(said.stdout)
+    assert (output.returncode, output.stderr) == (0, "")
+    summary = cells(output.stdout)
     repeated = "already placed: repeated in the file"
     names = ("placed", repeated, "rejected", "outcome unknown", "still pending")
     total = sum(int(summary[name]) for name in names)

@@ -151,7 +151,7 @@ def test_wrong_key_has_a_code_of_its_own_and_is_not_shown(served: Served) -> Non
     assert wrong not in ran.stdout + ran.stderr
 
 
-def test_server_that_is_not_there_leaves_nothing_processed(served: Served) -> None:
+def test_unreachable_server_has_processed_nothing(served: Served) -> None:
     served.stop()
 
     ran = clickpost(served, "account", "token", "someone", CLICKPOST_PASSWORD="not-a-password")
@@ -160,7 +160,7 @@ def test_server_that_is_not_there_leaves_nothing_processed(served: Served) -> No
     assert "not-a-password" not in ran.stdout + ran.stderr
 
 
-def test_key_may_stand_in_a_file_that_only_its_owner_reads(served: Served, tmp_path: Path) -> None:
+def test_key_may_be_in_a_private_file(served: Served, tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(KEY + "\n")
     arguments = ("couriers", "pincode", "380055")

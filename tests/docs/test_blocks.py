@@ -1,4 +1,4 @@
-"""Everything that the documentation tells readers to run is run here, as it is written."""
+"""Every code block of the documentation is run as it is written."""
 
 import asyncio
 import builtins
@@ -223,12 +223,12 @@ class Reader:
         )
         self._running.append(process)
         assert process.stderr is not None
-        said = ""
+        printed = ""
         # In this order or the other, with one worker or with several.
-        while not ("Uvicorn running" in said and "startup complete" in said):
+        while not ("Uvicorn running" in printed and "startup complete" in printed):
             line = process.stderr.readline()
-            assert line, f"{where}: {said}"
-            said += line
+            assert line, f"{where}: {printed}"
+            printed += line
         # It says so, and then it listens.
         for _ in range(1000):
             with contextlib.suppress(ConnectionRefusedError):
@@ -249,8 +249,8 @@ class Reader:
 
     def _believe(self, command: str, where: str) -> None:
         variable, _, value = command.removeprefix("export ").partition("=")
-        said = os.environ[variable]
-        assert value == said or variable in PLACES, where
+        printed = os.environ[variable]
+        assert value == printed or variable in PLACES, where
 
     def _serve(self, command: str, wanted: str) -> None:
         """Start what does not end by itself, on a free port, and stop it when it has spoken."""

@@ -1,4 +1,4 @@
-"""The README stays short, leads somewhere, and its program runs."""
+"""The README stays short, its links resolve, and its program runs."""
 
 import os
 import re

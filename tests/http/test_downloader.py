@@ -1,4 +1,4 @@
-"""Downloads go where they may, to the address that was checked, and end in a whole file or none."""
+"""Downloads go to the checked address of an allowed host, and end in a whole file or none."""
 
 import gc
 import pickle
@@ -42,14 +42,14 @@ NAME = "nila-labels.s3.amazonaws.com"
 SIGNED = f"https://{NAME}/DL1.pdf?X-Amz-Signature=not-to-be-seen"
 PUBLIC = "52.219.64.10"
 
-Answer = bytes | Callable[[ByteStream], Any]
+Response = bytes | Callable[[ByteStream], Any]
 
 
 def http(body: bytes = PDF, status: int = 200, **headers: str) -> bytes:
-    told = {"content-length": str(len(body)), "connection": "close"} | {
+    all_headers = {"content-length": str(len(body)), "connection": "close"} | {
         name.replace("_", "-"): value for name, value in headers.items()
     }
-    lines = "".join(f"{name}: {value}\r\n" for name, value in told.items() if value)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in all_headers.items() if value)
     return f"HTTP/1.1 {status} Told\r\n{lines}\r\n".encode() + body
 
 
@@ -64,38 +64,38 @@ def names_in(directory: Path) -> list[str]:
 class Server:
     """A server on this machine that says what it is told to, and remembers what it was asked."""
 
-    def __init__(self, answers: Mapping[str, Answer]) -> None:
-        self.answers = answers
+    def __init__(self, responses: Mapping[str, Response]) -> None:
+        self.responses = responses
         self.asked: list[str] = []
         self.port = 0
 
-    async def answer(self, stream: ByteStream) -> None:
+    async def response(self, stream: ByteStream) -> None:
         try:
             async with stream:
                 head = b""
                 while not head.endswith(b"\r\n\r\n"):
                     head += await stream.receive()
                 self.asked.append(head.decode())
-                answer = self.answers[head.split(b" ")[1].decode().partition("?")[0]]
-                if isinstance(answer, bytes):
-                    await stream.send(answer)
+                response = self.responses[head.split(b" ")[1].decode().partition("?")[0]]
+                if isinstance(response, bytes):
+                    await stream.send(response)
                 else:
-                    await answer(stream)
+                    await response(stream)
         except (anyio.BrokenResourceError, anyio.EndOfStream, ssl.SSLError):
             return
 
 
 @asynccontextmanager
 async def served(
-    answers: Mapping[str, Answer] | Answer, tls: ssl.SSLContext | None = None
+    responses: Mapping[str, Response] | Response, tls: ssl.SSLContext | None = None
 ) -> AsyncGenerator[Server, None]:
-    server = Server(answers if isinstance(answers, Mapping) else {"/DL1.pdf": answers})
+    server = Server(responses if isinstance(responses, Mapping) else {"/DL1.pdf": responses})
     listener: Any = await anyio.create_tcp_listener(local_host="127.0.0.1")
     server.port = listener.extra(SocketAttribute.local_port)
     if tls is not None:
         listener = TLSListener(listener, tls, standard_compatible=False)
     async with listener, anyio.create_task_group() as group:
-        group.start_soon(listener.serve, server.answer)
+        group.start_soon(listener.serve, server.response)
         yield server
         group.cancel_scope.cancel()
 
@@ -125,13 +125,13 @@ class Network(httpcore.AsyncNetworkBackend):
 class Names:
     """Stands for the name service: each look-up of a name takes its next answer."""
 
-    def __init__(self, **answers: Sequence[Sequence[str]]) -> None:
-        self.answers = {name.replace("_", "."): list(rows) for name, rows in answers.items()}
+    def __init__(self, **responses: Sequence[Sequence[str]]) -> None:
+        self.responses = {name.replace("_", "."): list(rows) for name, rows in responses.items()}
         self.asked: list[str] = []
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         self.asked.append(host)
-        rows = self.answers.get(host, [[PUBLIC]])
+        rows = self.responses.get(host, [[PUBLIC]])
         return rows.pop(0) if len(rows) > 1 else rows[0]
 
 
@@ -230,7 +230,7 @@ async def test_file_is_taken_by_what_it_is(
 
 
 @pytest.mark.asyncio
-async def test_name_that_a_server_wishes_for_is_ignored(tmp_path: Path) -> None:
+async def test_file_name_in_a_response_is_ignored(tmp_path: Path) -> None:
     wish = 'attachment; filename="../../wished.pdf"'
     async with served(http(PDF, content_disposition=wish)) as server:
         await fetched(server, tmp_path / "label.pdf")
@@ -242,7 +242,7 @@ async def test_name_that_a_server_wishes_for_is_ignored(tmp_path: Path) -> None:
 
 @pytest.mark.fault("S03")
 @on_both
-def test_checked_address_is_called_and_the_certificate_is_held_to_the_name(
+def test_download_connects_to_the_checked_address_and_verifies_the_host_name(
     tmp_path: Path, authority: trustme.CA, trusting: ssl.SSLContext, backend: str
 ) -> None:
     async def run() -> None:
@@ -476,7 +476,7 @@ async def test_two_redirects_are_followed_and_each_host_is_checked_again(
     tmp_path: Path, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
     other = "www.clickpost.in"
-    answers = {
+    responses = {
         "/DL1.pdf": moved("/here.pdf", 307),
         "/here.pdf": moved(f"https://{other}/there.pdf", 301),
         "/there.pdf": http(PDF),
@@ -484,7 +484,7 @@ async def test_two_redirects_are_followed_and_each_host_is_checked_again(
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(NAME, other).configure_cert(tls)
     names = Names(www_clickpost_in=[["13.234.10.20"]])
-    async with served(answers, tls) as server:
+    async with served(responses, tls) as server:
         network = Network(server.port)
         downloader = Downloader(verify=trusting, resolve=names, network=lambda: network)
         path = await downloader.download(LABEL, SIGNED, tmp_path / "label.pdf")
@@ -536,8 +536,8 @@ async def test_redirect_to_a_name_that_leads_inside_is_refused(
     tmp_path: Path, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
     names = Names(inside_amazonaws_com=[["169.254.169.254"]])
-    answer = moved("https://inside.amazonaws.com/DL1.pdf")
-    async with served(answer, certified(authority)) as server:
+    response = moved("https://inside.amazonaws.com/DL1.pdf")
+    async with served(response, certified(authority)) as server:
         network = Network(server.port)
         downloader = Downloader(verify=trusting, resolve=names, network=lambda: network)
         with pytest.raises(InvalidRequestError, match="not public"):
@@ -705,7 +705,7 @@ async def test_response_that_is_no_file_has_advice(
 
 
 @pytest.mark.asyncio
-async def test_file_that_is_there_is_kept_unless_it_may_be_overwritten(tmp_path: Path) -> None:
+async def test_existing_file_is_kept_unless_overwrite_is_set(tmp_path: Path) -> None:
     path = tmp_path / "label.pdf"
     path.write_text("kept")
     async with served(http(PDF)) as server:
@@ -765,12 +765,12 @@ async def test_unwritable_path_is_refused_before_any_request(
 # --- secrets --------------------------------------------------------------------------------------
 
 
-def _told(error: BaseException) -> str:
+def _text_of(error: BaseException) -> str:
     return "".join([*traceback.format_exception(error), repr(error), repr(pickle.dumps(error))])
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         http(PDF, 403),
         http(PDF, 503),
@@ -782,11 +782,11 @@ def _told(error: BaseException) -> str:
     ],
 )
 @pytest.mark.asyncio
-async def test_no_error_shows_the_signature_of_a_url(tmp_path: Path, answer: bytes) -> None:
-    async with served(answer) as server:
+async def test_no_error_shows_the_signature_of_a_url(tmp_path: Path, response: bytes) -> None:
+    async with served(response) as server:
         url = f"http://127.0.0.1:{server.port}/DL1.pdf?X-Amz-Signature=not-to-be-seen"
         with pytest.raises(ClickPostError) as caught:
             await local().download(LABEL, url, tmp_path / "label.pdf")
     assert "not-to-be-seen" in server.asked[0]
-    assert "not-to-be-seen" not in _told(caught.value)
+    assert "not-to-be-seen" not in _text_of(caught.value)
     assert caught.value.__context__ is None

@@ -1,4 +1,4 @@
-"""Through a proxy: what it refuses has not left, and what it passes on arrives as it was."""
+"""Calls through a proxy: a refused call was not sent, a forwarded one arrives unchanged."""
 
 import asyncio
 import ssl
@@ -80,7 +80,7 @@ FINAL = {"407", "wrong password", "403"}
 @every_library
 @pytest.mark.parametrize("refusal", REFUSALS)
 @pytest.mark.asyncio
-async def test_tunnel_that_is_refused_has_let_nothing_of_an_order_out(
+async def test_refused_tunnel_has_sent_nothing_of_an_order(
     refusal: str, library: Any, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
     async with (
@@ -107,7 +107,7 @@ async def test_tunnel_that_is_refused_has_let_nothing_of_an_order_out(
 
 @every_library
 @pytest.mark.asyncio
-async def test_tls_to_a_proxy_that_fails_has_let_nothing_out(
+async def test_failed_tls_to_a_proxy_has_sent_nothing(
     library: Any, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
     server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -217,13 +217,13 @@ PDF = b"%PDF-1.4\n" + b"a label, line by line\n" * 200 + b"%%EOF\n"
 
 @asynccontextmanager
 async def serving_labels(
-    authority: trustme.CA, answer: bytes | None = None
+    authority: trustme.CA, response: bytes | None = None
 ) -> AsyncIterator[tuple[Server, list[bytes]]]:
     asked: list[bytes] = []
 
     async def talk(peer: Peer) -> None:
         asked.append(await peer.read())
-        await peer.send(http(PDF) if answer is None else answer)
+        await peer.send(http(PDF) if response is None else response)
 
     async with serving_tls(authority.issue_cert(NAME)) as server:
         server.talk = talk
@@ -297,8 +297,8 @@ async def test_download_that_a_proxy_refuses_or_cuts_leaves_no_file(
             async with client(transport, "https://acme.example/api") as clickpost:
                 with pytest.raises(kind, match=words) as caught:
                     await clickpost.labels.download(SIGNED, tmp_path / "label.pdf")
-            told = "".join(traceback.format_exception(caught.value))
-            assert "X-Amz-Signature" not in told
+            text = "".join(traceback.format_exception(caught.value))
+            assert "X-Amz-Signature" not in text
 
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""The shared bucket at a real Redis: processes, event loops, and a server that fails."""
+"""The shared limiter on a real Redis: processes, event loops, and a failing server."""
 
 import asyncio
 import json
@@ -325,7 +325,7 @@ def _nonsense(client: "redis.Redis") -> None:
 
 @pytest.mark.fault("R06")
 @pytest.mark.parametrize(
-    ("break_it", "said"),
+    ("break_it", "message"),
     [
         (_read_only, "ReadOnlyError"),
         (_locked, "AuthenticationError"),
@@ -340,7 +340,7 @@ async def test_r06_redis_that_rejects_writes_is_bypassed_and_nothing_is_deleted(
     server: RedisServer,
     caplog: pytest.LogCaptureFixture,
     break_it: Callable[["redis.Redis"], None],
-    said: str,
+    message: str,
 ) -> None:
     with server.client() as client:
         break_it(client)
@@ -352,7 +352,7 @@ async def test_r06_redis_that_rejects_writes_is_bypassed_and_nothing_is_deleted(
     assert least(times) >= 9 / 50 - 0.06
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert said in record.getMessage()
+    assert message in record.getMessage()
     assert "not-a-real-password" not in caplog.text
 
 
@@ -418,10 +418,10 @@ class Fleet:
             )
             for _ in crowds
         ]
-        told = {"url": url, "calls": rate.calls, "burst": rate.burst, "seconds": seconds}
+        settings = {"url": url, "calls": rate.calls, "burst": rate.burst, "seconds": seconds}
         skews = [5, -5, 0, 2.5]
         for process, crowd, skew in zip(self._processes, crowds, skews, strict=True):
-            self._tell(process, json.dumps({**told, "crowd": crowd, "skew": skew}))
+            self._tell(process, json.dumps({**settings, "crowd": crowd, "skew": skew}))
         for process in self._processes:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
@@ -434,8 +434,8 @@ class Fleet:
         """Return who left when, once all have come to their end."""
         found: list[Leaving] = []
         for who, process in enumerate(self._processes):
-            said, _ = process.communicate(timeout=self._seconds + 30)
-            found += [Leaving(who=who, at=at) for at in json.loads(said)]
+            message, _ = process.communicate(timeout=self._seconds + 30)
+            found += [Leaving(who=who, at=at) for at in json.loads(message)]
         return sorted(found, key=lambda one: one.at)
 
     def _tell(self, process: "subprocess.Popen[str]", line: str) -> None:

@@ -1,4 +1,4 @@
-"""The page in a real browser: what it shows, and what can be done from it."""
+"""The page in a real browser: what it shows, and its actions."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ def client(sandbox: Sandbox) -> ClickPost:
 
 
 @pytest.mark.asyncio
-async def test_call_shows_up_while_one_looks() -> None:
+async def test_call_appears_on_the_open_page() -> None:
     async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
         await expect(page.locator("#requests li")).to_have_count(0)
         await place(sandbox, "PEN-1")
@@ -139,7 +139,7 @@ async def test_narrow_window_scrolls_to_the_opened_detail() -> None:
 
 
 @pytest.mark.asyncio
-async def test_keyboard_stays_where_it_was_when_news_come() -> None:
+async def test_keyboard_focus_stays_when_the_page_updates() -> None:
     async with Sandbox(scan_every=3600) as sandbox, looking_at(sandbox.page) as page:
         await place(sandbox, "PEN-1", "PEN-2")
         hour = page.locator("text=+6 h")
@@ -241,7 +241,7 @@ async def test_delivered_b2b_order_has_its_proof_of_delivery_there() -> None:
 
 
 @pytest.mark.asyncio
-async def test_fault_switched_on_there_makes_a_running_bulk_retry() -> None:
+async def test_fault_switched_on_on_the_page_makes_a_running_bulk_retry() -> None:
     switched_on = asyncio.Event()
 
     async def orders() -> AsyncIterator[dict[str, Any]]:
@@ -270,7 +270,7 @@ async def test_fault_switched_on_there_makes_a_running_bulk_retry() -> None:
 
 
 @pytest.mark.asyncio
-async def test_every_fault_can_be_switched_on_and_off_there() -> None:
+async def test_every_fault_can_be_switched_on_and_off_on_the_page() -> None:
     async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
         for fault in Fault:
             await page.select_option(f"#{fault.value}", "1.0")
@@ -328,7 +328,7 @@ async def test_return_is_requested_and_approved_on_the_page() -> None:
 
 
 @pytest.mark.asyncio
-async def test_webhook_is_pushed_again_from_there(receiver: Receiver) -> None:
+async def test_webhook_is_pushed_again_from_the_page(receiver: Receiver) -> None:
     async with Sandbox() as sandbox, looking_at(sandbox.page, refused=1) as page:
         await page.fill("#hook-url", "http://example.com/")
         await page.click("#hooks button")
