@@ -61,13 +61,13 @@ class PendingWrite(Generic[T]):
 
     def end(self, result: T) -> None:
         self._result = result
-        self._ring()
+        self._wake()
 
     def fail(self, error: Exception) -> None:
         self._error = error
-        self._ring()
+        self._wake()
 
-    def _ring(self) -> None:
+    def _wake(self) -> None:
         self._done = True
         if self._waiter is not None:
             self._waiter.wake()
@@ -117,8 +117,8 @@ class Journal:
                 yield journal
             finally:
                 # What was handed over is written, whether or not anybody still waits for it.
-                acts = journal._take_waiting()
-                journal._end(acts, writer.submit(journal._write, acts).result())
+                writes = journal._take_waiting()
+                journal._end(writes, writer.submit(journal._write, writes).result())
                 writer.submit(journal._store.close).result()
 
     @classmethod
@@ -142,13 +142,13 @@ class Journal:
 
         It is durable with the next write that is: before its order is sent, at the latest.
         """
-        act = PendingWrite(partial(self._store.admit, entry), durable=False)
+        write = PendingWrite(partial(self._store.admit, entry), durable=False)
         if self._writing:
-            self._waiting.append(act)
+            self._waiting.append(write)
         else:
             # Without a flush it does not block. What is waiting concerns other orders.
-            self._run_inline(act)
-        return await act
+            self._run_inline(write)
+        return await write
 
     async def sending(self, key: Key) -> None:
         """Wait until it is durable that the order is about to be sent."""
@@ -175,70 +175,70 @@ class Journal:
     # --- writing ----------------------------------------------------------------------------------
 
     def _put(self, do: Callable[[], T], *, lingers: bool = False) -> PendingWrite[T]:
-        act = PendingWrite(do)
+        write = PendingWrite(do)
         if self._writer is None or self._broken is not None:
-            self._run_inline(act)
-            return act
-        self._waiting.append(act)
+            self._run_inline(write)
+            return write
+        self._waiting.append(write)
         if self._writing:
-            return act
+            return write
         loop = asyncio_loop() if lingers else None
         if loop is None:
             self._flush()
         elif self._timer is None:
             self._timer = loop.call_later(_LINGER, self._flush)
-        return act
+        return write
 
-    def _run_inline(self, act: PendingWrite[Any]) -> None:
+    def _run_inline(self, write: PendingWrite[Any]) -> None:
         """Do what is not flushed to disk."""
-        self._end([act], self._broken or self._write([act]))
+        self._end([write], self._broken or self._write([write]))
 
     def _take_waiting(self) -> list[PendingWrite[Any]]:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        acts, self._waiting = self._waiting, []
-        return acts
+        writes, self._waiting = self._waiting, []
+        return writes
 
     def _flush(self) -> None:
         self._writing = True
         self._run(self._take_waiting())
 
-    def _run(self, acts: list[PendingWrite[Any]]) -> None:
+    def _run(self, writes: list[PendingWrite[Any]]) -> None:
         """Write in the writer's thread, and come back to this event loop."""
         assert self._writer is not None  # noqa: S101 - without one nothing comes here
         loop = asyncio_loop()
         if loop is None:
             soon = current_token().native_token.run_sync_soon  # type: ignore[attr-defined]
-            written = self._writer.submit(self._write, acts)
-            written.add_done_callback(lambda done: soon(self._wait_written, acts, done.result()))
+            written = self._writer.submit(self._write, writes)
+            written.add_done_callback(lambda done: soon(self._finish, writes, done.result()))
         else:
-            future = loop.run_in_executor(self._writer, self._write, acts)
-            future.add_done_callback(lambda done: self._wait_written(acts, done.result()))
+            future = loop.run_in_executor(self._writer, self._write, writes)
+            future.add_done_callback(lambda done: self._finish(writes, done.result()))
 
-    def _write(self, acts: list[PendingWrite[Any]]) -> list[Any] | Exception:
+    def _write(self, writes: list[PendingWrite[Any]]) -> list[Any] | Exception:
         try:
             if not hasattr(self, "_store"):
-                return [act.do() for act in acts]
-            durable = any(act.durable for act in acts)
-            return self._store.commit([act.do for act in acts], durable=durable)
+                return [write.do() for write in writes]
+            durable = any(write.durable for write in writes)
+            return self._store.commit([write.do for write in writes], durable=durable)
         except Exception as error:  # noqa: BLE001 - raised in every waiting call
             return error
 
-    def _wait_written(self, acts: list[PendingWrite[Any]], results: list[Any] | Exception) -> None:
+    def _finish(self, writes: list[PendingWrite[Any]], results: list[Any] | Exception) -> None:
         self._writing = False
-        self._end(acts, results)
+        self._end(writes, results)
         if self._waiting:
             self._flush()
 
-    def _end(self, acts: list[PendingWrite[Any]], results: list[Any] | Exception) -> None:
+    def _end(self, writes: list[PendingWrite[Any]], results: list[Any] | Exception) -> None:
         if not isinstance(results, Exception):
-            for act, result in zip(acts, results, strict=True):
-                act.end(result)
+            for write, result in zip(writes, results, strict=True):
+                write.end(result)
             return
         self._broken = results if isinstance(results, JournalError) else _unexpected(results)
-        for act in (*acts, *self._take_waiting()):
-            act.fail(self._broken)
+        for write in (*writes, *self._take_waiting()):
+            write.fail(self._broken)
 
 
 def _unexpected(error: Exception) -> JournalError:
@@ -246,7 +246,7 @@ def _unexpected(error: Exception) -> JournalError:
 
 
 def status(path: str | os.PathLike[str]) -> JournalStatus:
-    """Tell how the orders of a journal stand; a run may be writing it meanwhile.
+    """Count the orders of a journal by state; a run may be writing it meanwhile.
 
     Raises `JournalError` for a file that is none.
     """

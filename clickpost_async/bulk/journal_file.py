@@ -147,14 +147,14 @@ class JournalFile(JournalStore):
             os.close(self._file)
             os.close(self._lock)
 
-    def commit(self, acts: Sequence[Callable[[], T]], *, durable: bool = True) -> list[T]:
+    def commit(self, writes: Sequence[Callable[[], T]], *, durable: bool = True) -> list[T]:
         """Do all of it in one transaction, or nothing of it, nor of the transaction before.
 
         Unless it has to be `durable`, the transaction stays open for the next commit.
         """
         with _explaining_errors(self._path):
             with _transaction(self._database, stays_open=not durable):
-                done = [act() for act in acts]
+                done = [write() for write in writes]
                 if durable:
                     self._commits += 1
                     _write_settings(self._database, commits=self._commits)

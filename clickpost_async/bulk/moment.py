@@ -50,7 +50,7 @@ class Timestamp:
         return delay if age < 0 else max(0.0, delay - age)
 
     def is_older_than(self, seconds: float, now: "Timestamp") -> bool:
-        """Tell whether more seconds have passed since; what lies in the future counts as older."""
+        """Return whether more seconds have passed since; a time in the future counts as older."""
         clock, wall = self._by_clock(now), now.wall - self.wall
         ages = [wall] if clock is None else [clock] if _is_steady(now) else [clock, wall]
         return min(ages) < 0 or max(ages) > seconds
@@ -62,5 +62,5 @@ class Timestamp:
 
 
 def _is_steady(now: Timestamp) -> bool:
-    """Tell whether the clock alone can be trusted: suspends counted, reboots recognised."""
+    """Return whether the clock alone can be trusted: suspends counted, reboots recognised."""
     return _HAS_BOOTTIME and now.boot != ""

@@ -39,7 +39,7 @@ from clickpost_async.structures import CreatedOrder
 
 # So many consecutive responses from something other than ClickPost, such as HTTP 404, halt a run.
 _MOST_FOREIGN = 3
-# How long what is on the wire has to come back, in seconds, when a run is told to end, and when it
+# How long what is on the wire has to come back, in seconds, when a run is stopped, and when it
 # ends by itself although there are responses.
 _GRACE = 10.0
 _LONG_GRACE = 60.0

@@ -128,21 +128,21 @@ class Schedule:
     def __init__(self, orders: Iterator[ScheduledOrder] | AsyncIterator[ScheduledOrder]) -> None:
         self.unfinished: int = 0
         self.input_error: Exception | None = None
-        self._turns = orders
+        self._input = orders
         self._is_open = True
         self._ended = False
         self._reader: anyio.CancelScope | None = None
         # Read and not taken yet: at most one.
         self._read: list[ScheduledOrder] = []
-        self._asks = False
-        self._asked = anyio.Event()
+        self._is_requested = False
+        self._requested = anyio.Event()
         self._changed = anyio.Event()
         # Scheduled again: some when they are due, others after the whole input.
         self._later: list[tuple[bool, float, int, ScheduledOrder]] = []
         self._number = itertools.count()
         self._under_way: dict[Key, InFlightOrder] = {}
         self._followers = 0
-        self._lookout = anyio.Lock()
+        self._waiting = anyio.Lock()
         self._is_reported = False
 
     @property
@@ -165,8 +165,8 @@ class Schedule:
         scheduled = self._take()
         if scheduled is not None:
             return scheduled
-        # One worker looks out for all; the others wait behind it.
-        async with self._lookout:
+        # One worker waits for all of them; the others queue behind it.
+        async with self._waiting:
             while True:
                 scheduled = self._take()
                 if scheduled is not None:
@@ -184,7 +184,7 @@ class Schedule:
                 return scheduled
         if self._read:
             return self._read.pop()
-        if self._may_read and not isinstance(self._turns, AsyncIterator):
+        if self._may_read and not isinstance(self._input, AsyncIterator):
             self._read_one()
             return self._read.pop() if self._read else None
         return None
@@ -194,9 +194,9 @@ class Schedule:
         return self._is_open and len(self._later) + self._followers < _MOST_WAITING
 
     async def _wait(self) -> None:
-        if self._may_read and not self._asks:
-            self._asks = True
-            self._asked.set()
+        if self._may_read and not self._is_requested:
+            self._is_requested = True
+            self._requested.set()
         seconds = None
         if self._later:
             behind_all, due, _, _ = self._later[0]
@@ -218,10 +218,10 @@ class Schedule:
 
     async def read(self) -> None:
         """Read an asynchronous input: an order whenever one is asked for."""
-        if not isinstance(self._turns, AsyncIterator):
+        if not isinstance(self._input, AsyncIterator):
             return
         with anyio.CancelScope() as self._reader:
-            await self._read_each(self._turns)
+            await self._read_each(self._input)
         self._is_open = False
         self._reader = None
         self._changed.set()
@@ -229,8 +229,8 @@ class Schedule:
     async def _read_each(self, orders: AsyncIterator[ScheduledOrder]) -> None:
         try:
             while self._is_open:
-                await self._asked.wait()
-                self._asked = anyio.Event()
+                await self._requested.wait()
+                self._requested = anyio.Event()
                 self._add(await anext(orders))
         except StopAsyncIteration:
             pass
@@ -238,9 +238,9 @@ class Schedule:
             self.input_error = error
 
     def _read_one(self) -> None:
-        assert isinstance(self._turns, Iterator)  # noqa: S101 - the others are read by `read`
+        assert isinstance(self._input, Iterator)  # noqa: S101 - the others are read by `read`
         try:
-            self._add(next(self._turns))
+            self._add(next(self._input))
         except StopIteration:
             self._is_open = False
         except Exception as error:  # noqa: BLE001 - as above
@@ -250,7 +250,7 @@ class Schedule:
     def _add(self, scheduled: ScheduledOrder) -> None:
         self._read.append(scheduled)
         self.unfinished += 1
-        self._asks = False
+        self._is_requested = False
         self._changed.set()
 
     # --- orders that are scheduled again ----------------------------------------------------------

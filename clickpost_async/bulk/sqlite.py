@@ -85,7 +85,7 @@ class JournalStore:
 
     def commit(
         self,
-        acts: Sequence[Callable[[], T]],
+        writes: Sequence[Callable[[], T]],
         *,
         durable: bool = True,  # noqa: ARG002 - for a file
     ) -> list[T]:
@@ -93,7 +93,7 @@ class JournalStore:
 
         What need not be `durable` becomes so with the next commit that is.
         """
-        return [act() for act in acts]
+        return [write() for write in writes]
 
     # --- within a transaction ------------------------------------------------------------
 

@@ -31,7 +31,7 @@ class QueuedMessage(Protocol):
     """A message in a queue that can be asked for."""
 
     async def is_queued(self) -> bool:
-        """Tell whether the message is still there, waiting or in a worker's hands."""
+        """Return whether the message is still queued, or claimed by a worker."""
         ...
 
 
@@ -56,7 +56,7 @@ class _QueuedOrder:
     key: Key
     order: str
     polls: bool
-    answer: "asyncio.Future[dict[str, Any]]"
+    reply: "asyncio.Future[dict[str, Any]]"
     since: float
     is_registered: bool
     is_enqueued: bool = False
@@ -140,20 +140,20 @@ class Fleet:
             key=payload.key,
             order=payload.payload.decode(),
             polls=polls,
-            answer=loop.create_future(),
+            reply=loop.create_future(),
             since=loop.time(),
             is_registered=in_doubt,
         )
         self._queued[queued.ticket] = queued
         try:
             await self._enqueue[polls](queued)
-            return messages.read(await queued.answer)
+            return messages.read(await queued.reply)
         finally:
             del self._queued[queued.ticket]
 
     async def _put(self, orders: Sequence[_QueuedOrder], terms: OrderTerms) -> list[None]:
         """Queue orders as one message."""
-        waiting = [queued for queued in orders if not queued.answer.done()]
+        waiting = [queued for queued in orders if not queued.reply.done()]
         if new := [queued for queued in waiting if not queued.is_registered]:
             await self._ledger.register(queued.key for queued in new)
             for queued in new:
@@ -170,10 +170,10 @@ class Fleet:
         last = _BEGINNING
         while True:
             try:
-                for place, answers in await self._ledger.collect(
+                for place, replies in await self._ledger.collect(
                     self._reply_stream, last, _COLLECT
                 ):
-                    self._hand_over(answers)
+                    self._hand_over(replies)
                     last = place
                 generation = await self._ledger.generation()
                 now = asyncio.get_running_loop().time()
@@ -194,18 +194,18 @@ class Fleet:
         results = await asyncio.gather(*queueing, return_exceptions=True)
         for queued, result in zip(late, results, strict=True):
             # The task that waits for the reply raises it.
-            if isinstance(result, Exception) and not queued.answer.done():
-                queued.answer.set_exception(result)
+            if isinstance(result, Exception) and not queued.reply.done():
+                queued.reply.set_exception(result)
 
-    def _hand_over(self, answers: Mapping[str, str]) -> None:
+    def _hand_over(self, replies: Mapping[str, str]) -> None:
         now = asyncio.get_running_loop().time()
-        for ticket, answer in answers.items():
-            message = json.loads(answer)
+        for ticket, reply in replies.items():
+            message = json.loads(reply)
             self._stall.note(message, now)
             queued = self._queued.get(int(ticket))
-            # It has its answer already if it was queued twice.
-            if queued is not None and not queued.answer.done():
-                queued.answer.set_result(message)
+            # It has its reply already if it was queued twice.
+            if queued is not None and not queued.reply.done():
+                queued.reply.set_result(message)
 
     async def _late(self, *, is_new_generation: bool) -> list[_QueuedOrder]:
         """Return the orders to queue again: late ones whose message is not in the queue."""

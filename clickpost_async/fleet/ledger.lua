@@ -127,12 +127,12 @@ if act == 'sending' then
 end
 
 -- act == 'end'; each order: placed, nothing (there is no order), or open; digest, summary; reply
--- stream or nothing, ticket, answer.
+-- stream or nothing, ticket, reply.
 local streams, replies, opened, closed = {}, {}, {}, {}
 for place, order in ipairs(orders) do
   local first = 6 * place - 1
   local state, digest, summary = ARGV[first], ARGV[first + 1], ARGV[first + 2]
-  local stream, ticket, answer = ARGV[first + 3], ARGV[first + 4], ARGV[first + 5]
+  local stream, ticket, reply = ARGV[first + 3], ARGV[first + 4], ARGV[first + 5]
   local known = read(order)
   if state == 'placed' then
     write(order, 'P ' .. digest .. ' ' .. summary)
@@ -157,7 +157,7 @@ for place, order in ipairs(orders) do
       table.insert(streams, stream)
     end
     table.insert(replies[stream], ticket)
-    table.insert(replies[stream], answer)
+    table.insert(replies[stream], reply)
   end
 end
 redis.call('SREM', workers .. me, unpack(orders))

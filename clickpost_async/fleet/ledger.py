@@ -76,7 +76,7 @@ Claim = AlreadyPlaced | Granted | Conflict | HeldByOther
 class Result:
     """The result of an order: `placed`, `nothing` or `open`, and the reply for its feeder.
 
-    `reply` is the feeder's stream, its ticket, and the answer.
+    `reply` is the feeder's stream, its ticket, and the reply itself.
     """
 
     state: str
@@ -218,18 +218,18 @@ class OpenLedger:
 
     async def end(self, key: Key, digest: str, result: Result) -> None:
         """Record the result of the order, and send its reply, if any: both or neither."""
-        stream, ticket, answer = result.reply or ("", 0, "")
-        words = (result.state, digest, result.summary, stream, str(ticket), answer)
+        stream, ticket, text = result.reply or ("", 0, "")
+        words = (result.state, digest, result.summary, stream, str(ticket), text)
         await self._end([self._order(key), *words])
 
-    async def reply(self, stream: str, ticket: int, answer: str) -> None:
+    async def reply(self, stream: str, ticket: int, text: str) -> None:
         """Send a reply to the feeder that reads this stream."""
-        await self._reply((stream, ticket, answer))
+        await self._reply((stream, ticket, text))
 
     async def collect(
         self, stream: str, after: str, seconds: float
     ) -> list[tuple[str, dict[str, str]]]:
-        """Return the entries of a reply stream after that one: their ids, and answers by ticket.
+        """Return the entries of a reply stream after that one: their ids, and replies by ticket.
 
         Waits for up to `seconds` if there are none. What a lost connection kept back is read again.
         """
@@ -243,7 +243,7 @@ class OpenLedger:
 
     def reply_stream(self) -> str:
         """Return the name of this feeder's stream of replies."""
-        return f"{self._prefix}answers:{self.me}"
+        return f"{self._prefix}replies:{self.me}"
 
     async def generation(self) -> str:
         """Return the generation of this Redis; a restart, a failover and FLUSHALL begin another."""
@@ -308,11 +308,11 @@ class OpenLedger:
         return await self._script.run(keys, [act, self.me, str(_ALIVE), str(self._keep), *words])
 
     async def _send_replies(self, items: Sequence[tuple[str, int, str]]) -> list[None]:
-        answers: dict[str, dict[Any, Any]] = {}
-        for stream, ticket, answer in items:
-            answers.setdefault(stream, {})[str(ticket)] = answer
+        replies: dict[str, dict[Any, Any]] = {}
+        for stream, ticket, text in items:
+            replies.setdefault(stream, {})[str(ticket)] = text
         async with self._redis.pipeline(transaction=True) as pipe:
-            for stream, fields in answers.items():
+            for stream, fields in replies.items():
                 pipe.xadd(stream, fields)
                 pipe.expire(stream, _REPLIES_KEPT)
             await pipe.execute()

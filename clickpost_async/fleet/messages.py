@@ -1,4 +1,4 @@
-"""The answer about an order, on its way from the worker that created it."""
+"""The reply of the worker that created an order, as JSON."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ _NONE = "-"
 
 
 def write(result: CreatedOrder | ClickPostError, seconds: float) -> str:
-    """Return the answer about an order as JSON; neither the key nor a person is in it."""
+    """Return the reply about an order as JSON; neither the key nor a person is in it."""
     if isinstance(result, CreatedOrder):
         attempts, message = result.response.attempts, outcome_codec.write_order(result)
     else:
@@ -33,16 +33,16 @@ def write(result: CreatedOrder | ClickPostError, seconds: float) -> str:
     return json.dumps(written, ensure_ascii=False, separators=(",", ":"))
 
 
-def created(answer: str) -> CreatedOrder:
-    """Return the order of a worker's answer, which is what its task returns.
+def created(reply: str) -> CreatedOrder:
+    """Return the order of a worker's reply, which is what its task returns.
 
     Raises the `ClickPostError` that the worker got.
     """
-    return read(json.loads(answer))
+    return read(json.loads(reply))
 
 
 def read(message: dict[str, Any]) -> CreatedOrder:
-    """Return the order of an answer that was decoded from JSON, or raise its error."""
+    """Return the order of an reply that was decoded from JSON, or raise its error."""
     if "error" not in message:
         return outcome_codec.read_order(message)
     error = outcome_codec.read_error(message) or NoReplyError("the worker did not report a result")

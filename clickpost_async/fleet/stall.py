@@ -31,12 +31,12 @@ class StallMonitor:
     _failures: int = field(default=0, init=False)
     _latest: str | None = field(default=None, init=False)
 
-    def note(self, answer: Mapping[str, Any], now: float) -> None:
-        """Take note of a worker's answer."""
+    def note(self, reply: Mapping[str, Any], now: float) -> None:
+        """Record a worker's reply."""
         self._answered_at = now
-        if _is_failure(answer):
+        if _is_failure(reply):
             self._failures += 1
-            self._latest = _describe(answer)
+            self._latest = _describe(reply)
             return
         self._failures, self._latest = 0, None
         if self._warned_at is not None:
@@ -46,7 +46,7 @@ class StallMonitor:
     async def check(
         self, waiting: int, now: float, count_workers: Callable[[], Awaitable[int]]
     ) -> None:
-        """Warn if the workers' answers are failures, or if `waiting` orders get no answer."""
+        """Warn if the workers' replies are failures, or if `waiting` orders get no reply."""
         if not waiting or self._answered_at is None:
             self._answered_at = now
         if self._warned_at is not None and now - self._warned_at < _INTERVAL:
@@ -55,7 +55,7 @@ class StallMonitor:
         workers = await count_workers() if silent >= _WITHOUT_WORKERS else None
         if self._latest is not None and self._failures >= _FAILURES:
             _log.warning(
-                "the last %d answers of the workers of %s were failures, the latest %s;"
+                "the last %d replies of the workers of %s were failures, the latest %s;"
                 " %d orders wait",
                 self._failures,
                 self.account,
@@ -71,7 +71,7 @@ class StallMonitor:
             )
         elif workers is not None and silent >= _WITHOUT_ANSWER:
             _log.warning(
-                "%d orders wait, and %d workers of %s have answered nothing for %.0f s",
+                "%d orders wait, and %d workers of %s have sent no reply for %.0f s",
                 waiting,
                 workers,
                 self.account,
@@ -82,16 +82,16 @@ class StallMonitor:
         self._warned_at = now
 
 
-def _is_failure(answer: Mapping[str, Any]) -> bool:
-    """Tell whether an order could not be decided about, which may be the workers' fault."""
-    if "error" not in answer or answer["error"] == InvalidRequestError.__name__:
+def _is_failure(reply: Mapping[str, Any]) -> bool:
+    """Return whether an order could not be decided about, which may be the workers' fault."""
+    if "error" not in reply or reply["error"] == InvalidRequestError.__name__:
         return False
-    return bool(answer["outcome"] != Outcome.REJECTED.name)
+    return bool(reply["outcome"] != Outcome.REJECTED.name)
 
 
-def _describe(answer: Mapping[str, Any]) -> str:
-    kind, status = str(answer["error"]), answer["http_status"]
+def _describe(reply: Mapping[str, Any]) -> str:
+    kind, status = str(reply["error"]), reply["http_status"]
     if status is not None:
         # ClickPost's words may name a person.
         return f"{kind} (HTTP {status})"
-    return f"{kind}: {answer['message']}"
+    return f"{kind}: {reply['message']}"

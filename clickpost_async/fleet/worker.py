@@ -104,10 +104,10 @@ class Worker:
         self._is_stopping = False
 
     async def create(self, order: Mapping[str, Any], terms: OrderTerms | None = None) -> str:
-        """Create an order and return the answer as `fleet.created` reads it.
+        """Create an order and return the reply as `fleet.created` reads it.
 
         An order that another worker has is waited for; one that was placed is looked up for its
-        answer; one that a dead worker left is looked up and, once it has settled, sent again. While
+        reply; one that a dead worker left is looked up and, once it has settled, sent again. While
         Redis does not respond, nothing is sent.
         """
         terms = OrderTerms() if terms is None else terms
@@ -168,8 +168,8 @@ class Worker:
                     with self._ledger.holding(order.payload.key):
                         return await self._claim_and_send(order)
         except ClickPostError as error:
-            answer = messages.write(error, time.perf_counter() - began)
-            return await self._reply(terms, ticket, answer)
+            reply = messages.write(error, time.perf_counter() - began)
+            return await self._reply(terms, ticket, reply)
 
     @contextmanager
     def _interruptible(self, order: _Order) -> Generator[None]:
@@ -195,10 +195,10 @@ class Worker:
             raise NotSentError(message, transient=False)
         return PreparedPayload.read(order) if isinstance(order, str) else PreparedPayload(order)
 
-    async def _reply(self, terms: OrderTerms, ticket: int, answer: str) -> str:
+    async def _reply(self, terms: OrderTerms, ticket: int, reply: str) -> str:
         if terms.reply_stream:
-            await self._ledger.reply(terms.reply_stream, ticket, answer)
-        return answer
+            await self._ledger.reply(terms.reply_stream, ticket, reply)
+        return reply
 
     async def _claim_and_send(self, order: _Order) -> str:
         key, registered = order.payload.key, order.terms.registered
@@ -219,7 +219,7 @@ class Worker:
                         registered = True
 
     async def _look_up(self, key: Key, summary: str) -> str:
-        """Return the answer of a placed order; without a look-up's response, what is recorded."""
+        """Return the reply of a placed order; without a look-up's response, what is recorded."""
         began = time.perf_counter()
         try:
             order = await look_up(self._client, key)
@@ -267,16 +267,18 @@ class Worker:
         self, order: _Order, result: CreatedOrder | ClickPostError, seconds: float
     ) -> str:
         self._open.discard(order)
-        answer = messages.write(result, seconds)
+        reply = messages.write(result, seconds)
         state = _state_of(result, order)
         key, terms = order.payload.key, order.terms
         if state != "placed" and not terms.reply_stream:
             # There may be no feeder. Without ClickPost's message, which may name a person.
             _log.warning("%s is not placed: %s", key[1], type(result).__name__)
         summary = messages.summarize(result) if isinstance(result, CreatedOrder) else ""
-        reply = (terms.reply_stream, order.ticket, answer) if terms.reply_stream else None
-        await self._ledger.end(key, order.digest, Result(state=state, summary=summary, reply=reply))
-        return answer
+        addressed = (terms.reply_stream, order.ticket, reply) if terms.reply_stream else None
+        await self._ledger.end(
+            key, order.digest, Result(state=state, summary=summary, reply=addressed)
+        )
+        return reply
 
     def _on(self, terms: OrderTerms) -> ClickPost:
         retry = self._client.retry

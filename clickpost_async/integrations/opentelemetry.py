@@ -13,12 +13,12 @@ many seconds it waited before; an attempt's span ends when its response has been
     clickpost.client.call.wait      s         waiting before the first attempt, by endpoint
     clickpost.client.hold           s         pauses that a call imposed on all, by endpoint
     clickpost.client.repeats        {repeat}  retries, by endpoint; no `error.type`: order pending
-    clickpost.client.doubts         {answer}  inconsistent responses, by endpoint
+    clickpost.client.doubts         {response}  inconsistent responses, by endpoint
 
-`clickpost.outcome` is `answered`, `not_sent`, `rejected` or `unknown`. `error.type` is the class of
-the error, such as `clickpost_async.errors.NoReplyError`, or `cancelled` if the caller or a deadline
-ended the call, or `_OTHER` if its end was not observed. Error messages are not exported, nor is
-`url.full`: the query contains the key.
+`clickpost.outcome` is `succeeded`, `not_sent`, `rejected` or `unknown`. `error.type` is the class
+of the error, such as `clickpost_async.errors.NoReplyError`, or `cancelled` if the caller or a
+deadline ended the call, or `_OTHER` if its end was not observed. Error messages are not exported,
+nor is `url.full`: the query contains the key.
 """
 
 import time
@@ -127,7 +127,7 @@ class OpenTelemetry:
             "clickpost.client.hold", "Pauses of all calls after HTTP 429 or too many failures."
         )
         self._doubts = meter.create_counter(
-            "clickpost.client.doubts", "{answer}", "Inconsistent responses."
+            "clickpost.client.doubts", "{response}", "Inconsistent responses."
         )
         self._repeats = meter.create_counter(
             "clickpost.client.repeats", "{repeat}", "Retries of calls."
@@ -223,7 +223,7 @@ class OpenTelemetry:
         self._attempts.record(time.perf_counter() - attempt.began, about)
 
     def _end(self, event: CallFinished) -> None:
-        outcome = "answered" if event.outcome is None else event.outcome.name.lower()
+        outcome = "succeeded" if event.outcome is None else event.outcome.name.lower()
         error = _type_of(event.error) if event.error else _CANCELLED if event.outcome else None
         endpoint = {"clickpost.endpoint": event.endpoint}
         if call := self._find_call(event):

@@ -319,7 +319,7 @@ async def test_order_about_to_be_sent_at_a_stop_is_not_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its sending mark becomes durable in the very moment in which the run is stopped."""
-    written, mark = Journal._wait_written, JournalFile.mark_sending
+    written, mark = Journal._finish, JournalFile.mark_sending
     marked = threading.Event()
     play = Play([placed()])
 
@@ -333,7 +333,7 @@ async def test_order_about_to_be_sent_at_a_stop_is_not_sent(
         written(journal, *results)
 
     monkeypatch.setattr(JournalFile, "mark_sending", noted)
-    monkeypatch.setattr(Journal, "_wait_written", stops)
+    monkeypatch.setattr(Journal, "_finish", stops)
     async with (
         playing(play) as clickpost,
         create(clickpost, orders(1), journal=tmp_path / "run.db") as run,

@@ -21,7 +21,7 @@ from tests.helpers.redis_server import RedisServer
 from tests.sandbox.samples import india_order
 
 QUEUE = "clickpost:{acme}:orders"
-REPLIES = "clickpost:{acme}:answers:a-feeder"
+REPLIES = "clickpost:{acme}:replies:a-feeder"
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ async def put(started: Process, count: int) -> None:
 
 
 async def replies(server: RedisServer) -> dict[int, list[dict[str, Any]]]:
-    """Return the answers in `REPLIES` by ticket."""
+    """Return the replies in `REPLIES` by ticket."""
     found: dict[int, list[dict[str, Any]]] = {}
     async with Redis.from_url(server.url, decode_responses=True) as redis:
         for _, fields in await redis.xrange(REPLIES):

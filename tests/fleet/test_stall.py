@@ -77,7 +77,7 @@ async def test_silent_workers_are_reported_after_15_s(caplog: pytest.LogCaptureF
     logged = {at: await watched.logged(at) for at in range(100, 122)}
 
     assert [at for at, words in logged.items() if words] == [115, 120]
-    assert logged[115] == "7 orders wait, and 2 workers of acme have answered nothing for 15 s"
+    assert logged[115] == "7 orders wait, and 2 workers of acme have sent no reply for 15 s"
 
 
 @pytest.mark.asyncio
@@ -101,15 +101,15 @@ async def test_failures_in_a_row_are_reported_with_the_latest(
     watched.monitor.note(reply(REFUSED), 101)
 
     assert await watched.logged(101) == (
-        "the last 3 answers of the workers of acme were failures, the latest NotSentError:"
+        "the last 3 replies of the workers of acme were failures, the latest NotSentError:"
         " cannot connect to 127.0.0.1:9: connection refused; 7 orders wait"
     )
     watched.monitor.note(reply(NoReplyError("no response within 60 s")), 103)
     assert await watched.logged(103) == ""
-    assert "the last 4 answers" in await watched.logged(106)
+    assert "the last 4 replies" in await watched.logged(106)
     # Not once more without a further one.
     assert await watched.logged(111) == ""
-    assert "have answered nothing for 15 s" in await watched.logged(118)
+    assert "have sent no reply for 15 s" in await watched.logged(118)
 
 
 @pytest.mark.asyncio
@@ -184,7 +184,7 @@ async def test_feeder_counts_the_workers_at_its_redis(
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
 
-    expected = {0: "no worker of acme is connected", 2: "2 workers of acme have answered nothing"}
+    expected = {0: "no worker of acme is connected", 2: "2 workers of acme have sent no reply"}
     assert expected[workers] in caplog.messages[0]
 
 
@@ -220,7 +220,7 @@ async def line_with(stream: asyncio.StreamReader, words: str) -> str:
     ("workers", "words"),
     [
         (0, "20 orders wait, and no worker of .* is connected to this Redis"),
-        (1, "the last .* answers of the workers of .* were failures, the latest NotSentError"),
+        (1, "the last .* replies of the workers of .* were failures, the latest NotSentError"),
     ],
     ids=["no workers", "workers that reach nobody"],
 )

@@ -167,7 +167,7 @@ async def test_call_is_a_span_with_one_for_its_attempt_under_it() -> None:
         "clickpost.endpoint": CREATE,
         "clickpost.reference_number": "R-1",
         "clickpost.attempts": 1,
-        "clickpost.outcome": "answered",
+        "clickpost.outcome": "succeeded",
         "clickpost.waited": 0,
     }
     assert (attempt.name, attempt.kind) == (CREATING, SpanKind.CLIENT)
@@ -207,7 +207,7 @@ async def test_spans_show_lost_response_look_up_429_and_poll() -> None:
     assert [about.get("http.response.status_code") for about in attempts] == [None, 429, 200, 200]
     assert [about.get("clickpost.status_code") for about in attempts] == [None, None, 202, 200]
     call = collected.spans[0].attributes or {}
-    assert (call["clickpost.attempts"], call["clickpost.outcome"]) == (4, "answered")
+    assert (call["clickpost.attempts"], call["clickpost.outcome"]) == (4, "succeeded")
 
 
 @virtual_time
@@ -278,7 +278,7 @@ async def test_call_without_an_attempt_has_a_span() -> None:
 
     found = [dict(span.attributes or {}) for span in collected.named(CREATE)]
     outcomes = Counter((f["clickpost.attempts"], f["clickpost.outcome"]) for f in found)
-    assert outcomes == Counter({(0, "not_sent"): 1, (1, "answered"): 1, (0, "answered"): 1})
+    assert outcomes == Counter({(0, "not_sent"): 1, (1, "succeeded"): 1, (0, "succeeded"): 1})
     assert len(collected.named(CREATING)) == 1
 
 
@@ -524,7 +524,7 @@ async def test_attempts_calls_retries_and_pauses_are_counted() -> None:
     ]
     assert collected.counted("clickpost.client.call.duration") == [
         ({**find, "clickpost.outcome": "rejected", "error.type": REFUSED}, 1),
-        ({**create, "clickpost.outcome": "answered"}, 1),
+        ({**create, "clickpost.outcome": "succeeded"}, 1),
     ]
     assert collected.counted("clickpost.client.call.wait") == [(find, 1), (create, 1)]
     assert collected.counted("clickpost.client.repeats") == [
