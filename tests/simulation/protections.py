@@ -187,7 +187,7 @@ async def _checks_nothing(redis: Any) -> None:
 
 
 def _is_alone(self: Any, count: int, *, is_prompt: bool) -> None:
-    self._alone.interval = self._law.interval
+    self._alone.interval = self._spec.interval
 
 
 async def _marks_nothing(self: Any, key: Any) -> None:
