@@ -190,9 +190,9 @@ _SLOW = (
     *("test_benchmarks.py", "test_examples.py"),
     *("test_mocking.py", "test_pyinstaller.py"),
     *("test_secrets.py", "bulk/test_outage.py"),
-    *("bulk/test_process_*.py", "bulk/test_references.py"),
-    *("bulk/test_stop.py", "http"),
-    *("limits/test_distributed.py", "limits/test_token_bucket.py"),
+    *("bulk/test_journal.py", "bulk/test_process_*.py", "bulk/test_references.py"),
+    *("bulk/test_stop.py", "http", "test_architecture.py", "test_programs.py"),
+    *("limits/test_distributed.py", "limits/test_redis.py", "limits/test_token_bucket.py"),
     *("sandbox/test_page*", "sandbox/test_server.py"),
 )
 

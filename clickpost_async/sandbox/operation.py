@@ -93,7 +93,8 @@ class RefusalError(Exception):
     def __init__(
         self, status: int, message: object = None, *, detail: str = "", result: JSON | None = None
     ) -> None:
-        self.status, self.result = status, result
+        self.status: int = status
+        self.result: JSON | None = result
         self.message: object = message_of(status, detail) if message is None else message
         super().__init__(self.message)
 
