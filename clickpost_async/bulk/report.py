@@ -75,15 +75,15 @@ class Report:
     def lines(self) -> Sequence[str]:
         """Return the counts, one a line, the number first; what is rare only where it occurred."""
         lines = [
-            f"{self.total} orders in {self.seconds:.1f} s",
+            f"{_number(self.total, 'order', 'orders')} in {self.seconds:.1f} s",
             f"{self.placed} placed",
             f"{self.already_placed} already placed",
             f"{self.rejected} rejected",
             f"{self.unknown} unknown",
             f"{self.pending} pending",
-            f"{self.requests} requests",
-            f"{self.retries} retries",
-            f"{self.duplicates_avoided} duplicates avoided",
+            _number(self.requests, "request", "requests"),
+            _number(self.retries, "retry", "retries"),
+            _number(self.duplicates_avoided, "duplicate avoided", "duplicates avoided"),
             f"slowest {self.slowest:.2f} s",
         ]
         rare = {
@@ -102,3 +102,7 @@ class Report:
     def __str__(self) -> str:
         first, *others = self.lines()
         return f"{first}: {', '.join(others)}"
+
+
+def _number(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"

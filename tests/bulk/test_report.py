@@ -63,3 +63,11 @@ def test_report_counts_no_requests_of_an_earlier_run() -> None:
     assert (report.total, report.placed, report.skipped) == (1, 1, 1)
     assert (report.requests, report.retries, report.duplicates_avoided) == (0, 0, 0)
     assert report.slowest == 0.0
+
+
+def test_report_says_one_order_and_several_orders() -> None:
+    report = Report()
+    report.count(placed(1, attempts=1))
+    assert (report.lines()[0][:10], report.lines()[6]) == ("1 order in", "1 request")
+    report.count(placed(2, attempts=2))
+    assert (report.lines()[0][:11], *report.lines()[6:8]) == ("2 orders in", "3 requests", "1 retry")
