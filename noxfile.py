@@ -113,7 +113,7 @@ if nox:
 
     @nox.session
     def mutants(session: nox.Session) -> None:
-        """Apply each mutant of a fixed list, and check that a test fails; takes 15 minutes."""
+        """Apply each mutant of a fixed list, and check that a test fails; takes 20 minutes."""
         session.install("-e", ".[tests]")
         session.run("python", "-m", "tests.mutants", *session.posargs)
 
