@@ -53,12 +53,15 @@ class Process:
         self.loops.append(loop)
 
         def begin() -> None:
+            # Another process may start this one in a task; from Python 3.14 it could not end its
+            # step, nor any task begin one, if its loop were not the running one again.
+            before = asyncio.events._get_running_loop()
             asyncio.events._set_running_loop(loop)
             try:
                 root = loop.create_task(main())
                 root.add_done_callback(lambda _: self._ended(root))
             finally:
-                asyncio.events._set_running_loop(None)
+                asyncio.events._set_running_loop(before)
             self._roots.append(root)
 
         self.world.act_as(self, begin)
