@@ -149,14 +149,15 @@ def changed(payload: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     """Return a copy with values at paths replaced, added, or `DROPPED`."""
     copied = copy.deepcopy(dict(payload))
     for path, value in changes.items():
-        *way, last = [int(part) if part.isdigit() else part for part in _parts(path)]
+        *way, last = _parts(path)
         place: Any = copied
         for part in way:
-            place = place[part] if isinstance(part, int) else place.setdefault(part, {})
+            place = place.setdefault(part, {}) if isinstance(place, dict) else place[int(part)]
+        key: Any = last if isinstance(place, dict) else int(last)
         if value is DROPPED:
-            del place[last]
+            del place[key]
         else:
-            place[last] = value
+            place[key] = value
     return copied
 
 
