@@ -152,8 +152,8 @@ def changed(payload: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
         *way, last = _parts(path)
         place: Any = copied
         for part in way:
-            place = place.setdefault(part, {}) if isinstance(place, dict) else place[int(part)]
-        key: Any = last if isinstance(place, dict) else int(last)
+            place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
+        key: Any = int(last) if isinstance(place, list) else last
         if value is DROPPED:
             del place[key]
         else:
