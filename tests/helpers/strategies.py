@@ -152,8 +152,9 @@ def changed(payload: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
         *way, last = _parts(path)
         place: Any = copied
         for part in way:
-            place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
-        key: Any = int(last) if isinstance(place, list) else last
+            is_index = isinstance(place, list) and part.isdecimal()
+            place = place[int(part)] if is_index else place.setdefault(part, {})
+        key: Any = int(last) if isinstance(place, list) and last.isdecimal() else last
         if value is DROPPED:
             del place[key]
         else:
