@@ -212,9 +212,7 @@ def read_status(path: str | os.PathLike[str]) -> JournalStatus:
         if not path.exists():
             message = f"there is no journal {path}"
             raise JournalError(message)
-        _refuse_foreign(path)
-        if not _is_ours(path):
-            raise JournalError(_not_a_journal(path))
+        _refuse_foreign(path, may_be_new=False)
         # Without a log no run is writing, and reading must not create one.
         beside = "" if Path(f"{path}-wal").exists() else "&immutable=1"
         database = sqlite3.connect(f"{_read_only(path)}{beside}", uri=True)
@@ -235,18 +233,21 @@ def read_status(path: str | os.PathLike[str]) -> JournalStatus:
     )
 
 
-def _refuse_foreign(path: Path) -> None:
+def _refuse_foreign(path: Path, *, may_be_new: bool = True) -> None:
     """Raise `JournalError` for a file that is no journal, without leaving a trace on it.
 
-    A link is none. What is missing, empty, or was killed while it was made, can become one.
+    A link is none. What is missing, empty, or was killed while it was made, can become one, and is
+    accepted if it `may_be_new`.
     """
     try:
         found = path.lstat()
     except FileNotFoundError:
         return
     is_file = stat.S_ISREG(found.st_mode)
-    if not is_file or (found.st_size and not (_is_ours(path) or _is_half_made(path))):
-        raise JournalError(_not_a_journal(path))
+    is_new = is_file and may_be_new and (not found.st_size or _is_half_made(path))
+    if not is_file or not (is_new or _is_ours(path)):
+        message = f"{path} is not a bulk-run journal; choose another file"
+        raise JournalError(message)
 
 
 def _is_ours(path: Path) -> bool:
@@ -280,10 +281,6 @@ def _has_our_number(page: bytes) -> bool:
 def _version(database: sqlite3.Connection) -> int:
     (version,) = database.execute("PRAGMA user_version").fetchone()
     return int(version)
-
-
-def _not_a_journal(path: Path) -> str:
-    return f"{path} is not a bulk-run journal; choose another file"
 
 
 def _read_only(path: Path) -> str:
