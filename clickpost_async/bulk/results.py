@@ -12,6 +12,7 @@ from typing import Protocol, Self
 from clickpost_async._util.extras import require
 from clickpost_async._util.pending_file import PendingFile
 from clickpost_async.bulk.outcome import OrderOutcome, Pending, Placed, Rejected, Unknown
+from clickpost_async.files.file_kinds import format_by_name
 from clickpost_async.files.order_rows import OrderRow
 
 COLUMNS = (
@@ -88,12 +89,12 @@ class OutcomeFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.kind: str = _kind(path)
-        writers: Mapping[str, Callable[[int], _Writer]]
+        self.kind: str = format_by_name(path) or "csv"
+        writers: Mapping[str, Callable[[int], _TableWriter]]
         writers = {"csv": _CSVWriter, "jsonl": _JSONWriter, "xlsx": _XLSXWriter}
         self._file = PendingFile(path)
         try:
-            self._writer: _Writer = writers[self.kind](self._file.descriptor)
+            self._writer: _TableWriter = writers[self.kind](self._file.descriptor)
         except BaseException:
             os.close(self._file.descriptor)
             self._file.discard()
@@ -197,12 +198,7 @@ def _is_remark(title: str) -> bool:
     return title.strip().lower() in ("reason", "advice")
 
 
-def _kind(path: str | os.PathLike[str]) -> str:
-    suffix = Path(path).suffix.lower()
-    return {".jsonl": "jsonl", ".ndjson": "jsonl", ".xlsx": "xlsx"}.get(suffix, "csv")
-
-
-class _Writer(Protocol):
+class _TableWriter(Protocol):
     def write_header(self, columns: Sequence[str]) -> None: ...
 
     def write(self, row: Mapping[str, object], cells: Sequence[object]) -> None: ...
