@@ -206,6 +206,7 @@ async def test_event_loops_at_the_same_time_share_the_rate(
     assert caplog.records == []
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # other tests have threads
 @pytest.mark.usefixtures("patient")
 def test_forked_process_shares_the_rate_and_leaves_the_parents_connection_alone(
     server: RedisServer, caplog: pytest.LogCaptureFixture
