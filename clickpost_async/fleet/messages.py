@@ -42,7 +42,7 @@ def created(reply: str) -> CreatedOrder:
 
 
 def read(message: dict[str, Any]) -> CreatedOrder:
-    """Return the order of an reply that was decoded from JSON, or raise its error."""
+    """Return the order of a reply that was decoded from JSON, or raise its error."""
     if "error" not in message:
         return outcome_codec.read_order(message)
     error = outcome_codec.read_error(message) or NoReplyError("the worker did not report a result")

@@ -36,7 +36,7 @@ end
 if own ~= generation then
   count = 0
 elseif count > 0 and math.abs(first + count * interval - next) < interval / 1000 then
-  -- Nobody has come after: they count as never requested.
+  -- None were granted after them: they count as never requested.
   next, count = first, 0
 elseif first < math.max(held, now - lapse) then
   count = 0
