@@ -70,4 +70,8 @@ def test_report_says_one_order_and_several_orders() -> None:
     report.count(placed(1, attempts=1))
     assert (report.lines()[0][:10], report.lines()[6]) == ("1 order in", "1 request")
     report.count(placed(2, attempts=2))
-    assert (report.lines()[0][:11], *report.lines()[6:8]) == ("2 orders in", "3 requests", "1 retry")
+    assert (report.lines()[0][:11], *report.lines()[6:8]) == (
+        "2 orders in",
+        "3 requests",
+        "1 retry",
+    )
