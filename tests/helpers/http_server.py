@@ -3,11 +3,16 @@
 import asyncio
 import json
 import socket
+import ssl
 import struct
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+
+import anyio
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.streams.tls import TLSListener
 
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
@@ -50,16 +55,35 @@ class Peer:
 
     def reset(self) -> None:
         """Close with an RST, which a client learns of as an error, not as an end."""
-        wire = self._writer.get_extra_info("socket")
-        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+        reset_on_close(self._writer.get_extra_info("socket"))
         self._writer.transport.abort()
 
 
+def reset_on_close(wire: socket.socket) -> None:
+    """Have a connection closed with an RST."""
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+
+
 async def until(holds: Callable[[], object]) -> None:
-    """Wait, for a minute at most, until something holds."""
-    async with asyncio.timeout(60):
+    """Wait, for a minute at most, until something holds; on trio, too."""
+    with anyio.fail_after(60):
         while not holds():  # noqa: ASYNC110 - a server has no event for all that may be waited for
-            await asyncio.sleep(0.001)
+            await anyio.sleep(0.001)
+
+
+@asynccontextmanager
+async def listening(
+    handle: Callable[[ByteStream], Awaitable[None]], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    """Serve connections on asyncio or trio, over TLS if there is a context; yield the port."""
+    listener: Any = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(SocketAttribute.local_port)
+    if tls is not None:
+        listener = TLSListener(listener, tls, standard_compatible=False)
+    async with listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, handle)
+        yield port
+        group.cancel_scope.cancel()
 
 
 Talk = Callable[[Peer], Awaitable[None]]

@@ -15,9 +15,8 @@ import anyio
 import httpcore
 import pytest
 import trustme
-from anyio.abc import ByteStream, SocketAttribute
+from anyio.abc import ByteStream
 from anyio.lowlevel import checkpoint
-from anyio.streams.tls import TLSListener
 
 from clickpost_async import (
     ClickPostError,
@@ -34,6 +33,7 @@ from clickpost_async._codec.file_types import Download, FileType
 from clickpost_async._download.downloader import Downloader
 from clickpost_async._download.url_guard import check_url
 from clickpost_async._http.httpcore_stream import TrackingBackend
+from tests.helpers.http_server import listening
 
 LABEL = Download("labels.download", {FileType.PDF, FileType.PNG, FileType.ZPL})
 REPORT = Download("reports.download", {FileType.CSV, FileType.ZIP})
@@ -90,14 +90,8 @@ async def served(
     responses: Mapping[str, Response] | Response, tls: ssl.SSLContext | None = None
 ) -> AsyncGenerator[Server, None]:
     server = Server(responses if isinstance(responses, Mapping) else {"/DL1.pdf": responses})
-    listener: Any = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    server.port = listener.extra(SocketAttribute.local_port)
-    if tls is not None:
-        listener = TLSListener(listener, tls, standard_compatible=False)
-    async with listener, anyio.create_task_group() as group:
-        group.start_soon(listener.serve, server.response)
+    async with listening(server.response, tls) as server.port:
         yield server
-        group.cancel_scope.cancel()
 
 
 class Network(httpcore.AsyncNetworkBackend):

@@ -2,9 +2,7 @@
 
 import asyncio
 import gc
-import socket
 import ssl
-import struct
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -19,7 +17,6 @@ import pytest
 import trustme
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.lowlevel import checkpoint
-from anyio.streams.tls import TLSListener
 
 from clickpost_async import (
     Auth,
@@ -36,7 +33,7 @@ from clickpost_async._http.httpcore_stream import AsyncioStream, TrackingBackend
 from clickpost_async.endpoints.labels import LABEL
 from clickpost_async.structures import ResponseModel
 from tests.helpers.event_loops import EVERY_LOOP
-from tests.helpers.http_server import PLACED, http
+from tests.helpers.http_server import PLACED, http, listening, reset_on_close, until
 from tests.helpers.scripted_transport import KEY
 
 QUESTION = Get("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE, auth=Auth.KEY)
@@ -85,20 +82,8 @@ class RespondingServer(Server):
 
 @asynccontextmanager
 async def serving(server: Server, context: ssl.SSLContext | None = None) -> AsyncGenerator[Server]:
-    listener: Any = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    server.port = listener.extra(SocketAttribute.local_port)
-    if context is not None:
-        listener = TLSListener(listener, context, standard_compatible=False)
-    async with listener, anyio.create_task_group() as group:
-        group.start_soon(listener.serve, server.serve)
+    async with listening(server.serve, context) as server.port:
         yield server
-        group.cancel_scope.cancel()
-
-
-async def until(holds: Callable[[], object]) -> None:
-    with anyio.fail_after(30):
-        while not holds():  # noqa: ASYNC110 - a server has no event for all that may be waited for
-            await anyio.sleep(0.001)
 
 
 # --- what connects --------------------------------------------------------------------------------
@@ -307,6 +292,18 @@ def test_connect_timeout_includes_the_handshake(monkeypatch: pytest.MonkeyPatch)
         runner.run(test())
 
 
+@asynccontextmanager
+async def failing_five_times(
+    server: Server, connects: str, tmp_path: Path
+) -> AsyncGenerator[Server]:
+    """Connect to a server with which no handshake succeeds; nothing may have been sent."""
+    async with serving(server), CONNECTS[connects](server.port, tmp_path) as start:
+        for _ in range(5):
+            with pytest.raises(NotSentError):
+                await start()
+        yield server
+
+
 @pytest.mark.parametrize("is_reset", [False, True])
 @pytest.mark.parametrize("reads", [False, True])
 @every_connection
@@ -318,17 +315,11 @@ def test_server_that_closes_in_the_handshake_is_not_waited_for(
             if reads:
                 await stream.receive()
             if is_reset:
-                raw = stream.extra(SocketAttribute.raw_socket)
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                reset_on_close(stream.extra(SocketAttribute.raw_socket))
 
     async def test() -> None:
-        async with (
-            serving(Closing()) as server,
-            CONNECTS[connects](server.port, tmp_path) as start,
-        ):
-            for _ in range(5):
-                with pytest.raises(NotSentError):
-                    await start()
+        async with failing_five_times(Closing(), connects, tmp_path) as server:
+            pass
         assert server.connected == 5
 
     run(test, backend)
@@ -344,13 +335,7 @@ def test_response_before_the_handshake_is_not_believed(
             await super().talk(stream)
 
     async def test() -> None:
-        async with (
-            serving(Forging()) as server,
-            CONNECTS[connects](server.port, tmp_path) as start,
-        ):
-            for _ in range(5):
-                with pytest.raises(NotSentError):
-                    await start()
+        async with failing_five_times(Forging(), connects, tmp_path) as server:
             await until(lambda: not server.open)
 
     run(test, backend)
