@@ -110,10 +110,10 @@ async def push(
         Show no progress.
 
     """
-    from clickpost_async.cli import bulk_runner, order_files
+    from clickpost_async.cli import bulk_runner, messages, order_files, outcome_tables
 
     if merge is not None and labels is None:
-        order_files.end_with_usage_error(
+        messages.end_with_usage_error(
             "--merge needs --labels, the folder that labels are downloaded to"
         )
     order_files.check_paths(
@@ -146,7 +146,7 @@ async def push(
                 settle_delay=settle_delay,
                 max_outage=max_outage,
                 quiet=quiet,
-                tables=order_files.OutcomeTables(stack, results, errors),
+                tables=outcome_tables.OutcomeTables(stack, results, errors),
             )
         )
 
@@ -179,11 +179,11 @@ async def resolve(
         Show no progress.
 
     """
-    from clickpost_async.cli import bulk_runner, order_files
+    from clickpost_async.cli import bulk_runner, outcome_tables
 
     return await bulk_runner.push(
         bulk_runner.Job(
-            tables=order_files.OutcomeTables(ExitStack()),
+            tables=outcome_tables.OutcomeTables(ExitStack()),
             journal=journal,
             max_concurrency=max_concurrency,
             rate=rate,

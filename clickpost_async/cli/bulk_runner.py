@@ -28,13 +28,9 @@ from clickpost_async.bulk.records import JournalState
 from clickpost_async.bulk.recovery import OrderCreator
 from clickpost_async.cli.account import client
 from clickpost_async.cli.label_downloads import LabelDownloads
-from clickpost_async.cli.order_files import (
-    REJECTED,
-    OrderFile,
-    OutcomeTables,
-    SourceRows,
-    print_message,
-)
+from clickpost_async.cli.messages import print_message
+from clickpost_async.cli.order_files import REJECTED, OrderFile, SourceRows
+from clickpost_async.cli.outcome_tables import OutcomeTables
 from clickpost_async.client import ClickPost
 
 UNDECIDED, HALTED, INTERRUPTED = 4, 5, 130

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from clickpost_async.bulk import Placed
-from clickpost_async.cli.order_files import print_message
+from clickpost_async.cli.messages import print_message
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import ClickPostError
 

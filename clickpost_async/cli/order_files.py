@@ -1,4 +1,4 @@
-"""The files of a bulk command: the orders it reads, the tables it writes."""
+"""The order files of a bulk command: which, and how they are read."""
 
 import datetime as dt
 import io
@@ -7,9 +7,7 @@ import re
 import shlex
 import sys
 import zlib
-from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NoReturn, Self
@@ -22,12 +20,14 @@ from clickpost_async.bulk import (
     ColumnMapError,
     OrderOutcome,
     OrderRow,
-    Pending,
-    Placed,
     Rejected,
-    Unknown,
 )
-from clickpost_async.bulk.results import ErrorsFile, ResultsFile
+from clickpost_async.cli.messages import (
+    MAX_SHOWN,
+    end_with_usage_error,
+    name_options,
+    print_message,
+)
 from clickpost_async.files.columns import Market
 from clickpost_async.files.counts import FileCounts
 from clickpost_async.files.dates import Dates
@@ -37,23 +37,10 @@ from clickpost_async.files.recognise import Recognised, recognise_rows, write_ma
 from clickpost_async.files.table import Group
 from clickpost_async.files.template import write_csv_template, write_xlsx_template
 
-USAGE, REJECTED = 2, 3
+REJECTED = 3
 
-_MAX_SHOWN = 10
 # Rows of a file in which the names of its columns are looked for.
 _MAX_HEADER_ROW = 10
-
-
-def print_message(text: object) -> None:
-    """Print a message to standard error."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def end_with_usage_error(*lines: object) -> NoReturn:
-    """Print what is wrong with the command, and exit."""
-    for line in lines:
-        print_message(line)
-    raise SystemExit(USAGE)
 
 
 @frozen
@@ -140,9 +127,9 @@ class OrderFile:
 
     def refuse_heading(self, row: OrderRow) -> NoReturn:
         """Exit with what is wrong with the column names, and what to do about it."""
-        problems = [f"{self.file}: {_name_options(p)}" for p in row.problems[:_MAX_SHOWN]]
-        if len(row.problems) > _MAX_SHOWN:
-            problems.append(f"and {len(row.problems) - _MAX_SHOWN} more")
+        problems = [f"{self.file}: {name_options(p)}" for p in row.problems[:MAX_SHOWN]]
+        if len(row.problems) > MAX_SHOWN:
+            problems.append(f"and {len(row.problems) - MAX_SHOWN} more")
         if self.columns is not None or not row.header:
             end_with_usage_error(*problems)
         found = self._recognise(row)
@@ -163,21 +150,6 @@ class OrderFile:
         first = self.header_row or 1
         below = (record for record in rows if record[0] >= first)
         return recognise_rows(islice(below, _MAX_HEADER_ROW))
-
-
-def _name_options(problem: object) -> str:
-    """Return a problem with the options of the command in place of parameters."""
-    text = str(problem)
-    for parameter, option in _OPTIONS.items():
-        text = text.replace(parameter, option)
-    return text
-
-
-_OPTIONS = {
-    "header_row=": "--header-row ",
-    "sheet=…": "--sheet NAME",
-    "(date_format, like ": "(--date-format ",
-}
 
 
 class SourceRows(Iterator[OrderRow]):
@@ -222,86 +194,6 @@ class SourceRows(Iterator[OrderRow]):
 # --- output files --------------------------------------------------------------------------------
 
 
-class OutcomeTables:
-    """The results and errors files of a run, and the first orders without a waybill to print."""
-
-    def __init__(
-        self, stack: ExitStack, results: Path | None = None, errors: Path | None = None
-    ) -> None:
-        self._failures: dict[str, list[str]] = {"rejected": [], "unknown": [], "pending": []}
-        self._counts: Counter[str] = Counter()
-        self._errors_path = errors
-        self._results: ResultsFile | None = None
-        self._errors: ErrorsFile | None = None
-        if results is not None:
-            with _usage_errors(results):
-                self._results = stack.enter_context(ResultsFile(results))
-        if errors is not None:
-            with _usage_errors(errors):
-                self._errors = stack.enter_context(ErrorsFile(errors))
-
-    def begin(self, header: Sequence[str]) -> None:
-        """Store the column names of the input."""
-        if self._errors is not None:
-            self._errors.header = header
-
-    def add(self, outcome: OrderOutcome, row: OrderRow | None) -> None:
-        """Write an outcome to the results file and, without a waybill, to the errors file."""
-        if self._results is not None:
-            self._results.add(outcome)
-        if isinstance(outcome, Placed):
-            return
-        if self._errors is not None:
-            self._errors.add(outcome, row)
-        state = type(outcome).__name__.lower()
-        self._counts[state] += 1
-        if len(self._failures[state]) < _MAX_SHOWN:
-            self._failures[state].append(f"{state}: {_describe(outcome)}")
-
-    def print_failures(self, *, has_input: bool, is_complete: bool) -> None:
-        """Print the first orders without a waybill and why, and the file that lists all.
-
-        Pending orders of a run that ended early are not listed: most were not sent yet.
-        """
-        if not is_complete:
-            del self._failures["pending"]
-        for state, lines in self._failures.items():
-            for line in lines:
-                print_message(line)
-            if more := self._counts[state] - len(lines):
-                advice = has_input and self._errors_path is None
-                print_message(f"{more} more {state}" + "; --errors FILE lists all" * advice)
-        if self._errors_path is not None and self._counts:
-            print_message(f"all orders without a waybill, with their rows: {self._errors_path}")
-
-
-def _describe(outcome: Rejected | Unknown | Pending) -> str:
-    reasons = outcome.reasons if isinstance(outcome, Rejected) else ()
-    if isinstance(outcome, Rejected):
-        reason = _name_options(reasons[0]) if reasons else "rejected"
-    elif outcome.error is not None:
-        reason = f"{outcome.error}: {outcome.error.advice}"
-    else:
-        reason = "ClickPost has not finished it: run again later"
-    if len(reasons) > 1:
-        reason += f" (and {len(reasons) - 1} more)"
-    if reason.startswith("row "):
-        return reason
-    place = f"row {outcome.row}, " if outcome.row is not None else ""
-    return f"{place}{outcome.reference_number}: {reason}"
-
-
-@contextmanager
-def _usage_errors(path: Path) -> Generator[None]:
-    """Exit with what is wrong with a file that cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        end_with_usage_error(f"{path}: {error.strerror}")
-    except ImportError as error:
-        end_with_usage_error(error)
-
-
 def check_paths(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path | None]) -> None:
     """Exit if an output is the same file as an input or another output, also by a link."""
     seen: list[tuple[str, Path]] = [(what, path) for what, path in inputs.items() if path]
@@ -335,7 +227,7 @@ def dry_run(source: OrderFile) -> int:
         if row.is_heading:
             source.refuse_heading(row)
         for problem in problems:
-            print(_name_options(problem))
+            print(name_options(problem))
         for warning in row.warnings:
             print(f"warning: {warning}")
         for note in row.notes:

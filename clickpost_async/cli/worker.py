@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from clickpost_async._util.extras import require
 from clickpost_async.cli import account
-from clickpost_async.cli.order_files import print_message
+from clickpost_async.cli.messages import print_message
 from clickpost_async.client import ClickPost
 from clickpost_async.fleet import Fleet, Ledger
 from clickpost_async.fleet.redis_calls import RedisError, UnsuitableRedisError

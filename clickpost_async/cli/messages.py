@@ -1,0 +1,33 @@
+"""Messages of the commands, to standard error."""
+
+import sys
+from typing import NoReturn
+
+_USAGE = 2
+# How many messages of one kind are printed.
+MAX_SHOWN = 10
+_OPTIONS = {
+    "header_row=": "--header-row ",
+    "sheet=…": "--sheet NAME",
+    "(date_format, like ": "(--date-format ",
+}
+
+
+def print_message(text: object) -> None:
+    """Print a message to standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def end_with_usage_error(*lines: object) -> NoReturn:
+    """Print what is wrong with the command, and exit."""
+    for line in lines:
+        print_message(line)
+    raise SystemExit(_USAGE)
+
+
+def name_options(problem: object) -> str:
+    """Return a problem with the options of the command in place of parameters."""
+    text = str(problem)
+    for parameter, option in _OPTIONS.items():
+        text = text.replace(parameter, option)
+    return text
