@@ -9,7 +9,6 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -17,7 +16,7 @@ import trio
 
 from clickpost_async import ClickPost, NotSentError, Rate
 from clickpost_async.sandbox import Sandbox, Served
-from tests.helpers.descriptors import descriptors
+from tests.helpers.descriptors import descriptors, needs_descriptors_listed
 from tests.sandbox.samples import india_order
 
 CREDENTIALS = ("sandbox", "sandbox-key-not-a-secret")
@@ -53,7 +52,7 @@ def test_one_client_works_on_loops_that_follow_each_other(server: Served) -> Non
     assert len(server.sandbox.ledger()) == 30
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts files as Linux lists them")
+@needs_descriptors_listed
 @pytest.mark.parametrize("transport", [None, "httptools"])
 def test_ending_event_loop_closes_its_connections(
     server: Served, transport: Literal["httptools"] | None

@@ -84,6 +84,8 @@ class FakeClickPost:
         seen = [row for row in self.updates if row.written + row.late <= self.now]
         return {row.waybill: row for row in sorted(seen, key=lambda row: row.written)}.values()
 
+    # A window is read by GET requests alone: a test that reaches one of these is wrong.
+
     async def post(self, endpoint: Any, body: object, query: object = None) -> Any:
         raise NotImplementedError
 

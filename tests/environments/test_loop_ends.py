@@ -6,20 +6,17 @@ Calls go through `ClickPost`, to a sandbox in another process, whose descriptors
 import asyncio
 import gc
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from clickpost_async import ClickPost
 from clickpost_async._http.per_loop_adapter import PerLoopAdapter
 from tests.environments.runners import RUNNERS
-from tests.helpers.descriptors import descriptors
+from tests.helpers.descriptors import descriptors, needs_descriptors_listed
 from tests.helpers.process_servers import process
 from tests.sandbox.samples import CREDENTIALS
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/fd").exists(), reason="counts descriptors as Linux lists them"
-)
+pytestmark = needs_descriptors_listed
 
 
 @pytest.fixture(scope="module")

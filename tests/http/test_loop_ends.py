@@ -10,7 +10,6 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -20,13 +19,11 @@ from asgiref.sync import async_to_sync
 from clickpost_async import Auth, ClickPost, Get, Idempotency, RetryPolicy
 from clickpost_async._http import tls
 from clickpost_async.structures import ResponseModel
-from tests.helpers.descriptors import descriptors
+from tests.helpers.descriptors import descriptors, needs_descriptors_listed
 from tests.helpers.event_loops import EVERY_LOOP, LoopFactory
 from tests.helpers.scripted_transport import KEY
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/fd").exists(), reason="counts descriptors as Linux lists them"
-)
+pytestmark = needs_descriptors_listed
 
 QUESTION = Get("/v9/own/", returns=ResponseModel, idempotency=Idempotency.UNSAFE, auth=Auth.KEY)
 ROUNDS = 60

@@ -32,6 +32,7 @@ from clickpost_async._http import happy_eyeballs
 from clickpost_async._http.httpcore_stream import AsyncioStream, TrackingBackend
 from clickpost_async.endpoints.labels import LABEL
 from clickpost_async.structures import ResponseModel
+from tests.helpers.descriptors import needs_descriptors_listed
 from tests.helpers.event_loops import EVERY_LOOP
 from tests.helpers.http_server import PLACED, http, listening, reset_on_close, until
 from tests.helpers.scripted_transport import KEY
@@ -249,7 +250,7 @@ __import__("os")._exit(0)
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors")
+@needs_descriptors_listed
 @pytest.mark.parametrize("transport", [None, "httptools"])
 @pytest.mark.asyncio
 async def test_event_loop_closed_in_handshakes_leaves_no_descriptor(transport: Any) -> None:
