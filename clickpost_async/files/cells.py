@@ -15,6 +15,7 @@ from enum import StrEnum
 from attrs import define, field
 
 from clickpost_async.files.dates import BadDateError, Dates, ReadDate
+from clickpost_async.files.numbers import BadNumberError, parse_number
 
 Value = str | int | float | bool | list[str]
 
@@ -96,9 +97,6 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]").search
 _SHORTENED = re.compile(r"[+-]?\d(\.\d+)?E\+\d+", re.ASCII | re.IGNORECASE).fullmatch
 _DECIMAL = re.compile(r"(\d+)\.(0+)", re.ASCII).fullmatch
-_NUMBER = re.compile(
-    r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})(E[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE
-).fullmatch
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 # ="560041", a formula that prevents a spreadsheet from reading text as a number.
 _QUOTED_FORMULA = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL).fullmatch
@@ -268,63 +266,18 @@ def _whole_digits(text: str, context: CellContext) -> str | None:
 
 # --- numbers ------------------------------------------------------------------------------------
 
-_RUPEES = re.compile(r"(?:₹|Rs\.?|INR)\s*|\s*(?:/-|₹|Rs\.?|INR)\Z", re.IGNORECASE)
-_GROUPED = re.compile(r"[+-]?\d{1,3}((?:,\d{3})+)(\.\d+)?", re.ASCII).fullmatch
-_LAKHS = re.compile(r"[+-]?\d{1,2}(?:,\d{2})+,\d{3}(\.\d+)?", re.ASCII).fullmatch
-_EUROPEAN = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+|[+-]?\d{1,3}(?:\.\d{3}){2,}", re.ASCII)
-_SPACED = re.compile(r"[+-]?\d{1,3}(?: \d{3})+(?:[.,]\d+)?", re.ASCII).fullmatch
-_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII).fullmatch
-_MAYBE_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII).fullmatch
-_NO_NUMBER = "not a number; write it like 1234.5, without a unit"
+_LIGHT = 10
 
 
 def _number(text: str, context: CellContext) -> int | float:
     plain = strip_blanks(text.removeprefix("'"))
-    if not _NUMBER(plain):
-        plain = _plain_number(plain, context)
-        context.note(text, plain)
-    elif context.decimal_comma and _MAYBE_THOUSANDS(plain):
-        raise BadCellError(_two_numbers(plain))
-    if plain.lstrip("+-").isdigit():
-        return int(plain)
-    number = float(plain)
-    if not math.isfinite(number):
-        raise BadCellError("this number is too large")
-    return int(number) if number.is_integer() and abs(number) < _EXACT else number
-
-
-def _two_numbers(text: str) -> str:
-    mark = "," if "," in text else "."
-    whole, _, rest = text.partition(mark)
-    return f"could be {whole}.{rest} or {whole}{rest}; write it like 1234.5, without separators"
-
-
-def _plain_number(text: str, context: CellContext) -> str:
-    """Return the number that a text with currency or separators is, if it is unambiguous."""
-    plain = _RUPEES.sub("", text)
-    if _SPACED(plain):
-        plain = plain.replace(" ", "")
-    if _NUMBER(plain):
-        return plain
-    grouped = _GROUPED(plain)
-    if grouped and (grouped[2] or len(grouped[1]) > 4 or not context.decimal_comma):
-        return plain.replace(",", "")
-    if grouped:
-        raise BadCellError(_two_numbers(plain))
-    if _LAKHS(plain):
-        return plain.replace(",", "")
-    if _EUROPEAN.fullmatch(plain):
-        return plain.replace(".", "").replace(",", ".")
-    if _COMMA(plain):
-        if context.decimal_comma:
-            return plain.replace(",", ".")
-        raise BadCellError(_two_numbers(plain))
-    raise BadCellError(_NO_NUMBER)
-
-
-# Above it a float cannot represent every whole number.
-_EXACT = 2**53
-_LIGHT = 10
+    try:
+        number = parse_number(plain, decimal_comma=context.decimal_comma)
+    except BadNumberError as bad:
+        raise BadCellError(str(bad)) from None
+    if number.text != plain:
+        context.note(text, number.text)
+    return number.value
 
 
 def _weight(text: str, context: CellContext) -> int | float:
