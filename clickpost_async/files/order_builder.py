@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 
-from attrs import define, field, frozen
+from attrs import define
 
 from clickpost_async.files.cells import (
     BadCellError,
@@ -16,7 +15,14 @@ from clickpost_async.files.cells import (
     strip_blanks,
 )
 from clickpost_async.files.columns import COLUMNS, ITEMS, Column, Market, fold_choice
-from clickpost_async.files.header import IGNORED, Heading
+from clickpost_async.files.header import Heading
+from clickpost_async.files.order_columns import (
+    COUNTRY_PATHS,
+    ITEM_FIELDS,
+    NOT_SENT,
+    ColumnField,
+    OrderColumns,
+)
 from clickpost_async.files.order_rows import (
     WHOLE_ROW,
     OrderRow,
@@ -28,80 +34,12 @@ from clickpost_async.files.phones import read_phone
 from clickpost_async.files.places import read_country, read_indian_state
 from clickpost_async.structures._market import market_of_countries
 
-_NOT_SENT = frozenset({"market", "note", "reason", "advice", IGNORED.name})
-_NOTHING: Mapping[Column, str] = MappingProxyType({})
-_COUNTRY_PATHS = frozenset(
-    f"{side}_info.{name}"
-    for side in ("pickup", "drop")
-    for name in (f"{side}_country", "country_code")
-)
 # ClickPost expects an empty text for countries without postal codes (API document, v4).
 _BLANK_IN_THE_WORLD = ("pickup_info.postal_code", "drop_info.postal_code")
-_ITEM_FIELDS = f"{ITEMS}."
 # Kinds whose values depend on the market, or on the choices of the column.
 _NORMALISED = frozenset({CellKind.TEXT, CellKind.COUNTRY, CellKind.STATE, CellKind.POSTCODE})
 _COD_VALUE = "shipment_details.cod_value"
 _PINCODE = re.compile(r"[1-9][\d \-]*", re.ASCII).fullmatch
-
-
-@frozen
-class _Field:
-    """A column of the file for one market; `item_path` is set if it belongs to items."""
-
-    index: int
-    title: str
-    column: Column
-    path: str | None
-    item_path: str | None
-
-
-@define(eq=False)
-class OrderColumns:
-    """The columns of a file, and the fixed values of others, prepared for each market."""
-
-    headings: Sequence[Heading]
-    fixed: Mapping[Column, str] = _NOTHING
-    _fields: dict[Market, Sequence[_Field]] = field(factory=dict, init=False)
-    _titles: dict[Market, Mapping[str, str]] = field(factory=dict, init=False)
-    markets: Sequence[Heading] = field(init=False)
-    countries: Sequence[Heading] = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.markets = [each for each in self.headings if each.column.name == "market"]
-        self.countries = [each for each in self.headings if _is_country(each.column)]
-
-    def fields(self, market: Market) -> Sequence[_Field]:
-        """Return the columns that are sent."""
-        found = self._fields.get(market)
-        if found is None:
-            found = self._fields[market] = [
-                _prepare(heading, market)
-                for heading in self.headings
-                if heading.column.name not in _NOT_SENT
-            ]
-        return found
-
-    def titles(self, market: Market) -> dict[str, str]:
-        """Return the title of the column for each path, to be extended."""
-        found = self._titles.get(market)
-        if found is None:
-            found = self._titles[market] = {
-                path: heading.title
-                for heading in reversed(self.headings)
-                if (path := heading.column.path(market))
-            }
-        return dict(found)
-
-
-def _is_country(column: Column) -> bool:
-    return column.kind is CellKind.COUNTRY and bool(column.paths & _COUNTRY_PATHS)
-
-
-def _prepare(heading: Heading, market: Market) -> _Field:
-    path = heading.column.path(market)
-    is_item = path is not None and path.startswith(_ITEM_FIELDS)
-    item_path = path.removeprefix(_ITEM_FIELDS) if path is not None and is_item else None
-    return _Field(heading.index, heading.title, heading.column, path, item_path)
 
 
 def build(
@@ -215,7 +153,7 @@ class _OrderBuilder:
                     filled |= heading.column.paths
                     yield text
         for column, cell in self._columns.fixed.items():
-            if column.paths & _COUNTRY_PATHS and not column.paths & filled:
+            if column.paths & COUNTRY_PATHS and not column.paths & filled:
                 yield cell
 
     # --- cells ------------------------------------------------------------------------------------
@@ -234,11 +172,11 @@ class _OrderBuilder:
         if value is None:
             return
         self.titles.setdefault(path, column.name)
-        if path.startswith(_ITEM_FIELDS):
+        if path.startswith(ITEM_FIELDS):
             if not self.items:
                 # In a file without item columns every order has one item.
                 self.items[row] = {}
-            name = path.removeprefix(_ITEM_FIELDS)
+            name = path.removeprefix(ITEM_FIELDS)
             is_used = [item.setdefault(name, value) is value for item in self.items.values()]
         else:
             is_used = [path not in self._fields]
@@ -248,7 +186,7 @@ class _OrderBuilder:
         if not any(is_used):
             del self.warnings[before:]
 
-    def _read(self, line: TableRow, fields: Sequence[_Field]) -> None:
+    def _read(self, line: TableRow, fields: Sequence[ColumnField]) -> None:
         cells, row = line.cells, line.number
         known, market = self._context.known, self.market
         for each in fields:
@@ -375,7 +313,7 @@ class _OrderBuilder:
             )
         self._wrong(_Source(row, title), message)
 
-    def _take_item(self, row: int, each: _Field, value: Value) -> None:
+    def _take_item(self, row: int, each: ColumnField, value: Value) -> None:
         assert each.item_path is not None  # noqa: S101 - the caller has looked
         item = self.items.setdefault(row, {})
         if item.setdefault(each.item_path, value) != value:
@@ -426,4 +364,4 @@ def _branch(branches: dict[str, dict[str, object]], path: str) -> dict[str, obje
 def is_further_item(line: TableRow, headings: Sequence[Heading]) -> bool:
     """Return whether only fields of an item are filled in."""
     filled = [h for h in headings if strip_blanks(line.cells[h.index])]
-    return all(heading.belongs_to_items or heading.column.name in _NOT_SENT for heading in filled)
+    return all(heading.belongs_to_items or heading.column.name in NOT_SENT for heading in filled)

@@ -7,7 +7,8 @@ from attrs import define, evolve, field, frozen
 from clickpost_async.files.cells import BadCellError, CellContext, CellKind, read_cell, strip_blanks
 from clickpost_async.files.columns import Column
 from clickpost_async.files.header import Heading
-from clickpost_async.files.order_builder import OrderColumns, build, is_further_item
+from clickpost_async.files.order_builder import build, is_further_item
+from clickpost_async.files.order_columns import OrderColumns
 from clickpost_async.files.order_rows import WHOLE_ROW, OrderRow, RowProblem, SourceRow, TableRow
 from clickpost_async.files.text import UnreadableLineError
 

@@ -199,7 +199,9 @@ def test_workbook_is_read_as_written_or_refused(
 def test_workbook_is_read_alike_by_both_libraries(
     write: Callable[[Sequence[Sequence[str]]], bytes], table: list[list[str]]
 ) -> None:
-    table = [[ILLEGAL_CHARACTERS_RE.sub("", cell) for cell in row] for row in table]
+    # openpyxl writes a cell of blanks without `xml:space`: whether it is empty is open.
+    legal = [[ILLEGAL_CHARACTERS_RE.sub("", cell) for cell in row] for row in table]
+    table = [[cell if cell.strip() else "" for cell in row] for row in legal]
     content = write(written(table))
     with pytest.MonkeyPatch.context() as patch:
         by_calamine = list(read_orders(io.BytesIO(content)))

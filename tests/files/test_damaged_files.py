@@ -320,7 +320,7 @@ def test_workbook_is_parsed_once_for_both_passes(
         parsed.append(sheet)
         return sheet_rows(file, sheet)
 
-    monkeypatch.setattr("clickpost_async.files.reader.sheet_rows", parse)
+    monkeypatch.setattr("clickpost_async.files.file_pass.sheet_rows", parse)
     with path.open("rb") as file:
         by_stream = list(read_orders(file))
     by_path = list(read_orders(path))
