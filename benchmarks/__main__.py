@@ -1,7 +1,7 @@
 """Run the benchmarks, and write what they find: JSON, tables and plots.
 
 A full run writes to `benchmarks/results`, and puts the tables into the pages that show them. A
-quick one only tells whether everything still runs; its figures mean nothing.
+quick one only checks that everything still runs; its figures mean nothing.
 """
 
 import argparse
@@ -76,17 +76,17 @@ def _arguments() -> argparse.Namespace:
 
 def _measured(name: str, *, quick: bool) -> tuple[Part | None, bool]:
     """Return what a part found, and whether nothing went wrong that should not."""
-    told: dict[str, Any] = {"quick": quick, "machine": machine()}
-    told["when"] = dt.datetime.now(dt.UTC).date().isoformat()
+    common: dict[str, Any] = {"quick": quick, "machine": machine()}
+    common["when"] = dt.datetime.now(dt.UTC).date().isoformat()
     try:
         if name == "web":
-            told["printed"] = _printed(ROOT / "benchmarks" / "web.py", quick=quick)
-            part = Part(**told, versions=versions(["clickpost_async"]))
+            common["printed"] = _printed(ROOT / "benchmarks" / "web.py", quick=quick)
+            part = Part(**common, versions=versions(["clickpost_async"]))
         else:
             module = importlib.import_module(f"benchmarks.{name}")
             found = versions(["clickpost_async", *module.LIBRARIES])
             found |= getattr(module, "programs", dict)()
-            part = Part(**told, versions=found, rows=module.measure(quick=quick))
+            part = Part(**common, versions=found, rows=module.measure(quick=quick))
     except (ChildError, ModuleNotFoundError) as error:
         say(f"  left out: {error}")
         return None, isinstance(error, MissingError | ModuleNotFoundError)

@@ -25,7 +25,7 @@ class MissingError(ChildError):
 
 def call(
     where: str,
-    told: Mapping[str, Any],
+    arguments: Mapping[str, Any],
     *,
     timeout: float,
     needs: Sequence[str] = (),
@@ -36,8 +36,8 @@ def call(
     `without` names modules that it cannot import, as if they were not installed; `needs` those
     without which it would measure something else.
     """
-    said = json.dumps({"told": told, "needs": needs, "without": without})
-    command = [sys.executable, "-m", "benchmarks._child", where, said]
+    task = json.dumps({"arguments": arguments, "needs": needs, "without": without})
+    command = [sys.executable, "-m", "benchmarks._child", where, task]
     try:
         ran = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
@@ -51,23 +51,23 @@ def call(
 
 
 def failure(errors: str, code: int) -> ChildError:
-    """Return what a process has failed by, from what it said at its end."""
+    """Return why a process failed, from the last line of its standard error."""
     last = (errors.strip().splitlines() or [f"ended with {code}"])[-1]
-    # Rooms of ours say what to install.
+    # Our optional packages name the extra to install.
     missing = last.startswith("ModuleNotFoundError") or "pip install" in last
     return (MissingError if missing else ChildError)(last)
 
 
 def main() -> None:
     """Be the new process."""
-    where, said = sys.argv[1:]
-    told = json.loads(said)
-    for name in told["without"]:
+    where, encoded = sys.argv[1:]
+    task = json.loads(encoded)
+    for name in task["without"]:
         sys.modules[name] = None  # type: ignore[assignment]
-    for name in told["needs"]:
+    for name in task["needs"]:
         importlib.import_module(name)
     module, _, function = where.partition(":")
-    found = getattr(importlib.import_module(f"benchmarks.{module}"), function)(**told["told"])
+    found = getattr(importlib.import_module(f"benchmarks.{module}"), function)(**task["arguments"])
     print(json.dumps(found))
 
 

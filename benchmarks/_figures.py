@@ -20,7 +20,7 @@ class NotMeasuredError(Exception):
 class Part:
     """One part of the benchmarks, when and where it was run; `printed` by a script of its own.
 
-    After a `quick` run it tells nothing but that it can be measured.
+    After a `quick` run it shows only that it can be measured.
     """
 
     quick: bool
@@ -42,18 +42,18 @@ class Figures:
         """Read what was written, if anything was."""
         if not path.exists():
             return cls({})
-        told = json.loads(path.read_text(encoding="utf-8"))
+        parts = json.loads(path.read_text(encoding="utf-8"))
         return cls(
             {
                 name: Part(**{**part, "rows": [Row(**row) for row in part["rows"]]})
-                for name, part in told.items()
+                for name, part in parts.items()
             }
         )
 
     def write(self, path: Path) -> None:
         """Write all of it."""
-        told = {name: attrs.asdict(part) for name, part in self.parts.items()}
-        text = json.dumps(told, indent=1, ensure_ascii=False)
+        parts = {name: attrs.asdict(part) for name, part in self.parts.items()}
+        text = json.dumps(parts, indent=1, ensure_ascii=False)
         path.write_text(text + "\n", encoding="utf-8")
 
     def rows(self, part: str, **labels: Any) -> Iterator[Row]:

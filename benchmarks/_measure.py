@@ -22,10 +22,10 @@ _TICK = 0.005
 
 @frozen(kw_only=True)
 class Case:
-    """One thing to measure: what it is called in a table, and what its process is told."""
+    """One thing to measure: its labels in a table, and the arguments of its process."""
 
     labels: Mapping[str, Any]
-    told: Mapping[str, Any]
+    arguments: Mapping[str, Any]
     needs: Sequence[str] = ()
     without: Sequence[str] = ()
     rounds: int = 3
@@ -35,7 +35,7 @@ class Case:
         """Call a function of the benchmarks in a process of its own, as this case has it."""
         return call(
             where,
-            {**self.told, **more},
+            {**self.arguments, **more},
             timeout=self.timeout,
             needs=self.needs,
             without=self.without,
@@ -88,7 +88,7 @@ def interleaved(
 
 
 def say(line: str) -> None:
-    """Tell whoever waits how far it is."""
+    """Print the progress."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -75,7 +75,7 @@ class Shipment:
 
 @frozen
 class Return:
-    """Where it goes if nobody takes it."""
+    """The return address."""
 
     name: str
     phone: str
@@ -109,7 +109,7 @@ class Order:
 
 @frozen
 class Meta:
-    """ClickPost's verdict."""
+    """ClickPost's status."""
 
     status: int
     message: str
@@ -118,7 +118,7 @@ class Meta:
 
 @frozen
 class Result:
-    """What it gave."""
+    """The created order."""
 
     waybill: str
     label: str | None
@@ -131,8 +131,8 @@ class Result:
 
 
 @frozen
-class Answer:
-    """The answer to an order."""
+class CreateResponse:
+    """The response to a create."""
 
     meta: Meta
     result: Result

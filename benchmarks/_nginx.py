@@ -17,7 +17,7 @@ from attrs import frozen
 
 from benchmarks._child import ChildError, MissingError
 from benchmarks._measure import server_cores
-from benchmarks._orders import ANSWERED, PATH
+from benchmarks._orders import PATH, RESPONSE_BODY
 
 # One process, and connections that live as long as the client wants: by itself nginx closes each
 # after a thousand calls.
@@ -42,7 +42,7 @@ http {{
         listen 127.0.0.1:{tls_port} ssl backlog=4096;
         ssl_certificate {home}/certificate.pem;
         ssl_certificate_key {home}/key.pem;
-        location = /api{path} {{ return 200 '{answer}'; }}
+        location = /api{path} {{ return 200 '{response}'; }}
         location = /status {{ stub_status; }}
     }}
 }}
@@ -69,7 +69,7 @@ def nginx() -> Generator[Nginx]:
         configuration = Path(home) / "nginx.conf"
         configuration.write_text(
             _CONFIGURATION.format(
-                home=home, port=port, tls_port=tls_port, path=PATH, answer=ANSWERED.decode()
+                home=home, port=port, tls_port=tls_port, path=PATH, response=RESPONSE_BODY.decode()
             )
         )
         command = [program, "-p", home, "-c", str(configuration), "-e", f"{home}/error.log"]
@@ -119,8 +119,8 @@ def _program() -> str:
 
 def versions() -> Mapping[str, str]:
     """Return which nginx it is."""
-    told = subprocess.run([_program(), "-v"], capture_output=True, text=True, check=True)
-    return {"nginx": told.stderr.strip().partition("/")[2]}
+    shown = subprocess.run([_program(), "-v"], capture_output=True, text=True, check=True)
+    return {"nginx": shown.stderr.strip().partition("/")[2]}
 
 
 def _wait_for(status: str, process: "subprocess.Popen[bytes]") -> None:
@@ -133,13 +133,13 @@ def _wait_for(status: str, process: "subprocess.Popen[bytes]") -> None:
             time.sleep(0.01)
         else:
             return
-    raise ChildError("nginx does not answer")
+    raise ChildError("nginx does not respond")
 
 
 def accepted(status: str) -> int:
     """Return how many connections were opened so far, the one of this question among them."""
-    with urllib.request.urlopen(status, timeout=5) as answer:
-        text = answer.read().decode()
+    with urllib.request.urlopen(status, timeout=5) as response:
+        text = response.read().decode()
     found = re.search(r"^ (\d+) \d+ \d+", text, re.MULTILINE)
     assert found, text
     return int(found[1])

@@ -1,4 +1,4 @@
-"""The orders that are created, and the answer that each of them gets."""
+"""The orders that are created, and the response that each of them gets."""
 
 import json
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 USERNAME, KEY = "acme", "not-a-real-key"
 PATH = "/v3/create-order/"
 
-# The same for all, so it cannot tell whose it is: it has no reference number.
-ANSWER = {
+# The same for all, so it identifies no order: it has no reference number.
+RESPONSE = {
     "meta": {"status": 200, "message": "Order Placed Successfully", "success": True},
     "result": {
         "waybill": "30010000001",
@@ -22,7 +22,7 @@ ANSWER = {
     "order_id": 199000001,
     "tracking_id": 6790000001,
 }
-ANSWERED = json.dumps(ANSWER).encode()
+RESPONSE_BODY = json.dumps(RESPONSE).encode()
 WAYBILL = "30010000001"
 
 
@@ -89,7 +89,7 @@ def mapping(reference: str) -> dict[str, Any]:
             "return_info": {
                 "name": "Dock Four, returns",
                 "phone": "9000000003",
-                "address": "6 Harbour Road, gate 2, behind the old customs house",
+                "address": "6 Harbour Road, slots 2, behind the old customs house",
                 "city": "Mumbai",
                 "state": "Maharashtra",
                 "pincode": "400001",

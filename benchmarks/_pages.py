@@ -95,8 +95,8 @@ def _part(name: str, part: Part) -> str:
 def _where(part: Part) -> str:
     """Tell when and on what it was measured, and with which versions."""
     machine = part.machine
-    told = ", ".join(f"{name} {version}" for name, version in part.versions.items())
+    libraries = ", ".join(f"{name} {version}" for name, version in part.versions.items())
     return (
         f"{part.when}, {machine['system']}, {machine['cores']} cores of {machine['processor']},"
-        f" {machine['python']}; {told}. Medians (lowest–highest) of the rounds."
+        f" {machine['python']}; {libraries}. Medians (lowest–highest) of the rounds."
     )

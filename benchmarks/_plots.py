@@ -12,7 +12,7 @@ from benchmarks.gather import FAST, PLAIN
 
 @frozen
 class Theme:
-    """The colours of a page; ours stand out, the others are told apart by their labels."""
+    """The colours of a page; ours stand out, the others are distinguished by their labels."""
 
     name: str
     paper: str

@@ -30,11 +30,11 @@ def table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
         _line([*sides, *["---:"] * len(columns)]),
     ]
     for row in rows:
-        told = [f"{label:,}" if isinstance(label, int) else label for label in row.labels.values()]
+        names = [f"{name:,}" if isinstance(name, int) else name for name in row.labels.values()]
         cells = [spread(row.found.get(each.name, ()), each.digits) for each in columns]
         if row.failed:
             cells = [f"failed: {row.failed}".replace("|", "¦"), *[""] * (len(columns) - 1)]
-        lines.append(_line([*told, *cells]))
+        lines.append(_line([*names, *cells]))
     return "\n".join(lines)
 
 

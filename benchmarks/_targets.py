@@ -159,9 +159,9 @@ def _limits() -> Iterator[Target]:
     for client, refusals in ((limited.GIVEN, 2), (limited.LEARNED, 50)):
         words = "with the rate given" if client == limited.GIVEN else "with the rate unknown"
         yield Target(
-            what=f"500 gathered where 50/s are let in, {words}: answered",
+            what=f"500 gathered where 50/s are let in, {words}: completed",
             figure=lambda found, client=client: min(
-                found.values("limited", "answered", client=client)
+                found.values("limited", "completed", client=client)
             ),
             least=500,
         )

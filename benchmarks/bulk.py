@@ -88,7 +88,7 @@ def measure(*, quick: bool) -> Sequence[Row]:
     cases = [
         Case(
             labels={"orders": orders, "pace": pace, "journal": "yes" if journal else "no"},
-            told={"orders": orders, "rate": rate, "journal": journal, "transport": transport},
+            arguments={"orders": orders, "rate": rate, "journal": journal, "transport": transport},
             rounds=1,
             timeout=900,
         )
@@ -100,9 +100,9 @@ def measure(*, quick: bool) -> Sequence[Row]:
 
 def _pushed(case: Case) -> Mapping[str, float]:
     with tempfile.TemporaryDirectory() as folder, _sandbox() as url:
-        _write(Path(folder) / "orders.csv", case.told["orders"])
+        _write(Path(folder) / "orders.csv", case.arguments["orders"])
         found = case.call("bulk:push", url=url, folder=folder)
-        if case.told["journal"]:
+        if case.arguments["journal"]:
             found |= call("bulk:push_again", {"url": url, "folder": folder}, timeout=case.timeout)
     return found
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import _models
 from benchmarks._measure import Case, Row, client_core, cpu, interleaved
-from benchmarks._orders import ANSWER, ANSWERED, WAYBILL, mapping
+from benchmarks._orders import RESPONSE, RESPONSE_BODY, WAYBILL, mapping
 from benchmarks._tables import Column
 
 PLAIN = "clickpost_async"
@@ -33,7 +33,7 @@ class Codec(NamedTuple):
 
     read: Callable[[dict[str, Any]], Any]
     write: Callable[[Any], bytes]
-    answer: Callable[[bytes], Any]
+    read_response: Callable[[bytes], Any]
     waybill: Callable[[Any], str]
     mapping: Callable[[str], dict[str, Any]] = mapping
 
@@ -56,8 +56,8 @@ def ours() -> Codec:
     return Codec(
         read=lambda order: structure(order, IndiaOrder),
         write=write,
-        answer=lambda body: decode(endpoint, APIResponse(200, body)),
-        waybill=lambda answer: answer.waybill,
+        read_response=lambda body: decode(endpoint, APIResponse(200, body)),
+        waybill=lambda created: created.waybill,
     )
 
 
@@ -173,10 +173,10 @@ def by_hand() -> Codec:
             }
         )
 
-    def answer(body: bytes) -> _models.Answer:
-        said = orjson.loads(body)
-        meta, result = said["meta"], said["result"]
-        return _models.Answer(
+    def read_response(body: bytes) -> _models.CreateResponse:
+        data = orjson.loads(body)
+        meta, result = data["meta"], data["result"]
+        return _models.CreateResponse(
             meta=_models.Meta(
                 status=meta["status"], message=meta["message"], success=meta["success"]
             ),
@@ -190,11 +190,11 @@ def by_hand() -> Codec:
                 security_key=result["security_key"],
                 commercial_invoice_url=result["commercial_invoice_url"],
             ),
-            order_id=said["order_id"],
-            tracking_id=said["tracking_id"],
+            order_id=data["order_id"],
+            tracking_id=data["tracking_id"],
         )
 
-    return Codec(lambda order: structure(order, _models.Order), write, answer, _waybill)
+    return Codec(lambda order: structure(order, _models.Order), write, read_response, _waybill)
 
 
 def cattrs(library: str) -> Codec:
@@ -207,7 +207,7 @@ def cattrs(library: str) -> Codec:
     return Codec(
         read=lambda order: converter.structure(order, _models.Order),
         write=converter.dumps if library == "orjson" else lambda o: converter.dumps(o).encode(),
-        answer=lambda body: converter.loads(body, _models.Answer),
+        read_response=lambda body: converter.loads(body, _models.CreateResponse),
         waybill=_waybill,
     )
 
@@ -220,7 +220,7 @@ def msgspec() -> Codec:
     return Codec(
         read=lambda order: library.convert(order, kind),
         write=library.json.Encoder().encode,
-        answer=library.json.Decoder(_models.structs(_models.Answer)).decode,
+        read_response=library.json.Decoder(_models.structs(_models.CreateResponse)).decode,
         waybill=_waybill,
     )
 
@@ -230,13 +230,13 @@ def pydantic() -> Codec:
     return Codec(
         read=_models.models(_models.Order).model_validate,
         write=lambda order: order.model_dump_json().encode(),
-        answer=_models.models(_models.Answer).model_validate_json,
+        read_response=_models.models(_models.CreateResponse).model_validate_json,
         waybill=_waybill,
     )
 
 
-def _waybill(answer: Any) -> str:
-    return str(answer.result.waybill)
+def _waybill(response: Any) -> str:
+    return str(response.result.waybill)
 
 
 _CODECS: Mapping[str, tuple[str, Sequence[str]]] = {
@@ -256,7 +256,7 @@ def measure(*, quick: bool) -> Sequence[Row]:
     cases = [
         Case(
             labels={"with": name},
-            told={"function": function, "given": given, "times": 200 if quick else 50_000},
+            arguments={"function": function, "given": given, "times": 200 if quick else 50_000},
             needs=["orjson"] if name in (FAST, FULL) else [],
             without=["orjson"] if name == PLAIN else [],
             rounds=1 if quick else 5,
@@ -274,12 +274,12 @@ def once(function: str, given: Sequence[str], times: int) -> Mapping[str, float]
     mappings = [codec.mapping(f"codec-{number}") for number in range(_ORDERS)]
     orders = [codec.read(each) for each in mappings]
     assert json.loads(codec.write(orders[7])) == mappings[7]
-    assert codec.waybill(codec.answer(ANSWERED)) == WAYBILL
+    assert codec.waybill(codec.read_response(RESPONSE_BODY)) == WAYBILL
     # The same text, but never the same bytes, so that no result can be remembered.
-    answers = [json.dumps({**ANSWER, "order_id": n}).encode() for n in range(_ORDERS)]
+    bodies = [json.dumps({**RESPONSE, "order_id": n}).encode() for n in range(_ORDERS)]
     return {
         "out_us": _timed(codec.write, orders, times),
-        "in_us": _timed(codec.answer, answers, times),
+        "in_us": _timed(codec.read_response, bodies, times),
         "structure_us": _timed(codec.read, mappings, max(1, times // 5)),
     }
 

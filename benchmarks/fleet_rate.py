@@ -17,8 +17,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from benchmarks._child import ROOT, ChildError, MissingError
-from benchmarks._law import fullest, over
 from benchmarks._measure import Case, Row, cpu, interleaved
+from benchmarks._rate_windows import fullest, over
 from benchmarks._tables import Column
 from clickpost_async import Rate
 
@@ -68,7 +68,7 @@ class Server:
         self._command = [found, "--port", str(self.port), "--save", "", "--dir", directory]
 
     def start(self) -> None:
-        """Start it, and return when it answers."""
+        """Start it, and return when it responds."""
         import redis
 
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
@@ -80,7 +80,7 @@ class Server:
             else:
                 return
         self.kill()
-        raise ChildError("redis-server did not answer within 5 s")
+        raise ChildError("redis-server did not respond within 5 s")
 
     def kill(self) -> None:
         """End it with SIGKILL."""
@@ -94,21 +94,21 @@ class Server:
         return redis.Redis(port=self.port, decode_responses=True)
 
 
-async def work(told: dict[str, Any]) -> None:
+async def work(task: dict[str, Any]) -> None:
     """Take as fast as it is let, in one process of the fleet."""
     from clickpost_async.limits.redis import RedisBucket
 
-    wall, skew = time.time, told["skew"]
+    wall, skew = time.time, task["skew"]
     time.time = lambda: wall() + skew
     left: list[float] = []
     waits: list[float] = []
-    rate = Rate(told["calls"], burst=told["burst"])
-    url = f"redis://127.0.0.1:{told['port']}"
+    rate = Rate(task["calls"], burst=task["burst"])
+    url = f"redis://127.0.0.1:{task['port']}"
     async with RedisBucket(url, rate, account="fleet", process_count=4) as bucket:
         await bucket.acquire()
         print("ready", flush=True)
         sys.stdin.readline()
-        until = time.monotonic() + told["seconds"]
+        until = time.monotonic() + task["seconds"]
 
         async def come() -> None:
             while time.monotonic() < until:
@@ -116,15 +116,15 @@ async def work(told: dict[str, Any]) -> None:
                 left.append(time.monotonic())
 
         before = cpu()
-        crowd = [asyncio.ensure_future(come()) for _ in range(told["crowd"])]
-        await asyncio.wait(crowd, timeout=told["seconds"] + 0.2)
+        crowd = [asyncio.ensure_future(come()) for _ in range(task["crowd"])]
+        await asyncio.wait(crowd, timeout=task["seconds"] + 0.2)
         spent = cpu() - before
         for one in crowd:
             one.cancel()
         await asyncio.wait(crowd)
         # Alone, with nothing to wait for: what asking adds.
-        await asyncio.sleep(told["pause"])
-        for _ in range(told["alone"]):
+        await asyncio.sleep(task["pause"])
+        for _ in range(task["alone"]):
             await asyncio.sleep(0.02)
             began = time.perf_counter()
             await bucket.acquire()
@@ -138,14 +138,14 @@ def measure(*, quick: bool) -> Sequence[Row]:
     cases = [
         Case(
             labels={"fleet": f"{name}{', flushed and restarted' if faults else ''}"},
-            told={"crowds": CROWDS[name], "seconds": seconds, "faults": faults},
+            arguments={"crowds": CROWDS[name], "seconds": seconds, "faults": faults},
             rounds=1 if quick else 3,
         )
         for name, faults in (("even", False), ("one greedy", False), ("even", True))
     ]
-    alone = Case(labels={"fleet": "one process, and no need to wait"}, told={}, rounds=1)
+    alone = Case(labels={"fleet": "one process, and no need to wait"}, arguments={}, rounds=1)
     return [
-        *interleaved(cases, lambda case: run(**case.told)),
+        *interleaved(cases, lambda case: run(**case.arguments)),
         *interleaved([alone], lambda _: delay(20 if quick else 500)),
     ]
 
@@ -153,22 +153,22 @@ def measure(*, quick: bool) -> Sequence[Row]:
 def run(crowds: Sequence[int], seconds: float, *, faults: bool) -> Mapping[str, float]:
     """Run a fleet once, with or without faults on its way."""
     with server() as at, ExitStack() as ending:
-        told = {"port": at.port, "calls": RATE, "burst": BURST}
-        told |= {"seconds": seconds, "pause": 2, "alone": 0}
+        task = {"port": at.port, "calls": RATE, "burst": BURST}
+        task |= {"seconds": seconds, "pause": 2, "alone": 0}
         workers = [
-            ending.enter_context(_worker({**told, "skew": skew, "crowd": crowd}))
+            ending.enter_context(_worker({**task, "skew": skew, "crowd": crowd}))
             for skew, crowd in zip(SKEWS, crowds, strict=True)
         ]
         asked = _asked(at)
         for worker in workers:
-            _say(worker, "go")
+            _send(worker, "go")
         if faults:
             time.sleep(seconds / 3)
             at.client().script_flush()
             time.sleep(seconds / 6)
             at.kill()
             at.start()
-        found = [_said(worker, seconds) for worker in workers]
+        found = [_result(worker, seconds) for worker in workers]
         asked = 0 if faults else _asked(at) - asked
     times = sorted(moment for one in found for moment in one["left"])
     counts = [len(one["left"]) for one in found]
@@ -178,18 +178,18 @@ def run(crowds: Sequence[int], seconds: float, *, faults: bool) -> Mapping[str, 
         "fullest_second": fullest(times, 1.0),
         "max_min": max(counts) / min(counts),
         "cpu_us": sum(one["cpu"] for one in found) / len(times) * 1e6,
-        # What it was asked before it was restarted it does not know any more.
+        # A restarted server has forgotten the requests before.
         **({} if faults else {"asked": asked / len(times)}),
     }
 
 
 def delay(times: int) -> Mapping[str, float]:
     """Return what a call waits in a fleet that has nothing else to do."""
-    told = {"calls": 1000, "burst": 1000, "seconds": 0, "crowd": 1}
-    told |= {"pause": 1, "alone": times, "skew": 0}
-    with server() as at, _worker({**told, "port": at.port}) as worker:
-        _say(worker, "go")
-        waits = sorted(_said(worker, times * 0.03)["waits"])
+    task = {"calls": 1000, "burst": 1000, "seconds": 0, "crowd": 1}
+    task |= {"pause": 1, "alone": times, "skew": 0}
+    with server() as at, _worker({**task, "port": at.port}) as worker:
+        _send(worker, "go")
+        waits = sorted(_result(worker, times * 0.03)["waits"])
     return {
         "wait_ms": statistics.median(waits) * 1e3,
         "wait_p99_ms": waits[int(len(waits) * 0.99)] * 1e3,
@@ -197,12 +197,12 @@ def delay(times: int) -> Mapping[str, float]:
 
 
 @contextmanager
-def _worker(told: Mapping[str, Any]) -> Generator["subprocess.Popen[str]"]:
+def _worker(task: Mapping[str, Any]) -> Generator["subprocess.Popen[str]"]:
     command = [sys.executable, "-m", "benchmarks.fleet_rate"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as worker:
         try:
-            _say(worker, json.dumps(told))
+            _send(worker, json.dumps(task))
             assert worker.stdout is not None
             if worker.stdout.readline() != "ready\n":
                 raise ChildError("a process of the fleet did not start")
@@ -211,13 +211,13 @@ def _worker(told: Mapping[str, Any]) -> Generator["subprocess.Popen[str]"]:
             worker.kill()
 
 
-def _say(worker: "subprocess.Popen[str]", line: str) -> None:
+def _send(worker: "subprocess.Popen[str]", line: str) -> None:
     assert worker.stdin is not None
     worker.stdin.write(line + "\n")
     worker.stdin.flush()
 
 
-def _said(worker: "subprocess.Popen[str]", seconds: float) -> dict[str, Any]:
+def _result(worker: "subprocess.Popen[str]", seconds: float) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(worker.communicate(timeout=seconds + 30)[0])
     return found
 

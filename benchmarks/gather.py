@@ -112,7 +112,7 @@ def measure(*, quick: bool) -> Sequence[Row]:
     cases = [
         Case(
             labels={"orders": size, "client": name},
-            told={
+            arguments={
                 "module": client.module,
                 "settings": client.settings,
                 "uvloop": client.uvloop,
@@ -190,14 +190,14 @@ async def _created(
     watch = Watch()
     began, spent = time.perf_counter(), cpu()
     creating = asyncio.ensure_future(client.create_all(url, orders, **settings))
-    # All of them begin in one turn of the loop. After it none has been answered.
+    # All of them begin in one turn of the loop. After it none has a response.
     for _ in range(3):
         await asyncio.sleep(0)
     waiting = memory("VmRSS") - without
-    answers = await creating
+    placed = await creating
     seconds, spent = time.perf_counter() - began, cpu() - spent
     watch.stop()
-    assert [client.waybill(answer) for answer in answers] == [WAYBILL] * len(orders)
+    assert [client.waybill(created) for created in placed] == [WAYBILL] * len(orders)
     return {
         "cpu_us": spent / len(orders) * 1e6,
         "per_second": len(orders) / seconds,

@@ -14,7 +14,7 @@ COLUMNS = (Column("ms", "ms"), Column("modules", "modules"))
 
 LIBRARIES = ("aiohttp", "httpx", "httpx2", "openai", "stripe")
 
-# The package loads a name when it is asked for: what it takes to have a client is told beside it.
+# The package loads a name when it is asked for: creating a client is measured beside it.
 STATEMENTS = {
     "clickpost_async": "import clickpost_async",
     "clickpost_async.ClickPost": "from clickpost_async import ClickPost",
@@ -29,7 +29,7 @@ _LINE = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
 def measure(*, quick: bool) -> Sequence[Row]:
     """Measure this library and some that are like it or below it."""
     cases = [
-        Case(labels={"import": name}, told={}, rounds=2 if quick else 10, timeout=60)
+        Case(labels={"import": name}, arguments={}, rounds=2 if quick else 10, timeout=60)
         for name in STATEMENTS
     ]
     for case in cases:

@@ -1,6 +1,6 @@
-"""500 creates at once where 50 a second are let in: who gets answers, how soon, how politely.
+"""500 creates at once where 50 a second are let in: how many succeed, how soon, after how many 429.
 
-ClickPost is played by the sandbox, which answers what is too much with 429 and Retry-After.
+ClickPost is played by the sandbox, which responds to those over the rate with 429 and Retry-After.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ GIVEN, LEARNED = "clickpost_async, rate given", "clickpost_async"
 RATE, BURST = 50, 50
 
 COLUMNS = (
-    Column("answered", "answered"),
+    Column("completed", "completed"),
     Column("429", "refused"),
     Column("seconds", "seconds", 1),
     Column("ideal", "ideal", 1),
@@ -31,7 +31,7 @@ Query = Mapping[str, str]
 
 
 async def ours(url: str, query: Query, orders: Orders, rate: int | None = None) -> int:
-    """Return how many this library has answered."""
+    """Return how many creates of this library succeeded."""
     from clickpost_async import ClickPost, IndiaOrder, Rate, structure
 
     typed = [structure(order, IndiaOrder) for order in orders]
@@ -41,47 +41,47 @@ async def ours(url: str, query: Query, orders: Orders, rate: int | None = None) 
         base_url=url,
         rate=Rate(rate, burst=BURST) if rate else None,
     ) as clickpost:
-        return await _answered(clickpost.orders.create(order) for order in typed)
+        return await _completed(clickpost.orders.create(order) for order in typed)
 
 
 async def tenacity(url: str, query: Query, orders: Orders) -> int:
-    """Return how many httpx has answered behind a semaphore, with tenacity's usual decorator."""
+    """Return how many creates of httpx succeeded, with tenacity's usual decorator."""
     import httpx
     from tenacity import retry, stop_after_attempt, wait_random_exponential
 
-    gate = asyncio.Semaphore(20)
+    slots = asyncio.Semaphore(20)
     async with httpx.AsyncClient(base_url=url, params=query, timeout=60) as client:
 
         @retry(stop=stop_after_attempt(4), wait=wait_random_exponential(max=20), reraise=True)
         async def create(order: dict[str, Any]) -> None:
-            async with gate:
+            async with slots:
                 response = await client.post(PATH, json=order)
             response.raise_for_status()
 
-        return await _answered(create(order) for order in orders)
+        return await _completed(create(order) for order in orders)
 
 
 async def httpx_retries(url: str, query: Query, orders: Orders) -> int:
-    """Return how many httpx has answered with httpx-retries, told that a POST may be repeated."""
+    """Return how many creates of httpx succeeded with httpx-retries, which may resend a POST."""
     import httpx
     from httpx_retries import Retry, RetryTransport
 
     transport = RetryTransport(retry=Retry(allowed_methods=["POST"]))
-    gate = asyncio.Semaphore(20)
+    slots = asyncio.Semaphore(20)
     async with httpx.AsyncClient(
         base_url=url, params=query, timeout=60, transport=transport
     ) as client:
 
         async def create(order: dict[str, Any]) -> None:
-            async with gate:
+            async with slots:
                 response = await client.post(PATH, json=order)
             response.raise_for_status()
 
-        return await _answered(create(order) for order in orders)
+        return await _completed(create(order) for order in orders)
 
 
 async def aiohttp_retry(url: str, query: Query, orders: Orders) -> int:
-    """Return how many aiohttp has answered with aiohttp-retry, told that 429 may be repeated."""
+    """Return how many creates of aiohttp succeeded with aiohttp-retry, resending after 429."""
     from aiohttp_retry import ExponentialRetry, RetryClient
 
     async with RetryClient(retry_options=ExponentialRetry(statuses={429})) as client:
@@ -90,21 +90,21 @@ async def aiohttp_retry(url: str, query: Query, orders: Orders) -> int:
             async with client.post(url + PATH, json=order, params=query) as response:
                 response.raise_for_status()
 
-        return await _answered(create(order) for order in orders)
+        return await _completed(create(order) for order in orders)
 
 
 async def openai(url: str, query: Query, orders: Orders) -> int:
-    """Return how many the client of a large API has answered, pointed at this one."""
+    """Return how many creates of a large API's client succeeded, pointed at this one."""
     from openai import AsyncOpenAI
 
     async with AsyncOpenAI(api_key="not-a-real-key", base_url=url) as client:
-        return await _answered(
+        return await _completed(
             client.post(PATH, cast_to=object, body=order, options={"params": dict(query)})
             for order in orders
         )
 
 
-async def _answered(calls: Any) -> int:
+async def _completed(calls: Any) -> int:
     ends = await asyncio.gather(*calls, return_exceptions=True)
     return sum(not isinstance(end, BaseException) for end in ends)
 
@@ -124,7 +124,7 @@ def measure(*, quick: bool) -> Sequence[Row]:
     cases = [
         Case(
             labels={"client": name},
-            told={"function": function, "settings": settings, "count": 60 if quick else 500},
+            arguments={"function": function, "settings": settings, "count": 60 if quick else 500},
             rounds=1 if quick else rounds,
             timeout=120,
         )
@@ -140,14 +140,14 @@ def _at_a_sandbox(case: Case) -> Mapping[str, float]:
         query = {"username": sandbox.username, "key": sandbox.api_key}
         found = case.call("limited:once", url=sandbox.base_url, query=query)
         refused = sum(arrival.http_status == 429 for arrival in sandbox.requests())
-        # What the client takes for answered has been bought, once each.
+        # What the client takes for created has been bought, once each.
         bought = sandbox.ledger()
         assert all(len(labels) == 1 for labels in bought.values()), bought
-        assert found["answered"] <= len(bought), found
+        assert found["completed"] <= len(bought), found
     finally:
         sandbox.stop()
         sandbox.close()
-    ideal = (case.told["count"] - BURST) / RATE
+    ideal = (case.arguments["count"] - BURST) / RATE
     return {**found, "refused": refused, "ideal": ideal}
 
 
@@ -161,7 +161,7 @@ def once(
         await create(url, query, [], **settings)
         orders = [mapping(f"limited-{number}") for number in range(count)]
         began = time.perf_counter()
-        answered = await create(url, query, orders, **settings)
-        return {"answered": answered, "seconds": time.perf_counter() - began}
+        completed = await create(url, query, orders, **settings)
+        return {"completed": completed, "seconds": time.perf_counter() - began}
 
     return asyncio.run(run())

@@ -6,8 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks._law import fullest, over
 from benchmarks._measure import Case, Row, client_core, cpu, interleaved
+from benchmarks._rate_windows import fullest, over
 from benchmarks._tables import Column
 
 OURS = "clickpost_async"
@@ -69,7 +69,7 @@ def throttled(rate: int, burst: int) -> Take:
     return take
 
 
-# As each comes, one second's worth may leave at once; where that can be told, it is told as well.
+# As each comes, one second's worth may leave at once; where that can be set, it is set as well.
 _LIMITERS: Mapping[str, tuple[str, int]] = {
     OURS: ("ours", _BURST),
     "aiolimiter": ("aiolimiter", _RATE),
@@ -86,7 +86,7 @@ def measure(*, quick: bool) -> Sequence[Row]:
     cases = [
         Case(
             labels={"limiter": name},
-            told={"function": function, "burst": burst, "waiting": 400 if quick else 10_000}
+            arguments={"function": function, "burst": burst, "waiting": 400 if quick else 10_000}
             | {"free": 1_000 if quick else 50_000, "seconds": 2 if quick else 10},
             rounds=1 if quick else 3,
             timeout=60,

@@ -93,7 +93,11 @@ def measure(*, quick: bool) -> Sequence[Row]:
     cases = [
         Case(
             labels={"client": name},
-            told={"function": function, "settings": settings, "calls": 100 if quick else 3_000},
+            arguments={
+                "function": function,
+                "settings": settings,
+                "calls": 100 if quick else 3_000,
+            },
             without=["orjson"] if settings.get("transport", "") is None else [],
             rounds=1 if quick else 3,
             timeout=60,

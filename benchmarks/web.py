@@ -2,7 +2,7 @@
 
 The application is a process of its own under uvicorn, with one client and one limiter for both; the
 sandbox is another, and who asks a third. Requests come at random moments that do not wait for
-answers, and are timed from those moments.
+responses, and are timed from those moments.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def application(url: str, rate: float) -> FastAPI:
 
 
 async def endless(name: str) -> AsyncIterator[IndiaOrder]:
-    """Yield orders for as long as somebody takes them."""
+    """Yield orders without end."""
     number = 0
     while True:
         number += 1
@@ -96,9 +96,9 @@ async def ask(http: httpx.AsyncClient, name: str, chosen: argparse.Namespace) ->
     at = time.perf_counter()
 
     async def one(body: Any, due: float) -> None:
-        answer = await http.post("/orders", json=body)
+        response = await http.post("/orders", json=body)
         took.append(time.perf_counter() - due)
-        assert answer.status_code == 200, answer.text
+        assert response.status_code == 200, response.text
 
     async with asyncio.TaskGroup() as tasks:
         for body in bodies:

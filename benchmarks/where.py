@@ -23,7 +23,7 @@ LIBRARIES = gather.LIBRARIES
 programs = gather.programs
 
 _EVERY = 0.001
-# What is less is told together.
+# Smaller shares are added up.
 _LEAST_PERCENT = 2
 _REST = "elsewhere"
 
@@ -38,7 +38,7 @@ def measure(*, quick: bool) -> Sequence[Row]:
     cases = [
         Case(
             labels={"client": name},
-            told={
+            arguments={
                 "module": gather.CLIENTS[name].module,
                 "settings": gather.CLIENTS[name].settings,
                 "size": 500 if quick else 20_000,

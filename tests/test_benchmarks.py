@@ -12,8 +12,8 @@ import pytest
 
 from benchmarks import _pages, _targets, codec, limiters
 from benchmarks._figures import Figures, NotMeasuredError, Part
-from benchmarks._law import fullest, over
 from benchmarks._measure import Row
+from benchmarks._rate_windows import fullest, over
 from benchmarks._tables import put, spread
 
 ROOT = Path(__file__).resolve().parents[1]

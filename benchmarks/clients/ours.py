@@ -8,7 +8,7 @@ from benchmarks._orders import KEY, USERNAME
 from clickpost_async import ClickPost, IndiaOrder, Rate, structure
 from clickpost_async.structures import CreatedOrder
 
-# A limit that is never reached: what it costs to ask is paid, nobody waits.
+# A limit that is never reached: what it costs to ask is paid, no call waits.
 _FREE = Rate(1_000_000)
 
 
@@ -27,6 +27,6 @@ async def create_all(
         return await asyncio.gather(*map(clickpost.orders.create, orders))
 
 
-def waybill(answer: CreatedOrder) -> str | None:
+def waybill(created: CreatedOrder) -> str | None:
     """Return what it was all about."""
-    return answer.waybill
+    return created.waybill

@@ -14,14 +14,14 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from benchmarks._models import Answer, Order
+from benchmarks._models import CreateResponse, Order
 from benchmarks._orders import KEY, PATH, USERNAME
 
 _CONVERTER = make_converter()
 
 
 class RefusedError(Exception):
-    """ClickPost says no."""
+    """ClickPost rejected the order."""
 
 
 def read(order: dict[str, Any]) -> Order:
@@ -36,13 +36,13 @@ async def create_all(
     library: str = "httpx",
     max_concurrency: int = 20,
     over_aiohttp: bool = False,
-) -> Sequence[Answer]:
+) -> Sequence[CreateResponse]:
     """Create all orders at once, with httpx, its successor, or httpx on aiohttp's connections.
 
     20 is what suits httpx's pool best: its queue is searched for each call that comes and goes.
     """
     http: Any = importlib.import_module(library)
-    gate = asyncio.Semaphore(max_concurrency)
+    slots = asyncio.Semaphore(max_concurrency)
     # As for ours: asked, and never reached.
     limiter = AsyncLimiter(1_000_000, 1)
 
@@ -65,18 +65,18 @@ async def create_all(
             retry=retry_if_exception(passes),
             reraise=True,
         )
-        async def create(order: Order) -> Answer:
-            async with gate, limiter:
+        async def create(order: Order) -> CreateResponse:
+            async with slots, limiter:
                 response = await client.post(PATH, json=_CONVERTER.unstructure(order))
             response.raise_for_status()
-            answer = _CONVERTER.structure(response.json(), Answer)
-            if answer.meta.status != 200:
-                raise RefusedError(answer.meta.message)
-            return answer
+            created = _CONVERTER.structure(response.json(), CreateResponse)
+            if created.meta.status != 200:
+                raise RefusedError(created.meta.message)
+            return created
 
         return await asyncio.gather(*map(create, orders))
 
 
-def waybill(answer: Answer) -> str:
-    """Return what it was all about."""
-    return answer.result.waybill
+def waybill(created: CreateResponse) -> str:
+    """Return the waybill."""
+    return created.result.waybill

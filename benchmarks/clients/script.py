@@ -12,7 +12,7 @@ from benchmarks._orders import KEY, PATH, USERNAME
 
 _ORDER = _models.structs(_models.Order)
 _ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(_models.structs(_models.Answer))
+_DECODER = msgspec.json.Decoder(_models.structs(_models.CreateResponse))
 _HEADERS = {"Content-Type": "application/json"}
 
 
@@ -29,14 +29,14 @@ async def create_all(url: str, orders: Sequence[Any]) -> Sequence[Any]:
         async def create(order: Any) -> Any:
             body = _ENCODER.encode(order)
             async with session.post(target, data=body, headers=_HEADERS) as response:
-                answer = _DECODER.decode(await response.read())
-            if answer.meta.status != 200:
-                raise ValueError(answer.meta.message)
-            return answer
+                created = _DECODER.decode(await response.read())
+            if created.meta.status != 200:
+                raise ValueError(created.meta.message)
+            return created
 
         return await asyncio.gather(*map(create, orders))
 
 
-def waybill(answer: Any) -> str:
+def waybill(created: Any) -> str:
     """Return what it was all about."""
-    return str(answer.result.waybill)
+    return str(created.result.waybill)
