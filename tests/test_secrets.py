@@ -124,7 +124,7 @@ def family(error: BaseException) -> Iterator[BaseException]:
 
 
 def texts_of(error: BaseException) -> list[str]:
-    """Write down everything an error can tell."""
+    """Collect every text of an error."""
     texts: list[str] = []
     for one in family(error):
         texts += [str(one), repr(one), repr(one.args), repr(getattr(one, "__notes__", []))]
@@ -277,7 +277,7 @@ def client(url: str, **settings: Any) -> ClickPost:
     return ClickPost("acme", CANARY, base_url=url, **settings)
 
 
-def run_and_tell(main: Callable[[], Any]) -> list[str]:
+def run_and_collect(main: Callable[[], Any]) -> list[str]:
     """Run in asyncio's debug mode, and return all that is logged and printed."""
     texts: list[str] = []
     printed = io.StringIO()
@@ -328,7 +328,7 @@ def test_no_wire_fault_shows_the_key(fault: str, wire: str) -> None:
         ):
             return await texts_of_call(clickpost)
 
-    assert_clean(run_and_tell(main))
+    assert_clean(run_and_collect(main))
 
 
 @pytest.mark.fault("S05")
@@ -354,7 +354,7 @@ def test_successful_call_shows_no_key(auth: Auth, wire: str) -> None:
             assert leaks(seen[0].decode()) is (auth is not Auth.NONE)
             return [*shown_by(response), *shown_by(clickpost)]
 
-    assert_clean(run_and_tell(main))
+    assert_clean(run_and_collect(main))
 
 
 def echoing(write: Callable[[str], bytes]) -> Callable[[Peer], Any]:
@@ -414,7 +414,7 @@ def test_response_that_echoes_the_key_does_not_reveal_it(echo: str, wire: str) -
         ):
             return await texts_of_call(clickpost)
 
-    assert_clean(run_and_tell(main))
+    assert_clean(run_and_collect(main))
 
 
 @pytest.mark.fault("S05", control=True)
@@ -429,7 +429,7 @@ def test_httpcore_log_of_a_redirect_would_show_the_key() -> None:
             await response.aclose()
         return []
 
-    assert any(map(leaks, run_and_tell(main)))
+    assert any(map(leaks, run_and_collect(main)))
 
 
 @pytest.mark.fault("S05")
@@ -440,7 +440,7 @@ def test_closed_port_shows_no_key(wire: str) -> None:
         async with client(url, transport=ADAPTERS[wire]()) as clickpost:
             return await texts_of_call(clickpost)
 
-    assert_clean(run_and_tell(main))
+    assert_clean(run_and_collect(main))
 
 
 @pytest.mark.fault("S05")
@@ -455,7 +455,7 @@ def test_foreign_error_below_us_shows_no_key() -> None:
         ) as clickpost:
             return await texts_of_call(clickpost)
 
-    assert_clean(run_and_tell(main))
+    assert_clean(run_and_collect(main))
 
 
 @pytest.mark.fault("S05")
@@ -471,7 +471,7 @@ def test_error_of_a_secret_store_that_contains_the_key_is_not_quoted() -> None:
                 await clickpost.orders.create(india_order("R-1"))
             return [*texts_of(caught.value), *shown_by(clickpost)]
 
-    assert_clean(run_and_tell(main))
+    assert_clean(run_and_collect(main))
 
 
 @pytest.mark.fault("S05")
@@ -497,7 +497,7 @@ def test_call_that_is_cancelled_shows_no_key(wire: str) -> None:
                 await clickpost.with_options(deadline=0.02).orders.create(india_order("R-1"))
             return [*texts, repr(call), *texts_of(late.value)]
 
-    assert_clean(run_and_tell(main))
+    assert_clean(run_and_collect(main))
 
 
 @pytest.mark.fault("S05")
@@ -511,7 +511,7 @@ def test_unretrieved_error_is_logged_without_the_key() -> None:
             gc.collect()
             return [shown]
 
-    texts = run_and_tell(main)
+    texts = run_and_collect(main)
     assert any("exception was never retrieved" in text for text in texts)
     assert_clean(texts)
 
@@ -528,7 +528,7 @@ def test_errors_of_a_group_show_no_key() -> None:
                 return texts_of(errors)
         raise AssertionError
 
-    assert_clean(run_and_tell(main))
+    assert_clean(run_and_collect(main))
 
 
 def test_base_url_never_leads_the_key_to_another_host() -> None:

@@ -13,7 +13,7 @@ from clickpost_async.testing import VirtualLoop, run_virtual, virtual_time
 
 
 @pytest.fixture
-def answer() -> int:
+def forty_two() -> int:
     return 42
 
 
@@ -25,8 +25,8 @@ async def test_ninety_days_pass_at_once_and_to_the_second() -> None:
 
 
 @virtual_time
-async def test_fixtures_and_parameters_reach_an_async_test(answer: int) -> None:
-    assert answer == 42
+async def test_fixtures_and_parameters_reach_an_async_test(forty_two: int) -> None:
+    assert forty_two == 42
 
 
 def test_result_and_error_are_returned() -> None:

@@ -105,7 +105,7 @@ def in_child(act: Callable[[], None]) -> int:
     if not child:
         try:
             act()
-        except BaseException as error:  # noqa: BLE001 - told, and the child is left at once
+        except BaseException as error:  # noqa: BLE001 - printed, and the child exits at once
             os.write(2, f"{type(error).__name__}: {error}\n".encode())
             os._exit(1)
         os._exit(0)

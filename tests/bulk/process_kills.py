@@ -107,7 +107,7 @@ async def play(
     look_up: bool = True,
     seed: int = 1,
 ) -> Verdict:
-    """Kill a run that often at random times, let it come to its end, and tell what happened."""
+    """Kill a run that often at random times, let the last one end, and return what happened."""
     dice = random.Random(seed)
     journal = folder / "run.db"
     sandbox = Watching(journal, racy=True, courier_seconds=courier_seconds)

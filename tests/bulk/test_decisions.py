@@ -84,7 +84,7 @@ PAGE_404.kind = FailureKind.NOT_CLICKPOST
 PAGE_502 = ServerError("bad gateway", http_status=502)
 
 ERRORS: list[tuple[ClickPostError, type[OrderOutcome], bool, bool]] = [
-    # error, the order's outcome, whether something else than ClickPost said it, whether all fail
+    # error, the order's outcome, whether something else than ClickPost responded, whether all fail
     (NotSentError("refused"), Pending, False, False),
     (ThrottledError("429", http_status=429), Pending, False, False),
     (DeadlineError("too late"), Pending, False, False),

@@ -565,9 +565,9 @@ async def test_file_that_is_no_journal_is_left_alone(what: str, tmp_path: Path) 
 @virtual_time
 async def test_lock_file_that_is_something_else_is_left_alone(tmp_path: Path) -> None:
     lock = tmp_path / "run.db-lock"
-    lock.write_text("what somebody keeps beside it")
+    lock.write_text("another file of the user")
     assert "is not the lock file of a journal" in await refused(tmp_path / "run.db")
-    assert lock.read_text() == "what somebody keeps beside it"
+    assert lock.read_text() == "another file of the user"
     assert not (tmp_path / "run.db").exists()
 
 
@@ -709,7 +709,7 @@ async def test_time_of_a_doubt_is_that_of_its_last_sending(
         for _ in range(3):
             await journal.sending(key(1))
             ages.append((await journal.admit(entry(1))).record.since)
-            # That nobody knows of it is nothing new.
+            # Its outcome was unknown before.
             await journal.record(key(1), JournalState.UNKNOWN, b"{}")
             assert (await journal.admit(entry(1))).record.since == ages[-1]
         assert ages == sorted(set(ages), key=lambda since: since.wall)

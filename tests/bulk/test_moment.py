@@ -14,7 +14,7 @@ DAY = 86_400.0
 
 
 def after(seconds: float, *, wall: float | None = None, boot: str = "b") -> Timestamp:
-    """Return a later moment: by the clock, and by the wall clock if that tells otherwise."""
+    """Return a later moment: by the clock, and by the wall clock if that differs."""
     return Timestamp(1e9 + (seconds if wall is None else wall), 500.0 + seconds, boot)
 
 
@@ -58,7 +58,7 @@ def test_without_a_boot_id_the_longer_delay_of_both_clocks_counts(
 ) -> None:
     since = Timestamp(wall=1e9, clock=500.0, boot="")
     assert since.left_of(30, now) == left
-    # A reboot that only the clock can tell of.
+    # A reboot that only the clock shows.
     assert since.left_of(30, Timestamp(1e9 + 500, 3.0, "")) == 30
     # The clock began anew, and has come further than it was.
     assert since.left_of(30, Timestamp(1e9 + 12, 900.0, "")) == 18

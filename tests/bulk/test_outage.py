@@ -68,7 +68,7 @@ def until(end: float, before: Line, after: Line) -> Any:
     return line
 
 
-# --- nobody is reached --------------------------------------------------------------------------
+# --- unreachable host ---------------------------------------------------------------------------
 
 
 @virtual_time

@@ -54,7 +54,7 @@ async def holds(condition: Callable[[], object]) -> None:
 async def test_control_without_a_settle_delay_a_kill_buys_labels_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The control: a courier that is slower than the next start, and nobody waits for it.
+    # The control: a courier that is slower than the next start, and no settle delay.
     released = threading.Event()
     sleep = anyio.sleep
 

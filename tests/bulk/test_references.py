@@ -38,7 +38,7 @@ from tests.helpers.scripted_transport import (
 )
 from tests.sandbox.samples import india_order
 
-# An outcome that nobody knows, after one attempt: what comes later in the input meets it in doubt.
+# An unknown outcome after one attempt: later orders of the input find it in doubt.
 ONCE = RetryPolicy(attempts=1, reconcile=False)
 
 
@@ -483,7 +483,7 @@ async def test_look_up_that_cannot_be_made_leaves_the_order_in_doubt(tmp_path: P
 
 @virtual_time
 async def test_no_order_is_bought_twice(tmp_path: Path) -> None:
-    """No placed order and no order in doubt is told to take another reference number."""
+    """The advice for a placed order, or one in doubt, is never another reference number."""
     journal = tmp_path / "run.db"
     sandbox = Sandbox(courier_seconds=20)
     await ended_in_the_middle(sandbox, journal)

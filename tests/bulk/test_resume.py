@@ -583,7 +583,7 @@ async def test_gateway_page_rejects_no_order(page: str, journal: Path) -> None:
     given = orders(*range(60))
     async with door.client() as clickpost:
         outcomes, report = await run(clickpost, given, journal, max_concurrency=40)
-        # Three in a row are enough to know that something else answers.
+        # Three in a row show that another server responds.
         assert report.halted is not None
         assert (report.rejected, report.placed) == (0, 0)
         assert {type(one) for one in outcomes.values()} <= {Pending, Unknown}

@@ -179,11 +179,11 @@ KINDS: dict[str, tuple[list[Line], type[OrderOutcome], type[Exception] | None, i
     "322 for ever": ([api_response(322, "busy")], Unknown, BusyCourierError, 3),
     "354": ([api_response(354, "odd")], Unknown, CourierError, 1),
     "999": ([api_response(999, "new")], Unknown, Exception, 1),
-    "no answer": ([httpx.ReadError("")], Unknown, NoReplyError, 3),
+    "no response": ([httpx.ReadError("")], Unknown, NoReplyError, 3),
     "no connection": ([httpx.ConnectError("")], Pending, NotSentError, 3),
     "429 for ever": ([httpx.Response(429)], Pending, NotSentError, 3),
     "a redirect": ([httpx.Response(302)], Pending, NotSentError, 1),
-    "an answer for another order": ([placed("W-9", "R-9")], Unknown, UnreadableReplyError, 3),
+    "a response for another order": ([placed("W-9", "R-9")], Unknown, UnreadableReplyError, 3),
     "200 without a waybill": (
         [api_response(200, "SUCCESS", result={})],
         Unknown,

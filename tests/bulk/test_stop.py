@@ -368,7 +368,7 @@ async def test_slot_held_at_a_stop_is_released() -> None:
 
 
 class Elsewhere:
-    """Creates orders in other processes, of which nothing is known until they answer."""
+    """Creates orders in other processes, which report nothing before their end."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -409,7 +409,7 @@ async def test_orders_that_other_processes_create_have_the_grace_period(
 
 @virtual_time
 async def test_run_that_is_cancelled_from_outside_is_cancelled() -> None:
-    """Its own ends are not mistaken for those of whoever runs it."""
+    """Its own ends are not mistaken for those of its caller."""
 
     async def work(clickpost: ClickPost) -> None:
         async with create(clickpost, orders(*range(5))) as run:

@@ -293,12 +293,12 @@ def interrupted(server: Served, tmp_path: Path, *, times: int) -> int:
     return running.returncode
 
 
-# --- nobody responds ----------------------------------------------------------------------------
+# --- no server responds -------------------------------------------------------------------------
 
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """Hold a port that nobody listens at."""
+    """Hold a port without a listener."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]
@@ -657,7 +657,7 @@ def test_columns_of_unknown_origin_are_named_and_a_map_is_proposed(tmp_path: Pat
 
     assert done.returncode == 2
     assert "Ship To PIN: unknown column; did you mean drop_pincode?" in done.stderr
-    # Of whom they are is not said, so no side is guessed.
+    # The columns do not name the party, so none is guessed.
     assert done.stderr.count("did you mean") == 1
     assert f"write a starter map: clickpost bulk map {file}" in done.stderr
 

@@ -468,10 +468,10 @@ async def test_ledger_is_marked_before_each_send_of_an_order_only() -> None:
         announced.append((reference, attempt, len(play.requests)))
 
     async with playing(play) as clickpost:
-        keeping = clickpost.with_options(before_create=note)
-        order = await keeping.orders.create(india_order("R-1"))
-        await keeping.orders.fetch_india("W-1", courier_partner=4)
-        await keeping.couriers.pincode("110001")
+        recording = clickpost.with_options(before_create=note)
+        order = await recording.orders.create(india_order("R-1"))
+        await recording.orders.fetch_india("W-1", courier_partner=4)
+        await recording.couriers.pincode("110001")
 
     assert announced == [("R-1", 1, 0), ("R-1", 2, 1), ("R-1", 3, 2), ("R-1", 4, 3)]
     assert (order.response.attempts, len(play.look_ups)) == (4, 1)

@@ -422,7 +422,7 @@ async def test_scattered_foreign_responses_halt_nothing() -> None:
 
 
 async def closed_during(line: Line, **settings: Any) -> tuple[object, float, Listener]:
-    """Close a client one second after a create was sent, and tell how that ended, and when."""
+    """Close a client one second after a create was sent, and return how that ended, and when."""
     listener = Listener()
     clickpost = playing([line], observers=[listener], **settings)
     call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))

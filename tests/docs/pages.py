@@ -39,7 +39,7 @@ class Block:
 
     @property
     def code(self) -> CodeType:
-        """Compile it, so that a mistake is told with the page's own lines."""
+        """Compile it, so that an error shows the page's own lines."""
         padded = "\n" * self.line + self.text
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         return compile(padded, "a page", "exec", flags=flags, dont_inherit=True)

@@ -88,10 +88,10 @@ async def test_responses_that_match_no_parcel_are_refused(rows: Any) -> None:
 @pytest.mark.parametrize(
     "result",
     [
-        "nobody",
+        "no list",
         {"preference_array": []},
         [1],
-        [{"preference_array": "nobody"}],
+        [{"preference_array": "no list"}],
         [{"preference_array": [4]}],
     ],
 )

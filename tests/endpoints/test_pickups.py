@@ -35,7 +35,7 @@ def client(courier: Courier) -> ClickPost:
 
 
 def meta(status: int) -> httpx.Response:
-    return httpx.Response(200, json={"meta": {"status": status, "message": "told"}})
+    return httpx.Response(200, json={"meta": {"status": status, "message": "text"}})
 
 
 @pytest.mark.parametrize(

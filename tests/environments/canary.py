@@ -354,7 +354,7 @@ def _closed_port() -> int:
 
 
 async def leak(control: str) -> None:
-    """Call as somebody does who signs requests in the open."""
+    """Call with the key in the query, without protection."""
     url = f"{os.environ['CLICKPOST_BASE_URL']}/v3/create-order/"
     params = {"username": "sandbox", "key": _Key()()}
     if "httpx" in control:

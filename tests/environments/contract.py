@@ -135,7 +135,7 @@ def cancels_calls_in_flight(run: Run, folder: Path) -> None:
 
 
 def speaks_tls(run: Run, folder: Path) -> None:
-    authority, stranger = trustme.CA(), trustme.CA()
+    authority, other = trustme.CA(), trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
 
@@ -153,7 +153,7 @@ def speaks_tls(run: Run, folder: Path) -> None:
                 for _ in range(3):
                     order = await clickpost.orders.create(india_order("R-1", additional={}))
                     assert order.waybill == "W-1"
-            patch.setattr(tls, "verifying_context", lambda: trusting(stranger))
+            patch.setattr(tls, "verifying_context", lambda: trusting(other))
             async with client(url, retry=RetryPolicy.never()) as clickpost:
                 with pytest.raises(NotSentError, match="certificate"):
                     await clickpost.orders.create(india_order("R-1"))

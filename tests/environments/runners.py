@@ -33,7 +33,7 @@ def on_asyncio(
     try:
         with asyncio.Runner(loop_factory=loop_factory, debug=debug) as runner:
             done = runner.run(_coroutine(main))
-        gc.collect()  # a task whose exception was never retrieved is told of when it is deleted
+        gc.collect()  # a task whose exception was never retrieved is reported when it is deleted
     finally:
         logger.removeHandler(recorder)
     if recorder.messages:

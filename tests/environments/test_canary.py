@@ -29,7 +29,7 @@ LIBRARIES = {
     "ddtrace": "ddtrace",
     "vcrpy": "vcr",
 }
-# Not in the `tests` extra, for what they bring along: tried where somebody has installed them.
+# Not in the `tests` extra, for what they bring along: tried where they are installed.
 HEAVY = ("logfire", "ddtrace")
 QUIET = {
     "DD_TRACE_AGENT_URL": "http://127.0.0.1:9",

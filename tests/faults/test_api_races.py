@@ -109,7 +109,7 @@ async def test_a14_order_that_is_never_resent_is_bought_once_by_any_courier(
 
 
 # --- A15: a server that forgets -----------------------------------------------------------------
-# By how long ago an order was sent is for a journal to tell; within a call it takes a policy.
+# How long ago an order was sent is in a journal; within a call a policy is needed.
 
 
 def forgetful(sandbox: Sandbox) -> Line:

@@ -282,7 +282,7 @@ async def compare(rng: random.Random) -> str:
 
 
 def plainer(data: bytes) -> Iterator[bytes]:
-    """Take out of a response, step by step, what h11 refuses and nobody reads.
+    """Take out of a response, step by step, what h11 refuses and no client reads.
 
     That is control characters in a reason; another name than HTTP and blank lines before a status
     line that is not the first; and many zeros before a length.

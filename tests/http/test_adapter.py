@@ -124,7 +124,7 @@ def test_deflated_response_is_refused() -> None:
 
 
 class Own(httpx.ConnectTimeout):
-    """What somebody makes of httpx's."""
+    """A user's subclass of httpx's."""
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ async def test_connection_reset_after_the_request_names_host_and_reason(wire: st
     assert "connection reset by peer" in error.message
 
 
-# --- what is said to do -----------------------------------------------------------------------
+# --- advice -------------------------------------------------------------------------------------
 
 
 @pytest.mark.asyncio

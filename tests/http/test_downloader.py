@@ -62,7 +62,7 @@ def names_in(directory: Path) -> list[str]:
 
 
 class Server:
-    """A server on this machine that says what it is told to, and remembers what it was asked."""
+    """A server on this machine that sends a scripted response, and records the requests."""
 
     def __init__(self, responses: Mapping[str, Response]) -> None:
         self.responses = responses
@@ -95,7 +95,7 @@ async def served(
 
 
 class Network(httpcore.AsyncNetworkBackend):
-    """Stands for the internet: whatever address is called, a server on this machine answers."""
+    """Stands for the internet: whatever address is called, a server on this machine responds."""
 
     def __init__(self, port: int = 0) -> None:
         self.port = port
@@ -111,13 +111,13 @@ class Network(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         self.called.append(f"{host} {port}")
         if not self.port:
-            message = "nobody answers"
+            message = "no server"
             raise httpcore.ConnectError(message)
         return await TrackingBackend().connect_tcp("127.0.0.1", self.port, timeout)
 
 
 class Names:
-    """Stands for the name service: each look-up of a name takes its next answer."""
+    """Stands for the name service: each look-up of a name takes its next addresses."""
 
     def __init__(self, **responses: Sequence[Sequence[str]]) -> None:
         self.responses = {name.replace("_", "."): list(rows) for name, rows in responses.items()}
@@ -225,8 +225,8 @@ async def test_file_is_taken_by_what_it_is(
 
 @pytest.mark.asyncio
 async def test_file_name_in_a_response_is_ignored(tmp_path: Path) -> None:
-    wish = 'attachment; filename="../../wished.pdf"'
-    async with served(http(PDF, content_disposition=wish)) as server:
+    proposed = 'attachment; filename="../../proposed.pdf"'
+    async with served(http(PDF, content_disposition=proposed)) as server:
         await fetched(server, tmp_path / "label.pdf")
     assert names_in(tmp_path) == ["label.pdf"]
 
@@ -549,7 +549,7 @@ async def test_redirect_to_nowhere_is_unreadable(tmp_path: Path) -> None:
 # --- how much, and how long -----------------------------------------------------------------------
 
 
-# Without a length the end of the answer is the end of the connection.
+# Without a length the end of the response is the end of the connection.
 @pytest.mark.parametrize("length", [str(len(PDF)), ""])
 @pytest.mark.asyncio
 async def test_file_may_be_as_large_as_the_bound_and_no_larger(tmp_path: Path, length: str) -> None:

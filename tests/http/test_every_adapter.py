@@ -233,7 +233,7 @@ async def test_fault_on_the_wire_reports_the_outcome_and_leaks_no_connection(
     assert verdict(error) == expected
     assert (error.endpoint, error.reference_number) == ("orders.create_india", "R-1")
     assert error.attempts == 1
-    # An answer that was read to its end leaves its connection idle.
+    # A response that was read to its end leaves its connection idle.
     assert (stats.in_flight, stats.queued, stats.connections in (0, 1)) == (0, 0, True)
     assert (after.in_flight, after.connections) == (0, 1 if wire in OURS else 0)
 
@@ -372,7 +372,7 @@ async def test_connection_that_breaks_at_its_second_call_leaves_that_one_unknown
         await clickpost.get(QUESTION)
         with pytest.raises(NoReplyError):
             await clickpost.get(QUESTION)
-        # Not even a GET is sent again where nobody above knows of it.
+        # Not even a GET is sent again without the layers above.
         assert (server.connections, len(server.heads)) == (1, 2)
         await clickpost.orders.create(india_order("R-1"))
         with pytest.raises(NoReplyError):
@@ -497,7 +497,7 @@ async def test_call_cancelled_at_any_step_leaves_a_working_client(turns: int, wi
         await asyncio.gather(call, return_exceptions=True)
         await is_well(clickpost, server)
         assert clickpost.stats().in_flight == 0
-        if wire != "httpx":  # its pool may keep one that nobody uses (encode/httpcore #1093)
+        if wire != "httpx":  # its pool may keep one that is unused (encode/httpcore #1093)
             await until(lambda: server.open <= 1)
 
 

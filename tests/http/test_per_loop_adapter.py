@@ -41,7 +41,7 @@ def test_each_loop_has_its_own_object_and_code_outside_has_none() -> None:
     assert connections.connections == 0
     assert asyncio.run(main()) == (0, 1, 1)
     assert connections.connections == 0
-    # Closed is closed for the loop it was closed on; whoever owns the transport says no to others.
+    # It is closed on its own loop; on others the transport itself rejects calls.
     assert asyncio.run(main()) == (0, 1, 1)
 
 

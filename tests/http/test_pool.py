@@ -184,7 +184,7 @@ async def test_call_that_is_cancelled_at_any_point_leaves_no_connection(
         call.cancel()
         done = await asyncio.gather(call, return_exceptions=True)
         idle = pool.connections
-        # In use by nobody: either it was read to its end, or it is closed.
+        # Not in use: either it was read to its end, or it is closed.
         assert (idle, pool._busy) == (1 if done == [PLACED] else 0, set())
         assert await ask(pool, server) == PLACED
         await pool.aclose()

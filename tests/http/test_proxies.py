@@ -180,7 +180,7 @@ async def test_response_lost_inside_a_tunnel_leaves_the_order_in_doubt(
     [
         ("407", Outcome.NOT_SENT, False),
         ("wrong password", Outcome.NOT_SENT, False),
-        # Proxy or server: who has said so cannot be told.
+        # Proxy or server: which of them responded is not known.
         ("502", Outcome.UNKNOWN, True),
         ("503", Outcome.UNKNOWN, True),
         ("hangs", Outcome.UNKNOWN, True),

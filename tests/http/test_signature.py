@@ -93,7 +93,7 @@ def test_text_like_the_placeholder_is_unchanged(asked: str, value: str) -> None:
 
     ring, key = Authenticator(resolve_credentials("acme", CANARY)), Secret(CANARY)
     for auth in SIGNED_AUTH:
-        request = encode(posting(auth), {"q": asked}, {"said": value})
+        request = encode(posting(auth), {"q": asked}, {"text": value})
         target, body, signature = ring.sign(request.target, request.body, auth, key)
         assert body is not None
         assert signature is not None
@@ -101,7 +101,7 @@ def test_text_like_the_placeholder_is_unchanged(asked: str, value: str) -> None:
         assert signed is not None
         head, _, sent = signed.partition(b"\r\n\r\n")
         assert parse_qs(urlsplit(head.split(b" ")[1].decode()).query).get("q", [""])[0] == asked
-        assert json.loads(sent)["said"] == value
+        assert json.loads(sent)["text"] == value
         assert signed.count(CANARY.encode()) + signed.count(b"canary%2B4f2a%2F9c%3De1d8") == 1
 
 

@@ -80,7 +80,7 @@ async def handle(event: PushedEvent, request: HttpRequest) -> None:
 def handle_in_a_thread(event: PushedEvent, request: HttpRequest) -> Any:
     if event.subject == "W-FAILS" and "sync W-FAILS" not in Path(os.environ["NOTES"]).read_text():
         note("sync W-FAILS")
-        raise LookupError("told to fail")
+        raise LookupError("set to fail")
     note(f"sync {event.subject}")
 
 

@@ -19,7 +19,7 @@ APP = "tests.integrations.web_app:app"
 
 @define
 class Server:
-    """A running server, and all that it has said so far."""
+    """A running server, and its output so far."""
 
     url: str
     process: "subprocess.Popen[bytes]"
@@ -69,7 +69,7 @@ def running(environ: Mapping[str, str], port: int, *module: str) -> Iterator[Ser
 
 
 def wait_for(server: Server) -> None:
-    """Return when it answers."""
+    """Return when it responds."""
     for _ in range(1200):
         try:
             response = httpx.get(f"{server.url}/health", trust_env=False)

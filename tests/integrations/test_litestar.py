@@ -110,7 +110,7 @@ async def test_push_is_handed_over_until_it_was_handled_once() -> None:
     async def handle(event: PushedEvent, request: Request[Any, Any, Any]) -> None:
         assert request.url.path == "/hook"
         if fails:
-            raise LookupError("told to fail")
+            raise LookupError("set to fail")
         handled.append(event.subject)
 
     hook = webhook("/hook", handle, token=["old-word", TOKEN])

@@ -68,17 +68,17 @@ _METHOD, _STATUS = "http.request.method", "http.response.status_code"
 
 @define
 class Collected:
-    """What was told, by an observer that tells it."""
+    """What an observer has exported."""
 
     exporter: InMemorySpanExporter = field(factory=InMemorySpanExporter)
     reader: InMemoryMetricReader = field(factory=InMemoryMetricReader)
     provider: TracerProvider = field(factory=TracerProvider)
     settings: dict[str, Any] = field(factory=dict)
-    tell: OpenTelemetry = field(init=False)
+    observer: OpenTelemetry = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.tell = OpenTelemetry(
+        self.observer = OpenTelemetry(
             tracer_provider=self.provider,
             meter_provider=MeterProvider([self.reader]),
             **self.settings,
@@ -127,14 +127,16 @@ class Collected:
 def failure(span: ReadableSpan) -> Any:
     error = (span.attributes or {}).get("error.type")
     assert span.status.status_code is (StatusCode.ERROR if error else StatusCode.UNSET)
-    # It would be somebody's words.
+    # The message may contain personal data.
     assert (span.status.description, span.events) == (None, ())
     return error
 
 
 async def collected_from(*lines: Line, play: Play | None = None, **settings: Any) -> Collected:
     collected = Collected()
-    async with playing(play or Play(lines), observers=[collected.tell], **settings) as clickpost:
+    async with playing(
+        play or Play(lines), observers=[collected.observer], **settings
+    ) as clickpost:
         with contextlib.suppress(ClickPostError):
             await clickpost.orders.create(india_order("R-1"))
     return collected
@@ -232,7 +234,7 @@ async def test_order_without_an_outcome_is_reported_unknown() -> None:
 @virtual_time
 async def test_call_that_is_cancelled_ends_its_spans() -> None:
     collected = Collected()
-    async with playing([never_responds], observers=[collected.tell]) as clickpost:
+    async with playing([never_responds], observers=[collected.observer]) as clickpost:
         call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
         await asyncio.sleep(1)
         assert collected.spans == []
@@ -253,7 +255,7 @@ async def test_call_that_is_cancelled_ends_its_spans() -> None:
 @virtual_time
 async def test_call_cancelled_during_a_pause_has_no_cancelled_attempt() -> None:
     collected = Collected()
-    async with playing([httpx.ReadError("")], observers=[collected.tell]) as clickpost:
+    async with playing([httpx.ReadError("")], observers=[collected.observer]) as clickpost:
         call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
         await asyncio.sleep(1)
         call.cancel()
@@ -271,7 +273,7 @@ async def test_call_without_an_attempt_has_a_span() -> None:
         await asyncio.sleep(1)
         return placed()
 
-    async with playing([slowly], observers=[collected.tell]) as clickpost:
+    async with playing([slowly], observers=[collected.observer]) as clickpost:
         with pytest.raises(ClickPostError):
             await clickpost.orders.create(india_order("R-0", drop_info__drop_pincode="12"))
         await asyncio.gather(*(clickpost.orders.create(india_order("R-1")) for _ in range(2)))
@@ -284,7 +286,7 @@ async def test_call_without_an_attempt_has_a_span() -> None:
 
 def test_span_of_a_call_that_was_not_sent_starts_when_it_was_made() -> None:
     collected = Collected()
-    collected.tell(CallFinished(outcome=Outcome.NOT_SENT, attempts=0, seconds=100.0, **MADE))
+    collected.observer(CallFinished(outcome=Outcome.NOT_SENT, attempts=0, seconds=100.0, **MADE))
     (span,) = collected.spans
     assert span.start_time
     assert span.end_time
@@ -293,9 +295,11 @@ def test_span_of_a_call_that_was_not_sent_starts_when_it_was_made() -> None:
 
 def test_wait_before_a_call_is_reported() -> None:
     collected = Collected()
-    collected.tell(AttemptStarted(attempt=1, **MADE))
-    collected.tell(AttemptSucceeded(attempt=1, status=200, http_status=200, seconds=100.0, **MADE))
-    collected.tell(CallFinished(outcome=None, attempts=1, seconds=100.0, **MADE))
+    collected.observer(AttemptStarted(attempt=1, **MADE))
+    collected.observer(
+        AttemptSucceeded(attempt=1, status=200, http_status=200, seconds=100.0, **MADE)
+    )
+    collected.observer(CallFinished(outcome=None, attempts=1, seconds=100.0, **MADE))
 
     waited = (collected.named(CREATE)[0].attributes or {})["clickpost.waited"]
     assert waited == pytest.approx(100, abs=10)
@@ -319,7 +323,7 @@ async def test_calls_made_together_are_each_under_the_span_of_their_own_task() -
         with tracer.start_as_current_span(f"checkout {number}"):
             await clickpost.orders.create(india_order(f"R-{number}"))
 
-    async with playing([respond], observers=[collected.tell], max_concurrency=7) as clickpost:
+    async with playing([respond], observers=[collected.observer], max_concurrency=7) as clickpost:
         await asyncio.gather(*(check_out(number) for number in range(50)))
 
     names = {span.context.span_id: span for span in collected.spans}
@@ -341,7 +345,7 @@ async def test_calls_made_together_are_each_under_the_span_of_their_own_task() -
 async def test_one_call_after_another_in_a_task_are_not_under_each_other() -> None:
     collected = Collected()
     play = Play([placed(), httpx.ReadError(""), placed()])
-    async with playing(play, observers=[collected.tell]) as clickpost:
+    async with playing(play, observers=[collected.observer]) as clickpost:
         for number in range(2):
             await clickpost.orders.create(india_order(f"R-{number}"))
     assert [span.parent for span in collected.named(CREATE)] == [None, None]
@@ -356,8 +360,8 @@ async def test_clients_may_share_an_observer_though_they_count_alike() -> None:
         return placed()
 
     async with (
-        playing([waits], observers=[collected.tell]) as one,
-        playing([httpx.ReadError("")], observers=[collected.tell]) as other,
+        playing([waits], observers=[collected.observer]) as one,
+        playing([httpx.ReadError("")], observers=[collected.observer]) as other,
     ):
         await asyncio.gather(
             one.orders.create(india_order("R-1")),
@@ -375,7 +379,7 @@ async def test_clients_may_share_an_observer_though_they_count_alike() -> None:
 @virtual_time
 async def test_call_within_a_call_is_under_it_though_another_client_makes_it() -> None:
     collected = Collected()
-    async with playing([api_response(200)], observers=[collected.tell]) as vault:
+    async with playing([api_response(200)], observers=[collected.observer]) as vault:
 
         async def key() -> str:
             await vault.health()
@@ -383,7 +387,7 @@ async def test_call_within_a_call_is_under_it_though_another_client_makes_it() -
 
         transport = httpx.MockTransport(Play([api_response(307)]))
         async with ClickPost(
-            "acme", key, transport=transport, observers=[collected.tell]
+            "acme", key, transport=transport, observers=[collected.observer]
         ) as clickpost:
             with pytest.raises(ClickPostError):
                 await clickpost.orders.create(india_order("R-1"))
@@ -399,7 +403,9 @@ async def test_call_within_a_call_is_under_it_though_another_client_makes_it() -
 @virtual_time
 async def test_client_may_have_two_observers() -> None:
     one, other = Collected(), Collected()
-    async with playing([httpx.ReadError(""), placed()], observers=[one.tell, other.tell]) as client:
+    async with playing(
+        [httpx.ReadError(""), placed()], observers=[one.observer, other.observer]
+    ) as client:
         await client.orders.create(india_order("R-1"))
     assert len(one.tree) == 5
     assert one.tree == other.tree
@@ -457,7 +463,7 @@ def test_errors_of_custom_endpoints_state_the_outcome(
 
     @virtual_time
     async def main() -> None:
-        async with playing([api_response(200)], observers=[collected.tell]) as clickpost:
+        async with playing([api_response(200)], observers=[collected.observer]) as clickpost:
             if isinstance(endpoint, Get):
                 await clickpost.get(endpoint, {"a": 1})
             else:
@@ -473,7 +479,7 @@ def test_errors_of_custom_endpoints_state_the_outcome(
 @virtual_time
 async def test_health_check_is_a_span() -> None:
     collected = Collected()
-    async with playing([api_response(200)], observers=[collected.tell]) as clickpost:
+    async with playing([api_response(200)], observers=[collected.observer]) as clickpost:
         await clickpost.health()
     assert [span.name for span in collected.spans] == ["health", "GET /v2/pincode_details/"]
 
@@ -492,7 +498,7 @@ def test_server_is_the_one_that_is_called(base: str, address: str, port: int) ->
 
     @virtual_time
     async def main() -> None:
-        async with playing([placed()], observers=[collected.tell], hosts=hosts) as clickpost:
+        async with playing([placed()], observers=[collected.observer], hosts=hosts) as clickpost:
             await clickpost.orders.create(india_order("R-1"))
 
     main()
@@ -547,7 +553,7 @@ async def test_response_that_names_another_order_is_counted() -> None:
 @virtual_time
 async def test_how_many_series_there_are_does_not_grow_with_the_orders() -> None:
     collected = Collected()
-    async with playing([placed()], observers=[collected.tell]) as clickpost:
+    async with playing([placed()], observers=[collected.observer]) as clickpost:
         await asyncio.gather(
             *(clickpost.orders.create(india_order(f"R-{number}")) for number in range(30))
         )
@@ -587,7 +593,7 @@ async def test_names_units_and_buckets_are_those_of_the_conventions() -> None:
     assert names == {*conventional, "clickpost.status_code"}
 
 
-# --- what is never told -------------------------------------------------------------------------
+# --- what is never exported ---------------------------------------------------------------------
 
 PERSONAL = ("Meera", "Reader", "Banyan", "9000000012", "9000000011", "Lotus", "desk@")
 
@@ -615,7 +621,7 @@ def test_neither_the_key_nor_a_person_is_in_what_is_exported(fails: bool) -> Non
             CANARY,
             base_url="https://acme.example/api",
             transport=httpx.MockTransport(echoes),
-            observers=[collected.tell],
+            observers=[collected.observer],
         ) as clickpost:
             with contextlib.suppress(ClickPostError):
                 await clickpost.orders.create(india_order("R-1"))
@@ -634,7 +640,7 @@ def test_neither_the_key_nor_a_person_is_in_what_is_exported(fails: bool) -> Non
 
 def test_scanner_finds_what_is_planted() -> None:
     collected = Collected()
-    collected.tell(
+    collected.observer(
         CallFinished(outcome=None, attempts=0, seconds=0, call=1, endpoint=f"GET /{CANARY}")
     )
     assert [leaks(text) for text in collected.texts()] == [True, True]
@@ -643,7 +649,7 @@ def test_scanner_finds_what_is_planted() -> None:
 @virtual_time
 async def test_reference_number_no_exporter_can_write_is_made_one_it_can() -> None:
     collected = Collected()
-    async with playing([placed()], observers=[collected.tell]) as clickpost:
+    async with playing([placed()], observers=[collected.observer]) as clickpost:
         for reference in ("R-\ud800", "R" * 5000):
             with pytest.raises(ClickPostError):
                 await clickpost.orders.create(india_order(reference))
@@ -715,17 +721,17 @@ async def test_without_an_sdk_nothing_is_collected_and_nothing_breaks() -> None:
 def test_calls_that_never_end_are_given_up_before_they_become_many() -> None:
     collected = Collected()
     for number in range(1000):
-        collected.tell(AttemptStarted(attempt=1, **{**MADE, "call": number}))
+        collected.observer(AttemptStarted(attempt=1, **{**MADE, "call": number}))
 
     # So many are kept, and the others have ended: each a call with an attempt.
     assert len(collected.spans) == 2 * (1000 - 100)
     assert {failure(span) for span in collected.spans} == {"_OTHER"}
     for number in range(1000):
-        collected.tell(
+        collected.observer(
             CallFinished(outcome=None, attempts=1, seconds=0, **{**MADE, "call": number})
         )
     assert len(collected.named(CREATING)) == 1000
-    # What was given up is forgotten: its end is all that is heard of it.
+    # A call that was dropped is forgotten: only its end is exported.
     assert len(collected.named(CREATE)) == 1000 + 900
 
 
@@ -739,7 +745,7 @@ def test_calls_that_never_end_are_given_up_before_they_become_many() -> None:
 )
 def test_event_of_an_unknown_call_opens_no_span(event: Event) -> None:
     collected = Collected()
-    collected.tell(event)
+    collected.observer(event)
     assert collected.spans == []
 
 

@@ -53,7 +53,7 @@ def calling(server: Server) -> httpx.AsyncClient:
 
 
 async def gone(sandbox: Sandbox) -> None:
-    """Return when nobody is connected to the sandbox any more."""
+    """Return when no connection to the sandbox is left."""
     async with asyncio.timeout(60):
         while sandbox.traffic.open_connections:  # noqa: ASYNC110 - it lives on a thread
             await asyncio.sleep(0.01)
@@ -107,7 +107,7 @@ async def test_order_in_flight_gets_a_response_when_the_server_stops(
         await gone(sandbox)
 
 
-# --- answers --------------------------------------------------------------------------------------
+# --- responses ------------------------------------------------------------------------------------
 
 WRONG = {"shipment_details__order_type": "CASH", "pickup_info__pickup_pincode": "1"}
 
@@ -120,7 +120,7 @@ SCENARIOS: dict[str, tuple[dict[str, Any], str | None, int, str | None]] = {
     "R-CLICKPOST-DOWN": ({}, None, 504, "7"),
     "R-LOST": ({}, "drop_after", 504, "7"),
     "R-HTML": ({}, "html", 504, "7"),
-    # The last: it holds whoever comes after it.
+    # The last one: the others wait for it.
     "R-TOO-MANY": ({}, "too_many", 503, "1"),
 }
 
@@ -269,7 +269,7 @@ async def test_event_whose_handler_fails_is_pushed_and_handled_again(
     found = Counter(handled(notes))
     assert found.keys() == set(EVENTS)
     assert found.total() == len(EVENTS) + 3
-    assert "told to fail" in output_text
+    assert "set to fail" in output_text
     assert not shows_key(output_text)
 
 

@@ -159,7 +159,7 @@ async def test_client_may_be_made_by_a_context_manager() -> None:
 @pytest.mark.asyncio
 async def test_mounted_application_has_the_client_of_the_one_it_is_mounted_in(child: Any) -> None:
     # A mounted application's own lifespan is not run.
-    inner = child(lambda: pytest.fail("nobody opens a client here"))
+    inner = child(lambda: pytest.fail("no client may be opened here"))
     outer = Starlette(
         lifespan=lifespan(lambda: playing([placed("W-7")])), routes=[Mount("/shop", inner)]
     )
@@ -173,7 +173,7 @@ async def test_mounted_application_has_the_client_of_the_one_it_is_mounted_in(ch
 @frameworks
 @pytest.mark.asyncio
 async def test_application_without_the_lifespan_is_an_error_with_advice(make: Any) -> None:
-    app = make(lambda: pytest.fail("nobody starts it"))
+    app = make(lambda: pytest.fail("it must not be started"))
     unstarted = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=unstarted, base_url="http://shop.test") as http:
         with pytest.raises(RuntimeError, match=r"make it with lifespan=lifespan\("):
@@ -205,7 +205,7 @@ async def test_websocket_has_the_client_too() -> None:
 
 @pytest.mark.asyncio
 async def test_test_puts_another_client_in_its_place() -> None:
-    app = fastapi(lambda: pytest.fail("nobody opens a client here"))
+    app = fastapi(lambda: pytest.fail("no client may be opened here"))
 
     async def played() -> ClickPost:
         return playing([placed("W-5")])
@@ -249,7 +249,7 @@ def test_every_event_loop_that_serves_an_application_has_a_client_of_its_own() -
     sandbox.close()
 
 
-# --- answers ------------------------------------------------------------------------------------
+# --- responses ----------------------------------------------------------------------------------
 
 
 @frameworks
@@ -260,7 +260,7 @@ async def test_error_response_states_the_outcome(make: Any) -> None:
         api_response(319, words),
         api_response(353, words),
         api_response(322, words),
-        # The last: it holds whoever comes after it.
+        # The last one: the others wait for it.
         httpx.Response(429, headers={"Retry-After": "12"}),
     ]
     async with running(make(lambda: playing(play, retry=ONCE))) as http:
@@ -326,7 +326,7 @@ async def test_health_shows_load_without_a_request(make: Any) -> None:
         (api_response(200), 200),
         (api_response(404, "no such pincode"), 200),
         (api_response(301, "a wrong key"), 503),
-        (httpx.ConnectError("nobody is there"), 503),
+        (httpx.ConnectError("refused"), 503),
     ],
 )
 @pytest.mark.asyncio
@@ -358,7 +358,7 @@ class Hooked:
     async def handle(self, event: PushedEvent, request: Request) -> None:
         assert isinstance(await get_clickpost(request), ClickPost)
         if self.fails:
-            raise LookupError("told to fail")
+            raise LookupError("set to fail")
         self.events.append((event.subject, event.clickpost_status_code))
 
 

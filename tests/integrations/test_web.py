@@ -64,8 +64,8 @@ MAPPED: dict[str, tuple[ClickPostError, int, str | None]] = {
     "no reply to a question": (unknown(NoReplyError, 0.0), 504, "1"),
     "nonsense": (unknown(UnreadableReplyError, 1.5), 504, "2"),
     "a busy courier": (BusyCourierError(WORDS, status=322), 504, None),
-    "a sick server": (ServerError(WORDS, status=500), 504, None),
-    "a code that nobody knows": (unknown(RefusedError), 504, None),
+    "a failing server": (ServerError(WORDS, status=500), 504, None),
+    "an undocumented code": (unknown(RefusedError), 504, None),
 }
 
 
@@ -145,7 +145,7 @@ class Body:
 
 
 class Shop:
-    """Handles events, unless it is told to wait or to fail."""
+    """Handles events, or waits or fails as set."""
 
     def __init__(self) -> None:
         self.began: list[str] = []

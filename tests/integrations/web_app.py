@@ -59,7 +59,7 @@ async def handle(event: PushedEvent, request: Request) -> None:
     note = f"{event.subject} {None if code is None else int(code)}"
     await redis.rpush("handled", note)
     if await redis.lrem("to fail", 1, event.subject):
-        raise LookupError("told to fail")
+        raise LookupError("set to fail")
 
 
 def client() -> ClickPost:
@@ -82,6 +82,6 @@ async def place(order: dict[str, Any], clickpost: Shop) -> dict[str, Any]:
 
 @app.post("/careless")
 async def careless(order: dict[str, Any]) -> dict[str, Any]:
-    """Do what must not be done, so that somebody notices."""
+    """Leak a secret on purpose, for the control."""
     logging.getLogger("careless").info("placing %s with %s", order, os.environ["CLICKPOST_API_KEY"])
     return {"order": order}

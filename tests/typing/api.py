@@ -214,11 +214,11 @@ class Weather(ResponseModel):
 
 async def escape(clickpost: ClickPost) -> None:
     ask = Get("/v9/weather/", returns=Weather, idempotency=Idempotency.SAFE)
-    tell = Post("/v9/weather/", returns=Weather, idempotency=Idempotency.UNSAFE)
+    report = Post("/v9/weather/", returns=Weather, idempotency=Idempotency.UNSAFE)
     assert_type(await clickpost.get(ask, {"city": "Pune"}), Weather)
-    assert_type(await clickpost.post(tell, {"city": "Pune"}), Weather)
+    assert_type(await clickpost.post(report, {"city": "Pune"}), Weather)
 
-    await clickpost.get(tell)  # type: ignore[arg-type]
+    await clickpost.get(report)  # type: ignore[arg-type]
     Get("/v9/weather/", returns=Weather)  # type: ignore[call-arg]
     Get("/v9/weather/", returns=dict, idempotency=Idempotency.SAFE)  # type: ignore[type-var]
 
