@@ -16,7 +16,7 @@ from playwright.async_api import Page
 
 from clickpost_async import ClickPost, Rate, RetryPolicy, bulk
 from clickpost_async.sandbox import Sandbox
-from tests.sandbox.browser import looking_at
+from tests.sandbox.browser import chromium, looking_at
 from tests.sandbox.samples import india_order
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,7 +42,7 @@ def order(number: int) -> dict[str, Any]:
 async def take(folder: Path) -> None:
     """Play a bulk run, and take pictures of it."""
     sandbox = Sandbox(scan_every=6 * 3600)
-    async with sandbox, looking_at(sandbox.page) as page:
+    async with sandbox, chromium() as browser, looking_at(browser, sandbox.page) as page:
         await picture(page, folder / "empty.png")
         await in_the_middle_of_a_bulk(sandbox, page, folder / "sandbox.png")
         waybill = next(line.waybill for line in sandbox.order_list(99) if line.code == 5)

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
 from clickpost_async.sandbox import Sandbox
@@ -34,11 +35,20 @@ async def chromium() -> AsyncGenerator[Browser, None]:
             await browser.close()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncGenerator[Browser, None]:
+    """Return a browser that all tests of a module share; its start takes a second."""
+    async with chromium() as started:
+        yield started
+
+
 @asynccontextmanager
-async def looking_at(address: str, *, refused: int = 0) -> AsyncGenerator[Page, None]:
-    """Open a page, and fail at the end if it complained; of calls refused a browser tells."""
-    async with chromium() as browser:
-        page = await browser.new_page(viewport={"width": 1440, "height": 900})
+async def looking_at(
+    browser: Browser, address: str, *, refused: int = 0
+) -> AsyncGenerator[Page, None]:
+    """Open a page, and fail at the end if it complained; a browser reports calls refused."""
+    async with await browser.new_context(viewport={"width": 1440, "height": 900}) as context:
+        page = await context.new_page()
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda line: complaints.append(line.text))

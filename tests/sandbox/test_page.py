@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from clickpost_async import ClickPost, RetryPolicy, bulk
 from clickpost_async.sandbox import Fault, Faults, Sandbox
-from tests.sandbox.browser import looking_at, place
+from tests.sandbox.browser import browser, looking_at, place
 from tests.sandbox.samples import b2b_placed, india_order, raw_client
 from tests.sandbox.test_webhooks import Receiver, receiver
 
-__all__ = ["receiver"]  # a fixture
+__all__ = ["browser", "receiver"]  # fixtures
 
 QUICK = RetryPolicy(attempts=8, backoff=0.02, settle_delay=0.05)
 
@@ -26,9 +26,9 @@ def client(sandbox: Sandbox) -> ClickPost:
 # --- what it shows ------------------------------------------------------------------------------
 
 
-@pytest.mark.asyncio
-async def test_call_appears_on_the_open_page() -> None:
-    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_call_appears_on_the_open_page(browser: Browser) -> None:
+    async with Sandbox() as sandbox, looking_at(browser, sandbox.page) as page:
         await expect(page.locator("#requests li")).to_have_count(0)
         await place(sandbox, "PEN-1")
         row = page.locator("#requests li")
@@ -48,9 +48,9 @@ async def test_call_appears_on_the_open_page() -> None:
         await expect(page.locator("#total-labels")).to_have_text("1")
 
 
-@pytest.mark.asyncio
-async def test_order_that_may_be_retried_is_not_shown_as_refused() -> None:
-    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_order_that_may_be_retried_is_not_shown_as_refused(browser: Browser) -> None:
+    async with Sandbox() as sandbox, looking_at(browser, sandbox.page) as page:
         await place(sandbox, "PEN-COURIER-BUSY-1")
         await place(sandbox, "PEN-COURIER-REFUSES")
         states = page.locator("#orders li .state")
@@ -59,12 +59,12 @@ async def test_order_that_may_be_retried_is_not_shown_as_refused() -> None:
         await expect(page.locator("#orders li .state", has_text="OrderPlaced")).to_have_count(1)
 
 
-@pytest.mark.asyncio
-async def test_order_page_shows_past_and_future_scans() -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_order_page_shows_past_and_future_scans(browser: Browser) -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, "PEN-1")
         waybill = sandbox.ledger()["PEN-1"][0]
-        async with looking_at(sandbox.page) as page:
+        async with looking_at(browser, sandbox.page) as page:
             await page.click("#orders a")
             stations = page.locator("#detail .journey li:not(.ahead) b")
             await expect(stations).to_have_text(["OrderPlaced"])
@@ -80,10 +80,10 @@ async def test_order_page_shows_past_and_future_scans() -> None:
     assert [scan.code for scan in sandbox.scans(waybill)] == [9, 6, 5, 4, 1]
 
 
-@pytest.mark.asyncio
-async def test_label_bought_twice_raises_an_alarm() -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_label_bought_twice_raises_an_alarm(browser: Browser) -> None:
     racy = Sandbox(racy=True, courier_seconds=0.2)
-    async with racy as sandbox, looking_at(sandbox.page) as page:
+    async with racy as sandbox, looking_at(browser, sandbox.page) as page:
         await expect(page.locator(".tile.alarm")).to_have_count(0)
         await asyncio.gather(*(place(sandbox, "RACE") for _ in range(2)))
         await expect(page.locator(".tile.alarm b")).to_have_text("1")
@@ -91,11 +91,11 @@ async def test_label_bought_twice_raises_an_alarm() -> None:
         await expect(page.locator("#ledger .bad")).to_contain_text("bought a 2nd time")
 
 
-@pytest.mark.asyncio
-async def test_search_leaves_matching_rows() -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_search_leaves_matching_rows(browser: Browser) -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, *(f"PEN-{number}" for number in range(120)), "INK-7")
-        async with looking_at(sandbox.page) as page:
+        async with looking_at(browser, sandbox.page) as page:
             await expect(page.locator("#orders li")).to_have_count(100)
             await page.keyboard.press("/")
             await page.keyboard.type("pen-5")
@@ -105,9 +105,9 @@ async def test_search_leaves_matching_rows() -> None:
             await expect(page.locator("#orders li")).to_have_count(0)
 
 
-@pytest.mark.asyncio
-async def test_page_is_dark_by_system_setting_and_by_choice() -> None:
-    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_page_is_dark_by_system_setting_and_by_choice(browser: Browser) -> None:
+    async with Sandbox() as sandbox, looking_at(browser, sandbox.page) as page:
 
         async def ground() -> str:
             script = "getComputedStyle(document.body).backgroundColor"
@@ -125,11 +125,11 @@ async def test_page_is_dark_by_system_setting_and_by_choice() -> None:
         assert chosen == await ground() == light
 
 
-@pytest.mark.asyncio
-async def test_narrow_window_scrolls_to_the_opened_detail() -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_narrow_window_scrolls_to_the_opened_detail(browser: Browser) -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, *(f"PEN-{number}" for number in range(40)))
-        async with looking_at(sandbox.page) as page:
+        async with looking_at(browser, sandbox.page) as page:
             await page.set_viewport_size({"width": 390, "height": 800})
             await page.click("#orders a:has-text('PEN-30')")
             await expect(page.locator("#detail h2")).to_be_in_viewport()
@@ -138,9 +138,9 @@ async def test_narrow_window_scrolls_to_the_opened_detail() -> None:
     assert width == 390
 
 
-@pytest.mark.asyncio
-async def test_keyboard_focus_stays_when_the_page_updates() -> None:
-    async with Sandbox(scan_every=3600) as sandbox, looking_at(sandbox.page) as page:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_keyboard_focus_stays_when_the_page_updates(browser: Browser) -> None:
+    async with Sandbox(scan_every=3600) as sandbox, looking_at(browser, sandbox.page) as page:
         await place(sandbox, "PEN-1", "PEN-2")
         hour = page.locator("text=+6 h")
         await hour.focus()
@@ -155,9 +155,9 @@ async def test_keyboard_focus_stays_when_the_page_updates() -> None:
         await expect(row).to_be_focused()
 
 
-@pytest.mark.asyncio
-async def test_empty_page_shows_how_to_connect() -> None:
-    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_empty_page_shows_how_to_connect(browser: Browser) -> None:
+    async with Sandbox() as sandbox, looking_at(browser, sandbox.page) as page:
         connect = page.locator("[data-empty=requests]")
         constructor = f'base_url="{sandbox.base_url}"'
         for text in (sandbox.base_url, sandbox.username, sandbox.api_key, constructor):
@@ -168,9 +168,9 @@ async def test_empty_page_shows_how_to_connect() -> None:
         assert await page.evaluate("navigator.clipboard.readText()") == sandbox.api_key
 
 
-@pytest.mark.asyncio
-async def test_order_in_progress_is_not_shown_as_refused() -> None:
-    async with Sandbox(courier_seconds=1.5) as sandbox, looking_at(sandbox.page) as page:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_order_in_progress_is_not_shown_as_refused(browser: Browser) -> None:
+    async with Sandbox(courier_seconds=1.5) as sandbox, looking_at(browser, sandbox.page) as page:
         states: list[str] = []
         create = asyncio.create_task(place(sandbox, "PEN-1"))
         state = page.locator("#orders .state")
@@ -193,12 +193,12 @@ CUT = """() => [...document.querySelectorAll("header *, main *")]
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.asyncio
-async def test_nothing_is_cut_off(width: int) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_nothing_is_cut_off(browser: Browser, width: int) -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, *(f"LONG-REFERENCE-OF-A-SHOP-{number:08}" for number in range(20)))
         sandbox.advance_all()
-        async with looking_at(sandbox.page) as page:
+        async with looking_at(browser, sandbox.page) as page:
             await page.set_viewport_size({"width": width, "height": 800})
             await expect(page.locator("#orders li")).to_have_count(20)
             cut = await page.evaluate(CUT)
@@ -207,9 +207,11 @@ async def test_nothing_is_cut_off(width: int) -> None:
     assert (cut, page_width) == ([], width)
 
 
-@pytest.mark.asyncio
-async def test_tabs_are_operated_by_arrow_keys_and_named_for_screen_readers() -> None:
-    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_tabs_are_operated_by_arrow_keys_and_named_for_screen_readers(
+    browser: Browser,
+) -> None:
+    async with Sandbox() as sandbox, looking_at(browser, sandbox.page) as page:
         await page.get_by_role("tab", name="Orders").focus()
         await page.keyboard.press("ArrowRight")
         await expect(page.get_by_role("tab", name="Returns")).to_be_focused()
@@ -222,12 +224,12 @@ async def test_tabs_are_operated_by_arrow_keys_and_named_for_screen_readers() ->
         await expect(page.locator("#announce")).to_contain_text("orders.create_india PEN-1")
 
 
-@pytest.mark.asyncio
-async def test_delivered_b2b_order_has_its_proof_of_delivery_there() -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_delivered_b2b_order_has_its_proof_of_delivery_there(browser: Browser) -> None:
     async with Sandbox() as sandbox, raw_client(sandbox.base_url) as http:
         await b2b_placed(http, "B2B-1")
         sandbox.advance(sandbox.ledger()["B2B-1"][0], 9)
-        async with looking_at(sandbox.page) as page:
+        async with looking_at(browser, sandbox.page) as page:
             await page.click("#orders a")
             await expect(page.locator("#detail .facts")).to_contain_text("B2B")
             link = page.get_by_role("link", name="Proof of delivery")
@@ -240,8 +242,8 @@ async def test_delivered_b2b_order_has_its_proof_of_delivery_there() -> None:
 # --- what can be done from it -------------------------------------------------------------------
 
 
-@pytest.mark.asyncio
-async def test_fault_switched_on_on_the_page_makes_a_running_bulk_retry() -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_fault_switched_on_on_the_page_makes_a_running_bulk_retry(browser: Browser) -> None:
     switched_on = asyncio.Event()
 
     async def orders() -> AsyncIterator[dict[str, Any]]:
@@ -250,7 +252,11 @@ async def test_fault_switched_on_on_the_page_makes_a_running_bulk_retry() -> Non
                 await switched_on.wait()
             yield india_order(f"PEN-{number}")
 
-    async with Sandbox() as sandbox, looking_at(sandbox.page) as page, client(sandbox) as clickpost:
+    async with (
+        Sandbox() as sandbox,
+        looking_at(browser, sandbox.page) as page,
+        client(sandbox) as clickpost,
+    ):
         async with bulk.create(clickpost, orders()) as run:
             outcomes = aiter(run)
             calm = [await anext(outcomes) for _ in range(10)]
@@ -269,9 +275,9 @@ async def test_fault_switched_on_on_the_page_makes_a_running_bulk_retry() -> Non
     assert len(sandbox.ledger()) == 60
 
 
-@pytest.mark.asyncio
-async def test_every_fault_can_be_switched_on_and_off_on_the_page() -> None:
-    async with Sandbox() as sandbox, looking_at(sandbox.page) as page:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_every_fault_can_be_switched_on_and_off_on_the_page(browser: Browser) -> None:
+    async with Sandbox() as sandbox, looking_at(browser, sandbox.page) as page:
         for fault in Fault:
             await page.select_option(f"#{fault.value}", "1.0")
         await page.select_option("#latency", "0.2")
@@ -290,9 +296,9 @@ async def test_every_fault_can_be_switched_on_and_off_on_the_page() -> None:
     assert sandbox.faults == Faults()
 
 
-@pytest.mark.asyncio
-async def test_time_is_advanced_on_the_page() -> None:
-    async with Sandbox(scan_every=3600) as sandbox, looking_at(sandbox.page) as page:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_time_is_advanced_on_the_page(browser: Browser) -> None:
+    async with Sandbox(scan_every=3600) as sandbox, looking_at(browser, sandbox.page) as page:
         await place(sandbox, "PEN-1", "PEN-2")
         before = sandbox.now()
         await page.click("text=+6 h")
@@ -304,21 +310,21 @@ async def test_time_is_advanced_on_the_page() -> None:
     assert 6 * 3600 <= sandbox.now() - before < 7 * 3600
 
 
-@pytest.mark.asyncio
-async def test_clock_shows_the_date_in_india() -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_clock_shows_the_date_in_india(browser: Browser) -> None:
     noon = datetime(2026, 3, 5, 12, tzinfo=UTC).timestamp()
-    async with Sandbox(clock=lambda: noon) as sandbox, looking_at(sandbox.page) as page:
+    async with Sandbox(clock=lambda: noon) as sandbox, looking_at(browser, sandbox.page) as page:
         await expect(page.locator("#clock .now")).to_contain_text("05 Mar 17:3")
         await page.click("text=+1 day")
         await expect(page.locator("#clock .now")).to_contain_text("06 Mar 17:3")
 
 
-@pytest.mark.asyncio
-async def test_return_is_requested_and_approved_on_the_page() -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_return_is_requested_and_approved_on_the_page(browser: Browser) -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, "PEN-1")
         sandbox.advance(sandbox.ledger()["PEN-1"][0], 9)
-        async with looking_at(sandbox.page) as page:
+        async with looking_at(browser, sandbox.page) as page:
             await page.click("#orders a")
             await page.click("button:has-text('Request a return')")
             await page.click("#returns >> text=Approve")
@@ -327,9 +333,9 @@ async def test_return_is_requested_and_approved_on_the_page() -> None:
             await expect(page.locator("#detail .journey .ahead").first).to_have_text("OutForPickup")
 
 
-@pytest.mark.asyncio
-async def test_webhook_is_pushed_again_from_the_page(receiver: Receiver) -> None:
-    async with Sandbox() as sandbox, looking_at(sandbox.page, refused=1) as page:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_webhook_is_pushed_again_from_the_page(browser: Browser, receiver: Receiver) -> None:
+    async with Sandbox() as sandbox, looking_at(browser, sandbox.page, refused=1) as page:
         await page.fill("#hook-url", "http://example.com/")
         await page.click("#hooks button")
         await expect(page.locator("#toast")).to_contain_text("to this machine only")

@@ -7,19 +7,23 @@ import socket
 
 import httpx
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.sandbox.page.stream import ROWS, PageStream, ViewOptions, environment
 from clickpost_async.sandbox.store.repository import KEPT
-from tests.sandbox.browser import looking_at, place
+from tests.sandbox.browser import browser, looking_at, place
 from tests.sandbox.samples import raw_client
+
+__all__ = ["browser"]  # a fixture
 
 NAME, PHONE, STREET = "Meera Reader", "9000000012", "7 Banyan Road"
 
 
-@pytest.mark.asyncio
-async def test_personal_data_is_redacted_until_revealed_and_the_key_always() -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_personal_data_is_redacted_until_revealed_and_the_key_always(
+    browser: Browser,
+) -> None:
     async with Sandbox() as sandbox:
         await place(sandbox, "PEN-1", shipment_details__account_code=f"acc-{'x' * 3}")
         async with raw_client(sandbox.base_url) as http:
@@ -27,7 +31,7 @@ async def test_personal_data_is_redacted_until_revealed_and_the_key_always() -> 
             await http.post("/v2/tracking/awb-register/", json=body)
         # The page shows the key of every fresh sandbox, as it is in these pages, but no other.
         sent, sandbox.api_key = sandbox.api_key, "another-key-not-a-secret"
-        async with looking_at(sandbox.page) as page:
+        async with looking_at(browser, sandbox.page) as page:
             seen: list[str] = []
             for show in ("#orders a >> nth=1", "#requests a >> nth=1", "#requests a >> nth=0"):
                 await page.keyboard.press("Escape")
@@ -53,8 +57,8 @@ async def test_personal_data_is_redacted_until_revealed_and_the_key_always() -> 
 HOSTILE = "<script>window.hit=1</script><img src=x onerror=window.hit=2>\"'&{{7*7}}"
 
 
-@pytest.mark.asyncio
-async def test_order_names_are_shown_as_text() -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_order_names_are_shown_as_text(browser: Browser) -> None:
     async with Sandbox() as sandbox:
         await place(
             sandbox,
@@ -65,7 +69,7 @@ async def test_order_names_are_shown_as_text() -> None:
             shipment_details__awb_number=HOSTILE,
         )
         sandbox.advance(HOSTILE, 3)
-        async with looking_at(sandbox.page) as page:
+        async with looking_at(browser, sandbox.page) as page:
             await expect(page.locator("#orders li")).to_contain_text(HOSTILE)
             await page.click("#orders a")
             await page.click("#reveal")
@@ -79,13 +83,13 @@ async def test_order_names_are_shown_as_text() -> None:
             assert await page.locator("main script, main img").count() == 0
 
 
-@pytest.mark.asyncio
-async def test_only_the_latest_is_kept_and_shown() -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_only_the_latest_is_kept_and_shown(browser: Browser) -> None:
     async with Sandbox() as sandbox:
         async with raw_client(sandbox.base_url) as http:
             for number in range(KEPT + 40):
                 await http.get("/v1/fetch/shippinglabel/", params={"waybill": f"W-{number}"})
-        async with looking_at(sandbox.page) as page:
+        async with looking_at(browser, sandbox.page) as page:
             await expect(page.locator("#requests li")).to_have_count(100)
             await expect(page.locator("#requests li").first).to_contain_text(f"W-{KEPT + 39}")
             await expect(page.locator("#total-requests")).to_have_text(str(KEPT + 40))
