@@ -169,14 +169,14 @@ def slow(sandbox: Sandbox, median: float, p99: float) -> Door:
 async def test_a19_slowest_percent_of_30_s_creates_is_waited_for() -> None:
     door = slow(Sandbox(), median=1.5, p99=30)
     async with door.client(timeouts=Timeouts(total=60)) as clickpost:
-        outcomes, report = await run(clickpost, orders(500))
+        outcomes, report = await run(clickpost, orders(200))
         stats = clickpost.stats()
 
     keeps_faith(door, outcomes)
-    assert report.placed == 500
+    assert report.placed == 200
     # One in a thousand is given up after a minute, and found by looking.
-    assert (door.posts, stats.reconciliations) == (500, report.duplicates_avoided)
-    assert report.duplicates_avoided <= 5
+    assert (door.posts, stats.reconciliations) == (200, report.duplicates_avoided)
+    assert report.duplicates_avoided <= 2
 
 
 @pytest.mark.fault("A19", control=True)
@@ -186,15 +186,15 @@ async def test_a19_control_short_timeouts_without_retry_limits_cause_a_retry_sto
     hasty = RetryPolicy(settle_delay=0, reconcile=False)
     settings: dict[str, Any] = {"timeouts": Timeouts(total=1), "retry": hasty}
     async with door.client(**settings) as clickpost:
-        await run(unguarded(clickpost), orders(500))
+        await run(unguarded(clickpost), orders(200))
 
-    assert door.posts >= 1000
+    assert door.posts >= 400
 
 
 # --- A20: ten minutes of nothing but failures ---------------------------------------------------
 
 MINUTES = 600
-COUNT = 700
+COUNT = 300
 
 
 async def heals(sandbox: Sandbox) -> None:
@@ -236,7 +236,7 @@ async def test_a20_after_ten_minutes_of_failures_all_orders_are_placed_without_a
     assert now() >= MINUTES
     assert (report.rejected, report.halted, len(outcomes)) == (0, None, COUNT)
     assert report.placed + report.already_placed == COUNT
-    assert door.posts <= COUNT * 1.10
+    assert door.posts <= COUNT + 70
     # Those that were on their way when it opened, and one now and then; look-ups counted too.
     meanwhile = [one for one in door.sandbox.requests() if one.moment < MINUTES]
     assert len(meanwhile) <= 100
@@ -247,10 +247,10 @@ async def test_a20_after_ten_minutes_of_failures_all_orders_are_placed_without_a
 async def test_a20_control_without_a_guard_orders_are_given_up_after_twice_as_many_calls() -> None:
     door, _, report = await outage("nothing is booked", guarded=False)
 
-    assert report.unknown > 70
+    assert report.unknown > COUNT / 10
     assert door.posts >= COUNT * 1.5
     meanwhile = [one for one in door.sandbox.requests() if one.moment < MINUTES]
-    assert len(meanwhile) >= 1000
+    assert len(meanwhile) >= COUNT * 1.4
 
 
 @pytest.mark.fault("A20")
