@@ -342,7 +342,7 @@ def _changed_somewhere(draw: st.DrawFn, value: Any) -> Any:
 
 @samples
 @given(data=st.data())
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_mutated_response_ends_in_a_response_or_a_clickpost_error(
     sample: Sample, data: st.DataObject
 ) -> None:

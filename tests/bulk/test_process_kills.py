@@ -25,10 +25,10 @@ def waybill_of(verdict: Verdict, number: int) -> str:
 @pytest.mark.fault("L01")
 @pytest.mark.asyncio
 async def test_killed_runs_lose_no_order_and_buy_none_twice(tmp_path: Path) -> None:
-    orders = 480
-    verdict = await play(tmp_path, kills=20, orders=orders)
+    orders = 288
+    verdict = await play(tmp_path, kills=12, orders=orders)
 
-    assert verdict.kills == 20
+    assert verdict.kills == 12
     # At every POST the order had been written down.
     assert verdict.unannounced == []
     assert verdict.posts >= orders

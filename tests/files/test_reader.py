@@ -64,16 +64,17 @@ def test_json_orders_come_before_the_file_has_ended() -> None:
 def test_memory_does_not_grow_with_the_file(line: str) -> None:
     rows = read_orders(Endless(HEADER, line))
     if "A1" in line:
-        rows = read_orders(io.StringIO(HEADER + line * 20_000))
+        rows = read_orders(io.StringIO(HEADER + line * 8_000))
     tracemalloc.start()
     try:
-        for _ in itertools.islice(rows, 20_000):
+        for _ in itertools.islice(rows, 8_000):
             pass
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
 
-    assert peak < 3_000_000
+    # Most of it is a cache of values. Rows that were kept would take some more megabytes.
+    assert peak < 2_500_000
 
 
 def test_rows_are_numbered_as_a_spreadsheet_shows_them() -> None:

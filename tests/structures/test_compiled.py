@@ -70,7 +70,7 @@ def everything(made: Any) -> Any:
 
 @pytest.mark.parametrize("kind", every_sent())
 @given(data=st.data())
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_compiled_reading_equals_reading_field_by_field(
     kind: type[RequestModel], data: st.DataObject
 ) -> None:

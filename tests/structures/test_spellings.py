@@ -276,7 +276,7 @@ def spellings(value: Any) -> list[Any]:
 
 @pytest.mark.parametrize("kind", every_sent())
 @given(data=st.data())
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_any_spelling_is_written_back_and_read_the_same_again(
     kind: type[RequestModel], data: st.DataObject
 ) -> None:
