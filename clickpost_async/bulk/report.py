@@ -72,37 +72,52 @@ class Report:
             self.slowest = max(self.slowest, outcome.seconds)
         self.seconds = time.perf_counter() - self._began
 
-    def lines(self) -> Sequence[str]:
-        """Return the counts, one a line, the number first; what is rare only where it occurred."""
-        lines = [
-            f"{_number(self.total, 'order', 'orders')} in {self.seconds:.1f} s",
-            f"{self.placed} placed",
-            f"{self.already_placed} already placed",
-            f"{self.rejected} rejected",
-            f"{self.unknown} unknown",
-            f"{self.pending} pending",
-            _number(self.requests, "request", "requests"),
-            _number(self.retries, "retry", "retries"),
-            _number(self.duplicates_avoided, "duplicate avoided", "duplicates avoided"),
-            f"slowest {self.slowest:.2f} s",
+    @property
+    def title(self) -> str:
+        """How many orders there were, and how long they took."""
+        return f"{self.total} {_noun(self.total, 'order', 'orders')} in {self.seconds:.1f} s"
+
+    @property
+    def counts(self) -> Sequence[tuple[int, str]]:
+        """Each count and what it counts; rare ones only where they occurred.
+
+        The first five are those of the outcomes, which add up to `total`.
+        """
+        counts = [
+            (self.placed, "placed"),
+            (self.already_placed, "already placed"),
+            (self.rejected, "rejected"),
+            (self.unknown, "unknown"),
+            (self.pending, "pending"),
+            (self.requests, _noun(self.requests, "request", "requests")),
+            (self.retries, _noun(self.retries, "retry", "retries")),
+            (
+                self.duplicates_avoided,
+                _noun(self.duplicates_avoided, "duplicate avoided", "duplicates avoided"),
+            ),
         ]
-        rare = {
-            "known from the journal": self.skipped,
-            "in the journal and not in the input": self.missing,
-            "changed since they were sent, and not sent again": self.changed,
-            "duplicates of earlier rows": self.duplicates,
-        }
-        lines += [f"{number} {what}" for what, number in rare.items() if number]
+        rare = [
+            (self.skipped, "known from the journal"),
+            (self.missing, "in the journal and not in the input"),
+            (self.changed, "changed since they were sent, and not sent again"),
+            (self.duplicates, "duplicates of earlier rows"),
+        ]
+        return counts + [count for count in rare if count[0]]
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What is no count: the slowest order, and why the run ended early if it did."""
+        notes = [f"slowest {self.slowest:.2f} s"]
         if self.stopped:
-            lines.append("stopped")
+            notes.append("stopped")
         if self.halted is not None:
-            lines.append(f"halted: {self.halted}")
-        return lines
+            notes.append(f"halted: {self.halted}")
+        return notes
 
     def __str__(self) -> str:
-        first, *others = self.lines()
-        return f"{first}: {', '.join(others)}"
+        counts = [f"{number} {what}" for number, what in self.counts]
+        return f"{self.title}: {', '.join([*counts, *self.notes])}"
 
 
-def _number(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
+def _noun(count: int, one: str, many: str) -> str:
+    return one if count == 1 else many
