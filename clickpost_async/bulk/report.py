@@ -11,18 +11,28 @@ from clickpost_async.errors import ClickPostError
 
 @define(kw_only=True)
 class Report:
-    """Counts of a run so far, and of the whole of it at its end.
+    """Counts of a run so far, and of the whole run at its end.
 
-    `skipped` orders are those that an earlier run had finished: they are counted as what they came
-    to, too, and nothing was sent for them. `missing` ones are in the journal and no longer in the
-    input. `changed` ones are placed, or in doubt, with other contents than their rows have now.
-    `duplicates` are rows that repeat an earlier one of the input: they share its outcome, those of
-    placed orders are counted as already placed, and nothing was sent for them.
-    `duplicates_avoided` counts orders that an attempt had placed whose response was lost, and that
-    were found again instead of being bought twice. `requests` are attempts to create orders,
-    `retries` those that were not an order's first. `slowest` is how many seconds the slowest order
-    took. `halted` is what would have failed every order, such as a refused key; `stopped`:
-    `Run.stop` was called.
+    Attributes:
+        placed: orders that have a waybill by this run.
+        already_placed: orders whose reference number had a waybill before.
+        rejected: orders that do not exist.
+        unknown: orders that may or may not exist.
+        pending: orders without a waybill yet.
+        skipped: orders that an earlier run had finished; counted by their outcome too.
+        missing: orders of the journal that are no longer in the input.
+        changed: orders that are placed or in doubt, whose rows have changed since they were sent.
+        duplicates: rows that repeat an earlier one of the input, and share its outcome; those of
+            placed orders are counted as already placed.
+        duplicates_avoided: orders that an attempt had placed whose response was lost, and that were
+            found again instead of being bought twice.
+        requests: attempts to create orders.
+        retries: those that were not an order's first.
+        seconds: how long the run has taken.
+        slowest: how many seconds the slowest order took.
+        halted: the error that would have failed every order, such as a wrong key.
+        stopped: whether `Run.stop` was called.
+
     """
 
     placed: int = 0
