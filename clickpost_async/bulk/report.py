@@ -116,7 +116,7 @@ class Report:
 
     @property
     def notes(self) -> Sequence[str]:
-        """What is no count: the slowest order, and why the run ended early if it did."""
+        """How long the slowest order took, and why the run ended early if it did."""
         notes = [f"slowest {self.slowest:.2f} s"]
         if self.stopped:
             notes.append("stopped")

@@ -15,7 +15,7 @@ from clickpost_async.structures import IndiaOrder, WorldOrder
 
 
 def check(rows: Iterable[OrderRow]) -> Iterator[tuple[OrderRow, tuple[RowProblem, ...]]]:
-    """Validate the rows of `read_orders` without a client: a dry run.
+    """Validate the rows of `read_orders`, without a client and without sending any.
 
     A reference number that an earlier row has, for another order, is an error. The counts of an
     `OrderReader` are updated.
