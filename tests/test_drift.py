@@ -199,4 +199,4 @@ def test_command_refuses_an_unknown_kind_of_file(
     file.write_text("hello", "utf-8")
 
     assert command(file) == 2
-    assert "line 1" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith(f"{file}: line 1 is not JSON")
