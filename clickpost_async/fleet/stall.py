@@ -10,7 +10,7 @@ from clickpost_async.errors import InvalidRequestError, Outcome
 
 _log = logging.getLogger("clickpost_async")
 
-# All in seconds. Workers are heard of every 3; a courier may be slower than the first of these.
+# All in seconds. Workers report every 3; a courier may be slower than the first of these.
 _WITHOUT_WORKERS = 5.0
 _WITHOUT_ANSWER = 15.0
 _INTERVAL = 5.0

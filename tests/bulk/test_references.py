@@ -146,7 +146,7 @@ async def test_another_order_under_a_number_is_rejected_naming_both_rows(
 ) -> None:
     sandbox = Sandbox(courier_seconds=1)
     between = [row(4 + number, f"X-{number}") for number in range(apart)]
-    given = [row(2, "R-1"), *between, row(990, "R-1", drop_info__drop_name="Somebody Else")]
+    given = [row(2, "R-1"), *between, row(990, "R-1", drop_info__drop_name="Another Name")]
     async with at(sandbox) as clickpost:
         outcomes, report = await run(
             clickpost, given, journal=journal, max_concurrency=max_concurrency
@@ -551,7 +551,7 @@ async def test_placed_order_is_reported_placed_beside_a_changed_row_of_its_numbe
     max_concurrency: int, tmp_path: Path
 ) -> None:
     sandbox, journal = Sandbox(), tmp_path / "run.db"
-    changed = {"drop_info__drop_name": "Somebody Else"}
+    changed = {"drop_info__drop_name": "Another Name"}
     given = [row(2, "R-1", **changed), row(3, "R-1"), row(4, "R-1", **changed)]
     async with at(sandbox) as clickpost:
         await run(clickpost, [row(2, "R-1")], journal=journal)

@@ -264,7 +264,7 @@ async def test_order_never_resent_stays_unknown_after_a_crash(journal: Path) -> 
         create(clickpost, orders(1), journal=journal),
     ):
         await asyncio.sleep(1)
-    # Nobody but this run's own account may go on with it.
+    # Only the run's own account may resume it.
     with pytest.raises(JournalError, match="belongs to acme"):
         async with at(sandbox) as other:
             await run(other, orders(1), journal)

@@ -19,12 +19,12 @@ class Calls:
     def __init__(self) -> None:
         self.running = self.peak = self.started = self.cancelled = 0
 
-    async def make(self, results: Sequence[int], gate: anyio.Event | None = None) -> Sequence[int]:
+    async def make(self, results: Sequence[int], go: anyio.Event | None = None) -> Sequence[int]:
         self.started += 1
         self.running += 1
         self.peak = max(self.peak, self.running)
         try:
-            await (anyio.lowlevel.checkpoint() if gate is None else gate.wait())
+            await (anyio.lowlevel.checkpoint() if go is None else go.wait())
         except BaseException:
             self.cancelled += 1
             raise

@@ -45,7 +45,7 @@ class Stage:
 
     def __init__(self, width: int, script: list[Visit]) -> None:
         self.width = width
-        self.gate = PrioritySemaphore(width)
+        self.semaphore = PrioritySemaphore(width)
         self.script = script
         self.inside: set[int] = set()
         self.most = 0
@@ -76,11 +76,11 @@ class Stage:
     async def _visit(self, who: int) -> None:
         it = self.script[who]
         # Full, or it is entered at once: before one that has been called in and has not run yet.
-        if self.gate.in_use == self.width:
+        if self.semaphore.in_use == self.width:
             self.waited.add(who)
         else:
-            assert not self.gate.waiting
-        async with self.gate.slot(it.priority) as place:
+            assert not self.semaphore.waiting
+        async with self.semaphore.slot(it.priority) as place:
             self.entered.append(who)
             await self._stay(who, it.stays)
             if it.gives_way:
@@ -102,7 +102,7 @@ def test_semaphore_never_exceeds_its_width_keeps_order_and_loses_no_slot(
 ) -> None:
     stage = Stage(width, script)
     run_virtual(lambda: stage.play(cancel_first=cancel_first))
-    assert (stage.gate.in_use, stage.gate.waiting, stage.inside) == (0, 0, set())
+    assert (stage.semaphore.in_use, stage.semaphore.waiting, stage.inside) == (0, 0, set())
     assert stage.most <= width
     for lane in Priority:
         came = [
@@ -114,42 +114,42 @@ def test_semaphore_never_exceeds_its_width_keeps_order_and_loses_no_slot(
 
 @virtual_time
 async def test_free_semaphore_is_entered_without_yielding_to_the_event_loop() -> None:
-    gate = PrioritySemaphore(1)
+    semaphore = PrioritySemaphore(1)
     with pytest.raises(StopIteration):
-        gate.slot().__aenter__().send(None)
-    assert (gate.in_use, gate.waiting) == (1, 0)
+        semaphore.slot().__aenter__().send(None)
+    assert (semaphore.in_use, semaphore.waiting) == (1, 0)
 
 
 @virtual_time
 async def test_slot_that_is_awaited_is_held_until_it_is_released() -> None:
-    gate = PrioritySemaphore(1)
-    first, second, third = gate.slot(), gate.slot(), gate.slot()
+    semaphore = PrioritySemaphore(1)
+    first, second, third = semaphore.slot(), semaphore.slot(), semaphore.slot()
     await first
     waiting = [asyncio.ensure_future(one) for one in (second, third)]
     await asyncio.sleep(0)
-    assert (gate.in_use, gate.waiting) == (1, 2)
+    assert (semaphore.in_use, semaphore.waiting) == (1, 2)
 
     second.release()  # gives up its place in the queue
-    assert (gate.in_use, gate.waiting) == (1, 1)
+    assert (semaphore.in_use, semaphore.waiting) == (1, 1)
     first.release()
     await waiting[1]
-    assert (gate.in_use, gate.waiting) == (1, 0)
+    assert (semaphore.in_use, semaphore.waiting) == (1, 0)
     third.release()
     third.release()
-    assert (gate.in_use, gate.waiting) == (0, 0)
+    assert (semaphore.in_use, semaphore.waiting) == (0, 0)
     waiting[0].cancel()
 
 
-async def crowd(gate: PrioritySemaphore, lanes: list[Priority], order: list[Priority]) -> None:
+async def crowd(semaphore: PrioritySemaphore, lanes: list[Priority], order: list[Priority]) -> None:
     async def visit(priority: Priority) -> None:
-        async with gate.slot(priority):
+        async with semaphore.slot(priority):
             order.append(priority)
 
-    async with anyio.create_task_group() as group, gate.slot():
+    async with anyio.create_task_group() as group, semaphore.slot():
         for lane in lanes:
             group.start_soon(visit, lane)
         await anyio.sleep(1)
-        assert (gate.in_use, gate.waiting) == (1, len(lanes))
+        assert (semaphore.in_use, semaphore.waiting) == (1, len(lanes))
 
 
 def test_normal_precedes_bulk_except_at_every_ninth_slot() -> None:
@@ -160,14 +160,14 @@ def test_normal_precedes_bulk_except_at_every_ninth_slot() -> None:
 
 @virtual_time
 async def test_returning_waiter_precedes_others_of_its_priority() -> None:
-    gate = PrioritySemaphore(1)
+    semaphore = PrioritySemaphore(1)
     order: list[str] = []
 
     async def visit(name: str, priority: Priority, *, again: bool = False) -> None:
-        async with gate.slot(priority, again=again):
+        async with semaphore.slot(priority, again=again):
             order.append(name)
 
-    async with anyio.create_task_group() as group, gate.slot():
+    async with anyio.create_task_group() as group, semaphore.slot():
         group.start_soon(visit, "bulk", BULK)
         group.start_soon(visit, "normal", NORMAL)
         await anyio.sleep(1)
@@ -192,13 +192,13 @@ def test_slot_granted_to_a_cancelled_waiter_passes_to_the_next(cancelled: int) -
     entered: list[int] = []
 
     async def main() -> None:
-        gate = PrioritySemaphore(1)
+        semaphore = PrioritySemaphore(1)
 
         async def visit(who: int) -> None:
-            async with gate.slot():
+            async with semaphore.slot():
                 entered.append(who)
 
-        async with gate.slot():
+        async with semaphore.slot():
             tasks = [asyncio.create_task(visit(who)) for who in range(6)]
             await asyncio.sleep(0)
             for task in tasks[:cancelled]:
@@ -206,7 +206,7 @@ def test_slot_granted_to_a_cancelled_waiter_passes_to_the_next(cancelled: int) -
         # Left, and the place is handed over, in the same turn of the loop as the cancellation.
         tasks[cancelled].cancel()
         await asyncio.wait(tasks)
-        assert (gate.in_use, gate.waiting) == (0, 0)
+        assert (semaphore.in_use, semaphore.waiting) == (0, 0)
 
     run_virtual(main)
     assert entered == list(range(cancelled + 1, 6))
@@ -214,18 +214,18 @@ def test_slot_granted_to_a_cancelled_waiter_passes_to_the_next(cancelled: int) -
 
 @virtual_time
 async def test_waiter_cancelled_while_yielding_is_released_once() -> None:
-    gate = PrioritySemaphore(1)
+    semaphore = PrioritySemaphore(1)
     seen: list[tuple[int, int]] = []
 
     async def giving_way() -> None:
-        async with gate.slot(BULK) as place:
+        async with semaphore.slot(BULK) as place:
             await asyncio.sleep(1)
             await place.yield_to_higher()
 
     async def urgent() -> None:
-        async with gate.slot():
+        async with semaphore.slot():
             await asyncio.sleep(2)
-            seen.append((gate.in_use, gate.waiting))
+            seen.append((semaphore.in_use, semaphore.waiting))
 
     async with asyncio.TaskGroup() as group:
         polite = group.create_task(giving_way())
@@ -234,35 +234,35 @@ async def test_waiter_cancelled_while_yielding_is_released_once() -> None:
         await asyncio.sleep(2)
         polite.cancel()
     assert seen == [(1, 0)]
-    assert gate.in_use == 0
+    assert semaphore.in_use == 0
 
 
 def test_semaphore_serves_two_event_loops_in_turn() -> None:
-    gate = PrioritySemaphore(1)
+    semaphore = PrioritySemaphore(1)
     order: list[Priority] = []
     for _ in range(2):
-        run_virtual(lambda: crowd(gate, [BULK, NORMAL], order))
+        run_virtual(lambda: crowd(semaphore, [BULK, NORMAL], order))
     assert order == [NORMAL, BULK] * 2
 
 
 @virtual_time
 async def test_half_of_ten_thousand_waiters_are_cancelled_and_all_others_get_a_slot() -> None:
-    gate = PrioritySemaphore(10)
+    semaphore = PrioritySemaphore(10)
     turns = 0
 
     async def visit() -> None:
         nonlocal turns
-        async with gate.slot():
+        async with semaphore.slot():
             turns += 1
             await asyncio.sleep(0)
 
     tasks = [asyncio.create_task(visit()) for _ in range(10_000)]
     await asyncio.sleep(0)
-    assert (gate.in_use, gate.waiting) == (10, 9990)
+    assert (semaphore.in_use, semaphore.waiting) == (10, 9990)
     for task in tasks[5000:]:
         task.cancel()
     await asyncio.wait(tasks)
-    assert (turns, gate.in_use, gate.waiting) == (5000, 0, 0)
+    assert (turns, semaphore.in_use, semaphore.waiting) == (5000, 0, 0)
 
 
 def test_semaphore_without_slots_is_refused() -> None:
@@ -271,45 +271,45 @@ def test_semaphore_without_slots_is_refused() -> None:
 
 
 async def stand(
-    gate: PrioritySemaphore, priority: Priority, leave: anyio.Event, seen: list[Priority]
+    semaphore: PrioritySemaphore, priority: Priority, leave: anyio.Event, seen: list[Priority]
 ) -> None:
-    async with gate.slot(priority):
+    async with semaphore.slot(priority):
         seen.append(priority)
         await leave.wait()
 
 
 def test_bulk_leaves_a_tenth_of_the_slots_free_while_normal_calls_hold_some() -> None:
     async def play() -> list[int]:
-        gate, leave, inside = PrioritySemaphore(20), [anyio.Event(), anyio.Event()], []
+        semaphore, leave, inside = PrioritySemaphore(20), [anyio.Event(), anyio.Event()], []
         found: list[int] = []
         async with anyio.create_task_group() as group:
-            group.start_soon(stand, gate, NORMAL, leave[0], inside)
+            group.start_soon(stand, semaphore, NORMAL, leave[0], inside)
             await anyio.sleep(1)
             for _ in range(30):
-                group.start_soon(stand, gate, BULK, leave[1], inside)
+                group.start_soon(stand, semaphore, BULK, leave[1], inside)
             await anyio.sleep(1)
-            found.append(gate.in_use)
+            found.append(semaphore.in_use)
             for _ in range(2):
-                group.start_soon(stand, gate, NORMAL, leave[0], inside)
+                group.start_soon(stand, semaphore, NORMAL, leave[0], inside)
             await anyio.sleep(1)
-            found.append(gate.in_use)
+            found.append(semaphore.in_use)
             leave[0].set()
             await anyio.sleep(1)
-            found.append(gate.in_use)
+            found.append(semaphore.in_use)
             leave[1].set()
-        return [*found, gate.in_use, gate.waiting]
+        return [*found, semaphore.in_use, semaphore.waiting]
 
     assert run_virtual(play) == [18, 20, 20, 0, 0]
 
 
 def test_bulk_alone_gets_every_slot() -> None:
     async def play() -> int:
-        gate, leave = PrioritySemaphore(20), anyio.Event()
+        semaphore, leave = PrioritySemaphore(20), anyio.Event()
         async with anyio.create_task_group() as group:
             for _ in range(30):
-                group.start_soon(stand, gate, BULK, leave, [])
+                group.start_soon(stand, semaphore, BULK, leave, [])
             await anyio.sleep(1)
-            inside = gate.in_use
+            inside = semaphore.in_use
             leave.set()
         return inside
 
@@ -318,12 +318,12 @@ def test_bulk_alone_gets_every_slot() -> None:
 
 @given(visits, st.booleans())
 def test_semaphore_with_reserved_slots_loses_none(script: list[Visit], cancel_first: bool) -> None:
-    gate = PrioritySemaphore(10)
+    semaphore = PrioritySemaphore(10)
 
     async def visit(it: Visit) -> None:
         await anyio.sleep(it.at)
         with anyio.move_on_after(None if it.cancelled is None else it.cancelled):
-            async with gate.slot(it.priority) as place:
+            async with semaphore.slot(it.priority) as place:
                 await anyio.sleep(it.stays)
                 if it.gives_way:
                     await place.yield_to_higher()
@@ -335,5 +335,7 @@ def test_semaphore_with_reserved_slots_loses_none(script: list[Visit], cancel_fi
 
     run_virtual(play)
 
-    assert (gate.in_use, gate.waiting) == (0, 0)
-    assert all(gate.admit(lane) for lane in (gate._normal, gate._bulk) for _ in range(4))
+    assert (semaphore.in_use, semaphore.waiting) == (0, 0)
+    assert all(
+        semaphore.admit(lane) for lane in (semaphore._normal, semaphore._bulk) for _ in range(4)
+    )

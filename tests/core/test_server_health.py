@@ -142,7 +142,7 @@ async def test_light_copy_has_no_budget_of_its_own_and_another_host_has() -> Non
 
 # --- the breaker ------------------------------------------------------------------------------
 
-SICK: dict[str, Line] = {
+UNHEALTHY_RESPONSES: dict[str, Line] = {
     "no connection": httpx.ConnectError(""),
     "no response": httpx.ReadError(""),
     "HTTP 503": httpx.Response(503),
@@ -160,17 +160,17 @@ WELL: dict[str, Line] = {
 }
 
 
-@pytest.mark.parametrize("what", [*SICK, *WELL])
+@pytest.mark.parametrize("what", [*UNHEALTHY_RESPONSES, *WELL])
 @virtual_time
 async def test_open_breaker_fails_single_calls_and_refusals_count_as_responses(
     what: str,
 ) -> None:
-    play = Play([(SICK | WELL)[what]])
+    play = Play([(UNHEALTHY_RESPONSES | WELL)[what]])
     async with playing(play, retry=ONCE) as clickpost:
         await fail(clickpost, 20)
         (error,) = await fail(clickpost, 1)
 
-    opened = what in SICK
+    opened = what in UNHEALTHY_RESPONSES
     assert len(play.requests) == (20 if opened else 21)
     assert (error.kind is FailureKind.CIRCUIT_OPEN) == opened
     if opened:

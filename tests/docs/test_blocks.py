@@ -112,7 +112,7 @@ def test_code_blocks_of_a_page_run(
 
 
 class Reader:
-    """Somebody who has kept the first page's files, and does what a page says, from the top."""
+    """A reader who has the files of the first page, and runs the blocks of a page in order."""
 
     def __init__(self, page: Path) -> None:
         self._page = page.name

@@ -57,7 +57,7 @@ def test_page_that_is_right_is_read_to_its_end(page: Path, sandbox: Sandbox) -> 
         ("python words.py", "python nowhere.py"),
         ("python words.py", "rm words.py"),
         ("python words.py", "python words.py\nink"),
-        ("python words.py", "export CLICKPOST_USERNAME=somebody"),
+        ("python words.py", "export CLICKPOST_USERNAME=another"),
         ("python words.py", "pip install 'clickpost_async[nothing]'"),
         ("python words.py", "apt install nothing"),
         ("python words.py", "redis-server --no-such-setting"),

@@ -97,7 +97,7 @@ def beside(response: Mapping[str, Any], **others: Any) -> dict[str, Any]:
 
 
 async def outcome_of(clickpost: ClickPost, reference_number: str) -> CreatedOrder | ClickPostError:
-    """Place an order, and return what became of it."""
+    """Place an order, and return its outcome."""
     try:
         return await clickpost.orders.create(india_order(reference_number))
     except ClickPostError as error:

@@ -82,7 +82,7 @@ def agrees(outcomes: Mapping[str, Any], ledger: Mapping[str, tuple[str, ...]]) -
             assert bought == ()
 
 
-# --- turned away, failed inside ------------------------------------------------------------------
+# --- throttled, and internal errors -------------------------------------------------------------
 
 
 @pytest.mark.fault("A01")

@@ -57,7 +57,7 @@ def reference(number: int) -> str:
 
 
 class Timing(Sandbox):
-    """A sandbox that notes when calls came, and lets somebody act at one of them."""
+    """A sandbox that notes when calls came, and lets a test act at one of them."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -344,7 +344,7 @@ def main() -> int:
         f" {time.monotonic() - began:.1f} s, exit code {verdict.code},"
         f" {len(verdict.ledger)} bought, {verdict.twice} twice, {dict(counts)},"
         f" {len(verdict.times)} calls, worst second {verdict.worst_second},"
-        f" over the law by {max(0.0, verdict.over(given.rate, given.rate)):.2f},"
+        f" over the rate by {max(0.0, verdict.over(given.rate, given.rate)):.2f},"
         f" {verdict.queued} left in the queue\n{verdict.printed_text}"
     )
     return 1 if verdict.twice or len(verdict.ledger) < given.orders else 0

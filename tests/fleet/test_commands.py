@@ -94,7 +94,7 @@ async def test_status_counts_orders_workers_and_the_rate(redis_server: RedisServ
 @pytest.mark.asyncio
 async def test_status_of_an_account_without_a_fleet_is_empty(redis_server: RedisServer) -> None:
     async with Redis.from_url(redis_server.url, decode_responses=True) as redis:
-        state = await read_status(redis, "nobody")
+        state = await read_status(redis, "unknown")
 
     assert state == FleetStatus(
         waiting=0,

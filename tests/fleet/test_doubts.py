@@ -35,7 +35,7 @@ class ScriptedLedger:
         self.ended: list[str] = []
 
     def enlist(self) -> None:
-        """Do nothing: nobody counts the workers."""
+        """Do nothing: the workers are not counted."""
 
     @contextmanager
     def holding(self, key: object) -> Iterator[None]:

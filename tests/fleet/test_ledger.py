@@ -161,7 +161,7 @@ async def test_live_worker_keeps_only_orders_whose_lease_it_renews(
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let workers that are not heard of be dead after two seconds."""
+    """Let silent workers count as dead after two seconds."""
     monkeypatch.setattr("clickpost_async.fleet.ledger._ALIVE", 2)
 
 
@@ -189,7 +189,7 @@ async def eventually_free(ledger: OpenLedger) -> None:
     for _ in range(60):
         claim = await claimed(ledger)
         if claim != HeldByOther():
-            # Its bytes may have left, though this Redis has never heard of it: it is to settle.
+            # Its bytes may have left, though this Redis has no record of it: it has to settle.
             assert claim == Granted(0.0)
             return
         await asyncio.sleep(0.1)
@@ -320,7 +320,7 @@ async def test_outcome_of_a_forgotten_order_is_recorded(
         await one.end(KEY, "aa", Result(state=became, summary=SUMMARY))
         assert client.ttl(ORDER) > 0
 
-    # Nobody has registered it: without a record it would be sent at once.
+    # No worker has registered it: without a record it would be sent at once.
     claim = await claimed(other)
     assert claim == AlreadyPlaced(SUMMARY) if became == "placed" else claim == Granted(0.0)
     assert await claimed(other, digest="bb") == Conflict()
@@ -385,8 +385,8 @@ async def test_script_is_loaded_again_after_a_flush(one: OpenLedger, server: Red
 async def test_accounts_are_isolated_from_each_other(one: OpenLedger, server: RedisServer) -> None:
     await claimed(one)
     async with AsyncExitStack() as stack:
-        stranger = Ledger(server.url, account="emca")
-        assert await claimed(await stack.enter_async_context(stranger.open())) == Granted(None)
+        other = Ledger(server.url, account="emca")
+        assert await claimed(await stack.enter_async_context(other.open())) == Granted(None)
 
 
 @pytest.mark.asyncio

@@ -78,15 +78,15 @@ def interrupt(process: "subprocess.Popen[bytes]") -> None:
     os.killpg(process.pid, signal.SIGINT)
 
 
-@pytest.mark.parametrize("tell", [terminate, interrupt], ids=["SIGTERM", "Ctrl-C"])
+@pytest.mark.parametrize("end", [terminate, interrupt], ids=["SIGTERM", "Ctrl-C"])
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.asyncio
 async def test_idle_worker_ends_at_the_first_signal(
-    loop: str, tell: "Callable[[subprocess.Popen[bytes]], None]"
+    loop: str, end: "Callable[[subprocess.Popen[bytes]], None]"
 ) -> None:
     with RedisServer() as redis, worker(redis, loop) as process:
         await listening(redis)
-        tell(process)
+        end(process)
         assert await ended(process) == 0
 
 

@@ -222,7 +222,7 @@ async def line_with(stream: asyncio.StreamReader, words: str) -> str:
         (0, "20 orders wait, and no worker of .* is connected to this Redis"),
         (1, "the last .* replies of the workers of .* were failures, the latest NotSentError"),
     ],
-    ids=["no workers", "workers that reach nobody"],
+    ids=["no workers", "workers without a server"],
 )
 @pytest.mark.asyncio
 async def test_bulk_reports_missing_or_failing_workers(

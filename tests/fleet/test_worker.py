@@ -279,7 +279,7 @@ async def test_flushed_order_waits_unnoticed_without_a_run_id(
 
 
 def recording() -> tuple[list[tuple[list[str], dict[str, Any]]], Feed]:
-    """Return a queue that nobody works on, and what puts orders into it."""
+    """Return a queue without workers, and what puts orders into it."""
     fed: list[tuple[list[str], dict[str, Any]]] = []
 
     async def feed(orders: list[str], terms: dict[str, Any]) -> None:

@@ -32,9 +32,9 @@ class PostgresServer:
         self._data = self._directory / "data"
         self._as_whom: dict[str, Any] = {"cwd": self._directory}
         if os.geteuid() == 0:
-            nobody = pwd.getpwnam("nobody")
-            os.chown(self._directory, nobody.pw_uid, nobody.pw_gid)
-            self._as_whom |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            user = pwd.getpwnam("nobody")
+            os.chown(self._directory, user.pw_uid, user.pw_gid)
+            self._as_whom |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         self.environ = {
             "PGHOST": "127.0.0.1",
             "PGPORT": str(free_port()),

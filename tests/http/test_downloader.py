@@ -50,7 +50,7 @@ def http(body: bytes = PDF, status: int = 200, **headers: str) -> bytes:
         name.replace("_", "-"): value for name, value in headers.items()
     }
     lines = "".join(f"{name}: {value}\r\n" for name, value in all_headers.items() if value)
-    return f"HTTP/1.1 {status} Told\r\n{lines}\r\n".encode() + body
+    return f"HTTP/1.1 {status} Status\r\n{lines}\r\n".encode() + body
 
 
 def moved(location: str, status: int = 302) -> bytes:

@@ -182,7 +182,7 @@ def handled(notes: RedisServer) -> list[str]:
 
 
 async def pushes(sandbox: Sandbox, http: httpx.AsyncClient, count: int) -> list[WebhookDelivery]:
-    """Place orders, move their parcels, and return what became of so many pushes."""
+    """Place orders, move their parcels, and return so many of the deliveries."""
     for number in range(4):
         order = india_order(f"PEN-{number}", shipment_details__awb_number=f"W{number}")
         assert (await http.post("/orders", json=order)).status_code == 200

@@ -1,6 +1,6 @@
 """One process of a fleet, `python -m tests.limits.rate_process`: it takes as fast as it is let.
 
-It is told what to do in JSON on its input, in two lines: the second starts it. Its answer is when
+It reads its settings as JSON from the first line of its input; the second starts it. It prints when
 each call left, by the clock that all processes of a machine share.
 """
 
@@ -14,7 +14,7 @@ from clickpost_async.limits.redis import RedisBucket
 from clickpost_async.settings import Rate
 
 
-def tell(line: str) -> None:
+def send(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -35,14 +35,14 @@ async def main() -> None:
             left.append(now)
 
     async with RedisBucket(settings["url"], rate, account="fleet", process_count=4) as bucket:
-        tell("ready")
+        send("ready")
         sys.stdin.readline()
         until = time.monotonic() + settings["seconds"]
         await asyncio.wait(
             [asyncio.ensure_future(come(bucket, until)) for _ in range(settings["crowd"])],
             timeout=settings["seconds"] + 0.2,
         )
-    tell(json.dumps(left))
+    send(json.dumps(left))
 
 
 if __name__ == "__main__":

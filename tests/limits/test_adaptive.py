@@ -31,7 +31,7 @@ from tests.limits.scripted_callers import (
 near = 1e-6
 
 
-class Law(Protocol):
+class ServerRate(Protocol):
     def wait(self, now: float) -> float: ...
 
 
@@ -58,20 +58,20 @@ class Run:
     most_attempts: int = 0
 
 
-def run(limiter: Limiter, law: Law, calls: int, *, latency: float = 0.02) -> Run:
-    """Gather calls, a hundred at once, on a server that obeys a law, and says how long to wait."""
+def run(limiter: Limiter, server_rate: ServerRate, calls: int, *, latency: float = 0.02) -> Run:
+    """Gather calls, a hundred at once, on a server that enforces a rate, and sends Retry-After."""
     chance = random.Random(1)
     seen = Run()
 
-    async def call(gate: PrioritySemaphore) -> None:
+    async def call(semaphore: PrioritySemaphore) -> None:
         attempts, wait = 0, 1.0
         while wait:
-            async with gate.slot():
+            async with semaphore.slot():
                 await limiter.acquire()
                 attempts += 1
                 half = latency * chance.uniform(0.25, 0.75)
                 await anyio.sleep(half)
-                wait = law.wait(anyio.current_time())
+                wait = server_rate.wait(anyio.current_time())
                 await anyio.sleep(half)
                 if wait:
                     seen.refused += 1
@@ -81,10 +81,10 @@ def run(limiter: Limiter, law: Law, calls: int, *, latency: float = 0.02) -> Run
         seen.most_attempts = max(seen.most_attempts, attempts)
 
     async def main() -> None:
-        gate = PrioritySemaphore(100)
+        semaphore = PrioritySemaphore(100)
         async with asyncio.TaskGroup() as group:
             for _ in range(calls):
-                group.create_task(call(gate))
+                group.create_task(call(semaphore))
         seen.seconds = anyio.current_time()
 
     run_virtual(main)
@@ -92,7 +92,7 @@ def run(limiter: Limiter, law: Law, calls: int, *, latency: float = 0.02) -> Run
 
 
 @pytest.mark.parametrize(
-    ("law", "calls", "refused", "ideal", "slower"),
+    ("server_rate", "calls", "refused", "ideal", "slower"),
     [
         pytest.param(Limit(rate=50, burst=50), 500, 25, 9, 1.3, id="50 a second"),
         pytest.param(Limit(rate=5, burst=5), 100, 25, 19, 1.3, id="5 a second"),
@@ -104,9 +104,9 @@ def run(limiter: Limiter, law: Law, calls: int, *, latency: float = 0.02) -> Run
     ],
 )
 def test_gather_adapts_to_the_rate_limit_with_few_429s(
-    law: Law, calls: int, refused: int, ideal: float, slower: float
+    server_rate: ServerRate, calls: int, refused: int, ideal: float, slower: float
 ) -> None:
-    seen = run(AdaptiveLimiter(), law, calls)
+    seen = run(AdaptiveLimiter(), server_rate, calls)
     assert seen.refused <= refused
     assert seen.seconds <= ideal * slower
     # The retry policy gives a call four.

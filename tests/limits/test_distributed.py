@@ -156,7 +156,7 @@ async def test_pause_of_one_process_pauses_all(at: PlayedRedis) -> None:
         await buckets[0].pause(3)
         await anyio.sleep(5)
 
-    # What a process was told last, it may use for a tenth of a second.
+    # What Redis granted last may be used for a tenth of a second.
     assert sum(crowd.counts(1 + near, 1.1)) <= 3 * 4
     assert sum(crowd.counts(1.1, 4 - near)) == 0
     assert sum(crowd.counts(4 - near, 5)) == pytest.approx(200, abs=3)
@@ -588,10 +588,10 @@ async def test_r04_emptied_redis_starts_without_a_burst(
 async def test_slots_of_an_emptied_redis_are_not_kept(
     at: PlayedRedis,
 ) -> None:
-    first = await at.grant(LAW, SlotRequest(count_wanted=3))
+    first = await at.grant(SPEC, SlotRequest(count_wanted=3))
     at.forget()
     again = await at.grant(
-        LAW, SlotRequest(count_wanted=3, generation=first.generation, first=first.first, count=3)
+        SPEC, SlotRequest(count_wanted=3, generation=first.generation, first=first.first, count=3)
     )
 
     assert (first.kept, again.kept) == (0, 0)
@@ -601,28 +601,28 @@ async def test_slots_of_an_emptied_redis_are_not_kept(
 @virtual_time
 async def test_slots_that_a_replica_does_not_know_are_void(at: PlayedRedis) -> None:
     old = at.client.hgetall(at.key)
-    first = await at.grant(LAW, SlotRequest(count_wanted=1))
-    lost = await at.grant(LAW, SlotRequest(count_wanted=3))
+    first = await at.grant(SPEC, SlotRequest(count_wanted=1))
+    lost = await at.grant(SPEC, SlotRequest(count_wanted=3))
     at.client.hset(at.key, mapping=old)
     again = await at.grant(
-        LAW, SlotRequest(count_wanted=3, generation=lost.generation, first=lost.first, count=3)
+        SPEC, SlotRequest(count_wanted=3, generation=lost.generation, first=lost.first, count=3)
     )
     earlier = await at.grant(
-        LAW, SlotRequest(count_wanted=1, generation=first.generation, first=first.first, count=1)
+        SPEC, SlotRequest(count_wanted=1, generation=first.generation, first=first.first, count=1)
     )
 
     assert (again.kept, earlier.kept) == (0, 0)
     assert again.generation == earlier.generation != lost.generation
     # They may have been used: the new ones come after them.
-    assert again.first == pytest.approx(lost.first + 3 * LAW.interval)
+    assert again.first == pytest.approx(lost.first + 3 * SPEC.interval)
 
 
 @virtual_time
 async def test_slots_up_to_the_last_one_that_redis_granted_are_kept(at: PlayedRedis) -> None:
-    granted = await at.grant(LAW, SlotRequest(count_wanted=3))
-    await at.grant(LAW, SlotRequest(count_wanted=1))
+    granted = await at.grant(SPEC, SlotRequest(count_wanted=3))
+    await at.grant(SPEC, SlotRequest(count_wanted=1))
     again = await at.grant(
-        LAW,
+        SPEC,
         SlotRequest(count_wanted=3, generation=granted.generation, first=granted.first, count=3),
     )
 
@@ -664,7 +664,7 @@ async def test_burst_that_was_used_is_not_granted_again_after_redis_was_gone(
         leavings.append(Leaving(who=who, at=anyio.current_time()))
 
     async def leave_steadily(who: int) -> None:
-        # Just below the share of each, so that nobody waits in line.
+        # Just below the share of each, so that no process queues.
         while anyio.current_time() < 2.2:
             await leave(who)
             await anyio.sleep(0.0201)
@@ -687,13 +687,13 @@ async def test_burst_that_was_used_is_not_granted_again_after_redis_was_gone(
 
 # --- what the script keeps ---------------------------------------------------------------------
 
-LAW = RateSpec(interval=0.1, slack=0.5, lapse=0.1)
+SPEC = RateSpec(interval=0.1, slack=0.5, lapse=0.1)
 
 
 @virtual_time
 async def test_script_keeps_the_later_end_of_two_pauses(at: PlayedRedis) -> None:
-    await at.grant(LAW, SlotRequest(hold=10))
-    grant = await at.grant(LAW, SlotRequest(hold=1))
+    await at.grant(SPEC, SlotRequest(hold=10))
+    grant = await at.grant(SPEC, SlotRequest(hold=1))
 
     assert grant.held == 10
 
@@ -702,16 +702,16 @@ async def test_script_keeps_the_later_end_of_two_pauses(at: PlayedRedis) -> None
 async def test_script_grants_slots_after_a_pause_without_a_burst(
     at: PlayedRedis,
 ) -> None:
-    grant = await at.grant(LAW, SlotRequest(count_wanted=2))
-    await at.grant(LAW, SlotRequest(hold=5))
+    grant = await at.grant(SPEC, SlotRequest(count_wanted=2))
+    await at.grant(SPEC, SlotRequest(hold=5))
     kept = await at.grant(
-        LAW, SlotRequest(count_wanted=2, generation=grant.generation, first=grant.first, count=2)
+        SPEC, SlotRequest(count_wanted=2, generation=grant.generation, first=grant.first, count=2)
     )
     assert (kept.kept, kept.first) == (0, 5)
 
     await anyio.sleep(7)
-    await at.grant(LAW, SlotRequest(hold=1))
-    after = await at.grant(LAW, SlotRequest(count_wanted=1, slack=LAW.slack))
+    await at.grant(SPEC, SlotRequest(hold=1))
+    after = await at.grant(SPEC, SlotRequest(count_wanted=1, slack=SPEC.slack))
     assert after.first == 8
 
 
@@ -720,9 +720,9 @@ async def test_script_keeps_the_rest_of_a_pause_when_its_clock_steps_back(
     at: PlayedRedis,
 ) -> None:
     at.ahead = 1000
-    await at.grant(LAW, SlotRequest(hold=5))
+    await at.grant(SPEC, SlotRequest(hold=5))
     at.ahead = 400
-    grant = await at.grant(LAW, SlotRequest(count_wanted=1))
+    grant = await at.grant(SPEC, SlotRequest(count_wanted=1))
 
     assert grant.held - grant.now == 5
     assert grant.first == grant.held
@@ -819,7 +819,7 @@ async def test_c04_redis_clock_that_steps_back_delays_no_call(
         await anyio.sleep(3)
 
     assert sum(crowd.counts(2, 5)) >= 0.95 * 600
-    # What had been told in the old time lapses or leaves: a lease each.
+    # Grants by the old time lapse or leave: a lease each.
     assert overshoot(crowd.leavings, 200, 20) <= 4 * 4
 
 

@@ -34,7 +34,7 @@ def server() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for a Redis that answers, however busy the machine is."""
+    """Wait for a Redis that responds, however busy the machine is."""
     monkeypatch.setattr(_distributed, "_PATIENCE", 5.0)
 
 
@@ -426,14 +426,14 @@ class Fleet:
         settings = {"url": url, "calls": rate.calls, "burst": rate.burst, "seconds": seconds}
         skews = [5, -5, 0, 2.5]
         for process, crowd, skew in zip(self._processes, crowds, skews, strict=True):
-            self._tell(process, json.dumps({**settings, "crowd": crowd, "skew": skew}))
+            self._send(process, json.dumps({**settings, "crowd": crowd, "skew": skew}))
         for process in self._processes:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
 
     def start(self) -> None:
         for process in self._processes:
-            self._tell(process, "go")
+            self._send(process, "go")
 
     def leavings(self) -> list[Leaving]:
         """Return who left when, once all have come to their end."""
@@ -443,14 +443,14 @@ class Fleet:
             found += [Leaving(who=who, at=at) for at in json.loads(message)]
         return sorted(found, key=lambda one: one.at)
 
-    def _tell(self, process: "subprocess.Popen[str]", line: str) -> None:
+    def _send(self, process: "subprocess.Popen[str]", line: str) -> None:
         assert process.stdin is not None
         process.stdin.write(line + "\n")
         process.stdin.flush()
 
 
 def excess(leavings: list[Leaving], rate: Rate) -> float:
-    """Return by what part of the law the worst window of at least a second is over it."""
+    """Return by which share the worst window of at least a second exceeds the rate."""
     times = [one.at for one in leavings]
     assert rate.burst is not None
     worst = 0.0

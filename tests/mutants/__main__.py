@@ -44,7 +44,7 @@ class BrokenRunError(Exception):
 
 @frozen
 class Result:
-    """What became of a mutant."""
+    """The result of a mutant."""
 
     mutant: Mutant
     line: int

@@ -19,7 +19,7 @@ class Row:
     name: str
     method: str
     path: str
-    answer: Any
+    response: Any
     query: Mapping[str, Any] = field(factory=dict)
     body: Any = None
     auth: str = "username"

@@ -11,9 +11,9 @@ from attrs import evolve
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Sandbox
 from clickpost_async.sandbox.operation import OPERATIONS
-from tests.sandbox import rows_of_desk, rows_of_orders, rows_of_parcels, rows_of_pincodes
+from tests.sandbox import rows_of_orders, rows_of_parcels, rows_of_pincodes, rows_of_services
 from tests.sandbox.row import Row
-from tests.sandbox.rows_of_desk import REPORTS
+from tests.sandbox.rows_of_services import REPORTS
 from tests.sandbox.samples import (
     at_midnight,
     b2b_placed,
@@ -27,7 +27,7 @@ ROWS = [
     *rows_of_orders.ROWS,
     *rows_of_parcels.ROWS,
     *rows_of_pincodes.ROWS,
-    *rows_of_desk.ROWS,
+    *rows_of_services.ROWS,
 ]
 
 rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -42,7 +42,7 @@ def shape(value: Any) -> Any:
 
 
 async def furnished() -> Sandbox:
-    """Return a sandbox in which every operation has something to tell."""
+    """Return a sandbox in which every operation has a result."""
     sandbox = at_midnight()
     async with client(sandbox) as http:
         await placed(http, "W1")
@@ -66,7 +66,7 @@ async def test_response_has_the_documented_shape(row: Row) -> None:
         reply = await row.call(http)
 
     assert (reply.status_code, reply.headers["content-type"]) == (200, "application/json")
-    assert shape(reply.json()) == row.answer
+    assert shape(reply.json()) == row.response
 
 
 @rows
@@ -94,7 +94,7 @@ async def test_wrong_credentials_are_refused_as_documented(row: Row) -> None:
 async def test_another_enterprise_is_refused_where_the_name_counts(row: Row) -> None:
     name = "user_name" if row.auth == "user_name" else "username"
     async with client(await furnished(), credentials={}) as http:
-        reply = await row.call(http, **{name: "somebody-else"})
+        reply = await row.call(http, **{name: "another"})
 
     status = reply.json().get("meta", {"status": 200})
     refused = row.auth in ("username", "user_name")

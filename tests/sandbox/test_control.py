@@ -10,7 +10,7 @@ import pypdf
 import pytest
 
 from clickpost_async.sandbox import Sandbox
-from tests.sandbox.rows_of_desk import REPORTS, ROWS
+from tests.sandbox.rows_of_services import REPORTS, ROWS
 from tests.sandbox.samples import (
     INDIA,
     MIDNIGHT,
@@ -81,12 +81,12 @@ async def test_invalid_pickup_address_is_reported_for_a_mapping(
 @pytest.mark.asyncio
 async def test_label_is_a_page_of_pdf_that_needs_no_key() -> None:
     sandbox = Sandbox()
-    async with client(sandbox) as http, client(sandbox, credentials={}) as stranger:
+    async with client(sandbox) as http, client(sandbox, credentials={}) as anonymous:
         order = india_order("PEN-1", shipment_details__awb_number="AWB/7 (a)")
         created = (await http.post(INDIA, json=order)).json()["result"]["label"]
         query: dict[str, Any] = {"waybill": "AWB/7 (a)", "cp_id": 4, "regenerate": "true"}
         fetched = (await http.get("/v1/fetch/shippinglabel/", params=query)).json()["result"]
-        page = await stranger.get(fetched["shipping_label"])
+        page = await anonymous.get(fetched["shipping_label"])
 
     assert fetched == {"shipping_label": created}
     assert page.headers["content-type"] == "application/pdf"
@@ -258,18 +258,18 @@ async def test_token_lasts_a_day_and_a_wrong_password_gets_none() -> None:
 @pytest.mark.parametrize("fields", [[], ["waybill", "zone"]])
 async def test_report_is_pending_and_then_a_table(fields: list[str]) -> None:
     sandbox = at_midnight(async_polls=2)
-    async with client(sandbox) as http, client(sandbox, credentials={}) as stranger:
+    async with client(sandbox) as http, client(sandbox, credentials={}) as anonymous:
         await placed(http, "W1")
         report = (await http.post(REPORTS, json={**REPORT, "fields": fields})).json()
         (made,) = report["result"]
         number = made["report_reference_number"]
         file = f"http://sandbox.test/reports/{number}.csv"
-        early = await stranger.get(file)
+        early = await anonymous.get(file)
         looks = [
             (await http.get(REPORTS, params={"report_reference_number": number})).json()
             for _ in range(3)
         ]
-        table = await stranger.get(looks[-1]["result"][0]["s3_link"])
+        table = await anonymous.get(looks[-1]["result"][0]["s3_link"])
 
     states = [look["result"][0]["report_status"] for look in looks]
     links = [look["result"][0]["s3_link"] for look in looks]

@@ -9,7 +9,7 @@ from clickpost_async.sandbox import Fault, Sandbox
 from tests.sandbox.samples import INDIA, at_midnight, client, india_order, placed
 
 
-def desk(sandbox: Sandbox, **headers: str) -> httpx.AsyncClient:
+def control_client(sandbox: Sandbox, **headers: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url="http://127.0.0.1/control",
         headers=headers,
@@ -26,7 +26,7 @@ async def parcel(sandbox: Sandbox, waybill: str = "W/1") -> None:
 async def test_parcel_is_moved_not_delivered_and_returned() -> None:
     sandbox = at_midnight()
     await parcel(sandbox)
-    async with desk(sandbox) as http:
+    async with control_client(sandbox) as http:
         moved = await http.post("/parcels/W%2F1/advance", json={"steps": 2})
         failed = await http.post("/parcels/W%2F1/fail", json={"ndr_code": 5})
         all_moved = await http.post("/parcels")
@@ -46,7 +46,7 @@ async def test_parcel_is_moved_not_delivered_and_returned() -> None:
 async def test_sandbox_clock_moves_forward_only() -> None:
     sandbox = at_midnight(scan_every=60)
     await parcel(sandbox)
-    async with desk(sandbox) as http:
+    async with control_client(sandbox) as http:
         now = (await http.post("/clock", json={"seconds": 90})).json()["now"]
         back = await http.post("/clock", json={"seconds": -1})
 
@@ -61,7 +61,7 @@ async def test_sandbox_clock_moves_forward_only() -> None:
 @pytest.mark.asyncio
 async def test_faults_are_set_by_chance_and_by_script() -> None:
     sandbox = Sandbox()
-    async with desk(sandbox) as http:
+    async with control_client(sandbox) as http:
         reply = (await http.post("/faults", json={"too_many": 0.25, "latency": 1.5})).json()
         await http.post("/faults/next", json={"fault": "oops", "reference_number": "PEN-1"})
         state = (await http.get("/state")).json()
@@ -73,7 +73,7 @@ async def test_faults_are_set_by_chance_and_by_script() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("path", "wish", "status", "words"),
+    ("path", "body", "status", "words"),
     [
         ("/faults", {"rain": 1}, 400, "'rain' is none of latency, too_many"),
         ("/faults", {"too_many": 2}, 400, "'too_many' must be <= 1"),
@@ -95,10 +95,10 @@ async def test_faults_are_set_by_chance_and_by_script() -> None:
     ],
 )
 async def test_impossible_action_is_refused_with_the_reason(
-    path: str, wish: Any, status: int, words: str
+    path: str, body: Any, status: int, words: str
 ) -> None:
-    async with desk(Sandbox()) as http:
-        response = await http.post(path, json=wish)
+    async with control_client(Sandbox()) as http:
+        response = await http.post(path, json=body)
 
     assert response.status_code == status
     assert words in response.json()["error"]
@@ -108,7 +108,7 @@ async def test_impossible_action_is_refused_with_the_reason(
 async def test_every_record_can_be_read_without_personal_data() -> None:
     sandbox = at_midnight()
     await parcel(sandbox)
-    async with desk(sandbox) as http:
+    async with control_client(sandbox) as http:
         looks = {
             path: (await http.get(path)).json()
             for path in ("/state", "/orders", "/parcels/W%2F1", "/requests", "/ledger", "/webhooks")
@@ -131,7 +131,7 @@ async def test_reset_forgets_everything_and_starts_again_alike() -> None:
     await parcel(sandbox)
     before = sandbox.parcels()
     sandbox.faults.too_many = 1.0
-    async with desk(sandbox) as http:
+    async with control_client(sandbox) as http:
         await http.post("/reset")
 
     assert (sandbox.ledger(), sandbox.orders(), sandbox.requests()) == ({}, {}, [])
@@ -155,7 +155,7 @@ async def test_reset_forgets_everything_and_starts_again_alike() -> None:
 )
 async def test_another_site_changes_no_setting(headers: dict[str, str]) -> None:
     sandbox = Sandbox()
-    async with desk(sandbox, **headers) as http:
+    async with control_client(sandbox, **headers) as http:
         response = await http.post("/faults", json={"too_many": 1})
 
     assert response.status_code == 403
@@ -174,7 +174,7 @@ async def test_another_site_changes_no_setting(headers: dict[str, str]) -> None:
 )
 async def test_page_and_programs_change_settings(headers: dict[str, str]) -> None:
     sandbox = Sandbox()
-    async with desk(sandbox, **headers) as http:
+    async with control_client(sandbox, **headers) as http:
         response = await http.post("/faults", json={"too_many": 1})
 
     assert response.status_code == 200
@@ -183,7 +183,7 @@ async def test_page_and_programs_change_settings(headers: dict[str, str]) -> Non
 
 @pytest.mark.asyncio
 async def test_foreign_host_header_is_refused() -> None:
-    async with desk(Sandbox(), host="evil.example") as http:
+    async with control_client(Sandbox(), host="evil.example") as http:
         responses = [
             await http.get(path) for path in ("/state", "/samples", "http://evil.example/")
         ]
@@ -193,7 +193,7 @@ async def test_foreign_host_header_is_refused() -> None:
 
 @pytest.mark.asyncio
 async def test_reading_a_setting_does_not_change_it() -> None:
-    async with desk(Sandbox()) as http:
+    async with control_client(Sandbox()) as http:
         responses = [await http.get(path) for path in ("/clock", "/reset", "/parcels/W1/advance")]
 
     assert {response.status_code for response in responses} <= {404, 405}
@@ -202,7 +202,7 @@ async def test_reading_a_setting_does_not_change_it() -> None:
 @pytest.mark.asyncio
 async def test_control_panel_requests_are_not_logged_as_api_calls() -> None:
     sandbox = Sandbox()
-    async with desk(sandbox) as http, client(sandbox) as clickpost:
+    async with control_client(sandbox) as http, client(sandbox) as clickpost:
         for path in ("/state", "/orders", "http://127.0.0.1/", "http://127.0.0.1/page/page.css"):
             assert (await http.get(path)).status_code == 200
         await clickpost.post(INDIA, json=india_order("PEN-1"))

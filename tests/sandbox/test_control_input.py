@@ -44,7 +44,7 @@ COMMANDS = [
 ]
 
 
-def desk(sandbox: Sandbox) -> httpx.AsyncClient:
+def control_client(sandbox: Sandbox) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=sandbox, raise_app_exceptions=False)
     return httpx.AsyncClient(base_url="http://127.0.0.1/control", transport=transport)
 
@@ -66,7 +66,7 @@ async def see_that_all_goes_on(sandbox: Sandbox) -> None:
         news = PageStream(sandbox, environment(), look).news()
         assert news is not None
         assert json.dumps(news, ensure_ascii=False).encode()
-    async with desk(sandbox) as http:
+    async with control_client(sandbox) as http:
         paths = ("state", "orders", f"parcels/{WAYBILL}", "requests", "ledger", "webhooks")
         for path in (*paths, "samples"):
             assert (await http.get(f"/{path}")).status_code == 200, path
@@ -74,7 +74,7 @@ async def see_that_all_goes_on(sandbox: Sandbox) -> None:
     async with client(sandbox) as http:
         assert (await http.post(INDIA, json=india_order("PEN-2"))).json()["meta"]["status"] == 200
     for delivery in await sandbox.push_webhooks():
-        assert not delivery.delivered  # nobody is at that address
+        assert not delivery.delivered  # no server is at that address
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ async def see_that_all_goes_on(sandbox: Sandbox) -> None:
 @pytest.mark.asyncio
 async def test_malformed_input_gets_an_error_response(path: str, body: str, value: str) -> None:
     sandbox = await sandbox_with_a_parcel()
-    async with desk(sandbox) as http:
+    async with control_client(sandbox) as http:
         if "%s" in path:
             path = path.replace("%s", value)
         content = (body % value if "%s" in body else body).encode()
@@ -106,7 +106,7 @@ async def test_malformed_input_gets_an_error_response(path: str, body: str, valu
 async def test_clock_refuses_what_is_no_time_to_pass(seconds: object) -> None:
     sandbox = at_midnight()
     before = sandbox.now()
-    async with desk(sandbox) as http:
+    async with control_client(sandbox) as http:
         response = await http.post("/clock", json={"seconds": seconds})
 
     assert response.status_code == 400
@@ -126,7 +126,7 @@ def test_clock_refuses_invalid_times_from_python_too(seconds: float) -> None:
 @pytest.mark.asyncio
 async def test_many_long_times_end_the_clock_and_not_the_page() -> None:
     sandbox = await sandbox_with_a_parcel()
-    async with desk(sandbox) as http:
+    async with control_client(sandbox) as http:
         responses = [await http.post("/clock", json={"seconds": 1e11}) for _ in range(4)]
 
     assert [response.status_code for response in responses] == [200, 200, 400, 400]
@@ -136,7 +136,7 @@ async def test_many_long_times_end_the_clock_and_not_the_page() -> None:
 @pytest.mark.asyncio
 async def test_one_invalid_probability_changes_none() -> None:
     sandbox = Sandbox()
-    async with desk(sandbox) as http:
+    async with control_client(sandbox) as http:
         response = await http.post("/faults", json={"too_many": 0.5, "busy": 2})
 
     assert response.status_code == 400
@@ -152,7 +152,7 @@ def test_scripted_fault_happens_a_sensible_number_of_times(times: int) -> None:
 @pytest.mark.parametrize("limit", ["0", "1001", "9" * 5000, "-1", "1e2", "\u0663", ""])
 @pytest.mark.asyncio
 async def test_limit_is_a_number_of_rows(limit: str) -> None:
-    async with desk(Sandbox()) as http:
+    async with control_client(Sandbox()) as http:
         response = await http.get("/orders", params={"limit": limit})
 
     error = {"error": "limit: a whole number from 1 to 1000 is needed"}

@@ -113,7 +113,7 @@ async def test_impossible_cancellation_is_350_under_http_400() -> None:
             await cancelled(http, "W9"),
             await cancelled(http, "W2", cp_id=5),
             await cancelled(http, "W2", account_code="unknown-account"),
-            await cancelled(http, "W2", account_code="somebody-elses"),
+            await cancelled(http, "W2", account_code="another-account"),
             await cancelled(http, "W2", cp_id="four"),
             await cancelled(http, ""),
         ]
@@ -169,9 +169,9 @@ async def test_updates_come_in_pages_whose_next_is_a_url_with_the_key() -> None:
         for number in range(5):
             await placed(http, f"W{number}")
         pages = [await updates(http, MIDNIGHT, MIDNIGHT + 60)]
-        async with client(sandbox, credentials={}) as stranger:
+        async with client(sandbox, credentials={}) as anonymous:
             while pages[-1]["meta"]["next"] and len(pages) < 9:
-                pages.append((await stranger.get(pages[-1]["meta"]["next"])).json())
+                pages.append((await anonymous.get(pages[-1]["meta"]["next"])).json())
 
     address = urlsplit(pages[0]["meta"]["next"])
     asked = {name: value for name, (value,) in parse_qs(address.query).items()}
@@ -195,8 +195,8 @@ async def test_nothing_is_lost_from_a_page_when_parcels_move_between_pages() -> 
         first = await updates(http, MIDNIGHT, MIDNIGHT + 60)
         sandbox.tick(600)
         sandbox.advance("W0")
-        async with client(sandbox, credentials={}) as stranger:
-            second = (await stranger.get(first["meta"]["next"])).json()
+        async with client(sandbox, credentials={}) as anonymous:
+            second = (await anonymous.get(first["meta"]["next"])).json()
 
     assert [row["waybill"] for row in second["result"]] == ["W2", "W3"]
 

@@ -73,7 +73,7 @@ async def test_parcel_that_is_held_can_still_be_acted_upon() -> None:
         ({"waybill": "W9"}, 321),
         ({"cp_id": 5}, 321),
         ({"cp_id": "4"}, 302),
-        ({"account_code": "somebody-elses"}, 351),
+        ({"account_code": "another-account"}, 351),
         ({"landmark": None}, 400),
         ({"preferred_date": "tomorrow"}, 400),
         ({"phone_number": ""}, 400),

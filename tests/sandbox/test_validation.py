@@ -146,7 +146,7 @@ async def test_both_places_both_spellings_and_unknown_fields_are_accepted(
         {"username": "sandbox"},
         {"key": "sandbox-key-not-a-secret"},
         {"username": "sandbox", "key": "another-key-not-a-secret"},
-        {"username": "somebody", "key": "sandbox-key-not-a-secret"},
+        {"username": "another", "key": "sandbox-key-not-a-secret"},
     ],
 )
 async def test_wrong_or_missing_credentials_are_301_under_http_200(

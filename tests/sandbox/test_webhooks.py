@@ -17,7 +17,7 @@ TOKEN = "not-a-real-token"
 
 
 class Receiver:
-    """Takes webhooks; the first answers are as told, all others 200."""
+    """Takes webhooks; the first responses have the given statuses, all others 200."""
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
@@ -120,7 +120,7 @@ async def test_every_scan_is_pushed_in_the_documented_form(receiver: Receiver) -
             "destination_hub_inscan_ts": None,
         },
     }
-    # Those of one batch all tell the same newest status.
+    # Those of one batch all have the same newest status.
     latest = [payload["additional"]["latest_status"] for payload in receiver.payloads]
     assert latest == [latest[-1]] * 5
     assert {headers["webhook_key"] for headers in receiver.headers} == {TOKEN}

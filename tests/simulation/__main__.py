@@ -1,4 +1,4 @@
-# ruff: noqa: T201 - it tells what it has found
+# ruff: noqa: T201 - it prints what it has found
 """Play many seeds, or one of them step by step.
 
 python -m tests.simulation --seeds 10000 --processes 2

@@ -166,7 +166,7 @@ class Courier:
         for goes_on in self._booking.pop(key, []):
             self.world.at(0.0, goes_on)
 
-    # --- answers ----------------------------------------------------------------------------------
+    # --- responses --------------------------------------------------------------------------------
 
     def _respond_known(self, key: Key, entry: _Entry, code: int, respond: Respond) -> None:
         if entry.waybill is None:
@@ -188,7 +188,7 @@ class Courier:
 
 def body(code: int, message: str, result: dict[str, Any], key: Key | None = None) -> bytes:
     """Write a response as ClickPost does."""
-    # It is true for a queued order and false for a known one: nobody may go by it.
+    # It is true for a queued order and false for a known one: it must not be relied on.
     meta = {"status": code, "message": message, "success": code in (200, 202)}
     if key is not None:
         result = {**result, "reference_number": key[1], "courier_partner_id": 4}

@@ -36,7 +36,7 @@ class Disk:
     def __init__(self, world: "World", root: Path) -> None:
         self.world = world
         self.files: Files = {}
-        # For the control: what is said to be durable is not.
+        # For the control: what is reported as durable is not.
         self.asynchronous = False
         self._root = root
         self._made = 0
@@ -69,7 +69,7 @@ class Folder:
     # --- writes -----------------------------------------------------------------------------------
 
     def before_write(self, connection: "WatchedConnection") -> None:
-        """Be told that a transaction is about to be committed."""
+        """Note that a transaction is about to be committed."""
         self._reach("before a write")
         (mode,) = sqlite3.Connection.execute(connection, "PRAGMA synchronous").fetchone()
         if mode >= _FULL:
@@ -78,11 +78,11 @@ class Folder:
             self._synced = self._read()
 
     def after_write(self) -> None:
-        """Be told that it has been."""
+        """Note that it has been committed."""
         self._reach("after a write")
 
     def before_count(self) -> None:
-        """Be told that the lock file is about to be written."""
+        """Note that the lock file is about to be written."""
         lock = self.path / "run.db-lock"
         self._count_before = lock.read_bytes() if lock.exists() else b""
 
@@ -132,7 +132,7 @@ class Folder:
 
 
 def states_in(files: Files, root: Path, name: str = "run.db") -> dict[Key, str]:
-    """Return the state of each order in a journal that nobody has open."""
+    """Return the state of each order in a journal that is not open."""
     with tempfile.TemporaryDirectory(dir=root) as copy:
         for file, content in files.items():
             (Path(copy) / file).write_bytes(content)

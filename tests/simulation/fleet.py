@@ -18,7 +18,7 @@ from tests.simulation.process import Process
 from tests.simulation.redis import URL, Redis
 from tests.simulation.scenarios import BOUND, Stage
 
-# A message whose worker is not heard of for so long is another one's, as in the queue of a fleet.
+# A message whose worker is silent for so long is taken over, as in the queue of a fleet.
 _IDLE = 30.0
 _POLL = 0.5
 
@@ -164,7 +164,7 @@ class Queue:
         return not self._redis.memory.queue
 
     async def take(self, worker: str) -> tuple[int, dict[str, Any]] | None:
-        """Take a message that nobody has, or whose worker is dead."""
+        """Take a message without an owner, or whose worker is dead."""
         await self._ask()
         now = self._world.now
         for number, message in self._redis.memory.queue.items():

@@ -91,7 +91,7 @@ class Row:
 
 @define(kw_only=True)
 class Run:
-    """A bulk run: its input, and what it told."""
+    """A bulk run: its input, and its outcomes."""
 
     process: str
     scope: str
@@ -112,7 +112,7 @@ class Run:
     torn: bool = False
     # Orders that its file has with several contents.
     ambiguous: frozenset[Key] = frozenset()
-    # What its journal said when it began, and when it ended.
+    # The state of its journal when it began, and when it ended.
     before: dict[Key, str] = field(factory=dict)
     after: dict[Key, str] = field(factory=dict)
 

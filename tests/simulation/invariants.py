@@ -11,12 +11,12 @@ from tests.simulation.history import Call, History, Key, Row, Run, Sending, Viol
 INVARIANTS = {
     "settle": (
         "A create that may have been processed is not sent again within the settle delay, by"
-        " whoever remembers it: the process, the journal, the fleet's ledger."
+        " what remembers it: the process, the journal, the fleet's ledger."
     ),
     "hold": "With Resend.NEVER, a create that may have been processed is never sent again.",
     "double": (
         "A reference number has one label at most, unless the register is racy and the second"
-        " sending came after the settle delay, or from somebody who remembered nothing."
+        " sending came after the settle delay, or from a process that remembered nothing."
     ),
     "own": "The waybill of an order that is placed was bought under its own reference number.",
     "contradiction": (
@@ -46,7 +46,7 @@ INVARIANTS = {
     "closed": "no call is sent after the client was closed.",
     "rate": (
         "In any stretch of w seconds at most burst + rate * w calls leave, and three more where"
-        " processes share a rate and Redis answers late or forgets."
+        " processes share a rate and Redis responds late or forgets."
     ),
     "hang": "Every run ends within its bound.",
     "left-behind": "When a process has closed its clients, no task and no response is left.",
@@ -79,7 +79,7 @@ Found = Iterator[tuple[str, str]]
 
 
 def _pairs(history: History) -> Iterator[tuple[Sending, Sending]]:
-    """Go through every sending and each that came before it, where somebody remembers both."""
+    """Go through every sending and each before it of which a process or a store remembers both."""
     for number, after in enumerate(history.sendings):
         for before in history.sendings[:number]:
             if before.key == after.key and set(before.scopes) & set(after.scopes):

@@ -1,7 +1,7 @@
 """An event loop that runs one callback at a time, when the world says so.
 
 Callbacks keep the order that asyncio gives them; what differs from seed to seed is when the world
-answers, and which of several loops comes next. So a schedule that is found here can happen.
+responds, and which of several loops comes next. So a schedule that is found here can happen.
 """
 
 import asyncio

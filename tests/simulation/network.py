@@ -54,7 +54,7 @@ class Weather:
         return cls(faults={kind: dice.choice([0.1, 0.3, 0.6]) for kind in kinds})
 
     def is_dead(self, now: float) -> bool:
-        """Tell whether nobody can be reached."""
+        """Return whether no server can be reached."""
         return any(begin <= now < end for begin, end in self.dead)
 
 
@@ -103,7 +103,7 @@ class Network:
     courier: Courier
     history: History
     weather: Weather = CALM
-    # What was answered, for a cache that mixes responses up.
+    # Earlier responses, for a cache that mixes responses up.
     _responses: list[tuple[Key, bytes]] = field(factory=list)
     _last: dict[str, bytes] = field(factory=dict)
 
@@ -135,7 +135,7 @@ class Network:
         dice = self.world.random
         last = self._last.get(process)
         others = [text for other, text in self._responses if other != key]
-        # Nobody can tell whose a response is that has no reference number.
+        # A response without a reference number identifies no order.
         if reply.has_reference:
             self._last[process] = reply.body
         if b'"waybill": "' in reply.body:

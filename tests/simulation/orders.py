@@ -12,7 +12,7 @@ PATHS = {"/v3/create-order/": "india", "/v4/create-order/": "world"}
 
 @frozen(kw_only=True)
 class Order:
-    """An order of the shop; `contents` tells apart what is sent under one reference number."""
+    """An order of the shop; `contents` distinguishes what is sent under one reference number."""
 
     market: str
     reference: str
@@ -20,7 +20,7 @@ class Order:
 
     @property
     def key(self) -> Key:
-        """Return what tells it apart from all other orders."""
+        """Return what distinguishes it from all other orders."""
         return (self.market, self.reference)
 
     def changed(self, contents: str) -> "Order":
@@ -38,7 +38,7 @@ def reference_of(content: bytes) -> str:
 
 
 def contents_of(content: bytes) -> str:
-    """Read what tells its contents apart."""
+    """Read what distinguishes its contents."""
     return str(json.loads(content)["shipment_details"]["invoice_number"])
 
 

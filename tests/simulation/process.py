@@ -99,7 +99,7 @@ class Process:
         self._globals.leave()
 
     def complain(self, context: dict[str, Any]) -> None:
-        """Note an error that nobody has handled."""
+        """Note an unhandled error."""
         if self.alive:
             describe = f"{context.get('message')}: {self.describe(context.get('exception'))}"
             self.complaints.append(describe)

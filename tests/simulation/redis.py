@@ -162,7 +162,7 @@ class Redis:
         return self.world.delay(0.2 * self.latency, self.latency)
 
     def forget(self, link: "Link") -> None:
-        """Be told that a connection has ended."""
+        """Note that a connection has ended."""
         if link in self._links:
             self._links.remove(link)
 

@@ -272,7 +272,7 @@ class Queue:
                 self.ready.put_nowait(number)
 
     async def take(self) -> int:
-        """Return the next message that nobody has."""
+        """Return the next message without an owner."""
         while True:
             try:
                 async with asyncio.timeout(1.0):

@@ -20,7 +20,7 @@ from tests.simulation.world import World
 
 # What a run may take: four attempts, each with its settle delay, and a Retry-After of an hour.
 BOUND = 6 * 3600.0
-# A run that nobody answers ends by itself: after a minute, and the attempts that are under way.
+# A run without a response ends by itself: after a minute, and the attempts that are under way.
 BOUND_UNANSWERED = 180.0
 _GONE = ("ConnectionError", "ConnectionRefusedError", "TimeoutError")
 HOURS = (-10_800.0, -60.0, 60.0, 10_800.0, 100_000.0)

@@ -36,7 +36,7 @@ def _disturb(stage: Stage, redis: Redis, crowd: "_Crowd") -> None:
     match dice.choice(["slow", "slow", "restart", "failover", "flush", "killed"]):
         case "slow":
             redis.latency = dice.choice([0.03, 0.05, 0.07, 0.2, 2.0])
-            world.note("redis", f"answers within {2 * redis.latency:g} s")
+            world.note("redis", f"responds within {2 * redis.latency:g} s")
             world.at(world.delay(1.0, 20.0), setattr, redis, "latency", 0.002)
         case "restart":
             redis.go()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Sends calls over the simulated network, and tells of its steps as httpcore does."""
+    """Sends calls over the simulated network, and reports its steps as httpcore does."""
 
     def __init__(
         self,
@@ -153,7 +153,7 @@ class Exchange:
         self._world.at(self._world.delay(0.001, 0.04), self._deliver, gateway.reply)
 
     def _arrive(self, is_received: bool) -> None:
-        # What is said behind a gateway that has shown its own page is heard by nobody.
+        # A response behind a gateway that has shown its own page is lost.
         respond = self._come_back if is_received else _discard
         courier, sending = self._network.courier, self._sending
         if sending is None:
@@ -192,7 +192,7 @@ class Exchange:
 
 
 def _discard(status: int, text: bytes) -> None:
-    """Take a response for which nobody waits."""
+    """Take a response that no call waits for."""
 
 
 class _Body(httpx.AsyncByteStream):

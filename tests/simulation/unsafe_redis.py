@@ -14,12 +14,12 @@ from tests.simulation.redis import Redis
 from tests.simulation.scenarios import BOUND, Stage
 
 _POLICIES = ("volatile-lru", "allkeys-lru", "volatile-ttl")
-# Evictions and failovers come within so many seconds; whoever runs Redis mends its policy then.
+# Evictions and failovers come within so many seconds; its operator corrects its policy then.
 _TROUBLE = 60.0
 
 
 async def failing_redis(stage: Stage) -> None:
-    """Push orders through workers while Redis fails over, answers late, and forgets."""
+    """Push orders through workers while Redis fails over, responds late, and forgets."""
     world, dice = stage.world, stage.world.random
     redis = Redis(world)
     queue = Queue(redis)
@@ -43,7 +43,7 @@ def _disturb(stage: Stage, redis: Redis, crew: Crew) -> None:
         case "flush":
             redis.flush()
         case "slow":
-            world.note("redis", "answers late")
+            world.note("redis", "responds late")
             redis.latency = dice.choice([0.1, 1.0, 6.0, 20.0])
             world.at(world.delay(1.0, 40.0), setattr, redis, "latency", 0.002)
         case _:
@@ -94,7 +94,7 @@ async def _queue_without_fleet(stage: Stage, queue: Queue, orders: Sequence[Orde
 
     async def main() -> None:
         await asyncio.gather(*(queue_one(order) for order in orders))
-        while not await queue.is_empty():  # noqa: ASYNC110 - Redis tells nobody
+        while not await queue.is_empty():  # noqa: ASYNC110 - Redis has no event for it
             await asyncio.sleep(5.0)
 
     process.start(main)

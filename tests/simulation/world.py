@@ -167,7 +167,7 @@ def playing(seed: int) -> Iterator[World]:
 
     world = World(seed)
     hooks = sys.get_asyncgen_hooks()
-    # Generators of the dead must not be ended by somebody else.
+    # Generators of a killed process must not be ended by another one.
     generators: list[object] = []
     sys.set_asyncgen_hooks(firstiter=generators.append, finalizer=lambda _: None)
     try:
@@ -196,7 +196,7 @@ def own_garbage() -> Iterator[None]:
     """
     collects = gc.isenabled()
     gc.disable()
-    # A record that somebody keeps would keep alive what it tells of.
+    # A record that is kept would keep alive what it refers to.
     silenced = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     # What was there before is not looked through.

@@ -33,7 +33,7 @@ class Windows(types.ModuleType):
         assert (mode, length) == (self.LK_NBLCK, 1)
         if self.error is not None:
             raise OSError(self.error, "cannot lock")
-        # Nobody else can read what is locked: it has to be away from what is written.
+        # Other processes cannot read what is locked: it has to be away from what is written.
         assert os.lseek(descriptor, 0, os.SEEK_CUR) > os.fstat(descriptor).st_size
         place = (os.fstat(descriptor).st_ino, os.lseek(descriptor, 0, os.SEEK_CUR))
         if place in self.locked.values():
