@@ -185,8 +185,9 @@ _ONCE = ("mutants", "sandbox/test_page*", "test_benchmarks.py", "test_vocabulary
 _PROGRAMS = {"chromium": "chromium", "postgres": "postgresql", "redis-server": "redis-server"}
 # Tests that start servers, browsers and processes, or take many seconds. The rest takes one minute.
 _SLOW = (
-    *("cli", "concurrency", "docs", "environments"),
-    *("faults", "fleet", "integrations", "simulation"),
+    *("cli", "docs", "environments", "faults", "fleet", "integrations", "simulation"),
+    *("concurrency/test_cancellation.py", "concurrency/test_gather.py"),
+    *("concurrency/test_loops.py", "concurrency/test_single_flight.py"),
     *("test_benchmarks.py", "test_examples.py"),
     *("test_mocking.py", "test_pyinstaller.py"),
     *("test_secrets.py", "bulk/test_outage.py"),
