@@ -928,7 +928,9 @@ async def test_closing_twice_and_from_any_task_is_fine_and_final() -> None:
 @pytest.mark.asyncio
 async def test_calls_in_flight_when_the_client_closes_end_in_a_clear_error() -> None:
     async with serving(hangs) as server:
-        clickpost = ClickPost("acme", KEY, base_url=server.url, max_concurrency=2)
+        clickpost = ClickPost(
+            "acme", KEY, base_url=server.url, max_concurrency=2, timeouts=Timeouts(shutdown=0.1)
+        )
         calls = [
             asyncio.create_task(clickpost.orders.create(india_order(f"R-{number}")))
             for number in range(4)
@@ -938,7 +940,7 @@ async def test_calls_in_flight_when_the_client_closes_end_in_a_clear_error() -> 
             await clickpost.aclose()
             errors = await asyncio.gather(*calls, return_exceptions=True)
 
-    # Two were under way, two waited at the gate.
+    # Two were in flight, two queued.
     assert [type(error) for error in errors] == [NoReplyError] * 2 + [NotSentError] * 2
     assert [error.transient for error in errors] == [False] * 4  # type: ignore[union-attr]
 

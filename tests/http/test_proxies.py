@@ -194,7 +194,12 @@ async def test_plain_http_is_handed_to_the_proxy_itself(
     async with (
         serving() as origin,
         proxying(**REFUSALS[refusal]) as proxy,
-        client(through(library, proxy, trusting, auth=("acme", "wrong")), origin.url) as clickpost,
+        client(
+            through(library, proxy, trusting, auth=("acme", "wrong")),
+            origin.url,
+            # The second create waits for it.
+            retry=RetryPolicy(attempts=1, settle_delay=0.05, reconcile=False),
+        ) as clickpost,
     ):
         with pytest.raises(ClickPostError) as caught:
             await clickpost.orders.create(india_order("R-1"))

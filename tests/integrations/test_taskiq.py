@@ -14,7 +14,7 @@ from taskiq.exceptions import SendTaskError
 from taskiq.message import BrokerMessage
 from taskiq.receiver import Receiver
 
-from clickpost_async import ClickPost, InvalidRequestError
+from clickpost_async import ClickPost, InvalidRequestError, RetryPolicy
 from clickpost_async.fleet import Fleet, Ledger, created
 from clickpost_async.integrations import _order_broker
 from clickpost_async.integrations.taskiq import OrderBroker, feed, order_task
@@ -331,7 +331,12 @@ async def redelivered_order(sandbox: Sandbox, server: RedisServer) -> None:
     broker.is_worker_process = True
 
     def client() -> ClickPost:
-        return ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url)
+        return ClickPost(
+            sandbox.username,
+            sandbox.api_key,
+            base_url=sandbox.base_url,
+            retry=RetryPolicy(settle_delay=0.05),
+        )
 
     task = order_task(broker, client=client, ledger=ledger)
     await broker.startup()
