@@ -15,6 +15,7 @@ from clickpost_async.sandbox.store.repository import SandboxStore
 from clickpost_async.sandbox.webhooks import Hook, Webhooks, tracking_payload
 from clickpost_async.sandbox.world import tracking_codes
 from clickpost_async.sandbox.world.clock import Clock
+from clickpost_async.structures import TrackingCode
 
 # Above those of orders, and as live: they do not fit into 32 bits.
 _FIRST_TRACKING_ID = 7_100_000_000
@@ -90,7 +91,7 @@ class SandboxState(SandboxSettings):
 
     def was_out(self, parcel: Parcel) -> bool:
         """Return whether a parcel has been out for delivery."""
-        out = tracking_codes.OUT_FOR_DELIVERY
+        out = TrackingCode.OUT_FOR_DELIVERY
         return self.store.one(Scan, parcel=parcel.id, code=out) is not None
 
     def scan_parcel(

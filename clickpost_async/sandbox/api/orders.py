@@ -29,8 +29,9 @@ from clickpost_async.sandbox.operation import (
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
 from clickpost_async.sandbox.store.records import Note, Order, Parcel, State, scan_values
-from clickpost_async.sandbox.world import couriers, scenarios, tracking_codes
+from clickpost_async.sandbox.world import couriers, scenarios
 from clickpost_async.sandbox.world.clock import DAY, exact
+from clickpost_async.structures import TrackingCode
 
 _PLACED = "Order Placed Successfully"
 _FIRST_ORDER_ID = 154_000_000
@@ -156,7 +157,7 @@ def _buy_label(state: SandboxState, order: Order, booking: Booking) -> str:
 
 def _place(state: SandboxState, order: Order, booking: Booking, waybill: str) -> Order:
     state.open_parcel(
-        first_scan=tracking_codes.PLACED,
+        first_scan=TrackingCode.ORDER_PLACED,
         waybill=waybill,
         courier_partner=order.courier_partner,
         account_code=order.account_code,
@@ -366,15 +367,15 @@ def cancel(state: SandboxState, call: SandboxRequest) -> Reply | None:
     accepted = refusal(202, "Cancellation request accepted", http_status=202)
     later = scenarios.decides_later(parcel.reference_number)
     if parcel.cancelling:
-        undecided = later and parcel.code != tracking_codes.CANCELLED
+        undecided = later and parcel.code != TrackingCode.CANCELLED
         return accepted if undecided else refusal(600, "ORDER ALREADY CANCELLED")
     scenarios.ask_to_cancel(parcel.reference_number)
-    state.store.update(parcel, cancelling=True, upcoming=tracking_codes.CANCELLED)
+    state.store.update(parcel, cancelling=True, upcoming=TrackingCode.CANCELLED)
     state.audit("Order: Cancel", {"waybill": parcel.waybill})
     if later:
         return accepted
     if is_immediate:
-        state.scan_parcel(parcel, tracking_codes.CANCELLED)
+        state.scan_parcel(parcel, TrackingCode.CANCELLED)
     return None
 
 

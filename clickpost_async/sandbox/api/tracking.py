@@ -17,6 +17,7 @@ from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.store.records import Parcel, Scan, scan_values
 from clickpost_async.sandbox.world import scenarios, tracking_codes
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
+from clickpost_async.structures import TrackingCode
 
 _MOST_WAYBILLS = 5
 _LONGEST_WAYBILLS = 100
@@ -62,7 +63,7 @@ def _registered(state: SandboxState, call: SandboxRequest, courier: str) -> tupl
     shipment = section(payload, "shipment_info")
     kind = shipment.get("delivery_type")
     return state.open_parcel(
-        first_scan=tracking_codes.REGISTERED,
+        first_scan=TrackingCode.AWB_REGISTERED,
         waybill=waybill,
         courier_partner=courier_partner,
         account_code=account_code,
@@ -149,7 +150,7 @@ def unregister(state: SandboxState, call: SandboxRequest) -> JSON:
     if parcel is None:
         raise RefusalError(400, "Bad Request")
     if parcel.upcoming is not None:
-        state.scan_parcel(parcel, tracking_codes.EXPIRED)
+        state.scan_parcel(parcel, TrackingCode.EXPIRED)
     return {"awb": parcel.waybill}
 
 

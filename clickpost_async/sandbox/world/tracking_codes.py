@@ -10,20 +10,11 @@ from types import MappingProxyType
 
 from attrs import frozen
 
-from clickpost_async.structures import NdrCode
+from clickpost_async.structures import Bucket, NdrCode
+from clickpost_async.structures import TrackingCode as Code
 
-PLACED = 1
-OUT_FOR_DELIVERY = 6
-DELIVERED = 8
-FAILED = 9
-CANCELLED = 10
-RTO_REQUESTED = 11
-RTO_MARKED = 12
-EXPIRED = 23
-REGISTERED = 28
-HELD = 20
-HANDED_OVER = frozenset({DELIVERED, 14, 32})
-UNDELIVERED = frozenset({FAILED, HELD})
+HANDED_OVER = frozenset({Code.DELIVERED, Code.RTO_DELIVERED, Code.EXCHANGE_DELIVERED})
+UNDELIVERED = frozenset({Code.FAILED_DELIVERY, Code.SHIPMENT_HELD})
 
 
 class ShipmentKind(enum.StrEnum):
@@ -86,26 +77,17 @@ STATIONS: Mapping[int, Station] = MappingProxyType(
     }
 )
 
+
+def _texts(codes: type[Bucket] | type[NdrCode]) -> dict[int, str]:
+    return {code: code.name.replace("_", " ").capitalize() for code in codes}
+
+
 BUCKETS: Mapping[int, str] = MappingProxyType(
-    {
-        1: "Order placed",
-        2: "Shipped",
-        3: "In transit",
-        4: "Out for delivery",
-        5: "Failed delivery",
-        6: "Delivered",
-        7: "Returned",
-        8: "Lost",
-        9: "Damaged",
-    }
+    {**_texts(Bucket), Bucket.DISPATCHED: "Shipped"},
 )
+NDR: Mapping[int, str] = MappingProxyType(_texts(NdrCode))
 
-# The reasons of failed deliveries, as the client names them.
-NDR: Mapping[int, str] = MappingProxyType(
-    {code: code.name.replace("_", " ").capitalize() for code in NdrCode}
-)
-
-_OVER = frozenset({8, 10, 14, 16, 17, 23, 32})
+_OVER = HANDED_OVER | {Code.CANCELLED, Code.LOST, Code.DAMAGED, Code.EXPIRED}
 
 # Without instructions a courier holds what it could not deliver, and then returns it.
 _ONWARD: Mapping[int, int] = MappingProxyType(
@@ -146,9 +128,10 @@ def to_the_door(kind: ShipmentKind, code: int, upcoming: int | None) -> Sequence
     """Return the codes until a parcel is out for delivery; None if it never will be."""
     if kind is ShipmentKind.RVP:
         return None
-    if code == OUT_FOR_DELIVERY:
+    out = Code.OUT_FOR_DELIVERY
+    if code == out:
         return []
-    if code in UNDELIVERED and upcoming in (HELD, OUT_FOR_DELIVERY, RTO_MARKED):
-        return [OUT_FOR_DELIVERY]
+    if code in UNDELIVERED and upcoming in (Code.SHIPMENT_HELD, out, Code.RTO_MARKED):
+        return [out]
     way = route(kind, upcoming)
-    return way[: way.index(OUT_FOR_DELIVERY) + 1] if OUT_FOR_DELIVERY in way else None
+    return way[: way.index(out) + 1] if out in way else None
