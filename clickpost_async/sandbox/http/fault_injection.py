@@ -6,7 +6,6 @@ import socket
 import struct
 from collections.abc import Mapping
 from http import HTTPStatus
-from types import MappingProxyType
 
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -18,14 +17,12 @@ from clickpost_async.sandbox.world.scenarios import COURIER_ERROR, INTERNAL_ERRO
 # The key in the scope's state under which the server passes the connection to the application.
 CONNECTION = "clickpost_async.sandbox.connection"
 
-_PAGES: Mapping[Fault, tuple[HTTPStatus, str]] = MappingProxyType(
-    {
-        Fault.BUSY: (HTTPStatus.SERVICE_UNAVAILABLE, "503 Service Temporarily Unavailable"),
-        Fault.SERVER_ERROR: (HTTPStatus.INTERNAL_SERVER_ERROR, "Server Error (500)"),
-        Fault.HTML: (HTTPStatus.OK, "We are down for maintenance"),
-        Fault.GATEWAY: (HTTPStatus.GATEWAY_TIMEOUT, "504 Gateway Time-out"),
-    }
-)
+_PAGES: Mapping[Fault, tuple[HTTPStatus, str]] = {
+    Fault.BUSY: (HTTPStatus.SERVICE_UNAVAILABLE, "503 Service Temporarily Unavailable"),
+    Fault.SERVER_ERROR: (HTTPStatus.INTERNAL_SERVER_ERROR, "Server Error (500)"),
+    Fault.HTML: (HTTPStatus.OK, "We are down for maintenance"),
+    Fault.GATEWAY: (HTTPStatus.GATEWAY_TIMEOUT, "504 Gateway Time-out"),
+}
 
 _LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
