@@ -65,12 +65,17 @@ def number(value: object) -> float | None:
     return found if math.isfinite(found) and not isinstance(value, bool) else None
 
 
+def is_courier(value: object) -> bool:
+    """Return whether a value is the id of a courier partner."""
+    return isinstance(value, int) and not isinstance(value, bool) and couriers.exists(value)
+
+
 def courier(value: object) -> int:
     """Return the id of a courier partner, which a query has as digits."""
     found = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
-    if not isinstance(found, int) or isinstance(found, bool) or not couriers.exists(found):
-        raise RefusalError(302)
-    return found
+    if isinstance(found, int) and is_courier(found):
+        return found
+    raise RefusalError(302)
 
 
 def courier_in_body(value: object) -> int:
