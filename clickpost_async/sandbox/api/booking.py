@@ -29,11 +29,16 @@ class Booking:
     asynchronous: bool
 
 
-def booking_of(call: SandboxRequest) -> Booking:
+def checked(call: SandboxRequest) -> Booking:
     """Return the order in a call, or reject it for the first check that fails."""
     [version] = (name for name, create in checks.CREATES.items() if create == call.operation)
     payload = params.body(call)
     checks.run(checks.CHECKS[version], payload)
+    return booking_of(version, call.body, payload, call.origin)
+
+
+def booking_of(version: str, body: bytes, payload: JSON, origin: str) -> Booking:
+    """Return an order that passed the checks; `origin` is where its label is served."""
     is_b2b = version == B2B
     shipment, additional = (
         ("shipment_info", "additional_info") if is_b2b else ("shipment_details", "additional")
@@ -46,7 +51,7 @@ def booking_of(call: SandboxRequest) -> Booking:
     pincode = {INDIA: "drop_pincode", B2B: "pincode"}.get(version, "postal_code")
     return Booking(
         version=version,
-        body=call.body,
+        body=body,
         reference_number=str(get(payload, f"{shipment}.reference_number")),
         courier_partner=get(payload, f"{shipment}.courier_partner"),
         account_code=str(get(payload, f"{either}.account_code") or ""),
@@ -56,7 +61,7 @@ def booking_of(call: SandboxRequest) -> Booking:
         kind=kind,
         order_type=str(get(payload, f"{either}.order_type")),
         cod_value=params.number(get(payload, f"{shipment}.cod_value") or 0) or 0.0,
-        origin=call.origin,
+        origin=origin,
         asynchronous=is_async is not False if is_b2b else is_async is True,
     )
 

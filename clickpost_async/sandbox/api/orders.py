@@ -11,12 +11,13 @@ from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import (
     Booking,
     booking_of,
+    checked,
     box_references,
     details_of_order,
     items_of,
     merchant_order_id,
 )
-from clickpost_async.sandbox.api.checks import B2B, CREATES, INDIA, WORLD, get
+from clickpost_async.sandbox.api.checks import B2B, INDIA, WORLD, get
 from clickpost_async.sandbox.operation import (
     JSON,
     RefusalError,
@@ -52,7 +53,7 @@ _WORLD_ERRORS = {400: 400}
 @operation("orders.create_b2b")
 async def create(state: SandboxState, call: SandboxRequest) -> Reply:
     """Create an order; a B2B one is placed later unless its `is_async` is false."""
-    booking = booking_of(call)
+    booking = checked(call)
     if state.racy:
         return await _book(state, booking)
     # One call at a time decides about a reference: the check and the courier are one step.
@@ -81,14 +82,12 @@ async def _book(state: SandboxState, booking: Booking) -> Reply:
             if order.version == B2B
             else _reply(state, "accepted", order, 202)
         )
-    failure = _refused_by_courier(state, order, booking)
-    if failure is not None:
-        await anyio.sleep(state.courier_seconds)
-        if failure.status not in scenarios.PASSING:
-            state.store.update(order, state=State.REFUSED)
-        return failure
     if not state.racy:
         await anyio.sleep(state.courier_seconds)
+    failure = _refused_by_courier(state, order, booking)
+    if failure is not None:
+        return failure
+    if not state.racy:
         return _placed(state, _buy_and_place(state, order, booking), booking.version)
     waybill = _buy_label(state, order, booking)
     await anyio.sleep(state.courier_seconds)
@@ -118,24 +117,19 @@ def _finished(state: SandboxState, order: Order, origin: str) -> Order | Reply:
     if failure is None:
         return _buy_and_place(state, order, booking)
     state.store.update(order, attempts=order.attempts + 1)
-    if failure.status not in scenarios.PASSING:
-        state.store.update(order, state=State.REFUSED)
     return failure
 
 
 def _booked(order: Order, origin: str) -> Booking:
-    """Return the booking of an order that was accepted earlier."""
-    operation, payload = CREATES[order.version], order.payload
-    request = SandboxRequest(
-        operation=operation, query={}, body=order.body, payload=payload, url=origin
-    )
-    return booking_of(request)
+    return booking_of(order.version, order.body, order.payload, origin)
 
 
 def _refused_by_courier(state: SandboxState, order: Order, booking: Booking) -> Reply | None:
     try:
         scenarios.ask_courier(booking.reference_number, booking.drop_pincode, order.attempts)
     except RefusalError as error:
+        if error.status not in scenarios.PASSING:
+            state.store.update(order, state=State.REFUSED)
         # A B2B order fails with another code after it was accepted.
         late = order.version == B2B and booking.asynchronous and error.status == 319
         return _reply(state, "failed", order, 420 if late else error.status, error.message)
