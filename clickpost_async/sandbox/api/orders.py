@@ -11,8 +11,8 @@ from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import (
     Booking,
     booking_of,
-    checked,
     box_references,
+    checked,
     details_of_order,
     items_of,
     merchant_order_id,
