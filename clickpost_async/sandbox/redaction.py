@@ -60,21 +60,16 @@ def cover(kind: str, text: str) -> str:
 
 
 def _changed(
-    value: object, person: Callable[[str, str], str], secret: Callable[[str], str]
+    value: object, person: Callable[[str, str], str], secret: Callable[[str], str], name: str = ""
 ) -> object:
+    """Return JSON with what is personal or secret by its name replaced, in lists as well."""
     if isinstance(value, Mapping):
-        return {name: _field(name, part, person, secret) for name, part in value.items()}
+        return {name: _changed(part, person, secret, name) for name, part in value.items()}
     if isinstance(value, list):
-        return [_changed(part, person, secret) for part in value]
-    return value
-
-
-def _field(
-    name: str, value: object, person: Callable[[str, str], str], secret: Callable[[str], str]
-) -> object:
+        return [_changed(part, person, secret, name) for part in value]
+    if value is None or value == "":
+        return value
     plain = name.lower()
-    if isinstance(value, Mapping | list) or value is None or value == "":
-        return _changed(value, person, secret)
     if plain in _SECRETS:
         return secret(plain)
     kind = _kind(plain)
