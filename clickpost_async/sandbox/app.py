@@ -133,7 +133,7 @@ class Application(SandboxControl):
         if wait:
             response = throttled(max(1, math.ceil(wait)))
         elif fault is not None:
-            response = injected_response(fault, self.faults)
+            response = injected_response(fault, self.faults, operation)
         self._log(operation, call, reference, reply, response, fault=fault, moment=moment)
         if response is not None:
             await response(scope, receive, send)

@@ -131,19 +131,25 @@ class Operation:
         """Handle a call, or reject it."""
         if not self._admits(call, username, key):
             status, message = self.auth_error
-            return refusal(status, message, http_status=self.http.get(status, 200))
+            return self.refuse(status, message)
         try:
             result = self.handle(state, call)
             if inspect.isawaitable(result):
                 result = await result
         except RefusalError as error:
-            http_status = self.http.get(error.status, 200)
-            return refusal(error.status, error.message, error.result, http_status=http_status)
+            return self.refuse(error.status, error.message, error.result)
         if isinstance(result, Reply):
             return result
         if result is None:
             return Reply({"meta": meta(200, self.empty)})
         return Reply({"meta": meta(200, self.message), "result": result})
+
+    def refuse(self, status: int, message: object, result: JSON | None = None) -> Reply:
+        """Return the envelope of a rejection, which seldom has a result."""
+        body: dict[str, object] = {"meta": meta(status, message)}
+        if result is not None:
+            body["result"] = result
+        return Reply(body, self.http.get(status, 200))
 
     def _admits(self, call: SandboxRequest, username: str, key: str) -> bool:
         if self.auth is Auth.NONE:
@@ -195,11 +201,3 @@ def operation(
 def meta(status: int, message: object) -> JSON:
     """Return the `meta` of an envelope."""
     return {"status": status, "message": message, "success": status in SUCCESSFUL}
-
-
-def refusal(
-    status: int, message: object, result: JSON | None = None, *, http_status: int = 200
-) -> Reply:
-    """Return the envelope of a rejection, which seldom has a result."""
-    body = {"meta": meta(status, message)}
-    return Reply(body if result is None else {**body, "result": result}, http_status)

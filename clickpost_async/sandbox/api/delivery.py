@@ -48,7 +48,8 @@ def _predicted(state: SandboxState, pair: JSON, *, is_checked: bool) -> JSON:
     )
 
 
-@operation("delivery.predict_world", empty=_NOT_SERVICEABLE, http=_NOT_SUBSCRIBED)
+# Its document has an internal error under HTTP 500, that of the other one under HTTP 200.
+@operation("delivery.predict_world", empty=_NOT_SERVICEABLE, http={**_NOT_SUBSCRIBED, 500: 500})
 def predict_world(state: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """Predict for one route; the result is a list all the same."""
     route = params.body(call)

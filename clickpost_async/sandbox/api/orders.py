@@ -25,7 +25,6 @@ from clickpost_async.sandbox.operation import (
     SandboxRequest,
     meta,
     operation,
-    refusal,
 )
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
@@ -358,11 +357,11 @@ def cancel(state: SandboxState, call: SandboxRequest) -> Reply | None:
     # Without an account code ClickPost finds the account by the parcel.
     if account_code and parcel.account_code not in ("", account_code):
         raise RefusalError(351)
-    accepted = refusal(202, "Cancellation request accepted", http_status=202)
+    accepted = Reply({"meta": meta(202, "Cancellation request accepted")}, 202)
     later = scenarios.decides_later(parcel.reference_number)
     if parcel.cancelling:
         undecided = later and parcel.code != TrackingCode.CANCELLED
-        return accepted if undecided else refusal(600, "ORDER ALREADY CANCELLED")
+        return accepted if undecided else Reply({"meta": meta(600, "ORDER ALREADY CANCELLED")})
     scenarios.ask_to_cancel(parcel.reference_number)
     state.store.update(parcel, cancelling=True, upcoming=TrackingCode.CANCELLED)
     state.audit("Order: Cancel", {"waybill": parcel.waybill})

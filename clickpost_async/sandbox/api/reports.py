@@ -55,7 +55,8 @@ def request(state: SandboxState, call: SandboxRequest) -> list[JSON]:
     return [created]
 
 
-@operation("reports.status", message="Success")
+# Its document has an internal error under HTTP 500, unlike that of the request.
+@operation("reports.status", message="Success", http={500: 500})
 def status(state: SandboxState, call: SandboxRequest) -> list[JSON]:
     """Return the status of a report, which is ready after `async_polls` polls."""
     reference = call.query.get("report_reference_number")
