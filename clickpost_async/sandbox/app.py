@@ -18,6 +18,7 @@ from clickpost_async.sandbox.api import (
     delivery,
     labels,
     ndr,
+    order_changes,
     orders,
     params,
     pickups,
@@ -46,8 +47,8 @@ from clickpost_async.sandbox.store.repository import fingerprint
 
 # Importing a chapter declares its operations.
 _CHAPTERS = (
-    *(orders, tracking, ndr, pickups, labels, couriers, serviceability, delivery),
-    *(reports, returns, account),
+    *(orders, order_changes, tracking, ndr, pickups, labels, couriers, serviceability),
+    *(delivery, reports, returns, account),
 )
 
 # Requests to the control API and the page are not counted as API traffic.
