@@ -19,13 +19,13 @@ _DOMESTIC, _INTERNATIONAL = (2, 4), (5, 8)
 def predict(state: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """Predict for each pair of pincodes; if none is served, there is no result."""
     is_checked = call.query.get("check_drop_pincode_validity", "false") == "true"
-    pairs = params.objects(call, "pincodes")
+    pairs = params.objects(call)
     result = [_predicted(state, pair, is_checked=is_checked) for pair in pairs]
     return result if any(row["all_map"] for row in result) else None
 
 
 def _predicted(state: SandboxState, pair: JSON, *, is_checked: bool) -> JSON:
-    pickup, drop = (params.text(pair, name) for name in ("pickup_pincode", "drop_pincode"))
+    pickup, drop = (str(pair[name]) for name in ("pickup_pincode", "drop_pincode"))
     scenarios.check_account(get(pair, "optional.account_code"))
     if is_checked and drop not in pincodes.PLACES:
         raise RefusalError(400, f"Invalid drop pincode: {drop}")

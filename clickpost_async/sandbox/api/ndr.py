@@ -46,7 +46,7 @@ def act(state: SandboxState, call: SandboxRequest) -> None:
     if wanted.get("action") not in ("REATTEMPT", "INITIATE_RTO"):
         raise RefusalError(400, "Bad Request , Invalid Action")
     is_reattempt = wanted["action"] == "REATTEMPT"
-    waybill, account_code = params.text(wanted, "waybill"), params.text(wanted, "account_code")
+    waybill, account_code = str(wanted["waybill"]), str(wanted["account_code"])
     if is_reattempt:
         _check_reattempt(wanted)
     parcel = state.parcel(waybill, params.courier_in_body(wanted.get("cp_id")))

@@ -30,7 +30,7 @@ _MOST_DAYS = 366
 def edit(state: SandboxState, call: SandboxRequest) -> None:
     """Change an order that is not out for delivery yet."""
     changes = params.body(call)
-    waybill = params.text(changes, "awb_number")
+    waybill = str(changes["awb_number"])
     # ClickPost's page of 2020 has the courier in a section.
     nested = get(changes, "shipment_details.courier_partner")
     courier_partner = params.courier_in_body(changes.get("courier_partner", nested))

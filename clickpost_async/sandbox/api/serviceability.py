@@ -21,8 +21,8 @@ _SERVICES: Mapping[str, Sequence[SandboxAccount]] = {
 @operation("serviceability.check", empty=NOT_SERVICEABLE)
 def check(_: SandboxState, call: SandboxRequest) -> JSON | None:
     """Return whether any account serves a pincode: the body is a list, the result is not."""
-    query = params.objects(call, "objects")[0]
-    drop, pickup = params.text(query, "drop_pincode"), query.get("pickup_pincode")
+    query = params.objects(call)[0]
+    drop, pickup = str(query["drop_pincode"]), query.get("pickup_pincode")
     ends = (drop,) if pickup in (None, "") else (drop, str(pickup))
     serving = [account for account in _of_service(query) if account.serves(*ends)]
     if not serving:
@@ -38,9 +38,9 @@ def check(_: SandboxState, call: SandboxRequest) -> JSON | None:
 @operation("serviceability.options", empty=NOT_SERVICEABLE)
 def options(_: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """List the accounts that serve a pair of pincodes; the weight is in kilograms."""
-    query = params.objects(call, "objects")[0]
+    query = params.objects(call)[0]
     optional = section(query, "optional")
-    ends = params.text(query, "pickup_pincode"), params.text(query, "drop_pincode")
+    ends = str(query["pickup_pincode"]), str(query["drop_pincode"])
     wanted = optional.get("cp_id")
     if wanted is not None:
         params.courier_in_body(wanted)

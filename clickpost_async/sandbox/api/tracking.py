@@ -55,10 +55,9 @@ def register_v2(state: SandboxState, call: SandboxRequest) -> JSON:
 
 
 def _registered(state: SandboxState, call: SandboxRequest, courier: str) -> tuple[Parcel, bool]:
-    payload = params.body(call)
-    waybill = params.text(payload, "waybill", status=328)
+    payload = params.body(call, status=328)
+    waybill, account_code = str(payload["waybill"]), str(payload["account_code"])
     courier_partner = params.courier_in_body(payload.get(courier))
-    account_code = params.text(payload, "account_code", status=328)
     scenarios.check_account(account_code)
     shipment = section(payload, "shipment_info")
     kind = shipment.get("delivery_type")
@@ -82,7 +81,7 @@ def _registered(state: SandboxState, call: SandboxRequest, courier: str) -> tupl
 def set_whatsapp(state: SandboxState, call: SandboxRequest) -> None:
     """Switch the messages about a parcel on or off."""
     wanted = params.body(call)
-    waybill, disabled = params.text(wanted, "awb"), wanted.get("whatsapp_disable")
+    waybill, disabled = str(wanted["awb"]), wanted.get("whatsapp_disable")
     if not isinstance(disabled, bool):
         raise RefusalError(400, "whatsapp_disable must be a boolean")
     parcel = state.store.one(Parcel, waybill=waybill)
@@ -145,7 +144,7 @@ def _scan(template: str, parcel: Parcel, scan: Scan) -> JSON:
 def unregister(state: SandboxState, call: SandboxRequest) -> JSON:
     """Stop tracking a parcel: it is expired, and moves no more."""
     wanted = params.body(call)
-    waybill = params.text(wanted, "waybill")
+    waybill = str(wanted["waybill"])
     parcel = state.parcel(waybill, params.courier_in_body(wanted.get("cp_id")))
     if parcel is None:
         raise RefusalError(400, "Bad Request")
