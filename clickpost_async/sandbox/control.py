@@ -123,14 +123,9 @@ class SandboxControl(SandboxState):
 
     def changes(self) -> object:
         """Return a value that differs whenever anything visible has changed."""
-        webhooks = (self.webhooks.count, *self.webhooks.urls)
-        return (
-            self.store.changes,
-            self.store.pulse(),
-            webhooks,
-            self.faults.state(),
-            self.time.ahead,
-        )
+        store, webhooks = self.store, self.webhooks
+        pushed = (webhooks.count, *webhooks.urls)
+        return store.changes, store.pulse(), pushed, self.faults.state(), self.time.ahead
 
     # --- commands -------------------------------------------------------------------------------
 

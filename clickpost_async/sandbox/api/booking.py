@@ -84,8 +84,10 @@ def objects(value: object) -> Sequence[JSON]:
 
 
 def items_of(payload: JSON) -> Sequence[JSON]:
-    """Return the items of an order; those of a B2B order are in its boxes, with other names."""
-    return objects(get(payload, "shipment_details.items")) or [
+    """Return the items; those of a B2B order are in its boxes, with other names."""
+    items = get(payload, "shipment_details|shipment_info.items")
+    nested = get(section(payload, "shipment_info"), "additional.items")
+    return objects(nested if items is None else items) or [
         {**product, "quantity": product.get("sku_count", product.get("count"))}
         for box in objects(get(payload, "shipment_info.box_info"))
         for product in objects(box.get("product_info"))
@@ -107,64 +109,43 @@ def box_references(payload: JSON) -> Sequence[str | None]:
     ]
 
 
-def details_of_order(payload: JSON, version: str) -> JSON:
-    """Return the details of an order; v3 prefixes the names in its addresses."""
-    pickup, drop = ("pickup_", "drop_") if version == INDIA else ("", "")
-    invoice = get(payload, "shipment_details.invoice_number")
-    if version == B2B:
-        invoices = objects(get(payload, "shipment_info.invoice_info"))
-        invoice = invoices[0].get("number") if invoices else None
-    consignee = {
-        name.removeprefix(drop): value for name, value in section(payload, "drop_info").items()
-    }
+def details_of(payload: JSON) -> JSON:
+    """Return the details of an order or a registration of any version: nearly all are optional."""
+    pickup, drop = _address(payload, "pickup"), _address(payload, "drop")
+    person = {**drop, **section(payload, "consumer_details")}
+    invoices = objects(get(payload, "shipment_info.invoice_info")) or [{}]
+    shipment = "shipment_details|shipment_info|additional"
     return {
-        "pickup_city": get(payload, f"pickup_info.{pickup}city"),
-        "drop_city": consignee.get("city"),
-        "order_id": merchant_order_id(payload),
-        "invoice_number": invoice,
-        "currency_code": section(payload, "shipment_details").get("currency_code", "INR"),
-        "channel_name": get(payload, "additional.channel_name"),
-        "items": _items(items_of(payload)),
-        "customer": _customer(consignee, consignee),
-    }
-
-
-def details_of_registration(payload: JSON) -> JSON:
-    """Return the details of a registration, v2 or v3: nearly all are optional."""
-    shipment, additional = section(payload, "shipment_info"), section(payload, "additional")
-    drop = section(payload, "drop_info")
-    address = {
-        "address": shipment.get("drop_address"),
-        "pincode": shipment.get("drop_pincode"),
-        **drop,
-    }
-    items = shipment.get("items", section(shipment, "additional").get("items"))
-    return {
-        "pickup_city": get(payload, "pickup_info.city"),
+        "pickup_city": pickup.get("city"),
         "drop_city": drop.get("city"),
-        "order_id": shipment.get("order_id", additional.get("order_id")),
-        "invoice_number": shipment.get("invoice_number"),
-        "currency_code": shipment.get("currency_code", "INR"),
-        "channel_name": additional.get("channel_name"),
-        "min_edd": additional.get("min_edd"),
-        "max_edd": additional.get("max_edd"),
-        "items": _items(objects(items)),
-        "customer": _customer({**drop, **section(payload, "consumer_details")}, address),
+        "order_id": get(payload, f"{shipment}.order_id"),
+        "invoice_number": get(payload, f"{shipment}.invoice_number") or invoices[0].get("number"),
+        "currency_code": get(payload, f"{shipment}.currency_code") or "INR",
+        "channel_name": get(payload, "additional.channel_name"),
+        "min_edd": get(payload, "additional.min_edd"),
+        "max_edd": get(payload, "additional.max_edd"),
+        "items": _items(items_of(payload)),
+        # As in the webhooks of a return, whose pickup is at the customer's.
+        "customer": {
+            "customer_name": person.get("name"),
+            "customer_email": person.get("email"),
+            "customer_phone_number": person.get("phone"),
+            "pickup_state": drop.get("state"),
+            "pickup_address": drop.get("address"),
+            "pickup_pincode": drop.get("pincode", drop.get("postal_code")),
+            "pickup_city": drop.get("city"),
+            "pickup_country": drop.get("country", drop.get("country_code")),
+        },
     }
 
 
-def _customer(person: JSON, address: JSON) -> JSON:
-    """Return a customer as in the webhooks of a return, whose pickup is at the customer's."""
-    return {
-        "customer_name": person.get("name"),
-        "customer_email": person.get("email"),
-        "customer_phone_number": person.get("phone"),
-        "pickup_state": address.get("state"),
-        "pickup_address": address.get("address"),
-        "pickup_pincode": address.get("pincode", address.get("postal_code")),
-        "pickup_city": address.get("city"),
-        "pickup_country": address.get("country", address.get("country_code")),
-    }
+def _address(payload: JSON, side: str) -> JSON:
+    """Return an address with plain names: v3 prefixes them, v2 has some beside the shipment."""
+    prefix = f"{side}_"
+    beside = section(payload, "shipment_info").items()
+    address = {name: value for name, value in beside if name.startswith(prefix)}
+    address |= section(payload, f"{side}_info")
+    return {name.removeprefix(prefix): value for name, value in address.items()}
 
 
 def _items(items: Sequence[JSON]) -> Sequence[JSON]:

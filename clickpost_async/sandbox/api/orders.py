@@ -11,7 +11,7 @@ from clickpost_async.sandbox.api.booking import (
     booking_of,
     box_references,
     checked,
-    details_of_order,
+    details_of,
     items_of,
     merchant_order_id,
 )
@@ -155,7 +155,7 @@ def _place(state: SandboxState, order: Order, booking: Booking, waybill: str) ->
         ordered=True,
         order_type=booking.order_type,
         cod_value=booking.cod_value,
-        details=details_of_order(order.payload, order.version),
+        details=details_of(order.payload),
     )
     label = label_url(booking.origin, waybill) if booking.wants_label else None
     return state.store.update(order, state=State.PLACED, waybill=waybill, label=label)

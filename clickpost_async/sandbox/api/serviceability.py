@@ -55,16 +55,16 @@ def options(_: SandboxState, call: SandboxRequest) -> list[JSON] | None:
 def _option(
     account: SandboxAccount, pickup: str, drop: str, kilograms: float | None, optional: JSON
 ) -> JSON:
-    is_priced = account.priced and kilograms is not None
-    weight = kilograms or 0.0
+    charges: Mapping[str, float | None] = {"PREPAID": None, "COD": None}
+    if account.priced and kilograms is not None:
+        charges = account.charges(pickup, drop, kilograms)
     return render(
         "couriers.option",
         account=account,
         service_type=optional.get("service_type") or "FORWARD",
         serviceable=_order_types([account], drop),
         sla=account.days(pickup, drop)[1] if account.priced else None,
-        charge=account.charge(pickup, drop, weight) if is_priced else None,
-        cod_charge=account.cod_charge(pickup, drop, weight) if is_priced else None,
+        charges=charges,
         zone=accounts.zone(pickup, drop),
     )
 

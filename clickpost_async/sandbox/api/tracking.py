@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.api.booking import details_of_registration, objects, section
+from clickpost_async.sandbox.api.booking import details_of, objects, section
 from clickpost_async.sandbox.operation import (
     JSON,
     RefusalError,
@@ -72,7 +72,7 @@ def _registered(state: SandboxState, call: SandboxRequest, courier: str) -> tupl
         ordered=False,
         order_type=params.printable(shipment.get("order_type")) or "PREPAID",
         cod_value=params.number(shipment.get("cod_amount", shipment.get("cod_value"))) or 0.0,
-        details=details_of_registration(payload),
+        details=details_of(payload),
     )
 
 

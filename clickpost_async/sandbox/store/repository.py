@@ -62,12 +62,9 @@ SELECT * FROM (
 ) ORDER BY rank DESC LIMIT :limit
 """  # noqa: S608 - constants only
 _PURCHASES = """
-SELECT l.id, l.reference_number, l.waybill, l.bought_at, (
-    SELECT count(*) FROM labels m
-    WHERE m.reference_number = l.reference_number AND m.id <= l.id
-) AS nth
-FROM labels l WHERE instr(lower(l.reference_number || ' ' || l.waybill), :search)
-ORDER BY l.id DESC LIMIT :limit
+SELECT * FROM (
+    SELECT *, row_number() OVER (PARTITION BY reference_number ORDER BY id) AS nth FROM labels
+) WHERE instr(lower(reference_number || ' ' || waybill), :search) ORDER BY id DESC LIMIT :limit
 """
 _TOTALS = """
 SELECT (SELECT count(*) FROM orders WHERE state = 'placed') AS placed,
