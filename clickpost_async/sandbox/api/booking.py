@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 
 from clickpost_async.sandbox.api import checks, params
-from clickpost_async.sandbox.api.checks import B2B, INDIA, get
+from clickpost_async.sandbox.api.checks import B2B, get
 from clickpost_async.sandbox.operation import JSON, SandboxRequest
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 
@@ -39,28 +39,24 @@ def checked(call: SandboxRequest) -> Booking:
 
 def booking_of(version: str, body: bytes, payload: JSON, origin: str) -> Booking:
     """Return an order that passed the checks; `origin` is where its label is served."""
-    is_b2b = version == B2B
-    shipment, additional = (
-        ("shipment_info", "additional_info") if is_b2b else ("shipment_details", "additional")
-    )
-    either = shipment if is_b2b else f"{shipment}|{additional}"
+    is_b2b, drop = version == B2B, address(payload, "drop")
+    either = "shipment_info" if is_b2b else "shipment_details|additional"
     kind = _kind(get(payload, f"{either}.delivery_type"), get(payload, f"{either}.order_type"))
-    is_async = get(payload, f"{additional}.{'is_async' if is_b2b else 'async'}")
-    label = get(payload, f"{additional}.{'is_label_required' if is_b2b else 'label'}")
+    is_async = get(payload, "additional_info.is_async" if is_b2b else "additional.async")
+    label = get(payload, "additional_info.is_label_required" if is_b2b else "additional.label")
     awb_number = None if is_b2b else get(payload, f"{either}.awb_number")
-    pincode = {INDIA: "drop_pincode", B2B: "pincode"}.get(version, "postal_code")
     return Booking(
         version=version,
         body=body,
-        reference_number=str(get(payload, f"{shipment}.reference_number")),
-        courier_partner=get(payload, f"{shipment}.courier_partner"),
+        reference_number=str(get(payload, f"{either}.reference_number")),
+        courier_partner=get(payload, f"{either}.courier_partner"),
         account_code=str(get(payload, f"{either}.account_code") or ""),
         awb_number=str(awb_number) if awb_number else None,
-        drop_pincode=str(get(payload, f"drop_info.{pincode}")),
+        drop_pincode=str(drop.get("pincode", drop.get("postal_code"))),
         wants_label=label is not False and (is_b2b or kind is not ShipmentKind.RVP),
         kind=kind,
         order_type=str(get(payload, f"{either}.order_type")),
-        cod_value=params.number(get(payload, f"{shipment}.cod_value") or 0) or 0.0,
+        cod_value=params.number(get(payload, f"{either}.cod_value") or 0) or 0.0,
         origin=origin,
         asynchronous=is_async is not False if is_b2b else is_async is True,
     )
@@ -111,7 +107,7 @@ def box_references(payload: JSON) -> Sequence[str | None]:
 
 def details_of(payload: JSON) -> JSON:
     """Return the details of an order or a registration of any version: nearly all are optional."""
-    pickup, drop = _address(payload, "pickup"), _address(payload, "drop")
+    pickup, drop = address(payload, "pickup"), address(payload, "drop")
     person = {**drop, **section(payload, "consumer_details")}
     invoices = objects(get(payload, "shipment_info.invoice_info")) or [{}]
     shipment = "shipment_details|shipment_info|additional"
@@ -139,13 +135,16 @@ def details_of(payload: JSON) -> JSON:
     }
 
 
-def _address(payload: JSON, side: str) -> JSON:
-    """Return an address with plain names: v3 prefixes them, v2 has some beside the shipment."""
+def address(payload: JSON, side: str) -> JSON:
+    """Return an address (pickup, drop or return) with plain names.
+
+    Orders of v3 prefix them, registrations of v2 have some beside the shipment.
+    """
     prefix = f"{side}_"
     beside = section(payload, "shipment_info").items()
-    address = {name: value for name, value in beside if name.startswith(prefix)}
-    address |= section(payload, f"{side}_info")
-    return {name.removeprefix(prefix): value for name, value in address.items()}
+    found = {name: value for name, value in beside if name.startswith(prefix)}
+    found |= section(payload, f"{side}_info")
+    return {name.removeprefix(prefix): value for name, value in found.items()}
 
 
 def _items(items: Sequence[JSON]) -> Sequence[JSON]:
