@@ -16,6 +16,7 @@ from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.operation import JSON, RefusalError
 from clickpost_async.sandbox.world import couriers, scenarios
 from clickpost_async.structures._schema import FieldSpec, member_kind, specs
+from clickpost_async.structures._shipment import BLUEDART
 
 INDIA = "v3"
 WORLD = "v4"
@@ -167,7 +168,7 @@ def _listed(path: str) -> Sequence[Check]:
 
 def _reference(section: str) -> Sequence[Check]:
     path = f"{section}.reference_number"
-    is_bluedart = _has(f"{section}.courier_partner", *couriers.BLUEDART)
+    is_bluedart = _has(f"{section}.courier_partner", *BLUEDART)
     return (
         _no_longer(path, _LONGEST_REFERENCE),
         _no_longer(path, _LONGEST_BLUEDART_REFERENCE, is_bluedart),

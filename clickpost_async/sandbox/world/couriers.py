@@ -16,7 +16,6 @@ NAMES: Mapping[int, str] = {
 MULTI_PIECE = frozenset({129, 164, 201, 296, 301, 311, 316, 318, 326, 330})
 REVERSE: Mapping[int, int] = {4: 25, 5: 28, 6: 41, 9: 11, 31: 38, 145: 159}
 FORWARD_ONLY = frozenset(REVERSE)
-BLUEDART = frozenset({5, 28, 129})
 
 # More than 500 partners exist and no list of them is published.
 _HIGHEST_ID = 999
