@@ -27,7 +27,7 @@ from clickpost_async.sandbox.api import (
     serviceability,
     tracking,
 )
-from clickpost_async.sandbox.api.checks import CREATES, get
+from clickpost_async.sandbox.api.checks import CREATES
 from clickpost_async.sandbox.control import SandboxControl
 from clickpost_async.sandbox.http.fault_injection import (
     drop,
@@ -42,6 +42,7 @@ from clickpost_async.sandbox.http.routing import files_at, router
 from clickpost_async.sandbox.http.traffic import Traffic
 from clickpost_async.sandbox.operation import OPERATIONS, Operation, Reply, SandboxRequest
 from clickpost_async.sandbox.page import routes as page
+from clickpost_async.sandbox.payload import get
 from clickpost_async.sandbox.store.records import read_json
 from clickpost_async.sandbox.store.repository import fingerprint
 

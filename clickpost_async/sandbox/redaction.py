@@ -6,8 +6,8 @@ from functools import cache
 
 from clickpost_async._codec.redaction import personal_names
 from clickpost_async.endpoints import CATALOG
-from clickpost_async.sandbox.api.booking import address
 from clickpost_async.sandbox.operation import JSON
+from clickpost_async.sandbox.payload import address
 
 _SECRETS = frozenset({"key", "username", "user_name", "password", "token", "security_key"})
 _NAMES_OF_THINGS = (

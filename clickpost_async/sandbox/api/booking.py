@@ -1,12 +1,13 @@
 """What the sandbox keeps of an order or a registration for later responses and webhooks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from attrs import frozen
 
 from clickpost_async.sandbox.api import checks, params
-from clickpost_async.sandbox.api.checks import B2B, get
+from clickpost_async.sandbox.api.checks import B2B
 from clickpost_async.sandbox.operation import JSON, SandboxRequest
+from clickpost_async.sandbox.payload import address, get, objects, section
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 
 
@@ -68,17 +69,6 @@ def _kind(delivery_type: object, order_type: object) -> ShipmentKind:
     return ShipmentKind.EXCHANGE if order_type == "EXCHANGE" else ShipmentKind.FORWARD
 
 
-def section(payload: JSON, name: str) -> JSON:
-    """Return an object inside the payload, empty if there is none."""
-    value = payload.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def objects(value: object) -> Sequence[JSON]:
-    """Return the objects in a list, none if it is no list."""
-    return [part for part in value if isinstance(part, Mapping)] if isinstance(value, list) else []
-
-
 def items_of(payload: JSON) -> Sequence[JSON]:
     """Return the items; those of a B2B order are in its boxes, with other names."""
     items = get(payload, "shipment_details|shipment_info.items")
@@ -133,18 +123,6 @@ def details_of(payload: JSON) -> JSON:
             "pickup_country": drop.get("country", drop.get("country_code")),
         },
     }
-
-
-def address(payload: JSON, side: str) -> JSON:
-    """Return an address (pickup, drop or return) with plain names.
-
-    Orders of v3 prefix them, registrations of v2 have some beside the shipment.
-    """
-    prefix = f"{side}_"
-    beside = section(payload, "shipment_info").items()
-    found = {name: value for name, value in beside if name.startswith(prefix)}
-    found |= section(payload, f"{side}_info")
-    return {name.removeprefix(prefix): value for name, value in found.items()}
 
 
 def _items(items: Sequence[JSON]) -> Sequence[JSON]:

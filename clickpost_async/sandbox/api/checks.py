@@ -6,7 +6,6 @@ mandatory is what the client's structures require, which ClickPost's own example
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from attrs import Factory, field, frozen
@@ -14,6 +13,7 @@ from attrs import Factory, field, frozen
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.operation import JSON, RefusalError
+from clickpost_async.sandbox.payload import getter
 from clickpost_async.sandbox.world import couriers, scenarios
 from clickpost_async.structures._schema import FieldSpec, member_kind, specs
 from clickpost_async.structures._shipment import BLUEDART
@@ -33,30 +33,9 @@ _LONGEST_REASON = 500
 _MOST_BOXES = 1000
 
 
-def get(payload: JSON, path: str) -> Any:
-    """Return the value at a path without lists, `None` if there is none."""
-    return _getter(path)(payload)
-
-
-@cache
-def _getter(path: str) -> Callable[[JSON], Any]:
-    sections, _, name = path.rpartition(".")
-    names = sections.split("|")
-
-    def find(payload: JSON) -> Any:
-        for section in names:
-            part = payload.get(section) if section else payload
-            value = part.get(name) if isinstance(part, dict) else None
-            if value is not None:
-                return value
-        return None
-
-    return find
-
-
 def _values(path: str) -> Callable[[JSON], Sequence[Any]]:
     head, each, tail = path.partition("[]")
-    find, member = _getter(head), _getter(tail[1:])
+    find, member = getter(head), getter(tail[1:])
     if not each:
         return lambda payload: (find(payload),)
 
@@ -130,7 +109,7 @@ def _matches(pattern: str) -> Callable[[Any], bool]:
 
 
 def _has(path: str, *values: object) -> Callable[[JSON], bool]:
-    find = _getter(path)
+    find = getter(path)
     return lambda payload: find(payload) in values
 
 

@@ -1,8 +1,8 @@
 """Choose a courier: recommendations, the accounts with them, and pincodes."""
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.api.booking import section
 from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
+from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes, scenarios

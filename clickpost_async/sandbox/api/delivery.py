@@ -1,9 +1,8 @@
 """Predict how many days a delivery takes."""
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.api.booking import section
-from clickpost_async.sandbox.api.checks import get
 from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
+from clickpost_async.sandbox.payload import get, section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes, scenarios

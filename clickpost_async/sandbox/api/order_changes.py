@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.api.checks import get
 from clickpost_async.sandbox.operation import (
     JSON,
     RefusalError,
@@ -14,6 +13,7 @@ from clickpost_async.sandbox.operation import (
     meta,
     operation,
 )
+from clickpost_async.sandbox.payload import get
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
 from clickpost_async.sandbox.store.records import Note, Parcel, scan_values

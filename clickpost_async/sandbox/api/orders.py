@@ -15,7 +15,7 @@ from clickpost_async.sandbox.api.booking import (
     items_of,
     merchant_order_id,
 )
-from clickpost_async.sandbox.api.checks import B2B, INDIA, WORLD, get
+from clickpost_async.sandbox.api.checks import B2B, INDIA, WORLD
 from clickpost_async.sandbox.operation import (
     JSON,
     RefusalError,
@@ -24,6 +24,7 @@ from clickpost_async.sandbox.operation import (
     meta,
     operation,
 )
+from clickpost_async.sandbox.payload import get
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.store.records import Order, State

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.api.booking import section
 from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
+from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.state import REPORT, SandboxState
 from clickpost_async.sandbox.store.records import Note, Parcel, Scan, scan_values
 from clickpost_async.sandbox.world.clock import DAY, read_utc, utc

@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.api.booking import details_of, objects, section
+from clickpost_async.sandbox.api.booking import details_of
 from clickpost_async.sandbox.operation import (
     JSON,
     RefusalError,
@@ -12,6 +12,7 @@ from clickpost_async.sandbox.operation import (
     meta,
     operation,
 )
+from clickpost_async.sandbox.payload import objects, section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.store.records import Parcel, Scan, scan_values
