@@ -16,15 +16,15 @@ def get(payload: JSON, path: str) -> Any:
 def getter(path: str) -> Callable[[JSON], Any]:
     """Return a function that does so: `a|b.name` is in the first section that has it."""
     sections, _, name = path.rpartition(".")
-    places = sections.split("|")
+    if not sections:
+        return lambda payload: payload.get(name)
+    place, *others = sections.split("|")
+    find_elsewhere = getter(f"{'|'.join(others)}.{name}") if others else lambda _: None
 
     def find(payload: JSON) -> Any:
-        for place in places:
-            part = payload.get(place) if place else payload
-            value = part.get(name) if isinstance(part, dict) else None
-            if value is not None:
-                return value
-        return None
+        part = payload.get(place)
+        value = part.get(name) if isinstance(part, dict) else None
+        return find_elsewhere(payload) if value is None else value
 
     return find
 

@@ -33,18 +33,21 @@ _LONGEST_REASON = 500
 _MOST_BOXES = 1000
 
 
-def _values(path: str) -> Callable[[JSON], Sequence[Any]]:
+def _first_invalid(path: str, is_valid: Callable[[Any], bool]) -> Callable[[JSON], int | None]:
+    """Return a function that finds the position of the first value that is not valid, if any."""
     head, each, tail = path.partition("[]")
     find, member = getter(head), getter(tail[1:])
     if not each:
-        return lambda payload: (find(payload),)
+        return lambda payload: None if is_valid(find(payload)) else 0
 
-    def find_all(payload: JSON) -> Sequence[Any]:
-        found = find(payload)
-        members = found if isinstance(found, list) else ()
-        return [member(part) for part in members] if tail else members
+    def find_in_list(payload: JSON) -> int | None:
+        members = find(payload)
+        for number, part in enumerate(members if isinstance(members, list) else ()):
+            if not is_valid(member(part) if tail else part):
+                return number
+        return None
 
-    return find_all
+    return find_in_list
 
 
 @frozen
@@ -61,8 +64,9 @@ class Check:
     is_valid: Callable[[Any], bool]
     message: str = ""
     when: Callable[[JSON], bool] | None = None
-    values: Callable[[JSON], Sequence[Any]] = field(
-        init=False, default=Factory(lambda check: _values(check.path), takes_self=True)
+    first_invalid: Callable[[JSON], int | None] = field(
+        init=False,
+        default=Factory(lambda it: _first_invalid(it.path, it.is_valid), takes_self=True),
     )
 
 
@@ -71,10 +75,10 @@ def run(checks: Sequence[Check], payload: JSON) -> None:
     for check in checks:
         if check.when is not None and not check.when(payload):
             continue
-        for number, value in enumerate(check.values(payload)):
-            if not check.is_valid(value):
-                path = re.sub(r"\|\w+", "", check.path).replace("[]", f"[{number}]")
-                raise RefusalError(check.code, detail=check.message.format(path=path))
+        number = check.first_invalid(payload)
+        if number is not None:
+            path = re.sub(r"\|\w+", "", check.path).replace("[]", f"[{number}]")
+            raise RefusalError(check.code, detail=check.message.format(path=path))
 
 
 # --- predicates -----------------------------------------------------------------------------------
