@@ -188,12 +188,13 @@ _SLOW = (
     *("cli", "docs", "environments", "faults", "fleet", "integrations", "simulation"),
     *("concurrency/test_cancellation.py", "concurrency/test_gather.py"),
     *("concurrency/test_loops.py", "concurrency/test_single_flight.py"),
-    *("test_benchmarks.py", "test_examples.py"),
+    *("test_benchmarks.py", "test_examples.py", "test_fixtures.py"),
     *("test_mocking.py", "test_pyinstaller.py"),
     *("test_secrets.py", "bulk/test_outage.py"),
     *("bulk/test_journal.py", "bulk/test_process_*.py", "bulk/test_references.py"),
     *("bulk/test_stop.py", "http", "test_architecture.py", "test_programs.py"),
-    *("limits/test_distributed.py", "limits/test_redis.py", "limits/test_token_bucket.py"),
+    *("limits/test_distributed.py", "limits/test_frozen_clock.py"),
+    *("limits/test_redis.py", "limits/test_token_bucket.py"),
     *("sandbox/test_page*", "sandbox/test_server.py"),
 )
 
