@@ -110,6 +110,7 @@ _SPREADSHEET_ERROR = re.compile(
 _PLACEHOLDERS = frozenset(
     {"nan", "nat", "null", "(null)", "none", "nil", "undefined", "n/a", "na", "<na>", "n.a."}
 )
+LONGEST_PLACEHOLDER = 9
 _LOST_LETTERS = re.compile(r"\?\?\?|[\s?.,/-]*\?[\s?.,/-]*\Z").match
 _LONGEST_SHOWN = 60
 _MOST_KNOWN = 4096
@@ -145,7 +146,7 @@ def read_cell(cell: str, kind: CellKind, context: CellContext | None = None) -> 
         if not text:
             return None
         context.note(cell, text)
-    _refuse_damage(text, kind)
+    refuse_damage(text, kind)
     if not text.isascii():
         if kind in _PROSE:
             _suspect_encoding(text, context)
@@ -159,7 +160,8 @@ def read_cell(cell: str, kind: CellKind, context: CellContext | None = None) -> 
     return _READERS[kind](text, context)
 
 
-def _refuse_damage(text: str, kind: CellKind) -> None:
+def refuse_damage(text: str, kind: CellKind) -> None:
+    """Raise `BadCellError` for a text that a program or spreadsheet has put in a value's place."""
     if not text.isprintable() and (control := _CONTROL(text)):
         code = f"U+{ord(control[0]):04X}"
         raise BadCellError(_SENTINELS.get(text) or f"holds the control character {code}; remove it")
@@ -181,7 +183,7 @@ def _refuse_damage(text: str, kind: CellKind) -> None:
             "the column was too narrow when the spreadsheet was saved, and the value is lost; "
             "widen it and save again"
         )
-    if len(text) <= 9:
+    if len(text) <= LONGEST_PLACEHOLDER:
         folded = text.lower()
         is_code_of_a_place = folded == "na" and kind in {CellKind.COUNTRY, CellKind.STATE}
         if (folded in _PLACEHOLDERS and not is_code_of_a_place) or not text.strip("-\u2013\u2014"):

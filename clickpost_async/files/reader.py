@@ -39,6 +39,7 @@ from clickpost_async.files.file_kinds import (
     describe_other_file,
     format_by_name,
     is_json,
+    is_spread_json,
     is_zip,
 )
 from clickpost_async.files.header import Heading
@@ -280,6 +281,13 @@ class _Reading:
         if form is None:
             form = "jsonl" if is_json(lines.peek()) else "csv"
         if form == "jsonl":
+            if is_spread_json(lines.peek()):
+                yield _unreadable_file(
+                    1,
+                    "JSON over several lines; write each order on a line of its own, "
+                    "as jq -c does (of a list: jq -c '.[]')",
+                )
+                return
             yield from json_rows(lines)
             return
         self.lines = lines
