@@ -31,6 +31,7 @@ class CellKind(StrEnum):
     EMAIL = "email"
     GSTIN = "gstin"
     NUMBER = "number"
+    AMOUNT = "amount"  # a number of money
     WEIGHT = "weight"  # a number of grams
     WHOLE = "whole"
     FLAG = "flag"
@@ -107,9 +108,9 @@ _SPREADSHEET_ERROR = re.compile(
     r"|#GETTING_DATA|Err:\d{3}",
     re.IGNORECASE,
 ).fullmatch
-_PLACEHOLDERS = frozenset(
-    {"nan", "nat", "null", "(null)", "none", "nil", "undefined", "n/a", "na", "<na>", "n.a."}
-)
+_PLACEHOLDERS = frozenset({"nan", "nat", "(null)", "nil", "n/a", "na", "<na>", "n.a.", "\\n"})
+# As programs write absent values, also several of them that were joined.
+_ABSENT = re.compile(r"(?:(?:undefined|null|none|nan)\b[\s,]*)+|\[object Object\]", re.IGNORECASE)
 LONGEST_PLACEHOLDER = 9
 _LOST_LETTERS = re.compile(r"\?\?\?|[\s?.,/-]*\?[\s?.,/-]*\Z").match
 _LONGEST_SHOWN = 60
@@ -187,7 +188,13 @@ def refuse_damage(text: str, kind: CellKind) -> None:
         folded = text.lower()
         is_code_of_a_place = folded == "na" and kind in {CellKind.COUNTRY, CellKind.STATE}
         if (folded in _PLACEHOLDERS and not is_code_of_a_place) or not text.strip("-\u2013\u2014"):
-            raise BadCellError(f"holds {text}, which is no value; fill it in, or leave it empty")
+            raise _no_value(text)
+    if text[0] in "uUnN[" and _ABSENT.fullmatch(text):
+        raise _no_value(text)
+
+
+def _no_value(text: str) -> BadCellError:
+    return BadCellError(f"holds {shown(text)}, which is no value; fill it in, or leave it empty")
 
 
 # Kinds whose text is free: every character of it is meant.
@@ -222,7 +229,14 @@ _HTML = re.compile(
 )
 
 
+# As people fill in a field that may not be empty.
+_PUNCTUATION = ".,;:_*/\\|~'\"`-\u2013\u2014 "
+_TEMPLATE = re.compile(r"\{\{.*?\}\}|\$\{.*?\}").search
+
+
 def _text(text: str, context: CellContext) -> str:
+    if not text.strip(_PUNCTUATION):
+        raise _no_value(text)
     # A spreadsheet hides the apostrophe before text that it would read as a formula.
     if text[0] == "'" and text[1:].startswith(_FORMULA):
         return text[1:]
@@ -230,13 +244,30 @@ def _text(text: str, context: CellContext) -> str:
         context.warnings.append("looks like a formula, and is sent as text")
     if ("&" in text or "<" in text) and (html := _HTML.search(text)):
         context.warnings.append(f"holds HTML ({html[0]}), and is sent as text")
+    if "{" in text and (unfilled := _TEMPLATE(text)):
+        context.warnings.append(
+            f"holds {shown(unfilled[0])} of a template, not filled in; it is sent as text"
+        )
     return text
+
+
+_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+_DATE_OF_CODE = re.compile(
+    rf"\d{{1,2}}-{_MONTH}(?:-\d\d(?:\d\d)?)?|{_MONTH}-\d\d(?:\d\d)?"
+    r"|\d{4}-\d\d-\d\d(?:T00:00:00)?|\d{1,2}([-/])\d{1,2}\1(?:\d\d){1,2}",
+    re.ASCII | re.IGNORECASE,
+).fullmatch
 
 
 def _code(text: str, context: CellContext) -> str | None:
     plain = _digits(text, context)
     if plain is None:
         return None
+    if _DATE_OF_CODE(plain):
+        context.warnings.append(
+            "looks like a date, which spreadsheets make of codes such as 11-26; "
+            "if it is none, format the column as text and fill it in again"
+        )
     decimal = _DECIMAL(plain)
     if decimal is None:
         return plain
@@ -329,8 +360,15 @@ _EXACT = 2**53
 _LIGHT = 10
 
 
+def _amount(text: str, context: CellContext) -> int | float:
+    amount = _number(text, context)
+    if _MAYBE_THOUSANDS(text):
+        context.warnings.append(f"read as {amount}, with three decimals; is it a thousand times?")
+    return amount
+
+
 def _weight(text: str, context: CellContext) -> int | float:
-    grams = _number(text, context)
+    grams = _amount(text, context)
     if 0 < grams < _LIGHT:
         context.warnings.append(f"{grams} grams is very light; weights are in grams, not kilograms")
     return grams
@@ -408,8 +446,11 @@ def _time(text: str, context: CellContext) -> str:
 _GSTIN = re.compile(r"[0-3]\d[A-Z]{5}\d{4}[A-Z][1-9A-Z]Z[0-9A-Z]", re.ASCII).fullmatch
 
 
+_EMAIL = re.compile(r"[^@\s<>,;:\"]+@[^@\s<>,;:\"]+").fullmatch
+
+
 def _email(text: str, context: CellContext) -> str:
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+", text):
+    if not _EMAIL(text):
         context.warnings.append("does not look like an e-mail address")
     return text
 
@@ -431,6 +472,7 @@ _READERS: dict[CellKind, Callable[[str, CellContext], Value | None]] = {
     CellKind.EMAIL: _email,
     CellKind.GSTIN: _gstin,
     CellKind.NUMBER: _number,
+    CellKind.AMOUNT: _amount,
     CellKind.WEIGHT: _weight,
     CellKind.WHOLE: _whole,
     CellKind.FLAG: _flag,

@@ -19,7 +19,7 @@ _OTHERS = "*"
 _MAX_TABLE_BYTES = 64 << 20
 
 
-NUMBERS = frozenset({CellKind.NUMBER, CellKind.WEIGHT, CellKind.WHOLE})
+NUMBERS = frozenset({CellKind.NUMBER, CellKind.AMOUNT, CellKind.WEIGHT, CellKind.WHOLE})
 
 
 class MapEntryError(ValueError):

@@ -6,8 +6,8 @@ spreadsheet; JSON Lines by line.
 
 CSV: comma, semicolon, tab or bar, whichever is most frequent in the headings; quoted values may
 span lines. Text is UTF-8 or UTF-16, with or without byte order mark; a line that is not UTF-8 is
-decoded as Windows-1252, which Excel writes if it does not write UTF-8. XLSX: the only sheet with
-orders that is visible, its values and not its formulas.
+decoded as Windows-1252, which Excel writes if it does not write UTF-8. XLSX: the first visible
+sheet, if no other one holds orders, its values and not its formulas.
 
 A file given by its path is read twice. The first pass finds reference numbers that are in several
 places, so that none of these orders is sent, and the date format. In a source that can be read only
@@ -89,7 +89,8 @@ def read_orders(
         columns: the file's own column names to ours; a `ColumnMap` translates values too.
         date_format: the format of dates, like `DD/MM/YYYY`. Without it ISO dates, names of months
             and serial numbers of spreadsheets are read, and `27/11/2026` if it is unambiguous.
-        sheet: of a workbook, by name or by number from 1.
+        sheet: of a workbook, by name or by number from 1. Without it, the first that is visible; an
+            error if others hold orders, too.
         header_row: the row that holds the headings, as a spreadsheet counts.
 
     Raises:
@@ -272,9 +273,9 @@ class _Reading:
                 try:
                     yield from self._text(text, form)
                 finally:
-                    text.detach()
+                    _detach(text)
         finally:
-            raw.detach()
+            _detach(raw)
 
     def _text(self, file: TextIO, form: Format | None) -> Iterator[Group | OrderRow]:
         lines = Lines(file)
@@ -462,6 +463,12 @@ def read_rows(
         for number, cells in open_records(lines, None):
             if not isinstance(cells, UnreadableLineError):
                 yield number, cells
+
+
+def _detach(buffer: io.TextIOWrapper | io.BufferedReader) -> None:
+    """Leave the file below open, if it was not closed before."""
+    with suppress(ValueError):
+        buffer.detach()
 
 
 def _unreadable_file(row: int, message: str) -> OrderRow:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 from xml.etree import ElementTree as ET
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from clickpost_async._util.extras import not_installed
 from clickpost_async.files.cells import LOST_DIGITS, NOT_CALCULATED
@@ -77,7 +77,7 @@ def _rows(file: BinaryIO, sheet: str | int | None) -> Iterator[SheetRow]:
         chosen = _choose(_sheets(packed), sheet)
         marks = _scan(packed, chosen.part, _padded_cells(packed))
     file.seek(0)
-    for number, cells in enumerate(_values(file, chosen.name, size), 1):
+    for number, cells in enumerate(_values(file, chosen.name, size, marks), 1):
         texts = [_text(cell) for cell in cells]
         for column, text in marks.cells.get(number, {}).items():
             texts += [""] * (column + 1 - len(texts))
@@ -88,7 +88,7 @@ def _rows(file: BinaryIO, sheet: str | int | None) -> Iterator[SheetRow]:
             yield SheetRow(number, texts, is_hidden=number in marks.hidden)
 
 
-def _values(file: BinaryIO, name: str, size: int) -> Iterator[Sequence[object]]:
+def _values(file: BinaryIO, name: str, size: int, marks: "_Marks") -> Iterator[Sequence[object]]:
     if size <= _LARGEST_IN_MEMORY:
         try:
             from python_calamine import CalamineWorkbook
@@ -110,8 +110,15 @@ def _values(file: BinaryIO, name: str, size: int) -> Iterator[Sequence[object]]:
     opened = book[name]
     # The dimensions that a sheet declares may be wrong.
     opened.reset_dimensions()
+    is_read = False
     for cells in opened.iter_rows(values_only=True):
+        is_read = True
         yield [_unescape(cell) if isinstance(cell, str) else cell for cell in cells]
+    if marks.last_row and not is_read:
+        raise UnreadableSheetError(
+            "openpyxl finds none of the sheet's rows, as in a Strict Open XML workbook; "
+            "save it as an ordinary .xlsx, or install clickpost_async[calamine]"
+        )
 
 
 # --- parts of the workbook ------------------------------------------------------------------------
@@ -197,17 +204,32 @@ _FORMULA_ALONE = re.compile(
     rb"<(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)\s*"
     rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
 )
+_NUMBERED_ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\sr="(\d+)"')
 _ROW_NUMBER = re.compile(rb'\br="(\d+)"')
 _CELL_PLACE = re.compile(rb'\br="([A-Za-z]{1,3})(\d+)"')
 _CHUNK = 1 << 20
 
 
-@frozen
+@define
 class _Marks:
-    """Hidden rows, and texts for cells that the libraries return otherwise: by row and column."""
+    """Hidden rows, and texts for cells that the libraries return otherwise: by row and column.
+
+    `last_row` is the number of the last row that was scanned.
+    """
 
     hidden: set[int] = field(factory=set)
     cells: dict[int, dict[int, str]] = field(factory=dict)
+    last_row: int = 0
+
+    def number(self, xml: bytes) -> None:
+        """Check the numbers of the next rows: the libraries drop rows that are out of order."""
+        for row in map(int, _NUMBERED_ROW.findall(xml)):
+            if row <= self.last_row:
+                raise UnreadableSheetError(
+                    f"row {row} of the sheet comes after row {self.last_row}; "
+                    "open the workbook in a spreadsheet and save it again"
+                )
+            self.last_row = row
 
     def mark(self, attributes: bytes, text: str) -> None:
         place = _CELL_PLACE.search(attributes)
@@ -288,6 +310,7 @@ def _scan(packed: zipfile.ZipFile, part: str, padded: _PaddedCells | None) -> _M
 
 
 def _scan_rows(xml: bytes, marks: _Marks, padded: _PaddedCells | None) -> None:
+    marks.number(xml)
     if b"hidden=" in xml:
         for row in _HIDDEN.finditer(xml):
             if number := _ROW_NUMBER.search(row[0]):

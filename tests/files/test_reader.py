@@ -467,6 +467,18 @@ def test_file_name_decides_its_format(name: str, tmp_path: Path) -> None:
     assert row.problems[0].message.startswith("not JSON at character 1")
 
 
+def test_reading_may_end_early_after_the_file_was_closed(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text(HEADER + "A1,Pune,S\nA2,Pune,S\n")
+    with path.open("rb") as file:
+        rows = read_orders(file)
+        next(rows)
+
+    rows.close()
+
+    assert not list(rows)
+
+
 def test_path_may_be_text_and_the_file_is_closed_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "orders.csv"
     path.write_bytes((HEADER + "A1,Köln,S\n").encode("cp1252"))
