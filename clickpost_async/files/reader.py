@@ -465,7 +465,7 @@ def read_rows(
                 yield number, cells
 
 
-def _detach(buffer: io.TextIOWrapper | io.BufferedReader) -> None:
+def _detach(buffer: "io.TextIOWrapper | io.BufferedReader[io.RawIOBase]") -> None:
     """Leave the file below open, if it was not closed before."""
     with suppress(ValueError):
         buffer.detach()
