@@ -15,6 +15,7 @@ from enum import StrEnum
 from attrs import define, field
 
 from clickpost_async.files.dates import BadDateError, Dates, ReadDate
+from clickpost_async.structures._json_values import to_boolean
 
 Value = str | int | float | bool | list[str]
 
@@ -100,7 +101,6 @@ _DECIMAL = re.compile(r"(\d+)\.(0+)", re.ASCII).fullmatch
 _NUMBER = re.compile(
     r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})(E[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE
 ).fullmatch
-_FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 # ="560041", a formula that prevents a spreadsheet from reading text as a number.
 _QUOTED_FORMULA = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL).fullmatch
 _SPREADSHEET_ERROR = re.compile(
@@ -386,8 +386,8 @@ def _whole(text: str, context: CellContext) -> int:
 
 def _flag(text: str, context: CellContext) -> bool:
     del context
-    flag = _FLAGS.get(text.removeprefix("'").lower().removesuffix(".0"))
-    if flag is None:
+    flag = to_boolean(text.removeprefix("'").removesuffix(".0"))
+    if not isinstance(flag, bool):
         raise BadCellError("true or false is needed (also yes, no, 1, 0)")
     return flag
 
