@@ -59,6 +59,8 @@ def _message_of(meta: Mapping[str, Any]) -> str:
 _LONGEST_MESSAGE = 2000
 # A message of a megabyte is not put together to be cut off.
 _MOST_PARTS = 200
+# Parts of words in the scripts of India.
+_JOINERS = "\u200c\u200d"
 
 
 def _single_line(message: Any) -> str:
@@ -68,7 +70,9 @@ def _single_line(message: Any) -> str:
     if line.isprintable():
         return line
     # Terminals obey escape codes, and lone surrogates cannot be logged.
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
+    return "".join(
+        letter if letter.isprintable() or letter in _JOINERS else "\ufffd" for letter in line
+    )
 
 
 def _flatten_message(message: Any, depth: int = 0) -> str:
