@@ -23,10 +23,11 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import BinaryIO, TextIO, cast, get_args
 
 from attrs import evolve, frozen
 
+from clickpost_async._util.arguments import got
 from clickpost_async.files.cells import CellContext, CellKind, strip_blanks
 from clickpost_async.files.column_map import ColumnMap
 from clickpost_async.files.columns import REFERENCE
@@ -94,10 +95,12 @@ def read_orders(
         header_row: the row that holds the headings, as a spreadsheet counts.
 
     Raises:
-        ValueError: `date_format` or `header_row` is invalid.
+        ValueError: `format`, `date_format` or `header_row` is invalid.
         OSError: the file cannot be read; raised when the first order is read.
 
     """
+    if format not in (None, *get_args(Format)):
+        raise ValueError(f"format must be one of {', '.join(get_args(Format))}; {got(format)}")
     if header_row is not None and header_row < 1:
         raise ValueError(f"header_row is {header_row}: rows are counted from 1")
     if not isinstance(columns, ColumnMap):

@@ -5,7 +5,7 @@ import json
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -465,6 +465,13 @@ def test_file_name_decides_its_format(name: str, tmp_path: Path) -> None:
     (row,) = read_orders(path)
 
     assert row.problems[0].message.startswith("not JSON at character 1")
+
+
+def test_unknown_format_is_refused_at_once() -> None:
+    kind: Any = "xml"
+
+    with pytest.raises(ValueError, match="format must be one of csv, jsonl, xlsx; got 'xml'"):
+        read_orders("orders.xml", format=kind)
 
 
 def test_reading_may_end_early_after_the_file_was_closed(tmp_path: Path) -> None:
