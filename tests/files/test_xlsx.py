@@ -362,11 +362,17 @@ def test_zip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
         (1234, "0", "1234"),
         ("1234", "00000", "1234"),
         (1234, "General", "1234"),
+        (1234, '"ORD-"0', "ORD-1234"),
+        (1234, '"ORD-"000000;@', "ORD-001234"),
+        (1234, '"#"0', "#1234"),
+        (1234, '"ORD"0', "ORD1234"),
+        (1234, '"INR "0', "1234"),
+        (1234, '"Rs. "0', "1234"),
+        (1234, '"₹"0', "1234"),
+        (1234, '0" kg"', "1234"),
     ],
 )
-def test_leading_zeros_that_a_format_shows_are_read(
-    value: object, number_format: str, read: str
-) -> None:
+def test_code_that_a_format_shows_is_read(value: object, number_format: str, read: str) -> None:
     book = Workbook()
     sheet = book.worksheets[0]
     sheet.append(["reference_number", "drop_postal_code", "drop_country"])
