@@ -214,7 +214,7 @@ def _kind(spec: Any, path: str) -> CellKind:
     named = next((kind for matches, kind in _KINDS_BY_NAME if matches(name)), None)
     plain = _KINDS_BY_TYPE.get(spec.kind)
     if plain is not None:
-        return named if plain is CellKind.NUMBER and named in _NUMBERS else plain
+        return named if plain is CellKind.NUMBER and named and named in _NUMBERS else plain
     if spec.kind is not str or named in _NUMBERS:
         return CellKind.TEXT
     for rule in spec.rules:
