@@ -111,7 +111,7 @@ _SPREADSHEET_ERROR = re.compile(
 _PLACEHOLDERS = frozenset({"nan", "nat", "(null)", "nil", "n/a", "na", "<na>", "n.a.", "\\n"})
 # As programs write absent values, also several of them that were joined.
 _ABSENT = re.compile(r"(?:(?:undefined|null|none|nan)\b[\s,]*)+|\[object Object\]", re.IGNORECASE)
-LONGEST_PLACEHOLDER = 9
+_LONGEST_PLACEHOLDER = 9
 _LOST_LETTERS = re.compile(r"\?\?\?|[\s?.,/-]*\?[\s?.,/-]*\Z").match
 _LONGEST_SHOWN = 60
 _MOST_KNOWN = 4096
@@ -184,7 +184,7 @@ def refuse_damage(text: str, kind: CellKind) -> None:
             "the column was too narrow when the spreadsheet was saved, and the value is lost; "
             "widen it and save again"
         )
-    if len(text) <= LONGEST_PLACEHOLDER:
+    if len(text) <= _LONGEST_PLACEHOLDER:
         folded = text.lower()
         is_code_of_a_place = folded == "na" and kind in {CellKind.COUNTRY, CellKind.STATE}
         if (folded in _PLACEHOLDERS and not is_code_of_a_place) or not text.strip("-\u2013\u2014"):

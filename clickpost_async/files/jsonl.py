@@ -9,7 +9,6 @@ from attrs import evolve
 
 from clickpost_async._codec.converter import reference_number_of
 from clickpost_async.files.cells import (
-    LONGEST_PLACEHOLDER,
     BadCellError,
     CellKind,
     refuse_damage,
@@ -154,7 +153,7 @@ class _Values:
                 text = self._code(f"{path}.{name}", value)
                 if text is not None:
                     changed[name] = text
-            elif kind is str and (len(value) <= LONGEST_PLACEHOLDER or "???" in value):
+            elif kind is str and (value[:1] in _SUSPICIOUS or "???" in value):
                 self._suspect(f"{path}.{name}", value)
         return {**order, **changed} if changed else order
 
@@ -185,5 +184,8 @@ class _Values:
         return RowProblem(row=self._number, column=place, message=message)
 
 
+# What damaged texts and placeholders begin with; to read each text in full takes as long as to
+# parse it.
+_SUSPICIOUS = frozenset("nNuU(<[#-\u2013\u2014?\\eE ")
 # Text fields that programs often write as numbers.
 _CODES = frozenset({CellKind.CODE, CellKind.PHONE, CellKind.POSTCODE})
