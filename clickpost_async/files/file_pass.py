@@ -4,6 +4,7 @@ import io
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import BinaryIO, TextIO, cast
 
@@ -21,6 +22,7 @@ from clickpost_async.files.file_kinds import (
     describe_other_file,
     format_by_name,
     is_json,
+    is_spread_json,
     is_zip,
 )
 from clickpost_async.files.header import Heading
@@ -150,15 +152,22 @@ class FilePass:
                 try:
                     yield from self._text(text, form)
                 finally:
-                    text.detach()
+                    _detach(text)
         finally:
-            raw.detach()
+            _detach(raw)
 
     def _text(self, file: TextIO, form: Format | None) -> Iterator[Group | OrderRow]:
         lines = Lines(file)
         if form is None:
             form = "jsonl" if is_json(lines.peek()) else "csv"
         if form == "jsonl":
+            if is_spread_json(lines.peek()):
+                yield unreadable_file(
+                    1,
+                    "JSON over several lines; write each order on a line of its own, "
+                    "as jq -c does (of a list: jq -c '.[]')",
+                )
+                return
             yield from json_rows(lines)
             return
         self.lines = lines
@@ -307,6 +316,12 @@ class FilePass:
                 rows = cells.rows if isinstance(cells, UnreadableLineError) else 1
                 self.counts.refused += rows
                 self.counts.refused_rows += rows
+
+
+def _detach(buffer: "io.TextIOWrapper | io.BufferedReader[io.RawIOBase]") -> None:
+    """Leave the file below open, if it was not closed before."""
+    with suppress(ValueError):
+        buffer.detach()
 
 
 def unreadable_file(row: int, message: str) -> OrderRow:

@@ -14,7 +14,8 @@ _LAKHS = re.compile(r"[+-]?\d{1,2}(?:,\d{2})+,\d{3}(\.\d+)?", re.ASCII).fullmatc
 _EUROPEAN = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+|[+-]?\d{1,3}(?:\.\d{3}){2,}", re.ASCII)
 _SPACED = re.compile(r"[+-]?\d{1,3}(?: \d{3})+(?:[.,]\d+)?", re.ASCII).fullmatch
 _COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII).fullmatch
-_MAYBE_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII).fullmatch
+# 1.250 may be written for 1250.
+may_mean_thousands = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII).fullmatch
 _NO_NUMBER = "not a number; write it like 1234.5, without a unit"
 # Above it a float cannot represent every whole number.
 _EXACT = 2**53
@@ -38,7 +39,7 @@ def parse_number(text: str, *, decimal_comma: bool) -> ParsedNumber:
     `decimal_comma`: one and a half is likely written as `1,5`.
     """
     if _NUMBER(text):
-        if decimal_comma and _MAYBE_THOUSANDS(text):
+        if decimal_comma and may_mean_thousands(text):
             raise BadNumberError(_two_numbers(text))
         plain = text
     else:

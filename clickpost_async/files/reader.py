@@ -6,8 +6,8 @@ spreadsheet; JSON Lines by line.
 
 CSV: comma, semicolon, tab or bar, whichever is most frequent in the headings; quoted values may
 span lines. Text is UTF-8 or UTF-16, with or without byte order mark; a line that is not UTF-8 is
-decoded as Windows-1252, which Excel writes if it does not write UTF-8. XLSX: the only sheet with
-orders that is visible, its values and not its formulas.
+decoded as Windows-1252, which Excel writes if it does not write UTF-8. XLSX: the first visible
+sheet, if no other one holds orders, its values and not its formulas.
 
 A file given by its path is read twice. The first pass finds reference numbers that are in several
 places, so that none of these orders is sent, and the date format. In a source that can be read only
@@ -20,8 +20,9 @@ import stat
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import BinaryIO, TextIO, cast, get_args
 
+from clickpost_async._util.arguments import got
 from clickpost_async.files.column_map import ColumnMap
 from clickpost_async.files.counts import FileCounts
 from clickpost_async.files.dates import Dates
@@ -65,14 +66,17 @@ def read_orders(
         columns: the file's own column names to ours; a `ColumnMap` translates values too.
         date_format: the format of dates, like `DD/MM/YYYY`. Without it ISO dates, names of months
             and serial numbers of spreadsheets are read, and `27/11/2026` if it is unambiguous.
-        sheet: of a workbook, by name or by number from 1.
+        sheet: of a workbook, by name or by number from 1. Without it, the first that is visible; an
+            error if others hold orders, too.
         header_row: the row that holds the headings, as a spreadsheet counts.
 
     Raises:
-        ValueError: `date_format` or `header_row` is invalid.
+        ValueError: `format`, `date_format` or `header_row` is invalid.
         OSError: the file cannot be read; raised when the first order is read.
 
     """
+    if format not in (None, *get_args(Format)):
+        raise ValueError(f"format must be one of {', '.join(get_args(Format))}; {got(format)}")
     if header_row is not None and header_row < 1:
         raise ValueError(f"header_row is {header_row}: rows are counted from 1")
     if not isinstance(columns, ColumnMap):
