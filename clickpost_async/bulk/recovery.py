@@ -60,9 +60,14 @@ class OrderCreator(Protocol):
     """Creates orders in other processes, such as a `Fleet`."""
 
     async def create(
-        self, order: Any, *, in_doubt: bool = False, polls: bool = True
+        self,
+        order: Any,
+        *,
+        payload: bytes | None = None,
+        in_doubt: bool = False,
+        polls: bool = True,
     ) -> CreatedOrder:
-        """Create an order; raises what `orders.create` does."""
+        """Create an order, whose JSON is `payload`; raises what `orders.create` does."""
         ...
 
 
@@ -222,7 +227,10 @@ class JournaledCreator:
         if self._creator is not None:
             await self._journal.sending(order.key)
             return await self._creator.create(
-                order.payload.order, in_doubt=scheduled.in_doubt, polls=False
+                order.payload.order,
+                payload=order.payload.payload,
+                in_doubt=scheduled.in_doubt,
+                polls=False,
             )
         return await order.payload.create(self._clients[order.key[0], scheduled.in_doubt])
 

@@ -80,6 +80,8 @@ class Fleet:
         self._generation = generation
         self._queued: dict[int, _QueuedOrder] = {}
         self._tickets = itertools.count(1)
+        # No order is late before.
+        self._late_at = 0.0
         retry = client.retry
         terms = OrderTerms(
             settle_delay=retry.settle_delay,
@@ -96,7 +98,7 @@ class Fleet:
 
     def _batcher(self, terms: OrderTerms) -> Batcher[_QueuedOrder, None]:
         backoff = RedisBackoff("a fleet's queue")
-        return Batcher(lambda orders: self._put(orders, terms), backoff, size=MESSAGE_SIZE)
+        return Batcher(lambda orders: self._put(orders, terms), backoff)
 
     @classmethod
     @asynccontextmanager
@@ -119,51 +121,67 @@ class Fleet:
                 await cancel_and_wait(collecting)
                 for batcher in fleet._enqueue.values():
                     await batcher.aclose()
+                for queued in fleet._queued.values():
+                    queued.reply.cancel()
 
     async def create(
         self,
         order: IndiaOrder | WorldOrder | Mapping[str, Any],
         *,
+        payload: bytes | None = None,
         in_doubt: bool = False,
         polls: bool = True,
     ) -> CreatedOrder:
         """Have a worker create an order.
 
-        With `in_doubt` it may have been sent before, and is looked up unless the ledger knows more.
-        `polls`: one that ClickPost has only recorded is polled by the worker. Cancelling leaves the
-        order in the queue. Raises what `orders.create` does.
+        `payload` is its JSON, if it was encoded before. With `in_doubt` it may have been sent
+        before, and is looked up unless the ledger knows more. `polls`: one that ClickPost has only
+        recorded is polled by the worker. Cancelling leaves the order in the queue; an order without
+        a reply is cancelled when the fleet is closed. Raises what `orders.create` does.
         """
-        payload = PreparedPayload(order)
+        prepared = PreparedPayload(order, payload)
         loop = asyncio.get_running_loop()
         queued = _QueuedOrder(
             ticket=next(self._tickets),
-            key=payload.key,
-            order=payload.payload.decode(),
+            key=prepared.key,
+            order=prepared.payload.decode(),
             polls=polls,
             reply=loop.create_future(),
             since=loop.time(),
             is_registered=in_doubt,
         )
         self._queued[queued.ticket] = queued
+        enqueued = self._enqueue[polls].put(queued)
         try:
-            await self._enqueue[polls](queued)
             return messages.read(await queued.reply)
         finally:
+            enqueued.cancel()
             del self._queued[queued.ticket]
 
     async def _put(self, orders: Sequence[_QueuedOrder], terms: OrderTerms) -> list[None]:
-        """Queue orders as one message."""
-        waiting = [queued for queued in orders if not queued.reply.done()]
-        if new := [queued for queued in waiting if not queued.is_registered]:
-            await self._ledger.register(queued.key for queued in new)
-            for queued in new:
-                queued.is_registered = True
-        if waiting:
-            terms = evolve(terms, tickets=[queued.ticket for queued in waiting])
-            message = await self._feed([queued.order for queued in waiting], attrs.asdict(terms))
+        """Queue orders, in as many messages as they need."""
+        # A call that failed may have queued some of them.
+        waiting = [each for each in orders if not (each.is_enqueued or each.reply.done())]
+        try:
+            if new := [queued for queued in waiting if not queued.is_registered]:
+                await self._ledger.register(queued.key for queued in new)
+                for queued in new:
+                    queued.is_registered = True
+            for first in range(0, len(waiting), MESSAGE_SIZE):
+                await self._put_message(waiting[first : first + MESSAGE_SIZE], terms)
+        except (RedisError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - each task that waits for a reply raises it
             for queued in waiting:
-                queued.message, queued.is_enqueued = message, True
+                if not (queued.is_enqueued or queued.reply.done()):
+                    queued.reply.set_exception(error)
         return [None] * len(orders)
+
+    async def _put_message(self, orders: Sequence[_QueuedOrder], terms: OrderTerms) -> None:
+        terms = evolve(terms, tickets=[queued.ticket for queued in orders])
+        message = await self._feed([queued.order for queued in orders], attrs.asdict(terms))
+        for queued in orders:
+            queued.message, queued.is_enqueued = message, True
 
     async def _collect(self) -> None:
         backoff = RedisBackoff("a fleet's feeder")
@@ -186,16 +204,10 @@ class Fleet:
                 await backoff.wait(error)
                 continue
             backoff.over()
-            await self._enqueue_again(late)
+            for queued in late:
+                queued.is_enqueued = False
+                self._enqueue[queued.polls].put(queued)
             await asyncio.sleep(_LINGER)
-
-    async def _enqueue_again(self, late: Sequence[_QueuedOrder]) -> None:
-        queueing = (self._enqueue[queued.polls](queued) for queued in late)
-        results = await asyncio.gather(*queueing, return_exceptions=True)
-        for queued, result in zip(late, results, strict=True):
-            # The task that waits for the reply raises it.
-            if isinstance(result, Exception) and not queued.reply.done():
-                queued.reply.set_exception(result)
 
     def _hand_over(self, replies: Mapping[str, str]) -> None:
         now = asyncio.get_running_loop().time()
@@ -210,6 +222,8 @@ class Fleet:
     async def _late(self, *, is_new_generation: bool) -> list[_QueuedOrder]:
         """Return the orders to queue again: late ones whose message is not in the queue."""
         now = asyncio.get_running_loop().time()
+        if now < self._late_at and not is_new_generation:
+            return []
         late = [
             queued
             for queued in self._queued.values()
@@ -225,6 +239,8 @@ class Fleet:
                 missing.append(queued)
         for queued in late:
             queued.since = now
+        oldest = min((queued.since for queued in self._queued.values()), default=now)
+        self._late_at = oldest + _MAX_SILENCE
         return missing
 
 
