@@ -42,7 +42,7 @@ Feed = Callable[[list[str], dict[str, Any]], Awaitable[object]]
 # At most so many orders are one message: a worker takes all of them, or none.
 MESSAGE_SIZE = 20
 # Seconds to wait for replies, and between two reads, so that more of them come in one.
-_COLLECT, _LINGER = 1.0, 0.1
+_COLLECT, _LINGER = 1.0, 0.2
 _BEGINNING = "0-0"
 # An order without a reply for so many seconds is queued again if its message is gone.
 _MAX_SILENCE = 600.0

@@ -37,8 +37,8 @@ _FAREWELL = 1.0
 # Replies that no feeder collects are deleted after so many seconds.
 _REPLIES_KEPT = 3600
 _MAX_REPLIES = 100
-# Seconds that an outcome waits for others to be recorded with it.
-_END_LINGER = 0.02
+# Seconds that an outcome waits for others to be recorded with it; feeders read as rarely.
+_END_LINGER = 0.05
 
 
 class LostError(Exception):
