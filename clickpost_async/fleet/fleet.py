@@ -80,6 +80,8 @@ class Fleet:
         self._generation = generation
         self._queued: dict[int, _QueuedOrder] = {}
         self._tickets = itertools.count(1)
+        # The last entry of the stream that was read.
+        self._last_read = _BEGINNING
         # No order is late before.
         self._late_at = 0.0
         retry = client.retry
@@ -185,19 +187,14 @@ class Fleet:
 
     async def _collect(self) -> None:
         backoff = RedisBackoff("a fleet's feeder")
-        last = _BEGINNING
         while True:
             try:
-                for place, replies in await self._ledger.collect(
-                    self._reply_stream, last, _COLLECT
-                ):
-                    self._hand_over(replies)
-                    last = place
+                await self._read_replies(_COLLECT)
                 generation = await self._ledger.generation()
                 now = asyncio.get_running_loop().time()
                 await self._stall.check(len(self._queued), now, self._ledger.workers)
                 if generation != self._generation:
-                    last = _BEGINNING
+                    self._last_read = _BEGINNING
                 late = await self._late(is_new_generation=generation != self._generation)
                 self._generation = generation
             except (RedisError, OSError) as error:
@@ -208,6 +205,14 @@ class Fleet:
                 queued.is_enqueued = False
                 self._enqueue[queued.polls].put(queued)
             await asyncio.sleep(_LINGER)
+
+    async def _read_replies(self, seconds: float) -> bool:
+        """Hand over the next replies, waiting that long for them; return whether there were any."""
+        entries = await self._ledger.collect(self._reply_stream, self._last_read, seconds)
+        for place, replies in entries:
+            self._hand_over(replies)
+            self._last_read = place
+        return bool(entries)
 
     def _hand_over(self, replies: Mapping[str, str]) -> None:
         now = asyncio.get_running_loop().time()
@@ -237,11 +242,14 @@ class Fleet:
                 is_queued[id(message)] = await _is_queued(message)
             if not is_queued[id(message)]:
                 missing.append(queued)
+        # A worker that is done replies before it deletes the message.
+        while missing and await self._read_replies(0.0):
+            pass
         for queued in late:
             queued.since = now
         oldest = min((queued.since for queued in self._queued.values()), default=now)
         self._late_at = oldest + _MAX_SILENCE
-        return missing
+        return [queued for queued in missing if not queued.reply.done()]
 
 
 async def _is_queued(message: object) -> bool:

@@ -233,9 +233,10 @@ class OpenLedger:
 
         Waits for up to `seconds` if there are none. What a lost connection kept back is read again.
         """
-        milliseconds = round(seconds * 1000)
+        # BLOCK 0 would wait for ever.
+        milliseconds = round(seconds * 1000) or None
         reading = self._redis.xread({stream: after}, count=_MAX_REPLIES, block=milliseconds)
-        read = await cast("Awaitable[Any]", reading)
+        read = await cast("Awaitable[Any]", reading) or []
         if after != "0-0":
             # What was read before has arrived.
             await self._redis.xtrim(stream, minid=after, approximate=False)

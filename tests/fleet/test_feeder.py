@@ -11,25 +11,31 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from clickpost_async import ClickPost
 from clickpost_async.bulk.recovery import PreparedPayload
-from clickpost_async.fleet import Fleet, Ledger
+from clickpost_async.errors import NoReplyError
+from clickpost_async.fleet import Fleet, Ledger, messages
 from tests.helpers.http_server import until
 from tests.helpers.redis_server import RedisServer
 from tests.sandbox.samples import india_order
 
 
 class Queue:
-    """A feed that keeps its messages; `failures` are raised instead of keeping one."""
+    """A feed that keeps its messages, each of them an `entry` of the queue.
 
-    def __init__(self, *failures: Exception | None) -> None:
+    The `failures` are raised instead of keeping one.
+    """
+
+    def __init__(self, *failures: Exception | None, entry: object = None) -> None:
         self.messages: list[list[str]] = []
+        self._entry = entry
         self._failures = list(failures)
 
-    async def feed(self, orders: list[str], terms: dict[str, Any]) -> None:
+    async def feed(self, orders: list[str], terms: dict[str, Any]) -> object:
         assert len(terms["tickets"]) == len(orders)
         failure = self._failures.pop(0) if self._failures else None
         if failure is not None:
             raise failure
         self.messages.append(orders)
+        return self._entry
 
     @property
     def references(self) -> list[str]:
@@ -143,6 +149,31 @@ async def test_closing_a_fleet_cancels_the_orders_that_have_no_reply(
     await asyncio.wait(tasks, timeout=30)
 
     assert all(task.cancelled() for task in tasks)
+
+
+@pytest.mark.asyncio
+async def test_order_that_is_done_while_its_message_is_looked_for_is_not_queued_again(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # After each read of the replies, all orders without one are late.
+    monkeypatch.setattr("clickpost_async.fleet.fleet._MAX_SILENCE", 0.0)
+    error = messages.write(NoReplyError("no response within 60 s"), 0.1)
+
+    class Message:
+        """One whose worker replies, and deletes it, just before it is looked for."""
+
+        async def is_queued(self) -> bool:
+            await worker.reply(fleet._reply_stream, 1, error)
+            return False
+
+    queue = Queue(entry=Message())
+    ledger = Ledger(redis_server.url, account="feeder-tests")
+    async with feeding(redis_server, queue) as fleet, ledger.open() as worker:
+        [task] = creating(fleet, 1)
+        await asyncio.wait([task], timeout=60)
+
+    assert isinstance(task.exception(), NoReplyError)
+    assert queue.references == names(1)
 
 
 @pytest.mark.asyncio
