@@ -67,7 +67,15 @@ class OrderCreator(Protocol):
         in_doubt: bool = False,
         polls: bool = True,
     ) -> CreatedOrder:
-        """Create an order, whose JSON is `payload`; raises what `orders.create` does."""
+        """Create an order; raises what `orders.create` does.
+
+        Args:
+            order: the order.
+            payload: its JSON.
+            in_doubt: whether it may have been sent before, so that it is looked up first.
+            polls: whether an order that ClickPost has only recorded is polled.
+
+        """
         ...
 
 
