@@ -14,6 +14,7 @@ from clickpost_async._core.retry import Resend
 from clickpost_async.bulk.records import Key
 from clickpost_async.bulk.recovery import PreparedPayload
 from clickpost_async.client import ClickPost
+from clickpost_async.errors import NoReplyError
 from clickpost_async.fleet import messages
 from clickpost_async.fleet.ledger import Ledger, OpenLedger
 from clickpost_async.fleet.redis_calls import (
@@ -128,8 +129,7 @@ class Fleet:
                 await cancel_and_wait(collecting)
                 for batcher in fleet._enqueue.values():
                     await batcher.aclose()
-                for queued in fleet._queued.values():
-                    queued.reply.cancel()
+                fleet._fail_queued()
 
     async def create(
         self,
@@ -140,8 +140,6 @@ class Fleet:
         polls: bool = True,
     ) -> CreatedOrder:
         """Have a worker create an order; cancelling the call leaves the order in the queue.
-
-        The call is cancelled if the fleet is closed before there is a reply.
 
         Args:
             order: the order.
@@ -154,6 +152,8 @@ class Fleet:
             The order that ClickPost created.
 
         Raises:
+            NoReplyError: also when the fleet is closed before there is a reply; the order stays in
+                the queue.
             ClickPostError: as `orders.create`.
 
         """
@@ -175,6 +175,14 @@ class Fleet:
         finally:
             enqueued.cancel()
             del self._queued[queued.ticket]
+
+    def _fail_queued(self) -> None:
+        """Raise an error from every call that has no reply yet."""
+        for queued in self._queued.values():
+            if not queued.reply.done():
+                _, reference_number = queued.key
+                message = "the fleet was closed before a worker had replied"
+                queued.reply.set_exception(NoReplyError(message, reference_number=reference_number))
 
     async def _put(self, orders: Sequence[_QueuedOrder], terms: OrderTerms) -> list[None]:
         """Queue orders, in as many messages as they need."""
