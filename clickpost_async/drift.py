@@ -5,6 +5,7 @@ lists what is new in them. Nothing is sent. A difference contains names of field
 and no other value: no personal data, no waybill and no key.
 """
 
+import base64
 import enum
 import json
 import re
@@ -105,16 +106,22 @@ def _record(where: str, entry: Any) -> Recorded:
         raise ValueError(f"{where} names no operation: add operation, or method and url")
     if operation is not None and operation != WEBHOOK and not _named(str(operation)):
         raise ValueError(f"{where}: there is no operation {str(operation)[:60]!r}")
-    status = entry.get("http_status", 200)
+    try:
+        status = int(entry.get("http_status", 200))
+    except (TypeError, ValueError):
+        raise ValueError(f"{where}: http_status must be a number, such as 200") from None
     method = str(entry.get("method", "GET")).upper()
-    return Recorded(operation, method, urlsplit(str(url)).path, int(status), entry["body"])
+    return Recorded(operation, method, urlsplit(str(url)).path, status, entry["body"])
 
 
 def _har_entry(number: int, entry: Any) -> Recorded:
     try:
         request, response = entry["request"], entry["response"]
         path = urlsplit(request["url"]).path
-        body = response.get("content", {}).get("text", "")
+        content = response.get("content", {})
+        body = content.get("text", "")
+        if content.get("encoding") == "base64":
+            body = base64.b64decode(body).decode()
         return Recorded(None, request["method"].upper(), path, int(response["status"]), body)
     except (KeyError, TypeError, AttributeError, ValueError):
         message = f"entry {number} of the HAR archive has no request with a response"

@@ -303,7 +303,17 @@ class InvalidRequestError(RefusedError, ValueError):
         reference_number: str | None = None,
         advice: str | None = None,
     ) -> Self:
-        """Return the error that lists all validation errors, raised before anything is sent."""
+        """Return the error that lists all validation errors, raised before anything is sent.
+
+        Args:
+            problems: every validation error.
+            reference_number: the order's, if the request is about one.
+            advice: what to do, where it is something else than to correct the fields.
+
+        Returns:
+            The error.
+
+        """
         found = tuple(problems)
         error = cls(
             "; ".join(map(str, found)),

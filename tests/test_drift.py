@@ -1,5 +1,6 @@
 """Recorded responses are compared with the declarations."""
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -120,7 +121,16 @@ def test_undeclared_operation_is_named_without_numbers_of_its_path() -> None:
     assert operation == "POST /api/v9/x/*/"
 
 
-def test_har_archive_is_read() -> None:
+def in_plain_text(body: str) -> dict[str, str]:
+    return {"text": body}
+
+
+def in_base64(body: str) -> dict[str, str]:
+    return {"text": base64.b64encode(body.encode()).decode(), "encoding": "base64"}
+
+
+@pytest.mark.parametrize("content", [in_plain_text, in_base64])
+def test_har_archive_is_read(content: Callable[[str], dict[str, str]]) -> None:
     entry = sample(CREATED)
     add_field(entry["body"])
     archive = {
@@ -128,7 +138,7 @@ def test_har_archive_is_read() -> None:
             "entries": [
                 {
                     "request": {"method": "post", "url": entry["url"]},
-                    "response": {"status": 200, "content": {"text": json.dumps(entry["body"])}},
+                    "response": {"status": 200, "content": content(json.dumps(entry["body"]))},
                 }
             ]
         }
@@ -154,6 +164,7 @@ def test_webhook_is_compared_too() -> None:
         ('{"operation": "orders.create"}', "expected an object with body"),
         ('{"body": {}}', "add operation, or method and url"),
         ('{"operation": "orders.buy", "body": {}}', "there is no operation 'orders.buy'"),
+        ('{"operation": "webhook", "body": {}, "http_status": null}', "must be a number"),
         ("[1]", "entry 1 is not a recorded response"),
         ('{"log": {"entries": [{"request": {}}]}}', "entry 1 of the HAR archive has no request"),
     ],
@@ -188,4 +199,4 @@ def test_command_refuses_an_unknown_kind_of_file(
     file.write_text("hello", "utf-8")
 
     assert command(file) == 2
-    assert "line 1" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith(f"{file}: line 1 is not JSON")

@@ -39,7 +39,16 @@ def structure(data: object, kind: type[T]) -> T:
     text, an integer where text is expected, an empty section) are accepted, kept for `unstructure`,
     and sent in ClickPost's own form.
 
-    Raises `InvalidRequestError` that names every mistake with its path.
+    Args:
+        data: the mapping, with ClickPost's names.
+        kind: the structure, such as `IndiaOrder`.
+
+    Returns:
+        The structure.
+
+    Raises:
+        InvalidRequestError: `problems` has every mistake with its path.
+
     """
     try:
         made = _converter().structure(data, kind)
@@ -61,7 +70,15 @@ def _explain(data: object, kind: Any) -> Sequence[Problem]:
 
 
 def unstructure(value: object) -> Any:
-    """Make the plain JSON of a structure, exactly as it was read: the inverse of `structure`."""
+    """Make the plain JSON of a structure, exactly as it was read: the inverse of `structure`.
+
+    Args:
+        value: a structure, or a list or mapping of them.
+
+    Returns:
+        The plain JSON value.
+
+    """
     return _converter().unstructure(value)
 
 

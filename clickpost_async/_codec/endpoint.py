@@ -69,13 +69,22 @@ def _codes(values: Iterable[int]) -> frozenset[int]:
 
 @frozen(kw_only=True)
 class Endpoint(Generic[R_co]):
-    """What `Get` and `Post` share.
+    """An endpoint of ClickPost, declared: what `Get` and `Post` have in common.
 
-    `accepts_meta` returns the response's fields from the whole body, or `None` where it is
-    unreadable; `accepts` are the values of `meta.status` that mean success; `means` overrides which
-    error a code raises; `found_by` is the endpoint that looks up by its reference number what this
-    one creates, and with `polls_by_lookup` also the one that a pending order is polled with, rather
-    than resending the order.
+    Args:
+        path: from the base URL on, such as `/v1/fetch/shippinglabel/`.
+        name: what it is called in errors and logs; method and path by default.
+        returns: the type of the response's `result`, a `ResponseModel`.
+        idempotency: the effect of sending the same request twice; it decides about retries.
+        takes: the type of the body; without it a mapping is sent as it is.
+        extract: returns the response's fields from the whole body; `None` if it cannot be read.
+        accepts: the values of `meta.status` that mean success.
+        means: which error a code raises, where it is another one than usual.
+        auth: where the credentials go.
+        host: the group of endpoints whose base URL it is called at.
+        found_by: the endpoint that looks up by its reference number what this one creates.
+        polls_by_lookup: whether a pending order is polled with `found_by`, instead of being resent.
+
     """
 
     method: ClassVar[str]
@@ -101,14 +110,14 @@ class Endpoint(Generic[R_co]):
 
 @frozen(kw_only=True)
 class Get(Endpoint[R_co]):
-    """An endpoint that is sent a query."""
+    """An endpoint that is sent a query; its parameters are those of `Endpoint`."""
 
     method = "GET"
 
 
 @frozen(kw_only=True)
 class Post(Endpoint[R_co]):
-    """An endpoint that is sent a JSON body."""
+    """An endpoint that is sent a JSON body; its parameters are those of `Endpoint`."""
 
     method = "POST"
 

@@ -251,7 +251,15 @@ def _unexpected(error: Exception) -> JournalError:
 def status(path: str | os.PathLike[str]) -> JournalStatus:
     """Count the orders of a journal by state; a run may be writing it meanwhile.
 
-    Raises `JournalError` for a file that is none.
+    Args:
+        path: the journal.
+
+    Returns:
+        The counts, the account, and since when the oldest order has been in doubt.
+
+    Raises:
+        JournalError: there is no such journal, or it cannot be read.
+
     """
     return read_status(path)
 

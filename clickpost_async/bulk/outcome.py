@@ -8,12 +8,20 @@ from clickpost_async.structures import CreatedOrder
 
 @frozen(kw_only=True)
 class _Outcome:
-    """Which order it was: its position in the input from 0, and its row where it has one.
+    """The outcome of an order of a bulk run.
 
-    `recorded`: the outcome of an earlier run, from its journal; nothing was sent now.
-    `differs`: its row has changed since an earlier run sent the order, which stands as it was sent.
-    `duplicate_of`: where the same order comes earlier in this input ("row 3"), whose outcome this
-    is; nothing was sent for it a second time.
+    Attributes:
+        position: its position in the input, from 0.
+        reference_number: the order's reference number, if it has one.
+        row: its row in the file, if it has one.
+        attempts: how many requests to create it were sent.
+        seconds: how long it took.
+        recorded: whether it is from the journal of an earlier run; nothing was sent now.
+        differs: whether its row has changed since an earlier run sent the order, which stays as
+            it was sent.
+        duplicate_of: where the same order occurs earlier in the input ("row 3"), whose outcome this
+            is; nothing was sent a second time.
+
     """
 
     position: int
@@ -28,9 +36,12 @@ class _Outcome:
 
 @frozen(kw_only=True)
 class Placed(_Outcome):
-    """The order has a waybill; `already_placed` if its reference number had one before.
+    """The order has a waybill; otherwise as every outcome.
 
-    `recovered`: an earlier attempt whose response was lost had placed it.
+    Attributes:
+        order: the created order.
+        recovered: whether an earlier attempt, whose response was lost, had placed it.
+
     """
 
     order: CreatedOrder
@@ -44,7 +55,13 @@ class Placed(_Outcome):
 
 @frozen(kw_only=True)
 class Rejected(_Outcome):
-    """There is no order; `reasons` come from validation, ClickPost or its courier."""
+    """There is no order; otherwise as every outcome.
+
+    Attributes:
+        reasons: why, from validation, ClickPost or its courier.
+        error: the error, unless validation found it.
+
+    """
 
     reasons: tuple[str, ...]
     error: ClickPostError | None = field(default=None, repr=False)
@@ -52,16 +69,24 @@ class Rejected(_Outcome):
 
 @frozen(kw_only=True)
 class Unknown(_Outcome):
-    """Outcome unknown: look the order up before it is sent again."""
+    """There may or may not be an order: look it up before it is resent.
+
+    Attributes:
+        error: what left the outcome unknown.
+
+    """
 
     error: ClickPostError
 
 
 @frozen(kw_only=True)
 class Pending(_Outcome):
-    """There is no waybill yet, and none is lost: the same order can be sent again.
+    """There is no waybill yet, and nothing is lost: the same order can be sent again.
 
-    Either nothing was processed (`error` says why), or ClickPost is still working on it (`order`).
+    Attributes:
+        order: the order that ClickPost is still working on, if it has recorded one.
+        error: why nothing was processed, if so.
+
     """
 
     order: CreatedOrder | None = None

@@ -62,7 +62,14 @@ class OrderCreator(Protocol):
     async def create(
         self, order: Any, *, in_doubt: bool = False, polls: bool = True
     ) -> CreatedOrder:
-        """Create an order; raises what `orders.create` does."""
+        """Create an order; raises what `orders.create` does.
+
+        Args:
+            order: the order.
+            in_doubt: whether it may have been sent before, so that it is looked up first.
+            polls: whether an order that ClickPost has only recorded is polled.
+
+        """
         ...
 
 

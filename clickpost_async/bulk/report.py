@@ -11,18 +11,28 @@ from clickpost_async.errors import ClickPostError
 
 @define(kw_only=True)
 class Report:
-    """Counts of a run so far, and of the whole of it at its end.
+    """Counts of a run so far, and of the whole run at its end.
 
-    `skipped` orders are those that an earlier run had finished: they are counted as what they came
-    to, too, and nothing was sent for them. `missing` ones are in the journal and no longer in the
-    input. `changed` ones are placed, or in doubt, with other contents than their rows have now.
-    `duplicates` are rows that repeat an earlier one of the input: they share its outcome, those of
-    placed orders are counted as already placed, and nothing was sent for them.
-    `duplicates_avoided` counts orders that an attempt had placed whose response was lost, and that
-    were found again instead of being bought twice. `requests` are attempts to create orders,
-    `retries` those that were not an order's first. `slowest` is how many seconds the slowest order
-    took. `halted` is what would have failed every order, such as a refused key; `stopped`:
-    `Run.stop` was called.
+    Attributes:
+        placed: orders that have a waybill by this run.
+        already_placed: orders whose reference number had a waybill before.
+        rejected: orders that do not exist.
+        unknown: orders that may or may not exist.
+        pending: orders without a waybill yet.
+        skipped: orders that an earlier run had finished; counted by their outcome too.
+        missing: orders of the journal that are no longer in the input.
+        changed: orders that are placed or in doubt, whose rows have changed since they were sent.
+        duplicates: rows that repeat an earlier one of the input, and share its outcome; those of
+            placed orders are counted as already placed.
+        duplicates_avoided: orders that an attempt had placed whose response was lost, and that were
+            found again instead of being bought twice.
+        requests: attempts to create orders.
+        retries: those that were not an order's first.
+        seconds: how long the run has taken.
+        slowest: how many seconds the slowest order took.
+        halted: the error that would have failed every order, such as a wrong key.
+        stopped: whether `Run.stop` was called.
+
     """
 
     placed: int = 0
@@ -72,37 +82,52 @@ class Report:
             self.slowest = max(self.slowest, outcome.seconds)
         self.seconds = time.perf_counter() - self._began
 
-    def lines(self) -> Sequence[str]:
-        """Return the counts, one a line, the number first; what is rare only where it occurred."""
-        lines = [
-            f"{_number(self.total, 'order', 'orders')} in {self.seconds:.1f} s",
-            f"{self.placed} placed",
-            f"{self.already_placed} already placed",
-            f"{self.rejected} rejected",
-            f"{self.unknown} unknown",
-            f"{self.pending} pending",
-            _number(self.requests, "request", "requests"),
-            _number(self.retries, "retry", "retries"),
-            _number(self.duplicates_avoided, "duplicate avoided", "duplicates avoided"),
-            f"slowest {self.slowest:.2f} s",
+    @property
+    def title(self) -> str:
+        """How many orders there were, and how long they took."""
+        return f"{self.total} {_noun(self.total, 'order', 'orders')} in {self.seconds:.1f} s"
+
+    @property
+    def counts(self) -> Sequence[tuple[int, str]]:
+        """Each count and what it counts; rare ones only where they occurred.
+
+        The first five are those of the outcomes, which add up to `total`.
+        """
+        counts = [
+            (self.placed, "placed"),
+            (self.already_placed, "already placed"),
+            (self.rejected, "rejected"),
+            (self.unknown, "unknown"),
+            (self.pending, "pending"),
+            (self.requests, _noun(self.requests, "request", "requests")),
+            (self.retries, _noun(self.retries, "retry", "retries")),
+            (
+                self.duplicates_avoided,
+                _noun(self.duplicates_avoided, "duplicate avoided", "duplicates avoided"),
+            ),
         ]
-        rare = {
-            "known from the journal": self.skipped,
-            "in the journal and not in the input": self.missing,
-            "changed since they were sent, and not sent again": self.changed,
-            "duplicates of earlier rows": self.duplicates,
-        }
-        lines += [f"{number} {what}" for what, number in rare.items() if number]
+        rare = [
+            (self.skipped, "known from the journal"),
+            (self.missing, "in the journal and not in the input"),
+            (self.changed, "changed since they were sent, and not sent again"),
+            (self.duplicates, "duplicates of earlier rows"),
+        ]
+        return counts + [count for count in rare if count[0]]
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """How long the slowest order took, and why the run ended early if it did."""
+        notes = [f"slowest {self.slowest:.2f} s"]
         if self.stopped:
-            lines.append("stopped")
+            notes.append("stopped")
         if self.halted is not None:
-            lines.append(f"halted: {self.halted}")
-        return lines
+            notes.append(f"halted: {self.halted}")
+        return notes
 
     def __str__(self) -> str:
-        first, *others = self.lines()
-        return f"{first}: {', '.join(others)}"
+        counts = [f"{number} {what}" for number, what in self.counts]
+        return f"{self.title}: {', '.join([*counts, *self.notes])}"
 
 
-def _number(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
+def _noun(count: int, one: str, many: str) -> str:
+    return one if count == 1 else many

@@ -130,9 +130,14 @@ class Run:
             await self._stack.aclose()
 
     def stop(self, *, grace: float = _GRACE) -> None:
-        """Read and send no more orders; those on the wire have `grace` seconds to come back.
+        """Stop reading and sending orders.
 
-        What has not left is `Pending` at once, and what has not come back by then `Unknown`.
+        Orders that were not sent are `Pending` at once; those whose response does not come in time
+        are `Unknown`.
+
+        Args:
+            grace: how many seconds requests in flight have to finish.
+
         """
         self.report.stopped = True
         self._end(grace)
@@ -292,25 +297,33 @@ def create(
     max_outage: float = 60.0,
     creator: OrderCreator | None = None,
 ) -> Run:
-    """Create every order of an iterable, `max_concurrency` at a time, at lower priority.
+    """Create every order of an iterable, at lower priority than other calls of the client.
 
-    Orders are structures, plain mappings, or rows of `read_orders`. Iterate over the run for the
-    outcomes; `run.report` counts them.
+    Iterate over the run for the outcomes; `run.report` counts them.
 
-    With a `journal`, a file that is made if it is not there, every order is written down durably
-    before its first byte leaves, and its outcome after. To go on after a crash make the same call
-    again: what is done is skipped, and what was under way is looked up and sent again once it has
-    settled. An order that was placed stays placed, however its row has changed since (`differs`);
-    one that is in doubt and has changed is looked up and not sent.
+    With a journal every order is on disk before its first byte is sent, and its outcome afterwards.
+    To resume after a crash make the same call again: finished orders are skipped, and orders that
+    were in flight are looked up, and resent once they have settled. A placed order stays placed,
+    however its row has changed since (`differs`); one that is in doubt and has changed is looked up
+    and not resent.
 
-    Within the input a reference number stands for one order. Where the same order comes again, it
+    Within the input a reference number identifies one order. Where the same order occurs again, it
     shares the outcome of the first; another order under the same number is rejected.
 
-    A run to which nothing has responded for `max_outage` seconds halts with the next attempt that
-    fails; the orders that were not sent are `Pending`. What keeps it waiting is logged to
-    `clickpost_async.bulk` as a warning.
+    Args:
+        client: the client that sends the orders.
+        orders: structures, plain mappings, or rows of `read_orders`; read as fast as outcomes are
+            consumed.
+        journal: a file, which is created if it does not exist; without one a run cannot be resumed.
+        max_concurrency: how many orders are in flight at a time.
+        max_outage: seconds without any response after which the run halts at the next attempt that
+            fails, and orders that were not sent are `Pending`; `math.inf` never halts. What the run
+            waits for is logged to `clickpost_async.bulk` as a warning.
+        creator: what creates the orders instead of the client, such as a
+            `clickpost_async.fleet.Fleet`, whose workers are other processes.
 
-    A `creator`, such as a `clickpost_async.fleet.Fleet`, has the orders created by other processes.
+    Returns:
+        The run, for `async with`.
 
     Raises:
         JournalError: when entered, the journal belongs to another account, is in use, or cannot be
@@ -337,9 +350,21 @@ def resolve(
 ) -> Run:
     """Settle every order of a journal that is in doubt, or that ClickPost is still working on.
 
-    Each is looked up, and sent again if it is not found, as `create` would with the same input.
+    Each is looked up, and resent if it is not found, as `create` would with the same input.
 
-    Raises `JournalError` as `create` does.
+    Args:
+        client: as for `create`.
+        journal: the journal of an earlier run.
+        max_concurrency: as for `create`.
+        max_outage: as for `create`.
+        creator: as for `create`.
+
+    Returns:
+        The run, for `async with`.
+
+    Raises:
+        JournalError: as `create` raises it.
+
     """
     return Run(
         client,

@@ -143,23 +143,20 @@ def _summarise(job: Job, run: Run, rows: SourceRows | None) -> None:
 
 def _print_report(report: Report) -> None:
     """Print the counts of a run: as a table on a terminal, else one a line."""
-    first, *others = report.lines()
-    counts = [line.split(" ", 1) for line in others if line[0].isdecimal()]
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     if console.is_terminal:
-        table = Table(title=first, title_justify="left", show_header=False)
+        table = Table(title=report.title, title_justify="left", show_header=False)
         table.add_column("count", justify="right")
         table.add_column("what")
-        for position, (number, what) in enumerate(counts, 1):
-            table.add_row(f"{int(number):,}", what, end_section=position == _OUTCOMES)
+        for position, (number, what) in enumerate(report.counts, 1):
+            table.add_row(f"{number:,}", what, end_section=position == _OUTCOMES)
         console.print(table)
     else:
-        print_message(first)
-        for number, what in counts:
-            print_message(f"{int(number):>9,} {what}")
-    for line in others:
-        if not line[0].isdecimal():
-            print_message(line)
+        print_message(report.title)
+        for number, what in report.counts:
+            print_message(f"{number:>9,} {what}")
+    for note in report.notes:
+        print_message(note)
 
 
 def _code(run: Run) -> int:

@@ -152,13 +152,13 @@ def drift(*files: ExistingFile) -> int:
     from clickpost_async import drift
 
     recorded = []
-    try:
-        for file in files:
+    for file in files:
+        try:
             recorded += drift.read(file.read_text("utf-8-sig"))
-        found = drift.compare(recorded)
-    except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
+        except (OSError, ValueError) as error:
+            print(f"{file}: {error}", file=sys.stderr)
+            return 2
+    found = drift.compare(recorded)
     for each in found:
         where = f"{each.operation} {each.path}".rstrip()
         print(f"{where}: {each.what} (responses: {each.count})")

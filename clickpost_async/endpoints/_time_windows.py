@@ -82,6 +82,12 @@ class Checkpoint:
 
     Everything before `start` has been yielded, and after it the rows in `seen`, of which only the
     newest 256 are stored. Its size is bounded, however many rows there are.
+
+    Attributes:
+        of: the list that was read.
+        start: everything before has been yielded.
+        seen: digests of the rows after `start` that have been yielded.
+
     """
 
     of: str
@@ -96,7 +102,18 @@ class Checkpoint:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Parse the JSON of `to_json`; raises `InvalidRequestError` if it is anything else."""
+        """Parse the JSON of `to_json`.
+
+        Args:
+            text: the JSON.
+
+        Returns:
+            The checkpoint.
+
+        Raises:
+            InvalidRequestError: the text is anything else.
+
+        """
         try:
             found = json.loads(text)
             of, start, seen = found["of"], found["start"], found["seen"]

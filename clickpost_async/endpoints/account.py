@@ -39,6 +39,12 @@ class Account(Namespace):
         begins at twenty past, and India's hours begin at half past in UTC. The log has to be
         enabled by ClickPost.
 
+        Args:
+            hour: when the hour begins, with a time zone; truncated to the second.
+
+        Returns:
+            The entries of that hour.
+
         Raises:
             InvalidRequestError: `hour` has no time zone.
             CredentialsError: the key is wrong.
@@ -50,6 +56,13 @@ class Account(Namespace):
         """Get an access token for a dashboard user; needs no key, and is never retried.
 
         ClickPost does not document where the token is accepted, nor the time zone of its expiry.
+
+        Args:
+            username: the dashboard user's name.
+            password: the user's password; sent in the body, and never logged.
+
+        Returns:
+            The token, and when it expires.
 
         Raises:
             InvalidRequestError: the username or password is blank; nothing is sent.

@@ -103,6 +103,12 @@ class Couriers(Namespace):
         that no courier takes is not an error: its `serviceable` is false. ClickPost's response has
         no result then, and applies to all parcels of the call.
 
+        Args:
+            shipments: the parcels; weights in grams, lengths in centimetres, money in rupees.
+
+        Returns:
+            A recommendation for each parcel, in the same order.
+
         Raises:
             InvalidRequestError: a field is invalid, or there is no parcel.
             CredentialsError: the key is wrong.
@@ -119,6 +125,12 @@ class Couriers(Namespace):
 
         A parcel that no courier takes is not an error: `serviceable` is false.
 
+        Args:
+            shipment: the parcel; weights in grams, lengths in centimetres.
+
+        Returns:
+            The accounts, best first.
+
         Raises:
             InvalidRequestError: a field is wrong.
             CredentialsError: the key is wrong.
@@ -129,9 +141,18 @@ class Couriers(Namespace):
         return await call
 
     async def accounts(self, *, active: bool | None = True) -> CourierAccounts:
-        """List the merchant's accounts with couriers: active ones, others, or both (`None`).
+        """List the merchant's accounts with couriers.
 
-        Raises `CredentialsError` when the key is wrong.
+        Args:
+            active: `True` for the active ones, `False` for the others, `None` for both.
+
+        Returns:
+            The accounts.
+
+        Raises:
+            InvalidRequestError: the argument is wrong; nothing is sent.
+            CredentialsError: the key is wrong.
+
         """
         check(active=active)
         return await self._caller.get(ACCOUNTS, {"active": title(active)})
@@ -139,8 +160,17 @@ class Couriers(Namespace):
     async def pincode(self, pincode: str) -> Locality:
         """Look up the city and state of an Indian pincode.
 
-        Raises `InvalidRequestError` when it is not six digits (nothing is sent then), or when there
-        is no such pincode (404); a retry helps in neither case.
+        Args:
+            pincode: six digits.
+
+        Returns:
+            City and state, in capitals.
+
+        Raises:
+            InvalidRequestError: it is not six digits (nothing is sent then), or there is no such
+                pincode (404).
+            CredentialsError: the key is wrong.
+
         """
         check(pincode=pincode)
         return await self._caller.get(PINCODE, {"pincode": pincode})

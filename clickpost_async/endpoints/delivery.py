@@ -73,6 +73,9 @@ class Delivery(Namespace):
             check_drop_pincode_validity: whether ClickPost checks that each drop pincode exists;
                 otherwise one that does not exist may get a prediction too.
 
+        Returns:
+            A prediction for each pair, in the same order.
+
         Raises:
             InvalidRequestError: a field is wrong, or there is no pair.
             CredentialsError: the key is wrong, or predictions are not subscribed to (320).
@@ -90,6 +93,12 @@ class Delivery(Namespace):
         """Predict how many days a parcel takes between any two countries.
 
         A route without a prediction is not an error: `available` is false.
+
+        Args:
+            route: where the parcel is picked up and delivered.
+
+        Returns:
+            The least and the greatest number of days.
 
         Raises:
             InvalidRequestError: a field is wrong.

@@ -41,6 +41,13 @@ class Labels(Namespace):
     async def fetch(self, waybill: str, *, courier_partner: int) -> Label:
         """Fetch the URL of a parcel's label.
 
+        Args:
+            waybill: the courier's number of the parcel.
+            courier_partner: the courier's id in ClickPost.
+
+        Returns:
+            The URL, which `download` takes.
+
         Raises:
             ServerError: also when there is no label (500).
             CredentialsError: the key is wrong.
@@ -52,6 +59,17 @@ class Labels(Namespace):
         """Have ClickPost request a parcel's label from the courier again, and return its URL.
 
         Use it only when ClickPost advises it. The call is never retried; otherwise as `fetch`.
+
+        Args:
+            waybill: the courier's number of the parcel.
+            courier_partner: the courier's id in ClickPost.
+
+        Returns:
+            The URL of the new label.
+
+        Raises:
+            ClickPostError: the errors of `fetch`.
+
         """
         return await self._caller.get(REGENERATE, _query(waybill, courier_partner, regenerate=True))
 

@@ -114,6 +114,12 @@ class Ndr(Timed):
         courier later, in up to three attempts. It is never resent, since the courier would get it
         twice.
 
+        Args:
+            action: the parcel, and what the courier shall do.
+
+        Returns:
+            ClickPost's acknowledgement.
+
         Raises:
             InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost.
             NoReplyError, UnreadableReplyError, ServerError: outcome unknown; check the dashboard

@@ -245,7 +245,20 @@ class Orders(Timed):
         return await call
 
     async def create_world(self, order: WorldOrder | Mapping[str, Any]) -> CreatedOrder:
-        """Create an order outside India or across borders; otherwise as `create_india`."""
+        """Create an order outside India or across borders.
+
+        Otherwise as `create_india`; `find_world` looks it up.
+
+        Args:
+            order: weights in grams, lengths in centimetres, money in the order's `currency_code`.
+
+        Returns:
+            The order, as `create_india`.
+
+        Raises:
+            ClickPostError: the errors of `create_india`.
+
+        """
         call = self._caller.post(CREATE_WORLD, order)
         del order  # error trackers export the variables of frames that fail
         return await call
@@ -256,6 +269,12 @@ class Orders(Timed):
         ClickPost places it after it has responded, unless the order's `is_async` is false. It is
         looked up by its reference number until it is placed, for at most the retry policy's
         `poll_timeout`; it is `pending` when it is not placed by then. Otherwise as `create_india`.
+
+        Args:
+            order: weights in grams, lengths in centimetres, money in rupees.
+
+        Returns:
+            The order, as `create_india`.
 
         Raises:
             CourierError: the courier rejected it, also after the first response (420).
@@ -269,19 +288,54 @@ class Orders(Timed):
         return await call
 
     async def fetch_india(self, waybill: str, *, courier_partner: int) -> FetchedOrder:
-        """Fetch an order within India by the courier's waybill."""
+        """Fetch an order within India by the courier's waybill.
+
+        Args:
+            waybill: the courier's number of the parcel.
+            courier_partner: the courier's id in ClickPost.
+
+        Returns:
+            The order, with its waybill and label.
+
+        Raises:
+            InvalidRequestError: there is no such order (321), or an argument is wrong.
+            CredentialsError: the key is wrong.
+
+        """
         check(waybill=waybill, courier_partner=courier_partner)
         return await self._caller.get(FETCH_INDIA, {"awb": waybill, "cp_id": courier_partner})
 
     async def fetch_world(self, waybill: str, *, courier_partner: int) -> FetchedOrder:
-        """Fetch an order outside India by the courier's waybill."""
+        """Fetch an order outside India by the courier's waybill.
+
+        Args:
+            waybill: the courier's number of the parcel.
+            courier_partner: the courier's id in ClickPost.
+
+        Returns:
+            The order, with its waybill and label.
+
+        Raises:
+            InvalidRequestError: there is no such order (321), or an argument is wrong.
+            CredentialsError: the key is wrong.
+
+        """
         check(waybill=waybill, courier_partner=courier_partner)
         return await self._caller.get(FETCH_WORLD, {"awb": waybill, "cp_id": courier_partner})
 
     async def find_india(self, reference_number: str) -> FetchedOrder:
         """Find an order within India by the merchant's reference number.
 
-        Raises `InvalidRequestError` (321) when there is no such order.
+        Args:
+            reference_number: the number that the order was created with.
+
+        Returns:
+            The order; `pending` until it is placed.
+
+        Raises:
+            InvalidRequestError: there is no such order (321), or the argument is wrong.
+            CredentialsError: the key is wrong.
+
         """
         check(reference_number=reference_number)
         return await self._caller.get(FIND_INDIA, {"reference_number": reference_number})
@@ -289,13 +343,28 @@ class Orders(Timed):
     async def find_world(self, reference_number: str) -> FetchedOrder:
         """Find an order outside India by the merchant's reference number.
 
-        Raises `InvalidRequestError` (321) when there is no such order.
+        Args:
+            reference_number: the number that the order was created with.
+
+        Returns:
+            The order; `pending` until it is placed.
+
+        Raises:
+            InvalidRequestError: there is no such order (321), or the argument is wrong.
+            CredentialsError: the key is wrong.
+
         """
         check(reference_number=reference_number)
         return await self._caller.get(FIND_WORLD, {"reference_number": reference_number})
 
     async def find_b2b(self, reference_number: str) -> FetchedOrder:
         """Find a B2B order by the merchant's reference number; `pending` until it is placed.
+
+        Args:
+            reference_number: the number that the order was created with.
+
+        Returns:
+            The order.
 
         Raises:
             InvalidRequestError: there is no such order (321).
@@ -307,6 +376,12 @@ class Orders(Timed):
 
     async def edit(self, edit: OrderEdit | Mapping[str, Any]) -> EditedOrder:
         """Change an order that is not out for delivery yet; only some couriers accept it.
+
+        Args:
+            edit: the waybill, its courier, and the fields to change.
+
+        Returns:
+            ClickPost's acknowledgement; its message is in `response.message`.
 
         Raises:
             InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost.
@@ -338,6 +413,9 @@ class Orders(Timed):
                 with the courier, since ClickPost may use the wrong one otherwise (350, 352).
             manually_update_status: whether its tracking status becomes "Cancelled" as soon as the
                 courier agrees.
+
+        Returns:
+            `cancelled`, or `pending` while the courier decides.
 
         Raises:
             CourierError: it cannot be cancelled, or the courier has no record of it (350).
@@ -426,7 +504,17 @@ class Orders(Timed):
         ClickPost counts offline and is done two days later, so `end` is at most the day before
         yesterday (UTC).
 
-        Raises `InvalidRequestError` for a later one, before anything is sent.
+        Args:
+            start: the first day.
+            end: the last day.
+
+        Returns:
+            The count of each day.
+
+        Raises:
+            InvalidRequestError: `end` is later than that, or before `start`; nothing is sent.
+            CredentialsError: the key is wrong.
+
         """
         problems = [
             Problem(name, "a date is needed, like date(2026, 1, 31), without a time of day")

@@ -36,6 +36,12 @@ class Pickups(Namespace):
 
         Few couriers support it: Delhivery, FedEx, Bluedart, XpressBees Cargo. It is never resent.
 
+        Args:
+            pickup: where, when, and what is picked up.
+
+        Returns:
+            The courier's confirmation number, and its name of the place.
+
         Raises:
             InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost
                 (400).
@@ -54,6 +60,16 @@ class Pickups(Namespace):
 
         DHL International is the only courier that supports it, and the parcel's waybill has to be
         registered with ClickPost under the same account (400 otherwise).
+
+        Args:
+            pickup: where, when, and the parcel's waybill; weights in grams.
+
+        Returns:
+            The courier's confirmation number, and its name of the place.
+
+        Raises:
+            ClickPostError: the errors of `create_india`.
+
         """
         call = self._caller.post(CREATE_WORLD, pickup)
         del pickup  # error trackers export the variables of frames that fail

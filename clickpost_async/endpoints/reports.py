@@ -65,6 +65,12 @@ class Reports(Namespace):
         `ReportRequest.between(start, end)` takes times with a zone; a plain mapping has UTC text.
         Two requests make two reports, so it is never resent.
 
+        Args:
+            report: its type, and the span of time.
+
+        Returns:
+            The report's number, for `status` and `wait`.
+
         Raises:
             InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost.
             CredentialsError: the key is wrong.
@@ -77,6 +83,12 @@ class Reports(Namespace):
 
     async def status(self, reference: Reference) -> ReportStatus:
         """Fetch the status of a report; it can be downloaded when `ready` is true.
+
+        Args:
+            reference: the report: what `request` returned, or its number.
+
+        Returns:
+            `ready`, `failed`, and the URL of a report that is ready.
 
         Raises:
             InvalidRequestError: there is no such report (422).
@@ -134,7 +146,24 @@ class Reports(Namespace):
     ) -> Path:
         """Download a report, CSV or ZIP, into a file, and return its path.
 
-        `report` is what `wait` or `status` returned, or a URL; otherwise as `labels.download`.
+        The file appears only when it is complete, and is readable by its owner only.
+
+        Args:
+            report: what `wait` or `status` returned, or a URL.
+            path: where the file is written.
+            overwrite: whether an existing file at `path` is replaced.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            InvalidRequestError: the report is not ready, its URL is not a safe one, or there is a
+                file at `path` and `overwrite` is false.
+            RefusedError: the report does not exist any more (HTTP 403, 404): request it again.
+            UnreadableReplyError: the downloaded file is not a CSV or ZIP.
+            NotSentError, NoReplyError, ServerError: temporary failure; retry later.
+            OSError: the file cannot be written.
+
         """
         ready = not isinstance(report, ReportStatus) or report.ready
         url = report.url if isinstance(report, ReportStatus) else report

@@ -176,6 +176,13 @@ class Serviceability(Namespace):
 
         India has about 19,000 pincodes: the response may be a megabyte.
 
+        Args:
+            courier_partner: the courier's id in ClickPost.
+            account_code: the merchant's account with the courier.
+
+        Returns:
+            The pincodes, for pickup and drop, by order type.
+
         Raises:
             InvalidRequestError: the account is unknown or inactive (400), or an argument is wrong.
             CredentialsError: the key is wrong.
@@ -188,7 +195,12 @@ class Serviceability(Namespace):
     async def drop_pincodes(self) -> ServiceablePincodes:
         """List every pincode that any account delivers to, by order type.
 
-        Raises `CredentialsError` when the key is wrong.
+        Returns:
+            The pincodes.
+
+        Raises:
+            CredentialsError: the key is wrong.
+
         """
         return await self._caller.get(DROP_PINCODES, {})
 
@@ -201,6 +213,9 @@ class Serviceability(Namespace):
             pincode: six digits.
             is_pickup_pincode: whether parcels are picked up there, rather than delivered.
             is_rvp: whether reverse pickups are meant.
+
+        Returns:
+            One row for each account and order type; none is not an error.
 
         Raises:
             InvalidRequestError: an argument is wrong.

@@ -136,6 +136,12 @@ class Tracking(Namespace):
 
         A parcel that was registered before is no error; its `already_registered` is true.
 
+        Args:
+            shipment: the parcel, its courier and account; weights in grams.
+
+        Returns:
+            `already_registered`, and the key of the parcel's tracking page unless it was.
+
         Raises:
             InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost.
             CredentialsError: the key is wrong, or the account is unknown (351) or inactive (353).
@@ -153,13 +159,37 @@ class Tracking(Namespace):
         """Register a parcel with the older endpoint; otherwise as `register`.
 
         A wrong key raises `ServerError` (500) here: ClickPost's response does not distinguish it.
+
+        Args:
+            shipment: the parcel and its courier.
+
+        Returns:
+            As `register`.
+
+        Raises:
+            ClickPostError: the errors of `register`.
+
         """
         call = self._caller.post(REGISTER_V2, shipment)
         del shipment  # error trackers export the variables of frames that fail
         return await call
 
     async def set_whatsapp(self, waybill: str, *, disabled: bool) -> NotificationSetting:
-        """Disable WhatsApp messages about a parcel, or enable them again."""
+        """Disable WhatsApp messages about a parcel, or enable them again.
+
+        Args:
+            waybill: the courier's number of the parcel.
+            disabled: whether messages are disabled.
+
+        Returns:
+            ClickPost's acknowledgement.
+
+        Raises:
+            InvalidRequestError: ClickPost does not know the parcel, or an argument is wrong.
+            CredentialsError: the key is wrong.
+            NoReplyError, UnreadableReplyError, ServerError: outcome unknown; safe to set it again.
+
+        """
         check(waybill=waybill, disabled=disabled)
         return await self._caller.post(SET_WHATSAPP, {"awb": waybill, "whatsapp_disable": disabled})
 
@@ -167,6 +197,13 @@ class Tracking(Namespace):
         """Stop tracking a parcel, which ClickPost then marks as expired.
 
         ClickPost documented this until 2020 only.
+
+        Args:
+            waybill: the courier's number of the parcel.
+            courier_partner: the courier's id in ClickPost.
+
+        Returns:
+            ClickPost's acknowledgement.
 
         Raises:
             InvalidRequestError: the parcel is not tracked, or an argument is wrong.
@@ -193,6 +230,14 @@ class Tracking(Namespace):
 
         The parcel is named by its waybill and courier, or by the merchant's reference number.
 
+        Args:
+            waybill: the courier's number of the parcel.
+            courier_partner: the courier's id in ClickPost.
+            reference_number: the merchant's number of the order, instead of the two others.
+
+        Returns:
+            The key.
+
         Raises:
             InvalidRequestError: an argument is missing, wrong, or one too many.
             CredentialsError: the key is wrong.
@@ -212,6 +257,13 @@ class Tracking(Namespace):
 
     async def proof_of_delivery(self, waybill: str, *, courier_partner: int) -> ProofOfDelivery:
         """Fetch the URL of a parcel's proof of delivery, a PDF; `labels.download` downloads it.
+
+        Args:
+            waybill: the courier's number of the parcel.
+            courier_partner: the courier's id in ClickPost.
+
+        Returns:
+            The URL of the document.
 
         Raises:
             InvalidRequestError: there is no such parcel (400), or an argument is wrong.

@@ -192,9 +192,27 @@ class ColumnMap:
         ignore_others: bool | None = None,
         folder: str | os.PathLike[str] = "",
     ) -> Self:
-        """Return this map with further entries, as in a TOML file, which override its own.
+        """Return this map with further entries, which override its own.
 
-        The tables of `by` are read from `folder`.
+        The entries are those of a map in TOML; "ours" is a column of `bulk.COLUMNS`.
+
+        Args:
+            columns: the file's columns to ours; an empty name ignores a column.
+            fixed: the value of a column of ours, for every order.
+            values: of a column of ours, the file's values to ours.
+            first: how many characters of a cell are kept.
+            without: the parts that are removed from a cell.
+            scale: what a number is multiplied by.
+            dates: the date formats of the file.
+            join: the columns of the file whose cells are joined to one of ours.
+            compute: a formula over columns of the file.
+            by: a table in another file that a column of ours is looked up in.
+            skip: orders that are not created, by reason.
+            skip_items: items that are left out, by reason.
+            refuse: orders that are rejected, by reason.
+            timezone: the zone of times without one, such as `Asia/Kolkata`.
+            ignore_others: whether columns that the map does not name are ignored.
+            folder: where the files of `by` are.
 
         Raises:
             ValueError: an entry has an unknown column of ours, or a value that cannot be read.
@@ -250,7 +268,13 @@ class ColumnMap:
         )
 
     def translate(self, ours: str, cell: str) -> str:
-        """Translate a cell of the file."""
+        """Translate a cell of the file.
+
+        Args:
+            ours: the column of `bulk.COLUMNS`.
+            cell: the file's cell.
+
+        """
         if not cell.strip():
             return cell
         if ours in self.first:

@@ -47,7 +47,13 @@ class FileCounts:
         self.refused_rows += row.row_count
 
     def skip_order(self, row: OrderRow, reason: str) -> None:
-        """Move the rows of an order that was counted before to the skipped ones."""
+        """Move the rows of an order that was counted before to the skipped ones.
+
+        Args:
+            row: the order.
+            reason: the name of the rule that skips it.
+
+        """
         if row.problems:
             self.refused -= 1
             self.refused_rows -= row.row_count
@@ -57,7 +63,13 @@ class FileCounts:
         self.skip(reason, row.row_count)
 
     def skip(self, reason: str, rows: int = 1) -> None:
-        """Count skipped rows."""
+        """Count skipped rows.
+
+        Args:
+            reason: the name of the rule that skips them.
+            rows: how many.
+
+        """
         self.skipped[reason] += rows
 
     def __str__(self) -> str:

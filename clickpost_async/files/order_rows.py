@@ -95,7 +95,13 @@ class OrderRow:
         return hash(json.dumps(self.order, sort_keys=True, default=str))
 
     def locate(self, path: str, message: str) -> RowProblem:
-        """Return the problem with the row and column of the value at a path of the order."""
+        """Return the problem with the row and column of the value at a path of the order.
+
+        Args:
+            path: the path of the field in the order.
+            message: what is wrong with it.
+
+        """
         if self.titles is None:
             return RowProblem(row=self.number, column=path or WHOLE_ROW, message=message)
         row, plain = self.number, path

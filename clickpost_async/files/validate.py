@@ -15,11 +15,17 @@ from clickpost_async.structures import IndiaOrder, WorldOrder
 
 
 def check(rows: Iterable[OrderRow]) -> Iterator[tuple[OrderRow, tuple[RowProblem, ...]]]:
-    """Yield every row of `read_orders` with its errors, for which `create` would reject it.
+    """Validate the rows of `read_orders`, without a client and without sending any.
 
-    A reference number that an earlier row has, for another order, is an error too. Warnings of
-    the structures are added to the row's warnings. The counts of an `OrderReader` are updated: an
-    order with errors is counted as refused. No client is needed.
+    A reference number that an earlier row has, for another order, is an error. The counts of an
+    `OrderReader` are updated.
+
+    Args:
+        rows: what `read_orders` returned.
+
+    Returns:
+        Every row, with the warnings of its structure added, and its errors.
+
     """
     counts = rows.counts if isinstance(rows, OrderReader) else None
     with ReferenceIndex() as references:

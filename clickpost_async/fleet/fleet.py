@@ -103,12 +103,17 @@ class Fleet:
     async def open(
         cls, feed: Feed, client: ClickPost, ledger: Ledger, *, bulk: bool = False
     ) -> "AsyncGenerator[Fleet]":
-        """Begin to fill a queue with `feed(orders, terms)`, on behalf of a client.
+        """Begin to queue orders for the workers of a fleet, on behalf of a client.
 
-        `feed` queues up to 20 orders, each as JSON, as one message for `Worker.create_all`. Of the
-        client its account and its retry policy are used; the workers have limits of their own. With
-        `bulk` its orders yield to others. Raises redis-py's `RedisError` when Redis does not
-        respond, or is not safe for orders.
+        Args:
+            feed: queues up to 20 orders, each as JSON, as one message for `Worker.create_all`.
+            client: its account and retry policy are used; the workers have limits of their own.
+            ledger: the records of orders under way, the same as the workers'.
+            bulk: whether the orders yield to others.
+
+        Raises:
+            redis.exceptions.RedisError: Redis does not respond, or is not safe for orders.
+
         """
         async with ledger.open() as opened:
             fleet = cls(feed, client, opened, await opened.generation(), bulk=bulk)
@@ -127,11 +132,20 @@ class Fleet:
         in_doubt: bool = False,
         polls: bool = True,
     ) -> CreatedOrder:
-        """Have a worker create an order.
+        """Have a worker create an order; cancelling the call leaves the order in the queue.
 
-        With `in_doubt` it may have been sent before, and is looked up unless the ledger knows more.
-        `polls`: one that ClickPost has only recorded is polled by the worker. Cancelling leaves the
-        order in the queue. Raises what `orders.create` does.
+        Args:
+            order: the order.
+            in_doubt: whether it may have been sent before: then it is looked up, unless the ledger
+                has its result.
+            polls: whether the worker polls an order that ClickPost has only recorded.
+
+        Returns:
+            The order that ClickPost created.
+
+        Raises:
+            ClickPostError: as `orders.create`.
+
         """
         payload = PreparedPayload(order)
         loop = asyncio.get_running_loop()

@@ -88,13 +88,22 @@ class Result:
 class Ledger:
     """Records for a fleet which orders are under way, and which ones are placed.
 
-    A record is deleted `keep` seconds after it was last written. An order that is queued again
-    later than that is sent again, and ClickPost responds with the first one's waybill.
+    Redis has to be 7.0 or later, or Valkey; it must not evict (`maxmemory-policy noeviction`), and
+    should save what it has (`appendonly yes`). What was under way when it was restarted, or failed
+    over, and what a `Fleet` had queued and Redis has lost (FLUSHALL, an old snapshot) is looked up
+    before it is sent.
 
-    Redis has to be 7.0 or later, or Valkey; it must not evict (`maxmemory-policy noeviction`, which
-    is checked unless `check_eviction` is false), and should save what it has (`appendonly yes`).
-    What was under way when it was restarted, or failed over, and what a `Fleet` had queued and
-    Redis has lost (FLUSHALL, an old snapshot) is looked up before it is sent.
+    Args:
+        url: `redis://`, `rediss://` or `unix://`.
+        account: names the records, the same in all processes.
+        keep: seconds after which a record is deleted, from when it was last written. An order that
+            is queued again later than that is sent again, and ClickPost responds with the first
+            waybill.
+        check_eviction: whether Redis is asked for its `maxmemory-policy`.
+
+    Raises:
+        ValueError: `account` or `keep` is invalid.
+
     """
 
     url: str = field(repr=False)
@@ -190,9 +199,16 @@ class OpenLedger:
         await self._act("register", [[self._order(key)] for key in keys])
 
     async def claim(self, key: Key, digest: str, *, registered: bool = False) -> Claim:
-        """Ask for an order; if it was `registered` and its record is missing, it is in doubt.
+        """Claim an order for this worker, as long as it is `holding` it, or a heartbeat longer.
 
-        It is this worker's for as long as it is `holding` it, or a heartbeat longer.
+        Args:
+            key: the account's name of the order.
+            digest: the digest of its contents.
+            registered: whether a feeder registered it, so that a missing record means doubt.
+
+        Returns:
+            `Granted`, or why not.
+
         """
         known = "queued" if registered else ""
         match await self._claim([self._order(key), digest, known]):
@@ -217,21 +233,44 @@ class OpenLedger:
             raise LostError(message)
 
     async def end(self, key: Key, digest: str, result: Result) -> None:
-        """Record the result of the order, and send its reply, if any: both or neither."""
+        """Record the result of the order, and send its reply, if any: both or neither.
+
+        Args:
+            key: the order.
+            digest: the digest of its contents.
+            result: the outcome, and the reply if a feeder waits for one.
+
+        """
         stream, ticket, text = result.reply or ("", 0, "")
         words = (result.state, digest, result.summary, stream, str(ticket), text)
         await self._end([self._order(key), *words])
 
     async def reply(self, stream: str, ticket: int, text: str) -> None:
-        """Send a reply to the feeder that reads this stream."""
+        """Send a reply to a feeder.
+
+        Args:
+            stream: the feeder's stream.
+            ticket: the order's number there.
+            text: the reply, as JSON.
+
+        """
         await self._reply((stream, ticket, text))
 
     async def collect(
         self, stream: str, after: str, seconds: float
     ) -> list[tuple[str, dict[str, str]]]:
-        """Return the entries of a reply stream after that one: their ids, and replies by ticket.
+        """Read the entries of a reply stream.
 
-        Waits for up to `seconds` if there are none. What a lost connection kept back is read again.
+        What was read before is trimmed; what a lost connection held back is read again.
+
+        Args:
+            stream: the stream.
+            after: the id of the last entry that was read.
+            seconds: how long to wait if there are none.
+
+        Returns:
+            The ids of the entries, and their replies by ticket.
+
         """
         milliseconds = round(seconds * 1000)
         reading = self._redis.xread({stream: after}, count=_MAX_REPLIES, block=milliseconds)

@@ -104,11 +104,19 @@ class Worker:
         self._is_stopping = False
 
     async def create(self, order: Mapping[str, Any], terms: OrderTerms | None = None) -> str:
-        """Create an order and return the reply as `fleet.created` reads it.
+        """Create an order, and return the reply that `fleet.created` reads.
 
         An order that another worker has is waited for; one that was placed is looked up for its
-        reply; one that a dead worker left is looked up and, once it has settled, sent again. While
+        reply; one that a crashed worker left is looked up and, once it has settled, resent. While
         Redis does not respond, nothing is sent.
+
+        Args:
+            order: the order.
+            terms: how it is created; `None` is `OrderTerms()`.
+
+        Returns:
+            The reply, as JSON.
+
         """
         terms = OrderTerms() if terms is None else terms
         return await self._create(order, terms, self._on(terms), next(iter(terms.tickets), 0))
@@ -122,8 +130,14 @@ class Worker:
     ) -> list[int]:
         """Create the orders of a message concurrently, and send the replies for their tickets.
 
-        Each order is a mapping, or the JSON that a `Fleet` has written of it. `ended` is called as
-        each ends. Returns the places of those that the worker has not sent because it was stopped.
+        Args:
+            orders: each a mapping, or the JSON that a `Fleet` has written of it.
+            terms: how they are created, and their tickets.
+            ended: is called whenever one ends.
+
+        Returns:
+            The positions of the orders that were not sent because the worker was stopped.
+
         """
         client = self._on(terms)
 

@@ -95,10 +95,16 @@ class _HeldMessage:
 class OrderBroker(RedisStreamBroker):
     """A broker on a Redis stream that loses no order, deletes finished ones, and reconnects.
 
-    A message whose worker crashed is claimed by another one after `idle` seconds, even if no new
-    messages arrive. A worker reads messages while it has fewer than `max_concurrency` orders; one
-    that stops returns those to the stream that it has not sent within 2 s. Messages are compressed,
-    and deleted `keep` seconds after they were queued, if no worker has done them.
+    Messages of a crashed worker are claimed by another one. A worker that stops returns to the
+    stream the orders that it has not sent within 2 s. Messages are compressed.
+
+    Args:
+        url: `redis://`, `rediss://` or `unix://`.
+        account: names the queue, the same in all processes.
+        idle: seconds after which a message of a worker that crashed is claimed.
+        max_concurrency: with so many orders a worker reads no more messages.
+        keep: seconds after which a message is deleted that no worker has done.
+
     """
 
     def __init__(

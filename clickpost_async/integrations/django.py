@@ -173,7 +173,16 @@ class ErrorMiddleware:
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:  # noqa: ARG002 - Django's
-        """Return the response to a `ClickPostError`; Django handles other exceptions."""
+        """Return the response to a `ClickPostError`; Django handles other exceptions.
+
+        Args:
+            request: the request; it is not used.
+            exception: what the view raised.
+
+        Returns:
+            The response, or `None` for other exceptions.
+
+        """
         if not isinstance(exception, ClickPostError):
             return None
         status, body, headers = response_to(exception)

@@ -48,6 +48,13 @@ def lifespan(
     """Return a lifespan that opens a client at startup and closes it at shutdown.
 
     Every process that serves the application has a client of its own, opened by `client`.
+
+    Args:
+        client: opens the client, such as `ClickPost`.
+
+    Returns:
+        The lifespan, for `Litestar(lifespan=[…])`.
+
     """
 
     @asynccontextmanager
@@ -62,7 +69,12 @@ def lifespan(
 async def get_clickpost(state: State) -> ClickPost:
     """Return the application's client, for `Provide(get_clickpost)`.
 
-    Raises `RuntimeError` if the application has no lifespan that opens one.
+    Args:
+        state: the application's state.
+
+    Raises:
+        RuntimeError: the application has no lifespan that opens one.
+
     """
     found: ClickPost | None = state.get(_NAME)
     if found is None:
@@ -76,6 +88,14 @@ def handle_error(_request: Request[Any, Any, Any], error: ClickPostError) -> Res
 
     Pass it as `exception_handlers={ClickPostError: handle_error}`; status and body are those of
     `clickpost_async.integrations.starlette.handle_error`.
+
+    Args:
+        _request: the request; it is not used.
+        error: the error.
+
+    Returns:
+        The response.
+
     """
     status, body, headers = response_to(error)
     return Response(body, status_code=status, headers=headers, media_type=MediaType.JSON)
@@ -88,9 +108,17 @@ def webhook(
     token: Token,
     seen: EventStore | None = None,
 ) -> HTTPRouteHandler:
-    """Return a route that receives ClickPost's webhooks and awaits `handle` for each event.
+    """Return a route that receives ClickPost's webhooks.
 
-    Parameters and responses are those of `clickpost_async.integrations.starlette.webhook`.
+    The response is 200 only after the event was handled: an exception of the handler goes to the
+    application, and ClickPost pushes the event again.
+
+    Args:
+        path: the route's path.
+        handle: Is awaited with each event and the request.
+        token: The webhook token, as in `webhooks.parse`.
+        seen: The store of events that were handled; `None` stores the last 10,000 of this process.
+
     """
     receiver = WebhookReceiver(handle, token, seen)
 

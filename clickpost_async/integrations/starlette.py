@@ -50,6 +50,13 @@ def lifespan(
     Every process, and every event loop, that serves the application has a client of its own, opened
     by `client`. It is stored in the lifespan's state, which mounted applications share. A lifespan
     of your own enters this one, and yields its state together with yours.
+
+    Args:
+        client: opens the client, such as `ClickPost`.
+
+    Returns:
+        The lifespan, for `FastAPI(lifespan=…)` or `Starlette(lifespan=…)`.
+
     """
 
     @asynccontextmanager
@@ -61,9 +68,14 @@ def lifespan(
 
 
 async def get_clickpost(connection: HTTPConnection) -> ClickPost:
-    """Return the application's client, for a request or a WebSocket; also for `Depends`.
+    """Return the application's client; also for `Depends`.
 
-    Raises `RuntimeError` if the application has no lifespan that opens one.
+    Args:
+        connection: a request or a WebSocket.
+
+    Raises:
+        RuntimeError: the application has no lifespan that opens one.
+
     """
     found: ClickPost | None = getattr(connection.state, _NAME, None)
     if found is None:
@@ -82,6 +94,14 @@ async def handle_error(request: Request, error: Exception) -> Response:  # noqa:
     order, 409 for one that was rejected, 503 where nothing was sent, 504 where the outcome is
     unknown, and 500 for the key or a courier's account; with `Retry-After` where the same request
     may be sent again. The body is JSON with the outcome and the reference number only.
+
+    Args:
+        request: the request; it is not used.
+        error: the error.
+
+    Returns:
+        The response.
+
     """
     if not isinstance(error, ClickPostError):
         raise error

@@ -61,9 +61,17 @@ def order_task(
 ) -> CreateOrder:
     """Register the tasks that create orders with a taskiq broker; return that for a single order.
 
-    Each worker opens its client and the ledger when it starts, and closes them when it ends. The
-    task takes an order as a plain mapping, and returns the response or the error in the form that
-    `fleet.created` reads.
+    Each worker opens its client and the ledger when it starts, and closes them when it ends.
+
+    Args:
+        broker: the queue, such as an `OrderBroker`.
+        client: opens the client of a worker; `ClickPost` reads its account from the environment.
+        ledger: the records of orders under way, the same for all workers.
+
+    Returns:
+        The task, which takes an order as a plain mapping, and returns the response or the error in
+        the form that `fleet.created` reads.
+
     """
     tasks = _Tasks(broker, client, ledger)
     broker.add_event_handler(TaskiqEvents.WORKER_STARTUP, tasks.start)
@@ -163,7 +171,18 @@ def _terms(given: dict[str, Any], context: Context) -> OrderTerms:
 
 
 def feed(task: CreateOrder) -> Feed:
-    """Return a function that queues orders for the workers of a task, for `Fleet.open`."""
+    """Return a function that queues orders for the workers of a task, for `Fleet.open`.
+
+    Args:
+        task: what `order_task` returned.
+
+    Returns:
+        The function.
+
+    Raises:
+        ValueError: the task is another one.
+
+    """
     batch = task.broker.find_task(BATCH_TASK)
     if batch is None:
         message = "task: the one that order_task returned is needed"

@@ -51,9 +51,6 @@ class AdaptiveLimiter(NoRateLimit):
         # Since when a server-side bucket may have filled, and the calls accepted until then.
         self._marks: deque[tuple[float, int]] = deque(maxlen=_MARKS)
 
-    def __repr__(self) -> str:
-        return "Adaptive()"
-
     @property
     def rate(self) -> float | None:
         """Return the calls per second, or `None` before the first 429."""

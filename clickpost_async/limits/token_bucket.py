@@ -153,4 +153,4 @@ class NoRateLimit(_PacedLimiter):
         super().__init__(interval=0.0, slack=0.0, clock=clock)
 
     def __repr__(self) -> str:
-        return "Unlimited()"
+        return f"{type(self).__name__}()"

@@ -269,12 +269,31 @@ class OrderEdit(RequestModel):
 
     @classmethod
     def to_prepaid(cls, waybill: str, *, courier_partner: int) -> Self:
-        """Make an edit to PREPAID: nothing is collected on delivery."""
+        """Make an edit to PREPAID: nothing is collected on delivery.
+
+        Args:
+            waybill: the courier's number of the parcel.
+            courier_partner: the courier's id in ClickPost.
+
+        Returns:
+            The edit.
+
+        """
         return cls(waybill=waybill, courier_partner=courier_partner, order_type=OrderType.PREPAID)
 
     @classmethod
     def to_cod(cls, waybill: str, *, courier_partner: int, cod_value: float) -> Self:
-        """Make an edit to COD: `cod_value`, in rupees, is collected on delivery."""
+        """Make an edit to COD.
+
+        Args:
+            waybill: the courier's number of the parcel.
+            courier_partner: the courier's id in ClickPost.
+            cod_value: what is collected on delivery, in rupees.
+
+        Returns:
+            The edit.
+
+        """
         return cls(
             waybill=waybill,
             courier_partner=courier_partner,
@@ -286,14 +305,36 @@ class OrderEdit(RequestModel):
     def with_quality_check(
         cls, waybill: str, *, courier_partner: int, sku: str | None = None
     ) -> Self:
-        """Make the edit that requires a quality check at pickup."""
+        """Make an edit after which items are checked at pickup.
+
+        Args:
+            waybill: the courier's number of the parcel.
+            courier_partner: the courier's id in ClickPost.
+            sku: the only item that is checked; `None` is all.
+
+        Returns:
+            The edit.
+
+        """
         return cls(waybill=waybill, courier_partner=courier_partner, qc_type="doorstep", sku=sku)
 
     @classmethod
     def without_quality_check(
         cls, waybill: str, *, courier_partner: int, sku: str | None = None
     ) -> Self:
-        """Make the edit after which they are not: ClickPost needs an explicit null for that."""
+        """Make an edit after which items are not checked at pickup.
+
+        ClickPost needs an explicit null for that.
+
+        Args:
+            waybill: the courier's number of the parcel.
+            courier_partner: the courier's id in ClickPost.
+            sku: the only item that is meant; `None` is all.
+
+        Returns:
+            The edit.
+
+        """
         return cls(
             waybill=waybill, courier_partner=courier_partner, sku=sku, original={"qc_type": None}
         )
@@ -308,7 +349,19 @@ class OrderEdit(RequestModel):
         invoice_number: str,
         invoice_date: date,
     ) -> Self:
-        """Make an edit that adds an e-way bill to a parcel."""
+        """Make an edit that adds an e-way bill to a parcel.
+
+        Args:
+            waybill: the courier's number of the parcel.
+            courier_partner: the courier's id in ClickPost.
+            ewaybill_serial_number: the number of the e-way bill.
+            invoice_number: the number of the invoice that it belongs to.
+            invoice_date: the date of the invoice.
+
+        Returns:
+            The edit.
+
+        """
         return cls(
             waybill=waybill,
             courier_partner=courier_partner,

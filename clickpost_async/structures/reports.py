@@ -73,7 +73,20 @@ class ReportRequest(RequestModel):
 
     @classmethod
     def between(cls, start: datetime, end: datetime, *, fields: Sequence[str] = ()) -> Self:
-        """Make a report on the shipments updated between two times with a zone."""
+        """Make a request for a report on the shipments updated between two times.
+
+        Args:
+            start: the first, with a time zone.
+            end: the last, likewise.
+            fields: the columns; all by default.
+
+        Returns:
+            The request.
+
+        Raises:
+            InvalidRequestError: a time has no zone.
+
+        """
         problems = [
             Problem(name, "a datetime with a zone is needed, like datetime.now(UTC)")
             for name, time in (("start", start), ("end", end))

@@ -53,7 +53,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        """Run a function in a thread, in real time."""
+        """Run a function in a thread, in real time.
+
+        Args:
+            executor: the executor; `None` is the default one.
+            func: the function.
+            args: its arguments.
+
+        """
         future = super().run_in_executor(executor, func, *args)
         self._clock.threads += 1
         future.add_done_callback(self._thread_is_done)

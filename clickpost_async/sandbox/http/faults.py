@@ -99,14 +99,27 @@ class Faults:
     def next(
         self, fault: Fault | str, *, times: int = 1, reference_number: str | None = None
     ) -> None:
-        """Fail the next calls, or the next ones with that reference."""
+        """Fail the next calls.
+
+        Args:
+            fault: how they fail.
+            times: how many calls.
+            reference_number: the only order that is meant; `None` is any call.
+
+        """
         if not 1 <= times <= MOST_TIMES:
             raise ValueError(f"times: must be from 1 to {MOST_TIMES:,}")
         with self._lock:
             self._script.append(_ScriptedFault(Fault(fault), times, reference_number))
 
     def draw(self, reference_number: str, *, asks_courier: bool = True) -> Fault | None:
-        """Return the fault of this call, if any: scripted ones first, then at random."""
+        """Return the fault of this call, if any: scripted ones first, then at random.
+
+        Args:
+            reference_number: the order that the call is about.
+            asks_courier: whether the call reaches a courier, which may be down.
+
+        """
         with self._lock:
             for line in self._script:
                 if line.fault is Fault.COURIER_DOWN and not asks_courier:
