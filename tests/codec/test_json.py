@@ -268,7 +268,11 @@ print("alive")
 
 
 @given(json_values)
-@example([1e-5, 0.000012, -1e-7, 9e-6, 1e15, 1e16, -1.5e300, 0.0001])
+@example([1e-5])
+@example([-0.000012])
+@example([9e-7])
+@example([1e16])
+@example([1e15, 0.0001])
 @example({"b": "2e1", "a": "0.00001", "\U0001f600": 1, "\uffff": 2, "z": {"b": 2**64, "a": 0.1}})
 def test_canonical_json_is_that_of_the_standard_library(value: Any) -> None:
     expected = json.dumps(
