@@ -19,6 +19,7 @@ async def settle() -> None:
 async def test_put_waits_until_its_value_is_taken() -> None:
     values: HandOver[int] = HandOver()
     put: list[int] = []
+    taken: set[int] = set()
 
     async def giver(value: int) -> None:
         await values.put(value)
@@ -30,7 +31,7 @@ async def test_put_waits_until_its_value_is_taken() -> None:
         await settle()
         assert put == []
 
-        taken = {await values.take()}
+        taken.add(await values.take())
         await settle()
         assert set(put) == taken
         taken |= {await values.take(), await values.take()}
