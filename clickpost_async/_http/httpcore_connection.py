@@ -43,7 +43,6 @@ class HTTPCoreConnection:
             ssl_context=tls.verifying_context() if base.scheme == "https" else None,
             network_backend=self.backend,
         )
-        self._connection._request_lock = _UNLOCKED  # noqa: SLF001 - only costs time if renamed
 
     async def send(
         self, request: HTTPRequest, progress: SendProgress, reader: ResponseReader
@@ -51,15 +50,21 @@ class HTTPCoreConnection:
         """Send a request and read its response."""
         self.backend.watch(progress, request.signature)
         response = await self._connection.handle_async_request(self._request(request))
-        http11: Any = getattr(self._connection, "_connection", None)
-        if http11 is not None:
-            http11._state_lock = _UNLOCKED  # noqa: SLF001 - as above
+        self._drop_locks()
         reader.begin(response.status, response.headers)
         stream = response.stream
         assert isinstance(stream, AsyncIterable)  # noqa: S101 - typed for both worlds
         async for chunk in stream:
             reader.feed(chunk)
         await response.aclose()
+
+    def _drop_locks(self) -> None:
+        """Replace httpcore's locks; if it has renamed them, requests only take longer."""
+        connection: Any = self._connection
+        connection._request_lock = _UNLOCKED  # noqa: SLF001
+        http11 = getattr(connection, "_connection", None)
+        if http11 is not None:
+            http11._state_lock = _UNLOCKED  # noqa: SLF001
 
     def _request(self, request: HTTPRequest) -> httpcore.Request:
         body = request.body

@@ -73,10 +73,11 @@ async def test_request_on_a_used_connection_takes_no_lock_of_httpcore(
     pool = ConnectionPool(HTTPCoreConnection)
     async with serving() as server:
         await ask(pool, server)
-        assert len(taken) == 1, "httpcore's HTTP/1.1 connection is made within the first request"
+        opening = len(taken)
+        assert opening > 0, "the locks are counted"
         for _ in range(3):
             await ask(pool, server)
-        assert (len(taken), server.connections) == (1, 1)
+        assert (len(taken), server.connections) == (opening, 1)
         await pool.aclose()
 
 
