@@ -325,6 +325,7 @@ class ClickPost:
             ClickPostError: The call failed.
 
         """
+        check_instance("endpoint", endpoint, Get, "an endpoint, such as Get('/v1/x/', …)")
         return await self._caller.get(endpoint, query or {})
 
     async def post(self, endpoint: Post[R], body: object, query: Query | None = None) -> R:
@@ -342,6 +343,7 @@ class ClickPost:
             ClickPostError: The call failed.
 
         """
+        check_instance("endpoint", endpoint, Post, "an endpoint, such as Post('/v1/x/', …)")
         return await self._caller.post(endpoint, body, query)
 
     async def health(self) -> ResponseModel:

@@ -64,7 +64,7 @@ from tests.helpers.scripted_transport import (
     playing,
 )
 from tests.helpers.server_behaviours import hangs
-from tests.sandbox.samples import india_order, world_order
+from tests.sandbox.samples import connected, india_order, world_order
 
 LOCAL = "http://127.0.0.1:9/api"
 
@@ -982,3 +982,35 @@ async def test_observer_that_fails_breaks_nothing(caplog: pytest.LogCaptureFixtu
     assert len(listener.events) == 3
     failures = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert {record.getMessage() for record in failures} == {"an observer failed"}
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.asyncio
+async def test_path_in_place_of_an_endpoint_is_refused(method: str) -> None:
+    path: Any = "/v1/x/"
+    async with connected(Sandbox()) as clickpost:
+        with pytest.raises(TypeError, match=rf"{method.title()}\('/v1/x/', …\); got '/v1/x/'"):
+            await getattr(clickpost, method)(path, {})
+
+
+@pytest.mark.parametrize("name", ["RAW_BODY", "order", "payload"])
+@pytest.mark.asyncio
+async def test_order_inside_of_another_object_is_refused_naming_the_object(name: str) -> None:
+    async with connected(Sandbox()) as clickpost:
+        with pytest.raises(InvalidRequestError, match=rf"{name}: give the order itself"):
+            await clickpost.orders.create({name: india_order("R-1")})
+
+
+@pytest.mark.parametrize(
+    ("waybills", "message"),
+    [
+        (41144869713534, "waybills: strings are needed, .* got 41144869713534"),
+        (None, "waybills: strings are needed, .* got None"),
+        ([41144869713534], r"waybills\[0\]: a waybill is a string .* got 41144869713534"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_waybill_that_is_no_string_is_refused(waybills: Any, message: str) -> None:
+    async with connected(Sandbox()) as clickpost:
+        with pytest.raises(InvalidRequestError, match=message):
+            await clickpost.tracking.track(waybills, courier_partner=4)

@@ -7,18 +7,21 @@ import asyncio
 import contextlib
 import json
 import logging
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+import clickpost_async
 from clickpost_async import ClickPost, ClickPostError, InvalidRequestError, RetryPolicy, structure
 from clickpost_async._core import call_state
 from clickpost_async.bulk import create
 from clickpost_async.structures import IndiaOrder
 from tests.helpers.http_server import envelope, http, serving
-from tests.helpers.scripted_transport import Listener, api_response, placed, playing
+from tests.helpers.scripted_transport import Line, Listener, Play, api_response, placed, playing
 from tests.helpers.server_behaviours import FAULTS
 from tests.sandbox.samples import india_order
 from tests.test_secrets import client, family, listening
@@ -29,6 +32,7 @@ NAME, STREET, PHONE, MAIL = (
     "9876501234",
     "quentessa@vorrabel.example",
 )
+PACKAGE = Path(clickpost_async.__file__).parent
 CANARIES = ("quentessa", "vorrabel", "zimbalist", PHONE)
 
 
@@ -141,6 +145,39 @@ MISTAKES: dict[str, dict[str, Any]] = {
     "a pincode beside them": {"drop_info__drop_pincode": "12"},
     "a whole part": {"drop_info": f"{NAME}, {STREET}"},
 }
+
+
+def locals_of_the_package(error: BaseException) -> list[str]:
+    """Write down the variables of the package's frames, as error trackers record them."""
+    texts: list[str] = []
+    for one in family(error):
+        for frame, _ in traceback.walk_tb(one.__traceback__):
+            if PACKAGE in Path(frame.f_code.co_filename).parents:
+                texts += [f"{name} = {value!r}" for name, value in frame.f_locals.items()]
+    return texts
+
+
+@pytest.mark.parametrize("through", ["a call", "a bulk run"])
+@pytest.mark.parametrize("status", [200, 429, 500])
+@pytest.mark.asyncio
+async def test_frames_of_an_error_contain_no_personal_data(status: int, through: str) -> None:
+    echo = {"meta": {"status": 312, "message": f"{NAME} is wrong"}, "order": order()}
+    response: Line = httpx.Response(status, json=echo)
+    play = Play([response])
+    async with playing(play, retry=RetryPolicy(attempts=1, reconcile=False)) as clickpost:
+        if through == "a call":
+            with pytest.raises(ClickPostError) as caught:
+                await clickpost.orders.create(structure(order(), IndiaOrder))
+            error: BaseException | None = caught.value
+        else:
+            async with create(clickpost, [order()]) as run:
+                (outcome,) = [outcome async for outcome in run]
+            error = getattr(outcome, "error", None)
+
+    assert error is not None
+    texts = locals_of_the_package(error)
+    assert texts
+    assert not leaks(texts)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

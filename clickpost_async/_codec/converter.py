@@ -21,7 +21,7 @@ from clickpost_async.structures._base import (
     Structure,
     not_a_mapping,
 )
-from clickpost_async.structures._json_values import to_json
+from clickpost_async.structures._json_values import to_json, to_text
 from clickpost_async.structures._rules import log_warnings
 
 if TYPE_CHECKING:
@@ -146,14 +146,15 @@ def _read_value(raw: Any, kind: Any) -> Any:
 
 
 def reference_number_of(data: object) -> str | None:
-    """Return an order's reference number, whether it is a structure or a plain mapping."""
+    """Return an order's reference number as it is sent, of a structure or a plain mapping."""
     if isinstance(data, Structure):
         return getattr(data, "reference_number", None)
     if not isinstance(data, Mapping):
         return None
     # B2B orders have their shipment under another name.
     shipment = data.get("shipment_details", data.get("shipment_info"))
-    reference = shipment.get("reference_number") if isinstance(shipment, Mapping) else None
+    given = shipment.get("reference_number") if isinstance(shipment, Mapping) else None
+    reference = to_text(given)
     return reference if isinstance(reference, str) else None
 
 

@@ -39,7 +39,7 @@ def meta_status_of(body: Any) -> MetaStatus | None:
     if status is not None:  # the flat responses of 2017
         return MetaStatus(status, _message_of(body))
     if isinstance(body.get("detail"), str):  # Django REST framework's own errors
-        return MetaStatus(None, body["detail"])
+        return MetaStatus(None, _single_line(body["detail"]))
     return None
 
 
@@ -59,12 +59,20 @@ def _message_of(meta: Mapping[str, Any]) -> str:
 _LONGEST_MESSAGE = 2000
 # A message of a megabyte is not put together to be cut off.
 _MOST_PARTS = 200
+# Parts of words in the scripts of India.
+_JOINERS = "\u200c\u200d"
 
 
 def _single_line(message: Any) -> str:
-    """Return a message as one line, whatever JSON type it has."""
+    """Return a message as one line, whatever JSON type it has, without control characters."""
     text = _as_sentences(message) if type(message) is str else _flatten_message(message)
-    return " ".join(text[:_LONGEST_MESSAGE].split())
+    line = " ".join(text[:_LONGEST_MESSAGE].split())
+    if line.isprintable():
+        return line
+    # Terminals obey escape codes, and lone surrogates cannot be logged.
+    return "".join(
+        letter if letter.isprintable() or letter in _JOINERS else "\ufffd" for letter in line
+    )
 
 
 def _flatten_message(message: Any, depth: int = 0) -> str:

@@ -204,9 +204,13 @@ class CallState(Generic[R]):
     def read(self, response: APIResponse) -> R:
         """Decode a response; raise its error, or one for a response that is inconsistent."""
         telemetry = self.telemetry
-        result = decode(
-            self.endpoint, response, attempts=telemetry.attempts, seconds=telemetry.seconds
-        )
+        try:
+            result = decode(
+                self.endpoint, response, attempts=telemetry.attempts, seconds=telemetry.seconds
+            )
+        except ClickPostError as error:
+            # Error trackers export the variables of frames, and these hold the response.
+            raise error.with_traceback(None) from None
         message: str | None = None
         if outcome.names_another_order(result, self.reference):
             message = "response belongs to a different order: it has another reference number"

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 from attrs import evolve
 
 from clickpost_async._concurrency.hand_over import EndedError, HandOver
+from clickpost_async._util.arguments import check_number, got
 from clickpost_async.bulk.decisions import Action, fails_all, is_foreign, outcome_of
 from clickpost_async.bulk.in_flight import InFlightCalls
 from clickpost_async.bulk.journal import Journal
@@ -63,6 +64,7 @@ class Run:
         max_outage: float,
         creator: OrderCreator | None = None,
     ) -> None:
+        check_number("max_concurrency", max_concurrency, unit="orders", minimum=1, whole=True)
         self.report: Report = Report()
         self._calls = InFlightCalls()
         self._monitor = OutageMonitor(client.address, max_outage)
@@ -326,10 +328,19 @@ def create(
         The run, for `async with`.
 
     Raises:
+        TypeError: `orders` is no iterable of orders.
+        ValueError: `max_concurrency` is less than 1.
         JournalError: when entered, the journal belongs to another account, is in use, or cannot be
             read; while iterating, it could not be written, and nothing more was sent.
 
     """
+    if isinstance(orders, str | bytes | os.PathLike | Mapping) or not isinstance(
+        orders, Iterable | AsyncIterable
+    ):
+        raise TypeError(
+            f"orders must be an iterable of orders, such as a list; {got(orders)}. "
+            "The orders of a file are read by bulk.read_orders(path)"
+        )
     return Run(
         client,
         orders,

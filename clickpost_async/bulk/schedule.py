@@ -40,7 +40,7 @@ class ScheduledOrder:
     """
 
     position: int
-    source: BulkOrder
+    source: BulkOrder = field(repr=False)
     key: Key | None = None
     rounds: int = 0
     last_outcome: Unknown | Pending | None = None

@@ -87,7 +87,7 @@ async def push(
     format
         csv, jsonl or xlsx, if the file's name does not end in it.
     sheet
-        The sheet of a workbook, by its name or number; without it, the visible one with orders.
+        The sheet of a workbook, by its name or number; without it, the first visible one.
     header_row
         The row that names the columns, as a spreadsheet counts.
     date_format

@@ -546,13 +546,13 @@ def is_india(order: Mapping[str, Any]) -> bool:
         raise InvalidRequestError.of([not_a_mapping(order, "IndiaOrder or WorldOrder")])
     market = market_of(order)
     if market is None:
-        raise InvalidRequestError.of(
-            [
-                Problem(
-                    "pickup_info",
-                    "an object is needed with India's names (pickup_pincode …)"
-                    " or the world's (country_code …)",
-                )
-            ]
-        )
+        names = "India's names (pickup_pincode …) or the world's (country_code …)"
+        problem = Problem("pickup_info", f"an object is needed with {names}")
+        if len(order) == 1 and "pickup_info" not in order:
+            # As ClickPost's document has it, or a shop's own export.
+            (name,) = order
+            problem = Problem(
+                str(name), "give the order itself, which has pickup_info, drop_info …"
+            )
+        raise InvalidRequestError.of([problem])
     return market is Market.INDIA

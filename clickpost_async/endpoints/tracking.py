@@ -10,6 +10,7 @@ from attrs import frozen
 from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post, Query
 from clickpost_async._codec.envelope import only_row
 from clickpost_async._codec.management import without_meta
+from clickpost_async._util.arguments import got
 from clickpost_async.endpoints._base import check
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import ClickPostError, InvalidRequestError, Problem
@@ -294,7 +295,7 @@ class Tracking(Namespace):
 
         """
         check(courier_partner=courier_partner)
-        wanted = list(dict.fromkeys([waybills] if isinstance(waybills, str) else waybills))
+        wanted = list(dict.fromkeys(_listed(waybills)))
         _check(wanted)
         responses = await self._caller.gather(
             [partial(self._track_some, some, courier_partner) for some in _in_fives(wanted)]
@@ -329,9 +330,8 @@ class Tracking(Namespace):
         if not isinstance(max_concurrency, int) or max_concurrency < 1:
             problem = Problem("max_concurrency", "a whole number of at least 1 is needed")
             raise InvalidRequestError.of([problem])
-        if isinstance(waybills, str):
-            waybills = [waybills]
-        calls = (partial(self._outcomes_of, some, courier_partner) for some in _in_fives(waybills))
+        fives = _in_fives(_listed(waybills))
+        calls = (partial(self._outcomes_of, some, courier_partner) for some in fives)
         return self._caller.as_completed(calls, max_concurrency=max_concurrency)
 
     async def _track_some(self, waybills: Sequence[str], courier_partner: int) -> Tracked:
@@ -352,6 +352,15 @@ class Tracking(Namespace):
         ]
 
 
+def _listed(waybills: object) -> Iterable[str]:
+    if isinstance(waybills, str):
+        return [waybills]
+    if isinstance(waybills, Iterable):
+        return waybills
+    problem = Problem("waybills", f"strings are needed, like '41144869713534'; {got(waybills)}")
+    raise InvalidRequestError.of([problem])
+
+
 def _is_waybill(waybill: object) -> bool:
     return (
         isinstance(waybill, str)
@@ -363,7 +372,10 @@ def _is_waybill(waybill: object) -> bool:
 
 def _check(waybills: Sequence[str]) -> None:
     problems = [
-        Problem(f"waybills[{position}]", "a waybill is 1 to 100 characters without a comma")
+        Problem(
+            f"waybills[{position}]",
+            f"a waybill is a string of 1 to 100 characters without a comma; {got(waybill)}",
+        )
         for position, waybill in enumerate(waybills)
         if not _is_waybill(waybill)
     ]

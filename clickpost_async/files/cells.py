@@ -15,6 +15,7 @@ from enum import StrEnum
 from attrs import define, field
 
 from clickpost_async.files.dates import BadDateError, Dates, ReadDate
+from clickpost_async.structures._json_values import to_boolean
 
 Value = str | int | float | bool | list[str]
 
@@ -31,6 +32,7 @@ class CellKind(StrEnum):
     EMAIL = "email"
     GSTIN = "gstin"
     NUMBER = "number"
+    AMOUNT = "amount"  # a number of money
     WEIGHT = "weight"  # a number of grams
     WHOLE = "whole"
     FLAG = "flag"
@@ -99,7 +101,6 @@ _DECIMAL = re.compile(r"(\d+)\.(0+)", re.ASCII).fullmatch
 _NUMBER = re.compile(
     r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})(E[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE
 ).fullmatch
-_FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 # ="560041", a formula that prevents a spreadsheet from reading text as a number.
 _QUOTED_FORMULA = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL).fullmatch
 _SPREADSHEET_ERROR = re.compile(
@@ -107,9 +108,10 @@ _SPREADSHEET_ERROR = re.compile(
     r"|#GETTING_DATA|Err:\d{3}",
     re.IGNORECASE,
 ).fullmatch
-_PLACEHOLDERS = frozenset(
-    {"nan", "nat", "null", "(null)", "none", "nil", "undefined", "n/a", "na", "<na>", "n.a."}
-)
+_PLACEHOLDERS = frozenset({"nan", "nat", "(null)", "nil", "n/a", "na", "<na>", "n.a.", "\\n"})
+# As programs write absent values, also several of them that were joined.
+_ABSENT = re.compile(r"(?:(?:undefined|null|none|nan)\b[\s,]*)+|\[object Object\]", re.IGNORECASE)
+_LONGEST_PLACEHOLDER = 9
 _LOST_LETTERS = re.compile(r"\?\?\?|[\s?.,/-]*\?[\s?.,/-]*\Z").match
 _LONGEST_SHOWN = 60
 _MOST_KNOWN = 4096
@@ -145,7 +147,7 @@ def read_cell(cell: str, kind: CellKind, context: CellContext | None = None) -> 
         if not text:
             return None
         context.note(cell, text)
-    _refuse_damage(text, kind)
+    refuse_damage(text, kind)
     if not text.isascii():
         if kind in _PROSE:
             _suspect_encoding(text, context)
@@ -159,7 +161,8 @@ def read_cell(cell: str, kind: CellKind, context: CellContext | None = None) -> 
     return _READERS[kind](text, context)
 
 
-def _refuse_damage(text: str, kind: CellKind) -> None:
+def refuse_damage(text: str, kind: CellKind) -> None:
+    """Raise `BadCellError` for a text that a program or spreadsheet has put in a value's place."""
     if not text.isprintable() and (control := _CONTROL(text)):
         code = f"U+{ord(control[0]):04X}"
         raise BadCellError(_SENTINELS.get(text) or f"holds the control character {code}; remove it")
@@ -181,11 +184,17 @@ def _refuse_damage(text: str, kind: CellKind) -> None:
             "the column was too narrow when the spreadsheet was saved, and the value is lost; "
             "widen it and save again"
         )
-    if len(text) <= 9:
+    if len(text) <= _LONGEST_PLACEHOLDER:
         folded = text.lower()
         is_code_of_a_place = folded == "na" and kind in {CellKind.COUNTRY, CellKind.STATE}
         if (folded in _PLACEHOLDERS and not is_code_of_a_place) or not text.strip("-\u2013\u2014"):
-            raise BadCellError(f"holds {text}, which is no value; fill it in, or leave it empty")
+            raise _no_value(text)
+    if text[0] in "uUnN[" and _ABSENT.fullmatch(text):
+        raise _no_value(text)
+
+
+def _no_value(text: str) -> BadCellError:
+    return BadCellError(f"holds {shown(text)}, which is no value; fill it in, or leave it empty")
 
 
 # Kinds whose text is free: every character of it is meant.
@@ -220,7 +229,14 @@ _HTML = re.compile(
 )
 
 
+# As people fill in a field that may not be empty.
+_PUNCTUATION = ".,;:_*/\\|~'\"`-\u2013\u2014 "
+_TEMPLATE = re.compile(r"\{\{.*?\}\}|\$\{.*?\}").search
+
+
 def _text(text: str, context: CellContext) -> str:
+    if not text.strip(_PUNCTUATION):
+        raise _no_value(text)
     # A spreadsheet hides the apostrophe before text that it would read as a formula.
     if text[0] == "'" and text[1:].startswith(_FORMULA):
         return text[1:]
@@ -228,13 +244,30 @@ def _text(text: str, context: CellContext) -> str:
         context.warnings.append("looks like a formula, and is sent as text")
     if ("&" in text or "<" in text) and (html := _HTML.search(text)):
         context.warnings.append(f"holds HTML ({html[0]}), and is sent as text")
+    if "{" in text and (unfilled := _TEMPLATE(text)):
+        context.warnings.append(
+            f"holds {shown(unfilled[0])} of a template, not filled in; it is sent as text"
+        )
     return text
+
+
+_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+_DATE_OF_CODE = re.compile(
+    rf"\d{{1,2}}-{_MONTH}(?:-\d\d(?:\d\d)?)?|{_MONTH}-\d\d(?:\d\d)?"
+    r"|\d{4}-\d\d-\d\d(?:T00:00:00)?|\d{1,2}([-/])\d{1,2}\1(?:\d\d){1,2}",
+    re.ASCII | re.IGNORECASE,
+).fullmatch
 
 
 def _code(text: str, context: CellContext) -> str | None:
     plain = _digits(text, context)
     if plain is None:
         return None
+    if _DATE_OF_CODE(plain):
+        context.warnings.append(
+            "looks like a date, which spreadsheets make of codes such as 11-26; "
+            "if it is none, format the column as text and fill it in again"
+        )
     decimal = _DECIMAL(plain)
     if decimal is None:
         return plain
@@ -327,8 +360,15 @@ _EXACT = 2**53
 _LIGHT = 10
 
 
+def _amount(text: str, context: CellContext) -> int | float:
+    amount = _number(text, context)
+    if _MAYBE_THOUSANDS(text):
+        context.warnings.append(f"read as {amount}, with three decimals; is it a thousand times?")
+    return amount
+
+
 def _weight(text: str, context: CellContext) -> int | float:
-    grams = _number(text, context)
+    grams = _amount(text, context)
     if 0 < grams < _LIGHT:
         context.warnings.append(f"{grams} grams is very light; weights are in grams, not kilograms")
     return grams
@@ -346,8 +386,8 @@ def _whole(text: str, context: CellContext) -> int:
 
 def _flag(text: str, context: CellContext) -> bool:
     del context
-    flag = _FLAGS.get(text.removeprefix("'").lower().removesuffix(".0"))
-    if flag is None:
+    flag = to_boolean(text.removeprefix("'").removesuffix(".0"))
+    if not isinstance(flag, bool):
         raise BadCellError("true or false is needed (also yes, no, 1, 0)")
     return flag
 
@@ -406,8 +446,11 @@ def _time(text: str, context: CellContext) -> str:
 _GSTIN = re.compile(r"[0-3]\d[A-Z]{5}\d{4}[A-Z][1-9A-Z]Z[0-9A-Z]", re.ASCII).fullmatch
 
 
+_EMAIL = re.compile(r"[^@\s<>,;:\"]+@[^@\s<>,;:\"]+").fullmatch
+
+
 def _email(text: str, context: CellContext) -> str:
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+", text):
+    if not _EMAIL(text):
         context.warnings.append("does not look like an e-mail address")
     return text
 
@@ -429,6 +472,7 @@ _READERS: dict[CellKind, Callable[[str, CellContext], Value | None]] = {
     CellKind.EMAIL: _email,
     CellKind.GSTIN: _gstin,
     CellKind.NUMBER: _number,
+    CellKind.AMOUNT: _amount,
     CellKind.WEIGHT: _weight,
     CellKind.WHOLE: _whole,
     CellKind.FLAG: _flag,

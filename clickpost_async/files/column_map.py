@@ -15,7 +15,7 @@ drop_name = ["First Name", "Last Name"]
 weight = 500
 pickup_time = "tomorrow 11:00"
 
-[values.order_type]          # a value of the file = ours, ignoring case
+[values.order_type]          # a value of the file = ours, ignoring case; * is any text
 "cash on delivery" = "COD"
 "*" = "PREPAID"              # all others
 
@@ -68,15 +68,14 @@ from clickpost_async.files.map_entries import (
     LookupTable,
     MapEntryError,
     RowRule,
+    ValueTable,
     find_own,
-    fold_value,
     to_text,
 )
 
 # Limits `extends`, which may form a cycle.
 _MAX_PARENTS = 10
 
-_OTHERS = "*"
 _DATES = frozenset({CellKind.DATE, CellKind.TIME, CellKind.DATE_OR_TIME})
 _ENTRIES = (
     "extends, ignore_others, timezone, [columns], [join], [fixed], [values.…], [first], [without], "
@@ -97,7 +96,7 @@ class ColumnMap:
     Attributes:
         columns: names of the file to ours.
         fixed: by our column, its value for missing columns and empty cells.
-        values: by our column, values of the file to ours, `*` for all others.
+        values: by our column, values of the file to ours; `*` is any text.
         first: by our column, how many characters of a value are used.
         without: by our column, the texts that are removed from a value.
         scale: by our column, the factor that a number is multiplied by.
@@ -115,7 +114,7 @@ class ColumnMap:
 
     columns: dict[str, str] = field(factory=dict)
     fixed: dict[str, str] = field(factory=dict)
-    values: dict[str, dict[str, str]] = field(factory=dict)
+    values: dict[str, ValueTable] = field(factory=dict)
     first: dict[str, int] = field(factory=dict)
     without: dict[str, tuple[str, ...]] = field(factory=dict)
     scale: dict[str, float] = field(factory=dict)
@@ -228,7 +227,7 @@ class ColumnMap:
                 for theirs, ours in (columns or {}).items()
             },
             fixed=self.fixed | _by_column(fixed, lambda _, value: to_text(value)),
-            values=self.values | _by_column(values, lambda _, table: _value_table(table)),
+            values=self.values | _by_column(values, lambda _, table: ValueTable.parse(table)),
             first=self.first | _by_column(first, _length),
             without=self.without | _by_column(without, lambda _, parts: tuple(parts)),
             scale=self.scale | _by_column(scale, _factor),
@@ -287,9 +286,7 @@ class ColumnMap:
                 is_day = find_column(ours).kind is CellKind.DATE or not date.has_time
                 cell = date.day if is_day else date.time
         table = self.values.get(ours)
-        if table is None:
-            return cell
-        return table.get(fold_value(cell), table.get(_OTHERS, cell))
+        return cell if table is None else table.find(cell)
 
 
 def ready_made() -> Mapping[str, Traversable]:
@@ -311,10 +308,6 @@ def _by_column(
     entries: Mapping[str, Any] | None, parse: Callable[[str, Any], Any]
 ) -> dict[str, Any]:
     return {(ours := find_own(name)): parse(ours, entry) for name, entry in (entries or {}).items()}
-
-
-def _value_table(values: Mapping[str, Any]) -> dict[str, str]:
-    return {fold_value(theirs): to_text(ours) for theirs, ours in values.items()}
 
 
 def _length(ours: str, value: object) -> int:

@@ -132,8 +132,10 @@ _KINDS_BY_NAME: Sequence[tuple[Any, CellKind]] = tuple(
         (r"(^|_)email$", CellKind.EMAIL),
         (r"gstin$|gst_number$", CellKind.GSTIN),
         (r"(^|_)weight$", CellKind.WEIGHT),
+        (r"(^|_)(value|price|amount)$", CellKind.AMOUNT),
     )
 )
+_NUMBERS = frozenset({CellKind.WEIGHT, CellKind.AMOUNT})
 _KINDS_BY_RULE = {
     "Day": CellKind.DATE,
     "Moment": CellKind.TIME,
@@ -212,8 +214,8 @@ def _kind(spec: Any, path: str) -> CellKind:
     named = next((kind for matches, kind in _KINDS_BY_NAME if matches(name)), None)
     plain = _KINDS_BY_TYPE.get(spec.kind)
     if plain is not None:
-        return named if named is CellKind.WEIGHT else plain
-    if spec.kind is not str or named is CellKind.WEIGHT:
+        return named if plain is CellKind.NUMBER and named and named in _NUMBERS else plain
+    if spec.kind is not str or named in _NUMBERS:
         return CellKind.TEXT
     for rule in spec.rules:
         if type(rule).__name__ in _KINDS_BY_RULE:

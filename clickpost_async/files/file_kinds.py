@@ -50,6 +50,11 @@ def is_json(line: str) -> bool:
     return line.lstrip()[:1] in ("{", "[")
 
 
+def is_spread_json(line: str) -> bool:
+    """Return whether JSON that begins with this line goes on over further lines."""
+    return line.strip() in ("{", "[", "[{")
+
+
 def describe_other_file(start: bytes, form: Format | None) -> str | None:
     """Return what a file is, if it is none of orders, with advice."""
     if not start:

@@ -36,7 +36,12 @@ def suggest_header(
         if not isinstance(cells, UnreadableLineError) and _has_reference(cells, columns):
             yield f"row {row} seems to hold the headings: pass header_row={row}"
             return
-    if workbook is not None and len(names := sheet_names(workbook)) > 1:
+    if workbook is None or len(names := sheet_names(workbook)) < 2:
+        return
+    holding = [name for name in names if _holds_orders(workbook, name, columns)]
+    if len(holding) == 1:
+        yield f"the sheet {holding[0]} seems to hold the orders: pass sheet=…"
+    else:
         yield f"the workbook has the sheets {', '.join(names)}: pass sheet=…"
 
 

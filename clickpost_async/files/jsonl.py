@@ -7,7 +7,14 @@ from typing import Any, NoReturn
 
 from attrs import evolve
 
-from clickpost_async.files.cells import CellKind, shown, strip_blanks
+from clickpost_async._codec.converter import reference_number_of
+from clickpost_async.files.cells import (
+    BadCellError,
+    CellKind,
+    refuse_damage,
+    shown,
+    strip_blanks,
+)
 from clickpost_async.files.columns import COLUMNS, Market
 from clickpost_async.files.order_rows import (
     WHOLE_ROW,
@@ -17,6 +24,7 @@ from clickpost_async.files.order_rows import (
     invalid_row,
 )
 from clickpost_async.files.text import Lines, UnreadableLineError
+from clickpost_async.structures._json_values import to_text
 from clickpost_async.structures._market import market_of
 
 
@@ -52,15 +60,28 @@ def _json_object(text: str) -> Mapping[str, Any]:
         value: Any = _DECODER.decode(text)
     except RecursionError:
         raise UnreadableLineError("objects are nested too deeply") from None
+    except UnreadableLineError:
+        raise
     except json.JSONDecodeError as error:
-        raise UnreadableLineError(
-            f"not JSON at character {error.pos + 1}: {error.msg.lower()}"
-        ) from None
+        raise UnreadableLineError(_describe(error, text)) from None
     except ValueError as error:
         raise UnreadableLineError(f"not JSON: {error}") from None
+    if isinstance(value, list) and value:
+        raise UnreadableLineError(
+            "a list: write each order on a line of its own, as jq -c '.[]' does"
+        )
     if not isinstance(value, dict):
         raise UnreadableLineError("every line has to be one order: a JSON object in braces")
     return {name: part for name, part in value.items() if name not in _REMARKS}
+
+
+def _describe(error: json.JSONDecodeError, text: str) -> str:
+    rest = text[error.pos :].strip() if error.msg == "Extra data" else ""
+    if rest == ",":
+        return "a comma after the object; JSON Lines has none between its lines"
+    if rest.startswith(("{", "[")):
+        return "two values on one line; write each order on a line of its own"
+    return f"not JSON at character {error.pos + 1}: {error.msg.lower()}"
 
 
 # Fields that an errors file adds to an order.
@@ -78,51 +99,93 @@ def _finite(text: str) -> float:
     return number
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UnreadableLineError(f"{shown(twice)} is in it twice; remove one of the two")
+    return made
+
+
 # `json.loads` would make one for each line.
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite
+)
 
 
 def _json_row(number: int, order: Mapping[str, Any], source: tuple[SourceRow, ...]) -> OrderRow:
-    notes: list[RowProblem] = []
-    order = _codes_as_text(number, order, notes)
-    shipment = order.get("shipment_details")
-    reference = shipment.get("reference_number") if isinstance(shipment, dict) else None
+    values = _Values(number)
+    order = values.read(order)
     return OrderRow(
         number=number,
         last=number,
         # An order without fields of either market lacks the same fields in both.
         market=market_of(order) or Market.INDIA,
-        reference=reference if isinstance(reference, str) else None,
-        order=order,
-        notes=tuple(notes),
+        reference=reference_number_of(order),
+        order=None if values.problems else order,
+        problems=tuple(values.problems),
+        warnings=tuple(values.warnings),
+        notes=tuple(values.notes),
         source=source,
     )
 
 
-def _codes_as_text(
-    number: int, order: Mapping[str, Any], notes: list[RowProblem], path: str = ""
-) -> Mapping[str, Any]:
-    """Return an order whose pincodes, phones and other codes are converted to text."""
-    changed: dict[str, Any] = {}
-    for name, value in order.items():
-        kind = type(value)
-        if kind not in _NESTED_OR_NUMBER:
-            continue
-        place = f"{path}.{name}" if path else name
-        if kind is dict:
-            inner = _codes_as_text(number, value, notes, place)
-            if inner is not value:
-                changed[name] = inner
-        else:
-            column = COLUMNS.by_path.get(place)
-            if column and column.kind in _CODES and value >= 0 and value == int(value):
-                changed[name] = str(int(value))
-                message = f"the number {shown(value)} read as text"
-                notes.append(RowProblem(row=number, column=place, message=message))
-    return {**order, **changed} if changed else order
+class _Values:
+    """Reads the values of one order, with the messages about them."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self.problems: list[RowProblem] = []
+        self.warnings: list[RowProblem] = []
+        self.notes: list[RowProblem] = []
+
+    def read(self, order: Mapping[str, Any], path: str = "") -> Mapping[str, Any]:
+        """Return an order whose pincodes, phones and other codes are converted to text."""
+        changed: dict[str, Any] = {}
+        for name, value in order.items():
+            kind = type(value)
+            if kind is dict:
+                inner = self.read(value, f"{path}.{name}" if path else name)
+                if inner is not value:
+                    changed[name] = inner
+            elif kind is int or kind is float:
+                text = self._code(f"{path}.{name}", value)
+                if text is not None:
+                    changed[name] = text
+            elif kind is str and (value[:1] in _SUSPICIOUS or "???" in value):
+                self._suspect(f"{path}.{name}", value)
+        return {**order, **changed} if changed else order
+
+    def _code(self, place: str, value: float) -> str | None:
+        """Return the text of a number that stands for a code."""
+        column = COLUMNS.by_path.get(place)
+        if column is None or column.kind not in _CODES or value < 0:
+            return None
+        text = to_text(value)
+        if not isinstance(text, str):
+            message = "a number whose last digits are lost; write it as text, in quotation marks"
+            self.problems.append(self._message(place, message))
+            return None
+        self.notes.append(self._message(place, f"the number {shown(value)} read as text"))
+        return text
+
+    def _suspect(self, place: str, value: str) -> None:
+        text = strip_blanks(value)
+        column = COLUMNS.by_path.get(place)
+        if not text or column is None:
+            return
+        try:
+            refuse_damage(text, column.kind)
+        except BadCellError as error:
+            self.warnings.append(self._message(place, f"{error}; sent as it is"))
+
+    def _message(self, place: str, message: str) -> RowProblem:
+        return RowProblem(row=self._number, column=place, message=message)
 
 
-# Of the types that JSON has.
-_NESTED_OR_NUMBER = frozenset({dict, int, float})
+# What damaged texts and placeholders begin with; to read each text in full takes as long as to
+# parse it.
+_SUSPICIOUS = frozenset("nNuU(<[#-\u2013\u2014?\\eE ")
 # Text fields that programs often write as numbers.
 _CODES = frozenset({CellKind.CODE, CellKind.PHONE, CellKind.POSTCODE})

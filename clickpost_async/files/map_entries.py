@@ -19,7 +19,7 @@ _OTHERS = "*"
 _MAX_TABLE_BYTES = 64 << 20
 
 
-NUMBERS = frozenset({CellKind.NUMBER, CellKind.WEIGHT, CellKind.WHOLE})
+NUMBERS = frozenset({CellKind.NUMBER, CellKind.AMOUNT, CellKind.WEIGHT, CellKind.WHOLE})
 
 
 class MapEntryError(ValueError):
@@ -91,6 +91,37 @@ def _wildcard(pattern: str) -> str:
     if pattern == _OTHERS:
         return ".+"
     return ".*".join(map(re.escape, fold_value(pattern).split("*")))
+
+
+# --- values of the file: [values.…] ---------------------------------------------------------------
+
+
+@frozen
+class ValueTable:
+    """Translates values of the file: an equal one first, then one with `*`, `*` alone last."""
+
+    values: Mapping[str, str]
+    _wildcards: tuple[tuple[re.Pattern[str], str], ...]
+
+    @classmethod
+    def parse(cls, entries: Mapping[str, Any]) -> Self:
+        """Read `theirs = ours` for each value."""
+        values = {fold_value(theirs): to_text(ours) for theirs, ours in entries.items()}
+        return cls(
+            values,
+            tuple(
+                (re.compile(_wildcard(theirs), re.DOTALL), ours)
+                for theirs, ours in sorted(values.items(), key=lambda entry: entry[0] == _OTHERS)
+                if _OTHERS in theirs
+            ),
+        )
+
+    def find(self, cell: str) -> str:
+        """Return our value for the cell; the cell itself if there is none."""
+        value = fold_value(cell)
+        if value in self.values:
+            return self.values[value]
+        return next((ours for matches, ours in self._wildcards if matches.fullmatch(value)), cell)
 
 
 @frozen
@@ -232,6 +263,8 @@ def resolve_moment(text: str, zone: str | None, now: dt.datetime) -> str | None:
     if found["time"] is None:
         return day.isoformat()
     hour, minute = map(int, found["time"].split(":"))
+    if hour >= 24 or minute >= 60:
+        raise MapEntryError(f"{text!r} has no such time of day; write it like 18:30")
     moment = dt.datetime.combine(day, dt.time(hour, minute))
     if moment <= local.replace(tzinfo=None):
         raise MapEntryError(f"{text!r} has passed: it is {local:%H:%M} in {name}")

@@ -11,7 +11,9 @@ from clickpost_async.files.cells import BadCellError
 
 # Nearly all phone numbers of Indian files; they need no numbering plan.
 _INDIAN_MOBILE = re.compile(r"[6-9]\d{9}", re.ASCII).fullmatch
-_WRITTEN = re.compile(r"\(?\+?[\d\s().\u2010-\u2015-]+", re.ASCII).fullmatch
+_WRITTEN = re.compile(r"\(?\+?[\d \t().\u2010-\u2015-]+", re.ASCII).fullmatch
+# No number of the world has more digits; longer ones are several.
+_MOST_DIGITS = 15
 _DIGITS = re.compile(r"\+?\d+", re.ASCII).fullmatch
 _INDIA = "IN"
 _INDIA_CODE = 91
@@ -40,7 +42,7 @@ def read_phone(text: str, country: str) -> Phone:
     """
     if country == _INDIA and _INDIAN_MOBILE(text):
         return Phone(text)
-    if not _WRITTEN(text):
+    if not _WRITTEN(text) or sum(map(str.isdigit, text)) > _MOST_DIGITS:
         raise BadCellError(
             "not a phone number that can be read; write one number, in digits, like 9876543210"
         )

@@ -6,8 +6,8 @@ spreadsheet; JSON Lines by line.
 
 CSV: comma, semicolon, tab or bar, whichever is most frequent in the headings; quoted values may
 span lines. Text is UTF-8 or UTF-16, with or without byte order mark; a line that is not UTF-8 is
-decoded as Windows-1252, which Excel writes if it does not write UTF-8. XLSX: the only sheet with
-orders that is visible, its values and not its formulas.
+decoded as Windows-1252, which Excel writes if it does not write UTF-8. XLSX: the first visible
+sheet, if no other one holds orders, its values and not its formulas.
 
 A file given by its path is read twice. The first pass finds reference numbers that are in several
 places, so that none of these orders is sent, and the date format. In a source that can be read only
@@ -23,10 +23,11 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import BinaryIO, TextIO, cast, get_args
 
 from attrs import evolve, frozen
 
+from clickpost_async._util.arguments import got
 from clickpost_async.files.cells import CellContext, CellKind, strip_blanks
 from clickpost_async.files.column_map import ColumnMap
 from clickpost_async.files.columns import REFERENCE
@@ -39,6 +40,7 @@ from clickpost_async.files.file_kinds import (
     describe_other_file,
     format_by_name,
     is_json,
+    is_spread_json,
     is_zip,
 )
 from clickpost_async.files.header import Heading
@@ -88,14 +90,17 @@ def read_orders(
         columns: the file's own column names to ours; a `ColumnMap` translates values too.
         date_format: the format of dates, like `DD/MM/YYYY`. Without it ISO dates, names of months
             and serial numbers of spreadsheets are read, and `27/11/2026` if it is unambiguous.
-        sheet: of a workbook, by name or by number from 1.
+        sheet: of a workbook, by name or by number from 1. Without it, the first that is visible; an
+            error if others hold orders, too.
         header_row: the row that holds the headings, as a spreadsheet counts.
 
     Raises:
-        ValueError: `date_format` or `header_row` is invalid.
+        ValueError: `format`, `date_format` or `header_row` is invalid.
         OSError: the file cannot be read; raised when the first order is read.
 
     """
+    if format not in (None, *get_args(Format)):
+        raise ValueError(f"format must be one of {', '.join(get_args(Format))}; {got(format)}")
     if header_row is not None and header_row < 1:
         raise ValueError(f"header_row is {header_row}: rows are counted from 1")
     if not isinstance(columns, ColumnMap):
@@ -271,15 +276,22 @@ class _Reading:
                 try:
                     yield from self._text(text, form)
                 finally:
-                    text.detach()
+                    _detach(text)
         finally:
-            raw.detach()
+            _detach(raw)
 
     def _text(self, file: TextIO, form: Format | None) -> Iterator[Group | OrderRow]:
         lines = Lines(file)
         if form is None:
             form = "jsonl" if is_json(lines.peek()) else "csv"
         if form == "jsonl":
+            if is_spread_json(lines.peek()):
+                yield _unreadable_file(
+                    1,
+                    "JSON over several lines; write each order on a line of its own, "
+                    "as jq -c does (of a list: jq -c '.[]')",
+                )
+                return
             yield from json_rows(lines)
             return
         self.lines = lines
@@ -454,6 +466,12 @@ def read_rows(
         for number, cells in open_records(lines, None):
             if not isinstance(cells, UnreadableLineError):
                 yield number, cells
+
+
+def _detach(buffer: "io.TextIOWrapper | io.BufferedReader[io.RawIOBase]") -> None:
+    """Leave the file below open, if it was not closed before."""
+    with suppress(ValueError):
+        buffer.detach()
 
 
 def _unreadable_file(row: int, message: str) -> OrderRow:

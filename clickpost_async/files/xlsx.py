@@ -2,7 +2,8 @@
 
 They are read with python-calamine if it is installed (several times as fast, with the sheet in
 memory), else with openpyxl, row by row. Neither reports hidden rows, cells with errors, formulas
-that were never calculated, and leading zeros that a format shows: these are read from the XML.
+that were never calculated, and the leading zeros and prefixes of codes that a format shows: these
+are read from the XML.
 """
 
 import datetime as dt
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 from xml.etree import ElementTree as ET
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from clickpost_async._util.extras import not_installed
 from clickpost_async.files.cells import LOST_DIGITS, NOT_CALCULATED
@@ -75,9 +76,9 @@ def _rows(file: BinaryIO, sheet: str | int | None) -> Iterator[SheetRow]:
         if size > _LARGEST:
             raise UnreadableSheetError("the workbook unpacks to more than 4 GiB; split it")
         chosen = _choose(_sheets(packed), sheet)
-        marks = _scan(packed, chosen.part, _padded_cells(packed))
+        marks = _scan(packed, chosen.part, _formatted_cells(packed))
     file.seek(0)
-    for number, cells in enumerate(_values(file, chosen.name, size), 1):
+    for number, cells in enumerate(_values(file, chosen.name, size, marks), 1):
         texts = [_text(cell) for cell in cells]
         for column, text in marks.cells.get(number, {}).items():
             texts += [""] * (column + 1 - len(texts))
@@ -88,7 +89,7 @@ def _rows(file: BinaryIO, sheet: str | int | None) -> Iterator[SheetRow]:
             yield SheetRow(number, texts, is_hidden=number in marks.hidden)
 
 
-def _values(file: BinaryIO, name: str, size: int) -> Iterator[Sequence[object]]:
+def _values(file: BinaryIO, name: str, size: int, marks: "_Marks") -> Iterator[Sequence[object]]:
     if size <= _LARGEST_IN_MEMORY:
         try:
             from python_calamine import CalamineWorkbook
@@ -110,8 +111,15 @@ def _values(file: BinaryIO, name: str, size: int) -> Iterator[Sequence[object]]:
     opened = book[name]
     # The dimensions that a sheet declares may be wrong.
     opened.reset_dimensions()
+    is_read = False
     for cells in opened.iter_rows(values_only=True):
+        is_read = True
         yield [_unescape(cell) if isinstance(cell, str) else cell for cell in cells]
+    if marks.last_row and not is_read:
+        raise UnreadableSheetError(
+            "openpyxl finds none of the sheet's rows, as in a Strict Open XML workbook; "
+            "save it as an ordinary .xlsx, or install clickpost_async[calamine]"
+        )
 
 
 # --- parts of the workbook ------------------------------------------------------------------------
@@ -197,17 +205,32 @@ _FORMULA_ALONE = re.compile(
     rb"<(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)\s*"
     rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
 )
+_NUMBERED_ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\sr="(\d+)"')
 _ROW_NUMBER = re.compile(rb'\br="(\d+)"')
 _CELL_PLACE = re.compile(rb'\br="([A-Za-z]{1,3})(\d+)"')
 _CHUNK = 1 << 20
 
 
-@frozen
+@define
 class _Marks:
-    """Hidden rows, and texts for cells that the libraries return otherwise: by row and column."""
+    """Hidden rows, and texts for cells that the libraries return otherwise: by row and column.
+
+    `last_row` is the number of the last row that was scanned.
+    """
 
     hidden: set[int] = field(factory=set)
     cells: dict[int, dict[int, str]] = field(factory=dict)
+    last_row: int = 0
+
+    def number(self, xml: bytes) -> None:
+        """Check the numbers of the next rows: the libraries drop rows that are out of order."""
+        for row in map(int, _NUMBERED_ROW.findall(xml)):
+            if row <= self.last_row:
+                raise UnreadableSheetError(
+                    f"row {row} of the sheet comes after row {self.last_row}; "
+                    "open the workbook in a spreadsheet and save it again"
+                )
+            self.last_row = row
 
     def mark(self, attributes: bytes, text: str) -> None:
         place = _CELL_PLACE.search(attributes)
@@ -223,54 +246,69 @@ class _Marks:
 
 
 @frozen
-class _PaddedCells:
-    """The cells whose style shows a number with leading zeros, as of a postal code."""
+class _FormattedCells:
+    """The cells whose style shows a number as a code: with leading zeros, or as `ORD-17`.
 
-    widths: Mapping[bytes, int]
+    `formats` are the text before the number and its digits, by style.
+    """
+
+    formats: Mapping[bytes, tuple[str, int]]
     expression: re.Pattern[bytes]
 
     def scan(self, xml: bytes, marks: _Marks) -> None:
         for cell in self.expression.finditer(xml):
             if not _IS_TEXT(cell["place"]):
-                width = self.widths[cell["style"]]
-                marks.mark(cell["place"], cell["number"].decode().zfill(width))
+                prefix, width = self.formats[cell["style"]]
+                marks.mark(cell["place"], prefix + cell["number"].decode().zfill(width))
 
 
-_ZEROS = re.compile(r"(0{2,})(?:;.*)?").fullmatch
+# `00000`, and `"ORD-"0`; currencies are no part of a number.
+_CODE_FORMAT = re.compile(r'(?:"([^"]*[A-Za-z#][^"]*)"(?=0))?(0+)(?:;.*)?', re.DOTALL).fullmatch
+_CURRENCY = re.compile(r"\s*(?:INR|Rs\.?|USD|US\$|EUR|GBP|AED|SAR|SGD)\s*", re.IGNORECASE).fullmatch
 
 
-def _padded_cells(packed: zipfile.ZipFile) -> _PaddedCells | None:
+def _code_format(code: str) -> tuple[str, int] | None:
+    found = _CODE_FORMAT(code)
+    if found is None:
+        return None
+    prefix, width = found[1] or "", len(found[2])
+    is_plain = not prefix and width == 1
+    return None if is_plain or _CURRENCY(prefix) else (prefix, width)
+
+
+def _formatted_cells(packed: zipfile.ZipFile) -> _FormattedCells | None:
     if "xl/styles.xml" not in packed.namelist():
         return None
     styles = _parse(packed, "xl/styles.xml")
     formats = {
-        element.get("numFmtId", ""): len(zeros[1])
+        element.get("numFmtId", ""): code_format
         for element in styles.iter()
-        if element.tag.endswith("}numFmt") and (zeros := _ZEROS(element.get("formatCode", "")))
+        if element.tag.endswith("}numFmt")
+        and (code_format := _code_format(element.get("formatCode", "")))
     }
     if not formats:
         return None
     used = next((element for element in styles if element.tag.endswith("}cellXfs")), ())
-    widths = {
+    by_style = {
         str(index).encode(): formats[number]
         for index, style in enumerate(used)
         if (number := style.get("numFmtId", "")) in formats
     }
-    if not widths:
+    if not by_style:
         return None
-    numbers = b"|".join(widths)
+    numbers = b"|".join(by_style)
     expression = (
         rb'<(?:\w+:)?c\b(?P<place>[^>]*\bs="(?P<style>' + numbers + rb')"[^>]*)>\s*'
         rb"(?:<(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)\s*)?"
         rb"<(?:\w+:)?v>(?P<number>\d+)(?:\.0*)?</"
     )
-    return _PaddedCells(widths, re.compile(expression))
+    return _FormattedCells(by_style, re.compile(expression))
 
 
 _IS_TEXT = re.compile(rb'\bt="(?:s|str|inlineStr|b|e|d)"').search
 
 
-def _scan(packed: zipfile.ZipFile, part: str, padded: _PaddedCells | None) -> _Marks:
+def _scan(packed: zipfile.ZipFile, part: str, formatted: _FormattedCells | None) -> _Marks:
     marks = _Marks()
     rest = b""
     with packed.open(part) as xml:
@@ -279,21 +317,22 @@ def _scan(packed: zipfile.ZipFile, part: str, padded: _PaddedCells | None) -> _M
             # Whole rows only; the end tag may have a namespace prefix.
             end = max(rest.rfind(b"</row>"), rest.rfind(b":row>"))
             if end > 0:
-                _scan_rows(rest[:end], marks, padded)
+                _scan_rows(rest[:end], marks, formatted)
                 rest = rest[end:]
             elif len(rest) > _LARGEST_ROW:
                 raise UnreadableSheetError("a row of the sheet is too large; save it as CSV UTF-8")
-    _scan_rows(rest, marks, padded)
+    _scan_rows(rest, marks, formatted)
     return marks
 
 
-def _scan_rows(xml: bytes, marks: _Marks, padded: _PaddedCells | None) -> None:
+def _scan_rows(xml: bytes, marks: _Marks, formatted: _FormattedCells | None) -> None:
+    marks.number(xml)
     if b"hidden=" in xml:
         for row in _HIDDEN.finditer(xml):
             if number := _ROW_NUMBER.search(row[0]):
                 marks.hidden.add(int(number[1]))
-    if padded is not None:
-        padded.scan(xml, marks)
+    if formatted is not None:
+        formatted.scan(xml, marks)
     if b't="e"' in xml:
         for cell in _ERROR.finditer(xml):
             marks.mark(cell[1], cell[2].decode("utf-8", "replace"))

@@ -39,6 +39,8 @@ _HEARTBEAT, _LOST_HEARTBEAT = 3.0, 0.25
 _HEARTBEAT_TIMEOUT = 5.0
 # The share follows the largest count of so many seconds: a Redis that was emptied counts too few.
 _COUNTED = 18.0
+# An outage within so many seconds of one that was logged is logged if it lasts for so many.
+_QUIET, _LASTING = 60.0, 1.0
 # Where a heartbeat takes longer, those of other processes may not arrive: what it counts may raise
 # the number of processes, but is not enough to begin with.
 _PROMPT = 1.0
@@ -157,6 +159,9 @@ class DistributedLimiter(ABC):
         # When the next slot of all was, by the last response.
         self._line: float | None = None
         self._generation = ""
+        # When it was lost, when that was last logged, and whether that of now is.
+        self._lost_at = self._logged_at = -math.inf
+        self._is_logged = False
         self._here = PerLoop(lambda: _LoopState(self._open()), lambda here: here.store.abandon())
 
     @abstractmethod
@@ -396,7 +401,7 @@ class DistributedLimiter(ABC):
     def _record_success(self, generation: str) -> None:
         alone = self._alone
         if alone.find():
-            _log.warning("%s: Redis is back, and all processes share one rate again", self._name)
+            self._log_return()
         elif self._generation not in ("", generation):
             # It has lost the slots that it granted before, and this process may have slots of them.
             alone.begin_after(self._fallback_start)
@@ -405,20 +410,36 @@ class DistributedLimiter(ABC):
 
     def _record_failure(self, error: object) -> bool:
         """Fall back to the share of this process; return whether that is new."""
-        is_new = self._alone.lose()
+        alone = self._alone
+        is_new = alone.lose()
         if is_new:
-            self._alone.begin_after(self._fallback_start)
-            interval = self._alone.interval
-            _log.warning(
-                "%s: Redis unavailable (%s); %s",
-                self._name,
-                error,
-                "no call leaves until it responds: the number of processes is not known yet"
-                if interval is None
-                else f"falling back to {self._spec.interval / interval:.0%} of the rate, the share"
-                " of this process",
-            )
+            alone.begin_after(self._fallback_start)
+            self._lost_at = alone.now()
+        self._log_outage(error)
         return is_new
+
+    def _log_outage(self, error: object) -> None:
+        """Log it once, and short ones that follow each other, as of a busy Redis, once a minute."""
+        now = self._alone.now()
+        lasts = now - self._lost_at >= _LASTING
+        if self._is_logged or not (lasts or now - self._logged_at >= _QUIET):
+            return
+        self._is_logged, self._logged_at = True, now
+        interval = self._alone.interval
+        _log.warning(
+            "%s: Redis unavailable (%s); %s",
+            self._name,
+            error,
+            "no call leaves until it responds: the number of processes is not known yet"
+            if interval is None
+            else f"falling back to {self._spec.interval / interval:.0%} of the rate, the share"
+            " of this process",
+        )
+
+    def _log_return(self) -> None:
+        if self._is_logged:
+            self._is_logged = False
+            _log.warning("%s: Redis is back, and all processes share one rate again", self._name)
 
     @property
     def _fallback_start(self) -> float:

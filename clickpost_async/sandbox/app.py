@@ -18,6 +18,7 @@ from clickpost_async.sandbox.api import (
     delivery,
     labels,
     ndr,
+    order_changes,
     orders,
     params,
     pickups,
@@ -26,7 +27,7 @@ from clickpost_async.sandbox.api import (
     serviceability,
     tracking,
 )
-from clickpost_async.sandbox.api.checks import CREATES, get
+from clickpost_async.sandbox.api.checks import CREATES
 from clickpost_async.sandbox.control import SandboxControl
 from clickpost_async.sandbox.http.fault_injection import (
     drop,
@@ -41,13 +42,14 @@ from clickpost_async.sandbox.http.routing import files_at, router
 from clickpost_async.sandbox.http.traffic import Traffic
 from clickpost_async.sandbox.operation import OPERATIONS, Operation, Reply, SandboxRequest
 from clickpost_async.sandbox.page import routes as page
+from clickpost_async.sandbox.payload import get
 from clickpost_async.sandbox.store.records import read_json
 from clickpost_async.sandbox.store.repository import fingerprint
 
 # Importing a chapter declares its operations.
 _CHAPTERS = (
-    *(orders, tracking, ndr, pickups, labels, couriers, serviceability, delivery),
-    *(reports, returns, account),
+    *(orders, order_changes, tracking, ndr, pickups, labels, couriers, serviceability),
+    *(delivery, reports, returns, account),
 )
 
 # Requests to the control API and the page are not counted as API traffic.
@@ -133,7 +135,7 @@ class Application(SandboxControl):
         if wait:
             response = throttled(max(1, math.ceil(wait)))
         elif fault is not None:
-            response = injected_response(fault, self.faults)
+            response = injected_response(fault, self.faults, operation)
         self._log(operation, call, reference, reply, response, fault=fault, moment=moment)
         if response is not None:
             await response(scope, receive, send)

@@ -26,6 +26,7 @@ from clickpost_async.sandbox.store.records import (
 from clickpost_async.sandbox.store.repository import KEPT
 from clickpost_async.sandbox.webhooks import Hook, WebhookDelivery
 from clickpost_async.sandbox.world import tracking_codes
+from clickpost_async.structures import TrackingCode
 
 
 class SandboxControl(SandboxState):
@@ -122,14 +123,9 @@ class SandboxControl(SandboxState):
 
     def changes(self) -> object:
         """Return a value that differs whenever anything visible has changed."""
-        webhooks = (self.webhooks.count, *self.webhooks.urls)
-        return (
-            self.store.changes,
-            self.store.pulse(),
-            webhooks,
-            self.faults.state(),
-            self.time.ahead,
-        )
+        store, webhooks = self.store, self.webhooks
+        pushed = (webhooks.count, *webhooks.urls)
+        return store.changes, store.pulse(), pushed, self.faults.state(), self.time.ahead
 
     # --- commands -------------------------------------------------------------------------------
 
@@ -190,7 +186,7 @@ class SandboxControl(SandboxState):
             for code in way:
                 self.scan_parcel(parcel, code)
             remark = tracking_codes.NDR.get(ndr_code, tracking_codes.NDR[0])
-            self.scan_parcel(parcel, tracking_codes.FAILED, ndr_code=ndr_code, remark=remark)
+            self.scan_parcel(parcel, TrackingCode.FAILED_DELIVERY, ndr_code=ndr_code, remark=remark)
 
     def leave_feedback(
         self,

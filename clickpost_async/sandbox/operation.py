@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 from attrs import Factory, field, frozen
@@ -51,36 +50,34 @@ class Reply:
 
 
 # ClickPost's page of error codes.
-MESSAGES: Mapping[int, str] = MappingProxyType(
-    {
-        301: "Authentication Failed: Invalid Token or API Key",
-        302: "Invalid Courier Partner Id with Field cp_id",
-        303: "Waybill already registered",
-        306: "You are not Registered To Use this service, Please Register",
-        307: "You have entered an invalid Order Type",
-        308: "You have entered an invalid Order Priority",
-        309: "Invalid Delivery Type",
-        310: "RVP reason is missing",
-        311: "Invalid Courier Partner For RVP",
-        312: "Items Data is missing from order details",
-        313: "Invalid Format of items for Order data",
-        314: "Invalid Format Of Order Data",
-        315: "Invalid Cod Value",
-        316: "You Dont Have Credentials For The Courier Partner",
-        319: "Error In Order Placing To Courier Partner",
-        320: "This service is not subscribed by you",
-        321: "Awb Number Does not exist in the system for the courier partner",
-        322: "Internal Server Error In Courier Partners Server, Try Again",
-        324: "You Are Using Invalid Credential For Courier Partner, Please Update",
-        328: "Invalid POST data",
-        330: "Waybill does not exist",
-        351: "No account exist",
-        352: "Multiple Account exist",
-        353: "Inactive account",
-        354: "Unhandled CP error",
-        355: "Vendor code not found",
-    }
-)
+MESSAGES: Mapping[int, str] = {
+    301: "Authentication Failed: Invalid Token or API Key",
+    302: "Invalid Courier Partner Id with Field cp_id",
+    303: "Waybill already registered",
+    306: "You are not Registered To Use this service, Please Register",
+    307: "You have entered an invalid Order Type",
+    308: "You have entered an invalid Order Priority",
+    309: "Invalid Delivery Type",
+    310: "RVP reason is missing",
+    311: "Invalid Courier Partner For RVP",
+    312: "Items Data is missing from order details",
+    313: "Invalid Format of items for Order data",
+    314: "Invalid Format Of Order Data",
+    315: "Invalid Cod Value",
+    316: "You Dont Have Credentials For The Courier Partner",
+    319: "Error In Order Placing To Courier Partner",
+    320: "This service is not subscribed by you",
+    321: "Awb Number Does not exist in the system for the courier partner",
+    322: "Internal Server Error In Courier Partners Server, Try Again",
+    324: "You Are Using Invalid Credential For Courier Partner, Please Update",
+    328: "Invalid POST data",
+    330: "Waybill does not exist",
+    351: "No account exist",
+    352: "Multiple Account exist",
+    353: "Inactive account",
+    354: "Unhandled CP error",
+    355: "Vendor code not found",
+}
 
 
 class RefusalError(Exception):
@@ -134,19 +131,25 @@ class Operation:
         """Handle a call, or reject it."""
         if not self._admits(call, username, key):
             status, message = self.auth_error
-            return refusal(status, message, http_status=self.http.get(status, 200))
+            return self.refuse(status, message)
         try:
             result = self.handle(state, call)
             if inspect.isawaitable(result):
                 result = await result
         except RefusalError as error:
-            http_status = self.http.get(error.status, 200)
-            return refusal(error.status, error.message, error.result, http_status=http_status)
+            return self.refuse(error.status, error.message, error.result)
         if isinstance(result, Reply):
             return result
         if result is None:
             return Reply({"meta": meta(200, self.empty)})
         return Reply({"meta": meta(200, self.message), "result": result})
+
+    def refuse(self, status: int, message: object, result: JSON | None = None) -> Reply:
+        """Return the envelope of a rejection, which seldom has a result."""
+        body: dict[str, object] = {"meta": meta(status, message)}
+        if result is not None:
+            body["result"] = result
+        return Reply(body, self.http.get(status, 200))
 
     def _admits(self, call: SandboxRequest, username: str, key: str) -> bool:
         if self.auth is Auth.NONE:
@@ -168,7 +171,7 @@ def operation(
     *,
     message: str = "SUCCESS",
     empty: str = "SUCCESS",
-    http: Mapping[int, int] = MappingProxyType({}),
+    http: Mapping[int, int] = {},
     auth_error: tuple[int, str] = (301, MESSAGES[301]),
     needs_username: bool = True,
 ) -> Callable[[Handler], Handler]:
@@ -198,11 +201,3 @@ def operation(
 def meta(status: int, message: object) -> JSON:
     """Return the `meta` of an envelope."""
     return {"status": status, "message": message, "success": status in SUCCESSFUL}
-
-
-def refusal(
-    status: int, message: object, result: JSON | None = None, *, http_status: int = 200
-) -> Reply:
-    """Return the envelope of a rejection, which seldom has a result."""
-    body = {"meta": meta(status, message)}
-    return Reply(body if result is None else {**body, "result": result}, http_status)

@@ -7,6 +7,7 @@ from functools import cache
 from clickpost_async._codec.redaction import personal_names
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox.operation import JSON
+from clickpost_async.sandbox.payload import address
 
 _SECRETS = frozenset({"key", "username", "user_name", "password", "token", "security_key"})
 _NAMES_OF_THINGS = (
@@ -60,21 +61,16 @@ def cover(kind: str, text: str) -> str:
 
 
 def _changed(
-    value: object, person: Callable[[str, str], str], secret: Callable[[str], str]
+    value: object, person: Callable[[str, str], str], secret: Callable[[str], str], name: str = ""
 ) -> object:
+    """Return JSON with what is personal or secret by its name replaced, in lists as well."""
     if isinstance(value, Mapping):
-        return {name: _field(name, part, person, secret) for name, part in value.items()}
+        return {name: _changed(part, person, secret, name) for name, part in value.items()}
     if isinstance(value, list):
-        return [_changed(part, person, secret) for part in value]
-    return value
-
-
-def _field(
-    name: str, value: object, person: Callable[[str, str], str], secret: Callable[[str], str]
-) -> object:
+        return [_changed(part, person, secret, name) for part in value]
+    if value is None or value == "":
+        return value
     plain = name.lower()
-    if isinstance(value, Mapping | list) or value is None or value == "":
-        return _changed(value, person, secret)
     if plain in _SECRETS:
         return secret(plain)
     kind = _kind(plain)
@@ -99,29 +95,15 @@ def _personal() -> frozenset[str]:
 
 def people_in(payload: JSON) -> Mapping[str, Mapping[str, str]]:
     """Return an order's sender and recipient, v3 or v4: name, phone, e-mail, address of each."""
+    sides = {"from": "pickup", "to": "drop", "back to": "return"}
+    addresses = {role: address(payload, side) for role, side in sides.items()}
+    return {role: _party(found) for role, found in addresses.items() if found}
+
+
+def _party(address: JSON) -> Mapping[str, str]:
+    place = ("city", "state", "pincode", "postal_code", "country", "country_code")
+    values = (address.get(name) for name in place)
     return {
-        role: _party(payload.get(part), prefix)
-        for role, part, prefix in (
-            ("from", "pickup_info", "pickup_"),
-            ("to", "drop_info", "drop_"),
-            ("back to", "return_info", "return_"),
-        )
-        if isinstance(payload.get(part), Mapping) and payload.get(part)
-    }
-
-
-def _party(info: object, prefix: str) -> Mapping[str, str]:
-    if not isinstance(info, Mapping):
-        return {}
-
-    def text(*names: str) -> str:
-        found = (info.get(prefix + name) or info.get(name) for name in names)
-        return ", ".join(str(value) for value in found if value)
-
-    return {
-        "name": text("name"),
-        "phone": text("phone"),
-        "email": text("email"),
-        "address": text("address"),
-        "place": text("city", "state", "pincode", "postal_code", "country", "country_code"),
+        **{name: str(address.get(name) or "") for name in ("name", "phone", "email", "address")},
+        "place": ", ".join(str(value) for value in values if value),
     }

@@ -1,7 +1,6 @@
 """The state of a sandbox: its store, its clock, and its webhooks."""
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 from weakref import WeakValueDictionary
@@ -15,6 +14,7 @@ from clickpost_async.sandbox.store.repository import SandboxStore
 from clickpost_async.sandbox.webhooks import Hook, Webhooks, tracking_payload
 from clickpost_async.sandbox.world import tracking_codes
 from clickpost_async.sandbox.world.clock import Clock
+from clickpost_async.structures import TrackingCode
 
 # Above those of orders, and as live: they do not fit into 32 bits.
 _FIRST_TRACKING_ID = 7_100_000_000
@@ -45,13 +45,10 @@ class SandboxState(SandboxSettings):
         digits = self.noise(purpose).hex()
         return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
-    @asynccontextmanager
-    async def creating(self, reference_number: str) -> AsyncGenerator[None, None]:
-        """Lock a reference number while an order is created, so that no other call creates it."""
-        # The lock lives as long as a call holds it, or waits for it.
-        lock = self._locks.setdefault(reference_number, anyio.Lock())
-        async with lock:
-            yield
+    def creating(self, reference_number: str) -> anyio.Lock:
+        """Return the lock of a reference number, to be held while its order is created."""
+        # It lives as long as a call holds it, or waits for it.
+        return self._locks.setdefault(reference_number, anyio.Lock(fast_acquire=True))
 
     def audit(self, service: str, payload: JSON | None = None) -> None:
         """Add an entry to the audit log."""
@@ -90,7 +87,7 @@ class SandboxState(SandboxSettings):
 
     def was_out(self, parcel: Parcel) -> bool:
         """Return whether a parcel has been out for delivery."""
-        out = tracking_codes.OUT_FOR_DELIVERY
+        out = TrackingCode.OUT_FOR_DELIVERY
         return self.store.one(Scan, parcel=parcel.id, code=out) is not None
 
     def scan_parcel(

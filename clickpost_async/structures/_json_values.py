@@ -99,8 +99,8 @@ def _parse_number(text: str) -> Any:
 
 
 _BOOLEANS: Mapping[str, bool] = {
-    **dict.fromkeys(("true", "yes", "1"), True),
-    **dict.fromkeys(("false", "no", "0"), False),
+    **dict.fromkeys(("true", "yes", "on", "t", "y", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "f", "n", "0"), False),
 }
 
 

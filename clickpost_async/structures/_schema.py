@@ -167,7 +167,8 @@ def _emptiness(kind: Any, *, required: bool, rules: Sequence[Rule]) -> Callable[
     """Return a predicate for empty values that count as missing, as far as they are no values.
 
     "" is a value of an optional string field as long as no rule rejects it, an empty list is one of
-    a list, and an empty object one of a section without required fields.
+    a list, an empty object one of a section without required fields, and false one of a boolean:
+    PHP and Odoo write an empty text as false.
     """
     if kind is Any:
         return lambda _: False
@@ -178,10 +179,12 @@ def _emptiness(kind: Any, *, required: bool, rules: Sequence[Rule]) -> Callable[
     if isinstance(kind, type) and attrs.has(kind):
         needs_fields = not required and any(spec.required for spec in specs(kind))
         return _is_blank if needs_fields else _is_no_section
-    keeps_blank = str in (kind, *get_args(kind)) and (
-        required or all(rule("") is None for rule in rules)
+    kinds = (kind, *get_args(kind))
+    keeps_blank = str in kinds and (required or all(rule("") is None for rule in rules))
+    keeps_false = bool in kinds
+    return lambda value: (
+        not keeps_false if value is False else is_empty(value, blank=not keeps_blank)
     )
-    return lambda value: is_empty(value, blank=not keeps_blank)
 
 
 def _is_no_list(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from tests.helpers.scripted_transport import (
     placed,
     playing,
 )
-from tests.sandbox.samples import india_order
+from tests.sandbox.samples import connected, india_order
 
 # An outcome that nobody knows, after one attempt: what comes later in the input meets it in doubt.
 ONCE = RetryPolicy(attempts=1, reconcile=False)
@@ -66,6 +67,22 @@ def labels(sandbox: Sandbox) -> dict[str, int]:
 
 def now() -> float:
     return asyncio.get_running_loop().time()
+
+
+@pytest.mark.parametrize("number", [2001, 2001.0, Decimal("2001.5")], ids=repr)
+@virtual_time
+async def test_reference_number_given_as_a_number_is_the_text_that_is_sent(
+    number: Any, journal: Path | None
+) -> None:
+    text = "2001.5" if number == Decimal("2001.5") else "2001"
+    given = india_order(text)
+    given["shipment_details"]["reference_number"] = number
+    sandbox = Sandbox()
+    async with connected(sandbox) as clickpost:
+        outcomes, report = await run(clickpost, [given, india_order(text)], journal=journal)
+
+    assert [(type(one), one.reference_number) for one in outcomes] == [(Placed, text)] * 2
+    assert (labels(sandbox), report.requests) == ({text: 1}, 1)
 
 
 # --- the same order again in an input -----------------------------------------------------------

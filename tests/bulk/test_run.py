@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import math
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -40,7 +41,7 @@ from tests.helpers.scripted_transport import (
     playing,
     queued,
 )
-from tests.sandbox.samples import india_order, world_order
+from tests.sandbox.samples import connected, india_order, world_order
 
 INDIA = Market.INDIA
 QUICK = RetryPolicy(attempts=3, backoff=0.01, settle_delay=0.01, poll_interval=1, poll_timeout=5)
@@ -527,3 +528,19 @@ def test_report_reads_well() -> None:
         "5 orders in 1.2 s: 3 placed, 0 already placed, 1 rejected, 1 unknown, 0 pending,"
         " 7 requests, 2 retries, 0 duplicates avoided, slowest 0.00 s"
     )
+
+
+@pytest.mark.parametrize("orders", [None, "orders.csv", Path("orders.csv"), {"a": 1}, 5])
+@pytest.mark.asyncio
+async def test_orders_that_are_no_iterable_of_orders_are_refused(orders: Any) -> None:
+    async with connected(Sandbox()) as clickpost:
+        with pytest.raises(TypeError, match=r"an iterable of orders.*bulk\.read_orders"):
+            create(clickpost, orders)
+
+
+@pytest.mark.parametrize("number", [0, -1, 2.5, "100", True])
+@pytest.mark.asyncio
+async def test_concurrency_that_would_send_nothing_is_refused(number: Any) -> None:
+    async with connected(Sandbox()) as clickpost:
+        with pytest.raises((TypeError, ValueError), match="max_concurrency must be a whole number"):
+            create(clickpost, [india_order("R-1")], max_concurrency=number)

@@ -199,6 +199,18 @@ def test_any_text_that_looks_like_a_list_can_be_a_message(text: str) -> None:
     assert status_found is not None
 
 
+@pytest.mark.parametrize("where", ["meta", "detail"])
+def test_message_is_one_line_without_control_characters(where: str) -> None:
+    message = "क्‍ष a\x1b[31m\x00 \ud800\u202e\n\nb" + "x" * 5000
+    body = {"meta": {"status": 400, "message": message}} if where == "meta" else {"detail": message}
+
+    status_found = meta_status_of(body)
+
+    assert status_found is not None
+    assert status_found.message.startswith("क्‍ष a\ufffd[31m\ufffd \ufffd\ufffd bx")
+    assert len(status_found.message) <= 2000
+
+
 # --- where the result is ------------------------------------------------------------------------
 
 

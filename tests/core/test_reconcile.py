@@ -1,6 +1,7 @@
 """An order whose create got no response is looked up before it is resent, if it is resent."""
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -271,6 +272,24 @@ async def test_create_that_is_cancelled_on_the_wire_settles_from_its_own_sending
 
     # The first was lost at 0 s, the second cancelled at 40 s.
     assert play.times == [0, 30, 70]
+
+
+@pytest.mark.parametrize("number", [1001, 1001.0, Decimal(1001)], ids=repr)
+@virtual_time
+async def test_reference_number_given_as_a_number_is_looked_up_and_settles_too(
+    number: object,
+) -> None:
+    order = india_order("R-1")
+    order["shipment_details"]["reference_number"] = number
+    play = Play([httpx.ReadError(""), placed(reference_number="1001")], knows=api_response(321))
+    async with playing(play, retry=RetryPolicy(attempts=1)) as clickpost:
+        with pytest.raises(NoReplyError) as caught:
+            await clickpost.orders.create(order)
+        await clickpost.orders.create(order)
+
+    assert caught.value.reference_number == "1001"
+    assert {dict(asked.url.params)["reference_number"] for asked in play.look_ups} == {"1001"}
+    assert play.times == [0, 30]
 
 
 # --- couriers' errors that ClickPost does not recognise ---------------------------------------

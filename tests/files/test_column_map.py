@@ -205,6 +205,37 @@ def test_foreign_value_is_matched_ignoring_case_and_others_by_the_star() -> None
     assert found == ["COD", "PREPAID", None]
 
 
+def test_equal_value_goes_before_one_with_a_star_and_the_star_alone_is_last() -> None:
+    columns = ColumnMap().extend(
+        values={"order_type": {"*": "EXCHANGE", "*cod*": "COD", "qr code": "PREPAID"}}
+    )
+    text = "reference_number,order_type\nM-1,Cod fee\nM-2,QR code\nM-3,card\n"
+
+    rows = read_orders(io.StringIO(text), columns=columns)
+
+    found = [row.order["shipment_details"]["order_type"] for row in rows if row.order]
+    assert found == ["COD", "PREPAID", "EXCHANGE"]
+
+
+@pytest.mark.parametrize(
+    ("title", "order_type"),
+    [
+        ("Cash on delivery", "COD"),
+        ("Cash on Delivery (COD)", "COD"),
+        ("Pay on Delivery", "COD"),
+        ("COD", "COD"),
+        ("COD (₹50 extra)", "COD"),
+        ("Partial COD", "COD"),
+        ("Pay by card (COD)", "COD"),
+        ("Cashfree Payments", "PREPAID"),
+        ("UPI QR code", "PREPAID"),
+        ("Razorpay", "PREPAID"),
+    ],
+)
+def test_woocommerce_payment_methods_are_recognised(title: str, order_type: str) -> None:
+    assert ColumnMap.load("woocommerce").translate("order_type", title) == order_type
+
+
 def test_fixed_value_that_cannot_be_read_is_named() -> None:
     [row] = read_orders(
         io.StringIO("reference_number\nM-1\n"), columns=ColumnMap(fixed={"weight": "heavy"})
@@ -538,6 +569,10 @@ def test_textual_pickup_time_is_read_in_its_time_zone(text: str, expected: str) 
         (
             {"fixed": {"pickup_time": "tomorrow 11:00"}, "timezone": "Asia/Atlantis"},
             "'Asia/Atlantis' is not a known time zone",
+        ),
+        (
+            {"fixed": {"pickup_time": "tomorrow 25:00"}, "timezone": "Asia/Kolkata"},
+            "'tomorrow 25:00' has no such time of day",
         ),
     ],
 )

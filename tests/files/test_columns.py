@@ -25,6 +25,7 @@ CELLS: Mapping[CellKind, tuple[str, object]] = {
     CellKind.STATE: ("Kerala", "Kerala"),
     CellKind.EMAIL: ("asha@example.com", "asha@example.com"),
     CellKind.GSTIN: ("29ABCDE1234F1Z5", "29ABCDE1234F1Z5"),
+    CellKind.AMOUNT: ("10.5", 10.5),
     CellKind.WEIGHT: ("10.5", 10.5),
     CellKind.DATE: ("2026-11-27", "2026-11-27"),
     CellKind.TIME: ("2026-11-27 18:30:00", "2026-11-27T18:30:00"),

@@ -26,7 +26,7 @@ def test_path_is_a_column_of_its_own() -> None:
 
 
 def test_known_path_keeps_the_kind_of_its_column() -> None:
-    assert find_column("shipment_details.cod_value").kind is CellKind.NUMBER
+    assert find_column("shipment_details.cod_value").kind is CellKind.AMOUNT
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import json
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -385,6 +385,11 @@ def test_file_opened_with_the_wrong_encoding_ends_in_a_problem() -> None:
         ('{"a": 1e999}', "not JSON: a number is too large"),
         ('{"a": ' + "9" * 5000 + "}", "not JSON: "),
         ('{"a":' * 100_000, "objects are nested too deeply"),
+        ('{"a": 1, "b": 2, "a": 3}', "a is in it twice; remove one of the two"),
+        ('{"s": {"weight": 1, "weight": 1}}', "weight is in it twice; remove one of the two"),
+        ('{"a": 1},', "a comma after the object; JSON Lines has none between its lines"),
+        ('{"a": 1}{"a": 2}', "two values on one line; write each order on a line of its own"),
+        ('[{"a": 1}]', "a list: write each order on a line of its own, as jq -c '.[]' does"),
     ],
 )
 def test_bad_json_is_a_problem_and_the_next_order_is_read(line: str, message: str) -> None:
@@ -392,6 +397,64 @@ def test_bad_json_is_a_problem_and_the_next_order_is_read(line: str, message: st
 
     assert (bad.number, bad.order, good.number, good.order) == (1, None, 2, {})
     assert bad.problems[0].message.startswith(message)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("kind", [list, dict])
+@pytest.mark.parametrize("name", ["orders.jsonl", "orders.json"])
+def test_json_over_several_lines_is_refused_as_a_whole(
+    name: str, kind: type, indent: int | None, tmp_path: Path
+) -> None:
+    orders = [{"shipment_details": {"reference_number": f"R-{n}"}} for n in range(3)]
+    if kind is dict:
+        text = json.dumps(orders[0], indent=1)
+    elif indent:
+        text = json.dumps(orders, indent=indent)
+    else:
+        text = "[\n{}\n]\n".format(",\n".join(map(json.dumps, orders)))
+    path = tmp_path / name
+    path.write_text(text)
+
+    (row,) = read_orders(path)
+
+    assert (row.order, row.is_heading) == (None, True)
+    assert "jq -c" in str(row.problems[0])
+
+
+@pytest.mark.parametrize("reference", [1001.5, 7, 7.0])
+def test_json_reference_number_is_the_text_that_is_sent(reference: float) -> None:
+    (row,) = read(json.dumps({"shipment_details": {"reference_number": reference}}) + "\n")
+
+    sent = "1001.5" if reference == 1001.5 else "7"
+    assert row.reference == sent
+    assert row.order == {"shipment_details": {"reference_number": sent}}
+
+
+@pytest.mark.parametrize("number", ["1.2345678901234567e17", "1e16", "9007199254740993.0"])
+def test_json_code_with_rounded_digits_is_refused(number: str) -> None:
+    (row,) = read(f'{{"shipment_details": {{"reference_number": {number}}}}}\n')
+
+    assert row.order is None
+    assert str(row.problems[0]).startswith(
+        "row 1, shipment_details.reference_number: a number whose last digits are lost"
+    )
+
+
+def test_json_code_of_any_length_is_read_if_its_digits_are_written() -> None:
+    (row,) = read('{"shipment_details": {"reference_number": 12345678901234567890}}\n')
+
+    assert row.reference == "12345678901234567890"
+
+
+@pytest.mark.parametrize("text", ["NULL", "nan", "#REF!", "undefined", "-", "???"])
+def test_json_text_that_is_no_value_gets_a_warning(text: str) -> None:
+    order = {"drop_info": {"drop_name": text}, "shipment_details": {"reference_number": "A1"}}
+
+    (row,) = read(json.dumps(order) + "\n")
+
+    assert row.order == order
+    (warning,) = map(str, row.warnings)
+    assert warning.startswith("row 1, drop_info.drop_name: ")
 
 
 @pytest.mark.parametrize("name", ["orders.jsonl", "ORDERS.NDJSON"])
@@ -402,6 +465,25 @@ def test_file_name_decides_its_format(name: str, tmp_path: Path) -> None:
     (row,) = read_orders(path)
 
     assert row.problems[0].message.startswith("not JSON at character 1")
+
+
+def test_unknown_format_is_refused_at_once() -> None:
+    kind: Any = "xml"
+
+    with pytest.raises(ValueError, match="format must be one of csv, jsonl, xlsx; got 'xml'"):
+        read_orders("orders.xml", format=kind)
+
+
+def test_reading_may_end_early_after_the_file_was_closed(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text(HEADER + "A1,Pune,S\nA2,Pune,S\n")
+    with path.open("rb") as file:
+        rows = read_orders(file)
+        next(rows)
+
+    rows.close()
+
+    assert not list(rows)
 
 
 def test_path_may_be_text_and_the_file_is_closed_afterwards(tmp_path: Path) -> None:

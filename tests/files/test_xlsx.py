@@ -157,14 +157,14 @@ def test_rows_that_are_hidden_are_read_with_a_warning() -> None:
     ]
 
 
-def two_sheets() -> io.BytesIO:
+def two_sheets(heading: str = "reference_number") -> io.BytesIO:
     book = Workbook()
     first = book.active
     assert first is not None
     first.title = "Instructions"
     first.append(["How to fill"])
     second = book.create_sheet("Orders 1")
-    second.append(["reference_number"])
+    second.append([heading])
     second.append(["X-1"])
     file = io.BytesIO()
     book.save(file)
@@ -187,11 +187,18 @@ def test_missing_sheet_is_refused_listing_the_existing_ones(sheet: str | int) ->
     assert f"no sheet {sheet}; its sheets are: Instructions, Orders 1" in problems(row)[0]
 
 
-def test_invalid_headings_are_refused_naming_the_other_sheets() -> None:
-    (row,) = read_orders(two_sheets())
+@pytest.mark.parametrize(
+    ("heading", "message"),
+    [
+        ("reference_number", "the sheet Orders 1 seems to hold the orders: pass sheet=…"),
+        ("Order", "the workbook has the sheets Instructions, Orders 1: pass sheet=…"),
+    ],
+)
+def test_invalid_headings_are_refused_naming_the_other_sheets(heading: str, message: str) -> None:
+    (row,) = read_orders(two_sheets(heading))
 
     assert row.is_heading
-    assert "the sheets Instructions, Orders 1: pass sheet=…" in problems(row)[-1]
+    assert message in problems(row)[-1]
 
 
 def test_headings_may_stand_below_a_title() -> None:
@@ -236,6 +243,38 @@ def test_rows_have_the_numbers_that_a_spreadsheet_shows() -> None:
     assert [(row.number, row.reference) for row in rows] == [(4, "X-1"), (5, "X-2")]
     assert rows[0].order == {"shipment_details": {"reference_number": "X-1", "weight": 500}}
     assert str(rows[1].problems[0]).startswith("row 5, weight: not a number")
+
+
+@pytest.mark.parametrize("number", [2, 1, 3])
+def test_rows_out_of_order_are_refused_since_the_libraries_lose_them(number: int) -> None:
+    file = workbook(["reference_number"], ["X-1"], ["X-2"], ["X-3"])
+
+    rows = list(read_orders(edited(file, '<row r="4"', f'<row r="{number}"')))
+
+    assert rows[-1].order is None
+    assert f"row {number} of the sheet comes after row 3" in problems(rows[-1])[0]
+
+
+def test_strict_workbook_is_read_or_refused(library: str) -> None:
+    strict = io.BytesIO()
+    main = b"http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    with (
+        zipfile.ZipFile(workbook(["reference_number"], ["X-1"])) as packed,
+        zipfile.ZipFile(strict, "w") as target,
+    ):
+        for name in packed.namelist():
+            content = packed.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                content = content.replace(main, b"http://purl.oclc.org/ooxml/spreadsheetml/main")
+            target.writestr(name, content)
+    strict.seek(0)
+
+    (row,) = read_orders(strict)
+
+    if library == "openpyxl":
+        assert "openpyxl finds none of the sheet's rows" in problems(row)[0]
+    else:
+        assert row.reference == "X-1"
 
 
 def test_row_may_end_early() -> None:
@@ -323,11 +362,17 @@ def test_zip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
         (1234, "0", "1234"),
         ("1234", "00000", "1234"),
         (1234, "General", "1234"),
+        (1234, '"ORD-"0', "ORD-1234"),
+        (1234, '"ORD-"000000;@', "ORD-001234"),
+        (1234, '"#"0', "#1234"),
+        (1234, '"ORD"0', "ORD1234"),
+        (1234, '"INR "0', "1234"),
+        (1234, '"Rs. "0', "1234"),
+        (1234, '"₹"0', "1234"),
+        (1234, '0" kg"', "1234"),
     ],
 )
-def test_leading_zeros_that_a_format_shows_are_read(
-    value: object, number_format: str, read: str
-) -> None:
+def test_code_that_a_format_shows_is_read(value: object, number_format: str, read: str) -> None:
     book = Workbook()
     sheet = book.worksheets[0]
     sheet.append(["reference_number", "drop_postal_code", "drop_country"])

@@ -1,7 +1,7 @@
-"""One process of a fleet, `python -m tests.limits.rate_process`: it takes as fast as it is let.
+"""One process of a fleet, `python -m tests.limits.rate_process`: it calls as often as it may.
 
-It is told what to do in JSON on its input, in two lines: the second starts it. Its answer is when
-each call left, by the clock that all processes of a machine share.
+Its input has its settings as JSON, then a line that starts it, and one that stops it. Its output is
+when each call left, by the clock that all processes of a machine share.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from clickpost_async.limits.redis import RedisBucket
 from clickpost_async.settings import Rate
 
 
-def tell(line: str) -> None:
+def write(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -26,23 +26,20 @@ async def main() -> None:
     left: list[float] = []
     rate = Rate(settings["calls"], burst=settings["burst"])
 
-    async def come(bucket: RedisBucket, until: float) -> None:
+    async def come(bucket: RedisBucket) -> None:
         while True:
             await bucket.acquire()
-            now = time.monotonic()
-            if now > until:
-                return
-            left.append(now)
+            left.append(time.monotonic())
 
     async with RedisBucket(settings["url"], rate, account="fleet", process_count=4) as bucket:
-        tell("ready")
+        write("ready")
         sys.stdin.readline()
-        until = time.monotonic() + settings["seconds"]
-        await asyncio.wait(
-            [asyncio.ensure_future(come(bucket, until)) for _ in range(settings["crowd"])],
-            timeout=settings["seconds"] + 0.2,
-        )
-    tell(json.dumps(left))
+        callers = [asyncio.create_task(come(bucket)) for _ in range(settings["crowd"])]
+        await asyncio.to_thread(sys.stdin.readline)
+        for caller in callers:
+            caller.cancel()
+        await asyncio.wait(callers)
+    write(json.dumps(left))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The shared limiter on a real Redis: processes, event loops, and a failing server."""
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -34,7 +35,7 @@ def server() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for a Redis that answers, however busy the machine is."""
+    """Wait for a Redis that responds, however busy the machine is."""
     monkeypatch.setattr(_distributed, "_PATIENCE", 5.0)
 
 
@@ -56,6 +57,11 @@ async def left(bucket: RedisBucket, calls: int) -> list[float]:
         for _ in range(calls):
             group.create_task(come())
     return times
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Return the package's records: asyncio may log what an earlier test has left."""
+    return [record for record in caplog.records if record.name.startswith("clickpost_async")]
 
 
 def least(times: list[float]) -> float:
@@ -141,6 +147,7 @@ async def test_account_has_one_redis_key_that_expires(
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("patient")
 async def test_pause_of_one_process_is_kept_by_another(server: RedisServer) -> None:
     async with bucket_at(server) as one, bucket_at(server) as other:
         began = time.monotonic()
@@ -162,7 +169,7 @@ def test_event_loops_one_after_the_other_have_connections_of_their_own(
 
     for _ in range(3):
         asyncio.run(once())
-    assert caplog.records == []
+    assert logged(caplog) == []
 
 
 @needs_descriptors_listed
@@ -185,6 +192,8 @@ def test_event_loops_that_end_leave_no_descriptor(
     before = use_loop()
     assert max(use_loop() for _ in range(30)) <= before
     asyncio.run(bucket.aclose())
+    # Now, and not in a later test, asyncio logs the heartbeats of loops that were closed.
+    gc.collect()
 
 
 @pytest.mark.asyncio
@@ -203,7 +212,7 @@ async def test_event_loops_at_the_same_time_share_the_rate(
 
     times = sorted([*found[0], *found[1]])
     assert least(times) >= (60 - 1) / 200 - 0.03
-    assert caplog.records == []
+    assert logged(caplog) == []
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # other tests have threads
@@ -219,14 +228,14 @@ def test_forked_process_shares_the_rate_and_leaves_the_parents_connection_alone(
             code = 1
             try:
                 asyncio.run(left(bucket, 10))
-                code = len(caplog.records)
+                code = len(logged(caplog))
             finally:
                 os._exit(code)
         runner.run(left(bucket, 10))
         assert os.waitpid(child, 0)[1] == 0
         runner.run(left(bucket, 10))
         runner.run(bucket.aclose())
-    assert caplog.records == []
+    assert logged(caplog) == []
 
 
 # --- a server that fails -----------------------------------------------------------------------
@@ -243,12 +252,13 @@ async def test_r01_without_a_redis_calls_leave_at_the_own_share(
 
     # Fifty a second; a probe that takes long is made up for.
     assert least(times) >= 19 / 50 - 0.06
-    assert [one.levelno for one in caplog.records] == [logging.WARNING]
+    assert [one.levelno for one in logged(caplog)] == [logging.WARNING]
     assert "the shared rate of acme: Redis unavailable (ConnectionError" in caplog.text
 
 
 @pytest.mark.fault("R01")
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("patient")
 async def test_r01_redis_that_restarts_empty_allows_no_burst(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -261,7 +271,7 @@ async def test_r01_redis_that_restarts_empty_allows_no_burst(
         times = await left(bucket, 30)
 
     assert least(times) >= 29 / 200 - 0.06
-    assert [one.getMessage().split(": ")[1][:13] for one in caplog.records] == [
+    assert [one.getMessage().split(": ")[1][:13] for one in logged(caplog)] == [
         "Redis unavail",
         "Redis is back",
     ]
@@ -286,15 +296,17 @@ async def test_r02_frozen_redis_is_given_up_and_found_again(
         await asyncio.sleep(1.1)
         await left(bucket, 5)
 
-    assert len(caplog.records) == 2
+    assert len(logged(caplog)) == 2
 
 
 @pytest.mark.fault("R03")
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("patient")
 async def test_r03_scripts_that_are_flushed_are_sent_again(
-    server: RedisServer, caplog: pytest.LogCaptureFixture
+    server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Heartbeats are sent in the same way: only the first is.
+    monkeypatch.setattr(_distributed, "_HEARTBEAT", 3600.0)
     async with bucket_at(server) as bucket:
         with server.client() as client:
             for _ in range(5):
@@ -302,9 +314,8 @@ async def test_r03_scripts_that_are_flushed_are_sent_again(
                 await left(bucket, 5)
             calls = client.info("commandstats")
 
-    # Heartbeats are sent in the same way.
-    assert 5 <= calls["cmdstat_eval"]["calls"] <= 8
-    assert caplog.records == []
+    assert calls["cmdstat_eval"]["calls"] == 5 + 1
+    assert logged(caplog) == []
 
 
 def _read_only(client: "redis.Redis") -> None:
@@ -355,7 +366,7 @@ async def test_r06_redis_that_rejects_writes_is_bypassed_and_nothing_is_deleted(
             assert client.get(KEY) == "another's"
 
     assert least(times) >= 9 / 50 - 0.06
-    (record,) = caplog.records
+    (record,) = logged(caplog)
     assert record.levelno == logging.WARNING
     assert message in record.getMessage()
     assert "not-a-real-password" not in caplog.text
@@ -384,11 +395,11 @@ async def test_r05_node_of_a_cluster_sends_on_to_the_one_that_has_the_slot(
         async with bucket_at(first) as bucket:
             await left(bucket, 10)
             assert set(owner.keys()) - {f"{KEY}:processes"} == {KEY}
-            assert caplog.records == []
+            assert logged(caplog) == []
             second.kill()
             await left(bucket, 5)
 
-    assert len(caplog.records) == 1
+    assert len(logged(caplog)) == 1
 
 
 @pytest.mark.parametrize(
@@ -411,8 +422,8 @@ def test_cluster_node_is_called_with_the_same_credentials_and_options(
 class Fleet:
     """Four processes with clocks that differ, each with so many calls that come again."""
 
-    def __init__(self, url: str, rate: Rate, crowds: list[int], seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, server: RedisServer, crowds: list[int]) -> None:
+        self._server = server
         self._processes = [
             subprocess.Popen(
                 [sys.executable, "-m", "tests.limits.rate_process"],
@@ -423,40 +434,54 @@ class Fleet:
             )
             for _ in crowds
         ]
-        settings = {"url": url, "calls": rate.calls, "burst": rate.burst, "seconds": seconds}
+        settings = {"url": server.url, "calls": RATE.calls, "burst": RATE.burst}
         skews = [5, -5, 0, 2.5]
         for process, crowd, skew in zip(self._processes, crowds, skews, strict=True):
-            self._tell(process, json.dumps({**settings, "crowd": crowd, "skew": skew}))
+            self._write(process, json.dumps({**settings, "crowd": crowd, "skew": skew}))
         for process in self._processes:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
 
     def start(self) -> None:
         for process in self._processes:
-            self._tell(process, "go")
+            self._write(process, "go")
+
+    def wait_for_slots(self, seconds: float) -> None:
+        """Return when Redis has granted the slots of so many seconds more."""
+        with self._server.client() as client:
+            first = self._last_slot(client)
+            while (last := self._last_slot(client)) is None or last < (first or last) + seconds:
+                first = first or last
+                time.sleep(0.01)
 
     def leavings(self) -> list[Leaving]:
-        """Return who left when, once all have come to their end."""
+        """Stop them, and return who left when."""
+        for process in self._processes:
+            self._write(process, "stop")
         found: list[Leaving] = []
         for who, process in enumerate(self._processes):
-            message, _ = process.communicate(timeout=self._seconds + 30)
+            message, _ = process.communicate(timeout=60)
             found += [Leaving(who=who, at=at) for at in json.loads(message)]
         return sorted(found, key=lambda one: one.at)
 
-    def _tell(self, process: "subprocess.Popen[str]", line: str) -> None:
+    def _last_slot(self, client: "redis.Redis") -> float | None:
+        last = client.hget("clickpost:{fleet}:rate", "next")
+        return None if last is None else float(last)
+
+    def _write(self, process: "subprocess.Popen[str]", line: str) -> None:
         assert process.stdin is not None
         process.stdin.write(line + "\n")
         process.stdin.flush()
 
 
-def excess(leavings: list[Leaving], rate: Rate) -> float:
+def excess(leavings: list[Leaving]) -> float:
     """Return by what part of the law the worst window of at least a second is over it."""
     times = [one.at for one in leavings]
-    assert rate.burst is not None
+    assert RATE.burst is not None
     worst = 0.0
     for first in range(len(times)):
         for last in range(first, len(times)):
-            allowed = rate.burst + rate.calls * max(1.0, times[last] - times[first])
+            allowed = RATE.burst + RATE.calls * max(1.0, times[last] - times[first])
             worst = max(worst, (last - first + 1) / allowed - 1)
     return worst
 
@@ -467,15 +492,16 @@ def excess(leavings: list[Leaving], rate: Rate) -> float:
 def test_r08_r09_c03_fleet_with_differing_clocks_keeps_one_fair_rate(
     server: RedisServer,
 ) -> None:
-    fleet = Fleet(server.url, RATE, [985, 5, 5, 5], seconds=3)
+    fleet = Fleet(server, [985, 5, 5, 5])
     fleet.start()
+    fleet.wait_for_slots(3.0)
     leavings = fleet.leavings()
 
     counts = [sum(one.who == who for one in leavings) for who in range(4)]
-    assert excess(leavings, RATE) <= 0.01
-    # Exact turns, and how often Redis is asked, are shown in virtual time: on a busy machine
-    # processes are late, and slots lapse.
-    assert max(counts) <= 5 * min(counts)
+    assert excess(leavings) <= 0.01
+    # By their calls it would be 197 to 1. Exact turns, and how often Redis is asked, are shown in
+    # virtual time: on a busy machine processes are late, and slots lapse.
+    assert max(counts) <= 20 * min(counts)
 
 
 @pytest.mark.fault("R01")
@@ -483,14 +509,16 @@ def test_r08_r09_c03_fleet_with_differing_clocks_keeps_one_fair_rate(
 def test_r01_r03_fleet_keeps_one_rate_while_its_redis_is_flushed_and_restarted(
     server: RedisServer,
 ) -> None:
-    fleet = Fleet(server.url, RATE, [50, 50, 50, 50], seconds=5)
+    fleet = Fleet(server, [50, 50, 50, 50])
     fleet.start()
+    fleet.wait_for_slots(1.0)
     with server.client() as client:
-        time.sleep(1)
         client.script_flush()
-    time.sleep(1)
+    fleet.wait_for_slots(1.0)
     server.restart()
+    restarted = time.monotonic()
+    fleet.wait_for_slots(2.0)
     leavings = fleet.leavings()
 
-    assert excess(leavings, RATE) <= 0.01
-    assert len(leavings) >= 500
+    assert excess(leavings) <= 0.01
+    assert {one.who for one in leavings if one.at > restarted} == {0, 1, 2, 3}

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from clickpost_async.endpoints import CATALOG
-from clickpost_async.sandbox import Sandbox
+from clickpost_async.sandbox import Fault, Sandbox
 from clickpost_async.sandbox.operation import OPERATIONS
 from tests.sandbox import rows_of_desk, rows_of_orders, rows_of_parcels, rows_of_pincodes
 from tests.sandbox.row import Row
@@ -20,6 +20,7 @@ from tests.sandbox.samples import (
     client,
     placed,
     registered,
+    status_of,
 )
 
 STRANGERS_KEY = "not-the-sandbox-key"
@@ -110,6 +111,24 @@ async def test_path_is_exact_to_the_slash(row: Row) -> None:
 
     # Django appends a missing slash, and takes none away.
     assert reply.status_code == (301 if row.path.endswith("/") else 404)
+
+
+@pytest.mark.parametrize(
+    ("name", "http_status"),
+    [("delivery.predict", 200), ("delivery.predict_world", 500), ("reports.status", 500)],
+)
+@pytest.mark.asyncio
+async def test_internal_error_has_the_http_status_of_its_operation(
+    name: str, http_status: int
+) -> None:
+    [row] = [row for row in ROWS if row.name == name]
+    sandbox = Sandbox()
+    sandbox.faults.next(Fault.OOPS)
+    async with client(sandbox, credentials={}) as http:
+        reply = await row.call(http)
+
+    assert (reply.status_code, status_of(reply)) == (http_status, 500)
+    assert sandbox.requests()[0].code == 500
 
 
 JUNK: tuple[Any, ...] = (

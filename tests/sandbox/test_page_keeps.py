@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
-from clickpost_async.sandbox import Sandbox
+from clickpost_async.sandbox import Sandbox, SandboxStore
 from clickpost_async.sandbox.page.stream import ROWS, PageStream, ViewOptions, environment
 from clickpost_async.sandbox.store.repository import KEPT
 from tests.sandbox.browser import looking_at, place
@@ -94,7 +94,11 @@ async def test_only_the_latest_is_kept_and_shown() -> None:
 
 
 @pytest.mark.asyncio
-async def test_hidden_browser_tab_gets_the_current_state_only() -> None:
+async def test_hidden_browser_tab_gets_the_current_state_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The requests of the last minute change with every second that passes.
+    monkeypatch.setattr(SandboxStore, "pulse", lambda _: [(0, 0)] * 60)
     async with Sandbox() as sandbox:
         await place(sandbox, "PEN-0")
         window = PageStream(sandbox, environment(), ViewOptions())

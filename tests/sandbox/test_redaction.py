@@ -32,6 +32,7 @@ def test_personal_data_is_removed_and_everything_else_kept(made: Any, order: Any
         ({"courier_name": "Delhivery", "report_name": "R"}, None),
         ({"address_type": "RESIDENTIAL", "ip_address": "203.0.113.7"}, {"ip_address": "•••••••"}),
         ({"customer": {"customer_phone_number": 9000000012}}, "••••••12"),
+        ({"alternate_phones": ["9000000012", "9000000012"]}, "••••••12"),
         ({"key": "sesame", "password": "opened", "token": "4711"}, "•••"),
         ({"whatsapp_phone_disable": True, "name": None, "email": ""}, None),
     ],

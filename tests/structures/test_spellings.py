@@ -62,6 +62,14 @@ SPELLINGS: list[tuple[str, Any, Any]] = [
     ("drop_info.drop_address_type", "", DROPPED),
     ("drop_info.drop_start_time", "", DROPPED),
     ("drop_info.drop_landmark", "", ""),
+    ("drop_info.drop_landmark", False, DROPPED),
+    ("drop_info.drop_lat", False, DROPPED),
+    ("drop_info.drop_address_type", False, DROPPED),
+    ("additional.label", False, False),
+    ("additional.label", "on", True),
+    ("additional.label", "off", False),
+    ("additional.label", "Y", True),
+    ("additional.label", "f", False),
     ("additional.order_date", "", DROPPED),
     ("additional.rvp_reason", "", DROPPED),
     ("additional.qc_params", ["BRAND", 1], ["BRAND", "1"]),
@@ -124,6 +132,8 @@ def test_other_spelling_is_read_and_sent_in_clickposts_spelling(
         ("shipment_details", []),
         ("pickup_info", ""),
         ("shipment_details.items", ""),
+        ("drop_info.drop_name", False),
+        ("drop_info.drop_landmark", True),
     ],
 )
 def test_value_that_could_mean_anything_is_still_refused(path: str, wrong: Any) -> None:

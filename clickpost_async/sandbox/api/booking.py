@@ -1,12 +1,13 @@
 """What the sandbox keeps of an order or a registration for later responses and webhooks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from attrs import frozen
 
 from clickpost_async.sandbox.api import checks, params
-from clickpost_async.sandbox.api.checks import B2B, INDIA, get
+from clickpost_async.sandbox.api.checks import B2B
 from clickpost_async.sandbox.operation import JSON, SandboxRequest
+from clickpost_async.sandbox.payload import address, get, objects, section
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 
 
@@ -29,34 +30,35 @@ class Booking:
     asynchronous: bool
 
 
-def booking_of(call: SandboxRequest) -> Booking:
+def checked(call: SandboxRequest) -> Booking:
     """Return the order in a call, or reject it for the first check that fails."""
     [version] = (name for name, create in checks.CREATES.items() if create == call.operation)
     payload = params.body(call)
     checks.run(checks.CHECKS[version], payload)
-    is_b2b = version == B2B
-    shipment, additional = (
-        ("shipment_info", "additional_info") if is_b2b else ("shipment_details", "additional")
-    )
-    either = shipment if is_b2b else f"{shipment}|{additional}"
+    return booking_of(version, call.body, payload, call.origin)
+
+
+def booking_of(version: str, body: bytes, payload: JSON, origin: str) -> Booking:
+    """Return an order that passed the checks; `origin` is where its label is served."""
+    is_b2b, drop = version == B2B, address(payload, "drop")
+    either = "shipment_info" if is_b2b else "shipment_details|additional"
     kind = _kind(get(payload, f"{either}.delivery_type"), get(payload, f"{either}.order_type"))
-    is_async = get(payload, f"{additional}.{'is_async' if is_b2b else 'async'}")
-    label = get(payload, f"{additional}.{'is_label_required' if is_b2b else 'label'}")
+    is_async = get(payload, "additional_info.is_async" if is_b2b else "additional.async")
+    label = get(payload, "additional_info.is_label_required" if is_b2b else "additional.label")
     awb_number = None if is_b2b else get(payload, f"{either}.awb_number")
-    pincode = {INDIA: "drop_pincode", B2B: "pincode"}.get(version, "postal_code")
     return Booking(
         version=version,
-        body=call.body,
-        reference_number=str(get(payload, f"{shipment}.reference_number")),
-        courier_partner=get(payload, f"{shipment}.courier_partner"),
+        body=body,
+        reference_number=str(get(payload, f"{either}.reference_number")),
+        courier_partner=get(payload, f"{either}.courier_partner"),
         account_code=str(get(payload, f"{either}.account_code") or ""),
         awb_number=str(awb_number) if awb_number else None,
-        drop_pincode=str(get(payload, f"drop_info.{pincode}")),
+        drop_pincode=str(drop.get("pincode", drop.get("postal_code"))),
         wants_label=label is not False and (is_b2b or kind is not ShipmentKind.RVP),
         kind=kind,
         order_type=str(get(payload, f"{either}.order_type")),
-        cod_value=params.number(get(payload, f"{shipment}.cod_value") or 0) or 0.0,
-        origin=call.origin,
+        cod_value=params.number(get(payload, f"{either}.cod_value") or 0) or 0.0,
+        origin=origin,
         asynchronous=is_async is not False if is_b2b else is_async is True,
     )
 
@@ -67,20 +69,11 @@ def _kind(delivery_type: object, order_type: object) -> ShipmentKind:
     return ShipmentKind.EXCHANGE if order_type == "EXCHANGE" else ShipmentKind.FORWARD
 
 
-def section(payload: JSON, name: str) -> JSON:
-    """Return an object inside the payload, empty if there is none."""
-    value = payload.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def objects(value: object) -> Sequence[JSON]:
-    """Return the objects in a list, none if it is no list."""
-    return [part for part in value if isinstance(part, Mapping)] if isinstance(value, list) else []
-
-
 def items_of(payload: JSON) -> Sequence[JSON]:
-    """Return the items of an order; those of a B2B order are in its boxes, with other names."""
-    return objects(get(payload, "shipment_details.items")) or [
+    """Return the items; those of a B2B order are in its boxes, with other names."""
+    items = get(payload, "shipment_details|shipment_info.items")
+    nested = get(section(payload, "shipment_info"), "additional.items")
+    return objects(nested if items is None else items) or [
         {**product, "quantity": product.get("sku_count", product.get("count"))}
         for box in objects(get(payload, "shipment_info.box_info"))
         for product in objects(box.get("product_info"))
@@ -102,63 +95,33 @@ def box_references(payload: JSON) -> Sequence[str | None]:
     ]
 
 
-def details_of_order(payload: JSON, version: str) -> JSON:
-    """Return the details of an order; v3 prefixes the names in its addresses."""
-    pickup, drop = ("pickup_", "drop_") if version == INDIA else ("", "")
-    invoice = get(payload, "shipment_details.invoice_number")
-    if version == B2B:
-        invoices = objects(get(payload, "shipment_info.invoice_info"))
-        invoice = invoices[0].get("number") if invoices else None
-    consignee = {
-        name.removeprefix(drop): value for name, value in section(payload, "drop_info").items()
-    }
+def details_of(payload: JSON) -> JSON:
+    """Return the details of an order or a registration of any version: nearly all are optional."""
+    pickup, drop = address(payload, "pickup"), address(payload, "drop")
+    person = {**drop, **section(payload, "consumer_details")}
+    invoices = objects(get(payload, "shipment_info.invoice_info")) or [{}]
+    shipment = "shipment_details|shipment_info|additional"
     return {
-        "pickup_city": get(payload, f"pickup_info.{pickup}city"),
-        "drop_city": consignee.get("city"),
-        "order_id": merchant_order_id(payload),
-        "invoice_number": invoice,
-        "currency_code": section(payload, "shipment_details").get("currency_code", "INR"),
-        "channel_name": get(payload, "additional.channel_name"),
-        "items": _items(items_of(payload)),
-        "customer": _customer(consignee, consignee),
-    }
-
-
-def details_of_registration(payload: JSON) -> JSON:
-    """Return the details of a registration, v2 or v3: nearly all are optional."""
-    shipment, additional = section(payload, "shipment_info"), section(payload, "additional")
-    drop = section(payload, "drop_info")
-    address = {
-        "address": shipment.get("drop_address"),
-        "pincode": shipment.get("drop_pincode"),
-        **drop,
-    }
-    items = shipment.get("items", section(shipment, "additional").get("items"))
-    return {
-        "pickup_city": get(payload, "pickup_info.city"),
+        "pickup_city": pickup.get("city"),
         "drop_city": drop.get("city"),
-        "order_id": shipment.get("order_id", additional.get("order_id")),
-        "invoice_number": shipment.get("invoice_number"),
-        "currency_code": shipment.get("currency_code", "INR"),
-        "channel_name": additional.get("channel_name"),
-        "min_edd": additional.get("min_edd"),
-        "max_edd": additional.get("max_edd"),
-        "items": _items(objects(items)),
-        "customer": _customer({**drop, **section(payload, "consumer_details")}, address),
-    }
-
-
-def _customer(person: JSON, address: JSON) -> JSON:
-    """Return a customer as in the webhooks of a return, whose pickup is at the customer's."""
-    return {
-        "customer_name": person.get("name"),
-        "customer_email": person.get("email"),
-        "customer_phone_number": person.get("phone"),
-        "pickup_state": address.get("state"),
-        "pickup_address": address.get("address"),
-        "pickup_pincode": address.get("pincode", address.get("postal_code")),
-        "pickup_city": address.get("city"),
-        "pickup_country": address.get("country", address.get("country_code")),
+        "order_id": get(payload, f"{shipment}.order_id"),
+        "invoice_number": get(payload, f"{shipment}.invoice_number") or invoices[0].get("number"),
+        "currency_code": get(payload, f"{shipment}.currency_code") or "INR",
+        "channel_name": get(payload, "additional.channel_name"),
+        "min_edd": get(payload, "additional.min_edd"),
+        "max_edd": get(payload, "additional.max_edd"),
+        "items": _items(items_of(payload)),
+        # As in the webhooks of a return, whose pickup is at the customer's.
+        "customer": {
+            "customer_name": person.get("name"),
+            "customer_email": person.get("email"),
+            "customer_phone_number": person.get("phone"),
+            "pickup_state": drop.get("state"),
+            "pickup_address": drop.get("address"),
+            "pickup_pincode": drop.get("pincode", drop.get("postal_code")),
+            "pickup_city": drop.get("city"),
+            "pickup_country": drop.get("country", drop.get("country_code")),
+        },
     }
 
 

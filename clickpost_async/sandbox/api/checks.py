@@ -6,7 +6,6 @@ mandatory is what the client's structures require, which ClickPost's own example
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from attrs import Factory, field, frozen
@@ -14,8 +13,10 @@ from attrs import Factory, field, frozen
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.operation import JSON, RefusalError
+from clickpost_async.sandbox.payload import getter
 from clickpost_async.sandbox.world import couriers, scenarios
 from clickpost_async.structures._schema import FieldSpec, member_kind, specs
+from clickpost_async.structures._shipment import BLUEDART
 
 INDIA = "v3"
 WORLD = "v4"
@@ -28,43 +29,25 @@ _SIDES = ("pickup", "drop")
 _NUMBERS = ("height", "breadth", "length", "weight", "invoice_value")
 _LONGEST_REFERENCE = 100
 _LONGEST_BLUEDART_REFERENCE = 20
-_LONGEST_RVP_REASON = 500
+_LONGEST_REASON = 500
 _MOST_BOXES = 1000
 
 
-def get(payload: JSON, path: str) -> Any:
-    """Return the value at a path without lists, `None` if there is none."""
-    return _getter(path)(payload)
+def _first_invalid(path: str, is_valid: Callable[[Any], bool]) -> Callable[[JSON], int | None]:
+    """Return a function that finds the position of the first value that is not valid, if any."""
+    head, each, tail = path.partition("[]")
+    find, member = getter(head), getter(tail[1:])
+    if not each:
+        return lambda payload: None if is_valid(find(payload)) else 0
 
-
-@cache
-def _getter(path: str) -> Callable[[JSON], Any]:
-    sections, _, name = path.rpartition(".")
-    names = sections.split("|")
-
-    def find(payload: JSON) -> Any:
-        for section in names:
-            part = payload.get(section) if section else payload
-            value = part.get(name) if isinstance(part, dict) else None
-            if value is not None:
-                return value
+    def find_in_list(payload: JSON) -> int | None:
+        members = find(payload)
+        for number, part in enumerate(members if isinstance(members, list) else ()):
+            if not is_valid(member(part) if tail else part):
+                return number
         return None
 
-    return find
-
-
-def _values(path: str) -> Callable[[JSON], Sequence[Any]]:
-    head, each, tail = path.partition("[]")
-    find, member = _getter(head), _getter(tail[1:])
-    if not each:
-        return lambda payload: (find(payload),)
-
-    def find_all(payload: JSON) -> Sequence[Any]:
-        found = find(payload)
-        members = found if isinstance(found, list) else ()
-        return [member(part) for part in members] if tail else members
-
-    return find_all
+    return find_in_list
 
 
 @frozen
@@ -81,8 +64,9 @@ class Check:
     is_valid: Callable[[Any], bool]
     message: str = ""
     when: Callable[[JSON], bool] | None = None
-    values: Callable[[JSON], Sequence[Any]] = field(
-        init=False, default=Factory(lambda check: _values(check.path), takes_self=True)
+    first_invalid: Callable[[JSON], int | None] = field(
+        init=False,
+        default=Factory(lambda it: _first_invalid(it.path, it.is_valid), takes_self=True),
     )
 
 
@@ -91,25 +75,17 @@ def run(checks: Sequence[Check], payload: JSON) -> None:
     for check in checks:
         if check.when is not None and not check.when(payload):
             continue
-        for number, value in enumerate(check.values(payload)):
-            if not check.is_valid(value):
-                path = re.sub(r"\|\w+", "", check.path).replace("[]", f"[{number}]")
-                raise RefusalError(check.code, detail=check.message.format(path=path))
+        number = check.first_invalid(payload)
+        if number is not None:
+            path = re.sub(r"\|\w+", "", check.path).replace("[]", f"[{number}]")
+            raise RefusalError(check.code, detail=check.message.format(path=path))
 
 
 # --- predicates -----------------------------------------------------------------------------------
 
 
-def _is_object(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _is_present(value: Any) -> bool:
-    return value is not None
-
-
 def _is_filled(value: Any) -> bool:
-    return value is not None and value not in ("", [], {})
+    return value not in (None, "", [], {})
 
 
 def _is_amount(value: Any) -> bool:
@@ -121,38 +97,14 @@ def _is_amount_or_blank(value: Any) -> bool:
     return not _is_filled(value) or _is_amount(value)
 
 
-def _is_zero(value: Any) -> bool:
-    return params.number(value or 0) == 0
-
-
-def _is_positive(value: Any) -> bool:
-    return (params.number(value) or 0) > 0
-
-
-def _is_list_of_objects(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(member, Mapping) for member in value)
-
-
-def _is_courier(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and couriers.exists(value)
-
-
 def _is_account(value: Any) -> bool:
     # The accounts of the scenarios are rejected with a code of their own.
     scenarios.check_account(value)
     return True
 
 
-def _is_rvp_reason(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value.strip()) <= _LONGEST_RVP_REASON
-
-
 def _is_one_of(*values: object) -> Callable[[Any], bool]:
-    return lambda value: value in values if isinstance(value, str | None) else False
-
-
-def _is_not(*values: object) -> Callable[[Any], bool]:
-    return lambda value: value not in values
+    return lambda value: value in values
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:
@@ -160,17 +112,9 @@ def _matches(pattern: str) -> Callable[[Any], bool]:
     return lambda value: match(str(value)) is not None
 
 
-def _is_at_most(length: int) -> Callable[[Any], bool]:
-    return lambda value: len(str(value)) <= length
-
-
 def _has(path: str, *values: object) -> Callable[[JSON], bool]:
-    find = _getter(path)
+    find = getter(path)
     return lambda payload: find(payload) in values
-
-
-def _goes_to_bluedart(path: str) -> Callable[[JSON], bool]:
-    return lambda payload: get(payload, path) in couriers.BLUEDART
 
 
 # --- orders within India and of the world ---------------------------------------------------------
@@ -179,38 +123,45 @@ def _goes_to_bluedart(path: str) -> Callable[[JSON], bool]:
 def _sections(shipment: str) -> Sequence[Check]:
     names = ("pickup_info", "drop_info", shipment)
     return (
-        *(Check(328, name, _is_object, _MANDATORY) for name in names),
-        Check(302, f"{shipment}.courier_partner", _is_courier),
+        *(Check(328, name, lambda part: isinstance(part, Mapping), _MANDATORY) for name in names),
+        Check(302, f"{shipment}.courier_partner", params.is_courier),
     )
 
 
 def _paid(shipment: str) -> Sequence[Check]:
     order_type, cod_value = f"{shipment}.order_type", f"{shipment}.cod_value"
     return (
-        Check(315, cod_value, _is_zero, when=_has(order_type, "PREPAID")),
-        Check(315, cod_value, _is_positive, when=_has(order_type, "COD")),
+        Check(
+            315, cod_value, lambda it: params.number(it or 0) == 0, when=_has(order_type, "PREPAID")
+        ),
+        Check(
+            315, cod_value, lambda it: (params.number(it) or 0) > 0, when=_has(order_type, "COD")
+        ),
     )
 
 
 def _listed(path: str) -> Sequence[Check]:
     message = f"{path.rpartition('.')[2]} must be a list of objects"
-    return Check(312, path, _is_not(None, [])), Check(313, path, _is_list_of_objects, message)
+    return (
+        Check(312, path, lambda value: value not in (None, [])),
+        Check(313, path, lambda value: isinstance(value, list), message),
+        Check(313, f"{path}[]", lambda member: isinstance(member, Mapping), message),
+    )
 
 
 def _reference(section: str) -> Sequence[Check]:
-    path, courier = f"{section}.reference_number", f"{section}.courier_partner"
-    longer = "reference_number is longer than {} characters"
+    path = f"{section}.reference_number"
+    is_bluedart = _has(f"{section}.courier_partner", *BLUEDART)
     return (
-        Check(314, path, _is_at_most(_LONGEST_REFERENCE), longer.format(_LONGEST_REFERENCE)),
-        Check(
-            314,
-            path,
-            _is_at_most(_LONGEST_BLUEDART_REFERENCE),
-            longer.format(_LONGEST_BLUEDART_REFERENCE),
-            _goes_to_bluedart(courier),
-        ),
+        _no_longer(path, _LONGEST_REFERENCE),
+        _no_longer(path, _LONGEST_BLUEDART_REFERENCE, is_bluedart),
         Check(314, path, params.is_text, "reference_number is not text"),
     )
+
+
+def _no_longer(path: str, longest: int, when: Callable[[JSON], bool] | None = None) -> Check:
+    message = f"reference_number is longer than {longest} characters"
+    return Check(314, path, lambda value: len(str(value)) <= longest, message, when)
 
 
 def _required(version: str, path: str, code: int = 328) -> Sequence[Check]:
@@ -226,7 +177,7 @@ def _required(version: str, path: str, code: int = 328) -> Sequence[Check]:
 
 
 def _mandatory(spec: FieldSpec) -> Callable[[Any], bool]:
-    return _is_filled if any(spec.check("")) else _is_present
+    return _is_filled if any(spec.check("")) else lambda value: value is not None
 
 
 def _of_order(version: str, places: Sequence[Check]) -> Sequence[Check]:
@@ -240,7 +191,12 @@ def _of_order(version: str, places: Sequence[Check]) -> Sequence[Check]:
         Check(307, f"{_EITHER}.order_type", _is_one_of("COD", "PREPAID", "EXCHANGE")),
         Check(308, "additional|shipment_details.priority", _is_one_of(None, "NORMAL", "URGENT")),
         Check(309, f"{_EITHER}.delivery_type", _is_one_of(None, "FORWARD", "RVP")),
-        Check(310, f"{_EITHER}.rvp_reason", _is_rvp_reason, when=is_rvp),
+        Check(
+            310,
+            f"{_EITHER}.rvp_reason",
+            lambda reason: isinstance(reason, str) and 0 < len(reason.strip()) <= _LONGEST_REASON,
+            when=is_rvp,
+        ),
         Check(
             311,
             "shipment_details.courier_partner",
@@ -302,10 +258,6 @@ def _is_measured(box: Any) -> bool:
     return bool(box.get("box_master_code")) or all(params.number(side) for side in sides)
 
 
-def _is_count(value: Any) -> bool:
-    return 1 <= box_count({"count": value}) <= _MOST_BOXES
-
-
 def box_count(box: JSON) -> int:
     """Return how many boxes of a kind there are."""
     count = box.get("count")
@@ -322,7 +274,12 @@ _OF_B2B = (
     *_place("drop_info"),
     *_listed("shipment_info.box_info"),
     Check(313, "shipment_info.box_info[]", _is_measured, "{path} has neither size nor master code"),
-    Check(314, "shipment_info.box_info[].count", _is_count, "{path} must be 1 or more"),
+    Check(
+        314,
+        "shipment_info.box_info[]",
+        lambda box: 1 <= box_count(box) <= _MOST_BOXES,
+        f"{{path}}.count must be from 1 to {_MOST_BOXES}",
+    ),
     Check(328, "shipment_info.reference_number", _is_filled, _MANDATORY),
     *_reference("shipment_info"),
 )

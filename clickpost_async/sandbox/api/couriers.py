@@ -1,27 +1,21 @@
 """Choose a courier: recommendations, the accounts with them, and pincodes."""
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.api.booking import section
 from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
+from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes, scenarios
 
 NOT_SERVICEABLE = "Pin code not serviceable"
-_PARCEL = (
-    *("pickup_pincode", "drop_pincode", "order_type", "delivery_type"),
-    *("reference_number", "invoice_value"),
-)
 
 
 @operation("couriers.recommend_india", empty=NOT_SERVICEABLE)
 def recommend_india(_: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """Rank accounts for each parcel of a list; if none serves any, there is no result."""
-    parcels = params.objects(call, "shipments")
-    for parcel in parcels:
-        params.required(parcel, *_PARCEL)
-        if parcel["delivery_type"] not in ("FORWARD", "RVP"):
-            raise RefusalError(309)
+    parcels = params.objects(call)
+    if any(parcel["delivery_type"] not in ("FORWARD", "RVP") for parcel in parcels):
+        raise RefusalError(309)
     result = [_ranked(parcel) for parcel in parcels]
     return result if any(row["pincode_serviceable"] for row in result) else None
 

@@ -1,9 +1,8 @@
 """Predict how many days a delivery takes."""
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.api.booking import section
-from clickpost_async.sandbox.api.checks import get
 from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
+from clickpost_async.sandbox.payload import get, section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes, scenarios
@@ -19,13 +18,13 @@ _DOMESTIC, _INTERNATIONAL = (2, 4), (5, 8)
 def predict(state: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """Predict for each pair of pincodes; if none is served, there is no result."""
     is_checked = call.query.get("check_drop_pincode_validity", "false") == "true"
-    pairs = params.objects(call, "pincodes")
+    pairs = params.objects(call)
     result = [_predicted(state, pair, is_checked=is_checked) for pair in pairs]
     return result if any(row["all_map"] for row in result) else None
 
 
 def _predicted(state: SandboxState, pair: JSON, *, is_checked: bool) -> JSON:
-    pickup, drop = (params.text(pair, name) for name in ("pickup_pincode", "drop_pincode"))
+    pickup, drop = (str(pair[name]) for name in ("pickup_pincode", "drop_pincode"))
     scenarios.check_account(get(pair, "optional.account_code"))
     if is_checked and drop not in pincodes.PLACES:
         raise RefusalError(400, f"Invalid drop pincode: {drop}")
@@ -48,7 +47,8 @@ def _predicted(state: SandboxState, pair: JSON, *, is_checked: bool) -> JSON:
     )
 
 
-@operation("delivery.predict_world", empty=_NOT_SERVICEABLE, http=_NOT_SUBSCRIBED)
+# Its document has an internal error under HTTP 500, that of the other one under HTTP 200.
+@operation("delivery.predict_world", empty=_NOT_SERVICEABLE, http={**_NOT_SUBSCRIBED, 500: 500})
 def predict_world(state: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """Predict for one route; the result is a list all the same."""
     route = params.body(call)

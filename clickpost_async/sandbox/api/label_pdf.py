@@ -7,7 +7,8 @@ from reportlab.graphics.barcode.code128 import Code128
 from reportlab.lib.utils import simpleSplit
 from reportlab.pdfgen.canvas import Canvas
 
-from clickpost_async.sandbox.api.booking import items_of, section
+from clickpost_async.sandbox.api.booking import items_of
+from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.redaction import people_in
 from clickpost_async.sandbox.store.records import Order, Parcel, Scan
 from clickpost_async.sandbox.world.clock import ist

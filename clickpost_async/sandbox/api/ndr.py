@@ -17,6 +17,7 @@ from clickpost_async.sandbox.store.records import Parcel
 from clickpost_async.sandbox.world import tracking_codes
 from clickpost_async.sandbox.world.clock import HOUR, exact
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
+from clickpost_async.structures import TrackingCode
 
 _NEEDED_FOR_A_REATTEMPT = ("address", "drop_pincode", "phone_number", "preferred_date")
 
@@ -45,7 +46,7 @@ def act(state: SandboxState, call: SandboxRequest) -> None:
     if wanted.get("action") not in ("REATTEMPT", "INITIATE_RTO"):
         raise RefusalError(400, "Bad Request , Invalid Action")
     is_reattempt = wanted["action"] == "REATTEMPT"
-    waybill, account_code = params.text(wanted, "waybill"), params.text(wanted, "account_code")
+    waybill, account_code = str(wanted["waybill"]), str(wanted["account_code"])
     if is_reattempt:
         _check_reattempt(wanted)
     parcel = state.parcel(waybill, params.courier_in_body(wanted.get("cp_id")))
@@ -55,7 +56,7 @@ def act(state: SandboxState, call: SandboxRequest) -> None:
         raise RefusalError(351)
     if parcel.code not in tracking_codes.UNDELIVERED or parcel.kind is ShipmentKind.RVP:
         raise RefusalError(400, "Bad Request , the shipment has no failed delivery")
-    upcoming = tracking_codes.OUT_FOR_DELIVERY if is_reattempt else tracking_codes.RTO_REQUESTED
+    upcoming = TrackingCode.OUT_FOR_DELIVERY if is_reattempt else TrackingCode.RTO_REQUESTED
     state.store.update(parcel, upcoming=upcoming)
     names = ("address", "landmark", "drop_pincode", "preferred_date")
     add_feedback(

@@ -1,9 +1,7 @@
-"""Create, fetch, edit and cancel orders, follow them, and count them."""
+"""Create orders, and fetch them."""
 
-import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import quote
 
 import anyio
 
@@ -12,11 +10,12 @@ from clickpost_async.sandbox.api.booking import (
     Booking,
     booking_of,
     box_references,
-    details_of_order,
+    checked,
+    details_of,
     items_of,
     merchant_order_id,
 )
-from clickpost_async.sandbox.api.checks import B2B, CREATES, INDIA, WORLD, get
+from clickpost_async.sandbox.api.checks import B2B, INDIA, WORLD
 from clickpost_async.sandbox.operation import (
     JSON,
     RefusalError,
@@ -24,22 +23,19 @@ from clickpost_async.sandbox.operation import (
     SandboxRequest,
     meta,
     operation,
-    refusal,
 )
+from clickpost_async.sandbox.payload import get
 from clickpost_async.sandbox.responses import render
-from clickpost_async.sandbox.state import FEEDBACK, SandboxState
-from clickpost_async.sandbox.store.records import Note, Order, Parcel, State, scan_values
-from clickpost_async.sandbox.world import couriers, scenarios, tracking_codes
-from clickpost_async.sandbox.world.clock import DAY, exact
+from clickpost_async.sandbox.state import SandboxState
+from clickpost_async.sandbox.store.records import Order, State
+from clickpost_async.sandbox.world import couriers, scenarios
+from clickpost_async.structures import TrackingCode
 
 _PLACED = "Order Placed Successfully"
 _FIRST_ORDER_ID = 154_000_000
 # Live tracking ids do not fit into 32 bits.
 _FIRST_TRACKING_ID = 6_790_000_000
 _EXISTING = (State.QUEUED, State.PLACED)
-_LONGEST_WINDOW = 1800
-_DAYS_UNTIL_COUNTED = 2
-_MOST_DAYS = 366
 # ClickPost's example of a rejected v4 order has HTTP 400, all others have 200.
 _WORLD_ERRORS = {400: 400}
 
@@ -51,7 +47,7 @@ _WORLD_ERRORS = {400: 400}
 @operation("orders.create_b2b")
 async def create(state: SandboxState, call: SandboxRequest) -> Reply:
     """Create an order; a B2B one is placed later unless its `is_async` is false."""
-    booking = booking_of(call)
+    booking = checked(call)
     if state.racy:
         return await _book(state, booking)
     # One call at a time decides about a reference: the check and the courier are one step.
@@ -80,14 +76,12 @@ async def _book(state: SandboxState, booking: Booking) -> Reply:
             if order.version == B2B
             else _reply(state, "accepted", order, 202)
         )
-    failure = _refused_by_courier(state, order, booking)
-    if failure is not None:
-        await anyio.sleep(state.courier_seconds)
-        if failure.status not in scenarios.PASSING:
-            state.store.update(order, state=State.REFUSED)
-        return failure
     if not state.racy:
         await anyio.sleep(state.courier_seconds)
+    failure = _refused_by_courier(state, order, booking)
+    if failure is not None:
+        return failure
+    if not state.racy:
         return _placed(state, _buy_and_place(state, order, booking), booking.version)
     waybill = _buy_label(state, order, booking)
     await anyio.sleep(state.courier_seconds)
@@ -117,24 +111,19 @@ def _finished(state: SandboxState, order: Order, origin: str) -> Order | Reply:
     if failure is None:
         return _buy_and_place(state, order, booking)
     state.store.update(order, attempts=order.attempts + 1)
-    if failure.status not in scenarios.PASSING:
-        state.store.update(order, state=State.REFUSED)
     return failure
 
 
 def _booked(order: Order, origin: str) -> Booking:
-    """Return the booking of an order that was accepted earlier."""
-    operation, payload = CREATES[order.version], order.payload
-    request = SandboxRequest(
-        operation=operation, query={}, body=order.body, payload=payload, url=origin
-    )
-    return booking_of(request)
+    return booking_of(order.version, order.body, order.payload, origin)
 
 
 def _refused_by_courier(state: SandboxState, order: Order, booking: Booking) -> Reply | None:
     try:
         scenarios.ask_courier(booking.reference_number, booking.drop_pincode, order.attempts)
     except RefusalError as error:
+        if error.status not in scenarios.PASSING:
+            state.store.update(order, state=State.REFUSED)
         # A B2B order fails with another code after it was accepted.
         late = order.version == B2B and booking.asynchronous and error.status == 319
         return _reply(state, "failed", order, 420 if late else error.status, error.message)
@@ -156,7 +145,7 @@ def _buy_label(state: SandboxState, order: Order, booking: Booking) -> str:
 
 def _place(state: SandboxState, order: Order, booking: Booking, waybill: str) -> Order:
     state.open_parcel(
-        first_scan=tracking_codes.PLACED,
+        first_scan=TrackingCode.ORDER_PLACED,
         waybill=waybill,
         courier_partner=order.courier_partner,
         account_code=order.account_code,
@@ -167,7 +156,7 @@ def _place(state: SandboxState, order: Order, booking: Booking, waybill: str) ->
         ordered=True,
         order_type=booking.order_type,
         cod_value=booking.cod_value,
-        details=details_of_order(order.payload, order.version),
+        details=details_of(order.payload),
     )
     label = label_url(booking.origin, waybill) if booking.wants_label else None
     return state.store.update(order, state=State.PLACED, waybill=waybill, label=label)
@@ -314,132 +303,3 @@ def _invoice_url(order: Order) -> str | None:
     code = couriers.code_of(order.courier_partner)
     url = f"https://labels.clickpost.example/{code}/INVOICE_DATA/{order.waybill}.pdf"
     return url if countries[0] != countries[1] else None
-
-
-# --- edit and cancel ------------------------------------------------------------------------------
-
-
-@operation("orders.edit", empty="ACCEPTED")
-def edit(state: SandboxState, call: SandboxRequest) -> None:
-    """Change an order that is not out for delivery yet."""
-    changes = params.body(call)
-    waybill = params.text(changes, "awb_number")
-    # ClickPost's page of 2020 has the courier in a section.
-    nested = get(changes, "shipment_details.courier_partner")
-    courier_partner = params.courier_in_body(changes.get("courier_partner", nested))
-    parcel = state.parcel(waybill, courier_partner)
-    if parcel is None:
-        raise RefusalError(321)
-    if parcel.upcoming is None or parcel.cancelling or state.was_out(parcel):
-        raise RefusalError(400, "The order can not be edited any more")
-    state.store.update(parcel, **_payment(changes, parcel))
-    state.audit("Order: Edit", changes)
-
-
-def _payment(changes: JSON, parcel: Parcel) -> dict[str, object]:
-    order_type = changes.get("order_type", parcel.order_type)
-    if order_type not in ("COD", "PREPAID", "EXCHANGE"):
-        raise RefusalError(307)
-    unchanged = parcel.cod_value if order_type == parcel.order_type else 0
-    value = params.number(changes.get("cod_value", unchanged))
-    if value is None:
-        raise RefusalError(400, "cod_value must be a number")
-    if order_type != "EXCHANGE" and (order_type == "COD") != (value > 0):
-        raise RefusalError(315)
-    return {"order_type": order_type, "cod_value": value}
-
-
-@operation("orders.cancel", http={350: 400})
-def cancel(state: SandboxState, call: SandboxRequest) -> Reply | None:
-    """Cancel an order, or have the courier decide about it later."""
-    account_code = call.query.get("account_code", "")
-    is_immediate = params.boolean(call.query.get("manually_update_status"))
-    scenarios.check_account(account_code)
-    parcel = params.parcel(state, call)
-    if parcel is None or not (
-        parcel.cancelling or (parcel.upcoming is not None and not state.was_out(parcel))
-    ):
-        raise RefusalError(350, "Invalid Waybill/ Waybill cannot be cancelled")
-    # Without an account code ClickPost finds the account by the parcel.
-    if account_code and parcel.account_code not in ("", account_code):
-        raise RefusalError(351)
-    accepted = refusal(202, "Cancellation request accepted", http_status=202)
-    later = scenarios.decides_later(parcel.reference_number)
-    if parcel.cancelling:
-        undecided = later and parcel.code != tracking_codes.CANCELLED
-        return accepted if undecided else refusal(600, "ORDER ALREADY CANCELLED")
-    scenarios.ask_to_cancel(parcel.reference_number)
-    state.store.update(parcel, cancelling=True, upcoming=tracking_codes.CANCELLED)
-    state.audit("Order: Cancel", {"waybill": parcel.waybill})
-    if later:
-        return accepted
-    if is_immediate:
-        state.scan_parcel(parcel, tracking_codes.CANCELLED)
-    return None
-
-
-# --- updates and counts ---------------------------------------------------------------------------
-
-
-@operation("orders.updated")
-def updated(state: SandboxState, call: SandboxRequest) -> Reply:
-    """List the parcels whose newest scan is in a window, page by page."""
-    start, end = params.window(call, _LONGEST_WINDOW)
-    after, size = _cursor(call.query.get("cursor", "0-0")), state.page_size
-    found = state.store.parcels_scanned(start, end, after=after, limit=size + 1)
-    following = _next_page(call.url, found[size - 1]) if len(found) > size else None
-    rows = [_update(state, parcel) for parcel in found[:size]]
-    return Reply({"meta": {**meta(200, "SUCCESS"), "next": following}, "result": rows})
-
-
-def _update(state: SandboxState, parcel: Parcel) -> JSON:
-    scan = state.scans_of(parcel)[0]
-    return render(
-        "orders.updated",
-        **scan_values(parcel, scan),
-        created_at=exact(parcel.created_at),
-        updated_at=exact(scan.moment),
-        has_feedback=bool(state.store.all(Note, kind=FEEDBACK, about=parcel.waybill)),
-    )
-
-
-def _next_page(url: str, last: Parcel) -> str:
-    # Like the real one it is absolute, and contains the key.
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    query["cursor"] = f"{last.scanned_at!r}-{last.last_scan}"
-    return parts._replace(query=urlencode(query)).geturl()
-
-
-def _cursor(text: str) -> tuple[float, int]:
-    """Read where a page begins: after a scan's moment and number."""
-    moment, _, number = text.partition("-")
-    found = params.number(moment)
-    if found is None or not re.fullmatch(r"[0-9]{1,18}", number):
-        raise RefusalError(400, "Invalid cursor")
-    return found, int(number)
-
-
-@operation("orders.daily_counts", message="Success")
-def daily_counts(state: SandboxState, call: SandboxRequest) -> JSON:
-    """Count shipments by day; the last two days are not counted yet."""
-    start, end = (_day(call, name) for name in ("start-date", "end-date"))
-    if (end - start).days >= _MOST_DAYS:
-        raise RefusalError(400, f"At most {_MOST_DAYS} days can be requested")
-    counted = datetime.fromtimestamp(state.now(), UTC).date() - timedelta(days=_DAYS_UNTIL_COUNTED)
-    days = (start + timedelta(days=number) for number in range((end - start).days + 1))
-    return {day.isoformat(): _count(state, day) if day <= counted else {} for day in days}
-
-
-def _count(state: SandboxState, day: date) -> JSON:
-    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
-    parcels = state.store.parcels_created(midnight, midnight + DAY)
-    ordered = sum(parcel.ordered for parcel in parcels)
-    return {"manifestation": ordered, "tracking": len(parcels)} if parcels else {}
-
-
-def _day(call: SandboxRequest, name: str) -> date:
-    try:
-        return datetime.strptime(call.query.get(name, ""), "%Y-%m-%d").replace(tzinfo=UTC).date()
-    except ValueError:
-        raise RefusalError(400, f"{name} must be a date, YYYY-MM-DD") from None

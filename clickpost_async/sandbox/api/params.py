@@ -3,11 +3,16 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 
+import attrs
+
+from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.store.records import Parcel
 from clickpost_async.sandbox.world import couriers
+from clickpost_async.structures._schema import member_kind, specs
 
 _TRUE = frozenset({"True", "t", "1"})
 _FALSE = frozenset({"False", "f", "0"})
@@ -16,34 +21,46 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]").search
 _LATEST_MOMENT = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 
-def body(call: SandboxRequest) -> JSON:
-    """Return the JSON object that was sent."""
+def body(call: SandboxRequest, *, status: int = 400) -> JSON:
+    """Return the JSON object that was sent, which has the mandatory fields."""
     if not isinstance(call.payload, Mapping):
         raise RefusalError(400, "The request body is not a JSON object")
+    required(call.payload, *_mandatory(call.operation), status=status)
     return call.payload
 
 
-def objects(call: SandboxRequest, what: str) -> Sequence[JSON]:
-    """Return the list of objects that was sent, which has one at least."""
+def objects(call: SandboxRequest) -> Sequence[JSON]:
+    """Return the list of objects that was sent, one at least, which have the mandatory fields."""
     parts = call.payload
     if not isinstance(parts, list) or not parts or not all(isinstance(p, Mapping) for p in parts):
-        raise RefusalError(400, f"The request body is not a list of {what}")
+        raise RefusalError(400, "The request body is not a list of objects")
+    for part in parts:
+        required(part, *_mandatory(call.operation))
     return parts
 
 
+@cache
+def _mandatory(operation: str) -> Sequence[str]:
+    """Return the fields that the client's structure requires.
+
+    Couriers, booleans and sections are left out: they are rejected in ways of their own.
+    """
+    kind = CATALOG[operation].takes
+    return [
+        spec.wire
+        for spec in specs(member_kind(kind) or kind)
+        if spec.required and spec.kind not in (int, bool) and not attrs.has(spec.kind)
+    ]
+
+
 def required(part: JSON, *names: str, status: int = 400) -> None:
-    """Reject a call that lacks one of these."""
+    """Reject a call that lacks one of these, or in which one cannot be encoded."""
     missing = [name for name in names if part.get(name) in (None, "")]
     if missing:
         raise RefusalError(status, f"{', '.join(missing)}: mandatory")
-
-
-def text(part: JSON, name: str, *, status: int = 400) -> str:
-    """Return a mandatory text."""
-    required(part, name, status=status)
-    if not is_text(part[name]):
-        raise RefusalError(status, f"{name} is not text")
-    return str(part[name])
+    for name in names:
+        if not is_text(part[name]):
+            raise RefusalError(status, f"{name} is not text")
 
 
 def is_text(value: object) -> bool:
@@ -65,12 +82,17 @@ def number(value: object) -> float | None:
     return found if math.isfinite(found) and not isinstance(value, bool) else None
 
 
+def is_courier(value: object) -> bool:
+    """Return whether a value is the id of a courier partner."""
+    return isinstance(value, int) and not isinstance(value, bool) and couriers.exists(value)
+
+
 def courier(value: object) -> int:
     """Return the id of a courier partner, which a query has as digits."""
     found = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
-    if not isinstance(found, int) or isinstance(found, bool) or not couriers.exists(found):
-        raise RefusalError(302)
-    return found
+    if isinstance(found, int) and is_courier(found):
+        return found
+    raise RefusalError(302)
 
 
 def courier_in_body(value: object) -> int:

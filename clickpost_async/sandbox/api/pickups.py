@@ -3,8 +3,8 @@
 import re
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.api.booking import section
 from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
+from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.state import PICKUP, SandboxState
 from clickpost_async.sandbox.world import scenarios
 
@@ -12,10 +12,6 @@ from clickpost_async.sandbox.world import scenarios
 _OF_INDIA = frozenset({1, 4, 5, 61})
 _OF_THE_WORLD = (145, 159)
 
-_INDIA = (
-    *("pickup_date", "pickup_name", "pickup_address", "pickup_city", "pickup_state"),
-    *("pickup_email", "pickup_phone", "pickup_pincode", "items"),
-)
 _WORLD = (
     *("date", "start_time", "end_time", "email", "phone"),
     *("name", "address", "city", "country_code", "postal_code"),
@@ -27,7 +23,6 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?",
 def create_india(state: SandboxState, call: SandboxRequest) -> JSON:
     """Request a pickup within India; few couriers support it."""
     pickup = params.body(call)
-    params.required(pickup, *_INDIA)
     if not _TIME.fullmatch(str(pickup["pickup_date"])):
         raise RefusalError(400, "pickup_date must be YYYY-MM-DDTHH:MM:SS")
     if not re.fullmatch(r"[0-9]{6}", str(pickup["pickup_pincode"])):
@@ -49,7 +44,7 @@ def create_world(state: SandboxState, call: SandboxRequest) -> JSON:
     courier_partner = shipment.get("courier_partner_id")
     if courier_partner not in _OF_THE_WORLD:
         raise _refusal(f": invalid Courier Partner {courier_partner}")
-    parcel = state.parcel(params.text(shipment, "awb_number"), courier_partner)
+    parcel = state.parcel(params.printable(shipment["awb_number"]), courier_partner)
     if parcel is None:
         raise _refusal(f": invalid Waybill {shipment['awb_number']}")
     if parcel.account_code != shipment["account_code"]:

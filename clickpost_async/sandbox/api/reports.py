@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.api.booking import section
 from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
+from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.state import REPORT, SandboxState
 from clickpost_async.sandbox.store.records import Note, Parcel, Scan, scan_values
 from clickpost_async.sandbox.world.clock import DAY, read_utc, utc
@@ -55,7 +55,8 @@ def request(state: SandboxState, call: SandboxRequest) -> list[JSON]:
     return [created]
 
 
-@operation("reports.status", message="Success")
+# Its document has an internal error under HTTP 500, unlike that of the request.
+@operation("reports.status", message="Success", http={500: 500})
 def status(state: SandboxState, call: SandboxRequest) -> list[JSON]:
     """Return the status of a report, which is ready after `async_polls` polls."""
     reference = call.query.get("report_reference_number")

@@ -6,9 +6,10 @@ from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import RETURN, SandboxState
 from clickpost_async.sandbox.store.records import Note, Parcel
-from clickpost_async.sandbox.world import couriers, tracking_codes
+from clickpost_async.sandbox.world import couriers
 from clickpost_async.sandbox.world.clock import HOUR, exact, read_utc, stamped
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
+from clickpost_async.structures import TrackingCode
 
 _REQUESTED, _APPROVED = 11, 22
 _FORM = "%Y-%m-%dT%H:%M:%S"
@@ -70,7 +71,7 @@ def approve(state: SandboxState, reference: str) -> str:
         "drop_city": forward.details.get("pickup_city"),
     }
     back, _ = state.open_parcel(
-        first_scan=tracking_codes.PLACED,
+        first_scan=TrackingCode.ORDER_PLACED,
         waybill=_number(state, f"waybill/{reference}"),
         courier_partner=couriers.REVERSE.get(forward.courier_partner, forward.courier_partner),
         account_code=forward.account_code,

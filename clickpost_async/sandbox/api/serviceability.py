@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.api.booking import section
 from clickpost_async.sandbox.api.couriers import NOT_SERVICEABLE
 from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
+from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes
@@ -21,8 +21,8 @@ _SERVICES: Mapping[str, Sequence[SandboxAccount]] = {
 @operation("serviceability.check", empty=NOT_SERVICEABLE)
 def check(_: SandboxState, call: SandboxRequest) -> JSON | None:
     """Return whether any account serves a pincode: the body is a list, the result is not."""
-    query = params.objects(call, "objects")[0]
-    drop, pickup = params.text(query, "drop_pincode"), query.get("pickup_pincode")
+    query = params.objects(call)[0]
+    drop, pickup = str(query["drop_pincode"]), query.get("pickup_pincode")
     ends = (drop,) if pickup in (None, "") else (drop, str(pickup))
     serving = [account for account in _of_service(query) if account.serves(*ends)]
     if not serving:
@@ -38,9 +38,9 @@ def check(_: SandboxState, call: SandboxRequest) -> JSON | None:
 @operation("serviceability.options", empty=NOT_SERVICEABLE)
 def options(_: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """List the accounts that serve a pair of pincodes; the weight is in kilograms."""
-    query = params.objects(call, "objects")[0]
+    query = params.objects(call)[0]
     optional = section(query, "optional")
-    ends = params.text(query, "pickup_pincode"), params.text(query, "drop_pincode")
+    ends = str(query["pickup_pincode"]), str(query["drop_pincode"])
     wanted = optional.get("cp_id")
     if wanted is not None:
         params.courier_in_body(wanted)
@@ -55,16 +55,16 @@ def options(_: SandboxState, call: SandboxRequest) -> list[JSON] | None:
 def _option(
     account: SandboxAccount, pickup: str, drop: str, kilograms: float | None, optional: JSON
 ) -> JSON:
-    is_priced = account.priced and kilograms is not None
-    weight = kilograms or 0.0
+    charges: Mapping[str, float | None] = {"PREPAID": None, "COD": None}
+    if account.priced and kilograms is not None:
+        charges = account.charges(pickup, drop, kilograms)
     return render(
         "couriers.option",
         account=account,
         service_type=optional.get("service_type") or "FORWARD",
         serviceable=_order_types([account], drop),
         sla=account.days(pickup, drop)[1] if account.priced else None,
-        charge=account.charge(pickup, drop, weight) if is_priced else None,
-        cod_charge=account.cod_charge(pickup, drop, weight) if is_priced else None,
+        charges=charges,
         zone=accounts.zone(pickup, drop),
     )
 

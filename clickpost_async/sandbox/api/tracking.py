@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.api.booking import details_of_registration, objects, section
+from clickpost_async.sandbox.api.booking import details_of
 from clickpost_async.sandbox.operation import (
     JSON,
     RefusalError,
@@ -12,11 +12,13 @@ from clickpost_async.sandbox.operation import (
     meta,
     operation,
 )
+from clickpost_async.sandbox.payload import objects, section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.store.records import Parcel, Scan, scan_values
 from clickpost_async.sandbox.world import scenarios, tracking_codes
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
+from clickpost_async.structures import TrackingCode
 
 _MOST_WAYBILLS = 5
 _LONGEST_WAYBILLS = 100
@@ -54,15 +56,14 @@ def register_v2(state: SandboxState, call: SandboxRequest) -> JSON:
 
 
 def _registered(state: SandboxState, call: SandboxRequest, courier: str) -> tuple[Parcel, bool]:
-    payload = params.body(call)
-    waybill = params.text(payload, "waybill", status=328)
+    payload = params.body(call, status=328)
+    waybill, account_code = str(payload["waybill"]), str(payload["account_code"])
     courier_partner = params.courier_in_body(payload.get(courier))
-    account_code = params.text(payload, "account_code", status=328)
     scenarios.check_account(account_code)
     shipment = section(payload, "shipment_info")
     kind = shipment.get("delivery_type")
     return state.open_parcel(
-        first_scan=tracking_codes.REGISTERED,
+        first_scan=TrackingCode.AWB_REGISTERED,
         waybill=waybill,
         courier_partner=courier_partner,
         account_code=account_code,
@@ -72,7 +73,7 @@ def _registered(state: SandboxState, call: SandboxRequest, courier: str) -> tupl
         ordered=False,
         order_type=params.printable(shipment.get("order_type")) or "PREPAID",
         cod_value=params.number(shipment.get("cod_amount", shipment.get("cod_value"))) or 0.0,
-        details=details_of_registration(payload),
+        details=details_of(payload),
     )
 
 
@@ -81,7 +82,7 @@ def _registered(state: SandboxState, call: SandboxRequest, courier: str) -> tupl
 def set_whatsapp(state: SandboxState, call: SandboxRequest) -> None:
     """Switch the messages about a parcel on or off."""
     wanted = params.body(call)
-    waybill, disabled = params.text(wanted, "awb"), wanted.get("whatsapp_disable")
+    waybill, disabled = str(wanted["awb"]), wanted.get("whatsapp_disable")
     if not isinstance(disabled, bool):
         raise RefusalError(400, "whatsapp_disable must be a boolean")
     parcel = state.store.one(Parcel, waybill=waybill)
@@ -144,12 +145,12 @@ def _scan(template: str, parcel: Parcel, scan: Scan) -> JSON:
 def unregister(state: SandboxState, call: SandboxRequest) -> JSON:
     """Stop tracking a parcel: it is expired, and moves no more."""
     wanted = params.body(call)
-    waybill = params.text(wanted, "waybill")
+    waybill = str(wanted["waybill"])
     parcel = state.parcel(waybill, params.courier_in_body(wanted.get("cp_id")))
     if parcel is None:
         raise RefusalError(400, "Bad Request")
     if parcel.upcoming is not None:
-        state.scan_parcel(parcel, tracking_codes.EXPIRED)
+        state.scan_parcel(parcel, TrackingCode.EXPIRED)
     return {"awb": parcel.waybill}
 
 

@@ -6,26 +6,23 @@ import socket
 import struct
 from collections.abc import Mapping
 from http import HTTPStatus
-from types import MappingProxyType
 
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from clickpost_async.sandbox.http.faults import Fault, Faults
-from clickpost_async.sandbox.operation import Reply, refusal
+from clickpost_async.sandbox.operation import Operation, Reply
 from clickpost_async.sandbox.world.scenarios import COURIER_ERROR, INTERNAL_ERROR
 
 # The key in the scope's state under which the server passes the connection to the application.
 CONNECTION = "clickpost_async.sandbox.connection"
 
-_PAGES: Mapping[Fault, tuple[HTTPStatus, str]] = MappingProxyType(
-    {
-        Fault.BUSY: (HTTPStatus.SERVICE_UNAVAILABLE, "503 Service Temporarily Unavailable"),
-        Fault.SERVER_ERROR: (HTTPStatus.INTERNAL_SERVER_ERROR, "Server Error (500)"),
-        Fault.HTML: (HTTPStatus.OK, "We are down for maintenance"),
-        Fault.GATEWAY: (HTTPStatus.GATEWAY_TIMEOUT, "504 Gateway Time-out"),
-    }
-)
+_PAGES: Mapping[Fault, tuple[HTTPStatus, str]] = {
+    Fault.BUSY: (HTTPStatus.SERVICE_UNAVAILABLE, "503 Service Temporarily Unavailable"),
+    Fault.SERVER_ERROR: (HTTPStatus.INTERNAL_SERVER_ERROR, "Server Error (500)"),
+    Fault.HTML: (HTTPStatus.OK, "We are down for maintenance"),
+    Fault.GATEWAY: (HTTPStatus.GATEWAY_TIMEOUT, "504 Gateway Time-out"),
+}
 
 _LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
@@ -49,14 +46,14 @@ def throttled(seconds: int) -> Response:
     return response_to(Reply({"detail": detail}, 429, {"Retry-After": str(seconds)}))
 
 
-def injected_response(fault: Fault, faults: Faults) -> Response | None:
+def injected_response(fault: Fault, faults: Faults, operation: Operation) -> Response | None:
     """Return the response of a fault; None if it drops the connection."""
     if fault is Fault.TOO_MANY:
         return throttled(faults.retry_after)
     if fault is Fault.OOPS:
-        return response_to(refusal(500, INTERNAL_ERROR))
+        return response_to(operation.refuse(500, INTERNAL_ERROR))
     if fault is Fault.COURIER_DOWN:
-        return response_to(refusal(322, COURIER_ERROR))
+        return response_to(operation.refuse(322, COURIER_ERROR))
     if fault not in _PAGES:
         return None
     response = page(*_PAGES[fault])

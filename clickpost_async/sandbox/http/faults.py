@@ -42,7 +42,7 @@ class Fault(enum.StrEnum):
     DROP_AFTER = "drop_after", "Cut after booking", "the connection closes", True
     HALF_RESPONSE = "half_response", "Half a response", "the connection closes midway", True
     GATEWAY = "gateway", "Gateway timeout", "HTTP 504 and a page of HTML", True
-    OOPS = "oops", "Internal error", "HTTP 200 with status 500", True
+    OOPS = "oops", "Internal error", "status 500, mostly in HTTP 200", True
     HANG = "hang", "No response", "no response, until a timeout", True
     COURIER_DOWN = "courier_down", "Courier down", "HTTP 200 with status 322; creates only", False
 

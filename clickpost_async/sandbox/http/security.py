@@ -41,12 +41,9 @@ def _refusal(request: Request) -> str | None:
         return "only this machine has access: call the sandbox at http://127.0.0.1"
     if request.method in ("GET", "HEAD"):
         return None
-    origin, site = (request.headers.get(name) for name in ("origin", "sec-fetch-site"))
+    names = ("host", "origin", "sec-fetch-site")
+    host, origin, site = (request.headers.get(name) for name in names)
     # Programs send neither header, browsers at least one.
-    if site not in (None, "same-origin") or (origin and urlsplit(origin).netloc != _host(request)):
+    if site not in (None, "same-origin") or (origin and urlsplit(origin).netloc != host):
         return "requests from the pages of other sites are not accepted"
     return None
-
-
-def _host(request: Request) -> str:
-    return request.headers.get("host", "")

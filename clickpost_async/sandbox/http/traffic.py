@@ -43,11 +43,8 @@ class Traffic:
 
     @contextmanager
     def create(self, reference: str) -> Generator[None, None, None]:
-        """Count an overlap if this reference is being created already."""
-        if not reference:
-            yield
-            return
-        self.overlaps += bool(self._references[reference])
+        """Count an overlap if this reference, if there is one, is being created already."""
+        self.overlaps += bool(reference and self._references[reference])
         self._references[reference] += 1
         try:
             yield

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from types import MappingProxyType
 from urllib.parse import quote
 
 from clickpost_async.sandbox.http.faults import Fault
@@ -46,24 +45,22 @@ def pretty(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
 
 
-FILTERS: Mapping[str, Callable[..., object]] = MappingProxyType(
-    {
-        "amount": lambda value: f"{value:,.2f}",
-        "bucket": lambda code: station(code).bucket,
-        "city": city,
-        # The time of day in India, as couriers write it.
-        "clock": lambda moment: ist(moment)[11:],
-        "courier": name_of,
-        "date": lambda moment: ist(moment)[:16],
-        "day": lambda moment: f"{datetime.fromtimestamp(moment, IST):%d %b %H:%M:%S}",
-        "duration": duration,
-        "hint": lambda fault: f"{'placed; ' if Fault(fault).books else ''}{Fault(fault).effect}",
-        "nth": nth,
-        "percent": lambda chance: f"{chance * 100:g} %",
-        "pretty": pretty,
-        "quoted": lambda text: quote(str(text), safe=""),
-        "span": lambda seconds: f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds:g} s",
-        "title": lambda fault: Fault(fault).title_text,
-        "tone": tone,
-    }
-)
+FILTERS: Mapping[str, Callable[..., object]] = {
+    "amount": lambda value: f"{value:,.2f}",
+    "bucket": lambda code: station(code).bucket,
+    "city": city,
+    # The time of day in India, as couriers write it.
+    "clock": lambda moment: ist(moment)[11:],
+    "courier": name_of,
+    "date": lambda moment: ist(moment)[:16],
+    "day": lambda moment: f"{datetime.fromtimestamp(moment, IST):%d %b %H:%M:%S}",
+    "duration": duration,
+    "hint": lambda fault: f"{'placed; ' if Fault(fault).books else ''}{Fault(fault).effect}",
+    "nth": nth,
+    "percent": lambda chance: f"{chance * 100:g} %",
+    "pretty": pretty,
+    "quoted": lambda text: quote(str(text), safe=""),
+    "span": lambda seconds: f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds:g} s",
+    "title": lambda fault: Fault(fault).title_text,
+    "tone": tone,
+}

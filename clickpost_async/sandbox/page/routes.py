@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import AsyncGenerator
-from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from clickpost_async.sandbox.control import SandboxControl
@@ -21,11 +21,7 @@ _EVERY = 0.1
 _REST = 5
 # Seconds. A browser that disconnected is noticed by writing to it.
 _HEARTBEAT = 10.0
-_FILES = {
-    "page.css": "text/css",
-    "page.js": "text/javascript",
-    "favicon.svg": "image/svg+xml",
-}
+_FOLDER = Path(__file__).parent
 
 
 def routes(control: SandboxControl) -> list[Route]:
@@ -52,21 +48,19 @@ def routes(control: SandboxControl) -> list[Route]:
         page = PageStream(control, environment(), options)
         return StreamingResponse(_events(page), media_type="text/event-stream")
 
-    async def file(request: Request) -> Response:
-        name = request.path_params["name"]
-        if name not in _FILES:
-            return Response(status_code=404)
-        return Response(_content(name), media_type=_FILES[name])
-
-    async def icon(_: Request) -> Response:
-        return Response(_content("favicon.svg"), media_type=_FILES["favicon.svg"])
-
     return [
         Route("/", guard(index)),
-        Route("/favicon.ico", guard(icon)),
         Route("/page/news", guard(news)),
-        Route("/page/{name}", guard(file)),
+        _file("/favicon.ico", "favicon.svg"),
+        *(_file(f"/page/{name}", name) for name in ("page.css", "page.js", "favicon.svg")),
     ]
+
+
+def _file(path: str, name: str) -> Route:
+    async def file(_: Request) -> Response:
+        return FileResponse(_FOLDER / name)
+
+    return Route(path, guard(file))
 
 
 async def _events(page: "PageStream") -> AsyncGenerator[str, None]:
@@ -82,10 +76,3 @@ async def _events(page: "PageStream") -> AsyncGenerator[str, None]:
             sent_at = began
         took = anyio.current_time() - began
         await anyio.sleep(max(_EVERY, _REST * took))
-
-
-@cache
-def _content(name: str) -> bytes:
-    from clickpost_async.sandbox.page.stream import FOLDER
-
-    return (FOLDER / name).read_bytes()

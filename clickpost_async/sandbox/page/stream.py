@@ -19,7 +19,6 @@ from clickpost_async.sandbox.redaction import cover, people_in, redact
 from clickpost_async.sandbox.store.records import LoggedCall, Order, Parcel
 from clickpost_async.sandbox.store.repository import KEPT
 
-FOLDER = Path(__file__).parent
 # So many rows of each list are shown.
 ROWS = 100
 
@@ -28,7 +27,7 @@ ROWS = 100
 def environment() -> Environment:
     """Return what renders the page: everything is escaped, and a name that is missing is a bug."""
     made = Environment(
-        loader=FileSystemLoader(FOLDER),
+        loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -13,6 +13,7 @@ from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.world import couriers, tracking_codes
 from clickpost_async.sandbox.world.clock import ist, stamped_in_ist, utc
 from clickpost_async.sandbox.world.tracking_codes import BUCKETS, ShipmentKind, Station
+from clickpost_async.structures import TrackingCode
 
 
 class State(enum.StrEnum):
@@ -274,7 +275,7 @@ class Journey:
     @property
     def may_return(self) -> bool:
         """Whether its customer can request a return."""
-        delivered = self.parcel.code == tracking_codes.DELIVERED
+        delivered = self.parcel.code == TrackingCode.DELIVERED
         return self.parcel.kind is ShipmentKind.FORWARD and delivered
 
     @property

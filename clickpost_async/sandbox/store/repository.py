@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from importlib import resources
 from os import PathLike
@@ -62,12 +62,9 @@ SELECT * FROM (
 ) ORDER BY rank DESC LIMIT :limit
 """  # noqa: S608 - constants only
 _PURCHASES = """
-SELECT l.id, l.reference_number, l.waybill, l.bought_at, (
-    SELECT count(*) FROM labels m
-    WHERE m.reference_number = l.reference_number AND m.id <= l.id
-) AS nth
-FROM labels l WHERE instr(lower(l.reference_number || ' ' || l.waybill), :search)
-ORDER BY l.id DESC LIMIT :limit
+SELECT * FROM (
+    SELECT *, row_number() OVER (PARTITION BY reference_number ORDER BY id) AS nth FROM labels
+) WHERE instr(lower(reference_number || ' ' || waybill), :search) ORDER BY id DESC LIMIT :limit
 """
 _TOTALS = """
 SELECT (SELECT count(*) FROM orders WHERE state = 'placed') AS placed,
@@ -77,6 +74,12 @@ SELECT (SELECT count(*) FROM orders WHERE state = 'placed') AS placed,
         SELECT 1 FROM labels GROUP BY reference_number HAVING count(*) > 1
     )) AS twice
 """
+_LATEST_ATTEMPT = "SELECT coalesce(max(attempt), 0) FROM calls WHERE operation = ? AND about = ?"
+_DROP_BODIES = f"""
+CREATE TRIGGER IF NOT EXISTS drop_bodies AFTER INSERT ON calls BEGIN
+    UPDATE calls SET query = '{{}}', body = x'', response = x'' WHERE id = new.id - {KEPT};
+END;
+"""  # noqa: S608 - a constant
 _LATEST_CALLS = """
 SELECT * FROM calls WHERE id > (SELECT coalesce(max(id), 0) FROM calls) - :kept
 AND instr(lower(operation || ' ' || about || ' ' || http_status || ' ' || coalesce(fault, '')),
@@ -90,7 +93,8 @@ class SandboxStore(Database):
 
     def __init__(self, path: str | PathLike[str] | None = None) -> None:
         indexes = resources.files("clickpost_async.sandbox.store") / "indexes.sql"
-        super().__init__(path, "".join(map(_table, _RECORDS)) + indexes.read_text("utf-8"))
+        tables = "".join(map(_table, _RECORDS))
+        super().__init__(path, tables + indexes.read_text("utf-8") + _DROP_BODIES)
 
     # --- any record -----------------------------------------------------------------------------
 
@@ -112,9 +116,7 @@ class SandboxStore(Database):
 
     def insert(self, record: type[R], **columns: object) -> R:
         """Add a record, and return it."""
-        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-        statement = f"INSERT INTO {record.table} ({names}) VALUES ({marks})"  # noqa: S608 - names of columns
-        return record(id=self.run(statement, *_sql(columns)), **columns)
+        return record(id=self.run(_insert(record, columns), *_sql(columns)), **columns)
 
     def update(self, row: R, **columns: Any) -> R:
         """Set some columns of a record, and return it."""
@@ -136,12 +138,12 @@ class SandboxStore(Database):
 
     def attempt_order(self, reference_number: str, **columns: object) -> Order:
         """Record an attempt to place an order, and return the order."""
-        with self.together():
-            columns["state"] = State.PLACING
-            known = self.one(Order, reference_number=reference_number)
-            if known is not None:
-                return self.update(known, attempts=known.attempts + 1, **columns)
-            return self.insert(Order, reference_number=reference_number, **columns)
+        columns |= {"reference_number": reference_number, "state": State.PLACING}
+        changes = ", ".join(f"{name} = excluded.{name}" for name in columns)
+        again = f"(reference_number) DO UPDATE SET attempts = attempts + 1, {changes}"
+        insert = f"{_insert(Order, columns)} ON CONFLICT {again} RETURNING *"
+        [row] = self.rows(insert, *_sql(columns))
+        return Order(**row)
 
     def buy_label(self, reference_number: str, waybill: str) -> None:
         """Add one bought label to the ledger."""
@@ -212,17 +214,12 @@ class SandboxStore(Database):
     # --- calls ----------------------------------------------------------------------------------
 
     def log_call(self, **columns: object) -> None:
-        """Log a call, and drop the bodies of the oldest one that has them."""
-        operation, about = columns["operation"], columns["about"]
+        """Log a call, with the number of calls of that operation about the same thing."""
         bodies = {name: _bounded(columns[name]) for name in ("body", "response")}
-        latest = "SELECT max(attempt) AS attempt FROM calls WHERE operation = ? AND about = ?"
-        with self.together():
-            [row] = self.rows(latest, operation, about)
-            attempt = 1 + (row["attempt"] or 0) if about else 1
-            number = self.insert(LoggedCall, **columns | bodies | {"attempt": attempt}).id
-            drop = "UPDATE calls SET query = '{}', body = x'', response = x'' WHERE id = ?"
-            if number > KEPT:
-                self.run(drop, number - KEPT)
+        about = (columns["operation"], columns["about"])
+        [(latest,)] = self.rows(_LATEST_ATTEMPT, *about) if columns["about"] else [(0,)]
+        columns |= {**bodies, "attempt": latest + 1}
+        self.run(_insert(LoggedCall, columns), *_sql(columns))
 
     def latest_calls(self, limit: int, search: str = "") -> Sequence[LoggedCall]:
         """Return the latest calls that contain a text, the newest first."""
@@ -267,6 +264,11 @@ def _column(column: "attrs.Attribute[Any]") -> str:
     needed = "" if NoneType in kinds else " NOT NULL"
     default = "" if column.default in (attrs.NOTHING, None) else f" DEFAULT {int(column.default)}"
     return f"{column.name} {_AFFINITIES.get(kinds[0], 'TEXT')}{needed}{default}"
+
+
+def _insert(record: type[Row], columns: Collection[str]) -> str:
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    return f"INSERT INTO {record.table} ({names}) VALUES ({marks})"  # noqa: S608 - names of columns
 
 
 def _where(columns: Mapping[str, object]) -> str:

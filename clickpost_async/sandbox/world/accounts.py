@@ -64,14 +64,11 @@ class SandboxAccount:
         later = 0 if self.by_air else _SLOWER_BY_SURFACE
         return low + later, high + later
 
-    def charge(self, pickup_pincode: str, drop_pincode: str, kilograms: float) -> float:
-        """Return what it charges for a prepaid parcel, in rupees."""
+    def charges(self, pickup_pincode: str, drop_pincode: str, kilograms: float) -> dict[str, float]:
+        """Return what it charges for a parcel by order type, in rupees."""
         rate = _RATES[zone(pickup_pincode, drop_pincode)] * (1.5 if self.by_air else 1.0)
-        return round(rate * max(1, math.ceil(kilograms / 0.5)), 2)
-
-    def cod_charge(self, pickup_pincode: str, drop_pincode: str, kilograms: float) -> float:
-        """Return what it charges where cash is collected."""
-        return self.charge(pickup_pincode, drop_pincode, kilograms) + _COD_FEE
+        charge = round(rate * max(1, math.ceil(kilograms / 0.5)), 2)
+        return {"PREPAID": charge, "COD": charge + _COD_FEE}
 
 
 INDIA = (

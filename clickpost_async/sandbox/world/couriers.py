@@ -7,17 +7,15 @@ has another id cannot do RVP itself (311); the others are taken to go in both di
 import json
 from collections.abc import Mapping
 from importlib import resources
-from types import MappingProxyType
 
 _FILE = resources.files("clickpost_async.sandbox.world") / "couriers.json"
-NAMES: Mapping[int, str] = MappingProxyType(
-    {int(courier): name for courier, name in json.loads(_FILE.read_text("utf-8")).items()}
-)
+NAMES: Mapping[int, str] = {
+    int(courier): name for courier, name in json.loads(_FILE.read_text("utf-8")).items()
+}
 
 MULTI_PIECE = frozenset({129, 164, 201, 296, 301, 311, 316, 318, 326, 330})
-REVERSE: Mapping[int, int] = MappingProxyType({4: 25, 5: 28, 6: 41, 9: 11, 31: 38, 145: 159})
+REVERSE: Mapping[int, int] = {4: 25, 5: 28, 6: 41, 9: 11, 31: 38, 145: 159}
 FORWARD_ONLY = frozenset(REVERSE)
-BLUEDART = frozenset({5, 28, 129})
 
 # More than 500 partners exist and no list of them is published.
 _HIGHEST_ID = 999

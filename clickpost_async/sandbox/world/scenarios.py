@@ -25,7 +25,6 @@ Any other account exists. With `additional.async` the courier comes last: 202, 1
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from clickpost_async.sandbox.operation import RefusalError, message_of
 
@@ -35,17 +34,15 @@ NEEDS_VENDOR_CODE = "needs-vendor-code"
 INTERNAL_ERROR = "Oops! Internal server error in Clickpost"
 COURIER_ERROR = message_of(322)
 
-ACCOUNTS: Mapping[str, int] = MappingProxyType(
-    {
-        "unknown-account": 351,
-        "shared-account": 352,
-        "inactive-account": 353,
-        "not-registered": 306,
-        "not-subscribed": 320,
-        "no-credentials": 316,
-        "wrong-credentials": 324,
-    }
-)
+ACCOUNTS: Mapping[str, int] = {
+    "unknown-account": 351,
+    "shared-account": 352,
+    "inactive-account": 353,
+    "not-registered": 306,
+    "not-subscribed": 320,
+    "no-credentials": 316,
+    "wrong-credentials": 324,
+}
 
 # A courier's own message is passed on as the repr of a Python dict.
 _COURIER_MESSAGE = (

@@ -6,24 +6,14 @@ Where the buckets' page has no bucket for a code, the nearest one is taken.
 
 import enum
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 from attrs import frozen
 
-from clickpost_async.structures import NdrCode
+from clickpost_async.structures import Bucket, NdrCode
+from clickpost_async.structures import TrackingCode as Code
 
-PLACED = 1
-OUT_FOR_DELIVERY = 6
-DELIVERED = 8
-FAILED = 9
-CANCELLED = 10
-RTO_REQUESTED = 11
-RTO_MARKED = 12
-EXPIRED = 23
-REGISTERED = 28
-HELD = 20
-HANDED_OVER = frozenset({DELIVERED, 14, 32})
-UNDELIVERED = frozenset({FAILED, HELD})
+HANDED_OVER = frozenset({Code.DELIVERED, Code.RTO_DELIVERED, Code.EXCHANGE_DELIVERED})
+UNDELIVERED = frozenset({Code.FAILED_DELIVERY, Code.SHIPMENT_HELD})
 
 
 class ShipmentKind(enum.StrEnum):
@@ -51,73 +41,56 @@ class Station:
         return BUCKETS[self.bucket]
 
 
-STATIONS: Mapping[int, Station] = MappingProxyType(
-    {
-        1: Station("OrderPlaced", 1, "Manifested", "Shipment details manifested", 9),
-        2: Station("PickupPending", 1, "Not Picked", "Shipment not received from client"),
-        3: Station("PickupFailed", 1, "Not Picked", "Shipper unavailable"),
-        4: Station("PickedUp", 2, "Picked Up", "Shipment picked up", 2),
-        5: Station("InTransit", 3, "In Transit", "Added to bag"),
-        6: Station("OutForDelivery", 4, "Dispatched", "Out for delivery", 3, at_drop=True),
-        7: Station("NotServiceable", 5, "Pending", "Pincode not serviced", at_drop=True),
-        8: Station("Delivered", 6, "Delivered", "Delivered to consignee", 5, at_drop=True),
-        9: Station("FailedDelivery", 5, "Pending", "Delivery failed", 4, at_drop=True),
-        10: Station("Cancelled", 1, "Cancelled", "Cancelled by the seller", 10),
-        11: Station("RTO-Requested", 7, "RTO Requested", "Return requested", at_drop=True),
-        12: Station("RTO-Marked", 7, "RTO", "Marked for return", at_drop=True),
-        13: Station("RTO-OutForDelivery", 7, "RTO Dispatched", "Out to the seller"),
-        14: Station("RTO-Delivered", 7, "RTO Delivered", "Returned to the seller", 12),
-        15: Station("RTO-Failed", 7, "RTO Pending", "The seller did not take it"),
-        16: Station("Lost", 8, "Lost", "Shipment lost", 19),
-        17: Station("Damaged", 9, "Damaged", "Shipment damaged", 20),
-        18: Station("ShipmentDelayed", 3, "Delayed", "Shipment delayed"),
-        19: Station("ContactCustomerCare", 3, "Pending", "Contact customer care"),
-        20: Station("ShipmentHeld", 3, "Held", "Waiting for instructions", at_drop=True),
-        21: Station("RTO-InTransit", 7, "RTO In Transit", "On the way to the seller", 6),
-        23: Station("Expired", 1, "Expired", "Never picked up", 80),
-        25: Station("OutForPickup", 1, "Out for Pickup", "Out for pickup", 1),
-        26: Station("RTO-ContactCustomerCare", 7, "RTO Pending", "Contact customer care"),
-        27: Station("RTO-ShipmentDelay", 7, "RTO Delayed", "Return delayed"),
-        28: Station("AwbRegistered", 1, "AWB Registered", "AWB registered"),
-        30: Station("ExchangePickup", 3, "Exchange Pickup", "Exchanged", 14, at_drop=True),
-        31: Station("ExchangeInTransit", 3, "Exchange In Transit", "On the way to the seller"),
-        32: Station("ExchangeDelivered", 6, "Exchange Delivered", "Exchange delivered", 15),
-        1004: Station("DestinationHubIn", 3, "Reached", "Reached the hub", 13, at_drop=True),
-    }
-)
+STATIONS: Mapping[int, Station] = {
+    1: Station("OrderPlaced", 1, "Manifested", "Shipment details manifested", 9),
+    2: Station("PickupPending", 1, "Not Picked", "Shipment not received from client"),
+    3: Station("PickupFailed", 1, "Not Picked", "Shipper unavailable"),
+    4: Station("PickedUp", 2, "Picked Up", "Shipment picked up", 2),
+    5: Station("InTransit", 3, "In Transit", "Added to bag"),
+    6: Station("OutForDelivery", 4, "Dispatched", "Out for delivery", 3, at_drop=True),
+    7: Station("NotServiceable", 5, "Pending", "Pincode not serviced", at_drop=True),
+    8: Station("Delivered", 6, "Delivered", "Delivered to consignee", 5, at_drop=True),
+    9: Station("FailedDelivery", 5, "Pending", "Delivery failed", 4, at_drop=True),
+    10: Station("Cancelled", 1, "Cancelled", "Cancelled by the seller", 10),
+    11: Station("RTO-Requested", 7, "RTO Requested", "Return requested", at_drop=True),
+    12: Station("RTO-Marked", 7, "RTO", "Marked for return", at_drop=True),
+    13: Station("RTO-OutForDelivery", 7, "RTO Dispatched", "Out to the seller"),
+    14: Station("RTO-Delivered", 7, "RTO Delivered", "Returned to the seller", 12),
+    15: Station("RTO-Failed", 7, "RTO Pending", "The seller did not take it"),
+    16: Station("Lost", 8, "Lost", "Shipment lost", 19),
+    17: Station("Damaged", 9, "Damaged", "Shipment damaged", 20),
+    18: Station("ShipmentDelayed", 3, "Delayed", "Shipment delayed"),
+    19: Station("ContactCustomerCare", 3, "Pending", "Contact customer care"),
+    20: Station("ShipmentHeld", 3, "Held", "Waiting for instructions", at_drop=True),
+    21: Station("RTO-InTransit", 7, "RTO In Transit", "On the way to the seller", 6),
+    23: Station("Expired", 1, "Expired", "Never picked up", 80),
+    25: Station("OutForPickup", 1, "Out for Pickup", "Out for pickup", 1),
+    26: Station("RTO-ContactCustomerCare", 7, "RTO Pending", "Contact customer care"),
+    27: Station("RTO-ShipmentDelay", 7, "RTO Delayed", "Return delayed"),
+    28: Station("AwbRegistered", 1, "AWB Registered", "AWB registered"),
+    30: Station("ExchangePickup", 3, "Exchange Pickup", "Exchanged", 14, at_drop=True),
+    31: Station("ExchangeInTransit", 3, "Exchange In Transit", "On the way to the seller"),
+    32: Station("ExchangeDelivered", 6, "Exchange Delivered", "Exchange delivered", 15),
+    1004: Station("DestinationHubIn", 3, "Reached", "Reached the hub", 13, at_drop=True),
+}
 
-BUCKETS: Mapping[int, str] = MappingProxyType(
-    {
-        1: "Order placed",
-        2: "Shipped",
-        3: "In transit",
-        4: "Out for delivery",
-        5: "Failed delivery",
-        6: "Delivered",
-        7: "Returned",
-        8: "Lost",
-        9: "Damaged",
-    }
-)
 
-# The reasons of failed deliveries, as the client names them.
-NDR: Mapping[int, str] = MappingProxyType(
-    {code: code.name.replace("_", " ").capitalize() for code in NdrCode}
-)
+def _texts(codes: type[Bucket] | type[NdrCode]) -> dict[int, str]:
+    return {code: code.name.replace("_", " ").capitalize() for code in codes}
 
-_OVER = frozenset({8, 10, 14, 16, 17, 23, 32})
+
+BUCKETS: Mapping[int, str] = {**_texts(Bucket), Bucket.DISPATCHED: "Shipped"}
+NDR: Mapping[int, str] = _texts(NdrCode)
+
+_OVER = HANDED_OVER | {Code.CANCELLED, Code.LOST, Code.DAMAGED, Code.EXPIRED}
 
 # Without instructions a courier holds what it could not deliver, and then returns it.
-_ONWARD: Mapping[int, int] = MappingProxyType(
-    {25: 4, 4: 5, 5: 6, 9: 20, 20: 12, 11: 21, 12: 21, 21: 13, 13: 14}
-)
-_OF_KIND: Mapping[ShipmentKind, Mapping[int, int]] = MappingProxyType(
-    {
-        ShipmentKind.FORWARD: {1: 4, 28: 4, 6: 8},
-        ShipmentKind.RVP: {1: 25, 28: 25, 3: 25, 6: 8},
-        ShipmentKind.EXCHANGE: {1: 4, 28: 4, 6: 30, 30: 31, 31: 32},
-    }
-)
+_ONWARD: Mapping[int, int] = {25: 4, 4: 5, 5: 6, 9: 20, 20: 12, 11: 21, 12: 21, 21: 13, 13: 14}
+_OF_KIND: Mapping[ShipmentKind, Mapping[int, int]] = {
+    ShipmentKind.FORWARD: {1: 4, 28: 4, 6: 8},
+    ShipmentKind.RVP: {1: 25, 28: 25, 3: 25, 6: 8},
+    ShipmentKind.EXCHANGE: {1: 4, 28: 4, 6: 30, 30: 31, 31: 32},
+}
 
 
 def station(code: int) -> Station:
@@ -146,9 +119,10 @@ def to_the_door(kind: ShipmentKind, code: int, upcoming: int | None) -> Sequence
     """Return the codes until a parcel is out for delivery; None if it never will be."""
     if kind is ShipmentKind.RVP:
         return None
-    if code == OUT_FOR_DELIVERY:
+    out = Code.OUT_FOR_DELIVERY
+    if code == out:
         return []
-    if code in UNDELIVERED and upcoming in (HELD, OUT_FOR_DELIVERY, RTO_MARKED):
-        return [OUT_FOR_DELIVERY]
+    if code in UNDELIVERED and upcoming in (Code.SHIPMENT_HELD, out, Code.RTO_MARKED):
+        return [out]
     way = route(kind, upcoming)
-    return way[: way.index(OUT_FOR_DELIVERY) + 1] if OUT_FOR_DELIVERY in way else None
+    return way[: way.index(out) + 1] if out in way else None
